@@ -1,0 +1,1 @@
+"""What every room uses: errors, atomic files, options from TOML, optional imports, progress bars."""

@@ -1,0 +1,93 @@
+"""Files that are either old or new, never torn; the cache outside the checkout; checksums."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from .errors import SecateurError
+
+
+def cache_dir() -> Path:
+    """Where downloads live: `$SECATEUR_CACHE`, or `~/.cache/secateur`."""
+    root = os.environ.get("SECATEUR_CACHE") or os.environ.get("XDG_CACHE_HOME")
+    if os.environ.get("SECATEUR_CACHE"):
+        return Path(str(root))
+    return (Path(root) if root else Path.home() / ".cache") / "secateur"
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path` that replaces it when the block ends without an error.
+
+    Raises:
+        SecateurError: the folder cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        os.close(handle)
+    except OSError as problem:
+        raise SecateurError(f"{path}: cannot write here ({problem.strerror or problem})") from problem
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as problem:
+        raise SecateurError(f"{path}: writing failed ({problem.strerror or problem})") from problem
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write `data` to `path` atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 `text` to `path` atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write `value` as indented JSON to `path` atomically."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """The JSON value in `path`.
+
+    Raises:
+        SecateurError: missing, unreadable or not JSON.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SecateurError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise SecateurError(f"{path}: cannot be read ({problem})") from problem
+    except json.JSONDecodeError as problem:
+        raise SecateurError(f"{path}: not valid JSON (line {problem.lineno}: {problem.msg})") from problem
+
+
+def sha256(path: str | Path, progress: Callable[[int], None] | None = None) -> str:
+    """Hex SHA-256 of a file, read in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as source:
+        while piece := source.read(1 << 20):
+            digest.update(piece)
+            if progress:
+                progress(len(piece))
+    return digest.hexdigest()

@@ -1,0 +1,48 @@
+"""Progress bars on long work: rich when it is installed and someone watches, plain lines otherwise."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def track(items: Iterable[T], label: str, total: int | None = None, quiet: bool = False) -> Iterator[T]:
+    """Yield `items` while showing how far they are, on standard error."""
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)
+    if quiet:
+        yield from items
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import track as rich_track
+    except ModuleNotFoundError:
+        yield from _plain(items, label, total)
+        return
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from _plain(items, label, total)
+        return
+    yield from rich_track(items, description=label, total=total, console=console, transient=False)
+
+
+def say(message: str) -> None:
+    """One line to the person who watches, on standard error (standard output is for results)."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def _plain(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
+    """A line at the start, one about every ten seconds, one at the end."""
+    start = last = time.monotonic()
+    count = 0
+    for count, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - last > 10:
+            last = now
+            say(f"{label}: {count}/{total or '?'} ({now - start:.0f} s)")
+    say(f"{label}: {count}/{total or count} done ({time.monotonic() - start:.1f} s)")
