@@ -1,0 +1,1 @@
+"""Recognisers: their configs, networks, groups, checkpoints, weights and decoding."""

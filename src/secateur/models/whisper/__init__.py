@@ -1,0 +1,1 @@
+"""Whisper with a width for every layer."""

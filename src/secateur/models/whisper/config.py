@@ -1,0 +1,192 @@
+"""The checkpoint's contract: every width of a Whisper, per layer, in one frozen dataclass (no torch here)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...base.errors import SecateurError
+from ...base.files import read_json, write_json
+from ...base.options import from_dict, to_dict
+from ...text.tokens import Tokens
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class AttentionWidths:
+    """One attention: `heads`, and per head the dimensions of queries and keys and those of values."""
+
+    heads: int
+    query_key: int
+    value: int
+
+
+@dataclass(frozen=True)
+class EncoderWidths:
+    """One encoder layer."""
+
+    attention: AttentionWidths
+    ffn: int
+
+
+@dataclass(frozen=True)
+class DecoderWidths:
+    """One decoder layer."""
+
+    self_attention: AttentionWidths
+    cross_attention: AttentionWidths
+    ffn: int
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """Log-mel features as Whisper computes them (see `secateur.features.mel`).
+
+    `kept_bins` lists the mel bins that the network still reads, out of `bins`; None means all of them.
+    """
+
+    sample_rate: int = 16000  # Hz
+    window: int = 400  # samples
+    hop: int = 160  # samples
+    bins: int = 80
+    kept_bins: tuple[int, ...] | None = None
+
+    @property
+    def inputs(self) -> int:
+        """Features a frame that reach the network."""
+        return self.bins if self.kept_bins is None else len(self.kept_bins)
+
+
+@dataclass(frozen=True)
+class WhisperConfig:
+    """Everything that is needed to build the network and to decode with it."""
+
+    width: int  # residual stream
+    conv_channels: int  # between the two convolutions
+    audio_context: int  # encoder positions, 20 ms each
+    text_context: int  # decoder positions
+    vocabulary: int  # rows of the token embedding
+    encoder: tuple[EncoderWidths, ...]
+    decoder: tuple[DecoderWidths, ...]
+    tokens: Tokens
+    front_end: FrontEnd = FrontEnd()
+    attention_scale: float = 0.125  # 1 / sqrt(head dimension at birth); pruning dimensions does not change it
+    name: str = "whisper"
+    family: str = "whisper"
+    format: int = FORMAT
+
+    @property
+    def max_seconds(self) -> float:
+        """The longest clip, in seconds, that one window can hold."""
+        return self.audio_context * 2 * self.front_end.hop / self.front_end.sample_rate
+
+    def shrunk(self, keep: dict[str, list[int]]) -> WhisperConfig:
+        """The config after surgery: `keep` maps group names (see `Whisper.groups`) to the units that stay."""
+
+        def attention(widths: AttentionWidths, name: str) -> AttentionWidths:
+            heads = keep.get(f"{name}.heads", list(range(widths.heads)))
+            return AttentionWidths(
+                heads=len(heads),
+                query_key=_per_head(keep.get(f"{name}.query_key"), heads, widths.query_key, name),
+                value=_per_head(keep.get(f"{name}.value"), heads, widths.value, name),
+            )
+
+        def count(name: str, now: int) -> int:
+            return len(keep[name]) if name in keep else now
+
+        encoder = []
+        for i in keep.get("encoder.layers", range(len(self.encoder))):
+            e, name = self.encoder[i], f"encoder.layers.{i}"
+            encoder.append(EncoderWidths(attention(e.attention, f"{name}.attention"), count(f"{name}.ffn", e.ffn)))
+        decoder = []
+        for i in keep.get("decoder.layers", range(len(self.decoder))):
+            d, name = self.decoder[i], f"decoder.layers.{i}"
+            decoder.append(
+                DecoderWidths(
+                    attention(d.self_attention, f"{name}.self_attention"),
+                    attention(d.cross_attention, f"{name}.cross_attention"),
+                    count(f"{name}.ffn", d.ffn),
+                )
+            )
+        front_end = self.front_end
+        if "encoder.mel" in keep:
+            before = front_end.kept_bins or tuple(range(front_end.bins))
+            front_end = replace(front_end, kept_bins=tuple(before[i] for i in keep["encoder.mel"]))
+        tokens = self.tokens
+        if "vocabulary" in keep:
+            tokens = tokens.renumbered({old: new for new, old in enumerate(keep["vocabulary"])})
+        return replace(
+            self,
+            conv_channels=count("encoder.conv", self.conv_channels),
+            audio_context=count("encoder.positions", self.audio_context),
+            text_context=count("decoder.positions", self.text_context),
+            vocabulary=count("vocabulary", self.vocabulary),
+            encoder=tuple(encoder),
+            decoder=tuple(decoder),
+            tokens=tokens,
+            front_end=front_end,
+        )
+
+
+def _per_head(kept: list[int] | None, heads: list[int], now: int, name: str) -> int:
+    """Dimensions that stay in every kept head; they must be equally many."""
+    if kept is None:
+        return now
+    counts = {sum(1 for unit in kept if unit // now == head) for head in heads}
+    if len(counts) != 1:
+        raise SecateurError(f"{name}: every head must keep the same number of dimensions, found {sorted(counts)}")
+    return counts.pop()
+
+
+def uniform(
+    *, width: int, heads: int, ffn: int, encoder_layers: int, decoder_layers: int, vocabulary: int, tokens: Tokens,
+    audio_context: int = 1500, text_context: int = 448, bins: int = 80, name: str = "whisper",
+) -> WhisperConfig:  # fmt: skip
+    """A Whisper as OpenAI trains them: the same widths in every layer (Radford et al. 2022, table 1)."""
+    attention = AttentionWidths(heads, width // heads, width // heads)
+    return WhisperConfig(
+        width=width,
+        conv_channels=width,
+        audio_context=audio_context,
+        text_context=text_context,
+        vocabulary=vocabulary,
+        encoder=tuple(EncoderWidths(attention, ffn) for _ in range(encoder_layers)),
+        decoder=tuple(DecoderWidths(attention, attention, ffn) for _ in range(decoder_layers)),
+        tokens=tokens,
+        front_end=FrontEnd(bins=bins),
+        attention_scale=(width // heads) ** -0.5,
+        name=name,
+    )
+
+
+def parse_config(values: Any, where: str) -> WhisperConfig:
+    """A config from its JSON values.
+
+    Raises:
+        SecateurError: another format version or family, an unknown key, a wrong type.
+    """
+    if isinstance(values, dict):
+        if values.get("format", FORMAT) != FORMAT:
+            raise SecateurError(
+                f"{where}: model format {values['format']} is not the format {FORMAT} that this version reads; "
+                "write it again with `secateur export` or install the matching version"
+            )
+        if values.get("family", "whisper") != "whisper":
+            raise SecateurError(f"{where}: model family '{values['family']}' is not known here (known: whisper)")
+    return from_dict(WhisperConfig, values, where)
+
+
+def read_config(path: str | Path) -> WhisperConfig:
+    """The config in a JSON file.
+
+    Raises:
+        SecateurError: see `parse_config`.
+    """
+    return parse_config(read_json(path), str(path))
+
+
+def write_config(path: str | Path, config: WhisperConfig) -> None:
+    """Write a config as JSON, atomically."""
+    write_json(path, to_dict(config))

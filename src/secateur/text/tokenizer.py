@@ -1,0 +1,110 @@
+"""Byte-level BPE (Sennrich et al. 2016; GPT-2's bytes) through `tokenizers`, and its reduction to fewer rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import SecateurError
+from ..base.files import write_text
+
+
+class Tokenizer:
+    """Text to ids and back for one vocabulary. Ids from `end` on are special and never part of text."""
+
+    def __init__(self, definition: str, end: int) -> None:
+        from tokenizers import Tokenizer as Library
+
+        self.definition, self.end = definition, end
+        try:
+            self._library = Library.from_str(definition)
+        except Exception as problem:  # the library raises bare Exception on bad input
+            raise SecateurError(f"tokenizer.json cannot be read ({problem})") from problem
+
+    @classmethod
+    def read(cls, path: str | Path, end: int) -> Tokenizer:
+        """From a `tokenizer.json`; special tokens and post-processing in it are left out (see `Tokens.prompt`).
+
+        Raises:
+            SecateurError: missing or not a byte-level BPE.
+        """
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            definition = _plain(values)
+        except FileNotFoundError:
+            raise SecateurError(f"{path}: no such file") from None
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise SecateurError(f"{path}: not a tokenizer ({problem})") from problem
+        return cls(definition, end)
+
+    def write(self, path: str | Path) -> None:
+        """Write `tokenizer.json`, atomically."""
+        write_text(path, self.definition)
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text`, with the leading space that Whisper's transcripts begin with."""
+        return list(self._library.encode(" " + text.strip(), add_special_tokens=False).ids)
+
+    def encode_exactly(self, text: str) -> list[int]:
+        """Ids of `text` as it stands."""
+        return list(self._library.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`; special ids are left out, broken UTF-8 becomes U+FFFD."""
+        return str(self._library.decode([i for i in ids if i < self.end], skip_special_tokens=False))
+
+    def __len__(self) -> int:
+        return self.end
+
+    def closed(self, ids: Iterable[int]) -> list[int]:
+        """`ids` with every token that merging needs on the way to them, and all 256 bytes, sorted.
+
+        With that closure, any text whose tokens are all in `ids` is encoded exactly as before: a subset of the
+        merges, applied in the same order, can only take the same steps.
+        """
+        model = json.loads(self.definition)["model"]
+        vocabulary: dict[str, int] = model["vocab"]
+        parents = {left + right: (left, right) for left, right in map(_pair, model["merges"])}
+        names = {i: name for name, i in vocabulary.items()}
+        kept: set[int] = {i for name, i in vocabulary.items() if len(name) == 1}  # the byte alphabet
+        todo = [i for i in ids if i < self.end]
+        while todo:
+            i = todo.pop()
+            if i in kept:
+                continue
+            kept.add(i)
+            todo += [vocabulary[part] for part in parents.get(names[i], ())]
+        return sorted(kept)
+
+    def reduced(self, kept: Sequence[int], end: int) -> Tokenizer:
+        """The tokenizer of a vocabulary that keeps the text rows `kept` (closed, sorted), renumbered from 0."""
+        values = json.loads(self.definition)
+        model = values["model"]
+        new = {old: i for i, old in enumerate(kept)}
+        model["vocab"] = {name: new[i] for name, i in model["vocab"].items() if i in new}
+        model["merges"] = [
+            [a, b] for a, b in map(_pair, model["merges"]) if {a, b, a + b} <= model["vocab"].keys()
+        ]
+        return Tokenizer(json.dumps(values, ensure_ascii=False), end)
+
+
+def _pair(merge: Any) -> tuple[str, str]:
+    """One merge rule, written as a pair or as one string with a space."""
+    left, right = merge.split(" ") if isinstance(merge, str) else merge
+    return left, right
+
+
+def _plain(values: dict[str, Any]) -> str:
+    """Only what turns text into ids: the BPE model and its byte-level pre-tokenizer and decoder."""
+    model = values["model"]
+    if model.get("type", "BPE") != "BPE":
+        raise ValueError(f"{model['type']} instead of a byte-level BPE")
+    special = {token["content"] for token in values.get("added_tokens", ()) if token["content"].startswith("<|")}
+    model["vocab"] = {name: i for name, i in model["vocab"].items() if name not in special}
+    return json.dumps({
+        "version": values.get("version", "1.0"), "truncation": None, "padding": None, "added_tokens": [],
+        "normalizer": values.get("normalizer"), "pre_tokenizer": values["pre_tokenizer"], "post_processor": None,
+        "decoder": values["decoder"], "model": model,
+    }, ensure_ascii=False)  # fmt: skip
