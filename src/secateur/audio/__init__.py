@@ -1,0 +1,1 @@
+"""Sound: reading, resampling, denoising, augmenting."""

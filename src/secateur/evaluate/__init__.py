@@ -1,0 +1,1 @@
+"""Evaluation: error rates with intervals, cost, speed, comparison, report."""

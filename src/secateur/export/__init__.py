@@ -1,0 +1,1 @@
+"""Export to formats that stock runtimes run."""

@@ -1,0 +1,1 @@
+"""The runtime: numpy and onnxruntime, no torch."""

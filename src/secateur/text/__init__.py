@@ -1,0 +1,1 @@
+"""Transcripts: cleaning, normalising, tokens."""

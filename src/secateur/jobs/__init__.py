@@ -1,0 +1,1 @@
+"""Whole jobs that use every room: adapt a recogniser to its speakers."""
