@@ -1,0 +1,97 @@
+"""Collecting what criteria read: gradients times weights a batch, and the norms of activations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..models.groups import Group
+from .importance import Evidence
+from .places import unit_sums
+
+
+class TaylorCollector:
+    """Running mean over batches of (sum of gradient * weight over a unit)^2; call `update` after each backward.
+
+    `decay` < 1 forgets old batches, for evidence gathered while the network changes.
+    """
+
+    def __init__(self, model: nn.Module, groups: Iterable[Group], decay: float = 1.0) -> None:
+        self.model, self.groups, self.decay = model, list(groups), decay
+        self.sums: dict[str, Tensor] = {}
+        self.weight = 0.0
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the gradients that are there now."""
+        products = {
+            name: p.grad * p for name, p in self.model.named_parameters() if p.grad is not None and p.requires_grad
+        }
+        for group in self.groups:
+            square = unit_sums(group, products).square()
+            old = self.sums.get(group.name)
+            self.sums[group.name] = square if old is None else old * self.decay + square
+        self.weight = self.weight * self.decay + 1
+
+    def means(self) -> dict[str, Tensor]:
+        """What `Evidence.taylor` holds."""
+        return {name: total / max(self.weight, 1e-12) for name, total in self.sums.items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """State, for resuming."""
+        return {f"taylor.{name}": t for name, t in self.sums.items()} | {"weight": torch.tensor(self.weight)}
+
+    def load(self, tensors: dict[str, Tensor], device: torch.device | str) -> None:
+        """Take back what `tensors` gave."""
+        self.weight = float(tensors["weight"])
+        self.sums = {n.removeprefix("taylor."): t.to(device) for n, t in tensors.items() if n.startswith("taylor.")}
+
+
+class ActivationCollector:
+    """L2 norms of the inputs and outputs of every linear and convolution layer, over all batches run inside `with`.
+
+    Padding counts as zero only where the network zeroes it; use clips of similar length.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.inputs: dict[str, Tensor] = {}
+        self.outputs: dict[str, Tensor] = {}
+        self._handles: list[Any] = []
+
+    def __enter__(self) -> ActivationCollector:
+        for name, module in self.model.named_modules():
+            if isinstance(module, nn.Linear | nn.Conv1d):
+                self._handles.append(module.register_forward_hook(self._hook(f"{name}.weight")))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _hook(self, name: str) -> Any:
+        def add(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+            feature = 1 if isinstance(module, nn.Conv1d) else -1
+            for store, value in ((self.inputs, arguments[0]), (self.outputs, output)):
+                square = value.detach().float().square().movedim(feature, -1).flatten(0, -2).sum(0)
+                store[name] = square if name not in store else store[name] + square
+
+        return add
+
+    def norms(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """What `Evidence.inputs` and `Evidence.outputs` hold."""
+        return ({n: t.sqrt() for n, t in self.inputs.items()}, {n: t.sqrt() for n, t in self.outputs.items()})
+
+
+def weights_of(model: nn.Module) -> dict[str, Tensor]:
+    """All parameters by name."""
+    return dict(model.named_parameters())
+
+
+def magnitude_evidence(model: nn.Module, seed: int = 0) -> Evidence:
+    """Evidence for the criteria that need no data."""
+    return Evidence(weights=weights_of(model), seed=seed)

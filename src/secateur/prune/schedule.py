@@ -1,0 +1,30 @@
+"""How much goes when: share of the final amount that is gone at `progress` (0 to 1) through the pruning span.
+
+A new schedule is a function under its name in `SCHEDULES`, and a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+def one_shot(progress: float) -> float:
+    """Everything at once, at the start of the span."""
+    return 1.0
+
+
+def cubic(progress: float) -> float:
+    """1 - (1 - t)^3: much early, little late (Zhu and Gupta 2017, arXiv 1710.01878, equation 1).
+
+    >>> cubic(0.5)
+    0.875
+    """
+    return 1.0 - (1.0 - min(max(progress, 0.0), 1.0)) ** 3
+
+
+def linear(progress: float) -> float:
+    """The same amount at every event."""
+    return min(max(progress, 0.0), 1.0)
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {"one-shot": one_shot, "cubic": cubic, "linear": linear}
