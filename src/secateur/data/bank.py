@@ -1,0 +1,110 @@
+"""All the audio of a set in memory, on the device that trains: batches are gathered by index, never read again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..audio.read import read_audio
+from ..base.files import atomic_path
+from ..base.progress import track
+from ..data.manifest import Utterance
+
+
+Samples = np.ndarray[Any, np.dtype[Any]]
+
+
+class AudioBank:
+    """16-bit samples of every clip, end to end in one tensor (an hour at 16 kHz is 115 MB)."""
+
+    def __init__(self, clips: Sequence[Samples], device: str | torch.device = "cpu") -> None:
+        self.lengths = torch.tensor([len(c) for c in clips])
+        self.starts = torch.cumsum(self.lengths, 0) - self.lengths
+        flat = [c if c.dtype == np.int16 else _sixteen_bit(c) for c in clips]
+        joined = np.concatenate(flat) if flat else np.zeros(0, np.int16)
+        self.samples = torch.from_numpy(joined).to(device)
+        self.device = torch.device(device)
+
+    @classmethod
+    def read(
+        cls, utterances: Sequence[Utterance], device: str | torch.device = "cpu", sample_rate: int = 16000, threads: int = 8,
+        label: str = "reading audio",
+    ) -> AudioBank:  # fmt: skip
+        """Decode all clips at `sample_rate` Hz, several at a time; an empty `label` shows no progress.
+
+        With `SECATEUR_BANKS` naming a folder, decoded sets are kept there for other runs on the same machine.
+        """
+        folder = os.environ.get("SECATEUR_BANKS")
+        kept = Path(folder) / f"{_key(utterances, sample_rate)}.npz" if folder else None
+        if kept is not None and kept.exists():
+            with np.load(kept) as stored:
+                samples, lengths = stored["samples"], stored["lengths"]
+            return cls(np.split(samples, np.cumsum(lengths)[:-1]), device)
+        with ThreadPoolExecutor(threads) as pool:
+            clips = pool.map(lambda u: _sixteen_bit(read_audio(u.audio, sample_rate)), utterances)
+            decoded = list(track(clips, label, len(utterances), quiet=not label))
+        if kept is not None:
+            with atomic_path(kept) as temporary, temporary.open("wb") as out:
+                np.savez(out, samples=np.concatenate(decoded), lengths=np.asarray([len(c) for c in decoded]))
+        return cls(decoded, device)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def gather(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The clips `rows` as floats (batch, samples), zero-padded, and their lengths (batch,)."""
+        chosen = torch.as_tensor(rows)
+        lengths = self.lengths[chosen]
+        steps = torch.arange(int(lengths.max()), device=self.device)
+        starts, lengths = self.starts[chosen].to(self.device), lengths.to(self.device)
+        inside = steps < lengths[:, None]
+        index = (starts[:, None] + steps).clamp_max(max(len(self.samples) - 1, 0))
+        return self.samples[index].float().div_(32767).mul_(inside), lengths
+
+
+def _sixteen_bit(clip: Samples) -> Samples:
+    """Samples in [-1, 1] as 16-bit integers."""
+    return np.clip(np.round(np.asarray(clip) * 32767), -32768, 32767).astype(np.int16)
+
+
+def _key(utterances: Sequence[Utterance], sample_rate: int) -> str:
+    """A name that changes with the clips, their files and the rate."""
+    digest = hashlib.sha256(str(sample_rate).encode())
+    for u in utterances:
+        digest.update(f"{u.id}\t{u.audio}\t{u.audio.stat().st_size}\n".encode())
+    return digest.hexdigest()[:24]
+
+
+def buckets(seconds: Sequence[float], batch_seconds: float, seed: int | None, most: int = 256) -> list[list[int]]:
+    """Batches of clips of similar length, each at most `batch_seconds` long, padding included.
+
+    With a seed both the clips' order within a length and the batches' order are shuffled (the same seed, the same
+    batches); without, batches come from the shortest clips to the longest.
+    """
+    lengths = np.asarray(seconds, dtype=float)
+    random = np.random.default_rng(seed) if seed is not None else None
+    # Jitter mixes neighbours, so that a clip meets other clips every epoch.
+    keys = lengths if random is None else lengths * random.uniform(0.9, 1.1, len(lengths))
+    batches: list[list[int]] = []
+    batch: list[int] = []
+    longest = 0.0
+    for row in np.argsort(keys, kind="stable"):
+        row_longest = max(longest, float(lengths[row]))
+        if batch and (row_longest * (len(batch) + 1) > batch_seconds or len(batch) >= most):
+            batches.append(batch)
+            batch, row_longest = [], float(lengths[row])
+        batch.append(int(row))
+        longest = row_longest
+    if batch:
+        batches.append(batch)
+    if random is not None:
+        random.shuffle(batches)
+    return batches

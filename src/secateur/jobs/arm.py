@@ -1,0 +1,180 @@
+"""One arm of a comparison: tune (and prune) a model on the same data for the same steps, then evaluate it."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..base.errors import SecateurError
+from ..base.files import read_json, write_json
+from ..base.options import to_dict
+from ..data.bank import AudioBank
+from ..data.manifest import Utterance
+from ..evaluate.result import Result, write_result
+from ..evaluate.run import evaluate
+from ..models.checkpoint import save_checkpoint
+from ..models.whisper.cost import count_macs, count_parameters
+from ..models.whisper.greedy import transcribe_bank
+from ..models.whisper.model import Whisper
+from ..prune.pruner import COSTS, GradualPruner
+from ..prune.settings import PruneSettings
+from ..prune.student import Student, make_student
+from ..text.tokenizer import Tokenizer
+from ..train.callback import Callback
+from ..train.loop import Run, Teacher, frozen_copy, total_steps, train
+from ..train.settings import TrainSettings
+from ..train.stream import Mix
+from ..train.targets import encode_targets
+
+
+@dataclass
+class JobData:
+    """The sets of one job: clips to learn from, to retain, to choose on, and named test sets; audio is read once."""
+
+    learn: list[Utterance]
+    dev: list[Utterance]
+    tests: dict[str, list[Utterance]]
+    retain: list[Utterance] = field(default_factory=list)
+    retain_share: float = 0.5
+    words: tuple[str, ...] = ()  # further texts whose words the vocabulary must keep
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    banks: dict[str, AudioBank] = field(default_factory=dict)
+
+    def bank(self, name: str, utterances: Sequence[Utterance], sample_rate: int) -> AudioBank:
+        """The audio of one of the sets, decoded when first needed."""
+        if name not in self.banks:
+            self.banks[name] = AudioBank.read(utterances, self.device, sample_rate, label=f"reading {name}")
+        return self.banks[name]
+
+
+@dataclass(frozen=True)
+class ArmSettings:
+    """What makes one arm: how it is tuned, what is pruned, and how much it listens to the teacher (in `train`)."""
+
+    name: str
+    train: TrainSettings | None  # None: the model as it is
+    prune: PruneSettings | None = None
+
+
+def run_arm(
+    arm: ArmSettings, model: Whisper, tokenizer: Tokenizer, data: JobData, folder: Path, teacher: Whisper | None = None,
+    test_now: bool = True,
+) -> tuple[Whisper, Tokenizer, dict[str, Result]]:  # fmt: skip
+    """Run `arm` from a copy of `model` and keep checkpoint, log and results in `folder`; a killed run resumes.
+
+    Raises:
+        SecateurError: clips longer than the audio context that the arm keeps, or a plan that cannot be met.
+    """
+    started = time.perf_counter()
+    original = {measure: cost(model.config) for measure, cost in COSTS.items()}
+    if arm.prune is not None:
+        texts = [u.text for u in (*data.learn, *data.retain)] + list(data.words)
+        student = make_student(model, tokenizer, texts, arm.prune, sorted({u.language for u in data.learn}))
+    else:
+        student = Student(copy.deepcopy(model), tokenizer, None)
+    steps = 0
+    if arm.train is not None:
+        tuned, steps = _tune(arm, student, original, data, folder, teacher)
+        student = Student(tuned, student.tokenizer, student.rows)
+    result_model = student.model.to(data.device).eval()
+    save_checkpoint(folder, result_model, student.tokenizer, half=True)
+    results: dict[str, Result] = {}
+    sets = {"dev": data.dev} | (data.tests if test_now else {})
+    for name, utterances in sets.items():
+        results[name] = score(result_model, student.tokenizer, data, name, utterances, arm.name)
+        write_result(folder / "results" / f"{name}.json", results[name])
+    summary = {
+        "arm": to_dict(arm), "steps": steps, "seconds": round(time.perf_counter() - started, 1),
+        "device": device_name(data.device), "removed": 1 - count_parameters(result_model.config)["total"] / original["parameters"],
+        "error": {name: r.rate for name, r in results.items()}, "torch": torch.__version__,
+    }  # fmt: skip
+    write_json(folder / "summary.json", summary)
+    return result_model, student.tokenizer, results
+
+
+def score(
+    model: Whisper, tokenizer: Tokenizer, data: JobData, name: str, utterances: list[Utterance], label: str
+) -> Result:
+    """Decode a set greedily and count errors."""
+    bank = data.bank(name, utterances, model.config.front_end.sample_rate)
+    languages = [u.language for u in utterances]
+    gpu = data.device.type == "cuda"
+    found = evaluate(
+        lambda _: transcribe_bank(model, tokenizer, bank, languages, 2400.0 if gpu else 60.0, f"{label}: {name}"),
+        utterances, model=label, data=name,
+    )  # fmt: skip
+    return with_cost(found, model, utterances)
+
+
+def with_cost(result: Result, model: Whisper, utterances: Sequence[Utterance]) -> Result:
+    """`result` with the model's parameters and the MACs of a clip of mean length."""
+    seconds = sum(u.duration for u in utterances) / max(len(utterances), 1)
+    words = result.words / max(len(utterances), 1)
+    config = model.config
+    macs = count_macs(config, min(seconds, config.max_seconds), max(round(words * 1.3), 1), padded=config.padded)
+    return replace(result, parameters=count_parameters(config)["total"], macs=round(macs["total"]))
+
+
+def _tune(
+    arm: ArmSettings, student: Student, original: Mapping[str, float], data: JobData, folder: Path, teacher: Whisper | None
+) -> tuple[Whisper, int]:
+    """Train the student, pruning on the way; returns the shrunk result and the steps taken."""
+    settings = arm.train
+    assert settings is not None
+    model, config = student.model, student.model.config
+    everything = [*data.learn, *data.retain]
+    for u in everything:
+        if u.duration > config.max_seconds:
+            raise SecateurError(
+                f"{u.id}: {u.duration:.1f} s does not fit the audio context of {config.max_seconds:.1f} s; "
+                "leave such clips out (--longest) or keep more context (--audio-seconds)"
+            )
+    # The dense control hears clips as they are, too: only then are the arms compared at equal data and compute.
+    model.config = replace(config, padded=False)
+    bank = data.bank("train", everything, config.front_end.sample_rate)
+    rows = encode_targets(everything, student.tokenizer, config.tokens, config.text_context)
+    mix = Mix(tuple(u.duration for u in data.learn), tuple(u.duration for u in data.retain), data.retain_share)
+    callbacks: list[Callback] = []
+    pruner = None
+    if arm.prune is not None:
+        model.to(data.device)
+        pruner = GradualPruner(model, arm.prune, original[arm.prune.measure])
+        callbacks.append(pruner)
+    told = None
+    if teacher is not None and settings.distil > 0:
+        frozen = frozen_copy(teacher).to(data.device)
+        told = Teacher(frozen, None if student.rows is None else student.rows.to(data.device))
+
+    def validate(current: Whisper) -> dict[str, float]:
+        texts = transcribe_bank(
+            current, student.tokenizer, data.bank("dev", data.dev, config.front_end.sample_rate),
+            [u.language for u in data.dev], 2400.0 if data.device.type == "cuda" else 60.0,
+        )  # fmt: skip
+        result = evaluate(lambda _: texts, data.dev, model=arm.name, data="dev")
+        return {"error": result.rate}
+
+    run = Run(
+        bank=bank, rows=rows, mix=mix, prompt=len(config.tokens.prompt(everything[0].language)), teacher=told,
+        callbacks=callbacks, validate=validate, folder=folder, label=arm.name,
+    )  # fmt: skip
+    train(model, run, settings)
+    return (pruner.shrunk() if pruner is not None else model), total_steps(settings, mix)
+
+
+def device_name(device: torch.device) -> str:
+    """The accelerator's name, or the number of threads on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """The summary of an arm that is done, or None."""
+    path = folder / "summary.json"
+    return dict(read_json(path)) if path.exists() else None

@@ -1,0 +1,95 @@
+"""Fast greedy decoding of many clips in torch: what validation during training and `evaluate` on a GPU use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ...base.progress import track
+from ...data.bank import AudioBank, buckets
+from ...data.manifest import Utterance
+from ...features.mel_torch import LogMel
+from ...text.tokenizer import Tokenizer
+from .model import Cache, Whisper
+
+
+@torch.no_grad()
+def greedy(model: Whisper, mel: Tensor, frames: Tensor | None, prompt: list[int], most: int | None = None) -> list[list[int]]:
+    """Token rows, without prompt and end, of `mel` (batch, frames, mels); suppress lists as the reference applies them.
+
+    `most` tokens at the most a row; by default half the text context, as the reference does.
+    """
+    tokens = model.config.tokens
+    device = mel.device
+    cache: Cache = model.encode(mel, frames)
+    most = min(most or model.config.text_context // 2, model.config.text_context - len(prompt))
+    banned = torch.zeros(model.config.vocabulary, device=device)
+    # Special tokens above `end` are never text; timestamps are off here.
+    special = [i for i in range(tokens.end + 1, model.config.vocabulary)]
+    banned[[*tokens.suppress, *special]] = -torch.inf
+    banned_first = banned.clone()
+    banned_first[list(tokens.suppress_at_start)] = -torch.inf
+    rows = torch.full((mel.shape[0], most), tokens.end, device=device)
+    step = torch.tensor([prompt], device=device).expand(mel.shape[0], -1)
+    done = torch.zeros(mel.shape[0], dtype=torch.bool, device=device)
+    for i in range(most):
+        logits = model.step(step, cache).float() + (banned if i else banned_first)
+        chosen = logits.argmax(-1).masked_fill(done, tokens.end)
+        rows[:, i] = chosen
+        done |= chosen == tokens.end
+        # Asking a GPU whether all are done waits for it: ask every eighth step.
+        if i % 8 == 7 and bool(done.all()):
+            break
+        step = chosen[:, None]
+    return [row[: row.index(tokens.end)] if tokens.end in row else row for row in rows.tolist()]
+
+
+@torch.no_grad()
+def transcribe_bank(
+    model: Whisper, tokenizer: Tokenizer, bank: AudioBank, languages: Sequence[str], batch_seconds: float = 600.0,
+    label: str = "", bf16: bool | None = None,
+) -> list[str]:  # fmt: skip
+    """The text of every clip in `bank`, in order, on the bank's device; clips longer than the audio context are cut.
+
+    A model that was trained on 30 s windows (`config.padded`) hears padded clips, any other the clips as they are.
+    """
+    config, device = model.config, bank.device
+    rate = config.front_end.sample_rate
+    window = int(config.max_seconds * rate)
+    features = LogMel(config.front_end).to(device)
+    was_training = model.training
+    model.eval()
+    texts = [""] * len(bank)
+    seconds = [min(int(n), window) / rate for n in bank.lengths]
+    sets: dict[str, list[int]] = {}
+    for row, language in enumerate(languages):
+        sets.setdefault(language if config.tokens.multilingual else "", []).append(row)
+    batches = [
+        ([rows[i] for i in batch], language)
+        for language, rows in sets.items()
+        for batch in buckets([config.max_seconds if config.padded else seconds[r] for r in rows], batch_seconds, None)
+    ]
+    use_bf16 = device.type == "cuda" if bf16 is None else bf16
+    for rows, language in track(batches, label, quiet=not label):
+        audio, lengths = bank.gather(rows)
+        audio, lengths = audio[:, :window], lengths.clamp_max(window)
+        frames: Tensor | None
+        mel, frames = features(audio, lengths, pad_to=window if config.padded else None)
+        with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
+            found = greedy(model, mel, None if config.padded else frames, config.tokens.prompt(language or None))
+        for row, ids in zip(rows, found, strict=True):
+            texts[row] = tokenizer.decode(ids).strip()
+    model.train(was_training)
+    return texts
+
+
+def transcribe_texts(
+    model: Whisper, tokenizer: Tokenizer, utterances: Sequence[Utterance], batch_seconds: float = 120.0,
+    device: str | torch.device = "cpu", label: str = "transcribing",
+) -> list[str]:  # fmt: skip
+    """The text of every utterance, greedily: reads the audio and calls `transcribe_bank`."""
+    bank = AudioBank.read(utterances, device, model.config.front_end.sample_rate, label="")
+    model.to(device)
+    return transcribe_bank(model, tokenizer, bank, [u.language for u in utterances], batch_seconds, label)

@@ -1,0 +1,152 @@
+"""How much goes where: from scores to a plan (the units that stay), under a budget in parameters or MACs.
+
+Two ways to share a budget out. `amounts` gives every matching group the same share to lose ("uniform", by name
+pattern). A global budget ranks all units of the chosen kinds together and removes the least important until the
+model is small enough; what a removal saves is counted on the real config, so overlapping groups are not counted twice.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..base.errors import SecateurError, nearest
+from ..models.groups import KINDS, Group
+from ..models.whisper.config import WhisperConfig
+
+Keep = dict[str, list[int]]
+Cost = Callable[[WhisperConfig], float]
+
+GLOBAL_KINDS = ("head", "query_key", "value", "ffn", "conv")
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Units of one group that go together: one unit, or the r-th least important of every block."""
+
+    score: float
+    group: str
+    units: tuple[int, ...]
+
+
+def rungs(group: Group, scores: Tensor) -> list[Rung]:
+    """The group's removals from the least important on; `minimum` units of every block never appear."""
+    size = group.units // group.blocks
+    ranked = scores.detach().float().cpu().view(group.blocks, size).sort(dim=1)
+    steps = []
+    for r in range(max(size - group.minimum, 0)):
+        units = tuple(int(ranked.indices[b, r]) + b * size for b in range(group.blocks))
+        steps.append(Rung(float(ranked.values[:, r].sum()), group.name, units))
+    return steps
+
+
+def keep_after(groups: Mapping[str, Group], removed: Iterable[Rung]) -> Keep:
+    """The plan that is left when `removed` are gone; only touched groups are named."""
+    gone: dict[str, set[int]] = {}
+    for rung in removed:
+        gone.setdefault(rung.group, set()).update(rung.units)
+    return {name: [u for u in range(groups[name].units) if u not in units] for name, units in gone.items()}
+
+
+def by_amounts(groups: Iterable[Group], scores: Mapping[str, Tensor], amounts: Mapping[str, float]) -> Keep:
+    """Each group whose name or kind matches a pattern loses that share of its units, the least important ones.
+
+    Later patterns win. `{"ffn": 0.2, "decoder.layers.*.self_attention.heads": 0.5}`.
+
+    Raises:
+        SecateurError: a pattern that matches nothing (with the nearest name), or a share outside 0 to 1.
+    """
+    by_name = {g.name: g for g in groups}
+    share: dict[str, float] = {}
+    for pattern, amount in amounts.items():
+        if not 0 <= amount < 1:
+            raise SecateurError(f"amount of '{pattern}' must be from 0 to below 1, found {amount}")
+        found = [g.name for g in by_name.values() if g.kind == pattern or fnmatch.fnmatchcase(g.name, pattern)]
+        if not found:
+            raise SecateurError(f"no group or kind matches '{pattern}'{nearest(pattern, [*by_name, *KINDS])}")
+        share |= dict.fromkeys(found, amount)
+    removed: list[Rung] = []
+    for name, amount in share.items():
+        group = by_name[name]
+        steps = rungs(group, scores[name])
+        removed += steps[: min(round(amount * group.units / group.blocks), len(steps))]
+    return keep_after(by_name, removed)
+
+
+def by_budget(
+    config: WhisperConfig,
+    groups: Iterable[Group],
+    scores: Mapping[str, Tensor],
+    target: float,
+    cost: Cost,
+    kinds: Iterable[str] = GLOBAL_KINDS,
+    normalise: bool = False,
+    protect: float = 0.9,
+) -> Keep:
+    """Remove the units that matter least for what they cost until `cost(config)` is at most `target`.
+
+    Units of all `kinds` compete by score per unit of cost; `normalise` first divides each group's scores by their
+    mean (for magnitudes, which are not comparable between layers). No group loses more than the share `protect`.
+
+    Raises:
+        SecateurError: the target cannot be reached with these kinds.
+    """
+    by_name = {g.name: g for g in groups if g.kind in tuple(kinds)}
+    full = cost(config)
+    if full <= target:
+        return {}
+    ladder: list[Rung] = []
+    for group in by_name.values():
+        score = scores[group.name].detach().float().cpu()
+        if normalise:
+            score = score / score.mean().clamp_min(1e-30)
+        steps = rungs(group, score)[: int(protect * group.units / group.blocks)]
+        if not steps:
+            continue
+        saved = full - cost(config.shrunk(keep_after(by_name, steps[:1])))
+        ladder += [Rung(s.score / max(saved, 1e-9), s.group, s.units) for s in steps]
+    # Within a group a later rung never goes before an earlier one: scores rise along it, so a stable sort keeps that.
+    ladder.sort(key=lambda rung: rung.score)
+
+    def cost_after(count: int) -> float:
+        return cost(config.shrunk(keep_after(by_name, ladder[:count])))
+
+    if cost_after(len(ladder)) > target:
+        raise SecateurError(
+            f"the budget cannot be reached: removing all that may go leaves {cost_after(len(ladder)):.3g}, "
+            f"the target is {target:.3g}; allow more kinds or a larger budget"
+        )
+    low, high = 0, len(ladder)
+    while low < high:
+        middle = (low + high) // 2
+        if cost_after(middle) <= target:
+            high = middle
+        else:
+            low = middle + 1
+    return keep_after(by_name, ladder[:low])
+
+
+def merge(*plans: Keep) -> Keep:
+    """Several plans at once: a unit stays when every plan that names its group keeps it."""
+    merged: Keep = {}
+    for plan in plans:
+        for name, units in plan.items():
+            merged[name] = sorted(set(merged[name]) & set(units)) if name in merged else sorted(units)
+    return merged
+
+
+def partly(groups: Iterable[Group], scores: Mapping[str, Tensor], final: Keep, share: float) -> Keep:
+    """The plan part-way: of what each group loses in `final`, the least important `share` goes now."""
+    by_name = {g.name: g for g in groups}
+    removed: list[Rung] = []
+    for name, units in final.items():
+        group, stay = by_name[name], set(units)
+        blocked = scores[name].detach().float().cpu().clone()
+        blocked[sorted(stay)] = torch.inf  # only units that the final plan removes are candidates
+        lost = (group.units - len(stay)) // group.blocks
+        removed += rungs(group, blocked)[: round(share * lost)]
+    return keep_after(by_name, removed)

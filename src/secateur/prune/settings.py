@@ -1,0 +1,33 @@
+"""What to prune, in one frozen dataclass that TOML and the command line can fill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .budget import GLOBAL_KINDS
+
+
+@dataclass(frozen=True)
+class PruneSettings:
+    """`remove` is the share of the original model that is gone at the end: vocabulary and contexts count too.
+
+    With `amounts` (name pattern or kind to share), groups lose fixed shares instead of competing for the budget.
+    """
+
+    remove: float | None = 0.6
+    measure: Literal["parameters", "macs"] = "parameters"
+    criterion: str = "taylor"
+    schedule: str = "cubic"
+    kinds: tuple[str, ...] = GLOBAL_KINDS
+    amounts: dict[str, float] = field(default_factory=dict)
+    protect: float = 0.9  # no group loses more than this share
+    begin: float = 0.02  # of the training steps: the first pruning event
+    end: float = 0.5  # of the training steps: the final amount is reached; the rest recovers
+    every: int = 16  # steps between events
+    vocabulary: bool = True  # keep only the rows that the training texts and frequent words need
+    frequent: int = 2000  # most frequent merges that stay in any case
+    rows: int | None = None  # at most so many text rows; None keeps all that the texts use
+    timestamps: bool = False  # keep the timestamp rows
+    audio_seconds: float | None = 20.0  # audio context; None keeps the original's
+    text_tokens: int | None = 128  # text context; None keeps the original's

@@ -1,0 +1,45 @@
+"""The start of a pruned model: what can be cut before training (vocabulary rows, contexts), cut at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import torch
+
+from ..models.whisper.model import Whisper
+from ..text.tokenizer import Tokenizer
+from .budget import Keep
+from .settings import PruneSettings
+from .shrink import shrink
+from .vocabulary import choose_rows, context_plan, reduced_tokenizer
+
+
+@dataclass(frozen=True)
+class Student:
+    """A smaller start, its tokenizer, and `rows`: the original's token id of each of its own (None: all kept)."""
+
+    model: Whisper
+    tokenizer: Tokenizer
+    rows: torch.Tensor | None
+
+
+def make_student(
+    model: Whisper, tokenizer: Tokenizer, texts: Iterable[str], settings: PruneSettings, languages: Iterable[str] = ()
+) -> Student:
+    """Cut contexts and vocabulary of a copy of `model`; the student hears clips as they are, not padded to 30 s."""
+    plan: Keep = context_plan(model.config, settings.audio_seconds, settings.text_tokens)
+    rows = None
+    if settings.vocabulary:
+        # Timestamps are kept up to the new audio context, so the contexts are decided first.
+        cut = model.config.shrunk(dict(plan))
+        plan |= choose_rows(
+            cut, tokenizer, texts, settings.frequent, settings.rows, languages, settings.timestamps
+        )
+    small = shrink(model, plan) if plan else copy.deepcopy(model)
+    small.config = replace(small.config, padded=False)
+    if "vocabulary" in plan:
+        rows = torch.tensor(plan["vocabulary"])
+        tokenizer = reduced_tokenizer(tokenizer, plan["vocabulary"], small.config)
+    return Student(small, tokenizer, rows)

@@ -1,0 +1,81 @@
+"""Vocabulary rows: a model for one language or domain needs a tenth of them.
+
+Kept are the tokens of given texts, the most frequent merges (low ids: BPE learns frequent pairs first), all bytes
+(so that any text can still be spelled), and the special tokens that decoding needs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from ..models.whisper.config import WhisperConfig
+from ..text.tokenizer import Tokenizer
+from .budget import Keep
+
+
+def special_rows(config: WhisperConfig, languages: Iterable[str] = (), timestamps: bool = False) -> list[int]:
+    """Ids of the special tokens that stay: start, end, no-timestamps, no-speech, previous, tasks, `languages`.
+
+    With `timestamps` also the time steps up to the model's audio context.
+    """
+    t = config.tokens
+    rows = [t.start, t.end, t.no_timestamps, t.no_speech, t.previous]
+    if t.multilingual:
+        rows += [t.transcribe, *(t.languages[name] for name in languages if name in t.languages)]
+        if not list(languages):
+            rows += [t.translate, *t.languages.values()]
+    if timestamps and t.timestamps is not None:
+        steps = min(t.timestamp_count, round(config.max_seconds * 50) + 1)
+        rows += range(t.timestamps, t.timestamps + steps)
+    return sorted({row for row in rows if row is not None})
+
+
+def choose_rows(
+    config: WhisperConfig,
+    tokenizer: Tokenizer,
+    texts: Iterable[str],
+    frequent: int = 4000,
+    limit: int | None = None,
+    languages: Iterable[str] = (),
+    timestamps: bool = False,
+) -> Keep:
+    """The plan `{"vocabulary": rows}` for a model that has to write `texts` and what is like them.
+
+    `frequent` most frequent merges stay whatever the texts say. With `limit`, rarer tokens of the texts go until at
+    most so many text rows stay; such words are spelled from shorter pieces. Both the cased and the lower-case form
+    of the texts are counted.
+    """
+    counts: Counter[int] = Counter()
+    for text in texts:
+        counts.update(tokenizer.encode(text))
+    base = list(range(min(256 + frequent, tokenizer.end)))
+    wanted = [i for i, _ in counts.most_common()]
+    rows = tokenizer.closed(base + wanted)
+    if limit is not None and len(rows) > limit:
+        low, high = 0, len(wanted)
+        while low < high:  # the longest prefix of the frequency list that fits
+            middle = (low + high + 1) // 2
+            if len(tokenizer.closed(base + wanted[:middle])) <= limit:
+                low = middle
+            else:
+                high = middle - 1
+        rows = tokenizer.closed(base + wanted[:low])
+    return {"vocabulary": sorted({*rows, *special_rows(config, languages, timestamps)})}
+
+
+def reduced_tokenizer(tokenizer: Tokenizer, rows: list[int], config: WhisperConfig) -> Tokenizer:
+    """The tokenizer that goes with a model shrunk to `rows`; `config` is the shrunk model's."""
+    return tokenizer.reduced([i for i in rows if i < tokenizer.end], config.tokens.end)
+
+
+def context_plan(config: WhisperConfig, seconds: float | None, text_tokens: int | None) -> Keep:
+    """The plan that cuts the audio context to `seconds` and the text context to `text_tokens` positions."""
+    keep: Keep = {}
+    if seconds is not None:
+        positions = round(seconds * config.front_end.sample_rate / (2 * config.front_end.hop))
+        if positions < config.audio_context:
+            keep["encoder.positions"] = list(range(positions))
+    if text_tokens is not None and text_tokens < config.text_context:
+        keep["decoder.positions"] = list(range(text_tokens))
+    return keep

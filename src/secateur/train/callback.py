@@ -1,0 +1,33 @@
+"""How pruning joins training without training knowing of it."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+class Callback:
+    """Called by the loop; a pruner, a logger, anything with state. Every method may be left as it is."""
+
+    def after_backward(self, step: int, total: int) -> None:
+        """Gradients are there, not yet clipped; `step` counts from 0."""
+
+    def after_step(self, step: int, total: int) -> None:
+        """The optimiser has moved the weights."""
+
+    def project(self, parameters: dict[str, Tensor]) -> None:
+        """Bring `parameters` (the model's own, or an average of them) back to what is allowed, in place."""
+
+    def ready(self, step: int, total: int) -> bool:
+        """Whether weights after `step` may be chosen as the result (a pruner says no before its final amount)."""
+        return True
+
+    def metrics(self) -> dict[str, float]:
+        """Numbers for the training log."""
+        return {}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """State to resume from."""
+        return {}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what `tensors` gave."""

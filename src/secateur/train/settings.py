@@ -1,0 +1,38 @@
+"""Every number of a training run, in one frozen dataclass that TOML and the command line can fill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..audio.augment import AugmentOptions
+from ..features.specaugment import SpecAugmentOptions
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Fine-tuning settings. `steps`, when given, overrides `epochs`: arms compared at equal steps use it."""
+
+    epochs: float = 8.0
+    steps: int | None = None
+    batch_seconds: float = 160.0  # seconds of audio in a batch, padding included
+    learning_rate: float = 5e-5
+    warmup: float = 0.1  # share of all steps
+    final_rate: float = 0.0  # share of the learning rate that is left at the end of the cosine
+    weight_decay: float = 0.01  # L2, decoupled (AdamW)
+    l1: float = 0.0  # times the mean absolute value of all weight matrices
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+    clip: float = 1.0  # largest gradient norm
+    ema: float = 0.0  # decay of the averaged weights; 0 is off
+    average_last: int = 0  # average the weights of the last so many validations; 0 is off
+    distil: float = 0.0  # weight of the teacher's part of the loss
+    temperature: float = 1.0  # of the teacher's distribution
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on a GPU, fp32 on a CPU
+    select: Literal["last", "best"] = "last"  # which weights are the result: the last, or the best on dev
+    validate_every: float = 1.0  # epochs
+    save_every: int = 200  # steps between states to resume from
+    seed: int = 0
+    deterministic: bool = False
+    spec_augment: SpecAugmentOptions | None = None
+    augment: AugmentOptions | None = None
