@@ -28,8 +28,9 @@ def parameters_of(config: WhisperConfig) -> float:
 
 
 def macs_of(config: WhisperConfig) -> float:
-    """Cost: multiply-accumulates of a 5 s clip with 16 tokens."""
-    return float(count_macs(config, 5.0, 16, padded=False)["total"])
+    """Cost: multiply-accumulates of a 5 s clip with 16 tokens (or what a smaller context holds)."""
+    seconds, tokens = min(5.0, config.max_seconds), min(16, config.text_context // 2)
+    return float(count_macs(config, seconds, tokens, padded=False)["total"])
 
 
 COSTS: dict[str, Cost] = {"parameters": parameters_of, "macs": macs_of}

@@ -96,7 +96,8 @@ class WhisperConfig:
         front_end = self.front_end
         if "encoder.mel" in keep:
             before = front_end.kept_bins or tuple(range(front_end.bins))
-            front_end = replace(front_end, kept_bins=tuple(before[i] for i in keep["encoder.mel"]))
+            kept = tuple(before[i] for i in keep["encoder.mel"])
+            front_end = replace(front_end, kept_bins=None if len(kept) == front_end.bins else kept)
         tokens = self.tokens
         if "vocabulary" in keep:
             tokens = tokens.renumbered({old: new for new, old in enumerate(keep["vocabulary"])})

@@ -1,0 +1,110 @@
+"""Criteria against hand computation and against the loss change they estimate."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from small_models import inputs, random_units, small_whisper
+
+from secateur.models.groups import Group
+from secateur.models.whisper.model import Whisper
+from secateur.prune.evidence import ActivationCollector, TaylorCollector
+from secateur.prune.importance import CRITERIA, Evidence, chance, magnitude, taylor, wanda
+from secateur.prune.shrink import mask
+from secateur.train.loss import cross_entropy
+
+
+def group_named(model: Whisper, name: str) -> Group:
+    return next(g for g in model.groups() if g.name == name)
+
+
+def loss_of(model: Whisper) -> torch.Tensor:
+    mel, frames, tokens = inputs(model)
+    return cross_entropy(model(mel, frames, tokens[:, :-1]), tokens[:, 1:])
+
+
+def test_magnitude_is_the_norm_of_all_a_unit_owns() -> None:
+    model, _ = small_whisper()
+    ffn = model.encoder.layers[1].ffn
+    by_hand = (ffn.up.weight**2).sum(1) + ffn.up.bias**2 + (ffn.down.weight**2).sum(0)
+    scores = magnitude(group_named(model, "encoder.layers.1.ffn"), Evidence(dict(model.named_parameters())))
+    torch.testing.assert_close(scores, by_hand.sqrt().detach())
+    attention = model.decoder.layers[0].cross_attention
+    head = slice(6, 12)  # the second of three heads, 6 query/key and 8 value dimensions each
+    value = slice(8, 16)
+    parts = [
+        attention.query.weight[head], attention.query.bias[head], attention.key.weight[head],
+        attention.value.weight[value], attention.value.bias[value], attention.out.weight[:, value],
+    ]  # fmt: skip
+    scores = magnitude(group_named(model, "decoder.layers.0.cross_attention.heads"), Evidence(dict(model.named_parameters())))
+    assert scores[1].item() == pytest.approx(sum(float(p.detach().square().sum()) for p in parts) ** 0.5, rel=1e-5)
+
+
+def test_taylor_estimates_what_removing_a_little_of_a_unit_does_to_the_loss() -> None:
+    model, _ = small_whisper()
+    groups = [g for g in model.groups() if g.kind in ("ffn", "head", "conv", "layer")]
+    collector = TaylorCollector(model, groups)
+    loss_of(model).backward()
+    collector.update()
+    scores = {g.name: taylor(g, Evidence({}, taylor=collector.means())) for g in groups}
+    name, unit, epsilon = "decoder.layers.1.ffn", 4, 1e-3
+    changed = copy.deepcopy(model)
+    ffn = changed.decoder.layers[1].ffn
+    with torch.no_grad():
+        before = loss_of(changed).double()
+        ffn.up.weight[unit] *= 1 - epsilon
+        ffn.up.bias[unit] *= 1 - epsilon
+        ffn.down.weight[:, unit] *= 1 - epsilon
+        slope = abs(float(loss_of(changed).double() - before)) / epsilon
+    assert float(scores[name][unit]) == pytest.approx(slope, rel=0.05, abs=2e-4)
+    assert all((s >= 0).all() and (s > 0).any() for s in scores.values())
+
+
+def test_wanda_reads_weights_and_what_goes_through_them() -> None:
+    model, _ = small_whisper()
+    mel, frames, tokens = inputs(model)
+    seen = []
+    handle = model.encoder.layers[0].ffn.down.register_forward_hook(lambda m, a, o: seen.append(a[0]))
+    with ActivationCollector(model) as collector, torch.no_grad():
+        model(mel, frames, tokens)
+        model(mel * 0.5, frames, tokens)
+    handle.remove()
+    norms = torch.cat([s.flatten(0, 1) for s in seen]).norm(dim=0)
+    by_hand = (model.encoder.layers[0].ffn.down.weight.abs() * norms).sum(0)
+    inputs_, outputs = collector.norms()
+    evidence = Evidence(dict(model.named_parameters()), inputs=inputs_, outputs=outputs)
+    torch.testing.assert_close(wanda(group_named(model, "encoder.layers.0.ffn"), evidence), by_hand.detach(), rtol=1e-4, atol=1e-5)
+    query_key = wanda(group_named(model, "encoder.layers.0.attention.query_key"), evidence)
+    expected = outputs["encoder.layers.0.attention.query.weight"] * outputs["encoder.layers.0.attention.key.weight"]
+    torch.testing.assert_close(query_key, expected)
+
+
+@pytest.mark.parametrize("name", sorted(CRITERIA))
+def test_every_criterion_scores_what_is_already_gone_lowest(name: str) -> None:
+    """Gradual pruning relies on it: removed units must not come back into the ranking."""
+    if name == "random":
+        pytest.skip("chance does not look at the model")
+    model, _ = small_whisper()
+    groups = [g for g in model.groups() if g.kind in ("ffn", "head", "conv", "value", "query_key")]
+    keep = {g.name: random_units(g, 0.6, i) for i, g in enumerate(groups) if g.kind in ("ffn", "conv")}
+    mask(model, keep)
+    collector = TaylorCollector(model, groups)
+    with ActivationCollector(model) as activations:
+        loss_of(model).backward()
+    collector.update()
+    ins, outs = activations.norms()
+    evidence = Evidence(dict(model.named_parameters()), collector.means(), ins, outs)
+    for group in groups:
+        if group.name in keep:
+            scores = CRITERIA[name](group, evidence)
+            gone = sorted(set(range(group.units)) - set(keep[group.name]))
+            assert scores[gone].max() <= 1e-6 < scores[keep[group.name]].min() + 1e-5
+
+
+def test_chance_is_the_seed_s() -> None:
+    model, _ = small_whisper()
+    group = group_named(model, "encoder.conv")
+    assert torch.equal(chance(group, Evidence({}, seed=3)), chance(group, Evidence({}, seed=3)))
+    assert not torch.equal(chance(group, Evidence({}, seed=3)), chance(group, Evidence({}, seed=4)))
