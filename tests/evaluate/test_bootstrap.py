@@ -11,7 +11,6 @@ import pytest
 from secateur.base.errors import SecateurError
 from secateur.evaluate.bootstrap import clusters, expanded_tail, paired_difference, rate_interval, t_quantile
 
-
 Corpus = tuple[list[int], list[int], list[int], list[str]]
 
 

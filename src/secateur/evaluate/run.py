@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..base.errors import SecateurError
+from ..models.whisper.config import WhisperConfig
+from ..models.whisper.cost import count_macs, count_parameters
 from ..text.normalise import normaliser
 from .bootstrap import LEVEL, RESAMPLES, rate_interval
 from .error_rate import Metric, count_errors, metric_for, total
@@ -15,6 +18,8 @@ from .result import Result, Row
 
 if TYPE_CHECKING:
     from ..data.manifest import Utterance
+
+TOKENS_A_WORD = 1.3  # English under Whisper's BPE
 
 Transcribe = Callable[[list["Utterance"]], list[str]]
 
@@ -91,6 +96,15 @@ def summarise(
         seconds_audio=round(audio, 3), seconds_compute=round(seconds_compute, 3), rtf=round(seconds_compute / audio, 5),
         parameters=parameters, macs=macs, bytes=size, settings=settings or {}, rows=tuple(rows),
     )  # fmt: skip
+
+
+def with_cost(result: Result, config: WhisperConfig) -> Result:
+    """`result` with the model's parameters, and its multiply-accumulates for the mean clip and transcript."""
+    seconds = min(result.seconds_audio / result.utterances, config.max_seconds)
+    room = config.text_context - len(config.tokens.prompt())
+    tokens = min(round(TOKENS_A_WORD * result.words / result.utterances), room)
+    macs = count_macs(config, seconds, tokens)["total"]
+    return replace(result, parameters=count_parameters(config)["total"], macs=macs)
 
 
 def _check(utterances: Sequence[Utterance]) -> None:

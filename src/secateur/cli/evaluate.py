@@ -1,0 +1,167 @@
+"""`secateur evaluate`: the error rate of a model on a manifest, with an interval, a breakdown and a result file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..base.errors import SecateurError
+from ..evaluate.breakdown import by_extra, by_length, by_speaker, extra_names
+from ..evaluate.error_rate import confusions
+from ..evaluate.result import Result, write_result
+from ..evaluate.run import evaluate, with_cost
+from ..evaluate.table import headings, percent, table, text_table, unit
+from .command import option
+
+if TYPE_CHECKING:
+    from ..data.manifest import Utterance
+    from ..models.whisper.config import WhisperConfig
+
+HELP = "Word (or character) error rate of a model on a manifest, with a 95 % interval by resampling speakers."
+EXAMPLE = """secateur evaluate tiny.en ../shared/data/speechocean762/test.jsonl --limit 100 --out tiny.json
+secateur evaluate runs/kiosk/exported test.jsonl --by gender"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is evaluated on what."""
+
+    model: str = option(help="exported ONNX folder, checkpoint folder, or a name such as tiny.en", positional=True)
+    manifest: Path = option(help="clips with transcripts (JSONL)", positional=True)
+    limit: int | None = option(None, help="only the first N clips")
+    out: Path | None = option(None, help="write the result file here (for compare and report)")
+    rows: bool = option(True, help="keep every clip's texts in the result file")
+    metric: str | None = option(None, help="wer or cer (default: by language)")
+    by: str | None = option(None, help="also break down by speaker, length, or an extra of the manifest (age, gender)")
+    device: str = option("auto", help="for checkpoints: cpu, cuda or auto")
+    batch_seconds: float = option(120.0, help="for checkpoints: seconds of audio a batch")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Evaluate, write the result file, and return its summary."""
+    result = evaluate_model(
+        options.model, options.manifest, limit=options.limit, metric=options.metric, device=options.device,
+        batch_seconds=options.batch_seconds,
+    )  # fmt: skip
+    slices = _slices(result, options.by) if options.by else None
+    if options.out is not None:
+        write_result(options.out, result, rows=options.rows)
+    values = result.summary()
+    values["confusions"] = [
+        {"said": left, "heard": right, "times": times}
+        for (left, right), times in confusions([(r.reference, r.hypothesis) for r in result.rows], result.metric, 8)
+    ]
+    if slices is not None:
+        values["by"] = slices
+    values["extras"] = extra_names(result.rows)
+    return values
+
+
+def show(values: dict[str, Any]) -> str:
+    """The summary for a terminal."""
+    extras, found, slices = values.pop("extras"), values.pop("confusions"), values.pop("by", None)
+    result = Result(**values)
+    titles, rows = table([(result.model, result)])
+    lines = [
+        text_table(titles, rows),
+        f"\n{result.words} {unit(result)} in {result.utterances} clips of {result.speakers} speakers, "
+        f"{result.seconds_audio / 60:.1f} min: {result.substitutions} substituted, {result.deletions} deleted, "
+        f"{result.insertions} inserted; computed in {result.seconds_compute:.1f} s",
+    ]
+    if found:
+        shown = (f"{c['said'] or '(nothing)'} → {c['heard'] or '(nothing)'} ×{c['times']}" for c in found)
+        lines.append("most frequent: " + ", ".join(shown))
+    if slices:
+        names = ["group", headings(result.metric)[1], unit(result), "clips", "speakers"]
+        cells = [[s["name"], percent(s["rate"]), str(s["words"]), str(s["clips"]), str(s["speakers"])] for s in slices]
+        lines += ["", text_table(names, cells)]
+    elif extras:
+        lines.append("break down with --by " + ", ".join(["speaker", "length", *extras]))
+    return "\n".join(lines)
+
+
+def evaluate_model(
+    model: str, manifest: Path, *, limit: int | None = None, metric: str | None = None, device: str = "auto",
+    batch_seconds: float = 120.0,
+) -> Result:  # fmt: skip
+    """Evaluate anything MODEL can name on the clips of `manifest`.
+
+    Raises:
+        SecateurError: the model or the manifest cannot be read, or an option has a value that is not known.
+    """
+    from ..data.manifest import read_manifest
+
+    chosen: Literal["wer", "cer"] | None = "wer" if metric == "wer" else "cer" if metric == "cer" else None
+    if metric is not None and chosen is None:
+        raise SecateurError(f"--metric must be wer or cer, found '{metric}'")
+    if limit is not None and limit < 1:
+        raise SecateurError("--limit must be at least 1")
+    utterances = list(read_manifest(manifest))[:limit]
+    if is_exported(model):
+        transcribe, config, settings = _exported(Path(model))
+    else:
+        transcribe, config, settings = _checkpoint(model, device, batch_seconds)
+    result = evaluate(
+        transcribe, utterances, model=model, data=f"{manifest.parent.name}/{manifest.stem}", metric=chosen,
+        size=folder_bytes(Path(model)), settings=settings,
+    )  # fmt: skip
+    return with_cost(result, config)
+
+
+def is_exported(model: str) -> bool:
+    """Whether MODEL is a folder with ONNX files."""
+    folder = Path(model)
+    return folder.is_dir() and any(folder.glob("*.onnx"))
+
+
+def folder_bytes(folder: Path) -> int | None:
+    """Bytes of everything in a model folder; None when MODEL is a name."""
+    return sum(f.stat().st_size for f in folder.iterdir() if f.is_file()) if folder.is_dir() else None
+
+
+Prepared = tuple[Callable[[list["Utterance"]], list[str]], "WhisperConfig", dict[str, Any]]
+
+
+def _checkpoint(model: str, device: str, batch_seconds: float) -> Prepared:
+    from ..base.extras import require
+
+    torch = require("torch", "train")
+    from ..models.weights.fetch import load_model
+    from ..models.whisper.greedy import transcribe_texts
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    network, tokenizer = load_model(model)
+
+    def transcribe(utterances: list[Utterance]) -> list[str]:
+        return transcribe_texts(network, tokenizer, utterances, batch_seconds, device)
+
+    settings = {"decoder": "torch greedy", "device": device, "batch_seconds": batch_seconds}
+    if device == "cpu":
+        settings["threads"] = torch.get_num_threads()
+    return transcribe, network.config, settings
+
+
+def _exported(folder: Path) -> Prepared:
+    from ..serve.recogniser import Recogniser
+
+    recogniser = Recogniser.load(folder)
+
+    def transcribe(utterances: list[Utterance]) -> list[str]:
+        return [found.text for found in recogniser.transcribe_batch([u.audio for u in utterances])]
+
+    return transcribe, recogniser.config, {"decoder": "onnxruntime greedy"}
+
+
+def _slices(result: Result, by: str) -> list[dict[str, Any]]:
+    named = {"speaker": by_speaker, "length": by_length}
+    slices = named[by](result.rows) if by in named else by_extra(result.rows, by)
+    return [
+        {
+            "name": s.name, "rate": s.counts.rate, "words": s.counts.reference, "clips": s.utterances,
+            "speakers": s.speakers,
+        }
+        for s in slices
+    ]  # fmt: skip
