@@ -1,0 +1,114 @@
+"""Clips that fit one window: features and encoder in batches of similar length, then decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...features.mel import log_mel
+from ...text.tokenizer import Tokenizer
+from ..whisper.config import WhisperConfig
+from .fallback import Decoded, decode
+from .language import chosen, detect
+from .options import DecodingOptions
+from .prompt import prompt
+from .segments import Audio, Segment
+from .session import Session, State
+
+SILENCE = 2.0**-15  # peak below one step of 16-bit audio: nothing was recorded
+SHORTEST = 0.1  # seconds; a shorter clip is filled up with zeros
+MEMORY = 256 * 2**20  # bytes of a batch's cross-attention keys and values
+MOST_ROWS = 8
+SPREAD = 1.25  # the longest clip of a batch is at most so many times the shortest
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One recording's segments, and its language if the model tells languages apart."""
+
+    segments: tuple[Segment, ...]
+    language: str | None
+
+
+def window_samples(config: WhisperConfig) -> int:
+    """Samples that one window holds."""
+    return config.audio_context * 2 * config.front_end.hop
+
+
+def encode_clips(session: Session, clips: Sequence[Audio]) -> State:
+    """Features and encoder of `clips`, each at most one window; padded as the model expects it."""
+    config = session.config
+    if config.padded:
+        size = window_samples(config)
+        return session.encode(np.stack([log_mel(_fill(clip, size), config.front_end) for clip in clips]), None)
+    shortest = round(SHORTEST * config.front_end.sample_rate)
+    mels = [log_mel(_fill(clip, shortest), config.front_end)[: 2 * config.audio_context] for clip in clips]
+    frames = np.array([len(mel) for mel in mels], np.int64)
+    if (frames == frames[0]).all():
+        return session.encode(np.stack(mels), None)
+    table = np.zeros((len(mels), int(frames.max()), mels[0].shape[1]), np.float32)
+    for row, mel in zip(table, mels, strict=True):
+        row[: len(mel)] = mel
+    return session.encode(table, frames)
+
+
+def batches(lengths: Sequence[int], config: WhisperConfig) -> list[list[int]]:
+    """Indices of clips grouped by similar length (samples), as many as memory and speed like together."""
+    per_position = sum(
+        w.cross_attention.heads * (w.cross_attention.query_key + w.cross_attention.value) * 4 for w in config.decoder
+    )
+    groups: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        positions = config.audio_context if config.padded else lengths[i] // (2 * config.front_end.hop) + 1
+        rows = max(1, min(MOST_ROWS, MEMORY // max(1, positions * per_position)))
+        alike = groups and (config.padded or lengths[i] <= SPREAD * lengths[groups[-1][0]])
+        if alike and len(groups[-1]) < rows:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups
+
+
+def hear_clips(
+    session: Session, tokenizer: Tokenizer, clips: Sequence[Audio], options: DecodingOptions
+) -> list[Heard]:
+    """Recognise `clips` (samples at the model's rate), each at most one window, without timestamps.
+
+    Raises:
+        SecateurError: the model lacks the language, the task or the prompt token.
+    """
+    language = chosen(session.config.tokens, options.language)
+    heard = [Heard((), language)] * len(clips)
+    loud = [i for i, clip in enumerate(clips) if audible(clip)]
+    for group in batches([len(clips[i]) for i in loud], session.config):
+        rows = [loud[i] for i in group]
+        state = encode_clips(session, [clips[i] for i in rows])
+        names = [language] * len(rows) if language else [name for name, _ in detect(session, state, len(rows))]
+        prompts = [prompt(session.config, tokenizer, options, name, timestamps=False) for name in names]
+        results = decode(session, state, prompts, tokenizer, options, timestamps=False)
+        for i, name, result in zip(rows, names, results, strict=True):
+            seconds = len(clips[i]) / session.config.front_end.sample_rate
+            heard[i] = Heard((whole(result, seconds),) if heard_speech(result, options) else (), name)
+    return heard
+
+
+def audible(clip: Audio) -> bool:
+    """Whether anything was recorded at all."""
+    return len(clip) > 0 and float(np.abs(clip).max()) >= SILENCE
+
+
+def heard_speech(result: Decoded, options: DecodingOptions) -> bool:
+    """Whether a result is text that someone said."""
+    return bool(result.text) and not result.silent(options)
+
+
+def whole(result: Decoded, seconds: float) -> Segment:
+    """One segment that lasts as long as its clip."""
+    return Segment(0.0, seconds, result.text, result.avg_logprob, result.no_speech_prob, result.tokens)
+
+
+def _fill(clip: Audio, size: int) -> Audio:
+    """`clip` with zeros up to `size` samples."""
+    return np.pad(clip, (0, size - len(clip))) if len(clip) < size else clip

@@ -1,0 +1,106 @@
+"""Decode, and decode again hotter what looks wrong (Radford et al. 2022, section 4.5)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...base.errors import SecateurError
+from ...text.tokenizer import Tokenizer
+from .options import DecodingOptions
+from .rules import Rules, log_sum_exp
+from .search import Hypothesis, beam_search, greedy, sample
+from .session import Floats, Session, State
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One window's result."""
+
+    tokens: tuple[int, ...]
+    text: str
+    avg_logprob: float
+    no_speech_prob: float | None = None  # None: the model has no such token, or nobody asked
+    temperature: float = 0.0
+
+    @property
+    def compression_ratio(self) -> float:
+        """Bytes of the text over bytes of its zlib compression; above about 2.4 it repeats itself."""
+        data = self.text.encode()
+        return len(data) / len(zlib.compress(data))
+
+    def silent(self, options: DecodingOptions) -> bool:
+        """No speech by the model's own token, and no trust in the text either."""
+        if options.no_speech_threshold is None or self.no_speech_prob is None:
+            return False
+        if options.log_prob_threshold is not None and self.avg_logprob > options.log_prob_threshold:
+            return False
+        return self.no_speech_prob > options.no_speech_threshold
+
+    def doubtful(self, options: DecodingOptions) -> bool:
+        """Worth another attempt at a higher temperature."""
+        repeats = options.compression_ratio_threshold is not None and (
+            self.compression_ratio > options.compression_ratio_threshold
+        )
+        unlikely = options.log_prob_threshold is not None and self.avg_logprob < options.log_prob_threshold
+        return (repeats or unlikely) and not (unlikely and self.silent(options))
+
+
+def decode(
+    session: Session, state: State, prompts: Sequence[Sequence[int]], tokenizer: Tokenizer, options: DecodingOptions,
+    timestamps: bool,
+) -> list[Decoded]:  # fmt: skip
+    """Decode every encoded clip of `state`, each from its prompt (all of one length).
+
+    Raises:
+        SecateurError: the prompts leave no room for text.
+    """
+    config = session.config
+    table = np.array(prompts, np.int64)
+    most = min(options.max_tokens or config.text_context // 2, config.text_context - table.shape[1])
+    if most < 1:
+        raise SecateurError(f"a prompt of {table.shape[1]} tokens fills the text context of {config.text_context}")
+    no_speech: list[float] | list[None] = [None] * len(table)
+    if options.no_speech_threshold is not None and config.tokens.no_speech is not None:
+        # The start token's own output says whether anyone speaks, so the prompt goes in as two pieces.
+        split = int(np.flatnonzero(table[0] == config.tokens.start)[-1]) + 1
+        logits, state = session.step(table[:, :split], state)
+        no_speech = np.exp(logits[:, config.tokens.no_speech] - log_sum_exp(logits)).tolist()
+        table = table[:, split:]
+    if table.shape[1]:
+        logits, state = session.step(table, state)
+    rules = Rules.of(config.tokens, config.vocabulary, timestamps)
+    results: dict[int, Decoded] = {}
+    rows = np.arange(len(prompts))
+    for temperature in options.temperatures:
+        whole = len(rows) == len(prompts)
+        part, seen = (state, logits) if whole else (session.pick(state, rows), logits[rows])
+        hypotheses = _search(session, part, seen, rules, most, temperature, options)
+        for row, found in zip(rows.tolist(), hypotheses, strict=True):
+            text = tokenizer.decode(found.tokens).strip()
+            results[row] = Decoded(found.tokens, text, found.mean, no_speech[row], temperature)
+        rows = np.array([row for row in rows.tolist() if results[row].doubtful(options)], np.int64)
+        if not len(rows):
+            break
+    return [results[row] for row in range(len(prompts))]
+
+
+def _search(
+    session: Session, state: State, logits: Floats, rules: Rules, most: int, temperature: float,
+    options: DecodingOptions,
+) -> list[Hypothesis]:  # fmt: skip
+    """One hypothesis a row: greedy or beams at temperature 0, else the best of some samples."""
+    if temperature == 0:
+        if options.beam == 1:
+            return greedy(session, state, logits, rules, most)
+        return beam_search(session, state, logits, rules, most, options.beam, options.patience, options.length_penalty)
+    tries = options.best_of
+    generators = [np.random.default_rng([options.seed, k]) for _ in range(len(logits)) for k in range(tries)]
+    rows = np.repeat(np.arange(len(logits)), tries)
+    if tries > 1:
+        state, logits = session.pick(state, rows), logits[rows]
+    found = sample(session, state, logits, rules, most, temperature, generators)
+    return [max(found[i : i + tries], key=lambda one: one.mean) for i in range(0, len(found), tries)]

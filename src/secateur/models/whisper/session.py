@@ -1,0 +1,72 @@
+"""A torch Whisper as a decoding session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..decoding.session import Floats, Ints
+from .config import WhisperConfig
+from .model import Cache, LayerCache, Whisper
+
+
+@dataclass(frozen=True)
+class TorchState:
+    """The cache after some tokens, and which encoded clip each batch row (batch,) belongs to."""
+
+    cache: Cache
+    clips: Ints
+
+
+class TorchSession:
+    """Runs `model` for `secateur.models.decoding`, on the device the model is on."""
+
+    def __init__(self, model: Whisper) -> None:
+        self.model = model.eval()
+        self.device = next(model.parameters()).device
+
+    @property
+    def config(self) -> WhisperConfig:
+        """The model's config."""
+        return self.model.config
+
+    @torch.inference_mode()
+    def encode(self, mel: Floats, frames: Ints | None) -> TorchState:
+        """See `Session.encode`."""
+        counts = None if frames is None else torch.from_numpy(frames).to(self.device)
+        cache = self.model.encode(torch.from_numpy(mel).to(self.device), counts)
+        return TorchState(cache, np.arange(len(mel)))
+
+    @torch.inference_mode()
+    def step(self, tokens: Ints, state: TorchState) -> tuple[Floats, TorchState]:
+        """See `Session.step`."""
+        cache = _same(state.cache)
+        logits = self.model.step(torch.from_numpy(tokens).to(self.device), cache)
+        return logits.float().cpu().numpy(), TorchState(cache, state.clips)
+
+    @torch.inference_mode()
+    def pick(self, state: TorchState, rows: Ints) -> TorchState:
+        """See `Session.pick`."""
+        index = torch.from_numpy(rows).to(self.device)
+        clips = state.clips[rows]
+        if not np.array_equal(clips, state.clips):
+            return TorchState(state.cache.pick(index), clips)
+        # Beams trade places within their clip: the audio's keys and values, by far the largest part, stay as they are.
+        layers = [
+            LayerCache(layer.cross_keys, layer.cross_values, _rows(layer.keys, index), _rows(layer.values, index))
+            for layer in state.cache.layers
+        ]
+        return TorchState(Cache(layers, state.cache.memory_mask, state.cache.length), clips)
+
+
+def _rows(values: Tensor | None, index: Tensor) -> Tensor | None:
+    return None if values is None else values[index]
+
+
+def _same(cache: Cache) -> Cache:
+    """A cache that can be extended without changing `cache`; it shares all tensors."""
+    layers = [LayerCache(x.cross_keys, x.cross_values, x.keys, x.values) for x in cache.layers]
+    return Cache(layers, cache.memory_mask, cache.length)
