@@ -1,0 +1,48 @@
+"""`secateur report`: one HTML page from the result files of a run."""
+
+from __future__ import annotations
+
+import webbrowser
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..base.files import write_text
+from ..evaluate.report import render
+from ..evaluate.run_folder import collect
+from ..evaluate.table import markdown_table
+from .command import option
+
+HELP = "One self-contained HTML page from a run's result files: before and after, intervals, what was cut, examples."
+EXAMPLE = """secateur report runs/kiosk
+secateur report runs/kiosk --out kiosk.html --markdown table.md"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where the results are and where the page goes."""
+
+    run: Path = option(help="run folder with results/*.json, and what else there is", positional=True)
+    out: Path | None = option(None, help="the page (default: report.html in the run folder)")
+    title: str = option("", help="the page's title (default: the folder's name)")
+    markdown: Path | None = option(None, help="also write the tables as Markdown")
+    browse: bool = option(False, help="show the page in the browser")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Write the page; returns where it is and what it shows."""
+    inputs = collect(options.run)
+    if options.title:
+        inputs = replace(inputs, title=options.title)
+    out = options.out or options.run / "report.html"
+    write_text(out, render(inputs))
+    if options.markdown is not None:
+        write_text(options.markdown, markdown_table(inputs.results))
+    if options.browse:
+        webbrowser.open(out.resolve().as_uri())
+    return {"report": str(out), "results": [name for name, _ in inputs.results], "bytes": out.stat().st_size}
+
+
+def show(result: dict[str, Any]) -> str:
+    """Where the page is."""
+    return f"{result['report']}: {len(result['results'])} results ({', '.join(result['results'])})"

@@ -1,0 +1,127 @@
+"""Pieces of the report's HTML: tables, word differences, the heat map of what was kept. Everything is escaped here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from ..models.whisper.config import AttentionWidths, WhisperConfig
+from .compare import ClipChange
+from .error_rate import Metric, align
+from .table import percent, short
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
+    """A table that scrolls sideways on a narrow screen; the first column names the rows. Cells are HTML already."""
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
+    body = "\n".join(
+        f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest) + "</tr>"
+        for first, *rest in rows
+    )
+    return _scroll(
+        f"<table><caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>",
+        caption,
+    )
+
+
+def difference(reference: str, hypothesis: str, metric: Metric) -> str:
+    """`hypothesis` with its errors marked: wrong words, missing ones struck through, extra ones with a plus.
+
+    >>> difference("turn it on", "turn of on now", "wer")
+    'turn <mark title="said: it">of</mark> on <ins title="not said">now</ins>'
+    """
+    parts = []
+    for said, heard in align(reference, hypothesis, metric):
+        if heard is None:
+            parts.append(f'<del title="missing">{escape(said or "")}</del>')
+        elif said is None:
+            parts.append(f'<ins title="not said">{escape(heard)}</ins>')
+        elif said != heard:
+            parts.append(f'<mark title="said: {escape(said)}">{escape(heard)}</mark>')
+        else:
+            parts.append(escape(heard))
+    return ("" if metric == "cer" else " ").join(parts) or "<del>(nothing)</del>"
+
+
+def clip(change: ClipChange, names: tuple[str, str], metric: Metric) -> str:
+    """One clip: what was said, and what both systems heard."""
+    lines = [("said", escape(change.reference))]
+    lines += [
+        (f"{name}, {errors} {'error' if errors == 1 else 'errors'}", difference(change.reference, text, metric))
+        for name, text, errors in zip(
+            names, (change.a, change.b), (change.errors_a, change.errors_b), strict=True
+        )
+    ]  # fmt: skip
+    body = "".join(f"<dt>{escape(term)}</dt><dd>{text}</dd>" for term, text in lines)
+    speaker = f", speaker {escape(change.speaker)}" if change.speaker else ""
+    return f'<div class="clip"><p class="id">{escape(change.id)}{speaker}</p><dl>{body}</dl></div>'
+
+
+def kept(original: WhisperConfig, pruned: WhisperConfig) -> str:
+    """What is left of every layer, as a table whose cells are the darker the more was kept.
+
+    When whole layers went, the remaining ones are compared with the original ones of the same new number.
+    """
+    columns = ("heads", "q/k dims", "value dims", "cross heads", "cross q/k", "cross value", "FFN units")
+    rows = []
+    for i, (e, old) in enumerate(zip(pruned.encoder, original.encoder, strict=False)):
+        cells = [*_attention(e.attention, old.attention), "<td></td>" * 3, _cell(e.ffn, old.ffn)]
+        rows.append((f"encoder {i}", "".join(cells)))
+    for i, (d, before) in enumerate(zip(pruned.decoder, original.decoder, strict=False)):
+        cells = _attention(d.self_attention, before.self_attention)
+        cells += [*_attention(d.cross_attention, before.cross_attention), _cell(d.ffn, before.ffn)]
+        rows.append((f"decoder {i}", "".join(cells)))
+    head = "".join(f'<th scope="col">{c}</th>' for c in ("layer", *columns))
+    body = "\n".join(f'<tr><th scope="row">{name}</th>{cells}</tr>' for name, cells in rows)
+    caption = "Kept of each layer: what is left of what was there; the darker, the more"
+    heat = _scroll(
+        f'<table class="heat"><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>',
+        caption,
+    )
+    rest = (
+        ("encoder layers", len(original.encoder), len(pruned.encoder)),
+        ("decoder layers", len(original.decoder), len(pruned.decoder)),
+        ("vocabulary rows", original.vocabulary, pruned.vocabulary),
+        ("convolution channels", original.conv_channels, pruned.conv_channels),
+        ("mel bins", original.front_end.inputs, pruned.front_end.inputs),
+        ("audio positions", original.audio_context, pruned.audio_context),
+        ("text positions", original.text_context, pruned.text_context),
+    )
+    others = [[name, f"{before:,}", f"{now:,}", percent(now / before)] for name, before, now in rest if now != before]
+    return heat + (table(("elsewhere", "before", "after", "kept"), others, "Outside the layers") if others else "")
+
+
+def parameter_parts(original: dict[str, int], pruned: dict[str, int]) -> str:
+    """Where the parameters are, before and after, from `count_parameters` of both."""
+
+    def gathered(parts: dict[str, int]) -> dict[str, int]:
+        sums: dict[str, int] = {}
+        for name, count in parts.items():
+            key = {"vocabulary": "token embedding", "total": "total"}.get(name, name.split(".")[0] + " layers")
+            if "positions" in name:
+                key = "positions"
+            elif name.startswith("encoder.conv"):
+                key = "convolutions"
+            sums[key] = sums.get(key, 0) + count
+        return sums
+
+    before, after = gathered(original), gathered(pruned)
+    order = sorted(before, key=lambda k: (k == "total", -before[k]))
+    rows = [[k, short(before[k]), short(after.get(k, 0)), percent(after.get(k, 0) / before[k])] for k in order]
+    return table(("part", "before", "after", "kept"), rows, "Where the parameters are")
+
+
+def _attention(now: AttentionWidths, before: AttentionWidths) -> list[str]:
+    return [
+        _cell(now.heads, before.heads), _cell(now.query_key, before.query_key), _cell(now.value, before.value)
+    ]  # fmt: skip
+
+
+def _cell(now: int, before: int) -> str:
+    share = now / before if before else 0.0
+    # An alpha over the page's own colour works in both themes.
+    return f'<td style="background:rgba(20,150,112,{0.04 + 0.5 * share:.2f})">{now}<small> of {before}</small></td>'
+
+
+def _scroll(inner: str, label: str) -> str:
+    return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{inner}</div>\n'

@@ -1,0 +1,159 @@
+"""Plots as inline SVG whose colours follow the page (light and dark), through matplotlib.
+
+Colours are drawn as placeholders and replaced by CSS variables of `report.html`; text stays text.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..base.extras import require
+from .breakdown import Slice
+from .compare import Comparison
+from .result import Result
+
+INK, LINE = "#a10001", "#a10002"
+SERIES = tuple(f"#a2000{i}" for i in range(1, 7))
+VARIABLES = {INK: "currentColor", LINE: "var(--line)", **{c: f"var(--s{i})" for i, c in enumerate(SERIES, 1)}}
+WIDTH = 6.6  # inches at 72 dots: the text stays readable on a phone
+
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif", "text.color": INK, "axes.labelcolor": INK,
+    "axes.edgecolor": LINE, "xtick.color": LINE, "ytick.color": LINE, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "axes.grid": True, "grid.color": LINE, "grid.linewidth": 0.8, "axes.axisbelow": True, "axes.spines.top": False,
+    "axes.spines.right": False, "axes.spines.left": False, "axes.facecolor": "none", "figure.facecolor": "none",
+    "legend.frameon": False, "xtick.major.size": 0, "ytick.major.size": 0, "lines.linewidth": 1.8,
+}  # fmt: skip
+
+
+def rates(named: Sequence[tuple[str, Result]]) -> str:
+    """Error rate of every model with its interval, one line a model."""
+    alt = "; ".join(
+        f"{name} {100 * r.rate:.1f} % ({100 * r.interval[0]:.1f} to {100 * r.interval[1]:.1f})" for name, r in named
+    )
+
+    def draw(axes: Any) -> None:
+        for i, (_, r) in enumerate(named):
+            low, high = (100 * end for end in r.interval)
+            axes.plot([low, high], [i, i], color=_colour(i), linewidth=4, alpha=0.45, solid_capstyle="round")
+            axes.plot([100 * r.rate], [i], "o", color=_colour(i), markersize=8)
+        axes.set_yticks(range(len(named)), [name for name, _ in named])
+        axes.set_ylim(len(named) - 0.5, -0.5)
+        axes.set_xlim(left=0)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(f"{named[0][1].metric.upper()} in %, bar: 95 % interval")
+
+    return _svg("rates", 0.9 + 0.42 * len(named), draw, f"Error rates. {alt}")
+
+
+def groups(named: Sequence[tuple[str, Sequence[Slice]]], label: str, metric: str) -> str:
+    """Error rate by group (length, age, ...), a bar for every model."""
+    order = [s.name for s in named[0][1]]
+    alt = "; ".join(
+        f"{name}: " + ", ".join(f"{s.name} {100 * s.counts.rate:.1f} %" for s in slices) for name, slices in named
+    )
+
+    def draw(axes: Any) -> None:
+        width = 0.8 / len(named)
+        for i, (name, slices) in enumerate(named):
+            heights = {s.name: 100 * s.counts.rate for s in slices}
+            places = [x - 0.4 + (i + 0.5) * width for x in range(len(order))]
+            axes.bar(places, [heights.get(n, 0) for n in order], width * 0.92, color=_colour(i), label=name)
+        counts = {s.name: s.utterances for s in named[0][1]}
+        axes.set_xticks(range(len(order)), [f"{n}\n{counts[n]} clips" for n in order])
+        axes.grid(visible=False, axis="x")
+        axes.set_ylabel(f"{metric.upper()} in %")
+        axes.legend(ncols=4, loc="lower left", bbox_to_anchor=(-0.02, 1.0))
+
+    return _svg(f"groups-{label}", 3.1, draw, f"Error rate by {label}. {alt}")
+
+
+def speakers(found: Comparison) -> str:
+    """Error rate of every speaker before and after, the worst first; a line joins the two."""
+    changes = sorted(found.speakers, key=lambda s: -s.a)
+    alt = (
+        f"Error rate by speaker, {found.a} against {found.b}: {found.speakers_better} of {len(changes)} speakers "
+        f"have fewer errors, {found.speakers_worse} more."
+    )
+
+    def draw(axes: Any) -> None:
+        places = range(len(changes))
+        for x, s in zip(places, changes, strict=True):
+            colour = SERIES[2] if s.b <= s.a else SERIES[5]
+            axes.plot([x, x], [100 * s.a, 100 * s.b], color=colour, linewidth=1.6, alpha=0.6)
+        axes.plot(places, [100 * s.a for s in changes], "o", color=SERIES[0], markersize=4, label=found.a)
+        axes.plot(places, [100 * s.b for s in changes], "o", color=SERIES[2], markersize=4.5, label=found.b)
+        axes.set_xticks([])
+        axes.set_ylim(bottom=0)
+        axes.grid(visible=False, axis="x")
+        axes.set_xlabel(f"{len(changes)} speakers, the hardest first")
+        axes.set_ylabel(f"{found.metric.upper()} in %")
+        axes.legend(ncols=2, loc="upper right")
+
+    return _svg("speakers", 3.2, draw, alt)
+
+
+CURVES = (  # label, the keys that training logs may use, factor
+    ("training loss", ("loss",), 1.0),
+    ("dev error in %", ("error", "dev_wer"), 100.0),
+    ("kept in %", ("kept", "kept_parameters"), 100.0),
+)
+
+
+def curves(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Loss, dev error and what is kept over optimiser steps; quantities that no log has are left out."""
+    panels = []
+    for label, keys, factor in CURVES:
+        lines = {}
+        for name, log in logs.items():
+            points = [(e["step"], factor * e[k]) for e in log for k in keys if k in e and "step" in e]
+            if points:
+                lines[name] = points
+        if lines:
+            panels.append((label, lines))
+    if not panels:
+        return ""
+    names = list(logs)
+    alt = "; ".join(
+        f"{label}: " + ", ".join(f"{n} from {p[0][1]:.3g} to {p[-1][1]:.3g}" for n, p in lines.items())
+        for label, lines in panels
+    )
+
+    def draw(*axes: Any) -> None:
+        for one, (label, lines) in zip(axes, panels, strict=True):
+            for name, points in lines.items():
+                colour = _colour(1 + names.index(name))
+                one.plot([x for x, _ in points], [y for _, y in points], color=colour, label=name)
+            one.set_ylabel(label)
+            if label == "kept in %":
+                one.set_ylim(0, 105)
+        axes[0].legend(ncols=4, loc="lower left", bbox_to_anchor=(-0.02, 1.0))
+        axes[-1].set_xlabel("optimiser step")
+
+    return _svg("curves", 0.6 + 1.5 * len(panels), draw, f"Training curves. {alt}", panels=len(panels))
+
+
+def _colour(i: int) -> str:
+    return SERIES[i % len(SERIES)]
+
+
+def _svg(name: str, height: float, draw: Any, alt: str, panels: int = 1) -> str:
+    """Draw on fresh axes and return an `<svg>` element with `alt` as its label; the same input gives the same bytes."""
+    matplotlib = require("matplotlib", "train")
+    figure_module = require("matplotlib.figure", "train")
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
+        figure = figure_module.Figure(figsize=(WIDTH, height), layout="constrained")
+        axes = figure.subplots(panels, 1, sharex=True, squeeze=False)
+        draw(*axes[:, 0])
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    text = out.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r"font: ([^;\"]*?)(\d+)px [^;\"]*", r"font-size: \2px", text)
+    for colour, variable in VARIABLES.items():
+        text = text.replace(colour, variable)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}" ', 1)

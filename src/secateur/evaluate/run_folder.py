@@ -1,0 +1,94 @@
+"""What a report can show of a run: found in its folder by name; whatever is missing is left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import SecateurError
+from ..base.files import read_json
+from ..models.whisper.config import WhisperConfig, read_config
+from .result import Result, is_result, read_result
+
+KNOWN = ("zero-shot", "original", "dense", "tuned", "pruned", "adapted", "exported", "fp32", "fp16", "int8")
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """What the page shows; results in order, the first is the one before. Whatever is empty is left out."""
+
+    title: str
+    results: tuple[tuple[str, Result], ...]
+    curves: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    configs: tuple[WhisperConfig, WhisperConfig] | None = None  # original, pruned
+
+
+def collect(folder: str | Path) -> ReportInputs:
+    """Everything in a run folder that a report can show.
+
+    Results: `results/**/*.json`, and `ARM/results/*.json` under the arm's name; `results/order.json` (a list of names)
+    orders them, else the usual names do. Curves: `*/metrics.jsonl`. What was cut: `original/config.json` against
+    `pruned/config.json` (or `adapted`, `exported`).
+
+    Raises:
+        SecateurError: no such folder, or no result in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise SecateurError(f"{folder}: no such run folder")
+    found = [(path.stem, path) for path in sorted((folder / "results").rglob("*.json")) if is_result(path)]
+    found += [(path.parent.parent.name, path) for path in sorted(folder.glob("*/results/*.json")) if is_result(path)]
+    if not found:
+        wanted = folder / "results" / "NAME.json"
+        raise SecateurError(f"{folder}: no result files; `secateur evaluate MODEL MANIFEST --out {wanted}` adds one")
+    order_file = folder / "results" / "order.json"
+    order = read_json(order_file) if order_file.exists() else list(KNOWN)
+    if not isinstance(order, list):
+        raise SecateurError(f"{order_file}: expected a list of names")
+    found.sort(key=lambda item: (_rank(item[0], order), item[0], item[1]))
+    logs = {path.parent.name: read_log(path) for path in sorted(folder.glob("*/metrics.jsonl"))}
+    return ReportInputs(
+        title=folder.resolve().name,
+        results=tuple((name, read_result(path)) for name, path in found),
+        curves={name: logs[name] for name in sorted(logs, key=lambda n: (_rank(n, order), n))},
+        configs=_configs(folder),
+    )
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """A training log, one JSON object a line.
+
+    Raises:
+        SecateurError: a line that is not one.
+    """
+    entries = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            entry = json.loads(line)
+        except ValueError as problem:
+            raise SecateurError(f"{path}: line {number} is not JSON") from problem
+        if not isinstance(entry, dict):
+            raise SecateurError(f"{path}: line {number} is not an object")
+        entries.append(entry)
+    return entries
+
+
+def _rank(name: str, order: Sequence[Any]) -> int:
+    """Place of `name`, or of what stands before its seed (`pruned-0`), in `order`; unknown names come last."""
+    base = name.rsplit("-", 1)[0]
+    return next((i for i, known in enumerate(order) if known in (name, base)), len(order))
+
+
+def _configs(folder: Path) -> tuple[WhisperConfig, WhisperConfig] | None:
+    def first(names: Sequence[str]) -> WhisperConfig | None:
+        for name in names:
+            for path in sorted([folder / name / "config.json", *folder.glob(f"{name}-*/config.json")]):
+                if path.exists():
+                    return read_config(path)
+        return None
+
+    original, pruned = first(("original", "zero-shot")), first(("pruned", "adapted", "exported"))
+    return (original, pruned) if original and pruned else None
