@@ -1,0 +1,174 @@
+"""`secateur transcribe`: recordings to text, JSON or subtitles."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..audio.read import read_audio
+from ..base.errors import SecateurError
+from ..base.files import write_text
+from ..base.options import from_dict, to_dict
+from ..base.progress import say, track
+from ..models.decoding.options import DecodingOptions
+from ..serve.recogniser import Recogniser
+from ..serve.transcript import WRITERS, Transcript
+from .command import option
+
+HELP = "Files, folders or standard input to txt, json, srt or vtt."
+EXAMPLE = """secateur transcribe talk.flac --model exported/model --format srt --out subtitles
+arecord -f S16_LE -r 16000 | secateur transcribe - --raw-rate 16000"""
+
+AUDIO = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".oga"})
+CHUNK = 240.0  # seconds of audio that are read ahead, so that short files can run together
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `secateur transcribe` takes."""
+
+    inputs: tuple[str, ...] = option(help="audio files, folders of them, or - for standard input", positional=True)
+    model: str | None = option(None, "exported folder, checkpoint folder or bundled name; bundled if left out")
+    format: Literal["txt", "json", "srt", "vtt"] = option("txt", "txt, json, srt or vtt")
+    out: Path | None = option(None, "folder for one file per input; standard output if left out")
+    language: str | None = option(None, "language code such as en; detected if left out and the model knows several")
+    task: Literal["transcribe", "translate"] = option("transcribe", "transcribe, or translate into English")
+    timestamps: bool = option(False, "segment times from the model's timestamp tokens (srt and vtt always ask)")
+    beam: int = option(1, "beams; 1 is greedy, the fastest")
+    words: tuple[str, ...] = option((), "names and terms to expect, separated by commas")
+    condition_on_previous: bool = option(False, "prompt every window with the text before it")
+    raw_rate: int | None = option(None, "standard input is raw 16-bit little-endian mono samples at this rate in Hz")
+    threads: int | None = option(None, "CPU threads; the runtime's own choice if left out")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Transcribe every input; those that fail are named on standard error and make the exit code 2."""
+    inputs = find_inputs(options.inputs)
+    names = _out_names(inputs, options)
+    if options.out is None and len(inputs) > 1 and options.format in ("srt", "vtt"):
+        raise SecateurError(f"{len(inputs)} inputs cannot share one {options.format}: give a folder with --out")
+    recogniser = Recogniser.load(options.model, options.threads)
+    decoding = DecodingOptions(
+        language=options.language,
+        task=options.task,
+        timestamps=True if options.timestamps or options.format in ("srt", "vtt") else None,
+        beam=options.beam,
+        words=options.words,
+        condition_on_previous=options.condition_on_previous,
+    )
+    files: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    done = _transcribed(recogniser, inputs, decoding, options)
+    for name, found in track(done, "transcribe", len(inputs), quiet=len(inputs) == 1):
+        if isinstance(found, SecateurError):
+            problem = str(found) if name in str(found) else f"{name}: {found}"
+            if len(inputs) == 1:
+                raise SecateurError(problem) from found
+            say(f"secateur: {problem}")
+            failed.append({"file": name, "problem": problem})
+            continue
+        files.append({"file": name, **to_dict(found)})
+        if options.out is not None:
+            write_text(options.out / names[name], WRITERS[options.format](found))
+    written = [] if options.out is None else [str(options.out / names[f["file"]]) for f in files]
+    return {"format": options.format, "files": files, "written": written, "failed": failed, "_exit": 2 if failed else 0}
+
+
+def show(result: dict[str, Any]) -> str:
+    """The transcripts in the format asked for; with --out, the files that were written."""
+    if result["written"]:
+        return "\n".join(result["written"])
+    transcripts = [
+        from_dict(Transcript, {key: value for key, value in file.items() if key != "file"}) for file in result["files"]
+    ]
+    texts = [WRITERS[result["format"]](transcript).rstrip("\n") for transcript in transcripts]
+    if len(texts) + len(result["failed"]) == 1:
+        return "\n".join(texts)
+    if result["format"] == "json":
+        return "[\n" + ",\n".join(texts) + "\n]"
+    return "\n".join(f"{file['file']}\t{text}" for file, text in zip(result["files"], texts, strict=True))
+
+
+def find_inputs(words: tuple[str, ...]) -> list[str]:
+    """Files as given, and every audio file below the folders, sorted.
+
+    Raises:
+        SecateurError: a folder without audio files.
+    """
+    found: list[str] = []
+    for word in words:
+        if not Path(word).is_dir():
+            found.append(word)
+            continue
+        inside = sorted(str(path) for path in Path(word).rglob("*") if path.suffix.lower() in AUDIO and path.is_file())
+        if not inside:
+            raise SecateurError(f"{word}: no audio files in this folder (known: {' '.join(sorted(AUDIO))})")
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def _out_names(inputs: list[str], options: Options) -> dict[str, str]:
+    """The file below --out for every input: its name; below a folder, its path in that folder.
+
+    Raises:
+        SecateurError: two inputs would write the same file.
+    """
+    folders = [Path(word) for word in options.inputs if Path(word).is_dir()]
+    names: dict[str, str] = {}
+    for name in inputs:
+        path = Path("stdin" if name == "-" else name)
+        root = next((folder for folder in folders if folder in path.parents), path.parent)
+        target = str(path.relative_to(root).with_suffix(f".{options.format}"))
+        if options.out is not None and target in names.values():
+            other = next(key for key, value in names.items() if value == target)
+            raise SecateurError(f"{other} and {name} would both be written to {options.out / target}")
+        names[name] = target
+    return names
+
+
+def _transcribed(
+    recogniser: Recogniser, inputs: list[str], decoding: DecodingOptions, options: Options
+) -> Iterator[tuple[str, Transcript | SecateurError]]:
+    """Every input with its transcript, or with what is wrong with it."""
+    waiting: list[tuple[str, NDArray[np.float32]]] = []
+    for name in inputs:
+        try:
+            waiting.append((name, _read(name, options.raw_rate, recogniser.sample_rate)))
+        except SecateurError as problem:
+            yield name, problem
+        if sum(len(audio) for _, audio in waiting) >= CHUNK * recogniser.sample_rate:
+            yield from _together(recogniser, waiting, decoding)
+            waiting = []
+    yield from _together(recogniser, waiting, decoding)
+
+
+def _together(
+    recogniser: Recogniser, waiting: list[tuple[str, NDArray[np.float32]]], decoding: DecodingOptions
+) -> Iterator[tuple[str, Transcript]]:
+    names = [name for name, _ in waiting]
+    yield from zip(names, recogniser.transcribe_batch([audio for _, audio in waiting], decoding), strict=True)
+
+
+def _read(name: str, raw_rate: int | None, sample_rate: int) -> NDArray[np.float32]:
+    """Samples of a file or of standard input."""
+    if name != "-":
+        return read_audio(name, sample_rate)
+    data = sys.stdin.buffer.read()
+    if raw_rate is None:
+        return read_audio(io.BytesIO(data), sample_rate)
+    if raw_rate < 1:
+        raise SecateurError(f"--raw-rate is samples a second, such as 16000; found {raw_rate}")
+    samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / 32768
+    if raw_rate == sample_rate:
+        return samples
+    import soxr
+
+    resampled: NDArray[np.float32] = soxr.resample(samples, raw_rate, sample_rate).astype(np.float32)
+    return resampled
