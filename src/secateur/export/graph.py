@@ -1,0 +1,89 @@
+"""A small writer for ONNX graphs: nodes and weights in the order they are added, names made on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base.extras import require
+
+OPSET = 20  # Gelu as one operator
+FUSED = "com.microsoft"  # operators that every stock onnxruntime has and the ONNX standard has not
+FARTHEST = np.iinfo(np.int64).max  # the end of a slice that goes to the end
+
+Array = NDArray[Any]
+
+
+class Graph:
+    """One ONNX graph in the making. Tensors are named by strings; methods return the name of what they add."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._helper = require("onnx.helper", "train")
+        self._from_array = require("onnx.numpy_helper", "train").from_array
+        self._nodes: list[Any] = []
+        self._weights: dict[str, Any] = {}
+        self._inputs: list[Any] = []
+        self._outputs: list[Any] = []
+
+    def input(self, name: str, dtype: type[np.generic], shape: tuple[str | int, ...]) -> str:
+        """A graph input; a text in `shape` names a dimension that may vary."""
+        self._inputs.append(self._value(name, dtype, shape))
+        return name
+
+    def output(self, source: str, name: str, dtype: type[np.generic], shape: tuple[str | int, ...]) -> None:
+        """Make the tensor `source` the graph output `name`."""
+        self._nodes.append(self._helper.make_node("Identity", [source], [name]))
+        self._outputs.append(self._value(name, dtype, shape))
+
+    def weight(self, name: str, values: Array) -> str:
+        """Store `values` once under `name`."""
+        if name not in self._weights:
+            self._weights[name] = self._from_array(np.ascontiguousarray(values), name)
+        return name
+
+    def constant(self, value: Any, dtype: type[np.generic] = np.int64) -> str:
+        """A small constant; equal ones are stored once."""
+        values = np.asarray(value, dtype)
+        return self.weight(f"{values.dtype.name}{list(values.shape)}{values.ravel().tolist()}".replace(" ", ""), values)
+
+    def add(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """A node with one output; an empty input is one that is left out."""
+        return self.add_many(1, operator, *inputs, domain=domain, **attributes)[0]
+
+    def add_many(self, count: int, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> list[str]:
+        """A node with `count` outputs."""
+        name = f"{operator}_{len(self._nodes)}"
+        outputs = [name] if count == 1 else [f"{name}_{i}" for i in range(count)]
+        node = self._helper.make_node(operator, list(inputs), outputs, name=name, domain=domain, **attributes)
+        self._nodes.append(node)
+        return outputs
+
+    def size(self, x: str, axis: int) -> str:
+        """The length of `x` along `axis`, as a tensor of shape (1,)."""
+        return self.add("Shape", x, start=axis, end=axis + 1)
+
+    def count(self, length: str) -> str:
+        """0, 1, ... up to `length` (1,), as int64."""
+        scalar = self.add("Squeeze", length, self.constant([0]))
+        return self.add("Range", self.constant(0), scalar, self.constant(1))
+
+    def slice(self, x: str, start: str, end: str, axis: int, step: int = 1) -> str:
+        """Part of `x` along `axis`; `start` and `end` are tensors of shape (1,)."""
+        return self.add("Slice", x, start, end, self.constant([axis]), self.constant([step]))
+
+    def model(self, metadata: dict[str, str]) -> Any:
+        """The finished `onnx.ModelProto`."""
+        graph = self._helper.make_graph(
+            self._nodes, self.name, self._inputs, self._outputs, initializer=list(self._weights.values())
+        )
+        opsets = [self._helper.make_opsetid("", OPSET), self._helper.make_opsetid(FUSED, 1)]
+        model = self._helper.make_model(graph, opset_imports=opsets, producer_name="secateur")
+        model.ir_version = 9  # the one that opset 20 came with; newer ones shut out older runtimes
+        self._helper.set_model_props(model, metadata)
+        return model
+
+    def _value(self, name: str, dtype: type[np.generic], shape: tuple[str | int, ...]) -> Any:
+        return self._helper.make_tensor_value_info(name, self._helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), shape)

@@ -1,0 +1,120 @@
+"""Write a Whisper as two ONNX graphs that stock onnxruntime runs, with all that is needed to decode with them."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..base.errors import SecateurError
+from ..base.extras import require
+from ..base.files import sha256, write_bytes, write_json
+from ..base.options import to_dict
+from ..models.whisper.config import write_config
+from ..models.whisper.model import Whisper
+from ..text.tokenizer import Tokenizer
+from .contents import CONFIG, CONTENTS, DECODER, ENCODER, FILES, TOKENIZER, Contents, FileRecord
+from .precision import check_precision
+from .whisper import decoder_graph, encoder_graph
+
+LARGEST = 2**31 - 1  # bytes a protobuf file can hold
+
+Check = Callable[[Path], dict[str, Any]]
+
+
+def export_onnx(
+    model: Whisper, tokenizer: Tokenizer, folder: str | Path, precision: str = "fp32", check: Check | None = None
+) -> Path:
+    """Write `encoder.onnx`, `decoder.onnx`, `config.json`, `tokenizer.json` and `export.json` to `folder`.
+
+    Everything is written beside `folder`, checked and run once, and only then moved there: nothing is left behind
+    when something fails.
+
+    Args:
+        precision: fp32; fp16 (weights stored in half, computed in fp32); int8 (stored and multiplied as bytes).
+        check: called with the finished folder before it is moved; what it returns is kept as `parity` in
+            `export.json`, what it raises cancels the export.
+
+    Raises:
+        SecateurError: an unknown precision, a masked model, a folder that holds other files, graphs above 2 GiB.
+    """
+    check_precision(precision)
+    if model.decoder.vocabulary_mask is not None:
+        raise SecateurError("vocabulary rows are masked, not removed: shrink the model before exporting it")
+    config = model.config
+    weights = {name: value.detach().float().cpu().numpy() for name, value in model.state_dict().items()}
+    with _replacing(Path(folder)) as temporary:
+        for name, build in ((ENCODER, encoder_graph), (DECODER, decoder_graph)):
+            write_bytes(temporary / name, _serialised(build(config, weights, precision), name))
+        write_config(temporary / CONFIG, config)
+        tokenizer.write(temporary / TOKENIZER)
+        _run_once(temporary, config.front_end.inputs)
+        records = {name: FileRecord((temporary / name).stat().st_size, sha256(temporary / name)) for name in FILES}
+        contents = Contents(precision, config.name, f"secateur {__version__}", records)
+        write_json(temporary / CONTENTS, to_dict(contents))
+        if check is not None:
+            contents = Contents(precision, config.name, contents.made_by, records, check(temporary))
+            write_json(temporary / CONTENTS, to_dict(contents))
+    return Path(folder)
+
+
+def _serialised(model: Any, name: str) -> bytes:
+    """The file's bytes, after ONNX's own checker has passed the graph."""
+    if model.ByteSize() > LARGEST:
+        raise SecateurError(f"{name}: {model.ByteSize() / 1e9:.1f} GB, and one file holds 2: choose fp16 or int8")
+    require("onnx.checker", "train").check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def _run_once(folder: Path, mels: int) -> None:
+    """Run encoder and decoder on two short rows, the second padded, and check that all values are finite."""
+    import onnxruntime
+
+    encoder = onnxruntime.InferenceSession(folder / ENCODER, providers=["CPUExecutionProvider"])
+    decoder = onnxruntime.InferenceSession(folder / DECODER, providers=["CPUExecutionProvider"])
+    mel = np.random.default_rng(0).standard_normal((2, 20, mels), np.float32)
+    names = [output.name for output in encoder.get_outputs()]
+    feed = dict(zip(names, encoder.run(None, {"mel": mel, "frames": np.array([20, 9])}), strict=True))
+    for value in decoder.get_inputs():
+        if value.name.startswith("past_"):
+            _, heads, _, size = value.shape
+            feed[value.name] = np.zeros((2, heads, 0, size), np.float32)
+    for result in decoder.run(None, {"tokens": np.array([[0, 1], [1, 0]]), **feed}):
+        if not np.isfinite(result).all():
+            raise SecateurError("the exported graph gives values that are not finite; is the model itself whole?")
+
+
+@contextlib.contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `folder` when the block ends without an error.
+
+    An earlier export in `folder` is replaced; a folder with anything else in it is refused.
+    """
+    if folder.exists():
+        foreign = [] if not folder.is_dir() else sorted({p.name for p in folder.iterdir()} - {*FILES, CONTENTS})
+        if not folder.is_dir() or foreign:
+            what = f"holds other files ({', '.join(foreign[:3])})" if foreign else "is a file"
+            raise SecateurError(f"{folder}: {what}; export to a new folder")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
+    except OSError as problem:
+        raise SecateurError(f"{folder}: cannot write here ({problem.strerror or problem})") from problem
+    old = temporary.with_suffix(".old")
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if folder.exists():
+            folder.rename(old)
+        temporary.rename(folder)
+    finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,59 @@
+"""Does an exported model say what its source says? Logits and greedy tokens, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..models.decoding.rules import Rules
+from ..models.decoding.session import Floats, Session
+from ..models.whisper.model import Whisper
+from ..models.whisper.session import TorchSession
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How near an exported model is to its source on some clips.
+
+    Both are fed the source's greedy tokens, so `steps_equal == steps` says that free greedy decoding is equal too.
+    """
+
+    clips: int
+    clips_equal: int  # clips whose greedy tokens are all equal
+    steps: int
+    steps_equal: int  # steps at which both choose the same token
+    max_difference: float  # of any logit at any step
+
+    @property
+    def agreement(self) -> float:
+        """Share of steps at which both choose the same token."""
+        return self.steps_equal / self.steps
+
+
+def parity(model: Whisper, session: Session, mels: Sequence[Floats], most: int = 48) -> Parity:
+    """Compare `model` with the exported `session` on features (frames, mels) of some clips.
+
+    Each clip is decoded greedily by `model`, up to the end token or `most` tokens.
+    """
+    source = TorchSession(model)
+    tokens = model.config.tokens
+    rules = Rules.of(tokens, model.config.vocabulary, timestamps=False)
+    prompt = tokens.prompt()
+    most = min(most, model.config.text_context - len(prompt))
+    worst, steps, equal, clips_equal = 0.0, 0, 0, 0
+    for mel in mels:
+        states = [source.encode(mel[None], None), session.encode(mel[None], None)]
+        step, history, same = np.array([prompt]), np.zeros((1, 0), np.int64), True
+        while history.shape[1] < most:
+            (ours, states[0]), (theirs, states[1]) = source.step(step, states[0]), session.step(step, states[1])
+            worst = max(worst, float(np.abs(ours - theirs).max()))
+            step = rules.apply(ours, history).argmax(1)[:, None]
+            agrees = bool(rules.apply(theirs, history).argmax(1)[0] == step[0, 0])
+            steps, equal, same = steps + 1, equal + agrees, same and agrees
+            if step[0, 0] == tokens.end:
+                break
+            history = np.concatenate([history, step], 1)
+        clips_equal += same
+    return Parity(len(mels), clips_equal, steps, equal, worst)

@@ -1,0 +1,130 @@
+"""An exported Whisper as a decoding session: numpy and onnxruntime, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..base.errors import SecateurError
+from ..export.contents import CONFIG, DECODER, ENCODER, read_contents
+from ..models.decoding.session import Floats, Ints
+from ..models.whisper.config import WhisperConfig, read_config
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class OnnxState:
+    """What decoding remembers, as the decoder graph's own inputs.
+
+    Attributes:
+        audio: cross keys and values of every layer (batch, heads, positions, dim), and memory_mask (batch, positions).
+        past: self keys and values of every layer (batch, heads, tokens so far, dim).
+        clips: which encoded clip each batch row (batch,) belongs to.
+    """
+
+    audio: Arrays
+    past: Arrays
+    clips: Ints
+
+
+class OnnxSession:
+    """Runs the folder that `secateur.export.onnx.export_onnx` wrote, on the CPU.
+
+    Args:
+        folder: with encoder.onnx, decoder.onnx, config.json, tokenizer.json, export.json.
+        threads: for each of the two graphs, which never run at the same time; None lets onnxruntime choose.
+
+    Raises:
+        SecateurError: a missing, truncated or foreign file, or one of another version.
+    """
+
+    def __init__(self, folder: str | Path, threads: int | None = None) -> None:
+        folder = Path(folder)
+        self.contents = read_contents(folder)
+        self._config = read_config(folder / CONFIG)
+        self._encoder = _load(folder / ENCODER, threads, {"mel", "frames"})
+        self._audio = [output.name for output in self._encoder.get_outputs()]
+        self._empty = _empty_past(self._config)
+        self._decoder = _load(folder / DECODER, threads, {"tokens", *self._audio, *self._empty})
+        self._next = ["past_" + output.name for output in self._decoder.get_outputs()[1:]]
+
+    @property
+    def config(self) -> WhisperConfig:
+        """The model's config."""
+        return self._config
+
+    def encode(self, mel: Floats, frames: Ints | None) -> OnnxState:
+        """Encode features (batch, frames, mels); `frames` (batch,) counts the real ones of each row, None: all.
+
+        Raises:
+            SecateurError: another number of mels than the model reads, or more frames than it holds.
+        """
+        batch, length, mels = mel.shape
+        if mels != self._config.front_end.inputs:
+            wanted = self._config.front_end.inputs
+            raise SecateurError(f"features have {mels} values a frame, this model reads {wanted}")
+        if (length + 1) // 2 > self._config.audio_context:
+            most = 2 * self._config.audio_context
+            raise SecateurError(f"{length} frames are too long, this model holds {most}: cut the audio into windows")
+        counts = np.full(batch, length, np.int64) if frames is None else np.asarray(frames, np.int64)
+        found = self._encoder.run(None, {"mel": np.ascontiguousarray(mel, np.float32), "frames": counts})
+        past = {name: np.zeros((batch, heads, 0, size), np.float32) for name, (heads, size) in self._empty.items()}
+        return OnnxState(dict(zip(self._audio, found, strict=True)), past, np.arange(batch))
+
+    def step(self, tokens: Ints, state: OnnxState) -> tuple[Floats, OnnxState]:
+        """Feed `tokens` (batch, n); the logits (batch, vocabulary) of what follows the last, and the state after.
+
+        Raises:
+            SecateurError: the tokens do not fit the text context.
+        """
+        first = next(iter(state.past.values()))
+        end = first.shape[2] + tokens.shape[1]
+        if end > self._config.text_context:
+            raise SecateurError(f"{end} tokens do not fit the text context of {self._config.text_context}")
+        feed = {"tokens": np.ascontiguousarray(tokens, np.int64), **state.audio, **state.past}
+        logits, *past = self._decoder.run(None, feed)
+        return logits, OnnxState(state.audio, dict(zip(self._next, past, strict=True)), state.clips)
+
+    def pick(self, state: OnnxState, rows: Ints) -> OnnxState:
+        """The state of the batch rows `rows` (k,)."""
+        clips = state.clips[rows]
+        # Beams trade places within their clip: the audio's keys and values, by far the largest part, stay as they are.
+        same = np.array_equal(clips, state.clips)
+        audio = state.audio if same else {name: values[rows] for name, values in state.audio.items()}
+        return OnnxState(audio, {name: values[rows] for name, values in state.past.items()}, clips)
+
+
+def _empty_past(config: WhisperConfig) -> dict[str, tuple[int, int]]:
+    """Heads and dimension of every cached tensor, by the name of the decoder's input."""
+    found = {}
+    for i, layer in enumerate(config.decoder):
+        widths = layer.self_attention
+        found[f"past_keys_{i}"] = (widths.heads, widths.query_key)
+        found[f"past_values_{i}"] = (widths.heads, widths.value)
+    return found
+
+
+def _load(path: Path, threads: int | None, inputs: set[str]) -> Any:
+    """A session for one graph, which must have the given inputs."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    # Encoder and decoder take turns: threads that keep spinning after a run would only disturb the other's.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as problem:  # onnxruntime raises its own types, all different
+        reason = str(problem).splitlines()[0]
+        raise SecateurError(f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({reason})") from problem
+    found = {value.name for value in session.get_inputs()}
+    if found != inputs:
+        names = ", ".join(sorted(found))
+        raise SecateurError(f"{path}: not the graph that goes with this config.json (its inputs: {names})")
+    return session

@@ -1,0 +1,153 @@
+"""What is exported says what the source says: padded batches, KV cache, every precision, widths that all differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from small_models import inputs, small_whisper
+
+from secateur.base.errors import SecateurError
+from secateur.base.files import sha256
+from secateur.export.contents import FILES, read_contents
+from secateur.export.onnx import export_onnx
+from secateur.export.parity import parity
+from secateur.export.precision import quantise
+from secateur.models.whisper.model import Whisper
+from secateur.serve.onnx_session import OnnxSession
+
+
+def steps(model: Whisper, session: OnnxSession, cuts: list[slice]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Logits of the source and of the export after each part of the same tokens, on a padded batch."""
+    mel, frames, tokens = inputs(model)
+    found = []
+    with torch.no_grad():
+        cache = model.encode(mel, frames)
+        state = session.encode(mel.numpy(), frames.numpy())
+        for cut in cuts:
+            wanted = model.step(tokens[:, cut], cache).numpy()
+            logits, state = session.step(tokens[:, cut].numpy(), state)
+            found.append((wanted, logits))
+    return found
+
+
+CUTS = [slice(0, 2), slice(2, 3), slice(3, 4), slice(4, 7)]
+
+
+def test_fp32_equals_the_source_at_every_step_of_a_padded_batch(tmp_path: Path) -> None:
+    model, tokenizer = small_whisper()
+    session = OnnxSession(export_onnx(model, tokenizer, tmp_path / "out", "fp32"))
+    for wanted, found in steps(model, session, CUTS):
+        assert found.shape == (3, model.config.vocabulary) and found.dtype == np.float32
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert session.config == model.config
+
+
+def test_fp16_and_int8_stay_near(tmp_path: Path) -> None:
+    model, tokenizer = small_whisper()
+    for precision, tolerance in (("fp16", 0.02), ("int8", 0.5)):
+        session = OnnxSession(export_onnx(model, tokenizer, tmp_path / precision, precision))
+        pairs = steps(model, session, CUTS)
+        spread = pairs[0][0].std()
+        worst = max(np.abs(found - wanted).max() for wanted, found in pairs)
+        assert 0 < worst < tolerance and worst < 0.1 * spread, (precision, worst, spread)
+
+
+def test_a_padded_row_equals_the_clip_alone(tmp_path: Path) -> None:
+    model, tokenizer = small_whisper()
+    session = OnnxSession(export_onnx(model, tokenizer, tmp_path / "out", "fp32"))
+    mel, frames, tokens = (x.numpy() for x in inputs(model))
+    together, _ = session.step(tokens, session.encode(mel, frames))
+    for row, count in enumerate(frames.tolist()):
+        alone, _ = session.step(tokens[[row]], session.encode(mel[[row], :count], None))
+        np.testing.assert_allclose(together[[row]], alone, atol=1e-4)
+
+
+def test_the_tied_embedding_is_stored_once(tmp_path: Path) -> None:
+    model, tokenizer = small_whisper()
+    for precision, width in (("fp32", 4), ("fp16", 2), ("int8", 1)):
+        graph = onnx.load(export_onnx(model, tokenizer, tmp_path / precision, precision) / "decoder.onnx").graph
+        tables = [w for w in graph.initializer if model.config.vocabulary in w.dims and len(w.dims) == 2]
+        assert [len(w.raw_data) for w in tables] == [model.config.vocabulary * model.config.width * width]
+
+
+def test_export_json_records_every_file(tmp_path: Path) -> None:
+    model, tokenizer = small_whisper()
+    folder = export_onnx(model, tokenizer, tmp_path / "out", "int8", check=lambda folder: {"seen": folder.is_dir()})
+    contents = read_contents(folder)
+    assert contents.precision == "int8" and contents.source == "small" and contents.parity == {"seen": True}
+    assert set(contents.files) == set(FILES)
+    for name, record in contents.files.items():
+        assert record.bytes == (folder / name).stat().st_size and record.sha256 == sha256(folder / name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out"], "nothing temporary stays"
+
+
+def test_a_failed_check_leaves_nothing_or_what_was_there(tmp_path: Path) -> None:
+    model, tokenizer = small_whisper()
+
+    def refuse(folder: Path) -> dict[str, Any]:
+        raise SecateurError("no")
+
+    with pytest.raises(SecateurError, match="no"):
+        export_onnx(model, tokenizer, tmp_path / "out", "fp32", refuse)
+    assert list(tmp_path.iterdir()) == []
+    before = sha256(export_onnx(model, tokenizer, tmp_path / "out", "fp16") / "decoder.onnx")
+    with pytest.raises(SecateurError, match="no"):
+        export_onnx(model, tokenizer, tmp_path / "out", "fp32", refuse)
+    assert sha256(tmp_path / "out" / "decoder.onnx") == before
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    export_onnx(model, tokenizer, tmp_path / "out", "fp32")
+    assert read_contents(tmp_path / "out").precision == "fp32"
+
+
+def test_refusals_say_what_is_wrong(tmp_path: Path) -> None:
+    model, tokenizer = small_whisper()
+    with pytest.raises(SecateurError, match="int8"):
+        export_onnx(model, tokenizer, tmp_path / "out", "int9")
+    (tmp_path / "model.safetensors").write_text("precious")
+    with pytest.raises(SecateurError, match="holds other files"):
+        export_onnx(model, tokenizer, tmp_path)
+    assert (tmp_path / "model.safetensors").read_text() == "precious"
+    model.decoder.vocabulary_mask = torch.ones(model.config.vocabulary, dtype=torch.bool)
+    with pytest.raises(SecateurError, match="shrink"):
+        export_onnx(model, tokenizer, tmp_path / "out")
+
+
+def test_a_broken_model_is_not_exported(tmp_path: Path) -> None:
+    model, tokenizer = small_whisper()
+    with torch.no_grad():
+        model.decoder.norm.weight[0] = torch.nan
+    with pytest.raises(SecateurError, match="not finite"):
+        export_onnx(model, tokenizer, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parity_finds_a_changed_model(tmp_path: Path) -> None:
+    model, tokenizer = small_whisper()
+    session = OnnxSession(export_onnx(model, tokenizer, tmp_path / "out", "fp32"))
+    mels = [mel[:count].numpy() for mel, count in zip(*inputs(model)[:2], strict=True)]
+    same = parity(model, session, mels)
+    assert same.max_difference < 1e-4 and same.agreement == 1 and same.clips_equal == same.clips == 3
+    other, _ = small_whisper(seed=5)
+    different = parity(other, session, mels)
+    assert different.max_difference > 1 and different.agreement < 0.9
+
+
+def test_quantised_columns_are_off_by_half_a_scale_at_most() -> None:
+    weight = np.random.default_rng(0).standard_normal((40, 6)) * np.array([1e-3, 0.1, 1, 5, 100, 0])
+    values, scale = quantise(weight)
+    back = (values.astype(float) - 128) * scale
+    assert (np.abs(back - weight) <= scale / 2 * 1.001).all()
+    assert (back[:, 5] == 0).all()
+
+
+def test_widths_in_export_json_survive_a_round_trip(tmp_path: Path) -> None:
+    model, tokenizer = small_whisper()
+    folder = export_onnx(model, tokenizer, tmp_path / "out")
+    values = json.loads((folder / "config.json").read_text())
+    assert [layer["attention"]["value"] for layer in values["encoder"]] == [6, 10, 7]
