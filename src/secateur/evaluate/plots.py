@@ -47,7 +47,7 @@ def rates(named: Sequence[tuple[str, Result]]) -> str:
         axes.grid(visible=False, axis="y")
         axes.set_xlabel(f"{named[0][1].metric.upper()} in %, bar: 95 % interval")
 
-    return _svg("rates", 0.9 + 0.42 * len(named), draw, f"Error rates. {alt}")
+    return _svg(0.9 + 0.42 * len(named), draw, f"Error rates. {alt}")
 
 
 def groups(named: Sequence[tuple[str, Sequence[Slice]]], label: str, metric: str) -> str:
@@ -69,7 +69,7 @@ def groups(named: Sequence[tuple[str, Sequence[Slice]]], label: str, metric: str
         axes.set_ylabel(f"{metric.upper()} in %")
         axes.legend(ncols=4, loc="lower left", bbox_to_anchor=(-0.02, 1.0))
 
-    return _svg(f"groups-{label}", 3.1, draw, f"Error rate by {label}. {alt}")
+    return _svg(3.1, draw, f"Error rate by {label}. {alt}")
 
 
 def speakers(found: Comparison) -> str:
@@ -94,7 +94,7 @@ def speakers(found: Comparison) -> str:
         axes.set_ylabel(f"{found.metric.upper()} in %")
         axes.legend(ncols=2, loc="upper right")
 
-    return _svg("speakers", 3.2, draw, alt)
+    return _svg(3.2, draw, alt)
 
 
 CURVES = (  # label, the keys that training logs may use, factor
@@ -134,18 +134,19 @@ def curves(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         axes[0].legend(ncols=4, loc="lower left", bbox_to_anchor=(-0.02, 1.0))
         axes[-1].set_xlabel("optimiser step")
 
-    return _svg("curves", 0.6 + 1.5 * len(panels), draw, f"Training curves. {alt}", panels=len(panels))
+    return _svg(0.6 + 1.5 * len(panels), draw, f"Training curves. {alt}", panels=len(panels))
 
 
 def _colour(i: int) -> str:
     return SERIES[i % len(SERIES)]
 
 
-def _svg(name: str, height: float, draw: Any, alt: str, panels: int = 1) -> str:
+def _svg(height: float, draw: Any, alt: str, panels: int = 1) -> str:
     """Draw on fresh axes and return an `<svg>` element with `alt` as its label; the same input gives the same bytes."""
     matplotlib = require("matplotlib", "train")
     figure_module = require("matplotlib.figure", "train")
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
+    # The label as salt: ids of clip paths and markers differ between the plots of one page.
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": alt}):
         figure = figure_module.Figure(figsize=(WIDTH, height), layout="constrained")
         axes = figure.subplots(panels, 1, sharex=True, squeeze=False)
         draw(*axes[:, 0])
@@ -154,6 +155,7 @@ def _svg(name: str, height: float, draw: Any, alt: str, panels: int = 1) -> str:
     text = out.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r"font: ([^;\"]*?)(\d+)px [^;\"]*", r"font-size: \2px", text)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
     for colour, variable in VARIABLES.items():
         text = text.replace(colour, variable)
     return text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}" ', 1)

@@ -32,7 +32,8 @@ def render(inputs: ReportInputs) -> str:
     """
     if not inputs.results:
         raise SecateurError("a report needs at least one result")
-    groups = by_data(inputs.results)
+    # What most models were measured on is what the page is about.
+    groups = dict(sorted(by_data(inputs.results).items(), key=lambda item: -len(item[1])))
     main = next(iter(groups.values()))
     pairs = {data: comparisons(group) for data, group in groups.items()}
     final = next(iter(pairs.values()))

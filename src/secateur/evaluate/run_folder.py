@@ -48,7 +48,7 @@ def collect(folder: str | Path) -> ReportInputs:
     order = read_json(order_file) if order_file.exists() else list(KNOWN)
     if not isinstance(order, list):
         raise SecateurError(f"{order_file}: expected a list of names")
-    found.sort(key=lambda item: (_rank(item[0], order), item[0], item[1]))
+    found.sort(key=lambda item: (_rank(item[0], order), item[0], len(item[1].parts), item[1]))
     logs = {path.parent.name: read_log(path) for path in sorted(folder.glob("*/metrics.jsonl"))}
     return ReportInputs(
         title=folder.resolve().name,
