@@ -19,7 +19,6 @@ from ..models.decoding.clips import Heard, hear_clips, window_samples
 from ..models.decoding.options import DecodingOptions
 from ..models.decoding.session import Session
 from ..models.decoding.windows import by_timestamps, hear_long
-from ..models.whisper.config import read_config
 from ..text.tokenizer import Tokenizer
 from .transcript import Transcript
 
@@ -50,9 +49,8 @@ class Recogniser:
         if (folder / "encoder.onnx").exists() or (folder / "decoder.onnx").exists():
             from .onnx_session import OnnxSession
 
-            config = read_config(folder / "config.json")
-            session: Session = OnnxSession.load(folder, threads=threads)
-            return cls(session, Tokenizer.read(folder / "tokenizer.json", config.tokens.end))
+            session: Session = OnnxSession(folder, threads)
+            return cls(session, Tokenizer.read(folder / "tokenizer.json", session.config.tokens.end))
         return cls(*_torch(folder, threads, device))
 
     @property
