@@ -19,7 +19,7 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]], caption: str) ->
         for first, *rest in rows
     )
     return _scroll(
-        f"<table><caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>",
+        f"<table><caption><span>{escape(caption)}</span></caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table>",
         caption,
     )
 
@@ -58,7 +58,7 @@ def clip(change: ClipChange, names: tuple[str, str], metric: Metric) -> str:
 
 
 def kept(original: WhisperConfig, pruned: WhisperConfig) -> str:
-    """What is left of every layer, as a table whose cells are the darker the more was kept.
+    """What is left of every layer, as a table whose cells are coloured the stronger the more was kept.
 
     When whole layers went, the remaining ones are compared with the original ones of the same new number.
     """
@@ -73,9 +73,10 @@ def kept(original: WhisperConfig, pruned: WhisperConfig) -> str:
         rows.append((f"decoder {i}", "".join(cells)))
     head = "".join(f'<th scope="col">{c}</th>' for c in ("layer", *columns))
     body = "\n".join(f'<tr><th scope="row">{name}</th>{cells}</tr>' for name, cells in rows)
-    caption = "Kept of each layer: what is left of what was there; the darker, the more"
+    caption = "Kept of each layer: what is left of what was there; the stronger the colour, the more"
     heat = _scroll(
-        f'<table class="heat"><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>',
+        f'<table class="heat"><caption><span>{caption}</span></caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>",
         caption,
     )
     rest = (
@@ -119,8 +120,8 @@ def _attention(now: AttentionWidths, before: AttentionWidths) -> list[str]:
 
 def _cell(now: int, before: int) -> str:
     share = now / before if before else 0.0
-    # An alpha over the page's own colour works in both themes.
-    return f'<td style="background:rgba(20,150,112,{0.04 + 0.5 * share:.2f})">{now}<small> of {before}</small></td>'
+    # An alpha over the page's own colour works in both themes; squared, so that small cuts show.
+    return f'<td style="background:rgba(20,150,112,{0.03 + 0.5 * share**2:.2f})">{now}<small> of {before}</small></td>'
 
 
 def _scroll(inner: str, label: str) -> str:

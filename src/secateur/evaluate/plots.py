@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..base.extras import require
@@ -16,10 +16,11 @@ from .breakdown import Slice
 from .compare import Comparison
 from .result import Result
 
-INK, LINE = "#a10001", "#a10002"
+INK, LINE, BETTER, WORSE = "#a10001", "#a10002", "#a10003", "#a10004"
 SERIES = tuple(f"#a2000{i}" for i in range(1, 7))
-VARIABLES = {INK: "currentColor", LINE: "var(--line)", **{c: f"var(--s{i})" for i, c in enumerate(SERIES, 1)}}
-WIDTH = 6.6  # inches at 72 dots: the text stays readable on a phone
+VARIABLES = {INK: "currentColor", LINE: "var(--line)", BETTER: "var(--good)", WORSE: "var(--bad)"}
+VARIABLES |= {colour: f"var(--s{i})" for i, colour in enumerate(SERIES, 1)}
+WIDTH = 5.0  # inches of 72 dots: text of 10 dots is still readable on a phone
 
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif", "text.color": INK, "axes.labelcolor": INK,
@@ -30,17 +31,22 @@ STYLE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def rates(named: Sequence[tuple[str, Result]]) -> str:
+def palette(names: Iterable[str]) -> dict[str, str]:
+    """A colour for every model, the same in all plots of a page; grey for the first."""
+    return {name: SERIES[i % len(SERIES)] for i, name in enumerate(dict.fromkeys(names))}
+
+
+def rates(named: Sequence[tuple[str, Result]], colours: Mapping[str, str]) -> str:
     """Error rate of every model with its interval, one line a model."""
     alt = "; ".join(
         f"{name} {100 * r.rate:.1f} % ({100 * r.interval[0]:.1f} to {100 * r.interval[1]:.1f})" for name, r in named
     )
 
     def draw(axes: Any) -> None:
-        for i, (_, r) in enumerate(named):
+        for i, (name, r) in enumerate(named):
             low, high = (100 * end for end in r.interval)
-            axes.plot([low, high], [i, i], color=_colour(i), linewidth=4, alpha=0.45, solid_capstyle="round")
-            axes.plot([100 * r.rate], [i], "o", color=_colour(i), markersize=8)
+            axes.plot([low, high], [i, i], color=colours[name], linewidth=4, alpha=0.45, solid_capstyle="round")
+            axes.plot([100 * r.rate], [i], "o", color=colours[name], markersize=8)
         axes.set_yticks(range(len(named)), [name for name, _ in named])
         axes.set_ylim(len(named) - 0.5, -0.5)
         axes.set_xlim(left=0)
@@ -50,7 +56,9 @@ def rates(named: Sequence[tuple[str, Result]]) -> str:
     return _svg(0.9 + 0.42 * len(named), draw, f"Error rates. {alt}")
 
 
-def groups(named: Sequence[tuple[str, Sequence[Slice]]], label: str, metric: str) -> str:
+def groups(
+    named: Sequence[tuple[str, Sequence[Slice]]], label: str, metric: str, colours: Mapping[str, str]
+) -> str:
     """Error rate by group (length, age, ...), a bar for every model."""
     order = [s.name for s in named[0][1]]
     alt = "; ".join(
@@ -62,7 +70,7 @@ def groups(named: Sequence[tuple[str, Sequence[Slice]]], label: str, metric: str
         for i, (name, slices) in enumerate(named):
             heights = {s.name: 100 * s.counts.rate for s in slices}
             places = [x - 0.4 + (i + 0.5) * width for x in range(len(order))]
-            axes.bar(places, [heights.get(n, 0) for n in order], width * 0.92, color=_colour(i), label=name)
+            axes.bar(places, [heights.get(n, 0) for n in order], width * 0.92, color=colours[name], label=name)
         counts = {s.name: s.utterances for s in named[0][1]}
         axes.set_xticks(range(len(order)), [f"{n}\n{counts[n]} clips" for n in order])
         axes.grid(visible=False, axis="x")
@@ -72,7 +80,7 @@ def groups(named: Sequence[tuple[str, Sequence[Slice]]], label: str, metric: str
     return _svg(3.1, draw, f"Error rate by {label}. {alt}")
 
 
-def speakers(found: Comparison) -> str:
+def speakers(found: Comparison, colours: Mapping[str, str]) -> str:
     """Error rate of every speaker before and after, the worst first; a line joins the two."""
     changes = sorted(found.speakers, key=lambda s: -s.a)
     alt = (
@@ -83,10 +91,10 @@ def speakers(found: Comparison) -> str:
     def draw(axes: Any) -> None:
         places = range(len(changes))
         for x, s in zip(places, changes, strict=True):
-            colour = SERIES[2] if s.b <= s.a else SERIES[5]
-            axes.plot([x, x], [100 * s.a, 100 * s.b], color=colour, linewidth=1.6, alpha=0.6)
-        axes.plot(places, [100 * s.a for s in changes], "o", color=SERIES[0], markersize=4, label=found.a)
-        axes.plot(places, [100 * s.b for s in changes], "o", color=SERIES[2], markersize=4.5, label=found.b)
+            tone = BETTER if s.b <= s.a else WORSE
+            axes.plot([x, x], [100 * s.a, 100 * s.b], color=tone, linewidth=1.6, alpha=0.6)
+        axes.plot(places, [100 * s.a for s in changes], "o", color=colours[found.a], markersize=4, label=found.a)
+        axes.plot(places, [100 * s.b for s in changes], "o", color=colours[found.b], markersize=4.5, label=found.b)
         axes.set_xticks([])
         axes.set_ylim(bottom=0)
         axes.grid(visible=False, axis="x")
@@ -104,7 +112,7 @@ CURVES = (  # label, the keys that training logs may use, factor
 )
 
 
-def curves(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+def curves(logs: Mapping[str, Sequence[Mapping[str, Any]]], colours: Mapping[str, str]) -> str:
     """Loss, dev error and what is kept over optimiser steps; quantities that no log has are left out."""
     panels = []
     for label, keys, factor in CURVES:
@@ -117,7 +125,6 @@ def curves(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
             panels.append((label, lines))
     if not panels:
         return ""
-    names = list(logs)
     alt = "; ".join(
         f"{label}: " + ", ".join(f"{n} from {p[0][1]:.3g} to {p[-1][1]:.3g}" for n, p in lines.items())
         for label, lines in panels
@@ -126,8 +133,7 @@ def curves(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     def draw(*axes: Any) -> None:
         for one, (label, lines) in zip(axes, panels, strict=True):
             for name, points in lines.items():
-                colour = _colour(1 + names.index(name))
-                one.plot([x for x, _ in points], [y for _, y in points], color=colour, label=name)
+                one.plot([x for x, _ in points], [y for _, y in points], color=colours[name], label=name)
             one.set_ylabel(label)
             if label == "kept in %":
                 one.set_ylim(0, 105)
@@ -135,10 +141,6 @@ def curves(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         axes[-1].set_xlabel("optimiser step")
 
     return _svg(0.6 + 1.5 * len(panels), draw, f"Training curves. {alt}", panels=len(panels))
-
-
-def _colour(i: int) -> str:
-    return SERIES[i % len(SERIES)]
 
 
 def _svg(height: float, draw: Any, alt: str, panels: int = 1) -> str:

@@ -38,12 +38,13 @@ def render(inputs: ReportInputs) -> str:
     pairs = {data: comparisons(group) for data, group in groups.items()}
     final = next(iter(pairs.values()))
     whole = next((p for p in final if (p.a, p.b) == (main[0][0], main[-1][0])), None)
+    colours = plots.palette([*(name for name, _ in main), *(name for name, _ in inputs.results), *inputs.curves])
     sections = [
         _header(inputs.title, main, whole),
-        *(_table_section(data, group, pairs[data]) for data, group in groups.items()),
-        _where_section(main, whole),
+        *(_table_section(data, group, pairs[data], colours) for data, group in groups.items()),
+        _where_section(main, whole, colours),
         _cut_section(inputs.configs),
-        _curves_section(inputs.curves),
+        _curves_section(inputs.curves, colours),
         _clips_section(whole) if whole else "",
         _settings_section(inputs.results),
     ]
@@ -53,7 +54,7 @@ def render(inputs: ReportInputs) -> str:
     return (
         page.replace("{{version}}", __version__)
         .replace("{{title}}", escape(f"{inputs.title}: secateur report"))
-        .replace("{{body}}", body)
+        .replace("{{body}}", body.replace(" %", "\u00a0%"))
     )
 
 
@@ -79,7 +80,8 @@ def _header(title: str, main: Sequence[tuple[str, Result]], whole: Comparison | 
         ("file", b.bytes, a.bytes, "B"),
     ):
         if now is not None:
-            share = ratio(now, was)
+            share = ratio(now, was).replace(" ", "\u00a0")
+            share = "" if share.endswith("\u00a01.0") else share
             before = f"was {short(was, mark)}" + (f" ({share})" if share else "")
             cards.append((label, short(now, mark), "" if one else before))
     cards.append(("real-time factor", f"{b.rtf:.3f}", "seconds of computing a second of audio"))
@@ -101,17 +103,15 @@ def _header(title: str, main: Sequence[tuple[str, Result]], whole: Comparison | 
     return f'<header><h1>{escape(title)}</h1><p>{escape(facts)}</p>{lead}</header>\n<dl class="cards">{blocks}</dl>'
 
 
-def _table_section(data: str, group: list[tuple[str, Result]], pairs: Sequence[Comparison]) -> str:
+def _table_section(
+    data: str, group: list[tuple[str, Result]], pairs: Sequence[Comparison], colours: Mapping[str, str]
+) -> str:
     titles, rows = table(group)
     one = group[0][1]
-    text = (
-        f"{one.utterances} clips, {one.speakers} speakers, {one.words} {unit(one)}. "
-        "Intervals: bootstrap over speakers. "
-        "MACs: multiply-accumulates for the mean clip. RTF: computing time over audio time, as measured in this run."
-    )
+    text = f"{one.utterances} clips, {one.speakers} speakers, {one.words} {unit(one)}."
     parts = [markup.table(titles, [[escape(c) for c in row] for row in rows], f"Error rate and cost on {data}")]
     if len(group) > 1:
-        parts.append(f"<figure>{plots.rates(group)}</figure>")
+        parts.append(f"<figure>{plots.rates(group, colours)}</figure>")
     if pairs:
         cells = []
         for p in pairs:
@@ -128,7 +128,9 @@ def _table_section(data: str, group: list[tuple[str, Result]], pairs: Sequence[C
     return _section(f"On {data}", text, "".join(parts))
 
 
-def _where_section(main: Sequence[tuple[str, Result]], whole: Comparison | None) -> str:
+def _where_section(
+    main: Sequence[tuple[str, Result]], whole: Comparison | None, colours: Mapping[str, str]
+) -> str:
     shown = [(name, r) for name, r in main if r.rows]
     if not shown:
         return ""
@@ -137,13 +139,13 @@ def _where_section(main: Sequence[tuple[str, Result]], whole: Comparison | None)
     metric = shown[0][1].metric
     parts = []
     if whole is not None and len(whole.speakers) > 1:
-        parts.append(f"<h3>By speaker</h3><figure>{plots.speakers(whole)}</figure>")
+        parts.append(f"<h3>By speaker</h3><figure>{plots.speakers(whole, colours)}</figure>")
     lengths = [(name, by_length(r.rows)) for name, r in shown]
     if len(lengths[0][1]) > 1:
-        parts.append(f"<h3>By clip length</h3><figure>{plots.groups(lengths, 'length', metric)}</figure>")
+        parts.append(f"<h3>By clip length</h3><figure>{plots.groups(lengths, 'length', metric, colours)}</figure>")
     for extra in extra_names(shown[0][1].rows, most=8):
         slices = [(name, by_extra(r.rows, extra)) for name, r in shown]
-        parts.append(f"<h3>By {escape(extra)}</h3><figure>{plots.groups(slices, extra, metric)}</figure>")
+        parts.append(f"<h3>By {escape(extra)}</h3><figure>{plots.groups(slices, extra, metric, colours)}</figure>")
     name, last = shown[-1]
     rows = [
         [escape(said or "(nothing)"), escape(heard or "(nothing)"), str(times)]
@@ -167,8 +169,8 @@ def _cut_section(configs: tuple[WhisperConfig, WhisperConfig] | None) -> str:
     return _section("What was cut", text, markup.kept(original, pruned) + markup.parameter_parts(before, after))
 
 
-def _curves_section(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    drawn = plots.curves(logs)
+def _curves_section(logs: Mapping[str, Sequence[Mapping[str, Any]]], colours: Mapping[str, str]) -> str:
+    drawn = plots.curves(logs, colours)
     return _section("Training", "", f"<figure>{drawn}</figure>") if drawn else ""
 
 
@@ -189,7 +191,11 @@ def _settings_section(results: Sequence[tuple[str, Result]]) -> str:
     values = {f"{name} on {r.data}": {"model": r.model, **r.settings} for name, r in results}
     text = escape(json.dumps(values, indent=1, ensure_ascii=False))
     inner = f"<details><summary>Settings of every evaluation</summary><pre>{text}</pre></details>"
-    return _section("How it was measured", "", inner)
+    text = (
+        "Intervals: 95 %, bootstrap over speakers; differences: the same resamples for both systems. MACs: "
+        "multiply-accumulates for the mean clip. RTF: computing time over audio time on the machine of each evaluation."
+    )
+    return _section("How it was measured", text, inner)
 
 
 def _section(title: str, text: str, inner: str) -> str:
