@@ -21,6 +21,8 @@ from secateur.export.precision import quantise
 from secateur.models.whisper.model import Whisper
 from secateur.serve.onnx_session import OnnxSession
 
+torch.set_num_threads(1)
+
 
 def steps(model: Whisper, session: OnnxSession, cuts: list[slice]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Logits of the source and of the export after each part of the same tokens, on a padded batch."""
@@ -41,7 +43,7 @@ CUTS = [slice(0, 2), slice(2, 3), slice(3, 4), slice(4, 7)]
 
 def test_fp32_equals_the_source_at_every_step_of_a_padded_batch(tmp_path: Path) -> None:
     model, tokenizer = small_whisper()
-    session = OnnxSession(export_onnx(model, tokenizer, tmp_path / "out", "fp32"))
+    session = OnnxSession(export_onnx(model, tokenizer, tmp_path / "out", "fp32"), threads=1)
     for wanted, found in steps(model, session, CUTS):
         assert found.shape == (3, model.config.vocabulary) and found.dtype == np.float32
         np.testing.assert_allclose(found, wanted, atol=1e-4)
@@ -50,8 +52,8 @@ def test_fp32_equals_the_source_at_every_step_of_a_padded_batch(tmp_path: Path) 
 
 def test_fp16_and_int8_stay_near(tmp_path: Path) -> None:
     model, tokenizer = small_whisper()
-    for precision, tolerance in (("fp16", 0.02), ("int8", 0.5)):
-        session = OnnxSession(export_onnx(model, tokenizer, tmp_path / precision, precision))
+    for precision, tolerance in (("fp16", 0.02), ("int8", 0.5), ("int8-weights", 0.5)):
+        session = OnnxSession(export_onnx(model, tokenizer, tmp_path / precision, precision), threads=1)
         pairs = steps(model, session, CUTS)
         spread = pairs[0][0].std()
         worst = max(np.abs(found - wanted).max() for wanted, found in pairs)
@@ -60,7 +62,7 @@ def test_fp16_and_int8_stay_near(tmp_path: Path) -> None:
 
 def test_a_padded_row_equals_the_clip_alone(tmp_path: Path) -> None:
     model, tokenizer = small_whisper()
-    session = OnnxSession(export_onnx(model, tokenizer, tmp_path / "out", "fp32"))
+    session = OnnxSession(export_onnx(model, tokenizer, tmp_path / "out", "fp32"), threads=1)
     mel, frames, tokens = (x.numpy() for x in inputs(model))
     together, _ = session.step(tokens, session.encode(mel, frames))
     for row, count in enumerate(frames.tolist()):
@@ -70,7 +72,7 @@ def test_a_padded_row_equals_the_clip_alone(tmp_path: Path) -> None:
 
 def test_the_tied_embedding_is_stored_once(tmp_path: Path) -> None:
     model, tokenizer = small_whisper()
-    for precision, width in (("fp32", 4), ("fp16", 2), ("int8", 1)):
+    for precision, width in (("fp32", 4), ("fp16", 2), ("int8", 1), ("int8-weights", 1)):
         graph = onnx.load(export_onnx(model, tokenizer, tmp_path / precision, precision) / "decoder.onnx").graph
         tables = [w for w in graph.initializer if model.config.vocabulary in w.dims and len(w.dims) == 2]
         assert [len(w.raw_data) for w in tables] == [model.config.vocabulary * model.config.width * width]
@@ -129,7 +131,7 @@ def test_a_broken_model_is_not_exported(tmp_path: Path) -> None:
 
 def test_parity_finds_a_changed_model(tmp_path: Path) -> None:
     model, tokenizer = small_whisper()
-    session = OnnxSession(export_onnx(model, tokenizer, tmp_path / "out", "fp32"))
+    session = OnnxSession(export_onnx(model, tokenizer, tmp_path / "out", "fp32"), threads=1)
     mels = [mel[:count].numpy() for mel, count in zip(*inputs(model)[:2], strict=True)]
     same = parity(model, session, mels)
     assert same.max_difference < 1e-4 and same.agreement == 1 and same.clips_equal == same.clips == 3

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..base.errors import SecateurError, nearest
 from .graph import FUSED, Array, Graph
 
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "int8", "int8-weights"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 ZERO = 128  # the unsigned byte that means 0
 
@@ -45,7 +45,7 @@ class Matrix:
     @classmethod
     def store(cls, graph: Graph, name: str, weight: Array, precision: str) -> Matrix:
         """Put `weight` (in, out) into `graph`."""
-        if precision == "int8":
+        if precision.startswith("int8"):
             values, scale = quantise(weight)
             return cls(graph, precision, graph.weight(name, values), graph.weight(f"{name}.scale", scale))
         kind = np.float16 if precision == "fp16" else np.float32
@@ -58,22 +58,24 @@ class Matrix:
             # Quantises x to 8 bits with one scale for the whole tensor, found at run time.
             zero = g.constant(ZERO, np.uint8)
             return g.add("DynamicQuantizeMatMul", x, self.values, self.scale, zero, bias, domain=FUSED)
-        # onnxruntime casts fp16 weights once, when it loads: constant folding.
-        values = g.add("Cast", self.values, to=1) if self.precision == "fp16" else self.values
-        product = g.add("MatMul", x, values)
+        # onnxruntime turns stored weights into float32 once, when it loads: constant folding.
+        product = g.add("MatMul", x, self._floats(self.values, self.scale))
         return g.add("Add", product, bias) if bias else product
 
     def columns(self, ids: str) -> str:
         """The columns `ids` (batch, n) as (batch, n, in), from the same bytes that `multiply` reads."""
         g = self.graph
         found = g.add("Transpose", g.add("Gather", self.values, ids, axis=1), perm=[1, 2, 0])
+        scale = g.add("Unsqueeze", g.add("Gather", self.scale, ids), g.constant([-1])) if self.scale else ""
+        return self._floats(found, scale)
+
+    def _floats(self, stored: str, scale: str) -> str:
+        """Stored values as float32; `scale` is shaped to fit them."""
+        g = self.graph
         if self.precision == "fp32":
-            return found
-        found = g.add("Cast", found, to=1)
-        if self.precision == "fp16":
-            return found
-        scale = g.add("Unsqueeze", g.add("Gather", self.scale, ids), g.constant([-1]))
-        return g.add("Mul", g.add("Sub", found, g.constant(ZERO, np.float32)), scale)
+            return stored
+        floats = g.add("Cast", stored, to=1)
+        return g.add("Mul", g.add("Sub", floats, g.constant(ZERO, np.float32)), scale) if scale else floats
 
 
 def table(graph: Graph, name: str, values: Array, precision: str) -> str:
