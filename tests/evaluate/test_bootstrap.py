@@ -59,13 +59,16 @@ def test_agrees_with_a_slow_bootstrap() -> None:
 
 @pytest.mark.parametrize("speakers", [8, 30])
 def test_covers_the_truth_as_often_as_promised(speakers: int) -> None:
-    hits = 0
+    hits = naive = 0
     for seed in range(300):
         errors, _, words, names = corpus(speakers, seed)
         low, high = rate_interval(errors, words, names, resamples=1000, seed=seed)
         hits += low <= 0.2 <= high
-    # Binomial(300, 0.95): 270 is 4 standard deviations low. Resampling clips instead of speakers covers about 60 %.
+        low, high = rate_interval(errors, words, [""] * len(words), resamples=300, seed=seed)
+        naive += low <= 0.2 <= high
+    # Binomial(300, 0.95): 270 is 4 standard deviations low. Clips instead of speakers promise far too much.
     assert 270 <= hits < 300
+    assert naive < 200
 
 
 def test_clips_of_one_speaker_are_not_independent() -> None:

@@ -149,6 +149,7 @@ def test_transcripts_are_escaped(page: Page) -> None:
     assert difference("a <b> c", "a <i> c d", "wer") == (
         'a <mark title="said: &lt;b&gt;">&lt;i&gt;</mark> c <ins title="not said">d</ins>'
     )
+    assert difference("go", "go " * 200, "wer").endswith("<small>… and 140 more</small>")
     assert difference("开灯", "开", "cer") == '开<del title="missing">灯</del>'
 
 

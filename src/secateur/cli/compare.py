@@ -88,9 +88,10 @@ def _results(source: str, options: Options) -> list[Result]:
         return [read_result(name) for name in names]
     if options.manifest is None:
         raise SecateurError(f"'{source}' is not a result file; to compare models give a MANIFEST after them")
-    from .evaluate import evaluate_model
+    from . import evaluate
 
-    return [evaluate_model(name, options.manifest, limit=options.limit, device=options.device) for name in names]
+    wanted = [evaluate.Options(n, options.manifest, limit=options.limit, device=options.device) for n in names]
+    return [evaluate.evaluate_model(one) for one in wanted]
 
 
 def _names(a: list[Result], b: list[Result], options: Options) -> tuple[str, str] | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..base.errors import SecateurError
+from ..base.progress import track
 from ..evaluate.breakdown import by_extra, by_length, by_speaker, extra_names
 from ..evaluate.error_rate import confusions
 from ..evaluate.result import Result, write_result
@@ -18,10 +19,13 @@ from .command import option
 if TYPE_CHECKING:
     from ..data.manifest import Utterance
     from ..models.whisper.config import WhisperConfig
+    from ..serve.recogniser import Recogniser
 
 HELP = "Word (or character) error rate of a model on a manifest, with a 95 % interval by resampling speakers."
 EXAMPLE = """secateur evaluate tiny.en ../shared/data/speechocean762/test.jsonl --limit 100 --out tiny.json
 secateur evaluate runs/kiosk/exported test.jsonl --by gender"""
+
+PIECE = 16  # clips a call of the recogniser, which batches within
 
 
 @dataclass(frozen=True)
@@ -33,18 +37,18 @@ class Options:
     limit: int | None = option(None, help="only the first N clips")
     out: Path | None = option(None, help="write the result file here (for compare and report)")
     rows: bool = option(True, help="keep every clip's texts in the result file")
-    metric: str | None = option(None, help="wer or cer (default: by language)")
+    metric: Literal["wer", "cer"] | None = option(None, help="wer or cer (default: by language)")
     by: str | None = option(None, help="also break down by speaker, length, or an extra of the manifest (age, gender)")
+    beam: int = option(1, help="beams; 1 is greedy")
+    fallback: bool = option(False, help="decode again at higher temperatures what looks wrong, as transcribe does")
+    threads: int | None = option(None, help="for exported models: CPU threads")
     device: str = option("auto", help="for checkpoints: cpu, cuda or auto")
-    batch_seconds: float = option(120.0, help="for checkpoints: seconds of audio a batch")
+    batch_seconds: float = option(120.0, help="for checkpoints decoded greedily: seconds of audio a batch")
 
 
 def run(options: Options) -> dict[str, Any]:
     """Evaluate, write the result file, and return its summary."""
-    result = evaluate_model(
-        options.model, options.manifest, limit=options.limit, metric=options.metric, device=options.device,
-        batch_seconds=options.batch_seconds,
-    )  # fmt: skip
+    result = evaluate_model(options)
     slices = _slices(result, options.by) if options.by else None
     if options.out is not None:
         write_result(options.out, result, rows=options.rows)
@@ -82,30 +86,25 @@ def show(values: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def evaluate_model(
-    model: str, manifest: Path, *, limit: int | None = None, metric: str | None = None, device: str = "auto",
-    batch_seconds: float = 120.0,
-) -> Result:  # fmt: skip
-    """Evaluate anything MODEL can name on the clips of `manifest`.
+def evaluate_model(options: Options) -> Result:
+    """Evaluate anything MODEL can name on the clips of the manifest.
 
     Raises:
         SecateurError: the model or the manifest cannot be read, or an option has a value that is not known.
     """
     from ..data.manifest import read_manifest
 
-    chosen: Literal["wer", "cer"] | None = "wer" if metric == "wer" else "cer" if metric == "cer" else None
-    if metric is not None and chosen is None:
-        raise SecateurError(f"--metric must be wer or cer, found '{metric}'")
-    if limit is not None and limit < 1:
+    if options.limit is not None and options.limit < 1:
         raise SecateurError("--limit must be at least 1")
-    utterances = list(read_manifest(manifest))[:limit]
-    if is_exported(model):
-        transcribe, config, settings = _exported(Path(model))
+    utterances = list(read_manifest(options.manifest))[: options.limit]
+    if is_exported(options.model):
+        transcribe, config, settings = _exported(options)
     else:
-        transcribe, config, settings = _checkpoint(model, device, batch_seconds)
+        transcribe, config, settings = _checkpoint(options)
+    folder, manifest = Path(options.model), options.manifest.resolve()
     result = evaluate(
-        transcribe, utterances, model=model, data=f"{manifest.parent.name}/{manifest.stem}", metric=chosen,
-        size=folder_bytes(Path(model)), settings=settings,
+        transcribe, utterances, model=options.model, data=f"{manifest.parent.name}/{manifest.stem}",
+        metric=options.metric, size=folder_bytes(folder), settings=settings,
     )  # fmt: skip
     return with_cost(result, config)
 
@@ -124,35 +123,63 @@ def folder_bytes(folder: Path) -> int | None:
 Prepared = tuple[Callable[[list["Utterance"]], list[str]], "WhisperConfig", dict[str, Any]]
 
 
-def _checkpoint(model: str, device: str, batch_seconds: float) -> Prepared:
+def _checkpoint(options: Options) -> Prepared:
     from ..base.extras import require
 
     torch = require("torch", "train")
     from ..models.weights.fetch import load_model
     from ..models.whisper.greedy import transcribe_texts
 
+    device = options.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    network, tokenizer = load_model(model)
-
-    def transcribe(utterances: list[Utterance]) -> list[str]:
-        return transcribe_texts(network, tokenizer, utterances, batch_seconds, device)
-
-    settings = {"decoder": "torch greedy", "device": device, "batch_seconds": batch_seconds}
+    network, tokenizer = load_model(options.model)
+    settings: dict[str, Any] = {"runtime": "torch", "device": device}
     if device == "cpu":
         settings["threads"] = torch.get_num_threads()
-    return transcribe, network.config, settings
+    if options.beam > 1 or options.fallback:
+        from ..models.whisper.session import TorchSession
+        from ..serve.recogniser import Recogniser
 
-
-def _exported(folder: Path) -> Prepared:
-    from ..serve.recogniser import Recogniser
-
-    recogniser = Recogniser.load(folder)
+        recogniser = Recogniser(TorchSession(network.to(device)), tokenizer)
+        return _with_recogniser(recogniser, options), network.config, settings | decoding(options)
 
     def transcribe(utterances: list[Utterance]) -> list[str]:
-        return [found.text for found in recogniser.transcribe_batch([u.audio for u in utterances])]
+        return transcribe_texts(network, tokenizer, utterances, options.batch_seconds, device)
 
-    return transcribe, recogniser.config, {"decoder": "onnxruntime greedy"}
+    return transcribe, network.config, settings | decoding(options) | {"batch_seconds": options.batch_seconds}
+
+
+def _exported(options: Options) -> Prepared:
+    from ..serve.recogniser import Recogniser
+
+    recogniser = Recogniser.load(options.model, options.threads)
+    settings = {"runtime": "onnxruntime", "device": "cpu", "threads": options.threads, **decoding(options)}
+    return _with_recogniser(recogniser, options), recogniser.session.config, settings
+
+
+def decoding(options: Options) -> dict[str, Any]:
+    """The decoding part of a result's settings."""
+    return {"beam": options.beam, "fallback": options.fallback}
+
+
+def _with_recogniser(recogniser: Recogniser, options: Options) -> Callable[[list[Utterance]], list[str]]:
+    from ..models.decoding.options import DecodingOptions
+
+    def transcribe(utterances: list[Utterance]) -> list[str]:
+        chosen = DecodingOptions(language=utterances[0].language, beam=options.beam)
+        if not options.fallback:  # what was decoded counts, however unlikely it looks
+            chosen = replace(
+                chosen, temperatures=(0.0,), compression_ratio_threshold=None, log_prob_threshold=None,
+                no_speech_threshold=None,
+            )  # fmt: skip
+        pieces = [utterances[i : i + PIECE] for i in range(0, len(utterances), PIECE)]
+        texts: list[str] = []
+        for piece in track(pieces, "transcribing"):
+            texts += [found.text for found in recogniser.transcribe_batch([u.audio for u in piece], chosen)]
+        return texts
+
+    return transcribe
 
 
 def _slices(result: Result, by: str) -> list[dict[str, Any]]:

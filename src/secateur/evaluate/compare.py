@@ -98,6 +98,11 @@ def compare(
     )
 
 
+def compare_results(a: Result, b: Result, names: tuple[str, str] | None = None) -> Comparison:
+    """`compare` for one result each."""
+    return compare([a], [b], names=names)
+
+
 def aligned_rows(result: Result, like: Result) -> list[Row]:
     """The rows of `result` in the order of `like`.
 

@@ -10,6 +10,8 @@ from .compare import ClipChange
 from .error_rate import Metric, align
 from .table import percent, short
 
+LONGEST = 60  # words (or characters) of one transcript that are shown
+
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
     """A table that scrolls sideways on a narrow screen; the first column names the rows. Cells are HTML already."""
@@ -31,7 +33,8 @@ def difference(reference: str, hypothesis: str, metric: Metric) -> str:
     'turn <mark title="said: it">of</mark> on <ins title="not said">now</ins>'
     """
     parts = []
-    for said, heard in align(reference, hypothesis, metric):
+    pairs = align(reference, hypothesis, metric)
+    for said, heard in pairs[:LONGEST]:
         if heard is None:
             parts.append(f'<del title="missing">{escape(said or "")}</del>')
         elif said is None:
@@ -40,6 +43,8 @@ def difference(reference: str, hypothesis: str, metric: Metric) -> str:
             parts.append(f'<mark title="said: {escape(said)}">{escape(heard)}</mark>')
         else:
             parts.append(escape(heard))
+    if len(pairs) > LONGEST:  # a decoder that repeats itself
+        parts.append(f"<small>… and {len(pairs) - LONGEST} more</small>")
     return ("" if metric == "cer" else " ").join(parts) or "<del>(nothing)</del>"
 
 

@@ -93,14 +93,15 @@ def speakers(found: Comparison, colours: Mapping[str, str]) -> str:
         for x, s in zip(places, changes, strict=True):
             tone = BETTER if s.b <= s.a else WORSE
             axes.plot([x, x], [100 * s.a, 100 * s.b], color=tone, linewidth=1.6, alpha=0.6)
-        axes.plot(places, [100 * s.a for s in changes], "o", color=colours[found.a], markersize=4, label=found.a)
-        axes.plot(places, [100 * s.b for s in changes], "o", color=colours[found.b], markersize=4.5, label=found.b)
+        for name, values in ((found.a, [s.a for s in changes]), (found.b, [s.b for s in changes])):
+            heights = [100 * value for value in values]
+            axes.plot(places, heights, "o", color=colours[name], markersize=4.5, label=name, clip_on=False)
         axes.set_xticks([])
         axes.set_ylim(bottom=0)
         axes.grid(visible=False, axis="x")
         axes.set_xlabel(f"{len(changes)} speakers, the hardest first")
         axes.set_ylabel(f"{found.metric.upper()} in %")
-        axes.legend(ncols=2, loc="upper right")
+        axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 1.0))
 
     return _svg(3.2, draw, alt)
 

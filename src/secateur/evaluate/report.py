@@ -15,7 +15,7 @@ from ..models.whisper.config import WhisperConfig
 from ..models.whisper.cost import count_parameters
 from . import markup, plots
 from .breakdown import by_extra, by_length, extra_names
-from .compare import Comparison, compare
+from .compare import Comparison, compare_results
 from .error_rate import confusions
 from .result import Result
 from .run_folder import ReportInputs
@@ -63,7 +63,7 @@ def comparisons(group: Sequence[tuple[str, Result]]) -> list[Comparison]:
     found = []
     for (name_a, a), (name_b, b) in itertools.combinations(group, 2):
         if a.rows and b.rows and a.metric == b.metric and {r.id for r in a.rows} == {r.id for r in b.rows}:
-            found.append(compare([a], [b], names=(name_a, name_b)))
+            found.append(compare_results(a, b, (name_a, name_b)))
     return found
 
 
@@ -139,13 +139,14 @@ def _where_section(
     metric = shown[0][1].metric
     parts = []
     if whole is not None and len(whole.speakers) > 1:
-        parts.append(f"<h3>By speaker</h3><figure>{plots.speakers(whole, colours)}</figure>")
+        parts.append(_plot("By speaker", plots.speakers(whole, colours)))
     lengths = [(name, by_length(r.rows)) for name, r in shown]
     if len(lengths[0][1]) > 1:
-        parts.append(f"<h3>By clip length</h3><figure>{plots.groups(lengths, 'length', metric, colours)}</figure>")
+        parts.append(_plot("By clip length", plots.groups(lengths, "length", metric, colours)))
     for extra in extra_names(shown[0][1].rows, most=8):
         slices = [(name, by_extra(r.rows, extra)) for name, r in shown]
-        parts.append(f"<h3>By {escape(extra)}</h3><figure>{plots.groups(slices, extra, metric, colours)}</figure>")
+        parts.append(_plot(f"By {extra}", plots.groups(slices, extra, metric, colours)))
+    parts = [f'<div class="plots">{"".join(parts)}</div>'] if parts else []
     name, last = shown[-1]
     rows = [
         [escape(said or "(nothing)"), escape(heard or "(nothing)"), str(times)]
@@ -196,6 +197,10 @@ def _settings_section(results: Sequence[tuple[str, Result]]) -> str:
         "multiply-accumulates for the mean clip. RTF: computing time over audio time on the machine of each evaluation."
     )
     return _section("How it was measured", text, inner)
+
+
+def _plot(title: str, drawn: str) -> str:
+    return f"<div><h3>{escape(title)}</h3><figure>{drawn}</figure></div>"
 
 
 def _section(title: str, text: str, inner: str) -> str:

@@ -29,8 +29,8 @@ class ReportInputs:
 def collect(folder: str | Path) -> ReportInputs:
     """Everything in a run folder that a report can show.
 
-    Results: `results/**/*.json`, and `ARM/results/*.json` under the arm's name; `results/order.json` (a list of names)
-    orders them, else the usual names do. Curves: `*/metrics.jsonl`. What was cut: `original/config.json` against
+    Results: `results/**/*.json`, or else `ARM/results/*.json` under the arm's name; `results/order.json` (a list of
+    names) orders them, else the usual names do. Curves: `*/metrics.jsonl`. What was cut: `original/config.json` against
     `pruned/config.json` (or `adapted`, `exported`).
 
     Raises:
@@ -40,7 +40,9 @@ def collect(folder: str | Path) -> ReportInputs:
     if not folder.is_dir():
         raise SecateurError(f"{folder}: no such run folder")
     found = [(path.stem, path) for path in sorted((folder / "results").rglob("*.json")) if is_result(path)]
-    found += [(path.parent.parent.name, path) for path in sorted(folder.glob("*/results/*.json")) if is_result(path)]
+    if not found:  # the arms of a study, without what they were chosen on
+        paths = [path for path in sorted(folder.glob("*/results/*.json")) if path.stem != "dev" and is_result(path)]
+        found = [(path.parent.parent.name, path) for path in paths]
     if not found:
         wanted = folder / "results" / "NAME.json"
         raise SecateurError(f"{folder}: no result files; `secateur evaluate MODEL MANIFEST --out {wanted}` adds one")
