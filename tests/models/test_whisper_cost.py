@@ -74,7 +74,7 @@ def measured(config: WhisperConfig, seconds: float, tokens: int, padded: bool) -
     """Multiply-accumulates of the encoder, and of the decoder's steps, as torch counts them on the real network."""
     frames = 2 * config.audio_context if padded else round(seconds * 100)
     counts = []
-    # Shapes are all that counts, so nothing is computed. The counter sees attention only as plain matrix products, not as CPU's fused kernel.
+    # Only shapes matter: nothing is computed. The counter sees attention only as plain products, not as a fused kernel.
     with torch.device("meta"), torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model = Whisper(config).eval()
         memory, valid = model.encoder(torch.zeros(1, frames, config.front_end.inputs), None, model.dropout)
