@@ -30,11 +30,11 @@ def test_repetition_is_decoded_again_hotter_and_only_there() -> None:
     tables[1] = -9
     tables[1, START, 1], tables[1, 1, END] = 9, 9  # "b"
     session = MarkovSession(tables)
-    found = run(session, 2, no_speech_threshold=None, temperatures=(0.0, 5.0), compression_ratio_threshold=2.0)
+    found = run(session, 2, no_speech_threshold=None, temperatures=(0.0, 5.0), compression_ratio_threshold=1.5)
     assert (found[1].text, found[1].temperature) == ("b", 0.0)
     assert found[0].temperature == 5.0
     assert len(set(found[0].text)) > 1
-    alone = run(MarkovSession(tables[:1]), 1, no_speech_threshold=None, temperatures=(0.0, 5.0))
+    alone = run(MarkovSession(tables[:1]), 1, no_speech_threshold=None, temperatures=(5.0,))
     assert alone[0].tokens == found[0].tokens  # sampling does not depend on the batch
 
 
@@ -57,6 +57,10 @@ def test_silence_needs_both_no_speech_and_no_trust() -> None:
     assert not Decoded((1,), "b", avg_logprob=-1.5, no_speech_prob=0.2).silent(options)
     assert Decoded((1,), "b", avg_logprob=-1.5, no_speech_prob=0.2).doubtful(options)
     assert not Decoded((1,), "b", avg_logprob=-1.5, no_speech_prob=None).silent(options)
+    # Beyond the reference: hiss that is surely no speech, and noise that failed at every temperature.
+    assert Decoded((1,), "you", avg_logprob=-0.5, no_speech_prob=0.9).silent(options)
+    assert Decoded((1,), "b", avg_logprob=-1.5, no_speech_prob=0.4, temperature=1.0).silent(options)
+    assert not Decoded((1,), "b", avg_logprob=-1.5, no_speech_prob=0.4, temperature=0.8).silent(options)
 
 
 def test_a_prompt_that_fills_the_context_is_an_error() -> None:

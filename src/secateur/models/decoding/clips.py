@@ -90,7 +90,8 @@ def hear_clips(
         results = decode(session, state, prompts, tokenizer, options, timestamps=False)
         for i, name, result in zip(rows, names, results, strict=True):
             seconds = len(clips[i]) / session.config.front_end.sample_rate
-            heard[i] = Heard((whole(result, seconds),) if heard_speech(result, options) else (), name)
+            if heard_speech(result, options):  # a language detected in noise would be none
+                heard[i] = Heard((whole(result, seconds),), name)
     return heard
 
 

@@ -33,12 +33,21 @@ class Decoded:
         return len(data) / len(zlib.compress(data))
 
     def silent(self, options: DecodingOptions) -> bool:
-        """No speech by the model's own token, and no trust in the text either."""
+        """No speech by the model's own token, and no trust in the text either.
+
+        The reference stops there and lets two kinds of noise through, both of which real speech does not resemble:
+        faint hiss, which yields a confident "you" at a no-speech probability near 1, so half way from the threshold
+        to 1 is enough alone; and noise that failed at every temperature, where half of the threshold is enough.
+        """
         if options.no_speech_threshold is None or self.no_speech_prob is None:
             return False
-        if options.log_prob_threshold is not None and self.avg_logprob > options.log_prob_threshold:
-            return False
-        return self.no_speech_prob > options.no_speech_threshold
+        least = options.no_speech_threshold
+        if options.log_prob_threshold is not None:
+            if self.avg_logprob > options.log_prob_threshold:
+                least = (1 + least) / 2
+            elif 0 < self.temperature == options.temperatures[-1]:
+                least = least / 2
+        return self.no_speech_prob > least
 
     def doubtful(self, options: DecodingOptions) -> bool:
         """Worth another attempt at a higher temperature."""
@@ -46,7 +55,7 @@ class Decoded:
             self.compression_ratio > options.compression_ratio_threshold
         )
         unlikely = options.log_prob_threshold is not None and self.avg_logprob < options.log_prob_threshold
-        return (repeats or unlikely) and not (unlikely and self.silent(options))
+        return (repeats or unlikely) and not self.silent(options)
 
 
 def decode(
