@@ -21,7 +21,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return save_checkpoint(tmp_path / "model", *small_whisper())
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "int8-weights"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_result_has_sizes_and_parity(checkpoint: Path, precision: str, capsys: pytest.CaptureFixture[str]) -> None:
     out = checkpoint.parent / "out"
     assert main(["export", str(checkpoint), "--out", str(out), "--precision", precision, "--json"]) == 0

@@ -29,8 +29,8 @@ class Options:
 
     model: str = option(help="checkpoint folder, or a name that `secateur models list` shows", positional=True)
     out: Path = option(help="new folder for the exported model")
-    precision: Literal["fp32", "fp16", "int8", "int8-weights"] = option(
-        "int8", "fp32; fp16 (halves the file); int8 (smallest, fastest); int8-weights (as small, computes in fp32)"
+    precision: Literal["fp32", "fp16", "int8"] = option(
+        "int8", "fp32; fp16 (half the size); int8 (smallest and fastest)"
     )
     clips: tuple[str, ...] = option((), "recordings to compare on, separated by commas; none: noise")
 

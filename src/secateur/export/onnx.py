@@ -37,7 +37,8 @@ def export_onnx(
     when something fails.
 
     Args:
-        precision: fp32; fp16 (weights stored in half, computed in fp32); int8 (stored and multiplied as bytes).
+        precision: fp32; fp16 (weights stored in half, computed in fp32); int8 (stored as bytes; the
+            decoder multiplies bytes too).
         check: called with the finished folder before it is moved; what it returns is kept as `parity` in
             `export.json`, what it raises cancels the export.
 

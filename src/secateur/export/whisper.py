@@ -13,7 +13,7 @@ import numpy as np
 
 from ..models.whisper.config import AttentionWidths, WhisperConfig
 from .graph import FARTHEST, Array, Graph
-from .precision import Matrix, table
+from .precision import FLOAT, store, store_sum
 
 NOWHERE = -1e9  # added to the score of a position that attention may not look at
 
@@ -25,17 +25,17 @@ def encoder_graph(config: WhisperConfig, weights: Weights, precision: str) -> An
 
     Padding is masked wherever the network would see it, so a padded row equals the same clip alone (fp32, fp16).
     """
-    b = _Builder(Graph("encoder"), weights, precision)
+    b = _Builder(Graph("encoder"), weights, precision, many_rows=True)
     g = b.graph
     mel = g.input("mel", np.float32, ("batch", "frames", config.front_end.inputs))
     frames = g.input("frames", np.int64, ("batch",))
     rows = g.add("Unsqueeze", frames, g.constant([1]))
-    real = g.add("Cast", g.add("Less", g.count(g.size(mel, 1)), rows), to=1)
+    real = g.add("Cast", g.add("Less", g.count(g.size(mel, 1)), rows), to=FLOAT)
     real = g.add("Unsqueeze", real, g.constant([2]))
     x = g.add("Gelu", b.convolution(g.add("Mul", mel, real), "encoder.conv1", 1))
     x = g.add("Gelu", b.convolution(g.add("Mul", x, real), "encoder.conv2", 2))
     length = g.size(x, 1)
-    positions = table(g, "encoder.positions", weights["encoder.positions"], precision)
+    positions = store_sum(g, "encoder.positions", weights["encoder.positions"], precision)
     x = g.add("Add", x, g.slice(positions, g.constant([0]), length, 0))
     half = g.add("Div", g.add("Add", rows, g.constant(1)), g.constant(2))
     valid = g.add("Less", g.count(length), half)
@@ -66,7 +66,7 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str) -> An
     Inputs: tokens, memory_mask, and of every layer i past_keys_i, past_values_i, cross_keys_i, cross_values_i.
     Outputs: logits, and of every layer keys_i, values_i (batch, heads, past + n, dim).
     """
-    b = _Builder(Graph("decoder"), weights, precision)
+    b = _Builder(Graph("decoder"), weights, precision, many_rows=False)
     g = b.graph
     tokens = g.input("tokens", np.int64, ("batch", "n"))
     memory_mask = g.input("memory_mask", np.bool_, ("batch", "positions"))
@@ -88,8 +88,9 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str) -> An
     own = g.add("Unsqueeze", g.add("Add", g.count(length), start), g.constant([1]))
     causal = b.mask_bias(g.add("LessOrEqual", g.count(end), own), axes=(0, 1))
     bias = b.mask_bias(memory_mask)
-    embedding = Matrix.store(g, "decoder.token_embedding", weights["decoder.token_embedding.weight"].T, precision)
-    positions = table(g, "decoder.positions", weights["decoder.positions"], precision)
+    table = weights["decoder.token_embedding.weight"].T
+    embedding = store(g, "decoder.token_embedding", table, precision, many_rows=False)
+    positions = store_sum(g, "decoder.positions", weights["decoder.positions"], precision)
     x = g.add("Add", embedding.columns(tokens), g.slice(positions, start, end, 0))
     outputs = []
     for i, d in enumerate(config.decoder):
@@ -119,8 +120,8 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str) -> An
 class _Builder:
     """The layers that both graphs are made of, with the weights they need."""
 
-    def __init__(self, graph: Graph, weights: Weights, precision: str) -> None:
-        self.graph, self.weights, self.precision = graph, weights, precision
+    def __init__(self, graph: Graph, weights: Weights, precision: str, many_rows: bool) -> None:
+        self.graph, self.weights, self.precision, self.many_rows = graph, weights, precision, many_rows
 
     def linear(self, x: str, names: Sequence[str], scale: float = 1.0) -> str:
         """One product for the layers `names`, side by side; the first is multiplied by `scale`."""
@@ -131,7 +132,7 @@ class _Builder:
 
     def product(self, x: str, name: str, weight: Array, bias: Array) -> str:
         """`x` (..., in) times weight (in, out) plus bias (out,)."""
-        matrix = Matrix.store(self.graph, name, weight, self.precision)
+        matrix = store(self.graph, name, weight, self.precision, self.many_rows)
         return matrix.multiply(x, self.graph.weight(f"{name}.bias", bias.astype(np.float32)))
 
     def convolution(self, x: str, name: str, stride: int) -> str:
