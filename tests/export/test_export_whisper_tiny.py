@@ -30,19 +30,19 @@ def tiny(tiny_en: Path) -> tuple[Whisper, Tokenizer]:
 
 @pytest.fixture(scope="module")
 def mels(speech: Path, tiny: tuple[Whisper, Tokenizer]) -> list[np.ndarray]:
-    """Two short clips, as the model hears them: padded to 30 s, and one cut to its length."""
+    """One clip padded to 30 s, as the model was trained to hear them, and two cut to their length."""
     front_end = tiny[0].config.front_end
-    found = []
     folder = speech / "speechocean762"
-    for line in (folder / "test.jsonl").read_text().splitlines()[10:310:150]:
-        audio = read_audio(folder / json.loads(line)["audio"], front_end.sample_rate)
-        found.append(log_mel(np.pad(audio, (0, 480000 - len(audio))), front_end)[:3000])
-    return [*found, log_mel(audio, front_end)]
+    lines = (folder / "test.jsonl").read_text().splitlines()[10:460:150]
+    first, *rest = [read_audio(folder / json.loads(line)["audio"], front_end.sample_rate) for line in lines]
+    padded = np.pad(first, (0, 480000 - len(first)))
+    return [log_mel(padded, front_end)[:3000], *[log_mel(audio, front_end) for audio in rest]]
 
 
+# OpenAI published fp16, so storing fp16 again loses nothing.
 @pytest.mark.parametrize(
     ("precision", "difference", "agreement", "megabytes"),
-    [("fp32", 2e-4, 1.0, 155), ("fp16", 0.02, 1.0, 80), ("int8", 4.0, 0.8, 43)],
+    [("fp32", 1e-4, 1.0, 155), ("fp16", 1e-3, 1.0, 80), ("int8", 2.5, 0.9, 43)],
 )
 def test_real_speech(
     tmp_path: Path, tiny: tuple[Whisper, Tokenizer], mels: list[np.ndarray],
@@ -51,7 +51,7 @@ def test_real_speech(
     folder = export_onnx(*tiny, tmp_path / "out", precision)
     size = sum(path.stat().st_size for path in folder.iterdir())
     assert size < megabytes * 1e6
-    found = parity(tiny[0], OnnxSession(folder, threads=1), mels, most=30)
+    found = parity(tiny[0], OnnxSession(folder, threads=1), mels, most=16)
     assert found.steps >= 15
     assert found.max_difference < difference
     assert found.agreement >= agreement
