@@ -70,7 +70,9 @@ def test_a_prompt_that_fills_the_context_is_an_error() -> None:
         decode(session, state, [[START] * 40], Letters(), DecodingOptions(), False)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("wrong", [{"beam": 0}, {"temperatures": ()}, {"patience": 0}, {"max_tokens": 0}, {"best_of": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"beam": 0}, {"temperatures": ()}, {"patience": 0}, {"max_tokens": 0}, {"best_of": 0}]
+)
 def test_impossible_options_are_named(wrong: dict[str, object]) -> None:
     with pytest.raises(SecateurError, match=next(iter(wrong))):
         DecodingOptions(**wrong)  # type: ignore[arg-type]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -65,7 +67,7 @@ def test_pieces_cover_everything_and_none_is_too_long(length: int, longest: int)
     assert pieces[0][0] == 0
     assert pieces[-1][1] == length
     assert all(0 < end - start <= longest for start, end in pieces)
-    assert all(a[1] == b[0] for a, b in zip(pieces, pieces[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(pieces))
 
 
 def test_no_crumb_is_left_over() -> None:

@@ -91,6 +91,26 @@ def test_models_that_are_not_there(tmp_path: Path) -> None:
         Recogniser.load(tmp_path)
 
 
+def test_an_exported_model_says_the_same_and_needs_no_torch(
+    recogniser: Recogniser, speech: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnx")
+    from secateur.export.onnx import export_onnx
+
+    folder = export_onnx(recogniser.session.model, recogniser.tokenizer, tmp_path / "exported")  # type: ignore[attr-defined]
+    audios = [audio for audio, _ in clips(speech, "speechocean762", 3)]
+    np.savez(tmp_path / "clips.npz", *audios)
+    code = (
+        "import sys, numpy\n"
+        "for heavy in ('torch', 'transformers', 'onnx', 'rich', 'safetensors'): sys.modules[heavy] = None\n"
+        "from secateur.serve.recogniser import Recogniser\n"
+        f"recogniser = Recogniser.load({str(folder)!r}, threads=1)\n"
+        f"for audio in numpy.load({str(tmp_path / 'clips.npz')!r}).values(): print(recogniser.transcribe(audio).text)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert found == [recogniser.transcribe(audio).text for audio in audios]
+
+
 def test_importing_the_transcribe_path_imports_no_heavy_library() -> None:
     code = (
         "import sys, secateur.cli.transcribe, secateur.serve.recogniser\n"

@@ -44,7 +44,8 @@ def test_a_folder_with_a_bad_file(
     soundfile.write(tmp_path / "in" / "deep" / "b.flac", clip, 16000)
     (tmp_path / "in" / "broken.wav").write_bytes(b"RIFF nothing")
     (tmp_path / "in" / "notes.txt").write_text("not audio")
-    code = main(["transcribe", str(tmp_path / "in"), "--model", model, "--format", "srt", "--out", str(tmp_path / "out")])
+    places = [str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    code = main(["transcribe", *places, "--model", model, "--format", "srt"])
     out, err = capsys.readouterr()
     assert code == 2
     assert [line for line in err.splitlines() if "broken.wav" in line and line.startswith("secateur: ")]
