@@ -140,7 +140,7 @@ def _transcribed(
     waiting: list[tuple[str, NDArray[np.float32]]] = []
     for name in inputs:
         try:
-            waiting.append((name, _read(name, options.raw_rate, recogniser.sample_rate)))
+            waiting.append((name, recogniser.samples(_read(name, options.raw_rate, recogniser.sample_rate))))
         except SecateurError as problem:
             yield name, problem
         if sum(len(audio) for _, audio in waiting) >= CHUNK * recogniser.sample_rate:
