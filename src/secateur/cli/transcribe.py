@@ -165,7 +165,7 @@ def _read(name: str, raw_rate: int | None, sample_rate: int) -> NDArray[np.float
         return read_audio(io.BytesIO(data), sample_rate)
     if raw_rate < 1:
         raise SecateurError(f"--raw-rate is samples a second, such as 16000; found {raw_rate}")
-    samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / 32768
+    samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
     if raw_rate == sample_rate:
         return samples
     import soxr
