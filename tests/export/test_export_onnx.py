@@ -74,8 +74,10 @@ def test_the_tied_embedding_is_stored_once(tmp_path: Path) -> None:
     model, tokenizer = small_whisper()
     for precision, width in (("fp32", 4), ("fp16", 2), ("int8", 1)):
         graph = onnx.load(export_onnx(model, tokenizer, tmp_path / precision, precision) / "decoder.onnx").graph
-        tables = [w for w in graph.initializer if model.config.vocabulary in w.dims and len(w.dims) == 2]
-        assert [len(w.raw_data) for w in tables] == [model.config.vocabulary * model.config.width * width]
+        inputs = 64 if precision == "int8" else model.config.width  # whole blocks
+        scales = 2 * model.config.vocabulary * (precision == "int8")
+        tables = [w for w in graph.initializer if model.config.vocabulary in w.dims]
+        assert sum(len(w.raw_data) for w in tables) == model.config.vocabulary * inputs * width + scales
 
 
 def test_export_json_records_every_file(tmp_path: Path) -> None:
@@ -140,17 +142,26 @@ def test_parity_finds_a_changed_model(tmp_path: Path) -> None:
     assert different.max_difference > 1 and different.agreement < 0.9
 
 
-def test_quantised_columns_are_off_by_half_a_scale_at_most() -> None:
-    weight = np.random.default_rng(0).standard_normal((40, 6)) * np.array([1e-3, 0.1, 1, 5, 100, 0])
+def test_quantised_blocks_are_off_by_half_a_scale_at_most() -> None:
+    weight = np.random.default_rng(0).standard_normal((150, 6)) * np.array([1e-3, 0.1, 1, 5, 100, 0])
     values, scale = quantise(weight)
-    back = (values.astype(float) - 128) * scale
-    assert (np.abs(back - weight) <= scale / 2 * 1.001).all()
-    assert (back[:, 5] == 0).all()
-    values, scale = quantise(weight, block=16)
-    assert values.shape == (48, 6) and scale.shape == (3, 6)
-    finer = ((values.astype(float) - 128) * scale.repeat(16, 0))[:40]
-    assert (np.abs(finer - weight) <= scale.repeat(16, 0)[:40] / 2 * 1.001).all()
-    assert (np.abs(finer - weight)[:, :5].mean(0) < np.abs(back - weight)[:, :5].mean(0)).all()
+    assert values.shape == (6, 3, 64) and scale.shape == (6, 3)
+    back = ((values.astype(float) - 128) * scale[..., None]).reshape(6, -1)
+    allowed = scale.repeat(64, 1)[:, :150] / 2
+    assert (np.abs(back[:, :150].T - weight) <= 1.001 * allowed.T).all()
+    assert (back[5] == 0).all() and (back[:, 150:] == 0).all()
+
+
+def test_int8_rows_of_a_batch_do_not_touch_each_other(tmp_path: Path) -> None:
+    model, tokenizer = small_whisper()
+    session = OnnxSession(export_onnx(model, tokenizer, tmp_path / "out", "int8"), threads=1)
+    mel, _, tokens = (x.numpy() for x in inputs(model))
+    mel[1] *= 50
+    together, state = session.step(tokens[:, :3], session.encode(mel, None))
+    after, _ = session.step(tokens[:, 3:4], state)
+    alone, state = session.step(tokens[:1, :3], session.encode(mel[:1], None))
+    np.testing.assert_allclose(together[:1], alone, atol=1e-3)
+    np.testing.assert_allclose(after[:1], session.step(tokens[:1, 3:4], state)[0], atol=1e-3)
 
 
 def test_widths_in_export_json_survive_a_round_trip(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """How a weight matrix is stored and multiplied: fp32, fp16, or int8.
 
-Measured on an AVX2 CPU without VNNI, one thread: signed 8-bit weights saturate there (`vpmaddubsw`), unsigned ones with
-zero point 128 are exact and nearly as fast; see benchmarks/runtime.py for the numbers of a whole model.
+int8 is unsigned bytes with zero point 128 and a scale for every 64 inputs of a column: signed ones saturate on AVX2
+without VNNI (`vpmaddubsw`). Activations are quantised row by row (or not at all), so a clip's result does not depend on
+what else is in its batch; one scale for a whole tensor would be faster, and lost too much on speech.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .graph import FUSED, Array, Graph
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 ZERO = 128  # the unsigned byte that means 0
-BLOCK = 64  # inputs that share a scale where int8 is only storage
+BLOCK = 64  # inputs that share a scale
 FLOAT = 1  # ONNX's number for float32
 
 
@@ -28,19 +29,17 @@ def check_precision(name: str) -> None:
         raise SecateurError(f"precision '{name}' is not one of {', '.join(PRECISIONS)}{nearest(name, PRECISIONS)}")
 
 
-def quantise(weight: Array, block: int | None = None) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """`weight` (in, out) as bytes, its inputs filled up to whole blocks, and scales (blocks, out).
+def quantise(weight: Array) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """`weight` (in, out) as bytes (out, blocks, BLOCK), the last block filled up, and scales (out, blocks).
 
-    (bytes - 128) * scale is off by half a scale at most. Every column has a scale of its own for each `block`
-    consecutive inputs; None: one for all of them.
+    (bytes - 128) * scale is off by half a scale at most.
     """
     inputs, outputs = weight.shape
-    block = block or inputs
-    blocks = np.pad(weight, ((0, -inputs % block), (0, 0))).reshape(-1, block, outputs)
-    scale = np.abs(blocks).max(1) / 127
-    scale[scale == 0] = 1  # a pruned column is all zeros
-    values = np.rint(blocks / scale[:, None]) + ZERO
-    return values.reshape(-1, outputs).astype(np.uint8), scale.astype(np.float32)
+    blocks = np.pad(weight.T, ((0, 0), (0, -inputs % BLOCK))).reshape(outputs, -1, BLOCK)
+    scale = np.abs(blocks).max(2) / 127
+    scale[scale == 0] = 1  # a block may be all zeros
+    values = np.rint(blocks / scale[..., None]) + ZERO
+    return values.astype(np.uint8), scale.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -67,56 +66,58 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class BlockMatrix(Matrix):
-    """Stored as bytes with a scale for every `BLOCK` inputs of a column, multiplied as float32."""
+class ByteMatrix(Matrix):
+    """Stored as bytes (out, blocks, BLOCK) with an fp16 scale a block (out, blocks).
+
+    `many_rows`: multiplied as float32, which is faster for hundreds of rows; else as bytes, four at a time.
+    """
 
     scale: str
     shape: tuple[int, int]
-
-    def floats(self) -> str:
-        """The weight as float32, computed once at load."""
-        g = self.graph
-        zero = g.constant(ZERO, np.float32)
-        blocks = g.add("Reshape", self.values, g.constant([-1, BLOCK, self.shape[1]]))
-        scaled = g.add("Mul", g.add("Sub", g.add("Cast", blocks, to=FLOAT), zero), g.add("Cast", self.scale, to=FLOAT))
-        flat = g.add("Reshape", scaled, g.constant([-1, self.shape[1]]))
-        return g.slice(flat, g.constant([0]), g.constant([self.shape[0]]), 0)
-
-
-@dataclass(frozen=True)
-class ByteMatrix(Matrix):
-    """Stored as bytes with a scale a column, and multiplied as bytes."""
-
-    scale: str
+    many_rows: bool
 
     def multiply(self, x: str, bias: str = "") -> str:
-        """As above; `x` is quantised to 8 bits at run time, with one scale for the whole tensor."""
-        zero = self.graph.constant(ZERO, np.uint8)
-        return self.graph.add("DynamicQuantizeMatMul", x, self.values, self.scale, zero, bias, domain=FUSED)
+        """As above. Where bytes are multiplied, `x` is quantised by row and block, so rows do not touch each other."""
+        if self.many_rows:
+            return super().multiply(x, bias)
+        inputs, outputs = self.shape
+        return self.graph.add(
+            "MatMulNBits", x, self.values, self._scales(self.scale), *(["", "", bias] if bias else []), domain=FUSED,
+            K=inputs, N=outputs, bits=8, block_size=BLOCK, accuracy_level=4,
+        )  # fmt: skip
+
+    def floats(self) -> str:
+        """As above."""
+        return self.graph.add("Transpose", self._floats(self.values, self.scale, [self.shape[1], -1]), perm=[1, 0])
 
     def columns(self, ids: str) -> str:
         """As above."""
         g = self.graph
-        values = g.add("Sub", super().columns(ids), g.constant(ZERO, np.float32))
-        return g.add("Mul", values, g.add("Unsqueeze", g.add("Gather", self.scale, ids), g.constant([-1])))
+        return self._floats(g.add("Gather", self.values, ids), g.add("Gather", self.scale, ids), [0, 0, -1])
+
+    def _scales(self, stored: str) -> str:
+        return self.graph.add("Cast", stored, to=FLOAT)
+
+    def _floats(self, values: str, scale: str, shape: list[int]) -> str:
+        """Blocks (..., blocks, BLOCK) times their scales, joined to `shape`, without what fills the last block."""
+        g = self.graph
+        centred = g.add("Sub", g.add("Cast", values, to=FLOAT), g.constant(ZERO, np.float32))
+        scaled = g.add("Mul", centred, g.add("Unsqueeze", self._scales(scale), g.constant([-1])))
+        joined = g.add("Reshape", scaled, g.constant(shape))
+        inputs = self.shape[0]
+        return g.slice(joined, g.constant([0]), g.constant([inputs]), len(shape) - 1) if inputs % BLOCK else joined
 
 
 def store(graph: Graph, name: str, weight: Array, precision: str, many_rows: bool) -> Matrix:
-    """Put `weight` (in, out) into `graph`.
-
-    `many_rows` says that hundreds of rows are multiplied at once (the encoder): int8 then only means storage. Bytes
-    would be faster by a quarter, but one 8-bit scale for all frames of a batch costs more accuracy than the weights.
-    """
+    """Put `weight` (in, out) into `graph`; `many_rows` says that hundreds of rows are multiplied at once."""
     if precision == "fp32":
         return Matrix(graph, precision, graph.weight(name, weight.astype(np.float32)))
     if precision == "fp16":
         return Matrix(graph, precision, graph.weight(name, weight.astype(np.float16)))
-    if many_rows:
-        values, scale = quantise(weight, BLOCK)
-        scales = graph.weight(f"{name}.scale", scale[:, None].astype(np.float16))
-        return BlockMatrix(graph, precision, graph.weight(name, values), scales, (weight.shape[0], weight.shape[1]))
     values, scale = quantise(weight)
-    return ByteMatrix(graph, precision, graph.weight(name, values), graph.weight(f"{name}.scale", scale[0]))
+    scales = graph.weight(f"{name}.scale", scale.astype(np.float16))
+    inputs, outputs = weight.shape
+    return ByteMatrix(graph, precision, graph.weight(name, values), scales, (inputs, outputs), many_rows)
 
 
 def store_sum(graph: Graph, name: str, values: Array, precision: str) -> str:
