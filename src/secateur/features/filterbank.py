@@ -1,0 +1,47 @@
+"""The mel filterbank: triangular filters, evenly spaced on Slaney's mel scale, each of unit area in Hz."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Slaney's scale (Auditory Toolbox, 1998): linear up to 1000 Hz, 15 mel; above, 27 mel for every factor of 6.4.
+_HZ_PER_MEL = 200 / 3
+_BREAK_HZ, _BREAK_MEL = 1000.0, 15.0
+_LOG_STEP = np.log(6.4) / 27
+
+
+def hz_to_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mel of frequencies in Hz.
+
+    >>> hz_to_mel(np.array([0.0, 500.0, 1000.0, 6400.0])).round(3).tolist()
+    [0.0, 7.5, 15.0, 42.0]
+    """
+    above = _BREAK_MEL + np.log(np.maximum(hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
+    return np.where(hz < _BREAK_HZ, hz / _HZ_PER_MEL, above)
+
+
+def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Frequencies in Hz of mel values: the inverse of `hz_to_mel`."""
+    above = _BREAK_HZ * np.exp(_LOG_STEP * (np.maximum(mel, _BREAK_MEL) - _BREAK_MEL))
+    return np.where(mel < _BREAK_MEL, mel * _HZ_PER_MEL, above)
+
+
+@lru_cache(maxsize=16)
+def mel_filters(sample_rate: int, window: int, bins: int) -> NDArray[np.float32]:
+    """Filters (window // 2 + 1, bins) from 0 Hz to half the sample rate: power spectrum @ filters = mel power.
+
+    The array is shared between callers and read-only.
+    """
+    spectrum = np.linspace(0.0, sample_rate / 2, window // 2 + 1)[:, None]
+    nyquist = hz_to_mel(np.array([sample_rate / 2]))[0]
+    corners = mel_to_hz(np.linspace(0.0, nyquist, bins + 2))
+    low, centre, high = corners[:-2], corners[1:-1], corners[2:]
+    rising = (spectrum - low) / (centre - low)
+    falling = (high - spectrum) / (high - centre)
+    triangles = np.maximum(0.0, np.minimum(rising, falling))
+    filters = (triangles * 2.0 / (high - low)).astype(np.float32)
+    filters.setflags(write=False)
+    return filters

@@ -1,0 +1,56 @@
+"""Log-mel features in numpy, number for number as Whisper computes them (Radford et al. 2022, arXiv 2212.04356)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from .filterbank import mel_filters
+from .front_end import FrontEnd
+
+FLOOR = 1e-10  # mel power is clamped here before the logarithm
+RANGE = 8.0  # log10 units kept below the clip's loudest value: 80 dB
+_BLOCK = 4096  # frames transformed at a time: an hour of audio needs megabytes of scratch space, not gigabytes
+
+
+def hann(window: int) -> NDArray[np.float32]:
+    """The periodic Hann window (window,)."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
+
+
+def log_mel(audio: NDArray[np.floating], front_end: FrontEnd, pad_to: int | None = None) -> NDArray[np.float32]:
+    """Features (samples // hop, mels) of one clip (samples,) in [-1, 1] at the front-end's sample rate.
+
+    Power of a Hann-windowed short-time spectrum, its ends reflected, through the mel filters, then
+    `x = log10(max(power, 1e-10))` and `(max(x, max(x) - 8) + 4) / 4`. The maximum is over the clip and over all bins;
+    `kept_bins` are chosen after it. `pad_to` samples: silence is appended first, as for Whisper's 30 s windows.
+    A clip shorter than a hop has no frame.
+
+    Raises:
+        ValueError: `audio` is not one channel, or longer than `pad_to`.
+    """
+    samples = np.asarray(audio, dtype=np.float32)
+    if samples.ndim != 1:
+        raise ValueError(f"audio must be one channel (samples,), found shape {samples.shape}")
+    if pad_to is not None:
+        if len(samples) > pad_to:
+            raise ValueError(f"audio of {len(samples)} samples does not fit pad_to={pad_to}")
+        samples = np.pad(samples, (0, pad_to - len(samples)))
+    frames = len(samples) // front_end.hop
+    if frames == 0:
+        return np.zeros((0, front_end.inputs), np.float32)
+    half = front_end.window // 2
+    # np.pad reflects again and again where a clip is shorter than half a window.
+    views = sliding_window_view(np.pad(samples, half, mode="reflect"), front_end.window)[:: front_end.hop][:frames]
+    window, filters = hann(front_end.window), mel_filters(front_end.sample_rate, front_end.window, front_end.bins)
+    mel = np.empty((frames, front_end.bins), np.float32)
+    for start in range(0, frames, _BLOCK):
+        spectrum = np.fft.rfft(views[start : start + _BLOCK] * window, axis=1)
+        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        mel[start : start + _BLOCK] = power.astype(np.float32) @ filters
+    np.log10(np.maximum(mel, FLOOR, out=mel), out=mel)
+    np.maximum(mel, mel.max() - np.float32(RANGE), out=mel)
+    if front_end.kept_bins is not None:
+        mel = mel[:, front_end.kept_bins]
+    return (mel + np.float32(4)) / np.float32(4)

@@ -1,0 +1,56 @@
+"""SpecAugment: training hides stretches of time and bands of frequency (Park et al. 2019, arXiv 1904.08779)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SpecAugmentOptions:
+    """How much is hidden. A mask's width is drawn evenly from 0 to the largest, then its place within the clip."""
+
+    time_masks: int = 2
+    time_width: int = 20  # frames, the largest width
+    time_share: float = 0.2  # of the clip's frames, another limit to each time mask: short clips stay intelligible
+    frequency_masks: int = 2
+    frequency_width: int = 15  # mel bins, the largest width
+
+
+def spec_augment(mel: Tensor, frames: Tensor, options: SpecAugmentOptions, generator: torch.Generator) -> Tensor:
+    """`mel` (batch, frames, mels) with masks of its own in every row, within the row's first `frames` (batch,).
+
+    Hidden values become the mean of the row's real values: Park et al. hide with zero in features normalised to a
+    mean of zero; Whisper's features are not, and its minimum would look like silence, which is information.
+    Padding is left as it is. The generator decides everything; nothing waits for the device.
+    """
+    batch, most, bins = mel.shape
+    frames = frames.to(mel.device)
+    draws = torch.rand(
+        2, batch, options.time_masks + options.frequency_masks, device=generator.device, generator=generator
+    ).to(mel.device, non_blocking=True)
+    in_time, in_frequency = draws[..., : options.time_masks], draws[..., options.time_masks :]
+    widest = (frames * options.time_share).long().clamp_max(options.time_width)
+    time = _masks(in_time, widest, frames, most)
+    bin_count = torch.full_like(frames, bins)
+    frequency = _masks(in_frequency, bin_count.clamp_max(options.frequency_width), bin_count, bins)
+    real = torch.arange(most, device=mel.device) < frames[:, None]
+    total = mel.masked_fill(~real[..., None], 0.0).sum((1, 2), dtype=torch.float32)
+    mean = (total / (frames * bins).clamp_min(1)).to(mel.dtype)
+    hidden = (time[..., None] | frequency[:, None]) & real[..., None]
+    return torch.where(hidden, mean[:, None, None], mel)
+
+
+def _masks(draws: Tensor, widest: Tensor, lengths: Tensor, size: int) -> Tensor:
+    """True where hidden (batch, size): a mask for each of the draws (2, batch, masks), inside the first `lengths`."""
+    width = _whole(draws[0], widest[:, None])
+    start = _whole(draws[1], lengths[:, None] - width)
+    places = torch.arange(size, device=draws.device)
+    return ((places >= start[..., None]) & (places < (start + width)[..., None])).any(1)
+
+
+def _whole(draws: Tensor, most: Tensor) -> Tensor:
+    """Whole numbers from 0 to `most`, both included, for draws in [0, 1)."""
+    return torch.minimum((draws * (most + 1)).long(), most)  # rounding can lift the product to most + 1
