@@ -1,0 +1,236 @@
+"""A data set is a manifest: one JSON object a line, audio paths relative to the manifest's folder."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import SecateurError, nearest
+from ..base.files import atomic_path
+
+REQUIRED = ("id", "audio", "duration")
+OPTIONAL = ("text", "speaker", "language")
+FIELDS = REQUIRED + OPTIONAL
+# What other toolkits (NeMo, Common Voice, Hugging Face) call our fields; only used to say what to rename.
+OTHER_NAMES = {
+    "audio_filepath": "audio", "audio_path": "audio", "path": "audio", "wav": "audio", "file": "audio",
+    "utt": "id", "utt_id": "id", "key": "id", "dur": "duration", "seconds": "duration", "length": "duration",
+    "transcript": "text", "transcription": "text", "sentence": "text", "spk": "speaker", "spk_id": "speaker",
+    "client_id": "speaker", "lang": "language", "locale": "language",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One recording with its transcript."""
+
+    id: str
+    audio: Path  # absolute
+    duration: float  # s
+    text: str = ""
+    speaker: str = ""
+    language: str = "en"
+    extras: dict[str, Any] = field(default_factory=dict)  # every other field: age, gender, accent, ...
+
+
+def read_manifest(path: str | Path) -> list[Utterance]:
+    """All utterances of a JSONL manifest.
+
+    Raises:
+        SecateurError: see `iter_manifest`.
+    """
+    return list(iter_manifest(path))
+
+
+def iter_manifest(path: str | Path) -> Iterator[Utterance]:
+    """The utterances of a JSONL manifest, one line at a time; blank lines are skipped. Audio files are not opened.
+
+    Raises:
+        SecateurError: no such file, no utterances, or a line that is not a JSON object, lacks a field, misspells one,
+            has a value of the wrong type, or repeats an id. The message names file, line and field.
+    """
+    path = Path(path)
+    seen: dict[str, int] = {}
+    try:
+        folder = path.parent.resolve()
+        with path.open("rb") as lines:
+            for number, raw in enumerate(lines, 1):
+                line = raw.removeprefix(b"\xef\xbb\xbf").strip()
+                if not line:
+                    continue
+                utterance = parse_line(line, folder, f"{path}, line {number}")
+                first = seen.setdefault(utterance.id, number)
+                if first != number:
+                    raise SecateurError(f"{path}, line {number}: id '{utterance.id}' is already on line {first}")
+                yield utterance
+    except FileNotFoundError:
+        raise SecateurError(f"{path}: no such file{_manifests_beside(path)}") from None
+    except IsADirectoryError:
+        raise SecateurError(f"{path}: a folder, not a manifest{_manifests_beside(path / 'x')}") from None
+    except OSError as problem:
+        raise SecateurError(f"{path}: cannot be read ({problem.strerror or problem})") from problem
+    if not seen:
+        raise SecateurError(f"{path}: no utterances in it")
+
+
+def parse_line(line: bytes | str, folder: Path, where: str) -> Utterance:
+    """One line of a manifest whose (absolute) folder is `folder`; messages start with `where`.
+
+    Raises:
+        SecateurError: see `iter_manifest`.
+    """
+    try:
+        values = json.loads(line)
+    except json.JSONDecodeError as problem:
+        raise SecateurError(f"{where}: not valid JSON (column {problem.colno}: {problem.msg})") from problem
+    except UnicodeDecodeError as problem:
+        raise SecateurError(f"{where}: not UTF-8 (byte {problem.start})") from problem
+    if not isinstance(values, dict):
+        raise SecateurError(f"{where}: expected a JSON object such as {{\"id\": ...}}, found {_described(values)}")
+    _check_names(values, where)
+    duration = values["duration"]
+    if isinstance(duration, bool) or not isinstance(duration, int | float):
+        raise SecateurError(f"{where}: duration: expected a number of seconds, found {_described(duration)}")
+    if not math.isfinite(duration) or duration < 0:
+        raise SecateurError(f"{where}: duration: {duration} is not a length in seconds")
+    for name in ("id", "audio", *OPTIONAL):
+        if name in values and not isinstance(values[name], str):
+            raise SecateurError(f"{where}: {name}: expected text in quotes, found {_described(values[name])}")
+    for name in ("id", "audio"):
+        if not values[name].strip():
+            raise SecateurError(f"{where}: {name}: empty")
+    audio = Path(os.path.normpath(folder / Path(values["audio"]).expanduser()))
+    given = {name: values[name] for name in OPTIONAL if name in values}
+    extras = {name: value for name, value in values.items() if name not in FIELDS}
+    return Utterance(values["id"], audio, float(duration), **given, extras=extras)
+
+
+def _check_names(values: dict[str, Any], where: str) -> None:
+    """Every required field is there, and no unknown one looks like a misspelt field that is absent."""
+    absent = [name for name in FIELDS if name not in values]
+    for key in values:
+        if key in FIELDS:
+            continue
+        close = difflib.get_close_matches(key.lower(), absent, n=1, cutoff=0.8)
+        meant = close[0] if close else OTHER_NAMES.get(key.lower())
+        if meant in absent:
+            raise SecateurError(f"{where}: unknown field '{key}': rename it to '{meant}'")
+    for name in REQUIRED:
+        if name in absent:
+            known = [key for key in values if key not in FIELDS]
+            raise SecateurError(f"{where}: missing field '{name}'{nearest(name, known)}")
+
+
+def _described(value: Any) -> str:
+    """A value as a message shows it, cut to 40 characters."""
+    shown = json.dumps(value, ensure_ascii=False)
+    return shown if len(shown) <= 40 else shown[:37] + "..."
+
+
+def _manifests_beside(path: Path) -> str:
+    """` (there are a.jsonl, b.jsonl)` for the manifests that the folder does have."""
+    found = sorted(p.name for p in path.parent.glob("*.jsonl")) if path.parent.is_dir() else []
+    return f" (there are {', '.join(found[:8])})" if found else ""
+
+
+def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
+    """Write a manifest atomically; audio paths become relative to its folder where they share more than the root.
+
+    Raises:
+        SecateurError: the folder cannot be written, an id occurs twice, or an extra has the name of a field.
+    """
+    path = Path(path)
+    folder = path.parent.resolve()
+    seen: set[str] = set()
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as out:
+        for u in utterances:
+            if u.id in seen:
+                raise SecateurError(f"{path}: id '{u.id}' occurs twice")
+            seen.add(u.id)
+            out.write(json.dumps(to_line(u, folder), ensure_ascii=False) + "\n")
+
+
+def to_line(utterance: Utterance, folder: Path) -> dict[str, Any]:
+    """The JSON object of an utterance in a manifest whose (absolute) folder is `folder`.
+
+    Raises:
+        SecateurError: an extra has the name of a field.
+    """
+    for name in utterance.extras:
+        if name in FIELDS:
+            raise SecateurError(f"utterance '{utterance.id}': the extra '{name}' has the name of a field")
+    values: dict[str, Any] = {
+        "id": utterance.id, "audio": _relative(utterance.audio, folder), "duration": round(utterance.duration, 4),
+    }  # fmt: skip
+    values |= {name: getattr(utterance, name) for name in ("text", "speaker") if getattr(utterance, name)}
+    return values | {"language": utterance.language} | utterance.extras
+
+
+def _relative(audio: Path, folder: Path) -> str:
+    try:
+        shared = Path(os.path.commonpath([audio, folder]))
+    except ValueError:  # another drive, or a relative path
+        return audio.as_posix()
+    return audio.as_posix() if shared == Path(shared.anchor) else Path(os.path.relpath(audio, folder)).as_posix()
+
+
+def find_speech() -> Path | None:
+    """The folder of speech sets: `$SECATEUR_DATA`, or `../shared/data` from the current folder, or None.
+
+    Raises:
+        SecateurError: `$SECATEUR_DATA` is not a folder.
+    """
+    named = os.environ.get("SECATEUR_DATA")
+    if named:
+        if not Path(named).is_dir():
+            raise SecateurError(f"SECATEUR_DATA={named}: no such folder")
+        return Path(named).resolve()
+    beside = Path("..", "shared", "data").resolve()
+    return beside if beside.is_dir() else None
+
+
+def load_set(folder: str | Path, name: str, split: str) -> list[Utterance]:
+    """The utterances of `folder/name/split.jsonl`.
+
+    Raises:
+        SecateurError: no such set or split (the message lists those there are), or see `iter_manifest`.
+    """
+    folder = Path(folder)
+    if not (folder / name).is_dir():
+        known = sorted({p.parent.name for p in folder.glob("*/*.jsonl")})
+        raise SecateurError(f"{folder}: no set '{name}'{nearest(name, known)}; there are: {', '.join(known) or 'none'}")
+    return read_manifest(folder / name / f"{split}.jsonl")
+
+
+def limit(
+    utterances: Sequence[Utterance], hours: float | None = None, count: int | None = None, seed: int = 0
+) -> list[Utterance]:
+    """At most `hours` and `count` of the utterances, spread evenly over speakers, in their old order.
+
+    The choice depends only on ids, speakers and seed, and a smaller limit chooses a part of what a larger one does.
+    """
+
+    def rank(name: str) -> bytes:
+        return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+
+    turns: dict[str, int] = {}
+    order = []
+    for u in sorted(utterances, key=lambda u: rank(u.id)):
+        turns[u.speaker] = turns.get(u.speaker, 0) + 1
+        order.append((turns[u.speaker], rank(u.speaker), u))
+    order.sort(key=lambda item: item[:2])
+    chosen: set[str] = set()
+    left = math.inf if hours is None else hours * 3600
+    for _, _, u in order[:count]:
+        left -= u.duration
+        if left < 0:
+            break
+        chosen.add(u.id)
+    return [u for u in utterances if u.id in chosen]
