@@ -12,6 +12,8 @@ from speech_clips import clips
 
 torch = pytest.importorskip("torch")
 
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode  # noqa: E402
+
 from secateur.audio.augment import AugmentOptions, NoiseBank, augment  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.base.options import from_dict  # noqa: E402
@@ -131,6 +133,15 @@ def test_fp32_under_autocast(batch: tuple[torch.Tensor, torch.Tensor], noise: No
     with torch.autocast("cpu", torch.bfloat16):
         mixed, _ = augment(*batch, EVERYTHING, seeded(), noise)
     assert mixed.dtype == torch.float32 and torch.equal(mixed, plain)
+
+
+def test_no_value_is_read_back(noise: NoiseBank) -> None:
+    with FakeTensorMode(allow_non_fake_inputs=True):  # tensors without values: reading one is an error
+        audio, lengths = torch.empty(8, 50000), torch.empty(8, dtype=torch.long)
+        changed, after = augment(audio, lengths, EVERYTHING, seeded(), noise)
+        with pytest.raises(DataDependentOutputException):
+            int(after.max())
+    assert changed.shape == (8, 55556) and after.shape == (8,)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -10,6 +10,8 @@ from speech_clips import clips
 
 torch = pytest.importorskip("torch")
 
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode  # noqa: E402
+
 from secateur.features.front_end import FrontEnd  # noqa: E402
 from secateur.features.mel import log_mel  # noqa: E402
 from secateur.features.mel_torch import LogMel  # noqa: E402
@@ -68,6 +70,15 @@ def test_nothing_in_the_checkpoint() -> None:
 def test_only_clips_shorter_than_a_hop() -> None:
     mel, frames = LogMel(FrontEnd())(torch.ones(2, 100), torch.tensor([100, 3]))
     assert mel.shape == (2, 0, 80) and frames.tolist() == [0, 0]
+
+
+def test_no_value_is_read_back() -> None:
+    features = LogMel(FrontEnd(kept_bins=(0, 5)))
+    with FakeTensorMode(allow_non_fake_inputs=True):  # tensors without values: reading one is an error
+        mel, frames = features(torch.empty(8, 50000), torch.empty(8, dtype=torch.long))
+        with pytest.raises(DataDependentOutputException):
+            int(frames.max())
+    assert mel.shape == (8, 312, 2) and frames.shape == (8,)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

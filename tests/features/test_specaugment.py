@@ -80,3 +80,8 @@ def test_no_masks_and_fewer_bins_than_the_width() -> None:
 def test_keeps_bfloat16() -> None:
     mel, frames = features()
     assert spec_augment(mel.bfloat16(), frames, SpecAugmentOptions(), seeded(0)).dtype == torch.bfloat16
+
+
+def test_no_value_is_read_back() -> None:
+    mel, frames = torch.empty(4, 100, 80, device="meta"), torch.empty(4, dtype=torch.long, device="meta")
+    assert spec_augment(mel, frames, SpecAugmentOptions(), seeded(0)).shape == mel.shape  # reading would be an error
