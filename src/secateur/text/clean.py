@@ -1,0 +1,99 @@
+"""Cleaning transcripts before training: a list of regular expressions, configurable in TOML.
+
+    unicode = "NFKC"        # or "NFC", or "none"
+    defaults = true         # the rules of this module run before yours
+
+    [[rule]]
+    pattern = '\\bmr\\.?(?= )'
+    replace = "mister"
+
+Cleaning changes what a model learns to write. What only counts as no error is the normaliser's business.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..base.options import from_dict, read_toml
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Every match of a regular expression becomes `replace` (which may use groups: `\\1`, `\\g<name>`)."""
+
+    pattern: str
+    replace: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            compiled = re.compile(self.pattern)
+        except re.error as problem:
+            place = "" if problem.pos is None else f" at character {problem.pos + 1}"
+            raise ValueError(f"pattern '{self.pattern}' is no regular expression: {problem.msg}{place}") from problem
+        try:
+            compiled.sub(self.replace, "")  # reads the replacement even where nothing matches
+        except (re.error, IndexError) as problem:
+            raise ValueError(f"replace '{self.replace}' does not fit pattern '{self.pattern}': {problem}") from problem
+
+
+# Before Unicode normalisation, which would turn an acute accent used as apostrophe into a space and a combining mark.
+CHARACTERS = (
+    Rule("[\u2018\u2019\u201a\u201b\u02bc\u2032\u00b4`]", "'"),
+    Rule("[\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\u301d\u301e]", '"'),
+    Rule("[\u2010-\u2015\u2212]", "-"),
+    # Soft hyphen, zero-width and direction marks; the joiners of Persian and Indic scripts (200c, 200d) stay.
+    Rule("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffd]"),
+    Rule(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]"),
+)
+MARKS = (
+    Rule(r"<[/\w][^<>]{0,40}>", " "),  # <unk>, <noise>, </s>
+    Rule(r"\[[^\[\]]{1,40}\]", " "),  # [noise], [laughter]
+    Rule(r"\{[^{}]{1,40}\}", " "),  # {breath}
+    Rule(r"\+\+[^+\s]{1,40}\+\+", " "),  # ++um++
+    Rule(r"(?<!\S)!SIL(?!\S)", " "),
+)
+
+
+@dataclass(frozen=True)
+class CleanRules:
+    """Default characters, Unicode form, default marks, then `rule` in order; white space becomes single spaces last."""
+
+    unicode: Literal["NFKC", "NFC", "none"] = "NFKC"
+    defaults: bool = True
+    rule: tuple[Rule, ...] = ()
+
+
+def read_rules(path: str | Path) -> CleanRules:
+    """The rules in a TOML file.
+
+    Raises:
+        SecateurError: no such file, not TOML, an unknown key, or a bad pattern; the message names the rule.
+    """
+    return from_dict(CleanRules, read_toml(path), str(path))
+
+
+def cleaner(rules: CleanRules | None = None) -> Callable[[str], str]:
+    """The function that cleans one text.
+
+    >>> cleaner()("I\u2019m  [noise] \u201cfine\u201d<unk>")
+    'I\\'m "fine"'
+    """
+    chosen = rules or CleanRules()
+    before = [(re.compile(r.pattern), r.replace) for r in (CHARACTERS if chosen.defaults else ())]
+    after = [(re.compile(r.pattern), r.replace) for r in ((*MARKS, *chosen.rule) if chosen.defaults else chosen.rule)]
+
+    def clean(text: str) -> str:
+        for pattern, replace in before:
+            text = pattern.sub(replace, text)
+        if chosen.unicode != "none":
+            text = unicodedata.normalize(chosen.unicode, text)
+        for pattern, replace in after:
+            text = pattern.sub(replace, text)
+        return " ".join(text.split())
+
+    return clean
