@@ -17,14 +17,16 @@ from ..base.options import to_dict
 from ..data.bank import AudioBank
 from ..data.manifest import Utterance
 from ..evaluate.result import Result, write_result
-from ..evaluate.run import evaluate
+from ..evaluate.run import evaluate, with_cost
+from ..features.mel_torch import LogMel
 from ..models.checkpoint import save_checkpoint
-from ..models.whisper.cost import count_macs, count_parameters
+from ..models.whisper.cost import count_parameters
 from ..models.whisper.greedy import transcribe_bank
 from ..models.whisper.model import Whisper
 from ..prune.pruner import COSTS, GradualPruner
 from ..prune.settings import PruneSettings
 from ..prune.student import Student, make_student
+from ..text.style import as_sentence
 from ..text.tokenizer import Tokenizer
 from ..train.callback import Callback
 from ..train.loop import Run, Teacher, frozen_copy, total_steps, train
@@ -74,7 +76,8 @@ def run_arm(
     started = time.perf_counter()
     original = {measure: cost(model.config) for measure, cost in COSTS.items()}
     if arm.prune is not None:
-        texts = [u.text for u in (*data.learn, *data.retain)] + list(data.words)
+        style = as_sentence if arm.train is not None and arm.train.style == "sentence" else str
+        texts = [style(u.text) for u in (*data.learn, *data.retain)] + list(data.words)
         student = make_student(model, tokenizer, texts, arm.prune, sorted({u.language for u in data.learn}))
     else:
         student = Student(copy.deepcopy(model), tokenizer, None)
@@ -95,6 +98,7 @@ def run_arm(
         "error": {name: r.rate for name, r in results.items()}, "torch": torch.__version__,
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
+    (folder / "state.safetensors").unlink(missing_ok=True)  # only an unfinished run resumes
     return result_model, student.tokenizer, results
 
 
@@ -109,16 +113,7 @@ def score(
         lambda _: transcribe_bank(model, tokenizer, bank, languages, 2400.0 if gpu else 60.0, f"{label}: {name}"),
         utterances, model=label, data=name,
     )  # fmt: skip
-    return with_cost(found, model, utterances)
-
-
-def with_cost(result: Result, model: Whisper, utterances: Sequence[Utterance]) -> Result:
-    """`result` with the model's parameters and the MACs of a clip of mean length."""
-    seconds = sum(u.duration for u in utterances) / max(len(utterances), 1)
-    words = result.words / max(len(utterances), 1)
-    config = model.config
-    macs = count_macs(config, min(seconds, config.max_seconds), max(round(words * 1.3), 1), padded=config.padded)
-    return replace(result, parameters=count_parameters(config)["total"], macs=round(macs["total"]))
+    return with_cost(found, model.config)
 
 
 def _tune(
@@ -138,7 +133,9 @@ def _tune(
     # The dense control hears clips as they are, too: only then are the arms compared at equal data and compute.
     model.config = replace(config, padded=False)
     bank = data.bank("train", everything, config.front_end.sample_rate)
-    rows = encode_targets(everything, student.tokenizer, config.tokens, config.text_context)
+    rows = encode_targets(
+        everything, student.tokenizer, config.tokens, config.text_context, settings.style == "sentence"
+    )
     mix = Mix(tuple(u.duration for u in data.learn), tuple(u.duration for u in data.retain), data.retain_share)
     callbacks: list[Callback] = []
     pruner = None
@@ -149,7 +146,10 @@ def _tune(
     told = None
     if teacher is not None and settings.distil > 0:
         frozen = frozen_copy(teacher).to(data.device)
-        told = Teacher(frozen, None if student.rows is None else student.rows.to(data.device))
+        told = Teacher(
+            frozen, LogMel(frozen.config.front_end).to(data.device),
+            None if student.rows is None else student.rows.to(data.device),
+        )  # fmt: skip
 
     def validate(current: Whisper) -> dict[str, float]:
         texts = transcribe_bank(
@@ -161,6 +161,7 @@ def _tune(
 
     run = Run(
         bank=bank, rows=rows, mix=mix, prompt=len(config.tokens.prompt(everything[0].language)), teacher=told,
+        parents=student.tokenizer.parents(),
         callbacks=callbacks, validate=validate, folder=folder, label=arm.name,
     )  # fmt: skip
     train(model, run, settings)

@@ -79,6 +79,12 @@ def read_sets(names: Sequence[str], folder: Path) -> list[Utterance]:
     return [u for name in names for u in read_manifest(folder / name)]
 
 
+def unseen(test: Sequence[Utterance], train: Sequence[Utterance]) -> list[Utterance]:
+    """The test clips whose text was not trained on: a prompt that was read before says nothing about recognition."""
+    texts = {u.text for u in train}
+    return [u for u in test if u.text not in texts]
+
+
 def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: Path, device: str) -> None:
     """Run one arm in this process; its teacher, if it names one, is an earlier arm of the same seed."""
     import torch
@@ -91,7 +97,7 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
     retain = [u for u in read_sets(study.retain, data_folder) if u.duration <= study.longest]
     data = JobData(
         learn=learn, retain=retain, retain_share=study.retain_share, dev=read_sets(study.dev, data_folder),
-        tests={n: read_sets([path], data_folder) for n, path in study.tests.items()}, device=torch.device(device),
+        tests={n: unseen(read_sets([path], data_folder), learn + retain) for n, path in study.tests.items()}, device=torch.device(device),
     )  # fmt: skip
     teacher = None
     wanted = study.arms[name].get("teacher")

@@ -26,8 +26,8 @@ class PruneSettings:
     end: float = 0.5  # of the training steps: the final amount is reached; the rest recovers
     every: int = 16  # steps between events
     vocabulary: bool = True  # keep only the rows that the training texts and frequent words need
-    frequent: int = 2000  # most frequent merges that stay in any case
+    frequent: int = 4000  # most frequent tokens, spelled with the texts' characters, that stay in any case
     rows: int | None = None  # at most so many text rows; None keeps all that the texts use
     timestamps: bool = False  # keep the timestamp rows
     audio_seconds: float | None = 20.0  # audio context; None keeps the original's
-    text_tokens: int | None = 128  # text context; None keeps the original's
+    text_tokens: int | None = 160  # text context; None keeps the original's

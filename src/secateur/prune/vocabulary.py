@@ -1,7 +1,8 @@
 """Vocabulary rows: a model for one language or domain needs a tenth of them.
 
-Kept are the tokens of given texts, the most frequent merges (low ids: BPE learns frequent pairs first), all bytes
-(so that any text can still be spelled), and the special tokens that decoding needs.
+Kept are the tokens of given texts, the most frequent of the tokens that are spelled with the same characters (lower
+case only, say: words that the texts lack but that others will say), all bytes (so that any text can still be spelled),
+and the special tokens that decoding needs.
 """
 
 from __future__ import annotations
@@ -42,15 +43,14 @@ def choose_rows(
 ) -> Keep:
     """The plan `{"vocabulary": rows}` for a model that has to write `texts` and what is like them.
 
-    `frequent` most frequent merges stay whatever the texts say. With `limit`, rarer tokens of the texts go until at
-    most so many text rows stay; such words are spelled from shorter pieces. Both the cased and the lower-case form
-    of the texts are counted.
+    The `frequent` most frequent tokens spelled with the texts' characters stay whatever the texts say. With `limit`, rarer tokens of the texts go until at
+    most so many text rows stay; such words are spelled from shorter pieces.
     """
     counts: Counter[int] = Counter()
     for text in texts:
         counts.update(tokenizer.encode(text))
-    base = list(range(min(256 + frequent, tokenizer.end)))
     wanted = [i for i, _ in counts.most_common()]
+    base = tokenizer.spelled_like(wanted)[:frequent]
     rows = tokenizer.closed(base + wanted)
     if limit is not None and len(rows) > limit:
         low, high = 0, len(wanted)

@@ -58,6 +58,25 @@ class Tokenizer:
     def __len__(self) -> int:
         return self.end
 
+    def spelled_like(self, ids: Iterable[int]) -> list[int]:
+        """All text ids, the most frequent first, that are spelled only with bytes that `ids` are spelled with.
+
+        BPE numbers tokens in the order it learnt them, the most frequent first.
+        """
+        vocabulary: dict[str, int] = json.loads(self.definition)["model"]["vocab"]
+        names = {i: name for name, i in vocabulary.items()}
+        alphabet = set("".join(names[i] for i in ids if i in names))
+        return [i for i in sorted(names) if set(names[i]) <= alphabet]
+
+    def parents(self) -> dict[int, tuple[int, int]]:
+        """The two tokens that each merged token is made of."""
+        model = json.loads(self.definition)["model"]
+        vocabulary: dict[str, int] = model["vocab"]
+        return {
+            vocabulary[left + right]: (vocabulary[left], vocabulary[right])
+            for left, right in map(_pair, model["merges"])
+        }
+
     def closed(self, ids: Iterable[int]) -> list[int]:
         """`ids` with every token that merging needs on the way to them, and all 256 bytes, sorted.
 

@@ -6,11 +6,12 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,19 +27,28 @@ from .loss import cross_entropy, distillation, mean_absolute
 from .settings import TrainSettings
 from .state import load_optimizer, load_state, optimizer_tensors, part, save_state
 from .stream import Mix, batch_stream, epoch_steps
-from .targets import token_batch
+from .targets import split_pieces, token_batch
 
 
 @dataclass
 class Teacher:
-    """A frozen model to learn from. `rows` are the teacher's token ids of the student's rows, when those were pruned."""
+    """A frozen model to learn from. `rows` are the teacher's token ids of the student's rows, when those were pruned.
+
+    A teacher that was trained on 30 s windows hears the clip padded to one: cut to the clip it would not know the end.
+    """
 
     model: Whisper
+    features: LogMel
     rows: Tensor | None = None
 
     @torch.no_grad()
-    def logits(self, mel: Tensor, frames: Tensor, inputs: Tensor) -> Tensor:
+    def logits(self, audio: Tensor, lengths: Tensor, inputs: Tensor) -> Tensor:
         """Teacher-forced logits (batch, length, student's vocabulary) for the student's token ids."""
+        config = self.model.config
+        window = int(config.max_seconds * config.front_end.sample_rate)
+        frames: Tensor | None
+        mel, frames = self.features(audio, lengths, pad_to=window if config.padded else None)
+        frames = None if config.padded else frames
         if self.rows is None:
             return self.model(mel, frames, inputs)  # type: ignore[no-any-return]
         return self.model(mel, frames, self.rows[inputs])[..., self.rows]  # type: ignore[no-any-return]
@@ -52,6 +62,7 @@ class Run:
     rows: Sequence[Sequence[int]]
     mix: Mix
     prompt: int = 2  # tokens before the text
+    parents: Mapping[int, tuple[int, int]] = field(default_factory=dict)  # of merged tokens, for piece dropout
     teacher: Teacher | None = None
     callbacks: Sequence[Callback] = ()
     validate: Callable[[Whisper], dict[str, float]] | None = None  # lower `error` is better
@@ -112,6 +123,9 @@ class _Loop:
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and self.device.type == "cuda")
         model.dropout.p = settings.dropout
         torch.manual_seed(settings.seed)  # dropout draws from the global generator
+        self.start: dict[str, Tensor] | None = None
+        if settings.blend < 1:
+            self.start = {n: p.detach().clone() for n, p in self.parameters.items()}
         self.ema: dict[str, Tensor] | None = None
         if settings.ema:
             self.ema = {n: p.detach().clone() for n, p in self.parameters.items()}
@@ -156,18 +170,24 @@ class _Loop:
         if audio.shape[1] > limit:  # slowed down past the audio context: the end is cut rather than refused
             audio, lengths = audio[:, :limit], lengths.clamp_max(limit)
         mel, frames = self.mel(audio, lengths)
-        clean = mel
         if settings.spec_augment is not None:
             mel = spec_augment(mel, frames, settings.spec_augment, self.random)
-        tokens = token_batch([run.rows[i] for i in batch], run.prompt, model.config.tokens.end, self.device)
+        rows = [run.rows[i] for i in batch]
+        if settings.piece_dropout and run.parents:
+            random = np.random.default_rng((settings.seed, self.step))
+            room = model.config.text_context
+            split = [split_pieces(row, run.parents, settings.piece_dropout, random) for row in rows]
+            rows = [new if len(new) <= room else old for new, old in zip(split, rows, strict=True)]
+        tokens = token_batch(rows, run.prompt, model.config.tokens.end, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             logits = model(mel, frames, tokens.inputs)
-            loss = cross_entropy(logits, tokens.labels, settings.label_smoothing)
-            if run.teacher is not None and settings.distil > 0:
+            told = self._told(batch)
+            weights = None if told is None else 1 - told
+            loss = cross_entropy(logits, tokens.labels, settings.label_smoothing, weights)
+            if told is not None and run.teacher is not None:
                 # The teacher hears the clip unmasked: the student learns to fill in.
-                wanted = run.teacher.logits(clean, frames, tokens.inputs)
-                told = distillation(logits, wanted, tokens.labels, settings.temperature)
-                loss = (1 - settings.distil) * loss + settings.distil * told
+                wanted = run.teacher.logits(audio, lengths, tokens.inputs)
+                loss = loss + distillation(logits, wanted, tokens.labels, settings.temperature, told)
         if settings.l1:
             loss = loss + settings.l1 * mean_absolute(self.parameters.values())
         self.optimizer.zero_grad(set_to_none=True)
@@ -186,6 +206,16 @@ class _Loop:
                 torch._foreach_lerp_(list(self.ema.values()), list(self.parameters.values()), 1 - decay)
         self.loss_sum += loss.detach()
         self.loss_count += 1
+
+    def _told(self, batch: list[int]) -> Tensor | None:
+        """The teacher's share of each row's loss (batch,), or None when it has no part in this batch."""
+        settings = self.settings
+        if self.run.teacher is None or settings.distil <= 0:
+            return None
+        first = len(self.run.mix.learn) if settings.distil_on == "retain" else 0
+        if max(batch) < first:
+            return None
+        return torch.tensor([settings.distil if row >= first else 0.0 for row in batch], device=self.device)
 
     def _validate(self) -> None:
         entry: dict[str, Any] = {
@@ -221,6 +251,8 @@ class _Loop:
         """The weights that count: the average when there is one, brought back to what callbacks allow."""
         chosen = self.ema if self.ema is not None else self.parameters
         weights = {n: t.detach().clone() for n, t in chosen.items()}
+        if self.start is not None:
+            torch._foreach_lerp_(list(weights.values()), list(self.start.values()), 1 - self.settings.blend)
         for callback in self.run.callbacks:
             callback.project(weights)
         return weights

@@ -11,22 +11,34 @@ from torch.nn import functional as F
 from .targets import IGNORE
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Mean negative log-likelihood of `labels` (batch, length) under `logits` (batch, length, vocabulary)."""
-    return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE, label_smoothing=smoothing)
+def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0, weights: Tensor | None = None) -> Tensor:
+    """Mean negative log-likelihood of `labels` (batch, length) under `logits` (batch, length, vocabulary).
+
+    `weights` (batch,) scale each row's part of the sum; the mean is over all positions that count.
+    """
+    each = F.cross_entropy(
+        logits.float().transpose(1, 2), labels, ignore_index=IGNORE, label_smoothing=smoothing, reduction="none"
+    )
+    if weights is not None:
+        each = each * weights[:, None]
+    return each.sum() / (labels != IGNORE).sum().clamp_min(1)
 
 
-def distillation(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float = 1.0) -> Tensor:
+def distillation(
+    student: Tensor, teacher: Tensor, labels: Tensor, temperature: float = 1.0, weights: Tensor | None = None
+) -> Tensor:
     """KL(teacher || student) a position, times temperature squared (Hinton et al. 2015, arXiv 1503.02531).
 
     Both are logits (batch, length, vocabulary) over the same, possibly pruned, vocabulary: the teacher's
-    distribution is renormalised over the rows that the student has.
+    distribution is renormalised over the rows that the student has. `weights` (batch,) as in `cross_entropy`.
     """
-    real = labels != IGNORE
+    real = (labels != IGNORE).float()
     p = F.log_softmax(teacher.float() / temperature, -1)
     q = F.log_softmax(student.float() / temperature, -1)
-    divergence = (p.exp() * (p - q)).sum(-1)
-    return (divergence * real).sum() / real.sum().clamp_min(1) * temperature**2
+    divergence = (p.exp() * (p - q)).sum(-1) * real
+    if weights is not None:
+        divergence = divergence * weights[:, None]
+    return divergence.sum() / real.sum().clamp_min(1) * temperature**2
 
 
 def mean_absolute(parameters: Iterable[nn.Parameter]) -> Tensor:

@@ -26,7 +26,11 @@ class TrainSettings:
     clip: float = 1.0  # largest gradient norm
     ema: float = 0.0  # decay of the averaged weights; 0 is off
     average_last: int = 0  # average the weights of the last so many validations; 0 is off
+    blend: float = 1.0  # share of the tuned weights in the result, the rest is the start's (WiSE-FT, arXiv 2109.01903)
+    style: Literal["sentence", "as-is"] = "as-is"  # "sentence": bare transcripts are learnt with capitals and full stop
+    piece_dropout: float = 0.0  # chance that a token is learnt as the two it was merged from
     distil: float = 0.0  # weight of the teacher's part of the loss
+    distil_on: Literal["retain", "all"] = "retain"  # which clips the teacher speaks on: those to retain, or all
     temperature: float = 1.0  # of the teacher's distribution
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on a GPU, fp32 on a CPU
     select: Literal["last", "best"] = "last"  # which weights are the result: the last, or the best on dev

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..base.errors import SecateurError
 from ..data.manifest import Utterance
+from ..text.style import as_sentence
 from ..text.tokenizer import Tokenizer
 from ..text.tokens import Tokens
 
@@ -25,22 +27,43 @@ class TokenBatch:
 
 
 def encode_targets(
-    utterances: Sequence[Utterance], tokenizer: Tokenizer, tokens: Tokens, text_context: int
+    utterances: Sequence[Utterance], tokenizer: Tokenizer, tokens: Tokens, text_context: int, sentence: bool = True
 ) -> list[list[int]]:
-    """The whole token row of every utterance: prompt, text, end.
+    """The whole token row of every utterance: prompt, text (written as a `sentence` when it is bare), end.
 
     Raises:
         SecateurError: a transcript longer than the text context.
     """
     rows = []
     for utterance in utterances:
-        row = [*tokens.prompt(utterance.language), *tokenizer.encode(utterance.text), tokens.end]
+        text = as_sentence(utterance.text) if sentence else utterance.text
+        row = [*tokens.prompt(utterance.language), *tokenizer.encode(text), tokens.end]
         if len(row) > text_context:
             raise SecateurError(
                 f"{utterance.id}: its transcript takes {len(row)} tokens, the model's text context holds {text_context}"
             )
         rows.append(row)
     return rows
+
+
+def split_pieces(
+    row: Sequence[int], parents: Mapping[int, tuple[int, int]], chance: float, random: np.random.Generator
+) -> list[int]:
+    """`row` with some tokens taken apart into what they were merged from, each again with the same `chance`.
+
+    Like BPE dropout (Provilkov et al. 2020, arXiv 1910.13267): a model with few vocabulary rows must learn to spell
+    words that its rows lack, from words that they have.
+    """
+    result: list[int] = []
+    todo = list(reversed(row))
+    while todo:
+        token = todo.pop()
+        if token in parents and random.random() < chance:
+            left, right = parents[token]
+            todo += [right, left]
+        else:
+            result.append(token)
+    return result
 
 
 def token_batch(rows: Sequence[Sequence[int]], prompt: int, end: int, device: torch.device) -> TokenBatch:

@@ -69,7 +69,7 @@ def decode(
     """
     config = session.config
     table = np.array(prompts, np.int64)
-    most = min(options.max_tokens or config.text_context // 2, config.text_context - table.shape[1])
+    most = min(options.max_tokens or 224, config.text_context - table.shape[1])
     if most < 1:
         raise SecateurError(f"a prompt of {table.shape[1]} tokens fills the text context of {config.text_context}")
     no_speech: list[float] | list[None] = [None] * len(table)

@@ -12,19 +12,24 @@ from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
 from ...features.mel_torch import LogMel
 from ...text.tokenizer import Tokenizer
+from ..decoding.loops import cut_loops
 from .model import Cache, Whisper
+
+
+MOST_TOKENS = 224
 
 
 @torch.no_grad()
 def greedy(model: Whisper, mel: Tensor, frames: Tensor | None, prompt: list[int], most: int | None = None) -> list[list[int]]:
-    """Token rows, without prompt and end, of `mel` (batch, frames, mels); suppress lists as the reference applies them.
+    """Token rows, without prompt and end, of `mel` (batch, frames, mels); suppress lists as the reference applies
+    them; what a row says in a loop is kept once.
 
-    `most` tokens at the most a row; by default half the text context, as the reference does.
+    `most` tokens at the most a row; by default 224, as the reference, or what the text context holds.
     """
     tokens = model.config.tokens
     device = mel.device
     cache: Cache = model.encode(mel, frames)
-    most = min(most or model.config.text_context // 2, model.config.text_context - len(prompt))
+    most = min(most or MOST_TOKENS, model.config.text_context - len(prompt))
     banned = torch.zeros(model.config.vocabulary, device=device)
     # Special tokens above `end` are never text; timestamps are off here.
     special = [i for i in range(tokens.end + 1, model.config.vocabulary)]
@@ -43,7 +48,7 @@ def greedy(model: Whisper, mel: Tensor, frames: Tensor | None, prompt: list[int]
         if i % 8 == 7 and bool(done.all()):
             break
         step = chosen[:, None]
-    return [row[: row.index(tokens.end)] if tokens.end in row else row for row in rows.tolist()]
+    return [cut_loops(row[: row.index(tokens.end)] if tokens.end in row else row) for row in rows.tolist()]
 
 
 @torch.no_grad()

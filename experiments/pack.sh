@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Packs speech, weights and wheels for a machine that sees only this checkout, in parts of at most 56 MiB:
+#   experiments/pack.sh SPEECH_FOLDER MODEL_FOLDER [SET ...]     -> .carry/part0/p, .carry/part1/p, ...
+# There, `cat part*/p | tar x` gives speech/SET/... and model/ (see experiments/unpack.sh).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+speech=$1 model=$2
+shift 2
+sets=("$@")
+[ ${#sets[@]} -gt 0 ] || sets=(speechocean762 librispeech-mini)
+stage=.carry/stage
+rm -rf "$stage" .carry/part*
+mkdir -p "$stage/speech"
+for name in "${sets[@]}"; do cp -rL "$speech/$name" "$stage/speech/"; done
+cp -rL "$model" "$stage/model"
+[ -d .carry/whl ] && cp -r .carry/whl "$stage/whl"
+tar -C "$stage" -cf - . | split -b 56M -d -a 1 - .carry/all.
+for part in .carry/all.*; do
+    folder=.carry/part${part##*.}
+    mkdir -p "$folder" && mv "$part" "$folder/p"
+done
+rm -rf "$stage"
+ls -l .carry/part*/p
