@@ -10,10 +10,14 @@ import numpy as np
 
 from ...base.errors import SecateurError
 from ...text.tokenizer import Tokenizer
+from .loops import cut_loops
 from .options import DecodingOptions
 from .rules import Rules, log_sum_exp
 from .search import Hypothesis, beam_search, greedy, sample
 from .session import Floats, Session, State
+
+
+MOST_TOKENS = 224  # half of the reference's text context; a pruned context may hold fewer
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def decode(
     """
     config = session.config
     table = np.array(prompts, np.int64)
-    most = min(options.max_tokens or 224, config.text_context - table.shape[1])
+    most = min(options.max_tokens or MOST_TOKENS, config.text_context - table.shape[1])
     if most < 1:
         raise SecateurError(f"a prompt of {table.shape[1]} tokens fills the text context of {config.text_context}")
     no_speech: list[float] | list[None] = [None] * len(table)
@@ -89,8 +93,12 @@ def decode(
         part, seen = (state, logits) if whole else (session.pick(state, rows), logits[rows])
         hypotheses = _search(session, part, seen, rules, most, temperature, options)
         for row, found in zip(rows.tolist(), hypotheses, strict=True):
-            text = tokenizer.decode(found.tokens).strip()
-            results[row] = Decoded(found.tokens, text, found.mean, no_speech[row], temperature)
+            tokens = found.tokens
+            if not config.padded and not timestamps:
+                # A model that hears clips as they are loops where the 30 s reference would hear silence.
+                tokens = tuple(cut_loops(tokens))
+            text = tokenizer.decode(tokens).strip()
+            results[row] = Decoded(tokens, text, found.mean, no_speech[row], temperature)
         rows = np.array([row for row in rows.tolist() if results[row].doubtful(options)], np.int64)
         if not len(rows):
             break

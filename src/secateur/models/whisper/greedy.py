@@ -12,11 +12,9 @@ from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
 from ...features.mel_torch import LogMel
 from ...text.tokenizer import Tokenizer
+from ..decoding.fallback import MOST_TOKENS
 from ..decoding.loops import cut_loops
 from .model import Cache, Whisper
-
-
-MOST_TOKENS = 224
 
 
 @torch.no_grad()
