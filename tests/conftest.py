@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,3 +26,23 @@ def speech() -> Path:
     if folder is None:
         pytest.skip("no real speech: set SECATEUR_DATA or put the sets in ../shared/data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_en() -> Path:
+    """A checkpoint folder with OpenAI's real tiny.en, fetched into the cache once."""
+    from secateur.base.errors import SecateurError
+    from secateur.models.weights.fetch import fetch
+
+    try:
+        return fetch("tiny.en")
+    except SecateurError as problem:
+        pytest.skip(f"no real weights: {problem}")
+
+
+@pytest.fixture(scope="session")
+def tiny_en_model(tiny_en: Path) -> tuple[Any, Any]:
+    """The real tiny.en as (Whisper, Tokenizer); tests copy it before they change it."""
+    from secateur.models.checkpoint import load_checkpoint
+
+    return load_checkpoint(tiny_en)

