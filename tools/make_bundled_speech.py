@@ -71,7 +71,8 @@ TEXTS = {
     "dev": (
         "turn the heating up in the bathroom", "what time does the last bus leave", "put milk and eggs on the list",
         "please open the kitchen window a little", "my sister is coming home on sunday",
-        "play the next song on the radio", "the key is on the shelf by the door", "set an alarm for eight in the morning",
+        "play the next song on the radio", "the key is on the shelf by the door",
+        "set an alarm for eight in the morning",
     ),
     "test": (
         "turn off the light next to the bed", "please lock the garage at ten in the evening",
@@ -112,8 +113,8 @@ def speak(text: str, voice: Voice) -> NDArray[np.float32]:
     """`text` in `voice` as samples at `RATE`, a fifth of a second of near-silence around it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
-        command = ["espeak-ng", "-v", voice.espeak, "-s", str(voice.speed), "-p", str(voice.pitch), "-w", str(path), text]
-        subprocess.run(command, check=True)
+        settings = ["-v", voice.espeak, "-s", str(voice.speed), "-p", str(voice.pitch)]
+        subprocess.run(["espeak-ng", *settings, "-w", str(path), text], check=True)
         samples, rate = soundfile.read(path, dtype="float32")
     samples = soxr.resample(samples, rate, RATE)
     samples *= 0.5 / np.abs(samples).max()

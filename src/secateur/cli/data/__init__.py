@@ -1,0 +1,7 @@
+"""`secateur data ...`: from recordings and transcripts to manifests that can be trusted."""
+
+from __future__ import annotations
+
+from . import check, download, prepare, split, stats
+
+COMMANDS = {"prepare": prepare, "check": check, "stats": stats, "split": split, "download": download}

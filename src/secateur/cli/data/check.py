@@ -1,0 +1,72 @@
+"""`secateur data check`: what is wrong with a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..command import option
+
+HELP = "Decode every file and look at every transcript; exit code 1 when there are problems."
+EXAMPLE = """secateur data check set/train.jsonl
+secateur data check set/train.jsonl set/test.jsonl --clipped 0.02 --workers 8
+secateur data check set/train.jsonl --write set/train-sound.jsonl"""
+
+SHOWN = 40  # problems in the table; --json lists all
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is checked, and from where on something is a problem."""
+
+    manifests: tuple[str, ...] = option(help="data sets (JSONL)", positional=True)
+    audio: bool = option(True, help="decode the audio; 'no' looks at texts and for missing files only")
+    workers: int = option(2, help="files decoded at a time")
+    clipped: float = option(0.01, help="share of samples at full scale that is too much")
+    duration: float = option(0.1, help="seconds (plus 1 %) that a stated duration may be off")
+    rate_factor: float = option(3.0, help="times the median characters a second, up or down, that is suspicious")
+    write: Path | None = option(None, help="write a manifest of the utterances without problems (one input only)")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Check each manifest on its own; `_exit` is 1 when anything was found."""
+    from ...base.errors import SecateurError
+    from ...data.check import CheckSettings, check
+    from ...data.manifest import read_manifest, write_manifest
+
+    if options.write is not None and len(options.manifests) != 1:
+        raise SecateurError("--write needs exactly one manifest")
+    settings = CheckSettings(clipped=options.clipped, duration=options.duration, rate_factor=options.rate_factor)
+    found: list[dict[str, str]] = []
+    checked = 0
+    for name in options.manifests:
+        utterances = read_manifest(name)
+        checked += len(utterances)
+        problems = check(utterances, settings, options.workers, options.audio)
+        found += [
+            {"manifest": name, "id": p.id, "problem": p.kind, "detail": p.detail, "audio": str(p.audio)}
+            for p in problems
+        ]
+        if options.write is not None:
+            bad = {p.id for p in problems}
+            write_manifest(options.write, [u for u in utterances if u.id not in bad])
+    return {"utterances": checked, "problems": found, "_exit": 1 if found else 0}
+
+
+def show(result: dict[str, Any]) -> str:
+    """A table of the first problems, and how many there are of each kind."""
+    from collections import Counter
+
+    from ...data.check import MEANING
+
+    problems = result["problems"]
+    if not problems:
+        return f"{result['utterances']} utterances, no problems"
+    counts = Counter(p["problem"] for p in problems)
+    width = max(len(p["id"]) for p in problems[:SHOWN])
+    lines = [f"{p['problem']:11} {p['id']:{width}}  {p['detail']}" for p in problems[:SHOWN]]
+    if len(problems) > SHOWN:
+        lines.append(f"... and {len(problems) - SHOWN} more (--json lists all)")
+    lines += ["", *(f"{count:6} {kind:11} {MEANING[kind]}" for kind, count in counts.most_common())]
+    return "\n".join([*lines, f"{result['utterances']} utterances, {len(problems)} problems"])

@@ -1,0 +1,63 @@
+"""`secateur data download`: public speech sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..command import option
+
+HELP = "Fetch a public speech set, check it, unpack it, write its manifests; without a name, list the sets."
+EXAMPLE = """secateur data download
+secateur data download mini-librispeech
+secateur data download librispeech --parts dev-clean,test-clean --out ~/speech/librispeech
+secateur data download aishell --base-url https://mirror.example/openslr/resources"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which set, and from where."""
+
+    name: str | None = option(None, help="the set; none lists those known", positional=True)
+    out: Path | None = option(None, help="folder (default: in the cache)")
+    parts: tuple[str, ...] = option((), help="pieces of a large set, with commas")
+    base_url: str | None = option(None, help="another server with the same files")
+    timeout: float = option(30.0, help="seconds to wait for an answer")
+    keep_archives: bool = option(False, help="keep the archives after unpacking")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Fetch, or list."""
+    from ...data.download import download
+    from ...data.manifest import read_manifest
+    from ...data.sources import SOURCES
+
+    if options.name is None:
+        return {
+            name: {
+                "title": s.title, "licence": s.licence, "parts": {part: a.megabytes for part, a in s.parts.items()},
+            }
+            for name, s in SOURCES.items()
+        }  # fmt: skip
+    manifests = download(
+        options.name, options.out, options.parts, options.base_url, options.timeout, options.keep_archives
+    )
+    counts = {split: read_manifest(path) for split, path in manifests.items()}
+    return {
+        split: {"manifest": str(manifests[split]), "utterances": len(u), "hours": sum(c.duration for c in u) / 3600}
+        for split, u in counts.items()
+    }
+
+
+def show(result: dict[str, Any]) -> str:
+    """The sets, or the manifests of one."""
+    lines = []
+    for name, values in result.items():
+        if "title" in values:
+            parts = values["parts"]
+            names = f"; parts: {', '.join(parts)}" if len(parts) > 1 else ""
+            lines.append(f"{name:17} {values['title']}, {sum(parts.values())} MB, {values['licence']}{names}")
+        else:
+            lines.append(f"{values['manifest']}: {values['utterances']} utterances, {values['hours']:.2f} h")
+    return "\n".join(lines)

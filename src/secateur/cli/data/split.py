@@ -1,0 +1,82 @@
+"""`secateur data split`: train, dev and test without shared speakers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..command import option
+
+HELP = "Cut a data set into splits that share no speaker, close to the given shares of its hours."
+EXAMPLE = """secateur data split set/all.jsonl --out set
+secateur data split set/all.jsonl --out set --shares train=0.7,test=0.3 --seed 1 --drop-shared-texts"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is split, how, and where to."""
+
+    manifest: Path = option(help="the whole data set (JSONL)", positional=True)
+    out: Path = option(help="folder that gets train.jsonl, dev.jsonl, test.jsonl")
+    shares: tuple[str, ...] = option(("train=0.8", "dev=0.1", "test=0.1"), help="NAME=SHARE of the hours, with commas")
+    by: str = option("speaker", help="what splits must not share: speaker, or an extra field; id splits anywhere")
+    seed: int = option(0, help="draws another split")
+    drop_shared_texts: bool = option(False, help="drop utterances from earlier splits whose text a later one has")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Write one manifest a split; texts that splits share are reported."""
+    from ...base.progress import say
+    from ...data.manifest import read_manifest, write_manifest
+    from ...data.split import shared_texts, split_by_speaker, without_texts_of
+
+    splits = split_by_speaker(read_manifest(options.manifest), _shares(options.shares), options.seed, options.by)
+    shared = shared_texts(splits)
+    names = list(splits)
+    if options.drop_shared_texts:
+        for place, name in enumerate(names):
+            later = [u for other in names[place + 1 :] for u in splits[other]]
+            splits[name] = without_texts_of(splits[name], later)
+    elif shared:
+        pairs = ", ".join(f"{a} and {b} share {count}" for (a, b), count in shared.items())
+        say(f"warning: texts occur in several splits: {pairs} (--drop-shared-texts drops them from the earlier one)")
+    result: dict[str, Any] = {}
+    for name, utterances in splits.items():
+        write_manifest(options.out / f"{name}.jsonl", utterances)
+        result[name] = {
+            "manifest": str(options.out / f"{name}.jsonl"),
+            "utterances": len(utterances),
+            "hours": sum(u.duration for u in utterances) / 3600,
+            "speakers": len({u.speaker for u in utterances if u.speaker}),
+        }
+    return result | {"shared_texts": {f"{a}, {b}": count for (a, b), count in shared.items()}}
+
+
+def _shares(words: tuple[str, ...]) -> dict[str, float]:
+    """`("train=0.8", "test=0.2")` as numbers.
+
+    Raises:
+        SecateurError: not NAME=NUMBER, or a name that is no file name.
+    """
+    from ...base.errors import SecateurError
+
+    shares = {}
+    for word in words:
+        name, _, number = word.partition("=")
+        try:
+            shares[name.strip()] = float(number)
+        except ValueError:
+            raise SecateurError(f"--shares: expected NAME=NUMBER such as train=0.8, found '{word}'") from None
+        if not name.strip() or "/" in name:
+            raise SecateurError(f"--shares: '{name}' is no name of a split")
+    return shares
+
+
+def show(result: dict[str, Any]) -> str:
+    """One line a split."""
+    splits = {name: s for name, s in result.items() if name != "shared_texts"}
+    return "\n".join(
+        f"{s['manifest']}: {s['utterances']} utterances, {s['hours']:.2f} h, {s['speakers']} speakers"
+        for s in splits.values()
+    )

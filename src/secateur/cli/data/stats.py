@@ -1,0 +1,64 @@
+"""`secateur data stats`: what is in a data set."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..command import option
+
+HELP = "Hours, speakers, lengths and words of data sets, whole or by language, speaker or any extra field."
+EXAMPLE = """secateur data stats set/train.jsonl set/dev.jsonl set/test.jsonl
+secateur data stats set/train.jsonl --by gender --histogram lengths.png"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is counted."""
+
+    manifests: tuple[str, ...] = option(help="data sets (JSONL)", positional=True)
+    by: str | None = option(None, help="also count by this field: speaker, language, or an extra such as gender")
+    histogram: Path | None = option(None, help="write a PNG with the lengths of clips and the minutes of speakers")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Counts of each manifest, and of each group over all of them."""
+    from ...data.manifest import read_manifest
+    from ...data.stats import stats, stats_by, write_histogram
+
+    sets = {name: read_manifest(name) for name in options.manifests}
+    everything = [u for utterances in sets.values() for u in utterances]
+    result: dict[str, Any] = {"sets": {name: dataclasses.asdict(stats(members)) for name, members in sets.items()}}
+    if options.by is not None:
+        result["by"] = options.by
+        result["groups"] = {name: dataclasses.asdict(s) for name, s in stats_by(everything, options.by).items()}
+    if options.histogram is not None:
+        write_histogram(options.histogram, everything)
+    return result
+
+
+def show(result: dict[str, Any]) -> str:
+    """One row a set, then one row a group."""
+    rows = _rows("set", result["sets"])
+    if "groups" in result:
+        groups = result["groups"]
+        rows += ["", *_rows(result["by"], dict(list(groups.items())[:40]))]
+        if len(groups) > 40:
+            rows.append(f"... and {len(groups) - 40} more (--json lists all)")
+    return "\n".join(rows)
+
+
+def _rows(title: str, parts: dict[str, Any]) -> list[str]:
+    width = max(len(title), *(len(name or "(none)") for name in parts))
+    head = f"{title:{width}} {'clips':>7} {'hours':>7} {'speakers':>8} {'median s':>8} {'95 % s':>7} {'longest s':>9}"
+    lines = [f"{head} {'words':>8} {'vocabulary':>10} {'no text':>7}  languages"]
+    for name, s in parts.items():
+        seconds, languages = s["seconds"], " ".join(s["languages"])
+        lines.append(
+            f"{name or '(none)':{width}} {s['utterances']:7} {s['hours']:7.2f} {s['speakers']:8} {seconds['50']:8.1f} "
+            f"{seconds['95']:7.1f} {seconds['100']:9.1f} {s['words']:8} {s['vocabulary']:10} {s['without_text']:7}  "
+            f"{languages}"
+        )
+    return lines
