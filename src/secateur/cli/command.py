@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
         if f.default not in (MISSING, None, (), ""):
             text += f" (default: {f.default})"
         text = text.replace("%", "%%")
+        if dataclasses.is_dataclass(hints[f.name]):
+            _add_part(parser, f.name, typing.cast(type, hints[f.name]))
+            continue
         many = typing.get_origin(hints[f.name]) is tuple
         if f.metadata.get("positional"):
             count = ("+" if _required(f) else "*") if many else (None if _required(f) else "?")
@@ -41,6 +44,20 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
+def _add_part(parser: argparse.ArgumentParser, name: str, part: type) -> None:
+    """`--train.learning-rate 1e-4` for every plain field of a nested dataclass; the rest is for the TOML file."""
+    hints = typing.get_type_hints(part)
+    group = parser.add_argument_group(f"{name} (or a [{name}] table in the TOML file)")
+    for f in dataclasses.fields(part):
+        plain = typing.get_origin(hints[f.name]) is not dict and not any(
+            dataclasses.is_dataclass(h) for h in (hints[f.name], *typing.get_args(hints[f.name]))
+        )
+        if plain:
+            default = "" if f.default in (MISSING, None, ()) else f"default: {f.default}"
+            flag = f"--{name}.{f.name.replace('_', '-')}"
+            group.add_argument(flag, dest=f"{name}.{f.name}", default=None, help=default, metavar="VALUE")
+
+
 def build_options(options: type, arguments: argparse.Namespace) -> Any:
     """The dataclass from --config and the command line, which wins.
 
@@ -53,6 +70,12 @@ def build_options(options: type, arguments: argparse.Namespace) -> Any:
         where = str(arguments.config)
         values = {key.replace("-", "_"): value for key, value in read_toml(Path(arguments.config)).items()}
     for f in dataclasses.fields(options):
+        nested = {
+            key.split(".", 1)[1]: value
+            for key, value in vars(arguments).items() if key.startswith(f"{f.name}.") and value is not None
+        }  # fmt: skip
+        if nested:
+            values[f.name] = {**values.get(f.name, {}), **nested}
         given = getattr(arguments, f.name, None)
         if given not in (None, []):
             values[f.name] = given

@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..base.errors import SecateurError
-from ..base.files import read_json, write_json
+from ..base.files import write_json
 from ..base.progress import say, track
 from ..data.manifest import Utterance
 from ..evaluate.compare import compare_results
-from ..evaluate.error_rate import count_errors
 from ..evaluate.result import Result, read_result, write_result
 from ..evaluate.run import evaluate
 from ..export.onnx import export_onnx
@@ -28,10 +26,9 @@ from ..models.checkpoint import load_checkpoint, save_checkpoint
 from ..models.whisper.model import Whisper
 from ..prune.settings import PruneSettings
 from ..serve.recogniser import Recogniser
-from ..text.normalise import normaliser
 from ..text.tokenizer import Tokenizer
 from ..train.settings import TrainSettings
-from .arm import ArmSettings, JobData, finished, run_arm, score, with_cost
+from .arm import ArmSettings, JobData, finished, run_arm, score
 from .ranking import rank
 
 
@@ -42,6 +39,7 @@ class AdaptSettings:
     train: TrainSettings = field(default_factory=TrainSettings)
     prune: PruneSettings = field(default_factory=PruneSettings)
     precision: str = "int8"
+    rate_factor: float = 2.0  # the pruned model's learning rate over the dense one's: it has more to recover
     dense_control: bool = True  # tune an unpruned model for the same steps, to compare with and to learn from
     timed_clips: int = 16  # clips on which the exported models are timed, one after the other
 
@@ -56,7 +54,7 @@ def adapt(model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path, settin
     """
     _check(data)
     test = data.tests["test"]
-    teacher = None
+    dense: Whisper | None = None
     results: dict[str, Result] = {}
     say(f"1/6  evaluating {model.config.name} as it is on {len(test)} test clips")
     results["original"] = _original(model, tokenizer, data, test, out)
@@ -64,18 +62,17 @@ def adapt(model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path, settin
     write_json(out / "ranking.json", rank(model, tokenizer, data, settings.prune))
     if settings.dense_control:
         say("3/6  tuning the unpruned control")
-        dense = _arm(ArmSettings("dense", settings.train), model, tokenizer, data, out, None)
+        dense, _ = _arm(ArmSettings("dense", settings.train), model, tokenizer, data, out)
         results["dense"] = read_result(out / "dense" / "results" / "test.json")
-        teacher = dense[0]
     say("4/6  tuning and pruning")
-    pruned, pruned_tokenizer = _arm(
-        ArmSettings("pruned", settings.train, settings.prune), model, tokenizer, data, out, teacher
-    )
+    rate = settings.train.learning_rate * settings.rate_factor
+    pruned_arm = ArmSettings("pruned", replace(settings.train, learning_rate=rate), settings.prune)
+    pruned, pruned_tokenizer = _arm(pruned_arm, model, tokenizer, data, out)
     results["pruned"] = read_result(out / "pruned" / "results" / "test.json")
     say(f"5/6  exporting to ONNX ({settings.precision}) and timing side by side on {settings.timed_clips} clips")
     exports = {"original": (model, tokenizer, "fp32"), "pruned": (pruned, pruned_tokenizer, settings.precision)}
-    if teacher is not None:
-        exports["dense"] = (teacher, tokenizer, "fp32")
+    if dense is not None:
+        exports["dense"] = (dense, tokenizer, "fp32")
     for name, (source, its_tokenizer, precision) in exports.items():
         if not (out / "exported" / name / "export.json").exists():
             export_onnx(source.cpu(), its_tokenizer, out / "exported" / name, precision)
@@ -132,13 +129,13 @@ def _original(model: Whisper, tokenizer: Tokenizer, data: JobData, test: list[Ut
 
 
 def _arm(
-    arm: ArmSettings, model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path, teacher: Whisper | None
+    arm: ArmSettings, model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path
 ) -> tuple[Whisper, Tokenizer]:
-    """Run an arm, or load it when it is finished."""
+    """Run an arm, or load it when it is finished. The original teaches on the clips to retain, if there are any."""
     folder = out / arm.name
     if finished(folder) is not None:
         return load_checkpoint(folder, data.device)
-    tuned, its_tokenizer, _ = run_arm(arm, model, tokenizer, data, folder, teacher)
+    tuned, its_tokenizer, _ = run_arm(arm, model, tokenizer, data, folder, model if data.retain else None)
     return tuned, its_tokenizer
 
 

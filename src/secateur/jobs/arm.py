@@ -161,7 +161,7 @@ def _tune(
 
     run = Run(
         bank=bank, rows=rows, mix=mix, prompt=len(config.tokens.prompt(everything[0].language)), teacher=told,
-        parents=student.tokenizer.parents(),
+        parents={} if student.rows is None else student.tokenizer.parents(),
         callbacks=callbacks, validate=validate, folder=folder, label=arm.name,
     )  # fmt: skip
     train(model, run, settings)

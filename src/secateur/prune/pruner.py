@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -79,36 +79,35 @@ class GradualPruner(Callback):
         self.masks: dict[str, Tensor] = {}
         self.done = False
 
-    def scores(self) -> dict[str, Tensor]:
-        """Every group's scores by the chosen criterion, from the evidence so far."""
+    def evidence(self) -> Evidence:
+        """What was gathered while training."""
         evidence = Evidence(weights=dict(self.model.named_parameters()), taylor=self.taylor.means())
         if self.activations is not None:
             evidence.inputs, evidence.outputs = self.activations.norms()
-        criterion = CRITERIA[self.settings.criterion]
-        return {g.name: criterion(g, evidence).detach().float().cpu() for g in self.groups}
+        return evidence
 
-    def plan(self, share: float) -> Keep:
+    def plan(self, share: float, evidence: Evidence) -> Keep:
         """The units that stay when `share` of the final amount is gone."""
-        scores = self.scores()
+        criterion = CRITERIA[self.settings.criterion]
+        scores = {g.name: criterion(g, evidence).detach().float().cpu() for g in self.groups}
         groups, settings = self.groups, self.settings
         for name, kept in self.keep.items():  # what is gone stays gone
             gone = torch.ones(len(scores[name]), dtype=torch.bool)
             gone[kept] = False
             scores[name][gone] = -1.0
-        keep: Keep = {}
         if settings.amounts:
-            keep = partly(groups, scores, by_amounts(groups, scores, settings.amounts), share)
-        elif self.target is not None and self.start > self.target:
-            target = self.start - share * (self.start - self.target)
-            keep = by_budget(
-                self.model.config, groups, scores, target, self.cost, settings.kinds,
-                normalise=settings.criterion != "taylor", protect=settings.protect,
-            )  # fmt: skip
-        return keep
+            return partly(groups, scores, by_amounts(groups, scores, settings.amounts), share)
+        if self.target is None or self.start <= self.target:
+            return {}
+        target = self.start - share * (self.start - self.target)
+        return by_budget(
+            self.model.config, groups, scores, target, self.cost, settings.kinds,
+            normalise=settings.criterion != "taylor", protect=settings.protect,
+        )  # fmt: skip
 
-    def prune_to(self, share: float) -> None:
-        """Rank and mask now."""
-        self.keep = self.plan(share)
+    def prune_to(self, share: float, evidence: Evidence | None = None) -> None:
+        """Rank and mask now, by `evidence` or by what was gathered while training."""
+        self.keep = self.plan(share, evidence or self.evidence())
         device = next(self.model.parameters()).device
         kept = kept_units(self.groups, self.keep)
         masks = parameter_masks(self.groups, kept, self.shapes)
@@ -158,13 +157,3 @@ class GradualPruner(Callback):
         """The model without what was masked."""
         self.project(dict(self.model.named_parameters()))
         return shrink(self.model, self.keep)
-
-
-def prune_once(model: Whisper, settings: PruneSettings, original: float, gather: Callable[[Whisper, Callback], None]) -> Whisper:
-    """One-shot pruning without training: `gather` runs batches through the model, then the plan is cut out."""
-    pruner = GradualPruner(model, settings, original)
-    gather(model, pruner)
-    pruner.prune_to(1.0)
-    if pruner.activations is not None:
-        pruner.activations.__exit__()
-    return pruner.shrunk()

@@ -29,5 +29,5 @@ class PruneSettings:
     frequent: int = 4000  # most frequent tokens, spelled with the texts' characters, that stay in any case
     rows: int | None = None  # at most so many text rows; None keeps all that the texts use
     timestamps: bool = False  # keep the timestamp rows
-    audio_seconds: float | None = 20.0  # audio context; None keeps the original's
+    audio_seconds: float | None = 21.0  # audio context; None keeps the original's
     text_tokens: int | None = 160  # text context; None keeps the original's

@@ -13,10 +13,10 @@ from ..features.specaugment import SpecAugmentOptions
 class TrainSettings:
     """Fine-tuning settings. `steps`, when given, overrides `epochs`: arms compared at equal steps use it."""
 
-    epochs: float = 8.0
+    epochs: float = 9.0
     steps: int | None = None
     batch_seconds: float = 160.0  # seconds of audio in a batch, padding included
-    learning_rate: float = 5e-5
+    learning_rate: float = 3e-5
     warmup: float = 0.1  # share of all steps
     final_rate: float = 0.0  # share of the learning rate that is left at the end of the cosine
     weight_decay: float = 0.01  # L2, decoupled (AdamW)
@@ -24,12 +24,12 @@ class TrainSettings:
     dropout: float = 0.0
     label_smoothing: float = 0.0
     clip: float = 1.0  # largest gradient norm
-    ema: float = 0.0  # decay of the averaged weights; 0 is off
+    ema: float = 0.998  # decay of the averaged weights; 0 is off
     average_last: int = 0  # average the weights of the last so many validations; 0 is off
     blend: float = 1.0  # share of the tuned weights in the result, the rest is the start's (WiSE-FT, arXiv 2109.01903)
     style: Literal["sentence", "as-is"] = "as-is"  # "sentence": bare transcripts are learnt with capitals and full stop
-    piece_dropout: float = 0.0  # chance that a token is learnt as the two it was merged from
-    distil: float = 0.0  # weight of the teacher's part of the loss
+    piece_dropout: float = 0.1  # with pruned vocabulary rows: chance that a token is learnt as the two it was merged from
+    distil: float = 0.7  # weight of the teacher's part of the loss, where there is a teacher
     distil_on: Literal["retain", "all"] = "retain"  # which clips the teacher speaks on: those to retain, or all
     temperature: float = 1.0  # of the teacher's distribution
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on a GPU, fp32 on a CPU

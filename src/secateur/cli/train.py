@@ -1,0 +1,66 @@
+"""`secateur train`: fine-tune a model, unpruned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import SecateurError
+from ..prune.settings import PruneSettings
+from ..train.settings import TrainSettings
+from .command import option
+
+HELP = """Fine-tune a model on manifests; with --retain, the original teaches it what must not be forgotten.
+
+Writes a checkpoint, metrics.jsonl (a line a validation) and results; a killed run resumes."""
+EXAMPLE = """secateur train --learn mine/train.jsonl --dev mine/dev.jsonl --out runs/tuned
+secateur train --learn mine/train.jsonl --out runs/tuned --config train.toml --train.learning-rate 5e-5"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The run."""
+
+    out: Path = option(help="folder for checkpoint, log and results")
+    learn: tuple[Path, ...] = option(help="manifests to learn from (JSONL)")
+    model: str = option("tiny.en", help="a name, folder or file (see models fetch)")
+    dev: tuple[Path, ...] = option((), help="manifests to choose on (default: split off by speaker)")
+    test: tuple[Path, ...] = option((), help="manifests to report on (default: split off by speaker)")
+    retain: tuple[Path, ...] = option((), help="manifests of what must not be forgotten")
+    longest: float = option(21.0, help="seconds: longer clips are left out of training")
+    device: str = option("auto", help="cpu, cuda or auto")
+    train: TrainSettings = TrainSettings()
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Train and evaluate."""
+    return run_arm_from(options, "dense", None)
+
+
+def run_arm_from(options: Any, name: str, prune: PruneSettings | None) -> dict[str, Any]:
+    """Run one arm from a command's options; `prune` has the same ones and more."""
+    from ..jobs.arm import ArmSettings, finished, run_arm
+    from ..jobs.sets import job_data, pick_device, read_all
+    from ..models.weights.fetch import load_model
+
+    done = finished(options.out)
+    if done is not None:
+        raise SecateurError(f"{options.out}: a finished run is here; name another --out, or delete it")
+    data = job_data(
+        read_all(options.learn), read_all(options.dev), read_all(options.test), read_all(options.retain),
+        options.longest, pick_device(options.device),
+    )  # fmt: skip
+    model, tokenizer = load_model(options.model)
+    teacher = model if data.retain else None
+    run_arm(ArmSettings(name, options.train, prune), model, tokenizer, data, options.out, teacher)
+    return {"folder": str(options.out), **(finished(options.out) or {})}
+
+
+def show(result: dict[str, Any]) -> str:
+    """Error rates, size, time."""
+    errors = ", ".join(f"{name} {100 * rate:.1f} %" for name, rate in result["error"].items())
+    return (
+        f"{result['folder']}: {errors}; {100 * result['removed']:.1f} % of the parameters removed; "
+        f"{result['steps']} steps in {result['seconds']:.0f} s on {result['device']}"
+    )

@@ -1,0 +1,57 @@
+"""Pruning at once, without training: rank on a few batches, cut, evaluate."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..base.files import write_json
+from ..base.options import to_dict
+from ..evaluate.result import write_result
+from ..models.checkpoint import save_checkpoint
+from ..models.whisper.cost import count_parameters
+from ..models.whisper.model import Whisper
+from ..prune.pruner import COSTS, GradualPruner
+from ..prune.settings import PruneSettings
+from ..prune.student import make_student
+from ..text.tokenizer import Tokenizer
+from .arm import JobData, device_name, score
+from .ranking import gather_evidence
+
+
+def prune_without_training(
+    model: Whisper, tokenizer: Tokenizer, data: JobData, settings: PruneSettings, folder: Path
+) -> dict[str, Any]:
+    """Cut `model` by `settings` and keep checkpoint, results and a summary in `folder`.
+
+    The model still expects 30 s windows if it did before: nothing has taught it shorter ones, so the audio context
+    is kept.
+
+    Raises:
+        SecateurError: a budget that cannot be met.
+    """
+    started = time.perf_counter()
+    padded = model.config.padded
+    if padded:
+        settings = replace(settings, audio_seconds=None)
+    texts = [u.text for u in (*data.learn, *data.retain)]
+    student = make_student(model, tokenizer, texts, settings, sorted({u.language for u in data.learn}))
+    small = student.model.to(data.device)
+    pruner = GradualPruner(small, settings, COSTS[settings.measure](model.config))
+    evidence = gather_evidence(small, student.tokenizer, data)
+    pruner.prune_to(1.0, evidence)
+    small = pruner.shrunk().eval()
+    small.config = replace(small.config, padded=padded)
+    save_checkpoint(folder, small, student.tokenizer, half=True)
+    results = {name: score(small, student.tokenizer, data, name, sets, "pruned") for name, sets in data.tests.items()}
+    for name, result in results.items():
+        write_result(folder / "results" / f"{name}.json", result)
+    summary = {
+        "folder": str(folder), "prune": to_dict(settings), "steps": 0, "seconds": round(time.perf_counter() - started, 1),
+        "device": device_name(data.device), "error": {name: r.rate for name, r in results.items()},
+        "removed": 1 - count_parameters(small.config)["total"] / count_parameters(model.config)["total"],
+    }  # fmt: skip
+    write_json(folder / "summary.json", summary)
+    return summary
