@@ -1,0 +1,132 @@
+"""Writes the tables of RESULTS.md between its markers, from committed result files: tools/make_results.py [--check]."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+from secateur.base.files import read_json, write_text
+from secateur.evaluate.bootstrap import rate_interval
+from secateur.evaluate.compare import compare
+from secateur.evaluate.result import Result, read_result
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNS = ROOT / "experiments" / "main_job"
+SETS = ("speechocean762", "librispeech-mini")
+ARMS = ("original", "dense", "pruned30", "pruned52", "pruned60", "bundled-int8")
+
+
+def seeds_of(arm: str, data: str) -> list[Result]:
+    """The results of an arm on a test set, one a seed."""
+    folders = sorted((RUNS / "results").glob(f"{arm}-[0-9]")) or [RUNS / "results" / arm]
+    return [read_result(folder / "results" / f"{data}.json") for folder in folders]
+
+
+def main_table(data: str) -> list[str]:
+    """Mean and spread over seeds, pooled interval, and the paired difference with the dense control."""
+    dense = seeds_of("dense", data)
+    first = seeds_of("original", data)[0]
+    lines = [
+        "| arm | seeds | WER, mean ± sd | 95 % interval | parameters | removed | MACs a clip | against dense, points (95 %) | P(better) |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for arm in ARMS:
+        runs = seeds_of(arm, data)
+        rates = [100 * r.rate for r in runs]
+        spread = f" ± {statistics.stdev(rates):.2f}" if len(rates) > 1 else ""
+        errors = [[row.counts.errors for row in r.rows] for r in runs]
+        words = [row.counts.reference for row in runs[0].rows]
+        low, high = rate_interval(errors, words, [row.speaker for row in runs[0].rows])
+        paired, better = "", ""
+        if arm != "dense":
+            d = compare(dense, runs).difference
+            paired, better = f"{100 * d.delta:+.2f} ({100 * d.low:+.2f} to {100 * d.high:+.2f})", f"{d.b_better:.3f}"
+        assert runs[0].parameters and runs[0].macs and first.parameters
+        lines.append(
+            f"| {arm} | {len(runs)} | {statistics.mean(rates):.2f}{spread} | {100 * low:.1f} to {100 * high:.1f} "
+            f"| {runs[0].parameters / 1e6:.1f} M | {100 * (1 - runs[0].parameters / first.parameters):.1f} % "
+            f"| {runs[0].macs / 1e9:.2f} G | {paired} | {better} |"
+        )
+    r = runs[0]
+    return [f"**{data} test**: {r.utterances} clips, {r.speakers} speakers, {r.words} words", "", *lines, ""]
+
+
+def goals_table() -> list[str]:
+    """The issue's goals and what came out: means over seeds, and the paired differences with the dense control."""
+
+    def mean(arm: str, data: str) -> float:
+        return 100 * statistics.mean(r.rate for r in seeds_of(arm, data))
+
+    def versus(arm: str) -> str:
+        parts = []
+        for data in SETS:
+            d = compare(seeds_of("dense", data), seeds_of(arm, data)).difference
+            verdict = "worse" if d.low > 0 else "better" if d.high < 0 else "no difference shown"
+            parts.append(f"{100 * d.delta:+.1f} ({verdict})")
+        return " / ".join(parts)
+
+    def both(arm: str) -> str:
+        return " / ".join(f"{mean(arm, data):.1f}" for data in SETS)
+
+    dense = [mean("dense", data) for data in SETS]
+    met = " / ".join("met" if found <= goal else f"missed by {found - goal:.1f}" for found, goal in zip(dense, (17, 9), strict=True))
+    return [
+        "| goal | found | against it |", "|---|---|---|",
+        f"| dense tuned at most 17 / 9 | {both('dense')} | {met} |",
+        f"| at least 60 % removed: no worse than dense | {both('pruned60')} | {versus('pruned60')} |",
+        f"| at least 30 % removed: better than dense | {both('pruned30')} | {versus('pruned30')} |", "",
+    ]  # fmt: skip
+
+
+def explored(number: int) -> list[str]:
+    """One look's arms on dev: what the recipe was chosen from."""
+    lines = ["| arm | dev | speechocean762 dev | librispeech-mini dev | removed | steps | s |", "|---|---|---|---|---|---|---|"]
+    for path in sorted((RUNS / "explore" / str(number)).glob("*/summary.json")):
+        s: dict[str, Any] = read_json(path)
+        e = s["error"]
+        lines.append(
+            f"| {path.parent.name.rsplit('-', 1)[0]} | {100 * e['dev']:.2f} | {100 * e['dev_so']:.2f} | {100 * e['dev_ls']:.2f} "
+            f"| {100 * s['removed']:.1f} % | {s['steps']} | {s['seconds']:.0f} |"
+        )
+    return [*lines, ""]
+
+
+def runs_table() -> list[str]:
+    """Every run of the final study: seed, dev and test errors, steps, time, device."""
+    lines = ["| run | dev | speechocean762 | librispeech-mini | removed | steps | s | device |", "|---|---|---|---|---|---|---|---|"]
+    for path in sorted((RUNS / "results").glob("*/summary.json")):
+        s = read_json(path)
+        e = s["error"]
+        lines.append(
+            f"| {path.parent.name} | {100 * e['dev']:.2f} | {100 * e['speechocean762']:.2f} | {100 * e['librispeech-mini']:.2f} "
+            f"| {100 * s['removed']:.1f} % | {s['steps']} | {s['seconds']:.0f} | {s['device']} |"
+        )
+    return [*lines, ""]
+
+
+def fill(text: str, name: str, lines: list[str]) -> str:
+    """Replace what stands between the markers of `name`."""
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, rest = text.split(start, 1)
+    return before + start + "\n" + "\n".join(lines) + end + rest.split(end, 1)[1]
+
+
+def main() -> int:
+    """Rewrite RESULTS.md; with --check only say whether it is up to date."""
+    path = ROOT / "RESULTS.md"
+    old = text = path.read_text(encoding="utf-8")
+    text = fill(text, "main", [line for data in SETS for line in main_table(data)])
+    text = fill(text, "goals", goals_table())
+    text = fill(text, "runs", runs_table())
+    for number in (1, 2, 3, 4):
+        text = fill(text, f"explore{number}", explored(number))
+    if "--check" in sys.argv:
+        return int(text != old)
+    write_text(path, text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
