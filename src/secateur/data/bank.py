@@ -16,8 +16,7 @@ from torch import Tensor
 from ..audio.read import read_audio
 from ..base.files import atomic_path
 from ..base.progress import track
-from ..data.manifest import Utterance
-
+from .manifest import Utterance
 
 Samples = np.ndarray[Any, np.dtype[Any]]
 
@@ -35,8 +34,8 @@ class AudioBank:
 
     @classmethod
     def read(
-        cls, utterances: Sequence[Utterance], device: str | torch.device = "cpu", sample_rate: int = 16000, threads: int = 8,
-        label: str = "reading audio",
+        cls, utterances: Sequence[Utterance], device: str | torch.device = "cpu", sample_rate: int = 16000,
+        threads: int = 8, label: str = "reading audio",
     ) -> AudioBank:  # fmt: skip
         """Decode all clips at `sample_rate` Hz, several at a time; an empty `label` shows no progress.
 

@@ -1,0 +1,122 @@
+"""Each layout is recognised and read: ids, texts, speakers, splits, files that exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import layout_trees as trees
+import pytest
+
+from secateur.base.errors import SecateurError
+from secateur.data.layouts import LAYOUTS, recognise
+from secateur.data.recording import Recording
+
+
+def read(path: Path, expected: str) -> dict[str, Recording]:
+    assert recognise(path) == expected
+    recordings = {r.id: r for r in LAYOUTS[expected](path)}
+    assert all(r.audio.is_file() for r in recordings.values())
+    return recordings
+
+
+def test_librispeech(tmp_path: Path) -> None:
+    found = read(trees.librispeech(tmp_path, "dev-clean", 2), "librispeech")
+    assert sorted(found) == ["0-7-0000", "0-7-0001", "1-7-0000", "1-7-0001"]
+    one = found["1-7-0001"]
+    assert (one.text, one.speaker, one.split) == ("it's dev-clean", "1", "dev-clean")
+
+
+def test_an4(tmp_path: Path) -> None:
+    found = read(trees.an4(tmp_path), "an4")
+    assert (found["an1-c-b"].text, found["an1-c-b"].speaker, found["an1-c-b"].split) == ("go c", "c", "train")
+    assert (found["an1-z-b"].text, found["an1-z-b"].split) == ("go", "test")
+    trees.text(tmp_path / "an4" / "etc" / "an4_test.transcription", "GO\n")
+    with pytest.raises(SecateurError, match=r"an4_test.transcription, line 1: expected TEXT \(utterance-speaker"):
+        read(tmp_path, "an4")
+
+
+def test_speech_commands(tmp_path: Path) -> None:
+    found = read(trees.speech_commands(tmp_path), "speech-commands")
+    assert len(found) == 6
+    assert {(r.speaker, r.split) for r in found.values()} == {("aa11", "train"), ("bb22", "dev"), ("cc33", "test")}
+    assert found["no-cc33_nohash_0"].text == "no"
+
+
+def test_aishell(tmp_path: Path) -> None:
+    found = read(trees.aishell(tmp_path), "aishell")
+    assert {(r.speaker, r.split, r.text, r.language) for r in found.values()} == {
+        ("S0002", "train", "甚至出现交易", "zh"),
+        ("S0724", "dev", "甚至出现交易", "zh"),
+        ("S0764", "test", "甚至出现交易", "zh"),
+    }
+
+
+def test_kaldi(tmp_path: Path) -> None:
+    trees.sound(tmp_path / "wav" / "a.wav")
+    far = trees.sound(tmp_path / "far" / "b c.wav")
+    trees.text(tmp_path / "k" / "wav.scp", f"u1 ../wav/a.wav\nu2 {far}\n")
+    trees.text(tmp_path / "k" / "text", "u1 hello  there\nu2\n")
+    trees.text(tmp_path / "k" / "utt2spk", "u1 s1\n")
+    found = read(tmp_path / "k", "kaldi")
+    assert (found["u1"].text, found["u1"].speaker) == ("hello  there", "s1")
+    assert (found["u2"].text, found["u2"].speaker) == ("", "")
+    marker = tmp_path / "ran"
+    trees.text(tmp_path / "k" / "wav.scp", f"u1 touch {marker} |\n")
+    with pytest.raises(SecateurError, match=r"wav.scp, line 1: a command, not a file"):
+        read(tmp_path / "k", "kaldi")
+    assert not marker.exists()
+
+
+def test_texts_beside_the_audio(tmp_path: Path) -> None:
+    trees.sound(tmp_path / "anna" / "1.wav")
+    trees.sound(tmp_path / "anna" / "2.flac")
+    trees.sound(tmp_path / "without.wav")
+    trees.text(tmp_path / "anna" / "1.txt", "\ufeffhello\nthere\n")
+    trees.text(tmp_path / "anna" / "2.lab", "again")
+    found = read(tmp_path, "paired")
+    assert {(r.id, r.text, r.speaker) for r in found.values()} == {
+        ("anna-1", "hello there", "anna"),
+        ("anna-2", "again", "anna"),
+    }
+
+
+def test_common_voice(tmp_path: Path) -> None:
+    trees.sound(tmp_path / "clips" / "cv_1.wav")
+    header = "client_id\tpath\tsentence\tup_votes\tage\tlocale\n"
+    table = trees.text(tmp_path / "train.tsv", header + 'f00\tcv_1.wav\tSo sagte er: "Nein.\t2\t\tde\n')
+    found = read(table, "table")
+    assert list(found) == ["cv_1"]
+    one = found["cv_1"]
+    assert (one.text, one.speaker, one.language, one.extras) == ('So sagte er: "Nein.', "f00", "de", {"up_votes": "2"})
+    with pytest.raises(SecateurError, match=r"name the table: .*train.tsv"):
+        recognise(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("wav,text\na.wav,one,two\n", "line 2: 3 columns, the header has 2"),
+        ("name,text\na.wav,one\n", "no column 'audio' in the header (name, text)"),
+        ("wav,words\na.wav,one\n", "no column 'text' in the header (wav, words)"),
+        ("", "no column 'audio'"),
+    ],
+)
+def test_bad_tables(tmp_path: Path, content: str, expected: str) -> None:
+    table = trees.text(tmp_path / "t.csv", content)
+    with pytest.raises(SecateurError) as caught:
+        list(LAYOUTS["table"](table))
+    assert expected in str(caught.value)
+
+
+def test_csv_with_quotes_and_semicolons(tmp_path: Path) -> None:
+    trees.sound(tmp_path / "a.wav")
+    table = trees.text(tmp_path / "t.csv", 'id;wav;text;Duration;room\nx;a.wav;"one; two";9;3\n')
+    one = read(table, "table")["x"]
+    assert (one.text, one.extras) == ("one; two", {"room": "3"})
+
+
+def test_folders_that_hold_nothing_known(tmp_path: Path) -> None:
+    with pytest.raises(SecateurError, match=r"neither \*.trans.txt, wav.scp, nor audio"):
+        recognise(tmp_path)
+    with pytest.raises(SecateurError, match="expected a folder, or a table"):
+        recognise(tmp_path / "none")
