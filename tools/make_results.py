@@ -1,4 +1,7 @@
-"""Writes the tables of RESULTS.md between its markers, from committed result files: tools/make_results.py [--check]."""
+"""Writes the tables of RESULTS.md and README.md between their markers, from committed result files.
+
+    tools/make_results.py [--check]
+"""
 
 from __future__ import annotations
 
@@ -113,18 +116,26 @@ def fill(text: str, name: str, lines: list[str]) -> str:
     return before + start + "\n" + "\n".join(lines) + end + rest.split(end, 1)[1]
 
 
-def main() -> int:
-    """Rewrite RESULTS.md; with --check only say whether it is up to date."""
-    path = ROOT / "RESULTS.md"
-    old = text = path.read_text(encoding="utf-8")
-    text = fill(text, "main", [line for data in SETS for line in main_table(data)])
-    text = fill(text, "goals", goals_table())
-    text = fill(text, "runs", runs_table())
+def pages() -> dict[Path, str]:
+    """Both pages as they should be."""
+    tables = [line for data in SETS for line in main_table(data)]
+    results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    results = fill(results, "main", tables)
+    results = fill(results, "goals", goals_table())
+    results = fill(results, "runs", runs_table())
     for number in (1, 2, 3, 4):
-        text = fill(text, f"explore{number}", explored(number))
+        results = fill(results, f"explore{number}", explored(number))
+    readme = fill((ROOT / "README.md").read_text(encoding="utf-8"), "main", tables)
+    return {ROOT / "RESULTS.md": results, ROOT / "README.md": readme}
+
+
+def main() -> int:
+    """Rewrite the pages; with --check only say whether they are up to date."""
+    stale = {path: text for path, text in pages().items() if path.read_text(encoding="utf-8") != text}
     if "--check" in sys.argv:
-        return int(text != old)
-    write_text(path, text)
+        return int(bool(stale))
+    for path, text in stale.items():
+        write_text(path, text)
     return 0
 
 
