@@ -104,3 +104,13 @@ def test_real_speech_is_sound_and_planted_mistakes_are_found(speech: Path) -> No
     swapped = {shortest.id: replace(shortest, text=longest.text), longest.id: replace(longest, text=shortest.text)}
     found = check([swapped.get(u.id, u) for u in some], audio=False)
     assert {(problem.id, problem.kind) for problem in found} == {(shortest.id, "rate"), (longest.id, "rate")}
+
+
+def test_a_slow_speaker_is_held_against_himself() -> None:
+    def spoken(speaker: str, pace: float) -> list[Utterance]:
+        return [Utterance(f"{speaker}{i}", Path("/a"), (20 + i) * pace, "x" * (20 + i), speaker) for i in range(15)]
+
+    everyone = [*spoken("slow", 0.5), *spoken("quick", 0.05), *spoken("brisk", 0.06)]
+    assert check_texts(everyone) == []
+    swapped = replace(everyone[0], text="x" * 200)
+    assert [(p.id, p.kind) for p in check_texts([swapped, *everyone[1:]])] == [("slow0", "rate")]

@@ -35,7 +35,7 @@ MEANING: dict[Kind, str] = {
     "clipped": "recorded too loud",
     "duration": "the manifest states another length",
     "no-text": "no transcript",
-    "rate": "too many or too few characters a second for this set: perhaps another clip's transcript",
+    "rate": "too many or too few characters a second for this speaker: perhaps another clip's transcript",
     "characters": "marks or characters that hardly any other transcript has",
     "duplicate": "the same samples as another clip",
 }
@@ -48,10 +48,11 @@ class CheckSettings:
     clipped: float = 0.01  # share of samples at full scale
     duration: float = 0.1  # s, plus 1 % of the clip
     silence_db: float = SILENCE_DB  # dBFS
-    rate_factor: float = 3.0  # times faster or slower than the set's median, and
+    rate_factor: float = 3.0  # times faster or slower than the speaker's median, and
     rate_deviations: float = 4.0  # as many standard deviations away from it (of the logarithm, by quartiles)
     rare: float = 0.005  # share of transcripts below which a foreign script or symbol is unusual
     few: int = 20  # with fewer transcripts in a language, rates and characters are not judged
+    few_of_speaker: int = 8  # speakers with fewer are held against the whole set
 
 
 @dataclass(frozen=True)
@@ -149,18 +150,32 @@ def check_texts(utterances: Sequence[Utterance], settings: CheckSettings | None 
 
 
 def _strange_rates(members: Sequence[Utterance], settings: CheckSettings) -> list[Problem]:
-    """Clips whose characters a second are far from the set's, on a logarithmic scale."""
-    timed = [(u, math.log(len(u.text.strip()) / u.duration)) for u in members if u.duration > 0]
-    if len(timed) < settings.few:
+    """Clips whose characters a second are far from the speaker's (the set's, for those heard little).
+
+    Measured as logarithms. Only a recogniser finds a wrong transcript of the right length.
+    """
+    rates = {u.id: math.log(len(u.text.strip()) / u.duration) for u in members if u.duration > 0}
+    if len(rates) < settings.few:
         return []
-    lower, middle, upper = statistics.quantiles([rate for _, rate in timed], n=4)
+    spoken: dict[str, list[float]] = {}
+    for u in members:
+        if u.id in rates:
+            spoken.setdefault(u.speaker, []).append(rates[u.id])
+    overall = statistics.median(rates.values())
+    usual = {s: statistics.median(r) if len(r) >= settings.few_of_speaker else overall for s, r in spoken.items()}
+    timed = [(u, rates[u.id] - usual[u.speaker]) for u in members if u.id in rates]
+    lower, _, upper = statistics.quantiles([difference for _, difference in timed], n=4)
     deviation = (upper - lower) / 1.349  # of a normal distribution with these quartiles
     limit = max(settings.rate_deviations * deviation, math.log(settings.rate_factor))
     return [
-        Problem("rate", u.id, f"{math.exp(rate):.1f} characters a second; median {math.exp(middle):.1f}", u.audio)
-        for u, rate in timed
-        if abs(rate - middle) > limit
+        Problem("rate", u.id, _rate(rates[u.id], usual[u.speaker]), u.audio)
+        for u, difference in timed
+        if abs(difference) > limit
     ]
+
+
+def _rate(logarithm: float, usual: float) -> str:
+    return f"{math.exp(logarithm):.1f} characters a second, usual are {math.exp(usual):.1f}"
 
 
 Cleaned = Sequence[tuple[Utterance, str]]

@@ -38,7 +38,7 @@ class Source:
 
 SOURCES: Mapping[str, Source] = {
     "mini-librispeech": Source(
-        "mini LibriSpeech: about 7 h of read English audio books (openslr 31)", "CC BY 4.0", "en", OPENSLR, "librispeech",
+        "mini LibriSpeech: about 7 h of LibriSpeech (openslr 31)", "CC BY 4.0", "en", OPENSLR, "librispeech",
         {
             "train-clean-5": Archive("31/train-clean-5.tar.gz", 333, "md5:5df7d4e78065366204ca6845bb08f490"),
             "dev-clean-2": Archive("31/dev-clean-2.tar.gz", 126, "md5:6d7ab67ac6a1d2c993d050e16d61080d"),

@@ -25,7 +25,7 @@ class Options:
     workers: int = option(2, help="files decoded at a time")
     clipped: float = option(0.01, help="share of samples at full scale that is too much")
     duration: float = option(0.1, help="seconds (plus 1 %) that a stated duration may be off")
-    rate_factor: float = option(3.0, help="times the median characters a second, up or down, that is suspicious")
+    rate_factor: float = option(3.0, help="times the usual characters a second, up or down, that is suspicious")
     write: Path | None = option(None, help="write a manifest of the utterances without problems (one input only)")
 
 
