@@ -1,4 +1,4 @@
-"""Run a study file: experiments/run_study.py STUDY.toml DATA OUT [--parallel N] [--only a,b] [--seeds 0,1] [--devices cuda:0,...]."""
+"""Run a study file, several arms at a time; what is finished is not run again."""
 
 import argparse
 import sys

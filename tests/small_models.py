@@ -24,7 +24,9 @@ def small_tokenizer() -> Tokenizer:
     library = Library(models.BPE())
     library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     library.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=300, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
     library.train_from_iterator([" " + " ".join(WORDS)] * 3, trainer)
     values = json.loads(library.to_str())
     end = len(values["model"]["vocab"])

@@ -1,6 +1,6 @@
 """Writes the tables of RESULTS.md and README.md between their markers, from committed result files.
 
-    tools/make_results.py [--check]
+tools/make_results.py [--check]
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def main_table(data: str) -> list[str]:
     dense = seeds_of("dense", data)
     first = seeds_of("original", data)[0]
     lines = [
-        "| arm | seeds | WER, mean ± sd | 95 % interval | parameters | removed | MACs a clip | against dense, points (95 %) | P(better) |",
+        "| arm | seeds | WER, mean ± sd | 95 % interval | parameters | removed | MACs a clip "
+        "| against dense, points (95 %) | P(better) |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for arm in ARMS:
@@ -74,7 +75,9 @@ def goals_table() -> list[str]:
         return " / ".join(f"{mean(arm, data):.1f}" for data in SETS)
 
     dense = [mean("dense", data) for data in SETS]
-    met = " / ".join("met" if found <= goal else f"missed by {found - goal:.1f}" for found, goal in zip(dense, (17, 9), strict=True))
+    met = " / ".join(
+        "met" if found <= goal else f"missed by {found - goal:.1f}" for found, goal in zip(dense, (17, 9), strict=True)
+    )
     return [
         "| goal | found | against it |", "|---|---|---|",
         f"| dense tuned at most 17 / 9 | {both('dense')} | {met} |",
@@ -85,12 +88,16 @@ def goals_table() -> list[str]:
 
 def explored(number: int) -> list[str]:
     """One look's arms on dev: what the recipe was chosen from."""
-    lines = ["| arm | dev | speechocean762 dev | librispeech-mini dev | removed | steps | s |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| arm | dev | speechocean762 dev | librispeech-mini dev | removed | steps | s |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for path in sorted((RUNS / "explore" / str(number)).glob("*/summary.json")):
         s: dict[str, Any] = read_json(path)
         e = s["error"]
         lines.append(
-            f"| {path.parent.name.rsplit('-', 1)[0]} | {100 * e['dev']:.2f} | {100 * e['dev_so']:.2f} | {100 * e['dev_ls']:.2f} "
+            f"| {path.parent.name.rsplit('-', 1)[0]} | {100 * e['dev']:.2f} | {100 * e['dev_so']:.2f} "
+            f"| {100 * e['dev_ls']:.2f} "
             f"| {100 * s['removed']:.1f} % | {s['steps']} | {s['seconds']:.0f} |"
         )
     return [*lines, ""]
@@ -98,12 +105,16 @@ def explored(number: int) -> list[str]:
 
 def runs_table() -> list[str]:
     """Every run of the final study: seed, dev and test errors, steps, time, device."""
-    lines = ["| run | dev | speechocean762 | librispeech-mini | removed | steps | s | device |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| run | dev | speechocean762 | librispeech-mini | removed | steps | s | device |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for path in sorted((RUNS / "results").glob("*/summary.json")):
         s = read_json(path)
         e = s["error"]
         lines.append(
-            f"| {path.parent.name} | {100 * e['dev']:.2f} | {100 * e['speechocean762']:.2f} | {100 * e['librispeech-mini']:.2f} "
+            f"| {path.parent.name} | {100 * e['dev']:.2f} | {100 * e['speechocean762']:.2f} "
+            f"| {100 * e['librispeech-mini']:.2f} "
             f"| {100 * s['removed']:.1f} % | {s['steps']} | {s['seconds']:.0f} | {s['device']} |"
         )
     return [*lines, ""]

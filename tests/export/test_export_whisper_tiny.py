@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from secateur.features.mel import log_mel
 
 from secateur.audio.read import read_audio
 from secateur.export.onnx import export_onnx
 from secateur.export.parity import parity
+from secateur.features.mel import log_mel
 from secateur.models.checkpoint import load_checkpoint
 from secateur.models.weights.transformers_folder import read_transformers
 from secateur.models.whisper.model import Whisper

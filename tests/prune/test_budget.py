@@ -86,7 +86,9 @@ def test_part_of_a_plan_is_its_least_important_part() -> None:
     half = partly(GROUPS, scores, final, 0.5)
     for name, units in final.items():
         assert set(units) < set(half[name])
-        assert len(half[name]) == pytest.approx((len(units) + next(g.units for g in GROUPS if g.name == name)) / 2, abs=1)
+        assert len(half[name]) == pytest.approx(
+            (len(units) + next(g.units for g in GROUPS if g.name == name)) / 2, abs=1
+        )
     assert partly(GROUPS, scores, final, 1.0) == final
 
 

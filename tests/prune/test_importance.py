@@ -38,7 +38,9 @@ def test_magnitude_is_the_norm_of_all_a_unit_owns() -> None:
         attention.query.weight[head], attention.query.bias[head], attention.key.weight[head],
         attention.value.weight[value], attention.value.bias[value], attention.out.weight[:, value],
     ]  # fmt: skip
-    scores = magnitude(group_named(model, "decoder.layers.0.cross_attention.heads"), Evidence(dict(model.named_parameters())))
+    scores = magnitude(
+        group_named(model, "decoder.layers.0.cross_attention.heads"), Evidence(dict(model.named_parameters()))
+    )
     assert scores[1].item() == pytest.approx(sum(float(p.detach().square().sum()) for p in parts) ** 0.5, rel=1e-5)
 
 
@@ -75,7 +77,9 @@ def test_wanda_reads_weights_and_what_goes_through_them() -> None:
     by_hand = (model.encoder.layers[0].ffn.down.weight.abs() * norms).sum(0)
     inputs_, outputs = collector.norms()
     evidence = Evidence(dict(model.named_parameters()), inputs=inputs_, outputs=outputs)
-    torch.testing.assert_close(wanda(group_named(model, "encoder.layers.0.ffn"), evidence), by_hand.detach(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        wanda(group_named(model, "encoder.layers.0.ffn"), evidence), by_hand.detach(), rtol=1e-4, atol=1e-5
+    )
     query_key = wanda(group_named(model, "encoder.layers.0.attention.query_key"), evidence)
     expected = outputs["encoder.layers.0.attention.query.weight"] * outputs["encoder.layers.0.attention.key.weight"]
     torch.testing.assert_close(query_key, expected)

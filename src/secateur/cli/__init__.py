@@ -87,7 +87,11 @@ def _print(result: Any, as_json: bool, module: Any) -> int:
 
 
 def _tour() -> str:
-    lines = ["secateur: prune a speech recogniser until it makes fewer mistakes", "", "commands, in the order of the pipeline:"]
+    lines = [
+        "secateur: prune a speech recogniser until it makes fewer mistakes",
+        "",
+        "commands, in the order of the pipeline:",
+    ]
     lines += [f"  {name:11} {text}" for name, text in COMMANDS.items()]
     lines += ["", "every command: --help (with an example), --config FILE.toml, --key value, --json"]
     return "\n".join(lines)

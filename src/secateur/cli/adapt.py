@@ -36,7 +36,9 @@ class Options:
     longest: float = option(21.0, help="seconds: longer clips are left out of training")
     precision: Literal["fp32", "fp16", "int8"] = option("int8", help="of the exported model")
     dense_control: bool = option(True, help="also tune an unpruned model for the same steps, to compare with")
-    rate_factor: float = option(2.0, help="the pruned model's learning rate over the dense one's: it has more to recover")
+    rate_factor: float = option(
+        2.0, help="the pruned model's learning rate over the dense one's: it has more to recover"
+    )
     device: str = option("auto", help="cpu, cuda or auto")
     train: TrainSettings = TrainSettings()
     prune: PruneSettings = PruneSettings()
@@ -70,7 +72,8 @@ def run(options: Options) -> dict[str, Any]:
     page = options.out / "report.html"
     write_text(page, render(replace(collect(options.out), title=f"{options.model} adapted")))
     first = data.tests["test"][0]
-    say(f"the exported model hears {first.audio.name} without torch: {hear(options.out / 'exported' / 'pruned', first.audio)!r}")
+    heard = hear(options.out / "exported" / "pruned", first.audio)
+    say(f"the exported model hears {first.audio.name} without torch: {heard!r}")
     say(f"  what was said: {first.text!r}")
     return {**summary, "report": str(page), "exported": str(options.out / "exported" / "pruned")}
 
@@ -100,14 +103,14 @@ def show(result: dict[str, Any]) -> str:
     for name, r in result["models"].items():
         rows.append([
             name, f"{100 * r['error']:.1f} %", f"{100 * r['low']:.1f} to {100 * r['high']:.1f}",
-            f"{r['parameters'] / 1e6:.1f} M", f"{r['macs'] / 1e9:.2f} G", f"{r['bytes'] / 1e6:.1f} MB" if r["bytes"] else "",
-            f"{r['rtf']:.3f}",
+            f"{r['parameters'] / 1e6:.1f} M", f"{r['macs'] / 1e9:.2f} G",
+            f"{r['bytes'] / 1e6:.1f} MB" if r["bytes"] else "", f"{r['rtf']:.3f}",
         ])  # fmt: skip
     lines = [text_table(["model", metric, "95 % interval", "parameters", "MACs a clip", "file", "RTF"], rows), ""]
     for name, d in result["against"].items():
         lines.append(
-            f"exported against {name}: {100 * d['delta']:+.1f} points ({100 * d['low']:+.1f} to {100 * d['high']:+.1f}), "
-            f"P(better) {d['better']:.2f}"
+            f"exported against {name}: {100 * d['delta']:+.1f} points "
+            f"({100 * d['low']:+.1f} to {100 * d['high']:+.1f}), P(better) {d['better']:.2f}"
         )
     lines += [f"report: {result['report']}", f"model:  {result['exported']}"]
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from ..base.errors import SecateurError, nearest
 from ..base.options import from_dict, read_toml
 
 
-def option(default: Any = MISSING, help: str = "", positional: bool = False) -> Any:
+def option(default: Any = MISSING, help: str = "", positional: bool = False) -> Any:  # noqa: A002
     """A dataclass field that is also a command-line argument; `positional` ones need no `--name`."""
     return field(default=default, metadata={"help": help, "positional": positional})
 

@@ -6,7 +6,6 @@ the pruned one. Everything is kept in one folder and a killed job resumes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,7 +79,9 @@ def adapt(model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path, settin
     speed = time_side_by_side(out / "exported", sorted(exports), _spread(test, settings.timed_clips))
     for name, factor in speed.items():
         results[name] = replace(results[name], rtf=factor, bytes=folder_bytes(out / "exported" / name))
-    results["exported"] = replace(results["exported"], rtf=speed["pruned"], bytes=folder_bytes(out / "exported" / "pruned"))
+    results["exported"] = replace(
+        results["exported"], rtf=speed["pruned"], bytes=folder_bytes(out / "exported" / "pruned")
+    )
     for name, result in results.items():
         write_result(out / "results" / f"{name}.json", result)
     write_json(out / "results" / "order.json", [n for n in ("original", "dense", "pruned", "exported") if n in results])
@@ -115,7 +116,9 @@ def _check(data: JobData) -> None:
     for name, others in (("learn", data.learn), ("dev", data.dev)):
         shared = {u.speaker for u in others if u.speaker} & {u.speaker for u in data.tests["test"] if u.speaker}
         if shared:
-            raise SecateurError(f"{name} and test share {len(shared)} speakers ({min(shared)}, ...): split by speaker first")
+            raise SecateurError(
+                f"{name} and test share {len(shared)} speakers ({min(shared)}, ...): split by speaker first"
+            )
 
 
 def _original(model: Whisper, tokenizer: Tokenizer, data: JobData, test: list[Utterance], out: Path) -> Result:
@@ -128,9 +131,7 @@ def _original(model: Whisper, tokenizer: Tokenizer, data: JobData, test: list[Ut
     return result
 
 
-def _arm(
-    arm: ArmSettings, model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path
-) -> tuple[Whisper, Tokenizer]:
+def _arm(arm: ArmSettings, model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path) -> tuple[Whisper, Tokenizer]:
     """Run an arm, or load it when it is finished. The original teaches on the clips to retain, if there are any."""
     folder = out / arm.name
     if finished(folder) is not None:
@@ -153,7 +154,9 @@ def _exported(out: Path, test: list[Utterance], pruned: Result) -> Result:
     return result
 
 
-def time_side_by_side(folder: Path, names: Sequence[str], clips: Sequence[Utterance], rounds: int = 2) -> dict[str, float]:
+def time_side_by_side(
+    folder: Path, names: Sequence[str], clips: Sequence[Utterance], rounds: int = 2
+) -> dict[str, float]:
     """Real-time factor of each exported model, one clip after the other, the models in turn on every clip.
 
     The median over clips of the best of `rounds`, so that one disturbance does not decide.
@@ -183,5 +186,3 @@ def _spread(clips: Sequence[Utterance], count: int) -> list[Utterance]:
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files in a model folder."""
     return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-
-

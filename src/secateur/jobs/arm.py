@@ -94,7 +94,8 @@ def run_arm(
         write_result(folder / "results" / f"{name}.json", results[name])
     summary = {
         "arm": to_dict(arm), "steps": steps, "seconds": round(time.perf_counter() - started, 1),
-        "device": device_name(data.device), "removed": 1 - count_parameters(result_model.config)["total"] / original["parameters"],
+        "device": device_name(data.device),
+        "removed": 1 - count_parameters(result_model.config)["total"] / original["parameters"],
         "error": {name: r.rate for name, r in results.items()}, "torch": torch.__version__,
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
@@ -117,7 +118,12 @@ def score(
 
 
 def _tune(
-    arm: ArmSettings, student: Student, original: Mapping[str, float], data: JobData, folder: Path, teacher: Whisper | None
+    arm: ArmSettings,
+    student: Student,
+    original: Mapping[str, float],
+    data: JobData,
+    folder: Path,
+    teacher: Whisper | None,
 ) -> tuple[Whisper, int]:
     """Train the student, pruning on the way; returns the shrunk result and the steps taken."""
     settings = arm.train

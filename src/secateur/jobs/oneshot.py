@@ -49,7 +49,8 @@ def prune_without_training(
     for name, result in results.items():
         write_result(folder / "results" / f"{name}.json", result)
     summary = {
-        "folder": str(folder), "prune": to_dict(settings), "steps": 0, "seconds": round(time.perf_counter() - started, 1),
+        "folder": str(folder), "prune": to_dict(settings), "steps": 0,
+        "seconds": round(time.perf_counter() - started, 1),
         "device": device_name(data.device), "error": {name: r.rate for name, r in results.items()},
         "removed": 1 - count_parameters(small.config)["total"] / count_parameters(model.config)["total"],
     }  # fmt: skip

@@ -7,20 +7,22 @@ from typing import Any
 
 import torch
 
+from ..features.mel_torch import LogMel
+from ..models.whisper.cost import count_parameters
+from ..models.whisper.model import Whisper
 from ..prune.evidence import ActivationCollector, TaylorCollector
 from ..prune.importance import CRITERIA, Evidence
 from ..prune.settings import PruneSettings
 from ..text.tokenizer import Tokenizer
-from ..models.whisper.cost import count_parameters
-from ..models.whisper.model import Whisper
-from ..features.mel_torch import LogMel
 from ..train.loss import cross_entropy
 from ..train.stream import Mix, batch_stream
 from ..train.targets import encode_targets, token_batch
 from .arm import JobData
 
 
-def gather_evidence(model: Whisper, tokenizer: Tokenizer, data: JobData, batches: int = 4, batch_seconds: float = 40.0) -> Evidence:
+def gather_evidence(
+    model: Whisper, tokenizer: Tokenizer, data: JobData, batches: int = 4, batch_seconds: float = 40.0
+) -> Evidence:
     """Gradients and activations of `batches` training batches, on a copy of `model`."""
     twin = copy.deepcopy(model).to(data.device).eval()
     config = twin.config

@@ -1,16 +1,16 @@
-"""Arms side by side: a TOML file names data, model and arms; every arm and seed is one process, finished ones are skipped.
+"""Arms side by side: a TOML file names data, model and arms; every arm and seed is one process.
 
-    model = "tiny.en"
-    learn = ["speechocean762/train.jsonl"]
-    retain = ["librispeech-mini/train.jsonl"]
-    dev = ["speechocean762/dev.jsonl"]
-    [tests]
-    speechocean762 = "speechocean762/test.jsonl"
-    [train]                      # what all arms share
-    epochs = 8
-    [arms.dense]
-    [arms.pruned60.prune]
-    remove = 0.6
+model = "tiny.en"
+learn = ["speechocean762/train.jsonl"]
+retain = ["librispeech-mini/train.jsonl"]
+dev = ["speechocean762/dev.jsonl"]
+[tests]
+speechocean762 = "speechocean762/test.jsonl"
+[train]                      # what all arms share
+epochs = 8
+[arms.dense]
+[arms.pruned60.prune]
+remove = 0.6
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ..base.errors import SecateurError, nearest
 from ..base.options import from_dict, read_toml
 from ..base.progress import say
 from ..data.manifest import Utterance, read_manifest
+from ..data.split import without_texts_of
 from ..prune.settings import PruneSettings
 from ..train.settings import TrainSettings
 from .arm import ArmSettings, JobData, finished, run_arm
@@ -65,7 +66,9 @@ def arm_settings(study: StudySettings, name: str, seed: int, where: str = "study
     table = study.arms[name]
     for key in table:
         if key not in ("train", "prune", "teacher", "zero_shot"):
-            raise SecateurError(f"{where}: arms.{name}: unknown key '{key}'{nearest(key, ['train', 'prune', 'teacher', 'zero_shot'])}")
+            raise SecateurError(
+                f"{where}: arms.{name}: unknown key '{key}'{nearest(key, ['train', 'prune', 'teacher', 'zero_shot'])}"
+            )
     train = None
     if not table.get("zero_shot", False):
         train = from_dict(TrainSettings, study.train | table.get("train", {}), f"{where}: arms.{name}.train")
@@ -77,12 +80,6 @@ def arm_settings(study: StudySettings, name: str, seed: int, where: str = "study
 def read_sets(names: Sequence[str], folder: Path) -> list[Utterance]:
     """The clips of several manifests under the data folder."""
     return [u for name in names for u in read_manifest(folder / name)]
-
-
-def unseen(test: Sequence[Utterance], train: Sequence[Utterance]) -> list[Utterance]:
-    """The test clips whose text was not trained on: a prompt that was read before says nothing about recognition."""
-    texts = {u.text for u in train}
-    return [u for u in test if u.text not in texts]
 
 
 def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: Path, device: str) -> None:
@@ -97,7 +94,10 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
     retain = [u for u in read_sets(study.retain, data_folder) if u.duration <= study.longest]
     data = JobData(
         learn=learn, retain=retain, retain_share=study.retain_share, dev=read_sets(study.dev, data_folder),
-        tests={n: unseen(read_sets([path], data_folder), learn + retain) for n, path in study.tests.items()}, device=torch.device(device),
+        tests={
+            n: without_texts_of(read_sets([path], data_folder), learn + retain) for n, path in study.tests.items()
+        },
+        device=torch.device(device),
     )  # fmt: skip
     teacher = None
     wanted = study.arms[name].get("teacher")
@@ -120,7 +120,8 @@ def run_study(
     todo = [
         (name, seed)
         for name in study.arms if not only or name in only
-        for seed in (seeds or study.seeds) if not (study.arms[name].get("zero_shot") and seed != (seeds or study.seeds)[0])
+        for seed in (seeds or study.seeds)
+        if not (study.arms[name].get("zero_shot") and seed != (seeds or study.seeds)[0])
     ]  # fmt: skip
     waiting = [(n, s) for n, s in todo if finished(out / f"{n}-{s}") is None]
     say(f"{len(todo)} runs, {len(todo) - len(waiting)} finished before")
@@ -135,12 +136,24 @@ def run_study(
             device = free.pop(0)
             folder = out / f"{name}-{seed}"
             folder.mkdir(parents=True, exist_ok=True)
-            words = [sys.executable, "-m", "secateur.jobs.study", str(path), str(data_folder), str(out), name, str(seed), device]
+            words = [
+                sys.executable,
+                "-m",
+                "secateur.jobs.study",
+                str(path),
+                str(data_folder),
+                str(out),
+                name,
+                str(seed),
+                device,
+            ]
             with (folder / "log.txt").open("ab") as log:
                 running[subprocess.Popen(words, stdout=log, stderr=log)] = (name, seed, device)
             say(f"{name}-{seed}: started on {device}")
         if not running:
-            raise SecateurError(f"{path}: {', '.join(n for n, _ in waiting)} wait for a teacher that is not part of the study")
+            raise SecateurError(
+                f"{path}: {', '.join(n for n, _ in waiting)} wait for a teacher that is not part of the study"
+            )
         time.sleep(0.5)
         for process in [p for p in running if p.poll() is not None]:
             name, seed, device = running.pop(process)
@@ -152,7 +165,8 @@ def run_study(
                 waiting = [(n, s) for n, s in waiting if not (study.arms[n].get("teacher") == name and s == seed)]
             else:
                 errors = ", ".join(f"{k} {100 * v:.2f}" for k, v in summary["error"].items())
-                say(f"{name}-{seed}: {errors}; removed {100 * summary['removed']:.1f} %; {summary['steps']} steps, {summary['seconds']} s")
+                gone = f"removed {100 * summary['removed']:.1f} %"
+                say(f"{name}-{seed}: {errors}; {gone}; {summary['steps']} steps, {summary['seconds']} s")
     return failed
 
 

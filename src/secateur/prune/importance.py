@@ -33,7 +33,7 @@ def magnitude(group: Group, evidence: Evidence) -> Tensor:
 
 
 def taylor(group: Group, evidence: Evidence) -> Tensor:
-    """First-order estimate of the loss change: root mean square of sum(g*w) (Molchanov et al. 2019, arXiv 1906.10771)."""
+    """First-order loss change: root mean square of sum(g*w) (Molchanov et al. 2019, arXiv 1906.10771)."""
     return evidence.taylor[group.name].sqrt()
 
 

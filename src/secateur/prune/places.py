@@ -31,7 +31,9 @@ def unit_sums(group: Group, values: Mapping[str, Tensor], places: Iterable[Place
     return torch.zeros(group.units) if total is None else total
 
 
-def parameter_masks(groups: Iterable[Group], kept: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+def parameter_masks(
+    groups: Iterable[Group], kept: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]
+) -> dict[str, Tensor]:
     """Float masks, each broadcastable to its parameter, that zero what is not `kept` (bool (units,) a group)."""
     masks: dict[str, Tensor] = {}
     for group in groups:

@@ -43,8 +43,8 @@ def choose_rows(
 ) -> Keep:
     """The plan `{"vocabulary": rows}` for a model that has to write `texts` and what is like them.
 
-    The `frequent` most frequent tokens spelled with the texts' characters stay whatever the texts say. With `limit`, rarer tokens of the texts go until at
-    most so many text rows stay; such words are spelled from shorter pieces.
+    The `frequent` most frequent tokens spelled with the texts' characters stay whatever the texts say. With `limit`,
+    rarer tokens of the texts go until at most so many text rows stay; such words are spelled from shorter pieces.
     """
     counts: Counter[int] = Counter()
     for text in texts:

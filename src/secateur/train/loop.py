@@ -110,7 +110,9 @@ class _Loop:
             # cuDNN's attention builds a plan for every new shape: 140 ms a step instead of 36.
             torch.backends.cuda.enable_cudnn_sdp(False)
         self.total = total_steps(settings, run.mix)
-        self.every = max(1, round(settings.validate_every * epoch_steps(run.mix, settings.batch_seconds, settings.seed)))
+        self.every = max(
+            1, round(settings.validate_every * epoch_steps(run.mix, settings.batch_seconds, settings.seed))
+        )
         self.parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
         decayed = [p for p in self.parameters.values() if p.dim() > 1]
         others = [p for p in self.parameters.values() if p.dim() <= 1]

@@ -28,7 +28,9 @@ class TrainSettings:
     average_last: int = 0  # average the weights of the last so many validations; 0 is off
     blend: float = 1.0  # share of the tuned weights in the result, the rest is the start's (WiSE-FT, arXiv 2109.01903)
     style: Literal["sentence", "as-is"] = "as-is"  # "sentence": bare transcripts are learnt with capitals and full stop
-    piece_dropout: float = 0.1  # with pruned vocabulary rows: chance that a token is learnt as the two it was merged from
+    piece_dropout: float = (
+        0.1  # with pruned vocabulary rows: chance that a token is learnt as the two it was merged from
+    )
     distil: float = 0.7  # weight of the teacher's part of the loss, where there is a teacher
     distil_on: Literal["retain", "all"] = "retain"  # which clips the teacher speaks on: those to retain, or all
     temperature: float = 1.0  # of the teacher's distribution

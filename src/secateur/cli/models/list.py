@@ -35,5 +35,7 @@ def show(result: dict[str, Any]) -> str:
         here = "yes" if entry["cached"] else "-"
         sources = "; ".join(entry["sources"])
         lines.append(f"{name:10} {entry['million_parameters']:8.1f}  {entry['languages']:13} {here:5} {sources}")
-    lines.append("also: a local folder (transformers, CTranslate2, secateur), an OpenAI .pt file, or owner/name on the hub")
+    lines.append(
+        "also: a local folder (transformers, CTranslate2, secateur), an OpenAI .pt file, or owner/name on the hub"
+    )
     return "\n".join(lines)

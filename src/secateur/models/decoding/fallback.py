@@ -16,7 +16,6 @@ from .rules import Rules, log_sum_exp
 from .search import Hypothesis, beam_search, greedy, sample
 from .session import Floats, Session, State
 
-
 MOST_TOKENS = 224  # half of the reference's text context; a pruned context may hold fewer
 
 

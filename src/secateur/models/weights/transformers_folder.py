@@ -49,7 +49,9 @@ def our_name(theirs: str) -> str | None:
     return ".".join([side, "layers", number, ours, *[LEAF.get(x, x) for x in leaf]])
 
 
-def special_tokens(config: dict[str, Any], generation: dict[str, Any], added: dict[str, int], vocabulary: int) -> Tokens:
+def special_tokens(
+    config: dict[str, Any], generation: dict[str, Any], added: dict[str, int], vocabulary: int
+) -> Tokens:
     """The special ids of a checkpoint, from its config, generation config and added tokens (content to id)."""
     no_timestamps = added.get("<|notimestamps|>", generation.get("no_timestamps_token_id"))
     languages = {name[2:-2]: i for name, i in (generation.get("lang_to_id") or {}).items()}

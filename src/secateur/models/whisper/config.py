@@ -55,7 +55,9 @@ class WhisperConfig:
     tokens: Tokens
     front_end: FrontEnd = FrontEnd()
     attention_scale: float = 0.125  # 1 / sqrt(head dimension at birth); pruning dimensions does not change it
-    padded: bool = True  # expects clips padded to the whole audio context (as OpenAI trained it); False: cut to the clip
+    padded: bool = (
+        True  # expects clips padded to the whole audio context (as OpenAI trained it); False: cut to the clip
+    )
     name: str = "whisper"
     family: str = "whisper"
     format: int = FORMAT

@@ -18,7 +18,9 @@ from .model import Cache, Whisper
 
 
 @torch.no_grad()
-def greedy(model: Whisper, mel: Tensor, frames: Tensor | None, prompt: list[int], most: int | None = None) -> list[list[int]]:
+def greedy(
+    model: Whisper, mel: Tensor, frames: Tensor | None, prompt: list[int], most: int | None = None
+) -> list[list[int]]:
     """Token rows, without prompt and end, of `mel` (batch, frames, mels); suppress lists as the reference applies
     them; what a row says in a loop is kept once.
 
@@ -30,7 +32,7 @@ def greedy(model: Whisper, mel: Tensor, frames: Tensor | None, prompt: list[int]
     most = min(most or MOST_TOKENS, model.config.text_context - len(prompt))
     banned = torch.zeros(model.config.vocabulary, device=device)
     # Special tokens above `end` are never text; timestamps are off here.
-    special = [i for i in range(tokens.end + 1, model.config.vocabulary)]
+    special = list(range(tokens.end + 1, model.config.vocabulary))
     banned[[*tokens.suppress, *special]] = -torch.inf
     banned_first = banned.clone()
     banned_first[list(tokens.suppress_at_start)] = -torch.inf

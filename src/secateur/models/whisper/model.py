@@ -31,7 +31,8 @@ class Attention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """(batch, length, heads * dim) to (batch, heads, length, dim)."""
-        return x.unflatten(-1, (self.widths.heads, -1)).transpose(1, 2)
+        batch, length, _ = x.shape
+        return x.view(batch, length, self.widths.heads, -1).transpose(1, 2)
 
     def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of `x` (batch, length, width), each (batch, heads, length, dim)."""
@@ -237,7 +238,7 @@ class Decoder(nn.Module):
             x = layer(x, layer_cache, cache.memory_mask, drop)
         cache.length = end
         x = self.norm(x[:, -1:] if last_only else x)
-        logits = x @ self.token_embedding.weight.T
+        logits: Tensor = x @ self.token_embedding.weight.T
         if self.vocabulary_mask is not None:
             logits = logits.masked_fill(~self.vocabulary_mask, -math.inf)
         return logits
@@ -267,26 +268,32 @@ class Whisper(nn.Module):
         return self.decoder(tokens, self.encode(mel, frames), self.dropout)  # type: ignore[no-any-return]
 
     def groups(self) -> list[Group]:
-        """Everything that may go: layers, heads, dimensions, FFN units, convolution channels, inputs, rows, contexts."""
+        """All that may go: layers, heads, dimensions, FFN units, convolution channels, inputs, rows, contexts."""
         c = self.config
         conv = (
-            Place("encoder.conv1.weight", 0), Place("encoder.conv1.bias", 0), Place("encoder.conv2.weight", 1, reads=True)
-        )  # fmt: skip
+            Place("encoder.conv1.weight", 0),
+            Place("encoder.conv1.bias", 0),
+            Place("encoder.conv2.weight", 1, reads=True),
+        )
         found = [
             Group("encoder.mel", "mel", c.front_end.inputs, (Place("encoder.conv1.weight", 1, reads=True),), minimum=8),
             Group("encoder.conv", "conv", c.conv_channels, conv, minimum=8),
-            Group("encoder.positions", "audio_context", c.audio_context, (Place("encoder.positions", 0),), maskable=False),
-            Group("decoder.positions", "text_context", c.text_context, (Place("decoder.positions", 0),), maskable=False),
-            Group("vocabulary", "vocabulary", c.vocabulary, (Place("decoder.token_embedding.weight", 0, masked=False),)),
+            Group(
+                "encoder.positions", "audio_context", c.audio_context, (Place("encoder.positions", 0),), maskable=False
+            ),
+            Group(
+                "decoder.positions", "text_context", c.text_context, (Place("decoder.positions", 0),), maskable=False
+            ),
+            Group(
+                "vocabulary", "vocabulary", c.vocabulary, (Place("decoder.token_embedding.weight", 0, masked=False),)
+            ),
         ]
         for side, branches in (("encoder", ("attention",)), ("decoder", ("self_attention", "cross_attention"))):
             layers = getattr(self, side).layers
             # A layer whose every branch adds zero is no layer.
             ends = [f"{branch}.out.{p}" for branch in branches for p in ("weight", "bias")]
             ends += ["ffn.down.weight", "ffn.down.bias"]
-            places = tuple(
-                Place(f"{side}.layers.{i}.{end}", 0, unit=i) for i in range(len(layers)) for end in ends
-            )
+            places = tuple(Place(f"{side}.layers.{i}.{end}", 0, unit=i) for i in range(len(layers)) for end in ends)
             found.append(Group(f"{side}.layers", "layer", len(layers), places))
             for i, layer in enumerate(layers):
                 found += prefixed(layer.groups(), f"{side}.layers.{i}")
@@ -295,7 +302,9 @@ class Whisper(nn.Module):
 
 def _named(groups: list[Group], name: str) -> list[Group]:
     """Give a layer's only, nameless group the layer's own name."""
-    return [Group(name, g.kind, g.units, prefixed([g], name)[0].places, g.blocks, g.minimum, g.maskable) for g in groups]
+    return [
+        Group(name, g.kind, g.units, prefixed([g], name)[0].places, g.blocks, g.minimum, g.maskable) for g in groups
+    ]
 
 
 def sinusoids(length: int, width: int, longest: float = 10000.0) -> Tensor:
