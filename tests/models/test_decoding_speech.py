@@ -12,9 +12,9 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from secateur.features.mel import log_mel  # noqa: E402
 from speech_clips import clips, dev_weights  # noqa: E402
 
+from secateur.features.mel import log_mel  # noqa: E402
 from secateur.models.decoding.clips import encode_clips, hear_clips  # noqa: E402
 from secateur.models.decoding.language import detect  # noqa: E402
 from secateur.models.decoding.options import DecodingOptions  # noqa: E402
