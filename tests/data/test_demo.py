@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from secateur.data import download as module
+from secateur.data import manifest
 from secateur.data.check import check
 from secateur.data.demo import BUNDLED, SPLITS, demo_speech
 from secateur.data.manifest import read_manifest
@@ -23,6 +24,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECATEUR_CACHE", str(tmp_path / "cache"))
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setattr(manifest, "CHECKOUT", tmp_path / "project")
     gone = dataclasses.replace(module.SOURCES["mini-librispeech"], bases=("http://127.0.0.1:9/",))
     monkeypatch.setitem(module.SOURCES, "mini-librispeech", gone)
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secateur.base.errors import SecateurError
+from secateur.data import manifest
 from secateur.data.manifest import (
     Utterance,
     find_speech,
@@ -157,11 +158,16 @@ def test_find_and_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SecateurError, match="no such folder"):
         find_speech()
     monkeypatch.delenv("SECATEUR_DATA")
-    (tmp_path / "project").mkdir()
-    monkeypatch.chdir(tmp_path / "project")
-    assert find_speech() is None
-    (tmp_path / "shared" / "data").mkdir(parents=True)
-    assert find_speech() == tmp_path / "shared" / "data"
+    for place in ("here/project", "there/checkout"):
+        (tmp_path / place).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here" / "project")
+    monkeypatch.setattr(manifest, "CHECKOUT", tmp_path / "there" / "checkout")
+    (tmp_path / "there" / "shared" / "data").mkdir(parents=True)
+    assert find_speech() is None  # without pyproject.toml it is no checkout
+    (tmp_path / "there" / "checkout" / "pyproject.toml").touch()
+    assert find_speech() == tmp_path / "there" / "shared" / "data"
+    (tmp_path / "here" / "shared" / "data").mkdir(parents=True)
+    assert find_speech() == tmp_path / "here" / "shared" / "data"
 
 
 def test_limit_spreads_over_speakers_and_grows_by_adding() -> None:

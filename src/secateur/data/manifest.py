@@ -18,6 +18,7 @@ from ..base.files import atomic_path
 REQUIRED = ("id", "audio", "duration")
 OPTIONAL = ("text", "speaker", "language")
 FIELDS = REQUIRED + OPTIONAL
+CHECKOUT = Path(__file__).resolve().parents[3]  # when it is one; an installed package has no pyproject.toml there
 # What other toolkits (NeMo, Common Voice, Hugging Face) call our fields; only used to say what to rename.
 OTHER_NAMES = {
     "audio_filepath": "audio", "audio_path": "audio", "path": "audio", "wav": "audio", "file": "audio",
@@ -182,7 +183,7 @@ def _relative(audio: Path, folder: Path) -> str:
 
 
 def find_speech() -> Path | None:
-    """The folder of speech sets: `$SECATEUR_DATA`, or `../shared/data` from the current folder, or None.
+    """The folder of speech sets: `$SECATEUR_DATA`, or `../shared/data` from the current folder or the checkout, or None.
 
     Raises:
         SecateurError: `$SECATEUR_DATA` is not a folder.
@@ -192,8 +193,9 @@ def find_speech() -> Path | None:
         if not Path(named).is_dir():
             raise SecateurError(f"SECATEUR_DATA={named}: no such folder")
         return Path(named).resolve()
-    beside = Path("..", "shared", "data").resolve()
-    return beside if beside.is_dir() else None
+    places = [Path.cwd(), CHECKOUT] if (CHECKOUT / "pyproject.toml").is_file() else [Path.cwd()]
+    beside = (place.resolve().parent / "shared" / "data" for place in places)
+    return next((folder for folder in beside if folder.is_dir()), None)
 
 
 def load_set(folder: str | Path, name: str, split: str) -> list[Utterance]:
