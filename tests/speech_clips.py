@@ -19,8 +19,16 @@ def clips(speech: Path, name: str, count: int, split: str = "test") -> list[tupl
 
 
 def dev_weights(name: str) -> Path | None:
-    """A folder of real weights that development left in the cache, or None."""
+    """A `transformers` folder with the real weights of `name`, made once in the cache; None when they can't be had."""
+    from secateur.base.errors import SecateurError
     from secateur.base.files import cache_dir
+    from secateur.models.weights.fetch import load_model
+    from secateur.models.weights.to_transformers import write_transformers
 
-    folder = cache_dir() / "dev" / name
-    return folder if (folder / "model.safetensors").is_file() else None
+    folder = cache_dir() / "tests" / f"transformers-{name}"
+    if not (folder / "tokenizer.json").is_file():
+        try:
+            write_transformers(folder, *load_model(name))
+        except SecateurError:
+            return None
+    return folder
