@@ -39,7 +39,7 @@ def serve(folder: Path) -> Iterator[Server]:
             start = 0
             current = self.headers.get("If-Range", state.etag) == state.etag
             if asked and state.ranges and current:
-                start = int(asked.removeprefix("bytes=").rstrip("-"))
+                start = int(asked.removeprefix("bytes=").split("-")[0])  # the end is ignored
                 if start >= len(body):
                     self.send_response(416)
                     self.send_header("Content-Range", f"bytes */{len(body)}")

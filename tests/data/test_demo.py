@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,24 @@ def test_without_network_the_bundled_speech_is_announced(capsys: pytest.CaptureF
     said = capsys.readouterr().err
     assert speech.synthetic
     assert speech.name == "bundled"
-    assert "mini LibriSpeech: train-clean-5.tar.gz could not be fetched; tried http://127.0.0.1:9" in said
+    assert "mini LibriSpeech: none of its 1 servers answers" in said
     assert said.count("SYNTHETIC SPEECH") == 1
     assert "SYNTHETIC" in speech.note
+
+
+def test_a_server_that_accepts_and_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        source = dataclasses.replace(module.SOURCES["mini-librispeech"], bases=(url, url + "mirror/"))
+        monkeypatch.setitem(module.SOURCES, "mini-librispeech", source)
+        assert demo_speech(patience=0.2).name == "bundled"
+
+
+def test_a_folder_that_is_a_set_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(BUNDLED, tmp_path / "mine")
+    monkeypatch.setenv("SECATEUR_DATA", str(tmp_path / "mine"))
+    speech = demo_speech()
+    assert (speech.name, speech.synthetic, speech.dev) == ("mine", False, tmp_path / "mine" / "dev.jsonl")
 
 
 def test_offline_asks_no_server(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from speech_server import Server, serve
 from secateur.base.errors import SecateurError
 from secateur.cli import main
 from secateur.data import download as module
+from secateur.data import manifest
+from secateur.data.demo import demo_speech
 from secateur.data.download import download
 from secateur.data.manifest import Utterance, read_manifest
 from secateur.data.sources import SOURCES
@@ -71,6 +73,22 @@ def test_mini_librispeech(mini: Server, tmp_path: Path, capsys: pytest.CaptureFi
     mini.requests.clear()
     assert set(download("mini-librispeech", base_url=mini.url)) == {"train", "dev", "test"}
     assert mini.requests == []
+
+
+def test_the_demo_fetches_from_the_server_that_answers(
+    mini: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SECATEUR_DATA", raising=False)
+    monkeypatch.delenv("SECATEUR_OFFLINE", raising=False)
+    monkeypatch.setattr(manifest, "CHECKOUT", tmp_path)
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    both = dataclasses.replace(module.SOURCES["mini-librispeech"], bases=("http://127.0.0.1:9/", mini.url))
+    monkeypatch.setitem(module.SOURCES, "mini-librispeech", both)
+    speech = demo_speech()
+    assert (speech.name, speech.synthetic) == ("mini-librispeech", False)
+    heard = [speakers(read_manifest(path)) for path in (speech.train, speech.dev, speech.test)]
+    assert sum(map(len, heard)) == len(set.union(*heard)) == 20
 
 
 def test_a_wrong_checksum_is_one_line_and_leaves_nothing(

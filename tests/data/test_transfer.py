@@ -12,7 +12,7 @@ import pytest
 from speech_server import Server, serve
 
 from secateur.base.errors import SecateurError
-from secateur.data.transfer import fetch
+from secateur.data.transfer import fetch, first_to_answer
 
 BODY = np.random.default_rng(0).bytes(700_000)
 MD5 = f"md5:{hashlib.md5(BODY).hexdigest()}"
@@ -115,3 +115,12 @@ def test_a_folder_that_cannot_be_written(server: Server, tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(SecateurError, match="cannot keep the download"):
         fetch([f"{server.url}/set.tar"], tmp_path / "file" / "set.tar", MD5)
+
+
+def test_the_server_that_answers_is_found_among_dead_and_silent_ones(server: Server) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hanging = f"http://127.0.0.1:{silent.getsockname()[1]}/set.tar"
+        others = [hanging, "http://127.0.0.1:9/set.tar", f"{server.url}/none.tar"]
+        assert first_to_answer([*others, f"{server.url}/set.tar"], 30.0) == f"{server.url}/set.tar"
+        assert first_to_answer(others, 0.2) is None
+    assert first_to_answer(others[1:], 1e6) is None  # all have failed: nothing is waited for

@@ -11,11 +11,14 @@ from ..base.files import cache_dir
 from ..base.progress import say
 from .download import download, existing
 from .manifest import find_speech
+from .sources import SOURCES
+from .transfer import first_to_answer
 
 SPLITS = ("train", "dev", "test")
 BUNDLED = Path(__file__).resolve().parent / "bundled"
 FIRST_CHOICE = "speechocean762"
 FETCHED = "mini-librispeech"
+STALLED = 2.0  # s without a byte after which a request is repeated, four times at most
 
 
 @dataclass(frozen=True)
@@ -30,31 +33,48 @@ class DemoSpeech:
     note: str
 
 
-def demo_speech(fetch: bool = True, timeout: float = 4.0) -> DemoSpeech:
-    """The first of: speechocean762 or another whole set under `find_speech()`, mini LibriSpeech, the bundled speech.
+def demo_speech(fetch: bool = True, patience: float = 8.0) -> DemoSpeech:
+    """The first of: speechocean762 or another whole set in or under `find_speech()`, mini LibriSpeech, the bundled set.
 
-    Mini LibriSpeech (460 MB) is fetched into the cache unless it is there, `fetch` is false or `$SECATEUR_OFFLINE` is
-    set; a server that does not answer within `timeout` s counts as absent. Synthetic speech is announced loudly.
+    A set is whole when it has train.jsonl, dev.jsonl and test.jsonl. Mini LibriSpeech (460 MB) is fetched into the
+    cache unless it is there, `fetch` is false, `$SECATEUR_OFFLINE` is set, or no server answers within `patience` s.
+    Synthetic speech is announced loudly.
+
+    Raises:
+        SecateurError: `$SECATEUR_DATA` is not a folder.
     """
     folder = find_speech()
     if folder is not None:
         whole = sorted({path.parent for path in folder.glob("*/train.jsonl") if _is_whole(path.parent)})
+        whole += [folder] if _is_whole(folder) else []
         whole.sort(key=lambda place: place.name != FIRST_CHOICE)
         if whole:
             return _chosen(whole[0].name, whole[0], f"real recordings in {whole[0]}")
     cached = cache_dir() / "data" / FETCHED
     if not (existing(cached) and _is_whole(cached)) and fetch and not os.environ.get("SECATEUR_OFFLINE"):
-        say("no speech at hand: fetching mini LibriSpeech, 460 MB (SECATEUR_OFFLINE=1 uses the bundled speech instead)")
-        try:
-            download(FETCHED, timeout=timeout)
-        except SecateurError as problem:
-            say(f"mini LibriSpeech: {problem}")
+        _fetch(patience)
     if existing(cached) and _is_whole(cached):
         return _chosen(FETCHED, cached, "mini LibriSpeech, read audio books")
     note = "SYNTHETIC SPEECH: espeak-ng voices, not people. The numbers below say nothing about real recordings."
     line = "=" * len(note)
     say(f"{line}\n{note}\nSet SECATEUR_DATA to a folder of real sets, or run: secateur data download {FETCHED}\n{line}")
     return _chosen("bundled", BUNDLED, note, synthetic=True)
+
+
+def _fetch(patience: float) -> None:
+    """Fetch mini LibriSpeech from the first of its servers that answers; say why when that fails."""
+    source = SOURCES[FETCHED]
+    first, *_ = source.parts.values()
+    bases = {f"{base.rstrip('/')}/{first.path}": base for base in source.bases}
+    say("no speech at hand: fetching mini LibriSpeech, 460 MB (SECATEUR_OFFLINE=1 uses the bundled speech instead)")
+    answering = first_to_answer(list(bases), patience)
+    if answering is None:
+        say(f"mini LibriSpeech: none of its {len(bases)} servers answers")
+        return
+    try:
+        download(FETCHED, base_url=bases[answering], timeout=STALLED)
+    except SecateurError as problem:
+        say(f"mini LibriSpeech: {problem}")
 
 
 def _is_whole(folder: Path) -> bool:

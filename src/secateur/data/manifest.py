@@ -183,7 +183,7 @@ def _relative(audio: Path, folder: Path) -> str:
 
 
 def find_speech() -> Path | None:
-    """The folder of speech sets: `$SECATEUR_DATA`, or `../shared/data` from the current folder or the checkout, or None.
+    """The folder of sets: `$SECATEUR_DATA`, or `../shared/data` from the current folder or the checkout, or None.
 
     Raises:
         SecateurError: `$SECATEUR_DATA` is not a folder.

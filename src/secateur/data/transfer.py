@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
+import queue
 import shutil
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +20,7 @@ from ..base.errors import SecateurError
 from ..base.files import write_text
 from ..base.progress import say, track
 
+AGENT = f"secateur/{__version__}"
 PIECE = 1 << 18  # bytes
 ATTEMPTS = 4  # at one address without a single new byte
 
@@ -59,6 +63,31 @@ def fetch(urls: Sequence[str], path: Path, checksum: str = "", timeout: float = 
     raise SecateurError(f"{path.name} could not be fetched; tried {'; '.join(tried)}")
 
 
+def first_to_answer(urls: Sequence[str], seconds: float) -> str | None:
+    """The first of `urls` that delivers a byte within `seconds`, the look-up of its name included; None when none does.
+
+    All are asked at the same time. A resolver that hangs cannot be interrupted, so its thread is left behind.
+    """
+    answers: queue.Queue[str | None] = queue.Queue()
+
+    def ask(url: str) -> None:
+        request = urllib.request.Request(url, headers={"User-Agent": AGENT, "Range": "bytes=0-0"})
+        answer = None
+        quiet = contextlib.suppress(OSError, http.client.HTTPException)
+        with quiet, urllib.request.urlopen(request, timeout=seconds) as body:
+            answer = url if body.read(1) else None
+        answers.put(answer)
+
+    for url in urls:
+        threading.Thread(target=ask, args=(url,), daemon=True).start()
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(queue.Empty):
+        for _ in urls:
+            if answer := answers.get(timeout=max(0.0, deadline - time.monotonic())):
+                return answer
+    return None
+
+
 class _WrongError(Exception):
     """What came is not what was asked for."""
 
@@ -92,7 +121,7 @@ def _fetch_part(url: str, part: Path, timeout: float, quiet: bool) -> None:
 def _request(url: str, part: Path, timeout: float, quiet: bool) -> bool:
     """One request that adds to `part`; whether it is whole now."""
     have = part.stat().st_size if part.exists() else 0
-    headers = {"User-Agent": f"secateur/{__version__}", "Accept-Encoding": "identity"}
+    headers = {"User-Agent": AGENT, "Accept-Encoding": "identity"}
     validator = _validator(part)
     if have:
         headers["Range"] = f"bytes={have}-"
