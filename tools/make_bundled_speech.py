@@ -46,6 +46,8 @@ VOICES = {
         Voice("dev", "en-gb-x-rp+m1", 155, 45),
         Voice("ella", "en-us+Annie", 160, 65),
         Voice("finn", "en-gb-scotland+m7", 145, 40),
+        Voice("kate", "en-gb-x-gbclan+f5", 150, 50),
+        Voice("liam", "en-029+m4", 140, 50),
     ),
     "dev": (Voice("gus", "en-us+m6", 150, 30), Voice("hana", "en-gb+f4", 155, 70)),
     "test": (Voice("ivan", "en-us+Michael", 150, 45), Voice("june", "en-gb+Alicia", 145, 60)),
@@ -93,6 +95,7 @@ def main() -> int:
     version = f"espeak-ng {said.split(':')[1].split()[0]}"
     for split, texts in TEXTS.items():
         voices = VOICES[split]
+        shutil.rmtree(FOLDER / split, ignore_errors=True)
         utterances = []
         for number, text in enumerate(texts):
             voice = voices[number % len(voices)]
