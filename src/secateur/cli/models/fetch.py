@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,28 @@ class Options:
 
 
 def run(options: Options) -> dict[str, Any]:
-    """Fetch, and copy on request."""
-    from ...models.checkpoint import load_checkpoint, save_checkpoint
+    """Fetch, and copy on request.
+
+    Raises:
+        SecateurError: no source gave it, or `out` holds something that is not a checkpoint.
+    """
+    from ...base.errors import SecateurError
+    from ...base.extras import require
+    from ...base.files import atomic_path
+    from ...models.weights.cache import CHECKPOINT_FILES, is_checkpoint
+
+    require("torch", "train")
     from ...models.weights.fetch import fetch
 
+    out = options.out
+    if out is not None and out.exists() and not (out.is_dir() and (is_checkpoint(out) or not any(out.iterdir()))):
+        raise SecateurError(f"{out}: not empty, and not a checkpoint that could be replaced; choose another --out")
     folder = fetch(options.model)
-    if options.out is not None:
-        model, tokenizer = load_checkpoint(folder)
-        folder = save_checkpoint(options.out, model, tokenizer, half=True)
+    if out is not None and out.resolve() != folder.resolve():
+        for name in CHECKPOINT_FILES:
+            with atomic_path(out / name) as temporary:
+                shutil.copyfile(folder / name, temporary)
+        folder = out
     return {"model": options.model, "folder": str(folder)}
 
 

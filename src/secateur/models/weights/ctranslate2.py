@@ -1,11 +1,13 @@
-"""Read a Whisper in CTranslate2's layout (`model.bin` + tokenizer.json), without ctranslate2.
+"""Read a Whisper in CTranslate2's layout (`model.bin` + tokenizer), without ctranslate2.
 
 `model.bin`, all numbers little-endian: u32 version, the model's kind, u32 revision, u32 count; then for every variable
-its name, u8 rank, u32 a dimension, u8 type, u32 bytes, the bytes. Text is u16 length (closing zero counted) and bytes.
+its name, u8 rank, u32 a dimension, u8 type, u32 bytes, the bytes; last u32 count and pairs of names: an alias and the
+variable whose values it shares. Text is u16 length (closing zero counted) and bytes.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,19 @@ from ...base.errors import SecateurError
 from ...base.files import read_json
 from ...text.tokenizer import Tokenizer
 from ..checkpoint import fit
-from ..whisper.config import uniform
 from ..whisper.model import Whisper
+from .layout import is_multilingual
+from .sizes import checked_uniform
+from .tokenizer_files import read_tokenizer
 from .transformers_folder import special_tokens
 
-TYPES = {0: "<f4", 1: "i1", 2: "<i2", 3: "<i4", 4: "<f2"}
+BFLOAT16 = 5  # numpy has no such type: read as u16, the upper half of a float32
+TYPES = {0: "<f4", 1: "i1", 2: "<i2", 3: "<i4", 4: "<f2", BFLOAT16: "<u2"}
+VERSIONS = range(2, 7)  # of the file's layout; 6 since 2021
 MOST_VARIABLES = 100_000
 MOST_RANK = 8
+
+Variables = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
 
 class _Reader:
@@ -34,7 +42,7 @@ class _Reader:
         self.blob, self.where, self.at = blob, where, 0
 
     def take(self, count: int) -> memoryview:
-        if count < 0 or self.at + count > len(self.blob):
+        if self.at + count > len(self.blob):
             raise SecateurError(f"{self.where}: cut short or not a CTranslate2 model; fetch it again")
         piece = self.blob[self.at : self.at + count]
         self.at += count
@@ -50,8 +58,8 @@ class _Reader:
             raise SecateurError(f"{self.where}: not a CTranslate2 model") from None
 
 
-def read_variables(path: Path) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
-    """All variables of a `model.bin`, by name.
+def read_variables(path: Path) -> Variables:
+    """All variables of a `model.bin`, by name, aliases included; nothing is copied out of the mapped file.
 
     Raises:
         SecateurError: missing, truncated, another format.
@@ -62,8 +70,8 @@ def read_variables(path: Path) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
         raise SecateurError(f"{path}: cannot be read ({problem})") from problem
     reader = _Reader(memoryview(blob), str(path))  # type: ignore[arg-type]
     version = reader.number("I")
-    if not 1 <= version <= 20:
-        raise SecateurError(f"{path}: not a CTranslate2 model (version {version})")
+    if version not in VERSIONS:
+        raise SecateurError(f"{path}: not a CTranslate2 model, or one of a layout not known here (version {version})")
     kind = reader.text()
     if "whisper" not in kind.lower():
         raise SecateurError(f"{path}: a CTranslate2 model of kind '{kind}'; only Whisper is known here")
@@ -71,7 +79,7 @@ def read_variables(path: Path) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
     count = reader.number("I")
     if count > MOST_VARIABLES:
         raise SecateurError(f"{path}: not a CTranslate2 model ({count} variables)")
-    variables = {}
+    variables: Variables = {}
     for _ in range(count):
         name, rank = reader.text(), reader.number("B")
         if rank > MOST_RANK:
@@ -81,26 +89,33 @@ def read_variables(path: Path) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
         if code not in TYPES:
             raise SecateurError(f"{path}: '{name}' has a type ({code}) that is not known here")
         dtype = np.dtype(TYPES[code])
-        if size != dtype.itemsize * int(np.prod(shape, dtype=np.float64)):
+        if size != dtype.itemsize * math.prod(shape):
             raise SecateurError(f"{path}: '{name}' has {size} bytes, its shape {shape} says otherwise")
-        variables[name] = np.frombuffer(reader.take(size), dtype).reshape(shape)
+        values = np.frombuffer(reader.take(size), dtype).reshape(shape)
+        variables[name] = (values.astype("<u4") << 16).view("<f4") if code == BFLOAT16 else values
+    for _ in range(reader.number("I")):
+        alias, name = reader.text(), reader.text()
+        if name not in variables:
+            raise SecateurError(f"{path}: '{alias}' is said to equal '{name}', which is not there")
+        variables[alias] = variables[name]
     return variables
 
 
-def _floats(variables: dict[str, Any], name: str, where: str) -> Tensor:
-    """A variable as floats; int8 is multiplied out by its scale (one a row)."""
+def _floats(variables: Variables, name: str, where: str) -> Tensor:
+    """A variable as floats. Integers are quantised: int8 with a scale a row, int16 with one for all; w = q / scale."""
     if name not in variables:
         raise SecateurError(f"{where}: variable '{name}' is missing")
     value = variables[name]
-    if value.dtype == np.int8:
-        scale = np.asarray(variables[f"{name}_scale"], np.float32)
-        return torch.from_numpy(value.astype(np.float32) / scale.reshape(-1, *[1] * (value.ndim - 1)))
-    if value.dtype.kind != "f":
-        raise SecateurError(f"{where}: '{name}' is stored as {value.dtype}, which is not known here")
-    return torch.from_numpy(np.array(value))
+    if value.dtype.kind == "f":
+        return torch.from_numpy(np.array(value))
+    scale = variables.get(f"{name}_scale")
+    if value.dtype not in (np.int8, np.int16) or value.ndim == 0 or scale is None or scale.size not in (1, len(value)):
+        raise SecateurError(f"{where}: '{name}' is stored as {value.dtype} without a scale that fits its rows")
+    rows = np.asarray(scale, np.float32).reshape(-1, *[1] * (value.ndim - 1))
+    return torch.from_numpy(value.astype(np.float32) / rows)
 
 
-def _state(variables: dict[str, Any], where: str) -> dict[str, Tensor]:
+def _state(variables: Variables, where: str) -> dict[str, Tensor]:
     """Our parameter names from theirs; fused projections are split."""
     state: dict[str, Tensor] = {}
 
@@ -116,7 +131,7 @@ def _state(variables: dict[str, Any], where: str) -> dict[str, Tensor]:
         weight, bias = _floats(variables, f"{theirs}/weight", where), _floats(variables, f"{theirs}/bias", where)
         for name, w, b in zip(names, weight.chunk(len(names)), bias.chunk(len(names)), strict=True):
             state[f"{ours}.{name}.weight"] = w
-            if name != "key":  # keys have no bias, theirs is zero
+            if name != "key":  # Whisper's keys have no bias; the fused vector holds zeros for them
                 state[f"{ours}.{name}.bias"] = b
 
     put("encoder.conv1", "encoder/conv1")
@@ -142,7 +157,7 @@ def _state(variables: dict[str, Any], where: str) -> dict[str, Tensor]:
     return {name: value.contiguous() for name, value in state.items()}
 
 
-def _layers(variables: dict[str, Any], side: str) -> int:
+def _layers(variables: Variables, side: str) -> int:
     return sum(name.startswith(f"{side}/layer_") and name.endswith("/ffn/linear_0/weight") for name in variables)
 
 
@@ -155,28 +170,32 @@ def read_ctranslate2(folder: str | Path, name: str | None = None) -> tuple[Whisp
     folder = Path(folder)
     where = str(folder / "model.bin")
     variables = read_variables(folder / "model.bin")
+    for needed in ("encoder/num_heads", "decoder/num_heads", "encoder/layer_0/ffn/linear_0/weight"):
+        if needed not in variables:
+            raise SecateurError(f"{where}: variable '{needed}' is missing")
     state = _state(variables, where)
-    vocabulary, width = state["decoder.token_embedding.weight"].shape
-    values = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
-    tokenizer_values = read_json(folder / "tokenizer.json")
-    added = {t["content"]: t["id"] for t in tokenizer_values.get("added_tokens", ())}
-    if "<|endoftext|>" not in added or "<|startoftranscript|>" not in added:
-        raise SecateurError(f"{folder / 'tokenizer.json'}: not a Whisper tokenizer")
-    multilingual = vocabulary >= 51865
-    ids = set(values.get("lang_ids") or ()) if multilingual else set()
+    heads = {int(variables[f"{side}/num_heads"].reshape(-1)[0]) for side in ("encoder", "decoder")}
+    if len(heads) > 1:
+        raise SecateurError(f"{where}: encoder and decoder have different numbers of heads, which is not known here")
+    vocabulary = state["decoder.token_embedding.weight"].shape[0]
+    values = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    tokenizer, added = read_tokenizer(folder)
+    multilingual = is_multilingual(vocabulary)
+    languages = set(values.get("lang_ids") or ()) if multilingual else set()
     generation = {
         "suppress_tokens": values.get("suppress_ids"), "begin_suppress_tokens": values.get("suppress_ids_begin"),
-        "is_multilingual": multilingual, "lang_to_id": {t: i for t, i in added.items() if i in ids},
+        "is_multilingual": multilingual, "lang_to_id": {name: i for name, i in added.items() if i in languages},
     }  # fmt: skip
-    config = uniform(
-        width=width, heads=int(np.asarray(variables["encoder/num_heads"]).reshape(-1)[0]),
-        ffn=state["encoder.layers.0.ffn.up.weight"].shape[0], encoder_layers=_layers(variables, "encoder"),
-        decoder_layers=_layers(variables, "decoder"), vocabulary=vocabulary,
-        tokens=special_tokens({}, generation, added, vocabulary),
-        audio_context=state["encoder.positions"].shape[0], text_context=state["decoder.positions"].shape[0],
-        bins=state["encoder.conv1.weight"].shape[1], name=name or folder.name,
-    )  # fmt: skip
+    sizes = {
+        "width": state["encoder.norm.weight"].numel(), "heads": heads.pop(),
+        "ffn": state["encoder.layers.0.ffn.up.weight"].shape[0], "encoder_layers": _layers(variables, "encoder"),
+        "decoder_layers": _layers(variables, "decoder"), "vocabulary": vocabulary,
+        "audio_context": state["encoder.positions"].shape[0], "text_context": state["decoder.positions"].shape[0],
+        "bins": math.prod(state["encoder.conv1.weight"].shape[1:2]),
+    }  # fmt: skip
+    tokens = special_tokens({}, generation, added, vocabulary, tokenizer, str(folder))
+    config = checked_uniform(sizes, tokens, name or folder.name, where)
     with torch.device("meta"):
         model = Whisper(config)
     fit(model, state, where)
-    return model.eval(), Tokenizer.read(folder / "tokenizer.json", config.tokens.end)
+    return model.eval(), tokenizer

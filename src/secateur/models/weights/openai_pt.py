@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError
+from ...base.files import read_json
 from ...text.tokenizer import Tokenizer
 from ..checkpoint import fit
-from ..whisper.config import uniform
 from ..whisper.model import Whisper
+from .layout import ENGLISH_ROWS, is_multilingual, openai_tokens, special_names
+from .sizes import checked_uniform
+from .tokenizer_files import FILES, read_tokenizer
 
 NAMES = (
     ("encoder.ln_post.", "encoder.norm."), ("decoder.ln.", "decoder.norm."), (".blocks.", ".layers."),
@@ -21,10 +24,11 @@ NAMES = (
     (".attn_ln.", ".self_attention_norm."), (".attn.", ".self_attention."), (".mlp_ln.", ".ffn_norm."),
     (".mlp.0.", ".ffn.up."), (".mlp.2.", ".ffn.down."), ("positional_embedding", "positions"),
 )  # fmt: skip
-DIMENSIONS = (
-    "n_mels", "n_audio_ctx", "n_audio_state", "n_audio_head", "n_audio_layer", "n_vocab", "n_text_ctx", "n_text_state",
-    "n_text_head", "n_text_layer",
-)  # fmt: skip
+SIZES = {
+    "width": "n_audio_state", "heads": "n_audio_head", "encoder_layers": "n_audio_layer",
+    "decoder_layers": "n_text_layer", "vocabulary": "n_vocab", "audio_context": "n_audio_ctx",
+    "text_context": "n_text_ctx", "bins": "n_mels",
+}  # fmt: skip
 
 
 def our_name(theirs: str) -> str:
@@ -34,46 +38,67 @@ def our_name(theirs: str) -> str:
     return theirs.replace(".self_attention", ".attention") if theirs.startswith("encoder.") else theirs
 
 
-def read_openai(path: str | Path, known: Callable[[str], tuple[Whisper, Tokenizer]]) -> tuple[Whisper, Tokenizer]:
+def read_openai(path: str | Path, fetch: Callable[[str], Path]) -> tuple[Whisper, Tokenizer]:
     """A Whisper from a `.pt` file, as float32.
 
-    Such a file carries neither tokenizer nor special ids: `known("tiny.en")` or `known("base")` gives a checkpoint of
-    the same vocabulary that has them.
+    Such a file carries no tokenizer: one is taken from the same folder, or from a checkpoint of the same vocabulary,
+    whose folder `fetch("tiny.en")` or `fetch("base")` gives. Special ids follow from the number of rows.
 
     Raises:
-        SecateurError: not such a file, one with anything but tensors in it, or one whose weights do not fit its sizes.
+        SecateurError: not such a file, one with anything but tensors in it, one whose weights do not fit its sizes, or
+            no tokenizer for it.
     """
     path = Path(path)
+    dims, weights = _contents(path)
+    sizes = {ours: dims.get(theirs) for ours, theirs in SIZES.items()}
+    rows = sizes["vocabulary"]
+    if not isinstance(rows, int) or special_names(rows) is None:
+        raise SecateurError(f"{path}: no Whisper has a vocabulary of {rows!r} rows")
+    for ours, theirs in {"n_text_state": "n_audio_state", "n_text_head": "n_audio_head"}.items():
+        if dims.get(ours) != dims.get(theirs):
+            raise SecateurError(f"{path}: {ours} and {theirs} differ, which is not known here")
+    up = weights.get("encoder.blocks.0.mlp.0.weight")
+    sizes["ffn"] = None if up is None else up.shape[0]
+    tokenizer = _tokenizer(path, rows, fetch)
+    config = checked_uniform(sizes, openai_tokens(rows, tokenizer), path.stem, str(path))
+    with torch.device("meta"):
+        model = Whisper(config)
+    fit(model, {our_name(name): tensor for name, tensor in weights.items()}, str(path))
+    return model.eval(), tokenizer
+
+
+def _contents(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The file's two tables. weights_only: a restricted unpickler that builds tensors and calls nothing else."""
     try:
-        # weights_only: a restricted unpickler that builds tensors and plain containers, and calls nothing else.
-        values: Any = torch.load(path, map_location="cpu", weights_only=True)
+        values: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
         raise SecateurError(f"{path}: no such file") from None
     except Exception as problem:  # torch raises many kinds for what is not its file
         raise SecateurError(
-            f"{path}: not an OpenAI Whisper file, or one with code in it (nothing was run)"
+            f"{path}: not a whole OpenAI Whisper file, or one with code in it (nothing was run)"
         ) from problem
-    if not isinstance(values, dict) or not {"dims", "model_state_dict"} <= values.keys():
+    dims, weights = (values.get("dims"), values.get("model_state_dict")) if isinstance(values, dict) else (None, None)
+    if not isinstance(dims, dict) or not isinstance(weights, dict):
         raise SecateurError(f"{path}: no Whisper inside (dims and model_state_dict are missing)")
-    dims = values["dims"]
-    missing = [name for name in DIMENSIONS if not isinstance(dims.get(name), int)]
-    if missing:
-        raise SecateurError(f"{path}: dims lacks '{missing[0]}'")
-    multilingual = dims["n_vocab"] >= 51865
-    donor = "base" if multilingual else "tiny.en"
-    if dims["n_vocab"] > 51865:
+    if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
+        raise SecateurError(f"{path}: model_state_dict holds something other than named tensors")
+    return dims, weights
+
+
+def _tokenizer(path: Path, rows: int, fetch: Callable[[str], Path]) -> Tokenizer:
+    """One beside the file, or that of a known checkpoint with the same text rows."""
+    end = (special_names(rows) or {})["<|endoftext|>"]
+    if any((path.parent / name).is_file() for name in FILES):
+        tokenizer, _ = read_tokenizer(path.parent, end)
+        if tokenizer.end != end:
+            raise SecateurError(f"{path.parent}: its tokenizer has {tokenizer.end} text rows, {path.name} has {end}")
+        return tokenizer
+    donor = "base" if is_multilingual(rows) else "tiny.en"
+    try:
+        folder = fetch(donor)
+    except SecateurError as problem:
+        kind = "English" if rows == ENGLISH_ROWS else "multilingual"
         raise SecateurError(
-            f"{path}: its vocabulary of {dims['n_vocab']} has no known tokenizer here; use the hub's folder"
-        )
-    donor_model, tokenizer = known(donor)
-    config = uniform(
-        width=dims["n_audio_state"], heads=dims["n_audio_head"], ffn=4 * dims["n_audio_state"],
-        encoder_layers=dims["n_audio_layer"], decoder_layers=dims["n_text_layer"], vocabulary=dims["n_vocab"],
-        tokens=donor_model.config.tokens, audio_context=dims["n_audio_ctx"], text_context=dims["n_text_ctx"],
-        bins=dims["n_mels"], name=path.stem,
-    )  # fmt: skip
-    state: dict[str, Tensor] = {our_name(name): tensor for name, tensor in values["model_state_dict"].items()}
-    with torch.device("meta"):
-        model = Whisper(config)
-    fit(model, state, str(path))
-    return model.eval(), tokenizer
+            f"{path}: such files carry no tokenizer; put the tokenizer.json of any {kind} Whisper beside it ({problem})"
+        ) from problem
+    return Tokenizer.read(folder / "tokenizer.json", int(read_json(folder / "config.json")["tokens"]["end"]))

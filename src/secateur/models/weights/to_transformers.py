@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ...base.files import atomic_path, write_json, write_text
 from ...text.tokenizer import Tokenizer
 from ..whisper.config import AttentionWidths, WhisperConfig
 from ..whisper.model import Whisper
+from .layout import special_names
 from .transformers_folder import LAYER, LEAF, TOP
 
 
@@ -38,28 +40,49 @@ def check_uniform(config: WhisperConfig) -> tuple[int, int, int]:
     """Heads, encoder and decoder FFN units, when every layer has the same and heads fill the width.
 
     Raises:
-        SecateurError: names the first layer that differs.
+        SecateurError: names the first part that differs.
     """
+    if not config.encoder or not config.decoder:
+        raise SecateurError("transformers has no Whisper without encoder or decoder layers; export to ONNX")
     if config.front_end.kept_bins is not None or config.conv_channels != config.width:
         raise SecateurError("transformers has no name for pruned mel bins or convolution channels; export to ONNX")
     first = config.encoder[0].attention
-    full = AttentionWidths(first.heads, config.width // first.heads, config.width // first.heads)
-    layers: list[tuple[str, AttentionWidths, int, int]] = []
-    layers += [(f"encoder.layers.{i}", e.attention, e.ffn, config.encoder[0].ffn) for i, e in enumerate(config.encoder)]
+    dimensions = config.width // first.heads
+    full = AttentionWidths(first.heads, dimensions, dimensions)
+    parts: list[tuple[str, object, object]] = []
+    for i, e in enumerate(config.encoder):
+        name = f"encoder.layers.{i}"
+        parts += [(f"{name}.attention", e.attention, full), (f"{name}.ffn", e.ffn, config.encoder[0].ffn)]
     for i, d in enumerate(config.decoder):
-        both = (d.self_attention, d.cross_attention)
-        layers += [(f"decoder.layers.{i}", a, d.ffn, config.decoder[0].ffn) for a in both]
-    for name, attention, ffn, usual in layers:
-        if attention != full or ffn != usual:
-            raise SecateurError(f"{name} has widths of its own, which transformers cannot say; export to ONNX")
+        name = f"decoder.layers.{i}"
+        parts += [(f"{name}.{part}", getattr(d, part), full) for part in ("self_attention", "cross_attention")]
+        parts.append((f"{name}.ffn", d.ffn, config.decoder[0].ffn))
+    for part, widths, usual in parts:
+        if widths != usual:
+            raise SecateurError(f"{part} has widths of its own, which transformers cannot say; export to ONNX")
+    if not math.isclose(config.attention_scale, dimensions**-0.5, rel_tol=1e-6):
+        raise SecateurError(
+            f"an attention scale of {config.attention_scale:g} with heads of {dimensions} dimensions, which "
+            "transformers cannot say; export to ONNX"
+        )
+    if special_names(config.vocabulary) is None:
+        raise SecateurError(
+            f"a vocabulary of {config.vocabulary} rows, which is not one of OpenAI's: transformers would take other "
+            "tokens for the special ones; export to ONNX"
+        )
+    if not config.max_seconds.is_integer():
+        raise SecateurError(f"windows of {config.max_seconds:g} s: transformers knows whole seconds; export to ONNX")
     return first.heads, config.encoder[0].ffn, config.decoder[0].ffn
 
 
 def write_transformers(folder: str | Path, model: Whisper, tokenizer: Tokenizer) -> Path:
-    """Write config.json, generation_config.json, model.safetensors (fp32) and tokenizer.json for `from_pretrained`.
+    """Write what `from_pretrained` of transformers' Whisper model and processor need, weights in fp32.
+
+    transformers pads every clip to the whole window; a model that was made for clips of their own length
+    (`config.padded` false) gets them padded there all the same.
 
     Raises:
-        SecateurError: widths that differ between layers, with the first such layer's name.
+        SecateurError: widths that differ between layers, named by the first such part, or another vocabulary.
     """
     folder, config, tokens = Path(folder), model.config, model.config.tokens
     heads, encoder_ffn, decoder_ffn = check_uniform(config)
@@ -88,21 +111,24 @@ def write_transformers(folder: str | Path, model: Whisper, tokenizer: Tokenizer)
         generation["task_to_id"] = {"transcribe": tokens.transcribe, "translate": tokens.translate}
     write_json(folder / "generation_config.json", generation)
     definition = json.loads(tokenizer.definition)
+    # All of them: `tokenizers` counts added tokens on from the last text row and would close any gap. Times are not
+    # special there: transformers takes the last special token for the one before <|0.00|>.
     definition["added_tokens"] = [
-        {"id": i, "content": content, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
-         "special": True}
-        for content, i in special_contents(config).items()
+        {"id": i, "content": name, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+         "special": tokens.timestamps is None or i < tokens.timestamps}
+        for name, i in (special_names(config.vocabulary) or {}).items()
     ]  # fmt: skip
     write_text(folder / "tokenizer.json", json.dumps(definition, ensure_ascii=False))
-    return folder
-
-
-def special_contents(config: WhisperConfig) -> dict[str, int]:
-    """The special tokens that a tokenizer names, by content."""
-    t = config.tokens
-    named = {
-        "<|endoftext|>": t.end, "<|startoftranscript|>": t.start, "<|translate|>": t.translate,
-        "<|transcribe|>": t.transcribe, "<|startofprev|>": t.previous, "<|nospeech|>": t.no_speech,
-        "<|notimestamps|>": t.no_timestamps, **{f"<|{name}|>": i for name, i in t.languages.items()},
+    end = "<|endoftext|>"
+    names = {"bos_token": end, "eos_token": end, "pad_token": end, "unk_token": end}
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "WhisperTokenizer", **names})
+    front, seconds = config.front_end, int(config.max_seconds)
+    extractor: dict[str, Any] = {
+        "feature_extractor_type": "WhisperFeatureExtractor", "processor_class": "WhisperProcessor",
+        "feature_size": front.bins, "sampling_rate": front.sample_rate, "hop_length": front.hop, "n_fft": front.window,
+        "chunk_length": seconds, "n_samples": seconds * front.sample_rate,
+        "nb_max_frames": seconds * front.sample_rate // front.hop, "padding_side": "right", "padding_value": 0.0,
+        "return_attention_mask": False,
     }  # fmt: skip
-    return {content: i for content, i in sorted(named.items(), key=lambda item: item[1] or 0) if i is not None}
+    write_json(folder / "preprocessor_config.json", extractor)
+    return folder

