@@ -35,7 +35,7 @@ def test_stats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "stats", TRAIN, "--by", "speaker", "--histogram", str(tmp_path / "h.png")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split()[1] == "30"
-    assert {line.split()[0] for line in lines[4:]} == {"ada", "ben", "cleo", "dev", "ella", "finn"}
+    assert {line.split()[0] for line in lines[4:]} == {"ada", "ben", "cleo", "dev", "ella", "finn", "kate", "liam"}
     assert (tmp_path / "h.png").stat().st_size > 5000
     assert main(["data", "stats", TRAIN, "--by", "mood"]) == 2
     assert "no utterance has 'mood'" in capsys.readouterr().err
@@ -46,8 +46,8 @@ def test_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
     result = json.loads(capsys.readouterr().out)
     assert {name: values["speakers"] for name, values in result.items() if name != "shared_texts"} == {
-        "train": 4,
-        "test": 2,
+        "train": 5,
+        "test": 3,
     }
     back = [u for name in ("train", "test") for u in read_manifest(tmp_path / "s" / f"{name}.jsonl")]
     assert sorted(u.audio for u in back) == sorted(u.audio for u in read_manifest(TRAIN))
