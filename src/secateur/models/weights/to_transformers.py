@@ -110,18 +110,20 @@ def write_transformers(folder: str | Path, model: Whisper, tokenizer: Tokenizer)
         generation["lang_to_id"] = {f"<|{name}|>": i for name, i in tokens.languages.items()}
         generation["task_to_id"] = {"transcribe": tokens.transcribe, "translate": tokens.translate}
     write_json(folder / "generation_config.json", generation)
+    named = special_names(config.vocabulary) or {}
+    special = [name for name, i in named.items() if tokens.timestamps is None or i < tokens.timestamps]
     definition = json.loads(tokenizer.definition)
-    # All of them: `tokenizers` counts added tokens on from the last text row and would close any gap. Times are not
-    # special there: transformers takes the last special token for the one before <|0.00|>.
+    # Times included: `tokenizers` counts added tokens on from the last text row and would close any gap.
     definition["added_tokens"] = [
         {"id": i, "content": name, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
-         "special": tokens.timestamps is None or i < tokens.timestamps}
-        for name, i in (special_names(config.vocabulary) or {}).items()
+         "special": name in special}
+        for name, i in named.items()
     ]  # fmt: skip
     write_text(folder / "tokenizer.json", json.dumps(definition, ensure_ascii=False))
-    end = "<|endoftext|>"
-    names = {"bos_token": end, "eos_token": end, "pad_token": end, "unk_token": end}
-    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "WhisperTokenizer", **names})
+    # transformers takes the last special token for the one before <|0.00|>.
+    roles = {f"{role}_token": special[0] for role in ("bos", "eos", "pad", "unk")}
+    tokenizer_values = {"tokenizer_class": "WhisperTokenizer", **roles, "additional_special_tokens": special[1:]}
+    write_json(folder / "tokenizer_config.json", tokenizer_values)
     front, seconds = config.front_end, int(config.max_seconds)
     extractor: dict[str, Any] = {
         "feature_extractor_type": "WhisperFeatureExtractor", "processor_class": "WhisperProcessor",
