@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError
-from ...base.files import read_json
 from ...text.tokenizer import Tokenizer
 from ..checkpoint import fit
 from ..whisper.model import Whisper
+from .json_values import read_table, some_ids
 from .layout import is_multilingual
 from .sizes import checked_uniform
 from .tokenizer_files import read_tokenizer
@@ -106,10 +106,12 @@ def _floats(variables: Variables, name: str, where: str) -> Tensor:
     if name not in variables:
         raise SecateurError(f"{where}: variable '{name}' is missing")
     value = variables[name]
+    if value.ndim == 0:
+        raise SecateurError(f"{where}: '{name}' is a single number where weights should be")
     if value.dtype.kind == "f":
         return torch.from_numpy(np.array(value))
     scale = variables.get(f"{name}_scale")
-    if value.dtype not in (np.int8, np.int16) or value.ndim == 0 or scale is None or scale.size not in (1, len(value)):
+    if value.dtype not in (np.int8, np.int16) or scale is None or scale.size not in (1, len(value)):
         raise SecateurError(f"{where}: '{name}' is stored as {value.dtype} without a scale that fits its rows")
     rows = np.asarray(scale, np.float32).reshape(-1, *[1] * (value.ndim - 1))
     return torch.from_numpy(value.astype(np.float32) / rows)
@@ -129,6 +131,8 @@ def _state(variables: Variables, where: str) -> dict[str, Tensor]:
 
     def projections(ours: str, theirs: str, names: tuple[str, ...]) -> None:
         weight, bias = _floats(variables, f"{theirs}/weight", where), _floats(variables, f"{theirs}/bias", where)
+        if len(weight) != len(bias) or len(weight) % len(names):
+            raise SecateurError(f"{where}: '{theirs}' has {len(weight)} rows, not {len(names)} projections of one size")
         for name, w, b in zip(names, weight.chunk(len(names)), bias.chunk(len(names)), strict=True):
             state[f"{ours}.{name}.weight"] = w
             if name != "key":  # Whisper's keys have no bias; the fused vector holds zeros for them
@@ -174,17 +178,19 @@ def read_ctranslate2(folder: str | Path, name: str | None = None) -> tuple[Whisp
         if needed not in variables:
             raise SecateurError(f"{where}: variable '{needed}' is missing")
     state = _state(variables, where)
-    heads = {int(variables[f"{side}/num_heads"].reshape(-1)[0]) for side in ("encoder", "decoder")}
+    heads = {int(variables[f"{side}/num_heads"].sum()) for side in ("encoder", "decoder")}  # one number, rank 0 or 1
     if len(heads) > 1:
         raise SecateurError(f"{where}: encoder and decoder have different numbers of heads, which is not known here")
     vocabulary = state["decoder.token_embedding.weight"].shape[0]
-    values = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    values = read_table(folder / "config.json", optional=True)
     tokenizer, added = read_tokenizer(folder)
     multilingual = is_multilingual(vocabulary)
-    languages = set(values.get("lang_ids") or ()) if multilingual else set()
+    languages = set(some_ids(values, "lang_ids", str(folder / "config.json")) or ())
+    lists = {"suppress_tokens": "suppress_ids", "begin_suppress_tokens": "suppress_ids_begin"}
     generation = {
-        "suppress_tokens": values.get("suppress_ids"), "begin_suppress_tokens": values.get("suppress_ids_begin"),
-        "is_multilingual": multilingual, "lang_to_id": {name: i for name, i in added.items() if i in languages},
+        **{ours: some_ids(values, theirs, str(folder / "config.json")) for ours, theirs in lists.items()},
+        "is_multilingual": multilingual,
+        "lang_to_id": {name: i for name, i in added.items() if multilingual and i in languages},
     }  # fmt: skip
     sizes = {
         "width": state["encoder.norm.weight"].numel(), "heads": heads.pop(),

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError
-from ...base.files import read_json
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
 from ..checkpoint import WEIGHTS, fit, read_weights
 from ..whisper.model import Whisper
+from .json_values import is_id, named_ids, one_id, read_table, some_ids
 from .layout import LANGUAGES, is_multilingual, openai_tokens, special_names
 from .sizes import checked_uniform
 from .tokenizer_files import END, read_tokenizer
@@ -74,20 +74,22 @@ def special_tokens(
         SecateurError: nothing says which tokens start and end a text.
     """
     standard = special_names(rows)
+    added = {name: i for name, i in added.items() if is_id(i) and 0 <= i < rows}
     ids = added if "<|startoftranscript|>" in added else (standard or added)
-    start = ids.get("<|startoftranscript|>", config.get("decoder_start_token_id"))
-    end = ids.get(END, config.get("eos_token_id"))
-    if not isinstance(start, int) or not isinstance(end, int):
+    start = ids.get("<|startoftranscript|>", one_id(config, "decoder_start_token_id", where))
+    end = ids.get(END, one_id(config, "eos_token_id", where))
+    if start is None or end is None:
         raise SecateurError(f"{where}: neither tokenizer nor config names the start and end tokens")
-    languages = {name[2:-2]: i for name, i in (generation.get("lang_to_id") or {}).items()}
+    languages = {name[2:-2]: i for name, i in named_ids(generation, "lang_to_id", where).items() if 0 <= i < rows}
     multilingual = bool(generation.get("is_multilingual", languages or is_multilingual(rows)))
     if multilingual and not languages:
         languages = {name: ids[f"<|{name}|>"] for name in LANGUAGES if f"<|{name}|>" in ids}
-    no_timestamps = ids.get("<|notimestamps|>", generation.get("no_timestamps_token_id"))
+    no_timestamps = ids.get("<|notimestamps|>", one_id(generation, "no_timestamps_token_id", where))
     timestamps = None if no_timestamps is None or no_timestamps + 1 >= rows else no_timestamps + 1
 
     def listed(key: str) -> tuple[int, ...] | None:
-        found = generation.get(key) or config.get(key)
+        found, older = some_ids(generation, key, where), some_ids(config, key, where)
+        found = older if found is None else found
         return None if found is None else tuple(i for i in found if 0 <= i < rows)
 
     suppress, at_start = listed("suppress_tokens"), listed("begin_suppress_tokens")
@@ -109,7 +111,7 @@ def _weights(folder: Path) -> dict[str, Tensor]:
     index = folder / f"{WEIGHTS}.index.json"
     if (folder / WEIGHTS).is_file() or not index.is_file():
         return read_weights(folder / WEIGHTS)
-    listed = read_json(index).get("weight_map")
+    listed = read_table(index).get("weight_map")
     if not isinstance(listed, dict) or not all(isinstance(v, str) and Path(v).name == v for v in listed.values()):
         raise SecateurError(f"{index}: no weight_map of file names inside")
     state: dict[str, Tensor] = {}
@@ -147,8 +149,8 @@ def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Whis
     """
     folder = Path(folder)
     where = str(folder / "config.json")
-    values = read_json(folder / "config.json")
-    kind = values.get("model_type") if isinstance(values, dict) else None
+    values = read_table(folder / "config.json")
+    kind = values.get("model_type")
     if kind != "whisper":
         raise SecateurError(f"{where}: a model of type '{kind}'; only whisper is known here")
     for key, usual in {"scale_embedding": False, "activation_function": "gelu"}.items():
@@ -157,9 +159,8 @@ def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Whis
     for ours, others in {"attention_heads": "heads", "ffn_dim": "FFN units"}.items():
         if values.get(f"encoder_{ours}") != values.get(f"decoder_{ours}"):
             raise SecateurError(f"{where}: encoder and decoder differ in {others}, which is not known here")
-    generation_file = folder / "generation_config.json"
-    generation = read_json(generation_file) if generation_file.is_file() else {}
-    tokenizer, added = read_tokenizer(folder, values.get("eos_token_id"))
+    generation = read_table(folder / "generation_config.json", optional=True)
+    tokenizer, added = read_tokenizer(folder, one_id(values, "eos_token_id", where))
     sizes = {ours: values.get(theirs) for ours, theirs in SIZES.items()}
     rows = sizes["vocabulary"] if isinstance(sizes["vocabulary"], int) else 0
     config = checked_uniform(
