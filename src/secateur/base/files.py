@@ -80,6 +80,8 @@ def read_json(path: str | Path) -> Any:
         raise SecateurError(f"{path}: cannot be read ({problem})") from problem
     except json.JSONDecodeError as problem:
         raise SecateurError(f"{path}: not valid JSON (line {problem.lineno}: {problem.msg})") from problem
+    except RecursionError:
+        raise SecateurError(f"{path}: not valid JSON (nested too deep)") from None
 
 
 def sha256(path: str | Path, progress: Callable[[int], None] | None = None) -> str:

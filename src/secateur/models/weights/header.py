@@ -49,7 +49,7 @@ def read_header(path: str | Path) -> dict[str, Stored]:
             return {name: _stored(entry, size - 8 - length) for name, entry in table.items() if name != "__metadata__"}
     except OSError as problem:
         raise SecateurError(f"{path}: cannot be read ({problem.strerror or problem})") from problem
-    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise SecateurError(f"{path}: not a whole safetensors file ({problem}); fetch or export it again") from problem
 
 
