@@ -33,6 +33,7 @@ class Options:
     test: tuple[Path, ...] = option((), help="manifests to report on")
     retain: tuple[Path, ...] = option((), help="manifests of what must not be forgotten; the original teaches on them")
     demo: bool = option(False, help="a few minutes on real speech that is found or downloaded (see README)")
+    noise: tuple[Path, ...] = option((), help="recordings of noise to mix into training clips (see train.augment)")
     longest: float = option(21.0, help="seconds: longer clips are left out of training")
     precision: Literal["fp32", "fp16", "int8"] = option("int8", help="of the exported model")
     dense_control: bool = option(True, help="also tune an unpruned model for the same steps, to compare with")
@@ -61,7 +62,7 @@ def run(options: Options) -> dict[str, Any]:
             raise SecateurError("--learn is missing: name a manifest (secateur data prepare makes one), or use --demo")
         data = job_data(
             read_all(options.learn), read_all(options.dev), read_all(options.test), read_all(options.retain),
-            options.longest, pick_device(options.device),
+            options.longest, pick_device(options.device), options.noise,
         )  # fmt: skip
         settings = AdaptSettings(
             train=options.train, prune=options.prune, precision=options.precision,

@@ -33,6 +33,7 @@ class Options:
     dev: tuple[Path, ...] = option((), help="manifests to choose on (default: split off by speaker)")
     test: tuple[Path, ...] = option((), help="manifests to report on (default: split off by speaker)")
     retain: tuple[Path, ...] = option((), help="manifests of what must not be forgotten")
+    noise: tuple[Path, ...] = option((), help="recordings of noise to mix into training clips (see train.augment)")
     longest: float = option(21.0, help="seconds: longer clips are left out of training")
     one_shot: bool = option(False, help="no training: rank on a few batches, cut once")
     device: str = option("auto", help="cpu, cuda or auto")
@@ -59,7 +60,7 @@ def _one_shot(options: Options) -> dict[str, Any]:
         raise SecateurError(f"{options.out}: a model is here; name another --out, or delete it")
     data = job_data(
         read_all(options.learn), read_all(options.dev), read_all(options.test), read_all(options.retain),
-        options.longest, pick_device(options.device),
+        options.longest, pick_device(options.device), options.noise,
     )  # fmt: skip
     model, tokenizer = load_model(options.model)
     return prune_without_training(model, tokenizer, data, options.prune, options.out)

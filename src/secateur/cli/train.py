@@ -28,6 +28,7 @@ class Options:
     dev: tuple[Path, ...] = option((), help="manifests to choose on (default: split off by speaker)")
     test: tuple[Path, ...] = option((), help="manifests to report on (default: split off by speaker)")
     retain: tuple[Path, ...] = option((), help="manifests of what must not be forgotten")
+    noise: tuple[Path, ...] = option((), help="recordings of noise to mix into training clips (see train.augment)")
     longest: float = option(21.0, help="seconds: longer clips are left out of training")
     device: str = option("auto", help="cpu, cuda or auto")
     train: TrainSettings = TrainSettings()
@@ -49,7 +50,7 @@ def run_arm_from(options: Any, name: str, prune: PruneSettings | None) -> dict[s
         raise SecateurError(f"{options.out}: a finished run is here; name another --out, or delete it")
     data = job_data(
         read_all(options.learn), read_all(options.dev), read_all(options.test), read_all(options.retain),
-        options.longest, pick_device(options.device),
+        options.longest, pick_device(options.device), options.noise,
     )  # fmt: skip
     model, tokenizer = load_model(options.model)
     teacher = model if data.retain else None

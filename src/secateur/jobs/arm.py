@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ..audio.augment import NoiseBank
 from ..base.errors import SecateurError
 from ..base.files import read_json, write_json
 from ..base.options import to_dict
@@ -46,6 +47,7 @@ class JobData:
     retain_share: float = 0.5
     words: tuple[str, ...] = ()  # further texts whose words the vocabulary must keep
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    noise: NoiseBank | None = None  # mixed into training clips at a drawn signal-to-noise ratio
     banks: dict[str, AudioBank] = field(default_factory=dict)
 
     def bank(self, name: str, utterances: Sequence[Utterance], sample_rate: int) -> AudioBank:
@@ -168,7 +170,7 @@ def _tune(
     run = Run(
         bank=bank, rows=rows, mix=mix, prompt=len(config.tokens.prompt(everything[0].language)), teacher=told,
         parents={} if student.rows is None else student.tokenizer.parents(),
-        callbacks=callbacks, validate=validate, folder=folder, label=arm.name,
+        callbacks=callbacks, validate=validate, folder=folder, label=arm.name, noise=data.noise,
     )  # fmt: skip
     train(model, run, settings)
     return (pruner.shrunk() if pruner is not None else model), total_steps(settings, mix)

@@ -7,7 +7,6 @@ import torch
 from ..base.progress import say
 from ..data.demo import demo_speech
 from ..data.manifest import limit, read_manifest
-from ..features.specaugment import SpecAugmentOptions
 from ..prune.settings import PruneSettings
 from ..train.settings import TrainSettings
 from .adapt import AdaptSettings
@@ -34,7 +33,7 @@ def demo_settings() -> AdaptSettings:
     return AdaptSettings(
         train=TrainSettings(
             steps=44, batch_seconds=60.0, learning_rate=6e-5, warmup=0.15, ema=0.9, validate_every=100.0, distil=0.0,
-            piece_dropout=0.0, save_every=1000, spec_augment=SpecAugmentOptions(),
+            piece_dropout=0.0, save_every=1000, augment=None,
         ),
         prune=PruneSettings(
             remove=0.4, every=3, begin=0.05, end=0.5, frequent=15000, audio_seconds=15.0, text_tokens=128

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from ..audio.augment import NoiseBank
 from ..base.errors import SecateurError
 from ..base.progress import say
 from ..data.manifest import Utterance, read_manifest
@@ -21,7 +22,7 @@ def read_all(manifests: Sequence[Path]) -> list[Utterance]:
 
 def job_data(
     learn: Sequence[Utterance], dev: Sequence[Utterance], test: Sequence[Utterance], retain: Sequence[Utterance],
-    longest: float, device: torch.device,
+    longest: float, device: torch.device, noise: Sequence[Path] = (),
 ) -> JobData:  # fmt: skip
     """Ready sets: without dev or test, they are split off `learn` by speaker; trained-on texts leave the test.
 
@@ -46,7 +47,10 @@ def job_data(
         say(f"{len(tests) - len(unseen)} test clips whose text is trained on are left out")
     if not unseen:
         raise SecateurError("no test clip is left: all their texts are in the training set")
-    return JobData(learn=kept, dev=development, tests={"test": unseen}, retain=keep_also, device=device)
+    bank = NoiseBank.read(noise, 16000, device) if noise else None
+    return JobData(
+        learn=kept, dev=development, tests={"test": unseen}, retain=keep_also, device=device, noise=bank
+    )
 
 
 def pick_device(name: str) -> torch.device:

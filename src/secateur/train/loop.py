@@ -28,6 +28,7 @@ from .settings import TrainSettings
 from .state import load_optimizer, load_state, optimizer_tensors, part, save_state
 from .stream import Mix, batch_stream, epoch_steps
 from .targets import split_pieces, token_batch
+from .tensorboard import write_events
 
 
 @dataclass
@@ -246,6 +247,8 @@ class _Loop:
         say(f"{self.run.label}: " + ", ".join(f"{k} {v:.4g}" for k, v in entry.items() if isinstance(v, int | float)))
         if self.run.folder:
             self.run.folder.mkdir(parents=True, exist_ok=True)
+            if self.settings.tensorboard:
+                write_events(self.run.folder, entry)
             with (self.run.folder / "metrics.jsonl").open("w") as out:  # rewritten whole: resuming repeats no line
                 out.writelines(json.dumps(line) + "\n" for line in self.log)
 
@@ -289,6 +292,8 @@ class _Loop:
             tensors |= {f"callback{i}.{n}": t for n, t in callback.tensors().items()}
         tensors["random"] = self.random.get_state()
         tensors["global_random"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["device_random"] = torch.cuda.get_rng_state(self.device)
         tensors["loss_sum"] = self.loss_sum
         values = {
             "step": self.step, "total": self.total, "settings": to_dict(self.settings), "log": self.log,
@@ -309,13 +314,16 @@ class _Loop:
         self._put({n: t.to(self.device) for n, t in part(tensors, "model").items()})
         load_optimizer(self.optimizer, tensors)
         if self.ema is not None:
-            self.ema = {n: t.to(self.device) for n, t in part(tensors, "ema").items()}
+            stored = part(tensors, "ema")  # comes back sorted by name; the update pairs it with the parameters in order
+            self.ema = {n: stored[n].to(self.device) for n in self.parameters}
         self.best = part(tensors, "best") or None
         self.recent = [part(tensors, f"recent{i}") for i in range(values["recent"])]
         for i, callback in enumerate(self.run.callbacks):
             callback.load(part(tensors, f"callback{i}"))
         self.random.set_state(tensors["random"])
         torch.set_rng_state(tensors["global_random"])
+        if "device_random" in tensors and self.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["device_random"], self.device)
         self.loss_sum = tensors["loss_sum"].to(self.device)
         self.step, self.log = values["step"], values["log"]
         self.best_error = math.inf if values["best_error"] is None else values["best_error"]

@@ -40,5 +40,6 @@ class TrainSettings:
     save_every: int = 200  # steps between states to resume from
     seed: int = 0
     deterministic: bool = False
-    spec_augment: SpecAugmentOptions | None = None
-    augment: AugmentOptions | None = None
+    tensorboard: bool = False  # also write the log for TensorBoard
+    spec_augment: SpecAugmentOptions | None = SpecAugmentOptions()  # in TOML a table, or "none"
+    augment: AugmentOptions | None = AugmentOptions()  # speed, and noise when there is a noise bank; or "none"

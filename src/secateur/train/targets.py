@@ -27,9 +27,9 @@ class TokenBatch:
 
 
 def encode_targets(
-    utterances: Sequence[Utterance], tokenizer: Tokenizer, tokens: Tokens, text_context: int, sentence: bool = True
+    utterances: Sequence[Utterance], tokenizer: Tokenizer, tokens: Tokens, text_context: int, sentence: bool = False
 ) -> list[list[int]]:
-    """The whole token row of every utterance: prompt, text (written as a `sentence` when it is bare), end.
+    """The whole token row of every utterance: prompt, text (as a `sentence` when that is asked for), end.
 
     Raises:
         SecateurError: a transcript longer than the text context.

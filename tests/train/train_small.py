@@ -1,0 +1,79 @@
+"""A small run that tests start in a process of their own: train_small.py FOLDER WEIGHTS [seconds between steps]."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from small_models import WORDS, small_whisper
+
+from secateur.data.bank import AudioBank
+from secateur.prune.pruner import GradualPruner, parameters_of
+from secateur.prune.settings import PruneSettings
+from secateur.train.callback import Callback
+from secateur.train.loop import Run, train
+from secateur.train.settings import TrainSettings
+from secateur.train.stream import Mix
+
+SETTINGS: dict[str, Any] = {
+    "steps": 24, "batch_seconds": 3.0, "learning_rate": 3e-3, "ema": 0.9, "save_every": 4, "validate_every": 1.0,
+    "select": "best", "dropout": 0.1, "distil": 0.0, "weight_decay": 0.0,
+}  # fmt: skip
+PRUNE = PruneSettings(remove=0.15, every=3, begin=0.1, end=0.5, kinds=("ffn", "head", "value"))
+
+
+def clips(count: int = 12, seed: int = 0) -> list[np.ndarray[Any, Any]]:
+    """Chirps whose pitch says which word they are: learnable, and synthetic."""
+    random = np.random.default_rng(seed)
+    made = []
+    for i in range(count):
+        time_ = np.arange(int(16000 * random.uniform(0.4, 0.9))) / 16000
+        made.append((0.3 * np.sin(2 * np.pi * (200 + 150 * (i % len(WORDS))) * time_)).astype(np.float32))
+    return made
+
+
+class Slow(Callback):
+    """Gives a killer time to strike."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def after_step(self, step: int, total: int) -> None:
+        time.sleep(self.seconds)
+
+
+def run_small(
+    folder: Path | None, pause: float = 0.0, prune: PruneSettings | None = PRUNE, **changed: Any
+) -> tuple[Any, Any, Any]:
+    """Train the small model; returns it, its pruner and the log."""
+    torch.set_num_threads(1)
+    model, tokenizer = small_whisper()
+    tokens = model.config.tokens
+    sounds = clips()
+    rows = [[*tokens.prompt(), *tokenizer.encode(WORDS[i % len(WORDS)]), tokens.end] for i in range(len(sounds))]
+    pruner = None if prune is None else GradualPruner(model, prune, parameters_of(model.config))
+    callbacks: list[Callback] = [c for c in (pruner, Slow(pause) if pause else None) if c is not None]
+
+    def validate(current: Any) -> dict[str, float]:
+        return {"error": float(current.decoder.norm.weight.detach().sum())}
+
+    run = Run(
+        bank=AudioBank(sounds), rows=rows, mix=Mix(tuple(len(c) / 16000 for c in sounds)), prompt=len(tokens.prompt()),
+        callbacks=callbacks, validate=validate, folder=folder, label="small",
+    )  # fmt: skip
+    log = train(model, run, TrainSettings(**{**SETTINGS, **changed}))
+    return model, pruner, log
+
+
+if __name__ == "__main__":
+    from safetensors.torch import save_file
+
+    trained, _, _ = run_small(Path(sys.argv[1]), float(sys.argv[3]) if len(sys.argv) > 3 else 0.0)
+    save_file(trained.state_dict(), sys.argv[2])
