@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
             continue
         many = typing.get_origin(hints[f.name]) is tuple
         if f.metadata.get("positional"):
-            count = ("+" if _required(f) else "*") if many else (None if _required(f) else "?")
+            # Never required here: --config may give it, and build_options says what is missing after all.
+            count = "*" if many else "?"
             parser.add_argument(f.name, nargs=count, default=None, help=text, metavar=f.name.upper())
             continue
         flag = "--" + f.name.replace("_", "-")

@@ -1,0 +1,140 @@
+"""What every room relies on: options that name the nearest right key, files that are old or new, errors in one line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from secateur.base.errors import SecateurError
+from secateur.base.extras import require
+from secateur.base.files import atomic_path, read_json, write_json
+from secateur.base.options import from_dict, read_toml, to_dict
+from secateur.cli import COMMANDS, main
+
+
+@dataclass(frozen=True)
+class Inner:
+    units: int = 4
+    kind: Literal["ffn", "head"] = "ffn"
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str
+    rate: float = 0.1
+    seeds: tuple[int, ...] = ()
+    inner: Inner = Inner()
+    extra: Inner | None = None
+    amounts: dict[str, float] = field(default_factory=dict)
+    on: bool = False
+
+
+def test_plain_values_become_the_dataclass_and_back() -> None:
+    values = {"name": "a", "rate": 1, "seeds": [1, 2], "inner": {"units": 8}, "amounts": {"ffn": 0.5}, "on": True}
+    made = from_dict(Outer, values)
+    assert made == Outer("a", 1.0, (1, 2), Inner(8), None, {"ffn": 0.5}, True)
+    assert from_dict(Outer, json.loads(json.dumps(to_dict(made)))) == made
+    assert from_dict(Outer, {"name": "a", "seeds": "3, 4", "on": "yes", "rate": "1e-3"}).seeds == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"name": "a", "rat": 1}, "unknown key 'rat' (did you mean 'rate'?)"),
+        ({"name": "a", "inner": {"unit": 1}}, "inner: unknown key 'unit' (did you mean 'units'?)"),
+        ({}, "missing key 'name'"),
+        ({"name": "a", "rate": "fast"}, "rate: expected float, found 'fast'"),
+        ({"name": "a", "seeds": [1, "x"]}, "seeds[1]: expected int, found 'x'"),
+        ({"name": "a", "seeds": [1.5]}, "seeds[0]: expected int, found '1.5'"),
+        ({"name": "a", "inner": {"kind": "heads"}}, "'heads' is not one of ffn, head (did you mean 'head'?)"),
+        ({"name": 3}, "name: expected str, found '3'"),
+        ({"name": "a", "on": "perhaps"}, "on: expected bool"),
+        ([1], "expected a table of keys, found list"),
+    ],
+)
+def test_a_wrong_value_is_named(values: object, message: str) -> None:
+    with pytest.raises(SecateurError) as caught:
+        from_dict(Outer, values, "file.toml")
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("file.toml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_is_old_or_new(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert read_json(path) == {"a": 1}
+    assert [p.name for p in path.parent.iterdir()] == ["a.json"]
+
+
+def test_files_that_cannot_be_read_or_written_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("{broken")
+    for call in (
+        lambda: read_json(tmp_path / "file"),
+        lambda: read_json(tmp_path / "none"),
+        lambda: read_toml(tmp_path / "file"),
+        lambda: write_json(tmp_path / "file" / "below.json", 1),
+    ):
+        with pytest.raises(SecateurError) as caught:
+            call()
+        assert str(tmp_path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_missing_extra_says_what_to_install() -> None:
+    with pytest.raises(SecateurError, match=r"pip install 'secateur\[train\]'"):
+        require("no_such_module_here", "train")
+
+
+def test_the_command_line_answers_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for words, message in (
+        (["evalute"], "did you mean 'evaluate'"),
+        (["data", "chek"], "did you mean 'check'"),
+        (["transcribe", "--modle", "x", "a.wav"], "did you mean '--model'"),
+        (["evaluate"], "MODEL is missing"),
+        (["transcribe", str(tmp_path / "none.wav")], "none.wav"),
+        (["report", str(tmp_path / "none")], "no such run folder"),
+        (["compare", str(tmp_path / "a.json"), str(tmp_path / "b.json")], "a.json"),
+        (["report", str(tmp_path), "--config", str(tmp_path / "none.toml")], "none.toml: no such file"),
+    ):
+        assert main(words) == 2, words
+        said = capsys.readouterr()
+        assert message in said.err
+        assert len(said.err.strip().splitlines()) == 1, said.err
+        assert not said.out
+
+
+def test_help_is_a_tour_and_every_command_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    tour = capsys.readouterr().out
+    assert all(name in tour for name in COMMANDS)
+    for name in COMMANDS:
+        families = {"data": ["check", "stats", "split", "prepare", "download"], "models": ["list", "fetch", "show"]}
+        for words in [[name, sub] for sub in families.get(name, [])] or [[name]]:
+            with pytest.raises(SystemExit) as left:
+                main([*words, "--help"])
+            assert left.value.code == 0
+            said = capsys.readouterr().out
+            assert f"secateur {' '.join(words)}" in said.split("example:")[1]
+
+
+def test_a_config_file_fills_options_and_the_command_line_wins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "set.jsonl").write_text("")
+    config = tmp_path / "c.toml"
+    config.write_text('limit = 3\nmetrc = "wer"\n')
+    assert main(["evaluate", "m", str(tmp_path / "set.jsonl"), "--config", str(config)]) == 2
+    assert "unknown key 'metrc' (did you mean 'metric'?)" in capsys.readouterr().err
+    config.write_text('metric = "per"\n')
+    assert main(["evaluate", "m", str(tmp_path / "set.jsonl"), "--config", str(config)]) == 2
+    assert "'per' is not one of wer, cer" in capsys.readouterr().err
+    assert main(["evaluate", "m", str(tmp_path / "s.jsonl"), "--config", str(config), "--metric", "wer"]) == 2
+    assert "s.jsonl" in capsys.readouterr().err
