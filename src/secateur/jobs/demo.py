@@ -13,7 +13,7 @@ from .adapt import AdaptSettings
 from .arm import JobData
 from .sets import job_data
 
-TEST_CLIPS = 120
+TEST_CLIPS = 100
 DEV_CLIPS = 24
 LEARN_HOURS = 1.0
 
@@ -32,7 +32,7 @@ def demo_settings() -> AdaptSettings:
     """Few steps at a high rate. Many rows stay: in so few steps no model learns to spell words that its rows lack."""
     return AdaptSettings(
         train=TrainSettings(
-            steps=44, batch_seconds=60.0, learning_rate=6e-5, warmup=0.15, ema=0.9, validate_every=100.0, distil=0.0,
+            steps=40, batch_seconds=60.0, learning_rate=6e-5, warmup=0.15, ema=0.9, validate_every=100.0, distil=0.0,
             piece_dropout=0.0, save_every=1000, augment=None,
         ),
         prune=PruneSettings(
