@@ -120,6 +120,20 @@ def runs_table() -> list[str]:
     return [*lines, ""]
 
 
+def speed_table() -> list[str]:
+    """The runtime beside faster-whisper, from the committed benchmark."""
+    values = read_json(ROOT / "benchmarks" / "results" / "runtime.json")["clips"]
+    head = ["clips", "threads", "model", "MB", "ms a clip", "real-time factor", "WER", "times faster"]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for row in values:
+        lines.append(
+            f"| {row['clips']}, {row['utterances']} of {row['seconds_per_clip']} s | {row['threads']} | {row['model']} "
+            f"| {row['MB']} | {row['ms_per_clip']} | {row['real_time_factor']} | {row['WER']} "
+            f"| {row['times_faster_than_last']} |"
+        )
+    return [*lines, ""]
+
+
 def fill(text: str, name: str, lines: list[str]) -> str:
     """Replace what stands between the markers of `name`."""
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -134,6 +148,7 @@ def pages() -> dict[Path, str]:
     results = fill(results, "main", tables)
     results = fill(results, "goals", goals_table())
     results = fill(results, "runs", runs_table())
+    results = fill(results, "speed", speed_table())
     for number in (1, 2, 3, 4):
         results = fill(results, f"explore{number}", explored(number))
     readme = fill((ROOT / "README.md").read_text(encoding="utf-8"), "main", tables)
