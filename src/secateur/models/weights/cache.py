@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import shutil
 import tempfile
@@ -57,7 +58,10 @@ def make_once(target: Path, make: Callable[[Path], Path]) -> Path:
         with _alone(target):
             if is_checkpoint(target):
                 return target
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
+            # "~" is in no model's name, so that "tiny" does not clear what "tiny.en" is making.
+            for left in target.parent.glob(f".{glob.escape(target.name)}~*"):  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}~") as scratch:
                 ready = make(Path(scratch))
                 shutil.rmtree(target, ignore_errors=True)
                 ready.replace(target)
