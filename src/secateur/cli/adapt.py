@@ -50,7 +50,7 @@ def run(options: Options) -> dict[str, Any]:
     from ..evaluate.report import render
     from ..evaluate.run_folder import collect
     from ..jobs.adapt import AdaptSettings, adapt
-    from ..jobs.sets import job_data, pick_device, read_all
+    from ..jobs.sets import read_job
     from ..models.weights.fetch import load_model
 
     if options.demo:
@@ -60,10 +60,9 @@ def run(options: Options) -> dict[str, Any]:
     else:
         if not options.learn:
             raise SecateurError("--learn is missing: name a manifest (secateur data prepare makes one), or use --demo")
-        data = job_data(
-            read_all(options.learn), read_all(options.dev), read_all(options.test), read_all(options.retain),
-            options.longest, pick_device(options.device), options.noise,
-        )  # fmt: skip
+        data = read_job(
+            options.learn, options.dev, options.test, options.retain, options.noise, options.longest, options.device
+        )
         settings = AdaptSettings(
             train=options.train, prune=options.prune, precision=options.precision,
             dense_control=options.dense_control, rate_factor=options.rate_factor,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
@@ -24,19 +23,10 @@ secateur prune --learn mine/train.jsonl --one-shot --prune.remove 0.45 --prune.c
 
 
 @dataclass(frozen=True)
-class Options:
-    """The run."""
+class Options(train_command.Options):
+    """The run: what training takes, and what to prune."""
 
-    out: Path = option(help="folder for checkpoint, log and results")
-    learn: tuple[Path, ...] = option(help="manifests to learn from, or to gather evidence on (JSONL)")
-    model: str = option("tiny.en", help="a name, folder or file (see models fetch)")
-    dev: tuple[Path, ...] = option((), help="manifests to choose on (default: split off by speaker)")
-    test: tuple[Path, ...] = option((), help="manifests to report on (default: split off by speaker)")
-    retain: tuple[Path, ...] = option((), help="manifests of what must not be forgotten")
-    noise: tuple[Path, ...] = option((), help="recordings of noise to mix into training clips (see train.augment)")
-    longest: float = option(21.0, help="seconds: longer clips are left out of training")
     one_shot: bool = option(False, help="no training: rank on a few batches, cut once")
-    device: str = option("auto", help="cpu, cuda or auto")
     train: TrainSettings = TrainSettings(learning_rate=6e-5)
     prune: PruneSettings = PruneSettings()
 
@@ -53,15 +43,14 @@ def run(options: Options) -> dict[str, Any]:
 
 def _one_shot(options: Options) -> dict[str, Any]:
     from ..jobs.oneshot import prune_without_training
-    from ..jobs.sets import job_data, pick_device, read_all
+    from ..jobs.sets import read_job
     from ..models.weights.fetch import load_model
 
     if (options.out / "config.json").exists():
         raise SecateurError(f"{options.out}: a model is here; name another --out, or delete it")
-    data = job_data(
-        read_all(options.learn), read_all(options.dev), read_all(options.test), read_all(options.retain),
-        options.longest, pick_device(options.device), options.noise,
-    )  # fmt: skip
+    data = read_job(
+        options.learn, options.dev, options.test, options.retain, options.noise, options.longest, options.device
+    )
     model, tokenizer = load_model(options.model)
     return prune_without_training(model, tokenizer, data, options.prune, options.out)
 

@@ -39,19 +39,18 @@ def run(options: Options) -> dict[str, Any]:
     return run_arm_from(options, "dense", None)
 
 
-def run_arm_from(options: Any, name: str, prune: PruneSettings | None) -> dict[str, Any]:
-    """Run one arm from a command's options; `prune` has the same ones and more."""
+def run_arm_from(options: Options, name: str, prune: PruneSettings | None) -> dict[str, Any]:
+    """Run one arm from the options of this command, or of `prune`, which has more."""
     from ..jobs.arm import ArmSettings, finished, run_arm
-    from ..jobs.sets import job_data, pick_device, read_all
+    from ..jobs.sets import read_job
     from ..models.weights.fetch import load_model
 
     done = finished(options.out)
     if done is not None:
         raise SecateurError(f"{options.out}: a finished run is here; name another --out, or delete it")
-    data = job_data(
-        read_all(options.learn), read_all(options.dev), read_all(options.test), read_all(options.retain),
-        options.longest, pick_device(options.device), options.noise,
-    )  # fmt: skip
+    data = read_job(
+        options.learn, options.dev, options.test, options.retain, options.noise, options.longest, options.device
+    )
     model, tokenizer = load_model(options.model)
     teacher = model if data.retain else None
     run_arm(ArmSettings(name, options.train, prune), model, tokenizer, data, options.out, teacher)

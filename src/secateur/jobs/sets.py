@@ -20,6 +20,16 @@ def read_all(manifests: Sequence[Path]) -> list[Utterance]:
     return [u for path in manifests for u in read_manifest(path)]
 
 
+def read_job(
+    learn: Sequence[Path], dev: Sequence[Path], test: Sequence[Path], retain: Sequence[Path], noise: Sequence[Path],
+    longest: float, device: str,
+) -> JobData:  # fmt: skip
+    """The sets of a job from its manifests; see `job_data`."""
+    return job_data(
+        read_all(learn), read_all(dev), read_all(test), read_all(retain), longest, pick_device(device), noise
+    )
+
+
 def job_data(
     learn: Sequence[Utterance], dev: Sequence[Utterance], test: Sequence[Utterance], retain: Sequence[Utterance],
     longest: float, device: torch.device, noise: Sequence[Path] = (),
