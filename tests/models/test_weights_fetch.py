@@ -51,6 +51,7 @@ def test_a_known_name_wins_over_a_folder_of_that_name(
     assert fetch("tiny.en") == tiny_en
     other = fetch("./tiny.en", tmp_path / "cache")
     assert load_model(other)[0].config.width == 24
+    assert fetch(Path("tiny.en"), tmp_path / "cache") == other  # a `Path` loses its ./
 
 
 def test_parameters_of_the_registry_are_those_of_the_weights(tiny_en: Path) -> None:

