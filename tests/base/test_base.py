@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -138,3 +140,14 @@ def test_a_config_file_fills_options_and_the_command_line_wins(
     assert "'per' is not one of wer, cer" in capsys.readouterr().err
     assert main(["evaluate", "m", str(tmp_path / "s.jsonl"), "--config", str(config), "--metric", "wer"]) == 2
     assert "s.jsonl" in capsys.readouterr().err
+
+
+def test_a_base_install_says_what_a_command_needs(tmp_path: Path) -> None:
+    (tmp_path / "set.jsonl").write_text('{"id": "a", "audio": "a.wav", "duration": 1.0, "text": "a", "speaker": "s"}\n')
+    learn = ["--learn", str(tmp_path / "set.jsonl"), "--out", str(tmp_path / "out")]
+    code = "import sys; sys.modules['torch'] = None\nfrom secateur.cli import main\nsys.exit(main(sys.argv[1:]))"
+    for words in (["adapt", *learn], ["train", *learn], ["prune", *learn], ["export", "tiny.en", "--out", "x"]):
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+        assert done.returncode == 2, done.stderr
+        assert "'torch' is not installed: run  pip install 'secateur[train]'" in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1

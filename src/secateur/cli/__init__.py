@@ -33,6 +33,12 @@ def main(words: list[str] | None = None) -> int:
     except SecateurError as problem:
         print(f"secateur: {problem}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as missing:
+        package = (missing.name or "").split(".")[0]
+        if package == "secateur" or package in sys.stdlib_module_names:
+            raise  # ours to mend, not the user's
+        print(f"secateur: '{package}' is not installed: run  pip install 'secateur[train]'", file=sys.stderr)
+        return 2
     except BrokenPipeError:  # `secateur ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
