@@ -11,8 +11,8 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "secateur"
 ROOMS = (
-    "base", "audio", "features", "text", "data", "models", "train", "prune", "evaluate", "export", "serve", "jobs",
-    "cli",
+    "base", "audio", "features", "text", "data", "models", "train", "prune", "evaluate", "export", "keras", "serve",
+    "jobs", "cli",
 )  # fmt: skip
 LONGEST = 350  # lines
 
