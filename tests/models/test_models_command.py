@@ -17,8 +17,8 @@ from small_models import small_whisper  # noqa: E402
 
 from secateur.cli import main  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from secateur.models.family import write_config  # noqa: E402
 from secateur.models.weights.registry import MODELS  # noqa: E402
-from secateur.models.whisper.config import write_config  # noqa: E402
 
 
 def without_torch(*words: str) -> subprocess.CompletedProcess[str]:

@@ -15,10 +15,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from small_models import WORDS, small_whisper
 
 from secateur.data.bank import AudioBank
-from secateur.prune.pruner import GradualPruner, parameters_of
+from secateur.prune.pruner import COSTS, GradualPruner
 from secateur.prune.settings import PruneSettings
 from secateur.train.callback import Callback
 from secateur.train.loop import Run, train
+from secateur.train.seq2seq import Seq2Seq
 from secateur.train.settings import TrainSettings
 from secateur.train.stream import Mix
 
@@ -58,14 +59,15 @@ def run_small(
     tokens = model.config.tokens
     sounds = clips()
     rows = [[*tokens.prompt(), *tokenizer.encode(WORDS[i % len(WORDS)]), tokens.end] for i in range(len(sounds))]
-    pruner = None if prune is None else GradualPruner(model, prune, parameters_of(model.config))
+    pruner = None if prune is None else GradualPruner(model, prune, COSTS["parameters"](model.config))
     callbacks: list[Callback] = [c for c in (pruner, Slow(pause) if pause else None) if c is not None]
 
     def validate(current: Any) -> dict[str, float]:
         return {"error": float(current.decoder.norm.weight.detach().sum())}
 
     run = Run(
-        bank=AudioBank(sounds), rows=rows, mix=Mix(tuple(len(c) / 16000 for c in sounds)), prompt=len(tokens.prompt()),
+        bank=AudioBank(sounds), mix=Mix(tuple(len(c) / 16000 for c in sounds)),
+        objective=Seq2Seq(rows, len(tokens.prompt())),
         callbacks=callbacks, validate=validate, folder=folder, label="small",
     )  # fmt: skip
     log = train(model, run, TrainSettings(**{**SETTINGS, **changed}))

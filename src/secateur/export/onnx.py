@@ -16,7 +16,7 @@ from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.files import sha256, write_bytes, write_json
 from ..base.options import to_dict
-from ..models.whisper.config import write_config
+from ..models.family import write_config
 from ..models.whisper.model import Whisper
 from ..text.tokenizer import Tokenizer
 from .contents import CONFIG, CONTENTS, DECODER, ENCODER, FILES, TOKENIZER, Contents, FileRecord

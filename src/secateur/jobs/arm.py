@@ -30,7 +30,8 @@ from ..prune.student import Student, make_student
 from ..text.style import as_sentence
 from ..text.tokenizer import Tokenizer
 from ..train.callback import Callback
-from ..train.loop import Run, Teacher, frozen_copy, total_steps, train
+from ..train.loop import Run, frozen_copy, total_steps, train
+from ..train.seq2seq import Seq2Seq, Teacher
 from ..train.settings import TrainSettings
 from ..train.stream import Mix
 from ..train.targets import encode_targets
@@ -168,8 +169,11 @@ def _tune(
         return {"error": result.rate}
 
     run = Run(
-        bank=bank, rows=rows, mix=mix, prompt=len(config.tokens.prompt(everything[0].language)), teacher=told,
-        parents={} if student.rows is None else student.tokenizer.parents(),
+        bank=bank, mix=mix,
+        objective=Seq2Seq(
+            rows, len(config.tokens.prompt(everything[0].language)),
+            {} if student.rows is None else student.tokenizer.parents(), told,
+        ),
         callbacks=callbacks, validate=validate, folder=folder, label=arm.name, noise=data.noise,
     )  # fmt: skip
     train(model, run, settings)

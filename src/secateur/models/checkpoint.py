@@ -1,22 +1,22 @@
-"""A model folder: config.json (every width), model.safetensors, tokenizer.json. No pickle anywhere."""
+"""A model folder: config.json (every width), model.safetensors, the text codec. No pickle anywhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ..base.errors import SecateurError, nearest
 from ..base.extras import require
 from ..base.files import atomic_path
-from ..text.tokenizer import Tokenizer
-from .whisper.config import read_config, write_config
-from .whisper.model import Whisper
+from .family import TextCodec, family_of, read_config, write_config
+from .network import Recogniser
 
 WEIGHTS = "model.safetensors"
 
 
-def save_checkpoint(folder: str | Path, model: Whisper, tokenizer: Tokenizer, half: bool = False) -> Path:
+def save_checkpoint(folder: str | Path, model: Recogniser, text: TextCodec, half: bool = False) -> Path:
     """Write `model` to `folder`, every file atomically; `half` stores fp16."""
     safetensors = require("safetensors.torch", "train")
     folder = Path(folder)
@@ -25,13 +25,13 @@ def save_checkpoint(folder: str | Path, model: Whisper, tokenizer: Tokenizer, ha
         state = {name: value.half() for name, value in state.items()}
     with atomic_path(folder / WEIGHTS) as temporary:
         safetensors.save_file(state, temporary, metadata={"format": "pt", "made_by": "secateur"})
-    tokenizer.write(folder / "tokenizer.json")
+    text.write(folder / family_of(model.config).text_file)
     write_config(folder / "config.json", model.config)
     return folder
 
 
-def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> tuple[Whisper, Tokenizer]:
-    """Read a model folder as float32, ready to run (`eval` mode).
+def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> tuple[Any, Any]:
+    """Read a model folder of any family as float32, ready to run (`eval` mode): the network and its text codec.
 
     Raises:
         SecateurError: a missing, truncated or foreign file, or weights that do not fit the config.
@@ -41,10 +41,11 @@ def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> t
         raise SecateurError(f"{folder}: no such model folder")
     config = read_config(folder / "config.json")
     state = read_weights(folder / WEIGHTS)
+    family = family_of(config)
     with torch.device("meta"):
-        model = Whisper(config)
+        model = family.network()(config)
     fit(model, state, str(folder / WEIGHTS))
-    return model.to(device).eval(), Tokenizer.read(folder / "tokenizer.json", config.tokens.end)
+    return model.to(device).eval(), family.read_text(folder / family.text_file, config)
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -63,7 +64,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise SecateurError(f"{path}: not a whole safetensors file ({problem}); fetch or export it again") from problem
 
 
-def fit(model: Whisper, state: dict[str, torch.Tensor], where: str) -> None:
+def fit(model: Recogniser, state: dict[str, torch.Tensor], where: str) -> None:
     """Put `state` into a model built on the meta device.
 
     Raises:
@@ -78,5 +79,13 @@ def fit(model: Whisper, state: dict[str, torch.Tensor], where: str) -> None:
             raise SecateurError(f"{where}: parameter '{name}' is missing")
         if tuple(state[name].shape) != shape:
             raise SecateurError(f"{where}: '{name}' has shape {tuple(state[name].shape)}, the config says {shape}")
-    model.load_state_dict({name: value.float() for name, value in state.items()}, assign=True)
-    model.encoder.positions.requires_grad_(False)
+    load(model, {name: value.float() for name, value in state.items()})
+
+
+def load(model: Recogniser, state: dict[str, torch.Tensor]) -> None:
+    """Give a network from the meta device its tensors; what was frozen when it was built stays frozen."""
+    frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+    model.load_state_dict(state, assign=True)
+    parameters = dict(model.named_parameters())
+    for name in frozen:
+        parameters[name].requires_grad_(False)

@@ -10,16 +10,17 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..base.errors import SecateurError, nearest
+from ..models.family import Config
 from ..models.groups import KINDS, Group
-from ..models.whisper.config import WhisperConfig
 
 Keep = dict[str, list[int]]
-Cost = Callable[[WhisperConfig], float]
+Cost = Callable[[Any], float]
 
 GLOBAL_KINDS = ("head", "query_key", "value", "ffn", "conv")
 
@@ -78,7 +79,7 @@ def by_amounts(groups: Iterable[Group], scores: Mapping[str, Tensor], amounts: M
 
 
 def by_budget(
-    config: WhisperConfig,
+    config: Config,
     groups: Iterable[Group],
     scores: Mapping[str, Tensor],
     target: float,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Generic
 
 import torch
 from torch import Tensor
 
 from ..base.errors import SecateurError, nearest
+from ..models.family import family_of
 from ..models.groups import KINDS
-from ..models.whisper.config import WhisperConfig
-from ..models.whisper.cost import count_macs, count_parameters
-from ..models.whisper.model import Whisper
 from ..train.callback import Callback
 from .budget import Cost, Keep, by_amounts, by_budget, partly
 from .evidence import ActivationCollector, TaylorCollector
@@ -19,21 +18,12 @@ from .importance import CRITERIA, Evidence
 from .places import kept_units, parameter_masks
 from .schedule import SCHEDULES
 from .settings import PruneSettings
-from .shrink import shrink
+from .shrink import Network, shrink
 
-
-def parameters_of(config: WhisperConfig) -> float:
-    """Cost: all values that are stored."""
-    return float(count_parameters(config)["total"])
-
-
-def macs_of(config: WhisperConfig) -> float:
-    """Cost: multiply-accumulates of a 5 s clip with 16 tokens (or what a smaller context holds)."""
-    seconds, tokens = min(5.0, config.max_seconds), min(16, config.text_context // 2)
-    return float(count_macs(config, seconds, tokens, padded=False)["total"])
-
-
-COSTS: dict[str, Cost] = {"parameters": parameters_of, "macs": macs_of}
+COSTS: dict[str, Cost] = {
+    "parameters": lambda config: float(family_of(config).parameters(config)),
+    "macs": lambda config: float(family_of(config).macs(config)),
+}
 
 
 def check_settings(settings: PruneSettings) -> None:
@@ -53,22 +43,22 @@ def check_settings(settings: PruneSettings) -> None:
         raise SecateurError(f"remove must be from 0 to below 1, found {settings.remove}")
 
 
-class GradualPruner(Callback):
+class GradualPruner(Callback, Generic[Network]):
     """Removes units of `model` (whose vocabulary and contexts were cut before) until the budget is met.
 
     `original` is the cost of the model before anything went, which `settings.remove` is a share of.
     """
 
-    def __init__(self, model: Whisper, settings: PruneSettings, original: float) -> None:
+    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
         check_settings(settings)
         self.model, self.settings = model, settings
         self.cost = COSTS[settings.measure]
         self.start = self.cost(model.config)
         self.target = None if settings.remove is None else original * (1 - settings.remove)
         self.original = original
-        self.groups = [g for g in model.groups() if g.maskable and g.kind not in ("vocabulary", "mel")]
-        if "mel" in settings.kinds:
-            self.groups += [g for g in model.groups() if g.kind == "mel"]
+        asked = {kind for kind in ("mel", "input") if kind in settings.kinds}  # inputs go only when asked for
+        left = {"vocabulary", "mel", "input"} - asked
+        self.groups = [g for g in model.groups() if g.maskable and g.kind not in left]
         self.shapes = {n: p.shape for n, p in model.named_parameters()}
         self.taylor = TaylorCollector(model, self.groups, decay=0.97)
         self.activations: ActivationCollector | None = None
@@ -153,7 +143,7 @@ class GradualPruner(Callback):
         self.taylor.load(dict(tensors), device)
         self.done = bool(tensors["done"])
 
-    def shrunk(self) -> Whisper:
+    def shrunk(self) -> Network:
         """The model without what was masked."""
         self.project(dict(self.model.named_parameters()))
         return shrink(self.model, self.keep)

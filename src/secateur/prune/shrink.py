@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from ..base.errors import SecateurError, nearest
+from ..models.checkpoint import load
 from ..models.groups import Group
-from ..models.whisper.model import Whisper
+from ..models.network import Recogniser
 from .places import kept_units, parameter_masks
+
+Network = TypeVar("Network", bound=Recogniser)
 
 
 def check_keep(groups: Mapping[str, Group], keep: Mapping[str, list[int]]) -> None:
@@ -29,7 +33,7 @@ def check_keep(groups: Mapping[str, Group], keep: Mapping[str, list[int]]) -> No
 
 
 @torch.no_grad()
-def mask(model: Whisper, keep: Mapping[str, list[int]]) -> dict[str, Tensor]:
+def mask(model: Network, keep: Mapping[str, list[int]]) -> dict[str, Tensor]:
     """Zero in place what `keep` leaves out and return the masks; contexts cannot be masked and are refused.
 
     The masked network computes what `shrink(model, keep)` computes.
@@ -40,18 +44,18 @@ def mask(model: Whisper, keep: Mapping[str, list[int]]) -> dict[str, Tensor]:
         if not groups[name].maskable:
             raise SecateurError(f"{name}: a context has no mask, only shrink removes it")
     kept = kept_units(groups.values(), keep)
-    parameters = dict(model.named_parameters())
+    parameters = dict(model.named_parameters()) | dict(model.named_buffers())
     masks = parameter_masks(groups.values(), kept, {n: p.shape for n, p in parameters.items()})
     masks = {name: m.to(parameters[name].device) for name, m in masks.items()}
     for name, m in masks.items():
         parameters[name].mul_(m)
     if "vocabulary" in kept:
-        model.decoder.vocabulary_mask = kept["vocabulary"].to(model.decoder.token_embedding.weight.device)
+        model.mask_vocabulary(kept["vocabulary"])
     return masks
 
 
 @torch.no_grad()
-def shrink(model: Whisper, keep: Mapping[str, list[int]]) -> Whisper:
+def shrink(model: Network, keep: Mapping[str, list[int]]) -> Network:
     """A new, smaller network with only the kept units; token ids are renumbered when vocabulary rows go.
 
     `keep` maps group names to sorted unit numbers; groups that it does not name stay whole.
@@ -64,13 +68,12 @@ def shrink(model: Whisper, keep: Mapping[str, list[int]]) -> Whisper:
     for name, indices in _kept_indices(groups, keep, {n: t.shape for n, t in state.items()}).items():
         for dim, index in indices.items():
             state[name] = state[name].index_select(dim, index.to(state[name].device))
-    for side in ("encoder", "decoder"):
-        if f"{side}.layers" in keep:
-            state = _renumber(state, f"{side}.layers.", keep[f"{side}.layers"])
+    for name, group in groups.items():
+        if group.kind == "layer" and name in keep:
+            state = _renumber(state, f"{name}.", keep[name])
     with torch.device("meta"):
-        small = Whisper(config)
-    small.load_state_dict({n: t.clone() for n, t in state.items()}, assign=True)
-    small.encoder.positions.requires_grad_(False)
+        small = type(model)(config)
+    load(small, {n: t.clone() for n, t in state.items()})
     small.dropout.p = model.dropout.p
     return small.train(model.training)
 

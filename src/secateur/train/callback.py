@@ -8,6 +8,13 @@ from torch import Tensor
 class Callback:
     """Called by the loop; a pruner, a logger, anything with state. Every method may be left as it is."""
 
+    def before_forward(self, step: int, total: int) -> None:
+        """The batch is ready, the network has not seen it."""
+
+    def penalty(self, step: int, total: int) -> Tensor | None:
+        """A term (a scalar that gradients flow through) added to the loss, or None."""
+        return None
+
     def after_backward(self, step: int, total: int) -> None:
         """Gradients are there, not yet clipped; `step` counts from 0."""
 

@@ -6,12 +6,11 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,52 +20,27 @@ from ..base.progress import say, track
 from ..data.bank import AudioBank
 from ..features.mel_torch import LogMel
 from ..features.specaugment import spec_augment
-from ..models.whisper.model import Whisper
+from ..models.network import Recogniser
 from .callback import Callback
-from .loss import cross_entropy, distillation, mean_absolute
+from .loss import mean_absolute
+from .objective import Batch, Objective
 from .settings import TrainSettings
 from .state import load_optimizer, load_state, optimizer_tensors, part, save_state
 from .stream import Mix, batch_stream, epoch_steps
-from .targets import split_pieces, token_batch
 from .tensorboard import write_events
 
-
-@dataclass
-class Teacher:
-    """A frozen model to learn from. `rows` are the teacher's token ids of the student's rows, when those were pruned.
-
-    A teacher that was trained on 30 s windows hears the clip padded to one: cut to the clip it would not know the end.
-    """
-
-    model: Whisper
-    features: LogMel
-    rows: Tensor | None = None
-
-    @torch.no_grad()
-    def logits(self, audio: Tensor, lengths: Tensor, inputs: Tensor) -> Tensor:
-        """Teacher-forced logits (batch, length, student's vocabulary) for the student's token ids."""
-        config = self.model.config
-        window = int(config.max_seconds * config.front_end.sample_rate)
-        frames: Tensor | None
-        mel, frames = self.features(audio, lengths, pad_to=window if config.padded else None)
-        frames = None if config.padded else frames
-        if self.rows is None:
-            return self.model(mel, frames, inputs)  # type: ignore[no-any-return]
-        return self.model(mel, frames, self.rows[inputs])[..., self.rows]  # type: ignore[no-any-return]
+Network = TypeVar("Network", bound=Recogniser)
 
 
 @dataclass
 class Run:
-    """What a run reads: audio, token rows (prompt, text, end), the mix of sets, and how it is watched."""
+    """What a run reads: audio, the mix of sets, what is asked of the model, and how it is watched."""
 
     bank: AudioBank
-    rows: Sequence[Sequence[int]]
     mix: Mix
-    prompt: int = 2  # tokens before the text
-    parents: Mapping[int, tuple[int, int]] = field(default_factory=dict)  # of merged tokens, for piece dropout
-    teacher: Teacher | None = None
+    objective: Objective
     callbacks: Sequence[Callback] = ()
-    validate: Callable[[Whisper], dict[str, float]] | None = None  # lower `error` is better
+    validate: Callable[[Any], dict[str, float]] | None = None  # lower `error` is better
     noise: NoiseBank | None = None
     folder: Path | None = None  # metrics.jsonl and state.safetensors; None keeps nothing
     label: str = "training"
@@ -90,7 +64,7 @@ def rate_at(step: int, total: int, settings: TrainSettings) -> float:
     return settings.learning_rate * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def train(model: Whisper, run: Run, settings: TrainSettings) -> list[dict[str, Any]]:
+def train(model: Recogniser, run: Run, settings: TrainSettings) -> list[dict[str, Any]]:
     """Train `model` in place and return the log: one entry a validation, with loss, error and timing.
 
     With a folder, a killed run continues from its last state and ends with the same weights and metrics.
@@ -101,7 +75,7 @@ def train(model: Whisper, run: Run, settings: TrainSettings) -> list[dict[str, A
 class _Loop:
     """The state of one run."""
 
-    def __init__(self, model: Whisper, run: Run, settings: TrainSettings) -> None:
+    def __init__(self, model: Recogniser, run: Run, settings: TrainSettings) -> None:
         self.model, self.run, self.settings = model, run, settings
         self.device = run.bank.device
         model.to(self.device)
@@ -122,7 +96,7 @@ class _Loop:
             lr=settings.learning_rate, betas=(0.9, 0.98), fused=self.device.type == "cuda",
         )  # fmt: skip
         self.random = torch.Generator(device=self.device).manual_seed(settings.seed)
-        self.mel = LogMel(model.config.front_end).to(self.device)
+        self.features = LogMel(model.config.front_end).to(self.device)
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and self.device.type == "cuda")
         model.dropout.p = settings.dropout
         torch.manual_seed(settings.seed)  # dropout draws from the global generator
@@ -169,28 +143,22 @@ class _Loop:
         audio, lengths = run.bank.gather(batch)
         if settings.augment is not None:
             audio, lengths = augment(audio, lengths, settings.augment, self.random, run.noise)
-        limit = int(model.config.max_seconds * model.config.front_end.sample_rate)
-        if audio.shape[1] > limit:  # slowed down past the audio context: the end is cut rather than refused
+        seconds, rate = model.config.max_seconds, model.config.front_end.sample_rate
+        if audio.shape[1] > seconds * rate:  # slowed down past the audio context: the end is cut rather than refused
+            limit = int(seconds * rate)
             audio, lengths = audio[:, :limit], lengths.clamp_max(limit)
-        mel, frames = self.mel(audio, lengths)
+        features, frames = self.features(audio, lengths)
         if settings.spec_augment is not None:
-            mel = spec_augment(mel, frames, settings.spec_augment, self.random)
-        rows = [run.rows[i] for i in batch]
-        if settings.piece_dropout and run.parents:
-            random = np.random.default_rng((settings.seed, self.step))
-            room = model.config.text_context
-            split = [split_pieces(row, run.parents, settings.piece_dropout, random) for row in rows]
-            rows = [new if len(new) <= room else old for new, old in zip(split, rows, strict=True)]
-        tokens = token_batch(rows, run.prompt, model.config.tokens.end, self.device)
+            features = spec_augment(features, frames, settings.spec_augment, self.random)
+        for callback in run.callbacks:
+            callback.before_forward(self.step, self.total)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            logits = model(mel, frames, tokens.inputs)
-            told = self._told(batch)
-            weights = None if told is None else 1 - told
-            loss = cross_entropy(logits, tokens.labels, settings.label_smoothing, weights)
-            if told is not None and run.teacher is not None:
-                # The teacher hears the clip unmasked: the student learns to fill in.
-                wanted = run.teacher.logits(audio, lengths, tokens.inputs)
-                loss = loss + distillation(logits, wanted, tokens.labels, settings.temperature, told)
+            ready = Batch(batch, len(run.mix.learn), audio, lengths, features, frames, self.step)
+            loss = run.objective(model, ready, settings)
+        for callback in run.callbacks:
+            penalty = callback.penalty(self.step, self.total)
+            if penalty is not None:
+                loss = loss + penalty
         if settings.l1:
             loss = loss + settings.l1 * mean_absolute(self.parameters.values())
         self.optimizer.zero_grad(set_to_none=True)
@@ -209,16 +177,6 @@ class _Loop:
                 torch._foreach_lerp_(list(self.ema.values()), list(self.parameters.values()), 1 - decay)
         self.loss_sum += loss.detach()
         self.loss_count += 1
-
-    def _told(self, batch: list[int]) -> Tensor | None:
-        """The teacher's share of each row's loss (batch,), or None when it has no part in this batch."""
-        settings = self.settings
-        if self.run.teacher is None or settings.distil <= 0:
-            return None
-        first = len(self.run.mix.learn) if settings.distil_on == "retain" else 0
-        if max(batch) < first:
-            return None
-        return torch.tensor([settings.distil if row >= first else 0.0 for row in batch], device=self.device)
 
     def _validate(self) -> None:
         entry: dict[str, Any] = {
@@ -330,7 +288,7 @@ class _Loop:
         self.loss_count, self.seconds = values["loss_count"], values["seconds"]
 
 
-def frozen_copy(model: Whisper) -> Whisper:
+def frozen_copy(model: Network) -> Network:
     """A teacher: the same weights, never trained."""
     twin = copy.deepcopy(model).eval()
     for parameter in twin.parameters():

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError
-from ...base.files import read_json, write_json
-from ...base.options import from_dict, to_dict
+from ...base.files import read_json
 from ...features.front_end import FrontEnd
 from ...text.tokens import Tokens
 
@@ -148,20 +147,17 @@ def uniform(
 
 
 def parse_config(values: Any, where: str) -> WhisperConfig:
-    """A config from its JSON values.
+    """A Whisper's config from its JSON values.
 
     Raises:
         SecateurError: another format version or family, an unknown key, a wrong type.
     """
-    if isinstance(values, dict):
-        if values.get("format", FORMAT) != FORMAT:
-            raise SecateurError(
-                f"{where}: model format {values['format']} is not the format {FORMAT} that this version reads; "
-                "write it again with `secateur export` or install the matching version"
-            )
-        if values.get("family", "whisper") != "whisper":
-            raise SecateurError(f"{where}: model family '{values['family']}' is not known here (known: whisper)")
-    return from_dict(WhisperConfig, values, where)
+    from ..family import parse_config as parse_any
+
+    config = parse_any(values, where)
+    if not isinstance(config, WhisperConfig):
+        raise SecateurError(f"{where}: a Whisper is needed here, this model is of the family '{config.family}'")
+    return config
 
 
 def read_config(path: str | Path) -> WhisperConfig:
@@ -171,8 +167,3 @@ def read_config(path: str | Path) -> WhisperConfig:
         SecateurError: see `parse_config`.
     """
     return parse_config(read_json(path), str(path))
-
-
-def write_config(path: str | Path, config: WhisperConfig) -> None:
-    """Write a config as JSON, atomically."""
-    write_json(path, to_dict(config))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..groups import Group, Place, prefixed
+from ..network import Recogniser
 from .config import AttentionWidths, DecoderWidths, EncoderWidths, WhisperConfig
 
 
@@ -244,15 +245,15 @@ class Decoder(nn.Module):
         return logits
 
 
-class Whisper(nn.Module):
+class Whisper(Recogniser):
     """Encoder, decoder and the config they were built from."""
 
+    config: WhisperConfig
+
     def __init__(self, config: WhisperConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        self.dropout = nn.Dropout(0.0)
 
     def encode(self, mel: Tensor, frames: Tensor | None = None) -> Cache:
         """Encode `mel` (batch, frames, mels) and return a cache that `step` decodes from."""
@@ -266,6 +267,10 @@ class Whisper(nn.Module):
     def forward(self, mel: Tensor, frames: Tensor | None, tokens: Tensor) -> Tensor:
         """Teacher-forced logits (batch, length, vocabulary)."""
         return self.decoder(tokens, self.encode(mel, frames), self.dropout)  # type: ignore[no-any-return]
+
+    def mask_vocabulary(self, kept: Tensor) -> None:
+        """Give the token rows that are not `kept` (rows,) a logit of minus infinity."""
+        self.decoder.vocabulary_mask = kept.to(self.decoder.token_embedding.weight.device)
 
     def groups(self) -> list[Group]:
         """All that may go: layers, heads, dimensions, FFN units, convolution channels, inputs, rows, contexts."""

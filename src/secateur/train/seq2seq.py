@@ -1,0 +1,70 @@
+"""The objective of encoder-decoders such as Whisper: the next token, and a teacher's distribution of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..features.mel_torch import LogMel
+from ..models.whisper.model import Whisper
+from .loss import cross_entropy, distillation
+from .objective import Batch
+from .settings import TrainSettings
+from .targets import split_pieces, token_batch
+
+
+@dataclass
+class Teacher:
+    """A frozen model to learn from. `rows` are the teacher's token ids of the student's rows, when those were pruned.
+
+    A teacher that was trained on 30 s windows hears the clip padded to one: cut to the clip it would not know the end.
+    """
+
+    model: Whisper
+    features: LogMel
+    rows: Tensor | None = None
+
+    @torch.no_grad()
+    def logits(self, audio: Tensor, lengths: Tensor, inputs: Tensor) -> Tensor:
+        """Teacher-forced logits (batch, length, student's vocabulary) for the student's token ids."""
+        config = self.model.config
+        window = int(config.max_seconds * config.front_end.sample_rate)
+        frames: Tensor | None
+        mel, frames = self.features(audio, lengths, pad_to=window if config.padded else None)
+        frames = None if config.padded else frames
+        if self.rows is None:
+            return self.model(mel, frames, inputs)  # type: ignore[no-any-return]
+        return self.model(mel, frames, self.rows[inputs])[..., self.rows]  # type: ignore[no-any-return]
+
+
+@dataclass
+class Seq2Seq:
+    """Cross entropy of every clip's token row (prompt, text, end) and, with a teacher, its distillation."""
+
+    rows: Sequence[Sequence[int]]
+    prompt: int = 2  # tokens before the text
+    parents: Mapping[int, tuple[int, int]] = field(default_factory=dict)  # of merged tokens, for piece dropout
+    teacher: Teacher | None = None
+
+    def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> Tensor:
+        """The loss of one batch."""
+        rows = [self.rows[i] for i in batch.rows]
+        if settings.piece_dropout and self.parents:
+            random = np.random.default_rng((settings.seed, batch.step))
+            room = model.config.text_context
+            split = [split_pieces(row, self.parents, settings.piece_dropout, random) for row in rows]
+            rows = [new if len(new) <= room else old for new, old in zip(split, rows, strict=True)]
+        tokens = token_batch(rows, self.prompt, model.config.tokens.end, batch.audio.device)
+        logits = model(batch.features, batch.frames, tokens.inputs)
+        told = None if self.teacher is None else batch.told(settings)
+        loss = cross_entropy(logits, tokens.labels, settings.label_smoothing, None if told is None else 1 - told)
+        if told is not None and self.teacher is not None:
+            # The teacher hears the clip unmasked: the student learns to fill in.
+            wanted = self.teacher.logits(batch.audio, batch.lengths, tokens.inputs)
+            loss = loss + distillation(logits, wanted, tokens.labels, settings.temperature, told)
+        return loss
