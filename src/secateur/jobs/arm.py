@@ -24,7 +24,8 @@ from ..models.checkpoint import save_checkpoint
 from ..models.whisper.cost import count_parameters
 from ..models.whisper.greedy import transcribe_bank
 from ..models.whisper.model import Whisper
-from ..prune.pruner import COSTS, GradualPruner
+from ..prune.methods import make_method
+from ..prune.pruner import COSTS
 from ..prune.settings import PruneSettings
 from ..prune.student import Student, make_student
 from ..text.style import as_sentence
@@ -150,7 +151,7 @@ def _tune(
     pruner = None
     if arm.prune is not None:
         model.to(data.device)
-        pruner = GradualPruner(model, arm.prune, original[arm.prune.measure])
+        pruner = make_method(model, arm.prune, original[arm.prune.measure])
         callbacks.append(pruner)
     told = None
     if teacher is not None and settings.distil > 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Generic
 
 import torch
 from torch import Tensor
@@ -11,10 +10,10 @@ from torch import Tensor
 from ..base.errors import SecateurError, nearest
 from ..models.family import family_of
 from ..models.groups import KINDS
-from ..train.callback import Callback
 from .budget import Cost, Keep, by_amounts, by_budget, partly
 from .evidence import ActivationCollector, TaylorCollector
 from .importance import CRITERIA, Evidence
+from .method import Method
 from .places import kept_units, parameter_masks
 from .schedule import SCHEDULES
 from .settings import PruneSettings
@@ -43,7 +42,7 @@ def check_settings(settings: PruneSettings) -> None:
         raise SecateurError(f"remove must be from 0 to below 1, found {settings.remove}")
 
 
-class GradualPruner(Callback, Generic[Network]):
+class GradualPruner(Method[Network]):
     """Removes units of `model` (whose vocabulary and contexts were cut before) until the budget is met.
 
     `original` is the cost of the model before anything went, which `settings.remove` is a share of.

@@ -15,6 +15,7 @@ class PruneSettings:
     With `amounts` (name pattern or kind to share), groups lose fixed shares instead of competing for the budget.
     """
 
+    method: str = "gradual"  # how it goes while training: see prune/methods.py
     remove: float | None = 0.6
     measure: Literal["parameters", "macs"] = "parameters"
     criterion: str = "taylor"

@@ -1,0 +1,31 @@
+"""Ways to prune while training, by name: each is a `Method`, a training callback that ends in a smaller network.
+
+A new one is a class and its line in `METHODS`; settings, command line and studies find it by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..base.errors import SecateurError, nearest
+from .method import Method
+from .pruner import GradualPruner
+from .settings import PruneSettings
+
+# (network, settings, cost of the original before anything was cut) -> callback
+METHODS: dict[str, Callable[[Any, PruneSettings, float], Method[Any]]] = {
+    "gradual": GradualPruner,  # whole units, ranked while training (the default)
+}
+
+
+def make_method(model: Any, settings: PruneSettings, original: float) -> Method[Any]:
+    """The callback that `settings.method` names.
+
+    Raises:
+        SecateurError: no such method, with the nearest name.
+    """
+    if settings.method not in METHODS:
+        known = ", ".join(METHODS)
+        raise SecateurError(f"unknown method '{settings.method}'{nearest(settings.method, METHODS)}; known: {known}")
+    return METHODS[settings.method](model, settings, original)
