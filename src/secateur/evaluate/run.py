@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..base.errors import SecateurError
-from ..models.whisper.config import WhisperConfig
-from ..models.whisper.cost import count_macs, count_parameters
+from ..models.family import Config, family_of
 from ..text.normalise import normaliser
 from .bootstrap import LEVEL, RESAMPLES, rate_interval
 from .error_rate import Metric, count_errors, metric_for, total
@@ -98,13 +97,12 @@ def summarise(
     )  # fmt: skip
 
 
-def with_cost(result: Result, config: WhisperConfig) -> Result:
+def with_cost(result: Result, config: Config) -> Result:
     """`result` with the model's parameters, and its multiply-accumulates for the mean clip and transcript."""
-    seconds = min(result.seconds_audio / result.utterances, config.max_seconds)
-    room = config.text_context - len(config.tokens.prompt())
-    tokens = min(round(TOKENS_A_WORD * result.words / result.utterances), room)
-    macs = count_macs(config, seconds, tokens)["total"]
-    return replace(result, parameters=count_parameters(config)["total"], macs=macs)
+    family = family_of(config)
+    tokens = round(TOKENS_A_WORD * result.words / result.utterances)
+    macs = family.macs(config, result.seconds_audio / result.utterances, tokens, None)
+    return replace(result, parameters=family.parameters(config), macs=macs)
 
 
 def _check(utterances: Sequence[Utterance]) -> None:

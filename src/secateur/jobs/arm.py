@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +18,16 @@ from ..data.bank import AudioBank
 from ..data.manifest import Utterance
 from ..evaluate.result import Result, write_result
 from ..evaluate.run import evaluate, with_cost
-from ..features.mel_torch import LogMel
 from ..models.checkpoint import save_checkpoint
-from ..models.whisper.cost import count_parameters
-from ..models.whisper.greedy import transcribe_bank
-from ..models.whisper.model import Whisper
 from ..prune.methods import make_method
 from ..prune.pruner import COSTS
 from ..prune.settings import PruneSettings
-from ..prune.student import Student, make_student
-from ..text.style import as_sentence
-from ..text.tokenizer import Tokenizer
+from ..prune.student import Student
 from ..train.callback import Callback
-from ..train.loop import Run, frozen_copy, total_steps, train
-from ..train.seq2seq import Seq2Seq, Teacher
+from ..train.loop import Run, total_steps, train
 from ..train.settings import TrainSettings
 from ..train.stream import Mix
-from ..train.targets import encode_targets
+from .tasks import Task, task_of
 
 
 @dataclass
@@ -69,9 +61,9 @@ class ArmSettings:
 
 
 def run_arm(
-    arm: ArmSettings, model: Whisper, tokenizer: Tokenizer, data: JobData, folder: Path, teacher: Whisper | None = None,
+    arm: ArmSettings, model: Any, tokenizer: Any, data: JobData, folder: Path, teacher: Any | None = None,
     test_now: bool = True,
-) -> tuple[Whisper, Tokenizer, dict[str, Result]]:  # fmt: skip
+) -> tuple[Any, Any, dict[str, Result]]:  # fmt: skip
     """Run `arm` from a copy of `model` and keep checkpoint, log and results in `folder`; a killed run resumes.
 
     Raises:
@@ -79,15 +71,12 @@ def run_arm(
     """
     started = time.perf_counter()
     original = {measure: cost(model.config) for measure, cost in COSTS.items()}
-    if arm.prune is not None:
-        style = as_sentence if arm.train is not None and arm.train.style == "sentence" else str
-        texts = [style(u.text) for u in (*data.learn, *data.retain)] + list(data.words)
-        student = make_student(model, tokenizer, texts, arm.prune, sorted({u.language for u in data.learn}))
-    else:
-        student = Student(copy.deepcopy(model), tokenizer, None)
+    task = task_of(model.config)
+    texts = [u.text for u in (*data.learn, *data.retain)] + list(data.words)
+    student = task.student(model, tokenizer, texts, sorted({u.language for u in data.learn}), arm.prune, arm.train)
     steps = 0
     if arm.train is not None:
-        tuned, steps = _tune(arm, student, original, data, folder, teacher)
+        tuned, steps = _tune(arm, task, student, original, data, folder, teacher)
         student = Student(tuned, student.tokenizer, student.rows)
     result_model = student.model.to(data.device).eval()
     save_checkpoint(folder, result_model, student.tokenizer, half=True)
@@ -99,7 +88,7 @@ def run_arm(
     summary = {
         "arm": to_dict(arm), "steps": steps, "seconds": round(time.perf_counter() - started, 1),
         "device": device_name(data.device),
-        "removed": 1 - count_parameters(result_model.config)["total"] / original["parameters"],
+        "removed": 1 - COSTS["parameters"](result_model.config) / original["parameters"],
         "error": {name: r.rate for name, r in results.items()}, "torch": torch.__version__,
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
@@ -108,14 +97,16 @@ def run_arm(
 
 
 def score(
-    model: Whisper, tokenizer: Tokenizer, data: JobData, name: str, utterances: list[Utterance], label: str
+    model: Any, tokenizer: Any, data: JobData, name: str, utterances: list[Utterance], label: str
 ) -> Result:
     """Decode a set greedily and count errors."""
     bank = data.bank(name, utterances, model.config.front_end.sample_rate)
     languages = [u.language for u in utterances]
-    gpu = data.device.type == "cuda"
+    task = task_of(model.config)
     found = evaluate(
-        lambda _: transcribe_bank(model, tokenizer, bank, languages, 2400.0 if gpu else 60.0, f"{label}: {name}"),
+        lambda _: task.transcribe(
+            model, tokenizer, bank, languages, batch_seconds(data.device), f"{label}: {name}"
+        ),
         utterances, model=label, data=name,
     )  # fmt: skip
     return with_cost(found, model.config)
@@ -123,12 +114,13 @@ def score(
 
 def _tune(
     arm: ArmSettings,
+    task: Task,
     student: Student,
     original: Mapping[str, float],
     data: JobData,
     folder: Path,
-    teacher: Whisper | None,
-) -> tuple[Whisper, int]:
+    teacher: Any | None,
+) -> tuple[Any, int]:
     """Train the student, pruning on the way; returns the shrunk result and the steps taken."""
     settings = arm.train
     assert settings is not None
@@ -140,12 +132,7 @@ def _tune(
                 f"{u.id}: {u.duration:.1f} s does not fit the audio context of {config.max_seconds:.1f} s; "
                 "leave such clips out (--longest) or keep more context (--audio-seconds)"
             )
-    # The dense control hears clips as they are, too: only then are the arms compared at equal data and compute.
-    model.config = replace(config, padded=False)
     bank = data.bank("train", everything, config.front_end.sample_rate)
-    rows = encode_targets(
-        everything, student.tokenizer, config.tokens, config.text_context, settings.style == "sentence"
-    )
     mix = Mix(tuple(u.duration for u in data.learn), tuple(u.duration for u in data.retain), data.retain_share)
     callbacks: list[Callback] = []
     pruner = None
@@ -153,32 +140,27 @@ def _tune(
         model.to(data.device)
         pruner = make_method(model, arm.prune, original[arm.prune.measure])
         callbacks.append(pruner)
-    told = None
-    if teacher is not None and settings.distil > 0:
-        frozen = frozen_copy(teacher).to(data.device)
-        told = Teacher(
-            frozen, LogMel(frozen.config.front_end).to(data.device),
-            None if student.rows is None else student.rows.to(data.device),
-        )  # fmt: skip
+    dev_bank = data.bank("dev", data.dev, config.front_end.sample_rate)
 
-    def validate(current: Whisper) -> dict[str, float]:
-        texts = transcribe_bank(
-            current, student.tokenizer, data.bank("dev", data.dev, config.front_end.sample_rate),
-            [u.language for u in data.dev], 2400.0 if data.device.type == "cuda" else 60.0,
-        )  # fmt: skip
+    def validate(current: Any) -> dict[str, float]:
+        texts = task.transcribe(
+            current, student.tokenizer, dev_bank, [u.language for u in data.dev], batch_seconds(data.device)
+        )
         result = evaluate(lambda _: texts, data.dev, model=arm.name, data="dev")
         return {"error": result.rate}
 
     run = Run(
         bank=bank, mix=mix,
-        objective=Seq2Seq(
-            rows, len(config.tokens.prompt(everything[0].language)),
-            {} if student.rows is None else student.tokenizer.parents(), told,
-        ),
+        objective=task.objective(student, everything, settings, teacher, data.device),
         callbacks=callbacks, validate=validate, folder=folder, label=arm.name, noise=data.noise,
     )  # fmt: skip
     train(model, run, settings)
     return (pruner.shrunk() if pruner is not None else model), total_steps(settings, mix)
+
+
+def batch_seconds(device: torch.device) -> float:
+    """Seconds of audio to decode at once."""
+    return 2400.0 if device.type == "cuda" else 60.0
 
 
 def device_name(device: torch.device) -> str:

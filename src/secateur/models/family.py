@@ -68,7 +68,9 @@ class Family:
     config: type
     network: Callable[[], type[Recogniser]]  # imports torch only when called
     parameters: Callable[[Any], int]  # all values that are stored
-    macs: Callable[[Any], int]  # multiply-accumulates of a usual clip: 5 s, 16 tokens
+    # (config, seconds, tokens, padded) -> multiply-accumulates of one clip, both limited to what the model holds;
+    # `padded` says whether clips are padded to the whole audio context (None: as the config says)
+    macs: Callable[[Any, float, int, bool | None], int]
     text_file: str  # name of the text codec's file in a checkpoint
     read_text: Callable[[Path, Any], Any]  # (file, config) -> TextCodec
 

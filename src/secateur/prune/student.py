@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ from .vocabulary import choose_rows, context_plan, reduced_tokenizer
 class Student:
     """A smaller start, its tokenizer, and `rows`: the original's token id of each of its own (None: all kept)."""
 
-    model: Whisper
+    model: Any
     tokenizer: Tokenizer
     rows: torch.Tensor | None
 

@@ -20,10 +20,9 @@ def _network() -> type[Recogniser]:
     return Whisper
 
 
-def usual_macs(config: WhisperConfig) -> int:
-    """Multiply-accumulates of a 5 s clip with 16 tokens, or of what smaller contexts hold, cut to the clip."""
-    seconds, tokens = min(5.0, config.max_seconds), min(16, config.text_context // 2)
-    return count_macs(config, seconds, tokens, padded=False)["total"]
+def _macs(config: WhisperConfig, seconds: float, tokens: int, padded: bool | None) -> int:
+    room = config.text_context - len(config.tokens.prompt())
+    return count_macs(config, min(seconds, config.max_seconds), min(tokens, room), padded)["total"]
 
 
 def _read_text(path: Path, config: WhisperConfig) -> Tokenizer:
@@ -32,5 +31,5 @@ def _read_text(path: Path, config: WhisperConfig) -> Tokenizer:
 
 FAMILY = Family(
     config=WhisperConfig, network=_network, parameters=lambda config: count_parameters(config)["total"],
-    macs=usual_macs, text_file="tokenizer.json", read_text=_read_text,
+    macs=_macs, text_file="tokenizer.json", read_text=_read_text,
 )  # fmt: skip

@@ -1,0 +1,65 @@
+"""How jobs train and read a Whisper."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from ..data.bank import AudioBank
+from ..data.manifest import Utterance
+from ..features.mel_torch import LogMel
+from ..models.whisper.greedy import transcribe_bank
+from ..prune.settings import PruneSettings
+from ..prune.student import Student, make_student
+from ..text.style import as_sentence
+from ..train.loop import frozen_copy
+from ..train.seq2seq import Seq2Seq, Teacher
+from ..train.settings import TrainSettings
+from ..train.targets import encode_targets
+
+
+class WhisperTask:
+    """See `tasks.Task`."""
+
+    def student(
+        self, model: Any, text: Any, texts: Sequence[str], languages: Sequence[str], prune: PruneSettings | None,
+        train: TrainSettings | None,
+    ) -> Student:  # fmt: skip
+        """With `prune`, contexts and vocabulary rows are cut; a model that will be trained hears clips unpadded."""
+        if prune is not None:
+            style = as_sentence if train is not None and train.style == "sentence" else str
+            return make_student(model, text, [style(t) for t in texts], prune, languages)
+        twin = copy.deepcopy(model)
+        if train is not None:
+            # The dense control hears clips as they are, too: only then are arms compared at equal data and compute.
+            twin.config = replace(twin.config, padded=False)
+        return Student(twin, text, None)
+
+    def objective(
+        self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Any | None,
+        device: torch.device,
+    ) -> Seq2Seq:  # fmt: skip
+        """Cross entropy of the transcripts' tokens, with a teacher's distribution where it has a part."""
+        config = student.model.config
+        rows = encode_targets(
+            utterances, student.tokenizer, config.tokens, config.text_context, settings.style == "sentence"
+        )
+        told = None
+        if teacher is not None and settings.distil > 0:
+            frozen = frozen_copy(teacher).to(device)
+            rows_there = None if student.rows is None else student.rows.to(device)
+            told = Teacher(frozen, LogMel(frozen.config.front_end).to(device), rows_there)
+        return Seq2Seq(
+            rows, len(config.tokens.prompt(utterances[0].language)),
+            {} if student.rows is None else student.tokenizer.parents(), told,
+        )  # fmt: skip
+
+    def transcribe(
+        self, model: Any, text: Any, bank: AudioBank, languages: Sequence[str], batch_seconds: float, label: str = ""
+    ) -> list[str]:
+        """Greedy decoding in batches."""
+        return transcribe_bank(model, text, bank, languages, batch_seconds, label)
