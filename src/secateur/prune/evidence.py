@@ -14,14 +14,16 @@ from .places import unit_sums
 
 
 class TaylorCollector:
-    """Running mean over batches of (sum of gradient * weight over a unit)^2; call `update` after each backward.
+    """Running means over batches of (sum of gradient * weight over a unit), squared and with its sign.
 
+    Call `update` after each backward.
     `decay` < 1 forgets old batches, for evidence gathered while the network changes.
     """
 
     def __init__(self, model: nn.Module, groups: Iterable[Group], decay: float = 1.0) -> None:
         self.model, self.groups, self.decay = model, list(groups), decay
         self.sums: dict[str, Tensor] = {}
+        self.signed: dict[str, Tensor] = {}
         self.weight = 0.0
 
     @torch.no_grad()
@@ -31,23 +33,31 @@ class TaylorCollector:
             name: p.grad * p for name, p in self.model.named_parameters() if p.grad is not None and p.requires_grad
         }
         for group in self.groups:
-            square = unit_sums(group, products).square()
-            old = self.sums.get(group.name)
-            self.sums[group.name] = square if old is None else old * self.decay + square
+            change = unit_sums(group, products)
+            for sums, new in ((self.sums, change.square()), (self.signed, change)):
+                old = sums.get(group.name)
+                sums[group.name] = new if old is None else old * self.decay + new
         self.weight = self.weight * self.decay + 1
 
     def means(self) -> dict[str, Tensor]:
         """What `Evidence.taylor` holds."""
         return {name: total / max(self.weight, 1e-12) for name, total in self.sums.items()}
 
+    def signed_means(self) -> dict[str, Tensor]:
+        """What `Evidence.signed` holds."""
+        return {name: total / max(self.weight, 1e-12) for name, total in self.signed.items()}
+
     def tensors(self) -> dict[str, Tensor]:
         """State, for resuming."""
-        return {f"taylor.{name}": t for name, t in self.sums.items()} | {"weight": torch.tensor(self.weight)}
+        state = {f"taylor.{name}": t for name, t in self.sums.items()}
+        state |= {f"signed.{name}": t for name, t in self.signed.items()}
+        return state | {"weight": torch.tensor(self.weight)}
 
     def load(self, tensors: dict[str, Tensor], device: torch.device | str) -> None:
         """Take back what `tensors` gave."""
         self.weight = float(tensors["weight"])
         self.sums = {n.removeprefix("taylor."): t.to(device) for n, t in tensors.items() if n.startswith("taylor.")}
+        self.signed = {n.removeprefix("signed."): t.to(device) for n, t in tensors.items() if n.startswith("signed.")}
 
 
 class ActivationCollector:

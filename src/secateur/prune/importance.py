@@ -24,6 +24,7 @@ class Evidence:
     inputs: dict[str, Tensor] = field(default_factory=dict)  # parameter -> L2 norm of each input feature, (in,)
     outputs: dict[str, Tensor] = field(default_factory=dict)  # parameter -> L2 norm of each output feature, (out,)
     seed: int = 0
+    signed: dict[str, Tensor] = field(default_factory=dict)  # group -> mean over batches of sum of g*w, (units,)
 
 
 def magnitude(group: Group, evidence: Evidence) -> Tensor:
@@ -35,6 +36,15 @@ def magnitude(group: Group, evidence: Evidence) -> Tensor:
 def taylor(group: Group, evidence: Evidence) -> Tensor:
     """First-order loss change: root mean square of sum(g*w) (Molchanov et al. 2019, arXiv 1906.10771)."""
     return evidence.taylor[group.name].sqrt()
+
+
+def signed(group: Group, evidence: Evidence) -> Tensor:
+    """First-order loss change of removing a unit, with its sign: minus the mean of sum(g*w).
+
+    Units whose removal is expected to lower the loss have the lowest scores and go first (Molchanov et al. 2017,
+    arXiv 1611.06440, equation 7, before the absolute value).
+    """
+    return -evidence.signed[group.name]
 
 
 def wanda(group: Group, evidence: Evidence) -> Tensor:
@@ -69,6 +79,7 @@ def chance(group: Group, evidence: Evidence) -> Tensor:
 CRITERIA: dict[str, Callable[[Group, Evidence], Tensor]] = {
     "magnitude": magnitude,
     "taylor": taylor,
+    "signed": signed,  # helpful first
     "wanda": wanda,
     "random": chance,
 }

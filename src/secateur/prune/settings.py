@@ -26,6 +26,9 @@ class PruneSettings:
     begin: float = 0.02  # of the training steps: the first pruning event
     end: float = 0.5  # of the training steps: the final amount is reached; the rest recovers
     every: int = 16  # steps between events
+    pressure: float = 10.0  # group-lasso: the penalty at full strength, as its value on the unpruned model
+    layer_drop: float = 0.2  # layer-drop: chance that a layer is skipped in a step
+    seed: int = 0  # of random scores, gates and skipped layers
     vocabulary: bool = True  # keep only the rows that the training texts and frequent words need
     frequent: int = 4000  # most frequent tokens, spelled with the texts' characters, that stay in any case
     rows: int | None = None  # at most so many text rows; None keeps all that the texts use

@@ -1,0 +1,129 @@
+"""What all methods that remove whole units share: groups, budget, masks while training, surgery at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ..base.errors import SecateurError, nearest
+from ..models.family import family_of
+from ..models.groups import KINDS
+from .budget import Cost, Keep, by_amounts, by_budget, partly
+from .importance import CRITERIA
+from .method import Method
+from .places import kept_units, parameter_masks
+from .schedule import SCHEDULES
+from .settings import PruneSettings
+from .shrink import Network, shrink
+
+COSTS: dict[str, Cost] = {
+    "parameters": lambda config: float(family_of(config).parameters(config)),
+    "macs": lambda config: float(family_of(config).macs(config, 5.0, 16, False)),  # of a usual clip, not padded
+}
+
+
+def check_settings(settings: PruneSettings) -> None:
+    """Refuse names that no criterion, schedule or kind has, before any work starts.
+
+    Raises:
+        SecateurError: with the nearest right name.
+    """
+    for what, name, known in (
+        ("criterion", settings.criterion, list(CRITERIA)),
+        ("schedule", settings.schedule, list(SCHEDULES)),
+        *(("kind", kind, list(KINDS)) for kind in settings.kinds),
+    ):
+        if name not in known:
+            raise SecateurError(f"unknown {what} '{name}'{nearest(name, known)}; known: {', '.join(known)}")
+    if settings.remove is not None and not 0 <= settings.remove < 1:
+        raise SecateurError(f"remove must be from 0 to below 1, found {settings.remove}")
+
+
+class UnitMethod(Method[Network]):
+    """Removes units of `model` (whose vocabulary and contexts were cut before) until the budget is met.
+
+    `original` is the cost of the model before anything went, which `settings.remove` is a share of. What is gone is
+    held at zero until `shrunk` removes it. `normalise`: see `by_budget`.
+
+    Raises:
+        SecateurError: settings that name nothing known, or a budget that these kinds cannot reach.
+    """
+
+    normalise = False
+
+    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
+        check_settings(settings)
+        self.model, self.settings = model, settings
+        self.cost = COSTS[settings.measure]
+        self.start = self.cost(model.config)
+        self.target = None if settings.remove is None else original * (1 - settings.remove)
+        self.original = original
+        self.kinds = self.kinds_of(settings)
+        asked = {kind for kind in ("mel", "input") if kind in self.kinds}  # inputs go only when asked for
+        left = {"vocabulary", "mel", "input"} - asked
+        self.groups = [g for g in model.groups() if g.maskable and g.kind not in left]
+        self.shapes = {n: p.shape for n, p in model.named_parameters()}
+        self.keep: Keep = {}
+        self.masks: dict[str, Tensor] = {}
+        self.done = False
+        # Whether the budget can be met is known now, not halfway through the training.
+        self.example = self.plan(1.0, {g.name: torch.ones(g.units) for g in self.groups})
+
+    def kinds_of(self, settings: PruneSettings) -> tuple[str, ...]:
+        """The kinds that compete for a budget."""
+        return settings.kinds
+
+    def plan(self, share: float, scores: Mapping[str, Tensor]) -> Keep:
+        """The units that stay when `share` of the final amount is gone; the lowest `scores` (units,) go first."""
+        groups, settings = self.groups, self.settings
+        scores = {g.name: scores[g.name].detach().float().cpu().clone() for g in groups}
+        for name, kept in self.keep.items():  # what is gone stays gone
+            gone = torch.ones(len(scores[name]), dtype=torch.bool)
+            gone[kept] = False
+            scores[name][gone] = min(float(scores[name].min()), 0.0) - 1.0
+        if settings.amounts:
+            return partly(groups, scores, by_amounts(groups, scores, settings.amounts), share)
+        if self.target is None or self.start <= self.target:
+            return {}
+        return by_budget(
+            self.model.config, groups, scores, self.start - share * (self.start - self.target), self.cost, self.kinds,
+            normalise=self.normalise, protect=settings.protect,
+        )  # fmt: skip
+
+    def adopt(self, keep: Keep) -> None:
+        """Remove from now on what `keep` leaves out."""
+        self.keep = keep
+        device = next(self.model.parameters()).device
+        masks = parameter_masks(self.groups, kept_units(self.groups, keep), self.shapes)
+        self.masks = {name: m.to(device) for name, m in masks.items()}
+
+    def span(self, total: int) -> tuple[int, int]:
+        """The steps (counted from 1) of the first pruning event and of the last."""
+        return round(self.settings.begin * total), max(round(self.settings.end * total), 1)
+
+    @torch.no_grad()
+    def project(self, parameters: dict[str, Tensor]) -> None:
+        names = [n for n in self.masks if n in parameters]
+        if names:
+            torch._foreach_mul_([parameters[n] for n in names], [self.masks[n].to(parameters[n].device) for n in names])
+
+    def ready(self, step: int, total: int) -> bool:
+        return self.done
+
+    def metrics(self) -> dict[str, float]:
+        return {"kept": self.cost(self.model.config.shrunk(dict(self.keep))) / self.original}
+
+    def tensors(self) -> dict[str, Tensor]:
+        state = {f"keep.{name}": torch.tensor(units) for name, units in self.keep.items()}
+        return state | {"done": torch.tensor(int(self.done))}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        self.adopt({n.removeprefix("keep."): t.tolist() for n, t in tensors.items() if n.startswith("keep.")})
+        self.done = bool(tensors["done"])
+
+    def shrunk(self) -> Network:
+        """The model without what was masked."""
+        self.project(dict(self.model.named_parameters()))
+        return shrink(self.model, self.keep)
