@@ -55,7 +55,7 @@ class WhisperTask:
             told = Teacher(frozen, LogMel(frozen.config.front_end).to(device), rows_there)
         return Seq2Seq(
             rows, len(config.tokens.prompt(utterances[0].language)),
-            {} if student.rows is None else student.tokenizer.parents(), told,
+            {} if student.rows is None else student.tokenizer.parents(), told, config.text_context,
         )  # fmt: skip
 
     def transcribe(

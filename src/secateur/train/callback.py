@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 
 class Callback:
-    """Called by the loop; a pruner, a logger, anything with state. Every method may be left as it is."""
+    """Called by the loop; a pruner, a logger, anything with state. Every method may be left as it is.
+
+    One optimiser step is one or more micro-batches, on one or more processes. Every process calls the same methods in
+    the same order; torch's generator is in the same state on each when `before_forward`, `after_backward` and
+    `after_step` are called, so that what is drawn there is equal. What a callback gathers otherwise (activations)
+    differs from process to process: `distributed.add_up` before deciding anything by it.
+    """
+
+    def trained(self) -> Sequence[Tensor]:
+        """Leaves of the callback's own that learn by gradient (gates). Before a step the loop clears their gradients;
+        in `after_backward` they hold the whole batch's, as the model's do."""
+        return ()
 
     def before_forward(self, step: int, total: int) -> None:
-        """The batch is ready, the network has not seen it."""
+        """A micro-batch is ready, the network has not seen it. The draws are the same for all of a step."""
 
     def penalty(self, step: int, total: int) -> Tensor | None:
-        """A term (a scalar that gradients flow through) added to the loss, or None."""
+        """A term (a scalar that gradients flow through) added to the loss, or None; after each forward pass."""
         return None
 
     def after_backward(self, step: int, total: int) -> None:
-        """Gradients are there, not yet clipped; `step` counts from 0."""
+        """Once a step: the whole batch's gradients are there, not yet clipped; `step` counts from 0."""
 
     def after_step(self, step: int, total: int) -> None:
         """The optimiser has moved the weights."""

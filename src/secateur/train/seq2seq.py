@@ -50,15 +50,11 @@ class Seq2Seq:
     prompt: int = 2  # tokens before the text
     parents: Mapping[int, tuple[int, int]] = field(default_factory=dict)  # of merged tokens, for piece dropout
     teacher: Teacher | None = None
+    room: int = 448  # tokens that the text context holds
 
     def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> Tensor:
         """The loss of one batch."""
-        rows = [self.rows[i] for i in batch.rows]
-        if settings.piece_dropout and self.parents:
-            random = np.random.default_rng((settings.seed, batch.step))
-            room = model.config.text_context
-            split = [split_pieces(row, self.parents, settings.piece_dropout, random) for row in rows]
-            rows = [new if len(new) <= room else old for new, old in zip(split, rows, strict=True)]
+        rows = [self.target(row, batch.step, settings) for row in batch.rows]
         tokens = token_batch(rows, self.prompt, model.config.tokens.end, batch.audio.device)
         logits = model(batch.features, batch.frames, tokens.inputs)
         told = None if self.teacher is None else batch.told(settings)
@@ -68,3 +64,16 @@ class Seq2Seq:
             wanted = self.teacher.logits(batch.audio, batch.lengths, tokens.inputs)
             loss = loss + distillation(logits, wanted, tokens.labels, settings.temperature, told)
         return loss
+
+    def counts(self, rows: Sequence[int], step: int, settings: TrainSettings) -> list[int]:
+        """Tokens that are asked for, a row."""
+        return [len(self.target(row, step, settings)) - self.prompt for row in rows]
+
+    def target(self, row: int, step: int, settings: TrainSettings) -> Sequence[int]:
+        """The token row to learn at `step`: with piece dropout some tokens are spelt with the pieces they have."""
+        whole = self.rows[row]
+        if not settings.piece_dropout or not self.parents:
+            return whole
+        random = np.random.default_rng((settings.seed, step, row))
+        split = split_pieces(whole, self.parents, settings.piece_dropout, random)
+        return split if len(split) <= self.room else whole
