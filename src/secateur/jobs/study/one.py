@@ -1,0 +1,60 @@
+"""One arm and seed in a process of its own: python -m secateur.jobs.study.one STUDY DATA OUT ARM SEED DEVICE."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from ...base.files import read_json, write_json
+from ...base.progress import say
+from ...evaluate.result import write_result
+from ...models.checkpoint import load_checkpoint
+from ...models.weights.fetch import load_model
+from ..arm import JobData, run_arm, score
+from .compute import training_flops
+from .conditions import disturbed
+from .sets import read_sets, some_hours, unseen_tests
+from .settings import StudySettings, arm_settings, read_study
+
+
+def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: Path, device: str) -> None:
+    """Train and test one arm; its teacher, if it names one, is an earlier arm of the same seed."""
+    arm, settings, folder = study.arms[name], arm_settings(study, name, seed), out / f"{name}-{seed}"
+    model, text = load_model(arm.model or study.model)
+    hours = arm.hours if arm.hours is not None else study.hours
+    learn = [u for u in read_sets(study.learn, data_folder) if u.duration <= study.longest]
+    retain = [u for u in read_sets(study.retain, data_folder) if u.duration <= study.longest]
+    devs = {f"dev-{Path(path).parent.name}": read_sets([path], data_folder) for path in study.dev}
+    data = JobData(
+        learn=some_hours(learn, hours, seed), retain=retain, retain_share=study.retain_share,
+        dev=[u for clips in devs.values() for u in clips], device=torch.device(device),
+        tests={**(devs if len(devs) > 1 else {}), **unseen_tests(study, data_folder)},
+        words=tuple(u.text for u in learn) if hours is not None else (),
+    )  # fmt: skip
+    teacher = None
+    if arm.teacher == "original":
+        teacher = model
+    elif arm.teacher:
+        teacher = load_checkpoint(out / f"{arm.teacher}-{seed}", device)[0]
+    tuned, tuned_text, _ = run_arm(settings, model, text, data, folder, teacher)
+    summary = read_json(folder / "summary.json")
+    summary["flops"] = training_flops(model.config, data, settings.train, summary["steps"], teacher)
+    if name in study.robust:
+        rate = tuned.config.front_end.sample_rate
+        for label, condition in study.conditions.items():
+            for test in study.tests:
+                say(f"{name}: {test}, {label}")
+                key = f"{test}@{label}"
+                data.banks[key] = disturbed(data.banks[test], condition, data_folder, rate)
+                found = score(tuned, tuned_text, data, key, data.tests[test], name)
+                del data.banks[key]
+                write_result(folder / "results" / f"{key}.json", found)
+                summary["error"][key] = found.rate
+    write_json(folder / "summary.json", summary | {"complete": True})
+
+
+if __name__ == "__main__":
+    spec, data_root, target, arm_name, arm_seed, arm_device = sys.argv[1:]
+    run_one(read_study(Path(spec)), arm_name, int(arm_seed), Path(data_root), Path(target), arm_device)

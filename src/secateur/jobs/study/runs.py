@@ -1,0 +1,104 @@
+"""Runs of a study: every arm and seed is one process; finished ones are skipped, killed ones resume."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ...base.errors import SecateurError, nearest
+from ...base.files import read_json
+from ...base.progress import say
+from .sets import check_sets
+from .settings import StudySettings, read_study
+
+
+def complete(folder: Path) -> dict[str, Any] | None:
+    """The summary of a run that is done, tests included, or None."""
+    path = folder / "summary.json"
+    summary = dict(read_json(path)) if path.exists() else {}
+    return summary if summary.get("complete") else None
+
+
+def expand(study: StudySettings, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[tuple[str, int]]:
+    """Every (arm, seed), teachers before their pupils.
+
+    Raises:
+        SecateurError: `only` names no arm (with the nearest).
+    """
+    for name in only:
+        if name not in study.arms:
+            raise SecateurError(f"no arm '{name}' in this study{nearest(name, study.arms)}")
+    names = [n for n in study.arms if not only or n in only]
+    names.sort(key=lambda n: study.arms[n].teacher not in ("", "original"))
+    found = []
+    for name in names:
+        chosen = tuple(seeds) or study.seeds_of(name)
+        found += [(name, seed) for seed in (chosen[:1] if study.arms[name].zero_shot else chosen)]
+    return found
+
+
+def run_study(
+    path: Path, data_folder: Path, out: Path, parallel: int = 1, only: Sequence[str] = (), seeds: Sequence[int] = (),
+    devices: Sequence[str] = ("cpu",), until: float | None = None,
+) -> list[str]:  # fmt: skip
+    """Run what is not finished, `parallel` processes at a time, spread over `devices`; returns the runs that failed.
+
+    After `until` seconds no further run is started, so that a lent machine gives results rather than half-done runs.
+
+    Raises:
+        SecateurError: a wrong study, shared speakers, or a teacher that is not part of what is run.
+    """
+    study = read_study(path)
+    check_sets(study, data_folder)
+    todo = expand(study, only, seeds)
+    waiting = [(n, s) for n, s in todo if complete(out / f"{n}-{s}") is None]
+    say(f"{len(todo)} runs, {len(todo) - len(waiting)} finished before")
+    running: dict[subprocess.Popen[bytes], tuple[str, int, str]] = {}
+    failed: list[str] = []
+    free = [devices[i % len(devices)] for i in range(parallel)]
+    started = time.monotonic()
+    while waiting or running:
+        if until is not None and waiting and time.monotonic() - started > until:
+            say(f"time is up: {len(waiting)} runs are left for another time")
+            waiting = []
+        ready = [(n, s) for n, s in waiting if _teacher_ready(study, n, s, out)]
+        while ready and free:
+            name, seed = ready.pop(0)
+            waiting.remove((name, seed))
+            device = free.pop(0)
+            running[_start(path, data_folder, out, name, seed, device)] = (name, seed, device)
+            say(f"{name}-{seed}: started on {device}")
+        if not running and waiting:
+            raise SecateurError(
+                f"{path}: {', '.join(n for n, _ in waiting)} wait for a teacher that is not part of what is run"
+            )
+        time.sleep(0.5)
+        for process in [p for p in running if p.poll() is not None]:
+            name, seed, device = running.pop(process)
+            free.append(device)
+            summary = complete(out / f"{name}-{seed}")
+            if process.returncode or summary is None:
+                failed.append(f"{name}-{seed}")
+                say(f"{name}-{seed}: FAILED, see {out / f'{name}-{seed}' / 'log.txt'}")
+                waiting = [(n, s) for n, s in waiting if not (study.arms[n].teacher == name and s == seed)]
+            else:
+                errors = ", ".join(f"{k} {100 * v:.2f}" for k, v in summary["error"].items() if "@" not in k)
+                say(f"{name}-{seed}: {errors}; {summary['steps']} steps, {summary['seconds']} s")
+    return failed
+
+
+def _start(path: Path, data_folder: Path, out: Path, name: str, seed: int, device: str) -> subprocess.Popen[bytes]:
+    folder = out / f"{name}-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    words = [sys.executable, "-m", "secateur.jobs.study.one", str(path), str(data_folder), str(out)]
+    with (folder / "log.txt").open("ab") as log:
+        return subprocess.Popen([*words, name, str(seed), device], stdout=log, stderr=log)
+
+
+def _teacher_ready(study: StudySettings, name: str, seed: int, out: Path) -> bool:
+    wanted = study.arms[name].teacher
+    return wanted in ("", "original") or complete(out / f"{wanted}-{seed}") is not None
