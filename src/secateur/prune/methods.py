@@ -12,10 +12,18 @@ from ..base.errors import SecateurError, nearest
 from .method import Method
 from .pruner import GradualPruner
 from .settings import PruneSettings
+from .soft.early_bird import EarlyBird
+from .soft.gates import L0Gates
+from .soft.lasso import GroupLasso
+from .soft.layer_drop import LayerDrop
 
 # (network, settings, cost of the original before anything was cut) -> callback
 METHODS: dict[str, Callable[[Any, PruneSettings, float], Method[Any]]] = {
     "gradual": GradualPruner,  # whole units, ranked while training (the default)
+    "gates": L0Gates,  # whole units, by gates that are learnt under a budget
+    "group-lasso": GroupLasso,  # whole units, the weakest after a penalty on their norms
+    "early-bird": EarlyBird,  # whole units, all at once when the ranking settles
+    "layer-drop": LayerDrop,  # whole layers, after training with layers skipped at random
 }
 
 

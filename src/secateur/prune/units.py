@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..base.errors import SecateurError, nearest
 from ..models.family import family_of
-from ..models.groups import KINDS
+from ..models.groups import KINDS, Group
 from .budget import Cost, Keep, by_amounts, by_budget, partly
 from .importance import CRITERIA
 from .method import Method
@@ -74,6 +74,11 @@ class UnitMethod(Method[Network]):
     def kinds_of(self, settings: PruneSettings) -> tuple[str, ...]:
         """The kinds that compete for a budget."""
         return settings.kinds
+
+    def competing(self) -> list[Group]:
+        """The groups that may lose units: those that `settings.amounts` names, or of the kinds that compete."""
+        named = set(self.example) if self.settings.amounts else {g.name for g in self.groups if g.kind in self.kinds}
+        return [g for g in self.groups if g.name in named]
 
     def plan(self, share: float, scores: Mapping[str, Tensor]) -> Keep:
         """The units that stay when `share` of the final amount is gone; the lowest `scores` (units,) go first."""
