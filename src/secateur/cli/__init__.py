@@ -17,6 +17,7 @@ COMMANDS = {
     "adapt": "the main job: a recogniser that fits its speakers, pruned, proved, exported",
     "train": "fine-tune a model on a manifest",
     "prune": "find which parameters matter and remove the rest, with or without fine-tuning",
+    "study": "many arms at equal compute, seeds, intervals: does pruning help?",
     "evaluate": "word or character error rate with a 95 % interval",
     "compare": "two models, or two results, on the same clips: paired bootstrap",
     "export": "ONNX (fp32, fp16, int8) that stock onnxruntime runs",

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..base.extras import require
+from .bootstrap import Difference
 from .breakdown import Slice
 from .compare import Comparison
 from .result import Result
@@ -54,6 +55,39 @@ def rates(named: Sequence[tuple[str, Result]], colours: Mapping[str, str]) -> st
         axes.set_xlabel(f"{named[0][1].metric.upper()} in %, bar: 95 % interval")
 
     return _svg(0.9 + 0.42 * len(named), draw, f"Error rates. {alt}")
+
+
+def forest(named: Sequence[tuple[str, Difference]]) -> str:
+    """Signed differences from a control with their intervals, in points; coloured where zero is outside."""
+    alt = "; ".join(f"{n} {100 * d.delta:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})" for n, d in named)
+
+    def draw(axes: Any) -> None:
+        axes.axvline(0, color=LINE, linewidth=1.2)
+        for i, (_, d) in enumerate(named):
+            colour = BETTER if d.high < 0 else WORSE if d.low > 0 else SERIES[0]
+            bar = {"linewidth": 4, "alpha": 0.45, "solid_capstyle": "round"}
+            axes.plot([100 * d.low, 100 * d.high], [i, i], color=colour, **bar)
+            axes.plot([100 * d.delta], [i], "o", color=colour, markersize=7)
+        axes.set_yticks(range(len(named)), [name for name, _ in named])
+        axes.set_ylim(len(named) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("points against the control, bar: 95 % interval")
+
+    return _svg(0.9 + 0.3 * len(named), draw, f"Differences. {alt}")
+
+
+def scatter(points: Sequence[tuple[str, float, float]], across: str, up: str) -> str:
+    """Named points."""
+    alt = "; ".join(f"{name}: {x:.0f}, {y:.1f}" for name, x, y in points)
+
+    def draw(axes: Any) -> None:
+        for name, x, y in points:
+            axes.plot([x], [y], "o", color=SERIES[0], markersize=6)
+            axes.annotate(name, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
+        axes.set_xlabel(across)
+        axes.set_ylabel(up)
+
+    return _svg(3.6, draw, f"{up} against {across}. {alt}")
 
 
 def groups(

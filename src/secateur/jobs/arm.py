@@ -19,6 +19,7 @@ from ..data.manifest import Utterance
 from ..evaluate.result import Result, write_result
 from ..evaluate.run import evaluate, with_cost
 from ..models.checkpoint import save_checkpoint
+from ..prune.counts import matrix_weights, weights_left
 from ..prune.methods import make_method
 from ..prune.pruner import COSTS
 from ..prune.settings import PruneSettings
@@ -89,6 +90,7 @@ def run_arm(
         "arm": to_dict(arm), "steps": steps, "seconds": round(time.perf_counter() - started, 1),
         "device": device_name(data.device),
         "removed": 1 - COSTS["parameters"](result_model.config) / original["parameters"],
+        "removed_weights": 1 - weights_left(result_model) / matrix_weights(model),
         "error": {name: r.rate for name, r in results.items()}, "torch": torch.__version__,
     }  # fmt: skip
     write_json(folder / "summary.json", summary)

@@ -1,0 +1,79 @@
+"""A study's outcome as a table: for the terminal, for Markdown documents, as plain values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...evaluate.table import points, text_table
+from .outcome import ArmOutcome, Outcome
+
+
+def headings(outcome: Outcome) -> list[str]:
+    """Column titles: the arm, what was removed, the tests, what it took."""
+    tests = [t for name in outcome.study.tests for t in (f"{name}, %", "against control, points (95 %)", "P(better)")]
+    return ["arm", "seeds", "weights gone", "values gone", "dev, %", *tests, "ratio", "p (Holm)", "EFLOP", "GPU s"]
+
+
+def cells(outcome: Outcome, arm: ArmOutcome) -> list[str]:
+    """One row."""
+    row = [arm.arm, str(len(arm.seeds)), f"{100 * arm.removed_weights:.0f} %", f"{100 * arm.removed:.0f} %"]
+    row.append(f"{100 * arm.dev:.1f}")
+    for name in outcome.study.tests:
+        found = arm.sets[name]
+        spread = "" if found.deviation is None else f" ± {100 * found.deviation:.1f}"
+        row.append(f"{100 * found.rate:.1f}{spread}")
+        d = found.against
+        signed = "" if d is None else f"{points(d.delta)} ({points(d.low)} to {points(d.high)})"
+        row += [signed, "" if d is None else f"{d.b_better:.3f}"]
+    first = arm.sets[next(iter(outcome.study.tests))]
+    row.append("" if first.against is None else f"{arm.ratio:.3f}")
+    row.append("" if first.adjusted is None else f"{first.adjusted:.3f}")
+    return [*row, f"{arm.flops / 1e18:.3f}" if arm.flops else "0", f"{arm.seconds:.0f}"]
+
+
+def text(outcome: Outcome) -> str:
+    """Aligned columns, arms by dev."""
+    return text_table(headings(outcome), [cells(outcome, arm) for arm in outcome.arms])
+
+
+def markdown(outcome: Outcome) -> list[str]:
+    """Lines of a Markdown table, arms by dev."""
+    titles = headings(outcome)
+    rows = [cells(outcome, arm) for arm in outcome.arms]
+    return [f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(titles), *rows)]
+
+
+def robustness(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
+    """Error rates in domain under every disturbance, with the difference from the control; empty without any."""
+    first = next(iter(outcome.study.tests))
+    names = [c for c in outcome.study.conditions if any(f"{first}@{c}" in a.sets for a in outcome.arms)]
+    rows = []
+    for arm in (a for a in outcome.arms if a.arm in outcome.study.robust):
+        row = [arm.arm]
+        for key in (first, *(f"{first}@{name}" for name in names)):
+            found = arm.sets.get(key)
+            if found is None:
+                row.append("")
+            else:
+                change = "" if found.against is None else f" ({points(found.against.delta)})"
+                row.append(f"{100 * found.rate:.1f}{change}")
+        rows.append(row)
+    return (["arm", "as recorded", *names], rows) if names else ([], [])
+
+
+def as_values(outcome: Outcome) -> list[dict[str, Any]]:
+    """Plain values, for JSON."""
+    found = []
+    for arm in outcome.arms:
+        sets = {}
+        for name, s in arm.sets.items():
+            sets[name] = {"rate": s.rate, "sd": s.deviation, "interval": s.interval, "p_holm": s.adjusted}
+            if s.against is not None:
+                d = s.against
+                sets[name] |= {"delta": d.delta, "delta_interval": (d.low, d.high), "p_better": d.b_better}
+        found.append({
+            "arm": arm.arm, "control": arm.control, "seeds": arm.seeds, "dev": arm.dev, "sets": sets,
+            "removed": arm.removed, "removed_weights": arm.removed_weights, "steps": arm.steps, "flops": arm.flops,
+            "seconds": arm.seconds, "ratio": arm.ratio, "reached": arm.reached,
+        })  # fmt: skip
+    return found

@@ -1,0 +1,26 @@
+"""How many of the network's own weights are left: matrices and filters, without embeddings, positions and norms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+
+def matrices(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The weight matrices and filters of linear, convolution and recurrent layers, by parameter name."""
+    for module_name, module in model.named_modules():
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.RNNBase):
+            for name, parameter in module.named_parameters(recurse=False):
+                if parameter.dim() > 1:
+                    yield f"{module_name}.{name}", parameter
+
+
+def matrix_weights(model: nn.Module) -> int:
+    """Values in all matrices, zeros included."""
+    return sum(p.numel() for _, p in matrices(model))
+
+
+def weights_left(model: nn.Module) -> int:
+    """Values in all matrices that are not zero: what unstructured pruning leaves."""
+    return sum(int(p.detach().count_nonzero()) for _, p in matrices(model))

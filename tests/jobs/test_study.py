@@ -1,0 +1,182 @@
+"""A study from its file to its page, on real clips with a small model; what a sceptic would try is refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("kaldialign")
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from small_models import small_whisper  # noqa: E402
+
+from secateur.audio.effects import power  # noqa: E402
+from secateur.base.errors import SecateurError  # noqa: E402
+from secateur.cli import main  # noqa: E402
+from secateur.data.bank import AudioBank  # noqa: E402
+from secateur.data.manifest import Utterance, read_manifest, write_manifest  # noqa: E402
+from secateur.evaluate.bootstrap import paired_difference  # noqa: E402
+from secateur.evaluate.holm import holm  # noqa: E402
+from secateur.evaluate.result import read_result  # noqa: E402
+from secateur.jobs.study.conditions import Condition, disturbed  # noqa: E402
+from secateur.jobs.study.outcome import study_outcome  # noqa: E402
+from secateur.jobs.study.runs import expand, run_study  # noqa: E402
+from secateur.jobs.study.settings import read_study  # noqa: E402
+from secateur.jobs.study.sets import some_hours  # noqa: E402
+from secateur.models.checkpoint import save_checkpoint  # noqa: E402
+
+STUDY = """
+name = "a small study"
+model = "{model}"
+learn = ["train.jsonl"]
+dev = ["dev.jsonl"]
+seeds = [0, 1]
+robust = ["dense"]
+[tests]
+quiet = "test.jsonl"
+[conditions.telephone]
+telephone = true
+[conditions.noisy]
+noise = "noise.jsonl"
+snr_db = 5.0
+[train]
+steps = 4
+batch_seconds = 8.0
+learning_rate = 1e-3
+ema = 0.0
+[prune]
+vocabulary = false
+text_tokens = "none"
+audio_seconds = "none"
+kinds = ["ffn", "head"]
+every = 1
+[arms.original]
+zero_shot = true
+[arms.dense]
+[arms.units]
+targets = [0.05, 0.1]
+[arms.units.prune]
+"""
+
+
+@pytest.fixture(scope="module")
+def place(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real clips under 1.1 s (all that the small model's window holds), split by speaker, and the small model."""
+    folder = tmp_path_factory.mktemp("study")
+    clips = [u for u in read_manifest(speech / "free-spoken-digits" / "train.jsonl") if u.duration < 1.1]
+    speakers = sorted({u.speaker for u in clips})
+    for name, who, count in (("train", speakers[:3], 12), ("dev", speakers[3:4], 6), ("test", speakers[4:], 10)):
+        write_manifest(folder / f"{name}.jsonl", [u for u in clips if u.speaker in who][:: 40][:count])
+    write_manifest(folder / "noise.jsonl", [u for u in clips if u.speaker == speakers[0]][:2])
+    save_checkpoint(folder / "model", *small_whisper())
+    (folder / "study.toml").write_text(STUDY.format(model=folder / "model"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(place: Path) -> Path:
+    """The study, run once."""
+    words = ["study", str(place / "study.toml"), "--data", str(place), "--out", str(place / "out"), "--devices", "cpu"]
+    assert main([*words, "--parallel", "2"]) == 0
+    return place / "out"
+
+
+def test_every_arm_and_seed_leaves_its_numbers(done: Path, place: Path) -> None:
+    outcome = study_outcome(place / "study.toml", done / "results")
+    arms = {a.arm: a for a in outcome.arms}
+    assert set(arms) == {"original", "dense", "units-5", "units-10"}
+    assert arms["dense"].seeds == (0, 1) and arms["original"].seeds == (0,)
+    assert arms["dense"].steps == arms["units-10"].steps == 4
+    assert arms["dense"].flops == pytest.approx(arms["units-10"].flops, rel=0.02) and arms["dense"].flops > 1e6
+    assert arms["units-5"].removed >= 0.05 and arms["units-10"].removed >= 0.1
+    assert arms["units-10"].removed_weights > arms["units-5"].removed_weights > 0
+    assert set(arms["dense"].sets) == {"quiet", "quiet@telephone", "quiet@noisy"}
+    assert [a.dev for a in outcome.arms] == sorted(a.dev for a in outcome.arms)
+
+
+def test_differences_are_those_of_the_result_files(done: Path, place: Path) -> None:
+    arm = next(a for a in study_outcome(place / "study.toml", done / "results").arms if a.arm == "units-10")
+    results = {n: [read_result(done / f"{n}-{s}" / "results" / "quiet.json") for s in (0, 1)] for n in ("dense", "units-10")}
+    errors = {n: [[r.counts.errors for r in result.rows] for result in found] for n, found in results.items()}
+    rows = results["dense"][0].rows
+    expected = paired_difference(
+        errors["dense"], errors["units-10"], [r.counts.reference for r in rows], [r.speaker for r in rows]
+    )
+    assert arm.sets["quiet"].against == expected
+    assert arm.sets["quiet"].rate == pytest.approx(np.mean([r.rate for r in results["units-10"]]))
+
+
+def test_finished_runs_are_not_run_again_and_the_page_is_whole(done: Path, place: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in done.glob("*/summary.json")}
+    assert run_study(place / "study.toml", place, done) == []
+    assert {p: p.stat().st_mtime_ns for p in done.glob("*/summary.json")} == before
+    page = (done / "study.html").read_text()
+    assert page.count("<svg") == 2 and "Disturbed speech" in page and "units-10" in page
+
+
+def test_shared_speakers_are_refused(place: Path, tmp_path: Path) -> None:
+    text = (place / "study.toml").read_text().replace('dev = ["dev.jsonl"]', 'dev = ["test.jsonl"]')
+    (tmp_path / "leak.toml").write_text(text)
+    with pytest.raises(SecateurError, match="share 2 speakers"):
+        run_study(tmp_path / "leak.toml", place, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[arms.dense]", "[arms.dens]", "no arm 'dense'"),
+        ("[arms.units.prune]", "[arms.units.prun]", "did you mean 'prune'"),
+        ("[arms.units.prune]", "[arms.units]\ncontrol = 'dence'", None),
+        ("steps = 4", "stepps = 4", "did you mean 'steps'"),
+    ],
+)
+def test_misspelt_studies_are_one_line(place: Path, tmp_path: Path, old: str, new: str, message: str | None) -> None:
+    (tmp_path / "s.toml").write_text((place / "study.toml").read_text().replace(old, new))
+    with pytest.raises(SecateurError, match=message):
+        read_study(tmp_path / "s.toml")
+
+
+def test_teachers_come_first_and_untrained_arms_once(place: Path, tmp_path: Path) -> None:
+    text = (place / "study.toml").read_text().replace("[arms.dense]", '[arms.pupil]\nteacher = "dense"\n[arms.dense]')
+    (tmp_path / "s.toml").write_text(text)
+    runs = expand(read_study(tmp_path / "s.toml"))
+    assert runs.index(("dense", 1)) < runs.index(("pupil", 0))
+    assert runs.count(("original", 0)) == 1 and ("original", 1) not in runs
+
+
+def test_noise_has_the_ratio_asked_for(place: Path) -> None:
+    clip = read_manifest(place / "test.jsonl")[0]
+    bank = AudioBank.read([clip], label="")
+    audio, lengths = bank.gather([0])
+    for snr in (20.0, 0.0):
+        loud, _ = disturbed(bank, Condition(noise="noise.jsonl", snr_db=snr), place, 16000).gather([0])
+        scale = (loud * audio).sum() / audio.square().sum()  # the sum may have been turned down to full scale
+        found = 10 * torch.log10(power(audio * scale, lengths) / power(loud - audio * scale, lengths))
+        assert float(found) == pytest.approx(snr, abs=1.5)
+
+
+def test_hours_are_whole_speakers() -> None:
+    clips = [Utterance(f"{s}{i}", Path("x"), 10.0, "a", f"s{s}") for s in range(10) for i in range(6)]
+    some = some_hours(clips, 180 / 3600, seed=1)
+    assert sum(u.duration for u in some) == 180
+    assert len({u.speaker for u in some}) == 3
+    assert some != some_hours(clips, 180 / 3600, seed=2)
+
+
+def test_holm_is_the_textbook_procedure() -> None:
+    assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == pytest.approx(
+        {"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02}
+    )
+
+
+def test_the_command_prints_values(done: Path, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["study", str(place / "study.toml"), "--out", str(done), "--no-run", "--json"]
+    assert main(words) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert {a["arm"] for a in values["arms"]} == {"original", "dense", "units-5", "units-10"}
