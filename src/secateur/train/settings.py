@@ -15,11 +15,13 @@ class TrainSettings:
 
     epochs: float = 9.0
     steps: int | None = None
-    batch_seconds: float = 160.0  # seconds of audio in a batch, padding included
+    batch_seconds: float = 160.0  # seconds of audio in a batch, padding included; all processes' clips together
+    accumulate: int = 1  # pieces that each process hears its clips of a batch in: less memory, the same gradient
     learning_rate: float = 3e-5
     warmup: float = 0.1  # share of all steps
     final_rate: float = 0.0  # share of the learning rate that is left at the end of the cosine
     weight_decay: float = 0.01  # L2, decoupled (AdamW)
+    l2_start: float = 0.0  # times the summed squared distance from the start's weights (L2-SP, arXiv 1802.01483)
     l1: float = 0.0  # times the mean absolute value of all weight matrices
     dropout: float = 0.0
     label_smoothing: float = 0.0
@@ -36,6 +38,9 @@ class TrainSettings:
     temperature: float = 1.0  # of the teacher's distribution
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on a GPU, fp32 on a CPU
     select: Literal["last", "best"] = "last"  # which weights are the result: the last, or the best on dev
+    patience: int = 0  # stop after so many validations without a better one; the result is the best on dev; 0 is off
+    lora_rank: int = 0  # train only updates of this rank of all linear layers, and merge them; 0 is off
+    lora_share: float = 0.0  # instead of a rank: share of the model's parameters that may be trained; 0 is off
     validate_every: float = 1.0  # epochs
     save_every: int = 200  # steps between states to resume from
     seed: int = 0

@@ -68,9 +68,7 @@ class L0Gates(UnitMethod[Network]):
         above = (self.expected(open_chance(self.logits)) - self.aim(step, total)) / self.start
         linear, square = self.multipliers
         self.optimizer.zero_grad()
-        torch.autograd.backward(
-            [self.gates, linear * above + square * above.square()], [slope, torch.ones_like(above)]
-        )
+        torch.autograd.backward([self.gates, linear * above + square * above.square()], [slope, torch.ones_like(above)])
         self.optimizer.step()
         self.gates = None
         rate = TRAVEL * 10 / max(self.span(total)[1] - self.span(total)[0], 1)
@@ -102,9 +100,7 @@ class L0Gates(UnitMethod[Network]):
         costs = unit_costs(self.model.config, self.groups, self.cost)
         chances = torch.split(open_chance(self.logits.detach().double()).cpu(), self.gating.sizes)
         found = {g.name: torch.ones(g.units) for g in self.groups}
-        return found | {
-            g.name: (chance * costs[g.name]).float() for g, chance in zip(self.gated, chances, strict=True)
-        }
+        return found | {g.name: (chance * costs[g.name]).float() for g, chance in zip(self.gated, chances, strict=True)}
 
     def metrics(self) -> dict[str, float]:
         with torch.no_grad():
