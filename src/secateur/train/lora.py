@@ -85,7 +85,9 @@ def low_rank(model: nn.Module, settings: TrainSettings) -> Iterator[None]:
     if settings.lora_rank < 0:
         raise SecateurError(f"lora_rank must be 0 or more, found {settings.lora_rank}")
     if settings.blend < 1:
-        raise SecateurError("blend cannot be combined with low-rank updates: the mean of factors is not that of weights")
+        raise SecateurError(
+            "blend cannot be combined with low-rank updates: the mean of factors is not that of weights"
+        )
     rank = settings.lora_rank or rank_for(model, settings.lora_share)
     trainable = [p for p in model.parameters() if p.requires_grad]
     random = torch.Generator().manual_seed(settings.seed)

@@ -1,0 +1,41 @@
+"""Proof that all processes hold the same: hashes of masks and weights, a file a process."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from ..base.errors import SecateurError
+from ..base.files import write_json
+from . import distributed
+
+
+def fingerprint(weights: Mapping[str, Tensor]) -> dict[str, str]:
+    """SHA-256 of `weights`, bit by bit, and of their `masks`: which of them are not zero."""
+    masks, values = hashlib.sha256(), hashlib.sha256()
+    for name in sorted(weights):
+        array = weights[name].detach().float().cpu().contiguous().numpy()
+        for digest, data in ((masks, np.packbits(array != 0)), (values, array)):
+            digest.update(name.encode())
+            digest.update(data.tobytes())
+    return {"masks": masks.hexdigest(), "weights": values.hexdigest()}
+
+
+def check_agreement(folder: Path | None, step: int, found: Mapping[str, str]) -> None:
+    """Write this process's `found` to `folder`/masks-rankR.json and hold it against the others'.
+
+    Raises:
+        SecateurError: the processes have drifted apart.
+    """
+    rank, ranks = distributed.rank(), distributed.count()
+    if folder is not None:
+        write_json(folder / f"masks-rank{rank}.json", {"rank": rank, "ranks": ranks, "step": step, **found})
+    everyone = distributed.gathered(dict(found))
+    for number, other in enumerate(everyone):
+        if other != everyone[0]:
+            wrong = ", ".join(name for name in other if other[name] != everyone[0][name])
+            raise SecateurError(f"step {step}: processes 0 and {number} differ in {wrong}; do their machines differ?")

@@ -1,0 +1,159 @@
+"""Several processes, one run (`torchrun`): who is there, sums over all, and one clear line when one of them fails."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
+
+from ..base.errors import SecateurError
+
+T = TypeVar("T")
+
+BUCKET = 1 << 24  # numbers sent at once (64 MB)
+PATIENCE = timedelta(hours=12)  # how long the others wait while rank 0 validates
+GONE = "another process of this run has ended; start the run again and it resumes from its last state"
+
+
+def rank() -> int:
+    """The number of this process; 0 validates and writes files."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def count() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def add_up(tensors: Iterable[Tensor]) -> None:
+    """Replace every tensor by its sum over all processes, in place: bit for bit the same on each.
+
+    Sums are made in fp32, in buckets of `BUCKET` numbers. The shapes must be the same everywhere.
+    """
+    if count() == 1:
+        return
+    bucket: list[Tensor] = []
+    for tensor in tensors:
+        if bucket and sum(t.numel() for t in bucket) + tensor.numel() > BUCKET:
+            _add_bucket(bucket)
+            bucket = []
+        bucket.append(tensor)
+    if bucket:
+        _add_bucket(bucket)
+
+
+def add_up_gradients(leaves: Sequence[Tensor], *more: Tensor) -> None:
+    """`add_up` of the gradients of `leaves`, and of `more`; a gradient that is missing counts as zero and stays so."""
+    if count() > 1:
+        add_up([*(torch.zeros_like(p) if p.grad is None else p.grad for p in leaves), *more])
+
+
+@torch.no_grad()
+def _add_bucket(tensors: list[Tensor]) -> None:
+    flat = torch.cat([t.detach().flatten().float() for t in tensors])
+    with _peers():
+        dist.all_reduce(flat)
+    sums = torch.split(flat, [t.numel() for t in tensors])
+    for tensor, total in zip(tensors, sums, strict=True):
+        tensor.copy_(total.view_as(tensor))
+
+
+def agreed(value: T) -> T:
+    """Rank 0's `value` (anything that JSON could hold), on every process."""
+    if count() == 1:
+        return value
+    box = [value]
+    with _peers():
+        dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
+    return box[0]
+
+
+def gathered(value: T) -> list[T]:
+    """The `value` of every process, in the order of their ranks, on every process."""
+    if count() == 1:
+        return [value]
+    found: list[Any] = [None] * count()
+    with _peers():
+        dist.all_gather_object(found, value)
+    return found
+
+
+@torch.no_grad()
+def copy_from_first(tensors: Iterable[Tensor]) -> None:
+    """Overwrite `tensors` with rank 0's."""
+    if count() == 1:
+        return
+    with _peers():
+        for tensor in tensors:
+            dist.broadcast(tensor.data, src=0)
+
+
+@contextlib.contextmanager
+def processes(device: str) -> Iterator[str]:
+    """Join the other processes that `torchrun` started, if it did; gives the device of this one.
+
+    On GPUs each process takes the one of its LOCAL_RANK and they talk through NCCL, on CPUs through gloo. When a
+    process fails, it alone says why, and the others end without a word.
+
+    Raises:
+        SecateurError: fewer GPUs than processes; or what went wrong on this process, when it was the first.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1 or "RANK" not in os.environ:
+        yield device
+        return
+    number, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
+    store, _, _ = next(rendezvous("env://", number, world))
+    try:
+        chosen = _own_device(device, local)
+        if chosen.startswith("cuda"):
+            os.environ["NCCL_NVLS_ENABLE"] = "0"  # NVLink multicast is not there on every host; NCCL then fails late
+            torch.cuda.set_device(chosen)
+        backend = "cpu:gloo,cuda:nccl" if chosen.startswith("cuda") else "gloo"
+        dist.init_process_group(backend, store=store, rank=number, world_size=world, timeout=PATIENCE)
+        yield chosen
+    except Exception as problem:
+        if not _first_to_fail(store):
+            raise SystemExit(2) from None
+        if isinstance(problem, SecateurError) and number > 0:
+            raise SecateurError(f"process {number} of {world}: {problem}") from problem
+        raise
+    dist.destroy_process_group()
+
+
+def _own_device(device: str, local: int) -> str:
+    """The device that `device` means for the process `local` of this machine."""
+    found = torch.cuda.device_count()
+    if device == "cpu" or (device == "auto" and not found):
+        return "cpu"
+    if not found:
+        raise SecateurError("no GPU was found here: use --device cpu")
+    if local >= found:
+        raise SecateurError(f"more processes than GPUs: start torchrun with --nproc-per-node {found}, or --device cpu")
+    return f"cuda:{local}"
+
+
+def _first_to_fail(store: Any) -> bool:
+    """Whether no other process has failed before; true when nobody can be asked."""
+    try:
+        return int(store.add("secateur/failed", 1)) == 1
+    except RuntimeError:
+        return True
+
+
+@contextlib.contextmanager
+def _peers() -> Iterator[None]:
+    """A connection that breaks is a process that ended."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as problem:
+        raise SecateurError(GONE) from problem

@@ -1,0 +1,99 @@
+"""The gradient of one batch, dealt to processes and micro-batches: the same as of the batch in one piece."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..base.errors import SecateurError
+from ..base.progress import say
+from . import distributed
+from .loss import mean_absolute
+from .objective import Batch
+from .prepare import Preparer
+from .run import Run
+from .seeds import AFTER, DROPOUT, SHARED, seed_torch
+from .settings import TrainSettings
+
+
+class Gradients:
+    """Computes gradients into the parameters. `parts` is the number of micro-batches, doubled when memory runs out."""
+
+    def __init__(self, model: nn.Module, parameters: list[nn.Parameter], run: Run, settings: TrainSettings) -> None:
+        self.model, self.run, self.settings = model, run, settings
+        self.leaves: list[Tensor] = [*parameters, *(leaf for c in run.callbacks for leaf in c.trained())]
+        self.parameters = parameters
+        self.rank, self.ranks = distributed.rank(), distributed.count()
+        config: Any = model.config
+        self.prepare = Preparer(run, settings, config, self.rank)
+        self.device = run.bank.device
+        self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and self.device.type == "cuda")
+        self.parts = settings.accumulate
+
+    def __call__(self, rows: list[int], step: int, total: int) -> Tensor:
+        """Leave the gradient of the mean loss over the clips `rows` in `.grad`, on every process; returns that loss."""
+        counts = dict(zip(rows, self.run.objective.counts(rows, step, self.settings), strict=True))
+        whole = max(sum(counts.values()), 1)
+        shares = {row: counts[row] / whole for row in rows}
+        own = rows[self.rank :: self.ranks]
+        if not own:  # fewer clips than processes: one is heard without weight, so that every process takes part
+            own = rows[:1]
+            shares[own[0]] = 0.0
+        batch = self.prepare(own, step)
+        loss = self._try(batch, shares, step, total)
+        while loss is None:
+            torch.cuda.empty_cache()  # nothing where there is no GPU
+            loss = self._try(batch, shares, step, total)
+        distributed.add_up_gradients(self.leaves, loss)
+        seed_torch(AFTER, self.settings.seed, step)
+        return loss
+
+    def _try(self, batch: Batch, shares: dict[int, float], step: int, total: int) -> Tensor | None:
+        """The gradient of this process's clips; None when memory ran out, and there are more micro-batches now.
+
+        Raises:
+            SecateurError: one clip alone is too much.
+        """
+        parts = min(self.parts, len(batch.rows))
+        for leaf in self.leaves:
+            leaf.grad = None
+        loss = torch.zeros((), device=self.device)
+        try:
+            for number in range(parts):
+                part = batch.part(number, parts)
+                loss += self._part(part, sum(shares[row] for row in part.rows), number, step, total)
+        except torch.OutOfMemoryError:
+            if parts == len(batch.rows):
+                seconds = float(batch.lengths.max()) / self.prepare.sample_rate
+                raise SecateurError(
+                    f"out of memory with one clip of {seconds:.1f} s: leave long clips out (--longest), "
+                    "or take a smaller model or a larger device"
+                ) from None
+            self.parts = 2 * parts
+            here = f" on process {self.rank}" if self.ranks > 1 else ""
+            say(
+                f"{self.run.label}: out of memory at step {step}{here}; going on with {self.parts} micro-batches a step"
+            )
+            return None
+        return loss
+
+    def _part(self, batch: Batch, weight: float, number: int, step: int, total: int) -> Tensor:
+        """Add the gradient of one micro-batch, which has `weight` in the mean."""
+        settings, callbacks = self.settings, self.run.callbacks
+        seed_torch(SHARED, settings.seed, step)
+        for callback in callbacks:
+            callback.before_forward(step, total)
+        seed_torch(DROPOUT, settings.seed, step, self.rank, number)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            loss = self.run.objective(self.model, batch, settings)
+        for callback in callbacks:
+            penalty = callback.penalty(step, total)
+            if penalty is not None:
+                loss = loss + penalty
+        if settings.l1:
+            loss = loss + settings.l1 * mean_absolute(self.parameters)
+        loss = loss * weight
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()

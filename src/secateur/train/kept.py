@@ -1,0 +1,94 @@
+"""What a run keeps of its weights beside the current ones: the start, a moving average, the last ones, the best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .settings import TrainSettings
+from .state import part
+
+Weights = dict[str, Tensor]
+
+
+class KeptWeights:
+    """Averages and choices of weights; `project` brings weights back to what callbacks allow, in place."""
+
+    def __init__(
+        self, parameters: Mapping[str, nn.Parameter], settings: TrainSettings, project: Callable[[Weights], None]
+    ) -> None:
+        self.parameters, self.settings, self.project = parameters, settings, project
+        self.start = self._copy() if settings.blend < 1 else None
+        self.average = self._copy() if settings.ema else None
+        self.recent: list[Weights] = []
+        self.best: Weights | None = None
+        self.best_error = math.inf
+
+    def follow(self, step: int) -> None:
+        """Move the average towards the current weights."""
+        if self.average is not None:
+            # The average follows faster at first, so that it is not stuck at the start (as in Polyak averaging).
+            decay = min(self.settings.ema, (1 + step) / (10 + step))
+            torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
+
+    def current(self) -> Weights:
+        """The weights that count now: the average when there is one, blended with the start when that is asked."""
+        chosen = self.parameters if self.average is None else self.average
+        weights = {n: t.detach().clone() for n, t in chosen.items()}
+        if self.start is not None:
+            torch._foreach_lerp_(list(weights.values()), list(self.start.values()), 1 - self.settings.blend)
+        self.project(weights)
+        return weights
+
+    def remember(self, weights: Weights) -> None:
+        """One more of the last validations."""
+        if self.settings.average_last:
+            self.recent = [*self.recent, {n: t.cpu() for n, t in weights.items()}][-self.settings.average_last :]
+
+    def offer(self, weights: Weights, error: float) -> None:
+        """Keep `weights` when none had a lower error."""
+        if error < self.best_error:
+            self.best_error = error
+            self.best = {n: t.cpu() for n, t in weights.items()}
+
+    def result(self) -> Weights:
+        """The weights that the run ends with."""
+        if self.settings.select == "best" and self.best is not None:
+            return self.best
+        if self.settings.average_last and self.recent:
+            device = next(iter(self.parameters.values())).device
+            weights = {n: torch.stack([r[n] for r in self.recent]).mean(0).to(device) for n in self.recent[0]}
+            self.project(weights)
+            return weights
+        return self.current()
+
+    @torch.no_grad()
+    def put(self, weights: Weights) -> None:
+        """Make `weights` the current ones."""
+        for name, value in weights.items():
+            self.parameters[name].copy_(value)
+
+    def tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """State, for resuming: tensors and JSON values."""
+        stores = {"model": self.parameters, "ema": self.average or {}, "best": self.best or {}}
+        stores |= {f"recent{i}": weights for i, weights in enumerate(self.recent)}
+        tensors = {f"{prefix}.{n}": t.detach() for prefix, store in stores.items() for n, t in store.items()}
+        error = None if math.isinf(self.best_error) else self.best_error
+        return tensors, {"best_error": error, "recent": len(self.recent)}
+
+    def load(self, tensors: dict[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Take back what `tensors` gave."""
+        self.put(part(tensors, "model"))
+        if self.average is not None:
+            stored = part(tensors, "ema")  # sorted by name; the update pairs it with the parameters in their order
+            self.average = {n: stored[n].to(p.device) for n, p in self.parameters.items()}
+        self.best = part(tensors, "best") or None
+        self.recent = [part(tensors, f"recent{i}") for i in range(values["recent"])]
+        self.best_error = math.inf if values["best_error"] is None else values["best_error"]
+
+    def _copy(self) -> Weights:
+        return {n: p.detach().clone() for n, p in self.parameters.items()}

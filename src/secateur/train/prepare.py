@@ -1,0 +1,41 @@
+"""Clips become a batch: gathered, augmented, as features, all on the device that trains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..audio.augment import augment
+from ..features.mel_torch import LogMel
+from ..features.specaugment import spec_augment
+from .objective import Batch
+from .run import Run
+from .seeds import AUGMENT, seed_for
+from .settings import TrainSettings
+
+
+class Preparer:
+    """Makes batches of a run; each process draws its own augmentation, decided by seed, step and rank."""
+
+    def __init__(self, run: Run, settings: TrainSettings, config: Any, rank: int) -> None:
+        self.run, self.settings, self.rank = run, settings, rank
+        self.features = LogMel(config.front_end).to(run.bank.device)
+        self.random = torch.Generator(device=run.bank.device)
+        self.sample_rate: int = config.front_end.sample_rate  # Hz
+        self.most = int(config.max_seconds * self.sample_rate)  # samples
+
+    @torch.no_grad()
+    def __call__(self, rows: list[int], step: int) -> Batch:
+        """The clips `rows` of the bank at `step`."""
+        run, settings = self.run, self.settings
+        self.random.manual_seed(seed_for(AUGMENT, settings.seed, step, self.rank))
+        audio, lengths = run.bank.gather(rows)
+        if settings.augment is not None:
+            audio, lengths = augment(audio, lengths, settings.augment, self.random, run.noise)
+        if audio.shape[1] > self.most:  # slowed down past the audio context: the end is cut rather than refused
+            audio, lengths = audio[:, : self.most], lengths.clamp_max(self.most)
+        features, frames = self.features(audio, lengths)
+        if settings.spec_augment is not None:
+            features = spec_augment(features, frames, settings.spec_augment, self.random)
+        return Batch(rows, len(run.mix.learn), audio, lengths, features, frames, step)

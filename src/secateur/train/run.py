@@ -1,0 +1,28 @@
+"""What a run reads and reports to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..audio.augment import NoiseBank
+from ..data.bank import AudioBank
+from .callback import Callback
+from .objective import Objective
+from .stream import Mix
+
+
+@dataclass
+class Run:
+    """What a run reads: audio, the mix of sets, what is asked of the model, and how it is watched."""
+
+    bank: AudioBank
+    mix: Mix
+    objective: Objective
+    callbacks: Sequence[Callback] = ()
+    validate: Callable[[Any], dict[str, float]] | None = None  # lower `error` is better; called on rank 0 only
+    noise: NoiseBank | None = None
+    folder: Path | None = None  # metrics.jsonl and state.safetensors; None keeps nothing
+    label: str = "training"
