@@ -73,6 +73,7 @@ class Family:
     macs: Callable[[Any, float, int, bool | None], int]
     text_file: str  # name of the text codec's file in a checkpoint
     read_text: Callable[[Path, Any], Any]  # (file, config) -> TextCodec
+    weights: Callable[[Any], int] | None = None  # parameters without embeddings and positions, where there are any
 
 
 def family_of(config: Config) -> Family:

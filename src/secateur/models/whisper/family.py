@@ -29,7 +29,12 @@ def _read_text(path: Path, config: WhisperConfig) -> Tokenizer:
     return Tokenizer.read(path, config.tokens.end)
 
 
+def _weights(config: WhisperConfig) -> int:
+    parts = count_parameters(config)
+    return parts["total"] - sum(parts[name] for name in ("vocabulary", "encoder.positions", "decoder.positions"))
+
+
 FAMILY = Family(
     config=WhisperConfig, network=_network, parameters=lambda config: count_parameters(config)["total"],
-    macs=_macs, text_file="tokenizer.json", read_text=_read_text,
+    macs=_macs, text_file="tokenizer.json", read_text=_read_text, weights=_weights,
 )  # fmt: skip
