@@ -1,0 +1,42 @@
+"""How jobs train and read a CTC model."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from ..data.bank import AudioBank
+from ..data.manifest import Utterance
+from ..models.ctc.greedy import log_probs_bank
+from ..models.decoding.ctc.greedy import greedy
+from ..prune.settings import PruneSettings
+from ..prune.student import Student
+from ..train.ctc import Ctc
+from ..train.settings import TrainSettings
+
+
+class CtcTask:
+    """See `tasks.Task`. A CTC model has no vocabulary or context to cut before training."""
+
+    def student(
+        self, model: Any, text: Any, texts: Sequence[str], languages: Sequence[str], prune: PruneSettings | None,
+        train: TrainSettings | None,
+    ) -> Student:  # fmt: skip
+        """A copy."""
+        return Student(copy.deepcopy(model), text, None)
+
+    def objective(
+        self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Any | None,
+        device: torch.device,
+    ) -> Ctc:  # fmt: skip
+        """The likelihood of the transcripts' units."""
+        return Ctc([student.tokenizer.encode(u.text) for u in utterances])
+
+    def transcribe(
+        self, model: Any, text: Any, bank: AudioBank, languages: Sequence[str], batch_seconds: float, label: str = ""
+    ) -> list[str]:
+        """The best unit of every frame, repeats and blanks dropped."""
+        return [text.decode(greedy(log_probs)) for log_probs in log_probs_bank(model, bank, batch_seconds)]
