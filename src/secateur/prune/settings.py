@@ -17,7 +17,7 @@ class PruneSettings:
 
     method: str = "gradual"  # how it goes while training: see prune/methods.py
     remove: float | None = 0.6
-    measure: Literal["parameters", "macs"] = "parameters"
+    measure: Literal["parameters", "weights", "macs"] = "parameters"  # weights: without embeddings and positions
     criterion: str = "taylor"
     schedule: str = "cubic"
     kinds: tuple[str, ...] = GLOBAL_KINDS
@@ -28,7 +28,7 @@ class PruneSettings:
     every: int = 16  # steps between events
     pressure: float = 10.0  # group-lasso: the penalty at full strength, as its value on the unpruned model
     layer_drop: float = 0.2  # layer-drop: chance that a layer is skipped in a step
-    seed: int = 0  # of random scores, gates and skipped layers
+    seed: int = 0  # of random scores (what is drawn while training follows the training's seed)
     vocabulary: bool = True  # keep only the rows that the training texts and frequent words need
     frequent: int = 4000  # most frequent tokens, spelled with the texts' characters, that stay in any case
     rows: int | None = None  # at most so many text rows; None keeps all that the texts use

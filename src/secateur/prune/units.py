@@ -20,6 +20,7 @@ from .shrink import Network, shrink
 
 COSTS: dict[str, Cost] = {
     "parameters": lambda config: float(family_of(config).parameters(config)),
+    "weights": lambda config: float((family_of(config).weights or family_of(config).parameters)(config)),
     "macs": lambda config: float(family_of(config).macs(config, 5.0, 16, False)),  # of a usual clip, not padded
 }
 
