@@ -1,7 +1,11 @@
-"""Progress bars on long work: rich when it is installed and someone watches, plain lines otherwise."""
+"""Progress bars on long work: rich when it is installed and someone watches, plain lines otherwise.
+
+Of several processes that `torchrun` started, only the first (RANK 0) shows anything.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
@@ -14,7 +18,7 @@ def track(items: Iterable[T], label: str, total: int | None = None, quiet: bool 
     """Yield `items` while showing how far they are, on standard error."""
     if total is None and isinstance(items, Sized):
         total = len(items)
-    if quiet:
+    if quiet or _one_of_many():
         yield from items
         return
     try:
@@ -30,9 +34,19 @@ def track(items: Iterable[T], label: str, total: int | None = None, quiet: bool 
     yield from rich_track(items, description=label, total=total, console=console, transient=False)
 
 
-def say(message: str) -> None:
-    """One line to the person who watches, on standard error (standard output is for results)."""
+def say(message: str, everywhere: bool = False) -> None:
+    """One line to the person who watches, on standard error (standard output is for results).
+
+    `everywhere`: also from processes beside the first.
+    """
+    if _one_of_many() and not everywhere:
+        return
     print(message, file=sys.stderr, flush=True)
+
+
+def _one_of_many() -> bool:
+    """Whether this is a process beside the first of a distributed run."""
+    return "WORLD_SIZE" in os.environ and os.environ.get("RANK", "0") != "0"
 
 
 def _plain(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:

@@ -31,7 +31,7 @@ class Options(train_command.Options):
     prune: PruneSettings = PruneSettings()
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> dict[str, Any] | None:
     """Prune, with or without training."""
     from ..prune.pruner import check_settings
 

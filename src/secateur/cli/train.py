@@ -13,9 +13,11 @@ from .command import option
 
 HELP = """Fine-tune a model on manifests; with --retain, the original teaches it what must not be forgotten.
 
-Writes a checkpoint, metrics.jsonl (a line a validation) and results; a killed run resumes."""
+Writes a checkpoint, metrics.jsonl (a line a validation) and results; a killed run resumes. On several GPUs, or several
+processes of a CPU, start it with torchrun: a batch is dealt to them, the steps are the same."""
 EXAMPLE = """secateur train --learn mine/train.jsonl --dev mine/dev.jsonl --out runs/tuned
-secateur train --learn mine/train.jsonl --out runs/tuned --config train.toml --train.learning-rate 5e-5"""
+secateur train --learn mine/train.jsonl --out runs/tuned --config train.toml --train.learning-rate 5e-5
+torchrun --nproc-per-node 2 -m secateur train --learn mine/train.jsonl --out runs/tuned"""
 
 
 @dataclass(frozen=True)
@@ -34,26 +36,29 @@ class Options:
     train: TrainSettings = TrainSettings()
 
 
-def run(options: Options) -> dict[str, Any]:
-    """Train and evaluate."""
+def run(options: Options) -> dict[str, Any] | None:
+    """Train and evaluate; of several processes the first has a result."""
     return run_arm_from(options, "dense", None)
 
 
-def run_arm_from(options: Options, name: str, prune: PruneSettings | None) -> dict[str, Any]:
+def run_arm_from(options: Options, name: str, prune: PruneSettings | None) -> dict[str, Any] | None:
     """Run one arm from the options of this command, or of `prune`, which has more."""
     from ..jobs.arm import ArmSettings, finished, run_arm
     from ..jobs.sets import read_job
     from ..models.weights.fetch import load_model
+    from ..train.distributed import processes, rank
 
-    done = finished(options.out)
-    if done is not None:
-        raise SecateurError(f"{options.out}: a finished run is here; name another --out, or delete it")
-    data = read_job(
-        options.learn, options.dev, options.test, options.retain, options.noise, options.longest, options.device
-    )
-    model, tokenizer = load_model(options.model)
-    teacher = model if data.retain else None
-    run_arm(ArmSettings(name, options.train, prune), model, tokenizer, data, options.out, teacher)
+    with processes(options.device) as device:
+        if finished(options.out) is not None:
+            raise SecateurError(f"{options.out}: a finished run is here; name another --out, or delete it")
+        data = read_job(
+            options.learn, options.dev, options.test, options.retain, options.noise, options.longest, device
+        )
+        model, tokenizer = load_model(options.model)
+        teacher = model if data.retain else None
+        run_arm(ArmSettings(name, options.train, prune), model, tokenizer, data, options.out, teacher)
+        if rank() > 0:
+            return None
     return {"folder": str(options.out), **(finished(options.out) or {})}
 
 

@@ -24,6 +24,7 @@ from ..prune.methods import make_method
 from ..prune.pruner import COSTS
 from ..prune.settings import PruneSettings
 from ..prune.student import Student
+from ..train import distributed
 from ..train.callback import Callback
 from ..train.loop import Run, total_steps, train
 from ..train.settings import TrainSettings
@@ -67,6 +68,8 @@ def run_arm(
 ) -> tuple[Any, Any, dict[str, Result]]:  # fmt: skip
     """Run `arm` from a copy of `model` and keep checkpoint, log and results in `folder`; a killed run resumes.
 
+    Inside `distributed.processes` all train together; only the first has results to give.
+
     Raises:
         SecateurError: clips longer than the audio context that the arm keeps, or a plan that cannot be met.
     """
@@ -80,6 +83,8 @@ def run_arm(
         tuned, steps = _tune(arm, task, student, original, data, folder, teacher)
         student = Student(tuned, student.tokenizer, student.rows)
     result_model = student.model.to(data.device).eval()
+    if distributed.rank() > 0:  # the first process evaluates and writes
+        return result_model, student.tokenizer, {}
     save_checkpoint(folder, result_model, student.tokenizer, half=True)
     results: dict[str, Result] = {}
     sets = {"dev": data.dev} | (data.tests if test_now else {})
@@ -88,7 +93,7 @@ def run_arm(
         write_result(folder / "results" / f"{name}.json", results[name])
     summary = {
         "arm": to_dict(arm), "steps": steps, "seconds": round(time.perf_counter() - started, 1),
-        "device": device_name(data.device),
+        "device": device_name(data.device), "processes": distributed.count(),
         "removed": 1 - COSTS["parameters"](result_model.config) / original["parameters"],
         "removed_weights": 1 - weights_left(result_model) / matrix_weights(model),
         "error": {name: r.rate for name, r in results.items()}, "torch": torch.__version__,
@@ -142,9 +147,9 @@ def _tune(
         model.to(data.device)
         pruner = make_method(model, arm.prune, original[arm.prune.measure])
         callbacks.append(pruner)
-    dev_bank = data.bank("dev", data.dev, config.front_end.sample_rate)
 
     def validate(current: Any) -> dict[str, float]:
+        dev_bank = data.bank("dev", data.dev, config.front_end.sample_rate)
         texts = task.transcribe(
             current, student.tokenizer, dev_bank, [u.language for u in data.dev], batch_seconds(data.device)
         )

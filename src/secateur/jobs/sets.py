@@ -74,6 +74,9 @@ def pick_device(name: str) -> torch.device:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise SecateurError("no GPU was found here: use --device cpu")
     try:
-        return torch.device(name)
+        device = torch.device(name)
     except RuntimeError:
         raise SecateurError(f"no device '{name}': use auto, cpu or cuda") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SecateurError(f"no GPU {device.index}: there are {torch.cuda.device_count()} here, counted from 0")
+    return device

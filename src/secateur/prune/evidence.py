@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models.groups import Group
+from ..train.distributed import add_up
 from .importance import Evidence
 from .places import unit_sums
 
@@ -93,8 +94,10 @@ class ActivationCollector:
         return add
 
     def norms(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """What `Evidence.inputs` and `Evidence.outputs` hold."""
-        return ({n: t.sqrt() for n, t in self.inputs.items()}, {n: t.sqrt() for n, t in self.outputs.items()})
+        """What `Evidence.inputs` and `Evidence.outputs` hold, over the batches of all processes."""
+        inputs, outputs = ({n: store[n].clone() for n in sorted(store)} for store in (self.inputs, self.outputs))
+        add_up([*inputs.values(), *outputs.values()])
+        return {n: t.sqrt() for n, t in inputs.items()}, {n: t.sqrt() for n, t in outputs.items()}
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:

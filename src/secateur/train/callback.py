@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 
@@ -16,13 +14,8 @@ class Callback:
     differs from process to process: `distributed.add_up` before deciding anything by it.
     """
 
-    def trained(self) -> Sequence[Tensor]:
-        """Leaves of the callback's own that learn by gradient (gates). Before a step the loop clears their gradients;
-        in `after_backward` they hold the whole batch's, as the model's do."""
-        return ()
-
     def before_forward(self, step: int, total: int) -> None:
-        """A micro-batch is ready, the network has not seen it. The draws are the same for all of a step."""
+        """A micro-batch is ready, the network has not seen it: once or more a step, with the same draws."""
 
     def penalty(self, step: int, total: int) -> Tensor | None:
         """A term (a scalar that gradients flow through) added to the loss, or None; after each forward pass."""

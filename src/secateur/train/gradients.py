@@ -23,7 +23,6 @@ class Gradients:
 
     def __init__(self, model: nn.Module, parameters: list[nn.Parameter], run: Run, settings: TrainSettings) -> None:
         self.model, self.run, self.settings = model, run, settings
-        self.leaves: list[Tensor] = [*parameters, *(leaf for c in run.callbacks for leaf in c.trained())]
         self.parameters = parameters
         self.rank, self.ranks = distributed.rank(), distributed.count()
         config: Any = model.config
@@ -46,7 +45,7 @@ class Gradients:
         while loss is None:
             torch.cuda.empty_cache()  # nothing where there is no GPU
             loss = self._try(batch, shares, step, total)
-        distributed.add_up_gradients(self.leaves, loss)
+        distributed.add_up_gradients(self.parameters, loss)
         seed_torch(AFTER, self.settings.seed, step)
         return loss
 
@@ -57,8 +56,8 @@ class Gradients:
             SecateurError: one clip alone is too much.
         """
         parts = min(self.parts, len(batch.rows))
-        for leaf in self.leaves:
-            leaf.grad = None
+        for parameter in self.parameters:
+            parameter.grad = None
         loss = torch.zeros((), device=self.device)
         try:
             for number in range(parts):

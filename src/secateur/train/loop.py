@@ -96,7 +96,7 @@ class _Loop:
         stream = batch_stream(run.mix, settings.batch_seconds, settings.seed, skip=self.step)
         self.model.train()
         clock = self._now()
-        for _ in track(range(self.step, self.total), run.label, self.total - self.step, quiet=not self.first):
+        for _ in track(range(self.step, self.total), run.label, self.total - self.step):
             self._one(next(stream))
             self.step += 1
             last = self.step == self.total
@@ -208,15 +208,14 @@ class _Loop:
             tensors, values = load_state(path)
             if values["settings"] == self._binding() and values["total"] == self.total and "parts" in values:
                 self._load(tensors, values)
-            elif self.first:
+            else:
                 say(f"{path}: written with other settings; starting over")
         steps = distributed.gathered(self.step)
         if len(set(steps)) > 1:
             raise SecateurError(f"{path}: not every process sees this file; put the folder where all can read it")
 
     def _load(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        if self.first:
-            say(f"{self.run.label}: resuming at step {values['step']} of {values['total']}")
+        say(f"{self.run.label}: resuming at step {values['step']} of {values['total']}")
         self.kept.load(tensors, values)
         load_optimizer(self.optimizer, tensors)
         for i, callback in enumerate(self.run.callbacks):
