@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,25 +51,48 @@ class Slow(Callback):
         time.sleep(self.seconds)
 
 
-def run_small(
-    folder: Path | None, pause: float = 0.0, prune: PruneSettings | None = PRUNE, **changed: Any
-) -> tuple[Any, Any, Any]:
-    """Train the small model; returns it, its pruner and the log."""
+class StoppedError(Exception):
+    """A run was interrupted."""
+
+
+class Stop(Callback):
+    """Interrupts a run in the middle of `step`."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def after_backward(self, step: int, total: int) -> None:
+        if step == self.step:
+            raise StoppedError
+
+
+def small_job() -> tuple[Any, AudioBank, Mix, Seq2Seq]:
+    """A model, and what it can learn."""
     torch.set_num_threads(1)
     model, tokenizer = small_whisper()
     tokens = model.config.tokens
     sounds = clips()
-    rows = [[*tokens.prompt(), *tokenizer.encode(WORDS[i % len(WORDS)]), tokens.end] for i in range(len(sounds))]
+    words = [" ".join(WORDS[i % len(WORDS) :][: 1 + i % 3]) for i in range(len(sounds))]  # of several lengths
+    rows = [[*tokens.prompt(), *tokenizer.encode(w), tokens.end] for w in words]
+    return model, AudioBank(sounds), Mix(tuple(len(c) / 16000 for c in sounds)), Seq2Seq(rows, len(tokens.prompt()))
+
+
+def run_small(
+    folder: Path | None, pause: float = 0.0, prune: PruneSettings | None = PRUNE,
+    wrap: Callable[[Seq2Seq], Any] = lambda objective: objective, stop: int | None = None, **changed: Any,
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """Train the small model; returns it, its pruner and the log."""
+    model, bank, mix, objective = small_job()
     pruner = None if prune is None else GradualPruner(model, prune, COSTS["parameters"](model.config))
-    callbacks: list[Callback] = [c for c in (pruner, Slow(pause) if pause else None) if c is not None]
+    more = (pruner, Slow(pause) if pause else None, None if stop is None else Stop(stop))
+    callbacks: list[Callback] = [c for c in more if c is not None]
 
     def validate(current: Any) -> dict[str, float]:
         return {"error": float(current.decoder.norm.weight.detach().sum())}
 
     run = Run(
-        bank=AudioBank(sounds), mix=Mix(tuple(len(c) / 16000 for c in sounds)),
-        objective=Seq2Seq(rows, len(tokens.prompt())),
-        callbacks=callbacks, validate=validate, folder=folder, label="small",
+        bank=bank, mix=mix, objective=wrap(objective), callbacks=callbacks, validate=validate, folder=folder,
+        label="small",
     )  # fmt: skip
     log = train(model, run, TrainSettings(**{**SETTINGS, **changed}))
     return model, pruner, log

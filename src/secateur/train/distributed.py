@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -118,6 +121,7 @@ def processes(device: str) -> Iterator[str]:
             torch.cuda.set_device(chosen)
         backend = "cpu:gloo,cuda:nccl" if chosen.startswith("cuda") else "gloo"
         dist.init_process_group(backend, store=store, rank=number, world_size=world, timeout=PATIENCE)
+        _watch_for_the_end(store)
         yield chosen
     except Exception as problem:
         if not _first_to_fail(store):
@@ -125,6 +129,8 @@ def processes(device: str) -> Iterator[str]:
         if isinstance(problem, SecateurError) and number > 0:
             raise SecateurError(f"process {number} of {world}: {problem}") from problem
         raise
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     dist.destroy_process_group()
 
 
@@ -146,6 +152,26 @@ def _first_to_fail(store: Any) -> bool:
         return int(store.add("secateur/failed", 1)) == 1
     except RuntimeError:
         return True
+
+
+def _watch_for_the_end(store: Any) -> None:
+    """End with a line on SIGTERM, which torchrun sends when a process died without a word.
+
+    A thread does it: the main one may be waiting for a GPU that waits for the dead process, deaf to signals.
+    """
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+
+    def wait() -> None:
+        while os.read(read, 1) != bytes([signal.SIGTERM]):
+            pass
+        if _first_to_fail(store):
+            print(f"secateur: {GONE}", file=sys.stderr, flush=True)
+        os._exit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, lambda *_: None)  # without a handler nothing is written to the pipe
+    signal.set_wakeup_fd(write)
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @contextlib.contextmanager

@@ -1,0 +1,111 @@
+"""What tests start under torchrun: distributed_small.py FOLDER WHAT; every process leaves its tensors in FOLDER."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from train_small import PRUNE, SETTINGS, StoppedError, run_small, small_job
+
+from secateur.base.errors import SecateurError
+from secateur.train.agreement import check_agreement
+from secateur.train.callback import Callback
+from secateur.train.distributed import count, processes, rank
+from secateur.train.gradients import Gradients
+from secateur.train.objective import Batch
+from secateur.train.run import Run
+from secateur.train.settings import TrainSettings
+
+STILL: dict[str, Any] = {"dropout": 0.0, "augment": None, "spec_augment": None}  # nothing is drawn
+BATCHES = ([0, 3, 5, 7, 11], [4, 2], [8])  # dealt unevenly; the last to fewer clips than processes
+
+
+class Cramped:
+    """An objective on a device that holds no more than two clips at once."""
+
+    def __init__(self, objective: Any) -> None:
+        self.objective, self.counts, self.refused = objective, objective.counts, 0
+
+    def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> torch.Tensor:
+        loss: torch.Tensor = self.objective(model, batch, settings)
+        if len(batch.rows) > 2:
+            self.refused += 1
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return loss
+
+
+def gradients(rows: Sequence[int], wrap: Any = lambda objective: objective, **changed: Any) -> dict[str, torch.Tensor]:
+    """The gradient and the loss of one batch, as every process has them."""
+    model, bank, mix, objective = small_job()
+    settings = TrainSettings(**{**SETTINGS, **STILL, "l1": 10.0, "label_smoothing": 0.1, **changed})
+    parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    found = Gradients(model, list(parameters.values()), Run(bank, mix, wrap(objective)), settings)
+    loss = found(list(rows), 0, 10)
+    return {n: p.grad for n, p in parameters.items() if p.grad is not None} | {"loss": loss}
+
+
+def interrupted(folder: Path, step: int, **changed: Any) -> None:
+    """A run that stops in the middle of `step`."""
+    try:
+        run_small(folder, stop=step, **changed)
+    except StoppedError:
+        return
+    raise AssertionError("the run was not stopped")
+
+
+def comparisons(folder: Path) -> dict[str, Any]:
+    """Everything that two processes are asked in one go."""
+    found: dict[str, Any] = {f"gradient{i}": gradients(rows) for i, rows in enumerate(BATCHES)}
+    found["accumulated"] = gradients(BATCHES[0], accumulate=2)
+    found["still"] = run_small(folder / "still", **STILL)[0].state_dict()
+    wanda = replace(PRUNE, criterion="wanda")
+    for name, prune in (("taylor", PRUNE), ("wanda", wanda)):
+        model, pruner, _ = run_small(folder / name, prune=prune)
+        masks = {f"mask.{n}": m for n, m in pruner.masks.items()}
+        found[name] = model.state_dict() | masks | {f"state.{n}": t for n, t in pruner.tensors().items()}
+    interrupted(folder / "resumed", 14)
+    found["resumed"] = run_small(folder / "resumed")[0].state_dict()
+    interrupted(folder / "two-to-one", 14, **STILL)
+    found["one-to-two"] = run_small(folder / "one-to-two", **STILL)[0].state_dict()
+    # Memory runs out on the last process only.
+    found["cramped"] = gradients([0, 3, 5, 7, 11, 2], Cramped if rank() else lambda objective: objective)
+    try:
+        check_agreement(None, 7, {"masks": "same", "weights": str(rank())})
+    except SecateurError as problem:
+        found["drift"] = str(problem)
+    return found
+
+
+class Die(Callback):
+    """The last process is killed at step 5."""
+
+    def after_backward(self, step: int, total: int) -> None:
+        if step == 5 and rank() == count() - 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(folder: Path, what: str) -> int:
+    """Exit code as the command line's: 2 and one line."""
+    try:
+        with processes("cpu"):
+            if what == "die":
+                model, bank, mix, objective = small_job()
+                from secateur.train.loop import train
+
+                train(model, Run(bank, mix, objective, callbacks=[Die()]), TrainSettings(**SETTINGS))
+            else:
+                torch.save(comparisons(folder), folder / f"found{rank()}.pt")
+    except SecateurError as problem:
+        print(f"secateur: {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
