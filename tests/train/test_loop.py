@@ -45,31 +45,37 @@ def test_the_loss_goes_down_and_the_same_seed_gives_the_same_weights() -> None:
     assert any(not torch.equal(a, b) for a, b in zip(weights(first).values(), weights(other).values(), strict=True))
 
 
-@pytest.mark.parametrize("strike", [0, 1, 2])
-def test_a_killed_run_ends_as_an_undisturbed_one(strike: int, tmp_path: Path) -> None:
-    def start(name: str, *more: str) -> subprocess.Popen[bytes]:
-        words = [sys.executable, str(SCRIPT), str(tmp_path / name), str(tmp_path / f"{name}.safetensors"), *more]
-        return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Weights and log of a run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    model, _, _ = run_small(folder)
+    return weights(model), log_of(folder)
 
-    assert start("whole").wait() == 0
-    victim = start("killed", "0.05")
-    state = tmp_path / "killed" / "state.safetensors"
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    """metrics.jsonl without timing."""
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if "second" not in k} for line in lines]
+
+
+@pytest.mark.parametrize("strike", [0, 1, 2])
+def test_a_killed_run_ends_as_an_undisturbed_one(
+    strike: int, tmp_path: Path, whole: tuple[dict[str, Any], list[dict[str, Any]]]
+) -> None:
+    victim = subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(tmp_path), "0.05"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    state = tmp_path / "state.safetensors"
     while not state.exists() and victim.poll() is None:
         time.sleep(0.01)
     time.sleep(0.11 * strike)
     victim.send_signal(signal.SIGKILL)
     assert victim.wait() == -signal.SIGKILL
-    assert not (tmp_path / "killed.safetensors").exists()
-    assert start("killed").wait() == 0
-    safetensors = pytest.importorskip("safetensors.torch")
-    whole, resumed = (safetensors.load_file(tmp_path / f"{name}.safetensors") for name in ("whole", "killed"))
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-
-    def log(name: str) -> list[dict[str, Any]]:
-        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
-        return [{k: v for k, v in json.loads(line).items() if "second" not in k} for line in lines]
-
-    assert log("whole") == log("killed")
+    model, _, log = run_small(tmp_path)
+    assert [entry["step"] for entry in log] == [4, 8, 12, 16, 20, 24]
+    assert all(torch.equal(whole[0][name], value) for name, value in weights(model).items())
+    assert log_of(tmp_path) == whole[1]
 
 
 def test_what_was_pruned_stays_gone_and_shrinking_changes_nothing() -> None:

@@ -1,4 +1,4 @@
-"""A small run that tests start in a process of their own: train_small.py FOLDER WEIGHTS [seconds between steps]."""
+"""A small run that tests start in a process of their own: train_small.py FOLDER SECONDS (between steps)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from small_models import WORDS, small_whisper
 
 from secateur.data.bank import AudioBank
-from secateur.prune.pruner import COSTS, GradualPruner
+from secateur.prune.methods import make_method
+from secateur.prune.pruner import COSTS
 from secateur.prune.settings import PruneSettings
 from secateur.train.callback import Callback
 from secateur.train.loop import Run, train
@@ -83,7 +84,7 @@ def run_small(
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """Train the small model; returns it, its pruner and the log."""
     model, bank, mix, objective = small_job()
-    pruner = None if prune is None else GradualPruner(model, prune, COSTS["parameters"](model.config))
+    pruner = None if prune is None else make_method(model, prune, COSTS["parameters"](model.config))
     more = (pruner, Slow(pause) if pause else None, None if stop is None else Stop(stop))
     callbacks: list[Callback] = [c for c in more if c is not None]
 
@@ -99,7 +100,4 @@ def run_small(
 
 
 if __name__ == "__main__":
-    from safetensors.torch import save_file
-
-    trained, _, _ = run_small(Path(sys.argv[1]), float(sys.argv[3]) if len(sys.argv) > 3 else 0.0)
-    save_file(trained.state_dict(), sys.argv[2])
+    run_small(Path(sys.argv[1]), float(sys.argv[2]))
