@@ -85,6 +85,34 @@ def test_wanda_reads_weights_and_what_goes_through_them() -> None:
     torch.testing.assert_close(query_key, expected)
 
 
+def test_signed_scores_say_which_removal_helps() -> None:
+    """On two batches: the sum over the exact slopes of both, harm positive, help negative."""
+    model, _ = small_whisper()
+    group = group_named(model, "encoder.layers.1.ffn")
+    collector = TaylorCollector(model, [group])
+    for weight in (1.0, -3.0):  # slopes of opposite sign must cancel, not add up
+        model.zero_grad()
+        (weight * loss_of(model)).backward()
+        collector.update()
+    scores = CRITERIA["signed"](group, Evidence({}, signed=collector.signed_means()))
+    epsilon = 1e-2
+    agreed = []
+    for unit in scores.abs().argsort(descending=True)[:6].tolist():
+        changed = copy.deepcopy(model).double()
+        ffn = changed.encoder.layers[1].ffn
+        losses = []
+        with torch.no_grad():
+            for factor in (1 - epsilon, (1 + epsilon) / (1 - epsilon)):
+                for part in (ffn.up.weight[unit], ffn.up.bias[unit : unit + 1], ffn.down.weight[:, unit]):
+                    part *= factor
+                mel, frames, tokens = inputs(changed)
+                losses.append(float(cross_entropy(changed(mel.double(), frames, tokens[:, :-1]), tokens[:, 1:])))
+        change = -1.0 * (losses[0] - losses[1]) / (2 * epsilon)  # mean of the weights 1 and -3
+        agreed.append(float(scores[unit]) == pytest.approx(change, rel=0.05, abs=1e-3))
+    assert all(agreed)
+    assert float(scores.min()) < 0 < float(scores.max())
+
+
 @pytest.mark.parametrize("name", sorted(set(CRITERIA) - {"random", "signed"}))
 def test_every_criterion_scores_what_is_already_gone_lowest(name: str) -> None:
     """All but chance and signed scores, for which something may be worth less than nothing."""

@@ -28,6 +28,8 @@ class PruneSettings:
     every: int = 16  # steps between events
     pressure: float = 10.0  # group-lasso: the penalty at full strength, as its value on the unpruned model
     layer_drop: float = 0.2  # layer-drop: chance that a layer is skipped in a step
+    scope: Literal["global", "layer", "row"] = "global"  # single weights: where they compete
+    pattern: str = ""  # single weights: N:M, such as "2:4": N of every M consecutive inputs stay
     seed: int = 0  # of random scores (what is drawn while training follows the training's seed)
     vocabulary: bool = True  # keep only the rows that the training texts and frequent words need
     frequent: int = 4000  # most frequent tokens, spelled with the texts' characters, that stay in any case

@@ -86,7 +86,7 @@ def low_rank(model: nn.Module, settings: TrainSettings) -> Iterator[None]:
         raise SecateurError(f"lora_rank must be 0 or more, found {settings.lora_rank}")
     if settings.blend < 1:
         raise SecateurError(
-            "blend cannot be combined with low-rank updates: the mean of factors is not that of weights"
+            "blend cannot go with low-rank updates: the mean of factors is not that of weights"
         )
     rank = settings.lora_rank or rank_for(model, settings.lora_share)
     trainable = [p for p in model.parameters() if p.requires_grad]

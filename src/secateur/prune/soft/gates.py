@@ -19,7 +19,9 @@ from .expected import ExpectedCost, unit_costs
 from .gating import Gating
 
 OPEN = 3.0  # logits at the start: settled gates are 1, so that the network is the whole one
-TRAVEL = 40.0  # how far a logit may move in the span, in steps of Adam's full size
+TRAVEL = 20.0  # how far a logit may move in the span, in steps of Adam's full size
+ASCENT = 100.0  # how far a multiplier ascends in the span while the cost is its whole self above the target
+SQUARE = 100.0  # lambda2 at the start
 SETTLE = 0.8  # share of the span after which the target no longer moves
 
 
@@ -43,7 +45,7 @@ class L0Gates(UnitMethod[Network]):
         self.expected = ExpectedCost(model.config, self.gated, self.shapes, self.cost, COSTS["parameters"])
         self.goal = self.cost(model.config.shrunk(dict(self.example)))
         self.logits = torch.full((sum(self.gating.sizes),), OPEN, requires_grad=True)
-        self.multipliers = torch.zeros(2)
+        self.multipliers = torch.tensor([0.0, SQUARE])
         self.gates: Tensor | None = None
         self.optimizer: torch.optim.Adam | None = None
 
@@ -54,9 +56,8 @@ class L0Gates(UnitMethod[Network]):
         if self.optimizer is None:
             self.optimizer = self._start()
         self.optimizer.param_groups[0]["lr"] = TRAVEL / max(end - begin, 1)
-        # Drawn anew from seed and step: equal in every process and micro-batch, and nothing to store.
-        draw = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + step)
-        uniform = torch.rand(len(self.logits), generator=draw).clamp(1e-6, 1 - 1e-6).to(self.logits.device)
+        # The loop seeds the generator by step: draws are equal in every process and micro-batch, and nothing to store.
+        uniform = torch.rand(len(self.logits), device="cpu").clamp(1e-6, 1 - 1e-6).to(self.logits.device)
         self.gates = sampled(self.logits, uniform)
         self.gating.put(self.gates.detach())
 
@@ -71,7 +72,7 @@ class L0Gates(UnitMethod[Network]):
         torch.autograd.backward([self.gates, linear * above + square * above.square()], [slope, torch.ones_like(above)])
         self.optimizer.step()
         self.gates = None
-        rate = TRAVEL * 10 / max(self.span(total)[1] - self.span(total)[0], 1)
+        rate = ASCENT / max(self.span(total)[1] - self.span(total)[0], 1)
         self.multipliers += rate * torch.stack([above, above.square()]).detach()
 
     def aim(self, step: int, total: int) -> float:

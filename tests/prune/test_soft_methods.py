@@ -1,0 +1,94 @@
+"""What every method that prunes by training pressure promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from small_models import inputs, small_whisper
+from soft_runs import BrokenOffError, run_soft, settings_for
+
+from secateur.base.errors import SecateurError
+from secateur.prune.methods import make_method
+from secateur.prune.places import unit_sums
+from secateur.prune.soft.expected import unit_costs
+from secateur.prune.units import COSTS, UnitMethod
+
+METHODS = ("gates", "group-lasso", "early-bird", "layer-drop")
+
+
+@torch.no_grad()
+def logits(model: torch.nn.Module) -> torch.Tensor:
+    return model(*inputs(model))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_masked_equals_shrunk_and_the_budget_is_met(method: str) -> None:
+    model, pruner, log = run_soft(settings_for(method))
+    assert isinstance(pruner, UnitMethod)
+    small = pruner.shrunk().eval()
+    torch.testing.assert_close(logits(small), logits(model), rtol=1e-4, atol=1e-5)
+    kept = pruner.cost(small.config)
+    assert kept == sum(t.numel() for t in small.state_dict().values())
+    assert log[-1]["kept"] == kept / pruner.original
+    if method == "layer-drop":
+        assert (len(small.config.encoder), len(small.config.decoder)) == (2, 1)
+    else:
+        costs = unit_costs(model.config, pruner.groups, pruner.cost)
+        # Of query/key and value dimensions one goes from every head at once.
+        rung = max(costs[g.name] * g.blocks for g in pruner.competing())
+        assert pruner.target is not None
+        assert pruner.target - rung < kept <= pruner.target
+    assert log[-1]["loss"] < log[0]["loss"]
+    sizes = {n: p.detach().abs() for n, p in model.named_parameters()}
+    for group in pruner.groups:
+        if group.name in pruner.keep and group.kind == "ffn":
+            gone = sorted(set(range(group.units)) - set(pruner.keep[group.name]))
+            assert (unit_sums(group, sizes)[gone] == 0).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("stop", [9, 21])  # while it presses, and after the final amount
+def test_a_broken_off_run_ends_as_an_undisturbed_one(method: str, stop: int, tmp_path: Path) -> None:
+    prune = settings_for(method)
+    whole, first, log = run_soft(prune)
+    with pytest.raises(BrokenOffError):
+        run_soft(prune, tmp_path, stop)
+    again, second, later = run_soft(prune, tmp_path)
+    assert first is not None and second is not None
+    assert first.keep == second.keep != {}
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
+    timing = ("seconds", "utterances_per_second")
+    assert [{k: v for k, v in e.items() if k not in timing} for e in log] == [
+        {k: v for k, v in e.items() if k not in timing} for e in later
+    ]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_weights_may_be_chosen_only_after_the_final_amount(method: str) -> None:
+    model, pruner, log = run_soft(settings_for(method, end=0.9), select="best", validate_every=0.5)
+    assert pruner is not None
+    torch.testing.assert_close(logits(pruner.shrunk().eval()), logits(model), rtol=1e-4, atol=1e-5)
+    assert log[0]["kept"] == 1 > log[-1]["kept"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_cannot_be_met_is_refused_before_training(method: str) -> None:
+    model, _ = small_whisper()
+    with pytest.raises(SecateurError, match="the budget cannot be reached"):
+        make_method(model, settings_for(method, remove=0.95, amounts={}), COSTS["parameters"](model.config))
+
+
+@pytest.mark.parametrize("method", METHODS[:3])
+def test_multiply_accumulates_can_be_the_budget(method: str) -> None:
+    model, pruner, _ = run_soft(settings_for(method, measure="macs", remove=0.25))
+    assert isinstance(pruner, UnitMethod)
+    assert COSTS["macs"](pruner.shrunk().config) <= 0.75 * COSTS["macs"](model.config)
+
+
+def test_amounts_can_take_the_place_of_the_budget() -> None:
+    for method in ("gates", "group-lasso", "early-bird"):
+        _, pruner, _ = run_soft(settings_for(method, amounts={"ffn": 0.5}))
+        assert pruner is not None
+        assert [w.ffn for w in pruner.shrunk().config.encoder] == [20, 14, 18]
