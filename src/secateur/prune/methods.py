@@ -16,6 +16,7 @@ from .soft.early_bird import EarlyBird
 from .soft.gates import L0Gates
 from .soft.lasso import GroupLasso
 from .soft.layer_drop import LayerDrop
+from .weights.sparse import Parp, Rewind, RigL, SparseMethod
 
 # (network, settings, cost of the original before anything was cut) -> callback
 METHODS: dict[str, Callable[[Any, PruneSettings, float], Method[Any]]] = {
@@ -24,6 +25,10 @@ METHODS: dict[str, Callable[[Any, PruneSettings, float], Method[Any]]] = {
     "group-lasso": GroupLasso,  # whole units, the weakest after a penalty on their norms
     "early-bird": EarlyBird,  # whole units, all at once when the ranking settles
     "layer-drop": LayerDrop,  # whole layers, after training with layers skipped at random
+    "sparse": SparseMethod,  # single weights, ranked while training; they become zeros
+    "parp": Parp,  # single weights that may come back until the last event
+    "rigl": RigL,  # single weights, sparse from the start, exchanged for others
+    "rewind": Rewind,  # single weights, in rounds that go back to an early state
 }
 
 
