@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "train"))
 
-from small_models import WORDS, inputs, small_whisper
-from train_small import SETTINGS, AudioBank, Mix, Run, Seq2Seq, clips, train
+import torch
+from small_models import inputs
+from train_small import SETTINGS, Run, Stop, StoppedError, small_job, train
 
 from secateur.prune.method import Method
 from secateur.prune.methods import make_method
@@ -21,22 +20,10 @@ from secateur.prune.units import COSTS
 from secateur.train.callback import Callback
 from secateur.train.settings import TrainSettings
 
+__all__ = ["KINDS", "StoppedError", "run_soft", "settings_for"]
+
+torch.set_num_threads(1)  # small tensors: a second thread only waits
 KINDS = ("ffn", "head", "value", "query_key", "conv")
-
-
-class BrokenOffError(Exception):
-    """What `Breaker` raises."""
-
-
-class Breaker(Callback):
-    """Ends a run as a crash would."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-
-    def after_step(self, step: int, total: int) -> None:
-        if step == self.at:
-            raise BrokenOffError
 
 
 def settings_for(method: str, **changed: Any) -> PruneSettings:
@@ -52,19 +39,14 @@ def run_soft(
     watch: Callable[[Any], Callback] | None = None, **changed: Any,
 ) -> tuple[Any, Method[Any] | None, list[dict[str, Any]]]:  # fmt: skip
     """Train the small model for 30 steps; returns it, its method and the log."""
-    torch.set_num_threads(1)
-    model, tokenizer = small_whisper()
-    tokens = model.config.tokens
-    sounds = clips()
-    rows = [[*tokens.prompt(), *tokenizer.encode(WORDS[i % len(WORDS)]), tokens.end] for i in range(len(sounds))]
+    model, bank, mix, objective = small_job()
     method = None if prune is None else make_method(model, prune, COSTS[prune.measure](model.config))
-    more = [None if watch is None else watch(method), None if stop is None else Breaker(stop)]
+    more = [None if watch is None else watch(method), None if stop is None else Stop(stop)]
     callbacks = [c for c in (method, *more) if c is not None]
     run = Run(
-        bank=AudioBank(sounds), mix=Mix(tuple(len(c) / 16000 for c in sounds)),
-        objective=Seq2Seq(rows, len(tokens.prompt())), callbacks=callbacks,
+        bank=bank, mix=mix, objective=objective, callbacks=callbacks,
         validate=lambda current: {"error": float(current(*inputs(current)).detach().square().mean())},
         folder=folder, label="soft",
     )  # fmt: skip
-    log = train(model, run, TrainSettings(**{**SETTINGS, "steps": 30, "dropout": 0.0, "select": "last", **changed}))
-    return model, method, log
+    usual = {"steps": 30, "validate_every": 2.0, "dropout": 0.0, "select": "last"}
+    return model, method, train(model, run, TrainSettings(**{**SETTINGS, **usual, **changed}))

@@ -26,7 +26,7 @@ from ..prune.settings import PruneSettings
 from ..prune.student import Student
 from ..train import distributed
 from ..train.callback import Callback
-from ..train.loop import Run, total_steps, train
+from ..train.loop import Run, train
 from ..train.settings import TrainSettings
 from ..train.stream import Mix
 from .tasks import Task, task_of
@@ -144,6 +144,8 @@ def _tune(
     callbacks: list[Callback] = []
     pruner = None
     if arm.prune is not None:
+        if settings.lora_rank or settings.lora_share:
+            raise SecateurError(f"{arm.name}: low-rank updates are a control without pruning; leave out one of the two")
         model.to(data.device)
         pruner = make_method(model, arm.prune, original[arm.prune.measure])
         callbacks.append(pruner)
@@ -161,8 +163,8 @@ def _tune(
         objective=task.objective(student, everything, settings, teacher, data.device),
         callbacks=callbacks, validate=validate, folder=folder, label=arm.name, noise=data.noise,
     )  # fmt: skip
-    train(model, run, settings)
-    return (pruner.shrunk() if pruner is not None else model), total_steps(settings, mix)
+    log = train(model, run, settings)
+    return (pruner.shrunk() if pruner is not None else model), log[-1]["step"]  # early stopping ends before the total
 
 
 def batch_seconds(device: torch.device) -> float:

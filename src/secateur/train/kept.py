@@ -27,6 +27,7 @@ class KeptWeights:
         self.recent: list[Weights] = []
         self.best: Weights | None = None
         self.best_error = math.inf
+        self.waited = 0  # validations since the best one
 
     def follow(self, step: int) -> None:
         """Move the average towards the current weights."""
@@ -51,13 +52,19 @@ class KeptWeights:
 
     def offer(self, weights: Weights, error: float) -> None:
         """Keep `weights` when none had a lower error."""
+        self.waited += 1
         if error < self.best_error:
+            self.waited = 0
             self.best_error = error
             self.best = {n: t.cpu() for n, t in weights.items()}
 
+    def settled(self) -> bool:
+        """Whether `settings.patience` validations in a row were no better than the best: the run may stop."""
+        return 0 < self.settings.patience <= self.waited
+
     def result(self) -> Weights:
         """The weights that the run ends with."""
-        if self.settings.select == "best" and self.best is not None:
+        if (self.settings.select == "best" or self.settings.patience) and self.best is not None:
             return self.best
         if self.settings.average_last and self.recent:
             device = next(iter(self.parameters.values())).device
@@ -78,7 +85,7 @@ class KeptWeights:
         stores |= {f"recent{i}": weights for i, weights in enumerate(self.recent)}
         tensors = {f"{prefix}.{n}": t.detach() for prefix, store in stores.items() for n, t in store.items()}
         error = None if math.isinf(self.best_error) else self.best_error
-        return tensors, {"best_error": error, "recent": len(self.recent)}
+        return tensors, {"best_error": error, "waited": self.waited, "recent": len(self.recent)}
 
     def load(self, tensors: dict[str, Tensor], values: Mapping[str, Any]) -> None:
         """Take back what `tensors` gave."""
@@ -89,6 +96,7 @@ class KeptWeights:
         self.best = part(tensors, "best") or None
         self.recent = [part(tensors, f"recent{i}") for i in range(values["recent"])]
         self.best_error = math.inf if values["best_error"] is None else values["best_error"]
+        self.waited = values["waited"]
 
     def _copy(self) -> Weights:
         return {n: p.detach().clone() for n, p in self.parameters.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -18,6 +19,8 @@ from . import distributed
 from .agreement import check_agreement, fingerprint
 from .gradients import Gradients
 from .kept import KeptWeights
+from .lora import low_rank
+from .pull import PullToStart
 from .rate import rate_at
 from .run import Run
 from .settings import TrainSettings
@@ -44,12 +47,18 @@ def train(model: Recogniser, run: Run, settings: TrainSettings) -> list[dict[str
     """Train `model` in place and return the log: one entry a validation, with loss, error and timing.
 
     With a folder, a killed run continues from its last state and ends with the same weights and metrics. Inside
-    `distributed.processes` every process calls this with the same arguments and ends with the same weights.
+    `distributed.processes` every process calls this with the same arguments and ends with the same weights. With
+    `settings.patience` the run may stop early: the last entry names the step as "stopped", the result is the best on
+    dev.
 
     Raises:
         SecateurError: memory that not even one clip fits, processes that ended or drifted apart.
     """
-    return _Loop(model, run, settings).run_all()
+    distributed.check_joined()
+    with low_rank(model, settings):
+        if settings.l2_start:
+            run = replace(run, callbacks=[*run.callbacks, PullToStart(model, settings.l2_start)])
+        return _Loop(model, run, settings).run_all()
 
 
 class _Loop:
@@ -97,6 +106,8 @@ class _Loop:
         self.model.train()
         clock = self._now()
         for _ in track(range(self.step, self.total), run.label, self.total - self.step):
+            if self.kept.settled():
+                break
             self._one(next(stream))
             self.step += 1
             last = self.step == self.total
@@ -146,7 +157,7 @@ class _Loop:
         entry: dict[str, Any] = {
             "step": self.step, "total": self.total, "loss": float(self.loss_sum) / max(self.loss_count, 1),
             "rate": rate_at(self.step - 1, self.total, self.settings), "seconds": round(self.seconds, 2),
-            "utterances_per_second": round(self.utterances / max(self.seconds, 1e-9), 2), "ranks": self.ranks,
+            "utterances_per_second": round(self.utterances / max(self.seconds, 1e-9), 2), "processes": self.ranks,
         }  # fmt: skip
         self.loss_sum.zero_()
         self.loss_count = 0
@@ -162,6 +173,8 @@ class _Loop:
             entry |= distributed.agreed(self._scores(weights) if self.first else {})
             if all(c.ready(self.step, self.total) for c in self.run.callbacks):
                 self.kept.offer(weights, entry["error"])
+                if self.kept.settled():
+                    entry["stopped"] = self.step
         self.log.append(entry)
         if self.first:
             self._report(entry)
