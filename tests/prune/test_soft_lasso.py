@@ -10,7 +10,8 @@ from small_models import small_whisper
 from soft_runs import KINDS, run_soft, settings_for
 
 from secateur.models.groups import Group
-from secateur.prune.soft.lasso import GroupLasso, group_lasso
+from secateur.prune.soft.lasso import GroupLasso, group_lasso, lasso_slope
+from secateur.prune.units import COSTS
 
 
 def unit_values(group: Group, unit: int, weights: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -37,30 +38,61 @@ def test_the_penalty_is_the_sum_over_units_taken_one_by_one() -> None:
     assert float(group_lasso(groups, weights)) == pytest.approx(total, rel=1e-5)
 
 
-def test_the_slope_pulls_along_the_unit_and_is_finite_where_nothing_is_left() -> None:
+def test_the_slope_is_that_of_the_penalty_and_finite_where_nothing_is_left() -> None:
     model, _ = small_whisper()
-    group = next(g for g in model.groups() if g.name == "decoder.layers.0.ffn")
+    groups = [g for g in model.groups() if g.kind in (*KINDS, "layer")]
     ffn = model.decoder.layers[0].ffn
     with torch.no_grad():
         for parameter in (ffn.up.weight[3], ffn.up.bias[3:4], ffn.down.weight[:, 3]):
             parameter.zero_()
-    group_lasso([group], dict(model.named_parameters())).backward()
-    weights = {n: p.detach() for n, p in model.named_parameters()}
-    values = unit_values(group, 5, weights)
-    expected = math.sqrt(len(values)) * ffn.up.weight[5].detach() / values.norm()
-    torch.testing.assert_close(ffn.up.weight.grad[5], expected, rtol=1e-4, atol=1e-6)
-    assert (ffn.up.weight.grad[3] == 0).all()
-    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+    group_lasso(groups, dict(model.named_parameters())).backward()
+    slopes = lasso_slope(groups, {n: p.detach() for n, p in model.named_parameters()})
+    named = dict(model.named_parameters())
+    assert {n for n, p in named.items() if p.grad is not None} == set(slopes)
+    for name, slope in slopes.items():
+        torch.testing.assert_close(slope, named[name].grad, rtol=1e-4, atol=1e-6)
+        assert slope.isfinite().all()
+    assert (slopes["decoder.layers.0.ffn.up.weight"][3] == 0).all()
 
 
-def test_pressure_grows_from_nothing_and_empties_the_weakest_units() -> None:
+def test_pressure_grows_from_nothing_to_its_share_of_the_gradient() -> None:
     model, _ = small_whisper()
-    lasso = GroupLasso(model, settings_for("group-lasso", pressure=8.0), 1e5)
-    assert lasso.penalty(0, 100) is None  # begins at step 10
-    values = [float(lasso.penalty(step, 100).detach()) for step in (10, 34, 59)]  # type: ignore[union-attr]
-    assert values == pytest.approx([8 / 50, 4.0, 8.0], rel=1e-4)
+    method = GroupLasso(model, settings_for("group-lasso", pressure=0.5), 1e5)
+    named = dict(model.named_parameters())
+    slopes = lasso_slope(method.pressed, named)
+    torch.manual_seed(0)
+    start = {n: torch.randn_like(p) for n, p in named.items() if p.requires_grad}
+    norm = torch.cat([g.flatten() for g in start.values()]).norm()
+    for step, share in ((5, 0.0), (10, 0.01), (34, 0.25), (59, 0.5)):  # from step 10 to step 60
+        for name, gradient in start.items():
+            named[name].grad = gradient.clone()
+        method.after_backward(step, 100)
+        added = {n: named[n].grad - g for n, g in start.items()}
+        length = torch.cat([a.flatten() for a in added.values()]).norm()
+        assert float(length / norm) == pytest.approx(share, rel=1e-3)
+        if share > 0.1:
+            along = sum(float((added[n] * s).sum()) for n, s in slopes.items())
+            whole = torch.cat([s.flatten() for s in slopes.values()]).norm() * length
+            assert along == pytest.approx(float(whole.detach()), rel=1e-3)
+
+
+def test_pressed_units_get_smaller_and_the_smallest_go() -> None:
     left = {}
-    for pressure in (0.0, 50.0):
-        _, _, log = run_soft(settings_for("group-lasso", pressure=pressure, end=0.9), steps=60)
+    for pressure in (0.0, 2.0):
+        _, method, log = run_soft(settings_for("group-lasso", pressure=pressure, end=0.9), steps=60)
         left[pressure] = next(e["lasso"] for e in reversed(log) if e["kept"] == 1)
-    assert left[50.0] < 0.97 * left[0.0]
+        assert method is not None
+    assert left[2.0] < 0.97 * left[0.0]
+
+
+def test_a_unit_that_is_pressed_to_nothing_goes_first_whatever_it_costs() -> None:
+    model, _ = small_whisper()
+    method = GroupLasso(model, settings_for("group-lasso", remove=0.02), COSTS["parameters"](model.config))
+    ffn = model.encoder.layers[2].ffn
+    with torch.no_grad():
+        for parameter in (ffn.up.weight[[4, 9]], ffn.up.bias[[4, 9]], ffn.down.weight[:, [4, 9]]):
+            assert (parameter != 0).any()
+        ffn.up.weight[[4, 9]], ffn.up.bias[[4, 9]], ffn.down.weight[:, [4, 9]] = 1e-6, 0.0, 1e-6
+    method.after_step(59, 100)
+    assert not {4, 9} & set(method.keep["encoder.layers.2.ffn"])
+    assert all("heads" not in name for name in method.keep)

@@ -26,7 +26,7 @@ class PruneSettings:
     begin: float = 0.02  # of the training steps: the first pruning event
     end: float = 0.5  # of the training steps: the final amount is reached; the rest recovers
     every: int = 16  # steps between events
-    pressure: float = 10.0  # group-lasso: the penalty at full strength, as its value on the unpruned model
+    pressure: float = 0.5  # group-lasso: norm of its gradient, as a share of the loss's, at full strength
     layer_drop: float = 0.2  # layer-drop: chance that a layer is skipped in a step
     scope: Literal["global", "layer", "row"] = "global"  # single weights: where they compete
     pattern: str = ""  # single weights: N:M, such as "2:4": N of every M consecutive inputs stay

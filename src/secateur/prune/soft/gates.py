@@ -20,15 +20,16 @@ from .gating import Gating
 
 OPEN = 3.0  # logits at the start: settled gates are 1, so that the network is the whole one
 TRAVEL = 20.0  # how far a logit may move in the span, in steps of Adam's full size
-ASCENT = 100.0  # how far a multiplier ascends in the span while the cost is its whole self above the target
-SQUARE = 100.0  # lambda2 at the start
+ASCENT = 10.0  # of a multiplier in the span, were nothing to close in all that time
+SQUARE = 10.0  # lambda2 at the start
 SETTLE = 0.8  # share of the span after which the target no longer moves
 
 
 class L0Gates(UnitMethod[Network]):
     """Gates on the units of `settings.kinds` (Louizos et al. 2018, arXiv 1712.01312), held to the budget by an
     augmented Lagrangian (Wang et al. 2020, arXiv 1910.04732): loss + lambda1 d + lambda2 d^2, where d is how far the
-    expected cost is above a target that goes to the budget by `settings.schedule`, and both lambdas ascend.
+    expected cost is above a target that goes to the budget by `settings.schedule`, as a share of all that is to go,
+    and both lambdas ascend.
 
     While gates are learnt, the network holds raw weights times sampled gates from `before_forward` to
     `after_backward`, raw weights while the optimiser moves, and raw weights times settled gates between steps: that is
@@ -66,7 +67,7 @@ class L0Gates(UnitMethod[Network]):
             return
         slope = self.gating.gradient(self.gates.detach())
         self.gating.put(None)
-        above = (self.expected(open_chance(self.logits)) - self.aim(step, total)) / self.start
+        above = (self.expected(open_chance(self.logits)) - self.aim(step, total)) / max(self.start - self.goal, 1.0)
         linear, square = self.multipliers
         self.optimizer.zero_grad()
         torch.autograd.backward([self.gates, linear * above + square * above.square()], [slope, torch.ones_like(above)])

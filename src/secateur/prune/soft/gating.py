@@ -32,13 +32,13 @@ def carriers(group: Group) -> tuple[Place, ...]:
     return tuple(p for p in written if p.parameter.rpartition(".")[0] == first)
 
 
-def _factor(gates: Tensor, place: Place, dims: int) -> Tensor:
-    """Gates (units,) as a tensor that broadcasts over a parameter of `dims` dimensions."""
+def along(values: Tensor, place: Place, dims: int) -> Tensor:
+    """Values (units,) as a tensor that broadcasts over a parameter of `dims` dimensions."""
     if place.unit is not None:
-        return gates[place.unit].view([1] * dims)
+        return values[place.unit].view([1] * dims)
     form = [1] * dims
     form[place.dim] = -1
-    return gates[:, None].expand(-1, place.width).reshape(form)
+    return values[:, None].expand(-1, place.width).reshape(form)
 
 
 class Gating:
@@ -70,7 +70,7 @@ class Gating:
         for name, parameter in self.parameters.items():
             parameter.copy_(self.raw[name])
             for number, place in self.uses[name] if split is not None else ():
-                parameter.mul_(_factor(split[number], place, parameter.dim()))  # type: ignore[index]
+                parameter.mul_(along(split[number], place, parameter.dim()))  # type: ignore[index]
 
     @torch.no_grad()
     def gradient(self, gates: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class Gating:
         for name, parameter in self.parameters.items():
             if parameter.grad is None:
                 continue
-            factors = [_factor(split[number], place, parameter.dim()) for number, place in self.uses[name]]
+            factors = [along(split[number], place, parameter.dim()) for number, place in self.uses[name]]
             product = parameter.grad * self.raw[name]
             for i, (number, place) in enumerate(self.uses[name]):
                 value = product

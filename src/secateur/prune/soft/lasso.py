@@ -1,4 +1,4 @@
-"""Group lasso: a penalty on the norm of each unit that presses whole units towards zero; the weakest go at the end."""
+"""Group lasso: whole units are pressed towards zero by the sum of their norms; the weakest go at the end."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from ..places import unit_sums
 from ..settings import PruneSettings
 from ..shrink import Network
 from ..units import UnitMethod
+from .expected import unit_costs
+from .gating import along
 
 TINY = 1e-12  # keeps the slope of the norm finite at zero
 
@@ -45,47 +47,72 @@ def unit_sizes(group: Group, shapes: Mapping[str, torch.Size]) -> list[float]:
     return own
 
 
+@torch.no_grad()
+def lasso_slope(groups: Sequence[Group], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The gradient of `group_lasso` by parameter, without a graph: w times the sum of its units' sqrt(size) / norm."""
+    squares = {p.parameter: weights[p.parameter].float().square() for g in groups for p in g.places}
+    slopes = {name: torch.zeros_like(square) for name, square in squares.items()}
+    for group in groups:
+        sizes = unit_sizes(group, {n: s.shape for n, s in squares.items()})
+        norms = (unit_sums(group, squares) + TINY).sqrt()
+        factor = norms.new_tensor(sizes).sqrt() / norms
+        for place in group.places:
+            slopes[place.parameter] += along(factor, place, squares[place.parameter].dim())
+    return {name: slope * weights[name].float() for name, slope in slopes.items()}
+
+
 class GroupLasso(UnitMethod[Network]):
-    """Presses on the units of `settings.kinds`; those with the least norm for their group go at the end of the span.
+    """Presses on the units of `settings.kinds`; those that were pressed furthest go at the end of the span.
 
-    The penalty is `settings.pressure` times the group lasso, as a share of its value on the unpruned model, and grows
-    linearly from nothing at `begin` to full at `end`. (Plain L1, unit by unit of no group, is `TrainSettings.l1`.)
+    The gradient of the group lasso is added to the loss's with a strength that grows linearly from nothing at `begin`
+    to `settings.pressure` times the norm of the loss's gradient at `end`: a fixed weight would mean another pressure in
+    every size of network. Ranked is a unit's norm as a share of its group's mean norm before training, whatever the
+    unit costs. How far a weight can be pressed is the learning rate times the steps of the span. (Plain L1 has no
+    groups and a fixed weight: `TrainSettings.l1`.)
     """
-
-    normalise = True
 
     def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
         super().__init__(model, settings, original)
         self.pressed = self.competing()
-        self.weights = dict(model.named_parameters())
         if not self.pressed:
             raise SecateurError("group-lasso: the model has no units of these kinds; name others (prune.kinds)")
+        self.weights = dict(model.named_parameters())
         with torch.no_grad():
-            self.whole = group_lasso(self.pressed, self.weights)  # before anything moved
+            self.before = torch.stack([self._norms(g).mean() for g in self.groups])
+            self.whole = float(group_lasso(self.pressed, self.weights))
 
-    def penalty(self, step: int, total: int) -> Tensor | None:
+    def _norms(self, group: Group) -> Tensor:
+        return magnitude(group, Evidence(weights=self.weights))
+
+    @torch.no_grad()
+    def after_backward(self, step: int, total: int) -> None:
         begin, end = self.span(total)
         if self.done or step < begin:
-            return None
+            return
+        slopes = {n: s for n, s in lasso_slope(self.pressed, self.weights).items() if self.weights[n].grad is not None}
+        gradients: list[Tensor] = [p.grad for p in self.weights.values() if p.grad is not None]
+        loss, lasso = (torch.stack(torch._foreach_norm(list(t))).norm() for t in (gradients, slopes.values()))
         strength = self.settings.pressure * min((step + 1 - begin) / max(end - begin, 1), 1.0)
-        lasso = group_lasso(self.pressed, self.weights)
-        self.whole = self.whole.to(lasso.device)
-        return strength * lasso / self.whole
+        for name, slope in slopes.items():
+            self.weights[name].grad += slope * (strength * loss / lasso.clamp_min(TINY))
 
     def after_step(self, step: int, total: int) -> None:
         if not self.done and step + 1 >= self.span(total)[1]:
-            evidence = Evidence(weights=self.weights)
-            self.adopt(self.plan(1.0, {g.name: magnitude(g, evidence) for g in self.groups}))
+            # By relative norm alone: `by_budget` divides by what a unit costs.
+            costs = unit_costs(self.model.config, self.groups, self.cost)
+            left = {
+                g.name: self._norms(g).cpu() / float(mean) for g, mean in zip(self.groups, self.before, strict=True)
+            }
+            self.adopt(self.plan(1.0, {name: share * costs[name] for name, share in left.items()}))
             self.done = True
 
     def metrics(self) -> dict[str, float]:
         with torch.no_grad():
-            left = float(group_lasso(self.pressed, self.weights)) / float(self.whole)
-        return super().metrics() | {"lasso": left}
+            return super().metrics() | {"lasso": float(group_lasso(self.pressed, self.weights)) / self.whole}
 
     def tensors(self) -> dict[str, Tensor]:
-        return super().tensors() | {"whole": self.whole}
+        return super().tensors() | {"before": self.before, "whole": torch.tensor(self.whole).double()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         super().load(tensors)
-        self.whole = tensors["whole"]
+        self.before, self.whole = tensors["before"], float(tensors["whole"])
