@@ -52,6 +52,24 @@ def test_the_cheapest_harm_goes_first() -> None:
     assert set(range(10, 40)) <= set(keep["encoder.layers.0.ffn"])
 
 
+def test_scores_without_a_scale_remove_all_kinds_alike() -> None:
+    """A head costs as much as many FFN units: by relative score a unit of cost, heads alone would go."""
+    cost = COSTS["parameters"]
+    target = 0.75 * cost(MODEL.config)
+    lost: dict[bool, dict[str, float]] = {}
+    for per_cost in (True, False):
+        keep = by_budget(
+            MODEL.config, GROUPS, scores_for(5), target, cost, ("head", "ffn"), normalise=True, per_cost=per_cost
+        )
+        units = {kind: [g for g in GROUPS if g.kind == kind] for kind in ("head", "ffn")}
+        lost[per_cost] = {
+            kind: 1 - sum(len(keep.get(g.name, range(g.units))) for g in groups) / sum(g.units for g in groups)
+            for kind, groups in units.items()
+        }
+    assert lost[True]["head"] > 2 * lost[True]["ffn"]
+    assert 0.5 < lost[False]["head"] / lost[False]["ffn"] < 2
+
+
 def test_a_budget_out_of_reach_says_so() -> None:
     with pytest.raises(SecateurError, match="the budget cannot be reached"):
         by_budget(MODEL.config, GROUPS, scores_for(0), 10.0, COSTS["parameters"])

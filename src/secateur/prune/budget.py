@@ -87,11 +87,14 @@ def by_budget(
     kinds: Iterable[str] = GLOBAL_KINDS,
     normalise: bool = False,
     protect: float = 0.9,
+    per_cost: bool = True,
 ) -> Keep:
     """Remove the units that matter least for what they cost until `cost(config)` is at most `target`.
 
-    Units of all `kinds` compete by score per unit of cost; `normalise` first divides each group's scores by their
-    mean (for magnitudes, which are not comparable between layers). No group loses more than the share `protect`.
+    Units of all `kinds` compete by score per unit of cost, which is right for scores that are losses; with
+    `per_cost=False` by score alone, the mean of those that go together. `normalise` first divides each group's scores
+    by their mean, for magnitudes, which are not comparable between layers; as a head then scores as much as one FFN
+    unit, it goes with `per_cost=False`, or heads alone would go. No group loses more than the share `protect`.
 
     Raises:
         SecateurError: the target cannot be reached with these kinds.
@@ -109,7 +112,8 @@ def by_budget(
         if not steps:
             continue
         saved = full - cost(config.shrunk(keep_after(by_name, steps[:1])))
-        ladder += [Rung(s.score / max(saved, 1e-9), s.group, s.units) for s in steps]
+        price = max(saved, 1e-9) if per_cost else group.blocks
+        ladder += [Rung(s.score / price, s.group, s.units) for s in steps]
     # Within a group a later rung never goes before an earlier one: scores rise along it, so a stable sort keeps that.
     ladder.sort(key=lambda rung: rung.score)
 

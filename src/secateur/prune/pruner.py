@@ -21,7 +21,8 @@ class GradualPruner(UnitMethod[Network]):
 
     def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
         # First-order terms are losses and add up over layers; other scores only compare within a group.
-        self.normalise = settings.criterion not in ("taylor", "signed")
+        self.per_cost = settings.criterion in ("taylor", "signed")
+        self.normalise = not self.per_cost
         super().__init__(model, settings, original)
         # Signed terms cancel: they need every batch so far, while squares may forget a network that has changed.
         self.taylor = TaylorCollector(model, self.groups, decay=1.0 if settings.criterion == "signed" else 0.97)

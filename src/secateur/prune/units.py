@@ -46,13 +46,13 @@ class UnitMethod(Method[Network]):
     """Removes units of `model` (whose vocabulary and contexts were cut before) until the budget is met.
 
     `original` is the cost of the model before anything went, which `settings.remove` is a share of. What is gone is
-    held at zero until `shrunk` removes it. `normalise`: see `by_budget`.
+    held at zero until `shrunk` removes it. `normalise` and `per_cost`: see `by_budget`.
 
     Raises:
         SecateurError: settings that name nothing known, or a budget that these kinds cannot reach.
     """
 
-    normalise = False
+    normalise, per_cost = False, True
 
     def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
         check_settings(settings)
@@ -95,7 +95,7 @@ class UnitMethod(Method[Network]):
             return {}
         return by_budget(
             self.model.config, groups, scores, self.start - share * (self.start - self.target), self.cost, self.kinds,
-            normalise=self.normalise, protect=settings.protect,
+            normalise=self.normalise, protect=settings.protect, per_cost=self.per_cost,
         )  # fmt: skip
 
     def adopt(self, keep: Keep) -> None:

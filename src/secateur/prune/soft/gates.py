@@ -15,7 +15,7 @@ from ..settings import PruneSettings
 from ..shrink import Network
 from ..units import COSTS, UnitMethod
 from .concrete import open_chance, sampled, settled
-from .expected import ExpectedCost, unit_costs
+from .expected import ExpectedCost
 from .gating import Gating
 
 OPEN = 3.0  # logits at the start: settled gates are 1, so that the network is the whole one
@@ -36,6 +36,8 @@ class L0Gates(UnitMethod[Network]):
     what averages and validation see. At the end of the span the units whose gates are least likely to be open go until
     the budget is met exactly, the others' gates stay in their weights for good.
     """
+
+    per_cost = False  # what a unit costs has been in the penalty
 
     def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
         super().__init__(model, settings, original)
@@ -98,11 +100,10 @@ class L0Gates(UnitMethod[Network]):
             self.gating.raw, self.optimizer = {}, None
 
     def scores(self) -> dict[str, Tensor]:
-        """P(open) of each unit, times what it costs: `by_budget` divides by cost, which the penalty did already."""
-        costs = unit_costs(self.model.config, self.groups, self.cost)
+        """P(open) of each unit that has a gate."""
         chances = torch.split(open_chance(self.logits.detach().double()).cpu(), self.gating.sizes)
         found = {g.name: torch.ones(g.units) for g in self.groups}
-        return found | {g.name: (chance * costs[g.name]).float() for g, chance in zip(self.gated, chances, strict=True)}
+        return found | {g.name: chance.float() for g, chance in zip(self.gated, chances, strict=True)}
 
     def metrics(self) -> dict[str, float]:
         with torch.no_grad():

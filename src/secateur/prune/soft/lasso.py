@@ -15,7 +15,6 @@ from ..places import unit_sums
 from ..settings import PruneSettings
 from ..shrink import Network
 from ..units import UnitMethod
-from .expected import unit_costs
 from .gating import along
 
 TINY = 1e-12  # keeps the slope of the norm finite at zero
@@ -71,6 +70,8 @@ class GroupLasso(UnitMethod[Network]):
     groups and a fixed weight: `TrainSettings.l1`.)
     """
 
+    per_cost = False
+
     def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
         super().__init__(model, settings, original)
         self.pressed = self.competing()
@@ -98,12 +99,8 @@ class GroupLasso(UnitMethod[Network]):
 
     def after_step(self, step: int, total: int) -> None:
         if not self.done and step + 1 >= self.span(total)[1]:
-            # By relative norm alone: `by_budget` divides by what a unit costs.
-            costs = unit_costs(self.model.config, self.groups, self.cost)
-            left = {
-                g.name: self._norms(g).cpu() / float(mean) for g, mean in zip(self.groups, self.before, strict=True)
-            }
-            self.adopt(self.plan(1.0, {name: share * costs[name] for name, share in left.items()}))
+            pairs = zip(self.groups, self.before, strict=True)
+            self.adopt(self.plan(1.0, {g.name: self._norms(g).cpu() / float(mean) for g, mean in pairs}))
             self.done = True
 
     def metrics(self) -> dict[str, float]:
