@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..base.errors import SecateurError
 from ..base.files import write_json
 from ..base.options import to_dict
 from ..evaluate.result import write_result
@@ -30,8 +31,10 @@ def prune_without_training(
     is kept.
 
     Raises:
-        SecateurError: a budget that cannot be met.
+        SecateurError: a budget that cannot be met, or a method that only works while training.
     """
+    if settings.method != "gradual":
+        raise SecateurError(f"the method '{settings.method}' prunes while training: let it train, or use 'gradual'")
     started = time.perf_counter()
     padded = model.config.padded
     if padded:

@@ -44,7 +44,7 @@ def gather_evidence(
             loss.backward()
             collector.update()
     inputs, outputs = activations.norms()
-    return Evidence(dict(twin.named_parameters()), collector.means(), inputs, outputs)
+    return Evidence(dict(twin.named_parameters()), collector.means(), inputs, outputs, signed=collector.signed_means())
 
 
 def rank(model: Whisper, tokenizer: Tokenizer, data: JobData, settings: PruneSettings) -> list[dict[str, Any]]:
