@@ -10,7 +10,7 @@ from small_models import inputs, small_whisper
 from soft_runs import StoppedError, run_soft, settings_for
 
 from secateur.base.errors import SecateurError
-from secateur.prune.methods import make_method
+from secateur.prune.methods import check_settings, make_method
 from secateur.prune.places import unit_sums
 from secateur.prune.soft.expected import unit_costs
 from secateur.prune.units import COSTS, UnitMethod
@@ -92,3 +92,14 @@ def test_amounts_can_take_the_place_of_the_budget() -> None:
         _, pruner, _ = run_soft(settings_for(method, amounts={"ffn": 0.5}))
         assert pruner is not None
         assert [w.ffn for w in pruner.shrunk().config.encoder] == [20, 14, 18]
+
+
+def test_wrong_names_are_known_before_any_work_starts() -> None:
+    for settings, message in (
+        (settings_for("gate"), "did you mean 'gates'"),
+        (settings_for("gates", schedule="cubik"), "did you mean 'cubic'"),
+        (settings_for("early-bird", criterion="sined"), "did you mean 'signed'"),
+    ):
+        with pytest.raises(SecateurError, match=message):
+            check_settings(settings)
+    check_settings(settings_for("sparse", criterion="movement"))  # single weights have criteria of their own

@@ -33,7 +33,7 @@ class Options(train_command.Options):
 
 def run(options: Options) -> dict[str, Any] | None:
     """Prune, with or without training."""
-    from ..prune.pruner import check_settings
+    from ..prune.methods import check_settings
 
     check_settings(options.prune)
     if not options.one_shot:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
+from . import units
 from .method import Method
 from .pruner import GradualPruner
 from .settings import PruneSettings
@@ -16,13 +17,14 @@ from .soft.early_bird import EarlyBird
 from .soft.gates import L0Gates
 from .soft.lasso import GroupLasso
 from .soft.layer_drop import LayerDrop
+from .units import UnitMethod
 from .weights.sparse import Parp, Rewind, RigL, SparseMethod
 
 # (network, settings, cost of the original before anything was cut) -> callback
 METHODS: dict[str, Callable[[Any, PruneSettings, float], Method[Any]]] = {
     "gradual": GradualPruner,  # whole units, ranked while training (the default)
     "gates": L0Gates,  # whole units, by gates that are learnt under a budget
-    "group-lasso": GroupLasso,  # whole units, the weakest after a penalty on their norms
+    "group-lasso": GroupLasso,  # whole units, pressed by the sum of their norms
     "early-bird": EarlyBird,  # whole units, all at once when the ranking settles
     "layer-drop": LayerDrop,  # whole layers, after training with layers skipped at random
     "sparse": SparseMethod,  # single weights, ranked while training; they become zeros
@@ -32,13 +34,25 @@ METHODS: dict[str, Callable[[Any, PruneSettings, float], Method[Any]]] = {
 }
 
 
-def make_method(model: Any, settings: PruneSettings, original: float) -> Method[Any]:
-    """The callback that `settings.method` names.
+def check_settings(settings: PruneSettings) -> None:
+    """Refuse a method that is not known, or names that it does not know, before any work starts.
 
     Raises:
-        SecateurError: no such method, with the nearest name.
+        SecateurError: with the nearest right name.
     """
     if settings.method not in METHODS:
         known = ", ".join(METHODS)
         raise SecateurError(f"unknown method '{settings.method}'{nearest(settings.method, METHODS)}; known: {known}")
+    method = METHODS[settings.method]
+    if isinstance(method, type) and issubclass(method, UnitMethod):  # the others have criteria of their own
+        units.check_settings(settings)
+
+
+def make_method(model: Any, settings: PruneSettings, original: float) -> Method[Any]:
+    """The callback that `settings.method` names.
+
+    Raises:
+        SecateurError: see `check_settings`; a budget that the method cannot meet.
+    """
+    check_settings(settings)
     return METHODS[settings.method](model, settings, original)

@@ -11,9 +11,9 @@ from .importance import CRITERIA, Evidence
 from .schedule import SCHEDULES
 from .settings import PruneSettings
 from .shrink import Network
-from .units import COSTS, UnitMethod, check_settings
+from .units import COSTS, UnitMethod
 
-__all__ = ["COSTS", "GradualPruner", "check_settings"]
+__all__ = ["COSTS", "GradualPruner"]
 
 
 class GradualPruner(UnitMethod[Network]):
