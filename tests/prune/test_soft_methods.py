@@ -103,3 +103,12 @@ def test_wrong_names_are_known_before_any_work_starts() -> None:
         with pytest.raises(SecateurError, match=message):
             check_settings(settings)
     check_settings(settings_for("sparse", criterion="movement"))  # single weights have criteria of their own
+
+
+@pytest.mark.parametrize("method", ["gates", "group-lasso", "early-bird", "gradual"])
+def test_a_budget_that_is_met_already_changes_nothing(method: str) -> None:
+    _, _, plain = run_soft(None, steps=8)
+    model, pruner, log = run_soft(settings_for(method, remove=0.0), steps=8, select="best")
+    assert isinstance(pruner, UnitMethod)
+    assert pruner.shrunk().config == model.config
+    assert [e["loss"] for e in log] == [e["loss"] for e in plain]

@@ -27,7 +27,7 @@ class GradualPruner(UnitMethod[Network]):
         # Signed terms cancel: they need every batch so far, while squares may forget a network that has changed.
         self.taylor = TaylorCollector(model, self.groups, decay=1.0 if settings.criterion == "signed" else 0.97)
         self.activations: ActivationCollector | None = None
-        if settings.criterion == "wanda":
+        if settings.criterion == "wanda" and not self.done:
             self.activations = ActivationCollector(model)
             self.activations.__enter__()
 

@@ -68,9 +68,9 @@ class UnitMethod(Method[Network]):
         self.shapes = {n: p.shape for n, p in model.named_parameters()}
         self.keep: Keep = {}
         self.masks: dict[str, Tensor] = {}
-        self.done = False
         # Whether the budget can be met is known now, not halfway through the training.
         self.example = self.plan(1.0, {g.name: torch.ones(g.units) for g in self.groups})
+        self.done = not self.example  # a budget that is met without removing anything
 
     def kinds_of(self, settings: PruneSettings) -> tuple[str, ...]:
         """The kinds that compete for a budget."""
