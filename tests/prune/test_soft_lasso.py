@@ -57,7 +57,7 @@ def test_the_slope_is_that_of_the_penalty_and_finite_where_nothing_is_left() -> 
 
 def test_pressure_grows_from_nothing_to_its_share_of_the_gradient() -> None:
     model, _ = small_whisper()
-    method = GroupLasso(model, settings_for("group-lasso", pressure=0.5), 1e5)
+    method = GroupLasso(model, settings_for("group-lasso", pressure=0.5), COSTS["parameters"](model.config))
     named = dict(model.named_parameters())
     slopes = lasso_slope(method.pressed, named)
     torch.manual_seed(0)
