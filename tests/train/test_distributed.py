@@ -93,7 +93,7 @@ def test_a_whole_run_ends_where_one_process_ends(
 ) -> None:
     close(found[0]["still"], alone, 1e-4)
     entries = log(folder / "still")
-    assert {entry["ranks"] for entry in entries} == {2}
+    assert {entry["processes"] for entry in entries} == {2}
     assert all(entry["utterances_per_second"] > 0 for entry in entries)
 
 
@@ -106,10 +106,10 @@ def test_a_run_may_go_on_with_another_number_of_processes(
     found: tuple[dict[str, Any], dict[str, Any]], alone: dict[str, Any], folder: Path
 ) -> None:
     close(found[0]["one-to-two"], alone, 1e-4)
-    assert [entry["ranks"] for entry in log(folder / "one-to-two")] == [1, 1, 1, 2, 2, 2]
+    assert [entry["processes"] for entry in log(folder / "one-to-two")] == [1, 1, 1, 2, 2, 2]
     model, _, entries = run_small(folder / "two-to-one", **STILL)
     close(model.state_dict(), alone, 1e-4)
-    assert [entry["ranks"] for entry in entries] == [2, 2, 2, 1, 1, 1]
+    assert [entry["processes"] for entry in entries] == [2, 2, 2, 1, 1, 1]
     assert [entry["step"] for entry in entries] == [4, 8, 12, 16, 20, 24]
 
 

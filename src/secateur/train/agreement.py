@@ -31,9 +31,11 @@ def check_agreement(folder: Path | None, step: int, found: Mapping[str, str]) ->
     Raises:
         SecateurError: the processes have drifted apart.
     """
-    rank, ranks = distributed.rank(), distributed.count()
+    rank = distributed.rank()
     if folder is not None:
-        write_json(folder / f"masks-rank{rank}.json", {"rank": rank, "ranks": ranks, "step": step, **found})
+        write_json(
+            folder / f"masks-rank{rank}.json", {"rank": rank, "processes": distributed.count(), "step": step, **found}
+        )
     everyone = distributed.gathered(dict(found))
     for number, other in enumerate(everyone):
         if other != everyone[0]:

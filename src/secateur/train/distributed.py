@@ -98,6 +98,21 @@ def copy_from_first(tensors: Iterable[Tensor]) -> None:
             dist.broadcast(tensor.data, src=0)
 
 
+def check_joined() -> None:
+    """Refuse to train when torchrun started several processes that have not joined: each would write the same files.
+
+    Raises:
+        SecateurError: inside torchrun, outside `processes`.
+    """
+    if count() == 1 and _started() > 1:
+        raise SecateurError("this job is for one process: start it without torchrun (train and prune take several)")
+
+
+def _started() -> int:
+    """How many processes torchrun started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
+
+
 @contextlib.contextmanager
 def processes(device: str) -> Iterator[str]:
     """Join the other processes that `torchrun` started, if it did; gives the device of this one.
@@ -108,8 +123,8 @@ def processes(device: str) -> Iterator[str]:
     Raises:
         SecateurError: fewer GPUs than processes; or what went wrong on this process, when it was the first.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1 or "RANK" not in os.environ:
+    world = _started()
+    if world == 1:
         yield device
         return
     number, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
@@ -123,7 +138,7 @@ def processes(device: str) -> Iterator[str]:
         dist.init_process_group(backend, store=store, rank=number, world_size=world, timeout=PATIENCE)
         _watch_for_the_end(store)
         yield chosen
-    except Exception as problem:
+    except (Exception, KeyboardInterrupt) as problem:
         if not _first_to_fail(store):
             raise SystemExit(2) from None
         if isinstance(problem, SecateurError) and number > 0:
