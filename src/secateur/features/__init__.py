@@ -1,1 +1,1 @@
-"""Acoustic features: one definition, in numpy for the runtime and in torch for training."""
+"""Acoustic features: one definition, in numpy for the runtime (`extract`) and in torch for training (`extractor`)."""

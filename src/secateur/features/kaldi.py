@@ -1,0 +1,93 @@
+"""Tables of Kaldi's features: window, mel filters, which of them are still needed (Povey et al. 2011, "The Kaldi
+Speech Recognition Toolkit").
+
+Kaldi's frame: cut from the clip, its mean subtracted, pre-emphasised, windowed, zero-padded to a power of two,
+transformed; the power of its spectrum through triangular filters, evenly spaced on HTK's mel scale; the logarithm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .front_end import FrontEnd
+
+FLOOR = float(np.finfo(np.float32).eps)  # energies are clamped here before the logarithm
+
+
+def hz_to_htk_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mel of frequencies in Hz on HTK's scale, `1127 ln(1 + f / 700)`.
+
+    >>> hz_to_htk_mel(np.array([0.0, 1000.0, 8000.0])).round(2).tolist()
+    [0.0, 999.99, 2840.02]
+    """
+    return 1127.0 * np.log1p(hz / 700.0)
+
+
+def window_of(shape: str, size: int) -> NDArray[np.float64]:
+    """The symmetric window (size,) named `hann`, `hamming` or `povey` (Hann to the power 0.85)."""
+    cosine = np.cos(2 * np.pi * np.arange(size) / (size - 1))
+    if shape == "hamming":
+        return 0.54 - 0.46 * cosine
+    return (0.5 - 0.5 * cosine) ** (0.85 if shape == "povey" else 1.0)
+
+
+def transform_size(window: int) -> int:
+    """The power of two that a frame of `window` samples is padded to.
+
+    >>> transform_size(400), transform_size(256)
+    (512, 256)
+    """
+    return 1 << (window - 1).bit_length()
+
+
+def htk_filters(front_end: FrontEnd) -> NDArray[np.float64]:
+    """Filters (transform size // 2 + 1, bins): power spectrum @ filters = mel power. Each peaks at 1."""
+    size = transform_size(front_end.window)
+    spectrum = hz_to_htk_mel(np.linspace(0.0, front_end.sample_rate / 2, size // 2 + 1))[:, None]
+    bottom, top = hz_to_htk_mel(np.array([front_end.low_hz, front_end.top_hz])).tolist()
+    corners = np.linspace(bottom, top, front_end.bins + 2)
+    low, centre, high = corners[:-2], corners[1:-1], corners[2:]
+    triangles: NDArray[np.float64] = np.minimum((spectrum - low) / (centre - low), (high - spectrum) / (high - centre))
+    triangles[-1] = 0.0  # Kaldi leaves half the sample rate out
+    return np.maximum(0.0, triangles)
+
+
+@dataclass(frozen=True, eq=False)
+class Needed:
+    """What is left to compute once dimensions were given up: pruned inputs make the front-end itself smaller.
+
+    Of `fbank`, a bin that is gone takes its filter with it, and the spectrum is looked at only where a filter is left.
+    Of `mfcc`, a coefficient that is gone takes its row of the cosine transform. A static feature stays as long as it
+    or any of its deltas is kept.
+    """
+
+    statics: tuple[int, ...]  # numbers of the static features still computed
+    columns: tuple[int, ...] | None  # of these statics and their deltas, the ones that reach the network; None: all
+    bins: tuple[int, ...]  # mel filters still applied
+    energy: bool  # the energy is still one of `statics`, and then the first
+    first: int  # the lowest line of the spectrum that a filter sees
+    filters: NDArray[np.float32]  # (lines, bins), from line `first` on
+
+
+@lru_cache(maxsize=16)
+def needed(front_end: FrontEnd) -> Needed:
+    """The part of `fbank` or `mfcc` that the front-end's `kept` dimensions need."""
+    width, energy = front_end.statics, front_end.energy
+    kept = tuple(range(front_end.dimensions)) if front_end.kept is None else front_end.kept
+    statics = tuple(sorted({one % width for one in kept}))
+    columns = tuple(one // width * len(statics) + statics.index(one % width) for one in kept)
+    everything = tuple(range(len(statics) * (1 + front_end.deltas)))
+    if front_end.kind == "fbank":
+        bins = tuple(one - energy for one in statics if one >= energy)
+    else:  # every coefficient but the energy in its first place is made of all bins
+        bins = tuple(range(front_end.bins)) if statics != (0,) or not energy else ()
+    filters = htk_filters(front_end)[:, bins]
+    lines = np.flatnonzero(filters.any(1))
+    first, last = (int(lines[0]), int(lines[-1])) if len(lines) else (0, 0)
+    table = np.ascontiguousarray(filters[first : last + 1], np.float32)
+    table.setflags(write=False)
+    return Needed(statics, None if columns == everything else columns, bins, energy and statics[0] == 0, first, table)
