@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_DEVIATION = 0.04  # log units, below any of speech or its deltas; what varies less, digital silence, is not blown up
+LEAST_DEVIATION = 0.04  # log units, less than speech and its deltas have: digital silence is not blown up
 
 
 def normalise(features: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
