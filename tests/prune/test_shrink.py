@@ -11,13 +11,12 @@ from small_models import inputs, random_units, small_whisper
 
 from secateur.base.errors import SecateurError
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint
-from secateur.models.groups import KINDS
 from secateur.models.whisper.cost import count_parameters
 from secateur.models.whisper.model import Whisper
 from secateur.prune.shrink import mask, shrink
 from secateur.prune.vocabulary import choose_rows, context_plan, reduced_tokenizer
 
-MASKED_KINDS = [k for k in KINDS if k not in ("audio_context", "text_context", "vocabulary", "mel")]
+MASKED_KINDS = ["layer", "head", "query_key", "value", "ffn", "conv"]
 
 
 def plan_for(model: Whisper, kinds: list[str], share: float, seed: int) -> dict[str, list[int]]:

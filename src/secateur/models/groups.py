@@ -8,16 +8,18 @@ the same declaration, so they cannot disagree.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class Place:
-    """Units along dimension `dim` of `parameter`, `width` consecutive indices a unit.
+    """Units along dimension `dim` of `parameter` (or of a buffer), `width` consecutive indices a unit.
 
-    With `unit` set, the whole parameter belongs to that one unit (layers). `masked=False` marks places that shrink
-    removes but that need no zero while masked, because another place already cancels them. `reads=True` marks the
-    consumer's side: the columns that multiply the unit's activation.
+    They fill the dimension, or only a part of it from index `start` on: one gate of a recurrent layer, one of several
+    groups side by side. With `unit` set, the whole parameter belongs to that one unit (layers), with `start` as well
+    `width` indices from there on. `masked=False` marks places that shrink removes but that need no zero while masked,
+    because another place already cancels them. `reads=True` marks the consumer's side: the columns that multiply the
+    unit's activation.
     """
 
     parameter: str
@@ -26,6 +28,7 @@ class Place:
     unit: int | None = None
     masked: bool = True
     reads: bool = False
+    start: int | None = None
 
 
 @dataclass(frozen=True)
@@ -45,16 +48,19 @@ class Group:
     maskable: bool = True
 
 
-KINDS = ("layer", "head", "query_key", "value", "ffn", "conv", "mel", "vocabulary", "audio_context", "text_context")
+KINDS = (
+    "layer", "branch", "head", "query_key", "value", "ffn", "conv", "unit", "mel", "input", "vocabulary",
+    "audio_context", "text_context",
+)  # fmt: skip
 
 
 def prefixed(groups: Iterable[Group], prefix: str) -> list[Group]:
-    """The groups of a layer as seen from the model that holds it under `prefix`."""
+    """The groups of a layer as seen from the model that holds it under `prefix`; a nameless one is named `prefix`."""
     return [
-        Group(
-            f"{prefix}.{g.name}", g.kind, g.units,
-            tuple(Place(f"{prefix}.{p.parameter}", p.dim, p.width, p.unit, p.masked, p.reads) for p in g.places),
-            g.blocks, g.minimum, g.maskable,
+        replace(
+            group,
+            name=f"{prefix}.{group.name}" if group.name else prefix,
+            places=tuple(replace(place, parameter=f"{prefix}.{place.parameter}") for place in group.places),
         )
-        for g in groups
-    ]  # fmt: skip
+        for group in groups
+    ]

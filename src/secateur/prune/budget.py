@@ -22,7 +22,7 @@ from ..models.groups import KINDS, Group
 Keep = dict[str, list[int]]
 Cost = Callable[[Any], float]
 
-GLOBAL_KINDS = ("head", "query_key", "value", "ffn", "conv")
+GLOBAL_KINDS = ("head", "query_key", "value", "ffn", "conv", "unit")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ class Evidence:
 
 def magnitude(group: Group, evidence: Evidence) -> Tensor:
     """L2 norm of all the weights of a unit (Li et al. 2017, arXiv 1608.08710)."""
-    squares = {p.parameter: evidence.weights[p.parameter].detach().float().square() for p in group.places}
+    places = [p for p in group.places if p.parameter in evidence.weights]  # a layer's buffers are no weights
+    squares = {p.parameter: evidence.weights[p.parameter].detach().float().square() for p in places}
     return unit_sums(group, squares).sqrt()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -22,6 +22,9 @@ def unit_sums(group: Group, values: Mapping[str, Tensor], places: Iterable[Place
             continue
         if total is None:
             total = torch.zeros(group.units, device=value.device)
+        if place.start is not None:
+            lines = place.width * (group.units if place.unit is None else 1)
+            value = value.narrow(place.dim, place.start, lines)
         if place.unit is not None:
             total[place.unit] += value.float().sum()
         else:
@@ -29,6 +32,25 @@ def unit_sums(group: Group, values: Mapping[str, Tensor], places: Iterable[Place
             line = value.float().sum(dim=other) if other else value.float()
             total += line.view(group.units, place.width).sum(1)
     return torch.zeros(group.units) if total is None else total
+
+
+def lines_of(place: Place, values: Tensor, length: int) -> Tensor:
+    """`values` of units (units,) as lines (length,) of the place's dimension, 1 where it belongs to none of them."""
+    lines = values.repeat_interleave(place.width) if place.unit is None else values[place.unit].expand(place.width)
+    if place.start is None:
+        return lines
+    whole = values.new_ones(length)
+    whole[place.start : place.start + len(lines)] = lines
+    return whole
+
+
+def along(values: Tensor, place: Place, shape: Sequence[int]) -> Tensor:
+    """`values` of units (units,) as a tensor that broadcasts over a parameter of `shape`."""
+    if place.unit is not None and place.start is None:
+        return values[place.unit].view([1] * len(shape))
+    form = [1] * len(shape)
+    form[place.dim] = shape[place.dim]
+    return lines_of(place, values, shape[place.dim]).view(form)
 
 
 def parameter_masks(
@@ -43,13 +65,7 @@ def parameter_masks(
         for place in group.places:
             if not place.masked:
                 continue
-            shape = shapes[place.parameter]
-            if place.unit is not None:
-                mask = keep[place.unit].expand([1] * len(shape))
-            else:
-                form = [1] * len(shape)
-                form[place.dim] = shape[place.dim]
-                mask = keep.repeat_interleave(place.width).view(form)
+            mask = along(keep, place, shapes[place.parameter])
             old = masks.get(place.parameter)
             masks[place.parameter] = mask if old is None else old * mask
     return masks

@@ -12,7 +12,7 @@ from ..base.errors import SecateurError, nearest
 from ..models.checkpoint import load
 from ..models.groups import Group
 from ..models.network import Recogniser
-from .places import kept_units, parameter_masks
+from .places import kept_units, lines_of, parameter_masks
 
 Network = TypeVar("Network", bound=Recogniser)
 
@@ -69,7 +69,7 @@ def shrink(model: Network, keep: Mapping[str, list[int]]) -> Network:
         for dim, index in indices.items():
             state[name] = state[name].index_select(dim, index.to(state[name].device))
     for name, group in groups.items():
-        if group.kind == "layer" and name in keep:
+        if group.kind in ("layer", "branch") and name in keep:
             state = _renumber(state, f"{name}.", keep[name])
     with torch.device("meta"):
         small = type(model)(config)
@@ -85,10 +85,11 @@ def _kept_indices(
     stay: dict[tuple[str, int], Tensor] = {}
     for name, kept in kept_units([groups[n] for n in keep], keep).items():
         for place in groups[name].places:
-            if place.unit is not None:  # whole layers are dropped by name
+            if place.unit is not None and place.start is None:  # whole layers are dropped by name
                 continue
-            rows = kept.repeat_interleave(place.width)
-            if rows.numel() != shapes[place.parameter][place.dim]:
+            length = shapes[place.parameter][place.dim]
+            rows = lines_of(place, kept, length)
+            if rows.numel() != length:
                 raise SecateurError(f"{name}: {place.parameter} has another width than its group says")
             old = stay.get((place.parameter, place.dim))
             stay[place.parameter, place.dim] = rows if old is None else old & rows

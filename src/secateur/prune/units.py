@@ -65,7 +65,7 @@ class UnitMethod(Method[Network]):
         asked = {kind for kind in ("mel", "input") if kind in self.kinds}  # inputs go only when asked for
         left = {"vocabulary", "mel", "input"} - asked
         self.groups = [g for g in model.groups() if g.maskable and g.kind not in left]
-        self.shapes = {n: p.shape for n, p in model.named_parameters()}
+        self.shapes = {n: t.shape for n, t in model.state_dict().items()}
         self.keep: Keep = {}
         self.masks: dict[str, Tensor] = {}
         # Whether the budget can be met is known now, not halfway through the training.

@@ -22,6 +22,19 @@ class AttentionWidths:
     query_key: int
     value: int
 
+    def shrunk(self, keep: dict[str, list[int]], name: str) -> AttentionWidths:
+        """The widths of the attention `name` after surgery.
+
+        Raises:
+            SecateurError: heads that would keep different numbers of dimensions.
+        """
+        heads = keep.get(f"{name}.heads", list(range(self.heads)))
+        return AttentionWidths(
+            heads=len(heads),
+            query_key=_per_head(keep.get(f"{name}.query_key"), heads, self.query_key, name),
+            value=_per_head(keep.get(f"{name}.value"), heads, self.value, name),
+        )
+
 
 @dataclass(frozen=True)
 class EncoderWidths:
@@ -69,28 +82,21 @@ class WhisperConfig:
     def shrunk(self, keep: dict[str, list[int]]) -> WhisperConfig:
         """The config after surgery: `keep` maps group names (see `Whisper.groups`) to the units that stay."""
 
-        def attention(widths: AttentionWidths, name: str) -> AttentionWidths:
-            heads = keep.get(f"{name}.heads", list(range(widths.heads)))
-            return AttentionWidths(
-                heads=len(heads),
-                query_key=_per_head(keep.get(f"{name}.query_key"), heads, widths.query_key, name),
-                value=_per_head(keep.get(f"{name}.value"), heads, widths.value, name),
-            )
-
         def count(name: str, now: int) -> int:
             return len(keep[name]) if name in keep else now
 
         encoder = []
         for i in keep.get("encoder.layers", range(len(self.encoder))):
             e, name = self.encoder[i], f"encoder.layers.{i}"
-            encoder.append(EncoderWidths(attention(e.attention, f"{name}.attention"), count(f"{name}.ffn", e.ffn)))
+            attention = e.attention.shrunk(keep, f"{name}.attention")
+            encoder.append(EncoderWidths(attention, count(f"{name}.ffn", e.ffn)))
         decoder = []
         for i in keep.get("decoder.layers", range(len(self.decoder))):
             d, name = self.decoder[i], f"decoder.layers.{i}"
             decoder.append(
                 DecoderWidths(
-                    attention(d.self_attention, f"{name}.self_attention"),
-                    attention(d.cross_attention, f"{name}.cross_attention"),
+                    d.self_attention.shrunk(keep, f"{name}.self_attention"),
+                    d.cross_attention.shrunk(keep, f"{name}.cross_attention"),
                     count(f"{name}.ffn", d.ffn),
                 )
             )

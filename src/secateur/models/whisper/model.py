@@ -98,7 +98,7 @@ class EncoderLayer(nn.Module):
 
     def groups(self) -> list[Group]:
         """Those of the attention and the feed-forward."""
-        return prefixed(self.attention.groups(), "attention") + _named(self.ffn.groups(), "ffn")
+        return prefixed(self.attention.groups(), "attention") + prefixed(self.ffn.groups(), "ffn")
 
 
 class DecoderLayer(nn.Module):
@@ -131,7 +131,7 @@ class DecoderLayer(nn.Module):
         return (
             prefixed(self.self_attention.groups(), "self_attention")
             + prefixed(self.cross_attention.groups(), "cross_attention")
-            + _named(self.ffn.groups(), "ffn")
+            + prefixed(self.ffn.groups(), "ffn")
         )
 
 
@@ -303,13 +303,6 @@ class Whisper(Recogniser):
             for i, layer in enumerate(layers):
                 found += prefixed(layer.groups(), f"{side}.layers.{i}")
         return found
-
-
-def _named(groups: list[Group], name: str) -> list[Group]:
-    """Give a layer's only, nameless group the layer's own name."""
-    return [
-        Group(name, g.kind, g.units, prefixed([g], name)[0].places, g.blocks, g.minimum, g.maskable) for g in groups
-    ]
 
 
 def sinusoids(length: int, width: int, longest: float = 10000.0) -> Tensor:

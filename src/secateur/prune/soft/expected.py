@@ -45,24 +45,24 @@ class ExpectedCost:
         axes: dict[tuple[str, int], list[tuple[int, Place]]] = {}
         layer_of: dict[str, int] = {}
         for number, group in enumerate(groups):
-            if group.kind == "layer":
+            if group.kind in ("layer", "branch"):
                 for unit in range(group.units):
                     inside = [n for n in shapes if n.startswith(f"{group.name}.{unit}.")]
                     layer_of |= dict.fromkeys(inside, starts[number] + unit)
-                continue
             for place in group.places:
+                if place.unit is not None and place.start is None:
+                    continue
                 axes.setdefault((place.parameter, place.dim), []).append((number, place))
         most = max((len(uses) for uses in axes.values()), default=1)
         rows: list[Tensor] = []
         lines: dict[tuple[str, int], int] = {}
-        known: dict[tuple[tuple[int, int], ...], int] = {}  # parameters that share an axis share its sum
+        known: dict[tuple[object, ...], int] = {}  # parameters that share an axis share its sum
         for axis, uses in axes.items():
-            key = tuple((number, place.width) for number, place in uses)
+            length = shapes[axis[0]][axis[1]]
+            key = (length, *((number, place.width, place.unit, place.start) for number, place in uses))
             if key not in known:
                 known[key] = len(rows)
-                columns = [
-                    torch.arange(groups[n].units).repeat_interleave(place.width) + starts[n] for n, place in uses
-                ]
+                columns = [self._line(groups[n], place, starts[n], length) for n, place in uses]
                 columns += [torch.full_like(columns[0], self.one)] * (most - len(columns))
                 rows.append(torch.stack(columns))
             lines[axis] = known[key]
@@ -87,6 +87,16 @@ class ExpectedCost:
         self.first, self.second, self.layers = torch.tensor(first), torch.tensor(second), torch.tensor(layers)
         whole = float(self._gated(torch.ones(starts[-1])))
         self.constant = cost(config) - whole  # what no gate touches
+
+    def _line(self, group: Group, place: Place, start: int, length: int) -> Tensor:
+        """Which chance each index of a dimension has: (length,), `one` where it belongs to no unit of `group`."""
+        units = torch.arange(group.units) if place.unit is None else torch.tensor([place.unit])
+        own = units.repeat_interleave(place.width) + start
+        if place.start is None:
+            return own
+        line = torch.full((length,), self.one)
+        line[place.start : place.start + len(own)] = own
+        return line
 
     def _gated(self, chances: Tensor) -> Tensor:
         every = torch.cat([chances, chances.new_ones(1), chances.new_zeros(1)])
@@ -113,8 +123,8 @@ def _prices(
     for group in groups:
         if values[group.name] > 0:
             inside = {p.parameter for p in group.places}
-            if group.kind == "layer":
-                inside = {n for n in shapes if n.startswith(f"{group.name}.")}
+            if group.kind in ("layer", "branch"):
+                inside |= {n for n in shapes if n.startswith(f"{group.name}.")}
             for name in inside:
                 found.setdefault(name, []).append(saved[group.name] / values[group.name])
     return {name: sum(prices) / len(prices) for name, prices in found.items()}

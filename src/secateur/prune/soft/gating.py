@@ -17,28 +17,19 @@ import torch
 from torch import Tensor, nn
 
 from ...models.groups import Group, Place
-from ..places import unit_sums
+from ..places import along, unit_sums
 
 
 def carriers(group: Group) -> tuple[Place, ...]:
     """The places that carry the gates of `group`: together they are linear in the unit's contribution."""
-    if any(p.unit is not None for p in group.places):
-        return tuple(p for p in group.places if p.unit is not None and p.masked)
     readers = tuple(p for p in group.places if p.reads and p.masked)
     if readers:
         return readers
+    if any(p.unit is not None for p in group.places):
+        return tuple(p for p in group.places if p.unit is not None and p.masked)
     written = [p for p in group.places if p.masked]
     first = written[0].parameter.rpartition(".")[0]
     return tuple(p for p in written if p.parameter.rpartition(".")[0] == first)
-
-
-def along(values: Tensor, place: Place, dims: int) -> Tensor:
-    """Values (units,) as a tensor that broadcasts over a parameter of `dims` dimensions."""
-    if place.unit is not None:
-        return values[place.unit].view([1] * dims)
-    form = [1] * dims
-    form[place.dim] = -1
-    return values[:, None].expand(-1, place.width).reshape(form)
 
 
 class Gating:
@@ -70,7 +61,7 @@ class Gating:
         for name, parameter in self.parameters.items():
             parameter.copy_(self.raw[name])
             for number, place in self.uses[name] if split is not None else ():
-                parameter.mul_(along(split[number], place, parameter.dim()))  # type: ignore[index]
+                parameter.mul_(along(split[number], place, parameter.shape))  # type: ignore[index]
 
     @torch.no_grad()
     def gradient(self, gates: Tensor) -> Tensor:
@@ -83,7 +74,7 @@ class Gating:
         for name, parameter in self.parameters.items():
             if parameter.grad is None:
                 continue
-            factors = [along(split[number], place, parameter.dim()) for number, place in self.uses[name]]
+            factors = [along(split[number], place, parameter.shape) for number, place in self.uses[name]]
             product = parameter.grad * self.raw[name]
             for i, (number, place) in enumerate(self.uses[name]):
                 value = product

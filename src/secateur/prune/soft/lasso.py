@@ -11,11 +11,10 @@ from torch import Tensor
 from ...base.errors import SecateurError
 from ...models.groups import Group
 from ..importance import Evidence, magnitude
-from ..places import unit_sums
+from ..places import along, unit_sums
 from ..settings import PruneSettings
 from ..shrink import Network
 from ..units import UnitMethod
-from .gating import along
 
 TINY = 1e-12  # keeps the slope of the norm finite at zero
 
@@ -25,7 +24,7 @@ def group_lasso(groups: Sequence[Group], weights: Mapping[str, Tensor]) -> Tenso
 
     Groups may overlap (a head and its value dimensions): a weight is then pressed by each.
     """
-    squares = {p.parameter: weights[p.parameter].float().square() for g in groups for p in g.places}
+    squares = _squares(groups, weights)
     total = []
     for group in groups:
         sizes = unit_sizes(group, {n: s.shape for n, s in squares.items()})
@@ -34,29 +33,39 @@ def group_lasso(groups: Sequence[Group], weights: Mapping[str, Tensor]) -> Tenso
     return torch.stack(total).sum()
 
 
+def _squares(groups: Sequence[Group], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Squares of the weights that units live in (a layer's buffers are no weights)."""
+    return {
+        p.parameter: weights[p.parameter].float().square() for g in groups for p in g.places if p.parameter in weights
+    }
+
+
 def unit_sizes(group: Group, shapes: Mapping[str, torch.Size]) -> list[float]:
     """How many values each unit of `group` has."""
-    shared = sum(
-        math.prod(shapes[p.parameter]) / shapes[p.parameter][p.dim] * p.width for p in group.places if p.unit is None
-    )
-    own = [shared] * group.units
+    shared, own = 0.0, [0.0] * group.units
     for place in group.places:
-        if place.unit is not None:
-            own[place.unit] += math.prod(shapes[place.parameter])
-    return own
+        if place.parameter not in shapes:
+            continue
+        shape = shapes[place.parameter]
+        lines = math.prod(shape) / shape[place.dim] * place.width
+        if place.unit is None:
+            shared += lines
+        else:
+            own[place.unit] += math.prod(shape) if place.start is None else lines
+    return [shared + size for size in own]
 
 
 @torch.no_grad()
 def lasso_slope(groups: Sequence[Group], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The gradient of `group_lasso` by parameter, without a graph: w times the sum of its units' sqrt(size) / norm."""
-    squares = {p.parameter: weights[p.parameter].float().square() for g in groups for p in g.places}
+    squares = _squares(groups, weights)
     slopes = {name: torch.zeros_like(square) for name, square in squares.items()}
     for group in groups:
         sizes = unit_sizes(group, {n: s.shape for n, s in squares.items()})
         norms = (unit_sums(group, squares) + TINY).sqrt()
         factor = norms.new_tensor(sizes).sqrt() / norms
-        for place in group.places:
-            slopes[place.parameter] += along(factor, place, squares[place.parameter].dim())
+        for place in (p for p in group.places if p.parameter in slopes):
+            slopes[place.parameter] += along(factor, place, squares[place.parameter].shape)
     return {name: slope * weights[name].float() for name, slope in slopes.items()}
 
 

@@ -1,7 +1,12 @@
-"""How much a single weight matters: one function a criterion, of the weight and what was gathered about it."""
+"""How much a single weight matters: one function a criterion, of the weight and what was gathered about it.
+
+A new criterion is a function `(weight, evidence) -> scores` of the weight's shape, higher matters more, under its name
+in `WEIGHT_CRITERIA`, and a test. What it needs per step is a line in `TERMS`.
+"""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,44 +14,51 @@ import torch
 from torch import Tensor
 
 
-@dataclass
+@dataclass(frozen=True)
 class WeightEvidence:
-    """About one matrix: running sums over steps, and the norm of each input feature it reads."""
+    """About one matrix. `sums` are running sums over steps of the criterion's term, shaped like the weight."""
 
-    gradient_square: Tensor | None = None  # sum of (g * w)^2, same shape as the weight
-    movement: Tensor | None = None  # sum of -g * w
-    inputs: Tensor | None = None  # L2 norms (in,)
+    name: str  # of the parameter
+    sums: Tensor | None = None
+    inputs: Tensor | None = None  # root mean square of each input feature that the weight reads, (in,)
+    groups: int = 1  # of a convolution: outputs of one group read only the group's inputs
     seed: int = 0
 
 
 def magnitude(weight: Tensor, evidence: WeightEvidence) -> Tensor:
-    """|w|."""
+    """|w| (Han et al. 2015, arXiv 1506.02626)."""
     return weight.abs()
 
 
 def taylor(weight: Tensor, evidence: WeightEvidence) -> Tensor:
-    """Root of the summed squares of g * w: the loss change to first order (Molchanov et al. 2019)."""
-    assert evidence.gradient_square is not None
-    return evidence.gradient_square.sqrt()
+    """Root of the summed (g * w)^2: the loss change to first order (Molchanov et al. 2019, arXiv 1906.10771)."""
+    assert evidence.sums is not None
+    return evidence.sums.sqrt()
 
 
 def movement(weight: Tensor, evidence: WeightEvidence) -> Tensor:
     """Sum of -g * w: weights that training pushes towards zero go first (Sanh et al. 2020, arXiv 2005.07683)."""
-    assert evidence.movement is not None
-    return evidence.movement
+    assert evidence.sums is not None
+    return evidence.sums
 
 
 def wanda(weight: Tensor, evidence: WeightEvidence) -> Tensor:
-    """|w| times the norm of the input feature that it multiplies (Sun et al. 2024, arXiv 2306.11695)."""
-    assert evidence.inputs is not None
-    shape = [1, -1] + [1] * (weight.dim() - 2)
-    return weight.abs() * evidence.inputs.view(shape)
+    """|w| times the size of the input feature that it multiplies (Sun et al. 2024, arXiv 2306.11695).
+
+    The paper's L2 norm is divided by the root of the number of positions: within a row, where the paper compares, that
+    changes nothing, and layers that hear many positions do not outweigh the others where all compete.
+    """
+    if evidence.inputs is None:  # recurrent layers: what they read is not known here
+        return weight.abs()
+    outputs = weight.shape[0] // evidence.groups
+    sizes = evidence.inputs.view(evidence.groups, weight.shape[1]).repeat_interleave(outputs, 0)
+    return weight.abs() * sizes.view(*sizes.shape, *[1] * (weight.dim() - 2))
 
 
 def chance(weight: Tensor, evidence: WeightEvidence) -> Tensor:
     """Random scores, the same whenever they are asked for: the control that every criterion has to beat."""
-    generator = torch.Generator().manual_seed(evidence.seed)
-    return torch.rand(weight.shape, generator=generator).to(weight.device)
+    seed = evidence.seed * 1_000_003 + zlib.crc32(evidence.name.encode())
+    return torch.rand(weight.shape, generator=torch.Generator().manual_seed(seed)).to(weight.device)
 
 
 WEIGHT_CRITERIA: dict[str, Callable[[Tensor, WeightEvidence], Tensor]] = {
@@ -56,4 +68,25 @@ WEIGHT_CRITERIA: dict[str, Callable[[Tensor, WeightEvidence], Tensor]] = {
     "wanda": wanda,
     "random": chance,
 }
-"""Higher matters more."""
+
+
+def taylor_term(gradients: list[Tensor], weights: list[Tensor]) -> list[Tensor]:
+    """(g * w)^2 of every weight."""
+    terms = list(torch._foreach_mul(gradients, weights))
+    torch._foreach_mul_(terms, terms)
+    return terms
+
+
+def movement_term(gradients: list[Tensor], weights: list[Tensor]) -> list[Tensor]:
+    """-g * w of every weight."""
+    terms = list(torch._foreach_mul(gradients, weights))
+    torch._foreach_neg_(terms)
+    return terms
+
+
+# criterion -> (what is added each step, how much of the old sum stays): squares may forget a network that has
+# changed, signed terms cancel and need every step.
+TERMS: dict[str, tuple[Callable[[list[Tensor], list[Tensor]], list[Tensor]], float]] = {
+    "taylor": (taylor_term, 0.97),
+    "movement": (movement_term, 1.0),
+}

@@ -1,0 +1,105 @@
+"""What the matrices read while training: mean squares of each input, or the inputs' second moments X^T X."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...train.distributed import add_up
+
+LAYERS = nn.Linear | nn.Conv1d | nn.Conv2d
+Moment = Callable[[nn.Module, Tensor], Tensor]
+
+
+def squares(layer: nn.Module, x: Tensor) -> Tensor:
+    """Mean over positions of each input feature's square, (in,)."""
+    feature = -1 if isinstance(layer, nn.Linear) else 1
+    return x.float().square().movedim(feature, -1).flatten(0, -2).mean(0)
+
+
+def gram(layer: nn.Module, x: Tensor) -> Tensor:
+    """X^T X / positions of what a layer reads, (inputs, inputs); a convolution's inputs in the order of `as_rows`."""
+    x = x.float()
+    if isinstance(layer, nn.Conv1d | nn.Conv2d):
+        assert not isinstance(layer.padding, str)
+        x = nn.functional.pad(x, [side for p in reversed(layer.padding) for side in (p, p)])
+        for dim, (size, stride) in enumerate(zip(layer.kernel_size, layer.stride, strict=True), 2):
+            x = x.unfold(dim, size, stride)  # (batch, in, *positions, *kernel)
+        x = x.movedim(1, -1).flatten(-1 - len(layer.kernel_size))
+    rows = x.flatten(0, -2)
+    return rows.T @ rows / len(rows)
+
+
+def has_gram(layer: nn.Module) -> bool:
+    """Whether `gram` knows what the layer reads: not for grouped, dilated or oddly padded convolutions."""
+    if isinstance(layer, nn.Conv1d | nn.Conv2d):
+        plain = not isinstance(layer.padding, str) and layer.padding_mode == "zeros"
+        return plain and layer.groups == 1 and set(layer.dilation) == {1}
+    return isinstance(layer, nn.Linear)
+
+
+class InputCollector:
+    """Sums of a `moment` of what the matrices `names` of `model` read, over training steps.
+
+    It listens only between `start` (before a forward pass) and `stop` (after the backward pass), so that neither
+    validation nor copies of the network count. Padding counts as it does in the network. After `stop` the sums are the
+    same on every process.
+    """
+
+    def __init__(self, model: nn.Module, names: Iterable[str], moment: Moment) -> None:
+        wanted = set(names)
+        self.layers = {
+            f"{n}.weight": m for n, m in model.named_modules() if f"{n}.weight" in wanted and isinstance(m, LAYERS)
+        }
+        if moment is gram:
+            self.layers = {n: m for n, m in self.layers.items() if has_gram(m)}
+        self.moment = moment
+        self.sums: dict[str, Tensor] = {}
+        self.steps = 0
+        self._fresh: dict[str, Tensor] = {}  # of the step that is under way
+        self._handles: list[Any] = []
+
+    def start(self) -> None:
+        """Listen; again is no harm."""
+        if not self._handles:
+            for name, layer in self.layers.items():
+                self._handles.append(layer.register_forward_pre_hook(self._hook(name)))
+
+    @torch.no_grad()
+    def stop(self) -> None:
+        """One step is over."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        names = sorted(self._fresh)
+        add_up(self._fresh[n] for n in names)
+        for name in names:
+            fresh = self._fresh.pop(name)
+            self.sums[name] = fresh if name not in self.sums else self.sums[name].add_(fresh)
+        self.steps += 1
+
+    def forget(self) -> None:
+        """Free the memory."""
+        self.sums, self.steps = {}, 0
+
+    def _hook(self, name: str) -> Any:
+        @torch.no_grad()
+        def add(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+            x = arguments[0].detach()
+            with torch.autocast(x.device.type, enabled=False):  # sums of many squares need fp32
+                found = self.moment(layer, x)
+            self._fresh[name] = found if name not in self._fresh else self._fresh[name].add_(found)
+
+        return add
+
+    def tensors(self) -> dict[str, Tensor]:
+        """State, for resuming."""
+        return {f"input.{n}": t for n, t in self.sums.items()} | {"input_steps": torch.tensor(self.steps)}
+
+    def load(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
+        """Take back what `tensors` gave."""
+        self.sums = {n.removeprefix("input."): t.to(device) for n, t in tensors.items() if n.startswith("input.")}
+        self.steps = int(tensors["input_steps"])

@@ -1,0 +1,52 @@
+"""N:M patterns: of every M consecutive inputs of an output, N stay (Mishra et al. 2021, arXiv 2104.08378)."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor
+
+from ...base.errors import SecateurError
+from .threshold import lowest
+
+
+def parse_pattern(pattern: str) -> tuple[int, int]:
+    """`2:4` as (2, 4): two of every four stay.
+
+    Raises:
+        SecateurError: not N:M with 0 < N < M.
+    """
+    found = re.fullmatch(r"(\d+):(\d+)", pattern)
+    n, m = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 0 < n < m:
+        raise SecateurError(f"pattern '{pattern}' is not N:M with 0 < N < M, such as 2:4")
+    return n, m
+
+
+def as_rows(weight: Tensor) -> Tensor:
+    """A weight (out, in, *kernel) as (out, kernel positions * in): input channels are consecutive."""
+    return weight.movedim(1, -1).flatten(1)
+
+
+def from_rows(rows: Tensor, shape: torch.Size) -> Tensor:
+    """Back from `as_rows` to a weight of `shape`."""
+    return rows.view(shape[0], *shape[2:], shape[1]).movedim(-1, 1).contiguous()
+
+
+def lowest_of_groups(scores: Tensor, stay: int, of: int, share: float = 1.0) -> Tensor:
+    """True at the `of - stay` lowest of every `of` consecutive inputs; `scores` has a weight's shape.
+
+    Inputs beyond the last whole group stay. With `share` below 1 only that share of the groups, the ones that lose
+    least, is thinned: the way to the full pattern.
+    """
+    rows = as_rows(scores)
+    whole = rows.shape[1] // of * of
+    groups = rows[:, :whole].reshape(-1, of)
+    values, order = groups.sort(dim=1, stable=True)
+    gone = torch.zeros_like(groups, dtype=torch.bool).scatter_(1, order[:, : of - stay], True)
+    if share < 1:
+        gone &= lowest(values[:, : of - stay].sum(1), round(share * len(groups)))[:, None]
+    result = torch.zeros_like(rows, dtype=torch.bool)
+    result[:, :whole] = gone.view(len(rows), whole)
+    return from_rows(result, scores.shape)
