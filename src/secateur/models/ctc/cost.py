@@ -1,0 +1,114 @@
+"""What a CTC model costs, from its config alone: stored values, and multiply-accumulates for one clip (no torch here).
+
+Both are exact sums over the parts that `parts` walks through, in the order of the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ...base.errors import SecateurError
+from .config import TAPS, BlockWidths, ConformerWidths, CtcConfig, InceptionWidths
+
+NORM = 4  # values a channel of BatchNorm: weight, bias, running mean and variance
+GATES = {"gru": 3, "lstm": 4}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the network: `stored` values, and `macs` for the clip."""
+
+    name: str
+    stored: int
+    macs: int
+
+
+def parts(config: CtcConfig, frames: int) -> Iterator[Part]:
+    """All parts, named as in `CtcModel.groups`, for a clip of so many frames of features."""
+    width = config.front_end.inputs
+    if config.subsampling is not None:
+        lines, before = width, 1
+        for i, channels in enumerate(config.subsampling.channels):
+            frames, lines = (frames + 1) // 2, (lines + 1) // 2
+            weights = 9 * before * channels
+            yield Part(f"subsampling.convs.{i}", weights + channels, frames * lines * weights)
+            before = channels
+        width = before * lines
+    if config.inception is not None:
+        frames = -(-frames // config.inception.stride)
+        yield from _inception(config.inception, width, frames)
+        blocks = config.inception.blocks
+        width = sum(branch.channels[-1] for branch in blocks[-1]) if blocks else config.inception.stem
+    if config.recurrent is not None:
+        gates = GATES[config.recurrent.cell]
+        for i, layer in enumerate(config.recurrent.layers):
+            for direction, units in (("ahead", layer.ahead), ("back", layer.back)):
+                weights = gates * units * (width + units)
+                yield Part(f"recurrent.layers.{i}.{direction}", weights + 2 * gates * units, frames * weights)
+            width = layer.ahead + layer.back
+    if config.conformer is not None:
+        inner = config.conformer.width
+        yield Part("conformer.project", (width + 1) * inner, frames * width * inner)
+        for i, block in enumerate(config.conformer.layers):
+            yield from _block(f"conformer.layers.{i}", config.conformer, block, frames)
+        yield Part("conformer.norm", 2 * inner, 0)
+        width = inner
+    yield Part("output", (width + 1) * config.units, frames * width * config.units)
+
+
+def _inception(widths: InceptionWidths, before: int, frames: int) -> Iterator[Part]:
+    """Stem and branches; a channel of a convolution has its taps, and BatchNorm's values."""
+    weights = (2 * widths.stride + 1) * before * widths.stem
+    yield Part("inception.stem", weights + NORM * widths.stem, frames * weights)
+    width = widths.stem
+    for b, block in enumerate(widths.blocks):
+        for i, branch in enumerate(block):
+            before = width
+            for j, (channels, taps) in enumerate(zip(branch.channels, TAPS[branch.kind], strict=True)):
+                weights = taps * before * channels
+                name = f"inception.blocks.{b}.branches.{i}.convs.{j}"
+                yield Part(name, weights + NORM * channels, frames * weights)
+                before = channels
+        width = sum(branch.channels[-1] for branch in block)
+
+
+def _block(name: str, widths: ConformerWidths, own: BlockWidths, frames: int) -> Iterator[Part]:
+    """Each module with its LayerNorm, 2w; attention: query and value have biases and output too, keys have none."""
+    w, a = widths.width, own.attention
+    q, v = a.heads * a.query_key, a.heads * a.value
+    for which, units in (("ffn1", own.ffn1), ("ffn2", own.ffn2)):
+        yield Part(f"{name}.{which}", 2 * w + units * (w + 1) + (units + 1) * w, frames * 2 * w * units)
+    yield Part(
+        f"{name}.attention",
+        2 * w + q * (2 * w + 1) + v * (w + 1) + (v + 1) * w + a.heads * (2 * widths.farthest + 1),
+        frames * 2 * w * (q + v) + frames * frames * (q + v),
+    )
+    c, k = own.conv, widths.kernel
+    yield Part(
+        f"{name}.conv",
+        2 * w + 2 * c * (w + 1) + k * c + NORM * c + (c + 1) * w,
+        frames * (2 * c * w + k * c + c * w),
+    )
+
+
+def count_parameters(config: CtcConfig) -> dict[str, int]:
+    """Values stored in the network, by part and as `total`, which equals the sum over the real `state_dict`."""
+    found = {part.name: part.stored for part in parts(config, 0)}
+    return {**found, "total": sum(found.values())}
+
+
+def count_macs(config: CtcConfig, seconds: float) -> dict[str, int]:
+    """Multiply-accumulates for one clip of `seconds`, by part and as `total`.
+
+    Counted: convolutions, projections, recurrences, attention scores and sums. Not counted, below 1 % together:
+    biases, norms, activations, softmax, features.
+
+    Raises:
+        SecateurError: no time in the clip.
+    """
+    if not seconds > 0:
+        raise SecateurError(f"a clip of {seconds:g} s has no length")
+    frames = config.front_end.frames(round(seconds * config.front_end.sample_rate))
+    found = {part.name: part.macs for part in parts(config, frames)}
+    return {**found, "total": sum(found.values())}

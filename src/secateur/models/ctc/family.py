@@ -1,0 +1,32 @@
+"""CTC models as one of the families."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..family import Family
+from .config import CtcConfig
+from .cost import count_macs, count_parameters
+
+if TYPE_CHECKING:
+    from ..network import Recogniser
+
+
+def _network() -> type[Recogniser]:
+    from .model import CtcModel
+
+    return CtcModel
+
+
+def _read_text(path: Path, config: CtcConfig) -> Any:
+    from ...text.units import Units
+
+    return Units.read(path)
+
+
+FAMILY = Family(
+    config=CtcConfig, network=_network, parameters=lambda config: count_parameters(config)["total"],
+    macs=lambda config, seconds, tokens, padded: count_macs(config, seconds)["total"],
+    text_file="units.json", read_text=_read_text,
+)  # fmt: skip

@@ -1,0 +1,88 @@
+"""CTC models of usual sizes, as configs, to train from scratch; `units` counts the output's, with the blank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...features.front_end import FrontEnd, front_end
+from ..whisper.config import AttentionWidths
+from .config import (
+    BlockWidths,
+    BranchWidths,
+    ConformerWidths,
+    CtcConfig,
+    DirectionWidths,
+    InceptionWidths,
+    RecurrentWidths,
+    SubsamplingWidths,
+)
+
+MFCC = front_end("mfcc", deltas=2, normalise="mean_variance")  # 39 inputs
+FBANK = front_end("fbank", normalise="mean_variance")  # 80 inputs
+
+
+def googlenet_ctc(units: int, front_end: FrontEnd = MFCC, blocks: int = 6, width: int = 112) -> CtcConfig:
+    """Inception blocks over MFCC, one output every 20 ms; a block gives 4 * `width` channels. 1.5 M parameters."""
+    block = _block(width)
+    return CtcConfig(units, front_end, inception=InceptionWidths(2 * width, 2, (block,) * blocks), name="googlenet-ctc")
+
+
+def bigru_ctc(units: int, front_end: FrontEnd = FBANK, layers: int = 3, width: int = 192) -> CtcConfig:
+    """Two convolutions (x4) and bidirectional GRU layers, one output every 40 ms. 2.1 M parameters."""
+    return CtcConfig(
+        units, front_end, subsampling=SubsamplingWidths((24, 24)), recurrent=_recurrent("gru", layers, width),
+        name="bigru-ctc",
+    )  # fmt: skip
+
+
+def bilstm_ctc(units: int, front_end: FrontEnd = FBANK, layers: int = 3, width: int = 192) -> CtcConfig:
+    """The same with LSTM layers. 2.8 M parameters."""
+    return CtcConfig(
+        units, front_end, subsampling=SubsamplingWidths((24, 24)), recurrent=_recurrent("lstm", layers, width),
+        name="bilstm-ctc",
+    )  # fmt: skip
+
+
+def conformer_ctc(
+    units: int, front_end: FrontEnd = FBANK, layers: int = 8, width: int = 144, heads: int = 4
+) -> CtcConfig:
+    """Two convolutions (x4) and Conformer blocks, one output every 40 ms. 4 M parameters."""
+    attention = AttentionWidths(heads, width // heads, width // heads)
+    block = BlockWidths(4 * width, attention, width, 4 * width)
+    conformer = ConformerWidths(width, (block,) * layers, attention_scale=(width // heads) ** -0.5)
+    return CtcConfig(
+        units, front_end, subsampling=SubsamplingWidths((32, 32)), conformer=conformer, name="conformer-ctc"
+    )
+
+
+def digits_ctc(units: int, front_end: FrontEnd = MFCC) -> CtcConfig:
+    """For a dozen words: two Inception blocks, then one GRU layer; one output every 20 ms. 0.18 M parameters."""
+    return CtcConfig(
+        units, front_end, inception=InceptionWidths(64, 2, (_block(32),) * 2), recurrent=_recurrent("gru", 1, 96),
+        name="digits-ctc",
+    )  # fmt: skip
+
+
+PRESETS: dict[str, Callable[..., CtcConfig]] = {
+    "googlenet": googlenet_ctc,
+    "bigru": bigru_ctc,
+    "bilstm": bilstm_ctc,
+    "conformer": conformer_ctc,
+    "digits": digits_ctc,
+}
+
+
+def _block(width: int) -> tuple[BranchWidths, ...]:
+    """Four branches in GoogLeNet's proportions: most channels look at three frames."""
+    half = width // 2
+    return (
+        BranchWidths("one", (width,)),
+        BranchWidths("three", (width, 2 * width)),
+        BranchWidths("five", (half, half, half)),
+        BranchWidths("pool", (half,)),
+    )
+
+
+def _recurrent(cell: str, layers: int, width: int) -> RecurrentWidths:
+    directions = (DirectionWidths(width, width),) * layers
+    return RecurrentWidths("gru" if cell == "gru" else "lstm", directions)
