@@ -18,7 +18,9 @@ from .soft.gates import L0Gates
 from .soft.lasso import GroupLasso
 from .soft.layer_drop import LayerDrop
 from .units import UnitMethod
-from .weights.sparse import Parp, Rewind, RigL, SparseMethod
+from .weights.regrow import RigL
+from .weights.rewind import Rewind
+from .weights.sparse import Parp, SparseMethod
 
 # (network, settings, cost of the original before anything was cut) -> callback
 METHODS: dict[str, Callable[[Any, PruneSettings, float], Method[Any]]] = {
