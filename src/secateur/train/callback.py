@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -13,6 +14,9 @@ class Callback:
     `after_step` are called, so that what is drawn there is equal. What a callback gathers otherwise (activations)
     differs from process to process: `distributed.add_up` before deciding anything by it.
     """
+
+    def attach(self, optimizer: torch.optim.Optimizer) -> None:
+        """Before the first step and before `load`: the optimiser that will move the network, state and all."""
 
     def before_forward(self, step: int, total: int) -> None:
         """A micro-batch is ready, the network has not seen it: once or more a step, with the same draws."""

@@ -98,6 +98,8 @@ class _Loop:
         self.seconds = 0.0  # of training, without validation and saving
         self.utterances = 0
         self.step = 0
+        for callback in run.callbacks:
+            callback.attach(self.optimizer)
         self._resume()
 
     def run_all(self) -> list[dict[str, Any]]:
