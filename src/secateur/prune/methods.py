@@ -18,6 +18,8 @@ from .soft.gates import L0Gates
 from .soft.lasso import GroupLasso
 from .soft.layer_drop import LayerDrop
 from .units import UnitMethod
+from .weights import sparse
+from .weights.one_shot import SparseGPT, Wanda
 from .weights.regrow import RigL
 from .weights.rewind import Rewind
 from .weights.sparse import Parp, SparseMethod
@@ -33,6 +35,8 @@ METHODS: dict[str, Callable[[Any, PruneSettings, float], Method[Any]]] = {
     "parp": Parp,  # single weights that may come back until the last event
     "rigl": RigL,  # single weights, sparse from the start, exchanged for others
     "rewind": Rewind,  # single weights, in rounds that go back to an early state
+    "wanda": Wanda,  # single weights, once, by size times input, in every row
+    "sparsegpt": SparseGPT,  # single weights, once; the others make up for them
 }
 
 
@@ -46,8 +50,10 @@ def check_settings(settings: PruneSettings) -> None:
         known = ", ".join(METHODS)
         raise SecateurError(f"unknown method '{settings.method}'{nearest(settings.method, METHODS)}; known: {known}")
     method = METHODS[settings.method]
-    if isinstance(method, type) and issubclass(method, UnitMethod):  # the others have criteria of their own
+    if isinstance(method, type) and issubclass(method, UnitMethod):
         units.check_settings(settings)
+    elif isinstance(method, type) and issubclass(method, SparseMethod):
+        sparse.check_settings(settings)
 
 
 def make_method(model: Any, settings: PruneSettings, original: float) -> Method[Any]:

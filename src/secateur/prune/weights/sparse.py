@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -205,11 +204,6 @@ class Parp(SparseMethod[Network]):
         super().adopt(gone)
         for name, mask in self.masks.items():  # zeroed now; whether they stay zero, the next events say
             self.weights[name].mul_(mask)
-
-
-def single_round(settings: PruneSettings, **changed: str) -> PruneSettings:
-    """The settings of a method that prunes once, at `settings.begin`."""
-    return replace(settings, schedule="one-shot", **changed)  # type: ignore[arg-type]
 
 
 def _shares(names: Sequence[str], settings: PruneSettings) -> dict[str, float]:

@@ -1,0 +1,77 @@
+"""SparseGPT: remove weights of one matrix and let those that stay make up for them (optimal brain surgeon)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...base.errors import SecateurError
+from .threshold import lowest
+
+
+def sparsegpt(
+    weight: Tensor, hessian: Tensor, share: float = 0.0, pattern: tuple[int, int] | None = None, block: int = 128,
+    damp: float = 0.01,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Zero `share` of `weight` (out, in), or all but N of every M inputs by `pattern`; returns (weight, mask).
+
+    `hessian` (in, in) is X^T X of the inputs, at any scale. Columns go from left to right: what a removed weight
+    contributed is taken over by the columns to its right, so that |X W^T - X W'^T| stays small. Which weights go is
+    decided by w^2 / [H^-1]_cc, of `block` columns at a time (each block loses the same share) or of the M columns of a
+    group. `damp` times the mean of the Hessian's diagonal is added to it; more when it cannot be inverted. The mask is
+    True where a weight stays (Frantar and Alistarh 2023, arXiv 2301.00774, algorithm 1).
+
+    Raises:
+        SecateurError: a Hessian that is not finite.
+    """
+    rows, columns = weight.shape
+    upper, dead = inverse_factor(hessian, damp)
+    work = weight.detach().to(upper.dtype).clone()
+    gone = torch.zeros(rows, columns, dtype=torch.bool, device=weight.device)
+    if pattern is not None:
+        block = max(block // pattern[1], 1) * pattern[1]  # no group lies across two blocks
+    for start in range(0, columns, block):
+        end = min(start + block, columns)
+        part, own, steps = work[:, start:end], upper[start:end, start:end], upper.diagonal()[start:end]
+        errors = torch.zeros_like(part)
+        if pattern is None:
+            count = round(share * rows * end) - round(share * rows * start)  # exact in sum
+            gone[:, start:end] = lowest(_loss(part, steps, dead[start:end]), count)
+        for i in range(end - start):
+            if pattern is not None and i % pattern[1] == 0 and start + i + pattern[1] <= columns:
+                near = slice(i, i + pattern[1])
+                loss = _loss(part[:, near], steps[near], dead[start:end][near])
+                order = loss.argsort(dim=1, stable=True)[:, : pattern[1] - pattern[0]]
+                gone[:, start:end][:, near].scatter_(1, order, True)
+            errors[:, i] = part[:, i] * gone[:, start + i] / steps[i]
+            part[:, i:] -= torch.outer(errors[:, i], own[i, i:])
+        work[:, end:] -= errors @ upper[start:end, end:]
+    return work.masked_fill(gone, 0.0).to(weight.dtype), ~gone
+
+
+def inverse_factor(hessian: Tensor, damp: float = 0.01) -> tuple[Tensor, Tensor]:
+    """U, upper triangular, with U^T U = H^-1, and which inputs are never there (in,); in float64.
+
+    Raises:
+        SecateurError: a Hessian that is not finite.
+    """
+    hessian = hessian.double()
+    if not bool(hessian.isfinite().all()):
+        raise SecateurError("sparsegpt: the inputs' second moments are not finite; does the training diverge?")
+    diagonal = hessian.diagonal()
+    dead = diagonal == 0
+    ridge = float(diagonal.mean()) or 1.0
+    eye = torch.eye(len(hessian), dtype=hessian.dtype, device=hessian.device)
+    while True:
+        lower, problem = torch.linalg.cholesky_ex(hessian + damp * ridge * eye)
+        if not int(problem):
+            inverse = torch.cholesky_inverse(lower)
+            upper, problem = torch.linalg.cholesky_ex(inverse, upper=True)
+            if not int(problem):
+                return upper, dead
+        damp = max(10 * damp, 1e-8)
+
+
+def _loss(weight: Tensor, steps: Tensor, dead: Tensor) -> Tensor:
+    """What removing each weight costs at least; nothing where the input is never there."""
+    return ((weight / steps) ** 2).masked_fill(dead, 0.0)
