@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Packs speech, weights and wheels for a machine that sees only this checkout, in parts of at most 56 MiB:
+# Packs speech, weights and wheels for a machine that sees only this checkout, in parts of at most 34 MiB (the checkout travels with each):
 #   experiments/pack.sh SPEECH_FOLDER MODEL_FOLDER [SET ...]     -> .carry/part0/p, .carry/part1/p, ...
 # There, `cat part*/p | tar x` gives speech/SET/... and model/ (see experiments/unpack.sh).
 set -euo pipefail
@@ -14,7 +14,7 @@ mkdir -p "$stage/speech"
 for name in "${sets[@]}"; do cp -rL "$speech/$name" "$stage/speech/"; done
 cp -rL "$model" "$stage/model"
 [ -d .carry/whl ] && cp -r .carry/whl "$stage/whl"
-tar -C "$stage" -cf - . | split -b 56M -d -a 1 - .carry/all.
+tar -C "$stage" -cf - . | split -b 34M -d -a 1 - .carry/all.
 for part in .carry/all.*; do
     folder=.carry/part${part##*.}
     mkdir -p "$folder" && mv "$part" "$folder/p"

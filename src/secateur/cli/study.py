@@ -24,6 +24,7 @@ class Options:
     devices: tuple[str, ...] = option(("auto",), "devices to spread the processes over: cpu, cuda:0,cuda:1")
     only: tuple[str, ...] = option((), help="arms to run; all by default")
     seeds: tuple[int, ...] = option((), help="seeds instead of the study's")
+    processes: int = option(1, help="GPUs or CPU processes that each run trains on, through torchrun")
     until: float | None = option(None, help="start no further run after so many seconds")
     no_run: bool = option(False, help="run nothing: make table and page from the results that are there")
 
@@ -44,7 +45,7 @@ def run(options: Options) -> dict[str, Any]:
         devices = [str(pick_device(name)) for name in options.devices]
         failed = run_study(
             options.study, options.data, options.out, options.parallel, options.only, options.seeds, devices,
-            options.until,
+            options.until, options.processes,
         )  # fmt: skip
         collect(options.out, options.out / "results")
     outcome = study_outcome(options.study, options.out / "results")

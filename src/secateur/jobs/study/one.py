@@ -12,6 +12,7 @@ from ...base.progress import say
 from ...evaluate.result import write_result
 from ...models.checkpoint import load_checkpoint
 from ...models.weights.fetch import load_model
+from ...train import distributed
 from ..arm import JobData, run_arm, score
 from .compute import training_flops
 from .conditions import disturbed
@@ -39,6 +40,8 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
     elif arm.teacher:
         teacher = load_checkpoint(out / f"{arm.teacher}-{seed}", device)[0]
     tuned, tuned_text, _ = run_arm(settings, model, text, data, folder, teacher)
+    if distributed.rank() > 0:
+        return
     summary = read_json(folder / "summary.json")
     summary["flops"] = training_flops(model.config, data, settings.train, summary["steps"], teacher)
     if name in study.robust:
@@ -57,4 +60,5 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
 
 if __name__ == "__main__":
     spec, data_root, target, arm_name, arm_seed, arm_device = sys.argv[1:]
-    run_one(read_study(Path(spec)), arm_name, int(arm_seed), Path(data_root), Path(target), arm_device)
+    with distributed.processes(arm_device) as own:
+        run_one(read_study(Path(spec)), arm_name, int(arm_seed), Path(data_root), Path(target), own)

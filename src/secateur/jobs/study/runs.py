@@ -24,7 +24,7 @@ def complete(folder: Path) -> dict[str, Any] | None:
 
 
 def expand(study: StudySettings, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[tuple[str, int]]:
-    """Every (arm, seed), teachers before their pupils.
+    """Every (arm, seed), all arms of a seed before the next seed, teachers before their pupils.
 
     Raises:
         SecateurError: `only` names no arm (with the nearest).
@@ -34,19 +34,19 @@ def expand(study: StudySettings, only: Sequence[str] = (), seeds: Sequence[int] 
             raise SecateurError(f"no arm '{name}' in this study{nearest(name, study.arms)}")
     names = [n for n in study.arms if not only or n in only]
     names.sort(key=lambda n: study.arms[n].teacher not in ("", "original"))
-    found = []
-    for name in names:
-        chosen = tuple(seeds) or study.seeds_of(name)
-        found += [(name, seed) for seed in (chosen[:1] if study.arms[name].zero_shot else chosen)]
-    return found
+    chosen = {n: tuple(seeds) or study.seeds_of(n) for n in names}
+    chosen |= {n: chosen[n][:1] for n in names if study.arms[n].zero_shot}
+    order = list(dict.fromkeys(seed for n in names for seed in chosen[n]))
+    return [(name, seed) for seed in order for name in names if seed in chosen[name]]
 
 
 def run_study(
     path: Path, data_folder: Path, out: Path, parallel: int = 1, only: Sequence[str] = (), seeds: Sequence[int] = (),
-    devices: Sequence[str] = ("cpu",), until: float | None = None,
+    devices: Sequence[str] = ("cpu",), until: float | None = None, processes: int = 1,
 ) -> list[str]:  # fmt: skip
     """Run what is not finished, `parallel` processes at a time, spread over `devices`; returns the runs that failed.
 
+    With `processes` above 1 every run trains on so many GPUs, or CPU processes, through torchrun.
     After `until` seconds no further run is started, so that a lent machine gives results rather than half-done runs.
 
     Raises:
@@ -70,7 +70,7 @@ def run_study(
             name, seed = ready.pop(0)
             waiting.remove((name, seed))
             device = free.pop(0)
-            running[_start(path, data_folder, out, name, seed, device)] = (name, seed, device)
+            running[_start(path, data_folder, out, name, seed, device, processes)] = (name, seed, device)
             say(f"{name}-{seed}: started on {device}")
         if not running and waiting:
             raise SecateurError(
@@ -91,10 +91,15 @@ def run_study(
     return failed
 
 
-def _start(path: Path, data_folder: Path, out: Path, name: str, seed: int, device: str) -> subprocess.Popen[bytes]:
+def _start(
+    path: Path, data_folder: Path, out: Path, name: str, seed: int, device: str, processes: int
+) -> subprocess.Popen[bytes]:
     folder = out / f"{name}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    words = [sys.executable, "-m", "secateur.jobs.study.one", str(path), str(data_folder), str(out)]
+    python = [sys.executable]
+    if processes > 1:
+        python += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    words = [*python, "-m", "secateur.jobs.study.one", str(path), str(data_folder), str(out)]
     with (folder / "log.txt").open("ab") as log:
         return subprocess.Popen([*words, name, str(seed), device], stdout=log, stderr=log)
 

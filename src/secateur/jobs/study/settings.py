@@ -119,4 +119,5 @@ def arm_settings(study: StudySettings, name: str, seed: int, where: str = "study
     prune = None
     if arm.prune is not None:
         prune = from_dict(PruneSettings, study.prune | arm.prune, f"{where}: arms.{name}.prune")
+        prune = replace(prune, seed=seed)
     return ArmSettings(name, train, prune)
