@@ -1,0 +1,81 @@
+"""Run by test_keras_export in a process of its own, whose backend is in KERAS_BACKEND: prints what happened as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from secateur.base.errors import SecateurError
+from secateur.keras import export as exporting
+from secateur.keras.models import googlenet_mfcc
+
+
+def small(**changes: Any) -> Any:
+    """A GoogLeNet of two narrow blocks whose batch normalisation is not the identity."""
+    keras.utils.set_random_seed(1)
+    blocks = ((4, (3, 5), (2, 3), 2), (5, (3, 4), (2, 3), 3))
+    model = googlenet_mfcc((20, 6), 5, stem=8, blocks=blocks, dense=(12,), **changes)
+    random = np.random.default_rng(2)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    return model
+
+
+def exported(folder: Path) -> dict[str, Any]:
+    """Every format, as outputs of the files on one batch, beside Keras' own."""
+    model = small(dropout=0.5, noise=0.3)
+    x = np.random.default_rng(3).standard_normal((7, 20, 6)).astype(np.float32)
+    found: dict[str, Any] = {"keras": np.asarray(model.predict(x, verbose=0)).tolist()}
+    for kind, name in (("onnx", "model.onnx"), ("litert", "model.tflite"), ("saved_model", "saved")):
+        done = exporting.export(model, folder / name, kind)
+        outputs = exporting.RUNTIMES[kind](folder / name)(x).tolist()
+        found[kind] = {"outputs": outputs, "difference": done.max_difference, "bytes": done.bytes}
+    return found
+
+
+def errors(folder: Path) -> dict[str, str]:
+    """What a user reads when it goes wrong."""
+
+    def message(*arguments: Any, **named: Any) -> str:
+        try:
+            exporting.export(*arguments, **named)
+        except SecateurError as problem:
+            return str(problem)
+        return "no error"
+
+    model = small()
+    (folder / "full").mkdir()
+    (folder / "full" / "thesis.txt").write_text("years of work")
+    two = keras.Input((3,)), keras.Input((3,))
+
+    @keras.saving.register_keras_serializable("tests")
+    class Unsteady(keras.layers.Layer):  # type: ignore[misc]
+        """Gives something else each time it is traced."""
+
+        traces = 0
+
+        def call(self, x: Any) -> Any:
+            self.traces += 1
+            return x + self.traces
+
+    inputs = keras.Input((4,))
+    return {
+        "format": message(model, folder / "a.onnx", "onxn"),
+        "unbuilt": message(keras.Sequential([keras.layers.Dense(2)]), folder / "a.onnx"),
+        "two": message(keras.Model(two, keras.layers.Add()(two)), folder / "a.onnx"),
+        "folder": message(model, folder / "full", "onnx"),
+        "foreign": message(model, folder / "full", "saved_model"),
+        "unsteady": message(keras.Model(inputs, Unsteady()(inputs)), folder / "unsteady.onnx"),
+        "tolerance": message(model, folder / "exact.onnx", tolerance=-1.0),
+    }
+
+
+if __name__ == "__main__":
+    where = Path(sys.argv[1])
+    print(json.dumps({"exported": exported(where), "errors": errors(where)}))

@@ -1,0 +1,81 @@
+"""Exported Keras models say what Keras says, from both backends; each runs in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras")
+pytest.importorskip("tensorflow")
+SCRIPT = Path(__file__).with_name("keras_export_small.py")
+FORMATS = ("onnx", "litert", "saved_model")
+
+
+@pytest.fixture(scope="module", params=["tensorflow", "torch"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """What the script found with one backend, and the folder with its files."""
+    pytest.importorskip(request.param)
+    folder = tmp_path_factory.mktemp(request.param)
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(folder)],
+        env={**os.environ, "KERAS_BACKEND": request.param}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, json.loads(done.stdout.strip().splitlines()[-1])
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_gives_the_probabilities_that_keras_gives(run: tuple[Path, dict[str, Any]], kind: str) -> None:
+    found = run[1]["exported"]
+    expected = np.array(found["keras"])
+    outputs = np.array(found[kind]["outputs"])
+    assert outputs.shape == (7, 5)
+    np.testing.assert_allclose(outputs.sum(1), 1, atol=1e-5)
+    assert expected.std(0).max() > 1e-3  # the rows do differ: agreement means something
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    assert 0 <= found[kind]["difference"] < 1e-5
+
+
+def test_files_are_where_they_were_asked_for_and_nothing_else_is(run: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = run
+    assert (folder / "model.onnx").stat().st_size == found["exported"]["onnx"]["bytes"] > 5000
+    assert (folder / "model.tflite").stat().st_size == found["exported"]["litert"]["bytes"]
+    assert {p.name for p in folder.iterdir()} == {"model.onnx", "model.tflite", "saved", "full"}
+
+
+def test_the_onnx_file_needs_neither_keras_nor_tensorflow(run: tuple[Path, dict[str, Any]]) -> None:
+    code = (
+        "import sys, numpy, onnxruntime; s = onnxruntime.InferenceSession(sys.argv[1]); "
+        "y = s.run(None, {s.get_inputs()[0].name: numpy.ones((2, 20, 6), 'f4')})[0]; "
+        "print(y.shape, [m for m in ('keras', 'tensorflow', 'torch') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(run[0] / "model.onnx")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "(2, 5) []"
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        ("format", "did you mean 'onnx'?"),
+        ("unbuilt", "not built"),
+        ("two", "2 inputs and 1 outputs"),
+        ("folder", "a folder; name a file"),
+        ("foreign", "not a SavedModel"),
+        ("unsteady", "differ from Keras'"),
+        ("tolerance", "it was not kept"),
+    ],
+)
+def test_what_cannot_be_exported_is_one_clear_line(run: tuple[Path, dict[str, Any]], case: str, words: str) -> None:
+    message = run[1]["errors"][case]
+    assert words in message
+    assert "\n" not in message
+    assert (run[0] / "full" / "thesis.txt").read_text() == "years of work"
