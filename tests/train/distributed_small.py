@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ctc_small import run_ctc
 from train_small import PRUNE, SETTINGS, StoppedError, run_small, small_job
 
 from secateur.base.errors import SecateurError
@@ -69,6 +70,7 @@ def comparisons(folder: Path) -> dict[str, Any]:
         model, pruner, _ = run_small(folder / name, prune=prune)
         masks = {f"mask.{n}": m for n, m in pruner.masks.items()}
         found[name] = model.state_dict() | masks | {f"state.{n}": t for n, t in pruner.tensors().items()}
+    found["statistics"] = run_ctc(folder / "statistics", "inception", steps=8, select="last")[0].state_dict()
     interrupted(folder / "resumed", 14)
     found["resumed"] = run_small(folder / "resumed")[0].state_dict()
     interrupted(folder / "two-to-one", 14, **STILL)

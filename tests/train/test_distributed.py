@@ -76,7 +76,7 @@ def test_two_processes_have_the_gradient_of_one(found: tuple[dict[str, Any], dic
 
 
 def test_both_hold_the_same_bits(found: tuple[dict[str, Any], dict[str, Any]], folder: Path) -> None:
-    for name in ("gradient0", "gradient2", "accumulated", "still", "taylor", "wanda", "resumed"):
+    for name in ("gradient0", "gradient2", "accumulated", "still", "taylor", "wanda", "resumed", "statistics"):
         for key, value in found[0][name].items():
             assert torch.equal(value, found[1][name][key]), f"{name}: {key}"
     for name in ("taylor", "wanda"):

@@ -52,6 +52,14 @@ def add_up(tensors: Iterable[Tensor]) -> None:
         _add_bucket(bucket)
 
 
+def average(tensors: Iterable[Tensor]) -> None:
+    """Replace every tensor by its mean over all processes, in place: the same on each."""
+    tensors = list(tensors)
+    add_up(tensors)
+    for tensor in tensors if count() > 1 else ():
+        tensor.div_(count())
+
+
 def add_up_gradients(leaves: Sequence[Tensor], *more: Tensor) -> None:
     """`add_up` of the gradients of `leaves`, and of `more`; a gradient that is missing counts as zero and stays so."""
     if count() > 1:

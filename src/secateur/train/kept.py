@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .settings import TrainSettings
 from .state import part
@@ -16,14 +16,15 @@ Weights = dict[str, Tensor]
 
 
 class KeptWeights:
-    """Averages and choices of weights; `project` brings weights back to what callbacks allow, in place."""
+    """Averages and choices of weights, the running statistics of norms among them; `project` brings weights back to
+    what callbacks allow, in place."""
 
     def __init__(
-        self, parameters: Mapping[str, nn.Parameter], settings: TrainSettings, project: Callable[[Weights], None]
+        self, parameters: Mapping[str, Tensor], settings: TrainSettings, project: Callable[[Weights], None]
     ) -> None:
         self.parameters, self.settings, self.project = parameters, settings, project
-        self.start = self._copy() if settings.blend < 1 else None
-        self.average = self._copy() if settings.ema else None
+        self.start = self.copy() if settings.blend < 1 else None
+        self.average = self.copy() if settings.ema else None
         self.recent: list[Weights] = []
         self.best: Weights | None = None
         self.best_error = math.inf
@@ -98,5 +99,6 @@ class KeptWeights:
         self.best_error = math.inf if values["best_error"] is None else values["best_error"]
         self.waited = values["waited"]
 
-    def _copy(self) -> Weights:
+    def copy(self) -> Weights:
+        """The current weights, as they are."""
         return {n: p.detach().clone() for n, p in self.parameters.items()}

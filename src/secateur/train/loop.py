@@ -90,7 +90,10 @@ class _Loop:
             lr=settings.learning_rate, betas=(0.9, 0.98), fused=self.device.type == "cuda",
         )  # fmt: skip
         model.dropout.p = settings.dropout
-        self.kept = KeptWeights(self.parameters, settings, self._project)
+        stored = model.state_dict()
+        # Running statistics belong to the weights of their time.
+        self.statistics = {n: b for n, b in model.named_buffers() if n in stored}
+        self.kept = KeptWeights({**self.parameters, **self.statistics}, settings, self._project)
         self.gradients = Gradients(model, list(self.parameters.values()), run, settings)
         self.log: list[dict[str, Any]] = []
         self.loss_sum = torch.zeros((), device=self.device)
@@ -142,6 +145,7 @@ class _Loop:
             callback.after_backward(self.step, self.total)
         torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.clip)
         self.optimizer.step()
+        distributed.average(self.statistics.values())
         with torch.no_grad():
             for callback in self.run.callbacks:
                 callback.after_step(self.step, self.total)
@@ -184,7 +188,7 @@ class _Loop:
     def _scores(self, weights: dict[str, Tensor]) -> dict[str, float]:
         """What validation says of `weights`."""
         assert self.run.validate is not None
-        own = {n: p.detach().clone() for n, p in self.parameters.items()}
+        own = self.kept.copy()
         self.kept.put(weights)
         self.model.eval()
         scores = self.run.validate(self.model)

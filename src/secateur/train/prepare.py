@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 
 from ..audio.augment import augment
-from ..features.mel_torch import LogMel
+from ..features.extractor import extractor
 from ..features.specaugment import spec_augment
 from .objective import Batch
 from .run import Run
@@ -20,10 +21,10 @@ class Preparer:
 
     def __init__(self, run: Run, settings: TrainSettings, config: Any, rank: int) -> None:
         self.run, self.settings, self.rank = run, settings, rank
-        self.features = LogMel(config.front_end).to(run.bank.device)
+        self.features = extractor(config.front_end).to(run.bank.device)
         self.random = torch.Generator(device=run.bank.device)
         self.sample_rate: int = config.front_end.sample_rate  # Hz
-        self.most = int(config.max_seconds * self.sample_rate)  # samples
+        self.most = None if math.isinf(config.max_seconds) else int(config.max_seconds * self.sample_rate)  # samples
 
     @torch.no_grad()
     def __call__(self, rows: list[int], step: int) -> Batch:
@@ -33,7 +34,8 @@ class Preparer:
         audio, lengths = run.bank.gather(rows)
         if settings.augment is not None:
             audio, lengths = augment(audio, lengths, settings.augment, self.random, run.noise)
-        if audio.shape[1] > self.most:  # slowed down past the audio context: the end is cut rather than refused
+        if self.most is not None and audio.shape[1] > self.most:
+            # Slowed down past the audio context: the end is cut rather than refused.
             audio, lengths = audio[:, : self.most], lengths.clamp_max(self.most)
         features, frames = self.features(audio, lengths)
         if settings.spec_augment is not None:

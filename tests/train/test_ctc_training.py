@@ -1,0 +1,62 @@
+"""CTC models in the training loop: they learn, running statistics are part of the state, every method prunes them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from ctc_small import KINDS, run_ctc  # noqa: E402
+from small_ctc import CONFIGS, inputs, outputs  # noqa: E402
+from train_small import StoppedError  # noqa: E402
+
+from secateur.models.ctc.cost import count_parameters  # noqa: E402
+from secateur.prune.settings import PruneSettings  # noqa: E402
+
+
+@pytest.mark.parametrize("kind", ["inception", "subsampled gru", "lstm", "subsampled conformer"])
+def test_the_loss_goes_down(kind: str) -> None:
+    _, _, log = run_ctc(None, kind, steps=60, learning_rate=1e-2, select="last", ema=0.0)
+    assert log[-1]["loss"] < 0.6 * log[0]["loss"]
+
+
+@pytest.mark.parametrize("select", ["best", "last"])
+def test_statistics_are_resumed_with_the_weights(select: str, tmp_path: Path) -> None:
+    whole, _, log = run_ctc(tmp_path / "whole", select=select)
+    with pytest.raises(StoppedError):
+        run_ctc(tmp_path / "stopped", select=select, stop=14)
+    again, _, _ = run_ctc(tmp_path / "stopped", select=select)
+    state = whole.state_dict()
+    assert any("running_var" in name for name in state)
+    for name, value in again.state_dict().items():
+        assert torch.equal(value, state[name]), name
+    if select == "best":  # the result is what validation saw: weights and statistics of one moment
+        best = min(entry["error"] for entry in log)
+        assert -float(outputs(whole, inputs(whole)).max()) == pytest.approx(best, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["everything", "subsampled gru"])
+@pytest.mark.parametrize("method", ["gradual", "group-lasso", "gates"])
+def test_every_method_meets_its_budget(method: str, kind: str) -> None:
+    prune = PruneSettings(method=method, remove=0.3, every=2, begin=0.1, end=0.6, kinds=KINDS)
+    model, pruner, _ = run_ctc(None, kind, prune, select="last")
+    small = pruner.shrunk()
+    whole = count_parameters(CONFIGS[kind])["total"]
+    assert 0.6 * whole < count_parameters(small.config)["total"] <= 0.7 * whole
+    torch.testing.assert_close(outputs(small, inputs(model)), outputs(model, inputs(model)), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("criterion", ["magnitude", "signed", "wanda", "random"])
+def test_every_criterion_ranks_every_kind(criterion: str) -> None:
+    prune = PruneSettings(
+        criterion=criterion, remove=0.4, every=2, begin=0.1, end=0.6, kinds=(*KINDS, "layer", "branch", "input")
+    )
+    model, pruner, _ = run_ctc(None, "everything", prune, select="last")
+    small = pruner.shrunk()
+    assert count_parameters(small.config)["total"] <= 0.6 * count_parameters(CONFIGS["everything"])["total"]
+    torch.testing.assert_close(outputs(small, inputs(model)), outputs(model, inputs(model)), rtol=1e-4, atol=1e-4)
