@@ -6,18 +6,14 @@ of weights are those of the checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..models.whisper.config import AttentionWidths, WhisperConfig
-from .graph import FARTHEST, Array, Graph
+from ..models.whisper.config import WhisperConfig
+from .graph import FARTHEST, Graph
+from .layers import Builder, Weights
 from .precision import FLOAT, store, store_sum
-
-NOWHERE = -1e9  # added to the score of a position that attention may not look at
-
-Weights = Mapping[str, Array]
 
 
 def encoder_graph(config: WhisperConfig, weights: Weights, precision: str) -> Any:
@@ -25,7 +21,7 @@ def encoder_graph(config: WhisperConfig, weights: Weights, precision: str) -> An
 
     Padding is masked wherever the network would see it, so a padded row equals the same clip alone (fp32, fp16).
     """
-    b = _Builder(Graph("encoder"), weights, precision, many_rows=True)
+    b = Builder(Graph("encoder"), weights, precision, many_rows=True)
     g = b.graph
     mel = g.input("mel", np.float32, ("batch", "frames", config.front_end.inputs))
     frames = g.input("frames", np.int64, ("batch",))
@@ -66,7 +62,7 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str) -> An
     Inputs: tokens, memory_mask, and of every layer i past_keys_i, past_values_i, cross_keys_i, cross_values_i.
     Outputs: logits, and of every layer keys_i, values_i (batch, heads, past + n, dim).
     """
-    b = _Builder(Graph("decoder"), weights, precision, many_rows=False)
+    b = Builder(Graph("decoder"), weights, precision, many_rows=False)
     g = b.graph
     tokens = g.input("tokens", np.int64, ("batch", "n"))
     memory_mask = g.input("memory_mask", np.bool_, ("batch", "positions"))
@@ -115,79 +111,3 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str) -> An
         g.output(keys, f"keys_{i}", np.float32, ("batch", a.heads, "all", a.query_key))
         g.output(values, f"values_{i}", np.float32, ("batch", a.heads, "all", a.value))
     return g.model({"precision": precision})
-
-
-class _Builder:
-    """The layers that both graphs are made of, with the weights they need."""
-
-    def __init__(self, graph: Graph, weights: Weights, precision: str, many_rows: bool) -> None:
-        self.graph, self.weights, self.precision, self.many_rows = graph, weights, precision, many_rows
-
-    def linear(self, x: str, names: Sequence[str], scale: float = 1.0) -> str:
-        """One product for the layers `names`, side by side; the first is multiplied by `scale`."""
-        weights = [self.weights[f"{name}.weight"].T for name in names]
-        biases = [self.weights.get(f"{n}.bias", np.zeros(w.shape[1])) for n, w in zip(names, weights, strict=True)]
-        weights[0], biases[0] = weights[0] * scale, biases[0] * scale
-        return self.product(x, "+".join(names), np.concatenate(weights, 1), np.concatenate(biases))
-
-    def product(self, x: str, name: str, weight: Array, bias: Array) -> str:
-        """`x` (..., in) times weight (in, out) plus bias (out,)."""
-        matrix = store(self.graph, name, weight, self.precision, self.many_rows)
-        return matrix.multiply(x, self.graph.weight(f"{name}.bias", bias.astype(np.float32)))
-
-    def convolution(self, x: str, name: str, stride: int) -> str:
-        """Three taps over (batch, frames, channels), as one product of three shifted copies side by side."""
-        g = self.graph
-        padded = g.add("Pad", x, g.constant([0, 1, 0, 0, 1, 0]))
-        ends = ([-2], [-1], [FARTHEST])
-        taps = [g.slice(padded, g.constant([k]), g.constant(end), 1, stride) for k, end in enumerate(ends)]
-        weight = self.weights[f"{name}.weight"].transpose(2, 1, 0)  # (taps, in, out)
-        flat = weight.reshape(-1, weight.shape[2])
-        return self.product(g.add("Concat", *taps, axis=2), name, flat, self.weights[f"{name}.bias"])
-
-    def norm(self, x: str, name: str) -> str:
-        """Layer normalisation over the last axis."""
-        scale = self.graph.weight(f"{name}.weight", self.weights[f"{name}.weight"].astype(np.float32))
-        bias = self.graph.weight(f"{name}.bias", self.weights[f"{name}.bias"].astype(np.float32))
-        return self.graph.add("LayerNormalization", x, scale, bias, axis=-1, epsilon=1e-5)
-
-    def feed_forward(self, x: str, name: str) -> str:
-        """Norm, up, GELU, down, and the residual."""
-        hidden = self.graph.add("Gelu", self.linear(self.norm(x, f"{name}.ffn_norm"), [f"{name}.ffn.up"]))
-        return self.graph.add("Add", x, self.linear(hidden, [f"{name}.ffn.down"]))
-
-    def mask_bias(self, mask: str, axes: tuple[int, ...] = (1, 2)) -> str:
-        """What to add to scores where `mask` is False, with axes of length 1 put in to reach four."""
-        g = self.graph
-        bias = g.add("Where", mask, g.constant(0, np.float32), g.constant(NOWHERE, np.float32))
-        return g.add("Unsqueeze", bias, g.constant(list(axes)))
-
-    def project(self, x: str, name: str, widths: AttentionWidths, scale: float) -> list[str]:
-        """Queries (scaled), keys and values of `x`, each (batch, length, heads * dim)."""
-        sizes = [widths.heads * n for n in (widths.query_key, widths.query_key, widths.value)]
-        return self.split(self.linear(x, [f"{name}.{part}" for part in ("query", "key", "value")], scale), sizes)
-
-    def split(self, x: str, sizes: Sequence[int]) -> list[str]:
-        """Parts of the last axis."""
-        return self.graph.add_many(len(sizes), "Split", x, self.graph.constant(list(sizes)), axis=-1)
-
-    def heads(self, x: str, count: int, size: int) -> str:
-        """(batch, length, count * size) to (batch, count, length, size)."""
-        g = self.graph
-        return g.add("Transpose", g.add("Reshape", x, g.constant([0, 0, count, size])), perm=[0, 2, 1, 3])
-
-    def cache(self, keys: str, values: str, widths: AttentionWidths) -> tuple[str, str]:
-        """Keys and values split into heads."""
-        return self.heads(keys, widths.heads, widths.query_key), self.heads(values, widths.heads, widths.value)
-
-    def attend(self, query: str, keys: str, values: str, bias: str, widths: AttentionWidths) -> str:
-        """Attention of scaled queries (batch, n, heads * dim) to keys and values (batch, heads, length, dim).
-
-        onnxruntime's fused MultiHeadAttention was no faster, and it refuses a cache whose values have other dimensions.
-        """
-        g = self.graph
-        query = self.heads(query, widths.heads, widths.query_key)
-        scores = g.add("Add", g.add("MatMul", query, g.add("Transpose", keys, perm=[0, 1, 3, 2])), bias)
-        attended = g.add("MatMul", g.add("Softmax", scores, axis=-1), values)
-        attended = g.add("Transpose", attended, perm=[0, 2, 1, 3])
-        return g.add("Reshape", attended, g.constant([0, 0, widths.heads * widths.value]))

@@ -1,0 +1,203 @@
+"""The graph of a CTC model, written straight from the weights, in the operators that onnxruntime runs fast on a CPU.
+
+The same mathematics as `models/ctc/`, with every BatchNorm folded into the convolution before it. The names of weights
+are those of the checkpoint.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..models.ctc.config import (
+    TAPS,
+    BlockWidths,
+    ConformerWidths,
+    CtcConfig,
+    InceptionWidths,
+    RecurrentWidths,
+    SubsamplingWidths,
+)
+from .graph import Array, Graph
+from .layers import Builder, Weights
+from .precision import FLOAT, store, store_sum
+
+EPSILON = 1e-5  # of every norm
+# Which of torch's gates stand where in ONNX: reset, update, new as update, reset, new; input, forget, cell, output as
+# input, output, forget, cell.
+GATES = {"gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}
+
+
+def ctc_graph(config: CtcConfig, weights: Weights, precision: str) -> Any:
+    """features (batch, frames, inputs), frames (batch,) to log_probs (batch, shorter, units) and how many are real.
+
+    Padding is zero wherever the network would see it, so a padded row equals the same clip alone.
+    """
+    b = _Builder(Graph("ctc"), weights, precision, many_rows=True)
+    g = b.graph
+    x = g.input("features", np.float32, ("batch", "frames", config.front_end.inputs))
+    b.frames = g.input("frames", np.int64, ("batch",))
+    if config.subsampling is not None:
+        x = b.subsampling(x, config.subsampling)
+    if config.inception is not None:
+        x = b.inception(x, config.inception)
+    if config.recurrent is not None:
+        x = b.recurrent(x, config.recurrent)
+    if config.conformer is not None:
+        x = b.conformer(x, config.conformer)
+    log_probs = g.add("LogSoftmax", b.linear(x, ["output"]), axis=-1)
+    g.output(log_probs, "log_probs", np.float32, ("batch", "shorter", config.units))
+    g.output(b.frames, "log_probs_frames", np.int64, ("batch",))
+    return g.model({"precision": precision})
+
+
+class _Builder(Builder):
+    """Adds the sections of a CTC model; `frames` (batch,) says how many frames of the last one's output are real."""
+
+    frames = ""
+
+    def real(self, x: str, axis: int, missing: list[int]) -> str:
+        """1.0 where frames of `x`, which stand along `axis`, are real, else 0.0, with axes `missing` put in."""
+        g = self.graph
+        inside = g.add("Less", g.count(g.size(x, axis)), g.add("Unsqueeze", self.frames, g.constant([1])))
+        return g.add("Unsqueeze", g.add("Cast", inside, to=FLOAT), g.constant(missing))
+
+    def shorten(self, stride: int) -> None:
+        """One frame in `stride` is left, rounded up."""
+        g = self.graph
+        if stride > 1:
+            self.frames = g.add("Div", g.add("Add", self.frames, g.constant(stride - 1)), g.constant(stride))
+
+    def filters(self, x: str, name: str, weight: Array, bias: Array, **attributes: Any) -> str:
+        """A convolution with `weight` (out, in, taps ...), stored as the matrix that it is."""
+        g = self.graph
+        matrix = store(g, name, weight.reshape(len(weight), -1).T, self.precision, self.many_rows)
+        shaped = g.add("Reshape", g.add("Transpose", matrix.floats(), perm=[1, 0]), g.constant(list(weight.shape)))
+        return g.add("Conv", x, shaped, g.weight(f"{name}.bias", bias.astype(np.float32)), **attributes)
+
+    def folded(self, name: str, norm: str) -> tuple[Array, Array]:
+        """The convolution `name` (out, in, taps), and a bias, with BatchNorm `norm` after it folded in."""
+        w = self.weights
+        scale = w[f"{norm}.weight"] / np.sqrt(w[f"{norm}.running_var"] + EPSILON)
+        return w[f"{name}.weight"] * scale[:, None, None], w[f"{norm}.bias"] - w[f"{norm}.running_mean"] * scale
+
+    def subsampling(self, x: str, widths: SubsamplingWidths) -> str:
+        """(batch, frames, inputs) to (batch, shorter, channels * lines)."""
+        g = self.graph
+        x = g.add("Unsqueeze", x, g.constant([1]))
+        for i in range(len(widths.channels)):
+            name = f"subsampling.convs.{i}"
+            x = g.add("Mul", x, self.real(x, 2, [1, 3]))
+            weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+            x = g.add("Relu", self.filters(x, name, weight, bias, strides=[2, 2], pads=[1, 1, 1, 1]))
+            self.shorten(2)
+        x = g.add("Transpose", x, perm=[0, 2, 1, 3])
+        sizes = [g.size(x, 0), g.size(x, 1), g.constant([-1])]
+        return g.add("Reshape", x, g.add("Concat", *sizes, axis=0))
+
+    def inception(self, x: str, widths: InceptionWidths) -> str:
+        """(batch, frames, inputs) to (batch, shorter, channels)."""
+        g = self.graph
+        x = g.add("Mul", x, self.real(x, 1, [2]))
+        x = g.add("Transpose", x, perm=[0, 2, 1])
+        self.shorten(widths.stride)
+        x = self._convolved(x, "inception.stem", 2 * widths.stride + 1, widths.stride)
+        for b, block in enumerate(widths.blocks):
+            parts = []
+            for i, branch in enumerate(block):
+                part = x
+                if branch.kind == "pool":
+                    part = g.add("MaxPool", part, kernel_shape=[3], strides=[1], pads=[1, 1])
+                for j, taps in enumerate(TAPS[branch.kind]):
+                    part = self._convolved(part, f"inception.blocks.{b}.branches.{i}.convs.{j}", taps)
+                parts.append(part)
+            x = g.add("Concat", *parts, axis=1)
+        return g.add("Transpose", x, perm=[0, 2, 1])
+
+    def _convolved(self, x: str, name: str, taps: int, stride: int = 1) -> str:
+        """Convolution, BatchNorm, ReLU; padding comes out as zero."""
+        weight, bias = self.folded(f"{name}.conv", f"{name}.norm")
+        x = self.filters(x, name, weight, bias, strides=[stride], pads=[taps // 2, taps // 2])
+        return self.graph.add("Mul", self.graph.add("Relu", x), self.real(x, 2, [1]))
+
+    def recurrent(self, x: str, widths: RecurrentWidths) -> str:
+        """(batch, frames, inputs) to (batch, frames, ahead + back)."""
+        g = self.graph
+        x = g.add("Transpose", x, perm=[1, 0, 2])
+        lengths = g.add("Cast", self.frames, to=6)  # int32
+        for i, layer in enumerate(widths.layers):
+            name = f"recurrent.layers.{i}"
+            ahead = self._direction(x, lengths, f"{name}.ahead", widths.cell, layer.ahead, "forward")
+            back = self._direction(x, lengths, f"{name}.back", widths.cell, layer.back, "reverse")
+            x = g.add("Squeeze", g.add("Concat", ahead, back, axis=3), g.constant([1]))
+        return g.add("Transpose", x, perm=[1, 0, 2])
+
+    def _direction(self, x: str, lengths: str, name: str, cell: str, units: int, direction: str) -> str:
+        """(frames, batch, inputs) to (frames, 1, batch, units)."""
+        g, order = self.graph, GATES[cell]
+
+        def gates(part: str) -> Array:
+            """The gates' rows in ONNX's order."""
+            values = self.weights[f"{name}.{part}_l0"]
+            return np.concatenate([values[gate * units : (gate + 1) * units] for gate in order])
+
+        matrices = []
+        for part in ("weight_ih", "weight_hh"):
+            matrix = store(g, f"{name}.{part}", gates(part).T, self.precision, self.many_rows)
+            rows = g.add("Transpose", matrix.floats(), perm=[1, 0])
+            matrices.append(g.add("Unsqueeze", rows, g.constant([0])))
+        bias = np.concatenate([gates("bias_ih"), gates("bias_hh")])[None].astype(np.float32)
+        how: dict[str, Any] = {"hidden_size": units, "direction": direction}
+        if cell == "gru":
+            how["linear_before_reset"] = 1
+        return g.add(cell.upper(), x, *matrices, g.weight(f"{name}.bias", bias), lengths, **how)
+
+    def conformer(self, x: str, widths: ConformerWidths) -> str:
+        """(batch, frames, inputs) to (batch, frames, width)."""
+        g = self.graph
+        real = self.real(x, 1, [2])
+        valid = g.add("Cast", g.add("Squeeze", real, g.constant([2])), to=9)  # bool
+        nowhere = self.mask_bias(valid)
+        # The distances (frames, frames) from each frame to each other one, as columns of the tables.
+        steps = g.count(g.size(x, 1))
+        apart = g.add("Sub", g.add("Unsqueeze", steps, g.constant([0])), g.add("Unsqueeze", steps, g.constant([1])))
+        apart = g.add("Clip", apart, g.constant(-widths.farthest), g.constant(widths.farthest))
+        apart = g.add("Add", apart, g.constant(widths.farthest))
+        x = self.linear(x, ["conformer.project"])
+        for i, own in enumerate(widths.layers):
+            x = self._block(x, f"conformer.layers.{i}", widths, own, real, apart, nowhere)
+        return self.norm(x, "conformer.norm")
+
+    def _block(
+        self, x: str, name: str, widths: ConformerWidths, own: BlockWidths, real: str, apart: str, nowhere: str
+    ) -> str:
+        """One Conformer block."""
+        g = self.graph
+        x = self._half(x, name, "ffn1")
+        normed = self.norm(x, f"{name}.attention_norm")
+        query, keys, values = self.project(normed, f"{name}.attention", own.attention, widths.attention_scale)
+        keys, values = self.cache(keys, values, own.attention)
+        table = f"{name}.attention.distance"
+        distances = g.add("Gather", store_sum(g, table, self.weights[table], self.precision), apart, axis=1)
+        attended = self.attend(query, keys, values, g.add("Add", distances, nowhere), own.attention)
+        x = g.add("Add", x, self.linear(attended, [f"{name}.attention.out"]))
+        x = g.add("Add", x, self._module(self.norm(x, f"{name}.conv_norm"), f"{name}.conv", own.conv, widths, real))
+        return self._half(x, name, "ffn2")
+
+    def _half(self, x: str, name: str, which: str) -> str:
+        """Half a feed-forward, added."""
+        hidden = self.graph.add("Gelu", self.linear(self.norm(x, f"{name}.{which}_norm"), [f"{name}.{which}.up"]))
+        return self.graph.add("Add", x, self.linear(hidden, [f"{name}.{which}.down"], 0.5))
+
+    def _module(self, x: str, name: str, channels: int, widths: ConformerWidths, real: str) -> str:
+        """The convolution module."""
+        g = self.graph
+        value, gate = self.split(self.linear(x, [f"{name}.gated"]), [channels, channels])
+        x = g.add("Mul", g.add("Mul", value, g.add("Sigmoid", gate)), real)
+        weight, bias = self.folded(f"{name}.depthwise", f"{name}.norm")
+        half = widths.kernel // 2
+        x = g.add("Transpose", x, perm=[0, 2, 1])
+        x = self.filters(x, f"{name}.depthwise", weight, bias, pads=[half, half], group=channels)
+        x = g.add("Mul", x, g.add("Sigmoid", x))
+        return self.linear(g.add("Transpose", x, perm=[0, 2, 1]), [f"{name}.out"])
