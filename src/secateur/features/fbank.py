@@ -6,63 +6,68 @@ float32's rounding in the transform, different in every library, would change th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from .banded import Band, apply_bands, in_bands
 from .cosine import cosine_rows
 from .front_end import FrontEnd
-from .kaldi import FLOOR, Needed, needed, transform_size, window_of
+from .kaldi import FLOOR, needed, transform_size, window_of
 
-_BLOCK = 256  # frames transformed at a time: what is in hand stays in the processor's cache
+_BLOCK = 96  # frames transformed at a time: what is in hand stays in the processor's cache
+
+
+@dataclass(frozen=True, eq=False)
+class _Tables:
+    window: NDArray[np.float64]
+    bands: tuple[Band, ...]
+    cosine: NDArray[np.float32] | None  # (bins, coefficients) of `mfcc`
 
 
 def statics(audio: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float32]:
     """The static features (frames, needed statics) of one clip (samples,): `fbank` or `mfcc` (see `kaldi.Needed`)."""
-    part = needed(front_end)
-    frames = front_end.frames(len(audio))
+    part, tables = needed(front_end), _tables(front_end)
+    frames, size, hop = front_end.frames(len(audio)), front_end.window, front_end.hop
     out = np.empty((frames, len(part.statics)), np.float32)
     if frames == 0:
         return out
-    window, cosine = _tables(front_end)
-    views = sliding_window_view(_mirrored(audio, front_end, frames), front_end.window)[:: front_end.hop]
+    audio, share = _mirrored(audio, front_end, frames), front_end.preemphasis
+    mel = np.empty((min(frames, _BLOCK), len(part.bins)), np.float32)
     for start in range(0, frames, _BLOCK):
         block = slice(start, min(start + _BLOCK, frames))
-        samples = views[block] * np.float64(front_end.full_scale)
-        if front_end.remove_dc:
-            samples -= samples.mean(1, keepdims=True)
+        samples = audio[start * hop : (block.stop - 1) * hop + size] * np.float64(front_end.full_scale)
+        plain = sliding_window_view(samples, size)[::hop]
+        mean = plain.mean(1) if front_end.remove_dc else np.zeros(len(plain))
         if part.energy:
-            out[block, 0] = np.log(np.maximum(np.einsum("ft,ft->f", samples, samples), FLOOR))
+            energy = np.square(plain - mean[:, None]).sum(1)
+            out[block, 0] = np.log(np.maximum(energy, FLOOR))
         if not part.bins:
             continue
-        mel = np.log(np.maximum(_power(samples, front_end, window, part) @ part.filters, FLOOR))
-        out[block, int(part.energy) :] = mel if cosine is None else mel @ cosine
+        # Frames overlap, so pre-emphasis goes over all of them at once; a frame's first sample stands before itself.
+        emphasised = samples - share * np.concatenate([samples[:1], samples[:-1]])
+        ready = sliding_window_view(emphasised, size)[::hop] - (1 - share) * mean[:, None]
+        ready[:, 0] = (1 - share) * (plain[:, 0] - mean)
+        ready *= tables.window
+        lines = np.fft.rfft(ready, transform_size(size), axis=1)[:, part.first : part.first + len(part.filters)]
+        power = (np.square(lines.real) + np.square(lines.imag)).astype(np.float32)
+        here = mel[: len(plain)]
+        apply_bands(power, tables.bands, here)
+        np.log(np.maximum(here, FLOOR, out=here), out=here)
+        out[block, int(part.energy) :] = here if tables.cosine is None else here @ tables.cosine
     return out
 
 
-def _power(
-    samples: NDArray[np.float64], front_end: FrontEnd, window: NDArray[np.float64], part: Needed
-) -> NDArray[np.float32]:
-    """Power (frames, lines) of the lines of the spectrum that filters see."""
-    if front_end.preemphasis:
-        before = np.concatenate([samples[:, :1], samples[:, :-1]], axis=1)
-        samples = samples - front_end.preemphasis * before
-    spectrum = np.fft.rfft(samples * window, transform_size(front_end.window), axis=1)
-    lines = spectrum[:, part.first : part.first + len(part.filters)]
-    return (np.square(lines.real) + np.square(lines.imag)).astype(np.float32)
-
-
 @lru_cache(maxsize=16)
-def _tables(front_end: FrontEnd) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
-    """The window, and the cosine transform (bins, coefficients) of `mfcc`."""
-    window = window_of(front_end.window_shape, front_end.window)
-    if front_end.kind != "mfcc":
-        return window, None
-    part = needed(front_end)
-    rows = cosine_rows(part.statics[int(part.energy) :], front_end.bins, front_end.lifter)
-    return window, np.ascontiguousarray(rows.T)
+def _tables(front_end: FrontEnd) -> _Tables:
+    part, cosine = needed(front_end), None
+    if front_end.kind == "mfcc":
+        rows = cosine_rows(part.statics[int(part.energy) :], front_end.bins, front_end.lifter)
+        cosine = np.ascontiguousarray(rows.T)
+    return _Tables(window_of(front_end.window_shape, front_end.window), in_bands(part.filters), cosine)
 
 
 def _mirrored(audio: NDArray[np.float32], front_end: FrontEnd, frames: int) -> NDArray[np.float32]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from .banded import Band, apply_bands, in_bands
 from .filterbank import mel_filters
 from .front_end import FrontEnd
 
 FLOOR = 1e-10  # mel power is clamped here before the logarithm
 RANGE = 8.0  # log10 units kept below the clip's loudest value: 80 dB
-_BLOCK = 4096  # frames transformed at a time: an hour of audio needs megabytes of scratch space, not gigabytes
+_BLOCK = 96  # frames transformed at a time: what is in hand stays in the processor's cache
+_LOG10 = np.float32(1 / np.log(10))  # numpy's natural logarithm is several times as fast as its log10
 
 
 def hann(window: int) -> NDArray[np.float32]:
@@ -19,12 +23,18 @@ def hann(window: int) -> NDArray[np.float32]:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
 
 
+@lru_cache(maxsize=16)
+def _tables(sample_rate: int, window: int, bins: int) -> tuple[NDArray[np.float32], tuple[Band, ...]]:
+    return hann(window), in_bands(mel_filters(sample_rate, window, bins))
+
+
 def log_mel(audio: NDArray[np.floating], front_end: FrontEnd, pad_to: int | None = None) -> NDArray[np.float32]:
     """Features (samples // hop, mels) of one clip (samples,) in [-1, 1] at the front-end's sample rate.
 
     Power of a Hann-windowed short-time spectrum, its ends reflected, through the mel filters, then
     `x = log10(max(power, 1e-10))` and `(max(x, max(x) - 8) + 4) / 4`. The maximum is over the clip and over all bins;
-    `kept_bins` are chosen after it. `pad_to` samples: silence is appended first, as for Whisper's 30 s windows.
+    `kept_bins` are chosen after it, so that all
+    bins are computed. `pad_to` samples: silence is appended first, as for Whisper's 30 s windows.
     A clip shorter than a hop has no frame.
 
     Raises:
@@ -43,14 +53,17 @@ def log_mel(audio: NDArray[np.floating], front_end: FrontEnd, pad_to: int | None
     half = front_end.window // 2
     # np.pad reflects again and again where a clip is shorter than half a window.
     views = sliding_window_view(np.pad(samples, half, mode="reflect"), front_end.window)[:: front_end.hop][:frames]
-    window, filters = hann(front_end.window), mel_filters(front_end.sample_rate, front_end.window, front_end.bins)
+    window, bands = _tables(front_end.sample_rate, front_end.window, front_end.bins)
     mel = np.empty((frames, front_end.bins), np.float32)
     for start in range(0, frames, _BLOCK):
         spectrum = np.fft.rfft(views[start : start + _BLOCK] * window, axis=1)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
-        mel[start : start + _BLOCK] = power.astype(np.float32) @ filters
-    np.log10(np.maximum(mel, FLOOR, out=mel), out=mel)
+        apply_bands(power.astype(np.float32, copy=False), bands, mel[start : start + _BLOCK])
+    np.log(np.maximum(mel, FLOOR, out=mel), out=mel)
+    mel *= _LOG10
     np.maximum(mel, mel.max() - np.float32(RANGE), out=mel)
     if front_end.kept_bins is not None:
         mel = mel[:, front_end.kept_bins]
-    return (mel + np.float32(4)) / np.float32(4)
+    mel += np.float32(4)
+    mel *= np.float32(0.25)
+    return mel
