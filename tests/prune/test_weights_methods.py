@@ -16,7 +16,17 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "train")]
 
 from small_models import small_whisper  # noqa: E402
-from train_small import SETTINGS, Run, StoppedError, TrainSettings, run_small, small_job, train  # noqa: E402
+from train_small import (  # noqa: E402
+    SETTINGS,
+    AudioBank,
+    Run,
+    StoppedError,
+    TrainSettings,
+    clips,
+    run_small,
+    small_job,
+    train,
+)
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.features.mel_torch import LogMel  # noqa: E402
@@ -48,9 +58,14 @@ class Watch(Callback):
         self.seen.append(self.look())
 
 
-def watched(settings: PruneSettings, look: Any = lambda model, pruner: None, **changed: Any) -> tuple[Any, Any, Watch]:
+def watched(
+    settings: PruneSettings, look: Any = lambda model, pruner: None, device: str = "cpu", **changed: Any
+) -> tuple[Any, Any, Watch]:
     """A short run, looked at before each step's projection."""
     model, bank, mix, objective = small_job()
+    if device != "cpu":
+        bank = AudioBank(clips(), device)
+        model.to(device)
     pruner = make_method(model, settings, 1.0)
     watch = Watch(model, lambda: look(model, pruner))
     run = Run(bank=bank, mix=mix, objective=objective, callbacks=[pruner, watch], folder=None, label="watched")
@@ -231,6 +246,17 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(
     resumed, _, _ = run_small(tmp_path, prune=settings)
     for (name, a), b in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("method", ["sparse", "rigl", "rewind", "sparsegpt"])
+def test_two_runs_in_bf16_end_in_the_same_mask(method: str, device: str) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    settings = replace(SPARSE, method=method, criterion="wanda" if method == "sparse" else "magnitude", scope="layer")
+    first, second = (gone(watched(settings, device=device, precision="bf16", steps=12)[0]) for _ in range(2))
+    assert all(torch.equal(zeros, second[name]) for name, zeros in first.items())
+    assert all(int(z.sum()) == round(0.4 * z.numel()) for z in first.values())
 
 
 @pytest.mark.parametrize(

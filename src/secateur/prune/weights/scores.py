@@ -46,7 +46,9 @@ def wanda(weight: Tensor, evidence: WeightEvidence) -> Tensor:
     """|w| times the size of the input feature that it multiplies (Sun et al. 2024, arXiv 2306.11695).
 
     The paper's L2 norm is divided by the root of the number of positions: within a row, where the paper compares, that
-    changes nothing, and layers that hear many positions do not outweigh the others where all compete.
+    changes nothing, and layers that hear many positions do not outweigh the others where all compete. Layers still
+    read features of different sizes, and a global comparison empties those that read small ones: the scope to take
+    is "row".
     """
     if evidence.inputs is None:  # recurrent layers: what they read is not known here
         return weight.abs()
