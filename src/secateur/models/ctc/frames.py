@@ -25,7 +25,8 @@ def backwards(x: Tensor, frames: Tensor) -> Tensor:
 class BatchNorm(nn.Module):
     """Normalises each channel by the statistics of real frames (Ioffe and Szegedy 2015, arXiv 1502.03167).
 
-    While training these are the batch's, which the running ones follow; otherwise the running ones.
+    While training these are the batch's (each micro-batch's and each process's own), which the running ones follow;
+    otherwise the running ones.
     """
 
     running_mean: Tensor
