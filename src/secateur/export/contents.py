@@ -13,7 +13,9 @@ from ..base.options import from_dict
 FORMAT = 1
 ENCODER, DECODER, CONFIG, TOKENIZER = "encoder.onnx", "decoder.onnx", "config.json", "tokenizer.json"
 CONTENTS = "export.json"
-FILES = (ENCODER, DECODER, CONFIG, TOKENIZER)
+FILES = (ENCODER, DECODER, CONFIG, TOKENIZER)  # of a Whisper
+NETWORK, UNITS = "network.onnx", "units.json"
+CTC_FILES = (NETWORK, CONFIG, UNITS)  # of a CTC model
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def read_contents(folder: str | Path) -> Contents:
             f"{path}: export format {version} is not the format {FORMAT} that this version reads; export again"
         )
     contents = from_dict(Contents, values, str(path))
-    for name in FILES:
+    for name in CTC_FILES if NETWORK in contents.files else FILES:
         if name not in contents.files:
             raise SecateurError(f"{path}: '{name}' is not listed; export the model again")
     for name, record in contents.files.items():

@@ -1,11 +1,11 @@
-"""Write a Whisper as two ONNX graphs that stock onnxruntime runs, with all that is needed to decode with them."""
+"""Write a model as ONNX graphs that stock onnxruntime runs, with all that is needed to decode with them."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,23 @@ from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.files import sha256, write_bytes, write_json
 from ..base.options import to_dict
-from ..models.family import write_config
+from ..models.ctc.model import CtcModel
+from ..models.family import TextCodec, write_config
 from ..models.whisper.model import Whisper
-from ..text.tokenizer import Tokenizer
-from .contents import CONFIG, CONTENTS, DECODER, ENCODER, FILES, TOKENIZER, Contents, FileRecord
+from .contents import (
+    CONFIG,
+    CONTENTS,
+    CTC_FILES,
+    DECODER,
+    ENCODER,
+    FILES,
+    NETWORK,
+    TOKENIZER,
+    UNITS,
+    Contents,
+    FileRecord,
+)
+from .ctc import ctc_graph
 from .precision import check_precision
 from .whisper import decoder_graph, encoder_graph
 
@@ -29,9 +42,13 @@ Check = Callable[[Path], dict[str, Any]]
 
 
 def export_onnx(
-    model: Whisper, tokenizer: Tokenizer, folder: str | Path, precision: str = "fp32", check: Check | None = None
-) -> Path:
-    """Write `encoder.onnx`, `decoder.onnx`, `config.json`, `tokenizer.json` and `export.json` to `folder`.
+    model: Whisper | CtcModel, text: TextCodec, folder: str | Path, precision: str = "fp32",
+    check: Check | None = None,
+) -> Path:  # fmt: skip
+    """Write the graphs, `config.json`, the text codec and `export.json` to `folder`.
+
+    A Whisper has the graphs `encoder.onnx` and `decoder.onnx` and the codec `tokenizer.json`, a CTC model
+    `network.onnx` and `units.json`.
 
     Everything is written beside `folder`, checked and run once, and only then moved there: nothing is left behind
     when something fails.
@@ -46,17 +63,25 @@ def export_onnx(
         SecateurError: an unknown precision, a masked model, a folder that holds other files, graphs above 2 GiB.
     """
     check_precision(precision)
-    if model.decoder.vocabulary_mask is not None:
+    if isinstance(model, Whisper) and model.decoder.vocabulary_mask is not None:
         raise SecateurError("vocabulary rows are masked, not removed: shrink the model before exporting it")
-    config = model.config
     weights = {name: value.detach().float().cpu().numpy() for name, value in model.state_dict().items()}
+    config = model.config
+    files: tuple[str, ...]
     with _replacing(Path(folder)) as temporary:
-        for name, build in ((ENCODER, encoder_graph), (DECODER, decoder_graph)):
-            write_bytes(temporary / name, _serialised(build(config, weights, precision), name))
+        if isinstance(model, CtcModel):
+            files = CTC_FILES
+            write_bytes(temporary / NETWORK, _serialised(ctc_graph(model.config, weights, precision), NETWORK))
+            _run_network_once(temporary, config.front_end.inputs)
+            text.write(temporary / UNITS)
+        else:
+            files = FILES
+            for name, build in ((ENCODER, encoder_graph), (DECODER, decoder_graph)):
+                write_bytes(temporary / name, _serialised(build(model.config, weights, precision), name))
+            _run_once(temporary, config.front_end.inputs)
+            text.write(temporary / TOKENIZER)
         write_config(temporary / CONFIG, config)
-        tokenizer.write(temporary / TOKENIZER)
-        _run_once(temporary, config.front_end.inputs)
-        records = {name: FileRecord((temporary / name).stat().st_size, sha256(temporary / name)) for name in FILES}
+        records = {name: FileRecord((temporary / name).stat().st_size, sha256(temporary / name)) for name in files}
         contents = Contents(precision, config.name, f"secateur {__version__}", records)
         write_json(temporary / CONTENTS, to_dict(contents))
         if check is not None:
@@ -86,9 +111,21 @@ def _run_once(folder: Path, mels: int) -> None:
         if value.name.startswith("past_"):
             _, heads, _, size = value.shape
             feed[value.name] = np.zeros((2, heads, 0, size), np.float32)
-    for result in decoder.run(None, {"tokens": np.array([[0, 1], [1, 0]]), **feed}):
-        if not np.isfinite(result).all():
-            raise SecateurError("the exported graph gives values that are not finite; is the model itself whole?")
+    _check_finite(decoder.run(None, {"tokens": np.array([[0, 1], [1, 0]]), **feed}))
+
+
+def _run_network_once(folder: Path, inputs: int) -> None:
+    """Run a CTC network on two short rows, the second padded, and check that all values are finite."""
+    import onnxruntime
+
+    network = onnxruntime.InferenceSession(folder / NETWORK, providers=["CPUExecutionProvider"])
+    features = np.random.default_rng(0).standard_normal((2, 20, inputs), np.float32)
+    _check_finite(network.run(None, {"features": features, "frames": np.array([20, 9])}))
+
+
+def _check_finite(results: Sequence[Any]) -> None:
+    if not all(np.isfinite(result).all() for result in results):
+        raise SecateurError("the exported graph gives values that are not finite; is the model itself whole?")
 
 
 @contextlib.contextmanager
@@ -98,7 +135,8 @@ def _replacing(folder: Path) -> Iterator[Path]:
     An earlier export in `folder` is replaced; a folder with anything else in it is refused.
     """
     if folder.exists():
-        foreign = [] if not folder.is_dir() else sorted({p.name for p in folder.iterdir()} - {*FILES, CONTENTS})
+        own = {*FILES, *CTC_FILES, CONTENTS}
+        foreign = [] if not folder.is_dir() else sorted({p.name for p in folder.iterdir()} - own)
         if not folder.is_dir() or foreign:
             what = f"holds other files ({', '.join(foreign[:3])})" if foreign else "is a file"
             raise SecateurError(f"{folder}: {what}; export to a new folder")
