@@ -20,6 +20,7 @@ torch = pytest.importorskip("torch")
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
 from secateur.features.extractor import extractor  # noqa: E402
+from secateur.features.mel_torch import LogMel  # noqa: E402
 
 KINDS = [
     FrontEnd(kept_bins=(2, 7)),
@@ -111,6 +112,13 @@ def test_two_channels_are_refused() -> None:
         extract(np.zeros((2, 16000), np.float32), front_end("mfcc"))
 
 
+def test_whisper_s_own_functions_refuse_other_kinds() -> None:
+    with pytest.raises(ValueError, match="use features.extract"):
+        log_mel(np.zeros(16000, np.float32), front_end("fbank"))
+    with pytest.raises(ValueError, match="use features.extract"):
+        LogMel(front_end("mfcc"))
+
+
 def test_nothing_in_the_checkpoint_and_fp32_under_autocast(rows: list[np.ndarray]) -> None:
     module = extractor(front_end("mfcc", deltas=2))
     audio, lengths = batch(rows[:2])
@@ -126,3 +134,18 @@ def test_no_value_is_read_back(snip: bool) -> None:
     with FakeTensorMode(allow_non_fake_inputs=True):  # tensors without values: reading one is an error
         features, frames = module(torch.empty(8, 50000), torch.empty(8, dtype=torch.long))
     assert features.shape == (8, 311 if snip else 313, 2) and frames.shape == (8,)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("wanted", KINDS)
+def test_gpu_equals_cpu_without_waiting(rows: list[np.ndarray], wanted: FrontEnd) -> None:
+    audio, lengths = batch(rows)
+    expected, _ = extractor(wanted)(audio, lengths)
+    module, on_gpu, lengths_gpu = extractor(wanted).cuda(), audio.cuda(), lengths.cuda()
+    module(on_gpu, lengths_gpu)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        features, _ = module(on_gpu, lengths_gpu)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert (features.cpu() - expected).abs().max() < 1e-4

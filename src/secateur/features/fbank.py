@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from .banded import Band, apply_bands, in_bands
 from .cosine import cosine_rows
+from .frames import frames_of
 from .front_end import FrontEnd
 from .kaldi import FLOOR, needed, transform_size, window_of
 
-_BLOCK = 96  # frames transformed at a time: what is in hand stays in the processor's cache
+_BLOCK = 128  # frames transformed at a time: what is in hand stays in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,29 +36,37 @@ def statics(audio: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float
     if frames == 0:
         return out
     audio, share = _mirrored(audio, front_end, frames), front_end.preemphasis
-    mel = np.empty((min(frames, _BLOCK), len(part.bins)), np.float32)
+    transform, most = transform_size(size), min(frames, _BLOCK)
+    padded, spectrum = np.zeros((most, transform)), np.empty((most, transform // 2 + 1), np.complex128)
     for start in range(0, frames, _BLOCK):
         block = slice(start, min(start + _BLOCK, frames))
         samples = audio[start * hop : (block.stop - 1) * hop + size] * np.float64(front_end.full_scale)
-        plain = sliding_window_view(samples, size)[::hop]
-        mean = plain.mean(1) if front_end.remove_dc else np.zeros(len(plain))
+        plain = frames_of(samples, size, hop)
+        mean = _means(samples, size, hop) if front_end.remove_dc else np.zeros(len(plain))
         if part.energy:
-            energy = np.square(plain - mean[:, None]).sum(1)
-            out[block, 0] = np.log(np.maximum(energy, FLOOR))
+            out[block, 0] = np.log(np.maximum(np.square(plain - mean[:, None]).sum(1), FLOOR))
         if not part.bins:
             continue
         # Frames overlap, so pre-emphasis goes over all of them at once; a frame's first sample stands before itself.
         emphasised = samples - share * np.concatenate([samples[:1], samples[:-1]])
-        ready = sliding_window_view(emphasised, size)[::hop] - (1 - share) * mean[:, None]
+        ready = padded[: len(plain), :size]
+        np.subtract(frames_of(emphasised, size, hop), (1 - share) * mean[:, None], out=ready)
         ready[:, 0] = (1 - share) * (plain[:, 0] - mean)
         ready *= tables.window
-        lines = np.fft.rfft(ready, transform_size(size), axis=1)[:, part.first : part.first + len(part.filters)]
-        power = (np.square(lines.real) + np.square(lines.imag)).astype(np.float32)
-        here = mel[: len(plain)]
-        apply_bands(power, tables.bands, here)
-        np.log(np.maximum(here, FLOOR, out=here), out=here)
-        out[block, int(part.energy) :] = here if tables.cosine is None else here @ tables.cosine
+        lines = np.fft.rfft(padded[: len(plain)], axis=1, out=spectrum[: len(plain)])
+        lines = lines[:, part.first : part.first + len(part.filters)]
+        mel = np.empty((len(plain), len(part.bins)), np.float32)
+        apply_bands((np.square(lines.real) + np.square(lines.imag)).astype(np.float32), tables.bands, mel)
+        np.log(np.maximum(mel, FLOOR, out=mel), out=mel)
+        out[block, int(part.energy) :] = mel if tables.cosine is None else mel @ tables.cosine
     return out
+
+
+def _means(samples: NDArray[np.float64], size: int, hop: int) -> NDArray[np.float64]:
+    """The mean of each frame, from running sums."""
+    sums = np.concatenate([[0.0], np.cumsum(samples)])
+    means: NDArray[np.float64] = (sums[size::hop] - sums[: len(sums) - size : hop]) / size
+    return means
 
 
 @lru_cache(maxsize=16)

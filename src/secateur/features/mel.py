@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from .banded import Band, apply_bands, in_bands
 from .filterbank import mel_filters
+from .frames import frames_of
 from .front_end import FrontEnd
 
 FLOOR = 1e-10  # mel power is clamped here before the logarithm
@@ -28,6 +28,16 @@ def _tables(sample_rate: int, window: int, bins: int) -> tuple[NDArray[np.float3
     return hann(window), in_bands(mel_filters(sample_rate, window, bins))
 
 
+def check_kind(front_end: FrontEnd) -> None:
+    """Refuse the numbers of other features than Whisper's.
+
+    Raises:
+        ValueError: another kind.
+    """
+    if front_end.kind != "whisper":
+        raise ValueError(f"this is Whisper's log-mel; for '{front_end.kind}' use features.extract or .extractor")
+
+
 def log_mel(audio: NDArray[np.floating], front_end: FrontEnd, pad_to: int | None = None) -> NDArray[np.float32]:
     """Features (samples // hop, mels) of one clip (samples,) in [-1, 1] at the front-end's sample rate.
 
@@ -38,8 +48,9 @@ def log_mel(audio: NDArray[np.floating], front_end: FrontEnd, pad_to: int | None
     A clip shorter than a hop has no frame.
 
     Raises:
-        ValueError: `audio` is not one channel, or longer than `pad_to`.
+        ValueError: `audio` is not one channel, or longer than `pad_to`; a front-end of another kind.
     """
+    check_kind(front_end)
     samples = np.asarray(audio, dtype=np.float32)
     if samples.ndim != 1:
         raise ValueError(f"audio must be one channel (samples,), found shape {samples.shape}")
@@ -52,7 +63,7 @@ def log_mel(audio: NDArray[np.floating], front_end: FrontEnd, pad_to: int | None
         return np.zeros((0, front_end.inputs), np.float32)
     half = front_end.window // 2
     # np.pad reflects again and again where a clip is shorter than half a window.
-    views = sliding_window_view(np.pad(samples, half, mode="reflect"), front_end.window)[:: front_end.hop][:frames]
+    views = frames_of(np.pad(samples, half, mode="reflect"), front_end.window, front_end.hop)[:frames]
     window, bands = _tables(front_end.sample_rate, front_end.window, front_end.bins)
     mel = np.empty((frames, front_end.bins), np.float32)
     for start in range(0, frames, _BLOCK):

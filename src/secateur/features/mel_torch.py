@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .filterbank import mel_filters
 from .front_end import FrontEnd
-from .mel import FLOOR, RANGE
+from .mel import FLOOR, RANGE, check_kind
 
 
 class LogMel(nn.Module):
@@ -23,6 +23,7 @@ class LogMel(nn.Module):
 
     def __init__(self, front_end: FrontEnd) -> None:
         super().__init__()
+        check_kind(front_end)
         self.front_end = front_end
         filters = mel_filters(front_end.sample_rate, front_end.window, front_end.bins)
         kept = None if front_end.kept_bins is None else torch.tensor(front_end.kept_bins, dtype=torch.long)
