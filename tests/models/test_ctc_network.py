@@ -70,6 +70,20 @@ def test_every_parameter_learns_and_a_row_without_frames_does_no_harm(kind: str)
     assert all(torch.isfinite(value).all() for value in model.buffers())
 
 
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_half_of_the_bits_are_enough(kind: str) -> None:
+    model = small_ctc(kind).train()
+    batch = inputs(model)
+    expected = outputs(small_ctc(kind).train(), batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        log_probs, frames = model(*batch)
+    log_probs.sum().backward()
+    assert log_probs.dtype == torch.float32
+    assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters())
+    found = torch.cat([row[:count] for row, count in zip(log_probs, frames.tolist(), strict=True)])
+    torch.testing.assert_close(found.exp(), expected.exp(), rtol=0, atol=0.02)
+
+
 def test_batch_norm_is_torchs_on_real_frames() -> None:
     torch.manual_seed(0)
     x, frames = torch.randn(4, 6, 20) * 3 + 1, torch.tensor([20, 11, 5, 16])

@@ -19,7 +19,7 @@ from secateur.models.ctc.cost import count_parameters  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
 
 
-@pytest.mark.parametrize("kind", ["inception", "subsampled gru", "lstm", "subsampled conformer"])
+@pytest.mark.parametrize("kind", ["inception", "subsampled gru", "subsampled conformer"])
 def test_the_loss_goes_down(kind: str) -> None:
     _, _, log = run_ctc(None, kind, steps=60, learning_rate=1e-2, select="last", ema=0.0)
     assert log[-1]["loss"] < 0.6 * log[0]["loss"]
@@ -51,7 +51,7 @@ def test_every_method_meets_its_budget(method: str, kind: str) -> None:
     torch.testing.assert_close(outputs(small, inputs(model)), outputs(model, inputs(model)), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("criterion", ["magnitude", "signed", "wanda", "random"])
+@pytest.mark.parametrize("criterion", ["magnitude", "wanda"])
 def test_every_criterion_ranks_every_kind(criterion: str) -> None:
     prune = PruneSettings(
         criterion=criterion, remove=0.4, every=2, begin=0.1, end=0.6, kinds=(*KINDS, "layer", "branch", "input")

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from ...base.errors import SecateurError
 from ...features.front_end import FrontEnd
 from ..whisper.config import AttentionWidths
 
@@ -202,14 +201,3 @@ def _problems(config: CtcConfig) -> list[str]:
     if any(size < 1 for size in sizes):
         found.append("every width must be at least 1")
     return found
-
-
-def check_ctc(config: Any, where: str) -> CtcConfig:
-    """`config` as that of a CTC model.
-
-    Raises:
-        SecateurError: it belongs to another family.
-    """
-    if not isinstance(config, CtcConfig):
-        raise SecateurError(f"{where}: a CTC model is needed here, this model is of the family '{config.family}'")
-    return config

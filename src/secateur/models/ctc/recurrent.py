@@ -28,8 +28,11 @@ class Bidirectional(nn.Module):
 
     def forward(self, x: Tensor, frames: Tensor) -> Tensor:
         """(batch, frames, inputs) to (batch, frames, ahead + back); padding follows the real frames in both."""
-        ahead, _ = self.ahead(x)
-        back, _ = self.back(backwards(x, frames))
+        # In float32 also where the rest is not: errors would add up over time, and not every CPU has bf16 LSTMs.
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.float()
+            ahead, _ = self.ahead(x)
+            back, _ = self.back(backwards(x, frames))
         return torch.cat([ahead, backwards(back, frames)], 2)
 
     def readers(self, name: str) -> list[str]:
