@@ -5,6 +5,7 @@ tools/make_results.py [--check]
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from secateur.base.files import read_json, write_text
 from secateur.evaluate.bootstrap import rate_interval
 from secateur.evaluate.compare import compare
 from secateur.evaluate.result import Result, read_result
+from secateur.jobs.study.outcome import study_outcome
+from secateur.jobs.study.table import markdown, robustness
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "experiments" / "main_job"
@@ -134,6 +137,28 @@ def speed_table() -> list[str]:
     return [*lines, ""]
 
 
+def study_tables(name: str) -> list[str]:
+    """A study's arms against their controls, and under disturbances where that was tested."""
+    folder = ROOT / "experiments" / "study"
+    outcome = study_outcome(folder / f"{name}.toml", folder / "results" / name)
+    titles, rows = robustness(outcome)
+    disturbed = [f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(titles), *rows)] if titles else []
+    return [*markdown(outcome), "", *disturbed, *([""] if disturbed else [])]
+
+
+def two_gpus_table() -> list[str]:
+    """Throughput of the same training on one GPU and on two."""
+    folder = ROOT / "experiments" / "two_gpus" / "results"
+    lines = ["| run | GPUs | steps | utterances a second | training s | dev WER |", "|---|---|---|---|---|---|"]
+    for name in ("one640", "two640"):
+        last = json.loads((folder / f"{name}-metrics.jsonl").read_text().splitlines()[-1])
+        lines.append(
+            f"| {name} | {last['processes']} | {last['step']} | {last['utterances_per_second']:.0f} "
+            f"| {last['seconds']:.1f} | {100 * last['error']:.1f} |"
+        )
+    return [*lines, ""]
+
+
 def fill(text: str, name: str, lines: list[str]) -> str:
     """Replace what stands between the markers of `name`."""
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -149,6 +174,9 @@ def pages() -> dict[Path, str]:
     results = fill(results, "goals", goals_table())
     results = fill(results, "runs", runs_table())
     results = fill(results, "speed", speed_table())
+    for name in ("tiny_en", "tiny_en_told"):
+        results = fill(results, f"study-{name}", study_tables(name))
+    results = fill(results, "two-gpus", two_gpus_table())
     for number in (1, 2, 3, 4):
         results = fill(results, f"explore{number}", explored(number))
     readme = fill((ROOT / "README.md").read_text(encoding="utf-8"), "main", tables)

@@ -13,7 +13,7 @@ from typing import Any
 from ...base.errors import SecateurError
 from ...base.files import read_json, write_json
 from ...evaluate.result import Result, read_result
-from .runs import complete
+from ..arm import finished
 
 CLIPS = "clips.json"
 
@@ -45,7 +45,7 @@ class RunFile:
 
 
 def collect(out: Path, target: Path) -> int:
-    """Write the small files of all finished runs under `out` into `target`; returns how many there are.
+    """Write the small files of all runs under `out` that were tested into `target`; returns how many there are.
 
     Raises:
         SecateurError: a run heard other clips than those that are on record.
@@ -53,7 +53,7 @@ def collect(out: Path, target: Path) -> int:
     known = {n: list(c) for n, c in read_json(target / CLIPS).items()} if (target / CLIPS).exists() else {}
     count = 0
     for folder in sorted(p for p in out.iterdir() if p.is_dir()):
-        summary = complete(folder)
+        summary = finished(folder)  # its tests are done; disturbed ones may be missing when a run was cut short
         if summary is None:
             continue
         errors = {}

@@ -11,7 +11,7 @@ from .outcome import ArmOutcome, Outcome
 def headings(outcome: Outcome) -> list[str]:
     """Column titles: the arm, what was removed, the tests, what it took."""
     tests = [t for name in outcome.study.tests for t in (f"{name}, %", "against control, points (95 %)", "P(better)")]
-    return ["arm", "seeds", "weights gone", "values gone", "dev, %", *tests, "ratio", "p (Holm)", "EFLOP", "GPU s"]
+    return ["arm", "seeds", "weights gone", "values gone", "dev, %", *tests, "ratio", "p (Holm)", "PFLOP", "training s"]
 
 
 def cells(outcome: Outcome, arm: ArmOutcome) -> list[str]:
@@ -28,7 +28,7 @@ def cells(outcome: Outcome, arm: ArmOutcome) -> list[str]:
     first = arm.sets[next(iter(outcome.study.tests))]
     row.append("" if first.against is None else f"{arm.ratio:.3f}")
     row.append("" if first.adjusted is None else f"{first.adjusted:.3f}")
-    return [*row, f"{arm.flops / 1e18:.3f}" if arm.flops else "0", f"{arm.seconds:.0f}"]
+    return [*row, f"{arm.flops / 1e15:.1f}" if arm.flops else "0", f"{arm.seconds:.0f}"]
 
 
 def text(outcome: Outcome) -> str:
