@@ -27,8 +27,8 @@ from secateur.evaluate.result import read_result  # noqa: E402
 from secateur.jobs.study.conditions import Condition, disturbed  # noqa: E402
 from secateur.jobs.study.outcome import study_outcome  # noqa: E402
 from secateur.jobs.study.runs import expand, run_study  # noqa: E402
-from secateur.jobs.study.settings import read_study  # noqa: E402
 from secateur.jobs.study.sets import some_hours  # noqa: E402
+from secateur.jobs.study.settings import read_study  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
 
 STUDY = """
@@ -102,7 +102,8 @@ def test_every_arm_and_seed_leaves_its_numbers(done: Path, place: Path) -> None:
 
 def test_differences_are_those_of_the_result_files(done: Path, place: Path) -> None:
     arm = next(a for a in study_outcome(place / "study.toml", done / "results").arms if a.arm == "units-10")
-    results = {n: [read_result(done / f"{n}-{s}" / "results" / "quiet.json") for s in (0, 1)] for n in ("dense", "units-10")}
+    places = {n: [done / f"{n}-{s}" / "results" / "quiet.json" for s in (0, 1)] for n in ("dense", "units-10")}
+    results = {n: [read_result(path) for path in found] for n, found in places.items()}
     errors = {n: [[r.counts.errors for r in result.rows] for result in found] for n, found in results.items()}
     rows = results["dense"][0].rows
     expected = paired_difference(

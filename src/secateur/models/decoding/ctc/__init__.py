@@ -1,0 +1,1 @@
+"""From a CTC model's output to text (numpy)."""
