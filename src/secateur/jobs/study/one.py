@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from ...base.extras import require
 from ...base.files import read_json, write_json
 from ...base.progress import say
 from ...evaluate.result import write_result
@@ -16,8 +19,22 @@ from ...train import distributed
 from ..arm import JobData, run_arm, score
 from .compute import training_flops
 from .conditions import disturbed
+from .runs import complete
 from .sets import read_sets, some_hours, unseen_tests
 from .settings import StudySettings, arm_settings, read_study
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """Wait until no other process works on this run; false when it is done by then.
+
+    A study that was killed may have left its processes behind: they finish, and the next study takes their results.
+    """
+    if distributed.count() > 1:  # processes of one run share its folder
+        yield True
+        return
+    with require("filelock", "train").FileLock(folder / ".lock"):
+        yield complete(folder) is None
 
 
 def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: Path, device: str) -> None:
@@ -60,5 +77,6 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
 
 if __name__ == "__main__":
     spec, data_root, target, arm_name, arm_seed, arm_device = sys.argv[1:]
-    with distributed.processes(arm_device) as own:
-        run_one(read_study(Path(spec)), arm_name, int(arm_seed), Path(data_root), Path(target), own)
+    with distributed.processes(arm_device) as own, alone(Path(target) / f"{arm_name}-{arm_seed}") as free:
+        if free:
+            run_one(read_study(Path(spec)), arm_name, int(arm_seed), Path(data_root), Path(target), own)

@@ -10,7 +10,7 @@ from ...evaluate import plots
 from ...evaluate.markup import table
 from ...evaluate.report import page, section
 from .outcome import ArmOutcome, Outcome
-from .table import cells, headings, robustness
+from .table import cells, headings, robustness, speaker_groups
 
 
 def write_page(outcome: Outcome, path: Path) -> None:
@@ -36,6 +36,12 @@ def write_page(outcome: Outcome, path: Path) -> None:
         body = [[escape(cell) for cell in row] for row in disturbed]
         note = "In brackets: points against the control under the same disturbance."
         parts.append(section("Disturbed speech", note, table(titles, body, "Error rates of disturbed copies")))
+    found = [study.control, *(a.arm for a in trained if study.arms[a.arm].prune is not None)][:4]
+    titles, grouped = speaker_groups(outcome, [name for name in found if any(r.arm == name for r in outcome.runs)])
+    if grouped:
+        body = [[escape(cell) for cell in row] for row in grouped]
+        note = "The control, and the pruned arms that are best on dev."
+        parts.append(section(f"Who is heard how well, {first}", note, table(titles, body, "Error rates by group")))
     note = "Dev is reached when it is within 2 % of the control's best."
     parts.append(section("Convergence", note, _reached(trained)))
     write_text(path, page(study.name, "\n".join(parts)))

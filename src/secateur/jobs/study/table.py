@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from ...evaluate.breakdown import label
 from ...evaluate.table import points, text_table
 from .outcome import ArmOutcome, Outcome
 
@@ -59,6 +61,26 @@ def robustness(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
                 row.append(f"{100 * found.rate:.1f}{change}")
         rows.append(row)
     return (["arm", "as recorded", *names], rows) if names else ([], [])
+
+
+def speaker_groups(outcome: Outcome, names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Error rates in domain of the arms `names` by what the manifest says of speakers (gender, tens of age, accent)."""
+    data = next(iter(outcome.study.tests))
+    clips = outcome.clips[data]
+    members: dict[tuple[str, str], list[int]] = {}
+    for i, extras in enumerate(clips.extras):
+        for key, value in extras.items():
+            members.setdefault((key, label(value)), []).append(i)
+    rows = []
+    for (key, value), which in sorted(members.items()):
+        words = sum(clips.words[i] for i in which)
+        row = [f"{key}: {value}", str(len({clips.speakers[i] for i in which})), str(words)]
+        for name in names:
+            found = [r.errors[data] for r in outcome.runs if r.arm == name]
+            rate = sum(errors[i] for errors in found for i in which) / max(words * len(found), 1)
+            row.append(f"{100 * rate:.1f}")
+        rows.append(row)
+    return ["speakers", "how many", "words", *names], rows
 
 
 def as_values(outcome: Outcome) -> list[dict[str, Any]]:
