@@ -38,7 +38,8 @@ def googlenet_mfcc(
     A stem of 5 frames at half the frame rate, Inception blocks (Szegedy et al. 2015, "Going deeper with convolutions",
     with batch normalisation as in Ioffe and Szegedy 2015), the mean over time, dense layers. Frames are what the
     convolutions slide over; coefficients are their channels, since neighbouring coefficients of a cepstrum are not
-    alike as neighbouring pixels are. After the second block the frame rate is halved again.
+    alike as neighbouring pixels are. The first layer brings every coefficient to one scale; after the second block the
+    frame rate is halved again.
 
     Args:
         inputs: frames and features a frame, both fixed.
@@ -47,7 +48,7 @@ def googlenet_mfcc(
         blocks: widths of the branches, one tuple a block: `(one, (reduce, three), (reduce, five), pool)`.
         dense: units of the dense layers before the output layer.
         dropout: share of values dropped before each dense layer, from 0 to below 1.
-        noise: deviation of the noise added to features in training; 0: none.
+        noise: deviation of the noise added to the scaled features in training; 0: none.
         l1: factor of the sum of absolute weights in the loss, for all kernels.
         l2: factor of the sum of squared weights in the loss, for all kernels.
 
@@ -81,7 +82,9 @@ def googlenet_mfcc(
         ])  # fmt: skip
 
     features = keras.Input(inputs, name="features")
-    x = layers.GaussianNoise(noise, name="noise")(features) if noise else features
+    x = layers.BatchNormalization(name="scale")(features)
+    if noise:
+        x = layers.GaussianNoise(noise, name="noise")(x)
     x = convolution(x, stem, 5, "stem", stride=2)
     for number, widths in enumerate(blocks, 1):
         x = inception(x, widths, f"inception{number}")
