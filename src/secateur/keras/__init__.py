@@ -1,1 +1,1 @@
-"""Pruning for Keras 3 on the TensorFlow and torch backends: groups, ranking, schedules, physical surgery."""
+"""Keras 3 on the TensorFlow and torch backends: a GoogLeNet on MFCC, exports. Pruning is to come."""

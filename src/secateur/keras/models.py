@@ -1,6 +1,6 @@
 """A GoogLeNet for MFCC features in plain Keras layers: Inception blocks over time, then dense layers.
 
-Any Keras backend builds, trains, saves and exports it, and `prune` knows every layer in it.
+Any Keras backend builds, trains, saves and exports it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ BLOCKS: tuple[Widths, ...] = (
     (32, (32, 48), (16, 24), 24),
     (40, (32, 56), (16, 24), 24),
 )
+MOMENTUM = 0.9  # of batch normalisation: runs are hundreds of steps here, and pruning moves its statistics
 
 
 def googlenet_mfcc(
@@ -67,7 +68,7 @@ def googlenet_mfcc(
             channels, frames, strides=stride, padding="same", use_bias=False, kernel_regularizer=regulariser(),
             name=label,
         )(x)  # fmt: skip
-        x = layers.BatchNormalization(name=f"{label}_norm")(x)
+        x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{label}_norm")(x)
         return layers.Activation("relu", name=f"{label}_relu")(x)
 
     def inception(x: Any, widths: Widths, label: str) -> Any:
@@ -82,7 +83,7 @@ def googlenet_mfcc(
         ])  # fmt: skip
 
     features = keras.Input(inputs, name="features")
-    x = layers.BatchNormalization(name="scale")(features)
+    x = layers.BatchNormalization(momentum=MOMENTUM, name="scale")(features)
     if noise:
         x = layers.GaussianNoise(noise, name="noise")(x)
     x = convolution(x, stem, 5, "stem", stride=2)
