@@ -30,7 +30,7 @@ def main() -> None:
     started = time.time()
 
     # 1. and 2. Prepare: denoise the recordings, clean the texts, cut the pauses; MFCC features of every word.
-    words, recordings = dataset(data, work, options.takes)
+    words, recordings = dataset(data, work, options.takes, options.copies)
     print(f"1, 2: {', '.join(f'{name} {s.features.shape}' for name, s in words.items())}")
 
     # 3. and 4. Learn, once with all units and once while units are removed: same data, same seed, same steps.
@@ -49,7 +49,8 @@ def main() -> None:
 
     # 6. Test the exported files: single words, noise that is no digit, strings of digits; then time them.
     test, dev = words["test"], words["dev"]
-    said = {name: strings(recordings["test"], data, "test", name, work / "strings") for name in STRING_SETS}
+    count, folder = options.strings, work / "strings"
+    said = {name: strings(recordings["test"], data, "test", name, folder, count) for name in STRING_SETS}
     models = {arm: load(work / f"{arm}.onnx") for arm in networks}
     times = milliseconds(models, test.features[:1])
     arms: dict[str, dict[str, Any]] = {}
@@ -99,6 +100,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--remove", type=float, default=Recipe.remove, help="share of the parameters, 0 to 1")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--takes", type=int, help="how many recordings of each digit by each speaker to learn from")
+    parser.add_argument("--copies", type=int, default=2, help="how often each is heard again, varied")
+    parser.add_argument("--strings", type=int, default=120, help="how many strings of digits to test on")
     parser.add_argument("--ask", type=int, default=3, help="how many strings the assistant answers to")
     parser.add_argument("--result", type=Path, help="a JSON file for what was found")
     return parser.parse_args()

@@ -22,9 +22,8 @@ from secateur.data.recording import Recording
 
 SOURCE = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 DEV_TAKES = range(5, 10)  # of every speaker and digit; takes 0 to 4 are the authors' test split
-NOISE_PIECES = {"train": 300, "dev": 60, "test": 60}  # pieces of background noise that are no digit
+NOISE_PIECES = {"train": 600, "dev": 60, "test": 60}  # pieces of background noise that are no digit
 NOISE_PARTS = {"train": (0.0, 0.66), "dev": (0.67, 1.0), "test": (0.0, 1.0)}  # of each noise recording
-STRINGS = 120
 PAUSES = (0.15, 0.4)  # s, between the digits of a string
 SNR_DB = {"quiet": 40.0, "noisy": 15.0}  # of the digit strings
 
@@ -47,7 +46,7 @@ def data_folder() -> Path:
     return folder
 
 
-def prepared(data: Path, work: Path, takes: int | None = None) -> dict[str, list[Utterance]]:
+def prepared(data: Path, work: Path, takes: int | None) -> dict[str, list[Utterance]]:
     """Denoised FLAC at 8 kHz and cleaned texts of all recordings, split by take; `takes` bounds those to train on."""
     splits: dict[str, list[Utterance]] = {"train": [], "dev": []}
     for name in ("train", "test"):
@@ -64,7 +63,7 @@ def prepared(data: Path, work: Path, takes: int | None = None) -> dict[str, list
 
 
 def dataset(
-    data: Path, work: Path, takes: int | None = None, copies: int = 2
+    data: Path, work: Path, takes: int | None, copies: int
 ) -> tuple[dict[str, Words], dict[str, list[Utterance]]]:
     """Features and recordings of train, dev and test; features are kept in `work` for the next run.
 
@@ -176,8 +175,10 @@ def joined(*parts: Words) -> Words:
     )
 
 
-def strings(utterances: list[Utterance], data: Path, split: str, condition: str, folder: Path) -> list[Utterance]:
-    """Strings of 3 to 6 digits by one speaker, with pauses and background noise, written to `folder`.
+def strings(
+    utterances: list[Utterance], data: Path, split: str, condition: str, folder: Path, count: int
+) -> list[Utterance]:
+    """So many strings of 3 to 6 digits by one speaker, with pauses and background noise, written to `folder`.
 
     They are put together from the original recordings of `utterances`; the assistant has to clean them itself.
     """
@@ -186,7 +187,7 @@ def strings(utterances: list[Utterance], data: Path, split: str, condition: str,
     speakers = sorted({u.speaker for u in utterances})
     folder.mkdir(parents=True, exist_ok=True)
     made = []
-    for number in range(STRINGS):
+    for number in range(count):
         speaker = speakers[number % len(speakers)]
         own = [u for u in utterances if u.speaker == speaker]
         chosen = [own[i] for i in random.choice(len(own), random.integers(3, 7), replace=False)]
