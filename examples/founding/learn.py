@@ -8,9 +8,9 @@ from typing import Any
 
 import keras
 from assistant import WORDS
+from prune import Pruner
 from speech import Words
 
-from secateur.keras import Pruner
 from secateur.keras.models import googlenet_mfcc
 
 
