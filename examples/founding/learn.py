@@ -25,8 +25,8 @@ class Recipe:
     l1: float = 1e-6
     l2: float = 1e-5
     remove: float = 0.65  # of the parameters
-    begin: float = 0.2  # of the steps: nothing is pruned before
-    end: float = 0.7  # of the steps: all is pruned, the rest is for recovering
+    begin: float = 0.3  # of the steps: nothing is pruned before
+    end: float = 0.8  # of the steps: all is pruned, the rest is for recovering
 
     def steps(self, train: Words) -> int:
         """Updates of the weights in all."""

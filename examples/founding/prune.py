@@ -186,7 +186,7 @@ def shrink(network: Any, found: Walk, keep: NDArray[np.bool_]) -> Any:
 class Pruner(keras.callbacks.Callback):
     """Removes units while `fit` runs: nothing before `begin`, `amount` of the parameters from `end` (shares) on."""
 
-    def __init__(self, amount: float, schedule: str = "cubic", begin: float = 0.2, end: float = 0.7) -> None:
+    def __init__(self, amount: float, schedule: str = "cubic", begin: float = 0.3, end: float = 0.8) -> None:
         super().__init__()
         if not 0 <= amount < 1 or not 0 <= begin < end <= 1:
             raise SecateurError(f"pruning needs 0 <= amount < 1 and 0 <= begin < end <= 1: {amount}, {begin}, {end}")
