@@ -14,6 +14,17 @@ class SecateurWarning(UserWarning):
     """Something a user should know that does not stop the work."""
 
 
+def check_known(what: str, name: str, known: Iterable[str]) -> None:
+    """Refuse a `name` that is not among the `known` ones.
+
+    Raises:
+        SecateurError: with the nearest right name, and all of them.
+    """
+    names = list(known)
+    if name not in names:
+        raise SecateurError(f"unknown {what} '{name}'{nearest(name, names)}; known: {', '.join(names)}")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the nearest known name, or an empty string.
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..base.errors import SecateurError, nearest
+from ..base.errors import SecateurError, check_known, nearest
 from ..base.files import cache_dir, read_json, write_json
 from ..base.progress import say
 from .archive import unpack, unpack_inner
@@ -54,8 +54,7 @@ def find_source(name: str) -> Source:
     Raises:
         SecateurError: none.
     """
-    if name not in SOURCES:
-        raise SecateurError(f"unknown set '{name}'{nearest(name, SOURCES)}; known: {', '.join(SOURCES)}")
+    check_known("set", name, SOURCES)
     return SOURCES[name]
 
 

@@ -4,14 +4,59 @@ from __future__ import annotations
 
 from typing import Generic
 
+import torch
+from torch import Tensor
+
 from ..train.callback import Callback
+from .settings import PruneSettings
 from .shrink import Network
 
 
 class Method(Callback, Generic[Network]):
-    """Base of all methods. `model` is the network that is being trained; `project` holds what is gone at zero."""
+    """Base of all methods. `model` is the network that is being trained; `project` holds at zero what `masks` say is
+    gone; `done` says that no more will go and the rest of the training recovers.
 
-    model: Network
+    `original` is the cost of the model before anything was cut.
+
+    Raises:
+        SecateurError: see `check`.
+    """
+
+    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
+        self.check(settings)
+        self.model, self.settings = model, settings
+        self.masks: dict[str, Tensor] = {}  # by parameter; broadcast over it
+        self.done = False
+
+    @classmethod
+    def check(cls, settings: PruneSettings) -> None:
+        """Refuse settings that this method cannot follow, before any work starts.
+
+        Raises:
+            SecateurError: with the nearest right name where one is unknown.
+        """
+
+    def span(self, total: int) -> tuple[int, int]:
+        """The steps (counted from 1) of the first pruning event and of the last."""
+        raise NotImplementedError
+
+    def event_time(self, step: int, total: int) -> float | None:
+        """How far through the span (0 to 1) the pruning event after `step` is; None when there is none."""
+        begin, end = self.span(total)
+        if self.done or step + 1 < begin:
+            return None
+        if step + 1 >= end:
+            return 1.0
+        return None if (step + 1 - begin) % self.settings.every else (step + 1 - begin) / (end - begin)
+
+    @torch.no_grad()
+    def project(self, parameters: dict[str, Tensor]) -> None:
+        names = [n for n in self.masks if n in parameters]
+        if names:
+            torch._foreach_mul_([parameters[n] for n in names], [self.masks[n].to(parameters[n].device) for n in names])
+
+    def ready(self, step: int, total: int) -> bool:
+        return self.done
 
     def shrunk(self) -> Network:
         """The network without what was removed: units physically, single weights as zeros."""

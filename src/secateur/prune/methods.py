@@ -5,11 +5,9 @@ A new one is a class and its line in `METHODS`; settings, command line and studi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from ..base.errors import SecateurError, nearest
-from . import units
+from ..base.errors import check_known
 from .method import Method
 from .pruner import GradualPruner
 from .settings import PruneSettings
@@ -17,15 +15,12 @@ from .soft.early_bird import EarlyBird
 from .soft.gates import L0Gates
 from .soft.lasso import GroupLasso
 from .soft.layer_drop import LayerDrop
-from .units import UnitMethod
-from .weights import sparse
 from .weights.one_shot import SparseGPT, Wanda
 from .weights.regrow import RigL
 from .weights.rewind import Rewind
 from .weights.sparse import Parp, SparseMethod
 
-# (network, settings, cost of the original before anything was cut) -> callback
-METHODS: dict[str, Callable[[Any, PruneSettings, float], Method[Any]]] = {
+METHODS: dict[str, type[Method[Any]]] = {
     "gradual": GradualPruner,  # whole units, ranked while training (the default)
     "gates": L0Gates,  # whole units, by gates that are learnt under a budget
     "group-lasso": GroupLasso,  # whole units, pressed by the sum of their norms
@@ -46,14 +41,8 @@ def check_settings(settings: PruneSettings) -> None:
     Raises:
         SecateurError: with the nearest right name.
     """
-    if settings.method not in METHODS:
-        known = ", ".join(METHODS)
-        raise SecateurError(f"unknown method '{settings.method}'{nearest(settings.method, METHODS)}; known: {known}")
-    method = METHODS[settings.method]
-    if isinstance(method, type) and issubclass(method, UnitMethod):
-        units.check_settings(settings)
-    elif isinstance(method, type) and issubclass(method, SparseMethod):
-        sparse.check_settings(settings)
+    check_known("method", settings.method, METHODS)
+    METHODS[settings.method].check(settings)
 
 
 def make_method(model: Any, settings: PruneSettings, original: float) -> Method[Any]:

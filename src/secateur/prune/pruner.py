@@ -55,14 +55,10 @@ class GradualPruner(UnitMethod[Network]):
             self.taylor.update()
 
     def after_step(self, step: int, total: int) -> None:
-        begin, end = self.span(total)
-        if self.done or step + 1 < begin:
-            return
-        last = step + 1 >= end
-        if last or (step + 1 - begin) % self.settings.every == 0:
-            progress = 1.0 if last else (step + 1 - begin) / max(end - begin, 1)
-            self.prune_to(SCHEDULES[self.settings.schedule](progress))
-            if last or self.settings.schedule == "one-shot":
+        time = self.event_time(step, total)
+        if time is not None:
+            self.prune_to(SCHEDULES[self.settings.schedule](time))
+            if time == 1.0 or self.settings.schedule == "one-shot":
                 self.finish()
 
     def finish(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ..base.errors import SecateurError, nearest
+from ..base.errors import SecateurError, check_known
 from ..models.family import family_of
 from ..models.groups import KINDS, Group
 from .budget import Cost, Keep, by_amounts, by_budget, partly
@@ -25,23 +25,6 @@ COSTS: dict[str, Cost] = {
 }
 
 
-def check_settings(settings: PruneSettings) -> None:
-    """Refuse names that no criterion, schedule or kind has, before any work starts.
-
-    Raises:
-        SecateurError: with the nearest right name.
-    """
-    for what, name, known in (
-        ("criterion", settings.criterion, list(CRITERIA)),
-        ("schedule", settings.schedule, list(SCHEDULES)),
-        *(("kind", kind, list(KINDS)) for kind in settings.kinds),
-    ):
-        if name not in known:
-            raise SecateurError(f"unknown {what} '{name}'{nearest(name, known)}; known: {', '.join(known)}")
-    if settings.remove is not None and not 0 <= settings.remove < 1:
-        raise SecateurError(f"remove must be from 0 to below 1, found {settings.remove}")
-
-
 class UnitMethod(Method[Network]):
     """Removes units of `model` (whose vocabulary and contexts were cut before) until the budget is met.
 
@@ -55,8 +38,7 @@ class UnitMethod(Method[Network]):
     normalise, per_cost = False, True
 
     def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
-        check_settings(settings)
-        self.model, self.settings = model, settings
+        super().__init__(model, settings, original)
         self.cost = COSTS[settings.measure]
         self.start = self.cost(model.config)
         self.target = None if settings.remove is None else original * (1 - settings.remove)
@@ -67,10 +49,18 @@ class UnitMethod(Method[Network]):
         self.groups = [g for g in model.groups() if g.maskable and g.kind not in left]
         self.shapes = {n: t.shape for n, t in model.state_dict().items()}
         self.keep: Keep = {}
-        self.masks: dict[str, Tensor] = {}
         # Whether the budget can be met is known now, not halfway through the training.
         self.example = self.plan(1.0, {g.name: torch.ones(g.units) for g in self.groups})
         self.done = not self.example  # a budget that is met without removing anything
+
+    @classmethod
+    def check(cls, settings: PruneSettings) -> None:
+        check_known("criterion", settings.criterion, CRITERIA)
+        check_known("schedule", settings.schedule, SCHEDULES)
+        for kind in settings.kinds:
+            check_known("kind", kind, KINDS)
+        if settings.remove is not None and not 0 <= settings.remove < 1:
+            raise SecateurError(f"remove must be from 0 to below 1, found {settings.remove}")
 
     def kinds_of(self, settings: PruneSettings) -> tuple[str, ...]:
         """The kinds that compete for a budget."""
@@ -106,17 +96,7 @@ class UnitMethod(Method[Network]):
         self.masks = {name: m.to(device) for name, m in masks.items()}
 
     def span(self, total: int) -> tuple[int, int]:
-        """The steps (counted from 1) of the first pruning event and of the last."""
         return round(self.settings.begin * total), max(round(self.settings.end * total), 1)
-
-    @torch.no_grad()
-    def project(self, parameters: dict[str, Tensor]) -> None:
-        names = [n for n in self.masks if n in parameters]
-        if names:
-            torch._foreach_mul_([parameters[n] for n in names], [self.masks[n].to(parameters[n].device) for n in names])
-
-    def ready(self, step: int, total: int) -> bool:
-        return self.done
 
     def metrics(self) -> dict[str, float]:
         return {"kept": self.cost(self.model.config.shrunk(dict(self.keep))) / self.original}

@@ -35,14 +35,13 @@ class Options:
 
 def run(options: Options) -> dict[str, Any]:
     """Write the manifest and tell what was left out."""
-    from ...base.errors import SecateurError, nearest
+    from ...base.errors import SecateurError, check_known
     from ...data.layouts import LAYOUTS, recognise
     from ...data.prepare import PrepareSettings, prepare
     from ...text.clean import CleanRules, read_rules
 
     layout = options.layout or recognise(options.source)
-    if layout not in LAYOUTS:
-        raise SecateurError(f"unknown layout '{layout}'{nearest(layout, LAYOUTS)}; known: {', '.join(LAYOUTS)}")
+    check_known("layout", layout, LAYOUTS)
     rules = read_rules(options.rules) if options.rules else CleanRules()
     settings = PrepareSettings(
         options.format, options.sample_rate, options.denoise, rules if options.clean else None, options.language,

@@ -32,16 +32,15 @@ class EarlyBird(GradualPruner[Network]):
         self.distance = 1.0
 
     def after_step(self, step: int, total: int) -> None:
-        begin, end = self.span(total)
-        last = step + 1 >= end
-        if self.done or step + 1 < begin or not (last or (step + 1 - begin) % self.settings.every == 0):
+        time = self.event_time(step, total)
+        if time is None:
             return
         keep = self.rank(1.0, self.evidence())
         stays = self._flags(keep)
         distances = [float((stays != old).float().mean()) for old in self.recent]
         self.distance = max(distances, default=1.0)
         self.recent = [*self.recent, stays][-MEMORY:]
-        if last or (len(distances) == MEMORY and self.distance < NEAR):
+        if time == 1.0 or (len(distances) == MEMORY and self.distance < NEAR):
             self.adopt(keep)
             self.ticket = step + 1
             self.finish()

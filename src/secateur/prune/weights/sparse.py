@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ...base.errors import SecateurError, nearest
+from ...base.errors import SecateurError, check_known, nearest
 from ..counts import matrices
 from ..method import Method
 from ..schedule import SCHEDULES
@@ -18,24 +18,6 @@ from .inputs import InputCollector, squares
 from .patterns import lowest_of_groups, parse_pattern
 from .scores import TERMS, WEIGHT_CRITERIA, WeightEvidence
 from .threshold import lowest, lowest_of_all, lowest_of_rows
-
-
-def check_settings(settings: PruneSettings) -> None:
-    """Refuse names that no criterion, schedule or pattern has, before any work starts.
-
-    Raises:
-        SecateurError: with the nearest right name.
-    """
-    for what, name, known in (
-        ("criterion for single weights", settings.criterion, list(WEIGHT_CRITERIA)),
-        ("schedule", settings.schedule, list(SCHEDULES)),
-    ):
-        if name not in known:
-            raise SecateurError(f"unknown {what} '{name}'{nearest(name, known)}; known: {', '.join(known)}")
-    if settings.pattern:
-        parse_pattern(settings.pattern)
-    elif not settings.amounts and (settings.remove is None or not 0 <= settings.remove < 1):
-        raise SecateurError(f"remove must be from 0 to below 1, found {settings.remove}")
 
 
 class SparseMethod(Method[Network]):
@@ -53,17 +35,23 @@ class SparseMethod(Method[Network]):
     frozen = True  # masked weights stay zero between events
 
     def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
-        check_settings(settings)
-        self.model, self.settings = model, settings
+        super().__init__(model, settings, original)
         self.pattern = parse_pattern(settings.pattern) if settings.pattern else None
         every = {name: p for name, p in matrices(model) if p.requires_grad}
         self.shares = _shares(list(every), settings)
         self.weights = {name: every[name] for name in self.shares}
         self.total = sum(p.numel() for p in every.values())
-        self.masks: dict[str, Tensor] = {}  # parameter -> 1 where it stays, 0 where it is gone, in the weights' type
         self.sums: dict[str, Tensor] = {}
-        self.done = False
         self.inputs = self.collector()
+
+    @classmethod
+    def check(cls, settings: PruneSettings) -> None:
+        check_known("criterion for single weights", settings.criterion, WEIGHT_CRITERIA)
+        check_known("schedule", settings.schedule, SCHEDULES)
+        if settings.pattern:
+            parse_pattern(settings.pattern)
+        elif not settings.amounts and (settings.remove is None or not 0 <= settings.remove < 1):
+            raise SecateurError(f"remove must be from 0 to below 1, found {settings.remove}")
 
     def collector(self) -> InputCollector | None:
         """What listens to the matrices' inputs, when the method needs them."""
@@ -74,7 +62,6 @@ class SparseMethod(Method[Network]):
         return not self.done
 
     def span(self, total: int) -> tuple[int, int]:
-        """The steps (counted from 1) of the first pruning event and of the last."""
         begin = max(round(self.settings.begin * total), 1)
         return begin, max(round(self.settings.end * total), begin)
 
@@ -136,13 +123,10 @@ class SparseMethod(Method[Network]):
         self.masks = {n: (~g).to(self.weights[n].dtype) for n, g in gone.items()}
 
     def after_step(self, step: int, total: int) -> None:
-        begin, end = self.span(total)
-        if self.done or step + 1 < begin:
-            return
-        last = step + 1 >= end
-        if last or (step + 1 - begin) % self.settings.every == 0:
-            self.event(1.0 if last else (step + 1 - begin) / (end - begin))
-            if last or self.settings.schedule == "one-shot":
+        time = self.event_time(step, total)
+        if time is not None:
+            self.event(time)
+            if time == 1.0 or self.settings.schedule == "one-shot":
                 self.finish()
 
     def event(self, time: float) -> None:
@@ -156,16 +140,10 @@ class SparseMethod(Method[Network]):
         if self.inputs is not None:
             self.inputs.forget()
 
-    @torch.no_grad()
     def project(self, parameters: dict[str, Tensor]) -> None:
-        names = [n for n in self.masks if n in parameters]
-        own = any(parameters[n] is self.weights[n] for n in names)
-        if names and (self.frozen or self.done or not own):  # averages and results never keep what is masked
-            masks = [self.masks[n].to(parameters[n].device) for n in names]
-            torch._foreach_mul_([parameters[n] for n in names], masks)
-
-    def ready(self, step: int, total: int) -> bool:
-        return self.done
+        own = any(parameters.get(n) is self.weights[n] for n in self.masks)
+        if self.frozen or self.done or not own:  # averages and results never keep what is masked
+            super().project(parameters)
 
     def metrics(self) -> dict[str, float]:
         zeros = sum(m.numel() - int(m.count_nonzero()) for m in self.masks.values())
