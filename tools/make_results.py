@@ -5,7 +5,6 @@ tools/make_results.py [--check]
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 from pathlib import Path
@@ -15,6 +14,8 @@ from secateur.base.files import read_json, write_text
 from secateur.evaluate.bootstrap import rate_interval
 from secateur.evaluate.compare import compare
 from secateur.evaluate.result import Result, read_result
+from secateur.evaluate.run_folder import read_log
+from secateur.evaluate.table import pipe_table
 from secateur.jobs.study.outcome import study_outcome
 from secateur.jobs.study.table import markdown, robustness
 
@@ -142,8 +143,7 @@ def study_tables(name: str) -> list[str]:
     folder = ROOT / "experiments" / "study"
     outcome = study_outcome(folder / f"{name}.toml", folder / "results" / name)
     titles, rows = robustness(outcome)
-    disturbed = [f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(titles), *rows)] if titles else []
-    return [*markdown(outcome), "", *disturbed, *([""] if disturbed else [])]
+    return [*markdown(outcome), "", *([*pipe_table(titles, rows), ""] if titles else [])]
 
 
 def two_gpus_table() -> list[str]:
@@ -151,7 +151,7 @@ def two_gpus_table() -> list[str]:
     folder = ROOT / "experiments" / "two_gpus" / "results"
     lines = ["| run | GPUs | steps | utterances a second | training s | dev WER |", "|---|---|---|---|---|---|"]
     for name in ("one640", "two640"):
-        last = json.loads((folder / f"{name}-metrics.jsonl").read_text().splitlines()[-1])
+        last = read_log(folder / f"{name}-metrics.jsonl")[-1]
         lines.append(
             f"| {name} | {last['processes']} | {last['step']} | {last['utterances_per_second']:.0f} "
             f"| {last['seconds']:.1f} | {100 * last['error']:.1f} |"

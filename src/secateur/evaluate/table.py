@@ -97,11 +97,16 @@ def markdown_table(named: Named) -> str:
     parts = []
     for data, group in by_data(named).items():
         titles, rows = table(group)
-        lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *rows]
         _, one = group[0]
         note = f"**{data}**: {one.utterances} clips, {one.speakers} speakers, {one.words} {unit(one)}"
-        parts.append("\n".join([note, "", *("| " + " | ".join(line) + " |" for line in lines)]))
+        parts.append("\n".join([note, "", *pipe_table(titles, rows, numbers="---:")]))
     return "\n\n".join(parts) + "\n"
+
+
+def pipe_table(titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: str = "---") -> list[str]:
+    """Lines of a Markdown table; `numbers` aligns all columns but the first ("---:" to the right)."""
+    lines = [titles, ["---", *[numbers] * (len(titles) - 1)], *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def text_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

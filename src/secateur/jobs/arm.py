@@ -106,17 +106,20 @@ def run_arm(
 def score(
     model: Any, tokenizer: Any, data: JobData, name: str, utterances: list[Utterance], label: str
 ) -> Result:
-    """Decode a set greedily and count errors."""
+    """Decode a set greedily and count errors, with the model's cost."""
+    return with_cost(_heard(model, tokenizer, data, name, utterances, label, f"{label}: {name}"), model.config)
+
+
+def _heard(
+    model: Any, tokenizer: Any, data: JobData, name: str, utterances: list[Utterance], label: str, progress: str = ""
+) -> Result:
+    """What `model` makes of a set; without `progress` nothing is shown."""
     bank = data.bank(name, utterances, model.config.front_end.sample_rate)
-    languages = [u.language for u in utterances]
-    task = task_of(model.config)
-    found = evaluate(
-        lambda _: task.transcribe(
-            model, tokenizer, bank, languages, batch_seconds(data.device), f"{label}: {name}"
-        ),
+    languages, task = [u.language for u in utterances], task_of(model.config)
+    return evaluate(
+        lambda _: task.transcribe(model, tokenizer, bank, languages, batch_seconds(data.device), progress),
         utterances, model=label, data=name,
     )  # fmt: skip
-    return with_cost(found, model.config)
 
 
 def _tune(
@@ -151,12 +154,7 @@ def _tune(
         callbacks.append(pruner)
 
     def validate(current: Any) -> dict[str, float]:
-        dev_bank = data.bank("dev", data.dev, config.front_end.sample_rate)
-        texts = task.transcribe(
-            current, student.tokenizer, dev_bank, [u.language for u in data.dev], batch_seconds(data.device)
-        )
-        result = evaluate(lambda _: texts, data.dev, model=arm.name, data="dev")
-        return {"error": result.rate}
+        return {"error": _heard(current, student.tokenizer, data, "dev", data.dev, arm.name).rate}
 
     run = Run(
         bank=bank, mix=mix,

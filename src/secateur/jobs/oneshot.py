@@ -12,7 +12,6 @@ from ..base.files import write_json
 from ..base.options import to_dict
 from ..evaluate.result import write_result
 from ..models.checkpoint import save_checkpoint
-from ..models.whisper.cost import count_parameters
 from ..models.whisper.model import Whisper
 from ..prune.pruner import COSTS, GradualPruner
 from ..prune.settings import PruneSettings
@@ -55,7 +54,7 @@ def prune_without_training(
         "folder": str(folder), "prune": to_dict(settings), "steps": 0,
         "seconds": round(time.perf_counter() - started, 1),
         "device": device_name(data.device), "error": {name: r.rate for name, r in results.items()},
-        "removed": 1 - count_parameters(small.config)["total"] / count_parameters(model.config)["total"],
+        "removed": 1 - COSTS["parameters"](small.config) / COSTS["parameters"](model.config),
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
     return summary

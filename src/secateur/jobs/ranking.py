@@ -7,21 +7,21 @@ from typing import Any
 
 import torch
 
-from ..features.mel_torch import LogMel
-from ..models.whisper.cost import count_parameters
-from ..models.whisper.model import Whisper
+from ..features.extractor import extractor
 from ..prune.evidence import ActivationCollector, TaylorCollector
 from ..prune.importance import CRITERIA, Evidence
 from ..prune.settings import PruneSettings
-from ..text.tokenizer import Tokenizer
-from ..train.loss import cross_entropy
+from ..prune.student import Student
+from ..prune.units import COSTS
+from ..train.objective import Batch
+from ..train.settings import TrainSettings
 from ..train.stream import Mix, batch_stream
-from ..train.targets import encode_targets, token_batch
 from .arm import JobData
+from .tasks import task_of
 
 
 def gather_evidence(
-    model: Whisper, tokenizer: Tokenizer, data: JobData, batches: int = 4, batch_seconds: float = 40.0
+    model: Any, tokenizer: Any, data: JobData, batches: int = 4, batch_seconds: float = 40.0
 ) -> Evidence:
     """Gradients and activations of `batches` training batches, on a copy of `model`."""
     twin = copy.deepcopy(model).to(data.device).eval()
@@ -29,28 +29,29 @@ def gather_evidence(
     groups = [g for g in twin.groups() if g.maskable and g.kind not in ("vocabulary",)]
     collector = TaylorCollector(twin, groups)
     bank = data.bank("train", [*data.learn, *data.retain], config.front_end.sample_rate)
-    learn = data.learn
-    rows = encode_targets(learn, tokenizer, config.tokens, config.text_context)
+    learn, settings = data.learn, TrainSettings()
+    objective = task_of(config).objective(Student(twin, tokenizer, None), learn, settings, None, data.device)
     stream = batch_stream(Mix(tuple(u.duration for u in learn)), batch_seconds, seed=0)
-    features = LogMel(config.front_end).to(data.device)
-    prompt = len(config.tokens.prompt(learn[0].language))
+    features = extractor(config.front_end).to(data.device)
     with ActivationCollector(twin) as activations:
-        for _ in range(batches):
-            batch = next(stream)
-            mel, frames = features(*bank.gather(batch))
-            tokens = token_batch([rows[i] for i in batch], prompt, config.tokens.end, data.device)
+        for step in range(batches):
+            rows = next(stream)
+            audio, lengths = bank.gather(rows)
+            inputs, frames = features(audio, lengths)
+            batch = Batch(rows, len(learn), audio, lengths, inputs, frames, step)
             twin.zero_grad(set_to_none=True)
-            loss: Any = cross_entropy(twin(mel, frames, tokens.inputs), tokens.labels)
+            loss: Any = objective(twin, batch, settings)
             loss.backward()
             collector.update()
     inputs, outputs = activations.norms()
     return Evidence(dict(twin.named_parameters()), collector.means(), inputs, outputs, signed=collector.signed_means())
 
 
-def rank(model: Whisper, tokenizer: Tokenizer, data: JobData, settings: PruneSettings) -> list[dict[str, Any]]:
+def rank(model: Any, tokenizer: Any, data: JobData, settings: PruneSettings) -> list[dict[str, Any]]:
     """Groups from the least to the most important per parameter: name, kind, units, mean score, parameters a unit."""
     evidence = gather_evidence(model, tokenizer, data)
-    full = count_parameters(model.config)["total"]
+    parameters = COSTS["parameters"]
+    full = parameters(model.config)
     found = []
     for group in model.groups():
         if not group.maskable or group.kind == "vocabulary" or group.units < 2:
@@ -59,7 +60,7 @@ def rank(model: Whisper, tokenizer: Tokenizer, data: JobData, settings: PruneSet
         keep = list(range(group.units))
         size = group.units // group.blocks
         less = [u for u in keep if u % size != size - 1]
-        saved = full - count_parameters(model.config.shrunk({group.name: less}))["total"]
+        saved = full - parameters(model.config.shrunk({group.name: less}))
         found.append({
             "group": group.name, "kind": group.kind, "units": group.units, "score": float(score.mean()),
             "score_per_parameter": float(score.mean()) * group.blocks / max(saved, 1),

@@ -6,7 +6,7 @@ Nothing here chooses on test: arms are put in order by their error on dev.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -76,8 +76,7 @@ def study_outcome(path: Path, store: Path) -> Outcome:
         }  # fmt: skip
         for name, value in holm(values).items():
             arm = next(a for a in arms if a.arm == name)
-            old = arm.sets[data]
-            arm.sets[data] = SetOutcome(old.rate, old.deviation, old.interval, old.against, value)
+            arm.sets[data] = replace(arm.sets[data], adjusted=value)
     return Outcome(study, tuple(sorted(arms, key=lambda a: a.dev)), clips, tuple(runs))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -16,12 +17,12 @@ from .table import cells, headings, robustness, speaker_groups
 def write_page(outcome: Outcome, path: Path) -> None:
     """Write one HTML file that needs nothing from the network."""
     study = outcome.study
-    first = next(iter(study.tests))
+    first = study.domain
     trained = [a for a in outcome.arms if not study.arms[a.arm].zero_shot]
-    rows = [[escape(cell) for cell in cells(outcome, arm)] for arm in outcome.arms]
+    rows = [cells(outcome, arm) for arm in outcome.arms]
     parts = [
         f"<header><h1>{escape(study.name)}</h1><p>{escape(answer(outcome))}</p></header>",
-        section("All arms, the best on dev first", "", table(headings(outcome), rows, "Error rates and costs")),
+        section("All arms, the best on dev first", "", _table(headings(outcome), rows, "Error rates and costs")),
     ]
     compared = [(a.arm, a.sets[first].against) for a in trained]
     known = [(name, d) for name, d in compared if d is not None]
@@ -33,15 +34,13 @@ def write_page(outcome: Outcome, path: Path) -> None:
         parts.append(section("Error against what is gone", "", f"<figure>{drawn}</figure>"))
     titles, disturbed = robustness(outcome)
     if titles:
-        body = [[escape(cell) for cell in row] for row in disturbed]
         note = "In brackets: points against the control under the same disturbance."
-        parts.append(section("Disturbed speech", note, table(titles, body, "Error rates of disturbed copies")))
+        parts.append(section("Disturbed speech", note, _table(titles, disturbed, "Error rates of disturbed copies")))
     found = [study.control, *(a.arm for a in trained if study.arms[a.arm].prune is not None)][:4]
     titles, grouped = speaker_groups(outcome, [name for name in found if any(r.arm == name for r in outcome.runs)])
     if grouped:
-        body = [[escape(cell) for cell in row] for row in grouped]
         note = "The control, and the pruned arms that are best on dev."
-        parts.append(section(f"Who is heard how well, {first}", note, table(titles, body, "Error rates by group")))
+        parts.append(section(f"Who is heard how well, {first}", note, _table(titles, grouped, "Error rates by group")))
     note = "Dev is reached when it is within 2 % of the control's best."
     parts.append(section("Convergence", note, _reached(trained)))
     write_text(path, page(study.name, "\n".join(parts)))
@@ -49,7 +48,7 @@ def write_page(outcome: Outcome, path: Path) -> None:
 
 def answer(outcome: Outcome) -> str:
     """One sentence: the pruned arm that is best on dev, against its control on the first test set."""
-    study, first = outcome.study, next(iter(outcome.study.tests))
+    study, first = outcome.study, outcome.study.domain
     pruned = [a for a in outcome.arms if study.arms[a.arm].prune is not None and a.sets[first].against is not None]
     if not pruned:
         return "No pruned arm has been compared yet."
@@ -66,6 +65,11 @@ def answer(outcome: Outcome) -> str:
 
 def _reached(arms: list[ArmOutcome]) -> str:
     rows = [
-        [escape(a.arm), "never" if a.reached is None else f"{100 * a.reached:.0f} %", f"{a.seconds:.0f}"] for a in arms
+        [a.arm, "never" if a.reached is None else f"{100 * a.reached:.0f} %", f"{a.seconds:.0f}"] for a in arms
     ]
-    return table(["arm", "steps until dev is reached", "training, s"], rows, "Convergence")
+    return _table(["arm", "steps until dev is reached", "training, s"], rows, "Convergence")
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
+    """A table of plain text."""
+    return table(titles, [[escape(cell) for cell in row] for row in rows], caption)

@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError, nearest
-from ...base.files import read_json
 from ...base.progress import say
+from ..arm import finished
 from .sets import check_sets
 from .settings import StudySettings, read_study
 
 
 def complete(folder: Path) -> dict[str, Any] | None:
     """The summary of a run that is done, tests included, or None."""
-    path = folder / "summary.json"
-    summary = dict(read_json(path)) if path.exists() else {}
-    return summary if summary.get("complete") else None
+    summary = finished(folder)
+    return summary if summary is not None and summary.get("complete") else None
 
 
 def expand(study: StudySettings, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[tuple[str, int]]:

@@ -11,12 +11,13 @@ from ...base.errors import SecateurError
 from ...base.progress import say
 from ...data.manifest import Utterance, read_manifest
 from ...data.split import shared_texts, without_texts_of
+from ..sets import read_all
 from .settings import StudySettings
 
 
 def read_sets(names: Sequence[str], folder: Path) -> list[Utterance]:
     """The clips of several manifests under the data folder."""
-    return [u for name in names for u in read_manifest(folder / name)]
+    return read_all([folder / name for name in names])
 
 
 def check_sets(study: StudySettings, folder: Path) -> None:

@@ -69,6 +69,11 @@ class StudySettings:
     conditions: dict[str, Condition] = field(default_factory=dict)  # disturbances to test under
     robust: tuple[str, ...] = ()  # the arms that are tested under them
 
+    @property
+    def domain(self) -> str:
+        """The test set that arms are compared on first; the others say what is retained."""
+        return next(iter(self.tests))
+
     def control_of(self, arm: str) -> str:
         """The arm that `arm` is compared with."""
         return self.arms[arm].control or self.control

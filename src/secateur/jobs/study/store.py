@@ -5,7 +5,6 @@ Tables and pages are made from these files alone, so they can be committed and r
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from ...base.errors import SecateurError
 from ...base.files import read_json, write_json
 from ...evaluate.result import Result, read_result
+from ...evaluate.run_folder import read_log
 from ..arm import finished
 
 CLIPS = "clips.json"
@@ -65,7 +65,7 @@ def collect(out: Path, target: Path) -> int:
                 raise SecateurError(f"{path}: other clips than those in {target / CLIPS}")
             errors[path.stem] = [row.counts.errors for row in result.rows]
         metrics = folder / "metrics.jsonl"
-        log = [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
+        log = read_log(metrics) if metrics.exists() else []
         write_json(target / f"{folder.name}.json", {"summary": summary, "log": log, "errors": errors}, indent=None)
         count += 1
     write_json(target / CLIPS, known, indent=None)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...evaluate.breakdown import label
-from ...evaluate.table import points, text_table
+from ...evaluate.table import pipe_table, points, text_table
 from .outcome import ArmOutcome, Outcome
 
 
@@ -27,7 +27,7 @@ def cells(outcome: Outcome, arm: ArmOutcome) -> list[str]:
         d = found.against
         signed = "" if d is None else f"{points(d.delta)} ({points(d.low)} to {points(d.high)})"
         row += [signed, "" if d is None else f"{d.b_better:.3f}"]
-    first = arm.sets[next(iter(outcome.study.tests))]
+    first = arm.sets[outcome.study.domain]
     row.append("" if first.against is None else f"{arm.ratio:.3f}")
     row.append("" if first.adjusted is None else f"{first.adjusted:.3f}")
     return [*row, f"{arm.flops / 1e15:.1f}" if arm.flops else "0", f"{arm.seconds:.0f}"]
@@ -40,14 +40,12 @@ def text(outcome: Outcome) -> str:
 
 def markdown(outcome: Outcome) -> list[str]:
     """Lines of a Markdown table, arms by dev."""
-    titles = headings(outcome)
-    rows = [cells(outcome, arm) for arm in outcome.arms]
-    return [f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(titles), *rows)]
+    return pipe_table(headings(outcome), [cells(outcome, arm) for arm in outcome.arms])
 
 
 def robustness(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
     """Error rates in domain under every disturbance, with the difference from the control; empty without any."""
-    first = next(iter(outcome.study.tests))
+    first = outcome.study.domain
     names = [c for c in outcome.study.conditions if any(f"{first}@{c}" in a.sets for a in outcome.arms)]
     rows = []
     for arm in (a for a in outcome.arms if a.arm in outcome.study.robust):
@@ -65,7 +63,7 @@ def robustness(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
 
 def speaker_groups(outcome: Outcome, names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """Error rates in domain of the arms `names` by what the manifest says of speakers (gender, tens of age, accent)."""
-    data = next(iter(outcome.study.tests))
+    data = outcome.study.domain
     clips = outcome.clips[data]
     members: dict[tuple[str, str], list[int]] = {}
     for i, extras in enumerate(clips.extras):
