@@ -29,19 +29,24 @@ def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(mel < _BREAK_MEL, mel * _HZ_PER_MEL, above)
 
 
+def triangles(lines: NDArray[np.float64], corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Filters (lines, corners - 2) that rise from a corner to the next, where they are 1, and fall to the one after."""
+    low, centre, high = corners[:-2], corners[1:-1], corners[2:]
+    rising = (lines[:, None] - low) / (centre - low)
+    falling = (high - lines[:, None]) / (high - centre)
+    found: NDArray[np.float64] = np.maximum(0.0, np.minimum(rising, falling))
+    return found
+
+
 @lru_cache(maxsize=16)
 def mel_filters(sample_rate: int, window: int, bins: int) -> NDArray[np.float32]:
     """Filters (window // 2 + 1, bins) from 0 Hz to half the sample rate: power spectrum @ filters = mel power.
 
     The array is shared between callers and read-only.
     """
-    spectrum = np.linspace(0.0, sample_rate / 2, window // 2 + 1)[:, None]
+    spectrum = np.linspace(0.0, sample_rate / 2, window // 2 + 1)
     nyquist = hz_to_mel(np.array([sample_rate / 2]))[0]
     corners = mel_to_hz(np.linspace(0.0, nyquist, bins + 2))
-    low, centre, high = corners[:-2], corners[1:-1], corners[2:]
-    rising = (spectrum - low) / (centre - low)
-    falling = (high - spectrum) / (high - centre)
-    triangles = np.maximum(0.0, np.minimum(rising, falling))
-    filters = (triangles * 2.0 / (high - low)).astype(np.float32)
+    filters = (triangles(spectrum, corners) * 2.0 / (corners[2:] - corners[:-2])).astype(np.float32)
     filters.setflags(write=False)
     return filters

@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from .filterbank import triangles
 from .front_end import FrontEnd
 
 FLOOR = float(np.finfo(np.float32).eps)  # energies are clamped here before the logarithm
@@ -47,13 +48,11 @@ def transform_size(window: int) -> int:
 def htk_filters(front_end: FrontEnd) -> NDArray[np.float64]:
     """Filters (transform size // 2 + 1, bins): power spectrum @ filters = mel power. Each peaks at 1."""
     size = transform_size(front_end.window)
-    spectrum = hz_to_htk_mel(np.linspace(0.0, front_end.sample_rate / 2, size // 2 + 1))[:, None]
+    spectrum = hz_to_htk_mel(np.linspace(0.0, front_end.sample_rate / 2, size // 2 + 1))
     bottom, top = hz_to_htk_mel(np.array([front_end.low_hz, front_end.top_hz])).tolist()
-    corners = np.linspace(bottom, top, front_end.bins + 2)
-    low, centre, high = corners[:-2], corners[1:-1], corners[2:]
-    triangles: NDArray[np.float64] = np.minimum((spectrum - low) / (centre - low), (high - spectrum) / (high - centre))
-    triangles[-1] = 0.0  # Kaldi leaves half the sample rate out
-    return np.maximum(0.0, triangles)
+    filters = triangles(spectrum, np.linspace(bottom, top, front_end.bins + 2))
+    filters[-1] = 0.0  # Kaldi leaves half the sample rate out
+    return filters
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ...features.front_end import FrontEnd
+from ..family import FORMAT
 from ..whisper.config import AttentionWidths
 
-FORMAT = 1
 TAPS = {"one": (1,), "three": (1, 3), "five": (1, 3, 3), "pool": (1,)}  # of each convolution in a branch, in order
 Keep = dict[str, list[int]]
 

@@ -10,8 +10,8 @@ from ...base.errors import SecateurError
 from ...base.files import read_json
 from ...features.front_end import FrontEnd
 from ...text.tokens import Tokens
-
-FORMAT = 1
+from ..family import FORMAT
+from ..family import parse_config as parse_any
 
 
 @dataclass(frozen=True)
@@ -158,8 +158,6 @@ def parse_config(values: Any, where: str) -> WhisperConfig:
     Raises:
         SecateurError: another format version or family, an unknown key, a wrong type.
     """
-    from ..family import parse_config as parse_any
-
     config = parse_any(values, where)
     if not isinstance(config, WhisperConfig):
         raise SecateurError(f"{where}: a Whisper is needed here, this model is of the family '{config.family}'")
