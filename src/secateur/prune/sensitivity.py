@@ -1,0 +1,165 @@
+"""The map of what matters: for every site and amount the signed change in error and loss, as one JSON file.
+
+A *site* is something that can be taken away: one head, some units of a group, a whole layer or branch, a mel bin,
+half of the frame rate. Negative changes say that the model is better without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import SecateurError
+from ..base.files import read_json, write_json
+from ..base.options import from_dict, to_dict
+
+FORMAT = "secateur-sensitivity-1"
+LEVEL = 0.05  # adjusted p values below it are claims
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A change against the model as it is, with its paired 95 % bootstrap interval by speaker.
+
+    Of the error rate as a fraction (0.01 is one point), of the loss in nats a token (or CTC unit) of the transcripts.
+    """
+
+    delta: float
+    low: float
+    high: float
+    p: float  # two-sided, of this comparison alone
+    adjusted: float  # Holm's correction over all comparisons of the same kind in the map
+    clips: int  # that it was measured on: fewer than the map's where a screen on some of them was enough
+
+    @property
+    def certain(self) -> bool:
+        """Whether it stands after correction for all comparisons."""
+        return self.adjusted < LEVEL
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One site at one amount.
+
+    `gone` maps groups of the model (see `Group.name`) to the units that were taken away, as spans: "0-5 9". `change`
+    is what was done to the input instead: `sample_rate` in Hz (band limit), `frame_rate` in Hz, `audio_seconds`.
+    """
+
+    site: str  # "encoder.layers.0.attention.heads[3]", "encoder.layers.0.ffn", "sample_rate"
+    kind: str  # of the group, or "branch", "deltas", "sample_rate", "frame_rate"
+    layer: str  # row of the heat map: "encoder 0", "input", "vocabulary"
+    part: str  # column of the heat map: "heads", "ffn", "cross heads"
+    amount: float  # share of the site that was taken away, above 0 to 1
+    gone: dict[str, str] = field(default_factory=dict)
+    change: dict[str, float] = field(default_factory=dict)
+    parameters: float = 0.0  # share of the whole model's parameters that goes with it
+    macs: float = 0.0  # share of its multiply-accumulates, for the mean clip
+    loss: Effect | None = None  # None: not measured
+    error: Effect | None = None  # None: not decoded, because its loss was neither among the best nor the worst
+
+    @property
+    def name(self) -> str:
+        """Unique in its map."""
+        return f"{self.site}@{self.amount:g}"
+
+    def removed(self) -> dict[str, list[int]]:
+        """The units that were taken away, by group, sorted."""
+        return {group: numbers(text) for group, text in self.gone.items()}
+
+
+@dataclass(frozen=True)
+class SensitivityMap:
+    """All sites of one model on one set of clips, those whose removal helps first."""
+
+    model: str
+    data: str
+    language: str
+    metric: str  # "wer" or "cer"
+    utterances: int
+    speakers: int
+    error: float  # of the model as it is, a fraction
+    loss: float  # of the model as it is, nats a token
+    criterion: str  # which units of a group go first
+    groups: dict[str, int]  # units of every group of the model
+    sites: tuple[Measured, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0  # computing time, all engines' workers together
+
+    def helpful(self) -> list[Measured]:
+        """Sites whose removal lowers the error (or, where nothing was decoded, the loss), corrected or not."""
+        return [s for s in self.sites if (s.error or s.loss) is not None and signed_change(s) < 0]
+
+
+def signed_change(site: Measured) -> float:
+    """What a site is ordered by: its change of the error where it was decoded, else of the loss."""
+    effect = site.error or site.loss
+    return effect.delta if effect is not None else float("inf")
+
+
+def ordered(sites: Iterable[Measured]) -> tuple[Measured, ...]:
+    """Decoded sites that lower the error first (certain ones before the others), then what was not decoded by its
+    loss, then decoded sites that raise the error; within each the most helpful first."""
+
+    def key(site: Measured) -> tuple[int, float]:
+        change = signed_change(site)
+        if site.error is None:
+            return 2, change
+        if change < 0:
+            return (0 if site.error.certain else 1), change
+        return 3, change
+
+    return tuple(sorted(sites, key=key))
+
+
+def write_map(path: str | Path, found: SensitivityMap) -> None:
+    """Write a map as JSON, atomically."""
+    write_json(path, {"format": FORMAT, **to_dict(found)}, indent=1)
+
+
+def read_map(path: str | Path) -> SensitivityMap:
+    """A map that `secateur sensitivity` wrote; a folder stands for the `map.json` in it.
+
+    Raises:
+        SecateurError: missing, damaged, or no such file.
+    """
+    path = Path(path)
+    path = path / "map.json" if path.is_dir() else path
+    values = read_json(path)
+    if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
+        raise SecateurError(f"{path}: not a sensitivity map; `secateur sensitivity MODEL --data dev.jsonl` writes one")
+    return from_dict(SensitivityMap, values, str(path))
+
+
+def spans(units: Iterable[int]) -> str:
+    """Unit numbers as text.
+
+    >>> spans([9, 0, 1, 2])
+    '0-2 9'
+    """
+    parts: list[list[int]] = []
+    for unit in sorted(units):
+        if parts and parts[-1][1] == unit - 1:
+            parts[-1][1] = unit
+        else:
+            parts.append([unit, unit])
+    return " ".join(f"{a}-{b}" if b > a else f"{a}" for a, b in parts)
+
+
+def numbers(text: str) -> list[int]:
+    """The unit numbers that `spans` wrote.
+
+    >>> numbers("0-2 9")
+    [0, 1, 2, 9]
+
+    Raises:
+        SecateurError: not spans.
+    """
+    found: list[int] = []
+    for part in text.split():
+        first, _, last = part.partition("-")
+        if not first.isdigit() or not (last or first).isdigit():
+            raise SecateurError(f"'{text}' are no unit numbers: expected spans such as '0-5 9'")
+        found += range(int(first), int(last or first) + 1)
+    return found
