@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from ..base.errors import SecateurError, nearest
 from ..models.family import Config
 from ..models.groups import KINDS, Group
+from .arrays import Array, numbers
 
 Keep = dict[str, list[int]]
 Cost = Callable[[Any], float]
@@ -34,14 +34,15 @@ class Rung:
     units: tuple[int, ...]
 
 
-def rungs(group: Group, scores: Tensor) -> list[Rung]:
+def rungs(group: Group, scores: Array) -> list[Rung]:
     """The group's removals from the least important on; `minimum` units of every block never appear."""
     size = group.units // group.blocks
-    ranked = scores.detach().float().cpu().view(group.blocks, size).sort(dim=1)
+    values = numbers(scores).reshape(group.blocks, size)
+    order = values.argsort(axis=1, kind="stable")
     steps = []
     for r in range(max(size - group.minimum, 0)):
-        units = tuple(int(ranked.indices[b, r]) + b * size for b in range(group.blocks))
-        steps.append(Rung(float(ranked.values[:, r].sum()), group.name, units))
+        score = sum(float(values[b, order[b, r]]) for b in range(group.blocks))
+        steps.append(Rung(score, group.name, tuple(int(order[b, r]) + b * size for b in range(group.blocks))))
     return steps
 
 
@@ -53,7 +54,7 @@ def keep_after(groups: Mapping[str, Group], removed: Iterable[Rung]) -> Keep:
     return {name: [u for u in range(groups[name].units) if u not in units] for name, units in gone.items()}
 
 
-def by_amounts(groups: Iterable[Group], scores: Mapping[str, Tensor], amounts: Mapping[str, float]) -> Keep:
+def by_amounts(groups: Iterable[Group], scores: Mapping[str, Array], amounts: Mapping[str, float]) -> Keep:
     """Each group whose name or kind matches a pattern loses that share of its units, the least important ones.
 
     Later patterns win. `{"ffn": 0.2, "decoder.layers.*.self_attention.heads": 0.5}`.
@@ -81,7 +82,7 @@ def by_amounts(groups: Iterable[Group], scores: Mapping[str, Tensor], amounts: M
 def by_budget(
     config: Config,
     groups: Iterable[Group],
-    scores: Mapping[str, Tensor],
+    scores: Mapping[str, Array],
     target: float,
     cost: Cost,
     kinds: Iterable[str] = GLOBAL_KINDS,
@@ -105,9 +106,9 @@ def by_budget(
         return {}
     ladder: list[Rung] = []
     for group in by_name.values():
-        score = scores[group.name].detach().float().cpu()
+        score = numbers(scores[group.name])
         if normalise:
-            score = score / score.mean().clamp_min(1e-30)
+            score = score / max(float(score.mean()), 1e-30)
         steps = rungs(group, score)[: int(protect * group.units / group.blocks)]
         if not steps:
             continue
@@ -144,14 +145,14 @@ def merge(*plans: Keep) -> Keep:
     return merged
 
 
-def partly(groups: Iterable[Group], scores: Mapping[str, Tensor], final: Keep, share: float) -> Keep:
+def partly(groups: Iterable[Group], scores: Mapping[str, Array], final: Keep, share: float) -> Keep:
     """The plan part-way: of what each group loses in `final`, the least important `share` goes now."""
     by_name = {g.name: g for g in groups}
     removed: list[Rung] = []
     for name, units in final.items():
         group, stay = by_name[name], set(units)
-        blocked = scores[name].detach().float().cpu().clone()
-        blocked[sorted(stay)] = torch.inf  # only units that the final plan removes are candidates
+        blocked = numbers(scores[name])
+        blocked[sorted(stay)] = np.inf  # only units that the final plan removes are candidates
         lost = (group.units - len(stay)) // group.blocks
         removed += rungs(group, blocked)[: round(share * lost)]
     return keep_after(by_name, removed)

@@ -1,17 +1,19 @@
 """How much a unit matters: one function a criterion, from evidence to scores (units,), higher matters more.
 
-A new criterion is a function `(group, evidence) -> Tensor` under its name in `CRITERIA`, and a test.
+A new criterion is a function `(group, evidence) -> scores` under its name in `CRITERIA`, and a test. Evidence is all
+torch tensors or all numpy arrays, and so are the scores.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from ..models.groups import Group
+from .arrays import Array, constant, filled, of_kind
 from .places import unit_sums
 
 
@@ -19,27 +21,27 @@ from .places import unit_sums
 class Evidence:
     """What criteria read. `taylor` and the activation norms are collected by `secateur.prune.evidence`."""
 
-    weights: Mapping[str, Tensor]
-    taylor: dict[str, Tensor] = field(default_factory=dict)  # group -> mean over batches of (sum of g*w)^2, (units,)
-    inputs: dict[str, Tensor] = field(default_factory=dict)  # parameter -> L2 norm of each input feature, (in,)
-    outputs: dict[str, Tensor] = field(default_factory=dict)  # parameter -> L2 norm of each output feature, (out,)
+    weights: Mapping[str, Array]
+    taylor: dict[str, Array] = field(default_factory=dict)  # group -> mean over batches of (sum of g*w)^2, (units,)
+    inputs: dict[str, Array] = field(default_factory=dict)  # parameter -> L2 norm of each input feature, (in,)
+    outputs: dict[str, Array] = field(default_factory=dict)  # parameter -> L2 norm of each output feature, (out,)
     seed: int = 0
-    signed: dict[str, Tensor] = field(default_factory=dict)  # group -> mean over batches of sum of g*w, (units,)
+    signed: dict[str, Array] = field(default_factory=dict)  # group -> mean over batches of sum of g*w, (units,)
 
 
-def magnitude(group: Group, evidence: Evidence) -> Tensor:
+def magnitude(group: Group, evidence: Evidence) -> Array:
     """L2 norm of all the weights of a unit (Li et al. 2017, arXiv 1608.08710)."""
     places = [p for p in group.places if p.parameter in evidence.weights]  # a layer's buffers are no weights
-    squares = {p.parameter: evidence.weights[p.parameter].detach().float().square() for p in places}
-    return unit_sums(group, squares).sqrt()
+    squares = {p.parameter: constant(evidence.weights[p.parameter]) ** 2 for p in places}
+    return unit_sums(group, squares) ** 0.5
 
 
-def taylor(group: Group, evidence: Evidence) -> Tensor:
+def taylor(group: Group, evidence: Evidence) -> Array:
     """First-order loss change: root mean square of sum(g*w) (Molchanov et al. 2019, arXiv 1906.10771)."""
-    return evidence.taylor[group.name].sqrt()
+    return evidence.taylor[group.name] ** 0.5
 
 
-def signed(group: Group, evidence: Evidence) -> Tensor:
+def signed(group: Group, evidence: Evidence) -> Array:
     """First-order loss change of removing a unit, with its sign: minus the mean of sum(g*w).
 
     Units whose removal is expected to lower the loss have the lowest scores and go first (Molchanov et al. 2017,
@@ -48,7 +50,7 @@ def signed(group: Group, evidence: Evidence) -> Tensor:
     return -evidence.signed[group.name]
 
 
-def wanda(group: Group, evidence: Evidence) -> Tensor:
+def wanda(group: Group, evidence: Evidence) -> Array:
     """|weight| times the norm of the activation it reads, summed over a unit (Sun et al. 2024, arXiv 2306.11695).
 
     Query/key dimensions have no reader with weights: their score is the product of the two activations' norms,
@@ -58,26 +60,26 @@ def wanda(group: Group, evidence: Evidence) -> Tensor:
     if readers:
         values = {}
         for place in readers:
-            weight = evidence.weights[place.parameter].detach().float().abs()
-            norm = evidence.inputs[place.parameter].view([-1 if d == 1 else 1 for d in range(weight.dim())])
+            weight = abs(constant(evidence.weights[place.parameter]))
+            norm = evidence.inputs[place.parameter].reshape([-1 if d == place.dim else 1 for d in range(weight.ndim)])
             values[place.parameter] = weight * norm
         return unit_sums(group, values, readers)
     written = [p for p in group.places if p.dim == 0 and p.unit is None and p.parameter in evidence.outputs]
     if written:
-        score = torch.ones(group.units, device=evidence.outputs[written[0].parameter].device)
+        score = filled(group.units, 1.0, evidence.outputs[written[0].parameter])
         for place in written:
-            score = score * evidence.outputs[place.parameter].view(group.units, place.width).square().sum(1).sqrt()
+            score = score * (evidence.outputs[place.parameter].reshape(group.units, place.width) ** 2).sum(1) ** 0.5
         return score
     return magnitude(group, evidence)  # whole layers: no single reader
 
 
-def chance(group: Group, evidence: Evidence) -> Tensor:
+def chance(group: Group, evidence: Evidence) -> Array:
     """Random scores: the control that every criterion has to beat."""
-    seed = evidence.seed * 1_000_003 + sum(map(ord, group.name))
-    return torch.rand(group.units, generator=torch.Generator().manual_seed(seed))
+    random = np.random.default_rng([evidence.seed, zlib.crc32(group.name.encode())])
+    return of_kind(random.random(group.units, np.float32), next(iter(evidence.weights.values()), None))
 
 
-CRITERIA: dict[str, Callable[[Group, Evidence], Tensor]] = {
+CRITERIA: dict[str, Callable[[Group, Evidence], Array]] = {
     "magnitude": magnitude,
     "taylor": taylor,
     "signed": signed,  # helpful first

@@ -3,65 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from ..models.groups import Group, Place
+from .arrays import Array, filled, floats, repeated
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-def unit_sums(group: Group, values: Mapping[str, Tensor], places: Iterable[Place] | None = None) -> Tensor:
-    """Sum `values` (one tensor a parameter) over every unit's places: a tensor (units,) in float32.
+def unit_sums(group: Group, values: Mapping[str, Array], places: Iterable[Place] | None = None) -> Array:
+    """Sum `values` (one array a parameter) over every unit's places: an array (units,) in float32.
 
     Parameters that `values` lacks (frozen ones have no gradient) count as zero.
     """
-    total: Tensor | None = None
+    total: Array | None = None
     for place in group.places if places is None else places:
         value = values.get(place.parameter)
         if value is None:
             continue
         if total is None:
-            total = torch.zeros(group.units, device=value.device)
+            total = filled(group.units, 0.0, value)
         if place.start is not None:
             lines = place.width * (group.units if place.unit is None else 1)
-            value = value.narrow(place.dim, place.start, lines)
+            value = value[(slice(None),) * place.dim + (slice(place.start, place.start + lines),)]
         if place.unit is not None:
-            total[place.unit] += value.float().sum()
+            total[place.unit] += floats(value).sum()
         else:
-            other = [d for d in range(value.dim()) if d != place.dim]
-            line = value.float().sum(dim=other) if other else value.float()
-            total += line.view(group.units, place.width).sum(1)
-    return torch.zeros(group.units) if total is None else total
+            other = tuple(d for d in range(value.ndim) if d != place.dim)
+            line = floats(value).sum(axis=other) if other else floats(value)
+            total += line.reshape(group.units, place.width).sum(1)
+    return filled(group.units, 0.0, None) if total is None else total
 
 
-def lines_of(place: Place, values: Tensor, length: int) -> Tensor:
+def lines_of(place: Place, values: Array, length: int) -> Array:
     """`values` of units (units,) as lines (length,) of the place's dimension, 1 where it belongs to none of them."""
-    lines = values.repeat_interleave(place.width) if place.unit is None else values[place.unit].expand(place.width)
+    chosen = values if place.unit is None else values[place.unit : place.unit + 1]
+    lines = repeated(chosen, place.width)
     if place.start is None:
         return lines
-    whole = values.new_ones(length)
+    whole = values.new_ones(length) if hasattr(values, "new_ones") else np.ones(length, values.dtype)
     whole[place.start : place.start + len(lines)] = lines
     return whole
 
 
-def along(values: Tensor, place: Place, shape: Sequence[int]) -> Tensor:
+def along(values: Array, place: Place, shape: Sequence[int]) -> Array:
     """`values` of units (units,) as a tensor that broadcasts over a parameter of `shape`."""
     if place.unit is not None and place.start is None:
-        return values[place.unit].view([1] * len(shape))
+        return values[place.unit].reshape([1] * len(shape))
     form = [1] * len(shape)
     form[place.dim] = shape[place.dim]
-    return lines_of(place, values, shape[place.dim]).view(form)
+    return lines_of(place, values, shape[place.dim]).reshape(form)
 
 
 def parameter_masks(
-    groups: Iterable[Group], kept: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]
-) -> dict[str, Tensor]:
+    groups: Iterable[Group], kept: Mapping[str, Array], shapes: Mapping[str, Sequence[int]]
+) -> dict[str, Array]:
     """Float masks, each broadcastable to its parameter, that zero what is not `kept` (bool (units,) a group)."""
-    masks: dict[str, Tensor] = {}
+    masks: dict[str, Array] = {}
     for group in groups:
         if group.name not in kept or bool(kept[group.name].all()):
             continue
-        keep = kept[group.name].float()
+        keep = floats(kept[group.name])
         for place in group.places:
             if not place.masked:
                 continue
@@ -73,6 +78,8 @@ def parameter_masks(
 
 def kept_units(groups: Iterable[Group], keep: Mapping[str, list[int]]) -> dict[str, Tensor]:
     """`keep` (unit numbers that stay) as bool masks (units,)."""
+    import torch
+
     by_name = {g.name: g for g in groups}
     masks = {}
     for name, units in keep.items():

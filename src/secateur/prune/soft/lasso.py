@@ -92,7 +92,8 @@ class GroupLasso(UnitMethod[Network]):
             self.whole = float(group_lasso(self.pressed, self.weights))
 
     def _norms(self, group: Group) -> Tensor:
-        return magnitude(group, Evidence(weights=self.weights))
+        norms: Tensor = magnitude(group, Evidence(weights=self.weights))
+        return norms
 
     @torch.no_grad()
     def after_backward(self, step: int, total: int) -> None:
