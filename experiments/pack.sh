@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Packs speech, weights and wheels for a machine that sees only this checkout, in parts of at most 34 MiB (the checkout travels with each):
 #   experiments/pack.sh SPEECH_FOLDER MODEL_FOLDER [SET ...]     -> .carry/part0/p, .carry/part1/p, ...
+# MODELS="base=FOLDER other=FOLDER" packs further models under those names.
 # There, `cat part*/p | tar x` gives speech/SET/... and model/ (see experiments/unpack.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,6 +14,7 @@ rm -rf "$stage" .carry/part*
 mkdir -p "$stage/speech"
 for name in "${sets[@]}"; do cp -rL "$speech/$name" "$stage/speech/"; done
 cp -rL "$model" "$stage/model"
+for more in ${MODELS:-}; do cp -rL "${more#*=}" "$stage/${more%%=*}"; done
 [ -d .carry/whl ] && cp -r .carry/whl "$stage/whl"
 tar -C "$stage" -cf - . | split -b 34M -d -a 1 - .carry/all.
 for part in .carry/all.*; do

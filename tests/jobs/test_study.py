@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from small_models import small_whisper  # noqa: E402
 
 from secateur.audio.effects import power  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
+from secateur.base.files import read_json  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.bank import AudioBank  # noqa: E402
 from secateur.data.manifest import Utterance, read_manifest, write_manifest  # noqa: E402
@@ -218,3 +220,29 @@ def test_the_command_prints_values(done: Path, place: Path, capsys: pytest.Captu
     assert main(words) == 0
     values = json.loads(capsys.readouterr().out)
     assert {a["arm"] for a in values["arms"]} == {"original", "dense", "units-5", "units-10"}
+
+
+def test_what_a_teacher_cost_is_part_of_its_pupil(done: Path, place: Path, tmp_path: Path) -> None:
+    text = (place / "study.toml").read_text().replace("[conditions", "[arms.pupil]\nteacher = 'dense'\n[conditions", 1)
+    text = text.replace('robust = ["dense"]', "")
+    (tmp_path / "s.toml").write_text(text)
+    shutil.copytree(done / "dense-0", tmp_path / "out" / "dense-0")
+    assert run_study(tmp_path / "s.toml", place, tmp_path / "out", only=["pupil"], seeds=[0]) == []
+    dense, pupil = (read_json(tmp_path / "out" / f"{n}-0" / "summary.json")["flops"] for n in ("dense", "pupil"))
+    # Its own steps cost what the teacher's did, and hearing nothing to retain it asks the teacher nothing.
+    assert pupil == pytest.approx(2 * dense, rel=1e-6)
+
+
+def test_disturbed_copies_are_made_once_and_kept(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank = AudioBank.read(read_manifest(place / "test.jsonl")[:3], label="")
+    room, line = Condition(rt60=0.3), Condition(telephone=True)
+    fresh = disturbed(bank, room, place, 16000)
+    monkeypatch.setenv("SECATEUR_BANKS", str(tmp_path))
+    made = disturbed(bank, room, place, 16000)
+    stored = {p: p.stat().st_mtime_ns for p in tmp_path.glob("*.npz")}
+    read = disturbed(bank, room, place, 16000)
+    assert len(stored) == 1 and {p: p.stat().st_mtime_ns for p in tmp_path.glob("*.npz")} == stored
+    assert torch.equal(fresh.samples, made.samples) and torch.equal(fresh.samples, read.samples)
+    assert torch.equal(fresh.lengths, read.lengths)
+    assert not torch.equal(disturbed(bank, line, place, 16000).samples, read.samples)
+    assert len(list(tmp_path.glob("*.npz"))) == 2

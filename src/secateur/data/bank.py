@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..audio.read import read_audio
+from ..base.extras import require
 from ..base.files import atomic_path
 from ..base.progress import track
 from .manifest import Utterance
@@ -41,19 +42,13 @@ class AudioBank:
 
         With `SECATEUR_BANKS` naming a folder, decoded sets are kept there for other runs on the same machine.
         """
-        folder = os.environ.get("SECATEUR_BANKS")
-        kept = Path(folder) / f"{_key(utterances, sample_rate)}.npz" if folder else None
-        if kept is not None and kept.exists():
-            with np.load(kept) as stored:
-                samples, lengths = stored["samples"], stored["lengths"]
-            return cls(np.split(samples, np.cumsum(lengths)[:-1]), device)
-        with ThreadPoolExecutor(threads) as pool:
-            clips = pool.map(lambda u: _sixteen_bit(read_audio(u.audio, sample_rate)), utterances)
-            decoded = list(track(clips, label, len(utterances), quiet=not label))
-        if kept is not None:
-            with atomic_path(kept) as temporary, temporary.open("wb") as out:
-                np.savez(out, samples=np.concatenate(decoded), lengths=np.asarray([len(c) for c in decoded]))
-        return cls(decoded, device)
+
+        def decode() -> list[Samples]:
+            with ThreadPoolExecutor(threads) as pool:
+                clips = pool.map(lambda u: _sixteen_bit(read_audio(u.audio, sample_rate)), utterances)
+                return list(track(clips, label, len(utterances), quiet=not label))
+
+        return cls(kept_clips(_key(utterances, sample_rate), decode), device)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -67,6 +62,27 @@ class AudioBank:
         inside = steps < lengths[:, None]
         index = (starts[:, None] + steps).clamp_max(max(len(self.samples) - 1, 0))
         return self.samples[index].float().div_(32767).mul_(inside), lengths
+
+
+def kept_clips(key: str, make: Callable[[], Sequence[Samples]]) -> Sequence[Samples]:
+    """What `make` gives, as 16-bit samples; with `SECATEUR_BANKS` naming a folder it is made by one process and kept.
+
+    `key` must change with everything that `make` depends on. Processes that ask for the same wait for the first.
+    """
+    folder = os.environ.get("SECATEUR_BANKS")
+    if not folder:
+        return make()
+    kept = Path(folder) / f"{key}.npz"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with require("filelock", "train").FileLock(kept.with_name(f".{key}.lock")):
+        if not kept.exists():
+            made = [c if c.dtype == np.int16 else _sixteen_bit(c) for c in make()]
+            with atomic_path(kept) as temporary, temporary.open("wb") as out:
+                np.savez(out, samples=np.concatenate(made), lengths=np.asarray([len(c) for c in made]))
+            return made
+    with np.load(kept) as stored:
+        samples, lengths = stored["samples"], stored["lengths"]
+    return np.split(samples, np.cumsum(lengths)[:-1])
 
 
 def _sixteen_bit(clip: Samples) -> Samples:

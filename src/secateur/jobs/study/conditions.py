@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor
 from ...audio.effects import add_noise, reverberate, telephone
 from ...audio.read import read_audio
 from ...base.errors import SecateurError
-from ...data.bank import AudioBank
+from ...data.bank import AudioBank, Samples, kept_clips
 from ...data.manifest import read_manifest
 
 
@@ -31,28 +32,35 @@ class Condition:
 def disturbed(bank: AudioBank, condition: Condition, data_folder: Path, sample_rate: int, seed: int = 0) -> AudioBank:
     """A copy of `bank`, every clip disturbed by itself; the seed decides which piece of noise and room it meets.
 
+    With `SECATEUR_BANKS` naming a folder, the runs of a study share the copies that the first of them made.
+
     Raises:
         SecateurError: no noise in the manifest.
     """
+    key = hashlib.sha256(repr((condition, sample_rate, seed)).encode())
+    key.update(bank.lengths.numpy().tobytes() + bank.samples.cpu().numpy().tobytes())
+    name = f"disturbed-{key.hexdigest()[:24]}"
+    return AudioBank(kept_clips(name, lambda: _disturb(bank, condition, data_folder, sample_rate, seed)), bank.device)
+
+
+def _disturb(bank: AudioBank, condition: Condition, data_folder: Path, rate: int, seed: int) -> list[Samples]:
     random = torch.Generator().manual_seed(seed)
-    sounds = None if condition.noise is None else _noises(data_folder / condition.noise, condition.split, sample_rate)
+    sounds = None if condition.noise is None else _noises(data_folder / condition.noise, condition.split, rate)
     clips = []
     for row in range(len(bank)):
         audio, lengths = bank.gather([row])
         if condition.rt60 is not None:
-            tail = torch.randn(1, int(condition.rt60 * sample_rate), generator=random).to(audio.device)
-            audio = reverberate(
-                audio, lengths, audio.new_tensor([condition.rt60]), audio.new_tensor([condition.direct_db]), tail,
-                sample_rate,
-            )  # fmt: skip
+            tail = torch.randn(1, int(condition.rt60 * rate), generator=random).to(audio.device)
+            times, direct = audio.new_tensor([condition.rt60]), audio.new_tensor([condition.direct_db])
+            audio = reverberate(audio, lengths, times, direct, tail, rate)
         if sounds is not None:
             piece = _piece(sounds, audio.shape[1], random).to(audio.device)
             audio = add_noise(audio, lengths, piece[None], audio.new_tensor([condition.snr_db]))
         if condition.telephone:
-            audio = telephone(audio, lengths, sample_rate)
+            audio = telephone(audio, lengths, rate)
         audio = audio / audio.abs().max().clamp_min(1.0)
         clips.append(audio[0].cpu().numpy())
-    return AudioBank(clips, bank.device)
+    return clips
 
 
 def _noises(manifest: Path, split: str | None, sample_rate: int) -> list[Tensor]:

@@ -51,16 +51,18 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
         tests={**(devs if len(devs) > 1 else {}), **unseen_tests(study, data_folder)},
         words=tuple(u.text for u in learn) if hours is not None else (),
     )  # fmt: skip
-    teacher = None
+    teacher, taught = None, 0.0
     if arm.teacher == "original":
         teacher = model
     elif arm.teacher:
         teacher = load_checkpoint(out / f"{arm.teacher}-{seed}", device)[0]
+        # A teacher that had to be trained first is part of what its pupil costs.
+        taught = read_json(out / f"{arm.teacher}-{seed}" / "summary.json")["flops"]
     tuned, tuned_text, _ = run_arm(settings, model, text, data, folder, teacher)
     if distributed.rank() > 0:
         return
     summary = read_json(folder / "summary.json")
-    summary["flops"] = training_flops(model.config, data, settings.train, summary["steps"], teacher)
+    summary["flops"] = taught + training_flops(model.config, data, settings.train, summary["steps"], teacher)
     if name in study.robust:
         rate = tuned.config.front_end.sample_rate
         for label, condition in study.conditions.items():

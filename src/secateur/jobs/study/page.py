@@ -64,9 +64,7 @@ def answer(outcome: Outcome) -> str:
 
 
 def _reached(arms: list[ArmOutcome]) -> str:
-    rows = [
-        [a.arm, "never" if a.reached is None else f"{100 * a.reached:.0f} %", f"{a.seconds:.0f}"] for a in arms
-    ]
+    rows = [[a.arm, "never" if a.reached is None else f"{100 * a.reached:.0f} %", f"{a.seconds:.0f}"] for a in arms]
     return _table(["arm", "steps until dev is reached", "training, s"], rows, "Convergence")
 
 
