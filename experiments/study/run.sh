@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# The runs of one study on a lent GPU, as many side by side as memory allows; what is finished by the end comes back.
+#   STUDY=tiny_en PARALLEL=13 UNTIL=420 DEVICES=cuda:0 experiments/study/run.sh [--only ARMS] [--seeds SEEDS]
+# Data, weights and wheels were put into $STAGE by earlier calls (experiments/pack.sh) and unpacked (experiments/unpack.sh).
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+STAGE=${STAGE:-/tmp/stage} OUT=${OUT:-/tmp/out} WORK=${WORK:-/tmp/runs}
+export PYTHONPATH=$PWD/src:$STAGE/site SECATEUR_BANKS=/tmp/banks OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PYTHONUNBUFFERED=1
+. experiments/study/mps.sh
+mps_start
+study=experiments/study/$STUDY.toml
+mkdir -p "$WORK/$STUDY"
+# Earlier results of the same study, so that teachers of earlier calls are found where they are.
+timeout "${LIMIT:-560}" python3 -m secateur study "$study" --data "$STAGE/speech" --out "$WORK/$STUDY" --parallel "${PARALLEL:-12}" \
+    --devices "${DEVICES:-cuda:0}" --until "${UNTIL:-400}" "$@" > "$WORK/$STUDY.log" 2>&1
+echo "$STUDY: exit $? after $SECONDS s"
+python3 - "$WORK/$STUDY" <<'P'
+import sys
+from pathlib import Path
+from secateur.jobs.study.store import collect
+out = Path(sys.argv[1])
+print(collect(out, out / "results"), "runs collected")
+P
+tar -C "$WORK" -czf "$OUT/$STUDY.tgz" "$STUDY.log" $(cd "$WORK" && ls -d "$STUDY"/results "$STUDY"/*/log.txt 2>/dev/null)
+grep -E "FAILED|^[a-z0-9-]+: .*steps|left for|secateur:" "$WORK/$STUDY.log" | tail -n 80 | cut -c1-150
