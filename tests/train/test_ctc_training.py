@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,17 +13,51 @@ torch = pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from ctc_small import KINDS, run_ctc  # noqa: E402
-from small_ctc import CONFIGS, inputs, outputs  # noqa: E402
-from train_small import StoppedError  # noqa: E402
+from small_ctc import CONFIGS, inputs, outputs, small_ctc  # noqa: E402
+from train_small import StoppedError, clips  # noqa: E402
 
+from secateur.base.errors import SecateurError  # noqa: E402
+from secateur.data.bank import AudioBank  # noqa: E402
 from secateur.models.ctc.cost import count_parameters  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
+from secateur.train.ctc import Ctc  # noqa: E402
+from secateur.train.loop import Run  # noqa: E402
+from secateur.train.objective import Batch  # noqa: E402
+from secateur.train.prepare import Preparer  # noqa: E402
+from secateur.train.settings import TrainSettings  # noqa: E402
+from secateur.train.stream import Mix  # noqa: E402
 
 
 @pytest.mark.parametrize("kind", ["inception", "subsampled gru", "subsampled conformer"])
 def test_the_loss_goes_down(kind: str) -> None:
     _, _, log = run_ctc(None, kind, steps=60, learning_rate=1e-2, select="last", ema=0.0)
     assert log[-1]["loss"] < 0.6 * log[0]["loss"]
+
+
+def test_half_of_the_blocks_answer_for_their_share() -> None:
+    model = small_ctc("subsampled conformer")
+    half, whole, _ = model.halves(*inputs(model))
+    assert torch.equal(whole, model(*inputs(model))[0]) and not torch.equal(half, whole)
+    _, _, log = run_ctc(None, "subsampled conformer", steps=60, learning_rate=1e-2, ema=0.0, inner_ctc=0.3)
+    assert log[-1]["loss"] < 0.6 * log[0]["loss"]
+    rows = [[1, 2], [3], [4]]
+    features, counts = inputs(model)
+    batch = Batch([0, 1, 2], 3, features[:, :, 0], counts, features, counts, 0)
+    parts = [Ctc(rows)(model, batch, TrainSettings(inner_ctc=share)).detach() for share in (0.0, 0.3, 1.0)]
+    assert float(parts[1]) == pytest.approx(0.7 * float(parts[0]) + 0.3 * float(parts[2]), rel=1e-5)
+    with pytest.raises(SecateurError, match="inner_ctc is for networks with a Conformer"):
+        run_ctc(None, "subsampled gru", steps=1, inner_ctc=0.3)
+
+
+def test_nothing_is_hidden_before_its_time() -> None:
+    bank = AudioBank(clips())
+    run = Run(bank=bank, mix=Mix((1.0,) * len(bank)), objective=Ctc([]))
+    settings = TrainSettings(augment=None, mask_after=0.25)
+    prepare, plain = (
+        Preparer(run, s, small_ctc("gru").config, 0) for s in (settings, replace(settings, spec_augment=None))
+    )
+    same = [torch.equal(prepare([0, 1], step, 8).features, plain([0, 1], step, 8).features) for step in (0, 1, 2, 7)]
+    assert same == [True, True, False, False]
 
 
 @pytest.mark.parametrize("select", ["best", "last"])

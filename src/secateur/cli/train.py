@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
+from ..jobs.new_model import NewModel
 from ..prune.settings import PruneSettings
 from ..train.settings import TrainSettings
 from .command import option
 
-HELP = """Fine-tune a model on manifests; with --retain, the original teaches it what must not be forgotten.
+HELP = """Fine-tune a model on manifests; with --retain, the original teaches it what must not be forgotten. With
+--new.preset a small CTC model is trained from nothing instead (conformer, bigru, bilstm, googlenet, digits).
 
 Writes a checkpoint, metrics.jsonl (a line a validation) and results; a killed run resumes. On several GPUs, or several
 processes of a CPU, start it with torchrun: a batch is dealt to them, the steps are the same."""
 EXAMPLE = """secateur train --learn mine/train.jsonl --dev mine/dev.jsonl --out runs/tuned
 secateur train --learn mine/train.jsonl --out runs/tuned --config train.toml --train.learning-rate 5e-5
+secateur train --learn mine/train.jsonl --out runs/new --new.preset conformer --train.learning-rate 1e-3
 torchrun --nproc-per-node 2 -m secateur train --learn mine/train.jsonl --out runs/tuned"""
 
 
@@ -34,6 +37,7 @@ class Options:
     longest: float = option(21.0, help="seconds: longer clips are left out of training")
     device: str = option("auto", help="cpu, cuda or auto")
     train: TrainSettings = TrainSettings()
+    new: NewModel = NewModel()
 
 
 def run(options: Options) -> dict[str, Any] | None:
@@ -44,6 +48,7 @@ def run(options: Options) -> dict[str, Any] | None:
 def run_arm_from(options: Options, name: str, prune: PruneSettings | None) -> dict[str, Any] | None:
     """Run one arm from the options of this command, or of `prune`, which has more."""
     from ..jobs.arm import ArmSettings, finished, run_arm
+    from ..jobs.new_model import make_new
     from ..jobs.sets import read_job
     from ..models.weights.fetch import load_model
     from ..train.distributed import processes, rank
@@ -54,8 +59,12 @@ def run_arm_from(options: Options, name: str, prune: PruneSettings | None) -> di
         data = read_job(
             options.learn, options.dev, options.test, options.retain, options.noise, options.longest, device
         )
-        model, tokenizer = load_model(options.model)
-        teacher = model if data.retain else None
+        start: tuple[Any, Any] | None = None
+        if options.new.preset:
+            texts = [u.text for u in (*data.learn, *data.retain)]
+            start = make_new(options.new, texts, data.learn[0].language, options.train.seed)
+        model, tokenizer = start or load_model(options.model)
+        teacher = model if data.retain and start is None else None
         run_arm(ArmSettings(name, options.train, prune), model, tokenizer, data, options.out, teacher)
         if rank() > 0:
             return None

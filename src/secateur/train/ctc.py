@@ -1,4 +1,4 @@
-"""The objective of CTC models: any alignment of the units with the frames (Graves et al. 2006)."""
+"""The objective of CTC models: any alignment of the units with the frames (Graves et al. 2006), and a teacher's."""
 
 from __future__ import annotations
 
@@ -7,26 +7,65 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .loss import frame_distillation
 from .objective import Batch
 from .settings import TrainSettings
+
+
+@dataclass
+class FrameTeacher:
+    """A frozen CTC model with the same units and as many frames to a clip, which hears the clip unmasked."""
+
+    model: Any
+    features: nn.Module
+
+    @torch.no_grad()
+    def log_probs(self, audio: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, frames, units)."""
+        found: Tensor = self.model(*self.features(audio, lengths))[0]
+        return found
 
 
 @dataclass
 class Ctc:
     """Negative log-likelihood a unit of every clip's unit row (blank is 0 and in none of them).
 
-    A clip with fewer frames than its units need has no alignment: it counts as zero rather than as infinity.
+    With `settings.inner_ctc` half of a Conformer's blocks answer for that share of the loss; with a teacher, its
+    distribution in every frame has its share (see `TrainSettings.distil`). A clip with fewer frames than its units need
+    has no alignment: it counts as zero rather than as infinity.
     """
 
     rows: Sequence[Sequence[int]]
+    teacher: FrameTeacher | None = None
 
     def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> Tensor:
         """The loss of one batch."""
-        log_probs, frames = model(batch.features, batch.frames)
-        rows = [self.rows[i] for i in batch.rows]
+        inner = None
+        if settings.inner_ctc:
+            inner, log_probs, frames = model.halves(batch.features, batch.frames)
+        else:
+            log_probs, frames = model(batch.features, batch.frames)
+        told = None if self.teacher is None else batch.told(settings)
+        loss = self._likelihood(log_probs, frames, batch.rows, told)
+        if inner is not None:
+            share = settings.inner_ctc
+            loss = (1 - share) * loss + share * self._likelihood(inner, frames, batch.rows, told)
+        if told is not None and self.teacher is not None:
+            wanted = self.teacher.log_probs(batch.audio, batch.lengths)
+            units = sum(len(self.rows[i]) for i in batch.rows)
+            loss = loss + frame_distillation(log_probs, wanted, frames, settings.temperature, told) / max(units, 1)
+        return loss
+
+    def counts(self, rows: Sequence[int], step: int, settings: TrainSettings) -> list[int]:
+        """Units of each clip."""
+        return [len(self.rows[i]) for i in rows]
+
+    def _likelihood(self, log_probs: Tensor, frames: Tensor, numbers: Sequence[int], told: Tensor | None) -> Tensor:
+        """The mean over all units of the clips; a clip's own part is what the teacher leaves of it."""
+        rows = [self.rows[i] for i in numbers]
         device = log_probs.device
         targets = torch.tensor([unit for row in rows for unit in row], device=device)
         lengths = torch.tensor([len(row) for row in rows], device=device)
@@ -35,8 +74,6 @@ class Ctc:
                 log_probs.float().transpose(0, 1), targets, frames.to(device), lengths, reduction="none",
                 zero_infinity=True,
             )  # fmt: skip
+        if told is not None:
+            each = each * (1 - told)
         return each.sum() / lengths.sum().clamp_min(1)
-
-    def counts(self, rows: Sequence[int], step: int, settings: TrainSettings) -> list[int]:
-        """Units of each clip."""
-        return [len(self.rows[i]) for i in rows]

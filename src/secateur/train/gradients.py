@@ -40,7 +40,7 @@ class Gradients:
         if not own:  # fewer clips than processes: one is heard without weight, so that every process takes part
             own = rows[:1]
             shares[own[0]] = 0.0
-        batch = self.prepare(own, step)
+        batch = self.prepare(own, step, total)
         loss = self._try(batch, shares, step, total)
         while loss is None:
             torch.cuda.empty_cache()  # nothing where there is no GPU

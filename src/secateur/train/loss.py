@@ -46,3 +46,24 @@ def mean_absolute(parameters: Iterable[nn.Parameter]) -> Tensor:
     matrices = [p for p in parameters if p.dim() > 1 and p.requires_grad]
     total = torch.stack([p.abs().sum() for p in matrices]).sum()
     return total / sum(p.numel() for p in matrices)
+
+
+def frame_distillation(
+    student: Tensor, teacher: Tensor, frames: Tensor, temperature: float = 1.0, weights: Tensor | None = None
+) -> Tensor:
+    """The summed KL(teacher || student) over all real frames, times temperature squared.
+
+    Both are log-probabilities (batch, frames, units); `frames` (batch,) are real. Summed, not averaged: over the units
+    of a text it stands beside CTC's own likelihood, which is a sum over frames as well (Kurata and Audhkhasi 2018).
+    A teacher may have a frame more or less at the end: what both have is compared.
+    """
+    length = min(student.shape[1], teacher.shape[1])
+    with torch.autocast(student.device.type, enabled=False):
+        p = F.log_softmax(teacher[:, :length].float() / temperature, -1)
+        q = F.log_softmax(student[:, :length].float() / temperature, -1)
+        divergence = (p.exp() * (p - q)).sum(-1)
+        real = torch.arange(length, device=student.device) < frames.to(student.device)[:, None]
+        divergence = (divergence * real).sum(1)
+        if weights is not None:
+            divergence = divergence * weights
+        return divergence.sum() * temperature**2

@@ -27,8 +27,8 @@ class Preparer:
         self.most = None if math.isinf(config.max_seconds) else int(config.max_seconds * self.sample_rate)  # samples
 
     @torch.no_grad()
-    def __call__(self, rows: list[int], step: int) -> Batch:
-        """The clips `rows` of the bank at `step`."""
+    def __call__(self, rows: list[int], step: int, total: int) -> Batch:
+        """The clips `rows` of the bank at `step` of `total`."""
         run, settings = self.run, self.settings
         self.random.manual_seed(seed_for(AUGMENT, settings.seed, step, self.rank))
         audio, lengths = run.bank.gather(rows)
@@ -38,6 +38,6 @@ class Preparer:
             # Slowed down past the audio context: the end is cut rather than refused.
             audio, lengths = audio[:, : self.most], lengths.clamp_max(self.most)
         features, frames = self.features(audio, lengths)
-        if settings.spec_augment is not None:
+        if settings.spec_augment is not None and step >= settings.mask_after * total:
             features = spec_augment(features, frames, settings.spec_augment, self.random)
         return Batch(rows, len(run.mix.learn), audio, lengths, features, frames, step)

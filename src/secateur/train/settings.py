@@ -36,6 +36,7 @@ class TrainSettings:
     distil: float = 0.7  # weight of the teacher's part of the loss, where there is a teacher
     distil_on: Literal["retain", "all"] = "retain"  # which clips the teacher speaks on: those to retain, or all
     temperature: float = 1.0  # of the teacher's distribution
+    inner_ctc: float = 0.0  # CTC: share of the loss that half of a Conformer's blocks answer for alone
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on a GPU, fp32 on a CPU
     select: Literal["last", "best"] = "last"  # which weights are the result: the last, or the best on dev
     patience: int = 0  # stop after so many validations without a better one; the result is the best on dev; 0 is off
@@ -43,6 +44,8 @@ class TrainSettings:
     lora_share: float = 0.0  # instead of a rank: share of the model's parameters that may be trained; 0 is off
     validate_every: float = 1.0  # epochs
     save_every: int = 200  # steps between states to resume from
+    short_first: int = 0  # epochs at the start whose batches come from the shortest clips to the longest (SortaGrad)
+    mask_after: float = 0.0  # share of the steps before SpecAugment begins: a network from nothing must first align
     seed: int = 0
     deterministic: bool = False
     tensorboard: bool = False  # also write the log for TensorBoard

@@ -33,13 +33,21 @@ class Mix:
         return rows + [len(self.learn) + int(i) for i in drawn]
 
 
-def batch_stream(mix: Mix, batch_seconds: float, seed: int, skip: int = 0) -> Iterator[list[int]]:
-    """Batches of row numbers, epoch after epoch; `skip` batches are passed over (resuming)."""
+def batch_stream(
+    mix: Mix, batch_seconds: float, seed: int, skip: int = 0, short_first: int = 0
+) -> Iterator[list[int]]:
+    """Batches of row numbers, epoch after epoch; `skip` batches are passed over (resuming).
+
+    In the first `short_first` epochs they come from the shortest clips to the longest (SortaGrad, Amodei et al. 2016,
+    arXiv 1512.02595): a CTC network finds its first alignments where there are few to choose from.
+    """
     seconds: Sequence[float] = [*mix.learn, *mix.retain]
     number = 0
     while True:
         rows = mix.epoch(seed, number)
         batches = buckets([seconds[r] for r in rows], batch_seconds, seed * 1009 + number)
+        if number < short_first:
+            batches.sort(key=lambda batch: max(seconds[rows[i]] for i in batch))
         number += 1
         if skip >= len(batches):
             skip -= len(batches)

@@ -17,11 +17,12 @@ from ...models.checkpoint import load_checkpoint
 from ...models.weights.fetch import load_model
 from ...train import distributed
 from ..arm import JobData, run_arm, score
+from ..new_model import make_new
 from .compute import training_flops
 from .conditions import disturbed
 from .runs import complete
 from .sets import read_sets, some_hours, unseen_tests
-from .settings import StudySettings, arm_settings, read_study
+from .settings import StudySettings, arm_settings, new_of, read_study
 
 
 @contextmanager
@@ -40,7 +41,6 @@ def alone(folder: Path) -> Iterator[bool]:
 def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: Path, device: str) -> None:
     """Train and test one arm; its teacher, if it names one, is an earlier arm of the same seed."""
     arm, settings, folder = study.arms[name], arm_settings(study, name, seed), out / f"{name}-{seed}"
-    model, text = load_model(arm.model or study.model)
     hours = arm.hours if arm.hours is not None else study.hours
     learn = [u for u in read_sets(study.learn, data_folder) if u.duration <= study.longest]
     retain = [u for u in read_sets(study.retain, data_folder) if u.duration <= study.longest]
@@ -51,13 +51,22 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
         tests={**(devs if len(devs) > 1 else {}), **unseen_tests(study, data_folder)},
         words=tuple(u.text for u in learn) if hours is not None else (),
     )  # fmt: skip
-    teacher, taught = None, 0.0
+    taught = 0.0
+    if arm.start:
+        model, text = load_checkpoint(out / f"{arm.start}-{seed}")
+        taught = read_json(out / f"{arm.start}-{seed}" / "summary.json")["flops"]
+    elif arm.model or not new_of(study, name).preset:
+        model, text = load_model(arm.model or study.model)
+    else:
+        texts = [u.text for u in read_sets([*study.learn, *study.retain], data_folder)]
+        model, text = make_new(new_of(study, name), texts, learn[0].language, seed)
+    teacher = None
     if arm.teacher == "original":
         teacher = model
     elif arm.teacher:
         teacher = load_checkpoint(out / f"{arm.teacher}-{seed}", device)[0]
-        # A teacher that had to be trained first is part of what its pupil costs.
-        taught = read_json(out / f"{arm.teacher}-{seed}" / "summary.json")["flops"]
+        # A teacher that had to be trained first is part of what its pupil costs, as is what an arm continues from.
+        taught += read_json(out / f"{arm.teacher}-{seed}" / "summary.json")["flops"]
     tuned, tuned_text, _ = run_arm(settings, model, text, data, folder, teacher)
     if distributed.rank() > 0:
         return

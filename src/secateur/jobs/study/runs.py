@@ -13,7 +13,7 @@ from ...base.errors import SecateurError, nearest
 from ...base.progress import say
 from ..arm import finished
 from .sets import check_sets
-from .settings import StudySettings, read_study
+from .settings import StudySettings, read_study, waits_for
 
 
 def complete(folder: Path) -> dict[str, Any] | None:
@@ -32,7 +32,7 @@ def expand(study: StudySettings, only: Sequence[str] = (), seeds: Sequence[int] 
         if name not in study.arms:
             raise SecateurError(f"no arm '{name}' in this study{nearest(name, study.arms)}")
     names = [n for n in study.arms if not only or n in only]
-    names.sort(key=lambda n: study.arms[n].teacher not in ("", "original"))
+    names.sort(key=lambda n: bool(waits_for(study, n)))
     chosen = {n: tuple(seeds) or study.seeds_of(n) for n in names}
     chosen |= {n: chosen[n][:1] for n in names if study.arms[n].zero_shot}
     order = list(dict.fromkeys(seed for n in names for seed in chosen[n]))
@@ -64,7 +64,7 @@ def run_study(
         if until is not None and waiting and time.monotonic() - started > until:
             say(f"time is up: {len(waiting)} runs are left for another time")
             waiting = []
-        ready = [(n, s) for n, s in waiting if _teacher_ready(study, n, s, out)]
+        ready = [(n, s) for n, s in waiting if _ready(study, n, s, out)]
         while ready and free:
             name, seed = ready.pop(0)
             waiting.remove((name, seed))
@@ -73,7 +73,7 @@ def run_study(
             say(f"{name}-{seed}: started on {device}")
         if not running and waiting:
             raise SecateurError(
-                f"{path}: {', '.join(n for n, _ in waiting)} wait for a teacher that is not part of what is run"
+                f"{path}: {', '.join(n for n, _ in waiting)} wait for an arm that is not part of what is run"
             )
         time.sleep(0.5)
         for process in [p for p in running if p.poll() is not None]:
@@ -83,7 +83,7 @@ def run_study(
             if process.returncode or summary is None:
                 failed.append(f"{name}-{seed}")
                 say(f"{name}-{seed}: FAILED, see {out / f'{name}-{seed}' / 'log.txt'}")
-                waiting = [(n, s) for n, s in waiting if not (study.arms[n].teacher == name and s == seed)]
+                waiting = [(n, s) for n, s in waiting if not (name in waits_for(study, n) and s == seed)]
             else:
                 errors = ", ".join(f"{k} {100 * v:.2f}" for k, v in summary["error"].items() if "@" not in k)
                 say(f"{name}-{seed}: {errors}; {summary['steps']} steps, {summary['seconds']} s")
@@ -103,6 +103,5 @@ def _start(
         return subprocess.Popen([*words, name, str(seed), device], stdout=log, stderr=log)
 
 
-def _teacher_ready(study: StudySettings, name: str, seed: int, out: Path) -> bool:
-    wanted = study.arms[name].teacher
-    return wanted in ("", "original") or complete(out / f"{wanted}-{seed}") is not None
+def _ready(study: StudySettings, name: str, seed: int, out: Path) -> bool:
+    return all(complete(out / f"{other}-{seed}") is not None for other in waits_for(study, name))

@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError, nearest
-from ...base.options import from_dict, read_toml
+from ...base.options import from_dict, read_toml, to_dict
 from ...prune.settings import PruneSettings
 from ...train.settings import TrainSettings
 from ..arm import ArmSettings
+from ..new_model import NewModel
 from .conditions import Condition
 
 
@@ -40,9 +41,11 @@ class StudyArm:
     prune: dict[str, Any] | None = None
     zero_shot: bool = False  # the model as it is
     teacher: str = ""  # "original", or an arm that is run before this one
+    start: str = ""  # an arm that is run before this one, and whose result of the same seed is trained on
     control: str | None = None  # the arm to compare with, when it is not the study's
     hours: float | None = None  # of audio to learn from, when it is not the study's
     model: str | None = None  # when it is not the study's
+    new: dict[str, Any] = field(default_factory=dict)  # what differs from the study's new model
     targets: tuple[float, ...] = ()  # shares to remove: one arm each
     seeds: tuple[int, ...] | None = None
     about: str = ""  # a word for the table
@@ -52,10 +55,11 @@ class StudyArm:
 class StudySettings:
     """The TOML file."""
 
-    model: str
     learn: tuple[str, ...]
     dev: tuple[str, ...]
     tests: dict[str, str]
+    model: str = ""
+    new: NewModel = NewModel()  # a CTC model from nothing instead; the seed also draws its weights
     name: str = "study"
     retain: tuple[str, ...] = ()
     retain_share: float = 0.5
@@ -94,13 +98,38 @@ def read_study(path: Path) -> StudySettings:
     study = replace(study, arms=_spelled_out(study.arms))
     for name, arm in study.arms.items():
         arm_settings(study, name, 0, str(path))
-        for role, other in (("control", arm.control), ("teacher", arm.teacher)):
-            if other and other != "original" and other not in study.arms:
+        for role, other in (("control", arm.control), ("teacher", arm.teacher), ("start", arm.start)):
+            known = {*study.arms, "original"} if role == "teacher" else set(study.arms)
+            if other and other not in known:
                 raise SecateurError(f"{path}: arms.{name}: no arm '{other}' for a {role}{nearest(other, study.arms)}")
+        if not (arm.start or arm.model or study.model) and not new_of(study, name).preset:
+            raise SecateurError(f"{path}: arms.{name}: no model to start from: set model, or preset in [new]")
+    _check_order(study, str(path))
     for name in (study.control, *study.robust):
         if name not in study.arms:
             raise SecateurError(f"{path}: no arm '{name}'{nearest(name, study.arms)}")
     return study
+
+
+def new_of(study: StudySettings, name: str) -> NewModel:
+    """The new model that an arm starts from, if it does."""
+    arm = study.arms[name]
+    return from_dict(NewModel, to_dict(study.new) | arm.new, f"study: arms.{name}.new")
+
+
+def waits_for(study: StudySettings, name: str) -> set[str]:
+    """The arms whose results an arm needs."""
+    return {study.arms[name].teacher, study.arms[name].start} - {"", "original"}
+
+
+def _check_order(study: StudySettings, where: str) -> None:
+    """Refuse arms that wait for each other."""
+    done: set[str] = set()
+    while len(done) < len(study.arms):
+        ready = {name for name in study.arms if name not in done and waits_for(study, name) <= done}
+        if not ready:
+            raise SecateurError(f"{where}: arms wait for each other: {', '.join(sorted(set(study.arms) - done))}")
+        done |= ready
 
 
 def _spelled_out(arms: Mapping[str, StudyArm]) -> dict[str, StudyArm]:

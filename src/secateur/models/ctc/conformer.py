@@ -114,11 +114,17 @@ class Conformer(nn.Module):
 
     def forward(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
         """(batch, frames, inputs) to (batch, frames, width)."""
+        return self.halves(x, frames, drop)[1], frames
+
+    def halves(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
+        """What half of the blocks and what all of them make of `x`, both (batch, frames, width)."""
         real = real_frames(frames, x.shape[1])
-        x = drop(self.project(x))
-        for layer in self.layers:
+        x = half = drop(self.project(x))
+        for i, layer in enumerate(self.layers, 1):
             x = layer(x, real, drop)
-        return self.norm(x), frames
+            if i == len(self.layers) // 2:
+                half = x
+        return self.norm(half), self.norm(x)
 
     def readers(self) -> list[str]:
         """What reads the inputs."""

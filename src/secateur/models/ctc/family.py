@@ -20,9 +20,9 @@ def _network() -> type[Recogniser]:
 
 
 def _read_text(path: Path, config: CtcConfig) -> Any:
-    from ...text.units import Units
+    from ...text.units import read_units
 
-    return Units.read(path)
+    return read_units(path)
 
 
 FAMILY = Family(

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from ...base.errors import SecateurError
 from ..groups import Group, Place
 from ..network import Recogniser
 from .config import CtcConfig
@@ -68,7 +69,30 @@ class CtcModel(Recogniser):
         frames = frames.to(x.device)
         for section in self.sections().values():
             x, frames = section(x, frames, self.dropout)
-        return self.output(x).float().log_softmax(-1), frames
+        return self._said(x), frames
+
+    def halves(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`forward` as half of the Conformer's blocks and as all of them would answer, and the real frames.
+
+        The half speaks through the same norm and output (Lee and Watanabe 2021, arXiv 2102.03216): nothing is added to
+        the network, and nothing to what it costs once it is trained.
+
+        Raises:
+            SecateurError: the network has no Conformer.
+        """
+        *before, last = self.sections().values()
+        if not isinstance(last, Conformer):
+            raise SecateurError("train.inner_ctc is for networks with a Conformer: set it to 0 for this one")
+        x, frames = features, frames.to(features.device)
+        for section in before:
+            x, frames = section(x, frames, self.dropout)
+        half, whole = last.halves(x, frames, self.dropout)
+        return self._said(half), self._said(whole), frames
+
+    def _said(self, x: Tensor) -> Tensor:
+        """Logarithms of probabilities, in float32."""
+        logits: Tensor = self.output(x)
+        return logits.float().log_softmax(-1)
 
     def groups(self) -> list[Group]:
         """All that may go: inputs, channels, branches, recurrent units, and what a Conformer block is made of."""

@@ -21,10 +21,10 @@ MFCC = front_end("mfcc", deltas=2, normalise="mean_variance")  # 39 inputs
 FBANK = front_end("fbank", normalise="mean_variance")  # 80 inputs
 
 
-def googlenet_ctc(units: int, front_end: FrontEnd = MFCC, blocks: int = 6, width: int = 112) -> CtcConfig:
+def googlenet_ctc(units: int, front_end: FrontEnd = MFCC, layers: int = 6, width: int = 112) -> CtcConfig:
     """Inception blocks over MFCC, one output every 20 ms; a block gives 4 * `width` channels. 1.5 M parameters."""
     block = _block(width)
-    return CtcConfig(units, front_end, inception=InceptionWidths(2 * width, 2, (block,) * blocks), name="googlenet-ctc")
+    return CtcConfig(units, front_end, inception=InceptionWidths(2 * width, 2, (block,) * layers), name="googlenet-ctc")
 
 
 def bigru_ctc(units: int, front_end: FrontEnd = FBANK, layers: int = 3, width: int = 192) -> CtcConfig:

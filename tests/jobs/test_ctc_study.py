@@ -1,0 +1,88 @@
+"""The study of small CTC models from nothing, as it is written, on a handful of clips and few steps."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("kaldialign")
+
+from secateur.base.errors import SecateurError  # noqa: E402
+from secateur.base.files import read_json  # noqa: E402
+from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
+from secateur.jobs.new_model import NewModel, make_new  # noqa: E402
+from secateur.jobs.study.one import run_one  # noqa: E402
+from secateur.jobs.study.outcome import study_outcome  # noqa: E402
+from secateur.jobs.study.runs import expand  # noqa: E402
+from secateur.jobs.study.settings import read_study, waits_for  # noqa: E402
+from secateur.jobs.study.store import collect  # noqa: E402
+from secateur.models.checkpoint import load_checkpoint  # noqa: E402
+
+STUDIES = Path(__file__).resolve().parents[2] / "experiments" / "study"
+
+
+def small(name: str, folder: Path, speech: Path) -> Path:
+    """A committed study with tiny sets, sizes and steps; everything else as it is."""
+    for source in ("speechocean762", "librispeech-mini"):
+        for split, count in (("train", 6), ("dev", 2), ("test", 2)):
+            clips = [u for u in read_manifest(speech / source / f"{split}.jsonl") if 1.0 < u.duration < 5]
+            write_manifest(folder / source / f"{split}.jsonl", clips[:count])
+    text = (STUDIES / name).read_text()
+    text = re.sub(r"(?m)^steps = \d+", "steps = 3", text)
+    text = re.sub(r"(?m)^layers = \d+", "layers = 2\nwidth = 16", text)
+    text = re.sub(r"(?m)^every = \d+", "every = 1", text)
+    text = text.replace("begin = 0.02", "begin = 0.0").replace("seeds = [0, 1, 2]", "seeds = [0]")
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def test_the_committed_study_runs_from_nothing_to_its_table(speech: Path, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    path, out = small("ctc.toml", tmp_path, speech), tmp_path / "out"
+    study = read_study(path)
+    runs = expand(study)
+    assert runs[0] == ("base", 0)  # what others continue from comes first
+    chosen = ("base", "dense", "sparse-taylor-50", "units-taylor-30", "sparse-magnitude-75", "sparse-dropout-50")
+    for name, seed in [run for run in runs if run[0] in chosen]:
+        run_one(study, name, seed, tmp_path, out, "cpu")
+    collect(out, out / "results")
+    arms = {arm.arm: arm for arm in study_outcome(path, out / "results").arms}
+    assert set(arms) == set(chosen)
+    assert {arms[name].steps for name in chosen} == {3}
+    assert arms["sparse-taylor-50"].removed_weights == pytest.approx(0.5, abs=0.01)
+    assert arms["units-taylor-30"].removed >= 0.3
+    assert arms["sparse-dropout-50"].control == "dense-dropout"
+    # The arms continue from `base`: without a step in which anything moves, they would be it.
+    base, dense = (dict(load_checkpoint(out / f"{name}-0")[0].state_dict()) for name in ("base", "dense"))
+    apart = max(float((base[n] - dense[n]).abs().max()) for n in base if "running" not in n)
+    assert 0 < apart < 0.01
+    assert read_json(out / "base-0" / "config.json")["units"] == read_json(out / "dense-0" / "config.json")["units"]
+
+
+def test_every_arm_of_the_study_stands_on_one_that_comes_before(speech: Path, tmp_path: Path) -> None:
+    study = read_study(small("ctc.toml", tmp_path, speech))
+    seen: set[str] = set()
+    for name, _ in expand(study):
+        assert waits_for(study, name) <= seen
+        seen.add(name)
+    text = (tmp_path / "ctc.toml").read_text()
+    (tmp_path / "ring.toml").write_text(text.replace("[arms.base]", '[arms.base]\nstart = "dense"'))
+    with pytest.raises(SecateurError, match="wait for each other: base"):
+        read_study(tmp_path / "ring.toml")
+    (tmp_path / "none.toml").write_text(text.replace('preset = "conformer"', ""))
+    with pytest.raises(SecateurError, match=r"arms\.base: no model to start from"):
+        read_study(tmp_path / "none.toml")
+
+
+def test_a_new_model_is_its_seed_and_its_preset() -> None:
+    new = NewModel(preset="conformer", layers=1, width=16)
+    first, again, other = (make_new(new, ["three two"], "en", seed)[0].state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[n], again[n]) for n in first)
+    assert any(not torch.equal(first[n], other[n]) for n in first)
+    with pytest.raises(SecateurError, match="did you mean 'conformer'"):
+        make_new(NewModel(preset="confromer"), ["a"], "en", 0)
+    with pytest.raises(SecateurError, match="has no 'layers'"):
+        make_new(NewModel(preset="digits", layers=3), ["a"], "en", 0)
