@@ -139,9 +139,9 @@ def _checkpoint(options: Options) -> Prepared:
         settings["threads"] = torch.get_num_threads()
     if options.beam > 1 or options.fallback:
         from ..models.whisper.session import TorchSession
-        from ..serve.recogniser import Recogniser
+        from ..serve.whisper_recogniser import WhisperRecogniser
 
-        recogniser = Recogniser(TorchSession(network.to(device)), tokenizer)
+        recogniser = WhisperRecogniser(TorchSession(network.to(device)), tokenizer)
         return _with_recogniser(recogniser, options), network.config, settings | decoding(options)
 
     def transcribe(utterances: list[Utterance]) -> list[str]:
@@ -155,7 +155,7 @@ def _exported(options: Options) -> Prepared:
 
     recogniser = Recogniser.load(options.model, options.threads)
     settings = {"runtime": "onnxruntime", "device": "cpu", "threads": options.threads, **decoding(options)}
-    return _with_recogniser(recogniser, options), recogniser.session.config, settings
+    return _with_recogniser(recogniser, options), recogniser.config, settings
 
 
 def decoding(options: Options) -> dict[str, Any]:

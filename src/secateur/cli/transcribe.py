@@ -45,7 +45,9 @@ class Options:
     words: tuple[str, ...] = option((), "names and terms to expect, separated by commas")
     condition_on_previous: bool = option(False, "prompt every window with the text before it")
     raw_rate: int | None = option(None, "standard input is raw 16-bit little-endian mono samples at this rate in Hz")
-    threads: int | None = option(None, "CPU threads; the runtime's own choice if left out")
+    word_times: bool = option(False, "every word's start, end and confidence, in the json format")
+    threads: int | None = option(None, "CPU threads a worker; the runtime's own choice if left out")
+    workers: int | None = option(None, "groups of files heard side by side; left out: all cores for several files")
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -54,12 +56,16 @@ def run(options: Options) -> dict[str, Any]:
     names = _out_names(inputs, options)
     if options.out is None and len(inputs) > 1 and options.format in ("srt", "vtt"):
         raise SecateurError(f"{len(inputs)} inputs cannot share one {options.format}: give a folder with --out")
-    recogniser = Recogniser.load(options.model, options.threads)
+    workers = (0 if len(inputs) > 1 else 1) if options.workers is None else options.workers
+    if workers < 0:
+        raise SecateurError(f"--workers must be at least 0, found {workers}")
+    recogniser = Recogniser.load(options.model, options.threads, workers=workers)
     decoding = DecodingOptions(
         language=options.language,
         task=options.task,
         timestamps=True if options.timestamps or options.format in ("srt", "vtt") else None,
         beam=options.beam,
+        word_times=options.word_times,
         words=options.words,
         condition_on_previous=options.condition_on_previous,
     )

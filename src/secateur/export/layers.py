@@ -83,9 +83,17 @@ class Builder:
 
         onnxruntime's fused MultiHeadAttention was no faster, and it refuses a cache whose values have other dimensions.
         """
+        return self.weighted(self.attention(query, keys, bias, widths), values, widths)
+
+    def attention(self, query: str, keys: str, bias: str, widths: AttentionWidths) -> str:
+        """Where scaled queries (batch, n, heads * dim) look among keys: (batch, heads, n, length), sums of 1."""
         g = self.graph
         query = self.heads(query, widths.heads, widths.query_key)
         scores = g.add("Add", g.add("MatMul", query, g.add("Transpose", keys, perm=[0, 1, 3, 2])), bias)
-        attended = g.add("MatMul", g.add("Softmax", scores, axis=-1), values)
-        attended = g.add("Transpose", attended, perm=[0, 2, 1, 3])
+        return g.add("Softmax", scores, axis=-1)
+
+    def weighted(self, attention: str, values: str, widths: AttentionWidths) -> str:
+        """What `attention` finds among values: (batch, n, heads * dim)."""
+        g = self.graph
+        attended = g.add("Transpose", g.add("MatMul", attention, values), perm=[0, 2, 1, 3])
         return g.add("Reshape", attended, g.constant([0, 0, widths.heads * widths.value]))

@@ -60,7 +60,8 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str) -> An
     """tokens (batch, n) after `past` earlier ones to logits (batch, vocabulary) of the last; `past` may be 0.
 
     Inputs: tokens, memory_mask, and of every layer i past_keys_i, past_values_i, cross_keys_i, cross_values_i.
-    Outputs: logits, and of every layer keys_i, values_i (batch, heads, past + n, dim).
+    Outputs: logits, of every layer keys_i, values_i (batch, heads, past + n, dim), and attention (batch, all layers'
+    heads, n, positions): where each token looks in the audio, for the times of words.
     """
     b = Builder(Graph("decoder"), weights, precision, many_rows=False)
     g = b.graph
@@ -88,7 +89,7 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str) -> An
     embedding = store(g, "decoder.token_embedding", table, precision, many_rows=False)
     positions = store_sum(g, "decoder.positions", weights["decoder.positions"], precision)
     x = g.add("Add", embedding.columns(tokens), g.slice(positions, start, end, 0))
-    outputs = []
+    outputs, looks = [], []
     for i, d in enumerate(config.decoder):
         name = f"decoder.layers.{i}"
         normed = b.norm(x, f"{name}.self_attention_norm")
@@ -100,7 +101,8 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str) -> An
         x = g.add("Add", x, b.linear(attended, [f"{name}.self_attention.out"]))
         normed = b.norm(x, f"{name}.cross_attention_norm")
         query = b.linear(normed, [f"{name}.cross_attention.query"], config.attention_scale)
-        attended = b.attend(query, crosses[i][0], crosses[i][1], bias, d.cross_attention)
+        looks.append(b.attention(query, crosses[i][0], bias, d.cross_attention))
+        attended = b.weighted(looks[-1], crosses[i][1], d.cross_attention)
         x = g.add("Add", x, b.linear(attended, [f"{name}.cross_attention.out"]))
         x = b.feed_forward(x, name)
     last = g.add("Squeeze", g.slice(x, g.constant([-1]), g.constant([FARTHEST]), 1), g.constant([1]))
@@ -110,4 +112,6 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str) -> An
         a = d.self_attention
         g.output(keys, f"keys_{i}", np.float32, ("batch", a.heads, "all", a.query_key))
         g.output(values, f"values_{i}", np.float32, ("batch", a.heads, "all", a.value))
+    heads = sum(d.cross_attention.heads for d in config.decoder)
+    g.output(g.add("Concat", *looks, axis=1), "attention", np.float32, ("batch", heads, "n", "positions"))
     return g.model({"precision": precision})

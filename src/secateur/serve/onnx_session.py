@@ -46,11 +46,15 @@ class OnnxSession:
         folder = Path(folder)
         self.contents = read_contents(folder)
         self._config = read_config(folder / CONFIG)
-        self._encoder = _load(folder / ENCODER, threads, {"mel", "frames"})
+        self._encoder = load_graph(folder / ENCODER, threads, {"mel", "frames"})
         self._audio = [output.name for output in self._encoder.get_outputs()]
         self._empty = _empty_past(self._config)
-        self._decoder = _load(folder / DECODER, threads, {"tokens", *self._audio, *self._empty})
-        self._next = ["past_" + output.name for output in self._decoder.get_outputs()[1:]]
+        self._decoder = load_graph(folder / DECODER, threads, {"tokens", *self._audio, *self._empty})
+        outputs = [output.name for output in self._decoder.get_outputs()]
+        self._timed = "attention" in outputs  # exports of the first versions have none
+        self._outputs = ["logits", *(name.removeprefix("past_") for name in self._empty)]
+        if not set(self._outputs) <= set(outputs):
+            raise SecateurError(f"{folder / DECODER}: not the graph that goes with this config.json; export it again")
 
     @property
     def config(self) -> WhisperConfig:
@@ -81,13 +85,26 @@ class OnnxSession:
         Raises:
             SecateurError: the tokens do not fit the text context.
         """
-        first = next(iter(state.past.values()))
-        end = first.shape[2] + tokens.shape[1]
+        logits, *past = self._decoder.run(self._outputs, self._feed(tokens, state))
+        return logits, OnnxState(state.audio, dict(zip(self._empty, past, strict=True)), state.clips)
+
+    def attention(self, tokens: Ints, state: OnnxState) -> Floats:
+        """Feed `tokens` (batch, n); where each one's cross-attention looks: (batch, heads, n, positions).
+
+        Raises:
+            SecateurError: the tokens do not fit the text context, or an export of a version that left this out.
+        """
+        if not self._timed:
+            raise SecateurError("this model was exported without its attention, which word times need: export it again")
+        found: Floats = self._decoder.run(["attention"], self._feed(tokens, state))[0]
+        return found
+
+    def _feed(self, tokens: Ints, state: OnnxState) -> Arrays:
+        """The decoder's inputs."""
+        end = next(iter(state.past.values())).shape[2] + tokens.shape[1]
         if end > self._config.text_context:
             raise SecateurError(f"{end} tokens do not fit the text context of {self._config.text_context}")
-        feed = {"tokens": np.ascontiguousarray(tokens, np.int64), **state.audio, **state.past}
-        logits, *past = self._decoder.run(None, feed)
-        return logits, OnnxState(state.audio, dict(zip(self._next, past, strict=True)), state.clips)
+        return {"tokens": np.ascontiguousarray(tokens, np.int64), **state.audio, **state.past}
 
     def pick(self, state: OnnxState, rows: Ints) -> OnnxState:
         """The state of the batch rows `rows` (k,)."""
@@ -108,7 +125,7 @@ def _empty_past(config: WhisperConfig) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _load(path: Path, threads: int | None, inputs: set[str]) -> Any:
+def load_graph(path: Path, threads: int | None, inputs: set[str]) -> Any:
     """A session for one graph, which must have the given inputs."""
     import onnxruntime
 

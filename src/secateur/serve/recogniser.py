@@ -6,20 +6,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..audio.read import read_audio
 from ..base.errors import SecateurError, nearest
-from ..base.extras import require
-from ..models.decoding.clips import Heard, hear_clips, window_samples
+from ..models.decoding.clips import Heard
 from ..models.decoding.options import DecodingOptions
-from ..models.decoding.session import Session
-from ..models.decoding.windows import by_timestamps, hear_long
-from ..text.tokenizer import Tokenizer
+from ..models.decoding.segments import Audio, confidence
 from .transcript import Transcript
 
 BUNDLED = Path(__file__).parent / "bundled"
@@ -27,36 +28,69 @@ BUNDLED = Path(__file__).parent / "bundled"
 Recording = str | Path | NDArray[np.floating]
 
 
-class Recogniser:
-    """A network that decodes, and its tokenizer."""
+class Recogniser(ABC):
+    """A network that decodes, and its text codec: what `load` gives for any model.
 
-    def __init__(self, session: Session, tokenizer: Tokenizer) -> None:
-        self.session, self.tokenizer = session, tokenizer
+    `workers` groups of clips run side by side in `transcribe_batch`.
+    """
 
-    @classmethod
-    def load(cls, model: str | Path | None = None, threads: int | None = None, device: str = "cpu") -> Recogniser:
+    config: Any  # the model's
+    workers = 1
+
+    @staticmethod
+    def load(
+        model: str | Path | None = None, threads: int | None = None, device: str = "cpu", workers: int = 1
+    ) -> Recogniser:
         """A recogniser from an exported folder, a checkpoint folder (needs torch), or a bundled model's name.
 
         Args:
             model: folder or name; None: the bundled model.
-            threads: CPU threads of the network; None: the runtime's own choice.
+            threads: CPU threads of the network; None: the runtime's own choice, one where several workers share them.
             device: where a checkpoint runs; exported models run on the CPU.
+            workers: groups of clips that an exported model's `transcribe_batch` runs side by side, 0: one a core.
+                For many clips this is faster than as many threads.
 
         Raises:
             SecateurError: no such model, or a file of it is missing or broken.
         """
-        folder = find_model(model)
-        if (folder / "encoder.onnx").exists() or (folder / "decoder.onnx").exists():
-            from .onnx_session import OnnxSession
+        from . import ctc_recogniser, whisper_recogniser
 
-            session: Session = OnnxSession(folder, threads)
-            return cls(session, Tokenizer.read(folder / "tokenizer.json", session.config.tokens.end))
-        return cls(*_torch(folder, threads, device))
+        folder = find_model(model)
+        workers = workers or cores()
+        if workers > 1 and threads is None:
+            threads = 1
+        if (folder / "encoder.onnx").exists() or (folder / "decoder.onnx").exists():
+            found: Recogniser = whisper_recogniser.from_export(folder, threads)
+        elif (folder / "network.onnx").exists():
+            found = ctc_recogniser.from_export(folder, threads)
+        else:
+            from .checkpoint import load_checkpoint_recogniser
+
+            return load_checkpoint_recogniser(folder, threads, device)
+        found.workers = workers
+        return found
 
     @property
     def sample_rate(self) -> int:
         """Hz that arrays must have; files are resampled."""
-        return self.session.config.front_end.sample_rate
+        return int(self.config.front_end.sample_rate)
+
+    @property
+    @abstractmethod
+    def window_seconds(self) -> float:
+        """The longest clip that is heard in one piece."""
+
+    @abstractmethod
+    def groups(self, audios: Sequence[Audio], options: DecodingOptions) -> list[list[int]]:
+        """Which of `audios` are best heard together, by their index; each once."""
+
+    @abstractmethod
+    def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[Heard]:
+        """What is said in one group of samples (n,) at `sample_rate`."""
+
+    @abstractmethod
+    def text_of(self, heard: Heard) -> str:
+        """The text of all segments together."""
 
     def transcribe(self, audio: Recording, options: DecodingOptions | None = None) -> Transcript:
         """The transcript of one recording: a file, or samples (n,) from -1 to 1 at `sample_rate`.
@@ -75,16 +109,13 @@ class Recogniser:
             SecateurError: see `transcribe`; files that fail, and what is wrong with them, are named.
         """
         options = options or DecodingOptions()
-        config = self.session.config
         audios = [self.samples(recording) for recording in recordings]
-        timed = by_timestamps(config, options, long=False)
-        short = [i for i, audio in enumerate(audios) if len(audio) <= window_samples(config) and not timed]
-        clips = hear_clips(self.session, self.tokenizer, [audios[i] for i in short], options)
-        heard = dict(zip(short, clips, strict=True))
-        return [
-            self._transcript(audio, heard[i] if i in heard else hear_long(self.session, self.tokenizer, audio, options))
-            for i, audio in enumerate(audios)
-        ]
+        found: list[Heard | None] = [None] * len(audios)
+        groups = self.groups(audios, options)
+        for rows, heard in zip(groups, self._side_by_side(groups, audios, options), strict=True):
+            for row, one in zip(rows, heard, strict=True):
+                found[row] = one
+        return [self._transcript(audio, one) for audio, one in zip(audios, found, strict=True) if one is not None]
 
     def samples(self, recording: Recording) -> NDArray[np.float32]:
         """A file's samples at `sample_rate`, or the array that was given, checked.
@@ -103,10 +134,29 @@ class Recogniser:
             raise SecateurError("samples contain NaN or infinity")
         return samples.astype(np.float32, copy=False)
 
+    def _side_by_side(
+        self, groups: list[list[int]], audios: list[NDArray[np.float32]], options: DecodingOptions
+    ) -> Iterator[list[Heard]]:
+        """What is heard in every group, in order."""
+
+        def one(rows: list[int]) -> list[Heard]:
+            return self.hear([audios[i] for i in rows], options)
+
+        if min(self.workers, len(groups)) < 2:
+            yield from map(one, groups)
+            return
+        with ThreadPoolExecutor(self.workers) as pool:
+            yield from pool.map(one, groups)
+
     def _transcript(self, audio: NDArray[np.float32], heard: Heard) -> Transcript:
-        ids = [i for segment in heard.segments for i in segment.tokens]
-        text = self.tokenizer.decode(ids).strip()
-        return Transcript(text, heard.language, heard.segments, round(len(audio) / self.sample_rate, 3))
+        sure = confidence([p for s in heard.segments for p in s.log_probs]) if heard.segments else None
+        seconds = round(len(audio) / self.sample_rate, 3)
+        return Transcript(self.text_of(heard), heard.language, heard.segments, seconds, sure)
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def find_model(model: str | Path | None) -> Path:
@@ -126,20 +176,3 @@ def find_model(model: str | Path | None) -> Path:
         known = f"; bundled: {', '.join(folders)}" if folders else ""
         raise SecateurError(f"{model}: no such model folder{nearest(str(model), folders)}{known}")
     return folders[str(model)]
-
-
-def _torch(folder: Path, threads: int | None, device: str) -> tuple[Session, Tokenizer]:
-    """A session for a checkpoint folder, ours or in the layout of `transformers`."""
-    if not (folder / "model.safetensors").exists():
-        raise SecateurError(f"{folder}: neither an exported model (encoder.onnx) nor a checkpoint (model.safetensors)")
-    torch = require("torch", "train")
-    from ..base.files import read_json
-    from ..models.checkpoint import load_checkpoint
-    from ..models.weights.transformers_folder import read_transformers
-    from ..models.whisper.session import TorchSession
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    foreign = "model_type" in read_json(folder / "config.json")
-    model, tokenizer = read_transformers(folder) if foreign else load_checkpoint(folder, device)
-    return TorchSession(model.to(device)), tokenizer

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..base.options import to_dict
-from ..models.decoding.segments import Segment
+from ..models.decoding.segments import Segment, Word
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,12 @@ class Transcript:
     language: str | None
     segments: tuple[Segment, ...]
     duration: float
+    confidence: float | None = None  # 0 to 1, the mean probability of its tokens; None: nothing was said
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """All words with their times and confidence, where they were asked for (`DecodingOptions.word_times`)."""
+        return tuple(word for segment in self.segments for word in segment.words)
 
 
 def as_txt(transcript: Transcript) -> str:

@@ -10,11 +10,12 @@ import numpy as np
 from ...features.mel import log_mel
 from ...text.tokenizer import Tokenizer
 from ..whisper.config import WhisperConfig
+from .alignment import token_times, words_of
 from .fallback import Decoded, decode
 from .language import chosen, detect
 from .options import DecodingOptions
 from .prompt import prompt
-from .segments import Audio, Segment
+from .segments import Audio, Segment, Word, confidence
 from .session import Session, State
 
 SILENCE = 2.0**-15  # peak below one step of 16-bit audio: nothing was recorded
@@ -88,10 +89,20 @@ def hear_clips(
         names = [language] * len(rows) if language else [name for name, _ in detect(session, state, len(rows))]
         prompts = [prompt(session.config, tokenizer, options, name, timestamps=False) for name in names]
         results = decode(session, state, prompts, tokenizer, options, timestamps=False)
-        for i, name, result in zip(rows, names, results, strict=True):
-            seconds = len(clips[i]) / session.config.front_end.sample_rate
-            if heard_speech(result, options):  # a language detected in noise would be none
-                heard[i] = Heard((whole(result, seconds),), name)
+        seconds = [len(clips[i]) / session.config.front_end.sample_rate for i in rows]
+        spoken = [k for k, result in enumerate(results) if heard_speech(result, options)]
+        timed: dict[int, tuple[Word, ...]] = {}
+        if options.word_times and spoken:
+            some = state if len(spoken) == len(rows) else session.pick(state, np.array(spoken))
+            ids = [results[k].tokens for k in spoken]
+            borders = token_times(session, some, [prompts[k] for k in spoken], ids, [seconds[k] for k in spoken])
+            for k, each in zip(spoken, borders, strict=True):
+                timed[k] = words_of(
+                    results[k].tokens, each, results[k].log_probs, tokenizer, names[k], clips[rows[k]],
+                    session.config.front_end.sample_rate,
+                )  # fmt: skip
+        for k in spoken:  # a language detected in noise would be none
+            heard[rows[k]] = Heard((whole(results[k], seconds[k], words=timed.get(k, ())),), names[k])
     return heard
 
 
@@ -105,9 +116,13 @@ def heard_speech(result: Decoded, options: DecodingOptions) -> bool:
     return bool(result.text) and not result.silent(options)
 
 
-def whole(result: Decoded, seconds: float) -> Segment:
-    """One segment that lasts as long as its clip."""
-    return Segment(0.0, seconds, result.text, result.avg_logprob, result.no_speech_prob, result.tokens)
+def whole(result: Decoded, end: float, start: float = 0.0, words: tuple[Word, ...] = ()) -> Segment:
+    """All of a result as one segment (seconds)."""
+    log_probs = tuple(round(p, 4) for p in result.log_probs)
+    return Segment(
+        start, end, result.text, result.avg_logprob, result.no_speech_prob, result.tokens, log_probs,
+        confidence(log_probs), words,
+    )  # fmt: skip
 
 
 def _fill(clip: Audio, size: int) -> Audio:

@@ -28,6 +28,7 @@ class Decoded:
     avg_logprob: float
     no_speech_prob: float | None = None  # None: the model has no such token, or nobody asked
     temperature: float = 0.0
+    log_probs: tuple[float, ...] = ()  # of each token
 
     @property
     def compression_ratio(self) -> float:
@@ -97,7 +98,8 @@ def decode(
                 # A model that hears clips as they are loops where the 30 s reference would hear silence.
                 tokens = tuple(cut_loops(tokens))
             text = tokenizer.decode(tokens).strip()
-            results[row] = Decoded(tokens, text, found.mean, no_speech[row], temperature)
+            each = found.log_probs[: len(tokens)]
+            results[row] = Decoded(tokens, text, found.mean, no_speech[row], temperature, each)
         rows = np.array([row for row in rows.tolist() if results[row].doubtful(options)], np.int64)
         if not len(rows):
             break

@@ -25,6 +25,7 @@ class DecodingOptions:
     log_prob_threshold: float | None = -1.0  # mean log probability below which a result is not trusted
     no_speech_threshold: float | None = 0.6
     max_tokens: int | None = None  # a window; None: half the text context
+    word_times: bool = False  # every word's start, end and confidence
     condition_on_previous: bool = False  # prompt a window with the text before it
     words: tuple[str, ...] = ()  # names and terms to expect; they go into the prompt
     seed: int = 0  # of sampling; every window draws from its own generator

@@ -14,10 +14,15 @@ from .session import Floats, Ints, Session, State
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One token row, without prompt and end, and its log probability (the end token's included)."""
+    """One token row, without prompt and end, and every token's log probability (the end's too, where it ended)."""
 
     tokens: tuple[int, ...]
-    log_prob: float
+    log_probs: tuple[float, ...]
+
+    @property
+    def log_prob(self) -> float:
+        """Log probability of the whole row."""
+        return float(sum(self.log_probs))
 
     @property
     def mean(self) -> float:
@@ -56,7 +61,7 @@ def _roll(
     """One token a step for every row until each has ended; rows that have ended leave the batch a quarter at a time."""
     batch, end = len(logits), rules.tokens.end
     history = np.full((batch, most), end, np.int64)
-    scores = np.zeros(batch)
+    scores = np.zeros((batch, most))
     rows = np.arange(batch)  # of the batch that are still in `logits` and `state`
     for length in range(most):
         allowed = rules.apply(logits, history[rows, :length])
@@ -65,7 +70,7 @@ def _roll(
         chosen[~going] = end
         history[rows, length] = chosen
         gained = allowed[np.arange(len(rows)), chosen] - log_sum_exp(allowed)
-        scores[rows[going]] += gained[going]
+        scores[rows[going], length] = gained[going]
         going = chosen != end
         if not going.any() or length + 1 == most:
             break
@@ -74,14 +79,17 @@ def _roll(
             rows, chosen, state = rows[kept], chosen[kept], session.pick(state, kept)
         logits, state = session.step(chosen[:, None], state)
     lengths = (history != end).sum(1)
-    return [Hypothesis(tuple(history[i, : lengths[i]].tolist()), float(scores[i])) for i in range(batch)]
+    return [
+        Hypothesis(tuple(history[i, :n].tolist()), tuple(scores[i, : min(n + 1, most)].tolist()))
+        for i, n in enumerate(lengths.tolist())
+    ]
 
 
 @dataclass
 class _Clip:
-    """One clip's beam search: living beams (tokens, score) and finished ones."""
+    """One clip's beam search: living beams (tokens, score, log probability of each) and finished ones."""
 
-    beams: list[tuple[tuple[int, ...], float]] = field(default_factory=lambda: [((), 0.0)])
+    beams: list[tuple[tuple[int, ...], float, tuple[float, ...]]] = field(default_factory=lambda: [((), 0.0, ())])
     finished: list[Hypothesis] = field(default_factory=list)
 
 
@@ -99,7 +107,7 @@ def beam_search(
     enough = max(1, round(beam * patience))
     alive = list(range(len(clips)))  # clips, in the order of their beams in `logits`
     for _ in range(most):
-        history = np.array([tokens for i in alive for tokens, _ in clips[i].beams], np.int64)
+        history = np.array([tokens for i in alive for tokens, *_ in clips[i].beams], np.int64)
         allowed = rules.apply(logits, history.reshape(len(logits), -1))
         offset, sources, next_alive = 0, [], []
         totals = log_sum_exp(allowed)
@@ -116,7 +124,7 @@ def beam_search(
             break
         if sources != list(range(len(logits))):
             state = session.pick(state, np.array(sources))
-        last = np.array([[tokens[-1]] for i in alive for tokens, _ in clips[i].beams])
+        last = np.array([[tokens[-1]] for i in alive for tokens, *_ in clips[i].beams])
         logits, state = session.step(last, state)
     return [_best(clip, beam, length_penalty) for clip in clips]
 
@@ -125,19 +133,20 @@ def _advance(clip: _Clip, allowed: Floats, totals: Floats, beam: int, enough: in
     """Replace the clip's beams by their best continuations; returns each new beam's parent (an index of the old)."""
     candidates = []
     width = min(beam + 1, allowed.shape[1])
-    for parent, (tokens, score) in enumerate(clip.beams):
+    for parent, (_, score, _) in enumerate(clip.beams):
         for token in np.argpartition(allowed[parent], -width)[-width:]:
             gained = float(allowed[parent, token] - totals[parent])
             if gained > -np.inf:
-                candidates.append((score + gained, parent, tokens, int(token)))
+                candidates.append((score + gained, gained, parent, int(token)))
     candidates.sort(key=lambda candidate: -candidate[0])
     beams, parents = [], []
-    for score, parent, tokens, token in candidates:
+    for score, gained, parent, token in candidates:
+        tokens, _, log_probs = clip.beams[parent]
         if token == end:
             if len(clip.finished) < enough:
-                clip.finished.append(Hypothesis(tokens, score))
+                clip.finished.append(Hypothesis(tokens, (*log_probs, gained)))
         else:
-            beams.append(((*tokens, token), score))
+            beams.append(((*tokens, token), score, (*log_probs, gained)))
             parents.append(parent)
             if len(beams) == beam:
                 break
@@ -148,7 +157,7 @@ def _advance(clip: _Clip, allowed: Floats, totals: Floats, beam: int, enough: in
 def _best(clip: _Clip, beam: int, length_penalty: float | None) -> Hypothesis:
     """The highest ranked finished hypothesis; living beams count where too few have finished."""
     missing = max(0, beam - len(clip.finished))
-    every = clip.finished + [Hypothesis(tokens, score) for tokens, score in clip.beams[:missing]]
+    every = clip.finished + [Hypothesis(tokens, log_probs) for tokens, _, log_probs in clip.beams[:missing]]
 
     def rank(hypothesis: Hypothesis) -> float:
         length = max(1, len(hypothesis.tokens))

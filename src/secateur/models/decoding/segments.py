@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,18 @@ Audio = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class Word:
+    """One word, from `start` to `end` (seconds); `confidence` from 0 to 1 is the mean probability of its tokens."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
 class Segment:
-    """What was said from `start` to `end` (seconds)."""
+    """What was said from `start` to `end` (seconds), with each token's log probability; `words` if asked for."""
 
     start: float
     end: float
@@ -24,6 +35,20 @@ class Segment:
     avg_logprob: float
     no_speech_prob: float | None
     tokens: tuple[int, ...]
+    log_probs: tuple[float, ...] = ()
+    confidence: float | None = None  # as a word's
+    words: tuple[Word, ...] = ()
+
+
+def confidence(log_probs: Sequence[float]) -> float:
+    """The (geometric) mean probability of tokens, 0 to 1; 0 for none."""
+    return round(math.exp(sum(log_probs) / len(log_probs)), 4) if log_probs else 0.0
+
+
+def moved(segment: Segment, by: float) -> Segment:
+    """The segment `by` seconds later; times to the millisecond."""
+    words = tuple(replace(w, start=round(w.start + by, 3), end=round(w.end + by, 3)) for w in segment.words)
+    return replace(segment, start=round(segment.start + by, 3), end=round(segment.end + by, 3), words=words)
 
 
 def split(produced: Sequence[int], tokens: Tokens, window: float) -> tuple[list[tuple[float, float, list[int]]], float]:

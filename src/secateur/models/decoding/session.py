@@ -27,5 +27,11 @@ class Session(Protocol):
     def step(self, tokens: Ints, state: State) -> tuple[Floats, State]:
         """Feed `tokens` (batch, n); the logits (batch, vocabulary) of what follows the last, and the state after."""
 
+    def attention(self, tokens: Ints, state: State) -> Floats:
+        """Feed `tokens` (batch, n); where each one's cross-attention looks: (batch, heads, n, positions).
+
+        Heads are those of all decoder layers. Raises `SecateurError` where a network cannot say.
+        """
+
     def pick(self, state: State, rows: Ints) -> State:
         """The state of the batch rows `rows` (k,): beams reorder or multiply, finished rows leave."""

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from ...text.tokenizer import Tokenizer
 from ..whisper.config import WhisperConfig
+from .alignment import token_times, words_of
 from .clips import SHORTEST, Heard, audible, encode_clips, hear_clips, heard_speech, whole, window_samples
 from .fallback import Decoded, decode
 from .language import chosen, detect
 from .options import DecodingOptions
 from .prompt import prompt
-from .segments import Audio, Segment, next_cut, quiet_cuts, split
-from .session import Session
+from .segments import Audio, Segment, moved, next_cut, quiet_cuts, split
+from .session import Session, State
 
 HOT = 0.5  # text decoded above this temperature is not trusted as the next window's prompt
 
@@ -46,7 +47,7 @@ def hear_long(session: Session, tokenizer: Tokenizer, audio: Audio, options: Dec
     pieces = quiet_cuts(audio, size, rate)
     known = replace(options, language=language)
     found = hear_clips(session, tokenizer, [audio[a:b] for a, b in pieces], known)
-    moved = [_moved(s, start / rate) for (start, _), one in zip(pieces, found, strict=True) for s in one.segments]
+    moved = [moved(s, start / rate) for (start, _), one in zip(pieces, found, strict=True) for s in one.segments]
     return Heard(tuple(moved), language)
 
 
@@ -66,7 +67,8 @@ def _in_turn(
             at = end
             continue
         ids = prompt(config, tokenizer, options, language, timestamps, previous)
-        result = decode(session, encode_clips(session, [window]), [ids], tokenizer, options, timestamps)[0]
+        state = encode_clips(session, [window])
+        result = decode(session, state, [ids], tokenizer, options, timestamps)[0]
         following = len(window)
         if heard_speech(result, options):
             seconds = len(window) / rate
@@ -75,7 +77,11 @@ def _in_turn(
                 following = min(following, max(round(seek * rate), 1))
             else:
                 segments = [whole(result, seconds)]
-            found += [_moved(segment, at / rate) for segment in segments]
+            if options.word_times:
+                # Times are read off the plain text, whatever the decoder wrote between it.
+                plain = prompt(config, tokenizer, options, language, False, previous)
+                segments = _worded(session, state, plain, segments, tokenizer, language, window)
+            found += [moved(segment, at / rate) for segment in segments]
             trusted = options.condition_on_previous and result.temperature <= HOT
             previous = previous + [i for segment in segments for i in segment.tokens] if trusted else []
         at += following
@@ -87,14 +93,32 @@ def _timed(
 ) -> tuple[list[Segment], float]:
     """The segments of a window `seconds` long, those without text or length left out, and where the next begins."""
     pieces, seek = split(result.tokens, config.tokens, seconds)
-    segments = []
+    segments, at = [], 0
     for start, end, ids in pieces:
         text = tokenizer.decode(ids).strip()
         if text and end > start:
-            segments.append(Segment(start, end, text, result.avg_logprob, result.no_speech_prob, tuple(ids)))
+            log_probs = result.log_probs[at : at + len(ids)]
+            segments.append(whole(replace(result, tokens=tuple(ids), text=text, log_probs=log_probs), end, start))
+        at += len(ids)
     return segments, seek
 
 
-def _moved(segment: Segment, by: float) -> Segment:
-    """The segment `by` seconds later; times to the millisecond."""
-    return replace(segment, start=round(segment.start + by, 3), end=round(segment.end + by, 3))
+def _worded(
+    session: Session, state: State, ids: list[int], segments: list[Segment], tokenizer: Tokenizer, language: str,
+    window: Audio,
+) -> list[Segment]:  # fmt: skip
+    """`segments` of one window, which `state` holds, with their words; `ids` is the prompt before plain text."""
+    rate, end = session.config.front_end.sample_rate, session.config.tokens.end
+    texts = [[(i, p) for i, p in zip(s.tokens, s.log_probs, strict=True) if i < end] for s in segments]
+    every = [i for text in texts for i, _ in text]
+    if not every:
+        return segments
+    borders = token_times(session, state, [ids], [every], [len(window) / rate])[0]
+    found, at = [], 0
+    for segment, text in zip(segments, texts, strict=True):
+        after = at + len(text)
+        row, log_probs = [i for i, _ in text], [p for _, p in text]
+        words = words_of(row, borders[at : after + 1], log_probs, tokenizer, language, window, rate)
+        found.append(replace(segment, words=words))
+        at = after
+    return found

@@ -30,19 +30,19 @@ class Attention(nn.Module):
         self.value = nn.Linear(width, widths.heads * widths.value)
         self.out = nn.Linear(widths.heads * widths.value, width)
 
-    def _split(self, x: Tensor) -> Tensor:
+    def split(self, x: Tensor) -> Tensor:
         """(batch, length, heads * dim) to (batch, heads, length, dim)."""
         batch, length, _ = x.shape
         return x.view(batch, length, self.widths.heads, -1).transpose(1, 2)
 
     def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of `x` (batch, length, width), each (batch, heads, length, dim)."""
-        return self._split(self.key(x)), self._split(self.value(x))
+        return self.split(self.key(x)), self.split(self.value(x))
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
         """Attend from `x` (batch, length, width); `mask` is True where attention may look."""
         attended = F.scaled_dot_product_attention(
-            self._split(self.query(x)), keys, values, attn_mask=mask, is_causal=causal, scale=self.scale
+            self.split(self.query(x)), keys, values, attn_mask=mask, is_causal=causal, scale=self.scale
         )
         return self.out(attended.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from ..decoding.session import Floats, Ints
 from .config import WhisperConfig
-from .model import Cache, LayerCache, Whisper
+from .model import Attention, Cache, LayerCache, Whisper
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,25 @@ class TorchSession:
         cache = _same(state.cache)
         logits = self.model.step(torch.from_numpy(tokens).to(self.device), cache)
         return logits.float().cpu().numpy(), TorchState(cache, state.clips)
+
+    @torch.inference_mode()
+    def attention(self, tokens: Ints, state: TorchState) -> Floats:
+        """See `Session.attention`."""
+        found: list[Tensor] = []
+
+        def look(module: Attention, inputs: tuple[Tensor, ...]) -> None:
+            x, keys, _, mask = inputs
+            scores = module.scale * module.split(module.query(x)) @ keys.transpose(2, 3)
+            found.append(scores if mask is None else scores.masked_fill(~mask, -torch.inf))
+
+        layers = [cast(Attention, layer.cross_attention) for layer in self.model.decoder.layers]
+        hooks = [layer.register_forward_pre_hook(look) for layer in layers]
+        try:
+            self.model.step(torch.from_numpy(tokens).to(self.device), _same(state.cache))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return torch.cat(found, 1).softmax(-1).float().cpu().numpy()
 
     @torch.inference_mode()
     def pick(self, state: TorchState, rows: Ints) -> TorchState:

@@ -1,0 +1,53 @@
+"""Greedy CTC decoding with times: which frames wrote each unit, and so each word."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..segments import Segment, Word, confidence
+from ..word_pieces import word_pieces
+from .greedy import BLANK
+
+
+def spans(log_probs: NDArray[np.floating]) -> tuple[list[int], list[tuple[int, int]], list[float]]:
+    """The units of `greedy`, the frames `(first, after)` that wrote each, and its highest log probability there.
+
+    >>> spans(np.log(np.eye(3)[[1, 1, 0, 1, 2]] + 1e-9))[:2]
+    ([1, 1, 2], [(0, 2), (3, 4), (4, 5)])
+    """
+    if not len(log_probs):
+        return [], [], []
+    best = np.asarray(log_probs).argmax(1)
+    borders = np.flatnonzero(np.concatenate([[True], best[1:] != best[:-1], [True]])).tolist()
+    runs = [(a, b) for a, b in itertools.pairwise(borders) if best[a] != BLANK]
+    units = [int(best[a]) for a, _ in runs]
+    return units, runs, [float(log_probs[a:b, unit].max()) for (a, b), unit in zip(runs, units, strict=True)]
+
+
+def hear_frames(
+    log_probs: NDArray[np.floating], text: Any, seconds: float, frame_seconds: float, language: str | None,
+    word_times: bool,
+) -> Segment | None:  # fmt: skip
+    """One clip of `seconds` from `log_probs` (frames, units), `frame_seconds` apart; None where nothing was said.
+
+    `text` is the model's text codec. A word lasts from the first frame that wrote one of its units to the last one.
+    """
+    units, frames, sure = spans(log_probs)
+    said = text.decode(units)
+    if not said:
+        return None
+    words = []
+    for first, after in word_pieces(units, text.decode, language) if word_times else ():
+        word = text.decode(units[first:after])
+        if word:
+            # A space that ends the word is no part of it.
+            spoken = [k for k in range(first, after) if text.decode([units[k]]).strip()]
+            start, end = frames[spoken[0]][0] * frame_seconds, frames[spoken[-1]][1] * frame_seconds
+            words.append(Word(word, round(start, 3), round(min(end, seconds), 3), confidence(sure[first:after])))
+    each = tuple(round(p, 4) for p in sure)
+    mean = sum(each) / len(each)
+    return Segment(0.0, seconds, said, mean, None, tuple(units), each, confidence(each), tuple(words))

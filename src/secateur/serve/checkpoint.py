@@ -1,0 +1,45 @@
+"""A checkpoint folder as a recogniser: in torch, as it was trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..base.errors import SecateurError
+from ..base.extras import require
+from ..models.decoding.session import Floats, Ints
+from .ctc_recogniser import CtcRecogniser
+from .recogniser import Recogniser
+from .whisper_recogniser import WhisperRecogniser
+
+
+def load_checkpoint_recogniser(folder: Path, threads: int | None, device: str) -> Recogniser:
+    """A recogniser of a checkpoint folder, ours or in the layout of `transformers`.
+
+    Raises:
+        SecateurError: not a checkpoint, or a broken one; torch is not installed.
+    """
+    if not (folder / "model.safetensors").exists():
+        raise SecateurError(f"{folder}: neither an exported model (encoder.onnx) nor a checkpoint (model.safetensors)")
+    torch = require("torch", "train")
+    from ..base.files import read_json
+    from ..models.checkpoint import load_checkpoint
+    from ..models.ctc.model import CtcModel
+    from ..models.weights.transformers_folder import read_transformers
+    from ..models.whisper.session import TorchSession
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    foreign = "model_type" in read_json(folder / "config.json")
+    model, text = read_transformers(folder) if foreign else load_checkpoint(folder, device)
+    model = model.to(device)
+    if not isinstance(model, CtcModel):
+        return WhisperRecogniser(TorchSession(model), text)
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def run(features: Floats, frames: Ints) -> tuple[Floats, Ints]:
+        found, counts = model(torch.from_numpy(features).to(device), torch.from_numpy(frames).to(device))
+        return found.cpu().numpy(), np.asarray(counts.cpu().numpy(), np.int64)
+
+    return CtcRecogniser(model.config, text, run)
