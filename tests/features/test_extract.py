@@ -67,6 +67,17 @@ def test_whisper_is_its_log_mel(rows: list[np.ndarray]) -> None:
     assert front_end("whisper") == FrontEnd()
 
 
+def columns(whole: np.ndarray, units: list[int], kind: str) -> np.ndarray:
+    """What is left of features when only the columns `units` are computed.
+
+    Whisper's lowest values are 80 dB below the loudest of all that is computed, where the whole has its own floor.
+    """
+    found = whole[:, units]
+    if kind != "whisper":
+        return found
+    return np.where(found > whole.max() - 2 + 1e-5, found, np.nan)  # nobody knows what is under it
+
+
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_pruned_dimensions_are_columns_of_the_whole(rows: list[np.ndarray], data: st.DataObject) -> None:
@@ -78,9 +89,9 @@ def test_pruned_dimensions_are_columns_of_the_whole(rows: list[np.ndarray], data
     pruned = whole.keeping(units)
     assert pruned.inputs == len(units)
     clip = rows[2]
-    assert np.abs(extract(clip, pruned) - extract(clip, whole)[:, units]).max() < 1e-4
+    assert np.nan_to_num(np.abs(extract(clip, pruned) - columns(extract(clip, whole), units, kind))).max() < 1e-4
     again = pruned.keeping([len(units) - 1])  # numbers count what was left
-    assert np.abs(extract(clip, again)[:, 0] - extract(clip, whole)[:, units[-1]]).max() < 1e-4
+    assert np.nan_to_num(np.abs(extract(clip, again) - columns(extract(clip, whole), units[-1:], kind))).max() < 1e-4
 
 
 def test_pruning_makes_the_front_end_smaller() -> None:

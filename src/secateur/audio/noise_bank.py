@@ -13,6 +13,7 @@ from torch import Tensor
 from ..base.errors import SecateurError
 from .level import is_silent
 from .read import read_audio
+from .resample import resample
 
 
 class NoiseBank:
@@ -21,8 +22,10 @@ class NoiseBank:
     Each clip is scaled to full scale first: how loud it becomes is decided by the signal-to-noise ratio.
     """
 
-    def __init__(self, clips: Sequence[NDArray[np.floating]], device: str | torch.device = "cpu") -> None:
-        """`clips` are arrays (samples,), all at the sample rate of the speech.
+    def __init__(
+        self, clips: Sequence[NDArray[np.floating]], device: str | torch.device = "cpu", sample_rate: int = 16000
+    ) -> None:
+        """`clips` are arrays (samples,), all at `sample_rate` Hz, which is the speech's.
 
         Raises:
             SecateurError: no clip, or one that is silent.
@@ -33,7 +36,7 @@ class NoiseBank:
         if silent:
             raise SecateurError(f"noise clip {silent[0]} is silent: leave it out")
         flat = [np.round(clip / np.abs(clip).max() * 32767).astype(np.int16) for clip in clips]
-        self.device = torch.device(device)
+        self.device, self.sample_rate = torch.device(device), sample_rate
         self.samples = torch.from_numpy(np.concatenate(flat)).to(self.device)
         lengths = torch.tensor([len(clip) for clip in clips])
         self.starts = (torch.cumsum(lengths, 0) - lengths).to(self.device)
@@ -53,7 +56,15 @@ class NoiseBank:
         for path, clip in zip(found, clips, strict=True):
             if is_silent(clip, -100.0):
                 raise SecateurError(f"{path}: silent, of no use as noise: leave it out")
-        return cls(clips, device)
+        return cls(clips, device, sample_rate)
+
+    def at(self, sample_rate: int) -> NoiseBank:
+        """The bank for speech at another rate."""
+        if sample_rate == self.sample_rate:
+            return self
+        ends = zip(self.starts.tolist(), self.lengths.tolist(), strict=True)
+        clips = [self.samples[a : a + n].cpu().numpy().astype(np.float32) / np.float32(32767) for a, n in ends]
+        return NoiseBank([resample(c, self.sample_rate, sample_rate) for c in clips], self.device, sample_rate)
 
     def __len__(self) -> int:
         return len(self.lengths)

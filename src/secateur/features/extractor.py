@@ -12,6 +12,7 @@ from .mel_torch import LogMel
 def extractor(front_end: FrontEnd) -> nn.Module:
     """The module `(audio (batch, samples), lengths (batch,)) -> (features (batch, frames, inputs), frames (batch,))`.
 
-    Each row has what `extract` gives for its clip alone, then zeros. It has no parameters and nothing to save.
+    Each row has what `extract` gives for its clip alone, then zeros. It has no parameters and nothing to save. It also
+    takes `heard` (inputs,), True for the inputs that a masked network still reads (`Recogniser.heard`).
     """
     return LogMel(front_end) if front_end.kind == "whisper" else Fbank(front_end)

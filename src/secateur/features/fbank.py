@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .banded import Band, apply_bands, in_bands
-from .cosine import cosine_rows
 from .frames import frames_of
 from .front_end import FrontEnd
-from .kaldi import FLOOR, needed, transform_size, window_of
+from .kaldi import FLOOR, cepstrum, needed, transform_size, window_of
 
 _BLOCK = 128  # frames transformed at a time: what is in hand stays in the processor's cache
 
@@ -71,10 +70,8 @@ def _means(samples: NDArray[np.float64], size: int, hop: int) -> NDArray[np.floa
 
 @lru_cache(maxsize=16)
 def _tables(front_end: FrontEnd) -> _Tables:
-    part, cosine = needed(front_end), None
-    if front_end.kind == "mfcc":
-        rows = cosine_rows(part.statics[int(part.energy) :], front_end.bins, front_end.lifter)
-        cosine = np.ascontiguousarray(rows.T)
+    part = needed(front_end)
+    cosine = cepstrum(front_end) if front_end.kind == "mfcc" else None
     return _Tables(window_of(front_end.window_shape, front_end.window), in_bands(part.filters), cosine)
 
 

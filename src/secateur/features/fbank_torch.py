@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .cosine import cosine_rows
 from .deltas import REACH, SCALE
 from .front_end import FrontEnd
-from .kaldi import FLOOR, needed, transform_size, window_of
+from .kaldi import FLOOR, cepstrum, needed, transform_size, window_of
 from .normalise import LEAST_DEVIATION
 
 
@@ -31,8 +30,7 @@ class Fbank(nn.Module):
         self.needed = part
         cosine = columns = None
         if front_end.kind == "mfcc":
-            rows = cosine_rows(part.statics[int(part.energy) :], front_end.bins, front_end.lifter)
-            cosine = torch.from_numpy(rows.T.copy())
+            cosine = torch.from_numpy(cepstrum(front_end))
         if part.columns is not None:
             columns = torch.tensor(part.columns, dtype=torch.long)
         # Recomputed from the front-end's numbers, so no part of a checkpoint.
@@ -42,8 +40,11 @@ class Fbank(nn.Module):
         self.register_buffer("cosine", cosine, persistent=False)
         self.register_buffer("columns", columns, persistent=False)
 
-    def forward(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of `audio` (batch, samples), of which `lengths` (batch,) samples are real."""
+    def forward(self, audio: Tensor, lengths: Tensor, heard: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Features of `audio` (batch, samples), of which `lengths` (batch,) samples are real.
+
+        `heard` is what a masked network still reads: no dimension depends on another here, so that it changes nothing.
+        """
         with torch.autocast(audio.device.type, enabled=False):
             audio, lengths = audio.float(), lengths.to(audio.device)
             steps = torch.arange(audio.shape[1], device=audio.device)

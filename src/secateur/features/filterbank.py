@@ -1,4 +1,4 @@
-"""The mel filterbank: triangular filters, evenly spaced on Slaney's mel scale, each of unit area in Hz."""
+"""Mel scales, and Whisper's filterbank: triangles, evenly spaced on Slaney's mel scale, each of unit area in Hz."""
 
 from __future__ import annotations
 
@@ -23,6 +23,20 @@ def hz_to_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(hz < _BREAK_HZ, hz / _HZ_PER_MEL, above)
 
 
+def hz_to_htk_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mel of frequencies in Hz on HTK's scale, `1127 ln(1 + f / 700)`.
+
+    >>> hz_to_htk_mel(np.array([0.0, 1000.0, 8000.0])).round(1).tolist()
+    [0.0, 1000.0, 2840.0]
+    """
+    return 1127.0 * np.log1p(hz / 700.0)
+
+
+def htk_mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inverse of `hz_to_htk_mel`."""
+    return 700.0 * np.expm1(mel / 1127.0)
+
+
 def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     """Frequencies in Hz of mel values: the inverse of `hz_to_mel`."""
     above = _BREAK_HZ * np.exp(_LOG_STEP * (np.maximum(mel, _BREAK_MEL) - _BREAK_MEL))
@@ -38,15 +52,20 @@ def triangles(lines: NDArray[np.float64], corners: NDArray[np.float64]) -> NDArr
     return found
 
 
-@lru_cache(maxsize=16)
-def mel_filters(sample_rate: int, window: int, bins: int) -> NDArray[np.float32]:
-    """Filters (window // 2 + 1, bins) from 0 Hz to half the sample rate: power spectrum @ filters = mel power.
+def mel_corners(bins: int, top_hz: float) -> NDArray[np.float64]:
+    """Where the filters start, peak and end, in Hz: filter b has the corners b, b + 1 and b + 2 of (bins + 2,)."""
+    return mel_to_hz(np.linspace(0.0, hz_to_mel(np.array([top_hz]))[0], bins + 2))
 
-    The array is shared between callers and read-only.
+
+@lru_cache(maxsize=16)
+def mel_filters(sample_rate: int, window: int, bins: int, top_hz: float | None = None) -> NDArray[np.float32]:
+    """Filters (window // 2 + 1, bins) from 0 Hz to `top_hz`: power spectrum @ filters = mel power.
+
+    None is half the sample rate. With a higher top the filters stand where they would stand at twice that rate, and
+    those that reach beyond half the sample rate miss what is not there. The array is shared and read-only.
     """
     spectrum = np.linspace(0.0, sample_rate / 2, window // 2 + 1)
-    nyquist = hz_to_mel(np.array([sample_rate / 2]))[0]
-    corners = mel_to_hz(np.linspace(0.0, nyquist, bins + 2))
+    corners = mel_corners(bins, sample_rate / 2 if top_hz is None else top_hz)
     filters = (triangles(spectrum, corners) * 2.0 / (corners[2:] - corners[:-2])).astype(np.float32)
     filters.setflags(write=False)
     return filters

@@ -6,11 +6,14 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+import numpy as np
+
 from ..base.errors import SecateurError, nearest
+from .filterbank import htk_mel_to_hz, hz_to_htk_mel, mel_corners
 
 # What Whisper's features have no part for; anything but the default is an error there.
 _KALDI_ONLY = (
-    "low_hz", "high_hz", "full_scale", "snip_edges", "remove_dc", "preemphasis", "window_shape", "energy",
+    "low_hz", "snip_edges", "remove_dc", "preemphasis", "window_shape", "energy",
     "coefficients", "lifter", "deltas", "normalise", "kept",
 )  # fmt: skip
 
@@ -25,7 +28,11 @@ class FrontEnd:
     follow, each as wide as that.
 
     `kept_bins` lists the mel bins that a network on Whisper's features still reads, out of `bins`, and `kept` the
-    dimensions that one on `fbank` or `mfcc` still reads, out of `dimensions`; None means all of them.
+    dimensions that one on `fbank` or `mfcc` still reads, out of `dimensions`; None means all of them. Only what is kept
+    is computed.
+
+    A front-end whose sample rate was lowered (see `secateur.features.rates`) keeps `high_hz`, so that its filters stay
+    where they were; those beyond half the sample rate are not `audible` and are not kept.
 
     Raises:
         ValueError: numbers that contradict each other.
@@ -38,7 +45,7 @@ class FrontEnd:
     kept_bins: tuple[int, ...] | None = None
     kind: Literal["whisper", "fbank", "mfcc"] = "whisper"
     low_hz: float = 0.0  # where the lowest filter starts
-    high_hz: float | None = None  # where the highest filter ends; None: half the sample rate
+    high_hz: float | None = None  # where the highest of all `bins` ends; None: half the sample rate
     full_scale: float = 1.0  # what the loudest sample counts as: Kaldi reads 16-bit numbers, 32768
     snip_edges: bool = False  # only frames that lie within the clip; False: the clip is mirrored at its ends
     remove_dc: bool = False  # subtract each frame's mean
@@ -56,10 +63,15 @@ class FrontEnd:
             raise ValueError(f"front-end: {problem}")
 
     @property
+    def reads(self) -> tuple[int, ...]:
+        """Numbers of the features that reach the network, in its order, out of all `dimensions`."""
+        kept = self.kept_bins if self.kind == "whisper" else self.kept
+        return tuple(range(self.dimensions)) if kept is None else kept
+
+    @property
     def inputs(self) -> int:
         """Features a frame that reach the network."""
-        kept = self.kept_bins if self.kind == "whisper" else self.kept
-        return self.dimensions if kept is None else len(kept)
+        return len(self.reads)
 
     @property
     def statics(self) -> int:
@@ -81,6 +93,20 @@ class FrontEnd:
         """Where the highest filter ends, in Hz."""
         return self.sample_rate / 2 if self.high_hz is None else self.high_hz
 
+    @property
+    def audible(self) -> tuple[int, ...]:
+        """The bins whose filters end at or below half the sample rate: the lowest ones."""
+        return self.below(self.sample_rate / 2)
+
+    def below(self, hz: float) -> tuple[int, ...]:
+        """The bins whose filters end at or below `hz`."""
+        if self.kind == "whisper":
+            ends = mel_corners(self.bins, self.top_hz)[2:]
+        else:
+            bottom, top = hz_to_htk_mel(np.array([self.low_hz, self.top_hz]))
+            ends = htk_mel_to_hz(np.linspace(bottom, top, self.bins + 2))[2:]
+        return tuple(range(int((ends <= hz + 1e-3).sum())))
+
     def frames(self, samples: int) -> int:
         """Frames of a clip of so many samples."""
         if self.kind == "whisper":
@@ -91,10 +117,8 @@ class FrontEnd:
 
     def keeping(self, units: list[int]) -> FrontEnd:
         """The front-end of a network that reads only `units`, numbers of its `inputs` as they are now."""
-        everything = tuple(range(self.dimensions))
-        before = (self.kept_bins if self.kind == "whisper" else self.kept) or everything
-        kept = tuple(before[unit] for unit in units)
-        left = None if kept == everything else kept
+        kept = tuple(self.reads[unit] for unit in units)
+        left = None if kept == tuple(range(self.dimensions)) else kept
         return replace(self, kept_bins=left) if self.kind == "whisper" else replace(self, kept=left)
 
 
@@ -108,13 +132,13 @@ def _problems(front_end: FrontEnd) -> list[str]:
         for name in _KALDI_ONLY:
             if getattr(f, name) != usual[name]:
                 found.append(f"{name} has no part in Whisper's features; choose kind 'fbank' or 'mfcc'")
-        kept = f.kept_bins
+        kept, bins = f.kept_bins, f.kept_bins
     else:
-        kept = f.kept
+        kept, bins = f.kept, None
+        if f.kept is not None:
+            bins = tuple(one % f.statics - f.energy for one in f.kept if one % f.statics >= f.energy)
         if f.kept_bins is not None:
             found.append(f"kept_bins is for kind 'whisper'; list what '{f.kind}' keeps in kept")
-        if not 0 <= f.low_hz < f.top_hz <= f.sample_rate / 2:
-            found.append(f"filters from {f.low_hz:g} to {f.top_hz:g} Hz do not fit 0 to {f.sample_rate / 2:g} Hz")
         if f.window < 2:
             found.append("window must be at least 2 samples")
         if f.deltas not in (0, 1, 2):
@@ -125,6 +149,12 @@ def _problems(front_end: FrontEnd) -> list[str]:
             found.append("coefficients and lifter are for kind 'mfcc'")
     if kept is not None and not (kept and all(0 <= one < f.dimensions for one in kept)):
         found.append(f"what is kept must be numbers from 0 to {f.dimensions - 1}, at least one")
+    elif not found:
+        fits = 0 <= f.low_hz < f.top_hz
+        if fits and f.top_hz > f.sample_rate / 2:  # a lowered rate: what is left must be below half of it
+            fits = bool(f.audible) if f.kind == "mfcc" else bins is not None and set(bins) <= set(f.audible)
+        if not fits:
+            found.append(f"filters from {f.low_hz:g} to {f.top_hz:g} Hz do not fit 0 to {f.sample_rate / 2:g} Hz")
     return found
 
 

@@ -13,19 +13,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .filterbank import triangles
+from .cosine import cosine_rows
+from .filterbank import hz_to_htk_mel, triangles
 from .front_end import FrontEnd
 
 FLOOR = float(np.finfo(np.float32).eps)  # energies are clamped here before the logarithm
-
-
-def hz_to_htk_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mel of frequencies in Hz on HTK's scale, `1127 ln(1 + f / 700)`.
-
-    >>> hz_to_htk_mel(np.array([0.0, 1000.0, 8000.0])).round(1).tolist()
-    [0.0, 1000.0, 2840.0]
-    """
-    return 1127.0 * np.log1p(hz / 700.0)
 
 
 def window_of(shape: str, size: int) -> NDArray[np.float64]:
@@ -83,10 +75,23 @@ def needed(front_end: FrontEnd) -> Needed:
     if front_end.kind == "fbank":
         bins = tuple(one - energy for one in statics if one >= energy)
     else:  # every coefficient but the energy in its first place is made of all bins
-        bins = tuple(range(front_end.bins)) if statics != (0,) or not energy else ()
+        bins = front_end.audible if statics != (0,) or not energy else ()
     filters = htk_filters(front_end)[:, bins]
     lines = np.flatnonzero(filters.any(1))
     first, last = (int(lines[0]), int(lines[-1])) if len(lines) else (0, 0)
     table = np.ascontiguousarray(filters[first : last + 1], np.float32)
     table.setflags(write=False)
     return Needed(statics, None if columns == everything else columns, bins, energy and statics[0] == 0, first, table)
+
+
+def cepstrum(front_end: FrontEnd) -> NDArray[np.float32]:
+    """The cosine transform (needed bins, needed coefficients) of `mfcc`.
+
+    Bins beyond half the sample rate, which a front-end of a higher rate once had, count as their highest neighbour.
+    """
+    part = needed(front_end)
+    rows = cosine_rows(part.statics[int(part.energy) :], front_end.bins, front_end.lifter)
+    heard = rows[:, : len(part.bins)]
+    if part.bins and len(part.bins) < front_end.bins:
+        heard[:, -1] += rows[:, len(part.bins) :].sum(1)
+    return np.ascontiguousarray(heard.T)

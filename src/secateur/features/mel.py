@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -23,9 +24,29 @@ def hann(window: int) -> NDArray[np.float32]:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)).astype(np.float32)
 
 
+def kept_filters(front_end: FrontEnd) -> tuple[int, NDArray[np.float32]]:
+    """What is left of the filterbank: which line of the spectrum is the lowest that a kept filter sees, and the filters
+    (lines, kept bins) from there to the highest such line, times the front-end's full scale, squared."""
+    f = front_end
+    filters = mel_filters(f.sample_rate, f.window, f.bins, f.high_hz)
+    if f.kept_bins is not None:
+        filters = filters[:, f.kept_bins]
+    lines = np.flatnonzero(filters.any(1))
+    first, last = (int(lines[0]), int(lines[-1])) if len(lines) else (0, 0)
+    return first, filters[first : last + 1] * np.float32(f.full_scale**2)
+
+
+@dataclass(frozen=True, eq=False)
+class _Tables:
+    window: NDArray[np.float32]
+    lines: slice
+    bands: tuple[Band, ...]
+
+
 @lru_cache(maxsize=16)
-def _tables(sample_rate: int, window: int, bins: int) -> tuple[NDArray[np.float32], tuple[Band, ...]]:
-    return hann(window), in_bands(mel_filters(sample_rate, window, bins))
+def _tables(front_end: FrontEnd) -> _Tables:
+    first, filters = kept_filters(front_end)
+    return _Tables(hann(front_end.window), slice(first, first + len(filters)), in_bands(filters))
 
 
 def check_kind(front_end: FrontEnd) -> None:
@@ -42,9 +63,8 @@ def log_mel(audio: NDArray[np.floating], front_end: FrontEnd, pad_to: int | None
     """Features (samples // hop, mels) of one clip (samples,) in [-1, 1] at the front-end's sample rate.
 
     Power of a Hann-windowed short-time spectrum, its ends reflected, through the mel filters, then
-    `x = log10(max(power, 1e-10))` and `(max(x, max(x) - 8) + 4) / 4`. The maximum is over the clip and over all bins;
-    `kept_bins` are chosen after it, so that all
-    bins are computed. `pad_to` samples: silence is appended first, as for Whisper's 30 s windows.
+    `x = log10(max(power, 1e-10))` and `(max(x, max(x) - 8) + 4) / 4`. Only `kept_bins` are computed, and the maximum
+    is over the clip and over them. `pad_to` samples: silence is appended first, as for Whisper's 30 s windows.
     A clip shorter than a hop has no frame.
 
     Raises:
@@ -64,17 +84,15 @@ def log_mel(audio: NDArray[np.floating], front_end: FrontEnd, pad_to: int | None
     half = front_end.window // 2
     # np.pad reflects again and again where a clip is shorter than half a window.
     views = frames_of(np.pad(samples, half, mode="reflect"), front_end.window, front_end.hop)[:frames]
-    window, bands = _tables(front_end.sample_rate, front_end.window, front_end.bins)
-    mel = np.empty((frames, front_end.bins), np.float32)
+    tables = _tables(front_end)
+    mel = np.empty((frames, front_end.inputs), np.float32)
     for start in range(0, frames, _BLOCK):
-        spectrum = np.fft.rfft(views[start : start + _BLOCK] * window, axis=1)
+        spectrum = np.fft.rfft(views[start : start + _BLOCK] * tables.window, axis=1)[:, tables.lines]
         power = np.square(spectrum.real) + np.square(spectrum.imag)
-        apply_bands(power.astype(np.float32, copy=False), bands, mel[start : start + _BLOCK])
+        apply_bands(power.astype(np.float32, copy=False), tables.bands, mel[start : start + _BLOCK])
     np.log(np.maximum(mel, FLOOR, out=mel), out=mel)
     mel *= _LOG10
     np.maximum(mel, mel.max() - np.float32(RANGE), out=mel)
-    if front_end.kept_bins is not None:
-        mel = mel[:, front_end.kept_bins]
     mel += np.float32(4)
     mel *= np.float32(0.25)
     return mel

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .filterbank import mel_filters
 from .front_end import FrontEnd
-from .mel import FLOOR, RANGE, check_kind
+from .mel import FLOOR, RANGE, check_kind, kept_filters
 
 
 class LogMel(nn.Module):
@@ -19,24 +18,24 @@ class LogMel(nn.Module):
 
     window: Tensor
     filters: Tensor
-    kept: Tensor | None
 
     def __init__(self, front_end: FrontEnd) -> None:
         super().__init__()
         check_kind(front_end)
         self.front_end = front_end
-        filters = mel_filters(front_end.sample_rate, front_end.window, front_end.bins)
-        kept = None if front_end.kept_bins is None else torch.tensor(front_end.kept_bins, dtype=torch.long)
+        self.first, filters = kept_filters(front_end)
         # Recomputed from the front-end's numbers, so no part of a checkpoint.
         self.register_buffer("window", torch.hann_window(front_end.window), persistent=False)
         self.register_buffer("filters", torch.from_numpy(filters.copy()), persistent=False)
-        self.register_buffer("kept", kept, persistent=False)
 
-    def forward(self, audio: Tensor, lengths: Tensor, pad_to: int | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, audio: Tensor, lengths: Tensor, pad_to: int | None = None, heard: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Features of `audio` (batch, samples), of which `lengths` (batch,) samples are real.
 
         `pad_to` samples: every row is a clip that silence fills up to there (Whisper's 30 s windows), so that the
-        silence counts as real and all rows have `pad_to // hop` frames.
+        silence counts as real and all rows have `pad_to // hop` frames. `heard` (mels,): the bins that a masked network
+        still reads; the maximum is over them, as if the others were not computed (None: all).
 
         Raises:
             ValueError: rows longer than `pad_to`.
@@ -59,13 +58,13 @@ class LogMel(nn.Module):
                 _reflect_ends(audio, lengths, half), self.front_end.window, hop, window=self.window,
                 center=False, return_complex=True,
             )[..., :most]  # fmt: skip
-            power = torch.view_as_real(spectrum).square().sum(-1)
+            lines = spectrum[:, self.first : self.first + len(self.filters)]
+            power = torch.view_as_real(lines).square().sum(-1)
             mel = torch.log10((power.transpose(1, 2) @ self.filters).clamp_min(FLOOR))
             real = (torch.arange(most, device=audio.device) < frames[:, None])[..., None]
-            loudest = mel.masked_fill(~real, -torch.inf).amax((1, 2), keepdim=True)
+            counted = real if heard is None else real & heard.to(mel.device)
+            loudest = mel.masked_fill(~counted, -torch.inf).amax((1, 2), keepdim=True)
             mel = (torch.maximum(mel, loudest - RANGE) + 4) / 4
-            if self.kept is not None:
-                mel = mel.index_select(2, self.kept)
             return mel.masked_fill(~real, 0.0), frames
 
 

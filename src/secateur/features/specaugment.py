@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+from .front_end import FrontEnd
+
+USUAL_MS = 10.0  # from frame to frame, where `SpecAugmentOptions.time_width` is meant as it stands
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,15 @@ class SpecAugmentOptions:
     time_share: float = 0.2  # of the clip's frames, another limit to each time mask: short clips stay intelligible
     frequency_masks: int = 2
     frequency_width: int = 15  # mel bins, the largest width
+
+
+def fitted(options: SpecAugmentOptions, front_end: FrontEnd) -> SpecAugmentOptions:
+    """The options for a front-end with fewer bins or frames: masks hide as large a share of them, and as much time."""
+    return replace(
+        options,
+        time_width=max(1, round(options.time_width * USUAL_MS / max(front_end.frame_ms, USUAL_MS))),
+        frequency_width=max(1, round(options.frequency_width * front_end.inputs / front_end.dimensions)),
+    )
 
 
 def spec_augment(mel: Tensor, frames: Tensor, options: SpecAugmentOptions, generator: torch.Generator) -> Tensor:

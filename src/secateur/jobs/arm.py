@@ -44,13 +44,14 @@ class JobData:
     words: tuple[str, ...] = ()  # further texts whose words the vocabulary must keep
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     noise: NoiseBank | None = None  # mixed into training clips at a drawn signal-to-noise ratio
-    banks: dict[str, AudioBank] = field(default_factory=dict)
+    banks: dict[tuple[str, int], AudioBank] = field(default_factory=dict)  # by set and sample rate
 
     def bank(self, name: str, utterances: Sequence[Utterance], sample_rate: int) -> AudioBank:
         """The audio of one of the sets, decoded when first needed."""
-        if name not in self.banks:
-            self.banks[name] = AudioBank.read(utterances, self.device, sample_rate, label=f"reading {name}")
-        return self.banks[name]
+        if (name, sample_rate) not in self.banks:
+            bank = AudioBank.read(utterances, self.device, sample_rate, label=f"reading {name}")
+            self.banks[name, sample_rate] = bank
+        return self.banks[name, sample_rate]
 
 
 @dataclass(frozen=True)
@@ -156,10 +157,11 @@ def _tune(
     def validate(current: Any) -> dict[str, float]:
         return {"error": _heard(current, student.tokenizer, data, "dev", data.dev, arm.name).rate}
 
+    noise = None if data.noise is None else data.noise.at(config.front_end.sample_rate)
     run = Run(
         bank=bank, mix=mix,
         objective=task.objective(student, everything, settings, teacher, data.device),
-        callbacks=callbacks, validate=validate, folder=folder, label=arm.name, noise=data.noise,
+        callbacks=callbacks, validate=validate, folder=folder, label=arm.name, noise=noise,
     )  # fmt: skip
     log = train(model, run, settings)
     return (pruner.shrunk() if pruner is not None else model), log[-1]["step"]  # early stopping ends before the total

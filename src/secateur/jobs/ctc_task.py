@@ -12,6 +12,7 @@ from ..data.bank import AudioBank
 from ..data.manifest import Utterance
 from ..models.ctc.greedy import log_probs_bank
 from ..models.decoding.ctc.greedy import greedy
+from ..prune.inputs import cut_inputs
 from ..prune.settings import PruneSettings
 from ..prune.student import Student
 from ..train.ctc import Ctc
@@ -25,8 +26,9 @@ class CtcTask:
         self, model: Any, text: Any, texts: Sequence[str], languages: Sequence[str], prune: PruneSettings | None,
         train: TrainSettings | None,
     ) -> Student:  # fmt: skip
-        """A copy."""
-        return Student(copy.deepcopy(model), text, None)
+        """A copy, its inputs cut."""
+        small = model if prune is None else cut_inputs(model, prune)
+        return Student(copy.deepcopy(model) if small is model else small, text, None)
 
     def objective(
         self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Any | None,

@@ -37,7 +37,7 @@ def gather_evidence(
         for step in range(batches):
             rows = next(stream)
             audio, lengths = bank.gather(rows)
-            inputs, frames = features(audio, lengths)
+            inputs, frames = features(audio, lengths, heard=twin.heard)
             batch = Batch(rows, len(learn), audio, lengths, inputs, frames, step)
             twin.zero_grad(set_to_none=True)
             loss: Any = objective(twin, batch, settings)

@@ -52,7 +52,9 @@ class WhisperTask:
         if teacher is not None and settings.distil > 0:
             frozen = frozen_copy(teacher).to(device)
             rows_there = None if student.rows is None else student.rows.to(device)
-            told = Teacher(frozen, LogMel(frozen.config.front_end).to(device), rows_there)
+            told = Teacher(
+                frozen, LogMel(frozen.config.front_end).to(device), rows_there, config.front_end.sample_rate
+            )
         return Seq2Seq(
             rows, len(config.tokens.prompt(utterances[0].language)),
             {} if student.rows is None else student.tokenizer.parents(), told, config.text_context,

@@ -44,6 +44,9 @@ class Config(Protocol):
     def max_seconds(self) -> float:
         """The longest clip, in seconds, that one pass can hold; infinite when nothing limits it."""
 
+    def hearing(self, front_end: FrontEnd) -> Self:
+        """The config with another front-end; contexts last as long as they did."""
+
     def shrunk(self, keep: dict[str, list[int]]) -> Self:
         """The config after surgery: `keep` maps names of groups to the units that stay."""
 

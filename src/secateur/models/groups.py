@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,19 @@ class Group:
     blocks: int = 1
     minimum: int = 1
     maskable: bool = True
+
+
+@dataclass(frozen=True)
+class TimeAxis:
+    """Dimension `dim` of `parameter` runs over time, in frames or in a multiple of them.
+
+    `kernel`: an odd number of taps around the frame. `distance`: values at relative distances, 0 in the middle.
+    `position`: values at absolute positions, from 0.
+    """
+
+    parameter: str
+    dim: int
+    kind: Literal["kernel", "distance", "position"]
 
 
 KINDS = (

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..base.errors import SecateurError
-from .groups import Group
+from .groups import Group, TimeAxis
 
 
 class Recogniser(nn.Module):
@@ -18,15 +18,29 @@ class Recogniser(nn.Module):
 
     config: Any
     dropout: nn.Dropout
+    heard: Tensor | None  # inputs (inputs,) that are not masked, which the front-end must know; None: all
 
     def __init__(self, config: Any) -> None:
         super().__init__()
         self.config = config
         self.dropout = nn.Dropout(0.0)
+        self.heard = None
 
     def groups(self) -> list[Group]:
         """All that may go, as the layers declare it."""
         raise NotImplementedError
+
+    def over_time(self) -> list[TimeAxis]:
+        """The parameters that know how far apart frames are, for `prune.inputs`."""
+        return []
+
+    def mask_inputs(self, kept: Tensor) -> None:
+        """Let the front-end compute as if only the inputs `kept` (inputs,) were there.
+
+        Their columns are zero while masked, but Whisper's features are relative to the loudest of all that are
+        computed: whoever computes features for this network passes `heard` on.
+        """
+        self.heard = None if bool(kept.all()) else kept
 
     def mask_vocabulary(self, kept: Tensor) -> None:
         """Make the output rows that are not `kept` (rows,) impossible: a zero logit would not be.

@@ -31,6 +31,9 @@ class PruneSettings:
     scope: Literal["global", "layer", "row"] = "global"  # single weights: where they compete
     pattern: str = ""  # single weights: N:M, such as "2:4": N of every M consecutive inputs stay
     seed: int = 0  # of random scores (what is drawn while training follows the training's seed)
+    sample_rate: int | None = None  # Hz of the audio, below the model's: bins above half of it go
+    frame_shift_ms: float | None = None  # from one frame to the next, above the model's: 12.5, 15, 20
+    deltas: int | None = None  # of cepstra or fbank: keep derivatives up to this order only
     vocabulary: bool = True  # keep only the rows that the training texts and frequent words need
     frequent: int = 4000  # most frequent tokens, spelled with the texts' characters, that stay in any case
     rows: int | None = None  # at most so many text rows; None keeps all that the texts use

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import torch
@@ -51,7 +51,15 @@ def mask(model: Network, keep: Mapping[str, list[int]]) -> dict[str, Tensor]:
         parameters[name].mul_(m)
     if "vocabulary" in kept:
         model.mask_vocabulary(kept["vocabulary"])
+    mask_inputs(model, groups.values(), kept)
     return masks
+
+
+def mask_inputs(model: Network, groups: Iterable[Group], kept: Mapping[str, Tensor]) -> None:
+    """Tell the network which of its inputs are still heard, if `kept` (bool (units,) a group) masks any."""
+    for group in groups:
+        if group.kind in ("mel", "input") and group.name in kept:
+            model.mask_inputs(kept[group.name].to(next(model.parameters()).device))
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""The start of a pruned model: what can be cut before training (vocabulary rows, contexts), cut at once."""
+"""The start of a pruned model: what can be cut before training (inputs, vocabulary rows, contexts), cut at once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from ..models.whisper.model import Whisper
 from ..text.tokenizer import Tokenizer
 from .budget import Keep
+from .inputs import cut_inputs
 from .settings import PruneSettings
 from .shrink import shrink
 from .vocabulary import choose_rows, context_plan, reduced_tokenizer
@@ -29,7 +30,8 @@ class Student:
 def make_student(
     model: Whisper, tokenizer: Tokenizer, texts: Iterable[str], settings: PruneSettings, languages: Iterable[str] = ()
 ) -> Student:
-    """Cut contexts and vocabulary of a copy of `model`; the student hears clips as they are, not padded to 30 s."""
+    """Cut inputs, contexts and vocabulary of a copy of `model`; the student hears clips unpadded, not as 30 s."""
+    model = cut_inputs(model, settings)
     plan: Keep = context_plan(model.config, settings.audio_seconds, settings.text_tokens)
     rows = None
     if settings.vocabulary:

@@ -16,7 +16,7 @@ from .method import Method
 from .places import kept_units, parameter_masks
 from .schedule import SCHEDULES
 from .settings import PruneSettings
-from .shrink import Network, shrink
+from .shrink import Network, mask_inputs, shrink
 
 COSTS: dict[str, Cost] = {
     "parameters": lambda config: float(family_of(config).parameters(config)),
@@ -44,9 +44,10 @@ class UnitMethod(Method[Network]):
         self.target = None if settings.remove is None else original * (1 - settings.remove)
         self.original = original
         self.kinds = self.kinds_of(settings)
-        asked = {kind for kind in ("mel", "input") if kind in self.kinds}  # inputs go only when asked for
-        left = {"vocabulary", "mel", "input"} - asked
-        self.groups = [g for g in model.groups() if g.maskable and g.kind not in left]
+        groups = [g for g in model.groups() if g.maskable and g.kind != "vocabulary"]
+        # Inputs go only when asked for, by kind or by name: no wildcard means them.
+        asked = {*self.kinds, *settings.amounts}
+        self.groups = [g for g in groups if g.kind not in ("mel", "input") or asked & {g.kind, g.name}]
         self.shapes = {n: t.shape for n, t in model.state_dict().items()}
         self.keep: Keep = {}
         # Whether the budget can be met is known now, not halfway through the training.
@@ -92,8 +93,10 @@ class UnitMethod(Method[Network]):
         """Remove from now on what `keep` leaves out."""
         self.keep = keep
         device = next(self.model.parameters()).device
-        masks = parameter_masks(self.groups, kept_units(self.groups, keep), self.shapes)
+        kept = kept_units(self.groups, keep)
+        masks = parameter_masks(self.groups, kept, self.shapes)
         self.masks = {name: m.to(device) for name, m in masks.items()}
+        mask_inputs(self.model, self.groups, kept)
 
     def span(self, total: int) -> tuple[int, int]:
         return round(self.settings.begin * total), max(round(self.settings.end * total), 1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -25,8 +23,7 @@ class Gradients:
         self.model, self.run, self.settings = model, run, settings
         self.parameters = parameters
         self.rank, self.ranks = distributed.rank(), distributed.count()
-        config: Any = model.config
-        self.prepare = Preparer(run, settings, config, self.rank)
+        self.prepare = Preparer(run, settings, model, self.rank)
         self.device = run.bank.device
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and self.device.type == "cuda")
         self.parts = settings.accumulate

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..audio.resample_torch import resample_rows
 from ..features.mel_torch import LogMel
 from ..models.whisper.model import Whisper
 from .loss import cross_entropy, distillation
@@ -22,17 +23,21 @@ from .targets import split_pieces, token_batch
 class Teacher:
     """A frozen model to learn from. `rows` are the teacher's token ids of the student's rows, when those were pruned.
 
-    A teacher that was trained on 30 s windows hears the clip padded to one: cut to the clip it would not know the end.
+    `sample_rate` is that of the student's audio: a teacher of a higher rate hears what the student can hear. A teacher
+    that was trained on 30 s windows hears the clip padded to one: cut to the clip it would not know the end.
     """
 
     model: Whisper
     features: LogMel
     rows: Tensor | None = None
+    sample_rate: int | None = None
 
     @torch.no_grad()
     def logits(self, audio: Tensor, lengths: Tensor, inputs: Tensor) -> Tensor:
         """Teacher-forced logits (batch, length, student's vocabulary) for the student's token ids."""
         config = self.model.config
+        if self.sample_rate is not None:
+            audio, lengths = resample_rows(audio, lengths, self.sample_rate, config.front_end.sample_rate)
         window = int(config.max_seconds * config.front_end.sample_rate)
         frames: Tensor | None
         mel, frames = self.features(audio, lengths, pad_to=window if config.padded else None)

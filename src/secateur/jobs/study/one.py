@@ -78,9 +78,9 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
             for test in study.tests:
                 say(f"{name}: {test}, {label}")
                 key = f"{test}@{label}"
-                data.banks[key] = disturbed(data.banks[test], condition, data_folder, rate)
+                data.banks[key, rate] = disturbed(data.banks[test, rate], condition, data_folder, rate)
                 found = score(tuned, tuned_text, data, key, data.tests[test], name)
-                del data.banks[key]
+                del data.banks[key, rate]
                 write_result(folder / "results" / f"{key}.json", found)
                 summary["error"][key] = found.rate
     write_json(folder / "summary.json", summary | {"complete": True})

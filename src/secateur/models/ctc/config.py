@@ -151,6 +151,10 @@ class CtcConfig:
         stride = 1 if self.inception is None else self.inception.stride
         return stride * (1 if self.subsampling is None else 2 ** len(self.subsampling.channels))
 
+    def hearing(self, front_end: FrontEnd) -> CtcConfig:
+        """With another front-end."""
+        return replace(self, front_end=front_end)
+
     def shrunk(self, keep: dict[str, list[int]]) -> CtcConfig:
         """The config after surgery: `keep` maps group names (see `CtcModel.groups`) to the units that stay."""
         sections = {

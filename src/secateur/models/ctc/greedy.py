@@ -28,7 +28,7 @@ def log_probs_bank(
     seconds = [int(n) / front_end.sample_rate for n in bank.lengths]
     use_bf16 = device.type == "cuda" if bf16 is None else bf16
     for rows in track(buckets(seconds, batch_seconds, None), label, quiet=not label):
-        inputs, frames = features(*bank.gather(rows))
+        inputs, frames = features(*bank.gather(rows), heard=model.heard)
         if not inputs.shape[1]:
             continue
         with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...base.errors import SecateurError
-from ..groups import Group, Place
+from ..groups import Group, Place, TimeAxis
 from ..network import Recogniser
 from .config import CtcConfig
 from .conformer import Conformer
@@ -93,6 +93,16 @@ class CtcModel(Recogniser):
         """Logarithms of probabilities, in float32."""
         logits: Tensor = self.output(x)
         return logits.float().log_softmax(-1)
+
+    def over_time(self) -> list[TimeAxis]:
+        """Convolutions over time, and a Conformer's distances; recurrent layers find out for themselves."""
+        found = []
+        for name, parameter in self.named_parameters():
+            if name.endswith(".distance"):
+                found.append(TimeAxis(name, 1, "distance"))
+            elif parameter.dim() > 2 and parameter.shape[2] > 1:
+                found.append(TimeAxis(name, 2, "kernel"))
+        return found
 
     def groups(self) -> list[Group]:
         """All that may go: inputs, channels, branches, recurrent units, and what a Conformer block is made of."""

@@ -10,6 +10,7 @@ from typing import Any
 from ...base.errors import SecateurError
 from ...base.extras import require
 from ...base.files import atomic_path, write_json, write_text
+from ...features.front_end import FrontEnd
 from ...text.tokenizer import Tokenizer
 from ..whisper.config import AttentionWidths, WhisperConfig
 from ..whisper.model import Whisper
@@ -44,8 +45,11 @@ def check_uniform(config: WhisperConfig) -> tuple[int, int, int]:
     """
     if not config.encoder or not config.decoder:
         raise SecateurError("transformers has no Whisper without encoder or decoder layers; export to ONNX")
-    if config.front_end.kept_bins is not None or config.conv_channels != config.width:
-        raise SecateurError("transformers has no name for pruned mel bins or convolution channels; export to ONNX")
+    front = config.front_end
+    if front != FrontEnd(bins=front.bins, hop=front.hop):
+        raise SecateurError("transformers has no name for pruned inputs (bins, sample rate); export to ONNX")
+    if config.conv_channels != config.width:
+        raise SecateurError("transformers has no name for pruned convolution channels; export to ONNX")
     first = config.encoder[0].attention
     dimensions = config.width // first.heads
     full = AttentionWidths(first.heads, dimensions, dimensions)

@@ -79,6 +79,11 @@ class WhisperConfig:
         """The longest clip, in seconds, that one window can hold."""
         return self.audio_context * 2 * self.front_end.hop / self.front_end.sample_rate
 
+    def hearing(self, front_end: FrontEnd) -> WhisperConfig:
+        """With another front-end: as many positions as lie within the audio context when frames are further apart."""
+        ratio = front_end.frame_ms / self.front_end.frame_ms
+        return replace(self, front_end=front_end, audio_context=int((self.audio_context - 1) / ratio + 1e-9) + 1)
+
     def shrunk(self, keep: dict[str, list[int]]) -> WhisperConfig:
         """The config after surgery: `keep` maps group names (see `Whisper.groups`) to the units that stay."""
 
@@ -102,9 +107,7 @@ class WhisperConfig:
             )
         front_end = self.front_end
         if "encoder.mel" in keep:
-            before = front_end.kept_bins or tuple(range(front_end.bins))
-            kept = tuple(before[i] for i in keep["encoder.mel"])
-            front_end = replace(front_end, kept_bins=None if len(kept) == front_end.bins else kept)
+            front_end = front_end.keeping(keep["encoder.mel"])
         tokens = self.tokens
         if "vocabulary" in keep:
             tokens = tokens.renumbered({old: new for new, old in enumerate(keep["vocabulary"])})

@@ -81,7 +81,7 @@ def transcribe_bank(
         audio, lengths = bank.gather(rows)
         audio, lengths = audio[:, :window], lengths.clamp_max(window)
         frames: Tensor | None
-        mel, frames = features(audio, lengths, pad_to=window if config.padded else None)
+        mel, frames = features(audio, lengths, pad_to=window if config.padded else None, heard=model.heard)
         with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
             found = greedy(model, mel, None if config.padded else frames, config.tokens.prompt(language or None))
         for row, ids in zip(rows, found, strict=True):

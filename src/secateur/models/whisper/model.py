@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..groups import Group, Place, prefixed
+from ..groups import Group, Place, TimeAxis, prefixed
 from ..network import Recogniser
 from .config import AttentionWidths, DecoderWidths, EncoderWidths, WhisperConfig
 
@@ -271,6 +271,13 @@ class Whisper(Recogniser):
     def mask_vocabulary(self, kept: Tensor) -> None:
         """Give the token rows that are not `kept` (rows,) a logit of minus infinity."""
         self.decoder.vocabulary_mask = kept.to(self.decoder.token_embedding.weight.device)
+
+    def over_time(self) -> list[TimeAxis]:
+        """Both convolutions and the encoder's positions."""
+        return [
+            TimeAxis("encoder.conv1.weight", 2, "kernel"), TimeAxis("encoder.conv2.weight", 2, "kernel"),
+            TimeAxis("encoder.positions", 0, "position"),
+        ]  # fmt: skip
 
     def groups(self) -> list[Group]:
         """All that may go: layers, heads, dimensions, FFN units, convolution channels, inputs, rows, contexts."""

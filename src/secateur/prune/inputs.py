@@ -1,0 +1,129 @@
+"""Inputs that go before training: a lower sample rate, frames further apart, derivatives left out.
+
+Single inputs (mel bins, coefficients) are units of a group like any other and are ranked, masked and removed with them.
+These three change how audio becomes features, so they are cut at once, by surgery that leaves the network computing
+nearly what it did: filters keep their centres, kernels and positions are interpolated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ..base.errors import SecateurError
+from ..features.front_end import FrontEnd
+from ..features.rates import resampled, spaced
+from ..models.checkpoint import load
+from ..models.groups import TimeAxis
+from .settings import PruneSettings
+from .shrink import Network, shrink
+
+
+def cut_inputs(model: Network, settings: PruneSettings) -> Network:
+    """`model` with `sample_rate`, `frame_shift_ms` and `deltas` as the settings say; itself when they say nothing.
+
+    Raises:
+        SecateurError: what the model cannot hear with.
+    """
+    if settings.sample_rate is not None:
+        model = at_sample_rate(model, settings.sample_rate)
+    if settings.frame_shift_ms is not None:
+        model = at_frame_shift(model, settings.frame_shift_ms)
+    if settings.deltas is not None:
+        model = with_deltas(model, settings.deltas)
+    return model
+
+
+def at_sample_rate(model: Network, sample_rate: int) -> Network:
+    """The network for audio at a lower rate: inputs whose filters lie beyond half of it are gone.
+
+    Raises:
+        SecateurError: see `features.rates.resampled`; a network whose inputs cannot go.
+    """
+    before: FrontEnd = model.config.front_end
+    after = resampled(before, sample_rate)
+    if after == before:
+        return model
+    return _reading(model, after, "sample_rate")
+
+
+def with_deltas(model: Network, order: int) -> Network:
+    """The network without the derivatives above `order` (0: none, 1: deltas).
+
+    Raises:
+        SecateurError: features that have no derivatives, or not so many.
+    """
+    before: FrontEnd = model.config.front_end
+    if before.deltas < order or order < 0:
+        raise SecateurError(f"deltas: the model's features have derivatives up to order {before.deltas}, not {order}")
+    if before.deltas == order:
+        return model
+    kept = tuple(d for d in before.reads if d // before.statics <= order)
+    if not kept:
+        raise SecateurError(f"deltas: the model reads nothing of order {order} or below")
+    whole = len(kept) == before.statics * (1 + order)
+    return _reading(model, replace(before, kept=None if whole else kept, deltas=order), "deltas")
+
+
+def _reading(model: Network, after: FrontEnd, setting: str) -> Network:
+    """The network that reads only those of its inputs that `after` still gives."""
+    before: FrontEnd = model.config.front_end
+    units = [before.reads.index(one) for one in after.reads]
+    keep = {}
+    if len(units) < before.inputs:
+        names = [g.name for g in model.groups() if g.kind in ("mel", "input")]
+        if not names:
+            raise SecateurError(
+                f"{setting}: '{model.config.name}' reads its features as a picture (subsampling) and cannot lose any"
+            )
+        keep = {names[0]: units}
+    small = shrink(model, keep)
+    small.config = replace(small.config, front_end=after)
+    return small
+
+
+@torch.no_grad()
+def at_frame_shift(model: Network, frame_ms: float) -> Network:
+    """The network for frames further apart; contexts last as long as they did.
+
+    A kernel's taps fall between the new frames: they are shared out to their two neighbours, which is exact for
+    features that are straight lines between frames. Positions and distances are read off between the old ones.
+
+    Raises:
+        SecateurError: see `features.rates.spaced`.
+    """
+    before: FrontEnd = model.config.front_end
+    after = spaced(before, frame_ms)
+    if after == before:
+        return model
+    ratio = after.frame_ms / before.frame_ms
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    with torch.device("meta"):
+        small = type(model)(model.config.hearing(after))
+    shapes = {name: value.shape for name, value in small.state_dict().items()}
+    for axis in model.over_time():
+        state[axis.parameter] = _stretched(state[axis.parameter], axis, ratio, shapes[axis.parameter][axis.dim])
+    load(small, state)
+    small.dropout.p = model.dropout.p
+    return small.train(model.training)
+
+
+def _stretched(values: Tensor, axis: TimeAxis, ratio: float, positions: int) -> Tensor:
+    """`values` as they are for frames `ratio` times as far apart, when `positions` are left."""
+    length = values.shape[axis.dim]
+    if axis.kind == "position":
+        places = torch.arange(positions, dtype=torch.float64) * ratio
+    else:
+        middle = length // 2
+        places = (torch.arange(length, dtype=torch.float64) - middle) * ratio + middle
+        if axis.kind == "distance":
+            places = places.clamp(0, length - 1)
+    old = torch.arange(length, dtype=torch.float64)
+    if axis.kind == "kernel":  # old tap i lies at i / ratio of the new frames
+        shares = (1 - (places - old[:, None]).abs() / ratio).clamp_min(0)
+    else:
+        shares = (1 - (places - old[:, None]).abs()).clamp_min(0)
+    moved = values.double().movedim(axis.dim, -1) @ shares.to(values.device)
+    return moved.movedim(-1, axis.dim).to(values.dtype).contiguous()
