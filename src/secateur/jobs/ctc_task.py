@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
 
+from ..base.errors import SecateurError
 from ..data.bank import AudioBank
 from ..data.manifest import Utterance
 from ..models.ctc.greedy import log_probs_bank
@@ -34,8 +36,22 @@ class CtcTask:
         self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Any | None,
         device: torch.device,
     ) -> Ctc:  # fmt: skip
-        """The likelihood of the transcripts' units."""
-        return Ctc([student.tokenizer.encode(u.text) for u in utterances])
+        """The likelihood of the transcripts' units.
+
+        Raises:
+            SecateurError: most clips have fewer outputs than their units need.
+        """
+        rows, config = [student.tokenizer.encode(u.text) for u in utterances], student.model.config
+        front, short = config.front_end, 0
+        for u, row in zip(utterances, rows, strict=True):
+            needed = len(row) + sum(a == b for a, b in pairwise(row))  # a blank between equal units
+            short += front.frames(round(u.duration * front.sample_rate)) // config.subsampled < needed
+        if 2 * short > len(rows):
+            raise SecateurError(
+                f"{short} of {len(rows)} clips have too few outputs for their text: this model gives one every "
+                f"{config.subsampled * front.frame_ms:g} ms; choose a smaller prune.frame_shift_ms"
+            )
+        return Ctc(rows)
 
     def transcribe(
         self, model: Any, text: Any, bank: AudioBank, languages: Sequence[str], batch_seconds: float, label: str = ""

@@ -12,17 +12,15 @@ from ..base.files import write_json
 from ..base.options import to_dict
 from ..evaluate.result import write_result
 from ..models.checkpoint import save_checkpoint
-from ..models.whisper.model import Whisper
 from ..prune.pruner import COSTS, GradualPruner
 from ..prune.settings import PruneSettings
-from ..prune.student import make_student
-from ..text.tokenizer import Tokenizer
 from .arm import JobData, device_name, score
 from .ranking import gather_evidence
+from .tasks import task_of
 
 
 def prune_without_training(
-    model: Whisper, tokenizer: Tokenizer, data: JobData, settings: PruneSettings, folder: Path
+    model: Any, tokenizer: Any, data: JobData, settings: PruneSettings, folder: Path
 ) -> dict[str, Any]:
     """Cut `model` by `settings` and keep checkpoint, results and a summary in `folder`.
 
@@ -35,17 +33,19 @@ def prune_without_training(
     if settings.method != "gradual":
         raise SecateurError(f"the method '{settings.method}' prunes while training: let it train, or use 'gradual'")
     started = time.perf_counter()
-    padded = model.config.padded
+    padded = getattr(model.config, "padded", False)
     if padded:
         settings = replace(settings, audio_seconds=None)
     texts = [u.text for u in (*data.learn, *data.retain)]
-    student = make_student(model, tokenizer, texts, settings, sorted({u.language for u in data.learn}))
+    languages = sorted({u.language for u in data.learn})
+    student = task_of(model.config).student(model, tokenizer, texts, languages, settings, None)
     small = student.model.to(data.device)
     pruner = GradualPruner(small, settings, COSTS[settings.measure](model.config))
     evidence = gather_evidence(small, student.tokenizer, data)
     pruner.prune_to(1.0, evidence)
     small = pruner.shrunk().eval()
-    small.config = replace(small.config, padded=padded)
+    if padded:
+        small.config = replace(small.config, padded=True)
     save_checkpoint(folder, small, student.tokenizer, half=True)
     results = {name: score(small, student.tokenizer, data, name, sets, "pruned") for name, sets in data.tests.items()}
     for name, result in results.items():
