@@ -9,20 +9,23 @@ from .callback import Callback
 
 
 class PullToStart(Callback):
-    """The penalty strength * sum (w - start)^2 over all trained weights (L2-SP, Li et al. 2018, arXiv 1802.01483).
+    """The gradient of strength * sum (w - start)^2 over all trained weights (L2-SP, Li et al. 2018, arXiv 1802.01483).
 
-    Weights that are exactly zero are left out: what a pruner removed is not pulled back.
+    It joins the loss's gradient before clipping; the logged loss is without it. Weights that are exactly zero are left
+    out: what a pruner removed is not pulled back.
     """
 
     def __init__(self, model: nn.Module, strength: float) -> None:
         self.strength = strength
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.parameters: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
         self.start = [p.detach().clone() for p in self.parameters]
 
-    def penalty(self, step: int, total: int) -> Tensor | None:
+    @torch.no_grad()
+    def after_backward(self, step: int, total: int) -> None:
         self.start = [s.to(p.device) for s, p in zip(self.start, self.parameters, strict=True)]
-        distances = [
-            ((p - s) * (p.detach() != 0)).float().square().sum()
-            for p, s in zip(self.parameters, self.start, strict=True)
-        ]
-        return self.strength * torch.stack(distances).sum()
+        away = list(torch._foreach_sub(self.parameters, self.start))
+        torch._foreach_mul_(away, [p != 0 for p in self.parameters])
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
+        torch._foreach_add_(gradients, away, alpha=2 * self.strength)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
