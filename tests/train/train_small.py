@@ -91,9 +91,10 @@ def run_small(
     def validate(current: Any) -> dict[str, float]:
         return {"error": float(current.decoder.norm.weight.detach().sum())}
 
+    wrapped = wrap(objective)
     run = Run(
-        bank=bank, mix=mix, objective=wrap(objective), callbacks=callbacks, validate=validate, folder=folder,
-        label="small",
+        bank=bank, mix=mix, objective=wrapped, extra=getattr(wrapped, "head", None), callbacks=callbacks,
+        validate=validate, folder=folder, label="small",
     )  # fmt: skip
     log = train(model, run, TrainSettings(**{**SETTINGS, **changed}))
     return model, pruner, log

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..base.errors import SecateurError
+from ..base.options import from_dict
 from ..base.progress import track
 from ..evaluate.breakdown import by_extra, by_length, by_speaker, extra_names
 from ..evaluate.error_rate import confusions
@@ -66,7 +67,7 @@ def run(options: Options) -> dict[str, Any]:
 def show(values: dict[str, Any]) -> str:
     """The summary for a terminal."""
     extras, found, slices = values.pop("extras"), values.pop("confusions"), values.pop("by", None)
-    result = Result(**values)
+    result = from_dict(Result, values, "result")
     titles, rows = table([(result.model, result)])
     lines = [
         text_table(titles, rows),
@@ -74,6 +75,12 @@ def show(values: dict[str, Any]) -> str:
         f"{result.seconds_audio / 60:.1f} min: {result.substitutions} substituted, {result.deletions} deleted, "
         f"{result.insertions} inserted; computed in {result.seconds_compute:.1f} s",
     ]
+    if result.sounds is not None:
+        s = result.sounds
+        lines.append(
+            f"pinyin error rate {_spread(s.pinyin, s.pinyin_interval)}; without tones "
+            f"{_spread(s.toneless, s.toneless_interval)}; tone error rate {_spread(s.tone, s.tone_interval)}"
+        )
     if found:
         shown = (f"{c['said'] or '(nothing)'} → {c['heard'] or '(nothing)'} ×{c['times']}" for c in found)
         lines.append("most frequent: " + ", ".join(shown))
@@ -84,6 +91,15 @@ def show(values: dict[str, Any]) -> str:
     elif extras:
         lines.append("break down with --by " + ", ".join(["speaker", "length", *extras]))
     return "\n".join(lines)
+
+
+def _spread(rate: float, interval: tuple[float, ...]) -> str:
+    """A rate with its interval.
+
+    >>> _spread(0.123, (0.1, 0.15))
+    '12.3 % (10.0 to 15.0)'
+    """
+    return f"{percent(rate)} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
 
 
 def evaluate_model(options: Options) -> Result:

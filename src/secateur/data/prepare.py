@@ -21,7 +21,10 @@ from ..audio.read import audio_info, read_audio
 from ..base.errors import SecateurError
 from ..base.files import atomic_path, read_json, write_json
 from ..base.progress import track
+from ..text.chinese import spoken
 from ..text.clean import CleanRules, cleaner
+from ..text.normalise import base_language
+from ..text.pinyin import pinyin
 from .manifest import Utterance, write_manifest
 from .recording import Recording
 
@@ -46,6 +49,7 @@ class PrepareSettings:
     language: str = "en"  # where the recordings do not say
     min_seconds: float = 0.1
     max_seconds: float = 60.0
+    pinyin: bool = False  # Chinese clips get the extra "pinyin"
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,10 @@ def _measured(recording: Recording, settings: PrepareSettings, folder: Path, den
             _convert(recording.audio, audio, settings, denoised)
     seconds = audio_info(audio).seconds
     language = recording.language or settings.language
-    return Utterance(recording.id, audio, seconds, recording.text, recording.speaker, language, dict(recording.extras))
+    extras = dict(recording.extras)
+    if settings.pinyin and base_language(language) == "zh":
+        extras["pinyin"] = pinyin(spoken(recording.text))
+    return Utterance(recording.id, audio, seconds, recording.text, recording.speaker, language, extras)
 
 
 def _convert(source: Path, target: Path, settings: PrepareSettings, denoised: Denoise | None) -> None:

@@ -11,6 +11,7 @@ from ..base.errors import SecateurError
 from ..base.files import read_json, write_text
 from ..base.options import from_dict, to_dict
 from .error_rate import Counts, Metric
+from .sounds import Sounds
 
 FORMAT = "secateur-result-1"
 
@@ -50,6 +51,7 @@ class Result:
     parameters: int | None = None
     macs: int | None = None  # multiply-accumulates for the mean clip
     bytes: int | None = None  # on disk
+    sounds: Sounds | None = None  # of Chinese: pinyin and tone error rates
     settings: dict[str, Any] = field(default_factory=dict)
     rows: tuple[Row, ...] = ()
 
@@ -62,6 +64,8 @@ class Result:
         """Plain values without the rows."""
         values: dict[str, Any] = to_dict(replace(self, rows=()))
         del values["rows"]
+        if self.sounds is None:
+            del values["sounds"]
         return values
 
 

@@ -14,6 +14,7 @@ from ..text.normalise import normaliser
 from .bootstrap import LEVEL, RESAMPLES, rate_interval
 from .error_rate import Metric, count_errors, metric_for, total
 from .result import Result, Row
+from .sounds import has_sounds, measure_sounds
 
 if TYPE_CHECKING:
     from ..data.manifest import Utterance
@@ -88,12 +89,14 @@ def summarise(
         resamples=resamples, seed=seed,
     )  # fmt: skip
     audio = sum(row.seconds for row in rows)
+    texts = [(row.reference, row.hypothesis) for row in rows]
+    sounds = measure_sounds(texts, speakers, resamples, seed) if has_sounds(language) else None
     return Result(
         model=model, data=data, language=language, metric=metric, rate=summed.rate, interval=interval,
         substitutions=summed.substitutions, deletions=summed.deletions, insertions=summed.insertions,
         words=summed.reference, utterances=len(rows), speakers=len({s for s in speakers if s}),
         seconds_audio=round(audio, 3), seconds_compute=round(seconds_compute, 3), rtf=round(seconds_compute / audio, 5),
-        parameters=parameters, macs=macs, bytes=size, settings=settings or {}, rows=tuple(rows),
+        parameters=parameters, macs=macs, bytes=size, sounds=sounds, settings=settings or {}, rows=tuple(rows),
     )  # fmt: skip
 
 

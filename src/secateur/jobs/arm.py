@@ -19,13 +19,14 @@ from ..data.manifest import Utterance
 from ..evaluate.result import Result, write_result
 from ..evaluate.run import evaluate, with_cost
 from ..models.checkpoint import save_checkpoint
-from ..prune.counts import matrix_weights, weights_left
+from ..prune.counts import matrix_weights, values_left, weights_left
 from ..prune.methods import make_method
 from ..prune.pruner import COSTS
 from ..prune.settings import PruneSettings
 from ..prune.student import Student
 from ..train import distributed
 from ..train.callback import Callback
+from ..train.helper import Helped, save_head, with_helper
 from ..train.loop import Run, train
 from ..train.settings import TrainSettings
 from ..train.stream import Mix
@@ -97,6 +98,7 @@ def run_arm(
         "device": device_name(data.device), "processes": distributed.count(),
         "removed": 1 - COSTS["parameters"](result_model.config) / original["parameters"],
         "removed_weights": 1 - weights_left(result_model) / matrix_weights(model),
+        "removed_or_zero": 1 - values_left(result_model) / original["parameters"],
         "error": {name: r.rate for name, r in results.items()}, "torch": torch.__version__,
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
@@ -158,12 +160,16 @@ def _tune(
         return {"error": _heard(current, student.tokenizer, data, "dev", data.dev, arm.name).rate}
 
     noise = None if data.noise is None else data.noise.at(config.front_end.sample_rate)
+    main = task.objective(student, everything, settings, teacher, data.device)
+    objective = with_helper(main, model, everything, settings)
+    helped = objective if isinstance(objective, Helped) else None
     run = Run(
-        bank=bank, mix=mix,
-        objective=task.objective(student, everything, settings, teacher, data.device),
-        callbacks=callbacks, validate=validate, folder=folder, label=arm.name, noise=noise,
+        bank=bank, mix=mix, objective=objective, extra=None if helped is None else helped.head, callbacks=callbacks,
+        validate=validate, folder=folder, label=arm.name, noise=noise,
     )  # fmt: skip
     log = train(model, run, settings)
+    if helped is not None and settings.helper_kept and distributed.rank() == 0:
+        save_head(folder, helped)
     return (pruner.shrunk() if pruner is not None else model), log[-1]["step"]  # early stopping ends before the total
 
 

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
+from ..models.family import family_of
+from ..models.network import Recogniser
+
 
 def matrices(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """The weight matrices and filters of linear, convolution and recurrent layers, by parameter name."""
@@ -24,3 +27,8 @@ def matrix_weights(model: nn.Module) -> int:
 def weights_left(model: nn.Module) -> int:
     """Values in all matrices that are not zero: what unstructured pruning leaves."""
     return sum(int(p.detach().count_nonzero()) for _, p in matrices(model))
+
+
+def values_left(model: Recogniser) -> float:
+    """All values that are stored, but for the matrices' zeros: embeddings, positions, norms and biases count."""
+    return family_of(model.config).parameters(model.config) - matrix_weights(model) + weights_left(model)

@@ -11,8 +11,12 @@ from collections import Counter
 from collections.abc import Iterable
 
 from ..models.whisper.config import WhisperConfig
+from ..text.normalise import base_language
+from ..text.script import script, scripts_of
 from ..text.tokenizer import Tokenizer
 from .budget import Keep
+
+BROKEN = "\ufffd"  # what an incomplete character decodes to
 
 
 def special_rows(config: WhisperConfig, languages: Iterable[str] = (), timestamps: bool = False) -> list[int]:
@@ -21,10 +25,11 @@ def special_rows(config: WhisperConfig, languages: Iterable[str] = (), timestamp
     With `timestamps` also the time steps up to the model's audio context.
     """
     t = config.tokens
+    languages = [base_language(name) for name in languages]
     rows = [t.start, t.end, t.no_timestamps, t.no_speech, t.previous]
     if t.multilingual:
         rows += [t.transcribe, *(t.languages[name] for name in languages if name in t.languages)]
-        if not list(languages):
+        if not languages:
             rows += [t.translate, *t.languages.values()]
     if timestamps and t.timestamps is not None:
         steps = min(t.timestamp_count, round(config.max_seconds * 50) + 1)
@@ -43,14 +48,17 @@ def choose_rows(
 ) -> Keep:
     """The plan `{"vocabulary": rows}` for a model that has to write `texts` and what is like them.
 
-    The `frequent` most frequent tokens spelled with the texts' characters stay whatever the texts say. With `limit`,
-    rarer tokens of the texts go until at most so many text rows stay; such words are spelled from shorter pieces.
+    The `frequent` most frequent tokens spelled with the texts' bytes, in the texts' writing systems, stay whatever the
+    texts say. With `limit`, rarer tokens of the texts go until at most so many text rows stay; such words are spelled
+    from shorter pieces. All bytes stay, so any character can still be written.
     """
+    texts = list(texts)
     counts: Counter[int] = Counter()
     for text in texts:
         counts.update(tokenizer.encode(text))
     wanted = [i for i, _ in counts.most_common()]
-    base = tokenizer.spelled_like(wanted)[:frequent]
+    scripts = scripts_of(texts)
+    base = [i for i in tokenizer.spelled_like(wanted) if _written_in(tokenizer.decode([i]), scripts)][:frequent]
     rows = tokenizer.closed(base + wanted)
     if limit is not None and len(rows) > limit:
         low, high = 0, len(wanted)
@@ -62,6 +70,11 @@ def choose_rows(
                 high = middle - 1
         rows = tokenizer.closed(base + wanted[:low])
     return {"vocabulary": sorted({*rows, *special_rows(config, languages, timestamps)})}
+
+
+def _written_in(token: str, scripts: frozenset[str]) -> bool:
+    """Whether a token's letters are all of `scripts`; pieces of a character come with the tokens that need them."""
+    return BROKEN not in token and {script(c) for c in token} - {None} <= scripts
 
 
 def reduced_tokenizer(tokenizer: Tokenizer, rows: list[int], config: WhisperConfig) -> Tokenizer:

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable
 
 from ..base.extras import require
+from .chinese import normalise_chinese
 
 # Written without spaces between words: their error rate counts characters.
 CHARACTER_LANGUAGES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
@@ -28,13 +29,16 @@ def base_language(language: str) -> str:
 def normaliser(language: str) -> Callable[[str], str]:
     """The function that prepares references and hypotheses of `language` ("en", "zh-CN", ...) for comparison.
 
-    English: Whisper's English rules (contractions, numbers, British spelling, fillers). Every other language: lower
-    case, no punctuation or bracketed remarks, Unicode NFKC (full-width forms become plain). Characters are not
-    separated here; `error_rate.units` does that for the character error rate.
+    English: Whisper's English rules (contractions, numbers, British spelling, fillers). Chinese: `chinese`'s rules
+    (simplified characters, numbers as they are read). Every other language: lower case, no punctuation or bracketed
+    remarks, Unicode NFKC (full-width forms become plain). Characters are not separated here; `error_rate.units` does
+    that for the character error rate.
 
     Raises:
-        SecateurError: whisper-normalizer is not installed; the message says how to get it.
+        SecateurError: a package that the rules need is not installed; the message says how to get it.
     """
+    if base_language(language) == "zh":
+        return normalise_chinese
     if base_language(language) == "en":
         rules = require("whisper_normalizer.english", "train").EnglishTextNormalizer()
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from .normalise import base_language
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -65,7 +67,8 @@ class Tokens:
         """
         ids = [self.start]
         if self.multilingual:
-            language = language or ("en" if "en" in self.languages else next(iter(self.languages), None))
+            first = "en" if "en" in self.languages else next(iter(self.languages), None)
+            language = base_language(language) if language else first
             if language is None or language not in self.languages:
                 known = ", ".join(sorted(self.languages)[:12]) or "none"
                 raise ValueError(f"this model has no language '{language}' (it has: {known})")

@@ -77,7 +77,10 @@ class _Loop:
         if self.device.type == "cuda":
             # cuDNN's attention builds a plan for every new shape: 140 ms a step instead of 36.
             torch.backends.cuda.enable_cudnn_sdp(False)
-        distributed.copy_from_first([*model.parameters(), *model.buffers()])
+        if run.extra is not None:
+            run.extra.to(self.device)
+        self.extra = {} if run.extra is None else {f"extra.{n}": p for n, p in run.extra.named_parameters()}
+        distributed.copy_from_first([*model.parameters(), *model.buffers(), *self.extra.values()])
         self.total = total_steps(settings, run.mix)
         self.every = max(
             1, round(settings.validate_every * epoch_steps(run.mix, settings.batch_seconds, settings.seed))
@@ -85,10 +88,16 @@ class _Loop:
         self.parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
         decayed = [p for p in self.parameters.values() if p.dim() > 1]
         others = [p for p in self.parameters.values() if p.dim() <= 1]
+        groups: list[dict[str, Any]] = [
+            {"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}
+        ]  # fmt: skip
+        self.own = list(self.parameters.values())
+        if self.extra:
+            groups.append({"params": [*self.extra.values()], "weight_decay": 0.0, "times": settings.helper_rate})
+            self.parameters |= self.extra
         self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}],
-            lr=settings.learning_rate, betas=(0.9, 0.98), fused=self.device.type == "cuda",
-        )  # fmt: skip
+            groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=self.device.type == "cuda"
+        )
         model.dropout.p = settings.dropout
         stored = model.state_dict()
         # Running statistics belong to the weights of their time.
@@ -139,11 +148,13 @@ class _Loop:
     def _one(self, batch: list[int]) -> None:
         """One optimiser step."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate_at(self.step, self.total, self.settings)
+            group["lr"] = rate_at(self.step, self.total, self.settings) * group.get("times", 1.0)
         loss = self.gradients(batch, self.step, self.total)
         for callback in self.run.callbacks:
             callback.after_backward(self.step, self.total)
-        torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.settings.clip)
+        torch.nn.utils.clip_grad_norm_(self.own, self.settings.clip)
+        if self.extra:  # a head that starts from nothing would take the whole norm
+            torch.nn.utils.clip_grad_norm_(self.extra.values(), self.settings.clip)
         self.optimizer.step()
         distributed.average(self.statistics.values())
         with torch.no_grad():

@@ -37,6 +37,11 @@ class TrainSettings:
     distil_on: Literal["retain", "all"] = "retain"  # which clips the teacher speaks on: those to retain, or all
     temperature: float = 1.0  # of the teacher's distribution
     inner_ctc: float = 0.0  # CTC: share of the loss that half of a Conformer's blocks answer for alone
+    helper: Literal["none", "pinyin"] = "none"  # a second task of the encoder while it trains: CTC over pinyin
+    helper_weight: float = 0.3  # of its loss
+    helper_units: Literal["parts", "numbers", "plain"] = "parts"  # initials and finals, syllables with tones, without
+    helper_rate: float = 25.0  # its head's learning rate over the model's: it starts from nothing
+    helper_kept: bool = False  # keep the head beside the checkpoint, for correction by sound
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on a GPU, fp32 on a CPU
     select: Literal["last", "best"] = "last"  # which weights are the result: the last, or the best on dev
     patience: int = 0  # stop after so many validations without a better one; the result is the best on dev; 0 is off

@@ -28,6 +28,7 @@ class Options:
     denoise: str | None = option(None, help="'spectral', or the file of a GTCRN model")
     clean: bool = option(True, help="clean transcripts")
     rules: Path | None = option(None, help="TOML with cleaning rules of your own")
+    pinyin: bool = option(False, help="add a field with the pinyin of Chinese transcripts")
     min_seconds: float = option(0.1, help="leave out what is shorter")
     max_seconds: float = option(60.0, help="leave out what is longer")
     workers: int = option(2, help="files worked on at a time")
@@ -45,7 +46,7 @@ def run(options: Options) -> dict[str, Any]:
     rules = read_rules(options.rules) if options.rules else CleanRules()
     settings = PrepareSettings(
         options.format, options.sample_rate, options.denoise, rules if options.clean else None, options.language,
-        options.min_seconds, options.max_seconds,
+        options.min_seconds, options.max_seconds, options.pinyin,
     )  # fmt: skip
     recordings = list(LAYOUTS[layout](options.source))
     if not recordings:

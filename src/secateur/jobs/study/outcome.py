@@ -26,6 +26,18 @@ class SetOutcome:
     interval: tuple[float, float]
     against: Difference | None  # the control, on the same clips and seeds
     adjusted: float | None = None  # p value after Holm's correction over the arms of the study
+    pinyin: PinyinOutcome | None = None  # of Chinese
+
+
+@dataclass(frozen=True)
+class PinyinOutcome:
+    """How an arm's Chinese sounds, on one test set; see `evaluate.sounds`."""
+
+    rate: float  # pinyin error rate, tones counted
+    deviation: float | None
+    interval: tuple[float, float]
+    against: Difference | None
+    tone: float  # tone error rate
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,7 @@ class ArmOutcome:
     sets: dict[str, SetOutcome]  # test sets and, as `set@condition`, disturbed ones
     removed: float  # share of all values, vocabulary and contexts counted
     removed_weights: float  # share of the encoder's and decoder's weight matrices that is zero or gone
+    removed_or_zero: float | None  # share of all values; None where that was not counted
     steps: int
     flops: float  # of training, mean over seeds
     seconds: float  # of training, mean over seeds
@@ -99,15 +112,41 @@ def _arm(study: StudySettings, name: str, by_arm: dict[str, list[RunFile]], clip
         sets[key] = SetOutcome(
             mean(rates), stdev(rates) if len(rates) > 1 else None,
             rate_interval(errors, base.words, base.speakers), against,
+            pinyin=_pinyin(key, runs, [] if name == control else shared, base.speakers),
         )  # fmt: skip
     best = min((e["error"] for o in others for e in o.log if "error" in e), default=None)
     reached = [_reached(r.log, best * 1.02) for r in runs] if best is not None else []
+    counted = all("removed_or_zero" in r.summary for r in runs)
     return ArmOutcome(
         arm=name, control=control, about=study.arms[name].about, seeds=tuple(r.seed for r in runs),
         dev=mean(r.summary["error"]["dev"] for r in runs), sets=sets, removed=_mean(runs, "removed"),
-        removed_weights=_mean(runs, "removed_weights"), steps=runs[0].summary["steps"], flops=_mean(runs, "flops"),
+        removed_weights=_mean(runs, "removed_weights"),
+        removed_or_zero=_mean(runs, "removed_or_zero") if counted else None,
+        steps=runs[0].summary["steps"], flops=_mean(runs, "flops"),
         seconds=mean(r.log[-1]["seconds"] if r.log else 0.0 for r in runs),
         reached=None if not reached or None in reached else mean(r for r in reached if r is not None),
+    )  # fmt: skip
+
+
+def _pinyin(
+    key: str, runs: Sequence[RunFile], shared: Sequence[tuple[RunFile, RunFile]], speakers: Sequence[str]
+) -> PinyinOutcome | None:
+    """Rates of `runs` on the set `key`, and against their controls in `shared`; None for other languages."""
+    if not all(key in r.sounds for r in (*runs, *(o for o, _ in shared))):
+        return None
+    said = [clip.reference for clip in runs[0].sounds[key]]
+
+    def errors(of: Sequence[RunFile]) -> list[list[int]]:
+        return [[clip.pinyin for clip in r.sounds[key]] for r in of]
+
+    rates = [sum(row) / sum(said) for row in errors(runs)]
+    clips = [clip for r in runs for clip in r.sounds[key]]
+    against = None
+    if shared:
+        against = paired_difference(errors([o for o, _ in shared]), errors([r for _, r in shared]), said, speakers)
+    return PinyinOutcome(
+        mean(rates), stdev(rates) if len(rates) > 1 else None, rate_interval(errors(runs), said, speakers), against,
+        sum(c.tones for c in clips) / max(sum(c.heard for c in clips), 1),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ Tables and pages are made from these files alone, so they can be committed and r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ...base.errors import SecateurError
 from ...base.files import read_json, write_json
 from ...evaluate.result import Result, read_result
 from ...evaluate.run_folder import read_log
+from ...evaluate.sounds import SoundErrors, sound_errors
 from ..arm import finished
 
 CLIPS = "clips.json"
@@ -38,6 +39,7 @@ class RunFile:
     summary: dict[str, Any]
     log: tuple[dict[str, Any], ...]
     errors: dict[str, tuple[int, ...]]  # test set -> errors of every clip
+    sounds: dict[str, tuple[SoundErrors, ...]] = field(default_factory=dict)  # the same of Chinese, in pinyin
 
     def rate(self, data: str, clips: Clips) -> float:
         """The error rate on a set."""
@@ -56,7 +58,7 @@ def collect(out: Path, target: Path) -> int:
         summary = finished(folder)  # its tests are done; disturbed ones may be missing when a run was cut short
         if summary is None:
             continue
-        errors = {}
+        errors, sounds = {}, {}
         for path in sorted((folder / "results").glob("*.json")):
             result = read_result(path)
             rows = _clips(result)
@@ -64,9 +66,12 @@ def collect(out: Path, target: Path) -> int:
             if known.setdefault(base, rows) != rows:
                 raise SecateurError(f"{path}: other clips than those in {target / CLIPS}")
             errors[path.stem] = [row.counts.errors for row in result.rows]
+            if result.sounds is not None:
+                sounds[path.stem] = [astuple(sound_errors(row.reference, row.hypothesis)) for row in result.rows]
         metrics = folder / "metrics.jsonl"
         log = read_log(metrics) if metrics.exists() else []
-        write_json(target / f"{folder.name}.json", {"summary": summary, "log": log, "errors": errors}, indent=None)
+        values = {"summary": summary, "log": log, "errors": errors} | ({"sounds": sounds} if sounds else {})
+        write_json(target / f"{folder.name}.json", values, indent=None)
         count += 1
     write_json(target / CLIPS, known, indent=None)
     return count
@@ -96,5 +101,6 @@ def read_store(folder: Path) -> tuple[list[RunFile], dict[str, Clips]]:
         values = read_json(path)
         arm, seed = path.stem.rsplit("-", 1)
         errors = {name: tuple(row) for name, row in values["errors"].items()}
-        runs.append(RunFile(arm, int(seed), values["summary"], tuple(values["log"]), errors))
+        sounds = {n: tuple(SoundErrors(*clip) for clip in rows) for n, rows in values.get("sounds", {}).items()}
+        runs.append(RunFile(arm, int(seed), values["summary"], tuple(values["log"]), errors, sounds))
     return runs, clips

@@ -5,32 +5,61 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ...base.options import to_dict
+from ...evaluate.bootstrap import Difference
 from ...evaluate.breakdown import label
 from ...evaluate.table import pipe_table, points, text_table
 from .outcome import ArmOutcome, Outcome
 
 
 def headings(outcome: Outcome) -> list[str]:
-    """Column titles: the arm, what was removed, the tests, what it took."""
-    tests = [t for name in outcome.study.tests for t in (f"{name}, %", "against control, points (95 %)", "P(better)")]
-    return ["arm", "seeds", "weights gone", "values gone", "dev, %", *tests, "ratio", "p (Holm)", "PFLOP", "training s"]
+    """Column titles: the arm, what was removed, the tests (in pinyin, too, if that was counted), what it took."""
+    tests = []
+    for name in outcome.study.tests:
+        tests += [f"{name}, %", "against control, points (95 %)", "P(better)"]
+        if _in_pinyin(outcome, name):
+            tests += ["pinyin, %", "against control, points (95 %)", "tones, %"]
+    gone = ["weights gone", "values gone", *(["values gone or zero"] if _zeros_counted(outcome) else [])]
+    return ["arm", "seeds", *gone, "dev, %", *tests, "ratio", "p (Holm)", "PFLOP", "training s"]
 
 
 def cells(outcome: Outcome, arm: ArmOutcome) -> list[str]:
     """One row."""
     row = [arm.arm, str(len(arm.seeds)), f"{100 * arm.removed_weights:.0f} %", f"{100 * arm.removed:.0f} %"]
+    if _zeros_counted(outcome):
+        row.append("" if arm.removed_or_zero is None else f"{100 * arm.removed_or_zero:.0f} %")
     row.append(f"{100 * arm.dev:.1f}")
     for name in outcome.study.tests:
         found = arm.sets[name]
-        spread = "" if found.deviation is None else f" ± {100 * found.deviation:.1f}"
-        row.append(f"{100 * found.rate:.1f}{spread}")
         d = found.against
-        signed = "" if d is None else f"{points(d.delta)} ({points(d.low)} to {points(d.high)})"
-        row += [signed, "" if d is None else f"{d.b_better:.3f}"]
+        row += [_spread(found.rate, found.deviation), _signed(d), "" if d is None else f"{d.b_better:.3f}"]
+        if _in_pinyin(outcome, name):
+            p = found.pinyin
+            row += ["", "", ""] if p is None else [
+                _spread(p.rate, p.deviation), _signed(p.against), f"{100 * p.tone:.1f}"
+            ]  # fmt: skip
     first = arm.sets[outcome.study.domain]
     row.append("" if first.against is None else f"{arm.ratio:.3f}")
     row.append("" if first.adjusted is None else f"{first.adjusted:.3f}")
     return [*row, f"{arm.flops / 1e15:.1f}" if arm.flops else "0", f"{arm.seconds:.0f}"]
+
+
+def _spread(rate: float, deviation: float | None) -> str:
+    """A rate and how far seeds are from each other."""
+    return f"{100 * rate:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
+
+
+def _signed(d: Difference | None) -> str:
+    """A difference with its interval."""
+    return "" if d is None else f"{points(d.delta)} ({points(d.low)} to {points(d.high)})"
+
+
+def _in_pinyin(outcome: Outcome, test: str) -> bool:
+    return any(arm.sets[test].pinyin is not None for arm in outcome.arms if test in arm.sets)
+
+
+def _zeros_counted(outcome: Outcome) -> bool:
+    return any(arm.removed_or_zero is not None for arm in outcome.arms)
 
 
 def text(outcome: Outcome) -> str:
@@ -91,9 +120,12 @@ def as_values(outcome: Outcome) -> list[dict[str, Any]]:
             if s.against is not None:
                 d = s.against
                 sets[name] |= {"delta": d.delta, "delta_interval": (d.low, d.high), "p_better": d.b_better}
+            if s.pinyin is not None:
+                sets[name] |= {"pinyin": to_dict(s.pinyin)}
         found.append({
             "arm": arm.arm, "control": arm.control, "seeds": arm.seeds, "dev": arm.dev, "sets": sets,
-            "removed": arm.removed, "removed_weights": arm.removed_weights, "steps": arm.steps, "flops": arm.flops,
+            "removed": arm.removed, "removed_weights": arm.removed_weights, "removed_or_zero": arm.removed_or_zero,
+            "steps": arm.steps, "flops": arm.flops,
             "seconds": arm.seconds, "ratio": arm.ratio, "reached": arm.reached,
         })  # fmt: skip
     return found

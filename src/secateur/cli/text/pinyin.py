@@ -1,0 +1,34 @@
+"""`secateur text pinyin`: Chinese text as it sounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ...text.chinese import spoken
+from ...text.pinyin import pinyin
+from ..command import option
+
+HELP = "Pinyin of Chinese text, heteronyms read by their context, numbers as they are read aloud."
+EXAMPLE = """secateur text pinyin "银行行长在重庆重申"
+secateur text pinyin "他得了2.5分" --form parts"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is read, and how it is written."""
+
+    texts: tuple[str, ...] = option(help="one or more texts, each in quotes", positional=True)
+    form: Literal["numbers", "plain", "parts", "marks"] = option(
+        "numbers", help="ni3 hao3 (numbers), ni hao (plain), n i3 h ao3 (parts), nǐ hǎo (marks)"
+    )
+
+
+def run(options: Options) -> dict[str, Any]:
+    """The pinyin of every text."""
+    return {"pinyin": [{"text": text, "pinyin": pinyin(spoken(text), options.form)} for text in options.texts]}
+
+
+def show(result: dict[str, Any]) -> str:
+    """A line a text."""
+    return "\n".join(entry["pinyin"] for entry in result["pinyin"])

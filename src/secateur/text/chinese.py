@@ -1,0 +1,76 @@
+"""Chinese text as it is compared: one width, one script, numbers and units as they are read aloud.
+
+「１９４５年」 in digits and 一九四五年 in characters are the same words. Script: OpenCC, by phrase (Taiwan's standard
+to simplified). Numbers, dates, times, money and units: the grammars of WeTextProcessing.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from typing import Any
+
+from ..base.extras import require
+
+EXTRA = "zh"
+HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3007\U00020000-\U0003ffff"  # inside [...] of a regular expression
+_READABLE = re.compile(r"[0-9%‰℃℉°$¥€£]")  # what the grammars turn into words
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_COMPOUND = re.compile(r"(?<=[A-Za-z])[-_](?=\d)|(?<=\d)[-_](?=[A-Za-z])")  # COVID-19: no minus
+_ZERO = re.compile(r"[〇○]")
+_MARKED = re.compile(r"[<\[][^>\]]*[>\]]")  # [noise], <unk>
+_NARROW = {0x3000: " ", **{code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}}
+
+
+def narrow(text: str) -> str:
+    """Full-width letters, digits and signs as plain ones; everything else as it is.
+
+    >>> narrow("ＧＰＳ　２０％")
+    'GPS 20%'
+    """
+    return text.translate(_NARROW)
+
+
+def simplified(text: str) -> str:
+    """Traditional characters as simplified ones, by phrase where the character alone does not say (乾隆, 乾燥).
+
+    Raises:
+        SecateurError: OpenCC is not installed.
+    """
+    return str(_converter().convert(text))
+
+
+def spoken(text: str) -> str:
+    """Numbers, dates, times, money, fractions and units as they are read aloud, in simplified characters.
+
+    Raises:
+        SecateurError: wetext is not installed.
+    """
+    text = _COMPOUND.sub(" ", _THOUSANDS.sub("", text))
+    return str(_grammars().normalize(text)) if _READABLE.search(text) else text
+
+
+def normalise_chinese(text: str) -> str:
+    """`text` without what does not count as an error: width, script, digits, case, punctuation, marks in brackets.
+
+    Characters of Chinese words are not separated; Latin words keep single spaces around them.
+
+    Raises:
+        SecateurError: the extra `zh` is not installed.
+    """
+    text = _MARKED.sub(" ", narrow(text))
+    text = _ZERO.sub("零", spoken(simplified(text)))
+    letters = unicodedata.normalize("NFKC", text).lower()
+    kept = "".join(" " if unicodedata.category(c)[0] in "MSPZC" else c for c in letters)
+    return " ".join(kept.split())
+
+
+@functools.cache
+def _converter() -> Any:
+    return require("opencc", EXTRA).OpenCC("tw2s")
+
+
+@functools.cache
+def _grammars() -> Any:
+    return require("wetext", EXTRA).Normalizer(lang="zh", operator="tn")

@@ -1,0 +1,81 @@
+"""Heteronyms by context, forms, units, and the field that manifests get on request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pypinyin")
+pytest.importorskip("jieba")
+pytest.importorskip("opencc")
+pytest.importorskip("wetext")
+
+from secateur.base.errors import SecateurError
+from secateur.cli import main
+from secateur.data.manifest import read_manifest
+from secateur.text.pinyin import Syllable, parse_syllable, pinyin, syllables
+from secateur.text.pinyin_units import PinyinUnits, pinyin_units, spelled
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("银行行长", "yin2 hang2 hang2 zhang3"),
+        ("重庆很重要", "chong2 qing4 hen3 zhong4 yao4"),
+        ("都市里都是人", "dou1 shi4 li3 dou1 shi4 ren2"),
+        ("他着急地看着", "ta1 zhao2 ji2 de5 kan4 zhe5"),
+        ("音乐很快乐", "yin1 yue4 hen3 kuai4 le4"),
+        ("头发长得很长", "tou2 fa4 chang2 de5 hen3 chang2"),
+        ("为了人民", "wei4 le5 ren2 min2"),
+        ("用GPS导航", "yong4 GPS dao3 hang2"),
+        ("绿色，女士", "lv4 se4 nv3 shi4"),
+    ],
+)
+def test_heteronyms_are_read_by_their_context(text: str, read: str) -> None:
+    assert pinyin(text) == read
+
+
+def test_one_text_in_every_form() -> None:
+    found = {form: pinyin("女儿绿了中国", form) for form in ("numbers", "plain", "parts", "marks")}
+    assert found == {
+        "numbers": "nv3 er2 lv4 le5 zhong1 guo2", "plain": "nv er lv le zhong guo",
+        "parts": "n v3 er2 l v4 l e5 zh ong1 g uo2", "marks": "nǚ ér lǜ le zhōng guó",
+    }  # fmt: skip
+    marks = {"liu2": "liú", "gui4": "guì", "hao3": "hǎo", "dou1": "dōu", "lve4": "lüè", "n2": "n", "xiong2": "xióng"}
+    assert {name: parse_syllable(name).marked for name in marks} == marks
+
+
+def test_every_character_of_a_real_set_has_one_sound(speech: Path) -> None:
+    texts = [u.text for u in read_manifest(speech / "commonvoice-zh-cn" / "dev.jsonl")]
+    for text in texts:
+        characters = [c for c in text if "\u4e00" <= c <= "\u9fff"]
+        found = [s for s in syllables(text) if isinstance(s, Syllable)]
+        assert len(found) == len(characters)
+        assert all(1 <= s.tone <= 5 and s.final for s in found)
+
+
+def test_units_spell_what_an_hour_of_speech_has(speech: Path, tmp_path: Path) -> None:
+    folder = speech / "commonvoice-zh-cn"
+    train, dev = ([u.text for u in read_manifest(folder / f"{name}.jsonl")] for name in ("train", "dev"))
+    parts = pinyin_units(train[:800])
+    assert parts.outputs < 250 < pinyin_units(train[:800], "numbers").outputs
+    missing = [name for text in dev for name in spelled(text) if name not in parts.names]
+    assert len(missing) < 0.01 * sum(len(spelled(text)) for text in dev)
+    assert parts.decode(parts.encode("重庆，GPS")) == "ch ong2 q ing4"
+    parts.write(tmp_path / "units.json")
+    assert PinyinUnits.read(tmp_path / "units.json") == parts
+    with pytest.raises(SecateurError, match="no Chinese text"):
+        pinyin_units(["hello"])
+
+
+def test_manifests_get_pinyin_on_request(speech: Path, tmp_path: Path) -> None:
+    clip = read_manifest(speech / "commonvoice-zh-cn" / "dev.jsonl")[0]
+    (tmp_path / "a.txt").write_text("我有2个银行", encoding="utf-8")
+    (tmp_path / "a.ogg").symlink_to(clip.audio)
+    words = ["data", "prepare", str(tmp_path), "--out", str(tmp_path / "out.jsonl"), "--language", "zh-CN"]
+    assert main(words) == 0
+    assert "pinyin" not in read_manifest(tmp_path / "out.jsonl")[0].extras
+    assert main([*words, "--pinyin"]) == 0
+    found = read_manifest(tmp_path / "out.jsonl")[0]
+    assert found.text == "我有2个银行" and found.extras["pinyin"] == "wo3 you3 liang3 ge4 yin2 hang2"
