@@ -102,3 +102,13 @@ def test_a_word_is_less_sure_where_noise_covers_it(speech: Path) -> None:
     clear, covered = (recogniser.transcribe(a).confidence for a in (audio, audio + noise))
     assert clear is not None
     assert covered is None or covered < clear
+
+
+def test_long_recordings_have_words_in_order(speech: Path) -> None:
+    long = np.concatenate([audio for audio, _ in clips(speech, "librispeech-mini", 40)[1:4]])
+    found = Recogniser.load(threads=1).transcribe(long, DecodingOptions(word_times=True))
+    assert len(found.segments) > 1
+    assert " ".join(word.text for word in found.words).split() == found.text.split()
+    starts = [word.start for word in found.words]
+    assert starts == sorted(starts)
+    assert starts[-1] > found.segments[-1].start > 10

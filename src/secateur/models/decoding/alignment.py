@@ -1,8 +1,9 @@
 """When each token was said, from where the decoder looked while it wrote.
 
-The reference's method (openai/whisper, `timing.py`) with two differences: a pruned model's heads have no list of those
-that follow the audio, so the sharpest heads of each clip are taken, as such heads are sharp (Yeh et al. 2025, arXiv
-2509.09987); and a boundary inside a pause moves to where sound begins or ends.
+The reference's method (openai/whisper, `timing.py`) with two differences. All heads are averaged: a pruned model has no
+list of those that follow the audio, and against PocketSphinx's forced alignment (44 clips, 700 words) all heads were
+nearer than OpenAI's list for tiny.en (median 50 ms against 110), the sharpest, or those with the best path. And a
+border inside a pause moves to where sound begins or ends.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from .session import Floats, Session, State
 from .word_pieces import word_pieces
 
 POSITION = 0.02  # seconds of one encoder position
-SHARPEST = 6  # heads that are averaged
 MEDIAN = 7  # positions, as the reference filters
 FRAME_MS = 10  # of the frames whose loudness says where sound begins
 QUIET = 0.1  # of a window's loudness (its 90th percentile): below, nobody speaks
@@ -53,9 +53,7 @@ def token_times(
 
 
 def _evidence(look: Floats) -> Floats:
-    """Attention (heads, n, positions) as one table (n, positions): sharp heads, each position's mean taken out."""
-    sharpness = np.square(look).sum(2).mean(1)
-    look = look[np.argsort(-sharpness)[:SHARPEST]]
+    """Attention (heads, n, positions) as one table (n, positions), the mean over tokens of each position taken out."""
     deviation = look.std(1, keepdims=True)
     scores = (look - look.mean(1, keepdims=True)) / np.maximum(deviation, 1e-9)
     if scores.shape[2] > MEDIAN:

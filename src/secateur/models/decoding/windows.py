@@ -47,8 +47,8 @@ def hear_long(session: Session, tokenizer: Tokenizer, audio: Audio, options: Dec
     pieces = quiet_cuts(audio, size, rate)
     known = replace(options, language=language)
     found = hear_clips(session, tokenizer, [audio[a:b] for a, b in pieces], known)
-    moved = [moved(s, start / rate) for (start, _), one in zip(pieces, found, strict=True) for s in one.segments]
-    return Heard(tuple(moved), language)
+    later = [moved(s, start / rate) for (start, _), one in zip(pieces, found, strict=True) for s in one.segments]
+    return Heard(tuple(later), language)
 
 
 def _in_turn(

@@ -1,0 +1,98 @@
+"""CTC models, chunk by chunk: the same windows whether the audio is all there or still arriving, so the same output.
+
+The network hears `left + chunk + right` seconds and the chunk in the middle counts. A network that looks no farther
+than that (Inception, subsampling, without normalisation over the clip) gives what it gives for the whole clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...models.decoding.ctc.words import hear_frames
+from ...models.decoding.segments import Audio
+from ...models.decoding.session import Floats
+from ...models.decoding.word_pieces import UNSPACED
+from ..ctc_recogniser import CtcRecogniser
+from .events import StreamOptions
+from .stream import Guess
+
+
+class Chunks:
+    """Cuts audio into windows that start on a frame of the output."""
+
+    def __init__(self, recogniser: CtcRecogniser, options: StreamOptions) -> None:
+        self._recogniser = recogniser
+        self.frame = round(recogniser.frame_seconds * recogniser.sample_rate)  # samples of an output frame
+
+        def frames(seconds: float) -> int:
+            return round(seconds / recogniser.frame_seconds)
+
+        # The last frames of features need samples that lie beyond them.
+        least = -(-(recogniser.config.front_end.window - recogniser.config.front_end.hop) // self.frame)
+        self.chunk, self.left, self.right = max(1, frames(options.chunk)), frames(options.left), frames(options.right)
+        self.right = max(self.right, least)
+
+    def ready(self, samples: int, done: int, ended: bool) -> bool:
+        """Whether the next chunk after `done` frames can be heard when `samples` have arrived."""
+        return done * self.frame < samples if ended else (done + self.chunk + self.right) * self.frame <= samples
+
+    def hear(self, audio: Audio, done: int) -> Floats:
+        """Log probabilities (frames, units) of the chunk that begins at frame `done`."""
+        start = max(0, done - self.left)
+        window = audio[start * self.frame : (done + self.chunk + self.right) * self.frame]
+        found = self._recogniser.log_probs([window])[0]
+        return found[done - start : done - start + self.chunk]
+
+    def all(self, audio: Audio) -> Floats:
+        """Log probabilities (frames, units) of a whole clip, chunk by chunk."""
+        return np.concatenate([*self._pieces(audio), np.zeros((0, self._recogniser.config.units), np.float32)])
+
+    def _pieces(self, audio: Audio) -> Iterator[Floats]:
+        done = 0
+        while self.ready(len(audio), done, ended=True):
+            yield self.hear(audio, done)
+            done += self.chunk
+
+
+class CtcHearing:
+    """Hears every chunk once; what it wrote stays, but for the last word, which may go on."""
+
+    def __init__(self, recogniser: CtcRecogniser, options: StreamOptions) -> None:
+        self._recogniser, self._chunks = recogniser, Chunks(recogniser, options)
+        self.joiner = "" if recogniser.language in UNSPACED else " "
+        self.start()
+
+    def start(self) -> None:
+        """See `Hearing`."""
+        self._found: list[Floats] = []
+        self._done = 0
+
+    def partial(self, samples: Audio) -> Guess | None:
+        """See `Hearing`."""
+        return self._guess(samples, ended=False) if self._hear(samples, ended=False) else None
+
+    def final(self, samples: Audio) -> Guess:
+        """See `Hearing`."""
+        self._hear(samples, ended=True)
+        return self._guess(samples, ended=True)
+
+    def log_probs(self) -> Floats:
+        """Those of the utterance so far (frames, units)."""
+        return np.concatenate([*self._found, np.zeros((0, self._recogniser.config.units), np.float32)])
+
+    def _hear(self, samples: Audio, ended: bool) -> bool:
+        """Hear every chunk that has arrived; whether there was one."""
+        before = self._done
+        while self._chunks.ready(len(samples), self._done, ended):
+            self._found.append(self._chunks.hear(samples, self._done))
+            self._done += self._chunks.chunk
+        return self._done > before
+
+    def _guess(self, samples: Audio, ended: bool) -> Guess:
+        r = self._recogniser
+        seconds = len(samples) / r.sample_rate
+        segment = hear_frames(self.log_probs(), r.text, seconds, r.frame_seconds, r.language, word_times=True)
+        words = () if segment is None else segment.words
+        return Guess(words, len(words) if ended else max(0, len(words) - 1))
