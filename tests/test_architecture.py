@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "secateur"
 ROOMS = (
     "base", "audio", "features", "text", "data", "models", "train", "prune", "evaluate", "export", "keras", "serve",
-    "jobs", "cli",
+    "assistant", "jobs", "cli",
 )  # fmt: skip
 LONGEST = 350  # lines
 

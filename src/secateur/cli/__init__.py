@@ -23,6 +23,8 @@ COMMANDS = {
     "compare": "two models, or two results, on the same clips: paired bootstrap",
     "export": "ONNX (fp32, fp16, int8) that stock onnxruntime runs",
     "transcribe": "files, folders or standard input to txt, json, srt, vtt",
+    "serve": "OpenAI's transcription API, WebSocket, Wyoming and a page",
+    "assistant": "spoken or typed commands: understand, act, answer",
     "report": "one HTML page from result files",
 }
 

@@ -1,0 +1,1 @@
+"""Sentence templates as one graph of words, and texts found in it."""

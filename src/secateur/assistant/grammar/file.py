@@ -1,0 +1,84 @@
+"""Grammars from TOML files: intents, each with its sentence templates; lists; rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...base.errors import SecateurError, nearest
+from ...base.options import read_toml
+from .graph import Builder, Graph
+
+FOLDER = Path(__file__).parent.parent / "grammars"
+KEYS = ("language", "intents", "slots", "rules")
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What can be said: `graph` holds all sentences of all intents."""
+
+    graph: Graph
+    language: str
+    intents: tuple[str, ...]
+
+
+def read_grammar(*names: str | Path) -> Grammar:
+    """Grammars by path, or by the name of one that comes with secateur, joined into one.
+
+    Raises:
+        SecateurError: no such file, one that is no grammar, or grammars of different languages.
+    """
+    tables = [(str(name), read_toml(_find(name))) for name in names]
+    languages = {str(table.get("language", "en")) for _, table in tables}
+    if len(languages) != 1:
+        raise SecateurError(f"grammars of different languages ({', '.join(sorted(languages))}) cannot be joined")
+    graph: Graph | None = None
+    intents: list[str] = []
+    for name, table in tables:
+        _check(name, table)
+        builder = Builder(table.get("slots", {}), table.get("rules", {}), str(table.get("language", "en")))
+        builder.graph = graph = graph or builder.graph
+        for intent, templates in table["intents"].items():
+            builder.add_intent(intent, templates)
+            intents.append(intent)
+    if graph is None:
+        raise SecateurError("no grammar was named")
+    return Grammar(graph, languages.pop(), tuple(intents))
+
+
+def known_grammars() -> list[str]:
+    """Names of the grammars that come with secateur."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def _find(name: str | Path) -> Path:
+    path = Path(name)
+    if path.suffix == ".toml":
+        return path
+    if str(name) not in known_grammars():
+        known = known_grammars()
+        raise SecateurError(f"no grammar '{name}'{nearest(str(name), known)}: name a .toml file or {', '.join(known)}")
+    return FOLDER / f"{name}.toml"
+
+
+def _check(name: str, table: Mapping[str, Any]) -> None:
+    """Types of everything in a grammar's file."""
+    for key in table:
+        if key not in KEYS:
+            raise SecateurError(f"{name}: unknown key '{key}'{nearest(key, KEYS)}")
+    if not isinstance(table.get("intents"), Mapping) or not table["intents"]:
+        raise SecateurError(f"{name}: no [intents]")
+    for intent, templates in table["intents"].items():
+        if not _strings(templates):
+            raise SecateurError(f"{name}: intent {intent} must be a list of templates")
+    for slot, values in table.get("slots", {}).items():
+        if not _strings(values) and not (isinstance(values, Mapping) and _strings(list(values.values()))):
+            raise SecateurError(f"{name}: list {slot} must be a list of templates or a table of them")
+    if not all(isinstance(rule, str) for rule in table.get("rules", {}).values()):
+        raise SecateurError(f"{name}: rules must be templates")
+
+
+def _strings(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(v, str) for v in value)

@@ -1,0 +1,74 @@
+"""Commands from a microphone or a long recording: cut where somebody pauses; a wake phrase before them."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from ..base.errors import SecateurError
+from ..base.extras import require
+from ..models.decoding.segments import Audio
+from ..serve.http.endpoint import Endpointer
+from .grammar.template import words_of
+from .phrases.distance import distance
+
+BEFORE = 0.3  # seconds kept from before the speech
+LONGEST = 15.0  # seconds of one command
+LIKE = 0.34  # letters that a wake phrase may differ in, a letter
+
+
+def commands(blocks: Iterable[Audio], rate: int) -> Iterator[Audio]:
+    """One array (samples,) for every stretch of speech in `blocks`; a stretch ends at a pause."""
+    endpointer, kept = Endpointer(rate), np.zeros(0, np.float32)
+    for block in blocks:
+        kept = np.concatenate([kept, block])
+        speech, paused = endpointer.take(block)
+        if speech and (paused or len(kept) > LONGEST * rate):
+            yield kept
+            endpointer, kept = Endpointer(rate, endpointer), np.zeros(0, np.float32)
+        elif not speech:
+            kept = kept[-round((BEFORE + 0.5) * rate) :]
+    if endpointer.speech:
+        yield kept
+
+
+def blocks_of(samples: Audio, rate: int) -> Iterator[Audio]:
+    """A recording in blocks of a tenth of a second, as a microphone gives them."""
+    for at in range(0, len(samples), rate // 10):
+        yield samples[at : at + rate // 10]
+
+
+def microphone(rate: int) -> Iterator[Audio]:
+    """Blocks from the default microphone, until interrupted.
+
+    Raises:
+        SecateurError: there is none, or `sounddevice` is not installed.
+    """
+    sound = require("sounddevice", "assistant")
+    waiting: queue.Queue[Audio] = queue.Queue()
+
+    def take(data: Audio, *_: object) -> None:
+        waiting.put(data[:, 0].copy())
+
+    try:
+        with sound.InputStream(rate, rate // 10, channels=1, dtype="float32", callback=take):
+            while True:
+                yield waiting.get()
+    except sound.PortAudioError as problem:
+        raise SecateurError(f"no microphone ({problem}): name a recording instead") from problem
+
+
+def woken(text: str, phrase: str) -> str | None:
+    """What follows the wake phrase in `text`, or None when it does not begin with it.
+
+    >>> woken("hey secateurs what time is it", "hey secateur")
+    'what time is it'
+    """
+    words, wanted = words_of(text), words_of(phrase)
+    for length in (len(wanted), len(wanted) + 1, len(wanted) - 1):
+        begin = "".join(words[:length])
+        if length > 0 and begin and distance(begin, "".join(wanted)) <= LIKE * len("".join(wanted)):
+            return " ".join(words[length:])
+    return None

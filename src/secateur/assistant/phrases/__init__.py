@@ -1,0 +1,1 @@
+"""Decoding that can only say what a grammar says."""

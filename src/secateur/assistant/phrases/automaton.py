@@ -1,0 +1,92 @@
+"""A grammar letter by letter: which letters may follow, whatever pieces a model spells them with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..grammar.graph import ANY, Graph
+
+BREAKS = frozenset(b" -\n")
+SIGNS = frozenset(b".,?!;:")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a spelling stands: in these states of the graph, with the letters `part` of a word begun."""
+
+    states: frozenset[int]
+    part: bytes = b""
+
+
+class Automaton:
+    """`Graph` read byte by byte: lower case or capitals, words parted by spaces or hyphens, signs after words.
+
+    A character of Chinese is a word that needs no space. Places are made as they are reached, and kept.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.start = Place(graph.closure(0))
+        self._words: dict[frozenset[int], dict[bytes, set[int]]] = {}
+        self._parts: dict[frozenset[int], frozenset[bytes]] = {}
+        self._after: dict[tuple[Place, int], Place | None] = {}
+
+    def read(self, place: Place, text: bytes) -> Place | None:
+        """The place after `text`, or None where no sentence goes on so."""
+        for byte in text:
+            key = (place, byte)
+            if key not in self._after:
+                self._after[key] = self._step(place, byte)
+            following = self._after[key]
+            if following is None:
+                return None
+            place = following
+        return place
+
+    def ended(self, place: Place) -> bool:
+        """Whether a sentence may end here."""
+        whole = self._word_done(place)
+        return whole is not None and self.graph.end in whole.states
+
+    def _step(self, place: Place, byte: int) -> Place | None:
+        if byte in BREAKS:
+            return self._word_done(place)
+        if byte in SIGNS:
+            return self._word_done(place) if place.part else None
+        if 65 <= byte <= 90:
+            byte += 32
+        part = place.part + bytes([byte])
+        self._learn(place.states)
+        if part in self._parts[place.states] or self._any(place.states):
+            return Place(place.states, part)
+        if byte >= 0xE0 and place.part:  # the next character of a script without spaces
+            whole = self._word_done(place)
+            if whole is not None:
+                return self._step(whole, byte)
+        return None
+
+    def _word_done(self, place: Place) -> Place | None:
+        """The word begun is whole: the place after it."""
+        if not place.part:
+            return place
+        self._learn(place.states)
+        targets = set(self._words[place.states].get(place.part, ()))
+        targets |= self._words[place.states].get(ANY.encode(), set())
+        if not targets:
+            return None
+        return Place(frozenset().union(*(self.graph.closure(target) for target in targets)))
+
+    def _any(self, states: frozenset[int]) -> bool:
+        return ANY.encode() in self._words[states]
+
+    def _learn(self, states: frozenset[int]) -> None:
+        """The words that leave `states`, and all their beginnings."""
+        if states in self._words:
+            return
+        words: dict[bytes, set[int]] = {}
+        for state in states:
+            for arc in self.graph.arcs[state]:
+                if arc.spoken is not None:
+                    words.setdefault(arc.spoken.encode(), set()).add(arc.target)
+        self._words[states] = words
+        self._parts[states] = frozenset(word[:i] for word in words if word != b"*" for i in range(1, len(word) + 1))

@@ -1,0 +1,87 @@
+"""Phrase mode for CTC models: prefix beam search (Hannun et al. 2014, arXiv 1408.2873) inside a grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...models.decoding.segments import Audio
+from ...serve.ctc_recogniser import CtcRecogniser
+from .automaton import Automaton, Place
+from .search import Said
+
+NEVER = -np.inf
+
+
+@dataclass
+class _Prefix:
+    """Log probabilities of all paths that spell a prefix and end in a blank, or not."""
+
+    place: Place
+    blank: float = NEVER
+    letter: float = NEVER
+
+    @property
+    def total(self) -> float:
+        return float(np.logaddexp(self.blank, self.letter))
+
+
+def search_ctc(
+    log_probs: NDArray[np.floating], characters: tuple[str, ...], automaton: Automaton, beam: int = 32, best: int = 5
+) -> list[tuple[str, float]]:
+    """The likeliest sentences of the grammar and their log probabilities, the best first; empty when none fits.
+
+    Args:
+        log_probs: (frames, 1 + characters), the blank first.
+        characters: what the other outputs write.
+    """
+    letters = [character.encode() for character in characters]
+    prefixes: dict[str, _Prefix] = {"": _Prefix(automaton.start, blank=0.0)}
+    for frame in log_probs:
+        grown: dict[str, _Prefix] = {}
+        for text, prefix in prefixes.items():
+            total = prefix.total
+            same = grown.setdefault(text, _Prefix(prefix.place))
+            same.blank = float(np.logaddexp(same.blank, total + frame[0]))
+            for number, (character, letter) in enumerate(zip(characters, letters, strict=True), 1):
+                repeats = text.endswith(character)
+                if repeats:  # the same letter goes on; it is a new one only after a blank
+                    same.letter = float(np.logaddexp(same.letter, prefix.letter + frame[number]))
+                arriving = prefix.blank if repeats else total
+                if arriving == NEVER or (character == " " and text.endswith(" ")) or (character == " " and not text):
+                    continue
+                place = automaton.read(prefix.place, letter)
+                if place is None:
+                    continue
+                longer = grown.setdefault(text + character, _Prefix(place))
+                longer.letter = float(np.logaddexp(longer.letter, arriving + frame[number]))
+        kept = sorted(grown.items(), key=lambda item: -item[1].total)[:beam]
+        prefixes = dict(kept)
+    whole: dict[str, float] = {}
+    for text, prefix in prefixes.items():
+        if automaton.ended(prefix.place):
+            bare = text.strip()
+            whole[bare] = float(np.logaddexp(whole.get(bare, NEVER), prefix.total))
+    return sorted(whole.items(), key=lambda item: -item[1])[:best]
+
+
+class CtcSearch:
+    """Phrase mode of one CTC model that writes `characters`; it has no language model of its own to take away."""
+
+    def __init__(
+        self, recogniser: CtcRecogniser, automaton: Automaton, characters: tuple[str, ...], beam: int = 64
+    ) -> None:
+        self.recogniser, self.automaton, self.characters, self.beam = recogniser, automaton, characters, beam
+
+    def search(self, audio: Audio) -> list[Said]:
+        """Whole sentences found for one clip (samples,), the likeliest first."""
+        log_probs = self.recogniser.log_probs([audio])[0]
+        found = search_ctc(log_probs, self.characters, self.automaton, self.beam, self.beam)
+        return [Said(text, (), heard) for text, heard in found]
+
+    def expected(self, sentences: Sequence[Said]) -> list[float]:
+        """Nothing to take away."""
+        return [0.0] * len(sentences)

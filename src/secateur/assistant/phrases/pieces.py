@@ -1,0 +1,86 @@
+"""Which tokens of a vocabulary may come next: all pieces that spell a sentence of the grammar, however they cut it."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...text.tokenizer import Tokenizer
+from .automaton import BREAKS, SIGNS, Automaton, Place
+
+Trie = dict[Any, Any]  # byte -> Trie; None -> the token that ends here
+
+
+class Pieces:
+    """The tokens that lead on from a place of the automaton, found once for every place.
+
+    Words that a reduced vocabulary lacks are spelled from the pieces it has: every cut of a word is allowed, and the
+    search finds the likeliest.
+    """
+
+    def __init__(self, automaton: Automaton, tokenizer: Tokenizer) -> None:
+        self.automaton = automaton
+        spelled = _spelled(tokenizer)
+        self._letters = {token: _letters(data) for token, data in spelled.items()}
+        self._trie = _trie(spelled)
+        self._known: dict[Place, tuple[NDArray[np.int64], list[Place]]] = {}
+
+    def following(self, place: Place) -> tuple[NDArray[np.int64], list[Place]]:
+        """Token ids (n,) that may follow, and the place that each leads to."""
+        found = self._known.get(place)
+        if found is None:
+            pairs: list[tuple[int, Place]] = []
+            self._walk(self._trie, place, pairs)
+            found = np.array([token for token, _ in pairs], np.int64), [to for _, to in pairs]
+            self._known[place] = found
+        return found
+
+    def letters(self, token: int) -> bytes:
+        """What a token spells in the grammar's eyes: lower case, spaces for hyphens, no signs."""
+        return self._letters[token]
+
+    def _walk(self, trie: Trie, place: Place, pairs: list[tuple[int, Place]]) -> None:
+        for byte, branch in trie.items():
+            if byte is None:
+                pairs.append((branch, place))
+                continue
+            to = self.automaton.read(place, bytes([byte]))
+            if to is not None:
+                self._walk(branch, to, pairs)
+
+
+def _spelled(tokenizer: Tokenizer) -> dict[int, bytes]:
+    """The bytes of every text token."""
+    vocabulary: dict[str, int] = json.loads(tokenizer.definition)["model"]["vocab"]
+    letters = _bytes_of_letters()
+    return {
+        token: bytes(letters[letter] for letter in name)
+        for name, token in vocabulary.items() if token < tokenizer.end and all(letter in letters for letter in name)
+    }  # fmt: skip
+
+
+def _trie(spelled: dict[int, bytes]) -> Trie:
+    root: Trie = {}
+    for token, data in spelled.items():
+        node = root
+        for byte in data:
+            node = node.setdefault(byte, {})
+        node[None] = token
+    return root
+
+
+def _letters(data: bytes) -> bytes:
+    return bytes(32 if byte in BREAKS else byte for byte in data.lower() if byte not in SIGNS)
+
+
+@lru_cache(maxsize=1)
+def _bytes_of_letters() -> dict[str, int]:
+    """GPT-2's printable letter for every byte, the other way round."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    found = {chr(byte): byte for byte in plain}
+    other = [byte for byte in range(256) if byte not in set(plain)]
+    return found | {chr(256 + i): byte for i, byte in enumerate(other)}

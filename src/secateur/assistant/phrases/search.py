@@ -1,0 +1,138 @@
+"""Phrase mode: a beam over the sentences of a grammar, each scored by the recogniser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...models.decoding.clips import encode_clips
+from ...models.decoding.rules import log_sum_exp
+from ...models.decoding.segments import Audio
+from ...models.decoding.session import Floats, Session
+from .automaton import Place
+from .pieces import Pieces
+
+SILENCE = 1.0  # seconds of what the decoder hears when it is to hear nothing
+FAINT = 1e-3  # its level: digital zero is not something a model was trained on
+
+
+@dataclass(frozen=True)
+class Said:
+    """A sentence of the grammar and its log probability given the audio, the end included."""
+
+    text: str
+    tokens: tuple[int, ...]
+    heard: float
+
+
+@dataclass(frozen=True)
+class _Path:
+    tokens: tuple[int, ...]
+    letters: bytes
+    place: Place
+    heard: float
+
+
+class PhraseSearch:
+    """Finds the sentences of a grammar that audio is likeliest to be.
+
+    Probabilities are the decoder's own over its whole vocabulary: a sentence that audio does not hold stays unlikely,
+    though the grammar has nothing better. Of paths that spell the same with other pieces, the likeliest goes on with
+    the probability of all.
+
+    Args:
+        prompt: the ids that decoding starts from (see `Tokens.prompt`).
+        beam: paths that are kept at every step.
+        margin: a path this many nats below the best whole sentence is given up.
+    """
+
+    def __init__(
+        self, session: Session, pieces: Pieces, prompt: Sequence[int], beam: int = 32, margin: float = 40.0
+    ) -> None:
+        self.session, self.pieces, self.prompt = session, pieces, list(prompt)
+        self.beam, self.margin = beam, margin
+        self._end = session.config.tokens.end
+        rate = session.config.front_end.sample_rate
+        noise = FAINT * np.random.default_rng(0).standard_normal(round(SILENCE * rate))
+        state = encode_clips(session, [noise.astype(np.float32)])
+        self._silence = session.step(np.array([self.prompt], np.int64), state)
+
+    def search(self, audio: Audio) -> list[Said]:
+        """Whole sentences found for one clip (samples,) of at most one window, the likeliest first."""
+        state = encode_clips(self.session, [audio])
+        logits, state = self.session.step(np.array([self.prompt], np.int64), state)
+        paths = [_Path((), b"", self.pieces.automaton.start, 0.0)]
+        done: dict[str, Said] = {}
+        top = -np.inf
+        for _ in range(self.session.config.text_context - len(self.prompt) - 1):
+            logp = logits - log_sum_exp(logits)[:, None]
+            for path, row in zip(paths, logp, strict=True):
+                if path.tokens and self.pieces.automaton.ended(path.place):
+                    self._finish(done, path, path.heard + float(row[self._end]))
+            top = max((said.heard for said in done.values()), default=top)
+            grown = [one for one in self._grown(paths, logp) if one[0].heard > top - self.margin]
+            if not grown:
+                break
+            paths = [path for path, _ in grown]
+            state = self.session.pick(state, np.array([parent for _, parent in grown]))
+            logits, state = self.session.step(np.array([[path.tokens[-1]] for path in paths]), state)
+        return sorted(done.values(), key=lambda said: -said.heard)
+
+    def expected(self, sentences: Sequence[Said]) -> list[float]:
+        """log p of each sentence, its end left out, when the decoder hears nothing: its internal language model.
+
+        (Meng et al. 2021, arXiv 2011.01991, with faint noise in place of a zeroed encoder.)
+        """
+        if not sentences:
+            return []
+        first, state = self._silence
+        rows = np.zeros(len(sentences), np.int64)
+        logits, state = first[rows], self.session.pick(state, rows)
+        totals = np.zeros(len(sentences))
+        longest = max(len(said.tokens) for said in sentences)
+        table = np.full((len(sentences), longest), self._end, np.int64)
+        for row, said in zip(table, sentences, strict=True):
+            row[: len(said.tokens)] = said.tokens
+        for step in range(longest):
+            logp = logits - log_sum_exp(logits)[:, None]
+            real = table[:, step] != self._end
+            totals[real] += logp[real, table[real, step]]
+            if step + 1 < longest:
+                logits, state = self.session.step(table[:, step : step + 1], state)
+        return [float(total) for total in totals]
+
+    def _finish(self, done: dict[str, Said], path: _Path, heard: float) -> None:
+        text = " ".join(path.letters.decode("utf-8", "replace").split())
+        known = done.get(text)
+        if known is None:
+            done[text] = Said(text, path.tokens, heard)
+        else:
+            likelier = known.tokens if known.heard >= heard else path.tokens
+            done[text] = Said(text, likelier, float(np.logaddexp(known.heard, heard)))
+
+    def _grown(self, paths: list[_Path], logp: Floats) -> list[tuple[_Path, int]]:
+        """The best paths one token longer, with the row that each came from."""
+        candidates: list[tuple[float, int, int]] = []
+        for i, (path, row) in enumerate(zip(paths, logp, strict=True)):
+            tokens, _ = self.pieces.following(path.place)
+            totals = path.heard + row[tokens]
+            few = np.argpartition(-totals, self.beam)[: self.beam] if len(totals) > self.beam else range(len(totals))
+            candidates += [(float(totals[j]), i, int(j)) for j in few]
+        candidates.sort(reverse=True)
+        kept: dict[tuple[Place, bytes], tuple[_Path, int]] = {}
+        for heard, i, j in candidates:
+            tokens, places = self.pieces.following(paths[i].place)
+            token = int(tokens[j])
+            letters = paths[i].letters + self.pieces.letters(token)
+            key = (places[j], letters)
+            if key in kept:
+                same, parent = kept[key]
+                both = float(np.logaddexp(same.heard, heard))
+                kept[key] = _Path(same.tokens, letters, same.place, both), parent
+            elif len(kept) < self.beam:
+                kept[key] = _Path((*paths[i].tokens, token), letters, places[j], heard), i
+            else:
+                break
+        return list(kept.values())

@@ -1,0 +1,82 @@
+"""What a skill is: a function from slots to an answer, beside the sentences that call it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import SecateurError
+
+
+@dataclass(frozen=True)
+class SkillSettings:
+    """What skills need to know about the outside; an empty address means that the skill says it is not set up."""
+
+    weather_url: str = ""  # answers GET ?place=... with {"temperature": 21, "condition": "sunny"}
+    home_url: str = ""  # takes POST {"name": ..., "area": ..., "action": ..., "value": ...}
+    home_token: str = ""  # sent as Authorization: Bearer
+    notes: Path = Path("notes.txt")
+    orders_url: str = ""  # takes POST of a coffee order; without it an order is only read back
+    timeout: float = 5.0  # seconds for any of these
+
+
+@dataclass
+class Context:
+    """What a skill may use: settings, the clock, the language, and what it keeps between calls."""
+
+    settings: SkillSettings = field(default_factory=SkillSettings)
+    language: str = "en"
+    clock: Callable[[], float] = time.time  # seconds since 1970
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def chinese(self) -> bool:
+        """Whether to answer in Chinese."""
+        return self.language.startswith("zh")
+
+    def say(self, english: str, chinese: str) -> str:
+        """The sentence in the user's language."""
+        return chinese if self.chinese else english
+
+
+Slots = Mapping[str, str]
+Skill = Callable[[Slots, Context], str]
+
+SKILLS: dict[str, Skill] = {}
+
+
+def skill(*intents: str) -> Callable[[Skill], Skill]:
+    """Register a function as what answers `intents`."""
+
+    def register(function: Skill) -> Skill:
+        for intent in intents:
+            if intent in SKILLS and SKILLS[intent].__module__ != function.__module__:
+                raise SecateurError(f"two skills answer the intent {intent}: {SKILLS[intent].__module__} and another")
+            SKILLS[intent] = function
+        return function
+
+    return register
+
+
+def number(text: str) -> float:
+    """A slot's number.
+
+    Raises:
+        SecateurError: it is none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise SecateurError(f"'{text}' is not a number") from None
+
+
+def plain(value: float) -> str:
+    """A number as people read it.
+
+    >>> plain(12.0), plain(2.5), plain(1 / 3)
+    ('12', '2.5', '0.333')
+    """
+    return f"{value:.3f}".rstrip("0").rstrip(".")

@@ -1,0 +1,26 @@
+"""What time it is, and what day."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ..skill import Context, Slots, skill
+
+DAYS = "一二三四五六日"
+
+
+@skill("getTime")
+def tell_time(slots: Slots, context: Context) -> str:
+    """The hour and minute."""
+    now = datetime.fromtimestamp(context.clock())
+    return context.say(f"It is {now:%-I:%M %p}.", f"现在是{now.hour}点{now.minute}分。")
+
+
+@skill("getDate")
+def tell_date(slots: Slots, context: Context) -> str:
+    """The day, or tomorrow's or yesterday's."""
+    away = {"tomorrow": 1, "yesterday": -1}.get(slots.get("day", "today"), 0)
+    day = datetime.fromtimestamp(context.clock()) + timedelta(days=away)
+    when = {0: ("Today is", "今天是"), 1: ("Tomorrow is", "明天是"), -1: ("Yesterday was", "昨天是")}[away]
+    weekday = DAYS[day.weekday()]
+    return context.say(f"{when[0]} {day:%A, %B} {day.day}.", f"{when[1]}{day.month}月{day.day}日，星期{weekday}。")

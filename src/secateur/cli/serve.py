@@ -1,0 +1,82 @@
+"""`secateur serve`: recognition over HTTP, WebSocket and Wyoming."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..base.errors import SecateurError
+from ..base.extras import require
+from ..serve.http.settings import Limits
+from ..serve.recogniser import Recogniser, find_model
+from .command import option
+
+HELP = "Serve OpenAI's transcription API, a WebSocket, Wyoming, a page, /healthz and /metrics."
+EXAMPLE = """secateur serve --port 8000 --wyoming-port 10300
+secateur serve --models runs/mine/exported,original=exported/tiny.en --assistant home,coffee
+curl -F file=@hello.wav -F model=default http://127.0.0.1:8000/v1/audio/transcriptions"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `secateur serve` takes."""
+
+    models: tuple[str, ...] = option((), "model folders or bundled names, also name=folder; the first is the default")
+    host: str = option("127.0.0.1", "address to listen on; 0.0.0.0 for all")
+    port: int = option(8000, "of HTTP and the WebSocket; 0: any free one")
+    wyoming_port: int | None = option(None, "of Wyoming, usually 10300; left out: not served")
+    assistant: tuple[str, ...] = option(("home", "coffee"), "grammars of the page's assistant: names or .toml files")
+    api_key_file: Path | None = option(None, "file with the key that clients must send; or SECATEUR_API_KEY")
+    plots: Path | None = option(None, "folder with sensitivity.json or images for the page's second tab")
+    threads: int | None = option(1, "CPU threads of one recognition")
+    limits: Limits = field(default_factory=Limits)
+
+
+def run(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    for module in ("fastapi", "uvicorn", "prometheus_client", "multipart", "websockets"):
+        require(module, "serve")
+    if options.wyoming_port is not None:
+        require("wyoming", "serve")
+    from ..serve.http.engine import Engine
+    from ..serve.http.run import serve
+
+    models = {name: Recogniser.load(folder, options.threads) for name, folder in _named(options.models)}
+    engine = Engine(models, options.limits, _key(options))
+    asyncio.run(serve(engine, options.host, options.port, options.wyoming_port))
+
+
+def _named(words: tuple[str, ...]) -> list[tuple[str, Path]]:
+    """Name and folder of every model.
+
+    Raises:
+        SecateurError: no such model, or two of one name.
+    """
+    found: dict[str, Path] = {}
+    for word in words or ("",):
+        name, given, place = word.partition("=")
+        folder = find_model((place if given else word) or None)
+        name = name if given else folder.name
+        if name in found:
+            raise SecateurError(f"two models are called '{name}': name one of them, as in  --models new={folder}")
+        found[name] = folder
+    return list(found.items())
+
+
+def _key(options: Options) -> str | None:
+    """The key that clients must send, if any.
+
+    Raises:
+        SecateurError: its file is missing or empty.
+    """
+    if options.api_key_file is None:
+        return os.environ.get("SECATEUR_API_KEY") or None
+    try:
+        key = options.api_key_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise SecateurError(f"{options.api_key_file}: cannot be read ({problem})") from problem
+    if not key:
+        raise SecateurError(f"{options.api_key_file}: empty; put the key into it")
+    return key

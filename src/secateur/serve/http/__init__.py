@@ -1,0 +1,1 @@
+"""The server: what OpenAI's client, a WebSocket, Prometheus and a browser ask of a recogniser."""

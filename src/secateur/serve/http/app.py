@@ -1,0 +1,137 @@
+"""The application: routes, the key, limits on bodies, errors in OpenAI's shape, counters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ...base.errors import SecateurError
+from . import transcriptions
+from .engine import Engine, RefusedError
+from .socket import routes as socket_routes
+
+OPEN = ("/healthz",)  # what needs no key; pages are open too, they hold no data
+KNOWN = ("/v1/audio/transcriptions", "/v1/models", "/v1/assistant", "/healthz", "/metrics")
+
+
+def create_app(engine: Engine, more: Sequence[APIRouter] = (), page: Path | None = None) -> FastAPI:
+    """The ASGI application; `more` routes, and a folder of files to serve at /."""
+    app = FastAPI(title="secateur", docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(transcriptions.routes(engine))
+    app.include_router(socket_routes(engine))
+    for router in more:
+        app.include_router(router)
+
+    @app.get("/healthz")
+    async def health() -> Response:
+        stopping = engine.stopping.is_set()
+        return JSONResponse({"status": "stopping" if stopping else "ok"}, 503 if stopping else 200)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(engine.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.exception_handler(RefusedError)
+    async def refused(_: Request, problem: RefusedError) -> Response:
+        return _error(problem)
+
+    @app.exception_handler(SecateurError)
+    async def bad(_: Request, problem: SecateurError) -> Response:
+        return _error(RefusedError(400, "invalid_request_error", str(problem)))
+
+    @app.exception_handler(HTTPException)
+    async def other(_: Request, problem: HTTPException) -> Response:
+        return _error(RefusedError(problem.status_code, "invalid_request_error", str(problem.detail)))
+
+    if page is not None:
+        app.mount("/", StaticFiles(directory=page, html=True))
+    app.add_middleware(Gate, engine=engine)
+    return app
+
+
+class Gate:
+    """Before every request: the key, the body's size, and the count of what is in flight."""
+
+    def __init__(self, app: ASGIApp, engine: Engine) -> None:
+        self.app, self.engine = app, engine
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path, engine = scope["path"], self.engine
+        status = 500
+
+        async def counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        most = int(engine.limits.megabytes * 1e6)
+        try:
+            _check(engine, scope, most)
+            body = _Body(receive, most)
+            if path in ("/healthz", "/metrics"):
+                await self.app(scope, body, counted)
+            else:
+                async with engine.served():
+                    await self.app(scope, body, counted)
+        except RefusedError as problem:
+            await _error(problem)(scope, receive, counted)
+        finally:
+            known = path if path in KNOWN else "/v1/models" if path.startswith("/v1/models/") else "other"
+            engine.metrics.requests.labels(known, str(status)).inc()
+
+
+class _Body:
+    """Counts the bytes of a body as they come, for those who do not say how many there will be."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self.receive, self.most, self.seen = receive, most, 0
+
+    async def __call__(self) -> Message:
+        message = await self.receive()
+        self.seen += len(message.get("body", b""))
+        if self.seen > self.most:
+            raise _too_large(self.most)
+        return message
+
+
+def _check(engine: Engine, scope: Scope, most: int) -> None:
+    """The key and the announced size.
+
+    Raises:
+        RefusedError: 401 or 413.
+    """
+    headers = {name.lower(): value for name, value in scope["headers"]}
+    private = scope["path"].startswith("/v1/") or scope["path"] == "/metrics"
+    key = headers.get(b"authorization", b"").decode("latin-1").removeprefix("Bearer ").strip()
+    if private and not engine.admits(key):
+        raise RefusedError(401, "invalid_request_error", "Incorrect API key: send it as  Authorization: Bearer KEY")
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length) > most:
+        engine.metrics.refused.labels("size").inc()
+        raise _too_large(most)
+
+
+def _too_large(most: int) -> RefusedError:
+    return RefusedError(413, "invalid_request_error", f"The body is larger than {most / 1e6:g} MB: send less")
+
+
+def _error(problem: RefusedError) -> JSONResponse:
+    """OpenAI's error object."""
+    code = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}.get(problem.status)
+    content: dict[str, Any] = {
+        "error": {"message": problem.message, "type": problem.kind, "param": None, "code": code}
+    }
+    headers = {"Retry-After": f"{problem.retry:g}"} if problem.retry else None
+    return JSONResponse(content, problem.status, headers)

@@ -1,0 +1,70 @@
+"""Run the server until a signal; what is in flight is finished first."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from fastapi import APIRouter
+
+from ...base.progress import say
+from ..wyoming import WyomingServer
+from .app import create_app
+from .engine import Engine
+
+
+class Server(uvicorn.Server):
+    """uvicorn that drains before it exits: a first signal refuses what is new, a second one ends at once."""
+
+    def __init__(self, config: uvicorn.Config, engine: Engine) -> None:
+        super().__init__(config)
+        self.engine = engine
+        self._draining: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal has come."""
+        if self._draining is not None or self._loop is None:
+            super().handle_exit(sig, frame)
+            return
+        self._loop.call_soon_threadsafe(self._begin)
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop."""
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
+    def _begin(self) -> None:
+        if self._draining is None:
+            self._draining = asyncio.ensure_future(self._drain())
+
+    async def _drain(self) -> None:
+        if not await self.engine.drained():
+            say(f"secateur: not all requests ended within {self.engine.limits.drain:g} s")
+        self.should_exit = True
+
+
+async def serve(
+    engine: Engine, host: str, port: int, wyoming_port: int | None = None, more: Sequence[APIRouter] = (),
+    page: Path | None = None,
+) -> None:  # fmt: skip
+    """Serve HTTP and WebSocket on `port`, and Wyoming on `wyoming_port`, until SIGTERM or SIGINT."""
+    config = uvicorn.Config(
+        create_app(engine, more, page), host, port, log_level="warning", ws_max_size=1 << 20,
+        timeout_graceful_shutdown=5, server_header=False, backlog=256,
+    )  # fmt: skip
+    server = Server(config, engine)
+    other = WyomingServer(engine, host, wyoming_port) if wyoming_port is not None else None
+    if other is not None:
+        await other.start()
+        say(f"secateur: Wyoming at tcp://{host}:{wyoming_port}")
+    say(f"secateur: http://{host}:{port} serves {', '.join(engine.models)}")
+    try:
+        await server.serve()
+    finally:
+        if other is not None:
+            await other.stop()

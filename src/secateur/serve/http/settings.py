@@ -1,0 +1,28 @@
+"""What a server allows, in one frozen dataclass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...base.errors import SecateurError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on what one client may ask, and all together."""
+
+    megabytes: float = 25.0  # of an upload, as at OpenAI
+    seconds: float = 1800.0  # of audio, in a file or a stream
+    timeout: float = 120.0  # seconds that one request may take, the wait for its turn included
+    workers: int = 2  # recognitions at a time
+    waiting: int = 16  # requests that may wait for their turn; more are told to come again (429)
+    streams: int = 64  # open WebSocket and Wyoming streams; more are refused
+    idle: float = 60.0  # seconds that a stream may be silent before it is closed
+    drain: float = 30.0  # seconds that a shutdown waits for what is in flight
+
+    def __post_init__(self) -> None:
+        for name in ("megabytes", "seconds", "timeout", "idle"):
+            if getattr(self, name) <= 0:
+                raise SecateurError(f"{name} must be above 0, found {getattr(self, name)}")
+        if self.workers < 1 or self.streams < 1 or self.waiting < 0:
+            raise SecateurError("workers and streams must be at least 1, waiting at least 0")

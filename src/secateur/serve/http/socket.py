@@ -1,0 +1,152 @@
+"""`/v1/listen`: 16-bit PCM in, partial and final texts out.
+
+    client: {"type": "start", "sample_rate": 16000, "language": "en", "partials": true, "model": ..., "key": ...}
+            binary messages of little-endian 16-bit mono samples
+            {"type": "end"}
+    server: {"type": "ready"}
+            {"type": "partial", "text": ..., "start": ..., "end": ...}
+            {"type": "final", "text": ..., "start": ..., "end": ..., "words": [...]}
+            {"type": "done", "seconds": ...}   or   {"type": "error", "status": ..., "message": ...}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from ...base.errors import SecateurError
+from ...base.options import from_dict
+from .engine import Engine, RefusedError
+from .hearing import Event, Hearing, options_of
+
+
+@dataclass(frozen=True)
+class Start:
+    """A client's first message."""
+
+    type: str = "start"
+    sample_rate: int = 16000
+    language: str | None = None
+    partials: bool = True
+    model: str | None = None
+    key: str | None = None
+
+
+OnFinal = Callable[[Event], Awaitable[dict[str, Any] | None]]
+
+
+def routes(engine: Engine) -> APIRouter:
+    """The WebSocket's route."""
+    router = APIRouter()
+
+    @router.websocket("/v1/listen")
+    async def listen(socket: WebSocket) -> None:
+        await socket.accept()
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the client has gone: nobody to tell
+            await answer(engine, socket)
+
+    return router
+
+
+async def answer(engine: Engine, socket: WebSocket) -> None:
+    """Serve one stream from its first message to its last."""
+    try:
+        async with engine.stream("websocket"):
+            start = await _start(engine, socket)
+            hearing = Hearing(
+                engine, engine.model(start.model), start.sample_rate, options_of(start.language), start.partials
+            )
+            await socket.send_json({"type": "ready", "sample_rate": start.sample_rate})
+            async for data in _audio(engine, socket):
+                async for event in hearing.feed(data):
+                    await socket.send_json(message(event))
+            async for event in hearing.finish():
+                await socket.send_json(message(event))
+            await socket.send_json({"type": "done", "seconds": round(hearing.seconds, 3)})
+        await socket.close()
+    except RefusedError as problem:
+        await _refuse(socket, problem.status, problem.message)
+    except SecateurError as problem:
+        await _refuse(socket, 400, str(problem))
+
+
+async def _start(engine: Engine, socket: WebSocket) -> Start:
+    """The first message, checked.
+
+    Raises:
+        RefusedError: 401, a wrong key; 408, no message in time.
+        SecateurError: not a start.
+    """
+    received = await _receive(engine, socket)
+    try:
+        values = json.loads(received.get("text") or "")
+    except ValueError:
+        raise SecateurError('the first message must be {"type": "start", ...}') from None
+    start = from_dict(Start, values, "start")
+    header = socket.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    if start.type != "start":
+        raise SecateurError('the first message must be {"type": "start", ...}')
+    if not engine.admits(start.key or header):
+        raise RefusedError(401, "invalid_request_error", "Incorrect API key: send it as  key  in the first message")
+    return start
+
+
+async def _audio(engine: Engine, socket: WebSocket) -> AsyncIterator[bytes]:
+    """Binary messages until the client, or a shutdown, ends the stream."""
+    while True:
+        received = await _receive(engine, socket)
+        if received.get("bytes") is not None:
+            yield received["bytes"]
+        elif received.get("type") == "stop":
+            return
+        else:
+            try:
+                kind = json.loads(received.get("text") or "").get("type")
+            except (ValueError, AttributeError):
+                kind = None
+            if kind != "end":
+                raise SecateurError('send binary audio, and {"type": "end"} after it')
+            return
+
+
+async def _receive(engine: Engine, socket: WebSocket) -> dict[str, Any]:
+    """The next message, or `{"type": "stop"}` when the server stops.
+
+    Raises:
+        RefusedError: 408, nothing came in time.
+        WebSocketDisconnect: the client has gone.
+    """
+    message = asyncio.ensure_future(socket.receive())
+    stopping = asyncio.ensure_future(engine.stopping.wait())
+    done, _ = await asyncio.wait(
+        {message, stopping}, timeout=engine.limits.idle, return_when=asyncio.FIRST_COMPLETED
+    )
+    stopping.cancel()
+    if message not in done:
+        message.cancel()
+        if stopping in done:
+            return {"type": "stop"}
+        raise RefusedError(408, "invalid_request_error", f"Nothing came for {engine.limits.idle:g} s")
+    received = dict(message.result())
+    if received["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(received.get("code", 1000))
+    return received
+
+
+def message(event: Event) -> dict[str, Any]:
+    """An event as JSON."""
+    found: dict[str, Any] = {
+        "type": "final" if event.final else "partial", "text": event.text, "start": event.start, "end": event.end,
+    }  # fmt: skip
+    return found | ({"words": list(event.words)} if event.final else {})
+
+
+async def _refuse(socket: WebSocket, status: int, text: str) -> None:
+    await socket.send_json({"type": "error", "status": status, "message": text})
+    await socket.close({401: 1008, 413: 1009, 429: 1013, 503: 1012}.get(status, 1008))

@@ -1,0 +1,126 @@
+"""Wyoming (https://github.com/OHF-Voice/wyoming), as voice assistants for the home speak it: describe, transcribe."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from wyoming.asr import Transcribe, Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
+from wyoming.audio import AudioChunk, AudioChunkConverter, AudioStart, AudioStop
+from wyoming.error import Error
+from wyoming.event import Event
+from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
+from wyoming.server import AsyncEventHandler, AsyncTcpServer
+
+from .. import __version__
+from ..base.errors import SecateurError
+from .http.engine import Engine, RefusedError, languages_of
+from .http.hearing import Hearing, options_of
+
+OURS = Attribution("secateur", "https://pypi.org/project/secateur")
+
+
+class WyomingServer:
+    """A TCP server beside the HTTP one, in the same loop and with the same turns."""
+
+    def __init__(self, engine: Engine, host: str, port: int) -> None:
+        self.engine = engine
+        self._server = AsyncTcpServer(host, port)
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            SecateurError: the port is taken.
+        """
+        try:
+            await self._server.start(partial(Handler, engine=self.engine))
+        except OSError as problem:
+            raise SecateurError(f"Wyoming's port {self._server.port}: {problem.strerror}") from problem
+
+    async def stop(self) -> None:
+        """Close what is still open."""
+        await self._server.stop()
+
+
+class Handler(AsyncEventHandler):
+    """One connection; it may carry one command after another."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: Engine) -> None:
+        super().__init__(reader, writer)
+        self.engine = engine
+        self._asked = Transcribe()
+        self._hearing: Hearing | None = None
+        self._texts: list[str] = []
+        self._converter: AudioChunkConverter | None = None
+
+    async def run(self) -> None:
+        """Until the client goes."""
+        try:
+            async with self.engine.stream("wyoming"):
+                await super().run()
+        except RefusedError as problem:
+            await self._tell(problem.message, str(problem.status))
+            self.writer.close()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            self.writer.close()
+
+    async def handle_event(self, event: Event) -> bool:
+        """One event of the client's; false ends the connection."""
+        try:
+            await self._handle(event)
+        except RefusedError as problem:
+            await self._tell(problem.message, str(problem.status))
+            return False
+        except (SecateurError, KeyError, ValueError, TypeError) as problem:
+            await self._tell(str(problem) or "not understood", "400")
+            return False
+        return not (self.engine.stopping.is_set() and self._hearing is None)
+
+    async def _handle(self, event: Event) -> None:
+        if Describe.is_type(event.type):
+            await self.write_event(self._info().event())
+        elif Transcribe.is_type(event.type):
+            self._asked = Transcribe.from_event(event)
+            self.engine.model(self._asked.name)
+        elif AudioStart.is_type(event.type):
+            self._begin()
+            await self.write_event(TranscriptStart(language=self._asked.language).event())
+        elif AudioChunk.is_type(event.type):
+            if self._hearing is None or self._converter is None:
+                raise SecateurError("audio-chunk came before audio-start")
+            chunk = self._converter.convert(AudioChunk.from_event(event))
+            async for found in self._hearing.feed(chunk.audio):
+                await self._chunk(found.text)
+        elif AudioStop.is_type(event.type) and self._hearing is not None:
+            async for found in self._hearing.finish():
+                await self._chunk(found.text)
+            await self.write_event(Transcript("".join(self._texts), language=self._asked.language).event())
+            await self.write_event(TranscriptStop().event())
+            self._hearing = None
+
+    def _begin(self) -> None:
+        recogniser = self.engine.model(self._asked.name)
+        rate = recogniser.sample_rate
+        self._hearing = Hearing(self.engine, recogniser, rate, options_of(self._asked.language), partials=False)
+        self._converter = AudioChunkConverter(rate=rate, width=2, channels=1)
+        self._texts = []
+
+    async def _chunk(self, text: str) -> None:
+        if text:
+            self._texts.append((" " if self._texts else "") + text)
+            await self.write_event(TranscriptChunk(self._texts[-1]).event())
+
+    async def _tell(self, text: str, code: str) -> None:
+        await self.write_event(Error(text, code).event())
+
+    def _info(self) -> Info:
+        models = []
+        for name, recogniser in self.engine.models.items():
+            languages = languages_of(recogniser)
+            models.append(AsrModel(name, OURS, True, f"secateur model {name}", __version__, languages))
+        program = AsrProgram(
+            "secateur", OURS, True, "Pruned speech recognition", __version__, models,
+            supports_transcript_streaming=True, requires_external_vad=False,
+        )  # fmt: skip
+        return Info(asr=[program])
