@@ -33,7 +33,9 @@ class RefusedError(Exception):
 class Engine:
     """The recognisers of a server by name (the first is the default), and the turns of those who ask."""
 
-    def __init__(self, models: Mapping[str, Recogniser], limits: Limits | None = None, api_key: str | None = None) -> None:
+    def __init__(
+        self, models: Mapping[str, Recogniser], limits: Limits | None = None, api_key: str | None = None
+    ) -> None:
         if not models:
             raise SecateurError("a server needs a model")
         limits = limits or Limits()
