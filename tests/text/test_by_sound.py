@@ -1,0 +1,105 @@
+"""Pinyin becomes text and mistakes that sound right are mended, by a dictionary and the words of texts."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("opencc")
+pytest.importorskip("wetext")
+pytest.importorskip("pypinyin")
+pytest.importorskip("jieba")
+
+from secateur.cli import main
+from secateur.data.manifest import Utterance, read_manifest, write_manifest
+from secateur.text.by_sound import BySound, SoundCosts
+from secateur.text.chinese import normalise_chinese
+from secateur.text.lattice import Edge, best_path
+from secateur.text.lexicon import Entry, Lexicon, general_lexicon
+from secateur.text.pinyin import parse_syllable, pinyin
+from secateur.text.word_model import WordModel, WordScores, learn_words
+
+
+@pytest.fixture(scope="module")
+def general() -> BySound:
+    return BySound(WordModel())
+
+
+def chance(scores: WordScores, before: str, word: str) -> float:
+    """log P(word | before), whether or not the pair was seen."""
+    if word in scores.after(before):
+        return scores.pair(before, word)
+    return scores.unseen(before) + scores.alone(word)
+
+
+def test_a_model_of_pairs_is_a_distribution() -> None:
+    model = WordModel({"a": 6, "b": 3, "c": 1}, {"": {"a": 4}, "a": {"b": 3, "c": 1}})
+    scores = WordScores(model, {"a": 5e5, "b": 2.5e5, "c": 2.5e5})
+    for before in ("", "a", "b"):
+        assert sum(math.exp(chance(scores, before, w)) for w in "abc") == pytest.approx(1, abs=1e-6)
+
+
+def test_the_best_path_is_the_best_of_all_paths() -> None:
+    model = WordModel({"x": 2, "y": 5, "xy": 1, "z": 2}, {"": {"x": 2, "y": 1}, "x": {"y": 2, "z": 1}, "y": {"z": 3}})
+    scores = WordScores(model, dict.fromkeys(("x", "y", "z", "xy", "yz"), 2e5))
+    edges = [
+        [Edge(1, "x", -1.0), Edge(1, "y", 0.0), Edge(2, "xy", -0.5)], [Edge(2, "y", 0.0), Edge(3, "yz", -0.2)],
+        [Edge(3, "z", 0.0), Edge(3, "x", 0.3)],
+    ]  # fmt: skip
+
+    def paths(at: int) -> list[list[Edge]]:
+        if at == len(edges):
+            return [[]]
+        return [[edge, *rest] for edge in edges[at] for rest in paths(edge.end)]
+
+    def score(path: list[Edge]) -> float:
+        words = ["", *(e.word for e in path)]
+        return sum(e.evidence for e in path) + sum(chance(scores, a, b) for a, b in itertools.pairwise(words))
+
+    assert best_path(edges, scores) == [e.word for e in max(paths(0), key=score)]
+    assert best_path([[], [Edge(2, "x")]], scores) == []
+
+
+def test_pinyin_becomes_text(general: BySound) -> None:
+    for text in ("重庆的银行", "好奇怪的石头", "同年加入中国人民解放军", "位于美国加利福尼亚州"):
+        assert general.characters(pinyin(text)) == text
+    assert general.characters("zong1 guo2") == "中国" and general.characters("zhong1 guo2 qqq4") == "中国qqq4"
+
+
+def test_texts_teach_their_own_words(general: BySound, speech: Path) -> None:
+    folder = speech / "commonvoice-zh-cn"
+    train, dev = ([u.text for u in read_manifest(folder / f"{name}.jsonl")] for name in ("train", "dev"))
+    taught = BySound(learn_words(train[:1000]))
+    dev = [normalise_chinese(text).replace(" ", "") for text in dev[:30]]
+    wrong = {
+        name: sum(a != b for text in dev for a, b in zip(text, writer.characters(pinyin(text)), strict=True))
+        for name, writer in (("general", general), ("taught", taught))
+    }
+    assert wrong["taught"] < wrong["general"] < 0.3 * sum(map(len, dev))
+
+
+def test_what_sounds_right_is_mended_and_what_is_right_stays(general: BySound) -> None:
+    assert general.correct("我在银航工作") == "我在银行工作"
+    assert general.correct("这是历届政府，GPS 3") == "这是历届政府，GPS 3"
+    assert general.costing(SoundCosts(changed=50.0)).correct("我在银航工作") == "我在银航工作"
+    small = Lexicon({}, [Entry("是", (parse_syllable("shi4"),)), Entry("事", (parse_syllable("si4"),))])
+    assert [e.word for e in small.like([parse_syllable("si1")])] == ["是", "事"]
+
+
+def test_commands_learn_write_and_correct(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ["悟真会在世界各地设有支部", "悟真会的支部"]
+    clips = [Utterance(str(i), tmp_path / "a", 1.0, text, "", "zh") for i, text in enumerate(texts)]
+    write_manifest(tmp_path / "t.jsonl", clips)
+    words = str(tmp_path / "words.json")
+    assert main(["text", "learn", str(tmp_path / "t.jsonl"), "--out", words]) == 0
+    assert "of 2 texts" in capsys.readouterr().out
+    assert main(["text", "characters", pinyin("世界各地的支部"), "--words", words]) == 0
+    assert capsys.readouterr().out == "世界各地的支部\n"
+    assert main(["text", "correct", "在世界各地设有直部", "--words", words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["corrected"][0]["corrected"] == "在世界各地设有支部"
+    assert main(["text", "correct"]) == 2 and "nothing to correct" in capsys.readouterr().err
+    assert general_lexicon().frequency["支部"] > 0
