@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..base.errors import SecateurError
@@ -18,7 +18,8 @@ What is removed is gone from the files: vocabulary rows, contexts, heads, dimens
     [prune.amounts]
     "decoder.layers.*.self_attention.heads" = 0.5
     ffn = 0.2"""
-EXAMPLE = """secateur prune --learn mine/train.jsonl --dev mine/dev.jsonl --prune.remove 0.5 --out runs/pruned
+EXAMPLE = """secateur prune --learn mine/train.jsonl --target latency=0.5 --prune.sensitivity runs/map --out runs/fast
+secateur prune --learn mine/train.jsonl --dev mine/dev.jsonl --prune.remove 0.5 --out runs/pruned
 secateur prune --learn mine/train.jsonl --one-shot --prune.remove 0.45 --prune.criterion wanda --out runs/oneshot"""
 
 
@@ -26,6 +27,10 @@ secateur prune --learn mine/train.jsonl --one-shot --prune.remove 0.45 --prune.c
 class Options(train_command.Options):
     """The run: what training takes, and what to prune."""
 
+    target: str = option(
+        "", help="what the model must keep to, of the dense one's: latency=0.5 (measured here), parameters=, macs=, "
+        "size=, or wer=+0.5 (points on dev); the same as prune.target"
+    )  # fmt: skip
     one_shot: bool = option(False, help="no training: rank on a few batches, cut once")
     train: TrainSettings = TrainSettings(learning_rate=6e-5)
     prune: PruneSettings = PruneSettings()
@@ -35,6 +40,8 @@ def run(options: Options) -> dict[str, Any] | None:
     """Prune, with or without training."""
     from ..prune.methods import check_settings
 
+    if options.target:
+        options = replace(options, prune=replace(options.prune, target=options.target))
     check_settings(options.prune)
     if not options.one_shot:
         return train_command.run_arm_from(options, "pruned", options.prune)

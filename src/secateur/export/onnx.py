@@ -43,7 +43,7 @@ Check = Callable[[Path], dict[str, Any]]
 
 def export_onnx(
     model: Whisper | CtcModel, text: TextCodec, folder: str | Path, precision: str = "fp32",
-    check: Check | None = None,
+    check: Check | None = None, trial: bool = True,
 ) -> Path:  # fmt: skip
     """Write the graphs, `config.json`, the text codec and `export.json` to `folder`.
 
@@ -58,6 +58,7 @@ def export_onnx(
             decoder multiplies bytes too).
         check: called with the finished folder before it is moved; what it returns is kept as `parity` in
             `export.json`, what it raises cancels the export.
+        trial: False leaves out ONNX's checker, the run and the checksums: for a folder that is timed and thrown away.
 
     Raises:
         SecateurError: an unknown precision, a masked model, a folder that holds other files, graphs above 2 GiB.
@@ -71,17 +72,22 @@ def export_onnx(
     with _replacing(Path(folder)) as temporary:
         if isinstance(model, CtcModel):
             files = CTC_FILES
-            write_bytes(temporary / NETWORK, _serialised(ctc_graph(model.config, weights, precision), NETWORK))
-            _run_network_once(temporary, config.front_end.inputs)
+            write_bytes(temporary / NETWORK, _serialised(ctc_graph(model.config, weights, precision), NETWORK, trial))
+            if trial:
+                _run_network_once(temporary, config.front_end.inputs)
             text.write(temporary / UNITS)
         else:
             files = FILES
             for name, build in ((ENCODER, encoder_graph), (DECODER, decoder_graph)):
-                write_bytes(temporary / name, _serialised(build(model.config, weights, precision), name))
-            _run_once(temporary, config.front_end.inputs)
+                write_bytes(temporary / name, _serialised(build(model.config, weights, precision), name, trial))
+            if trial:
+                _run_once(temporary, config.front_end.inputs)
             text.write(temporary / TOKENIZER)
         write_config(temporary / CONFIG, config)
-        records = {name: FileRecord((temporary / name).stat().st_size, sha256(temporary / name)) for name in files}
+        records = {
+            name: FileRecord((temporary / name).stat().st_size, sha256(temporary / name) if trial else "")
+            for name in files
+        }
         contents = Contents(precision, config.name, f"secateur {__version__}", records)
         write_json(temporary / CONTENTS, to_dict(contents))
         if check is not None:
@@ -90,11 +96,12 @@ def export_onnx(
     return Path(folder)
 
 
-def _serialised(model: Any, name: str) -> bytes:
-    """The file's bytes, after ONNX's own checker has passed the graph."""
+def _serialised(model: Any, name: str, checked: bool = True) -> bytes:
+    """The file's bytes; when `checked`, after ONNX's own checker has passed the graph."""
     if model.ByteSize() > LARGEST:
         raise SecateurError(f"{name}: {model.ByteSize() / 1e9:.1f} GB, and one file holds 2: choose fp16 or int8")
-    require("onnx.checker", "train").check_model(model)
+    if checked:
+        require("onnx.checker", "train").check_model(model)
     return bytes(model.SerializeToString())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,10 @@ def run_arm(
     task = task_of(model.config)
     texts = [u.text for u in (*data.learn, *data.retain)] + list(data.words)
     student = task.student(model, tokenizer, texts, sorted({u.language for u in data.learn}), arm.prune, arm.train)
+    if arm.prune is not None and arm.prune.target:
+        from .allocation.plan import planned
+
+        arm = replace(arm, prune=planned(model, tokenizer, student, data, arm.prune, folder))
     steps = 0
     if arm.train is not None:
         tuned, steps = _tune(arm, task, student, original, data, folder, teacher)

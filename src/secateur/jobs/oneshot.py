@@ -14,6 +14,7 @@ from ..evaluate.result import write_result
 from ..models.checkpoint import save_checkpoint
 from ..prune.pruner import COSTS, GradualPruner
 from ..prune.settings import PruneSettings
+from .allocation.plan import planned
 from .arm import JobData, device_name, score
 from .ranking import gather_evidence
 from .tasks import task_of
@@ -39,13 +40,14 @@ def prune_without_training(
     texts = [u.text for u in (*data.learn, *data.retain)]
     languages = sorted({u.language for u in data.learn})
     student = task_of(model.config).student(model, tokenizer, texts, languages, settings, None)
+    if padded:
+        student.model.config = replace(student.model.config, padded=True)
+    settings = planned(model, tokenizer, student, data, settings, folder)
     small = student.model.to(data.device)
     pruner = GradualPruner(small, settings, COSTS[settings.measure](model.config))
     evidence = gather_evidence(small, student.tokenizer, data)
     pruner.prune_to(1.0, evidence)
     small = pruner.shrunk().eval()
-    if padded:
-        small.config = replace(small.config, padded=True)
     save_checkpoint(folder, small, student.tokenizer, half=True)
     results = {name: score(small, student.tokenizer, data, name, sets, "pruned") for name, sets in data.tests.items()}
     for name, result in results.items():

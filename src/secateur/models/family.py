@@ -74,6 +74,8 @@ class Family:
     # (config, seconds, tokens, padded) -> multiply-accumulates of one clip, both limited to what the model holds;
     # `padded` says whether clips are padded to the whole audio context (None: as the config says)
     macs: Callable[[Any, float, int, bool | None], int]
+    # (config, seconds, tokens) -> the same, as the config says of padding, by part; what latency is predicted from
+    parts: Callable[[Any, float, int], dict[str, int]]
     text_file: str  # name of the text codec's file in a checkpoint
     read_text: Callable[[Path, Any], Any]  # (file, config) -> TextCodec
     weights: Callable[[Any], int] | None = None  # parameters without embeddings and positions, where there are any

@@ -8,7 +8,7 @@ model is small enough; what a removal saves is counted on the real config, so ov
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,6 +117,15 @@ def by_budget(
         ladder += [Rung(s.score / price, s.group, s.units) for s in steps]
     # Within a group a later rung never goes before an earlier one: scores rise along it, so a stable sort keeps that.
     ladder.sort(key=lambda rung: rung.score)
+    return reach(config, by_name, ladder, target, cost)
+
+
+def reach(config: Config, by_name: Mapping[str, Group], ladder: Sequence[Rung], target: float, cost: Cost) -> Keep:
+    """The plan without the first rungs of `ladder`, as many as it takes until `cost(config)` is at most `target`.
+
+    Raises:
+        SecateurError: all of them are not enough.
+    """
 
     def cost_after(count: int) -> float:
         return cost(config.shrunk(keep_after(by_name, ladder[:count])))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..base.errors import check_known
+from ..base.errors import SecateurError, check_known
 from .method import Method
 from .pruner import GradualPruner
 from .settings import PruneSettings
@@ -15,6 +15,8 @@ from .soft.early_bird import EarlyBird
 from .soft.gates import L0Gates
 from .soft.lasso import GroupLasso
 from .soft.layer_drop import LayerDrop
+from .target import parse_target
+from .units import UnitMethod
 from .weights.one_shot import SparseGPT, Wanda
 from .weights.regrow import RigL
 from .weights.rewind import Rewind
@@ -42,6 +44,12 @@ def check_settings(settings: PruneSettings) -> None:
         SecateurError: with the nearest right name.
     """
     check_known("method", settings.method, METHODS)
+    if settings.target:
+        parse_target(settings.target)
+        if not issubclass(METHODS[settings.method], UnitMethod):
+            raise SecateurError(f"a target is met by removing whole units, not by '{settings.method}': use gradual")
+        if settings.amounts:
+            raise SecateurError("a target decides how much of each group goes: leave out one of target and amounts")
     METHODS[settings.method].check(settings)
 
 

@@ -30,6 +30,10 @@ class PruneSettings:
     layer_drop: float = 0.2  # layer-drop: chance that a layer is skipped in a step
     scope: Literal["global", "layer", "row"] = "global"  # single weights: where they compete
     pattern: str = ""  # single weights: N:M, such as "2:4": N of every M consecutive inputs stay
+    target: str = ""  # instead of remove: latency=0.5 (of the dense model), parameters=, macs=, size=, wer=+0.5 points
+    allocate: Literal["uniform", "global", "search"] = "search"  # how a target is shared out over groups
+    sensitivity: str = ""  # map that `secateur sensitivity` wrote: measured harm for `allocate = "search"`
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"  # of the exported models that latency and size are measured on
     seed: int = 0  # of random scores (what is drawn while training follows the training's seed)
     sample_rate: int | None = None  # Hz of the audio, below the model's: bins above half of it go
     frame_shift_ms: float | None = None  # from one frame to the next, above the model's: 12.5, 15, 20

@@ -112,3 +112,13 @@ def count_macs(config: CtcConfig, seconds: float) -> dict[str, int]:
     frames = config.front_end.frames(round(seconds * config.front_end.sample_rate))
     found = {part.name: part.macs for part in parts(config, frames)}
     return {**found, "total": sum(found.values())}
+
+
+def macs_by_part(config: CtcConfig, seconds: float) -> dict[str, int]:
+    """What `count_macs` adds up, layers, blocks and branches of a kind together: `conformer.layers.ffn1`."""
+    found: dict[str, int] = {}
+    for name, macs in count_macs(config, seconds).items():
+        if name != "total":
+            kind = ".".join(piece for piece in name.split(".") if not piece.isdigit())
+            found[kind] = found.get(kind, 0) + macs
+    return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..family import Family
 from .config import CtcConfig
-from .cost import count_macs, count_parameters
+from .cost import count_macs, count_parameters, macs_by_part
 
 if TYPE_CHECKING:
     from ..network import Recogniser
@@ -28,5 +28,5 @@ def _read_text(path: Path, config: CtcConfig) -> Any:
 FAMILY = Family(
     config=CtcConfig, network=_network, parameters=lambda config: count_parameters(config)["total"],
     macs=lambda config, seconds, tokens, padded: count_macs(config, seconds)["total"],
-    text_file="units.json", read_text=_read_text,
+    parts=lambda config, seconds, tokens: macs_by_part(config, seconds), text_file="units.json", read_text=_read_text,
 )  # fmt: skip

@@ -80,22 +80,38 @@ def count_macs(config: WhisperConfig, seconds: float, tokens: int, padded: bool 
     Raises:
         SecateurError: the clip or the transcript does not fit the model.
     """
+    parts = macs_by_part(config, seconds, tokens, padded)
+    encoder = sum(macs for name, macs in parts.items() if name.startswith("encoder"))
+    total = sum(parts.values())
+    return {"encoder": encoder, "decoder": total - encoder, "total": total}
+
+
+def macs_by_part(config: WhisperConfig, seconds: float, tokens: int, padded: bool | None = None) -> dict[str, int]:
+    """What `count_macs` adds up, over layers: `encoder conv`, `encoder attention`, `encoder ffn`, `decoder memory`,
+    `decoder self`, `decoder cross`, `decoder ffn`, `decoder logits`.
+
+    Raises:
+        SecateurError: see `count_macs`.
+    """
     p = encoder_positions(config, seconds, config.padded if padded is None else padded)
     prompt = len(config.tokens.prompt())
     n = prompt + tokens
     if tokens < 0 or n > config.text_context:
         raise SecateurError(f"{tokens} tokens after a prompt of {prompt}: the text context holds {config.text_context}")
     w, c = config.width, config.conv_channels
-    encoder = 2 * p * KERNEL * config.front_end.inputs * c + p * KERNEL * c * w
-    for e in config.encoder:
-        encoder += p * _projections(w, e.attention) + p * p * _pair(e.attention) + p * 2 * w * e.ffn
-    decoder = (tokens + 1) * config.vocabulary * w
-    for d in config.decoder:
-        decoder += n * _projections(w, d.self_attention) + n * (n + 1) // 2 * _pair(d.self_attention)
-        # Query and output have as many columns as keys and values: half of the projections each.
-        decoder += (p + n) * w * _pair(d.cross_attention) + n * p * _pair(d.cross_attention)
-        decoder += n * 2 * w * d.ffn
-    return {"encoder": encoder, "decoder": decoder, "total": encoder + decoder}
+    parts = {
+        "encoder conv": 2 * p * KERNEL * config.front_end.inputs * c + p * KERNEL * c * w,
+        "encoder attention": sum(p * _projections(w, e.attention) + p * p * _pair(e.attention) for e in config.encoder),
+        "encoder ffn": sum(p * 2 * w * e.ffn for e in config.encoder),
+        "decoder logits": (tokens + 1) * config.vocabulary * w,
+    }
+    parts["decoder self"] = sum(
+        n * _projections(w, d.self_attention) + n * (n + 1) // 2 * _pair(d.self_attention) for d in config.decoder
+    )
+    # Query and output have as many columns as keys and values: half of the projections each.
+    cross = sum(_pair(d.cross_attention) for d in config.decoder)
+    parts |= {"decoder memory": p * w * cross, "decoder cross": n * w * cross + n * p * cross}
+    return {**parts, "decoder ffn": sum(n * 2 * w * d.ffn for d in config.decoder)}
 
 
 def _projections(w: int, a: AttentionWidths) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...text.tokenizer import Tokenizer
 from ..family import Family
 from .config import WhisperConfig
-from .cost import count_macs, count_parameters
+from .cost import count_macs, count_parameters, macs_by_part
 
 if TYPE_CHECKING:
     from ..network import Recogniser
@@ -25,6 +25,11 @@ def _macs(config: WhisperConfig, seconds: float, tokens: int, padded: bool | Non
     return count_macs(config, min(seconds, config.max_seconds), min(tokens, room), padded)["total"]
 
 
+def _parts(config: WhisperConfig, seconds: float, tokens: int) -> dict[str, int]:
+    room = config.text_context - len(config.tokens.prompt())
+    return macs_by_part(config, min(seconds, config.max_seconds), min(tokens, room))
+
+
 def _read_text(path: Path, config: WhisperConfig) -> Tokenizer:
     return Tokenizer.read(path, config.tokens.end)
 
@@ -36,5 +41,5 @@ def _weights(config: WhisperConfig) -> int:
 
 FAMILY = Family(
     config=WhisperConfig, network=_network, parameters=lambda config: count_parameters(config)["total"],
-    macs=_macs, text_file="tokenizer.json", read_text=_read_text, weights=_weights,
+    macs=_macs, parts=_parts, text_file="tokenizer.json", read_text=_read_text, weights=_weights,
 )  # fmt: skip

@@ -1,0 +1,155 @@
+"""Do targets hold? Pruned models beside the dense one, exported to ONNX and timed in onnxruntime in one run.
+
+    python benchmarks/allocation.py --data ../shared/data --out benchmarks/results/allocation.json
+
+Every target of `secateur prune --target` is planned as the command plans it (tiny.en, Taylor terms of a few training
+clips, no tuning). The plan is then built and exported anew and timed beside the dense model, in turn, in rounds that
+the planner never saw: its thread's own time, and the clock's. A hit is within 10 % of the target. The loss on dev clips
+says what the ways to share out (uniform, global, search) cost before any tuning.
+
+`--map` names a sensitivity map of the model for `search`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from secateur.base.errors import SecateurError
+from secateur.base.files import read_json, write_json
+from secateur.data.bank import AudioBank
+from secateur.data.manifest import read_manifest
+from secateur.evaluate.table import pipe_table
+from secateur.features.extractor import extractor
+from secateur.jobs.allocation.latency import machine
+from secateur.jobs.allocation.plan import PLAN, planned
+from secateur.jobs.allocation.timing import Exported
+from secateur.jobs.arm import JobData
+from secateur.jobs.ranking import gather_evidence
+from secateur.jobs.tasks import task_of
+from secateur.models.weights.fetch import load_model
+from secateur.prune.budget import by_amounts
+from secateur.prune.importance import CRITERIA
+from secateur.prune.settings import PruneSettings
+from secateur.prune.shrink import shrink
+from secateur.prune.student import Student
+from secateur.prune.units import COSTS
+from secateur.train.objective import Batch
+from secateur.train.settings import TrainSettings
+
+HIT = 0.1
+FULL: dict[str, Any] = {"vocabulary": False, "audio_seconds": None, "text_tokens": None}
+# What is planned: target, way, what is cut before.
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    ("latency=0.85", "search", FULL), ("latency=0.75", "search", FULL), ("latency=0.75", "global", FULL),
+    ("latency=0.75", "uniform", FULL), ("latency=0.6", "search", {}), ("latency=0.5", "search", {}),
+    ("latency=0.4", "search", {}), ("latency=0.3", "search", {"frame_shift_ms": 20.0}),
+    ("macs=0.7", "uniform", FULL), ("macs=0.7", "global", FULL), ("macs=0.7", "search", FULL),
+    ("parameters=0.8", "search", FULL), ("size=0.5", "search", {}),
+]  # fmt: skip
+
+
+@torch.no_grad()
+def loss_of(model: Any, text: Any, data: JobData) -> float:
+    """Nats a token of the dev transcripts, with the clips as they are."""
+    front = model.config.front_end
+    bank: AudioBank = data.bank("dev", data.dev, front.sample_rate)
+    settings = TrainSettings(style="sentence", distil=0.0, piece_dropout=0.0)
+    objective = task_of(model.config).objective(Student(model, text, None), data.dev, settings, None, data.device)
+    features, total, tokens = extractor(front), 0.0, 0
+    for start in range(0, len(data.dev), 8):
+        rows = list(range(start, min(start + 8, len(data.dev))))
+        audio, lengths = bank.gather(rows)
+        batch = Batch(rows, len(data.dev), audio, lengths, *features(audio, lengths), 0)
+        count = sum(objective.counts(rows, 0, settings))
+        total += count * float(objective(model, batch, settings))
+        tokens += count
+    return total / tokens
+
+
+def beside(dense: Exported, small: Exported, rounds: int) -> dict[str, float]:
+    """Medians over rounds in which both run in turn: milliseconds by the thread's clock and by the wall's."""
+    own: list[tuple[float, float]] = []
+    wall: list[tuple[float, float]] = []
+    for _ in range(rounds):
+        pair = []
+        for model in (dense, small):
+            start, own_start = time.perf_counter(), time.thread_time()
+            model.run()
+            pair.append((time.thread_time() - own_start, time.perf_counter() - start))
+        own.append((pair[0][0], pair[1][0]))
+        wall.append((pair[0][1], pair[1][1]))
+    return {
+        "dense_ms": round(1000 * median(a for a, _ in own), 1), "ms": round(1000 * median(b for _, b in own), 1),
+        "latency": median(b / a for a, b in own), "wall": median(b / a for a, b in wall),
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Plan, build, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="tiny.en")
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("SECATEUR_DATA", "../shared/data")))
+    parser.add_argument("--map", default="", help="sensitivity map for search")
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--out", type=Path, help="write everything as JSON here")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    learn = [u for u in read_manifest(options.data / "speechocean762" / "train.jsonl") if u.duration < 8]
+    dev = [u for u in read_manifest(options.data / "speechocean762" / "dev.jsonl") if u.duration < 6]
+    data = JobData(learn=learn[:: len(learn) // 64], dev=dev[:: max(1, len(dev) // 40)], tests={})
+    model, text = load_model(options.model)
+    dense = model.eval()
+    dense.config = replace(dense.config, padded=False)
+    whole, start = Exported(dense, text), loss_of(dense, text, data)
+    rows = []
+    for target, how, before in CASES:
+        settings = PruneSettings(target=target, allocate=how, sensitivity=options.map, **before)  # type: ignore[arg-type]
+        texts = [u.text for u in learn]
+        student = task_of(dense.config).student(dense, text, texts, ["en"], settings, None)
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.perf_counter()
+            made = planned(dense, text, student, data, settings, Path(folder))
+            seconds, plan = time.perf_counter() - began, read_json(Path(folder) / PLAN)
+        groups = [g for g in student.model.groups() if g.name in made.amounts]
+        evidence = gather_evidence(student.model, student.tokenizer, data)
+        scores = {g.name: CRITERIA["taylor"](g, evidence) for g in groups}
+        cut = shrink(student.model, by_amounts(groups, scores, made.amounts) if made.amounts else {}).eval()
+        small = Exported(cut, student.tokenizer)
+        measure, _, value = target.partition("=")
+        row: dict[str, Any] = {
+            "target": target, "way": how, "cut_before": before, "planned_s": round(seconds, 1),
+            "tries": len(plan["trail"]), "model_off": plan.get("model_off"), "student_ms": plan.get("student_ms"),
+            **beside(whole, small, options.rounds), "size": small.bytes / whole.bytes,
+            **{name: COSTS[name](cut.config) / COSTS[name](dense.config) for name in ("macs", "parameters")},
+        }  # fmt: skip
+        row["missed_by"] = row[measure] / float(value) - 1
+        row["hit"] = abs(row["missed_by"]) <= HIT
+        row["loss"] = loss_of(cut, student.tokenizer, data)
+        rows.append(row)
+        print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
+    latency = [row for row in rows if row["target"].startswith("latency")]
+    result = {
+        "machine": machine(), "model": options.model, "clip_s": 5.0, "tokens": 16, "threads": 1, "dense_loss": start,
+        "latency_hits": sum(row["hit"] for row in latency), "latency_targets": len(latency), "rows": rows,
+    }  # fmt: skip
+    cells = [[r["target"], r["way"], f"{r['latency']:.3f}", f"{r['wall']:.3f}", str(r["hit"])] for r in rows]
+    print("\n".join(pipe_table(["target", "way", "latency", "by the wall's clock", "hit"], cells)))
+    if options.out:
+        write_json(options.out, result)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SecateurError as problem:
+        sys.exit(f"allocation.py: {problem}")

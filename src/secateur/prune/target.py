@@ -1,0 +1,44 @@
+"""What a pruned model must keep to: `latency=0.5`, `parameters=0.4`, `macs=0.6`, `size=0.3`, `wer=+0.5`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..base.errors import SecateurError, nearest
+
+RATIOS = ("latency", "parameters", "macs", "size")  # of the dense model's
+WER = "wer"  # points of error rate that may be lost, before any tuning
+
+
+@dataclass(frozen=True)
+class Target:
+    """`value` is a share of what the dense model has or takes, above 0 and below 1; of `wer`, points (0.5 is 0.5 %)."""
+
+    measure: str
+    value: float
+
+
+def parse_target(text: str) -> Target:
+    """A target as the command line and TOML say it.
+
+    >>> parse_target("latency=0.5"), parse_target("wer=+0.5")
+    (Target(measure='latency', value=0.5), Target(measure='wer', value=0.5))
+
+    Raises:
+        SecateurError: no such measure (with the nearest), no number, or a share that is not between 0 and 1.
+    """
+    measure, found, value = text.partition("=")
+    known = (*RATIOS, WER)
+    if measure not in known:
+        raise SecateurError(
+            f"target '{text}': expected one of {', '.join(known)} and a number{nearest(measure, known)}, "
+            "such as latency=0.5"
+        )
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if not found or not (number >= 0 if measure == WER else 0 < number < 1):
+        wanted = "points of error rate from 0 on" if measure == WER else "a share of the dense model's, from 0 to 1"
+        raise SecateurError(f"target '{text}': {measure} takes {wanted}, found '{value}'")
+    return Target(measure, number)
