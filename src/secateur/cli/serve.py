@@ -7,6 +7,12 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..assistant.assistant import Assistant
+from ..assistant.chat import Chat
+from ..assistant.grammar.file import read_grammar
+from ..assistant.skill import Context, SkillSettings
+from ..assistant.skills import load
+from ..assistant.understand import Understanding
 from ..base.errors import SecateurError
 from ..base.extras import require
 from ..serve.http.settings import Limits
@@ -29,9 +35,11 @@ class Options:
     wyoming_port: int | None = option(None, "of Wyoming, usually 10300; left out: not served")
     assistant: tuple[str, ...] = option(("home", "coffee"), "grammars of the page's assistant: names or .toml files")
     api_key_file: Path | None = option(None, "file with the key that clients must send; or SECATEUR_API_KEY")
-    plots: Path | None = option(None, "folder with sensitivity.json or images for the page's second tab")
+    plots: Path | None = option(None, "folder with sensitivity maps (.json) or images for the page's second tab")
+    chat_url: str = option("", "OpenAI-compatible endpoint that answers what is no command")
     threads: int | None = option(1, "CPU threads of one recognition")
     limits: Limits = field(default_factory=Limits)
+    settings: SkillSettings = field(default_factory=SkillSettings)
 
 
 def run(options: Options) -> None:
@@ -40,12 +48,24 @@ def run(options: Options) -> None:
         require(module, "serve")
     if options.wyoming_port is not None:
         require("wyoming", "serve")
+    from ..assistant.web.compare import Loaded, compare_routes
+    from ..assistant.web.routes import PAGE, assistant_routes
     from ..serve.http.engine import Engine
     from ..serve.http.run import serve
 
-    models = {name: Recogniser.load(folder, options.threads) for name, folder in _named(options.models)}
+    named = _named(options.models)
+    models = {name: Recogniser.load(folder, options.threads) for name, folder in named}
     engine = Engine(models, options.limits, _key(options))
-    asyncio.run(serve(engine, options.host, options.port, options.wyoming_port))
+    about = [Loaded(name, folder, models[name]) for name, folder in named]
+    more = [compare_routes(engine, about, options.plots)]
+    if options.assistant:
+        grammar = read_grammar(*options.assistant)
+        context = Context(options.settings, grammar.language)
+        understanding = Understanding(next(iter(models.values())), grammar)
+        chat = Chat(options.chat_url, key=os.environ.get("SECATEUR_CHAT_KEY", "")) if options.chat_url else None
+        assistant = Assistant(understanding, load(), context, chat)
+        more.append(assistant_routes(engine, assistant, options.assistant))
+    asyncio.run(serve(engine, options.host, options.port, options.wyoming_port, more, PAGE))
 
 
 def _named(words: tuple[str, ...]) -> list[tuple[str, Path]]:

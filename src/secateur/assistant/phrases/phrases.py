@@ -33,7 +33,7 @@ class Weights:
 
     expected: float = 0.3
     letters: float = 1.0
-    nearest: int = 24  # sentences that are weighed
+    nearest: int = 12  # sentences that are weighed
     worst: float = 0.65  # edits a letter, above which nothing of the grammar was said
 
 
@@ -61,7 +61,7 @@ class Phrases:
     """Phrase mode of one recogniser and grammar."""
 
     def __init__(
-        self, recogniser: Recogniser, grammar: Grammar, weights: Weights | None = None, beam: int = 32
+        self, recogniser: Recogniser, grammar: Grammar, weights: Weights | None = None, beam: int = 20
     ) -> None:
         self.grammar, self.weights = grammar, weights or Weights()
         self.search = _search(recogniser, grammar, beam)

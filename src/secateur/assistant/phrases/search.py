@@ -49,7 +49,7 @@ class PhraseSearch:
     """
 
     def __init__(
-        self, session: Session, pieces: Pieces, prompt: Sequence[int], beam: int = 32, margin: float = 40.0
+        self, session: Session, pieces: Pieces, prompt: Sequence[int], beam: int = 20, margin: float = 30.0
     ) -> None:
         self.session, self.pieces, self.prompt = session, pieces, list(prompt)
         self.beam, self.margin = beam, margin

@@ -31,6 +31,7 @@ class Event:
     start: float
     end: float
     words: tuple[dict[str, Any], ...] = ()
+    audio: Audio | None = None  # what a final text was heard in, at the recogniser's rate
 
 
 class Hearing:
@@ -115,7 +116,8 @@ class Hearing:
             {"word": w.text, "start": round(start + w.start, 3), "end": round(start + w.end, 3), "sure": w.confidence}
             for segment in found.segments for w in segment.words
         )  # fmt: skip
-        event = Event(final, found.text, round(start, 3), round(start + len(audio) / self.rate, 3), words)
+        end = round(start + len(audio) / self.rate, 3)
+        event = Event(final, found.text, round(start, 3), end, words, audio if final else None)
         if final:
             self.engine.metrics.audio.inc(len(audio) / self.rate)
             self._drop(self._length)

@@ -54,8 +54,8 @@ def routes(engine: Engine) -> APIRouter:
     return router
 
 
-async def answer(engine: Engine, socket: WebSocket) -> None:
-    """Serve one stream from its first message to its last."""
+async def answer(engine: Engine, socket: WebSocket, then: OnFinal | None = None) -> None:
+    """Serve one stream from its first message to its last; what `then` makes of a final text is sent after it."""
     try:
         async with engine.stream("websocket"):
             start = await _start(engine, socket)
@@ -65,9 +65,9 @@ async def answer(engine: Engine, socket: WebSocket) -> None:
             await socket.send_json({"type": "ready", "sample_rate": start.sample_rate})
             async for data in _audio(engine, socket):
                 async for event in hearing.feed(data):
-                    await socket.send_json(message(event))
+                    await _send(socket, event, then)
             async for event in hearing.finish():
-                await socket.send_json(message(event))
+                await _send(socket, event, then)
             await socket.send_json({"type": "done", "seconds": round(hearing.seconds, 3)})
         await socket.close()
     except RefusedError as problem:
@@ -137,6 +137,14 @@ async def _receive(engine: Engine, socket: WebSocket) -> dict[str, Any]:
     if received["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(received.get("code", 1000))
     return received
+
+
+async def _send(socket: WebSocket, event: Event, then: OnFinal | None) -> None:
+    await socket.send_json(message(event))
+    if then is not None and event.final:
+        more = await then(event)
+        if more is not None:
+            await socket.send_json(more)
 
 
 def message(event: Event) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The assistant in a browser: its routes and its page."""

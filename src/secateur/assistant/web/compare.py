@@ -1,0 +1,104 @@
+"""What the page's second tab asks: one clip heard by every model, their layers, plots from a folder."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse
+from starlette.datastructures import UploadFile
+
+from ...audio.read import read_audio
+from ...base.errors import SecateurError
+from ...models.decoding.options import DecodingOptions
+from ...models.whisper.config import WhisperConfig
+from ...models.whisper.cost import count_parameters
+from ...serve.http.engine import Engine, RefusedError
+from ...serve.recogniser import Recogniser
+
+SHOWN = frozenset({".json", ".png", ".svg", ".webp"})
+LONGEST = 60.0  # seconds of a clip
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model of the server, and the folder it came from."""
+
+    name: str
+    folder: Path
+    recogniser: Recogniser
+
+    def card(self) -> dict[str, Any]:
+        """Name, size, parameters, and the widths of every layer."""
+        config = self.recogniser.config
+        size = sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
+        found: dict[str, Any] = {"name": self.name, "megabytes": size / 1e6, "parameters": None, "layers": {}}
+        if isinstance(config, WhisperConfig):
+            found |= {"parameters": count_parameters(config)["total"], "layers": layers(config)}
+        return found
+
+
+def layers(config: WhisperConfig) -> dict[str, int]:
+    """Widths by what a reader calls them."""
+    found = {"vocabulary": config.vocabulary, "audio context": config.audio_context, "width": config.width}
+    for i, layer in enumerate(config.encoder, 1):
+        found[f"encoder {i}: heads"] = layer.attention.heads
+        found[f"encoder {i}: units"] = layer.ffn
+    for i, one in enumerate(config.decoder, 1):
+        found[f"decoder {i}: heads"] = one.self_attention.heads
+        found[f"decoder {i}: cross heads"] = one.cross_attention.heads
+        found[f"decoder {i}: units"] = one.ffn
+    return found
+
+
+def compare_routes(engine: Engine, models: Sequence[Loaded], plots: Path | None) -> APIRouter:
+    """Routes of the comparison.
+
+    Raises:
+        SecateurError: the folder of plots is not there.
+    """
+    if plots is not None and not plots.is_dir():
+        raise SecateurError(f"{plots}: no such folder of plots")
+    # Only these files are ever served: a name that a client sends is looked up here, not on the disk.
+    files = {path.name: path for path in sorted(plots.iterdir()) if path.suffix in SHOWN} if plots else {}
+    cards = {model.name: model.card() for model in models}
+    router = APIRouter()
+
+    @router.get("/v1/compare")
+    async def about() -> dict[str, Any]:
+        return {"models": list(cards.values()), "plots": list(files)}
+
+    @router.post("/v1/compare")
+    async def compare(request: Request) -> dict[str, Any]:
+        async with request.form(max_files=1, max_fields=4) as form:
+            file = form.get("file")
+            if not isinstance(file, UploadFile):
+                raise RefusedError(400, "invalid_request_error", "the form has no part 'file' with a recording")
+            data = await file.read()
+        found = []
+        seconds = 0.0
+        for model in models:
+            text, milliseconds, seconds = await engine.recognise(_timed, model.recogniser, data)
+            found.append({**cards[model.name], "text": text, "ms": milliseconds})
+        return {"models": found, "seconds": seconds}
+
+    @router.get("/v1/plots/{name}")
+    async def plot(name: str) -> FileResponse:
+        if name not in files:
+            raise RefusedError(404, "invalid_request_error", "no such plot")
+        return FileResponse(files[name])
+
+    return router
+
+
+def _timed(recogniser: Recogniser, data: bytes) -> tuple[str, int, float]:
+    """Text, milliseconds from samples to text, seconds of audio."""
+    samples = read_audio(io.BytesIO(data), recogniser.sample_rate, LONGEST)
+    begun = time.perf_counter()
+    found = recogniser.transcribe(samples, DecodingOptions(timestamps=False, temperatures=(0.0,)))
+    return found.text, round(1000 * (time.perf_counter() - begun)), found.duration

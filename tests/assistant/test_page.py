@@ -1,0 +1,104 @@
+"""The page in headless Chromium, against a real server, with a microphone that plays a real order."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "serve"))
+
+from browser import Page, browsing, chromium
+from server import serving
+
+from secateur.audio.read import read_audio
+
+pytest.importorskip("fastapi")
+if chromium() is None:
+    pytest.skip("no Chromium on this machine", allow_module_level=True)
+
+ORDER = "02b77977-ada7-4f37-a1b3-8cb433c8c8da"
+
+
+@pytest.fixture(scope="module")
+def page(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    folder = tmp_path_factory.mktemp("page")
+    samples = read_audio(speech / "barista-commands" / "test" / f"{ORDER}.opus", 48000)
+    quiet = np.zeros(48000, np.float32)
+    soundfile.write(folder / "order.wav", np.concatenate([quiet, samples, quiet, quiet]), 48000, subtype="PCM_16")
+    site = {"site": "encoder.layers.0.ffn", "layer": "encoder 0", "part": "ffn", "amount": 0.5}
+    effect = {"delta": -0.004, "low": -0.006, "high": -0.001, "p": 0.01, "adjusted": 0.04, "clips": 9}
+    plots = {"model": "tiny.en", "data": "dev", "sites": [{**site, "error": effect, "loss": None}]}
+    (folder / "map.json").write_text(json.dumps(plots))
+    bundled = Path(sys.modules["secateur"].__file__ or "").parent / "serve" / "bundled" / "secateur-en-small"
+    models = f"pruned={bundled},again={bundled}"
+    sound = folder / "order.wav"
+    with serving("--models", models, "--plots", str(folder)) as server, browsing(server.url, sound) as one:
+        yield one
+
+
+def shot(page: Page, name: str) -> None:
+    """A screenshot, for whoever wants to look: `SECATEUR_SHOTS` names a folder."""
+    if os.environ.get("SECATEUR_SHOTS"):
+        page.picture(Path(os.environ["SECATEUR_SHOTS"]) / f"{name}.png")
+
+
+def test_a_spoken_order_is_understood_and_answered(page: Page) -> None:
+    page.size(1000, 860)
+    page.wait("document.getElementById('grammars').textContent.includes('coffee')")
+    page.key(" ", 32)  # the space bar opens the microphone
+    page.wait("document.getElementById('mic').getAttribute('aria-pressed') === 'true'")
+    page.wait("document.querySelector('#live .open')?.textContent.split(' ').length > 2")  # words while speaking
+    shot(page, "listening")
+    page.wait("document.querySelectorAll('#replies .answer').length > 0")
+    tags = page.do("[...document.querySelectorAll('#replies li:last-child .tag.slot')].map(t => t.textContent).sort()")
+    assert tags == ["coffeeDrink: iced mocha", "roast: light roast", "size: eight ounce"]
+    assert page.do("document.querySelector('#replies li:last-child .intent').textContent") == "orderDrink"
+    answer = page.do("document.querySelector('#replies li:last-child .answer').textContent")
+    assert answer == "An eight ounce light roast iced mocha, coming up."
+    page.key(" ", 32)
+    page.wait("document.getElementById('mic').getAttribute('aria-pressed') === 'false'")
+
+
+def test_a_typed_command(page: Page) -> None:
+    page.do("document.getElementById('text').focus()")
+    page.call("Input.insertText", text="what is twelve times twelve")
+    page.key("\r", 13)
+    page.wait("document.querySelector('#replies li:first-child .intent')?.textContent === 'calculate'")
+    assert page.do("document.querySelector('#replies .answer').textContent") == "12 times 12 is 144."
+    shot(page, "answers")
+
+
+def test_comparing_models_by_keyboard(page: Page, speech: Path) -> None:
+    page.do("document.getElementById('tab-assistant').focus()")
+    page.key("ArrowRight", 39)
+    page.wait("document.querySelectorAll('#results tbody tr').length === 2")
+    assert page.do("document.getElementById('assistant').hidden")
+    name = str(speech / "barista-commands" / "test" / f"{ORDER}.opus")
+    root = page.call("DOM.getDocument")["root"]["nodeId"]
+    node = page.call("DOM.querySelector", nodeId=root, selector="#file")["nodeId"]
+    page.call("DOM.setFileInputFiles", files=[name], nodeId=node)
+    page.wait("document.querySelectorAll('#results td')[2].textContent !== '—'")
+    rows = page.do("[...document.querySelectorAll('#results tbody tr')].map(r => [...r.cells].map(c => c.textContent))")
+    assert [row[0] for row in rows] == ["pruned", "again"]
+    assert rows[0][1] == rows[1][1]
+    assert len(rows[0][1].split()) > 4
+    assert all(int(row[2]) > 0 and float(row[3]) == pytest.approx(19.7, abs=0.5) for row in rows)
+    assert page.do("document.querySelectorAll('#widths .layer').length") > 10
+    page.wait("document.querySelector('#map .filled')?.textContent === '-0.40'")
+    shot(page, "compare")
+
+
+def test_nothing_is_cut_off_on_a_phone(page: Page) -> None:
+    page.size(360, 740)
+    for tab in ("compare", "assistant"):
+        page.do(f"document.getElementById('tab-{tab}').click()")
+        assert page.do("document.documentElement.scrollWidth") <= 360
+        shot(page, f"phone-{tab}")
+    page.size(1000, 860)
