@@ -10,7 +10,8 @@ import numpy as np
 from ..base.errors import SecateurError
 from ..base.extras import require
 from ..models.decoding.segments import Audio
-from ..serve.http.endpoint import Endpointer
+from ..serve.streaming import StreamOptions
+from ..serve.streaming.endpoint import Endpointer, detector
 from .grammar.template import words_of
 from .phrases.distance import distance
 
@@ -21,17 +22,27 @@ LIKE = 0.34  # letters that a wake phrase may differ in, a letter
 
 def commands(blocks: Iterable[Audio], rate: int) -> Iterator[Audio]:
     """One array (samples,) for every stretch of speech in `blocks`; a stretch ends at a pause."""
-    endpointer, kept = Endpointer(rate), np.zeros(0, np.float32)
+    options = StreamOptions(longest=LONGEST)
+    found = detector(options.detector, rate)
+    ends = Endpointer(found, options, rate)
+    kept = np.zeros(0, np.float32)  # what may belong to a command
+    looked = first = 0  # samples that the endpointer has heard; number of the first that is kept
+    start: int | None = None
     for block in blocks:
         kept = np.concatenate([kept, block])
-        speech, paused = endpointer.take(block)
-        if speech and (paused or len(kept) > LONGEST * rate):
-            yield kept
-            endpointer, kept = Endpointer(rate, endpointer), np.zeros(0, np.float32)
-        elif not speech:
-            kept = kept[-round((BEFORE + 0.5) * rate) :]
-    if endpointer.speech:
-        yield kept
+        while first + len(kept) - looked >= found.size:
+            began = ends.block(kept[looked - first : looked - first + found.size], looked)
+            looked += found.size
+            if start is None and began is not None:
+                start = max(first, began - round(BEFORE * rate))
+            elif start is not None and (not ends.speaking or looked - start >= LONGEST * rate):
+                yield kept[start - first : looked - first]
+                kept, first, start = kept[looked - first :], looked, None
+        if start is None and len(kept) > 2 * rate:
+            drop = looked - first - rate
+            kept, first = kept[drop:], first + drop
+    if start is not None:
+        yield kept[start - first :]
 
 
 def blocks_of(samples: Audio, rate: int) -> Iterator[Audio]:

@@ -47,6 +47,7 @@ class Engine:
         self._pool = ThreadPoolExecutor(limits.workers, "recognise")
         self._turns = asyncio.Semaphore(limits.workers)
         self._asked = 0  # requests in the pool or waiting for it
+        self._waiting = 0  # for their turn in the pool
         self._in_flight = 0
         self._streams = 0
         self._idle = asyncio.Event()
@@ -71,9 +72,9 @@ class Engine:
         return self._api_key is None or hmac.compare_digest((key or "").encode(), self._api_key.encode())
 
     @property
-    def busy(self) -> bool:
+    def crowded(self) -> bool:
         """Whether somebody waits for their turn."""
-        return self._turns.locked()
+        return self._waiting > 0
 
     @property
     def needs_key(self) -> bool:
@@ -104,7 +105,12 @@ class Engine:
     async def in_turn(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` in the pool when it has a free thread; streams wait here without limit, for they are counted."""
         asked = time.perf_counter()
-        async with self._turns:
+        self._waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting -= 1
+        try:
             begun = time.perf_counter()
             self.metrics.wait.observe(begun - asked)
             future = asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*args, **kwargs))
@@ -116,6 +122,8 @@ class Engine:
                 raise
             finally:
                 self.metrics.recognition.observe(time.perf_counter() - begun)
+        finally:
+            self._turns.release()
 
     @contextlib.asynccontextmanager
     async def served(self) -> AsyncIterator[None]:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
 from ...base.errors import SecateurError
 from ...models.decoding.options import DecodingOptions
 from ...models.decoding.segments import Audio
 from ..recogniser import Recogniser
-from .endpoint import Endpointer
+from ..streaming import Event as StreamEvent
+from ..streaming import StreamOptions, open_stream
+from ..streaming.stream import AFTER, Guess
+from ..streaming.stream import Hearing as Ears
 from .engine import Engine, RefusedError
 
 RATES = (8_000, 48_000)  # Hz that a client may send
-EVERY = 1.0  # seconds of new audio behind one partial text
-LONGEST = 15.0  # seconds after which a segment is final though nobody paused
+PIECE = 0.2  # seconds that are heard in one turn, so that a client who sends much at once does not keep the others
+SPARE = 2.0  # seconds of audio kept beyond the longest utterance
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,42 @@ class Event:
 
     final: bool
     text: str
+    stable: str
     start: float
     end: float
     words: tuple[dict[str, Any], ...] = ()
     audio: Audio | None = None  # what a final text was heard in, at the recogniser's rate
 
 
+class Polite:
+    """Ears that leave out partial results while others wait for their turn."""
+
+    def __init__(self, ears: Ears, engine: Engine) -> None:
+        self._ears, self._engine = ears, engine
+        self.joiner = ears.joiner
+
+    def start(self) -> None:
+        """See `streaming.stream.Hearing`."""
+        self._ears.start()
+
+    def partial(self, samples: Audio) -> Guess | None:
+        """None while somebody waits."""
+        return None if self._engine.crowded else self._ears.partial(samples)
+
+    def final(self, samples: Audio) -> Guess:
+        """See `streaming.stream.Hearing`."""
+        return self._ears.final(samples)
+
+
 class Hearing:
-    """Recognises a stream piece by piece: a piece ends at a pause, or when it is as long as it may be.
+    """Recognises a stream utterance by utterance.
 
     Args:
         sample_rate: Hz of what the client sends.
-        partials: send texts that may still change; they are left out while others wait for their turn.
+        partials: send texts that may still change.
+
+    Raises:
+        RefusedError: 400, a rate outside 8 to 48 kHz.
     """
 
     def __init__(
@@ -47,23 +73,27 @@ class Hearing:
     ) -> None:
         if not RATES[0] <= sample_rate <= RATES[1]:
             raise RefusedError(400, "invalid_request_error", f"sample_rate must be from {RATES[0]} to {RATES[1]} Hz")
-        self.engine, self.recogniser, self.options, self.partials = engine, recogniser, options, partials
+        self.engine = engine
         self.rate = recogniser.sample_rate
+        longest = min(StreamOptions().longest, recogniser.window_seconds)
+        half = min(StreamOptions().trim, longest)
+        listening = StreamOptions(decoding=options, longest=longest, trim=half)
+        if not partials:
+            listening = StreamOptions(decoding=options, longest=longest, trim=half, interval=longest)
+        self._stream = open_stream(recogniser, listening)
+        self._stream.hearing = Polite(self._stream.hearing, engine)
         self._resample = None
         if sample_rate != self.rate:
             self._resample = soxr.ResampleStream(sample_rate, self.rate, 1, dtype="float32")
         self._odd = b""
-        self._endpointer = Endpointer(self.rate)
-        self._piece: list[NDArray[np.float32]] = []
-        self._length = 0  # samples in the piece
-        self._before = 0  # samples before it
-        self._asked = 0  # samples of the piece that the last partial text heard
-        self._speech = False
+        self._kept = np.zeros(0, np.float32)
+        self._most = round((longest + SPARE) * self.rate)
+        self._seen = 0  # samples that have come in
 
     @property
     def seconds(self) -> float:
         """Audio that has come in."""
-        return (self._before + self._length) / self.rate
+        return self._seen / self.rate
 
     async def feed(self, data: bytes) -> AsyncIterator[Event]:
         """16-bit little-endian mono samples; a sample may be cut between two calls.
@@ -77,65 +107,44 @@ class Hearing:
         samples = np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
         if self._resample is not None:
             samples = self._resample.resample_chunk(samples)
-        # Large messages are heard as if they had come in time.
-        for at in range(0, len(samples), self.rate // 5):
-            async for event in self._take(samples[at : at + self.rate // 5]):
-                yield event
+        async for event in self._take(samples):
+            yield event
 
     async def finish(self) -> AsyncIterator[Event]:
         """The end of the stream: what was not final yet."""
         if self._resample is not None:
             async for event in self._take(self._resample.resample_chunk(np.zeros(0, np.float32), last=True)):
                 yield event
-        if self._speech:
-            yield await self._text(final=True)
+        for found in await self.engine.in_turn(self._stream.finish):
+            yield self._event(found)
 
     async def _take(self, samples: Audio) -> AsyncIterator[Event]:
-        if not len(samples):
-            return
-        self._piece.append(samples)
-        self._length += len(samples)
-        if self.seconds > self.engine.limits.seconds:
-            raise RefusedError(413, "invalid_request_error", f"Longer than {self.engine.limits.seconds:g} s")
-        self._speech, paused = self._endpointer.take(samples)
-        if self._speech and (paused or self._length >= LONGEST * self.rate):
-            yield await self._text(final=True)
-        elif self._speech and self.partials and self._length - self._asked >= EVERY * self.rate:
-            self._asked = self._length
-            if not self.engine.busy:
-                yield await self._text(final=False)
-        elif not self._speech and self._length > 2 * self.rate:
-            self._drop(self._length - self.rate // 2)  # nobody speaks yet: keep half a second to begin with
+        size = round(PIECE * self.rate)
+        for at in range(0, len(samples), size):
+            piece = samples[at : at + size]
+            self._seen += len(piece)
+            if self.seconds > self.engine.limits.seconds:
+                raise RefusedError(413, "invalid_request_error", f"Longer than {self.engine.limits.seconds:g} s")
+            self._kept = np.concatenate([self._kept, piece])[-self._most :]
+            for found in await self.engine.in_turn(self._stream.feed, piece):
+                yield self._event(found)
 
-    async def _text(self, final: bool) -> Event:
-        audio = np.concatenate(self._piece)
-        self._piece = [audio]
-        found = await self.engine.in_turn(self.recogniser.transcribe, audio, replace(self.options, word_times=final))
-        start = self._before / self.rate
+    def _event(self, found: StreamEvent) -> Event:
+        final = found.kind == "final"
         words = tuple(
-            {"word": w.text, "start": round(start + w.start, 3), "end": round(start + w.end, 3), "sure": w.confidence}
-            for segment in found.segments for w in segment.words
-        )  # fmt: skip
-        end = round(start + len(audio) / self.rate, 3)
-        event = Event(final, found.text, round(start, 3), end, words, audio if final else None)
+            {"word": w.text, "start": w.start, "end": w.end, "confidence": w.confidence} for w in found.words
+        )
+        audio = None
         if final:
-            self.engine.metrics.audio.inc(len(audio) / self.rate)
-            self._drop(self._length)
-            self._endpointer = Endpointer(self.rate, self._endpointer)
-            self._speech = False
-        return event
-
-    def _drop(self, samples: int) -> None:
-        """Forget so many samples at the piece's begin."""
-        audio = np.concatenate(self._piece)[samples:] if self._piece else np.zeros(0, np.float32)
-        self._piece = [audio] if len(audio) else []
-        self._before += samples
-        self._length -= samples
-        self._asked = 0
+            self.engine.metrics.audio.inc(found.end - found.start)
+            first = self._seen - len(self._kept)
+            begin, end = (max(0, round(at * self.rate) - first) for at in (found.start, found.end + AFTER))
+            audio = self._kept[begin:end]
+        return Event(final, found.text, found.stable, found.start, found.end, words if final else (), audio)
 
 
 def options_of(language: str | None) -> DecodingOptions:
-    """How streams are decoded: one attempt, greedily.
+    """How streams are decoded.
 
     Raises:
         SecateurError: a language that is none.

@@ -4,7 +4,7 @@
             binary messages of little-endian 16-bit mono samples
             {"type": "end"}
     server: {"type": "ready"}
-            {"type": "partial", "text": ..., "start": ..., "end": ...}
+            {"type": "partial", "text": ..., "stable": ..., "start": ..., "end": ...}
             {"type": "final", "text": ..., "start": ..., "end": ..., "words": [...]}
             {"type": "done", "seconds": ...}   or   {"type": "error", "status": ..., "message": ...}
 """
@@ -150,9 +150,10 @@ async def _send(socket: WebSocket, event: Event, then: OnFinal | None) -> None:
 def message(event: Event) -> dict[str, Any]:
     """An event as JSON."""
     found: dict[str, Any] = {
-        "type": "final" if event.final else "partial", "text": event.text, "start": event.start, "end": event.end,
+        "type": "final" if event.final else "partial", "text": event.text, "start": event.start,
+        "end": event.end,
     }  # fmt: skip
-    return found | ({"words": list(event.words)} if event.final else {})
+    return found | ({"words": list(event.words)} if event.final else {"stable": event.stable})
 
 
 async def _refuse(socket: WebSocket, status: int, text: str) -> None:
