@@ -15,7 +15,7 @@ from secateur.prune.places import unit_sums
 from secateur.prune.soft.expected import unit_costs
 from secateur.prune.units import COSTS, UnitMethod
 
-METHODS = ("gates", "group-lasso", "early-bird", "layer-drop")
+METHODS = ("gates", "group-lasso", "early-bird", "layer-drop", "refit")
 
 
 @torch.no_grad()

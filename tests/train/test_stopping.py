@@ -18,6 +18,7 @@ from train_small import PRUNE, SETTINGS, Run, Stop, StoppedError, small_job, tra
 from secateur.prune.methods import make_method  # noqa: E402
 from secateur.prune.units import COSTS  # noqa: E402
 from secateur.train.callback import Callback  # noqa: E402
+from secateur.train.kept import KeptWeights  # noqa: E402
 from secateur.train.pull import PullToStart  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 
@@ -108,3 +109,23 @@ def test_a_strong_pull_keeps_the_weights_near_the_start() -> None:
         return float(sum((a - b).detach().square().sum() for a, b in pairs))
 
     assert moved(100.0) < 0.2 * moved(0.0)
+
+
+def test_the_average_starts_anew_when_nothing_more_is_removed() -> None:
+    """With a long average, weights from before the last removal would make up most of the result."""
+    model, _ = small_whisper()
+    parameters = dict(model.named_parameters())
+    kept = KeptWeights(parameters, TrainSettings(ema=0.999), lambda weights: None)
+    name, weight = next((n, p) for n, p in parameters.items() if p.dim() > 1)
+    before, after = torch.full_like(weight, 1.0), torch.full_like(weight, 5.0)
+    with torch.no_grad():
+        for step in range(40):
+            weight.copy_(before if step < 20 else after)
+            kept.follow(step, ready=step >= 20)
+            if step == 19:
+                assert float(kept.current()[name].mean()) < 2
+    assert torch.allclose(kept.current()[name], after)
+    tensors, values = kept.tensors()
+    again = KeptWeights(parameters, TrainSettings(ema=0.999), lambda weights: None)
+    again.load(tensors, values)
+    assert again.since == kept.since == 20

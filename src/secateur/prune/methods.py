@@ -10,6 +10,7 @@ from typing import Any
 from ..base.errors import SecateurError, check_known
 from .method import Method
 from .pruner import GradualPruner
+from .refit import Refit
 from .settings import PruneSettings
 from .soft.early_bird import EarlyBird
 from .soft.gates import L0Gates
@@ -24,6 +25,7 @@ from .weights.sparse import Parp, SparseMethod
 
 METHODS: dict[str, type[Method[Any]]] = {
     "gradual": GradualPruner,  # whole units, ranked while training (the default)
+    "refit": Refit,  # the same, and what stays is solved anew for what goes
     "gates": L0Gates,  # whole units, by gates that are learnt under a budget
     "group-lasso": GroupLasso,  # whole units, pressed by the sum of their norms
     "early-bird": EarlyBird,  # whole units, all at once when the ranking settles

@@ -25,17 +25,27 @@ class KeptWeights:
         self.parameters, self.settings, self.project = parameters, settings, project
         self.start = self.copy() if settings.blend < 1 else None
         self.average = self.copy() if settings.ema else None
+        self.since: int | None = None  # the step from which on the average counts: when nothing more is removed
         self.recent: list[Weights] = []
         self.best: Weights | None = None
         self.best_error = math.inf
         self.waited = 0  # validations since the best one
 
-    def follow(self, step: int) -> None:
-        """Move the average towards the current weights."""
-        if self.average is not None:
-            # The average follows faster at first, so that it is not stuck at the start (as in Polyak averaging).
-            decay = min(self.settings.ema, (1 + step) / (10 + step))
-            torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
+    def follow(self, step: int, ready: bool = True) -> None:
+        """Move the average towards the current weights; it starts anew at the first step that is `ready`.
+
+        Before the last removal weights made up for units that are gone by now: their average is no network.
+        """
+        if self.average is None:
+            return
+        if ready and self.since is None:
+            self.since = step
+        # The average follows faster at first, so that it is not stuck at the start (as in Polyak averaging).
+        steps = step - (self.since or 0)
+        decay = min(self.settings.ema, (1 + steps) / (10 + steps))
+        if self.since == step > 0:
+            decay = 0.0
+        torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
 
     def current(self) -> Weights:
         """The weights that count now: the average when there is one, blended with the start when that is asked."""
@@ -86,7 +96,7 @@ class KeptWeights:
         stores |= {f"recent{i}": weights for i, weights in enumerate(self.recent)}
         tensors = {f"{prefix}.{n}": t.detach() for prefix, store in stores.items() for n, t in store.items()}
         error = None if math.isinf(self.best_error) else self.best_error
-        return tensors, {"best_error": error, "waited": self.waited, "recent": len(self.recent)}
+        return tensors, {"best_error": error, "waited": self.waited, "recent": len(self.recent), "since": self.since}
 
     def load(self, tensors: dict[str, Tensor], values: Mapping[str, Any]) -> None:
         """Take back what `tensors` gave."""
@@ -97,7 +107,7 @@ class KeptWeights:
         self.best = part(tensors, "best") or None
         self.recent = [part(tensors, f"recent{i}") for i in range(values["recent"])]
         self.best_error = math.inf if values["best_error"] is None else values["best_error"]
-        self.waited = values["waited"]
+        self.waited, self.since = values["waited"], values["since"]
 
     def copy(self) -> Weights:
         """The current weights, as they are."""

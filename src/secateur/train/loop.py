@@ -161,7 +161,7 @@ class _Loop:
             for callback in self.run.callbacks:
                 callback.after_step(self.step, self.total)
                 callback.project(self.parameters)  # type: ignore[arg-type]
-            self.kept.follow(self.step)
+            self.kept.follow(self.step, all(c.ready(self.step, self.total) for c in self.run.callbacks))
         self.loss_sum += loss
         self.loss_count += 1
         self.utterances += len(batch)
@@ -236,7 +236,7 @@ class _Loop:
         path = None if self.run.folder is None else self.run.folder / "state.safetensors"
         if path is not None and path.exists():
             tensors, values = load_state(path)
-            if values["settings"] == self._binding() and values["total"] == self.total and "parts" in values:
+            if values["settings"] == self._binding() and values["total"] == self.total and "since" in values:
                 self._load(tensors, values)
             else:
                 say(f"{path}: written with other settings; starting over")
