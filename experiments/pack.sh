@@ -16,7 +16,7 @@ for name in "${sets[@]}"; do cp -rL "$speech/$name" "$stage/speech/"; done
 cp -rL "$model" "$stage/model"
 for more in ${MODELS:-}; do cp -rL "${more#*=}" "$stage/${more%%=*}"; done
 [ -d .carry/whl ] && cp -r .carry/whl "$stage/whl"
-tar -C "$stage" -cf - . | split -b 34M -d -a 1 - .carry/all.
+tar -C "$stage" -cf - . | split -b 34M -d -a 2 - .carry/all.
 for part in .carry/all.*; do
     folder=.carry/part${part##*.}
     mkdir -p "$folder" && mv "$part" "$folder/p"
