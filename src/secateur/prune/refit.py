@@ -105,4 +105,4 @@ def refit(layer: nn.Linear, moments: Tensor, stays: Tensor, damp: float = 0.01) 
     layer.weight[:, columns] += moved[:, : len(columns)].to(layer.weight.dtype)
     layer.weight[:, gone] = 0
     if has_bias:
-        layer.bias += moved[:, -1].to(layer.bias.dtype)
+        layer.bias.add_(moved[:, -1].to(layer.bias.dtype))
