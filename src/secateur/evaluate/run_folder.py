@@ -11,6 +11,7 @@ from typing import Any
 from ..base.errors import SecateurError
 from ..base.files import read_json
 from ..models.whisper.config import WhisperConfig, read_config
+from ..prune.sensitivity import SensitivityMap, read_map
 from .result import Result, is_result, read_result
 
 KNOWN = ("zero-shot", "original", "dense", "tuned", "pruned", "adapted", "exported", "fp32", "fp16", "int8")
@@ -24,6 +25,7 @@ class ReportInputs:
     results: tuple[tuple[str, Result], ...]
     curves: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     configs: tuple[WhisperConfig, WhisperConfig] | None = None  # original, pruned
+    maps: tuple[SensitivityMap, ...] = ()  # what matters
 
 
 def collect(folder: str | Path) -> ReportInputs:
@@ -31,7 +33,7 @@ def collect(folder: str | Path) -> ReportInputs:
 
     Results: `results/**/*.json`, or else `ARM/results/*.json` under the arm's name; `results/order.json` (a list of
     names) orders them, else the usual names do. Curves: `*/metrics.jsonl`. What was cut: `original/config.json` against
-    `pruned/config.json` (or `adapted`, `exported`).
+    `pruned/config.json` (or `adapted`, `exported`). What matters: `map.json` and `*/map.json`.
 
     Raises:
         SecateurError: no such folder, or no result in it.
@@ -57,6 +59,7 @@ def collect(folder: str | Path) -> ReportInputs:
         results=tuple((name, read_result(path)) for name, path in found),
         curves={name: logs[name] for name in sorted(logs, key=lambda n: (_rank(n, order), n))},
         configs=_configs(folder),
+        maps=tuple(read_map(path) for path in sorted([*folder.glob("map.json"), *folder.glob("*/map.json")])),
     )
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from ...base.files import write_text
 from ...evaluate import plots
-from ...evaluate.markup import table
-from ...evaluate.report import page, section
+from ...evaluate.markup import page, section, table
 from .outcome import ArmOutcome, Outcome
 from .table import cells, headings, robustness, speaker_groups
 

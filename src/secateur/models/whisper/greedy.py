@@ -29,13 +29,8 @@ def greedy(
     tokens = model.config.tokens
     device = mel.device
     cache: Cache = model.encode(mel, frames)
-    most = min(most or MOST_TOKENS, model.config.text_context - len(prompt))
-    banned = torch.zeros(model.config.vocabulary, device=device)
-    # Special tokens above `end` are never text; timestamps are off here.
-    special = list(range(tokens.end + 1, model.config.vocabulary))
-    banned[[*tokens.suppress, *special]] = -torch.inf
-    banned_first = banned.clone()
-    banned_first[list(tokens.suppress_at_start)] = -torch.inf
+    most = most_tokens(model, prompt, most)
+    banned, banned_first = forbidden(model, device)
     rows = torch.full((mel.shape[0], most), tokens.end, device=device)
     step = torch.tensor([prompt], device=device).expand(mel.shape[0], -1)
     done = torch.zeros(mel.shape[0], dtype=torch.bool, device=device)
@@ -48,7 +43,31 @@ def greedy(
         if i % 8 == 7 and bool(done.all()):
             break
         step = chosen[:, None]
-    return [cut_loops(row[: row.index(tokens.end)] if tokens.end in row else row) for row in rows.tolist()]
+    return said(rows, tokens.end)
+
+
+def most_tokens(model: Whisper, prompt: list[int], most: int | None = None) -> int:
+    """Tokens of a row at the most: 224, as the reference, or what the text context holds."""
+    return min(most or MOST_TOKENS, model.config.text_context - len(prompt))
+
+
+def forbidden(model: Whisper, device: torch.device) -> tuple[Tensor, Tensor]:
+    """What is added to logits (vocabulary,): minus infinity for what is never text, and for what is not at the start.
+
+    Special tokens above `end` are never text; timestamps are off here.
+    """
+    tokens = model.config.tokens
+    banned = torch.zeros(model.config.vocabulary, device=device)
+    special = list(range(tokens.end + 1, model.config.vocabulary))
+    banned[[*tokens.suppress, *special]] = -torch.inf
+    banned_first = banned.clone()
+    banned_first[list(tokens.suppress_at_start)] = -torch.inf
+    return banned, banned_first
+
+
+def said(rows: Tensor, end: int) -> list[list[int]]:
+    """Token rows (batch, length) up to their `end`, loops cut."""
+    return [cut_loops(row[: row.index(end)] if end in row else row) for row in rows.tolist()]
 
 
 @torch.no_grad()

@@ -40,10 +40,20 @@ class Attention(nn.Module):
         return self.split(self.key(x)), self.split(self.value(x))
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
-        """Attend from `x` (batch, length, width); `mask` is True where attention may look."""
+        """Attend from `x` (batch, length, width); `mask` is True where attention may look.
+
+        `x` may have several times the rows of `keys`, the first for all of them, then the second: variants that hear
+        the same audio, which is then read once for all.
+        """
+        queries, times = self.split(self.query(x)), len(x) // len(keys)
+        if times > 1:
+            queries = queries.reshape(times, -1, *queries.shape[1:]).permute(1, 2, 0, 3, 4).flatten(2, 3)
         attended = F.scaled_dot_product_attention(
-            self.split(self.query(x)), keys, values, attn_mask=mask, is_causal=causal, scale=self.scale
+            queries, keys, values, attn_mask=mask, is_causal=causal, scale=self.scale
         )
+        if times > 1:
+            attended = attended.reshape(*queries.shape[:2], times, -1, attended.shape[3])
+            attended = attended.permute(2, 0, 1, 3, 4).flatten(0, 1)
         return self.out(attended.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
     def groups(self) -> list[Group]:
@@ -190,6 +200,14 @@ class Encoder(nn.Module):
         Returns the memory (batch, positions, width) and its mask (batch, positions), True where it is real. Rows of
         a padded batch equal the same clips run alone: padding is zeroed where the convolutions would see it.
         """
+        x, valid = self.embed(mel, frames, drop)
+        mask = None if valid is None else valid[:, None, None, :]
+        for layer in self.layers:
+            x = layer(x, mask, drop)
+        return self.norm(x), valid
+
+    def embed(self, mel: Tensor, frames: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
+        """What the first layer reads (batch, positions, width), and the memory's mask."""
         x = mel.transpose(1, 2)
         if frames is not None:
             real = torch.arange(x.shape[2], device=x.device) < frames[:, None]
@@ -204,10 +222,7 @@ class Encoder(nn.Module):
         valid = None
         if frames is not None:
             valid = torch.arange(x.shape[1], device=x.device) < ((frames + 1) // 2)[:, None]
-        mask = None if valid is None else valid[:, None, None, :]
-        for layer in self.layers:
-            x = layer(x, mask, drop)
-        return self.norm(x), valid
+        return x, valid
 
 
 class Decoder(nn.Module):

@@ -1,0 +1,81 @@
+"""`secateur sensitivity`: what matters in a model, by taking every site away for once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..evaluate.table import text_table
+from .command import option
+
+HELP = """What matters in a model: every head, FFN unit group, dimension, channel, layer, branch, input bin, sampling
+and frame rate, context and vocabulary block is taken away for once; the signed change in loss and error rate, with an
+interval by speaker and corrected for the number of comparisons. What helps when it goes comes first.
+
+A few clips of every speaker screen all sites by loss; the most helpful and the most harmful are measured on all clips;
+the first of those are decoded. OUT has map.json, table.md, heatmap.png, report.html; a killed run goes on there.
+`secateur prune --prune.criterion sensitivity --prune.map OUT/map.json` removes what helps first."""
+EXAMPLE = """secateur sensitivity tiny.en --data mine/dev.jsonl --out runs/map
+secateur sensitivity runs/mine/dense --data dev.jsonl --sites 'decoder*,head' --amounts 0.25,0.5 --out runs/map
+secateur sensitivity base --data dev.jsonl --engine ray --workers 4 --out runs/map"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured, on what, how closely, and by whom."""
+
+    model: str = option(help="checkpoint folder, or a name such as tiny.en", positional=True)
+    data: tuple[Path, ...] = option(help="clips with transcripts (JSONL), never the test set: choices follow from it")
+    out: Path = option(help="folder for the map; finished sites are kept there")
+    amounts: tuple[float, ...] = option((0.1, 0.25, 0.5), help="shares of each group to take away")
+    sites: str = option("", help="only sites, kinds or layers that match these patterns, such as 'encoder*,ffn'")
+    criterion: str = option("taylor", help="which units of a group go first: see prune.criterion")
+    limit: int | None = option(None, help="clips of each manifest, spread over its speakers")
+    screen: int = option(32, help="clips to screen all sites on; 0: all clips")
+    confirm: int = option(96, help="removals whose loss is measured on all clips")
+    decode: int = option(40, help="removals that are decoded")
+    engine: Literal["local", "ray"] = option("local", help="this process, or the workers of a Ray cluster")
+    workers: int = option(2, help="for ray: how many")
+    device: str = option("auto", help="cpu, cuda or auto")
+    precision: Literal["auto", "fp32", "bf16"] = option("auto", help="auto: bf16 on a GPU")
+    style: Literal["auto", "as-is", "sentence"] = option(
+        "auto", help="transcripts for the loss; auto: as they are or as sentences, whichever the model finds likelier"
+    )
+    batch_seconds: float | None = option(None, help="seconds of audio at once")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Measure, and write the map, its table, heat map and page."""
+    from ..base.files import write_text
+    from ..base.options import to_dict
+    from ..evaluate.sensitivity import heat_png, markdown, write_page
+    from ..jobs.sensitivity.probe import ProbeSpec
+    from ..jobs.sensitivity.run import SensitivitySettings, run_map
+
+    spec = ProbeSpec(
+        model=options.model, data=tuple(map(str, options.data)), limit=options.limit, screen=options.screen,
+        device=options.device, precision=options.precision, style=options.style, batch_seconds=options.batch_seconds,
+        threads=1 if options.engine == "ray" else None,
+    )  # fmt: skip
+    settings = SensitivitySettings(
+        options.amounts, options.sites, options.criterion, options.confirm, options.decode
+    )
+    found = run_map(spec, settings, options.out, options.engine, options.workers)
+    write_text(options.out / "table.md", "\n".join(markdown(found, len(found.sites))) + "\n")
+    heat_png(found, options.out / "heatmap.png")
+    write_page(found, options.out / "report.html")
+    values: dict[str, Any] = to_dict(found)
+    return {"out": str(options.out), **values}
+
+
+def show(values: dict[str, Any]) -> str:
+    """The first sites."""
+    from ..base.options import from_dict
+    from ..evaluate.sensitivity import headline, terminal_rows
+    from ..prune.sensitivity import SensitivityMap
+
+    out = values.pop("out")
+    found = from_dict(SensitivityMap, values)
+    titles, rows = terminal_rows(found, 15)
+    return f"{headline(found)}\n\n{text_table(titles, rows)}\n\n{out}: map.json, table.md, heatmap.png, report.html"

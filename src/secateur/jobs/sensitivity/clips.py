@@ -1,0 +1,77 @@
+"""The clips that variants are measured on: their audio, a small part of them to screen on, and inputs that lack
+something."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...audio.resample import resample
+from ...data.bank import AudioBank
+from ...data.manifest import Utterance
+from ...features.front_end import FrontEnd
+from .variants import Variant
+
+RATES = (11025, 8000)  # Hz, lower than 16000
+HELD = (2, 3)  # frames that become one
+
+
+def screening(utterances: Sequence[Utterance], count: int) -> tuple[list[int], list[int]]:
+    """Numbers of `count` clips, every speaker in turn, and of the others; without a count all are in the first."""
+    if count <= 0 or count >= len(utterances):
+        return list(range(len(utterances))), []
+    by_speaker: dict[str, list[int]] = {}
+    for i, u in enumerate(utterances):
+        by_speaker.setdefault(u.speaker or u.id, []).append(i)
+    queues = list(by_speaker.values())
+    first: list[int] = []
+    depth = 0
+    while len(first) < count:
+        first += [queue[depth] for queue in queues if depth < len(queue)]
+        depth += 1
+    chosen = sorted(first[:count])
+    return chosen, sorted(set(range(len(utterances))) - set(chosen))
+
+
+def band_limited(bank: AudioBank, source_rate: int, rate: float) -> AudioBank:
+    """The same clips as a recording at `rate` Hz would give them: down and up again."""
+    clips = []
+    for row in range(len(bank)):
+        audio, lengths = bank.gather([row])
+        clip = audio[0, : int(lengths[0])].cpu().numpy()
+        back = resample(resample(clip, source_rate, rate), rate, source_rate)[: len(clip)]
+        clips.append(np.clip(np.pad(back, (0, len(clip) - len(back))), -1, 1))
+    return AudioBank(clips, bank.device)
+
+
+def rate_variants(front: FrontEnd) -> list[Variant]:
+    """Lower sampling and frame rates."""
+    found = []
+    for rate in RATES:
+        if rate < front.sample_rate:
+            share, change = round(1 - rate / front.sample_rate, 3), {"sample_rate": float(rate)}
+            found.append(Variant("sample_rate", "sample_rate", "input", "sample rate", share, change=change))
+    for times in HELD:
+        share, change = round(1 - 1 / times, 3), {"frame_rate": round(1000 / front.frame_ms / times, 3)}
+        found.append(Variant("frame_rate", "frame_rate", "input", "frame rate", share, change=change))
+    return found
+
+
+def held(features: Tensor, times: int) -> Tensor:
+    """Features (batch, frames, width) of which every `times`-th frame is heard, and held until the next."""
+    steps = torch.arange(features.shape[1], device=features.device) // times * times
+    return features[:, steps]
+
+
+def changed_features(features: Tensor, change: dict[str, float], front_end: FrontEnd) -> Tensor:
+    """What a change of the input leaves of features (batch, frames, width): a lower frame rate, a lost dimension."""
+    if "frame_rate" in change:
+        features = held(features, round(1000 / front_end.frame_ms / change["frame_rate"]))
+    if "input" in change:
+        keep = torch.ones(features.shape[2], device=features.device)
+        keep[int(change["input"])] = 0.0
+        features = features * keep
+    return features

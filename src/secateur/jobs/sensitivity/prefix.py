@@ -1,0 +1,87 @@
+"""What variants of a Whisper share: the unchanged model on one batch of clips, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from ...models.groups import Group
+from ...models.whisper.model import Cache, LayerCache, Whisper
+from ...prune.evidence import ActivationCollector, TaylorCollector
+from ...prune.importance import Evidence
+
+
+@dataclass
+class Prefix:
+    """What each layer reads, and the audio's keys and values. Stage 0 of the encoder are its convolutions."""
+
+    mel: Tensor
+    frames: Tensor | None
+    valid: Tensor | None
+    encoder: list[Tensor]
+    cross: list[tuple[Tensor, Tensor]]
+    decoder: list[Tensor]
+
+    @property
+    def bytes(self) -> int:
+        """Memory that it takes."""
+        pairs = [t for pair in self.cross for t in pair]
+        return sum(t.numel() * t.element_size() for t in [self.mel, *self.encoder, *pairs, *self.decoder])
+
+    @classmethod
+    def of(cls, model: Whisper, mel: Tensor, frames: Tensor | None, inputs: Tensor) -> Prefix:
+        """Run the model on features and the tokens `inputs` (batch, length)."""
+        x, valid = model.encoder.embed(mel, frames, model.dropout)
+        mask = None if valid is None else valid[:, None, None, :]
+        encoder = [x]
+        for layer in model.encoder.layers:
+            encoder.append(layer(encoder[-1], mask, model.dropout))
+        cache = model.decoder.start(model.encoder.norm(encoder[-1]), valid)
+        cross = [(layer.cross_keys, layer.cross_values) for layer in cache.layers]
+        decoder = [embedded(model, inputs)]
+        for layer, layer_cache in zip(model.decoder.layers, cache.layers, strict=True):
+            decoder.append(layer(decoder[-1], layer_cache, cache.memory_mask, model.dropout))
+        return cls(mel, frames, valid, encoder, cross, decoder)
+
+    def shared(self) -> Cache:
+        """A fresh cache on the unchanged model's memory."""
+        mask = None if self.valid is None else self.valid[:, None, None, :]
+        return Cache([LayerCache(keys, values) for keys, values in self.cross], mask)
+
+    def encoded(self, model: Whisper, start: int, times: int) -> Cache:
+        """The cache of `times` variants, computed from the encoder's stage `start` on."""
+        encoder = model.encoder
+        valid = self.valid if self.valid is None or times == 1 else self.valid.repeat(times, 1)
+        if start == 0:
+            frames = self.frames if self.frames is None else self.frames.repeat(times)
+            x, _ = encoder.embed(self.mel.repeat(times, 1, 1), frames, model.dropout)
+        else:
+            x = self.encoder[start - 1].repeat(times, 1, 1)
+        mask = None if valid is None else valid[:, None, None, :]
+        for i in range(max(start - 1, 0), len(encoder.layers)):
+            x = encoder.layers[i](x, mask, model.dropout)
+        return model.decoder.start(encoder.norm(x), valid)
+
+
+def embedded(model: Whisper, inputs: Tensor) -> Tensor:
+    """What the decoder's first layer reads of tokens (batch, length)."""
+    decoder = model.decoder
+    return decoder.token_embedding(inputs) + decoder.positions[: inputs.shape[1]]  # type: ignore[no-any-return]
+
+
+def gather(
+    model: nn.Module, groups: Sequence[Group], batches: Sequence[list[int]], loss: Callable[[list[int]], Tensor]
+) -> Evidence:
+    """What importance criteria read, from the losses of `batches` of clips."""
+    collector = TaylorCollector(model, groups)
+    with ActivationCollector(model) as activations:
+        for batch in batches:
+            model.zero_grad(set_to_none=True)
+            loss(batch).backward()  # type: ignore[no-untyped-call]
+            collector.update()
+    model.zero_grad(set_to_none=True)
+    inputs, outputs = activations.norms()
+    weights = dict(model.named_parameters())
+    return Evidence(weights, collector.means(), inputs, outputs, signed=collector.signed_means())

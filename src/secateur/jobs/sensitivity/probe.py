@@ -1,0 +1,98 @@
+"""What measuring asks of a model family, and how a worker anywhere makes it from plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from ...base.errors import SecateurError
+from ...data.manifest import Utterance, read_manifest
+from ...models.groups import Group
+from ...models.weights.fetch import load_model
+from ...prune.importance import Evidence
+from ..sets import pick_device
+from .variants import Variant
+
+PROBES = {"whisper": ".whisper:WhisperProbe", "ctc": ".ctc:CtcProbe"}
+Part = Literal["screen", "rest", "all"]  # which clips: a few of every speaker, the others, all
+
+
+@dataclass(frozen=True)
+class ProbeSpec:
+    """Everything a worker needs to measure: it may be on another machine that sees the same files."""
+
+    model: str
+    data: tuple[str, ...]  # manifests
+    limit: int | None = None  # clips of each manifest, spread over its speakers
+    screen: int = 32
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    style: Literal["auto", "as-is", "sentence"] = "auto"
+    batch_seconds: float | None = None
+    threads: int | None = None
+
+
+class Probe(Protocol):
+    """A model on its clips, ready to lose something for once."""
+
+    model: Any
+    utterances: list[Utterance]
+    lengths: list[int]  # tokens (or units) of every clip's transcript: what a loss is divided by
+
+    def clips(self, part: Part) -> list[int]:
+        """Numbers of the clips of a part, in the order in which they are reported."""
+
+    def losses(self, variants: Sequence[Variant], part: Part) -> Tensor:
+        """Summed negative log-likelihood of every transcript: (variants, clips of the part)."""
+
+    def texts(self, variants: Sequence[Variant]) -> list[list[str]]:
+        """What each variant makes of every clip, greedily."""
+
+    def evidence(self, groups: Sequence[Group]) -> Evidence:
+        """What importance criteria read, from the clips of the screen."""
+
+    def inputs(self) -> list[Variant]:
+        """What can be taken from this family's inputs and outputs that no maskable group holds."""
+
+
+def read_clips(spec: ProbeSpec) -> list[Utterance]:
+    """The clips to measure on; with a limit, every speaker of a manifest gives as many as its turn allows.
+
+    Raises:
+        SecateurError: several languages, or a clip without transcript.
+    """
+    from .clips import screening
+
+    found: list[Utterance] = []
+    for path in spec.data:
+        clips = [u for u in read_manifest(Path(path)) if u.text]
+        chosen = screening(clips, spec.limit or 0)[0]
+        found += [clips[i] for i in chosen]
+    languages = sorted({u.language for u in found})
+    if len(languages) != 1:
+        raise SecateurError(f"clips in one language are needed, found {', '.join(languages) or 'none'}")
+    return found
+
+
+def make_probe(spec: ProbeSpec) -> Probe:
+    """Load the model and the clips.
+
+    Raises:
+        SecateurError: either cannot be read.
+    """
+    if spec.threads:
+        torch.set_num_threads(spec.threads)
+    device = pick_device(spec.device)
+    if device.type == "cuda":
+        torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every shape
+    model, text = load_model(spec.model)
+    module, name = PROBES[model.config.family].split(":")
+    kind: Any = getattr(import_module(module, __package__), name)
+    probe: Probe = kind(model.to(device).eval(), text, read_clips(spec), spec, device)
+    return probe

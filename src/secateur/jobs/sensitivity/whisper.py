@@ -1,0 +1,270 @@
+"""A Whisper that loses something for once: what comes before the touched layer is computed once for all variants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...data.bank import AudioBank, buckets
+from ...data.manifest import Utterance
+from ...features.mel_torch import LogMel
+from ...models.groups import Group
+from ...models.whisper.model import Cache, Whisper
+from ...prune.importance import Evidence
+from ...text.style import as_sentence
+from ...train.targets import IGNORE, TokenBatch, token_batch
+from .clips import band_limited, changed_features, screening
+from .gates import Gates
+from .prefix import Prefix, embedded, gather
+from .probe import Part, ProbeSpec
+from .together import greedy_together
+from .variants import NOTHING, Variant
+from .whisper_sites import input_variants, kept_rows, retokenised
+
+CUDA_POSITIONS, CPU_POSITIONS = 600_000, 14_000  # encoder positions computed at a time
+CUDA_ROWS, CPU_ROWS = 3200, 384  # decoder rows computed at a time
+KEPT = {"cuda": 30e9, "cpu": 3e9}  # bytes of activations that are kept for the next variants
+
+
+class WhisperProbe:
+    """See `probe.Probe`."""
+
+    def __init__(
+        self, model: Whisper, text: Any, utterances: list[Utterance], spec: ProbeSpec, device: torch.device
+    ) -> None:
+        self.model, self.text, self.utterances, self.device = model, text, utterances, device
+        config = self.config = model.config
+        self.rate = config.front_end.sample_rate
+        self.bank = AudioBank.read(utterances, device, self.rate, label="reading audio")
+        self.features = LogMel(config.front_end).to(device)
+        self.groups = {g.name: g for g in model.groups()}
+        self.bf16 = device.type == "cuda" if spec.precision == "auto" else spec.precision == "bf16"
+        self.prompt = config.tokens.prompt(utterances[0].language if config.tokens.multilingual else None)
+        self.parts: dict[str, list[int]] = {}
+        self.parts["screen"], self.parts["rest"] = screening(utterances, spec.screen)
+        window = config.max_seconds
+        seconds = [window if config.padded else min(u.duration, window) for u in utterances]
+        size = spec.batch_seconds or (2400.0 if device.type == "cuda" else 240.0)
+        self.batches = {
+            name: [[clips[i] for i in batch] for batch in buckets([seconds[c] for c in clips], size, None)]
+            for name, clips in self.parts.items()
+        }
+        self._kept: dict[tuple[int, ...], Prefix] = {}
+        self._bands: dict[float, AudioBank] = {}
+        self.targets = self._targets(spec.style)
+        self.lengths = [len(row) - len(self.prompt) for row in self.targets]
+
+    def clips(self, part: Part) -> list[int]:
+        """See `Probe.clips`."""
+        return [c for name in ("screen", "rest") if part in (name, "all") for c in self.parts[name]]
+
+    def _targets(self, style: str) -> list[list[int]]:
+        """Token rows of all transcripts, as they are or as sentences; `auto`: whichever the model finds likelier."""
+        room, tokens = self.config.text_context, self.config.tokens
+
+        def rows(write: Any) -> list[list[int]]:
+            return [[*self.prompt, *self.text.encode(write(u.text)), tokens.end][:room] for u in self.utterances]
+
+        candidates = {"as-is": rows(str), "sentence": rows(as_sentence)}
+        if style == "auto":
+            sums = {}
+            for name, found in candidates.items():
+                self.targets = found
+                self._kept.clear()
+                sums[name] = float(self.losses([NOTHING], "screen").sum())
+            self._kept.clear()
+            style = min(sums, key=lambda name: sums[name])
+        self.style = style
+        return candidates[style]
+
+    def inputs(self) -> list[Variant]:
+        """See `Probe.inputs`."""
+        return input_variants(self.config, self.text, self.utterances)
+
+    # Teacher-forced losses
+
+    @torch.no_grad()
+    def losses(self, variants: Sequence[Variant], part: Part) -> Tensor:
+        """See `Probe.losses`."""
+        clips = self.clips(part)
+        place = {c: i for i, c in enumerate(clips)}
+        found = torch.zeros(len(variants), len(clips))
+        for name in ("screen", "rest"):
+            for batch in self.batches[name] if part in (name, "all") else ():
+                columns = [place[c] for c in batch]
+                for numbers, values in self._batch_losses(variants, batch):
+                    found[torch.tensor(numbers)[:, None], torch.tensor(columns)] = values.cpu()
+        return found
+
+    def _batch_losses(self, variants: Sequence[Variant], batch: list[int]) -> Iterator[tuple[list[int], Tensor]]:
+        tokens = self._tokens(batch)
+        prefix = self.prefix(batch)
+        for numbers, start in self._together(variants, len(batch), prefix.encoder[0].shape[1]):
+            chosen = [variants[i] for i in numbers]
+            one = chosen[0]
+            with self._computing():
+                if one.change and "vocabulary" not in one.gone:
+                    mel, frames = self._features(batch, one)
+                    memory, valid = self.model.encoder(mel, frames, self.model.dropout)
+                    yield numbers, self._decoder_loss(self.model.decoder.start(memory, valid), tokens)
+                elif "vocabulary" in one.gone:
+                    kept = kept_rows(one, self.config)
+                    other = self._tokens(batch, retokenised(self.text, kept, self.config))
+                    cache = prefix.shared()
+                    yield numbers, self._decoder_loss(cache, other, kept=kept.to(self.device))
+                else:
+                    with self._gates(chosen, len(batch)):
+                        if start < len(self.config.encoder) + 1:
+                            cache = prefix.encoded(self.model, start, len(chosen))
+                            yield numbers, self._decoder_loss(cache, tokens, times=len(chosen))
+                        else:
+                            first = start - len(self.config.encoder) - 1
+                            hidden = prefix.decoder[first].repeat(len(chosen), 1, 1)
+                            yield numbers, self._decoder_loss(prefix.shared(), tokens, hidden, first, len(chosen))
+
+    def _decoder_loss(
+        self, cache: Cache, tokens: TokenBatch, hidden: Tensor | None = None, first: int = 0, times: int = 1,
+        kept: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Negative log-likelihoods (times, clips), the decoder's layers from `first` on reading `hidden`."""
+        decoder = self.model.decoder
+        x = embedded(self.model, tokens.inputs).repeat(times, 1, 1) if hidden is None else hidden
+        for i in range(first, len(decoder.layers)):
+            x = decoder.layers[i](x, cache.layers[i], cache.memory_mask, self.model.dropout)
+        rows, steps = (tokens.labels != IGNORE).nonzero(as_tuple=True)
+        asked = decoder.norm(x.view(times, -1, *x.shape[1:])[:, rows, steps]).flatten(0, 1)
+        labels = tokens.labels[rows, steps].repeat(times)
+        each = torch.empty(len(labels), device=self.device)
+        piece = 8192 if self.device.type == "cuda" else 512
+        for i in range(0, len(labels), piece):
+            logits = (asked[i : i + piece] @ decoder.token_embedding.weight.T).float()
+            if kept is not None:
+                logits = logits.masked_fill(~kept, -torch.inf)
+            each[i : i + piece] = F.cross_entropy(logits, labels[i : i + piece], reduction="none")
+        sums = torch.zeros(times, len(tokens.labels), device=self.device)
+        return sums.index_add_(1, rows, each.view(times, -1))
+
+    def prefix(self, batch: list[int]) -> Prefix:
+        """The unchanged model on a batch, kept while there is memory."""
+        key = tuple(batch)
+        if key in self._kept:
+            return self._kept[key]
+        with self._computing(), torch.no_grad():
+            found = Prefix.of(self.model, *self._features(batch, NOTHING), self._tokens(batch).inputs)
+        if sum(p.bytes for p in self._kept.values()) + found.bytes < KEPT[self.device.type]:
+            self._kept[key] = found
+        return found
+
+    # Greedy decoding
+
+    @torch.no_grad()
+    def texts(self, variants: Sequence[Variant]) -> list[list[str]]:
+        """See `Probe.texts`: variants that share the audio's memory, or whose memories fit, are decoded together."""
+        found = [[""] * len(self.utterances) for _ in variants]
+        for batch in [b for name in ("screen", "rest") for b in self.batches[name]]:
+            prefix = self.prefix(batch)
+            for numbers, start in self._together(variants, len(batch), prefix.encoder[0].shape[1], decoding=True):
+                chosen = [variants[i] for i in numbers]
+                rows = self._decode(batch, prefix, chosen, start)
+                for j, ids in enumerate(rows):
+                    number, clip = numbers[j // len(batch)], batch[j % len(batch)]
+                    found[number][clip] = self.text.decode(ids).strip()
+        return found
+
+    def _decode(self, batch: list[int], prefix: Prefix, chosen: list[Variant], start: int) -> list[list[int]]:
+        one, count = chosen[0], len(batch)
+        kept = [kept_rows(v, self.config) if "vocabulary" in v.gone else None for v in chosen]
+        with self._computing(), self._gates(chosen, count) as gates:
+            if one.change and "vocabulary" not in one.gone:
+                cache = self.model.encode(*self._features(batch, one))
+            elif start < len(self.config.encoder) + 1:
+                cache = prefix.encoded(self.model, start, len(chosen))
+            else:
+                cache = prefix.shared()
+            return greedy_together(self.model, cache, count, len(chosen), self.prompt, gates, kept)
+
+    # Small things
+
+    def _together(
+        self, variants: Sequence[Variant], clips: int, positions: int, decoding: bool = False
+    ) -> Iterator[tuple[list[int], int]]:
+        """Numbers of variants that can be rows of one batch, and the stage where the first of them begins."""
+        cuda = self.device.type == "cuda"
+        by_kind: dict[str, list[tuple[int, int]]] = {}
+        encoders = len(self.config.encoder) + 1
+        for number, variant in enumerate(variants):
+            start = self.start(variant)
+            alone = bool(variant.change) or ("vocabulary" in variant.gone and not decoding)
+            kind = f"alone {number}" if alone else "encoder" if start < encoders else "decoder"
+            by_kind.setdefault(kind, []).append((start, number))
+        for kind, found in by_kind.items():
+            if kind == "encoder":
+                most = (CUDA_POSITIONS if cuda else CPU_POSITIONS) // (clips * positions)
+            else:
+                most = (CUDA_ROWS if cuda else CPU_ROWS) // clips
+            found.sort()
+            size = max(1, most)
+            for i in range(0, len(found), size):
+                part = found[i : i + size]
+                yield [number for _, number in part], part[0][0]
+
+    def start(self, variant: Variant) -> int:
+        """The stage that a variant touches first: 0 the convolutions, then encoder layers, then decoder layers."""
+        names = [*variant.gone, *variant.silenced]
+        encoders, last = len(self.config.encoder), len(self.config.encoder) + len(self.config.decoder)
+        if variant.site == NOTHING.site:
+            return last
+        starts = []
+        for name in names:
+            words = name.split(".")
+            if name in ("encoder.layers", "decoder.layers"):
+                number = min(variant.gone[name])
+                starts.append(1 + number + (encoders if words[0] == "decoder" else 0))
+            elif words[0] == "vocabulary":
+                starts.append(last)
+            elif words[1] == "layers":
+                starts.append(1 + int(words[2]) + (encoders if words[0] == "decoder" else 0))
+            else:
+                starts.append(0)
+        return min(starts, default=0)
+
+    def _gates(self, variants: Sequence[Variant], clips: int) -> Gates:
+        gates = Gates(self.model, self.groups, variants, self.device)
+        gates.over([i for i in range(len(variants)) for _ in range(clips)])
+        return gates
+
+    def _tokens(self, batch: list[int], rows: Any = None) -> TokenBatch:
+        chosen = [self.targets[c] if rows is None else rows(self.targets[c], len(self.prompt)) for c in batch]
+        return token_batch(chosen, len(self.prompt), self.config.tokens.end, self.device)
+
+    def _features(self, batch: list[int], variant: Variant) -> tuple[Tensor, Tensor | None]:
+        change = variant.change
+        bank = self.bank
+        if "sample_rate" in change:
+            rate = change["sample_rate"]
+            if rate not in self._bands:
+                self._bands[rate] = band_limited(self.bank, self.rate, rate)
+            bank = self._bands[rate]
+        window = int(min(change.get("audio_seconds", self.config.max_seconds), self.config.max_seconds) * self.rate)
+        audio, lengths = bank.gather(batch)
+        audio, lengths = audio[:, :window], lengths.clamp_max(window)
+        mel, frames = self.features(audio, lengths, pad_to=window if self.config.padded else None)
+        return changed_features(mel, change, self.config.front_end), None if self.config.padded else frames
+
+    def _computing(self) -> Any:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+
+    def evidence(self, groups: Sequence[Group]) -> Evidence:
+        """See `Probe.evidence`."""
+
+        def loss(batch: list[int]) -> Tensor:
+            tokens = self._tokens(batch)
+            with self._computing():
+                logits = self.model(*self._features(batch, NOTHING), tokens.inputs)
+            return F.cross_entropy(logits.float().transpose(1, 2), tokens.labels, ignore_index=IGNORE)
+
+        return gather(self.model, groups, self.batches["screen"], loss)
