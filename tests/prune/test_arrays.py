@@ -11,6 +11,7 @@ from secateur.models.groups import Group, Place  # noqa: E402
 from secateur.prune.budget import by_amounts, partly  # noqa: E402
 from secateur.prune.importance import CRITERIA, Evidence  # noqa: E402
 from secateur.prune.places import parameter_masks  # noqa: E402
+from secateur.prune.sensitivity import Effect, Measured, SensitivityMap  # noqa: E402
 
 GROUP = Group(
     "layer", "unit", 6,
@@ -25,6 +26,14 @@ SHAPES = {"a": (3, 6), "b": (12, 2), "c": (2, 12), "d": (12, 4)}
 WEIGHTS = {name: RANDOM.standard_normal(shape).astype(np.float32) for name, shape in SHAPES.items()}
 OTHER = RANDOM.random(6).astype(np.float32)
 
+MAP = SensitivityMap(
+    "", "", "en", "wer", 1, 1, 0.1, 1.0, "taylor", {"layer": 6},
+    tuple(
+        Measured(f"layer[{u}]", "unit", "", "", 1.0, {"layer": str(u)}, loss=Effect(float(x), 0.0, 1.0, 1.0, 1.0, 1))
+        for u, x in enumerate(OTHER)
+    ),
+)  # fmt: skip
+
 
 def evidence(tensors: bool) -> Evidence:
     def made(x: np.ndarray) -> object:
@@ -32,7 +41,7 @@ def evidence(tensors: bool) -> Evidence:
 
     return Evidence(
         {n: made(w) for n, w in WEIGHTS.items()}, taylor={"layer": made(OTHER)}, signed={"layer": made(OTHER)},
-        inputs={"b": made(np.arange(12, dtype=np.float32))}, seed=4,
+        inputs={"b": made(np.arange(12, dtype=np.float32))}, seed=4, map=MAP,
     )  # fmt: skip
 
 

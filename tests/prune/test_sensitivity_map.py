@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from small_models import small_whisper
 
 from secateur.base.errors import SecateurError
+from secateur.prune.pruner import COSTS, GradualPruner
 from secateur.prune.sensitivity import Effect, Measured, SensitivityMap, numbers, ordered, read_map, spans, write_map
+from secateur.prune.sensitivity_scores import unit_scores
+from secateur.prune.settings import PruneSettings
 
 
 def effect(delta: float, adjusted: float = 1.0) -> Effect:
@@ -46,3 +50,42 @@ def test_spans_say_which_units(units: list[int]) -> None:
 def test_what_is_no_span_is_said() -> None:
     with pytest.raises(SecateurError, match="expected spans"):
         numbers("1-x")
+
+
+def small_map(sites: tuple[Measured, ...], groups: dict[str, int]) -> SensitivityMap:
+    return SensitivityMap("small", "set/dev", "en", "wer", 20, 4, 0.3, 1.2, "taylor", groups, sites)
+
+
+def test_units_are_scored_by_what_they_did_alone_or_by_their_share() -> None:
+    sites = (
+        Measured("f", "ffn", "encoder 0", "ffn", 0.25, gone={"f": "0 3"}, loss=effect(-0.2)),
+        Measured("f", "ffn", "encoder 0", "ffn", 0.5, gone={"f": "0-3"}, loss=effect(0.4)),
+        Measured("h[1]", "head", "encoder 0", "heads", 1.0, gone={"h": "1"}, loss=effect(-0.1), error=effect(-0.02)),
+        Measured("h", "head", "encoder 0", "heads", 0.5, gone={"h": "0-1"}, loss=effect(0.3)),
+    )
+    found = small_map(sites, {"f": 8, "h": 3})
+    assert unit_scores(found, "f", 8).tolist() == pytest.approx([-0.1, 0.3, 0.3, -0.1, *[0.601] * 4])
+    assert unit_scores(found, "h", 3).tolist() == pytest.approx([0.15, -0.1, 0.301])
+    with pytest.raises(SecateurError, match="of another model: its 'f' has 8 units, this one 9"):
+        unit_scores(found, "f", 9)
+
+
+def test_what_helps_goes_first_until_the_budget_is_met(tmp_path: Path) -> None:
+    model, _ = small_whisper()
+    groups = {g.name: g.units for g in model.groups()}
+    helpful, harmful = "decoder.layers.1.ffn", "decoder.layers.0.ffn"
+    sites = tuple(
+        Measured(name, "ffn", "", "ffn", 0.5, gone={name: f"0-{groups[name] // 2 - 1}"}, loss=effect(delta))
+        for name, delta in ((helpful, -0.3), (harmful, 0.3))
+    )
+    write_map(tmp_path / "map.json", small_map(sites, groups))
+    settings = PruneSettings(
+        remove=0.02, criterion="sensitivity", map=str(tmp_path / "map.json"), kinds=("ffn",), vocabulary=False
+    )
+    pruner = GradualPruner(model, settings, COSTS["parameters"](model.config))
+    pruner.prune_to(1.0)
+    assert pruner.keep == {helpful: list(range(len(pruner.keep[helpful]) * -1 + groups[helpful], groups[helpful]))}
+    left = pruner.shrunk().config
+    assert COSTS["parameters"](left) <= 0.98 * COSTS["parameters"](model.config)
+    with pytest.raises(SecateurError, match=r"set prune\.map"):
+        GradualPruner(model, PruneSettings(criterion="sensitivity"), 1e6)

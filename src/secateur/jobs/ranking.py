@@ -10,6 +10,7 @@ import torch
 from ..features.extractor import extractor
 from ..prune.evidence import ActivationCollector, TaylorCollector
 from ..prune.importance import CRITERIA, Evidence
+from ..prune.sensitivity import read_map
 from ..prune.settings import PruneSettings
 from ..prune.student import Student
 from ..prune.units import COSTS
@@ -50,6 +51,8 @@ def gather_evidence(
 def rank(model: Any, tokenizer: Any, data: JobData, settings: PruneSettings) -> list[dict[str, Any]]:
     """Groups from the least to the most important per parameter: name, kind, units, mean score, parameters a unit."""
     evidence = gather_evidence(model, tokenizer, data)
+    if settings.criterion == "sensitivity":
+        evidence.map = read_map(settings.map)
     parameters = COSTS["parameters"]
     full = parameters(model.config)
     found = []

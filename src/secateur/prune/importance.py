@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..base.errors import SecateurError
 from ..models.groups import Group
 from .arrays import Array, constant, filled, of_kind
 from .places import unit_sums
+from .sensitivity import SensitivityMap
+from .sensitivity_scores import unit_scores
 
 
 @dataclass
@@ -27,6 +30,7 @@ class Evidence:
     outputs: dict[str, Array] = field(default_factory=dict)  # parameter -> L2 norm of each output feature, (out,)
     seed: int = 0
     signed: dict[str, Array] = field(default_factory=dict)  # group -> mean over batches of sum of g*w, (units,)
+    map: SensitivityMap | None = None  # what was measured before
 
 
 def magnitude(group: Group, evidence: Evidence) -> Array:
@@ -79,10 +83,23 @@ def chance(group: Group, evidence: Evidence) -> Array:
     return of_kind(random.random(group.units, np.float32), next(iter(evidence.weights.values()), None))
 
 
+def sensitivity(group: Group, evidence: Evidence) -> Array:
+    """The measured change of the loss when a unit goes, with its sign: what helps goes first.
+
+    Raises:
+        SecateurError: no map was given, or it is of another model.
+    """
+    if evidence.map is None:
+        raise SecateurError("the criterion 'sensitivity' needs a map: set prune.map to a map.json")
+    like = next(iter(evidence.weights.values()), None)
+    return of_kind(unit_scores(evidence.map, group.name, group.units), like)
+
+
 CRITERIA: dict[str, Callable[[Group, Evidence], Array]] = {
     "magnitude": magnitude,
     "taylor": taylor,
     "signed": signed,  # helpful first
+    "sensitivity": sensitivity,  # the same, as it was measured
     "wanda": wanda,
     "random": chance,
 }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from torch import Tensor
 
 from .evidence import ActivationCollector, TaylorCollector
 from .importance import CRITERIA, Evidence
 from .schedule import SCHEDULES
+from .sensitivity import read_map
 from .settings import PruneSettings
 from .shrink import Network
 from .units import COSTS, UnitMethod
@@ -21,9 +23,10 @@ class GradualPruner(UnitMethod[Network]):
 
     def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
         # First-order terms are losses and add up over layers; other scores only compare within a group.
-        self.per_cost = settings.criterion in ("taylor", "signed")
+        self.per_cost = settings.criterion in ("taylor", "signed", "sensitivity")
         self.normalise = not self.per_cost
         super().__init__(model, settings, original)
+        self.map = read_map(settings.map) if settings.criterion == "sensitivity" else None
         # Signed terms cancel: they need every batch so far, while squares may forget a network that has changed.
         self.taylor = TaylorCollector(model, self.groups, decay=1.0 if settings.criterion == "signed" else 0.97)
         self.activations: ActivationCollector | None = None
@@ -43,7 +46,7 @@ class GradualPruner(UnitMethod[Network]):
 
     def rank(self, share: float, evidence: Evidence) -> dict[str, list[int]]:
         """The units that stay when `share` of the final amount is gone."""
-        criterion = CRITERIA[self.settings.criterion]
+        criterion, evidence = CRITERIA[self.settings.criterion], replace(evidence, map=self.map)
         return self.plan(share, {g.name: criterion(g, evidence) for g in self.groups})
 
     def prune_to(self, share: float, evidence: Evidence | None = None) -> None:

@@ -19,6 +19,7 @@ class PruneSettings:
     remove: float | None = 0.6
     measure: Literal["parameters", "weights", "macs"] = "parameters"  # weights: without embeddings and positions
     criterion: str = "taylor"
+    map: str = ""  # criterion "sensitivity": the map.json that `secateur sensitivity` wrote
     schedule: str = "cubic"
     kinds: tuple[str, ...] = GLOBAL_KINDS
     amounts: dict[str, float] = field(default_factory=dict)

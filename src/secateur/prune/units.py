@@ -57,6 +57,8 @@ class UnitMethod(Method[Network]):
     @classmethod
     def check(cls, settings: PruneSettings) -> None:
         check_known("criterion", settings.criterion, CRITERIA)
+        if settings.criterion == "sensitivity" and not settings.map:
+            raise SecateurError("the criterion 'sensitivity' needs a map: set prune.map to a map.json")
         check_known("schedule", settings.schedule, SCHEDULES)
         for kind in settings.kinds:
             check_known("kind", kind, KINDS)

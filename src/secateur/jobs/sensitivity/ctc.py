@@ -1,0 +1,174 @@
+"""A CTC model that loses something for once: weights are masked, and the stages before them are not run again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...data.bank import AudioBank, buckets
+from ...data.manifest import Utterance
+from ...features.extractor import extractor
+from ...models.ctc.model import CtcModel
+from ...models.ctc.stages import stages
+from ...models.decoding.ctc.greedy import greedy
+from ...models.groups import Group
+from ...prune.importance import Evidence
+from ...prune.places import parameter_masks
+from .clips import band_limited, changed_features, rate_variants, screening
+from .gates import ends
+from .prefix import gather
+from .probe import Part, ProbeSpec
+from .variants import NOTHING, Variant, zeroed
+
+State = tuple[Tensor, Tensor]
+
+
+class CtcProbe:
+    """See `probe.Probe`. Both the loss and the texts come from one pass, so decoding costs what a loss costs."""
+
+    style = "as-is"
+
+    def __init__(
+        self, model: CtcModel, text: Any, utterances: list[Utterance], spec: ProbeSpec, device: torch.device
+    ) -> None:
+        self.model, self.text, self.utterances, self.device = model, text, utterances, device
+        self.front = model.config.front_end
+        self.bank = AudioBank.read(utterances, device, self.front.sample_rate, label="reading audio")
+        self.features = extractor(self.front).to(device)
+        self.groups = {g.name: g for g in model.groups()}
+        self.stages = stages(model)
+        self.bf16 = device.type == "cuda" if spec.precision == "auto" else spec.precision == "bf16"
+        self.targets = [text.encode(u.text) for u in utterances]
+        self.lengths = [len(row) for row in self.targets]
+        self.parts: dict[str, list[int]] = {}
+        self.parts["screen"], self.parts["rest"] = screening(utterances, spec.screen)
+        size = spec.batch_seconds or (2400.0 if device.type == "cuda" else 120.0)
+        self.batches = {
+            name: [[c[i] for i in b] for b in buckets([utterances[i].duration for i in c], size, None)]
+            for name, c in self.parts.items()
+        }
+        self._kept: dict[tuple[int, ...], list[State]] = {}
+        self._bands: dict[float, AudioBank] = {}
+        self._parameters = dict(model.named_parameters()) | dict(model.named_buffers())
+
+    def clips(self, part: Part) -> list[int]:
+        """See `Probe.clips`."""
+        return [c for name in ("screen", "rest") if part in (name, "all") for c in self.parts[name]]
+
+    def inputs(self) -> list[Variant]:
+        """See `Probe.inputs`: rates, blocks of deltas, and dimensions that no group holds."""
+        found = rate_variants(self.front)
+        kept, width = self.front.kept or tuple(range(self.front.dimensions)), self.front.statics
+        for order, name in enumerate(("deltas", "delta-deltas")[: self.front.deltas], 1):
+            gone = tuple(i for i, d in enumerate(kept) if d // width == order)
+            if gone and "input" in self.groups:
+                found.append(Variant(name, "deltas", "input", name, 1.0, {"input": gone}))
+        if "input" not in self.groups:  # a picture's lines: neighbours hear them too, so they are silenced, not cut
+            for i in range(self.front.inputs):
+                found.append(
+                    Variant(f"input[{i}]", "input", "input", "one input", 1.0, change={"input": float(i)})
+                )  # fmt: skip
+        return found
+
+    @torch.no_grad()
+    def losses(self, variants: Sequence[Variant], part: Part) -> Tensor:
+        """See `Probe.losses`."""
+        clips = self.clips(part)
+        place = {c: i for i, c in enumerate(clips)}
+        found = torch.zeros(len(variants), len(clips))
+        for batch in [b for name in ("screen", "rest") if part in (name, "all") for b in self.batches[name]]:
+            columns = torch.tensor([place[c] for c in batch])
+            for number, variant in enumerate(variants):
+                found[number, columns] = self._negative(*self._run(batch, variant), batch).cpu()
+        return found
+
+    @torch.no_grad()
+    def texts(self, variants: Sequence[Variant]) -> list[list[str]]:
+        """See `Probe.texts`."""
+        found = [[""] * len(self.utterances) for _ in variants]
+        for batch in [b for name in ("screen", "rest") for b in self.batches[name]]:
+            for number, variant in enumerate(variants):
+                log_probs, frames = self._run(batch, variant)
+                rows = log_probs.cpu().numpy()
+                for clip, row, count in zip(batch, rows, frames.tolist(), strict=True):
+                    found[number][clip] = self.text.decode(greedy(row[:count]))
+        return found
+
+    def evidence(self, groups: Sequence[Group]) -> Evidence:
+        """See `Probe.evidence`."""
+
+        def loss(batch: list[int]) -> Tensor:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                log_probs, frames = self.model(*self._features(batch, NOTHING))
+            return self._negative(log_probs, frames, batch).sum() / max(sum(self.lengths[c] for c in batch), 1)
+
+        return gather(self.model, groups, self.batches["screen"], loss)
+
+    def _run(self, batch: list[int], variant: Variant) -> State:
+        """The output of the model without what the variant lacks."""
+        before = self._before(batch)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16), self._masked(variant) as touched:
+            first = min((i for i, s in enumerate(self.stages) for p in touched if s.holds(p)), default=0)
+            if variant.change or variant.site == NOTHING.site:
+                state = self._features(batch, variant)
+                first = 0
+            else:
+                state = before[first]
+            for stage in self.stages[first:]:
+                state = stage.run(*state)
+        return state
+
+    @contextmanager
+    def _masked(self, variant: Variant) -> Iterator[list[str]]:
+        """The model without what the variant lacks, and the parameters that are not what they were."""
+        kept = {
+            name: zeroed(torch.ones(self.groups[name].units), units) > 0 for name, units in variant.gone.items()
+        }
+        shapes = {n: tuple(p.shape) for n, p in self._parameters.items()}
+        masks = parameter_masks(self.groups.values(), kept, shapes)
+        for module in variant.silenced:
+            for end in ends(self.model, module):
+                masks |= {f"{end}.{p}": torch.zeros(()) for p in ("weight", "bias") if f"{end}.{p}" in shapes}
+        raw = {name: self._parameters[name].clone() for name in masks}
+        try:
+            for name, mask in masks.items():
+                self._parameters[name].mul_(mask.to(self.device))
+            yield list(masks)
+        finally:
+            for name, value in raw.items():
+                self._parameters[name].copy_(value)
+
+    def _before(self, batch: list[int]) -> list[State]:
+        """What every stage of the unchanged model reads, computed once."""
+        key = tuple(batch)
+        if key not in self._kept:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                states = [self._features(batch, NOTHING)]
+                for stage in self.stages[:-1]:
+                    states.append(stage.run(*states[-1]))
+            self._kept[key] = states
+        return self._kept[key]
+
+    def _negative(self, log_probs: Tensor, frames: Tensor, batch: list[int]) -> Tensor:
+        """Negative log-likelihood of every transcript (batch,); one that does not fit its frames counts as zero."""
+        rows = [self.targets[c] for c in batch]
+        targets = torch.tensor([unit for row in rows for unit in row], device=log_probs.device)
+        lengths = torch.tensor([len(row) for row in rows], device=log_probs.device)
+        with torch.autocast(self.device.type, enabled=False):
+            return F.ctc_loss(
+                log_probs.float().transpose(0, 1), targets, frames, lengths, reduction="none", zero_infinity=True
+            )
+
+    def _features(self, batch: list[int], variant: Variant) -> State:
+        bank, rate = self.bank, variant.change.get("sample_rate")
+        if rate is not None:
+            if rate not in self._bands:
+                self._bands[rate] = band_limited(self.bank, self.front.sample_rate, rate)
+            bank = self._bands[rate]
+        features, frames = self.features(*bank.gather(batch))
+        return changed_features(features, variant.change, self.front), frames
