@@ -28,4 +28,12 @@ map tiny_en "$TINY" "$LIMIT" "$english"
 map tiny_en_tuned "$TUNED" "$LIMIT" "$english"
 map base_zh "$BASE" "$ZH" "$data/commonvoice-zh-cn/dev.jsonl"
 map ctc "$CTC" "$LIMIT" "$english"
+# What a variant costs beside one whole evaluation: in bf16, and in fp32 with a screen (BENCH= leaves both out).
+for precision in ${BENCH-bf16 fp32}; do
+    screen=0; [ "$precision" = fp32 ] && screen=48
+    $python "$(dirname "$0")/../../benchmarks/sensitivity.py" --model "$TINY" --data "$data" --limit "$LIMIT" --device "$DEVICE" \
+        --precision $precision --screen $screen --sites "$SITES" --out "$out/results/benchmark-$precision.json" \
+        > "$out/benchmark-$precision.txt" 2> "$out/benchmark-$precision.log"
+    echo "benchmark $precision: exit $?, $SECONDS s so far"; tail -n 2 "$out/benchmark-$precision.log"
+done
 ls -l "$out/results"

@@ -83,6 +83,21 @@ def test_whisper_variants_side_by_side_equal_masked_weights(padded: bool) -> Non
         assert transcribe_bank(twin, tokenizer, probe.bank, ["en"] * 5) == said, variant.name
 
 
+def test_what_does_not_fit_the_memory_is_measured_in_smaller_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokenizer = small_whisper()
+    probe = whisper_probe(model, tokenizer)
+    variants = [v for v in all_variants(probe) if v.layer == "decoder 1"]
+    found, forward = probe.losses(variants, "screen"), model.decoder.layers[1].forward
+
+    def small_memory(x: torch.Tensor, *rest: Any) -> torch.Tensor:
+        if len(x) > 12:
+            raise torch.OutOfMemoryError
+        return forward(x, *rest)
+
+    monkeypatch.setattr(model.decoder.layers[1], "forward", small_memory)
+    assert torch.allclose(probe.losses(variants, "screen"), found, atol=1e-4) and probe.share < 1
+
+
 def test_every_kind_of_input_is_taken_away_and_vocabulary_rows_are_never_said() -> None:
     model, tokenizer = small_whisper()
     probe = whisper_probe(model, tokenizer)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,9 +25,11 @@ from .together import greedy_together
 from .variants import NOTHING, Variant
 from .whisper_sites import input_variants, kept_rows, retokenised
 
-CUDA_POSITIONS, CPU_POSITIONS = 600_000, 14_000  # encoder positions computed at a time
+CUDA_POSITIONS, CPU_POSITIONS = 1_200_000, 14_000  # encoder positions computed at a time
 CUDA_ROWS, CPU_ROWS = 3200, 384  # decoder rows computed at a time
 KEPT = {"cuda": 30e9, "cpu": 3e9}  # bytes of activations that are kept for the next variants
+
+T = TypeVar("T")
 
 
 class WhisperProbe:
@@ -55,6 +57,7 @@ class WhisperProbe:
         }
         self._kept: dict[tuple[int, ...], Prefix] = {}
         self._bands: dict[float, AudioBank] = {}
+        self.share = 1.0  # of the variants that should fit the device's memory at once
         self.targets = self._targets(spec.style)
         self.lengths = [len(row) - len(self.prompt) for row in self.targets]
 
@@ -96,7 +99,7 @@ class WhisperProbe:
         for name in ("screen", "rest"):
             for batch in self.batches[name] if part in (name, "all") else ():
                 columns = [place[c] for c in batch]
-                for numbers, values in self._batch_losses(variants, batch):
+                for numbers, values in self._fitting(self._batch_losses, variants, batch):
                     found[torch.tensor(numbers)[:, None], torch.tensor(columns)] = values.cpu()
         return found
 
@@ -166,14 +169,16 @@ class WhisperProbe:
         """See `Probe.texts`: variants that share the audio's memory, or whose memories fit, are decoded together."""
         found = [[""] * len(self.utterances) for _ in variants]
         for batch in [b for name in ("screen", "rest") for b in self.batches[name]]:
-            prefix = self.prefix(batch)
-            for numbers, start in self._together(variants, len(batch), prefix.encoder[0].shape[1], decoding=True):
-                chosen = [variants[i] for i in numbers]
-                rows = self._decode(batch, prefix, chosen, start)
+            for numbers, rows in self._fitting(self._batch_rows, variants, batch):
                 for j, ids in enumerate(rows):
                     number, clip = numbers[j // len(batch)], batch[j % len(batch)]
                     found[number][clip] = self.text.decode(ids).strip()
         return found
+
+    def _batch_rows(self, variants: Sequence[Variant], batch: list[int]) -> Iterator[tuple[list[int], list[list[int]]]]:
+        prefix = self.prefix(batch)
+        for numbers, start in self._together(variants, len(batch), prefix.encoder[0].shape[1], decoding=True):
+            yield numbers, self._decode(batch, prefix, [variants[i] for i in numbers], start)
 
     def _decode(self, batch: list[int], prefix: Prefix, chosen: list[Variant], start: int) -> list[list[int]]:
         one, count = chosen[0], len(batch)
@@ -188,6 +193,20 @@ class WhisperProbe:
             return greedy_together(self.model, cache, count, len(chosen), self.prompt, gates, kept)
 
     # Small things
+
+    def _fitting(
+        self, work: Callable[[Sequence[Variant], list[int]], Iterator[T]], variants: Sequence[Variant], batch: list[int]
+    ) -> list[T]:
+        """What `work` gives, again with half as many variants at once when the device's memory does not hold them."""
+        while True:
+            try:
+                return list(work(variants, batch))
+            except torch.OutOfMemoryError:
+                if self.share < 0.02:
+                    raise
+                self.share /= 2
+            self._kept.clear()
+            torch.cuda.empty_cache()
 
     def _together(
         self, variants: Sequence[Variant], clips: int, positions: int, decoding: bool = False
@@ -207,7 +226,7 @@ class WhisperProbe:
             else:
                 most = (CUDA_ROWS if cuda else CPU_ROWS) // clips
             found.sort()
-            size = max(1, most)
+            size = max(1, int(most * self.share))
             for i in range(0, len(found), size):
                 part = found[i : i + size]
                 yield [number for _, number in part], part[0][0]

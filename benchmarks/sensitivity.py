@@ -1,0 +1,144 @@
+"""A sensitivity map beside the naive loop (mask, decode the whole set, unmask): cost a variant, and the same numbers.
+
+benchmarks/sensitivity.py [--model tiny.en] [--data ../shared/data] [--limit 100] [--sites ''] [--device cuda]
+    [--screen 0] [--confirm 96] [--decode 40] [--check 12] [--precision fp32] [--out FILE]
+
+All sites of the map are measured by `secateur sensitivity`'s own code. The naive loop evaluates `--check` of the
+decoded variants, spread from the most helpful to the most harmful, and the model as it is, each with the decoding that
+training and studies use; one of those evaluations, the median, is what a variant of the map is compared with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from secateur.base.files import write_json
+from secateur.base.progress import say
+from secateur.evaluate.error_rate import count_errors, metric_for
+from secateur.jobs.arm import batch_seconds, device_name
+from secateur.jobs.sensitivity.gates import ends
+from secateur.jobs.sensitivity.probe import ProbeSpec, make_probe
+from secateur.jobs.sensitivity.run import SensitivitySettings, run_map
+from secateur.jobs.sensitivity.store import read_variants
+from secateur.jobs.sensitivity.variants import NOTHING, Variant
+from secateur.jobs.tasks import task_of
+from secateur.prune.shrink import mask
+from secateur.text.normalise import normaliser
+
+
+def main() -> None:
+    """Measure both and write the comparison."""
+    parser = argparse.ArgumentParser()
+    root = Path(__file__).resolve().parent
+    parser.add_argument("--model", default="tiny.en")
+    parser.add_argument("--data", type=Path, default=root.parent.parent / "shared" / "data")
+    parser.add_argument("--sets", default="speechocean762/dev.jsonl,librispeech-mini/dev.jsonl")
+    parser.add_argument("--limit", type=int, default=100)
+    parser.add_argument("--sites", default="")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--screen", type=int, default=0)
+    parser.add_argument("--confirm", type=int, default=96)
+    parser.add_argument("--decode", type=int, default=40)
+    parser.add_argument("--check", type=int, default=12)
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--out", type=Path, default=root / "results" / "sensitivity.json")
+    a = parser.parse_args()
+    spec = ProbeSpec(
+        a.model, tuple(str(a.data / s) for s in a.sets.split(",")), a.limit, a.screen, a.device, a.precision
+    )
+    settings = SensitivitySettings(sites=a.sites, confirm=a.confirm, decode=a.decode)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        found = run_map(spec, settings, Path(folder))
+        wall = time.perf_counter() - started
+        variants, known = read_variants(Path(folder) / "variants.json")
+    by_name = {v.name: v for v in variants}
+    decoded = [s for s in found.sites if s.error is not None and not s.change and "vocabulary" not in s.gone]
+    step = max(1, (len(decoded) - 1) // max(a.check - 1, 1))
+    checked = decoded[::step][: a.check]
+    say(f"map: {len(variants)} variants in {found.seconds:.1f} s of measuring, {wall:.1f} s in all")
+    naive = Naive(replace(spec, style=known["style"]), a.precision == "bf16")
+    naive.evaluate(NOTHING)  # warms the device up
+    errors, loss, base_seconds = naive.evaluate(NOTHING)
+    times, worst_error, worst_loss = [base_seconds], 0.0, 0.0
+    for site in checked:
+        now, now_loss, seconds = naive.evaluate(by_name[site.name])
+        times.append(seconds)
+        assert site.error is not None and site.loss is not None
+        worst_error = max(worst_error, abs((now - errors) / naive.words - site.error.delta))
+        worst_loss = max(worst_loss, abs((now_loss - loss) / sum(naive.probe.lengths) - site.loss.delta))
+        naively = 100 * (now - errors) / naive.words
+        say(f"{site.name}: {naively:+.2f} and {100 * site.error.delta:+.2f} points, {seconds:.2f} s")
+    full = statistics.median(times)
+    each = found.seconds / len(variants)
+    write_json(a.out, {
+        "model": a.model, "clips": found.utterances, "sites": a.sites or "all", "variants": len(variants),
+        "decoded": sum(s.error is not None for s in found.sites), "screen": a.screen or found.utterances,
+        "device": device_name(naive.probe.device), "torch": torch.__version__,
+        "precision": a.precision, "full_evaluation_s": round(full, 3), "map_s": found.seconds,
+        "map_with_loading_s": round(wall, 1), "s_a_variant": round(each, 4),
+        "share_of_a_full_evaluation": round(each / full, 4), "naive_loop_would_take_s": round(full * len(variants), 1),
+        "checked": len(checked), "largest_difference_points": round(100 * worst_error, 3),
+        "largest_difference_nats": round(worst_loss, 5),
+    })  # fmt: skip
+    print(a.out.read_text())
+
+
+class Naive:
+    """The loop that everybody writes first: zero the weights, evaluate everything, put the weights back."""
+
+    def __init__(self, spec: ProbeSpec, bf16: bool) -> None:
+        self.probe = make_probe(spec)
+        self.bf16 = bf16
+        self.model, self.bank = self.probe.model, self.probe.bank
+        self.raw = {name: value.clone() for name, value in self.model.state_dict().items()}
+        language = self.probe.utterances[0].language
+        self.normalise, self.metric = normaliser(language), metric_for(language)
+        self.words = sum(count_errors(self.normalise(u.text), "", self.metric).reference for u in self.probe.utterances)
+
+    def evaluate(self, variant: Variant) -> tuple[int, float, float]:
+        """Errors, summed loss, and the seconds that masking and decoding took."""
+        start = time.perf_counter()
+        groups = {g.name: g for g in self.model.groups()}
+        keep = {n: [u for u in range(groups[n].units) if u not in units] for n, units in variant.gone.items()}
+        if keep:
+            mask(self.model, keep)
+        for module in variant.silenced:
+            for end in ends(self.model, module):
+                for parameter in self.model.get_submodule(end).parameters():
+                    parameter.data.zero_()
+        device = self.probe.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
+            texts = self._texts(device)
+        errors = sum(
+            count_errors(self.normalise(u.text), self.normalise(text), self.metric).errors
+            for u, text in zip(self.probe.utterances, texts, strict=True)
+        )
+        seconds = time.perf_counter() - start
+        getattr(self.probe, "_kept").clear()  # noqa: B009
+        loss = float(self.probe.losses([NOTHING], "all").sum())
+        self.model.load_state_dict(self.raw)
+        return errors, loss, seconds
+
+    def _texts(self, device: torch.device) -> list[str]:
+        languages = [u.language for u in self.probe.utterances]
+        if self.model.config.family != "whisper":
+            return task_of(self.model.config).transcribe(
+                self.model, self.probe.text, self.bank, languages, batch_seconds(device)
+            )
+        from secateur.models.whisper.greedy import transcribe_bank
+
+        return transcribe_bank(
+            self.model, self.probe.text, self.bank, languages, batch_seconds(device), bf16=self.bf16
+        )
+
+
+if __name__ == "__main__":
+    main()
