@@ -174,3 +174,18 @@ def test_an_unknown_key_names_the_nearest() -> None:
     with pytest.raises(SecateurError, match="did you mean 'recurrent'"):
         parse_config(to_dict(PLAIN) | {"recurent": None}, "config.json")
     assert isinstance(parse_config(to_dict(PLAIN), "config.json"), CtcConfig)
+
+
+@pytest.mark.parametrize("length", [1, 3, 5, 6, 23])
+def test_scores_by_distance_and_their_gradient_are_those_of_indexing(length: int) -> None:
+    attention = small_ctc("conformer").conformer.layers[0].attention
+    steps = torch.arange(length)
+    apart = (steps - steps[:, None]).clamp(-4, 4) + 4  # the small model tells distances up to 4 apart
+    weights = torch.randn(3, length, length, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for scores in (attention.distance[:, apart], attention.by_distance(length)):
+        attention.distance.grad = None
+        (scores * weights).sum().backward()
+        gradients.append(attention.distance.grad)
+        assert torch.equal(scores, attention.distance[:, apart])
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-5)

@@ -30,10 +30,22 @@ class RelativeAttention(Attention):
 
     def attend(self, x: Tensor, real: Tensor) -> Tensor:
         """(batch, frames, width) to the same; `real` (batch, frames) is False where nobody may look."""
-        steps = torch.arange(x.shape[1], device=x.device)
-        apart = (steps - steps[:, None]).clamp(-self.farthest, self.farthest) + self.farthest
-        scores = self.distance[:, apart].masked_fill(~real[:, None, None, :], NOWHERE)
+        scores = self.by_distance(x.shape[1]).masked_fill(~real[:, None, None, :], NOWHERE)
         return self(x, *self.keys_values(x), scores.to(x.dtype))  # type: ignore[no-any-return]
+
+    def by_distance(self, length: int) -> Tensor:
+        """What every frame adds to the score of every other (heads, length, length), by how far it is.
+
+        Row i is a window on the distances. Indexing would give the same, but its gradient sums a hundred thousand
+        entries into each of a few dozen, one after the other on a GPU.
+        """
+        over = length - 1 - self.farthest
+        if over > 0:
+            first, last = (self.distance[:, end].expand(-1, over) for end in (slice(0, 1), slice(-1, None)))
+            along = torch.cat([first, self.distance, last], 1)
+        else:
+            along = self.distance[:, -over : 2 * self.farthest + 1 + over]
+        return along.unfold(1, length, 1).flip(1)
 
     def groups(self) -> list[Group]:
         """Heads, with their distances, and dimensions."""
