@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The runs of one study on a lent GPU, as many side by side as memory allows; what is finished by the end comes back.
 #   STUDY=tiny_en PARALLEL=13 UNTIL=420 DEVICES=cuda:0 experiments/study/run.sh [--only ARMS] [--seeds SEEDS]
+# KEEP="ARM-SEED ...": runs whose checkpoints come back too.
 # Data, weights and wheels were put into $STAGE by earlier calls (experiments/pack.sh) and unpacked (experiments/unpack.sh).
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -21,5 +22,6 @@ from secateur.jobs.study.store import collect
 out = Path(sys.argv[1])
 print(collect(out, out / "results"), "runs collected")
 P
-tar -C "$WORK" -czf "$OUT/$STUDY.tgz" "$STUDY.log" $(cd "$WORK" && ls -d "$STUDY"/results "$STUDY"/*/log.txt 2>/dev/null)
+tar -C "$WORK" -czf "$OUT/$STUDY.tgz" "$STUDY.log" $(cd "$WORK" && ls -d "$STUDY"/results "$STUDY"/*/log.txt 2>/dev/null) \
+    $(cd "$WORK" && for run in ${KEEP:-}; do ls "$STUDY/$run"/{config.json,model.safetensors,units.json,tokenizer.json} 2>/dev/null; done)
 grep -E "FAILED|^[a-z0-9-]+: .*steps|left for|secateur:" "$WORK/$STUDY.log" | tail -n 80 | cut -c1-150

@@ -19,6 +19,7 @@ from secateur.jobs.study.outcome import study_outcome  # noqa: E402
 from secateur.jobs.study.runs import expand  # noqa: E402
 from secateur.jobs.study.settings import read_study, waits_for  # noqa: E402
 from secateur.jobs.study.store import collect  # noqa: E402
+from secateur.jobs.study.table import robustness  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint  # noqa: E402
 
 STUDIES = Path(__file__).resolve().parents[2] / "experiments" / "study"
@@ -32,6 +33,7 @@ def small(name: str, folder: Path, speech: Path) -> Path:
             write_manifest(folder / source / f"{split}.jsonl", clips[:count])
     text = (STUDIES / name).read_text()
     text = re.sub(r"(?m)^steps = \d+", "steps = 3", text)
+    text = re.sub(r"(?m)^width = \d+\n", "", text)
     text = re.sub(r"(?m)^layers = \d+", "layers = 2\nwidth = 16", text)
     text = re.sub(r"(?m)^every = \d+", "every = 1", text)
     text = text.replace("begin = 0.02", "begin = 0.0").replace("seeds = [0, 1, 2]", "seeds = [0]")
@@ -46,6 +48,9 @@ def test_the_committed_study_runs_from_nothing_to_its_table(speech: Path, tmp_pa
     runs = expand(study)
     assert runs[0] == ("base", 0)  # what others continue from comes first
     chosen = ("base", "dense", "sparse-taylor-50", "units-taylor-30", "sparse-magnitude-75", "sparse-dropout-50")
+    text = path.read_text().replace("[train]\n", "[lm]\narms = [\"dense\"]\nbeam = 4\n[train]\n", 1)
+    path.write_text(text)
+    study = read_study(path)
     for name, seed in [run for run in runs if run[0] in chosen]:
         run_one(study, name, seed, tmp_path, out, "cpu")
     collect(out, out / "results")
@@ -54,12 +59,29 @@ def test_the_committed_study_runs_from_nothing_to_its_table(speech: Path, tmp_pa
     assert {arms[name].steps for name in chosen} == {3}
     assert arms["sparse-taylor-50"].removed_weights == pytest.approx(0.5, abs=0.01)
     assert arms["units-taylor-30"].removed >= 0.3
+    assert "speechocean762@lm" in arms["dense"].sets and "speechocean762@lm" not in arms["base"].sets
+    titles, rows = robustness(study_outcome(path, out / "results"))
+    assert titles[-1] == "lm" and [row[0] for row in rows] == ["dense"]
     assert arms["sparse-dropout-50"].control == "dense-dropout"
     # The arms continue from `base`: without a step in which anything moves, they would be it.
     base, dense = (dict(load_checkpoint(out / f"{name}-0")[0].state_dict()) for name in ("base", "dense"))
     apart = max(float((base[n] - dense[n]).abs().max()) for n in base if "running" not in n)
     assert 0 < apart < 0.01
     assert read_json(out / "base-0" / "config.json")["units"] == read_json(out / "dense-0" / "config.json")["units"]
+
+
+def test_the_families_and_the_taught_one_run(speech: Path, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    path, out = small("ctc_families.toml", tmp_path, speech), tmp_path / "out"
+    path.write_text(path.read_text().replace('preset = "googlenet"', 'preset = "googlenet"\nlayers = 1\nwidth = 8'))
+    study = read_study(path)
+    chosen = ("conformer", "small-told", "googlenet-sparse-50", "bigru-units-30")
+    for name, seed in [run for run in expand(study) if run[0] in chosen]:
+        run_one(study, name, seed, tmp_path, out, "cpu")
+    summaries = {name: read_json(out / f"{name}-0" / "summary.json") for name in chosen}
+    assert summaries["googlenet-sparse-50"]["removed_weights"] == pytest.approx(0.5, abs=0.02)
+    assert summaries["bigru-units-30"]["removed"] >= 0.3
+    assert summaries["small-told"]["flops"] > summaries["conformer"]["flops"]  # its teacher's training counts
 
 
 def test_every_arm_of_the_study_stands_on_one_that_comes_before(speech: Path, tmp_path: Path) -> None:

@@ -27,14 +27,16 @@ KINDS = ("ffn", "head", "value", "query_key", "conv", "unit")
 
 def run_ctc(
     folder: Path | None, kind: str = "everything", prune: PruneSettings | None = None, stop: int | None = None,
-    **changed: Any,
+    watch: Any = None, **changed: Any,
 ) -> tuple[Any, Any, list[dict[str, Any]]]:  # fmt: skip
     """Train a small CTC model; returns it, its method and the log."""
     torch.set_num_threads(1)
     model, sounds = small_ctc(kind), clips()
     rows = [[1 + (i + k) % 6 for k in range(1 + i % 3)] for i in range(len(sounds))]
     method = None if prune is None else make_method(model, prune, COSTS[prune.measure](model.config))
-    callbacks = [c for c in (method, None if stop is None else Stop(stop)) if c is not None]
+    if watch is not None:
+        watch.model = model
+    callbacks = [c for c in (method, None if stop is None else Stop(stop), watch) if c is not None]
     run = Run(
         bank=AudioBank(sounds), mix=Mix(tuple(len(c) / 16000 for c in sounds)), objective=Ctc(rows),
         callbacks=callbacks, validate=lambda current: {"error": -float(outputs(current, inputs(current)).max())},

@@ -20,6 +20,7 @@ COMMANDS = {
     "sensitivity": "what matters: every site taken away for once, its effect on loss and error",
     "prune": "find which parameters matter and remove the rest, with or without fine-tuning",
     "study": "many arms at equal compute, seeds, intervals: does pruning help?",
+    "lm": "n-gram language models for CTC models: from transcripts, ARPA, or PocketSphinx's general English",
     "evaluate": "word or character error rate with a 95 % interval",
     "compare": "two models, or two results, on the same clips: paired bootstrap",
     "export": "ONNX (fp32, fp16, int8) that stock onnxruntime runs",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..base.errors import SecateurError
-from ..base.options import from_dict
+from ..base.options import from_dict, to_dict
 from ..base.progress import track
 from ..evaluate.breakdown import by_extra, by_length, by_speaker, extra_names
 from ..evaluate.error_rate import confusions
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 HELP = "Word (or character) error rate of a model on a manifest, with a 95 % interval by resampling speakers."
 EXAMPLE = """secateur evaluate tiny.en ../shared/data/speechocean762/test.jsonl --limit 100 --out tiny.json
-secateur evaluate runs/kiosk/exported test.jsonl --by gender"""
+secateur evaluate runs/kiosk/exported test.jsonl --by gender
+secateur evaluate runs/ctc test.jsonl --lm general.npz,mine.npz --tune-on dev.jsonl"""
 
 PIECE = 16  # clips a call of the recogniser, which batches within
 
@@ -41,6 +42,11 @@ class Options:
     metric: Literal["wer", "cer"] | None = option(None, help="wer or cer (default: by language)")
     by: str | None = option(None, help="also break down by speaker, length, or an extra of the manifest (age, gender)")
     beam: int = option(1, help="beams; 1 is greedy")
+    lm: tuple[Path, ...] = option((), help="CTC models: language models (see `secateur lm`), mixed; --beam is then 32")
+    lm_weight: float = option(0.5, help="weight of the language model beside the network")
+    word_bonus: float = option(0.5, help="added for every word")
+    unknown: float | None = option(None, help="added for a word that no language model has; left out: there are none")
+    tune_on: Path | None = option(None, help="choose --lm-weight and --word-bonus on this manifest (not the test's!)")
     fallback: bool = option(False, help="decode again at higher temperatures what looks wrong, as transcribe does")
     threads: int | None = option(None, help="for exported models: CPU threads")
     device: str = option("auto", help="for checkpoints: cpu, cuda or auto")
@@ -143,22 +149,29 @@ def _checkpoint(options: Options) -> Prepared:
     from ..base.extras import require
 
     torch = require("torch", "train")
-    from ..models.weights.fetch import load_model
+    from ..models.family import read_config
+    from ..models.weights.fetch import fetch, load_model
     from ..models.whisper.greedy import transcribe_texts
 
     device = options.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    network, tokenizer = load_model(options.model)
     settings: dict[str, Any] = {"runtime": "torch", "device": device}
+    if read_config(fetch(options.model) / "config.json").family == "ctc":
+        from ..serve.checkpoint import load_checkpoint_recogniser
+
+        return _with_recogniser(
+            load_checkpoint_recogniser(fetch(options.model), options.threads, device), options, settings
+        )
+    network, tokenizer = load_model(options.model)
     if device == "cpu":
         settings["threads"] = torch.get_num_threads()
-    if options.beam > 1 or options.fallback:
+    if options.beam > 1 or options.fallback or options.lm or options.tune_on is not None:
         from ..models.whisper.session import TorchSession
         from ..serve.whisper_recogniser import WhisperRecogniser
 
         recogniser = WhisperRecogniser(TorchSession(network.to(device)), tokenizer)
-        return _with_recogniser(recogniser, options), network.config, settings | decoding(options)
+        return _with_recogniser(recogniser, options, settings)
 
     def transcribe(utterances: list[Utterance]) -> list[str]:
         return transcribe_texts(network, tokenizer, utterances, options.batch_seconds, device)
@@ -170,8 +183,8 @@ def _exported(options: Options) -> Prepared:
     from ..serve.recogniser import Recogniser
 
     recogniser = Recogniser.load(options.model, options.threads)
-    settings = {"runtime": "onnxruntime", "device": "cpu", "threads": options.threads, **decoding(options)}
-    return _with_recogniser(recogniser, options), recogniser.config, settings
+    settings = {"runtime": "onnxruntime", "device": "cpu", "threads": options.threads}
+    return _with_recogniser(recogniser, options, settings)
 
 
 def decoding(options: Options) -> dict[str, Any]:
@@ -179,11 +192,26 @@ def decoding(options: Options) -> dict[str, Any]:
     return {"beam": options.beam, "fallback": options.fallback}
 
 
-def _with_recogniser(recogniser: Recogniser, options: Options) -> Callable[[list[Utterance]], list[str]]:
+def _with_recogniser(recogniser: Recogniser, options: Options, settings: dict[str, Any]) -> Prepared:
     from ..models.decoding.options import DecodingOptions
 
+    weighed = DecodingOptions(
+        beam=options.beam, lm=options.lm, lm_weight=options.lm_weight, word_bonus=options.word_bonus,
+        unknown=options.unknown,
+    )  # fmt: skip
+    settings = settings | decoding(options)
+    if options.tune_on is not None:
+        from ..data.manifest import read_manifest
+        from ..jobs.lm_weights import tune
+
+        weighed, tried = tune(recogniser, list(read_manifest(options.tune_on)), weighed)
+        settings |= {"tuned_on": str(options.tune_on), "tried": to_dict(tried)}
+    if options.lm:
+        settings |= {"lm": [path.name for path in options.lm], "lm_weight": weighed.lm_weight,
+                     "word_bonus": weighed.word_bonus, "unknown": weighed.unknown}  # fmt: skip
+
     def transcribe(utterances: list[Utterance]) -> list[str]:
-        chosen = DecodingOptions(language=utterances[0].language, beam=options.beam)
+        chosen = replace(weighed, language=utterances[0].language)
         if not options.fallback:  # what was decoded counts, however unlikely it looks
             chosen = replace(
                 chosen, temperatures=(0.0,), compression_ratio_threshold=None, log_prob_threshold=None,
@@ -195,7 +223,7 @@ def _with_recogniser(recogniser: Recogniser, options: Options) -> Callable[[list
             texts += [found.text for found in recogniser.transcribe_batch([u.audio for u in piece], chosen)]
         return texts
 
-    return transcribe
+    return transcribe, recogniser.config, settings
 
 
 def _slices(result: Result, by: str) -> list[dict[str, Any]]:

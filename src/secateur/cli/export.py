@@ -12,7 +12,6 @@ from .command import option
 
 if TYPE_CHECKING:
     from ..models.decoding.session import Floats
-    from ..models.whisper.config import WhisperConfig
 
 HELP = """Write a model as ONNX graphs (encoder, decoder with KV cache) that stock onnxruntime runs.
 
@@ -41,21 +40,26 @@ def run(options: Options) -> dict[str, Any]:
 
     require("torch", "train")
     from ..export.contents import read_contents
+    from ..export.frame_parity import frame_parity
     from ..export.onnx import export_onnx
     from ..export.parity import parity
     from ..models.weights.fetch import load_model
     from ..serve.onnx_session import OnnxSession
 
-    model, tokenizer = load_model(options.model)
-    mels = _features(options.clips, model.config)
+    start: tuple[Any, Any] = load_model(options.model)
+    model, tokenizer = start
+    inputs = _features(options.clips, model.config)
     if not options.clips:
         say("no --clips given: comparing on noise, which says little about transcripts")
 
     def check(folder: Path) -> dict[str, Any]:
-        found = parity(model, OnnxSession(folder), mels)
+        if model.config.family == "ctc":
+            found: Any = frame_parity(model, folder, inputs)
+        else:
+            found = parity(model, OnnxSession(folder), inputs)
         if options.precision == "fp32" and found.max_difference > TOLERANCE:
             raise SecateurError(
-                f"the exported logits differ from the source by {found.max_difference:.2g}, more than {TOLERANCE:g}: "
+                f"the exported outputs differ from the source by {found.max_difference:.2g}, more than {TOLERANCE:g}: "
                 "nothing was written; please report this model"
             )
         return {**asdict(found), "agreement": found.agreement, "on": "clips" if options.clips else "noise"}
@@ -76,27 +80,35 @@ def show(result: dict[str, Any]) -> str:
     lines += [f"  {name:16}{size / 1e6:9.2f} MB" for name, size in result["bytes"].items()]
     p = result["parity"]
     what = f"{p['clips']} clip(s)" if p["on"] == "clips" else "noise"
+    if "frames" in p:
+        same = f"the same unit in {p['frames_equal']} of {p['frames']} frames"
+        lines.append(f"compared with the source on {what}: {same},")
+        lines.append(f"largest difference of a probability {p['max_difference']:.2g}")
+        return "\n".join(lines)
     lines.append(f"compared with the source on {what}: the same token at {p['steps_equal']} of {p['steps']} steps,")
     lines.append(f"largest difference of a logit {p['max_difference']:.2g}")
     return "\n".join(lines)
 
 
-def _features(clips: tuple[str, ...], config: WhisperConfig) -> list[Floats]:
-    """Features (frames, mels) of the recordings, each cut or padded to what the model hears at once; else noise."""
+def _features(clips: tuple[str, ...], config: Any) -> list[Floats]:
+    """Features (frames, inputs) of the recordings, each cut or padded to what the model hears at once; else noise."""
     import numpy as np
 
-    most = 2 * config.audio_context
+    most = None if config.family == "ctc" else 2 * config.audio_context  # frames
+    padded = most is not None and config.padded
     if not clips:
-        lengths = [most] if config.padded else [min(most, count) for count in NOISE_FRAMES]
+        lengths = [most or count if padded else min(most or count, count) for count in NOISE_FRAMES]
         noise = np.random.default_rng(0)
         return [noise.standard_normal((count, config.front_end.inputs), np.float32) * 0.5 for count in lengths]
     from ..audio.read import read_audio
-    from ..features.mel import log_mel
+    from ..features.extract import extract
 
     found = []
     for clip in clips:
-        audio = read_audio(clip, config.front_end.sample_rate)[: most * config.front_end.hop]
-        if config.padded:
-            audio = np.pad(audio, (0, most * config.front_end.hop - len(audio)))
-        found.append(np.asarray(log_mel(audio, config.front_end), np.float32)[:most])
+        audio = read_audio(clip, config.front_end.sample_rate)
+        if most is not None:
+            audio = audio[: most * config.front_end.hop]
+            if padded:
+                audio = np.pad(audio, (0, most * config.front_end.hop - len(audio)))
+        found.append(np.asarray(extract(audio, config.front_end), np.float32)[:most])
     return found

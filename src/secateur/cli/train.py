@@ -33,6 +33,7 @@ class Options:
     dev: tuple[Path, ...] = option((), help="manifests to choose on (default: split off by speaker)")
     test: tuple[Path, ...] = option((), help="manifests to report on (default: split off by speaker)")
     retain: tuple[Path, ...] = option((), help="manifests of what must not be forgotten")
+    teacher: str = option("", help="a tuned model that teaches; CTC: of the same units (see train.distil-on)")
     noise: tuple[Path, ...] = option((), help="recordings of noise to mix into training clips (see train.augment)")
     longest: float = option(21.0, help="seconds: longer clips are left out of training")
     device: str = option("auto", help="cpu, cuda or auto")
@@ -64,7 +65,9 @@ def run_arm_from(options: Options, name: str, prune: PruneSettings | None) -> di
             texts = [u.text for u in (*data.learn, *data.retain)]
             start = make_new(options.new, texts, data.learn[0].language, options.train.seed)
         model, tokenizer = start or load_model(options.model)
-        teacher = model if data.retain and start is None else None
+        teacher: Any = model if data.retain and start is None else None
+        if options.teacher:
+            teacher = load_model(options.teacher)[0]
         run_arm(ArmSettings(name, options.train, prune), model, tokenizer, data, options.out, teacher)
         if rank() > 0:
             return None

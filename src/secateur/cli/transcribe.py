@@ -42,6 +42,10 @@ class Options:
     task: Literal["transcribe", "translate"] = option("transcribe", "transcribe, or translate into English")
     timestamps: bool = option(False, "segment times from the model's timestamp tokens (srt and vtt always ask)")
     beam: int = option(1, "beams; 1 is greedy, the fastest")
+    lm: tuple[Path, ...] = option((), "CTC models: language models (see `secateur lm`), mixed; --beam is then 32")
+    lm_weight: float = option(0.5, "weight of the language model beside the network")
+    word_bonus: float = option(0.5, "added for every word")
+    unknown: float | None = option(None, "added for a word that no language model has; left out: there are none")
     words: tuple[str, ...] = option((), "names and terms to expect, separated by commas")
     condition_on_previous: bool = option(False, "prompt every window with the text before it")
     raw_rate: int | None = option(None, "standard input is raw 16-bit little-endian mono samples at this rate in Hz")
@@ -66,6 +70,10 @@ def run(options: Options) -> dict[str, Any]:
         timestamps=True if options.timestamps or options.format in ("srt", "vtt") else None,
         beam=options.beam,
         word_times=options.word_times,
+        lm=options.lm,
+        lm_weight=options.lm_weight,
+        word_bonus=options.word_bonus,
+        unknown=options.unknown,
         words=options.words,
         condition_on_previous=options.condition_on_previous,
     )

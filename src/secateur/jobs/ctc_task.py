@@ -12,12 +12,15 @@ import torch
 from ..base.errors import SecateurError
 from ..data.bank import AudioBank
 from ..data.manifest import Utterance
+from ..features.extractor import extractor
+from ..models.ctc.config import CtcConfig
 from ..models.ctc.greedy import log_probs_bank
 from ..models.decoding.ctc.greedy import greedy
 from ..prune.inputs import cut_inputs
 from ..prune.settings import PruneSettings
 from ..prune.student import Student
-from ..train.ctc import Ctc
+from ..train.ctc import Ctc, FrameTeacher
+from ..train.loop import frozen_copy
 from ..train.settings import TrainSettings
 
 
@@ -39,7 +42,7 @@ class CtcTask:
         """The likelihood of the transcripts' units.
 
         Raises:
-            SecateurError: most clips have fewer outputs than their units need.
+            SecateurError: most clips have fewer outputs than their units need, or a teacher that cannot teach it.
         """
         rows, config = [student.tokenizer.encode(u.text) for u in utterances], student.model.config
         front, short = config.front_end, 0
@@ -51,7 +54,29 @@ class CtcTask:
                 f"{short} of {len(rows)} clips have too few outputs for their text: this model gives one every "
                 f"{config.subsampled * front.frame_ms:g} ms; choose a smaller prune.frame_shift_ms"
             )
-        return Ctc(rows)
+        return Ctc(rows, None if teacher is None or settings.distil <= 0 else self._teacher(teacher, config, device))
+
+    def _teacher(self, teacher: Any, config: CtcConfig, device: torch.device) -> FrameTeacher:
+        """A CTC model that teaches in every frame.
+
+        Raises:
+            SecateurError: another family, or other units or frames than the student's.
+        """
+        if teacher.config.family != "ctc":
+            raise SecateurError(
+                "a CTC model is taught frame by frame by another CTC model; let this teacher write transcripts to "
+                "learn from instead (secateur data label)"
+            )
+        apart = [
+            (of.units, of.subsampled * of.front_end.hop / of.front_end.sample_rate) for of in (teacher.config, config)
+        ]
+        if apart[0] != apart[1]:
+            raise SecateurError(
+                f"teacher and student must have the same units and frames: {apart[0][0]} units every "
+                f"{1000 * apart[0][1]:g} ms teach none of {apart[1][0]} every {1000 * apart[1][1]:g} ms"
+            )
+        frozen = frozen_copy(teacher).to(device)
+        return FrameTeacher(frozen, extractor(frozen.config.front_end).to(device), config.front_end.sample_rate)
 
     def transcribe(
         self, model: Any, text: Any, bank: AudioBank, languages: Sequence[str], batch_seconds: float, label: str = ""

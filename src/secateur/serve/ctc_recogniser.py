@@ -1,7 +1,8 @@
-"""A CTC model as a recogniser: greedy, with every word's time from the frames that wrote it."""
+"""A CTC model as a recogniser: greedy or with language models, every word's time from the frames that wrote it."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,15 @@ from ..export.contents import CONFIG, NETWORK, UNITS, read_contents
 from ..features.extract import extract
 from ..models.ctc.config import CtcConfig
 from ..models.decoding.clips import SPREAD, Heard, audible
+from ..models.decoding.ctc.beam import BeamDecoder, BeamOptions
 from ..models.decoding.ctc.words import hear_frames
 from ..models.decoding.options import DecodingOptions
 from ..models.decoding.segments import Audio, Segment, moved, quiet_cuts
 from ..models.decoding.session import Floats, Ints
 from ..models.family import family_of, read_config
+from ..text.ngram import LanguageModel
+from ..text.ngram_tables import read_models
+from ..text.word_tree import Lexicon, make_lexicon
 from .onnx_session import load_graph
 from .recogniser import Recogniser
 
@@ -35,6 +40,8 @@ class CtcRecogniser(Recogniser):
 
     def __init__(self, config: CtcConfig, text: Any, network: Network) -> None:
         self.config, self.text, self.network = config, text, network
+        self._lock = threading.Lock()  # workers share what is read
+        self._lm: tuple[tuple[Path, ...], LanguageModel, Lexicon] | None = None
 
     @property
     def window_seconds(self) -> float:
@@ -96,7 +103,27 @@ class CtcRecogniser(Recogniser):
 
     def segment(self, log_probs: Floats, seconds: float, options: DecodingOptions) -> Segment | None:
         """What `log_probs` (frames, units) say, as one segment; None: nothing."""
-        return hear_frames(log_probs, self.text, seconds, self.frame_seconds, self.language, options.word_times)
+        read = self.decoder(options) if options.lm else None
+        return hear_frames(log_probs, self.text, seconds, self.frame_seconds, self.language, options.word_times, read)
+
+    def decoder(self, options: DecodingOptions) -> BeamDecoder:
+        """The beam search that `options` ask for; models and words are read once.
+
+        Raises:
+            SecateurError: a language model that cannot be read, or whose words the units cannot spell.
+        """
+        weights = BeamOptions(
+            options.beam if options.beam > 1 else BeamOptions().beam, options.lm_weight, options.word_bonus,
+            options.unknown,
+        )  # fmt: skip
+        with self._lock:
+            if self._lm is None or self._lm[0] != options.lm:
+                model = read_models(options.lm)
+                self._lm = (options.lm, model, make_lexicon(self.text, model.words, model.unigrams.tolist()))
+                self._decoders: dict[BeamOptions, BeamDecoder] = {}
+            if weights not in self._decoders:
+                self._decoders[weights] = BeamDecoder(self.text, self._lm[1], weights, self._lm[2])
+            return self._decoders[weights]
 
     def text_of(self, heard: Heard) -> str:
         """See `Recogniser.text_of`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..base.errors import SecateurError
 from ..models.decoding.clips import Heard, batches, hear_clips, window_samples
 from ..models.decoding.options import DecodingOptions
 from ..models.decoding.segments import Audio
@@ -34,7 +35,13 @@ class WhisperRecogniser(Recogniser):
         return [*([short[k] for k in group] for group in together), *alone]
 
     def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[Heard]:
-        """See `Recogniser.hear`."""
+        """See `Recogniser.hear`.
+
+        Raises:
+            SecateurError: an n-gram model was given.
+        """
+        if options.lm:
+            raise SecateurError("language models (--lm) are for CTC models: a Whisper has its own in its decoder")
         if len(audios) == 1 and self._long(audios[0], options):
             return [hear_long(self.session, self.tokenizer, audios[0], options)]
         return hear_clips(self.session, self.tokenizer, audios, options)

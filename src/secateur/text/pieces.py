@@ -91,8 +91,8 @@ class Pieces:
 
     @cached_property
     def _alphabet(self) -> set[str]:
-        """Characters that are pieces of their own, as sentencepiece sees to for all it was taught."""
-        return {piece for piece in self.pieces if len(piece) == 1}
+        """All that pieces are written with."""
+        return set("".join(self.pieces))
 
     @cached_property
     def _longest(self) -> int:

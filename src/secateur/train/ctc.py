@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..audio.resample_torch import resample_rows
 from .loss import frame_distillation
 from .objective import Batch
 from .settings import TrainSettings
@@ -17,14 +18,19 @@ from .settings import TrainSettings
 
 @dataclass
 class FrameTeacher:
-    """A frozen CTC model with the same units and as many frames to a clip, which hears the clip unmasked."""
+    """A frozen CTC model with the same units and as many frames to a clip, which hears the clip unmasked.
+
+    `sample_rate` is that of the student's audio.
+    """
 
     model: Any
     features: nn.Module
+    sample_rate: int
 
     @torch.no_grad()
     def log_probs(self, audio: Tensor, lengths: Tensor) -> Tensor:
         """(batch, frames, units)."""
+        audio, lengths = resample_rows(audio, lengths, self.sample_rate, self.model.config.front_end.sample_rate)
         found: Tensor = self.model(*self.features(audio, lengths))[0]
         return found
 

@@ -70,6 +70,8 @@ class _Loop:
         self.first = distributed.rank() == 0
         self.ranks = distributed.count()
         model.to(self.device)
+        if len(settings.dropout_span) != 2 or not 0 <= settings.dropout_span[0] < settings.dropout_span[1] <= 1:
+            raise SecateurError(f"train.dropout_span is two shares, the lower first; found {settings.dropout_span}")
         if settings.accumulate < 1:
             raise SecateurError(f"train.accumulate must be 1 or more, found {settings.accumulate}")
         if settings.deterministic:
@@ -98,7 +100,6 @@ class _Loop:
         self.optimizer = torch.optim.AdamW(
             groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=self.device.type == "cuda"
         )
-        model.dropout.p = settings.dropout
         stored = model.state_dict()
         # Running statistics belong to the weights of their time.
         self.statistics = {n: b for n, b in model.named_buffers() if n in stored}
@@ -147,6 +148,7 @@ class _Loop:
 
     def _one(self, batch: list[int]) -> None:
         """One optimiser step."""
+        self.model.dropout.p = self.settings.dropout if self._drops() else 0.0
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(self.step, self.total, self.settings) * group.get("times", 1.0)
         loss = self.gradients(batch, self.step, self.total)
@@ -165,6 +167,11 @@ class _Loop:
         self.loss_sum += loss
         self.loss_count += 1
         self.utterances += len(batch)
+
+    def _drops(self) -> bool:
+        """Whether dropout is on at this step."""
+        first, after = self.settings.dropout_span
+        return first * self.total <= self.step < after * self.total
 
     def _project(self, weights: dict[str, Tensor]) -> None:
         for callback in self.run.callbacks:

@@ -24,6 +24,7 @@ class TrainSettings:
     l2_start: float = 0.0  # times the summed squared distance from the start's weights (L2-SP, arXiv 1802.01483)
     l1: float = 0.0  # times the mean absolute value of all weight matrices
     dropout: float = 0.0
+    dropout_span: tuple[float, ...] = (0.0, 1.0)  # shares of the steps between which it is on: before pruning, or after
     label_smoothing: float = 0.0
     clip: float = 1.0  # largest gradient norm
     ema: float = 0.998  # decay of the averaged weights; 0 is off

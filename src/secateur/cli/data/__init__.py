@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import check, download, prepare, split, stats
+from . import check, download, label, prepare, split, stats
 
-COMMANDS = {"prepare": prepare, "check": check, "stats": stats, "split": split, "download": download}
+COMMANDS = {"prepare": prepare, "check": check, "stats": stats, "split": split, "download": download, "label": label}

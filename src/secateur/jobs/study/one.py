@@ -20,6 +20,7 @@ from ..arm import JobData, run_arm, score
 from ..new_model import make_new
 from .compute import training_flops
 from .conditions import disturbed
+from .lm import score_with_lm
 from .runs import complete
 from .sets import read_sets, some_hours, unseen_tests
 from .settings import StudySettings, arm_settings, new_of, read_study
@@ -83,6 +84,11 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
                 del data.banks[key, rate]
                 write_result(folder / "results" / f"{key}.json", found)
                 summary["error"][key] = found.rate
+    if name in study.lm.arms:
+        texts = [u.text for u in (*learn, *retain)]
+        summary["error"] |= score_with_lm(
+            study.lm, tuned, tuned_text, data, list(study.tests), texts, data_folder, folder / "results", name
+        )
     write_json(folder / "summary.json", summary | {"complete": True})
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ...evaluate.bootstrap import Difference, paired_difference, rate_interval
 from ...evaluate.holm import holm, two_sided
+from .lm import LM
 from .settings import StudySettings, read_study
 from .store import Clips, RunFile, read_store
 
@@ -153,7 +154,7 @@ def _pinyin(
 def _keys(study: StudySettings, runs: Sequence[RunFile]) -> list[str]:
     """The test sets in the study's order, then the disturbed ones that all runs have."""
     plain = [t for t in study.tests if all(t in r.errors for r in runs)]
-    disturbed = [f"{t}@{c}" for c in study.conditions for t in study.tests]
+    disturbed = [f"{t}@{c}" for c in (*study.conditions, LM) for t in study.tests]
     return plain + [k for k in disturbed if all(k in r.errors for r in runs)]
 
 

@@ -31,6 +31,7 @@ from ...train.settings import TrainSettings
 from ..arm import ArmSettings
 from ..new_model import NewModel
 from .conditions import Condition
+from .lm import StudyLm
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class StudySettings:
     prune: dict[str, Any] = field(default_factory=dict)
     arms: dict[str, StudyArm] = field(default_factory=dict)
     conditions: dict[str, Condition] = field(default_factory=dict)  # disturbances to test under
+    lm: StudyLm = StudyLm()  # arms of CTC models that are also read with a language model
     robust: tuple[str, ...] = ()  # the arms that are tested under them
 
     @property
@@ -105,7 +107,7 @@ def read_study(path: Path) -> StudySettings:
         if not (arm.start or arm.model or study.model) and not new_of(study, name).preset:
             raise SecateurError(f"{path}: arms.{name}: no model to start from: set model, or preset in [new]")
     _check_order(study, str(path))
-    for name in (study.control, *study.robust):
+    for name in (study.control, *study.robust, *study.lm.arms):
         if name not in study.arms:
             raise SecateurError(f"{path}: no arm '{name}'{nearest(name, study.arms)}")
     return study

@@ -9,6 +9,7 @@ from ...base.options import to_dict
 from ...evaluate.bootstrap import Difference
 from ...evaluate.breakdown import label
 from ...evaluate.table import pipe_table, points, text_table
+from .lm import LM
 from .outcome import ArmOutcome, Outcome
 
 
@@ -73,11 +74,14 @@ def markdown(outcome: Outcome) -> list[str]:
 
 
 def robustness(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
-    """Error rates in domain under every disturbance, with the difference from the control; empty without any."""
+    """Error rates in domain under every disturbance and, as "lm", with a language model; differences from the control.
+
+    Empty without any.
+    """
     first = outcome.study.domain
-    names = [c for c in outcome.study.conditions if any(f"{first}@{c}" in a.sets for a in outcome.arms)]
+    names = [c for c in (*outcome.study.conditions, LM) if any(f"{first}@{c}" in a.sets for a in outcome.arms)]
     rows = []
-    for arm in (a for a in outcome.arms if a.arm in outcome.study.robust):
+    for arm in (a for a in outcome.arms if a.arm in (*outcome.study.robust, *outcome.study.lm.arms)):
         row = [arm.arm]
         for key in (first, *(f"{first}@{name}" for name in names)):
             found = arm.sets.get(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from ...base.errors import SecateurError
@@ -28,6 +29,10 @@ class DecodingOptions:
     word_times: bool = False  # every word's start, end and confidence
     condition_on_previous: bool = False  # prompt a window with the text before it
     words: tuple[str, ...] = ()  # names and terms to expect; they go into the prompt
+    lm: tuple[Path, ...] = ()  # CTC models: n-gram language models, mixed evenly; their words are the lexicon
+    lm_weight: float = 0.5  # of the language model's log probabilities beside the network's
+    word_bonus: float = 0.5  # added for every word: a language model by itself prefers few
+    unknown: float | None = None  # added for a word that no language model has; None: there are none
     seed: int = 0  # of sampling; every window draws from its own generator
 
     def __post_init__(self) -> None:

@@ -1,8 +1,9 @@
-"""Greedy CTC decoding with times: which frames wrote each unit, and so each word."""
+"""CTC decoding with times: which frames wrote each unit, and so each word."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..segments import Segment, Word, confidence
 from ..word_pieces import word_pieces
+from .align import align
 from .greedy import BLANK
 
 
@@ -30,15 +32,19 @@ def spans(log_probs: NDArray[np.floating]) -> tuple[list[int], list[tuple[int, i
 
 def hear_frames(
     log_probs: NDArray[np.floating], text: Any, seconds: float, frame_seconds: float, language: str | None,
-    word_times: bool,
+    word_times: bool, read: Callable[[NDArray[np.floating]], str] | None = None,
 ) -> Segment | None:  # fmt: skip
     """One clip of `seconds` from `log_probs` (frames, units), `frame_seconds` apart; None where nothing was said.
 
     `text` is the model's text codec. A word lasts from the first frame that wrote one of its units to the last one.
+    What `read` (a beam search) makes of the clip instead is aligned with the frames.
     """
     units, frames, sure = spans(log_probs)
     said = text.decode(units)
-    if not said:
+    if read is not None:
+        said = read(log_probs)
+        units, frames, sure = align(log_probs, text.encode(said)) or (units, frames, sure)
+    if not said or not units:
         return None
     words = []
     for first, after in word_pieces(units, text.decode, language) if word_times else ():

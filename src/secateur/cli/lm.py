@@ -1,0 +1,65 @@
+"""`secateur lm`: n-gram language models for CTC models, from transcripts or from files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import SecateurError
+from .command import option
+
+HELP = """Make a language model for `evaluate --lm` and `transcribe --lm`, which need numpy alone to read it.
+
+From the transcripts of manifests (modified Kneser-Ney), from an ARPA file, from PocketSphinx's binary format, or
+`--general`: the general English trigrams (72,547 words) of the pocketsphinx wheel (pip install 'secateur[sphinx]').
+Several models can be mixed when they are used: --lm general.npz,mine.npz"""
+EXAMPLE = """secateur lm --learn mine/train.jsonl --out mine.npz
+secateur lm --general --out general.npz --test mine/dev.jsonl"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command takes."""
+
+    out: Path = option(help="the file to write (.npz)")
+    learn: tuple[Path, ...] = option((), help="manifests whose transcripts are learnt from")
+    file: Path | None = option(None, help="a model to convert: ARPA, or PocketSphinx's .lm.bin")
+    general: bool = option(False, help="convert the general English model of the pocketsphinx wheel")
+    order: int = option(3, help="with --learn: words in the longest n-grams")
+    test: tuple[Path, ...] = option((), help="manifests to tell perplexity and unknown words on")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Learn or convert, write, measure."""
+    from ..data.manifest import read_manifest
+    from ..text.ngram import perplexity
+    from ..text.ngram_tables import read_ngram, write_ngram
+    from ..text.ngram_train import train_ngram
+    from ..text.phones import sphinx_file
+    from ..text.spoken import spoken
+
+    if bool(options.learn) + (options.file is not None) + options.general != 1:
+        raise SecateurError("name one source: --learn MANIFESTS, --file FILE, or --general")
+    if options.learn:
+        model = train_ngram([u.text for path in options.learn for u in read_manifest(path)], options.order)
+    else:
+        model = read_ngram(options.file if options.file is not None else sphinx_file("en-us.lm.bin"))
+    write_ngram(options.out, model)
+    texts = [spoken(u.text) for path in options.test for u in read_manifest(path)]
+    words = [word for text in texts for word in text.split()]
+    measured = {} if not words else {
+        "perplexity": perplexity(model, texts), "unknown": sum(w not in model.numbers for w in words) / len(words),
+    }  # fmt: skip
+    counts = [len(level.keys) for level in model.levels]
+    return {"file": str(options.out), "bytes": options.out.stat().st_size, "words": len(model.words),
+            "ngrams": counts, **measured}  # fmt: skip
+
+
+def show(result: dict[str, Any]) -> str:
+    """Sizes and, on a test, how well it fits."""
+    grams = ", ".join(f"{count} {n}-grams" for n, count in enumerate(result["ngrams"], 1))
+    lines = [f"{result['file']}: {grams}; {result['bytes'] / 1e6:.1f} MB"]
+    if "perplexity" in result:
+        lines.append(f"perplexity {result['perplexity']:.0f}, {100 * result['unknown']:.1f} % of the words unknown")
+    return "\n".join(lines)

@@ -1,0 +1,197 @@
+"""N-gram language models with backoff (Katz 1987), as sorted tables that numpy alone can search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base.errors import SecateurError
+
+START, END, UNKNOWN = "<s>", "</s>", "<unk>"
+NEVER = -99.0 * float(np.log(10))  # what ARPA files write for "never": natural logarithm
+State = tuple[int, ...]  # the words before, the nearest first; -1 is one that the model does not know
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Level:
+    """N-grams of one order, sorted by key. Natural logarithms.
+
+    An n-gram is found from its last word backwards: its key is (row of the same n-gram without its first word, in the
+    order below) * vocabulary + first word; for single words the row is the word's number.
+    """
+
+    keys: Integers
+    log_probs: Floats
+    backoffs: Floats  # of these words as a context; zero in the highest order
+
+
+class NGram:
+    """A language model over `words`."""
+
+    def __init__(self, words: Sequence[str], levels: Sequence[Level]) -> None:
+        self.words, self.levels = tuple(words), tuple(levels)
+        if len(self.levels[0].keys) != len(self.words):
+            raise SecateurError(f"a language model of {len(self.words)} words has {len(self.levels[0].keys)} 1-grams")
+        self._memory: dict[tuple[int, State], float] = {}
+
+    @property
+    def order(self) -> int:
+        """The longest n-grams."""
+        return len(self.levels)
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The number of every word."""
+        return {word: i for i, word in enumerate(self.words)}
+
+    @cached_property
+    def unigrams(self) -> Floats:
+        """Logarithms of probabilities (words,) without any context."""
+        return self.levels[0].log_probs
+
+    @cached_property
+    def unknown(self) -> float:
+        """What a word that the model does not know has: the model's own <unk>, or its rarest word's."""
+        if UNKNOWN in self.numbers:
+            return float(self.unigrams[self.numbers[UNKNOWN]])
+        real = self.unigrams[self.unigrams > NEVER / 2]
+        return float(real.min())
+
+    def start(self) -> State:
+        """Before the first word."""
+        return (self.numbers[START],) if START in self.numbers else ()
+
+    def then(self, word: int, state: State) -> State:
+        """After `word`."""
+        return (word, *state)[: self.order - 1]
+
+    def score(self, word: int, state: State) -> float:
+        """Logarithm of the probability of a word's number (-1: unknown) after `state`.
+
+        The longest n-gram that the model has, and the backoff of every longer context.
+        """
+        key = (word, state)
+        found = self._memory.get(key)
+        if found is None:
+            found = self._memory[key] = self._score(word, state)
+        return found
+
+    def sentence(self, text: str) -> float:
+        """Logarithm of the probability of a sentence of spaced words, its end included."""
+        state, total = self.start(), 0.0
+        for word in [*text.split(), END]:
+            number = self.numbers.get(word, -1)
+            total += self.score(number, state)
+            state = self.then(number, state)
+        return total
+
+    def _score(self, word: int, state: State) -> float:
+        state = state[: self.order - 1]
+        if word < 0:
+            return self.unknown + sum(self._backoff(state[:n]) for n in range(1, len(state) + 1))
+        log_prob, row, used = self.levels[0].log_probs[word], word, 0
+        for used, before in enumerate(state, 1):
+            row = self._find(used, row, before)
+            if row < 0:
+                used -= 1
+                break
+            log_prob = self.levels[used].log_probs[row]
+        return float(log_prob) + sum(self._backoff(state[:n]) for n in range(used + 1, len(state) + 1))
+
+    def _backoff(self, context: State) -> float:
+        """The backoff of a context, the nearest word first; zero when the model does not have it."""
+        row = context[0]
+        if row < 0:
+            return 0.0
+        for depth, before in enumerate(context[1:], 1):
+            row = self._find(depth, row, before)
+            if row < 0:
+                return 0.0
+        return float(self.levels[len(context) - 1].backoffs[row])
+
+    def _find(self, depth: int, row: int, before: int) -> int:
+        """The row of a longer n-gram, or -1."""
+        if before < 0:
+            return -1
+        keys = self.levels[depth].keys
+        key = row * len(self.words) + before
+        place = int(keys.searchsorted(key))
+        return place if place < len(keys) and keys[place] == key else -1
+
+
+class Mixture:
+    """The weighted mean of the probabilities of several models, over all their words.
+
+    Words that one model lacks share what it gives to an unknown one.
+    """
+
+    def __init__(self, models: Sequence[NGram], weights: Sequence[float] | None = None) -> None:
+        self.models = tuple(models)
+        shares = np.asarray(weights if weights is not None else [1.0] * len(self.models), float)
+        self.log_weights = np.log(shares / shares.sum()).tolist()
+        self.words = tuple(dict.fromkeys(word for model in self.models for word in model.words))
+        self._own = [[model.numbers.get(word, -1) for word in self.words] for model in self.models]
+        self._share = [math.log(max(1, sum(number < 0 for number in own))) for own in self._own]
+        self._memory: dict[tuple[int, tuple[State, ...]], float] = {}
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The number of every word."""
+        return {word: i for i, word in enumerate(self.words)}
+
+    @cached_property
+    def unigrams(self) -> Floats:
+        """Logarithms of probabilities (words,) without any context."""
+        parts = []
+        for model, own, weight, share in zip(self.models, self._own, self.log_weights, self._share, strict=True):
+            numbers = np.asarray(own)
+            known = np.where(numbers >= 0, model.unigrams[numbers.clip(0)], model.unknown - share)
+            parts.append(known + weight)
+        found: Floats = np.logaddexp.reduce(parts, 0).astype(np.float32)
+        return found
+
+    @property
+    def unknown(self) -> float:
+        """See `NGram.unknown`."""
+        return float(np.logaddexp.reduce([m.unknown + w for m, w in zip(self.models, self.log_weights, strict=True)]))
+
+    def start(self) -> tuple[State, ...]:
+        """Before the first word."""
+        return tuple(model.start() for model in self.models)
+
+    def then(self, word: int, state: tuple[State, ...]) -> tuple[State, ...]:
+        """After `word`."""
+        return tuple(
+            model.then(own[word] if word >= 0 else -1, part)
+            for model, own, part in zip(self.models, self._own, state, strict=True)
+        )
+
+    def score(self, word: int, state: tuple[State, ...]) -> float:
+        """See `NGram.score`."""
+        key = (word, state)
+        found = self._memory.get(key)
+        if found is None:
+            parts = []
+            for i, (model, part) in enumerate(zip(self.models, state, strict=True)):
+                own = self._own[i][word] if word >= 0 else -1
+                share = self._share[i] if word >= 0 and own < 0 else 0.0
+                parts.append(self.log_weights[i] + model.score(own, part) - share)
+            found = self._memory[key] = float(np.logaddexp.reduce(parts))
+        return found
+
+
+LanguageModel = NGram | Mixture
+
+
+def perplexity(model: NGram, texts: Sequence[str]) -> float:
+    """Perplexity of a model on sentences of spaced words, their ends counted as a word each."""
+    words = sum(len(text.split()) + 1 for text in texts)
+    return float(np.exp(-sum(model.sentence(text) for text in texts) / words))
