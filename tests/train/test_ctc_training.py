@@ -54,7 +54,7 @@ def test_nothing_is_hidden_before_its_time() -> None:
     run = Run(bank=bank, mix=Mix((1.0,) * len(bank)), objective=Ctc([]))
     settings = TrainSettings(augment=None, mask_after=0.25)
     prepare, plain = (
-        Preparer(run, s, small_ctc("gru").config, 0) for s in (settings, replace(settings, spec_augment=None))
+        Preparer(run, s, small_ctc("gru"), 0) for s in (settings, replace(settings, spec_augment=None))
     )
     same = [torch.equal(prepare([0, 1], step, 8).features, plain([0, 1], step, 8).features) for step in (0, 1, 2, 7)]
     assert same == [True, True, False, False]
