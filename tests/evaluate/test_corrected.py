@@ -15,7 +15,7 @@ pytest.importorskip("jieba")
 
 from secateur.cli import main
 from secateur.data.manifest import Utterance
-from secateur.evaluate.corrected import choose, corrected
+from secateur.evaluate.corrected import Rewrite, choose, corrected
 from secateur.evaluate.result import Result, read_result, write_result
 from secateur.evaluate.run import evaluate
 
@@ -29,9 +29,12 @@ def result(heard: list[str]) -> Result:
 
 def test_rows_are_rewritten_and_counted_again() -> None:
     before = result(["我在银航工作", "他加入解放军", "好奇怪的石头"])
-    after = corrected(before, lambda text: text.replace("航", "行"))
+    after = corrected(before, lambda row: row.hypothesis.replace("航", "行"))
     assert (before.errors, after.errors) == (1, 0) and after.rows[0].hypothesis == SAID[0]
-    key, rates = choose(before, {1.0: lambda t: "", 2.0: lambda t: t.replace("航", "行"), 5.0: lambda t: SAID[0]})
+    rewrites: dict[float, Rewrite] = {
+        1.0: lambda row: "", 2.0: lambda row: row.hypothesis.replace("航", "行"), 5.0: lambda row: SAID[0]
+    }  # fmt: skip
+    key, rates = choose(before, rewrites)
     assert key == 2.0 and rates[2.0] == 0 < rates[5.0] < rates[1.0] == 1
 
 

@@ -31,7 +31,7 @@ CHANGES = {
     'model = "/tmp/stage/base"': 'model = "{folder}/model"', "seeds = [0, 1, 2]": "seeds = [0]",
     "longest = 19.9": "longest = 3.4", "steps = 500": "steps = 4", "batch_seconds = 160.0": "batch_seconds = 12.0",
     "audio_seconds = 20.0": "audio_seconds = 3.6", "text_tokens = 128": "text_tokens = 96",
-    "[train]\n": "[train]\nhelper_kept = true\n", "end = 0.5": "end = 0.5\nevery = 1",
+    "end = 0.5": "end = 0.5\nevery = 1",
 }  # fmt: skip
 
 
@@ -99,4 +99,7 @@ def test_the_helper_is_kept_only_beside_arms_that_had_one(done: Path) -> None:
     assert (done / "pruned-pinyin-0" / "pinyin_head.safetensors").exists()
     assert not (done / "dense-0" / "pinyin_head.safetensors").exists()
     model, _ = load_checkpoint(done / "pruned-pinyin-0")
+    rows = {n: read_result(done / f"{n}-0" / "results" / "commonvoice-zh-cn.json").rows for n in ARMS}
+    assert all("pinyin_heard" in row.extras for row in rows["pruned-pinyin"])  # for correction by sound
+    assert not any("pinyin_heard" in row.extras for row in rows["dense"])
     assert not [name for name in model.state_dict() if "head" in name or "extra" in name]

@@ -16,7 +16,7 @@ pytest.importorskip("jieba")
 
 from secateur.cli import main
 from secateur.data.manifest import Utterance, read_manifest, write_manifest
-from secateur.text.by_sound import BySound, SoundCosts
+from secateur.text.by_sound import BySound, SoundCosts, aligned
 from secateur.text.chinese import normalise_chinese
 from secateur.text.lattice import Edge, best_path
 from secateur.text.lexicon import Entry, Lexicon, general_lexicon
@@ -88,6 +88,20 @@ def test_what_sounds_right_is_mended_and_what_is_right_stays(general: BySound) -
     assert general.costing(SoundCosts(changed=50.0)).correct("我在银航工作") == "我在银航工作"
     small = Lexicon({}, [Entry("是", (parse_syllable("shi4"),)), Entry("事", (parse_syllable("si4"),))])
     assert [e.word for e in small.like([parse_syllable("si1")])] == ["是", "事"]
+
+
+def test_what_the_head_heard_decides_between_sounds(general: BySound) -> None:
+    assert general.correct("加入解放金") == "加入解放金"
+    assert general.correct("加入解放金", pinyin("加入解放军")) == "加入解放军"
+    ready = general.costing(SoundCosts(changed=1.0))
+    assert ready.correct("爬山，大地震") == "爬山，大地震"
+    assert ready.correct("爬山大地震", pinyin("唐山大地震")) == "唐山大地震"
+    said, other = ([parse_syllable(n) for n in names.split()] for names in ("wo3 zai4 jia1", "wo3 cai4 jia1 ma5"))
+    assert [s and s.numbered for s in aligned(said, other)] == ["wo3", "cai4", "jia1"]
+    assert aligned(said, []) == [None] * 3
+    free, held = (general.costing(SoundCosts(changed=0.0, near=0.0, agreed=cost)) for cost in (0.0, 30.0))
+    assert free.correct("兰方", pinyin("兰方")) == "南方"  # n and l sound alike, but l was heard
+    assert pinyin(held.correct("兰方", pinyin("兰方")), "plain") == "lan fang"
 
 
 def test_commands_learn_write_and_correct(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from secateur.cli import main
 from secateur.data.manifest import read_manifest
 from secateur.text.pinyin import Syllable, parse_syllable, pinyin, syllables
 from secateur.text.pinyin_units import PinyinUnits, pinyin_units, spelled
+from secateur.text.units import make_units
 
 
 @pytest.mark.parametrize(
@@ -79,3 +80,29 @@ def test_manifests_get_pinyin_on_request(speech: Path, tmp_path: Path) -> None:
     assert main([*words, "--pinyin"]) == 0
     found = read_manifest(tmp_path / "out.jsonl")[0]
     assert found.text == "我有2个银行" and found.extras["pinyin"] == "wo3 you3 liang3 ge4 yin2 hang2"
+
+
+def test_a_model_that_spells_pinyin_writes_characters(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from secateur.jobs.new_model import NewModel, make_new
+    from secateur.models.checkpoint import load_checkpoint, save_checkpoint
+    from secateur.models.decoding.ctc.greedy import greedy
+
+    texts = ["悟真会在世界各地设有支部", "重庆的银行", "二十公里"]
+    model, units = make_new(NewModel(preset="digits", units="pinyin"), texts, "zh", 0)
+    save_checkpoint(tmp_path, model, units)
+    _, again = load_checkpoint(tmp_path)
+    assert model.config.units == units.outputs == again.outputs
+    for text in (*texts, "重庆的支部", "20公里"):
+        ids = again.encode(text)
+        path = [i for unit in ids for i in (unit, 0)]  # what a perfect network would say, frame by frame
+        frames = torch.nn.functional.one_hot(torch.tensor(path), units.outputs).float().numpy()
+        assert again.decode(greedy(frames)) == text.replace("20", "二十")
+    assert units.boundary is None and units.begins()[1 + units.names.index("zh")]
+    assert units.spellings("重庆") == [tuple(units.encode("重庆"))] and units.spellings("龘") == []
+
+
+def test_characters_of_chinese_have_no_spaces_and_spell_numbers() -> None:
+    units = make_units("characters", ["我有２個，銀行", "十一"], "zh-CN")
+    assert set(units.characters) == set("我有两个银行十一")
+    assert units.decode(units.encode("我有11，個銀行")) == "我有十一个银行"

@@ -27,7 +27,7 @@ def texts(speech: Path) -> list[str]:
     return [u.text for u in read_manifest(speech / "librispeech-mini" / "train.jsonl")][:300]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "pinyin"])  # see test_pinyin
 def test_texts_of_a_real_set_come_back(kind: str, texts: list[str], tmp_path: Path) -> None:
     if kind != "characters":
         pytest.importorskip({"phones": "pocketsphinx", "pieces": "sentencepiece"}[kind])

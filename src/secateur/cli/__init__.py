@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
+from ..base.locale import problem_said, said
 
 # In the order of the pipeline; each is the module secateur.cli.NAME, imported only when it is used.
 COMMANDS = {
@@ -37,7 +38,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         return _run(words)
     except SecateurError as problem:
-        print(f"secateur: {problem}", file=sys.stderr)
+        print(f"secateur: {problem_said(str(problem))}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as missing:
         package = (missing.name or "").split(".")[0]
@@ -49,7 +50,7 @@ def main(words: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
-        print("secateur: interrupted; what was finished is kept", file=sys.stderr)
+        print(f"secateur: {problem_said('interrupted; what was finished is kept')}", file=sys.stderr)
         return 130
 
 
@@ -68,8 +69,8 @@ def _run(words: list[str]) -> int:
     module = importlib.import_module(f"secateur.cli.{name}")
     if hasattr(module, "COMMANDS"):  # a family of commands, such as `data check`
         if not rest or rest[0] in ("-h", "--help"):
-            print(f"secateur {name}: {COMMANDS[name]}\n")
-            print("\n".join(f"  {sub:10} {m.HELP.splitlines()[0]}" for sub, m in module.COMMANDS.items()))
+            print(f"secateur {name}: {said(COMMANDS[name])}\n")
+            print("\n".join(f"  {sub:10} {said(m.HELP).splitlines()[0]}" for sub, m in module.COMMANDS.items()))
             return 0
         sub, rest = rest[0], rest[1:]
         if sub not in module.COMMANDS:
@@ -100,10 +101,10 @@ def _print(result: Any, as_json: bool, module: Any) -> int:
 
 def _tour() -> str:
     lines = [
-        "secateur: prune a speech recogniser until it makes fewer mistakes",
+        said("secateur: prune a speech recogniser until it makes fewer mistakes"),
         "",
-        "commands, in the order of the pipeline:",
+        said("commands, in the order of the pipeline:"),
     ]
-    lines += [f"  {name:11} {text}" for name, text in COMMANDS.items()]
-    lines += ["", "every command: --help (with an example), --config FILE.toml, --key value, --json"]
+    lines += [f"  {name:11} {said(text)}" for name, text in COMMANDS.items()]
+    lines += ["", said("every command: --help (with an example), --config FILE.toml, --key value, --json")]
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
+from ..base.locale import problem_said, said
 from ..base.options import from_dict, read_toml
 
 
@@ -23,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
     """One `--key value` for every field of `options` (booleans also as a bare `--key`), plus --config and --json."""
     hints = typing.get_type_hints(options)
     for f in dataclasses.fields(options):
-        text = f.metadata.get("help", "")
+        text = said(f.metadata.get("help", ""))
         if f.default not in (MISSING, None, (), ""):
-            text += f" (default: {f.default})"
+            text += problem_said(f" (default: {f.default})")
         text = text.replace("%", "%%")
         if dataclasses.is_dataclass(hints[f.name]):
             _add_part(parser, f.name, typing.cast(type, hints[f.name]))
@@ -41,8 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
             parser.add_argument(flag, dest=f.name, nargs="?", const="true", default=None, metavar="yes|no", help=text)
         else:
             parser.add_argument(flag, dest=f.name, default=None, help=text, metavar=f.name.upper())
-    parser.add_argument("--config", default=None, metavar="FILE.toml", help="options from a TOML file; --key wins")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    from_file = said("options from a TOML file; --key wins")
+    parser.add_argument("--config", default=None, metavar="FILE.toml", help=from_file)
+    parser.add_argument("--json", action="store_true", help=said("print the result as JSON"))
 
 
 def _add_part(parser: argparse.ArgumentParser, name: str, part: type) -> None:
@@ -101,6 +103,14 @@ class Parser(argparse.ArgumentParser):
             message = f"unknown option '{wrong}'{nearest(wrong, known)}"
         raise SecateurError(f"{self.prog}: {message}")
 
+    def speak(self) -> None:
+        """Put argparse's own words into the user's language."""
+        for group in self._action_groups:
+            group.title = said(group.title or "")
+        for action in self._actions:
+            if action.dest == "help":
+                action.help = said(action.help or "")
+
     def parse_all(self, words: list[str]) -> argparse.Namespace:
         """Parse `words`; what is left over is an error of this (sub)parser, which knows its own flags."""
         known, rest = self.parse_known_args(words)
@@ -113,9 +123,10 @@ def make_parser(module: ModuleType, name: str) -> Parser:
     """The parser of one command module."""
     parser = Parser(
         prog=f"secateur {name}",
-        description=module.HELP,
-        epilog="example:\n  " + module.EXAMPLE.strip().replace("\n", "\n  "),
+        description=said(module.HELP),
+        epilog=said("example:") + "\n  " + module.EXAMPLE.strip().replace("\n", "\n  "),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_arguments(parser, module.Options)
+    parser.speak()
     return parser

@@ -8,14 +8,15 @@ from dataclasses import replace
 from ..base.errors import SecateurError
 from ..text.normalise import normaliser
 from .error_rate import count_errors, total
-from .result import Result
+from .result import Result, Row
 from .run import summarise
 
-Rewrite = Callable[[str], str]
+HEARD = "pinyin_heard"  # the extra in which rows carry what a pinyin head heard
+Rewrite = Callable[[Row], str]
 
 
 def corrected(result: Result, rewrite: Rewrite, name: str | None = None) -> Result:
-    """`result` with `rewrite` applied to every (normalised) hypothesis, counted again.
+    """`result` with `rewrite` applied to every row (whose texts are normalised), counted again.
 
     Raises:
         SecateurError: the result has no rows.
@@ -25,7 +26,7 @@ def corrected(result: Result, rewrite: Rewrite, name: str | None = None) -> Resu
     normalise = normaliser(result.language)
     rows = []
     for row in result.rows:
-        text = normalise(rewrite(row.hypothesis))
+        text = normalise(rewrite(row))
         rows.append(replace(row, hypothesis=text, counts=count_errors(row.reference, text, result.metric)))
     return summarise(
         rows, model=name or f"{result.model}, corrected", data=result.data, language=result.language,
@@ -40,7 +41,7 @@ def choose(result: Result, rewrites: Mapping[float, Rewrite]) -> tuple[float, di
     Of equal ones the largest key, which changes least, wins.
     """
     rates = {
-        key: total(count_errors(r.reference, rewrite(r.hypothesis), result.metric) for r in result.rows).rate
+        key: total(count_errors(r.reference, rewrite(r), result.metric) for r in result.rows).rate
         for key, rewrite in rewrites.items()
     }
     return min(rates, key=lambda key: (rates[key], -key)), rates

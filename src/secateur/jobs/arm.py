@@ -26,10 +26,11 @@ from ..prune.settings import PruneSettings
 from ..prune.student import Student
 from ..train import distributed
 from ..train.callback import Callback
-from ..train.helper import Helped, save_head, with_helper
+from ..train.helper import Helped, load_head, save_head, with_helper
 from ..train.loop import Run, train
 from ..train.settings import TrainSettings
 from ..train.stream import Mix
+from .pinyin_head import heard_pinyin, with_heard
 from .tasks import Task, task_of
 
 
@@ -93,9 +94,14 @@ def run_arm(
         return result_model, student.tokenizer, {}
     save_checkpoint(folder, result_model, student.tokenizer, half=True)
     results: dict[str, Result] = {}
+    head = load_head(folder) if arm.train is not None and arm.train.helper_kept else None
     sets = {"dev": data.dev} | (data.tests if test_now else {})
     for name, utterances in sets.items():
         results[name] = score(result_model, student.tokenizer, data, name, utterances, arm.name)
+        if head is not None:
+            bank = data.bank(name, utterances, result_model.config.front_end.sample_rate)
+            heard = heard_pinyin(result_model, *head, bank, batch_seconds(data.device))
+            results[name] = with_heard(results[name], heard)
         write_result(folder / "results" / f"{name}.json", results[name])
     summary = {
         "arm": to_dict(arm), "steps": steps, "seconds": round(time.perf_counter() - started, 1),

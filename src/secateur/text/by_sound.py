@@ -6,9 +6,11 @@ Both look for the likeliest words under a `WordModel` among those that sound as 
 from __future__ import annotations
 
 import copy
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 from .chinese import HAN
 from .lattice import Edge, best_path
@@ -24,6 +26,8 @@ class SoundCosts:
     changed: float = 3.0  # correction: another character than was written
     tone: float = 1.5  # another tone
     near: float = 3.0  # another sound of the same class (zh and z, ang and an)
+    heard: float = 1.0  # correction: the sound that the pinyin head heard in place of what was written
+    agreed: float = 2.0  # correction: another sound where the pinyin head heard what was written, added to `near`
 
 
 class BySound:
@@ -57,35 +61,68 @@ class BySound:
             edges.append(found)
         return "".join(best_path(edges, self.scores))
 
-    def correct(self, text: str) -> str:
-        """`text` with its Chinese runs rewritten where words that sound alike are much likelier; the rest stays."""
-        return re.sub(f"[{HAN}]+", lambda run: self._corrected(run[0]), text)
+    def correct(self, text: str, heard: str = "") -> str:
+        """`text` with its Chinese runs rewritten where words that sound alike are much likelier; the rest stays.
 
-    def _corrected(self, run: str) -> str:
-        heard = syllables(run)
-        if len(heard) != len(run) or not all(isinstance(s, Syllable) and s.final for s in heard):
+        `heard` is what a pinyin head heard in the same clip, syllables with tones separated by spaces: where it says
+        another sound than was written, words of that sound compete, too; where it agrees, another sound costs more.
+        """
+        said = [s for run in re.findall(f"[{HAN}]+", text) for s in self._sounds(run)]
+        also = aligned(said, [parse_syllable(name) for name in heard.split()])
+        at = 0
+
+        def one(run: re.Match[str]) -> str:
+            nonlocal at
+            at += len(run[0])
+            return self._corrected(run[0], also[at - len(run[0]) : at])
+
+        return re.sub(f"[{HAN}]+", one, text)
+
+    def _sounds(self, run: str) -> list[Syllable]:
+        """One syllable a character; an empty one where a character has no known reading."""
+        found = syllables(run)
+        if len(found) != len(run):
+            return [Syllable("", "", NEUTRAL)] * len(run)
+        return [s if isinstance(s, Syllable) else Syllable("", "", NEUTRAL) for s in found]
+
+    def _corrected(self, run: str, also: Sequence[Syllable | None]) -> str:
+        said = self._sounds(run)
+        if not all(s.final for s in said):
             return run
-        said = [s for s in heard if isinstance(s, Syllable)]
         edges: list[list[Edge]] = []
         for i in range(len(run)):
-            found = {Edge(i + 1, run[i]): None}
+            found = {run[i]: Edge(i + 1, run[i])}
             for end in range(i + 1, min(i + LONGEST, len(run)) + 1):
-                if end > i + 1:
-                    found[Edge(end, run[i:end])] = None
-                for entry in self._like(said[i:end]):
-                    changed = sum(a != b for a, b in zip(entry.word, run[i:end], strict=True))
-                    if changed:
-                        unlike = self._unlike(entry.sounds, said[i:end], run[i:end], entry.word)
-                        found[Edge(end, entry.word, unlike - self.costs.changed * changed)] = None
-            edges.append(list(found))
-        return "".join(best_path([self._known(i, e, run) for i, e in enumerate(edges)], self.scores)) or run
+                kept = run[i:end]
+                if kept in self.lexicon.frequency or kept in self.model.words:
+                    found[kept] = Edge(end, kept)
+                for word, evidence in self._others(kept, said[i:end], also[i:end]).items():
+                    found[word] = Edge(end, word, evidence)
+            edges.append(list(found.values()))
+        return "".join(best_path(edges, self.scores)) or run
 
-    def _known(self, start: int, edges: Sequence[Edge], run: str) -> list[Edge]:
-        """Without stretches of several written characters that no dictionary has as a word."""
-        return [
-            e for e in edges
-            if e.end == start + 1 or e.word in self.lexicon.frequency or e.word in self.model.words
+    def _others(
+        self, kept: str, said: Sequence[Syllable], also: Sequence[Syllable | None]
+    ) -> dict[str, float]:
+        """Words that may stand for the written `kept`, each with its evidence."""
+        found: dict[str, float] = {}
+        agreed = [b is not None and a.sound == b.sound for a, b in zip(said, also, strict=True)]
+        choices = [
+            (a,) if b is None or same else (a, b) for a, b, same in zip(said, also, agreed, strict=True)
         ]  # fmt: skip
+        for sounds in itertools.product(*choices):
+            from_head = sum(a is not b for a, b in zip(sounds, said, strict=True))
+            for entry in self._like(sounds):
+                changed = sum(a != b for a, b in zip(entry.word, kept, strict=True))
+                if not changed:
+                    continue
+                evidence = self._unlike(entry.sounds, sounds, kept, entry.word)
+                evidence -= self.costs.changed * changed + self.costs.heard * from_head
+                evidence -= self.costs.agreed * sum(
+                    same and a.sound != b.sound for same, a, b in zip(agreed, entry.sounds, said, strict=True)
+                )
+                found[entry.word] = max(evidence, found.get(entry.word, evidence))
+        return found
 
     def _like(self, said: Sequence[Syllable]) -> list[Entry]:
         own = self.own.like(said)
@@ -101,6 +138,19 @@ class BySound:
             cost += self.costs.near * (a.sound != b.sound)
             cost += self.costs.tone * (a.tone != b.tone and NEUTRAL not in (a.tone, b.tone))
         return -cost
+
+
+def aligned(said: Sequence[Syllable], heard: Sequence[Syllable]) -> list[Syllable | None]:
+    """For each syllable `said` the one that was `heard` in its place, or None; tones do not count.
+
+    Stretches of another length than what was heard there say nothing.
+    """
+    found: list[Syllable | None] = [None] * len(said)
+    matcher = SequenceMatcher(None, [s.sound for s in said], [s.sound for s in heard], autojunk=False)
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind == "equal" or (kind == "replace" and b - a == d - c):
+            found[a:b] = heard[c:d]
+    return found
 
 
 def _entries(model: WordModel) -> list[Entry]:

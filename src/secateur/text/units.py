@@ -1,4 +1,4 @@
-"""What a CTC model writes: characters, phones or pieces of words, behind one contract. Number 0 is the blank.
+"""What a CTC model writes: characters, phones, pieces of words or pinyin, behind one contract. Number 0 is the blank.
 
 An inventory is one JSON file beside the weights; it is used alike by training, evaluation, export and the runtime.
 """
@@ -13,11 +13,12 @@ from typing import Literal, Protocol
 from ..base.errors import SecateurError, nearest
 from ..base.files import read_json, write_json
 from ..base.options import from_dict, to_dict
-from .normalise import normaliser
+from .chinese import normalise_chinese
+from .normalise import base_language, normaliser
 from .spoken import spoken
 
-Kind = Literal["characters", "phones", "pieces"]
-KINDS: tuple[Kind, ...] = ("characters", "phones", "pieces")
+Kind = Literal["characters", "phones", "pieces", "pinyin"]
+KINDS: tuple[Kind, ...] = ("characters", "phones", "pieces", "pinyin")
 
 
 class Inventory(Protocol):
@@ -122,7 +123,8 @@ def characters_of(texts: Iterable[str], language: str = "en") -> Units:
     Raises:
         SecateurError: there are none.
     """
-    found = tuple(sorted({c for text in texts for c in spoken(text)}))
+    spell = _speller(language, "spoken")
+    found = tuple(sorted({c for text in texts for c in spell(text)}))
     if not found:
         raise SecateurError("no text to take characters from")
     return Units(found, language, "spoken")
@@ -144,6 +146,10 @@ def make_units(kind: str, texts: Iterable[str], language: str = "en", count: int
         from .pieces import pieces_of
 
         return pieces_of(texts, count, language)
+    if kind == "pinyin":
+        from .pinyin_units import pinyin_writer
+
+        return pinyin_writer(list(texts))
     raise SecateurError(f"no units '{kind}'{nearest(kind, KINDS)} (known: {', '.join(KINDS)})")
 
 
@@ -165,8 +171,14 @@ def read_units(path: Path) -> Inventory:
         from .pieces import Pieces
 
         return from_dict(Pieces, values, str(path))
+    if kind == "pinyin":
+        from .pinyin_units import PinyinUnits
+
+        return PinyinUnits.read(path)
     raise SecateurError(f"{path}: units of the kind '{kind}' are not known here{nearest(str(kind), KINDS)}")
 
 
 def _speller(language: str, spelling: str) -> Callable[[str], str]:
+    if base_language(language) == "zh":  # numbers as they are read, no spaces where there are no words
+        return lambda text: "".join(normalise_chinese(text).split())
     return spoken if spelling == "spoken" else normaliser(language)

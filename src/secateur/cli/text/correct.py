@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError
+from ...evaluate.corrected import HEARD, Rewrite, choose, corrected
 from ...text.by_sound import BySound, SoundCosts
 from ...text.word_model import WordModel
 from ..command import option
@@ -44,16 +45,15 @@ def run(options: Options) -> dict[str, Any]:
 
 def _result(options: Options, path: Path, model: WordModel) -> dict[str, Any]:
     from ...evaluate.compare import compare_results
-    from ...evaluate.corrected import choose, corrected
     from ...evaluate.result import read_result, write_result
 
     before, cost = read_result(path), options.changed
     tried: dict[float, float] = {}
     writer = BySound(model)
-    writers = {c: writer.costing(SoundCosts(changed=c)) for c in {*GRID, cost}}
+    rewrites = {c: _rewrite(writer.costing(SoundCosts(changed=c))) for c in {*GRID, cost}}
     if options.dev is not None:
-        cost, tried = choose(read_result(options.dev), {c: writers[c].correct for c in GRID})
-    after = corrected(before, writers[cost].correct)
+        cost, tried = choose(read_result(options.dev), {c: rewrites[c] for c in GRID})
+    after = corrected(before, rewrites[cost])
     after = replace(after, settings={**after.settings, "corrected": {"changed": cost, "words": str(options.words)}})
     if options.out is not None:
         write_result(options.out, after)
@@ -65,6 +65,10 @@ def _result(options: Options, path: Path, model: WordModel) -> dict[str, Any]:
     if before.sounds is not None and after.sounds is not None:
         found["pinyin"] = {"before": before.sounds.pinyin, "after": after.sounds.pinyin}
     return found
+
+
+def _rewrite(writer: BySound) -> Rewrite:
+    return lambda row: writer.correct(row.hypothesis, str(row.extras.get(HEARD, "")))
 
 
 def show(result: dict[str, Any]) -> str:
