@@ -50,6 +50,8 @@ class Options:
     condition_on_previous: bool = option(False, "prompt every window with the text before it")
     raw_rate: int | None = option(None, "standard input is raw 16-bit little-endian mono samples at this rate in Hz")
     word_times: bool = option(False, "every word's start, end and confidence, in the json format")
+    simplified: bool = option(False, "Chinese in simplified characters")
+    correct: Path | None = option(None, "mend Chinese by its sound, with this file of `secateur text learn`")
     threads: int | None = option(None, "CPU threads a worker; the runtime's own choice if left out")
     workers: int | None = option(None, "groups of files heard side by side; left out: all cores for several files")
 
@@ -77,6 +79,11 @@ def run(options: Options) -> dict[str, Any]:
         words=options.words,
         condition_on_previous=options.condition_on_previous,
     )
+    rewrite = None
+    if options.simplified or options.correct is not None:
+        from ..serve.chinese import rewriter
+
+        rewrite = rewriter(options.simplified, options.correct)
     files: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     done = _transcribed(recogniser, inputs, decoding, options)
@@ -88,6 +95,7 @@ def run(options: Options) -> dict[str, Any]:
             say(f"secateur: {problem}")
             failed.append({"file": name, "problem": problem})
             continue
+        found = found if rewrite is None else rewrite(found)
         files.append({"file": name, **to_dict(found)})
         if options.out is not None:
             write_text(options.out / names[name], WRITERS[options.format](found))

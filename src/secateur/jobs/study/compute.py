@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...evaluate.error_rate import metric_for, units
 from ...evaluate.run import TOKENS_A_WORD
 from ...models.family import Config, family_of
 from ...train.settings import TrainSettings
@@ -28,7 +29,7 @@ def training_flops(
     rows = mix.epoch(settings.seed, 0)
 
     def macs(of: Config, row: int, padded: bool | None) -> float:
-        tokens = round(TOKENS_A_WORD * len(clips[row].text.split()))
+        tokens = round(TOKENS_A_WORD * len(units(clips[row].text, metric_for(clips[row].language))))
         return float(family_of(of).macs(of, clips[row].duration, tokens, padded))
 
     total = BACKWARD * sum(macs(config, row, False) for row in rows)
