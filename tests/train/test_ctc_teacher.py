@@ -20,9 +20,11 @@ from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.bank import AudioBank  # noqa: E402
 from secateur.data.manifest import Utterance, read_manifest, write_manifest  # noqa: E402
+from secateur.evaluate.error_rate import count_errors, total  # noqa: E402
 from secateur.jobs.ctc_task import CtcTask  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
 from secateur.prune.student import Student  # noqa: E402
+from secateur.text.spoken import spoken  # noqa: E402
 from secateur.text.units import Units, characters_of  # noqa: E402
 from secateur.train.loop import Run, train  # noqa: E402
 from secateur.train.loss import frame_distillation  # noqa: E402
@@ -97,6 +99,17 @@ def test_a_model_labels_what_has_no_transcript(
     assert all(u.text for u in written) and [u.text for u in written][-2:] == [u.text for u in found[3:]]
     assert main([*words, "--out", str(tmp_path / "none.jsonl"), "--sure", "1.1"]) == 0
     assert [u.id for u in read_manifest(tmp_path / "none.jsonl")] == [u.id for u in found[3:]]
+
+
+def test_a_whisper_labels_what_people_said(speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clips = [u for u in read_manifest(speech / "librispeech-mini" / "dev.jsonl") if u.duration < 6][:4]
+    write_manifest(tmp_path / "some.jsonl", [replace_text(u, "") for u in clips])
+    words = ["data", "label", str(tmp_path / "some.jsonl"), "--model", "secateur-en-small", "--sure", "0.3", "--json"]
+    assert main([*words, "--out", str(tmp_path / "all.jsonl")]) == 0
+    written = {u.id: spoken(u.text) for u in read_manifest(tmp_path / "all.jsonl")}
+    assert len(written) >= 3
+    counts = [count_errors(u.text, written[u.id], "wer") for u in clips if u.id in written]
+    assert total(counts).rate < 0.35
 
 
 def replace_text(u: Utterance, text: str) -> Utterance:

@@ -24,7 +24,7 @@ class Options:
 
     manifest: Path = option(help="clips (JSONL)", positional=True)
     out: Path = option(help="the manifest to write")
-    model: str = option("tiny.en", help="a name, an exported or a checkpoint folder")
+    model: str = option("tiny.en", help="a name, the bundled model's too, an exported or a checkpoint folder")
     all: bool = option(False, help="also write over transcripts that are there")
     sure: float = option(0.5, help="least confidence (0 to 1) of a clip's transcript")
     threads: int | None = option(None, help="CPU threads")
@@ -38,12 +38,12 @@ def run(options: Options) -> dict[str, Any]:
     from ...data.manifest import read_manifest, write_manifest
     from ...models.decoding.options import DecodingOptions
     from ...models.weights.fetch import fetch
-    from ...serve.recogniser import Recogniser
+    from ...serve.recogniser import BUNDLED, Recogniser
 
     clips = list(read_manifest(options.manifest))
     todo = [u for u in clips if options.all or not u.text]
-    folder = Path(options.model) if Path(options.model).is_dir() else fetch(options.model)
-    recogniser = Recogniser.load(folder, options.threads)
+    here = Path(options.model).is_dir() or (BUNDLED / options.model / "config.json").is_file()
+    recogniser = Recogniser.load(options.model if here else fetch(options.model), options.threads)
     told: dict[str, str] = {}
     doubtful = 0
     for start in track(range(0, len(todo), PIECE), "labelling"):
