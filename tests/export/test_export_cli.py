@@ -9,8 +9,9 @@ import pytest
 import torch
 from small_models import small_whisper
 
-from secateur.cli import export, main
+from secateur.cli import main
 from secateur.export.contents import read_contents
+from secateur.jobs import exporting
 from secateur.models.checkpoint import save_checkpoint
 
 torch.set_num_threads(1)
@@ -21,7 +22,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return save_checkpoint(tmp_path / "model", *small_whisper())
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "int8-dynamic"])
 def test_result_has_sizes_and_parity(checkpoint: Path, precision: str, capsys: pytest.CaptureFixture[str]) -> None:
     out = checkpoint.parent / "out"
     assert main(["export", str(checkpoint), "--out", str(out), "--precision", precision, "--json"]) == 0
@@ -39,7 +40,7 @@ def test_result_has_sizes_and_parity(checkpoint: Path, precision: str, capsys: p
 def test_a_difference_above_the_tolerance_is_exit_code_2(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(export, "TOLERANCE", 0.0)
+    monkeypatch.setattr(exporting, "TOLERANCE", 0.0)
     out = checkpoint.parent / "out"
     assert main(["export", str(checkpoint), "--out", str(out), "--precision", "fp32"]) == 2
     assert "nothing was written" in capsys.readouterr().err

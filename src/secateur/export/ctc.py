@@ -21,7 +21,7 @@ from ..models.ctc.config import (
 )
 from .graph import Array, Graph
 from .layers import Builder, Weights
-from .precision import FLOAT, store, store_sum
+from .precision import FLOAT, Ranges, store, store_sum
 
 EPSILON = 1e-5  # of every norm
 # Which of torch's gates stand where in ONNX: reset, update, new as update, reset, new; input, forget, cell, output as
@@ -29,12 +29,12 @@ EPSILON = 1e-5  # of every norm
 GATES = {"gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}
 
 
-def ctc_graph(config: CtcConfig, weights: Weights, precision: str) -> Any:
+def ctc_graph(config: CtcConfig, weights: Weights, precision: str, ranges: Ranges | None = None) -> Any:
     """features (batch, frames, inputs), frames (batch,) to log_probs (batch, shorter, units) and how many are real.
 
     Padding is zero wherever the network would see it, so a padded row equals the same clip alone.
     """
-    b = _Builder(Graph("ctc"), weights, precision, many_rows=True)
+    b = _Builder(Graph("ctc"), weights, precision, True, ranges)
     g = b.graph
     x = g.input("features", np.float32, ("batch", "frames", config.front_end.inputs))
     b.frames = g.input("frames", np.int64, ("batch",))

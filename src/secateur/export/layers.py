@@ -8,7 +8,7 @@ import numpy as np
 
 from ..models.whisper.config import AttentionWidths
 from .graph import FARTHEST, Array, Graph
-from .precision import store
+from .precision import Ranges, store
 
 NOWHERE = -1e9  # added to the score of a position that attention may not look at
 
@@ -18,8 +18,11 @@ Weights = Mapping[str, Array]
 class Builder:
     """Adds layers to `graph`, with their `weights` by the names that the checkpoint has for them."""
 
-    def __init__(self, graph: Graph, weights: Weights, precision: str, many_rows: bool) -> None:
+    def __init__(
+        self, graph: Graph, weights: Weights, precision: str, many_rows: bool, ranges: Ranges | None = None
+    ) -> None:
         self.graph, self.weights, self.precision, self.many_rows = graph, weights, precision, many_rows
+        self.ranges = ranges
 
     def linear(self, x: str, names: Sequence[str], scale: float = 1.0) -> str:
         """One product for the layers `names`, side by side; the first is multiplied by `scale`."""
@@ -30,7 +33,7 @@ class Builder:
 
     def product(self, x: str, name: str, weight: Array, bias: Array) -> str:
         """`x` (..., in) times weight (in, out) plus bias (out,)."""
-        matrix = store(self.graph, name, weight, self.precision, self.many_rows)
+        matrix = store(self.graph, name, weight, self.precision, self.many_rows, self.ranges)
         return matrix.multiply(x, self.graph.weight(f"{name}.bias", bias.astype(np.float32)))
 
     def convolution(self, x: str, name: str, stride: int) -> str:

@@ -33,7 +33,7 @@ from .contents import (
     FileRecord,
 )
 from .ctc import ctc_graph
-from .precision import check_precision
+from .precision import Ranges, check_precision
 from .whisper import decoder_graph, encoder_graph
 
 LARGEST = 2**31 - 1  # bytes a protobuf file can hold
@@ -43,7 +43,7 @@ Check = Callable[[Path], dict[str, Any]]
 
 def export_onnx(
     model: Whisper | CtcModel, text: TextCodec, folder: str | Path, precision: str = "fp32",
-    check: Check | None = None, trial: bool = True,
+    check: Check | None = None, trial: bool = True, ranges: Ranges | None = None,
 ) -> Path:  # fmt: skip
     """Write the graphs, `config.json`, the text codec and `export.json` to `folder`.
 
@@ -55,15 +55,18 @@ def export_onnx(
 
     Args:
         precision: fp32; fp16 (weights stored in half, computed in fp32); int8 (stored as bytes; the
-            decoder multiplies bytes too).
+            decoder multiplies bytes too); int8-dynamic, int8-static (the encoder, or CTC network, multiplies bytes).
         check: called with the finished folder before it is moved; what it returns is kept as `parity` in
             `export.json`, what it raises cancels the export.
         trial: False leaves out ONNX's checker, the run and the checksums: for a folder that is timed and thrown away.
+        ranges: what int8-static needs (see `secateur.export.calibration`).
 
     Raises:
         SecateurError: an unknown precision, a masked model, a folder that holds other files, graphs above 2 GiB.
     """
     check_precision(precision)
+    if precision == "int8-static" and not ranges:
+        raise SecateurError("int8-static needs what the layers read on some recordings: name them with --calibrate")
     if isinstance(model, Whisper) and model.decoder.vocabulary_mask is not None:
         raise SecateurError("vocabulary rows are masked, not removed: shrink the model before exporting it")
     weights = {name: value.detach().float().cpu().numpy() for name, value in model.state_dict().items()}
@@ -72,14 +75,19 @@ def export_onnx(
     with _replacing(Path(folder)) as temporary:
         if isinstance(model, CtcModel):
             files = CTC_FILES
-            write_bytes(temporary / NETWORK, _serialised(ctc_graph(model.config, weights, precision), NETWORK, trial))
+            graph = ctc_graph(model.config, weights, precision, ranges)
+            write_bytes(temporary / NETWORK, _serialised(graph, NETWORK, trial))
             if trial:
                 _run_network_once(temporary, config.front_end.inputs)
             text.write(temporary / UNITS)
         else:
             files = FILES
-            for name, build in ((ENCODER, encoder_graph), (DECODER, decoder_graph)):
-                write_bytes(temporary / name, _serialised(build(model.config, weights, precision), name, trial))
+            graphs = {
+                ENCODER: encoder_graph(model.config, weights, precision, ranges),
+                DECODER: decoder_graph(model.config, weights, precision),
+            }
+            for name, graph in graphs.items():
+                write_bytes(temporary / name, _serialised(graph, name, trial))
             if trial:
                 _run_once(temporary, config.front_end.inputs)
             text.write(temporary / TOKENIZER)

@@ -13,15 +13,17 @@ import numpy as np
 from ..models.whisper.config import WhisperConfig
 from .graph import FARTHEST, Graph
 from .layers import Builder, Weights
-from .precision import FLOAT, store, store_sum
+from .precision import FLOAT, Ranges, store, store_sum
 
 
-def encoder_graph(config: WhisperConfig, weights: Weights, precision: str) -> Any:
+def encoder_graph(
+    config: WhisperConfig, weights: Weights, precision: str, ranges: Ranges | None = None
+) -> Any:
     """mel (batch, frames, mels), frames (batch,) to the cross keys and values of every decoder layer, and their mask.
 
     Padding is masked wherever the network would see it, so a padded row equals the same clip alone (fp32, fp16).
     """
-    b = Builder(Graph("encoder"), weights, precision, many_rows=True)
+    b = Builder(Graph("encoder"), weights, precision, True, ranges)
     g = b.graph
     mel = g.input("mel", np.float32, ("batch", "frames", config.front_end.inputs))
     frames = g.input("frames", np.int64, ("batch",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,9 +38,17 @@ def load_checkpoint_recogniser(folder: Path, threads: int | None, device: str) -
     if not isinstance(model, CtcModel):
         return WhisperRecogniser(TorchSession(model), text)
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    return ctc_recogniser(model, text)
+
+
+def ctc_recogniser(model: Any, text: Any) -> CtcRecogniser:
+    """A recogniser of a CTC model in torch, on the device it is on."""
+    torch = require("torch", "train")
+    device = next(model.parameters()).device
+
     def run(features: Floats, frames: Ints) -> tuple[Floats, Ints]:
-        found, counts = model(torch.from_numpy(features).to(device), torch.from_numpy(frames).to(device))
+        with torch.inference_mode():
+            found, counts = model(torch.from_numpy(features).to(device), torch.from_numpy(frames).to(device))
         return found.cpu().numpy(), np.asarray(counts.cpu().numpy(), np.int64)
 
     return CtcRecogniser(model.config, text, run)

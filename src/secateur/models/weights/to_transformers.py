@@ -37,19 +37,19 @@ def their_name(ours: str) -> str:
     raise SecateurError(f"no transformers name for '{ours}'")
 
 
-def check_uniform(config: WhisperConfig) -> tuple[int, int, int]:
+def check_uniform(config: WhisperConfig, library: str = "transformers") -> tuple[int, int, int]:
     """Heads, encoder and decoder FFN units, when every layer has the same and heads fill the width.
 
     Raises:
         SecateurError: names the first part that differs.
     """
     if not config.encoder or not config.decoder:
-        raise SecateurError("transformers has no Whisper without encoder or decoder layers; export to ONNX")
+        raise SecateurError(f"{library} has no Whisper without encoder or decoder layers; export to ONNX")
     front = config.front_end
     if front != FrontEnd(bins=front.bins, hop=front.hop):
-        raise SecateurError("transformers has no name for pruned inputs (bins, sample rate); export to ONNX")
+        raise SecateurError(f"{library} has no name for pruned inputs (bins, sample rate); export to ONNX")
     if config.conv_channels != config.width:
-        raise SecateurError("transformers has no name for pruned convolution channels; export to ONNX")
+        raise SecateurError(f"{library} has no name for pruned convolution channels; export to ONNX")
     first = config.encoder[0].attention
     dimensions = config.width // first.heads
     full = AttentionWidths(first.heads, dimensions, dimensions)
@@ -63,19 +63,19 @@ def check_uniform(config: WhisperConfig) -> tuple[int, int, int]:
         parts.append((f"{name}.ffn", d.ffn, config.decoder[0].ffn))
     for part, widths, usual in parts:
         if widths != usual:
-            raise SecateurError(f"{part} has widths of its own, which transformers cannot say; export to ONNX")
+            raise SecateurError(f"{part} has widths of its own, which {library} cannot say; export to ONNX")
     if not math.isclose(config.attention_scale, dimensions**-0.5, rel_tol=1e-6):
         raise SecateurError(
             f"an attention scale of {config.attention_scale:g} with heads of {dimensions} dimensions, which "
-            "transformers cannot say; export to ONNX"
+            f"{library} cannot say; export to ONNX"
         )
     if special_names(config.vocabulary) is None:
         raise SecateurError(
-            f"a vocabulary of {config.vocabulary} rows, which is not one of OpenAI's: transformers would take other "
+            f"a vocabulary of {config.vocabulary} rows, which is not one of OpenAI's: {library} would take other "
             "tokens for the special ones; export to ONNX"
         )
     if not config.max_seconds.is_integer():
-        raise SecateurError(f"windows of {config.max_seconds:g} s: transformers knows whole seconds; export to ONNX")
+        raise SecateurError(f"windows of {config.max_seconds:g} s: {library} knows whole seconds; export to ONNX")
     return first.heads, config.encoder[0].ffn, config.decoder[0].ffn
 
 

@@ -1,0 +1,175 @@
+"""Export with proof: the graphs beside their source on clips, the error rate beside the source's on a dev set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..audio.read import read_audio
+from ..base.errors import SecateurError
+from ..base.progress import say
+from ..data.manifest import Utterance, read_manifest
+from ..evaluate.run import evaluate
+from ..export.calibration import calibrate
+from ..export.contents import read_contents
+from ..export.frame_parity import FrameParity, frame_parity
+from ..export.onnx import export_onnx
+from ..export.parity import Parity, parity
+from ..export.precision import check_precision
+from ..features.extract import extract
+from ..features.mel import log_mel
+from ..models.ctc.model import CtcModel
+from ..models.decoding.options import DecodingOptions
+from ..models.decoding.session import Floats
+from ..models.family import TextCodec
+from ..models.weights.to_ctranslate2 import write_ctranslate2
+from ..models.weights.to_ggml import write_ggml
+from ..models.weights.to_transformers import write_transformers
+from ..models.whisper.model import Whisper
+from ..models.whisper.session import TorchSession
+from ..serve.checkpoint import ctc_recogniser
+from ..serve.onnx_session import OnnxSession
+from ..serve.recogniser import Recogniser
+from ..serve.whisper_recogniser import WhisperRecogniser
+
+TOLERANCE = 1e-3  # of fp32 logits, and of a CTC model's fp32 probabilities
+NOISE_FRAMES = (100, 250, 400)  # lengths of the made-up clips, 10 ms frames
+CALIBRATION_CLIPS = 32
+FORMATS: dict[str, Callable[..., Path]] = {
+    "transformers": write_transformers, "ctranslate2": write_ctranslate2, "ggml": write_ggml,
+}  # fmt: skip
+GREEDY = {
+    "temperatures": (0.0,), "compression_ratio_threshold": None, "log_prob_threshold": None,
+    "no_speech_threshold": None,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The test that an export must pass: on `dev` its error rate is at most `tolerance` points above its source's."""
+
+    dev: Path
+    tolerance: float = 0.2  # points
+    limit: int | None = None  # clips
+
+
+def export_checked(
+    model: Whisper | CtcModel, text: TextCodec, out: Path, precision: str, clips: Sequence[str] = (),
+    gate: Gate | None = None, calibration: Path | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Export to ONNX, compare, report; nothing is written when a comparison fails.
+
+    Args:
+        clips: recordings on which logits and tokens are compared; none: noise.
+        calibration: manifest whose clips int8-static takes its ranges from; train data.
+
+    Raises:
+        SecateurError: fp32 that differs from the source, an error rate beyond the gate, calibration left out.
+    """
+    check_precision(precision)
+    ranges = None
+    if precision == "int8-static":
+        if calibration is None:
+            raise SecateurError("int8-static needs recordings of the kind to come: name train data with --calibrate")
+        ranges = calibrate(model, _features([str(u.audio) for u in _spread(calibration, CALIBRATION_CLIPS)], model))
+    features = _features(clips, model)
+
+    def check(folder: Path) -> dict[str, Any]:
+        found: Parity | FrameParity
+        if isinstance(model, CtcModel):
+            found = frame_parity(model, folder, features)
+        else:
+            found = parity(model, OnnxSession(folder), features)
+        if precision == "fp32" and found.max_difference > TOLERANCE:
+            raise SecateurError(
+                f"the exported graph differs from the source by {found.max_difference:.2g}, more than {TOLERANCE:g}: "
+                "nothing was written; please report this model"
+            )
+        values = {**asdict(found), "agreement": found.agreement, "on": "clips" if clips else "noise"}
+        return values if gate is None else values | error_drift(model, text, folder, gate)
+
+    export_onnx(model, text, out, precision, check, ranges)
+    contents = read_contents(out)
+    return {
+        "folder": str(out), "precision": contents.precision,
+        "bytes": {**{name: record.bytes for name, record in contents.files.items()}, "total": contents.bytes},
+        "parity": contents.parity,
+    }  # fmt: skip
+
+
+def write_format(name: str, model: Any, text: TextCodec, out: Path) -> dict[str, Any]:
+    """Write `model` for another program (`FORMATS`).
+
+    Raises:
+        SecateurError: the program has no such model, or the place is taken.
+    """
+    if isinstance(model, CtcModel):
+        raise SecateurError(f"the format '{name}' is for Whisper; export a CTC model with --format onnx or sherpa")
+    if out.exists() and (out.is_file() or any(out.iterdir())):
+        raise SecateurError(f"{out}: already there; export to a new place")
+    FORMATS[name](out, model, text)
+    files = [out] if out.is_file() else sorted(path for path in out.iterdir() if path.is_file())
+    sizes = {path.name: path.stat().st_size for path in files}
+    return {"folder": str(out), "precision": name, "bytes": {**sizes, "total": sum(sizes.values())}, "parity": {}}
+
+
+def error_drift(model: Whisper | CtcModel, text: Any, folder: Path, gate: Gate) -> dict[str, Any]:
+    """Error rates (in percent) of source and export on the gate's clips.
+
+    Raises:
+        SecateurError: the export's is too high.
+    """
+    utterances = _spread(gate.dev, gate.limit)
+    source: Recogniser = (
+        ctc_recogniser(model, text) if isinstance(model, CtcModel) else WhisperRecogniser(TorchSession(model), text)
+    )
+    options = DecodingOptions(language=utterances[0].language, **GREEDY)  # type: ignore[arg-type]
+    rates = {}
+    for name, recogniser in (("source", source), ("export", Recogniser.load(folder, workers=0))):
+        say(f"error rate of the {name} on {len(utterances)} clips of {gate.dev}")
+
+        def transcribe(some: list[Utterance], recogniser: Recogniser = recogniser) -> list[str]:
+            return [found.text for found in recogniser.transcribe_batch([u.audio for u in some], options)]
+
+        result = evaluate(transcribe, utterances, model=name, data=str(gate.dev))
+        rates[name] = 100 * result.rate
+    above = rates["export"] - rates["source"]
+    if above > gate.tolerance:
+        raise SecateurError(
+            f"the export's error rate on {gate.dev.name} is {rates['export']:.2f} %, its source's {rates['source']:.2f}"
+            f" %, more than {gate.tolerance:g} points below; nothing was written: choose another --precision"
+        )
+    return {"dev": str(gate.dev), "dev_clips": len(utterances), "dev_source": rates["source"],
+            "dev_export": rates["export"], "dev_tolerance": gate.tolerance}  # fmt: skip
+
+
+def _spread(manifest: Path, most: int | None) -> list[Utterance]:
+    """At most `most` clips, evenly over a manifest."""
+    every = read_manifest(manifest)
+    return every[:: max(1, len(every) // most)][:most] if most else every
+
+
+def _features(clips: Sequence[str], model: Whisper | CtcModel) -> list[Floats]:
+    """Features (frames, inputs) of recordings, for Whisper cut or padded to what it hears at once; else noise."""
+    front_end = model.config.front_end
+    most = 2 * model.config.audio_context if isinstance(model, Whisper) else None
+    padded = isinstance(model, Whisper) and model.config.padded
+    if not clips:
+        lengths = [most] if most and padded else [min(most or count, count) for count in NOISE_FRAMES]
+        noise = np.random.default_rng(0)
+        return [noise.standard_normal((count, front_end.inputs), np.float32) * 0.5 for count in lengths]
+    found = []
+    for clip in clips:
+        audio = read_audio(clip, front_end.sample_rate)
+        if most is None:
+            found.append(extract(audio, front_end))
+            continue
+        audio = audio[: most * front_end.hop]
+        if padded:
+            audio = np.pad(audio, (0, most * front_end.hop - len(audio)))
+        found.append(np.asarray(log_mel(audio, front_end), np.float32)[:most])
+    return found
