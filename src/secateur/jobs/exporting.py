@@ -20,6 +20,7 @@ from ..export.frame_parity import FrameParity, frame_parity
 from ..export.onnx import export_onnx
 from ..export.parity import Parity, parity
 from ..export.precision import check_precision
+from ..export.sherpa import write_sherpa
 from ..features.extract import extract
 from ..features.mel import log_mel
 from ..models.ctc.model import CtcModel
@@ -40,7 +41,7 @@ TOLERANCE = 1e-3  # of fp32 logits, and of a CTC model's fp32 probabilities
 NOISE_FRAMES = (100, 250, 400)  # lengths of the made-up clips, 10 ms frames
 CALIBRATION_CLIPS = 32
 FORMATS: dict[str, Callable[..., Path]] = {
-    "transformers": write_transformers, "ctranslate2": write_ctranslate2, "ggml": write_ggml,
+    "transformers": write_transformers, "ctranslate2": write_ctranslate2, "ggml": write_ggml, "sherpa": write_sherpa,
 }  # fmt: skip
 GREEDY = {
     "temperatures": (0.0,), "compression_ratio_threshold": None, "log_prob_threshold": None,
@@ -107,8 +108,9 @@ def write_format(name: str, model: Any, text: TextCodec, out: Path) -> dict[str,
     Raises:
         SecateurError: the program has no such model, or the place is taken.
     """
-    if isinstance(model, CtcModel):
-        raise SecateurError(f"the format '{name}' is for Whisper; export a CTC model with --format onnx or sherpa")
+    if isinstance(model, CtcModel) != (name == "sherpa"):
+        kind = "CTC models, this is a Whisper" if name == "sherpa" else "Whisper; sherpa is the one for CTC models"
+        raise SecateurError(f"the format '{name}' is for {kind}")
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise SecateurError(f"{out}: already there; export to a new place")
     FORMATS[name](out, model, text)

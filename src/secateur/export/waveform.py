@@ -1,0 +1,99 @@
+"""Features inside the graph: samples in, what `features.extract` gives out, in plain ONNX operators.
+
+All that Kaldi does to a frame before its spectrum is linear: mean, pre-emphasis, window and Fourier transform are one
+convolution over the samples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..base.errors import SecateurError
+from ..features.deltas import REACH, SCALE
+from ..features.front_end import FrontEnd
+from ..features.kaldi import FLOOR, cepstrum, needed, transform_size, window_of
+from ..features.normalise import LEAST_DEVIATION
+from .graph import FARTHEST, Array, Graph
+
+
+def features_graph(g: Graph, samples: str, front_end: FrontEnd) -> str:
+    """`samples` (batch, n), clips of one length, to features (batch, frames, inputs).
+
+    Raises:
+        SecateurError: Whisper's features, or Kaldi's energy, which are not written here.
+    """
+    if front_end.kind == "whisper":
+        raise SecateurError("features inside the graph are for fbank and mfcc, this model hears Whisper's")
+    part = needed(front_end)
+    if part.energy:
+        raise SecateurError("features inside the graph cannot have Kaldi's energy (front_end.energy)")
+    spectrum = _spectrum(front_end)
+    x = g.add("Unsqueeze", samples if front_end.snip_edges else _mirrored(g, samples, front_end), g.constant([1]))
+    lines = g.add("Conv", x, g.weight("features.spectrum", spectrum[:, None]), strides=[front_end.hop])
+    real, imaginary = g.add_many(2, "Split", lines, g.constant([len(spectrum) // 2] * 2), axis=1)
+    power = g.add("Add", g.add("Mul", real, real), g.add("Mul", imaginary, imaginary))
+    power = g.add("Transpose", power, perm=[0, 2, 1])
+    mel = g.add("MatMul", power, g.weight("features.filters", part.filters.astype(np.float32)))
+    x = g.add("Log", g.add("Max", mel, g.constant(FLOOR, np.float32)))
+    if front_end.kind == "mfcc":
+        x = g.add("MatMul", x, g.weight("features.cepstrum", cepstrum(front_end)))
+    x = _deltas(g, x, front_end.deltas)
+    if part.columns is not None:
+        x = g.add("Gather", x, g.constant(list(part.columns)), axis=2)
+    return _normalised(g, x, front_end.normalise)
+
+
+def _spectrum(front_end: FrontEnd) -> Array:
+    """Real, then imaginary parts of the lines that filters see, as one linear map (2 * lines, window) of a frame."""
+    part, share = needed(front_end), front_end.preemphasis
+    frames = np.eye(front_end.window) * front_end.full_scale  # what each sample of a frame becomes
+    if front_end.remove_dc:
+        frames -= frames.mean(1, keepdims=True)
+    frames = frames - share * np.concatenate([frames[:, :1], frames[:, :-1]], 1)
+    frames *= window_of(front_end.window_shape, front_end.window)
+    lines = np.fft.rfft(frames, transform_size(front_end.window), axis=1)
+    lines = lines[:, part.first : part.first + len(part.filters)]
+    return np.ascontiguousarray(np.concatenate([lines.real, lines.imag], 1).T, np.float32)
+
+
+def _mirrored(g: Graph, samples: str, front_end: FrontEnd) -> str:
+    """The samples that frames cover: the clip's ends repeated backwards, as `features.fbank` does it."""
+    before = front_end.window // 2 - front_end.hop // 2
+    count = g.size(samples, 1)
+    frames = g.add("Div", g.add("Add", count, g.constant([front_end.hop // 2])), g.constant([front_end.hop]))
+    covered = g.add("Add", g.add("Mul", g.add("Sub", frames, g.constant([1])), g.constant([front_end.hop])),
+                    g.constant([front_end.window - before]))  # fmt: skip
+    after = g.add("Sub", covered, count)
+    head = g.slice(samples, g.constant([before - 1]), g.constant([-FARTHEST]), 1, -1)
+    tail = g.slice(samples, g.constant([-1]), g.add("Sub", g.constant([-1]), after), 1, -1)
+    return g.add("Concat", head, samples, tail, axis=1)
+
+
+def _deltas(g: Graph, x: str, order: int) -> str:
+    """Derivatives after the features (batch, frames, statics), as `features.deltas` computes them."""
+    if order == 0:
+        return x
+
+    def part(values: str, start: int, end: int) -> str:
+        return g.slice(values, g.constant([start]), g.constant([end or FARTHEST]), 1)
+
+    reach = REACH * order
+    around = g.add("Pad", x, g.constant([0, reach, 0, 0, reach, 0]), mode="edge")
+    found = [x]
+    for more in reversed(range(order)):
+        near = g.add("Sub", part(around, 3, -1), part(around, 1, -3))
+        far = g.add("Mul", g.add("Sub", part(around, 4, 0), part(around, 0, -4)), g.constant(2, np.float32))
+        around = g.add("Mul", g.add("Add", near, far), g.constant(SCALE, np.float32))
+        found.append(part(around, REACH * more, -REACH * more) if more else around)
+    return g.add("Concat", *found, axis=2)
+
+
+def _normalised(g: Graph, x: str, kind: str) -> str:
+    """As `features.normalise`."""
+    if kind == "none":
+        return x
+    x = g.add("Sub", x, g.add("ReduceMean", x, g.constant([1]), keepdims=1))
+    if kind == "mean":
+        return x
+    deviation = g.add("Sqrt", g.add("ReduceMean", g.add("Mul", x, x), g.constant([1]), keepdims=1))
+    return g.add("Div", x, g.add("Max", deviation, g.constant(LEAST_DEVIATION, np.float32)))
