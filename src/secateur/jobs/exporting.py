@@ -93,7 +93,7 @@ def export_checked(
         values = {**asdict(found), "agreement": found.agreement, "on": "clips" if clips else "noise"}
         return values if gate is None else values | error_drift(model, text, folder, gate)
 
-    export_onnx(model, text, out, precision, check, ranges)
+    export_onnx(model, text, out, precision, check, ranges=ranges)
     contents = read_contents(out)
     return {
         "folder": str(out), "precision": contents.precision,
