@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_ctc import CONFIGS, INCEPTION
+from small_ctc import CONFIGS
 from speech_clips import clips
 
 from secateur.base.errors import SecateurError
@@ -17,7 +17,7 @@ from secateur.serve.ctc_recogniser import CtcRecogniser
 from secateur.serve.recogniser import Recogniser
 from secateur.serve.streaming import Event, Stream, StreamOptions, open_stream
 from secateur.serve.streaming.agreement import agreed
-from secateur.serve.streaming.chunks import Chunks
+from secateur.serve.streaming.chunks import Chunks, reach
 from secateur.text.units import Units
 
 
@@ -128,14 +128,23 @@ def test_streamed_chunks_equal_offline_chunks(kind: str, piece: int, said: list[
     assert final.text.split() == segment.text.split()
 
 
-def test_chunks_equal_the_whole_where_the_network_looks_no_farther(said: list[np.ndarray]) -> None:  # type: ignore[type-arg]
-    recogniser = ctc("inception", inception=INCEPTION)
-    options = StreamOptions(chunk=0.4, left=0.4, right=0.4)
+@pytest.mark.parametrize(("kind", "frames"), [("subsampling", 3), ("inception", 2 + 2 * 2 + 2 * 2)])
+def test_chunks_equal_the_whole_where_the_network_looks_no_farther(
+    kind: str, frames: int, said: list[np.ndarray]  # type: ignore[type-arg]
+) -> None:
+    recogniser = ctc(kind)
+    assert reach(recogniser.config) == frames
+    options = StreamOptions(chunk=0.4)
     whole, chunks = recogniser.log_probs([said[0]])[0], Chunks(recogniser, options).all(said[0])
-    assert len(whole) > 100
+    assert len(whole) > 50
     np.testing.assert_allclose(chunks, whole, atol=1e-4)
-    short = Chunks(recogniser, replace(options, left=0.0, right=0.0)).all(said[0])
+    short = Chunks(recogniser, replace(options, left=0.0)).all(said[0])
     assert np.abs(short - whole).max() > 0.01  # it does look that far
+
+
+def test_a_network_that_looks_everywhere_has_no_reach() -> None:
+    assert [kind for kind in CONFIGS if reach(CONFIGS[kind]) is not None] == ["subsampling", "inception"]
+    assert reach(replace(CONFIGS["inception"], front_end=front_end("fbank", bins=19, normalise="mean"))) is None
 
 
 def test_wrong_input_is_refused(whisper: Recogniser) -> None:

@@ -1,15 +1,18 @@
 """CTC models, chunk by chunk: the same windows whether the audio is all there or still arriving, so the same output.
 
 The network hears `left + chunk + right` seconds and the chunk in the middle counts. A network that looks no farther
-than that (Inception, subsampling, without normalisation over the clip) gives what it gives for the whole clip.
+than that (Inception, subsampling, without normalisation over the clip) gives what it gives for the whole clip; one
+that looks everywhere (recurrent, Conformer, or normalised over the clip) gives what it gives for that window.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
+from ...models.ctc.config import TAPS, CtcConfig
 from ...models.decoding.ctc.words import hear_frames
 from ...models.decoding.segments import Audio
 from ...models.decoding.session import Floats
@@ -17,6 +20,26 @@ from ...models.decoding.word_pieces import UNSPACED
 from ..ctc_recogniser import CtcRecogniser
 from .events import StreamOptions
 from .stream import Guess
+
+LEFT, RIGHT = 2.56, 0.32  # seconds to either side of a chunk for a network that looks everywhere
+
+
+def reach(config: CtcConfig) -> int | None:
+    """Frames of features that an output looks at to either side; None: all there are.
+
+    Deltas, which look two frames farther each, are counted.
+    """
+    if config.recurrent is not None or config.conformer is not None or config.front_end.normalise != "none":
+        return None
+    found, stride = 2 * config.front_end.deltas, 1
+    for _ in config.subsampling.channels if config.subsampling is not None else ():
+        found, stride = found + stride, 2 * stride
+    if config.inception is not None:
+        found, stride = found + stride * config.inception.stride, stride * config.inception.stride
+        for block in config.inception.blocks:
+            taps = [sum(n // 2 for n in TAPS[branch.kind]) + (branch.kind == "pool") for branch in block]
+            found += stride * max(taps)
+    return found
 
 
 class Chunks:
@@ -31,8 +54,13 @@ class Chunks:
 
         # The last frames of features need samples that lie beyond them.
         least = -(-(recogniser.config.front_end.window - recogniser.config.front_end.hop) // self.frame)
-        self.chunk, self.left, self.right = max(1, frames(options.chunk)), frames(options.left), frames(options.right)
-        self.right = max(self.right, least)
+        looks = reach(recogniser.config)
+        sides = (LEFT, RIGHT) if looks is None else (looks * recogniser.config.front_end.frame_ms / 1000,) * 2
+        asked = (options.left, options.right)
+        left, right = (own if one is None else one for own, one in zip(sides, asked, strict=True))
+        self.chunk = max(1, frames(options.chunk))
+        self.left = math.ceil(left / recogniser.frame_seconds - 1e-9)
+        self.right = max(math.ceil(right / recogniser.frame_seconds - 1e-9), 0) + least
 
     def ready(self, samples: int, done: int, ended: bool) -> bool:
         """Whether the next chunk after `done` frames can be heard when `samples` have arrived."""

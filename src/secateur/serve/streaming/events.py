@@ -23,8 +23,8 @@ class StreamOptions:
     longest: float = 20.0  # utterances are ended here, whether anyone pauses or not
     trim: float = 10.0  # Whisper hears again at most so much and what has come since its words were last agreed on
     chunk: float = 0.64  # CTC: what is heard at once
-    left: float = 2.56  # CTC: what the network sees before a chunk
-    right: float = 0.32  # CTC: what it sees after it, and so the delay
+    left: float | None = None  # CTC: what the network sees before a chunk; None: as far as it looks (`chunks.reach`)
+    right: float | None = None  # CTC: what it sees after it, and so the delay; None: the same
     detector: Literal["auto", "silero", "energy", "none"] = "auto"  # of speech; auto: silero where it is installed
     threshold: float = 0.5  # probability above which someone speaks
     decoding: DecodingOptions = field(default_factory=DecodingOptions)
@@ -33,7 +33,7 @@ class StreamOptions:
         for name in ("interval", "pause", "longest", "trim", "chunk"):
             if getattr(self, name) <= 0:
                 raise SecateurError(f"{name} must be above 0 seconds, found {getattr(self, name)}")
-        if min(self.left, self.right) < 0:
+        if min(self.left or 0, self.right or 0) < 0:
             raise SecateurError("left and right must be at least 0 seconds")
         if max(self.interval, self.chunk, self.trim) > self.longest:
             raise SecateurError(f"interval, chunk and trim must be at most the longest utterance, {self.longest:g} s")
