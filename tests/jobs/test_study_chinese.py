@@ -22,6 +22,7 @@ from secateur.cli import main  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.evaluate.result import read_result  # noqa: E402
 from secateur.jobs.study.outcome import study_outcome  # noqa: E402
+from secateur.jobs.study.settings import arm_settings, new_of, read_study  # noqa: E402
 from secateur.jobs.study.table import markdown  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.models.whisper.model import Whisper  # noqa: E402
@@ -103,3 +104,11 @@ def test_the_helper_is_kept_only_beside_arms_that_had_one(done: Path) -> None:
     assert all("pinyin_heard" in row.extras for row in rows["pruned-pinyin"])  # for correction by sound
     assert not any("pinyin_heard" in row.extras for row in rows["dense"])
     assert not [name for name in model.state_dict() if "head" in name or "extra" in name]
+
+
+def test_the_study_of_models_from_nothing_compares_what_it_says() -> None:
+    study = read_study(ROOT / "experiments" / "study" / "ctc_zh.toml")
+    assert new_of(study, "pinyin").units == "pinyin" and new_of(study, "characters").units == "characters"
+    steps = {name: arm_settings(study, name, 0).train.steps for name in study.arms}  # type: ignore[union-attr]
+    assert steps["pinyin"] == steps["characters"] > steps["pinyin-on"] == steps["pinyin-sparse-50"]
+    assert study.control_of("pinyin-sparse-50") == "pinyin-on"
