@@ -26,7 +26,7 @@ from secateur.text.ngram_train import train_ngram  # noqa: E402
 from secateur.text.units import KINDS, make_units  # noqa: E402
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "pinyin"])  # see test_pinyin
 def test_a_model_reads_the_same_wherever_it_runs(kind: str, speech: Path, tmp_path: Path) -> None:
     if kind != "characters":
         pytest.importorskip({"phones": "pocketsphinx", "pieces": "sentencepiece"}[kind])
