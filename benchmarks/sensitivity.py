@@ -1,7 +1,7 @@
 """A sensitivity map beside the naive loop (mask, decode the whole set, unmask): cost a variant, and the same numbers.
 
 benchmarks/sensitivity.py [--model tiny.en] [--data ../shared/data] [--limit 100] [--sites ''] [--device cuda]
-    [--screen 0] [--confirm 96] [--decode 40] [--check 12] [--precision fp32] [--out FILE]
+    [--screen 0] [--confirm 96] [--decode 40] [--check 12] [--precision fp32] [--map FOLDER] [--out FILE]
 
 All sites of the map are measured by `secateur sensitivity`'s own code. The naive loop evaluates `--check` of the
 decoded variants, spread from the most helpful to the most harmful, and the model as it is, each with the decoding that
@@ -48,17 +48,19 @@ def main() -> None:
     parser.add_argument("--decode", type=int, default=40)
     parser.add_argument("--check", type=int, default=12)
     parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--map", type=Path, help="keep the map in this folder; a run that is there is not timed again")
     parser.add_argument("--out", type=Path, default=root / "results" / "sensitivity.json")
     a = parser.parse_args()
     spec = ProbeSpec(
         a.model, tuple(str(a.data / s) for s in a.sets.split(",")), a.limit, a.screen, a.device, a.precision
     )
     settings = SensitivitySettings(sites=a.sites, confirm=a.confirm, decode=a.decode)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = a.map or Path(scratch)
         started = time.perf_counter()
-        found = run_map(spec, settings, Path(folder))
+        found = run_map(spec, settings, folder)
         wall = time.perf_counter() - started
-        variants, known = read_variants(Path(folder) / "variants.json")
+        variants, known = read_variants(folder / "variants.json")
     by_name = {v.name: v for v in variants}
     decoded = [s for s in found.sites if s.error is not None and not s.change and "vocabulary" not in s.gone]
     step = max(1, (len(decoded) - 1) // max(a.check - 1, 1))

@@ -15,9 +15,11 @@ from secateur.evaluate.bootstrap import rate_interval
 from secateur.evaluate.compare import compare
 from secateur.evaluate.result import Result, read_result
 from secateur.evaluate.run_folder import read_log
+from secateur.evaluate.sensitivity import markdown as sensitivity_table
 from secateur.evaluate.table import pipe_table
 from secateur.jobs.study.outcome import study_outcome
 from secateur.jobs.study.table import markdown, robustness
+from secateur.prune.sensitivity import read_map
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "experiments" / "main_job"
@@ -159,6 +161,36 @@ def two_gpus_table() -> list[str]:
     return [*lines, ""]
 
 
+def sensitivity_maps() -> list[str]:
+    """The first sites of every map, and of each kind of site the removal that helps most or costs least."""
+    lines: list[str] = []
+    for path in sorted((ROOT / "experiments" / "sensitivity" / "results").glob("*.json")):
+        if path.stem.startswith("benchmark"):
+            continue
+        lines += [f"**{path.stem.replace('_', ' ')}**", "", *sensitivity_table(read_map(path), 12)]
+    return lines
+
+
+def sensitivity_cost() -> list[str]:
+    """The map's cost a variant against the naive loop, from every benchmark file."""
+    files = sorted((ROOT / "experiments" / "sensitivity" / "results").glob("benchmark-*.json"))
+    files += sorted((ROOT / "benchmarks" / "results").glob("sensitivity*.json"))
+    titles = [
+        "device", "precision", "clips", "sites", "variants", "screened on", "decoded", "one evaluation, s",
+        "a variant, s", "share of it", "largest difference, points", "nats",
+    ]  # fmt: skip
+    rows = []
+    for path in files:
+        b = read_json(path)
+        rows.append([
+            str(b["device"]), b["precision"], str(b["clips"]), "all" if b["sites"] == "all" else "some",
+            str(b["variants"]), str(b["screen"]), str(b["decoded"]), f"{b['full_evaluation_s']:.2f}",
+            f"{b['s_a_variant']:.3f}", f"{100 * b['share_of_a_full_evaluation']:.1f} %",
+            f"{b['largest_difference_points']:.2f} ({b['checked']} checked)", f"{b['largest_difference_nats']:.4f}",
+        ])  # fmt: skip
+    return [*pipe_table(titles, rows), ""] if rows else []
+
+
 def fill(text: str, name: str, lines: list[str]) -> str:
     """Replace what stands between the markers of `name`."""
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -177,6 +209,8 @@ def pages() -> dict[Path, str]:
     for name in ("tiny_en", "tiny_en_told"):
         results = fill(results, f"study-{name}", study_tables(name))
     results = fill(results, "two-gpus", two_gpus_table())
+    results = fill(results, "sensitivity", sensitivity_maps())
+    results = fill(results, "sensitivity-cost", sensitivity_cost())
     for number in (1, 2, 3, 4):
         results = fill(results, f"explore{number}", explored(number))
     readme = fill((ROOT / "README.md").read_text(encoding="utf-8"), "main", tables)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...base.errors import SecateurError
 from ...base.extras import require
 from ...base.progress import say, track
 from .probe import Probe, ProbeSpec, make_probe
@@ -71,7 +72,7 @@ class RayEngine:
         """Deal the pieces out; answers come in any order.
 
         Raises:
-            Exception: what a worker raised; a piece that ended several workers.
+            SecateurError: a piece that ended several workers, or what a worker could not read.
         """
         waiting = list(pieces)
         free, lost = list(self.workers), dict.fromkeys(range(len(waiting)), 0)
@@ -86,11 +87,13 @@ class RayEngine:
             worker, piece = busy.pop(ready[0])
             try:
                 answer = self.ray.get(ready[0])
-            except (self.ray.exceptions.RayActorError, self.ray.exceptions.WorkerCrashedError):
+            except (self.ray.exceptions.RayActorError, self.ray.exceptions.WorkerCrashedError) as problem:
                 number = order[id(piece)]
                 lost[number] += 1
                 if lost[number] >= TRIES:
-                    raise
+                    raise SecateurError(
+                        f"{label}: {TRIES} workers died on the same piece (memory?): fewer --workers, or --engine local"
+                    ) from problem
                 say(f"{label}: a worker died; its {len(piece.variants)} variants are done again")
                 self.workers.remove(worker)
                 self.workers.append(self.remote.remote(self.spec))

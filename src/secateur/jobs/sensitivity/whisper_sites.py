@@ -52,7 +52,7 @@ def vocabulary_variants(config: WhisperConfig, text: Any) -> list[Variant]:
 
     found = []
     for share in VOCABULARY:
-        rows = gone(merged[len(merged) - round(share * end) :])
+        rows = gone(merged[max(len(merged) - round(share * end), 0) :])
         found.append(
             Variant("vocabulary", "vocabulary", "vocabulary", "rarest rows", share, {"vocabulary": rows})
         )  # fmt: skip
