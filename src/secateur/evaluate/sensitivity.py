@@ -122,7 +122,7 @@ def heat_png(found: SensitivityMap, path: Path) -> None:
             if value == value:
                 colour = "white" if abs(value) > 0.7 * FULL else "black"
                 axes.text(j, i, f"{value:+.2f}", ha="center", va="center", fontsize=6.5, color=colour)
-    figure.colorbar(image, ax=axes, label="change of the loss without it, nats a token")
+    figure.colorbar(image, ax=axes, label="Δloss, nats a token")
     axes.set_title(f"{Path(found.model).name} on {found.data}", fontsize=10)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png", metadata={"Software": None})
