@@ -17,8 +17,8 @@ from ...prune.budget import rungs
 SINGLE = ("head", "layer", "branch", "mel", "input")  # kinds whose units are also taken away one by one
 SHARED = ("head", "query_key", "value", "ffn", "conv", "unit", "mel", "input")  # and kinds that lose a share
 BRANCHES = {
-    "attention": "self-attention", "self_attention": "self-attention", "cross_attention": "cross-attention", "ffn": "FFN",
-    "ffn1": "FFN 1", "ffn2": "FFN 2", "conv": "convolution",
+    "attention": "self-attention", "self_attention": "self-attention", "cross_attention": "cross-attention",
+    "ffn": "FFN", "ffn1": "FFN 1", "ffn2": "FFN 2", "conv": "convolution",
 }  # fmt: skip
 
 
