@@ -110,7 +110,8 @@ def test_commands_learn_write_and_correct(tmp_path: Path, capsys: pytest.Capture
     write_manifest(tmp_path / "t.jsonl", clips)
     words = str(tmp_path / "words.json")
     assert main(["text", "learn", str(tmp_path / "t.jsonl"), "--out", words]) == 0
-    assert "of 2 texts" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "of 2 texts" in said.out and "dict" not in said.err
     assert main(["text", "characters", pinyin("世界各地的支部"), "--words", words]) == 0
     assert capsys.readouterr().out == "世界各地的支部\n"
     assert main(["text", "correct", "在世界各地设有直部", "--words", words, "--json"]) == 0

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ..base.extras import require
 from .chinese import EXTRA, HAN
-from .pinyin import Syllable, parse_syllable, syllables
+from .pinyin import Syllable, parse_syllable, quiet_jieba
 
 LONGEST = 5  # characters of a word
 RARE = 3  # words that jieba counted less often are left out
@@ -64,8 +64,7 @@ def general_lexicon() -> Lexicon:
     Raises:
         SecateurError: the extra `zh` is not installed.
     """
-    jieba = require("jieba", EXTRA)
-    syllables("好")  # quietens jieba
+    jieba = quiet_jieba()
     jieba.initialize()
     phrases, characters = (getattr(require("pypinyin.constants", EXTRA), n) for n in ("PHRASES_DICT", "PINYIN_DICT"))
     to_tone3 = require("pypinyin.contrib.tone_convert", EXTRA).to_tone3
@@ -102,5 +101,4 @@ def words_of(text: str) -> list[str]:
     Raises:
         SecateurError: the extra `zh` is not installed.
     """
-    jieba = require("jieba", EXTRA)
-    return [word for run in _HAN.findall(text) for word in jieba.cut(run)]
+    return [word for run in _HAN.findall(text) for word in quiet_jieba().cut(run)]

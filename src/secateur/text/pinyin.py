@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from ..base.extras import require
@@ -117,10 +118,22 @@ def _read(run: str) -> Iterator[str]:
 
 
 @functools.cache
+def quiet_jieba() -> ModuleType:
+    """jieba, which would announce on standard error that it reads its dictionary.
+
+    Raises:
+        SecateurError: it is not installed.
+    """
+    jieba = require("jieba", EXTRA)
+    jieba.setLogLevel(logging.WARNING)
+    return jieba
+
+
+@functools.cache
 def _tools() -> tuple[Callable[[str], Any], Any, Callable[[Any], list[str]]]:
     """jieba's tagging cutter, pypinyin's phrases, and its reader."""
-    jieba, library = require("jieba", EXTRA), require("pypinyin", EXTRA)
-    jieba.setLogLevel(logging.WARNING)  # it announces on standard error that it reads its dictionary
+    library = require("pypinyin", EXTRA)
+    quiet_jieba()
     posseg = require("jieba.posseg", EXTRA)
     phrases = require("pypinyin.constants", EXTRA).PHRASES_DICT
     read = functools.partial(
