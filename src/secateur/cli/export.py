@@ -30,8 +30,8 @@ class Options:
         "ctranslate2 (faster-whisper) and ggml (whisper.cpp)",
     )  # fmt: skip
     precision: Literal["fp32", "fp16", "int8", "int8-dynamic", "int8-static"] = option(
-        "int8", "of onnx: fp32; fp16 (half the size); int8 (smallest); int8-dynamic and int8-static (fastest where the "
-        "CPU has VNNI)",
+        "int8", "of onnx: fp32; fp16 (half the size); int8 (smallest); int8-dynamic and int8-static (faster where the "
+        "CPU has VNNI, and coarser: let --dev decide)",
     )  # fmt: skip
     clips: tuple[str, ...] = option((), "recordings to compare on, separated by commas; none: noise")
     dev: Path | None = option(None, "manifest on which the export's error rate must be its source's")
