@@ -22,6 +22,9 @@ from secateur.jobs.study.table import markdown, robustness
 from secateur.prune.sensitivity import read_map
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "examples" / "founding"))
+import report as founding  # noqa: E402
+
 RUNS = ROOT / "experiments" / "main_job"
 SETS = ("speechocean762", "librispeech-mini")
 ARMS = ("original", "dense", "pruned30", "pruned52", "pruned60", "bundled-int8")
@@ -219,6 +222,7 @@ def pages() -> dict[Path, str]:
     results = fill(results, "two-gpus", two_gpus_table())
     results = fill(results, "sensitivity", sensitivity_maps())
     results = fill(results, "sensitivity-cost", sensitivity_cost())
+    results = fill(results, "founding", founding.tables())
     for number in (1, 2, 3, 4):
         results = fill(results, f"explore{number}", explored(number))
     readme = fill((ROOT / "README.md").read_text(encoding="utf-8"), "main", tables)

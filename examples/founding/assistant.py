@@ -82,13 +82,15 @@ def load(path: str | Path) -> Model:
     return lambda batch: session.run(None, {name: batch})[0]
 
 
-def digits(model: Model, audio: Floats) -> list[int]:
-    """The digits of a cleaned recording (samples,) at 8 kHz, in the order they were spoken."""
-    words = [audio[start:end] for start, end in spoken(audio)]
-    if not words:
-        return []
-    classes = model(np.stack([features(word) for word in words])).argmax(1)
-    return [int(found) for found in classes if found != NOTHING]
+def words_in(audio: Floats) -> Floats:
+    """Features (words, 64, 39) of every stretch of speech in a cleaned recording (samples,) at 8 kHz."""
+    words = [features(audio[start:end]) for start, end in spoken(audio)]
+    return np.stack(words) if words else np.zeros((0, FRAMES, FRONT_END.inputs), np.float32)
+
+
+def digits(model: Model, words: Floats) -> list[int]:
+    """The digits among words (words, 64, 39), in the order they were spoken."""
+    return [int(found) for found in model(words).argmax(1) if found != NOTHING] if len(words) else []
 
 
 def answer(found: list[int]) -> str:
@@ -105,7 +107,7 @@ def main() -> None:
     """Answer to every recording on the command line."""
     model = load(sys.argv[1])
     for path in sys.argv[2:]:
-        print(answer(digits(model, cleaned(read_audio(path, RATE)))))
+        print(answer(digits(model, words_in(cleaned(read_audio(path, RATE))))))
 
 
 if __name__ == "__main__":

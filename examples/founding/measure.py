@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from assistant import NOTHING, RATE, WORDS, Floats, Model, cleaned, digits
+from assistant import NOTHING, WORDS, Floats, Model, digits
 from speech import SNR_DB, Words
 
-from secateur.audio.read import read_audio
 from secateur.data.manifest import Utterance
 from secateur.evaluate.error_rate import Counts, count_errors, total
 
@@ -31,9 +30,12 @@ def heard_words(model: Model, words: Words) -> list[str]:
     return ["-" if digit == NOTHING else str(digit) for digit in found]
 
 
-def heard_strings(model: Model, utterances: Sequence[Utterance]) -> list[str]:
-    """What the assistant hears in each recording of several digits, such as "314"; "-" for nothing."""
-    return ["".join(map(str, digits(model, cleaned(read_audio(u.audio, RATE))))) or "-" for u in utterances]
+def heard_strings(model: Model, strings: Sequence[Floats]) -> list[str]:
+    """What the assistant hears in each recording of several digits, such as "314"; "-" for nothing.
+
+    `strings` are the features (words, 64, 39) that it finds in each.
+    """
+    return ["".join(map(str, digits(model, words))) or "-" for words in strings]
 
 
 def errors(reference: str, heard: str) -> Counts:

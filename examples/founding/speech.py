@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from assistant import NOTHING, RATE, WORDS, Floats, cleaned, features, spoken
+from assistant import NOTHING, RATE, WORDS, Floats, cleaned, features, spoken, words_in
 from numpy.typing import NDArray
 
 from secateur.audio.read import read_audio
@@ -22,10 +22,9 @@ from secateur.data.recording import Recording
 
 SOURCE = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 DEV_TAKES = range(5, 10)  # of every speaker and digit; takes 0 to 4 are the authors' test split
-NOISE_PIECES = {"train": 600, "dev": 60, "test": 60}  # pieces of background noise that are no digit
 NOISE_PARTS = {"train": (0.0, 0.66), "dev": (0.67, 1.0), "test": (0.0, 1.0)}  # of each noise recording
 PAUSES = (0.15, 0.4)  # s, between the digits of a string
-SNR_DB = {"quiet": 40.0, "noisy": 15.0}  # of the digit strings
+SNR_DB = {"quiet": 40.0, "noisy": 15.0, "loud": 5.0}  # of the digit strings
 
 
 @dataclass(frozen=True)
@@ -63,14 +62,14 @@ def prepared(data: Path, work: Path, takes: int | None) -> dict[str, list[Uttera
 
 
 def dataset(
-    data: Path, work: Path, takes: int | None, copies: int
+    data: Path, work: Path, takes: int | None, copies: int, pieces: int
 ) -> tuple[dict[str, Words], dict[str, list[Utterance]]]:
     """Features and recordings of train, dev and test; features are kept in `work` for the next run.
 
     The words to learn from are there once as they are and `copies` times `varied`.
     """
     recordings = prepared(data, work, takes)
-    kept = work / f"features-{len(recordings['train'])}-{copies}.npz"
+    kept = work / f"features-{len(recordings['train'])}-{copies}-{pieces}.npz"
     if kept.exists():
         arrays = np.load(kept)
         return {
@@ -80,7 +79,7 @@ def dataset(
     found = {}
     for name, utterances in recordings.items():
         more = [varied(utterances, data, seed) for seed in range(copies)] if name == "train" else []
-        found[name] = joined(words(utterances), *more, noises(data, name))
+        found[name] = joined(words(utterances), *more, noises(data, name, pieces if name == "train" else 60))
     arrays = {f"{name}_{x}": a for name, w in found.items() for x, a in (("x", w.features), ("y", w.classes))}
     with atomic_path(kept) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
@@ -131,13 +130,13 @@ def varied(utterances: list[Utterance], data: Path, seed: int = 0) -> Words:
     return Words(utterances, np.stack(heard), classes(utterances))
 
 
-def noises(data: Path, split: str) -> Words:
-    """Features of pieces of background noise, 0.2 to 0.7 s long; those of the test come from other recordings."""
+def noises(data: Path, split: str, count: int) -> Words:
+    """Features of so many pieces of background noise, 0.2 to 0.7 s; those of the test are of other recordings."""
     random = np.random.default_rng([ord(letter) for letter in split])
     tracks = noise_tracks(data, split)
     low, high = NOISE_PARTS[split]
     heard = []
-    for _ in range(NOISE_PIECES[split]):
+    for _ in range(count):
         track = tracks[random.integers(len(tracks))]
         length = int(RATE * random.uniform(0.2, 0.7))
         start = random.integers(int(low * len(track)), int(high * len(track)) - length)
@@ -199,3 +198,13 @@ def strings(
         soundfile.write(path, audio, RATE)
         made.append(Utterance(path.stem, path, len(audio) / RATE, " ".join(u.text for u in chosen), speaker))
     return made
+
+
+def string_features(utterances: list[Utterance], kept: Path) -> list[Floats]:
+    """What the assistant hears in each recording, as features (words, 64, 39); `kept` for the next run."""
+    if not kept.exists():
+        found = [words_in(cleaned(read_audio(u.audio, RATE))) for u in track(utterances, "listening")]
+        with atomic_path(kept) as temporary, temporary.open("wb") as file:
+            np.savez(file, features=np.concatenate(found), lengths=[len(words) for words in found])
+    arrays = np.load(kept)
+    return np.split(arrays["features"], np.cumsum(arrays["lengths"])[:-1])

@@ -1,1 +1,24 @@
-"""Keras 3 on the TensorFlow and torch backends: a GoogLeNet on MFCC, exports. Pruning is to come."""
+"""Keras 3 on the TensorFlow and torch backends: pruning, a GoogLeNet on MFCC, exports.
+    small = secateur.keras.prune(model, amount=0.5)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from .api import prune
+
+if TYPE_CHECKING:
+    from .callback import Pruner
+
+__all__ = ["Pruner", "prune"]
+
+
+def __getattr__(name: str) -> Any:
+    """`Pruner` is a Keras class: Keras is imported when it is first asked for."""
+    if name == "Pruner":
+        from ..base.extras import require
+
+        require("keras", "keras")
+        from .callback import Pruner
+
+        return Pruner
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

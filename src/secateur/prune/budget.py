@@ -145,6 +145,16 @@ def reach(config: Config, by_name: Mapping[str, Group], ladder: Sequence[Rung], 
     return keep_after(by_name, ladder[:low])
 
 
+def gone_first(scores: Mapping[str, Array], keep: Keep) -> dict[str, Array]:
+    """Copies of `scores` in which what an earlier plan `keep` left out scores lowest, so that it stays gone."""
+    found: dict[str, Array] = {name: numbers(values) for name, values in scores.items()}
+    for name, kept in keep.items():
+        gone = np.ones(len(found[name]), bool)
+        gone[kept] = False
+        found[name][gone] = min(float(found[name].min()), 0.0) - 1.0
+    return found
+
+
 def merge(*plans: Keep) -> Keep:
     """Several plans at once: a unit stays when every plan that names its group keeps it."""
     merged: Keep = {}

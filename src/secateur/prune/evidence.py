@@ -11,42 +11,21 @@ from torch import Tensor, nn
 from ..models.groups import Group
 from ..train.distributed import add_up
 from .importance import Evidence
-from .places import unit_sums
+from .taylor import TaylorSums
 
 
-class TaylorCollector:
-    """Running means over batches of (sum of gradient * weight over a unit), squared and with its sign.
-
-    Call `update` after each backward.
-    `decay` < 1 forgets old batches, for evidence gathered while the network changes.
-    """
+class TaylorCollector(TaylorSums):
+    """`TaylorSums` of a network while it trains. Call `update` after each backward."""
 
     def __init__(self, model: nn.Module, groups: Iterable[Group], decay: float = 1.0) -> None:
-        self.model, self.groups, self.decay = model, list(groups), decay
-        self.sums: dict[str, Tensor] = {}
-        self.signed: dict[str, Tensor] = {}
-        self.weight = 0.0
+        super().__init__(groups, decay)
+        self.model = model
 
     @torch.no_grad()
     def update(self) -> None:
         """Take the gradients that are there now."""
-        products = {
-            name: p.grad * p for name, p in self.model.named_parameters() if p.grad is not None and p.requires_grad
-        }
-        for group in self.groups:
-            change = unit_sums(group, products)
-            for sums, new in ((self.sums, change.square()), (self.signed, change)):
-                old = sums.get(group.name)
-                sums[group.name] = new if old is None else old * self.decay + new
-        self.weight = self.weight * self.decay + 1
-
-    def means(self) -> dict[str, Tensor]:
-        """What `Evidence.taylor` holds."""
-        return {name: total / max(self.weight, 1e-12) for name, total in self.sums.items()}
-
-    def signed_means(self) -> dict[str, Tensor]:
-        """What `Evidence.signed` holds."""
-        return {name: total / max(self.weight, 1e-12) for name, total in self.signed.items()}
+        parameters = self.model.named_parameters()
+        self.add({name: p.grad * p for name, p in parameters if p.grad is not None and p.requires_grad})
 
     def tensors(self) -> dict[str, Tensor]:
         """State, for resuming."""

@@ -103,3 +103,6 @@ CRITERIA: dict[str, Callable[[Group, Evidence], Array]] = {
     "wanda": wanda,
     "random": chance,
 }
+
+# They estimate or measure the loss and add up over layers; others only compare units of one group.
+LOSSES = frozenset({"taylor", "signed", "sensitivity"})

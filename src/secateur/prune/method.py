@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..train.callback import Callback
+from .schedule import moment
 from .settings import PruneSettings
 from .shrink import Network
 
@@ -42,12 +43,7 @@ class Method(Callback, Generic[Network]):
 
     def event_time(self, step: int, total: int) -> float | None:
         """How far through the span (0 to 1) the pruning event after `step` is; None when there is none."""
-        begin, end = self.span(total)
-        if self.done or step + 1 < begin:
-            return None
-        if step + 1 >= end:
-            return 1.0
-        return None if (step + 1 - begin) % self.settings.every else (step + 1 - begin) / (end - begin)
+        return None if self.done else moment(step + 1, *self.span(total), self.settings.every)
 
     @torch.no_grad()
     def project(self, parameters: dict[str, Tensor]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from .evidence import ActivationCollector, TaylorCollector
-from .importance import CRITERIA, Evidence
+from .importance import CRITERIA, LOSSES, Evidence
 from .schedule import SCHEDULES
 from .sensitivity import read_map
 from .settings import PruneSettings
@@ -22,8 +22,7 @@ class GradualPruner(UnitMethod[Network]):
     """Ranks units by `settings.criterion` every so many steps and removes the least important, more each time."""
 
     def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
-        # First-order terms are losses and add up over layers; other scores only compare within a group.
-        self.per_cost = settings.criterion in ("taylor", "signed", "sensitivity")
+        self.per_cost = settings.criterion in LOSSES
         self.normalise = not self.per_cost
         super().__init__(model, settings, original)
         self.map = read_map(settings.map) if settings.criterion == "sensitivity" else None

@@ -28,3 +28,18 @@ def linear(progress: float) -> float:
 
 
 SCHEDULES: dict[str, Callable[[float], float]] = {"one-shot": one_shot, "cubic": cubic, "linear": linear}
+
+
+def moment(step: int, begin: int, end: int, every: int) -> float | None:
+    """How far from `begin` to `end` (0 to 1) the pruning event after `step` is; None when there is none.
+
+    All are numbers of steps that are done. There is an event every so many steps from `begin` on, and one at `end`.
+
+    >>> [moment(step, 4, 10, 4) for step in (3, 4, 6, 8, 10, 12)]
+    [None, 0.0, None, 0.6666666666666666, 1.0, 1.0]
+    """
+    if step < begin:
+        return None
+    if step >= end:
+        return 1.0
+    return None if (step - begin) % every else (step - begin) / (end - begin)

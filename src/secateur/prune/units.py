@@ -10,7 +10,7 @@ from torch import Tensor
 from ..base.errors import SecateurError, check_known
 from ..models.family import family_of
 from ..models.groups import KINDS, Group
-from .budget import Cost, Keep, by_amounts, by_budget, partly
+from .budget import Cost, Keep, by_amounts, by_budget, gone_first, partly
 from .importance import CRITERIA
 from .method import Method
 from .places import kept_units, parameter_masks
@@ -77,11 +77,7 @@ class UnitMethod(Method[Network]):
     def plan(self, share: float, scores: Mapping[str, Tensor]) -> Keep:
         """The units that stay when `share` of the final amount is gone; the lowest `scores` (units,) go first."""
         groups, settings = self.groups, self.settings
-        scores = {g.name: scores[g.name].detach().float().cpu().clone() for g in groups}
-        for name, kept in self.keep.items():  # what is gone stays gone
-            gone = torch.ones(len(scores[name]), dtype=torch.bool)
-            gone[kept] = False
-            scores[name][gone] = min(float(scores[name].min()), 0.0) - 1.0
+        scores = gone_first({g.name: scores[g.name] for g in groups}, self.keep)
         if settings.amounts:
             return partly(groups, scores, by_amounts(groups, scores, settings.amounts), share)
         if self.target is None or self.start <= self.target:

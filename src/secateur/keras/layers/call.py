@@ -1,0 +1,105 @@
+"""What a rule gets: one call of a layer, and the registry of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..channels import Channels, Flow, Ids, Shape, UnknownLayerError, readable
+
+# Functions that treat every value by itself. A removed unit need not give zero: what reads it is zeroed as well.
+ELEMENTWISE = frozenset({
+    "linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish", "sigmoid", "hard_sigmoid",
+    "hard_silu", "hard_swish", "hard_tanh", "hard_shrink", "soft_shrink", "tanh", "tanh_shrink", "softplus", "softsign",
+    "sparse_plus", "sparse_sigmoid", "squareplus", "threshold", "exponential", "log_sigmoid", "mish",
+})  # fmt: skip
+OVER_ALL = frozenset({"softmax", "log_softmax", "sparsemax"})  # over the last axis
+
+
+@dataclass
+class Call:
+    """A call of `layer` in the graph. In `args` and `kwargs` every tensor is a `Flow`; `shapes` are of its outputs."""
+
+    layer: Any
+    path: tuple[str, ...]  # names of the models around it, then its own
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    shapes: Sequence[Shape]
+    net: Channels
+    used: set[int] = field(default_factory=set)
+
+    @property
+    def name(self) -> str:
+        """As errors and patterns say it."""
+        return readable(self.path)
+
+    def given(self, name: str, position: int | None = None) -> Any:
+        """The argument `name`, or the one at `position`, or None; its tensors count as understood."""
+        value = self.kwargs.get(name)
+        if value is None and position is not None and position < len(self.args):
+            value = self.args[position]
+        self.used |= {id(flow) for flow in flows_in(value)}
+        return value
+
+    def one(self) -> Flow:
+        """The only tensor of the usual layer."""
+        return self.all()[0]
+
+    def all(self) -> list[Flow]:
+        """The tensors of the first argument, in order."""
+        found = flows_in(self.args[0] if self.args else next(iter(self.kwargs.values()), None))
+        if not found:
+            raise self.unknown("is not called on tensors")
+        self.used |= {id(flow) for flow in found}
+        return found
+
+    def channels(self, flow: Flow, axis: int) -> Ids:
+        """The channels along `axis` that the layer reads; when units are along another axis, those all stay."""
+        axis = axis % flow.rank
+        if flow.axis == axis and len(flow.ids):
+            return flow.ids
+        self.net.pin(flow.ids, f"'{self.name}' reads another axis than the one they are on")
+        ids = self.net.fresh(flow.shape[axis])
+        self.net.pin(ids, f"'{self.name}' reads them along an axis that has no units")
+        return ids
+
+    def activation(self, function: Any, ids: Ids) -> None:
+        """An activation of the layer's own units."""
+        name = getattr(function, "__name__", str(function))
+        if name in OVER_ALL:
+            self.net.pin(ids, f"'{self.name}' has {name} over them")
+        elif name not in ELEMENTWISE and function is not None:
+            raise self.unknown(f"has an activation '{name}' that is not known here")
+
+    def unknown(self, what: str) -> UnknownLayerError:
+        """The error for what no rule can follow."""
+        return UnknownLayerError(
+            f"layer '{self.name}' ({type(self.layer).__name__}) {what}: "
+            f"exclude=['{self.name}'] leaves it and what it reads whole, mode='mask' masks the others without shrinking"
+        )
+
+
+Rule = Callable[[Call], list[Flow]]
+RULES: dict[str, Rule] = {}
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Enter a rule for the Keras layers of these names."""
+
+    def enter(function: Rule) -> Rule:
+        RULES.update(dict.fromkeys(names, function))
+        return function
+
+    return enter
+
+
+def flows_in(value: Any) -> list[Flow]:
+    """All tensors in an argument."""
+    if isinstance(value, Flow):
+        return [value]
+    if isinstance(value, dict):
+        return [flow for key in sorted(value) for flow in flows_in(value[key])]
+    if isinstance(value, list | tuple):
+        return [flow for one in value for flow in flows_in(one)]
+    return []

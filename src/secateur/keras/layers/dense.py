@@ -1,0 +1,101 @@
+"""Dense, embedding and convolution layers: their units are what they write, and go with their kernel's last axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..channels import Flow
+from .call import Call, rule
+
+
+@rule("Dense")
+def dense(call: Call) -> list[Flow]:
+    """Kernel (inputs, units), bias (units,)."""
+    layer, net, flow = call.layer, call.net, call.one()
+    if getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False):
+        raise call.unknown("is quantised or has LoRA")
+    units = net.new(layer, call.path, layer.units, "unit")
+    net.bind(layer.kernel, (0, call.channels(flow, -1)), (1, units), reads=[0], reader=(layer, 0))
+    net.bind(layer.bias, (0, units))
+    net.width(call.path, "units", units)
+    call.activation(layer.activation, units)
+    return [Flow(call.shapes[0], flow.rank - 1, units)]
+
+
+@rule("Embedding")
+def embedding(call: Call) -> list[Flow]:
+    """Table (tokens, dimensions): dimensions go, tokens stay."""
+    layer, net = call.layer, call.net
+    flow = call.one()
+    net.pin(flow.ids, f"'{call.name}' reads them as numbers of tokens")
+    if getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False):
+        raise call.unknown("is quantised or has LoRA")
+    units = net.new(layer, call.path, layer.output_dim, "unit")
+    net.bind(layer.embeddings, (1, units))
+    net.width(call.path, "output_dim", units)
+    return [Flow(call.shapes[0], flow.rank, units)]
+
+
+def channel_axis(layer: Any, rank: int) -> int:
+    """Where a layer with a data format has its channels."""
+    return 1 if getattr(layer, "data_format", None) == "channels_first" else rank - 1
+
+
+def convolution(transposed: bool) -> Callable[[Call], list[Flow]]:
+    """Kernel (taps..., inputs, filters), or (taps..., filters, inputs) when transposed; bias (filters,)."""
+
+    def follow(call: Call) -> list[Flow]:
+        layer, net, flow = call.layer, call.net, call.one()
+        axis = channel_axis(layer, flow.rank)
+        read, last = call.channels(flow, axis), len(layer.kernel.shape) - 1
+        units = net.new(layer, call.path, layer.filters, "conv")
+        if getattr(layer, "groups", 1) > 1:  # every group of filters must lose as many, and reads its own share
+            why = f"'{call.name}' is a convolution in {layer.groups} groups"
+            net.pin(read, why)
+            net.pin(units, why)
+            net.bind(layer.kernel)
+        else:
+            reads, writes = (last, last - 1) if transposed else (last - 1, last)
+            net.bind(layer.kernel, (reads, read), (writes, units), reads=[reads], reader=(layer, 0))
+        net.bind(layer.bias, (0, units))
+        net.width(call.path, "filters", units)
+        call.activation(layer.activation, units)
+        return [Flow(call.shapes[0], axis, units)]
+
+    return follow
+
+
+rule("Conv1D", "Conv2D", "Conv3D")(convolution(transposed=False))
+rule("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")(convolution(transposed=True))
+
+
+@rule("DepthwiseConv1D", "DepthwiseConv2D")
+def depthwise(call: Call) -> list[Flow]:
+    """Kernel (taps..., inputs, multiplier): every input has outputs of its own, which go with it."""
+    layer, net, flow = call.layer, call.net, call.one()
+    axis = channel_axis(layer, flow.rank)
+    read = call.channels(flow, axis)
+    written = np.repeat(read, layer.depth_multiplier)
+    dim = len(layer.kernel.shape) - 2
+    net.bind(layer.kernel, (dim, read), reads=[dim], reader=(layer, 0))
+    net.bind(layer.bias, (0, written))
+    call.activation(layer.activation, written)
+    return [Flow(call.shapes[0], axis, written)]
+
+
+@rule("SeparableConv1D", "SeparableConv2D")
+def separable(call: Call) -> list[Flow]:
+    """A depthwise kernel, then a pointwise one (1..., inputs * multiplier, filters)."""
+    layer, net, flow = call.layer, call.net, call.one()
+    axis = channel_axis(layer, flow.rank)
+    read, last = call.channels(flow, axis), len(layer.pointwise_kernel.shape) - 1
+    units = net.new(layer, call.path, layer.filters, "conv")
+    net.bind(layer.depthwise_kernel, (last - 1, read), reads=[last - 1], reader=(layer, 0))
+    net.bind(layer.pointwise_kernel, (last - 1, np.repeat(read, layer.depth_multiplier)), (last, units))
+    net.bind(layer.bias, (0, units))
+    net.width(call.path, "filters", units)
+    call.activation(layer.activation, units)
+    return [Flow(call.shapes[0], axis, units)]

@@ -1,0 +1,86 @@
+"""Recurrent layers: a unit goes with its part of every gate, its row of the recurrent kernel and its state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..channels import Flow
+from .call import Call, flows_in, rule
+
+
+def recurrent(gates: int, states: int) -> Callable[[Call], list[Flow]]:
+    """Kernel (inputs, gates * units), recurrent kernel (units, gates * units), bias (gates * units,), gate after gate.
+
+    LSTM: input, forget, cell, output. GRU: update, reset, candidate, with a bias (2, 3 * units) under `reset_after`.
+    """
+
+    def follow(call: Call) -> list[Flow]:
+        layer, net, flow = call.layer, call.net, call.one()
+        cell = layer.cell
+        units = net.new(layer, call.path, layer.units, "unit")
+        gated = np.tile(units, gates)
+        net.bind(cell.kernel, (0, call.channels(flow, -1)), (1, gated), reads=[0], reader=(layer, 0))
+        net.bind(cell.recurrent_kernel, (0, units), (1, gated))
+        if cell.bias is not None:
+            net.bind(cell.bias, (len(cell.bias.shape) - 1, gated))
+        net.width(call.path, "units", units)
+        call.activation(cell.activation, units)
+        if gates > 1:
+            call.activation(cell.recurrent_activation, units)
+        for state in flows_in(call.given("initial_state", 1)):
+            net.tie(call.channels(state, -1), units)
+        return outputs(layer, flow, units, states)
+
+    return follow
+
+
+def outputs(layer: Any, flow: Flow, units: Any, states: int) -> list[Flow]:
+    """What a recurrent layer gives: all frames or the last one, then its states."""
+    batch = flow.shape[0]
+    state = Flow((batch, len(units)), 1, units)
+    found = [Flow((*flow.shape[:2], len(units)), 2, units) if layer.return_sequences else state]
+    return found + [state] * (states if layer.return_state else 0)
+
+
+rule("LSTM")(recurrent(gates=4, states=2))
+rule("GRU")(recurrent(gates=3, states=1))
+rule("SimpleRNN")(recurrent(gates=1, states=1))
+
+
+@rule("Bidirectional")
+def bidirectional(call: Call) -> list[Flow]:
+    """Two layers side by side. Keras wants both equally wide, so both lose as many units."""
+    layer, net, flow = call.layer, call.net, call.one()
+    given = flows_in(call.given("initial_state", 1))
+    half = len(given) // 2
+    parts = []
+    for key, inner, state in (
+        ("@layer", layer.forward_layer, given[:half]), ("@backward_layer", layer.backward_layer, given[half:])
+    ):  # fmt: skip
+        follow = RECURRENT.get(type(inner).__name__)
+        if follow is None or type(inner).__module__.split(".")[0] != "keras":
+            raise call.unknown(f"wraps a {type(inner).__name__}, which no rule knows")
+        parts.append(follow(Call(inner, (*call.path, key), (flow,), {"initial_state": state}, (), net)))
+    return joined(call, parts[0], parts[1])
+
+
+def joined(call: Call, forward: Sequence[Flow], backward: Sequence[Flow]) -> list[Flow]:
+    """The outputs of both directions as `merge_mode` puts them together, then all states."""
+    net, mode = call.net, call.layer.merge_mode
+    first, second = forward[0], backward[0]
+    states = [*forward[1:], *backward[1:]]
+    if mode in ("concat", None):
+        net.equally(first.ids, second.ids)
+        if mode is None:
+            return [first, second, *states]
+        ids = np.concatenate([first.ids, second.ids])
+    else:  # sum, mul, ave: unit by unit
+        net.tie(first.ids, second.ids)
+        ids = first.ids
+    return [Flow((*first.shape[:-1], len(ids)), first.axis, ids), *states]
+
+
+RECURRENT = {"LSTM": recurrent(4, 2), "GRU": recurrent(3, 1), "SimpleRNN": recurrent(1, 1)}

@@ -1,0 +1,46 @@
+"""Masks: zeros where a removed unit is, in every variable that makes or reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base.extras import require
+from ..prune.budget import Keep
+from ..prune.places import parameter_masks
+from .shrink import rebuilt
+from .structure import Structure
+
+Masks = dict[str, NDArray[np.float32]]  # by variable; broadcast over it
+
+
+def masks_of(structure: Structure, keep: Keep) -> Masks:
+    """The masks of a plan."""
+    kept = {}
+    for group in structure.groups:
+        if group.name in keep:
+            kept[group.name] = np.zeros(group.units, np.float32)
+            kept[group.name][keep[group.name]] = 1
+    shapes = {name: tuple(use.variable.shape) for name, use in structure.channels.uses.items()}
+    return parameter_masks(structure.groups, kept, shapes)
+
+
+def apply(variables: Mapping[str, Any], masks: Mapping[str, Any]) -> None:
+    """Zero in place."""
+    for name, mask in masks.items():
+        variables[name].assign(variables[name].value * mask)
+
+
+def masked_model(model: Any, structure: Structure, keep: Keep) -> Any:
+    """A model of the same shape with zeros; computes what the shrunk one computes. Not compiled."""
+    copy = rebuilt(model, model.get_config())
+    copy.set_weights(model.get_weights())
+    names = structure.channels.names
+    convert = require("keras", "keras").ops.convert_to_tensor
+    masks = masks_of(structure, keep)
+    variables = {names[id(old)]: new for old, new in zip(model.weights, copy.weights, strict=True)}
+    apply(variables, {name: convert(mask, variables[name].dtype) for name, mask in masks.items()})
+    return copy

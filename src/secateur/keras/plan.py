@@ -1,0 +1,122 @@
+"""Which units go: the core's criteria and budgets, on the groups of a Keras model."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..base.errors import SecateurError, check_known, nearest
+from ..models.groups import Group
+from ..prune.budget import Keep, by_amounts, by_budget, gone_first, partly
+from ..prune.importance import CRITERIA, LOSSES, Evidence
+from .evidence import Data, evidence_of
+from .structure import Structure, structure_of
+
+MODES = ("shrink", "mask")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `prune` and `Pruner` share; see `prune`."""
+
+    amount: float | Mapping[str, float] = 0.5
+    criterion: str = "magnitude"
+    data: Data | None = field(default=None, repr=False)
+    only: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    protect: float = 0.9
+    mode: str = "shrink"
+    batch_size: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_known("criterion", self.criterion, set(CRITERIA) - {"sensitivity"})  # its maps are of our own models
+        check_known("mode", self.mode, MODES)
+        if not isinstance(self.amount, Mapping) and not 0 <= self.amount < 1:
+            raise SecateurError(f"amount must be from 0 to below 1, found {self.amount}")
+
+
+class Planner:
+    """Plans for one model; each goes on from the one before it.
+
+    Raises:
+        SecateurError: see `prune`.
+    """
+
+    def __init__(self, model: Any, options: Options) -> None:
+        self.model, self.options = model, options
+        self.structure = structure_of(model, lambda name: _any(name, options.exclude), options.mode == "mask")
+        self.groups = self._chosen()
+        self.full = self.structure.parameters()
+        self.keep: Keep = {}
+        self.plan(1.0, {g.name: np.ones(g.units, np.float32) for g in self.groups})  # can it be reached?
+
+    def advance(self, share: float) -> Keep:
+        """Rank all units now; the plan when `share` of the final amount is gone."""
+        o = self.options
+        evidence = evidence_of(self.model, self.structure, self.groups, o.criterion, o.data, o.batch_size, o.seed)
+        self.keep = self.plan(share, self.scores(evidence))
+        return self.keep
+
+    def scores(self, evidence: Evidence) -> dict[str, Any]:
+        """By group, (units,); what scores lowest goes first."""
+        return {g.name: CRITERIA[self.options.criterion](g, evidence) for g in self.groups}
+
+    def plan(self, share: float, scores: Mapping[str, Any]) -> Keep:
+        """The units that stay when `share` of the final amount is gone."""
+        amount, losses = self.options.amount, self.options.criterion in LOSSES
+        scores = gone_first(scores, self.keep)
+        if isinstance(amount, Mapping):
+            return partly(self.groups, scores, by_amounts(self.groups, scores, amount), share)
+        structure: Any = self.structure
+        return by_budget(
+            structure, self.groups, scores, self.full * (1 - share * amount), Structure.parameters,
+            {g.kind for g in self.groups}, normalise=not losses, protect=self.options.protect, per_cost=losses,
+        )  # fmt: skip
+
+    @property
+    def pruned(self) -> Structure:
+        """The structure without what the last plan leaves out."""
+        return self.structure.shrunk(self.keep)
+
+    def _chosen(self) -> list[Group]:
+        """The groups that may lose units; a group of several layers only where all of them may."""
+        structure, only, exclude = self.structure, self.options.only, self.options.exclude
+        names = [layer.name for layer in self.model._flatten_layers(include_self=False)]
+        names += [one.layer for one in structure.channels.declared.values()]
+        for pattern in (*only, *exclude):
+            if not any(_matches(name, pattern) for name in names):
+                raise SecateurError(f"no layer matches '{pattern}'{nearest(pattern, names)}")
+        chosen = [
+            group for group in structure.groups
+            if not any(_any(layer, exclude) for layer in structure.layers[group.name])
+            and (not only or all(_any(layer, only) for layer in structure.layers[group.name]))
+        ]  # fmt: skip
+        if not chosen:
+            raise SecateurError(f"model '{self.model.name}': no units may go: {self._reasons()}")
+        return chosen
+
+    def _reasons(self) -> str:
+        """Why the layers that were asked for stay whole."""
+        structure, only = self.structure, self.options.only
+        found = [f"'{n}': {why}" for n, why in structure.whole.items() if not only or _any(n, only)]
+        found += [
+            f"{' and '.join(repr(n) for n in layers)} go together" for layers in structure.layers.values()
+            if len(layers) > 1 and any(_any(n, only) for n in layers)
+        ]  # fmt: skip
+        return "; ".join(found) or "it has no layers with units, or all of them are excluded"
+
+
+def _any(name: str, patterns: Iterable[str]) -> bool:
+    return any(_matches(name, pattern) for pattern in patterns)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """A pattern is of the whole path, of a model in it, or of the last name."""
+    parts = name.split("/")
+    paths = ["/".join(parts[: n + 1]) for n in range(len(parts))]
+    return any(fnmatch.fnmatchcase(one, pattern) for one in (*paths, parts[-1]))
