@@ -24,9 +24,10 @@ from ...models.family import Config, TextCodec, family_of
 from ...models.groups import Group
 from ...prune.budget import Keep
 from ...prune.shrink import shrink
+from ...prune.vocabulary import special_rows
 from .timing import SECONDS, TOKENS, Exported, side_by_side
 
-MODELS = 10  # of random widths
+MODELS = 9  # of random widths
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def latency_model(
     model: Any, text: TextCodec, whole: Exported, groups: Sequence[Group], precision: str, threads: int = 1,
     cache: Path | None = None,
 ) -> LatencyModel:  # fmt: skip
-    """The latency model of networks cut from `model` in `groups`, timed beside `whole`, or as the cache has it."""
+    """The latency model of networks cut from `model` in `groups` and vocabulary, timed beside `whole`; made once a
+    machine, then as the cache has it."""
     path = (cache or cache_dir()) / "latency" / f"{_key(model.config, groups, precision, threads)}.json"
     if path.exists():
         values = read_json(path)
@@ -66,8 +68,8 @@ def latency_model(
     random = np.random.default_rng(0)
     rows, shares, milliseconds = [parts_of(model.config)], [1.0], []
     for _ in track(range(MODELS), "timing parts", MODELS):
-        small = shrink(model, _random_plan(groups, random))
-        ms, _, share = side_by_side(whole, Exported(small, text, precision, threads), 4)
+        small = shrink(model, _random_plan(groups, random) | _random_rows(model, random))
+        ms, _, share = side_by_side(whole, Exported(small, text, precision, threads, sessions=2), 3)
         rows.append(parts_of(small.config))
         shares.append(share)
         milliseconds.append(ms)
@@ -96,6 +98,14 @@ def _random_plan(groups: Sequence[Group], random: np.random.Generator) -> Keep:
         count = int(np.clip(round(share * size), min(group.minimum, size), size))
         plan[group.name] = [b * size + i for b in range(group.blocks) for i in range(count)]
     return plan
+
+
+def _random_rows(model: Any, random: np.random.Generator) -> Keep:
+    """A part of the vocabulary, special tokens included, where there is one."""
+    if not any(g.kind == "vocabulary" for g in model.groups()):
+        return {}
+    rows = range(round(random.choice([0.1, 0.5, 1.0]) * model.config.tokens.end))
+    return {"vocabulary": sorted({*rows, *special_rows(model.config)})}
 
 
 def non_negative(table: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -159,16 +159,13 @@ def _met(case: _Case, target: Target) -> tuple[Keep, list[dict[str, Any]]]:
         def measure(made: Exported) -> float:
             return made.bytes / size
     else:
-        model, tokenizer = case.student.model, case.student.tokenizer
-        begin = Exported(model, tokenizer, settings.precision)
-        times = latency_model(model, tokenizer, begin, case.groups, settings.precision)
-        share = side_by_side(whole_exported, begin, 15)[2]  # the calibration's unit is the student's own time
-        cost, more = (lambda config: share * times(config)), {
-            "model_off": times.off, "student_share": share, "student_ms": times.milliseconds(model.config)
-        }  # fmt: skip
+        names = {g.name for g in case.groups}
+        groups = [g for g in case.dense.groups() if g.name in names]
+        times = latency_model(case.dense, case.text, whole_exported, groups, settings.precision)
+        cost, more = times, {"model_off": times.off, "student_ms": times.milliseconds(case.student.model.config)}
 
         def measure(made: Exported) -> float:
-            return side_by_side(whole_exported, made, 15)[2]
+            return side_by_side(whole_exported, made)[2]
 
     keep, trail = corrected(case.plan, cost, measure_of(case, measure), target.value)
     trail[-1]["more"] = more
