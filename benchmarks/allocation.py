@@ -121,10 +121,10 @@ def main() -> None:
     model, text = load_model(options.model)
     dense = model.eval()
     dense.config = replace(dense.config, padded=False)
-    whole, start = Exported(dense, text), loss_of(dense, text, data)
+    start = loss_of(dense, text, data)
     rows = []
     for target, how, before in CASES:
-        settings = PruneSettings(target=target, allocate=how, sensitivity=options.map, **before)  # type: ignore[arg-type]
+        settings = PruneSettings(target=target, allocate=how, map=options.map, **before)  # type: ignore[arg-type]
         texts = [u.text for u in learn]
         student = task_of(dense.config).student(dense, text, texts, ["en"], settings, None)
         with tempfile.TemporaryDirectory() as folder:
@@ -135,7 +135,7 @@ def main() -> None:
         evidence = gather_evidence(student.model, student.tokenizer, data)
         scores = {g.name: CRITERIA["taylor"](g, evidence) for g in groups}
         cut = shrink(student.model, by_amounts(groups, scores, made.amounts) if made.amounts else {}).eval()
-        small = Exported(cut, student.tokenizer)
+        small, whole = Exported(cut, student.tokenizer), Exported(dense, text)  # both loaded anew for every target
         measure, _, value = target.partition("=")
         row: dict[str, Any] = {
             "target": target, "way": how, "cut_before": before, "planned_s": round(seconds, 1),

@@ -201,6 +201,23 @@ def sensitivity_cost() -> list[str]:
     return [*pipe_table(titles, rows), ""] if rows else []
 
 
+def allocation_table() -> list[str]:
+    """Targets and what the pruned models take beside the dense one."""
+    values = read_json(ROOT / "benchmarks" / "results" / "allocation.json")
+    head = ["target", "shared out by", "vocabulary cut", "latency", "by the wall's clock", "size", "parameters", "MACs",
+            "missed by", "plans measured", "loss"]  # fmt: skip
+    rows = [
+        [
+            row["target"], row["way"], "no" if row["cut_before"].get("vocabulary") is False else "yes",
+            *(f"{row[name]:.3f}" for name in ("latency", "wall", "size", "parameters", "macs")),
+            f"{100 * row['missed_by']:+.1f} %", str(row["tries"] or 1), f"{row['loss']:.2f}",
+        ]
+        for row in values["rows"]
+    ]  # fmt: skip
+    said = f"Latency targets within 10 %: {values['latency_hits']} of {values['latency_targets']}."
+    return [*pipe_table(head, rows), "", f"{said} Loss of the dense model: {values['dense_loss']:.2f}.", ""]
+
+
 def fill(text: str, name: str, lines: list[str]) -> str:
     """Replace what stands between the markers of `name`."""
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -223,6 +240,7 @@ def pages() -> dict[Path, str]:
     results = fill(results, "sensitivity", sensitivity_maps())
     results = fill(results, "sensitivity-cost", sensitivity_cost())
     results = fill(results, "founding", founding.tables())
+    results = fill(results, "allocation", allocation_table())
     for number in (1, 2, 3, 4):
         results = fill(results, f"explore{number}", explored(number))
     readme = fill((ROOT / "README.md").read_text(encoding="utf-8"), "main", tables)

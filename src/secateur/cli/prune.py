@@ -18,7 +18,7 @@ What is removed is gone from the files: vocabulary rows, contexts, heads, dimens
     [prune.amounts]
     "decoder.layers.*.self_attention.heads" = 0.5
     ffn = 0.2"""
-EXAMPLE = """secateur prune --learn mine/train.jsonl --target latency=0.5 --prune.sensitivity runs/map --out runs/fast
+EXAMPLE = """secateur prune --learn mine/train.jsonl --target latency=0.5 --prune.map runs/map --out runs/fast
 secateur prune --learn mine/train.jsonl --dev mine/dev.jsonl --prune.remove 0.5 --out runs/pruned
 secateur prune --learn mine/train.jsonl --one-shot --prune.remove 0.45 --prune.criterion wanda --out runs/oneshot"""
 

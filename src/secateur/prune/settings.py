@@ -19,7 +19,7 @@ class PruneSettings:
     remove: float | None = 0.6
     measure: Literal["parameters", "weights", "macs"] = "parameters"  # weights: without embeddings and positions
     criterion: str = "taylor"
-    map: str = ""  # criterion "sensitivity": the map.json that `secateur sensitivity` wrote
+    map: str = ""  # criterion "sensitivity", allocate "search": the map.json that `secateur sensitivity` wrote
     schedule: str = "cubic"
     kinds: tuple[str, ...] = GLOBAL_KINDS
     amounts: dict[str, float] = field(default_factory=dict)
@@ -33,7 +33,6 @@ class PruneSettings:
     pattern: str = ""  # single weights: N:M, such as "2:4": N of every M consecutive inputs stay
     target: str = ""  # instead of remove: latency=0.5 (of the dense model), parameters=, macs=, size=, wer=+0.5 points
     allocate: Literal["uniform", "global", "search"] = "search"  # how a target is shared out over groups
-    sensitivity: str = ""  # map that `secateur sensitivity` wrote: measured harm for `allocate = "search"`
     precision: Literal["fp32", "fp16", "int8"] = "fp32"  # of the exported models that latency and size are measured on
     seed: int = 0  # of random scores (what is drawn while training follows the training's seed)
     sample_rate: int | None = None  # Hz of the audio, below the model's: bins above half of it go

@@ -55,7 +55,7 @@ class _Case:
             return uniform(config, self.groups, self.scores, target, cost, settings.protect)
         if settings.allocate == "search":
             return search(config, self.groups, self.scores, self.curves, target, cost, settings.protect)
-        losses = settings.criterion in ("taylor", "signed")
+        losses = settings.criterion in ("taylor", "signed", "sensitivity")
         return by_budget(
             config, self.groups, self.scores, target, cost, tuple({g.kind for g in self.groups}),
             normalise=not losses, protect=settings.protect, per_cost=losses,
@@ -128,11 +128,12 @@ def _case(dense: Any, text: Any, student: Student, data: JobData, settings: Prun
     if not groups:
         raise SecateurError("the model has no units of these kinds; name others (prune.kinds)")
     evidence: Evidence = gather_evidence(model, student.tokenizer, data)
+    evidence.map = read_map(settings.map) if settings.map else None
     scores = {g.name: CRITERIA[settings.criterion](g, evidence) for g in groups}
     taylor = {g.name: CRITERIA["taylor"](g, evidence) for g in groups}
     curves = scored_curves(groups, taylor)
-    if settings.sensitivity and settings.allocate == "search":
-        curves = measured_curves(groups, curves, read_map(settings.sensitivity))
+    if evidence.map is not None and settings.allocate == "search":
+        curves = measured_curves(groups, curves, evidence.map)
     return _Case(dense, text, student, settings, data, groups, scores, curves)
 
 
