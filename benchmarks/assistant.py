@@ -91,13 +91,15 @@ def measure(name: str, folder: str, options: argparse.Namespace, kept: dict[str,
             free = recogniser.transcribe(audio, GREEDY).text
             matched = match(grammar.graph, free)
             between = time.process_time()
-            phrase = phrases.hear(audio, free)
+            phrase = None if options.free_only else phrases.hear(audio, free)
             ended = time.process_time()
             meant = phrase.match if phrase is not None else None
             if condition == "others":
                 marks = [int(matched is not None), int(meant is not None)]
             else:
                 marks = [int(right(matched, row)), int(right(meant, row))]
+            if options.free_only:
+                marks[1] = -1
             done[row["id"]] = [*marks, round(between - begun, 3), round(ended - between, 3)]
             if number % 20 == 19:
                 write_json(options.partial, kept, None)
@@ -115,6 +117,8 @@ def summary(kept: dict[str, Any]) -> list[dict[str, Any]]:
             draws = np.random.default_rng(0).integers(len(table), size=(2000, len(table)))
             row: dict[str, Any] = {"model": name, "condition": condition, "clips": len(table)}
             for column, way in enumerate(("free", "phrase")):
+                if table[:, column].min() < 0:  # not measured
+                    continue
                 shares = table[:, column][draws].mean(1)
                 low, high = np.quantile(shares, [0.025, 0.975])
                 row[way] = round(float(100 * table[:, column].mean()), 1)
@@ -131,6 +135,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SECATEUR_DATA", "../shared/data")))
     parser.add_argument("--conditions", nargs="+", default=CONDITIONS, choices=CONDITIONS)
     parser.add_argument("--every", type=int, default=1, help="take every n-th recording")
+    parser.add_argument("--free-only", action="store_true", help="leave phrase mode out")
     parser.add_argument("--partial", type=Path, default=Path("/tmp/assistant-partial.json"), help="kept between runs")
     parser.add_argument("--out", type=Path, help="write the summary as JSON here")
     options = parser.parse_args()

@@ -218,6 +218,47 @@ def allocation_table() -> list[str]:
     return [*pipe_table(head, rows), "", f"{said} Loss of the dense model: {values['dense_loss']:.2f}.", ""]
 
 
+def assistant_table() -> list[str]:
+    """Spoken orders accepted, free and in phrase mode, a row a condition."""
+    rows = read_json(ROOT / "benchmarks" / "results" / "assistant.json")["rows"]
+    names = {"clean": "clean", "others": "audio books taken for an order"}
+    lines = [
+        "| model | condition | clips | recognised freely, % (95 %) | phrase mode, % (95 %) "
+        "| CPU s a clip: free, then phrase |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        condition = names.get(row["condition"], f"kitchen, {row['condition']} dB")
+        both = [
+            f"{row[way]:.1f} ({row[way + '_low']:.1f} to {row[way + '_high']:.1f})" if way in row else ""
+            for way in ("free", "phrase")
+        ]
+        lines.append(
+            f"| {row['model']} | {condition} | {row['clips']} | {both[0]} | {both[1]} "
+            f"| {row['free_cpu_s']}, {row.get('phrase_cpu_s', '')} |"
+        )
+    return [*lines, ""]
+
+
+def streams_table() -> list[str]:
+    """Many streams at once."""
+    values = read_json(ROOT / "benchmarks" / "results" / "streams.json")
+    lines = [
+        "| streams | audio s | lost | delay of a final text: median, 95 %, most, s | partial texts a stream "
+        "| CPU s a second of audio | memory MB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in values["rows"]:
+        lines.append(
+            f"| {row['streams']} | {row['audio_s']} | {row['lost']} | {row['delay_median_s']}, {row['delay_95_s']}, "
+            f"{row['delay_max_s']} | {row['partials_a_stream']} | {row['cpu_a_second_of_audio']} "
+            f"| {row['memory_most_MB']} |"
+        )
+    before = f"load average before the run {values['load_before']}"
+    about = f"{values['cores']} cores, {before}; detector: {values['detector']}."
+    return [*lines, "", about, ""]
+
+
 def fill(text: str, name: str, lines: list[str]) -> str:
     """Replace what stands between the markers of `name`."""
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -241,6 +282,8 @@ def pages() -> dict[Path, str]:
     results = fill(results, "sensitivity-cost", sensitivity_cost())
     results = fill(results, "founding", founding.tables())
     results = fill(results, "allocation", allocation_table())
+    results = fill(results, "assistant", assistant_table())
+    results = fill(results, "streams", streams_table())
     for number in (1, 2, 3, 4):
         results = fill(results, f"explore{number}", explored(number))
     readme = fill((ROOT / "README.md").read_text(encoding="utf-8"), "main", tables)

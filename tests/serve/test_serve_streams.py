@@ -7,6 +7,8 @@ import io
 import json
 import signal
 import time
+import urllib.error
+import urllib.request
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +96,21 @@ def test_streams_that_are_refused(server: Running, start: dict[str, Any], status
 
     found = asyncio.run(first())
     assert (found["type"], found["status"]) == ("error", status)
+
+
+def test_pages_of_other_sites_are_refused(server: Running) -> None:
+    async def come(origin: str) -> str:
+        async with websockets.connect(f"ws://127.0.0.1:{server.port}/v1/listen", origin=origin) as socket:
+            await socket.send(json.dumps({"type": "start", "key": KEY}))
+            return str(json.loads(await socket.recv())["type"])
+
+    assert asyncio.run(come(server.url)) == "ready"
+    with pytest.raises(websockets.InvalidStatus, match="403"):
+        asyncio.run(come("http://elsewhere.example"))
+    headers = {"Origin": "http://elsewhere.example", "Authorization": f"Bearer {KEY}", "Content-Type": "text/plain"}
+    request = urllib.request.Request(server.url + "/v1/assistant", b'{"text": "turn on the lamp"}', headers)
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request, timeout=10)
 
 
 def test_silent_clients_and_one_stream_too_many(server: Running) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from ..assistant.assistant import Assistant
 from ..assistant.chat import Chat
@@ -17,6 +18,7 @@ from ..base.errors import SecateurError
 from ..base.extras import require
 from ..serve.http.settings import Limits
 from ..serve.recogniser import Recogniser, find_model
+from ..serve.streaming import StreamOptions
 from .command import option
 
 HELP = "Serve OpenAI's transcription API, a WebSocket, Wyoming, a page, /healthz and /metrics."
@@ -37,6 +39,9 @@ class Options:
     api_key_file: Path | None = option(None, "file with the key that clients must send; or SECATEUR_API_KEY")
     plots: Path | None = option(None, "folder with sensitivity maps (.json) or images for the page's second tab")
     chat_url: str = option("", "OpenAI-compatible endpoint that answers what is no command")
+    detector: Literal["auto", "silero", "energy"] = option(
+        "auto", "of speech in streams: auto is silero where it is installed; energy costs a tenth, for quiet places"
+    )
     threads: int | None = option(1, "CPU threads of one recognition")
     limits: Limits = field(default_factory=Limits)
     settings: SkillSettings = field(default_factory=SkillSettings)
@@ -55,7 +60,7 @@ def run(options: Options) -> None:
 
     named = _named(options.models)
     models = {name: Recogniser.load(folder, options.threads) for name, folder in named}
-    engine = Engine(models, options.limits, _key(options))
+    engine = Engine(models, options.limits, _key(options), StreamOptions(detector=options.detector))
     about = [Loaded(name, folder, models[name]) for name, folder in named]
     more = [compare_routes(engine, about, options.plots)]
     if options.assistant:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -17,7 +18,6 @@ from . import transcriptions
 from .engine import Engine, RefusedError
 from .socket import routes as socket_routes
 
-OPEN = ("/healthz",)  # what needs no key; pages are open too, they hold no data
 KNOWN = ("/v1/audio/transcriptions", "/v1/models", "/v1/assistant", "/healthz", "/metrics")
 
 
@@ -64,6 +64,10 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
+        if scope["type"] == "websocket" and _foreign(scope):
+            await receive()  # the handshake
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -115,12 +119,21 @@ def _check(engine: Engine, scope: Scope, most: int) -> None:
     headers = {name.lower(): value for name, value in scope["headers"]}
     private = scope["path"].startswith("/v1/") or scope["path"] == "/metrics"
     key = headers.get(b"authorization", b"").decode("latin-1").removeprefix("Bearer ").strip()
+    if private and _foreign(scope):
+        raise RefusedError(403, "invalid_request_error", "Pages of other sites may not use this server")
     if private and not engine.admits(key):
         raise RefusedError(401, "invalid_request_error", "Incorrect API key: send it as  Authorization: Bearer KEY")
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > most:
         engine.metrics.refused.labels("size").inc()
         raise _too_large(most)
+
+
+def _foreign(scope: Scope) -> bool:
+    """Whether a browser asks for a page of another site, which must not give orders to an assistant at home."""
+    headers = {name.lower(): value for name, value in scope["headers"]}
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    return bool(origin) and urlsplit(origin).netloc != headers.get(b"host", b"").decode("latin-1")
 
 
 def _too_large(most: int) -> RefusedError:

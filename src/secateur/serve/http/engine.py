@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 from ...base.errors import SecateurError, nearest
 from ..ctc_recogniser import CtcRecogniser
 from ..recogniser import Recogniser
+from ..streaming import StreamOptions
 from .metrics import Metrics
 from .settings import Limits
 
@@ -31,15 +32,20 @@ class RefusedError(Exception):
 
 
 class Engine:
-    """The recognisers of a server by name (the first is the default), and the turns of those who ask."""
+    """The recognisers of a server by name (the first is the default), and the turns of those who ask.
+
+    `listening` is how streams find speech and how often they say what they have heard.
+    """
 
     def __init__(
-        self, models: Mapping[str, Recogniser], limits: Limits | None = None, api_key: str | None = None
-    ) -> None:
+        self, models: Mapping[str, Recogniser], limits: Limits | None = None, api_key: str | None = None,
+        listening: StreamOptions | None = None,
+    ) -> None:  # fmt: skip
         if not models:
             raise SecateurError("a server needs a model")
         limits = limits or Limits()
         self.models, self.limits = dict(models), limits
+        self.listening = listening or StreamOptions()
         self.metrics = Metrics()
         self.started = int(time.time())
         self.stopping = asyncio.Event()

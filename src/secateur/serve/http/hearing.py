@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,13 @@ from ...models.decoding.options import DecodingOptions
 from ...models.decoding.segments import Audio
 from ..recogniser import Recogniser
 from ..streaming import Event as StreamEvent
-from ..streaming import StreamOptions, open_stream
+from ..streaming import open_stream
 from ..streaming.stream import AFTER, Guess
 from ..streaming.stream import Hearing as Ears
 from .engine import Engine, RefusedError
 
 RATES = (8_000, 48_000)  # Hz that a client may send
-PIECE = 0.2  # seconds that are heard in one turn, so that a client who sends much at once does not keep the others
+PIECE = 0.2  # seconds that are heard in one turn: who sends much at once does not keep the others
 SPARE = 2.0  # seconds of audio kept beyond the longest utterance
 
 
@@ -38,19 +39,26 @@ class Event:
 
 
 class Polite:
-    """Ears that leave out partial results while others wait for their turn."""
+    """Ears that leave out partial results while others wait for their turn, and spend a third of the time on them."""
 
     def __init__(self, ears: Ears, engine: Engine) -> None:
         self._ears, self._engine = ears, engine
         self.joiner = ears.joiner
+        self._rests = 0.0  # until then
 
     def start(self) -> None:
         """See `streaming.stream.Hearing`."""
         self._ears.start()
 
     def partial(self, samples: Audio) -> Guess | None:
-        """None while somebody waits."""
-        return None if self._engine.crowded else self._ears.partial(samples)
+        """None while somebody waits, or soon after the last one: on a slow machine the stream would fall behind."""
+        begun = time.perf_counter()
+        if self._engine.crowded or begun < self._rests:
+            return None
+        found = self._ears.partial(samples)
+        ended = time.perf_counter()
+        self._rests = ended + 2 * (ended - begun)
+        return found
 
     def final(self, samples: Audio) -> Guess:
         """See `streaming.stream.Hearing`."""
@@ -75,17 +83,17 @@ class Hearing:
             raise RefusedError(400, "invalid_request_error", f"sample_rate must be from {RATES[0]} to {RATES[1]} Hz")
         self.engine = engine
         self.rate = recogniser.sample_rate
-        longest = min(StreamOptions().longest, recogniser.window_seconds)
-        half = min(StreamOptions().trim, longest)
-        listening = StreamOptions(decoding=options, longest=longest, trim=half)
-        if not partials:
-            listening = StreamOptions(decoding=options, longest=longest, trim=half, interval=longest)
+        known = engine.listening
+        longest = min(known.longest, recogniser.window_seconds)
+        interval = known.interval if partials else longest
+        listening = replace(known, decoding=options, longest=longest, trim=min(known.trim, longest), interval=interval)
         self._stream = open_stream(recogniser, listening)
         self._stream.hearing = Polite(self._stream.hearing, engine)
         self._resample = None
         if sample_rate != self.rate:
             self._resample = soxr.ResampleStream(sample_rate, self.rate, 1, dtype="float32")
         self._odd = b""
+        self._waiting = np.zeros(0, np.float32)  # too short to take a turn for
         self._kept = np.zeros(0, np.float32)
         self._most = round((longest + SPARE) * self.rate)
         self._seen = 0  # samples that have come in
@@ -107,14 +115,19 @@ class Hearing:
         samples = np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
         if self._resample is not None:
             samples = self._resample.resample_chunk(samples)
-        async for event in self._take(samples):
-            yield event
+        self._waiting = np.concatenate([self._waiting, samples])
+        if len(self._waiting) >= round(PIECE * self.rate):
+            samples, self._waiting = self._waiting, np.zeros(0, np.float32)
+            async for event in self._take(samples):
+                yield event
 
     async def finish(self) -> AsyncIterator[Event]:
         """The end of the stream: what was not final yet."""
+        last = self._waiting
         if self._resample is not None:
-            async for event in self._take(self._resample.resample_chunk(np.zeros(0, np.float32), last=True)):
-                yield event
+            last = np.concatenate([last, self._resample.resample_chunk(np.zeros(0, np.float32), last=True)])
+        async for event in self._take(last):
+            yield event
         for found in await self.engine.in_turn(self._stream.finish):
             yield self._event(found)
 
@@ -144,11 +157,11 @@ class Hearing:
 
 
 def options_of(language: str | None) -> DecodingOptions:
-    """How streams are decoded.
+    """How streams are decoded: one attempt, so that no sound takes more than its share of time.
 
     Raises:
         SecateurError: a language that is none.
     """
     if language is not None and not 2 <= len(language) <= 12:
         raise SecateurError(f"'{language[:20]}' is not a language code such as en")
-    return DecodingOptions(language=language, timestamps=False)
+    return DecodingOptions(language=language, timestamps=False, temperatures=(0.0,))

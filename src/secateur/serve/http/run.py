@@ -56,6 +56,8 @@ async def serve(
     config = uvicorn.Config(
         create_app(engine, more, page), host, port, log_level="warning", ws_max_size=1 << 20,
         timeout_graceful_shutdown=5, server_header=False, backlog=256,
+        # A stream that waits for its turn reads no pongs: who is silent for too long is closed by `Limits.idle`.
+        ws_ping_interval=None,
     )  # fmt: skip
     server = Server(config, engine)
     other = WyomingServer(engine, host, wyoming_port) if wyoming_port is not None else None
