@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from secateur.evaluate.compare import compare
 from secateur.evaluate.result import Result, read_result
 from secateur.evaluate.run_folder import read_log
 from secateur.evaluate.sensitivity import markdown as sensitivity_table
-from secateur.evaluate.table import pipe_table
-from secateur.jobs.study.outcome import study_outcome
+from secateur.evaluate.table import pipe_table, points
+from secateur.jobs.study.outcome import Outcome, study_outcome
 from secateur.jobs.study.table import markdown, robustness
 from secateur.prune.sensitivity import read_map
 
@@ -150,24 +151,70 @@ def speed_table(name: str) -> list[str]:
     return [*lines, ""]
 
 
-def study_tables(name: str) -> list[str]:
-    """A study's arms against their controls, and under disturbances where that was tested."""
-    folder = ROOT / "experiments" / "study"
-    outcome = study_outcome(folder / f"{name}.toml", folder / "results" / name)
+STUDIES = ROOT / "experiments" / "study"
+
+
+@cache
+def outcome_of(name: str, against: str = "") -> Outcome:
+    """What a study found, from its committed result files."""
+    return study_outcome(STUDIES / f"{name}.toml", STUDIES / "results" / name, against)
+
+
+def study_tables(name: str, against: str = "") -> list[str]:
+    """A study's arms against their controls (or all against one arm), and under disturbances where that was tested."""
+    outcome = outcome_of(name, against)
     titles, rows = robustness(outcome)
-    return [*markdown(outcome), "", *([*pipe_table(titles, rows), ""] if titles else [])]
+    return [*markdown(outcome), "", *([*pipe_table(titles, rows), ""] if titles and not against else [])]
+
+
+def study_goals() -> list[str]:
+    """For every study and every share of weights gone: the pruned arm that is best on dev, and how it does on test."""
+    head = ["study", "control", "weights gone", "goal", "best arm on dev", "seeds", "ratio", "points (95 %)"]
+    head += ["P(better)", "retained set, points (95 %)"]
+    rows = []
+    for name, against in (("tiny_en", ""), ("tiny_en_held", ""), ("base", ""), ("base", "tiny-equal")):
+        outcome = outcome_of(name, against)
+        for least, goal in ((0.3, "at most 0.90"), (0.6, "at most 1.00")):
+            pruned = [a for a in outcome.arms if a.removed_weights >= least - 0.005]
+            arm = min(pruned, key=lambda a: a.dev)  # on dev alone
+            first, other = (arm.sets[test].against for test in outcome.study.tests)
+            assert first is not None and other is not None
+            rows.append([
+                name.replace("_", " "), arm.control, f"at least {100 * least:.0f} %", goal, arm.arm,
+                str(len(arm.seeds)), f"{arm.ratio:.3f}",
+                f"{points(first.delta)} ({points(first.low)} to {points(first.high)})", f"{first.b_better:.3f}",
+                f"{points(other.delta)} ({points(other.low)} to {points(other.high)})",
+            ])  # fmt: skip
+    return [*pipe_table(head, rows), ""]
 
 
 def two_gpus_table() -> list[str]:
-    """Throughput of the same training on one GPU and on two."""
+    """Throughput of the same training on one GPU and on two, and the study's runs on two beside those on one."""
     folder = ROOT / "experiments" / "two_gpus" / "results"
-    lines = ["| run | GPUs | steps | utterances a second | training s | dev WER |", "|---|---|---|---|---|---|"]
-    for name in ("one640", "two640"):
-        last = read_log(folder / f"{name}-metrics.jsonl")[-1]
+    lines = ["| run | GPUs | utterances a second, first validation to last but one | whole run | s | dev WER |"]
+    lines += ["|---|---|---|---|---|---|"]
+    speeds = {}
+    for name in ("one640", "two640", "one", "two"):
+        log = read_log(folder / f"{name}-metrics.jsonl")
+        last, steady = log[-1], ""
+        if len(log) > 2:  # without the start: kernels are chosen, memory is taken
+            heard = [e["utterances_per_second"] * e["seconds"] for e in (log[0], log[-2])]
+            speeds[name] = (heard[1] - heard[0]) / (log[-2]["seconds"] - log[0]["seconds"])
+            steady = f"{speeds[name]:.0f}"
         lines.append(
-            f"| {name} | {last['processes']} | {last['step']} | {last['utterances_per_second']:.0f} "
+            f"| {name} | {last['processes']} | {steady} | {last['utterances_per_second']:.0f} "
             f"| {last['seconds']:.1f} | {100 * last['error']:.1f} |"
         )
+    lines += ["", f"Two GPUs over one: {speeds['two'] / speeds['one']:.2f} times.", ""]
+    lines += ["| study on two GPUs, seed 0 | dev WER | on one GPU, each seed | masks of both ranks | weights of both |"]
+    lines += ["|---|---|---|---|---|"]
+    runs = outcome_of("base").runs
+    for arm in ("dense", "sparse-taylor-30"):
+        both = [read_json(folder / f"study-{arm}-rank{rank}.json") for rank in (0, 1)]
+        equal = ["equal" if both[0][key] == both[1][key] else "DIFFER" for key in ("masks", "weights")]
+        error = read_json(folder / f"study-{arm}-summary.json")["error"]["dev"]
+        others = ", ".join(f"{100 * r.summary['error']['dev']:.1f}" for r in runs if r.arm == arm)
+        lines.append(f"| {arm} | {100 * error:.1f} | {others} | {equal[0]} | {equal[1]} |")
     return [*lines, ""]
 
 
@@ -275,8 +322,10 @@ def pages() -> dict[Path, str]:
     results = fill(results, "runs", runs_table())
     results = fill(results, "speed", speed_table("runtime"))
     results = fill(results, "peers", speed_table("runtime_peers"))
-    for name in ("tiny_en", "tiny_en_told"):
+    results = fill(results, "study-goals", study_goals())
+    for name in ("tiny_en", "tiny_en_told", "tiny_en_held", "base", "sites", "inputs", "base_zh"):
         results = fill(results, f"study-{name}", study_tables(name))
+    results = fill(results, "study-base-tiny", study_tables("base", "tiny-equal"))
     results = fill(results, "two-gpus", two_gpus_table())
     results = fill(results, "sensitivity", sensitivity_maps())
     results = fill(results, "sensitivity-cost", sensitivity_cost())

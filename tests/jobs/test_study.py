@@ -122,6 +122,18 @@ def test_differences_are_those_of_the_result_files(done: Path, place: Path) -> N
     assert arm.sets["quiet"].rate == pytest.approx(np.mean([r.rate for r in results["units-10"]]))
 
 
+def test_any_arm_can_be_what_all_are_compared_with(done: Path, place: Path) -> None:
+    def difference(arm: str, against: str) -> float:
+        outcome = study_outcome(place / "study.toml", done / "results", against)
+        found = next(a for a in outcome.arms if a.arm == arm).sets["quiet"].against
+        assert found is not None
+        return found.delta
+
+    assert difference("dense", "units-10") == pytest.approx(-difference("units-10", "dense"))
+    with pytest.raises(SecateurError, match="did you mean 'dense'"):
+        study_outcome(place / "study.toml", done / "results", "dence")
+
+
 def test_finished_runs_are_not_run_again_and_the_page_is_whole(done: Path, place: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in done.glob("*/summary.json")}
     assert run_study(place / "study.toml", place, done) == []

@@ -10,7 +10,7 @@ from ..base.errors import SecateurError
 from ..base.files import write_text
 from ..base.progress import say
 from ..prune.settings import PruneSettings
-from ..train.settings import TrainSettings
+from ..train.settings import FINE_TUNING, TrainSettings
 from .command import option
 
 HELP = """Make a recogniser right for your speakers, small and fast: tune, prune, prove, export, report.
@@ -31,7 +31,7 @@ class Options:
     learn: tuple[Path, ...] = option((), help="manifests to learn from (JSONL)")
     dev: tuple[Path, ...] = option((), help="manifests to choose on")
     test: tuple[Path, ...] = option((), help="manifests to report on")
-    retain: tuple[Path, ...] = option((), help="manifests of what must not be forgotten; the original teaches on them")
+    retain: tuple[Path, ...] = option((), help="manifests of what must not be forgotten: heard as well")
     demo: bool = option(False, help="a few minutes on real speech that is found or downloaded (see README)")
     noise: tuple[Path, ...] = option((), help="recordings of noise to mix into training clips (see train.augment)")
     longest: float = option(21.0, help="seconds: longer clips are left out of training")
@@ -41,8 +41,8 @@ class Options:
         2.0, help="the pruned model's learning rate over the dense one's: it has more to recover"
     )
     device: str = option("auto", help="cpu, cuda or auto")
-    train: TrainSettings = TrainSettings()
-    prune: PruneSettings = PruneSettings()
+    train: TrainSettings = FINE_TUNING
+    prune: PruneSettings = PruneSettings(method="refit")
 
 
 def run(options: Options) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..base.errors import SecateurError
 from ..prune.settings import PruneSettings
-from ..train.settings import TrainSettings
+from ..train.settings import FINE_TUNING, TrainSettings
 from . import train as train_command
 from .command import option
 
@@ -32,8 +32,8 @@ class Options(train_command.Options):
         "size=, or wer=+0.5 (points on dev); the same as prune.target"
     )  # fmt: skip
     one_shot: bool = option(False, help="no training: rank on a few batches, cut once")
-    train: TrainSettings = TrainSettings(learning_rate=6e-5)
-    prune: PruneSettings = PruneSettings()
+    train: TrainSettings = FINE_TUNING
+    prune: PruneSettings = PruneSettings(method="refit")
 
 
 def run(options: Options) -> dict[str, Any] | None:

@@ -26,6 +26,7 @@ class Options:
     seeds: tuple[int, ...] = option((), help="seeds instead of the study's")
     processes: int = option(1, help="GPUs or CPU processes that each run trains on, through torchrun")
     until: float | None = option(None, help="start no further run after so many seconds")
+    against: str = option("", help="compare all arms with this one instead of their controls")
     no_run: bool = option(False, help="run nothing: make table and page from the results that are there")
 
 
@@ -48,7 +49,7 @@ def run(options: Options) -> dict[str, Any]:
             options.until, options.processes,
         )  # fmt: skip
         collect(options.out, options.out / "results")
-    outcome = study_outcome(options.study, options.out / "results")
+    outcome = study_outcome(options.study, options.out / "results", options.against)
     write_page(outcome, options.out / "study.html")
     return {
         "table": text(outcome), "page": str(options.out / "study.html"), "failed": failed,

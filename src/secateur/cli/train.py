@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
 from ..jobs.new_model import NewModel
 from ..prune.settings import PruneSettings
-from ..train.settings import TrainSettings
+from ..train.settings import FINE_TUNING, TrainSettings
 from .command import option
 
-HELP = """Fine-tune a model on manifests; with --retain, the original teaches it what must not be forgotten. With
---new.preset a small CTC model is trained from nothing instead (conformer, bigru, bilstm, googlenet, digits).
+HELP = """Fine-tune a model on manifests. The weights are held near their start (--train.l2-start); with --retain it
+also hears what must not be forgotten, and with --train.distil 0.7 the original teaches it there, for three times the
+time. With --new.preset a small CTC model is trained from nothing instead (conformer, bigru, bilstm, googlenet, digits).
 
 Writes a checkpoint, metrics.jsonl (a line a validation) and results; a killed run resumes. On several GPUs, or several
 processes of a CPU, start it with torchrun: a batch is dealt to them, the steps are the same."""
@@ -37,7 +38,7 @@ class Options:
     noise: tuple[Path, ...] = option((), help="recordings of noise to mix into training clips (see train.augment)")
     longest: float = option(21.0, help="seconds: longer clips are left out of training")
     device: str = option("auto", help="cpu, cuda or auto")
-    train: TrainSettings = TrainSettings()
+    train: TrainSettings = FINE_TUNING
     new: NewModel = NewModel()
 
 
@@ -66,9 +67,13 @@ def run_arm_from(options: Options, name: str, prune: PruneSettings | None) -> di
             start = make_new(options.new, texts, data.learn[0].language, options.train.seed)
         model, tokenizer = start or load_model(options.model)
         teacher: Any = model if data.retain and start is None else None
+        train = options.train
         if options.teacher:
             teacher = load_model(options.teacher)[0]
-        run_arm(ArmSettings(name, options.train, prune), model, tokenizer, data, options.out, teacher)
+            train = replace(train, distil=train.distil or TrainSettings().distil)  # asked for, so it is listened to
+        if start is not None:
+            train = replace(train, l2_start=0.0)  # random weights are no start to be held to
+        run_arm(ArmSettings(name, train, prune), model, tokenizer, data, options.out, teacher)
         if rank() > 0:
             return None
     return {"folder": str(options.out), **(finished(options.out) or {})}

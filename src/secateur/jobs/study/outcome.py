@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from ...base.errors import check_known
 from ...evaluate.bootstrap import Difference, paired_difference, rate_interval
 from ...evaluate.holm import holm, two_sided
 from .lm import LM
@@ -76,9 +77,16 @@ class Outcome:
     runs: tuple[RunFile, ...]
 
 
-def study_outcome(path: Path, store: Path) -> Outcome:
-    """Read a study's small result files and compare every arm with its control."""
+def study_outcome(path: Path, store: Path, against: str = "") -> Outcome:
+    """Read a study's small result files and compare every arm with its control, or all with the arm `against`.
+
+    Raises:
+        SecateurError: no results, or no such arm (with the nearest).
+    """
     study = read_study(path)
+    if against:
+        check_known("arm", against, study.arms)
+        study = replace(study, control=against, arms={n: replace(a, control=None) for n, a in study.arms.items()})
     runs, clips = read_store(store)
     by_arm = {name: [r for r in runs if r.arm == name] for name in study.arms}
     by_arm = {name: found for name, found in by_arm.items() if found}
