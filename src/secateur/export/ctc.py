@@ -38,7 +38,7 @@ def ctc_graph(
     Padding is zero wherever the network would see it, so a padded row equals the same clip alone. With `audio` the
     graph computes its features itself: it takes samples (batch, n), all real, and gives log_probs alone.
     """
-    b = _Builder(Graph("ctc"), weights, precision, True, ranges)
+    b = CtcBuilder(Graph("ctc"), weights, precision, True, ranges)
     g = b.graph
     if audio:
         x = features_graph(g, g.input("samples", np.float32, ("batch", "n")), config.front_end)
@@ -61,7 +61,7 @@ def ctc_graph(
     return g.model({"precision": precision})
 
 
-class _Builder(Builder):
+class CtcBuilder(Builder):
     """Adds the sections of a CTC model; `frames` (batch,) says how many frames of the last one's output are real."""
 
     frames = ""

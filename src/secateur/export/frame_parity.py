@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..models.ctc.model import CtcModel
+from ..models.network import FrameRecogniser
 from .contents import NETWORK
 
 
@@ -31,7 +31,7 @@ class FrameParity:
 
 
 @torch.no_grad()
-def frame_parity(model: CtcModel, folder: str | Path, features: Sequence[NDArray[np.float32]]) -> FrameParity:
+def frame_parity(model: FrameRecogniser, folder: str | Path, features: Sequence[NDArray[np.float32]]) -> FrameParity:
     """Compare `model` with what was exported to `folder` on features (frames, inputs) of some clips.
 
     Probabilities are compared, not their logarithms, which differ by much where nothing was heard.

@@ -16,8 +16,8 @@ from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.files import sha256, write_bytes, write_json
 from ..base.options import to_dict
-from ..models.ctc.model import CtcModel
 from ..models.family import TextCodec, write_config
+from ..models.network import FrameRecogniser
 from ..models.whisper.model import Whisper
 from .contents import (
     CONFIG,
@@ -33,6 +33,7 @@ from .contents import (
     FileRecord,
 )
 from .ctc import ctc_graph
+from .hf_ctc import hf_ctc_graph
 from .precision import Ranges, check_precision
 from .whisper import decoder_graph, encoder_graph
 
@@ -42,7 +43,7 @@ Check = Callable[[Path], dict[str, Any]]
 
 
 def export_onnx(
-    model: Whisper | CtcModel, text: TextCodec, folder: str | Path, precision: str = "fp32",
+    model: Whisper | FrameRecogniser, text: TextCodec, folder: str | Path, precision: str = "fp32",
     check: Check | None = None, trial: bool = True, ranges: Ranges | None = None,
 ) -> Path:  # fmt: skip
     """Write the graphs, `config.json`, the text codec and `export.json` to `folder`.
@@ -73,12 +74,13 @@ def export_onnx(
     config = model.config
     files: tuple[str, ...]
     with _replacing(Path(folder)) as temporary:
-        if isinstance(model, CtcModel):
+        if isinstance(model, FrameRecogniser):
             files = CTC_FILES
-            graph = ctc_graph(model.config, weights, precision, ranges)
+            writer: Any = ctc_graph if config.family == "ctc" else hf_ctc_graph
+            graph = writer(config, weights, precision, ranges)
             write_bytes(temporary / NETWORK, serialised(graph, NETWORK, trial))
             if trial:
-                _run_network_once(temporary, config.front_end.inputs)
+                _run_network_once(temporary, config.front_end.inputs, getattr(config, "least", 10))
             text.write(temporary / UNITS)
         else:
             files = FILES
@@ -129,13 +131,13 @@ def _run_once(folder: Path, mels: int) -> None:
     _check_finite(decoder.run(None, {"tokens": np.array([[0, 1], [1, 0]]), **feed}))
 
 
-def _run_network_once(folder: Path, inputs: int) -> None:
-    """Run a CTC network on two short rows, the second padded, and check that all values are finite."""
+def _run_network_once(folder: Path, inputs: int, least: int) -> None:
+    """Run a CTC network on two short rows, the second padded and below `least` frames: all is finite."""
     import onnxruntime
 
     network = onnxruntime.InferenceSession(folder / NETWORK, providers=["CPUExecutionProvider"])
-    features = np.random.default_rng(0).standard_normal((2, 20, inputs), np.float32)
-    _check_finite(network.run(None, {"features": features, "frames": np.array([20, 9])}))
+    features = np.random.default_rng(0).standard_normal((2, 2 * least, inputs), np.float32)
+    _check_finite(network.run(None, {"features": features, "frames": np.array([2 * least, least - 1])}))
 
 
 def _check_finite(results: Sequence[Any]) -> None:

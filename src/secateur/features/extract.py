@@ -11,6 +11,7 @@ from .front_end import FrontEnd
 from .kaldi import needed
 from .mel import log_mel
 from .normalise import normalise
+from .waveform import samples_as_features
 
 
 def extract(audio: NDArray[np.floating], front_end: FrontEnd) -> NDArray[np.float32]:
@@ -26,6 +27,8 @@ def extract(audio: NDArray[np.floating], front_end: FrontEnd) -> NDArray[np.floa
     samples = np.asarray(audio, dtype=np.float32)
     if samples.ndim != 1:
         raise ValueError(f"audio must be one channel (samples,), found shape {samples.shape}")
+    if front_end.kind == "waveform":
+        return samples_as_features(samples, front_end.normalise == "mean_variance")
     features = append_deltas(statics(samples, front_end), front_end.deltas)
     columns = needed(front_end).columns
     if columns is not None:

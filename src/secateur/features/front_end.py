@@ -25,7 +25,7 @@ class FrontEnd:
     `kind` is `whisper` (see `secateur.features.mel`), `fbank` or `mfcc` (both as in Kaldi, see
     `secateur.features.kaldi`); `secateur.features.extract` and `.extractor` compute any of them. A frame of `fbank` is
     `[energy,] bins`, one of `mfcc` is `coefficients`, the first of which energy replaces; deltas and delta-deltas
-    follow, each as wide as that.
+    follow, each as wide as that. `waveform` is the samples themselves: a frame is one of them.
 
     `kept_bins` lists the mel bins that a network on Whisper's features still reads, out of `bins`, and `kept` the
     dimensions that one on `fbank` or `mfcc` still reads, out of `dimensions`; None means all of them. Only what is kept
@@ -43,7 +43,7 @@ class FrontEnd:
     hop: int = 160  # samples, from one frame to the next
     bins: int = 80  # mel filters
     kept_bins: tuple[int, ...] | None = None
-    kind: Literal["whisper", "fbank", "mfcc"] = "whisper"
+    kind: Literal["whisper", "fbank", "mfcc", "waveform"] = "whisper"
     low_hz: float = 0.0  # where the lowest filter starts
     high_hz: float | None = None  # where the highest of all `bins` ends; None: half the sample rate
     full_scale: float = 1.0  # what the loudest sample counts as: Kaldi reads 16-bit numbers, 32768
@@ -109,6 +109,8 @@ class FrontEnd:
 
     def frames(self, samples: int) -> int:
         """Frames of a clip of so many samples."""
+        if self.kind == "waveform":
+            return samples
         if self.kind == "whisper":
             return samples // self.hop
         if self.snip_edges:
@@ -127,6 +129,10 @@ def _problems(front_end: FrontEnd) -> list[str]:
     f, found = front_end, []
     if min(f.sample_rate, f.window, f.hop, f.bins) < 1:
         found.append("sample_rate, window, hop and bins must be at least 1")
+    if f.kind == "waveform":
+        if (f.window, f.hop, f.bins, f.deltas, f.energy) != (1, 1, 1, 0, False) or f.kept is not None:
+            found.append("a waveform has one input, one sample wide, and nothing else")
+        return found
     if f.kind == "whisper":
         usual = {field.name: field.default for field in fields(f)}
         for name in _KALDI_ONLY:
@@ -166,6 +172,7 @@ _USUAL: dict[str, dict[str, Any]] = {
     "whisper": {},
     "fbank": {**_KALDI, "kind": "fbank"},
     "mfcc": {**_KALDI, "kind": "mfcc", "bins": 23, "coefficients": 13, "lifter": 22.0},
+    "waveform": {"kind": "waveform", "window": 1, "hop": 1, "bins": 1},
 }
 
 

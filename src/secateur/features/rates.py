@@ -28,6 +28,8 @@ def resampled(front_end: FrontEnd, sample_rate: int) -> FrontEnd:
     f = front_end
     if sample_rate == f.sample_rate:
         return f
+    if f.kind == "waveform":
+        raise SecateurError("sample_rate: a network that hears the samples themselves has no filters to cut")
     if not 0 < sample_rate < f.sample_rate:
         raise SecateurError(f"sample_rate: {sample_rate} Hz is not below the model's {f.sample_rate} Hz")
     share = sample_rate / f.sample_rate

@@ -25,6 +25,10 @@ class SpecAugmentOptions:
 
 def fitted(options: SpecAugmentOptions, front_end: FrontEnd) -> SpecAugmentOptions:
     """The options for a front-end with fewer bins or frames: masks hide as large a share of them, and as much time."""
+    if front_end.kind == "waveform":  # there is no frequency to hide, and a frame is a sample
+        return replace(
+            options, time_width=round(options.time_width * USUAL_MS / front_end.frame_ms), frequency_masks=0
+        )
     return replace(
         options,
         time_width=max(1, round(options.time_width * USUAL_MS / max(front_end.frame_ms, USUAL_MS))),

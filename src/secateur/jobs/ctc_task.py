@@ -16,6 +16,7 @@ from ..features.extractor import extractor
 from ..models.ctc.config import CtcConfig
 from ..models.ctc.greedy import log_probs_bank
 from ..models.decoding.ctc.greedy import greedy
+from ..models.hf_ctc.config import HfCtcConfig
 from ..prune.inputs import cut_inputs
 from ..prune.settings import PruneSettings
 from ..prune.student import Student
@@ -56,13 +57,13 @@ class CtcTask:
             )
         return Ctc(rows, None if teacher is None or settings.distil <= 0 else self._teacher(teacher, config, device))
 
-    def _teacher(self, teacher: Any, config: CtcConfig, device: torch.device) -> FrameTeacher:
+    def _teacher(self, teacher: Any, config: CtcConfig | HfCtcConfig, device: torch.device) -> FrameTeacher:
         """A CTC model that teaches in every frame.
 
         Raises:
             SecateurError: another family, or other units or frames than the student's.
         """
-        if teacher.config.family != "ctc":
+        if teacher.config.family == "whisper":
             raise SecateurError(
                 "a CTC model is taught frame by frame by another CTC model; let this teacher write transcripts to "
                 "learn from instead (secateur data label)"

@@ -23,10 +23,11 @@ from ..export.precision import check_precision
 from ..export.sherpa import write_sherpa
 from ..features.extract import extract
 from ..features.mel import log_mel
-from ..models.ctc.model import CtcModel
 from ..models.decoding.options import DecodingOptions
 from ..models.decoding.session import Floats
 from ..models.family import TextCodec
+from ..models.network import FrameRecogniser
+from ..models.weights.hf_ctc_folder import write_hf_ctc
 from ..models.weights.to_ctranslate2 import write_ctranslate2
 from ..models.weights.to_ggml import write_ggml
 from ..models.weights.to_transformers import write_transformers
@@ -42,6 +43,9 @@ NOISE_FRAMES = (100, 250, 400)  # lengths of the made-up clips, 10 ms frames
 CALIBRATION_CLIPS = 32
 FORMATS: dict[str, Callable[..., Path]] = {
     "transformers": write_transformers, "ctranslate2": write_ctranslate2, "ggml": write_ggml, "sherpa": write_sherpa,
+}  # fmt: skip
+FAMILY_FORMATS = {
+    "whisper": ("transformers", "ctranslate2", "ggml"), "ctc": ("sherpa",), "hf_ctc": ("transformers",)
 }  # fmt: skip
 GREEDY = {
     "temperatures": (0.0,), "compression_ratio_threshold": None, "log_prob_threshold": None,
@@ -59,7 +63,7 @@ class Gate:
 
 
 def export_checked(
-    model: Whisper | CtcModel, text: TextCodec, out: Path, precision: str, clips: Sequence[str] = (),
+    model: Whisper | FrameRecogniser, text: TextCodec, out: Path, precision: str, clips: Sequence[str] = (),
     gate: Gate | None = None, calibration: Path | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Export to ONNX, compare, report; nothing is written when a comparison fails.
@@ -81,7 +85,7 @@ def export_checked(
 
     def check(folder: Path) -> dict[str, Any]:
         found: Parity | FrameParity
-        if isinstance(model, CtcModel):
+        if isinstance(model, FrameRecogniser):
             found = frame_parity(model, folder, features)
         else:
             found = parity(model, OnnxSession(folder), features)
@@ -108,27 +112,31 @@ def write_format(name: str, model: Any, text: TextCodec, out: Path) -> dict[str,
     Raises:
         SecateurError: the program has no such model, or the place is taken.
     """
-    if isinstance(model, CtcModel) != (name == "sherpa"):
-        kind = "CTC models, this is a Whisper" if name == "sherpa" else "Whisper; sherpa is the one for CTC models"
-        raise SecateurError(f"the format '{name}' is for {kind}")
+    family = model.config.family
+    if name not in FAMILY_FORMATS[family]:
+        known = ", ".join(FAMILY_FORMATS[family])
+        raise SecateurError(f"the format '{name}' is not for models of the family '{family}' (those are: {known})")
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise SecateurError(f"{out}: already there; export to a new place")
-    FORMATS[name](out, model, text)
+    writer = write_hf_ctc if family == "hf_ctc" else FORMATS[name]
+    writer(out, model, text)
     files = [out] if out.is_file() else sorted(path for path in out.iterdir() if path.is_file())
     sizes = {path.name: path.stat().st_size for path in files}
     return {"folder": str(out), "precision": name, "bytes": {**sizes, "total": sum(sizes.values())}, "parity": {}}
 
 
-def error_drift(model: Whisper | CtcModel, text: Any, folder: Path, gate: Gate) -> dict[str, Any]:
+def error_drift(model: Whisper | FrameRecogniser, text: Any, folder: Path, gate: Gate) -> dict[str, Any]:
     """Error rates (in percent) of source and export on the gate's clips.
 
     Raises:
         SecateurError: the export's is too high.
     """
     utterances = _spread(gate.dev, gate.limit)
-    source: Recogniser = (
-        ctc_recogniser(model, text) if isinstance(model, CtcModel) else WhisperRecogniser(TorchSession(model), text)
-    )
+    source: Recogniser
+    if isinstance(model, FrameRecogniser):
+        source = ctc_recogniser(model, text)
+    else:
+        source = WhisperRecogniser(TorchSession(model), text)
     options = DecodingOptions(language=utterances[0].language, **GREEDY)  # type: ignore[arg-type]
     rates = {}
     for name, recogniser in (("source", source), ("export", Recogniser.load(folder, workers=0))):
@@ -155,13 +163,15 @@ def _spread(manifest: Path, most: int | None) -> list[Utterance]:
     return every[:: max(1, len(every) // most)][:most] if most else every
 
 
-def _features(clips: Sequence[str], model: Whisper | CtcModel) -> list[Floats]:
+def _features(clips: Sequence[str], model: Whisper | FrameRecogniser) -> list[Floats]:
     """Features (frames, inputs) of recordings, for Whisper cut or padded to what it hears at once; else noise."""
     front_end = model.config.front_end
     most = 2 * model.config.audio_context if isinstance(model, Whisper) else None
     padded = isinstance(model, Whisper) and model.config.padded
     if not clips:
         lengths = [most] if most and padded else [min(most or count, count) for count in NOISE_FRAMES]
+        if front_end.kind == "waveform":
+            lengths = [count * front_end.sample_rate // 100 for count in NOISE_FRAMES]
         noise = np.random.default_rng(0)
         return [noise.standard_normal((count, front_end.inputs), np.float32) * 0.5 for count in lengths]
     found = []

@@ -30,6 +30,10 @@ class Recogniser(nn.Module):
         """All that may go, as the layers declare it."""
         raise NotImplementedError
 
+    def stays_whole(self) -> dict[str, str]:
+        """Why parameters are in no group, by patterns of their names with * for layer numbers."""
+        return {}
+
     def over_time(self) -> list[TimeAxis]:
         """The parameters that know how far apart frames are, for `prune.inputs`."""
         return []
@@ -49,3 +53,20 @@ class Recogniser(nn.Module):
             SecateurError: this family has no vocabulary to prune.
         """
         raise SecateurError(f"a model of the family '{self.config.family}' has no vocabulary rows to mask")
+
+
+class FrameRecogniser(Recogniser):
+    """Base of the networks that answer in every frame (CTC)."""
+
+    def forward(self, features: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Features (batch, frames, inputs) to logarithms of probabilities (batch, shorter, units), and how many of
+        them are real in each row."""
+        raise NotImplementedError
+
+    def halves(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`forward` as half of the blocks and as all of them would answer, and the real frames.
+
+        Raises:
+            SecateurError: this network cannot answer halfway.
+        """
+        raise SecateurError("train.inner_ctc is for networks with a Conformer: set it to 0 for this one")

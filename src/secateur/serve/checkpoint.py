@@ -26,7 +26,7 @@ def load_checkpoint_recogniser(folder: Path, threads: int | None, device: str) -
     torch = require("torch", "train")
     from ..base.files import read_json
     from ..models.checkpoint import load_checkpoint
-    from ..models.ctc.model import CtcModel
+    from ..models.network import FrameRecogniser
     from ..models.weights.transformers_folder import read_transformers
     from ..models.whisper.session import TorchSession
 
@@ -35,7 +35,7 @@ def load_checkpoint_recogniser(folder: Path, threads: int | None, device: str) -
     foreign = "model_type" in read_json(folder / "config.json")
     model, text = read_transformers(folder) if foreign else load_checkpoint(folder, device)
     model = model.to(device)
-    if not isinstance(model, CtcModel):
+    if not isinstance(model, FrameRecogniser):
         return WhisperRecogniser(TorchSession(model), text)
 
     return ctc_recogniser(model, text)

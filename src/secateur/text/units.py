@@ -175,6 +175,10 @@ def read_units(path: Path) -> Inventory:
         from .pinyin_units import PinyinUnits
 
         return PinyinUnits.read(path)
+    if kind == "tokens":
+        from .tokens_ctc import VocabularyUnits
+
+        return from_dict(VocabularyUnits, values, str(path))
     raise SecateurError(f"{path}: units of the kind '{kind}' are not known here{nearest(str(kind), KINDS)}")
 
 

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
 from ...features.extractor import extractor
-from ...models.ctc.model import CtcModel
 from ...models.ctc.stages import stages
 from ...models.decoding.ctc.greedy import greedy
 from ...models.groups import Group
+from ...models.network import FrameRecogniser
 from ...prune.importance import Evidence
 from ...prune.places import parameter_masks
 from .clips import band_limited, changed_features, rate_variants, screening
@@ -34,7 +34,7 @@ class CtcProbe:
     style = "as-is"
 
     def __init__(
-        self, model: CtcModel, text: Any, utterances: list[Utterance], spec: ProbeSpec, device: torch.device
+        self, model: FrameRecogniser, text: Any, utterances: list[Utterance], spec: ProbeSpec, device: torch.device
     ) -> None:
         self.model, self.text, self.utterances, self.device = model, text, utterances, device
         self.front = model.config.front_end
@@ -62,6 +62,8 @@ class CtcProbe:
 
     def inputs(self) -> list[Variant]:
         """See `Probe.inputs`: rates, blocks of deltas, and dimensions that no group holds."""
+        if self.front.kind == "waveform":  # one input, and no rates that a network could be cut to
+            return []
         found = rate_variants(self.front)
         kept, width = self.front.kept or tuple(range(self.front.dimensions)), self.front.statics
         for order, name in enumerate(("deltas", "delta-deltas")[: self.front.deltas], 1):

@@ -19,7 +19,7 @@ from ...prune.importance import Evidence
 from ..sets import pick_device
 from .variants import Variant
 
-PROBES = {"whisper": ".whisper:WhisperProbe", "ctc": ".ctc:CtcProbe"}
+PROBES = {"whisper": ".whisper:WhisperProbe", "ctc": ".ctc:CtcProbe", "hf_ctc": ".ctc:CtcProbe"}
 Part = Literal["screen", "rest", "all"]  # which clips: a few of every speaker, the others, all
 
 

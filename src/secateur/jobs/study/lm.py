@@ -57,7 +57,7 @@ def score_with_lm(
     Raises:
         SecateurError: the arm is no CTC model.
     """
-    if model.config.family != "ctc":
+    if model.config.family == "whisper":
         raise SecateurError(f"[lm]: {arm} is a {model.config.family}: language models are for CTC models")
     lm = language_model(settings, texts, data_folder)
     lexicon = make_lexicon(text, lm.words, lm.unigrams.tolist())

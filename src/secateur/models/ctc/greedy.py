@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from ...base.progress import track
 from ...data.bank import AudioBank, buckets
 from ...features.extractor import extractor
-from .model import CtcModel
+from ..network import FrameRecogniser
 
 
 @torch.no_grad()
 def log_probs_bank(
-    model: CtcModel, bank: AudioBank, batch_seconds: float = 600.0, label: str = "", bf16: bool | None = None
+    model: FrameRecogniser, bank: AudioBank, batch_seconds: float = 600.0, label: str = "", bf16: bool | None = None
 ) -> list[NDArray[np.float32]]:
     """Logarithms of probabilities (frames, units) of every clip in `bank`, in order, computed on the bank's device.
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...base.errors import SecateurError
 from ..groups import Group, Place, TimeAxis
-from ..network import Recogniser
+from ..network import FrameRecogniser
 from .config import CtcConfig
 from .conformer import Conformer
 from .inception import Inception
@@ -38,7 +38,7 @@ class Section(Protocol):
         """Its groups in a model that calls it `name`, where the parameters `readers` read its output."""
 
 
-class CtcModel(Recogniser):
+class CtcModel(FrameRecogniser):
     """The sections, and the output."""
 
     config: CtcConfig

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..network import FrameRecogniser
 from .frames import real_frames
 from .model import CtcModel
 
@@ -24,8 +25,10 @@ class Stage:
         return parameter.startswith(self.prefixes)
 
 
-def stages(model: CtcModel) -> list[Stage]:
+def stages(model: FrameRecogniser) -> list[Stage]:
     """All stages: features (batch, frames, inputs) in, logarithms of probabilities (batch, shorter, units) out."""
+    if not isinstance(model, CtcModel):  # not ours to take apart: all of it is one stage
+        return [Stage(("",), model)]
     found: list[Stage] = []
     for name, section in model.sections().items():
         split = SPLITS.get(name)

@@ -34,6 +34,7 @@ TOP = {
     "layer_norm.weight": "norm.weight",
     "layer_norm.bias": "norm.bias",
 }
+HF_CTC = ("wav2vec2", "hubert")
 TIED = "proj_out.weight"
 SIZES = {
     "width": "d_model", "heads": "encoder_attention_heads", "ffn": "encoder_ffn_dim",
@@ -141,8 +142,8 @@ def _state(folder: Path) -> dict[str, Tensor]:
     return state
 
 
-def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Whisper, Tokenizer]:
-    """A Whisper from a `transformers` folder, as float32.
+def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Any, Any]:
+    """A Whisper, or a CTC model, and its text codec from a `transformers` folder, as float32.
 
     Raises:
         SecateurError: not such a folder, or one whose weights do not fit its config.
@@ -151,8 +152,13 @@ def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Whis
     where = str(folder / "config.json")
     values = read_table(folder / "config.json")
     kind = values.get("model_type")
+    if kind in HF_CTC:
+        from .hf_ctc_folder import read_hf_ctc
+
+        return read_hf_ctc(folder, _weights(folder), name)
     if kind != "whisper":
-        raise SecateurError(f"{where}: a model of type '{kind}'; only whisper is known here")
+        known = ", ".join(("whisper", *HF_CTC))
+        raise SecateurError(f"{where}: a model of type '{kind}' is not known here (known: {known})")
     for key, usual in {"scale_embedding": False, "activation_function": "gelu"}.items():
         if values.get(key, usual) != usual:
             raise SecateurError(f"{where}: {key} {values[key]!r} is not known here (known: {usual!r})")

@@ -17,6 +17,7 @@ from ...models.decoding.ctc.words import hear_frames
 from ...models.decoding.segments import Audio
 from ...models.decoding.session import Floats
 from ...models.decoding.word_pieces import UNSPACED
+from ...models.hf_ctc.config import HfCtcConfig
 from ..ctc_recogniser import CtcRecogniser
 from .events import StreamOptions
 from .stream import Guess
@@ -24,11 +25,13 @@ from .stream import Guess
 LEFT, RIGHT = 2.56, 0.32  # seconds to either side of a chunk for a network that looks everywhere
 
 
-def reach(config: CtcConfig) -> int | None:
+def reach(config: CtcConfig | HfCtcConfig) -> int | None:
     """Frames of features that an output looks at to either side; None: all there are.
 
     Deltas, which look two frames farther each, are counted.
     """
+    if isinstance(config, HfCtcConfig):
+        return None
     if config.recurrent is not None or config.conformer is not None or config.front_end.normalise != "none":
         return None
     found, stride = 2 * config.front_end.deltas, 1

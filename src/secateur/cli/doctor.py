@@ -1,0 +1,51 @@
+"""`secateur doctor`: what can be done with a model, and what cannot and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .command import option
+
+HELP = """What this toolkit understands of a model: what it would prune (groups, units, parameters), and what it leaves
+whole and why. A model that it does not know gets the list of its layers and the reason: nothing is guessed."""
+EXAMPLE = "secateur doctor downloads/wav2vec2-base-960h"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which."""
+
+    model: str = option(help="a model folder (ours or of transformers), a known name, or owner/name", positional=True)
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Look, without changing anything."""
+    from ..base.extras import require
+
+    require("torch", "train")
+    from ..base.options import to_dict
+    from ..jobs.doctor import examine
+
+    found: dict[str, Any] = to_dict(examine(options.model))
+    return found
+
+
+def show(result: dict[str, Any]) -> str:
+    """What may go, then what may not."""
+    total = result["parameters"]
+    lines = [f"{result['model']}: family {result['family']}, {total:,} values"]
+    if result["problem"]:
+        lines += ["nothing can be pruned:", f"  {result['problem']}"]
+    if result["prunable"]:
+        lines.append("may go:")
+    for one in result["prunable"]:
+        share = 100 * one["parameters"] / max(total, 1)
+        units = f"{one['units']:7} units ({one['kind']}) in {one['groups']} group(s)"
+        lines.append(f"  {one['name']:58} {units}, {share:.1f} %")
+    if result["whole"]:
+        lines.append("stays whole:" if not result["problem"] else "what is in it:")
+    for one in result["whole"]:
+        why = "" if result["problem"] else f": {one['why']}"
+        lines.append(f"  {one['name']:58} {one['parameters']:9,} values in {one['tensors']} tensor(s){why}")
+    return "\n".join(lines)

@@ -1,0 +1,112 @@
+"""The graph of a `transformers` CTC model (Wav2Vec2, HuBERT), written straight from the weights, layer by layer.
+
+The same mathematics as `models/hf_ctc/`, the weight norm of the positional convolution multiplied out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..models.hf_ctc.config import HfCtcConfig
+from ..models.whisper.config import AttentionWidths
+from .ctc import CtcBuilder
+from .graph import Graph
+from .layers import Weights
+from .precision import Ranges
+
+EPSILON = 1e-5
+
+
+def hf_ctc_graph(config: HfCtcConfig, weights: Weights, precision: str, ranges: Ranges | None = None) -> Any:
+    """features (batch, samples, 1), frames (batch,) to log_probs (batch, shorter, units) and how many are real."""
+    b = _Builder(Graph("hf_ctc"), weights, precision, True, ranges)
+    g, body = b.graph, f"net.{config.kind}"
+    x = g.input("features", np.float32, ("batch", "samples", 1))
+    b.frames = g.input("frames", np.int64, ("batch",))
+    x = b.encoded(g.add("Transpose", x, perm=[0, 2, 1]), f"{body}.feature_extractor.conv_layers", config)
+    x = g.add("Transpose", x, perm=[0, 2, 1])
+    if config.projection_norm:
+        x = b.norm(x, f"{body}.feature_projection.layer_norm")
+    x = b.linear(x, [f"{body}.feature_projection.projection"])
+    real = b.real(x, 1, [2])
+    nowhere = b.mask_bias(g.add("Cast", g.add("Squeeze", real, g.constant([2])), to=9))  # bool
+    x = g.add("Mul", x, real)
+    x = g.add("Add", x, b.positions(x, f"{body}.encoder.pos_conv_embed.conv", config))
+    if not config.before:
+        x = b.norm(x, f"{body}.encoder.layer_norm")
+    for i in range(len(config.layers)):
+        x = b.layer(x, f"{body}.encoder.layers.{i}", config, i, nowhere)
+    if config.before:
+        x = b.norm(x, f"{body}.encoder.layer_norm")
+    log_probs = g.add("LogSoftmax", b.linear(x, ["net.lm_head"]), axis=-1)
+    g.output(log_probs, "log_probs", np.float32, ("batch", "shorter", config.units))
+    g.output(b.frames, "log_probs_frames", np.int64, ("batch",))
+    return g.model({"precision": precision})
+
+
+class _Builder(CtcBuilder):
+    """Adds the parts of the network; `frames` (batch,) says how many frames of the last one's output are real."""
+
+    def encoded(self, x: str, name: str, config: HfCtcConfig) -> str:
+        """The feature encoder: (batch, 1, samples) to (batch, channels, shorter)."""
+        g = self.graph
+        for i, (kernel, stride) in enumerate(zip(config.kernels, config.strides, strict=True)):
+            own = f"{name}.{i}"
+            weight = self.weights[f"{own}.conv.weight"]
+            bias = self.weights.get(f"{own}.conv.bias", np.zeros(len(weight), np.float32))
+            x = self.filters(x, f"{own}.conv", weight, bias, strides=[stride])
+            left = g.add("Add", self.frames, g.constant(stride - kernel))
+            self.frames = g.add("Div", g.add("Max", left, g.constant(0)), g.constant(stride))
+            if not config.group_norm:
+                x = g.add("Transpose", x, perm=[0, 2, 1])
+                x = g.add("Transpose", self.norm(x, f"{own}.layer_norm"), perm=[0, 2, 1])
+            elif i == 0:
+                x = self._by_channel(x, f"{own}.layer_norm")
+            x = g.add("Gelu", x)
+        return x
+
+    def _by_channel(self, x: str, name: str) -> str:
+        """Each channel of (batch, channels, frames) by its own real frames."""
+        g, real = self.graph, self.real(x, 2, [1])
+        count = g.add("Cast", g.add("Max", self.frames, g.constant(1)), to=1)  # float
+        count = g.add("Unsqueeze", count, g.constant([1, 2]))
+        mean = g.add("Div", g.add("ReduceSum", g.add("Mul", x, real), g.constant([2]), keepdims=1), count)
+        apart = g.add("Sub", x, mean)
+        inside = g.add("Mul", apart, real)
+        variance = g.add("Div", g.add("ReduceSum", g.add("Mul", inside, inside), g.constant([2]), keepdims=1), count)
+        deviation = g.add("Sqrt", g.add("Add", variance, g.constant(EPSILON, np.float32)))
+        scale, bias = (
+            g.weight(f"{name}.{leaf}", self.weights[f"{name}.{leaf}"].astype(np.float32)[:, None])
+            for leaf in ("weight", "bias")
+        )
+        return g.add("Add", g.add("Mul", g.add("Div", apart, deviation), scale), bias)
+
+    def positions(self, x: str, name: str, config: HfCtcConfig) -> str:
+        """The convolution that stands for positions, of (batch, frames, width)."""
+        g, (taps, groups) = self.graph, config.position_taps
+        size, direction = (self.weights[f"{name}.parametrizations.weight.original{i}"] for i in (0, 1))
+        weight = size * direction / np.sqrt(np.square(direction, dtype=np.float64).sum((0, 1), keepdims=True))
+        pads = [taps // 2, taps // 2 - (taps % 2 == 0)]
+        x = g.add("Transpose", x, perm=[0, 2, 1])
+        x = self.filters(x, name, weight, self.weights[f"{name}.bias"], pads=pads, group=groups)
+        return g.add("Transpose", g.add("Gelu", x), perm=[0, 2, 1])
+
+    def layer(self, x: str, name: str, config: HfCtcConfig, i: int, nowhere: str) -> str:
+        """One encoder layer, normalised before or after each of its halves."""
+        g, own = self.graph, config.layers[i]
+        widths = AttentionWidths(own.heads, config.head_size, config.head_size)
+        read = self.norm(x, f"{name}.layer_norm") if config.before else x
+        parts = [f"{name}.attention.{part}_proj" for part in "qkv"]
+        joined = self.linear(read, parts, config.head_size**-0.5)
+        query, keys, values = self.split(joined, [own.heads * config.head_size] * 3)
+        keys, values = self.cache(keys, values, widths)
+        attended = self.attend(query, keys, values, nowhere, widths)
+        x = g.add("Add", x, self.linear(attended, [f"{name}.attention.out_proj"]))
+        if not config.before:
+            x = self.norm(x, f"{name}.layer_norm")
+        read = self.norm(x, f"{name}.final_layer_norm") if config.before else x
+        hidden = g.add("Gelu", self.linear(read, [f"{name}.feed_forward.intermediate_dense"]))
+        x = g.add("Add", x, self.linear(hidden, [f"{name}.feed_forward.output_dense"]))
+        return x if config.before else self.norm(x, f"{name}.final_layer_norm")

@@ -1,0 +1,163 @@
+"""The checkpoint's contract of a `transformers` CTC model: its own config, and every width that pruning changes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from ...base.errors import SecateurError
+from ...features.front_end import FrontEnd, front_end
+from ..family import FORMAT
+
+Keep = dict[str, list[int]]
+HEARING = front_end("waveform", normalise="mean_variance")
+# What the fields below say; the rest of a transformers config is kept as `settings`.
+OURS = (
+    "model_type", "conv_dim", "num_feat_extract_layers", "num_hidden_layers", "num_attention_heads",
+    "intermediate_size", "vocab_size", "pad_token_id", "architectures", "transformers_version", "torch_dtype", "dtype",
+    "_name_or_path", "_attn_implementation",
+)  # fmt: skip
+# Variants whose layers are not understood here: the one value that is.
+KNOWN: dict[str, Any] = {
+    "add_adapter": False, "adapter_attn_dim": None, "conv_pos_batch_norm": False, "hidden_act": "gelu",
+    "feat_extract_activation": "gelu", "layer_norm_eps": 1e-5,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LayerWidths:
+    """One encoder layer: heads of attention and units of the feed-forward."""
+
+    heads: int
+    ffn: int
+
+
+@dataclass(frozen=True)
+class HfCtcConfig:
+    """Wav2Vec2ForCTC or HubertForCTC: `settings` are those of their own config that pruning leaves alone.
+
+    Raises:
+        ValueError: widths that no network can have, or a variant that is not known here.
+    """
+
+    units: int  # of the output; number 0 is the blank
+    kind: Literal["wav2vec2", "hubert"]
+    head_size: int
+    convs: tuple[int, ...]  # channels of the feature encoder's convolutions
+    layers: tuple[LayerWidths, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+    front_end: FrontEnd = HEARING
+    name: str = "hf-ctc"
+    family: str = "hf_ctc"
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        if self.units < 2 or not self.layers or not self.convs:
+            raise ValueError("a CTC model needs two units, a convolution and a layer at least")
+        if min([self.head_size, *self.convs, *(n for layer in self.layers for n in (layer.heads, layer.ffn))]) < 1:
+            raise ValueError("every width must be at least 1")
+        if not len(self.convs) == len(self.kernels) == len(self.strides):
+            raise ValueError("conv_dim, conv_kernel and conv_stride must be equally long")
+        for name, usual in KNOWN.items():
+            if self.settings.get(name, usual) != usual:
+                raise ValueError(f"{name} {self.settings[name]!r} is not known here (known: {usual!r})")
+
+    @property
+    def width(self) -> int:
+        """Of the residual stream."""
+        return int(self.settings.get("hidden_size", 768))
+
+    @property
+    def kernels(self) -> tuple[int, ...]:
+        """Taps of the feature encoder's convolutions."""
+        return tuple(self.settings.get("conv_kernel", (10, 3, 3, 3, 3, 2, 2)))
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Strides of the same."""
+        return tuple(self.settings.get("conv_stride", (5, 2, 2, 2, 2, 2, 2)))
+
+    @property
+    def group_norm(self) -> bool:
+        """Whether each channel of the first convolution is normalised by itself; else all of a frame are."""
+        return bool(self.settings.get("feat_extract_norm", "group") == "group")
+
+    @property
+    def before(self) -> bool:
+        """Whether layers are normalised before they compute ("stable layer norm") rather than after."""
+        return bool(self.settings.get("do_stable_layer_norm", False))
+
+    @property
+    def position_taps(self) -> tuple[int, int]:
+        """Taps and groups of the convolution that stands for positions."""
+        taps = self.settings.get("num_conv_pos_embeddings", 128)
+        return int(taps), int(self.settings.get("num_conv_pos_embedding_groups", 16))
+
+    @property
+    def projection_norm(self) -> bool:
+        """Whether what the convolutions give is normalised before it is projected."""
+        return bool(self.kind == "wav2vec2" or self.settings.get("feat_proj_layer_norm", True))
+
+    @property
+    def mask_vector(self) -> bool:
+        """Whether the checkpoint holds the vector that pre-training hides frames with."""
+        return bool(self.settings.get("mask_time_prob", 0.05) > 0 or self.settings.get("mask_feature_prob", 0.0) > 0)
+
+    @property
+    def max_seconds(self) -> float:
+        """No clip is too long."""
+        return math.inf
+
+    @property
+    def subsampled(self) -> int:
+        """Samples to one frame of the output."""
+        return math.prod(self.strides)
+
+    @property
+    def least(self) -> int:
+        """The fewest samples that give a frame."""
+        need = 1
+        for kernel, stride in zip(reversed(self.kernels), reversed(self.strides), strict=True):
+            need = (need - 1) * stride + kernel
+        return need
+
+    @property
+    def uniform(self) -> bool:
+        """Whether `transformers` itself can build this network: all layers alike, and all heads there."""
+        return set(self.layers) == {LayerWidths(self.width // self.head_size, self.layers[0].ffn)}
+
+    def shorter(self, samples: int) -> int:
+        """Frames of the output for a clip of so many samples."""
+        for kernel, stride in zip(self.kernels, self.strides, strict=True):
+            samples = max(samples - kernel + stride, 0) // stride
+        return samples
+
+    def hearing(self, front_end: FrontEnd) -> HfCtcConfig:
+        """With another front-end.
+
+        Raises:
+            SecateurError: one that does not give samples.
+        """
+        if front_end.kind != "waveform":
+            raise SecateurError("this model hears the samples themselves: it has no other features")
+        return replace(self, front_end=front_end)
+
+    def shrunk(self, keep: Keep) -> HfCtcConfig:
+        """The config after surgery: `keep` maps group names (see `HfCtc.groups`) to the units that stay."""
+        body, layers = f"net.{self.kind}", []
+        for i in keep.get(f"{body}.encoder.layers", range(len(self.layers))):
+            own, where = self.layers[i], f"{body}.encoder.layers.{i}"
+            heads, ffn = keep.get(f"{where}.attention"), keep.get(f"{where}.feed_forward")
+            layers.append(LayerWidths(len(heads) if heads else own.heads, len(ffn) if ffn else own.ffn))
+        convs = [keep.get(f"{body}.feature_extractor.conv_layers.{i}") for i in range(len(self.convs))]
+        channels = tuple(len(k) if k else n for k, n in zip(convs, self.convs, strict=True))
+        return replace(self, layers=tuple(layers), convs=channels)
+
+    def theirs(self) -> dict[str, Any]:
+        """The values of the `transformers` config; heads and feed-forward are as wide as in the first layer."""
+        return {
+            **self.settings, "vocab_size": self.units, "pad_token_id": 0, "conv_dim": list(self.convs),
+            "num_feat_extract_layers": len(self.convs), "num_hidden_layers": len(self.layers),
+            "num_attention_heads": self.width // self.head_size, "intermediate_size": self.layers[0].ffn,
+        }  # fmt: skip

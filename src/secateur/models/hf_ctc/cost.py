@@ -1,0 +1,50 @@
+"""What a `transformers` CTC model costs, from its config alone: stored values, and multiply-accumulates (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..ctc.cost import Part
+from .config import HfCtcConfig
+
+
+def parts(config: HfCtcConfig, samples: int) -> Iterator[Part]:
+    """All parts for a clip of so many samples, named as in `HfCtc.groups` without the prefix."""
+    before, frames, bias = 1, samples, bool(config.settings.get("conv_bias", False))
+    for i, (channels, taps, stride) in enumerate(zip(config.convs, config.kernels, config.strides, strict=True)):
+        frames = max(frames - taps + stride, 0) // stride
+        weights, normed = before * taps * channels, i == 0 or not config.group_norm
+        yield Part(f"convs.{i}", weights + (bias + 2 * normed) * channels, frames * weights)
+        before = channels
+    w, d = config.width, config.head_size
+    stored = (before + 1) * w + (2 * before if config.projection_norm else 0) + (w if config.mask_vector else 0)
+    yield Part("projection", stored, frames * before * w)
+    taps, groups = config.position_taps
+    weights = w * w // groups * taps
+    yield Part("positions", weights + taps + w, frames * weights)
+    for i, layer in enumerate(config.layers):
+        inner = layer.heads * d
+        yield Part(f"layers.{i}.attention", 3 * inner * (w + 1) + (inner + 1) * w + 2 * w,
+                   frames * 4 * w * inner + 2 * frames * frames * inner)  # fmt: skip
+        # With the norm, and the gate.
+        yield Part(f"layers.{i}.ffn", layer.ffn * (w + 1) + (layer.ffn + 1) * w + 2 * w + 1,
+                   frames * 2 * w * layer.ffn)  # fmt: skip
+    yield Part("norm", 2 * w, 0)
+    yield Part("output", (w + 1) * config.units, frames * w * config.units)
+
+
+def count_parameters(config: HfCtcConfig) -> int:
+    """Values stored in the network, which equal the sum over the real `state_dict`."""
+    return sum(part.stored for part in parts(config, 0))
+
+
+def macs_by_part(config: HfCtcConfig, seconds: float) -> dict[str, int]:
+    """Multiply-accumulates for one clip of `seconds`, layers of a kind together.
+
+    Not counted, below 1 % together: biases, norms, activations, softmax.
+    """
+    found: dict[str, int] = {}
+    for part in parts(config, round(seconds * config.front_end.sample_rate)):
+        kind = ".".join(piece for piece in part.name.split(".") if not piece.isdigit())
+        found[kind] = found.get(kind, 0) + part.macs
+    return found

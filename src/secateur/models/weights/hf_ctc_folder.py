@@ -1,0 +1,139 @@
+"""Read and write Wav2Vec2ForCTC and HubertForCTC folders of `transformers` (config, safetensors, vocab.json)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...base.errors import SecateurError
+from ...base.extras import require
+from ...base.files import atomic_path, write_json
+from ...features.front_end import front_end
+from ...text.tokens_ctc import VocabularyUnits
+from ..checkpoint import WEIGHTS, fit
+from ..hf_ctc.config import KNOWN, OURS, HfCtcConfig, LayerWidths
+from ..hf_ctc.model import CLASSES, HfCtc
+from .json_values import is_id, one_id, read_table
+
+GATE = ".gate"
+# Older files name the parts of the weight-normed convolution so.
+RENAMED = {"conv.weight_g": "conv.parametrizations.weight.original0",
+           "conv.weight_v": "conv.parametrizations.weight.original1"}  # fmt: skip
+
+
+def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None) -> tuple[HfCtc, VocabularyUnits]:
+    """The network with the weights `state`, as float32, and its vocabulary; the blank becomes output 0.
+
+    Raises:
+        SecateurError: a variant that is not known here, no vocabulary, or weights that do not fit the config.
+    """
+    values, where = read_table(folder / "config.json"), str(folder / "config.json")
+    blank = one_id(values, "pad_token_id", where) or 0
+    text, order = _vocabulary(folder, blank)
+    front = read_table(folder / "preprocessor_config.json", optional=True)
+    config = parse_hf_ctc(values, where, name or folder.name, len(order), front)
+    with torch.device("meta"):
+        model = HfCtc(config)
+    wanted = model.state_dict()
+    ours = {}
+    for theirs, value in state.items():
+        for old, new in RENAMED.items():
+            theirs = theirs.replace(old, new)
+        if theirs.startswith("lm_head."):
+            if len(value) != len(order):
+                raise SecateurError(f"{folder}: {len(value)} outputs, but vocab.json has {len(order)} tokens")
+            value = value[order]
+        ours[f"net.{theirs}"] = value
+    hidden = f"net.{config.kind}.masked_spec_embed"  # only pre-training reads it; some files have it without need
+    if hidden in ours and hidden not in wanted:
+        del ours[hidden]
+    ours |= {n: torch.ones(1) for n in wanted if n.endswith(GATE)}
+    fit(model, ours, str(folder / WEIGHTS))
+    return model.eval(), text
+
+
+def parse_hf_ctc(
+    values: dict[str, Any], where: str, name: str, units: int, preprocessor: dict[str, Any] | None = None
+) -> HfCtcConfig:
+    """Our config of theirs (the values of config.json and of preprocessor_config.json).
+
+    Raises:
+        SecateurError: a variant that is not known here.
+    """
+    kind = values.get("model_type")
+    full = getattr(require("transformers", "transformers"), CLASSES[str(kind)][1])(**values).to_dict()
+    settings = {k: v for k, v in full.items() if k in values and k not in OURS}
+    settings |= {k: full[k] for k in KNOWN if k in full}
+    heads, hearing = full["num_attention_heads"], preprocessor or {}
+    try:
+        return HfCtcConfig(
+            units=units, kind="hubert" if kind == "hubert" else "wav2vec2", head_size=full["hidden_size"] // heads,
+            convs=tuple(full["conv_dim"]), settings=settings, name=name,
+            layers=(LayerWidths(heads, full["intermediate_size"]),) * full["num_hidden_layers"],
+            front_end=front_end(
+                "waveform", int(hearing.get("sampling_rate", 16000)),
+                normalise="mean_variance" if hearing.get("do_normalize", True) else "none",
+            ),
+        )  # fmt: skip
+    except ValueError as problem:
+        raise SecateurError(f"{where}: {problem}") from problem
+
+
+def _vocabulary(folder: Path, blank: int) -> tuple[VocabularyUnits, list[int]]:
+    """The tokens, and the rows of their output layer in our order: the blank first."""
+    ids = read_table(folder / "vocab.json")
+    if not ids or not all(map(is_id, ids.values())):
+        raise SecateurError(f"{folder / 'vocab.json'}: not a table of tokens and numbers (of one language)")
+    tokens = {i: token for token, i in ids.items()}
+    if sorted(tokens) != list(range(len(ids))) or blank not in tokens:
+        raise SecateurError(f"{folder / 'vocab.json'}: its numbers are not 0 to {len(ids) - 1} with the blank {blank}")
+    order = [blank, *(i for i in sorted(tokens) if i != blank)]
+    how = read_table(folder / "tokenizer_config.json", optional=True)
+    special = {"<s>", "</s>", "<unk>", "<pad>"}
+    for key in ("bos_token", "eos_token", "unk_token", "pad_token"):
+        found = how.get(key)
+        special.add(str(found.get("content") if isinstance(found, dict) else found))
+    delimiter = how.get("word_delimiter_token", "|")
+    named = tuple(sorted(special & set(ids)))
+    return VocabularyUnits(tuple(tokens[i] for i in order[1:]), str(delimiter or "|"), named), order
+
+
+def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any) -> Path:
+    """Write `model` as `from_pretrained` loads it: config.json, model.safetensors, vocab.json and what goes with them.
+
+    Raises:
+        SecateurError: widths that differ between layers, or heads that are gone.
+    """
+    folder, config = Path(folder), model.config
+    if not config.uniform:
+        raise SecateurError(
+            "transformers builds only layers that are all alike, with all their heads: export to ONNX, or keep the "
+            "folder as it is; secateur loads it"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        name.removeprefix("net."): value.detach().cpu().contiguous()
+        for name, value in model.state_dict().items()
+        if not name.endswith(GATE)
+    }
+    with atomic_path(folder / WEIGHTS) as temporary:
+        require("safetensors.torch", "train").save_file(state, temporary, metadata={"format": "pt"})
+    write_json(folder / "config.json", {
+        **config.theirs(), "model_type": config.kind, "architectures": [CLASSES[config.kind][0]]
+    })  # fmt: skip
+    blank = "<pad>" if "<pad>" not in getattr(text, "tokens", ()) else "<blank>"
+    tokens = getattr(text, "tokens", None) or [c if c != " " else "|" for c in text.characters]
+    write_json(folder / "vocab.json", {blank: 0, **{token: i for i, token in enumerate(tokens, 1)}})
+    write_json(folder / "tokenizer_config.json", {
+        "tokenizer_class": "Wav2Vec2CTCTokenizer", "pad_token": blank, "unk_token": "<unk>",
+        "word_delimiter_token": getattr(text, "delimiter", "|"),
+    })  # fmt: skip
+    write_json(folder / "preprocessor_config.json", {
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor", "feature_size": 1, "padding_value": 0.0,
+        "sampling_rate": config.front_end.sample_rate, "return_attention_mask": not config.group_norm,
+        "do_normalize": config.front_end.normalise == "mean_variance",
+    })  # fmt: skip
+    return folder

@@ -1,0 +1,181 @@
+"""Wav2Vec2 and HuBERT: read as `transformers` writes them, cut, written again; masked equals shrunk throughout."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+from small_hf import KINDS, hf_folder  # noqa: E402
+
+from secateur.base.errors import SecateurError  # noqa: E402
+from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from secateur.models.hf_ctc.config import LayerWidths  # noqa: E402
+from secateur.models.hf_ctc.cost import count_parameters  # noqa: E402
+from secateur.models.hf_ctc.model import HfCtc  # noqa: E402
+from secateur.models.weights.fetch import read_foreign  # noqa: E402
+from secateur.models.weights.hf_ctc_folder import write_hf_ctc  # noqa: E402
+from secateur.prune.shrink import mask, shrink  # noqa: E402
+
+FRAMES = (9000, 5003, 200)  # the last is too short for one frame of the output
+
+
+def batch() -> tuple[Any, Any]:
+    """Samples (3, 9000, 1) of which rows have `FRAMES`; what follows is noise that nobody may hear."""
+    return torch.randn(3, 9000, 1, generator=torch.Generator().manual_seed(1)), torch.tensor(FRAMES)
+
+
+def heard(model: HfCtc) -> Any:
+    """All real frames of the batch's answers, in one column of rows."""
+    with torch.no_grad():
+        log_probs, frames = model(*batch())
+    return torch.cat([row[:count] for row, count in zip(log_probs, frames.tolist(), strict=True)])
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, HfCtc, Any]:
+    """The `transformers` module, ours from its folder, and the vocabulary."""
+    folder = tmp_path_factory.mktemp("hf")
+    theirs = hf_folder(request.param, folder)
+    model, text = read_foreign(folder)
+    return theirs, model, text
+
+
+def test_it_says_what_the_original_says(pair: tuple[Any, HfCtc, Any]) -> None:
+    theirs, model, text = pair
+    samples, frames = batch()
+    with torch.no_grad():
+        wanted = theirs(samples[:1, :, 0]).logits[0].log_softmax(-1)
+        alone = model(samples[1:2, : FRAMES[1]])[0][0]
+    got = heard(model)
+    assert torch.allclose(got[: len(wanted)], wanted, atol=1e-5)
+    assert torch.allclose(got[len(wanted) :], alone, atol=1e-5) and len(alone) == model.config.shorter(FRAMES[1])
+    assert model.config.shorter(FRAMES[2]) == 0 and model.config.shorter(model.config.least) == 1
+    assert text.decode(text.encode("Don't stop, Ann!")) == "don't stop ann"
+    if not model.config.group_norm:  # only those learnt to be told where padding is
+        mask_of = (torch.arange(9000) < frames[:2, None]).long()
+        with torch.no_grad():
+            padded = theirs(samples[:2, :, 0], attention_mask=mask_of).logits[1].log_softmax(-1)
+        assert torch.allclose(padded[: len(alone)], alone, atol=1e-5)
+
+
+def test_parameters_are_counted_exactly(pair: tuple[Any, HfCtc, Any]) -> None:
+    model = pair[1]
+    assert count_parameters(model.config) == sum(value.numel() for value in model.state_dict().values())
+
+
+@pytest.mark.parametrize("kinds", [("head",), ("ffn",), ("layer",), ("conv",), ("head", "ffn", "layer", "conv")])
+def test_masked_equals_shrunk_and_reloaded(
+    pair: tuple[Any, HfCtc, Any], kinds: tuple[str, ...], tmp_path: Path
+) -> None:
+    _, model, text = pair
+    groups = [g for g in model.groups() if g.kind in kinds]
+    if kinds == ("conv",) and not model.config.group_norm:
+        assert not groups  # a norm over all channels of a frame joins them
+        return
+    random = torch.Generator().manual_seed(2)
+    plan = {}
+    for i, group in enumerate(groups):
+        stay = max(group.minimum, group.units // 2 + i % 2)
+        plan[group.name] = sorted(torch.randperm(group.units, generator=random)[:stay].tolist())
+    masked = copy.deepcopy(model)
+    mask(masked, plan)
+    small = shrink(model, plan)
+    wanted = heard(masked)
+    assert (wanted - heard(model)).abs().max() > 1e-3  # it mattered
+    assert torch.allclose(heard(small), wanted, atol=1e-5)
+    assert count_parameters(small.config) == sum(v.numel() for v in small.state_dict().values())
+    assert count_parameters(small.config) < count_parameters(model.config)
+    save_checkpoint(tmp_path / "small", small, text)
+    again, read = load_checkpoint(tmp_path / "small")
+    assert torch.allclose(heard(again), wanted, atol=1e-5)
+    assert again.config == small.config and read == text
+
+
+def test_what_stays_uniform_loads_in_transformers(pair: tuple[Any, HfCtc, Any], tmp_path: Path) -> None:
+    theirs, model, text = pair
+    plan = {}
+    for group in model.groups():
+        if group.kind == "ffn":
+            plan[group.name] = list(range(0, group.units, 2))
+        elif group.kind in ("layer", "conv"):
+            plan[group.name] = list(range(1, group.units))
+    small = shrink(model, plan)
+    write_hf_ctc(tmp_path / "plain", small, text)
+    loaded, report = type(theirs).from_pretrained(tmp_path / "plain", output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"]
+    with torch.no_grad():
+        wanted = loaded.eval()(batch()[0][:1, :, 0]).logits[0].log_softmax(-1)
+    got = heard(small)[: len(wanted)]
+    assert torch.allclose(got, wanted, atol=1e-5)
+    processor = transformers.Wav2Vec2Processor.from_pretrained(tmp_path / "plain")
+    said = processor.decode(wanted.argmax(-1))
+    for special in text.special:
+        said = said.replace(special, "")
+    assert said.lower().split() == _greedy(text, got).split()
+    again, units = read_foreign(tmp_path / "plain")
+    assert torch.allclose(heard(again), heard(small), atol=1e-5) and units.tokens == text.tokens
+    heads = next(g for g in small.groups() if g.kind == "head")
+    with pytest.raises(SecateurError, match="all alike, with all their heads"):
+        write_hf_ctc(tmp_path / "no", shrink(small, {heads.name: [0]}), text)
+
+
+def _greedy(text: Any, log_probs: Any) -> str:
+    best = log_probs.argmax(-1).tolist()
+    said: str = text.decode([b for b, a in zip(best, [0, *best], strict=False) if b and b != a])
+    return said
+
+
+def test_layers_of_different_widths_are_recorded(pair: tuple[Any, HfCtc, Any]) -> None:
+    model = pair[1]
+    where = f"net.{model.config.kind}.encoder.layers"
+    small = shrink(model, {f"{where}.1.attention": [0, 3], f"{where}.2.feed_forward": [5], where: [1, 2]})
+    assert small.config.layers == (LayerWidths(2, 48), LayerWidths(4, 1))
+
+
+def test_a_blank_elsewhere_becomes_output_0(tmp_path: Path) -> None:
+    tokens = ["|", *"abc", "<unk>", "<pad>"]
+    theirs = hf_folder("wav2vec2", tmp_path, tokens, vocab_size=6, pad_token_id=5)
+    model, text = read_foreign(tmp_path)
+    with torch.no_grad():
+        wanted = theirs(batch()[0][:1, :, 0]).logits[0].log_softmax(-1)
+    assert torch.allclose(heard(model)[: len(wanted)], wanted[:, [5, 0, 1, 2, 3, 4]], atol=1e-5)
+    assert text.encode("a cab") == [2, 1, 4, 2, 3] and text.outputs == 6
+
+
+def test_files_with_older_names_are_read(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    hf_folder("wav2vec2", tmp_path)
+    wanted = heard(read_foreign(tmp_path)[0])
+    state = load_file(tmp_path / "model.safetensors")
+    old = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    for new, name in old.items():
+        state = {k.replace(new, name): v for k, v in state.items()}
+    assert any(k.endswith("weight_g") for k in state)
+    save_file(state, tmp_path / "model.safetensors")
+    assert torch.equal(heard(read_foreign(tmp_path)[0]), wanted)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("config.json", {"adapter_attn_dim": 16}, "adapter_attn_dim 16 is not known here"),
+        ("config.json", {"model_type": "mctct"}, "type 'mctct' is not known here .known: whisper, wav2vec2"),
+        ("vocab.json", {"eng": {"a": 1}}, "not a table of tokens and numbers"),
+        ("vocab.json", {"Z": 99}, "its numbers are not 0 to"),
+    ],
+)
+def test_what_is_not_known_is_one_line(file: str, change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    hf_folder("wav2vec2", tmp_path)
+    values = json.loads((tmp_path / file).read_text()) | change
+    (tmp_path / file).write_text(json.dumps(values))
+    with pytest.raises(SecateurError, match=message):
+        read_foreign(tmp_path)
+
+
