@@ -20,7 +20,7 @@ from secateur.models.weights.fetch import read_foreign  # noqa: E402
 from secateur.prune.shrink import shrink  # noqa: E402
 
 
-@pytest.mark.parametrize("kind", ["wav2vec2", "hubert", "wav2vec2 large"])
+@pytest.mark.parametrize("kind", ["wav2vec2", "hubert", "wav2vec2 large", "wavlm"])
 def test_every_parameter_is_prunable_or_whole_with_a_reason(kind: str, tmp_path: Path) -> None:
     hf_folder(kind, tmp_path)
     found = examine(str(tmp_path))

@@ -83,5 +83,13 @@ def test_prune_evaluate_transcribe_export(
                 "--dev", tmp_path / "dev.jsonl")  # fmt: skip
     assert made["parity"]["frames_equal"] == made["parity"]["frames"] and made["parity"]["max_difference"] < 1e-4
     assert said(capsys, "evaluate", onnx, tmp_path / "dev.jsonl")["rate"] == pytest.approx(rate, abs=0.01)
+    plain = ["export", str(tmp_path / "arm"), "--format", "transformers", "--out", str(tmp_path / "plain")]
+    assert main(plain) == 2 and "all alike, with all their heads" in capsys.readouterr().err
+    said(
+        capsys, "sensitivity", tmp_path / "arm", "--data", tmp_path / "dev.jsonl", "--out", tmp_path / "map",
+        "--device", "cpu", "--sites", "head,layer",
+    )  # fmt: skip
+    sites = json.loads((tmp_path / "map" / "map.json").read_text())["sites"]
+    assert {site["kind"] for site in sites} == {"head", "layer"}
     heard = [said(capsys, "transcribe", first.audio, "--model", m)["files"] for m in (tmp_path / "arm", onnx)]
     assert heard[0][0]["text"] == heard[1][0]["text"]

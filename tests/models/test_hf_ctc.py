@@ -1,4 +1,4 @@
-"""Wav2Vec2 and HuBERT: read as `transformers` writes them, cut, written again; masked equals shrunk throughout."""
+"""Wav2Vec2, HuBERT and WavLM: read as `transformers` writes them, cut, written again; masked equals shrunk."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ transformers = pytest.importorskip("transformers")
 from small_hf import KINDS, hf_folder  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
+from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.models.hf_ctc.config import LayerWidths  # noqa: E402
 from secateur.models.hf_ctc.cost import count_parameters  # noqa: E402
@@ -135,7 +136,26 @@ def test_layers_of_different_widths_are_recorded(pair: tuple[Any, HfCtc, Any]) -
     model = pair[1]
     where = f"net.{model.config.kind}.encoder.layers"
     small = shrink(model, {f"{where}.1.attention": [0, 3], f"{where}.2.feed_forward": [5], where: [1, 2]})
-    assert small.config.layers == (LayerWidths(2, 48), LayerWidths(4, 1))
+    kept = (0, 3) if model.config.kind == "wavlm" else ()  # each of its heads has a slice of its own to read
+    assert small.config.layers == (LayerWidths(2, 48, kept), LayerWidths(4, 1))
+    again = shrink(small, {f"{where}.0.attention": [1]})
+    assert again.config.layers[0] == LayerWidths(1, 48, kept[1:])
+
+
+def test_onnx_says_the_same_in_padded_batches(pair: tuple[Any, HfCtc, Any], tmp_path: Path) -> None:
+    import onnxruntime
+
+    _, model, text = pair
+    plan = {}
+    for i, group in enumerate(model.groups()):
+        plan[group.name] = list(range(i % 2, group.units, 2)) if group.kind != "layer" else [0, 2]
+    small = shrink(model, plan)
+    export_onnx(small, text, tmp_path / "onnx", "fp32")
+    session = onnxruntime.InferenceSession(tmp_path / "onnx" / "network.onnx")
+    samples, frames = batch()
+    log_probs, counts = session.run(None, {"features": samples.numpy(), "frames": frames.numpy()})
+    got = torch.cat([torch.from_numpy(row[:count]) for row, count in zip(log_probs, counts, strict=True)])
+    assert torch.allclose(got, heard(small), atol=1e-4)
 
 
 def test_a_blank_elsewhere_becomes_output_0(tmp_path: Path) -> None:

@@ -44,8 +44,9 @@ def show(result: dict[str, Any]) -> str:
         units = f"{one['units']:7} units ({one['kind']}) in {one['groups']} group(s)"
         lines.append(f"  {one['name']:58} {units}, {share:.1f} %")
     if result["whole"]:
-        lines.append("stays whole:" if not result["problem"] else "what is in it:")
-    for one in result["whole"]:
-        why = "" if result["problem"] else f": {one['why']}"
-        lines.append(f"  {one['name']:58} {one['parameters']:9,} values in {one['tensors']} tensor(s){why}")
+        lines.append("what is in it:" if result["problem"] else "stays whole:")
+    for why in dict.fromkeys(one["why"] for one in result["whole"]):
+        some = [one for one in result["whole"] if one["why"] == why]
+        lines.append(f"  {sum(one['parameters'] for one in some):,} values: {why}")
+        lines += [f"    {one['name']} ({one['parameters']:,} in {one['tensors']})" for one in some]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The graph of a `transformers` CTC model (Wav2Vec2, HuBERT), written straight from the weights, layer by layer.
+"""The graph of a `transformers` CTC model (Wav2Vec2, HuBERT, WavLM), written straight from the weights, layer by layer.
 
 The same mathematics as `models/hf_ctc/`, the weight norm of the positional convolution multiplied out.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..models.hf_ctc.config import HfCtcConfig
+from ..models.hf_ctc.wavlm import buckets_of
 from ..models.whisper.config import AttentionWidths
 from .ctc import CtcBuilder
 from .graph import Graph
@@ -24,6 +26,7 @@ def hf_ctc_graph(config: HfCtcConfig, weights: Weights, precision: str, ranges: 
     b = _Builder(Graph("hf_ctc"), weights, precision, True, ranges)
     g, body = b.graph, f"net.{config.kind}"
     x = g.input("features", np.float32, ("batch", "samples", 1))
+    b.body = body
     b.frames = g.input("frames", np.int64, ("batch",))
     x = b.encoded(g.add("Transpose", x, perm=[0, 2, 1]), f"{body}.feature_extractor.conv_layers", config)
     x = g.add("Transpose", x, perm=[0, 2, 1])
@@ -48,6 +51,8 @@ def hf_ctc_graph(config: HfCtcConfig, weights: Weights, precision: str, ranges: 
 
 class _Builder(CtcBuilder):
     """Adds the parts of the network; `frames` (batch,) says how many frames of the last one's output are real."""
+
+    body = ""
 
     def encoded(self, x: str, name: str, config: HfCtcConfig) -> str:
         """The feature encoder: (batch, 1, samples) to (batch, channels, shorter)."""
@@ -102,6 +107,8 @@ class _Builder(CtcBuilder):
         joined = self.linear(read, parts, config.head_size**-0.5)
         query, keys, values = self.split(joined, [own.heads * config.head_size] * 3)
         keys, values = self.cache(keys, values, widths)
+        if config.kind == "wavlm":
+            nowhere = g.add("Add", self._gated(read, f"{name}.attention", config, i), nowhere)
         attended = self.attend(query, keys, values, nowhere, widths)
         x = g.add("Add", x, self.linear(attended, [f"{name}.attention.out_proj"]))
         if not config.before:
@@ -110,3 +117,27 @@ class _Builder(CtcBuilder):
         hidden = g.add("Gelu", self.linear(read, [f"{name}.feed_forward.intermediate_dense"]))
         x = g.add("Add", x, self.linear(hidden, [f"{name}.feed_forward.output_dense"]))
         return x if config.before else self.norm(x, f"{name}.final_layer_norm")
+
+    def _gated(self, x: str, name: str, config: HfCtcConfig, i: int) -> str:
+        """WavLM's distances (batch, heads, frames, frames), gated by slices of `x` (batch, frames, width)."""
+        g, (buckets, farthest) = self.graph, config.distances
+        kept = list(config.layers[i].kept or range(config.layers[i].heads))
+        rows = buckets_of(torch.arange(-farthest, farthest + 1), buckets, farthest).numpy()
+        table = self.weights[f"{self.body}.encoder.positions.weight"][rows].T[kept]  # (heads, distances)
+        steps = g.count(g.size(x, 1))
+        apart = g.add("Sub", g.add("Unsqueeze", steps, g.constant([0])), g.add("Unsqueeze", steps, g.constant([1])))
+        apart = g.add("Clip", apart, g.constant(-farthest), g.constant(farthest))
+        apart = g.add("Add", apart, g.constant(farthest))
+        bias = g.add("Gather", g.weight(f"{name}.distances", table.astype(np.float32)), apart, axis=1)
+        slices = g.add("Reshape", x, g.constant([0, 0, config.all_heads, config.head_size]))
+        slices = g.add("Transpose", g.add("Gather", slices, g.constant(kept), axis=2), perm=[0, 2, 1, 3])
+        # Each gate is the sum of its values, so their weights are summed.
+        weight = self.weights[f"{name}.gru_rel_pos_linear.weight"].reshape(2, -1, config.head_size).sum(1).T
+        shift = self.weights[f"{name}.gru_rel_pos_linear.bias"].reshape(2, -1).sum(1)
+        gates = g.add("MatMul", slices, g.weight(f"{name}.gates", weight.astype(np.float32)))
+        gates = g.add("Sigmoid", g.add("Add", gates, g.weight(f"{name}.gates.bias", shift.astype(np.float32))))
+        first, second = g.add_many(2, "Split", gates, g.constant([1, 1]), axis=-1)
+        constant = g.weight(f"{name}.gru_rel_pos_const", self.weights[f"{name}.gru_rel_pos_const"].astype(np.float32))
+        gate = g.add("Sub", g.add("Mul", second, constant), g.constant(1, np.float32))
+        gate = g.add("Add", g.add("Mul", first, gate), g.constant(2, np.float32))
+        return g.add("Mul", gate, bias)

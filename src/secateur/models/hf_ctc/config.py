@@ -27,22 +27,26 @@ KNOWN: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class LayerWidths:
-    """One encoder layer: heads of attention and units of the feed-forward."""
+    """One encoder layer: heads of attention and units of the feed-forward.
+
+    `kept` says which of the heads there were are left, where that matters (WavLM); none: all.
+    """
 
     heads: int
     ffn: int
+    kept: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class HfCtcConfig:
-    """Wav2Vec2ForCTC or HubertForCTC: `settings` are those of their own config that pruning leaves alone.
+    """Wav2Vec2ForCTC, HubertForCTC or WavLMForCTC: `settings` are those of their own config that pruning leaves alone.
 
     Raises:
         ValueError: widths that no network can have, or a variant that is not known here.
     """
 
     units: int  # of the output; number 0 is the blank
-    kind: Literal["wav2vec2", "hubert"]
+    kind: Literal["wav2vec2", "hubert", "wavlm"]
     head_size: int
     convs: tuple[int, ...]  # channels of the feature encoder's convolutions
     layers: tuple[LayerWidths, ...]
@@ -59,6 +63,8 @@ class HfCtcConfig:
             raise ValueError("every width must be at least 1")
         if not len(self.convs) == len(self.kernels) == len(self.strides):
             raise ValueError("conv_dim, conv_kernel and conv_stride must be equally long")
+        if self.kind == "wavlm" and any(len(x.kept) != x.heads for x in self.layers if x.heads < self.all_heads):
+            raise ValueError("a layer of WavLM that lost heads says which it kept")
         for name, usual in KNOWN.items():
             if self.settings.get(name, usual) != usual:
                 raise ValueError(f"{name} {self.settings[name]!r} is not known here (known: {usual!r})")
@@ -97,7 +103,17 @@ class HfCtcConfig:
     @property
     def projection_norm(self) -> bool:
         """Whether what the convolutions give is normalised before it is projected."""
-        return bool(self.kind == "wav2vec2" or self.settings.get("feat_proj_layer_norm", True))
+        return bool(self.kind != "hubert" or self.settings.get("feat_proj_layer_norm", True))
+
+    @property
+    def all_heads(self) -> int:
+        """Heads of a layer before any went."""
+        return self.width // self.head_size
+
+    @property
+    def distances(self) -> tuple[int, int]:
+        """Rows of WavLM's table of distances, and the distance in frames from which on it tells none apart."""
+        return int(self.settings.get("num_buckets", 320)), int(self.settings.get("max_bucket_distance", 800))
 
     @property
     def mask_vector(self) -> bool:
@@ -125,7 +141,7 @@ class HfCtcConfig:
     @property
     def uniform(self) -> bool:
         """Whether `transformers` itself can build this network: all layers alike, and all heads there."""
-        return set(self.layers) == {LayerWidths(self.width // self.head_size, self.layers[0].ffn)}
+        return set(self.layers) == {LayerWidths(self.all_heads, self.layers[0].ffn)}
 
     def shorter(self, samples: int) -> int:
         """Frames of the output for a clip of so many samples."""
@@ -149,7 +165,12 @@ class HfCtcConfig:
         for i in keep.get(f"{body}.encoder.layers", range(len(self.layers))):
             own, where = self.layers[i], f"{body}.encoder.layers.{i}"
             heads, ffn = keep.get(f"{where}.attention"), keep.get(f"{where}.feed_forward")
-            layers.append(LayerWidths(len(heads) if heads else own.heads, len(ffn) if ffn else own.ffn))
+            kept = own.kept
+            if heads and self.kind == "wavlm":
+                before = own.kept or tuple(range(own.heads))
+                kept = tuple(before[unit] for unit in heads)
+                kept = () if len(kept) == self.all_heads else kept
+            layers.append(LayerWidths(len(heads) if heads else own.heads, len(ffn) if ffn else own.ffn, kept))
         convs = [keep.get(f"{body}.feature_extractor.conv_layers.{i}") for i in range(len(self.convs))]
         channels = tuple(len(k) if k else n for k, n in zip(convs, self.convs, strict=True))
         return replace(self, layers=tuple(layers), convs=channels)
@@ -159,5 +180,5 @@ class HfCtcConfig:
         return {
             **self.settings, "vocab_size": self.units, "pad_token_id": 0, "conv_dim": list(self.convs),
             "num_feat_extract_layers": len(self.convs), "num_hidden_layers": len(self.layers),
-            "num_attention_heads": self.width // self.head_size, "intermediate_size": self.layers[0].ffn,
+            "num_attention_heads": self.all_heads, "intermediate_size": self.layers[0].ffn,
         }  # fmt: skip

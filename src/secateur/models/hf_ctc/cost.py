@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from ..ctc.cost import Part
 from .config import HfCtcConfig
 
+GATES = 8  # values a head that WavLM gates its distances by
+
 
 def parts(config: HfCtcConfig, samples: int) -> Iterator[Part]:
     """All parts for a clip of so many samples, named as in `HfCtc.groups` without the prefix."""
@@ -22,10 +24,14 @@ def parts(config: HfCtcConfig, samples: int) -> Iterator[Part]:
     taps, groups = config.position_taps
     weights = w * w // groups * taps
     yield Part("positions", weights + taps + w, frames * weights)
+    relative = config.kind == "wavlm"
+    if relative:
+        yield Part("distances", config.distances[0] * config.all_heads, 0)
     for i, layer in enumerate(config.layers):
         inner = layer.heads * d
-        yield Part(f"layers.{i}.attention", 3 * inner * (w + 1) + (inner + 1) * w + 2 * w,
-                   frames * 4 * w * inner + 2 * frames * frames * inner)  # fmt: skip
+        stored = 3 * inner * (w + 1) + (inner + 1) * w + 2 * w + relative * (layer.heads + GATES * (d + 1))
+        gates = relative * (frames * GATES * inner + frames * frames * layer.heads)
+        yield Part(f"layers.{i}.attention", stored, frames * 4 * w * inner + 2 * frames * frames * inner + gates)
         # With the norm, and the gate.
         yield Part(f"layers.{i}.ffn", layer.ffn * (w + 1) + (layer.ffn + 1) * w + 2 * w + 1,
                    frames * 2 * w * layer.ffn)  # fmt: skip

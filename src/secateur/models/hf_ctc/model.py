@@ -1,4 +1,4 @@
-"""Wav2Vec2ForCTC and HubertForCTC, the modules of `transformers` themselves, with their groups declared.
+"""Wav2Vec2ForCTC, HubertForCTC and WavLMForCTC, the modules of `transformers` themselves, with their groups declared.
 
 What `transformers` lacks is added from outside: layers of different widths, rows of a padded batch that equal the same
 clips alone where the first convolution's norm would mix in padding, and a `gate` on every layer, zero while the
@@ -18,8 +18,12 @@ from ..ctc.frames import real_frames
 from ..groups import Group, Place, TimeAxis
 from ..network import FrameRecogniser
 from .config import HfCtcConfig, LayerWidths
+from .wavlm import RelativeAttention
 
-CLASSES = {"wav2vec2": ("Wav2Vec2ForCTC", "Wav2Vec2Config"), "hubert": ("HubertForCTC", "HubertConfig")}
+CLASSES = {
+    "wav2vec2": ("Wav2Vec2ForCTC", "Wav2Vec2Config"), "hubert": ("HubertForCTC", "HubertConfig"),
+    "wavlm": ("WavLMForCTC", "WavLMConfig"),
+}  # fmt: skip
 PROJECTIONS = ("q_proj", "k_proj", "v_proj")
 
 
@@ -42,11 +46,12 @@ class RealGroupNorm(nn.Module):
         return apart * torch.rsqrt(variance + 1e-5) * self.weight[:, None] + self.bias[:, None]
 
 
-def gated(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+def gated(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
     """A layer's output, or its input where its gate is zero."""
     gate: Any = layer.gate
-    passed: Tensor = gate * output + (1 - gate) * inputs[0]
-    return passed
+    first, *others = output if isinstance(output, tuple) else (output,)  # WavLM hands its distances on
+    passed = gate * first + (1 - gate) * inputs[0]
+    return (passed, *others) if others else passed
 
 
 class HfCtc(FrameRecogniser):
@@ -62,6 +67,8 @@ class HfCtc(FrameRecogniser):
         body = self.body
         if config.group_norm:
             body.feature_extractor.conv_layers[0].layer_norm = RealGroupNorm(config.convs[0])
+        if config.kind == "wavlm":
+            body.encoder.positions = nn.Embedding(config.distances[0], config.all_heads)
         for layer, widths in zip(body.encoder.layers, config.layers, strict=True):
             self._resize(layer, widths)
             layer.gate = nn.Parameter(torch.ones(1), requires_grad=False)
@@ -75,7 +82,10 @@ class HfCtc(FrameRecogniser):
     def _resize(self, layer: Any, widths: LayerWidths) -> None:
         width, inner = self.config.width, widths.heads * self.config.head_size
         attention, forward = layer.attention, layer.feed_forward
-        if attention.num_heads != widths.heads:
+        if self.config.kind == "wavlm":
+            kept, table = widths.kept or range(widths.heads), self.body.encoder.positions
+            layer.attention = RelativeAttention(width, self.config.head_size, kept, self.config.distances[1], table)
+        elif attention.num_heads != widths.heads:
             for part in PROJECTIONS:
                 setattr(attention, part, nn.Linear(width, inner))
             attention.out_proj, attention.num_heads = nn.Linear(inner, width), widths.heads
@@ -124,6 +134,8 @@ class HfCtc(FrameRecogniser):
                 for leaf in ("weight", "bias")
             ]
             reads = Place(f"{attention}.out_proj.weight", 1, config.head_size, reads=True)
+            if config.kind == "wavlm":
+                rows.append(Place(f"{attention}.gru_rel_pos_const", 1, masked=False))
             found.append(Group(attention, "head", widths.heads, (*rows, reads)))
             rows = [Place(f"{forward}.intermediate_dense.{leaf}", 0) for leaf in ("weight", "bias")]
             reads = Place(f"{forward}.output_dense.weight", 1, reads=True)
@@ -138,9 +150,11 @@ class HfCtc(FrameRecogniser):
         stream = "the residual stream, which every layer adds to, has its width"
         return {
             "*.feature_extractor.*": joined,
-            "*.pos_conv_embed.*": "weight-normed over all channels of a tap, in groups, " + stream,
-            "*.feature_projection.layer_norm.*": joined,
+            "*.pos_conv_embed.*": "weight-normed over all channels of a tap, and as wide as the residual stream",
+            "*.feature_projection.layer_norm.*": "it normalises all channels of a frame together",
             "*.masked_spec_embed": "only pre-training reads it",
+            "*.encoder.positions.*": "the table of distances, which all layers share",
+            "*.gru_rel_pos_linear.*": "all heads of the layer share it",
             "*.gate": "what lets a masked layer's input pass",
             "*.lm_head.*": "a row for every token",
             "*": stream,

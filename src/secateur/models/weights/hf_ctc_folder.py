@@ -1,4 +1,4 @@
-"""Read and write Wav2Vec2ForCTC and HubertForCTC folders of `transformers` (config, safetensors, vocab.json)."""
+"""Read and write Wav2Vec2ForCTC, HubertForCTC and WavLMForCTC folders of `transformers`, with their vocab.json."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ..hf_ctc.model import CLASSES, HfCtc
 from .json_values import is_id, one_id, read_table
 
 GATE = ".gate"
+FIRST, TABLE = "encoder.layers.0.attention.rel_attn_embed.", "encoder.positions."  # of WavLM, theirs and ours
 # Older files name the parts of the weight-normed convolution so.
 RENAMED = {"conv.weight_g": "conv.parametrizations.weight.original0",
            "conv.weight_v": "conv.parametrizations.weight.original1"}  # fmt: skip
@@ -42,6 +43,7 @@ def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None)
     for theirs, value in state.items():
         for old, new in RENAMED.items():
             theirs = theirs.replace(old, new)
+        theirs = theirs.replace(FIRST, TABLE)
         if theirs.startswith("lm_head."):
             if len(value) != len(order):
                 raise SecateurError(f"{folder}: {len(value)} outputs, but vocab.json has {len(order)} tokens")
@@ -63,14 +65,14 @@ def parse_hf_ctc(
     Raises:
         SecateurError: a variant that is not known here.
     """
-    kind = values.get("model_type")
-    full = getattr(require("transformers", "transformers"), CLASSES[str(kind)][1])(**values).to_dict()
+    kind: Any = values.get("model_type")
+    full = getattr(require("transformers", "transformers"), CLASSES[kind][1])(**values).to_dict()
     settings = {k: v for k, v in full.items() if k in values and k not in OURS}
     settings |= {k: full[k] for k in KNOWN if k in full}
     heads, hearing = full["num_attention_heads"], preprocessor or {}
     try:
         return HfCtcConfig(
-            units=units, kind="hubert" if kind == "hubert" else "wav2vec2", head_size=full["hidden_size"] // heads,
+            units=units, kind=kind, head_size=full["hidden_size"] // heads,
             convs=tuple(full["conv_dim"]), settings=settings, name=name,
             layers=(LayerWidths(heads, full["intermediate_size"]),) * full["num_hidden_layers"],
             front_end=front_end(
@@ -115,7 +117,7 @@ def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any) -> Path:
         )
     folder.mkdir(parents=True, exist_ok=True)
     state = {
-        name.removeprefix("net."): value.detach().cpu().contiguous()
+        name.removeprefix("net.").replace(TABLE, FIRST): value.detach().cpu().contiguous()
         for name, value in model.state_dict().items()
         if not name.endswith(GATE)
     }
