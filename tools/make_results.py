@@ -188,6 +188,28 @@ def study_goals() -> list[str]:
     return [*pipe_table(head, rows), ""]
 
 
+def larger_table() -> list[str]:
+    """Base, pruned in several ways, beside the smaller model that was tuned for as many FLOPs."""
+    outcome = outcome_of("base", "tiny-equal")
+    domain, other = outcome.study.tests
+    head = ["model", "seeds", "weights gone", "values gone", f"{domain}, %", "against tiny.en (95 %)", f"{other}, %"]
+    names = {
+        "tiny-equal": "tiny.en, dense", "dense": "base, dense", "sparse-taylor-30": "base, 30 % zeros",
+        "sparse-taylor-60": "base, 60 % zeros", "units-refit-15": "base, 15 % units",
+        "units-refit-30": "base, 30 % units",
+    }  # fmt: skip
+    rows = []
+    for name, label in names.items():
+        arm = next(a for a in outcome.arms if a.arm == name)
+        first, d = arm.sets[domain], arm.sets[domain].against
+        rows.append([
+            label, str(len(arm.seeds)), f"{100 * arm.removed_weights:.0f} %", f"{100 * arm.removed:.0f} %",
+            f"{100 * first.rate:.1f}", "" if d is None else f"{points(d.delta)} ({points(d.low)} to {points(d.high)})",
+            f"{100 * arm.sets[other].rate:.1f}",
+        ])  # fmt: skip
+    return [*pipe_table(head, rows), ""]
+
+
 def two_gpus_table() -> list[str]:
     """Throughput of the same training on one GPU and on two, and the study's runs on two beside those on one."""
     folder = ROOT / "experiments" / "two_gpus" / "results"
@@ -336,6 +358,7 @@ def pages() -> dict[Path, str]:
     for number in (1, 2, 3, 4):
         results = fill(results, f"explore{number}", explored(number))
     readme = fill((ROOT / "README.md").read_text(encoding="utf-8"), "main", tables)
+    readme = fill(readme, "larger", larger_table())
     return {ROOT / "RESULTS.md": results, ROOT / "README.md": readme}
 
 
