@@ -328,6 +328,21 @@ def streams_table() -> list[str]:
     return [*lines, "", about, ""]
 
 
+def hf_ctc_table() -> list[str]:
+    """Size, work and time of other families' models before and after pruning, and how exact surgery is."""
+    values = read_json(ROOT / "benchmarks" / "results" / "hf_ctc.json")
+    head = ["model", "removed", "parameters", "MACs", "ms", "time", "masked against shrunk", "ONNX against torch"]
+    rows = [
+        [
+            row["kind"], f"{100 * row['removed']:.0f} %", f"{row['parameters'] / 1e6:.1f} M",
+            f"{row['macs'] / 1e9:.1f} G", f"{row['ms']:.0f}", f"{row['time']:.2f}",
+            f"{row['shrunk_apart']:.1e}" if row["removed"] else "", f"{row['onnx_apart']:.1e}",
+        ]
+        for row in values["rows"]
+    ]  # fmt: skip
+    return [*pipe_table(head, rows), "", f"Measured on {values['machine']['cpu']}.", ""]
+
+
 def fill(text: str, name: str, lines: list[str]) -> str:
     """Replace what stands between the markers of `name`."""
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -355,6 +370,7 @@ def pages() -> dict[Path, str]:
     results = fill(results, "allocation", allocation_table())
     results = fill(results, "assistant", assistant_table())
     results = fill(results, "streams", streams_table())
+    results = fill(results, "hf-ctc", hf_ctc_table())
     for number in (1, 2, 3, 4):
         results = fill(results, f"explore{number}", explored(number))
     readme = fill((ROOT / "README.md").read_text(encoding="utf-8"), "main", tables)

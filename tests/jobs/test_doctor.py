@@ -12,9 +12,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 from small_ctc import NoText, small_ctc  # noqa: E402
 from small_hf import hf_folder  # noqa: E402
+from small_models import small_whisper  # noqa: E402
 
 from secateur.cli import main  # noqa: E402
-from secateur.jobs.doctor import examine  # noqa: E402
+from secateur.jobs.doctor import examine, findings  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
 from secateur.models.weights.fetch import read_foreign  # noqa: E402
 from secateur.prune.shrink import shrink  # noqa: E402
@@ -47,6 +48,14 @@ def test_our_own_checkpoints(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["doctor", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "family ctc" in said and "conformer.layers.*.attention" in said and "(layer)" in said
+
+
+def test_a_whisper() -> None:
+    found = findings("small", small_whisper()[0])
+    whole = {one.name: one.why for one in found.whole}
+    assert whole["encoder.layers.*.ffn.down.bias"] == "the residual stream, which every layer adds to, has its width"
+    assert not any("token_embedding" in name for name in whole)  # its rows are units
+    assert {"vocabulary", "head", "ffn", "layer", "mel"} <= {one.kind for one in found.prunable}
 
 
 def test_a_stranger_is_named_not_guessed_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from ..base.errors import SecateurError
 from .groups import Group, TimeAxis
 
+STREAM = "the residual stream, which every layer adds to, has its width"
+
 
 class Recogniser(nn.Module):
     """Base of all families' networks: `type(network)(config)` builds another of the same kind.
@@ -31,8 +33,8 @@ class Recogniser(nn.Module):
         raise NotImplementedError
 
     def stays_whole(self) -> dict[str, str]:
-        """Why parameters are in no group, by patterns of their names with * for layer numbers."""
-        return {}
+        """Why parameters are in no group, by patterns of their names with * for layer numbers; the first that fits."""
+        return {"*": STREAM}
 
     def over_time(self) -> list[TimeAxis]:
         """The parameters that know how far apart frames are, for `prune.inputs`."""

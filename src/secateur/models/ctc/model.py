@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...base.errors import SecateurError
 from ..groups import Group, Place, TimeAxis
-from ..network import FrameRecogniser
+from ..network import STREAM, FrameRecogniser
 from .config import CtcConfig
 from .conformer import Conformer
 from .inception import Inception
@@ -93,6 +93,10 @@ class CtcModel(FrameRecogniser):
         """Logarithms of probabilities, in float32."""
         logits: Tensor = self.output(x)
         return logits.float().log_softmax(-1)
+
+    def stays_whole(self) -> dict[str, str]:
+        """See `Recogniser`."""
+        return {"output.*": "a row for every unit of text", "*": STREAM}
 
     def over_time(self) -> list[TimeAxis]:
         """Convolutions over time, and a Conformer's distances; recurrent layers find out for themselves."""

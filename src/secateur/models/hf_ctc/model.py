@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ...base.extras import require
 from ..ctc.frames import real_frames
 from ..groups import Group, Place, TimeAxis
-from ..network import FrameRecogniser
+from ..network import STREAM, FrameRecogniser
 from .config import HfCtcConfig, LayerWidths
 from .wavlm import RelativeAttention
 
@@ -39,7 +39,7 @@ class RealGroupNorm(nn.Module):
         """(batch, channels, frames) to the same."""
         if self.frames is None:
             return F.group_norm(x, len(self.weight), self.weight, self.bias, 1e-5)
-        real = real_frames(self.frames, x.shape[2])[:, None]
+        x, real = x.float(), real_frames(self.frames, x.shape[2])[:, None]  # long sums, also under autocast
         count = self.frames.clamp_min(1)[:, None, None]
         apart = x - (x * real).sum(2, keepdim=True) / count
         variance = (apart * real).square().sum(2, keepdim=True) / count
@@ -147,7 +147,6 @@ class HfCtc(FrameRecogniser):
     def stays_whole(self) -> dict[str, str]:
         """See `Recogniser`."""
         joined = "the norm after it looks at all channels of a frame together: one less would change the others"
-        stream = "the residual stream, which every layer adds to, has its width"
         return {
             "*.feature_extractor.*": joined,
             "*.pos_conv_embed.*": "weight-normed over all channels of a tap, and as wide as the residual stream",
@@ -157,7 +156,7 @@ class HfCtc(FrameRecogniser):
             "*.gru_rel_pos_linear.*": "all heads of the layer share it",
             "*.gate": "what lets a masked layer's input pass",
             "*.lm_head.*": "a row for every token",
-            "*": stream,
+            "*": STREAM,
         }
 
     def _channels(self, body: str, i: int) -> Group:
