@@ -20,7 +20,7 @@ from secateur.models.hf_ctc.config import LayerWidths  # noqa: E402
 from secateur.models.hf_ctc.cost import count_parameters  # noqa: E402
 from secateur.models.hf_ctc.model import HfCtc  # noqa: E402
 from secateur.models.weights.fetch import read_foreign  # noqa: E402
-from secateur.models.weights.hf_ctc_folder import write_hf_ctc  # noqa: E402
+from secateur.models.weights.hf_ctc_folder import parse_hf_ctc, write_hf_ctc  # noqa: E402
 from secateur.prune.shrink import mask, shrink  # noqa: E402
 
 FRAMES = (9000, 5003, 200)  # the last is too short for one frame of the output
@@ -166,6 +166,52 @@ def test_a_blank_elsewhere_becomes_output_0(tmp_path: Path) -> None:
         wanted = theirs(batch()[0][:1, :, 0]).logits[0].log_softmax(-1)
     assert torch.allclose(heard(model)[: len(wanted)], wanted[:, [5, 0, 1, 2, 3, 4]], atol=1e-5)
     assert text.encode("a cab") == [2, 1, 4, 2, 3] and text.outputs == 6
+
+
+def test_added_tokens_have_a_row_or_not(tmp_path: Path) -> None:
+    hf_folder("hubert", tmp_path, ["|", *"abc", "[UNK]", "[PAD]"], vocab_size=7, pad_token_id=5)
+    (tmp_path / "added_tokens.json").write_text(json.dumps({"<s>": 6, "</s>": 7}))
+    model, text = read_foreign(tmp_path)
+    assert model.config.units == 7 and text.tokens == ("|", "a", "b", "c", "[UNK]", "<s>")
+    assert text.decode([2, 6, 1, 5, 3]) == "a b"
+    (tmp_path / "added_tokens.json").unlink()
+    with pytest.raises(SecateurError, match=r"7 outputs, but vocab.json has 6 tokens"):
+        read_foreign(tmp_path)
+
+
+PUBLISHED = {  # as in the config.json of facebook/wav2vec2-base-960h, and what the larger ones change
+    "activation_dropout": 0.1, "apply_spec_augment": True, "architectures": ["Wav2Vec2ForCTC"],
+    "attention_dropout": 0.1, "bos_token_id": 1, "conv_bias": False, "conv_dim": [512] * 7,
+    "conv_kernel": [10, 3, 3, 3, 3, 2, 2], "conv_stride": [5, 2, 2, 2, 2, 2, 2], "ctc_loss_reduction": "sum",
+    "ctc_zero_infinity": False, "do_stable_layer_norm": False, "eos_token_id": 2, "feat_extract_activation": "gelu",
+    "feat_extract_dropout": 0.0, "feat_extract_norm": "group", "feat_proj_dropout": 0.1, "final_dropout": 0.1,
+    "gradient_checkpointing": False, "hidden_act": "gelu", "hidden_dropout": 0.1, "hidden_dropout_prob": 0.1,
+    "hidden_size": 768, "initializer_range": 0.02, "intermediate_size": 3072, "layer_norm_eps": 1e-05,
+    "layerdrop": 0.1, "mask_feature_length": 10, "mask_feature_prob": 0.0, "mask_time_length": 10,
+    "mask_time_prob": 0.05, "model_type": "wav2vec2", "num_attention_heads": 12, "num_conv_pos_embedding_groups": 16,
+    "num_conv_pos_embeddings": 128, "num_feat_extract_layers": 7, "num_hidden_layers": 12, "pad_token_id": 0,
+    "transformers_version": "4.7.0.dev0", "vocab_size": 32,
+}  # fmt: skip
+LARGE = {
+    "hidden_size": 1024, "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24,
+    "do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "millions"),
+    [({}, 94.4), (LARGE, 315.5), (LARGE | {"model_type": "hubert"}, 315.5), ({"model_type": "wavlm"}, 94.4)],
+)
+def test_published_sizes(changes: dict[str, Any], millions: float) -> None:
+    values = PUBLISHED | changes
+    config = parse_hf_ctc(values, "config.json", "published", 32)
+    assert count_parameters(config) / 1e6 == pytest.approx(millions, abs=0.1)
+    assert (config.subsampled, config.least) == (320, 400) and config.uniform
+    with torch.device("meta"):
+        name = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "wavlm": "WavLM"}[values["model_type"]]
+        theirs = getattr(transformers, f"{name}ForCTC")(getattr(transformers, f"{name}Config")(**values))
+    gates = len(config.layers)
+    assert count_parameters(config) - gates == sum(p.numel() for p in theirs.parameters())
 
 
 def test_files_with_older_names_are_read(tmp_path: Path) -> None:

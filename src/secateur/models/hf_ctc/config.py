@@ -16,7 +16,7 @@ HEARING = front_end("waveform", normalise="mean_variance")
 OURS = (
     "model_type", "conv_dim", "num_feat_extract_layers", "num_hidden_layers", "num_attention_heads",
     "intermediate_size", "vocab_size", "pad_token_id", "architectures", "transformers_version", "torch_dtype", "dtype",
-    "_name_or_path", "_attn_implementation",
+    "_name_or_path", "_attn_implementation", "id2label", "label2id", "gradient_checkpointing",
 )  # fmt: skip
 # Variants whose layers are not understood here: the one value that is.
 KNOWN: dict[str, Any] = {

@@ -16,7 +16,7 @@ from ...text.tokens_ctc import VocabularyUnits
 from ..checkpoint import WEIGHTS, fit
 from ..hf_ctc.config import KNOWN, OURS, HfCtcConfig, LayerWidths
 from ..hf_ctc.model import CLASSES, HfCtc
-from .json_values import is_id, one_id, read_table
+from .json_values import is_id, named_ids, one_id, read_table
 
 GATE = ".gate"
 FIRST, TABLE = "encoder.layers.0.attention.rel_attn_embed.", "encoder.positions."  # of WavLM, theirs and ours
@@ -33,7 +33,7 @@ def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None)
     """
     values, where = read_table(folder / "config.json"), str(folder / "config.json")
     blank = one_id(values, "pad_token_id", where) or 0
-    text, order = _vocabulary(folder, blank)
+    text, order = _vocabulary(folder, blank, len(state.get("lm_head.bias", ())))
     front = read_table(folder / "preprocessor_config.json", optional=True)
     config = parse_hf_ctc(values, where, name or folder.name, len(order), front)
     with torch.device("meta"):
@@ -84,17 +84,23 @@ def parse_hf_ctc(
         raise SecateurError(f"{where}: {problem}") from problem
 
 
-def _vocabulary(folder: Path, blank: int) -> tuple[VocabularyUnits, list[int]]:
-    """The tokens, and the rows of their output layer in our order: the blank first."""
+def _vocabulary(folder: Path, blank: int, rows: int) -> tuple[VocabularyUnits, list[int]]:
+    """The tokens of an output layer of `rows` rows, and these rows in our order: the blank first.
+
+    Tokens that were added after the vocabulary was made have a file of their own, and often no row.
+    """
     ids = read_table(folder / "vocab.json")
     if not ids or not all(map(is_id, ids.values())):
         raise SecateurError(f"{folder / 'vocab.json'}: not a table of tokens and numbers (of one language)")
+    added = named_ids({"added": read_table(folder / "added_tokens.json", optional=True)}, "added", str(folder))
+    added = {token: i for token, i in added.items() if i < rows and i not in ids.values()}
+    ids = {**ids, **added}
     tokens = {i: token for token, i in ids.items()}
     if sorted(tokens) != list(range(len(ids))) or blank not in tokens:
         raise SecateurError(f"{folder / 'vocab.json'}: its numbers are not 0 to {len(ids) - 1} with the blank {blank}")
     order = [blank, *(i for i in sorted(tokens) if i != blank)]
     how = read_table(folder / "tokenizer_config.json", optional=True)
-    special = {"<s>", "</s>", "<unk>", "<pad>"}
+    special = {"<s>", "</s>", "<unk>", "<pad>", "[UNK]", "[PAD]", *added}
     for key in ("bos_token", "eos_token", "unk_token", "pad_token"):
         found = how.get(key)
         special.add(str(found.get("content") if isinstance(found, dict) else found))
