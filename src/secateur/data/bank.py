@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ class AudioBank:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @cached_property
+    def digest(self) -> str:
+        """A name that changes with any sample."""
+        return hashlib.sha256(self.lengths.numpy().tobytes() + self.samples.cpu().numpy().tobytes()).hexdigest()
 
     def gather(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The clips `rows` as floats (batch, samples), zero-padded, and their lengths (batch,)."""

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from ..base.errors import SecateurError
 from .budget import Keep
-from .places import kept_units, parameter_masks
 from .pruner import GradualPruner
 from .settings import PruneSettings
 from .shrink import Network
@@ -49,17 +48,16 @@ class Refit(GradualPruner[Network]):
 
     @torch.no_grad()
     def adopt(self, keep: Keep) -> None:
-        before = dict(self.masks)
-        masks = parameter_masks(self.groups, kept_units(self.groups, keep), self.shapes)
+        before = self.masks
+        super().adopt(keep)
         for name, layer in self.readers.items():
-            if name not in masks or name not in self.inputs.sums:
+            if name not in self.masks or name not in self.inputs.sums:
                 continue
-            stays = masks[name].expand(1, layer.in_features)[0].bool().to(layer.weight.device)
+            stays = self.masks[name].expand(1, layer.in_features)[0].bool()
             stood = before[name].expand(1, layer.in_features)[0].bool() if name in before else torch.ones_like(stays)
             if bool((stood & ~stays).any()):
                 refit(layer, self.inputs.sums[name] / self.inputs.steps, stays)
         self.inputs.forget()
-        super().adopt(keep)
 
     def finish(self) -> None:
         super().finish()

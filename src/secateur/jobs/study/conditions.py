@@ -37,8 +37,7 @@ def disturbed(bank: AudioBank, condition: Condition, data_folder: Path, sample_r
     Raises:
         SecateurError: no noise in the manifest.
     """
-    key = hashlib.sha256(repr((condition, sample_rate, seed)).encode())
-    key.update(bank.lengths.numpy().tobytes() + bank.samples.cpu().numpy().tobytes())
+    key = hashlib.sha256(repr((condition, sample_rate, seed, bank.digest)).encode())
     name = f"disturbed-{key.hexdigest()[:24]}"
     return AudioBank(kept_clips(name, lambda: _disturb(bank, condition, data_folder, sample_rate, seed)), bank.device)
 

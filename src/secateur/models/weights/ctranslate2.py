@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,40 @@ def read_variables(path: Path) -> Variables:
     return variables
 
 
+# Parameters that are no module's weight or bias: ours to theirs.
+ALONE = {
+    "encoder.positions": "encoder/position_encodings/encodings",
+    "decoder.positions": "decoder/position_encodings/encodings",
+    "decoder.token_embedding.weight": "decoder/embeddings/weight",
+}
+
+
+def modules(encoder: int, decoder: int) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Every module of a Whisper with so many layers: our name, theirs, the projections that theirs fuses (if any)."""
+    for conv in ("conv1", "conv2"):
+        yield f"encoder.{conv}", f"encoder/{conv}", ()
+    for side, layers, own in (("encoder", encoder, "attention"), ("decoder", decoder, "self_attention")):
+        for i in range(layers):
+            ours, theirs = f"{side}.layers.{i}", f"{side}/layer_{i}"
+            yield f"{ours}.{own}_norm", f"{theirs}/self_attention/layer_norm", ()
+            yield f"{ours}.{own}", f"{theirs}/self_attention/linear_0", ("query", "key", "value")
+            yield f"{ours}.{own}.out", f"{theirs}/self_attention/linear_1", ()
+            if side == "decoder":
+                yield f"{ours}.cross_attention_norm", f"{theirs}/attention/layer_norm", ()
+                yield f"{ours}.cross_attention.query", f"{theirs}/attention/linear_0", ()
+                yield f"{ours}.cross_attention", f"{theirs}/attention/linear_1", ("key", "value")
+                yield f"{ours}.cross_attention.out", f"{theirs}/attention/linear_2", ()
+            yield f"{ours}.ffn_norm", f"{theirs}/ffn/layer_norm", ()
+            yield f"{ours}.ffn.up", f"{theirs}/ffn/linear_0", ()
+            yield f"{ours}.ffn.down", f"{theirs}/ffn/linear_1", ()
+        yield f"{side}.norm", f"{side}/layer_norm", ()
+
+
+def leaves(theirs: str) -> tuple[str, str]:
+    """What they call the weight and the bias of a module that is not fused."""
+    return ("gamma", "beta") if theirs.endswith("layer_norm") else ("weight", "bias")
+
+
 def _floats(variables: Variables, name: str, where: str) -> Tensor:
     """A variable as floats. Integers are quantised: int8 with a scale a row, int16 with one for all; w = q / scale."""
     if name not in variables:
@@ -121,13 +156,10 @@ def _state(variables: Variables, where: str) -> dict[str, Tensor]:
     """Our parameter names from theirs; fused projections are split."""
     state: dict[str, Tensor] = {}
 
-    def put(ours: str, theirs: str, weight: str = "weight", bias: str = "bias") -> None:
+    def put(ours: str, theirs: str, weight: str, bias: str) -> None:
         state[f"{ours}.weight"] = _floats(variables, f"{theirs}/{weight}", where)
         if f"{theirs}/{bias}" in variables:
             state[f"{ours}.bias"] = _floats(variables, f"{theirs}/{bias}", where)
-
-    def norm(ours: str, theirs: str) -> None:
-        put(ours, theirs, "gamma", "beta")
 
     def projections(ours: str, theirs: str, names: tuple[str, ...]) -> None:
         weight, bias = _floats(variables, f"{theirs}/weight", where), _floats(variables, f"{theirs}/bias", where)
@@ -138,26 +170,13 @@ def _state(variables: Variables, where: str) -> dict[str, Tensor]:
             if name != "key":  # Whisper's keys have no bias; the fused vector holds zeros for them
                 state[f"{ours}.{name}.bias"] = b
 
-    put("encoder.conv1", "encoder/conv1")
-    put("encoder.conv2", "encoder/conv2")
-    for side in ("encoder", "decoder"):
-        own = "attention" if side == "encoder" else "self_attention"
-        for i in range(_layers(variables, side)):
-            ours, theirs = f"{side}.layers.{i}", f"{side}/layer_{i}"
-            norm(f"{ours}.{own}_norm", f"{theirs}/self_attention/layer_norm")
-            projections(f"{ours}.{own}", f"{theirs}/self_attention/linear_0", ("query", "key", "value"))
-            put(f"{ours}.{own}.out", f"{theirs}/self_attention/linear_1")
-            if side == "decoder":
-                norm(f"{ours}.cross_attention_norm", f"{theirs}/attention/layer_norm")
-                put(f"{ours}.cross_attention.query", f"{theirs}/attention/linear_0")
-                projections(f"{ours}.cross_attention", f"{theirs}/attention/linear_1", ("key", "value"))
-                put(f"{ours}.cross_attention.out", f"{theirs}/attention/linear_2")
-            norm(f"{ours}.ffn_norm", f"{theirs}/ffn/layer_norm")
-            put(f"{ours}.ffn.up", f"{theirs}/ffn/linear_0")
-            put(f"{ours}.ffn.down", f"{theirs}/ffn/linear_1")
-        norm(f"{side}.norm", f"{side}/layer_norm")
-        state[f"{side}.positions"] = _floats(variables, f"{side}/position_encodings/encodings", where)
-    state["decoder.token_embedding.weight"] = _floats(variables, "decoder/embeddings/weight", where)
+    for ours, theirs, names in modules(_layers(variables, "encoder"), _layers(variables, "decoder")):
+        if names:
+            projections(ours, theirs, names)
+        else:
+            put(ours, theirs, *leaves(theirs))
+    for ours, theirs in ALONE.items():
+        state[ours] = _floats(variables, theirs, where)
     return {name: value.contiguous() for name, value in state.items()}
 
 

@@ -13,6 +13,7 @@ from ...base.files import write_bytes, write_json, write_text
 from ...text.tokenizer import Tokenizer
 from ..whisper.config import WhisperConfig
 from ..whisper.model import Whisper
+from .ctranslate2 import ALONE, leaves, modules
 from .layout import special_names
 from .to_transformers import check_uniform
 
@@ -27,37 +28,15 @@ def variables_of(model: Whisper) -> Arrays:
     state = {name: value.detach().cpu().float().numpy() for name, value in model.state_dict().items()}
     found: Arrays = {}
 
-    def put(theirs: str, ours: str, weight: str = "weight", bias: str = "bias") -> None:
-        found[f"{theirs}/{weight}"], found[f"{theirs}/{bias}"] = state[f"{ours}.weight"], state[f"{ours}.bias"]
-
-    def norm(theirs: str, ours: str) -> None:
-        put(theirs, ours, "gamma", "beta")
-
-    def fused(theirs: str, ours: str, names: tuple[str, ...]) -> None:
-        nothing = np.zeros_like(state[f"{ours}.value.bias"])
-        found[f"{theirs}/weight"] = np.concatenate([state[f"{ours}.{name}.weight"] for name in names])
-        found[f"{theirs}/bias"] = np.concatenate([state.get(f"{ours}.{name}.bias", nothing) for name in names])
-
-    put("encoder/conv1", "encoder.conv1")
-    put("encoder/conv2", "encoder.conv2")
-    for side, layers in (("encoder", model.config.encoder), ("decoder", model.config.decoder)):
-        own = "attention" if side == "encoder" else "self_attention"
-        for i in range(len(layers)):
-            theirs, ours = f"{side}/layer_{i}", f"{side}.layers.{i}"
-            norm(f"{theirs}/self_attention/layer_norm", f"{ours}.{own}_norm")
-            fused(f"{theirs}/self_attention/linear_0", f"{ours}.{own}", ("query", "key", "value"))
-            put(f"{theirs}/self_attention/linear_1", f"{ours}.{own}.out")
-            if side == "decoder":
-                norm(f"{theirs}/attention/layer_norm", f"{ours}.cross_attention_norm")
-                put(f"{theirs}/attention/linear_0", f"{ours}.cross_attention.query")
-                fused(f"{theirs}/attention/linear_1", f"{ours}.cross_attention", ("key", "value"))
-                put(f"{theirs}/attention/linear_2", f"{ours}.cross_attention.out")
-            norm(f"{theirs}/ffn/layer_norm", f"{ours}.ffn_norm")
-            put(f"{theirs}/ffn/linear_0", f"{ours}.ffn.up")
-            put(f"{theirs}/ffn/linear_1", f"{ours}.ffn.down")
-        norm(f"{side}/layer_norm", f"{side}.norm")
-        found[f"{side}/position_encodings/encodings"] = state[f"{side}.positions"]
-    found["decoder/embeddings/weight"] = state["decoder.token_embedding.weight"]
+    for ours, theirs, names in modules(len(model.config.encoder), len(model.config.decoder)):
+        if names:  # Whisper's keys have no bias: the fused vector holds zeros for them
+            nothing = np.zeros_like(state[f"{ours}.value.bias"])
+            found[f"{theirs}/weight"] = np.concatenate([state[f"{ours}.{name}.weight"] for name in names])
+            found[f"{theirs}/bias"] = np.concatenate([state.get(f"{ours}.{name}.bias", nothing) for name in names])
+        else:
+            for leaf, kind in zip(leaves(theirs), ("weight", "bias"), strict=True):
+                found[f"{theirs}/{leaf}"] = state[f"{ours}.{kind}"]
+    found |= {theirs: state[ours] for ours, theirs in ALONE.items()}
     found = {name: value.astype(np.float16) for name, value in found.items()}
     for side, first in (("encoder", model.config.encoder[0].attention), ("decoder", model.config.encoder[0].attention)):
         found[f"{side}/num_heads"] = np.array(first.heads, np.int16)
