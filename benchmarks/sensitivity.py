@@ -135,7 +135,7 @@ class Naive:
             return task_of(self.model.config).transcribe(
                 self.model, self.probe.text, self.bank, languages, batch_seconds(device)
             )
-        from secateur.models.whisper.greedy import transcribe_bank
+        from secateur.models.seq2seq.greedy import transcribe_bank
 
         return transcribe_bank(
             self.model, self.probe.text, self.bank, languages, batch_seconds(device), bf16=self.bf16

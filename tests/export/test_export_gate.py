@@ -146,7 +146,7 @@ def test_the_program_itself_says_what_we_say(
     module: str, script: str, tiny_en_model: Any, speech: Path, tmp_path: Path
 ) -> None:
     from secateur.models.decoding.options import DecodingOptions
-    from secateur.models.whisper.session import TorchSession
+    from secateur.models.seq2seq.session import TorchSession
     from secateur.serve.whisper_recogniser import WhisperRecogniser
     from secateur.text.normalise import normaliser
 

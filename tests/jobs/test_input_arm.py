@@ -26,7 +26,7 @@ from secateur.jobs.study.settings import arm_settings, read_study  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.models.ctc.model import CtcModel  # noqa: E402
 from secateur.models.ctc.presets import digits_ctc  # noqa: E402
-from secateur.models.whisper.greedy import transcribe_texts  # noqa: E402
+from secateur.models.seq2seq.greedy import transcribe_texts  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
 from secateur.serve.recogniser import Recogniser  # noqa: E402
 from secateur.text.units import characters_of  # noqa: E402

@@ -25,7 +25,7 @@ from secateur.jobs.sensitivity.variants import NOTHING, Variant, matching, of_br
 from secateur.jobs.sensitivity.whisper import WhisperProbe
 from secateur.models.checkpoint import save_checkpoint
 from secateur.models.ctc.stages import stages
-from secateur.models.whisper.greedy import transcribe_bank
+from secateur.models.seq2seq.greedy import transcribe_bank
 from secateur.prune.sensitivity import read_map
 from secateur.prune.shrink import mask
 from secateur.text.units import Units

@@ -42,8 +42,8 @@ class MarkovSession:
             audio_context=50, text_context=40, bins=8,
         )  # fmt: skip
 
-    def encode(self, mel: Floats, frames: Ints | None) -> MarkovState:
-        return MarkovState(np.arange(len(mel)), np.zeros((len(mel), 0), np.int64))
+    def encode(self, features: Floats, frames: Ints | None) -> MarkovState:
+        return MarkovState(np.arange(len(features)), np.zeros((len(features), 0), np.int64))
 
     def step(self, tokens: Ints, state: MarkovState) -> tuple[Floats, MarkovState]:
         self.steps += 1

@@ -19,8 +19,8 @@ from secateur.models.decoding.clips import encode_clips, hear_clips  # noqa: E40
 from secateur.models.decoding.language import detect  # noqa: E402
 from secateur.models.decoding.options import DecodingOptions  # noqa: E402
 from secateur.models.decoding.windows import hear_long  # noqa: E402
+from secateur.models.seq2seq.session import TorchSession  # noqa: E402
 from secateur.models.weights.transformers_folder import read_transformers  # noqa: E402
-from secateur.models.whisper.session import TorchSession  # noqa: E402
 from secateur.text.tokenizer import Tokenizer  # noqa: E402
 
 Loaded = tuple[TorchSession, Tokenizer]

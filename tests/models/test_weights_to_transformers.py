@@ -18,9 +18,9 @@ from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.features.mel import log_mel  # noqa: E402
 from secateur.models.decoding.clips import hear_clips  # noqa: E402
 from secateur.models.decoding.options import DecodingOptions  # noqa: E402
+from secateur.models.seq2seq.session import TorchSession  # noqa: E402
 from secateur.models.weights.to_transformers import check_uniform, write_transformers  # noqa: E402
 from secateur.models.weights.transformers_folder import read_transformers  # noqa: E402
-from secateur.models.whisper.session import TorchSession  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -150,8 +150,8 @@ def _checkpoint(options: Options) -> Prepared:
 
     torch = require("torch", "train")
     from ..models.family import read_config
+    from ..models.seq2seq.greedy import transcribe_texts
     from ..models.weights.fetch import fetch, load_model
-    from ..models.whisper.greedy import transcribe_texts
 
     device = options.device
     if device == "auto":
@@ -167,7 +167,7 @@ def _checkpoint(options: Options) -> Prepared:
     if device == "cpu":
         settings["threads"] = torch.get_num_threads()
     if options.beam > 1 or options.fallback or options.lm or options.tune_on is not None:
-        from ..models.whisper.session import TorchSession
+        from ..models.seq2seq.session import TorchSession
         from ..serve.whisper_recogniser import WhisperRecogniser
 
         recogniser = WhisperRecogniser(TorchSession(network.to(device)), tokenizer)

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..models.network import FrameRecogniser
-from ..models.whisper.model import Whisper
+from ..models.seq2seq.network import TokenRecogniser
 
 SHARE = 0.9999  # of the values in a clip lie within its range; the rest are clipped
 MOST_VALUES = 1_000_000  # of one clip that are looked at, as torch's quantile allows 16 million
 
 
 @torch.no_grad()
-def calibrate(model: Whisper | FrameRecogniser, features: Sequence[NDArray[np.float32]]) -> dict[str, float]:
+def calibrate(model: TokenRecogniser | FrameRecogniser, features: Sequence[NDArray[np.float32]]) -> dict[str, float]:
     """The largest magnitude that each linear and convolutional layer reads, by its name in the checkpoint.
 
     Of every clip's features (frames, inputs) the magnitude that `SHARE` of a layer's inputs stay below is taken, and of
@@ -42,12 +42,12 @@ def calibrate(model: Whisper | FrameRecogniser, features: Sequence[NDArray[np.fl
         if isinstance(module, nn.Linear | nn.Conv1d):
             hooks.append(module.register_forward_pre_hook(watch(prefix + name)))
     memory: list[Tensor] = []
-    if isinstance(model, Whisper):
+    if isinstance(model, TokenRecogniser):
         hooks.append(model.encoder.norm.register_forward_hook(lambda module, inputs, output: memory.append(output)))
     try:
         for clip in features:
             batch = torch.from_numpy(clip)[None].to(device)
-            if isinstance(model, Whisper):
+            if isinstance(model, TokenRecogniser):
                 model.encode(batch)
             else:
                 model(batch)

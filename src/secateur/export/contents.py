@@ -9,11 +9,12 @@ from typing import Any
 from ..base.errors import SecateurError
 from ..base.files import read_json
 from ..base.options import from_dict
+from ..models.decoding.session import TokenConfig
 
 FORMAT = 1
 ENCODER, DECODER, CONFIG, TOKENIZER = "encoder.onnx", "decoder.onnx", "config.json", "tokenizer.json"
 CONTENTS = "export.json"
-FILES = (ENCODER, DECODER, CONFIG, TOKENIZER)  # of a Whisper
+FILES = (ENCODER, DECODER, CONFIG, TOKENIZER)  # of an encoder-decoder
 NETWORK, UNITS = "network.onnx", "units.json"
 CTC_FILES = (NETWORK, CONFIG, UNITS)  # of a CTC model
 
@@ -41,6 +42,11 @@ class Contents:
     def bytes(self) -> int:
         """Size of all files together."""
         return sum(record.bytes for record in self.files.values())
+
+
+def features_name(config: TokenConfig) -> str:
+    """What the encoder's graph calls its features: mel, or where it hears the samples themselves audio."""
+    return "audio" if config.front_end.kind == "waveform" else "mel"
 
 
 def read_contents(folder: str | Path) -> Contents:

@@ -18,7 +18,7 @@ from ..base.files import sha256, write_bytes, write_json
 from ..base.options import to_dict
 from ..models.family import TextCodec, write_config
 from ..models.network import FrameRecogniser
-from ..models.whisper.model import Whisper
+from ..models.seq2seq.network import TokenRecogniser
 from .contents import (
     CONFIG,
     CONTENTS,
@@ -31,6 +31,7 @@ from .contents import (
     UNITS,
     Contents,
     FileRecord,
+    features_name,
 )
 from .ctc import ctc_graph
 from .hf_ctc import hf_ctc_graph
@@ -43,12 +44,12 @@ Check = Callable[[Path], dict[str, Any]]
 
 
 def export_onnx(
-    model: Whisper | FrameRecogniser, text: TextCodec, folder: str | Path, precision: str = "fp32",
+    model: TokenRecogniser | FrameRecogniser, text: TextCodec, folder: str | Path, precision: str = "fp32",
     check: Check | None = None, trial: bool = True, ranges: Ranges | None = None,
 ) -> Path:  # fmt: skip
     """Write the graphs, `config.json`, the text codec and `export.json` to `folder`.
 
-    A Whisper has the graphs `encoder.onnx` and `decoder.onnx` and the codec `tokenizer.json`, a CTC model
+    An encoder-decoder has the graphs `encoder.onnx` and `decoder.onnx` and the codec `tokenizer.json`, a CTC model
     `network.onnx` and `units.json`.
 
     Everything is written beside `folder`, checked and run once, and only then moved there: nothing is left behind
@@ -68,7 +69,7 @@ def export_onnx(
     check_precision(precision)
     if precision == "int8-static" and not ranges:
         raise SecateurError("int8-static needs what the layers read on some recordings: name them with --calibrate")
-    if isinstance(model, Whisper) and model.decoder.vocabulary_mask is not None:
+    if isinstance(model, TokenRecogniser) and model.decoder.vocabulary_mask is not None:
         raise SecateurError("vocabulary rows are masked, not removed: shrink the model before exporting it")
     weights = {name: value.detach().float().cpu().numpy() for name, value in model.state_dict().items()}
     config = model.config
@@ -91,7 +92,7 @@ def export_onnx(
             for name, graph in graphs.items():
                 write_bytes(temporary / name, serialised(graph, name, trial))
             if trial:
-                _run_once(temporary, config.front_end.inputs)
+                _run_once(temporary, config)
             text.write(temporary / TOKENIZER)
         write_config(temporary / CONFIG, config)
         records = {
@@ -115,15 +116,17 @@ def serialised(model: Any, name: str, checked: bool = True) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _run_once(folder: Path, mels: int) -> None:
+def _run_once(folder: Path, config: Any) -> None:
     """Run encoder and decoder on two short rows, the second padded, and check that all values are finite."""
     import onnxruntime
 
     encoder = onnxruntime.InferenceSession(folder / ENCODER, providers=["CPUExecutionProvider"])
     decoder = onnxruntime.InferenceSession(folder / DECODER, providers=["CPUExecutionProvider"])
-    mel = np.random.default_rng(0).standard_normal((2, 20, mels), np.float32)
+    length = max(config.front_end.sample_rate // config.front_end.hop // 5, 20)
+    features = np.random.default_rng(0).standard_normal((2, length, config.front_end.inputs), np.float32)
     names = [output.name for output in encoder.get_outputs()]
-    feed = dict(zip(names, encoder.run(None, {"mel": mel, "frames": np.array([20, 9])}), strict=True))
+    inputs = {features_name(config): features, "frames": np.array([length, length // 2])}
+    feed = dict(zip(names, encoder.run(None, inputs), strict=True))
     for value in decoder.get_inputs():
         if value.name.startswith("past_"):
             _, heads, _, size = value.shape

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..models.decoding.rules import Rules
 from ..models.decoding.session import Floats, Session
-from ..models.whisper.model import Whisper
-from ..models.whisper.session import TorchSession
+from ..models.seq2seq.network import TokenRecogniser
+from ..models.seq2seq.session import TorchSession
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Parity:
         return self.steps_equal / self.steps
 
 
-def parity(model: Whisper, session: Session, mels: Sequence[Floats], most: int = 48) -> Parity:
-    """Compare `model` with the exported `session` on features (frames, mels) of some clips.
+def parity(model: TokenRecogniser, session: Session, clips: Sequence[Floats], most: int = 48) -> Parity:
+    """Compare `model` with the exported `session` on features (frames, inputs) of some `clips`.
 
     Each clip is decoded greedily by `model`, up to the end token or `most` tokens.
     """
@@ -43,8 +43,8 @@ def parity(model: Whisper, session: Session, mels: Sequence[Floats], most: int =
     prompt = tokens.prompt()
     most = min(most, model.config.text_context - len(prompt))
     worst, steps, equal, clips_equal = 0.0, 0, 0, 0
-    for mel in mels:
-        states = [source.encode(mel[None], None), session.encode(mel[None], None)]
+    for clip in clips:
+        states = [source.encode(clip[None], None), session.encode(clip[None], None)]
         step, history, same = np.array([prompt]), np.zeros((1, 0), np.int64), True
         while history.shape[1] < most:
             (ours, states[0]), (theirs, states[1]) = source.step(step, states[0]), session.step(step, states[1])
@@ -56,4 +56,4 @@ def parity(model: Whisper, session: Session, mels: Sequence[Floats], most: int =
                 break
             history = np.concatenate([history, step], 1)
         clips_equal += same
-    return Parity(len(mels), clips_equal, steps, equal, worst)
+    return Parity(len(clips), clips_equal, steps, equal, worst)

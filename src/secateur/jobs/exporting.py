@@ -22,17 +22,16 @@ from ..export.parity import Parity, parity
 from ..export.precision import check_precision
 from ..export.sherpa import write_sherpa
 from ..features.extract import extract
-from ..features.mel import log_mel
 from ..models.decoding.options import DecodingOptions
 from ..models.decoding.session import Floats
 from ..models.family import TextCodec
 from ..models.network import FrameRecogniser
+from ..models.seq2seq.network import TokenRecogniser
+from ..models.seq2seq.session import TorchSession
 from ..models.weights.hf_ctc_folder import write_hf_ctc
 from ..models.weights.to_ctranslate2 import write_ctranslate2
 from ..models.weights.to_ggml import write_ggml
 from ..models.weights.to_transformers import write_transformers
-from ..models.whisper.model import Whisper
-from ..models.whisper.session import TorchSession
 from ..serve.checkpoint import ctc_recogniser
 from ..serve.onnx_session import OnnxSession
 from ..serve.recogniser import Recogniser
@@ -63,7 +62,7 @@ class Gate:
 
 
 def export_checked(
-    model: Whisper | FrameRecogniser, text: TextCodec, out: Path, precision: str, clips: Sequence[str] = (),
+    model: TokenRecogniser | FrameRecogniser, text: TextCodec, out: Path, precision: str, clips: Sequence[str] = (),
     gate: Gate | None = None, calibration: Path | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Export to ONNX, compare, report; nothing is written when a comparison fails.
@@ -125,7 +124,7 @@ def write_format(name: str, model: Any, text: TextCodec, out: Path) -> dict[str,
     return {"folder": str(out), "precision": name, "bytes": {**sizes, "total": sum(sizes.values())}, "parity": {}}
 
 
-def error_drift(model: Whisper | FrameRecogniser, text: Any, folder: Path, gate: Gate) -> dict[str, Any]:
+def error_drift(model: TokenRecogniser | FrameRecogniser, text: Any, folder: Path, gate: Gate) -> dict[str, Any]:
     """Error rates (in percent) of source and export on the gate's clips.
 
     Raises:
@@ -163,25 +162,24 @@ def _spread(manifest: Path, most: int | None) -> list[Utterance]:
     return every[:: max(1, len(every) // most)][:most] if most else every
 
 
-def _features(clips: Sequence[str], model: Whisper | FrameRecogniser) -> list[Floats]:
-    """Features (frames, inputs) of recordings, for Whisper cut or padded to what it hears at once; else noise."""
-    front_end = model.config.front_end
-    most = 2 * model.config.audio_context if isinstance(model, Whisper) else None
-    padded = isinstance(model, Whisper) and model.config.padded
+def _features(clips: Sequence[str], model: TokenRecogniser | FrameRecogniser) -> list[Floats]:
+    """Features (frames, inputs) of recordings, for an encoder-decoder cut or padded to its window; else noise."""
+    config = model.config
+    front_end = config.front_end
+    most = config.window if isinstance(model, TokenRecogniser) else None  # samples
+    padded = isinstance(model, TokenRecogniser) and config.padded
     if not clips:
-        lengths = [most] if most and padded else [min(most or count, count) for count in NOISE_FRAMES]
-        if front_end.kind == "waveform":
-            lengths = [count * front_end.sample_rate // 100 for count in NOISE_FRAMES]
+        second = front_end.sample_rate // front_end.hop
+        lengths = [count * second // 100 if front_end.kind == "waveform" else count for count in NOISE_FRAMES]
+        if most is not None:
+            frames = most // front_end.hop
+            lengths = [frames] if padded else [min(frames, count) for count in lengths]
         noise = np.random.default_rng(0)
         return [noise.standard_normal((count, front_end.inputs), np.float32) * 0.5 for count in lengths]
     found = []
     for clip in clips:
-        audio = read_audio(clip, front_end.sample_rate)
-        if most is None:
-            found.append(extract(audio, front_end))
-            continue
-        audio = audio[: most * front_end.hop]
-        if padded:
-            audio = np.pad(audio, (0, most * front_end.hop - len(audio)))
-        found.append(np.asarray(log_mel(audio, front_end), np.float32)[:most])
+        audio = read_audio(clip, front_end.sample_rate)[:most]
+        if padded and most is not None:
+            audio = np.pad(audio, (0, most - len(audio)))
+        found.append(extract(audio, front_end)[: None if most is None else most // front_end.hop])
     return found

@@ -12,7 +12,7 @@ import torch
 from ..data.bank import AudioBank
 from ..data.manifest import Utterance
 from ..features.mel_torch import LogMel
-from ..models.whisper.greedy import transcribe_bank
+from ..models.seq2seq.greedy import transcribe_bank
 from ..prune.settings import PruneSettings
 from ..prune.student import Student, make_student
 from ..text.style import as_sentence

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..models.whisper.model import Whisper
+from ..models.seq2seq.network import TokenRecogniser
 from ..text.tokenizer import Tokenizer
 from .budget import Keep
 from .inputs import cut_inputs
@@ -28,8 +28,9 @@ class Student:
 
 
 def make_student(
-    model: Whisper, tokenizer: Tokenizer, texts: Iterable[str], settings: PruneSettings, languages: Iterable[str] = ()
-) -> Student:
+    model: TokenRecogniser, tokenizer: Tokenizer, texts: Iterable[str], settings: PruneSettings,
+    languages: Iterable[str] = (),
+) -> Student:  # fmt: skip
     """Cut inputs, contexts and vocabulary of a copy of `model`; the student hears clips unpadded, not as 30 s."""
     model = cut_inputs(model, settings)
     plan: Keep = context_plan(model.config, settings.audio_seconds, settings.text_tokens)
@@ -41,7 +42,8 @@ def make_student(
             cut, tokenizer, texts, settings.frequent, settings.rows, languages, settings.timestamps
         )
     small = shrink(model, plan) if plan else copy.deepcopy(model)
-    small.config = replace(small.config, padded=False)
+    if small.config.padded:
+        small.config = replace(small.config, padded=False)
     if "vocabulary" in plan:
         rows = torch.tensor(plan["vocabulary"])
         tokenizer = reduced_tokenizer(tokenizer, plan["vocabulary"], small.config)

@@ -27,8 +27,8 @@ def load_checkpoint_recogniser(folder: Path, threads: int | None, device: str) -
     from ..base.files import read_json
     from ..models.checkpoint import load_checkpoint
     from ..models.network import FrameRecogniser
+    from ..models.seq2seq.session import TorchSession
     from ..models.weights.transformers_folder import read_transformers
-    from ..models.whisper.session import TorchSession
 
     if threads is not None:
         torch.set_num_threads(threads)

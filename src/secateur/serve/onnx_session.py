@@ -1,4 +1,4 @@
-"""An exported Whisper as a decoding session: numpy and onnxruntime, nothing else."""
+"""An exported encoder-decoder as a decoding session: numpy and onnxruntime, nothing else."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..base.errors import SecateurError
-from ..export.contents import CONFIG, DECODER, ENCODER, read_contents
-from ..models.decoding.session import Floats, Ints
-from ..models.whisper.config import WhisperConfig, read_config
+from ..export.contents import CONFIG, DECODER, ENCODER, features_name, read_contents
+from ..models.decoding.session import Floats, Ints, TokenConfig
+from ..models.family import read_config
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -45,8 +45,9 @@ class OnnxSession:
     def __init__(self, folder: str | Path, threads: int | None = None) -> None:
         folder = Path(folder)
         self.contents = read_contents(folder)
-        self._config = read_config(folder / CONFIG)
-        self._encoder = load_graph(folder / ENCODER, threads, {"mel", "frames"})
+        self._config: TokenConfig = read_config(folder / CONFIG)
+        self._heard = features_name(self._config)
+        self._encoder = load_graph(folder / ENCODER, threads, {self._heard, "frames"})
         self._audio = [output.name for output in self._encoder.get_outputs()]
         self._empty = _empty_past(self._config)
         self._decoder = load_graph(folder / DECODER, threads, {"tokens", *self._audio, *self._empty})
@@ -57,25 +58,25 @@ class OnnxSession:
             raise SecateurError(f"{folder / DECODER}: not the graph that goes with this config.json; export it again")
 
     @property
-    def config(self) -> WhisperConfig:
+    def config(self) -> TokenConfig:
         """The model's config."""
         return self._config
 
-    def encode(self, mel: Floats, frames: Ints | None) -> OnnxState:
-        """Encode features (batch, frames, mels); `frames` (batch,) counts the real ones of each row, None: all.
+    def encode(self, features: Floats, frames: Ints | None) -> OnnxState:
+        """Encode features (batch, frames, inputs); `frames` (batch,) counts the real ones of each row, None: all.
 
         Raises:
-            SecateurError: another number of mels than the model reads, or more frames than it holds.
+            SecateurError: another number of inputs than the model reads, or more frames than it holds.
         """
-        batch, length, mels = mel.shape
-        if mels != self._config.front_end.inputs:
+        batch, length, inputs = features.shape
+        if inputs != self._config.front_end.inputs:
             wanted = self._config.front_end.inputs
-            raise SecateurError(f"features have {mels} values a frame, this model reads {wanted}")
-        if (length + 1) // 2 > self._config.audio_context:
-            most = 2 * self._config.audio_context
+            raise SecateurError(f"features have {inputs} values a frame, this model reads {wanted}")
+        most = self._config.window // self._config.front_end.hop
+        if length > most:
             raise SecateurError(f"{length} frames are too long, this model holds {most}: cut the audio into windows")
         counts = np.full(batch, length, np.int64) if frames is None else np.asarray(frames, np.int64)
-        found = self._encoder.run(None, {"mel": np.ascontiguousarray(mel, np.float32), "frames": counts})
+        found = self._encoder.run(None, {self._heard: np.ascontiguousarray(features, np.float32), "frames": counts})
         past = {name: np.zeros((batch, heads, 0, size), np.float32) for name, (heads, size) in self._empty.items()}
         return OnnxState(dict(zip(self._audio, found, strict=True)), past, np.arange(batch))
 
@@ -115,13 +116,12 @@ class OnnxSession:
         return OnnxState(audio, {name: values[rows] for name, values in state.past.items()}, clips)
 
 
-def _empty_past(config: WhisperConfig) -> dict[str, tuple[int, int]]:
+def _empty_past(config: TokenConfig) -> dict[str, tuple[int, int]]:
     """Heads and dimension of every cached tensor, by the name of the decoder's input."""
     found = {}
-    for i, layer in enumerate(config.decoder):
-        widths = layer.self_attention
-        found[f"past_keys_{i}"] = (widths.heads, widths.query_key)
-        found[f"past_values_{i}"] = (widths.heads, widths.value)
+    for i, (heads, key, value) in enumerate(config.caches):
+        found[f"past_keys_{i}"] = (heads, key)
+        found[f"past_values_{i}"] = (heads, value)
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..base.errors import SecateurError
-from ..models.decoding.clips import Heard, batches, hear_clips, window_samples
+from ..models.decoding.clips import Heard, batches, hear_clips
 from ..models.decoding.options import DecodingOptions
 from ..models.decoding.segments import Audio
 from ..models.decoding.session import Session
@@ -53,7 +53,7 @@ class WhisperRecogniser(Recogniser):
     def _long(self, audio: Audio, options: DecodingOptions) -> bool:
         """Whether it takes several windows, or timestamps in one."""
         config = self.config
-        return len(audio) > window_samples(config) or by_timestamps(config, options, long=False)
+        return len(audio) > config.window or by_timestamps(config, options, long=False)
 
 
 def from_export(folder: Path, threads: int | None) -> WhisperRecogniser:

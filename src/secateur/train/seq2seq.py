@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..audio.resample_torch import resample_rows
-from ..features.mel_torch import LogMel
-from ..models.whisper.model import Whisper
+from ..models.seq2seq.inputs import encoder_inputs
+from ..models.seq2seq.network import TokenRecogniser
 from .loss import cross_entropy, distillation
 from .objective import Batch
 from .settings import TrainSettings
@@ -27,8 +27,8 @@ class Teacher:
     that was trained on 30 s windows hears the clip padded to one: cut to the clip it would not know the end.
     """
 
-    model: Whisper
-    features: LogMel
+    model: TokenRecogniser
+    features: nn.Module  # the extractor of its front-end
     rows: Tensor | None = None
     sample_rate: int | None = None
 
@@ -38,13 +38,10 @@ class Teacher:
         config = self.model.config
         if self.sample_rate is not None:
             audio, lengths = resample_rows(audio, lengths, self.sample_rate, config.front_end.sample_rate)
-        window = int(config.max_seconds * config.front_end.sample_rate)
-        frames: Tensor | None
-        mel, frames = self.features(audio, lengths, pad_to=window if config.padded else None)
-        frames = None if config.padded else frames
+        heard, frames = encoder_inputs(self.features, audio, lengths, config)
         if self.rows is None:
-            return self.model(mel, frames, inputs)  # type: ignore[no-any-return]
-        return self.model(mel, frames, self.rows[inputs])[..., self.rows]  # type: ignore[no-any-return]
+            return self.model(heard, frames, inputs)  # type: ignore[no-any-return]
+        return self.model(heard, frames, self.rows[inputs])[..., self.rows]  # type: ignore[no-any-return]
 
 
 @dataclass

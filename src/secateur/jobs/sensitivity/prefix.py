@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ...models.groups import Group
-from ...models.whisper.model import Cache, LayerCache, Whisper
+from ...models.seq2seq.cache import Cache, LayerCache
+from ...models.seq2seq.network import TokenRecogniser
 from ...prune.evidence import ActivationCollector, TaylorCollector
 from ...prune.importance import Evidence
 
@@ -31,7 +32,7 @@ class Prefix:
         return sum(t.numel() * t.element_size() for t in [self.mel, *self.encoder, *pairs, *self.decoder])
 
     @classmethod
-    def of(cls, model: Whisper, mel: Tensor, frames: Tensor | None, inputs: Tensor) -> Prefix:
+    def of(cls, model: TokenRecogniser, mel: Tensor, frames: Tensor | None, inputs: Tensor) -> Prefix:
         """Run the model on features and the tokens `inputs` (batch, length)."""
         x, valid = model.encoder.embed(mel, frames, model.dropout)
         mask = None if valid is None else valid[:, None, None, :]
@@ -40,7 +41,7 @@ class Prefix:
             encoder.append(layer(encoder[-1], mask, model.dropout))
         cache = model.decoder.start(model.encoder.norm(encoder[-1]), valid)
         cross = [(layer.cross_keys, layer.cross_values) for layer in cache.layers]
-        decoder = [embedded(model, inputs)]
+        decoder = [model.decoder.embed(inputs)]
         for layer, layer_cache in zip(model.decoder.layers, cache.layers, strict=True):
             decoder.append(layer(decoder[-1], layer_cache, cache.memory_mask, model.dropout))
         return cls(mel, frames, valid, encoder, cross, decoder)
@@ -50,7 +51,7 @@ class Prefix:
         mask = None if self.valid is None else self.valid[:, None, None, :]
         return Cache([LayerCache(keys, values) for keys, values in self.cross], mask)
 
-    def encoded(self, model: Whisper, start: int, times: int) -> Cache:
+    def encoded(self, model: TokenRecogniser, start: int, times: int) -> Cache:
         """The cache of `times` variants, computed from the encoder's stage `start` on."""
         encoder = model.encoder
         valid = self.valid if self.valid is None or times == 1 else self.valid.repeat(times, 1)
@@ -63,12 +64,6 @@ class Prefix:
         for i in range(max(start - 1, 0), len(encoder.layers)):
             x = encoder.layers[i](x, mask, model.dropout)
         return model.decoder.start(encoder.norm(x), valid)
-
-
-def embedded(model: Whisper, inputs: Tensor) -> Tensor:
-    """What the decoder's first layer reads of tokens (batch, length)."""
-    decoder = model.decoder
-    return decoder.token_embedding(inputs) + decoder.positions[: inputs.shape[1]]  # type: ignore[no-any-return]
 
 
 def gather(

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...models.whisper.greedy import forbidden, most_tokens, said
-from ...models.whisper.model import Cache, LayerCache, Whisper
+from ...models.seq2seq.cache import Cache, LayerCache
+from ...models.seq2seq.greedy import forbidden, most_tokens, said
+from ...models.seq2seq.network import TokenRecogniser
 from .gates import Gates
 
 ASK = 8  # steps between questions whether rows are done: asking a GPU waits for it
@@ -16,7 +17,7 @@ ASK = 8  # steps between questions whether rows are done: asking a GPU waits for
 
 @torch.no_grad()
 def greedy_together(
-    model: Whisper, cache: Cache, clips: int, variants: int, prompt: list[int], gates: Gates,
+    model: TokenRecogniser, cache: Cache, clips: int, variants: int, prompt: list[int], gates: Gates,
     kept: Sequence[Tensor | None],
 ) -> list[list[int]]:  # fmt: skip
     """Token rows, the first variant's of all `clips` first; each is what `greedy` says with that variant alone.

@@ -11,15 +11,17 @@ from torch.nn import functional as F
 
 from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
-from ...features.mel_torch import LogMel
+from ...features.extractor import extractor
 from ...models.groups import Group
-from ...models.whisper.model import Cache, Whisper
+from ...models.seq2seq.cache import Cache
+from ...models.seq2seq.inputs import encoder_inputs
+from ...models.seq2seq.network import TokenRecogniser
 from ...prune.importance import Evidence
 from ...text.style import as_sentence
 from ...train.targets import IGNORE, TokenBatch, token_batch
 from .clips import band_limited, changed_features, screening
 from .gates import Gates
-from .prefix import Prefix, embedded, gather
+from .prefix import Prefix, gather
 from .probe import Part, ProbeSpec
 from .together import greedy_together
 from .variants import NOTHING, Variant
@@ -36,13 +38,13 @@ class WhisperProbe:
     """See `probe.Probe`."""
 
     def __init__(
-        self, model: Whisper, text: Any, utterances: list[Utterance], spec: ProbeSpec, device: torch.device
+        self, model: TokenRecogniser, text: Any, utterances: list[Utterance], spec: ProbeSpec, device: torch.device
     ) -> None:
         self.model, self.text, self.utterances, self.device = model, text, utterances, device
         config = self.config = model.config
         self.rate = config.front_end.sample_rate
         self.bank = AudioBank.read(utterances, device, self.rate, label="reading audio")
-        self.features = LogMel(config.front_end).to(device)
+        self.features = extractor(config.front_end).to(device)
         self.groups = {g.name: g for g in model.groups()}
         self.bf16 = device.type == "cuda" if spec.precision == "auto" else spec.precision == "bf16"
         self.prompt = config.tokens.prompt(utterances[0].language if config.tokens.multilingual else None)
@@ -135,7 +137,7 @@ class WhisperProbe:
     ) -> Tensor:  # fmt: skip
         """Negative log-likelihoods (times, clips), the decoder's layers from `first` on reading `hidden`."""
         decoder = self.model.decoder
-        x = embedded(self.model, tokens.inputs).repeat(times, 1, 1) if hidden is None else hidden
+        x = decoder.embed(tokens.inputs).repeat(times, 1, 1) if hidden is None else hidden
         for i in range(first, len(decoder.layers)):
             x = decoder.layers[i](x, cache.layers[i], cache.memory_mask, self.model.dropout)
         rows, steps = (tokens.labels != IGNORE).nonzero(as_tuple=True)
@@ -270,9 +272,8 @@ class WhisperProbe:
             bank = self._bands[rate]
         window = int(min(change.get("audio_seconds", self.config.max_seconds), self.config.max_seconds) * self.rate)
         audio, lengths = bank.gather(batch)
-        audio, lengths = audio[:, :window], lengths.clamp_max(window)
-        mel, frames = self.features(audio, lengths, pad_to=window if self.config.padded else None)
-        return changed_features(mel, change, self.config.front_end), None if self.config.padded else frames
+        features, frames = encoder_inputs(self.features, audio[:, :window], lengths.clamp_max(window), self.config)
+        return changed_features(features, change, self.config.front_end), frames
 
     def _computing(self) -> Any:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)

@@ -18,7 +18,6 @@ from .segments import Audio, Word, confidence
 from .session import Floats, Session, State
 from .word_pieces import word_pieces
 
-POSITION = 0.02  # seconds of one encoder position
 MEDIAN = 7  # positions, as the reference filters
 FRAME_MS = 10  # of the frames whose loudness says where sound begins
 QUIET = 0.1  # of a window's loudness (its 90th percentile): below, nobody speaks
@@ -43,12 +42,12 @@ def token_times(
         line[:before], line[before : before + len(row)] = start, row
     # The position that reads a token writes the next one; the last one's writes the end.
     looks = session.attention(table[:, : session.config.text_context], state)[:, :, before - 1 :]
-    found = []
+    step, found = session.config.position_seconds, []
     for look, row, length in zip(looks, rows, seconds, strict=True):
-        positions = min(look.shape[2], max(1, round(length / POSITION)))
+        positions = min(look.shape[2], max(1, round(length / step)))
         steps = monotonic(_evidence(look[:, : len(row) + 1, :positions]))
         borders = np.concatenate([steps, np.full(len(row) + 1 - len(steps), positions)])
-        found.append(np.minimum(borders * POSITION, length))
+        found.append(np.minimum(borders * step, length))
     return found
 
 

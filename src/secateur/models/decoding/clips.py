@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...features.mel import log_mel
+from ...features.extract import extract
 from ...text.tokenizer import Tokenizer
-from ..whisper.config import WhisperConfig
 from .alignment import token_times, words_of
 from .fallback import Decoded, decode
 from .language import chosen, detect
 from .options import DecodingOptions
 from .prompt import prompt
 from .segments import Audio, Segment, Word, confidence
-from .session import Session, State
+from .session import Session, State, TokenConfig
 
 SILENCE = 2.0**-15  # peak below one step of 16-bit audio: nothing was recorded
 SHORTEST = 0.1  # seconds; a shorter clip is filled up with zeros
@@ -33,36 +32,30 @@ class Heard:
     language: str | None
 
 
-def window_samples(config: WhisperConfig) -> int:
-    """Samples that one window holds."""
-    return config.audio_context * 2 * config.front_end.hop
-
-
 def encode_clips(session: Session, clips: Sequence[Audio]) -> State:
     """Features and encoder of `clips`, each at most one window; padded as the model expects it."""
     config = session.config
     if config.padded:
-        size = window_samples(config)
-        return session.encode(np.stack([log_mel(_fill(clip, size), config.front_end) for clip in clips]), None)
+        whole = [extract(_fill(clip, config.window), config.front_end) for clip in clips]
+        return session.encode(np.stack(whole), None)
     shortest = round(SHORTEST * config.front_end.sample_rate)
-    mels = [log_mel(_fill(clip, shortest), config.front_end)[: 2 * config.audio_context] for clip in clips]
-    frames = np.array([len(mel) for mel in mels], np.int64)
+    most = config.window // config.front_end.hop
+    features = [extract(_fill(clip, shortest), config.front_end)[:most] for clip in clips]
+    frames = np.array([len(one) for one in features], np.int64)
     if (frames == frames[0]).all():
-        return session.encode(np.stack(mels), None)
-    table = np.zeros((len(mels), int(frames.max()), mels[0].shape[1]), np.float32)
-    for row, mel in zip(table, mels, strict=True):
-        row[: len(mel)] = mel
+        return session.encode(np.stack(features), None)
+    table = np.zeros((len(features), int(frames.max()), features[0].shape[1]), np.float32)
+    for row, one in zip(table, features, strict=True):
+        row[: len(one)] = one
     return session.encode(table, frames)
 
 
-def batches(lengths: Sequence[int], config: WhisperConfig) -> list[list[int]]:
+def batches(lengths: Sequence[int], config: TokenConfig) -> list[list[int]]:
     """Indices of clips grouped by similar length (samples), as many as memory and speed like together."""
-    per_position = sum(
-        w.cross_attention.heads * (w.cross_attention.query_key + w.cross_attention.value) * 4 for w in config.decoder
-    )
+    per_position = 4 * config.memory_values
     groups: list[list[int]] = []
     for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-        positions = config.audio_context if config.padded else lengths[i] // (2 * config.front_end.hop) + 1
+        positions = config.positions(lengths[i])
         rows = max(1, min(MOST_ROWS, MEMORY // max(1, positions * per_position)))
         alike = groups and (config.padded or lengths[i] <= SPREAD * lengths[groups[-1][0]])
         if alike and len(groups[-1]) < rows:

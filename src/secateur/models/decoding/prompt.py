@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from ...base.errors import SecateurError
 from ...text.tokenizer import Tokenizer
-from ..whisper.config import WhisperConfig
 from .options import DecodingOptions
+from .session import TokenConfig
 
 
 def prompt(
-    config: WhisperConfig, tokenizer: Tokenizer, options: DecodingOptions, language: str, timestamps: bool,
+    config: TokenConfig, tokenizer: Tokenizer, options: DecodingOptions, language: str, timestamps: bool,
     previous: Sequence[int] = (),
 ) -> list[int]:  # fmt: skip
     """Ids for one window: `[<|startofprev|>, words, text before, <|startoftranscript|>, language, task, ...]`.

@@ -5,20 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...text.tokenizer import Tokenizer
-from ..whisper.config import WhisperConfig
 from .alignment import token_times, words_of
-from .clips import SHORTEST, Heard, audible, encode_clips, hear_clips, heard_speech, whole, window_samples
+from .clips import SHORTEST, Heard, audible, encode_clips, hear_clips, heard_speech, whole
 from .fallback import Decoded, decode
 from .language import chosen, detect
 from .options import DecodingOptions
 from .prompt import prompt
 from .segments import Audio, Segment, moved, next_cut, quiet_cuts, split
-from .session import Session, State
+from .session import Session, State, TokenConfig
 
 HOT = 0.5  # text decoded above this temperature is not trusted as the next window's prompt
 
 
-def by_timestamps(config: WhisperConfig, options: DecodingOptions, long: bool) -> bool:
+def by_timestamps(config: TokenConfig, options: DecodingOptions, long: bool) -> bool:
     """Whether to ask for timestamp tokens. A tuned model (`padded` false) has unlearned them: only when told to."""
     if config.tokens.timestamps is None or options.timestamps is False:
         return False
@@ -34,7 +33,7 @@ def hear_long(session: Session, tokenizer: Tokenizer, audio: Audio, options: Dec
         SecateurError: the model lacks the language, the task or the prompt token.
     """
     config = session.config
-    size, rate = window_samples(config), config.front_end.sample_rate
+    size, rate = config.window, config.front_end.sample_rate
     language = chosen(config.tokens, options.language)
     if language is None:
         first = next((audio[a:b] for a, b in quiet_cuts(audio, size, rate) if audible(audio[a:b])), None)
@@ -56,7 +55,7 @@ def _in_turn(
 ) -> tuple[Segment, ...]:
     """Window after window; the next one begins at the last whole segment's end (timestamps) or at the cut."""
     config = session.config
-    size, rate = window_samples(config), config.front_end.sample_rate
+    size, rate = config.window, config.front_end.sample_rate
     found: list[Segment] = []
     previous: list[int] = []
     at = 0
@@ -89,7 +88,7 @@ def _in_turn(
 
 
 def _timed(
-    result: Decoded, config: WhisperConfig, tokenizer: Tokenizer, seconds: float
+    result: Decoded, config: TokenConfig, tokenizer: Tokenizer, seconds: float
 ) -> tuple[list[Segment], float]:
     """The segments of a window `seconds` long, those without text or length left out, and where the next begins."""
     pieces, seek = split(result.tokens, config.tokens, seconds)

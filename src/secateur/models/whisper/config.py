@@ -79,6 +79,32 @@ class WhisperConfig:
         """The longest clip, in seconds, that one window can hold."""
         return self.audio_context * 2 * self.front_end.hop / self.front_end.sample_rate
 
+    @property
+    def window(self) -> int:
+        """Samples that one window can hold."""
+        return self.audio_context * 2 * self.front_end.hop
+
+    @property
+    def position_seconds(self) -> float:
+        """From one position of the encoder's memory to the next."""
+        return 2 * self.front_end.hop / self.front_end.sample_rate
+
+    @property
+    def caches(self) -> tuple[tuple[int, int, int], ...]:
+        """Heads, and dimensions of a key and a value, of every decoder layer's self-attention."""
+        widths = [d.self_attention for d in self.decoder]
+        return tuple((w.heads, w.query_key, w.value) for w in widths)
+
+    @property
+    def memory_values(self) -> int:
+        """Values of all cross-attentions' keys and values at one position of the memory."""
+        widths = [d.cross_attention for d in self.decoder]
+        return sum(w.heads * (w.query_key + w.value) for w in widths)
+
+    def positions(self, samples: int) -> int:
+        """Positions of the memory for a clip of so many samples, all of them where clips are padded."""
+        return self.audio_context if self.padded else samples // (2 * self.front_end.hop) + 1
+
     def hearing(self, front_end: FrontEnd) -> WhisperConfig:
         """With another front-end: as many positions as lie within the audio context when frames are further apart."""
         ratio = front_end.frame_ms / self.front_end.frame_ms

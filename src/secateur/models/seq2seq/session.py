@@ -1,17 +1,17 @@
-"""A torch Whisper as a decoding session."""
+"""A torch encoder-decoder as a decoding session."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..decoding.session import Floats, Ints
-from .config import WhisperConfig
-from .model import Attention, Cache, LayerCache, Whisper
+from ..decoding.session import Floats, Ints, TokenConfig
+from .cache import Cache, LayerCache
+from .network import TokenRecogniser
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,21 @@ class TorchState:
 class TorchSession:
     """Runs `model` for `secateur.models.decoding`, on the device the model is on."""
 
-    def __init__(self, model: Whisper) -> None:
+    def __init__(self, model: TokenRecogniser) -> None:
         self.model = model.eval()
         self.device = next(model.parameters()).device
 
     @property
-    def config(self) -> WhisperConfig:
+    def config(self) -> TokenConfig:
         """The model's config."""
-        return self.model.config
+        return self.model.config  # type: ignore[no-any-return]
 
     @torch.inference_mode()
-    def encode(self, mel: Floats, frames: Ints | None) -> TorchState:
+    def encode(self, features: Floats, frames: Ints | None) -> TorchState:
         """See `Session.encode`."""
         counts = None if frames is None else torch.from_numpy(frames).to(self.device)
-        cache = self.model.encode(torch.from_numpy(mel).to(self.device), counts)
-        return TorchState(cache, np.arange(len(mel)))
+        cache = self.model.encode(torch.from_numpy(features).to(self.device), counts)
+        return TorchState(cache, np.arange(len(features)))
 
     @torch.inference_mode()
     def step(self, tokens: Ints, state: TorchState) -> tuple[Floats, TorchState]:
@@ -53,12 +53,11 @@ class TorchSession:
         """See `Session.attention`."""
         found: list[Tensor] = []
 
-        def look(module: Attention, inputs: tuple[Tensor, ...]) -> None:
+        def look(module: Any, inputs: tuple[Tensor, ...]) -> None:
             x, keys, _, mask = inputs
-            scores = module.scale * module.split(module.query(x)) @ keys.transpose(2, 3)
-            found.append(scores if mask is None else scores.masked_fill(~mask, -torch.inf))
+            found.append(module.scores(x, keys, mask))
 
-        layers = [cast(Attention, layer.cross_attention) for layer in self.model.decoder.layers]
+        layers: list[Any] = [layer.cross_attention for layer in self.model.decoder.layers]
         hooks = [layer.register_forward_pre_hook(look) for layer in layers]
         try:
             self.model.step(torch.from_numpy(tokens).to(self.device), _same(state.cache))

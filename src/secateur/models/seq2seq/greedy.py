@@ -10,30 +10,32 @@ from torch import Tensor
 from ...base.progress import track
 from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
-from ...features.mel_torch import LogMel
+from ...features.extractor import extractor
 from ...text.tokenizer import Tokenizer
 from ..decoding.fallback import MOST_TOKENS
 from ..decoding.loops import cut_loops
-from .model import Cache, Whisper
+from .cache import Cache
+from .inputs import encoder_inputs
+from .network import TokenRecogniser
 
 
 @torch.no_grad()
 def greedy(
-    model: Whisper, mel: Tensor, frames: Tensor | None, prompt: list[int], most: int | None = None
+    model: TokenRecogniser, features: Tensor, frames: Tensor | None, prompt: list[int], most: int | None = None
 ) -> list[list[int]]:
-    """Token rows, without prompt and end, of `mel` (batch, frames, mels); suppress lists as the reference applies
-    them; what a row says in a loop is kept once.
+    """Token rows, without prompt and end, of `features` (batch, frames, inputs); suppress lists as the reference
+    applies them; what a row says in a loop is kept once.
 
     `most` tokens at the most a row; by default 224, as the reference, or what the text context holds.
     """
     tokens = model.config.tokens
-    device = mel.device
-    cache: Cache = model.encode(mel, frames)
+    device = features.device
+    cache: Cache = model.encode(features, frames)
     most = most_tokens(model, prompt, most)
     banned, banned_first = forbidden(model, device)
-    rows = torch.full((mel.shape[0], most), tokens.end, device=device)
-    step = torch.tensor([prompt], device=device).expand(mel.shape[0], -1)
-    done = torch.zeros(mel.shape[0], dtype=torch.bool, device=device)
+    rows = torch.full((features.shape[0], most), tokens.end, device=device)
+    step = torch.tensor([prompt], device=device).expand(features.shape[0], -1)
+    done = torch.zeros(features.shape[0], dtype=torch.bool, device=device)
     for i in range(most):
         logits = model.step(step, cache).float() + (banned if i else banned_first)
         chosen = logits.argmax(-1).masked_fill(done, tokens.end)
@@ -46,12 +48,13 @@ def greedy(
     return said(rows, tokens.end)
 
 
-def most_tokens(model: Whisper, prompt: list[int], most: int | None = None) -> int:
+def most_tokens(model: TokenRecogniser, prompt: list[int], most: int | None = None) -> int:
     """Tokens of a row at the most: 224, as the reference, or what the text context holds."""
-    return min(most or MOST_TOKENS, model.config.text_context - len(prompt))
+    room: int = model.config.text_context - len(prompt)
+    return min(most or MOST_TOKENS, room)
 
 
-def forbidden(model: Whisper, device: torch.device) -> tuple[Tensor, Tensor]:
+def forbidden(model: TokenRecogniser, device: torch.device) -> tuple[Tensor, Tensor]:
     """What is added to logits (vocabulary,): minus infinity for what is never text, and for what is not at the start.
 
     Special tokens above `end` are never text; timestamps are off here.
@@ -72,8 +75,8 @@ def said(rows: Tensor, end: int) -> list[list[int]]:
 
 @torch.no_grad()
 def transcribe_bank(
-    model: Whisper, tokenizer: Tokenizer, bank: AudioBank, languages: Sequence[str], batch_seconds: float = 600.0,
-    label: str = "", bf16: bool | None = None,
+    model: TokenRecogniser, tokenizer: Tokenizer, bank: AudioBank, languages: Sequence[str],
+    batch_seconds: float = 600.0, label: str = "", bf16: bool | None = None,
 ) -> list[str]:  # fmt: skip
     """The text of every clip in `bank`, in order, on the bank's device; clips longer than the audio context are cut.
 
@@ -81,12 +84,11 @@ def transcribe_bank(
     """
     config, device = model.config, bank.device
     rate = config.front_end.sample_rate
-    window = int(config.max_seconds * rate)
-    features = LogMel(config.front_end).to(device)
+    features = extractor(config.front_end).to(device)
     was_training = model.training
     model.eval()
     texts = [""] * len(bank)
-    seconds = [min(int(n), window) / rate for n in bank.lengths]
+    seconds = [min(int(n), config.window) / rate for n in bank.lengths]
     sets: dict[str, list[int]] = {}
     for row, language in enumerate(languages):
         sets.setdefault(language if config.tokens.multilingual else "", []).append(row)
@@ -97,12 +99,9 @@ def transcribe_bank(
     ]
     use_bf16 = device.type == "cuda" if bf16 is None else bf16
     for rows, language in track(batches, label, quiet=not label):
-        audio, lengths = bank.gather(rows)
-        audio, lengths = audio[:, :window], lengths.clamp_max(window)
-        frames: Tensor | None
-        mel, frames = features(audio, lengths, pad_to=window if config.padded else None, heard=model.heard)
+        inputs = encoder_inputs(features, *bank.gather(rows), config, model.heard)
         with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
-            found = greedy(model, mel, None if config.padded else frames, config.tokens.prompt(language or None))
+            found = greedy(model, *inputs, config.tokens.prompt(language or None))
         for row, ids in zip(rows, found, strict=True):
             texts[row] = tokenizer.decode(ids).strip()
     model.train(was_training)
@@ -110,7 +109,7 @@ def transcribe_bank(
 
 
 def transcribe_texts(
-    model: Whisper, tokenizer: Tokenizer, utterances: Sequence[Utterance], batch_seconds: float = 120.0,
+    model: TokenRecogniser, tokenizer: Tokenizer, utterances: Sequence[Utterance], batch_seconds: float = 120.0,
     device: str | torch.device = "cpu", label: str = "transcribing",
 ) -> list[str]:  # fmt: skip
     """The text of every utterance, greedily: reads the audio and calls `transcribe_bank`."""

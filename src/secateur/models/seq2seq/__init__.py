@@ -1,0 +1,1 @@
+"""What encoder-decoders share, whatever their layers are: cache, layers, decoder, decoding in torch."""

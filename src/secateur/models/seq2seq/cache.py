@@ -1,0 +1,51 @@
+"""What a decoder remembers: keys and values of the audio, once a clip, and of every token so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class LayerCache:
+    """Keys and values of one decoder layer, each (batch, heads, length, dim): of the audio, and of past tokens."""
+
+    cross_keys: Tensor
+    cross_values: Tensor
+    keys: Tensor | None = None
+    values: Tensor | None = None
+
+    @property
+    def past(self) -> int:
+        """Tokens so far."""
+        return 0 if self.keys is None else self.keys.shape[2]
+
+    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Append along time and return everything so far."""
+        if self.keys is not None and self.values is not None:
+            keys, values = torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2)
+        self.keys, self.values = keys, values
+        return keys, values
+
+    def pick(self, rows: Tensor) -> LayerCache:
+        """The cache of the batch rows `rows` (beam search reorders, finished rows leave)."""
+        return LayerCache(
+            self.cross_keys[rows], self.cross_values[rows],
+            None if self.keys is None else self.keys[rows], None if self.values is None else self.values[rows],
+        )  # fmt: skip
+
+
+@dataclass
+class Cache:
+    """What decoding remembers: one `LayerCache` a layer, the memory's mask, and how many tokens went in."""
+
+    layers: list[LayerCache]
+    memory_mask: Tensor | None = None
+    length: int = field(default=0)
+
+    def pick(self, rows: Tensor) -> Cache:
+        """The cache of the batch rows `rows`."""
+        mask = None if self.memory_mask is None else self.memory_mask[rows]
+        return Cache([layer.pick(rows) for layer in self.layers], mask, self.length)
