@@ -11,7 +11,8 @@ export PYTHONPATH=$PWD/src:$STAGE/site SECATEUR_BANKS=/tmp/banks OMP_NUM_THREADS
 mps_start
 study=experiments/study/$STUDY.toml
 mkdir -p "$WORK/$STUDY"
-# Earlier results of the same study, so that teachers of earlier calls are found where they are.
+# Results of earlier calls, so that only what is missing runs.
+cp -r "experiments/study/results/$STUDY" "$WORK/$STUDY/results" 2> /dev/null
 timeout "${LIMIT:-560}" python3 -m secateur study "$study" --data "$STAGE/speech" --out "$WORK/$STUDY" --parallel "${PARALLEL:-12}" \
     --devices "${DEVICES:-cuda:0}" --until "${UNTIL:-400}" "$@" > "$WORK/$STUDY.log" 2>&1
 echo "$STUDY: exit $? after $SECONDS s"

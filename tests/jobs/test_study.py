@@ -32,7 +32,7 @@ from secateur.evaluate.holm import holm  # noqa: E402
 from secateur.evaluate.result import read_result  # noqa: E402
 from secateur.jobs.study.conditions import Condition, disturbed  # noqa: E402
 from secateur.jobs.study.outcome import study_outcome  # noqa: E402
-from secateur.jobs.study.runs import expand, run_study  # noqa: E402
+from secateur.jobs.study.runs import expand, run_study, unfinished  # noqa: E402
 from secateur.jobs.study.sets import some_hours  # noqa: E402
 from secateur.jobs.study.settings import read_study  # noqa: E402
 from secateur.jobs.study.table import speaker_groups  # noqa: E402
@@ -158,6 +158,17 @@ def test_a_killed_study_goes_on(done: Path, place: Path, tmp_path: Path) -> None
     for seed in (0, 1):
         first, again = (read_result(folder / f"dense-{seed}" / "results" / "quiet.json") for folder in (done, tmp_path))
         assert [r.hypothesis for r in first.rows] == [r.hypothesis for r in again.rows]
+
+
+def test_results_of_other_machines_count_but_teachers_are_run_again(done: Path, place: Path, tmp_path: Path) -> None:
+    shutil.copytree(done / "results", tmp_path / "out" / "results")
+    text = (place / "study.toml").read_text()
+    study = read_study(place / "study.toml")
+    assert unfinished(study, expand(study), done) == unfinished(study, expand(study), tmp_path / "out") == []
+    assert run_study(place / "study.toml", place, tmp_path / "out") == []
+    (tmp_path / "s.toml").write_text(text.replace("[conditions", "[arms.pupil]\nteacher = 'dense'\n[conditions", 1))
+    study = read_study(tmp_path / "s.toml")
+    assert unfinished(study, expand(study, seeds=[1]), tmp_path / "out") == [("dense", 1), ("pupil", 1)]
 
 
 def test_groups_of_speakers_add_up(done: Path, place: Path) -> None:

@@ -22,6 +22,27 @@ def complete(folder: Path) -> dict[str, Any] | None:
     return summary if summary is not None and summary.get("complete") else None
 
 
+def unfinished(study: StudySettings, todo: Sequence[tuple[str, int]], out: Path) -> list[tuple[str, int]]:
+    """The runs of `todo` that are left to do.
+
+    A run is done when its folder says so, or when another machine's result of it lies in `out/results`: result files are
+    small and accumulate, checkpoints stay where they were made. So what an unfinished run starts from is run again.
+    """
+    def left(run: tuple[str, int], needed: bool) -> bool:
+        name, seed = run
+        recorded = (out / "results" / f"{name}-{seed}.json").exists()
+        return complete(out / f"{name}-{seed}") is None and (needed or not recorded)
+
+    found: set[tuple[str, int]] = set()
+    ahead = [(run, False) for run in todo]
+    while ahead:
+        run, needed = ahead.pop()
+        if run not in found and left(run, needed):
+            found.add(run)
+            ahead += [((other, run[1]), True) for other in waits_for(study, run[0]) if (other, run[1]) in todo]
+    return [run for run in todo if run in found]
+
+
 def expand(study: StudySettings, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[tuple[str, int]]:
     """Every (arm, seed), all arms of a seed before the next seed, teachers before their pupils.
 
@@ -34,7 +55,7 @@ def expand(study: StudySettings, only: Sequence[str] = (), seeds: Sequence[int] 
     names = [n for n in study.arms if not only or n in only]
     names.sort(key=lambda n: bool(waits_for(study, n)))
     chosen = {n: tuple(seeds) or study.seeds_of(n) for n in names}
-    chosen |= {n: chosen[n][:1] for n in names if study.arms[n].zero_shot}
+    chosen |= {n: study.seeds_of(n) for n in names if study.arms[n].zero_shot}
     order = list(dict.fromkeys(seed for n in names for seed in chosen[n]))
     return [(name, seed) for seed in order for name in names if seed in chosen[name]]
 
@@ -54,7 +75,7 @@ def run_study(
     study = read_study(path)
     check_sets(study, data_folder)
     todo = expand(study, only, seeds)
-    waiting = [(n, s) for n, s in todo if complete(out / f"{n}-{s}") is None]
+    waiting = unfinished(study, todo, out)
     say(f"{len(todo)} runs, {len(todo) - len(waiting)} finished before")
     running: dict[subprocess.Popen[bytes], tuple[str, int, str]] = {}
     failed: list[str] = []
