@@ -25,9 +25,10 @@ def complete(folder: Path) -> dict[str, Any] | None:
 def unfinished(study: StudySettings, todo: Sequence[tuple[str, int]], out: Path) -> list[tuple[str, int]]:
     """The runs of `todo` that are left to do.
 
-    A run is done when its folder says so, or when another machine's result of it lies in `out/results`: result files are
-    small and accumulate, checkpoints stay where they were made. So what an unfinished run starts from is run again.
+    A run is done when its folder says so, or when another machine's result of it lies in `out/results`: result files
+    accumulate, checkpoints stay where they were made. So what an unfinished run starts from is run again.
     """
+
     def left(run: tuple[str, int], needed: bool) -> bool:
         name, seed = run
         recorded = (out / "results" / f"{name}-{seed}.json").exists()
