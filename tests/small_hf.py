@@ -21,6 +21,9 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "wavlm": ("WavLM", {"num_buckets": 12, "max_bucket_distance": 20}),
     "wavlm large": ("WavLM", {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "num_buckets": 12,
                               "max_bucket_distance": 20}),
+    "conformer": ("Wav2Vec2Conformer", {"hidden_act": "swish", "conv_depthwise_kernel_size": 5}),
+    "conformer rotary": ("Wav2Vec2Conformer", {"position_embeddings_type": "rotary", "feat_extract_norm": "layer",
+                                               "conv_bias": True, "conv_depthwise_kernel_size": 5}),
     "hubert large": ("Hubert", {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}),
 }
 
@@ -36,6 +39,9 @@ def hf_folder(kind: str, folder: Path, tokens: list[str] = TOKENS, **changes: An
     with torch.no_grad():
         for parameter in model.parameters():  # biases and norms too are far enough from their start to show
             parameter.add_(0.05 * torch.randn_like(parameter))
+        for name, buffer in model.named_buffers():
+            if name.endswith(("running_mean", "running_var")):
+                buffer.add_(0.2 * torch.rand_like(buffer))
     model.save_pretrained(folder)
     (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
     (folder / "preprocessor_config.json").write_text(json.dumps({"do_normalize": True, "sampling_rate": 16000}))

@@ -1,4 +1,5 @@
-"""Wav2Vec2, HuBERT and WavLM: read as `transformers` writes them, cut, written again; masked equals shrunk."""
+"""Wav2Vec2, HuBERT, WavLM and Wav2Vec2 Conformer: read as `transformers` writes them, cut, written again; masked equals
+shrunk."""
 
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ from small_hf import KINDS, hf_folder  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
-from secateur.models.hf_ctc.config import LayerWidths  # noqa: E402
 from secateur.models.hf_ctc.cost import count_parameters  # noqa: E402
-from secateur.models.hf_ctc.model import HfCtc  # noqa: E402
+from secateur.models.hf_ctc.model import CLASSES, HfCtc  # noqa: E402
+from secateur.models.hf_ctc.widths import BlockWidths, LayerWidths  # noqa: E402
 from secateur.models.weights.fetch import read_foreign  # noqa: E402
 from secateur.models.weights.hf_ctc_folder import parse_hf_ctc, write_hf_ctc  # noqa: E402
 from secateur.prune.shrink import mask, shrink  # noqa: E402
@@ -58,7 +59,8 @@ def test_it_says_what_the_original_says(pair: tuple[Any, HfCtc, Any]) -> None:
     assert torch.allclose(got[len(wanted) :], alone, atol=1e-5) and len(alone) == model.config.shorter(FRAMES[1])
     assert model.config.shorter(FRAMES[2]) == 0 and model.config.shorter(model.config.least) == 1
     assert text.decode(text.encode("Don't stop, Ann!")) == "don't stop ann"
-    if not model.config.group_norm:  # only those learnt to be told where padding is
+    # Only those learnt to be told where padding is; and a Conformer's convolutions hear it in `transformers`.
+    if not model.config.group_norm and not model.config.conformer:
         mask_of = (torch.arange(9000) < frames[:2, None]).long()
         with torch.no_grad():
             padded = theirs(samples[:2, :, 0], attention_mask=mask_of).logits[1].log_softmax(-1)
@@ -76,8 +78,10 @@ def test_masked_equals_shrunk_and_reloaded(
 ) -> None:
     _, model, text = pair
     groups = [g for g in model.groups() if g.kind in kinds]
-    if kinds == ("conv",) and not model.config.group_norm:
-        assert not groups  # a norm over all channels of a frame joins them
+    if not model.config.group_norm:  # a norm over all channels of a frame joins them
+        assert not any("feature_extractor" in g.name for g in groups)
+    if not groups:
+        assert kinds == ("conv",)
         return
     random = torch.Generator().manual_seed(2)
     plan = {}
@@ -104,7 +108,7 @@ def test_what_stays_uniform_loads_in_transformers(pair: tuple[Any, HfCtc, Any], 
     for group in model.groups():
         if group.kind == "ffn":
             plan[group.name] = list(range(0, group.units, 2))
-        elif group.kind in ("layer", "conv"):
+        elif group.kind in ("layer", "conv") and "conv_module" not in group.name:
             plan[group.name] = list(range(1, group.units))
     small = shrink(model, plan)
     write_hf_ctc(tmp_path / "plain", small, text)
@@ -134,7 +138,12 @@ def _greedy(text: Any, log_probs: Any) -> str:
 
 def test_layers_of_different_widths_are_recorded(pair: tuple[Any, HfCtc, Any]) -> None:
     model = pair[1]
-    where = f"net.{model.config.kind}.encoder.layers"
+    where = f"net.{model.config.body}.encoder.layers"
+    if model.config.conformer:
+        parts = {"1.self_attn": [0, 3], "1.conv_module": [1, 2, 30, 31, 5], "2.ffn1": [5], "2.ffn2": [7, 8]}
+        small = shrink(model, {**{f"{where}.{part}": units for part, units in parts.items()}, where: [1, 2]})
+        assert small.config.layers == (BlockWidths(48, 2, 5, 48), BlockWidths(1, 4, 32, 2))
+        return
     small = shrink(model, {f"{where}.1.attention": [0, 3], f"{where}.2.feed_forward": [5], where: [1, 2]})
     kept = (0, 3) if model.config.kind == "wavlm" else ()  # each of its heads has a slice of its own to read
     assert small.config.layers == (LayerWidths(2, 48, kept), LayerWidths(4, 1))
@@ -200,7 +209,9 @@ LARGE = {
 
 @pytest.mark.parametrize(
     ("changes", "millions"),
-    [({}, 94.4), (LARGE, 315.5), (LARGE | {"model_type": "hubert"}, 315.5), ({"model_type": "wavlm"}, 94.4)],
+    [({}, 94.4), (LARGE, 315.5), (LARGE | {"model_type": "hubert"}, 315.5), ({"model_type": "wavlm"}, 94.4),
+     (LARGE | {"model_type": "wav2vec2-conformer", "hidden_act": "swish"}, 618.6),
+     (LARGE | {"model_type": "wav2vec2-conformer", "position_embeddings_type": "rotary"}, 593.4)],
 )
 def test_published_sizes(changes: dict[str, Any], millions: float) -> None:
     values = PUBLISHED | changes
@@ -208,10 +219,11 @@ def test_published_sizes(changes: dict[str, Any], millions: float) -> None:
     assert count_parameters(config) / 1e6 == pytest.approx(millions, abs=0.1)
     assert (config.subsampled, config.least) == (320, 400) and config.uniform
     with torch.device("meta"):
-        name = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "wavlm": "WavLM"}[values["model_type"]]
-        theirs = getattr(transformers, f"{name}ForCTC")(getattr(transformers, f"{name}Config")(**values))
+        network, settings = (getattr(transformers, name) for name in CLASSES[values["model_type"]])
+        theirs = network(settings(**values))
     gates = len(config.layers)
-    assert count_parameters(config) - gates == sum(p.numel() for p in theirs.parameters())
+    stored = sum(v.numel() for n, v in theirs.state_dict().items() if not n.endswith("num_batches_tracked"))
+    assert count_parameters(config) - gates == stored
 
 
 def test_files_with_older_names_are_read(tmp_path: Path) -> None:

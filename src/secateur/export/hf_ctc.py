@@ -1,4 +1,5 @@
-"""The graph of a `transformers` CTC model (Wav2Vec2, HuBERT, WavLM), written straight from the weights, layer by layer.
+"""The graph of a CTC model of `transformers` that hears samples (Wav2Vec2, HuBERT, WavLM, Wav2Vec2 Conformer), written
+straight from the weights, layer by layer.
 
 The same mathematics as `models/hf_ctc/`, the weight norm of the positional convolution multiplied out.
 """
@@ -12,8 +13,9 @@ import torch
 
 from ..models.hf_ctc.config import HfCtcConfig
 from ..models.hf_ctc.wavlm import buckets_of
+from ..models.hf_ctc.widths import WAV2VEC2, BlockWidths, LayerWidths
 from ..models.whisper.config import AttentionWidths
-from .ctc import CtcBuilder
+from .blocks import BlockBuilder
 from .graph import Graph
 from .layers import Weights
 from .precision import Ranges
@@ -24,7 +26,7 @@ EPSILON = 1e-5
 def hf_ctc_graph(config: HfCtcConfig, weights: Weights, precision: str, ranges: Ranges | None = None) -> Any:
     """features (batch, samples, 1), frames (batch,) to log_probs (batch, shorter, units) and how many are real."""
     b = _Builder(Graph("hf_ctc"), weights, precision, True, ranges)
-    g, body = b.graph, f"net.{config.kind}"
+    g, body = b.graph, f"net.{config.body}"
     x = g.input("features", np.float32, ("batch", "samples", 1))
     b.body = body
     b.frames = g.input("frames", np.int64, ("batch",))
@@ -36,12 +38,20 @@ def hf_ctc_graph(config: HfCtcConfig, weights: Weights, precision: str, ranges: 
     real = b.real(x, 1, [2])
     nowhere = b.mask_bias(g.add("Cast", g.add("Squeeze", real, g.constant([2])), to=9))  # bool
     x = g.add("Mul", x, real)
-    x = g.add("Add", x, b.positions(x, f"{body}.encoder.pos_conv_embed.conv", config))
-    if not config.before:
-        x = b.norm(x, f"{body}.encoder.layer_norm")
-    for i in range(len(config.layers)):
-        x = b.layer(x, f"{body}.encoder.layers.{i}", config, i, nowhere)
-    if config.before:
+    if config.conformer:
+        b.names, b.width, b.size, b.activation = WAV2VEC2, config.width, config.head_size, config.activation
+        b.nowhere, b.inside = nowhere, real
+        if config.distance == "rotary":
+            b.turns = b.rotations(x, weights[f"{body}.encoder.embed_positions.inv_freq"])
+        b.distance = b.distances(x) if config.distance == "relative" else ""
+    else:
+        x = g.add("Add", x, b.positions(x, f"{body}.encoder.pos_conv_embed.conv", config))
+        if not config.before:
+            x = b.norm(x, f"{body}.encoder.layer_norm")
+    for i, own in enumerate(config.layers):
+        name = f"{body}.encoder.layers.{i}"
+        x = b.block(x, name, own) if isinstance(own, BlockWidths) else b.layer(x, name, config, own, nowhere)
+    if config.before or config.conformer:
         x = b.norm(x, f"{body}.encoder.layer_norm")
     log_probs = g.add("LogSoftmax", b.linear(x, ["net.lm_head"]), axis=-1)
     g.output(log_probs, "log_probs", np.float32, ("batch", "shorter", config.units))
@@ -49,7 +59,7 @@ def hf_ctc_graph(config: HfCtcConfig, weights: Weights, precision: str, ranges: 
     return g.model({"precision": precision})
 
 
-class _Builder(CtcBuilder):
+class _Builder(BlockBuilder):
     """Adds the parts of the network; `frames` (batch,) says how many frames of the last one's output are real."""
 
     body = ""
@@ -98,9 +108,9 @@ class _Builder(CtcBuilder):
         x = self.filters(x, name, weight, self.weights[f"{name}.bias"], pads=pads, group=groups)
         return g.add("Transpose", g.add("Gelu", x), perm=[0, 2, 1])
 
-    def layer(self, x: str, name: str, config: HfCtcConfig, i: int, nowhere: str) -> str:
+    def layer(self, x: str, name: str, config: HfCtcConfig, own: LayerWidths, nowhere: str) -> str:
         """One encoder layer, normalised before or after each of its halves."""
-        g, own = self.graph, config.layers[i]
+        g, self.activation = self.graph, config.activation
         widths = AttentionWidths(own.heads, config.head_size, config.head_size)
         read = self.norm(x, f"{name}.layer_norm") if config.before else x
         parts = [f"{name}.attention.{part}_proj" for part in "qkv"]
@@ -108,20 +118,20 @@ class _Builder(CtcBuilder):
         query, keys, values = self.split(joined, [own.heads * config.head_size] * 3)
         keys, values = self.cache(keys, values, widths)
         if config.kind == "wavlm":
-            nowhere = g.add("Add", self._gated(read, f"{name}.attention", config, i), nowhere)
+            nowhere = g.add("Add", self._gated(read, f"{name}.attention", config, own), nowhere)
         attended = self.attend(query, keys, values, nowhere, widths)
         x = g.add("Add", x, self.linear(attended, [f"{name}.attention.out_proj"]))
         if not config.before:
             x = self.norm(x, f"{name}.layer_norm")
         read = self.norm(x, f"{name}.final_layer_norm") if config.before else x
-        hidden = g.add("Gelu", self.linear(read, [f"{name}.feed_forward.intermediate_dense"]))
+        hidden = self.active(self.linear(read, [f"{name}.feed_forward.intermediate_dense"]))
         x = g.add("Add", x, self.linear(hidden, [f"{name}.feed_forward.output_dense"]))
         return x if config.before else self.norm(x, f"{name}.final_layer_norm")
 
-    def _gated(self, x: str, name: str, config: HfCtcConfig, i: int) -> str:
+    def _gated(self, x: str, name: str, config: HfCtcConfig, own: LayerWidths) -> str:
         """WavLM's distances (batch, heads, frames, frames), gated by slices of `x` (batch, frames, width)."""
         g, (buckets, farthest) = self.graph, config.distances
-        kept = list(config.layers[i].kept or range(config.layers[i].heads))
+        kept = list(own.kept or range(own.heads))
         rows = buckets_of(torch.arange(-farthest, farthest + 1), buckets, farthest).numpy()
         table = self.weights[f"{self.body}.encoder.positions.weight"][rows].T[kept]  # (heads, distances)
         steps = g.count(g.size(x, 1))

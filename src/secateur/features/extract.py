@@ -10,6 +10,7 @@ from .fbank import statics
 from .front_end import FrontEnd
 from .kaldi import needed
 from .mel import log_mel
+from .nemo import nemo_log_mel
 from .normalise import normalise
 from .waveform import samples_as_features
 
@@ -29,6 +30,8 @@ def extract(audio: NDArray[np.floating], front_end: FrontEnd) -> NDArray[np.floa
         raise ValueError(f"audio must be one channel (samples,), found shape {samples.shape}")
     if front_end.kind == "waveform":
         return samples_as_features(samples, front_end.normalise == "mean_variance")
+    if front_end.kind == "nemo":
+        return nemo_log_mel(samples, front_end)
     features = append_deltas(statics(samples, front_end), front_end.deltas)
     columns = needed(front_end).columns
     if columns is not None:

@@ -7,6 +7,7 @@ from torch import nn
 from .fbank_torch import Fbank
 from .front_end import FrontEnd
 from .mel_torch import LogMel
+from .nemo_torch import NemoLogMel
 from .waveform_torch import Waveform
 
 
@@ -18,4 +19,6 @@ def extractor(front_end: FrontEnd) -> nn.Module:
     """
     if front_end.kind == "waveform":
         return Waveform(front_end)
+    if front_end.kind == "nemo":
+        return NemoLogMel(front_end)
     return LogMel(front_end) if front_end.kind == "whisper" else Fbank(front_end)

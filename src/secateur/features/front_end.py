@@ -25,7 +25,8 @@ class FrontEnd:
     `kind` is `whisper` (see `secateur.features.mel`), `fbank` or `mfcc` (both as in Kaldi, see
     `secateur.features.kaldi`); `secateur.features.extract` and `.extractor` compute any of them. A frame of `fbank` is
     `[energy,] bins`, one of `mfcc` is `coefficients`, the first of which energy replaces; deltas and delta-deltas
-    follow, each as wide as that. `waveform` is the samples themselves: a frame is one of them.
+    follow, each as wide as that. `waveform` is the samples themselves: a frame is one of them. `nemo` is Parakeet's
+    log-mel (see `secateur.features.nemo`).
 
     `kept_bins` lists the mel bins that a network on Whisper's features still reads, out of `bins`, and `kept` the
     dimensions that one on `fbank` or `mfcc` still reads, out of `dimensions`; None means all of them. Only what is kept
@@ -43,7 +44,7 @@ class FrontEnd:
     hop: int = 160  # samples, from one frame to the next
     bins: int = 80  # mel filters
     kept_bins: tuple[int, ...] | None = None
-    kind: Literal["whisper", "fbank", "mfcc", "waveform"] = "whisper"
+    kind: Literal["whisper", "fbank", "mfcc", "waveform", "nemo"] = "whisper"
     low_hz: float = 0.0  # where the lowest filter starts
     high_hz: float | None = None  # where the highest of all `bins` ends; None: half the sample rate
     full_scale: float = 1.0  # what the loudest sample counts as: Kaldi reads 16-bit numbers, 32768
@@ -111,7 +112,7 @@ class FrontEnd:
         """Frames of a clip of so many samples."""
         if self.kind == "waveform":
             return samples
-        if self.kind == "whisper":
+        if self.kind in ("whisper", "nemo"):
             return samples // self.hop
         if self.snip_edges:
             return max(0, (samples - self.window) // self.hop + 1)
@@ -132,6 +133,12 @@ def _problems(front_end: FrontEnd) -> list[str]:
     if f.kind == "waveform":
         if (f.window, f.hop, f.bins, f.deltas, f.energy) != (1, 1, 1, 0, False) or f.kept is not None:
             found.append("a waveform has one input, one sample wide, and nothing else")
+        return found
+    if f.kind == "nemo":
+        usual = {field.name: field.default for field in fields(f)} | {"normalise": "mean_variance"}
+        for name in (*_KALDI_ONLY, "high_hz", "full_scale", "kept_bins"):
+            if name != "preemphasis" and getattr(f, name) != usual[name]:
+                found.append(f"{name} has no part in NeMo's features")
         return found
     if f.kind == "whisper":
         usual = {field.name: field.default for field in fields(f)}
@@ -173,6 +180,7 @@ _USUAL: dict[str, dict[str, Any]] = {
     "fbank": {**_KALDI, "kind": "fbank"},
     "mfcc": {**_KALDI, "kind": "mfcc", "bins": 23, "coefficients": 13, "lifter": 22.0},
     "waveform": {"kind": "waveform", "window": 1, "hop": 1, "bins": 1},
+    "nemo": {"kind": "nemo", "preemphasis": 0.97, "normalise": "mean_variance"},
 }
 
 

@@ -30,6 +30,8 @@ def resampled(front_end: FrontEnd, sample_rate: int) -> FrontEnd:
         return f
     if f.kind == "waveform":
         raise SecateurError("sample_rate: a network that hears the samples themselves has no filters to cut")
+    if f.kind == "nemo":
+        raise SecateurError("sample_rate: this network reads its features as a picture and cannot lose any")
     if not 0 < sample_rate < f.sample_rate:
         raise SecateurError(f"sample_rate: {sample_rate} Hz is not below the model's {f.sample_rate} Hz")
     share = sample_rate / f.sample_rate

@@ -13,10 +13,9 @@ from ..base.errors import SecateurError
 from ..data.bank import AudioBank
 from ..data.manifest import Utterance
 from ..features.extractor import extractor
-from ..models.ctc.config import CtcConfig
 from ..models.ctc.greedy import log_probs_bank
 from ..models.decoding.ctc.greedy import greedy
-from ..models.hf_ctc.config import HfCtcConfig
+from ..models.family import FrameConfig
 from ..prune.inputs import cut_inputs
 from ..prune.settings import PruneSettings
 from ..prune.student import Student
@@ -57,7 +56,7 @@ class CtcTask:
             )
         return Ctc(rows, None if teacher is None or settings.distil <= 0 else self._teacher(teacher, config, device))
 
-    def _teacher(self, teacher: Any, config: CtcConfig | HfCtcConfig, device: torch.device) -> FrameTeacher:
+    def _teacher(self, teacher: Any, config: FrameConfig, device: torch.device) -> FrameTeacher:
         """A CTC model that teaches in every frame.
 
         Raises:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from ..base.errors import SecateurError, nearest
 from ..base.files import read_json, write_json
@@ -49,6 +49,19 @@ class Config(Protocol):
 
     def shrunk(self, keep: dict[str, list[int]]) -> Self:
         """The config after surgery: `keep` maps names of groups to the units that stay."""
+
+
+@runtime_checkable
+class FrameConfig(Config, Protocol):
+    """The config of a network that answers in every frame (CTC)."""
+
+    @property
+    def units(self) -> int:
+        """Of the output; number 0 is the blank."""
+
+    @property
+    def subsampled(self) -> int:
+        """Frames of features to one of the output."""
 
 
 class TextCodec(Protocol):

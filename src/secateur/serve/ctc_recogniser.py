@@ -12,15 +12,13 @@ import numpy as np
 from ..base.errors import SecateurError
 from ..export.contents import CONFIG, NETWORK, UNITS, read_contents
 from ..features.extract import extract
-from ..models.ctc.config import CtcConfig
 from ..models.decoding.clips import SPREAD, Heard, audible
 from ..models.decoding.ctc.beam import BeamDecoder, BeamOptions
 from ..models.decoding.ctc.words import hear_frames
 from ..models.decoding.options import DecodingOptions
 from ..models.decoding.segments import Audio, Segment, moved, quiet_cuts
 from ..models.decoding.session import Floats, Ints
-from ..models.family import family_of, read_config
-from ..models.hf_ctc.config import HfCtcConfig
+from ..models.family import FrameConfig, family_of, read_config
 from ..text.ngram import LanguageModel
 from ..text.ngram_tables import read_models
 from ..text.word_tree import Lexicon, make_lexicon
@@ -37,9 +35,9 @@ Network = Callable[[Floats, Ints], tuple[Floats, Ints]]
 class CtcRecogniser(Recogniser):
     """A network that gives log probabilities of units, and its text codec."""
 
-    config: CtcConfig | HfCtcConfig
+    config: FrameConfig
 
-    def __init__(self, config: CtcConfig | HfCtcConfig, text: Any, network: Network) -> None:
+    def __init__(self, config: FrameConfig, text: Any, network: Network) -> None:
         self.config, self.text, self.network = config, text, network
         self._lock = threading.Lock()  # workers share what is read
         self._lm: tuple[tuple[Path, ...], LanguageModel, Lexicon] | None = None
@@ -146,7 +144,7 @@ def from_export(folder: Path, threads: int | None) -> CtcRecogniser:
     """
     read_contents(folder)
     config = read_config(folder / CONFIG)
-    if not isinstance(config, CtcConfig | HfCtcConfig):
+    if not isinstance(config, FrameConfig):
         raise SecateurError(f"{folder / CONFIG}: a CTC model was expected here, not one of family '{config.family}'")
     graph = load_graph(folder / NETWORK, threads, {"features", "frames"})
 

@@ -17,6 +17,9 @@ from ...prune.places import along
 from ...prune.soft.gating import carriers
 from .variants import Variant, zeroed
 
+# What the last layer of a branch is called, here and in `transformers`.
+ENDS = ("out", "down", "out_proj", "o_proj", "linear_out", "output_dense", "linear2", "pointwise_conv2")
+
 
 class Gates:
     """Inside `with`, rows of `model`'s activations are those of `variants`: row r belongs to variant `index[r]`.
@@ -89,5 +92,5 @@ class Gates:
 def ends(model: nn.Module, branch: str) -> list[str]:
     """The modules that end a branch: what comes out of them is added to the residual stream."""
     module = model.get_submodule(branch)
-    names = [n for n in ("out", "down") if hasattr(module, n)]
+    names = [n for n in ENDS if hasattr(module, n)]
     return [f"{branch}.{n}" for n in names] or [branch]

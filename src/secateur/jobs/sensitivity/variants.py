@@ -18,7 +18,8 @@ SINGLE = ("head", "layer", "branch", "mel", "input")  # kinds whose units are al
 SHARED = ("head", "query_key", "value", "ffn", "conv", "unit", "mel", "input")  # and kinds that lose a share
 BRANCHES = {
     "attention": "self-attention", "self_attention": "self-attention", "cross_attention": "cross-attention",
-    "ffn": "FFN", "ffn1": "FFN 1", "ffn2": "FFN 2", "conv": "convolution",
+    "ffn": "FFN", "ffn1": "FFN 1", "ffn2": "FFN 2", "conv": "convolution", "self_attn": "self-attention",
+    "feed_forward": "FFN", "feed_forward1": "FFN 1", "feed_forward2": "FFN 2", "conv_module": "convolution",
 }  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from ...base.errors import SecateurError
 from ...features.front_end import FrontEnd, front_end
 from ..family import FORMAT
+from .widths import WAV2VEC2, BlockWidths, Keep, LayerWidths
 
-Keep = dict[str, list[int]]
 HEARING = front_end("waveform", normalise="mean_variance")
 # What the fields below say; the rest of a transformers config is kept as `settings`.
 OURS = (
@@ -18,38 +18,29 @@ OURS = (
     "intermediate_size", "vocab_size", "pad_token_id", "architectures", "transformers_version", "torch_dtype", "dtype",
     "_name_or_path", "_attn_implementation", "id2label", "label2id", "gradient_checkpointing",
 )  # fmt: skip
-# Variants whose layers are not understood here: the one value that is.
-KNOWN: dict[str, Any] = {
-    "add_adapter": False, "adapter_attn_dim": None, "conv_pos_batch_norm": False, "hidden_act": "gelu",
-    "feat_extract_activation": "gelu", "layer_norm_eps": 1e-5,
+# Variants whose layers are not understood here: the values that are.
+KNOWN: dict[str, tuple[Any, ...]] = {
+    "add_adapter": (False,), "adapter_attn_dim": (None,), "conv_pos_batch_norm": (False,),
+    "hidden_act": ("gelu", "swish", "silu"), "feat_extract_activation": ("gelu",), "layer_norm_eps": (1e-5,),
+    "position_embeddings_type": ("relative", "rotary", None),
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class LayerWidths:
-    """One encoder layer: heads of attention and units of the feed-forward.
-
-    `kept` says which of the heads there were are left, where that matters (WavLM); none: all.
-    """
-
-    heads: int
-    ffn: int
-    kept: tuple[int, ...] = ()
+CONFORMER = "wav2vec2-conformer"
 
 
 @dataclass(frozen=True)
 class HfCtcConfig:
-    """Wav2Vec2ForCTC, HubertForCTC or WavLMForCTC: `settings` are those of their own config that pruning leaves alone.
+    """Wav2Vec2ForCTC, HubertForCTC, WavLMForCTC or Wav2Vec2ConformerForCTC: `settings` are those of their own config
+    that pruning leaves alone.
 
     Raises:
         ValueError: widths that no network can have, or a variant that is not known here.
     """
 
     units: int  # of the output; number 0 is the blank
-    kind: Literal["wav2vec2", "hubert", "wavlm"]
+    kind: Literal["wav2vec2", "hubert", "wavlm", "wav2vec2-conformer"]
     head_size: int
     convs: tuple[int, ...]  # channels of the feature encoder's convolutions
-    layers: tuple[LayerWidths, ...]
+    layers: tuple[LayerWidths | BlockWidths, ...]
     settings: dict[str, Any] = field(default_factory=dict)
     front_end: FrontEnd = HEARING
     name: str = "hf-ctc"
@@ -59,15 +50,46 @@ class HfCtcConfig:
     def __post_init__(self) -> None:
         if self.units < 2 or not self.layers or not self.convs:
             raise ValueError("a CTC model needs two units, a convolution and a layer at least")
-        if min([self.head_size, *self.convs, *(n for layer in self.layers for n in (layer.heads, layer.ffn))]) < 1:
+        if {type(layer) for layer in self.layers} != {BlockWidths if self.conformer else LayerWidths}:
+            raise ValueError("layers of another kind than the model's")
+        widths = [n for layer in self.layers for n in vars(layer).values() if isinstance(n, int)]
+        if min([self.head_size, *self.convs, *widths]) < 1:
             raise ValueError("every width must be at least 1")
         if not len(self.convs) == len(self.kernels) == len(self.strides):
             raise ValueError("conv_dim, conv_kernel and conv_stride must be equally long")
-        if self.kind == "wavlm" and any(len(x.kept) != x.heads for x in self.layers if x.heads < self.all_heads):
-            raise ValueError("a layer of WavLM that lost heads says which it kept")
+        for layer in self.layers if self.kind == "wavlm" else ():
+            if layer.heads < self.all_heads and len(getattr(layer, "kept", ())) != layer.heads:
+                raise ValueError("a layer of WavLM that lost heads says which it kept")
         for name, usual in KNOWN.items():
-            if self.settings.get(name, usual) != usual:
-                raise ValueError(f"{name} {self.settings[name]!r} is not known here (known: {usual!r})")
+            if self.settings.get(name, usual[0]) not in usual:
+                known = " or ".join(map(repr, usual))
+                raise ValueError(f"{name} {self.settings[name]!r} is not known here (known: {known})")
+
+    @property
+    def conformer(self) -> bool:
+        """Whether its layers are Conformer blocks."""
+        return self.kind == CONFORMER
+
+    @property
+    def body(self) -> str:
+        """What `transformers` calls all but the output."""
+        return self.kind.replace("-", "_")
+
+    @property
+    def activation(self) -> str:
+        """Between the two halves of a feed-forward, and in a block's convolution."""
+        return "gelu" if self.settings.get("hidden_act", "gelu") == "gelu" else "silu"
+
+    @property
+    def distance(self) -> Literal["relative", "rotary"] | None:
+        """How a Conformer's heads know how far apart frames are."""
+        found: Any = self.settings.get("position_embeddings_type", "relative") if self.conformer else None
+        return found  # type: ignore[no-any-return]
+
+    @property
+    def block_taps(self) -> int:
+        """Taps of a block's convolution."""
+        return int(self.settings.get("conv_depthwise_kernel_size", 31))
 
     @property
     def width(self) -> int:
@@ -141,7 +163,10 @@ class HfCtcConfig:
     @property
     def uniform(self) -> bool:
         """Whether `transformers` itself can build this network: all layers alike, and all heads there."""
-        return set(self.layers) == {LayerWidths(self.all_heads, self.layers[0].ffn)}
+        first = self.layers[0]
+        if isinstance(first, BlockWidths):
+            return set(self.layers) == {BlockWidths(first.ffn1, self.all_heads, self.width, first.ffn1)}
+        return set(self.layers) == {LayerWidths(self.all_heads, first.ffn)}
 
     def shorter(self, samples: int) -> int:
         """Frames of the output for a clip of so many samples."""
@@ -161,24 +186,31 @@ class HfCtcConfig:
 
     def shrunk(self, keep: Keep) -> HfCtcConfig:
         """The config after surgery: `keep` maps group names (see `HfCtc.groups`) to the units that stay."""
-        body, layers = f"net.{self.kind}", []
-        for i in keep.get(f"{body}.encoder.layers", range(len(self.layers))):
-            own, where = self.layers[i], f"{body}.encoder.layers.{i}"
-            heads, ffn = keep.get(f"{where}.attention"), keep.get(f"{where}.feed_forward")
-            kept = own.kept
-            if heads and self.kind == "wavlm":
-                before = own.kept or tuple(range(own.heads))
-                kept = tuple(before[unit] for unit in heads)
-                kept = () if len(kept) == self.all_heads else kept
-            layers.append(LayerWidths(len(heads) if heads else own.heads, len(ffn) if ffn else own.ffn, kept))
+        body = f"net.{self.body}"
+        left = keep.get(f"{body}.encoder.layers", range(len(self.layers)))
+        layers = tuple(self._shrunk(self.layers[i], keep, f"{body}.encoder.layers.{i}") for i in left)
         convs = [keep.get(f"{body}.feature_extractor.conv_layers.{i}") for i in range(len(self.convs))]
         channels = tuple(len(k) if k else n for k, n in zip(convs, self.convs, strict=True))
-        return replace(self, layers=tuple(layers), convs=channels)
+        return replace(self, layers=layers, convs=channels)
+
+    def _shrunk(self, own: LayerWidths | BlockWidths, keep: Keep, where: str) -> LayerWidths | BlockWidths:
+        """One layer after surgery."""
+        if isinstance(own, BlockWidths):
+            return own.shrunk(keep, WAV2VEC2, where)
+        heads, ffn = keep.get(f"{where}.attention"), keep.get(f"{where}.feed_forward")
+        kept = own.kept
+        if heads and self.kind == "wavlm":
+            before = own.kept or tuple(range(own.heads))
+            kept = tuple(before[unit] for unit in heads)
+            kept = () if len(kept) == self.all_heads else kept
+        return LayerWidths(len(heads) if heads else own.heads, len(ffn) if ffn else own.ffn, kept)
 
     def theirs(self) -> dict[str, Any]:
         """The values of the `transformers` config; heads and feed-forward are as wide as in the first layer."""
+        first = self.layers[0]
+        ffn = first.ffn1 if isinstance(first, BlockWidths) else first.ffn
         return {
             **self.settings, "vocab_size": self.units, "pad_token_id": 0, "conv_dim": list(self.convs),
             "num_feat_extract_layers": len(self.convs), "num_hidden_layers": len(self.layers),
-            "num_attention_heads": self.all_heads, "intermediate_size": self.layers[0].ffn,
+            "num_attention_heads": self.all_heads, "intermediate_size": ffn,
         }  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..ctc.cost import Part
 from .config import HfCtcConfig
+from .widths import BlockWidths
 
 GATES = 8  # values a head that WavLM gates its distances by
 
@@ -23,11 +24,16 @@ def parts(config: HfCtcConfig, samples: int) -> Iterator[Part]:
     yield Part("projection", stored, frames * before * w)
     taps, groups = config.position_taps
     weights = w * w // groups * taps
-    yield Part("positions", weights + taps + w, frames * weights)
+    yield Part("positions", weights + taps + w, 0 if config.conformer else frames * weights)
     relative = config.kind == "wavlm"
     if relative:
         yield Part("distances", config.distances[0] * config.all_heads, 0)
+    if config.distance == "rotary":
+        yield Part("distances", d // 2, 0)
     for i, layer in enumerate(config.layers):
+        if isinstance(layer, BlockWidths):
+            yield from block_parts(f"layers.{i}", layer, w, d, config.block_taps, frames, config.distance == "relative")
+            continue
         inner = layer.heads * d
         stored = 3 * inner * (w + 1) + (inner + 1) * w + 2 * w + relative * (layer.heads + GATES * (d + 1))
         gates = relative * (frames * GATES * inner + frames * frames * layer.heads)
@@ -37,6 +43,24 @@ def parts(config: HfCtcConfig, samples: int) -> Iterator[Part]:
                    frames * 2 * w * layer.ffn)  # fmt: skip
     yield Part("norm", 2 * w, 0)
     yield Part("output", (w + 1) * config.units, frames * w * config.units)
+
+
+def block_parts(
+    name: str, own: BlockWidths, w: int, d: int, taps: int, frames: int, relative: bool, biases: bool = True,
+    conv_biases: bool = False,
+) -> Iterator[Part]:  # fmt: skip
+    """A Conformer block of `transformers`, each part with its LayerNorm (2w), the last also with the block's, and the
+    gate; `relative` positions are projected by every block anew."""
+    for which, units, more in (("ffn1", own.ffn1, 0), ("ffn2", own.ffn2, 2 * w + 1)):
+        yield Part(f"{name}.{which}", 2 * w + more + 2 * units * w + biases * (units + w), frames * 2 * w * units)
+    inner, away = own.heads * d, 2 * frames - 1
+    yield Part(
+        f"{name}.attention", 2 * w + (4 + relative) * w * inner + biases * (3 * inner + w) + relative * 2 * inner,
+        frames * 4 * w * inner + 2 * frames * frames * inner + relative * (away * w * inner + frames * away * inner),
+    )  # fmt: skip
+    c = own.conv
+    yield Part(f"{name}.conv", 2 * w + 3 * c * w + taps * c + 4 * c + conv_biases * (3 * c + w),
+               frames * (3 * c * w + taps * c))  # fmt: skip
 
 
 def count_parameters(config: HfCtcConfig) -> int:

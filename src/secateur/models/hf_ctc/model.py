@@ -1,4 +1,5 @@
-"""Wav2Vec2ForCTC, HubertForCTC and WavLMForCTC, the modules of `transformers` themselves, with their groups declared.
+"""Wav2Vec2ForCTC, HubertForCTC, WavLMForCTC and Wav2Vec2ConformerForCTC, the modules of `transformers` themselves, with
+their groups declared.
 
 What `transformers` lacks is added from outside: layers of different widths, rows of a padded batch that equal the same
 clips alone where the first convolution's norm would mix in padding, and a `gate` on every layer, zero while the
@@ -17,14 +18,15 @@ from ...base.extras import require
 from ..ctc.frames import real_frames
 from ..groups import Group, Place, TimeAxis
 from ..network import STREAM, FrameRecogniser
-from .config import HfCtcConfig, LayerWidths
-from .wavlm import RelativeAttention
+from .blocks import RealBatchNorm, RealGlu, hide_padding, layer_group, with_gates
+from .config import CONFORMER, HfCtcConfig
+from .resize import layer_groups, resize
+from .widths import WAV2VEC2
 
 CLASSES = {
     "wav2vec2": ("Wav2Vec2ForCTC", "Wav2Vec2Config"), "hubert": ("HubertForCTC", "HubertConfig"),
-    "wavlm": ("WavLMForCTC", "WavLMConfig"),
+    "wavlm": ("WavLMForCTC", "WavLMConfig"), CONFORMER: ("Wav2Vec2ConformerForCTC", "Wav2Vec2ConformerConfig"),
 }  # fmt: skip
-PROJECTIONS = ("q_proj", "k_proj", "v_proj")
 
 
 class RealGroupNorm(nn.Module):
@@ -46,14 +48,6 @@ class RealGroupNorm(nn.Module):
         return apart * torch.rsqrt(variance + 1e-5) * self.weight[:, None] + self.bias[:, None]
 
 
-def gated(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
-    """A layer's output, or its input where its gate is zero."""
-    gate: Any = layer.gate
-    first, *others = output if isinstance(output, tuple) else (output,)  # WavLM hands its distances on
-    passed = gate * first + (1 - gate) * inputs[0]
-    return (passed, *others) if others else passed
-
-
 class HfCtc(FrameRecogniser):
     """`net` is the `transformers` module; its parameters keep their names."""
 
@@ -67,31 +61,20 @@ class HfCtc(FrameRecogniser):
         body = self.body
         if config.group_norm:
             body.feature_extractor.conv_layers[0].layer_norm = RealGroupNorm(config.convs[0])
-        if config.kind == "wavlm":
-            body.encoder.positions = nn.Embedding(config.distances[0], config.all_heads)
-        for layer, widths in zip(body.encoder.layers, config.layers, strict=True):
-            self._resize(layer, widths)
-            layer.gate = nn.Parameter(torch.ones(1), requires_grad=False)
-            layer.register_forward_hook(gated)
+        resize(body, config)
+        self.padding: list[RealBatchNorm | RealGlu] = []
+        if config.conformer:
+            for layer in body.encoder.layers:
+                self.padding += hide_padding(layer, WAV2VEC2)
+            if config.distance == "relative":  # its table is no part of a checkpoint, so that nothing would fill it
+                with torch.device("cpu"):
+                    body.encoder.embed_positions = type(body.encoder.embed_positions)(body.config)
+        with_gates(body.encoder.layers)
 
     @property
     def body(self) -> Any:
         """All but the output."""
-        return getattr(self.net, self.config.kind)
-
-    def _resize(self, layer: Any, widths: LayerWidths) -> None:
-        width, inner = self.config.width, widths.heads * self.config.head_size
-        attention, forward = layer.attention, layer.feed_forward
-        if self.config.kind == "wavlm":
-            kept, table = widths.kept or range(widths.heads), self.body.encoder.positions
-            layer.attention = RelativeAttention(width, self.config.head_size, kept, self.config.distances[1], table)
-        elif attention.num_heads != widths.heads:
-            for part in PROJECTIONS:
-                setattr(attention, part, nn.Linear(width, inner))
-            attention.out_proj, attention.num_heads = nn.Linear(inner, width), widths.heads
-        if forward.intermediate_dense.out_features != widths.ffn:
-            forward.intermediate_dense = nn.Linear(width, widths.ffn)
-            forward.output_dense = nn.Linear(widths.ffn, width)
+        return getattr(self.net, self.config.body)
 
     def forward(self, features: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """See `FrameRecogniser`; features are samples (batch, samples, 1).
@@ -106,7 +89,12 @@ class HfCtc(FrameRecogniser):
         if self.config.group_norm:
             self.body.feature_extractor.conv_layers[0].layer_norm.frames = self._shorter(lengths, 1)
         # A row without a frame is computed as if it had one; nobody reads it.
-        mask = real_frames(lengths.clamp_min(self.config.least), x.shape[1]).long()
+        lengths = lengths.clamp_min(self.config.least)
+        mask = real_frames(lengths, x.shape[1]).long()
+        if self.padding:
+            real = real_frames(self._shorter(lengths, len(self.config.convs)), self.config.shorter(x.shape[1]))
+            for module in self.padding:
+                module.real = real
         hidden = self.dropout(self.body(x, attention_mask=mask).last_hidden_state)
         return self.net.lm_head(self.net.dropout(hidden)).float().log_softmax(-1), short
 
@@ -122,34 +110,21 @@ class HfCtc(FrameRecogniser):
 
     def groups(self) -> list[Group]:
         """Heads and feed-forward units, whole layers, and channels of convolutions that no norm joins."""
-        config, body = self.config, f"net.{self.config.kind}"
+        config, body = self.config, f"net.{self.config.body}"
         free = len(config.convs) - config.projection_norm if config.group_norm else 0
         found = [self._channels(body, i) for i in range(free)]
-        stack, every = f"{body}.encoder.layers", list[Place]()
-        for i, widths in enumerate(config.layers):
-            attention, forward = f"{stack}.{i}.attention", f"{stack}.{i}.feed_forward"
-            rows = [
-                Place(f"{attention}.{part}.{leaf}", 0, config.head_size)
-                for part in PROJECTIONS
-                for leaf in ("weight", "bias")
-            ]
-            reads = Place(f"{attention}.out_proj.weight", 1, config.head_size, reads=True)
-            if config.kind == "wavlm":
-                rows.append(Place(f"{attention}.gru_rel_pos_const", 1, masked=False))
-            found.append(Group(attention, "head", widths.heads, (*rows, reads)))
-            rows = [Place(f"{forward}.intermediate_dense.{leaf}", 0) for leaf in ("weight", "bias")]
-            reads = Place(f"{forward}.output_dense.weight", 1, reads=True)
-            found.append(Group(forward, "ffn", widths.ffn, (*rows, reads)))
-            names = (name for name, _ in self.body.encoder.layers[i].named_parameters())
-            every += [Place(f"{stack}.{i}.{name}", 0, unit=i) for name in names]
-        return [*found, Group(stack, "layer", len(config.layers), tuple(every))]
+        stack, layers = f"{body}.encoder.layers", self.body.encoder.layers
+        for i, (layer, widths) in enumerate(zip(layers, config.layers, strict=True)):
+            found += layer_groups(layer, f"{stack}.{i}", widths, config)
+        return [*found, layer_group(stack, layers)]
 
     def stays_whole(self) -> dict[str, str]:
         """See `Recogniser`."""
         joined = "the norm after it looks at all channels of a frame together: one less would change the others"
+        unused, shared = self.config.conformer, "weight-normed over all channels of a tap, and as wide as the stream"
         return {
             "*.feature_extractor.*": joined,
-            "*.pos_conv_embed.*": "weight-normed over all channels of a tap, and as wide as the residual stream",
+            "*.pos_conv_embed.*": "`transformers` stores it and never runs it" if unused else shared,
             "*.feature_projection.layer_norm.*": "it normalises all channels of a frame together",
             "*.masked_spec_embed": "only pre-training reads it",
             "*.encoder.positions.*": "the table of distances, which all layers share",

@@ -1,4 +1,5 @@
-"""Read and write Wav2Vec2ForCTC, HubertForCTC and WavLMForCTC folders of `transformers`, with their vocab.json."""
+"""Read and write Wav2Vec2ForCTC, HubertForCTC, WavLMForCTC and Wav2Vec2ConformerForCTC folders of `transformers`, with
+their vocab.json."""
 
 from __future__ import annotations
 
@@ -14,11 +15,13 @@ from ...base.files import atomic_path, write_json
 from ...features.front_end import front_end
 from ...text.tokens_ctc import VocabularyUnits
 from ..checkpoint import WEIGHTS, fit
-from ..hf_ctc.config import KNOWN, OURS, HfCtcConfig, LayerWidths
+from ..hf_ctc.config import CONFORMER, KNOWN, OURS, HfCtcConfig
 from ..hf_ctc.model import CLASSES, HfCtc
+from ..hf_ctc.widths import BlockWidths, LayerWidths
 from .json_values import is_id, named_ids, one_id, read_table
 
 GATE = ".gate"
+COUNT = ".num_batches_tracked"  # what nothing reads
 FIRST, TABLE = "encoder.layers.0.attention.rel_attn_embed.", "encoder.positions."  # of WavLM, theirs and ours
 # Older files name the parts of the weight-normed convolution so.
 RENAMED = {"conv.weight_g": "conv.parametrizations.weight.original0",
@@ -48,8 +51,9 @@ def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None)
             if len(value) != len(order):
                 raise SecateurError(f"{folder}: {len(value)} outputs, but vocab.json has {len(order)} tokens")
             value = value[order]
-        ours[f"net.{theirs}"] = value
-    hidden = f"net.{config.kind}.masked_spec_embed"  # only pre-training reads it; some files have it without need
+        if not theirs.endswith(COUNT):
+            ours[f"net.{theirs}"] = value
+    hidden = f"net.{config.body}.masked_spec_embed"  # only pre-training reads it; some files have it without need
     if hidden in ours and hidden not in wanted:
         del ours[hidden]
     ours |= {n: torch.ones(1) for n in wanted if n.endswith(GATE)}
@@ -69,12 +73,15 @@ def parse_hf_ctc(
     full = getattr(require("transformers", "transformers"), CLASSES[kind][1])(**values).to_dict()
     settings = {k: v for k, v in full.items() if k in values and k not in OURS}
     settings |= {k: full[k] for k in KNOWN if k in full}
-    heads, hearing = full["num_attention_heads"], preprocessor or {}
+    heads, ffn, hearing = full["num_attention_heads"], full["intermediate_size"], preprocessor or {}
+    layer: LayerWidths | BlockWidths = LayerWidths(heads, ffn)
+    if kind == CONFORMER:
+        layer = BlockWidths(ffn, heads, full["hidden_size"], ffn)
     try:
         return HfCtcConfig(
             units=units, kind=kind, head_size=full["hidden_size"] // heads,
             convs=tuple(full["conv_dim"]), settings=settings, name=name,
-            layers=(LayerWidths(heads, full["intermediate_size"]),) * full["num_hidden_layers"],
+            layers=(layer,) * full["num_hidden_layers"],
             front_end=front_end(
                 "waveform", int(hearing.get("sampling_rate", 16000)),
                 normalise="mean_variance" if hearing.get("do_normalize", True) else "none",
@@ -127,6 +134,7 @@ def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any) -> Path:
         for name, value in model.state_dict().items()
         if not name.endswith(GATE)
     }
+    state |= {n.replace(".running_mean", COUNT): torch.tensor(0) for n in state if n.endswith(".running_mean")}
     with atomic_path(folder / WEIGHTS) as temporary:
         require("safetensors.torch", "train").save_file(state, temporary, metadata={"format": "pt"})
     write_json(folder / "config.json", {

@@ -34,7 +34,7 @@ TOP = {
     "layer_norm.weight": "norm.weight",
     "layer_norm.bias": "norm.bias",
 }
-HF_CTC = ("wav2vec2", "hubert", "wavlm")
+HF_CTC = ("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer")
 TIED = "proj_out.weight"
 SIZES = {
     "width": "d_model", "heads": "encoder_attention_heads", "ffn": "encoder_ffn_dim",

@@ -17,7 +17,7 @@ from ...models.decoding.ctc.words import hear_frames
 from ...models.decoding.segments import Audio
 from ...models.decoding.session import Floats
 from ...models.decoding.word_pieces import UNSPACED
-from ...models.hf_ctc.config import HfCtcConfig
+from ...models.family import FrameConfig
 from ..ctc_recogniser import CtcRecogniser
 from .events import StreamOptions
 from .stream import Guess
@@ -25,14 +25,14 @@ from .stream import Guess
 LEFT, RIGHT = 2.56, 0.32  # seconds to either side of a chunk for a network that looks everywhere
 
 
-def reach(config: CtcConfig | HfCtcConfig) -> int | None:
+def reach(config: FrameConfig) -> int | None:
     """Frames of features that an output looks at to either side; None: all there are.
 
     Deltas, which look two frames farther each, are counted.
     """
-    if isinstance(config, HfCtcConfig):
+    if not isinstance(config, CtcConfig) or config.front_end.normalise != "none":
         return None
-    if config.recurrent is not None or config.conformer is not None or config.front_end.normalise != "none":
+    if config.recurrent is not None or config.conformer is not None:
         return None
     found, stride = 2 * config.front_end.deltas, 1
     for _ in config.subsampling.channels if config.subsampling is not None else ():
