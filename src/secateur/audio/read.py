@@ -16,6 +16,7 @@ import soxr
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
+from .members import open_member
 
 Source = str | Path | BinaryIO
 
@@ -135,13 +136,20 @@ def _opened(source: Source, max_seconds: float) -> Iterator[tuple[Any, str]]:
 
 
 def _readable(path: Path, name: str) -> str | BinaryIO:
-    """The path of a file that can be opened; the content of a pipe."""
+    """The path of a file that can be opened; the content of a pipe, or of a member of a tar archive."""
     try:
         if path.is_fifo():
             return io.BytesIO(path.read_bytes())
         with path.open("rb") as file:
             if not file.read(1):
                 raise SecateurError(f"{name}: empty, there are no bytes in it")
+    except NotADirectoryError as problem:
+        member = open_member(path)
+        if member is None:
+            raise SecateurError(f"{name}: cannot be read ({problem.strerror})") from problem
+        if not member.getbuffer().nbytes:
+            raise SecateurError(f"{name}: empty, there are no bytes in it") from None
+        return member
     except FileNotFoundError:
         raise SecateurError(f"{name}: no such file") from None
     except IsADirectoryError:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..audio.members import recording_bytes
 from ..audio.read import read_audio
 from ..base.extras import require
 from ..base.files import atomic_path
@@ -100,7 +101,7 @@ def _key(utterances: Sequence[Utterance], sample_rate: int) -> str:
     """A name that changes with the clips, their files and the rate."""
     digest = hashlib.sha256(str(sample_rate).encode())
     for u in utterances:
-        digest.update(f"{u.id}\t{u.audio}\t{u.audio.stat().st_size}\n".encode())
+        digest.update(f"{u.id}\t{u.audio}\t{recording_bytes(u.audio)}\n".encode())
     return digest.hexdigest()[:24]
 
 

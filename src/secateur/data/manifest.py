@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
 from ..base.files import atomic_path
+from .hashes import Hashes
+from .shards import is_shards, read_samples
 
 REQUIRED = ("id", "audio", "duration")
 OPTIONAL = ("text", "speaker", "language")
 FIELDS = REQUIRED + OPTIONAL
+_ALL, _LEAST = frozenset(FIELDS), frozenset(REQUIRED)
+_decode = json.JSONDecoder().decode
 CHECKOUT = Path(__file__).resolve().parents[3]  # when it is one; an installed package has no pyproject.toml there
 # What other toolkits (NeMo, Common Voice, Hugging Face) call our fields; only used to say what to rename.
 OTHER_NAMES = {
@@ -50,35 +55,68 @@ def read_manifest(path: str | Path) -> list[Utterance]:
     return list(iter_manifest(path))
 
 
+class ManifestFile:
+    """A manifest that is read anew, line by line, by every loop over it: for what passes over it more than once."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.count = 0  # of utterances, once a loop is through
+
+    def __iter__(self) -> Iterator[Utterance]:
+        number = 0
+        for number, u in enumerate(iter_manifest(self.path), 1):  # noqa: B007
+            yield u
+        self.count = number
+
+
 def iter_manifest(path: str | Path) -> Iterator[Utterance]:
-    """The utterances of a JSONL manifest, one line at a time; blank lines are skipped. Audio files are not opened.
+    """The utterances of a JSONL manifest, or of tar archives (`set-{000..123}.tar`, see `data.shards`), one at a time.
+
+    Blank lines are skipped. Audio files are not opened. Memory grows by about 20 bytes a line, for repeated ids.
 
     Raises:
         SecateurError: no such file, no utterances, or a line that is not a JSON object, lacks a field, misspells one,
             has a value of the wrong type, or repeats an id. The message names file, line and field.
     """
     path = Path(path)
-    seen: dict[str, int] = {}
+    seen = Hashes()
+    for where, utterance in _located(path):
+        if not seen.add(utterance.id):
+            first = next(place for place, other in _located(path) if other.id == utterance.id)
+            if first != where:  # else two ids with one hash
+                raise SecateurError(f"{where}: id '{utterance.id}' is already on {first.removeprefix(f'{path}, ')}")
+        yield utterance
+    if not seen:
+        raise SecateurError(f"{path}: no utterances in it")
+
+
+def _located(path: Path) -> Iterator[tuple[str, Utterance]]:
+    """Every utterance and where it is, as messages say it."""
+    if is_shards(path):
+        for where, values in read_samples(path):
+            for key, name in OTHER_NAMES.items():  # archives come from others, and cannot be edited
+                if key in values and name not in values:
+                    values[name] = values.pop(key)
+            yield where, from_values(values, Path(), where)
+    else:
+        yield from _lines(path)
+
+
+def _lines(path: Path) -> Iterator[tuple[str, Utterance]]:
     try:
         folder = path.parent.resolve()
         with path.open("rb") as lines:
             for number, raw in enumerate(lines, 1):
                 line = raw.removeprefix(b"\xef\xbb\xbf").strip()
-                if not line:
-                    continue
-                utterance = parse_line(line, folder, f"{path}, line {number}")
-                first = seen.setdefault(utterance.id, number)
-                if first != number:
-                    raise SecateurError(f"{path}, line {number}: id '{utterance.id}' is already on line {first}")
-                yield utterance
+                if line:
+                    where = f"{path}, line {number}"
+                    yield where, parse_line(line, folder, where)
     except FileNotFoundError:
         raise SecateurError(f"{path}: no such file{_manifests_beside(path)}") from None
     except IsADirectoryError:
         raise SecateurError(f"{path}: a folder, not a manifest{_manifests_beside(path / 'x')}") from None
     except OSError as problem:
         raise SecateurError(f"{path}: cannot be read ({problem.strerror or problem})") from problem
-    if not seen:
-        raise SecateurError(f"{path}: no utterances in it")
 
 
 def parse_line(line: bytes | str, folder: Path, where: str) -> Utterance:
@@ -88,14 +126,20 @@ def parse_line(line: bytes | str, folder: Path, where: str) -> Utterance:
         SecateurError: see `iter_manifest`.
     """
     try:
-        values = json.loads(line)
+        values = _decode(line if isinstance(line, str) else line.decode("utf-8"))
     except json.JSONDecodeError as problem:
         raise SecateurError(f"{where}: not valid JSON (column {problem.colno}: {problem.msg})") from problem
     except UnicodeDecodeError as problem:
         raise SecateurError(f"{where}: not UTF-8 (byte {problem.start})") from problem
     if not isinstance(values, dict):
         raise SecateurError(f"{where}: expected a JSON object such as {{\"id\": ...}}, found {_described(values)}")
-    _check_names(values, where)
+    return from_values(values, folder, where)
+
+
+def from_values(values: dict[str, Any], folder: Path, where: str) -> Utterance:
+    """The fields of one line as an utterance; see `parse_line`."""
+    if not (values.keys() >= _LEAST and values.keys() <= _ALL):
+        _check_names(values, where)
     duration = values["duration"]
     if isinstance(duration, bool) or not isinstance(duration, int | float):
         raise SecateurError(f"{where}: duration: expected a number of seconds, found {_described(duration)}")
@@ -107,10 +151,13 @@ def parse_line(line: bytes | str, folder: Path, where: str) -> Utterance:
     for name in ("id", "audio"):
         if not values[name].strip():
             raise SecateurError(f"{where}: {name}: empty")
-    audio = Path(os.path.normpath(folder / Path(values["audio"]).expanduser()))
-    given = {name: values[name] for name in OPTIONAL if name in values}
-    extras = {name: value for name, value in values.items() if name not in FIELDS}
-    return Utterance(values["id"], audio, float(duration), **given, extras=extras)
+    name = values["audio"]
+    place = os.path.join(folder, str(Path(name).expanduser()) if name[0] == "~" else name)  # noqa: PTH118
+    extras = {} if values.keys() <= _ALL else {name: value for name, value in values.items() if name not in _ALL}
+    return Utterance(
+        values["id"], Path(os.path.normpath(place)), float(duration), values.get("text", ""),
+        values.get("speaker", ""), values.get("language", "en"), extras,
+    )  # fmt: skip
 
 
 def _check_names(values: dict[str, Any], where: str) -> None:
@@ -147,15 +194,28 @@ def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
     Raises:
         SecateurError: the folder cannot be written, an id occurs twice, or an extra has the name of a field.
     """
-    path = Path(path)
-    folder = path.parent.resolve()
-    seen: set[str] = set()
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as out:
+    with manifest_writer(path) as write:
         for u in utterances:
-            if u.id in seen:
+            write(u)
+
+
+@contextlib.contextmanager
+def manifest_writer(path: str | Path) -> Iterator[Callable[[Utterance], None]]:
+    """What writes one utterance more into a manifest, which appears when the block ends without an error.
+
+    Raises:
+        SecateurError: see `write_manifest`.
+    """
+    path = Path(path)
+    folder, seen = path.parent.resolve(), Hashes()
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as out:
+
+        def write(u: Utterance) -> None:
+            if not seen.add(u.id):
                 raise SecateurError(f"{path}: id '{u.id}' occurs twice")
-            seen.add(u.id)
             out.write(json.dumps(to_line(u, folder), ensure_ascii=False) + "\n")
+
+        yield write
 
 
 def to_line(utterance: Utterance, folder: Path) -> dict[str, Any]:
@@ -175,6 +235,9 @@ def to_line(utterance: Utterance, folder: Path) -> dict[str, Any]:
 
 
 def _relative(audio: Path, folder: Path) -> str:
+    inside, place = f"{folder}{os.sep}", str(audio)
+    if place.startswith(inside) and len(inside) > 2 and os.sep == "/":
+        return place[len(inside) :]
     try:
         shared = Path(os.path.commonpath([audio, folder]))
     except ValueError:  # another drive, or a relative path

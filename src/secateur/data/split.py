@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 from ..base.errors import SecateurError
+from .hashes import Hashes
 from .manifest import FIELDS, Utterance
 
 SHARES = {"train": 0.8, "dev": 0.1, "test": 0.1}
 
 
-def split_by_speaker(
-    utterances: Sequence[Utterance], shares: Mapping[str, float] | None = None, seed: int = 0, by: str = "speaker"
-) -> dict[str, list[Utterance]]:
-    """Cut a set into splits whose hours come close to `shares` (of their sum; default 0.8, 0.1, 0.1).
+FINE = 1 << 40  # parts of a second: sums of whole numbers do not depend on their order
+
+
+def choose_splits(
+    utterances: Iterable[Utterance], shares: Mapping[str, float] | None = None, seed: int = 0, by: str = "speaker"
+) -> dict[str, str]:
+    """Which split each speaker (or value of `by`) goes to: hours come close to `shares` (of their sum).
 
     Whole speakers are dealt out in an order drawn from the seed, each to the split that lacks most hours; the last ones
     go to splits that are still empty. So no split exceeds its share by a whole speaker, none is empty, and the result
-    depends on ids, durations, speakers and seed only. `by` names another field or extra that must not be shared, such
-    as "id" or "room". Utterances keep their order.
+    depends on durations, speakers and seed only. `by` names another field or extra that must not be shared, such as
+    "id" or "room". Memory grows with the number of speakers.
 
     Raises:
         SecateurError: fewer speakers than splits, an utterance without speaker, or shares that are not positive.
@@ -28,22 +32,35 @@ def split_by_speaker(
     shares = dict(SHARES if shares is None else shares)
     if not shares or min(shares.values()) <= 0:
         raise SecateurError(f"shares of splits must be above 0, found {shares}")
-    seconds: dict[str, float] = {}
-    for u in sorted(utterances, key=lambda u: u.id):  # float sums depend on their order
+    spoken: dict[str, int] = {}
+    for u in utterances:
         key = group_of(u, by)
-        seconds[key] = seconds.get(key, 0.0) + u.duration
+        spoken[key] = spoken.get(key, 0) + round(u.duration * FINE)
+    seconds = {key: total / FINE for key, total in spoken.items()}
     if len(seconds) < len(shares):
         raise SecateurError(f"{len(seconds)} values of '{by}' cannot make {len(shares)} splits without sharing")
-    whole = sum(shares.values())
-    lacking = {name: share / whole * sum(seconds.values()) for name, share in shares.items()}
+    whole, everything = sum(shares.values()), sum(spoken.values()) / FINE
+    lacking = {name: share / whole * everything for name, share in shares.items()}
     chosen: dict[str, str] = {}
+    empty = list(shares)
     order = sorted(seconds, key=lambda key: hashlib.sha256(f"{seed}\0{key}".encode()).digest())
     for dealt, key in enumerate(order):
-        empty = [name for name in shares if name not in chosen.values()]
         among = empty if len(order) - dealt <= len(empty) else list(shares)
         chosen[key] = max(among, key=lambda name: lacking[name])
         lacking[chosen[key]] -= seconds[key]
-    return {name: [u for u in utterances if chosen[group_of(u, by)] == name] for name in shares}
+        empty = [name for name in empty if name != chosen[key]]
+    return chosen
+
+
+def split_by_speaker(
+    utterances: Sequence[Utterance], shares: Mapping[str, float] | None = None, seed: int = 0, by: str = "speaker"
+) -> dict[str, list[Utterance]]:
+    """The utterances of every split, in their order; see `choose_splits`."""
+    chosen = choose_splits(utterances, shares, seed, by)
+    splits: dict[str, list[Utterance]] = {name: [] for name in (SHARES if shares is None else shares)}
+    for u in utterances:
+        splits[chosen[group_of(u, by)]].append(u)
+    return splits
 
 
 def group_of(utterance: Utterance, by: str) -> str:
@@ -63,14 +80,42 @@ def plain(text: str) -> str:
     return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
 
 
-def shared_texts(splits: Mapping[str, Sequence[Utterance]]) -> dict[tuple[str, str], int]:
+class SplitTexts:
+    """The texts of every split as hashes, and how many different ones each pair of splits has in common."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._texts = {name: Hashes() for name in names}
+        self._common = dict.fromkeys(combinations(self._texts, 2), 0)
+
+    def add(self, split: str, text: str) -> None:
+        """Take the text of one clip of `split` into account."""
+        key = plain(text)
+        if key and self._texts[split].add(key):
+            for a, b in self._common:
+                if split in (a, b) and key in self._texts[b if split == a else a]:
+                    self._common[a, b] += 1
+
+    def shared(self) -> dict[tuple[str, str], int]:
+        """Different texts that pairs of splits have in common; pairs without any are left out."""
+        return {pair: count for pair, count in self._common.items() if count}
+
+    def occurs(self, text: str, splits: Iterable[str]) -> bool:
+        """Whether any of `splits` has the text; none has the empty one."""
+        key = plain(text)
+        return bool(key) and any(key in self._texts[name] for name in splits)
+
+
+def shared_texts(splits: Mapping[str, Iterable[Utterance]]) -> dict[tuple[str, str], int]:
     """How many different texts each pair of splits has in common; pairs without any are left out."""
-    texts = {name: {plain(u.text) for u in members} - {""} for name, members in splits.items()}
-    counts = {(a, b): len(texts[a] & texts[b]) for a, b in combinations(texts, 2)}
-    return {pair: count for pair, count in counts.items() if count}
+    texts = SplitTexts(splits)
+    for name, members in splits.items():
+        for u in members:
+            texts.add(name, u.text)
+    return texts.shared()
 
 
-def without_texts_of(utterances: Sequence[Utterance], others: Sequence[Utterance]) -> list[Utterance]:
+def without_texts_of(utterances: Sequence[Utterance], others: Iterable[Utterance]) -> list[Utterance]:
     """The utterances whose text none of `others` has; those without text stay."""
-    texts = {plain(u.text) for u in others} - {""}
-    return [u for u in utterances if plain(u.text) not in texts]
+    texts = {plain(u.text) for u in utterances} - {""}
+    gone = {text for u in others if (text := plain(u.text)) in texts}
+    return [u for u in utterances if plain(u.text) not in gone]

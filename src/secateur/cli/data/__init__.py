@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from . import check, download, label, prepare, split, stats
+from . import check, download, label, pack, prepare, split, stats
 
-COMMANDS = {"prepare": prepare, "check": check, "stats": stats, "split": split, "download": download, "label": label}
+COMMANDS = {
+    "prepare": prepare, "check": check, "stats": stats, "split": split, "download": download, "label": label,
+    "pack": pack,
+}  # fmt: skip

@@ -20,7 +20,7 @@ SHOWN = 40  # problems in the table; --json lists all
 class Options:
     """What is checked, and from where on something is a problem."""
 
-    manifests: tuple[str, ...] = option(help="data sets (JSONL)", positional=True)
+    manifests: tuple[str, ...] = option(help="data sets: JSONL, or set-{000..123}.tar", positional=True)
     audio: bool = option(True, help="decode the audio; 'no' looks at texts and for missing files only")
     workers: int = option(2, help="files decoded at a time")
     clipped: float = option(0.01, help="share of samples at full scale that is too much")
@@ -33,7 +33,7 @@ def run(options: Options) -> dict[str, Any]:
     """Check each manifest on its own; `_exit` is 1 when anything was found."""
     from ...base.errors import SecateurError
     from ...data.check import CheckSettings, check
-    from ...data.manifest import read_manifest, write_manifest
+    from ...data.manifest import ManifestFile, manifest_writer
 
     if options.write is not None and len(options.manifests) != 1:
         raise SecateurError("--write needs exactly one manifest")
@@ -41,16 +41,19 @@ def run(options: Options) -> dict[str, Any]:
     found: list[dict[str, str]] = []
     checked = 0
     for name in options.manifests:
-        utterances = read_manifest(name)
-        checked += len(utterances)
+        utterances = ManifestFile(name)
         problems = check(utterances, settings, options.workers, options.audio)
+        checked += utterances.count
         found += [
             {"manifest": name, "id": p.id, "problem": p.kind, "detail": p.detail, "audio": str(p.audio)}
             for p in problems
         ]
         if options.write is not None:
             bad = {p.id for p in problems}
-            write_manifest(options.write, [u for u in utterances if u.id not in bad])
+            with manifest_writer(options.write) as write:
+                for u in utterances:
+                    if u.id not in bad:
+                        write(u)
     return {"utterances": checked, "problems": found, "_exit": 1 if found else 0}
 
 

@@ -17,7 +17,7 @@ secateur data split set/all.jsonl --out set --shares train=0.7,test=0.3 --seed 1
 class Options:
     """What is split, how, and where to."""
 
-    manifest: Path = option(help="the whole data set (JSONL)", positional=True)
+    manifest: Path = option(help="the whole data set: JSONL, or archives such as set-{000..123}.tar", positional=True)
     out: Path = option(help="folder that gets train.jsonl, dev.jsonl, test.jsonl")
     shares: tuple[str, ...] = option(("train=0.8", "dev=0.1", "test=0.1"), help="NAME=SHARE of the hours, with commas")
     by: str = option("speaker", help="what splits must not share: speaker, or an extra field; id splits anywhere")
@@ -27,30 +27,43 @@ class Options:
 
 def run(options: Options) -> dict[str, Any]:
     """Write one manifest a split; texts that splits share are reported."""
-    from ...base.progress import say
-    from ...data.manifest import read_manifest, write_manifest
-    from ...data.split import shared_texts, split_by_speaker, without_texts_of
+    from contextlib import ExitStack
 
-    splits = split_by_speaker(read_manifest(options.manifest), _shares(options.shares), options.seed, options.by)
-    shared = shared_texts(splits)
-    names = list(splits)
-    if options.drop_shared_texts:
-        for place, name in enumerate(names):
-            later = [u for other in names[place + 1 :] for u in splits[other]]
-            splits[name] = without_texts_of(splits[name], later)
-    elif shared:
-        pairs = ", ".join(f"{a} and {b} share {count}" for (a, b), count in shared.items())
+    from ...base.progress import say
+    from ...data.manifest import ManifestFile, Utterance, manifest_writer
+    from ...data.split import SplitTexts, choose_splits, group_of
+
+    utterances, shares = ManifestFile(options.manifest), _shares(options.shares)
+    chosen = choose_splits(utterances, shares, options.seed, options.by)
+    names = list(shares)
+    later = {name: names[place + 1 :] for place, name in enumerate(names)}
+    texts = SplitTexts(names)
+
+    def split_of(u: Utterance) -> str:
+        return chosen[group_of(u, options.by)]
+
+    for u in utterances:
+        texts.add(split_of(u), u.text)
+    if texts.shared() and not options.drop_shared_texts:
+        pairs = ", ".join(f"{a} and {b} share {count}" for (a, b), count in texts.shared().items())
         say(f"warning: texts occur in several splits: {pairs} (--drop-shared-texts drops them from the earlier one)")
-    result: dict[str, Any] = {}
-    for name, utterances in splits.items():
-        write_manifest(options.out / f"{name}.jsonl", utterances)
-        result[name] = {
-            "manifest": str(options.out / f"{name}.jsonl"),
-            "utterances": len(utterances),
-            "hours": sum(u.duration for u in utterances) / 3600,
-            "speakers": len({u.speaker for u in utterances if u.speaker}),
-        }
-    return result | {"shared_texts": {f"{a}, {b}": count for (a, b), count in shared.items()}}
+    result: dict[str, Any] = {
+        name: {"manifest": str(options.out / f"{name}.jsonl"), "utterances": 0, "hours": 0.0} for name in names
+    }
+    speakers: dict[str, set[str]] = {name: set() for name in names}
+    with ExitStack() as stack:
+        write = {name: stack.enter_context(manifest_writer(options.out / f"{name}.jsonl")) for name in names}
+        for u in utterances:
+            name = split_of(u)
+            if options.drop_shared_texts and texts.occurs(u.text, later[name]):
+                continue
+            write[name](u)
+            result[name]["utterances"] += 1
+            result[name]["hours"] += u.duration / 3600
+            speakers[name].add(u.speaker)
+    for name, heard in speakers.items():
+        result[name]["speakers"] = len(heard - {""})
+    return result | {"shared_texts": {f"{a}, {b}": count for (a, b), count in texts.shared().items()}}
 
 
 def _shares(words: tuple[str, ...]) -> dict[str, float]:

@@ -18,24 +18,29 @@ secateur data stats set/train.jsonl --by gender --histogram lengths.png"""
 class Options:
     """What is counted."""
 
-    manifests: tuple[str, ...] = option(help="data sets (JSONL)", positional=True)
+    manifests: tuple[str, ...] = option(help="data sets: JSONL, or set-{000..123}.tar", positional=True)
     by: str | None = option(None, help="also count by this field: speaker, language, or an extra such as gender")
     histogram: Path | None = option(None, help="write a PNG with the lengths of clips and the minutes of speakers")
 
 
 def run(options: Options) -> dict[str, Any]:
     """Counts of each manifest, and of each group over all of them."""
-    from ...data.manifest import read_manifest
-    from ...data.stats import stats, stats_by, write_histogram
+    from ...data.manifest import iter_manifest
+    from ...data.stats import Tallies, Tally, draw_histogram
 
-    sets = {name: read_manifest(name) for name in options.manifests}
-    everything = [u for utterances in sets.values() for u in utterances]
-    result: dict[str, Any] = {"sets": {name: dataclasses.asdict(stats(members)) for name, members in sets.items()}}
-    if options.by is not None:
+    sets = {name: Tally() for name in options.manifests}
+    groups = None if options.by is None else Tallies(options.by)
+    for name, tally in sets.items():
+        for u in iter_manifest(name):
+            tally.add(u)
+            if groups is not None:
+                groups.add(u)
+    result: dict[str, Any] = {"sets": {name: dataclasses.asdict(tally.stats()) for name, tally in sets.items()}}
+    if groups is not None:
         result["by"] = options.by
-        result["groups"] = {name: dataclasses.asdict(s) for name, s in stats_by(everything, options.by).items()}
+        result["groups"] = {name: dataclasses.asdict(s) for name, s in groups.stats().items()}
     if options.histogram is not None:
-        write_histogram(options.histogram, everything)
+        draw_histogram(options.histogram, list(sets.values()))
     return result
 
 

@@ -1,0 +1,40 @@
+"""`secateur data pack`: a data set as tar archives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..command import option
+
+HELP = """Write a data set as tar archives in WebDataset's convention, for disks that dislike many files.
+
+They are read wherever a manifest is: 'packed/train-{000000..000012}.tar' (in quotes), archives of other programs too.
+Audio goes in as it is. A killed run goes on."""
+EXAMPLE = """secateur data pack set/train.jsonl --out packed/train
+secateur data stats 'packed/train-{000000..000012}.tar'"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is packed, and how much of it in one archive."""
+
+    manifest: Path = option(help="the data set: JSONL, or archives", positional=True)
+    out: Path = option(help="how the archives are called: packed/train gives packed/train-000000.tar and so on")
+    clips: int = option(1000, help="clips in an archive")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Write the archives that are not there."""
+    import dataclasses
+
+    from ...data.pack import pack
+
+    return dataclasses.asdict(pack(options.manifest, options.out, options.clips))
+
+
+def show(result: dict[str, Any]) -> str:
+    """What to name to read them."""
+    kept = f" ({result['kept']} were there)" if result["kept"] else ""
+    return f"{result['pattern']}: {result['clips']} clips in {result['shards']} archives{kept}"
