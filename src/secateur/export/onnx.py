@@ -35,9 +35,13 @@ from .contents import (
 )
 from .ctc import ctc_graph
 from .hf_ctc import hf_ctc_graph
+from .parakeet import parakeet_graph
 from .precision import Ranges, check_precision
 from .whisper import decoder_graph, encoder_graph
 
+FRAME_GRAPHS: dict[str, Callable[..., Any]] = {
+    "ctc": ctc_graph, "hf_ctc": hf_ctc_graph, "parakeet": parakeet_graph
+}  # fmt: skip
 LARGEST = 2**31 - 1  # bytes a protobuf file can hold
 
 Check = Callable[[Path], dict[str, Any]]
@@ -77,8 +81,7 @@ def export_onnx(
     with _replacing(Path(folder)) as temporary:
         if isinstance(model, FrameRecogniser):
             files = CTC_FILES
-            writer: Any = ctc_graph if config.family == "ctc" else hf_ctc_graph
-            graph = writer(config, weights, precision, ranges)
+            graph = FRAME_GRAPHS[config.family](config, weights, precision, ranges)
             write_bytes(temporary / NETWORK, serialised(graph, NETWORK, trial))
             if trial:
                 _run_network_once(temporary, config.front_end.inputs, getattr(config, "least", 10))

@@ -29,6 +29,7 @@ from ..models.network import FrameRecogniser
 from ..models.seq2seq.network import TokenRecogniser
 from ..models.seq2seq.session import TorchSession
 from ..models.weights.hf_ctc_folder import write_hf_ctc
+from ..models.weights.parakeet_folder import write_parakeet
 from ..models.weights.to_ctranslate2 import write_ctranslate2
 from ..models.weights.to_ggml import write_ggml
 from ..models.weights.to_transformers import write_transformers
@@ -40,12 +41,12 @@ from ..serve.whisper_recogniser import WhisperRecogniser
 TOLERANCE = 1e-3  # of fp32 logits, and of a CTC model's fp32 probabilities
 NOISE_FRAMES = (100, 250, 400)  # lengths of the made-up clips, 10 ms frames
 CALIBRATION_CLIPS = 32
-FORMATS: dict[str, Callable[..., Path]] = {
-    "transformers": write_transformers, "ctranslate2": write_ctranslate2, "ggml": write_ggml, "sherpa": write_sherpa,
-}  # fmt: skip
-FAMILY_FORMATS = {
-    "whisper": ("transformers", "ctranslate2", "ggml"), "ctc": ("sherpa",), "hf_ctc": ("transformers",)
-}  # fmt: skip
+FORMATS: dict[str, dict[str, Callable[..., Path]]] = {
+    "whisper": {"transformers": write_transformers, "ctranslate2": write_ctranslate2, "ggml": write_ggml},
+    "ctc": {"sherpa": write_sherpa},
+    "hf_ctc": {"transformers": write_hf_ctc},
+    "parakeet": {"transformers": write_parakeet},
+}  # a family's
 GREEDY = {
     "temperatures": (0.0,), "compression_ratio_threshold": None, "log_prob_threshold": None,
     "no_speech_threshold": None,
@@ -112,13 +113,12 @@ def write_format(name: str, model: Any, text: TextCodec, out: Path) -> dict[str,
         SecateurError: the program has no such model, or the place is taken.
     """
     family = model.config.family
-    if name not in FAMILY_FORMATS[family]:
-        known = ", ".join(FAMILY_FORMATS[family])
+    if name not in FORMATS[family]:
+        known = ", ".join(FORMATS[family])
         raise SecateurError(f"the format '{name}' is not for models of the family '{family}' (those are: {known})")
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise SecateurError(f"{out}: already there; export to a new place")
-    writer = write_hf_ctc if family == "hf_ctc" else FORMATS[name]
-    writer(out, model, text)
+    FORMATS[family][name](out, model, text)
     files = [out] if out.is_file() else sorted(path for path in out.iterdir() if path.is_file())
     sizes = {path.name: path.stat().st_size for path in files}
     return {"folder": str(out), "precision": name, "bytes": {**sizes, "total": sum(sizes.values())}, "parity": {}}

@@ -14,7 +14,10 @@ from ..prune.student import Student
 from ..train.objective import Objective
 from ..train.settings import TrainSettings
 
-TASKS = {"whisper": ".whisper_task:WhisperTask", "ctc": ".ctc_task:CtcTask", "hf_ctc": ".ctc_task:CtcTask"}
+TASKS = {
+    "whisper": ".whisper_task:WhisperTask", "ctc": ".ctc_task:CtcTask", "hf_ctc": ".ctc_task:CtcTask",
+    "parakeet": ".ctc_task:CtcTask",
+}  # fmt: skip
 
 
 class Task(Protocol):

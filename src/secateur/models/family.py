@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .network import Recogniser
 
 FORMAT = 1
-FAMILIES = ("whisper", "ctc", "hf_ctc")
+FAMILIES = ("whisper", "ctc", "hf_ctc", "parakeet")
 
 
 class Config(Protocol):

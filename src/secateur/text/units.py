@@ -179,6 +179,10 @@ def read_units(path: Path) -> Inventory:
         from .tokens_ctc import VocabularyUnits
 
         return from_dict(VocabularyUnits, values, str(path))
+    if kind == "tokenizer":
+        from .tokenizer_units import TokenizerUnits
+
+        return from_dict(TokenizerUnits, values, str(path))
     raise SecateurError(f"{path}: units of the kind '{kind}' are not known here{nearest(str(kind), KINDS)}")
 
 

@@ -19,7 +19,10 @@ from ...prune.importance import Evidence
 from ..sets import pick_device
 from .variants import Variant
 
-PROBES = {"whisper": ".whisper:WhisperProbe", "ctc": ".ctc:CtcProbe", "hf_ctc": ".ctc:CtcProbe"}
+PROBES = {
+    "whisper": ".whisper:WhisperProbe", "ctc": ".ctc:CtcProbe", "hf_ctc": ".ctc:CtcProbe",
+    "parakeet": ".ctc:CtcProbe",
+}  # fmt: skip
 Part = Literal["screen", "rest", "all"]  # which clips: a few of every speaker, the others, all
 
 

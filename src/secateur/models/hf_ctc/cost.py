@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..ctc.cost import Part
 from .config import HfCtcConfig
@@ -73,8 +73,13 @@ def macs_by_part(config: HfCtcConfig, seconds: float) -> dict[str, int]:
 
     Not counted, below 1 % together: biases, norms, activations, softmax.
     """
+    return by_kind(parts(config, round(seconds * config.front_end.sample_rate)))
+
+
+def by_kind(some: Iterable[Part]) -> dict[str, int]:
+    """Multiply-accumulates of parts, those together whose names differ only in numbers."""
     found: dict[str, int] = {}
-    for part in parts(config, round(seconds * config.front_end.sample_rate)):
+    for part in some:
         kind = ".".join(piece for piece in part.name.split(".") if not piece.isdigit())
         found[kind] = found.get(kind, 0) + part.macs
     return found

@@ -35,6 +35,7 @@ TOP = {
     "layer_norm.bias": "norm.bias",
 }
 HF_CTC = ("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer")
+PARAKEET = "parakeet_ctc"
 TIED = "proj_out.weight"
 SIZES = {
     "width": "d_model", "heads": "encoder_attention_heads", "ffn": "encoder_ffn_dim",
@@ -156,8 +157,12 @@ def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Any,
         from .hf_ctc_folder import read_hf_ctc
 
         return read_hf_ctc(folder, _weights(folder), name)
+    if kind == PARAKEET:
+        from .parakeet_folder import read_parakeet
+
+        return read_parakeet(folder, _weights(folder), name)
     if kind != "whisper":
-        known = ", ".join(("whisper", *HF_CTC))
+        known = ", ".join(("whisper", *HF_CTC, PARAKEET))
         raise SecateurError(f"{where}: a model of type '{kind}' is not known here (known: {known})")
     for key, usual in {"scale_embedding": False, "activation_function": "gelu"}.items():
         if values.get(key, usual) != usual:

@@ -1,0 +1,88 @@
+"""The vocabulary of a CTC model that writes with a tokenizer (SentencePiece as `tokenizers` reads it)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..base.files import write_json
+from ..base.options import to_dict
+from .pieces import START
+from .spoken import spoken
+
+
+@dataclass(frozen=True)
+class TokenizerUnits:
+    """Tokens of a tokenizer.json in the order of the network's outputs, blank first (see `units.Inventory`).
+
+    `rows` are the network's outputs, `blank` which of the tokenizer's numbers the blank had. `special` tokens are never
+    written or taught; what no token covers is passed over. A text is spelled as it is spoken, or as it stands
+    where tokens have capitals.
+    """
+
+    definition: str  # of the tokenizer, as JSON
+    blank: int
+    rows: int
+    special: tuple[str, ...] = ("<unk>", "<pad>", "<s>", "</s>")
+    language: str = "en"
+    kind: str = "tokenizer"
+
+    @property
+    def outputs(self) -> int:
+        """See `Inventory`."""
+        return self.rows
+
+    @property
+    def boundary(self) -> int | None:
+        """None: tokens say themselves that they begin a word."""
+        return None
+
+    @cached_property
+    def tokens(self) -> tuple[str, ...]:
+        """Of every output but the blank's; empty where the tokenizer has none."""
+        order = [i for i in range(self.rows) if i != self.blank]
+        return tuple(self.token(i) or "" for i in order)
+
+    def begins(self) -> list[bool]:
+        """Those with the mark."""
+        return [False, *(token.startswith(START) for token in self.tokens)]
+
+    def spellings(self, word: str) -> list[tuple[int, ...]]:
+        """The one spelling, when tokens cover it all."""
+        found = self.encode(word)
+        return [tuple(found)] if found and self.decode(found) == word else []
+
+    def encode(self, text: str) -> list[int]:
+        """Outputs of a text."""
+        words = " ".join(text.split()) if self._capitals else spoken(text)
+        ids = self._tokenizer.encode(words, add_special_tokens=False).ids
+        found = [i + (i < self.blank) for i in ids if i < self.rows and i != self.blank]
+        return [i for i in found if self.tokens[i - 1] not in self.special]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of outputs without blanks."""
+        said = "".join(t for t in (self.tokens[i - 1] for i in ids) if t not in self.special)
+        return " ".join(said.replace(START, " ").split())
+
+    def write(self, path: Path) -> None:
+        """Store as JSON, atomically."""
+        write_json(path, to_dict(self), indent=None)
+
+    def token(self, number: int) -> str | None:
+        """What the tokenizer's own `number` stands for."""
+        found: str | None = self._tokenizer.id_to_token(number)
+        return found
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_str(self.definition)
+
+    @cached_property
+    def _capitals(self) -> bool:
+        letters = "".join(token for token in self.tokens if token not in self.special)
+        return letters.lower() != letters
