@@ -149,7 +149,7 @@ def _checkpoint(options: Options) -> Prepared:
     from ..base.extras import require
 
     torch = require("torch", "train")
-    from ..models.family import read_config
+    from ..models.family import TOKEN_FAMILIES, read_config
     from ..models.seq2seq.greedy import transcribe_texts
     from ..models.weights.fetch import fetch, load_model
 
@@ -157,7 +157,7 @@ def _checkpoint(options: Options) -> Prepared:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     settings: dict[str, Any] = {"runtime": "torch", "device": device}
-    if read_config(fetch(options.model) / "config.json").family != "whisper":
+    if read_config(fetch(options.model) / "config.json").family not in TOKEN_FAMILIES:
         from ..serve.checkpoint import load_checkpoint_recogniser
 
         return _with_recogniser(

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..base.errors import SecateurError
 from ..base.files import read_json
-from ..models.whisper.config import WhisperConfig, read_config
+from ..models.family import read_config
+from ..models.whisper.config import WhisperConfig
 from ..prune.sensitivity import SensitivityMap, read_map
 from .result import Result, is_result, read_result
 
@@ -91,8 +92,9 @@ def _configs(folder: Path) -> tuple[WhisperConfig, WhisperConfig] | None:
     def first(names: Sequence[str]) -> WhisperConfig | None:
         for name in names:
             for path in sorted([folder / name / "config.json", *folder.glob(f"{name}-*/config.json")]):
-                if path.exists():
-                    return read_config(path)
+                config = read_config(path) if path.exists() else None
+                if isinstance(config, WhisperConfig):
+                    return config
         return None
 
     original, pruned = first(("original", "zero-shot")), first(("pruned", "adapted", "exported"))

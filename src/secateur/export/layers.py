@@ -49,8 +49,9 @@ class Builder:
     def norm(self, x: str, name: str) -> str:
         """Layer normalisation over the last axis."""
         scale = self.graph.weight(f"{name}.weight", self.weights[f"{name}.weight"].astype(np.float32))
-        bias = self.graph.weight(f"{name}.bias", self.weights[f"{name}.bias"].astype(np.float32))
-        return self.graph.add("LayerNormalization", x, scale, bias, axis=-1, epsilon=1e-5)
+        values = self.weights.get(f"{name}.bias")
+        biases = [] if values is None else [self.graph.weight(f"{name}.bias", values.astype(np.float32))]
+        return self.graph.add("LayerNormalization", x, scale, *biases, axis=-1, epsilon=1e-5)
 
     def feed_forward(self, x: str, name: str) -> str:
         """Norm, up, GELU, down, and the residual."""

@@ -19,6 +19,7 @@ from ..base.options import to_dict
 from ..models.family import TextCodec, write_config
 from ..models.network import FrameRecogniser
 from ..models.seq2seq.network import TokenRecogniser
+from . import moonshine, whisper
 from .contents import (
     CONFIG,
     CONTENTS,
@@ -37,7 +38,6 @@ from .ctc import ctc_graph
 from .hf_ctc import hf_ctc_graph
 from .parakeet import parakeet_graph
 from .precision import Ranges, check_precision
-from .whisper import decoder_graph, encoder_graph
 
 FRAME_GRAPHS: dict[str, Callable[..., Any]] = {
     "ctc": ctc_graph, "hf_ctc": hf_ctc_graph, "parakeet": parakeet_graph
@@ -88,9 +88,10 @@ def export_onnx(
             text.write(temporary / UNITS)
         else:
             files = FILES
+            graphs_of: Any = moonshine if config.family == "moonshine" else whisper
             graphs = {
-                ENCODER: encoder_graph(model.config, weights, precision, ranges),
-                DECODER: decoder_graph(model.config, weights, precision),
+                ENCODER: graphs_of.encoder_graph(config, weights, precision, ranges),
+                DECODER: graphs_of.decoder_graph(config, weights, precision),
             }
             for name, graph in graphs.items():
                 write_bytes(temporary / name, serialised(graph, name, trial))

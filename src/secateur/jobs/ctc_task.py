@@ -16,6 +16,7 @@ from ..features.extractor import extractor
 from ..models.ctc.greedy import log_probs_bank
 from ..models.decoding.ctc.greedy import greedy
 from ..models.family import FrameConfig
+from ..models.network import FrameRecogniser
 from ..prune.inputs import cut_inputs
 from ..prune.settings import PruneSettings
 from ..prune.student import Student
@@ -62,7 +63,7 @@ class CtcTask:
         Raises:
             SecateurError: another family, or other units or frames than the student's.
         """
-        if teacher.config.family == "whisper":
+        if not isinstance(teacher, FrameRecogniser):
             raise SecateurError(
                 "a CTC model is taught frame by frame by another CTC model; let this teacher write transcripts to "
                 "learn from instead (secateur data label)"

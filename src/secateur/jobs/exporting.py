@@ -29,6 +29,7 @@ from ..models.network import FrameRecogniser
 from ..models.seq2seq.network import TokenRecogniser
 from ..models.seq2seq.session import TorchSession
 from ..models.weights.hf_ctc_folder import write_hf_ctc
+from ..models.weights.moonshine_folder import write_moonshine
 from ..models.weights.parakeet_folder import write_parakeet
 from ..models.weights.to_ctranslate2 import write_ctranslate2
 from ..models.weights.to_ggml import write_ggml
@@ -46,6 +47,7 @@ FORMATS: dict[str, dict[str, Callable[..., Path]]] = {
     "ctc": {"sherpa": write_sherpa},
     "hf_ctc": {"transformers": write_hf_ctc},
     "parakeet": {"transformers": write_parakeet},
+    "moonshine": {"transformers": write_moonshine},
 }  # a family's
 GREEDY = {
     "temperatures": (0.0,), "compression_ratio_threshold": None, "log_prob_threshold": None,

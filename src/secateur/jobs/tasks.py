@@ -15,8 +15,8 @@ from ..train.objective import Objective
 from ..train.settings import TrainSettings
 
 TASKS = {
-    "whisper": ".whisper_task:WhisperTask", "ctc": ".ctc_task:CtcTask", "hf_ctc": ".ctc_task:CtcTask",
-    "parakeet": ".ctc_task:CtcTask",
+    "whisper": ".seq2seq_task:Seq2SeqTask", "ctc": ".ctc_task:CtcTask", "hf_ctc": ".ctc_task:CtcTask",
+    "parakeet": ".ctc_task:CtcTask", "moonshine": ".seq2seq_task:Seq2SeqTask",
 }  # fmt: skip
 
 

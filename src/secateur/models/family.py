@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from .network import Recogniser
 
 FORMAT = 1
-FAMILIES = ("whisper", "ctc", "hf_ctc", "parakeet")
+TOKEN_FAMILIES = ("whisper", "moonshine")  # encoder-decoders that write tokens
+FAMILIES = ("whisper", "ctc", "hf_ctc", "parakeet", "moonshine")
 
 
 class Config(Protocol):

@@ -20,7 +20,8 @@ class Place:
     groups side by side. With `unit` set, the whole parameter belongs to that one unit (layers), with `start` as well
     `width` indices from there on. `masked=False` marks places that shrink removes but that need no zero while masked,
     because another place already cancels them. `reads=True` marks the consumer's side: the columns that multiply the
-    unit's activation.
+    unit's activation. `early=True` marks the writer of an activation that a norm over all units reads before the reader
+    does: only a zero there too removes the unit from what the norm gives to the others.
     """
 
     parameter: str
@@ -30,6 +31,7 @@ class Place:
     masked: bool = True
     reads: bool = False
     start: int | None = None
+    early: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from ..models.decoding.session import TokenConfig
 from ..models.whisper.config import WhisperConfig
 from ..text.normalise import base_language
 from ..text.script import script, scripts_of
@@ -19,7 +20,7 @@ from .budget import Keep
 BROKEN = "\ufffd"  # what an incomplete character decodes to
 
 
-def special_rows(config: WhisperConfig, languages: Iterable[str] = (), timestamps: bool = False) -> list[int]:
+def special_rows(config: TokenConfig, languages: Iterable[str] = (), timestamps: bool = False) -> list[int]:
     """Ids of the special tokens that stay: start, end, no-timestamps, no-speech, previous, tasks, `languages`.
 
     With `timestamps` also the time steps up to the model's audio context.
@@ -38,7 +39,7 @@ def special_rows(config: WhisperConfig, languages: Iterable[str] = (), timestamp
 
 
 def choose_rows(
-    config: WhisperConfig,
+    config: TokenConfig,
     tokenizer: Tokenizer,
     texts: Iterable[str],
     frequent: int = 4000,
@@ -77,14 +78,16 @@ def _written_in(token: str, scripts: frozenset[str]) -> bool:
     return BROKEN not in token and {script(c) for c in token} - {None} <= scripts
 
 
-def reduced_tokenizer(tokenizer: Tokenizer, rows: list[int], config: WhisperConfig) -> Tokenizer:
+def reduced_tokenizer(tokenizer: Tokenizer, rows: list[int], config: TokenConfig) -> Tokenizer:
     """The tokenizer that goes with a model shrunk to `rows`; `config` is the shrunk model's."""
     return tokenizer.reduced([i for i in rows if i < tokenizer.end], config.tokens.end)
 
 
-def context_plan(config: WhisperConfig, seconds: float | None, text_tokens: int | None) -> Keep:
+def context_plan(config: TokenConfig, seconds: float | None, text_tokens: int | None) -> Keep:
     """The plan that cuts the audio context to `seconds` and the text context to `text_tokens` positions."""
     keep: Keep = {}
+    if not isinstance(config, WhisperConfig):  # contexts that no parameter remembers
+        return keep
     if seconds is not None:
         positions = round(seconds * config.front_end.sample_rate / (2 * config.front_end.hop))
         if positions < config.audio_context:

@@ -10,6 +10,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ class Recogniser(ABC):
         """A recogniser from an exported folder, a checkpoint folder (needs torch), or a bundled model's name.
 
         Args:
-            model: folder or name; None: the bundled model.
+            model: folder, bundled name, or a checkpoint of the model hub (owner/name, where torch is installed); None:
+                the bundled model.
             threads: CPU threads of the network; None: the runtime's own choice, one where several workers share them.
             device: where a checkpoint runs; exported models run on the CPU.
             workers: groups of clips that an exported model's `transcribe_batch` runs side by side, 0: one a core.
@@ -160,7 +162,7 @@ def cores() -> int:
 
 
 def find_model(model: str | Path | None) -> Path:
-    """The folder of a model given by path or bundled name; None: the first bundled one.
+    """The folder of a model given by path, bundled name or, with torch, owner/name; None: the first bundled one.
 
     Raises:
         SecateurError: there is none.
@@ -173,6 +175,11 @@ def find_model(model: str | Path | None) -> Path:
             raise SecateurError("no model is bundled with this installation: name a model folder with --model FOLDER")
         return next(iter(folders.values()))
     if str(model) not in folders:
+        if find_spec("torch") is not None:
+            from ..models.weights.fetch import REPOSITORY, fetch
+
+            if REPOSITORY.fullmatch(str(model)):
+                return fetch(str(model))
         known = f"; bundled: {', '.join(folders)}" if folders else ""
         raise SecateurError(f"{model}: no such model folder{nearest(str(model), folders)}{known}")
     return folders[str(model)]

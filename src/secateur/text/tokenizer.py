@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ..base.errors import SecateurError
 from ..base.files import write_text
@@ -24,11 +24,11 @@ class Tokenizer:
             raise SecateurError(f"tokenizer.json cannot be read ({problem})") from problem
 
     @classmethod
-    def read(cls, path: str | Path, end: int) -> Tokenizer:
+    def read(cls, path: str | Path, end: int) -> Self:
         """From a `tokenizer.json`; special tokens and post-processing in it are left out (see `Tokens.prompt`).
 
         Raises:
-            SecateurError: missing or not a byte-level BPE.
+            SecateurError: missing or not a BPE.
         """
         try:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -74,7 +74,7 @@ class Tokenizer:
         vocabulary: dict[str, int] = model["vocab"]
         return {
             vocabulary[left + right]: (vocabulary[left], vocabulary[right])
-            for left, right in map(_pair, model["merges"])
+            for left, right in map(pair_of, model["merges"])
         }
 
     def closed(self, ids: Iterable[int]) -> list[int]:
@@ -85,7 +85,7 @@ class Tokenizer:
         """
         model = json.loads(self.definition)["model"]
         vocabulary: dict[str, int] = model["vocab"]
-        parents = {left + right: (left, right) for left, right in map(_pair, model["merges"])}
+        parents = {left + right: (left, right) for left, right in map(pair_of, model["merges"])}
         names = {i: name for name, i in vocabulary.items()}
         kept: set[int] = {i for name, i in vocabulary.items() if len(name) == 1}  # the byte alphabet
         todo = [i for i in ids if i < self.end]
@@ -99,17 +99,20 @@ class Tokenizer:
 
     def reduced(self, kept: Sequence[int], end: int) -> Tokenizer:
         """The tokenizer of a vocabulary that keeps the text rows `kept` (closed, sorted), renumbered from 0."""
+        return Tokenizer(self._reduced_definition(kept), end)
+
+    def _reduced_definition(self, kept: Sequence[int]) -> str:
         values = json.loads(self.definition)
         model = values["model"]
         new = {old: i for i, old in enumerate(kept)}
         model["vocab"] = {name: new[i] for name, i in model["vocab"].items() if i in new}
         model["merges"] = [
-            [a, b] for a, b in map(_pair, model["merges"]) if {a, b, a + b} <= model["vocab"].keys()
+            [a, b] for a, b in map(pair_of, model["merges"]) if {a, b, a + b} <= model["vocab"].keys()
         ]
-        return Tokenizer(json.dumps(values, ensure_ascii=False), end)
+        return json.dumps(values, ensure_ascii=False)
 
 
-def _pair(merge: Any) -> tuple[str, str]:
+def pair_of(merge: Any) -> tuple[str, str]:
     """One merge rule, written as a pair or as one string with a space."""
     left, right = merge.split(" ") if isinstance(merge, str) else merge
     return left, right

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from ..command import option
 
 HELP = "What a checkpoint is made of: widths of every layer, parameters of every part, special tokens."
 EXAMPLE = "secateur models show runs/demo/pruned"
+LAYER = re.compile(r"^(.*?\.\d+\.[^.]+).*$")  # a parameter's name up to the part of its layer
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,9 @@ def run(options: Options) -> dict[str, Any]:
         SecateurError: no such model, or a header that does not fit the config.
     """
     from ...base.options import to_dict
+    from ...models.family import read_config
     from ...models.weights.cache import cached, is_checkpoint, models_folder
     from ...models.weights.header import read_header
-    from ...models.whisper.config import read_config
 
     folder = models_folder() / options.model if cached(options.model) else Path(options.model)
     if not is_checkpoint(folder):
@@ -44,50 +47,68 @@ def run(options: Options) -> dict[str, Any]:
     return {
         "folder": str(folder), "config": {key: value for key, value in values.items() if key != "tokens"},
         "parameters": _stored_parts(folder, config, header), "types": sorted({t.type for t in header.values()}),
-        "max_seconds": config.max_seconds, "tokens": values["tokens"],
+        "max_seconds": config.max_seconds, "tokens": values.get("tokens"),
     }  # fmt: skip
 
 
 def _stored_parts(folder: Path, config: Any, header: dict[str, Any]) -> dict[str, int]:
     """Values stored a part, from the header, held against what the config says."""
     from ...base.errors import SecateurError
-    from ...models.whisper.cost import count_parameters
+    from ...models.family import family_of
 
-    parts: dict[str, int] = dict.fromkeys(count_parameters(config), 0)
+    expected = _expected(config)
+    parts: dict[str, int] = dict.fromkeys(expected, 0)
     for name, stored in header.items():
         part = name.replace("_norm.", ".").removesuffix(".weight").removesuffix(".bias")
         part = {"decoder.token_embedding": "vocabulary"}.get(part, part)
-        while part not in parts and "." in part:
-            part = part.rpartition(".")[0]
-        if part not in parts:
-            raise SecateurError(f"{folder}: unknown parameter '{name}' in model.safetensors")
-        parts[part] += stored.values
-        parts["total"] += stored.values
-    for part, expected in count_parameters(config).items():
-        if parts[part] != expected:
+        if expected:
+            while part not in parts and "." in part:
+                part = part.rpartition(".")[0]
+            if part not in parts:
+                raise SecateurError(f"{folder}: unknown parameter '{name}' in model.safetensors")
+        else:
+            part = LAYER.sub(r"\1", name.rpartition(".")[0])
+        parts[part] = parts.get(part, 0) + stored.values
+    parts["total"] = sum(stored.values for stored in header.values())
+    for part, count in (expected or {"total": family_of(config).parameters(config)}).items():
+        if parts[part] != count:
             raise SecateurError(f"{folder}: {part} has {parts[part]:,} values in model.safetensors, config.json says "
-                                f"{expected:,}; the two files are not of one model")  # fmt: skip
+                                f"{count:,}; the two files are not of one model")  # fmt: skip
     return parts
+
+
+def _expected(config: Any) -> dict[str, int]:
+    """Values of every part, where the family counts them by part."""
+    if config.family == "whisper":
+        from ...models.whisper.cost import count_parameters
+
+        return count_parameters(config)
+    if config.family == "moonshine":
+        from ...models.moonshine.cost import count_parameters as of_moonshine
+
+        return of_moonshine(config)
+    return {}
 
 
 def show(result: dict[str, Any]) -> str:
     """A line a part."""
     config, parts, tokens = result["config"], result["parameters"], result["tokens"]
+    said = [f"width {config['width']}"] if "width" in config else []
+    said += [f"{config['vocabulary']} token rows"] if tokens else [f"{config['units']} outputs"]
+    said += [f"audio up to {result['max_seconds']:.1f} s"] if isfinite(result["max_seconds"]) else []
+    said += [f"{config['text_context']} text positions"] if tokens else []
     lines = [
-        f"{config['name']}: width {config['width']}, {config['vocabulary']} token rows, audio up to "
-        f"{result['max_seconds']:.1f} s, {config['text_context']} text positions, "
-        f"stored as {'/'.join(result['types'])}",
+        f"{config['name']}: {', '.join(said)}, stored as {'/'.join(result['types'])}",
         f"{'part':38} {'widths':44} {'parameters':>11}",
     ]
-    widths: dict[str, str] = {"vocabulary": f"{config['vocabulary']} rows"}
+    widths: dict[str, str] = {"vocabulary": f"{config.get('vocabulary')} rows"}
     for side in ("encoder", "decoder"):
-        for i, layer in enumerate(config[side]):
+        for i, layer in enumerate(config.get(side, ())):
             for part, value in layer.items():
-                text = f"{value} units"
-                if isinstance(value, dict):
-                    text = f"{value['heads']} heads, query/key {value['query_key']}, value {value['value']}"
-                widths[f"{side}.layers.{i}.{part}"] = text
+                widths[f"{side}.layers.{i}.{part}"] = f"{value} units" if isinstance(value, int) else _heads(value)
     lines += [f"{part:38} {widths.get(part, ''):44} {count:11,}" for part, count in parts.items()]
+    if not tokens:
+        return "\n".join(lines)
     named = {name: value for name, value in tokens.items() if isinstance(value, int) and not isinstance(value, bool)}
     lines.append("tokens: " + ", ".join(f"{name.replace('_', ' ')} {i}" for name, i in named.items()))
     lines.append(
@@ -95,3 +116,11 @@ def show(result: dict[str, Any]) -> str:
         f"{len(tokens['suppress'])} tokens, never first: {len(tokens['suppress_at_start'])}"
     )
     return "\n".join(lines)
+
+
+def _heads(widths: dict[str, int]) -> str:
+    """One attention."""
+    if "queries" in widths:
+        shared = f", {widths['queries']} queries a head" if widths["queries"] > 1 else ""
+        return f"{widths['heads']} heads{shared}"
+    return f"{widths['heads']} heads, query/key {widths['query_key']}, value {widths['value']}"

@@ -21,7 +21,7 @@ from .variants import Variant
 
 PROBES = {
     "whisper": ".whisper:WhisperProbe", "ctc": ".ctc:CtcProbe", "hf_ctc": ".ctc:CtcProbe",
-    "parakeet": ".ctc:CtcProbe",
+    "parakeet": ".ctc:CtcProbe", "moonshine": ".whisper:WhisperProbe",
 }  # fmt: skip
 Part = Literal["screen", "rest", "all"]  # which clips: a few of every speaker, the others, all
 

@@ -1,4 +1,4 @@
-"""A Whisper that loses something for once: what comes before the touched layer is computed once for all variants."""
+"""An encoder-decoder that loses something for once: what comes before the touched layer is computed once for all."""
 
 from __future__ import annotations
 

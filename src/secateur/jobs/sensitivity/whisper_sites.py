@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...data.manifest import Utterance
+from ...models.decoding.session import TokenConfig
 from ...models.whisper.config import WhisperConfig
 from .clips import rate_variants
 from .variants import Variant
@@ -18,8 +19,10 @@ BLOCKS = 8  # of vocabulary rows, by the order in which merges were learnt
 CONTEXT = (20, 15, 10, 5)  # seconds
 
 
-def input_variants(config: WhisperConfig, text: Any, utterances: Sequence[Utterance]) -> list[Variant]:
+def input_variants(config: TokenConfig, text: Any, utterances: Sequence[Utterance]) -> list[Variant]:
     """Lower sampling and frame rates, less audio context, blocks of vocabulary rows."""
+    if not isinstance(config, WhisperConfig):  # samples have no rates that a network could be cut to
+        return vocabulary_variants(config, text)
     front = config.front_end
     found = rate_variants(front)
     for seconds in CONTEXT:
@@ -36,7 +39,7 @@ def input_variants(config: WhisperConfig, text: Any, utterances: Sequence[Uttera
     return found + vocabulary_variants(config, text)
 
 
-def vocabulary_variants(config: WhisperConfig, text: Any) -> list[Variant]:
+def vocabulary_variants(config: TokenConfig, text: Any) -> list[Variant]:
     """The rarest rows, and blocks of rows; what is merged from a row that goes, goes with it."""
     end, parents = config.tokens.end, text.parents()
     merged = sorted(parents)
@@ -65,14 +68,14 @@ def vocabulary_variants(config: WhisperConfig, text: Any) -> list[Variant]:
     return found
 
 
-def kept_rows(variant: Variant, config: WhisperConfig) -> Tensor:
+def kept_rows(variant: Variant, config: TokenConfig) -> Tensor:
     """True (vocabulary,) where a row stays."""
     kept = torch.ones(config.vocabulary, dtype=torch.bool)
     kept[torch.tensor(variant.gone["vocabulary"], dtype=torch.long)] = False
     return kept
 
 
-def retokenised(text: Any, kept: Tensor, config: WhisperConfig) -> Callable[[list[int], int], list[int]]:
+def retokenised(text: Any, kept: Tensor, config: TokenConfig) -> Callable[[list[int], int], list[int]]:
     """`(token row, prompt length) -> token row` that spells with the kept rows what the row said."""
     rows = [i for i in range(config.tokens.end) if bool(kept[i])]
     smaller = text.reduced(rows, config.tokens.end)

@@ -14,6 +14,7 @@ from ...evaluate.result import write_result
 from ...evaluate.run import evaluate, with_cost
 from ...models.ctc.greedy import log_probs_bank
 from ...models.decoding.ctc.beam import BeamDecoder, BeamOptions
+from ...models.network import FrameRecogniser
 from ...text.ngram import LanguageModel, Mixture
 from ...text.ngram_tables import read_ngram
 from ...text.ngram_train import train_ngram
@@ -57,7 +58,7 @@ def score_with_lm(
     Raises:
         SecateurError: the arm is no CTC model.
     """
-    if model.config.family == "whisper":
+    if not isinstance(model, FrameRecogniser):
         raise SecateurError(f"[lm]: {arm} is a {model.config.family}: language models are for CTC models")
     lm = language_model(settings, texts, data_folder)
     lexicon = make_lexicon(text, lm.words, lm.unigrams.tolist())

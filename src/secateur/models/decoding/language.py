@@ -25,7 +25,7 @@ def chosen(tokens: Tokens, language: str | None) -> str | None:
     Raises:
         SecateurError: the model does not know the language.
     """
-    known = tuple(tokens.languages) if tokens.multilingual else ("en",)
+    known = tuple(tokens.languages) or ("en",)
     if language is None:
         return known[0] if len(known) == 1 else None
     base = language.replace("_", "-").split("-")[0].lower()

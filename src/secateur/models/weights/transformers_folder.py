@@ -161,8 +161,12 @@ def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Any,
         from .parakeet_folder import read_parakeet
 
         return read_parakeet(folder, _weights(folder), name)
+    if kind == "moonshine":
+        from .moonshine_folder import read_moonshine
+
+        return read_moonshine(folder, _weights(folder), name)
     if kind != "whisper":
-        known = ", ".join(("whisper", *HF_CTC, PARAKEET))
+        known = ", ".join(("whisper", *HF_CTC, PARAKEET, "moonshine"))
         raise SecateurError(f"{where}: a model of type '{kind}' is not known here (known: {known})")
     for key, usual in {"scale_embedding": False, "activation_function": "gelu"}.items():
         if values.get(key, usual) != usual:

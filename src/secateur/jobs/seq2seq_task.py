@@ -1,4 +1,4 @@
-"""How jobs train and read a Whisper."""
+"""How jobs train and read an encoder-decoder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from ..data.bank import AudioBank
 from ..data.manifest import Utterance
-from ..features.mel_torch import LogMel
+from ..features.extractor import extractor
 from ..models.seq2seq.greedy import transcribe_bank
 from ..prune.settings import PruneSettings
 from ..prune.student import Student, make_student
@@ -22,7 +22,7 @@ from ..train.settings import TrainSettings
 from ..train.targets import encode_targets
 
 
-class WhisperTask:
+class Seq2SeqTask:
     """See `tasks.Task`."""
 
     def student(
@@ -34,7 +34,7 @@ class WhisperTask:
             style = as_sentence if train is not None and train.style == "sentence" else str
             return make_student(model, text, [style(t) for t in texts], prune, languages)
         twin = copy.deepcopy(model)
-        if train is not None:
+        if train is not None and twin.config.padded:
             # The dense control hears clips as they are, too: only then are arms compared at equal data and compute.
             twin.config = replace(twin.config, padded=False)
         return Student(twin, text, None)
@@ -52,9 +52,8 @@ class WhisperTask:
         if teacher is not None and settings.distil > 0:
             frozen = frozen_copy(teacher).to(device)
             rows_there = None if student.rows is None else student.rows.to(device)
-            told = Teacher(
-                frozen, LogMel(frozen.config.front_end).to(device), rows_there, config.front_end.sample_rate
-            )
+            features = extractor(frozen.config.front_end).to(device)
+            told = Teacher(frozen, features, rows_there, config.front_end.sample_rate)
         return Seq2Seq(
             rows, len(config.tokens.prompt(utterances[0].language)),
             {} if student.rows is None else student.tokenizer.parents(), told, config.text_context,

@@ -1,0 +1,1 @@
+"""Moonshine with a width for every layer."""
