@@ -13,6 +13,8 @@ from typing import Any
 
 from .errors import SecateurError
 
+MOST_TEXT = 256 << 20  # bytes of a JSON, TOML or text file; the largest that we know, a tokenizer, has 20 MB
+
 
 def cache_dir() -> Path:
     """Where downloads live: `$SECATEUR_CACHE`, or `~/.cache/secateur`."""
@@ -46,7 +48,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except OSError as problem:
         raise SecateurError(f"{path}: writing failed ({problem.strerror or problem})") from problem
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder that turned read-only: what went wrong first is what is told
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -56,8 +59,8 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 `text` to `path` atomically."""
-    write_bytes(path, text.encode())
+    """Write UTF-8 `text` to `path` atomically; half a surrogate pair, which no UTF-8 holds, as its JSON escape."""
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: str | Path, value: Any, indent: int | None = 2) -> None:
@@ -73,15 +76,42 @@ def read_json(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SecateurError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as problem:
+        return json.loads(read_limited(path).decode())
+    except UnicodeDecodeError as problem:
         raise SecateurError(f"{path}: cannot be read ({problem})") from problem
     except json.JSONDecodeError as problem:
         raise SecateurError(f"{path}: not valid JSON (line {problem.lineno}: {problem.msg})") from problem
+    except ValueError:  # Python refuses integers of more than 4300 digits
+        raise SecateurError(f"{path}: not valid JSON here (a number with too many digits)") from None
     except RecursionError:
         raise SecateurError(f"{path}: not valid JSON (nested too deep)") from None
+
+
+def read_limited(path: str | Path, most: int = MOST_TEXT) -> bytes:
+    """The bytes of a file, which are at most `most`: a device or a pipe may have no end.
+
+    Raises:
+        SecateurError: missing, unreadable or larger.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as source:
+            data = source.read(most + 1)
+    except FileNotFoundError:
+        raise SecateurError(f"{path}: no such file") from None
+    except (OSError, ValueError) as problem:  # ValueError: a zero byte in the name
+        raise SecateurError(f"{path}: cannot be read ({getattr(problem, 'strerror', None) or problem})") from problem
+    if len(data) > most:
+        raise SecateurError(f"{path}: larger than {most / 1e6:.0f} MB: not the kind of file that belongs here")
+    return data
+
+
+def at_home(path: str | Path) -> Path:
+    """`path` with `~` as the user's folder; the `~name` of nobody stays as it is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def sha256(path: str | Path, progress: Callable[[int], None] | None = None) -> str:

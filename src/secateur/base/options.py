@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import SecateurError, nearest
+from .files import at_home, read_limited
+
+MOST_TOML = 16 << 20  # bytes; people write these by hand
 
 T = TypeVar("T")
 
@@ -98,14 +101,14 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
     elif hint in (int, float) and not isinstance(value, bool):
         try:
             number = hint(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):  # overflow: an infinity as int, a huge int as float
             number = None
         if number is not None and (hint is float or not isinstance(value, float) or value == number):
             return number
     elif hint is str and isinstance(value, str):
         return value
     elif hint is Path and isinstance(value, str | Path):
-        return Path(value).expanduser()
+        return at_home(value)
     elif hint is Any:
         return value
     raise SecateurError(f"{where}: expected {getattr(hint, '__name__', hint)}, found '{value}'")
@@ -119,8 +122,8 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SecateurError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        return tomllib.loads(read_limited(path, MOST_TOML).decode().replace("\r\n", "\n"))
+    except ValueError as problem:  # also what is not UTF-8, and numbers of too many digits
         raise SecateurError(f"{path}: not valid TOML ({problem})") from problem
+    except RecursionError:
+        raise SecateurError(f"{path}: not valid TOML (nested too deep)") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -10,6 +11,7 @@ from typing import Any
 
 from ..base.errors import SecateurError, nearest
 from ..base.locale import problem_said, said
+from ..base.memory import out_of_memory
 
 # In the order of the pipeline; each is the module secateur.cli.NAME, imported only when it is used.
 COMMANDS = {
@@ -37,9 +39,11 @@ def main(words: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if words is None else words)
     try:
-        return _run(words)
+        code = _run(words)
+        sys.stdout.flush()  # a full disk shows here, not when Python ends
+        return code
     except SecateurError as problem:
-        print(f"secateur: {problem_said(str(problem))}", file=sys.stderr)
+        _tell(str(problem))
         return 2
     except ModuleNotFoundError as missing:
         package = (missing.name or "").split(".")[0]
@@ -50,9 +54,24 @@ def main(words: list[str] | None = None) -> int:
     except BrokenPipeError:  # `secateur ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as problem:
+        where = f"{problem.filename}: " if problem.filename else ""
+        _tell(f"{where}{problem.strerror or problem}")
+        return 2
     except KeyboardInterrupt:
-        print(f"secateur: {problem_said('interrupted; what was finished is kept')}", file=sys.stderr)
+        _tell("interrupted; what was finished is kept")
         return 130
+    except Exception as problem:
+        if not out_of_memory(problem):
+            raise  # ours to mend
+        _tell("out of memory: take a smaller model, shorter clips, fewer processes, or a larger machine")
+        return 2
+
+
+def _tell(line: str) -> None:
+    """One line on standard error; a full disk may be behind that, too."""
+    with contextlib.suppress(OSError):
+        print(f"secateur: {problem_said(line)}", file=sys.stderr, flush=True)
 
 
 def _run(words: list[str]) -> int:

@@ -149,13 +149,12 @@ def _checkpoint(options: Options) -> Prepared:
     from ..base.extras import require
 
     torch = require("torch", "train")
+    from ..jobs.sets import pick_device
     from ..models.family import TOKEN_FAMILIES, read_config
     from ..models.seq2seq.greedy import transcribe_texts
     from ..models.weights.fetch import fetch, load_model
 
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = str(pick_device(options.device))
     settings: dict[str, Any] = {"runtime": "torch", "device": device}
     if read_config(fetch(options.model) / "config.json").family not in TOKEN_FAMILIES:
         from ..serve.checkpoint import load_checkpoint_recogniser

@@ -15,6 +15,7 @@ from .. import __version__
 from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.files import sha256, write_bytes, write_json
+from ..base.folders import put_in_place
 from ..base.options import to_dict
 from ..models.family import TextCodec, write_config
 from ..models.network import FrameRecogniser
@@ -169,15 +170,11 @@ def _replacing(folder: Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))
     except OSError as problem:
         raise SecateurError(f"{folder}: cannot write here ({problem.strerror or problem})") from problem
-    old = temporary.with_suffix(".old")
     try:
         yield temporary
         temporary.chmod(0o755)
-        if folder.exists():
-            folder.rename(old)
-        temporary.rename(folder)
+        put_in_place(temporary, folder)
+    except OSError as problem:
+        raise SecateurError(f"{folder}: writing failed ({problem.strerror or problem})") from problem
     finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)

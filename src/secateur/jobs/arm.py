@@ -13,6 +13,7 @@ import torch
 from ..audio.augment import NoiseBank
 from ..base.errors import SecateurError
 from ..base.files import read_json, write_json
+from ..base.folders import clear_temporaries
 from ..base.options import to_dict
 from ..data.bank import AudioBank
 from ..data.manifest import Utterance
@@ -77,6 +78,8 @@ def run_arm(
         SecateurError: clips longer than the audio context that the arm keeps, or a plan that cannot be met.
     """
     started = time.perf_counter()
+    if distributed.rank() == 0:
+        clear_temporaries(folder)
     original = {measure: cost(model.config) for measure, cost in COSTS.items()}
     task = task_of(model.config)
     texts = [u.text for u in (*data.learn, *data.retain)] + list(data.words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -120,7 +121,16 @@ def write_format(name: str, model: Any, text: TextCodec, out: Path) -> dict[str,
         raise SecateurError(f"the format '{name}' is not for models of the family '{family}' (those are: {known})")
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise SecateurError(f"{out}: already there; export to a new place")
-    FORMATS[family][name](out, model, text)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp") as scratch:
+            made = Path(scratch) / "made"  # a folder or a file, moved to its place when it is whole
+            FORMATS[family][name](made, model, text)
+            if out.is_dir():
+                out.rmdir()
+            made.rename(out)
+    except OSError as problem:
+        raise SecateurError(f"{out}: cannot be written ({problem.strerror or problem})") from problem
     files = [out] if out.is_file() else sorted(path for path in out.iterdir() if path.is_file())
     sizes = {path.name: path.stat().st_size for path in files}
     return {"folder": str(out), "precision": name, "bytes": {**sizes, "total": sum(sizes.values())}, "parity": {}}

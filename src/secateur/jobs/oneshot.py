@@ -48,7 +48,6 @@ def prune_without_training(
     evidence = gather_evidence(small, student.tokenizer, data)
     pruner.prune_to(1.0, evidence)
     small = pruner.shrunk().eval()
-    save_checkpoint(folder, small, student.tokenizer, half=True)
     results = {name: score(small, student.tokenizer, data, name, sets, "pruned") for name, sets in data.tests.items()}
     for name, result in results.items():
         write_result(folder / "results" / f"{name}.json", result)
@@ -59,4 +58,5 @@ def prune_without_training(
         "removed": 1 - COSTS["parameters"](small.config) / COSTS["parameters"](model.config),
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
+    save_checkpoint(folder, small, student.tokenizer, half=True)  # last: what is killed before it can be run again
     return summary

@@ -9,7 +9,7 @@ import torch
 
 from ..base.errors import SecateurError, nearest
 from ..base.extras import require
-from ..base.files import atomic_path
+from ..base.tensors import write_tensors
 from .family import TextCodec, family_of, read_config, write_config
 from .network import Recogniser
 
@@ -18,13 +18,11 @@ WEIGHTS = "model.safetensors"
 
 def save_checkpoint(folder: str | Path, model: Recogniser, text: TextCodec, half: bool = False) -> Path:
     """Write `model` to `folder`, every file atomically; `half` stores fp16."""
-    safetensors = require("safetensors.torch", "train")
     folder = Path(folder)
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     if half:
         state = {name: value.half() for name, value in state.items()}
-    with atomic_path(folder / WEIGHTS) as temporary:
-        safetensors.save_file(state, temporary, metadata={"format": "pt", "made_by": "secateur"})
+    write_tensors(folder / WEIGHTS, state, {"format": "pt", "made_by": "secateur"})
     text.write(folder / family_of(model.config).text_file)
     write_config(folder / "config.json", model.config)
     return folder

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..audio.read import read_audio
 from ..base.errors import SecateurError, nearest
+from ..base.memory import in_halves
 from ..models.decoding.clips import Heard
 from ..models.decoding.options import DecodingOptions
 from ..models.decoding.segments import Audio, confidence
@@ -142,7 +143,7 @@ class Recogniser(ABC):
         """What is heard in every group, in order."""
 
         def one(rows: list[int]) -> list[Heard]:
-            return self.hear([audios[i] for i in rows], options)
+            return in_halves(lambda part: self.hear([audios[i] for i in part], options), rows, "recognition")
 
         if min(self.workers, len(groups)) < 2:
             yield from map(one, groups)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ..base.errors import SecateurError
 from ..base.extras import require
-from ..base.files import atomic_path
+from ..base.tensors import write_tensors
 from ..data.manifest import Utterance
 from ..text.normalise import base_language
 from ..text.pinyin_units import PinyinUnits, pinyin_units
@@ -91,12 +91,9 @@ def with_helper(task: Objective, model: Any, utterances: Sequence[Utterance], se
 
 def save_head(folder: Path, helped: Helped) -> None:
     """Keep head and units beside a checkpoint: correction by sound can then ask it."""
-    safetensors = require("safetensors.torch", "train")
-    folder.mkdir(parents=True, exist_ok=True)
     helped.units.write(folder / UNITS)
-    with atomic_path(folder / HEAD) as temporary:
-        weights = {n: t.detach().cpu().half().contiguous() for n, t in helped.head.state_dict().items()}
-        safetensors.save_file(weights, temporary)
+    weights = {n: t.detach().cpu().half().contiguous() for n, t in helped.head.state_dict().items()}
+    write_tensors(folder / HEAD, weights, {"format": "pt"})
 
 
 def load_head(folder: Path) -> tuple[nn.Linear, PinyinUnits] | None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..base.errors import SecateurError
+from ..base.files import write_text
 from ..base.options import to_dict
 from ..base.progress import say, track
 from ..models.network import Recogniser
@@ -217,11 +218,10 @@ class _Loop:
     def _report(self, entry: dict[str, Any]) -> None:
         say(f"{self.run.label}: " + ", ".join(f"{k} {v:.4g}" for k, v in entry.items() if isinstance(v, int | float)))
         if self.run.folder:
-            self.run.folder.mkdir(parents=True, exist_ok=True)
             if self.settings.tensorboard:
                 write_events(self.run.folder, entry)
-            with (self.run.folder / "metrics.jsonl").open("w") as out:  # rewritten whole: resuming repeats no line
-                out.writelines(json.dumps(line) + "\n" for line in self.log)
+            # Rewritten whole: resuming repeats no line.
+            write_text(self.run.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in self.log))
 
     def _save(self) -> None:
         assert self.run.folder is not None

@@ -11,15 +11,13 @@ from torch import Tensor
 
 from ..base.errors import SecateurError
 from ..base.extras import require
-from ..base.files import atomic_path
+from ..base.tensors import write_tensors
 
 
 def save_state(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
     """Write tensors and JSON `values` together, atomically."""
-    safetensors = require("safetensors.torch", "train")
     ready = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    with atomic_path(path) as temporary:
-        safetensors.save_file(ready, temporary, metadata={"values": json.dumps(values)})
+    write_tensors(path, ready, {"values": json.dumps(values)})
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

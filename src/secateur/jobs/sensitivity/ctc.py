@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...base.memory import in_halves
 from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
 from ...features.extractor import extractor
@@ -26,6 +27,7 @@ from .probe import Part, ProbeSpec
 from .variants import NOTHING, Variant, zeroed
 
 State = tuple[Tensor, Tensor]
+T = TypeVar("T")
 
 
 class CtcProbe:
@@ -86,7 +88,11 @@ class CtcProbe:
         for batch in [b for name in ("screen", "rest") if part in (name, "all") for b in self.batches[name]]:
             columns = torch.tensor([place[c] for c in batch])
             for number, variant in enumerate(variants):
-                found[number, columns] = self._negative(*self._run(batch, variant), batch).cpu()
+
+                def lost(rows: list[int], variant: Variant = variant) -> list[Tensor]:
+                    return list(self._negative(*self._run(rows, variant), rows).cpu())
+
+                found[number, columns] = torch.stack(self._fitting(lost, batch))
         return found
 
     @torch.no_grad()
@@ -95,10 +101,14 @@ class CtcProbe:
         found = [[""] * len(self.utterances) for _ in variants]
         for batch in [b for name in ("screen", "rest") for b in self.batches[name]]:
             for number, variant in enumerate(variants):
-                log_probs, frames = self._run(batch, variant)
-                rows = log_probs.cpu().numpy()
-                for clip, row, count in zip(batch, rows, frames.tolist(), strict=True):
-                    found[number][clip] = self.text.decode(greedy(row[:count]))
+
+                def said(rows: list[int], variant: Variant = variant) -> list[str]:
+                    log_probs, frames = self._run(rows, variant)
+                    outputs = zip(log_probs.cpu().numpy(), frames.tolist(), strict=True)
+                    return [self.text.decode(greedy(row[:count])) for row, count in outputs]
+
+                for clip, text in zip(batch, self._fitting(said, batch), strict=True):
+                    found[number][clip] = text
         return found
 
     def evidence(self, groups: Sequence[Group]) -> Evidence:
@@ -110,6 +120,18 @@ class CtcProbe:
             return self._negative(log_probs, frames, batch).sum() / max(sum(self.lengths[c] for c in batch), 1)
 
         return gather(self.model, groups, self.batches["screen"], loss)
+
+    def _fitting(self, work: Callable[[list[int]], list[T]], batch: list[int]) -> list[T]:
+        """What `work` gives for a batch, in halves when memory runs out."""
+
+        def tried(rows: Sequence[int]) -> list[T]:
+            try:
+                return work(list(rows))
+            except Exception:
+                self._kept.clear()
+                raise
+
+        return in_halves(tried, batch, "sensitivity")
 
     def _run(self, batch: list[int], variant: Variant) -> State:
         """The output of the model without what the variant lacks."""

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...base.memory import out_of_memory
+from ...base.progress import say
 from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
 from ...features.extractor import extractor
@@ -203,10 +205,11 @@ class WhisperProbe:
         while True:
             try:
                 return list(work(variants, batch))
-            except torch.OutOfMemoryError:
-                if self.share < 0.02:
+            except Exception as problem:
+                if not out_of_memory(problem) or self.share < 0.02:
                     raise
                 self.share /= 2
+                say(f"sensitivity: out of memory; going on with {100 * self.share:.3g} % of the variants at once")
             self._kept.clear()
             torch.cuda.empty_cache()
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...base.memory import in_halves
 from ...base.progress import track
 from ...data.bank import AudioBank, buckets
 from ...features.extractor import extractor
@@ -27,13 +30,18 @@ def log_probs_bank(
     found = [np.zeros((0, model.config.units), np.float32)] * len(bank)
     seconds = [int(n) / front_end.sample_rate for n in bank.lengths]
     use_bf16 = device.type == "cuda" if bf16 is None else bf16
-    for rows in track(buckets(seconds, batch_seconds, None), label, quiet=not label):
+
+    def run(rows: Sequence[int]) -> list[NDArray[np.float32]]:
         inputs, frames = features(*bank.gather(rows), heard=model.heard)
         if not inputs.shape[1]:
-            continue
+            return [found[row] for row in rows]
         with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
             log_probs, frames = model(inputs, frames)
-        for row, output, count in zip(rows, log_probs.cpu().numpy(), frames.tolist(), strict=True):
-            found[row] = output[:count].copy()
+        outputs = log_probs.cpu().numpy()
+        return [output[:count].copy() for output, count in zip(outputs, frames.tolist(), strict=True)]
+
+    for rows in track(buckets(seconds, batch_seconds, None), label, quiet=not label):
+        for row, output in zip(rows, in_halves(run, rows, label or model.config.name or "decoding"), strict=True):
+            found[row] = output
     model.train(was_training)
     return found

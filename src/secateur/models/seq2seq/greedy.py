@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from ...base.memory import in_halves
 from ...base.progress import track
 from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
@@ -98,10 +100,14 @@ def transcribe_bank(
         for batch in buckets([config.max_seconds if config.padded else seconds[r] for r in rows], batch_seconds, None)
     ]
     use_bf16 = device.type == "cuda" if bf16 is None else bf16
-    for rows, language in track(batches, label, quiet=not label):
+
+    def heard(rows: Sequence[int], language: str) -> list[list[int]]:
         inputs = encoder_inputs(features, *bank.gather(rows), config, model.heard)
         with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
-            found = greedy(model, *inputs, config.tokens.prompt(language or None))
+            return greedy(model, *inputs, config.tokens.prompt(language or None))
+
+    for rows, language in track(batches, label, quiet=not label):
+        found = in_halves(partial(heard, language=language), rows, label or config.name or "decoding")
         for row, ids in zip(rows, found, strict=True):
             texts[row] = tokenizer.decode(ids).strip()
     model.train(was_training)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ...base.errors import SecateurError
 from ...base.extras import require
-from ...base.files import atomic_path, write_json
+from ...base.files import write_json
+from ...base.tensors import write_tensors
 from ...features.front_end import front_end
 from ...text.tokens_ctc import VocabularyUnits
 from ..checkpoint import WEIGHTS, fit
@@ -135,8 +136,7 @@ def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any) -> Path:
         if not name.endswith(GATE)
     }
     state |= {n.replace(".running_mean", COUNT): torch.tensor(0) for n in state if n.endswith(".running_mean")}
-    with atomic_path(folder / WEIGHTS) as temporary:
-        require("safetensors.torch", "train").save_file(state, temporary, metadata={"format": "pt"})
+    write_tensors(folder / WEIGHTS, state, {"format": "pt"})
     write_json(folder / "config.json", {
         **config.theirs(), "model_type": config.kind, "architectures": [CLASSES[config.kind][0]]
     })  # fmt: skip

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError
-from ...base.extras import require
-from ...base.files import atomic_path, write_json, write_text
+from ...base.files import write_json, write_text
+from ...base.tensors import write_tensors
 from ...features.front_end import FrontEnd
 from ...text.tokenizer import Tokenizer
 from ..whisper.config import AttentionWidths, WhisperConfig
@@ -90,10 +90,8 @@ def write_transformers(folder: str | Path, model: Whisper, tokenizer: Tokenizer)
     """
     folder, config, tokens = Path(folder), model.config, model.config.tokens
     heads, encoder_ffn, decoder_ffn = check_uniform(config)
-    safetensors = require("safetensors.torch", "train")
     state = {their_name(n): t.detach().cpu().float().contiguous() for n, t in model.state_dict().items()}
-    with atomic_path(folder / "model.safetensors") as temporary:
-        safetensors.save_file(state, temporary, metadata={"format": "pt"})
+    write_tensors(folder / "model.safetensors", state, {"format": "pt"})
     ends = {"bos_token_id": tokens.end, "eos_token_id": tokens.end, "pad_token_id": tokens.end}
     values: dict[str, Any] = {
         "model_type": "whisper", "architectures": ["WhisperForConditionalGeneration"], "d_model": config.width,
