@@ -42,6 +42,12 @@ def test_what_no_piece_spells_is_bytes(pieces: PieceTokenizer) -> None:
         assert one.decode(one.encode("ë")[:2]).endswith("\ufffd")
 
 
+def test_pieces_are_spelled_in_bytes(pieces: PieceTokenizer) -> None:
+    spelled = pieces.spelled()
+    assert sorted(spelled) == list(range(pieces.end))
+    assert b"".join(spelled[i] for i in pieces.encode("Zoë, nine €")) == " Zoë, nine €".encode()
+
+
 def test_parents_are_the_merge_that_a_piece_is_made_by(pieces: PieceTokenizer) -> None:
     names = {i: name for name, i in json.loads(pieces.definition)["model"]["vocab"].items()}
     parents = pieces.parents()

@@ -25,6 +25,11 @@ class PieceTokenizer(Tokenizer):
         """Ids of `text`, with the space that a sentence begins with."""
         return self.encode_exactly(text.strip())
 
+    def spelled(self) -> dict[int, bytes]:
+        """The bytes of every piece; ▁ is a space."""
+        found = {i: name.replace(SPACE, " ").encode() for i, name in self._names.items()}
+        return found | {i: bytes([int(n[3:5], 16)]) for n, i in self._vocabulary.items() if BYTE.fullmatch(n)}
+
     def spelled_like(self, ids: Iterable[int]) -> list[int]:
         """All pieces, the most frequent first, that are spelled only with characters that `ids` are spelled with."""
         alphabet = set("".join(self._names[i] for i in ids if i in self._names))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -58,6 +59,15 @@ class Tokenizer:
     def __len__(self) -> int:
         return self.end
 
+    def spelled(self) -> dict[int, bytes]:
+        """The bytes of every text token."""
+        vocabulary: dict[str, int] = json.loads(self.definition)["model"]["vocab"]
+        letters = _bytes_of_letters()
+        return {
+            token: bytes(letters[letter] for letter in name)
+            for name, token in vocabulary.items() if token < self.end and all(letter in letters for letter in name)
+        }  # fmt: skip
+
     def spelled_like(self, ids: Iterable[int]) -> list[int]:
         """All text ids, the most frequent first, that are spelled only with bytes that `ids` are spelled with.
 
@@ -110,6 +120,15 @@ class Tokenizer:
             [a, b] for a, b in map(pair_of, model["merges"]) if {a, b, a + b} <= model["vocab"].keys()
         ]
         return json.dumps(values, ensure_ascii=False)
+
+
+@lru_cache(maxsize=1)
+def _bytes_of_letters() -> dict[str, int]:
+    """GPT-2's printable letter for every byte, the other way round."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    found = {chr(byte): byte for byte in plain}
+    other = [byte for byte in range(256) if byte not in set(plain)]
+    return found | {chr(256 + i): byte for i, byte in enumerate(other)}
 
 
 def pair_of(merge: Any) -> tuple[str, str]:

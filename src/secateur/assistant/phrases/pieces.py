@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,7 +22,7 @@ class Pieces:
 
     def __init__(self, automaton: Automaton, tokenizer: Tokenizer) -> None:
         self.automaton = automaton
-        spelled = _spelled(tokenizer)
+        spelled = tokenizer.spelled()
         self._letters = {token: _letters(data) for token, data in spelled.items()}
         self._trie = _trie(spelled)
         self._known: dict[Place, tuple[NDArray[np.int64], list[Place]]] = {}
@@ -53,16 +51,6 @@ class Pieces:
                 self._walk(branch, to, pairs)
 
 
-def _spelled(tokenizer: Tokenizer) -> dict[int, bytes]:
-    """The bytes of every text token."""
-    vocabulary: dict[str, int] = json.loads(tokenizer.definition)["model"]["vocab"]
-    letters = _bytes_of_letters()
-    return {
-        token: bytes(letters[letter] for letter in name)
-        for name, token in vocabulary.items() if token < tokenizer.end and all(letter in letters for letter in name)
-    }  # fmt: skip
-
-
 def _trie(spelled: dict[int, bytes]) -> Trie:
     root: Trie = {}
     for token, data in spelled.items():
@@ -75,12 +63,3 @@ def _trie(spelled: dict[int, bytes]) -> Trie:
 
 def _letters(data: bytes) -> bytes:
     return bytes(32 if byte in BREAKS else byte for byte in data.lower() if byte not in SIGNS)
-
-
-@lru_cache(maxsize=1)
-def _bytes_of_letters() -> dict[str, int]:
-    """GPT-2's printable letter for every byte, the other way round."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    found = {chr(byte): byte for byte in plain}
-    other = [byte for byte in range(256) if byte not in set(plain)]
-    return found | {chr(256 + i): byte for i, byte in enumerate(other)}
