@@ -11,7 +11,7 @@ import pytest
 from small_models import small_whisper
 
 import secateur
-from secateur.jobs.sensitivity.engine import RayEngine
+from secateur.jobs.engine import RayEngine
 from secateur.jobs.sensitivity.probe import ProbeSpec
 from secateur.jobs.sensitivity.run import SensitivitySettings, run_map
 from secateur.models.checkpoint import save_checkpoint
@@ -28,7 +28,7 @@ def test_a_killed_worker_costs_its_piece_only(tmp_path: Path, monkeypatch: pytes
     killed: list[int] = []
     wait = RayEngine.run
 
-    def run(engine: RayEngine, pieces: Any, done: Any, label: str) -> None:
+    def run(engine: RayEngine[Any, Any], pieces: Any, done: Any, label: str) -> None:
         processes = engine.ray.get([worker.process.remote() for worker in engine.workers])
 
         def kill_once(piece: Any, answer: Any) -> None:

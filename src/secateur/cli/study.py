@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..base.errors import SecateurError
 from .command import option
 
 HELP = "answer a question with a study: arms at equal compute, seeds, paired intervals, one table and a page"
-EXAMPLE = "secateur study study.toml --data ../shared/data --out runs/study --parallel 2"
+EXAMPLE = """secateur study study.toml --data ../shared/data --out runs/study --parallel 2
+secateur study study.toml --data /shared/data --out /shared/runs/study --engine ray --parallel 8"""
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Options:
     study: Path = option(help="TOML file: data, model, arms, seeds", positional=True)
     data: Path = option(Path(), "folder that the study's manifests are relative to")
     out: Path = option(Path("runs/study"), "folder for the runs (resumed when they are there), results and the page")
-    parallel: int = option(1, help="processes at a time")
+    parallel: int = option(1, help="runs at a time; with ray: workers")
+    engine: Literal["local", "ray"] = option("local", help="this machine, or a Ray cluster that sees the same files")
     devices: tuple[str, ...] = option(("auto",), "devices to spread the processes over: cpu, cuda:0,cuda:1")
     only: tuple[str, ...] = option((), help="arms to run; all by default")
     seeds: tuple[int, ...] = option((), help="seeds instead of the study's")
@@ -46,7 +48,7 @@ def run(options: Options) -> dict[str, Any]:
         devices = [str(pick_device(name)) for name in options.devices]
         failed = run_study(
             options.study, options.data, options.out, options.parallel, options.only, options.seeds, devices,
-            options.until, options.processes,
+            options.until, options.processes, options.engine,
         )  # fmt: skip
         collect(options.out, options.out / "results")
     outcome = study_outcome(options.study, options.out / "results", options.against)

@@ -12,21 +12,25 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..audio.folder import audio_files
 from ..audio.read import read_audio
 from ..base.errors import SecateurError
 from ..base.files import write_text
 from ..base.options import from_dict, to_dict
 from ..base.progress import say, track
 from ..models.decoding.options import DecodingOptions
-from ..serve.recogniser import Recogniser
+from ..serve.recogniser import Recogniser, cores
 from ..serve.transcript import WRITERS, Transcript
 from .command import option
 
-HELP = "Files, folders or standard input to txt, json, srt or vtt."
+HELP = """Files, folders or standard input to txt, json, srt or vtt; whole data sets to a manifest.
+
+Manifests (.jsonl), archives ('set-{000..123}.tar'), --engine ray and --out FILE.jsonl are bulk work: it is done in
+pieces, a killed run goes on, and memory does not grow with the set."""
 EXAMPLE = """secateur transcribe talk.flac --model exported/model --format srt --out subtitles
+secateur transcribe set/all.jsonl --out set/heard.jsonl --engine ray --workers 8
 arecord -f S16_LE -r 16000 | secateur transcribe - --raw-rate 16000"""
 
-AUDIO = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".oga"})
 CHUNK = 240.0  # seconds of audio that are read ahead, so that short files can run together
 
 
@@ -34,10 +38,12 @@ CHUNK = 240.0  # seconds of audio that are read ahead, so that short files can r
 class Options:
     """What `secateur transcribe` takes."""
 
-    inputs: tuple[str, ...] = option(help="audio files, folders of them, or - for standard input", positional=True)
+    inputs: tuple[str, ...] = option(
+        help="audio files, folders of them, manifests, archives, or - for standard input", positional=True
+    )
     model: str | None = option(None, "exported folder, checkpoint folder or bundled name; bundled if left out")
     format: Literal["txt", "json", "srt", "vtt"] = option("txt", "txt, json, srt or vtt")
-    out: Path | None = option(None, "folder for one file per input; standard output if left out")
+    out: Path | None = option(None, "folder for one file per input, or a manifest (.jsonl); left out: standard output")
     language: str | None = option(None, "language code such as en; detected if left out and the model knows several")
     task: Literal["transcribe", "translate"] = option("transcribe", "transcribe, or translate into English")
     timestamps: bool = option(False, "segment times from the model's timestamp tokens (srt and vtt always ask)")
@@ -54,10 +60,13 @@ class Options:
     correct: Path | None = option(None, "mend Chinese by its sound, with this file of `secateur text learn`")
     threads: int | None = option(None, "CPU threads a worker; the runtime's own choice if left out")
     workers: int | None = option(None, "groups of files heard side by side; left out: all cores for several files")
+    engine: Literal["local", "ray"] = option("local", "this process, or the workers of a Ray cluster")
 
 
 def run(options: Options) -> dict[str, Any]:
     """Transcribe every input; those that fail are named on standard error and make the exit code 2."""
+    if is_bulk(options):
+        return run_bulk(options)
     inputs = find_inputs(options.inputs)
     names = _out_names(inputs, options)
     if options.out is None and len(inputs) > 1 and options.format in ("srt", "vtt"):
@@ -66,19 +75,7 @@ def run(options: Options) -> dict[str, Any]:
     if workers < 0:
         raise SecateurError(f"--workers must be at least 0, found {workers}")
     recogniser = Recogniser.load(options.model, options.threads, workers=workers)
-    decoding = DecodingOptions(
-        language=options.language,
-        task=options.task,
-        timestamps=True if options.timestamps or options.format in ("srt", "vtt") else None,
-        beam=options.beam,
-        word_times=options.word_times,
-        lm=options.lm,
-        lm_weight=options.lm_weight,
-        word_bonus=options.word_bonus,
-        unknown=options.unknown,
-        words=options.words,
-        condition_on_previous=options.condition_on_previous,
-    )
+    decoding = decoding_of(options)
     rewrite = None
     if options.simplified or options.correct is not None:
         from ..serve.chinese import rewriter
@@ -103,8 +100,60 @@ def run(options: Options) -> dict[str, Any]:
     return {"format": options.format, "files": files, "written": written, "failed": failed, "_exit": 2 if failed else 0}
 
 
+def decoding_of(options: Options) -> DecodingOptions:
+    """What the options say of decoding."""
+    return DecodingOptions(
+        language=options.language,
+        task=options.task,
+        timestamps=True if options.timestamps or options.format in ("srt", "vtt") else None,
+        beam=options.beam,
+        word_times=options.word_times,
+        lm=options.lm,
+        lm_weight=options.lm_weight,
+        word_bonus=options.word_bonus,
+        unknown=options.unknown,
+        words=options.words,
+        condition_on_previous=options.condition_on_previous,
+    )
+
+
+def is_bulk(options: Options) -> bool:
+    """Whether the work is done in pieces that are kept."""
+    to_manifest = options.out is not None and options.out.suffix == ".jsonl"
+    return options.engine != "local" or to_manifest or any(w.endswith((".jsonl", ".tar")) for w in options.inputs)
+
+
+def run_bulk(options: Options) -> dict[str, Any]:
+    """Hear whole sets.
+
+    Raises:
+        SecateurError: standard input among the inputs, or no --out.
+    """
+    from ..jobs.transcription.hear import HearSpec
+    from ..jobs.transcription.run import BulkSettings, transcribe_all
+
+    if options.out is None:
+        raise SecateurError("sets and --engine ray need --out: a manifest to write (.jsonl), or a folder")
+    if "-" in options.inputs:
+        raise SecateurError("standard input is heard by itself: leave out --engine, and manifests")
+    local = 0 if options.workers is None else options.workers
+    spec = HearSpec(
+        options.model, decoding_of(options), options.threads, local or cores(), options.simplified, options.correct
+    )
+    settings = BulkSettings(format=options.format, details=options.word_times or options.timestamps)
+    workers = 2 if options.workers is None else options.workers
+    result = transcribe_all(options.inputs, spec, options.out, settings, options.engine, workers)
+    return {"bulk": result, "_exit": 2 if result["failed"] else 0}
+
+
 def show(result: dict[str, Any]) -> str:
     """The transcripts in the format asked for; with --out, the files that were written."""
+    if "bulk" in result:
+        found = result["bulk"]
+        lost = f", {found['failed']} could not be heard" if found["failed"] else ""
+        if lost and found["out"].endswith(".jsonl"):
+            lost += f" (see {Path(found['out']).with_suffix('.failed.jsonl')})"
+        return f"{found['out']}: {found['heard']} clips heard{lost}"
     if result["written"]:
         return "\n".join(result["written"])
     transcripts = [
@@ -126,13 +175,7 @@ def find_inputs(words: tuple[str, ...]) -> list[str]:
     """
     found: list[str] = []
     for word in words:
-        if not Path(word).is_dir():
-            found.append(word)
-            continue
-        inside = sorted(str(path) for path in Path(word).rglob("*") if path.suffix.lower() in AUDIO and path.is_file())
-        if not inside:
-            raise SecateurError(f"{word}: no audio files in this folder (known: {' '.join(sorted(AUDIO))})")
-        found += inside
+        found += map(str, audio_files(word)) if Path(word).is_dir() else [word]
     return list(dict.fromkeys(found))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ...base.errors import SecateurError, check_known
 from ...base.options import to_dict
@@ -17,7 +18,8 @@ from ...prune.importance import CRITERIA
 from ...prune.sensitivity import Measured, SensitivityMap, ordered, spans, write_map
 from ...prune.units import COSTS
 from ...text.normalise import normaliser
-from .engine import Answer, RayEngine, run_here
+from ..engine import EngineName, RayEngine, run_here
+from .measure import Answer, make_measure, measure
 from .probe import Probe, ProbeSpec, make_probe, read_clips
 from .store import Phase, Piece, Store, read_variants, same_settings, write_variants
 from .summary import candidates, differences, effects, resamples_for, speakers_of
@@ -38,7 +40,7 @@ class SensitivitySettings:
 
 
 def run_map(
-    spec: ProbeSpec, settings: SensitivitySettings, out: Path, engine: Literal["local", "ray"] = "local",
+    spec: ProbeSpec, settings: SensitivitySettings, out: Path, engine: EngineName = "local",
     workers: int = 2,
 ) -> SensitivityMap:  # fmt: skip
     """Measure, or go on where a killed run stopped, and write `map.json` to `out`.
@@ -69,7 +71,7 @@ class _Run:
     def __init__(self, spec: ProbeSpec, settings: SensitivitySettings, out: Path, engine: str, workers: int) -> None:
         self.spec, self.settings, self.out, self.engine, self.count = spec, settings, out, engine, workers
         self.store = Store(out)
-        self.ray: RayEngine | None = None
+        self.ray: RayEngine[Piece, Answer] | None = None
         self._probe: Probe | None = None
         path = out / "variants.json"
         if not path.exists():
@@ -133,10 +135,11 @@ class _Run:
         label = {"screen": "screening by loss", "rest": "loss on all clips", "decode": "decoding"}[phase]
         if self.engine == "ray":
             self._probe = None  # the workers have their own
-            self.ray = self.ray or RayEngine(self.spec, self.count)
+            gpu = self.spec.device != "cpu"
+            self.ray = self.ray or RayEngine(partial(make_measure, self.spec), self.count, gpu, label)
             self.ray.run(pieces, self.keep, label)
         else:
-            run_here(self.probe, pieces, self.keep, label)
+            run_here(partial(measure, self.probe), pieces, self.keep, label)
 
     def keep(self, piece: Piece, answer: Answer) -> None:
         """Store an answer; texts as their errors."""

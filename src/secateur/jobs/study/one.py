@@ -20,8 +20,8 @@ from ..arm import JobData, run_arm, score
 from ..new_model import make_new
 from .compute import training_flops
 from .conditions import disturbed
+from .finished import complete
 from .lm import score_with_lm
-from .runs import complete
 from .sets import read_sets, some_hours, unseen_tests
 from .settings import StudySettings, arm_settings, new_of, read_study
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ...base.errors import SecateurError, nearest
 from ...base.progress import say
-from ..arm import finished
+from ..engine import EngineName, Pool
+from .finished import complete
+from .processes import Piece, Places, Processes, cluster
 from .sets import check_sets
 from .settings import StudySettings, read_study, waits_for
-
-
-def complete(folder: Path) -> dict[str, Any] | None:
-    """The summary of a run that is done, tests included, or None."""
-    summary = finished(folder)
-    return summary if summary is not None and summary.get("complete") else None
 
 
 def unfinished(study: StudySettings, todo: Sequence[tuple[str, int]], out: Path) -> list[tuple[str, int]]:
@@ -63,12 +56,14 @@ def expand(study: StudySettings, only: Sequence[str] = (), seeds: Sequence[int] 
 
 def run_study(
     path: Path, data_folder: Path, out: Path, parallel: int = 1, only: Sequence[str] = (), seeds: Sequence[int] = (),
-    devices: Sequence[str] = ("cpu",), until: float | None = None, processes: int = 1,
+    devices: Sequence[str] = ("cpu",), until: float | None = None, processes: int = 1, engine: EngineName = "local",
 ) -> list[str]:  # fmt: skip
-    """Run what is not finished, `parallel` processes at a time, spread over `devices`; returns the runs that failed.
+    """Run what is not finished, `parallel` runs at a time, spread over `devices`; returns the runs that failed.
 
-    With `processes` above 1 every run trains on so many GPUs, or CPU processes, through torchrun.
-    After `until` seconds no further run is started, so that a lent machine gives results rather than half-done runs.
+    With `processes` above 1 every run trains on so many GPUs, or CPU processes, through torchrun. With the engine "ray"
+    runs are dealt to the workers of a cluster that sees the same files; one that dies costs the run it had in hand what
+    it did since its last saved state. After `until` seconds no further run is started, so that a lent machine gives
+    results rather than half-done runs.
 
     Raises:
         SecateurError: a wrong study, shared speakers, or a teacher that is not part of what is run.
@@ -78,51 +73,45 @@ def run_study(
     todo = expand(study, only, seeds)
     waiting = unfinished(study, todo, out)
     say(f"{len(todo)} runs, {len(todo) - len(waiting)} finished before")
-    running: dict[subprocess.Popen[bytes], tuple[str, int, str]] = {}
+    places = Places(path.resolve(), data_folder.resolve(), out.resolve(), processes)
+    if engine == "ray":
+        with cluster(places, parallel, devices) as pool:
+            return _run(study, path, out, waiting, pool, until)
+    here = Processes(places, [devices[i % len(devices)] for i in range(parallel)])
+    return _run(study, path, out, waiting, here, until)
+
+
+def _run(
+    study: StudySettings, path: Path, out: Path, waiting: list[Piece], pool: Pool[Piece, int], until: float | None
+) -> list[str]:
+    """Deal out what is ready until nothing is left; the runs that failed."""
     failed: list[str] = []
-    free = [devices[i % len(devices)] for i in range(parallel)]
     started = time.monotonic()
-    while waiting or running:
+    while waiting or pool.busy():
         if until is not None and waiting and time.monotonic() - started > until:
             say(f"time is up: {len(waiting)} runs are left for another time")
             waiting = []
         ready = [(n, s) for n, s in waiting if _ready(study, n, s, out)]
-        while ready and free:
-            name, seed = ready.pop(0)
-            waiting.remove((name, seed))
-            device = free.pop(0)
-            running[_start(path, data_folder, out, name, seed, device, processes)] = (name, seed, device)
-            say(f"{name}-{seed}: started on {device}")
-        if not running and waiting:
-            raise SecateurError(
-                f"{path}: {', '.join(n for n, _ in waiting)} wait for an arm that is not part of what is run"
-            )
-        time.sleep(0.5)
-        for process in [p for p in running if p.poll() is not None]:
-            name, seed, device = running.pop(process)
-            free.append(device)
-            summary = complete(out / f"{name}-{seed}")
-            if process.returncode or summary is None:
-                failed.append(f"{name}-{seed}")
-                say(f"{name}-{seed}: FAILED, see {out / f'{name}-{seed}' / 'log.txt'}")
-                waiting = [(n, s) for n, s in waiting if not (name in waits_for(study, n) and s == seed)]
-            else:
-                errors = ", ".join(f"{k} {100 * v:.2f}" for k, v in summary["error"].items() if "@" not in k)
-                say(f"{name}-{seed}: {errors}; {summary['steps']} steps, {summary['seconds']} s")
+        while ready and pool.free():
+            piece = ready.pop(0)
+            waiting.remove(piece)
+            pool.submit(piece)
+        if not pool.busy():
+            if waiting:
+                raise SecateurError(
+                    f"{path}: {', '.join(n for n, _ in waiting)} wait for an arm that is not part of what is run"
+                )
+            break
+        (name, seed), code = pool.wait()
+        summary = complete(out / f"{name}-{seed}")
+        if code or summary is None:
+            failed.append(f"{name}-{seed}")
+            say(f"{name}-{seed}: FAILED, see {out / f'{name}-{seed}' / 'log.txt'}")
+            waiting = [(n, s) for n, s in waiting if not (name in waits_for(study, n) and s == seed)]
+        else:
+            errors = ", ".join(f"{k} {100 * v:.2f}" for k, v in summary["error"].items() if "@" not in k)
+            say(f"{name}-{seed}: {errors}; {summary['steps']} steps, {summary['seconds']} s")
     return failed
-
-
-def _start(
-    path: Path, data_folder: Path, out: Path, name: str, seed: int, device: str, processes: int
-) -> subprocess.Popen[bytes]:
-    folder = out / f"{name}-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    python = [sys.executable]
-    if processes > 1:
-        python += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    words = [*python, "-m", "secateur.jobs.study.one", str(path), str(data_folder), str(out)]
-    with (folder / "log.txt").open("ab") as log:
-        return subprocess.Popen([*words, name, str(seed), device], stdout=log, stderr=log)
 
 
 def _ready(study: StudySettings, name: str, seed: int, out: Path) -> bool:

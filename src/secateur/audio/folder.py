@@ -1,0 +1,21 @@
+"""The recordings in a folder, by their endings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..base.errors import SecateurError
+
+SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".oga"})
+
+
+def audio_files(folder: str | Path) -> list[Path]:
+    """All recordings below `folder`, sorted.
+
+    Raises:
+        SecateurError: there are none.
+    """
+    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        raise SecateurError(f"{folder}: no audio files in this folder (known: {' '.join(sorted(SUFFIXES))})")
+    return found

@@ -1,0 +1,59 @@
+"""What is to be heard, in pieces of a few minutes: from manifests, tar archives, folders and single files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...audio.folder import audio_files
+from ...data.manifest import Utterance, iter_manifest
+from ...data.shards import is_shards
+
+UNKNOWN = 0.0  # duration of a file that nobody has opened yet
+GUESS = 10.0  # seconds such a file counts for
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Clips that are heard in one go; the same input gives the same pieces."""
+
+    number: int
+    clips: tuple[Utterance, ...]
+
+
+def is_manifest(path: str | Path) -> bool:
+    """Whether `path` names a manifest or archives rather than audio."""
+    return is_shards(path) or str(path).endswith(".jsonl")
+
+
+def read_clips(inputs: Iterable[str]) -> Iterator[Utterance]:
+    """The clips of all inputs, one at a time; a file's id is its name, a folder's are paths inside it.
+
+    Raises:
+        SecateurError: a manifest that cannot be read, or a folder without audio.
+    """
+    for word in inputs:
+        place = Path(word)
+        if is_manifest(word):
+            yield from iter_manifest(word)
+        elif place.is_dir():
+            for path in audio_files(place):
+                yield Utterance(path.relative_to(place).as_posix(), path.resolve(), UNKNOWN, language="")
+        else:
+            yield Utterance(place.name, place.resolve(), UNKNOWN, language="")
+
+
+def cut(clips: Iterable[Utterance], seconds: float, most: int) -> Iterator[Piece]:
+    """Pieces of up to `seconds` of audio and `most` clips, at least one."""
+    piece: list[Utterance] = []
+    left, number = seconds, 0
+    for clip in clips:
+        length = clip.duration or GUESS
+        if piece and (length > left or len(piece) >= most):
+            yield Piece(number, tuple(piece))
+            piece, left, number = [], seconds, number + 1
+        piece.append(clip)
+        left -= length
+    if piece:
+        yield Piece(number, tuple(piece))
