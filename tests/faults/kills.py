@@ -91,11 +91,11 @@ class Campaign:
 
     def _finish(self, out: Path) -> None:
         """Let the run come to its end, undisturbed."""
-        if self.job == "export" or not is_done(self.job, out):
-            found = self.forks.run(words(self.job, self.place, out), out, self.log)
-            if found["code"] != 0:
-                self.failures.append(f"could not go on: {self.log.read_text()[-300:]}")
-                return
+        refuses = self.job in ("train", "prune") and is_done(self.job, out)  # "a finished run is here"
+        ended = self.forks.run(words(self.job, self.place, out), out, self.log)
+        if ended["code"] != (2 if refuses else 0):
+            self.failures.append(f"could not go on: {self.log.read_text()[-300:]}")
+            return
         self.failures += torn(out)
         found = outcome(out)
         for name in sorted({*found, *self.wanted}):

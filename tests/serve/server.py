@@ -43,9 +43,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(*words: str, **environment: str) -> Iterator[Running]:
-    """`secateur serve` with these options, ended at the latest when the block ends."""
-    port, wyoming = free_port(), free_port()
+def serving(*words: str, at: int | None = None, **environment: str) -> Iterator[Running]:
+    """`secateur serve` with these options, `at` a port, ended at the latest when the block ends."""
+    port, wyoming = at or free_port(), free_port()
     command = [sys.executable, "-m", "secateur", "serve", "--port", str(port), "--wyoming-port", str(wyoming), *words]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
     running = Running(process, port, wyoming)

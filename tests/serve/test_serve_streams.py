@@ -117,6 +117,12 @@ def test_silent_clients_and_one_stream_too_many(server: Running) -> None:
     async def scene() -> list[dict[str, Any]]:
         url = f"ws://127.0.0.1:{server.port}/v1/listen"
         sockets = [await websockets.connect(url) for _ in range(4)]
+        for socket in sockets:
+            await socket.send(json.dumps({"type": "start", "key": KEY}))
+        assert [json.loads(await socket.recv())["type"] for socket in sockets] == ["ready"] * 3 + ["error"]
+        await sockets[3].close()
+        sockets[3] = await websockets.connect(url)
+        await sockets[3].send(json.dumps({"type": "start", "key": KEY}))
         answers = [json.loads(await socket.recv()) for socket in sockets]  # three have been silent for too long
         for socket in sockets:
             await socket.close()

@@ -49,7 +49,7 @@ def run(options: Options) -> dict[str, Any] | None:
 
 def run_arm_from(options: Options, name: str, prune: PruneSettings | None) -> dict[str, Any] | None:
     """Run one arm from the options of this command, or of `prune`, which has more."""
-    from ..jobs.arm import ArmSettings, finished, run_arm
+    from ..jobs.arm import ArmSettings, finished, forget_state, run_arm
     from ..jobs.new_model import make_new
     from ..jobs.sets import read_job
     from ..models.weights.fetch import load_model
@@ -57,6 +57,7 @@ def run_arm_from(options: Options, name: str, prune: PruneSettings | None) -> di
 
     with processes(options.device) as device:
         if finished(options.out) is not None:
+            forget_state(options.out)
             raise SecateurError(f"{options.out}: a finished run is here; name another --out, or delete it")
         data = read_job(
             options.learn, options.dev, options.test, options.retain, options.noise, options.longest, device

@@ -115,7 +115,7 @@ def run_arm(
         "error": {name: r.rate for name, r in results.items()}, "torch": torch.__version__,
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
-    (folder / "state.safetensors").unlink(missing_ok=True)  # only an unfinished run resumes
+    forget_state(folder)
     return result_model, student.tokenizer, results
 
 
@@ -196,6 +196,11 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} threads"
+
+
+def forget_state(folder: Path) -> None:
+    """Remove the training state of a finished arm, which may have been killed before it came to that."""
+    (folder / "state.safetensors").unlink(missing_ok=True)
 
 
 def finished(folder: Path) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
@@ -14,8 +15,9 @@ from wyoming.server import AsyncEventHandler, AsyncTcpServer
 
 from .. import __version__
 from ..base.errors import SecateurError
-from .http.engine import Engine, RefusedError, languages_of
+from .http.engine import Engine, RefusedError, languages_of, sendable
 from .http.hearing import Hearing, options_of
+from .wyoming_events import checked_chunk, read_event
 
 OURS = Attribution("secateur", "https://pypi.org/project/secateur")
 
@@ -53,17 +55,35 @@ class Handler(AsyncEventHandler):
         self._hearing: Hearing | None = None
         self._texts: list[str] = []
         self._converter: AudioChunkConverter | None = None
+        self._place = contextlib.AsyncExitStack()
 
     async def run(self) -> None:
-        """Until the client goes."""
+        """Until the client goes, says nothing for too long, or does not read."""
         try:
-            async with self.engine.stream("wyoming"):
-                await super().run()
+            with self.engine.connected():
+                await self._run()
         except RefusedError as problem:
             await self._tell(problem.message, str(problem.status))
+        except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
+            self.writer.transport.abort()
+        finally:
+            await self._place.aclose()
             self.writer.close()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            self.writer.close()
+
+    async def _run(self) -> None:
+        limits, patience = self.engine.limits, self.engine.limits.patience
+        while True:
+            try:
+                event = await asyncio.wait_for(read_event(self.reader), patience)
+            except TimeoutError:
+                await self._tell(f"Nothing came for {patience:g} s", "408")
+                return
+            except SecateurError as problem:
+                await self._tell(str(problem), "400")
+                return
+            if event is None or not await self.handle_event(event):
+                return
+            patience = limits.idle
 
     async def handle_event(self, event: Event) -> bool:
         """One event of the client's; false ends the connection."""
@@ -72,10 +92,18 @@ class Handler(AsyncEventHandler):
         except RefusedError as problem:
             await self._tell(problem.message, str(problem.status))
             return False
-        except (SecateurError, KeyError, ValueError, TypeError) as problem:
+        except (SecateurError, LookupError, ValueError, TypeError, AttributeError) as problem:
             await self._tell(str(problem) or "not understood", "400")
             return False
         return not (self.engine.stopping.is_set() and self._hearing is None)
+
+    async def write_event(self, event: Event) -> None:
+        """Send an event.
+
+        Raises:
+            TimeoutError: the client does not read.
+        """
+        await asyncio.wait_for(super().write_event(event), self.engine.limits.patience)
 
     async def _handle(self, event: Event) -> None:
         if Describe.is_type(event.type):
@@ -84,12 +112,12 @@ class Handler(AsyncEventHandler):
             self._asked = Transcribe.from_event(event)
             self.engine.model(self._asked.name)
         elif AudioStart.is_type(event.type):
-            self._begin()
+            await self._begin()
             await self.write_event(TranscriptStart(language=self._asked.language).event())
         elif AudioChunk.is_type(event.type):
             if self._hearing is None or self._converter is None:
                 raise SecateurError("audio-chunk came before audio-start")
-            chunk = self._converter.convert(AudioChunk.from_event(event))
+            chunk = self._converter.convert(checked_chunk(event))
             async for found in self._hearing.feed(chunk.audio):
                 await self._chunk(found.text)
         elif AudioStop.is_type(event.type) and self._hearing is not None:
@@ -98,8 +126,12 @@ class Handler(AsyncEventHandler):
             await self.write_event(Transcript("".join(self._texts), language=self._asked.language).event())
             await self.write_event(TranscriptStop().event())
             self._hearing = None
+            await self._place.aclose()
 
-    def _begin(self) -> None:
+    async def _begin(self) -> None:
+        """Take the place of a stream until its transcript is sent."""
+        await self._place.aclose()
+        await self._place.enter_async_context(self.engine.stream("wyoming"))
         recogniser = self.engine.model(self._asked.name)
         rate = recogniser.sample_rate
         self._hearing = Hearing(self.engine, recogniser, rate, options_of(self._asked.language), partials=False)
@@ -112,7 +144,7 @@ class Handler(AsyncEventHandler):
             await self.write_event(TranscriptChunk(self._texts[-1]).event())
 
     async def _tell(self, text: str, code: str) -> None:
-        await self.write_event(Error(text, code).event())
+        await self.write_event(Error(sendable(text), code).event())
 
     def _info(self) -> Info:
         models = []

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse
@@ -79,12 +79,11 @@ def compare_routes(engine: Engine, models: Sequence[Loaded], plots: Path | None)
             file = form.get("file")
             if not isinstance(file, UploadFile):
                 raise RefusedError(400, "invalid_request_error", "the form has no part 'file' with a recording")
-            data = await file.read()
-        found = []
-        seconds = 0.0
-        for model in models:
-            text, milliseconds, seconds = await engine.recognise(_timed, model.recogniser, data)
-            found.append({**cards[model.name], "text": text, "ms": milliseconds})
+            found = []
+            seconds = 0.0
+            for model in models:
+                text, milliseconds, seconds = await engine.recognise(_timed, model.recogniser, file.file)
+                found.append({**cards[model.name], "text": text, "ms": milliseconds})
         return {"models": found, "seconds": seconds}
 
     @router.get("/v1/plots/{name}")
@@ -96,9 +95,10 @@ def compare_routes(engine: Engine, models: Sequence[Loaded], plots: Path | None)
     return router
 
 
-def _timed(recogniser: Recogniser, data: bytes) -> tuple[str, int, float]:
+def _timed(recogniser: Recogniser, file: BinaryIO) -> tuple[str, int, float]:
     """Text, milliseconds from samples to text, seconds of audio."""
-    samples = read_audio(io.BytesIO(data), recogniser.sample_rate, LONGEST)
+    file.seek(0)
+    samples = read_audio(io.BytesIO(file.read()), recogniser.sample_rate, LONGEST)
     begun = time.perf_counter()
     found = recogniser.transcribe(samples, DecodingOptions(timestamps=False, temperatures=(0.0,)))
     return found.text, round(1000 * (time.perf_counter() - begun)), found.duration

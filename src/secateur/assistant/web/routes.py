@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, Body, Response, WebSocket, WebSocketDisconnect
 
 from ...base.options import to_dict
-from ...serve.http.engine import Engine, RefusedError
+from ...serve.http.engine import Engine, RefusedError, sendable
 from ...serve.http.hearing import Event
 from ...serve.http.socket import answer
 from ..assistant import Assistant, Reply
@@ -41,7 +41,7 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
     async def typed(text: str = Body(embed=True)) -> dict[str, Any]:
         if not 0 < len(text.strip()) <= LONGEST:
             raise RefusedError(400, "invalid_request_error", f"a command has 1 to {LONGEST} letters")
-        return await reply(lambda: assistant.read(text))
+        return await reply(lambda: assistant.read(sendable(text)))
 
     @router.get("/v1/assistant/speech")
     async def spoken(text: str) -> Response:

@@ -15,9 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...base.errors import SecateurError
 from . import transcriptions
+from .body import Body, too_large
 from .engine import Engine, RefusedError
 from .socket import routes as socket_routes
 
+UPLOADS = ("/v1/audio/transcriptions", "/v1/compare")
+LARGEST_JSON = 65_536  # bytes of any other body
 KNOWN = ("/v1/audio/transcriptions", "/v1/models", "/v1/assistant", "/healthz", "/metrics")
 
 
@@ -72,18 +75,24 @@ class Gate:
             await self.app(scope, receive, send)
             return
         path, engine = scope["path"], self.engine
-        status = 500
+        status, early = 500, False
+        most = int(engine.limits.megabytes * 1e6) if path in UPLOADS else LARGEST_JSON
+        body = Body(scope, receive, most, engine)
 
         async def counted(message: Message) -> None:
-            nonlocal status
+            nonlocal status, early
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, early = message["status"], not body.whole
+                if early:  # what is still to come would be read for ever
+                    message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+            elif early and not message.get("more_body"):
+                await send({**message, "more_body": True})
+                await body.linger()
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)
 
-        most = int(engine.limits.megabytes * 1e6)
         try:
             _check(engine, scope, most)
-            body = _Body(receive, most)
             if path in ("/healthz", "/metrics"):
                 await self.app(scope, body, counted)
             else:
@@ -94,20 +103,6 @@ class Gate:
         finally:
             known = path if path in KNOWN else "/v1/models" if path.startswith("/v1/models/") else "other"
             engine.metrics.requests.labels(known, str(status)).inc()
-
-
-class _Body:
-    """Counts the bytes of a body as they come, for those who do not say how many there will be."""
-
-    def __init__(self, receive: Receive, most: int) -> None:
-        self.receive, self.most, self.seen = receive, most, 0
-
-    async def __call__(self) -> Message:
-        message = await self.receive()
-        self.seen += len(message.get("body", b""))
-        if self.seen > self.most:
-            raise _too_large(self.most)
-        return message
 
 
 def _check(engine: Engine, scope: Scope, most: int) -> None:
@@ -126,7 +121,7 @@ def _check(engine: Engine, scope: Scope, most: int) -> None:
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > most:
         engine.metrics.refused.labels("size").inc()
-        raise _too_large(most)
+        raise too_large(most)
 
 
 def _foreign(scope: Scope) -> bool:
@@ -134,10 +129,6 @@ def _foreign(scope: Scope) -> bool:
     headers = {name.lower(): value for name, value in scope["headers"]}
     origin = headers.get(b"origin", b"").decode("latin-1")
     return bool(origin) and urlsplit(origin).netloc != headers.get(b"host", b"").decode("latin-1")
-
-
-def _too_large(most: int) -> RefusedError:
-    return RefusedError(413, "invalid_request_error", f"The body is larger than {most / 1e6:g} MB: send less")
 
 
 def _error(problem: RefusedError) -> JSONResponse:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
@@ -28,7 +28,12 @@ class RefusedError(Exception):
 
     def __init__(self, status: int, kind: str, message: str, retry: float | None = None) -> None:
         super().__init__(message)
-        self.status, self.kind, self.message, self.retry = status, kind, message, retry
+        self.status, self.kind, self.message, self.retry = status, kind, sendable(message), retry
+
+
+def sendable(text: str) -> str:
+    """A text without halves of surrogate pairs, which JSON may name and UTF-8 cannot hold."""
+    return text.encode(errors="replace").decode()
 
 
 class Engine:
@@ -56,6 +61,7 @@ class Engine:
         self._waiting = 0  # for their turn in the pool
         self._in_flight = 0
         self._streams = 0
+        self._connections = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -75,7 +81,9 @@ class Engine:
 
     def admits(self, key: str | None) -> bool:
         """Whether `key` opens this server."""
-        return self._api_key is None or hmac.compare_digest((key or "").encode(), self._api_key.encode())
+        return self._api_key is None or hmac.compare_digest(
+            (key or "").encode(errors="replace"), self._api_key.encode()
+        )
 
     @property
     def crowded(self) -> bool:
@@ -150,6 +158,22 @@ class Engine:
             self.metrics.in_flight.set(self._in_flight)
             if not self._in_flight:
                 self._idle.set()
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[None]:
+        """A connection that uvicorn does not count.
+
+        Raises:
+            RefusedError: 503, there are too many.
+        """
+        if self._connections >= self.limits.connections:
+            self.metrics.refused.labels("connections").inc()
+            raise RefusedError(503, "server_error", f"{self._connections} connections are open: try later", retry=5.0)
+        self._connections += 1
+        try:
+            yield
+        finally:
+            self._connections -= 1
 
     @contextlib.asynccontextmanager
     async def stream(self, protocol: str) -> AsyncIterator[None]:

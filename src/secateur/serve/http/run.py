@@ -15,6 +15,7 @@ from ...base.progress import say
 from ..wyoming import WyomingServer
 from .app import create_app
 from .engine import Engine
+from .patience import http_protocol, websocket_protocol
 
 
 class Server(uvicorn.Server):
@@ -55,7 +56,8 @@ async def serve(
     """Serve HTTP and WebSocket on `port`, and Wyoming on `wyoming_port`, until SIGTERM or SIGINT."""
     config = uvicorn.Config(
         create_app(engine, more, page), host, port, log_level="warning", ws_max_size=1 << 20,
-        timeout_graceful_shutdown=5, server_header=False, backlog=256,
+        timeout_graceful_shutdown=5, server_header=False, backlog=256, http=http_protocol(engine.limits),
+        ws=websocket_protocol(engine.limits), ws_per_message_deflate=False,  # sound does not shrink
         # A stream that waits for its turn reads no pongs: who is silent for too long is closed by `Limits.idle`.
         ws_ping_interval=None,
     )  # fmt: skip

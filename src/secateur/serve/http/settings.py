@@ -18,11 +18,14 @@ class Limits:
     waiting: int = 16  # requests that may wait for their turn; more are told to come again (429)
     streams: int = 64  # open WebSocket and Wyoming streams; more are refused
     idle: float = 60.0  # seconds that a stream may be silent before it is closed
+    connections: int = 512  # open at a time, streams among them; more are refused
+    patience: float = 10.0  # seconds for headers, for a stream's first message, and until an answer is read
+    slowest: float = 2000.0  # bytes a second that a body must bring, after `patience` seconds
     drain: float = 30.0  # seconds that a shutdown waits for what is in flight
 
     def __post_init__(self) -> None:
-        for name in ("megabytes", "seconds", "timeout", "idle"):
+        for name in ("megabytes", "seconds", "timeout", "idle", "patience", "slowest"):
             if getattr(self, name) <= 0:
                 raise SecateurError(f"{name} must be above 0, found {getattr(self, name)}")
-        if self.workers < 1 or self.streams < 1 or self.waiting < 0:
-            raise SecateurError("workers and streams must be at least 1, waiting at least 0")
+        if self.workers < 1 or self.streams < 1 or self.connections < 1 or self.waiting < 0:
+            raise SecateurError("workers, streams and connections must be at least 1, waiting at least 0")

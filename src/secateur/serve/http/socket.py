@@ -22,8 +22,10 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from ...base.errors import SecateurError
 from ...base.options import from_dict
-from .engine import Engine, RefusedError
+from .engine import Engine, RefusedError, sendable
 from .hearing import Event, Hearing, options_of
+
+LONGEST_START = 65_536  # letters of the first message
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ def routes(engine: Engine) -> APIRouter:
 async def answer(engine: Engine, socket: WebSocket, then: OnFinal | None = None) -> None:
     """Serve one stream from its first message to its last; what `then` makes of a final text is sent after it."""
     try:
+        start = await _start(engine, socket)  # before that, and without a key, nobody takes the place of a stream
         async with engine.stream("websocket"):
-            start = await _start(engine, socket)
             hearing = Hearing(
                 engine, engine.model(start.model), start.sample_rate, options_of(start.language), start.partials
             )
@@ -73,7 +75,7 @@ async def answer(engine: Engine, socket: WebSocket, then: OnFinal | None = None)
     except RefusedError as problem:
         await _refuse(socket, problem.status, problem.message)
     except SecateurError as problem:
-        await _refuse(socket, 400, str(problem))
+        await _refuse(socket, 400, sendable(str(problem)))
 
 
 async def _start(engine: Engine, socket: WebSocket) -> Start:
@@ -83,11 +85,16 @@ async def _start(engine: Engine, socket: WebSocket) -> Start:
         RefusedError: 401, a wrong key; 408, no message in time.
         SecateurError: not a start.
     """
-    received = await _receive(engine, socket)
+    received = await _receive(engine, socket, engine.limits.patience)
+    if received.get("type") == "stop":
+        raise RefusedError(503, "server_error", "The server is stopping")
+    text = received.get("text") or ""
     try:
-        values = json.loads(received.get("text") or "")
-    except ValueError:
-        raise SecateurError('the first message must be {"type": "start", ...}') from None
+        values = json.loads(text) if len(text) <= LONGEST_START else None
+    except (ValueError, RecursionError):
+        values = None
+    if values is None:
+        raise SecateurError('the first message must be {"type": "start", ...}')
     start = from_dict(Start, values, "start")
     header = socket.headers.get("authorization", "").removeprefix("Bearer ").strip()
     if start.type != "start":
@@ -108,31 +115,34 @@ async def _audio(engine: Engine, socket: WebSocket) -> AsyncIterator[bytes]:
         else:
             try:
                 kind = json.loads(received.get("text") or "").get("type")
-            except (ValueError, AttributeError):
+            except (ValueError, AttributeError, RecursionError):
                 kind = None
             if kind != "end":
                 raise SecateurError('send binary audio, and {"type": "end"} after it')
             return
 
 
-async def _receive(engine: Engine, socket: WebSocket) -> dict[str, Any]:
+async def _receive(engine: Engine, socket: WebSocket, patience: float | None = None) -> dict[str, Any]:
     """The next message, or `{"type": "stop"}` when the server stops.
+
+    Comes within `patience` seconds; None: as long as a stream may be silent.
 
     Raises:
         RefusedError: 408, nothing came in time.
         WebSocketDisconnect: the client has gone.
     """
+    patience = patience or engine.limits.idle
     message = asyncio.ensure_future(socket.receive())
     stopping = asyncio.ensure_future(engine.stopping.wait())
     done, _ = await asyncio.wait(
-        {message, stopping}, timeout=engine.limits.idle, return_when=asyncio.FIRST_COMPLETED
+        {message, stopping}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
     )
     stopping.cancel()
     if message not in done:
         message.cancel()
         if stopping in done:
             return {"type": "stop"}
-        raise RefusedError(408, "invalid_request_error", f"Nothing came for {engine.limits.idle:g} s")
+        raise RefusedError(408, "invalid_request_error", f"Nothing came for {patience:g} s")
     received = dict(message.result())
     if received["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(received.get("code", 1000))

@@ -6,7 +6,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -33,11 +33,11 @@ def routes(engine: Engine) -> APIRouter:
         async with request.form(max_files=1, max_fields=64, max_part_size=64 * 1024) as form:
             recogniser = engine.model(_text(form, "model"))
             options, shape, granularities = _asked(form)
-            data = await _upload(form)
-        if _text(form, "stream") in ("true", "True", "1"):
-            audio = await engine.recognise(_audio, recogniser, data, engine.limits.seconds)
-            return StreamingResponse(_events(engine, recogniser, audio, options), media_type="text/event-stream")
-        transcript = await engine.recognise(_transcribe, recogniser, data, options, engine.limits.seconds)
+            file = _upload(form)
+            if _text(form, "stream") in ("true", "True", "1"):
+                audio = await engine.recognise(_audio, recogniser, file, engine.limits.seconds)
+                return StreamingResponse(_events(engine, recogniser, audio, options), media_type="text/event-stream")
+            transcript = await engine.recognise(_transcribe, recogniser, file, options, engine.limits.seconds)
         engine.metrics.audio.inc(transcript.duration)
         if shape in TYPES:
             return Response(plain(transcript, shape), media_type=TYPES[shape] + "; charset=utf-8")
@@ -78,18 +78,20 @@ async def _events(
         yield "data: [DONE]\n\n"
 
 
-def _transcribe(recogniser: Recogniser, data: bytes, options: DecodingOptions, longest: float) -> Transcript:
-    return recogniser.transcribe(_audio(recogniser, data, longest), options)
+def _transcribe(recogniser: Recogniser, file: BinaryIO, options: DecodingOptions, longest: float) -> Transcript:
+    return recogniser.transcribe(_audio(recogniser, file, longest), options)
 
 
-def _audio(recogniser: Recogniser, data: bytes, longest: float) -> Audio:
+def _audio(recogniser: Recogniser, file: BinaryIO, longest: float) -> Audio:
     """Samples of an upload; what the client calls its file is not looked at.
+
+    Uploads lie on the disk until their turn: only as many are in memory as are recognised at a time.
 
     Raises:
         RefusedError: 413, longer than the limit; 400, not audio.
     """
     try:
-        return read_audio(io.BytesIO(data), recogniser.sample_rate, longest)
+        return read_audio(io.BytesIO(file.read()), recogniser.sample_rate, longest)
     except SecateurError as problem:
         if "more than the limit" in str(problem):
             raise RefusedError(413, "invalid_request_error", f"{problem}".replace("hours long", "h long")) from problem
@@ -124,11 +126,11 @@ def _asked(form: FormData) -> tuple[DecodingOptions, str, frozenset[str]]:
     return replace(options, word_times=shape == "verbose_json" and "word" in wanted), shape, wanted
 
 
-async def _upload(form: FormData) -> bytes:
+def _upload(form: FormData) -> BinaryIO:
     file = form.get("file")
     if not isinstance(file, UploadFile):
         raise RefusedError(400, "invalid_request_error", "the form has no part 'file' with a recording")
-    return await file.read()
+    return file.file
 
 
 def _text(form: FormData, key: str) -> str | None:
