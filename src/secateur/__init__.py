@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,3 +55,7 @@ def adapt(
         "out": str(out), "precision": precision, "prune": {"remove": remove}, "train": train,
     }  # fmt: skip
     return run(from_dict(Options, options, "adapt"))
+
+
+if "transformers" in sys.modules and "torch" in sys.modules:
+    from .models import pruned as _pruned  # noqa: F401  (the Auto classes know pruned models now)

@@ -25,7 +25,7 @@ class Options:
 
     model: str = option(help="checkpoint folder, or a name that `secateur models list` shows", positional=True)
     out: Path = option(help="new folder for the exported model; a file for ggml")
-    format: Literal["onnx", "transformers", "ctranslate2", "ggml", "sherpa"] = option(
+    format: Literal["onnx", "transformers", "transformers-pruned", "ctranslate2", "ggml", "sherpa"] = option(
         "onnx", "onnx; sherpa (sherpa-onnx) of a CTC model; of a Whisper with equal widths everywhere transformers, "
         "ctranslate2 (faster-whisper) and ggml (whisper.cpp)",
     )  # fmt: skip

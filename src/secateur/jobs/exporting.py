@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from ..models.weights.moonshine_folder import write_moonshine
 from ..models.weights.parakeet_folder import write_parakeet
 from ..models.weights.to_ctranslate2 import write_ctranslate2
 from ..models.weights.to_ggml import write_ggml
+from ..models.weights.to_pruned import write_pruned_whisper
 from ..models.weights.to_transformers import write_transformers
 from ..serve.checkpoint import ctc_recogniser
 from ..serve.onnx_session import OnnxSession
@@ -44,12 +46,15 @@ TOLERANCE = 1e-3  # of fp32 logits, and of a CTC model's fp32 probabilities
 NOISE_FRAMES = (100, 250, 400)  # lengths of the made-up clips, 10 ms frames
 CALIBRATION_CLIPS = 32
 FORMATS: dict[str, dict[str, Callable[..., Path]]] = {
-    "whisper": {"transformers": write_transformers, "ctranslate2": write_ctranslate2, "ggml": write_ggml},
+    "whisper": {
+        "transformers": write_transformers, "transformers-pruned": write_pruned_whisper,
+        "ctranslate2": write_ctranslate2, "ggml": write_ggml,
+    },
     "ctc": {"sherpa": write_sherpa},
-    "hf_ctc": {"transformers": write_hf_ctc},
-    "parakeet": {"transformers": write_parakeet},
+    "hf_ctc": {"transformers": write_hf_ctc, "transformers-pruned": partial(write_hf_ctc, pruned=True)},
+    "parakeet": {"transformers": write_parakeet, "transformers-pruned": partial(write_parakeet, pruned=True)},
     "moonshine": {"transformers": write_moonshine},
-}  # a family's
+}  # fmt: skip
 GREEDY = {
     "temperatures": (0.0,), "compression_ratio_threshold": None, "log_prob_threshold": None,
     "no_speech_threshold": None,

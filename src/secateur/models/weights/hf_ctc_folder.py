@@ -12,10 +12,12 @@ from torch import Tensor
 from ...base.errors import SecateurError
 from ...base.extras import require
 from ...base.files import write_json
+from ...base.options import to_dict
 from ...base.tensors import write_tensors
 from ...features.front_end import front_end
 from ...text.tokens_ctc import VocabularyUnits
 from ..checkpoint import WEIGHTS, fit
+from ..family import parse_config
 from ..hf_ctc.config import CONFORMER, KNOWN, OURS, HfCtcConfig
 from ..hf_ctc.model import CLASSES, HfCtc
 from ..hf_ctc.widths import BlockWidths, LayerWidths
@@ -39,7 +41,10 @@ def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None)
     blank = one_id(values, "pad_token_id", where) or 0
     text, order = _vocabulary(folder, blank, len(state.get("lm_head.bias", ())))
     front = read_table(folder / "preprocessor_config.json", optional=True)
-    config = parse_hf_ctc(values, where, name or folder.name, len(order), front)
+    if "secateur" in values:
+        config: HfCtcConfig = parse_config(values["secateur"], f"{where}: secateur")
+    else:
+        config = parse_hf_ctc(values, where, name or folder.name, len(order), front)
     with torch.device("meta"):
         model = HfCtc(config)
     wanted = model.state_dict()
@@ -117,29 +122,33 @@ def _vocabulary(folder: Path, blank: int, rows: int) -> tuple[VocabularyUnits, l
     return VocabularyUnits(tuple(tokens[i] for i in order[1:]), str(delimiter or "|"), named), order
 
 
-def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any) -> Path:
+def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = False) -> Path:
     """Write `model` as `from_pretrained` loads it: config.json, model.safetensors, vocab.json and what goes with them.
+
+    `pruned`: for the classes of `secateur.models.pruned`, which have any widths.
 
     Raises:
         SecateurError: widths that differ between layers, or heads that are gone.
     """
     folder, config = Path(folder), model.config
-    if not config.uniform:
+    if not config.uniform and not pruned:
         raise SecateurError(
-            "transformers builds only layers that are all alike, with all their heads: export to ONNX, or keep the "
-            "folder as it is; secateur loads it"
+            "transformers builds only layers that are all alike, with all their heads: choose --format "
+            "transformers-pruned, which secateur.models.pruned loads there, or export to ONNX"
         )
     folder.mkdir(parents=True, exist_ok=True)
     state = {
-        name.removeprefix("net.").replace(TABLE, FIRST): value.detach().cpu().contiguous()
+        name.removeprefix("net.").replace(TABLE, TABLE if pruned else FIRST): value.detach().cpu().contiguous()
         for name, value in model.state_dict().items()
         if not name.endswith(GATE)
     }
     state |= {n.replace(".running_mean", COUNT): torch.tensor(0) for n in state if n.endswith(".running_mean")}
     write_tensors(folder / WEIGHTS, state, {"format": "pt"})
-    write_json(folder / "config.json", {
-        **config.theirs(), "model_type": config.kind, "architectures": [CLASSES[config.kind][0]]
-    })  # fmt: skip
+    kind, name = config.kind, CLASSES[config.kind][0]
+    own: dict[str, Any] = {"model_type": kind, "architectures": [name]}
+    if pruned:
+        own = {"model_type": f"secateur-{kind}", "architectures": [f"Pruned{name}"], "secateur": to_dict(config)}
+    write_json(folder / "config.json", {**config.theirs(), **own})
     blank = "<pad>" if "<pad>" not in getattr(text, "tokens", ()) else "<blank>"
     tokens = getattr(text, "tokens", None) or [c if c != " " else "|" for c in text.characters]
     write_json(folder / "vocab.json", {blank: 0, **{token: i for i, token in enumerate(tokens, 1)}})
@@ -148,7 +157,8 @@ def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any) -> Path:
         "word_delimiter_token": getattr(text, "delimiter", "|"),
     })  # fmt: skip
     write_json(folder / "preprocessor_config.json", {
-        "feature_extractor_type": "Wav2Vec2FeatureExtractor", "feature_size": 1, "padding_value": 0.0,
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor", "processor_class": "Wav2Vec2Processor",
+        "feature_size": 1, "padding_value": 0.0,
         "sampling_rate": config.front_end.sample_rate, "return_attention_mask": not config.group_norm,
         "do_normalize": config.front_end.normalise == "mean_variance",
     })  # fmt: skip

@@ -11,10 +11,13 @@ from torch import Tensor
 
 from ...base.errors import SecateurError
 from ...base.extras import require
-from ...base.files import atomic_path, read_json, write_json, write_text
+from ...base.files import read_json, write_json, write_text
+from ...base.options import to_dict
+from ...base.tensors import write_tensors
 from ...features.front_end import FrontEnd, front_end
 from ...text.tokenizer_units import TokenizerUnits
 from ..checkpoint import WEIGHTS, fit
+from ..family import parse_config
 from ..hf_ctc.widths import BlockWidths
 from ..parakeet.config import KNOWN, OURS, ParakeetConfig
 from ..parakeet.model import Parakeet
@@ -34,7 +37,10 @@ def read_parakeet(folder: Path, state: dict[str, Tensor], name: str | None = Non
     rows = len(state.get(f"{HEAD}bias", ()))
     blank = one_id(values, "pad_token_id", where)
     text = _tokenizer(folder, rows - 1 if blank is None else blank, rows)
-    config = parse_parakeet(values, where, name or folder.name, rows, _hearing(folder))
+    if "secateur" in values:
+        config: ParakeetConfig = parse_config(values["secateur"], f"{where}: secateur")
+    else:
+        config = parse_parakeet(values, where, name or folder.name, rows, _hearing(folder))
     with torch.device("meta"):
         model = Parakeet(config)
     order = [text.blank, *(i for i in range(rows) if i != text.blank)]
@@ -110,27 +116,31 @@ def _tokenizer(folder: Path, blank: int, rows: int) -> TokenizerUnits:
     return text
 
 
-def write_parakeet(folder: str | Path, model: Parakeet, text: Any) -> Path:
+def write_parakeet(folder: str | Path, model: Parakeet, text: Any, pruned: bool = False) -> Path:
     """Write `model` as `from_pretrained` loads it: config.json, model.safetensors, tokenizer.json and the rest.
+
+    `pruned`: for the classes of `secateur.models.pruned`, which have any widths.
 
     Raises:
         SecateurError: widths that differ between blocks, or other units than its tokenizer's.
     """
     folder, config = Path(folder), model.config
-    if not config.uniform:
+    if not config.uniform and not pruned:
         raise SecateurError(
-            "transformers builds only blocks that are all alike, their convolution as wide as the stream: export to "
-            "ONNX, or keep the folder as it is; secateur loads it"
+            "transformers builds only blocks that are all alike, their convolution as wide as the stream: choose "
+            "--format transformers-pruned, which secateur.models.pruned loads there, or export to ONNX"
         )
     if not isinstance(text, TokenizerUnits):
         raise SecateurError("transformers' Parakeet writes with a tokenizer.json, which this model has not")
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_path(folder / WEIGHTS) as temporary:
-        safetensors = require("safetensors.torch", "train")
-        safetensors.save_file(their_state(model, text.blank), temporary, metadata={"format": "pt"})
+    write_tensors(folder / WEIGHTS, their_state(model, text.blank), {"format": "pt"})
+    own: dict[str, Any] = {"model_type": "parakeet_ctc", "architectures": ["ParakeetForCTC"]}
+    if pruned:
+        own = {"model_type": "secateur-parakeet_ctc", "architectures": ["PrunedParakeetForCTC"],
+               "secateur": to_dict(config)}  # fmt: skip
     write_json(folder / "config.json", {
-        "model_type": "parakeet_ctc", "architectures": ["ParakeetForCTC"], "vocab_size": config.units,
-        "pad_token_id": text.blank, "encoder_config": {"model_type": "parakeet_encoder", **config.theirs()},
+        **own, "vocab_size": config.units, "pad_token_id": text.blank,
+        "encoder_config": {"model_type": "parakeet_encoder", **config.theirs()},
     })  # fmt: skip
     write_beside(folder, config, text)
     return folder

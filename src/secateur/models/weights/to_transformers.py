@@ -12,6 +12,7 @@ from ...base.files import write_json, write_text
 from ...base.tensors import write_tensors
 from ...features.front_end import FrontEnd
 from ...text.tokenizer import Tokenizer
+from ...text.tokens import Tokens
 from ..whisper.config import AttentionWidths, WhisperConfig
 from ..whisper.model import Whisper
 from .layout import special_names
@@ -88,32 +89,62 @@ def write_transformers(folder: str | Path, model: Whisper, tokenizer: Tokenizer)
     Raises:
         SecateurError: widths that differ between layers, named by the first such part, or another vocabulary.
     """
-    folder, config, tokens = Path(folder), model.config, model.config.tokens
+    folder, config = Path(folder), model.config
     heads, encoder_ffn, decoder_ffn = check_uniform(config)
+    write_weights(folder, model)
+    values = sizes(config, heads, encoder_ffn, decoder_ffn)
+    write_json(folder / "config.json", {
+        "model_type": "whisper", "architectures": ["WhisperForConditionalGeneration"], **values
+    })  # fmt: skip
+    write_generation(folder, config)
+    named = special_names(config.vocabulary) or {}
+    write_tokenizer(folder, tokenizer, named, config.tokens.timestamps)
+    write_json(folder / "preprocessor_config.json", {
+        "feature_extractor_type": "WhisperFeatureExtractor", **hearing(config, config.front_end.bins)
+    })  # fmt: skip
+    return folder
+
+
+def write_weights(folder: Path, model: Whisper) -> None:
+    """model.safetensors under their names."""
     state = {their_name(n): t.detach().cpu().float().contiguous() for n, t in model.state_dict().items()}
     write_tensors(folder / "model.safetensors", state, {"format": "pt"})
-    ends = {"bos_token_id": tokens.end, "eos_token_id": tokens.end, "pad_token_id": tokens.end}
-    values: dict[str, Any] = {
-        "model_type": "whisper", "architectures": ["WhisperForConditionalGeneration"], "d_model": config.width,
-        "vocab_size": config.vocabulary, "encoder_layers": len(config.encoder), "decoder_layers": len(config.decoder),
-        "encoder_attention_heads": heads, "decoder_attention_heads": heads, "encoder_ffn_dim": encoder_ffn,
-        "decoder_ffn_dim": decoder_ffn, "num_mel_bins": config.front_end.bins, "dtype": "float32",
-        "max_source_positions": config.audio_context, "max_target_positions": config.text_context,
-        "decoder_start_token_id": tokens.start, "suppress_tokens": None, "begin_suppress_tokens": None, **ends,
+
+
+def sizes(config: WhisperConfig, heads: int, encoder_ffn: int, decoder_ffn: int) -> dict[str, Any]:
+    """What their config says besides the kind of model."""
+    tokens = config.tokens
+    return {
+        "d_model": config.width, "vocab_size": config.vocabulary, "encoder_layers": len(config.encoder),
+        "decoder_layers": len(config.decoder), "encoder_attention_heads": heads, "decoder_attention_heads": heads,
+        "encoder_ffn_dim": encoder_ffn, "decoder_ffn_dim": decoder_ffn, "num_mel_bins": config.front_end.inputs,
+        "dtype": "float32", "max_source_positions": config.audio_context, "max_target_positions": config.text_context,
+        "decoder_start_token_id": tokens.start, "suppress_tokens": None, "begin_suppress_tokens": None, **_ends(tokens),
     }  # fmt: skip
-    write_json(folder / "config.json", values)
+
+
+def _ends(tokens: Tokens) -> dict[str, int]:
+    return {"bos_token_id": tokens.end, "eos_token_id": tokens.end, "pad_token_id": tokens.end}
+
+
+def write_generation(folder: Path, config: WhisperConfig) -> None:
+    """generation_config.json: what is said first, and what never."""
+    tokens = config.tokens
     generation: dict[str, Any] = {
         "decoder_start_token_id": tokens.start, "max_length": config.text_context, "return_timestamps": False,
         "suppress_tokens": list(tokens.suppress), "begin_suppress_tokens": list(tokens.suppress_at_start),
         "no_timestamps_token_id": tokens.no_timestamps, "prev_sot_token_id": tokens.previous,
-        "is_multilingual": tokens.multilingual, **ends,
+        "is_multilingual": tokens.multilingual, **_ends(tokens),
     }  # fmt: skip
     if tokens.multilingual:
         generation["lang_to_id"] = {f"<|{name}|>": i for name, i in tokens.languages.items()}
         generation["task_to_id"] = {"transcribe": tokens.transcribe, "translate": tokens.translate}
     write_json(folder / "generation_config.json", generation)
-    named = special_names(config.vocabulary) or {}
-    special = [name for name, i in named.items() if tokens.timestamps is None or i < tokens.timestamps]
+
+
+def write_tokenizer(folder: Path, tokenizer: Tokenizer, named: dict[str, int], timestamps: int | None) -> None:
+    """tokenizer.json with the tokens that no text has, by name, in the order of their numbers."""
+    special = [name for name, i in named.items() if timestamps is None or i < timestamps]
     definition = json.loads(tokenizer.definition)
     # Times included: `tokenizers` counts added tokens on from the last text row and would close any gap.
     definition["added_tokens"] = [
@@ -126,13 +157,14 @@ def write_transformers(folder: str | Path, model: Whisper, tokenizer: Tokenizer)
     roles = {f"{role}_token": special[0] for role in ("bos", "eos", "pad", "unk")}
     tokenizer_values = {"tokenizer_class": "WhisperTokenizer", **roles, "additional_special_tokens": special[1:]}
     write_json(folder / "tokenizer_config.json", tokenizer_values)
-    front, seconds = config.front_end, int(config.max_seconds)
-    extractor: dict[str, Any] = {
-        "feature_extractor_type": "WhisperFeatureExtractor", "processor_class": "WhisperProcessor",
-        "feature_size": front.bins, "sampling_rate": front.sample_rate, "hop_length": front.hop, "n_fft": front.window,
-        "chunk_length": seconds, "n_samples": seconds * front.sample_rate,
-        "nb_max_frames": seconds * front.sample_rate // front.hop, "padding_side": "right", "padding_value": 0.0,
+
+
+def hearing(config: WhisperConfig, bins: int) -> dict[str, Any]:
+    """What their feature extractor is told."""
+    front, samples = config.front_end, 2 * config.audio_context * config.front_end.hop
+    return {
+        "processor_class": "WhisperProcessor", "feature_size": bins, "sampling_rate": front.sample_rate,
+        "hop_length": front.hop, "n_fft": front.window, "chunk_length": samples // front.sample_rate,
+        "n_samples": samples, "nb_max_frames": samples // front.hop, "padding_side": "right", "padding_value": 0.0,
         "return_attention_mask": False,
     }  # fmt: skip
-    write_json(folder / "preprocessor_config.json", extractor)
-    return folder

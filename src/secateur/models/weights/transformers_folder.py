@@ -12,6 +12,7 @@ from ...base.errors import SecateurError
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
 from ..checkpoint import WEIGHTS, fit, read_weights
+from ..whisper.config import parse_config
 from ..whisper.model import Whisper
 from .json_values import is_id, named_ids, one_id, read_table, some_ids
 from .layout import LANGUAGES, is_multilingual, openai_tokens, special_names
@@ -36,6 +37,7 @@ TOP = {
 }
 HF_CTC = ("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer")
 PARAKEET = "parakeet_ctc"
+PRUNED = "secateur-"  # before the type of a model with widths of its own (see `models.pruned`)
 TIED = "proj_out.weight"
 SIZES = {
     "width": "d_model", "heads": "encoder_attention_heads", "ffn": "encoder_ffn_dim",
@@ -143,6 +145,17 @@ def _state(folder: Path) -> dict[str, Tensor]:
     return state
 
 
+def _read_pruned(folder: Path, values: dict[str, Any]) -> tuple[Any, Any]:
+    """A Whisper that says all its widths itself."""
+    where = str(folder / "config.json")
+    config = parse_config(values["secateur"], f"{where}: secateur")
+    tokenizer, _ = read_tokenizer(folder, config.tokens.end)
+    with torch.device("meta"):
+        model = Whisper(config)
+    fit(model, _state(folder), str(folder / WEIGHTS))
+    return model.eval(), tokenizer
+
+
 def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Any, Any]:
     """A Whisper, or a CTC model, and its text codec from a `transformers` folder, as float32.
 
@@ -152,7 +165,7 @@ def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Any,
     folder = Path(folder)
     where = str(folder / "config.json")
     values = read_table(folder / "config.json")
-    kind = values.get("model_type")
+    kind = str(values.get("model_type")).removeprefix(PRUNED)
     if kind in HF_CTC:
         from .hf_ctc_folder import read_hf_ctc
 
@@ -168,6 +181,8 @@ def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Any,
     if kind != "whisper":
         known = ", ".join(("whisper", *HF_CTC, PARAKEET, "moonshine"))
         raise SecateurError(f"{where}: a model of type '{kind}' is not known here (known: {known})")
+    if "secateur" in values:
+        return _read_pruned(folder, values)
     for key, usual in {"scale_embedding": False, "activation_function": "gelu"}.items():
         if values.get(key, usual) != usual:
             raise SecateurError(f"{where}: {key} {values[key]!r} is not known here (known: {usual!r})")

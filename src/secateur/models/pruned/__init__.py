@@ -1,0 +1,60 @@
+"""Pruned models as models of `transformers`: what `secateur export --format transformers-pruned` writes, loaded by
+
+    import secateur.models.pruned
+    from transformers import AutoModelForCTC, AutoModelForSpeechSeq2Seq, AutoProcessor
+
+    model = AutoModelForCTC.from_pretrained("runs/mine/plain")     # or PrunedWav2Vec2ForCTC.from_pretrained
+    logits = model(processor(samples, sampling_rate=16000, return_tensors="pt").input_values).logits
+
+Each class is the family's own with layers of the widths that its config lists under `secateur`: our checkpoint's
+config, whole. Everything else (`generate`, `save_pretrained`, training, `pipeline`) is as in `transformers`. Importing
+this module registers them with the Auto classes; `import secateur` does it too, once `transformers` is imported.
+"""
+
+from __future__ import annotations
+
+from .conformers import (
+    PrunedParakeetConfig,
+    PrunedParakeetForCTC,
+    PrunedWav2Vec2ConformerConfig,
+    PrunedWav2Vec2ConformerForCTC,
+)
+from .hearing import PrunedWhisperFeatureExtractor
+from .transformer import (
+    PrunedHubertConfig,
+    PrunedHubertForCTC,
+    PrunedWav2Vec2Config,
+    PrunedWav2Vec2ForCTC,
+    PrunedWavLMConfig,
+    PrunedWavLMForCTC,
+)
+from .whisper import PrunedWhisperConfig, PrunedWhisperForConditionalGeneration
+
+__all__ = [
+    "PrunedHubertConfig", "PrunedHubertForCTC", "PrunedParakeetConfig", "PrunedParakeetForCTC", "PrunedWav2Vec2Config",
+    "PrunedWav2Vec2ConformerConfig", "PrunedWav2Vec2ConformerForCTC", "PrunedWav2Vec2ForCTC", "PrunedWavLMConfig",
+    "PrunedWavLMForCTC", "PrunedWhisperConfig", "PrunedWhisperFeatureExtractor",
+    "PrunedWhisperForConditionalGeneration", "register",
+]  # fmt: skip
+
+
+def register() -> None:
+    """Make the Auto classes of `transformers` know these; a second time changes nothing."""
+    import transformers
+
+    ctc = (
+        (PrunedWav2Vec2Config, PrunedWav2Vec2ForCTC), (PrunedHubertConfig, PrunedHubertForCTC),
+        (PrunedWavLMConfig, PrunedWavLMForCTC), (PrunedWav2Vec2ConformerConfig, PrunedWav2Vec2ConformerForCTC),
+        (PrunedParakeetConfig, PrunedParakeetForCTC),
+    )  # fmt: skip
+    whisper = (PrunedWhisperConfig, PrunedWhisperForConditionalGeneration)
+    for config, model in (*ctc, whisper):
+        transformers.AutoConfig.register(config.model_type, config, exist_ok=True)
+        auto = transformers.AutoModelForSpeechSeq2Seq if model is whisper[1] else transformers.AutoModelForCTC
+        auto.register(config, model, exist_ok=True)
+    transformers.AutoFeatureExtractor.register(
+        PrunedWhisperConfig, PrunedWhisperFeatureExtractor, exist_ok=True
+    )
+
+
+register()

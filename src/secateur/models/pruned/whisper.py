@@ -1,0 +1,108 @@
+"""Whisper with layers of any widths as a model of `transformers`, `generate` and its cache included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import WhisperConfig as TheirConfig
+from transformers import WhisperForConditionalGeneration
+from transformers.cache_utils import EncoderDecoderCache
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.whisper.modeling_whisper import WhisperAttention, eager_attention_forward
+
+from ..whisper.config import AttentionWidths, WhisperConfig
+from .ours import ours
+
+
+class PrunedWhisperConfig(TheirConfig):
+    """Whisper's, with our own under `secateur`."""
+
+    model_type = "secateur-whisper"
+    secateur: dict[str, Any] | None = None
+
+
+class PrunedWhisperAttention(WhisperAttention):
+    """Any heads, whose queries and keys may have other dimensions than their values."""
+
+    widths: AttentionWidths
+    layer_idx: int
+    config: Any
+
+    def resize(self, widths: AttentionWidths, scale: float) -> None:
+        """Take these widths; scores are multiplied by `scale`."""
+        width, h = self.embed_dim, widths.heads
+        self.widths, self.num_heads, self.head_dim, self.scaling = widths, h, widths.query_key, scale
+        self.q_proj = nn.Linear(width, h * widths.query_key)
+        self.k_proj = nn.Linear(width, h * widths.query_key, bias=False)
+        self.v_proj = nn.Linear(width, h * widths.value)
+        self.out_proj = nn.Linear(h * widths.value, width)
+
+    def forward(  # type: ignore[override]
+        self, hidden_states: Tensor, key_value_states: Tensor | None = None, past_key_values: Any = None,
+        attention_mask: Tensor | None = None, output_attentions: bool = False, **others: Any,
+    ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+        """(batch, length, width) to the same, and the attention's weights where they are known."""
+        batch, length, _ = hidden_states.shape
+
+        def split(x: Tensor) -> Tensor:
+            return x.view(batch, -1, self.widths.heads, x.shape[2] // self.widths.heads).transpose(1, 2)
+
+        crossing, known = key_value_states is not None, False
+        if isinstance(past_key_values, EncoderDecoderCache):
+            known = crossing and bool(past_key_values.is_updated.get(self.layer_idx))
+            if crossing:
+                past_key_values.is_updated[self.layer_idx] = True
+                past_key_values = past_key_values.cross_attention_cache
+            else:
+                past_key_values = past_key_values.self_attention_cache
+        if known:
+            keys, values = past_key_values.layers[self.layer_idx].keys, past_key_values.layers[self.layer_idx].values
+        else:
+            heard = hidden_states if key_value_states is None else key_value_states
+            keys, values = split(self.k_proj(heard)), split(self.v_proj(heard))
+            if past_key_values is not None:
+                keys, values = past_key_values.update(keys, values, self.layer_idx)
+        interface = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention_forward)
+        attended, weights = interface(
+            self, split(self.q_proj(hidden_states)), keys, values, attention_mask,
+            dropout=self.dropout if self.training else 0.0, scaling=self.scaling,
+            output_attentions=output_attentions, **others,
+        )  # fmt: skip
+        return self.out_proj(attended.reshape(batch, length, -1)), weights
+
+
+def resize(model: Any, config: WhisperConfig) -> None:
+    """Give a WhisperModel the widths of `config`."""
+    encoder, decoder = model.encoder, model.decoder
+    encoder.conv1 = nn.Conv1d(config.front_end.inputs, config.conv_channels, 3, padding=1)
+    encoder.conv2 = nn.Conv1d(config.conv_channels, config.width, 3, stride=2, padding=1)
+    sides: Any = ((encoder.layers, config.encoder), (decoder.layers, config.decoder))
+    for layers, every in sides:
+        for layer, widths in zip(layers, every, strict=True):
+            layer.fc1, layer.fc2 = nn.Linear(config.width, widths.ffn), nn.Linear(widths.ffn, config.width)
+            if layers is encoder.layers:
+                _replace(layer, "self_attn", widths.attention, config.attention_scale)
+                continue
+            _replace(layer, "self_attn", widths.self_attention, config.attention_scale)
+            _replace(layer, "encoder_attn", widths.cross_attention, config.attention_scale)
+
+
+def _replace(layer: Any, part: str, widths: AttentionWidths, scale: float) -> None:
+    old = getattr(layer, part)
+    new = PrunedWhisperAttention(
+        old.embed_dim, old.num_heads, old.dropout, old.is_decoder, is_causal=old.is_causal, layer_idx=old.layer_idx,
+        config=old.config,
+    )  # fmt: skip
+    new.resize(widths, scale)
+    setattr(layer, part, new)
+
+
+class PrunedWhisperForConditionalGeneration(WhisperForConditionalGeneration):
+    """WhisperForConditionalGeneration with the widths of its config."""
+
+    config_class = PrunedWhisperConfig
+
+    def __init__(self, config: PrunedWhisperConfig) -> None:
+        super().__init__(config)
+        resize(self.model, ours(config, WhisperConfig))
