@@ -13,6 +13,7 @@ pytest.importorskip("transformers")
 from small_ctc import NoText, small_ctc  # noqa: E402
 from small_hf import hf_folder  # noqa: E402
 from small_models import small_whisper  # noqa: E402
+from small_parakeet import parakeet_folder  # noqa: E402
 
 from secateur.cli import main  # noqa: E402
 from secateur.jobs.doctor import examine, findings  # noqa: E402
@@ -39,6 +40,21 @@ def test_every_parameter_is_prunable_or_whole_with_a_reason(kind: str, tmp_path:
     whole = {one.name for one in found.whole}
     assert any("pos_conv_embed" in name for name in whole)
     assert any("feature_extractor" in name for name in whole) == (kind == "wav2vec2 large")
+
+
+@pytest.mark.parametrize("kind", ["conformer", "conformer rotary", "parakeet", "parakeet without biases"])
+def test_conformers_are_understood_whole(kind: str, tmp_path: Path) -> None:
+    (parakeet_folder if kind.startswith("parakeet") else hf_folder)(kind, tmp_path)
+    found = examine(str(tmp_path))
+    model = read_foreign(tmp_path)[0]
+    assert found.problem == "" and found.parameters == sum(v.numel() for v in model.state_dict().values())
+    assert {one.kind for one in found.prunable} == {"head", "ffn", "conv", "layer"}
+    assert all(one.why != "no layer declares units in it" for one in found.whole)
+    # What it says lives in heads, positions and their biases included, is what goes with three of four.
+    heads = next(one for one in found.prunable if one.kind == "head")
+    small = shrink(model, {g.name: [1] for g in model.groups() if g.kind == "head"})
+    gone = found.parameters - sum(v.numel() for v in small.state_dict().values())
+    assert (heads.groups, heads.units, gone * 4) == (3, 12, heads.parameters * 3)
 
 
 def test_our_own_checkpoints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

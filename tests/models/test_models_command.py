@@ -13,12 +13,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from small_ctc import NoText, small_ctc  # noqa: E402
 from small_models import small_whisper  # noqa: E402
 
 from secateur.cli import main  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
-from secateur.models.family import write_config  # noqa: E402
+from secateur.models.family import family_of, write_config  # noqa: E402
+from secateur.models.weights.fetch import read_foreign  # noqa: E402
 from secateur.models.weights.registry import MODELS  # noqa: E402
+from secateur.prune.shrink import shrink  # noqa: E402
 
 
 def without_torch(*words: str) -> subprocess.CompletedProcess[str]:
@@ -58,6 +61,58 @@ def test_show_gives_the_widths_of_every_layer(small: Path) -> None:
     first = sum(value.numel() for name, value in model.state_dict().items() if name.startswith("encoder.layers.0.att"))
     assert int(lines["encoder.layers.0.attention"].split()[-1].replace(",", "")) == first
     assert f"start {model.config.tokens.start}, end {model.config.tokens.end}" in lines["tokens:"]
+
+
+WIDTHS = {  # of a kind: parts, and what is said of them once heads, units and channels are gone
+    "wavlm": {"net.wavlm.encoder.layers.1.attention": "2 heads (of 4: 0, 3)",
+              "net.wavlm.feature_extractor.conv_layers.0.conv": "16 channels"},
+    "hubert": {"net.hubert.encoder.layers.0.attention": "2 heads",
+               "net.hubert.encoder.layers.0.feed_forward": "48 units"},
+    "conformer": {"net.wav2vec2_conformer.encoder.layers.2.self_attn": "2 heads",
+                  "net.wav2vec2_conformer.encoder.layers.2.conv_module": "32 channels"},
+    "parakeet": {"net.encoder.layers.0.self_attn": "2 heads", "net.encoder.layers.0.feed_forward2": "48 units",
+                 "net.encoder.subsampling.layers.3": "12 channels"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WIDTHS)
+def test_show_knows_every_ctc_family(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("transformers")
+    from small_hf import hf_folder
+    from small_parakeet import parakeet_folder
+
+    (parakeet_folder if kind == "parakeet" else hf_folder)(kind, tmp_path / "hf")
+    model, text = read_foreign(tmp_path / "hf")
+    small = shrink(model, {g.name: [0, 3] for g in model.groups() if g.kind == "head"})
+    save_checkpoint(tmp_path / "small", small, text)
+    capsys.readouterr()
+    assert main(["models", "show", str(tmp_path / "small")]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    for part, said in WIDTHS[kind].items():
+        assert f" {said} " in lines[part]
+    for part in WIDTHS[kind]:
+        stored = sum(v.numel() for n, v in small.state_dict().items() if n.startswith(f"{part}."))
+        assert int(lines[part].split()[-1].replace(",", "")) == stored
+    assert int(lines["total"].split()[-1].replace(",", "")) == sum(v.numel() for v in small.state_dict().values())
+    macs = family_of(small.config).macs(small.config, 10.0, 40, None)
+    assert f"for 10 s: {macs / 1e9:,.2f} G (" in lines["multiply-accumulates"]
+    assert f"vocabulary: {text.outputs - 1} tokens (en) and the blank:" in lines["vocabulary:"]
+
+
+def test_show_knows_our_own_ctc_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = small_ctc("everything")
+    save_checkpoint(tmp_path, model, NoText())
+    (tmp_path / "units.json").write_text(json.dumps({"characters": list("abcdef"), "spelling": "spoken"}))
+    assert main(["models", "show", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    lines = {line.split()[0]: line for line in said.splitlines()}
+    conformer = model.config.conformer
+    assert conformer is not None and model.config.recurrent is not None and model.config.subsampling is not None
+    attention = conformer.layers[0].attention
+    assert f"{attention.heads} heads, query/key {attention.query_key}" in lines["conformer.layers.0.attention"]
+    assert f" {model.config.recurrent.layers[0].back} units " in lines["recurrent.layers.0.back"]
+    assert f" {model.config.subsampling.channels[0]} channels " in lines["subsampling.convs.0"]
+    assert "vocabulary: 6 characters (en) and the blank: a b c d e f" in said
 
 
 def test_show_takes_a_fetched_name(tiny_en: Path) -> None:

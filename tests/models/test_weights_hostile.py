@@ -106,7 +106,7 @@ SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
     "unknown key": (lambda f: edit(f / CONFIG, conv_chanels=384), "did you mean 'conv_channels'"),
     "missing key": (lambda f: edit(f / CONFIG, encoder=...), "missing key 'encoder'"),
     "wrong type": (lambda f: edit(f / CONFIG, width="wide"), "width"),
-    "other family": (lambda f: edit(f / CONFIG, family="parakeet"), "parakeet"),
+    "other family": (lambda f: edit(f / CONFIG, family="canary"), "canary"),
     "another width": (lambda f: edit(f / CONFIG, width=512), "ours"),
     "config cut short": (lambda f: (f / CONFIG).write_text('{"family": "whi'), "config.json"),
     "deeply nested config": (lambda f: (f / CONFIG).write_text("[" * 100_000), "config.json"),

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..models.hf_ctc.widths import PARAKEET
-from ..models.parakeet.config import ParakeetConfig
-from ..models.parakeet.resize import depthwise
+from ..models.parakeet.config import ParakeetConfig, depthwise
 from .blocks import BlockBuilder
 from .graph import Graph
 from .layers import Weights

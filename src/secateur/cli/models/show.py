@@ -12,6 +12,8 @@ from ..command import option
 
 HELP = "What a checkpoint is made of: widths of every layer, parameters of every part, special tokens."
 EXAMPLE = "secateur models show runs/demo/pruned"
+SECONDS, TOKENS = 10.0, 40  # of the clip whose cost is told, and of its text
+MOST = 40  # units that are written out
 LAYER = re.compile(r"^(.*?\.\d+\.[^.]+).*$")  # a parameter's name up to the part of its layer
 
 
@@ -29,7 +31,8 @@ def run(options: Options) -> dict[str, Any]:
         SecateurError: no such model, or a header that does not fit the config.
     """
     from ...base.options import to_dict
-    from ...models.family import read_config
+    from ...models.describe import widths
+    from ...models.family import family_of, read_config
     from ...models.weights.cache import cached, is_checkpoint, models_folder
     from ...models.weights.header import read_header
 
@@ -43,12 +46,26 @@ def run(options: Options) -> dict[str, Any]:
         folder = fetch(options.model)
     config = read_config(folder / "config.json")
     header = read_header(folder / "model.safetensors")
-    values = to_dict(config)
+    values, family = to_dict(config), family_of(config)
+    seconds = min(SECONDS, config.max_seconds)
     return {
         "folder": str(folder), "config": {key: value for key, value in values.items() if key != "tokens"},
         "parameters": _stored_parts(folder, config, header), "types": sorted({t.type for t in header.values()}),
-        "max_seconds": config.max_seconds, "tokens": values.get("tokens"),
+        "max_seconds": config.max_seconds, "tokens": values.get("tokens"), "widths": widths(config),
+        "macs": family.parts(config, seconds, TOKENS), "macs_seconds": seconds,
+        "vocabulary": None if "tokens" in values else _units(folder / family.text_file),
     }  # fmt: skip
+
+
+def _units(path: Path) -> str:
+    """What a CTC model writes with."""
+    from ...text.units import read_units
+
+    units = read_units(path)
+    kind = str(getattr(units, "kind", "units")).replace("tokenizer", "tokens")
+    written = getattr(units, kind, None) or [units.decode([i]) for i in range(1, units.outputs)]
+    some = " ".join(map(str, written[:MOST])) + (" ..." if len(written) > MOST else "")
+    return f"vocabulary: {len(written)} {kind} ({units.language}) and the blank: {some}"
 
 
 def _stored_parts(folder: Path, config: Any, header: dict[str, Any]) -> dict[str, int]:
@@ -93,22 +110,21 @@ def _expected(config: Any) -> dict[str, int]:
 def show(result: dict[str, Any]) -> str:
     """A line a part."""
     config, parts, tokens = result["config"], result["parameters"], result["tokens"]
-    said = [f"width {config['width']}"] if "width" in config else []
+    said = [f"family {config['family']}"]
+    said += [f"width {config['width']}"] if "width" in config else []
     said += [f"{config['vocabulary']} token rows"] if tokens else [f"{config['units']} outputs"]
     said += [f"audio up to {result['max_seconds']:.1f} s"] if isfinite(result["max_seconds"]) else []
     said += [f"{config['text_context']} text positions"] if tokens else []
     lines = [
         f"{config['name']}: {', '.join(said)}, stored as {'/'.join(result['types'])}",
-        f"{'part':38} {'widths':44} {'parameters':>11}",
+        f"{'part':58} {'widths':32} {'parameters':>11}",
     ]
-    widths: dict[str, str] = {"vocabulary": f"{config.get('vocabulary')} rows"}
-    for side in ("encoder", "decoder"):
-        for i, layer in enumerate(config.get(side, ())):
-            for part, value in layer.items():
-                widths[f"{side}.layers.{i}.{part}"] = f"{value} units" if isinstance(value, int) else _heads(value)
-    lines += [f"{part:38} {widths.get(part, ''):44} {count:11,}" for part, count in parts.items()]
+    lines += [f"{part:58} {result['widths'].get(part, ''):32} {count:11,}" for part, count in parts.items()]
+    macs, seconds = result["macs"], result["macs_seconds"]
+    each = ", ".join(f"{part} {count / 1e6:,.1f} M" for part, count in macs.items() if count)
+    lines.append(f"multiply-accumulates for {seconds:g} s: {sum(macs.values()) / 1e9:,.2f} G ({each})")
     if not tokens:
-        return "\n".join(lines)
+        return "\n".join([*lines, result["vocabulary"]])
     named = {name: value for name, value in tokens.items() if isinstance(value, int) and not isinstance(value, bool)}
     lines.append("tokens: " + ", ".join(f"{name.replace('_', ' ')} {i}" for name, i in named.items()))
     lines.append(
@@ -116,11 +132,3 @@ def show(result: dict[str, Any]) -> str:
         f"{len(tokens['suppress'])} tokens, never first: {len(tokens['suppress_at_start'])}"
     )
     return "\n".join(lines)
-
-
-def _heads(widths: dict[str, int]) -> str:
-    """One attention."""
-    if "queries" in widths:
-        shared = f", {widths['queries']} queries a head" if widths["queries"] > 1 else ""
-        return f"{widths['heads']} heads{shared}"
-    return f"{widths['heads']} heads, query/key {widths['query_key']}, value {widths['value']}"

@@ -129,3 +129,8 @@ class ParakeetConfig:
             "subsampling_conv_channels": self.convs[0], "subsampling_factor": self.subsampled,
             "num_mel_bins": self.front_end.bins,
         }  # fmt: skip
+
+
+def depthwise(i: int) -> int:
+    """Where in the subsampling's list the depthwise convolution of stage `i` > 0 is; the pointwise one is next."""
+    return 3 * i - 1

@@ -9,12 +9,7 @@ from torch import nn
 from ..groups import Group, Place
 from ..hf_ctc.blocks import block_groups, resize_block
 from ..hf_ctc.widths import PARAKEET
-from .config import ParakeetConfig
-
-
-def depthwise(i: int) -> int:
-    """Where in the subsampling's list the depthwise convolution of stage `i` > 0 is; the pointwise one is next."""
-    return 3 * i - 1
+from .config import ParakeetConfig, depthwise
 
 
 def resize(encoder: Any, config: ParakeetConfig) -> None:
