@@ -189,16 +189,18 @@ def study_goals() -> list[str]:
 
 
 def corrected_table() -> list[str]:
-    """Mandarin results before and after correction by sound; its strength was chosen on dev."""
-    head = ["run", "CER before, %", "after, %", "points (95 %)", "pinyin before, %", "after, %", "strength"]
+    """Mandarin results before and after correction by sound; its strength (and the head's weight) chosen on dev."""
+    head = ["run", "CER before, %", "after, %", "points (95 %)", "pinyin before, %", "after, %", "strength", "head"]
     rows = []
     for path in sorted((STUDIES / "results" / "base_zh_corrected").glob("*.json")):
         values = read_json(path)
         d, pinyin = values["difference"], values["pinyin"]
         rows.append([
-            path.stem, f"{100 * values['before']:.1f}", f"{100 * values['after']:.1f}",
+            path.stem.replace("+head", ", asking its pinyin head"), f"{100 * values['before']:.1f}",
+            f"{100 * values['after']:.1f}",
             f"{points(d['delta'])} ({points(d['low'])} to {points(d['high'])})",
             f"{100 * pinyin['before']:.1f}", f"{100 * pinyin['after']:.1f}", f"{values['changed']:g}",
+            "" if values.get("head") is None else f"{values['head']:g}",
         ])  # fmt: skip
     return [*pipe_table(head, rows), ""]
 

@@ -106,6 +106,24 @@ def test_the_helper_is_kept_only_beside_arms_that_had_one(done: Path) -> None:
     assert not [name for name in model.state_dict() if "head" in name or "extra" in name]
 
 
+def test_runs_are_corrected_by_sound_with_what_their_head_heard(done: Path, place: Path, tmp_path: Path) -> None:
+    words, sets = str(tmp_path / "words.json"), place / "commonvoice-zh-cn"
+    assert main(["text", "learn", str(sets / "train.jsonl"), "--out", words]) == 0
+    run = done / "pruned-pinyin-0"
+    rows = {part: str(run / "results" / f"{part}.json") for part in ("commonvoice-zh-cn", "dev")}
+    given = ["text", "correct", "--words", words, "--result", rows["commonvoice-zh-cn"], "--dev", rows["dev"]]
+    out = tmp_path / "corrected.json"
+    assert main([*given, "--out", str(out)]) == 0
+    # From the checkpoint, head included: the same clips, the same words, so the same numbers.
+    again = tmp_path / "again.json"
+    command = ["evaluate", str(run), str(sets / "test.jsonl"), "--correct", words, "--tune-on", str(sets / "dev.jsonl")]
+    assert main([*command, "--device", "cpu", "--out", str(again)]) == 0
+    kept, found = read_result(out), read_result(again)
+    assert found.settings["corrected"]["head"] is not None and kept.settings["corrected"]["head"] is not None
+    assert all(str(row.extras["pinyin_heard"]).startswith("parts") for row in found.rows)
+    assert [row.id for row in found.rows] == [row.id for row in kept.rows] and found.metric == kept.metric == "cer"
+
+
 def test_the_study_of_models_from_nothing_compares_what_it_says() -> None:
     study = read_study(ROOT / "experiments" / "study" / "ctc_zh.toml")
     assert new_of(study, "pinyin").units == "pinyin" and new_of(study, "characters").units == "characters"

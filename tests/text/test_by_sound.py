@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,17 @@ pytest.importorskip("opencc")
 pytest.importorskip("wetext")
 pytest.importorskip("pypinyin")
 pytest.importorskip("jieba")
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from heard_small import heard
+
+from secateur.base.errors import SecateurError
 from secateur.cli import main
 from secateur.data.manifest import Utterance, read_manifest, write_manifest
+from secateur.evaluate.corrected import CHANGED, HEAD, HEARD, correction, without_head
+from secateur.evaluate.error_rate import count_errors
+from secateur.evaluate.result import Result, Row
+from secateur.evaluate.run import summarise
 from secateur.text.by_sound import BySound, SoundCosts, aligned
 from secateur.text.chinese import normalise_chinese
 from secateur.text.lattice import Edge, best_path
@@ -92,16 +102,38 @@ def test_what_sounds_right_is_mended_and_what_is_right_stays(general: BySound) -
 
 def test_what_the_head_heard_decides_between_sounds(general: BySound) -> None:
     assert general.correct("加入解放金") == "加入解放金"
-    assert general.correct("加入解放金", pinyin("加入解放军")) == "加入解放军"
+    assert general.correct("加入解放金", heard("加入解放军")) == "加入解放军"
     ready = general.costing(SoundCosts(changed=1.0))
     assert ready.correct("爬山，大地震") == "爬山，大地震"
-    assert ready.correct("爬山大地震", pinyin("唐山大地震")) == "唐山大地震"
+    assert ready.correct("爬山，大地震", heard("唐山大地震")) == "唐山，大地震"
     said, other = ([parse_syllable(n) for n in names.split()] for names in ("wo3 zai4 jia1", "wo3 cai4 jia1 ma5"))
     assert [s and s.numbered for s in aligned(said, other)] == ["wo3", "cai4", "jia1"]
     assert aligned(said, []) == [None] * 3
-    free, held = (general.costing(SoundCosts(changed=0.0, near=0.0, agreed=cost)) for cost in (0.0, 30.0))
-    assert free.correct("兰方", pinyin("兰方")) == "南方"  # n and l sound alike, but l was heard
-    assert pinyin(held.correct("兰方", pinyin("兰方")), "plain") == "lan fang"
+    free, held = (general.costing(SoundCosts(changed=0.0, near=0.0, head=weight)) for weight in (0.0, 30.0))
+    assert free.correct("兰方", heard("兰方")) == "南方"  # n and l sound alike, but l was heard
+    assert pinyin(held.correct("兰方", heard("兰方")), "plain") == "lan fang"
+
+
+def test_the_weight_of_the_head_and_the_cost_of_a_change_are_chosen_on_dev(general: BySound) -> None:
+    def result(pairs: list[tuple[str, str]], with_head: bool) -> Result:
+        rows = [
+            Row(f"{i}", f"s{i % 3}", 2.0, said, text, count_errors(said, text, "cer"),
+                {HEARD: str(heard(said))} if with_head else {})
+            for i, (said, text) in enumerate(pairs)
+        ]  # fmt: skip
+        return summarise(rows, model="m", data="d", language="zh", metric="cer", seconds_compute=1.0)
+
+    # Only who asks the head can tell that the first is wrong and the second, which sounds alike, is not.
+    dev = [("加入解放军", "加入解放金"), ("兰方", "兰方"), ("在银行工作", "在银航工作"), ("加入解放军", "加入解放金")]
+    test = [("兰方", "兰方"), ("加入解放军", "加入解放金")]
+    alone, _ = correction(result(test, False), general, result(dev, False))
+    after, found = correction(result(test, True), general, result(dev, True))
+    assert found["head"] > 0 and found["after"] == after.rate < alone.rate <= found["before"]
+    assert len(found["dev"]) == len(CHANGED) * len(HEAD)
+    assert after.settings["corrected"]["before"] == found["before"]
+    assert without_head(result(test, True)).rows == result(test, False).rows
+    with pytest.raises(SecateurError, match="for Chinese"):
+        correction(replace(result(test, True), language="en"), general)
 
 
 def test_commands_learn_write_and_correct(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

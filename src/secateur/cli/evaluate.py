@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 HELP = "Word (or character) error rate of a model on a manifest, with a 95 % interval by resampling speakers."
 EXAMPLE = """secateur evaluate tiny.en ../shared/data/speechocean762/test.jsonl --limit 100 --out tiny.json
 secateur evaluate runs/kiosk/exported test.jsonl --by gender
-secateur evaluate runs/ctc test.jsonl --lm general.npz,mine.npz --tune-on dev.jsonl"""
+secateur evaluate runs/ctc test.jsonl --lm general.npz,mine.npz --tune-on dev.jsonl
+secateur evaluate runs/zh/dense test.jsonl --correct words.json --tune-on dev.jsonl"""
 
 PIECE = 16  # clips a call of the recogniser, which batches within
 
@@ -46,7 +47,10 @@ class Options:
     lm_weight: float = option(0.5, help="weight of the language model beside the network")
     word_bonus: float = option(0.5, help="added for every word")
     unknown: float | None = option(None, help="added for a word that no language model has; left out: there are none")
-    tune_on: Path | None = option(None, help="choose --lm-weight and --word-bonus on this manifest (not the test's!)")
+    correct: Path | None = option(None, help="Chinese: correct by sound with this file of `secateur text learn`")
+    tune_on: Path | None = option(
+        None, help="choose weights (--lm-weight, --word-bonus, those of --correct) on this manifest (not the test's!)"
+    )
     fallback: bool = option(False, help="decode again at higher temperatures what looks wrong, as transcribe does")
     threads: int | None = option(None, help="for exported models: CPU threads")
     device: str = option("auto", help="for checkpoints: cpu, cuda or auto")
@@ -81,6 +85,10 @@ def show(values: dict[str, Any]) -> str:
         f"{result.seconds_audio / 60:.1f} min: {result.substitutions} substituted, {result.deletions} deleted, "
         f"{result.insertions} inserted; computed in {result.seconds_compute:.1f} s",
     ]
+    if "corrected" in result.settings:
+        how = result.settings["corrected"]
+        head = "" if how["head"] is None else f", pinyin head weighed {how['head']:g}"
+        lines.append(f"corrected by sound, {how['changed']:g} nats a change{head}: {percent(how['before'])} before")
     if result.sounds is not None:
         s = result.sounds
         lines.append(
@@ -118,17 +126,36 @@ def evaluate_model(options: Options) -> Result:
 
     if options.limit is not None and options.limit < 1:
         raise SecateurError("--limit must be at least 1")
-    utterances = list(read_manifest(options.manifest))[: options.limit]
     if is_exported(options.model):
         transcribe, config, settings = _exported(options)
     else:
         transcribe, config, settings = _checkpoint(options)
-    folder, manifest = Path(options.model), options.manifest.resolve()
-    result = evaluate(
-        transcribe, utterances, model=options.model, data=f"{manifest.parent.name}/{manifest.stem}",
-        metric=options.metric, size=folder_bytes(folder), settings=settings,
-    )  # fmt: skip
-    return with_cost(result, config)
+
+    def on(manifest: Path) -> Result:
+        utterances, path = list(read_manifest(manifest))[: options.limit], manifest.resolve()
+        result = evaluate(
+            transcribe, utterances, model=options.model, data=f"{path.parent.name}/{path.stem}",
+            metric=options.metric, size=folder_bytes(Path(options.model)), settings=settings,
+        )  # fmt: skip
+        if options.correct is not None and settings["runtime"] == "torch":
+            from ..jobs.pinyin_head import heard_beside
+
+            result = heard_beside(result, options.model, utterances, settings["device"], options.batch_seconds)
+        return with_cost(result, config)
+
+    result = on(options.manifest)
+    return result if options.correct is None else _corrected(result, options, on)
+
+
+def _corrected(result: Result, options: Options, on: Callable[[Path], Result]) -> Result:
+    """The result corrected by sound, as strongly as is best on `--tune-on`."""
+    from ..evaluate.corrected import correction
+    from ..text.by_sound import BySound
+    from ..text.word_model import WordModel
+
+    assert options.correct is not None
+    writer = BySound(WordModel.read(options.correct))
+    return correction(result, writer, None if options.tune_on is None else on(options.tune_on))[0]
 
 
 def is_exported(model: str) -> bool:
@@ -165,7 +192,7 @@ def _checkpoint(options: Options) -> Prepared:
     network, tokenizer = load_model(options.model)
     if device == "cpu":
         settings["threads"] = torch.get_num_threads()
-    if options.beam > 1 or options.fallback or options.lm or options.tune_on is not None:
+    if options.beam > 1 or options.fallback or options.lm or _tunes_lm(options):
         from ..models.seq2seq.session import TorchSession
         from ..serve.whisper_recogniser import WhisperRecogniser
 
@@ -191,6 +218,11 @@ def decoding(options: Options) -> dict[str, Any]:
     return {"beam": options.beam, "fallback": options.fallback}
 
 
+def _tunes_lm(options: Options) -> bool:
+    """Whether `--tune-on` is for a language model."""
+    return options.tune_on is not None and (bool(options.lm) or options.correct is None)
+
+
 def _with_recogniser(recogniser: Recogniser, options: Options, settings: dict[str, Any]) -> Prepared:
     from ..models.decoding.options import DecodingOptions
 
@@ -199,7 +231,7 @@ def _with_recogniser(recogniser: Recogniser, options: Options, settings: dict[st
         unknown=options.unknown,
     )  # fmt: skip
     settings = settings | decoding(options)
-    if options.tune_on is not None:
+    if options.tune_on is not None and _tunes_lm(options):
         from ..data.manifest import read_manifest
         from ..jobs.lm_weights import tune
 

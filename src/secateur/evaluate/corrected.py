@@ -1,32 +1,45 @@
-"""A result as it would be with every hypothesis rewritten, and the rewriting chosen on another set."""
+"""A result as it would be with every hypothesis corrected by sound, how readily being chosen on another set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import itertools
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from ..base.errors import SecateurError
+from ..text.by_sound import BySound
+from ..text.heard import Heard
 from ..text.normalise import normaliser
+from .compare import compare_results
 from .error_rate import count_errors, total
 from .result import Result, Row
 from .run import summarise
 
-HEARD = "pinyin_heard"  # the extra in which rows carry what a pinyin head heard
-Rewrite = Callable[[Row], str]
+HEARD = "pinyin_heard"  # the extra in which rows carry what a pinyin head heard, see `text.heard.Heard`
+CHANGED = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)  # nats a changed character, to choose from
+HEAD = (0.0, 0.25, 0.5, 1.0, 2.0)  # weights of the head, to choose from
 
 
-def corrected(result: Result, rewrite: Rewrite, name: str | None = None) -> Result:
-    """`result` with `rewrite` applied to every row (whose texts are normalised), counted again.
+@dataclass(frozen=True)
+class Tried:
+    """Costs, and the error rate that a dev set has with them."""
+
+    changed: float
+    head: float
+    rate: float
+
+
+def corrected(result: Result, writer: BySound, name: str | None = None) -> Result:
+    """`result` with every row's text (normalised) corrected by `writer`, counted again.
 
     Raises:
-        SecateurError: the result has no rows.
+        SecateurError: the result has no rows, or is not of Chinese speech.
     """
-    if not result.rows:
-        raise SecateurError(f"the result of '{result.model}' has no rows: evaluate again and keep them")
+    _check(result)
     normalise = normaliser(result.language)
     rows = []
     for row in result.rows:
-        text = normalise(rewrite(row))
+        text = normalise(writer.correct(row.hypothesis, heard_in(row)))
         rows.append(replace(row, hypothesis=text, counts=count_errors(row.reference, text, result.metric)))
     return summarise(
         rows, model=name or f"{result.model}, corrected", data=result.data, language=result.language,
@@ -35,13 +48,66 @@ def corrected(result: Result, rewrite: Rewrite, name: str | None = None) -> Resu
     )  # fmt: skip
 
 
-def choose(result: Result, rewrites: Mapping[float, Rewrite]) -> tuple[float, dict[float, float]]:
-    """The key of the rewriting that leaves the fewest errors in `result` (a dev set), and the error rate of each.
+def chosen(dev: Result, writer: BySound) -> tuple[BySound, list[Tried]]:
+    """`writer` with the costs that leave the fewest errors in a dev set, and all that were tried.
 
-    Of equal ones the largest key, which changes least, wins.
+    Of equal ones those that change least win. The head's weight is chosen where rows carry what a head heard.
+
+    Raises:
+        SecateurError: the result has no rows, or is not of Chinese speech.
     """
-    rates = {
-        key: total(count_errors(r.reference, rewrite(r), result.metric) for r in result.rows).rate
-        for key, rewrite in rewrites.items()
-    }
-    return min(rates, key=lambda key: (rates[key], -key)), rates
+    _check(dev)
+    heard = [heard_in(row) for row in dev.rows]
+    heads = HEAD if any(one is not None for one in heard) else (0.0,)
+    tried = []
+    for changed, head in itertools.product(CHANGED, heads):
+        now = writer.costing(replace(writer.costs, changed=changed, head=head))
+        counts = [
+            count_errors(row.reference, now.correct(row.hypothesis, one), dev.metric)
+            for row, one in zip(dev.rows, heard, strict=True)
+        ]
+        tried.append(Tried(changed, head, total(counts).rate))
+    best = min(tried, key=lambda t: (t.rate, -t.changed, t.head))
+    return writer.costing(replace(writer.costs, changed=best.changed, head=best.head)), tried
+
+
+def correction(before: Result, writer: BySound, dev: Result | None = None) -> tuple[Result, dict[str, Any]]:
+    """`before` corrected, with costs chosen on `dev` if there is one, and what came of it as plain values.
+
+    Raises:
+        SecateurError: a result has no rows, or is not of Chinese speech.
+    """
+    tried: list[Tried] = []
+    if dev is not None:
+        writer, tried = chosen(dev, writer)
+    with_head = any(HEARD in row.extras for row in before.rows)
+    after = corrected(before, writer)
+    d = compare_results(before, after).difference
+    found: dict[str, Any] = {
+        "before": before.rate, "after": after.rate, "changed": writer.costs.changed,
+        "head": writer.costs.head if with_head else None, "dev": [asdict(t) for t in tried],
+        "difference": {"delta": d.delta, "low": d.low, "high": d.high, "better": d.b_better},
+    }  # fmt: skip
+    if before.sounds is not None and after.sounds is not None:
+        found["pinyin"] = {"before": before.sounds.pinyin, "after": after.sounds.pinyin}
+    how = {"changed": writer.costs.changed, "head": found["head"], "before": before.rate}
+    return replace(after, settings={**after.settings, "corrected": how}), found
+
+
+def without_head(result: Result) -> Result:
+    """`result` without what a pinyin head heard: correction then goes by words alone."""
+    rows = (replace(r, extras={k: v for k, v in r.extras.items() if k != HEARD}) for r in result.rows)
+    return replace(result, rows=tuple(rows))
+
+
+def heard_in(row: Row) -> Heard | None:
+    """What a pinyin head heard in a row's clip."""
+    text = row.extras.get(HEARD)
+    return None if text is None else Heard.read(str(text))
+
+
+def _check(result: Result) -> None:
+    if not result.rows:
+        raise SecateurError(f"the result of '{result.model}' has no rows: evaluate again and keep them")
+    if result.metric != "cer" or not result.language.startswith("zh"):
+        raise SecateurError(f"correction by sound is for Chinese; the result of '{result.model}' is {result.language}")

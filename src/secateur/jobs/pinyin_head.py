@@ -4,31 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from ..data.bank import AudioBank, buckets
+from ..data.manifest import Utterance
 from ..evaluate.corrected import HEARD
 from ..evaluate.result import Result
 from ..features.mel_torch import LogMel
-from ..models.decoding.ctc.greedy import greedy
-from ..text.pinyin_units import PinyinUnits, joined
+from ..models.weights.fetch import load_model
+from ..text.heard import Heard
+from ..text.pinyin_units import PinyinUnits
+from ..train.helper import load_head
 
 
 @torch.no_grad()
 def heard_pinyin(
     model: Any, head: nn.Linear, units: PinyinUnits, bank: AudioBank, batch_seconds: float
-) -> list[str]:
-    """The syllables of every clip, with tones, separated by spaces: the head's best path, computed on the bank's
-    device; clips longer than the audio context are cut."""
+) -> list[Heard]:
+    """The head's output of every clip by its likely units, computed on the bank's device; clips longer than the audio
+    context are cut."""
     config, device = model.config, bank.device
     rate = config.front_end.sample_rate
     window = int(config.max_seconds * rate)
     features, head = LogMel(config.front_end).to(device), head.to(device)
     seconds = [config.max_seconds if config.padded else min(int(n) / rate, config.max_seconds) for n in bank.lengths]
-    found = [""] * len(bank)
+    found = [Heard(units.form, ())] * len(bank)
     for rows in buckets(seconds, batch_seconds, None):
         audio, lengths = bank.gather(rows)
         audio, lengths = audio[:, :window], lengths.clamp_max(window)
@@ -36,12 +40,28 @@ def heard_pinyin(
         memory, _ = model.encoder(mel, None if config.padded else frames, model.dropout)
         log_probs = head(memory).float().log_softmax(-1).cpu().numpy()
         for row, output, count in zip(rows, log_probs, frames.tolist(), strict=True):
-            names = [units.names[i - 1] for i in greedy(output[: (count + 1) // 2])]
-            found[row] = " ".join(joined(names) if units.form == "parts" else names)
+            found[row] = Heard.of(output[: (count + 1) // 2], units)
     return found
 
 
-def with_heard(result: Result, heard: Sequence[str]) -> Result:
-    """`result` with every clip's pinyin as the extra that `secateur text correct` reads."""
-    rows = [replace(r, extras={**r.extras, HEARD: text}) for r, text in zip(result.rows, heard, strict=True)]
+def with_heard(result: Result, heard: Sequence[Heard]) -> Result:
+    """`result` with what was heard in every clip as the extra that correction by sound reads."""
+    rows = [replace(r, extras={**r.extras, HEARD: str(one)}) for r, one in zip(result.rows, heard, strict=True)]
     return replace(result, rows=tuple(rows))
+
+
+def heard_beside(
+    result: Result, folder: str, utterances: Sequence[Utterance], device: str, batch_seconds: float
+) -> Result:
+    """`result` of a checkpoint on `utterances` with what its pinyin head heard; as it is where none was kept.
+
+    Raises:
+        SecateurError: head and units, or the checkpoint, cannot be read.
+    """
+    head = load_head(Path(folder))
+    if head is None:
+        return result
+    model, _ = load_model(folder)
+    model = model.to(device).eval()
+    bank = AudioBank.read(utterances, torch.device(device), model.config.front_end.sample_rate, label="")
+    return with_heard(result, heard_pinyin(model, *head, bank, batch_seconds))

@@ -8,15 +8,21 @@ from __future__ import annotations
 import copy
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
 
 from .chinese import HAN
 from .lattice import Edge, best_path
 from .lexicon import LONGEST, Entry, Lexicon, general_lexicon
 from .pinyin import NEUTRAL, Syllable, parse_syllable, syllables
 from .word_model import WordModel, WordScores
+
+if TYPE_CHECKING:
+    from .heard import Heard
+
+Span = tuple[int, int]  # characters of a text, the end not included
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class SoundCosts:
     tone: float = 1.5  # another tone
     near: float = 3.0  # another sound of the same class (zh and z, ang and an)
     heard: float = 1.0  # correction: the sound that the pinyin head heard in place of what was written
-    agreed: float = 2.0  # correction: another sound where the pinyin head heard what was written, added to `near`
+    head: float = 0.5  # correction: weight of what the pinyin head says of the changed syllables, a log probability
 
 
 class BySound:
@@ -61,22 +67,24 @@ class BySound:
             edges.append(found)
         return "".join(best_path(edges, self.scores))
 
-    def correct(self, text: str, heard: str = "") -> str:
+    def correct(self, text: str, heard: Heard | None = None) -> str:
         """`text` with its Chinese runs rewritten where words that sound alike are much likelier; the rest stays.
 
-        `heard` is what a pinyin head heard in the same clip, syllables with tones separated by spaces: where it says
-        another sound than was written, words of that sound compete, too; where it agrees, another sound costs more.
+        `heard` is what a pinyin head heard in the same clip: where it says another sound than was written, words of
+        that sound compete, too; and each word that competes is weighed by how much better or worse its syllables fit
+        what was heard than those that were written.
         """
-        said = [s for run in re.findall(f"[{HAN}]+", text) for s in self._sounds(run)]
-        also = aligned(said, [parse_syllable(name) for name in heard.split()])
-        at = 0
-
-        def one(run: re.Match[str]) -> str:
-            nonlocal at
-            at += len(run[0])
-            return self._corrected(run[0], also[at - len(run[0]) : at])
-
-        return re.sub(f"[{HAN}]+", one, text)
+        runs = list(re.finditer(f"[{HAN}]+", text))
+        said = [s for run in runs for s in self._sounds(run[0])]
+        also: list[Syllable | None] = [None] * len(said)
+        if heard is not None:
+            also = aligned(said, [parse_syllable(name) for name in heard.best().split()])
+        found, at, end = "", 0, 0
+        for run in runs:
+            span = at, at + len(run[0])
+            found += text[end : run.start()] + self._corrected(run[0], said, also, span, heard)
+            at, end = span[1], run.end()
+        return found + text[end:]
 
     def _sounds(self, run: str) -> list[Syllable]:
         """One syllable a character; an empty one where a character has no known reading."""
@@ -85,10 +93,19 @@ class BySound:
             return [Syllable("", "", NEUTRAL)] * len(run)
         return [s if isinstance(s, Syllable) else Syllable("", "", NEUTRAL) for s in found]
 
-    def _corrected(self, run: str, also: Sequence[Syllable | None]) -> str:
-        said = self._sounds(run)
-        if not all(s.final for s in said):
+    def _corrected(
+        self, run: str, said: Sequence[Syllable], also: Sequence[Syllable | None], span: Span, heard: Heard | None
+    ) -> str:
+        """The Chinese `run`, which has the syllables `span` of all that the text `said`."""
+        first, last = span
+        if not all(s.final for s in said[first:last]):
             return run
+        others: dict[Span, dict[Entry, float]] = {}
+        for i in range(len(run)):
+            for end in range(i + 1, min(i + LONGEST, len(run)) + 1):
+                here = slice(first + i, first + end)
+                others[i, end] = self._others(run[i:end], said[here], also[here])
+        gains = self._gains(others, said, first, heard)
         edges: list[list[Edge]] = []
         for i in range(len(run)):
             found = {run[i]: Edge(i + 1, run[i])}
@@ -96,19 +113,31 @@ class BySound:
                 kept = run[i:end]
                 if kept in self.lexicon.frequency or kept in self.model.words:
                     found[kept] = Edge(end, kept)
-                for word, evidence in self._others(kept, said[i:end], also[i:end]).items():
-                    found[word] = Edge(end, word, evidence)
+                for entry, evidence in others[i, end].items():
+                    evidence += gains.get((i, end, entry.sounds), 0.0)
+                    if entry.word not in found or evidence > found[entry.word].evidence:
+                        found[entry.word] = Edge(end, entry.word, evidence)
             edges.append(list(found.values()))
         return "".join(best_path(edges, self.scores)) or run
 
+    def _gains(
+        self, others: Mapping[Span, Mapping[Entry, float]], said: Sequence[Syllable], first: int, heard: Heard | None
+    ) -> dict[tuple[int, int, tuple[Syllable, ...]], float]:
+        """What the head has for or against the sounds of each word, in its place in all that was `said`."""
+        if heard is None or not self.costs.head:
+            return {}
+        places = list(dict.fromkeys((*span, entry.sounds) for span, words in others.items() for entry in words))
+        changed = [[*said[: first + i], *sounds, *said[first + end :]] for i, end, sounds in places]
+        before, *after = heard.scores([said, *changed])
+        return {place: self.costs.head * (now - before) for place, now in zip(places, after, strict=True)}
+
     def _others(
         self, kept: str, said: Sequence[Syllable], also: Sequence[Syllable | None]
-    ) -> dict[str, float]:
-        """Words that may stand for the written `kept`, each with its evidence."""
-        found: dict[str, float] = {}
-        agreed = [b is not None and a.sound == b.sound for a, b in zip(said, also, strict=True)]
+    ) -> dict[Entry, float]:
+        """Words, as they sound, that may stand for the written `kept`, each with its evidence."""
+        found: dict[Entry, float] = {}
         choices = [
-            (a,) if b is None or same else (a, b) for a, b, same in zip(said, also, agreed, strict=True)
+            (a,) if b is None or a.sound == b.sound else (a, b) for a, b in zip(said, also, strict=True)
         ]  # fmt: skip
         for sounds in itertools.product(*choices):
             from_head = sum(a is not b for a, b in zip(sounds, said, strict=True))
@@ -118,10 +147,7 @@ class BySound:
                     continue
                 evidence = self._unlike(entry.sounds, sounds, kept, entry.word)
                 evidence -= self.costs.changed * changed + self.costs.heard * from_head
-                evidence -= self.costs.agreed * sum(
-                    same and a.sound != b.sound for same, a, b in zip(agreed, entry.sounds, said, strict=True)
-                )
-                found[entry.word] = max(evidence, found.get(entry.word, evidence))
+                found[entry] = max(evidence, found.get(entry, evidence))
         return found
 
     def _like(self, said: Sequence[Syllable]) -> list[Entry]:

@@ -1,0 +1,89 @@
+"""Mandarin runs corrected by sound: by words alone, and with what each run's pinyin head heard; chosen on dev.
+
+    python3 experiments/study/correct_zh.py RUNS --data SPEECH --out experiments/study/results/base_zh_corrected
+
+RUNS is a study's folder (`secateur study experiments/study/base_zh.toml --out RUNS`), or any folder of checkpoints
+named ARM-SEED. A run whose rows are there (ARM-SEED/results/dev.json and commonvoice-zh-cn.json) is not decoded
+again; of one that has only its checkpoint, dev and test are decoded first, on --device.
+"""
+
+from __future__ import annotations
+
+import argparse
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from secateur.base.files import write_json
+from secateur.base.progress import say
+from secateur.data.manifest import read_manifest, write_manifest
+from secateur.evaluate.corrected import HEARD, correction, without_head
+from secateur.evaluate.result import Result, read_result, write_result
+from secateur.text.by_sound import BySound
+from secateur.text.normalise import base_language
+from secateur.text.word_model import WordModel, learn_words
+
+SET = "commonvoice-zh-cn"
+
+
+def main() -> None:
+    """Every run of the folder."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--data", type=Path, required=True, help=f"has {SET}/train.jsonl, dev.jsonl, test.jsonl")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", default="", help="runs, separated by commas, such as dense-0,pruned-pinyin-0")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--limit", type=int, help="clips of dev and test, to try it out")
+    parser.add_argument("--longest", type=float, default=19.9, help="seconds; the study's")
+    parser.add_argument("--jobs", type=int, default=2)
+    a = parser.parse_args()
+    names = [n for n in a.only.split(",") if n] or sorted(p.name for p in a.runs.glob("*-[0-9]"))
+    words = a.out / "words.tmp"
+    texts = [u.text for u in read_manifest(a.data / SET / "train.jsonl") if base_language(u.language) == "zh"]
+    learn_words(texts).write(words)
+    for name in names:  # decoding one after the other: a GPU is filled by one
+        for part in ("dev", SET):
+            rows(a.runs / name, part, a)
+    with ProcessPoolExecutor(a.jobs) as pool:
+        list(pool.map(partial(one, out=a.out, words=words), [a.runs / name for name in names]))
+    words.unlink()
+
+
+def rows(run: Path, part: str, a: argparse.Namespace) -> None:
+    """The run's rows of a set: as the study left them, or decoded now."""
+    path = run / "results" / f"{part}.json"
+    if path.exists() and read_result(path).rows:
+        return
+    from secateur.cli.evaluate import Options, evaluate_model
+    from secateur.jobs.pinyin_head import heard_beside
+
+    clips = read_manifest(a.data / SET / f"{'dev' if part == 'dev' else 'test'}.jsonl")
+    clips = [u for u in clips if u.duration <= a.longest][: a.limit]
+    manifest = run / "results" / f"{part}.jsonl"
+    write_manifest(manifest, clips)
+    options = Options(str(run), manifest, device=a.device, batch_seconds=2400.0 if a.device == "cuda" else 60.0)
+    found = evaluate_model(options)
+    device = str(found.settings["device"])
+    write_result(path, heard_beside(found, str(run), clips, device, options.batch_seconds))
+
+
+def one(run: Path, out: Path, words: Path) -> None:
+    """Correct one run in both ways."""
+    test, dev = (read_result(run / "results" / f"{part}.json") for part in (SET, "dev"))
+    writer = BySound(WordModel.read(words))
+    corrected(writer, without_head(test), without_head(dev), out / f"{run.name}.json")
+    if any(HEARD in row.extras for row in test.rows):
+        corrected(writer, test, dev, out / f"{run.name}+head.json")
+
+
+def corrected(writer: BySound, test: Result, dev: Result, path: Path) -> None:
+    """Choose on dev, correct the test set, note what came of it."""
+    found = correction(test, writer, dev)[1]
+    write_json(path, found)
+    rates = f"{100 * found['before']:.2f} % became {100 * found['after']:.2f} %"
+    say(f"{path.stem}: {rates}, changed {found['changed']:g}, head {found['head']}")
+
+
+if __name__ == "__main__":
+    main()
