@@ -358,9 +358,9 @@ def streams_table() -> list[str]:
     return [*lines, "", about, ""]
 
 
-def hf_ctc_table() -> list[str]:
+def families_table(name: str) -> list[str]:
     """Size, work and time of other families' models before and after pruning, and how exact surgery is."""
-    values = read_json(ROOT / "benchmarks" / "results" / "hf_ctc.json")
+    values = read_json(ROOT / "benchmarks" / "results" / f"{name}.json")
     head = ["model", "removed", "parameters", "MACs", "ms", "time", "masked against shrunk", "ONNX against torch"]
     rows = [
         [
@@ -401,7 +401,8 @@ def pages() -> dict[Path, str]:
     results = fill(results, "allocation", allocation_table())
     results = fill(results, "assistant", assistant_table())
     results = fill(results, "streams", streams_table())
-    results = fill(results, "hf-ctc", hf_ctc_table())
+    results = fill(results, "hf-ctc", families_table("hf_ctc"))
+    results = fill(results, "moonshine", families_table("moonshine"))
     for number in (1, 2, 3, 4):
         results = fill(results, f"explore{number}", explored(number))
     readme = fill((ROOT / "README.md").read_text(encoding="utf-8"), "main", tables)

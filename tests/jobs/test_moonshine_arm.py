@@ -14,17 +14,22 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("kaldialign")
+from small_models import small_whisper  # noqa: E402
 from small_moonshine import moonshine_folder  # noqa: E402
 
 import secateur  # noqa: E402
+from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.jobs.sensitivity.probe import ProbeSpec  # noqa: E402
 from secateur.jobs.sensitivity.variants import NOTHING, Variant  # noqa: E402
 from secateur.jobs.sensitivity.whisper import WhisperProbe  # noqa: E402
+from secateur.jobs.seq2seq_task import Seq2SeqTask  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint  # noqa: E402
 from secateur.models.weights.fetch import read_foreign  # noqa: E402
 from secateur.prune.shrink import mask  # noqa: E402
+from secateur.prune.student import Student  # noqa: E402
+from secateur.train.settings import TrainSettings  # noqa: E402
 
 DEV = Path(secateur.__file__).parent / "data" / "bundled" / "dev.jsonl"
 RUN = """
@@ -74,6 +79,16 @@ def test_variants_side_by_side_equal_masked_weights(tmp_path: Path) -> None:
         mask(twin, {group.name: sorted(set(range(group.units)) - set(gone[group.name]))})
         assert torch.allclose(probe(twin).losses([NOTHING], "all")[0], row, atol=2e-3), group.name
     assert len({round(float(row.sum()), 3) for row in found}) == len(variants)
+
+
+def test_a_teacher_of_other_tokens_is_refused(tmp_path: Path) -> None:
+    moonshine_folder(tmp_path)
+    model, text = read_foreign(tmp_path)
+    settings = TrainSettings(distil=0.5)
+    with pytest.raises(SecateurError, match="this one writes others"):
+        Seq2SeqTask().objective(
+            Student(model, text, None), read_manifest(DEV)[:1], settings, small_whisper()[0], torch.device("cpu")
+        )
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: object) -> Any:

@@ -14,7 +14,8 @@ from ..data.bank import AudioBank, buckets
 from ..data.manifest import Utterance
 from ..evaluate.corrected import HEARD
 from ..evaluate.result import Result
-from ..features.mel_torch import LogMel
+from ..features.extractor import extractor
+from ..models.seq2seq.inputs import encoder_inputs
 from ..models.weights.fetch import load_model
 from ..text.heard import Heard
 from ..text.pinyin_units import PinyinUnits
@@ -29,18 +30,15 @@ def heard_pinyin(
     context are cut."""
     config, device = model.config, bank.device
     rate = config.front_end.sample_rate
-    window = int(config.max_seconds * rate)
-    features, head = LogMel(config.front_end).to(device), head.to(device)
+    features, head = extractor(config.front_end).to(device), head.to(device)
     seconds = [config.max_seconds if config.padded else min(int(n) / rate, config.max_seconds) for n in bank.lengths]
     found = [Heard(units.form, ())] * len(bank)
     for rows in buckets(seconds, batch_seconds, None):
-        audio, lengths = bank.gather(rows)
-        audio, lengths = audio[:, :window], lengths.clamp_max(window)
-        mel, frames = features(audio, lengths, pad_to=window if config.padded else None)
-        memory, _ = model.encoder(mel, None if config.padded else frames, model.dropout)
+        memory, valid = model.encoder(*encoder_inputs(features, *bank.gather(rows), config), model.dropout)
+        counts = [memory.shape[1]] * len(rows) if valid is None else valid.sum(1).tolist()
         log_probs = head(memory).float().log_softmax(-1).cpu().numpy()
-        for row, output, count in zip(rows, log_probs, frames.tolist(), strict=True):
-            found[row] = Heard.of(output[: (count + 1) // 2], units)
+        for row, output, count in zip(rows, log_probs, counts, strict=True):
+            found[row] = Heard.of(output[:count], units)
     return found
 
 

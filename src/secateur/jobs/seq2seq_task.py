@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..base.errors import SecateurError
 from ..data.bank import AudioBank
 from ..data.manifest import Utterance
 from ..features.extractor import extractor
@@ -43,13 +44,23 @@ class Seq2SeqTask:
         self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Any | None,
         device: torch.device,
     ) -> Seq2Seq:  # fmt: skip
-        """Cross entropy of the transcripts' tokens, with a teacher's distribution where it has a part."""
+        """Cross entropy of the transcripts' tokens, with a teacher's distribution where it has a part.
+
+        Raises:
+            SecateurError: a teacher that writes other tokens than the student.
+        """
         config = student.model.config
         rows = encode_targets(
             utterances, student.tokenizer, config.tokens, config.text_context, settings.style == "sentence"
         )
         told = None
         if teacher is not None and settings.distil > 0:
+            asked = config.vocabulary if student.rows is None else int(student.rows.max()) + 1
+            if teacher.config.family != config.family or teacher.config.vocabulary < asked:
+                raise SecateurError(
+                    "a teacher gives a distribution of the student's own tokens, and this one writes others; let it "
+                    "write transcripts to learn from instead (secateur data label)"
+                )
             frozen = frozen_copy(teacher).to(device)
             rows_there = None if student.rows is None else student.rows.to(device)
             features = extractor(frozen.config.front_end).to(device)

@@ -214,4 +214,4 @@ def languages_of(recogniser: Recogniser) -> list[str]:
     if isinstance(recogniser, CtcRecogniser):
         return [recogniser.language] if recogniser.language else []
     tokens = recogniser.config.tokens
-    return sorted(tokens.languages) if tokens.multilingual else ["en"]
+    return sorted(tokens.languages) or ["en"]
