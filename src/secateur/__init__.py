@@ -57,5 +57,5 @@ def adapt(
     return run(from_dict(Options, options, "adapt"))
 
 
-if "transformers" in sys.modules and "torch" in sys.modules:
+if sys.modules.get("transformers") and sys.modules.get("torch"):
     from .models import pruned as _pruned  # noqa: F401  (the Auto classes know pruned models now)
