@@ -90,7 +90,7 @@ def test_a_missing_file_is_named(copy: Path) -> None:
 def test_a_file_of_the_right_size_and_the_wrong_content_is_named(copy: Path) -> None:
     size = (copy / "encoder.onnx").stat().st_size
     (copy / "encoder.onnx").write_bytes(b"\x01" * size)
-    with pytest.raises(SecateurError, match=r"encoder\.onnx: onnxruntime .* cannot load it"):
+    with pytest.raises(SecateurError, match=r"encoder\.onnx: not an ONNX graph"):
         OnnxSession(copy)
 
 

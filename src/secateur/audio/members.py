@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..base.errors import SecateurError
 
+MOST_BYTES = 2 << 30  # of a member, which is read at once
 KEPT = 16  # archives whose table of contents is remembered
 _contents: OrderedDict[tuple[str, int, int], dict[str, tuple[int, int]]] = OrderedDict()
 _lock = threading.Lock()
@@ -68,6 +69,8 @@ def open_member(path: Path) -> io.BytesIO | None:
     place = contents(archive).get(name)
     if place is None:
         raise SecateurError(f"{path}: {archive.name} has no such member")
+    if place[1] > MOST_BYTES:
+        raise SecateurError(f"{path}: {place[1] / 1e9:.1f} GB in one member: unpack it, files are read piece by piece")
     return io.BytesIO(read_range(archive, *place))
 
 
@@ -127,7 +130,7 @@ def members(archive: Path) -> Iterator[tarfile.TarInfo]:
                     yield member
     except FileNotFoundError:
         raise SecateurError(f"{archive}: no such file") from None
-    except (tarfile.TarError, EOFError, ValueError) as problem:
+    except (tarfile.TarError, EOFError, ValueError, TypeError, LookupError) as problem:
         raise SecateurError(
             f"{archive}: damaged, or no plain tar archive ({problem}); a compressed one must be unpacked first"
         ) from problem

@@ -16,12 +16,16 @@ import soxr
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
+from ..base.files import at_home
 from .members import open_member
 
 Source = str | Path | BinaryIO
 
 MAX_SECONDS = 6 * 3600.0
 RATES = (4_000, 384_000)  # Hz; telephones have 8 kHz, the finest studio formats 384 kHz
+MOST_CHANNELS = 64
+MOST_RATE = 768_000.0  # values a second, all channels together: the finest stereo
+MOST_PIPED = 4 << 30  # bytes
 _BLOCK = 1 << 18  # samples decoded at a time, all channels together
 _STREAMED = 0x7FF0_0000  # bytes; programs that write to a pipe claim about 2 or 4 GiB, a length they cannot know
 _LOUDEST = 100.0  # floats a hundred times full scale are not sound in [-1, 1]
@@ -67,6 +71,8 @@ def read_audio(source: Source, sample_rate: int = 16000, max_seconds: float = MA
         parts: list[NDArray[np.float32]] = []
         for block in blocks:
             missing -= len(block)
+            if missing < -rate:
+                raise SecateurError(f"{name}: longer than it says: {_AGAIN}")
             parts.append(block if rate == sample_rate else stream.resample_chunk(block))
         # MP3 and FLAC announce their length; a tenth of a second short is the encoder's padding.
         if missing > rate / 10:
@@ -103,12 +109,12 @@ def _decoded(sound: Any, name: str) -> Iterator[NDArray[np.float32]]:
 def _opened(source: Source, max_seconds: float) -> Iterator[tuple[Any, str]]:
     """The open sound and the name that messages use, its header checked before anything is allocated."""
     if isinstance(source, str | Path):
-        path = Path(source).expanduser()
+        path = at_home(source)
         name = str(source)
         file: str | BinaryIO = _readable(path, name)
     else:
         name = str(getattr(source, "name", "audio"))
-        file = source if source.seekable() else io.BytesIO(source.read())
+        file = source if source.seekable() else _all_of(source, name)
         file.seek(0, io.SEEK_END)
         if file.tell() == 0:
             raise SecateurError(f"{name}: empty, there are no bytes in it")
@@ -127,6 +133,10 @@ def _opened(source: Source, max_seconds: float) -> Iterator[tuple[Any, str]]:
             raise SecateurError(f"{name}: a sample rate of {rate} Hz is not from {RATES[0]} to {RATES[1]} Hz")
         if frames == 0:
             raise SecateurError(f"{name}: contains no sound (0 samples)")
+        if not 1 <= sound.channels <= MOST_CHANNELS:
+            raise SecateurError(f"{name}: {sound.channels} channels, more than the limit of {MOST_CHANNELS}")
+        if frames * sound.channels > MOST_RATE * max_seconds and frames <= max_seconds * rate:
+            raise SecateurError(f"{name}: {sound.channels} channels at {rate} Hz are too much of it: mix them down")
         if frames > max_seconds * rate:
             limit = f"more than the limit of {max_seconds / 3600:g}"
             raise SecateurError(f"{name}: {frames / rate / 3600:.1f} hours long, {limit}: split it")
@@ -135,11 +145,22 @@ def _opened(source: Source, max_seconds: float) -> Iterator[tuple[Any, str]]:
         yield sound, name
 
 
+def _all_of(pipe: BinaryIO, name: str) -> io.BytesIO:
+    """What a pipe brings, which may have no end."""
+    data = pipe.read(MOST_PIPED + 1)
+    if len(data) > MOST_PIPED:
+        raise SecateurError(f"{name}: more than {MOST_PIPED >> 30} GB through a pipe: save it to a file, and split it")
+    return io.BytesIO(data)
+
+
 def _readable(path: Path, name: str) -> str | BinaryIO:
     """The path of a file that can be opened; the content of a pipe, or of a member of a tar archive."""
     try:
         if path.is_fifo():
-            return io.BytesIO(path.read_bytes())
+            with path.open("rb") as pipe:
+                return _all_of(pipe, name)
+        if path.is_char_device() or path.is_block_device():
+            raise SecateurError(f"{name}: a device, not an audio file")
         with path.open("rb") as file:
             if not file.read(1):
                 raise SecateurError(f"{name}: empty, there are no bytes in it")

@@ -5,9 +5,27 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 1500  # letters of a message
+
 
 class SecateurError(Exception):
     """Bad input: the message is one line that says what is wrong and what to do. The CLI exits with 2."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(str(message)))
+
+
+def one_line(text: str) -> str:
+    """`text` as a terminal may show it, whatever a file or a client put into it: one line, not endless, no controls.
+
+    >>> one_line("a\\nb \\x1b[2J")
+    'a b \\\\x1b[2J'
+    """
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST - 300]} ... {text[-290:]}"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c in "\r\n\t" else repr(c)[1:-1] for c in text)
 
 
 class SecateurWarning(UserWarning):

@@ -110,7 +110,7 @@ def at_home(path: str | Path) -> Path:
     """`path` with `~` as the user's folder; the `~name` of nobody stays as it is."""
     try:
         return Path(path).expanduser()
-    except RuntimeError:
+    except (RuntimeError, ValueError):  # ValueError: a zero byte in it
         return Path(path)
 
 

@@ -103,6 +103,8 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
             number = hint(value)
         except (TypeError, ValueError, OverflowError):  # overflow: an infinity as int, a huge int as float
             number = None
+        if hint is int and number is not None and abs(number) >= 2**63:
+            number = None  # no size, no seed and no count; what computes with it takes 64 bits
         if number is not None and (hint is float or not isinstance(value, float) or value == number):
             return number
     elif hint is str and isinstance(value, str):

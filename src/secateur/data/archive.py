@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ..base.errors import SecateurError
 from ..base.progress import say, track
 
 MAX_BYTES = 200 * 10**9  # unpacked; the largest set we know has 60 GB
+MOST_RATIO = 200  # unpacked over packed; text and silence shrink by less
+SLACK = 10**9  # bytes that any archive may hold
+MOST_HEADER = 1 << 20  # bytes of a long name or a note
 MAX_FILES = 5_000_000
+
+
+class _Member(tarfile.TarInfo):
+    """A header whose long names and notes are not read before their size is looked at: they may claim terabytes."""
+
+    def _proc_member(self, tarfile_: tarfile.TarFile) -> Any:
+        if not 0 <= self.size <= (MAX_BYTES if self.isreg() or self.issparse() else MOST_HEADER):
+            raise tarfile.ReadError(f"a member of {self.size} bytes")
+        return super()._proc_member(tarfile_)  # type: ignore[misc]
 
 
 def unpack(archive: Path, folder: Path, max_bytes: int = MAX_BYTES, quiet: bool = False) -> None:
@@ -31,7 +45,9 @@ def unpack(archive: Path, folder: Path, max_bytes: int = MAX_BYTES, quiet: bool 
         unpacking.mkdir(parents=True)
         _unpack_into(archive, unpacking, max_bytes, quiet)
         unpacking.replace(folder)
-    except (tarfile.TarError, EOFError, zlib.error) as problem:
+    except SecateurError:
+        raise
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, TypeError, LookupError) as problem:
         raise SecateurError(f"{archive}: damaged, or no tar archive ({problem}); fetch it again") from problem
     except OSError as problem:
         raise SecateurError(f"{folder}: unpacking failed ({problem.strerror or problem})") from problem
@@ -40,20 +56,21 @@ def unpack(archive: Path, folder: Path, max_bytes: int = MAX_BYTES, quiet: bool 
 
 
 def _unpack_into(archive: Path, folder: Path, max_bytes: int, quiet: bool) -> None:
-    left, files, skipped = max_bytes, 0, 0
-    with tarfile.open(archive, "r|*") as members:
+    left, files, skipped = min(max_bytes, SLACK + MOST_RATIO * archive.stat().st_size), 0, 0
+    with tarfile.open(archive, "r|*", tarinfo=_Member) as members:
         for member in track(members, f"unpacking {archive.name}", quiet=quiet):
             target = folder / safe_name(member.name, archive)
             if member.isdir():
                 target.mkdir(parents=True, exist_ok=True)
                 continue
-            content = members.extractfile(member) if member.isreg() else None
+            whole = member.isreg() and not member.issparse()  # a sparse one is as long as it likes
+            content = members.extractfile(member) if whole else None
             if content is None:
                 skipped += 1
                 continue
             left, files = left - member.size, files + 1
             if left < 0 or files > MAX_FILES:
-                limits = f"{max_bytes / 1e9:g} GB or {MAX_FILES} files"
+                limits = f"{max_bytes / 1e9:g} GB, {MOST_RATIO} times its size, or {MAX_FILES} files"
                 raise SecateurError(f"{archive}: refused, it unpacks to more than {limits}")
             target.parent.mkdir(parents=True, exist_ok=True)
             with content, target.open("xb") as out:

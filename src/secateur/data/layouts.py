@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ..base.errors import SecateurError
+from ..base.files import at_home
 from .recording import AUDIO, Recording, keyed_lines, text_lines
 from .tables import read_table
 
@@ -15,10 +16,9 @@ def read_librispeech(folder: Path) -> Iterator[Recording]:
     """`<split>/<speaker>/<chapter>/<speaker>-<chapter>.trans.txt`, each line an id and a text in capitals."""
     for transcript in sorted(folder.rglob("*.trans.txt")):
         split = transcript.parent.parent.parent.name
+        beside = {f.stem: f for f in sorted(transcript.parent.iterdir(), reverse=True) if f.suffix in AUDIO}
         for _, key, text in keyed_lines(transcript):
-            audio = transcript.parent / f"{key}.flac"
-            if not audio.exists():
-                audio = next((f for f in sorted(transcript.parent.glob(f"{key}.*")) if f.suffix in AUDIO), audio)
+            audio = beside.get(key, transcript.parent / f"{key}.flac")
             yield Recording(key, audio, text.lower(), key.split("-")[0], split)
 
 
@@ -33,7 +33,7 @@ def read_kaldi(folder: Path) -> Iterator[Recording]:
     for number, key, place in keyed_lines(folder / "wav.scp"):
         if place.endswith("|"):
             raise SecateurError(f"{folder}/wav.scp, line {number}: a command, not a file; commands are never run")
-        yield Recording(key, folder / Path(place).expanduser(), texts.get(key, ""), speakers.get(key, ""))
+        yield Recording(key, folder / at_home(place), texts.get(key, ""), speakers.get(key, ""))
 
 
 def read_paired(folder: Path) -> Iterator[Recording]:

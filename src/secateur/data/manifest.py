@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
-from ..base.files import atomic_path
+from ..base.files import at_home, atomic_path
 from .hashes import Hashes
 from .shards import is_shards, read_samples
 
+MOST_LINE = 16 << 20  # bytes; a file may have no end of line, or no end
 REQUIRED = ("id", "audio", "duration")
 OPTIONAL = ("text", "speaker", "language")
 FIELDS = REQUIRED + OPTIONAL
@@ -106,7 +107,9 @@ def _lines(path: Path) -> Iterator[tuple[str, Utterance]]:
     try:
         folder = path.parent.resolve()
         with path.open("rb") as lines:
-            for number, raw in enumerate(lines, 1):
+            for number, raw in enumerate(iter(lambda: lines.readline(MOST_LINE), b""), 1):
+                if len(raw) == MOST_LINE:
+                    raise SecateurError(f"{path}, line {number}: more than {MOST_LINE >> 20} MB: not a manifest")
                 line = raw.removeprefix(b"\xef\xbb\xbf").strip()
                 if line:
                     where = f"{path}, line {number}"
@@ -127,10 +130,14 @@ def parse_line(line: bytes | str, folder: Path, where: str) -> Utterance:
     """
     try:
         values = _decode(line if isinstance(line, str) else line.decode("utf-8"))
+    except RecursionError:
+        raise SecateurError(f"{where}: not valid JSON (nested too deep)") from None
     except json.JSONDecodeError as problem:
         raise SecateurError(f"{where}: not valid JSON (column {problem.colno}: {problem.msg})") from problem
     except UnicodeDecodeError as problem:
         raise SecateurError(f"{where}: not UTF-8 (byte {problem.start})") from problem
+    except ValueError:  # Python refuses integers of more than 4300 digits
+        raise SecateurError(f"{where}: not valid JSON here (a number with too many digits)") from None
     if not isinstance(values, dict):
         raise SecateurError(f"{where}: expected a JSON object such as {{\"id\": ...}}, found {_described(values)}")
     return from_values(values, folder, where)
@@ -143,7 +150,7 @@ def from_values(values: dict[str, Any], folder: Path, where: str) -> Utterance:
     duration = values["duration"]
     if isinstance(duration, bool) or not isinstance(duration, int | float):
         raise SecateurError(f"{where}: duration: expected a number of seconds, found {_described(duration)}")
-    if not math.isfinite(duration) or duration < 0:
+    if not 0 <= duration < 1e12:  # NaN is not, either
         raise SecateurError(f"{where}: duration: {duration} is not a length in seconds")
     for name in ("id", "audio", *OPTIONAL):
         if name in values and not isinstance(values[name], str):
@@ -152,7 +159,7 @@ def from_values(values: dict[str, Any], folder: Path, where: str) -> Utterance:
         if not values[name].strip():
             raise SecateurError(f"{where}: {name}: empty")
     name = values["audio"]
-    place = os.path.join(folder, str(Path(name).expanduser()) if name[0] == "~" else name)  # noqa: PTH118
+    place = os.path.join(folder, str(at_home(name)) if name[0] == "~" else name)  # noqa: PTH118
     extras = {} if values.keys() <= _ALL else {name: value for name, value in values.items() if name not in _ALL}
     return Utterance(
         values["id"], Path(os.path.normpath(place)), float(duration), values.get("text", ""),

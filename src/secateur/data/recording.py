@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
+from ..base.files import read_limited
 
 AUDIO = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".sph", ".caf", ".w64"})
 
@@ -32,10 +33,8 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
         SecateurError: it cannot be read.
     """
     try:
-        content = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise SecateurError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as problem:
+        content = read_limited(path).decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as problem:
         raise SecateurError(f"{path}: cannot be read as UTF-8 text ({problem})") from problem
     for number, line in enumerate(content.split("\n"), 1):
         if line.strip():

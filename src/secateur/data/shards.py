@@ -116,7 +116,7 @@ def _read(content: bytes, ending: str, where: str) -> dict[str, Any]:
         values = json.loads(text) if ending == "json" else {"text": text.strip()}
     except UnicodeDecodeError as problem:
         raise SecateurError(f"{where}: not UTF-8 (byte {problem.start})") from problem
-    except (json.JSONDecodeError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:
         raise SecateurError(f"{where}: not valid JSON ({problem})") from problem
     if not isinstance(values, dict):
         raise SecateurError(f"{where}: expected a JSON object, found a {type(values).__name__}")

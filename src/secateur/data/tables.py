@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from ..base.errors import SecateurError
+from ..base.files import at_home
 from .manifest import FIELDS, OTHER_NAMES
 from .recording import Recording
 
 MEANT = OTHER_NAMES | {name: name for name in (*FIELDS, "split")}
+MOST_LINE = 1 << 20  # letters
 CLIPS = ("", "clips", "wavs", "wav", "audio")  # folders beside the table that audio is looked for in
 
 
@@ -34,6 +36,7 @@ def read_table(path: Path) -> Iterator[Recording]:
 
 
 def _rows(path: Path, lines: Iterator[str]) -> Iterator[Recording]:
+    lines = _bounded(path, lines)
     header = next(lines, "")
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=header.count)
     # Common Voice does not quote; a lone quotation mark would swallow the lines after it.
@@ -56,6 +59,8 @@ def _rows(path: Path, lines: Iterator[str]) -> Iterator[Recording]:
             raise SecateurError(f"{path}, line {reader.line_num + 1}: {len(row)} columns, the header has {len(names)}")
         value = {name: row[number].strip() for name, number in columns.items()}
         audio = value["audio"]
+        if not Path(audio).name:
+            raise SecateurError(f"{path}, line {reader.line_num + 1}: no name of an audio file")
         extras = {name: row[number].strip() for number, name in others if row[number].strip()}
         yield Recording(
             value.get("id") or Path(audio).with_suffix("").as_posix(), _found(path.parent, audio), value["text"],
@@ -63,7 +68,15 @@ def _rows(path: Path, lines: Iterator[str]) -> Iterator[Recording]:
         )  # fmt: skip
 
 
+def _bounded(path: Path, lines: Iterator[str]) -> Iterator[str]:
+    """Lines that are not endless: the whole file may have no end of line, or no end."""
+    while line := lines.readline(MOST_LINE):  # type: ignore[attr-defined]
+        if len(line) == MOST_LINE:
+            raise SecateurError(f"{path}: a line of more than {MOST_LINE} letters: not a table")
+        yield line
+
+
 def _found(folder: Path, audio: str) -> Path:
     """The audio file in one of the usual places; the first place when it is in none."""
-    places = [folder / inside / Path(audio).expanduser() for inside in CLIPS]
+    places = [folder / inside / at_home(audio) for inside in CLIPS]
     return next((place for place in places if place.is_file()), places[0])

@@ -40,10 +40,24 @@ def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> t
     config = read_config(folder / "config.json")
     state = read_weights(folder / WEIGHTS)
     family = family_of(config)
-    with torch.device("meta"):
-        model = family.network()(config)
+    model = built(family.network(), config, str(folder / "config.json"))
     fit(model, state, str(folder / WEIGHTS))
     return model.to(device).eval(), family.read_text(folder / family.text_file, config)
+
+
+def built(network: type[Any], config: Any, where: str) -> Any:
+    """A network without memory, whose weights are still to come.
+
+    Raises:
+        SecateurError: sizes that no network has: layers refuse them in many ways.
+    """
+    try:
+        with torch.device("meta"):
+            return network(config)
+    except SecateurError:
+        raise
+    except Exception as problem:
+        raise SecateurError(f"{where}: no network has these sizes ({str(problem).splitlines()[:1]})") from problem
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:

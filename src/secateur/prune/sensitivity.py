@@ -6,6 +6,7 @@ half of the frame rate. Negative changes say that the model is better without it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,6 +148,9 @@ def spans(units: Iterable[int]) -> str:
     return " ".join(f"{a}-{b}" if b > a else f"{a}" for a, b in parts)
 
 
+MOST_UNITS = 10**7
+
+
 def numbers(text: str) -> list[int]:
     """The unit numbers that `spans` wrote.
 
@@ -159,7 +163,8 @@ def numbers(text: str) -> list[int]:
     found: list[int] = []
     for part in text.split():
         first, _, last = part.partition("-")
-        if not first.isdigit() or not (last or first).isdigit():
+        plain = all(re.fullmatch(r"[0-9]{1,7}", end) for end in (first, last or first))  # no layer has ten million
+        if not plain or len(found) > MOST_UNITS:
             raise SecateurError(f"'{text}' are no unit numbers: expected spans such as '0-5 9'")
         found += range(int(first), int(last or first) + 1)
     return found

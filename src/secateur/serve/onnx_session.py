@@ -12,6 +12,7 @@ from ..base.errors import SecateurError
 from ..export.contents import CONFIG, DECODER, ENCODER, features_name, read_contents
 from ..models.decoding.session import Floats, Ints, TokenConfig
 from ..models.family import read_config
+from .onnx_file import check_onnx
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -126,8 +127,14 @@ def _empty_past(config: TokenConfig) -> dict[str, tuple[int, int]]:
 
 
 def load_graph(path: Path, threads: int | None, inputs: set[str]) -> Any:
-    """A session for one graph, which must have the given inputs."""
+    """A session for one graph, which must have the given inputs.
+
+    Raises:
+        SecateurError: no such graph, or one that does more than compute (see `onnx_file`).
+    """
     import onnxruntime
+
+    check_onnx(path)
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -136,7 +143,9 @@ def load_graph(path: Path, threads: int | None, inputs: set[str]) -> Any:
     # Encoder and decoder take turns: threads that keep spinning after a run would only disturb the other's.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"], enable_fallback=False
+        )
     except Exception as problem:  # onnxruntime raises its own types, all different
         reason = str(problem).splitlines()[0]
         raise SecateurError(f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({reason})") from problem

@@ -15,6 +15,7 @@ from ..base.files import atomic_path
 from .ngram import LanguageModel, Level, Mixture, NGram
 
 Grams = dict[tuple[str, ...], tuple[float, float]]  # words in reading order to (log probability, backoff)
+MOST_RATIO = 100  # of what an .npz unpacks to over its size; ours are below 10
 SPHINX = b"Trie Language Model"
 LOG_SPHINX = float(np.log(1.0001))  # PocketSphinx keeps logarithms to this base
 
@@ -124,7 +125,7 @@ def read_ngram(path: str | Path) -> NGram:
         raise SecateurError(f"{path}: {problem}") from problem
     except FileNotFoundError:
         raise SecateurError(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as problem:
+    except Exception as problem:  # zip, zlib, numpy and text have a dozen kinds for what is damaged
         raise SecateurError(f"{path}: not a whole language model ({problem})") from problem
     raise SecateurError(f"{path}: not a language model that is known here (.npz of `secateur lm`, ARPA, PocketSphinx)")
 
@@ -140,6 +141,10 @@ def read_models(paths: Sequence[Path]) -> LanguageModel:
 
 
 def _read_own(path: Path) -> NGram:
+    with zipfile.ZipFile(path) as packed:
+        size = sum(one.file_size for one in packed.infolist())
+        if size > MOST_RATIO * path.stat().st_size + (1 << 20):
+            raise SecateurError(f"it unpacks to {size / 1e6:.0f} MB: not one of ours")
     with np.load(path, allow_pickle=False) as stored:
         words = stored["words"].tobytes().decode().split("\n")
         levels: list[Level] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..base.errors import SecateurError
-from ..base.files import write_text
+from ..base.files import read_json, write_text
 
 
 class Tokenizer:
@@ -32,11 +32,8 @@ class Tokenizer:
             SecateurError: missing or not a BPE.
         """
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-            definition = _plain(values)
-        except FileNotFoundError:
-            raise SecateurError(f"{path}: no such file") from None
-        except (OSError, ValueError, KeyError, TypeError) as problem:
+            definition = _plain(read_json(path))
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise SecateurError(f"{path}: not a tokenizer ({problem})") from problem
         return cls(definition, end)
 

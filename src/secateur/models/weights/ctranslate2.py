@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...base.errors import SecateurError
 from ...text.tokenizer import Tokenizer
-from ..checkpoint import fit
+from ..checkpoint import built, fit
 from ..whisper.model import Whisper
 from .json_values import read_table, some_ids
 from .layout import is_multilingual
@@ -94,7 +94,10 @@ def read_variables(path: Path) -> Variables:
             raise SecateurError(f"{path}: '{name}' has {size} bytes, its shape {shape} says otherwise")
         values = np.frombuffer(reader.take(size), dtype).reshape(shape)
         variables[name] = (values.astype("<u4") << 16).view("<f4") if code == BFLOAT16 else values
-    for _ in range(reader.number("I")):
+    aliases = reader.number("I")
+    if aliases > MOST_VARIABLES:
+        raise SecateurError(f"{path}: not a CTranslate2 model ({aliases} aliases)")
+    for _ in range(aliases):
         alias, name = reader.text(), reader.text()
         if name not in variables:
             raise SecateurError(f"{path}: '{alias}' is said to equal '{name}', which is not there")
@@ -155,6 +158,10 @@ def _floats(variables: Variables, name: str, where: str) -> Tensor:
 def _state(variables: Variables, where: str) -> dict[str, Tensor]:
     """Our parameter names from theirs; fused projections are split."""
     state: dict[str, Tensor] = {}
+    # One variable under thousands of names would be copied as often.
+    apart = {id(value): value.nbytes for value in variables.values()}
+    if sum(value.nbytes for value in variables.values()) > 2 * sum(apart.values()):
+        raise SecateurError(f"{where}: not a CTranslate2 model (the same values under too many names)")
 
     def put(ours: str, theirs: str, weight: str, bias: str) -> None:
         state[f"{ours}.weight"] = _floats(variables, f"{theirs}/{weight}", where)
@@ -220,7 +227,6 @@ def read_ctranslate2(folder: str | Path, name: str | None = None) -> tuple[Whisp
     }  # fmt: skip
     tokens = special_tokens({}, generation, added, vocabulary, tokenizer, str(folder))
     config = checked_uniform(sizes, tokens, name or folder.name, where)
-    with torch.device("meta"):
-        model = Whisper(config)
+    model = built(Whisper, config, where)
     fit(model, state, where)
     return model.eval(), tokenizer

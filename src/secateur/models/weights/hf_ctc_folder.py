@@ -16,7 +16,7 @@ from ...base.options import to_dict
 from ...base.tensors import write_tensors
 from ...features.front_end import front_end
 from ...text.tokens_ctc import VocabularyUnits
-from ..checkpoint import WEIGHTS, fit
+from ..checkpoint import WEIGHTS, built, fit
 from ..family import parse_config
 from ..hf_ctc.config import CONFORMER, KNOWN, OURS, HfCtcConfig
 from ..hf_ctc.model import CLASSES, HfCtc
@@ -45,8 +45,7 @@ def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None)
         config: HfCtcConfig = parse_config(values["secateur"], f"{where}: secateur")
     else:
         config = parse_hf_ctc(values, where, name or folder.name, len(order), front)
-    with torch.device("meta"):
-        model = HfCtc(config)
+    model: HfCtc = built(HfCtc, config, str(folder / "config.json"))
     wanted = model.state_dict()
     ours = {}
     for theirs, value in state.items():

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError
-from ...base.extras import require
-from ...base.files import atomic_path, read_json, write_json, write_text
+from ...base.files import read_json, write_json, write_text
+from ...base.tensors import write_tensors
 from ...features.front_end import front_end
 from ...text.pieces_tokenizer import BYTE, SPACE, PieceTokenizer
 from ...text.tokens import Tokens
-from ..checkpoint import WEIGHTS, fit
+from ..checkpoint import WEIGHTS, built, fit
 from ..moonshine.config import AttentionWidths, MoonshineConfig, uniform
 from ..moonshine.model import Moonshine
 from .json_values import is_id, one_id, read_table
@@ -86,8 +86,7 @@ def read_moonshine(
     )  # fmt: skip
     hearing = read_table(folder / "preprocessor_config.json", optional=True)
     config = parse_moonshine(values, where, name or folder.name, rows, special, hearing)
-    with torch.device("meta"):
-        model = Moonshine(config)
+    model: Moonshine = built(Moonshine, config, str(folder / "config.json"))
     ours = {our_name(theirs): value for theirs, value in state.items() if theirs != TIED}
     embedding = our_name(ROWS)
     ours[embedding] = ours[embedding][order]
@@ -221,8 +220,7 @@ def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer) 
     state = {their_name(n): t.detach().cpu().float().contiguous() for n, t in model.state_dict().items()}
     state[ROWS] = state[ROWS][order]
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_path(folder / WEIGHTS) as temporary:
-        require("safetensors.torch", "train").save_file(state, temporary, metadata={"format": "pt"})
+    write_tensors(folder / WEIGHTS, state, {"format": "pt"})
     ids = {"bos_token_id": place[tokens.start], "eos_token_id": place[tokens.end],
            "decoder_start_token_id": place[tokens.start], "pad_token_id": place[tokens.end]}  # fmt: skip
     sizes: dict[str, Any] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,14 @@ from torch import Tensor
 from ...base.errors import SecateurError
 from ...base.files import read_json
 from ...text.tokenizer import Tokenizer
-from ..checkpoint import fit
+from ..checkpoint import built, fit
 from ..whisper.model import Whisper
 from .layout import ENGLISH_ROWS, is_multilingual, openai_tokens, special_names
 from .sizes import checked_uniform
 from .tokenizer_files import FILES, read_tokenizer
 
+MOST_ENTRIES = 100_000
+MOST_PICKLE = 64 << 20  # bytes; the largest Whisper's has 200 kB
 NAMES = (
     ("encoder.ln_post.", "encoder.norm."), ("decoder.ln.", "decoder.norm."), (".blocks.", ".layers."),
     (".cross_attn_ln.", ".cross_attention_norm."), (".cross_attn.", ".cross_attention."),
@@ -61,14 +65,14 @@ def read_openai(path: str | Path, fetch: Callable[[str], Path]) -> tuple[Whisper
     sizes["ffn"] = None if up is None else up.shape[0]
     tokenizer = _tokenizer(path, rows, fetch)
     config = checked_uniform(sizes, openai_tokens(rows, tokenizer), path.stem, str(path))
-    with torch.device("meta"):
-        model = Whisper(config)
+    model = built(Whisper, config, str(path))
     fit(model, {our_name(name): tensor for name, tensor in weights.items()}, str(path))
     return model.eval(), tokenizer
 
 
 def _contents(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The file's two tables. weights_only: a restricted unpickler that builds tensors and calls nothing else."""
+    _check_zip(path)
     try:
         values: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
@@ -82,7 +86,32 @@ def _contents(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise SecateurError(f"{path}: no Whisper inside (dims and model_state_dict are missing)")
     if not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()):
         raise SecateurError(f"{path}: model_state_dict holds something other than named tensors")
+    size = path.stat().st_size
+    for name, value in weights.items():
+        plain = value.layout == torch.strided and value.device.type == "cpu" and not value.is_quantized
+        # A stride of zero makes one number look like terabytes of them.
+        if not plain or not value.is_floating_point() or not value.is_contiguous() or value.nbytes > size:
+            raise SecateurError(f"{path}: '{name[:80]}' is no plain tensor that this file holds")
+    if sum(value.nbytes for value in weights.values()) > 2 * size:
+        raise SecateurError(f"{path}: its tensors are larger than the file")
     return dims, weights
+
+
+def _check_zip(path: Path) -> None:
+    """Nothing in it is packed, so that nothing grows when it is read."""
+    try:
+        with zipfile.ZipFile(path) as stored:
+            entries = stored.infolist()
+        whole = sum(entry.file_size for entry in entries) <= path.stat().st_size
+        if len(entries) > MOST_ENTRIES or not whole or any(e.compress_type != zipfile.ZIP_STORED for e in entries):
+            raise SecateurError(f"{path}: not an OpenAI Whisper file (its parts are packed, or more than it holds)")
+        pickles = [e.file_size for e in entries if e.filename.endswith(".pkl")]
+        if max(pickles, default=0) > MOST_PICKLE:
+            raise SecateurError(f"{path}: not an OpenAI Whisper file (its table of contents is too large)")
+    except FileNotFoundError:
+        raise SecateurError(f"{path}: no such file") from None
+    except (OSError, ValueError, NotImplementedError, LookupError, zipfile.BadZipFile, struct.error) as problem:
+        raise SecateurError(f"{path}: not a whole OpenAI Whisper file ({problem}; nothing was run)") from problem
 
 
 def _tokenizer(path: Path, rows: int, fetch: Callable[[str], Path]) -> Tokenizer:

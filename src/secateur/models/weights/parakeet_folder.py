@@ -16,7 +16,7 @@ from ...base.options import to_dict
 from ...base.tensors import write_tensors
 from ...features.front_end import FrontEnd, front_end
 from ...text.tokenizer_units import TokenizerUnits
-from ..checkpoint import WEIGHTS, fit
+from ..checkpoint import WEIGHTS, built, fit
 from ..family import parse_config
 from ..hf_ctc.widths import BlockWidths
 from ..parakeet.config import KNOWN, OURS, ParakeetConfig
@@ -41,8 +41,7 @@ def read_parakeet(folder: Path, state: dict[str, Tensor], name: str | None = Non
         config: ParakeetConfig = parse_config(values["secateur"], f"{where}: secateur")
     else:
         config = parse_parakeet(values, where, name or folder.name, rows, _hearing(folder))
-    with torch.device("meta"):
-        model = Parakeet(config)
+    model: Parakeet = built(Parakeet, config, str(folder / "config.json"))
     order = [text.blank, *(i for i in range(rows) if i != text.blank)]
     ours = {f"net.{n}": v[order] if n.startswith(HEAD) else v for n, v in state.items() if not n.endswith(COUNT)}
     ours |= {n: torch.ones(1) for n in model.state_dict() if n.endswith(GATE)}

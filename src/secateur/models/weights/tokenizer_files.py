@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError
-from ...base.files import read_json
+from ...base.files import read_json, read_limited
 from ...text.tokenizer import Tokenizer
 
 END = "<|endoftext|>"
@@ -40,7 +40,7 @@ def read_tokenizer(folder: Path, end: int | None = None) -> tuple[Tokenizer, dic
             plain = {word: i for word, i in words.items() if word not in special}
             values = definition(plain, _merges(found, plain))
             special |= read_json(folder / "added_tokens.json") if (folder / "added_tokens.json").is_file() else {}
-    except (KeyError, TypeError, AttributeError, ValueError) as problem:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as problem:
         raise SecateurError(f"{found}: not a byte-level BPE tokenizer ({problem})") from problem
     end = special.get(END, end)
     if end is None:
@@ -83,7 +83,7 @@ def recovered_merges(vocabulary: dict[str, int]) -> list[tuple[str, str]]:
 def _words(path: Path) -> dict[str, int]:
     """Tokens and their ids from vocab.json ({token: id}), vocabulary.json ([token]) or vocabulary.txt (one a line)."""
     if path.suffix == ".txt":
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = read_limited(path).decode().split("\n")
         return {word: i for i, word in enumerate(lines) if word}
     values = read_json(path)
     if isinstance(values, list):
@@ -95,6 +95,6 @@ def _merges(path: Path, vocabulary: dict[str, int]) -> list[tuple[str, str]]:
     listed = path.with_name("merges.txt")
     if not listed.is_file():
         return recovered_merges(vocabulary)
-    lines = listed.read_text(encoding="utf-8").split("\n")
+    lines = read_limited(listed).decode().split("\n")
     pairs = [line.split(" ") for line in lines if line and not line.startswith("#version")]
     return [(left, right) for left, right in pairs]

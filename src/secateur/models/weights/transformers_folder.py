@@ -11,7 +11,7 @@ from torch import Tensor
 from ...base.errors import SecateurError
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
-from ..checkpoint import WEIGHTS, fit, read_weights
+from ..checkpoint import WEIGHTS, built, fit, read_weights
 from ..whisper.config import parse_config
 from ..whisper.model import Whisper
 from .json_values import is_id, named_ids, one_id, read_table, some_ids
@@ -150,8 +150,7 @@ def _read_pruned(folder: Path, values: dict[str, Any]) -> tuple[Any, Any]:
     where = str(folder / "config.json")
     config = parse_config(values["secateur"], f"{where}: secateur")
     tokenizer, _ = read_tokenizer(folder, config.tokens.end)
-    with torch.device("meta"):
-        model = Whisper(config)
+    model = built(Whisper, config, where)
     fit(model, _state(folder), str(folder / WEIGHTS))
     return model.eval(), tokenizer
 
@@ -196,7 +195,6 @@ def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Any,
     config = checked_uniform(
         sizes, special_tokens(values, generation, added, rows, tokenizer, where), name or folder.name, where
     )
-    with torch.device("meta"):
-        model = Whisper(config)
+    model = built(Whisper, config, where)
     fit(model, _state(folder), str(folder / WEIGHTS))
     return model.eval(), tokenizer

@@ -1,0 +1,158 @@
+"""What a graph may do, looked up before onnxruntime opens it: compute on what is in the file, and nothing else.
+
+ONNX lets a file name other files for its weights, bring functions and operators of other libraries, and run loops
+without end. Nothing that `secateur export` writes does. The few fields that say so are read from the protobuf itself
+(https://protobuf.dev/programming-guides/encoding), so that no parser is needed where models are served.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
+from ..base.errors import SecateurError
+
+DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
+ENDLESS = frozenset({"Loop", "Scan", "If", "SequenceMap"})  # graphs in graphs
+MOST_VALUES = 1 << 31  # of one tensor that a graph makes from a constant shape
+# Bits of a value by ONNX's number of its type; strings (8) are not known here.
+BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 16: 16, 21: 4, 22: 4}
+
+View = memoryview
+
+
+def check_onnx(path: Path) -> None:
+    """Refuse a graph that asks for other files, other libraries or loops, or claims tensors that it does not hold.
+
+    Raises:
+        SecateurError: that, or no such file, or no protobuf.
+    """
+    try:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as whole, memoryview(whole) as view:
+            _model(view)
+    except FileNotFoundError:
+        raise SecateurError(f"{path}: no such file") from None
+    except (OSError, ValueError) as problem:  # ValueError: also an empty file
+        reason = getattr(problem, "strerror", None) or problem
+        raise SecateurError(f"{path}: not an ONNX graph that is run here ({reason}); export it again") from problem
+
+
+def _fields(view: View) -> Iterator[tuple[int, int | View]]:
+    """Number and value of every field of a message: an int, or the bytes of what has a length.
+
+    Raises:
+        ValueError: not a protobuf.
+    """
+    at, size = 0, len(view)
+    while at < size:
+        key, at = _varint(view, at)
+        number, kind = key >> 3, key & 7
+        if kind == 0:
+            value, at = _varint(view, at)
+            yield number, value
+            continue
+        if kind == 2:
+            length, at = _varint(view, at)
+        elif kind in (1, 5):
+            length = 8 if kind == 1 else 4
+        else:
+            raise ValueError("no protobuf")
+        if at + length > size:
+            raise ValueError("cut short")
+        if kind == 2:
+            with view[at : at + length] as piece:
+                yield number, piece
+        at += length
+
+
+def _varint(view: View, at: int) -> tuple[int, int]:
+    """A number of up to ten bytes, seven bits each, and where it ends."""
+    found = 0
+    for shift in range(0, 70, 7):
+        if at >= len(view):
+            raise ValueError("cut short")
+        byte = view[at]
+        at += 1
+        found |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return found, at
+    raise ValueError("no protobuf")
+
+
+def _model(view: View) -> None:
+    for number, value in _fields(view):
+        if number == 7 and isinstance(value, memoryview):
+            _graph(value)
+        elif number in (20, 25):
+            raise ValueError("it brings functions, or a part that trains")
+
+
+def _graph(view: View) -> None:
+    for number, value in _fields(view):
+        if not isinstance(value, memoryview):
+            continue
+        if number == 1:
+            _node(value)
+        elif number == 5:
+            _tensor(value)
+        elif number == 15:
+            raise ValueError("sparse weights")
+
+
+def _node(view: View) -> None:
+    operator = domain = ""
+    for number, value in _fields(view):
+        if not isinstance(value, memoryview):
+            continue
+        if number == 4:
+            operator = _text(value)
+        elif number == 7:
+            domain = _text(value)
+        elif number == 5:
+            for part, inner in _fields(value):  # an attribute
+                if part in (6, 11, 22, 23):
+                    raise ValueError("a graph in a graph, or sparse weights")
+                if part in (5, 10) and isinstance(inner, memoryview):
+                    _tensor(inner)
+    if domain not in DOMAINS:
+        raise ValueError(f"an operator of another library, {domain[:40]}")
+    if operator in ENDLESS:
+        raise ValueError(f"the operator {operator}")
+
+
+def _tensor(view: View) -> None:
+    """Its values are in the file: as many as its shape says."""
+    dims: list[int] = []
+    kind, raw, other = 0, None, False
+    for number, value in _fields(view):
+        if number == 1:
+            dims += [value] if isinstance(value, int) else _packed(value)
+        elif number == 2 and isinstance(value, int):
+            kind = value
+        elif number == 9 and isinstance(value, memoryview):
+            raw = len(value)
+        elif number == 13 or (number == 14 and value == 1):
+            raise ValueError("weights in another file")
+        elif number in (4, 5, 6, 7, 10, 11):
+            other = True
+    count = math.prod(dims)
+    if kind not in BITS or count > MOST_VALUES:
+        raise ValueError(f"a tensor of type {kind} and shape {dims[:8]}")
+    if raw is not None and raw * 8 < count * BITS[kind]:
+        raise ValueError(f"a tensor of shape {dims[:8]} in {raw} bytes")
+    if raw is None and not other and count:
+        raise ValueError(f"a tensor of shape {dims[:8]} without values")
+
+
+def _packed(view: View) -> list[int]:
+    found, at = [], 0
+    while at < len(view):
+        value, at = _varint(view, at)
+        found.append(value)
+    return found
+
+
+def _text(view: View) -> str:
+    return bytes(view[:200]).decode(errors="replace")
