@@ -1,8 +1,9 @@
 # make demo: set up and run the main job.   make test: set up and run all tests.   make lint: ruff and strict mypy.
+# make docs: the pages and the reference, into site/.
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint docs clean
 
 setup:
 	@tools/setup.sh
@@ -17,5 +18,8 @@ lint: setup
 test: setup
 	.venv/bin/python -m pytest -q
 
+docs: setup
+	.venv/bin/mkdocs build --strict
+
 clean:
-	rm -rf .venv runs build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv runs site build dist .pytest_cache .mypy_cache .ruff_cache
