@@ -35,6 +35,7 @@ from ctranslate2_files import model_bin, small_uniform, variables_of, write_fold
 from kinds import SOUNDS, Kind, absent, judged, make_kinds  # noqa: E402
 from mutate import EDITS  # noqa: E402
 
+from secateur.assistant.grammar.file import read_grammar  # noqa: E402
 from secateur.audio import read as audio_read  # noqa: E402
 from secateur.audio.read import audio_info, read_audio  # noqa: E402
 from secateur.base.errors import SecateurError, one_line  # noqa: E402
@@ -201,6 +202,15 @@ VALUES = [float("inf"), -float("inf"), float("nan"), 2**63, 10**400, "9" * 5000,
 @pytest.mark.parametrize("value", VALUES, ids=range(len(VALUES)))
 def test_numbers_of_options(value: Any) -> None:
     refused(lambda: from_dict(Limits, {"workers": value}), "workers")
+
+
+@pytest.mark.parametrize(
+    "text", ['[intents]\na = ["' + "(" * 4000 + '"]', '[intents]\na = ["' + "a" * 70_000 + '"]',
+             'slots = 5\n[intents]\na = ["b"]', 'rules = "x"\n[intents]\na = ["b"]'], ids=range(4),
+)  # fmt: skip
+def test_grammars(text: str, tmp_path: Path) -> None:
+    (tmp_path / "g.toml").write_text(text)
+    refused(lambda: read_grammar(tmp_path / "g.toml"), "g.toml")
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, NUMBERS, '{"a":' * 100_000, "\xff", ""])

@@ -40,8 +40,7 @@ def server() -> Iterator[Running]:
     words = [w for name, value in LIMITS.items() for w in (f"--limits.{name}", str(value))]
     with serving(*words, "--detector", "energy") as running:
         yield running
-        wait_until(lambda: gauges(running) == {"secateur_in_flight": 0.0, 'secateur_streams{protocol="websocket"}': 0.0,
-                                               'secateur_streams{protocol="wyoming"}': 0.0})  # fmt: skip
+        wait_until(lambda: not any(gauges(running).values()))
         assert running.stop() == 0
         log = running.process.stderr.read() if running.process.stderr else ""
         assert "Traceback" not in log and "never retrieved" not in log, log[-3000:]
@@ -253,6 +252,31 @@ def test_streams_beyond_the_limit_are_refused_and_taken_later(server: Running) -
 
     told = asyncio.run(scene())
     assert told == ["ready"] * 3 + ["3 streams are open: try later", "ready"]
+
+
+def test_one_address_does_not_take_everything(server: Running) -> None:
+    """Half of the connections, half of the streams (of three: one); this machine's own address has no such bound."""
+    there = ("127.0.0.2", 0)
+    many = [socket.create_connection(("127.0.0.1", server.port), PATIENT, there) for _ in range(16)]
+    answers = [answered(one).split(b"\r\n")[0] for one in many]
+    for one in many:
+        one.close()
+    assert answers.count(b"HTTP/1.1 503 Service Unavailable") == 4
+
+    async def scene() -> list[dict[str, Any]]:
+        url, start = f"ws://127.0.0.1:{server.port}/v1/listen", json.dumps({"type": "start"})
+        sockets = [await websockets.connect(url, local_addr=place) for place in (there, there, None, None)]
+        told = []
+        for one in sockets:
+            await one.send(start)
+            told.append(json.loads(await one.recv()))
+        for one in sockets:
+            await one.close()
+        return told
+
+    told = asyncio.run(scene())
+    assert [one["type"] for one in told] == ["ready", "error", "ready", "ready"]
+    assert told[1]["status"] == 429 and "from your address" in told[1]["message"]
 
 
 def test_a_client_that_vanishes_in_the_middle_frees_its_place(server: Running) -> None:

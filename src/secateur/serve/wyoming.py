@@ -131,7 +131,8 @@ class Handler(AsyncEventHandler):
     async def _begin(self) -> None:
         """Take the place of a stream until its transcript is sent."""
         await self._place.aclose()
-        await self._place.enter_async_context(self.engine.stream("wyoming"))
+        peer = self.writer.get_extra_info("peername") or ("",)
+        await self._place.enter_async_context(self.engine.stream("wyoming", str(peer[0])))
         recogniser = self.engine.model(self._asked.name)
         rate = recogniser.sample_rate
         self._hearing = Hearing(self.engine, recogniser, rate, options_of(self._asked.language), partials=False)

@@ -24,6 +24,9 @@ class Grammar:
     intents: tuple[str, ...]
 
 
+LONGEST = 5000  # letters of a template
+
+
 def read_grammar(*names: str | Path) -> Grammar:
     """Grammars by path, or by the name of one that comes with secateur, joined into one.
 
@@ -41,7 +44,10 @@ def read_grammar(*names: str | Path) -> Grammar:
         builder = Builder(table.get("slots", {}), table.get("rules", {}), str(table.get("language", "en")))
         builder.graph = graph = graph or builder.graph
         for intent, templates in table["intents"].items():
-            builder.add_intent(intent, templates)
+            try:
+                builder.add_intent(intent, templates)
+            except RecursionError:
+                raise SecateurError(f"{name}: intent {intent} has too many brackets in brackets") from None
             intents.append(intent)
     if graph is None:
         raise SecateurError("no grammar was named")
@@ -70,6 +76,9 @@ def _check(name: str, table: Mapping[str, Any]) -> None:
             raise SecateurError(f"{name}: unknown key '{key}'{nearest(key, KEYS)}")
     if not isinstance(table.get("intents"), Mapping) or not table["intents"]:
         raise SecateurError(f"{name}: no [intents]")
+    for key in ("slots", "rules"):
+        if not isinstance(table.get(key, {}), Mapping):
+            raise SecateurError(f"{name}: {key} must be a table")
     for intent, templates in table["intents"].items():
         if not _strings(templates):
             raise SecateurError(f"{name}: intent {intent} must be a list of templates")
@@ -81,4 +90,6 @@ def _check(name: str, table: Mapping[str, Any]) -> None:
 
 
 def _strings(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(v, str) for v in value)
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(
+        isinstance(v, str) and len(v) <= LONGEST for v in value
+    )

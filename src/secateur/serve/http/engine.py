@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -61,6 +62,7 @@ class Engine:
         self._waiting = 0  # for their turn in the pool
         self._in_flight = 0
         self._streams = 0
+        self._held: Counter[str] = Counter()  # streams by address
         self._connections = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -176,8 +178,8 @@ class Engine:
             self._connections -= 1
 
     @contextlib.asynccontextmanager
-    async def stream(self, protocol: str) -> AsyncIterator[None]:
-        """An open stream.
+    async def stream(self, protocol: str, address: str = "") -> AsyncIterator[None]:
+        """An open stream of a client at `address`.
 
         Raises:
             RefusedError: 429, too many; 503, the server is stopping.
@@ -185,13 +187,20 @@ class Engine:
         if self._streams >= self.limits.streams:
             self.metrics.refused.labels("streams").inc()
             raise RefusedError(429, "rate_limit_exceeded", f"{self._streams} streams are open: try later", retry=5.0)
+        if self._held[address] >= self.limits.own(self.limits.streams, address):
+            self.metrics.refused.labels("share").inc()
+            message = f"{self._held[address]} streams are open from your address: close one"
+            raise RefusedError(429, "rate_limit_exceeded", message, retry=5.0)
         async with self.served():
             self._streams += 1
+            self._held[address] += 1
             self.metrics.streams.labels(protocol).inc()
             try:
                 yield
             finally:
                 self._streams -= 1
+                self._held[address] -= 1
+                self._held += Counter()  # forgets those that hold none
                 self.metrics.streams.labels(protocol).dec()
 
     async def drained(self) -> bool:

@@ -50,9 +50,11 @@ def http_protocol(limits: Limits) -> type[asyncio.Protocol]:
             self._heading: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            """Too many are refused at once; the others have `patience` seconds for their first header."""
+            """Too many, together or of one address, are refused; the others have `patience` seconds for a header."""
             super().connection_made(transport)
-            if len(self.connections) > limits.connections:
+            address = self.client[0] if self.client else ""
+            held = sum((getattr(other, "client", None) or ("",))[0] == address for other in self.connections)
+            if len(self.connections) > limits.connections or held > limits.own(limits.connections, address):
                 self._end(503, "Service Unavailable")
             else:
                 self._watch()

@@ -60,7 +60,7 @@ async def answer(engine: Engine, socket: WebSocket, then: OnFinal | None = None)
     """Serve one stream from its first message to its last; what `then` makes of a final text is sent after it."""
     try:
         start = await _start(engine, socket)  # before that, and without a key, nobody takes the place of a stream
-        async with engine.stream("websocket"):
+        async with engine.stream("websocket", socket.client.host if socket.client else ""):
             hearing = Hearing(
                 engine, engine.model(start.model), start.sample_rate, options_of(start.language), start.partials
             )
