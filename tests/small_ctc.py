@@ -18,10 +18,11 @@ from secateur.models.ctc.config import (
     InceptionWidths,
     RecurrentWidths,
     SubsamplingWidths,
+    TrunkWidths,
 )
 from secateur.models.ctc.frames import BatchNorm
 from secateur.models.ctc.model import CtcModel
-from secateur.models.whisper.config import AttentionWidths
+from secateur.models.whisper.config import AttentionWidths, EncoderWidths
 
 INCEPTION = InceptionWidths(
     stem=9, stride=2,
@@ -42,7 +43,15 @@ CONFORMER = ConformerWidths(
     ),
 )  # fmt: skip
 PLAIN = CtcConfig(units=7, front_end=front_end("fbank", bins=19), name="small")
+TRUNK = TrunkWidths(
+    width=16, convs=12, context=24, attention_scale=6**-0.5,
+    layers=(
+        EncoderWidths(AttentionWidths(3, 6, 5), 20), EncoderWidths(AttentionWidths(2, 8, 7), 14),
+        EncoderWidths(AttentionWidths(4, 5, 6), 18),
+    ),
+)  # fmt: skip
 CONFIGS = {
+    "trunk": replace(PLAIN, trunk=TRUNK),
     "subsampling": replace(PLAIN, subsampling=SubsamplingWidths((5, 7))),
     "inception": replace(PLAIN, inception=INCEPTION),
     "gru": replace(PLAIN, recurrent=RECURRENT),

@@ -65,6 +65,9 @@ def test_every_parameter_learns_and_a_row_without_frames_does_no_harm(kind: str)
     )
     loss.backward()
     for name, parameter in model.named_parameters():
+        if name == "trunk.positions":  # sinusoids, as in a Whisper
+            assert not parameter.requires_grad
+            continue
         assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
         assert parameter.grad.abs().max() > 0, name
     assert all(torch.isfinite(value).all() for value in model.buffers())
@@ -79,7 +82,7 @@ def test_half_of_the_bits_are_enough(kind: str) -> None:
         log_probs, frames = model(*batch)
     log_probs.sum().backward()
     assert log_probs.dtype == torch.float32
-    assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters())
+    assert all(torch.isfinite(parameter.grad).all() for parameter in model.parameters() if parameter.requires_grad)
     found = torch.cat([row[:count] for row, count in zip(log_probs, frames.tolist(), strict=True)])
     torch.testing.assert_close(found.exp(), expected.exp(), rtol=0, atol=0.02)
 

@@ -129,7 +129,7 @@ def test_a_masked_network_trains_as_the_shrunk_one(kind: str) -> None:
         (outputs_of[..., 1] * real).sum().backward()
         with torch.no_grad():
             for name, parameter in network.named_parameters():
-                parameter -= 0.01 * parameter.grad
+                parameter -= 0.01 * parameter.grad if parameter.requires_grad else 0
                 if network is masked and name in masks:
                     parameter.mul_(masks[name])
     masked.eval(), small.eval()

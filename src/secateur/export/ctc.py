@@ -18,11 +18,13 @@ from ..models.ctc.config import (
     InceptionWidths,
     RecurrentWidths,
     SubsamplingWidths,
+    TrunkWidths,
 )
 from .graph import Array, Graph
 from .layers import Builder, Weights
 from .precision import FLOAT, Ranges, store, store_sum
 from .waveform import features_graph
+from .whisper import encoded
 
 EPSILON = 1e-5  # of every norm
 # Which of torch's gates stand where in ONNX: reset, update, new as update, reset, new; input, forget, cell, output as
@@ -46,6 +48,8 @@ def ctc_graph(
     else:
         x = g.input("features", np.float32, ("batch", "frames", config.front_end.inputs))
         b.frames = g.input("frames", np.int64, ("batch",))
+    if config.trunk is not None:
+        x = b.trunk(x, config.trunk)
     if config.subsampling is not None:
         x = b.subsampling(x, config.subsampling)
     if config.inception is not None:
@@ -90,6 +94,16 @@ class CtcBuilder(Builder):
         w = self.weights
         scale = w[f"{norm}.weight"] / np.sqrt(w[f"{norm}.running_var"] + EPSILON)
         return w[f"{name}.weight"] * scale[:, None, None], w[f"{norm}.bias"] - w[f"{norm}.running_mean"] * scale
+
+    def trunk(self, x: str, widths: TrunkWidths) -> str:
+        """A Whisper's encoder: (batch, frames, inputs) to (batch, positions, width)."""
+        g, most = self.graph, 2 * widths.context
+        x = g.slice(x, g.constant([0]), g.constant([most]), 1)
+        self.frames = g.add("Min", self.frames, g.constant(most))
+        heard = g.add("Max", self.frames, g.constant(1))
+        x, _ = encoded(self, x, heard, "trunk", widths.layers, widths.attention_scale)
+        self.shorten(2)
+        return x
 
     def subsampling(self, x: str, widths: SubsamplingWidths) -> str:
         """(batch, frames, inputs) to (batch, shorter, channels * lines)."""

@@ -6,11 +6,12 @@ of weights are those of the checkpoint.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..models.whisper.config import WhisperConfig
+from ..models.whisper.config import EncoderWidths, WhisperConfig
 from .graph import FARTHEST, Graph
 from .layers import Builder, Weights
 from .precision import FLOAT, Ranges, store, store_sum
@@ -27,26 +28,7 @@ def encoder_graph(
     g = b.graph
     mel = g.input("mel", np.float32, ("batch", "frames", config.front_end.inputs))
     frames = g.input("frames", np.int64, ("batch",))
-    rows = g.add("Unsqueeze", frames, g.constant([1]))
-    real = g.add("Cast", g.add("Less", g.count(g.size(mel, 1)), rows), to=FLOAT)
-    real = g.add("Unsqueeze", real, g.constant([2]))
-    x = g.add("Gelu", b.convolution(g.add("Mul", mel, real), "encoder.conv1", 1))
-    x = g.add("Gelu", b.convolution(g.add("Mul", x, real), "encoder.conv2", 2))
-    length = g.size(x, 1)
-    positions = store_sum(g, "encoder.positions", weights["encoder.positions"], precision)
-    x = g.add("Add", x, g.slice(positions, g.constant([0]), length, 0))
-    half = g.add("Div", g.add("Add", rows, g.constant(1)), g.constant(2))
-    valid = g.add("Less", g.count(length), half)
-    bias = b.mask_bias(valid)
-    for i, widths in enumerate(config.encoder):
-        name = f"encoder.layers.{i}"
-        normed = b.norm(x, f"{name}.attention_norm")
-        query, keys, values = b.project(normed, f"{name}.attention", widths.attention, config.attention_scale)
-        keys, values = b.cache(keys, values, widths.attention)
-        attended = b.attend(query, keys, values, bias, widths.attention)
-        x = g.add("Add", x, b.linear(attended, [f"{name}.attention.out"]))
-        x = b.feed_forward(x, name)
-    memory = b.norm(x, "encoder.norm")
+    memory, valid = encoded(b, mel, frames, "encoder", config.encoder, config.attention_scale)
     names = [f"decoder.layers.{i}.cross_attention.{p}" for i in range(len(config.decoder)) for p in ("key", "value")]
     sizes = [n for d in config.decoder for n in (d.cross_attention.query_key, d.cross_attention.value)]
     heads = [d.cross_attention.heads for d in config.decoder for _ in range(2)]
@@ -56,6 +38,34 @@ def encoder_graph(
         g.output(b.heads(part, count, size), name, np.float32, ("batch", count, "positions", size))
     g.output(valid, "memory_mask", np.bool_, ("batch", "positions"))
     return g.model({"precision": precision})
+
+
+def encoded(
+    b: Builder, mel: str, frames: str, name: str, layers: Sequence[EncoderWidths], scale: float
+) -> tuple[str, str]:
+    """Whisper's encoder under `name`: mel (batch, frames, mels), of which `frames` (batch,) are real, to the memory
+    (batch, positions, width) and its mask (batch, positions)."""
+    g = b.graph
+    rows = g.add("Unsqueeze", frames, g.constant([1]))
+    real = g.add("Cast", g.add("Less", g.count(g.size(mel, 1)), rows), to=FLOAT)
+    real = g.add("Unsqueeze", real, g.constant([2]))
+    x = g.add("Gelu", b.convolution(g.add("Mul", mel, real), f"{name}.conv1", 1))
+    x = g.add("Gelu", b.convolution(g.add("Mul", x, real), f"{name}.conv2", 2))
+    length = g.size(x, 1)
+    positions = store_sum(g, f"{name}.positions", b.weights[f"{name}.positions"], b.precision)
+    x = g.add("Add", x, g.slice(positions, g.constant([0]), length, 0))
+    half = g.add("Div", g.add("Add", rows, g.constant(1)), g.constant(2))
+    valid = g.add("Less", g.count(length), half)
+    bias = b.mask_bias(valid)
+    for i, widths in enumerate(layers):
+        layer = f"{name}.layers.{i}"
+        normed = b.norm(x, f"{layer}.attention_norm")
+        query, keys, values = b.project(normed, f"{layer}.attention", widths.attention, scale)
+        keys, values = b.cache(keys, values, widths.attention)
+        attended = b.attend(query, keys, values, bias, widths.attention)
+        x = g.add("Add", x, b.linear(attended, [f"{layer}.attention.out"]))
+        x = b.feed_forward(x, layer)
+    return b.norm(x, f"{name}.norm"), valid
 
 
 def decoder_graph(config: WhisperConfig, weights: Weights, precision: str) -> Any:

@@ -11,15 +11,20 @@ import torch
 
 from ..base.errors import SecateurError, nearest
 from ..models.ctc.model import CtcModel
-from ..models.ctc.presets import PRESETS
+from ..models.ctc.presets import PRESETS, whisper_ctc
+from ..models.weights.fetch import load_model
+from ..models.whisper.model import Whisper
 from ..text.units import Inventory, Kind, make_units
+
+TRUNK = "whisper"
 
 
 @dataclass(frozen=True)
 class NewModel:
     """What is built when there is no model to start from; without a `preset`, nothing is."""
 
-    preset: str = ""  # conformer, bigru, bilstm, googlenet, digits
+    preset: str = ""  # conformer, bigru, bilstm, googlenet, digits, whisper
+    trunk: str = ""  # preset whisper: the Whisper whose encoder hears (a name, folder or file); its weights are kept
     units: Kind = "characters"
     pieces: int = 256  # with units = "pieces": how many
     layers: int | None = None  # layers or blocks, when not the preset's
@@ -32,9 +37,16 @@ def make_new(new: NewModel, texts: Sequence[str], language: str, seed: int) -> t
     Raises:
         SecateurError: no such preset (with the nearest), or a size that it does not have.
     """
-    if new.preset not in PRESETS:
-        known = ", ".join(PRESETS)
-        raise SecateurError(f"new: no preset '{new.preset}'{nearest(new.preset, PRESETS)} (known: {known})")
+    names = [*PRESETS, TRUNK]
+    if new.preset not in names:
+        known = ", ".join(names)
+        raise SecateurError(f"new: no preset '{new.preset}'{nearest(new.preset, names)} (known: {known})")
+    if bool(new.trunk) != (new.preset == TRUNK):
+        raise SecateurError(f"new: new.trunk names a Whisper for the preset '{TRUNK}', which needs one; no other does")
+    if new.preset == TRUNK:
+        if new.layers is not None or new.width is not None:
+            raise SecateurError(f"new: the preset '{TRUNK}' is as large as the encoder of '{new.trunk}'")
+        return on_whisper(new.trunk, make_units(new.units, texts, language, new.pieces), seed)
     preset = PRESETS[new.preset]
     sizes: dict[str, Any] = {k: v for k, v in (("layers", new.layers), ("width", new.width)) if v is not None}
     for name in sizes:
@@ -44,3 +56,20 @@ def make_new(new: NewModel, texts: Sequence[str], language: str, seed: int) -> t
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return CtcModel(preset(units.outputs, **sizes)), units
+
+
+def on_whisper(name: str, units: Inventory, seed: int) -> tuple[CtcModel, Inventory]:
+    """A CTC model whose trunk is the encoder of the Whisper `name`; only its output is drawn from `seed`.
+
+    Raises:
+        SecateurError: there is no such model, or it is no Whisper.
+    """
+    whisper, _ = load_model(name)
+    if not isinstance(whisper, Whisper):
+        raise SecateurError(f"new.trunk: '{name}' is no Whisper but of the family '{whisper.config.family}'")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = CtcModel(whisper_ctc(units.outputs, whisper.config))
+    state = {f"trunk.{n}": value for n, value in whisper.encoder.state_dict().items()}
+    model.load_state_dict(model.state_dict() | state)
+    return model, units

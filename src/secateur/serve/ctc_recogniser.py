@@ -45,7 +45,7 @@ class CtcRecogniser(Recogniser):
     @property
     def window_seconds(self) -> float:
         """What is heard at once."""
-        return WINDOW
+        return min(WINDOW, self.config.max_seconds)
 
     @property
     def language(self) -> str | None:
@@ -63,7 +63,7 @@ class CtcRecogniser(Recogniser):
         found: list[list[int]] = []
         for i in sorted(range(len(audios)), key=lambda i: len(audios[i])):
             shortest = len(audios[found[-1][0]]) if found else 0
-            alike = found and len(audios[i]) <= min(SPREAD * shortest, WINDOW * self.sample_rate)
+            alike = found and len(audios[i]) <= min(SPREAD * shortest, self.window_seconds * self.sample_rate)
             if alike and len(found[-1]) < TOGETHER:
                 found[-1].append(i)
             else:
@@ -78,7 +78,7 @@ class CtcRecogniser(Recogniser):
         """
         if options.task != "transcribe":
             raise SecateurError("this model does not translate: it writes what it hears")
-        if len(audios) == 1 and len(audios[0]) > WINDOW * self.sample_rate:
+        if len(audios) == 1 and len(audios[0]) > self.window_seconds * self.sample_rate:
             return [self._long(audios[0], options)]
         found = [Heard((), self.language)] * len(audios)
         loud = [i for i, audio in enumerate(audios) if audible(audio)]
@@ -131,7 +131,7 @@ class CtcRecogniser(Recogniser):
     def _long(self, audio: Audio, options: DecodingOptions) -> Heard:
         """Piece by piece."""
         rate, segments = self.sample_rate, []
-        for start, end in quiet_cuts(audio, int(WINDOW * rate), rate):
+        for start, end in quiet_cuts(audio, int(self.window_seconds * rate), rate):
             segments += [moved(s, start / rate) for s in self.hear([audio[start:end]], options)[0].segments]
         return Heard(tuple(segments), self.language)
 

@@ -1,6 +1,6 @@
-"""`secateur models`: list, fetch and show checkpoints."""
+"""`secateur models`: list, fetch, make and show checkpoints."""
 
-from . import fetch, show
+from . import fetch, new, show
 from . import list as list_models
 
-COMMANDS = {"list": list_models, "fetch": fetch, "show": show}
+COMMANDS = {"list": list_models, "fetch": fetch, "new": new, "show": show}

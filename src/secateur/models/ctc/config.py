@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ...features.front_end import FrontEnd
 from ..family import FORMAT
-from ..whisper.config import AttentionWidths
+from ..whisper.config import AttentionWidths, EncoderWidths
 
 TAPS = {"one": (1,), "three": (1, 3), "five": (1, 3, 3), "pool": (1,)}  # of each convolution in a branch, in order
 Keep = dict[str, list[int]]
@@ -116,6 +116,26 @@ class ConformerWidths:
 
 
 @dataclass(frozen=True)
+class TrunkWidths:
+    """The encoder of a Whisper: two convolutions, the second of which halves the frame rate, positions, layers."""
+
+    width: int  # residual stream
+    convs: int  # channels between the two convolutions
+    context: int  # positions
+    layers: tuple[EncoderWidths, ...]
+    attention_scale: float = 0.125  # 1 / sqrt(head dimension at birth); pruning dimensions does not change it
+
+    def shrunk(self, keep: Keep, name: str) -> TrunkWidths:
+        """After surgery: layers that go, and units of those that stay."""
+        layers = []
+        for i in keep.get(f"{name}.layers", range(len(self.layers))):
+            layer, where = self.layers[i], f"{name}.layers.{i}"
+            attention = layer.attention.shrunk(keep, f"{where}.attention")
+            layers.append(EncoderWidths(attention, _count(keep, f"{where}.ffn", layer.ffn)))
+        return replace(self, convs=_count(keep, f"{name}.conv", self.convs), layers=tuple(layers))
+
+
+@dataclass(frozen=True)
 class CtcConfig:
     """Everything that is needed to build the network and to feed it.
 
@@ -128,6 +148,7 @@ class CtcConfig:
 
     units: int  # of the output; number 0 is CTC's blank
     front_end: FrontEnd = FrontEnd()
+    trunk: TrunkWidths | None = None
     subsampling: SubsamplingWidths | None = None
     inception: InceptionWidths | None = None
     recurrent: RecurrentWidths | None = None
@@ -142,24 +163,29 @@ class CtcConfig:
 
     @property
     def max_seconds(self) -> float:
-        """No clip is too long."""
-        return math.inf
+        """What the positions of a Whisper's encoder hold; else no clip is too long."""
+        if self.trunk is None:
+            return math.inf
+        return self.trunk.context * 2 * self.front_end.hop / self.front_end.sample_rate
 
     @property
     def subsampled(self) -> int:
         """Frames of features to one frame of the output."""
-        stride = 1 if self.inception is None else self.inception.stride
+        stride = (1 if self.inception is None else self.inception.stride) * (1 if self.trunk is None else 2)
         return stride * (1 if self.subsampling is None else 2 ** len(self.subsampling.channels))
 
     def hearing(self, front_end: FrontEnd) -> CtcConfig:
-        """With another front-end."""
-        return replace(self, front_end=front_end)
+        """With another front-end: as many positions as lie within a Whisper's context when frames are further apart."""
+        trunk, ratio = self.trunk, front_end.frame_ms / self.front_end.frame_ms
+        if trunk is not None:
+            trunk = replace(trunk, context=int((trunk.context - 1) / ratio + 1e-9) + 1)
+        return replace(self, front_end=front_end, trunk=trunk)
 
     def shrunk(self, keep: dict[str, list[int]]) -> CtcConfig:
         """The config after surgery: `keep` maps group names (see `CtcModel.groups`) to the units that stay."""
         sections = {
             name: section.shrunk(keep, name)
-            for name in ("subsampling", "inception", "recurrent", "conformer")
+            for name in ("trunk", "subsampling", "inception", "recurrent", "conformer")
             if (section := getattr(self, name)) is not None
         }
         front_end = self.front_end.keeping(keep["input"]) if "input" in keep else self.front_end
@@ -177,6 +203,10 @@ def _problems(config: CtcConfig) -> list[str]:
     if config.units < 2:
         found.append(f"units must be the blank and at least one more, found {config.units}")
     sizes: list[int] = []
+    if config.trunk is not None:
+        sizes += [config.trunk.width, config.trunk.convs, config.trunk.context]
+        for layer in config.trunk.layers:
+            sizes += [layer.ffn, layer.attention.heads, layer.attention.query_key, layer.attention.value]
     if config.subsampling is not None:
         if len(config.subsampling.channels) not in (1, 2):
             found.append("subsampling has one convolution (x2) or two (x4)")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...base.errors import SecateurError
-from .config import TAPS, BlockWidths, ConformerWidths, CtcConfig, InceptionWidths
+from .config import TAPS, BlockWidths, ConformerWidths, CtcConfig, InceptionWidths, TrunkWidths
 
 NORM = 4  # values a channel of BatchNorm: weight, bias, running mean and variance
 GATES = {"gru": 3, "lstm": 4}
@@ -27,6 +27,10 @@ class Part:
 def parts(config: CtcConfig, frames: int) -> Iterator[Part]:
     """All parts, named as in `CtcModel.groups`, for a clip of so many frames of features."""
     width = config.front_end.inputs
+    if config.trunk is not None:
+        frames = min(frames, 2 * config.trunk.context)
+        yield from _trunk(config.trunk, width, frames)
+        frames, width = (frames + 1) // 2, config.trunk.width
     if config.subsampling is not None:
         lines, before = width, 1
         for i, channels in enumerate(config.subsampling.channels):
@@ -55,6 +59,22 @@ def parts(config: CtcConfig, frames: int) -> Iterator[Part]:
         yield Part("conformer.norm", 2 * inner, 0)
         width = inner
     yield Part("output", (width + 1) * config.units, frames * width * config.units)
+
+
+def _trunk(widths: TrunkWidths, inputs: int, frames: int) -> Iterator[Part]:
+    """Convolutions, positions, and layers as in a Whisper: query and value have biases and output too, keys none."""
+    w, c, p = widths.width, widths.convs, (frames + 1) // 2
+    yield Part("trunk.conv1", 3 * inputs * c + c, frames * 3 * inputs * c)
+    yield Part("trunk.conv2", 3 * c * w + w, p * 3 * c * w)
+    yield Part("trunk.positions", widths.context * w, 0)
+    for i, layer in enumerate(widths.layers):
+        a = layer.attention
+        q, v = a.heads * a.query_key, a.heads * a.value
+        stored = 2 * w + q * (2 * w + 1) + v * (w + 1) + (v + 1) * w
+        yield Part(f"trunk.layers.{i}.attention", stored, p * 2 * w * (q + v) + p * p * (q + v))
+        stored = 2 * w + layer.ffn * (w + 1) + (layer.ffn + 1) * w
+        yield Part(f"trunk.layers.{i}.ffn", stored, p * 2 * w * layer.ffn)
+    yield Part("trunk.norm", 2 * w, 0)
 
 
 def _inception(widths: InceptionWidths, before: int, frames: int) -> Iterator[Part]:

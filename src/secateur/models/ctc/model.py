@@ -19,8 +19,11 @@ from .conformer import Conformer
 from .inception import Inception
 from .recurrent import Recurrent
 from .subsampling import Subsampling
+from .trunk import Trunk
 
-SECTIONS = {"subsampling": Subsampling, "inception": Inception, "recurrent": Recurrent, "conformer": Conformer}
+SECTIONS = {
+    "trunk": Trunk, "subsampling": Subsampling, "inception": Inception, "recurrent": Recurrent, "conformer": Conformer,
+}  # fmt: skip
 
 
 class Section(Protocol):
@@ -102,7 +105,9 @@ class CtcModel(FrameRecogniser):
         """Convolutions over time, and a Conformer's distances; recurrent layers find out for themselves."""
         found = []
         for name, parameter in self.named_parameters():
-            if name.endswith(".distance"):
+            if name.endswith(".positions"):
+                found.append(TimeAxis(name, 0, "position"))
+            elif name.endswith(".distance"):
                 found.append(TimeAxis(name, 1, "distance"))
             elif parameter.dim() > 2 and parameter.shape[2] > 1:
                 found.append(TimeAxis(name, 2, "kernel"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...features.front_end import FrontEnd, front_end
-from ..whisper.config import AttentionWidths
+from ..whisper.config import AttentionWidths, WhisperConfig
 from .config import (
     BlockWidths,
     BranchWidths,
@@ -15,6 +15,7 @@ from .config import (
     InceptionWidths,
     RecurrentWidths,
     SubsamplingWidths,
+    TrunkWidths,
 )
 
 MFCC = front_end("mfcc", deltas=2, normalise="mean_variance")  # 39 inputs
@@ -61,6 +62,14 @@ def digits_ctc(units: int, front_end: FrontEnd = MFCC) -> CtcConfig:
         units, front_end, inception=InceptionWidths(64, 2, (_block(32),) * 2), recurrent=_recurrent("gru", 1, 96),
         name="digits-ctc",
     )  # fmt: skip
+
+
+def whisper_ctc(units: int, whisper: WhisperConfig) -> CtcConfig:
+    """The encoder of a Whisper of any widths, one output every 20 ms; clips are heard as long as they are."""
+    trunk = TrunkWidths(
+        whisper.width, whisper.conv_channels, whisper.audio_context, whisper.encoder, whisper.attention_scale
+    )
+    return CtcConfig(units, whisper.front_end, trunk=trunk, name=f"{whisper.name}-ctc")
 
 
 PRESETS: dict[str, Callable[..., CtcConfig]] = {

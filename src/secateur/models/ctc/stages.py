@@ -69,6 +69,24 @@ def _recurrent(model: CtcModel, section: Any, name: str) -> list[Stage]:
     return [Stage((f"{name}.layers.{i}.",), layer(i)) for i in range(len(section.layers))]
 
 
+def _trunk(model: CtcModel, section: Any, name: str) -> list[Stage]:
+    def embed(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        most = 2 * len(section.positions)
+        x, frames = x[:, :most], frames.clamp_max(most)
+        return section.embed(x, frames.clamp_min(1), model.dropout)[0], (frames + 1) // 2
+
+    def layer(i: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        def run(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+            real = real_frames(frames.clamp_min(1), x.shape[1])[:, None, None]
+            return section.layers[i](x, real, model.dropout), frames
+
+        return run
+
+    first = tuple(f"{name}.{part}" for part in ("conv1.", "conv2.", "positions"))
+    layers = [Stage((f"{name}.layers.{i}.",), layer(i)) for i in range(len(section.layers))]
+    return [Stage(first, embed), *layers, Stage((f"{name}.norm.",), lambda x, frames: (section.norm(x), frames))]
+
+
 def _conformer(model: CtcModel, section: Any, name: str) -> list[Stage]:
     def layer(i: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
         return lambda x, frames: (section.layers[i](x, real_frames(frames, x.shape[1]), model.dropout), frames)
@@ -81,5 +99,5 @@ def _conformer(model: CtcModel, section: Any, name: str) -> list[Stage]:
 
 
 SPLITS: dict[str, Callable[[CtcModel, Any, str], list[Stage]]] = {
-    "inception": _inception, "recurrent": _recurrent, "conformer": _conformer
+    "trunk": _trunk, "inception": _inception, "recurrent": _recurrent, "conformer": _conformer
 }  # fmt: skip

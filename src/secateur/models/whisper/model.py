@@ -9,6 +9,7 @@ Shapes: features `(batch, frames, mels)` at 10 ms, memory `(batch, positions, wi
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 from ..groups import Group, Place, TimeAxis
 from ..seq2seq.layers import DecoderLayer, EncoderLayer, attend, layer_groups
 from ..seq2seq.network import Decoder, Encoder, TokenRecogniser, real_positions
-from .config import AttentionWidths, WhisperConfig
+from .config import AttentionWidths, EncoderWidths, WhisperConfig
 
 
 class Attention(nn.Module):
@@ -88,15 +89,16 @@ class FeedForward(nn.Module):
 class WhisperEncoder(Encoder):
     """Two convolutions (the second halves the frame rate), sinusoidal positions, layers, norm."""
 
-    def __init__(self, config: WhisperConfig) -> None:
+    def __init__(
+        self, inputs: int, channels: int, width: int, context: int, layers: Sequence[EncoderWidths], scale: float
+    ) -> None:
         super().__init__()
-        width, scale = config.width, config.attention_scale
-        self.conv1 = nn.Conv1d(config.front_end.inputs, config.conv_channels, 3, padding=1)
-        self.conv2 = nn.Conv1d(config.conv_channels, width, 3, stride=2, padding=1)
-        self.positions = nn.Parameter(sinusoids(config.audio_context, width), requires_grad=False)
+        self.conv1 = nn.Conv1d(inputs, channels, 3, padding=1)
+        self.conv2 = nn.Conv1d(channels, width, 3, stride=2, padding=1)
+        self.positions = nn.Parameter(sinusoids(context, width), requires_grad=False)
         self.layers = nn.ModuleList(
             EncoderLayer(Attention(width, w.attention, scale), FeedForward(width, w.ffn), lambda: nn.LayerNorm(width))
-            for w in config.encoder
+            for w in layers
         )
         self.norm = nn.LayerNorm(width)
 
@@ -146,7 +148,10 @@ class Whisper(TokenRecogniser):
 
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__(config)
-        self.encoder = WhisperEncoder(config)
+        self.encoder = WhisperEncoder(
+            config.front_end.inputs, config.conv_channels, config.width, config.audio_context, config.encoder,
+            config.attention_scale,
+        )  # fmt: skip
         self.decoder = WhisperDecoder(config)
 
     def over_time(self) -> list[TimeAxis]:

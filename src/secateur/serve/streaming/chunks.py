@@ -32,7 +32,7 @@ def reach(config: FrameConfig) -> int | None:
     """
     if not isinstance(config, CtcConfig) or config.front_end.normalise != "none":
         return None
-    if config.recurrent is not None or config.conformer is not None:
+    if config.recurrent is not None or config.conformer is not None or config.trunk is not None:
         return None
     found, stride = 2 * config.front_end.deltas, 1
     for _ in config.subsampling.channels if config.subsampling is not None else ():
