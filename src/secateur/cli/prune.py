@@ -55,6 +55,8 @@ def _one_shot(options: Options) -> dict[str, Any]:
 
     if (options.out / "config.json").exists():
         raise SecateurError(f"{options.out}: a model is here; name another --out, or delete it")
+    if options.stream:
+        raise SecateurError("--one-shot hears a few batches: leave out --stream")
     data = read_job(
         options.learn, options.dev, options.test, options.retain, options.noise, options.longest, options.device
     )

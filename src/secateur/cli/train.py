@@ -22,6 +22,7 @@ processes of a CPU, start it with torchrun: a batch is dealt to them, the steps 
 EXAMPLE = """secateur train --learn mine/train.jsonl --dev mine/dev.jsonl --out runs/tuned
 secateur train --learn mine/train.jsonl --out runs/tuned --config train.toml --train.learning-rate 5e-5
 secateur train --learn mine/train.jsonl --out runs/new --new.preset conformer --train.learning-rate 1e-3
+secateur train --learn 'packed/train-{000000..009999}.tar' --dev dev.jsonl --test test.jsonl --stream --out runs/large
 torchrun --nproc-per-node 2 -m secateur train --learn mine/train.jsonl --out runs/tuned"""
 
 
@@ -38,6 +39,8 @@ class Options:
     teacher: str = option("", help="a tuned model that teaches; CTC: of the same units (see train.distil-on)")
     noise: tuple[Path, ...] = option((), help="recordings of noise to mix into training clips (see train.augment)")
     longest: float = option(21.0, help="seconds: longer clips are left out of training")
+    stream: bool = option(False, help="read training audio while training, for sets that do not fit in memory")
+    window: int = option(20000, help="with --stream: clips between which batches are shuffled")
     device: str = option("auto", help="cpu, cuda or auto")
     train: TrainSettings = FINE_TUNING
     new: NewModel = NewModel()
@@ -52,7 +55,7 @@ def run_arm_from(options: Options, name: str, prune: PruneSettings | None) -> di
     """Run one arm from the options of this command, or of `prune`, which has more."""
     from ..jobs.arm import ArmSettings, finished, forget_state, run_arm
     from ..jobs.new_model import make_new
-    from ..jobs.sets import read_job
+    from ..jobs.sets import read_job, read_streamed
     from ..models.weights.fetch import load_model
     from ..train.distributed import processes, rank
 
@@ -60,13 +63,11 @@ def run_arm_from(options: Options, name: str, prune: PruneSettings | None) -> di
         if finished(options.out) is not None:
             forget_state(options.out)
             raise SecateurError(f"{options.out}: a finished run is here; name another --out, or delete it")
-        data = read_job(
-            options.learn, options.dev, options.test, options.retain, options.noise, options.longest, device
-        )
+        sets = (options.learn, options.dev, options.test, options.retain, options.noise, options.longest, device)
+        data = read_streamed(*sets, options.window) if options.stream else read_job(*sets)
         start: tuple[Any, Any] | None = None
         if options.new.preset:
-            texts = [u.text for u in (*data.learn, *data.retain)]
-            start = make_new(options.new, texts, data.learn[0].language, options.train.seed)
+            start = make_new(options.new, list(data.texts()), data.learn[0].language, options.train.seed)
         model, tokenizer = start or load_model(options.model)
         teacher: Any = model if data.retain and start is None else None
         train = options.train

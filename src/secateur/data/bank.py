@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,7 @@ class AudioBank:
     def __init__(self, clips: Sequence[Samples], device: str | torch.device = "cpu") -> None:
         self.lengths = torch.tensor([len(c) for c in clips])
         self.starts = torch.cumsum(self.lengths, 0) - self.lengths
-        flat = [c if c.dtype == np.int16 else _sixteen_bit(c) for c in clips]
+        flat = [c if c.dtype == np.int16 else sixteen_bit(c) for c in clips]
         joined = np.concatenate(flat) if flat else np.zeros(0, np.int16)
         self.samples = torch.from_numpy(joined).to(device)
         self.device = torch.device(device)
@@ -47,7 +47,7 @@ class AudioBank:
 
         def decode() -> list[Samples]:
             with ThreadPoolExecutor(threads) as pool:
-                clips = pool.map(lambda u: _sixteen_bit(read_audio(u.audio, sample_rate)), utterances)
+                clips = pool.map(lambda u: sixteen_bit(read_audio(u.audio, sample_rate)), utterances)
                 return list(track(clips, label, len(utterances), quiet=not label))
 
         return cls(kept_clips(_key(utterances, sample_rate), decode), device)
@@ -59,6 +59,10 @@ class AudioBank:
     def digest(self) -> str:
         """A name that changes with any sample."""
         return hashlib.sha256(self.lengths.numpy().tobytes() + self.samples.cpu().numpy().tobytes()).hexdigest()
+
+    def follow(self, batches: Iterable[list[int]], rank: int = 0, ranks: int = 1) -> Iterator[list[int]]:
+        """The batches that will be asked for: here all audio is there already."""
+        yield from batches
 
     def gather(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The clips `rows` as floats (batch, samples), zero-padded, and their lengths (batch,)."""
@@ -83,7 +87,7 @@ def kept_clips(key: str, make: Callable[[], Sequence[Samples]]) -> Sequence[Samp
     kept.parent.mkdir(parents=True, exist_ok=True)
     with require("filelock", "train").FileLock(kept.with_name(f".{key}.lock")):
         if not kept.exists():
-            made = [c if c.dtype == np.int16 else _sixteen_bit(c) for c in make()]
+            made = [c if c.dtype == np.int16 else sixteen_bit(c) for c in make()]
             with atomic_path(kept) as temporary, temporary.open("wb") as out:
                 np.savez(out, samples=np.concatenate(made), lengths=np.asarray([len(c) for c in made]))
             return made
@@ -92,7 +96,7 @@ def kept_clips(key: str, make: Callable[[], Sequence[Samples]]) -> Sequence[Samp
     return np.split(samples, np.cumsum(lengths)[:-1])
 
 
-def _sixteen_bit(clip: Samples) -> Samples:
+def sixteen_bit(clip: Samples) -> Samples:
     """Samples in [-1, 1] as 16-bit integers."""
     return np.clip(np.round(np.asarray(clip) * 32767), -32768, 32767).astype(np.int16)
 
@@ -105,7 +109,9 @@ def _key(utterances: Sequence[Utterance], sample_rate: int) -> str:
     return digest.hexdigest()[:24]
 
 
-def buckets(seconds: Sequence[float], batch_seconds: float, seed: int | None, most: int = 256) -> list[list[int]]:
+def buckets(
+    seconds: Sequence[float], batch_seconds: float, seed: int | Sequence[int] | None, most: int = 256
+) -> list[list[int]]:
     """Batches of clips of similar length, each at most `batch_seconds` long, padding included.
 
     With a seed both the clips' order within a length and the batches' order are shuffled (the same seed, the same

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import hashlib
 import json
 import math
@@ -15,23 +14,13 @@ from typing import Any
 
 from ..base.errors import SecateurError, nearest
 from ..base.files import at_home, atomic_path
+from .fields import ALL, FIELDS, LEAST, OPTIONAL, OTHER_NAMES, check_names, described
 from .hashes import Hashes
 from .shards import is_shards, read_samples
 
 MOST_LINE = 16 << 20  # bytes; a file may have no end of line, or no end
-REQUIRED = ("id", "audio", "duration")
-OPTIONAL = ("text", "speaker", "language")
-FIELDS = REQUIRED + OPTIONAL
-_ALL, _LEAST = frozenset(FIELDS), frozenset(REQUIRED)
-_decode = json.JSONDecoder().decode
 CHECKOUT = Path(__file__).resolve().parents[3]  # when it is one; an installed package has no pyproject.toml there
-# What other toolkits (NeMo, Common Voice, Hugging Face) call our fields; only used to say what to rename.
-OTHER_NAMES = {
-    "audio_filepath": "audio", "audio_path": "audio", "path": "audio", "wav": "audio", "file": "audio",
-    "utt": "id", "utt_id": "id", "key": "id", "dur": "duration", "seconds": "duration", "length": "duration",
-    "transcript": "text", "transcription": "text", "sentence": "text", "spk": "speaker", "spk_id": "speaker",
-    "client_id": "speaker", "lang": "language", "locale": "language",
-}  # fmt: skip
+_decode = json.JSONDecoder().decode
 
 
 @dataclass(frozen=True)
@@ -79,41 +68,49 @@ def iter_manifest(path: str | Path) -> Iterator[Utterance]:
         SecateurError: no such file, no utterances, or a line that is not a JSON object, lacks a field, misspells one,
             has a value of the wrong type, or repeats an id. The message names file, line and field.
     """
+    for _, utterance in iter_offsets(path):
+        yield utterance
+
+
+def iter_offsets(path: str | Path) -> Iterator[tuple[int, Utterance]]:
+    """The same, with the byte at which each line begins (in archives, 0)."""
     path = Path(path)
     seen = Hashes()
-    for where, utterance in _located(path):
+    for where, offset, utterance in _located(path):
         if not seen.add(utterance.id):
-            first = next(place for place, other in _located(path) if other.id == utterance.id)
+            first = next(place for place, _, other in _located(path) if other.id == utterance.id)
             if first != where:  # else two ids with one hash
                 raise SecateurError(f"{where}: id '{utterance.id}' is already on {first.removeprefix(f'{path}, ')}")
-        yield utterance
+        yield offset, utterance
     if not seen:
         raise SecateurError(f"{path}: no utterances in it")
 
 
-def _located(path: Path) -> Iterator[tuple[str, Utterance]]:
-    """Every utterance and where it is, as messages say it."""
+def _located(path: Path) -> Iterator[tuple[str, int, Utterance]]:
+    """Every utterance and where it is, as messages say it and in bytes."""
     if is_shards(path):
         for where, values in read_samples(path):
             for key, name in OTHER_NAMES.items():  # archives come from others, and cannot be edited
                 if key in values and name not in values:
                     values[name] = values.pop(key)
-            yield where, from_values(values, Path(), where)
+            yield where, 0, from_values(values, Path(), where)
     else:
         yield from _lines(path)
 
 
-def _lines(path: Path) -> Iterator[tuple[str, Utterance]]:
+def _lines(path: Path) -> Iterator[tuple[str, int, Utterance]]:
     try:
         folder = path.parent.resolve()
         with path.open("rb") as lines:
+            offset = 0
             for number, raw in enumerate(iter(lambda: lines.readline(MOST_LINE), b""), 1):
                 if len(raw) == MOST_LINE:
                     raise SecateurError(f"{path}, line {number}: more than {MOST_LINE >> 20} MB: not a manifest")
                 line = raw.removeprefix(b"\xef\xbb\xbf").strip()
                 if line:
                     where = f"{path}, line {number}"
-                    yield where, parse_line(line, folder, where)
+                    yield where, offset, parse_line(line, folder, where)
+                offset += len(raw)
     except FileNotFoundError:
         raise SecateurError(f"{path}: no such file{_manifests_beside(path)}") from None
     except IsADirectoryError:
@@ -139,54 +136,32 @@ def parse_line(line: bytes | str, folder: Path, where: str) -> Utterance:
     except ValueError:  # Python refuses integers of more than 4300 digits
         raise SecateurError(f"{where}: not valid JSON here (a number with too many digits)") from None
     if not isinstance(values, dict):
-        raise SecateurError(f"{where}: expected a JSON object such as {{\"id\": ...}}, found {_described(values)}")
+        raise SecateurError(f"{where}: expected a JSON object such as {{\"id\": ...}}, found {described(values)}")
     return from_values(values, folder, where)
 
 
 def from_values(values: dict[str, Any], folder: Path, where: str) -> Utterance:
     """The fields of one line as an utterance; see `parse_line`."""
-    if not (values.keys() >= _LEAST and values.keys() <= _ALL):
-        _check_names(values, where)
+    if not (values.keys() >= LEAST and values.keys() <= ALL):
+        check_names(values, where)
     duration = values["duration"]
     if isinstance(duration, bool) or not isinstance(duration, int | float):
-        raise SecateurError(f"{where}: duration: expected a number of seconds, found {_described(duration)}")
+        raise SecateurError(f"{where}: duration: expected a number of seconds, found {described(duration)}")
     if not 0 <= duration < 1e12:  # NaN is not, either
         raise SecateurError(f"{where}: duration: {duration} is not a length in seconds")
     for name in ("id", "audio", *OPTIONAL):
         if name in values and not isinstance(values[name], str):
-            raise SecateurError(f"{where}: {name}: expected text in quotes, found {_described(values[name])}")
+            raise SecateurError(f"{where}: {name}: expected text in quotes, found {described(values[name])}")
     for name in ("id", "audio"):
         if not values[name].strip():
             raise SecateurError(f"{where}: {name}: empty")
     name = values["audio"]
     place = os.path.join(folder, str(at_home(name)) if name[0] == "~" else name)  # noqa: PTH118
-    extras = {} if values.keys() <= _ALL else {name: value for name, value in values.items() if name not in _ALL}
+    extras = {} if values.keys() <= ALL else {name: value for name, value in values.items() if name not in ALL}
     return Utterance(
         values["id"], Path(os.path.normpath(place)), float(duration), values.get("text", ""),
         values.get("speaker", ""), values.get("language", "en"), extras,
     )  # fmt: skip
-
-
-def _check_names(values: dict[str, Any], where: str) -> None:
-    """Every required field is there, and no unknown one looks like a misspelt field that is absent."""
-    absent = [name for name in FIELDS if name not in values]
-    for key in values:
-        if key in FIELDS:
-            continue
-        close = difflib.get_close_matches(key.lower(), absent, n=1, cutoff=0.8)
-        meant = close[0] if close else OTHER_NAMES.get(key.lower())
-        if meant in absent:
-            raise SecateurError(f"{where}: unknown field '{key}': rename it to '{meant}'")
-    for name in REQUIRED:
-        if name in absent:
-            known = [key for key in values if key not in FIELDS]
-            raise SecateurError(f"{where}: missing field '{name}'{nearest(name, known)}")
-
-
-def _described(value: Any) -> str:
-    """A value as a message shows it, cut to 40 characters."""
-    shown = json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= 40 else shown[:37] + "..."
 
 
 def _manifests_beside(path: Path) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 from ..base.errors import SecateurError
+from .fields import FIELDS
 from .hashes import Hashes
-from .manifest import FIELDS, Utterance
+from .manifest import Utterance
 
 SHARES = {"train": 0.8, "dev": 0.1, "test": 0.1}
 
 
+_OTHER = re.compile(r"[\W_]+")  # what str.isalnum denies
 FINE = 1 << 40  # parts of a second: sums of whole numbers do not depend on their order
 
 
@@ -77,7 +80,7 @@ def group_of(utterance: Utterance, by: str) -> str:
 
 def plain(text: str) -> str:
     """A text as it is compared between splits: lower case, letters and digits only."""
-    return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
+    return _OTHER.sub(" ", text.casefold()).strip()
 
 
 class SplitTexts:

@@ -16,7 +16,8 @@ from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.files import atomic_path
 from ..text.normalise import CHARACTER_LANGUAGES, base_language
-from .manifest import FIELDS, Utterance
+from .fields import FIELDS
+from .manifest import Utterance
 
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 

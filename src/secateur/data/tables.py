@@ -9,7 +9,7 @@ from typing import Literal
 
 from ..base.errors import SecateurError
 from ..base.files import at_home
-from .manifest import FIELDS, OTHER_NAMES
+from .fields import FIELDS, OTHER_NAMES
 from .recording import Recording
 
 MEANT = OTHER_NAMES | {name: name for name in (*FIELDS, "split")}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from ..base.files import read_json, write_json
 from ..base.folders import clear_temporaries
 from ..base.options import to_dict
 from ..data.bank import AudioBank
+from ..data.clip_index import durations_of, is_streamed, joined
 from ..data.manifest import Utterance
+from ..data.streamed_bank import StreamedBank
 from ..evaluate.result import Result, write_result
 from ..evaluate.run import evaluate, with_cost
 from ..models.checkpoint import save_checkpoint
@@ -39,15 +42,29 @@ from .tasks import Task, task_of
 class JobData:
     """The sets of one job: clips to learn from, to retain, to choose on, and named test sets; audio is read once."""
 
-    learn: list[Utterance]
+    learn: Sequence[Utterance]
     dev: list[Utterance]
     tests: dict[str, list[Utterance]]
-    retain: list[Utterance] = field(default_factory=list)
+    retain: Sequence[Utterance] = field(default_factory=list)
     retain_share: float = 0.5
     words: tuple[str, ...] = ()  # further texts whose words the vocabulary must keep
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    window: int = 0  # clips between which streamed batches are shuffled; see `train.stream.Mix`
+    languages: tuple[str, ...] = ()  # of the clips to learn from, where they are streamed
     noise: NoiseBank | None = None  # mixed into training clips at a drawn signal-to-noise ratio
     banks: dict[tuple[str, int], AudioBank] = field(default_factory=dict)  # by set and sample rate
+
+    def texts(self) -> Iterator[str]:
+        """All that is trained on, and the further words."""
+        yield from (u.text for clips in (self.learn, self.retain) for u in clips)
+        yield from self.words
+
+    def training_bank(self, sample_rate: int) -> AudioBank | StreamedBank:
+        """The audio to train on, all of it decoded or decoded on the way."""
+        everything = joined(self.learn, self.retain)
+        if is_streamed(everything):
+            return StreamedBank(everything, self.device, sample_rate)
+        return self.bank("train", everything, sample_rate)
 
     def bank(self, name: str, utterances: Sequence[Utterance], sample_rate: int) -> AudioBank:
         """The audio of one of the sets, decoded when first needed."""
@@ -82,8 +99,8 @@ def run_arm(
         clear_temporaries(folder)
     original = {measure: cost(model.config) for measure, cost in COSTS.items()}
     task = task_of(model.config)
-    texts = [u.text for u in (*data.learn, *data.retain)] + list(data.words)
-    student = task.student(model, tokenizer, texts, sorted({u.language for u in data.learn}), arm.prune, arm.train)
+    languages = data.languages or sorted({u.language for u in data.learn})
+    student = task.student(model, tokenizer, data.texts(), languages, arm.prune, arm.train)
     if arm.prune is not None and arm.prune.target:
         from .allocation.plan import planned
 
@@ -151,15 +168,15 @@ def _tune(
     settings = arm.train
     assert settings is not None
     model, config = student.model, student.model.config
-    everything = [*data.learn, *data.retain]
-    for u in everything:
-        if u.duration > config.max_seconds:
+    everything = joined(data.learn, data.retain)
+    mix = Mix(durations_of(data.learn), durations_of(data.retain), data.retain_share, data.window)
+    for row, seconds in enumerate(chain(mix.learn, mix.retain)):
+        if seconds > config.max_seconds:
             raise SecateurError(
-                f"{u.id}: {u.duration:.1f} s does not fit the audio context of {config.max_seconds:.1f} s; "
+                f"{everything[row].id}: {seconds:.1f} s does not fit the audio context of {config.max_seconds:.1f} s; "
                 "leave such clips out (--longest) or keep more context (--audio-seconds)"
             )
-    bank = data.bank("train", everything, config.front_end.sample_rate)
-    mix = Mix(tuple(u.duration for u in data.learn), tuple(u.duration for u in data.retain), data.retain_share)
+    bank = data.training_bank(config.front_end.sample_rate)
     callbacks: list[Callback] = []
     pruner = None
     if arm.prune is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 
 from ..base.errors import SecateurError
 from ..data.bank import AudioBank
+from ..data.clip_index import rows_of
 from ..data.manifest import Utterance
 from ..features.extractor import extractor
 from ..models.seq2seq.greedy import transcribe_bank
@@ -27,13 +28,13 @@ class Seq2SeqTask:
     """See `tasks.Task`."""
 
     def student(
-        self, model: Any, text: Any, texts: Sequence[str], languages: Sequence[str], prune: PruneSettings | None,
+        self, model: Any, text: Any, texts: Iterable[str], languages: Sequence[str], prune: PruneSettings | None,
         train: TrainSettings | None,
     ) -> Student:  # fmt: skip
         """With `prune`, contexts and vocabulary rows are cut; a model that will be trained hears clips unpadded."""
         if prune is not None:
             style = as_sentence if train is not None and train.style == "sentence" else str
-            return make_student(model, text, [style(t) for t in texts], prune, languages)
+            return make_student(model, text, (style(t) for t in texts), prune, languages)
         twin = copy.deepcopy(model)
         if train is not None and twin.config.padded:
             # The dense control hears clips as they are, too: only then are arms compared at equal data and compute.
@@ -50,9 +51,12 @@ class Seq2SeqTask:
             SecateurError: a teacher that writes other tokens than the student.
         """
         config = student.model.config
-        rows = encode_targets(
-            utterances, student.tokenizer, config.tokens, config.text_context, settings.style == "sentence"
-        )
+        sentence = settings.style == "sentence"
+
+        def row(u: Utterance) -> list[int]:
+            return encode_targets([u], student.tokenizer, config.tokens, config.text_context, sentence)[0]
+
+        rows = rows_of(utterances, row)
         told = None
         if teacher is not None and settings.distil > 0:
             asked = config.vocabulary if student.rows is None else int(student.rows.max()) + 1

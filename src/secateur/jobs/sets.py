@@ -10,8 +10,9 @@ import torch
 from ..audio.augment import NoiseBank
 from ..base.errors import SecateurError
 from ..base.progress import say
+from ..data.clip_index import ClipIndex
 from ..data.manifest import Utterance, read_manifest
-from ..data.split import split_by_speaker, without_texts_of
+from ..data.split import plain, split_by_speaker, without_texts_of
 from .arm import JobData
 
 
@@ -28,6 +29,48 @@ def read_job(
     return job_data(
         read_all(learn), read_all(dev), read_all(test), read_all(retain), longest, pick_device(device), noise
     )
+
+
+def read_streamed(
+    learn: Sequence[Path], dev: Sequence[Path], test: Sequence[Path], retain: Sequence[Path], noise: Sequence[Path],
+    longest: float, device: str, window: int,
+) -> JobData:  # fmt: skip
+    """The same for sets to learn from that do not fit in memory: of each clip only its place is kept (`ClipIndex`).
+
+    Raises:
+        SecateurError: no dev or test set of their own, a window below 1, or nothing left to learn from or to test on.
+    """
+    if not dev or not test:
+        raise SecateurError("--stream needs --dev and --test: speakers cannot be split off what is not in memory")
+    if window < 1:
+        raise SecateurError(f"--window must be at least 1 clip, found {window}")
+    tests = read_all(test)
+    asked, trained = {plain(u.text) for u in tests} - {""}, set[str]()
+    languages: set[str] = set()
+
+    def seen(u: Utterance) -> None:
+        languages.add(u.language)
+        text = plain(u.text)
+        if text in asked:
+            trained.add(text)
+
+    clips = ClipIndex(learn, longest, seen)
+    if not len(clips):
+        raise SecateurError("nothing to learn from: every clip is longer than --longest")
+    say(f"{len(clips)} clips to learn from, {clips.dropped} longer than {longest:g} s are left out")
+    kept = [u for u in read_all(retain) if u.duration <= longest]
+    trained |= {plain(u.text) for u in kept} & asked
+    unseen = [u for u in tests if plain(u.text) not in trained]
+    if len(unseen) < len(tests):
+        say(f"{len(tests) - len(unseen)} test clips whose text is trained on are left out")
+    if not unseen:
+        raise SecateurError("no test clip is left: all their texts are in the training set")
+    where = pick_device(device)
+    bank = NoiseBank.read(noise, 16000, where) if noise else None
+    return JobData(
+        learn=clips, dev=read_all(dev), tests={"test": unseen}, retain=kept, device=where, noise=bank, window=window,
+        languages=tuple(sorted(languages)),
+    )  # fmt: skip
 
 
 def job_data(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ class Task(Protocol):
     """How one family is trained and read; tasks have no state."""
 
     def student(
-        self, model: Any, text: Any, texts: Sequence[str], languages: Sequence[str], prune: PruneSettings | None,
+        self, model: Any, text: Any, texts: Iterable[str], languages: Sequence[str], prune: PruneSettings | None,
         train: TrainSettings | None,
     ) -> Student:  # fmt: skip
         """The network that training starts from: a copy of `model`, what can go before training cut off."""

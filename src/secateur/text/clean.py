@@ -59,6 +59,10 @@ MARKS = (
 )
 
 
+# What any of the rules above, Unicode normalisation or white space may change: texts without it stay as they are.
+SPECIAL = re.compile(r"[^ -~]|[`<\[{+!]|  ")
+
+
 @dataclass(frozen=True)
 class CleanRules:
     """Default characters, Unicode form, default marks, then `rule` in order; white space becomes single spaces last."""
@@ -87,7 +91,11 @@ def cleaner(rules: CleanRules | None = None) -> Callable[[str], str]:
     before = [(re.compile(r.pattern), r.replace) for r in (CHARACTERS if chosen.defaults else ())]
     after = [(re.compile(r.pattern), r.replace) for r in ((*MARKS, *chosen.rule) if chosen.defaults else chosen.rule)]
 
+    ordinary = not chosen.rule
+
     def clean(text: str) -> str:
+        if ordinary and not SPECIAL.search(text):
+            return text.strip()
         for pattern, replace in before:
             text = pattern.sub(replace, text)
         if chosen.unicode != "none":

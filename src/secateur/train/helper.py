@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.tensors import write_tensors
+from ..data.clip_index import is_streamed
 from ..data.manifest import Utterance
 from ..text.normalise import base_language
 from ..text.pinyin_units import PinyinUnits, pinyin_units
@@ -79,6 +80,8 @@ def with_helper(task: Objective, model: Any, utterances: Sequence[Utterance], se
     """
     if settings.helper == "none":
         return task
+    if is_streamed(utterances):
+        raise SecateurError("train.helper needs all texts at once: leave out --stream")
     if not isinstance(getattr(model, "encoder", None), nn.Module):
         raise SecateurError(f"train.helper: a model of the family '{model.config.family}' has no encoder to help")
     texts = [u.text if base_language(u.language) == "zh" else "" for u in utterances]

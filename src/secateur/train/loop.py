@@ -118,7 +118,8 @@ class _Loop:
 
     def run_all(self) -> list[dict[str, Any]]:
         settings, run = self.settings, self.run
-        stream = batch_stream(run.mix, settings.batch_seconds, settings.seed, self.step, settings.short_first)
+        batches = batch_stream(run.mix, settings.batch_seconds, settings.seed, self.step, settings.short_first)
+        stream = run.bank.follow(batches, distributed.rank(), self.ranks)
         self.model.train()
         clock = self._now()
         for _ in track(range(self.step, self.total), run.label, self.total - self.step):

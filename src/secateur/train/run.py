@@ -11,6 +11,7 @@ from torch import nn
 
 from ..audio.augment import NoiseBank
 from ..data.bank import AudioBank
+from ..data.streamed_bank import StreamedBank
 from .callback import Callback
 from .objective import Objective
 from .stream import Mix
@@ -20,7 +21,7 @@ from .stream import Mix
 class Run:
     """What a run reads: audio, the mix of sets, what is asked of the model, and how it is watched."""
 
-    bank: AudioBank
+    bank: AudioBank | StreamedBank
     mix: Mix
     objective: Objective
     callbacks: Sequence[Callback] = ()

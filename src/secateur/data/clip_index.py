@@ -1,0 +1,159 @@
+"""A set that does not fit in memory: where every line is and how long its clip; the rest is read when asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Generic, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base.progress import say
+from .manifest import Utterance, iter_manifest, iter_offsets, parse_line, to_line
+from .shards import is_shards
+
+LINE = 1 << 12  # bytes that are read for a line at first
+ROOT = Path("/")
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+class ClipIndex(Sequence[Utterance]):
+    """The clips of manifests and archives, of which 14 bytes each are kept: file, place of the line, duration.
+
+    Lines of JSONL manifests are read again where they are, so the files must stay as they are. What archives say of
+    their clips is kept in a temporary file, as lines. Clips longer than `longest` (s) are left out; `seen` is told of
+    every clip that is not, once, while the index is made.
+
+    Raises:
+        SecateurError: see `iter_manifest`.
+    """
+
+    def __init__(
+        self, manifests: Iterable[str | Path], longest: float = np.inf, seen: Callable[[Utterance], None] | None = None
+    ) -> None:
+        self._files: list[tuple[BinaryIO, Path, str]] = []  # with its folder, and what messages call it
+        numbers, offsets, durations = array("H"), array("q"), array("f")
+        self.dropped = 0
+        for manifest in manifests:
+            for offset, u in self._opened(Path(manifest)):
+                if u.duration > longest:
+                    self.dropped += 1
+                    continue
+                if seen is not None:
+                    seen(u)
+                numbers.append(len(self._files) - 1)
+                offsets.append(offset)
+                durations.append(u.duration)
+        self._numbers, self._offsets = np.frombuffer(numbers, np.uint16), np.frombuffer(offsets, np.int64)
+        self.durations: NDArray[np.float32] = np.frombuffer(durations, np.float32)  # s
+
+    def _opened(self, path: Path) -> Iterator[tuple[int, Utterance]]:
+        """Every clip of one source, and where its line begins in the file that is kept open for it."""
+        if not is_shards(path):
+            clips = iter_offsets(path)
+            first = next(clips)
+            self._files.append((path.open("rb"), path.parent.resolve(), str(path)))
+            yield first
+            yield from clips
+            return
+        say(f"{path}: reading what the archives hold")
+        spool = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the index)
+        self._files.append((spool, ROOT, str(path)))
+        for u in iter_manifest(path):
+            place = spool.tell()
+            spool.write(json.dumps(to_line(u, ROOT), ensure_ascii=False).encode() + b"\n")
+            yield place, u
+        spool.flush()
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    @overload
+    def __getitem__(self, row: int) -> Utterance: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[Utterance]: ...
+    def __getitem__(self, row: int | slice) -> Utterance | list[Utterance]:
+        if isinstance(row, slice):
+            return [self[i] for i in range(*row.indices(len(self)))]
+        if not -len(self) <= row < len(self):
+            raise IndexError(row)
+        file, folder, name = self._files[self._numbers[row]]
+        place, size, line = int(self._offsets[row]), LINE, b""
+        while b"\n" not in line:  # threads read side by side: the file has no position of its own
+            more = os.pread(file.fileno(), size, place + len(line))
+            line, size = line + more, 2 * size
+            if not more:
+                break
+        return parse_line(line.split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf"), folder, f"{name}, byte {place}")
+
+
+class Joined(Sequence[Utterance]):
+    """Two sets, one after the other."""
+
+    def __init__(self, first: Sequence[Utterance], second: Sequence[Utterance]) -> None:
+        self.first, self.second = first, second
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    @overload
+    def __getitem__(self, row: int) -> Utterance: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[Utterance]: ...
+    def __getitem__(self, row: int | slice) -> Utterance | list[Utterance]:
+        if isinstance(row, slice):
+            return [self[i] for i in range(*row.indices(len(self)))]
+        row = row + len(self) if row < 0 else row
+        return self.first[row] if row < len(self.first) else self.second[row - len(self.first)]
+
+
+class Mapped(Sequence[T], Generic[S, T]):
+    """What a function makes of each item of a sequence, when it is asked for; the last few thousand are remembered."""
+
+    KEPT = 1 << 12
+
+    def __init__(self, source: Sequence[S], function: Callable[[S], T]) -> None:
+        self.source, self.function = source, function
+        self._made: dict[int, T] = {}
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @overload
+    def __getitem__(self, row: int) -> T: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[T]: ...
+    def __getitem__(self, row: int | slice) -> T | list[T]:
+        if isinstance(row, slice):
+            return [self[i] for i in range(*row.indices(len(self)))]
+        if row not in self._made:
+            if len(self._made) >= self.KEPT:
+                self._made.clear()
+            self._made[row] = self.function(self.source[row])
+        return self._made[row]
+
+
+def is_streamed(clips: Sequence[Utterance]) -> bool:
+    """Whether a set's lines, or some of them, are read when they are asked for."""
+    return isinstance(clips, ClipIndex | Joined)
+
+
+def joined(first: Sequence[Utterance], second: Sequence[Utterance]) -> Sequence[Utterance]:
+    """One set after the other; a list where both are in memory."""
+    return Joined(first, second) if is_streamed(first) or is_streamed(second) else [*first, *second]
+
+
+def rows_of(clips: Sequence[Utterance], function: Callable[[Utterance], T]) -> Sequence[T]:
+    """What `function` makes of every clip: at once, or of streamed clips when it is asked for."""
+    return Mapped(clips, function) if is_streamed(clips) else [function(u) for u in clips]
+
+
+def durations_of(clips: Sequence[Utterance]) -> NDArray[np.float32] | tuple[float, ...]:
+    """Seconds of every clip."""
+    return clips.durations if isinstance(clips, ClipIndex) else tuple(u.duration for u in clips)

@@ -1,0 +1,43 @@
+"""The fields of a manifest's lines, and what a line says wrong about them."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import Any
+
+from ..base.errors import SecateurError, nearest
+
+REQUIRED = ("id", "audio", "duration")
+OPTIONAL = ("text", "speaker", "language")
+FIELDS = REQUIRED + OPTIONAL
+ALL, LEAST = frozenset(FIELDS), frozenset(REQUIRED)
+# What other toolkits (NeMo, Common Voice, Hugging Face) call our fields; only used to say what to rename.
+OTHER_NAMES = {
+    "audio_filepath": "audio", "audio_path": "audio", "path": "audio", "wav": "audio", "file": "audio",
+    "utt": "id", "utt_id": "id", "key": "id", "dur": "duration", "seconds": "duration", "length": "duration",
+    "transcript": "text", "transcription": "text", "sentence": "text", "spk": "speaker", "spk_id": "speaker",
+    "client_id": "speaker", "lang": "language", "locale": "language",
+}  # fmt: skip
+
+
+def check_names(values: dict[str, Any], where: str) -> None:
+    """Every required field is there, and no unknown one looks like a misspelt field that is absent."""
+    absent = [name for name in FIELDS if name not in values]
+    for key in values:
+        if key in FIELDS:
+            continue
+        close = difflib.get_close_matches(key.lower(), absent, n=1, cutoff=0.8)
+        meant = close[0] if close else OTHER_NAMES.get(key.lower())
+        if meant in absent:
+            raise SecateurError(f"{where}: unknown field '{key}': rename it to '{meant}'")
+    for name in REQUIRED:
+        if name in absent:
+            known = [key for key in values if key not in FIELDS]
+            raise SecateurError(f"{where}: missing field '{name}'{nearest(name, known)}")
+
+
+def described(value: Any) -> str:
+    """A value as a message shows it, cut to 40 characters."""
+    shown = json.dumps(value, ensure_ascii=False)
+    return shown if len(shown) <= 40 else shown[:37] + "..."
