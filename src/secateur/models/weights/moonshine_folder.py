@@ -24,6 +24,7 @@ from ..checkpoint import WEIGHTS, built, fit
 from ..moonshine.config import AttentionWidths, MoonshineConfig, uniform
 from ..moonshine.model import Moonshine
 from .json_values import is_id, one_id, read_table
+from .sizes import MOST
 
 ROWS, TIED = "model.decoder.embed_tokens.weight", "proj_out.weight"
 # Ours for theirs, on both sides, then on each.
@@ -42,7 +43,6 @@ SIDES = {
 }  # fmt: skip
 KNOWN = {"encoder_hidden_act": "gelu", "decoder_hidden_act": "silu", "tie_word_embeddings": True}
 LANGUAGES = ("ar", "es", "ja", "ko", "uk", "vi", "zh")  # of published ones, as the last part of their names
-MOST = 1_000_000  # of any size that a file may claim
 
 
 def our_name(theirs: str) -> str:
@@ -107,35 +107,40 @@ def parse_moonshine(
         if values.get(key, usual) != usual:
             raise SecateurError(f"{where}: {key} {values[key]!r} is not known here (known: {usual!r})")
 
-    def size(key: str, default: int | None = None) -> int:
+    def size(key: str, default: int, most: int) -> int:
         found = values.get(key, default)
         found = default if found is None else found
-        if not is_id(found) or not 1 <= found <= MOST:
-            raise SecateurError(f"{where}: {key} is {found!r}, expected a number from 1 to {MOST}")
+        if not is_id(found) or not 1 <= found <= most:
+            raise SecateurError(f"{where}: {key} is {found!r}, expected a number from 1 to {most}")
         return found
 
     rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
     if not isinstance(rope, dict) or rope.get("rope_type", rope.get("type", "default")) != "default":
         raise SecateurError(f"{where}: rotary positions of another kind than the default: {rope}")
-    width, heads = size("hidden_size", 288), size("encoder_num_attention_heads", 8)
-    pairs = size("encoder_num_key_value_heads", heads)
-    sides = [(heads, pairs)]
-    sides.append((size("decoder_num_attention_heads", 8), size("decoder_num_key_value_heads", sides[0][1])))
-    if sides[0] != sides[1]:
+    width = size("hidden_size", 288, MOST["width"])
+    (heads, pairs), others = (
+        (count := size(f"{side}_num_attention_heads", 8, MOST["heads"]),
+         size(f"{side}_num_key_value_heads", count, MOST["heads"]))
+        for side in ("encoder", "decoder")
+    )  # fmt: skip
+    if (heads, pairs) != others:
         raise SecateurError(f"{where}: encoder and decoder differ in heads, which transformers does not build either")
     if heads % pairs or (width % heads and not values.get("head_dim")):
         raise SecateurError(f"{where}: {heads} heads and {pairs} of keys and values do not fit a width of {width}")
-    head_size = size("head_dim", width // heads)
+    head_size = size("head_dim", width // heads, MOST["width"])
     partial = rope.get("partial_rotary_factor", values.get("partial_rotary_factor", 0.9))
     theta = rope.get("rope_theta", values.get("rope_theta", 10000.0))
     hears = (preprocessor or {}).get("sampling_rate", 16000)
     hears_mean = "mean_variance" if (preprocessor or {}).get("do_normalize", False) else "none"
     try:
         return uniform(
-            width=width, heads=heads, queries=heads // pairs, head_size=head_size, ffn=size("intermediate_size", 1152),
-            encoder_layers=size("encoder_num_hidden_layers", 6), decoder_layers=size("decoder_num_hidden_layers", 6),
+            width=width, heads=heads, queries=heads // pairs, head_size=head_size,
+            ffn=size("intermediate_size", 1152, MOST["ffn"]),
+            encoder_layers=size("encoder_num_hidden_layers", 6, MOST["encoder_layers"]),
+            decoder_layers=size("decoder_num_hidden_layers", 6, MOST["decoder_layers"]),
             vocabulary=rows, tokens=tokens, rotary=int(head_size * float(partial)), rope_theta=float(theta),
-            text_context=size("max_position_embeddings", 512), bias=bool(values.get("attention_bias", False)),
+            text_context=size("max_position_embeddings", 512, MOST["text_context"]),
+            bias=bool(values.get("attention_bias", False)),
             front_end=front_end("waveform", int(hears), normalise=hears_mean), name=name,
         )  # fmt: skip
     except (TypeError, ValueError) as problem:
@@ -152,7 +157,11 @@ def read_pieces(path: Path, start: int, end: int, rows: int) -> tuple[PieceToken
         raise SecateurError(f"{path}: no such file; copy the tokenizer.json of the same model there")
     values = read_json(path)
     try:
-        model, special = values["model"], {int(t["id"]) for t in values.get("added_tokens") or ()}
+        model, added = values["model"], values.get("added_tokens") or ()
+        spoken = next((t["content"] for t in added if not t.get("special")), None)
+        if spoken is not None:
+            raise ValueError(f"its text has a token beside the pieces: {spoken!r}")
+        special = {int(t["id"]) for t in added}
         vocabulary: dict[str, int] = model["vocab"]
         if not model.get("byte_fallback") or SPACE not in vocabulary:
             raise ValueError("no BPE over pieces with bytes for the rest")
