@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,35 +15,66 @@ from ..models.seq2seq.network import TokenRecogniser
 
 SHARE = 0.9999  # of the values in a clip lie within its range; the rest are clipped
 MOST_VALUES = 1_000_000  # of one clip that are looked at, as torch's quantile allows 16 million
+BEHIND_GELU = ("encoder.conv2", "ffn.down")  # of a Whisper: some rows tower above all others
 
 
-@torch.no_grad()
 def calibrate(model: TokenRecogniser | FrameRecogniser, features: Sequence[NDArray[np.float32]]) -> dict[str, float]:
     """The largest magnitude that each linear and convolutional layer reads, by its name in the checkpoint.
 
     Of every clip's features (frames, inputs) the magnitude that `SHARE` of a layer's inputs stay below is taken, and of
-    these the largest.
+    these the largest. Layers that are better quantised row by row are left out.
     """
     found: dict[str, float] = {}
+
+    def look(name: str, inputs: Tensor) -> None:
+        values = inputs.abs().flatten()
+        values = values[:: max(1, len(values) // MOST_VALUES)].float()
+        found[name] = max(found.get(name, 0.0), float(values.quantile(SHARE)))
+
+    _listen(model, features, look)
+    if isinstance(model, TokenRecogniser):
+        found = {name: value for name, value in found.items() if not name.endswith(BEHIND_GELU)}
+    return found
+
+
+def channel_magnitudes(
+    model: TokenRecogniser, features: Sequence[NDArray[np.float32]]
+) -> dict[str, NDArray[np.float32]]:
+    """The largest magnitude of each input (inputs,) of the encoder's layers, and of what cross-attention reads."""
+    found: dict[str, NDArray[np.float32]] = {}
+
+    def look(name: str, inputs: Tensor) -> None:
+        largest = inputs.abs().flatten(0, -2).max(0).values.float().cpu().numpy()
+        found[name] = np.maximum(found[name], largest) if name in found else largest
+
+    _listen(model, features, look)
+    return found
+
+
+@torch.no_grad()
+def _listen(
+    model: TokenRecogniser | FrameRecogniser, features: Sequence[NDArray[np.float32]],
+    look: Callable[[str, Tensor], None],
+) -> None:  # fmt: skip
+    """Run `features` and give `look` every layer's name and inputs, channels last."""
     device = next(model.parameters()).device
-    hooks = []
-
-    def watch(name: str) -> Any:
-        def look(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            values = inputs[0].abs().flatten()
-            values = values[:: max(1, len(values) // MOST_VALUES)].float()
-            found[name] = max(found.get(name, 0.0), float(values.quantile(SHARE)))
-
-        return look
-
     part = model if isinstance(model, FrameRecogniser) else model.encoder
     prefix = "" if isinstance(model, FrameRecogniser) else "encoder."
-    for name, module in part.named_modules():
-        if isinstance(module, nn.Linear | nn.Conv1d):
-            hooks.append(module.register_forward_pre_hook(watch(prefix + name)))
-    memory: list[Tensor] = []
+
+    def watch(name: str) -> Any:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            look(name, inputs[0] if isinstance(module, nn.Linear) else inputs[0].transpose(1, -1))
+
+        return hook
+
+    hooks = [
+        module.register_forward_pre_hook(watch(prefix + name))
+        for name, module in part.named_modules() if isinstance(module, nn.Linear | nn.Conv1d)
+    ]  # fmt: skip
     if isinstance(model, TokenRecogniser):
-        hooks.append(model.encoder.norm.register_forward_hook(lambda module, inputs, output: memory.append(output)))
+        # What cross-attention reads; its keys and values are one product in the encoder's graph.
+        first = "decoder.layers.0.cross_attention.key"
+        hooks.append(model.encoder.norm.register_forward_hook(lambda module, inputs, output: look(first, output)))
     try:
         for clip in features:
             batch = torch.from_numpy(clip)[None].to(device)
@@ -54,6 +85,3 @@ def calibrate(model: TokenRecogniser | FrameRecogniser, features: Sequence[NDArr
     finally:
         for hook in hooks:
             hook.remove()
-    if memory:  # what cross-attention reads; its keys and values are one product in the encoder's graph
-        found["decoder.layers.0.cross_attention.key"] = max(float(m.abs().float().quantile(SHARE)) for m in memory)
-    return found

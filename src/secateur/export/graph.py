@@ -27,6 +27,7 @@ class Graph:
         self._weights: dict[str, Any] = {}
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
+        self._renamed: dict[str, str] = {}  # tensors that are outputs, and what they are called there
 
     def input(self, name: str, dtype: type[np.generic], shape: tuple[str | int, ...]) -> str:
         """A graph input; a text in `shape` names a dimension that may vary."""
@@ -35,7 +36,11 @@ class Graph:
 
     def output(self, source: str, name: str, dtype: type[np.generic], shape: tuple[str | int, ...]) -> None:
         """Make the tensor `source` the graph output `name`."""
-        self._nodes.append(self._helper.make_node("Identity", [source], [name]))
+        made = any(source in node.output for node in self._nodes)
+        if made and source not in self._renamed:
+            self._renamed[source] = name  # a copy less in every run
+        else:
+            self._nodes.append(self._helper.make_node("Identity", [source], [name]))
         self._outputs.append(self._value(name, dtype, shape))
 
     def weight(self, name: str, values: Array) -> str:
@@ -76,6 +81,10 @@ class Graph:
 
     def model(self, metadata: dict[str, str]) -> Any:
         """The finished `onnx.ModelProto`."""
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                for i, name in enumerate(names):
+                    names[i] = self._renamed.get(name, name)
         graph = self._helper.make_graph(
             self._nodes, self.name, self._inputs, self._outputs, initializer=list(self._weights.values())
         )

@@ -5,10 +5,10 @@ without VNNI (`vpmaddubsw`). Activations are quantised row by row (or not at all
 what else is in its batch; one scale for a whole tensor would be faster, and lost too much on speech.
 
 Where hundreds of rows are multiplied (an encoder), int8 computes in fp32. int8-dynamic and int8-static multiply bytes
-there too: signed ones with a scale a column, of 7 bits, which cannot saturate; on a CPU with VNNI that is several times
-as fast. The activations' scale is each row's own largest value, or one for each layer that calibration found. Whisper's
-encoder has a few inputs that are far larger than the rest, for which a row's scale is coarse and a layer's much too
-coarse: let the error rate on dev decide (`secateur export --dev`).
+there too: signed ones with a scale a column, no larger than cannot saturate; on a CPU with VNNI that is several times
+as fast. The activations' scale is each row's own largest value, or one for each layer that calibration found.
+Whisper's encoder has a few inputs that are far larger than the rest: `smoothing` evens them out, and the error rate on
+dev decides (`secateur export --precision auto`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 ZERO = 128  # the unsigned byte that means 0
 BLOCK = 64  # inputs that share a scale
 FLOAT = 1  # ONNX's number for float32
-MOST = 63  # of a signed byte that cannot saturate: 2 * 255 * 63 < 2 ** 15
+MOST, PAIR = 127, 128  # of a signed byte; of two neighbours together: 255 * 128 < 2 ** 15
 
 Ranges = Mapping[str, float]  # the largest magnitude of what a layer reads, by the layer's name
 
@@ -50,6 +50,21 @@ def quantise(weight: Array) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     scale[scale == 0] = 1  # a block may be all zeros
     values = np.rint(blocks / scale[..., None]) + ZERO
     return values.astype(np.uint8), scale.astype(np.float32)
+
+
+def quantise_columns(weight: Array) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """`weight` (in, out) as signed bytes and a scale a column (out,), as large as no sum of two products can saturate.
+
+    CPUs without VNNI add the products of inputs 2k and 2k + 1 in 16 bits: what two neighbours of the same sign may be
+    together bounds a column. Two that are large at once are rare, so most columns use more than the 7 bits that would
+    be safe for any.
+    """
+    inputs, outputs = weight.shape
+    pairs = np.pad(weight, ((0, inputs % 2), (0, 0))).reshape(-1, 2, outputs)
+    together = np.maximum(np.maximum(pairs, 0).sum(1), np.maximum(-pairs, 0).sum(1)).max(0)
+    # Rounding may add half a unit to each of the two.
+    scale = np.maximum(np.maximum(np.abs(weight).max(0) / MOST, together / (PAIR - 1)), 1e-12)
+    return np.rint(weight / scale).astype(np.int8), scale.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -130,19 +145,21 @@ class ColumnMatrix(Matrix):
 
     def multiply(self, x: str, bias: str = "") -> str:
         """As above."""
-        g = self.graph
         if self.largest:
-            step, ready = g.constant(self.largest / 127, np.float32), x
-            unit = step
-        else:
-            magnitude = g.add("ReduceMax", g.add("Abs", x), g.constant([-1]), keepdims=1)
-            step = g.add("Mul", g.add("Max", magnitude, g.constant(1e-9, np.float32)), g.constant(1 / 127, np.float32))
-            ready, unit = g.add("Div", x, step), g.constant(1, np.float32)
-        zero = g.constant(ZERO, np.uint8)
-        units = g.add("MatMulInteger", g.add("QuantizeLinear", ready, unit, zero), self.values, zero)
-        # One after the other: onnxruntime fuses a product of both scales into an operator that takes rows to share one.
-        product = g.add("Mul", g.add("Mul", g.add("Cast", units, to=FLOAT), self.scale), step)
+            step = self.graph.constant(self.largest / 127, np.float32)
+            return self._bytes(x, step, bias)
+        g = self.graph
+        magnitude = g.add("ReduceMax", g.add("Abs", x), g.constant([-1]), keepdims=1)
+        step = g.add("Mul", g.add("Max", magnitude, g.constant(1e-9, np.float32)), g.constant(1 / 127, np.float32))
+        product = g.add("Mul", self._bytes(g.add("Div", x, step), g.constant(1, np.float32)), step)
         return g.add("Add", product, bias) if bias else product
+
+    def _bytes(self, x: str, step: str, bias: str = "") -> str:
+        """`x` as bytes in units of `step`, which all rows share, times the matrix."""
+        g, zero = self.graph, self.graph.constant(ZERO, np.uint8)
+        units = g.add("QuantizeLinear", x, step, zero)
+        inputs = [units, self.values, step, self.scale, zero, *(["", bias] if bias else [])]
+        return g.add("MatMulIntegerToFloat", *inputs, domain=FUSED)
 
     def floats(self) -> str:
         """As above."""
@@ -169,8 +186,8 @@ def store(
     if precision == "fp16":
         return Matrix(graph, precision, graph.weight(name, weight.astype(np.float16)))
     if many_rows and precision != "int8":
-        column = np.maximum(np.abs(weight).max(0), 1e-9) / MOST
-        stored = graph.weight(name, np.rint(weight / column).astype(np.int8))
+        units, column = quantise_columns(weight)
+        stored = graph.weight(name, units)
         largest = 0.0 if precision == "int8-dynamic" else (ranges or {}).get(name.split("+")[0], 0.0)
         return ColumnMatrix(graph, precision, stored, graph.weight(f"{name}.scale", column.astype(np.float32)), largest)
     values, scale = quantise(weight)
@@ -180,7 +197,15 @@ def store(
 
 
 def store_sum(graph: Graph, name: str, values: Array, precision: str) -> str:
-    """A table that is only added (positions), as float32; anything smaller than fp32 keeps it in fp16."""
+    """A table (..., columns) that is only added (positions), as float32; fp16 keeps it in half, int8 in a byte.
+
+    A row in bytes has a scale of its own; onnxruntime multiplies them once, when it loads.
+    """
     if precision == "fp32":
         return graph.weight(name, values.astype(np.float32))
+    if precision.startswith("int8"):
+        scale = np.maximum(np.abs(values).max(-1, keepdims=True), 1e-9) / 127
+        stored = graph.weight(name, np.rint(values / scale).astype(np.int8))
+        rows = graph.weight(f"{name}.scale", scale.astype(np.float32))
+        return graph.add("Mul", graph.add("Cast", stored, to=FLOAT), rows)
     return graph.add("Cast", graph.weight(name, values.astype(np.float16)), to=FLOAT)

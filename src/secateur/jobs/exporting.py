@@ -23,6 +23,7 @@ from ..export.onnx import export_onnx
 from ..export.parity import Parity, parity
 from ..export.precision import check_precision
 from ..export.sherpa import write_sherpa
+from ..export.smoothing import smooth
 from ..features.extract import extract
 from ..models.decoding.options import DecodingOptions
 from ..models.decoding.session import Floats
@@ -37,6 +38,7 @@ from ..models.weights.to_ctranslate2 import write_ctranslate2
 from ..models.weights.to_ggml import write_ggml
 from ..models.weights.to_pruned import write_pruned_whisper
 from ..models.weights.to_transformers import write_transformers
+from ..models.whisper.model import Whisper
 from ..serve.checkpoint import ctc_recogniser
 from ..serve.onnx_session import OnnxSession
 from ..serve.recogniser import Recogniser
@@ -45,6 +47,9 @@ from ..serve.whisper_recogniser import WhisperRecogniser
 TOLERANCE = 1e-3  # of fp32 logits, and of a CTC model's fp32 probabilities
 NOISE_FRAMES = (100, 250, 400)  # lengths of the made-up clips, 10 ms frames
 CALIBRATION_CLIPS = 32
+AUTO = "auto"
+BYTES_IN_THE_ENCODER = ("int8-static", "int8-dynamic")
+FASTEST_FIRST = (*BYTES_IN_THE_ENCODER, "int8")
 FORMATS: dict[str, dict[str, Callable[..., Path]]] = {
     "whisper": {
         "transformers": write_transformers, "transformers-pruned": write_pruned_whisper,
@@ -70,6 +75,10 @@ class Gate:
     limit: int | None = None  # clips
 
 
+class ErrorRateError(SecateurError):
+    """An export whose error rate is not its source's."""
+
+
 def export_checked(
     model: TokenRecogniser | FrameRecogniser, text: TextCodec, out: Path, precision: str, clips: Sequence[str] = (),
     gate: Gate | None = None, calibration: Path | None = None,
@@ -77,33 +86,43 @@ def export_checked(
     """Export to ONNX, compare, report; nothing is written when a comparison fails.
 
     Args:
+        precision: one of `PRECISIONS`, or "auto": the fastest of int8-static (with `calibration` only), int8-dynamic
+            and int8 that passes `gate`.
         clips: recordings on which logits and tokens are compared; none: noise.
-        calibration: manifest whose clips int8-static takes its ranges from; train data.
+        calibration: manifest whose clips int8-static takes its ranges from; train data. A Whisper's encoder that
+            multiplies bytes is evened out on them too (`export.smoothing`).
 
     Raises:
-        SecateurError: fp32 that differs from the source, an error rate beyond the gate, calibration left out.
+        SecateurError: fp32 that differs from the source, calibration or, for auto, the gate left out.
+        ErrorRateError: an error rate beyond the gate, for auto that of all.
     """
+    if precision == AUTO:
+        if gate is None:
+            raise SecateurError("--precision auto lets an error rate decide: name a manifest with --dev")
+        return _first_that_passes(model, text, out, clips, gate, calibration)
     check_precision(precision)
-    ranges = None
-    if precision == "int8-static":
-        if calibration is None:
-            raise SecateurError("int8-static needs recordings of the kind to come: name train data with --calibrate")
-        ranges = calibrate(model, _features([str(u.audio) for u in _spread(calibration, CALIBRATION_CLIPS)], model))
+    given, ranges = model, None
+    if precision == "int8-static" and calibration is None:
+        raise SecateurError("int8-static needs recordings of the kind to come: name train data with --calibrate")
+    if calibration is not None and precision in BYTES_IN_THE_ENCODER:
+        heard = _features([str(u.audio) for u in _spread(calibration, CALIBRATION_CLIPS)], model)
+        model = smooth(model, heard) if isinstance(model, Whisper) else model
+        ranges = calibrate(model, heard)
     features = _features(clips, model)
 
     def check(folder: Path) -> dict[str, Any]:
         found: Parity | FrameParity
-        if isinstance(model, FrameRecogniser):
-            found = frame_parity(model, folder, features)
+        if isinstance(given, FrameRecogniser):
+            found = frame_parity(given, folder, features)
         else:
-            found = parity(model, OnnxSession(folder), features)
+            found = parity(given, OnnxSession(folder), features)
         if precision == "fp32" and found.max_difference > TOLERANCE:
             raise SecateurError(
                 f"the exported graph differs from the source by {found.max_difference:.2g}, more than {TOLERANCE:g}: "
                 "nothing was written; please report this model"
             )
         values = {**asdict(found), "agreement": found.agreement, "on": "clips" if clips else "noise"}
-        return values if gate is None else values | error_drift(model, text, folder, gate)
+        return values if gate is None else values | error_drift(given, text, folder, gate)
 
     export_onnx(model, text, out, precision, check, ranges=ranges)
     contents = read_contents(out)
@@ -112,6 +131,20 @@ def export_checked(
         "bytes": {**{name: record.bytes for name, record in contents.files.items()}, "total": contents.bytes},
         "parity": contents.parity,
     }  # fmt: skip
+
+
+def _first_that_passes(
+    model: TokenRecogniser | FrameRecogniser, text: TextCodec, out: Path, clips: Sequence[str], gate: Gate,
+    calibration: Path | None,
+) -> dict[str, Any]:  # fmt: skip
+    """See `export_checked`."""
+    *candidates, last = [p for p in FASTEST_FIRST if calibration is not None or p != "int8-static"]
+    for precision in candidates:
+        try:
+            return export_checked(model, text, out, precision, clips, gate, calibration)
+        except ErrorRateError as problem:
+            say(f"{precision}: {problem}")
+    return export_checked(model, text, out, last, clips, gate, calibration)
 
 
 def write_format(name: str, model: Any, text: TextCodec, out: Path) -> dict[str, Any]:
@@ -145,7 +178,7 @@ def error_drift(model: TokenRecogniser | FrameRecogniser, text: Any, folder: Pat
     """Error rates (in percent) of source and export on the gate's clips.
 
     Raises:
-        SecateurError: the export's is too high.
+        ErrorRateError: the export's is too high.
     """
     utterances = _spread(gate.dev, gate.limit)
     source: Recogniser
@@ -165,7 +198,7 @@ def error_drift(model: TokenRecogniser | FrameRecogniser, text: Any, folder: Pat
         rates[name] = 100 * result.rate
     above = rates["export"] - rates["source"]
     if above > gate.tolerance:
-        raise SecateurError(
+        raise ErrorRateError(
             f"the export's error rate on {gate.dev.name} is {rates['export']:.2f} %, its source's {rates['source']:.2f}"
             f" %, more than {gate.tolerance:g} points below; nothing was written: choose another --precision"
         )
