@@ -17,6 +17,7 @@ from secateur.models.ctc.config import (
     DirectionWidths,
     InceptionWidths,
     RecurrentWidths,
+    Streaming,
     SubsamplingWidths,
     TrunkWidths,
 )
@@ -62,6 +63,10 @@ CONFIGS = {
     "everything": replace(
         PLAIN, subsampling=SubsamplingWidths((5,)), inception=INCEPTION, recurrent=replace(RECURRENT, cell="lstm"),
         conformer=CONFORMER,
+    ),
+    "streaming": replace(
+        PLAIN, subsampling=SubsamplingWidths((5,)), inception=INCEPTION, conformer=CONFORMER, streaming=Streaming(3, 5),
+        recurrent=RecurrentWidths("lstm", (DirectionWidths(11, 0), DirectionWidths(13, 0))),
     ),
 }  # fmt: skip
 

@@ -358,6 +358,19 @@ def streams_table() -> list[str]:
     return [*lines, "", about, ""]
 
 
+def ctc_stream_table() -> list[str]:
+    """What chunks cost a CTC model, with states and without."""
+    values = read_json(ROOT / "benchmarks" / "results" / "ctc_stream.json")
+    head = ["network", "chunk, s", "heard", "processor ms", "over the whole clip", "log probabilities off by"]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for row in values["rows"]:
+        lines.append(
+            f"| {row['kind']} | {row['chunk_s']:.2f} | {row['way']} | {row['ms']:.0f} | {row['time']:.2f} "
+            f"| {row['apart']:.0e} |"
+        )
+    return [*lines, ""]
+
+
 def families_table(name: str) -> list[str]:
     """Size, work and time of other families' models before and after pruning, and how exact surgery is."""
     values = read_json(ROOT / "benchmarks" / "results" / f"{name}.json")
@@ -403,6 +416,7 @@ def pages() -> dict[Path, str]:
     results = fill(results, "streams", streams_table())
     results = fill(results, "hf-ctc", families_table("hf_ctc"))
     results = fill(results, "moonshine", families_table("moonshine"))
+    results = fill(results, "ctc-stream", ctc_stream_table())
     for number in (1, 2, 3, 4):
         results = fill(results, f"explore{number}", explored(number))
     readme = fill((ROOT / "README.md").read_text(encoding="utf-8"), "main", tables)

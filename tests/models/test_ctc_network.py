@@ -129,7 +129,7 @@ def test_parameters_equal_the_state_dict(kind: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")  # torch, when oneDNN is switched
-@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("kind", [kind for kind in CONFIGS if kind != "streaming"])  # in torch it looks, then forgets
 @torch.no_grad()
 def test_macs_equal_torchs_flop_counter(kind: str) -> None:
     config = CONFIGS[kind]

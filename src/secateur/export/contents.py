@@ -17,6 +17,9 @@ CONTENTS = "export.json"
 FILES = (ENCODER, DECODER, CONFIG, TOKENIZER)  # of an encoder-decoder
 NETWORK, UNITS = "network.onnx", "units.json"
 CTC_FILES = (NETWORK, CONFIG, UNITS)  # of a CTC model
+STREAM = "stream.onnx"  # and of one that hears chunk by chunk, whose inputs and outputs are, beside features:
+HEARD = "heard"  # frames of the output before this chunk
+PAST, NEXT = "past.", "next."  # every state comes in and goes out
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ from ..models.ctc.config import (
     CtcConfig,
     InceptionWidths,
     RecurrentWidths,
+    Streaming,
     SubsamplingWidths,
     TrunkWidths,
+    edges,
 )
 from .graph import Array, Graph
 from .layers import Builder, Weights
@@ -41,6 +43,7 @@ def ctc_graph(
     graph computes its features itself: it takes samples (batch, n), all real, and gives log_probs alone.
     """
     b = CtcBuilder(Graph("ctc"), weights, precision, True, ranges)
+    b.streaming = config.streaming
     g = b.graph
     if audio:
         x = features_graph(g, g.input("samples", np.float32, ("batch", "n")), config.front_end)
@@ -48,18 +51,7 @@ def ctc_graph(
     else:
         x = g.input("features", np.float32, ("batch", "frames", config.front_end.inputs))
         b.frames = g.input("frames", np.int64, ("batch",))
-    if config.trunk is not None:
-        x = b.trunk(x, config.trunk)
-    if config.subsampling is not None:
-        x = b.subsampling(x, config.subsampling)
-    if config.inception is not None:
-        x = b.inception(x, config.inception)
-    if config.recurrent is not None:
-        x = b.recurrent(x, config.recurrent)
-    if config.conformer is not None:
-        x = b.conformer(x, config.conformer)
-    log_probs = g.add("LogSoftmax", b.linear(x, ["output"]), axis=-1)
-    g.output(log_probs, "log_probs", np.float32, ("batch", "shorter", config.units))
+    g.output(b.network(x, config), "log_probs", np.float32, ("batch", "shorter", config.units))
     if not audio:
         g.output(b.frames, "log_probs_frames", np.int64, ("batch",))
     return g.model({"precision": precision})
@@ -69,6 +61,65 @@ class CtcBuilder(Builder):
     """Adds the sections of a CTC model; `frames` (batch,) says how many frames of the last one's output are real."""
 
     frames = ""
+    streaming: Streaming | None = None
+
+    def network(self, x: str, config: CtcConfig) -> str:
+        """Features (batch, frames, inputs) to log probabilities (batch, shorter, units)."""
+        if config.trunk is not None:
+            x = self.trunk(x, config.trunk)
+        if config.subsampling is not None:
+            x = self.subsampling(x, config.subsampling, config.front_end.inputs)
+        if config.inception is not None:
+            x = self.inception(x, config.inception)
+        if config.recurrent is not None:
+            x = self.recurrent(x, config.recurrent)
+        if config.conformer is not None:
+            x = self.conformer(x, config.conformer)
+        return self.graph.add("LogSoftmax", self.linear(x, ["output"]), axis=-1)
+
+    def around(self, x: str, name: str, axis: int, reach: int, sizes: tuple[int, ...]) -> tuple[str, tuple[int, int]]:
+        """`x`, frames along `axis`, for the convolution `name` over `reach` + 1 of them, and the zeros to put around.
+
+        `sizes` are those of `x` but for the frames.
+        """
+        return x, edges(reach, self.streaming is not None)
+
+    def silent(self, x: str, axis: int, missing: list[int]) -> str:
+        """`x` with zeros in place of frames, along `axis`, that are padding."""
+        return self.graph.add("Mul", x, self.real(x, axis, missing))
+
+    def memory(self, name: str, cell: str, units: int) -> list[str]:
+        """What the recurrent layer `name` remembers from before its first frame; nothing: zeros."""
+        return []
+
+    def remember(self, name: str, states: list[str]) -> None:
+        """What it remembers after its last frame."""
+
+    def sight(self, x: str, widths: ConformerWidths) -> tuple[str, str]:
+        """For `x` (batch, frames, width): how far each frame is from each that it sees, as a column of the tables, and
+        what to add to the scores of those that it does not see."""
+        g = self.graph
+        valid = g.add("Cast", g.add("Squeeze", self.real(x, 1, [2]), g.constant([2])), to=9)  # bool
+        steps = g.count(g.size(x, 1))
+        nowhere = self.mask_bias(valid)
+        if self.streaming is not None:
+            chunk, left = g.constant(self.streaming.chunk), g.constant(self.streaming.left)
+            start = g.add("Unsqueeze", g.add("Mul", g.add("Div", steps, chunk), chunk), g.constant([1]))
+            early = g.add("GreaterOrEqual", steps, g.add("Sub", start, left))
+            late = g.add("Less", steps, g.add("Add", start, chunk))
+            nowhere = g.add("Add", nowhere, self.mask_bias(g.add("And", early, late), axes=(0, 1)))
+        return self.apart(steps, steps, widths), nowhere
+
+    def apart(self, frames: str, seen: str, widths: ConformerWidths) -> str:
+        """The distances from each of `frames` (n,) to each of `seen` (m,), as columns of the tables: (n, m)."""
+        g = self.graph
+        found = g.add("Sub", g.add("Unsqueeze", seen, g.constant([0])), g.add("Unsqueeze", frames, g.constant([1])))
+        found = g.add("Clip", found, g.constant(-widths.farthest), g.constant(widths.farthest))
+        return g.add("Add", found, g.constant(widths.farthest))
+
+    def earlier(self, name: str, keys: str, values: str, own: BlockWidths) -> tuple[str, str]:
+        """Keys and values (batch, heads, frames, dim) with those of earlier frames that are still seen."""
+        return keys, values
 
     def real(self, x: str, axis: int, missing: list[int]) -> str:
         """1.0 where frames of `x`, which stand along `axis`, are real, else 0.0, with axes `missing` put in."""
@@ -105,16 +156,17 @@ class CtcBuilder(Builder):
         self.shorten(2)
         return x
 
-    def subsampling(self, x: str, widths: SubsamplingWidths) -> str:
-        """(batch, frames, inputs) to (batch, shorter, channels * lines)."""
+    def subsampling(self, x: str, widths: SubsamplingWidths, lines: int) -> str:
+        """(batch, frames, `lines`) to (batch, shorter, channels * lines)."""
         g = self.graph
         x = g.add("Unsqueeze", x, g.constant([1]))
         for i in range(len(widths.channels)):
             name = f"subsampling.convs.{i}"
-            x = g.add("Mul", x, self.real(x, 2, [1, 3]))
             weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
-            x = g.add("Relu", self.filters(x, name, weight, bias, strides=[2, 2], pads=[1, 1, 1, 1]))
+            x, (before, after) = self.around(self.silent(x, 2, [1, 3]), name, 2, 2, (weight.shape[1], lines))
+            x = g.add("Relu", self.filters(x, name, weight, bias, strides=[2, 2], pads=[before, 1, after, 1]))
             self.shorten(2)
+            lines = (lines + 1) // 2
         x = g.add("Transpose", x, perm=[0, 2, 1, 3])
         sizes = [g.size(x, 0), g.size(x, 1), g.constant([-1])]
         return g.add("Reshape", x, g.add("Concat", *sizes, axis=0))
@@ -122,38 +174,44 @@ class CtcBuilder(Builder):
     def inception(self, x: str, widths: InceptionWidths) -> str:
         """(batch, frames, inputs) to (batch, shorter, channels)."""
         g = self.graph
-        x = g.add("Mul", x, self.real(x, 1, [2]))
-        x = g.add("Transpose", x, perm=[0, 2, 1])
+        x = g.add("Transpose", self.silent(x, 1, [2]), perm=[0, 2, 1])
         self.shorten(widths.stride)
         x = self._convolved(x, "inception.stem", 2 * widths.stride + 1, widths.stride)
+        width = widths.stem
         for b, block in enumerate(widths.blocks):
             parts = []
             for i, branch in enumerate(block):
                 part = x
                 if branch.kind == "pool":
-                    part = g.add("MaxPool", part, kernel_shape=[3], strides=[1], pads=[1, 1])
+                    name = f"inception.blocks.{b}.branches.{i}.pool"
+                    part, pads = self.around(part, name, 2, 2, (width,))
+                    part = g.add("MaxPool", part, kernel_shape=[3], strides=[1], pads=list(pads))
                 for j, taps in enumerate(TAPS[branch.kind]):
                     part = self._convolved(part, f"inception.blocks.{b}.branches.{i}.convs.{j}", taps)
                 parts.append(part)
             x = g.add("Concat", *parts, axis=1)
+            width = sum(branch.channels[-1] for branch in block)
         return g.add("Transpose", x, perm=[0, 2, 1])
 
     def _convolved(self, x: str, name: str, taps: int, stride: int = 1) -> str:
         """Convolution, BatchNorm, ReLU; padding comes out as zero."""
         weight, bias = self.folded(f"{name}.conv", f"{name}.norm")
-        x = self.filters(x, name, weight, bias, strides=[stride], pads=[taps // 2, taps // 2])
-        return self.graph.add("Mul", self.graph.add("Relu", x), self.real(x, 2, [1]))
+        x, pads = self.around(x, name, 2, taps - 1, (weight.shape[1],))
+        x = self.filters(x, name, weight, bias, strides=[stride], pads=list(pads))
+        return self.silent(self.graph.add("Relu", x), 2, [1])
 
     def recurrent(self, x: str, widths: RecurrentWidths) -> str:
         """(batch, frames, inputs) to (batch, frames, ahead + back)."""
         g = self.graph
         x = g.add("Transpose", x, perm=[1, 0, 2])
-        lengths = g.add("Cast", self.frames, to=6)  # int32
+        lengths = g.add("Cast", self.frames, to=6) if self.frames else ""  # int32
         for i, layer in enumerate(widths.layers):
             name = f"recurrent.layers.{i}"
             ahead = self._direction(x, lengths, f"{name}.ahead", widths.cell, layer.ahead, "forward")
-            back = self._direction(x, lengths, f"{name}.back", widths.cell, layer.back, "reverse")
-            x = g.add("Squeeze", g.add("Concat", ahead, back, axis=3), g.constant([1]))
+            if layer.back:
+                back = self._direction(x, lengths, f"{name}.back", widths.cell, layer.back, "reverse")
+                ahead = g.add("Concat", ahead, back, axis=3)
+            x = g.add("Squeeze", ahead, g.constant([1]))
         return g.add("Transpose", x, perm=[1, 0, 2])
 
     def _direction(self, x: str, lengths: str, name: str, cell: str, units: int, direction: str) -> str:
@@ -174,38 +232,33 @@ class CtcBuilder(Builder):
         how: dict[str, Any] = {"hidden_size": units, "direction": direction}
         if cell == "gru":
             how["linear_before_reset"] = 1
-        return g.add(cell.upper(), x, *matrices, g.weight(f"{name}.bias", bias), lengths, **how)
+        inputs = [x, *matrices, g.weight(f"{name}.bias", bias), lengths, *self.memory(name, cell, units)]
+        found, *states = g.add_many(2 if cell == "gru" else 3, cell.upper(), *inputs, **how)
+        self.remember(name, states)
+        return found
 
     def conformer(self, x: str, widths: ConformerWidths) -> str:
         """(batch, frames, inputs) to (batch, frames, width)."""
-        g = self.graph
-        real = self.real(x, 1, [2])
-        valid = g.add("Cast", g.add("Squeeze", real, g.constant([2])), to=9)  # bool
-        nowhere = self.mask_bias(valid)
-        # The distances (frames, frames) from each frame to each other one, as columns of the tables.
-        steps = g.count(g.size(x, 1))
-        apart = g.add("Sub", g.add("Unsqueeze", steps, g.constant([0])), g.add("Unsqueeze", steps, g.constant([1])))
-        apart = g.add("Clip", apart, g.constant(-widths.farthest), g.constant(widths.farthest))
-        apart = g.add("Add", apart, g.constant(widths.farthest))
+        apart, nowhere = self.sight(x, widths)
         x = self.linear(x, ["conformer.project"])
         for i, own in enumerate(widths.layers):
-            x = self._block(x, f"conformer.layers.{i}", widths, own, real, apart, nowhere)
+            x = self._block(x, f"conformer.layers.{i}", widths, own, apart, nowhere)
         return self.norm(x, "conformer.norm")
 
     def _block(
-        self, x: str, name: str, widths: ConformerWidths, own: BlockWidths, real: str, apart: str, nowhere: str
+        self, x: str, name: str, widths: ConformerWidths, own: BlockWidths, apart: str, nowhere: str
     ) -> str:
         """One Conformer block."""
         g = self.graph
         x = self._half(x, name, "ffn1")
         normed = self.norm(x, f"{name}.attention_norm")
         query, keys, values = self.project(normed, f"{name}.attention", own.attention, widths.attention_scale)
-        keys, values = self.cache(keys, values, own.attention)
+        keys, values = self.earlier(f"{name}.attention", *self.cache(keys, values, own.attention), own)
         table = f"{name}.attention.distance"
         distances = g.add("Gather", store_sum(g, table, self.weights[table], self.precision), apart, axis=1)
         attended = self.attend(query, keys, values, g.add("Add", distances, nowhere), own.attention)
         x = g.add("Add", x, self.linear(attended, [f"{name}.attention.out"]))
-        x = g.add("Add", x, self._module(self.norm(x, f"{name}.conv_norm"), f"{name}.conv", own.conv, widths, real))
+        x = g.add("Add", x, self._module(self.norm(x, f"{name}.conv_norm"), f"{name}.conv", own.conv, widths))
         return self._half(x, name, "ffn2")
 
     def _half(self, x: str, name: str, which: str) -> str:
@@ -213,14 +266,13 @@ class CtcBuilder(Builder):
         hidden = self.graph.add("Gelu", self.linear(self.norm(x, f"{name}.{which}_norm"), [f"{name}.{which}.up"]))
         return self.graph.add("Add", x, self.linear(hidden, [f"{name}.{which}.down"], 0.5))
 
-    def _module(self, x: str, name: str, channels: int, widths: ConformerWidths, real: str) -> str:
+    def _module(self, x: str, name: str, channels: int, widths: ConformerWidths) -> str:
         """The convolution module."""
         g = self.graph
         value, gate = self.split(self.linear(x, [f"{name}.gated"]), [channels, channels])
-        x = g.add("Mul", g.add("Mul", value, g.add("Sigmoid", gate)), real)
+        x = self.silent(g.add("Mul", value, g.add("Sigmoid", gate)), 1, [2])
         weight, bias = self.folded(f"{name}.depthwise", f"{name}.norm")
-        half = widths.kernel // 2
-        x = g.add("Transpose", x, perm=[0, 2, 1])
-        x = self.filters(x, f"{name}.depthwise", weight, bias, pads=[half, half], group=channels)
+        x, pads = self.around(g.add("Transpose", x, perm=[0, 2, 1]), name, 2, widths.kernel - 1, (channels,))
+        x = self.filters(x, f"{name}.depthwise", weight, bias, pads=list(pads), group=channels)
         x = g.add("Mul", x, g.add("Sigmoid", x))
         return self.linear(g.add("Transpose", x, perm=[0, 2, 1]), [f"{name}.out"])

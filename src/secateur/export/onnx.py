@@ -29,6 +29,7 @@ from .contents import (
     ENCODER,
     FILES,
     NETWORK,
+    STREAM,
     TOKENIZER,
     UNITS,
     Contents,
@@ -36,6 +37,7 @@ from .contents import (
     features_name,
 )
 from .ctc import ctc_graph
+from .ctc_stream import ctc_stream_graph
 from .hf_ctc import hf_ctc_graph
 from .parakeet import parakeet_graph
 from .precision import Ranges, check_precision
@@ -86,6 +88,9 @@ def export_onnx(
             write_bytes(temporary / NETWORK, serialised(graph, NETWORK, trial))
             if trial:
                 _run_network_once(temporary, config.front_end.inputs, getattr(config, "least", 10))
+            if getattr(config, "streaming", None) is not None:
+                files = (*CTC_FILES, STREAM)
+                write_bytes(temporary / STREAM, serialised(ctc_stream_graph(config, weights, precision), STREAM, trial))
             text.write(temporary / UNITS)
         else:
             files = FILES
@@ -160,7 +165,7 @@ def _replacing(folder: Path) -> Iterator[Path]:
     An earlier export in `folder` is replaced; a folder with anything else in it is refused.
     """
     if folder.exists():
-        own = {*FILES, *CTC_FILES, CONTENTS}
+        own = {*FILES, *CTC_FILES, STREAM, CONTENTS}
         foreign = [] if not folder.is_dir() else sorted({p.name for p in folder.iterdir()} - own)
         if not folder.is_dir() or foreign:
             what = f"holds other files ({', '.join(foreign[:3])})" if foreign else "is a file"

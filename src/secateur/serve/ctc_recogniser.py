@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..base.errors import SecateurError
-from ..export.contents import CONFIG, NETWORK, UNITS, read_contents
+from ..export.contents import CONFIG, NETWORK, STREAM, UNITS, read_contents
 from ..features.extract import extract
 from ..models.decoding.clips import SPREAD, Heard, audible
 from ..models.decoding.ctc.beam import BeamDecoder, BeamOptions
@@ -22,6 +22,7 @@ from ..models.family import FrameConfig, family_of, read_config
 from ..text.ngram import LanguageModel
 from ..text.ngram_tables import read_models
 from ..text.word_tree import Lexicon, make_lexicon
+from .cached_network import CachedNetwork
 from .onnx_session import load_graph
 from .recogniser import Recogniser
 
@@ -33,12 +34,14 @@ Network = Callable[[Floats, Ints], tuple[Floats, Ints]]
 
 
 class CtcRecogniser(Recogniser):
-    """A network that gives log probabilities of units, and its text codec."""
+    """A network that gives log probabilities of units, and its text codec; `cached`: the same, chunk by chunk."""
 
     config: FrameConfig
 
-    def __init__(self, config: FrameConfig, text: Any, network: Network) -> None:
-        self.config, self.text, self.network = config, text, network
+    def __init__(
+        self, config: FrameConfig, text: Any, network: Network, cached: CachedNetwork | None = None
+    ) -> None:
+        self.config, self.text, self.network, self.cached = config, text, network, cached
         self._lock = threading.Lock()  # workers share what is read
         self._lm: tuple[tuple[Path, ...], LanguageModel, Lexicon] | None = None
 
@@ -152,4 +155,5 @@ def from_export(folder: Path, threads: int | None) -> CtcRecogniser:
         log_probs, counts = graph.run(None, {"features": features, "frames": frames})
         return log_probs, counts
 
-    return CtcRecogniser(config, family_of(config).read_text(folder / UNITS, config), run)
+    cached = CachedNetwork(folder / STREAM, threads) if (folder / STREAM).exists() else None
+    return CtcRecogniser(config, family_of(config).read_text(folder / UNITS, config), run, cached)

@@ -130,6 +130,20 @@ def load_graph(path: Path, threads: int | None, inputs: set[str]) -> Any:
     """A session for one graph, which must have the given inputs.
 
     Raises:
+        SecateurError: as `load_session`, or a graph with other inputs.
+    """
+    session = load_session(path, threads)
+    found = {value.name for value in session.get_inputs()}
+    if found != inputs:
+        names = ", ".join(sorted(found))
+        raise SecateurError(f"{path}: not the graph that goes with this config.json (its inputs: {names})")
+    return session
+
+
+def load_session(path: Path, threads: int | None) -> Any:
+    """A session for one graph.
+
+    Raises:
         SecateurError: no such graph, or one that does more than compute (see `onnx_file`).
     """
     import onnxruntime
@@ -143,14 +157,7 @@ def load_graph(path: Path, threads: int | None, inputs: set[str]) -> Any:
     # Encoder and decoder take turns: threads that keep spinning after a run would only disturb the other's.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
-        session = onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"], enable_fallback=False
-        )
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], enable_fallback=False)
     except Exception as problem:  # onnxruntime raises its own types, all different
         reason = str(problem).splitlines()[0]
         raise SecateurError(f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({reason})") from problem
-    found = {value.name for value in session.get_inputs()}
-    if found != inputs:
-        names = ", ".join(sorted(found))
-        raise SecateurError(f"{path}: not the graph that goes with this config.json (its inputs: {names})")
-    return session

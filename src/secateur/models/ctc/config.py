@@ -55,7 +55,7 @@ class InceptionWidths:
 
 @dataclass(frozen=True)
 class DirectionWidths:
-    """Units of one recurrent layer that hear the clip forwards, and of those that hear it backwards."""
+    """Units of one recurrent layer that hear the clip forwards, and of those that hear it backwards (0: none)."""
 
     ahead: int
     back: int
@@ -136,6 +136,18 @@ class TrunkWidths:
 
 
 @dataclass(frozen=True)
+class Streaming:
+    """How a network hears that must answer while someone speaks; all in frames of the output.
+
+    Convolutions end at the frame that they are for, recurrent layers hear forwards only, and attention sees the chunk
+    that a frame is in and `left` frames before it (Chen et al. 2021, arXiv 2010.11395).
+    """
+
+    chunk: int
+    left: int
+
+
+@dataclass(frozen=True)
 class CtcConfig:
     """Everything that is needed to build the network and to feed it.
 
@@ -153,6 +165,7 @@ class CtcConfig:
     inception: InceptionWidths | None = None
     recurrent: RecurrentWidths | None = None
     conformer: ConformerWidths | None = None
+    streaming: Streaming | None = None  # None: the network hears whole clips
     name: str = "ctc"
     family: str = "ctc"
     format: int = FORMAT
@@ -193,6 +206,11 @@ class CtcConfig:
         return replace(self, **changes)
 
 
+def edges(reach: int, causal: bool) -> tuple[int, int]:
+    """Zeros to put before and after a clip for a convolution over `reach` + 1 frames; causal: it ends at its frame."""
+    return (reach, 0) if causal else (reach // 2, reach // 2)
+
+
 def _count(keep: Keep, name: str, now: int) -> int:
     return len(keep[name]) if name in keep else now
 
@@ -222,7 +240,7 @@ def _problems(config: CtcConfig) -> list[str]:
         if not all(config.inception.blocks):
             found.append("an inception block needs a branch")
     if config.recurrent is not None:
-        sizes += [n for layer in config.recurrent.layers for n in (layer.ahead, layer.back)]
+        sizes += [n for layer in config.recurrent.layers for n in (layer.ahead, layer.back or 1)]
         if not config.recurrent.layers:
             found.append("recurrent needs a layer")
     if config.conformer is not None:
@@ -232,6 +250,21 @@ def _problems(config: CtcConfig) -> list[str]:
         for block in config.conformer.layers:
             attention = block.attention
             sizes += [block.ffn1, block.conv, block.ffn2, attention.heads, attention.query_key, attention.value]
+    if config.streaming is not None:
+        found += _not_streaming(config)
+        sizes += [config.streaming.chunk, config.streaming.left + 1]
     if any(size < 1 for size in sizes):
         found.append("every width must be at least 1")
+    return found
+
+
+def _not_streaming(config: CtcConfig) -> list[str]:
+    """What needs the end of a clip before it can say anything about the beginning."""
+    found = []
+    if config.trunk is not None:
+        found.append("a Whisper's encoder hears whole clips: a streaming network has no trunk")
+    if config.recurrent is not None and any(layer.back for layer in config.recurrent.layers):
+        found.append("a streaming network has no recurrent units that hear backwards: set back to 0")
+    if config.front_end.kind not in ("fbank", "mfcc") or config.front_end.normalise != "none":
+        found.append("a streaming network hears fbank or mfcc that are not normalised over the clip (normalise = none)")
     return found

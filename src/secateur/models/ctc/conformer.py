@@ -14,10 +14,17 @@ from torch.nn import functional as F
 from ..groups import Group, Place, prefixed
 from ..whisper.config import AttentionWidths
 from ..whisper.model import Attention, FeedForward
-from .config import BlockWidths, ConformerWidths
+from .config import BlockWidths, ConformerWidths, Streaming, edges
 from .frames import BatchNorm, reading, real_frames
 
 NOWHERE = -3e4  # the score of padding: no weight in a softmax, and still a number in 16 bits
+
+
+def within_sight(length: int, streaming: Streaming, device: torch.device) -> Tensor:
+    """Which frames each frame sees, (length, length): its own chunk, and `left` frames before that."""
+    at = torch.arange(length, device=device)
+    start = (at // streaming.chunk * streaming.chunk)[:, None]
+    return (at >= start - streaming.left) & (at < start + streaming.chunk)
 
 
 class RelativeAttention(Attention):
@@ -28,9 +35,9 @@ class RelativeAttention(Attention):
         self.farthest = farthest
         self.distance = nn.Parameter(torch.zeros(widths.heads, 2 * farthest + 1))
 
-    def attend(self, x: Tensor, real: Tensor) -> Tensor:
-        """(batch, frames, width) to the same; `real` (batch, frames) is False where nobody may look."""
-        scores = self.by_distance(x.shape[1]).masked_fill(~real[:, None, None, :], NOWHERE)
+    def attend(self, x: Tensor, seen: Tensor) -> Tensor:
+        """(batch, frames, width) to the same; `seen` (batch, frames or 1, frames): who may look where."""
+        scores = self.by_distance(x.shape[1]).masked_fill(~seen[:, None], NOWHERE)
         return self(x, *self.keys_values(x), scores.to(x.dtype))  # type: ignore[no-any-return]
 
     def by_distance(self, length: int) -> Tensor:
@@ -60,18 +67,18 @@ class ConvolutionModule(nn.Module):
     A channel is a pair of rows, the value's and its gate's: they go together.
     """
 
-    def __init__(self, width: int, channels: int, kernel: int) -> None:
+    def __init__(self, width: int, channels: int, kernel: int, causal: bool) -> None:
         super().__init__()
-        self.channels = channels
+        self.channels, self.edges = channels, edges(kernel - 1, causal)
         self.gated = nn.Linear(width, 2 * channels)
-        self.depthwise = nn.Conv1d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False)
+        self.depthwise = nn.Conv1d(channels, channels, kernel, groups=channels, bias=False)
         self.norm = BatchNorm(channels)
         self.out = nn.Linear(channels, width)
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
         """(batch, frames, width) to the same; `real` (batch, frames) is False where the convolution sees zero."""
         x = (F.glu(self.gated(x)) * real[..., None]).transpose(1, 2)
-        x = F.silu(self.norm(self.depthwise(x), real))
+        x = F.silu(self.norm(self.depthwise(F.pad(x, self.edges)), real))
         return self.out(x.transpose(1, 2))  # type: ignore[no-any-return]
 
     def groups(self) -> list[Group]:
@@ -86,7 +93,7 @@ class ConvolutionModule(nn.Module):
 class Block(nn.Module):
     """Half a feed-forward, attention, convolution, half a feed-forward, each behind a LayerNorm and added."""
 
-    def __init__(self, widths: ConformerWidths, own: BlockWidths) -> None:
+    def __init__(self, widths: ConformerWidths, own: BlockWidths, causal: bool) -> None:
         super().__init__()
         width = widths.width
         self.ffn1_norm = nn.LayerNorm(width)
@@ -94,14 +101,14 @@ class Block(nn.Module):
         self.attention_norm = nn.LayerNorm(width)
         self.attention = RelativeAttention(width, own.attention, widths.attention_scale, widths.farthest)
         self.conv_norm = nn.LayerNorm(width)
-        self.conv = ConvolutionModule(width, own.conv, widths.kernel)
+        self.conv = ConvolutionModule(width, own.conv, widths.kernel, causal)
         self.ffn2_norm = nn.LayerNorm(width)
         self.ffn2 = FeedForward(width, own.ffn2)
 
-    def forward(self, x: Tensor, real: Tensor, drop: nn.Dropout) -> Tensor:
-        """(batch, frames, width) to the same."""
+    def forward(self, x: Tensor, real: Tensor, seen: Tensor, drop: nn.Dropout) -> Tensor:
+        """(batch, frames, width) to the same; see `RelativeAttention.attend` and `ConvolutionModule.forward`."""
         x = x + 0.5 * drop(self.ffn1(self.ffn1_norm(x)))
-        x = x + drop(self.attention.attend(self.attention_norm(x), real))
+        x = x + drop(self.attention.attend(self.attention_norm(x), seen))
         x = x + drop(self.conv(self.conv_norm(x), real))
         return x + 0.5 * drop(self.ffn2(self.ffn2_norm(x)))  # type: ignore[no-any-return]
 
@@ -117,11 +124,11 @@ class Block(nn.Module):
 class Conformer(nn.Module):
     """A projection to the residual stream, blocks, a norm."""
 
-    def __init__(self, inputs: int, widths: ConformerWidths) -> None:
+    def __init__(self, inputs: int, widths: ConformerWidths, streaming: Streaming | None = None) -> None:
         super().__init__()
-        self.width = widths.width
+        self.width, self.streaming = widths.width, streaming
         self.project = nn.Linear(inputs, widths.width)
-        self.layers = nn.ModuleList(Block(widths, own) for own in widths.layers)
+        self.layers = nn.ModuleList(Block(widths, own, streaming is not None) for own in widths.layers)
         self.norm = nn.LayerNorm(widths.width)
 
     def forward(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
@@ -131,9 +138,12 @@ class Conformer(nn.Module):
     def halves(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
         """What half of the blocks and what all of them make of `x`, both (batch, frames, width)."""
         real = real_frames(frames, x.shape[1])
+        seen = real[:, None]
+        if self.streaming is not None:
+            seen = seen & within_sight(x.shape[1], self.streaming, x.device)
         x = half = drop(self.project(x))
         for i, layer in enumerate(self.layers, 1):
-            x = layer(x, real, drop)
+            x = layer(x, real, seen, drop)
             if i == len(self.layers) // 2:
                 half = x
         return self.norm(half), self.norm(x)

@@ -48,6 +48,8 @@ def parts(config: CtcConfig, frames: int) -> Iterator[Part]:
         gates = GATES[config.recurrent.cell]
         for i, layer in enumerate(config.recurrent.layers):
             for direction, units in (("ahead", layer.ahead), ("back", layer.back)):
+                if not units:
+                    continue
                 weights = gates * units * (width + units)
                 yield Part(f"recurrent.layers.{i}.{direction}", weights + 2 * gates * units, frames * weights)
             width = layer.ahead + layer.back
@@ -55,7 +57,8 @@ def parts(config: CtcConfig, frames: int) -> Iterator[Part]:
         inner = config.conformer.width
         yield Part("conformer.project", (width + 1) * inner, frames * width * inner)
         for i, block in enumerate(config.conformer.layers):
-            yield from _block(f"conformer.layers.{i}", config.conformer, block, frames)
+            seen = frames if config.streaming is None else config.streaming.chunk + config.streaming.left
+            yield from _block(f"conformer.layers.{i}", config.conformer, block, frames, min(seen, frames))
         yield Part("conformer.norm", 2 * inner, 0)
         width = inner
     yield Part("output", (width + 1) * config.units, frames * width * config.units)
@@ -93,7 +96,7 @@ def _inception(widths: InceptionWidths, before: int, frames: int) -> Iterator[Pa
         width = sum(branch.channels[-1] for branch in block)
 
 
-def _block(name: str, widths: ConformerWidths, own: BlockWidths, frames: int) -> Iterator[Part]:
+def _block(name: str, widths: ConformerWidths, own: BlockWidths, frames: int, seen: int) -> Iterator[Part]:
     """Each module with its LayerNorm, 2w; attention: query and value have biases and output too, keys have none."""
     w, a = widths.width, own.attention
     q, v = a.heads * a.query_key, a.heads * a.value
@@ -102,7 +105,7 @@ def _block(name: str, widths: ConformerWidths, own: BlockWidths, frames: int) ->
     yield Part(
         f"{name}.attention",
         2 * w + q * (2 * w + 1) + v * (w + 1) + (v + 1) * w + a.heads * (2 * widths.farthest + 1),
-        frames * 2 * w * (q + v) + frames * frames * (q + v),
+        frames * 2 * w * (q + v) + frames * seen * (q + v),
     )
     c, k = own.conv, widths.kernel
     yield Part(
@@ -122,7 +125,7 @@ def count_macs(config: CtcConfig, seconds: float) -> dict[str, int]:
     """Multiply-accumulates for one clip of `seconds`, by part and as `total`.
 
     Counted: convolutions, projections, recurrences, attention scores and sums. Not counted, below 1 % together:
-    biases, norms, activations, softmax, features.
+    biases, norms, activations, softmax, features. Attention of a streaming network: a chunk and what is before it.
 
     Raises:
         SecateurError: no time in the clip.

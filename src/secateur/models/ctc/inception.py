@@ -7,22 +7,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..groups import Group, Place
-from .config import TAPS, BranchWidths, InceptionWidths
+from .config import TAPS, BranchWidths, InceptionWidths, Streaming, edges
 from .frames import BatchNorm, reading, real_frames
 
 
 class Convolution(nn.Module):
     """Convolution over time, BatchNorm, ReLU; padding comes out as zero."""
 
-    def __init__(self, before: int, channels: int, taps: int, stride: int = 1) -> None:
+    def __init__(self, before: int, channels: int, taps: int, stride: int = 1, causal: bool = False) -> None:
         super().__init__()
-        self.stride = stride
-        self.conv = nn.Conv1d(before, channels, taps, stride=stride, padding=taps // 2, bias=False)
+        self.stride, self.edges = stride, edges(taps - 1, causal)
+        self.conv = nn.Conv1d(before, channels, taps, stride=stride, bias=False)
         self.norm = BatchNorm(channels)
 
     def forward(self, x: Tensor, frames: Tensor) -> Tensor:
         """(batch, before, frames) to (batch, channels, ceil(frames / stride)); `frames` are those after the stride."""
-        x = self.conv(x)
+        x = self.conv(F.pad(x, self.edges))
         real = real_frames(frames, x.shape[2])
         return F.relu(self.norm(x, real)) * real[:, None]
 
@@ -35,19 +35,19 @@ class Convolution(nn.Module):
 class Branch(nn.Module):
     """One branch: its convolutions in a row; `five` looks at 5 frames with two convolutions of 3."""
 
-    def __init__(self, before: int, widths: BranchWidths) -> None:
+    def __init__(self, before: int, widths: BranchWidths, causal: bool) -> None:
         super().__init__()
-        self.widths = widths
+        self.widths, self.edges = widths, edges(2, causal)
         befores = (before, *widths.channels)
         self.convs = nn.ModuleList(
-            Convolution(n, channels, taps)
+            Convolution(n, channels, taps, causal=causal)
             for n, channels, taps in zip(befores, widths.channels, TAPS[widths.kind], strict=False)
         )
 
     def forward(self, x: Tensor, frames: Tensor) -> Tensor:
         """(batch, before, frames) to (batch, channels, frames)."""
         if self.widths.kind == "pool":
-            x = F.max_pool1d(x, 3, stride=1, padding=1)  # all inputs are zero or more: padding is never the maximum
+            x = F.max_pool1d(F.pad(x, self.edges), 3, stride=1)  # inputs are zero or more: padding is never the maximum
         for conv in self.convs:
             x = conv(x, frames)
         return x
@@ -56,10 +56,10 @@ class Branch(nn.Module):
 class Block(nn.Module):
     """Branches side by side; their channels follow each other in the output."""
 
-    def __init__(self, before: int, widths: tuple[BranchWidths, ...]) -> None:
+    def __init__(self, before: int, widths: tuple[BranchWidths, ...], causal: bool) -> None:
         super().__init__()
         self.widths = widths
-        self.branches = nn.ModuleList(Branch(before, w) for w in widths)
+        self.branches = nn.ModuleList(Branch(before, w, causal) for w in widths)
         self.width = sum(w.channels[-1] for w in widths)
 
     def forward(self, x: Tensor, frames: Tensor) -> Tensor:
@@ -91,13 +91,13 @@ class Block(nn.Module):
 class Inception(nn.Module):
     """The stem, which may shorten the clip, then the blocks."""
 
-    def __init__(self, inputs: int, widths: InceptionWidths) -> None:
+    def __init__(self, inputs: int, widths: InceptionWidths, streaming: Streaming | None = None) -> None:
         super().__init__()
-        self.widths = widths
-        self.stem = Convolution(inputs, widths.stem, 2 * widths.stride + 1, widths.stride)
+        self.widths, causal = widths, streaming is not None
+        self.stem = Convolution(inputs, widths.stem, 2 * widths.stride + 1, widths.stride, causal)
         blocks, self.width = [], widths.stem
         for block in widths.blocks:
-            blocks.append(Block(self.width, block))
+            blocks.append(Block(self.width, block, causal))
             self.width = blocks[-1].width
         self.blocks = nn.ModuleList(blocks)
 

@@ -52,7 +52,7 @@ class CtcModel(FrameRecogniser):
         for name, section in SECTIONS.items():
             widths = getattr(config, name)
             if widths is not None:
-                self.add_module(name, section(width, widths))
+                self.add_module(name, section(width, widths, config.streaming))
                 width = self.sections()[name].width
         self.output = nn.Linear(width, config.units)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ...features.front_end import FrontEnd, front_end
 from ..whisper.config import AttentionWidths, WhisperConfig
@@ -14,12 +15,14 @@ from .config import (
     DirectionWidths,
     InceptionWidths,
     RecurrentWidths,
+    Streaming,
     SubsamplingWidths,
     TrunkWidths,
 )
 
 MFCC = front_end("mfcc", deltas=2, normalise="mean_variance")  # 39 inputs
 FBANK = front_end("fbank", normalise="mean_variance")  # 80 inputs
+PLAIN_FBANK = front_end("fbank")  # the same, without knowing the whole clip
 
 
 def googlenet_ctc(units: int, front_end: FrontEnd = MFCC, layers: int = 6, width: int = 112) -> CtcConfig:
@@ -72,12 +75,31 @@ def whisper_ctc(units: int, whisper: WhisperConfig) -> CtcConfig:
     return CtcConfig(units, whisper.front_end, trunk=trunk, name=f"{whisper.name}-ctc")
 
 
+def streaming_conformer_ctc(
+    units: int, front_end: FrontEnd = PLAIN_FBANK, layers: int = 8, width: int = 144, heads: int = 4
+) -> CtcConfig:
+    """The Conformer as one that answers while someone speaks: chunks of 0.64 s, 2.56 s seen before. 4 M parameters."""
+    whole = conformer_ctc(units, front_end, layers, width, heads)
+    return replace(whole, streaming=Streaming(16, 64), name="streaming-conformer-ctc")
+
+
+def streaming_gru_ctc(units: int, front_end: FrontEnd = PLAIN_FBANK, layers: int = 4, width: int = 256) -> CtcConfig:
+    """Two convolutions (x4) and GRU layers that hear forwards, chunks of 0.32 s. 1.8 M parameters."""
+    recurrent = RecurrentWidths("gru", (DirectionWidths(width, 0),) * layers)
+    return CtcConfig(
+        units, front_end, subsampling=SubsamplingWidths((24, 24)), recurrent=recurrent, streaming=Streaming(8, 0),
+        name="streaming-gru-ctc",
+    )  # fmt: skip
+
+
 PRESETS: dict[str, Callable[..., CtcConfig]] = {
     "googlenet": googlenet_ctc,
     "bigru": bigru_ctc,
     "bilstm": bilstm_ctc,
     "conformer": conformer_ctc,
     "digits": digits_ctc,
+    "streaming-conformer": streaming_conformer_ctc,
+    "streaming-gru": streaming_gru_ctc,
 }
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..groups import Group, Place
-from .config import DirectionWidths, RecurrentWidths
+from .config import DirectionWidths, RecurrentWidths, Streaming
 from .frames import backwards, reading
 
 CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
@@ -14,7 +14,7 @@ GATES = {"gru": 3, "lstm": 4}  # torch stores their rows one gate after the othe
 
 
 class Bidirectional(nn.Module):
-    """One layer forwards and one backwards; each row's last frame is the first that the second one hears.
+    """One layer forwards and one (or none) backwards; each row's last frame is the first that the second one hears.
 
     A unit whose gates and biases are all zero stays silent: its candidate is tanh(0) = 0, whatever half-open gates
     (sigmoid(0) = 1/2) let through of it.
@@ -24,7 +24,7 @@ class Bidirectional(nn.Module):
         super().__init__()
         self.cell, self.widths = cell, widths
         self.ahead = CELLS[cell](inputs, widths.ahead, batch_first=True)
-        self.back = CELLS[cell](inputs, widths.back, batch_first=True)
+        self.back = CELLS[cell](inputs, widths.back, batch_first=True) if widths.back else None
 
     def forward(self, x: Tensor, frames: Tensor) -> Tensor:
         """(batch, frames, inputs) to (batch, frames, ahead + back); padding follows the real frames in both."""
@@ -32,17 +32,23 @@ class Bidirectional(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             x = x.float()
             ahead, _ = self.ahead(x)
+            if self.back is None:
+                return ahead  # type: ignore[no-any-return]
             back, _ = self.back(backwards(x, frames))
         return torch.cat([ahead, backwards(back, frames)], 2)
 
+    def directions(self) -> dict[str, int]:
+        """Units of each direction that there is."""
+        return {name: n for name, n in (("ahead", self.widths.ahead), ("back", self.widths.back)) if n}
+
     def readers(self, name: str) -> list[str]:
         """What reads the inputs."""
-        return [f"{name}.{direction}.weight_ih_l0" for direction in ("ahead", "back")]
+        return [f"{name}.{direction}.weight_ih_l0" for direction in self.directions()]
 
     def groups(self, name: str, readers: list[str]) -> list[Group]:
         """Units of each direction: their rows in every gate, their column in the recurrence, and who reads them."""
         found, start = [], 0
-        for direction, units in (("ahead", self.widths.ahead), ("back", self.widths.back)):
+        for direction, units in self.directions().items():
             where = f"{name}.{direction}"
             rows = tuple(
                 Place(f"{where}.{part}_l0", 0, start=gate * units)
@@ -56,9 +62,9 @@ class Bidirectional(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """A stack of bidirectional layers."""
+    """A stack of such layers."""
 
-    def __init__(self, inputs: int, widths: RecurrentWidths) -> None:
+    def __init__(self, inputs: int, widths: RecurrentWidths, streaming: Streaming | None = None) -> None:
         super().__init__()
         layers, self.width = [], inputs
         for layer in widths.layers:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..groups import Group, Place
-from .config import SubsamplingWidths
+from .config import Streaming, SubsamplingWidths, edges
 from .frames import reading, real_frames
 
 
@@ -17,11 +17,12 @@ class Subsampling(nn.Module):
     output as there are lines of frequency left.
     """
 
-    def __init__(self, inputs: int, widths: SubsamplingWidths) -> None:
+    def __init__(self, inputs: int, widths: SubsamplingWidths, streaming: Streaming | None = None) -> None:
         super().__init__()
+        self.edges = edges(2, streaming is not None)
         befores = (1, *widths.channels)
         self.convs = nn.ModuleList(
-            nn.Conv2d(before, channels, 3, stride=2, padding=1)
+            nn.Conv2d(before, channels, 3, stride=2, padding=(0, 1))
             for before, channels in zip(befores, widths.channels, strict=False)
         )
         self.channels, self.lines = widths.channels, inputs
@@ -33,7 +34,8 @@ class Subsampling(nn.Module):
         """(batch, frames, inputs) to (batch, shorter, channels * lines), and the real frames of each row."""
         x = x[:, None]
         for conv in self.convs:
-            x = F.relu(conv(x * real_frames(frames, x.shape[2])[:, None, :, None]))
+            x = x * real_frames(frames, x.shape[2])[:, None, :, None]
+            x = F.relu(conv(F.pad(x, (0, 0, *self.edges))))
             frames = (frames + 1) // 2
         return drop(x.transpose(1, 2).flatten(2)), frames
 

@@ -6,13 +6,13 @@ from torch import Tensor, nn
 
 from ..groups import Group, Place, prefixed
 from ..whisper.model import WhisperEncoder
-from .config import TrunkWidths
+from .config import Streaming, TrunkWidths
 
 
 class Trunk(WhisperEncoder):
     """The encoder as it is, one output every second frame; its groups are those that it has in a Whisper."""
 
-    def __init__(self, inputs: int, widths: TrunkWidths) -> None:
+    def __init__(self, inputs: int, widths: TrunkWidths, streaming: Streaming | None = None) -> None:
         super().__init__(
             inputs, widths.convs, widths.width, widths.context, widths.layers, widths.attention_scale
         )

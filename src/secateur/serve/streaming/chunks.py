@@ -1,8 +1,10 @@
 """CTC models, chunk by chunk: the same windows whether the audio is all there or still arriving, so the same output.
 
-The network hears `left + chunk + right` seconds and the chunk in the middle counts. A network that looks no farther
-than that (Inception, subsampling, without normalisation over the clip) gives what it gives for the whole clip; one
-that looks everywhere (recurrent, Conformer, or normalised over the clip) gives what it gives for that window.
+A network that was made for it (`streaming` in its config) carries its state from chunk to chunk and hears nothing twice
+(`cached`). Any other one hears `left + chunk + right` seconds and the chunk in the middle counts. A network that looks
+no farther than that (Inception, subsampling, without normalisation over the clip) gives what it gives for the whole
+clip; one that looks everywhere (recurrent, Conformer, or normalised over the clip) gives what it gives for that window,
+and hears its context again each time: what it says of a frame depends on the clip's end, so nothing can be remembered.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from ...models.decoding.session import Floats
 from ...models.decoding.word_pieces import UNSPACED
 from ...models.family import FrameConfig
 from ..ctc_recogniser import CtcRecogniser
+from .cached import CachedChunks
 from .events import StreamOptions
 from .stream import Guess
 
@@ -65,6 +68,9 @@ class Chunks:
         self.left = math.ceil(left / recogniser.frame_seconds - 1e-9)
         self.right = max(math.ceil(right / recogniser.frame_seconds - 1e-9), 0) + least
 
+    def start(self) -> None:
+        """Every window is heard by itself."""
+
     def ready(self, samples: int, done: int, ended: bool) -> bool:
         """Whether the next chunk after `done` frames can be heard when `samples` have arrived."""
         return done * self.frame < samples if ended else (done + self.chunk + self.right) * self.frame <= samples
@@ -78,25 +84,37 @@ class Chunks:
 
     def all(self, audio: Audio) -> Floats:
         """Log probabilities (frames, units) of a whole clip, chunk by chunk."""
-        return np.concatenate([*self._pieces(audio), np.zeros((0, self._recogniser.config.units), np.float32)])
+        return np.concatenate([*pieces(self, audio), np.zeros((0, self._recogniser.config.units), np.float32)])
 
-    def _pieces(self, audio: Audio) -> Iterator[Floats]:
-        done = 0
-        while self.ready(len(audio), done, ended=True):
-            yield self.hear(audio, done)
-            done += self.chunk
+
+def pieces(chunks: Chunks | CachedChunks, audio: Audio) -> Iterator[Floats]:
+    """Log probabilities (frames, units) of each chunk of a whole clip."""
+    chunks.start()
+    done = 0
+    while chunks.ready(len(audio), done, ended=True):
+        yield chunks.hear(audio, done)
+        done += chunks.chunk
+
+
+def chunks_of(recogniser: CtcRecogniser, options: StreamOptions) -> Chunks | CachedChunks:
+    """With the network's state where it has one, whose chunks are then its own; else as `options` say."""
+    streaming = getattr(recogniser.config, "streaming", None)
+    if recogniser.cached is None or streaming is None:
+        return Chunks(recogniser, options)
+    return CachedChunks(recogniser, recogniser.cached, streaming.chunk)
 
 
 class CtcHearing:
     """Hears every chunk once; what it wrote stays, but for the last word, which may go on."""
 
     def __init__(self, recogniser: CtcRecogniser, options: StreamOptions) -> None:
-        self._recogniser, self._chunks = recogniser, Chunks(recogniser, options)
+        self._recogniser, self._chunks = recogniser, chunks_of(recogniser, options)
         self.joiner = "" if recogniser.language in UNSPACED else " "
         self.start()
 
     def start(self) -> None:
         """See `Hearing`."""
+        self._chunks.start()
         self._found: list[Floats] = []
         self._done = 0
 

@@ -22,7 +22,7 @@ class StreamOptions:
     pause: float = 0.6  # of silence ends an utterance
     longest: float = 20.0  # utterances are ended here, whether anyone pauses or not
     trim: float = 10.0  # Whisper hears again at most so much and what has come since its words were last agreed on
-    chunk: float = 0.64  # CTC: what is heard at once
+    chunk: float = 0.64  # CTC: what is heard at once; a streaming network has its own, and no sides
     left: float | None = None  # CTC: what the network sees before a chunk; None: as far as it looks (`chunks.reach`)
     right: float | None = None  # CTC: what it sees after it, and so the delay; None: the same
     detector: Literal["auto", "silero", "energy", "none"] = "auto"  # of speech; auto: silero where it is installed
