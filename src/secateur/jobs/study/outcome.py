@@ -108,9 +108,10 @@ def _arm(study: StudySettings, name: str, by_arm: dict[str, list[RunFile]], clip
     sets = {}
     for key in _keys(study, runs):
         base = clips[key.partition("@")[0]]
-        errors = [r.errors[key] for r in runs]
-        rates = [r.rate(key, base) for r in runs]
-        shared = [(o, r) for o in others for r in runs if o.seed == r.seed and key in o.errors]
+        heard = [r for r in runs if key in r.errors]
+        errors = [r.errors[key] for r in heard]
+        rates = [r.rate(key, base) for r in heard]
+        shared = [(o, r) for o in others for r in heard if o.seed == r.seed and key in o.errors]
         if not shared and others and study.arms[name].zero_shot and key in others[0].errors:
             shared = [(others[0], runs[0])]
         against = None
@@ -121,7 +122,7 @@ def _arm(study: StudySettings, name: str, by_arm: dict[str, list[RunFile]], clip
         sets[key] = SetOutcome(
             mean(rates), stdev(rates) if len(rates) > 1 else None,
             rate_interval(errors, base.words, base.speakers), against,
-            pinyin=_pinyin(key, runs, [] if name == control else shared, base.speakers),
+            pinyin=_pinyin(key, heard, [] if name == control else shared, base.speakers),
         )  # fmt: skip
     best = min((e["error"] for o in others for e in o.log if "error" in e), default=None)
     reached = [_reached(r.log, best * 1.02) for r in runs] if best is not None else []
@@ -160,10 +161,10 @@ def _pinyin(
 
 
 def _keys(study: StudySettings, runs: Sequence[RunFile]) -> list[str]:
-    """The test sets in the study's order, then the disturbed ones that all runs have."""
+    """The test sets in the study's order, then the disturbed ones, which a run that was cut short may lack."""
     plain = [t for t in study.tests if all(t in r.errors for r in runs)]
     disturbed = [f"{t}@{c}" for c in (*study.conditions, LM) for t in study.tests]
-    return plain + [k for k in disturbed if all(k in r.errors for r in runs)]
+    return plain + [k for k in disturbed if any(k in r.errors for r in runs)]
 
 
 def _mean(runs: Sequence[RunFile], key: str) -> float:
