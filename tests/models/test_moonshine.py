@@ -29,6 +29,7 @@ from secateur.models.weights.fetch import read_foreign  # noqa: E402
 from secateur.models.weights.moonshine_folder import read_pieces, write_moonshine  # noqa: E402
 from secateur.prune.importance import CRITERIA  # noqa: E402
 from secateur.prune.shrink import mask, shrink  # noqa: E402
+from secateur.prune.soft.gating import Gating  # noqa: E402
 from secateur.serve.onnx_session import OnnxSession  # noqa: E402
 from secateur.train.loss import cross_entropy  # noqa: E402
 from secateur.train.targets import token_batch  # noqa: E402
@@ -164,6 +165,22 @@ def test_masked_equals_shrunk_and_reloaded(
     again, its_text = load_checkpoint(tmp_path)
     assert again.config == small.config and its_text.definition == text.definition
     assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), small.state_dict().values(), strict=True))
+
+
+def test_gates_of_zero_are_removal(pair: tuple[Any, Moonshine, Any, Path]) -> None:
+    """Channels before the norm as well, whose absence changes what the norm gives to all others."""
+    model = copy.deepcopy(pair[1])
+    groups = [g for g in model.groups() if g.kind in ("head", "ffn", "conv")]
+    keep = {g.name: random_units(g, 0.6, i) for i, g in enumerate(groups)}
+    small = shrink(model, keep)
+    gating = Gating(model, groups)
+    gating.hold()
+    gates = [torch.zeros(g.units).index_fill(0, torch.tensor(keep[g.name]), 1.0) for g in groups]
+    whole = said(model)
+    gating.put(torch.cat(gates))
+    assert torch.allclose(said(model), said(small), atol=1e-5)
+    gating.put(None)
+    assert torch.equal(said(model), whole)
 
 
 def test_grouped_queries_go_with_their_keys(pair: tuple[Any, Moonshine, Any, Path]) -> None:

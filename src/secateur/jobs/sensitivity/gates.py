@@ -37,7 +37,7 @@ class Gates:
                 if not group.maskable or group.kind == "vocabulary":
                     continue
                 kept = zeroed(torch.ones(group.units), units)
-                for place in (*carriers(group), *(p for p in group.places if p.early)):
+                for place in carriers(group):
                     if not place.parameter.endswith("weight"):
                         continue  # a gated output already has its bias in it
                     shape = shapes[place.parameter]

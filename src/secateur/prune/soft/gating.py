@@ -21,10 +21,14 @@ from ..places import along, unit_sums
 
 
 def carriers(group: Group) -> tuple[Place, ...]:
-    """The places that carry the gates of `group`: together they are linear in the unit's contribution."""
+    """The places that carry the gates of `group`: together they are linear in the unit's contribution.
+
+    Where a norm over all units stands before the reader, the writer is gated as well: a gate of zero is then the unit's
+    removal, though one between zero and one is no longer linear.
+    """
     readers = tuple(p for p in group.places if p.reads and p.masked)
     if readers:
-        return readers
+        return (*readers, *(p for p in group.places if p.early))
     if any(p.unit is not None for p in group.places):
         return tuple(p for p in group.places if p.unit is not None and p.masked)
     written = [p for p in group.places if p.masked]
