@@ -108,7 +108,7 @@ def test_what_stays_uniform_loads_in_transformers(pair: tuple[Any, HfCtc, Any], 
     for group in model.groups():
         if group.kind == "ffn":
             plan[group.name] = list(range(0, group.units, 2))
-        elif group.kind in ("layer", "conv") and "conv_module" not in group.name:
+        elif group.kind in ("layer", "conv") and not group.name.endswith(("conv_module", "pos_conv_embed")):
             plan[group.name] = list(range(1, group.units))
     small = shrink(model, plan)
     write_hf_ctc(tmp_path / "plain", small, text)
@@ -125,9 +125,11 @@ def test_what_stays_uniform_loads_in_transformers(pair: tuple[Any, HfCtc, Any], 
     assert said.lower().split() == _greedy(text, got).split()
     again, units = read_foreign(tmp_path / "plain")
     assert torch.allclose(heard(again), heard(small), atol=1e-5) and units.tokens == text.tokens
-    heads = next(g for g in small.groups() if g.kind == "head")
-    with pytest.raises(SecateurError, match="all alike, with all their heads"):
-        write_hf_ctc(tmp_path / "no", shrink(small, {heads.name: [0]}), text)
+    parts = [g.name for g in small.groups() if g.kind == "head"][:1]
+    parts += [g.name for g in small.groups() if g.name.endswith("pos_conv_embed")]
+    for part in parts:
+        with pytest.raises(SecateurError, match="all alike, with all their heads"):
+            write_hf_ctc(tmp_path / "no", shrink(small, {part: [0]}), text)
 
 
 def _greedy(text: Any, log_probs: Any) -> str:
@@ -147,6 +149,8 @@ def test_layers_of_different_widths_are_recorded(pair: tuple[Any, HfCtc, Any]) -
     small = shrink(model, {f"{where}.1.attention": [0, 3], f"{where}.2.feed_forward": [5], where: [1, 2]})
     kept = (0, 3) if model.config.kind == "wavlm" else ()  # each of its heads has a slice of its own to read
     assert small.config.layers == (LayerWidths(2, 48, kept), LayerWidths(4, 1))
+    places = f"net.{model.config.body}.encoder.pos_conv_embed"
+    assert shrink(shrink(small, {places: [0, 2, 3]}), {places: [1, 2]}).config.positions == (2, 3)
     again = shrink(small, {f"{where}.0.attention": [1]})
     assert again.config.layers[0] == LayerWidths(1, 48, kept[1:])
 
@@ -221,9 +225,9 @@ def test_published_sizes(changes: dict[str, Any], millions: float) -> None:
     with torch.device("meta"):
         network, settings = (getattr(transformers, name) for name in CLASSES[values["model_type"]])
         theirs = network(settings(**values))
-    gates = len(config.layers)
+    gates, norm = len(config.layers), 0 if config.conformer else config.position_taps[0]  # which is multiplied out
     stored = sum(v.numel() for n, v in theirs.state_dict().items() if not n.endswith("num_batches_tracked"))
-    assert count_parameters(config) - gates == stored
+    assert count_parameters(config) - gates + norm == stored
 
 
 def test_files_with_older_names_are_read(tmp_path: Path) -> None:

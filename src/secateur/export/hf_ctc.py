@@ -1,7 +1,5 @@
 """The graph of a CTC model of `transformers` that hears samples (Wav2Vec2, HuBERT, WavLM, Wav2Vec2 Conformer), written
-straight from the weights, layer by layer.
-
-The same mathematics as `models/hf_ctc/`, the weight norm of the positional convolution multiplied out.
+straight from the weights, layer by layer: the same mathematics as `models/hf_ctc/`.
 """
 
 from __future__ import annotations
@@ -100,13 +98,20 @@ class _Builder(BlockBuilder):
 
     def positions(self, x: str, name: str, config: HfCtcConfig) -> str:
         """The convolution that stands for positions, of (batch, frames, width)."""
-        g, (taps, groups) = self.graph, config.position_taps
-        size, direction = (self.weights[f"{name}.parametrizations.weight.original{i}"] for i in (0, 1))
-        weight = size * direction / np.sqrt(np.square(direction, dtype=np.float64).sum((0, 1), keepdims=True))
+        g, (taps, groups), kept = self.graph, config.position_taps, config.heard_positions
+        weight, size = self.weights[f"{name}.weight"], config.width // groups
+        channels = [group * size + i for group in kept for i in range(size)]
         pads = [taps // 2, taps // 2 - (taps % 2 == 0)]
         x = g.add("Transpose", x, perm=[0, 2, 1])
-        x = self.filters(x, name, weight, self.weights[f"{name}.bias"], pads=pads, group=groups)
-        return g.add("Transpose", g.add("Gelu", x), perm=[0, 2, 1])
+        if config.positions:
+            x = g.add("Gather", x, g.constant(channels), axis=1)
+        x = self.filters(x, name, weight, self.weights[f"{name}.bias"], pads=pads, group=len(kept))
+        x = g.add("Gelu", x)
+        if config.positions:  # a silent channel stands for all that hear nothing
+            silent = g.add("Mul", g.slice(x, g.constant([0]), g.constant([1]), 1), g.constant(0, np.float32))
+            order = [channels.index(c) if c in channels else len(channels) for c in range(config.width)]
+            x = g.add("Gather", g.add("Concat", x, silent, axis=1), g.constant(order), axis=1)
+        return g.add("Transpose", x, perm=[0, 2, 1])
 
     def layer(self, x: str, name: str, config: HfCtcConfig, own: LayerWidths, nowhere: str) -> str:
         """One encoder layer, normalised before or after each of its halves."""

@@ -27,6 +27,8 @@ def _samples(config: HfCtcConfig) -> Iterator[tuple[str, str]]:
     body = f"net.{config.body}"
     for i, channels in enumerate(config.convs):
         yield f"{body}.feature_extractor.conv_layers.{i}.conv", f"{channels} channels"
+    if not config.conformer:
+        yield f"{body}.encoder.pos_conv_embed.conv", f"{len(config.heard_positions)} groups"
     for i, layer in enumerate(config.layers):
         where = f"{body}.encoder.layers.{i}"
         if isinstance(layer, BlockWidths):

@@ -41,6 +41,7 @@ class HfCtcConfig:
     head_size: int
     convs: tuple[int, ...]  # channels of the feature encoder's convolutions
     layers: tuple[LayerWidths | BlockWidths, ...]
+    positions: tuple[int, ...] = ()  # groups of the convolution for positions that are left; none: all
     settings: dict[str, Any] = field(default_factory=dict)
     front_end: FrontEnd = HEARING
     name: str = "hf-ctc"
@@ -60,6 +61,8 @@ class HfCtcConfig:
         for layer in self.layers if self.kind == "wavlm" else ():
             if layer.heads < self.all_heads and len(getattr(layer, "kept", ())) != layer.heads:
                 raise ValueError("a layer of WavLM that lost heads says which it kept")
+        if self.positions and not set(self.positions) <= set(range(self.position_taps[1])):
+            raise ValueError(f"positions are numbers from 0 to {self.position_taps[1] - 1}")
         for name, usual in KNOWN.items():
             if self.settings.get(name, usual[0]) not in usual:
                 known = " or ".join(map(repr, usual))
@@ -123,6 +126,11 @@ class HfCtcConfig:
         return int(taps), int(self.settings.get("num_conv_pos_embedding_groups", 16))
 
     @property
+    def heard_positions(self) -> tuple[int, ...]:
+        """Groups of that convolution that are left."""
+        return self.positions or tuple(range(self.position_taps[1]))
+
+    @property
     def projection_norm(self) -> bool:
         """Whether what the convolutions give is normalised before it is projected."""
         return bool(self.kind != "hubert" or self.settings.get("feat_proj_layer_norm", True))
@@ -162,8 +170,10 @@ class HfCtcConfig:
 
     @property
     def uniform(self) -> bool:
-        """Whether `transformers` itself can build this network: all layers alike, and all heads there."""
+        """Whether `transformers` itself can build this network: all layers alike, all heads and positions there."""
         first = self.layers[0]
+        if self.positions:
+            return False
         if isinstance(first, BlockWidths):
             return set(self.layers) == {BlockWidths(first.ffn1, self.all_heads, self.width, first.ffn1)}
         return set(self.layers) == {LayerWidths(self.all_heads, first.ffn)}
@@ -191,7 +201,11 @@ class HfCtcConfig:
         layers = tuple(self._shrunk(self.layers[i], keep, f"{body}.encoder.layers.{i}") for i in left)
         convs = [keep.get(f"{body}.feature_extractor.conv_layers.{i}") for i in range(len(self.convs))]
         channels = tuple(len(k) if k else n for k, n in zip(convs, self.convs, strict=True))
-        return replace(self, layers=layers, convs=channels)
+        places = self.positions
+        if f"{body}.encoder.pos_conv_embed" in keep:
+            places = tuple(self.heard_positions[unit] for unit in keep[f"{body}.encoder.pos_conv_embed"])
+            places = () if len(places) == self.position_taps[1] else places
+        return replace(self, layers=layers, convs=channels, positions=places)
 
     def _shrunk(self, own: LayerWidths | BlockWidths, keep: Keep, where: str) -> LayerWidths | BlockWidths:
         """One layer after surgery."""

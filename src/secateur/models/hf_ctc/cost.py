@@ -23,8 +23,10 @@ def parts(config: HfCtcConfig, samples: int) -> Iterator[Part]:
     stored = (before + 1) * w + (2 * before if config.projection_norm else 0) + (w if config.mask_vector else 0)
     yield Part("projection", stored, frames * before * w)
     taps, groups = config.position_taps
-    weights = w * w // groups * taps
-    yield Part("positions", weights + taps + w, 0 if config.conformer else frames * weights)
+    size, left = w // groups, len(config.heard_positions)
+    weights = left * size * size * taps
+    stored = weights + left * size + (taps if config.conformer else 0)  # stored as it is, weight norm included
+    yield Part("positions", stored, 0 if config.conformer else frames * weights)
     relative = config.kind == "wavlm"
     if relative:
         yield Part("distances", config.distances[0] * config.all_heads, 0)

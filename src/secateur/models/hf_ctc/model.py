@@ -113,6 +113,10 @@ class HfCtc(FrameRecogniser):
         config, body = self.config, f"net.{self.config.body}"
         free = len(config.convs) - config.projection_norm if config.group_norm else 0
         found = [self._channels(body, i) for i in range(free)]
+        if not config.conformer:
+            where, size = f"{body}.encoder.pos_conv_embed", config.width // config.position_taps[1]
+            rows = tuple(Place(f"{where}.conv.{leaf}", 0, size) for leaf in ("weight", "bias"))
+            found.append(Group(where, "conv", len(config.heard_positions), rows))
         stack, layers = f"{body}.encoder.layers", self.body.encoder.layers
         for i, (layer, widths) in enumerate(zip(layers, config.layers, strict=True)):
             found += layer_groups(layer, f"{stack}.{i}", widths, config)
@@ -121,10 +125,9 @@ class HfCtc(FrameRecogniser):
     def stays_whole(self) -> dict[str, str]:
         """See `Recogniser`."""
         joined = "the norm after it looks at all channels of a frame together: one less would change the others"
-        unused, shared = self.config.conformer, "weight-normed over all channels of a tap, and as wide as the stream"
         return {
             "*.feature_extractor.*": joined,
-            "*.pos_conv_embed.*": "`transformers` stores it and never runs it" if unused else shared,
+            "*.pos_conv_embed.*": "`transformers` stores it and never runs it",
             "*.feature_projection.layer_norm.*": "it normalises all channels of a frame together",
             "*.masked_spec_embed": "only pre-training reads it",
             "*.encoder.positions.*": "the table of distances, which all layers share",

@@ -9,6 +9,7 @@ from torch import nn
 from ..groups import Group, Place
 from .blocks import block_groups, linear, resize_block
 from .config import HfCtcConfig
+from .positions import Positions
 from .wavlm import RelativeAttention
 from .widths import WAV2VEC2, BlockWidths, LayerWidths
 
@@ -17,6 +18,9 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj")
 
 def resize(body: Any, config: HfCtcConfig) -> None:
     """Give `body`, a Wav2Vec2Model or one of its kin, the layers of `config`."""
+    if not config.conformer:  # which has such a convolution and never runs it
+        taps, groups = config.position_taps
+        body.encoder.pos_conv_embed = Positions(config.width, taps, groups, config.heard_positions)
     if config.kind == "wavlm":
         body.encoder.positions = nn.Embedding(config.distances[0], config.all_heads)
     for layer, widths in zip(body.encoder.layers, config.layers, strict=True):

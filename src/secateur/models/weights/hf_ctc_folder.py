@@ -20,6 +20,7 @@ from ..checkpoint import WEIGHTS, built, fit
 from ..family import parse_config
 from ..hf_ctc.config import CONFORMER, KNOWN, OURS, HfCtcConfig
 from ..hf_ctc.model import CLASSES, HfCtc
+from ..hf_ctc.positions import NORM, multiplied_out, normed
 from ..hf_ctc.widths import BlockWidths, LayerWidths
 from .json_values import is_id, named_ids, one_id, read_table
 
@@ -27,8 +28,8 @@ GATE = ".gate"
 COUNT = ".num_batches_tracked"  # what nothing reads
 FIRST, TABLE = "encoder.layers.0.attention.rel_attn_embed.", "encoder.positions."  # of WavLM, theirs and ours
 # Older files name the parts of the weight-normed convolution so.
-RENAMED = {"conv.weight_g": "conv.parametrizations.weight.original0",
-           "conv.weight_v": "conv.parametrizations.weight.original1"}  # fmt: skip
+RENAMED = {"conv.weight_g": f"conv.{NORM}0", "conv.weight_v": f"conv.{NORM}1"}
+PLACES = "encoder.pos_conv_embed.conv."
 
 
 def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None) -> tuple[HfCtc, VocabularyUnits]:
@@ -61,6 +62,9 @@ def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None)
     hidden = f"net.{config.body}.masked_spec_embed"  # only pre-training reads it; some files have it without need
     if hidden in ours and hidden not in wanted:
         del ours[hidden]
+    places = f"net.{config.body}.{PLACES}"
+    if not config.conformer and f"{places}{NORM}0" in ours:
+        ours[f"{places}weight"] = multiplied_out(*(ours.pop(f"{places}{NORM}{i}") for i in (0, 1)))
     ours |= {n: torch.ones(1) for n in wanted if n.endswith(GATE)}
     fit(model, ours, str(folder / WEIGHTS))
     return model.eval(), text
@@ -141,6 +145,9 @@ def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = Fal
         for name, value in model.state_dict().items()
         if not name.endswith(GATE)
     }
+    if not config.conformer and not pruned:
+        parts = normed(state.pop(f"{config.body}.{PLACES}weight"))
+        state |= {f"{config.body}.{PLACES}{part}": value for part, value in parts.items()}
     state |= {n.replace(".running_mean", COUNT): torch.tensor(0) for n in state if n.endswith(".running_mean")}
     write_tensors(folder / WEIGHTS, state, {"format": "pt"})
     kind, name = config.kind, CLASSES[config.kind][0]
