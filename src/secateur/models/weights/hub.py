@@ -14,7 +14,7 @@ from ...base.progress import say
 FILES = [
     "config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json", "model-*.safetensors",
     "model.bin", "tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json", "vocabulary.json", "vocabulary.txt",
-    "preprocessor_config.json", "tokenizer_config.json",
+    "preprocessor_config.json", "processor_config.json", "tokenizer_config.json",
 ]  # fmt: skip
 PATIENCE = 5.0  # seconds for each answer of the hub: a blocked one should fail at once
 
