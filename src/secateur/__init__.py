@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,4 +59,5 @@ def adapt(
 
 
 if sys.modules.get("transformers") and sys.modules.get("torch"):
-    from .models import pruned as _pruned  # noqa: F401  (the Auto classes know pruned models now)
+    with contextlib.suppress(ImportError):  # a version of transformers that lacks one of the families
+        from .models import pruned as _pruned  # noqa: F401  (the Auto classes know pruned models now)

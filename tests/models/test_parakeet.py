@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ transformers = pytest.importorskip("transformers")
 from small_parakeet import KINDS, parakeet_folder  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
+from secateur.data.manifest import read_manifest  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.models.hf_ctc.widths import BlockWidths  # noqa: E402
@@ -22,6 +25,7 @@ from secateur.models.parakeet.model import Parakeet  # noqa: E402
 from secateur.models.weights.fetch import read_foreign  # noqa: E402
 from secateur.models.weights.parakeet_folder import parse_parakeet, write_parakeet  # noqa: E402
 from secateur.prune.shrink import mask, shrink  # noqa: E402
+from secateur.serve.checkpoint import ctc_recogniser  # noqa: E402
 
 FRAMES = (101, 57, 0)  # the last is too short for a frame
 BLOCK = "net.encoder.layers"
@@ -192,3 +196,18 @@ def test_what_is_not_known_is_one_line(change: dict[str, Any], message: str, tmp
     (tmp_path / "config.json").write_text(json.dumps(values))
     with pytest.raises(SecateurError, match=message):
         read_foreign(tmp_path)
+
+
+def test_the_runtime_needs_neither_torch_nor_transformers(
+    pair: tuple[Any, Parakeet, Any], speech: Path, tmp_path: Path
+) -> None:
+    _, model, text = pair
+    export_onnx(model, text, tmp_path / "onnx", "fp32")
+    clip = str(read_manifest(speech / "free-spoken-digits" / "test.jsonl")[0].audio)
+    code = "import sys\nfor name in ('torch', 'transformers', 'onnx'):\n    sys.modules[name] = None\n"
+    code += "from secateur.cli import main\nsys.exit(main(sys.argv[1:]))"
+    words = ["transcribe", clip, "--model", str(tmp_path / "onnx"), "--json"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)["files"][0]["text"]
+    assert said == ctc_recogniser(model, text).transcribe(clip).text != ""

@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 from small_hf import hf_folder  # noqa: E402
 from small_models import small_whisper  # noqa: E402
+from small_moonshine import moonshine_folder  # noqa: E402
 from small_parakeet import parakeet_folder  # noqa: E402
 from speech_clips import clips  # noqa: E402
 
@@ -138,6 +139,33 @@ def test_whisper_of_any_widths_generates_the_same(speech: Path, tmp_path: Path) 
     with torch.no_grad():
         assert torch.equal(again.eval()(input_features=heard, decoder_input_ids=prompt).logits,
                            loaded(input_features=heard, decoder_input_ids=prompt).logits)  # fmt: skip
+
+
+def test_moonshine_of_any_widths_generates_the_same(speech: Path, tmp_path: Path) -> None:
+    moonshine_folder(tmp_path / "hf")
+    model, text = read_foreign(tmp_path / "hf")
+    plan = uneven(model)
+    model = shrink(model, {**plan, "encoder.conv1": list(range(0, 40, 3)), "encoder.conv2": list(range(5, 60))})
+    config = model.config
+    save_checkpoint(tmp_path / "ours", model, text)
+    for name, code in (("transformers", 2), ("transformers-pruned", 0)):  # the plain format refuses
+        assert main(["export", str(tmp_path / "ours"), "--format", name, "--out", str(tmp_path / name)]) == code
+    folder = tmp_path / "transformers-pruned"
+    loaded, report = transformers.AutoModelForSpeechSeq2Seq.from_pretrained(folder, output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"]
+    assert isinstance(loaded, pruned.PrunedMoonshineForConditionalGeneration)
+    [(sound, _)] = clips(speech, "librispeech-mini", 1)
+    processor = transformers.AutoProcessor.from_pretrained(folder)
+    heard = processor(sound[16000:34000], sampling_rate=16000, return_tensors="pt").input_values
+    features = torch.from_numpy(extract(sound[16000:34000], config.front_end))[None]
+    ours = spoken_greedily(model, features, 12)[0]
+    for cache in (True, False):
+        ids = loaded.eval().generate(heard, max_new_tokens=12, use_cache=cache, num_beams=1)
+        said = processor.batch_decode(ids, skip_special_tokens=True)[0]
+        assert said.strip() == text.decode(without(ours, config)).strip() != ""
+    back, again = read_foreign(folder)
+    assert back.config == config and again.decode(again.encode("two three")).strip() == "two three"
+    assert spoken_greedily(back, features, 12)[0] == ours
 
 
 def test_auto_classes_know_them_once_both_are_imported(tmp_path: Path) -> None:

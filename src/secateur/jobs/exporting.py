@@ -58,7 +58,7 @@ FORMATS: dict[str, dict[str, Callable[..., Path]]] = {
     "ctc": {"sherpa": write_sherpa},
     "hf_ctc": {"transformers": write_hf_ctc, "transformers-pruned": partial(write_hf_ctc, pruned=True)},
     "parakeet": {"transformers": write_parakeet, "transformers-pruned": partial(write_parakeet, pruned=True)},
-    "moonshine": {"transformers": write_moonshine},
+    "moonshine": {"transformers": write_moonshine, "transformers-pruned": partial(write_moonshine, pruned=True)},
 }  # fmt: skip
 GREEDY = {
     "temperatures": (0.0,), "compression_ratio_threshold": None, "log_prob_threshold": None,

@@ -20,6 +20,7 @@ from .conformers import (
     PrunedWav2Vec2ConformerForCTC,
 )
 from .hearing import PrunedWhisperFeatureExtractor
+from .moonshine import PrunedMoonshineConfig, PrunedMoonshineForConditionalGeneration
 from .transformer import (
     PrunedHubertConfig,
     PrunedHubertForCTC,
@@ -31,7 +32,8 @@ from .transformer import (
 from .whisper import PrunedWhisperConfig, PrunedWhisperForConditionalGeneration
 
 __all__ = [
-    "PrunedHubertConfig", "PrunedHubertForCTC", "PrunedParakeetConfig", "PrunedParakeetForCTC", "PrunedWav2Vec2Config",
+    "PrunedHubertConfig", "PrunedHubertForCTC", "PrunedMoonshineConfig", "PrunedMoonshineForConditionalGeneration",
+    "PrunedParakeetConfig", "PrunedParakeetForCTC", "PrunedWav2Vec2Config",
     "PrunedWav2Vec2ConformerConfig", "PrunedWav2Vec2ConformerForCTC", "PrunedWav2Vec2ForCTC", "PrunedWavLMConfig",
     "PrunedWavLMForCTC", "PrunedWhisperConfig", "PrunedWhisperFeatureExtractor",
     "PrunedWhisperForConditionalGeneration", "register",
@@ -47,10 +49,13 @@ def register() -> None:
         (PrunedWavLMConfig, PrunedWavLMForCTC), (PrunedWav2Vec2ConformerConfig, PrunedWav2Vec2ConformerForCTC),
         (PrunedParakeetConfig, PrunedParakeetForCTC),
     )  # fmt: skip
-    whisper = (PrunedWhisperConfig, PrunedWhisperForConditionalGeneration)
-    for config, model in (*ctc, whisper):
+    texts = (
+        (PrunedWhisperConfig, PrunedWhisperForConditionalGeneration),
+        (PrunedMoonshineConfig, PrunedMoonshineForConditionalGeneration),
+    )
+    for config, model in (*ctc, *texts):
         transformers.AutoConfig.register(config.model_type, config, exist_ok=True)
-        auto = transformers.AutoModelForSpeechSeq2Seq if model is whisper[1] else transformers.AutoModelForCTC
+        auto = transformers.AutoModelForCTC if (config, model) in ctc else transformers.AutoModelForSpeechSeq2Seq
         auto.register(config, model, exist_ok=True)
     transformers.AutoFeatureExtractor.register(
         PrunedWhisperConfig, PrunedWhisperFeatureExtractor, exist_ok=True

@@ -16,11 +16,13 @@ from torch import Tensor
 
 from ...base.errors import SecateurError
 from ...base.files import read_json, write_json, write_text
+from ...base.options import to_dict
 from ...base.tensors import write_tensors
 from ...features.front_end import front_end
 from ...text.pieces_tokenizer import BYTE, SPACE, PieceTokenizer
 from ...text.tokens import Tokens
 from ..checkpoint import WEIGHTS, built, fit
+from ..family import parse_config
 from ..moonshine.config import AttentionWidths, MoonshineConfig, uniform
 from ..moonshine.model import Moonshine
 from .json_values import is_id, one_id, read_table
@@ -85,7 +87,10 @@ def read_moonshine(
         languages={language: order.index(start)} if language in LANGUAGES else {},
     )  # fmt: skip
     hearing = read_table(folder / "preprocessor_config.json", optional=True)
-    config = parse_moonshine(values, where, name or folder.name, rows, special, hearing)
+    if "secateur" in values:
+        config: MoonshineConfig = parse_config(values["secateur"], f"{where}: secateur")
+    else:
+        config = parse_moonshine(values, where, name or folder.name, rows, special, hearing)
     model: Moonshine = built(Moonshine, config, str(folder / "config.json"))
     ours = {our_name(theirs): value for theirs, value in state.items() if theirs != TIED}
     embedding = our_name(ROWS)
@@ -183,8 +188,17 @@ def read_pieces(path: Path, start: int, end: int, rows: int) -> tuple[PieceToken
     return PieceTokenizer(definition, len(text)), [*order, *sorted(rest)]
 
 
-def check_uniform(config: MoonshineConfig) -> tuple[AttentionWidths, int]:
-    """Heads and units, when `transformers` can say them: the same in every layer of both sides, all channels there.
+SHARED = "transformers cannot run a Moonshine whose heads share keys and values: export to ONNX"
+
+
+def attentions(config: MoonshineConfig) -> list[AttentionWidths]:
+    """All that a model has."""
+    found = [e.attention for e in config.encoder]
+    return found + [a for d in config.decoder for a in (d.self_attention, d.cross_attention)]
+
+
+def check_uniform(config: MoonshineConfig) -> None:
+    """`transformers` can say these widths: the same in every layer of both sides, all channels there.
 
     Raises:
         SecateurError: names the first part that differs.
@@ -195,11 +209,11 @@ def check_uniform(config: MoonshineConfig) -> tuple[AttentionWidths, int]:
     for part, (now, usual) in whole.items():
         if now != usual:
             raise SecateurError(
-                f"encoder.{part} has {now} channels, transformers knows only {usual}: export to ONNX, or keep the "
-                "folder as it is; secateur loads it"
+                f"encoder.{part} has {now} channels, transformers knows only {usual}: choose --format "
+                "transformers-pruned, which secateur.models.pruned loads there, or export to ONNX"
             )
     if first.attention.queries != 1:
-        raise SecateurError("transformers cannot run a Moonshine whose heads share keys and values: export to ONNX")
+        raise SecateurError(SHARED)
     parts: list[tuple[str, object, object]] = []
     for side, layers in (("encoder", config.encoder), ("decoder", config.decoder)):
         for i, layer in enumerate(layers):
@@ -208,20 +222,25 @@ def check_uniform(config: MoonshineConfig) -> tuple[AttentionWidths, int]:
     for name, widths, wanted in parts:
         if widths != wanted:
             raise SecateurError(
-                f"{name} has widths of its own, which transformers cannot say: export to ONNX, or keep the folder as "
-                "it is; secateur loads it"
+                f"{name} has widths of its own, which transformers cannot say: choose --format transformers-pruned, "
+                "which secateur.models.pruned loads there, or export to ONNX"
             )
-    return first.attention, first.ffn
 
 
-def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer) -> Path:
+def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer, pruned: bool = False) -> Path:
     """Write `model` as `from_pretrained` loads it, with the tokenizer and the feature extractor.
+
+    `pruned`: for the classes of `secateur.models.pruned`, which have any widths.
 
     Raises:
         SecateurError: widths that differ between layers, or channels that are gone.
     """
     folder, config, tokens = Path(folder), model.config, model.config.tokens
-    attention, ffn = check_uniform(config)
+    attention, ffn = config.encoder[0].attention, config.encoder[0].ffn
+    if not pruned:
+        check_uniform(config)
+    elif any(a.queries != 1 for a in attentions(config)):
+        raise SecateurError(SHARED)
     # Theirs in order: the special tokens, all text rows, what no text has.
     others = [i for i in range(text.end, config.vocabulary) if i not in (tokens.end, tokens.start)]
     order = [*others[:1], tokens.start, tokens.end, *range(text.end), *others[1:]]
@@ -238,8 +257,12 @@ def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer) 
                   f"{side}_num_key_value_heads": attention.heads}  # fmt: skip
     share = config.rotary / config.head_size
     share = share if int(share * config.head_size) == config.rotary else (config.rotary + 0.5) / config.head_size
+    name = "MoonshineForConditionalGeneration"
+    own: dict[str, Any] = {"model_type": "moonshine", "architectures": [name]}
+    if pruned:
+        own = {"model_type": "secateur-moonshine", "architectures": [f"Pruned{name}"], "secateur": to_dict(config)}
     write_json(folder / "config.json", {
-        "model_type": "moonshine", "architectures": ["MoonshineForConditionalGeneration"], "hidden_size": config.width,
+        **own, "hidden_size": config.width,
         "intermediate_size": ffn, "vocab_size": config.vocabulary, "max_position_embeddings": config.text_context,
         "head_dim": config.head_size, "partial_rotary_factor": share, "rope_theta": config.rope_theta,
         "rope_parameters": {
