@@ -7,7 +7,7 @@
     logits = model(processor(samples, sampling_rate=16000, return_tensors="pt").input_values).logits
 
 Each class is the family's own with layers of the widths that its config lists under `secateur`: our checkpoint's
-config, whole. Everything else (`generate`, `save_pretrained`, training, `pipeline`) is as in `transformers`. Importing
+config, whole. Everything else (`generate`, `save_pretrained`, training) is as in `transformers`. Importing
 this module registers them with the Auto classes; `import secateur` does it too, once `transformers` is imported.
 """
 
