@@ -11,6 +11,7 @@ attempt, without timestamps where they can.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
@@ -112,10 +113,13 @@ def vosk(folder: str, threads: int) -> Transcribe:
 
 
 def moonshine(folder: str, threads: int) -> Transcribe:
-    """Moonshine's ONNX runtime, a folder with encoder_model.onnx and decoder_model_merged.onnx."""
+    """Moonshine's ONNX runtime, a folder with encoder_model.onnx and decoder_model_merged.onnx; "base" in its name or
+    tiny. It asks for all cores: the process is held to as many as there are threads."""
     from moonshine_onnx import MoonshineOnnxModel, load_tokenizer
 
-    model, tokenizer = MoonshineOnnxModel(models_dir=folder, model_name="moonshine/tiny"), load_tokenizer()
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    size = "base" if "base" in Path(folder).name else "tiny"
+    model, tokenizer = MoonshineOnnxModel(models_dir=folder, model_name=size), load_tokenizer()
     return lambda samples: str(tokenizer.decode_batch(model.generate(samples[None]))[0])
 
 

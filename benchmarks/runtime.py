@@ -10,6 +10,7 @@ runs in `--peer-python`, an environment of its own (`pip install faster-whisper 
 
 Every clip goes through every recogniser in turn, so whatever else the machine does meets all of them: ratios are the
 figures to trust, milliseconds are this machine's, and where it is busy the processor's time says more than the clock.
+Answers are kept beside OUT as they come: a run that was cut, or ended by --minutes, goes on with the same command.
 `short` is speechocean762 test, `commands` barista-commands test (which has no transcripts, so no error rate), `long`
 librispeech-mini test. Of ours also: import and first transcript in a fresh process, and each stage on 4 s.
 """
@@ -121,43 +122,98 @@ class Process:
         raise SecateurError(f"{self.name}: ended without an answer ({said[-1] if said else 'no message'})")
 
 
-def measure(runners: list[Runner], clips: list[Clip], threads: int, label: str) -> list[dict[str, Any]]:
-    """One row a runner: milliseconds, real-time factor, WER, memory, and its time over the first one's."""
-    normalise = normaliser("en")
-    processes = [Process(runner, threads) for runner in runners]
-    seconds: dict[str, list[float]] = {runner.name: [] for runner in runners}
-    errors: dict[str, list[Any]] = {runner.name: [] for runner in runners}
-    busy: dict[str, list[float]] = {runner.name: [] for runner in runners}
-    peak = dict.fromkeys(seconds, 0.0)
-    audio = 0.0
+class Journal:
+    """Every answer of a run, a line each, so that a run that was cut goes on where it stood.
+
+    Raises:
+        SecateurError: a journal of other recognisers.
+    """
+
+    def __init__(self, path: Path | None, runners: list[Runner]) -> None:
+        self._path = path
+        self._known: dict[str, dict[str, Any]] = {}
+        head = {"runners": [[r.name, r.model, r.megabytes] for r in runners]}
+        if path is None:
+            return
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        if lines and json.loads(lines[0]) != head:
+            raise SecateurError(f"{path}: begun with other models; remove it to start anew")
+        for line in lines[1:]:
+            answer = json.loads(line)
+            self._known[answer.pop("of")] = answer
+        if not lines:
+            path.write_text(json.dumps(head) + "\n", encoding="utf-8")
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """The answers of all runners to one clip, by name."""
+        return self._known.get(key)
+
+    def put(self, key: str, answers: dict[str, Any]) -> None:
+        """Keep them."""
+        self._known[key] = answers
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"of": key, **answers}) + "\n")
+
+
+def measure(
+    runners: list[Runner], clips: list[Clip], threads: int, label: str, journal: Journal, until: float
+) -> list[dict[str, Any]] | None:
+    """One row a runner: milliseconds, real-time factor, WER, memory, and its time over the first one's.
+
+    None: the time is up (`until`, of the monotonic clock); what was answered is in the journal.
+    """
+    keys = {clip.audio: f"{label}|{threads}|{clip.audio.name}" for clip in clips}
+    missing = [clip for clip in clips if journal.get(keys[clip.audio]) is None]
+    processes: list[Process] = []
     with tempfile.TemporaryDirectory() as folder:
         samples = Path(folder) / "clip.npy"
-        for clip in track(clips, f"{label}, {threads} thread(s)"):
-            values = read_audio(clip.audio, 16000)
-            audio += len(values) / 16000
-            np.save(samples, values)
+        try:
+            if missing and time.monotonic() < until:
+                processes += [Process(runner, threads) for runner in runners]
+            for clip in track(missing, f"{label}, {threads} thread(s)"):
+                if time.monotonic() >= until:
+                    return None
+                values = read_audio(clip.audio, 16000)
+                np.save(samples, values)
+                answers = {process.name: {**process.ask(samples), "load": process.load} for process in processes}
+                journal.put(keys[clip.audio], {"audio_s": len(values) / 16000, "answers": answers})
+        finally:
             for process in processes:
-                answer = process.ask(samples)
-                seconds[process.name].append(answer["seconds"])
-                busy[process.name].append(answer["cpu"])
-                peak[process.name] = answer["peak_mb"]
-                if clip.text is not None:
-                    errors[process.name].append(count_errors(normalise(clip.text), normalise(answer["text"])))
-    for process in processes:
-        process.close()
-    rows = []
-    for runner, process in zip(runners, processes, strict=True):
-        each = seconds[runner.name]
+                process.close()
+    return rows_of(runners, clips, threads, label, [journal.get(keys[clip.audio]) or {} for clip in clips])
+
+
+def rows_of(
+    runners: list[Runner], clips: list[Clip], threads: int, label: str, found: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The rows of one group of clips from what every runner answered."""
+    normalise, rows = normaliser("en"), []
+    audio = sum(one["audio_s"] for one in found)
+    answers = {runner.name: [one["answers"][runner.name] for one in found] for runner in runners}
+
+    def column(name: str, what: str) -> list[float]:
+        return [answer[what] for answer in answers[name]]
+
+    first = runners[0].name
+    for runner in runners:
+        each, busy = column(runner.name, "seconds"), column(runner.name, "cpu")
+        texts = [answer["text"] for answer in answers[runner.name]]
+        errors = [
+            count_errors(normalise(clip.text), normalise(text))
+            for clip, text in zip(clips, texts, strict=True) if clip.text is not None
+        ]  # fmt: skip
         rows.append({
             "clips": label, "threads": threads, "model": runner.name, "MB": runner.megabytes,
-            "load_s": round(process.load, 2), "ms_per_clip": round(1000 * statistics.median(each)),
+            "load_s": round(statistics.median(column(runner.name, "load")), 2),
+            "ms_per_clip": round(1000 * statistics.median(each)),
             "real_time_factor": round(sum(each) / audio, 4),
-            "cpu_ms_per_clip": round(1000 * statistics.median(busy[runner.name])),
-            "WER": round(100 * total(errors[runner.name]).rate, 1) if errors[runner.name] else None,
-            "peak_MB": round(peak[runner.name]), "utterances": len(clips),
+            "cpu_ms_per_clip": round(1000 * statistics.median(busy)),
+            "WER": round(100 * total(errors).rate, 1) if errors else None,
+            "peak_MB": round(max(column(runner.name, "peak_mb"))), "utterances": len(clips),
             "seconds_per_clip": round(audio / len(clips), 1),
-            "times_ours": round(sum(each) / sum(seconds[runners[0].name]), 2),
-            "cpu_times_ours": round(sum(busy[runner.name]) / sum(busy[runners[0].name]), 2),
+            "times_ours": round(sum(each) / sum(column(first, "seconds")), 2),
+            "cpu_times_ours": round(sum(busy) / sum(column(first, "cpu")), 2),
         })  # fmt: skip
     return rows
 
@@ -254,6 +310,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, nargs=3, default=(60, 20, 20), metavar=("SHORT", "COMMANDS", "LONG"))
     parser.add_argument("--threads", type=int, nargs="+", default=(1, 2))
     parser.add_argument("--out", type=Path, help="write everything as JSON here")
+    parser.add_argument("--minutes", type=float, default=1e6, help="stop after so many; the same command goes on")
     options = parser.parse_args()
 
     if not (options.data / SETS["short"]).is_dir():
@@ -264,7 +321,9 @@ def main() -> None:
         f"{label} ({name})": clips_of(options.data, name, count)
         for (label, name), count in zip(SETS.items(), options.clips, strict=True) if count
     }  # fmt: skip
-    ours = options.folders[0]
+    ours, until = options.folders[0], time.monotonic() + 60 * options.minutes
+    path = options.out.with_suffix(".partial.jsonl") if options.out else None
+    journal = Journal(path, runners)
     first = [time_first(ours, threads, next(iter(groups.values()))) for threads in options.threads]
     print(table(first), end="\n\n", flush=True)
     stages = [time_stages(folder, threads, 30) for threads in options.threads for folder in options.folders
@@ -273,9 +332,13 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for threads in options.threads:
         for label, clips in groups.items():
-            rows += measure(runners, clips, threads, label)
-            if options.out:  # what is done is kept
-                write_json(options.out, {"first": first, "stages": stages, "clips": rows})
+            found = measure(runners, clips, threads, label, journal, until)
+            if found is None:
+                sys.exit(f"runtime.py: {options.minutes:g} minutes are over; the same command again goes on ({path})")
+            rows += found
+    if options.out and path:
+        write_json(options.out, {"first": first, "stages": stages, "clips": rows})
+        path.unlink()
     print(table(rows))
 
 

@@ -358,6 +358,17 @@ def streams_table() -> list[str]:
     return [*lines, "", about, ""]
 
 
+def sparse_cpu_table() -> list[str]:
+    """What zeros save on a CPU, by library, beside what a smaller matrix saves."""
+    rows = read_json(ROOT / "benchmarks" / "results" / "sparse_cpu.json")["rows"]
+    columns = sorted({(row["rows"], row["zeros"]) for row in rows}, key=lambda c: (-c[0], c[1]))
+    head = ["time over dense in onnxruntime", *(f"{n} rows, {zeros:.0%}" for n, zeros in columns)]
+    found = {(row["way"], row["rows"], row["zeros"]): f"{row['time']:.2f}" for row in rows}
+    ways = list(dict.fromkeys(row["way"] for row in rows))
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    return [*lines, *("| " + " | ".join([way, *(found[way, *c] for c in columns)]) + " |" for way in ways), ""]
+
+
 def ctc_stream_table() -> list[str]:
     """What chunks cost a CTC model, with states and without."""
     values = read_json(ROOT / "benchmarks" / "results" / "ctc_stream.json")
@@ -417,6 +428,8 @@ def pages() -> dict[Path, str]:
     results = fill(results, "hf-ctc", families_table("hf_ctc"))
     results = fill(results, "moonshine", families_table("moonshine"))
     results = fill(results, "ctc-stream", ctc_stream_table())
+    results = fill(results, "sparse-cpu", sparse_cpu_table())
+    results = fill(results, "int8", speed_table("runtime_int8"))
     for number in (1, 2, 3, 4):
         results = fill(results, f"explore{number}", explored(number))
     readme = fill((ROOT / "README.md").read_text(encoding="utf-8"), "main", tables)

@@ -130,15 +130,14 @@ def test_what_is_read_back_is_what_was_written(precision: str, tmp_path: Path) -
         np.testing.assert_allclose(theirs[name], ours[name], atol=0.02 * max(np.abs(ours[name]).max(), 1), err_msg=name)
 
 
-def test_the_bundled_model_is_read_back(tmp_path: Path) -> None:
+def test_the_bundled_model_is_read_back(speech: Path, tmp_path: Path) -> None:
     model, tokenizer = read_back(find_model(None))
     folder = export_onnx(model, tokenizer, tmp_path / "again", "int8", trial=False)
-    mel = noise(100)[0][None]
-    logits = []
-    for session in (OnnxSession(find_model(None), 1), OnnxSession(folder, 1)):
-        state = session.encode(mel, None)
-        logits.append(session.step(np.array([model.config.tokens.prompt()]), state)[0])
-    assert np.abs(logits[0] - logits[1]).max() < 0.1 * np.abs(logits[0]).max()
+    mel = log_mel(clips(speech, "speechocean762", 4, "dev")[0][0], model.config.front_end)[None]
+    ours, theirs = (OnnxSession(path, 1).encode(mel, None).audio for path in (find_model(None), folder))
+    for name in (name for name in ours if name.startswith("cross")):
+        apart = np.linalg.norm(ours[name] - theirs[name]) / np.linalg.norm(ours[name])
+        assert apart < 0.1, (name, apart)  # the bundled encoder rounds its inputs too
     assert set(FILES) < {path.name for path in folder.iterdir()}
 
 
