@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from secateur.base.progress import track
 from secateur.data.manifest import read_manifest
 from secateur.evaluate.error_rate import count_errors, total
 from secateur.features.mel import log_mel
+from secateur.jobs.allocation.latency import machine
 from secateur.serve.onnx_session import OnnxSession
 from secateur.text.normalise import normaliser
 
@@ -337,7 +339,9 @@ def main() -> None:
                 sys.exit(f"runtime.py: {options.minutes:g} minutes are over; the same command again goes on ({path})")
             rows += found
     if options.out and path:
-        write_json(options.out, {"first": first, "stages": stages, "clips": rows})
+        how = {"clips": list(options.clips), "threads": list(options.threads), "machine": machine(),
+               "date": f"{datetime.now(tz=UTC):%Y-%m-%d}", "load": round(os.getloadavg()[1], 1)}  # fmt: skip
+        write_json(options.out, {"how": how, "first": first, "stages": stages, "clips": rows})
         path.unlink()
     print(table(rows))
 

@@ -133,10 +133,15 @@ def runs_table() -> list[str]:
 def speed_table(name: str) -> list[str]:
     """The runtime beside other recognisers, from a committed benchmark; the first model of each group is what others
     are compared to."""
-    values = read_json(ROOT / "benchmarks" / "results" / f"{name}.json")["clips"]
+    found = read_json(ROOT / "benchmarks" / "results" / f"{name}.json")
+    values, how = found["clips"], found.get("how")
     head = ["clips", "threads", "model", "MB", "ms a clip", "processor ms", "real-time factor", "WER", "peak MB",
             "its time over ours", "processor time over ours"]  # fmt: skip
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    if how:
+        clips, threads = (" ".join(map(str, how[key])) for key in ("clips", "threads"))
+        where = f"{how['machine']['cpu']}, {how['date']}, about {how['load']:g} other processes at the end"
+        lines = [f"`--clips {clips} --threads {threads}`; {where}.", "", *lines]
     ours: dict[tuple[str, int], float] = {}
     for row in values:
         first = ours.setdefault((row["clips"], row["threads"]), row.get("total_s", 1.0))
