@@ -163,6 +163,9 @@ def test_moonshine_of_any_widths_generates_the_same(speech: Path, tmp_path: Path
         ids = loaded.eval().generate(heard, max_new_tokens=12, use_cache=cache, num_beams=1)
         said = processor.batch_decode(ids, skip_special_tokens=True)[0]
         assert said.strip() == text.decode(without(ours, config)).strip() != ""
+    hear = transformers.pipeline("automatic-speech-recognition", model=str(folder))
+    raw = {"raw": sound[16000:34000], "sampling_rate": 16000}
+    assert hear(raw, generate_kwargs={"max_new_tokens": 12, "num_beams": 1})["text"].strip() == said.strip()
     back, again = read_foreign(folder)
     assert back.config == config and again.decode(again.encode("two three")).strip() == "two three"
     assert spoken_greedily(back, features, 12)[0] == ours

@@ -7,7 +7,7 @@
     logits = model(processor(samples, sampling_rate=16000, return_tensors="pt").input_values).logits
 
 Each class is the family's own with layers of the widths that its config lists under `secateur`: our checkpoint's
-config, whole. Everything else (`generate`, `save_pretrained`, training) is as in `transformers`. Importing
+config, whole. Everything else (`generate`, `save_pretrained`, training, `pipeline`) is as in `transformers`. Importing
 this module registers them with the Auto classes; `import secateur` does it too, once `transformers` is imported.
 """
 
@@ -43,6 +43,7 @@ __all__ = [
 def register() -> None:
     """Make the Auto classes of `transformers` know these; a second time changes nothing."""
     import transformers
+    from transformers.models.auto.modeling_auto import MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES as WRITERS
 
     ctc = (
         (PrunedWav2Vec2Config, PrunedWav2Vec2ForCTC), (PrunedHubertConfig, PrunedHubertForCTC),
@@ -57,6 +58,8 @@ def register() -> None:
         transformers.AutoConfig.register(config.model_type, config, exist_ok=True)
         auto = transformers.AutoModelForCTC if (config, model) in ctc else transformers.AutoModelForSpeechSeq2Seq
         auto.register(config, model, exist_ok=True)
+        if (config, model) in texts:  # where `pipeline` looks for what writes tokens
+            WRITERS[config.model_type] = model.__name__
     transformers.AutoFeatureExtractor.register(
         PrunedWhisperConfig, PrunedWhisperFeatureExtractor, exist_ok=True
     )
