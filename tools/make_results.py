@@ -20,7 +20,7 @@ from secateur.evaluate.sensitivity import markdown as sensitivity_table
 from secateur.evaluate.table import pipe_table, points
 from secateur.jobs.study.outcome import Outcome, study_outcome
 from secateur.jobs.study.table import markdown, robustness
-from secateur.prune.sensitivity import read_map
+from secateur.prune.sensitivity import SensitivityMap, read_map
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "examples" / "founding"))
@@ -266,10 +266,27 @@ def sensitivity_maps() -> list[str]:
     """The first sites of every map, and of each kind of site the removal that helps most or costs least."""
     lines: list[str] = []
     for path in sorted((ROOT / "experiments" / "sensitivity" / "results").glob("*.json")):
-        if path.stem.startswith("benchmark"):
+        if path.stem.startswith("benchmark") or path.stem.endswith("_torch"):
             continue
-        lines += [f"**{path.stem.replace('_', ' ')}**", "", *sensitivity_table(read_map(path), 12)]
+        found = read_map(path)
+        lines += [f"**{path.stem.replace('_', ' ')}**", "", *sensitivity_table(found, 12)]
+        other = path.with_name(f"{path.stem}_torch.json")
+        if other.exists():
+            lines += [both_backends(found, read_map(other)), ""]
     return lines
+
+
+def both_backends(first: SensitivityMap, second: SensitivityMap) -> str:
+    """How far two maps of the same weights are apart."""
+    others = {s.name: s for s in second.sites}
+    pairs = [(s, others[s.name]) for s in first.sites if s.name in others]
+    loss = max(abs(a.loss.delta - b.loss.delta) for a, b in pairs if a.loss and b.loss)
+    error = max(abs(a.error.delta - b.error.delta) for a, b in pairs if a.error and b.error)
+    backends = f"Keras on {first.settings['backend']} and on {second.settings['backend']}"
+    return (
+        f"{backends}, the same weights: {len(pairs)} sites differ by {loss:.1e} nats and {100 * error:.2f} points at "
+        "the most."
+    )
 
 
 def sensitivity_cost() -> list[str]:
@@ -278,7 +295,7 @@ def sensitivity_cost() -> list[str]:
     files += sorted((ROOT / "benchmarks" / "results").glob("sensitivity*.json"))
     titles = [
         "device", "precision", "clips", "sites", "variants", "screened on", "decoded", "one evaluation, s",
-        "a variant, s", "share of it", "largest difference, points", "nats",
+        "a variant, s", "share of it", "share of its FLOPs", "largest difference, points", "nats",
     ]  # fmt: skip
     rows = []
     for path in files:
@@ -287,6 +304,7 @@ def sensitivity_cost() -> list[str]:
             str(b["device"]), b["precision"], str(b["clips"]), "all" if b["sites"] == "all" else "some",
             str(b["variants"]), str(b["screen"]), str(b["decoded"]), f"{b['full_evaluation_s']:.2f}",
             f"{b['s_a_variant']:.3f}", f"{100 * b['share_of_a_full_evaluation']:.1f} %",
+            f"{100 * b['share_of_a_full_evaluation_flops']:.1f} %" if "share_of_a_full_evaluation_flops" in b else "",
             f"{b['largest_difference_points']:.2f} ({b['checked']} checked)", f"{b['largest_difference_nats']:.4f}",
         ])  # fmt: skip
     return [*pipe_table(titles, rows), ""] if rows else []

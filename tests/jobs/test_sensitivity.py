@@ -21,12 +21,12 @@ from secateur.jobs.sensitivity.ctc import CtcProbe
 from secateur.jobs.sensitivity.probe import Probe, ProbeSpec
 from secateur.jobs.sensitivity.run import SensitivitySettings, run_map
 from secateur.jobs.sensitivity.store import Store
-from secateur.jobs.sensitivity.variants import NOTHING, Variant, matching, of_branches, of_groups
+from secateur.jobs.sensitivity.variants import NOTHING, Variant, of_branches, of_groups
 from secateur.jobs.sensitivity.whisper import WhisperProbe
 from secateur.models.checkpoint import save_checkpoint
 from secateur.models.ctc.stages import stages
 from secateur.models.seq2seq.greedy import transcribe_bank
-from secateur.prune.sensitivity import read_map
+from secateur.prune.sensitivity import matching, read_map
 from secateur.prune.shrink import mask
 from secateur.text.units import Units
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..evaluate.table import text_table
 from .command import option
+
+if TYPE_CHECKING:
+    from ..prune.sensitivity import SensitivityMap
 
 HELP = """What matters in a model: every head, FFN unit group, dimension, channel, layer, branch, input bin, sampling
 and frame rate, context and vocabulary block is taken away for once; the signed change in loss and error rate, with an
@@ -15,17 +18,20 @@ interval by speaker and corrected for the number of comparisons. What helps when
 
 A few clips of every speaker screen all sites by loss; the most helpful and the most harmful are measured on all clips;
 the first of those are decoded. OUT has map.json, table.md, heatmap.png, report.html; a killed run goes on there.
-`secateur prune --prune.criterion sensitivity --prune.map OUT/map.json` removes what helps first."""
+`secateur prune --prune.criterion sensitivity --prune.map OUT/map.json` removes what helps first.
+A Keras model (.keras) that puts features into classes is measured on .npz files with the arrays features, words (of the
+classes) and classes or texts, speakers, owner (the recording of each row): see secateur.keras.sensitivity."""
 EXAMPLE = """secateur sensitivity tiny.en --data mine/dev.jsonl --out runs/map
 secateur sensitivity runs/mine/dense --data dev.jsonl --sites 'decoder*,head' --amounts 0.25,0.5 --out runs/map
-secateur sensitivity base --data dev.jsonl --engine ray --workers 4 --out runs/map"""
+secateur sensitivity base --data dev.jsonl --engine ray --workers 4 --out runs/map
+secateur sensitivity digits.keras --data words.npz,strings.npz --criterion magnitude --out runs/map"""
 
 
 @dataclass(frozen=True)
 class Options:
     """What is measured, on what, how closely, and by whom."""
 
-    model: str = option(help="checkpoint folder, or a name such as tiny.en", positional=True)
+    model: str = option(help="checkpoint folder, a name such as tiny.en, or a .keras file", positional=True)
     data: tuple[Path, ...] = option(help="clips with transcripts (JSONL), never the test set: choices follow from it")
     out: Path = option(help="folder for the map; finished sites are kept there")
     amounts: tuple[float, ...] = option((0.1, 0.25, 0.5), help="shares of each group to take away")
@@ -50,6 +56,9 @@ def run(options: Options) -> dict[str, Any]:
     from ..base.files import write_text
     from ..base.options import to_dict
     from ..evaluate.sensitivity import heat_png, markdown, write_page
+
+    if options.model.endswith(".keras"):
+        return {"out": str(options.out), **to_dict(_keras(options))}
     from ..jobs.sensitivity.probe import ProbeSpec
     from ..jobs.sensitivity.run import SensitivitySettings, run_map
 
@@ -67,6 +76,27 @@ def run(options: Options) -> dict[str, Any]:
     write_page(found, options.out / "report.html")
     values: dict[str, Any] = to_dict(found)
     return {"out": str(options.out), **values}
+
+
+def _keras(options: Options) -> SensitivityMap:
+    """The map of a Keras model."""
+    from ..base.errors import SecateurError
+    from ..base.extras import require
+    from ..keras.recordings import read_recordings
+    from ..keras.sensitivity import sensitivity
+
+    load = require("keras", "keras").models.load_model
+    found = [read_recordings(path) for path in options.data]
+    if not Path(options.model).exists():
+        raise SecateurError(f"{options.model}: no such file")
+    words = found[0][1]
+    if any(other != words for _, other in found):
+        raise SecateurError("the sets' words differ: they are of the model's classes")
+    return sensitivity(
+        load(options.model), *(one for one, _ in found), words=words, amounts=options.amounts,
+        criterion=options.criterion, sites=options.sites, out=options.out,
+        data=", ".join(path.stem for path in options.data),
+    )  # fmt: skip
 
 
 def show(values: dict[str, Any]) -> str:

@@ -1,15 +1,18 @@
-"""Keras 3 on the TensorFlow and torch backends: pruning, a GoogLeNet on MFCC, exports.
+"""Keras 3 on the TensorFlow and torch backends: pruning, sensitivity, a GoogLeNet on MFCC, exports.
     small = secateur.keras.prune(model, amount=0.5)
+    found = secateur.keras.sensitivity(model, Recordings(x, y), words=("yes", "no"))
 """
 
 from typing import TYPE_CHECKING, Any
 
 from .api import prune
+from .recordings import Recordings
+from .sensitivity import sensitivity
 
 if TYPE_CHECKING:
     from .callback import Pruner
 
-__all__ = ["Pruner", "prune"]
+__all__ = ["Pruner", "Recordings", "prune", "sensitivity"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from ..prune.sensitivity import SensitivityMap
 from .evidence import Data
 from .masks import masked_model
 from .plan import Options, Planner
@@ -23,6 +25,7 @@ def prune(
     protect: float = 0.9,
     batch_size: int = 64,
     seed: int = 0,
+    measured: SensitivityMap | str | Path | None = None,
 ) -> Any:
     """A new, plain Keras model without the units that matter least; not compiled. The model itself stays as it is.
 
@@ -33,7 +36,7 @@ def prune(
         model: a built sequential or functional model, nested as it may be.
         amount: share of all parameters that goes, from 0 to below 1; or by layer name or kind ("unit", "conv", "head",
             "query_key", "value"), with `*` and `?`, the share of its units, such as `{"conv*": 0.3, "dense1": 0.5}`.
-        criterion: "magnitude", "taylor", "signed", "wanda" or "random" (`secateur.prune.importance`).
+        criterion: "magnitude", "taylor", "signed", "wanda", "sensitivity" or "random" (`secateur.prune.importance`).
         data: `(inputs, targets)`, for the criteria that look at data; taylor and signed need a compiled model.
         mode: "shrink" removes units physically; "mask" zeroes them, also in models with layers that no rule knows.
         only: patterns of names of the layers that may lose units; all unless given.
@@ -41,12 +44,13 @@ def prune(
         protect: no group loses more than this share of its units, when `amount` is one share of the parameters.
         batch_size: of `data`.
         seed: of random scores.
+        measured: for the criterion "sensitivity": what `secateur.keras.sensitivity` found, or its file.
 
     Raises:
         SecateurError: a layer that no rule can follow (with its name), a subclassed model, a name that matches nothing,
             an amount that cannot be reached.
     """
-    options = Options(amount, criterion, data, tuple(only), tuple(exclude), protect, mode, batch_size, seed)
+    options = Options(amount, criterion, data, tuple(only), tuple(exclude), protect, mode, batch_size, seed, measured)
     planner = Planner(model, options)
     keep = planner.advance(1.0)
     return masked_model(model, planner.structure, keep) if mode == "mask" else shrunk_model(model, planner.pruned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..base.errors import SecateurError, check_known
 from ..prune.schedule import SCHEDULES, moment
+from ..prune.sensitivity import SensitivityMap
 from .evidence import Data
 from .masks import apply, masked_model, masks_of
 from .plan import Options, Planner
@@ -53,12 +55,15 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
         protect: float = 0.9,
         batch_size: int = 64,
         seed: int = 0,
+        measured: SensitivityMap | str | Path | None = None,
     ) -> None:
         super().__init__()
         check_known("schedule", schedule, SCHEDULES)
         if not 0 <= begin <= end <= 1 or every < 1:
             raise SecateurError(f"pruning needs 0 <= begin <= end <= 1 and every >= 1, found {begin}, {end}, {every}")
-        self.options = Options(amount, criterion, data, tuple(only), tuple(exclude), protect, mode, batch_size, seed)
+        self.options = Options(
+            amount, criterion, data, tuple(only), tuple(exclude), protect, mode, batch_size, seed, measured
+        )
         self.schedule, self.begin, self.end, self.every, self.total = SCHEDULES[schedule], begin, end, every, steps
         self.planner: Planner | None = None
         self.step, self.done = 0, False

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from ..base.errors import SecateurError
 from ..base.extras import require
 from ..models.groups import Group
-from ..prune.importance import LOSSES, Evidence
+from ..prune.importance import Evidence
 from ..prune.taylor import TaylorSums
 from .layers.dense import channel_axis
 from .structure import Structure
 
 Floats = NDArray[np.float32]
 Data = tuple[Any, Any]  # inputs and targets, as `fit` takes them
+SLOPES = ("taylor", "signed")  # criteria that need gradients
 NAMES = ("query", "value", "key")  # inputs of a layer that has several
 
 
@@ -34,9 +35,9 @@ def evidence_of(
     """
     uses = structure.channels.uses
     found = Evidence({name: _numpy(use.variable) for name, use in uses.items() if use.masked}, seed=seed)
-    if criterion in (*LOSSES, "wanda") and data is None:
+    if criterion in (*SLOPES, "wanda") and data is None:
         raise SecateurError(f"criterion '{criterion}' looks at data: give data=(inputs, targets)")
-    if criterion in LOSSES:
+    if criterion in SLOPES:
         if not model.compiled:
             raise SecateurError(f"criterion '{criterion}' needs the loss: compile the model first")
         terms = TaylorSums(groups)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..base.errors import SecateurError, check_known, nearest
 from ..models.groups import Group
 from ..prune.budget import Keep, by_amounts, by_budget, gone_first, partly
 from ..prune.importance import CRITERIA, LOSSES, Evidence
+from ..prune.sensitivity import SensitivityMap, read_map
 from .evidence import Data, evidence_of
 from .structure import Structure, structure_of
 
@@ -32,9 +34,12 @@ class Options:
     mode: str = "shrink"
     batch_size: int = 64
     seed: int = 0
+    measured: SensitivityMap | str | Path | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        check_known("criterion", self.criterion, set(CRITERIA) - {"sensitivity"})  # its maps are of our own models
+        check_known("criterion", self.criterion, CRITERIA)
+        if self.criterion == "sensitivity" and self.measured is None:
+            raise SecateurError("criterion 'sensitivity' needs measured=..., a map of secateur.keras.sensitivity")
         check_known("mode", self.mode, MODES)
         if not isinstance(self.amount, Mapping) and not 0 <= self.amount < 1:
             raise SecateurError(f"amount must be from 0 to below 1, found {self.amount}")
@@ -53,12 +58,14 @@ class Planner:
         self.groups = self._chosen()
         self.full = self.structure.parameters()
         self.keep: Keep = {}
+        self.map = _map(options.measured)
         self.plan(1.0, {g.name: np.ones(g.units, np.float32) for g in self.groups})  # can it be reached?
 
     def advance(self, share: float) -> Keep:
         """Rank all units now; the plan when `share` of the final amount is gone."""
         o = self.options
         evidence = evidence_of(self.model, self.structure, self.groups, o.criterion, o.data, o.batch_size, o.seed)
+        evidence.map = self.map
         self.keep = self.plan(share, self.scores(evidence))
         return self.keep
 
@@ -109,6 +116,10 @@ class Planner:
             if len(layers) > 1 and any(_any(n, only) for n in layers)
         ]  # fmt: skip
         return "; ".join(found) or "it has no layers with units, or all of them are excluded"
+
+
+def _map(measured: SensitivityMap | str | Path | None) -> SensitivityMap | None:
+    return read_map(measured) if isinstance(measured, str | Path) else measured
 
 
 def _any(name: str, patterns: Iterable[str]) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.groups import Group, Place
-from .channels import Channels, Ids
+from .channels import Channels, Ids, Use
 from .follow import Opaque, followed
 
 
@@ -42,14 +42,15 @@ class Structure:
 
     def parameters(self) -> float:
         """Values of all variables that are left."""
-        total = 0
-        for use in self.channels.uses.values():
-            sizes = [
-                int(self.alive[use.dims[dim]].sum()) if dim in use.dims else size
-                for dim, size in enumerate(use.variable.shape)
-            ]
-            total += int(np.prod(sizes, dtype=np.int64))
-        return float(total)
+        return float(sum(self.values_of(use) for use in self.channels.uses.values()))
+
+    def values_of(self, use: Use) -> int:
+        """Values of one variable that are left."""
+        sizes = [
+            int(self.alive[use.dims[dim]].sum()) if dim in use.dims else size
+            for dim, size in enumerate(use.variable.shape)
+        ]
+        return int(np.prod(sizes, dtype=np.int64))
 
 
 def structure_of(model: Any, opaque: Opaque = lambda name: False, lenient: bool = False) -> Structure:

@@ -6,13 +6,14 @@ half of the frame rate. Negative changes say that the model is better without it
 
 from __future__ import annotations
 
+import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from ..base.errors import SecateurError
+from ..base.errors import SecateurError, nearest
 from ..base.files import read_json, write_json
 from ..base.options import from_dict, to_dict
 
@@ -131,6 +132,44 @@ def read_map(path: str | Path) -> SensitivityMap:
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
         raise SecateurError(f"{path}: not a sensitivity map; `secateur sensitivity MODEL --data dev.jsonl` writes one")
     return from_dict(SensitivityMap, values, str(path))
+
+
+class Named(Protocol):
+    """A site that may be measured."""
+
+    @property
+    def site(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def layer(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=Named)
+
+
+def matching(variants: Sequence[T], pattern: str) -> list[T]:
+    """The variants whose site, kind or row matches one of the comma-separated patterns; all without a pattern.
+
+    Raises:
+        SecateurError: a pattern that matches nothing, with the nearest site.
+    """
+    if not pattern:
+        return list(variants)
+    chosen: dict[str, T] = {}
+    for one in filter(None, (p.strip() for p in pattern.split(","))):
+        # A bracket in a site's name is meant as it stands.
+        glob = one.replace("[", "[[]")
+        found = [
+            v for v in variants if v.kind == one or v.layer == one or fnmatch.fnmatchcase(v.site, glob)
+        ]
+        if not found:
+            known = sorted({x for v in variants for x in (v.site, v.kind, v.layer)})
+            raise SecateurError(f"no site matches '{one}'{nearest(one, known)}")
+        chosen |= {v.name: v for v in found}
+    return [v for v in variants if v.name in chosen]
 
 
 def spans(units: Iterable[int]) -> str:

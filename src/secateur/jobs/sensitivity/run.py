@@ -12,18 +12,18 @@ from typing import Any
 from ...base.errors import SecateurError, check_known
 from ...base.options import to_dict
 from ...base.progress import say
+from ...evaluate.effects import candidates, differences, effects, resamples_for, speakers_of
 from ...evaluate.error_rate import count_errors, metric_for
 from ...models.family import family_of
 from ...prune.importance import CRITERIA
-from ...prune.sensitivity import Measured, SensitivityMap, ordered, spans, write_map
+from ...prune.sensitivity import Measured, SensitivityMap, matching, ordered, spans, write_map
 from ...prune.units import COSTS
 from ...text.normalise import normaliser
 from ..engine import EngineName, RayEngine, run_here
 from .measure import Answer, make_measure, measure
 from .probe import Probe, ProbeSpec, make_probe, read_clips
 from .store import Phase, Piece, Store, read_variants, same_settings, write_variants
-from .summary import candidates, differences, effects, resamples_for, speakers_of
-from .variants import NOTHING, Variant, matching, of_branches, of_groups
+from .variants import NOTHING, Variant, of_branches, of_groups
 
 LEFT_OUT = ("vocabulary", "audio_context", "text_context")  # kinds that a probe lists itself
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...base.errors import SecateurError, nearest
 from ...models.groups import Group
 from ...prune.budget import rungs
 
@@ -101,28 +99,6 @@ def _one(group: Group, unit: int, layer: str, part: str) -> tuple[str, str]:
     if group.kind == "layer":
         return f"{group.name.split('.')[0]} {unit}", "whole layer"
     return layer, {"head": "one head", "branch": "one branch"}.get(group.kind, "one " + part)
-
-
-def matching(variants: Sequence[Variant], pattern: str) -> list[Variant]:
-    """The variants whose site, kind or row matches one of the comma-separated patterns; all without a pattern.
-
-    Raises:
-        SecateurError: a pattern that matches nothing, with the nearest site.
-    """
-    if not pattern:
-        return list(variants)
-    chosen: dict[str, Variant] = {}
-    for one in filter(None, (p.strip() for p in pattern.split(","))):
-        # A bracket in a site's name is meant as it stands.
-        glob = one.replace("[", "[[]")
-        found = [
-            v for v in variants if v.kind == one or v.layer == one or fnmatch.fnmatchcase(v.site, glob)
-        ]
-        if not found:
-            known = sorted({x for v in variants for x in (v.site, v.kind, v.layer)})
-            raise SecateurError(f"no site matches '{one}'{nearest(one, known)}")
-        chosen |= {v.name: v for v in found}
-    return [v for v in variants if v.name in chosen]
 
 
 def zeroed(vector: Tensor, units: Sequence[int]) -> Tensor:

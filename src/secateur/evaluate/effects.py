@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ...data.manifest import Utterance
-from ...evaluate.bootstrap import RESAMPLES, Difference, paired_difference
-from ...evaluate.holm import holm, two_sided
-from ...prune.sensitivity import Effect
-from .variants import NOTHING
+from ..data.manifest import Utterance
+from ..prune.sensitivity import Effect
+from .bootstrap import RESAMPLES, Difference, paired_difference
+from .holm import holm, two_sided
 
+NOTHING = "nothing@0"  # the model as it is
 Rows = Mapping[str, Sequence[float]]  # of the model as it is ("nothing") and of every variant, a number a clip
 
 
 def differences(rows: Rows, totals: Sequence[float], speakers: Sequence[str], resamples: int) -> dict[str, Difference]:
     """Every variant against the model as it is, on the same clips and resamples."""
-    before = rows[NOTHING.name]
+    before = rows[NOTHING]
     return {
         name: paired_difference(before, row, totals, speakers, resamples=resamples)
-        for name, row in rows.items() if name != NOTHING.name
+        for name, row in rows.items() if name != NOTHING
     }  # fmt: skip
 
 
@@ -49,8 +49,8 @@ def resamples_for(comparisons: int) -> int:
 def candidates(rows: Rows, totals: Sequence[float], count: int) -> list[str]:
     """Names of the `count` variants to look at closer: three quarters are those that help most (or harm least), the
     others those that harm most."""
-    before, total = np.sum(rows[NOTHING.name]), max(np.sum(totals), 1)
-    deltas = {name: (np.sum(row) - before) / total for name, row in rows.items() if name != NOTHING.name}
+    before, total = np.sum(rows[NOTHING]), max(np.sum(totals), 1)
+    deltas = {name: (np.sum(row) - before) / total for name, row in rows.items() if name != NOTHING}
     ranked = sorted(deltas, key=lambda name: (deltas[name], name))
     if count >= len(ranked):
         return ranked

@@ -1,0 +1,219 @@
+"""What matters in a Keras model: every site taken away for once, the signed change of loss and word errors measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..base.errors import SecateurError, check_known
+from ..base.extras import require
+from ..base.progress import track
+from ..evaluate.effects import NOTHING, differences, effects, resamples_for
+from ..evaluate.error_rate import count_errors
+from ..prune.importance import CRITERIA
+from ..prune.sensitivity import Measured, SensitivityMap, matching, ordered, spans, write_map
+from .evidence import evidence_of
+from .masks import apply, masks_of
+from .recordings import Floats, Recordings, chosen_sets
+from .sites import Site, group_sites, input_sites, kernel_macs
+from .structure import Structure, structure_of
+
+AMOUNTS = (0.1, 0.25, 0.5)
+
+
+def sensitivity(
+    model: Any,
+    *sets: Recordings,
+    words: Sequence[str],
+    amounts: Sequence[float] = AMOUNTS,
+    criterion: str = "magnitude",
+    sites: str = "",
+    blocks: Mapping[str, Sequence[int]] | None = None,
+    out: str | Path | None = None,
+    data: str = "",
+    language: str = "en",
+    batch_size: int = 512,
+    seed: int = 0,
+) -> SensitivityMap:
+    """The map of a model that puts every row into a class; the model itself stays as it is.
+
+    Args:
+        model: built; of sequential or functional layers that `prune` can follow.
+        sets: one with classes, one with texts, or one with both. Never the test set: choices follow from the map.
+        words: what each class says; "" says nothing (noise).
+        amounts: shares of each group to take away; the whole group, a layer or branch, is tried always.
+        criterion: which units of a group go first, see `prune`; "taylor" and "signed" need a compiled model.
+        sites: only those that match these patterns, separated by commas: names, kinds or layers.
+        blocks: of features of the input (its last axis), by name, besides each one alone: `{"deltas": range(13, 26)}`.
+            What is silenced becomes its mean over the rows.
+        out: a folder for `map.json`, `table.md`, `heatmap.png` and `report.html`.
+        data: what the clips are called in the map.
+        language: of the texts.
+        batch_size: rows at a time.
+        seed: of random scores.
+
+    Raises:
+        SecateurError: no set, sizes that do not fit, or a layer that no rule can follow.
+    """
+    started = time.perf_counter()
+    check_known("criterion", criterion, [n for n in CRITERIA if n != "sensitivity"])
+    if not all(0 < a < 1 for a in amounts):
+        raise SecateurError("amounts are shares between 0 and 1, such as (0.1, 0.25, 0.5)")
+    told, said = chosen_sets(model, sets, words)
+    structure = structure_of(model)
+    given = None if told is None else (told.features, told.classes)
+    evidence = evidence_of(model, structure, structure.groups, criterion, given, batch_size, seed)
+    scores = {g.name: CRITERIA[criterion](g, evidence) for g in structure.groups}
+    width = int((told or said).features.shape[-1])  # type: ignore[union-attr]
+    found = matching([*group_sites(model, structure, scores, amounts), *input_sites(width, blocks)], sites)
+    measure = _Measure(model, structure, told, said, words, batch_size)
+    losses, errors = {NOTHING: measure.losses()}, {NOTHING: measure.errors()}
+    for site in track(found, "taking sites away"):
+        with measure.without(site):
+            losses[site.name], errors[site.name] = measure.losses(), measure.errors()
+    settings = {
+        "amounts": list(amounts), "criterion": criterion, "backend": require("keras", "keras").backend.backend(),
+    }  # fmt: skip
+    result = replace(
+        _summary(model, structure, measure, found, losses, errors), data=data or "given", language=language,
+        criterion=criterion, settings=settings, seconds=round(time.perf_counter() - started, 1),
+    )  # fmt: skip
+    if out is not None:
+        write_all(result, Path(out))
+    return result
+
+
+def write_all(found: SensitivityMap, out: Path) -> None:
+    """The map as JSON, its table, picture and page, as `secateur sensitivity` writes them."""
+    from ..base.files import write_text
+    from ..evaluate.sensitivity import heat_png, markdown, write_page
+
+    write_map(out / "map.json", found)
+    write_text(out / "table.md", "\n".join(markdown(found, len(found.sites))) + "\n")
+    heat_png(found, out / "heatmap.png")
+    write_page(found, out / "report.html")
+
+
+class _Measure:
+    """The model on its sets, with something taken away inside `without`."""
+
+    def __init__(
+        self, model: Any, structure: Structure, told: Recordings | None, said: Recordings | None, words: Sequence[str],
+        batch: int,
+    ) -> None:  # fmt: skip
+        self.model, self.structure, self.told, self.said = model, structure, told, said
+        self.words, self.batch = list(words), batch
+        self.variables = {name: use.variable for name, use in structure.channels.uses.items()}
+        self.silenced: tuple[int, ...] = ()
+
+    def without(self, site: Site) -> _Without:
+        """The model without a site, until the block ends."""
+        return _Without(self, site)
+
+    def losses(self) -> list[float]:
+        """Summed negative log-likelihood of every recording's rows."""
+        if self.told is None or self.told.classes is None:
+            return []
+        outputs = self._outputs(self.told).astype(np.float64)
+        likely = outputs >= 0
+        if not (likely.all() and np.allclose(outputs.sum(1), 1, atol=1e-3)):  # no probabilities: logits
+            outputs = np.exp(outputs - outputs.max(1, keepdims=True))
+            outputs /= outputs.sum(1, keepdims=True)
+        chance = outputs[np.arange(len(outputs)), self.told.classes]
+        sums = np.zeros(self.told.count())
+        np.add.at(sums, self.told.owners, -np.log(np.maximum(chance, 1e-7)))
+        return list(map(float, sums))
+
+    def errors(self) -> list[int]:
+        """Word errors of every recording."""
+        if self.said is None or self.said.texts is None:
+            return []
+        heard: list[list[str]] = [[] for _ in self.said.texts]
+        for owner, one in zip(self.said.owners, self._outputs(self.said).argmax(1), strict=True):
+            heard[owner].append(self.words[one])
+        return [
+            count_errors(text, " ".join(filter(None, words))).errors
+            for text, words in zip(self.said.texts, heard, strict=True)
+        ]
+
+    def _outputs(self, part: Recordings) -> Floats:
+        x = part.features
+        if self.silenced:
+            x = x.copy()
+            gone = list(self.silenced)
+            x[..., gone] = part.features[..., gone].mean(tuple(range(x.ndim - 1)))
+        found: Floats = self.model.predict(x, batch_size=self.batch, verbose=0)
+        return found
+
+
+class _Without:
+    """Masks and puts back."""
+
+    def __init__(self, measure: _Measure, site: Site) -> None:
+        self.measure, self.site = measure, site
+        self.raw: dict[str, Any] = {}
+
+    def __enter__(self) -> None:
+        measure, keras = self.measure, require("keras", "keras")
+        measure.silenced = self.site.silenced
+        units = {g.name: g.units for g in measure.structure.groups}
+        keep = {name: sorted(set(range(units[name])) - set(gone)) for name, gone in self.site.gone.items()}
+        masks = masks_of(measure.structure, keep)
+        self.raw = {name: keras.ops.convert_to_numpy(measure.variables[name]).copy() for name in masks}
+        apply(
+            measure.variables,
+            {n: keras.ops.convert_to_tensor(mask, measure.variables[n].dtype) for n, mask in masks.items()},
+        )
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in self.raw.items():
+            self.measure.variables[name].assign(value)
+        self.measure.silenced = ()
+
+
+def _summary(
+    model: Any, structure: Structure, measure: _Measure, sites: Sequence[Site],
+    losses: Mapping[str, Sequence[float]], errors: Mapping[str, Sequence[int]],
+) -> SensitivityMap:  # fmt: skip
+    """The map, as far as it comes from the measurements."""
+    resamples = resamples_for(len(sites))
+    loss, error, mean, rate = {}, {}, float("nan"), float("nan")
+    told, said = measure.told, measure.said
+    if told is not None:
+        rows = np.bincount(told.owners, minlength=told.count()).astype(float).tolist()
+        loss = effects([(differences(losses, rows, told.named(), resamples), told.count())], resamples)
+        mean = sum(losses[NOTHING]) / len(told.features)
+    if said is not None and said.texts is not None:
+        words = [float(count_errors(text, "").reference) for text in said.texts]
+        error = effects([(differences(errors, words, said.named(), resamples), said.count())], resamples)
+        rate = sum(errors[NOTHING]) / max(sum(words), 1.0)
+    whole = structure.parameters(), kernel_macs(model, structure)
+
+    def saved(site: Site) -> tuple[float, float]:
+        left = structure.shrunk({
+            name: sorted(set(range(len(structure.units[name]))) - set(gone)) for name, gone in site.gone.items()
+        })  # fmt: skip
+        return 1 - left.parameters() / whole[0], 1 - kernel_macs(model, left) / whole[1]
+
+    measured = []
+    for s in sites:
+        change = {"inputs": float(len(s.silenced))} if s.silenced else {}
+        parameters, macs = saved(s)
+        measured.append(
+            Measured(
+                s.site, s.kind, s.layer, s.part, s.amount, {g: spans(u) for g, u in s.gone.items()}, change,
+                round(parameters, 6), round(macs, 6), loss.get(s.name), error.get(s.name),
+            )
+        )  # fmt: skip
+    main = said or told
+    assert main is not None
+    return SensitivityMap(
+        model=model.name, data="", language="", metric="wer", utterances=main.count(),
+        speakers=len(set(main.named())), error=rate, loss=mean, criterion="",
+        groups={g.name: g.units for g in structure.groups}, sites=ordered(measured),
+    )  # fmt: skip
