@@ -1,7 +1,7 @@
 """A sensitivity map beside the naive loop (mask, decode the whole set, unmask): cost a variant, and the same numbers.
 
 benchmarks/sensitivity.py [--model tiny.en] [--data ../shared/data] [--limit 100] [--sites ''] [--device cuda]
-    [--screen 0] [--confirm 96] [--decode 40] [--check 12] [--precision fp32] [--map FOLDER] [--out FILE]
+    [--screen 32] [--confirm 96] [--decode 40] [--check 12] [--precision fp32] [--flops] [--map FOLDER] [--out FILE]
 
 All sites of the map are measured by `secateur sensitivity`'s own code. The naive loop evaluates `--check` of the
 decoded variants, spread from the most helpful to the most harmful, and the model as it is, each with the decoding that
@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from secateur.base.files import write_json
 from secateur.base.progress import say
@@ -43,11 +44,12 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=100)
     parser.add_argument("--sites", default="")
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--screen", type=int, default=0)
+    parser.add_argument("--screen", type=int, default=32)
     parser.add_argument("--confirm", type=int, default=96)
     parser.add_argument("--decode", type=int, default=40)
     parser.add_argument("--check", type=int, default=12)
     parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--flops", action="store_true", help="count FLOPs, too: everything once more, untimed")
     parser.add_argument("--map", type=Path, help="keep the map in this folder; a run that is there is not timed again")
     parser.add_argument("--out", type=Path, default=root / "results" / "sensitivity.json")
     a = parser.parse_args()
@@ -78,6 +80,21 @@ def main() -> None:
         worst_loss = max(worst_loss, abs((now_loss - loss) / sum(naive.probe.lengths) - site.loss.delta))
         naively = 100 * (now - errors) / naive.words
         say(f"{site.name}: {naively:+.2f} and {100 * site.error.delta:+.2f} points, {seconds:.2f} s")
+    flops: dict[str, float] = {}
+    if a.flops:
+        with tempfile.TemporaryDirectory() as scratch, FlopCounterMode(display=False) as counter:
+            run_map(spec, settings, Path(scratch))
+        of_map = counter.get_total_flops() / len(variants)
+        of_naive = []
+        for site in checked:
+            with FlopCounterMode(display=False) as counter:
+                naive.evaluate(by_name[site.name], losses=False)
+            of_naive.append(counter.get_total_flops())
+        flops = {
+            "gflops_a_variant": round(of_map / 1e9, 2),
+            "full_evaluation_gflops": round(statistics.median(of_naive) / 1e9, 2),
+            "share_of_a_full_evaluation_flops": round(of_map / statistics.median(of_naive), 4),
+        }  # fmt: skip
     full = statistics.median(times)
     each = found.seconds / len(variants)
     write_json(a.out, {
@@ -88,7 +105,7 @@ def main() -> None:
         "map_with_loading_s": round(wall, 1), "s_a_variant": round(each, 4),
         "share_of_a_full_evaluation": round(each / full, 4), "naive_loop_would_take_s": round(full * len(variants), 1),
         "checked": len(checked), "largest_difference_points": round(100 * worst_error, 3),
-        "largest_difference_nats": round(worst_loss, 5),
+        "largest_difference_nats": round(worst_loss, 5), "confirm": a.confirm, **flops,
     })  # fmt: skip
     print(a.out.read_text())
 
@@ -105,8 +122,8 @@ class Naive:
         self.normalise, self.metric = normaliser(language), metric_for(language)
         self.words = sum(count_errors(self.normalise(u.text), "", self.metric).reference for u in self.probe.utterances)
 
-    def evaluate(self, variant: Variant) -> tuple[int, float, float]:
-        """Errors, summed loss, and the seconds that masking and decoding took."""
+    def evaluate(self, variant: Variant, losses: bool = True) -> tuple[int, float, float]:
+        """Errors, summed loss (if wanted), and the seconds that masking and decoding took."""
         start = time.perf_counter()
         groups = {g.name: g for g in self.model.groups()}
         keep = {n: [u for u in range(groups[n].units) if u not in units] for n, units in variant.gone.items()}
@@ -125,7 +142,7 @@ class Naive:
         )
         seconds = time.perf_counter() - start
         getattr(self.probe, "_kept").clear()  # noqa: B009
-        loss = float(self.probe.losses([NOTHING], "all").sum())
+        loss = float(self.probe.losses([NOTHING], "all").sum()) if losses else 0.0
         self.model.load_state_dict(self.raw)
         return errors, loss, seconds
 

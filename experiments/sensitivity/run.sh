@@ -28,12 +28,13 @@ map tiny_en "$TINY" "$LIMIT" "$english"
 map tiny_en_tuned "$TUNED" "$LIMIT" "$english"
 map base_zh "$BASE" "$ZH" "$data/commonvoice-zh-cn/dev.jsonl"
 map ctc "$CTC" "$LIMIT" "$english"
-# What a variant costs beside one whole evaluation: in bf16, and in fp32 with a screen (BENCH= leaves both out).
-for precision in ${BENCH-bf16 fp32}; do
-    screen=0; [ "$precision" = fp32 ] && screen=48
+# What a variant costs beside one whole evaluation, in time and FLOPs: NAME:PRECISION:SCREEN:CONFIRM:DECODE each. The first is
+# what `secateur sensitivity` does unless told, the second looks closer at fewer. BENCH= leaves them out.
+for case in ${BENCH-bf16:bf16:32:96:40 quick:bf16:16:40:20 fp32:fp32:32:96:40}; do
+    IFS=: read -r name precision screen confirm decode <<< "$case"
     $python "$(dirname "$0")/../../benchmarks/sensitivity.py" --model "$TINY" --data "$data" --limit "$LIMIT" --device "$DEVICE" \
-        --precision $precision --screen $screen --sites "$SITES" --out "$out/results/benchmark-$precision.json" \
-        > "$out/benchmark-$precision.txt" 2> "$out/benchmark-$precision.log"
-    echo "benchmark $precision: exit $?, $SECONDS s so far"; tail -n 2 "$out/benchmark-$precision.log"
+        --precision "$precision" --screen "$screen" --confirm "$confirm" --decode "$decode" --sites "$SITES" --flops \
+        --out "$out/results/benchmark-$name.json" > "$out/benchmark-$name.txt" 2> "$out/benchmark-$name.log"
+    echo "benchmark $name: exit $?, $SECONDS s so far"; tail -n 2 "$out/benchmark-$name.log"
 done
 ls -l "$out/results"

@@ -14,6 +14,7 @@ from ...base.progress import say
 from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
 from ...features.extractor import extractor
+from ...models.decoding.loops import cut_loops
 from ...models.groups import Group
 from ...models.seq2seq.cache import Cache
 from ...models.seq2seq.inputs import encoder_inputs
@@ -25,13 +26,11 @@ from .clips import band_limited, changed_features, screening
 from .gates import Gates
 from .prefix import Prefix, gather
 from .probe import Part, ProbeSpec
-from .together import greedy_together
+from .texts import CPU_ROWS, CUDA_ROWS, KEPT, Drafted
 from .variants import NOTHING, Variant
 from .whisper_sites import input_variants, kept_rows, retokenised
 
 CUDA_POSITIONS, CPU_POSITIONS = 1_200_000, 14_000  # encoder positions computed at a time
-CUDA_ROWS, CPU_ROWS = 3200, 384  # decoder rows computed at a time
-KEPT = {"cuda": 30e9, "cpu": 3e9}  # bytes of activations that are kept for the next variants
 
 T = TypeVar("T")
 
@@ -60,6 +59,7 @@ class WhisperProbe:
             for name, clips in self.parts.items()
         }
         self._kept: dict[tuple[int, ...], Prefix] = {}
+        self.drafted = Drafted(self)
         self._bands: dict[float, AudioBank] = {}
         self.share = 1.0  # of the variants that should fit the device's memory at once
         self.targets = self._targets(spec.style)
@@ -110,12 +110,12 @@ class WhisperProbe:
     def _batch_losses(self, variants: Sequence[Variant], batch: list[int]) -> Iterator[tuple[list[int], Tensor]]:
         tokens = self._tokens(batch)
         prefix = self.prefix(batch)
-        for numbers, start in self._together(variants, len(batch), prefix.encoder[0].shape[1]):
+        for numbers, start in self.together(variants, len(batch), prefix.encoder[0].shape[1]):
             chosen = [variants[i] for i in numbers]
             one = chosen[0]
-            with self._computing():
+            with self.computing():
                 if one.change and "vocabulary" not in one.gone:
-                    mel, frames = self._features(batch, one)
+                    mel, frames = self.heard(batch, one)
                     memory, valid = self.model.encoder(mel, frames, self.model.dropout)
                     yield numbers, self._decoder_loss(self.model.decoder.start(memory, valid), tokens)
                 elif "vocabulary" in one.gone:
@@ -124,7 +124,7 @@ class WhisperProbe:
                     cache = prefix.shared()
                     yield numbers, self._decoder_loss(cache, other, kept=kept.to(self.device))
                 else:
-                    with self._gates(chosen, len(batch)):
+                    with self.gates(chosen, len(batch)):
                         if start < len(self.config.encoder) + 1:
                             cache = prefix.encoded(self.model, start, len(chosen))
                             yield numbers, self._decoder_loss(cache, tokens, times=len(chosen))
@@ -160,8 +160,8 @@ class WhisperProbe:
         key = tuple(batch)
         if key in self._kept:
             return self._kept[key]
-        with self._computing(), torch.no_grad():
-            found = Prefix.of(self.model, *self._features(batch, NOTHING), self._tokens(batch).inputs)
+        with self.computing(), torch.no_grad():
+            found = Prefix.of(self.model, *self.heard(batch, NOTHING), self._tokens(batch).inputs)
         if sum(p.bytes for p in self._kept.values()) + found.bytes < KEPT[self.device.type]:
             self._kept[key] = found
         return found
@@ -171,30 +171,12 @@ class WhisperProbe:
     @torch.no_grad()
     def texts(self, variants: Sequence[Variant]) -> list[list[str]]:
         """See `Probe.texts`: variants that share the audio's memory, or whose memories fit, are decoded together."""
-        found = [[""] * len(self.utterances) for _ in variants]
+        found, end = [[""] * len(self.utterances) for _ in variants], self.config.tokens.end
         for batch in [b for name in ("screen", "rest") for b in self.batches[name]]:
-            for numbers, rows in self._fitting(self._batch_rows, variants, batch):
-                for j, ids in enumerate(rows):
-                    number, clip = numbers[j // len(batch)], batch[j % len(batch)]
-                    found[number][clip] = self.text.decode(ids).strip()
+            for number, clip, ids in self._fitting(self.drafted.rows, variants, batch):
+                ids = cut_loops(ids[: ids.index(end)] if end in ids else ids)
+                found[number][batch[clip]] = self.text.decode(ids).strip()
         return found
-
-    def _batch_rows(self, variants: Sequence[Variant], batch: list[int]) -> Iterator[tuple[list[int], list[list[int]]]]:
-        prefix = self.prefix(batch)
-        for numbers, start in self._together(variants, len(batch), prefix.encoder[0].shape[1], decoding=True):
-            yield numbers, self._decode(batch, prefix, [variants[i] for i in numbers], start)
-
-    def _decode(self, batch: list[int], prefix: Prefix, chosen: list[Variant], start: int) -> list[list[int]]:
-        one, count = chosen[0], len(batch)
-        kept = [kept_rows(v, self.config) if "vocabulary" in v.gone else None for v in chosen]
-        with self._computing(), self._gates(chosen, count) as gates:
-            if one.change and "vocabulary" not in one.gone:
-                cache = self.model.encode(*self._features(batch, one))
-            elif start < len(self.config.encoder) + 1:
-                cache = prefix.encoded(self.model, start, len(chosen))
-            else:
-                cache = prefix.shared()
-            return greedy_together(self.model, cache, count, len(chosen), self.prompt, gates, kept)
 
     # Small things
 
@@ -213,7 +195,7 @@ class WhisperProbe:
             self._kept.clear()
             torch.cuda.empty_cache()
 
-    def _together(
+    def together(
         self, variants: Sequence[Variant], clips: int, positions: int, decoding: bool = False
     ) -> Iterator[tuple[list[int], int]]:
         """Numbers of variants that can be rows of one batch, and the stage where the first of them begins."""
@@ -256,7 +238,8 @@ class WhisperProbe:
                 starts.append(0)
         return min(starts, default=0)
 
-    def _gates(self, variants: Sequence[Variant], clips: int) -> Gates:
+    def gates(self, variants: Sequence[Variant], clips: int) -> Gates:
+        """Gates for a batch in which every variant has all clips, one variant after the other."""
         gates = Gates(self.model, self.groups, variants, self.device)
         gates.over([i for i in range(len(variants)) for _ in range(clips)])
         return gates
@@ -265,7 +248,8 @@ class WhisperProbe:
         chosen = [self.targets[c] if rows is None else rows(self.targets[c], len(self.prompt)) for c in batch]
         return token_batch(chosen, len(self.prompt), self.config.tokens.end, self.device)
 
-    def _features(self, batch: list[int], variant: Variant) -> tuple[Tensor, Tensor | None]:
+    def heard(self, batch: list[int], variant: Variant) -> tuple[Tensor, Tensor | None]:
+        """Features of a batch as a variant hears them, and how many frames are real."""
         change = variant.change
         bank = self.bank
         if "sample_rate" in change:
@@ -278,7 +262,8 @@ class WhisperProbe:
         features, frames = encoder_inputs(self.features, audio[:, :window], lengths.clamp_max(window), self.config)
         return changed_features(features, change, self.config.front_end), frames
 
-    def _computing(self) -> Any:
+    def computing(self) -> Any:
+        """In the precision of the map."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     def evidence(self, groups: Sequence[Group]) -> Evidence:
@@ -286,8 +271,8 @@ class WhisperProbe:
 
         def loss(batch: list[int]) -> Tensor:
             tokens = self._tokens(batch)
-            with self._computing():
-                logits = self.model(*self._features(batch, NOTHING), tokens.inputs)
+            with self.computing():
+                logits = self.model(*self.heard(batch, NOTHING), tokens.inputs)
             return F.cross_entropy(logits.float().transpose(1, 2), tokens.labels, ignore_index=IGNORE)
 
         return gather(self.model, groups, self.batches["screen"], loss)
