@@ -88,17 +88,18 @@ def test_a_map_says_where_to_cut_and_what_helps_goes_first() -> None:
         Measured(ffn, "ffn", "encoder 0", "ffn", 0.25, {ffn: "0-9"}, error=effect(0.02), loss=effect(0.1)),
         Measured(ffn, "ffn", "encoder 0", "ffn", 0.5, {ffn: "0-19"}, error=effect(0.08), loss=effect(0.4)),
         *(
-            Measured(f"{heads}[{i}]", "head", "decoder 0", "cross heads", 1 / 3, {heads: str(i)}, error=effect(d))
+            Measured(f"{heads}[{i}]", "head", "decoder 0", "cross heads", 1 / 3, {heads: str(i)}, loss=effect(d),
+                     error=effect(-d))  # luck: not looked at
             for i, d in enumerate((-0.01, 0.03, 0.002))
         ),
         Measured("encoder.conv", "conv", "input", "conv", 0.5, {"encoder.conv": "0-9"}, loss=effect(0.05)),
         Measured("sample_rate", "sample_rate", "input", "rate", 0.5, {}, {"sample_rate": 8000}, error=effect(0.1)),
     ]
     curves = measured_curves(groups, scored_curves(groups, scores), a_map(groups, sites))
-    assert curves[ffn][10] == pytest.approx(2) and curves[ffn][15] == pytest.approx(5)
-    assert curves[ffn][20] == pytest.approx(8) and curves[ffn][30] >= 14
-    assert list(curves[heads][:3]) == pytest.approx([0, -1, -0.8])
-    assert curves["encoder.conv"][10] == pytest.approx(1)  # a loss of 0.1 went with two points
+    assert curves[ffn][10] == pytest.approx(0.1) and curves[ffn][15] == pytest.approx(0.25)
+    assert curves[ffn][20] == pytest.approx(0.4) and curves[ffn][30] >= 0.7
+    assert list(curves[heads][:3]) == pytest.approx([0, -0.01, -0.008])
+    assert curves["encoder.conv"][10] == pytest.approx(0.05)
     cost = COSTS["parameters"]
     keep = search(config, groups, scores, curves, 0.995 * cost(config), cost, 0.9)
     assert len(keep[heads]) == 2

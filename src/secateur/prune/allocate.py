@@ -97,7 +97,7 @@ def scored_curves(groups: Iterable[Group], scores: Mapping[str, Array]) -> dict[
 def measured_curves(
     groups: Iterable[Group], scored: Mapping[str, Curve], found: SensitivityMap
 ) -> dict[str, Curve]:
-    """Harm as a map measured it, in points of error rate; between its amounts straight lines.
+    """Harm as a map measured it, in nats a token of its loss; between its amounts straight lines.
 
     Single units of a group (heads) that were measured one by one add up. Beyond the largest amount, and for groups
     that the map lacks, the `scored` curve goes on, in the map's measure.
@@ -149,17 +149,12 @@ def measured_curves(
 
 
 def _harm(found: SensitivityMap) -> dict[str, float]:
-    """Points of error rate by site and amount; where only the loss was measured, what such a loss goes with."""
-    both = [(s.error.delta, s.loss.delta) for s in found.sites if s.error is not None and s.loss is not None]
-    errors, losses = (sum(abs(pair[i]) for pair in both) for i in (0, 1))
-    rate = errors / losses if losses else 1.0
-    harm = {}
-    for site in found.sites:
-        if site.error is not None:
-            harm[site.name] = 100 * site.error.delta
-        elif site.loss is not None:
-            harm[site.name] = 100 * rate * site.loss.delta
-    return harm
+    """Nats a token by site and amount.
+
+    Not the error: over a few hundred words the error of the removals that seem to help most is luck, and of those that
+    ruin a model it says no more than "all wrong", so that a plan by it spares the wrong groups.
+    """
+    return {site.name: site.loss.delta for site in found.sites if site.loss is not None}
 
 
 def _line(points: Sequence[tuple[float, float]], group: Group) -> list[tuple[float, float]]:
