@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("kaldialign")
@@ -267,5 +268,12 @@ def test_disturbed_copies_are_made_once_and_kept(place: Path, tmp_path: Path, mo
     assert len(stored) == 1 and {p: p.stat().st_mtime_ns for p in tmp_path.glob("*.npz")} == stored
     assert torch.equal(fresh.samples, made.samples) and torch.equal(fresh.samples, read.samples)
     assert torch.equal(fresh.lengths, read.lengths)
+    kitchen, samples = Condition(noise="n.jsonl", snr_db=10), np.random.default_rng(0).standard_normal(16000) / 9
+    write_manifest(tmp_path / "n.jsonl", [Utterance("n", tmp_path / "n.wav", 1.0, "", "", "en")])
+    copies = []
+    for noise in (samples, samples[::-1], samples):  # another recording under the same name
+        soundfile.write(tmp_path / "n.wav", noise, 16000)
+        copies.append(disturbed(bank, kitchen, tmp_path, 16000).samples)
+    assert torch.equal(copies[0], copies[2]) and not torch.equal(copies[0], copies[1])
     assert not torch.equal(disturbed(bank, line, place, 16000).samples, read.samples)
-    assert len(list(tmp_path.glob("*.npz"))) == 2
+    assert len(list(tmp_path.glob("*.npz"))) == 4

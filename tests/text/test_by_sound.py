@@ -129,7 +129,7 @@ def test_the_weight_of_the_head_and_the_cost_of_a_change_are_chosen_on_dev(gener
     alone, _ = correction(result(test, False), general, result(dev, False))
     after, found = correction(result(test, True), general, result(dev, True))
     assert found["head"] > 0 and found["after"] == after.rate < alone.rate <= found["before"]
-    assert len(found["dev"]) == len(CHANGED) * len(HEAD)
+    assert len(found["dev"]) == len(CHANGED) + len(HEAD) - 1
     assert after.settings["corrected"]["before"] == found["before"]
     assert without_head(result(test, True)).rows == result(test, False).rows
     with pytest.raises(SecateurError, match="for Chinese"):

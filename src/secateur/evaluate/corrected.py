@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -51,23 +50,30 @@ def corrected(result: Result, writer: BySound, name: str | None = None) -> Resul
 def chosen(dev: Result, writer: BySound) -> tuple[BySound, list[Tried]]:
     """`writer` with the costs that leave the fewest errors in a dev set, and all that were tried.
 
-    Of equal ones those that change least win. The head's weight is chosen where rows carry what a head heard.
+    Of equal ones those that change least win. Where rows carry what a head heard, its weight is chosen first, then what
+    a changed character costs.
 
     Raises:
         SecateurError: the result has no rows, or is not of Chinese speech.
     """
     _check(dev)
     heard = [heard_in(row) for row in dev.rows]
-    heads = HEAD if any(one is not None for one in heard) else (0.0,)
-    tried = []
-    for changed, head in itertools.product(CHANGED, heads):
-        now = writer.costing(replace(writer.costs, changed=changed, head=head))
-        counts = [
-            count_errors(row.reference, now.correct(row.hypothesis, one), dev.metric)
-            for row, one in zip(dev.rows, heard, strict=True)
-        ]
-        tried.append(Tried(changed, head, total(counts).rate))
-    best = min(tried, key=lambda t: (t.rate, -t.changed, t.head))
+    tried: list[Tried] = []
+
+    def try_all(pairs: list[tuple[float, float]]) -> Tried:
+        for changed, head in pairs:
+            now = writer.costing(replace(writer.costs, changed=changed, head=head))
+            counts = [
+                count_errors(row.reference, now.correct(row.hypothesis, one), dev.metric)
+                for row, one in zip(dev.rows, heard, strict=True)
+            ]
+            tried.append(Tried(changed, head, total(counts).rate))
+        return min(tried, key=lambda t: (t.rate, -t.changed, t.head))
+
+    head = 0.0
+    if any(one is not None for one in heard):
+        head = try_all([(writer.costs.changed, weight) for weight in HEAD]).head
+    best = try_all([(cost, head) for cost in CHANGED if (cost, head) not in {(t.changed, t.head) for t in tried}])
     return writer.costing(replace(writer.costs, changed=best.changed, head=best.head)), tried
 
 

@@ -23,6 +23,7 @@ from ..data.streamed_bank import StreamedBank
 from ..evaluate.result import Result, write_result
 from ..evaluate.run import evaluate, with_cost
 from ..models.checkpoint import save_checkpoint
+from ..models.family import write_config
 from ..prune.counts import matrix_weights, values_left, weights_left
 from ..prune.methods import make_method
 from ..prune.pruner import COSTS
@@ -36,6 +37,8 @@ from ..train.settings import TrainSettings
 from ..train.stream import Mix
 from .pinyin_head import heard_pinyin, with_heard
 from .tasks import Task, task_of
+
+TRAINED = "trained.json"  # the config of what is trained: inputs, contexts and rows cut, units still there
 
 
 @dataclass
@@ -101,6 +104,8 @@ def run_arm(
     task = task_of(model.config)
     languages = data.languages or sorted({u.language for u in data.learn})
     student = task.student(model, tokenizer, data.texts(), languages, arm.prune, arm.train)
+    if distributed.rank() == 0:
+        write_config(folder / TRAINED, student.model.config)
     if arm.prune is not None and arm.prune.target:
         from .allocation.plan import planned
 

@@ -163,7 +163,8 @@ def cores() -> int:
 
 
 def find_model(model: str | Path | None) -> Path:
-    """The folder of a model given by path, bundled name or, with torch, owner/name; None: the first bundled one.
+    """The folder of a model given by path, bundled name or, with torch, a name such as base, or owner/name; None: the
+    first bundled one.
 
     Raises:
         SecateurError: there is none.
@@ -178,8 +179,9 @@ def find_model(model: str | Path | None) -> Path:
     if str(model) not in folders:
         if find_spec("torch") is not None:
             from ..models.weights.fetch import REPOSITORY, fetch
+            from ..models.weights.registry import MODELS
 
-            if REPOSITORY.fullmatch(str(model)):
+            if str(model) in MODELS or REPOSITORY.fullmatch(str(model)):
                 return fetch(str(model))
         known = f"; bundled: {', '.join(folders)}" if folders else ""
         raise SecateurError(f"{model}: no such model folder{nearest(str(model), folders)}{known}")

@@ -19,7 +19,8 @@ def training_flops(
 ) -> float:
     """Floating-point operations of all optimiser steps: 2 a multiply-accumulate, the teacher's forward passes included.
 
-    Masked weights are multiplied like any others, so an arm that masks costs what the dense one costs. Estimated from
+    `config` is of what is trained: an arm that begins with fewer rows, a shorter context or frames further apart pays
+    for those alone. Masked weights are multiplied like any others until training is over. Estimated from
     the mean clip of an epoch, without augmentation's change of speed.
     """
     if settings is None or not steps:

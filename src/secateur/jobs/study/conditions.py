@@ -32,19 +32,24 @@ class Condition:
 def disturbed(bank: AudioBank, condition: Condition, data_folder: Path, sample_rate: int, seed: int = 0) -> AudioBank:
     """A copy of `bank`, every clip disturbed by itself; the seed decides which piece of noise and room it meets.
 
-    With `SECATEUR_BANKS` naming a folder, the runs of a study share the copies that the first of them made.
+    With `SECATEUR_BANKS` naming a folder, the runs of a study share the copies that the first of them made; a copy's
+    name changes with its clips, the condition and the noise that is mixed in.
 
     Raises:
         SecateurError: no noise in the manifest.
     """
     key = hashlib.sha256(repr((condition, sample_rate, seed, bank.digest)).encode())
+    sounds = None if condition.noise is None else _noises(data_folder / condition.noise, condition.split, sample_rate)
+    for sound in sounds or ():
+        key.update(sound.numpy().tobytes())
     name = f"disturbed-{key.hexdigest()[:24]}"
-    return AudioBank(kept_clips(name, lambda: _disturb(bank, condition, data_folder, sample_rate, seed)), bank.device)
+    return AudioBank(kept_clips(name, lambda: _disturb(bank, condition, sounds, sample_rate, seed)), bank.device)
 
 
-def _disturb(bank: AudioBank, condition: Condition, data_folder: Path, rate: int, seed: int) -> list[Samples]:
+def _disturb(
+    bank: AudioBank, condition: Condition, sounds: Sequence[Tensor] | None, rate: int, seed: int
+) -> list[Samples]:
     random = torch.Generator().manual_seed(seed)
-    sounds = None if condition.noise is None else _noises(data_folder / condition.noise, condition.split, rate)
     clips = []
     for row in range(len(bank)):
         audio, lengths = bank.gather([row])

@@ -14,9 +14,10 @@ from ...base.files import read_json, write_json
 from ...base.progress import say
 from ...evaluate.result import write_result
 from ...models.checkpoint import load_checkpoint
+from ...models.family import read_config
 from ...models.weights.fetch import load_model
 from ...train import distributed
-from ..arm import JobData, run_arm, score
+from ..arm import TRAINED, JobData, run_arm, score
 from ..new_model import make_new
 from .compute import training_flops
 from .conditions import disturbed
@@ -72,7 +73,8 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
     if distributed.rank() > 0:
         return
     summary = read_json(folder / "summary.json")
-    summary["flops"] = taught + training_flops(model.config, data, settings.train, summary["steps"], teacher)
+    trained = read_config(folder / TRAINED)
+    summary["flops"] = taught + training_flops(trained, data, settings.train, summary["steps"], teacher)
     if name in study.robust:
         rate = tuned.config.front_end.sample_rate
         for label, condition in study.conditions.items():
