@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("opencc")
@@ -11,10 +13,14 @@ pytest.importorskip("pypinyin")
 pytest.importorskip("jieba")
 pytest.importorskip("wetext")
 
+import secateur
+from secateur.data.manifest import read_manifest
 from secateur.models.decoding.segments import Segment, Word
 from secateur.serve.chinese import rewriter
 from secateur.serve.transcript import Transcript
 from secateur.text.word_model import learn_words
+
+DEV = Path(secateur.__file__).parent / "data" / "bundled" / "dev.jsonl"
 
 
 def transcript(text: str, language: str | None = "zh") -> Transcript:
@@ -33,3 +39,29 @@ def test_chinese_is_rewritten_whole_and_in_segments(tmp_path: Path) -> None:
 def test_other_languages_stay() -> None:
     japanese = transcript("臺灣の銀行", "ja")
     assert rewriter(True, None)(japanese) is japanese
+
+
+def test_a_recogniser_and_its_streams_give_what_is_rewritten() -> None:
+    import asyncio
+
+    pytest.importorskip("fastapi")
+    pytest.importorskip("prometheus_client")
+    from secateur.serve.http.engine import Engine
+    from secateur.serve.http.hearing import Hearing, options_of
+    from secateur.serve.recogniser import Recogniser
+
+    clip = next(iter(read_manifest(DEV)))
+    recogniser = Recogniser.load(threads=1)
+    plain = recogniser.transcribe(clip.audio).text
+    recogniser.rewrite = lambda t: replace(t, text=t.text.upper())
+    assert plain != plain.upper() == recogniser.transcribe(clip.audio).text
+    audio = recogniser.samples(clip.audio)
+    given = (np.concatenate([audio, np.zeros(24000, np.float32)]) * 32767).astype("<i2").tobytes()
+
+    async def heard() -> list[str]:
+        hearing = Hearing(Engine({"en": recogniser}), recogniser, recogniser.sample_rate, options_of("en"))
+        events = [event async for event in hearing.feed(given)]
+        return [event.text for event in [*events, *[e async for e in hearing.finish()]]]
+
+    texts = asyncio.run(heard())
+    assert texts and all(text == text.upper() for text in texts) and any(texts)

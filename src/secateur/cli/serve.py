@@ -42,6 +42,8 @@ class Options:
     detector: Literal["auto", "silero", "energy"] = option(
         "auto", "of speech in streams: auto is silero where it is installed; energy costs a tenth, for quiet places"
     )
+    simplified: bool = option(False, "Chinese in simplified characters")
+    correct: Path | None = option(None, "Chinese: a file of `secateur text learn`; corrects what sounds right")
     threads: int | None = option(1, "CPU threads of one recognition")
     limits: Limits = field(default_factory=Limits)
     settings: SkillSettings = field(default_factory=SkillSettings)
@@ -60,6 +62,12 @@ def run(options: Options) -> None:
 
     named = _named(options.models)
     models = {name: Recogniser.load(folder, options.threads) for name, folder in named}
+    if options.simplified or options.correct is not None:
+        from ..serve.chinese import rewriter
+
+        rewrite = rewriter(options.simplified, options.correct)
+        for recogniser in models.values():
+            recogniser.rewrite = rewrite
     engine = Engine(models, options.limits, _key(options), StreamOptions(detector=options.detector))
     about = [Loaded(name, folder, models[name]) for name, folder in named]
     more = [compare_routes(engine, about, options.plots)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,11 +33,12 @@ Recording = str | Path | NDArray[np.floating]
 class Recogniser(ABC):
     """A network that decodes, and its text codec: what `load` gives for any model.
 
-    `workers` groups of clips run side by side in `transcribe_batch`.
+    `workers` groups of clips run side by side in `transcribe_batch`. `rewrite` is done to every transcript.
     """
 
     config: Any  # the model's
     workers = 1
+    rewrite: Callable[[Transcript], Transcript] | None = None
 
     @staticmethod
     def load(
@@ -154,7 +155,8 @@ class Recogniser(ABC):
     def _transcript(self, audio: NDArray[np.float32], heard: Heard) -> Transcript:
         sure = confidence([p for s in heard.segments for p in s.log_probs]) if heard.segments else None
         seconds = round(len(audio) / self.sample_rate, 3)
-        return Transcript(self.text_of(heard), heard.language, heard.segments, seconds, sure)
+        found = Transcript(self.text_of(heard), heard.language, heard.segments, seconds, sure)
+        return found if self.rewrite is None else self.rewrite(found)
 
 
 def cores() -> int:

@@ -18,6 +18,7 @@ from ..streaming import Event as StreamEvent
 from ..streaming import open_stream
 from ..streaming.stream import AFTER, Guess
 from ..streaming.stream import Hearing as Ears
+from ..transcript import Transcript
 from .engine import Engine, RefusedError
 
 RATES = (8_000, 48_000)  # Hz that a client may send
@@ -83,6 +84,7 @@ class Hearing:
             raise RefusedError(400, "invalid_request_error", f"sample_rate must be from {RATES[0]} to {RATES[1]} Hz")
         self.engine = engine
         self.rate = recogniser.sample_rate
+        self._rewrite, self._language = recogniser.rewrite, options.language
         known = engine.listening
         longest = min(known.longest, recogniser.window_seconds)
         interval = known.interval if partials else longest
@@ -153,7 +155,10 @@ class Hearing:
             first = self._seen - len(self._kept)
             begin, end = (max(0, round(at * self.rate) - first) for at in (found.start, found.end + AFTER))
             audio = self._kept[begin:end]
-        return Event(final, found.text, found.stable, found.start, found.end, words if final else (), audio)
+        text = found.text
+        if self._rewrite is not None:
+            text = self._rewrite(Transcript(text, self._language, (), 0.0)).text
+        return Event(final, text, found.stable, found.start, found.end, words if final else (), audio)
 
 
 def options_of(language: str | None) -> DecodingOptions:
