@@ -110,6 +110,10 @@ def test_every_kind_of_input_is_taken_away_and_vocabulary_rows_are_never_said() 
     (said,) = probe.texts([block])
     rows = {i for text in said for i in tokenizer.encode_exactly(text)}
     assert rows and not rows & set(block.gone["vocabulary"])
+    # Together, memories of several lengths among them, they say what each says alone.
+    texts = probe.texts(variants)
+    for variant, together in list(zip(variants, texts, strict=True))[::2]:
+        assert probe.texts([variant]) == [together], variant.name
 
 
 def test_a_lower_sampling_rate_leaves_the_low_band_alone() -> None:

@@ -66,10 +66,17 @@ class Drafted:
     def _decoded(
         self, variants: Sequence[Variant], waiting: Sequence[tuple[Cache, list[tuple[int, int]]]]
     ) -> Iterator[Row]:
-        """Rows that do not say the draft, of many variants in one batch."""
+        """Rows that do not say the draft, of many variants in one batch; memories of one length go together."""
+        by_length: dict[int, list[tuple[Cache, list[tuple[int, int]]]]] = {}
+        for cache, part in waiting:
+            by_length.setdefault(cache.layers[0].cross_keys.shape[2], []).append((cache, part))
+        for alike in by_length.values():
+            yield from self._decoded_alike(variants, alike)
+
+    def _decoded_alike(
+        self, variants: Sequence[Variant], waiting: Sequence[tuple[Cache, list[tuple[int, int]]]]
+    ) -> Iterator[Row]:
         places = [place for _, part in waiting for place in part]
-        if not places:
-            return
         numbers = sorted({number for number, _ in places})
         chosen = [variants[i] for i in numbers]
         owners = torch.tensor([numbers.index(number) for number, _ in places])
