@@ -89,3 +89,19 @@ def test_pieces_hold_what_was_asked_for() -> None:
     assert [[u.id for u in p.clips] for p in cut(clips, 8, 3)] == [["0", "1"], ["2"], ["3"], ["4"], ["5"]]
     assert [len(p.clips) for p in cut(clips, 1e9, 4)] == [4, 2]
     assert [p.number for p in cut(clips, 8, 3)] == [0, 1, 2, 3, 4]
+
+
+def test_names_that_clash_are_refused_before_anything_is_heard(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.opus", "a.ogg", "b.c.opus"):
+        (folder / name).write_bytes((DEV.parent / "dev" / "gus-00.opus").read_bytes())
+    with pytest.raises(SecateurError, match="'a' occurs twice"):
+        transcribe_all([str(folder)], HearSpec(None), tmp_path / "out", PIECES)
+    with pytest.raises(SecateurError, match="'gus-00' occurs twice"):
+        transcribe_all([str(DEV), str(DEV)], HearSpec(None), tmp_path / "twice.jsonl", PIECES)
+    (folder / "a.ogg").unlink()
+    with pytest.raises(SecateurError, match="unfinished run with other inputs is here"):
+        transcribe_all([str(folder)], HearSpec(None), tmp_path / "out", PIECES)
+    transcribe_all([str(folder)], HearSpec(None), tmp_path / "new", PIECES)
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["a.txt", "b.c.txt"]

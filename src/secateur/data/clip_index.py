@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
+import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.progress import say
-from .manifest import Utterance, iter_manifest, iter_offsets, parse_line, to_line
+from .manifest import MOST_LINE, Utterance, iter_manifest, iter_offsets, parse_line, to_line
 from .shards import is_shards
 
-LINE = 1 << 12  # bytes that are read for a line at first
 ROOT = Path("/")
 S = TypeVar("S")
 T = TypeVar("T")
@@ -39,6 +38,7 @@ class ClipIndex(Sequence[Utterance]):
     ) -> None:
         self._files: list[tuple[BinaryIO, Path, str]] = []  # with its folder, and what messages call it
         numbers, offsets, durations = array("H"), array("q"), array("f")
+        self._lock = threading.Lock()
         self.dropped = 0
         for manifest in manifests:
             for offset, u in self._opened(Path(manifest)):
@@ -84,13 +84,11 @@ class ClipIndex(Sequence[Utterance]):
         if not -len(self) <= row < len(self):
             raise IndexError(row)
         file, folder, name = self._files[self._numbers[row]]
-        place, size, line = int(self._offsets[row]), LINE, b""
-        while b"\n" not in line:  # threads read side by side: the file has no position of its own
-            more = os.pread(file.fileno(), size, place + len(line))
-            line, size = line + more, 2 * size
-            if not more:
-                break
-        return parse_line(line.split(b"\n", 1)[0].removeprefix(b"\xef\xbb\xbf"), folder, f"{name}, byte {place}")
+        place = int(self._offsets[row])
+        with self._lock:  # threads read side by side, and a file has one position
+            file.seek(place)
+            line = file.readline(MOST_LINE)
+        return parse_line(line.removeprefix(b"\xef\xbb\xbf").strip(), folder, f"{name}, byte {place}")
 
 
 class Joined(Sequence[Utterance]):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...audio.folder import audio_files
+from ...audio.folder import SUFFIXES, audio_files
+from ...base.errors import SecateurError
+from ...data.hashes import Hashes
 from ...data.manifest import Utterance, iter_manifest
 from ...data.shards import is_shards
 
@@ -42,6 +44,25 @@ def read_clips(inputs: Iterable[str]) -> Iterator[Utterance]:
                 yield Utterance(path.relative_to(place).as_posix(), path.resolve(), UNKNOWN, language="")
         else:
             yield Utterance(place.name, place.resolve(), UNKNOWN, language="")
+
+
+def name_of_file(clip: Utterance) -> str:
+    """What a clip's file is called below --out, without its ending: its id, of a folder's files the path in it."""
+    place = Path(clip.id)
+    return str(place.with_suffix("")) if place.suffix.lower() in SUFFIXES else clip.id
+
+
+def each_once(clips: Iterable[Utterance], name: Callable[[Utterance], str]) -> Iterator[Utterance]:
+    """The same clips.
+
+    Raises:
+        SecateurError: two of them have one name.
+    """
+    seen = Hashes()
+    for clip in clips:
+        if not seen.add(name(clip)):
+            raise SecateurError(f"{clip.audio}: '{name(clip)}' occurs twice among what is to be heard")
+        yield clip
 
 
 def cut(clips: Iterable[Utterance], seconds: float, most: int) -> Iterator[Piece]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ...audio.folder import audio_files
 from ...base.errors import SecateurError
 from ...base.options import to_dict
 from ...base.progress import say
 from ...data.shards import shard_paths
 from ...serve.recogniser import find_model
 from ..engine import EngineName, RayEngine, run_here
-from .clips import Piece, cut, is_manifest, read_clips
+from .clips import Piece, cut, each_once, is_manifest, name_of_file, read_clips
 from .hear import HearSpec, make_hear
 from .store import Store, write_files, write_heard
 
@@ -52,7 +54,8 @@ def transcribe_all(
 
     def todo() -> Iterator[Piece]:
         nonlocal count, kept
-        for piece in cut(read_clips(inputs), settings.piece_seconds, settings.piece_clips):
+        clips = each_once(read_clips(inputs), (lambda u: u.id) if out.suffix == ".jsonl" else name_of_file)
+        for piece in cut(clips, settings.piece_seconds, settings.piece_clips):
             count = piece.number + 1
             if store.has(piece):
                 kept += 1
@@ -86,7 +89,10 @@ def _do(pieces: Iterator[Piece], spec: HearSpec, folder: str, store: Store, engi
 
 
 def _state(word: str) -> list[Any]:
-    """What tells one state of an input from another: of manifests and archives also sizes and times."""
+    """What tells one state of an input from another: sizes and times of manifests and archives, a folder's files."""
+    if Path(word).is_dir():
+        names = [str(path) for path in audio_files(word)]
+        return [word, len(names), hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]]
     if not is_manifest(word):
         return [word]
     try:

@@ -14,7 +14,7 @@ from ...base.files import atomic_path, read_json, write_json, write_text
 from ...base.options import from_dict
 from ...data.manifest import Utterance, from_values, manifest_writer, to_line
 from ...serve.transcript import WRITERS, Transcript
-from .clips import Piece
+from .clips import Piece, name_of_file
 from .hear import Rows
 
 ROOT = Path("/")
@@ -113,7 +113,7 @@ def write_files(store: Store, count: int, out: Path, kind: str) -> tuple[int, in
             failed += 1
             continue
         heard += 1
-        path = out / f"{Path(clip.id).with_suffix('')}.{kind}"
+        path = out / f"{name_of_file(clip)}.{kind}"
         if ".." in path.parts or out.resolve() not in path.resolve().parents:
             raise SecateurError(f"{out}: the id '{clip.id}' is no name of a file in it")
         transcript = from_dict(Transcript, {key: value for key, value in row.items() if key != "id"})
