@@ -420,6 +420,22 @@ def families_table(name: str) -> list[str]:
     return [*pipe_table(head, rows), "", f"Measured on {values['machine']['cpu']}.", ""]
 
 
+def manifests_table() -> list[str]:
+    """What passing over a whole manifest takes: memory beside that of the same program on 100 lines."""
+    values = read_json(ROOT / "benchmarks" / "results" / "manifests.json")
+    start = {row["job"]: row["megabytes"] for row in values["rows"] if row["lines"] == 100}
+    head = ["job", "lines", "manifest, MB", "peak memory, MB", "on 100 lines, MB", "bytes a line", "lines a CPU second"]
+    rows = [
+        [
+            row["job"], f"{row['lines']:,}", f"{row['manifest_megabytes']:.0f}", f"{row['megabytes']:.0f}",
+            f"{start[row['job']]:.0f}", f"{1048576 * (row['megabytes'] - start[row['job']]) / row['lines']:.0f}",
+            f"{row['lines'] / row['cpu_seconds']:,.0f}",
+        ]
+        for row in values["rows"] if row["lines"] != 100
+    ]  # fmt: skip
+    return [*pipe_table(head, rows), ""]
+
+
 def fill(text: str, name: str, lines: list[str]) -> str:
     """Replace what stands between the markers of `name`."""
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
@@ -446,6 +462,7 @@ def pages() -> dict[Path, str]:
     results = fill(results, "sensitivity-cost", sensitivity_cost())
     results = fill(results, "founding", founding.tables())
     results = fill(results, "allocation", allocation_table())
+    results = fill(results, "manifests", manifests_table())
     results = fill(results, "assistant", assistant_table())
     results = fill(results, "streams", streams_table())
     results = fill(results, "hf-ctc", families_table("hf_ctc"))
