@@ -428,7 +428,8 @@ def manifests_table() -> list[str]:
     rows = [
         [
             row["job"], f"{row['lines']:,}", f"{row['manifest_megabytes']:.0f}", f"{row['megabytes']:.0f}",
-            f"{start[row['job']]:.0f}", f"{1048576 * (row['megabytes'] - start[row['job']]) / row['lines']:.0f}",
+            f"{start[row['job']]:.0f}",
+            f"{max(0.0, 1048576 * (row['megabytes'] - start[row['job']]) / row['lines']):.0f}",
             f"{row['lines'] / row['cpu_seconds']:,.0f}",
         ]
         for row in values["rows"] if row["lines"] != 100
