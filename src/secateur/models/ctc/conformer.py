@@ -137,16 +137,21 @@ class Conformer(nn.Module):
 
     def halves(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
         """What half of the blocks and what all of them make of `x`, both (batch, frames, width)."""
-        real = real_frames(frames, x.shape[1])
-        seen = real[:, None]
-        if self.streaming is not None:
-            seen = seen & within_sight(x.shape[1], self.streaming, x.device)
+        real, seen = self.sight(x, frames)
         x = half = drop(self.project(x))
         for i, layer in enumerate(self.layers, 1):
             x = layer(x, real, seen, drop)
             if i == len(self.layers) // 2:
                 half = x
         return self.norm(half), self.norm(x)
+
+    def sight(self, x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Which frames of `x` (batch, length, ...) are real, and which of them each frame may look at."""
+        real = real_frames(frames, x.shape[1])
+        seen = real[:, None]
+        if self.streaming is not None:
+            seen = seen & within_sight(x.shape[1], self.streaming, x.device)
+        return real, seen
 
     def readers(self) -> list[str]:
         """What reads the inputs."""

@@ -89,7 +89,7 @@ def _trunk(model: CtcModel, section: Any, name: str) -> list[Stage]:
 
 def _conformer(model: CtcModel, section: Any, name: str) -> list[Stage]:
     def layer(i: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        return lambda x, frames: (section.layers[i](x, real_frames(frames, x.shape[1]), model.dropout), frames)
+        return lambda x, frames: (section.layers[i](x, *section.sight(x, frames), model.dropout), frames)
 
     return [
         Stage((f"{name}.project.",), lambda x, frames: (section.project(x), frames)),
