@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT / "tests" / "faults"), str(ROOT / "tests")]
 from jobs import JOBS, prepare, zygote  # noqa: E402
 from kills import Campaign  # noqa: E402
 
-from secateur.base.files import write_json  # noqa: E402
+from secateur.base.files import read_json, write_json  # noqa: E402
 
 SHARES = {"train": 0.3, "prune": 0.3, "export": 0.25, "study": 0.15}
 
@@ -36,19 +36,22 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SECATEUR_DATA", ROOT.parent / "shared/data")))
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=JOBS)
+    parser.add_argument("--out", type=Path, help="rows of other jobs that are there stay")
     options = parser.parse_args()
-    started, rows = time.monotonic(), []
+    started = time.monotonic()
+    known = read_json(options.out) if options.out and options.out.exists() else {"minutes": 0, "rows": []}
+    rows = [row for row in known["rows"] if row["job"] not in options.jobs]
     with tempfile.TemporaryDirectory() as scratch, zygote() as forks:
         place = Path(scratch) / "place"
         place.mkdir()
         prepare(place, options.data)
-        for job in JOBS:
+        for job in options.jobs:
             count = round(options.kills * SHARES[job])
             row = Campaign(job, place, Path(scratch) / job, forks, options.seed).run(count)
             print(row, flush=True)
             rows.append(row)
-    minutes = round((time.monotonic() - started) / 60)
+    minutes = known["minutes"] + round((time.monotonic() - started) / 60)
     about: dict[str, Any] = {"python": platform.python_version(), "cores": os.cpu_count(), "minutes": minutes}
     if options.out:
         write_json(options.out, {**about, "rows": rows})

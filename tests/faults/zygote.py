@@ -114,10 +114,8 @@ def serve(request: dict[str, Any]) -> dict[str, Any]:
             break
         if after is not None and not killed and time.monotonic() - started >= after:
             killed = True
-            if request.get("alone"):
-                os.kill(pid, signal.SIGKILL)
-            else:
-                os.killpg(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it may have ended in this moment, or not begun
+                (os.kill if request.get("alone") else os.killpg)(pid, signal.SIGKILL)
         time.sleep(0.002)
     if killed and not request.get("alone"):
         with contextlib.suppress(ProcessLookupError):

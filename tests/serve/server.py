@@ -8,19 +8,22 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import IO
 
 
 @dataclass
 class Running:
     """A server that answers."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     port: int
     wyoming: int
+    log: IO[bytes]  # not a pipe, which fills up and stops a server that has much to say
 
     @property
     def url(self) -> str:
@@ -29,6 +32,11 @@ class Running:
     def get(self, path: str) -> str:
         with urllib.request.urlopen(self.url + path, timeout=10) as answer:
             return str(answer.read().decode())
+
+    def said(self) -> str:
+        """What it wrote to standard error."""
+        self.log.seek(0)
+        return self.log.read().decode()
 
     def stop(self, sig: int = signal.SIGTERM, timeout: float = 20) -> int:
         """Send a signal and wait; the exit code."""
@@ -47,18 +55,20 @@ def serving(*words: str, at: int | None = None, **environment: str) -> Iterator[
     """`secateur serve` with these options, `at` a port, ended at the latest when the block ends."""
     port, wyoming = at or free_port(), free_port()
     command = [sys.executable, "-m", "secateur", "serve", "--port", str(port), "--wyoming-port", str(wyoming), *words]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
-    running = Running(process, port, wyoming)
+    log = tempfile.TemporaryFile()  # noqa: SIM115  (closed below)
+    process = subprocess.Popen(command, stderr=log, env={**os.environ, **environment})
+    running = Running(process, port, wyoming, log)
     try:
         for _ in range(600):
             with contextlib.suppress(OSError):
                 running.get("/healthz")
                 break
             if process.poll() is not None:
-                raise AssertionError(f"the server ended: {process.stderr.read() if process.stderr else ''}")
+                raise AssertionError(f"the server ended: {running.said()}")
             time.sleep(0.05)
         yield running
     finally:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+        process.wait()
+        log.close()

@@ -42,7 +42,7 @@ def server() -> Iterator[Running]:
         yield running
         wait_until(lambda: not any(gauges(running).values()))
         assert running.stop() == 0
-        log = running.process.stderr.read() if running.process.stderr else ""
+        log = running.said()
         assert "Traceback" not in log and "never retrieved" not in log, log[-3000:]
 
 
@@ -154,6 +154,15 @@ def test_endless_requests_are_closed_with_an_answer(start: bytes, piece: bytes, 
     assert sent < 200_000_000
     expected = b"400" if start.startswith(b"GET") else b"405" if b"healthz" in start else b"413"
     assert not answer or answer.startswith(b"HTTP/1.1 " + expected), answer[:200]
+
+
+def test_clients_that_leave_in_the_middle(server: Running) -> None:
+    """Nobody is there to be told, and the log is not their book: see the end of `server`."""
+    start = HEAD + FORM + b"Content-Length: 5000\r\n\r\n--b\r\n" + PART
+    for data in (start, start + bytes(4000), HEAD + FORM + CHUNKED + b"5\r\n--b\r\n\r\n"):
+        with raw(server.port) as connection:
+            connection.sendall(data)
+    wait_until(lambda: 'status="499"' in server.get("/metrics"))
 
 
 def test_a_large_body_that_ends_is_told_so(server: Running) -> None:

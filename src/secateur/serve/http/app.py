@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...base.errors import SecateurError
@@ -100,6 +101,8 @@ class Gate:
                     await self.app(scope, body, counted)
         except RefusedError as problem:
             await _error(problem)(scope, receive, counted)
+        except ClientDisconnect:
+            status = 499  # as others note it: the client left before its body was whole
         finally:
             known = path if path in KNOWN else "/v1/models" if path.startswith("/v1/models/") else "other"
             engine.metrics.requests.labels(known, str(status)).inc()
