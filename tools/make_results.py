@@ -1,4 +1,4 @@
-"""Writes the tables of RESULTS.md and README.md between their markers, from committed result files.
+"""Writes the tables of RESULTS.md, README.md and SECURITY.md between their markers, from committed result files.
 
 tools/make_results.py [--check]
 """
@@ -23,8 +23,9 @@ from secateur.jobs.study.table import markdown, robustness
 from secateur.prune.sensitivity import SensitivityMap, read_map
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "examples" / "founding"))
+sys.path[:0] = [str(ROOT / "examples" / "founding"), str(ROOT / "tools")]
 import report as founding  # noqa: E402
+import trust_tables  # noqa: E402
 
 RUNS = ROOT / "experiments" / "main_job"
 SETS = ("speechocean762", "librispeech-mini")
@@ -445,7 +446,7 @@ def fill(text: str, name: str, lines: list[str]) -> str:
 
 
 def pages() -> dict[Path, str]:
-    """Both pages as they should be."""
+    """All pages as they should be."""
     tables = [line for data in SETS for line in main_table(data)]
     results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
     results = fill(results, "main", tables)
@@ -473,10 +474,14 @@ def pages() -> dict[Path, str]:
     results = fill(results, "int8", speed_table("runtime_int8"))
     for number in (1, 2, 3, 4):
         results = fill(results, f"explore{number}", explored(number))
+    results = fill(results, "faults", trust_tables.faults_table())
+    results = fill(results, "inputs", trust_tables.inputs_table())
+    results = fill(results, "abuse", trust_tables.abuse_table())
+    security = fill((ROOT / "SECURITY.md").read_text(encoding="utf-8"), "limits", trust_tables.limits_table())
     readme = fill((ROOT / "README.md").read_text(encoding="utf-8"), "main", tables)
     readme = fill(readme, "larger", larger_table())
     readme = fill(readme, "orders", orders_line())
-    return {ROOT / "RESULTS.md": results, ROOT / "README.md": readme}
+    return {ROOT / "RESULTS.md": results, ROOT / "README.md": readme, ROOT / "SECURITY.md": security}
 
 
 def main() -> int:

@@ -31,7 +31,7 @@ sys.path[:0] = [str(ROOT / "tests" / "hostile"), str(ROOT / "tests")]
 from kinds import Kind, make_kinds  # noqa: E402
 from mutate import EDITS, Edit  # noqa: E402
 
-from secateur.base.files import write_json  # noqa: E402
+from secateur.base.files import read_json, write_json  # noqa: E402
 
 SECONDS, MEGABYTES = 20, 1500
 
@@ -121,9 +121,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="kinds whose name has this in it")
     parser.add_argument("--keep", type=Path, help="folder for what was not handled")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="rows of other kinds that are there stay")
     options = parser.parse_args()
-    rows = []
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as place:
         kinds = make_kinds(Path(place) / "valid")
         for kind in kinds.values():
@@ -133,7 +133,10 @@ def main() -> None:
                 print(json.dumps(row), flush=True)
     if options.out:
         about = {"python": platform.python_version(), "limits": {"seconds": SECONDS, "megabytes": MEGABYTES}}
-        write_json(options.out, {**about, "rows": rows})
+        known = read_json(options.out)["rows"] if options.out.exists() else []
+        new = {row["kind"]: row for row in rows}
+        kept = [new.pop(row["kind"], row) for row in known]
+        write_json(options.out, {**about, "rows": [*kept, *new.values()]})
     sys.exit(any(row["failed"] for row in rows))
 
 

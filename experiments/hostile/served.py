@@ -36,7 +36,7 @@ from streams import memory  # noqa: E402
 
 from secateur.base.files import write_json  # noqa: E402
 
-SECONDS, MEGABYTES, TOGETHER = 30, 300, 6
+SECONDS, MEGABYTES, TOGETHER = 30, 300, 24
 FAULTS = (b"HTTP/1.1 500",)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..base.errors import SecateurError
+from ..base.memory import out_of_memory
 from ..export.contents import CONFIG, DECODER, ENCODER, features_name, read_contents
 from ..models.decoding.session import Floats, Ints, TokenConfig
 from ..models.family import read_config
@@ -157,7 +159,38 @@ def load_session(path: Path, threads: int | None) -> Any:
     # Encoder and decoder take turns: threads that keep spinning after a run would only disturb the other's.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], enable_fallback=False)
+        session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"], enable_fallback=False
+        )
     except Exception as problem:  # onnxruntime raises its own types, all different
         reason = str(problem).splitlines()[0]
         raise SecateurError(f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({reason})") from problem
+    return Graph(session, path)
+
+
+class Graph:
+    """A session whose failures are told in one line: a config may send it what it does not hold."""
+
+    def __init__(self, session: Any, path: Path) -> None:
+        self._session, self._path = session, path
+
+    def get_inputs(self) -> Any:
+        """Of the session."""
+        return self._session.get_inputs()
+
+    def get_outputs(self) -> Any:
+        """Of the session."""
+        return self._session.get_outputs()
+
+    def run(self, outputs: Sequence[str] | None, feed: Arrays) -> Any:
+        """The values of `outputs`, None: all.
+
+        Raises:
+            SecateurError: the graph cannot compute them. Memory that runs out is not caught: there may be a way.
+        """
+        try:
+            return self._session.run(outputs, feed)
+        except Exception as problem:  # onnxruntime raises its own types, all different
+            if out_of_memory(problem):
+                raise
+            raise SecateurError(f"{self._path}: does not go with its config.json ({problem})") from problem

@@ -88,6 +88,8 @@ def next_cut(audio: Audio, start: int, longest: int, sample_rate: int) -> int:
     hop, smooth = sample_rate // 50, 10
     earliest = longest * 2 // 3 if rest > longest * 5 // 4 else rest - longest * 3 // 4
     frames = (longest - earliest) // hop
+    if frames <= smooth:  # pieces too short to choose in; of no length there would be no end of them
+        return start + max(longest, 1)
     near = audio[start + earliest : start + earliest + frames * hop].astype(np.float64)
     energy = np.convolve((near.reshape(frames, hop) ** 2).mean(1), np.ones(smooth), "same")
     # At the edges the sum has fewer terms and would look quiet.

@@ -16,6 +16,7 @@ from websockets.frames import Frame
 
 from .settings import Limits
 
+MOST_PINGS = 100  # between two messages; clients send one every twenty seconds
 MOST_FRAMES = 4096  # of one message in pieces; empty ones never reach the limit on its bytes
 
 
@@ -123,6 +124,28 @@ def websocket_protocol(limits: Limits) -> type[asyncio.Protocol]:
         def __init__(self, *arguments: Any, **named: Any) -> None:
             super().__init__(*arguments, **named)
             self._stall = Stall(limits.patience)
+            self._pings = 0  # since the last message
+
+        def handle_ping(self) -> None:
+            """Answered, as long as there are not thousands: each costs more here than there."""
+            self._pings += 1
+            if self._pings > MOST_PINGS:
+                self.transport.abort()
+                return
+            super().handle_ping()
+
+        def handle_pong(self, event: Frame) -> None:
+            """Nobody asked."""
+            self._pings += 1
+            if self._pings > MOST_PINGS:
+                self.transport.abort()
+                return
+            super().handle_pong(event)
+
+        def send_receive_event_to_app(self) -> None:
+            """A whole message."""
+            self._pings = 0
+            super().send_receive_event_to_app()
 
         def handle_cont(self, event: Frame) -> None:
             """A further piece of a message."""

@@ -1,0 +1,90 @@
+"""Tables of what was killed, spoilt and abused, and of the server's limits, from result files and settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from secateur.base.files import read_json
+from secateur.evaluate.table import pipe_table
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def faults_table() -> list[str]:
+    """Kills survived, a line a job."""
+    values = read_json(ROOT / "experiments" / "faults" / "results" / "kills.json")
+    rows = [
+        [
+            row["job"], str(row["kills"]), str(row["survived"]), str(row["moments"].get("at a time", 0)),
+            str(row["moments"].get("before a change to a file", 0)), str(row["changes"]),
+        ]
+        for row in values["rows"]
+    ]  # fmt: skip
+    total = [sum(row[key] for row in values["rows"]) for key in ("kills", "survived")]
+    rows.append(["**all**", f"**{total[0]}**", f"**{total[1]}**", "", "", ""])
+    head = ["job", "killed", "survived", "tries at any time", "tries before a change to a file", "changes in a run"]
+    return [*pipe_table(head, rows), ""]
+
+
+def inputs_table() -> list[str]:
+    """Spoilt inputs handled, kinds put together by what they are."""
+    files = read_json(ROOT / "experiments" / "hostile" / "results" / "inputs.json")["rows"]
+    served = read_json(ROOT / "experiments" / "hostile" / "results" / "served.json")["rows"]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in files:
+        groups.setdefault(_group(row["kind"]), []).append(row)
+    rows = [_counts(name, some) for name, some in groups.items()]
+    rows += [_counts(f"{row['kind']}, served", [row]) for row in served]
+    rows.append([f"**{cell}**" for cell in _counts("all", [*files, *served])])
+    head = ["input", "kinds", "tried", "read or answered", "refused or closed", "not handled"]
+    return [*pipe_table(head, rows), ""]
+
+
+def _group(kind: str) -> str:
+    for word, name in (
+        ("audio", "audio, 14 formats"), ("manifest", "manifests"), ("table", "CSV and TSV"), ("onnx", "ONNX graphs"),
+        ("exported", "records of exports"), ("config", "model configs"), ("tokenizer", "tokenizers and units"),
+        ("units", "tokenizers and units"), ("archive", "tar archives"), ("study", "study and grammar files (TOML)"),
+        ("grammar", "study and grammar files (TOML)"), ("kaldi", "data layouts"), ("librispeech", "data layouts"),
+        ("arpa", "language models"), ("ngram", "language models"), ("result", "results, maps, JSON"),
+        ("sensitivity", "results, maps, JSON"), ("json", "results, maps, JSON"),
+    ):  # fmt: skip
+        if word in kind:
+            return name
+    return kind
+
+
+def _counts(name: str, rows: Iterable[dict[str, Any]]) -> list[str]:
+    rows = list(rows)
+    sums = (sum(row[key] for row in rows) for key in ("tried", "read", "refused", "failed"))
+    return [name, str(len(rows)), *(f"{count:,}" for count in sums)]
+
+
+def abuse_table() -> list[str]:
+    """What a client notices of its neighbours."""
+    values = read_json(ROOT / "benchmarks" / "results" / "abuse.json")
+    rows = [
+        [
+            row["scene"], str(row["abusers"]), f"{row['asked'] - row['failed']} of {row['asked']}",
+            f"{row['peace_median_s']:.2f}", f"{row['median_s']:.2f}", f"{row['times']:.2f}", f"{row['worst_s']:.2f}",
+            f"{'whole' if row['stream_whole'] else 'LOST'}, {row['stream_delay_s']:.1f}",
+            f"{row['memory_MB']:.0f}, {row['memory_most_MB']:.0f}",
+        ]
+        for row in values["rows"]
+    ]  # fmt: skip
+    head = ["beside", "abusers", "served", "in peace, s", "beside them, s", "times", "worst, s", "stream, its delay s",
+            "memory before, most, MB"]  # fmt: skip
+    before = f"load average before the run {values['load_before']}"
+    about = f"{values['cores']} cores, {before}; a clip of {values['seconds_of_clip']} s."
+    return [*pipe_table(head, rows), "", about, ""]
+
+
+def limits_table() -> list[str]:
+    """The server's limits, as their dataclass says."""
+    source = (ROOT / "src" / "secateur" / "serve" / "http" / "settings.py").read_text(encoding="utf-8")
+    found = re.findall(r"^    (\w+): (?:int|float) = ([\d._]+)  # (.*)$", source, re.MULTILINE)
+    rows = [[f"`{name}`", value, text] for name, value, text in found]
+    return [*pipe_table(["name", "default", "of what"], rows), ""]
