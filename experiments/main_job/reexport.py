@@ -1,10 +1,11 @@
-"""The bundled model again from an earlier export of it, its encoder in bytes where dev allows.
+"""The bundled model: a checkpoint, or an earlier export of one, in the bytes that dev allows.
 
-    python experiments/main_job/reexport.py EARLIER OUT --data ../shared/data
+    python experiments/main_job/reexport.py SOURCE OUT --data ../shared/data --precision int8-static --tolerance 1.5 \\
+        --four-bits 'decoder.token_embedding,decoder.layers.*.ffn.*'
 
-EARLIER is an int8 export of the arm `pruned52` (`src/secateur/serve/bundled/secateur-en-small` as of 81c1833), whose
-weights are read back. Inputs are evened out and measured on clips of both train sets; the error rate on both dev sets
-together must stay within 0.2 points of what the weights give in fp32.
+SOURCE is a run of a study (`bundled.toml`, arm rows-30k-20, seed 0), or an int8 export, whose weights are read back.
+Inputs are evened out and measured on clips of both train sets; the error rate on both dev sets together is compared
+with what the weights give in fp32.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import tempfile
 from pathlib import Path
 
 from secateur.base.errors import SecateurError
+from secateur.export.contents import CONTENTS
 from secateur.export.read_back import read_back
 from secateur.jobs.exporting import Gate, export_checked
+from secateur.models.weights.fetch import load_model
 
 SETS = ("speechocean762", "librispeech-mini")
 
@@ -39,17 +42,22 @@ def together(data: Path, split: str, folder: Path) -> Path:
 def main() -> None:
     """Read back, export, say what came out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("earlier", type=Path)
+    parser.add_argument("source", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--tolerance", type=float, default=0.2, help="points on dev")
+    parser.add_argument("--four-bits", default="", help="patterns of the decoder's weights, separated by commas")
     options = parser.parse_args()
-    model, tokenizer = read_back(options.earlier)
+    exported = (options.source / CONTENTS).exists()
+    model, tokenizer = read_back(options.source) if exported else load_model(str(options.source))
+    nibbles = [pattern for pattern in options.four_bits.split(",") if pattern]
     with tempfile.TemporaryDirectory() as folder:
         dev, train = (together(options.data, split, Path(folder)) for split in ("dev", "train"))
         found = export_checked(
-            model, tokenizer, options.out, options.precision, gate=Gate(dev), calibration=train
-        )
+            model, tokenizer, options.out, options.precision, gate=Gate(dev, options.tolerance), calibration=train,
+            nibbles=nibbles,
+        )  # fmt: skip
     print(json.dumps(found, indent=1))
 
 

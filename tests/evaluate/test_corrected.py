@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,14 @@ pytest.importorskip("wetext")
 pytest.importorskip("pypinyin")
 pytest.importorskip("jieba")
 
+from secateur.base.errors import SecateurError
 from secateur.cli import main
 from secateur.data.manifest import Utterance
-from secateur.evaluate.corrected import Rewrite, choose, corrected
+from secateur.evaluate.corrected import CHANGED, chosen, corrected
 from secateur.evaluate.result import Result, read_result, write_result
 from secateur.evaluate.run import evaluate
+from secateur.text.by_sound import BySound
+from secateur.text.word_model import WordModel
 
 SAID = ["我在银行工作", "他加入解放军", "好奇怪的石头"]
 
@@ -28,14 +32,16 @@ def result(heard: list[str]) -> Result:
 
 
 def test_rows_are_rewritten_and_counted_again() -> None:
-    before = result(["我在银航工作", "他加入解放军", "好奇怪的石头"])
-    after = corrected(before, lambda row: row.hypothesis.replace("航", "行"))
-    assert (before.errors, after.errors) == (1, 0) and after.rows[0].hypothesis == SAID[0]
-    rewrites: dict[float, Rewrite] = {
-        1.0: lambda row: "", 2.0: lambda row: row.hypothesis.replace("航", "行"), 5.0: lambda row: SAID[0]
-    }  # fmt: skip
-    key, rates = choose(before, rewrites)
-    assert key == 2.0 and rates[2.0] == 0 < rates[5.0] < rates[1.0] == 1
+    before = result(["我在银航工作", "他加入解放君", "好奇怪的石头"])
+    writer = BySound(WordModel())
+    after = corrected(before, writer)
+    assert (before.errors, after.errors) == (2, 0) and after.rows[0].hypothesis == SAID[0]
+    # Where correction helps it is chosen to change something; where nothing is wrong, to change least.
+    helped, tried = chosen(before, writer)
+    assert corrected(before, helped).errors == 0 and min(t.rate for t in tried) == 0
+    assert chosen(result(SAID), writer)[0].costs.changed == max(CHANGED)
+    with pytest.raises(SecateurError, match="has no rows"):
+        chosen(replace(before, rows=()), writer)
 
 
 def test_the_command_corrects_a_result_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,4 +54,4 @@ def test_the_command_corrects_a_result_file(tmp_path: Path, capsys: pytest.Captu
     assert read_result(tmp_path / "out.json").settings["corrected"]["changed"] == 3.0
     assert main([*words, "--dev", str(tmp_path / "dev.json")]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["changed"] == 12.0 and found["dev"]["12.0"] == 0  # where nothing is wrong, change least
+    assert found["changed"] == 12.0 and {"changed": 12.0, "head": 0.0, "rate": 0.0} in found["dev"]  # where nothing is wrong, change least

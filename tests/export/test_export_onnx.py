@@ -17,7 +17,8 @@ from secateur.base.files import sha256
 from secateur.export.contents import FILES, read_contents
 from secateur.export.onnx import export_onnx
 from secateur.export.parity import parity
-from secateur.export.precision import quantise
+from secateur.export.precision import quantise, quantise_nibbles
+from secateur.export.read_back import read_back
 from secateur.models.whisper.model import Whisper
 from secateur.serve.onnx_session import OnnxSession
 
@@ -169,3 +170,29 @@ def test_widths_in_export_json_survive_a_round_trip(tmp_path: Path) -> None:
     folder = export_onnx(model, tokenizer, tmp_path / "out")
     values = json.loads((folder / "config.json").read_text())
     assert [layer["attention"]["value"] for layer in values["encoder"]] == [6, 10, 7]
+
+
+def test_four_bits_are_the_nearest_that_fit_and_the_graph_reads_them(tmp_path: Path) -> None:
+    weight = np.random.default_rng(0).normal(size=(70, 9)).astype(np.float32)  # the last block is not full
+    weight[:, 3] = 0
+    packed, scale = quantise_nibbles(weight)
+    assert packed.shape == (9, 3, 16) and packed.dtype == np.uint8
+    pairs = np.stack([packed & 15, packed >> 4], -1).reshape(9, -1).astype(np.float32) - 8
+    values = (pairs.reshape(9, 3, 32) * scale[..., None]).reshape(9, -1)[:, :70].T
+    assert np.abs(values - weight).max() < 0.5 and not values[:, 3].any()
+    assert np.sqrt(np.mean((values - weight) ** 2) / np.mean(weight**2)) < 0.1
+
+    model, tokenizer = small_whisper()
+    patterns = ("decoder.token_embedding", "decoder.layers.*.ffn.*")
+    few = export_onnx(model, tokenizer, tmp_path / "few", "int8", nibbles=patterns)
+    eight = export_onnx(model, tokenizer, tmp_path / "eight", "int8")
+    assert (few / "decoder.onnx").stat().st_size < (eight / "decoder.onnx").stat().st_size
+    rounded, _ = read_back(few)  # what four bits left of the weights: the graph must say what these say
+    session = OnnxSession(few, threads=1)
+    pairs_of = steps(rounded, session, CUTS)
+    spread = pairs_of[0][0].std()
+    assert max(np.abs(found - wanted).max() for wanted, found in pairs_of) < 0.1 * spread
+    again = export_onnx(rounded, tokenizer, tmp_path / "again", "int8", nibbles=patterns)
+    state = {name: value.numpy() for name, value in read_back(again)[0].state_dict().items()}
+    for name, value in rounded.state_dict().items():
+        np.testing.assert_allclose(state[name], value.numpy(), atol=0.02)

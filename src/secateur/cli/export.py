@@ -38,6 +38,9 @@ class Options:
     tolerance: float = option(0.2, "points that the error rate may rise on --dev")
     limit: int | None = option(None, "at most so many clips of --dev")
     calibrate: Path | None = option(None, "manifest of train data, for int8-static; int8-dynamic gains from it too")
+    four_bits: tuple[str, ...] = option(
+        (), "weights of the decoder that an int8 stores in four bits, with wildcards: decoder.token_embedding,*.ffn.*"
+    )
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -56,7 +59,9 @@ def run(options: Options) -> dict[str, Any]:
     if not options.clips and options.dev is None:
         say("neither --dev nor --clips given: comparing on noise, which says little about transcripts")
     gate = None if options.dev is None else Gate(options.dev, options.tolerance, options.limit)
-    return export_checked(model, text, options.out, options.precision, options.clips, gate, options.calibrate)
+    return export_checked(
+        model, text, options.out, options.precision, options.clips, gate, options.calibrate, options.four_bits
+    )
 
 
 def show(result: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,9 @@ Array = NDArray[Any]
 class Graph:
     """One ONNX graph in the making. Tensors are named by strings; methods return the name of what they add."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, nibbles: Sequence[str] = ()) -> None:
         self.name = name
+        self._nibbles = tuple(nibbles)  # patterns of the weights that are to take four bits
         self._helper = require("onnx.helper", "train")
         self._from_array = require("onnx.numpy_helper", "train").from_array
         self._nodes: list[Any] = []
@@ -28,6 +31,10 @@ class Graph:
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
         self._renamed: dict[str, str] = {}  # tensors that are outputs, and what they are called there
+
+    def in_nibbles(self, name: str) -> bool:
+        """Whether the weight `name`, or the first of several side by side, is to take four bits."""
+        return any(fnmatchcase(name.split("+")[0], pattern) for pattern in self._nibbles)
 
     def input(self, name: str, dtype: type[np.generic], shape: tuple[str | int, ...]) -> str:
         """A graph input; a text in `shape` names a dimension that may vary."""

@@ -7,6 +7,7 @@ ones come before all second ones, in queries and keys alike, which changes no pr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,12 +55,12 @@ def encoder_graph(config: MoonshineConfig, weights: Weights, precision: str, ran
     return g.model({"precision": precision})
 
 
-def decoder_graph(config: MoonshineConfig, weights: Weights, precision: str) -> Any:
+def decoder_graph(config: MoonshineConfig, weights: Weights, precision: str, nibbles: Sequence[str] = ()) -> Any:
     """tokens (batch, n) after `past` earlier ones to logits (batch, vocabulary) of the last; `past` may be 0.
 
     Inputs and outputs are those of Whisper's decoder; attention has all layers' query heads.
     """
-    b = _Builder(Graph("decoder"), turned(config, weights), precision, many_rows=False)
+    b = _Builder(Graph("decoder", nibbles), turned(config, weights), precision, many_rows=False)
     b.config, g, size = config, b.graph, config.head_size
     tokens = g.input("tokens", np.int64, ("batch", "n"))
     memory_mask = g.input("memory_mask", np.bool_, ("batch", "positions"))

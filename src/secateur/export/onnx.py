@@ -52,7 +52,7 @@ Check = Callable[[Path], dict[str, Any]]
 
 def export_onnx(
     model: TokenRecogniser | FrameRecogniser, text: TextCodec, folder: str | Path, precision: str = "fp32",
-    check: Check | None = None, trial: bool = True, ranges: Ranges | None = None,
+    check: Check | None = None, trial: bool = True, ranges: Ranges | None = None, nibbles: Sequence[str] = (),
 ) -> Path:  # fmt: skip
     """Write the graphs, `config.json`, the text codec and `export.json` to `folder`.
 
@@ -69,6 +69,7 @@ def export_onnx(
             `export.json`, what it raises cancels the export.
         trial: False leaves out ONNX's checker, the run and the checksums: for a folder that is timed and thrown away.
         ranges: what int8-static needs (see `secateur.export.calibration`).
+        nibbles: patterns of the decoder's weights that an int8 of any kind stores in four bits.
 
     Raises:
         SecateurError: an unknown precision, a masked model, a folder that holds other files, graphs above 2 GiB.
@@ -97,7 +98,7 @@ def export_onnx(
             graphs_of: Any = moonshine if config.family == "moonshine" else whisper
             graphs = {
                 ENCODER: graphs_of.encoder_graph(config, weights, precision, ranges),
-                DECODER: graphs_of.decoder_graph(config, weights, precision),
+                DECODER: graphs_of.decoder_graph(config, weights, precision, nibbles),
             }
             for name, graph in graphs.items():
                 write_bytes(temporary / name, serialised(graph, name, trial))

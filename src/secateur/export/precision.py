@@ -4,6 +4,9 @@ int8 is unsigned bytes with zero point 128 and a scale for every 64 inputs of a 
 without VNNI (`vpmaddubsw`). Activations are quantised row by row (or not at all), so a clip's result does not depend on
 what else is in its batch; one scale for a whole tensor would be faster, and lost too much on speech.
 
+Weights named to a graph as `nibbles` take four bits, with a scale for every 32 inputs: half the bytes again, for tables
+of a large vocabulary and what else bears it (dev says: `secateur export --four-bits`).
+
 Where hundreds of rows are multiplied (an encoder), int8 computes in fp32. int8-dynamic and int8-static multiply bytes
 there too: signed ones with a scale a column, no larger than cannot saturate; on a CPU with VNNI that is several times
 as fast. The activations' scale is each row's own largest value, or one for each layer that calibration found.
@@ -27,6 +30,8 @@ Precision = Literal["fp32", "fp16", "int8", "int8-dynamic", "int8-static"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 ZERO = 128  # the unsigned byte that means 0
 BLOCK = 64  # inputs that share a scale
+NIBBLES, NIBBLE_ZERO = 32, 8  # of four bits: inputs that share a scale, and what means 0
+SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)  # of a block's largest value: where four bits may end
 FLOAT = 1  # ONNX's number for float32
 MOST, PAIR = 127, 128  # of a signed byte; of two neighbours together: 255 * 128 < 2 ** 15
 
@@ -50,6 +55,28 @@ def quantise(weight: Array) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     scale[scale == 0] = 1  # a block may be all zeros
     values = np.rint(blocks / scale[..., None]) + ZERO
     return values.astype(np.uint8), scale.astype(np.float32)
+
+
+def quantise_nibbles(weight: Array) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """`weight` (in, out) in four bits, two to a byte (out, blocks, NIBBLES / 2), and scales (out, blocks).
+
+    (nibble - 8) * scale; a scale may be negative, so that the larger end of a block gets the eighth step. Of a few ends
+    the one with the least squared error is taken. The low four bits are the first of each pair.
+    """
+    inputs, outputs = weight.shape
+    blocks = np.pad(weight.T, ((0, 0), (0, -inputs % NIBBLES))).reshape(outputs, -1, NIBBLES).astype(np.float32)
+    end = np.take_along_axis(blocks, np.abs(blocks).argmax(2)[..., None], 2)
+    best, scales, least = np.zeros(blocks.shape, np.uint8), np.ones(end.shape, np.float32), np.full(end.shape, np.inf)
+    for share in SHARES:
+        for steps in (-NIBBLE_ZERO, NIBBLE_ZERO - 1):
+            scale = (share * end / steps).astype(np.float16).astype(np.float32)  # as it is stored
+            scale[scale == 0] = 1
+            values = np.clip(np.rint(blocks / scale), -NIBBLE_ZERO, NIBBLE_ZERO - 1)
+            error = ((values * scale - blocks) ** 2).sum(2, keepdims=True)
+            better = error < least
+            best = np.where(better, (values + NIBBLE_ZERO).astype(np.uint8), best)
+            scales, least = np.where(better, scale, scales), np.where(better, error, least)
+    return best[..., ::2] | (best[..., 1::2] << 4), scales[..., 0]
 
 
 def quantise_columns(weight: Array) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -92,7 +119,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class ByteMatrix(Matrix):
-    """Stored as bytes (out, blocks, BLOCK) with an fp16 scale a block (out, blocks).
+    """Stored as bytes (out, blocks, BLOCK), or two to a byte, with an fp16 scale a block (out, blocks).
 
     `many_rows`: multiplied as float32, which is faster for hundreds of rows; else as bytes, four at a time.
     """
@@ -100,6 +127,7 @@ class ByteMatrix(Matrix):
     scale: str
     shape: tuple[int, int]
     many_rows: bool
+    bits: int = 8
 
     def multiply(self, x: str, bias: str = "") -> str:
         """As above. Where bytes are multiplied, `x` is quantised by row and block, so rows do not touch each other."""
@@ -108,7 +136,7 @@ class ByteMatrix(Matrix):
         inputs, outputs = self.shape
         return self.graph.add(
             "MatMulNBits", x, self.values, self._scales(self.scale), *(["", "", bias] if bias else []), domain=FUSED,
-            K=inputs, N=outputs, bits=8, block_size=BLOCK, accuracy_level=4,
+            K=inputs, N=outputs, bits=self.bits, block_size=self._block, accuracy_level=4,
         )  # fmt: skip
 
     def floats(self) -> str:
@@ -120,17 +148,30 @@ class ByteMatrix(Matrix):
         g = self.graph
         return self._floats(g.add("Gather", self.values, ids), g.add("Gather", self.scale, ids), [0, 0, -1])
 
+    @property
+    def _block(self) -> int:
+        return BLOCK if self.bits == 8 else NIBBLES
+
     def _scales(self, stored: str) -> str:
         return self.graph.add("Cast", stored, to=FLOAT)
 
     def _floats(self, values: str, scale: str, shape: list[int]) -> str:
         """Blocks (..., blocks, BLOCK) times their scales, joined to `shape`, without what fills the last block."""
         g = self.graph
-        centred = g.add("Sub", g.add("Cast", values, to=FLOAT), g.constant(ZERO, np.float32))
+        zero = ZERO
+        if self.bits == 4:
+            zero = NIBBLE_ZERO
+            low = g.add("BitwiseAnd", values, g.constant(15, np.uint8))
+            pair = [low, g.add("BitShift", values, g.constant(4, np.uint8), direction="RIGHT")]
+            pairs = g.add("Concat", *(g.add("Unsqueeze", half, g.constant([-1])) for half in pair), axis=-1)
+            whole = g.add("Concat", g.add("Shape", values, end=-1), g.constant([NIBBLES]), axis=0)
+            values = g.add("Reshape", pairs, whole)
+        centred = g.add("Sub", g.add("Cast", values, to=FLOAT), g.constant(zero, np.float32))
         scaled = g.add("Mul", centred, g.add("Unsqueeze", self._scales(scale), g.constant([-1])))
         joined = g.add("Reshape", scaled, g.constant(shape))
         inputs = self.shape[0]
-        return g.slice(joined, g.constant([0]), g.constant([inputs]), len(shape) - 1) if inputs % BLOCK else joined
+        whole_blocks = inputs % self._block == 0
+        return joined if whole_blocks else g.slice(joined, g.constant([0]), g.constant([inputs]), len(shape) - 1)
 
 
 @dataclass(frozen=True)
@@ -190,10 +231,11 @@ def store(
         stored = graph.weight(name, units)
         largest = 0.0 if precision == "int8-dynamic" else (ranges or {}).get(name.split("+")[0], 0.0)
         return ColumnMatrix(graph, precision, stored, graph.weight(f"{name}.scale", column.astype(np.float32)), largest)
-    values, scale = quantise(weight)
+    bits = 4 if graph.in_nibbles(name) else 8
+    values, scale = quantise(weight) if bits == 8 else quantise_nibbles(weight)
     scales = graph.weight(f"{name}.scale", scale.astype(np.float16))
     inputs, outputs = weight.shape
-    return ByteMatrix(graph, precision, graph.weight(name, values), scales, (inputs, outputs), many_rows)
+    return ByteMatrix(graph, precision, graph.weight(name, values), scales, (inputs, outputs), many_rows, bits)
 
 
 def store_sum(graph: Graph, name: str, values: Array, precision: str) -> str:

@@ -17,7 +17,7 @@ from ..models.whisper.model import Whisper
 from ..text.tokenizer import Tokenizer
 from .contents import CONFIG, DECODER, ENCODER, TOKENIZER, read_contents
 from .graph import Array
-from .precision import ZERO
+from .precision import NIBBLE_ZERO, NIBBLES, ZERO
 
 
 def read_back(folder: str | Path) -> tuple[Whisper, Tokenizer]:
@@ -78,6 +78,9 @@ def _floats(name: str, stored: dict[str, Array]) -> Array:
     if f"{name}.scale" not in stored:
         return values
     scale = stored[f"{name}.scale"].astype(np.float32)
+    if stored[name].dtype == np.uint8 and stored[name].shape[-1] == NIBBLES // 2:
+        pairs = np.stack([stored[name] & 15, stored[name] >> 4], -1).reshape(*scale.shape, NIBBLES)
+        return ((pairs.astype(np.float32) - NIBBLE_ZERO) * scale[..., None]).reshape(len(values), -1)
     if stored[name].dtype == np.uint8:
         return ((values - ZERO) * scale[..., None]).reshape(len(values), -1)
     return values * scale

@@ -68,14 +68,14 @@ def encoded(
     return b.norm(x, f"{name}.norm"), valid
 
 
-def decoder_graph(config: WhisperConfig, weights: Weights, precision: str) -> Any:
+def decoder_graph(config: WhisperConfig, weights: Weights, precision: str, nibbles: Sequence[str] = ()) -> Any:
     """tokens (batch, n) after `past` earlier ones to logits (batch, vocabulary) of the last; `past` may be 0.
 
     Inputs: tokens, memory_mask, and of every layer i past_keys_i, past_values_i, cross_keys_i, cross_values_i.
     Outputs: logits, of every layer keys_i, values_i (batch, heads, past + n, dim), and attention (batch, all layers'
     heads, n, positions): where each token looks in the audio, for the times of words.
     """
-    b = Builder(Graph("decoder"), weights, precision, many_rows=False)
+    b = Builder(Graph("decoder", nibbles), weights, precision, many_rows=False)
     g = b.graph
     tokens = g.input("tokens", np.int64, ("batch", "n"))
     memory_mask = g.input("memory_mask", np.bool_, ("batch", "positions"))

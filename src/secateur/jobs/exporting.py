@@ -81,7 +81,7 @@ class ErrorRateError(SecateurError):
 
 def export_checked(
     model: TokenRecogniser | FrameRecogniser, text: TextCodec, out: Path, precision: str, clips: Sequence[str] = (),
-    gate: Gate | None = None, calibration: Path | None = None,
+    gate: Gate | None = None, calibration: Path | None = None, nibbles: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Export to ONNX, compare, report; nothing is written when a comparison fails.
 
@@ -91,6 +91,7 @@ def export_checked(
         clips: recordings on which logits and tokens are compared; none: noise.
         calibration: manifest whose clips int8-static takes its ranges from; train data. A Whisper's encoder that
             multiplies bytes is evened out on them too (`export.smoothing`).
+        nibbles: patterns of the decoder's weights that an int8 of any kind stores in four bits.
 
     Raises:
         SecateurError: fp32 that differs from the source, calibration or, for auto, the gate left out.
@@ -99,8 +100,10 @@ def export_checked(
     if precision == AUTO:
         if gate is None:
             raise SecateurError("--precision auto lets an error rate decide: name a manifest with --dev")
-        return _first_that_passes(model, text, out, clips, gate, calibration)
+        return _first_that_passes(model, text, out, clips, gate, calibration, nibbles)
     check_precision(precision)
+    if nibbles and not precision.startswith("int8"):
+        raise SecateurError(f"--four-bits goes with int8, int8-dynamic and int8-static, not with {precision}")
     given, ranges = model, None
     if precision == "int8-static" and calibration is None:
         raise SecateurError("int8-static needs recordings of the kind to come: name train data with --calibrate")
@@ -124,7 +127,7 @@ def export_checked(
         values = {**asdict(found), "agreement": found.agreement, "on": "clips" if clips else "noise"}
         return values if gate is None else values | error_drift(given, text, folder, gate)
 
-    export_onnx(model, text, out, precision, check, ranges=ranges)
+    export_onnx(model, text, out, precision, check, ranges=ranges, nibbles=nibbles)
     contents = read_contents(out)
     return {
         "folder": str(out), "precision": contents.precision,
@@ -135,16 +138,16 @@ def export_checked(
 
 def _first_that_passes(
     model: TokenRecogniser | FrameRecogniser, text: TextCodec, out: Path, clips: Sequence[str], gate: Gate,
-    calibration: Path | None,
+    calibration: Path | None, nibbles: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
     """See `export_checked`."""
     *candidates, last = [p for p in FASTEST_FIRST if calibration is not None or p != "int8-static"]
     for precision in candidates:
         try:
-            return export_checked(model, text, out, precision, clips, gate, calibration)
+            return export_checked(model, text, out, precision, clips, gate, calibration, nibbles)
         except ErrorRateError as problem:
             say(f"{precision}: {problem}")
-    return export_checked(model, text, out, last, clips, gate, calibration)
+    return export_checked(model, text, out, last, clips, gate, calibration, nibbles)
 
 
 def write_format(name: str, model: Any, text: TextCodec, out: Path) -> dict[str, Any]:
