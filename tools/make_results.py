@@ -158,6 +158,7 @@ def speed_table(name: str) -> list[str]:
 
 
 STUDIES = ROOT / "experiments" / "study"
+MORE = ("bundled", "ctc", "ctc_families", "ctc_trunk")
 
 
 @cache
@@ -393,6 +394,19 @@ def sparse_cpu_table() -> list[str]:
     return [*lines, *("| " + " | ".join([way, *(found[way, *c] for c in columns)]) + " |" for way in ways), ""]
 
 
+def sparse_gpu_table() -> list[str]:
+    """What 2:4 gives on a GPU's sparse tensor cores: the least and the most over a model's linear layers."""
+    values = read_json(ROOT / "benchmarks" / "results" / "sparse_gpu.json")
+    rows = values["rows"]
+    counts = sorted({row["rows"] for row in rows})
+    body = []
+    for size in dict.fromkeys(row["size"] for row in rows):
+        found = [[r["speedup"] for r in rows if r["size"] == size and r["rows"] == n] for n in counts]
+        body.append([size, *(f"{min(f):.2f} to {max(f):.2f}" if f else "" for f in found)])
+    head = [f"{values['device']}, {values['dtype']}", *(f"{n} rows" for n in counts)]
+    return [*pipe_table(head, body), ""]
+
+
 def ctc_stream_table() -> list[str]:
     """What chunks cost a CTC model, with states and without."""
     values = read_json(ROOT / "benchmarks" / "results" / "ctc_stream.json")
@@ -455,7 +469,7 @@ def pages() -> dict[Path, str]:
     results = fill(results, "speed", speed_table("runtime"))
     results = fill(results, "peers", speed_table("runtime_peers"))
     results = fill(results, "study-goals", study_goals())
-    for name in ("tiny_en", "tiny_en_told", "tiny_en_held", "base", "sites", "inputs", "base_zh"):
+    for name in ("tiny_en", "tiny_en_told", "tiny_en_held", "base", "sites", "inputs", "base_zh", *MORE):
         results = fill(results, f"study-{name}", study_tables(name))
     results = fill(results, "study-base-tiny", study_tables("base", "tiny-equal"))
     results = fill(results, "study-base_zh-corrected", corrected_table())
@@ -471,6 +485,7 @@ def pages() -> dict[Path, str]:
     results = fill(results, "moonshine", families_table("moonshine"))
     results = fill(results, "ctc-stream", ctc_stream_table())
     results = fill(results, "sparse-cpu", sparse_cpu_table())
+    results = fill(results, "sparse-gpu", sparse_gpu_table())
     results = fill(results, "int8", speed_table("runtime_int8"))
     for number in (1, 2, 3, 4):
         results = fill(results, f"explore{number}", explored(number))

@@ -139,8 +139,8 @@ def test_a_config_file_fills_options_and_the_command_line_wins(
     config.write_text('metric = "per"\n')
     assert main(["evaluate", "m", str(tmp_path / "set.jsonl"), "--config", str(config)]) == 2
     assert "'per' is not one of wer, cer" in capsys.readouterr().err
-    assert main(["evaluate", "m", str(tmp_path / "s.jsonl"), "--config", str(config), "--metric", "wer"]) == 2
-    assert "s.jsonl" in capsys.readouterr().err
+    assert main(["evaluate", "m", str(tmp_path / "set.jsonl"), "--config", str(config), "--metric", "wer"]) == 2
+    assert "no model or folder 'm'" in capsys.readouterr().err
 
 
 def test_a_base_install_says_what_a_command_needs(tmp_path: Path) -> None:
