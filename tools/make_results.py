@@ -219,6 +219,7 @@ def larger_table() -> list[str]:
     head = ["model", "seeds", "weights gone", "values gone", f"{domain}, %", "against tiny.en (95 %)", f"{other}, %"]
     names = {
         "tiny-equal": "tiny.en, dense", "dense": "base, dense", "sparse-taylor-30": "base, 30 % zeros",
+        "sparse-decoder-first": "base, 31 % zeros, most in the decoder's self-attention",
         "sparse-taylor-60": "base, 60 % zeros", "units-refit-15": "base, 15 % units",
         "units-refit-30": "base, 30 % units",
     }  # fmt: skip
