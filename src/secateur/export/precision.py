@@ -76,7 +76,7 @@ def quantise_nibbles(weight: Array) -> tuple[NDArray[np.uint8], NDArray[np.float
             better = error < least
             best = np.where(better, (values + NIBBLE_ZERO).astype(np.uint8), best)
             scales, least = np.where(better, scale, scales), np.where(better, error, least)
-    return best[..., ::2] | (best[..., 1::2] << 4), scales[..., 0]
+    return (best[..., ::2] | (best[..., 1::2] << 4)).astype(np.uint8), scales[..., 0]
 
 
 def quantise_columns(weight: Array) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
