@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -73,10 +73,15 @@ class Gate:
     dev: Path
     tolerance: float = 0.2  # points
     limit: int | None = None  # clips
+    source: float | None = None  # error rate of the source on them, in percent, where it was measured before
 
 
 class ErrorRateError(SecateurError):
-    """An export whose error rate is not its source's."""
+    """An export whose error rate is not `source`, its source's (percent)."""
+
+    def __init__(self, message: str, source: float) -> None:
+        super().__init__(message)
+        self.source = source
 
 
 def export_checked(
@@ -147,6 +152,7 @@ def _first_that_passes(
             return export_checked(model, text, out, precision, clips, gate, calibration, nibbles)
         except ErrorRateError as problem:
             say(f"{precision}: {problem}")
+            gate = replace(gate, source=problem.source)
     return export_checked(model, text, out, last, clips, gate, calibration, nibbles)
 
 
@@ -190,8 +196,10 @@ def error_drift(model: TokenRecogniser | FrameRecogniser, text: Any, folder: Pat
     else:
         source = WhisperRecogniser(TorchSession(model), text)
     options = DecodingOptions(language=utterances[0].language, **GREEDY)  # type: ignore[arg-type]
-    rates = {}
+    rates = {} if gate.source is None else {"source": gate.source}
     for name, recogniser in (("source", source), ("export", Recogniser.load(folder, workers=0))):
+        if name in rates:
+            continue
         say(f"error rate of the {name} on {len(utterances)} clips of {gate.dev}")
 
         def transcribe(some: list[Utterance], recogniser: Recogniser = recogniser) -> list[str]:
@@ -203,7 +211,8 @@ def error_drift(model: TokenRecogniser | FrameRecogniser, text: Any, folder: Pat
     if above > gate.tolerance:
         raise ErrorRateError(
             f"the export's error rate on {gate.dev.name} is {rates['export']:.2f} %, its source's {rates['source']:.2f}"
-            f" %, more than {gate.tolerance:g} points below; nothing was written: choose another --precision"
+            f" %, more than {gate.tolerance:g} points below; nothing was written: choose another --precision",
+            rates["source"],
         )
     return {"dev": str(gate.dev), "dev_clips": len(utterances), "dev_source": rates["source"],
             "dev_export": rates["export"], "dev_tolerance": gate.tolerance}  # fmt: skip
