@@ -27,7 +27,7 @@ from secateur.prune.student import Student  # noqa: E402
 from secateur.text.spoken import spoken  # noqa: E402
 from secateur.text.units import Units, characters_of  # noqa: E402
 from secateur.train.loop import Run, train  # noqa: E402
-from secateur.train.loss import frame_distillation  # noqa: E402
+from secateur.train.loss import frame_distillation, pooled  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 from secateur.train.stream import Mix  # noqa: E402
 
@@ -80,8 +80,25 @@ def test_what_cannot_teach_is_one_line() -> None:
     student, settings = small_ctc("subsampled gru"), TrainSettings(distil_on="all")
     with pytest.raises(SecateurError, match="secateur data label"):
         objective(student, small_whisper()[0], settings)
-    with pytest.raises(SecateurError, match="same units and frames"):
+    with pytest.raises(SecateurError, match=r"whole part of it: .* every 40 ms teach none of .* every 20 ms"):
         objective(student, small_ctc("subsampled conformer"), settings)  # x4, not x2
+
+
+def test_a_teacher_with_shorter_frames_is_pooled() -> None:
+    said = torch.tensor([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.2, 0.0, 0.8], [0.6, 0.2, 0.2], [0.0, 1.0, 0.0]])
+    found = pooled(said.log()[None], torch.tensor([4]), 2).exp()[0]
+    assert found.shape == (3, 3)
+    assert torch.allclose(found[0], torch.tensor([0.1, 0.9, 0.0]), atol=1e-5)
+    assert torch.allclose(found[1], torch.tensor([0.0, 0.2, 0.8]), atol=1e-5)
+    assert torch.allclose(found[2], torch.tensor([1.0, 0.0, 0.0]), atol=1e-5)  # what is not real is blank
+    student, settings = small_ctc("subsampled conformer"), TrainSettings(distil_on="all")  # x4
+    asked = objective(student, small_ctc("subsampled gru"), settings)  # x2
+    assert asked.teacher.ratio == 2
+    audio, lengths = AudioBank(clips()).gather([0, 1, 2])
+    heard, frames = student(*asked.teacher.features(audio, lengths))
+    wanted = asked.teacher.log_probs(audio, lengths)
+    assert abs(wanted.shape[1] - heard.shape[1]) <= 1
+    assert torch.isfinite(frame_distillation(heard, wanted, frames))
 
 
 def test_a_model_labels_what_has_no_transcript(

@@ -14,9 +14,9 @@ from .command import option
 
 HELP = """Fine-tune a model on manifests. The weights are held near their start (--train.l2-start); with --retain it
 also hears what must not be forgotten, and with --train.distil 0.7 the original teaches it there, for three times the
-time. With --new.preset a small CTC model is trained from nothing instead (conformer, bigru, bilstm, googlenet, digits;
-streaming-conformer and streaming-gru answer while someone speaks), or a CTC output on the encoder of a Whisper
-(--new.preset whisper --new.trunk tiny.en).
+time. With --new.preset a small CTC model is trained from nothing instead (conformer, bigru, bilstm, googlenet,
+googlenet-bigru, digits; streaming-conformer and streaming-gru answer while someone speaks), or a CTC output on the
+encoder of a Whisper (--new.preset whisper --new.trunk tiny.en).
 
 Writes a checkpoint, metrics.jsonl (a line a validation) and results; a killed run resumes. On several GPUs, or several
 processes of a CPU, start it with torchrun: a batch is dealt to them, the steps are the same."""

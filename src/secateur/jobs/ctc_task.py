@@ -65,23 +65,22 @@ class CtcTask:
         """A CTC model that teaches in every frame.
 
         Raises:
-            SecateurError: another family, or other units or frames than the student's.
+            SecateurError: another family, other units, or frames that do not make up the student's.
         """
         if not isinstance(teacher, FrameRecogniser):
             raise SecateurError(
                 "a CTC model is taught frame by frame by another CTC model; let this teacher write transcripts to "
                 "learn from instead (secateur data label)"
             )
-        apart = [
-            (of.units, of.subsampled * of.front_end.hop / of.front_end.sample_rate) for of in (teacher.config, config)
-        ]
-        if apart[0] != apart[1]:
+        frame = [1000 * c.subsampled * c.front_end.hop / c.front_end.sample_rate for c in (teacher.config, config)]
+        ratio = round(frame[1] / frame[0])
+        if teacher.config.units != config.units or ratio < 1 or abs(ratio * frame[0] - frame[1]) > 1e-6:
             raise SecateurError(
-                f"teacher and student must have the same units and frames: {apart[0][0]} units every "
-                f"{1000 * apart[0][1]:g} ms teach none of {apart[1][0]} every {1000 * apart[1][1]:g} ms"
+                f"a teacher must have the student's units, and frames that are as long or a whole part of it: "
+                f"{teacher.config.units} units every {frame[0]:g} ms teach none of {config.units} every {frame[1]:g} ms"
             )
         frozen = frozen_copy(teacher).to(device)
-        return FrameTeacher(frozen, extractor(frozen.config.front_end).to(device), config.front_end.sample_rate)
+        return FrameTeacher(frozen, extractor(frozen.config.front_end).to(device), config.front_end.sample_rate, ratio)
 
     def transcribe(
         self, model: Any, text: Any, bank: AudioBank, languages: Sequence[str], batch_seconds: float, label: str = ""

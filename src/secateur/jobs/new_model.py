@@ -23,7 +23,7 @@ TRUNK = "whisper"
 class NewModel:
     """What is built when there is no model to start from; without a `preset`, nothing is."""
 
-    preset: str = ""  # conformer, bigru, bilstm, googlenet, digits, streaming-conformer, streaming-gru, whisper
+    preset: str = ""  # one of `PRESETS`, or whisper
     trunk: str = ""  # preset whisper: the Whisper whose encoder hears (a name, folder or file); its weights are kept
     units: Kind = "characters"
     pieces: int = 256  # with units = "pieces": how many

@@ -11,28 +11,29 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..audio.resample_torch import resample_rows
-from .loss import frame_distillation
+from .loss import frame_distillation, pooled
 from .objective import Batch
 from .settings import TrainSettings
 
 
 @dataclass
 class FrameTeacher:
-    """A frozen CTC model with the same units and as many frames to a clip, which hears the clip unmasked.
+    """A frozen CTC model with the same units, which hears the clip unmasked.
 
-    `sample_rate` is that of the student's audio.
+    `sample_rate` is that of the student's audio; so many of the teacher's frames, `ratio`, are one of the student's.
     """
 
     model: Any
     features: nn.Module
     sample_rate: int
+    ratio: int = 1
 
     @torch.no_grad()
     def log_probs(self, audio: Tensor, lengths: Tensor) -> Tensor:
-        """(batch, frames, units)."""
+        """(batch, frames, units), in the student's frames."""
         audio, lengths = resample_rows(audio, lengths, self.sample_rate, self.model.config.front_end.sample_rate)
-        found: Tensor = self.model(*self.features(audio, lengths))[0]
-        return found
+        log_probs, frames = self.model(*self.features(audio, lengths))
+        return pooled(log_probs, frames, self.ratio)
 
 
 @dataclass

@@ -67,3 +67,20 @@ def frame_distillation(
         if weights is not None:
             divergence = divergence * weights
         return divergence.sum() * temperature**2
+
+
+def pooled(log_probs: Tensor, frames: Tensor, ratio: int) -> Tensor:
+    """CTC outputs (batch, frames, units) as a network would give them that speaks once in `ratio` frames.
+
+    A unit is as likely as in the likeliest of the frames that become one, the blank (0) is what is left, and the sum
+    is one again: the mean would halve every spike. `frames` (batch,) are real; the rest counts as blank.
+    """
+    if ratio == 1:
+        return log_probs
+    probabilities = log_probs.float().exp()
+    real = torch.arange(probabilities.shape[1], device=probabilities.device) < frames.to(probabilities.device)[:, None]
+    said = F.pad(probabilities[..., 1:] * real[..., None], (0, 0, 0, -probabilities.shape[1] % ratio))
+    said = said.view(len(said), -1, ratio, said.shape[2]).amax(2)
+    blank = (1 - said.sum(-1, keepdim=True)).clamp_min(1e-6)
+    found = torch.cat([blank, said.clamp_min(1e-8)], -1)
+    return (found / found.sum(-1, keepdim=True)).log()

@@ -9,8 +9,9 @@ from typing import Any
 from ...text.units import Kind
 from ..command import option
 
-HELP = """Write an untrained CTC model: a preset's sizes (conformer, bigru, bilstm, googlenet, digits), or with the
-preset whisper the encoder of a Whisper, its weights kept, under a CTC output; units are those of the transcripts.
+HELP = """Write an untrained CTC model: a preset's sizes (conformer, bigru, bilstm, googlenet, googlenet-bigru,
+digits), or with the preset whisper the encoder of a Whisper, its weights kept, under a CTC output; units are those of
+the transcripts.
 
 `secateur train --model FOLDER` and `prune --model FOLDER` go on from it."""
 EXAMPLE = "secateur models new whisper --trunk tiny.en --learn mine/train.jsonl --out models/tiny-ctc"
@@ -20,7 +21,9 @@ EXAMPLE = "secateur models new whisper --trunk tiny.en --learn mine/train.jsonl 
 class Options:
     """What, from which transcripts, and where to."""
 
-    preset: str = option(help="conformer, bigru, bilstm, googlenet, digits, or whisper", positional=True)
+    preset: str = option(
+        help="conformer, bigru, bilstm, googlenet, googlenet-bigru, digits, or whisper", positional=True
+    )
     out: Path = option(help="folder for the checkpoint")
     learn: tuple[Path, ...] = option(help="manifests whose transcripts say which units there are")
     trunk: str = option("", help="preset whisper: a name, folder or file of the Whisper whose encoder hears")
