@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from secateur.jobs.new_model import NewModel, make_new  # noqa: E402
 from secateur.jobs.study.one import run_one  # noqa: E402
 from secateur.jobs.study.outcome import study_outcome  # noqa: E402
 from secateur.jobs.study.runs import expand  # noqa: E402
+from secateur.jobs.study.sets import check_sets, unseen_tests  # noqa: E402
 from secateur.jobs.study.settings import read_study, waits_for  # noqa: E402
 from secateur.jobs.study.store import collect  # noqa: E402
 from secateur.jobs.study.table import robustness  # noqa: E402
@@ -82,6 +84,31 @@ def test_the_families_and_the_taught_one_run(speech: Path, tmp_path: Path) -> No
     assert summaries["googlenet-sparse-50"]["removed_weights"] == pytest.approx(0.5, abs=0.02)
     assert summaries["bigru-units-30"]["removed"] >= 0.3
     assert summaries["small-told"]["flops"] > summaries["conformer"]["flops"]  # its teacher's training counts
+
+
+def test_an_arm_learns_from_transcripts_of_its_own(speech: Path, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    path, out = small("ctc_families.toml", tmp_path, speech), tmp_path / "out"
+    own = '\n[arms.labelled]\nlearn = ["{}"]\n[arms.labelled.train]\ninner_ctc = 0.3\n'
+    path.write_text(path.read_text() + own.format("librispeech-mini/labels.jsonl"))
+    clips = read_manifest(tmp_path / "librispeech-mini" / "train.jsonl")
+    write_manifest(
+        tmp_path / "librispeech-mini" / "labels.jsonl", [replace(u, text=u.text.split()[0]) for u in clips[:3]]
+    )
+    study = read_study(path)
+    check_sets(study, tmp_path)
+    for name in ("conformer", "labelled"):
+        run_one(study, name, 0, tmp_path, out, "cpu")
+    ours, theirs = (read_json(out / f"{name}-0" / "summary.json") for name in ("labelled", "conformer"))
+    assert ours["steps"] == theirs["steps"] and ours["flops"] < theirs["flops"]  # three clips of the same sizes
+    assert (out / "labelled-0" / "units.json").read_text() == (out / "conformer-0" / "units.json").read_text()
+    # What an arm of its own learns from is looked at for speakers and texts of the tests like all else.
+    tested = read_manifest(tmp_path / "librispeech-mini" / "test.jsonl")
+    write_manifest(tmp_path / "librispeech-mini" / "labels.jsonl", [replace(clips[0], text=tested[0].text)])
+    assert len(unseen_tests(study, tmp_path)["librispeech-mini"]) == len(tested) - 1
+    path.write_text(path.read_text().replace("labels.jsonl", "test.jsonl"))
+    with pytest.raises(SecateurError, match="train and test 'librispeech-mini' share"):
+        check_sets(read_study(path), tmp_path)
 
 
 def test_every_arm_of_the_study_stands_on_one_that_comes_before(speech: Path, tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from secateur.models.decoding.options import DecodingOptions
 
 
 class Letters:
-    """Tokens 0..3 are the letters a..d."""
+    """Tokens 0..3 are the letters a..d; c is to be a digit."""
+
+    numbers = (2,)
 
     def decode(self, ids: tuple[int, ...]) -> str:
         return "".join("abcd"[i] for i in ids if i < END)
@@ -36,6 +38,15 @@ def test_repetition_is_decoded_again_hotter_and_only_there() -> None:
     assert len(set(found[0].text)) > 1
     alone = run(MarkovSession(tables[:1]), 1, no_speech_threshold=None, temperatures=(5.0,))
     assert alone[0].tokens == found[0].tokens  # sampling does not depend on the batch
+
+
+def test_numbers_are_written_as_words_where_that_is_asked_for() -> None:
+    tables = chain(3, clips=2)
+    tables[:, :, 2] += 2.0
+    free, held = (run(MarkovSession(tables), 2, numbers_as_words=words, temperatures=(0.0,)) for words in (False, True))
+    assert all("c" in one.text for one in free) and not any("c" in one.text for one in held)
+    tables[:, :, 2] = -np.inf
+    assert [one.tokens for one in run(MarkovSession(tables), 2, temperatures=(0.0,))] == [one.tokens for one in held]
 
 
 def test_no_speech_is_the_models_own_probability_at_the_start_token() -> None:

@@ -15,7 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from small_ctc import CONFIGS  # noqa: E402
 
-from secateur.data.manifest import read_manifest  # noqa: E402
+from secateur.cli import main  # noqa: E402
+from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
+from secateur.evaluate.result import read_result  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.models.ctc.model import CtcModel  # noqa: E402
@@ -23,6 +25,7 @@ from secateur.models.decoding.options import DecodingOptions  # noqa: E402
 from secateur.serve.recogniser import Recogniser  # noqa: E402
 from secateur.text.ngram_tables import write_ngram  # noqa: E402
 from secateur.text.ngram_train import train_ngram  # noqa: E402
+from secateur.text.phones import PHONES  # noqa: E402
 from secateur.text.units import KINDS, make_units  # noqa: E402
 
 
@@ -50,6 +53,18 @@ def test_a_model_reads_the_same_wherever_it_runs(kind: str, speech: Path, tmp_pa
         )
         assert [t.text for t in ours] == [t.text for t in theirs]
         assert len({t.text for t in ours}) > 2
+    if kind == "phones":  # a phone error rate compares sounds: those of greedy decoding, wherever the model runs
+        write_manifest(tmp_path / "clips.jsonl", clips)
+        rates = []
+        for name in ("model", "onnx"):
+            words = ["evaluate", str(tmp_path / name), str(tmp_path / "clips.jsonl"), "--metric", "per"]
+            assert main([*words, "--out", str(tmp_path / "per.json"), "--device", "cpu"]) == 0
+            result = read_result(tmp_path / "per.json")
+            rates.append(result.rate)
+            assert result.rows[0].reference == units.sounds(units.encode(clips[0].text))  # type: ignore[attr-defined]
+            assert set(result.rows[0].hypothesis.split()) <= set(PHONES)
+            assert result.words > 2 * len(" ".join(texts).split())
+        assert rates[0] == rates[1]
     words = {word for text in texts for word in text.split()}
     for found, clip in zip(ours, clips, strict=True):
         assert set(found.text.split()) <= words

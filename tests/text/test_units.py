@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import secateur
 from secateur.base.errors import SecateurError
 from secateur.data.manifest import read_manifest
 from secateur.models.decoding.ctc.greedy import greedy
@@ -17,6 +18,7 @@ from secateur.text.normalise import normaliser
 from secateur.text.phones import LETTERS, PHONES, Phones, by_letters, read_dictionary
 from secateur.text.pieces import START, Pieces, pieces_of
 from secateur.text.spoken import spoken
+from secateur.text.tokenizer import Tokenizer
 from secateur.text.units import KINDS, characters_of, make_units, read_units
 
 pytest.importorskip("whisper_normalizer")
@@ -80,6 +82,27 @@ def test_words_that_the_dictionary_lacks_are_said_by_their_letters(tmp_path: Pat
     (tmp_path / "bad.dict").write_text("read R EH1 D\nred R E D\n")
     with pytest.raises(SecateurError, match="line 2"):
         read_dictionary(tmp_path / "bad.dict")
+
+
+def test_phones_carry_the_whole_dictionary_from_any_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own.dict").write_text("read R EH1 D\nread(2) R IY1 D\nred R EH1 D\nsheep SH IY1 P\n")
+    monkeypatch.setenv("SECATEUR_DICTIONARY", str(tmp_path / "own.dict"))
+    units = make_units("phones", ["Red shop!", "red"])
+    assert list(units.words) == ["red", "shop", "read", "sheep"]  # type: ignore[attr-defined]  # taught words come first
+    assert units.decode(units.encode("read sheep")) == "red sheep"
+    assert units.sounds(units.encode("read sheep")) == "R EH D SH IY P"  # type: ignore[attr-defined]
+    monkeypatch.setenv("SECATEUR_DICTIONARY", str(tmp_path / "none.dict"))
+    with pytest.raises(SecateurError, match=r"none\.dict: no such file"):
+        make_units("phones", ["red"])
+
+
+def test_tokens_with_digits_are_known() -> None:
+    folder = Path(secateur.__file__).parent / "serve" / "bundled" / "secateur-en-small"
+    tokenizer = Tokenizer.read(folder / "tokenizer.json", 1 << 20)
+    numbers, signs = set(tokenizer.numbers), "0123456789%$£€¥"
+    assert {tokenizer.encode_exactly(c)[0] for c in "0123456789%$"} <= numbers
+    assert not numbers & set(tokenizer.encode("twelve pounds a hundredweight"))
+    assert all(set(tokenizer.decode([i])) & set(signs) for i in numbers)
 
 
 def test_unknown_characters_are_passed_over_and_bad_files_are_one_line(tmp_path: Path) -> None:

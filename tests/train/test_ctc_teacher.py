@@ -116,6 +116,12 @@ def test_a_model_labels_what_has_no_transcript(
     assert all(u.text for u in written) and [u.text for u in written][-2:] == [u.text for u in found[3:]]
     assert main([*words, "--out", str(tmp_path / "none.jsonl"), "--sure", "1.1"]) == 0
     assert [u.id for u in read_manifest(tmp_path / "none.jsonl")] == [u.id for u in found[3:]]
+    capsys.readouterr()  # A second model that hears the same, or nothing of it:
+    save_checkpoint(tmp_path / "other", small_ctc("subsampled gru", seed=5), units)
+    for second, apart in (("model", 0), ("other", told["labelled"])):
+        agree = ["--sure", "0.0", "--agree", str(tmp_path / second), "--out", str(tmp_path / "agreed.jsonl")]
+        assert main([*words, *agree]) == 0
+        assert json.loads(capsys.readouterr().out)["apart"] == apart
 
 
 def test_a_whisper_labels_what_people_said(speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

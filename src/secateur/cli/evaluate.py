@@ -40,7 +40,9 @@ class Options:
     limit: int | None = option(None, help="only the first N clips")
     out: Path | None = option(None, help="write the result file here (for compare and report)")
     rows: bool = option(True, help="keep every clip's texts in the result file")
-    metric: Literal["wer", "cer"] | None = option(None, help="wer or cer (default: by language)")
+    metric: Literal["wer", "cer", "per"] | None = option(
+        None, help="wer or cer (default: by language), or per: phones of a CTC model with such units"
+    )
     by: str | None = option(None, help="also break down by speaker, length, or an extra of the manifest (age, gender)")
     beam: int = option(1, help="beams; 1 is greedy")
     lm: tuple[Path, ...] = option((), help="CTC models: language models (see `secateur lm`), mixed; --beam is then 32")
@@ -130,9 +132,16 @@ def evaluate_model(options: Options) -> Result:
         transcribe, config, settings = _exported(options)
     else:
         transcribe, config, settings = _checkpoint(options)
+    if options.metric == "per":
+        from ..jobs.phone_errors import in_phones
+        from ..text.units import read_units
+
+        phones: Any = read_units(Path(options.model) / "units.json")
 
     def on(manifest: Path) -> Result:
         utterances, path = list(read_manifest(manifest))[: options.limit], manifest.resolve()
+        if options.metric == "per":
+            utterances = in_phones(phones, utterances)
         result = evaluate(
             transcribe, utterances, model=options.model, data=f"{path.parent.name}/{path.stem}",
             metric=options.metric, size=folder_bytes(Path(options.model)), settings=settings,
@@ -231,6 +240,10 @@ def _with_recogniser(recogniser: Recogniser, options: Options, settings: dict[st
         unknown=options.unknown,
     )  # fmt: skip
     settings = settings | decoding(options)
+    if options.metric == "per":
+        from ..jobs.phone_errors import phones_of, sounds
+
+        phones = phones_of(recogniser)
     if options.tune_on is not None and _tunes_lm(options):
         from ..data.manifest import read_manifest
         from ..jobs.lm_weights import tune
@@ -251,7 +264,8 @@ def _with_recogniser(recogniser: Recogniser, options: Options, settings: dict[st
         pieces = [utterances[i : i + PIECE] for i in range(0, len(utterances), PIECE)]
         texts: list[str] = []
         for piece in track(pieces, "transcribing"):
-            texts += [found.text for found in recogniser.transcribe_batch([u.audio for u in piece], chosen)]
+            heard = recogniser.transcribe_batch([u.audio for u in piece], chosen)
+            texts += [sounds(phones, found) if options.metric == "per" else found.text for found in heard]
         return texts
 
     return transcribe, recogniser.config, settings

@@ -15,7 +15,7 @@ from ..base.errors import SecateurError
 from ..base.extras import require
 from ..text.normalise import CHARACTER_LANGUAGES, base_language
 
-Metric = Literal["wer", "cer"]
+Metric = Literal["wer", "cer", "per"]  # of words, characters, or phones with spaces between them
 GAP = "\0"  # never part of a transcript
 
 Pair = tuple[str | None, str | None]
@@ -60,11 +60,11 @@ def units(text: str, metric: Metric) -> list[str]:
     >>> units("turn it on", "wer"), units("开 灯", "cer")
     (['turn', 'it', 'on'], ['开', '灯'])
     """
-    if metric == "wer":
+    if metric in ("wer", "per"):
         return text.split()
     if metric == "cer":
         return list("".join(text.split()))
-    raise SecateurError(f"metric '{metric}' is not known (known: wer, cer)")
+    raise SecateurError(f"metric '{metric}' is not known (known: wer, cer, per)")
 
 
 def align(reference: str, hypothesis: str, metric: Metric = "wer") -> list[Pair]:

@@ -130,4 +130,4 @@ def by_data(named: Named) -> dict[str, list[tuple[str, Result]]]:
 
 def unit(result: Result) -> str:
     """What `words` counts."""
-    return "words" if result.metric == "wer" else "characters"
+    return {"wer": "words", "cer": "characters", "per": "phones"}[result.metric]

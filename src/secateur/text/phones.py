@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -40,8 +41,9 @@ LONGEST = max(map(len, LETTERS))
 class Phones:
     """The 39 phones of CMU's dictionary and a unit between words. `words` are pronunciations, the usual one first.
 
-    A text is taught by each word's first pronunciation. What was heard is read back as the first word in the
-    dictionary that sounds so (homophones need a language model to be told apart), or phone by phone in angle brackets.
+    A text is taught by each word's first pronunciation. What was heard is read back as the first word in `words`
+    that sounds so (homophones need a language model to be told apart), or phone by phone in angle brackets. A model
+    carries the whole dictionary (3 MB): a language model brings words that its training texts lack.
     """
 
     words: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -92,6 +94,15 @@ class Phones:
         words = (" ".join(part.strip("|").split("|")) for part in said)
         return " ".join(self._heard.get(word, f"<{word}>") for word in words if word)
 
+    def sounds(self, ids: Iterable[int]) -> str:
+        """Phones with spaces between, whatever words they make: what a phone error rate compares.
+
+        >>> units = Phones({"read": ("R EH D",), "it": ("IH T",)})
+        >>> units.sounds(units.encode("Read it!"))
+        'R EH D IH T'
+        """
+        return " ".join(phone for phone in (self.phones[i - 1] for i in ids) if phone != BETWEEN)
+
     def write(self, path: Path) -> None:
         """Store as JSON, atomically."""
         write_json(path, to_dict(self), indent=None)
@@ -125,7 +136,7 @@ def by_letters(word: str) -> str:
 
 
 def phones_of(texts: Iterable[str], language: str = "en", dictionary: Path | None = None) -> Phones:
-    """Phones with the dictionary's pronunciations of the words of `texts`, frequent words first.
+    """Phones with pronunciations: the words of `texts`, frequent ones first, then all others of the dictionary.
 
     Raises:
         SecateurError: no text, another language than English, or no dictionary here.
@@ -141,16 +152,23 @@ def phones_of(texts: Iterable[str], language: str = "en", dictionary: Path | Non
     known = read_dictionary(dictionary or cmu_dictionary())
     order = sorted(counts, key=lambda word: (-counts[word], word))
     said = {word: known.get(word) or tuple(filter(None, [by_letters(word)])) for word in order}
+    said |= {word: ways for word, ways in known.items() if word not in said}
     return Phones({word: ways for word, ways in said.items() if ways}, language)
 
 
 def cmu_dictionary() -> Path:
-    """The dictionary that the `pocketsphinx` wheel carries.
+    """The dictionary in the file that `SECATEUR_DICTIONARY` names, else the one in the `pocketsphinx` wheel.
 
     Raises:
-        SecateurError: it is not installed.
+        SecateurError: there is neither.
     """
-    return sphinx_file("cmudict-en-us.dict")
+    named = os.environ.get("SECATEUR_DICTIONARY")
+    if named:
+        return Path(named)
+    try:
+        return sphinx_file("cmudict-en-us.dict")
+    except SecateurError as problem:
+        raise SecateurError(f"{problem}, or set SECATEUR_DICTIONARY to a file of CMU's dictionary") from None
 
 
 def sphinx_file(name: str) -> Path:

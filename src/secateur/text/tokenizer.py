@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -55,6 +55,12 @@ class Tokenizer:
 
     def __len__(self) -> int:
         return self.end
+
+    @cached_property
+    def numbers(self) -> list[int]:
+        """Text tokens with a digit or a sign that is read as a word (per cent, currencies), as "twelve" has none."""
+        signs = [sign.encode() for sign in "0123456789%$£€¥"]
+        return sorted(i for i, said in self.spelled().items() if any(sign in said for sign in signs))
 
     def spelled(self) -> dict[int, bytes]:
         """The bytes of every text token."""

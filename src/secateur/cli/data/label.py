@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..command import option
+
+if TYPE_CHECKING:
+    from ...data.manifest import Utterance
+    from ...serve.transcript import Transcript
 
 HELP = """Transcribe the clips of a manifest with a model and write them as a manifest to learn from.
 
 A large model teaches a small one so, or one that knows more (Whisper) a CTC model. Clips that already have a transcript
-keep it, unless --all; what the model is not sure of is left out. Test clips have no place here."""
+keep it, unless --all. Left out is what the model is not sure of (the mean probability of its tokens is below --sure)
+and, with --agree, what a second model hears otherwise (more than --apart of the words, after normalising). Write the
+file beside the clips' own manifest, so that audio paths stay relative. Test clips have no place here."""
 EXAMPLE = """secateur data label set/unlabelled.jsonl --model small.en --out set/labelled.jsonl
+secateur data label set/train.jsonl --all --model base --numbers-as-words --agree tiny.en --out set/train-base.jsonl
 secateur train --learn set/train.jsonl,set/labelled.jsonl --new.preset conformer --out runs/taught"""
 
 PIECE = 32  # clips a call
@@ -27,6 +35,10 @@ class Options:
     model: str = option("tiny.en", help="a name, the bundled model's too, an exported or a checkpoint folder")
     all: bool = option(False, help="also write over transcripts that are there")
     sure: float = option(0.5, help="least confidence (0 to 1) of a clip's transcript")
+    agree: str = option("", help="a second model that must hear the same")
+    apart: float = option(0.2, help="with --agree: most that the two differ by, as an error rate (0 to 1)")
+    numbers_as_words: bool = option(False, help="a Whisper spells numbers: for CTC models, which spell from sound")
+    device: str = option("auto", help="for checkpoints: cpu, cuda or auto")
     threads: int | None = option(None, help="CPU threads")
 
 
@@ -34,37 +46,62 @@ def run(options: Options) -> dict[str, Any]:
     """Transcribe what needs it, drop what is doubtful, write."""
     from dataclasses import replace
 
-    from ...base.progress import track
     from ...data.manifest import read_manifest, write_manifest
+    from ...evaluate.error_rate import count_errors, metric_for
+    from ...text.normalise import normaliser
+
+    clips = list(read_manifest(options.manifest))
+    todo = [u for u in clips if options.all or not u.text]
+    first = _heard(options.model, todo, options)
+    told = {u.id: found.text for u, found in zip(todo, first, strict=True)
+            if found.text and (found.confidence or 0.0) >= options.sure}  # fmt: skip
+    doubtful, apart = len(todo) - len(told), 0
+    if options.agree:
+        left = [u for u in todo if u.id in told]
+        for u, found in zip(left, _heard(options.agree, left, options), strict=True):
+            clean = normaliser(u.language)
+            errors = count_errors(clean(told[u.id]), clean(found.text), metric_for(u.language))
+            if errors.errors > options.apart * errors.reference:
+                apart += 1
+                del told[u.id]
+    waiting = {u.id for u in todo}
+    kept = [replace(u, text=told.get(u.id, u.text)) for u in clips if u.id in told or u.id not in waiting]
+    write_manifest(options.out, kept)
+    counts = {"clips": len(kept), "labelled": len(told), "doubtful": doubtful, "apart": apart}
+    return {"file": str(options.out), **counts, "hours": sum(u.duration for u in kept) / 3600}
+
+
+def _heard(model: str, clips: Sequence[Utterance], options: Options) -> list[Transcript]:
+    """What a model makes of the clips."""
+    from ...base.progress import track
     from ...models.decoding.options import DecodingOptions
     from ...models.weights.fetch import fetch
     from ...serve.recogniser import BUNDLED, Recogniser
 
-    clips = list(read_manifest(options.manifest))
-    todo = [u for u in clips if options.all or not u.text]
-    here = Path(options.model).is_dir() or (BUNDLED / options.model / "config.json").is_file()
-    recogniser = Recogniser.load(options.model if here else fetch(options.model), options.threads)
-    told: dict[str, str] = {}
-    doubtful = 0
-    for start in track(range(0, len(todo), PIECE), "labelling"):
-        piece = todo[start : start + PIECE]
+    here = Path(model).is_dir() or (BUNDLED / model / "config.json").is_file()
+    folder = Path(model) if Path(model).is_dir() else model if here else fetch(model)
+    device = options.device
+    if device == "auto":
+        from ...jobs.sets import pick_device
+
+        device = str(pick_device("auto"))
+    recogniser = Recogniser.load(folder, options.threads, device)
+    found: dict[str, Transcript] = {}
+    order = sorted(clips, key=lambda u: (u.language, u.duration))  # clips of one length run together
+    for start in track(range(0, len(order), PIECE), f"labelling with {model}"):
+        piece = order[start : start + PIECE]
         for language in sorted({u.language for u in piece}):
             same = [u for u in piece if u.language == language]
-            heard = recogniser.transcribe_batch([u.audio for u in same], DecodingOptions(language=language or None))
-            for u, found in zip(same, heard, strict=True):
-                if found.text and (found.confidence or 0.0) >= options.sure:
-                    told[u.id] = found.text
-                else:
-                    doubtful += 1
-    waiting = {u.id for u in todo}
-    kept = [replace(u, text=told.get(u.id, u.text)) for u in clips if u.id in told or u.id not in waiting]
-    write_manifest(options.out, kept)
-    return {"file": str(options.out), "clips": len(kept), "labelled": len(told), "doubtful": doubtful}
+            how = DecodingOptions(language=language or None, numbers_as_words=options.numbers_as_words)
+            heard = recogniser.transcribe_batch([u.audio for u in same], how)
+            found |= {u.id: text for u, text in zip(same, heard, strict=True)}
+    return [found[u.id] for u in clips]
 
 
 def show(result: dict[str, Any]) -> str:
     """How many."""
+    apart = f", {result['apart']} that two models hear differently" if result["apart"] else ""
     return (
-        f"{result['file']}: {result['clips']} clips, {result['labelled']} labelled by the model; "
-        f"{result['doubtful']} left out as doubtful"
+        f"{result['file']}: {result['clips']} clips, {result['hours']:.2f} h, {result['labelled']} labelled by the "
+        f"model; left out: {result['doubtful']} as doubtful{apart}"
     )

@@ -21,12 +21,12 @@ def read_sets(names: Sequence[str], folder: Path) -> list[Utterance]:
 
 
 def check_sets(study: StudySettings, folder: Path) -> None:
-    """Refuse shared speakers between training, dev and test; warn of shared texts.
+    """Refuse shared speakers between training (what any arm learns from), dev and test; warn of shared texts.
 
     Raises:
         SecateurError: a speaker of dev is also in a test or training set, or one of a test in a training set.
     """
-    train = read_sets([*study.learn, *study.retain], folder)
+    train = read_sets(study.heard, folder)
     dev = read_sets(study.dev, folder)
     tests = {name: read_manifest(folder / path) for name, path in study.tests.items()}
     parts = {"train": train, "dev": dev, **{f"test '{name}'": clips for name, clips in tests.items()}}
@@ -62,6 +62,6 @@ def some_hours(utterances: Sequence[Utterance], hours: float | None, seed: int) 
 
 
 def unseen_tests(study: StudySettings, folder: Path) -> dict[str, list[Utterance]]:
-    """The test sets without texts that are trained on (in any size of the training set: all arms hear the same)."""
-    train = read_sets([*study.learn, *study.retain], folder)
+    """The test sets without texts that are trained on (by any arm, in any size of its set: all arms hear the same)."""
+    train = read_sets(study.heard, folder)
     return {name: without_texts_of(read_manifest(folder / path), train) for name, path in study.tests.items()}

@@ -44,6 +44,7 @@ class StudyArm:
     teacher: str = ""  # "original", or an arm that is run before this one
     start: str = ""  # an arm that is run before this one, and whose result of the same seed is trained on
     control: str | None = None  # the arm to compare with, when it is not the study's
+    learn: tuple[str, ...] = ()  # manifests, when not the study's: other transcripts of the same audio, more audio
     hours: float | None = None  # of audio to learn from, when it is not the study's
     model: str | None = None  # when it is not the study's
     new: dict[str, Any] = field(default_factory=dict)  # what differs from the study's new model
@@ -79,6 +80,12 @@ class StudySettings:
     def domain(self) -> str:
         """The test set that arms are compared on first; the others say what is retained."""
         return next(iter(self.tests))
+
+    @property
+    def heard(self) -> list[str]:
+        """Every manifest that any arm is trained on."""
+        own = (name for arm in self.arms.values() for name in arm.learn)
+        return list(dict.fromkeys([*self.learn, *own, *self.retain]))
 
     def control_of(self, arm: str) -> str:
         """The arm that `arm` is compared with."""

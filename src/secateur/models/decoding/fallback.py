@@ -85,7 +85,8 @@ def decode(
         table = table[:, split:]
     if table.shape[1]:
         logits, state = session.step(table, state)
-    rules = Rules.of(config.tokens, config.vocabulary, timestamps)
+    never = tokenizer.numbers if options.numbers_as_words else ()
+    rules = Rules.of(config.tokens, config.vocabulary, timestamps, never)
     results: dict[int, Decoded] = {}
     rows = np.arange(len(prompts))
     for temperature in options.temperatures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,9 +78,10 @@ class Rules:
     at_start: Floats  # the same, for the first token
 
     @classmethod
-    def of(cls, tokens: Tokens, vocabulary: int, timestamps: bool) -> Rules:
-        """The rules for decoding with or without timestamps."""
+    def of(cls, tokens: Tokens, vocabulary: int, timestamps: bool, never: Sequence[int] = ()) -> Rules:
+        """The rules for decoding with or without timestamps; text tokens `never` are not produced either."""
         always = suppress_mask(tokens, vocabulary, timestamps)
+        always[list(never)] = -np.inf
         at_start = always.copy()
         at_start[list(tokens.suppress_at_start)] = -np.inf
         return cls(tokens, timestamps, always, at_start)
