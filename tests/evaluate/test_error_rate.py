@@ -62,4 +62,4 @@ def test_confusions_are_ranked() -> None:
 def test_metric_by_language() -> None:
     assert [metric_for(language) for language in ("en", "zh-CN", "ja", "de")] == ["wer", "cer", "cer", "wer"]
     with pytest.raises(SecateurError, match="known: wer, cer"):
-        units("a", "per")  # type: ignore[arg-type]
+        units("a", "mer")  # type: ignore[arg-type]
