@@ -55,7 +55,7 @@ def test_exported_model_hears_the_same(heard: Path, tiny_en: Path, speech: Path,
     ("words", "message"),
     [
         (["--limit", "0"], "--limit must be at least 1"),
-        (["--metric", "per"], "'per' is not one of wer, cer"),
+        (["--metric", "mer"], "'mer' is not one of wer, cer, per"),
     ],
 )
 def test_mistakes_are_one_line(
