@@ -24,6 +24,7 @@ from secateur.prune.sensitivity import SensitivityMap, read_map
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "examples" / "founding"), str(ROOT / "tools")]
+import lm_tables  # noqa: E402
 import report as founding  # noqa: E402
 import trust_tables  # noqa: E402
 
@@ -210,21 +211,6 @@ def corrected_table() -> list[str]:
             "" if values.get("head") is None else f"{values['head']:g}",
         ])  # fmt: skip
     return [*pipe_table(head, rows), ""]
-
-
-def lm_table() -> list[str]:
-    """A CTC model read greedily, and with a lexicon and language models whose weights were chosen on dev."""
-    found = read_result(STUDIES / "results" / "ctc_trunk_lm" / "dense-0.json")
-    arm = next(r for r in outcome_of("ctc_trunk").runs if (r.arm, r.seed) == ("dense", 0))
-    clips = outcome_of("ctc_trunk").clips["librispeech-mini"]
-    assert [row.id for row in found.rows] == list(clips.ids)
-    how = found.settings
-    rows = [
-        ["greedily", f"{100 * arm.rate('librispeech-mini', clips):.1f}", ""],
-        [f"lexicon, {' and '.join(how['lm'])}, weight {how['lm_weight']:g}", f"{100 * found.rate:.1f}",
-         f"{100 * found.interval[0]:.1f} to {100 * found.interval[1]:.1f}"],
-    ]  # fmt: skip
-    return [*pipe_table(["dense-0 of ctc_trunk.toml, read", "librispeech-mini test, %", "95 %"], rows), ""]
 
 
 def larger_table() -> list[str]:
@@ -487,7 +473,7 @@ def pages() -> dict[Path, str]:
     results = fill(results, "study-goals", study_goals())
     for name in ("tiny_en", "tiny_en_told", "tiny_en_held", "base", "sites", "inputs", "base_zh", *MORE):
         results = fill(results, f"study-{name}", study_tables(name))
-    results = fill(results, "ctc-lm", lm_table())
+    results = fill(results, "ctc-lm", lm_tables.lm_tables())
     results = fill(results, "study-base-tiny", study_tables("base", "tiny-equal"))
     results = fill(results, "study-base_zh-corrected", corrected_table())
     results = fill(results, "two-gpus", two_gpus_table())

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -13,16 +14,24 @@ pytest.importorskip("kaldialign")
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.base.files import read_json  # noqa: E402
+from secateur.data.bank import AudioBank  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
+from secateur.evaluate.error_rate import count_errors  # noqa: E402
 from secateur.jobs.new_model import NewModel, make_new  # noqa: E402
 from secateur.jobs.study.one import run_one  # noqa: E402
 from secateur.jobs.study.outcome import study_outcome  # noqa: E402
+from secateur.jobs.study.reading import Reader, dev_of  # noqa: E402
 from secateur.jobs.study.runs import expand  # noqa: E402
-from secateur.jobs.study.sets import check_sets, unseen_tests  # noqa: E402
-from secateur.jobs.study.settings import read_study, waits_for  # noqa: E402
+from secateur.jobs.study.sets import check_sets, read_sets, unseen_tests  # noqa: E402
+from secateur.jobs.study.settings import StudySettings, read_study, waits_for  # noqa: E402
 from secateur.jobs.study.store import collect  # noqa: E402
 from secateur.jobs.study.table import robustness  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint  # noqa: E402
+from secateur.models.ctc.greedy import log_probs_bank  # noqa: E402
+from secateur.models.decoding.ctc.greedy import greedy  # noqa: E402
+from secateur.models.decoding.ctc.outputs import LOWEST, read_outputs  # noqa: E402
+from secateur.text.ngram_train import train_ngram  # noqa: E402
+from secateur.text.spoken import spoken  # noqa: E402
 
 STUDIES = Path(__file__).resolve().parents[2] / "experiments" / "study"
 
@@ -50,7 +59,7 @@ def test_the_committed_study_runs_from_nothing_to_its_table(speech: Path, tmp_pa
     runs = expand(study)
     assert runs[0] == ("base", 0)  # what others continue from comes first
     chosen = ("base", "dense", "sparse-taylor-50", "units-taylor-30", "sparse-magnitude-75", "sparse-dropout-50")
-    text = path.read_text().replace("[train]\n", "[lm]\narms = [\"dense\"]\nbeam = 4\n[train]\n", 1)
+    text = path.read_text().replace("[train]\n", "[lm]\narms = [\"dense\"]\nbeam = 4\noutputs = true\n[train]\n", 1)
     path.write_text(text)
     study = read_study(path)
     for name, seed in [run for run in runs if run[0] in chosen]:
@@ -65,11 +74,41 @@ def test_the_committed_study_runs_from_nothing_to_its_table(speech: Path, tmp_pa
     titles, rows = robustness(study_outcome(path, out / "results"))
     assert titles[-1] == "lm" and [row[0] for row in rows] == ["dense"]
     assert arms["sparse-dropout-50"].control == "dense-dropout"
+    read_afterwards(study, tmp_path, out)
     # The arms continue from `base`: without a step in which anything moves, they would be it.
     base, dense = (dict(load_checkpoint(out / f"{name}-0")[0].state_dict()) for name in ("base", "dense"))
     apart = max(float((base[n] - dense[n]).abs().max()) for n in base if "running" not in n)
     assert 0 < apart < 0.01
     assert read_json(out / "base-0" / "config.json")["units"] == read_json(out / "dense-0" / "config.json")["units"]
+
+
+def read_afterwards(study: StudySettings, data: Path, out: Path) -> None:
+    """What a run said is kept, and is read with a language model later as its checkpoint is."""
+    models = [train_ngram([u.text for u in read_sets(study.learn, data)], 2), train_ngram(["so it was"], 2)]
+    tests = {test: dev_of(study, test) for test in study.tests}
+    assert tests == {"librispeech-mini": "dev-librispeech-mini", "speechocean762": "dev-speechocean762"}
+    values = [Reader(study, data, models, beam=4).read(out / "dense-0", tests)]
+    kept = out / "dense-0" / "outputs"
+    heard, clips = read_outputs(kept / "speechocean762.npz"), unseen_tests(study, data)["speechocean762"]
+    model, text = load_checkpoint(out / "dense-0")
+    again = log_probs_bank(model, AudioBank.read(clips, torch.device("cpu"), 16000, label=""), bf16=False)
+    for one, other in zip(heard, again, strict=True):  # the checkpoint has 16 bits a value, the file 8
+        assert np.abs(one - np.maximum(other, -LOWEST)).max() < 0.1
+    assert values[0]["errors"]["speechocean762"] == [
+        count_errors(spoken(u.text), text.decode(greedy(one))).errors for u, one in zip(clips, heard, strict=True)
+    ]
+    kept.rename(out / "elsewhere")
+    values.append(Reader(study, data, models, beam=4).read(out / "dense-0", tests))
+    for found in values:
+        chosen = found["summary"]["lm"]["chosen"]
+        assert set(found["errors"]) == {f"{t}{with_lm}" for t in tests for with_lm in ("", "@lm")}
+        assert chosen["speechocean762"]["shares"][0] > 0.8
+        assert found["summary"]["error"]["dev-speechocean762@lm"] == chosen["speechocean762"]["rate"]
+    (out / "none").mkdir()
+    (out / "dense-0" / "units.json").rename(out / "none" / "units.json")
+    with pytest.raises(SecateurError, match="no such file"):
+        Reader(study, data, models).read(out / "none", tests)
+    (out / "none" / "units.json").rename(out / "dense-0" / "units.json")
 
 
 def test_the_families_and_the_taught_one_run(speech: Path, tmp_path: Path) -> None:

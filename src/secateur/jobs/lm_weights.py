@@ -1,4 +1,4 @@
-"""How much a language model should weigh: a small grid on a development set."""
+"""How much a language model should weigh: a search from coarse to fine on a development set."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ..serve.ctc_recogniser import CtcRecogniser
 from ..serve.recogniser import Recogniser
 from ..text.normalise import normaliser
 
-WEIGHTS = (0.3, 0.5, 0.8, 1.2)
-BONUSES = (0.0, 1.0, 2.0)
-BEAM = 8  # hypotheses while weights are tried: which are best hardly depends on it
+START = (0.8, 0.0)  # weight and word bonus that the search starts from
+STEPS = (0.4, 1.0)  # how far it looks around; twice halved
+HALVED = 2
 TOGETHER = 16  # clips that the network hears at once
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One place of the grid and its error rate."""
+    """One place and its error rate."""
 
     lm_weight: float
     word_bonus: float
@@ -36,7 +36,7 @@ class Tried:
 def tune(
     recogniser: Recogniser, utterances: Sequence[Utterance], options: DecodingOptions
 ) -> tuple[DecodingOptions, list[Tried]]:
-    """`options` with the language model's weight and word bonus that make the fewest errors; and the whole grid.
+    """`options` with the language model's weight and word bonus that make the fewest errors; and all that was tried.
 
     The network hears every clip once.
 
@@ -51,7 +51,7 @@ def tune(
     for start in track(range(0, len(order), TOGETHER), "hearing the clips to tune on"):
         heard += recogniser.log_probs([audios[i] for i in order[start : start + TOGETHER]])
     told = [utterances[i] for i in order]
-    tried = weigh(heard, told, lambda w, b: recogniser.decoder(replace(options, beam=BEAM, lm_weight=w, word_bonus=b)))
+    tried = weigh(heard, told, lambda w, b: recogniser.decoder(replace(options, lm_weight=w, word_bonus=b)))
     best = min(tried, key=lambda t: t.rate)
     return replace(options, lm_weight=best.lm_weight, word_bonus=best.word_bonus), tried
 
@@ -60,13 +60,30 @@ def weigh(
     heard: Sequence[NDArray[np.floating]], utterances: Sequence[Utterance],
     decoder: Callable[[float, float], BeamDecoder],
 ) -> list[Tried]:  # fmt: skip
-    """The error rate at every place of the grid; `heard` are the clips' log probabilities (frames, units)."""
+    """Error rates around the best place; `heard` are the clips' log probabilities (frames, units).
+
+    Pattern search (Hooke and Jeeves 1961): go to the best neighbour as long as one is better, then look nearer by. The
+    beam is the one that will be used: narrower ones prefer other weights.
+    """
     clean = normaliser(utterances[0].language)
     metric = metric_for(utterances[0].language)
     references = [clean(u.text) for u in utterances]
-    tried = []
-    for weight, bonus in track([(w, b) for w in WEIGHTS for b in BONUSES], "weighing the language model"):
-        read = decoder(weight, bonus)
-        counts = [count_errors(r, clean(read(h)), metric) for r, h in zip(references, heard, strict=True)]
-        tried.append(Tried(weight, bonus, total(counts).rate))
-    return tried
+    tried: dict[tuple[float, float], float] = {}
+
+    def rate(place: tuple[float, float]) -> float:
+        if place not in tried:
+            texts = decoder(*place).many(heard)
+            counts = [count_errors(r, clean(text), metric) for r, text in zip(references, texts, strict=True)]
+            tried[place] = total(counts).rate
+        return tried[place]
+
+    here, steps = START, STEPS
+    for _ in track(range(HALVED + 1), "weighing the language model"):
+        moved = True
+        while moved:
+            around = [(here[0] + x * steps[0], here[1] + y * steps[1]) for x, y in ((-1, 0), (1, 0), (0, -1), (0, 1))]
+            near = [(round(w, 3), round(b, 3)) for w, b in around if w > 0]
+            best = min([here, *near], key=rate)
+            moved, here = best != here, best
+        steps = (steps[0] / 2, steps[1] / 2)
+    return [Tried(*place, found) for place, found in tried.items()]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,12 +87,7 @@ class NGram:
 
     def sentence(self, text: str) -> float:
         """Logarithm of the probability of a sentence of spaced words, its end included."""
-        state, total = self.start(), 0.0
-        for word in [*text.split(), END]:
-            number = self.numbers.get(word, -1)
-            total += self.score(number, state)
-            state = self.then(number, state)
-        return total
+        return _sentence(self, text)
 
     def _score(self, word: int, state: State) -> float:
         state = state[: self.order - 1]
@@ -179,19 +175,36 @@ class Mixture:
         key = (word, state)
         found = self._memory.get(key)
         if found is None:
-            parts = []
-            for i, (model, part) in enumerate(zip(self.models, state, strict=True)):
-                own = self._own[i][word] if word >= 0 else -1
-                share = self._share[i] if word >= 0 and own < 0 else 0.0
-                parts.append(self.log_weights[i] + model.score(own, part) - share)
+            parts = np.asarray(self.parts(word, state)) + self.log_weights
             found = self._memory[key] = float(np.logaddexp.reduce(parts))
+        return found
+
+    def sentence(self, text: str) -> float:
+        """See `NGram.sentence`."""
+        return _sentence(self, text)
+
+    def parts(self, word: int, state: tuple[State, ...]) -> list[float]:
+        """What each model by itself says; see `score`."""
+        found = []
+        for model, own, share, part in zip(self.models, self._own, self._share, state, strict=True):
+            number = own[word] if word >= 0 else -1
+            found.append(model.score(number, part) - (share if word >= 0 and number < 0 else 0.0))
         return found
 
 
 LanguageModel = NGram | Mixture
 
 
-def perplexity(model: NGram, texts: Sequence[str]) -> float:
+def _sentence(model: Any, text: str) -> float:
+    state, total = model.start(), 0.0
+    for word in [*text.split(), END]:
+        number = model.numbers.get(word, -1)
+        total += model.score(number, state)
+        state = model.then(number, state)
+    return total
+
+
+def perplexity(model: LanguageModel, texts: Sequence[str]) -> float:
     """Perplexity of a model on sentences of spaced words, their ends counted as a word each."""
     words = sum(len(text.split()) + 1 for text in texts)
     return float(np.exp(-sum(model.sentence(text) for text in texts) / words))

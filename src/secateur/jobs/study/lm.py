@@ -20,7 +20,7 @@ from ...text.ngram_tables import read_ngram
 from ...text.ngram_train import train_ngram
 from ...text.word_tree import make_lexicon
 from ..arm import JobData, batch_seconds
-from ..lm_weights import BEAM, weigh
+from ..lm_weights import weigh
 
 LM = "lm"  # results are `set@lm`, as those of disturbed sets are `set@condition`
 
@@ -33,6 +33,7 @@ class StudyLm:
     files: tuple[str, ...] = ()  # of `secateur lm`, ARPA or PocketSphinx, relative to the data folder
     order: int = 3  # of the model of the training transcripts; 0: none is made
     beam: int = 32
+    outputs: bool = False  # what every CTC arm says of dev and tests is kept, to be read elsewhere (`reading`)
 
 
 def language_model(settings: StudyLm, texts: Sequence[str], data_folder: Path) -> LanguageModel:
@@ -63,8 +64,8 @@ def score_with_lm(
     lm = language_model(settings, texts, data_folder)
     lexicon = make_lexicon(text, lm.words, lm.unigrams.tolist())
 
-    def decoder(lm_weight: float, word_bonus: float, beam: int = BEAM) -> BeamDecoder:
-        return BeamDecoder(text, lm, BeamOptions(beam, lm_weight, word_bonus), lexicon)
+    def decoder(lm_weight: float, word_bonus: float) -> BeamDecoder:
+        return BeamDecoder(text, lm, BeamOptions(settings.beam, lm_weight, word_bonus), lexicon)
 
     def heard(name: str, utterances: list[Utterance]) -> list[Any]:
         bank = data.bank(name, utterances, model.config.front_end.sample_rate)
@@ -73,11 +74,11 @@ def score_with_lm(
     tried = weigh(heard("dev", data.dev), data.dev, decoder)
     best = min(tried, key=lambda t: t.rate)
     say(f"{arm}: language model's weight {best.lm_weight:g}, word bonus {best.word_bonus:g}: dev {100 * best.rate:.2f}")
-    read, found = decoder(best.lm_weight, best.word_bonus, settings.beam), {f"dev@{LM}": best.rate}
+    read, found = decoder(best.lm_weight, best.word_bonus), {f"dev@{LM}": best.rate}
     for test in tests:
         outputs = heard(test, data.tests[test])
         result = evaluate(
-            lambda _, outputs=outputs: [read(one) for one in outputs],  # type: ignore[misc]
+            lambda _, outputs=outputs: read.many(outputs),  # type: ignore[misc]
             data.tests[test], model=arm, data=f"{test}@{LM}",
             settings={"lm_weight": best.lm_weight, "word_bonus": best.word_bonus, "beam": settings.beam},
         )  # fmt: skip

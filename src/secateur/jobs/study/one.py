@@ -15,6 +15,7 @@ from ...base.progress import say
 from ...evaluate.result import write_result
 from ...models.checkpoint import load_checkpoint
 from ...models.family import read_config
+from ...models.network import FrameRecogniser
 from ...models.weights.fetch import load_model
 from ...train import distributed
 from ..arm import TRAINED, JobData, run_arm, score
@@ -23,6 +24,7 @@ from .compute import training_flops
 from .conditions import disturbed
 from .finished import complete
 from .lm import score_with_lm
+from .reading import keep_outputs
 from .sets import read_sets, some_hours, unseen_tests
 from .settings import StudySettings, arm_settings, new_of, read_study
 
@@ -87,6 +89,8 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
                 del data.banks[key, rate]
                 write_result(folder / "results" / f"{key}.json", found)
                 summary["error"][key] = found.rate
+    if study.lm.outputs and isinstance(tuned, FrameRecogniser):
+        keep_outputs(folder, tuned, data)
     if name in study.lm.arms:
         texts = [u.text for u in (*learn, *retain)]
         summary["error"] |= score_with_lm(

@@ -7,6 +7,7 @@ ends, foreseen by the best word still possible (Ortmanns and Ney 2000). numpy, o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +93,10 @@ class BeamDecoder:
         for frame in np.asarray(log_probs, np.float64):
             beam, blank, other = self._step(prefixes, frame, beam, blank, other)
         return self._best(prefixes, beam, np.logaddexp(blank, other))
+
+    def many(self, log_probs: Sequence[Logs]) -> list[str]:
+        """The best text of every clip."""
+        return [self(one) for one in log_probs]
 
     def _step(
         self, prefixes: _Prefixes, frame: Logs, beam: list[int], blank: Logs, other: Logs
