@@ -19,6 +19,7 @@ from secateur.evaluate.run_folder import read_log
 from secateur.evaluate.sensitivity import markdown as sensitivity_table
 from secateur.evaluate.table import pipe_table, points
 from secateur.jobs.study.outcome import Outcome, study_outcome
+from secateur.jobs.study.store import CLIPS
 from secateur.jobs.study.table import markdown, robustness
 from secateur.prune.sensitivity import SensitivityMap, read_map
 
@@ -159,7 +160,7 @@ def speed_table(name: str) -> list[str]:
 
 
 STUDIES = ROOT / "experiments" / "study"
-MORE = ("bundled", "ctc", "ctc_families", "ctc_trunk")
+MORE = ("allocation", "inputs_held", "bundled", "ctc", "ctc_families", "ctc_trunk")
 
 
 @cache
@@ -170,6 +171,8 @@ def outcome_of(name: str, against: str = "") -> Outcome:
 
 def study_tables(name: str, against: str = "") -> list[str]:
     """A study's arms against their controls (or all against one arm), and under disturbances where that was tested."""
+    if not (STUDIES / "results" / name / CLIPS).exists():
+        return ["Not run yet.", ""]
     outcome = outcome_of(name, against)
     titles, rows = robustness(outcome)
     return [*markdown(outcome), "", *([*pipe_table(titles, rows), ""] if titles and not against else [])]

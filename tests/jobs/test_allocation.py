@@ -62,6 +62,11 @@ def test_shares_of_parameters_work_and_bytes_are_met(how: str, data: JobData, tm
         assert kept["reached"] == pytest.approx(wanted, rel=0.04)
         # Asked again, the kept plan is used: nothing is measured.
         assert planned(model, text, student, data, settings, tmp_path / target) == made
+        again = replace(settings, target="", plan=str(tmp_path / target / "allocation.json"))
+        assert planned(model, text, student, data, again, tmp_path / "other").amounts == made.amounts
+    (tmp_path / "no.json").write_text("{}")
+    with pytest.raises(SecateurError, match="not a plan"):
+        planned(model, text, student, data, replace(again, plan=str(tmp_path / "no.json")), tmp_path)
 
 
 def test_training_keeps_to_the_plan(data: JobData, tmp_path: Path) -> None:

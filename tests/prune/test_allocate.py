@@ -100,6 +100,9 @@ def test_a_map_says_where_to_cut_and_what_helps_goes_first() -> None:
     assert curves[ffn][20] == pytest.approx(0.4) and curves[ffn][30] >= 0.7
     assert list(curves[heads][:3]) == pytest.approx([0, -0.01, -0.008])
     assert curves["encoder.conv"][10] == pytest.approx(0.05)
+    by_error = measured_curves(groups, scored_curves(groups, scores), a_map(groups, sites), "error")
+    assert by_error[ffn][20] == pytest.approx(0.08) and by_error[heads][1] == pytest.approx(-0.03)
+    assert by_error["encoder.conv"][10] == pytest.approx(0.2 * 0.05)  # not decoded: its loss, at the median rate
     cost = COSTS["parameters"]
     keep = search(config, groups, scores, curves, 0.995 * cost(config), cost, 0.9)
     assert len(keep[heads]) == 2
@@ -119,7 +122,7 @@ def test_targets_are_read_or_refused_in_one_line() -> None:
             check_settings(PruneSettings(target=text))
     with pytest.raises(SecateurError, match="not by 'sparse'"):
         check_settings(PruneSettings(target="macs=0.5", method="sparse"))
-    with pytest.raises(SecateurError, match="leave out one of target and amounts"):
+    with pytest.raises(SecateurError, match="leave out target, or amounts and plan"):
         check_settings(PruneSettings(target="macs=0.5", amounts={"ffn": 0.5}))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..base.errors import SecateurError, nearest
 from ..base.locale import problem_said, said
-from ..base.options import from_dict, read_toml
+from ..base.options import from_dict, read_toml, to_dict
 
 
 def option(default: Any = MISSING, help: str = "", positional: bool = False) -> Any:  # noqa: A002
@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
             text += problem_said(f" (default: {f.default})")
         text = text.replace("%", "%%")
         if dataclasses.is_dataclass(hints[f.name]):
-            _add_part(parser, f.name, typing.cast(type, hints[f.name]))
+            own = f.default if dataclasses.is_dataclass(f.default) else None
+            _add_part(parser, f.name, typing.cast(type, hints[f.name]), own)
             continue
         many = typing.get_origin(hints[f.name]) is tuple
         if f.metadata.get("positional"):
@@ -47,8 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
     parser.add_argument("--json", action="store_true", help=said("print the result as JSON"))
 
 
-def _add_part(parser: argparse.ArgumentParser, name: str, part: type) -> None:
-    """`--train.learning-rate 1e-4` for every plain field of a nested dataclass; the rest is for the TOML file."""
+def _add_part(parser: argparse.ArgumentParser, name: str, part: type, own: Any) -> None:
+    """`--train.learning-rate 1e-4` for every plain field of a nested dataclass; the rest is for the TOML file.
+
+    `own` is the command's default of the whole, if it has one.
+    """
     hints = typing.get_type_hints(part)
     group = parser.add_argument_group(f"{name} (or a [{name}] table in the TOML file)")
     for f in dataclasses.fields(part):
@@ -56,7 +60,8 @@ def _add_part(parser: argparse.ArgumentParser, name: str, part: type) -> None:
             dataclasses.is_dataclass(h) for h in (hints[f.name], *typing.get_args(hints[f.name]))
         )
         if plain:
-            default = "" if f.default in (MISSING, None, ()) else f"default: {f.default}"
+            value = f.default if own is None else getattr(own, f.name)
+            default = "" if value in (MISSING, None, ()) else f"default: {value}"
             flag = f"--{name}.{f.name.replace('_', '-')}"
             group.add_argument(flag, dest=f"{name}.{f.name}", default=None, help=default, metavar="VALUE")
 
@@ -77,8 +82,10 @@ def build_options(options: type, arguments: argparse.Namespace) -> Any:
             key.split(".", 1)[1]: value
             for key, value in vars(arguments).items() if key.startswith(f"{f.name}.") and value is not None
         }  # fmt: skip
-        if nested:
-            values[f.name] = {**values.get(f.name, {}), **nested}
+        if nested or isinstance(values.get(f.name), dict):
+            # What is not said stays the command's own default, which may differ from the dataclass's.
+            own = to_dict(f.default) if dataclasses.is_dataclass(f.default) else {}
+            values[f.name] = {**own, **values.get(f.name, {}), **nested}
         given = getattr(arguments, f.name, None)
         if given not in (None, []):
             values[f.name] = given

@@ -57,11 +57,14 @@ def _one_shot(options: Options) -> dict[str, Any]:
         raise SecateurError(f"{options.out}: a model is here; name another --out, or delete it")
     if options.stream:
         raise SecateurError("--one-shot hears a few batches: leave out --stream")
+    settings = options.prune
+    if settings.method == "refit":  # the default: what stays takes over while it trains
+        settings = replace(settings, method="gradual")
     data = read_job(
         options.learn, options.dev, options.test, options.retain, options.noise, options.longest, options.device
     )
     model, tokenizer = load_model(options.model)
-    return prune_without_training(model, tokenizer, data, options.prune, options.out)
+    return prune_without_training(model, tokenizer, data, settings, options.out)
 
 
 def show(result: dict[str, Any]) -> str:

@@ -106,7 +106,7 @@ def run_arm(
     student = task.student(model, tokenizer, data.texts(), languages, arm.prune, arm.train)
     if distributed.rank() == 0:
         write_config(folder / TRAINED, student.model.config)
-    if arm.prune is not None and arm.prune.target:
+    if arm.prune is not None and (arm.prune.target or arm.prune.plan):
         from .allocation.plan import planned
 
         arm = replace(arm, prune=planned(model, tokenizer, student, data, arm.prune, folder))

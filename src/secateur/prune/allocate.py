@@ -95,9 +95,9 @@ def scored_curves(groups: Iterable[Group], scores: Mapping[str, Array]) -> dict[
 
 
 def measured_curves(
-    groups: Iterable[Group], scored: Mapping[str, Curve], found: SensitivityMap
+    groups: Iterable[Group], scored: Mapping[str, Curve], found: SensitivityMap, measure: str = "loss"
 ) -> dict[str, Curve]:
-    """Harm as a map measured it, in nats a token of its loss; between its amounts straight lines.
+    """Harm as a map measured it, in nats a token of its loss or in error rate; between its amounts straight lines.
 
     Single units of a group (heads) that were measured one by one add up. Beyond the largest amount, and for groups
     that the map lacks, the `scored` curve goes on, in the map's measure.
@@ -112,7 +112,7 @@ def measured_curves(
                 f"{group.name}: the sensitivity map knows {found.groups[group.name]} units, the model has "
                 f"{group.units}; make the map from the model that is pruned"
             )
-    harm = _harm(found)
+    harm = _harm(found, measure)
     points: dict[str, list[tuple[float, float]]] = {}
     for site in found.sites:
         removed = site.removed()
@@ -148,13 +148,20 @@ def measured_curves(
     return curves
 
 
-def _harm(found: SensitivityMap) -> dict[str, float]:
-    """Nats a token by site and amount.
+def _harm(found: SensitivityMap, measure: str) -> dict[str, float]:
+    """Nats a token, or errors a word, by site and amount.
 
-    Not the error: over a few hundred words the error of the removals that seem to help most is luck, and of those that
-    ruin a model it says no more than "all wrong", so that a plan by it spares the wrong groups.
+    The loss is the default: over a few hundred words the error of the removals that seem to help most is luck, and of
+    those that ruin a model it says no more than "all wrong". What was not decoded counts by its loss, at the rate of
+    what was (the median).
     """
-    return {site.name: site.loss.delta for site in found.sites if site.loss is not None}
+    losses = {site.name: site.loss.delta for site in found.sites if site.loss is not None}
+    if measure == "loss":
+        return losses
+    errors = {site.name: site.error.delta for site in found.sites if site.error is not None}
+    rates = [errors[n] / losses[n] for n in errors if losses.get(n, 0.0) > 0 and errors[n] > 0]
+    rate = float(np.median(rates)) if rates else 1.0
+    return {name: rate * loss for name, loss in losses.items()} | errors
 
 
 def _line(points: Sequence[tuple[float, float]], group: Group) -> list[tuple[float, float]]:

@@ -50,8 +50,8 @@ def check_settings(settings: PruneSettings) -> None:
         parse_target(settings.target)
         if not issubclass(METHODS[settings.method], UnitMethod):
             raise SecateurError(f"a target is met by removing whole units, not by '{settings.method}': use gradual")
-        if settings.amounts:
-            raise SecateurError("a target decides how much of each group goes: leave out one of target and amounts")
+        if settings.amounts or settings.plan:
+            raise SecateurError("a target decides how much of each group goes: leave out target, or amounts and plan")
     METHODS[settings.method].check(settings)
 
 

@@ -33,6 +33,8 @@ class PruneSettings:
     pattern: str = ""  # single weights: N:M, such as "2:4": N of every M consecutive inputs stay
     target: str = ""  # instead of remove: latency=0.5 (of the dense model), parameters=, macs=, size=, wer=+0.5 points
     allocate: Literal["uniform", "global", "search"] = "search"  # how a target is shared out over groups
+    harm: Literal["loss", "error"] = "loss"  # allocate "search" with a map: which of its changes counts
+    plan: str = ""  # instead of a target: the allocation.json of an earlier run, whose shares go again
     precision: Literal["fp32", "fp16", "int8"] = "fp32"  # of the exported models that latency and size are measured on
     seed: int = 0  # of random scores (what is drawn while training follows the training's seed)
     sample_rate: int | None = None  # Hz of the audio, below the model's: bins above half of it go

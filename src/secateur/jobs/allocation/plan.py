@@ -69,7 +69,8 @@ class _Case:
 def planned(
     dense: Any, text: Any, student: Student, data: JobData, settings: PruneSettings, folder: Path
 ) -> PruneSettings:  # fmt: skip
-    """The settings with the shares of every group that meet `settings.target`; themselves without one.
+    """The settings with the shares of every group that meet `settings.target`, or that an earlier plan has; themselves
+    without either.
 
     The target is a share of what `dense` takes, padded to its window only if the student is; cut inputs, vocabulary
     and contexts of the student count. The plan is kept in `folder` and used again by a run that resumes.
@@ -77,6 +78,8 @@ def planned(
     Raises:
         SecateurError: a target that cannot be met, settings that contradict it, an unreadable map.
     """
+    if settings.plan:
+        return replace(settings, plan="", remove=None, amounts=amounts_in(Path(settings.plan)))
     if not settings.target:
         return settings
     found: dict[str, Any] = {}
@@ -84,6 +87,19 @@ def planned(
         found = _kept(folder, settings) or _made(dense, text, student, data, settings, folder)
     found = distributed.agreed(found)
     return replace(settings, target="", remove=None, amounts=found["amounts"])
+
+
+def amounts_in(path: Path) -> dict[str, float]:
+    """The shares that a plan file has.
+
+    Raises:
+        SecateurError: missing, or no plan.
+    """
+    values = read_json(path)
+    amounts = values.get("amounts") if isinstance(values, dict) else None
+    if not isinstance(amounts, dict) or not all(isinstance(share, float) for share in amounts.values()):
+        raise SecateurError(f"{path}: not a plan; `secateur prune --target` writes one as {PLAN}")
+    return amounts
 
 
 def _kept(folder: Path, settings: PruneSettings) -> dict[str, Any] | None:
@@ -133,7 +149,7 @@ def _case(dense: Any, text: Any, student: Student, data: JobData, settings: Prun
     taylor = {g.name: CRITERIA["taylor"](g, evidence) for g in groups}
     curves = scored_curves(groups, taylor)
     if evidence.map is not None and settings.allocate == "search":
-        curves = measured_curves(groups, curves, evidence.map)
+        curves = measured_curves(groups, curves, evidence.map, settings.harm)
     return _Case(dense, text, student, settings, data, groups, scores, curves)
 
 
