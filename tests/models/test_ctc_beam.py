@@ -103,3 +103,17 @@ def test_silence_and_nothing_are_no_words() -> None:
         make_lexicon(Units(("x",)), model.words, model.unigrams.tolist())
     with pytest.raises(SecateurError, match="beam must be at least 1"):
         BeamOptions(beam=0)
+
+
+def test_clips_side_by_side_read_as_each_alone() -> None:
+    random = np.random.default_rng(3)
+    for kind, units in INVENTORIES.items():
+        options = BeamOptions(beam=6, unknown=-4.0 if kind == "pieces" else None)
+        decoder = BeamDecoder(units, train_ngram(TEXTS, 2), options)
+        clips = []
+        for frames in (3, 40, 0, 17, 40, 1):
+            logits = 3.0 * random.standard_normal((frames, units.outputs))
+            logits[random.random(frames) < 0.4, 0] += 12.0  # silence, at other times in each
+            clips.append(logits - np.logaddexp.reduce(logits, 1, keepdims=True))
+        texts = decoder.many(clips)
+        assert texts == [decoder(clip) for clip in clips] and len(set(texts)) > 3

@@ -85,8 +85,10 @@ class CtcRecogniser(Recogniser):
             return [self._long(audios[0], options)]
         found = [Heard((), self.language)] * len(audios)
         loud = [i for i, audio in enumerate(audios) if audible(audio)]
-        for i, log_probs in zip(loud, self.log_probs([audios[i] for i in loud]), strict=True):
-            segment = self.segment(log_probs, len(audios[i]) / self.sample_rate, options)
+        outputs = self.log_probs([audios[i] for i in loud])
+        texts = self.decoder(options).many(outputs) if options.lm else [None] * len(loud)
+        for i, log_probs, said in zip(loud, outputs, texts, strict=True):
+            segment = self.segment(log_probs, len(audios[i]) / self.sample_rate, options, said)
             if segment is not None:
                 found[i] = Heard((segment,), self.language)
         return found
@@ -103,10 +105,13 @@ class CtcRecogniser(Recogniser):
         outputs, counts = self.network(table, frames)
         return [output[:count] for output, count in zip(outputs, counts.tolist(), strict=True)]
 
-    def segment(self, log_probs: Floats, seconds: float, options: DecodingOptions) -> Segment | None:
-        """What `log_probs` (frames, units) say, as one segment; None: nothing."""
-        read = self.decoder(options) if options.lm else None
-        return hear_frames(log_probs, self.text, seconds, self.frame_seconds, self.language, options.word_times, read)
+    def segment(
+        self, log_probs: Floats, seconds: float, options: DecodingOptions, said: str | None = None
+    ) -> Segment | None:
+        """What `log_probs` (frames, units) say, as one segment; None: nothing. `said` is what beam search found."""
+        if options.lm and said is None:
+            said = self.decoder(options)(log_probs)
+        return hear_frames(log_probs, self.text, seconds, self.frame_seconds, self.language, options.word_times, said)
 
     def decoder(self, options: DecodingOptions) -> BeamDecoder:
         """The beam search that `options` ask for; models and words are read once.

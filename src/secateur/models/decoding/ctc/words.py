@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,17 +31,17 @@ def spans(log_probs: NDArray[np.floating]) -> tuple[list[int], list[tuple[int, i
 
 def hear_frames(
     log_probs: NDArray[np.floating], text: Any, seconds: float, frame_seconds: float, language: str | None,
-    word_times: bool, read: Callable[[NDArray[np.floating]], str] | None = None,
+    word_times: bool, said: str | None = None,
 ) -> Segment | None:  # fmt: skip
     """One clip of `seconds` from `log_probs` (frames, units), `frame_seconds` apart; None where nothing was said.
 
     `text` is the model's text codec. A word lasts from the first frame that wrote one of its units to the last one.
-    What `read` (a beam search) makes of the clip instead is aligned with the frames.
+    What a beam search made of the clip instead (`said`) is aligned with the frames.
     """
     units, frames, sure = spans(log_probs)
-    said = text.decode(units)
-    if read is not None:
-        said = read(log_probs)
+    if said is None:
+        said = text.decode(units)
+    else:
         units, frames, sure = align(log_probs, text.encode(said)) or (units, frames, sure)
     if not said or not units:
         return None

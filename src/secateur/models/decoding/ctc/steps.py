@@ -1,0 +1,55 @@
+"""Several clips' frames side by side for beam search: what is likely in each, silence in between summed up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .greedy import BLANK
+
+Logs = NDArray[np.floating]
+QUIET = -5e-3  # a frame whose blank is surer than this (0.995) only lets hypotheses wait
+NEVER = -np.inf
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The frames of some clips in which something may be said, the clip with most of them first.
+
+    Arrays are (steps, clips, ...); a clip with fewer steps has zeros after them.
+    """
+
+    frames: Logs  # (steps, clips, outputs)
+    units: NDArray[np.intp]  # (steps, clips, most): outputs above the floor, the likeliest first; BLANK fills up
+    values: Logs  # (steps, clips, most): their logarithms of probabilities; NEVER fills up
+    most: list[int]  # how many of them any clip has at each step
+    quiet: Logs  # (steps + 1, clips, outputs): sums over the quiet frames before each step, or after the last
+    still: NDArray[np.bool_]  # (steps + 1, clips): whether there are any
+    counts: NDArray[np.intp]  # (clips,): steps of each
+
+    @classmethod
+    def of(cls, clips: Sequence[Logs], floor: float) -> Steps:
+        """From log-probabilities (frames, outputs) of clips, which have at least one frame each."""
+        active = [(clip[:, 0] <= QUIET) & (clip[:, 1:] > floor).any(1) for clip in clips]
+        counts = np.asarray([int(a.sum()) for a in active])
+        steps, outputs = int(counts.max()), clips[0].shape[1]
+        frames = np.zeros((steps, len(clips), outputs))
+        quiet = np.zeros((steps + 1, len(clips), outputs))
+        still = np.zeros((steps + 1, len(clips)), bool)
+        for i, (clip, here) in enumerate(zip(clips, active, strict=True)):
+            frames[: counts[i], i] = clip[here]
+            before = np.cumsum(here)[~here]  # steps before each quiet frame
+            np.add.at(quiet[:, i], before, clip[~here])
+            still[before, i] = True
+        above = frames > floor
+        above[:, :, BLANK] = False
+        above &= (np.arange(steps)[:, None] < counts)[:, :, None]
+        most = above.sum(2).max(1).tolist() if steps else []
+        widest = max(most, default=0)
+        values = np.where(above, frames, NEVER)
+        units = np.argsort(-values, axis=2, kind="stable")[:, :, :widest]
+        values = np.take_along_axis(values, units, 2)
+        return cls(frames, np.where(values > NEVER, units, BLANK), values, most, quiet, still, counts)
