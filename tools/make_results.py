@@ -160,7 +160,7 @@ def speed_table(name: str) -> list[str]:
 
 
 STUDIES = ROOT / "experiments" / "study"
-MORE = ("allocation", "inputs_held", "bundled", "ctc", "ctc_families", "ctc_trunk")
+MORE = ("allocation", "inputs_held", "bundled", "ctc", "ctc_explore", "ctc_families", "ctc_trunk")
 
 
 @cache

@@ -26,6 +26,7 @@ from typing import Any
 
 from ...base.errors import SecateurError, nearest
 from ...base.options import from_dict, read_toml, to_dict
+from ...prune.methods import check_settings
 from ...prune.settings import PruneSettings
 from ...train.settings import TrainSettings
 from ..arm import ArmSettings
@@ -163,4 +164,5 @@ def arm_settings(study: StudySettings, name: str, seed: int, where: str = "study
     if arm.prune is not None:
         prune = from_dict(PruneSettings, study.prune | arm.prune, f"{where}: arms.{name}.prune")
         prune = replace(prune, seed=seed)
+        check_settings(prune)
     return ArmSettings(name, train, prune)
