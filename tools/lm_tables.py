@@ -14,7 +14,7 @@ from secateur.jobs.study.store import Clips, RunFile, read_store
 
 STUDIES = Path(__file__).resolve().parent.parent / "experiments" / "study"
 HEAD = ["arm", "seeds", "weights gone", "dev read, %", "greedily, %", "read, %", "95 %", "against", "points (95 %)",
-        "P(better)", "weight, bonus"]  # fmt: skip
+        "P(better)", "weight, bonus, blank"]  # fmt: skip
 
 
 def lm_tables() -> list[str]:
@@ -59,7 +59,7 @@ def _row(
         arm, str(len(runs)), f"{100 * gone:.0f} %", f"{100 * dev:.1f}",
         _spread([r.rate(test, clips) for r in runs]), _spread([r.rate(key, clips) for r in runs]),
         f"{100 * low:.1f} to {100 * high:.1f}", *against,
-        "; ".join(f"{c['lm_weight']:g}, {c['word_bonus']:g}" for c in chosen),
+        "; ".join(f"{c['lm_weight']:g}, {c['word_bonus']:g}, {-c['blank_penalty']:g}" for c in chosen),
     ]  # fmt: skip
 
 

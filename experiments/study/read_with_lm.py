@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--order", type=int, default=3, help="of the model of the training transcripts; 0: none")
     parser.add_argument("--tests", default="", help="of the study, separated by commas; all by default")
     parser.add_argument("--only", default="", help="runs, separated by commas, such as dense-0")
-    parser.add_argument("--beam", type=int, default=32)
+    parser.add_argument("--beam", type=int, default=64)
     parser.add_argument("--limit", type=int, help="clips of each set, to try it out")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
     a = parser.parse_args()
@@ -83,7 +83,7 @@ def one(name: str, a: argparse.Namespace) -> str:
         w = chosen[test]
         say(f"{name}: {test} {100 * error[test]:.1f} -> {100 * error[f'{test}@lm']:.1f} % "
             f"(dev {100 * error[tests[test]]:.1f} -> {100 * w['rate']:.1f}, weight {w['lm_weight']:g}, "
-            f"bonus {w['word_bonus']:g}, {w['tried']} tried)")  # fmt: skip
+            f"bonus {w['word_bonus']:g}, blank {-w['blank_penalty']:g}, {w['tried']} tried)")  # fmt: skip
     return ""
 
 

@@ -68,13 +68,14 @@ def test_digits_are_learnt_pruned_exported_and_read_with_a_lexicon(
     held = said(capsys, "evaluate", digits / "arm", dev, "--lm", lm, "--tune-on", digits / "dev.jsonl")
     assert held["rate"] <= greedy["rate"] and held["insertions"] == 0
     tried = held["settings"]["tried"]
-    assert len(tried) == 12 and min(t["rate"] for t in tried) == pytest.approx(held["rate"], abs=0.05)
+    assert len(tried) >= 10 and min(t["rate"] for t in tried) == pytest.approx(held["rate"], abs=0.05)
     first = read_manifest(dev)[0]
     onnx = digits / "onnx"
     made = said(capsys, "export", digits / "arm", "--out", onnx, "--precision", "fp32", "--clips", first.audio)
     assert made["parity"]["frames_equal"] == made["parity"]["frames"]
     chosen = held["settings"]
-    told = [f"--lm={lm}", f"--lm-weight={chosen['lm_weight']}", f"--word-bonus={chosen['word_bonus']}"]
+    told = [f"--lm={lm}", f"--lm-weight={chosen['lm_weight']}", f"--word-bonus={chosen['word_bonus']}",
+            f"--blank-penalty={chosen['blank_penalty']}"]  # fmt: skip
     shipped = said(capsys, "evaluate", onnx, dev, *told)
     assert shipped["rate"] == pytest.approx(held["rate"], abs=0.04)
     heard = said(capsys, "transcribe", first.audio, "--model", onnx, "--word-times", *told)["files"][0]

@@ -24,8 +24,8 @@ TEXT = " ".join("abcdefghij" * 20)
 class Valley:
     """Reads a text with the more errors the farther its weights are from the best ones."""
 
-    def __init__(self, lm_weight: float, word_bonus: float) -> None:
-        self.errors = round(20 * abs(lm_weight - 1.33) + 10 * abs(word_bonus + 2.6))
+    def __init__(self, lm_weight: float, word_bonus: float, blank_penalty: float) -> None:
+        self.errors = round(20 * abs(lm_weight - 1.33) + 10 * abs(word_bonus + 2.6) + 16 * abs(blank_penalty - 1.4))
 
     def many(self, heard: Sequence[Any]) -> list[str]:
         return [" ".join(["wrong"] * self.errors + TEXT.split()[self.errors :]) for _ in heard]
@@ -36,7 +36,8 @@ def test_the_best_place_is_found_from_coarse_to_fine() -> None:
     tried = weigh([np.zeros((1, 2))], clips, Valley)  # type: ignore[arg-type]
     best = min(tried, key=lambda t: t.rate)
     assert abs(best.lm_weight - 1.33) <= 0.1 and abs(best.word_bonus + 2.6) <= 0.25
-    assert len(tried) < 40 and len({(t.lm_weight, t.word_bonus) for t in tried}) == len(tried)
+    assert abs(best.blank_penalty - 1.4) <= 0.125
+    assert len(tried) < 50 and len({tuple(t.weights.values()) for t in tried}) == len(tried)
 
 
 def test_shares_are_those_that_fit() -> None:

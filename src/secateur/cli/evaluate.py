@@ -48,10 +48,11 @@ class Options:
     lm: tuple[Path, ...] = option((), help="CTC models: language models (see `secateur lm`), mixed; --beam is then 32")
     lm_weight: float = option(0.5, help="weight of the language model beside the network")
     word_bonus: float = option(0.5, help="added for every word")
+    blank_penalty: float = option(0.0, help="with --lm: taken off the blank's log probability")
     unknown: float | None = option(None, help="added for a word that no language model has; left out: there are none")
     correct: Path | None = option(None, help="Chinese: correct by sound with this file of `secateur text learn`")
     tune_on: Path | None = option(
-        None, help="choose weights (--lm-weight, --word-bonus, those of --correct) on this manifest (not the test's!)"
+        None, help="choose what --lm or --correct weigh (bonus and penalty, too) on this manifest (not the test's!)"
     )
     fallback: bool = option(False, help="decode again at higher temperatures what looks wrong, as transcribe does")
     threads: int | None = option(None, help="for exported models: CPU threads")
@@ -237,6 +238,7 @@ def _with_recogniser(recogniser: Recogniser, options: Options, settings: dict[st
 
     weighed = DecodingOptions(
         beam=options.beam, lm=options.lm, lm_weight=options.lm_weight, word_bonus=options.word_bonus,
+        blank_penalty=options.blank_penalty,
         unknown=options.unknown,
     )  # fmt: skip
     settings = settings | decoding(options)
@@ -252,7 +254,8 @@ def _with_recogniser(recogniser: Recogniser, options: Options, settings: dict[st
         settings |= {"tuned_on": str(options.tune_on), "tried": to_dict(tried)}
     if options.lm:
         settings |= {"lm": [path.name for path in options.lm], "lm_weight": weighed.lm_weight,
-                     "word_bonus": weighed.word_bonus, "unknown": weighed.unknown}  # fmt: skip
+                     "word_bonus": weighed.word_bonus, "blank_penalty": weighed.blank_penalty,
+                     "unknown": weighed.unknown}  # fmt: skip
 
     def transcribe(utterances: list[Utterance]) -> list[str]:
         chosen = replace(weighed, language=utterances[0].language)

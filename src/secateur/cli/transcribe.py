@@ -51,6 +51,7 @@ class Options:
     lm: tuple[Path, ...] = option((), "CTC models: language models (see `secateur lm`), mixed; --beam is then 32")
     lm_weight: float = option(0.5, "weight of the language model beside the network")
     word_bonus: float = option(0.5, "added for every word")
+    blank_penalty: float = option(0.0, "with --lm: taken off the blank's log probability")
     unknown: float | None = option(None, "added for a word that no language model has; left out: there are none")
     words: tuple[str, ...] = option((), "names and terms to expect, separated by commas")
     condition_on_previous: bool = option(False, "prompt every window with the text before it")
@@ -111,6 +112,7 @@ def decoding_of(options: Options) -> DecodingOptions:
         lm=options.lm,
         lm_weight=options.lm_weight,
         word_bonus=options.word_bonus,
+        blank_penalty=options.blank_penalty,
         unknown=options.unknown,
         words=options.words,
         condition_on_previous=options.condition_on_previous,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,13 @@ from ..serve.ctc_recogniser import CtcRecogniser
 from ..serve.recogniser import Recogniser
 from ..text.normalise import normaliser
 
-START = (0.8, 0.0)  # weight and word bonus that the search starts from
-STEPS = (0.4, 1.0)  # how far it looks around; twice halved
+START = (0.8, 0.0, 0.5)  # weight, word bonus and blank penalty that the search starts from
+STEPS = (0.4, 1.0, 0.5)  # how far it looks around; twice halved
 HALVED = 2
 TOGETHER = 16  # clips that the network hears at once
+
+
+Place = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,19 @@ class Tried:
 
     lm_weight: float
     word_bonus: float
+    blank_penalty: float
     rate: float
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Without the rate, as options have them."""
+        return {"lm_weight": self.lm_weight, "word_bonus": self.word_bonus, "blank_penalty": self.blank_penalty}
 
 
 def tune(
     recogniser: Recogniser, utterances: Sequence[Utterance], options: DecodingOptions
 ) -> tuple[DecodingOptions, list[Tried]]:
-    """`options` with the language model's weight and word bonus that make the fewest errors; and all that was tried.
+    """`options` with the weight, word bonus and blank penalty that make the fewest errors; and all that was tried.
 
     The network hears every clip once.
 
@@ -51,39 +61,45 @@ def tune(
     for start in track(range(0, len(order), TOGETHER), "hearing the clips to tune on"):
         heard += recogniser.log_probs([audios[i] for i in order[start : start + TOGETHER]])
     told = [utterances[i] for i in order]
-    tried = weigh(heard, told, lambda w, b: recogniser.decoder(replace(options, lm_weight=w, word_bonus=b)))
-    best = min(tried, key=lambda t: t.rate)
-    return replace(options, lm_weight=best.lm_weight, word_bonus=best.word_bonus), tried
+    tried = weigh(heard, told, lambda **weights: recogniser.decoder(replace(options, **weights)))
+    best: dict[str, Any] = min(tried, key=lambda t: t.rate).weights
+    return replace(options, **best), tried
 
 
 def weigh(
-    heard: Sequence[NDArray[np.floating]], utterances: Sequence[Utterance],
-    decoder: Callable[[float, float], BeamDecoder],
-) -> list[Tried]:  # fmt: skip
+    heard: Sequence[NDArray[np.floating]], utterances: Sequence[Utterance], decoder: Callable[..., BeamDecoder]
+) -> list[Tried]:
     """Error rates around the best place; `heard` are the clips' log probabilities (frames, units).
 
-    Pattern search (Hooke and Jeeves 1961): go to the best neighbour as long as one is better, then look nearer by. The
-    beam is the one that will be used: narrower ones prefer other weights.
+    `decoder` takes `Tried.weights` by name. Pattern search (Hooke and Jeeves 1961), one weight after the other: a step
+    up or down is taken as long as one makes fewer errors; then the steps are halved. The beam should be the one that
+    will be used: much narrower ones prefer other weights.
     """
     clean = normaliser(utterances[0].language)
     metric = metric_for(utterances[0].language)
     references = [clean(u.text) for u in utterances]
-    tried: dict[tuple[float, float], float] = {}
+    tried: dict[Place, Tried] = {}
 
-    def rate(place: tuple[float, float]) -> float:
+    def rate(place: Place) -> float:
         if place not in tried:
-            texts = decoder(*place).many(heard)
+            here = Tried(*place, 0.0)
+            texts = decoder(**here.weights).many(heard)
             counts = [count_errors(r, clean(text), metric) for r, text in zip(references, texts, strict=True)]
-            tried[place] = total(counts).rate
-        return tried[place]
+            tried[place] = replace(here, rate=total(counts).rate)
+        return tried[place].rate
 
     here, steps = START, STEPS
     for _ in track(range(HALVED + 1), "weighing the language model"):
         moved = True
         while moved:
-            around = [(here[0] + x * steps[0], here[1] + y * steps[1]) for x, y in ((-1, 0), (1, 0), (0, -1), (0, 1))]
-            near = [(round(w, 3), round(b, 3)) for w, b in around if w > 0]
-            best = min([here, *near], key=rate)
-            moved, here = best != here, best
-        steps = (steps[0] / 2, steps[1] / 2)
-    return [Tried(*place, found) for place, found in tried.items()]
+            before = here
+            for which, step in enumerate(steps):
+                for signed in (step, -step):
+                    weight, bonus, blank = (round(x + signed * (i == which), 4) for i, x in enumerate(here))
+                    there = (weight, bonus, blank)
+                    if there[0] > 0 and rate(there) < rate(here):
+                        here = there
+                        break
+            moved = here != before
+        steps = (steps[0] / 2, steps[1] / 2, steps[2] / 2)
+    return list(tried.values())

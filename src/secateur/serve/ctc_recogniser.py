@@ -121,7 +121,7 @@ class CtcRecogniser(Recogniser):
         """
         weights = BeamOptions(
             options.beam if options.beam > 1 else BeamOptions().beam, options.lm_weight, options.word_bonus,
-            options.unknown,
+            options.blank_penalty, options.unknown,
         )  # fmt: skip
         with self._lock:
             if self._lm is None or self._lm[0] != options.lm:

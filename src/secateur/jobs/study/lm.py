@@ -64,8 +64,8 @@ def score_with_lm(
     lm = language_model(settings, texts, data_folder)
     lexicon = make_lexicon(text, lm.words, lm.unigrams.tolist())
 
-    def decoder(lm_weight: float, word_bonus: float) -> BeamDecoder:
-        return BeamDecoder(text, lm, BeamOptions(settings.beam, lm_weight, word_bonus), lexicon)
+    def decoder(**weights: float) -> BeamDecoder:
+        return BeamDecoder(text, lm, BeamOptions(settings.beam, **weights), lexicon)
 
     def heard(name: str, utterances: list[Utterance]) -> list[Any]:
         bank = data.bank(name, utterances, model.config.front_end.sample_rate)
@@ -73,14 +73,15 @@ def score_with_lm(
 
     tried = weigh(heard("dev", data.dev), data.dev, decoder)
     best = min(tried, key=lambda t: t.rate)
-    say(f"{arm}: language model's weight {best.lm_weight:g}, word bonus {best.word_bonus:g}: dev {100 * best.rate:.2f}")
-    read, found = decoder(best.lm_weight, best.word_bonus), {f"dev@{LM}": best.rate}
+    chosen = ", ".join(f"{name} {value:g}" for name, value in best.weights.items())
+    say(f"{arm}: read with {chosen}: dev {100 * best.rate:.2f}")
+    read, found = decoder(**best.weights), {f"dev@{LM}": best.rate}
     for test in tests:
         outputs = heard(test, data.tests[test])
         result = evaluate(
             lambda _, outputs=outputs: read.many(outputs),  # type: ignore[misc]
             data.tests[test], model=arm, data=f"{test}@{LM}",
-            settings={"lm_weight": best.lm_weight, "word_bonus": best.word_bonus, "beam": settings.beam},
+            settings={**best.weights, "beam": settings.beam},
         )  # fmt: skip
         write_result(folder / f"{test}@{LM}.json", with_cost(result, model.config))
         found[f"{test}@{LM}"] = result.rate

@@ -37,6 +37,7 @@ from .sets import read_sets, unseen_tests
 from .settings import StudySettings
 
 OUTPUTS = "outputs"  # folder of a run: SET.npz
+TUNED = 32  # hypotheses at most while weights are chosen
 SIZES = ("removed", "removed_weights", "removed_or_zero", "steps")  # of a run's summary
 Heard = list[NDArray[np.float32]]
 
@@ -55,7 +56,7 @@ class Reader:
     study: StudySettings
     data_folder: Path
     models: Sequence[NGram]  # mixed as suits the dev set's transcripts best
-    beam: int = 32
+    beam: int = 64
     limit: int | None = None  # clips of each set, to try it out
     _sets: dict[str, list[Utterance]] = field(default_factory=dict)
     _banks: dict[tuple[str, int], AudioBank] = field(default_factory=dict)
@@ -75,17 +76,17 @@ class Reader:
         errors: dict[str, list[int]] = {}
         rates: dict[str, float] = {}
         for test, dev in tests.items():
-            make = partial(self._decoder, units, dev)
             if dev not in chosen:
                 heard = self._heard(network, dev)
-                tried = weigh(heard, self.clips(dev), make)
+                tried = weigh(heard, self.clips(dev), partial(self._decoder, units, dev, min(self.beam, TUNED)))
                 best = min(tried, key=lambda t: t.rate)
                 _, rates[dev] = self._errors(dev, [units.decode(greedy(one)) for one in heard])
                 rates[f"{dev}@{LM}"] = best.rate
                 shares = np.exp(getattr(self._mixed[dev], "log_weights", [0.0])).round(3).tolist()
                 chosen[dev] = {**to_dict(best), "tried": len(tried), "shares": shares}
             heard = self._heard(network, test)
-            read = make(chosen[dev]["lm_weight"], chosen[dev]["word_bonus"])
+            weights = {name: chosen[dev][name] for name in ("lm_weight", "word_bonus", "blank_penalty")}
+            read = self._decoder(units, dev, self.beam, **weights)
             errors[test], rates[test] = self._errors(test, [units.decode(greedy(one)) for one in heard])
             errors[f"{test}@{LM}"], rates[f"{test}@{LM}"] = self._errors(test, read.many(heard))
         by_test = {test: chosen[dev] for test, dev in tests.items()}
@@ -118,7 +119,7 @@ class Reader:
         counts = [count_errors(clean(u.text), clean(text), metric) for u, text in zip(clips, texts, strict=True)]
         return [count.errors for count in counts], total(counts).rate
 
-    def _decoder(self, units: Inventory, dev: str, lm_weight: float, word_bonus: float) -> BeamDecoder:
+    def _decoder(self, units: Inventory, dev: str, beam: int, **weights: float) -> BeamDecoder:
         if dev not in self._mixed:
             self._mixed[dev] = mixed(self.models, [u.text for u in self.clips(dev)])
         model = self._mixed[dev]
@@ -126,7 +127,7 @@ class Reader:
         if lexicon is None:
             lexicon = make_lexicon(units, model.words, model.unigrams.tolist())
             self._lexicons.append((units, dev, lexicon))
-        return BeamDecoder(units, model, BeamOptions(self.beam, lm_weight, word_bonus), lexicon)
+        return BeamDecoder(units, model, BeamOptions(beam, **weights), lexicon)
 
 
 class _Network:

@@ -32,6 +32,7 @@ class DecodingOptions:
     lm: tuple[Path, ...] = ()  # CTC models: n-gram language models, mixed evenly; their words are the lexicon
     lm_weight: float = 0.5  # of the language model's log probabilities beside the network's
     word_bonus: float = 0.5  # added for every word: a language model by itself prefers few
+    blank_penalty: float = 0.0  # with language models: taken off the blank's log probability
     numbers_as_words: bool = False  # encoder-decoders: no token with a digit or a currency sign is written
     unknown: float | None = None  # added for a word that no language model has; None: there are none
     seed: int = 0  # of sampling; every window draws from its own generator

@@ -35,6 +35,7 @@ class BeamOptions:
     beam: int = 32  # hypotheses
     lm_weight: float = 0.5
     word_bonus: float = 0.5
+    blank_penalty: float = 0.0  # taken off the blank's log-probability, unless it is sure: many say too little
     unknown: float | None = None  # added to the score of a word outside the lexicon; None: there are none
     nearest: float = 14.0  # a hypothesis that far below the best is given up
     floor: float = -10.0  # units less likely than this (log-probability) in a frame are not tried
@@ -82,7 +83,8 @@ class BeamDecoder:
 
     def _group(self, clips: Sequence[Logs]) -> list[str]:
         """The best texts of a few clips."""
-        steps = Steps.of([np.asarray(clip, np.float64) for clip in clips], self.options.floor)
+        floor, penalty = self.options.floor, self.options.blank_penalty
+        steps = Steps.of([np.asarray(clip, np.float64) for clip in clips], floor, penalty)
         order = np.argsort(-steps.counts, kind="stable")
         said, texts = self._said(), [""] * len(clips)
         now = Hypotheses.first(len(clips))

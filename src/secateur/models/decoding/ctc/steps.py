@@ -31,8 +31,8 @@ class Steps:
     counts: NDArray[np.intp]  # (clips,): steps of each
 
     @classmethod
-    def of(cls, clips: Sequence[Logs], floor: float) -> Steps:
-        """From log-probabilities (frames, outputs) of clips, which have at least one frame each."""
+    def of(cls, clips: Sequence[Logs], floor: float, blank_penalty: float = 0.0) -> Steps:
+        """From log-probabilities (frames, outputs) of clips of at least one frame; the blank's are lowered."""
         active = [(clip[:, 0] <= QUIET) & (clip[:, 1:] > floor).any(1) for clip in clips]
         counts = np.asarray([int(a.sum()) for a in active])
         steps, outputs = int(counts.max()), clips[0].shape[1]
@@ -41,6 +41,7 @@ class Steps:
         still = np.zeros((steps + 1, len(clips)), bool)
         for i, (clip, here) in enumerate(zip(clips, active, strict=True)):
             frames[: counts[i], i] = clip[here]
+            frames[: counts[i], i, BLANK] -= blank_penalty
             before = np.cumsum(here)[~here]  # steps before each quiet frame
             np.add.at(quiet[:, i], before, clip[~here])
             still[before, i] = True
