@@ -26,7 +26,9 @@ def lm_tables() -> list[str]:
         runs, clips = read_store(store)
         for test in clips:
             rows = _rows(study, runs, test, clips[test])
-            lines += [f"**{name}.toml, {test} test**", "", *pipe_table(HEAD, rows), ""]
+            beams = sorted({r.summary["lm"]["beam"] for r in runs})
+            lines += [f"**{name}.toml, {test} test**, beam {' and '.join(map(str, beams))}", ""]
+            lines += [*pipe_table(HEAD, rows), ""]
     return lines
 
 

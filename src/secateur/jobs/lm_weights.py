@@ -19,7 +19,7 @@ from ..serve.ctc_recogniser import CtcRecogniser
 from ..serve.recogniser import Recogniser
 from ..text.normalise import normaliser
 
-START = (0.8, 0.0, 0.5)  # weight, word bonus and blank penalty that the search starts from
+START = (0.8, -1.0, 1.0)  # weight, word bonus and blank penalty that the search starts from
 STEPS = (0.4, 1.0, 0.5)  # how far it looks around; twice halved
 HALVED = 2
 TOGETHER = 16  # clips that the network hears at once

@@ -37,7 +37,7 @@ from .sets import read_sets, unseen_tests
 from .settings import StudySettings
 
 OUTPUTS = "outputs"  # folder of a run: SET.npz
-TUNED = 32  # hypotheses at most while weights are chosen
+TUNED = 16  # hypotheses at most while weights are chosen
 SIZES = ("removed", "removed_weights", "removed_or_zero", "steps")  # of a run's summary
 Heard = list[NDArray[np.float32]]
 

@@ -37,7 +37,7 @@ class BeamOptions:
     word_bonus: float = 0.5
     blank_penalty: float = 0.0  # taken off the blank's log-probability, unless it is sure: many say too little
     unknown: float | None = None  # added to the score of a word outside the lexicon; None: there are none
-    nearest: float = 14.0  # a hypothesis that far below the best is given up
+    nearest: float = 11.0  # a hypothesis that far below the best is given up
     floor: float = -10.0  # units less likely than this (log-probability) in a frame are not tried
 
     def __post_init__(self) -> None:
