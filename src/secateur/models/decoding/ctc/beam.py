@@ -216,7 +216,7 @@ class BeamDecoder:
                     more, then = said.after(state, word)
                     ends.append((lm + more, then, word))
             for part, then, word in ends:
-                end = self.options.lm_weight * self.model.score(self.end, said.states[then])
+                end = self.options.lm_weight * self.model.score(self.end, said.walk.states[then])
                 if score + part + end > best[0]:
                     best = (score + part + end, words, word, trail)
         _, words, word, trail = best

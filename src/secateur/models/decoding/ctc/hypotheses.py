@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....text.ngram import LanguageModel
+from ....text.ngram_walk import walk_of
 from ....text.units import Inventory
 from .steps import NEVER, Logs
 
@@ -19,28 +20,18 @@ NOBODY, NOTHING, EVERYBODY = 1, 2, 3  # keys of places that are empty, of the fi
 
 
 class Said:
-    """Words, language model states and spellings of all hypotheses of a few clips, by number; each is scored once."""
+    """Words and spellings of all hypotheses of a few clips, by number, and the language model that judges them."""
 
     def __init__(self, model: LanguageModel, units: Inventory, weight: float, bonus: float, unknown: float) -> None:
         self.model, self.units, self.weight, self.bonus, self.unknown = model, units, weight, bonus, unknown
-        self.states: list[Any] = [model.start()]
-        self._numbers: dict[Any, int] = {self.states[0]: 0}
-        self._after: dict[tuple[int, int], tuple[float, int]] = {}
+        self.walk = walk_of(model)
         self._words: list[tuple[int, str]] = [(0, "")]  # chains: what was before, and a word
         self._trail: list[tuple[int, int]] = [(0, 0)]  # chains of the units of words that no lexicon has
 
     def after(self, state: int, word: int) -> tuple[float, int]:
         """What a word (-1: unknown) adds to a hypothesis's score after a state, and the state then."""
-        found = self._after.get((state, word))
-        if found is None:
-            before = self.states[state]
-            score = self.unknown if word < 0 else self.weight * self.model.score(word, before) + self.bonus
-            then = self.model.then(word, before)
-            number = self._numbers.setdefault(then, len(self.states))
-            if number == len(self.states):
-                self.states.append(then)
-            found = self._after[state, word] = (score, number)
-        return found
+        score, then = self.walk.step(self.model, state, word)
+        return (self.unknown if word < 0 else self.weight * score + self.bonus), then
 
     def add(self, words: int, word: int, trail: int) -> int:
         """The chain `words` with a word more."""

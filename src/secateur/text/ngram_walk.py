@@ -1,0 +1,45 @@
+"""A language model's states by number, for searches that come to the same places again and again."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from .ngram import LanguageModel
+
+_walks: WeakKeyDictionary[Any, Walk] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+class Walk:
+    """Every state and step that was asked for, once; `walk_of` gives one to all who read with the same model."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.states: list[Any] = [model.start()]
+        self._numbers: dict[Any, int] = {self.states[0]: 0}
+        self._steps: dict[tuple[int, int], tuple[float, int]] = {}
+        self._lock = threading.Lock()
+
+    def step(self, model: LanguageModel, state: int, word: int) -> tuple[float, int]:
+        """Logarithm of the probability of a word (-1: unknown) after a state, and the state then."""
+        found = self._steps.get((state, word))
+        if found is None:
+            before = self.states[state]
+            then = model.then(word, before)
+            score = model.score(word, before)
+            with self._lock:
+                number = self._numbers.setdefault(then, len(self.states))
+                if number == len(self.states):
+                    self.states.append(then)
+            found = self._steps[state, word] = (score, number)
+        return found
+
+
+def walk_of(model: LanguageModel) -> Walk:
+    """The model's one walk, which lives as long as it does."""
+    with _lock:
+        found = _walks.get(model)
+        if found is None:
+            found = _walks[model] = Walk(model)
+        return found
