@@ -12,6 +12,7 @@ transcripts best.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from multiprocessing import get_context
@@ -29,8 +30,8 @@ from secateur.text.ngram_tables import read_ngram
 from secateur.text.ngram_train import train_ngram
 
 
-def main() -> int:
-    """Every run of the folder; 1 when some could not be read."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Every run of the folder; 1 when some could not be read. `words` are the arguments."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("study", type=Path)
     parser.add_argument("runs", type=Path)
@@ -43,12 +44,16 @@ def main() -> int:
     parser.add_argument("--beam", type=int, default=64)
     parser.add_argument("--limit", type=int, help="clips of each set, to try it out")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
-    a = parser.parse_args()
+    a = parser.parse_args(words)
     names = [n for n in a.only.split(",") if n] or sorted(p.parent.name for p in a.runs.glob("*/units.json"))
     todo = [name for name in names if not (a.out / f"{name}.json").exists()]
     say(f"{len(names)} runs, {len(names) - len(todo)} read before")
-    with ProcessPoolExecutor(a.jobs, mp_context=get_context("spawn")) as pool:
-        problems = [p for p in pool.map(one, todo, [a] * len(todo)) if p]
+    if a.jobs > 1:
+        with ProcessPoolExecutor(a.jobs, mp_context=get_context("spawn")) as pool:
+            problems = list(pool.map(one, todo, [a] * len(todo)))
+    else:
+        problems = [one(name, a) for name in todo]
+    problems = [problem for problem in problems if problem]
     for problem in problems:
         say(f"left out: {problem}")
     return int(bool(problems))

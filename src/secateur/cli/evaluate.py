@@ -46,6 +46,7 @@ class Options:
     by: str | None = option(None, help="also break down by speaker, length, or an extra of the manifest (age, gender)")
     beam: int = option(1, help="beams; 1 is greedy")
     lm: tuple[Path, ...] = option((), help="CTC models: language models (see `secateur lm`), mixed; --beam is then 32")
+    lm_shares: tuple[float, ...] = option((), help="their shares; evenly, or with --tune-on as suits its transcripts")
     lm_weight: float = option(0.5, help="weight of the language model beside the network")
     word_bonus: float = option(0.5, help="added for every word")
     blank_penalty: float = option(0.0, help="with --lm: taken off the blank's log probability")
@@ -237,8 +238,8 @@ def _with_recogniser(recogniser: Recogniser, options: Options, settings: dict[st
     from ..models.decoding.options import DecodingOptions
 
     weighed = DecodingOptions(
-        beam=options.beam, lm=options.lm, lm_weight=options.lm_weight, word_bonus=options.word_bonus,
-        blank_penalty=options.blank_penalty,
+        beam=options.beam, lm=options.lm, lm_shares=options.lm_shares, lm_weight=options.lm_weight,
+        word_bonus=options.word_bonus, blank_penalty=options.blank_penalty,
         unknown=options.unknown,
     )  # fmt: skip
     settings = settings | decoding(options)
@@ -253,8 +254,8 @@ def _with_recogniser(recogniser: Recogniser, options: Options, settings: dict[st
         weighed, tried = tune(recogniser, list(read_manifest(options.tune_on)), weighed)
         settings |= {"tuned_on": str(options.tune_on), "tried": to_dict(tried)}
     if options.lm:
-        settings |= {"lm": [path.name for path in options.lm], "lm_weight": weighed.lm_weight,
-                     "word_bonus": weighed.word_bonus, "blank_penalty": weighed.blank_penalty,
+        settings |= {"lm": [path.name for path in options.lm], "lm_shares": weighed.lm_shares,
+                     "lm_weight": weighed.lm_weight, "word_bonus": weighed.word_bonus, "blank_penalty": weighed.blank_penalty,
                      "unknown": weighed.unknown}  # fmt: skip
 
     def transcribe(utterances: list[Utterance]) -> list[str]:

@@ -49,6 +49,7 @@ class Options:
     timestamps: bool = option(False, "segment times from the model's timestamp tokens (srt and vtt always ask)")
     beam: int = option(1, "beams; 1 is greedy, the fastest")
     lm: tuple[Path, ...] = option((), "CTC models: language models (see `secateur lm`), mixed; --beam is then 32")
+    lm_shares: tuple[float, ...] = option((), "in which shares several are mixed; evenly if left out")
     lm_weight: float = option(0.5, "weight of the language model beside the network")
     word_bonus: float = option(0.5, "added for every word")
     blank_penalty: float = option(0.0, "with --lm: taken off the blank's log probability")
@@ -110,6 +111,7 @@ def decoding_of(options: Options) -> DecodingOptions:
         beam=options.beam,
         word_times=options.word_times,
         lm=options.lm,
+        lm_shares=options.lm_shares,
         lm_weight=options.lm_weight,
         word_bonus=options.word_bonus,
         blank_penalty=options.blank_penalty,

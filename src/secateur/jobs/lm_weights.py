@@ -17,6 +17,8 @@ from ..models.decoding.ctc.beam import BeamDecoder
 from ..models.decoding.options import DecodingOptions
 from ..serve.ctc_recogniser import CtcRecogniser
 from ..serve.recogniser import Recogniser
+from ..text.ngram_mix import shares
+from ..text.ngram_tables import read_ngram
 from ..text.normalise import normaliser
 
 START = (0.8, -1.0, 1.0)  # weight, word bonus and blank penalty that the search starts from
@@ -48,13 +50,17 @@ def tune(
 ) -> tuple[DecodingOptions, list[Tried]]:
     """`options` with the weight, word bonus and blank penalty that make the fewest errors; and all that was tried.
 
-    The network hears every clip once.
+    Several models are first mixed in the shares that fit the transcripts best, unless `options` say in which. The
+    network hears every clip once.
 
     Raises:
         SecateurError: not a CTC model, or no language model.
     """
     if not isinstance(recogniser, CtcRecogniser) or not options.lm:
         raise SecateurError("weights of a language model are tuned for a CTC model with --lm")
+    if len(options.lm) > 1 and not options.lm_shares:
+        fitted = shares([read_ngram(path) for path in options.lm], [u.text for u in utterances])
+        options = replace(options, lm_shares=tuple(round(share, 4) for share in fitted))
     audios = [recogniser.samples(u.audio) for u in utterances]
     order = sorted(range(len(audios)), key=lambda i: len(audios[i]))
     heard = []

@@ -43,7 +43,7 @@ class CtcRecogniser(Recogniser):
     ) -> None:
         self.config, self.text, self.network, self.cached = config, text, network, cached
         self._lock = threading.Lock()  # workers share what is read
-        self._lm: tuple[tuple[Path, ...], LanguageModel, Lexicon] | None = None
+        self._lm: tuple[tuple[tuple[Path, ...], tuple[float, ...]], LanguageModel, Lexicon] | None = None
 
     @property
     def window_seconds(self) -> float:
@@ -124,9 +124,10 @@ class CtcRecogniser(Recogniser):
             options.blank_penalty, options.unknown,
         )  # fmt: skip
         with self._lock:
-            if self._lm is None or self._lm[0] != options.lm:
-                model = read_models(options.lm)
-                self._lm = (options.lm, model, make_lexicon(self.text, model.words, model.unigrams.tolist()))
+            asked = (options.lm, options.lm_shares)
+            if self._lm is None or self._lm[0] != asked:
+                model = read_models(*asked)
+                self._lm = (asked, model, make_lexicon(self.text, model.words, model.unigrams.tolist()))
                 self._decoders: dict[BeamOptions, BeamDecoder] = {}
             if weights not in self._decoders:
                 self._decoders[weights] = BeamDecoder(self.text, self._lm[1], weights, self._lm[2])

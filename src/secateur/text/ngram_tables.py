@@ -130,14 +130,16 @@ def read_ngram(path: str | Path) -> NGram:
     raise SecateurError(f"{path}: not a language model that is known here (.npz of `secateur lm`, ARPA, PocketSphinx)")
 
 
-def read_models(paths: Sequence[Path]) -> LanguageModel:
-    """One language model, or several mixed evenly.
+def read_models(paths: Sequence[Path], shares: Sequence[float] = ()) -> LanguageModel:
+    """One language model, or several mixed, evenly where no `shares` are given.
 
     Raises:
-        SecateurError: see `read_ngram`.
+        SecateurError: see `read_ngram`; another number of shares than of models, or one that is not above 0.
     """
+    if shares and (len(shares) != len(paths) or min(shares) <= 0):
+        raise SecateurError(f"{len(paths)} language models are mixed in as many shares above 0, found {list(shares)}")
     models = [read_ngram(path) for path in paths]
-    return models[0] if len(models) == 1 else Mixture(models)
+    return models[0] if len(models) == 1 else Mixture(models, shares or None)
 
 
 def _read_own(path: Path) -> NGram:

@@ -29,7 +29,8 @@ class DecodingOptions:
     word_times: bool = False  # every word's start, end and confidence
     condition_on_previous: bool = False  # prompt a window with the text before it
     words: tuple[str, ...] = ()  # names and terms to expect; they go into the prompt
-    lm: tuple[Path, ...] = ()  # CTC models: n-gram language models, mixed evenly; their words are the lexicon
+    lm: tuple[Path, ...] = ()  # CTC models: n-gram language models, mixed; their words are the lexicon
+    lm_shares: tuple[float, ...] = ()  # in which they are mixed; empty: evenly
     lm_weight: float = 0.5  # of the language model's log probabilities beside the network's
     word_bonus: float = 0.5  # added for every word: a language model by itself prefers few
     blank_penalty: float = 0.0  # with language models: taken off the blank's log probability
