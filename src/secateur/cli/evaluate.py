@@ -255,8 +255,8 @@ def _with_recogniser(recogniser: Recogniser, options: Options, settings: dict[st
         settings |= {"tuned_on": str(options.tune_on), "tried": to_dict(tried)}
     if options.lm:
         settings |= {"lm": [path.name for path in options.lm], "lm_shares": weighed.lm_shares,
-                     "lm_weight": weighed.lm_weight, "word_bonus": weighed.word_bonus, "blank_penalty": weighed.blank_penalty,
-                     "unknown": weighed.unknown}  # fmt: skip
+                     "lm_weight": weighed.lm_weight, "word_bonus": weighed.word_bonus,
+                     "blank_penalty": weighed.blank_penalty, "unknown": weighed.unknown}  # fmt: skip
 
     def transcribe(utterances: list[Utterance]) -> list[str]:
         chosen = replace(weighed, language=utterances[0].language)
