@@ -26,16 +26,24 @@ def readable(path: Sequence[str]) -> str:
 
 
 class UnknownLayerError(SecateurError):
-    """A layer that no rule can follow units through; masks work all the same."""
+    """A layer that no rule can follow units through (`what` it does); masks work all the same."""
+
+    def __init__(self, message: str, what: str) -> None:
+        super().__init__(message)
+        self.what = what
 
 
 @dataclass(frozen=True, eq=False)
 class Flow:
-    """A tensor of `shape` (batch, ...) whose `axis` has the channels `ids`; none when that axis has no fixed size."""
+    """A tensor of `shape` (batch, ...) whose `axis` has the channels `ids`; none when that axis has no fixed size.
+
+    The channels of `alike` tensors, such as masks, all have one value (each layer's, where they are side by side).
+    """
 
     shape: Shape
     axis: int
     ids: Ids
+    alike: bool = False
 
     @property
     def rank(self) -> int:
@@ -87,6 +95,8 @@ class Channels:
         self.uses: dict[str, Use] = {}
         self.edits: dict[tuple[tuple[str, ...], str, int | None], Edit] = {}
         self.twins: list[tuple[Ids, Ids]] = []
+        self.calls: list[str] = []  # of layers and operations, by name
+        self.left: dict[str, str] = {}  # layers that are left whole, and why no rule follows them
 
     def fresh(self, count: int | None) -> Ids:
         """So many channels that belong to nothing yet."""

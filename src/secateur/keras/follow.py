@@ -34,6 +34,9 @@ def followed(model: Any, opaque: Opaque, lenient: bool = False) -> Channels:
     found = walk.model(model, [walk.fixed(tensor, "the model's input") for tensor in model_graph(model).inputs], ())
     for flow in found:
         net.pin(flow.ids, "they are the model's output")
+    for problem, given in walk.problems:
+        if not all(net.stays(flow.ids) for flow in given):
+            raise problem
     return net
 
 
@@ -62,6 +65,7 @@ class Walk:
 
     def __init__(self, net: Channels, opaque: Opaque, lenient: bool) -> None:
         self.net, self.opaque, self.lenient = net, opaque, lenient
+        self.problems: list[tuple[UnknownLayerError, list[Flow]]] = []
 
     def fixed(self, tensor: Any, why: str) -> Flow:
         """A tensor none of whose channels may go."""
@@ -94,16 +98,20 @@ class Walk:
         shapes = [tuple(tensor.shape) for tensor in node.outputs]
         call = Call(node.operation, path, args, kwargs, shapes, self.net)
         given = flows_in([list(args), kwargs])
+        self.net.calls.append(call.name)
         try:
             found = self.layer(call)
-        except UnknownLayerError:
+        except UnknownLayerError as problem:
             if self.opaque(call.name):
                 for flow in given:
                     self.net.pin(flow.ids, f"'{call.name}', which is excluded, reads them")
-            elif not self.lenient and not all(self.net.stays(flow.ids) for flow in given):
-                raise  # what reads only channels that stay may do with them what it likes
+            elif not self.lenient:  # what reads only channels that stay may do with them what it likes
+                self.problems.append((problem, given))
+            self.net.left[call.name] = problem.what
             for variable in getattr(call.layer, "weights", []):
-                self.net.bind(variable)
+                use = self.net.bind(variable)
+                for ids in use.dims.values() if use and not self.lenient else ():  # as far as its rule came
+                    self.net.pin(ids, f"'{call.name}' is left whole: {problem.what}")
             return [self.fixed(tensor, f"'{call.name}' is left whole") for tensor in node.outputs]
         for flow in given:
             if id(flow) not in call.used:  # masks and the like
@@ -130,7 +138,7 @@ class Walk:
         name = type(layer).__name__
         if not isinstance(layer, keras.layers.Layer):
             return operation
-        if name in RULES and type(layer) is getattr(keras.layers, name, None):
+        if name in RULES and type(layer).__module__.split(".")[0] == "keras":
             return RULES[name]
         raise call.unknown("is not known here")
 

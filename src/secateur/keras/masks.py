@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from ..base.extras import require
 from ..prune.budget import Keep
 from ..prune.places import parameter_masks
-from .shrink import rebuilt
+from .copies import rebuilt, settled
 from .structure import Structure
 
 Masks = dict[str, NDArray[np.float32]]  # by variable; broadcast over it
@@ -36,11 +37,11 @@ def apply(variables: Mapping[str, Any], masks: Mapping[str, Any]) -> None:
 
 def masked_model(model: Any, structure: Structure, keep: Keep) -> Any:
     """A model of the same shape with zeros; computes what the shrunk one computes. Not compiled."""
-    copy = rebuilt(model, model.get_config())
+    copy = rebuilt(model, deepcopy(model.get_config()))
     copy.set_weights(model.get_weights())
     names = structure.channels.names
     convert = require("keras", "keras").ops.convert_to_tensor
     masks = masks_of(structure, keep)
     variables = {names[id(old)]: new for old, new in zip(model.weights, copy.weights, strict=True)}
     apply(variables, {name: convert(mask, variables[name].dtype) for name, mask in masks.items()})
-    return copy
+    return settled(copy)

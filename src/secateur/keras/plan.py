@@ -59,7 +59,7 @@ class Planner:
         self.full = self.structure.parameters()
         self.keep: Keep = {}
         self.map = _map(options.measured)
-        self.plan(1.0, {g.name: np.ones(g.units, np.float32) for g in self.groups})  # can it be reached?
+        self._reachable()
 
     def advance(self, share: float) -> Keep:
         """Rank all units now; the plan when `share` of the final amount is gone."""
@@ -90,11 +90,31 @@ class Planner:
         """The structure without what the last plan leaves out."""
         return self.structure.shrunk(self.keep)
 
+    def _reachable(self) -> None:
+        """Refuse an amount that is too much before anything is measured."""
+        ones = {g.name: np.ones(g.units, np.float32) for g in self.groups}
+        if isinstance(self.options.amount, Mapping) or not self.options.amount:
+            self.plan(1.0, ones)
+            return
+        protect = self.options.protect
+        most = {}
+        for group in self.groups:
+            size = group.units // group.blocks
+            left = size - min(int(protect * size), max(size - group.minimum, 0))
+            most[group.name] = [b * size + u for b in range(group.blocks) for u in range(left)]
+        share = 1 - self.structure.shrunk(most).parameters() / self.full
+        if share < self.options.amount:
+            whole = self._reasons()
+            raise SecateurError(
+                f"amount {self.options.amount:g} cannot be reached: without more than {protect:g} of any group's units "
+                f"at most {share:.2f} of the parameters can go; layers that stay whole: {whole}"
+            )
+
     def _chosen(self) -> list[Group]:
         """The groups that may lose units; a group of several layers only where all of them may."""
         structure, only, exclude = self.structure, self.options.only, self.options.exclude
         names = [layer.name for layer in self.model._flatten_layers(include_self=False)]
-        names += [one.layer for one in structure.channels.declared.values()]
+        names += structure.channels.calls
         for pattern in (*only, *exclude):
             if not any(_matches(name, pattern) for name in names):
                 raise SecateurError(f"no layer matches '{pattern}'{nearest(pattern, names)}")
@@ -110,7 +130,8 @@ class Planner:
     def _reasons(self) -> str:
         """Why the layers that were asked for stay whole."""
         structure, only = self.structure, self.options.only
-        found = [f"'{n}': {why}" for n, why in structure.whole.items() if not only or _any(n, only)]
+        whole = {**structure.whole, **structure.channels.left}
+        found = [f"'{n}': {why}" for n, why in whole.items() if not only or _any(n, only)]
         found += [
             f"{' and '.join(repr(n) for n in layers)} go together" for layers in structure.layers.values()
             if len(layers) > 1 and any(_any(n, only) for n in layers)

@@ -10,6 +10,7 @@ import numpy as np
 from ..base.errors import SecateurError
 from ..base.extras import require
 from .channels import Edit
+from .copies import rebuilt, settled
 from .structure import Structure
 
 
@@ -31,26 +32,7 @@ def shrunk_model(model: Any, structure: Structure) -> Any:
         if values.shape != tuple(new.shape):
             raise SecateurError(f"{old.path}: {values.shape} are left, but the new layer has {tuple(new.shape)}")
         new.assign(values)
-    for layer in small._flatten_layers(include_self=False):
-        if hasattr(layer, "finalize_state"):  # Normalization keeps a copy of its statistics
-            layer.finalize_state()
-    return small
-
-
-def rebuilt(model: Any, config: dict[str, Any]) -> Any:
-    """A new model of the same class from a config, with weights of its own."""
-    require("keras", "keras")
-    try:
-        small = type(model).from_config(config)
-    except Exception as problem:  # whatever a layer's from_config raises
-        line = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:300]
-        raise SecateurError(f"model '{model.name}' cannot be built again from its config: {line}") from problem
-    if len(small.weights) != len(model.weights):
-        raise SecateurError(
-            f"model '{model.name}' built again has {len(small.weights)} variables instead of {len(model.weights)}: "
-            "a layer that is in two nested models at once is not kept shared by Keras"
-        )
-    return small
+    return settled(small)
 
 
 def edited(model: Any, structure: Structure) -> dict[str, Any]:
@@ -68,11 +50,13 @@ def _write(config: dict[str, Any], edit: Edit, kept: int) -> None:
         if name.startswith("@"):
             config = config[name[1:]]["config"]
         else:
-            config = next(layer["config"] for layer in config["layers"] if layer["config"]["name"] == name)
+            config = next(layer["config"] for layer in config["layers"] if layer["config"].get("name") == name)
     if edit.axis is None:
         config[edit.key] = kept
     else:
-        config[edit.key] = [kept if axis == edit.axis else size for axis, size in enumerate(config[edit.key])]
+        sizes = config[edit.key]
+        sizes = sizes["items"] if isinstance(sizes, dict) else sizes  # a tuple, as Keras writes it
+        config[edit.key] = [kept if axis == edit.axis else size for axis, size in enumerate(sizes)]
 
 
 def _forget(config: Any) -> None:

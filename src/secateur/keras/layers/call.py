@@ -15,6 +15,7 @@ ELEMENTWISE = frozenset({
     "sparse_plus", "sparse_sigmoid", "squareplus", "threshold", "exponential", "log_sigmoid", "mish",
 })  # fmt: skip
 OVER_ALL = frozenset({"softmax", "log_softmax", "sparsemax"})  # over the last axis
+LAYERS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu"}  # given as an activation
 
 
 @dataclass
@@ -64,19 +65,22 @@ class Call:
         self.net.pin(ids, f"'{self.name}' reads them along an axis that has no units")
         return ids
 
-    def activation(self, function: Any, ids: Ids) -> None:
-        """An activation of the layer's own units."""
-        name = getattr(function, "__name__", str(function))
-        if name in OVER_ALL:
-            self.net.pin(ids, f"'{self.name}' has {name} over them")
-        elif name not in ELEMENTWISE and function is not None:
-            raise self.unknown(f"has an activation '{name}' that is not known here")
+    def activation(self, function: Any, ids: Ids) -> bool:
+        """An activation of the layer's own units; those stay unless it treats every one by itself."""
+        name = getattr(function, "__name__", type(function).__name__)
+        own = getattr(function, "__module__", type(function).__module__).split(".")[0] == "keras"
+        single = function is None or (own and LAYERS.get(name, name) in ELEMENTWISE)
+        if not single:
+            what = name if own and name.lower() in OVER_ALL else f"an activation '{name}'"
+            self.net.pin(ids, f"'{self.name}' has {what} over them")
+        return single
 
     def unknown(self, what: str) -> UnknownLayerError:
         """The error for what no rule can follow."""
         return UnknownLayerError(
             f"layer '{self.name}' ({type(self.layer).__name__}) {what}: "
-            f"exclude=['{self.name}'] leaves it and what it reads whole, mode='mask' masks the others without shrinking"
+            f"exclude=['{self.name}'] leaves it and what it reads whole, mode='mask' masks the others without shrinking",
+            f"it {what}",
         )
 
 

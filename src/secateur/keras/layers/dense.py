@@ -25,6 +25,41 @@ def dense(call: Call) -> list[Flow]:
     return [Flow(call.shapes[0], flow.rank - 1, units)]
 
 
+@rule("EinsumDense")
+def einsum_dense(call: Call) -> list[Flow]:
+    """A dense layer written as "abc,cd->abd"; kernels of more than two dimensions stay whole."""
+    layer, net, flow = call.layer, call.net, call.one()
+    if getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False):
+        raise call.unknown("is quantised or has LoRA")
+    read, kernel, written = "".join(layer.equation.replace("...", "0").split()).replace("->", ",").split(",")
+    if len(kernel) != 2 or read[-1] != kernel[0] or written[:-1] != read[:-1] or written[-1] != kernel[1]:
+        raise call.unknown(f"computes {layer.equation}, which is no dense layer over the last axis")
+    units = net.new(layer, call.path, layer.kernel.shape[1], "unit")
+    net.bind(layer.kernel, (0, call.channels(flow, -1)), (1, units), reads=[0], reader=(layer, 0))
+    if layer.bias is not None:
+        if len(layer.bias.shape) != 1:
+            raise call.unknown("has a bias of several axes")
+        net.bind(layer.bias, (0, units))
+    sizes = layer.partial_output_shape
+    net.width(call.path, "output_shape", units, len(sizes) - 1 if isinstance(sizes, list | tuple) else None)
+    call.activation(layer.activation, units)
+    return [Flow(call.shapes[0], flow.rank - 1, units)]
+
+
+@rule("ReversibleEmbedding")
+def reversible_embedding(call: Call) -> list[Flow]:
+    """Tokens to dimensions, and with the same table back to tokens."""
+    layer, net, flow = call.layer, call.net, call.one()
+    if call.given("reverse", 1):
+        if not layer.tie_weights or getattr(layer, "quantization_mode", None):
+            raise call.unknown("goes back with another table")
+        net.bind(layer.embeddings, (1, call.channels(flow, -1)))
+        ids = net.fresh(layer.input_dim)
+        net.pin(ids, f"'{call.name}' writes tokens")
+        return [Flow(call.shapes[0], flow.rank - 1, ids)]
+    return embedding(call)
+
+
 @rule("Embedding")
 def embedding(call: Call) -> list[Flow]:
     """Table (tokens, dimensions): dimensions go, tokens stay."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..channels import Flow
 from .call import Call, rule
+from .reducing import fixed
 
 
 @rule("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
@@ -17,17 +18,18 @@ def unit_by_unit(call: Call) -> list[Flow]:
 def merged(call: Call, flows: list[Flow]) -> Flow:
     """`flows` of one shape, or broadcast to the longest, tied channel by channel."""
     net, shape = call.net, call.shapes[0]
+    first = next((f for f in flows if f.rank == len(shape) and not net.stays(f.ids)), flows[0])
+    axis = first.axis + len(shape) - first.rank
+    alike = all(flow.alike or flow.shape[axis - len(shape)] == 1 for flow in flows if flow.rank >= len(shape) - axis)
     found: Flow | None = None
     for flow in flows:
-        axis = len(shape) - 1 if flow.axis == flow.rank - 1 else flow.axis
-        if flow.rank != len(shape) and flow.axis != flow.rank - 1:
-            raise call.unknown("broadcasts an axis before the channels")
-        if len(flow.ids) != shape[axis]:
-            net.pin(flow.ids, f"'{call.name}' broadcasts it")
-        elif found is None:
-            found = Flow(shape, axis, flow.ids)
-        elif found.axis != axis:
-            raise call.unknown("puts together tensors whose channels are on different axes")
+        if flow.axis + len(shape) - flow.rank != axis or len(flow.ids) != shape[axis]:
+            net.pin(flow.ids, f"'{call.name}' broadcasts it, or reads another axis than that of the other inputs")
+            if flow.rank < len(shape) - axis or flow.shape[axis - len(shape)] in (1, None):
+                continue
+            flow = Flow(shape, axis, call.channels(flow, axis - len(shape)))
+        if found is None:
+            found = Flow(shape, axis, flow.ids, alike)
         else:
             net.tie(found.ids, flow.ids)
     return found or net.whole(flows[0], shape, len(shape) - 1, f"'{call.name}' broadcasts all its inputs")
@@ -38,12 +40,27 @@ def concatenate(call: Call) -> list[Flow]:
     """Along the channels: side by side. Along another axis: the same channels of all inputs go together."""
     net, flows, shape = call.net, call.all(), call.shapes[0]
     axis = call.layer.axis % flows[0].rank
-    if len({flow.axis for flow in flows}) > 1:
-        raise call.unknown("puts together tensors whose channels are on different axes")
-    if flows[0].axis == axis:
-        if any(not len(flow.ids) for flow in flows):
+    alike = all(flow.alike for flow in flows)
+    loose = next((flow.axis for flow in flows if not net.stays(flow.ids)), flows[0].axis)
+    parts = [call.channels(flow, loose) for flow in flows]  # those on another axis stay whole
+    if loose == axis:
+        if any(not len(ids) for ids in parts):
             raise call.unknown("joins along an axis of no fixed size")
-        return [Flow(shape, axis, np.concatenate([flow.ids for flow in flows]))]
-    for flow in flows[1:]:
-        net.tie(flows[0].ids, flow.ids)
-    return [Flow(shape, flows[0].axis, flows[0].ids)]
+        return [Flow(shape, axis, np.concatenate(parts), alike)]
+    for ids in parts[1:]:
+        net.tie(parts[0], ids)
+    return [Flow(shape, loose, parts[0], alike)]
+
+
+@rule("Dot")
+def dot(call: Call) -> list[Flow]:
+    """Products summed over one axis of both inputs: where that has units, they go together."""
+    net, (first, second), shape = call.net, call.all(), call.shapes[0]
+    axes = call.layer.axes
+    one, two = (axes, axes) if isinstance(axes, int) else axes
+    if (first.axis, second.axis) == (one % first.rank, two % second.rank) and len(first.ids) == len(second.ids):
+        net.tie(first.ids, second.ids)
+    else:
+        for flow in (first, second):
+            net.pin(flow.ids, f"'{call.name}' multiplies them along another axis")
+    return [fixed(call, shape)]

@@ -1,25 +1,97 @@
-"""`keras.ops` inside a functional model: sums such as `x + y`, and functions of single values."""
+"""`keras.ops` inside a functional model: sums such as `x + y`, functions of single values, means, slices, products."""
 
 from __future__ import annotations
 
-from ..channels import Flow
-from .call import Call, flows_in
-from .merging import merged
+from typing import Any
 
-# A quotient or a logarithm of a removed unit's zero is no number, so those are not here.
-BINARY = frozenset({"Add", "Subtract", "Multiply", "Maximum", "Minimum"})
+from ..channels import Flow
+from .call import Call, Rule, flows_in
+from .merging import merged
+from .reducing import glu, over_frames, reduced
+from .shaping import OPERATIONS as SHAPING
+
+# A quotient or a logarithm of a removed unit's zero is no number, and a root or deviation has no slope there.
+BINARY = frozenset({"Add", "Subtract", "Multiply", "Maximum", "Minimum", "LogicalOr", "LogicalAnd"})
 UNARY = frozenset({
     "Relu", "Relu6", "Sigmoid", "Tanh", "Silu", "Gelu", "Elu", "Selu", "LeakyRelu", "HardSigmoid", "HardSilu",
-    "Softplus", "Softsign", "LogSigmoid", "Square", "Absolute", "Abs", "Negative", "Exp", "Sin", "Cos", "Cast",
+    "Softplus", "Softsign", "LogSigmoid", "Square", "Absolute", "Abs", "Negative", "Exp", "Sin", "Cos", "Cast", "Celu",
+    "HardTanh", "Clip", "Sign", "SoftShrink", "HardShrink", "TanhShrink", "Squareplus", "Erf", "Expm1",
+    "LogicalNot", "StopGradient",
 })  # fmt: skip
 
 
 def operation(call: Call) -> list[Flow]:
     """A call of an operation that is not a layer."""
-    name = type(call.layer).__name__
+    kind = type(call.layer)
+    found = OPERATIONS.get(kind.__name__)
+    if found is None or kind.__module__.split(".")[0] != "keras":
+        raise call.unknown("is an operation that units cannot be followed through")
+    return found(call)
+
+
+def value_by_value(call: Call) -> list[Flow]:
+    """Every value by itself, or with the value at the same place in the other input; numbers are the same for all."""
     flows = flows_in([*call.args, *call.kwargs.values()])
     call.used |= {id(flow) for flow in flows}
-    others = [a for a in [*call.args, *call.kwargs.values()] if not isinstance(a, Flow | int | float | str | None)]
-    if others or not flows or name not in BINARY | UNARY:
+    if not flows or not all(isinstance(a, Flow) or number(a) for a in [*call.args, *call.kwargs.values()]):
         raise call.unknown("is an operation that units cannot be followed through")
     return [merged(call, flows)]
+
+
+def number(value: Any) -> bool:
+    """Whether this is one number, or a setting, and not an array with a value for each unit."""
+    return value is None or isinstance(value, int | float | str) or getattr(value, "shape", None) == ()
+
+
+def divided(call: Call) -> list[Flow]:
+    """By a number, or by something that has no units: nothing divides by a removed unit."""
+    above, below = (*call.args, *call.kwargs.values())[:2]
+    if isinstance(below, Flow):
+        call.net.pin(below.ids, f"'{call.name}' divides by them")
+    elif not isinstance(above, Flow) or not number(below):
+        raise call.unknown("is an operation that units cannot be followed through")
+    return value_by_value(call)
+
+
+def power(call: Call) -> list[Flow]:
+    """To a positive power, or zero to the power of zero would be one and zero to that of -1 no number."""
+    exponent = (*call.args, *call.kwargs.values())[1]
+    if not isinstance(exponent, int | float) or exponent <= 0:
+        raise call.unknown("is not a power by a positive number")
+    return value_by_value(call)
+
+
+def like(call: Call) -> list[Flow]:
+    """Zeros or ones of the same shape: all channels are alike."""
+    flow = call.one()
+    return [Flow(flow.shape, flow.axis, flow.ids, alike=True)]
+
+
+def matmul(call: Call) -> list[Flow]:
+    """(..., m, k) with (..., k, n): units along k go together; those along n or m pass."""
+    first, second = flows = flows_in([*call.args, *call.kwargs.values()])
+    call.used |= {id(flow) for flow in flows}
+    net, shape = call.net, call.shapes[0]
+    if min(first.rank, second.rank) < 3 or first.rank != second.rank:
+        raise call.unknown("multiplies other than batches of matrices")
+    inner = first.axis == first.rank - 1, second.axis == second.rank - 2
+    if all(inner) and len(first.ids) == len(second.ids):
+        net.tie(first.ids, second.ids)
+        ids = net.fresh(shape[-1])
+        net.pin(ids, f"'{call.name}' writes them from all it reads")
+        return [Flow(shape, len(shape) - 1, ids)]
+    for flow, contracted in zip((first, second), inner, strict=True):
+        if contracted:
+            net.pin(flow.ids, f"'{call.name}' sums over them with what has no units")
+    outer = [f for f, contracted in zip((first, second), inner, strict=True) if not contracted]
+    if len(outer) > 1:  # rows of one and columns of the other
+        net.pin(first.ids, f"'{call.name}' has units along two axes")
+    return [Flow(shape, outer[-1].axis, outer[-1].ids)]
+
+
+OPERATIONS: dict[str, Rule] = {
+    **dict.fromkeys(BINARY | UNARY, value_by_value), "TrueDivide": divided, "Divide": divided, "Power": power,
+    **dict.fromkeys(("ZerosLike", "OnesLike"), like), "Matmul": matmul, "Glu": glu,
+    **dict.fromkeys(("Mean", "Sum", "Max", "Min", "Amax", "Amin", "Var", "Prod", "Median", "Any", "All"), reduced),
+    **dict.fromkeys(("Softmax", "LogSoftmax", "Cumsum", "Flip", "Sort"), over_frames), **SHAPING,
+}  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 from ..channels import Flow
 from .call import Call, rule
 from .dense import channel_axis
+from .reducing import fixed
 
 
 @rule(
@@ -21,8 +22,8 @@ def value_by_value(call: Call) -> list[Flow]:
     settings = [getattr(layer, name, None) for name in ("noise_shape", "scale", "offset")]
     if any(isinstance(value, Sequence | np.ndarray) for value in settings):
         call.net.pin(flow.ids, f"'{call.name}' has a value for each of them in its settings")
-    if type(layer).__name__ == "Activation":
-        call.activation(layer.activation, flow.ids)
+    if type(layer).__name__ == "Activation" and not call.activation(layer.activation, flow.ids):
+        return [fixed(call, call.shapes[0])]
     return [flow]
 
 
@@ -30,6 +31,7 @@ def value_by_value(call: Call) -> list[Flow]:
     "MaxPooling1D", "MaxPooling2D", "MaxPooling3D", "AveragePooling1D", "AveragePooling2D", "AveragePooling3D",
     "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D", "Cropping1D", "Cropping2D", "Cropping3D", "UpSampling1D",
     "UpSampling2D", "UpSampling3D", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+    "AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "Resizing",
 )  # fmt: skip
 def channel_by_channel(call: Call) -> list[Flow]:
     """Other axes change, every channel by itself."""

@@ -20,16 +20,17 @@ def recurrent(gates: int, states: int) -> Callable[[Call], list[Flow]]:
     def follow(call: Call) -> list[Flow]:
         layer, net, flow = call.layer, call.net, call.one()
         cell = layer.cell
-        units = net.new(layer, call.path, layer.units, "unit")
+        units = net.new(layer, call.path, cell.units, "unit")
         gated = np.tile(units, gates)
         net.bind(cell.kernel, (0, call.channels(flow, -1)), (1, gated), reads=[0], reader=(layer, 0))
         net.bind(cell.recurrent_kernel, (0, units), (1, gated))
         if cell.bias is not None:
             net.bind(cell.bias, (len(cell.bias.shape) - 1, gated))
-        net.width(call.path, "units", units)
+        net.width((*call.path, "@cell") if type(layer).__name__ == "RNN" else call.path, "units", units)
         call.activation(cell.activation, units)
         if gates > 1:
             call.activation(cell.recurrent_activation, units)
+        call.given("mask")  # of frames
         for state in flows_in(call.given("initial_state", 1)):
             net.tie(call.channels(state, -1), units)
         return outputs(layer, flow, units, states)
@@ -48,6 +49,16 @@ def outputs(layer: Any, flow: Flow, units: Any, states: int) -> list[Flow]:
 rule("LSTM")(recurrent(gates=4, states=2))
 rule("GRU")(recurrent(gates=3, states=1))
 rule("SimpleRNN")(recurrent(gates=1, states=1))
+
+
+@rule("RNN")
+def of_a_cell(call: Call) -> list[Flow]:
+    """A cell of Keras by itself; others may do anything."""
+    cell = type(call.layer.cell)
+    follow = RECURRENT.get(cell.__name__.removesuffix("Cell")) if cell.__name__ != "RNN" else None
+    if follow is None or cell.__module__.split(".")[0] != "keras":
+        raise call.unknown(f"runs a {cell.__name__}, which no rule knows")
+    return follow(call)
 
 
 @rule("Bidirectional")
@@ -83,4 +94,4 @@ def joined(call: Call, forward: Sequence[Flow], backward: Sequence[Flow]) -> lis
     return [Flow((*first.shape[:-1], len(ids)), first.axis, ids), *states]
 
 
-RECURRENT = {"LSTM": recurrent(4, 2), "GRU": recurrent(3, 1), "SimpleRNN": recurrent(1, 1)}
+RECURRENT = {"LSTM": recurrent(4, 2), "GRU": recurrent(3, 1), "SimpleRNN": recurrent(1, 1), "RNN": of_a_cell}
