@@ -30,11 +30,14 @@ ARMS = {
     "pruned65-dropout": "65 % removed, dropout",
     "dense-l2": "dense, L1/L2",
     "pruned65-l2": "65 % removed, L1/L2",
+    "wide": "1.6 times as wide, dense",
+    "wide-pruned58": "1.6 times as wide, 58 % removed",
 }
 PAIRS = (
     ("dense", "pruned30"), ("dense", "pruned65"), ("dense-plain", "pruned65-plain"),
     ("dense-dropout", "pruned65-dropout"), ("dense-l2", "pruned65-l2"), ("dense-plain", "dense"),
-    ("dense-plain", "pruned65"), ("pruned65-plain", "pruned65"),
+    ("dense-plain", "pruned65"), ("pruned65-plain", "pruned65"), ("pruned65-plain", "pruned65-dropout"),
+    ("pruned65-plain", "pruned65-l2"), ("dense", "wide-pruned58"), ("wide", "wide-pruned58"),
 )  # fmt: skip
 
 Run = dict[str, Any]
@@ -67,10 +70,9 @@ def arms_table(runs: Runs, references: References, folder: Path) -> list[str]:
     head += [f"WER strings, {label}" for label in STRINGS.values()] + ["noises ignored"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for (backend, arm), found in runs.items():
-        whole = mean(runs[backend, "dense"], "parameters")
         values = [
             backend, ARMS[arm], len(found), f"{mean(found, 'parameters'):,.0f}",
-            f"{100 * (1 - mean(found, 'parameters') / whole):.0f} %", f"{times.get(f'{backend}-{arm}', '')}",
+            f"{100 * found[0]['recipe']['remove']:.0f} %", f"{times.get(f'{backend}-{arm}', '')}",
             f"{100 * mean(found, 'dev'):.1f} %",
             spread([100 - 100 * rate(run, ["words"], references) for run in found]),
             *(spread([100 * rate(run, [name], references) for run in found]) for name in STRINGS),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from keras import Input, Sequential, layers
-from keras_layers import CASES, FEATURES, FRAMES, inputs_of, unsettled
+from keras_layers import CASES, FEATURES, FRAMES, chain, inputs_of, unsettled
 
 from secateur.base.errors import SecateurError
 from secateur.keras import Pruner, prune
@@ -156,6 +157,16 @@ class Odd(layers.Layer):  # type: ignore[misc]
         return keras.ops.flip(x, -1)
 
 
+class Plain(layers.Layer):  # type: ignore[misc]
+    """Not registered, and its config has no name."""
+
+    def __init__(self, **_: Any) -> None:
+        super().__init__()
+
+    def call(self, x: Any) -> Any:
+        return x * 2.0
+
+
 class Own(keras.Model):  # type: ignore[misc]
     """No graph."""
 
@@ -182,7 +193,13 @@ def errors() -> dict[str, Any]:
     front = Sequential([Input((FRAMES, FEATURES)), Odd(), layers.Dense(8), layers.GRU(4), layers.Dense(3)])
     around = prune(odd, {"*": 0.5}, exclude=["mirror"])
     masked = prune(odd, {"*": 0.5}, mode="mask")
+    quantised = Sequential([Input((8,)), layers.Dense(6, name="int8"), layers.Dense(3)])
+    quantised.quantize("int8")
+    frames = Input((FRAMES, FEATURES))
+    spread = keras.Model(frames, layers.Dense(3)(keras.ops.std(layers.Conv1D(8, 3)(frames), axis=1)))
+    spread.operations[2].name = "std"
     return {
+        "quantised": message(prune, quantised), "deviation": message(prune, spread),
         "odd": message(prune, odd), "own": message(prune, own), "amount": message(prune, odd, 1.5),
         "criterion": message(prune, front, criterion="magnitud"), "data": message(prune, front, criterion="wanda"),
         "loss": message(prune, front, criterion="taylor", data=(x, x)),
@@ -195,8 +212,53 @@ def errors() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def own() -> dict[str, Any]:
+    """Functions and classes that only this program has."""
+    factor = 2.0
+    model = unsettled(Sequential([
+        Input((FEATURES,)), layers.Dense(8, name="before"), layers.Lambda(lambda x: x * factor, name="lambda"), Plain(),
+        layers.Dense(6, activation="relu", name="after"), layers.Dense(5, activation=lambda x: x / factor),
+        layers.Dense(3),
+    ]))  # fmt: skip
+    x = inputs_of(model)
+    masked = prune(model, {"*": 0.5}, mode="mask")
+    both = [prune(model, {"*": 0.5}, exclude=["lambda", "plain"], mode=mode) for mode in ("mask", "shrink")]
+    outputs = [numbers(m(x, training=False)) for m in both]
+    return {
+        "zeros": [int((numbers(masked.get_layer(n).kernel) == 0).all(0).sum()) for n in ("before", "after")],
+        "excluded": [both[1].get_layer(n).units for n in ("before", "after")],
+        "difference": float(np.abs(outputs[0] - outputs[1]).max()),
+    }  # fmt: skip
+
+
+def schedule() -> dict[str, Any]:
+    """Steps that are counted otherwise than one a batch."""
+    x, y = task(48)
+
+    def fitted(pruner: Pruner, optimizer: Any = "sgd", together: int = 1, **options: Any) -> float:
+        model = chain(layers.Flatten(), layers.Dense(12, activation="relu"))
+        model.compile(optimizer, "mse", steps_per_execution=together)
+        model.fit(x, np.eye(3)[y], batch_size=16, verbose=0, callbacks=[pruner], **options)
+        small = pruner.shrunk()
+        averaged.append(float(np.abs(numbers(model(x)) - numbers(small(x))).max()))
+        return float(small.count_params() / model.count_params())
+
+    averaged: list[float] = []
+    found: dict[str, Any] = {"late": fitted(Pruner(0.5, every=2), epochs=4, initial_epoch=2)}
+    together = 3 if keras.backend.backend() == "tensorflow" else 1
+    found["several"] = fitted(Pruner(0.5, every=2), together=together, epochs=2)
+    fitted(Pruner(0.5, every=1), keras.optimizers.SGD(use_ema=True), epochs=2)
+    found["averaged"] = averaged[-1]
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        fitted(Pruner(0.5, steps=100), epochs=2)
+    found["short"] = " ".join(str(one.message) for one in said if "training" in str(one.message))
+    return found
+
+
 if __name__ == "__main__":
     where = Path(sys.argv[1])
     result = {"layers": every_layer(where), "fitted": while_fitting(where)}
     result |= {"criteria": criteria(), "budgets": budgets(), "errors": errors()}
+    result |= {"own": own(), "schedule": schedule()}
     (where / "found.json").write_text(json.dumps(result))

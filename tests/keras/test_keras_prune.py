@@ -23,6 +23,8 @@ NAMES = [
     "dense", "dense_over_frames", "conv1d", "conv2d_and_flatten", "depthwise", "depthwise2d", "separable", "transposed",
     "lstm_masked", "gru_masked", "simple_rnn", "bidirectional_masked", "tokens_masked", "encoder_and_decoder",
     "attention_masked", "attention_across", "inception", "residual", "squeezed", "moved", "nested", "shared",
+    "operations", "masks_joined", "grouped_attention", "attention_without_kernels", "cells_and_einsums",
+    "flattened_with_channels_first", "reshaped_without_length", "normalised",
 ]  # fmt: skip
 
 Run = tuple[str, Path, dict[str, Any]]
@@ -119,6 +121,8 @@ def test_budgets_are_met_and_names_are_kept_out(run: Run) -> None:
         ("only", "no layer matches 'gru_'"),
         ("grouped", "'grouped' is a convolution in 3 groups"),
         ("budget", "cannot be reached"),
+        ("quantised", "'int8': it is quantised or has LoRA"),
+        ("deviation", "layer 'std' (Std) is an operation that units cannot be followed through: exclude=['std']"),
         ("early", "give the Pruner to fit"),
         ("span", "0 <= begin <= end <= 1"),
     ],
@@ -138,6 +142,20 @@ def test_an_unknown_layer_is_left_whole_or_masked_around(run: Run) -> None:
     assert found["around"] == [8, 3, 2]  # what the unknown layer reads is whole, what comes after is not
     assert found["masked"] == [4]
     assert found["front"] <= 0.5  # an unknown layer that only reads the input is in nobody's way
+
+
+def test_masks_need_no_registered_classes_and_no_permission_for_lambdas(run: Run) -> None:
+    found = run[2]["own"]
+    assert found["zeros"] == [4, 3]  # units before and after what no rule knows
+    assert found["excluded"] == [8, 3] and found["difference"] < 1e-6
+
+
+def test_the_schedule_goes_by_the_steps_that_fit_takes(run: Run) -> None:
+    found = run[2]["schedule"]
+    assert found["late"] <= 0.5  # initial_epoch: half of the epochs are not taken
+    assert found["several"] <= 0.5
+    assert found["averaged"] < 1e-6  # what an optimizer averages stays removed
+    assert "training ended at step 6, before the end of pruning (step 70): 0 % of all" in found["short"]
 
 
 def test_the_readme_says_what_works(tmp_path: Path) -> None:

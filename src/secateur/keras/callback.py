@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
         )
         self.schedule, self.begin, self.end, self.every, self.total = SCHEDULES[schedule], begin, end, every, steps
         self.planner: Planner | None = None
-        self.step, self.done = 0, False
+        self.step, self.batch, self.done = 0, -1, False
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Find the units; a second `fit` of the same model goes on with its masks."""
@@ -75,17 +76,26 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
             self.variables = {name: use.variable for name, use in self.planner.structure.channels.uses.items()}
             self.masks: dict[str, Any] = {}
             self.step, self.done = 0, False
+        if self.total is None and not self.params.get("steps"):
+            raise SecateurError("Keras does not know how many steps there are: give Pruner(steps=...)")
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Only now it shows how many epochs there are: `fit` may begin with a later one."""
+        self.batch = -1
         if self.total is None:
-            if not self.params.get("steps"):
-                raise SecateurError("Keras does not know how many steps there are: give Pruner(steps=...)")
-            self.total = self.params["steps"] * self.params["epochs"]
+            self.total = self.params["steps"] * (self.params["epochs"] - epoch)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """More goes at every event; what is gone stays zero after every step."""
-        self.step += 1
         total = self.total or 1
         span = round(self.begin * total), max(round(self.end * total), 1)
-        time = None if self.done else moment(self.step, *span, self.every)
+        time = None
+        batch = min(batch, (self.params.get("steps") or batch + 1) - 1)
+        for _ in range(max(batch - self.batch, 1)):  # steps_per_execution: several steps are one batch
+            self.step += 1
+            now = None if self.done else moment(self.step, *span, self.every)
+            time = time if now is None else now
+        self.batch = batch
         if time is not None and self.planner is not None:
             keep = self.planner.advance(self.schedule(time))
             convert = keras.ops.convert_to_tensor
@@ -96,6 +106,11 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
             self.done = time == 1.0 or self.schedule is SCHEDULES["one-shot"]
         apply(self.variables, self.masks)
 
+    def on_train_end(self, logs: Any = None) -> None:
+        """Averages of the weights, which the optimizer has just put in their place, are of before the removal too."""
+        if getattr(getattr(self.model, "optimizer", None), "use_ema", False):
+            apply(self.variables, self.masks)
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Say how much is left."""
         if logs is not None and self.planner is not None:
@@ -104,7 +119,7 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
     def shrunk(self) -> Any:
         """What the model has become: a new, plain Keras model without the units that were masked; not compiled.
 
-        With `mode="mask"` a model of the same size with zeros.
+        With `mode="mask"` a model of the same size with zeros. Warns when training ended before the pruning did.
 
         Raises:
             SecateurError: before `fit`, or when removed weights are back, as after restoring an earlier epoch.
@@ -118,6 +133,14 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
                     f"{name}: weights that were removed are back; restore only epochs from after the end of pruning "
                     f"(step {round(self.end * (self.total or 1))})"
                 )
+        if not self.done and self.options.amount:
+            gone = 1 - self.planner.pruned.parameters() / self.planner.full
+            end = round(self.end * (self.total or 1))
+            warnings.warn(
+                f"training ended at step {self.step}, before the end of pruning (step {end}): {100 * gone:.0f} % of "
+                "all parameters are gone; train longer, or give Pruner(end=..., steps=...)",
+                stacklevel=2,
+            )
         if self.options.mode == "mask":
             return masked_model(self.model, self.planner.structure, self.planner.keep)
         return shrunk_model(self.model, self.planner.pruned)

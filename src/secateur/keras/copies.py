@@ -32,7 +32,7 @@ def rebuilt(model: Any, config: dict[str, Any]) -> Any:
         raise SecateurError(f"model '{model.name}' cannot be built again from its config: {line}") from problem
     if [variable.name for variable in small.weights] != [variable.name for variable in model.weights]:
         raise SecateurError(
-            f"model '{model.name}' built again has {len(small.weights)} variables, other than the {len(model.weights)} it had: "
+            f"model '{model.name}' built again has {len(small.weights)} variables, not the same {len(model.weights)}: "
             "Keras does not keep a layer that is in two nested models at once, or an activation with weights"
         )
     return small
@@ -47,7 +47,7 @@ def settled(model: Any) -> Any:
 
 
 def _keep_functions(config: Any, owner: Any, own: dict[str, Any]) -> None:
-    """Enter functions that a config can only describe (those of Lambda layers, activations) into `own`, by new names."""
+    """Enter functions that a config can only describe (of Lambda layers, activations) into `own`, by new names."""
     if isinstance(config.get("layers"), list):
         layers = {layer.name: layer for layer in getattr(owner, "layers", ())}
         for one in config["layers"]:

@@ -78,8 +78,8 @@ class Call:
     def unknown(self, what: str) -> UnknownLayerError:
         """The error for what no rule can follow."""
         return UnknownLayerError(
-            f"layer '{self.name}' ({type(self.layer).__name__}) {what}: "
-            f"exclude=['{self.name}'] leaves it and what it reads whole, mode='mask' masks the others without shrinking",
+            f"layer '{self.name}' ({type(self.layer).__name__}) {what}: exclude=['{self.name}'] leaves it and what it "
+            "reads whole, mode='mask' masks the others without shrinking",
             f"it {what}",
         )
 

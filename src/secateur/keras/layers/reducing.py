@@ -28,7 +28,8 @@ def reduced(call: Call) -> list[Flow]:
         if not flow.alike:
             call.net.pin(flow.ids, f"'{call.name}' puts all of them together")
         return [fixed(call, shape)]
-    return [Flow(shape, flow.axis - (0 if call.layer.keepdims else sum(a < flow.axis for a in axes)), flow.ids, flow.alike)]
+    before = 0 if call.layer.keepdims else sum(a < flow.axis for a in axes)
+    return [Flow(shape, flow.axis - before, flow.ids, flow.alike)]
 
 
 def glu(call: Call) -> list[Flow]:
