@@ -247,14 +247,17 @@ def test_the_command_prints_values(done: Path, place: Path, capsys: pytest.Captu
 
 
 def test_what_a_teacher_cost_is_part_of_its_pupil(done: Path, place: Path, tmp_path: Path) -> None:
-    text = (place / "study.toml").read_text().replace("[conditions", "[arms.pupil]\nteacher = 'dense'\n[conditions", 1)
+    pupils = f"[arms.pupil]\nteacher = 'dense'\n[arms.other]\nteacher = '{tmp_path}/out/dense-0'\n[conditions"
+    text = (place / "study.toml").read_text().replace("[conditions", pupils, 1)
     text = text.replace('robust = ["dense"]', "")
     (tmp_path / "s.toml").write_text(text)
     shutil.copytree(done / "dense-0", tmp_path / "out" / "dense-0")
-    assert run_study(tmp_path / "s.toml", place, tmp_path / "out", only=["pupil"], seeds=[0]) == []
-    dense, pupil = (read_json(tmp_path / "out" / f"{n}-0" / "summary.json")["flops"] for n in ("dense", "pupil"))
+    assert run_study(tmp_path / "s.toml", place, tmp_path / "out", only=["pupil", "other"], seeds=[0]) == []
+    dense, pupil, other = (
+        read_json(tmp_path / "out" / f"{n}-0" / "summary.json")["flops"] for n in ("dense", "pupil", "other")
+    )
     # Its own steps cost what the teacher's did, and hearing nothing to retain it asks the teacher nothing.
-    assert pupil == pytest.approx(2 * dense, rel=1e-6)
+    assert pupil == other == pytest.approx(2 * dense, rel=1e-6)
 
 
 def test_disturbed_copies_are_made_once_and_kept(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

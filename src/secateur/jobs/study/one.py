@@ -69,9 +69,11 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
     if arm.teacher == "original":
         teacher = model
     elif arm.teacher:
-        teacher = load_checkpoint(out / f"{arm.teacher}-{seed}", device)[0]
+        told_by = out / f"{arm.teacher}-{seed}" if arm.teacher in study.arms else Path(arm.teacher)
+        teacher = load_checkpoint(told_by, device)[0]
         # A teacher that had to be trained first is part of what its pupil costs, as is what an arm continues from.
-        taught += read_json(out / f"{arm.teacher}-{seed}" / "summary.json")["flops"]
+        summary_of = told_by / "summary.json"
+        taught += read_json(summary_of).get("flops", 0.0) if summary_of.exists() else 0.0
     tuned, tuned_text, _ = run_arm(settings, model, text, data, folder, teacher)
     if distributed.rank() > 0:
         return

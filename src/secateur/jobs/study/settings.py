@@ -42,7 +42,7 @@ class StudyArm:
     train: dict[str, Any] = field(default_factory=dict)
     prune: dict[str, Any] | None = None
     zero_shot: bool = False  # the model as it is
-    teacher: str = ""  # "original", or an arm that is run before this one
+    teacher: str = ""  # "original", an arm that is run before this one, or a checkpoint's folder (a/path)
     start: str = ""  # an arm that is run before this one, and whose result of the same seed is trained on
     control: str | None = None  # the arm to compare with, when it is not the study's
     learn: tuple[str, ...] = ()  # manifests, when not the study's: other transcripts of the same audio, more audio
@@ -110,7 +110,7 @@ def read_study(path: Path) -> StudySettings:
         arm_settings(study, name, 0, str(path))
         for role, other in (("control", arm.control), ("teacher", arm.teacher), ("start", arm.start)):
             known = {*study.arms, "original"} if role == "teacher" else set(study.arms)
-            if other and other not in known:
+            if other and other not in known and not (role == "teacher" and "/" in other):
                 raise SecateurError(f"{path}: arms.{name}: no arm '{other}' for a {role}{nearest(other, study.arms)}")
         if not (arm.start or arm.model or study.model) and not new_of(study, name).preset:
             raise SecateurError(f"{path}: arms.{name}: no model to start from: set model, or preset in [new]")
@@ -129,7 +129,7 @@ def new_of(study: StudySettings, name: str) -> NewModel:
 
 def waits_for(study: StudySettings, name: str) -> set[str]:
     """The arms whose results an arm needs."""
-    return {study.arms[name].teacher, study.arms[name].start} - {"", "original"}
+    return {study.arms[name].teacher, study.arms[name].start} & set(study.arms)
 
 
 def _check_order(study: StudySettings, where: str) -> None:
