@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+from secateur.base.files import read_json
 from secateur.evaluate.bootstrap import paired_difference, rate_interval
 from secateur.evaluate.table import pipe_table, points
 from secateur.jobs.study.lm import LM
@@ -30,6 +31,16 @@ def lm_tables() -> list[str]:
             lines += [f"**{name}.toml, {test} test**, beam {' and '.join(map(str, beams))}", ""]
             lines += [*pipe_table(HEAD, rows), ""]
     return lines
+
+
+def beam_table() -> list[str]:
+    """Our beam search beside flashlight-text's."""
+    values = read_json(STUDIES.parents[1] / "benchmarks" / "results" / "ctc_beam.json")
+    beams = sorted({row["beam"] for row in values["rows"] if row["beam"] > 1})
+    names = list(dict.fromkeys(row["name"] for row in values["rows"] if row["beam"] > 1))
+    found = {(row["name"], row["beam"]): f"{row['ms']:.0f} ms, {row['wer']:.1f} %" for row in values["rows"]}
+    rows = [[name, *(found[name, beam] for beam in beams)] for name in names]
+    return [*pipe_table(["decoder", *(f"beam {beam}" for beam in beams)], rows), ""]
 
 
 def _rows(study: StudySettings, runs: Sequence[RunFile], test: str, clips: Clips) -> list[list[str]]:

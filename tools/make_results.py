@@ -477,6 +477,7 @@ def pages() -> dict[Path, str]:
     for name in ("tiny_en", "tiny_en_told", "tiny_en_held", "base", "sites", "inputs", "base_zh", *MORE):
         results = fill(results, f"study-{name}", study_tables(name))
     results = fill(results, "ctc-lm", lm_tables.lm_tables())
+    results = fill(results, "ctc-beam", lm_tables.beam_table())
     results = fill(results, "study-base-tiny", study_tables("base", "tiny-equal"))
     results = fill(results, "study-base_zh-corrected", corrected_table())
     results = fill(results, "two-gpus", two_gpus_table())
