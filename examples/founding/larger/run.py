@@ -11,13 +11,15 @@ skips what is there, so a run that was killed goes on.
 from __future__ import annotations
 
 import argparse
-import re
+import json
 import runpy
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from secateur.base.errors import SecateurError
 from secateur.base.files import read_json, write_text
+from secateur.base.options import read_toml
 from secateur.base.progress import say
 from secateur.cli import main as secateur
 from secateur.data.manifest import find_speech, read_manifest, write_manifest
@@ -26,13 +28,10 @@ from secateur.text.phones import sphinx_file
 
 ROOT = Path(__file__).resolve().parents[3]
 STUDY = ROOT / "experiments" / "study" / "ctc_families.toml"
+TRUNK = STUDY.with_name("ctc_trunk.toml")  # whose dense run teaches
 LABELS = "librispeech-mini/labels.jsonl"  # the study's name for Whisper's transcripts of train.jsonl
 CLIPS = 2  # of every set, with --small
-SMALLER = {  # of the study, with --small
-    r"(?m)^steps = \d+": "steps = 3", r"(?m)^layers = \d+": "layers = 1\nwidth = 16", r"(?m)^every = \d+": "every = 1",
-    r"(?m)^preset = \"(googlenet|bigru)(.*)\"": r'preset = "\1\2"' + "\nlayers = 1\nwidth = 8",
-    r"(?m)^begin = .*": "begin = 0.0", r"(?m)^seeds = .*": "seeds = [0]",
-}  # fmt: skip
+STEPS = 3
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -43,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--study", type=Path, default=STUDY)
     parser.add_argument("--only", default="", help="arms, separated by commas; all by default")
     parser.add_argument("--labeller", default="tiny.en", help="the model that writes transcripts")
-    parser.add_argument("--trunk", default="", help="another Whisper than the study's whose encoder is the teacher")
+    parser.add_argument("--teacher", type=Path, help="a CTC checkpoint; else a Whisper's encoder is trained first")
     parser.add_argument("--units", default="", help="other units than the study's: characters, where no dictionary is")
     parser.add_argument("--devices", default="auto")
     parser.add_argument("--parallel", default="1", help="runs side by side")
@@ -52,11 +51,16 @@ def main(words: Sequence[str] | None = None) -> int:
     a = parser.parse_args(words)
     if a.data is None:
         raise SecateurError("no speech here: name a folder of sets with --data")
-    study = prepare(a)
+    study = prepare(a, a.study, a.out / "study.toml")
+    arms = {name: arm for name, arm in study.arms.items() if not a.only or name in a.only.split(",")}
     labels = a.out / "data" / LABELS
-    if any(LABELS in arm.learn for arm in study.arms.values()) and not labels.exists():
+    if LABELS in study.heard and not labels.exists():
         done("data", "label", labels.with_name("train.jsonl"), "--all", "--model", a.labeller, "--numbers-as-words",
              "--sure", "0" if a.small else "0.5", "--out", labels)  # fmt: skip
+    if any("/" in arm.teacher for arm in arms.values()) and a.teacher is None:
+        prepare(a, TRUNK, a.out / "trunk.toml")
+        done("study", a.out / "trunk.toml", "--data", a.out / "data", "--out", a.out / "trunk", "--devices", a.devices,
+             "--only", "dense", "--seeds", "0")  # fmt: skip
     only = ["--only", a.only] if a.only else []
     done("study", a.out / "study.toml", "--data", a.out / "data", "--out", a.out / "runs", "--devices", a.devices,
          "--parallel", a.parallel, *only)  # fmt: skip
@@ -65,24 +69,41 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
-def prepare(a: argparse.Namespace) -> StudySettings:
-    """The manifests (a few lines of each, with --small) and the study, in the folder of this run."""
-    text = a.study.read_text(encoding="utf-8")
-    if a.small:
-        for old, new in SMALLER.items():
-            text = re.sub(old, new, text)
-    if a.trunk:
-        text = re.sub(r'(?m)^trunk = ".*"', f'trunk = "{a.trunk}"', text)
-    if a.units:
-        text = re.sub(r'(?m)^units = ".*"', f'units = "{a.units}"', text)
-    write_text(a.out / "study.toml", text)
-    study = read_study(a.out / "study.toml")
+def prepare(a: argparse.Namespace, source: Path, target: Path) -> StudySettings:
+    """The manifests (a few lines of each, with --small) and a study, in the folder of this run."""
+    values = read_toml(source)
+    teacher = (a.teacher or a.out / "trunk" / "dense-0").resolve()
+    for arm in values["arms"].values():
+        if "/" in arm.get("teacher", ""):  # a checkpoint elsewhere
+            arm["teacher"] = str(teacher)
+    parts = [values, *values["arms"].values()]
+    for part in parts:
+        new, train, prune = (part.get(name, {}) for name in ("new", "train", "prune"))
+        if a.units and "units" in new:
+            new["units"] = a.units
+        if a.small:
+            part |= {"seeds": [0]} if "seeds" in part else {}
+            train |= {"steps": STEPS} if "steps" in train else {}
+            prune |= {"begin": 0.0} if "begin" in prune else {}
+            prune |= {"every": 1} if "every" in prune else {}
+            if values["new"]["preset"] != "whisper":
+                part["new"] = new | {"layers": 1, "width": 16}
+    write_text(target, toml(values))
+    study = read_study(target)
     for name in {*study.heard, *study.dev, *study.tests.values()} - {LABELS}:
         clips = read_manifest(a.data / name)
         if a.small:
             clips = [u for u in clips if 1.0 < u.duration < 5.0][:CLIPS]
         write_manifest(a.out / "data" / name, clips)
     return study
+
+
+def toml(values: dict[str, Any], name: str = "") -> str:
+    """Tables of plain values as TOML."""
+    plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
+    lines = ([f"[{name}]"] if name else []) + [f"{key} = {json.dumps(value)}" for key, value in plain.items()]
+    tables = [toml(v, f"{name}.{k}".strip(".")) for k, v in values.items() if isinstance(v, dict)]
+    return "\n".join([*lines, *tables])
 
 
 def read(a: argparse.Namespace, study: StudySettings) -> None:
