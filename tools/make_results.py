@@ -303,6 +303,7 @@ def sensitivity_cost() -> list[str]:
     titles = [
         "device", "precision", "clips", "sites", "variants", "screened on", "decoded", "one evaluation, s",
         "a variant, s", "share of it", "share of its FLOPs", "largest difference, points", "nats",
+        "whole map's best 10 and 20: decoded",
     ]  # fmt: skip
     rows = []
     for path in files:
@@ -313,6 +314,7 @@ def sensitivity_cost() -> list[str]:
             f"{b['s_a_variant']:.3f}", f"{100 * b['share_of_a_full_evaluation']:.1f} %",
             f"{100 * b['share_of_a_full_evaluation_flops']:.1f} %" if "share_of_a_full_evaluation_flops" in b else "",
             f"{b['largest_difference_points']:.2f} ({b['checked']} checked)", f"{b['largest_difference_nats']:.4f}",
+            f"{b['best_10_kept']}, {b['best_20_kept']}" if "best_10_kept" in b else "",
         ])  # fmt: skip
     return [*pipe_table(titles, rows), ""] if rows else []
 

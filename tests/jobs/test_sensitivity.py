@@ -16,7 +16,7 @@ import secateur
 from secateur.base.errors import SecateurError
 from secateur.base.files import read_json
 from secateur.data.manifest import Utterance, read_manifest
-from secateur.jobs.sensitivity.clips import band_limited, held, screening
+from secateur.jobs.sensitivity.clips import band_limited, held, parts_of
 from secateur.jobs.sensitivity.ctc import CtcProbe
 from secateur.jobs.sensitivity.probe import Probe, ProbeSpec
 from secateur.jobs.sensitivity.run import SensitivitySettings, run_map
@@ -71,15 +71,14 @@ def test_whisper_variants_side_by_side_equal_masked_weights(padded: bool) -> Non
     model.config = replace(model.config, padded=padded)
     probe = whisper_probe(model, tokenizer)
     variants = [NOTHING, *all_variants(probe)][:: 5 if padded else 4]
-    found = probe.losses(variants, "all")
-    texts = probe.texts(variants)
-    order = probe.clips("all")
-    assert sorted(order) == list(range(5))
+    found, texts = probe.heard(variants)
+    for part, clips_of in enumerate(probe.parts):
+        assert torch.allclose(probe.losses(variants, part), found[:, clips_of], atol=1e-3)
     assert len({round(float(row.sum()), 3) for row in found}) > 0.9 * len(variants)
     for variant, row, said in zip(variants, found, texts, strict=True):
         twin = without(model, variant)
         naive = whisper_probe(twin, tokenizer)
-        assert torch.allclose(naive.losses([NOTHING], "all")[0], row, atol=2e-3), variant.name
+        assert torch.allclose(naive.heard([NOTHING])[0][0], row, atol=2e-3), variant.name
         assert transcribe_bank(twin, tokenizer, probe.bank, ["en"] * 5) == said, variant.name
 
 
@@ -87,7 +86,7 @@ def test_what_does_not_fit_the_memory_is_measured_in_smaller_batches(monkeypatch
     model, tokenizer = small_whisper()
     probe = whisper_probe(model, tokenizer)
     variants = [v for v in all_variants(probe) if v.layer == "decoder 1"]
-    found, forward = probe.losses(variants, "screen"), model.decoder.layers[1].forward
+    found, forward = probe.losses(variants, 0), model.decoder.layers[1].forward
 
     def small_memory(x: torch.Tensor, *rest: Any) -> torch.Tensor:
         if len(x) > 12:
@@ -95,7 +94,7 @@ def test_what_does_not_fit_the_memory_is_measured_in_smaller_batches(monkeypatch
         return forward(x, *rest)
 
     monkeypatch.setattr(model.decoder.layers[1], "forward", small_memory)
-    assert torch.allclose(probe.losses(variants, "screen"), found, atol=1e-4) and probe.share < 1
+    assert torch.allclose(probe.losses(variants, 0), found, atol=1e-4) and probe.share < 1
 
 
 def test_every_kind_of_input_is_taken_away_and_vocabulary_rows_are_never_said() -> None:
@@ -103,17 +102,18 @@ def test_every_kind_of_input_is_taken_away_and_vocabulary_rows_are_never_said() 
     probe = whisper_probe(model, tokenizer)
     variants = probe.inputs()
     assert {v.site for v in variants} >= {"sample_rate", "frame_rate", "vocabulary", "vocabulary[7]"}
-    found = probe.losses([NOTHING, *variants], "screen")
+    found = probe.losses([NOTHING, *variants], 0)
     assert torch.isfinite(found).all()
     assert ((found[1:] - found[0]).abs().sum(1) > 1e-3).sum() >= len(variants) - 2
     block = next(v for v in variants if v.site == "vocabulary[0]")
-    (said,) = probe.texts([block])
+    (said,) = probe.heard([block])[1]
     rows = {i for text in said for i in tokenizer.encode_exactly(text)}
     assert rows and not rows & set(block.gone["vocabulary"])
     # Together, memories of several lengths among them, they say what each says alone.
-    texts = probe.texts(variants)
-    for variant, together in list(zip(variants, texts, strict=True))[::2]:
-        assert probe.texts([variant]) == [together], variant.name
+    losses, texts = probe.heard(variants)
+    for number, variant in list(enumerate(variants))[::2]:
+        alone, said = probe.heard([variant])
+        assert said == [texts[number]] and torch.allclose(alone[0], losses[number], atol=1e-3), variant.name
 
 
 def test_a_lower_sampling_rate_leaves_the_low_band_alone() -> None:
@@ -128,11 +128,13 @@ def test_a_lower_sampling_rate_leaves_the_low_band_alone() -> None:
     assert held(frames, 3).flatten().tolist() == [0, 0, 0, 3, 3, 3, 6]
 
 
-def test_the_screen_hears_every_speaker() -> None:
+def test_the_screen_hears_every_speaker_and_parts_double() -> None:
     everyone = list(read_manifest(DEV))
-    few, rest = screening(everyone, 2)
-    assert {everyone[i].speaker for i in few} == {"gus", "hana"} and len(rest) == len(everyone) - 2
-    assert screening(everyone, 0) == (list(range(len(everyone))), [])
+    few, *others = parts_of(everyone, 2)
+    assert {everyone[i].speaker for i in few} == {"gus", "hana"}
+    assert sorted(few + [i for part in others for i in part]) == list(range(len(everyone)))
+    assert [len(part) for part in parts_of(everyone * 25, 8)] == [8, 8, 16, 32, 136]
+    assert parts_of(everyone, 0) == [list(range(len(everyone)))] and len(parts_of(everyone, 5)) == 2
 
 
 @pytest.mark.parametrize("kind", list(CONFIGS))
@@ -154,13 +156,14 @@ def test_ctc_variants_equal_masked_weights_and_leave_the_model_alone(kind: str) 
     probe = CtcProbe(model, units, clips(3), SPEC, CPU)
     before = copy.deepcopy(model.state_dict())
     variants = [*all_variants(probe), *probe.inputs()][::7]
-    found, texts = probe.losses([NOTHING, *variants], "all"), probe.texts(variants)
-    for variant, row, said in zip(variants, found[1:], texts, strict=True):
+    found, texts = probe.heard([NOTHING, *variants])
+    assert torch.allclose(probe.losses(variants, 0), found[1:, probe.parts[0]], atol=1e-3)
+    for variant, row, said in zip(variants, found[1:], texts[1:], strict=True):
         if variant.change:
             continue
         naive = CtcProbe(without(model, variant), units, clips(3), SPEC, CPU)
-        assert torch.allclose(naive.losses([NOTHING], "all")[0], row, atol=1e-3), variant.name
-        assert naive.texts([NOTHING])[0] == said, variant.name
+        losses, (alone,) = naive.heard([NOTHING])
+        assert torch.allclose(losses[0], row, atol=1e-3) and alone == said, variant.name
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
@@ -173,8 +176,8 @@ def small_folder(tmp_path: Path) -> Path:
 def test_a_map_is_measured_and_a_killed_run_goes_on(
     tmp_path: Path, small_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec = ProbeSpec(str(small_folder), (str(DEV),), screen=4, device="cpu", style="as-is")
-    settings = SensitivitySettings((0.5,), "decoder 0,frame_rate", confirm=8, decode=4)
+    spec = ProbeSpec(str(small_folder), (str(DEV),), screen=2, device="cpu", style="as-is")
+    settings = SensitivitySettings((0.5,), "decoder 0,frame_rate", decode=4)
     whole = run_map(spec, settings, tmp_path / "whole")
     kept = []
 
@@ -195,12 +198,19 @@ def test_a_map_is_measured_and_a_killed_run_goes_on(
     assert again.sites == whole.sites == read_map(tmp_path / "killed").sites
     decoded = [s for s in whole.sites if s.error is not None]
     assert len(decoded) == 4 and all(s.loss and s.loss.clips == whole.utterances == 8 for s in decoded)
-    assert {s.loss.clips for s in whole.sites if s.loss} == {4, 8}
+    assert {s.loss.clips for s in whole.sites if s.loss} == {2, 4, 8}
     losses = [s.loss.delta for s in whole.sites if s.loss and not s.error]
     assert losses == sorted(losses) and len(losses) == len(whole.sites) - 4
     assert min(s.parameters for s in whole.sites if s.kind in ("head", "ffn", "branch")) > 0
     with pytest.raises(SecateurError, match="another 'settings'"):
         run_map(spec, SensitivitySettings((0.25,)), tmp_path / "killed")
+
+
+def test_a_model_of_another_language_is_one_line_before_anything_is_measured(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "greek", small_ctc("gru"), Units(tuple("αβγδεζ")))
+    spec = ProbeSpec(str(tmp_path / "greek"), (str(DEV),), device="cpu")
+    with pytest.raises(SecateurError, match="is it a model of their language"):
+        run_map(spec, SensitivitySettings(), tmp_path / "map")
 
 
 def test_a_pattern_that_matches_nothing_is_an_error() -> None:

@@ -16,8 +16,10 @@ HELP = """What matters in a model: every head, FFN unit group, dimension, channe
 and frame rate, context and vocabulary block is taken away for once; the signed change in loss and error rate, with an
 interval by speaker and corrected for the number of comparisons. What helps when it goes comes first.
 
-A few clips of every speaker screen all sites by loss; the most helpful and the most harmful are measured on all clips;
-the first of those are decoded. OUT has map.json, table.md, heatmap.png, report.html; a killed run goes on there.
+A few clips, of one speaker after the other, screen all sites by loss; the most helpful third, with some of the most
+harmful, is heard on twice as many, and so on; what is left is measured on all clips and decoded. OUT has map.json,
+table.md, heatmap.png, report.html; a killed run goes on there. Few clips tell large effects only: for a map to prune
+by, --screen 0 hears all sites on all clips.
 `secateur prune --prune.criterion sensitivity --prune.map OUT/map.json` removes what helps first.
 A Keras model (.keras) that puts features into classes is measured on .npz files with the arrays features, words (of the
 classes) and classes or texts, speakers, owner (the recording of each row): see secateur.keras.sensitivity."""
@@ -38,9 +40,8 @@ class Options:
     sites: str = option("", help="only sites, kinds or layers that match these patterns, such as 'encoder*,ffn'")
     criterion: str = option("taylor", help="which units of a group go first: see prune.criterion")
     limit: int | None = option(None, help="clips of each manifest, spread over its speakers")
-    screen: int = option(32, help="clips to screen all sites on; 0: all clips")
-    confirm: int = option(96, help="removals whose loss is measured on all clips")
-    decode: int = option(40, help="removals that are decoded")
+    screen: int = option(8, help="clips to screen all sites on; a third of them on twice as many, and so on; 0: all")
+    decode: int = option(20, help="removals that are left in the end: measured on all clips, and decoded")
     engine: Literal["local", "ray"] = option("local", help="this process, or the workers of a Ray cluster")
     workers: int = option(2, help="for ray: how many")
     device: str = option("auto", help="cpu, cuda or auto")
@@ -68,7 +69,7 @@ def run(options: Options) -> dict[str, Any]:
         threads=1 if options.engine == "ray" else None,
     )  # fmt: skip
     settings = SensitivitySettings(
-        options.amounts, options.sites, options.criterion, options.confirm, options.decode
+        options.amounts, options.sites, options.criterion, options.decode
     )
     found = run_map(spec, settings, options.out, options.engine, options.workers)
     write_text(options.out / "table.md", "\n".join(markdown(found, len(found.sites))) + "\n")

@@ -24,15 +24,18 @@ def differences(rows: Rows, totals: Sequence[float], speakers: Sequence[str], re
     }  # fmt: skip
 
 
-def effects(groups: Sequence[tuple[Mapping[str, Difference], int]], resamples: int) -> dict[str, Effect]:
-    """`(differences, clips)` of one or more sets of clips as effects; Holm's correction counts all of them.
+def effects(
+    groups: Sequence[tuple[Mapping[str, Difference], int]], resamples: int, tried: int = 0
+) -> dict[str, Effect]:  # fmt: skip
+    """`(differences, clips)` of one or more sets of clips as effects; Holm's correction counts all of them, and as many
+    more as were `tried` and left out, since those that are looked at were chosen.
 
     However much they agree, n speakers cannot say more than that n coins fell the same way: p is at least 2 / 2^n.
     """
     raw = {
         name: max(two_sided(d, resamples), 2.0 ** (1 - d.clusters)) for found, _ in groups for name, d in found.items()
     }
-    adjusted = holm(raw)
+    adjusted = holm(raw | {f"left out {i}": 1.0 for i in range(tried - len(raw))})
     return {
         name: Effect(
             round(d.delta, 6), round(d.low, 6), round(d.high, 6), round(raw[name], 6), round(adjusted[name], 6), clips
@@ -47,14 +50,14 @@ def resamples_for(comparisons: int) -> int:
 
 
 def candidates(rows: Rows, totals: Sequence[float], count: int) -> list[str]:
-    """Names of the `count` variants to look at closer: three quarters are those that help most (or harm least), the
-    others those that harm most."""
+    """Names of the `count` variants to look at closer: seven of eight are those that help most (or harm least), the
+    others those that harm most, which is soon known."""
     before, total = np.sum(rows[NOTHING]), max(np.sum(totals), 1)
     deltas = {name: (np.sum(row) - before) / total for name, row in rows.items() if name != NOTHING}
     ranked = sorted(deltas, key=lambda name: (deltas[name], name))
     if count >= len(ranked):
         return ranked
-    best = -(-3 * count // 4)
+    best = -(-7 * count // 8)
     return ranked[:best] + ranked[len(ranked) - (count - best) :]
 
 

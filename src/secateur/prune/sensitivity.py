@@ -101,16 +101,16 @@ def signed_change(site: Measured) -> float:
 
 
 def ordered(sites: Iterable[Measured]) -> tuple[Measured, ...]:
-    """Decoded sites that lower the error first (certain ones before the others), then what was not decoded by its
-    loss, then decoded sites that raise the error; within each the most helpful first."""
+    """Decoded sites that lower the error first (certain ones before the others) or leave it, then what was not decoded
+    by its loss, then decoded sites that raise the error; within each the most helpful first."""
 
-    def key(site: Measured) -> tuple[int, float]:
-        change = signed_change(site)
+    def key(site: Measured) -> tuple[int, float, float]:
+        change, loss = signed_change(site), 0.0 if site.loss is None else site.loss.delta
         if site.error is None:
-            return 2, change
-        if change < 0:
-            return (0 if site.error.certain else 1), change
-        return 3, change
+            return 2, change, loss
+        if change > 0:
+            return 3, change, loss
+        return (0 if site.error.certain else 1), change, loss
 
     return tuple(sorted(sites, key=key))
 

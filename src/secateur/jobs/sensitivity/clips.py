@@ -19,21 +19,25 @@ RATES = (11025, 8000)  # Hz, lower than 16000
 HELD = (2, 3)  # frames that become one
 
 
-def screening(utterances: Sequence[Utterance], count: int) -> tuple[list[int], list[int]]:
-    """Numbers of `count` clips, every speaker in turn, and of the others; without a count all are in the first."""
-    if count <= 0 or count >= len(utterances):
-        return list(range(len(utterances))), []
-    by_speaker: dict[str, list[int]] = {}
+def in_turn(utterances: Sequence[Utterance]) -> list[int]:
+    """Numbers of all clips, every speaker in turn."""
+    queues: dict[str, list[int]] = {}
     for i, u in enumerate(utterances):
-        by_speaker.setdefault(u.speaker or u.id, []).append(i)
-    queues = list(by_speaker.values())
-    first: list[int] = []
-    depth = 0
-    while len(first) < count:
-        first += [queue[depth] for queue in queues if depth < len(queue)]
-        depth += 1
-    chosen = sorted(first[:count])
-    return chosen, sorted(set(range(len(utterances))) - set(chosen))
+        queues.setdefault(u.speaker or u.id, []).append(i)
+    depths = range(max(map(len, queues.values()), default=0))
+    return [queue[depth] for depth in depths for queue in queues.values() if depth < len(queue)]
+
+
+def parts_of(utterances: Sequence[Utterance], first: int) -> list[list[int]]:
+    """Numbers of clips to screen on, part after part: `first` of them, every speaker in turn, then as many as there are
+    by then, up to half of all; the others are the last part. Without a `first` all clips are one part.
+    """
+    order = in_turn(utterances)
+    ends: list[int] = []
+    while 0 < first <= len(order) / 2 or (not ends and 0 < first < len(order)):
+        ends.append(first)
+        first *= 2
+    return [sorted(order[a:b]) for a, b in zip([0, *ends], [*ends, len(order)], strict=True)]
 
 
 def band_limited(bank: AudioBank, source_rate: int, rate: float) -> AudioBank:
@@ -48,13 +52,13 @@ def band_limited(bank: AudioBank, source_rate: int, rate: float) -> AudioBank:
 
 
 def rate_variants(front: FrontEnd) -> list[Variant]:
-    """Lower sampling and frame rates."""
+    """Lower sampling and frame rates; samples have no frames, and lose what is above half of a lower rate."""
     found = []
     for rate in RATES:
         if rate < front.sample_rate:
             share, change = round(1 - rate / front.sample_rate, 3), {"sample_rate": float(rate)}
             found.append(Variant("sample_rate", "sample_rate", "input", "sample rate", share, change=change))
-    for times in HELD:
+    for times in HELD if front.kind != "waveform" else ():
         share, change = round(1 - 1 / times, 3), {"frame_rate": round(1000 / front.frame_ms / times, 3)}
         found.append(Variant("frame_rate", "frame_rate", "input", "frame rate", share, change=change))
     return found

@@ -20,10 +20,10 @@ from ...models.groups import Group
 from ...models.network import FrameRecogniser
 from ...prune.importance import Evidence
 from ...prune.places import parameter_masks
-from .clips import band_limited, changed_features, rate_variants, screening
+from .clips import band_limited, changed_features, in_turn, parts_of, rate_variants
 from .gates import ends
 from .prefix import gather
-from .probe import Part, ProbeSpec
+from .probe import EVIDENCE, ProbeSpec
 from .variants import NOTHING, Variant, zeroed
 
 State = tuple[Tensor, Tensor]
@@ -47,26 +47,22 @@ class CtcProbe:
         self.bf16 = device.type == "cuda" if spec.precision == "auto" else spec.precision == "bf16"
         self.targets = [text.encode(u.text) for u in utterances]
         self.lengths = [len(row) for row in self.targets]
-        self.parts: dict[str, list[int]] = {}
-        self.parts["screen"], self.parts["rest"] = screening(utterances, spec.screen)
-        size = spec.batch_seconds or (2400.0 if device.type == "cuda" else 120.0)
-        self.batches = {
-            name: [[c[i] for i in b] for b in buckets([utterances[i].duration for i in c], size, None)]
-            for name, c in self.parts.items()
-        }
+        self.parts = parts_of(utterances, spec.screen)
+        self.batch_seconds = spec.batch_seconds or (2400.0 if device.type == "cuda" else 120.0)
         self._kept: dict[tuple[int, ...], list[State]] = {}
         self._bands: dict[float, AudioBank] = {}
         self._parameters = dict(model.named_parameters()) | dict(model.named_buffers())
 
-    def clips(self, part: Part) -> list[int]:
-        """See `Probe.clips`."""
-        return [c for name in ("screen", "rest") if part in (name, "all") for c in self.parts[name]]
+    def batches(self, clips: Sequence[int]) -> list[list[int]]:
+        """Clips in batches of similar length."""
+        found = buckets([self.utterances[c].duration for c in clips], self.batch_seconds, None)
+        return [[clips[i] for i in batch] for batch in found]
 
     def inputs(self) -> list[Variant]:
         """See `Probe.inputs`: rates, blocks of deltas, and dimensions that no group holds."""
-        if self.front.kind == "waveform":  # one input, and no rates that a network could be cut to
-            return []
         found = rate_variants(self.front)
+        if self.front.kind == "waveform":  # one input
+            return found
         kept, width = self.front.kept or tuple(range(self.front.dimensions)), self.front.statics
         for order, name in enumerate(("deltas", "delta-deltas")[: self.front.deltas], 1):
             gone = tuple(i for i, d in enumerate(kept) if d // width == order)
@@ -80,36 +76,36 @@ class CtcProbe:
         return found
 
     @torch.no_grad()
-    def losses(self, variants: Sequence[Variant], part: Part) -> Tensor:
+    def losses(self, variants: Sequence[Variant], part: int) -> Tensor:
         """See `Probe.losses`."""
-        clips = self.clips(part)
-        place = {c: i for i, c in enumerate(clips)}
-        found = torch.zeros(len(variants), len(clips))
-        for batch in [b for name in ("screen", "rest") if part in (name, "all") for b in self.batches[name]]:
-            columns = torch.tensor([place[c] for c in batch])
-            for number, variant in enumerate(variants):
-
-                def lost(rows: list[int], variant: Variant = variant) -> list[Tensor]:
-                    return list(self._negative(*self._run(rows, variant), rows).cpu())
-
-                found[number, columns] = torch.stack(self._fitting(lost, batch))
-        return found
+        return self._heard(variants, self.parts[part], lambda log_probs, frames: [""] * len(frames))[0]
 
     @torch.no_grad()
-    def texts(self, variants: Sequence[Variant]) -> list[list[str]]:
-        """See `Probe.texts`."""
-        found = [[""] * len(self.utterances) for _ in variants]
-        for batch in [b for name in ("screen", "rest") for b in self.batches[name]]:
+    def heard(self, variants: Sequence[Variant]) -> tuple[Tensor, list[list[str]]]:
+        """See `Probe.heard`."""
+
+        def said(log_probs: Tensor, frames: Tensor) -> list[str]:
+            outputs = zip(log_probs.cpu().numpy(), frames.tolist(), strict=True)
+            return [self.text.decode(greedy(row[:count])) for row, count in outputs]
+
+        return self._heard(variants, range(len(self.utterances)), said)
+
+    def _heard(
+        self, variants: Sequence[Variant], clips: Sequence[int], said: Callable[[Tensor, Tensor], list[str]]
+    ) -> tuple[Tensor, list[list[str]]]:
+        """Losses (variants, clips), and what `said` makes of the outputs."""
+        losses = torch.zeros(len(variants), len(self.utterances))
+        texts = [[""] * len(self.utterances) for _ in variants]
+        for batch in self.batches(clips):
             for number, variant in enumerate(variants):
 
-                def said(rows: list[int], variant: Variant = variant) -> list[str]:
-                    log_probs, frames = self._run(rows, variant)
-                    outputs = zip(log_probs.cpu().numpy(), frames.tolist(), strict=True)
-                    return [self.text.decode(greedy(row[:count])) for row, count in outputs]
+                def heard(rows: list[int], variant: Variant = variant) -> list[tuple[float, str]]:
+                    state = self._run(rows, variant)
+                    return list(zip(self._negative(*state, rows).tolist(), said(*state), strict=True))
 
-                for clip, text in zip(batch, self._fitting(said, batch), strict=True):
-                    found[number][clip] = text
-        return found
+                for clip, (loss, text) in zip(batch, self._fitting(heard, batch), strict=True):
+                    losses[number, clip], texts[number][clip] = loss, text
+        return losses[:, list(clips)], texts
 
     def evidence(self, groups: Sequence[Group]) -> Evidence:
         """See `Probe.evidence`."""
@@ -119,7 +115,7 @@ class CtcProbe:
                 log_probs, frames = self.model(*self._features(batch, NOTHING))
             return self._negative(log_probs, frames, batch).sum() / max(sum(self.lengths[c] for c in batch), 1)
 
-        return gather(self.model, groups, self.batches["screen"], loss)
+        return gather(self.model, groups, self.batches(in_turn(self.utterances)[:EVIDENCE]), loss)
 
     def _fitting(self, work: Callable[[list[int]], list[T]], batch: list[int]) -> list[T]:
         """What `work` gives for a batch, in halves when memory runs out."""

@@ -5,21 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from .probe import Probe, ProbeSpec, make_probe
 from .store import Piece
 
-Answer = tuple[list[Any], float]  # losses or texts of each variant, and the seconds it took
+Answer = tuple[list[list[float]], list[list[str]], float]  # losses and texts of each variant, and the seconds it took
 
 
 def measure(probe: Probe, piece: Piece) -> Answer:
     """Do one piece."""
     start = time.perf_counter()
-    if piece.phase == "decode":
-        return list(probe.texts(piece.variants)), time.perf_counter() - start
-    found = probe.losses(piece.variants, piece.phase).tolist()
-    return found, time.perf_counter() - start
+    if piece.part is None:
+        losses, texts = probe.heard(piece.variants)
+    else:
+        losses, texts = probe.losses(piece.variants, piece.part), []
+    return losses.tolist(), texts, time.perf_counter() - start
 
 
 def make_measure(spec: ProbeSpec) -> Callable[[Piece], Answer]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from ...models.groups import Group
@@ -12,6 +13,7 @@ from ...models.seq2seq.cache import Cache, LayerCache
 from ...models.seq2seq.network import TokenRecogniser
 from ...prune.evidence import ActivationCollector, TaylorCollector
 from ...prune.importance import Evidence
+from .gates import Gates
 
 
 @dataclass
@@ -51,18 +53,27 @@ class Prefix:
         mask = None if self.valid is None else self.valid[:, None, None, :]
         return Cache([LayerCache(keys, values) for keys, values in self.cross], mask)
 
-    def encoded(self, model: TokenRecogniser, start: int, times: int) -> Cache:
-        """The cache of `times` variants, computed from the encoder's stage `start` on."""
-        encoder = model.encoder
-        valid = self.valid if self.valid is None or times == 1 else self.valid.repeat(times, 1)
-        if start == 0:
-            frames = self.frames if self.frames is None else self.frames.repeat(times)
-            x, _ = encoder.embed(self.mel.repeat(times, 1, 1), frames, model.dropout)
-        else:
-            x = self.encoder[start - 1].repeat(times, 1, 1)
-        mask = None if valid is None else valid[:, None, None, :]
-        for i in range(max(start - 1, 0), len(encoder.layers)):
-            x = encoder.layers[i](x, mask, model.dropout)
+    def encoded(self, model: TokenRecogniser, starts: Sequence[int], gates: Gates) -> Cache:
+        """The cache of variants that touch the encoder's stages `starts` (rising) first: each joins the batch where it
+        begins to differ from the unchanged model."""
+        encoder, clips, there = model.encoder, len(self.mel), 0
+        x, valid = self.mel, self.valid
+        for stage in range(len(encoder.layers) + 1):
+            more = starts.count(stage)
+            there += more
+            if not there:
+                continue
+            if more:
+                gates.over([number for number in range(there) for _ in range(clips)])
+                valid = None if self.valid is None else self.valid.repeat(there, 1)
+            if stage == 0:
+                frames = None if self.frames is None else self.frames.repeat(more)
+                x, _ = encoder.embed(self.mel.repeat(more, 1, 1), frames, model.dropout)
+                continue
+            if more:
+                new = self.encoder[stage - 1].repeat(more, 1, 1)
+                x = new if there == more else torch.cat([x, new])
+            x = encoder.layers[stage - 1](x, None if valid is None else valid[:, None, None, :], model.dropout)
         return model.decoder.start(encoder.norm(x), valid)
 
 

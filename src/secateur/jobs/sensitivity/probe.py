@@ -23,7 +23,7 @@ PROBES = {
     "whisper": ".whisper:WhisperProbe", "ctc": ".ctc:CtcProbe", "hf_ctc": ".ctc:CtcProbe",
     "parakeet": ".ctc:CtcProbe", "moonshine": ".whisper:WhisperProbe",
 }  # fmt: skip
-Part = Literal["screen", "rest", "all"]  # which clips: a few of every speaker, the others, all
+EVIDENCE = 32  # clips that units are ranked by
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ProbeSpec:
     model: str
     data: tuple[str, ...]  # manifests
     limit: int | None = None  # clips of each manifest, spread over its speakers
-    screen: int = 32
+    screen: int = 8  # clips that all variants are measured on; see `clips.parts_of`
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     style: Literal["auto", "as-is", "sentence"] = "auto"
@@ -47,18 +47,16 @@ class Probe(Protocol):
     model: Any
     utterances: list[Utterance]
     lengths: list[int]  # tokens (or units) of every clip's transcript: what a loss is divided by
+    parts: list[list[int]]  # numbers of clips; see `clips.parts_of`
 
-    def clips(self, part: Part) -> list[int]:
-        """Numbers of the clips of a part, in the order in which they are reported."""
+    def losses(self, variants: Sequence[Variant], part: int) -> Tensor:
+        """Summed negative log-likelihood of every transcript of a part: (variants, clips of the part)."""
 
-    def losses(self, variants: Sequence[Variant], part: Part) -> Tensor:
-        """Summed negative log-likelihood of every transcript: (variants, clips of the part)."""
-
-    def texts(self, variants: Sequence[Variant]) -> list[list[str]]:
-        """What each variant makes of every clip, greedily."""
+    def heard(self, variants: Sequence[Variant]) -> tuple[Tensor, list[list[str]]]:
+        """The same on all clips (variants, clips), and what each variant makes of every clip, greedily."""
 
     def evidence(self, groups: Sequence[Group]) -> Evidence:
-        """What importance criteria read, from the clips of the screen."""
+        """What importance criteria read, from the first `EVIDENCE` clips."""
 
     def inputs(self) -> list[Variant]:
         """What can be taken from this family's inputs and outputs that no maskable group holds."""
@@ -70,13 +68,12 @@ def read_clips(spec: ProbeSpec) -> list[Utterance]:
     Raises:
         SecateurError: several languages, or a clip without transcript.
     """
-    from .clips import screening
+    from .clips import in_turn
 
     found: list[Utterance] = []
     for path in spec.data:
         clips = [u for u in read_manifest(Path(path)) if u.text]
-        chosen = screening(clips, spec.limit or 0)[0]
-        found += [clips[i] for i in chosen]
+        found += [clips[i] for i in sorted(in_turn(clips)[: spec.limit or None])]
     languages = sorted({u.language for u in found})
     if len(languages) != 1:
         raise SecateurError(f"clips in one language are needed, found {', '.join(languages) or 'none'}")

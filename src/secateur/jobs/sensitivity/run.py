@@ -1,4 +1,4 @@
-"""The whole job: list the sites, screen them by loss on a few clips, confirm on all clips, decode what stands out."""
+"""The whole job: list the sites, halve them by their loss on more and more clips, decode what is left."""
 
 from __future__ import annotations
 
@@ -20,11 +20,16 @@ from ...prune.sensitivity import Measured, SensitivityMap, matching, ordered, sp
 from ...prune.units import COSTS
 from ...text.normalise import normaliser
 from ..engine import EngineName, RayEngine, run_here
+from ..sets import pick_device
 from .measure import Answer, make_measure, measure
 from .probe import Probe, ProbeSpec, make_probe, read_clips
-from .store import Phase, Piece, Store, read_variants, same_settings, write_variants
+from .store import ERRORS, Piece, Store, read_variants, same_settings, write_variants
 from .variants import NOTHING, Variant, of_branches, of_groups
 
+STAYS = 3  # one of so many variants is heard on twice as many clips
+ENOUGH = 2  # times as many variants as will be decoded need no further screen
+Rows = dict[str, list[float]]  # of every variant, a number a clip
+Stage = tuple[Rows, list[int]]  # losses of the variants still there, and the clips heard
 LEFT_OUT = ("vocabulary", "audio_context", "text_context")  # kinds that a probe lists itself
 
 
@@ -35,8 +40,7 @@ class SensitivitySettings:
     amounts: tuple[float, ...] = (0.1, 0.25, 0.5)
     sites: str = ""
     criterion: str = "taylor"
-    confirm: int = 96  # variants whose loss is measured on all clips after the screen
-    decode: int = 40  # variants that are decoded
+    decode: int = 20  # variants that are left at the end: measured on all clips, and decoded
 
 
 def run_map(
@@ -61,8 +65,8 @@ def _check(settings: SensitivitySettings) -> None:
     check_known("criterion", settings.criterion, [n for n in CRITERIA if n != "sensitivity"])
     if not settings.amounts or not all(0 < a < 1 for a in settings.amounts):
         raise SecateurError("--amounts are shares between 0 and 1, such as 0.1,0.25,0.5")
-    if settings.confirm < 1 or settings.decode < 0:
-        raise SecateurError("--confirm must be at least 1, --decode at least 0")
+    if settings.decode < 0:
+        raise SecateurError("--decode must be at least 0")
 
 
 class _Run:
@@ -73,13 +77,13 @@ class _Run:
         self.store = Store(out)
         self.ray: RayEngine[Piece, Answer] | None = None
         self._probe: Probe | None = None
+        self.utterances = read_clips(spec)  # before the model, which may have to be fetched
         path = out / "variants.json"
         if not path.exists():
             self._list(path)
         self.variants, self.known = read_variants(path)
         self.spec = replace(spec, style=self.known["style"])
-        self.utterances = read_clips(spec)
-        self.parts: dict[str, list[int]] = self.known["parts"]
+        self.parts: list[list[int]] = self.known["parts"]
 
     @property
     def probe(self) -> Probe:
@@ -91,6 +95,8 @@ class _Run:
     def _list(self, path: Path) -> None:
         """Rank the units and write down what will be measured."""
         probe, start = self.probe, time.perf_counter()
+        if not any(probe.lengths):
+            raise SecateurError("no transcript can be spelled in the model's units: is it a model of their language?")
         groups = [g for g in probe.model.groups() if g.kind not in LEFT_OUT]
         evidence = probe.evidence(groups)
         scores = {g.name: CRITERIA[self.settings.criterion](g, evidence) for g in groups}
@@ -98,54 +104,77 @@ class _Run:
         chosen = matching(variants, self.settings.sites)
         known = {
             "groups": {g.name: g.units for g in probe.model.groups()}, "style": getattr(probe, "style", "as-is"),
-            "lengths": probe.lengths, "parts": {p: probe.clips(p) for p in ("screen", "rest")},
+            "lengths": probe.lengths, "parts": probe.parts,
             "saved": {v.name: saved(probe, v) for v in chosen},
             "seconds": round(time.perf_counter() - start, 3),
         }  # fmt: skip
         write_variants(path, chosen, known)
 
     def all(self) -> SensitivityMap:
-        """Screen, confirm, decode, summarise."""
+        """Screen, decode, summarise."""
         say(f"{len(self.variants)} variants on {len(self.utterances)} clips")
-        by_name = {v.name: v for v in self.variants}
-        screened = [NOTHING, *self.variants]
-        self.measure("screen", screened)
-        screen = self.rows("screen", screened)
-        if self.parts["rest"]:
-            names = candidates(screen, self.totals("screen"), self.settings.confirm)
-            confirmed = [NOTHING, *(by_name[n] for n in names)]
-            self.measure("rest", confirmed)
-            rest = self.rows("rest", confirmed)
-            both = {name: [*screen[name], *rest[name]] for name in rest}
-        else:
-            both = screen
-        names = candidates(both, [*self.totals("screen"), *self.totals("rest")], self.settings.decode)
-        decoded = [NOTHING, *(by_name[n] for n in names)] if self.settings.decode else []
-        self.measure("decode", decoded)
-        found = self.summary(screen, both, self.rows("decode", decoded))
+        stages = self.screened()
+        left = self.best(stages[-1], self.settings.decode)
+        decoded: Rows = {}
+        if left:
+            rows, decoded = self.measured(None, left)
+            stages.append((rows, list(range(len(self.utterances)))))
+        found = self.summary(stages, decoded)
         write_map(self.out / "map.json", found)
         return found
 
-    def measure(self, phase: Phase, variants: Sequence[Variant]) -> None:
-        """Do what is not done yet of one phase."""
-        size = 40 if self.spec.device != "cpu" else 8
-        pieces = self.store.pieces(phase, variants, size)
-        if not pieces:
-            return
-        label = {"screen": "screening by loss", "rest": "loss on all clips", "decode": "decoding"}[phase]
-        if self.engine == "ray":
+    def screened(self) -> list[Stage]:
+        """Losses on more and more clips, of fewer variants each time (successive halving, Jamieson and Talwalkar
+        2016, arXiv 1502.07943), until not many more are left than will be decoded."""
+        left = [v.name for v in self.variants]
+        stages = [(self.measured(0, left)[0], self.parts[0])]
+        for part in range(1, len(self.parts) - 1):
+            if len(left) <= ENOUGH * self.settings.decode:
+                break
+            left = self.best(stages[-1], max(len(left) // STAYS, self.settings.decode))
+            before, clips = stages[-1]
+            rows = {name: [*before[name], *row] for name, row in self.measured(part, left)[0].items()}
+            stages.append((rows, [*clips, *self.parts[part]]))
+        return stages
+
+    def best(self, stage: Stage, count: int) -> list[str]:
+        """The variants of a stage to look at closer."""
+        rows, clips = stage
+        return candidates(rows, self.tokens(clips), count)
+
+    def tokens(self, clips: Sequence[int]) -> list[int]:
+        """Of the transcripts of clips."""
+        return [self.known["lengths"][c] for c in clips]
+
+    def measured(self, part: int | None, names: Sequence[str]) -> tuple[Rows, Rows]:
+        """Losses of the model as it is and of variants on a part of the clips, and errors, if the part is None (all);
+        measured where that was not done before."""
+        by_name = {v.name: v for v in (NOTHING, *self.variants)}
+        everyone = [NOTHING.name, *names]
+        pieces = self.store.pieces(part, [by_name[n] for n in everyone], self.piece_size(part))
+        label = "decoding" if part is None else f"screening {len(names)}"
+        if pieces and self.engine == "ray":
             self._probe = None  # the workers have their own
             gpu = self.spec.device != "cpu"
             self.ray = self.ray or RayEngine(partial(make_measure, self.spec), self.count, gpu, label)
             self.ray.run(pieces, self.keep, label)
-        else:
+        elif pieces:
             run_here(partial(measure, self.probe), pieces, self.keep, label)
+        losses, errors = self.store.values[Piece(part, ()).rows], self.store.values.get(ERRORS, {})
+        return {n: losses[n] for n in everyone}, {n: errors[n] for n in everyone} if part is None else {}
+
+    def piece_size(self, part: int | None) -> int:
+        """Variants of a piece: enough to fill a GPU, few enough that little is lost with a run that dies."""
+        if pick_device(self.spec.device).type == "cpu":
+            return 8 if part is not None else 16
+        return 40 if part is None else max(40, 1600 // len(self.parts[part]))
 
     def keep(self, piece: Piece, answer: Answer) -> None:
         """Store an answer; texts as their errors."""
-        values, seconds = answer
-        if piece.phase == "decode":
-            values = [[self.errors(i, text)[0] for i, text in enumerate(texts)] for texts in values]
+        losses, texts, seconds = answer
+        values: dict[str, Any] = {piece.rows: losses}
+        if piece.part is None:
+            values[ERRORS] = [[self.errors(i, text)[0] for i, text in enumerate(row)] for row in texts]
         self.store.add(piece, values, seconds)
 
     def errors(self, clip: int, text: str) -> tuple[int, int]:
@@ -155,32 +184,23 @@ class _Run:
         counts = count_errors(normalise(u.text), normalise(text), metric_for(u.language))
         return counts.errors, counts.reference
 
-    def rows(self, phase: str, variants: Sequence[Variant]) -> dict[str, list[float]]:
-        """What is stored of `variants`."""
-        return {v.name: self.store.values[phase][v.name] for v in variants}
-
-    def totals(self, part: str) -> list[int]:
-        """Tokens of the transcripts of a part."""
-        return [self.known["lengths"][c] for c in self.parts[part]]
-
-    def summary(
-        self, screen: dict[str, list[float]], both: dict[str, list[float]], decoded: dict[str, list[float]]
-    ) -> SensitivityMap:
-        """The map."""
-        clips, everything = self.parts["screen"], [*self.parts["screen"], *self.parts["rest"]]
+    def summary(self, stages: Sequence[Stage], decoded: Rows) -> SensitivityMap:
+        """The map: every variant by the last stage that it saw."""
         resamples = resamples_for(len(self.variants))
-        totals = [self.known["lengths"][c] for c in everything]
-        parts = [(differences(both, totals, speakers_of(self.utterances, everything), resamples), len(everything))]
-        left = {name: row for name, row in screen.items() if name == NOTHING.name or name not in both}
-        if len(left) > 1:
-            few = differences(left, self.totals("screen"), speakers_of(self.utterances, clips), resamples)
-            parts.append((few, len(clips)))
-        loss = effects(parts, resamples)
+        groups, seen = [], set[str]()
+        for rows, clips in reversed(stages):
+            mine = {name: row for name, row in rows.items() if name == NOTHING.name or name not in seen}
+            seen |= set(mine)
+            speakers = speakers_of(self.utterances, clips)
+            groups.append((differences(mine, self.tokens(clips), speakers, resamples), len(clips)))
+        loss = effects(groups, resamples)
         error, rate, words = {}, float("nan"), [self.errors(i, "")[1] for i in range(len(self.utterances))]
         if decoded:
             rate = sum(decoded[NOTHING.name]) / max(sum(words), 1)
             speakers = [u.speaker for u in self.utterances]
-            error = effects([(differences(decoded, words, speakers, resamples), len(words))], resamples)
+            found = differences(decoded, words, speakers, resamples)
+            error = effects([(found, len(words))], resamples, tried=len(self.variants))
+        base, clips = stages[-1]
         language = self.utterances[0].language
         sites = [
             Measured(
@@ -194,9 +214,9 @@ class _Run:
             model=self.spec.model, data=", ".join(f"{Path(p).parent.name}/{Path(p).stem}" for p in self.spec.data),
             language=language, metric=metric_for(language), utterances=len(self.utterances),
             speakers=len({u.speaker for u in self.utterances}), error=rate,
-            loss=sum(both[NOTHING.name]) / sum(totals), criterion=self.settings.criterion,
+            loss=sum(base[NOTHING.name]) / sum(self.tokens(clips)), criterion=self.settings.criterion,
             groups=self.known["groups"], sites=ordered(sites),
-            settings={**to_dict(self.settings), "screen": len(clips), "style": self.known["style"],
+            settings={**to_dict(self.settings), "screen": len(self.parts[0]), "style": self.known["style"],
                       "resamples": resamples, "precision": self.spec.precision},
             seconds=round(self.store.seconds + self.known["seconds"], 1),
         )  # fmt: skip

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ...base.errors import SecateurError
 from ...base.files import read_json, write_json
@@ -15,44 +15,55 @@ from ...base.options import from_dict
 from ...prune.sensitivity import numbers, spans
 from .variants import Variant
 
-Phase = Literal["screen", "rest", "decode"]
+ALL, ERRORS = "all", "errors"  # rows of losses on all clips, and of errors, beside those of the parts
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Variants that one worker measures in one go: losses on a part of the clips, or texts of all."""
+    """Variants that one worker measures in one go: losses on one part of the clips, or on all of them with texts."""
 
-    phase: Phase
+    part: int | None
     variants: tuple[Variant, ...]
+
+    @property
+    def rows(self) -> str:
+        """What the losses are called in the store."""
+        return ALL if self.part is None else str(self.part)
 
 
 class Store:
-    """`values[phase][variant]` is a number a clip: summed negative log-likelihoods, or errors."""
+    """`values[rows][variant]` is a number a clip: negative log-likelihoods by part or on all clips, or errors."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.values: dict[str, dict[str, list[float]]] = {"screen": {}, "rest": {}, "decode": {}}
+        self.values: dict[str, dict[str, list[float]]] = {}
         self.seconds = 0.0
         for path in sorted((folder / "pieces").glob("*.json")):
             self._take(read_json(path))
 
     def _take(self, piece: dict[str, Any]) -> None:
-        self.values[piece["phase"]] |= piece["values"]
+        for rows, values in piece["values"].items():
+            self.values.setdefault(rows, {}).update(values)
         self.seconds += piece["seconds"]
 
-    def add(self, piece: Piece, values: Sequence[Sequence[float]], seconds: float) -> None:
-        """Keep a finished piece."""
+    def add(self, piece: Piece, values: dict[str, Sequence[Sequence[float]]], seconds: float) -> None:
+        """Keep a finished piece: rows of numbers, one a variant."""
         names = [v.name for v in piece.variants]
-        found = {name: [round(float(x), 5) for x in row] for name, row in zip(names, values, strict=True)}
-        content = {"phase": piece.phase, "seconds": round(seconds, 3), "values": found}
+        found = {
+            rows: {name: [round(float(x), 5) for x in row] for name, row in zip(names, many, strict=True)}
+            for rows, many in values.items()
+        }
+        content = {"seconds": round(seconds, 3), "values": found}
         key = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
-        write_json(self.folder / "pieces" / f"{piece.phase}-{key}.json", content, indent=None)
+        write_json(self.folder / "pieces" / f"{piece.rows}-{key}.json", content, indent=None)
         self._take(content)
 
-    def pieces(self, phase: Phase, variants: Sequence[Variant], size: int) -> list[Piece]:
-        """What is still to be done, `size` variants a piece."""
-        todo = [v for v in variants if v.name not in self.values[phase]]
-        return [Piece(phase, tuple(todo[i : i + size])) for i in range(0, len(todo), size)]
+    def pieces(self, part: int | None, variants: Sequence[Variant], size: int) -> list[Piece]:
+        """What is still to be done, `size` variants a piece at the most."""
+        done = self.values.get(Piece(part, ()).rows, {})
+        todo = [v for v in variants if v.name not in done]
+        each = -(-len(todo) // max(1, -(-len(todo) // size)))  # pieces of one size
+        return [Piece(part, tuple(todo[i : i + each])) for i in range(0, len(todo), each or 1)]
 
 
 def same_settings(folder: Path, settings: dict[str, Any]) -> None:

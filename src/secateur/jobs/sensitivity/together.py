@@ -18,6 +18,7 @@ from ...models.seq2seq.network import TokenRecogniser
 from .gates import Gates
 
 ASK = 8  # steps between questions whether rows are done: asking a GPU waits for it
+LEAVE = 0.8  # share of the rows, or fewer, that are not done: the others leave the batch
 LONGEST = 96  # tokens of a draft: longer ones, loops mostly, are not read
 CUDA_LOGITS, CPU_LOGITS = 8192, 512  # places whose next token is looked at in one go
 
@@ -29,8 +30,7 @@ def greedy_rows(
     """Token rows, `end` included; each is what `greedy` says with the variant `owners` (rows,) alone.
 
     `cache` has the audio's keys and values of every row. `kept` (vocabulary,) are the rows that a variant may say. Rows
-    that are done leave the batch as soon as half of it is done, so that one that goes round in a loop does not hold up
-    the others.
+    that are done leave the batch, so that one that goes round in a loop does not hold up the others.
     """
     tokens, count = model.config.tokens, len(owners)
     device = cache.layers[0].cross_keys.device
@@ -54,7 +54,7 @@ def greedy_rows(
             left = int((~done).sum())
             if not left:
                 break
-            if left <= len(active) // 2:
+            if left <= LEAVE * len(active):
                 rows = (~done).nonzero().flatten()
                 cache = cache.pick(rows)
                 active, chosen, done = active[rows], chosen[rows], done[rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -22,17 +23,29 @@ from ...models.seq2seq.network import TokenRecogniser
 from ...prune.importance import Evidence
 from ...text.style import as_sentence
 from ...train.targets import IGNORE, TokenBatch, token_batch
-from .clips import band_limited, changed_features, screening
+from .clips import band_limited, changed_features, in_turn, parts_of
 from .gates import Gates
 from .prefix import Prefix, gather
-from .probe import Part, ProbeSpec
+from .probe import EVIDENCE, ProbeSpec
 from .texts import CPU_ROWS, CUDA_ROWS, KEPT, Drafted
+from .together import says_draft
 from .variants import NOTHING, Variant
 from .whisper_sites import input_variants, kept_rows, retokenised
 
 CUDA_POSITIONS, CPU_POSITIONS = 1_200_000, 14_000  # encoder positions computed at a time
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What variants make of a batch: losses (variants, clips), the audio's keys and values (of the clips, which all
+    share, or of every variant and clip), and which clips' drafts they would say (variants, clips)."""
+
+    numbers: list[int]
+    losses: Tensor
+    cache: Cache
+    same: Tensor | None = None
 
 
 class WhisperProbe:
@@ -49,15 +62,8 @@ class WhisperProbe:
         self.groups = {g.name: g for g in model.groups()}
         self.bf16 = device.type == "cuda" if spec.precision == "auto" else spec.precision == "bf16"
         self.prompt = config.tokens.prompt(utterances[0].language if config.tokens.multilingual else None)
-        self.parts: dict[str, list[int]] = {}
-        self.parts["screen"], self.parts["rest"] = screening(utterances, spec.screen)
-        window = config.max_seconds
-        seconds = [window if config.padded else min(u.duration, window) for u in utterances]
-        size = spec.batch_seconds or (2400.0 if device.type == "cuda" else 240.0)
-        self.batches = {
-            name: [[clips[i] for i in batch] for batch in buckets([seconds[c] for c in clips], size, None)]
-            for name, clips in self.parts.items()
-        }
+        self.parts = parts_of(utterances, spec.screen)
+        self.batch_seconds = spec.batch_seconds or (2400.0 if device.type == "cuda" else 240.0)
         self._kept: dict[tuple[int, ...], Prefix] = {}
         self.drafted = Drafted(self)
         self._bands: dict[float, AudioBank] = {}
@@ -65,9 +71,11 @@ class WhisperProbe:
         self.targets = self._targets(spec.style)
         self.lengths = [len(row) - len(self.prompt) for row in self.targets]
 
-    def clips(self, part: Part) -> list[int]:
-        """See `Probe.clips`."""
-        return [c for name in ("screen", "rest") if part in (name, "all") for c in self.parts[name]]
+    def batches(self, clips: Sequence[int]) -> list[list[int]]:
+        """Clips in batches of similar length."""
+        window = self.config.max_seconds
+        seconds = [window if self.config.padded else min(self.utterances[c].duration, window) for c in clips]
+        return [[clips[i] for i in batch] for batch in buckets(seconds, self.batch_seconds, None)]
 
     def _targets(self, style: str) -> list[list[int]]:
         """Token rows of all transcripts, as they are or as sentences; `auto`: whichever the model finds likelier."""
@@ -82,7 +90,7 @@ class WhisperProbe:
             for name, found in candidates.items():
                 self.targets = found
                 self._kept.clear()
-                sums[name] = float(self.losses([NOTHING], "screen").sum())
+                sums[name] = float(self.losses([NOTHING], 0).sum())
             self._kept.clear()
             style = min(sums, key=lambda name: sums[name])
         self.style = style
@@ -92,46 +100,58 @@ class WhisperProbe:
         """See `Probe.inputs`."""
         return input_variants(self.config, self.text, self.utterances)
 
-    # Teacher-forced losses
+    @torch.no_grad()
+    def losses(self, variants: Sequence[Variant], part: int) -> Tensor:
+        """See `Probe.losses`."""
+        clips = self.parts[part]
+        found = torch.zeros(len(variants), len(self.utterances))
+        for batch in self.batches(clips):
+            for heard in self._fitting(self.without, variants, batch):
+                found[torch.tensor(heard.numbers)[:, None], torch.tensor(batch)] = heard.losses.cpu()
+        return found[:, clips]
 
     @torch.no_grad()
-    def losses(self, variants: Sequence[Variant], part: Part) -> Tensor:
-        """See `Probe.losses`."""
-        clips = self.clips(part)
-        place = {c: i for i, c in enumerate(clips)}
-        found = torch.zeros(len(variants), len(clips))
-        for name in ("screen", "rest"):
-            for batch in self.batches[name] if part in (name, "all") else ():
-                columns = [place[c] for c in batch]
-                for numbers, values in self._fitting(self._batch_losses, variants, batch):
-                    found[torch.tensor(numbers)[:, None], torch.tensor(columns)] = values.cpu()
-        return found
+    def heard(self, variants: Sequence[Variant]) -> tuple[Tensor, list[list[str]]]:
+        """See `Probe.heard`."""
+        losses = torch.zeros(len(variants), len(self.utterances))
+        texts, end = [[""] * len(self.utterances) for _ in variants], self.config.tokens.end
+        batches = self.batches(range(len(self.utterances)))
+        self._kept = {key: kept for key, kept in self._kept.items() if list(key) in batches}
+        for batch in batches:
+            for number, clip, loss, ids in self._fitting(self.drafted.rows, variants, batch):
+                ids = cut_loops(ids[: ids.index(end)] if end in ids else ids)
+                losses[number, batch[clip]], texts[number][batch[clip]] = loss, self.text.decode(ids).strip()
+        return losses, texts
 
-    def _batch_losses(self, variants: Sequence[Variant], batch: list[int]) -> Iterator[tuple[list[int], Tensor]]:
-        tokens = self._tokens(batch)
-        prefix = self.prefix(batch)
-        for numbers, start in self.together(variants, len(batch), prefix.encoder[0].shape[1]):
-            chosen = [variants[i] for i in numbers]
-            one = chosen[0]
-            with self.computing():
-                if one.change and "vocabulary" not in one.gone:
-                    mel, frames = self.heard(batch, one)
-                    memory, valid = self.model.encoder(mel, frames, self.model.dropout)
-                    yield numbers, self._decoder_loss(self.model.decoder.start(memory, valid), tokens)
-                elif "vocabulary" in one.gone:
-                    kept = kept_rows(one, self.config)
+    def without(
+        self, variants: Sequence[Variant], batch: list[int], draft: Sequence[Sequence[int]] | None = None
+    ) -> Iterator[Heard]:
+        """What some variants at a time make of a batch; with a `draft`, also whether they would say it."""
+        tokens, prefix = self._tokens(batch), self.prefix(batch)
+        for numbers, starts in self.together(variants, len(batch), prefix.encoder[0].shape[1]):
+            chosen, times = [variants[i] for i in numbers], len(numbers)
+            one, first = chosen[0], starts[0] - len(self.config.encoder) - 1
+            sayable = [kept_rows(v, self.config) if "vocabulary" in v.gone else None for v in chosen]
+            with self.computing(), self.gates(chosen, len(batch)) as gates:
+                if sayable[0] is not None:
+                    cache, kept = prefix.shared(), sayable[0]
                     other = self._tokens(batch, retokenised(self.text, kept, self.config))
-                    cache = prefix.shared()
-                    yield numbers, self._decoder_loss(cache, other, kept=kept.to(self.device))
+                    losses = self._decoder_loss(prefix.shared(), other, kept=kept.to(self.device))
+                elif one.change:
+                    cache = self.model.encode(*self.features_of(batch, one))
+                    losses = self._decoder_loss(cache, tokens)
+                elif first < 0:
+                    cache = prefix.encoded(self.model, starts, gates)
+                    losses = self._decoder_loss(cache, tokens, times=times)
                 else:
-                    with self.gates(chosen, len(batch)):
-                        if start < len(self.config.encoder) + 1:
-                            cache = prefix.encoded(self.model, start, len(chosen))
-                            yield numbers, self._decoder_loss(cache, tokens, times=len(chosen))
-                        else:
-                            first = start - len(self.config.encoder) - 1
-                            hidden = prefix.decoder[first].repeat(len(chosen), 1, 1)
-                            yield numbers, self._decoder_loss(prefix.shared(), tokens, hidden, first, len(chosen))
+                    cache = prefix.shared()
+                    losses = self._decoder_loss(
+                        prefix.shared(), tokens, prefix.decoder[first].repeat(times, 1, 1), first, times
+                    )
+                same = None
+                if draft is not None:
+                    same = says_draft(self.model, cache, times, self.prompt, draft, sayable)
+            yield Heard(numbers, losses, cache, same)
 
     def _decoder_loss(
         self, cache: Cache, tokens: TokenBatch, hidden: Tensor | None = None, first: int = 0, times: int = 1,
@@ -161,24 +181,10 @@ class WhisperProbe:
         if key in self._kept:
             return self._kept[key]
         with self.computing(), torch.no_grad():
-            found = Prefix.of(self.model, *self.heard(batch, NOTHING), self._tokens(batch).inputs)
+            found = Prefix.of(self.model, *self.features_of(batch, NOTHING), self._tokens(batch).inputs)
         if sum(p.bytes for p in self._kept.values()) + found.bytes < KEPT[self.device.type]:
             self._kept[key] = found
         return found
-
-    # Greedy decoding
-
-    @torch.no_grad()
-    def texts(self, variants: Sequence[Variant]) -> list[list[str]]:
-        """See `Probe.texts`: variants that share the audio's memory, or whose memories fit, are decoded together."""
-        found, end = [[""] * len(self.utterances) for _ in variants], self.config.tokens.end
-        for batch in [b for name in ("screen", "rest") for b in self.batches[name]]:
-            for number, clip, ids in self._fitting(self.drafted.rows, variants, batch):
-                ids = cut_loops(ids[: ids.index(end)] if end in ids else ids)
-                found[number][batch[clip]] = self.text.decode(ids).strip()
-        return found
-
-    # Small things
 
     def _fitting(
         self, work: Callable[[Sequence[Variant], list[int]], Iterator[T]], variants: Sequence[Variant], batch: list[int]
@@ -196,15 +202,15 @@ class WhisperProbe:
             torch.cuda.empty_cache()
 
     def together(
-        self, variants: Sequence[Variant], clips: int, positions: int, decoding: bool = False
-    ) -> Iterator[tuple[list[int], int]]:
-        """Numbers of variants that can be rows of one batch, and the stage where the first of them begins."""
+        self, variants: Sequence[Variant], clips: int, positions: int
+    ) -> Iterator[tuple[list[int], list[int]]]:
+        """Numbers of variants that can be rows of one batch, and the stages where they begin, in rising order."""
         cuda = self.device.type == "cuda"
         by_kind: dict[str, list[tuple[int, int]]] = {}
         encoders = len(self.config.encoder) + 1
         for number, variant in enumerate(variants):
             start = self.start(variant)
-            alone = bool(variant.change) or ("vocabulary" in variant.gone and not decoding)
+            alone = variant.change or "vocabulary" in variant.gone
             kind = f"alone {number}" if alone else "encoder" if start < encoders else "decoder"
             by_kind.setdefault(kind, []).append((start, number))
         for kind, found in by_kind.items():
@@ -215,8 +221,8 @@ class WhisperProbe:
             found.sort()
             size = max(1, int(most * self.share))
             for i in range(0, len(found), size):
-                part = found[i : i + size]
-                yield [number for _, number in part], part[0][0]
+                starts, numbers = zip(*found[i : i + size], strict=True)
+                yield list(numbers), list(starts)
 
     def start(self, variant: Variant) -> int:
         """The stage that a variant touches first: 0 the convolutions, then encoder layers, then decoder layers."""
@@ -248,7 +254,7 @@ class WhisperProbe:
         chosen = [self.targets[c] if rows is None else rows(self.targets[c], len(self.prompt)) for c in batch]
         return token_batch(chosen, len(self.prompt), self.config.tokens.end, self.device)
 
-    def heard(self, batch: list[int], variant: Variant) -> tuple[Tensor, Tensor | None]:
+    def features_of(self, batch: list[int], variant: Variant) -> tuple[Tensor, Tensor | None]:
         """Features of a batch as a variant hears them, and how many frames are real."""
         change = variant.change
         bank = self.bank
@@ -272,7 +278,7 @@ class WhisperProbe:
         def loss(batch: list[int]) -> Tensor:
             tokens = self._tokens(batch)
             with self.computing():
-                logits = self.model(*self.heard(batch, NOTHING), tokens.inputs)
+                logits = self.model(*self.features_of(batch, NOTHING), tokens.inputs)
             return F.cross_entropy(logits.float().transpose(1, 2), tokens.labels, ignore_index=IGNORE)
 
-        return gather(self.model, groups, self.batches["screen"], loss)
+        return gather(self.model, groups, self.batches(in_turn(self.utterances)[:EVIDENCE]), loss)

@@ -21,10 +21,10 @@ CONTEXT = (20, 15, 10, 5)  # seconds
 
 def input_variants(config: TokenConfig, text: Any, utterances: Sequence[Utterance]) -> list[Variant]:
     """Lower sampling and frame rates, less audio context, blocks of vocabulary rows."""
-    if not isinstance(config, WhisperConfig):  # samples have no rates that a network could be cut to
-        return vocabulary_variants(config, text)
     front = config.front_end
     found = rate_variants(front)
+    if not isinstance(config, WhisperConfig):
+        return found + vocabulary_variants(config, text)
     for seconds in CONTEXT:
         positions = round(seconds * front.sample_rate / (2 * front.hop))
         if positions < config.audio_context:
