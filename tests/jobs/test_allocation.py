@@ -143,6 +143,9 @@ def test_from_the_command_line(speech: Path, tmp_path: Path, capsys: pytest.Capt
     assert COSTS["parameters"](small.config) / COSTS["parameters"](model.config) == pytest.approx(0.8, rel=0.02)
     assert main([*words, "--out", str(tmp_path / "other"), "--target", "latncy=0.5"]) == 2
     assert "did you mean 'latency'" in capsys.readouterr().err
+    write_manifest(tmp_path / "learn.jsonl", [replace(known[0], duration=9.0)])
+    assert main([*words, "--out", str(tmp_path / "long")]) == 2
+    assert "9.0 s does not fit the audio context" in capsys.readouterr().err
     with pytest.raises(SecateurError, match="no units of these kinds"):
         data = JobData(learn=known[:20], dev=known[24:28], tests={})
         settings = PruneSettings(target="macs=0.5", kinds=("unit",))

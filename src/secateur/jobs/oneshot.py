@@ -29,7 +29,8 @@ def prune_without_training(
     is kept.
 
     Raises:
-        SecateurError: a budget that cannot be met, or a method that only works while training.
+        SecateurError: a budget that cannot be met, a method that only works while training, or a clip that is longer
+            than the audio context.
     """
     if settings.method != "gradual":
         raise SecateurError(f"the method '{settings.method}' prunes while training: let it train, or use 'gradual'")
@@ -42,6 +43,13 @@ def prune_without_training(
     student = task_of(model.config).student(model, tokenizer, texts, languages, settings, None)
     if padded:
         student.model.config = replace(student.model.config, padded=True)
+    most = student.model.config.max_seconds
+    for one in (*data.learn, *data.retain):
+        if one.duration > most:
+            raise SecateurError(
+                f"{one.id}: {one.duration:.1f} s does not fit the audio context of {most:.1f} s; leave such clips out "
+                "(--longest)"
+            )
     settings = planned(model, tokenizer, student, data, settings, folder)
     small = student.model.to(data.device)
     pruner = GradualPruner(small, settings, COSTS[settings.measure](model.config))
