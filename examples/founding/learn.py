@@ -10,7 +10,7 @@ import numpy as np
 from assistant import WORDS
 from speech import Words
 
-from secateur.keras import Pruner
+from secateur.keras import GroupLasso, Pruner
 from secateur.keras.models import BLOCKS, googlenet_mfcc
 
 
@@ -27,6 +27,7 @@ class Recipe:
     dropout: float = 0.3
     l1: float = 1e-6
     l2: float = 1e-5
+    lasso: float = 0.0  # strength of the group lasso
     begin: float = 0.2  # of the steps: nothing is pruned before
     end: float = 0.7  # of the steps: all is pruned, the rest is for recovering
 
@@ -46,6 +47,8 @@ ARMS = {
     "pruned65-plain": replace(PLAIN, remove=PRUNED),
     "dense-dropout": replace(PLAIN, dropout=0.3),
     "pruned65-dropout": replace(PLAIN, dropout=0.3, remove=PRUNED),
+    "dense-lasso": replace(PLAIN, lasso=0.08),
+    "pruned65-lasso": replace(PLAIN, lasso=0.08, remove=PRUNED),
     # Chosen on dev strings: a wider network that is pruned to the usual size, and its control.
     "wide": Recipe(wide=1.6),
     "wide-pruned58": Recipe(wide=1.6, remove=0.58, criterion="taylor", begin=0.1, end=0.6),
@@ -72,9 +75,11 @@ def learned(train: Words, dev: Words, recipe: Recipe, seed: int) -> Any:
     network.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     chosen = np.random.default_rng(seed).choice(len(train.classes), min(EXAMPLES, len(train.classes)), replace=False)
     seen = (train.features[chosen], train.classes[chosen]) if recipe.criterion == "taylor" else None
-    callbacks = [
-        Pruner(recipe.remove, criterion=recipe.criterion, data=seen, begin=recipe.begin, end=recipe.end)
-    ] if recipe.remove else []  # fmt: skip
+    callbacks: list[Any] = [GroupLasso(recipe.lasso)] if recipe.lasso else []
+    if recipe.remove:
+        callbacks.append(
+            Pruner(recipe.remove, criterion=recipe.criterion, data=seen, begin=recipe.begin, end=recipe.end)
+        )
     # Keras takes the last examples for validation: those are takes that are never learned from.
     features = np.concatenate([train.features, dev.features])
     classes = np.concatenate([train.classes, dev.classes])
@@ -82,7 +87,7 @@ def learned(train: Words, dev: Words, recipe: Recipe, seed: int) -> Any:
         features, classes, epochs=recipe.epochs, batch_size=recipe.batch_size,
         validation_split=(len(dev.classes) - 0.5) / len(classes), callbacks=callbacks, verbose=2,
     )  # fmt: skip
-    return callbacks[0].shrunk() if callbacks else network
+    return callbacks[-1].shrunk() if recipe.remove else network
 
 
 def wide(units: int, recipe: Recipe) -> int:

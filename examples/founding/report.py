@@ -30,6 +30,8 @@ ARMS = {
     "pruned65-dropout": "65 % removed, dropout",
     "dense-l2": "dense, L1/L2",
     "pruned65-l2": "65 % removed, L1/L2",
+    "dense-lasso": "dense, group lasso",
+    "pruned65-lasso": "65 % removed, group lasso",
     "wide": "1.6 times as wide, dense",
     "wide-pruned58": "1.6 times as wide, 58 % removed",
 }
@@ -37,7 +39,8 @@ PAIRS = (
     ("dense", "pruned30"), ("dense", "pruned65"), ("dense-plain", "pruned65-plain"),
     ("dense-dropout", "pruned65-dropout"), ("dense-l2", "pruned65-l2"), ("dense-plain", "dense"),
     ("dense-plain", "pruned65"), ("pruned65-plain", "pruned65"), ("pruned65-plain", "pruned65-dropout"),
-    ("pruned65-plain", "pruned65-l2"), ("dense", "wide-pruned58"), ("wide", "wide-pruned58"),
+    ("pruned65-plain", "pruned65-l2"), ("dense-lasso", "pruned65-lasso"), ("pruned65-plain", "pruned65-lasso"),
+    ("dense", "wide-pruned58"), ("wide", "wide-pruned58"),
 )  # fmt: skip
 
 Run = dict[str, Any]

@@ -32,6 +32,7 @@ KINDS = [
     front_end("mfcc", energy=True, deltas=1, kept=(0, 13)),  # of the energy nothing but the samples is needed
     front_end("mfcc", 11025, snip_edges=False, deltas=2),
     front_end("mfcc", 8000, hop=210, snip_edges=False),  # frames that leave samples out
+    front_end("mfcc", 8000, window=551, hop=160, bins=128, coefficients=20, lifter=7.0, normalise="mean_variance"),
     front_end("nemo"),
     front_end("nemo", bins=128, preemphasis=0.0),
 ]

@@ -14,9 +14,10 @@ from keras import Input, Sequential, layers
 from keras_layers import CASES, FEATURES, FRAMES, chain, inputs_of, unsettled
 
 from secateur.base.errors import SecateurError
-from secateur.keras import Pruner, prune
+from secateur.keras import GroupLasso, Pruner, prune
 from secateur.keras.evidence import gradients
 from secateur.keras.export import export
+from secateur.keras.lasso import pressed
 from secateur.keras.models import googlenet_mfcc
 from secateur.keras.structure import structure_of
 
@@ -256,9 +257,32 @@ def schedule() -> dict[str, Any]:
     return found
 
 
+def lasso() -> dict[str, Any]:
+    """One press by hand, and units that nothing needs emptied while the model learns."""
+    model = Sequential([Input((4,)), layers.Dense(3, name="one"), layers.Dense(2)])
+    kernel, bias = np.array([[3.0, 0.1, 0], [0, 0, 0], [0, 0, 5], [4, 0, 0]], np.float32), np.zeros(3, np.float32)
+    group = structure_of(model).groups[0]
+    names = {p.parameter for p in group.places if not p.reads}
+    weights = {n: kernel if "kernel" in n else bias for n in names if "one" in n}
+    after = pressed(group, {**weights, "other": bias}, 1.0)
+    x, y = task()
+    noise = chain(layers.Flatten(), layers.Dense(16, activation="relu"), layers.Dense(9, activation="relu"))
+    noise.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    history = noise.fit(
+        x, y, epochs=6, batch_size=16, verbose=0, callbacks=[GroupLasso(0.4, every=2, only=["*"])]
+    ).history
+    norms = [float(np.linalg.norm(v)) for v in next(v for n, v in after.items() if "kernel" in n).T]
+    small = prune(noise, 0.3)
+    outputs = [numbers(m(x, training=False)).argmax(1) for m in (noise, small)]
+    return {
+        "norms": norms, "empty": history["empty"], "right": float((outputs[1] == y).mean()),
+        "none": message(GroupLasso, 0.0),
+    }  # fmt: skip
+
+
 if __name__ == "__main__":
     where = Path(sys.argv[1])
     result = {"layers": every_layer(where), "fitted": while_fitting(where)}
     result |= {"criteria": criteria(), "budgets": budgets(), "errors": errors()}
-    result |= {"own": own(), "schedule": schedule()}
+    result |= {"own": own(), "schedule": schedule(), "lasso": lasso()}
     (where / "found.json").write_text(json.dumps(result))

@@ -158,6 +158,15 @@ def test_the_schedule_goes_by_the_steps_that_fit_takes(run: Run) -> None:
     assert "training ended at step 6, before the end of pruning (step 70): 0 % of all" in found["short"]
 
 
+def test_group_lasso_takes_from_whole_units(run: Run) -> None:
+    found = run[2]["lasso"]
+    least = 5**0.5  # of four inputs and a bias
+    assert found["norms"] == pytest.approx([5 - least, 0, 5 - least])
+    assert found["empty"][0] < found["empty"][-1] and 0 < found["empty"][-1] < 1
+    assert found["right"] > 0.6  # of three classes, with 30 % of the parameters gone at once
+    assert "strength > 0" in found["none"]
+
+
 def test_the_readme_says_what_works(tmp_path: Path) -> None:
     """The snippet of the README, as it stands there."""
     section = (HERE.parents[1] / "README.md").read_text(encoding="utf-8").split("\n## Keras\n")[1]

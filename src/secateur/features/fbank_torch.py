@@ -110,10 +110,12 @@ def normalise(features: Tensor, frames: Tensor, real: Tensor, kind: str) -> Tens
     if kind == "none":
         return features
     count = frames.clamp_min(1)[:, None, None]
-    features = (features - features.sum(1, keepdim=True) / count).masked_fill(~real, 0.0)
+    exact = torch.float32 if features.device.type == "mps" else torch.float64  # or silence is not all alike
+    mean = (features.sum(1, keepdim=True, dtype=exact) / count).to(features.dtype)
+    features = (features - mean).masked_fill(~real, 0.0)
     if kind == "mean":
         return features
-    deviation = (features.square().sum(1, keepdim=True) / count).sqrt()
+    deviation = (features.to(exact).square().sum(1, keepdim=True) / count).sqrt().to(features.dtype)
     return features / deviation.clamp_min(LEAST_DEVIATION)
 
 

@@ -11,17 +11,18 @@ from .sensitivity import sensitivity
 
 if TYPE_CHECKING:
     from .callback import Pruner
+    from .lasso import GroupLasso
 
-__all__ = ["Pruner", "Recordings", "prune", "sensitivity"]
+__all__ = ["GroupLasso", "Pruner", "Recordings", "prune", "sensitivity"]
 
 
 def __getattr__(name: str) -> Any:
-    """`Pruner` is a Keras class: Keras is imported when it is first asked for."""
-    if name == "Pruner":
+    """`Pruner` and `GroupLasso` are Keras classes: Keras is imported when one is first asked for."""
+    if name in ("GroupLasso", "Pruner"):
         from ..base.extras import require
 
         require("keras", "keras")
-        from .callback import Pruner
+        from . import callback, lasso
 
-        return Pruner
+        return lasso.GroupLasso if name == "GroupLasso" else callback.Pruner
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -1,0 +1,100 @@
+"""Group lasso while `fit` runs: whole units are pressed towards zero, so that those to remove are empty already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base.errors import SecateurError
+from ..models.groups import Group
+from ..prune.places import along, unit_sums
+from .plan import Options, Planner
+
+Floats = NDArray[np.float32]
+
+
+def pressed(group: Group, weights: Mapping[str, Floats], threshold: float) -> dict[str, Floats]:
+    """Weights after one proximal step of the group lasso: every unit's norm is `threshold` times the root of its size
+    smaller, or zero (Yuan and Lin 2006; Parikh and Boyd 2014, "Proximal algorithms", section 6.5.4).
+
+    A unit is here what its layer makes it of; what the next layers read it with is left to them.
+    """
+    own = [p for p in group.places if p.masked and not p.reads and p.parameter in weights]
+    names = {p.parameter for p in own}
+    norms = np.sqrt(unit_sums(group, {n: np.square(weights[n]) for n in names}, own))
+    sizes = unit_sums(group, {n: np.ones_like(weights[n]) for n in names}, own)
+    factors = np.maximum(1 - threshold * np.sqrt(sizes) / np.maximum(norms, 1e-12), 0).astype(np.float32)
+    found = {name: weights[name] for name in names}
+    for place in own:
+        found[place.parameter] = found[place.parameter] * along(factors, place, found[place.parameter].shape)
+    return found
+
+
+class GroupLasso(keras.callbacks.Callback):  # type: ignore[misc]
+    """Presses on whole units after every step, as L1 presses on single weights; give it to `fit` before a `Pruner`.
+
+        model.fit(x, y, epochs=10, callbacks=[GroupLasso(0.02), Pruner(0.5)])
+
+    A callback and not a `kernel_regularizer`, because a unit is more than one variable (kernels, biases, factors of a
+    normalisation), and because the saved model then needs nothing but Keras. Epochs log `empty`, the share of the units
+    that are zero. For L1 and L2 use those of Keras (`kernel_regularizer="l1"`): a pruned model keeps them.
+
+    Args:
+        strength: times the learning rate and the root of a unit's size: what its norm loses at every step.
+        every: steps between two presses, each of which makes up for all of them.
+        only: patterns of names of the layers that are pressed; all unless given.
+        exclude: patterns of names of the layers that are not.
+
+    Raises:
+        SecateurError: no strength, or as `prune` raises, when `fit` begins.
+    """
+
+    def __init__(
+        self, strength: float = 0.02, *, every: int = 8, only: Sequence[str] = (), exclude: Sequence[str] = ()
+    ) -> None:
+        super().__init__()
+        if strength <= 0 or every < 1:
+            raise SecateurError(f"group lasso needs strength > 0 and every >= 1, found {strength} and {every}")
+        self.strength, self.every, self.step = strength, every, 0
+        self.options = Options(0.0, only=tuple(only), exclude=tuple(exclude), mode="mask")
+        self.groups: list[Group] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Find the units."""
+        planner = Planner(self.model, self.options)
+        self.groups = planner.groups
+        uses = planner.structure.channels.uses
+        self.variables = {name: use.variable for name, use in uses.items() if use.variable.trainable}
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """One proximal step for the optimizer's last steps."""
+        self.step += 1
+        if self.step % self.every == 0:
+            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+            self.press(rate * self.strength * self.every)
+
+    def press(self, threshold: float) -> None:
+        """See `pressed`."""
+        weights = self._weights()
+        for group in self.groups:
+            weights |= pressed(group, weights, threshold)
+        for name, values in weights.items():
+            self.variables[name].assign(values)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Say how many units are empty."""
+        if logs is not None and self.groups:
+            weights = self._weights()
+            sums = []
+            for group in self.groups:
+                own = [p for p in group.places if p.masked and not p.reads and p.parameter in weights]
+                sums.append(unit_sums(group, {p.parameter: np.abs(weights[p.parameter]) for p in own}, own))
+            logs["empty"] = float(np.mean(np.concatenate(sums) == 0))
+
+    def _weights(self) -> dict[str, Floats]:
+        names = {p.parameter for g in self.groups for p in g.places if p.masked and p.parameter in self.variables}
+        return {n: np.asarray(keras.ops.convert_to_numpy(self.variables[n]), np.float32) for n in sorted(names)}
