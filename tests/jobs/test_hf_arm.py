@@ -26,10 +26,12 @@ steps = {steps}
 batch_seconds = 6.0
 learning_rate = 4e-3
 ema = 0.9
+l2_start = 0.0
 spec_augment = "none"
 augment = "none"
 validate_every = 60.0
 [prune]
+method = "gradual"
 remove = 0.25
 kinds = ["head", "ffn", "conv"]
 every = 10
