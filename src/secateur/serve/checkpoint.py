@@ -16,7 +16,7 @@ from .whisper_recogniser import WhisperRecogniser
 
 
 def load_checkpoint_recogniser(folder: Path, threads: int | None, device: str) -> Recogniser:
-    """A recogniser of a checkpoint folder, ours or in the layout of `transformers`.
+    """A recogniser of a checkpoint folder, ours or in the layout of `transformers`; `device` may be "auto".
 
     Raises:
         SecateurError: not a checkpoint, or a broken one; torch is not installed.
@@ -32,6 +32,8 @@ def load_checkpoint_recogniser(folder: Path, threads: int | None, device: str) -
 
     if threads is not None:
         torch.set_num_threads(threads)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     foreign = "model_type" in read_json(folder / "config.json")
     model, text = read_transformers(folder) if foreign else load_checkpoint(folder, device)
     model = model.to(device)

@@ -50,7 +50,7 @@ class Recogniser(ABC):
             model: folder, bundled name, or a checkpoint of the model hub (owner/name, where torch is installed); None:
                 the bundled model.
             threads: CPU threads of the network; None: the runtime's own choice, one where several workers share them.
-            device: where a checkpoint runs; exported models run on the CPU.
+            device: where a checkpoint runs ("auto": a GPU if there is one); exported models run on the CPU.
             workers: groups of clips that an exported model's `transcribe_batch` runs side by side, 0: one a core.
                 For many clips this is faster than as many threads.
 

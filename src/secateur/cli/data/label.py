@@ -75,17 +75,15 @@ def _heard(model: str, clips: Sequence[Utterance], options: Options) -> list[Tra
     """What a model makes of the clips."""
     from ...base.progress import track
     from ...models.decoding.options import DecodingOptions
-    from ...models.weights.fetch import fetch
     from ...serve.recogniser import BUNDLED, Recogniser
 
     here = Path(model).is_dir() or (BUNDLED / model / "config.json").is_file()
-    folder = Path(model) if Path(model).is_dir() else model if here else fetch(model)
-    device = options.device
-    if device == "auto":
-        from ...jobs.sets import pick_device
+    folder: str | Path = model
+    if not here:  # what is exported or bundled needs no torch
+        from ...models.weights.fetch import fetch
 
-        device = str(pick_device("auto"))
-    recogniser = Recogniser.load(folder, options.threads, device)
+        folder = fetch(model)
+    recogniser = Recogniser.load(folder, options.threads, options.device)
     found: dict[str, Transcript] = {}
     order = sorted(clips, key=lambda u: (u.language, u.duration))  # clips of one length run together
     for start in track(range(0, len(order), PIECE), f"labelling with {model}"):
