@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import tarfile
 import threading
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def similar(a: np.ndarray, b: np.ndarray) -> float:
     return float(a[:n] @ b[:n] / (np.linalg.norm(a[:n]) * np.linalg.norm(b[:n])))
 
 
-def problem(source: object, **options: float) -> str:
+def problem(source: object, **options: float | None) -> str:
     with pytest.raises(SecateurError) as caught:
         read_audio(source, **options)  # type: ignore[arg-type]
     message = str(caught.value)
@@ -122,6 +123,36 @@ def test_cut_off(clip: np.ndarray, tmp_path: Path, name: str, share: float) -> N
     path.write_bytes(whole[: int(len(whole) * share)])
     assert "cut off" in problem(path)
     assert "cut off" in problem(io.BytesIO(path.read_bytes()))
+
+
+@pytest.mark.parametrize("name", ["clip.wav", "clip.flac", "clip.opus", "clip.mp3"])
+def test_segments(clip: np.ndarray, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    soundfile.write(path, clip, 16000, **FORMATS[name])
+    for rate in (8000, 16000):
+        whole = read_audio(path, rate)
+        for start, seconds in ((0.0, 0.5), (0.7313, 1.0101), (2.5, 0.5)):
+            part = read_audio(path, rate, start=start, seconds=seconds)
+            expected = whole[round(start * rate) : round((start + seconds) * rate)]
+            assert len(part) == len(expected) and np.allclose(part, expected, atol=1e-3)
+        assert np.allclose(read_audio(path, rate, start=1.25), whole[round(1.25 * rate) :], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds"), [(3.0, None), (2.0, 1.2), (-0.1, 1.0), (0.5, 0.0), (0.0, float("nan")), (float("inf"), None)]
+)
+def test_segments_that_are_not_there(clip: np.ndarray, tmp_path: Path, start: float, seconds: float | None) -> None:
+    soundfile.write(tmp_path / "clip.flac", clip, 16000)
+    assert "segment" in problem(tmp_path / "clip.flac", start=start, seconds=seconds)
+    assert len(read_audio(tmp_path / "clip.flac", start=2.0, seconds=1.05)) == 16000
+
+
+def test_segments_of_members_of_archives(clip: np.ndarray, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "clip.flac", clip, 16000)
+    with tarfile.open(tmp_path / "set.tar", "w") as out:
+        out.add(tmp_path / "clip.flac", "clip.flac")
+    part = read_audio(tmp_path / "set.tar" / "clip.flac", start=1.0, seconds=0.25)
+    assert np.array_equal(part, read_audio(tmp_path / "clip.flac")[16000:20000])
 
 
 def test_not_there_or_not_audio(tmp_path: Path) -> None:

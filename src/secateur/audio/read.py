@@ -30,6 +30,7 @@ _BLOCK = 1 << 18  # samples decoded at a time, all channels together
 _STREAMED = 0x7FF0_0000  # bytes; programs that write to a pipe claim about 2 or 4 GiB, a length they cannot know
 _LOUDEST = 100.0  # floats a hundred times full scale are not sound in [-1, 1]
 _OGG_PAGE = 65_307  # bytes, the longest page
+SLACK = 0.1  # seconds by which a segment may end after the recording: manifests round
 _AGAIN = "copy or record it again"
 
 
@@ -55,15 +56,50 @@ def audio_info(source: Source, max_seconds: float = MAX_SECONDS) -> AudioInfo:
         return AudioInfo(rate, int(sound.channels), frames, frames / rate, f"{sound.format} {sound.subtype}")
 
 
-def read_audio(source: Source, sample_rate: int = 16000, max_seconds: float = MAX_SECONDS) -> NDArray[np.float32]:
+def read_audio(
+    source: Source, sample_rate: int = 16000, max_seconds: float = MAX_SECONDS, *,
+    start: float = 0.0, seconds: float | None = None,
+) -> NDArray[np.float32]:  # fmt: skip
     """Samples (samples,) in [-1, 1] at `sample_rate` Hz of a file or an open binary file; channels are averaged.
 
     Decoded, mixed and resampled block by block, so that memory is bounded by the result.
 
+    Args:
+        source: path (also of a member of a tar archive, `set-000.tar/a.flac`), or an open binary file.
+        sample_rate: Hz of the result.
+        max_seconds: longest recording that is read.
+        start: first second of a segment; the result is that of the whole file from sample
+            `round(start * sample_rate)` up to, not including, `round((start + seconds) * sample_rate)`.
+        seconds: length of the segment; None: up to the end.
+
     Raises:
         SecateurError: no such file, a folder, an empty file, not audio, no samples, cut off or damaged, NaN samples,
-            a sample rate outside 4 to 384 kHz, or longer than `max_seconds`.
+            a sample rate outside 4 to 384 kHz, longer than `max_seconds`, or a segment that the recording does not
+            hold (one that ends up to 0.1 s after it is shortened).
     """
+    whole = _read_whole(source, sample_rate, max_seconds)
+    if start == 0 and seconds is None:
+        return whole
+    name = str(source) if isinstance(source, str | Path) else str(getattr(source, "name", "audio"))
+    first, last = segment(name, len(whole) / sample_rate, start, seconds)
+    return whole[round(first * sample_rate) : round(last * sample_rate)].copy()
+
+
+def segment(name: str, length: float, start: float, seconds: float | None) -> tuple[float, float]:
+    """First and last second of a segment of a recording of `length` seconds.
+
+    Raises:
+        SecateurError: numbers that are no segment, or one that ends more than 0.1 s after the recording.
+    """
+    end = length if seconds is None else start + seconds
+    if not (0 <= start < end < float("inf")) and not (seconds is None and start >= length):
+        raise SecateurError(f"{name}: a segment of {seconds} s from {start} s on is none: give start >= 0, seconds > 0")
+    if start >= length or end > length + SLACK:
+        raise SecateurError(f"{name}: {length:.2f} s long, it does not hold the segment from {start:g} to {end:g} s")
+    return start, min(end, length)
+
+
+def _read_whole(source: Source, sample_rate: int, max_seconds: float) -> NDArray[np.float32]:
     with _opened(source, max_seconds) as (sound, name):
         rate, missing = int(sound.samplerate), int(sound.frames)
         blocks = _decoded(sound, name)
