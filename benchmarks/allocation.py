@@ -24,27 +24,27 @@ from typing import Any
 import numpy as np
 import torch
 
+from secateur.allocation.latency import machine
+from secateur.allocation.plan import PLAN, planned
+from secateur.allocation.timing import SECONDS, TOKENS, Exported
 from secateur.base.errors import SecateurError
 from secateur.base.files import read_json, write_json
 from secateur.data.bank import AudioBank
 from secateur.data.manifest import read_manifest
 from secateur.evaluate.table import pipe_table
+from secateur.families.tasks import task_of
 from secateur.features.extractor import extractor
-from secateur.jobs.allocation.latency import machine
-from secateur.jobs.allocation.plan import PLAN, planned
-from secateur.jobs.allocation.timing import SECONDS, TOKENS, Exported
-from secateur.jobs.arm import JobData
-from secateur.jobs.ranking import gather_evidence
-from secateur.jobs.tasks import task_of
-from secateur.models.weights.fetch import load_model
 from secateur.prune.budget import by_amounts
 from secateur.prune.importance import CRITERIA
 from secateur.prune.settings import PruneSettings
 from secateur.prune.shrink import shrink
 from secateur.prune.student import Student
 from secateur.prune.units import COSTS
+from secateur.study.arm import JobData
+from secateur.study.ranking import gather_evidence
 from secateur.train.objective import Batch
 from secateur.train.settings import TrainSettings
+from secateur.weights.fetch import load_model
 
 HIT = 0.1
 FULL: dict[str, Any] = {"vocabulary": False, "audio_seconds": None, "text_tokens": None}

@@ -28,8 +28,8 @@ from secateur.audio.read import read_audio
 from secateur.base.errors import SecateurError
 from secateur.base.files import read_json, write_json
 from secateur.base.progress import track
-from secateur.models.decoding.options import DecodingOptions
-from secateur.serve.recogniser import Recogniser
+from secateur.decode.options import DecodingOptions
+from secateur.runtime.recogniser import Recogniser
 
 CONDITIONS = ("clean", "24", "18", "12", "6", "others")
 RATE = 16000

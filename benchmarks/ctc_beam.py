@@ -23,15 +23,15 @@ from secateur.base.extras import require
 from secateur.base.files import write_json
 from secateur.data.bank import AudioBank
 from secateur.data.manifest import Utterance, read_manifest
+from secateur.decode.ctc.beam import BeamDecoder, BeamOptions
+from secateur.decode.ctc.greedy import greedy
 from secateur.evaluate.error_rate import count_errors, total
+from secateur.families.ctc.greedy import log_probs_bank
+from secateur.lm.ngram import NGram
+from secateur.lm.tables import read_ngram
+from secateur.lm.word_tree import is_word, make_lexicon
 from secateur.models.checkpoint import load_checkpoint
-from secateur.models.ctc.greedy import log_probs_bank
-from secateur.models.decoding.ctc.beam import BeamDecoder, BeamOptions
-from secateur.models.decoding.ctc.greedy import greedy
-from secateur.text.ngram import NGram
-from secateur.text.ngram_tables import read_ngram
 from secateur.text.normalise import normaliser
-from secateur.text.word_tree import is_word, make_lexicon
 
 OUT = Path(__file__).parent / "results" / "ctc_beam.json"
 

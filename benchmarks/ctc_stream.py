@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from secateur.allocation.latency import machine
 from secateur.base.files import write_json
 from secateur.base.progress import say
 from secateur.export.onnx import export_onnx
-from secateur.jobs.allocation.latency import machine
-from secateur.models.ctc.model import CtcModel
-from secateur.models.ctc.presets import PRESETS
-from secateur.serve.ctc_recogniser import from_export
-from secateur.serve.streaming import StreamOptions
-from secateur.serve.streaming.chunks import Chunks, chunks_of, pieces
+from secateur.families.ctc.model import CtcModel
+from secateur.families.ctc.presets import PRESETS
+from secateur.runtime.ctc_recogniser import from_export
+from secateur.runtime.streaming import StreamOptions
+from secateur.runtime.streaming.chunks import Chunks, chunks_of, pieces
 from secateur.text.units import Units
 
 KINDS = ("streaming-conformer", "streaming-gru")

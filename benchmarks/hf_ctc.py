@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from secateur.allocation.latency import machine
 from secateur.base.files import write_json
 from secateur.base.progress import say
 from secateur.export.onnx import export_onnx
-from secateur.jobs.allocation.latency import machine
+from secateur.families.parakeet.folder import parse_parakeet
+from secateur.families.transformers_ctc.folder import parse_hf_ctc
 from secateur.models.family import FrameConfig, family_of
 from secateur.models.network import FrameRecogniser
-from secateur.models.weights.hf_ctc_folder import parse_hf_ctc
-from secateur.models.weights.parakeet_folder import parse_parakeet
 from secateur.prune.budget import Keep, by_amounts
 from secateur.prune.importance import CRITERIA, Evidence
 from secateur.prune.shrink import mask, shrink

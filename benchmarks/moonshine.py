@@ -20,18 +20,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from secateur.allocation.latency import machine
+from secateur.allocation.timing import Exported
 from secateur.base.files import write_json, write_text
 from secateur.base.progress import say
 from secateur.export.onnx import export_onnx
-from secateur.jobs.allocation.latency import machine
-from secateur.jobs.allocation.timing import Exported
-from secateur.models.moonshine.config import uniform
-from secateur.models.moonshine.cost import count_parameters, macs_by_part
-from secateur.models.moonshine.model import Moonshine
+from secateur.families.moonshine.config import uniform
+from secateur.families.moonshine.cost import count_parameters, macs_by_part
+from secateur.families.moonshine.model import Moonshine
 from secateur.prune.budget import Keep, by_amounts
 from secateur.prune.importance import CRITERIA, Evidence
 from secateur.prune.shrink import mask, shrink
-from secateur.serve.onnx_session import OnnxSession
+from secateur.runtime.onnx_session import OnnxSession
 from secateur.text.tokens import Tokens
 
 SIZES: dict[str, dict[str, Any]] = {  # of UsefulSensors/moonshine-tiny and -base

@@ -26,8 +26,8 @@ Transcribe = Callable[[Any], str]
 
 def secateur(folder: str, threads: int) -> Transcribe:
     """An exported folder of ours."""
-    from secateur.models.decoding.options import DecodingOptions
-    from secateur.serve.recogniser import Recogniser
+    from secateur.decode.options import DecodingOptions
+    from secateur.runtime.recogniser import Recogniser
 
     recogniser = Recogniser.load(folder, threads=threads)
     options = DecodingOptions(language="en", timestamps=False, temperatures=(0.0,))

@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 from recognise import KINDS
 
+from secateur.allocation.latency import machine
 from secateur.audio.read import read_audio
 from secateur.base.errors import SecateurError, check_known
 from secateur.base.files import write_json
@@ -40,8 +41,7 @@ from secateur.base.progress import track
 from secateur.data.manifest import read_manifest
 from secateur.evaluate.error_rate import count_errors, total
 from secateur.features.mel import log_mel
-from secateur.jobs.allocation.latency import machine
-from secateur.serve.onnx_session import OnnxSession
+from secateur.runtime.onnx_session import OnnxSession
 from secateur.text.normalise import normaliser
 
 SETS = {"short": "speechocean762", "commands": "barista-commands", "long": "librispeech-mini"}
@@ -50,7 +50,7 @@ PAST = 8  # tokens before the timed decoder step
 FIRST = """
 import sys, time
 start = time.perf_counter()
-from secateur.serve.recogniser import Recogniser
+from secateur.runtime.recogniser import Recogniser
 imported = time.perf_counter()
 import numpy
 samples = numpy.load(sys.argv[2])

@@ -28,15 +28,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from secateur.base.files import write_json
 from secateur.base.progress import say
 from secateur.evaluate.error_rate import count_errors, metric_for
-from secateur.jobs.arm import batch_seconds, device_name
-from secateur.jobs.sensitivity.gates import ends
-from secateur.jobs.sensitivity.probe import ProbeSpec, make_probe
-from secateur.jobs.sensitivity.run import SensitivitySettings, run_map
-from secateur.jobs.sensitivity.store import read_variants
-from secateur.jobs.sensitivity.variants import NOTHING, Variant
-from secateur.jobs.tasks import task_of
-from secateur.prune.sensitivity import SensitivityMap, read_map
+from secateur.families.tasks import task_of
 from secateur.prune.shrink import mask
+from secateur.sensitivity.gates import ends
+from secateur.sensitivity.map import SensitivityMap, read_map
+from secateur.sensitivity.probe import ProbeSpec, make_probe
+from secateur.sensitivity.run import SensitivitySettings, run_map
+from secateur.sensitivity.store import read_variants
+from secateur.sensitivity.variants import NOTHING, Variant
+from secateur.study.arm import batch_seconds, device_name
 from secateur.text.normalise import normaliser
 
 
@@ -176,7 +176,7 @@ class Naive:
             return task_of(self.model.config).transcribe(
                 self.model, self.probe.text, self.bank, languages, batch_seconds(device)
             )
-        from secateur.models.seq2seq.greedy import transcribe_bank
+        from secateur.families.seq2seq.greedy import transcribe_bank
 
         return transcribe_bank(
             self.model, self.probe.text, self.bank, languages, batch_seconds(device), bf16=self.bf16

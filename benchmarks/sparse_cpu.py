@@ -24,10 +24,10 @@ import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from secateur.allocation.latency import machine
 from secateur.base.errors import SecateurError
 from secateur.base.files import write_json
 from secateur.base.progress import say
-from secateur.jobs.allocation.latency import machine
 
 IN, OUT = 384, 1536
 ROWS = (200, 1)

@@ -31,7 +31,7 @@ import websockets
 from secateur.audio.read import read_audio
 from secateur.base.errors import SecateurError
 from secateur.base.files import write_json
-from secateur.serve.recogniser import Recogniser
+from secateur.runtime.recogniser import Recogniser
 
 BLOCK = 0.1  # seconds a message
 RATE = 16000

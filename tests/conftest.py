@@ -32,7 +32,7 @@ def speech() -> Path:
 def tiny_en() -> Path:
     """A checkpoint folder with OpenAI's real tiny.en, fetched into the cache once."""
     from secateur.base.errors import SecateurError
-    from secateur.models.weights.fetch import fetch
+    from secateur.weights.fetch import fetch
 
     try:
         return fetch("tiny.en")

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from small_models import small_tokenizer
 
-from secateur.models.whisper.config import uniform
-from secateur.models.whisper.model import Whisper
+from secateur.families.whisper.config import uniform
+from secateur.families.whisper.model import Whisper
 from secateur.text.tokenizer import Tokenizer
 from secateur.text.tokens import Tokens
 

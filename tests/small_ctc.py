@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 
 from secateur.base.files import write_json
-from secateur.features.front_end import front_end
-from secateur.models.ctc.config import (
+from secateur.families.ctc.config import (
     BlockWidths,
     BranchWidths,
     ConformerWidths,
@@ -21,9 +20,10 @@ from secateur.models.ctc.config import (
     SubsamplingWidths,
     TrunkWidths,
 )
-from secateur.models.ctc.frames import BatchNorm
-from secateur.models.ctc.model import CtcModel
-from secateur.models.whisper.config import AttentionWidths, EncoderWidths
+from secateur.families.ctc.frames import BatchNorm
+from secateur.families.ctc.model import CtcModel
+from secateur.families.whisper.config import AttentionWidths, EncoderWidths
+from secateur.features.front_end import front_end
 
 INCEPTION = InceptionWidths(
     stem=9, stride=2,

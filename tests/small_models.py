@@ -6,10 +6,10 @@ import json
 
 import torch
 
+from secateur.families.whisper.config import AttentionWidths, DecoderWidths, EncoderWidths, WhisperConfig
+from secateur.families.whisper.model import Whisper
 from secateur.features.front_end import FrontEnd
 from secateur.models.groups import Group
-from secateur.models.whisper.config import AttentionWidths, DecoderWidths, EncoderWidths, WhisperConfig
-from secateur.models.whisper.model import Whisper
 from secateur.text.tokenizer import Tokenizer
 from secateur.text.tokens import Tokens
 

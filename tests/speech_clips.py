@@ -22,8 +22,8 @@ def dev_weights(name: str) -> Path | None:
     """A `transformers` folder with the real weights of `name`, made once in the cache; None when they can't be had."""
     from secateur.base.errors import SecateurError
     from secateur.base.files import cache_dir
-    from secateur.models.weights.fetch import load_model
-    from secateur.models.weights.to_transformers import write_transformers
+    from secateur.families.whisper.write_transformers import write_transformers
+    from secateur.weights.fetch import load_model
 
     folder = cache_dir() / "tests" / f"transformers-{name}"
     if not (folder / "tokenizer.json").is_file():

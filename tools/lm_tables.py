@@ -9,9 +9,9 @@ from statistics import mean, stdev
 from secateur.base.files import read_json
 from secateur.evaluate.bootstrap import paired_difference, rate_interval
 from secateur.evaluate.table import pipe_table, points
-from secateur.jobs.study.lm import LM
-from secateur.jobs.study.settings import StudySettings, read_study
-from secateur.jobs.study.store import Clips, RunFile, read_store
+from secateur.study.lm import LM
+from secateur.study.settings import StudySettings, read_study
+from secateur.study.store import Clips, RunFile, read_store
 
 STUDIES = Path(__file__).resolve().parent.parent / "experiments" / "study"
 HEAD = ["arm", "seeds", "weights gone", "dev read, %", "greedily, %", "read, %", "95 %", "against", "points (95 %)",

@@ -16,12 +16,12 @@ from secateur.evaluate.bootstrap import rate_interval
 from secateur.evaluate.compare import compare
 from secateur.evaluate.result import Result, read_result
 from secateur.evaluate.run_folder import read_log
-from secateur.evaluate.sensitivity import markdown as sensitivity_table
 from secateur.evaluate.table import pipe_table, points
-from secateur.jobs.study.outcome import Outcome, study_outcome
-from secateur.jobs.study.store import CLIPS
-from secateur.jobs.study.table import markdown, robustness
-from secateur.prune.sensitivity import SensitivityMap, read_map
+from secateur.sensitivity.map import SensitivityMap, read_map
+from secateur.sensitivity.page import markdown as sensitivity_table
+from secateur.study.outcome import Outcome, study_outcome
+from secateur.study.store import CLIPS
+from secateur.study.table import markdown, robustness
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "examples" / "founding"), str(ROOT / "tools")]

@@ -84,7 +84,7 @@ def abuse_table() -> list[str]:
 
 def limits_table() -> list[str]:
     """The server's limits, as their dataclass says."""
-    source = (ROOT / "src" / "secateur" / "serve" / "http" / "settings.py").read_text(encoding="utf-8")
+    source = (ROOT / "src" / "secateur" / "server" / "http" / "settings.py").read_text(encoding="utf-8")
     found = re.findall(r"^    (\w+): (?:int|float) = ([\d._]+)  # (.*)$", source, re.MULTILINE)
     rows = [[f"`{name}`", value, text] for name, value, text in found]
     return [*pipe_table(["name", "default", "of what"], rows), ""]

@@ -17,10 +17,10 @@ import tempfile
 from pathlib import Path
 
 from secateur.base.errors import SecateurError
-from secateur.export.contents import CONTENTS
-from secateur.export.read_back import read_back
-from secateur.jobs.exporting import Gate, export_checked
-from secateur.models.weights.fetch import load_model
+from secateur.export.job import Gate, export_checked
+from secateur.families.whisper.read_onnx import read_back
+from secateur.runtime.contents import CONTENTS
+from secateur.weights.fetch import load_model
 
 SETS = ("speechocean762", "librispeech-mini")
 

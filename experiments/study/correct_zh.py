@@ -56,7 +56,7 @@ def rows(run: Path, part: str, a: argparse.Namespace) -> None:
     if path.exists() and read_result(path).rows:
         return
     from secateur.cli.evaluate import Options, evaluate_model
-    from secateur.jobs.pinyin_head import heard_beside
+    from secateur.study.pinyin_head import heard_beside
 
     clips = read_manifest(a.data / SET / f"{'dev' if part == 'dev' else 'test'}.jsonl")
     clips = [u for u in clips if u.duration <= a.longest][: a.limit]

@@ -23,11 +23,11 @@ import torch
 from secateur.base.errors import SecateurError
 from secateur.base.files import write_json
 from secateur.base.progress import say
-from secateur.jobs.study.reading import Reader, dev_of, write_clips
-from secateur.jobs.study.sets import read_sets
-from secateur.jobs.study.settings import read_study
-from secateur.text.ngram_tables import read_ngram
-from secateur.text.ngram_train import train_ngram
+from secateur.lm.estimate import train_ngram
+from secateur.lm.tables import read_ngram
+from secateur.study.reading import Reader, dev_of, write_clips
+from secateur.study.sets import read_sets
+from secateur.study.settings import read_study
 
 
 def main(words: Sequence[str] | None = None) -> int:

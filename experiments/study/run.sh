@@ -20,7 +20,7 @@ echo "$STUDY: exit $? after $SECONDS s"
 python3 - "$WORK/$STUDY" <<'P'
 import sys
 from pathlib import Path
-from secateur.jobs.study.store import collect
+from secateur.study.store import collect
 out = Path(sys.argv[1])
 print(collect(out, out / "results"), "runs collected")
 P

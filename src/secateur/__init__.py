@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .serve.recogniser import Recogniser
+    from .runtime.recogniser import Recogniser
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "adapt", "load"]
@@ -28,7 +28,7 @@ def load(model: str | Path | None = None) -> Recogniser:
     Raises:
         SecateurError: no such model, or a damaged one.
     """
-    from .serve.recogniser import Recogniser
+    from .runtime.recogniser import Recogniser
 
     return Recogniser.load(model)
 
@@ -60,4 +60,4 @@ def adapt(
 
 if sys.modules.get("transformers") and sys.modules.get("torch"):
     with contextlib.suppress(ImportError):  # a version of transformers that lacks one of the families
-        from .models import pruned as _pruned  # noqa: F401  (the Auto classes know pruned models now)
+        from .families import pruned as _pruned  # noqa: F401  (the Auto classes know pruned models now)

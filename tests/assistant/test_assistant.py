@@ -26,7 +26,7 @@ from secateur.assistant.speak import voice_installed
 from secateur.assistant.understand import Understanding
 from secateur.audio.read import read_audio
 from secateur.base.errors import SecateurError
-from secateur.serve.recogniser import Recogniser
+from secateur.runtime.recogniser import Recogniser
 
 
 class Outside(BaseHTTPRequestHandler):

@@ -18,8 +18,8 @@ from secateur.assistant.phrases.distance import distance
 from secateur.assistant.phrases.phrases import Phrases
 from secateur.assistant.phrases.pieces import Pieces
 from secateur.audio.read import read_audio
-from secateur.serve.recogniser import Recogniser
-from secateur.serve.whisper_recogniser import WhisperRecogniser
+from secateur.runtime.recogniser import Recogniser
+from secateur.runtime.token_recogniser import WhisperRecogniser
 
 
 def grammar_of(*templates: str) -> Grammar:

@@ -39,7 +39,7 @@ def test_compared_with_itself_is_a_tie(heard: Path, capsys: pytest.CaptureFixtur
 def test_exported_model_hears_the_same(heard: Path, tiny_en: Path, speech: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     from secateur.export.onnx import export_onnx
-    from secateur.models.weights.fetch import load_model
+    from secateur.weights.fetch import load_model
 
     network, tokenizer = load_model(str(tiny_en))
     export_onnx(network, tokenizer, tmp_path / "onnx", "fp32")

@@ -20,8 +20,8 @@ from secateur.evaluate.report import render
 from secateur.evaluate.result import Result, Row, read_result, write_result
 from secateur.evaluate.run import summarise, with_cost
 from secateur.evaluate.run_folder import ReportInputs, collect
+from secateur.families.whisper.config import WhisperConfig, uniform
 from secateur.models.family import write_config
-from secateur.models.whisper.config import WhisperConfig, uniform
 from secateur.text.tokens import Tokens
 
 pytest.importorskip("kaldialign")

@@ -10,9 +10,9 @@ import torch
 from small_models import small_whisper
 
 from secateur.cli import main
-from secateur.export.contents import read_contents
-from secateur.jobs import exporting
+from secateur.export import job as exporting
 from secateur.models.checkpoint import save_checkpoint
+from secateur.runtime.contents import read_contents
 
 torch.set_num_threads(1)
 

@@ -18,13 +18,13 @@ from speech_clips import clips
 from secateur.base.errors import SecateurError
 from secateur.cli import main
 from secateur.export.calibration import calibrate
+from secateur.export.job import Gate, error_drift
 from secateur.export.onnx import export_onnx
-from secateur.jobs.exporting import Gate, error_drift
+from secateur.families.whisper.write_ctranslate2 import write_ctranslate2
+from secateur.families.whisper.write_ggml import their_name, write_ggml
 from secateur.models.checkpoint import save_checkpoint
-from secateur.models.weights.to_ctranslate2 import write_ctranslate2
-from secateur.models.weights.to_ggml import their_name, write_ggml
-from secateur.serve.onnx_session import OnnxSession
-from secateur.serve.recogniser import find_model
+from secateur.runtime.onnx_session import OnnxSession
+from secateur.runtime.recogniser import find_model
 
 torch.set_num_threads(1)
 
@@ -97,7 +97,7 @@ def test_ctc_networks_multiply_bytes_too(tmp_path: Path) -> None:
 
 
 def test_names_of_openai_there_and_back(tiny_en_model: Any) -> None:
-    from secateur.models.weights.openai_pt import our_name
+    from secateur.families.whisper.read_openai import our_name
 
     names = list(tiny_en_model[0].state_dict())
     assert [our_name(their_name(name)) for name in names] == names
@@ -112,7 +112,7 @@ def test_widths_of_its_own_no_other_program_reads(tmp_path: Path) -> None:
 
 
 def test_what_ctranslate2_gets_is_read_back_as_it_was(tiny_en_model: Any, tmp_path: Path) -> None:
-    from secateur.models.weights.ctranslate2 import read_ctranslate2
+    from secateur.families.whisper.read_ctranslate2 import read_ctranslate2
 
     model, tokenizer = tiny_en_model
     back, _ = read_ctranslate2(write_ctranslate2(tmp_path / "ct2", model, tokenizer))
@@ -145,9 +145,9 @@ for clip in numpy.load(sys.argv[2]).values():
 def test_the_program_itself_says_what_we_say(
     module: str, script: str, tiny_en_model: Any, speech: Path, tmp_path: Path
 ) -> None:
-    from secateur.models.decoding.options import DecodingOptions
-    from secateur.models.seq2seq.session import TorchSession
-    from secateur.serve.whisper_recogniser import WhisperRecogniser
+    from secateur.decode.options import DecodingOptions
+    from secateur.families.seq2seq.session import TorchSession
+    from secateur.runtime.token_recogniser import WhisperRecogniser
     from secateur.text.normalise import normaliser
 
     python = python_with(module)

@@ -14,13 +14,13 @@ from small_models import inputs, small_whisper
 
 from secateur.base.errors import SecateurError
 from secateur.base.files import sha256
-from secateur.export.contents import FILES, read_contents
 from secateur.export.onnx import export_onnx
 from secateur.export.parity import parity
 from secateur.export.precision import quantise, quantise_nibbles
-from secateur.export.read_back import read_back
-from secateur.models.whisper.model import Whisper
-from secateur.serve.onnx_session import OnnxSession
+from secateur.families.whisper.model import Whisper
+from secateur.families.whisper.read_onnx import read_back
+from secateur.runtime.contents import FILES, read_contents
+from secateur.runtime.onnx_session import OnnxSession
 
 torch.set_num_threads(1)
 

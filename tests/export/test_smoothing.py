@@ -15,17 +15,17 @@ from speech_clips import clips
 from secateur.base.errors import SecateurError
 from secateur.cli import main
 from secateur.export.calibration import calibrate
-from secateur.export.contents import FILES
+from secateur.export.job import ErrorRateError, Gate, export_checked
 from secateur.export.onnx import export_onnx
 from secateur.export.precision import quantise_columns
-from secateur.export.read_back import read_back
 from secateur.export.smoothing import places, scales, smooth
+from secateur.families.whisper.model import Whisper
+from secateur.families.whisper.read_onnx import read_back
 from secateur.features.mel import log_mel
-from secateur.jobs.exporting import ErrorRateError, Gate, export_checked
 from secateur.models.checkpoint import save_checkpoint
-from secateur.models.whisper.model import Whisper
-from secateur.serve.onnx_session import OnnxSession
-from secateur.serve.recogniser import find_model
+from secateur.runtime.contents import FILES
+from secateur.runtime.onnx_session import OnnxSession
+from secateur.runtime.recogniser import find_model
 
 torch.set_num_threads(1)
 

@@ -35,18 +35,18 @@ from secateur.data.manifest import read_manifest
 from secateur.data.tables import read_table
 from secateur.evaluate.result import read_result
 from secateur.export.onnx import export_onnx
-from secateur.jobs.study.settings import read_study
+from secateur.families.whisper.read_ctranslate2 import read_ctranslate2
+from secateur.families.whisper.read_openai import read_openai
+from secateur.families.whisper.read_transformers import read_transformers
+from secateur.families.whisper.write_transformers import their_name
+from secateur.lm.tables import read_ngram
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint
-from secateur.models.weights.ctranslate2 import read_ctranslate2
-from secateur.models.weights.header import read_header
-from secateur.models.weights.openai_pt import read_openai
-from secateur.models.weights.to_transformers import their_name
-from secateur.models.weights.transformers_folder import read_transformers
-from secateur.prune.sensitivity import Measured, SensitivityMap, read_map, write_map
-from secateur.serve.recogniser import Recogniser
-from secateur.text.ngram_tables import read_ngram
+from secateur.runtime.recogniser import Recogniser
+from secateur.sensitivity.map import Measured, SensitivityMap, read_map, write_map
+from secateur.study.settings import read_study
 from secateur.text.units import characters_of, read_units
 from secateur.train.state import load_state, save_state
+from secateur.weights.header import read_header
 
 LONGEST = 30.0  # seconds of audio
 
@@ -322,7 +322,7 @@ def _result_kinds(root: Path, put: Callable[..., tuple[str, Path, str]]) -> Iter
     save_state(root / "state" / "state.safetensors", {"a.b": torch.zeros(8)}, {"step": 1})
     yield Kind("training state", root / "state", "state.safetensors", load_state)
     yield Kind(*put("arpa", "lm.arpa", ARPA), read_ngram)
-    from secateur.text.ngram_tables import write_ngram
+    from secateur.lm.tables import write_ngram
 
     (root / "ngram").mkdir()
     write_ngram(root / "ngram" / "lm.npz", read_ngram(root / "arpa" / "lm.arpa"))

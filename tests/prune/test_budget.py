@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from small_models import small_whisper
 
 from secateur.base.errors import SecateurError
-from secateur.models.whisper.cost import count_parameters
+from secateur.families.whisper.cost import count_parameters
 from secateur.prune.budget import by_amounts, by_budget, merge, partly, rungs
 from secateur.prune.pruner import COSTS
 from secateur.prune.schedule import SCHEDULES, cubic

@@ -8,8 +8,8 @@ import pytest
 import torch
 from small_models import inputs, random_units, small_whisper
 
+from secateur.families.whisper.model import Whisper
 from secateur.models.groups import Group
-from secateur.models.whisper.model import Whisper
 from secateur.prune.evidence import ActivationCollector, TaylorCollector
 from secateur.prune.importance import CRITERIA, Evidence, chance, magnitude, taylor, wanda
 from secateur.prune.shrink import mask

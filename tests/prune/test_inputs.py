@@ -12,11 +12,11 @@ from small_models import random_units, small_whisper
 from soft_runs import run_soft
 
 from secateur.base.errors import SecateurError
+from secateur.families.ctc.config import CtcConfig, RecurrentWidths
+from secateur.families.ctc.model import CtcModel
 from secateur.features.extractor import extractor
 from secateur.features.front_end import front_end
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint
-from secateur.models.ctc.config import CtcConfig, RecurrentWidths
-from secateur.models.ctc.model import CtcModel
 from secateur.prune.inputs import at_frame_shift, at_sample_rate, cut_inputs, with_deltas
 from secateur.prune.methods import make_method
 from secateur.prune.settings import PruneSettings

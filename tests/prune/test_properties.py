@@ -21,9 +21,7 @@ from small_models import inputs, small_config, small_tokenizer  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.evaluate.error_rate import count_errors, total, units  # noqa: E402
-from secateur.features.front_end import front_end  # noqa: E402
-from secateur.models.checkpoint import fit, load_checkpoint, read_weights, save_checkpoint  # noqa: E402
-from secateur.models.ctc.config import (  # noqa: E402
+from secateur.families.ctc.config import (  # noqa: E402
     TAPS,
     BlockWidths,
     BranchWidths,
@@ -34,20 +32,22 @@ from secateur.models.ctc.config import (  # noqa: E402
     RecurrentWidths,
     SubsamplingWidths,
 )
-from secateur.models.ctc.frames import BatchNorm  # noqa: E402
-from secateur.models.ctc.model import CtcModel  # noqa: E402
-from secateur.models.family import read_config  # noqa: E402
-from secateur.models.weights.fetch import read_foreign  # noqa: E402
-from secateur.models.whisper.config import (  # noqa: E402
+from secateur.families.ctc.frames import BatchNorm  # noqa: E402
+from secateur.families.ctc.model import CtcModel  # noqa: E402
+from secateur.families.whisper.config import (  # noqa: E402
     AttentionWidths,
     DecoderWidths,
     EncoderWidths,
     WhisperConfig,
 )
-from secateur.models.whisper.model import Whisper  # noqa: E402
+from secateur.families.whisper.model import Whisper  # noqa: E402
+from secateur.features.front_end import front_end  # noqa: E402
+from secateur.models.checkpoint import fit, load_checkpoint, read_weights, save_checkpoint  # noqa: E402
+from secateur.models.family import read_config  # noqa: E402
 from secateur.prune.budget import by_budget  # noqa: E402
 from secateur.prune.pruner import COSTS  # noqa: E402
 from secateur.prune.shrink import mask, shrink  # noqa: E402
+from secateur.weights.fetch import read_foreign  # noqa: E402
 
 TOKENIZER = small_tokenizer()
 MASKED = ("layer", "branch", "head", "query_key", "value", "ffn", "conv", "unit", "mel", "input")

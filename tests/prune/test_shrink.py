@@ -10,9 +10,9 @@ import torch
 from small_models import inputs, random_units, small_whisper
 
 from secateur.base.errors import SecateurError
+from secateur.families.whisper.cost import count_parameters
+from secateur.families.whisper.model import Whisper
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint
-from secateur.models.whisper.cost import count_parameters
-from secateur.models.whisper.model import Whisper
 from secateur.prune.shrink import mask, shrink
 from secateur.prune.vocabulary import choose_rows, context_plan, reduced_tokenizer
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 from small_moonshine import WORDS, tokenizer_values
 
-from secateur.models.weights.moonshine_folder import read_pieces
+from secateur.families.moonshine.folder import read_pieces
 from secateur.text.pieces_tokenizer import PieceTokenizer
 
 

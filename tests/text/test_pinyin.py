@@ -84,9 +84,9 @@ def test_manifests_get_pinyin_on_request(speech: Path, tmp_path: Path) -> None:
 
 def test_a_model_that_spells_pinyin_writes_characters(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
-    from secateur.jobs.new_model import NewModel, make_new
+    from secateur.decode.ctc.greedy import greedy
+    from secateur.families.ctc.new_model import NewModel, make_new
     from secateur.models.checkpoint import load_checkpoint, save_checkpoint
-    from secateur.models.decoding.ctc.greedy import greedy
 
     texts = ["悟真会在世界各地设有支部", "重庆的银行", "二十公里"]
     model, units = make_new(NewModel(preset="digits", units="pinyin"), texts, "zh", 0)

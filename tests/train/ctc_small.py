@@ -14,10 +14,10 @@ from small_ctc import inputs, outputs, small_ctc
 from train_small import SETTINGS, Stop, clips
 
 from secateur.data.bank import AudioBank
+from secateur.families.ctc.objective import Ctc
 from secateur.prune.methods import make_method
 from secateur.prune.settings import PruneSettings
 from secateur.prune.units import COSTS
-from secateur.train.ctc import Ctc
 from secateur.train.loop import Run, train
 from secateur.train.settings import TrainSettings
 from secateur.train.stream import Mix

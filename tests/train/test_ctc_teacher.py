@@ -21,7 +21,7 @@ from secateur.cli import main  # noqa: E402
 from secateur.data.bank import AudioBank  # noqa: E402
 from secateur.data.manifest import Utterance, read_manifest, write_manifest  # noqa: E402
 from secateur.evaluate.error_rate import count_errors, total  # noqa: E402
-from secateur.jobs.ctc_task import CtcTask  # noqa: E402
+from secateur.families.ctc.task import CtcTask  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
 from secateur.prune.student import Student  # noqa: E402
 from secateur.text.spoken import spoken  # noqa: E402

@@ -18,9 +18,9 @@ from train_small import StoppedError, clips  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.data.bank import AudioBank  # noqa: E402
-from secateur.models.ctc.cost import count_parameters  # noqa: E402
+from secateur.families.ctc.cost import count_parameters  # noqa: E402
+from secateur.families.ctc.objective import Ctc  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
-from secateur.train.ctc import Ctc  # noqa: E402
 from secateur.train.loop import Run  # noqa: E402
 from secateur.train.objective import Batch  # noqa: E402
 from secateur.train.prepare import Preparer  # noqa: E402

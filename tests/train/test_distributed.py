@@ -20,7 +20,7 @@ from small_models import small_whisper  # noqa: E402
 from train_small import run_small  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
-from secateur.train.seq2seq import Seq2Seq  # noqa: E402
+from secateur.families.seq2seq.objective import Seq2Seq  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 from secateur.train.targets import IGNORE, token_batch  # noqa: E402
 

@@ -101,7 +101,7 @@ def test_a_killed_run_on_archives_ends_as_an_undisturbed_one(tmp_path: Path) -> 
     model, tokenizer = small_whisper()
     from dataclasses import replace
 
-    from secateur.models.whisper.model import Whisper
+    from secateur.families.whisper.model import Whisper
 
     config = replace(model.config, audio_context=150, text_context=80)
     torch.manual_seed(0)

@@ -16,12 +16,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from small_models import WORDS, small_whisper
 
 from secateur.data.bank import AudioBank
+from secateur.families.seq2seq.objective import Seq2Seq
 from secateur.prune.methods import make_method
 from secateur.prune.pruner import COSTS
 from secateur.prune.settings import PruneSettings
 from secateur.train.callback import Callback
 from secateur.train.loop import Run, train
-from secateur.train.seq2seq import Seq2Seq
 from secateur.train.settings import TrainSettings
 from secateur.train.stream import Mix
 

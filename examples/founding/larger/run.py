@@ -23,7 +23,7 @@ from secateur.base.options import read_toml
 from secateur.base.progress import say
 from secateur.cli import main as secateur
 from secateur.data.manifest import find_speech, read_manifest, write_manifest
-from secateur.jobs.study.settings import StudySettings, read_study
+from secateur.study.settings import StudySettings, read_study
 from secateur.text.phones import sphinx_file
 
 ROOT = Path(__file__).resolve().parents[3]

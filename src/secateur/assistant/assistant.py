@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..base.errors import SecateurError
-from ..models.decoding.segments import Audio
+from ..decode.segments import Audio
 from .chat import Chat
 from .skill import Context, Skill
 from .understand import Understanding, Understood

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..base.errors import SecateurError
 from ..base.extras import require
-from ..models.decoding.segments import Audio
-from ..serve.streaming import StreamOptions
-from ..serve.streaming.endpoint import Endpointer, detector
+from ..decode.segments import Audio
+from ..runtime.streaming import StreamOptions
+from ..runtime.streaming.endpoint import Endpointer, detector
 from .grammar.template import words_of
 from .phrases.distance import distance
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..models.decoding.options import DecodingOptions
-from ..models.decoding.segments import Audio
-from ..serve.recogniser import Recogniser
+from ..decode.options import DecodingOptions
+from ..decode.segments import Audio
+from ..runtime.recogniser import Recogniser
 from .grammar.file import Grammar
 from .grammar.match import Match, match
 from .phrases.phrases import Phrases

@@ -49,12 +49,12 @@ def run(options: Options) -> dict[str, Any]:
     """Run the job and write the page."""
     from ..evaluate.report import render
     from ..evaluate.run_folder import collect
-    from ..jobs.adapt import AdaptSettings, adapt
-    from ..jobs.sets import read_job
-    from ..models.weights.fetch import load_model
+    from ..study.adapt import AdaptSettings, adapt
+    from ..study.sets_of_job import read_job
+    from ..weights.fetch import load_model
 
     if options.demo:
-        from ..jobs.demo import demo_data, demo_settings
+        from ..study.demo import demo_data, demo_settings
 
         data, settings = demo_data(), demo_settings()
     else:
@@ -85,7 +85,7 @@ def hear(model: Path, audio: Path) -> str:
 
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from secateur.serve.recogniser import Recogniser\n"
+        "from secateur.runtime.recogniser import Recogniser\n"
         "print(Recogniser.load(sys.argv[1]).transcribe(sys.argv[2]).text)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(model), str(audio)], capture_output=True, text=True)

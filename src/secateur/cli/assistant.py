@@ -20,7 +20,7 @@ from ..assistant.speak import say_aloud
 from ..assistant.understand import Understanding
 from ..base.errors import SecateurError
 from ..base.options import to_dict
-from ..serve.recogniser import Recogniser
+from ..runtime.recogniser import Recogniser
 from .command import option
 
 HELP = "Hear a command, understand it, act, answer. Without inputs it listens to the microphone."

@@ -25,7 +25,7 @@ def run(options: Options) -> dict[str, Any]:
 
     require("torch", "train")
     from ..base.options import to_dict
-    from ..jobs.doctor import examine
+    from ..study.doctor import examine
 
     found: dict[str, Any] = to_dict(examine(options.model))
     return found

@@ -19,8 +19,8 @@ from .command import option
 
 if TYPE_CHECKING:
     from ..data.manifest import Utterance
-    from ..models.whisper.config import WhisperConfig
-    from ..serve.recogniser import Recogniser
+    from ..families.whisper.config import WhisperConfig
+    from ..runtime.recogniser import Recogniser
 
 HELP = "Word (or character) error rate of a model on a manifest, with a 95 % interval by resampling speakers."
 EXAMPLE = """secateur evaluate tiny.en ../shared/data/speechocean762/test.jsonl --limit 100 --out tiny.json
@@ -135,7 +135,7 @@ def evaluate_model(options: Options) -> Result:
     else:
         transcribe, config, settings = _checkpoint(options)
     if options.metric == "per":
-        from ..jobs.phone_errors import in_phones
+        from ..study.phone_errors import in_phones
         from ..text.units import read_units
 
         phones: Any = read_units(Path(options.model) / "units.json")
@@ -149,7 +149,7 @@ def evaluate_model(options: Options) -> Result:
             metric=options.metric, size=folder_bytes(Path(options.model)), settings=settings,
         )  # fmt: skip
         if options.correct is not None and settings["runtime"] == "torch":
-            from ..jobs.pinyin_head import heard_beside
+            from ..study.pinyin_head import heard_beside
 
             result = heard_beside(result, options.model, utterances, settings["device"], options.batch_seconds)
         return with_cost(result, config)
@@ -187,15 +187,15 @@ def _checkpoint(options: Options) -> Prepared:
     from ..base.extras import require
 
     torch = require("torch", "train")
-    from ..jobs.sets import pick_device
+    from ..families.seq2seq.greedy import transcribe_texts
     from ..models.family import TOKEN_FAMILIES, read_config
-    from ..models.seq2seq.greedy import transcribe_texts
-    from ..models.weights.fetch import fetch, load_model
+    from ..study.sets_of_job import pick_device
+    from ..weights.fetch import fetch, load_model
 
     device = str(pick_device(options.device))
     settings: dict[str, Any] = {"runtime": "torch", "device": device}
     if read_config(fetch(options.model) / "config.json").family not in TOKEN_FAMILIES:
-        from ..serve.checkpoint import load_checkpoint_recogniser
+        from ..families.checkpoint_recogniser import load_checkpoint_recogniser
 
         return _with_recogniser(
             load_checkpoint_recogniser(fetch(options.model), options.threads, device), options, settings
@@ -204,8 +204,8 @@ def _checkpoint(options: Options) -> Prepared:
     if device == "cpu":
         settings["threads"] = torch.get_num_threads()
     if options.beam > 1 or options.fallback or options.lm or _tunes_lm(options):
-        from ..models.seq2seq.session import TorchSession
-        from ..serve.whisper_recogniser import WhisperRecogniser
+        from ..families.seq2seq.session import TorchSession
+        from ..runtime.token_recogniser import WhisperRecogniser
 
         recogniser = WhisperRecogniser(TorchSession(network.to(device)), tokenizer)
         return _with_recogniser(recogniser, options, settings)
@@ -217,7 +217,7 @@ def _checkpoint(options: Options) -> Prepared:
 
 
 def _exported(options: Options) -> Prepared:
-    from ..serve.recogniser import Recogniser
+    from ..runtime.recogniser import Recogniser
 
     recogniser = Recogniser.load(options.model, options.threads)
     settings = {"runtime": "onnxruntime", "device": "cpu", "threads": options.threads}
@@ -235,7 +235,7 @@ def _tunes_lm(options: Options) -> bool:
 
 
 def _with_recogniser(recogniser: Recogniser, options: Options, settings: dict[str, Any]) -> Prepared:
-    from ..models.decoding.options import DecodingOptions
+    from ..decode.options import DecodingOptions
 
     weighed = DecodingOptions(
         beam=options.beam, lm=options.lm, lm_shares=options.lm_shares, lm_weight=options.lm_weight,
@@ -244,12 +244,12 @@ def _with_recogniser(recogniser: Recogniser, options: Options, settings: dict[st
     )  # fmt: skip
     settings = settings | decoding(options)
     if options.metric == "per":
-        from ..jobs.phone_errors import phones_of, sounds
+        from ..study.phone_errors import phones_of, sounds
 
         phones = phones_of(recogniser)
     if options.tune_on is not None and _tunes_lm(options):
         from ..data.manifest import read_manifest
-        from ..jobs.lm_weights import tune
+        from ..study.lm_weights import tune
 
         weighed, tried = tune(recogniser, list(read_manifest(options.tune_on)), weighed)
         settings |= {"tuned_on": str(options.tune_on), "tried": to_dict(tried)}

@@ -48,8 +48,8 @@ def run(options: Options) -> dict[str, Any]:
     from ..base.extras import require
 
     require("torch", "train")
-    from ..jobs.exporting import Gate, export_checked, write_format
-    from ..models.weights.fetch import load_model
+    from ..export.job import Gate, export_checked, write_format
+    from ..weights.fetch import load_model
 
     if options.tolerance < 0:
         raise SecateurError(f"--tolerance is points from 0 up, found {options.tolerance}")

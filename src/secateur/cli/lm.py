@@ -33,9 +33,9 @@ class Options:
 def run(options: Options) -> dict[str, Any]:
     """Learn or convert, write, measure."""
     from ..data.manifest import read_manifest
-    from ..text.ngram import perplexity
-    from ..text.ngram_tables import read_ngram, write_ngram
-    from ..text.ngram_train import train_ngram
+    from ..lm.estimate import train_ngram
+    from ..lm.ngram import perplexity
+    from ..lm.tables import read_ngram, write_ngram
     from ..text.phones import sphinx_file
     from ..text.spoken import spoken
 

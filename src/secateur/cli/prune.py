@@ -49,9 +49,9 @@ def run(options: Options) -> dict[str, Any] | None:
 
 
 def _one_shot(options: Options) -> dict[str, Any]:
-    from ..jobs.oneshot import prune_without_training
-    from ..jobs.sets import read_job
-    from ..models.weights.fetch import load_model
+    from ..study.oneshot import prune_without_training
+    from ..study.sets_of_job import read_job
+    from ..weights.fetch import load_model
 
     if (options.out / "config.json").exists():
         raise SecateurError(f"{options.out}: a model is here; name another --out, or delete it")

@@ -10,7 +10,7 @@ from ..evaluate.table import text_table
 from .command import option
 
 if TYPE_CHECKING:
-    from ..prune.sensitivity import SensitivityMap
+    from ..sensitivity.map import SensitivityMap
 
 HELP = """What matters in a model: every head, FFN unit group, dimension, channel, layer, branch, input bin, sampling
 and frame rate, context and vocabulary block is taken away for once; the signed change in loss and error rate, with an
@@ -56,12 +56,12 @@ def run(options: Options) -> dict[str, Any]:
     """Measure, and write the map, its table, heat map and page."""
     from ..base.files import write_text
     from ..base.options import to_dict
-    from ..evaluate.sensitivity import heat_png, markdown, write_page
+    from ..sensitivity.page import heat_png, markdown, write_page
 
     if options.model.endswith(".keras"):
         return {"out": str(options.out), **to_dict(_keras(options))}
-    from ..jobs.sensitivity.probe import ProbeSpec
-    from ..jobs.sensitivity.run import SensitivitySettings, run_map
+    from ..sensitivity.probe import ProbeSpec
+    from ..sensitivity.run import SensitivitySettings, run_map
 
     spec = ProbeSpec(
         model=options.model, data=tuple(map(str, options.data)), limit=options.limit, screen=options.screen,
@@ -103,8 +103,8 @@ def _keras(options: Options) -> SensitivityMap:
 def show(values: dict[str, Any]) -> str:
     """The first sites."""
     from ..base.options import from_dict
-    from ..evaluate.sensitivity import headline, terminal_rows
-    from ..prune.sensitivity import SensitivityMap
+    from ..sensitivity.map import SensitivityMap
+    from ..sensitivity.page import headline, terminal_rows
 
     out = values.pop("out")
     found = from_dict(SensitivityMap, values)

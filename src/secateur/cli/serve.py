@@ -16,9 +16,9 @@ from ..assistant.skills import load
 from ..assistant.understand import Understanding
 from ..base.errors import SecateurError
 from ..base.extras import require
-from ..serve.http.settings import Limits
-from ..serve.recogniser import Recogniser, find_model
-from ..serve.streaming import StreamOptions
+from ..runtime.recogniser import Recogniser, find_model
+from ..runtime.streaming import StreamOptions
+from ..server.http.settings import Limits
 from .command import option
 
 HELP = "Serve OpenAI's transcription API, a WebSocket, Wyoming, a page, /healthz and /metrics."
@@ -57,13 +57,13 @@ def run(options: Options) -> None:
         require("wyoming", "serve")
     from ..assistant.web.compare import Loaded, compare_routes
     from ..assistant.web.routes import PAGE, assistant_routes
-    from ..serve.http.engine import Engine
-    from ..serve.http.run import serve
+    from ..server.http.engine import Engine
+    from ..server.http.run import serve
 
     named = _named(options.models)
     models = {name: Recogniser.load(folder, options.threads) for name, folder in named}
     if options.simplified or options.correct is not None:
-        from ..serve.chinese import rewriter
+        from ..runtime.chinese import rewriter
 
         rewrite = rewriter(options.simplified, options.correct)
         for recogniser in models.values():

@@ -34,12 +34,12 @@ class Options:
 
 def run(options: Options) -> dict[str, Any]:
     """Run what is not finished, then compare."""
-    from ..jobs.sets import pick_device
-    from ..jobs.study.outcome import study_outcome
-    from ..jobs.study.page import write_page
-    from ..jobs.study.runs import run_study
-    from ..jobs.study.store import collect
-    from ..jobs.study.table import as_values, text
+    from ..study.outcome import study_outcome
+    from ..study.page import write_page
+    from ..study.runs import run_study
+    from ..study.sets_of_job import pick_device
+    from ..study.store import collect
+    from ..study.table import as_values, text
 
     failed: list[str] = []
     if not options.no_run:

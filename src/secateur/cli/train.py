@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
-from ..jobs.new_model import NewModel
+from ..families.ctc.new_model import NewModel
 from ..prune.settings import PruneSettings
 from ..train.settings import FINE_TUNING, TrainSettings
 from .command import option
@@ -54,11 +54,11 @@ def run(options: Options) -> dict[str, Any] | None:
 
 def run_arm_from(options: Options, name: str, prune: PruneSettings | None) -> dict[str, Any] | None:
     """Run one arm from the options of this command, or of `prune`, which has more."""
-    from ..jobs.arm import ArmSettings, finished, forget_state, run_arm
-    from ..jobs.new_model import make_new
-    from ..jobs.sets import read_job, read_streamed
-    from ..models.weights.fetch import load_model
+    from ..families.ctc.new_model import make_new
+    from ..study.arm import ArmSettings, finished, forget_state, run_arm
+    from ..study.sets_of_job import read_job, read_streamed
     from ..train.distributed import processes, rank
+    from ..weights.fetch import load_model
 
     with processes(options.device) as device:
         if finished(options.out) is not None:

@@ -18,9 +18,9 @@ from ..base.errors import SecateurError
 from ..base.files import write_text
 from ..base.options import from_dict, to_dict
 from ..base.progress import say, track
-from ..models.decoding.options import DecodingOptions
-from ..serve.recogniser import Recogniser, cores
-from ..serve.transcript import WRITERS, Transcript
+from ..decode.options import DecodingOptions
+from ..runtime.recogniser import Recogniser, cores
+from ..runtime.transcript import WRITERS, Transcript
 from .command import option
 
 HELP = """Files, folders or standard input to txt, json, srt or vtt; whole data sets to a manifest.
@@ -80,7 +80,7 @@ def run(options: Options) -> dict[str, Any]:
     decoding = decoding_of(options)
     rewrite = None
     if options.simplified or options.correct is not None:
-        from ..serve.chinese import rewriter
+        from ..runtime.chinese import rewriter
 
         rewrite = rewriter(options.simplified, options.correct)
     files: list[dict[str, Any]] = []
@@ -133,8 +133,8 @@ def run_bulk(options: Options) -> dict[str, Any]:
     Raises:
         SecateurError: standard input among the inputs, or no --out.
     """
-    from ..jobs.transcription.hear import HearSpec
-    from ..jobs.transcription.run import BulkSettings, transcribe_all
+    from ..runtime.bulk.hear import HearSpec
+    from ..runtime.bulk.run import BulkSettings, transcribe_all
 
     if options.out is None:
         raise SecateurError("sets and --engine ray need --out: a manifest to write (.jsonl), or a folder")

@@ -7,7 +7,7 @@ from html import escape
 from importlib.resources import files
 
 from .. import __version__
-from ..models.whisper.config import AttentionWidths, WhisperConfig
+from ..families.whisper.config import AttentionWidths, WhisperConfig
 from .compare import ClipChange
 from .error_rate import Metric, align
 from .table import percent, short

@@ -9,8 +9,9 @@ from html import escape
 from typing import Any
 
 from ..base.errors import SecateurError
-from ..models.whisper.config import WhisperConfig
-from ..models.whisper.cost import count_parameters
+from ..families.whisper.config import WhisperConfig
+from ..families.whisper.cost import count_parameters
+from ..sensitivity.page import sensitivity_section
 from . import markup, plots
 from .breakdown import by_extra, by_length, extra_names
 from .compare import Comparison, compare_results
@@ -18,7 +19,6 @@ from .error_rate import confusions
 from .markup import page, section
 from .result import Result
 from .run_folder import ReportInputs
-from .sensitivity import sensitivity_section
 from .table import by_data, percent, points, ratio, short, table, unit
 
 CLIPS = 8  # examples of each kind

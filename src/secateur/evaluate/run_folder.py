@@ -10,9 +10,9 @@ from typing import Any
 
 from ..base.errors import SecateurError
 from ..base.files import read_json
+from ..families.whisper.config import WhisperConfig
 from ..models.family import read_config
-from ..models.whisper.config import WhisperConfig
-from ..prune.sensitivity import SensitivityMap, read_map
+from ..sensitivity.map import SensitivityMap, read_map
 from .result import Result, is_result, read_result
 
 KNOWN = ("zero-shot", "original", "dense", "tuned", "pruned", "adapted", "exported", "fp32", "fp16", "int8")

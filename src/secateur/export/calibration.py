@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..families.seq2seq.network import TokenRecogniser
 from ..models.network import FrameRecogniser
-from ..models.seq2seq.network import TokenRecogniser
 
 SHARE = 0.9999  # of the values in a clip lie within its range; the rest are clipped
 MOST_VALUES = 1_000_000  # of one clip that are looked at, as torch's quantile allows 16 million

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..models.network import FrameRecogniser
-from .contents import NETWORK
+from ..runtime.contents import NETWORK
 
 
 @dataclass(frozen=True)

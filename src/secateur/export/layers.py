@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..models.whisper.config import AttentionWidths
+from ..families.whisper.config import AttentionWidths
 from .graph import FARTHEST, Array, Graph
 from .precision import Ranges, store
 

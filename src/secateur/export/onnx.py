@@ -17,11 +17,16 @@ from ..base.extras import require
 from ..base.files import sha256, write_bytes, write_json
 from ..base.folders import put_in_place
 from ..base.options import to_dict
+from ..families.ctc.graph import ctc_graph
+from ..families.ctc.graph_stream import ctc_stream_graph
+from ..families.moonshine import graph as moonshine
+from ..families.parakeet.graph import parakeet_graph
+from ..families.seq2seq.network import TokenRecogniser
+from ..families.transformers_ctc.graph import hf_ctc_graph
+from ..families.whisper import graph as whisper
 from ..models.family import TextCodec, write_config
 from ..models.network import FrameRecogniser
-from ..models.seq2seq.network import TokenRecogniser
-from . import moonshine, whisper
-from .contents import (
+from ..runtime.contents import (
     CONFIG,
     CONTENTS,
     CTC_FILES,
@@ -36,10 +41,6 @@ from .contents import (
     FileRecord,
     features_name,
 )
-from .ctc import ctc_graph
-from .ctc_stream import ctc_stream_graph
-from .hf_ctc import hf_ctc_graph
-from .parakeet import parakeet_graph
 from .precision import Ranges, check_precision
 
 FRAME_GRAPHS: dict[str, Callable[..., Any]] = {

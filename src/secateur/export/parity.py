@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..models.decoding.rules import Rules
-from ..models.decoding.session import Floats, Session
-from ..models.seq2seq.network import TokenRecogniser
-from ..models.seq2seq.session import TorchSession
+from ..decode.rules import Rules
+from ..decode.session import Floats, Session
+from ..families.seq2seq.network import TokenRecogniser
+from ..families.seq2seq.session import TorchSession
 
 
 @dataclass(frozen=True)

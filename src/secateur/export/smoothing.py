@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..models.whisper.config import WhisperConfig
-from ..models.whisper.model import Whisper
+from ..families.whisper.config import WhisperConfig
+from ..families.whisper.model import Whisper
 from .calibration import channel_magnitudes
 from .graph import Array
 from .layers import Weights

@@ -13,10 +13,10 @@ import numpy as np
 from ..base.errors import SecateurError, check_known
 from ..base.extras import require
 from ..base.progress import track
-from ..evaluate.effects import NOTHING, differences, effects, resamples_for
 from ..evaluate.error_rate import count_errors
 from ..prune.importance import CRITERIA
-from ..prune.sensitivity import Measured, SensitivityMap, matching, ordered, spans, write_map
+from ..sensitivity.effects import NOTHING, differences, effects, resamples_for
+from ..sensitivity.map import Measured, SensitivityMap, matching, ordered, spans, write_map
 from .evidence import evidence_of
 from .masks import apply, masks_of
 from .recordings import Floats, Recordings, chosen_sets
@@ -91,7 +91,7 @@ def sensitivity(
 def write_all(found: SensitivityMap, out: Path) -> None:
     """The map as JSON, its table, picture and page, as `secateur sensitivity` writes them."""
     from ..base.files import write_text
-    from ..evaluate.sensitivity import heat_png, markdown, write_page
+    from ..sensitivity.page import heat_png, markdown, write_page
 
     write_map(out / "map.json", found)
     write_text(out / "table.md", "\n".join(markdown(found, len(found.sites))) + "\n")

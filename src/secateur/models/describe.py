@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..base.options import to_dict
+from ..families.parakeet.config import ParakeetConfig, depthwise
+from ..families.transformers_ctc.config import HfCtcConfig
+from ..families.transformers_ctc.widths import PARAKEET, WAV2VEC2, BlockNames, BlockWidths
 from .family import Config
-from .hf_ctc.config import HfCtcConfig
-from .hf_ctc.widths import PARAKEET, WAV2VEC2, BlockNames, BlockWidths
-from .parakeet.config import ParakeetConfig, depthwise
 
 
 def widths(config: Config) -> dict[str, str]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 TOKEN_FAMILIES = ("whisper", "moonshine")  # encoder-decoders that write tokens
 FAMILIES = ("whisper", "ctc", "hf_ctc", "parakeet", "moonshine")
+FOLDERS = {"hf_ctc": "transformers_ctc"}  # where a family's folder has another name than its configs say
 
 
 class Config(Protocol):
@@ -111,7 +112,7 @@ def family_named(name: Any, where: str) -> Family:
             f"{where}: model family '{name}' is not known here{nearest(str(name), FAMILIES)} "
             f"(known: {', '.join(FAMILIES)})"
         )
-    found: Family = import_module(f".{name}.family", __package__).FAMILY
+    found: Family = import_module(f"secateur.families.{FOLDERS.get(name, name)}.family").FAMILY
     return found
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from ..sensitivity.map import read_map
 from .evidence import ActivationCollector, TaylorCollector
 from .importance import CRITERIA, LOSSES, Evidence
 from .schedule import SCHEDULES
-from .sensitivity import read_map
 from .settings import PruneSettings
 from .shrink import Network
 from .units import COSTS, UnitMethod

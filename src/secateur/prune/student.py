@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..models.seq2seq.network import TokenRecogniser
+from ..families.seq2seq.network import TokenRecogniser
 from ..text.tokenizer import Tokenizer
 from .budget import Keep
 from .inputs import cut_inputs

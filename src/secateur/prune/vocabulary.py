@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from ..models.decoding.session import TokenConfig
-from ..models.whisper.config import WhisperConfig
+from ..decode.session import TokenConfig
+from ..families.whisper.config import WhisperConfig
 from ..text.normalise import base_language
 from ..text.script import script, scripts_of
 from ..text.tokenizer import Tokenizer

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.decoding.segments import Audio
-from ...serve.ctc_recogniser import CtcRecogniser
+from ...decode.segments import Audio
+from ...runtime.ctc_recogniser import CtcRecogniser
 from .automaton import Automaton, Place
 from .search import Said
 

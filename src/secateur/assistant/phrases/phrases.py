@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ...base.errors import SecateurError
-from ...models.decoding.segments import Audio
-from ...serve.ctc_recogniser import CtcRecogniser
-from ...serve.recogniser import Recogniser
-from ...serve.whisper_recogniser import WhisperRecogniser
+from ...decode.segments import Audio
+from ...runtime.ctc_recogniser import CtcRecogniser
+from ...runtime.recogniser import Recogniser
+from ...runtime.token_recogniser import WhisperRecogniser
 from ...text.units import Units
 from ..grammar.file import Grammar
 from ..grammar.match import Match, match

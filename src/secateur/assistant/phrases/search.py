@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...models.decoding.clips import encode_clips
-from ...models.decoding.rules import log_sum_exp
-from ...models.decoding.segments import Audio
-from ...models.decoding.session import Floats, Session
+from ...decode.clips import encode_clips
+from ...decode.rules import log_sum_exp
+from ...decode.segments import Audio
+from ...decode.session import Floats, Session
 from .automaton import Place
 from .pieces import Pieces
 

@@ -15,11 +15,11 @@ from starlette.datastructures import UploadFile
 
 from ...audio.read import read_audio
 from ...base.errors import SecateurError
-from ...models.decoding.options import DecodingOptions
-from ...models.whisper.config import WhisperConfig
-from ...models.whisper.cost import count_parameters
-from ...serve.http.engine import Engine, RefusedError
-from ...serve.recogniser import Recogniser
+from ...decode.options import DecodingOptions
+from ...families.whisper.config import WhisperConfig
+from ...families.whisper.cost import count_parameters
+from ...runtime.recogniser import Recogniser
+from ...server.http.engine import Engine, RefusedError
 
 SHOWN = frozenset({".json", ".png", ".svg", ".webp"})
 LONGEST = 60.0  # seconds of a clip

@@ -12,9 +12,9 @@ from typing import Any
 from fastapi import APIRouter, Body, Response, WebSocket, WebSocketDisconnect
 
 from ...base.options import to_dict
-from ...serve.http.engine import Engine, RefusedError, sendable
-from ...serve.http.hearing import Event
-from ...serve.http.socket import answer
+from ...server.http.engine import Engine, RefusedError, sendable
+from ...server.http.hearing import Event
+from ...server.http.socket import answer
 from ..assistant import Assistant, Reply
 from ..speak import speech, voice_installed
 

@@ -11,7 +11,7 @@ from ..command import option
 
 if TYPE_CHECKING:
     from ...data.manifest import Utterance
-    from ...serve.transcript import Transcript
+    from ...runtime.transcript import Transcript
 
 HELP = """Transcribe the clips of a manifest with a model and write them as a manifest to learn from.
 
@@ -74,13 +74,13 @@ def run(options: Options) -> dict[str, Any]:
 def _heard(model: str, clips: Sequence[Utterance], options: Options) -> list[Transcript]:
     """What a model makes of the clips."""
     from ...base.progress import track
-    from ...models.decoding.options import DecodingOptions
-    from ...serve.recogniser import BUNDLED, Recogniser
+    from ...decode.options import DecodingOptions
+    from ...runtime.recogniser import BUNDLED, Recogniser
 
     here = Path(model).is_dir() or (BUNDLED / model / "config.json").is_file()
     folder: str | Path = model
     if not here:  # what is exported or bundled needs no torch
-        from ...models.weights.fetch import fetch
+        from ...weights.fetch import fetch
 
         folder = fetch(model)
     recogniser = Recogniser.load(folder, options.threads, options.device)

@@ -30,10 +30,10 @@ def run(options: Options) -> dict[str, Any]:
     from ...base.errors import SecateurError
     from ...base.extras import require
     from ...base.files import atomic_path
-    from ...models.weights.cache import CHECKPOINT_FILES, TEXT_FILES, is_checkpoint
+    from ...weights.cache import CHECKPOINT_FILES, TEXT_FILES, is_checkpoint
 
     require("torch", "train")
-    from ...models.weights.fetch import fetch
+    from ...weights.fetch import fetch
 
     out = options.out
     if out is not None and out.exists() and not (out.is_dir() and (is_checkpoint(out) or not any(out.iterdir()))):

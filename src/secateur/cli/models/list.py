@@ -16,8 +16,8 @@ class Options:
 
 def run(options: Options) -> dict[str, Any]:
     """The registry, with what is cached."""
-    from ...models.weights.cache import cached
-    from ...models.weights.registry import MODELS
+    from ...weights.cache import cached
+    from ...weights.registry import MODELS
 
     return {
         name: {

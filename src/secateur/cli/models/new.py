@@ -45,7 +45,7 @@ def run(options: Options) -> dict[str, Any]:
     from ...data.manifest import read_manifest
 
     require("torch", "train")
-    from ...jobs.new_model import NewModel, make_new
+    from ...families.ctc.new_model import NewModel, make_new
     from ...models.checkpoint import save_checkpoint
     from ...models.family import family_of
 

@@ -33,15 +33,15 @@ def run(options: Options) -> dict[str, Any]:
     from ...base.options import to_dict
     from ...models.describe import widths
     from ...models.family import family_of, read_config
-    from ...models.weights.cache import cached, is_checkpoint, models_folder
-    from ...models.weights.header import read_header
+    from ...weights.cache import cached, is_checkpoint, models_folder
+    from ...weights.header import read_header
 
     folder = models_folder() / options.model if cached(options.model) else Path(options.model)
     if not is_checkpoint(folder):
         from ...base.extras import require
 
         require("torch", "train")
-        from ...models.weights.fetch import fetch
+        from ...weights.fetch import fetch
 
         folder = fetch(options.model)
     config = read_config(folder / "config.json")
@@ -97,11 +97,11 @@ def _stored_parts(folder: Path, config: Any, header: dict[str, Any]) -> dict[str
 def _expected(config: Any) -> dict[str, int]:
     """Values of every part, where the family counts them by part."""
     if config.family == "whisper":
-        from ...models.whisper.cost import count_parameters
+        from ...families.whisper.cost import count_parameters
 
         return count_parameters(config)
     if config.family == "moonshine":
-        from ...models.moonshine.cost import count_parameters as of_moonshine
+        from ...families.moonshine.cost import count_parameters as of_moonshine
 
         return of_moonshine(config)
     return {}

@@ -1,0 +1,144 @@
+"""What each part of a model costs in time on this CPU: calibrated once on random widths, then predicted from a config.
+
+The time of a clip is taken as linear in the multiply-accumulates of each part (`Family.parts`), with a rate of its own
+for every part: a decoder's step waits for memory, an encoder's frames do not. Rates are found by non-negative least
+squares from exported models of random widths, each timed beside the whole one, and kept in the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..base.files import cache_dir, read_json, write_json
+from ..base.options import to_dict
+from ..base.progress import track
+from ..models.family import Config, TextCodec, family_of
+from ..models.groups import Group
+from ..prune.budget import Keep
+from ..prune.shrink import shrink
+from ..prune.vocabulary import special_rows
+from .timing import SECONDS, TOKENS, Exported, side_by_side
+
+MODELS = 9  # of random widths
+
+
+@dataclass(frozen=True)
+class LatencyModel:
+    """Share of the whole model's time: `rest` and each part's MACs times its rate."""
+
+    rest: float
+    rates: dict[str, float]
+    off: float  # the largest error on the models it was made from, as a share of the whole model's time
+    whole_ms: float
+
+    def __call__(self, config: Config) -> float:
+        """The predicted share of the whole model's time that a config takes."""
+        return self.rest + sum(self.rates.get(name, 0.0) * macs for name, macs in parts_of(config).items())
+
+    def milliseconds(self, config: Config) -> dict[str, float]:
+        """Predicted milliseconds of each part, on this CPU."""
+        found = {name: self.whole_ms * self.rates.get(name, 0.0) * macs for name, macs in parts_of(config).items()}
+        return {**found, "rest": self.whole_ms * self.rest}
+
+
+def parts_of(config: Config) -> dict[str, int]:
+    """Multiply-accumulates of the timed clip, by part."""
+    seconds = min(SECONDS, config.max_seconds)
+    return family_of(config).parts(config, seconds, TOKENS)
+
+
+def latency_model(
+    model: Any, text: TextCodec, whole: Exported, groups: Sequence[Group], precision: str, threads: int = 1,
+    cache: Path | None = None,
+) -> LatencyModel:  # fmt: skip
+    """The latency model of networks cut from `model` in `groups` and vocabulary, timed beside `whole`; made once a
+    machine, then as the cache has it."""
+    path = (cache or cache_dir()) / "latency" / f"{_key(model.config, groups, precision, threads)}.json"
+    if path.exists():
+        values = read_json(path)
+        return LatencyModel(**values["model"])
+    random = np.random.default_rng(0)
+    rows, shares, milliseconds = [parts_of(model.config)], [1.0], []
+    for _ in track(range(MODELS), "timing parts", MODELS):
+        small = shrink(model, _random_plan(groups, random) | _random_rows(model, random))
+        ms, _, share = side_by_side(whole, Exported(small, text, precision, threads, sessions=2), 3)
+        rows.append(parts_of(small.config))
+        shares.append(share)
+        milliseconds.append(ms)
+    names = sorted(rows[0])
+    size = {name: max(row[name] for row in rows) or 1 for name in names}
+    table = np.array([[1.0, *(row[name] / size[name] for name in names)] for row in rows])
+    found = non_negative(table, np.array(shares))
+    off = float(np.abs(table @ found - shares).max())
+    rates = {name: float(rate) / size[name] for name, rate in zip(names, found[1:], strict=True)}
+    result = LatencyModel(float(found[0]), rates, off, float(np.median(milliseconds)))
+    write_json(path, {"machine": machine(), "model": to_dict(result)})
+    return result
+
+
+def _random_plan(groups: Sequence[Group], random: np.random.Generator) -> Keep:
+    """A plan that keeps much or little of every part, in all layers alike: extremes tell parts apart best."""
+    plan: Keep = {}
+    shares: dict[str, float] = {}
+    for group in groups:
+        pieces = [piece for piece in group.name.split(".") if not piece.isdigit()]
+        attention = group.kind in ("head", "query_key", "value")  # heads times dimensions make its width
+        part = ".".join(pieces[:-1] if attention else pieces)
+        share = shares.setdefault(part, float(random.choice([0.15, 0.9]))) + random.uniform(-0.05, 0.05)
+        share = share**0.5 if attention else share
+        size = group.units // group.blocks
+        count = int(np.clip(round(share * size), min(group.minimum, size), size))
+        plan[group.name] = [b * size + i for b in range(group.blocks) for i in range(count)]
+    return plan
+
+
+def _random_rows(model: Any, random: np.random.Generator) -> Keep:
+    """A part of the vocabulary, special tokens included, where there is one."""
+    if not any(g.kind == "vocabulary" for g in model.groups()):
+        return {}
+    rows = range(round(random.choice([0.1, 0.5, 1.0]) * model.config.tokens.end))
+    return {"vocabulary": sorted({*rows, *special_rows(model.config)})}
+
+
+def non_negative(table: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Least squares with no coefficient below zero: what is negative is left out, again and again.
+
+    >>> non_negative(np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([1.0, 0.5])).round(2).tolist()
+    [0.75, 0.0]
+    """
+    free = np.ones(table.shape[1], bool)
+    while True:
+        found = np.zeros(table.shape[1])
+        # A little ridge: parts whose widths never varied share what they cost.
+        part = table[:, free]
+        found[free] = np.linalg.solve(part.T @ part + 1e-6 * np.eye(int(free.sum())), part.T @ wanted)
+        if (found >= 0).all():
+            return found
+        free &= found > 0
+
+
+def machine() -> dict[str, str]:
+    """What a measured time depends on besides the model."""
+    import onnxruntime
+
+    name = platform.processor()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return {"cpu": name, "system": platform.system(), "onnxruntime": onnxruntime.__version__}
+
+
+def _key(config: Config, groups: Sequence[Group], precision: str, threads: int) -> str:
+    """A name that changes with the machine and with what is timed."""
+    what = [machine(), to_dict(config), [g.name for g in groups], precision, threads, SECONDS, TOKENS, MODELS]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]

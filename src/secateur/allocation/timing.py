@@ -1,0 +1,96 @@
+"""Exported models timed beside each other on this machine's CPU, through the runtime that ships them."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..decode.clips import encode_clips
+from ..export.onnx import export_onnx
+from ..models.family import TextCodec
+from ..runtime.contents import CTC_FILES, read_contents
+from ..runtime.onnx_session import OnnxSession
+from ..runtime.recogniser import Recogniser
+
+SECONDS, TOKENS = 5.0, 16  # a usual clip, as in `prune.units.COSTS`
+
+
+SESSIONS = 3
+Samples = NDArray[np.float32]
+
+
+class Exported:
+    """A model as it is shipped: `run` hears one clip of `seconds` and writes `tokens`; `bytes` is its files' size.
+
+    Features, encoder and every step of the decoder are run, or the whole network with CTC; words are not looked at.
+    The files are loaded `sessions` times: where in memory weights come to lie moves a session's time by up to a tenth,
+    so that one session says little of a model.
+    """
+
+    def __init__(
+        self, model: Any, text: TextCodec, precision: str = "fp32", threads: int = 1, seconds: float = SECONDS,
+        tokens: int = TOKENS, sessions: int = SESSIONS,
+    ) -> None:  # fmt: skip
+        config = model.config
+        seconds = min(seconds, config.max_seconds)
+        rate = config.front_end.sample_rate
+        audio = 0.1 * np.random.default_rng(0).standard_normal(int(seconds * rate)).astype(np.float32)
+        with tempfile.TemporaryDirectory() as folder:
+            path = export_onnx(model, text, Path(folder) / "model", precision, trial=False)
+            self.bytes = read_contents(path).bytes
+            load = _ctc if (path / CTC_FILES[0]).exists() else _whisper
+            self.runs = [load(path, threads, audio, tokens) for _ in range(sessions)]
+        self.clock = time.thread_time if threads == 1 else time.perf_counter
+        for run in self.runs:
+            run()
+
+    def run(self, number: int = 0) -> None:
+        """Hear the clip in session `number`, counted round and round."""
+        self.runs[number % len(self.runs)]()
+
+    def seconds(self, number: int = 0) -> float:
+        """What one run takes: of one thread its own time, which other programs on the machine do not add to."""
+        start = self.clock()
+        self.run(number)
+        return self.clock() - start
+
+
+def _ctc(path: Path, threads: int, audio: Samples, tokens: int) -> Callable[[], None]:
+    network: Any = Recogniser.load(path, threads)
+    return lambda: network.log_probs([audio])
+
+
+def _whisper(path: Path, threads: int, audio: Samples, tokens: int) -> Callable[[], None]:
+    session = OnnxSession(path, threads)
+    prompt = np.array([session.config.tokens.prompt()], np.int64)
+    steps = min(tokens, session.config.text_context - prompt.shape[1])
+
+    def run() -> None:
+        state = encode_clips(session, [audio])
+        _, state = session.step(prompt, state)
+        for _ in range(steps):
+            _, state = session.step(np.ones((1, 1), np.int64), state)
+
+    return run
+
+
+def side_by_side(first: Exported, second: Exported, rounds: int = 4) -> tuple[float, float, float]:
+    """Milliseconds of each, and the second's share of the first's time.
+
+    In each round all sessions of both run in turn. The time of a session is its median over rounds, that of a model the
+    mean over its sessions.
+    """
+    ours, others = (np.zeros((rounds, len(model.runs))) for model in (first, second))
+    for i in range(rounds):
+        for session in range(max(len(first.runs), len(second.runs))):
+            for times, model in ((ours, first), (others, second)):
+                if session < len(model.runs):
+                    times[i, session] = model.seconds(session)
+    a, b = (float(np.median(times, 0).mean()) for times in (ours, others))
+    return 1000 * a, 1000 * b, b / a

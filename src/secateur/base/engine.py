@@ -1,0 +1,164 @@
+"""Who does the pieces of a job: this process, or the workers of a Ray cluster.
+
+A piece is anything that can be pickled, and so is `make`, which gives a worker the function that does one: it loads a
+model once, wherever it is called. Bulk transcription, sensitivity maps and studies say what their pieces are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from .errors import SecateurError
+from .extras import require
+from .progress import say, track
+
+P = TypeVar("P")
+A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)
+EngineName = Literal["local", "ray"]
+TRIES = 3  # a piece that ends so many workers is to blame itself
+
+
+class Pool(Protocol[P, A_co]):
+    """Workers that take one piece each."""
+
+    def free(self) -> bool:
+        """Whether another piece can be taken."""
+
+    def busy(self) -> bool:
+        """Whether a piece is being done."""
+
+    def submit(self, piece: P) -> None:
+        """Take a piece; only when free."""
+
+    def wait(self) -> tuple[P, A_co]:
+        """The next piece that is done, and what came of it; only when busy."""
+
+
+def run_here(do: Callable[[P], A], pieces: Iterable[P], done: Callable[[P, A], None], label: str) -> None:
+    """One piece after the other, in this process."""
+    for piece in track(pieces, label):
+        done(piece, do(piece))
+
+
+def run_pool(pool: Pool[P, A], pieces: Iterable[P], done: Callable[[P, A], None], label: str) -> None:
+    """Deal the pieces out as workers become free, never more than there are workers; answers come in any order."""
+    finished = 0
+
+    def one() -> None:
+        nonlocal finished
+        done(*pool.wait())
+        finished += 1
+        say(f"{label}: {finished} pieces done")
+
+    for piece in pieces:
+        while not pool.free():
+            one()
+        pool.submit(piece)
+    while pool.busy():
+        one()
+
+
+class _Worker:
+    """Lives on the cluster: makes what it needs with its first piece, so that what is wrong with that is an answer."""
+
+    def __init__(self, make: Callable[[], Callable[[Any], Any]]) -> None:
+        self._make = make
+        self._do: Callable[[Any], Any] | None = None
+
+    def process(self) -> int:
+        """Its process id."""
+        import os
+
+        return os.getpid()
+
+    def do(self, piece: Any) -> Any:
+        """Do one piece."""
+        if self._do is None:
+            self._do = self._make()
+        return self._do(piece)
+
+
+class RayEngine(Generic[P, A]):
+    """`workers` processes of a Ray cluster (`RAY_ADDRESS`, or one on this machine); a `Pool`.
+
+    A worker that dies costs the piece it had in hand: another one is started and does it again. Models, manifests and
+    audio must be at the same place on every machine. `gpu` gives each worker a GPU, or its share where there are fewer.
+
+    Raises:
+        SecateurError: ray is not installed, or fewer than one worker is asked for.
+    """
+
+    def __init__(self, make: Callable[[], Callable[[P], A]], workers: int, gpu: bool, label: str) -> None:
+        self.ray = require("ray", "ray")
+        if workers < 1:
+            raise SecateurError(f"--workers must be at least 1, found {workers}")
+        self.make, self.label = make, label
+        self.started = not self.ray.is_initialized()
+        if self.started:
+            self.ray.init(log_to_driver=False, include_dashboard=False, configure_logging=False)
+        gpus = min(1.0, self.ray.cluster_resources().get("GPU", 0) / workers) if gpu else 0
+        self.remote = self.ray.remote(num_cpus=1, num_gpus=gpus)(_Worker)
+        self.workers = [self.remote.remote(make) for _ in range(workers)]
+        self._idle = list(self.workers)
+        self._hands: dict[Any, tuple[Any, P, int]] = {}  # task to worker, piece and how often it was begun
+
+    def free(self) -> bool:
+        """See `Pool`."""
+        return bool(self._idle)
+
+    def busy(self) -> bool:
+        """See `Pool`."""
+        return bool(self._hands)
+
+    def submit(self, piece: P) -> None:
+        """See `Pool`."""
+        self._begin(piece, 1)
+
+    def wait(self) -> tuple[P, A]:
+        """See `Pool`.
+
+        Raises:
+            SecateurError: a piece that ended several workers, or what a worker could not read.
+        """
+        errors = self.ray.exceptions
+        while True:
+            ready, _ = self.ray.wait(list(self._hands), num_returns=1)
+            worker, piece, tries = self._hands.pop(ready[0])
+            try:
+                answer: A = self.ray.get(ready[0])
+            except (errors.RayActorError, errors.WorkerCrashedError) as problem:
+                if tries >= TRIES:
+                    raise SecateurError(
+                        f"{self.label}: {TRIES} workers died on the same piece (memory?): fewer --workers, or "
+                        "--engine local"
+                    ) from problem
+                say(f"{self.label}: a worker died; its piece is done again")
+                self.workers.remove(worker)
+                self.workers.append(self.remote.remote(self.make))
+                self._idle.append(self.workers[-1])
+                self._begin(piece, tries + 1)
+                continue
+            except errors.RayTaskError as problem:
+                if isinstance(problem.cause, SecateurError):
+                    raise SecateurError(str(problem.cause)) from problem
+                raise
+            self._idle.append(worker)
+            return piece, answer
+
+    def run(self, pieces: Iterable[P], done: Callable[[P, A], None], label: str) -> None:
+        """Do all pieces; `done` is told of each as it comes."""
+        self.label = label
+        run_pool(self, pieces, done, label)
+
+    def close(self) -> None:
+        """End the workers, and the cluster if it was started for them."""
+        for worker in self.workers:
+            self.ray.kill(worker)
+        if self.started:
+            self.ray.shutdown()
+
+    def _begin(self, piece: P, tries: int) -> None:
+        worker = self._idle.pop()
+        self._hands[worker.do.remote(piece)] = (worker, piece, tries)

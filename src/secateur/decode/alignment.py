@@ -1,0 +1,128 @@
+"""When each token was said, from where the decoder looked while it wrote.
+
+The reference's method (openai/whisper, `timing.py`) with two differences. All heads are averaged: a pruned model has no
+list of those that follow the audio, and against PocketSphinx's forced alignment (44 clips, 700 words) all heads were
+nearer than OpenAI's list for tiny.en (median 50 ms against 110), the sharpest, or those with the best path. And a
+border inside a pause moves to where sound begins or ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..text.tokenizer import Tokenizer
+from .segments import Audio, Word, confidence
+from .session import Floats, Session, State
+from .word_pieces import word_pieces
+
+MEDIAN = 7  # positions, as the reference filters
+FRAME_MS = 10  # of the frames whose loudness says where sound begins
+QUIET = 0.1  # of a window's loudness (its 90th percentile): below, nobody speaks
+
+
+def token_times(
+    session: Session, state: State, prompts: Sequence[Sequence[int]], rows: Sequence[Sequence[int]],
+    seconds: Sequence[float],
+) -> list[NDArray[np.float64]]:  # fmt: skip
+    """For each encoded clip of `state` the borders (n + 1,) in seconds between its n text tokens.
+
+    Args:
+        prompts: what each row's decoding started from, all of one length.
+        seconds: the length of each clip.
+
+    Raises:
+        SecateurError: an export that leaves attention out.
+    """
+    before, longest = len(prompts[0]), max(map(len, rows))
+    table = np.full((len(rows), before + longest), session.config.tokens.end, np.int64)
+    for line, start, row in zip(table, prompts, rows, strict=True):
+        line[:before], line[before : before + len(row)] = start, row
+    # The position that reads a token writes the next one; the last one's writes the end.
+    looks = session.attention(table[:, : session.config.text_context], state)[:, :, before - 1 :]
+    step, found = session.config.position_seconds, []
+    for look, row, length in zip(looks, rows, seconds, strict=True):
+        positions = min(look.shape[2], max(1, round(length / step)))
+        steps = monotonic(_evidence(look[:, : len(row) + 1, :positions]))
+        borders = np.concatenate([steps, np.full(len(row) + 1 - len(steps), positions)])
+        found.append(np.minimum(borders * step, length))
+    return found
+
+
+def _evidence(look: Floats) -> Floats:
+    """Attention (heads, n, positions) as one table (n, positions), the mean over tokens of each position taken out."""
+    deviation = look.std(1, keepdims=True)
+    scores = (look - look.mean(1, keepdims=True)) / np.maximum(deviation, 1e-9)
+    if scores.shape[2] > MEDIAN:
+        half = MEDIAN // 2
+        padded = np.pad(scores, ((0, 0), (0, 0), (half, half)), mode="reflect")
+        scores = np.median(np.lib.stride_tricks.sliding_window_view(padded, MEDIAN, axis=2), axis=3)
+    mean: Floats = scores.mean(0)
+    return mean
+
+
+def monotonic(evidence: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Where each row of `evidence` (n, positions) begins when rows follow each other, every position in one row.
+
+    The path with the largest sum (dynamic time warping, each row at least one position long). Rows beyond the number
+    of positions are left out.
+
+    >>> monotonic(np.array([[5, 5, 0, 0, 0], [0, 0, 0, 5, 5]])).tolist()
+    [0, 2]
+    """
+    n, length = evidence.shape
+    n = min(n, length)
+    best = np.full(n, -np.inf)
+    best[0] = 0.0
+    moved = np.zeros((length, n), bool)
+    earlier = np.full(n, -np.inf)
+    for t in range(length):
+        if t:
+            earlier[1:] = best[:-1]
+            moved[t] = earlier > best
+            best = np.maximum(best, earlier)
+        best = best + evidence[:n, t]
+    starts = np.zeros(n, np.int64)
+    row = n - 1
+    for t in range(length - 1, 0, -1):
+        if row and moved[t, row]:
+            starts[row] = t
+            row -= 1
+    return starts
+
+
+def words_of(
+    ids: Sequence[int], borders: NDArray[np.float64], log_probs: Sequence[float], tokenizer: Tokenizer, language: str,
+    clip: Audio, rate: int,
+) -> tuple[Word, ...]:  # fmt: skip
+    """The words of text tokens `ids` between their `borders` (n + 1,), seconds in `clip` (samples at `rate`)."""
+    found = []
+    loud, frame = _loud(clip, rate), FRAME_MS / 1000
+    for first, after in word_pieces(ids, tokenizer.decode, language):
+        text = tokenizer.decode(ids[first:after]).strip()
+        if text:
+            start, end = _sounding(float(borders[first]), float(borders[after]), loud, frame)
+            found.append(Word(text, round(start, 3), round(end, 3), confidence(log_probs[first:after])))
+    return tuple(found)
+
+
+def _loud(clip: Audio, rate: int) -> NDArray[np.bool_]:
+    """Which frames of `FRAME_MS` are not part of a pause."""
+    size = rate * FRAME_MS // 1000
+    frames = len(clip) // size
+    if not frames:
+        return np.ones(1, bool)
+    level = np.sqrt(np.square(clip[: frames * size].reshape(frames, size)).mean(1))
+    loud: NDArray[np.bool_] = level >= QUIET * np.percentile(level, 90)
+    return loud
+
+
+def _sounding(start: float, end: float, loud: NDArray[np.bool_], frame: float) -> tuple[float, float]:
+    """`start` and `end` without the pauses before and after; unchanged where all is quiet."""
+    first = min(int(start / frame), len(loud) - 1)
+    inside = np.flatnonzero(loud[first : max(first + 1, int(np.ceil(end / frame)))])
+    if not len(inside):
+        return start, end
+    return max(start, (first + int(inside[0])) * frame), min(end, (first + int(inside[-1]) + 1) * frame)

@@ -1,0 +1,123 @@
+"""Clips that fit one window: features and encoder in batches of similar length, then decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..features.extract import extract
+from ..text.tokenizer import Tokenizer
+from .alignment import token_times, words_of
+from .fallback import Decoded, decode
+from .language import chosen, detect
+from .options import DecodingOptions
+from .prompt import prompt
+from .segments import Audio, Segment, Word, confidence
+from .session import Session, State, TokenConfig
+
+SILENCE = 2.0**-15  # peak below one step of 16-bit audio: nothing was recorded
+SHORTEST = 0.1  # seconds; a shorter clip is filled up with zeros
+MEMORY = 256 * 2**20  # bytes of a batch's cross-attention keys and values
+MOST_ROWS = 8
+SPREAD = 1.25  # the longest clip of a batch is at most so many times the shortest
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One recording's segments, and its language if the model tells languages apart."""
+
+    segments: tuple[Segment, ...]
+    language: str | None
+
+
+def encode_clips(session: Session, clips: Sequence[Audio]) -> State:
+    """Features and encoder of `clips`, each at most one window; padded as the model expects it."""
+    config = session.config
+    if config.padded:
+        whole = [extract(_fill(clip, config.window), config.front_end) for clip in clips]
+        return session.encode(np.stack(whole), None)
+    shortest = round(SHORTEST * config.front_end.sample_rate)
+    most = config.window // config.front_end.hop
+    features = [extract(_fill(clip, shortest), config.front_end)[:most] for clip in clips]
+    frames = np.array([len(one) for one in features], np.int64)
+    if (frames == frames[0]).all():
+        return session.encode(np.stack(features), None)
+    table = np.zeros((len(features), int(frames.max()), features[0].shape[1]), np.float32)
+    for row, one in zip(table, features, strict=True):
+        row[: len(one)] = one
+    return session.encode(table, frames)
+
+
+def batches(lengths: Sequence[int], config: TokenConfig) -> list[list[int]]:
+    """Indices of clips grouped by similar length (samples), as many as memory and speed like together."""
+    per_position = 4 * config.memory_values
+    groups: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        positions = config.positions(lengths[i])
+        rows = max(1, min(MOST_ROWS, MEMORY // max(1, positions * per_position)))
+        alike = groups and (config.padded or lengths[i] <= SPREAD * lengths[groups[-1][0]])
+        if alike and len(groups[-1]) < rows:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups
+
+
+def hear_clips(
+    session: Session, tokenizer: Tokenizer, clips: Sequence[Audio], options: DecodingOptions
+) -> list[Heard]:
+    """Recognise `clips` (samples at the model's rate), each at most one window, without timestamps.
+
+    Raises:
+        SecateurError: the model lacks the language, the task or the prompt token.
+    """
+    language = chosen(session.config.tokens, options.language)
+    heard = [Heard((), language)] * len(clips)
+    loud = [i for i, clip in enumerate(clips) if audible(clip)]
+    for group in batches([len(clips[i]) for i in loud], session.config):
+        rows = [loud[i] for i in group]
+        state = encode_clips(session, [clips[i] for i in rows])
+        names = [language] * len(rows) if language else [name for name, _ in detect(session, state, len(rows))]
+        prompts = [prompt(session.config, tokenizer, options, name, timestamps=False) for name in names]
+        results = decode(session, state, prompts, tokenizer, options, timestamps=False)
+        seconds = [len(clips[i]) / session.config.front_end.sample_rate for i in rows]
+        spoken = [k for k, result in enumerate(results) if heard_speech(result, options)]
+        timed: dict[int, tuple[Word, ...]] = {}
+        if options.word_times and spoken:
+            some = state if len(spoken) == len(rows) else session.pick(state, np.array(spoken))
+            ids = [results[k].tokens for k in spoken]
+            borders = token_times(session, some, [prompts[k] for k in spoken], ids, [seconds[k] for k in spoken])
+            for k, each in zip(spoken, borders, strict=True):
+                timed[k] = words_of(
+                    results[k].tokens, each, results[k].log_probs, tokenizer, names[k], clips[rows[k]],
+                    session.config.front_end.sample_rate,
+                )  # fmt: skip
+        for k in spoken:  # a language detected in noise would be none
+            heard[rows[k]] = Heard((whole(results[k], seconds[k], words=timed.get(k, ())),), names[k])
+    return heard
+
+
+def audible(clip: Audio) -> bool:
+    """Whether anything was recorded at all."""
+    return len(clip) > 0 and float(np.abs(clip).max()) >= SILENCE
+
+
+def heard_speech(result: Decoded, options: DecodingOptions) -> bool:
+    """Whether a result is text that someone said."""
+    return bool(result.text) and not result.silent(options)
+
+
+def whole(result: Decoded, end: float, start: float = 0.0, words: tuple[Word, ...] = ()) -> Segment:
+    """All of a result as one segment (seconds)."""
+    log_probs = tuple(round(p, 4) for p in result.log_probs)
+    return Segment(
+        start, end, result.text, result.avg_logprob, result.no_speech_prob, result.tokens, log_probs,
+        confidence(log_probs), words,
+    )  # fmt: skip
+
+
+def _fill(clip: Audio, size: int) -> Audio:
+    """`clip` with zeros up to `size` samples."""
+    return np.pad(clip, (0, size - len(clip))) if len(clip) < size else clip

@@ -1,0 +1,216 @@
+"""The hypotheses of beam search over several clips, as arrays (clips, hypotheses), and what has been said in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...lm.ngram import LanguageModel
+from ...lm.walk import walk_of
+from ...text.units import Inventory
+from .steps import NEVER, Logs
+
+Ints = NDArray[np.intp]
+Keys = NDArray[np.uint64]
+NOBODY, NOTHING, EVERYBODY = 1, 2, 3  # keys of places that are empty, of the first hypotheses, of what is before those
+
+
+class Said:
+    """Words and spellings of all hypotheses of a few clips, by number, and the language model that judges them."""
+
+    def __init__(self, model: LanguageModel, units: Inventory, weight: float, bonus: float, unknown: float) -> None:
+        self.model, self.units, self.weight, self.bonus, self.unknown = model, units, weight, bonus, unknown
+        self.walk = walk_of(model)
+        self._words: list[tuple[int, str]] = [(0, "")]  # chains: what was before, and a word
+        self._trail: list[tuple[int, int]] = [(0, 0)]  # chains of the units of words that no lexicon has
+
+    def after(self, state: int, word: int) -> tuple[float, int]:
+        """What a word (-1: unknown) adds to a hypothesis's score after a state, and the state then."""
+        score, then = self.walk.step(self.model, state, word)
+        return (self.unknown if word < 0 else self.weight * score + self.bonus), then
+
+    def add(self, words: int, word: int, trail: int) -> int:
+        """The chain `words` with a word more."""
+        self._words.append((words, self.spelled(trail) if word < 0 else self.model.words[word]))
+        return len(self._words) - 1
+
+    def texts(self, words: int) -> list[str]:
+        """The words of a chain, in order."""
+        found = []
+        while words:
+            words, text = self._words[words]
+            found.append(text)
+        return found[::-1]
+
+    def trails(self, before: Ints, units: Ints) -> Ints:
+        """Spellings with a unit more each."""
+        first = len(self._trail)
+        self._trail += zip(before.tolist(), units.tolist(), strict=True)
+        return np.arange(first, len(self._trail))
+
+    def spelled(self, trail: int) -> str:
+        """The units since the last word ended, as text."""
+        units = []
+        while trail:
+            trail, unit = self._trail[trail]
+            units.append(unit)
+        return self.units.decode(units[::-1])
+
+
+@dataclass(frozen=True)
+class Hypotheses:
+    """Columns of all hypotheses; places without one have no probability. A key stands for a row of units and words."""
+
+    floats: NDArray[Any]  # (3, clips, hypotheses): probability with a blank at the end, with none; the words' score
+    ints: NDArray[Any]  # (6, clips, hypotheses): node, last unit, state, words, trail, whether that unit ended a word
+    keys: NDArray[Any]  # (2, clips, hypotheses): its own and that of the hypothesis that it is a unit longer than
+
+    @classmethod
+    def first(cls, clips: int) -> Hypotheses:
+        """One empty hypothesis for each clip."""
+        found = cls._empty(clips, 1)
+        found.floats[0] = 0.0
+        found.keys[0], found.keys[1] = NOTHING, EVERYBODY
+        return found
+
+    @classmethod
+    def _empty(cls, clips: int, width: int) -> Hypotheses:
+        floats = np.full((3, clips, width), NEVER)
+        floats[2] = 0.0
+        keys = np.full((2, clips, width), NOBODY, np.uint64)
+        keys[1] = EVERYBODY
+        return cls(floats, np.zeros((6, clips, width), np.intp), keys)
+
+    @classmethod
+    def joined(cls, clips: int, parts: Sequence[tuple[Ints, Logs, Ints, Keys]]) -> Hypotheses:
+        """From columns of single hypotheses and the clip of each."""
+        n = np.concatenate([part[0] for part in parts])
+        order = np.argsort(n, kind="stable")
+        n = n[order]
+        counts = np.bincount(n, minlength=clips)
+        place = np.arange(len(n)) - (np.cumsum(counts) - counts)[n]
+        found = cls._empty(clips, max(1, int(counts.max())))
+        for table, column in ((found.floats, 1), (found.ints, 2), (found.keys, 3)):
+            table[:, n, place] = np.concatenate([part[column] for part in parts], 1)[:, order]
+        return found
+
+    @property
+    def clips(self) -> int:
+        """How many."""
+        return len(self.floats[0])
+
+    @property
+    def width(self) -> int:
+        """Most hypotheses of a clip."""
+        return len(self.floats[0, 0])
+
+    @property
+    def blank(self) -> NDArray[Any]:
+        """Log-probabilities of those alignments that end in a blank."""
+        return self.floats[0]  # type: ignore[no-any-return]
+
+    @property
+    def other(self) -> NDArray[Any]:
+        """Log-probabilities of those that do not."""
+        return self.floats[1]  # type: ignore[no-any-return]
+
+    @property
+    def lm(self) -> NDArray[Any]:
+        """What the language model and the bonus give."""
+        return self.floats[2]  # type: ignore[no-any-return]
+
+    @property
+    def node(self) -> NDArray[Any]:
+        """Where in the tree of words."""
+        return self.ints[0]  # type: ignore[no-any-return]
+
+    @property
+    def last(self) -> NDArray[Any]:
+        """The last unit."""
+        return self.ints[1]  # type: ignore[no-any-return]
+
+    @property
+    def began(self) -> NDArray[Any]:
+        """Whether the last unit ended the word before."""
+        return self.ints[5] > 0  # type: ignore[no-any-return]
+
+    @property
+    def key(self) -> NDArray[Any]:
+        """Its own."""
+        return self.keys[0]  # type: ignore[no-any-return]
+
+    @property
+    def parent(self) -> NDArray[Any]:
+        """The key without its last unit."""
+        return self.keys[1]  # type: ignore[no-any-return]
+
+    def first_clips(self, count: int) -> Hypotheses:
+        """Those of the first clips."""
+        return Hypotheses(self.floats[:, :count], self.ints[:, :count], self.keys[:, :count])
+
+    def part(self, clip: int) -> Hypotheses:
+        """Those of one clip."""
+        here = slice(clip, clip + 1)
+        return Hypotheses(self.floats[:, here], self.ints[:, here], self.keys[:, here])
+
+    def waited(self, quiet: Logs, still: NDArray[np.bool_]) -> Hypotheses:
+        """After frames (summed, (clips, outputs)) in which nothing is added, for the clips that have had such."""
+        if not still.any():
+            return self
+        floats, rows = self.floats.copy(), still[:, None]
+        total = np.logaddexp(self.blank, self.other) + quiet[:, :1]
+        floats[0] = np.where(rows, total, self.blank)
+        floats[1] = np.where(rows, self.other + quiet[np.arange(len(quiet))[:, None], self.last], self.other)
+        return Hypotheses(floats, self.ints, self.keys)
+
+    def gone_on(
+        self, n: Ints, i: Ints, waits: NDArray[np.bool_], blank: Logs, other: Logs, unit: Ints, node: Ints,
+        said: Said | None,
+    ) -> tuple[Ints, Logs, Ints, Keys]:  # fmt: skip
+        """Hypotheses `i` of clips `n`: as they are where they wait, else with a unit more in the same word."""
+        floats, ints, keys = self.floats[:, n, i], self.ints[:, n, i], self.keys[:, n, i]
+        floats[0], floats[1] = np.where(waits, blank, NEVER), other
+        ints[0], ints[1] = np.where(waits, ints[0], node), np.where(waits, ints[1], unit)
+        ints[5] = np.where(waits, ints[5], 0)
+        if said is not None:
+            ints[4, ~waits] = said.trails(ints[4, ~waits], unit[~waits])
+        longer = _key(keys[0], unit, np.zeros_like(unit))
+        keys[1] = np.where(waits, keys[1], keys[0])
+        keys[0] = np.where(waits, keys[0], longer)
+        return n, floats, ints, keys
+
+    def ended(
+        self, n: Ints, i: Ints, unit: Ints, other: Logs, node: Ints, words: Sequence[Sequence[int]], said: Said,
+        begins: bool,
+    ) -> tuple[Ints, Logs, Ints, Keys]:  # fmt: skip
+        """Hypotheses `i` of clips `n` with a unit that ends their word, one for each of the `words` that it may be.
+
+        With `begins` the unit is the first one of the next word.
+        """
+        counts = np.asarray([len(some) for some in words], np.intp)
+        rows = np.repeat(np.arange(len(n)), counts)
+        n, i, unit = n[rows], i[rows], unit[rows]
+        floats, ints, keys = self.floats[:, n, i], self.ints[:, n, i], self.keys[:, n, i]
+        word = [one for some in words for one in some]
+        after = [said.after(state, one) for state, one in zip(ints[2].tolist(), word, strict=True)]
+        floats[0], floats[1] = NEVER, other[rows]
+        floats[2] += [score for score, _ in after]
+        ints[3] = [said.add(*row) for row in zip(ints[3].tolist(), word, ints[4].tolist(), strict=True)]
+        ints[0], ints[1], ints[2], ints[5] = node[rows], unit, [state for _, state in after], 1
+        ints[4] = said.trails(np.zeros_like(unit), unit) if begins else 0
+        keys[1] = keys[0]
+        keys[0] = _key(keys[0], unit, np.asarray(word, np.intp) + 2)
+        return n, floats, ints, keys
+
+
+def _key(key: Keys, unit: Ints, word: Ints) -> Keys:
+    """A number of 64 bits for a row of units and words that is a unit (and a word) longer than that of `key`."""
+    found: Keys = key ^ (unit.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    found ^= word.astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
+    for shift, factor in ((32, 0xBF58476D1CE4E5B9), (29, 0x94D049BB133111EB)):  # SplitMix64
+        found = (found ^ (found >> np.uint64(shift))) * np.uint64(factor)
+    return found ^ (found >> np.uint64(32))

@@ -1,0 +1,125 @@
+"""Decode, and decode again hotter what looks wrong (Radford et al. 2022, section 4.5)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..base.errors import SecateurError
+from ..text.tokenizer import Tokenizer
+from .loops import cut_loops
+from .options import DecodingOptions
+from .rules import Rules, log_sum_exp
+from .search import Hypothesis, beam_search, greedy, sample
+from .session import Floats, Session, State
+
+MOST_TOKENS = 224  # half of the reference's text context; a pruned context may hold fewer
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One window's result."""
+
+    tokens: tuple[int, ...]
+    text: str
+    avg_logprob: float
+    no_speech_prob: float | None = None  # None: the model has no such token, or nobody asked
+    temperature: float = 0.0
+    log_probs: tuple[float, ...] = ()  # of each token
+
+    @property
+    def compression_ratio(self) -> float:
+        """Bytes of the text over bytes of its zlib compression; above about 2.4 it repeats itself."""
+        data = self.text.encode()
+        return len(data) / len(zlib.compress(data))
+
+    def silent(self, options: DecodingOptions) -> bool:
+        """No speech by the model's own token, and no trust in the text either.
+
+        The reference stops there and lets two kinds of noise through, both of which real speech does not resemble:
+        faint hiss, which yields a confident "you" at a no-speech probability near 1, so half way from the threshold
+        to 1 is enough alone; and noise that failed at every temperature, where half of the threshold is enough.
+        """
+        if options.no_speech_threshold is None or self.no_speech_prob is None:
+            return False
+        least = options.no_speech_threshold
+        if options.log_prob_threshold is not None:
+            if self.avg_logprob > options.log_prob_threshold:
+                least = (1 + least) / 2
+            elif 0 < self.temperature == options.temperatures[-1]:
+                least = least / 2
+        return self.no_speech_prob > least
+
+    def doubtful(self, options: DecodingOptions) -> bool:
+        """Worth another attempt at a higher temperature."""
+        repeats = options.compression_ratio_threshold is not None and (
+            self.compression_ratio > options.compression_ratio_threshold
+        )
+        unlikely = options.log_prob_threshold is not None and self.avg_logprob < options.log_prob_threshold
+        return (repeats or unlikely) and not self.silent(options)
+
+
+def decode(
+    session: Session, state: State, prompts: Sequence[Sequence[int]], tokenizer: Tokenizer, options: DecodingOptions,
+    timestamps: bool,
+) -> list[Decoded]:  # fmt: skip
+    """Decode every encoded clip of `state`, each from its prompt (all of one length).
+
+    Raises:
+        SecateurError: the prompts leave no room for text.
+    """
+    config = session.config
+    table = np.array(prompts, np.int64)
+    most = min(options.max_tokens or MOST_TOKENS, config.text_context - table.shape[1])
+    if most < 1:
+        raise SecateurError(f"a prompt of {table.shape[1]} tokens fills the text context of {config.text_context}")
+    no_speech: list[float] | list[None] = [None] * len(table)
+    if options.no_speech_threshold is not None and config.tokens.no_speech is not None:
+        # The start token's own output says whether anyone speaks, so the prompt goes in as two pieces.
+        split = int(np.flatnonzero(table[0] == config.tokens.start)[-1]) + 1
+        logits, state = session.step(table[:, :split], state)
+        no_speech = np.exp(logits[:, config.tokens.no_speech] - log_sum_exp(logits)).tolist()
+        table = table[:, split:]
+    if table.shape[1]:
+        logits, state = session.step(table, state)
+    never = tokenizer.numbers if options.numbers_as_words else ()
+    rules = Rules.of(config.tokens, config.vocabulary, timestamps, never)
+    results: dict[int, Decoded] = {}
+    rows = np.arange(len(prompts))
+    for temperature in options.temperatures:
+        whole = len(rows) == len(prompts)
+        part, seen = (state, logits) if whole else (session.pick(state, rows), logits[rows])
+        hypotheses = _search(session, part, seen, rules, most, temperature, options)
+        for row, found in zip(rows.tolist(), hypotheses, strict=True):
+            tokens = found.tokens
+            if not config.padded and not timestamps:
+                # A model that hears clips as they are loops where the 30 s reference would hear silence.
+                tokens = tuple(cut_loops(tokens))
+            text = tokenizer.decode(tokens).strip()
+            each = found.log_probs[: len(tokens)]
+            results[row] = Decoded(tokens, text, found.mean, no_speech[row], temperature, each)
+        rows = np.array([row for row in rows.tolist() if results[row].doubtful(options)], np.int64)
+        if not len(rows):
+            break
+    return [results[row] for row in range(len(prompts))]
+
+
+def _search(
+    session: Session, state: State, logits: Floats, rules: Rules, most: int, temperature: float,
+    options: DecodingOptions,
+) -> list[Hypothesis]:  # fmt: skip
+    """One hypothesis a row: greedy or beams at temperature 0, else the best of some samples."""
+    if temperature == 0:
+        if options.beam == 1:
+            return greedy(session, state, logits, rules, most)
+        return beam_search(session, state, logits, rules, most, options.beam, options.patience, options.length_penalty)
+    tries = options.best_of
+    generators = [np.random.default_rng([options.seed, k]) for _ in range(len(logits)) for k in range(tries)]
+    rows = np.repeat(np.arange(len(logits)), tries)
+    if tries > 1:
+        state, logits = session.pick(state, rows), logits[rows]
+    found = sample(session, state, logits, rules, most, temperature, generators)
+    return [max(found[i : i + tries], key=lambda one: one.mean) for i in range(0, len(found), tries)]

@@ -1,0 +1,36 @@
+"""Which language a clip is in: the decoder's own answer to the start token."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..base.errors import SecateurError, nearest
+from ..text.tokens import Tokens
+from .session import Session, State
+
+
+def detect(session: Session, state: State, batch: int) -> list[tuple[str, float]]:
+    """Language and its probability among those the model knows, for the `batch` encoded clips of `state`."""
+    known = session.config.tokens.languages
+    names, ids = list(known), list(known.values())
+    logits, _ = session.step(np.full((batch, 1), session.config.tokens.start, np.int64), state)
+    chances = np.exp(logits[:, ids] - logits[:, ids].max(1, keepdims=True))
+    chances /= chances.sum(1, keepdims=True)
+    return [(names[row.argmax()], float(row.max())) for row in chances]
+
+
+def chosen(tokens: Tokens, language: str | None) -> str | None:
+    """The model's name for the language asked for; None: detect it. A model with one language has that one.
+
+    Raises:
+        SecateurError: the model does not know the language.
+    """
+    known = tuple(tokens.languages) or ("en",)
+    if language is None:
+        return known[0] if len(known) == 1 else None
+    base = language.replace("_", "-").split("-")[0].lower()
+    if base not in known:
+        few = ", ".join(sorted(known)[:12]) + (", ..." if len(known) > 12 else "")
+        guess = nearest(base, known)
+        raise SecateurError(f"this model does not know the language '{language}'{guess}; it knows: {few}")
+    return base

@@ -1,0 +1,107 @@
+"""Pieces of a recording with times: from timestamp tokens, or from cuts at quiet places."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..text.tokens import Tokens
+from .rules import STEP
+
+Audio = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word, from `start` to `end` (seconds); `confidence` from 0 to 1 is the mean probability of its tokens."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What was said from `start` to `end` (seconds), with each token's log probability; `words` if asked for."""
+
+    start: float
+    end: float
+    text: str
+    avg_logprob: float
+    no_speech_prob: float | None
+    tokens: tuple[int, ...]
+    log_probs: tuple[float, ...] = ()
+    confidence: float | None = None  # as a word's
+    words: tuple[Word, ...] = ()
+
+
+def confidence(log_probs: Sequence[float]) -> float:
+    """The (geometric) mean probability of tokens, 0 to 1; 0 for none."""
+    return round(math.exp(sum(log_probs) / len(log_probs)), 4) if log_probs else 0.0
+
+
+def moved(segment: Segment, by: float) -> Segment:
+    """The segment `by` seconds later; times to the millisecond."""
+    words = tuple(replace(w, start=round(w.start + by, 3), end=round(w.end + by, 3)) for w in segment.words)
+    return replace(segment, start=round(segment.start + by, 3), end=round(segment.end + by, 3), words=words)
+
+
+def split(produced: Sequence[int], tokens: Tokens, window: float) -> tuple[list[tuple[float, float, list[int]]], float]:
+    """Segments `(start, end, ids)` of one window's output, and where the next window begins; in seconds from its start.
+
+    As the Whisper reference: two timestamps in a row end one segment and begin the next; what follows the last such
+    pair was cut off by the window's end and is heard again, unless the output ends with a single timestamp.
+    """
+    assert tokens.timestamps is not None
+    first = tokens.timestamps
+    ids = list(produced)
+    is_time = [i >= first for i in ids]
+    ends_once = is_time[-2:] == [False, True]
+    borders = [i for i in range(1, len(ids)) if is_time[i - 1] and is_time[i]]
+    if not borders:
+        times = [i for i in ids if i > first]
+        return [(0.0, min(window, (times[-1] - first) * STEP) if times else window, ids)], window
+    if ends_once:
+        borders.append(len(ids))
+    pieces = [ids[a:b] for a, b in zip([0, *borders[:-1]], borders, strict=True)]
+    segments = [
+        ((piece[0] - first) * STEP if piece[0] >= first else 0.0, (piece[-1] - first) * STEP, piece) for piece in pieces
+    ]
+    following = window if ends_once else (ids[borders[-1] - 1] - first) * STEP
+    return segments, following if following > 0 else window
+
+
+def next_cut(audio: Audio, start: int, longest: int, sample_rate: int) -> int:
+    """Where the piece of `audio` from sample `start` ends: at most `longest` samples on, in the quietest 0.2 s.
+
+    It is looked for in the last third of the piece; where the rest makes just two pieces, from the rest's first
+    quarter on, so that no crumb of a few words is left over.
+    """
+    rest = len(audio) - start
+    if rest <= longest:
+        return len(audio)
+    hop, smooth = sample_rate // 50, 10
+    earliest = longest * 2 // 3 if rest > longest * 5 // 4 else rest - longest * 3 // 4
+    frames = (longest - earliest) // hop
+    if frames <= smooth:  # pieces too short to choose in; of no length there would be no end of them
+        return start + max(longest, 1)
+    near = audio[start + earliest : start + earliest + frames * hop].astype(np.float64)
+    energy = np.convolve((near.reshape(frames, hop) ** 2).mean(1), np.ones(smooth), "same")
+    # At the edges the sum has fewer terms and would look quiet.
+    middle = smooth // 2
+    return start + earliest + (middle + int(energy[middle : frames - middle].argmin())) * hop
+
+
+def quiet_cuts(audio: Audio, longest: int, sample_rate: int) -> list[tuple[int, int]]:
+    """Cut `audio` into pieces `(start, end)` of at most `longest` samples, at quiet places (see `next_cut`)."""
+    pieces, start = [], 0
+    while start < len(audio):
+        end = next_cut(audio, start, longest, sample_rate)
+        pieces.append((start, end))
+        start = end
+    return pieces

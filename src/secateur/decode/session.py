@@ -1,0 +1,85 @@
+"""What decoding needs of a network, whatever runs it: encode a batch, step by tokens, pick rows."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..features.front_end import FrontEnd
+from ..text.tokens import Tokens
+
+State = Any  # belongs to the session that made it; decoding only hands it back
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+class TokenConfig(Protocol):
+    """What decoding reads of an encoder-decoder's config."""
+
+    @property
+    def front_end(self) -> FrontEnd:
+        """How a clip becomes features."""
+
+    @property
+    def tokens(self) -> Tokens:
+        """Special tokens."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Token rows."""
+
+    @property
+    def text_context(self) -> int:
+        """Tokens that the decoder holds, the prompt included."""
+
+    @property
+    def padded(self) -> bool:
+        """Whether clips are padded to the whole window."""
+
+    @property
+    def max_seconds(self) -> float:
+        """The longest clip, in seconds, that one window can hold."""
+
+    @property
+    def window(self) -> int:
+        """Samples that one window can hold."""
+
+    @property
+    def position_seconds(self) -> float:
+        """From one position of the encoder's memory to the next."""
+
+    @property
+    def caches(self) -> tuple[tuple[int, int, int], ...]:
+        """Heads, and dimensions of a key and a value, that every decoder layer remembers of a token."""
+
+    @property
+    def memory_values(self) -> int:
+        """Values of all cross-attentions' keys and values at one position of the memory."""
+
+    def positions(self, samples: int) -> int:
+        """Positions of the memory for a clip of so many samples."""
+
+
+class Session(Protocol):
+    """A network that decodes. States are values: `step` and `pick` return new ones and leave the old one usable."""
+
+    @property
+    def config(self) -> TokenConfig:
+        """Widths, special tokens and front-end of the network."""
+
+    def encode(self, features: Floats, frames: Ints | None) -> State:
+        """Encode features (batch, frames, inputs); `frames` (batch,) counts the real ones of each row, None: all."""
+
+    def step(self, tokens: Ints, state: State) -> tuple[Floats, State]:
+        """Feed `tokens` (batch, n); the logits (batch, vocabulary) of what follows the last, and the state after."""
+
+    def attention(self, tokens: Ints, state: State) -> Floats:
+        """Feed `tokens` (batch, n); where each one's cross-attention looks: (batch, heads, n, positions).
+
+        Heads are those of all decoder layers. Raises `SecateurError` where a network cannot say.
+        """
+
+    def pick(self, state: State, rows: Ints) -> State:
+        """The state of the batch rows `rows` (k,): beams reorder or multiply, finished rows leave."""

@@ -1,0 +1,123 @@
+"""Recordings longer than a window: found again by timestamps, or cut at quiet places."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..text.tokenizer import Tokenizer
+from .alignment import token_times, words_of
+from .clips import SHORTEST, Heard, audible, encode_clips, hear_clips, heard_speech, whole
+from .fallback import Decoded, decode
+from .language import chosen, detect
+from .options import DecodingOptions
+from .prompt import prompt
+from .segments import Audio, Segment, moved, next_cut, quiet_cuts, split
+from .session import Session, State, TokenConfig
+
+HOT = 0.5  # text decoded above this temperature is not trusted as the next window's prompt
+
+
+def by_timestamps(config: TokenConfig, options: DecodingOptions, long: bool) -> bool:
+    """Whether to ask for timestamp tokens. A tuned model (`padded` false) has unlearned them: only when told to."""
+    if config.tokens.timestamps is None or options.timestamps is False:
+        return False
+    return bool(options.timestamps) or (long and config.padded)
+
+
+def hear_long(session: Session, tokenizer: Tokenizer, audio: Audio, options: DecodingOptions) -> Heard:
+    """Recognise `audio` (samples at the model's rate) of any length.
+
+    By timestamps, or when text is the next window's prompt, windows follow each other; else they are batched.
+
+    Raises:
+        SecateurError: the model lacks the language, the task or the prompt token.
+    """
+    config = session.config
+    size, rate = config.window, config.front_end.sample_rate
+    language = chosen(config.tokens, options.language)
+    if language is None:
+        first = next((audio[a:b] for a, b in quiet_cuts(audio, size, rate) if audible(audio[a:b])), None)
+        if first is None:
+            return Heard((), None)
+        language = detect(session, encode_clips(session, [first]), 1)[0][0]
+    timestamps = by_timestamps(config, options, len(audio) > size)
+    if timestamps or (options.condition_on_previous and config.tokens.previous is not None):
+        return Heard(_in_turn(session, tokenizer, audio, options, language, timestamps), language)
+    pieces = quiet_cuts(audio, size, rate)
+    known = replace(options, language=language)
+    found = hear_clips(session, tokenizer, [audio[a:b] for a, b in pieces], known)
+    later = [moved(s, start / rate) for (start, _), one in zip(pieces, found, strict=True) for s in one.segments]
+    return Heard(tuple(later), language)
+
+
+def _in_turn(
+    session: Session, tokenizer: Tokenizer, audio: Audio, options: DecodingOptions, language: str, timestamps: bool
+) -> tuple[Segment, ...]:
+    """Window after window; the next one begins at the last whole segment's end (timestamps) or at the cut."""
+    config = session.config
+    size, rate = config.window, config.front_end.sample_rate
+    found: list[Segment] = []
+    previous: list[int] = []
+    at = 0
+    while len(audio) - at >= SHORTEST * rate:
+        end = min(at + size, len(audio)) if timestamps else next_cut(audio, at, size, rate)
+        window = audio[at:end]
+        if not audible(window):
+            at = end
+            continue
+        ids = prompt(config, tokenizer, options, language, timestamps, previous)
+        state = encode_clips(session, [window])
+        result = decode(session, state, [ids], tokenizer, options, timestamps)[0]
+        following = len(window)
+        if heard_speech(result, options):
+            seconds = len(window) / rate
+            if timestamps:
+                segments, seek = _timed(result, config, tokenizer, seconds)
+                following = min(following, max(round(seek * rate), 1))
+            else:
+                segments = [whole(result, seconds)]
+            if options.word_times:
+                # Times are read off the plain text, whatever the decoder wrote between it.
+                plain = prompt(config, tokenizer, options, language, False, previous)
+                segments = _worded(session, state, plain, segments, tokenizer, language, window)
+            found += [moved(segment, at / rate) for segment in segments]
+            trusted = options.condition_on_previous and result.temperature <= HOT
+            previous = previous + [i for segment in segments for i in segment.tokens] if trusted else []
+        at += following
+    return tuple(found)
+
+
+def _timed(
+    result: Decoded, config: TokenConfig, tokenizer: Tokenizer, seconds: float
+) -> tuple[list[Segment], float]:
+    """The segments of a window `seconds` long, those without text or length left out, and where the next begins."""
+    pieces, seek = split(result.tokens, config.tokens, seconds)
+    segments, at = [], 0
+    for start, end, ids in pieces:
+        text = tokenizer.decode(ids).strip()
+        if text and end > start:
+            log_probs = result.log_probs[at : at + len(ids)]
+            segments.append(whole(replace(result, tokens=tuple(ids), text=text, log_probs=log_probs), end, start))
+        at += len(ids)
+    return segments, seek
+
+
+def _worded(
+    session: Session, state: State, ids: list[int], segments: list[Segment], tokenizer: Tokenizer, language: str,
+    window: Audio,
+) -> list[Segment]:  # fmt: skip
+    """`segments` of one window, which `state` holds, with their words; `ids` is the prompt before plain text."""
+    rate, end = session.config.front_end.sample_rate, session.config.tokens.end
+    texts = [[(i, p) for i, p in zip(s.tokens, s.log_probs, strict=True) if i < end] for s in segments]
+    every = [i for text in texts for i, _ in text]
+    if not every:
+        return segments
+    borders = token_times(session, state, [ids], [every], [len(window) / rate])[0]
+    found, at = [], 0
+    for segment, text in zip(segments, texts, strict=True):
+        after = at + len(text)
+        row, log_probs = [i for i, _ in text], [p for _, p in text]
+        words = words_of(row, borders[at : after + 1], log_probs, tokenizer, language, window, rate)
+        found.append(replace(segment, words=words))
+        at = after
+    return found

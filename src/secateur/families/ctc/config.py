@@ -1,0 +1,270 @@
+"""The checkpoint's contract of a CTC model: every width of every layer, in one frozen dataclass (no torch here)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from ...features.front_end import FrontEnd
+from ...models.family import FORMAT
+from ..whisper.config import AttentionWidths, EncoderWidths
+
+TAPS = {"one": (1,), "three": (1, 3), "five": (1, 3, 3), "pool": (1,)}  # of each convolution in a branch, in order
+Keep = dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class SubsamplingWidths:
+    """Convolutions of 3 x 3 over time and frequency, each halving both: one is x2, two are x4."""
+
+    channels: tuple[int, ...]
+
+    def shrunk(self, keep: Keep, name: str) -> SubsamplingWidths:
+        """After surgery."""
+        return SubsamplingWidths(tuple(_count(keep, f"{name}.convs.{i}", n) for i, n in enumerate(self.channels)))
+
+
+@dataclass(frozen=True)
+class BranchWidths:
+    """One branch of an Inception block, and the channels of each of its convolutions (see `TAPS`)."""
+
+    kind: Literal["one", "three", "five", "pool"]
+    channels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class InceptionWidths:
+    """A convolution that looks at 2 * stride + 1 frames and keeps one in `stride`, then blocks of branches."""
+
+    stem: int
+    stride: int
+    blocks: tuple[tuple[BranchWidths, ...], ...]
+
+    def shrunk(self, keep: Keep, name: str) -> InceptionWidths:
+        """After surgery: branches that go, and channels of those that stay."""
+        blocks = []
+        for b, block in enumerate(self.blocks):
+            branches, where = [], f"{name}.blocks.{b}.branches"
+            for i in keep.get(where, range(len(block))):
+                channels = tuple(_count(keep, f"{where}.{i}.convs.{j}", n) for j, n in enumerate(block[i].channels))
+                branches.append(replace(block[i], channels=channels))
+            blocks.append(tuple(branches))
+        return InceptionWidths(_count(keep, f"{name}.stem", self.stem), self.stride, tuple(blocks))
+
+
+@dataclass(frozen=True)
+class DirectionWidths:
+    """Units of one recurrent layer that hear the clip forwards, and of those that hear it backwards (0: none)."""
+
+    ahead: int
+    back: int
+
+
+@dataclass(frozen=True)
+class RecurrentWidths:
+    """A stack of bidirectional layers."""
+
+    cell: Literal["gru", "lstm"]
+    layers: tuple[DirectionWidths, ...]
+
+    def shrunk(self, keep: Keep, name: str) -> RecurrentWidths:
+        """After surgery."""
+        layers = []
+        for i, layer in enumerate(self.layers):
+            where = f"{name}.layers.{i}"
+            layers.append(
+                DirectionWidths(_count(keep, f"{where}.ahead", layer.ahead), _count(keep, f"{where}.back", layer.back))
+            )
+        return replace(self, layers=tuple(layers))
+
+
+@dataclass(frozen=True)
+class BlockWidths:
+    """One Conformer block: two feed-forward modules, attention, and the channels of the convolution module."""
+
+    ffn1: int
+    attention: AttentionWidths
+    conv: int
+    ffn2: int
+
+
+@dataclass(frozen=True)
+class ConformerWidths:
+    """A stack of Conformer blocks on a residual stream of `width`."""
+
+    width: int
+    layers: tuple[BlockWidths, ...]
+    kernel: int = 15  # frames that the convolution module looks at, an odd number
+    farthest: int = 32  # frames; attention does not tell greater distances apart
+    attention_scale: float = 0.125  # 1 / sqrt(head dimension at birth); pruning dimensions does not change it
+
+    def shrunk(self, keep: Keep, name: str) -> ConformerWidths:
+        """After surgery: layers that go, and units of those that stay."""
+        layers = []
+        for i in keep.get(f"{name}.layers", range(len(self.layers))):
+            layer, where = self.layers[i], f"{name}.layers.{i}"
+            layers.append(
+                BlockWidths(
+                    ffn1=_count(keep, f"{where}.ffn1", layer.ffn1),
+                    attention=layer.attention.shrunk(keep, f"{where}.attention"),
+                    conv=_count(keep, f"{where}.conv", layer.conv),
+                    ffn2=_count(keep, f"{where}.ffn2", layer.ffn2),
+                )
+            )
+        return replace(self, layers=tuple(layers))
+
+
+@dataclass(frozen=True)
+class TrunkWidths:
+    """The encoder of a Whisper: two convolutions, the second of which halves the frame rate, positions, layers."""
+
+    width: int  # residual stream
+    convs: int  # channels between the two convolutions
+    context: int  # positions
+    layers: tuple[EncoderWidths, ...]
+    attention_scale: float = 0.125  # 1 / sqrt(head dimension at birth); pruning dimensions does not change it
+
+    def shrunk(self, keep: Keep, name: str) -> TrunkWidths:
+        """After surgery: layers that go, and units of those that stay."""
+        layers = []
+        for i in keep.get(f"{name}.layers", range(len(self.layers))):
+            layer, where = self.layers[i], f"{name}.layers.{i}"
+            attention = layer.attention.shrunk(keep, f"{where}.attention")
+            layers.append(EncoderWidths(attention, _count(keep, f"{where}.ffn", layer.ffn)))
+        return replace(self, convs=_count(keep, f"{name}.conv", self.convs), layers=tuple(layers))
+
+
+@dataclass(frozen=True)
+class Streaming:
+    """How a network hears that must answer while someone speaks; all in frames of the output.
+
+    Convolutions end at the frame that they are for, recurrent layers hear forwards only, and attention sees the chunk
+    that a frame is in and `left` frames before it (Chen et al. 2021, arXiv 2010.11395).
+    """
+
+    chunk: int
+    left: int
+
+
+@dataclass(frozen=True)
+class CtcConfig:
+    """Everything that is needed to build the network and to feed it.
+
+    The clip's features go through the sections that are there, in the order in which they stand here; the last
+    one's output is projected to `units`.
+
+    Raises:
+        ValueError: widths that no network can have.
+    """
+
+    units: int  # of the output; number 0 is CTC's blank
+    front_end: FrontEnd = FrontEnd()
+    trunk: TrunkWidths | None = None
+    subsampling: SubsamplingWidths | None = None
+    inception: InceptionWidths | None = None
+    recurrent: RecurrentWidths | None = None
+    conformer: ConformerWidths | None = None
+    streaming: Streaming | None = None  # None: the network hears whole clips
+    name: str = "ctc"
+    family: str = "ctc"
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        for problem in _problems(self):
+            raise ValueError(problem)
+
+    @property
+    def max_seconds(self) -> float:
+        """What the positions of a Whisper's encoder hold; else no clip is too long."""
+        if self.trunk is None:
+            return math.inf
+        return self.trunk.context * 2 * self.front_end.hop / self.front_end.sample_rate
+
+    @property
+    def subsampled(self) -> int:
+        """Frames of features to one frame of the output."""
+        stride = (1 if self.inception is None else self.inception.stride) * (1 if self.trunk is None else 2)
+        return stride * (1 if self.subsampling is None else 2 ** len(self.subsampling.channels))
+
+    def hearing(self, front_end: FrontEnd) -> CtcConfig:
+        """With another front-end: as many positions as lie within a Whisper's context when frames are further apart."""
+        trunk, ratio = self.trunk, front_end.frame_ms / self.front_end.frame_ms
+        if trunk is not None:
+            trunk = replace(trunk, context=int((trunk.context - 1) / ratio + 1e-9) + 1)
+        return replace(self, front_end=front_end, trunk=trunk)
+
+    def shrunk(self, keep: dict[str, list[int]]) -> CtcConfig:
+        """The config after surgery: `keep` maps group names (see `CtcModel.groups`) to the units that stay."""
+        sections = {
+            name: section.shrunk(keep, name)
+            for name in ("trunk", "subsampling", "inception", "recurrent", "conformer")
+            if (section := getattr(self, name)) is not None
+        }
+        front_end = self.front_end.keeping(keep["input"]) if "input" in keep else self.front_end
+        changes: dict[str, Any] = {**sections, "front_end": front_end}
+        return replace(self, **changes)
+
+
+def edges(reach: int, causal: bool) -> tuple[int, int]:
+    """Zeros to put before and after a clip for a convolution over `reach` + 1 frames; causal: it ends at its frame."""
+    return (reach, 0) if causal else (reach // 2, reach // 2)
+
+
+def _count(keep: Keep, name: str, now: int) -> int:
+    return len(keep[name]) if name in keep else now
+
+
+def _problems(config: CtcConfig) -> list[str]:
+    """What no network can be built with."""
+    found = []
+    if config.units < 2:
+        found.append(f"units must be the blank and at least one more, found {config.units}")
+    sizes: list[int] = []
+    if config.trunk is not None:
+        sizes += [config.trunk.width, config.trunk.convs, config.trunk.context]
+        for layer in config.trunk.layers:
+            sizes += [layer.ffn, layer.attention.heads, layer.attention.query_key, layer.attention.value]
+    if config.subsampling is not None:
+        if len(config.subsampling.channels) not in (1, 2):
+            found.append("subsampling has one convolution (x2) or two (x4)")
+        sizes += config.subsampling.channels
+    if config.inception is not None:
+        if config.inception.stride not in (1, 2, 4):
+            found.append(f"inception.stride is 1, 2 or 4, found {config.inception.stride}")
+        sizes.append(config.inception.stem)
+        for branch in (branch for block in config.inception.blocks for branch in block):
+            if len(branch.channels) != len(TAPS[branch.kind]):
+                found.append(f"a branch of kind '{branch.kind}' has {len(TAPS[branch.kind])} convolutions")
+            sizes += branch.channels
+        if not all(config.inception.blocks):
+            found.append("an inception block needs a branch")
+    if config.recurrent is not None:
+        sizes += [n for layer in config.recurrent.layers for n in (layer.ahead, layer.back or 1)]
+        if not config.recurrent.layers:
+            found.append("recurrent needs a layer")
+    if config.conformer is not None:
+        if config.conformer.kernel % 2 == 0:
+            found.append(f"conformer.kernel must be odd, found {config.conformer.kernel}")
+        sizes += [config.conformer.width, config.conformer.farthest]
+        for block in config.conformer.layers:
+            attention = block.attention
+            sizes += [block.ffn1, block.conv, block.ffn2, attention.heads, attention.query_key, attention.value]
+    if config.streaming is not None:
+        found += _not_streaming(config)
+        sizes += [config.streaming.chunk, config.streaming.left + 1]
+    if any(size < 1 for size in sizes):
+        found.append("every width must be at least 1")
+    return found
+
+
+def _not_streaming(config: CtcConfig) -> list[str]:
+    """What needs the end of a clip before it can say anything about the beginning."""
+    found = []
+    if config.trunk is not None:
+        found.append("a Whisper's encoder hears whole clips: a streaming network has no trunk")
+    if config.recurrent is not None and any(layer.back for layer in config.recurrent.layers):
+        found.append("a streaming network has no recurrent units that hear backwards: set back to 0")
+    if config.front_end.kind not in ("fbank", "mfcc") or config.front_end.normalise != "none":
+        found.append("a streaming network hears fbank or mfcc that are not normalised over the clip (normalise = none)")
+    return found

@@ -1,0 +1,278 @@
+"""The graph of a CTC model, written straight from the weights, in the operators that onnxruntime runs fast on a CPU.
+
+The same mathematics as `families/ctc/`, with every BatchNorm folded into the convolution before it. The names of
+weights are those of the checkpoint.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...export.graph import Array, Graph
+from ...export.layers import Builder, Weights
+from ...export.precision import FLOAT, Ranges, store, store_sum
+from ...export.waveform import features_graph
+from ..whisper.graph import encoded
+from .config import (
+    TAPS,
+    BlockWidths,
+    ConformerWidths,
+    CtcConfig,
+    InceptionWidths,
+    RecurrentWidths,
+    Streaming,
+    SubsamplingWidths,
+    TrunkWidths,
+    edges,
+)
+
+EPSILON = 1e-5  # of every norm
+# Which of torch's gates stand where in ONNX: reset, update, new as update, reset, new; input, forget, cell, output as
+# input, output, forget, cell.
+GATES = {"gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}
+
+
+def ctc_graph(
+    config: CtcConfig, weights: Weights, precision: str, ranges: Ranges | None = None, audio: bool = False
+) -> Any:
+    """features (batch, frames, inputs), frames (batch,) to log_probs (batch, shorter, units) and how many are real.
+
+    Padding is zero wherever the network would see it, so a padded row equals the same clip alone. With `audio` the
+    graph computes its features itself: it takes samples (batch, n), all real, and gives log_probs alone.
+    """
+    b = CtcBuilder(Graph("ctc"), weights, precision, True, ranges)
+    b.streaming = config.streaming
+    g = b.graph
+    if audio:
+        x = features_graph(g, g.input("samples", np.float32, ("batch", "n")), config.front_end)
+        b.frames = g.add("Expand", g.size(x, 1), g.size(x, 0))
+    else:
+        x = g.input("features", np.float32, ("batch", "frames", config.front_end.inputs))
+        b.frames = g.input("frames", np.int64, ("batch",))
+    g.output(b.network(x, config), "log_probs", np.float32, ("batch", "shorter", config.units))
+    if not audio:
+        g.output(b.frames, "log_probs_frames", np.int64, ("batch",))
+    return g.model({"precision": precision})
+
+
+class CtcBuilder(Builder):
+    """Adds the sections of a CTC model; `frames` (batch,) says how many frames of the last one's output are real."""
+
+    frames = ""
+    streaming: Streaming | None = None
+
+    def network(self, x: str, config: CtcConfig) -> str:
+        """Features (batch, frames, inputs) to log probabilities (batch, shorter, units)."""
+        if config.trunk is not None:
+            x = self.trunk(x, config.trunk)
+        if config.subsampling is not None:
+            x = self.subsampling(x, config.subsampling, config.front_end.inputs)
+        if config.inception is not None:
+            x = self.inception(x, config.inception)
+        if config.recurrent is not None:
+            x = self.recurrent(x, config.recurrent)
+        if config.conformer is not None:
+            x = self.conformer(x, config.conformer)
+        return self.graph.add("LogSoftmax", self.linear(x, ["output"]), axis=-1)
+
+    def around(self, x: str, name: str, axis: int, reach: int, sizes: tuple[int, ...]) -> tuple[str, tuple[int, int]]:
+        """`x`, frames along `axis`, for the convolution `name` over `reach` + 1 of them, and the zeros to put around.
+
+        `sizes` are those of `x` but for the frames.
+        """
+        return x, edges(reach, self.streaming is not None)
+
+    def silent(self, x: str, axis: int, missing: list[int]) -> str:
+        """`x` with zeros in place of frames, along `axis`, that are padding."""
+        return self.graph.add("Mul", x, self.real(x, axis, missing))
+
+    def memory(self, name: str, cell: str, units: int) -> list[str]:
+        """What the recurrent layer `name` remembers from before its first frame; nothing: zeros."""
+        return []
+
+    def remember(self, name: str, states: list[str]) -> None:
+        """What it remembers after its last frame."""
+
+    def sight(self, x: str, widths: ConformerWidths) -> tuple[str, str]:
+        """For `x` (batch, frames, width): how far each frame is from each that it sees, as a column of the tables, and
+        what to add to the scores of those that it does not see."""
+        g = self.graph
+        valid = g.add("Cast", g.add("Squeeze", self.real(x, 1, [2]), g.constant([2])), to=9)  # bool
+        steps = g.count(g.size(x, 1))
+        nowhere = self.mask_bias(valid)
+        if self.streaming is not None:
+            chunk, left = g.constant(self.streaming.chunk), g.constant(self.streaming.left)
+            start = g.add("Unsqueeze", g.add("Mul", g.add("Div", steps, chunk), chunk), g.constant([1]))
+            early = g.add("GreaterOrEqual", steps, g.add("Sub", start, left))
+            late = g.add("Less", steps, g.add("Add", start, chunk))
+            nowhere = g.add("Add", nowhere, self.mask_bias(g.add("And", early, late), axes=(0, 1)))
+        return self.apart(steps, steps, widths), nowhere
+
+    def apart(self, frames: str, seen: str, widths: ConformerWidths) -> str:
+        """The distances from each of `frames` (n,) to each of `seen` (m,), as columns of the tables: (n, m)."""
+        g = self.graph
+        found = g.add("Sub", g.add("Unsqueeze", seen, g.constant([0])), g.add("Unsqueeze", frames, g.constant([1])))
+        found = g.add("Clip", found, g.constant(-widths.farthest), g.constant(widths.farthest))
+        return g.add("Add", found, g.constant(widths.farthest))
+
+    def earlier(self, name: str, keys: str, values: str, own: BlockWidths) -> tuple[str, str]:
+        """Keys and values (batch, heads, frames, dim) with those of earlier frames that are still seen."""
+        return keys, values
+
+    def real(self, x: str, axis: int, missing: list[int]) -> str:
+        """1.0 where frames of `x`, which stand along `axis`, are real, else 0.0, with axes `missing` put in."""
+        g = self.graph
+        inside = g.add("Less", g.count(g.size(x, axis)), g.add("Unsqueeze", self.frames, g.constant([1])))
+        return g.add("Unsqueeze", g.add("Cast", inside, to=FLOAT), g.constant(missing))
+
+    def shorten(self, stride: int) -> None:
+        """One frame in `stride` is left, rounded up."""
+        g = self.graph
+        if stride > 1:
+            self.frames = g.add("Div", g.add("Add", self.frames, g.constant(stride - 1)), g.constant(stride))
+
+    def filters(self, x: str, name: str, weight: Array, bias: Array, **attributes: Any) -> str:
+        """A convolution with `weight` (out, in, taps ...), stored as the matrix that it is."""
+        g = self.graph
+        matrix = store(g, name, weight.reshape(len(weight), -1).T, self.precision, self.many_rows)
+        shaped = g.add("Reshape", g.add("Transpose", matrix.floats(), perm=[1, 0]), g.constant(list(weight.shape)))
+        return g.add("Conv", x, shaped, g.weight(f"{name}.bias", bias.astype(np.float32)), **attributes)
+
+    def folded(self, name: str, norm: str) -> tuple[Array, Array]:
+        """The convolution `name` (out, in, taps), and a bias, with BatchNorm `norm` after it folded in."""
+        w = self.weights
+        scale = w[f"{norm}.weight"] / np.sqrt(w[f"{norm}.running_var"] + EPSILON)
+        return w[f"{name}.weight"] * scale[:, None, None], w[f"{norm}.bias"] - w[f"{norm}.running_mean"] * scale
+
+    def trunk(self, x: str, widths: TrunkWidths) -> str:
+        """A Whisper's encoder: (batch, frames, inputs) to (batch, positions, width)."""
+        g, most = self.graph, 2 * widths.context
+        x = g.slice(x, g.constant([0]), g.constant([most]), 1)
+        self.frames = g.add("Min", self.frames, g.constant(most))
+        heard = g.add("Max", self.frames, g.constant(1))
+        x, _ = encoded(self, x, heard, "trunk", widths.layers, widths.attention_scale)
+        self.shorten(2)
+        return x
+
+    def subsampling(self, x: str, widths: SubsamplingWidths, lines: int) -> str:
+        """(batch, frames, `lines`) to (batch, shorter, channels * lines)."""
+        g = self.graph
+        x = g.add("Unsqueeze", x, g.constant([1]))
+        for i in range(len(widths.channels)):
+            name = f"subsampling.convs.{i}"
+            weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+            x, (before, after) = self.around(self.silent(x, 2, [1, 3]), name, 2, 2, (weight.shape[1], lines))
+            x = g.add("Relu", self.filters(x, name, weight, bias, strides=[2, 2], pads=[before, 1, after, 1]))
+            self.shorten(2)
+            lines = (lines + 1) // 2
+        x = g.add("Transpose", x, perm=[0, 2, 1, 3])
+        sizes = [g.size(x, 0), g.size(x, 1), g.constant([-1])]
+        return g.add("Reshape", x, g.add("Concat", *sizes, axis=0))
+
+    def inception(self, x: str, widths: InceptionWidths) -> str:
+        """(batch, frames, inputs) to (batch, shorter, channels)."""
+        g = self.graph
+        x = g.add("Transpose", self.silent(x, 1, [2]), perm=[0, 2, 1])
+        self.shorten(widths.stride)
+        x = self._convolved(x, "inception.stem", 2 * widths.stride + 1, widths.stride)
+        width = widths.stem
+        for b, block in enumerate(widths.blocks):
+            parts = []
+            for i, branch in enumerate(block):
+                part = x
+                if branch.kind == "pool":
+                    name = f"inception.blocks.{b}.branches.{i}.pool"
+                    part, pads = self.around(part, name, 2, 2, (width,))
+                    part = g.add("MaxPool", part, kernel_shape=[3], strides=[1], pads=list(pads))
+                for j, taps in enumerate(TAPS[branch.kind]):
+                    part = self._convolved(part, f"inception.blocks.{b}.branches.{i}.convs.{j}", taps)
+                parts.append(part)
+            x = g.add("Concat", *parts, axis=1)
+            width = sum(branch.channels[-1] for branch in block)
+        return g.add("Transpose", x, perm=[0, 2, 1])
+
+    def _convolved(self, x: str, name: str, taps: int, stride: int = 1) -> str:
+        """Convolution, BatchNorm, ReLU; padding comes out as zero."""
+        weight, bias = self.folded(f"{name}.conv", f"{name}.norm")
+        x, pads = self.around(x, name, 2, taps - 1, (weight.shape[1],))
+        x = self.filters(x, name, weight, bias, strides=[stride], pads=list(pads))
+        return self.silent(self.graph.add("Relu", x), 2, [1])
+
+    def recurrent(self, x: str, widths: RecurrentWidths) -> str:
+        """(batch, frames, inputs) to (batch, frames, ahead + back)."""
+        g = self.graph
+        x = g.add("Transpose", x, perm=[1, 0, 2])
+        lengths = g.add("Cast", self.frames, to=6) if self.frames else ""  # int32
+        for i, layer in enumerate(widths.layers):
+            name = f"recurrent.layers.{i}"
+            ahead = self._direction(x, lengths, f"{name}.ahead", widths.cell, layer.ahead, "forward")
+            if layer.back:
+                back = self._direction(x, lengths, f"{name}.back", widths.cell, layer.back, "reverse")
+                ahead = g.add("Concat", ahead, back, axis=3)
+            x = g.add("Squeeze", ahead, g.constant([1]))
+        return g.add("Transpose", x, perm=[1, 0, 2])
+
+    def _direction(self, x: str, lengths: str, name: str, cell: str, units: int, direction: str) -> str:
+        """(frames, batch, inputs) to (frames, 1, batch, units)."""
+        g, order = self.graph, GATES[cell]
+
+        def gates(part: str) -> Array:
+            """The gates' rows in ONNX's order."""
+            values = self.weights[f"{name}.{part}_l0"]
+            return np.concatenate([values[gate * units : (gate + 1) * units] for gate in order])
+
+        matrices = []
+        for part in ("weight_ih", "weight_hh"):
+            matrix = store(g, f"{name}.{part}", gates(part).T, self.precision, self.many_rows)
+            rows = g.add("Transpose", matrix.floats(), perm=[1, 0])
+            matrices.append(g.add("Unsqueeze", rows, g.constant([0])))
+        bias = np.concatenate([gates("bias_ih"), gates("bias_hh")])[None].astype(np.float32)
+        how: dict[str, Any] = {"hidden_size": units, "direction": direction}
+        if cell == "gru":
+            how["linear_before_reset"] = 1
+        inputs = [x, *matrices, g.weight(f"{name}.bias", bias), lengths, *self.memory(name, cell, units)]
+        found, *states = g.add_many(2 if cell == "gru" else 3, cell.upper(), *inputs, **how)
+        self.remember(name, states)
+        return found
+
+    def conformer(self, x: str, widths: ConformerWidths) -> str:
+        """(batch, frames, inputs) to (batch, frames, width)."""
+        apart, nowhere = self.sight(x, widths)
+        x = self.linear(x, ["conformer.project"])
+        for i, own in enumerate(widths.layers):
+            x = self._block(x, f"conformer.layers.{i}", widths, own, apart, nowhere)
+        return self.norm(x, "conformer.norm")
+
+    def _block(
+        self, x: str, name: str, widths: ConformerWidths, own: BlockWidths, apart: str, nowhere: str
+    ) -> str:
+        """One Conformer block."""
+        g = self.graph
+        x = self._half(x, name, "ffn1")
+        normed = self.norm(x, f"{name}.attention_norm")
+        query, keys, values = self.project(normed, f"{name}.attention", own.attention, widths.attention_scale)
+        keys, values = self.earlier(f"{name}.attention", *self.cache(keys, values, own.attention), own)
+        table = f"{name}.attention.distance"
+        distances = g.add("Gather", store_sum(g, table, self.weights[table], self.precision), apart, axis=1)
+        attended = self.attend(query, keys, values, g.add("Add", distances, nowhere), own.attention)
+        x = g.add("Add", x, self.linear(attended, [f"{name}.attention.out"]))
+        x = g.add("Add", x, self._module(self.norm(x, f"{name}.conv_norm"), f"{name}.conv", own.conv, widths))
+        return self._half(x, name, "ffn2")
+
+    def _half(self, x: str, name: str, which: str) -> str:
+        """Half a feed-forward, added."""
+        hidden = self.graph.add("Gelu", self.linear(self.norm(x, f"{name}.{which}_norm"), [f"{name}.{which}.up"]))
+        return self.graph.add("Add", x, self.linear(hidden, [f"{name}.{which}.down"], 0.5))
+
+    def _module(self, x: str, name: str, channels: int, widths: ConformerWidths) -> str:
+        """The convolution module."""
+        g = self.graph
+        value, gate = self.split(self.linear(x, [f"{name}.gated"]), [channels, channels])
+        x = self.silent(g.add("Mul", value, g.add("Sigmoid", gate)), 1, [2])
+        weight, bias = self.folded(f"{name}.depthwise", f"{name}.norm")
+        x, pads = self.around(g.add("Transpose", x, perm=[0, 2, 1]), name, 2, widths.kernel - 1, (channels,))
+        x = self.filters(x, f"{name}.depthwise", weight, bias, pads=list(pads), group=channels)
+        x = g.add("Mul", x, g.add("Sigmoid", x))
+        return self.linear(g.add("Transpose", x, perm=[0, 2, 1]), [f"{name}.out"])

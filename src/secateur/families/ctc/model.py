@@ -1,0 +1,127 @@
+"""A recogniser that says for every frame which unit it hears, or none (CTC, Graves et al. 2006).
+
+The sections of `CtcConfig` follow each other; each takes and gives (batch, frames, width) with the number of real
+frames in each row, and declares its own groups. What reads a section's output is the section after it.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ...base.errors import SecateurError
+from ...models.groups import Group, Place, TimeAxis
+from ...models.network import STREAM, FrameRecogniser
+from .config import CtcConfig
+from .conformer import Conformer
+from .inception import Inception
+from .recurrent import Recurrent
+from .subsampling import Subsampling
+from .trunk import Trunk
+
+SECTIONS = {
+    "trunk": Trunk, "subsampling": Subsampling, "inception": Inception, "recurrent": Recurrent, "conformer": Conformer,
+}  # fmt: skip
+
+
+class Section(Protocol):
+    """One part of the network."""
+
+    width: int  # of its output
+
+    def __call__(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
+        """(batch, frames, inputs) to (batch, frames, width), and the real frames of each row after it."""
+
+    def readers(self) -> list[str]:
+        """Its parameters whose columns (dimension 1) read its inputs, one a column."""
+
+    def groups(self, name: str, readers: list[str]) -> list[Group]:
+        """Its groups in a model that calls it `name`, where the parameters `readers` read its output."""
+
+
+class CtcModel(FrameRecogniser):
+    """The sections, and the output."""
+
+    config: CtcConfig
+
+    def __init__(self, config: CtcConfig) -> None:
+        super().__init__(config)
+        width = config.front_end.inputs
+        for name, section in SECTIONS.items():
+            widths = getattr(config, name)
+            if widths is not None:
+                self.add_module(name, section(width, widths, config.streaming))
+                width = self.sections()[name].width
+        self.output = nn.Linear(width, config.units)
+
+    def sections(self) -> dict[str, Section]:
+        """Those that this network has, by name, in order."""
+        return {name: getattr(self, name) for name in SECTIONS if hasattr(self, name)}
+
+    def forward(self, features: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Logarithms of probabilities (batch, shorter, units) in float32, and how many of them are real in each row.
+
+        `features` are (batch, frames, inputs), of which `frames` (batch,) are real (None: all). Rows of a padded batch
+        equal the same clips run alone, as far as they are real.
+        """
+        x = features
+        if frames is None:
+            frames = torch.full((len(x),), x.shape[1], device=x.device)
+        frames = frames.to(x.device)
+        for section in self.sections().values():
+            x, frames = section(x, frames, self.dropout)
+        return self._said(x), frames
+
+    def halves(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`forward` as half of the Conformer's blocks and as all of them would answer, and the real frames.
+
+        The half speaks through the same norm and output (Lee and Watanabe 2021, arXiv 2102.03216): nothing is added to
+        the network, and nothing to what it costs once it is trained.
+
+        Raises:
+            SecateurError: the network has no Conformer.
+        """
+        *before, last = self.sections().values()
+        if not isinstance(last, Conformer):
+            raise SecateurError("train.inner_ctc is for networks with a Conformer: set it to 0 for this one")
+        x, frames = features, frames.to(features.device)
+        for section in before:
+            x, frames = section(x, frames, self.dropout)
+        half, whole = last.halves(x, frames, self.dropout)
+        return self._said(half), self._said(whole), frames
+
+    def _said(self, x: Tensor) -> Tensor:
+        """Logarithms of probabilities, in float32."""
+        logits: Tensor = self.output(x)
+        return logits.float().log_softmax(-1)
+
+    def stays_whole(self) -> dict[str, str]:
+        """See `Recogniser`."""
+        return {"output.*": "a row for every unit of text", "*": STREAM}
+
+    def over_time(self) -> list[TimeAxis]:
+        """Convolutions over time, and a Conformer's distances; recurrent layers find out for themselves."""
+        found = []
+        for name, parameter in self.named_parameters():
+            if name.endswith(".positions"):
+                found.append(TimeAxis(name, 0, "position"))
+            elif name.endswith(".distance"):
+                found.append(TimeAxis(name, 1, "distance"))
+            elif parameter.dim() > 2 and parameter.shape[2] > 1:
+                found.append(TimeAxis(name, 2, "kernel"))
+        return found
+
+    def groups(self) -> list[Group]:
+        """All that may go: inputs, channels, branches, recurrent units, and what a Conformer block is made of."""
+        sections = self.sections()
+        reads = [[f"{name}.{reader}" for reader in section.readers()] for name, section in sections.items()]
+        reads.append(["output.weight"])
+        found = []
+        if reads[0]:
+            places = tuple(Place(reader, 1, reads=True) for reader in reads[0])
+            found.append(Group("input", "input", self.config.front_end.inputs, places, minimum=4))
+        for (name, section), readers in zip(sections.items(), reads[1:], strict=True):
+            found += section.groups(name, readers)
+        return found

@@ -1,0 +1,91 @@
+"""The objective of CTC models: any alignment of the units with the frames (Graves et al. 2006), and a teacher's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...audio.resample_torch import resample_rows
+from ...train.loss import frame_distillation, pooled
+from ...train.objective import Batch
+from ...train.settings import TrainSettings
+
+
+@dataclass
+class FrameTeacher:
+    """A frozen CTC model with the same units, which hears the clip unmasked.
+
+    `sample_rate` is that of the student's audio; so many of the teacher's frames, `ratio`, are one of the student's.
+    """
+
+    model: Any
+    features: nn.Module
+    sample_rate: int
+    ratio: int = 1
+
+    @torch.no_grad()
+    def log_probs(self, audio: Tensor, lengths: Tensor) -> Tensor:
+        """(batch, frames, units), in the student's frames."""
+        audio, lengths = resample_rows(audio, lengths, self.sample_rate, self.model.config.front_end.sample_rate)
+        log_probs, frames = self.model(*self.features(audio, lengths))
+        return pooled(log_probs, frames, self.ratio)
+
+
+@dataclass
+class Ctc:
+    """Negative log-likelihood a unit of every clip's unit row (blank is 0 and in none of them).
+
+    With `settings.inner_ctc` half of a Conformer's blocks answer for that share of the loss; with a teacher, its
+    distribution in every frame has its share (see `TrainSettings.distil`). A clip with fewer frames than its units need
+    has no alignment: it counts as zero rather than as infinity.
+    """
+
+    rows: Sequence[Sequence[int]]
+    teacher: FrameTeacher | None = None
+
+    def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> Tensor:
+        """The loss of one batch."""
+        inner = None
+        if settings.inner_ctc:
+            inner, log_probs, frames = model.halves(batch.features, batch.frames)
+        else:
+            log_probs, frames = model(batch.features, batch.frames)
+        told = None if self.teacher is None else batch.told(settings)
+        loss = self._likelihood(log_probs, frames, batch.rows, told)
+        if inner is not None:
+            share = settings.inner_ctc
+            loss = (1 - share) * loss + share * self._likelihood(inner, frames, batch.rows, told)
+        if told is not None and self.teacher is not None:
+            wanted = self.teacher.log_probs(batch.audio, batch.lengths)
+            units = sum(len(self.rows[i]) for i in batch.rows)
+            loss = loss + frame_distillation(log_probs, wanted, frames, settings.temperature, told) / max(units, 1)
+        return loss
+
+    def counts(self, rows: Sequence[int], step: int, settings: TrainSettings) -> list[int]:
+        """Units of each clip."""
+        return [len(self.rows[i]) for i in rows]
+
+    def _likelihood(self, log_probs: Tensor, frames: Tensor, numbers: Sequence[int], told: Tensor | None) -> Tensor:
+        """The mean over all units of the clips; a clip's own part is what the teacher leaves of it."""
+        return ctc_loss(log_probs, frames, [self.rows[i] for i in numbers], None if told is None else 1 - told)
+
+
+def ctc_loss(log_probs: Tensor, frames: Tensor, rows: Sequence[Sequence[int]], weights: Tensor | None = None) -> Tensor:
+    """Mean negative log-likelihood a unit of unit `rows` under `log_probs` (batch, frames, units), of which `frames`
+    (batch,) are real; `weights` (batch,) scale each clip's part."""
+    device = log_probs.device
+    targets = torch.tensor([unit for row in rows for unit in row], device=device)
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    with torch.autocast(device.type, enabled=False):  # sums of many small probabilities need float32
+        each = F.ctc_loss(
+            log_probs.float().transpose(0, 1), targets, frames.to(device), lengths, reduction="none",
+            zero_infinity=True,
+        )  # fmt: skip
+    if weights is not None:
+        each = each * weights
+    return each.sum() / lengths.sum().clamp_min(1)

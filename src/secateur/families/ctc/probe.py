@@ -1,0 +1,194 @@
+"""A CTC model that loses something for once: weights are masked, and the stages before them are not run again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...base.memory import in_halves
+from ...data.bank import AudioBank, buckets
+from ...data.manifest import Utterance
+from ...decode.ctc.greedy import greedy
+from ...features.extractor import extractor
+from ...models.groups import Group
+from ...models.network import FrameRecogniser
+from ...prune.importance import Evidence
+from ...prune.places import parameter_masks
+from ...sensitivity.clips import band_limited, changed_features, in_turn, parts_of, rate_variants
+from ...sensitivity.gates import ends
+from ...sensitivity.probe import EVIDENCE, ProbeSpec
+from ...sensitivity.variants import NOTHING, Variant, zeroed
+from ..seq2seq.prefix import gather
+from .stages import stages
+
+State = tuple[Tensor, Tensor]
+T = TypeVar("T")
+
+
+class CtcProbe:
+    """See `probe.Probe`. Both the loss and the texts come from one pass, so decoding costs what a loss costs."""
+
+    style = "as-is"
+
+    def __init__(
+        self, model: FrameRecogniser, text: Any, utterances: list[Utterance], spec: ProbeSpec, device: torch.device
+    ) -> None:
+        self.model, self.text, self.utterances, self.device = model, text, utterances, device
+        self.front = model.config.front_end
+        self.bank = AudioBank.read(utterances, device, self.front.sample_rate, label="reading audio")
+        self.features = extractor(self.front).to(device)
+        self.groups = {g.name: g for g in model.groups()}
+        self.stages = stages(model)
+        self.bf16 = device.type == "cuda" if spec.precision == "auto" else spec.precision == "bf16"
+        self.targets = [text.encode(u.text) for u in utterances]
+        self.lengths = [len(row) for row in self.targets]
+        self.parts = parts_of(utterances, spec.screen)
+        self.batch_seconds = spec.batch_seconds or (2400.0 if device.type == "cuda" else 120.0)
+        self._kept: dict[tuple[int, ...], list[State]] = {}
+        self._bands: dict[float, AudioBank] = {}
+        self._parameters = dict(model.named_parameters()) | dict(model.named_buffers())
+
+    def batches(self, clips: Sequence[int]) -> list[list[int]]:
+        """Clips in batches of similar length."""
+        found = buckets([self.utterances[c].duration for c in clips], self.batch_seconds, None)
+        return [[clips[i] for i in batch] for batch in found]
+
+    def inputs(self) -> list[Variant]:
+        """See `Probe.inputs`: rates, blocks of deltas, and dimensions that no group holds."""
+        found = rate_variants(self.front)
+        if self.front.kind == "waveform":  # one input
+            return found
+        kept, width = self.front.kept or tuple(range(self.front.dimensions)), self.front.statics
+        for order, name in enumerate(("deltas", "delta-deltas")[: self.front.deltas], 1):
+            gone = tuple(i for i, d in enumerate(kept) if d // width == order)
+            if gone and "input" in self.groups:
+                found.append(Variant(name, "deltas", "input", name, 1.0, {"input": gone}))
+        if "input" not in self.groups:  # a picture's lines: neighbours hear them too, so they are silenced, not cut
+            for i in range(self.front.inputs):
+                found.append(
+                    Variant(f"input[{i}]", "input", "input", "one input", 1.0, change={"input": float(i)})
+                )  # fmt: skip
+        return found
+
+    @torch.no_grad()
+    def losses(self, variants: Sequence[Variant], part: int) -> Tensor:
+        """See `Probe.losses`."""
+        return self._heard(variants, self.parts[part], lambda log_probs, frames: [""] * len(frames))[0]
+
+    @torch.no_grad()
+    def heard(self, variants: Sequence[Variant]) -> tuple[Tensor, list[list[str]]]:
+        """See `Probe.heard`."""
+
+        def said(log_probs: Tensor, frames: Tensor) -> list[str]:
+            outputs = zip(log_probs.cpu().numpy(), frames.tolist(), strict=True)
+            return [self.text.decode(greedy(row[:count])) for row, count in outputs]
+
+        return self._heard(variants, range(len(self.utterances)), said)
+
+    def _heard(
+        self, variants: Sequence[Variant], clips: Sequence[int], said: Callable[[Tensor, Tensor], list[str]]
+    ) -> tuple[Tensor, list[list[str]]]:
+        """Losses (variants, clips), and what `said` makes of the outputs."""
+        losses = torch.zeros(len(variants), len(self.utterances))
+        texts = [[""] * len(self.utterances) for _ in variants]
+        for batch in self.batches(clips):
+            for number, variant in enumerate(variants):
+
+                def heard(rows: list[int], variant: Variant = variant) -> list[tuple[float, str]]:
+                    state = self._run(rows, variant)
+                    return list(zip(self._negative(*state, rows).tolist(), said(*state), strict=True))
+
+                for clip, (loss, text) in zip(batch, self._fitting(heard, batch), strict=True):
+                    losses[number, clip], texts[number][clip] = loss, text
+        return losses[:, list(clips)], texts
+
+    def evidence(self, groups: Sequence[Group]) -> Evidence:
+        """See `Probe.evidence`."""
+
+        def loss(batch: list[int]) -> Tensor:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                log_probs, frames = self.model(*self._features(batch, NOTHING))
+            return self._negative(log_probs, frames, batch).sum() / max(sum(self.lengths[c] for c in batch), 1)
+
+        return gather(self.model, groups, self.batches(in_turn(self.utterances)[:EVIDENCE]), loss)
+
+    def _fitting(self, work: Callable[[list[int]], list[T]], batch: list[int]) -> list[T]:
+        """What `work` gives for a batch, in halves when memory runs out."""
+
+        def tried(rows: Sequence[int]) -> list[T]:
+            try:
+                return work(list(rows))
+            except Exception:
+                self._kept.clear()
+                raise
+
+        return in_halves(tried, batch, "sensitivity")
+
+    def _run(self, batch: list[int], variant: Variant) -> State:
+        """The output of the model without what the variant lacks."""
+        before = self._before(batch)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16), self._masked(variant) as touched:
+            first = min((i for i, s in enumerate(self.stages) for p in touched if s.holds(p)), default=0)
+            if variant.change or variant.site == NOTHING.site:
+                state = self._features(batch, variant)
+                first = 0
+            else:
+                state = before[first]
+            for stage in self.stages[first:]:
+                state = stage.run(*state)
+        return state
+
+    @contextmanager
+    def _masked(self, variant: Variant) -> Iterator[list[str]]:
+        """The model without what the variant lacks, and the parameters that are not what they were."""
+        kept = {
+            name: zeroed(torch.ones(self.groups[name].units), units) > 0 for name, units in variant.gone.items()
+        }
+        shapes = {n: tuple(p.shape) for n, p in self._parameters.items()}
+        masks = parameter_masks(self.groups.values(), kept, shapes)
+        for module in variant.silenced:
+            for end in ends(self.model, module):
+                masks |= {f"{end}.{p}": torch.zeros(()) for p in ("weight", "bias") if f"{end}.{p}" in shapes}
+        raw = {name: self._parameters[name].clone() for name in masks}
+        try:
+            for name, mask in masks.items():
+                self._parameters[name].mul_(mask.to(self.device))
+            yield list(masks)
+        finally:
+            for name, value in raw.items():
+                self._parameters[name].copy_(value)
+
+    def _before(self, batch: list[int]) -> list[State]:
+        """What every stage of the unchanged model reads, computed once."""
+        key = tuple(batch)
+        if key not in self._kept:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                states = [self._features(batch, NOTHING)]
+                for stage in self.stages[:-1]:
+                    states.append(stage.run(*states[-1]))
+            self._kept[key] = states
+        return self._kept[key]
+
+    def _negative(self, log_probs: Tensor, frames: Tensor, batch: list[int]) -> Tensor:
+        """Negative log-likelihood of every transcript (batch,); one that does not fit its frames counts as zero."""
+        rows = [self.targets[c] for c in batch]
+        targets = torch.tensor([unit for row in rows for unit in row], device=log_probs.device)
+        lengths = torch.tensor([len(row) for row in rows], device=log_probs.device)
+        with torch.autocast(self.device.type, enabled=False):
+            return F.ctc_loss(
+                log_probs.float().transpose(0, 1), targets, frames, lengths, reduction="none", zero_infinity=True
+            )
+
+    def _features(self, batch: list[int], variant: Variant) -> State:
+        bank, rate = self.bank, variant.change.get("sample_rate")
+        if rate is not None:
+            if rate not in self._bands:
+                self._bands[rate] = band_limited(self.bank, self.front.sample_rate, rate)
+            bank = self._bands[rate]
+        features, frames = self.features(*bank.gather(batch))
+        return changed_features(features, variant.change, self.front), frames

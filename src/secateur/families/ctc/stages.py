@@ -1,0 +1,103 @@
+"""A CTC model as a row of stages, so that what comes before a changed layer is computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ...models.network import FrameRecogniser
+from .frames import real_frames
+from .model import CtcModel
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`run(x, frames)` gives what the next stage reads, and its real frames; parameters are those under `prefixes`."""
+
+    prefixes: tuple[str, ...]
+    run: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+    def holds(self, parameter: str) -> bool:
+        """Whether a parameter belongs to this stage."""
+        return parameter.startswith(self.prefixes)
+
+
+def stages(model: FrameRecogniser) -> list[Stage]:
+    """All stages: features (batch, frames, inputs) in, logarithms of probabilities (batch, shorter, units) out."""
+    if not isinstance(model, CtcModel):  # not ours to take apart: all of it is one stage
+        return [Stage(("",), model)]
+    found: list[Stage] = []
+    for name, section in model.sections().items():
+        split = SPLITS.get(name)
+        if split is None:
+            found.append(Stage((f"{name}.",), _whole(model, section)))
+        else:
+            found += split(model, section, name)
+    return [*found, Stage(("output.",), lambda x, frames: (model.output(x).float().log_softmax(-1), frames))]
+
+
+def _whole(model: CtcModel, section: Any) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    return lambda x, frames: section(x, frames, model.dropout)
+
+
+def _inception(model: CtcModel, section: Any, name: str) -> list[Stage]:
+    stride, last = section.widths.stride, len(section.blocks) - 1
+
+    def stem(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        x = (x * real_frames(frames, x.shape[1])[..., None]).transpose(1, 2)
+        frames = (frames + stride - 1) // stride
+        x = section.stem(x, frames)
+        return x.transpose(1, 2) if last < 0 else x, frames
+
+    def block(i: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        def run(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+            x = section.blocks[i](x, frames)
+            return x.transpose(1, 2) if i == last else x, frames
+
+        return run
+
+    return [Stage((f"{name}.stem.",), stem), *(Stage((f"{name}.blocks.{i}.",), block(i)) for i in range(last + 1))]
+
+
+def _recurrent(model: CtcModel, section: Any, name: str) -> list[Stage]:
+    def layer(i: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        return lambda x, frames: (section.layers[i](x, frames), frames)
+
+    return [Stage((f"{name}.layers.{i}.",), layer(i)) for i in range(len(section.layers))]
+
+
+def _trunk(model: CtcModel, section: Any, name: str) -> list[Stage]:
+    def embed(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        most = 2 * len(section.positions)
+        x, frames = x[:, :most], frames.clamp_max(most)
+        return section.embed(x, frames.clamp_min(1), model.dropout)[0], (frames + 1) // 2
+
+    def layer(i: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        def run(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+            real = real_frames(frames.clamp_min(1), x.shape[1])[:, None, None]
+            return section.layers[i](x, real, model.dropout), frames
+
+        return run
+
+    first = tuple(f"{name}.{part}" for part in ("conv1.", "conv2.", "positions"))
+    layers = [Stage((f"{name}.layers.{i}.",), layer(i)) for i in range(len(section.layers))]
+    return [Stage(first, embed), *layers, Stage((f"{name}.norm.",), lambda x, frames: (section.norm(x), frames))]
+
+
+def _conformer(model: CtcModel, section: Any, name: str) -> list[Stage]:
+    def layer(i: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        return lambda x, frames: (section.layers[i](x, *section.sight(x, frames), model.dropout), frames)
+
+    return [
+        Stage((f"{name}.project.",), lambda x, frames: (section.project(x), frames)),
+        *(Stage((f"{name}.layers.{i}.",), layer(i)) for i in range(len(section.layers))),
+        Stage((f"{name}.norm.",), lambda x, frames: (section.norm(x), frames)),
+    ]
+
+
+SPLITS: dict[str, Callable[[CtcModel, Any, str], list[Stage]]] = {
+    "trunk": _trunk, "inception": _inception, "recurrent": _recurrent, "conformer": _conformer
+}  # fmt: skip

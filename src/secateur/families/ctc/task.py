@@ -1,0 +1,89 @@
+"""How jobs train and read a CTC model."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+
+from ...base.errors import SecateurError
+from ...data.bank import AudioBank
+from ...data.clip_index import is_streamed, rows_of
+from ...data.manifest import Utterance
+from ...decode.ctc.greedy import greedy
+from ...features.extractor import extractor
+from ...models.family import FrameConfig
+from ...models.network import FrameRecogniser
+from ...prune.inputs import cut_inputs
+from ...prune.settings import PruneSettings
+from ...prune.student import Student
+from ...train.loop import frozen_copy
+from ...train.settings import TrainSettings
+from .greedy import log_probs_bank
+from .objective import Ctc, FrameTeacher
+
+LOOKED_AT = 1000  # clips of a set that is not in memory
+
+
+class CtcTask:
+    """See `tasks.Task`. A CTC model has no vocabulary or context to cut before training."""
+
+    def student(
+        self, model: Any, text: Any, texts: Iterable[str], languages: Sequence[str], prune: PruneSettings | None,
+        train: TrainSettings | None,
+    ) -> Student:  # fmt: skip
+        """A copy, its inputs cut."""
+        small = model if prune is None else cut_inputs(model, prune)
+        return Student(copy.deepcopy(model) if small is model else small, text, None)
+
+    def objective(
+        self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Any | None,
+        device: torch.device,
+    ) -> Ctc:  # fmt: skip
+        """The likelihood of the transcripts' units.
+
+        Raises:
+            SecateurError: most clips have fewer outputs than their units need, or a teacher that cannot teach it.
+        """
+        config = student.model.config
+        rows = rows_of(utterances, lambda u: student.tokenizer.encode(u.text))
+        front, short, heard = config.front_end, 0, utterances[:LOOKED_AT] if is_streamed(utterances) else utterances
+        for u, row in zip(heard, rows, strict=False):
+            needed = len(row) + sum(a == b for a, b in pairwise(row))  # a blank between equal units
+            short += front.frames(round(u.duration * front.sample_rate)) // config.subsampled < needed
+        if 2 * short > len(heard):
+            raise SecateurError(
+                f"{short} of {len(heard)} clips have too few outputs for their text: this model gives one every "
+                f"{config.subsampled * front.frame_ms:g} ms; choose a smaller prune.frame_shift_ms"
+            )
+        return Ctc(rows, None if teacher is None or settings.distil <= 0 else self._teacher(teacher, config, device))
+
+    def _teacher(self, teacher: Any, config: FrameConfig, device: torch.device) -> FrameTeacher:
+        """A CTC model that teaches in every frame.
+
+        Raises:
+            SecateurError: another family, other units, or frames that do not make up the student's.
+        """
+        if not isinstance(teacher, FrameRecogniser):
+            raise SecateurError(
+                "a CTC model is taught frame by frame by another CTC model; let this teacher write transcripts to "
+                "learn from instead (secateur data label)"
+            )
+        frame = [1000 * c.subsampled * c.front_end.hop / c.front_end.sample_rate for c in (teacher.config, config)]
+        ratio = round(frame[1] / frame[0])
+        if teacher.config.units != config.units or ratio < 1 or abs(ratio * frame[0] - frame[1]) > 1e-6:
+            raise SecateurError(
+                f"a teacher must have the student's units, and frames that are as long or a whole part of it: "
+                f"{teacher.config.units} units every {frame[0]:g} ms teach none of {config.units} every {frame[1]:g} ms"
+            )
+        frozen = frozen_copy(teacher).to(device)
+        return FrameTeacher(frozen, extractor(frozen.config.front_end).to(device), config.front_end.sample_rate, ratio)
+
+    def transcribe(
+        self, model: Any, text: Any, bank: AudioBank, languages: Sequence[str], batch_seconds: float, label: str = ""
+    ) -> list[str]:
+        """The best unit of every frame, repeats and blanks dropped."""
+        return [text.decode(greedy(log_probs)) for log_probs in log_probs_bank(model, bank, batch_seconds)]

@@ -1,0 +1,50 @@
+"""A Whisper's encoder as a section of a CTC model: trained on much speech, it hears, and a CTC output writes."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ...models.groups import Group, Place, prefixed
+from ..whisper.model import WhisperEncoder
+from .config import Streaming, TrunkWidths
+
+
+class Trunk(WhisperEncoder):
+    """The encoder as it is, one output every second frame; its groups are those that it has in a Whisper."""
+
+    def __init__(self, inputs: int, widths: TrunkWidths, streaming: Streaming | None = None) -> None:
+        super().__init__(
+            inputs, widths.convs, widths.width, widths.context, widths.layers, widths.attention_scale
+        )
+        self.width, self.convs = widths.width, widths.convs
+
+    def forward(self, features: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """(batch, frames, mels) to (batch, positions, width), and the real positions of each row.
+
+        What lies beyond the positions is not heard.
+        """
+        most = 2 * len(self.positions)
+        features, frames = features[:, :most], frames.clamp_max(most)
+        # A row without a frame is computed as if it had one; nobody reads it.
+        memory, _ = super().forward(features, frames.clamp_min(1), drop)
+        return memory, (frames + 1) // 2
+
+    def readers(self) -> list[str]:
+        """The first convolution."""
+        return ["conv1.weight"]
+
+    def groups(self, name: str, readers: list[str]) -> list[Group]:
+        """Channels, layers and what is in them; the residual stream that `readers` read stays whole."""
+        conv = (
+            Place(f"{name}.conv1.weight", 0), Place(f"{name}.conv1.bias", 0),
+            Place(f"{name}.conv2.weight", 1, reads=True),
+        )  # fmt: skip
+        found = [Group(f"{name}.conv", "conv", self.convs, conv, minimum=8)]
+        # A layer whose every branch adds zero is no layer.
+        ends = [f"{end}.{part}" for end in ("attention.out", "ffn.down") for part in ("weight", "bias")]
+        count = len(self.layers)
+        every = tuple(Place(f"{name}.layers.{i}.{end}", 0, unit=i) for i in range(count) for end in ends)
+        found += [Group(f"{name}.layers", "layer", count, every)] if count else []
+        for i, layer in enumerate(self.layers):
+            found += prefixed(layer.groups(), f"{name}.layers.{i}")  # type: ignore[operator]
+        return found

@@ -1,0 +1,136 @@
+"""The checkpoint's contract of a ParakeetForCTC: its encoder's own settings, and every width that pruning changes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ...base.errors import SecateurError
+from ...features.front_end import FrontEnd, front_end
+from ...models.family import FORMAT
+from ..transformers_ctc.widths import PARAKEET, BlockWidths, Keep
+
+HEARING = front_end("nemo")
+# What the fields below say; the rest of the encoder's config is kept as `settings`.
+OURS = (
+    "model_type", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size",
+    "subsampling_conv_channels", "subsampling_factor", "num_mel_bins", "architectures", "transformers_version",
+    "torch_dtype", "dtype", "_name_or_path", "_attn_implementation", "id2label", "label2id", "problem_type",
+    "output_hidden_states", "return_dict", "output_attentions", "chunk_size_feed_forward", "is_encoder_decoder",
+)  # fmt: skip
+# Variants whose layers are not understood here: the values that are.
+KNOWN: dict[str, tuple[Any, ...]] = {
+    "hidden_act": ("silu", "swish"), "subsampling_conv_kernel_size": (3,), "subsampling_conv_stride": (2,),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ParakeetConfig:
+    """`convs` are channels of the subsampling, each of whose convolutions halves time and frequency.
+
+    Raises:
+        ValueError: widths that no network can have, or a variant that is not known here.
+    """
+
+    units: int  # of the output; number 0 is the blank
+    width: int  # of the residual stream
+    head_size: int
+    convs: tuple[int, ...]
+    layers: tuple[BlockWidths, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+    front_end: FrontEnd = HEARING
+    name: str = "parakeet"
+    family: str = "parakeet"
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        if self.units < 2 or not self.layers or not self.convs:
+            raise ValueError("a CTC model needs two units, a convolution and a layer at least")
+        widths = [n for layer in self.layers for n in vars(layer).values()]
+        if min([self.head_size, self.width, *self.convs, *widths]) < 1:
+            raise ValueError("every width must be at least 1")
+        if self.front_end.kind != "nemo" or self.front_end.bins % self.subsampled:
+            raise ValueError(f"its features are of the kind 'nemo', with a multiple of {self.subsampled} bins")
+        for name, usual in KNOWN.items():
+            if self.settings.get(name, usual[0]) not in usual:
+                raise ValueError(f"{name} {self.settings[name]!r} is not known here (known: {usual[0]!r})")
+
+    @property
+    def lines(self) -> int:
+        """Lines of frequency that subsampling leaves."""
+        return self.front_end.bins // self.subsampled
+
+    @property
+    def subsampled(self) -> int:
+        """Frames of features to one of the output."""
+        return 1 << len(self.convs)
+
+    @property
+    def taps(self) -> int:
+        """Of a block's convolution."""
+        return int(self.settings.get("conv_kernel_size", 9))
+
+    @property
+    def biases(self) -> tuple[bool, bool]:
+        """Whether linear layers, and a block's convolutions, have biases."""
+        return bool(self.settings.get("attention_bias", True)), bool(self.settings.get("convolution_bias", True))
+
+    @property
+    def input_scale(self) -> float:
+        """What the first block's input is multiplied by."""
+        return math.sqrt(self.width) if self.settings.get("scale_input", True) else 1.0
+
+    @property
+    def max_seconds(self) -> float:
+        """No clip is too long."""
+        return math.inf
+
+    @property
+    def uniform(self) -> bool:
+        """Whether `transformers` itself can build this network: all blocks alike, their convolution as wide as the
+        stream, one number of channels in the subsampling (heads may be fewer)."""
+        first = self.layers[0]
+        alike = BlockWidths(first.ffn1, first.heads, self.width, first.ffn1)
+        return set(self.layers) == {alike} and len(set(self.convs)) == 1
+
+    def shorter(self, frames: int) -> int:
+        """Frames of the output for so many frames of features."""
+        for _ in self.convs:
+            frames = (frames + 1) // 2
+        return frames
+
+    def hearing(self, front_end: FrontEnd) -> ParakeetConfig:
+        """With another front-end.
+
+        Raises:
+            SecateurError: any other, since subsampling hears a picture and positions are counted in frames.
+        """
+        if front_end != self.front_end:
+            raise SecateurError("Parakeet's bins are a picture and its positions are counted in frames: neither can go")
+        return self
+
+    def shrunk(self, keep: Keep) -> ParakeetConfig:
+        """The config after surgery: `keep` maps group names (see `Parakeet.groups`) to the units that stay."""
+        stack = "net.encoder.layers"
+        left = keep.get(stack, range(len(self.layers)))
+        layers = tuple(self.layers[i].shrunk(keep, PARAKEET, f"{stack}.{i}") for i in left)
+        convs = [keep.get(f"net.encoder.subsampling.{i}") for i in range(len(self.convs))]
+        channels = tuple(len(k) if k else n for k, n in zip(convs, self.convs, strict=True))
+        return replace(self, layers=layers, convs=channels)
+
+    def theirs(self) -> dict[str, Any]:
+        """The values of the `transformers` encoder config; every block as wide as the first, but for its
+        convolution, and the subsampling as wide as its first layer."""
+        first = self.layers[0]
+        return {
+            **self.settings, "hidden_size": self.width, "head_dim": self.head_size, "num_attention_heads": first.heads,
+            "num_hidden_layers": len(self.layers), "intermediate_size": first.ffn1,
+            "subsampling_conv_channels": self.convs[0], "subsampling_factor": self.subsampled,
+            "num_mel_bins": self.front_end.bins,
+        }  # fmt: skip
+
+
+def depthwise(i: int) -> int:
+    """Where in the subsampling's list the depthwise convolution of stage `i` > 0 is; the pointwise one is next."""
+    return 3 * i - 1

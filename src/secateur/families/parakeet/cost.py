@@ -1,0 +1,43 @@
+"""What a Parakeet costs, from its config alone: stored values, and multiply-accumulates (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..ctc.cost import Part
+from ..transformers_ctc.cost import block_parts, by_kind
+from .config import ParakeetConfig
+
+TAPS = 9  # of a 3 x 3 convolution
+
+
+def parts(config: ParakeetConfig, frames: int) -> Iterator[Part]:
+    """All parts for a clip of so many frames of features, named as in `Parakeet.groups` without the prefix."""
+    before, lines = 0, config.front_end.bins
+    for i, channels in enumerate(config.convs):
+        frames, lines = (frames + 1) // 2, lines // 2
+        if i == 0:
+            stored, macs = (TAPS + 1) * channels, TAPS * channels
+        else:  # each channel by itself, then all
+            stored, macs = (TAPS + 1) * before + (before + 1) * channels, (TAPS + channels) * before
+        yield Part(f"subsampling.{i}", stored, frames * lines * macs)
+        before = channels
+    flat, w = before * lines, config.width
+    yield Part("subsampling.linear", (flat + 1) * w, frames * flat * w)
+    linear, conv = config.biases
+    for i, own in enumerate(config.layers):
+        yield from block_parts(f"layers.{i}", own, w, config.head_size, config.taps, frames, True, linear, conv)
+    yield Part("output", (w + 1) * config.units, frames * w * config.units)
+
+
+def count_parameters(config: ParakeetConfig) -> int:
+    """Values stored in the network, which equal the sum over the real `state_dict`."""
+    return sum(part.stored for part in parts(config, 0))
+
+
+def macs_by_part(config: ParakeetConfig, seconds: float) -> dict[str, int]:
+    """Multiply-accumulates for one clip of `seconds`, layers of a kind together.
+
+    Not counted, below 1 % together: biases, norms, activations, softmax, features.
+    """
+    return by_kind(parts(config, config.front_end.frames(round(seconds * config.front_end.sample_rate))))

@@ -1,0 +1,75 @@
+"""ParakeetForCTC, the module of `transformers` itself, with its groups declared.
+
+Added from outside: layers of different widths, BatchNorm that never sees padding, a `gate` on every block.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...base.extras import require
+from ...models.groups import Group, TimeAxis
+from ...models.network import STREAM, FrameRecogniser
+from ..ctc.frames import real_frames
+from ..transformers_ctc.blocks import hide_padding, layer_group, with_gates
+from ..transformers_ctc.widths import PARAKEET
+from .config import ParakeetConfig
+from .resize import encoder_groups, resize
+
+
+class Parakeet(FrameRecogniser):
+    """`net` is the `transformers` module; its parameters keep their names."""
+
+    config: ParakeetConfig
+
+    def __init__(self, config: ParakeetConfig) -> None:
+        super().__init__(config)
+        library: Any = require("transformers", "transformers")
+        # Layers are left out by `prune` and `train`, which know what they do.
+        encoder = {**config.theirs(), "layerdrop": 0.0}
+        self.net = library.ParakeetForCTC(library.ParakeetCTCConfig(
+            vocab_size=config.units, pad_token_id=0, encoder_config=encoder
+        ))  # fmt: skip
+        body = self.net.encoder
+        resize(body, config)
+        with torch.device("cpu"):  # no part of a checkpoint, so that nothing would fill it
+            body.encode_positions = type(body.encode_positions)(body.config)
+        self.padding = [module for block in body.layers for module in hide_padding(block, PARAKEET)]
+        with_gates(body.layers)
+
+    def forward(self, features: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """See `FrameRecogniser`; features are (batch, frames, bins).
+
+        Rows of a padded batch equal the same clips run alone, as far as they are real.
+        """
+        x = features
+        lengths = torch.full((len(x),), x.shape[1], device=x.device) if frames is None else frames.to(x.device)
+        real = real_frames(lengths, x.shape[1])
+        short = lengths
+        for _ in self.config.convs:
+            short = (short + 1) // 2
+        inside = real_frames(short, self.config.shorter(x.shape[1]))
+        for module in self.padding:
+            module.real = inside
+        hidden = self.net.encoder(x * real[..., None], attention_mask=real).last_hidden_state
+        return self.net.ctc_head(self.dropout(hidden)).float().log_softmax(-1), short
+
+    def over_time(self) -> list[TimeAxis]:
+        """None: positions are counted in frames."""
+        return []
+
+    def groups(self) -> list[Group]:
+        """Channels of the subsampling; heads, feed-forward units and channels of every block; whole blocks."""
+        layers = layer_group("net.encoder.layers", self.net.encoder.layers)
+        return [*encoder_groups(self.net.encoder, "net.encoder", self.config), layers]
+
+    def stays_whole(self) -> dict[str, str]:
+        """See `Recogniser`."""
+        return {
+            "*.gate": "what lets a masked layer's input pass",
+            "*.ctc_head.*": "a row for every token",
+            "*": STREAM,
+        }

@@ -1,0 +1,26 @@
+"""What every pruned config carries: our checkpoint's config, under the key `secateur`."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from ...base.errors import SecateurError
+from ...models.family import parse_config
+
+C = TypeVar("C")
+PREFIX = "secateur-"  # of their model types
+
+
+def ours(config: Any, kind: type[C]) -> C:
+    """Our config, of the class `kind`, that theirs carries.
+
+    Raises:
+        SecateurError: it carries none, or another family's.
+    """
+    values = getattr(config, "secateur", None)
+    if not values:
+        raise SecateurError(f"{type(config).__name__} needs its widths under the key 'secateur'")
+    found = parse_config(values, "config.json: secateur")
+    if not isinstance(found, kind):
+        raise SecateurError(f"config.json: secateur: widths of the family '{found.family}' do not fit this model")
+    return found

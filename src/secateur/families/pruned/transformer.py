@@ -1,0 +1,62 @@
+"""Wav2Vec2, HuBERT and WavLM with a CTC output and layers of any widths, as models of `transformers`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import HubertConfig, HubertForCTC, Wav2Vec2Config, Wav2Vec2ForCTC, WavLMConfig, WavLMForCTC
+
+from ..transformers_ctc.config import HfCtcConfig
+from ..transformers_ctc.resize import resize
+from .ours import ours
+
+
+class PrunedWav2Vec2Config(Wav2Vec2Config):
+    """Wav2Vec2's, with our own under `secateur`."""
+
+    model_type = "secateur-wav2vec2"
+    secateur: dict[str, Any] | None = None
+
+
+class PrunedWav2Vec2ForCTC(Wav2Vec2ForCTC):
+    """Wav2Vec2ForCTC with the widths of its config."""
+
+    config_class = PrunedWav2Vec2Config
+
+    def __init__(self, config: PrunedWav2Vec2Config, **more: Any) -> None:
+        super().__init__(config, **more)
+        resize(self.wav2vec2, ours(config, HfCtcConfig))
+
+
+class PrunedHubertConfig(HubertConfig):
+    """HuBERT's, with our own under `secateur`."""
+
+    model_type = "secateur-hubert"
+    secateur: dict[str, Any] | None = None
+
+
+class PrunedHubertForCTC(HubertForCTC):
+    """HubertForCTC with the widths of its config."""
+
+    config_class = PrunedHubertConfig
+
+    def __init__(self, config: PrunedHubertConfig, **more: Any) -> None:
+        super().__init__(config, **more)
+        resize(self.hubert, ours(config, HfCtcConfig))
+
+
+class PrunedWavLMConfig(WavLMConfig):
+    """WavLM's, with our own under `secateur`."""
+
+    model_type = "secateur-wavlm"
+    secateur: dict[str, Any] | None = None
+
+
+class PrunedWavLMForCTC(WavLMForCTC):
+    """WavLMForCTC with the widths of its config; the encoder owns the table of distances that all layers share."""
+
+    config_class = PrunedWavLMConfig
+
+    def __init__(self, config: PrunedWavLMConfig, **more: Any) -> None:
+        super().__init__(config, **more)
+        resize(self.wavlm, ours(config, HfCtcConfig))

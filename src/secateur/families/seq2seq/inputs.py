@@ -1,0 +1,23 @@
+"""Audio on the device as an encoder hears it: cut to the window, padded to it where the model was trained so."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ...decode.session import TokenConfig
+
+
+def encoder_inputs(
+    extract: nn.Module, audio: Tensor, lengths: Tensor, config: TokenConfig, heard: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Features (batch, frames, inputs) of `audio` (batch, samples), of which `lengths` (batch,) are real, and how many
+    frames of each row are (None: all, silence included).
+
+    `extract` is the front-end's `extractor`, `heard` what a masked network still reads (`Recogniser.heard`).
+    """
+    audio, lengths = audio[:, : config.window], lengths.clamp_max(config.window)
+    if config.padded:
+        features, _ = extract(audio, lengths, pad_to=config.window, heard=heard)
+        return features, None
+    features, frames = extract(audio, lengths, heard=heard)
+    return features, frames

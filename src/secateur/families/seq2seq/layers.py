@@ -1,0 +1,116 @@
+"""Pre-norm layers of encoder and decoder, around whatever attention and feed-forward a family has.
+
+An attention is a module with `keys_values(x, start)`, `forward(x, keys, values, mask, causal, start)`,
+`scores(x, keys, mask)` and `groups()`; `start` is the position of the first of `x`, for families that rotate by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...models.groups import Group, Place, prefixed
+from .cache import LayerCache
+
+
+def attend(
+    queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool, scale: float
+) -> Tensor:
+    """Queries (batch, heads, n, dim) among keys and values (batch, heads, length, dim): (batch, n, heads * dim).
+
+    `mask` is True where attention may look. There may be several times the rows of `keys`, the first for all of them,
+    then the second: variants that hear the same audio, which is then read once for all.
+    """
+    times = len(queries) // len(keys)
+    if times > 1:
+        queries = queries.reshape(times, -1, *queries.shape[1:]).permute(1, 2, 0, 3, 4).flatten(2, 3)
+    attended = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, is_causal=causal, scale=scale)
+    if times > 1:
+        attended = attended.reshape(*queries.shape[:2], times, -1, attended.shape[3])
+        attended = attended.permute(2, 0, 1, 3, 4).flatten(0, 1)
+    return attended.transpose(1, 2).flatten(2)
+
+
+class EncoderLayer(nn.Module):
+    """Pre-norm self-attention and feed-forward."""
+
+    attention: Any
+    ffn: Any
+
+    def __init__(self, attention: nn.Module, ffn: nn.Module, norm: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.attention_norm = norm()
+        self.attention = attention
+        self.ffn_norm = norm()
+        self.ffn = ffn
+
+    def forward(self, x: Tensor, mask: Tensor | None, drop: nn.Dropout) -> Tensor:
+        """(batch, positions, width) to the same."""
+        normed = self.attention_norm(x)
+        x = x + drop(self.attention(normed, *self.attention.keys_values(normed), mask))
+        return x + drop(self.ffn(self.ffn_norm(x)))  # type: ignore[no-any-return]
+
+    def groups(self) -> list[Group]:
+        """Those of the attention and the feed-forward."""
+        return prefixed(self.attention.groups(), "attention") + prefixed(self.ffn.groups(), "ffn")
+
+
+class DecoderLayer(nn.Module):
+    """Pre-norm causal self-attention, cross-attention to the encoder, feed-forward."""
+
+    self_attention: Any
+    cross_attention: Any
+    ffn: Any
+
+    def __init__(
+        self, self_attention: nn.Module, cross_attention: nn.Module, ffn: nn.Module, norm: Callable[[], nn.Module]
+    ) -> None:
+        super().__init__()
+        self.self_attention_norm = norm()
+        self.self_attention = self_attention
+        self.cross_attention_norm = norm()
+        self.cross_attention = cross_attention
+        self.ffn_norm = norm()
+        self.ffn = ffn
+
+    def forward(self, x: Tensor, cache: LayerCache, memory_mask: Tensor | None, drop: nn.Dropout) -> Tensor:
+        """(batch, length, width) to the same; `cache` is read and extended."""
+        normed = self.self_attention_norm(x)
+        length, past = x.shape[1], cache.past
+        keys, values = cache.extend(*self.self_attention.keys_values(normed, past))
+        causal = None
+        if past and length > 1:  # several new tokens after old ones: each sees all old ones and its predecessors
+            causal = torch.ones(length, past + length, dtype=torch.bool, device=x.device).tril(past)
+        x = x + drop(self.self_attention(normed, keys, values, causal, not past and length > 1, past))
+        normed = self.cross_attention_norm(x)
+        x = x + drop(self.cross_attention(normed, cache.cross_keys, cache.cross_values, memory_mask))
+        return x + drop(self.ffn(self.ffn_norm(x)))  # type: ignore[no-any-return]
+
+    def groups(self) -> list[Group]:
+        """Those of both attentions and the feed-forward."""
+        return (
+            prefixed(self.self_attention.groups(), "self_attention")
+            + prefixed(self.cross_attention.groups(), "cross_attention")
+            + prefixed(self.ffn.groups(), "ffn")
+        )
+
+
+def layer_groups(model: nn.Module) -> list[Group]:
+    """Whole layers of both sides, and the groups of every layer."""
+    found = []
+    for side, branches in (("encoder", ("attention",)), ("decoder", ("self_attention", "cross_attention"))):
+        layers = model.get_submodule(f"{side}.layers")
+        assert isinstance(layers, nn.ModuleList)
+        # A layer whose every branch adds zero is no layer.
+        last = dict(layers[0].named_parameters()) if len(layers) else {}
+        ends = [f"{branch}.out.{p}" for branch in branches for p in ("weight", "bias")]
+        ends = [end for end in [*ends, "ffn.down.weight", "ffn.down.bias"] if end in last]
+        places = tuple(Place(f"{side}.layers.{i}.{end}", 0, unit=i) for i in range(len(layers)) for end in ends)
+        found.append(Group(f"{side}.layers", "layer", len(layers), places))
+        for i, layer in enumerate(layers):
+            found += prefixed(layer.groups(), f"{side}.layers.{i}")  # type: ignore[operator]
+    return found

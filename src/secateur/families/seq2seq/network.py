@@ -1,0 +1,114 @@
+"""Networks that write tokens one after another: an encoder's memory, a decoder with a cache, tied token rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from ...models.groups import Group, Place
+from ...models.network import Recogniser
+from .cache import Cache, LayerCache
+
+
+class Encoder(nn.Module):
+    """Layers and a norm, after whatever makes `embed` of features."""
+
+    layers: nn.ModuleList
+    norm: nn.Module
+
+    def embed(self, features: Tensor, frames: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
+        """What the first layer reads (batch, positions, width), and the memory's mask."""
+        raise NotImplementedError
+
+    def forward(self, features: Tensor, frames: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
+        """Encode `features` (batch, frames, inputs); `frames` (batch,) says how many are real in each row.
+
+        Returns the memory (batch, positions, width) and its mask (batch, positions), True where it is real. Rows of
+        a padded batch equal the same clips run alone.
+        """
+        x, valid = self.embed(features, frames, drop)
+        mask = None if valid is None else valid[:, None, None, :]
+        for layer in self.layers:
+            x = layer(x, mask, drop)
+        return self.norm(x), valid
+
+
+class Decoder(nn.Module):
+    """Token embedding, layers, norm; the output layer is the token embedding, transposed.
+
+    `context` is the number of tokens it holds. A family with positions of its own adds them in `embed`.
+    """
+
+    vocabulary_mask: Tensor | None
+
+    def __init__(
+        self, vocabulary: int, width: int, context: int, layers: Iterable[nn.Module], norm: nn.Module
+    ) -> None:
+        super().__init__()
+        self.context = context
+        self.token_embedding = nn.Embedding(vocabulary, width)
+        self.layers = nn.ModuleList(layers)
+        self.norm = norm
+        # A zero row would give a logit of 0, not "impossible": masked rows need minus infinity.
+        self.register_buffer("vocabulary_mask", None, persistent=False)
+
+    def embed(self, tokens: Tensor, start: int = 0) -> Tensor:
+        """What the first layer reads (batch, length, width) of tokens that follow `start` others."""
+        return self.token_embedding(tokens)  # type: ignore[no-any-return]
+
+    def start(self, memory: Tensor, valid: Tensor | None) -> Cache:
+        """A fresh cache for `memory` (batch, positions, width): cross-attention's keys and values are computed once."""
+        mask = None if valid is None else valid[:, None, None, :]
+        return Cache([LayerCache(*layer.cross_attention.keys_values(memory)) for layer in self.layers], mask)  # type: ignore[union-attr, operator]
+
+    def forward(self, tokens: Tensor, cache: Cache, drop: nn.Dropout, last_only: bool = False) -> Tensor:
+        """Logits (batch, length, vocabulary) after `tokens` (batch, length), which follow those in `cache`."""
+        end = cache.length + tokens.shape[1]
+        if end > self.context:
+            raise ValueError(f"{end} tokens do not fit the text context of {self.context}")
+        x = drop(self.embed(tokens, cache.length))
+        for layer, layer_cache in zip(self.layers, cache.layers, strict=True):
+            x = layer(x, layer_cache, cache.memory_mask, drop)
+        cache.length = end
+        x = self.norm(x[:, -1:] if last_only else x)
+        logits: Tensor = x @ self.token_embedding.weight.T
+        if self.vocabulary_mask is not None:
+            logits = logits.masked_fill(~self.vocabulary_mask, -math.inf)
+        return logits
+
+
+class TokenRecogniser(Recogniser):
+    """Base of the encoder-decoders."""
+
+    encoder: Encoder
+    decoder: Decoder
+
+    def encode(self, features: Tensor, frames: Tensor | None = None) -> Cache:
+        """Encode `features` (batch, frames, inputs), of which `frames` (batch,) are real, for `step` to decode from."""
+        memory, valid = self.encoder(features, frames, self.dropout)
+        return self.decoder.start(memory, valid)
+
+    def step(self, tokens: Tensor, cache: Cache) -> Tensor:
+        """Logits (batch, vocabulary) of what follows `tokens` (batch, length); `cache` is extended."""
+        return self.decoder(tokens, cache, self.dropout, last_only=True)[:, -1]  # type: ignore[no-any-return]
+
+    def forward(self, features: Tensor, frames: Tensor | None, tokens: Tensor) -> Tensor:
+        """Teacher-forced logits (batch, length, vocabulary)."""
+        return self.decoder(tokens, self.encode(features, frames), self.dropout)  # type: ignore[no-any-return]
+
+    def mask_vocabulary(self, kept: Tensor) -> None:
+        """Give the token rows that are not `kept` (rows,) a logit of minus infinity."""
+        self.decoder.vocabulary_mask = kept.to(self.decoder.token_embedding.weight.device)
+
+    def vocabulary_group(self) -> Group:
+        """Token rows, of which the output layer is made as well."""
+        rows = (Place("decoder.token_embedding.weight", 0, masked=False),)
+        return Group("vocabulary", "vocabulary", self.config.vocabulary, rows)
+
+
+def real_positions(counts: Tensor, length: int) -> Tensor:
+    """True (batch, length) for the first `counts` (batch,) of each row."""
+    return torch.arange(length, device=counts.device) < counts[:, None]

@@ -1,0 +1,93 @@
+"""What variants of a Whisper share: the unchanged model on one batch of clips, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ...models.groups import Group
+from ...prune.evidence import ActivationCollector, TaylorCollector
+from ...prune.importance import Evidence
+from ...sensitivity.gates import Gates
+from .cache import Cache, LayerCache
+from .network import TokenRecogniser
+
+
+@dataclass
+class Prefix:
+    """What each layer reads, and the audio's keys and values. Stage 0 of the encoder are its convolutions."""
+
+    mel: Tensor
+    frames: Tensor | None
+    valid: Tensor | None
+    encoder: list[Tensor]
+    cross: list[tuple[Tensor, Tensor]]
+    decoder: list[Tensor]
+
+    @property
+    def bytes(self) -> int:
+        """Memory that it takes."""
+        pairs = [t for pair in self.cross for t in pair]
+        return sum(t.numel() * t.element_size() for t in [self.mel, *self.encoder, *pairs, *self.decoder])
+
+    @classmethod
+    def of(cls, model: TokenRecogniser, mel: Tensor, frames: Tensor | None, inputs: Tensor) -> Prefix:
+        """Run the model on features and the tokens `inputs` (batch, length)."""
+        x, valid = model.encoder.embed(mel, frames, model.dropout)
+        mask = None if valid is None else valid[:, None, None, :]
+        encoder = [x]
+        for layer in model.encoder.layers:
+            encoder.append(layer(encoder[-1], mask, model.dropout))
+        cache = model.decoder.start(model.encoder.norm(encoder[-1]), valid)
+        cross = [(layer.cross_keys, layer.cross_values) for layer in cache.layers]
+        decoder = [model.decoder.embed(inputs)]
+        for layer, layer_cache in zip(model.decoder.layers, cache.layers, strict=True):
+            decoder.append(layer(decoder[-1], layer_cache, cache.memory_mask, model.dropout))
+        return cls(mel, frames, valid, encoder, cross, decoder)
+
+    def shared(self) -> Cache:
+        """A fresh cache on the unchanged model's memory."""
+        mask = None if self.valid is None else self.valid[:, None, None, :]
+        return Cache([LayerCache(keys, values) for keys, values in self.cross], mask)
+
+    def encoded(self, model: TokenRecogniser, starts: Sequence[int], gates: Gates) -> Cache:
+        """The cache of variants that touch the encoder's stages `starts` (rising) first: each joins the batch where it
+        begins to differ from the unchanged model."""
+        encoder, clips, there = model.encoder, len(self.mel), 0
+        x, valid = self.mel, self.valid
+        for stage in range(len(encoder.layers) + 1):
+            more = starts.count(stage)
+            there += more
+            if not there:
+                continue
+            if more:
+                gates.over([number for number in range(there) for _ in range(clips)])
+                valid = None if self.valid is None else self.valid.repeat(there, 1)
+            if stage == 0:
+                frames = None if self.frames is None else self.frames.repeat(more)
+                x, _ = encoder.embed(self.mel.repeat(more, 1, 1), frames, model.dropout)
+                continue
+            if more:
+                new = self.encoder[stage - 1].repeat(more, 1, 1)
+                x = new if there == more else torch.cat([x, new])
+            x = encoder.layers[stage - 1](x, None if valid is None else valid[:, None, None, :], model.dropout)
+        return model.decoder.start(encoder.norm(x), valid)
+
+
+def gather(
+    model: nn.Module, groups: Sequence[Group], batches: Sequence[list[int]], loss: Callable[[list[int]], Tensor]
+) -> Evidence:
+    """What importance criteria read, from the losses of `batches` of clips."""
+    collector = TaylorCollector(model, groups)
+    with ActivationCollector(model) as activations:
+        for batch in batches:
+            model.zero_grad(set_to_none=True)
+            loss(batch).backward()  # type: ignore[no-untyped-call]
+            collector.update()
+    model.zero_grad(set_to_none=True)
+    inputs, outputs = activations.norms()
+    weights = dict(model.named_parameters())
+    return Evidence(weights, collector.means(), inputs, outputs, signed=collector.signed_means())

@@ -1,0 +1,91 @@
+"""A torch encoder-decoder as a decoding session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...decode.session import Floats, Ints, TokenConfig
+from .cache import Cache, LayerCache
+from .network import TokenRecogniser
+
+
+@dataclass(frozen=True)
+class TorchState:
+    """The cache after some tokens, and which encoded clip each batch row (batch,) belongs to."""
+
+    cache: Cache
+    clips: Ints
+
+
+class TorchSession:
+    """Runs `model` for `secateur.decode`, on the device the model is on."""
+
+    def __init__(self, model: TokenRecogniser) -> None:
+        self.model = model.eval()
+        self.device = next(model.parameters()).device
+
+    @property
+    def config(self) -> TokenConfig:
+        """The model's config."""
+        return self.model.config  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
+    def encode(self, features: Floats, frames: Ints | None) -> TorchState:
+        """See `Session.encode`."""
+        counts = None if frames is None else torch.from_numpy(frames).to(self.device)
+        cache = self.model.encode(torch.from_numpy(features).to(self.device), counts)
+        return TorchState(cache, np.arange(len(features)))
+
+    @torch.inference_mode()
+    def step(self, tokens: Ints, state: TorchState) -> tuple[Floats, TorchState]:
+        """See `Session.step`."""
+        cache = _same(state.cache)
+        logits = self.model.step(torch.from_numpy(tokens).to(self.device), cache)
+        return logits.float().cpu().numpy(), TorchState(cache, state.clips)
+
+    @torch.inference_mode()
+    def attention(self, tokens: Ints, state: TorchState) -> Floats:
+        """See `Session.attention`."""
+        found: list[Tensor] = []
+
+        def look(module: Any, inputs: tuple[Tensor, ...]) -> None:
+            x, keys, _, mask = inputs
+            found.append(module.scores(x, keys, mask))
+
+        layers: list[Any] = [layer.cross_attention for layer in self.model.decoder.layers]
+        hooks = [layer.register_forward_pre_hook(look) for layer in layers]
+        try:
+            self.model.step(torch.from_numpy(tokens).to(self.device), _same(state.cache))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return torch.cat(found, 1).softmax(-1).float().cpu().numpy()
+
+    @torch.inference_mode()
+    def pick(self, state: TorchState, rows: Ints) -> TorchState:
+        """See `Session.pick`."""
+        index = torch.from_numpy(rows).to(self.device)
+        clips = state.clips[rows]
+        if not np.array_equal(clips, state.clips):
+            return TorchState(state.cache.pick(index), clips)
+        # Beams trade places within their clip: the audio's keys and values, by far the largest part, stay as they are.
+        layers = [
+            LayerCache(layer.cross_keys, layer.cross_values, _rows(layer.keys, index), _rows(layer.values, index))
+            for layer in state.cache.layers
+        ]
+        return TorchState(Cache(layers, state.cache.memory_mask, state.cache.length), clips)
+
+
+def _rows(values: Tensor | None, index: Tensor) -> Tensor | None:
+    return None if values is None else values[index]
+
+
+def _same(cache: Cache) -> Cache:
+    """A cache that can be extended without changing `cache`; it shares all tensors."""
+    layers = [LayerCache(x.cross_keys, x.cross_values, x.keys, x.values) for x in cache.layers]
+    return Cache(layers, cache.memory_mask, cache.length)

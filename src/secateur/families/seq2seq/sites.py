@@ -1,0 +1,88 @@
+"""What can be taken from a Whisper's input and output beside units of its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...data.manifest import Utterance
+from ...decode.session import TokenConfig
+from ...sensitivity.clips import rate_variants
+from ...sensitivity.variants import Variant
+from ..whisper.config import WhisperConfig
+
+VOCABULARY = (0.25, 0.5, 0.75)  # share of the text rows, the last learnt merges first
+BLOCKS = 8  # of vocabulary rows, by the order in which merges were learnt
+CONTEXT = (20, 15, 10, 5)  # seconds
+
+
+def input_variants(config: TokenConfig, text: Any, utterances: Sequence[Utterance]) -> list[Variant]:
+    """Lower sampling and frame rates, less audio context, blocks of vocabulary rows."""
+    front = config.front_end
+    found = rate_variants(front)
+    if not isinstance(config, WhisperConfig):
+        return found + vocabulary_variants(config, text)
+    for seconds in CONTEXT:
+        positions = round(seconds * front.sample_rate / (2 * front.hop))
+        if positions < config.audio_context:
+            found.append(
+                Variant(
+                    "audio_context", "audio_context", "input", "audio context",
+                    round(1 - positions / config.audio_context, 3),
+                    {"encoder.positions": tuple(range(positions, config.audio_context))},
+                    change={"audio_seconds": float(seconds)},
+                )
+            )  # fmt: skip
+    return found + vocabulary_variants(config, text)
+
+
+def vocabulary_variants(config: TokenConfig, text: Any) -> list[Variant]:
+    """The rarest rows, and blocks of rows; what is merged from a row that goes, goes with it."""
+    end, parents = config.tokens.end, text.parents()
+    merged = sorted(parents)
+    if len(merged) < 2 * BLOCKS:
+        return []
+
+    def gone(rows: Sequence[int]) -> tuple[int, ...]:
+        lost = set(rows)
+        for token in merged:  # parents were learnt before what is merged from them
+            if parents[token][0] in lost or parents[token][1] in lost:
+                lost.add(token)
+        return tuple(sorted(lost))
+
+    found = []
+    for share in VOCABULARY:
+        rows = gone(merged[max(len(merged) - round(share * end), 0) :])
+        found.append(
+            Variant("vocabulary", "vocabulary", "vocabulary", "rarest rows", share, {"vocabulary": rows})
+        )  # fmt: skip
+    size = -(-len(merged) // BLOCKS)
+    for block in range(BLOCKS):
+        rows = gone(merged[block * size : (block + 1) * size])
+        found.append(
+            Variant(f"vocabulary[{block}]", "vocabulary", "vocabulary", f"block {block}", 1.0, {"vocabulary": rows})
+        )
+    return found
+
+
+def kept_rows(variant: Variant, config: TokenConfig) -> Tensor:
+    """True (vocabulary,) where a row stays."""
+    kept = torch.ones(config.vocabulary, dtype=torch.bool)
+    kept[torch.tensor(variant.gone["vocabulary"], dtype=torch.long)] = False
+    return kept
+
+
+def retokenised(text: Any, kept: Tensor, config: TokenConfig) -> Callable[[list[int], int], list[int]]:
+    """`(token row, prompt length) -> token row` that spells with the kept rows what the row said."""
+    rows = [i for i in range(config.tokens.end) if bool(kept[i])]
+    smaller = text.reduced(rows, config.tokens.end)
+
+    def rewrite(row: list[int], prompt: int) -> list[int]:
+        said = text.decode(row[prompt:-1]).strip()
+        written = [rows[i] for i in smaller.encode(said)]
+        return [*row[:prompt], *written, row[-1]][: config.text_context]
+
+    return rewrite

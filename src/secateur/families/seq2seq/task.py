@@ -1,0 +1,81 @@
+"""How jobs train and read an encoder-decoder."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from ...base.errors import SecateurError
+from ...data.bank import AudioBank
+from ...data.clip_index import rows_of
+from ...data.manifest import Utterance
+from ...features.extractor import extractor
+from ...prune.settings import PruneSettings
+from ...prune.student import Student, make_student
+from ...text.style import as_sentence
+from ...train.loop import frozen_copy
+from ...train.settings import TrainSettings
+from ...train.targets import encode_targets
+from .greedy import transcribe_bank
+from .objective import Seq2Seq, Teacher
+
+
+class Seq2SeqTask:
+    """See `tasks.Task`."""
+
+    def student(
+        self, model: Any, text: Any, texts: Iterable[str], languages: Sequence[str], prune: PruneSettings | None,
+        train: TrainSettings | None,
+    ) -> Student:  # fmt: skip
+        """With `prune`, contexts and vocabulary rows are cut; a model that will be trained hears clips unpadded."""
+        if prune is not None:
+            style = as_sentence if train is not None and train.style == "sentence" else str
+            return make_student(model, text, (style(t) for t in texts), prune, languages)
+        twin = copy.deepcopy(model)
+        if train is not None and twin.config.padded:
+            # The dense control hears clips as they are, too: only then are arms compared at equal data and compute.
+            twin.config = replace(twin.config, padded=False)
+        return Student(twin, text, None)
+
+    def objective(
+        self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Any | None,
+        device: torch.device,
+    ) -> Seq2Seq:  # fmt: skip
+        """Cross entropy of the transcripts' tokens, with a teacher's distribution where it has a part.
+
+        Raises:
+            SecateurError: a teacher that writes other tokens than the student.
+        """
+        config = student.model.config
+        sentence = settings.style == "sentence"
+
+        def row(u: Utterance) -> list[int]:
+            return encode_targets([u], student.tokenizer, config.tokens, config.text_context, sentence)[0]
+
+        rows = rows_of(utterances, row)
+        told = None
+        if teacher is not None and settings.distil > 0:
+            asked = config.vocabulary if student.rows is None else int(student.rows.max()) + 1
+            if teacher.config.family != config.family or teacher.config.vocabulary < asked:
+                raise SecateurError(
+                    "a teacher gives a distribution of the student's own tokens, and this one writes others; let it "
+                    "write transcripts to learn from instead (secateur data label)"
+                )
+            frozen = frozen_copy(teacher).to(device)
+            rows_there = None if student.rows is None else student.rows.to(device)
+            features = extractor(frozen.config.front_end).to(device)
+            told = Teacher(frozen, features, rows_there, config.front_end.sample_rate)
+        return Seq2Seq(
+            rows, len(config.tokens.prompt(utterances[0].language)),
+            {} if student.rows is None else student.tokenizer.parents(), told, config.text_context,
+        )  # fmt: skip
+
+    def transcribe(
+        self, model: Any, text: Any, bank: AudioBank, languages: Sequence[str], batch_seconds: float, label: str = ""
+    ) -> list[str]:
+        """Greedy decoding in batches."""
+        return transcribe_bank(model, text, bank, languages, batch_seconds, label)

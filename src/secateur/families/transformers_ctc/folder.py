@@ -1,0 +1,171 @@
+"""Read and write Wav2Vec2ForCTC, HubertForCTC, WavLMForCTC and Wav2Vec2ConformerForCTC folders of `transformers`, with
+their vocab.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...base.errors import SecateurError
+from ...base.extras import require
+from ...base.files import write_json
+from ...base.options import to_dict
+from ...base.tensors import write_tensors
+from ...features.front_end import front_end
+from ...models.checkpoint import WEIGHTS, built, fit
+from ...models.family import parse_config
+from ...text.tokens_ctc import VocabularyUnits
+from ...weights.json_values import is_id, named_ids, one_id, read_table
+from .config import CONFORMER, KNOWN, OURS, HfCtcConfig
+from .model import CLASSES, HfCtc
+from .positions import NORM, multiplied_out, normed
+from .widths import BlockWidths, LayerWidths
+
+GATE = ".gate"
+COUNT = ".num_batches_tracked"  # what nothing reads
+FIRST, TABLE = "encoder.layers.0.attention.rel_attn_embed.", "encoder.positions."  # of WavLM, theirs and ours
+# Older files name the parts of the weight-normed convolution so.
+RENAMED = {"conv.weight_g": f"conv.{NORM}0", "conv.weight_v": f"conv.{NORM}1"}
+PLACES = "encoder.pos_conv_embed.conv."
+
+
+def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None) -> tuple[HfCtc, VocabularyUnits]:
+    """The network with the weights `state`, as float32, and its vocabulary; the blank becomes output 0.
+
+    Raises:
+        SecateurError: a variant that is not known here, no vocabulary, or weights that do not fit the config.
+    """
+    values, where = read_table(folder / "config.json"), str(folder / "config.json")
+    blank = one_id(values, "pad_token_id", where) or 0
+    text, order = _vocabulary(folder, blank, len(state.get("lm_head.bias", ())))
+    front = read_table(folder / "preprocessor_config.json", optional=True)
+    if "secateur" in values:
+        config: HfCtcConfig = parse_config(values["secateur"], f"{where}: secateur")
+    else:
+        config = parse_hf_ctc(values, where, name or folder.name, len(order), front)
+    model: HfCtc = built(HfCtc, config, str(folder / "config.json"))
+    wanted = model.state_dict()
+    ours = {}
+    for theirs, value in state.items():
+        for old, new in RENAMED.items():
+            theirs = theirs.replace(old, new)
+        theirs = theirs.replace(FIRST, TABLE)
+        if theirs.startswith("lm_head."):
+            if len(value) != len(order):
+                raise SecateurError(f"{folder}: {len(value)} outputs, but vocab.json has {len(order)} tokens")
+            value = value[order]
+        if not theirs.endswith(COUNT):
+            ours[f"net.{theirs}"] = value
+    hidden = f"net.{config.body}.masked_spec_embed"  # only pre-training reads it; some files have it without need
+    if hidden in ours and hidden not in wanted:
+        del ours[hidden]
+    places = f"net.{config.body}.{PLACES}"
+    if not config.conformer and f"{places}{NORM}0" in ours:
+        ours[f"{places}weight"] = multiplied_out(*(ours.pop(f"{places}{NORM}{i}") for i in (0, 1)))
+    ours |= {n: torch.ones(1) for n in wanted if n.endswith(GATE)}
+    fit(model, ours, str(folder / WEIGHTS))
+    return model.eval(), text
+
+
+def parse_hf_ctc(
+    values: dict[str, Any], where: str, name: str, units: int, preprocessor: dict[str, Any] | None = None
+) -> HfCtcConfig:
+    """Our config of theirs (the values of config.json and of preprocessor_config.json).
+
+    Raises:
+        SecateurError: a variant that is not known here.
+    """
+    kind: Any = values.get("model_type")
+    full = getattr(require("transformers", "transformers"), CLASSES[kind][1])(**values).to_dict()
+    settings = {k: v for k, v in full.items() if k in values and k not in OURS}
+    settings |= {k: full[k] for k in KNOWN if k in full}
+    heads, ffn, hearing = full["num_attention_heads"], full["intermediate_size"], preprocessor or {}
+    layer: LayerWidths | BlockWidths = LayerWidths(heads, ffn)
+    if kind == CONFORMER:
+        layer = BlockWidths(ffn, heads, full["hidden_size"], ffn)
+    try:
+        return HfCtcConfig(
+            units=units, kind=kind, head_size=full["hidden_size"] // heads,
+            convs=tuple(full["conv_dim"]), settings=settings, name=name,
+            layers=(layer,) * full["num_hidden_layers"],
+            front_end=front_end(
+                "waveform", int(hearing.get("sampling_rate", 16000)),
+                normalise="mean_variance" if hearing.get("do_normalize", True) else "none",
+            ),
+        )  # fmt: skip
+    except ValueError as problem:
+        raise SecateurError(f"{where}: {problem}") from problem
+
+
+def _vocabulary(folder: Path, blank: int, rows: int) -> tuple[VocabularyUnits, list[int]]:
+    """The tokens of an output layer of `rows` rows, and these rows in our order: the blank first.
+
+    Tokens that were added after the vocabulary was made have a file of their own, and often no row.
+    """
+    ids = read_table(folder / "vocab.json")
+    if not ids or not all(map(is_id, ids.values())):
+        raise SecateurError(f"{folder / 'vocab.json'}: not a table of tokens and numbers (of one language)")
+    added = named_ids({"added": read_table(folder / "added_tokens.json", optional=True)}, "added", str(folder))
+    added = {token: i for token, i in added.items() if i < rows and i not in ids.values()}
+    ids = {**ids, **added}
+    tokens = {i: token for token, i in ids.items()}
+    if sorted(tokens) != list(range(len(ids))) or blank not in tokens:
+        raise SecateurError(f"{folder / 'vocab.json'}: its numbers are not 0 to {len(ids) - 1} with the blank {blank}")
+    order = [blank, *(i for i in sorted(tokens) if i != blank)]
+    how = read_table(folder / "tokenizer_config.json", optional=True)
+    special = {"<s>", "</s>", "<unk>", "<pad>", "[UNK]", "[PAD]", *added}
+    for key in ("bos_token", "eos_token", "unk_token", "pad_token"):
+        found = how.get(key)
+        special.add(str(found.get("content") if isinstance(found, dict) else found))
+    delimiter = how.get("word_delimiter_token", "|")
+    named = tuple(sorted(special & set(ids)))
+    return VocabularyUnits(tuple(tokens[i] for i in order[1:]), str(delimiter or "|"), named), order
+
+
+def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = False) -> Path:
+    """Write `model` as `from_pretrained` loads it: config.json, model.safetensors, vocab.json and what goes with them.
+
+    `pruned`: for the classes of `secateur.families.pruned`, which have any widths.
+
+    Raises:
+        SecateurError: widths that differ between layers, or heads that are gone.
+    """
+    folder, config = Path(folder), model.config
+    if not config.uniform and not pruned:
+        raise SecateurError(
+            "transformers builds only layers that are all alike, with all their heads: choose --format "
+            "transformers-pruned, which secateur.families.pruned loads there, or export to ONNX"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        name.removeprefix("net.").replace(TABLE, TABLE if pruned else FIRST): value.detach().cpu().contiguous()
+        for name, value in model.state_dict().items()
+        if not name.endswith(GATE)
+    }
+    if not config.conformer and not pruned:
+        parts = normed(state.pop(f"{config.body}.{PLACES}weight"))
+        state |= {f"{config.body}.{PLACES}{part}": value for part, value in parts.items()}
+    state |= {n.replace(".running_mean", COUNT): torch.tensor(0) for n in state if n.endswith(".running_mean")}
+    write_tensors(folder / WEIGHTS, state, {"format": "pt"})
+    kind, name = config.kind, CLASSES[config.kind][0]
+    own: dict[str, Any] = {"model_type": kind, "architectures": [name]}
+    if pruned:
+        own = {"model_type": f"secateur-{kind}", "architectures": [f"Pruned{name}"], "secateur": to_dict(config)}
+    write_json(folder / "config.json", {**config.theirs(), **own})
+    blank = "<pad>" if "<pad>" not in getattr(text, "tokens", ()) else "<blank>"
+    tokens = getattr(text, "tokens", None) or [c if c != " " else "|" for c in text.characters]
+    write_json(folder / "vocab.json", {blank: 0, **{token: i for i, token in enumerate(tokens, 1)}})
+    write_json(folder / "tokenizer_config.json", {
+        "tokenizer_class": "Wav2Vec2CTCTokenizer", "pad_token": blank, "unk_token": "<unk>",
+        "word_delimiter_token": getattr(text, "delimiter", "|"),
+    })  # fmt: skip
+    write_json(folder / "preprocessor_config.json", {
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor", "processor_class": "Wav2Vec2Processor",
+        "feature_size": 1, "padding_value": 0.0,
+        "sampling_rate": config.front_end.sample_rate, "return_attention_mask": not config.group_norm,
+        "do_normalize": config.front_end.normalise == "mean_variance",
+    })  # fmt: skip
+    return folder

@@ -1,0 +1,158 @@
+"""The graph of a CTC model of `transformers` that hears samples (Wav2Vec2, HuBERT, WavLM, Wav2Vec2 Conformer), written
+straight from the weights, layer by layer: the same mathematics as `families/transformers_ctc/`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...export.graph import Graph
+from ...export.layers import Weights
+from ...export.precision import Ranges
+from ..whisper.config import AttentionWidths
+from .config import HfCtcConfig
+from .conformer_graph import BlockBuilder
+from .wavlm import buckets_of
+from .widths import WAV2VEC2, BlockWidths, LayerWidths
+
+EPSILON = 1e-5
+
+
+def hf_ctc_graph(config: HfCtcConfig, weights: Weights, precision: str, ranges: Ranges | None = None) -> Any:
+    """features (batch, samples, 1), frames (batch,) to log_probs (batch, shorter, units) and how many are real."""
+    b = _Builder(Graph("hf_ctc"), weights, precision, True, ranges)
+    g, body = b.graph, f"net.{config.body}"
+    x = g.input("features", np.float32, ("batch", "samples", 1))
+    b.body = body
+    b.frames = g.input("frames", np.int64, ("batch",))
+    x = b.encoded(g.add("Transpose", x, perm=[0, 2, 1]), f"{body}.feature_extractor.conv_layers", config)
+    x = g.add("Transpose", x, perm=[0, 2, 1])
+    if config.projection_norm:
+        x = b.norm(x, f"{body}.feature_projection.layer_norm")
+    x = b.linear(x, [f"{body}.feature_projection.projection"])
+    real = b.real(x, 1, [2])
+    nowhere = b.mask_bias(g.add("Cast", g.add("Squeeze", real, g.constant([2])), to=9))  # bool
+    x = g.add("Mul", x, real)
+    if config.conformer:
+        b.names, b.width, b.size, b.activation = WAV2VEC2, config.width, config.head_size, config.activation
+        b.nowhere, b.inside = nowhere, real
+        if config.distance == "rotary":
+            b.turns = b.rotations(x, weights[f"{body}.encoder.embed_positions.inv_freq"])
+        b.distance = b.distances(x) if config.distance == "relative" else ""
+    else:
+        x = g.add("Add", x, b.positions(x, f"{body}.encoder.pos_conv_embed.conv", config))
+        if not config.before:
+            x = b.norm(x, f"{body}.encoder.layer_norm")
+    for i, own in enumerate(config.layers):
+        name = f"{body}.encoder.layers.{i}"
+        x = b.block(x, name, own) if isinstance(own, BlockWidths) else b.layer(x, name, config, own, nowhere)
+    if config.before or config.conformer:
+        x = b.norm(x, f"{body}.encoder.layer_norm")
+    log_probs = g.add("LogSoftmax", b.linear(x, ["net.lm_head"]), axis=-1)
+    g.output(log_probs, "log_probs", np.float32, ("batch", "shorter", config.units))
+    g.output(b.frames, "log_probs_frames", np.int64, ("batch",))
+    return g.model({"precision": precision})
+
+
+class _Builder(BlockBuilder):
+    """Adds the parts of the network; `frames` (batch,) says how many frames of the last one's output are real."""
+
+    body = ""
+
+    def encoded(self, x: str, name: str, config: HfCtcConfig) -> str:
+        """The feature encoder: (batch, 1, samples) to (batch, channels, shorter)."""
+        g = self.graph
+        for i, (kernel, stride) in enumerate(zip(config.kernels, config.strides, strict=True)):
+            own = f"{name}.{i}"
+            weight = self.weights[f"{own}.conv.weight"]
+            bias = self.weights.get(f"{own}.conv.bias", np.zeros(len(weight), np.float32))
+            x = self.filters(x, f"{own}.conv", weight, bias, strides=[stride])
+            left = g.add("Add", self.frames, g.constant(stride - kernel))
+            self.frames = g.add("Div", g.add("Max", left, g.constant(0)), g.constant(stride))
+            if not config.group_norm:
+                x = g.add("Transpose", x, perm=[0, 2, 1])
+                x = g.add("Transpose", self.norm(x, f"{own}.layer_norm"), perm=[0, 2, 1])
+            elif i == 0:
+                x = self._by_channel(x, f"{own}.layer_norm")
+            x = g.add("Gelu", x)
+        return x
+
+    def _by_channel(self, x: str, name: str) -> str:
+        """Each channel of (batch, channels, frames) by its own real frames."""
+        g, real = self.graph, self.real(x, 2, [1])
+        count = g.add("Cast", g.add("Max", self.frames, g.constant(1)), to=1)  # float
+        count = g.add("Unsqueeze", count, g.constant([1, 2]))
+        mean = g.add("Div", g.add("ReduceSum", g.add("Mul", x, real), g.constant([2]), keepdims=1), count)
+        apart = g.add("Sub", x, mean)
+        inside = g.add("Mul", apart, real)
+        variance = g.add("Div", g.add("ReduceSum", g.add("Mul", inside, inside), g.constant([2]), keepdims=1), count)
+        deviation = g.add("Sqrt", g.add("Add", variance, g.constant(EPSILON, np.float32)))
+        scale, bias = (
+            g.weight(f"{name}.{leaf}", self.weights[f"{name}.{leaf}"].astype(np.float32)[:, None])
+            for leaf in ("weight", "bias")
+        )
+        return g.add("Add", g.add("Mul", g.add("Div", apart, deviation), scale), bias)
+
+    def positions(self, x: str, name: str, config: HfCtcConfig) -> str:
+        """The convolution that stands for positions, of (batch, frames, width)."""
+        g, (taps, groups), kept = self.graph, config.position_taps, config.heard_positions
+        weight, size = self.weights[f"{name}.weight"], config.width // groups
+        channels = [group * size + i for group in kept for i in range(size)]
+        pads = [taps // 2, taps // 2 - (taps % 2 == 0)]
+        x = g.add("Transpose", x, perm=[0, 2, 1])
+        if config.positions:
+            x = g.add("Gather", x, g.constant(channels), axis=1)
+        x = self.filters(x, name, weight, self.weights[f"{name}.bias"], pads=pads, group=len(kept))
+        x = g.add("Gelu", x)
+        if config.positions:  # a silent channel stands for all that hear nothing
+            silent = g.add("Mul", g.slice(x, g.constant([0]), g.constant([1]), 1), g.constant(0, np.float32))
+            order = [channels.index(c) if c in channels else len(channels) for c in range(config.width)]
+            x = g.add("Gather", g.add("Concat", x, silent, axis=1), g.constant(order), axis=1)
+        return g.add("Transpose", x, perm=[0, 2, 1])
+
+    def layer(self, x: str, name: str, config: HfCtcConfig, own: LayerWidths, nowhere: str) -> str:
+        """One encoder layer, normalised before or after each of its halves."""
+        g, self.activation = self.graph, config.activation
+        widths = AttentionWidths(own.heads, config.head_size, config.head_size)
+        read = self.norm(x, f"{name}.layer_norm") if config.before else x
+        parts = [f"{name}.attention.{part}_proj" for part in "qkv"]
+        joined = self.linear(read, parts, config.head_size**-0.5)
+        query, keys, values = self.split(joined, [own.heads * config.head_size] * 3)
+        keys, values = self.cache(keys, values, widths)
+        if config.kind == "wavlm":
+            nowhere = g.add("Add", self._gated(read, f"{name}.attention", config, own), nowhere)
+        attended = self.attend(query, keys, values, nowhere, widths)
+        x = g.add("Add", x, self.linear(attended, [f"{name}.attention.out_proj"]))
+        if not config.before:
+            x = self.norm(x, f"{name}.layer_norm")
+        read = self.norm(x, f"{name}.final_layer_norm") if config.before else x
+        hidden = self.active(self.linear(read, [f"{name}.feed_forward.intermediate_dense"]))
+        x = g.add("Add", x, self.linear(hidden, [f"{name}.feed_forward.output_dense"]))
+        return x if config.before else self.norm(x, f"{name}.final_layer_norm")
+
+    def _gated(self, x: str, name: str, config: HfCtcConfig, own: LayerWidths) -> str:
+        """WavLM's distances (batch, heads, frames, frames), gated by slices of `x` (batch, frames, width)."""
+        g, (buckets, farthest) = self.graph, config.distances
+        kept = list(own.kept or range(own.heads))
+        rows = buckets_of(torch.arange(-farthest, farthest + 1), buckets, farthest).numpy()
+        table = self.weights[f"{self.body}.encoder.positions.weight"][rows].T[kept]  # (heads, distances)
+        steps = g.count(g.size(x, 1))
+        apart = g.add("Sub", g.add("Unsqueeze", steps, g.constant([0])), g.add("Unsqueeze", steps, g.constant([1])))
+        apart = g.add("Clip", apart, g.constant(-farthest), g.constant(farthest))
+        apart = g.add("Add", apart, g.constant(farthest))
+        bias = g.add("Gather", g.weight(f"{name}.distances", table.astype(np.float32)), apart, axis=1)
+        slices = g.add("Reshape", x, g.constant([0, 0, config.all_heads, config.head_size]))
+        slices = g.add("Transpose", g.add("Gather", slices, g.constant(kept), axis=2), perm=[0, 2, 1, 3])
+        # Each gate is the sum of its values, so their weights are summed.
+        weight = self.weights[f"{name}.gru_rel_pos_linear.weight"].reshape(2, -1, config.head_size).sum(1).T
+        shift = self.weights[f"{name}.gru_rel_pos_linear.bias"].reshape(2, -1).sum(1)
+        gates = g.add("MatMul", slices, g.weight(f"{name}.gates", weight.astype(np.float32)))
+        gates = g.add("Sigmoid", g.add("Add", gates, g.weight(f"{name}.gates.bias", shift.astype(np.float32))))
+        first, second = g.add_many(2, "Split", gates, g.constant([1, 1]), axis=-1)
+        constant = g.weight(f"{name}.gru_rel_pos_const", self.weights[f"{name}.gru_rel_pos_const"].astype(np.float32))
+        gate = g.add("Sub", g.add("Mul", second, constant), g.constant(1, np.float32))
+        gate = g.add("Add", g.add("Mul", first, gate), g.constant(2, np.float32))
+        return g.add("Mul", gate, bias)

@@ -1,0 +1,58 @@
+"""A CTC model as the folder that sherpa-onnx loads: `OfflineRecognizer.from_omnilingual_asr_ctc(model, tokens)`.
+
+Of sherpa-onnx's CTC models it is the one that hears samples, so the graph computes the very features that the model was
+trained on. It is given samples of mean 0 and variance 1: only features that are normalised over the clip are the same.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ...base.errors import SecateurError
+from ...base.files import write_bytes, write_text
+from ...export.onnx import serialised
+from ...export.precision import check_precision
+from ..ctc.graph import ctc_graph
+from ..ctc.model import CtcModel
+
+MODEL, TOKENS = "model.onnx", "tokens.txt"
+SPACE = "\u2581"  # sherpa-onnx writes a space for it
+RATE = 16000
+
+
+def symbols_of(text: Any) -> list[str]:
+    """The text that each output writes, the blank's first.
+
+    Raises:
+        SecateurError: units that are no text (phones).
+    """
+    if text.kind == "phones":
+        raise SecateurError("sherpa-onnx writes what the network says, and phones are no text: train on characters")
+    begins, boundary = text.begins(), text.boundary
+    found = ["<blk>"]
+    for unit in range(1, text.outputs):
+        plain = text.decode([unit])
+        mark = SPACE if unit == boundary or (text.kind == "pieces" and begins[unit]) else ""
+        found.append(mark + plain)
+    return found
+
+
+def write_sherpa(folder: str | Path, model: CtcModel, text: Any, precision: str = "fp32") -> Path:
+    """Write model.onnx and tokens.txt.
+
+    Raises:
+        SecateurError: a model of another sample rate than 16 kHz, features that depend on loudness, or units that are
+            no text.
+    """
+    check_precision(precision)
+    folder, front = Path(folder), model.config.front_end
+    if front.sample_rate != RATE:
+        raise SecateurError(f"sherpa-onnx gives this kind of model samples at {RATE} Hz, it hears {front.sample_rate}")
+    if front.normalise == "none":
+        raise SecateurError("sherpa-onnx normalises loudness, and this model's features are not normalised over a clip")
+    symbols = symbols_of(text)
+    weights = {name: value.detach().float().cpu().numpy() for name, value in model.state_dict().items()}
+    write_bytes(folder / MODEL, serialised(ctc_graph(model.config, weights, precision, audio=True), MODEL))
+    write_text(folder / TOKENS, "".join(f"{symbol} {i}\n" for i, symbol in enumerate(symbols)))
+    return folder

@@ -1,0 +1,202 @@
+"""The checkpoint's contract: every width of a Whisper, per layer, in one frozen dataclass (no torch here)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...base.errors import SecateurError
+from ...base.files import read_json
+from ...features.front_end import FrontEnd
+from ...models.family import FORMAT
+from ...models.family import parse_config as parse_any
+from ...text.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class AttentionWidths:
+    """One attention: `heads`, and per head the dimensions of queries and keys and those of values."""
+
+    heads: int
+    query_key: int
+    value: int
+
+    def shrunk(self, keep: dict[str, list[int]], name: str) -> AttentionWidths:
+        """The widths of the attention `name` after surgery.
+
+        Raises:
+            SecateurError: heads that would keep different numbers of dimensions.
+        """
+        heads = keep.get(f"{name}.heads", list(range(self.heads)))
+        return AttentionWidths(
+            heads=len(heads),
+            query_key=_per_head(keep.get(f"{name}.query_key"), heads, self.query_key, name),
+            value=_per_head(keep.get(f"{name}.value"), heads, self.value, name),
+        )
+
+
+@dataclass(frozen=True)
+class EncoderWidths:
+    """One encoder layer."""
+
+    attention: AttentionWidths
+    ffn: int
+
+
+@dataclass(frozen=True)
+class DecoderWidths:
+    """One decoder layer."""
+
+    self_attention: AttentionWidths
+    cross_attention: AttentionWidths
+    ffn: int
+
+
+@dataclass(frozen=True)
+class WhisperConfig:
+    """Everything that is needed to build the network and to decode with it."""
+
+    width: int  # residual stream
+    conv_channels: int  # between the two convolutions
+    audio_context: int  # encoder positions, 20 ms each
+    text_context: int  # decoder positions
+    vocabulary: int  # rows of the token embedding
+    encoder: tuple[EncoderWidths, ...]
+    decoder: tuple[DecoderWidths, ...]
+    tokens: Tokens
+    front_end: FrontEnd = FrontEnd()
+    attention_scale: float = 0.125  # 1 / sqrt(head dimension at birth); pruning dimensions does not change it
+    padded: bool = (
+        True  # expects clips padded to the whole audio context (as OpenAI trained it); False: cut to the clip
+    )
+    name: str = "whisper"
+    family: str = "whisper"
+    format: int = FORMAT
+
+    @property
+    def max_seconds(self) -> float:
+        """The longest clip, in seconds, that one window can hold."""
+        return self.audio_context * 2 * self.front_end.hop / self.front_end.sample_rate
+
+    @property
+    def window(self) -> int:
+        """Samples that one window can hold."""
+        return self.audio_context * 2 * self.front_end.hop
+
+    @property
+    def position_seconds(self) -> float:
+        """From one position of the encoder's memory to the next."""
+        return 2 * self.front_end.hop / self.front_end.sample_rate
+
+    @property
+    def caches(self) -> tuple[tuple[int, int, int], ...]:
+        """Heads, and dimensions of a key and a value, of every decoder layer's self-attention."""
+        widths = [d.self_attention for d in self.decoder]
+        return tuple((w.heads, w.query_key, w.value) for w in widths)
+
+    @property
+    def memory_values(self) -> int:
+        """Values of all cross-attentions' keys and values at one position of the memory."""
+        widths = [d.cross_attention for d in self.decoder]
+        return sum(w.heads * (w.query_key + w.value) for w in widths)
+
+    def positions(self, samples: int) -> int:
+        """Positions of the memory for a clip of so many samples, all of them where clips are padded."""
+        return self.audio_context if self.padded else samples // (2 * self.front_end.hop) + 1
+
+    def hearing(self, front_end: FrontEnd) -> WhisperConfig:
+        """With another front-end: as many positions as lie within the audio context when frames are further apart."""
+        ratio = front_end.frame_ms / self.front_end.frame_ms
+        return replace(self, front_end=front_end, audio_context=int((self.audio_context - 1) / ratio + 1e-9) + 1)
+
+    def shrunk(self, keep: dict[str, list[int]]) -> WhisperConfig:
+        """The config after surgery: `keep` maps group names (see `Whisper.groups`) to the units that stay."""
+
+        def count(name: str, now: int) -> int:
+            return len(keep[name]) if name in keep else now
+
+        encoder = []
+        for i in keep.get("encoder.layers", range(len(self.encoder))):
+            e, name = self.encoder[i], f"encoder.layers.{i}"
+            attention = e.attention.shrunk(keep, f"{name}.attention")
+            encoder.append(EncoderWidths(attention, count(f"{name}.ffn", e.ffn)))
+        decoder = []
+        for i in keep.get("decoder.layers", range(len(self.decoder))):
+            d, name = self.decoder[i], f"decoder.layers.{i}"
+            decoder.append(
+                DecoderWidths(
+                    d.self_attention.shrunk(keep, f"{name}.self_attention"),
+                    d.cross_attention.shrunk(keep, f"{name}.cross_attention"),
+                    count(f"{name}.ffn", d.ffn),
+                )
+            )
+        front_end = self.front_end
+        if "encoder.mel" in keep:
+            front_end = front_end.keeping(keep["encoder.mel"])
+        tokens = self.tokens
+        if "vocabulary" in keep:
+            tokens = tokens.renumbered({old: new for new, old in enumerate(keep["vocabulary"])})
+        return replace(
+            self,
+            conv_channels=count("encoder.conv", self.conv_channels),
+            audio_context=count("encoder.positions", self.audio_context),
+            text_context=count("decoder.positions", self.text_context),
+            vocabulary=count("vocabulary", self.vocabulary),
+            encoder=tuple(encoder),
+            decoder=tuple(decoder),
+            tokens=tokens,
+            front_end=front_end,
+        )
+
+
+def _per_head(kept: list[int] | None, heads: list[int], now: int, name: str) -> int:
+    """Dimensions that stay in every kept head; they must be equally many."""
+    if kept is None:
+        return now
+    counts = {sum(1 for unit in kept if unit // now == head) for head in heads}
+    if len(counts) != 1:
+        raise SecateurError(f"{name}: every head must keep the same number of dimensions, found {sorted(counts)}")
+    return counts.pop()
+
+
+def uniform(
+    *, width: int, heads: int, ffn: int, encoder_layers: int, decoder_layers: int, vocabulary: int, tokens: Tokens,
+    audio_context: int = 1500, text_context: int = 448, bins: int = 80, name: str = "whisper",
+) -> WhisperConfig:  # fmt: skip
+    """A Whisper as OpenAI trains them: the same widths in every layer (Radford et al. 2022, table 1)."""
+    attention = AttentionWidths(heads, width // heads, width // heads)
+    return WhisperConfig(
+        width=width,
+        conv_channels=width,
+        audio_context=audio_context,
+        text_context=text_context,
+        vocabulary=vocabulary,
+        encoder=tuple(EncoderWidths(attention, ffn) for _ in range(encoder_layers)),
+        decoder=tuple(DecoderWidths(attention, attention, ffn) for _ in range(decoder_layers)),
+        tokens=tokens,
+        front_end=FrontEnd(bins=bins),
+        attention_scale=(width // heads) ** -0.5,
+        name=name,
+    )
+
+
+def parse_config(values: Any, where: str) -> WhisperConfig:
+    """A Whisper's config from its JSON values.
+
+    Raises:
+        SecateurError: another format version or family, an unknown key, a wrong type.
+    """
+    config = parse_any(values, where)
+    if not isinstance(config, WhisperConfig):
+        raise SecateurError(f"{where}: a Whisper is needed here, this model is of the family '{config.family}'")
+    return config
+
+
+def read_config(path: str | Path) -> WhisperConfig:
+    """The config in a JSON file.
+
+    Raises:
+        SecateurError: see `parse_config`.
+    """
+    return parse_config(read_json(path), str(path))

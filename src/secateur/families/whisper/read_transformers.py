@@ -1,0 +1,200 @@
+"""Read a `transformers` Whisper folder (config.json, model.safetensors, tokenizer.json), without transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...base.errors import SecateurError
+from ...models.checkpoint import WEIGHTS, built, fit, read_weights
+from ...text.tokenizer import Tokenizer
+from ...text.tokens import Tokens
+from ...weights.json_values import is_id, named_ids, one_id, read_table, some_ids
+from ...weights.sizes import checked_uniform
+from ...weights.tokenizer_files import END, read_tokenizer
+from .config import parse_config
+from .model import Whisper
+from .vocabulary import LANGUAGES, is_multilingual, openai_tokens, special_names
+
+LAYER = {
+    "self_attn_layer_norm": "self_attention_norm",
+    "self_attn": "self_attention",
+    "encoder_attn_layer_norm": "cross_attention_norm",
+    "encoder_attn": "cross_attention",
+    "final_layer_norm": "ffn_norm",
+    "fc1": "ffn.up",
+    "fc2": "ffn.down",
+}
+LEAF = {"q_proj": "query", "k_proj": "key", "v_proj": "value", "out_proj": "out"}
+TOP = {
+    "embed_positions.weight": "positions",
+    "embed_tokens.weight": "token_embedding.weight",
+    "layer_norm.weight": "norm.weight",
+    "layer_norm.bias": "norm.bias",
+}
+HF_CTC = ("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer")
+PARAKEET = "parakeet_ctc"
+PRUNED = "secateur-"  # before the type of a model with widths of its own (see `models.pruned`)
+TIED = "proj_out.weight"
+SIZES = {
+    "width": "d_model", "heads": "encoder_attention_heads", "ffn": "encoder_ffn_dim",
+    "encoder_layers": "encoder_layers", "decoder_layers": "decoder_layers", "vocabulary": "vocab_size",
+    "audio_context": "max_source_positions", "text_context": "max_target_positions", "bins": "num_mel_bins",
+}  # fmt: skip
+
+
+def our_name(theirs: str) -> str | None:
+    """Our parameter name for one of theirs; None for the output layer, which is the token embedding.
+
+    Raises:
+        KeyError: no part of a Whisper is called that.
+    """
+    name = theirs.removeprefix("model.")
+    if name == TIED:
+        return None
+    side, _, rest = name.partition(".")
+    if not rest.startswith("layers."):
+        return f"{side}.{TOP.get(rest, rest)}"
+    _, number, part, *leaf = rest.split(".")
+    ours = LAYER[part]
+    if side == "encoder":
+        ours = ours.replace("self_attention", "attention")
+    return ".".join([side, "layers", number, ours, *[LEAF.get(x, x) for x in leaf]])
+
+
+def special_tokens(
+    config: dict[str, Any], generation: dict[str, Any], added: dict[str, int], rows: int, tokenizer: Tokenizer,
+    where: str,
+) -> Tokens:  # fmt: skip
+    """The special ids of a checkpoint with `rows` token rows.
+
+    From its generation config, its config (older folders keep suppress lists there), and its added tokens (name to
+    id); what they leave out is as OpenAI numbered it, where the number of rows is OpenAI's.
+
+    Raises:
+        SecateurError: nothing says which tokens start and end a text.
+    """
+    standard = special_names(rows)
+    added = {name: i for name, i in added.items() if is_id(i) and 0 <= i < rows}
+    ids = added if "<|startoftranscript|>" in added else (standard or added)
+    start = ids.get("<|startoftranscript|>", one_id(config, "decoder_start_token_id", where))
+    end = ids.get(END, one_id(config, "eos_token_id", where))
+    if start is None or end is None:
+        raise SecateurError(f"{where}: neither tokenizer nor config names the start and end tokens")
+    languages = {name[2:-2]: i for name, i in named_ids(generation, "lang_to_id", where).items() if 0 <= i < rows}
+    multilingual = bool(generation.get("is_multilingual", languages or is_multilingual(rows)))
+    if multilingual and not languages:
+        languages = {name: ids[f"<|{name}|>"] for name in LANGUAGES if f"<|{name}|>" in ids}
+    no_timestamps = ids.get("<|notimestamps|>", one_id(generation, "no_timestamps_token_id", where))
+    timestamps = None if no_timestamps is None or no_timestamps + 1 >= rows else no_timestamps + 1
+
+    def listed(key: str) -> tuple[int, ...] | None:
+        found, older = some_ids(generation, key, where), some_ids(config, key, where)
+        found = older if found is None else found
+        return None if found is None else tuple(i for i in found if 0 <= i < rows)
+
+    suppress, at_start = listed("suppress_tokens"), listed("begin_suppress_tokens")
+    if standard is not None and (suppress is None or at_start is None):
+        usual = openai_tokens(rows, tokenizer)
+        suppress = usual.suppress if suppress is None else suppress
+        at_start = usual.suppress_at_start if at_start is None else at_start
+    return Tokens(
+        start=start, end=end, no_timestamps=no_timestamps, timestamps=timestamps,
+        timestamp_count=0 if timestamps is None else rows - timestamps, transcribe=ids.get("<|transcribe|>"),
+        translate=ids.get("<|translate|>"), previous=ids.get("<|startofprev|>"),
+        no_speech=ids.get("<|nospeech|>", ids.get("<|nocaptions|>")), multilingual=multilingual,
+        languages=languages if multilingual else {}, suppress=suppress or (), suppress_at_start=at_start or (),
+    )  # fmt: skip
+
+
+def _weights(folder: Path) -> dict[str, Tensor]:
+    """The tensors of model.safetensors, or of the pieces that model.safetensors.index.json lists."""
+    index = folder / f"{WEIGHTS}.index.json"
+    if (folder / WEIGHTS).is_file() or not index.is_file():
+        return read_weights(folder / WEIGHTS)
+    listed = read_table(index).get("weight_map")
+    if not isinstance(listed, dict) or not all(isinstance(v, str) and Path(v).name == v for v in listed.values()):
+        raise SecateurError(f"{index}: no weight_map of file names inside")
+    state: dict[str, Tensor] = {}
+    for piece in sorted(set(listed.values())):
+        state |= read_weights(folder / piece)
+    return state
+
+
+def _state(folder: Path) -> dict[str, Tensor]:
+    """The weights under our names.
+
+    Raises:
+        SecateurError: a name that no Whisper has, or an output layer of its own.
+    """
+    theirs = _weights(folder)
+    embedding = theirs.get("model.decoder.embed_tokens.weight")
+    if TIED in theirs and (embedding is None or not torch.equal(theirs[TIED], embedding)):
+        raise SecateurError(f"{folder}: its output layer is not its token embedding, which is not known here")
+    state: dict[str, Tensor] = {}
+    for name, value in theirs.items():
+        try:
+            ours = our_name(name)
+        except (KeyError, ValueError):
+            raise SecateurError(f"{folder}: unknown parameter '{name}'; this is not a plain Whisper") from None
+        if ours is not None:
+            state[ours] = value
+    return state
+
+
+def _read_pruned(folder: Path, values: dict[str, Any]) -> tuple[Any, Any]:
+    """A Whisper that says all its widths itself."""
+    where = str(folder / "config.json")
+    config = parse_config(values["secateur"], f"{where}: secateur")
+    tokenizer, _ = read_tokenizer(folder, config.tokens.end)
+    model = built(Whisper, config, where)
+    fit(model, _state(folder), str(folder / WEIGHTS))
+    return model.eval(), tokenizer
+
+
+def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Any, Any]:
+    """A Whisper, or a CTC model, and its text codec from a `transformers` folder, as float32.
+
+    Raises:
+        SecateurError: not such a folder, or one whose weights do not fit its config.
+    """
+    folder = Path(folder)
+    where = str(folder / "config.json")
+    values = read_table(folder / "config.json")
+    kind = str(values.get("model_type")).removeprefix(PRUNED)
+    if kind in HF_CTC:
+        from ..transformers_ctc.folder import read_hf_ctc
+
+        return read_hf_ctc(folder, _weights(folder), name)
+    if kind == PARAKEET:
+        from ..parakeet.folder import read_parakeet
+
+        return read_parakeet(folder, _weights(folder), name)
+    if kind == "moonshine":
+        from ..moonshine.folder import read_moonshine
+
+        return read_moonshine(folder, _weights(folder), name)
+    if kind != "whisper":
+        known = ", ".join(("whisper", *HF_CTC, PARAKEET, "moonshine"))
+        raise SecateurError(f"{where}: a model of type '{kind}' is not known here (known: {known})")
+    if "secateur" in values:
+        return _read_pruned(folder, values)
+    for key, usual in {"scale_embedding": False, "activation_function": "gelu"}.items():
+        if values.get(key, usual) != usual:
+            raise SecateurError(f"{where}: {key} {values[key]!r} is not known here (known: {usual!r})")
+    for ours, others in {"attention_heads": "heads", "ffn_dim": "FFN units"}.items():
+        if values.get(f"encoder_{ours}") != values.get(f"decoder_{ours}"):
+            raise SecateurError(f"{where}: encoder and decoder differ in {others}, which is not known here")
+    generation = read_table(folder / "generation_config.json", optional=True)
+    tokenizer, added = read_tokenizer(folder, one_id(values, "eos_token_id", where))
+    sizes = {ours: values.get(theirs) for ours, theirs in SIZES.items()}
+    rows = sizes["vocabulary"] if isinstance(sizes["vocabulary"], int) else 0
+    config = checked_uniform(
+        sizes, special_tokens(values, generation, added, rows, tokenizer, where), name or folder.name, where
+    )
+    model = built(Whisper, config, where)
+    fit(model, _state(folder), str(folder / WEIGHTS))
+    return model.eval(), tokenizer

@@ -1,1 +1,0 @@
-"""Whole jobs that use every room: adapt a recogniser to its speakers."""

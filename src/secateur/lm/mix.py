@@ -1,0 +1,42 @@
+"""In which shares language models are best mixed: those that make given texts likeliest (Jelinek and Mercer 1980)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..text.spoken import spoken
+from .ngram import END, LanguageModel, Mixture, NGram
+
+ROUNDS = 40  # of expectation and maximisation; shares stand still long before
+
+
+def mixed(models: Sequence[NGram], texts: Sequence[str]) -> LanguageModel:
+    """The models mixed as suits `texts` best; a single model is itself.
+
+    Words that no model knows say nothing of shares.
+    """
+    if len(models) == 1:
+        return models[0]
+    return Mixture(models, shares(models, texts))
+
+
+def shares(models: Sequence[NGram], texts: Sequence[str]) -> list[float]:
+    """What part each model has, by expectation and maximisation on the words of `texts`, their ends included."""
+    even = Mixture(models)
+    rows = []
+    for text in texts:
+        state = even.start()
+        for word in [*spoken(text).split(), END]:
+            number = even.numbers.get(word, -1)
+            if number >= 0:
+                rows.append(even.parts(number, state))
+            state = even.then(number, state)
+    if not rows:
+        return [1 / len(models)] * len(models)
+    each, found = np.exp(np.asarray(rows)), np.full(len(models), 1 / len(models))
+    for _ in range(ROUNDS):
+        owned = each * found
+        found = (owned / owned.sum(1, keepdims=True)).mean(0)
+    return [float(share) for share in np.maximum(found, 1e-6)]

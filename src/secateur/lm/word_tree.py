@@ -1,0 +1,87 @@
+"""All words that a recogniser may say, as a tree of units (numpy tables), with what a language model thinks of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base.errors import SecateurError
+from ..text.units import Inventory
+
+ROOT, OPEN, NOWHERE = 0, 1, -1  # nodes: before a word; in a word that no lexicon has; not there
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """The tree. Words are numbered as in the language model."""
+
+    children: NDArray[np.int32]  # (nodes, outputs): the node after a unit, or NOWHERE
+    ends: NDArray[np.int32]  # (nodes,): the likeliest word that ends here, or -1
+    homophones: dict[int, tuple[int, ...]]  # nodes where several words end, all of them
+    best: NDArray[np.float32]  # (nodes,): the best log-probability of a word that is still possible here; ROOT: 0
+    ending: NDArray[np.float32]  # (nodes,): the best log-probability of a word that ends here
+    begins: NDArray[np.bool_]  # (outputs,): units that end the word before: the boundary, or those that begin a word
+    boundary: int | None
+
+    def words_at(self, node: int) -> tuple[int, ...]:
+        """Words that end at a node, the likeliest first."""
+        found = self.homophones.get(node)
+        if found is None:
+            found = (int(self.ends[node]),) if self.ends[node] >= 0 else ()
+        return found
+
+
+def is_word(word: str) -> bool:
+    """Whether an entry of a language model is said: not <s>, </s>, <unk>, [noise] or ++noise++."""
+    return bool(word) and word[0] not in "<[+" and any(c.isalnum() for c in word)
+
+
+def make_lexicon(units: Inventory, words: Sequence[str], log_probs: Sequence[float]) -> Lexicon:
+    """The tree of all `words` that `units` can spell.
+
+    Raises:
+        SecateurError: it can spell none of them.
+    """
+    children: list[dict[int, int]] = [{}, {}]
+    found: dict[int, list[int]] = {}
+    for number, word in enumerate(words):
+        if not is_word(word):
+            continue
+        for said in units.spellings(word):
+            node = ROOT
+            for unit in said:
+                there = children[node].get(unit)
+                if there is None:
+                    there = children[node][unit] = len(children)
+                    children.append({})
+                node = there
+            if number not in found.setdefault(node, []):
+                found[node].append(number)
+    if not found:
+        raise SecateurError("the units spell none of the language model's words: is it for another language?")
+    table = np.full((len(children), units.outputs), NOWHERE, np.int32)
+    for node, row in enumerate(children):
+        for unit, there in row.items():
+            table[node, unit] = there
+    ends = np.full(len(children), -1, np.int32)
+    ending = np.full(len(children), -np.inf, np.float32)
+    homophones = {}
+    for node, numbers in found.items():
+        numbers.sort(key=lambda i: -log_probs[i])
+        ends[node], ending[node] = numbers[0], log_probs[numbers[0]]
+        if len(numbers) > 1:
+            homophones[node] = tuple(numbers)
+    best = ending.copy()
+    for node in range(len(children) - 1, OPEN, -1):  # children are numbered after their parents
+        for there in children[node].values():
+            best[node] = max(best[node], best[there])
+    best[ROOT] = 0.0
+    best[OPEN] = 0.0
+    begins = np.asarray(units.begins())
+    if units.boundary is not None:
+        begins = np.zeros(units.outputs, bool)
+        begins[units.boundary] = True
+    return Lexicon(table, ends, homophones, best, ending, begins, units.boundary)

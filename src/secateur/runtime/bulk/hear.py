@@ -1,0 +1,68 @@
+"""What a worker does with a piece: a model of its own hears the clips, and what cannot be read is told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ...base.errors import SecateurError
+from ...base.options import to_dict
+from ...data.manifest import Utterance
+from ...decode.options import DecodingOptions
+from ..recogniser import Recogniser
+from ..transcript import Transcript
+from .clips import Piece
+
+Rows = list[dict[str, Any]]  # a clip's id with its transcript, or with its "problem"
+
+
+@dataclass(frozen=True)
+class HearSpec:
+    """Everything a worker needs; it may be on another machine that sees the same files."""
+
+    model: str | None
+    decoding: DecodingOptions = field(default_factory=DecodingOptions)
+    threads: int | None = None
+    workers: int = 1  # groups of clips side by side
+    simplified: bool = False
+    correct: Path | None = None
+
+
+def make_hear(spec: HearSpec) -> Callable[[Piece], Rows]:
+    """Load the model.
+
+    Raises:
+        SecateurError: it cannot be loaded.
+    """
+    recogniser = Recogniser.load(spec.model, spec.threads, workers=spec.workers)
+    rewrite: Callable[[Transcript], Transcript] | None = None
+    if spec.simplified or spec.correct is not None:
+        from ..chinese import rewriter
+
+        rewrite = rewriter(spec.simplified, spec.correct)
+
+    def hear(piece: Piece) -> Rows:
+        rows: dict[int, dict[str, Any]] = {}
+        read: dict[str | None, list[tuple[int, Any]]] = {}
+        for number, clip in enumerate(piece.clips):
+            try:
+                samples = recogniser.samples(clip.audio)
+            except SecateurError as problem:
+                rows[number] = {"id": clip.id, "problem": _said(clip, problem)}
+                continue
+            read.setdefault(spec.decoding.language or clip.language or None, []).append((number, samples))
+        for language, clips in read.items():
+            options = replace(spec.decoding, language=language)
+            for (number, _), found in zip(
+                clips, recogniser.transcribe_batch([samples for _, samples in clips], options), strict=True
+            ):
+                rows[number] = {"id": piece.clips[number].id, **to_dict(rewrite(found) if rewrite else found)}
+        return [rows[number] for number in range(len(piece.clips))]
+
+    return hear
+
+
+def _said(clip: Utterance, problem: SecateurError) -> str:
+    return str(problem).removeprefix(f"{clip.audio}: ")

@@ -1,0 +1,101 @@
+"""The whole job: cut into pieces, hear those that are not there, join."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ...audio.folder import audio_files
+from ...base.engine import EngineName, RayEngine, run_here
+from ...base.errors import SecateurError
+from ...base.options import to_dict
+from ...base.progress import say
+from ...data.shards import shard_paths
+from ..recogniser import find_model
+from .clips import Piece, cut, each_once, is_manifest, name_of_file, read_clips
+from .hear import HearSpec, make_hear
+from .store import Store, write_files, write_heard
+
+
+@dataclass(frozen=True)
+class BulkSettings:
+    """How the work is cut and written."""
+
+    piece_seconds: float = 600.0  # of audio, at most, in a piece
+    piece_clips: int = 256
+    format: str = "txt"  # of files, one a clip
+    details: bool = False  # segments (and word times) in a manifest
+
+
+def transcribe_all(
+    inputs: Sequence[str], spec: HearSpec, out: Path, settings: BulkSettings, engine: EngineName = "local",
+    workers: int = 2,
+) -> dict[str, Any]:  # fmt: skip
+    """Hear all clips of `inputs`, or go on where a killed run stopped; returns how many were heard and how many failed.
+
+    `out` is a manifest when it ends with .jsonl, otherwise a folder with one file a clip. It is written when all pieces
+    are done; until then they are in `OUT.pieces`. Memory holds the pieces in hand.
+
+    Raises:
+        SecateurError: inputs or a model that cannot be read, or an unfinished run with other settings.
+    """
+    folder = find_model(spec.model).resolve()
+    noted = {
+        "model": str(folder), "decoding": to_dict(spec.decoding), "rewriting": [spec.simplified, str(spec.correct)],
+        "pieces": [settings.piece_seconds, settings.piece_clips], "inputs": [_state(word) for word in inputs],
+    }  # fmt: skip
+    store = Store(out, noted)
+    count = kept = 0
+
+    def todo() -> Iterator[Piece]:
+        nonlocal count, kept
+        clips = each_once(read_clips(inputs), (lambda u: u.id) if out.suffix == ".jsonl" else name_of_file)
+        for piece in cut(clips, settings.piece_seconds, settings.piece_clips):
+            count = piece.number + 1
+            if store.has(piece):
+                kept += 1
+            else:
+                yield piece
+
+    pieces = todo()
+    first = next(pieces, None)  # the model is loaded only when there is something to hear
+    if kept:
+        say(f"{kept} pieces were heard before")
+    if first is not None:
+        _do(itertools.chain([first], pieces), spec, str(folder), store, engine, workers)
+    if out.suffix == ".jsonl":
+        heard, failed = write_heard(store, count, out, settings.details)
+    else:
+        heard, failed = write_files(store, count, out, settings.format)
+    store.remove()
+    return {"out": str(out), "heard": heard, "failed": failed, "pieces": count, "kept": kept}
+
+
+def _do(pieces: Iterator[Piece], spec: HearSpec, folder: str, store: Store, engine: EngineName, workers: int) -> None:
+    if engine == "ray":
+        each = replace(spec, model=folder, threads=spec.threads or 1, workers=1)
+        pool = RayEngine(partial(make_hear, each), workers, False, "transcribing")
+        try:
+            pool.run(pieces, store.add, "transcribing")
+        finally:
+            pool.close()
+    else:
+        run_here(make_hear(replace(spec, model=folder)), pieces, store.add, "transcribing")
+
+
+def _state(word: str) -> list[Any]:
+    """What tells one state of an input from another: sizes and times of manifests and archives, a folder's files."""
+    if Path(word).is_dir():
+        names = [str(path) for path in audio_files(word)]
+        return [word, len(names), hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]]
+    if not is_manifest(word):
+        return [word]
+    try:
+        return [word, *([path.stat().st_size, path.stat().st_mtime_ns] for path in shard_paths(word))]
+    except OSError as problem:
+        raise SecateurError(f"{word}: cannot be read ({problem.strerror or problem})") from problem

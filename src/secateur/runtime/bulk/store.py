@@ -1,0 +1,121 @@
+"""Finished pieces, one file each, whole or not there; at the end they become what was asked for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...base.errors import SecateurError
+from ...base.files import atomic_path, read_json, write_json, write_text
+from ...base.options import from_dict
+from ...data.manifest import Utterance, from_values, manifest_writer, to_line
+from ..transcript import WRITERS, Transcript
+from .clips import Piece, name_of_file
+from .hear import Rows
+
+ROOT = Path("/")
+DETAILS = ("segments",)  # of a transcript, kept in a manifest only when asked for
+
+
+class Store:
+    """The folder `OUT.pieces` of a run that is not finished."""
+
+    def __init__(self, out: Path, settings: dict[str, Any]) -> None:
+        """Open it, or begin.
+
+        Raises:
+            SecateurError: it holds a run with other settings or inputs.
+        """
+        self.folder = out.with_name(out.name + ".pieces")
+        noted = self.folder / "settings.json"
+        now = json.loads(json.dumps(settings))
+        if not noted.exists():
+            write_json(noted, now)
+        elif (old := read_json(noted)) != now:
+            odd = next((key for key in now if old.get(key) != now[key]), "settings")
+            raise SecateurError(
+                f"{self.folder}: an unfinished run with other {odd} is here: remove it, or name another --out"
+            )
+
+    def has(self, piece: Piece) -> bool:
+        """Whether a piece is finished."""
+        return self._path(piece.number).exists()
+
+    def add(self, piece: Piece, rows: Rows) -> None:
+        """Keep a finished piece: every clip's line with what was heard."""
+        lines = [
+            {"clip": to_line(clip, ROOT), "heard": row} for clip, row in zip(piece.clips, rows, strict=True)
+        ]
+        write_text(self._path(piece.number), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+    def heard(self, count: int) -> Iterator[tuple[Utterance, dict[str, Any]]]:
+        """All clips of `count` pieces in order, with what was heard.
+
+        Raises:
+            SecateurError: a piece is missing or damaged.
+        """
+        for number in range(count):
+            path = self._path(number)
+            try:
+                for line in path.read_text(encoding="utf-8").splitlines():
+                    values = json.loads(line)
+                    yield from_values(values["clip"], ROOT, str(path)), values["heard"]
+            except (OSError, ValueError, KeyError) as problem:
+                raise SecateurError(f"{path}: missing or damaged ({problem}): remove it and run again") from problem
+
+    def remove(self) -> None:
+        """What is written elsewhere by now need not be kept."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:08}.jsonl"
+
+
+def write_heard(store: Store, count: int, out: Path, details: bool) -> tuple[int, int]:
+    """The manifest of what was heard, and `OUT.failed.jsonl` with what could not be; how many of each.
+
+    A text that was there before is kept as "reference".
+    """
+    heard = failed = 0
+    problems = out.with_name(f"{out.stem}.failed.jsonl")
+    with atomic_path(problems) as scratch, scratch.open("w", encoding="utf-8") as wrong, manifest_writer(out) as write:
+        for clip, row in store.heard(count):
+            if "problem" in row:
+                failed += 1
+                wrong.write(json.dumps({**to_line(clip, ROOT), "problem": row["problem"]}, ensure_ascii=False) + "\n")
+                continue
+            heard += 1
+            extras = {**clip.extras, "confidence": row["confidence"]}
+            if clip.text:
+                extras["reference"] = clip.text
+            if details:
+                extras |= {name: row[name] for name in DETAILS}
+            language = row["language"] or clip.language
+            write(replace(clip, text=row["text"], duration=row["duration"], language=language, extras=extras))
+    if not failed:
+        problems.unlink()
+    return heard, failed
+
+
+def write_files(store: Store, count: int, out: Path, kind: str) -> tuple[int, int]:
+    """One file a clip in the folder `out`, called by its id; how many, and how many could not be heard.
+
+    Raises:
+        SecateurError: an id that leads outside of the folder.
+    """
+    heard = failed = 0
+    for clip, row in store.heard(count):
+        if "problem" in row:
+            failed += 1
+            continue
+        heard += 1
+        path = out / f"{name_of_file(clip)}.{kind}"
+        if ".." in path.parts or out.resolve() not in path.resolve().parents:
+            raise SecateurError(f"{out}: the id '{clip.id}' is no name of a file in it")
+        transcript = from_dict(Transcript, {key: value for key, value in row.items() if key != "id"})
+        write_text(path, WRITERS[kind](transcript))
+    return heard, failed

@@ -1,0 +1,85 @@
+"""What is in an exported folder, and how to tell a whole one from a torn or foreign one (no torch, no onnx here)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import SecateurError
+from ..base.files import read_json
+from ..base.options import from_dict
+from ..decode.session import TokenConfig
+
+FORMAT = 1
+ENCODER, DECODER, CONFIG, TOKENIZER = "encoder.onnx", "decoder.onnx", "config.json", "tokenizer.json"
+CONTENTS = "export.json"
+FILES = (ENCODER, DECODER, CONFIG, TOKENIZER)  # of an encoder-decoder
+NETWORK, UNITS = "network.onnx", "units.json"
+CTC_FILES = (NETWORK, CONFIG, UNITS)  # of a CTC model
+STREAM = "stream.onnx"  # and of one that hears chunk by chunk, whose inputs and outputs are, beside features:
+HEARD = "heard"  # frames of the output before this chunk
+PAST, NEXT = "past.", "next."  # every state comes in and goes out
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """Size and checksum of one file."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """`export.json`: how the folder was made and what is in it."""
+
+    precision: str
+    source: str  # name of the exported model
+    made_by: str  # secateur and its version
+    files: dict[str, FileRecord]
+    parity: dict[str, Any] = field(default_factory=dict)  # against the source, as measured after the export
+    format: int = FORMAT
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files together."""
+        return sum(record.bytes for record in self.files.values())
+
+
+def features_name(config: TokenConfig) -> str:
+    """What the encoder's graph calls its features: mel, or where it hears the samples themselves audio."""
+    return "audio" if config.front_end.kind == "waveform" else "mel"
+
+
+def read_contents(folder: str | Path) -> Contents:
+    """The record of an exported folder, after comparing every file's size with it.
+
+    Raises:
+        SecateurError: not an exported folder, another format version, a missing or truncated file.
+    """
+    folder = Path(folder)
+    path = folder / CONTENTS
+    if not folder.is_dir():
+        raise SecateurError(f"{folder}: no such model folder")
+    if not path.is_file():
+        raise SecateurError(f"{folder}: not an exported model ({CONTENTS} is missing); make one with `secateur export`")
+    values = read_json(path)
+    version = values.get("format") if isinstance(values, dict) else None
+    if version != FORMAT:
+        raise SecateurError(
+            f"{path}: export format {version} is not the format {FORMAT} that this version reads; export again"
+        )
+    contents = from_dict(Contents, values, str(path))
+    for name in CTC_FILES if NETWORK in contents.files else FILES:
+        if name not in contents.files:
+            raise SecateurError(f"{path}: '{name}' is not listed; export the model again")
+    for name, record in contents.files.items():
+        file = folder / name
+        if not file.is_file():
+            raise SecateurError(f"{file}: no such file; the export is incomplete")
+        size = file.stat().st_size
+        if size != record.bytes:
+            state = "truncated" if size < record.bytes else "another file than was exported"
+            raise SecateurError(f"{file}: {state} ({size} bytes instead of {record.bytes}); copy or export it again")
+    return contents

@@ -1,0 +1,165 @@
+"""A CTC model as a recogniser: greedy or with language models, every word's time from the frames that wrote it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..base.errors import SecateurError
+from ..decode.clips import SPREAD, Heard, audible
+from ..decode.ctc.beam import BeamDecoder, BeamOptions
+from ..decode.ctc.words import hear_frames
+from ..decode.options import DecodingOptions
+from ..decode.segments import Audio, Segment, moved, quiet_cuts
+from ..decode.session import Floats, Ints
+from ..features.extract import extract
+from ..lm.ngram import LanguageModel
+from ..lm.tables import read_models
+from ..lm.word_tree import Lexicon, make_lexicon
+from ..models.family import FrameConfig, family_of, read_config
+from ..runtime.contents import CONFIG, NETWORK, STREAM, UNITS, read_contents
+from .cached_network import CachedNetwork
+from .onnx_session import load_graph
+from .recogniser import Recogniser
+
+WINDOW = 30.0  # seconds; longer recordings are cut at quiet places
+TOGETHER = 16  # clips
+
+# (features (batch, frames, inputs), frames (batch,)) -> log probabilities (batch, shorter, units), real ones (batch,)
+Network = Callable[[Floats, Ints], tuple[Floats, Ints]]
+
+
+class CtcRecogniser(Recogniser):
+    """A network that gives log probabilities of units, and its text codec; `cached`: the same, chunk by chunk."""
+
+    config: FrameConfig
+
+    def __init__(
+        self, config: FrameConfig, text: Any, network: Network, cached: CachedNetwork | None = None
+    ) -> None:
+        self.config, self.text, self.network, self.cached = config, text, network, cached
+        self._lock = threading.Lock()  # workers share what is read
+        self._lm: tuple[tuple[tuple[Path, ...], tuple[float, ...]], LanguageModel, Lexicon] | None = None
+
+    @property
+    def window_seconds(self) -> float:
+        """What is heard at once."""
+        return min(WINDOW, self.config.max_seconds)
+
+    @property
+    def language(self) -> str | None:
+        """Of the texts it was trained on."""
+        found: str | None = getattr(self.text, "language", None)
+        return found
+
+    @property
+    def frame_seconds(self) -> float:
+        """From one frame of the output to the next."""
+        return self.config.subsampled * self.config.front_end.hop / self.sample_rate
+
+    def groups(self, audios: Sequence[Audio], options: DecodingOptions) -> list[list[int]]:
+        """Clips of similar length together; each that needs cutting alone."""
+        found: list[list[int]] = []
+        for i in sorted(range(len(audios)), key=lambda i: len(audios[i])):
+            shortest = len(audios[found[-1][0]]) if found else 0
+            alike = found and len(audios[i]) <= min(SPREAD * shortest, self.window_seconds * self.sample_rate)
+            if alike and len(found[-1]) < TOGETHER:
+                found[-1].append(i)
+            else:
+                found.append([i])
+        return found
+
+    def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[Heard]:
+        """See `Recogniser.hear`.
+
+        Raises:
+            SecateurError: a translation was asked for.
+        """
+        if options.task != "transcribe":
+            raise SecateurError("this model does not translate: it writes what it hears")
+        if len(audios) == 1 and len(audios[0]) > self.window_seconds * self.sample_rate:
+            return [self._long(audios[0], options)]
+        found = [Heard((), self.language)] * len(audios)
+        loud = [i for i, audio in enumerate(audios) if audible(audio)]
+        outputs = self.log_probs([audios[i] for i in loud])
+        texts = self.decoder(options).many(outputs) if options.lm else [None] * len(loud)
+        for i, log_probs, said in zip(loud, outputs, texts, strict=True):
+            segment = self.segment(log_probs, len(audios[i]) / self.sample_rate, options, said)
+            if segment is not None:
+                found[i] = Heard((segment,), self.language)
+        return found
+
+    def log_probs(self, audios: Sequence[Audio]) -> list[Floats]:
+        """Log probabilities (frames, units) of each clip; none for one that is too short for a frame."""
+        features = [extract(audio, self.config.front_end) for audio in audios]
+        frames = np.array([len(one) for one in features], np.int64)
+        if not len(frames) or not frames.max():
+            return [np.zeros((0, self.config.units), np.float32)] * len(audios)
+        table = np.zeros((len(features), int(frames.max()), features[0].shape[1]), np.float32)
+        for row, one in zip(table, features, strict=True):
+            row[: len(one)] = one
+        outputs, counts = self.network(table, frames)
+        return [output[:count] for output, count in zip(outputs, counts.tolist(), strict=True)]
+
+    def segment(
+        self, log_probs: Floats, seconds: float, options: DecodingOptions, said: str | None = None
+    ) -> Segment | None:
+        """What `log_probs` (frames, units) say, as one segment; None: nothing. `said` is what beam search found."""
+        if options.lm and said is None:
+            said = self.decoder(options)(log_probs)
+        return hear_frames(log_probs, self.text, seconds, self.frame_seconds, self.language, options.word_times, said)
+
+    def decoder(self, options: DecodingOptions) -> BeamDecoder:
+        """The beam search that `options` ask for; models and words are read once.
+
+        Raises:
+            SecateurError: a language model that cannot be read, or whose words the units cannot spell.
+        """
+        weights = BeamOptions(
+            options.beam if options.beam > 1 else BeamOptions().beam, options.lm_weight, options.word_bonus,
+            options.blank_penalty, options.unknown,
+        )  # fmt: skip
+        with self._lock:
+            asked = (options.lm, options.lm_shares)
+            if self._lm is None or self._lm[0] != asked:
+                model = read_models(*asked)
+                self._lm = (asked, model, make_lexicon(self.text, model.words, model.unigrams.tolist()))
+                self._decoders: dict[BeamOptions, BeamDecoder] = {}
+            if weights not in self._decoders:
+                self._decoders[weights] = BeamDecoder(self.text, self._lm[1], weights, self._lm[2])
+            return self._decoders[weights]
+
+    def text_of(self, heard: Heard) -> str:
+        """See `Recogniser.text_of`."""
+        return " ".join(segment.text for segment in heard.segments)
+
+    def _long(self, audio: Audio, options: DecodingOptions) -> Heard:
+        """Piece by piece."""
+        rate, segments = self.sample_rate, []
+        for start, end in quiet_cuts(audio, int(self.window_seconds * rate), rate):
+            segments += [moved(s, start / rate) for s in self.hear([audio[start:end]], options)[0].segments]
+        return Heard(tuple(segments), self.language)
+
+
+def from_export(folder: Path, threads: int | None) -> CtcRecogniser:
+    """A recogniser of an exported folder.
+
+    Raises:
+        SecateurError: a missing or broken file.
+    """
+    read_contents(folder)
+    config = read_config(folder / CONFIG)
+    if not isinstance(config, FrameConfig):
+        raise SecateurError(f"{folder / CONFIG}: a CTC model was expected here, not one of family '{config.family}'")
+    graph = load_graph(folder / NETWORK, threads, {"features", "frames"})
+
+    def run(features: Floats, frames: Ints) -> tuple[Floats, Ints]:
+        log_probs, counts = graph.run(None, {"features": features, "frames": frames})
+        return log_probs, counts
+
+    cached = CachedNetwork(folder / STREAM, threads) if (folder / STREAM).exists() else None
+    return CtcRecogniser(config, family_of(config).read_text(folder / UNITS, config), run, cached)

@@ -1,0 +1,191 @@
+"""Speech to text in three lines; exported models run without torch.
+
+    recogniser = Recogniser.load("exported/model")
+    print(recogniser.transcribe("clip.wav").text)
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..audio.read import read_audio
+from ..base.errors import SecateurError, nearest
+from ..base.memory import in_halves
+from ..decode.clips import Heard
+from ..decode.options import DecodingOptions
+from ..decode.segments import Audio, confidence
+from .transcript import Transcript
+
+BUNDLED = Path(__file__).parent / "bundled"
+
+Recording = str | Path | NDArray[np.floating]
+
+
+class Recogniser(ABC):
+    """A network that decodes, and its text codec: what `load` gives for any model.
+
+    `workers` groups of clips run side by side in `transcribe_batch`. `rewrite` is done to every transcript.
+    """
+
+    config: Any  # the model's
+    workers = 1
+    rewrite: Callable[[Transcript], Transcript] | None = None
+
+    @staticmethod
+    def load(
+        model: str | Path | None = None, threads: int | None = None, device: str = "cpu", workers: int = 1
+    ) -> Recogniser:
+        """A recogniser from an exported folder, a checkpoint folder (needs torch), or a bundled model's name.
+
+        Args:
+            model: folder, bundled name, or a checkpoint of the model hub (owner/name, where torch is installed); None:
+                the bundled model.
+            threads: CPU threads of the network; None: the runtime's own choice, one where several workers share them.
+            device: where a checkpoint runs ("auto": a GPU if there is one); exported models run on the CPU.
+            workers: groups of clips that an exported model's `transcribe_batch` runs side by side, 0: one a core.
+                For many clips this is faster than as many threads.
+
+        Raises:
+            SecateurError: no such model, or a file of it is missing or broken.
+        """
+        from . import ctc_recogniser
+        from . import token_recogniser as whisper_recogniser
+
+        folder = find_model(model)
+        workers = workers or cores()
+        if workers > 1 and threads is None:
+            threads = 1
+        if (folder / "encoder.onnx").exists() or (folder / "decoder.onnx").exists():
+            found: Recogniser = whisper_recogniser.from_export(folder, threads)
+        elif (folder / "network.onnx").exists():
+            found = ctc_recogniser.from_export(folder, threads)
+        else:
+            from ..families.checkpoint_recogniser import load_checkpoint_recogniser
+
+            return load_checkpoint_recogniser(folder, threads, device)
+        found.workers = workers
+        return found
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz that arrays must have; files are resampled."""
+        return int(self.config.front_end.sample_rate)
+
+    @property
+    @abstractmethod
+    def window_seconds(self) -> float:
+        """The longest clip that is heard in one piece."""
+
+    @abstractmethod
+    def groups(self, audios: Sequence[Audio], options: DecodingOptions) -> list[list[int]]:
+        """Which of `audios` are best heard together, by their index; each once."""
+
+    @abstractmethod
+    def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[Heard]:
+        """What is said in one group of samples (n,) at `sample_rate`."""
+
+    @abstractmethod
+    def text_of(self, heard: Heard) -> str:
+        """The text of all segments together."""
+
+    def transcribe(self, audio: Recording, options: DecodingOptions | None = None) -> Transcript:
+        """The transcript of one recording: a file, or samples (n,) from -1 to 1 at `sample_rate`.
+
+        Raises:
+            SecateurError: audio that cannot be read, or options that the model cannot follow.
+        """
+        return self.transcribe_batch([audio], options)[0]
+
+    def transcribe_batch(
+        self, recordings: Sequence[Recording], options: DecodingOptions | None = None
+    ) -> list[Transcript]:
+        """Transcripts in the order of `recordings`; short clips run together, with the text they have alone.
+
+        Raises:
+            SecateurError: see `transcribe`; files that fail, and what is wrong with them, are named.
+        """
+        options = options or DecodingOptions()
+        audios = [self.samples(recording) for recording in recordings]
+        found: list[Heard | None] = [None] * len(audios)
+        groups = self.groups(audios, options)
+        for rows, heard in zip(groups, self._side_by_side(groups, audios, options), strict=True):
+            for row, one in zip(rows, heard, strict=True):
+                found[row] = one
+        return [self._transcript(audio, one) for audio, one in zip(audios, found, strict=True) if one is not None]
+
+    def samples(self, recording: Recording) -> NDArray[np.float32]:
+        """A file's samples at `sample_rate`, or the array that was given, checked.
+
+        Raises:
+            SecateurError: audio that cannot be read, or an array that is not one channel of finite floats.
+        """
+        if isinstance(recording, str | Path):
+            return read_audio(recording, self.sample_rate)
+        samples = np.asarray(recording)
+        if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
+            raise SecateurError(
+                f"samples must be one channel of floats from -1 to 1, found {samples.dtype} of shape {samples.shape}"
+            )
+        if not np.isfinite(samples).all():
+            raise SecateurError("samples contain NaN or infinity")
+        return samples.astype(np.float32, copy=False)
+
+    def _side_by_side(
+        self, groups: list[list[int]], audios: list[NDArray[np.float32]], options: DecodingOptions
+    ) -> Iterator[list[Heard]]:
+        """What is heard in every group, in order."""
+
+        def one(rows: list[int]) -> list[Heard]:
+            return in_halves(lambda part: self.hear([audios[i] for i in part], options), rows, "recognition")
+
+        if min(self.workers, len(groups)) < 2:
+            yield from map(one, groups)
+            return
+        with ThreadPoolExecutor(self.workers) as pool:
+            yield from pool.map(one, groups)
+
+    def _transcript(self, audio: NDArray[np.float32], heard: Heard) -> Transcript:
+        sure = confidence([p for s in heard.segments for p in s.log_probs]) if heard.segments else None
+        seconds = round(len(audio) / self.sample_rate, 3)
+        found = Transcript(self.text_of(heard), heard.language, heard.segments, seconds, sure)
+        return found if self.rewrite is None else self.rewrite(found)
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def find_model(model: str | Path | None) -> Path:
+    """The folder of a model given by path, bundled name or, with torch, a name such as base, or owner/name; None: the
+    first bundled one.
+
+    Raises:
+        SecateurError: there is none.
+    """
+    if model is not None and Path(model).is_dir():
+        return Path(model)
+    folders = {file.parent.name: file.parent for file in sorted(BUNDLED.glob("**/config.json"))}
+    if model is None:
+        if not folders:
+            raise SecateurError("no model is bundled with this installation: name a model folder with --model FOLDER")
+        return next(iter(folders.values()))
+    if str(model) not in folders:
+        if find_spec("torch") is not None:
+            from ..weights.fetch import REPOSITORY, fetch
+            from ..weights.registry import MODELS
+
+            if str(model) in MODELS or REPOSITORY.fullmatch(str(model)):
+                return fetch(str(model))
+        known = f"; bundled: {', '.join(folders)}" if folders else ""
+        raise SecateurError(f"{model}: no such model folder{nearest(str(model), folders)}{known}")
+    return folders[str(model)]

@@ -1,0 +1,38 @@
+"""Speech to text while it is being said: partial and final results, a pause ends an utterance.
+
+    stream = open_stream(Recogniser.load(), StreamOptions())
+    for samples in microphone:                # float32, one channel, any length, at stream.sample_rate
+        for event in stream.feed(samples):
+            print(event.kind, event.text, event.delay)
+    print(stream.finish(), stream.report())
+"""
+
+from __future__ import annotations
+
+from ..ctc_recogniser import CtcRecogniser
+from ..recogniser import Recogniser
+from ..token_recogniser import WhisperRecogniser
+from .agreement import WhisperHearing
+from .chunks import CtcHearing
+from .endpoint import Endpointer, detector
+from .events import Event, StreamOptions
+from .stream import Hearing, Stream
+
+__all__ = ["Event", "Stream", "StreamOptions", "open_stream"]
+
+
+def open_stream(recogniser: Recogniser, options: StreamOptions | None = None) -> Stream:
+    """A stream that `recogniser` listens to; several streams may share it.
+
+    Raises:
+        SecateurError: options that contradict each other or the model, a voice detector that is not installed.
+    """
+    options = options or StreamOptions()
+    hearing: Hearing
+    if isinstance(recogniser, CtcRecogniser):
+        hearing = CtcHearing(recogniser, options)
+    else:
+        assert isinstance(recogniser, WhisperRecogniser)
+        hearing = WhisperHearing(recogniser, options)
+    found = detector(options.detector, recogniser.sample_rate)
+    return Stream(hearing, Endpointer(found, options, recogniser.sample_rate), options, recogniser.sample_rate)

@@ -1,0 +1,45 @@
+"""Streaming CTC models, chunk by chunk: each is heard once, and what the network needs of it later is remembered."""
+
+from __future__ import annotations
+
+from ...decode.segments import Audio
+from ...decode.session import Floats
+from ...features.deltas import REACH
+from ...features.extract import extract
+from ..cached_network import CachedNetwork
+from ..ctc_recogniser import CtcRecogniser
+
+
+class CachedChunks:
+    """Hears the chunks of one clip in order; see `Chunks`, which it stands in for.
+
+    All chunks together equal the whole clip: features are those of the clip (a chunk's own frames, computed with the
+    samples around them), and the network carries its state.
+    """
+
+    def __init__(self, recogniser: CtcRecogniser, network: CachedNetwork, chunk: int) -> None:
+        self.chunk, self._network, self._front_end = chunk, network, recogniser.config.front_end
+        self._shorter = recogniser.config.subsampled  # frames of features to one of the output
+        self.frame = self._shorter * self._front_end.hop
+        # Frames of features that lie, or look with their deltas, over a border.
+        self._over = -(-self._front_end.window // self._front_end.hop) + REACH * self._front_end.deltas
+        self.start()
+
+    def start(self) -> None:
+        """A clip begins."""
+        self._state = self._network.begin()
+
+    def ready(self, samples: int, done: int, ended: bool) -> bool:
+        """Whether the next chunk after `done` frames can be heard when `samples` have arrived."""
+        if ended:
+            return done * self._shorter < self._front_end.frames(samples)
+        return ((done + self.chunk) * self._shorter + self._over) * self._front_end.hop <= samples
+
+    def hear(self, audio: Audio, done: int) -> Floats:
+        """Log probabilities (frames, units) of the chunk that begins at frame `done`, the next one."""
+        hop, first = self._front_end.hop, done * self._shorter
+        last = (done + self.chunk) * self._shorter
+        start = max(0, first - self._over)
+        around = extract(audio[start * hop : (last + self._over) * hop], self._front_end)
+        found, self._state = self._network.hear(around[first - start : last - start], self._state)
+        return found

@@ -1,0 +1,147 @@
+"""CTC models, chunk by chunk: the same windows whether the audio is all there or still arriving, so the same output.
+
+A network that was made for it (`streaming` in its config) carries its state from chunk to chunk and hears nothing twice
+(`cached`). Any other one hears `left + chunk + right` seconds and the chunk in the middle counts. A network that looks
+no farther than that (Inception, subsampling, without normalisation over the clip) gives what it gives for the whole
+clip; one that looks everywhere (recurrent, Conformer, or normalised over the clip) gives what it gives for that window,
+and hears its context again each time: what it says of a frame depends on the clip's end, so nothing can be remembered.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...decode.ctc.words import hear_frames
+from ...decode.segments import Audio
+from ...decode.session import Floats
+from ...decode.word_pieces import UNSPACED
+from ...families.ctc.config import TAPS, CtcConfig
+from ...models.family import FrameConfig
+from ..ctc_recogniser import CtcRecogniser
+from .cached import CachedChunks
+from .events import StreamOptions
+from .stream import Guess
+
+LEFT, RIGHT = 2.56, 0.32  # seconds to either side of a chunk for a network that looks everywhere
+
+
+def reach(config: FrameConfig) -> int | None:
+    """Frames of features that an output looks at to either side; None: all there are.
+
+    Deltas, which look two frames farther each, are counted.
+    """
+    if not isinstance(config, CtcConfig) or config.front_end.normalise != "none":
+        return None
+    if config.recurrent is not None or config.conformer is not None or config.trunk is not None:
+        return None
+    found, stride = 2 * config.front_end.deltas, 1
+    for _ in config.subsampling.channels if config.subsampling is not None else ():
+        found, stride = found + stride, 2 * stride
+    if config.inception is not None:
+        found, stride = found + stride * config.inception.stride, stride * config.inception.stride
+        for block in config.inception.blocks:
+            taps = [sum(n // 2 for n in TAPS[branch.kind]) + (branch.kind == "pool") for branch in block]
+            found += stride * max(taps)
+    return found
+
+
+class Chunks:
+    """Cuts audio into windows that start on a frame of the output."""
+
+    def __init__(self, recogniser: CtcRecogniser, options: StreamOptions) -> None:
+        self._recogniser = recogniser
+        self.frame = round(recogniser.frame_seconds * recogniser.sample_rate)  # samples of an output frame
+
+        def frames(seconds: float) -> int:
+            return round(seconds / recogniser.frame_seconds)
+
+        # The last frames of features need samples that lie beyond them.
+        least = -(-(recogniser.config.front_end.window - recogniser.config.front_end.hop) // self.frame)
+        looks = reach(recogniser.config)
+        sides = (LEFT, RIGHT) if looks is None else (looks * recogniser.config.front_end.frame_ms / 1000,) * 2
+        asked = (options.left, options.right)
+        left, right = (own if one is None else one for own, one in zip(sides, asked, strict=True))
+        self.chunk = max(1, frames(options.chunk))
+        self.left = math.ceil(left / recogniser.frame_seconds - 1e-9)
+        self.right = max(math.ceil(right / recogniser.frame_seconds - 1e-9), 0) + least
+
+    def start(self) -> None:
+        """Every window is heard by itself."""
+
+    def ready(self, samples: int, done: int, ended: bool) -> bool:
+        """Whether the next chunk after `done` frames can be heard when `samples` have arrived."""
+        return done * self.frame < samples if ended else (done + self.chunk + self.right) * self.frame <= samples
+
+    def hear(self, audio: Audio, done: int) -> Floats:
+        """Log probabilities (frames, units) of the chunk that begins at frame `done`."""
+        start = max(0, done - self.left)
+        window = audio[start * self.frame : (done + self.chunk + self.right) * self.frame]
+        found = self._recogniser.log_probs([window])[0]
+        return found[done - start : done - start + self.chunk]
+
+    def all(self, audio: Audio) -> Floats:
+        """Log probabilities (frames, units) of a whole clip, chunk by chunk."""
+        return np.concatenate([*pieces(self, audio), np.zeros((0, self._recogniser.config.units), np.float32)])
+
+
+def pieces(chunks: Chunks | CachedChunks, audio: Audio) -> Iterator[Floats]:
+    """Log probabilities (frames, units) of each chunk of a whole clip."""
+    chunks.start()
+    done = 0
+    while chunks.ready(len(audio), done, ended=True):
+        yield chunks.hear(audio, done)
+        done += chunks.chunk
+
+
+def chunks_of(recogniser: CtcRecogniser, options: StreamOptions) -> Chunks | CachedChunks:
+    """With the network's state where it has one, whose chunks are then its own; else as `options` say."""
+    streaming = getattr(recogniser.config, "streaming", None)
+    if recogniser.cached is None or streaming is None:
+        return Chunks(recogniser, options)
+    return CachedChunks(recogniser, recogniser.cached, streaming.chunk)
+
+
+class CtcHearing:
+    """Hears every chunk once; what it wrote stays, but for the last word, which may go on."""
+
+    def __init__(self, recogniser: CtcRecogniser, options: StreamOptions) -> None:
+        self._recogniser, self._chunks = recogniser, chunks_of(recogniser, options)
+        self.joiner = "" if recogniser.language in UNSPACED else " "
+        self.start()
+
+    def start(self) -> None:
+        """See `Hearing`."""
+        self._chunks.start()
+        self._found: list[Floats] = []
+        self._done = 0
+
+    def partial(self, samples: Audio) -> Guess | None:
+        """See `Hearing`."""
+        return self._guess(samples, ended=False) if self._hear(samples, ended=False) else None
+
+    def final(self, samples: Audio) -> Guess:
+        """See `Hearing`."""
+        self._hear(samples, ended=True)
+        return self._guess(samples, ended=True)
+
+    def log_probs(self) -> Floats:
+        """Those of the utterance so far (frames, units)."""
+        return np.concatenate([*self._found, np.zeros((0, self._recogniser.config.units), np.float32)])
+
+    def _hear(self, samples: Audio, ended: bool) -> bool:
+        """Hear every chunk that has arrived; whether there was one."""
+        before = self._done
+        while self._chunks.ready(len(samples), self._done, ended):
+            self._found.append(self._chunks.hear(samples, self._done))
+            self._done += self._chunks.chunk
+        return self._done > before
+
+    def _guess(self, samples: Audio, ended: bool) -> Guess:
+        r = self._recogniser
+        seconds = len(samples) / r.sample_rate
+        segment = hear_frames(self.log_probs(), r.text, seconds, r.frame_seconds, r.language, word_times=True)
+        words = () if segment is None else segment.words
+        return Guess(words, len(words) if ended else max(0, len(words) - 1))

@@ -1,0 +1,66 @@
+"""A Whisper as a recogniser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..base.errors import SecateurError
+from ..decode.clips import Heard, batches, hear_clips
+from ..decode.options import DecodingOptions
+from ..decode.segments import Audio
+from ..decode.session import Session
+from ..decode.windows import by_timestamps, hear_long
+from ..text.tokenizer import Tokenizer
+from .onnx_session import OnnxSession
+from .recogniser import Recogniser
+
+
+class WhisperRecogniser(Recogniser):
+    """A session that decodes, and its tokenizer."""
+
+    def __init__(self, session: Session, tokenizer: Tokenizer) -> None:
+        self.config, self.session, self.tokenizer = session.config, session, tokenizer
+
+    @property
+    def window_seconds(self) -> float:
+        """Of the audio context."""
+        return float(self.config.max_seconds)
+
+    def groups(self, audios: Sequence[Audio], options: DecodingOptions) -> list[list[int]]:
+        """Clips of similar length that fit a window together; each longer one alone."""
+        short = [i for i, audio in enumerate(audios) if not self._long(audio, options)]
+        together = batches([len(audios[i]) for i in short], self.config)
+        alone = [[i] for i, audio in enumerate(audios) if self._long(audio, options)]
+        return [*([short[k] for k in group] for group in together), *alone]
+
+    def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[Heard]:
+        """See `Recogniser.hear`.
+
+        Raises:
+            SecateurError: an n-gram model was given.
+        """
+        if options.lm:
+            raise SecateurError("language models (--lm) are for CTC models: a Whisper has its own in its decoder")
+        if len(audios) == 1 and self._long(audios[0], options):
+            return [hear_long(self.session, self.tokenizer, audios[0], options)]
+        return hear_clips(self.session, self.tokenizer, audios, options)
+
+    def text_of(self, heard: Heard) -> str:
+        """See `Recogniser.text_of`."""
+        return self.tokenizer.decode([i for segment in heard.segments for i in segment.tokens]).strip()
+
+    def _long(self, audio: Audio, options: DecodingOptions) -> bool:
+        """Whether it takes several windows, or timestamps in one."""
+        config = self.config
+        return len(audio) > config.window or by_timestamps(config, options, long=False)
+
+
+def from_export(folder: Path, threads: int | None) -> WhisperRecogniser:
+    """A recogniser of an exported folder.
+
+    Raises:
+        SecateurError: a missing or broken file.
+    """
+    session = OnnxSession(folder, threads)
+    return WhisperRecogniser(session, Tokenizer.read(folder / "tokenizer.json", session.config.tokens.end))

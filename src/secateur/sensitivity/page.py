@@ -1,0 +1,176 @@
+"""A sensitivity map for people: a table, a heat map (layer by site), a section of the report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ..base.extras import require
+from ..base.files import atomic_path
+from ..evaluate import markup
+from ..evaluate.markup import page, section
+from ..evaluate.table import percent, pipe_table, points
+from .map import Effect, Measured, SensitivityMap, signed_change
+
+FULL = 0.5  # nats a token at which the heat map's colour is full
+
+
+def titles(found: SensitivityMap) -> list[str]:
+    """Column names of `cells`."""
+    return [
+        "without", "amount", f"Δ{found.metric.upper()}, points (95 %)", "p, Holm", "Δloss, nats (95 %)", "p, Holm",
+        "parameters", "MACs",
+    ]  # fmt: skip
+
+
+def cells(site: Measured) -> list[str]:
+    """One row of the table."""
+
+    def p(effect: Effect | None) -> str:
+        return "" if effect is None else f"{effect.adjusted:.3f}"
+
+    error, loss = site.error, site.loss
+    shown = "not decoded"
+    if error is not None:
+        shown = f"{points(error.delta)} ({points(error.low)} to {points(error.high)})"
+    lost = "" if loss is None else f"{loss.delta:+.3f} ({loss.low:+.3f} to {loss.high:+.3f}), {loss.clips} clips"
+    return [
+        site.site, amount_text(site), shown, p(error), lost, p(loss), percent(site.parameters), percent(site.macs),
+    ]  # fmt: skip
+
+
+def amount_text(site: Measured) -> str:
+    """How much of a site went.
+
+    >>> amount_text(Measured("sample_rate", "sample_rate", "input", "rate", 0.5, change={"sample_rate": 8000.0}))
+    '8000 Hz'
+    """
+    change = site.change
+    if "sample_rate" in change or "frame_rate" in change:
+        return f"{next(iter(change.values())):.0f} Hz"
+    if "audio_seconds" in change:
+        return f"{change['audio_seconds']:g} s"
+    return "all" if site.amount == 1 else percent(site.amount, 0)
+
+
+def shown_rows(found: SensitivityMap, most: int) -> list[list[str]]:
+    """The `most` first sites of the map."""
+    return [cells(site) for site in found.sites[:most]]
+
+
+def markdown(found: SensitivityMap, most: int = 20) -> list[str]:
+    """Lines of a Markdown table of the first sites, and what they were measured on."""
+    return [headline(found), "", *pipe_table(titles(found), shown_rows(found, most), numbers="---:"), ""]
+
+
+def headline(found: SensitivityMap) -> str:
+    """The whole map in two sentences."""
+    decoded = [s for s in found.sites if s.error is not None]
+    helpful = [s for s in decoded if s.error is not None and s.error.delta < 0]
+    certain = [s for s in helpful if s.error is not None and s.error.certain]
+    better = [s for s in found.sites if s.loss is not None and s.loss.certain and s.loss.delta < 0]
+    return (
+        f"{found.model} on {found.data} ({found.utterances} clips, {found.speakers} speakers): "
+        f"{found.metric.upper()} {percent(found.error)}, loss {found.loss:.3f} nats. {len(found.sites)} removals "
+        f"tried, {len(decoded)} decoded: {len(helpful)} lower the error, {len(certain)} of them certainly after "
+        f"correction; {len(better)} certainly lower the loss."
+    )
+
+
+def grid(found: SensitivityMap) -> tuple[list[str], list[str], dict[tuple[str, str], Measured]]:
+    """Rows (layers), columns (sites) and the site in each cell: the largest amount; of single units, the most helpful.
+
+    Inputs and vocabulary are one row each.
+    """
+    cells: dict[tuple[str, str], Measured] = {}
+    for site in found.sites:
+        if site.loss is None:
+            continue
+        place = (site.layer, site.part)
+        old = cells.get(place)
+        if old is None or (site.amount, -signed_change(site)) > (old.amount, -signed_change(old)):
+            cells[place] = site
+    rows = sorted({layer for layer, _ in cells}, key=_natural)
+    columns = sorted({part for _, part in cells}, key=lambda part: (-sum((r, part) in cells for r in rows), part))
+    return rows, columns, cells
+
+
+def _natural(layer: str) -> tuple[int, list[Any]]:
+    first = 0 if layer == "input" else 2 if layer.startswith("decoder") else 3 if layer == "vocabulary" else 1
+    return first, [int(word) if word.isdigit() else word for word in re.split(r"(\d+)", layer)]
+
+
+def heat_png(found: SensitivityMap, path: Path) -> None:
+    """Draw the heat map: blue where the model is better without the site, red where it is worse."""
+    require("matplotlib", "train")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows, columns, chosen = grid(found)
+    values = [[_loss(chosen.get((r, c))) for c in columns] for r in rows]
+    figure = Figure(figsize=(2.6 + 0.62 * len(columns), 2.2 + 0.38 * len(rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    image = axes.imshow(values, cmap="RdBu_r", vmin=-FULL, vmax=FULL, aspect="auto")
+    axes.set_xticks(range(len(columns)), columns, rotation=55, ha="right")
+    axes.set_yticks(range(len(rows)), rows)
+    for i, row in enumerate(values):
+        for j, value in enumerate(row):
+            if value == value:
+                colour = "white" if abs(value) > 0.7 * FULL else "black"
+                axes.text(j, i, f"{value:+.2f}", ha="center", va="center", fontsize=6.5, color=colour)
+    figure.colorbar(image, ax=axes, label="Δloss, nats a token")
+    axes.set_title(f"{Path(found.model).name} on {found.data}", fontsize=10)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110, format="png", metadata={"Software": None})
+
+
+def _loss(site: Measured | None) -> float:
+    return float("nan") if site is None or site.loss is None else site.loss.delta
+
+
+def sensitivity_section(found: SensitivityMap, most: int = 25) -> str:
+    """The report's section: the heat map as a table, and the first sites."""
+    rows, columns, chosen = grid(found)
+    head = "".join(f'<th scope="col">{escape(c)}</th>' for c in ("layer", *columns))
+    body = "\n".join(
+        f'<tr><th scope="row">{escape(r)}</th>{"".join(_heat_cell(chosen.get((r, c))) for c in columns)}</tr>'
+        for r in rows
+    )
+    caption = "Change of the loss without each site, nats a token; largest amount tried. Green: better without it"
+    heat = (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{caption}"><table class="heat">'
+        f"<caption><span>{caption}</span></caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+    table = markup.table(
+        titles(found), [[escape(c) for c in row] for row in shown_rows(found, most)],
+        "What helps first when it goes; p values are corrected for all comparisons (Holm)",
+    )  # fmt: skip
+    return section("What matters", escape(headline(found)), heat + table)
+
+
+def _heat_cell(site: Measured | None) -> str:
+    if site is None or site.loss is None:
+        return "<td></td>"
+    value = site.loss.delta
+    strength = min(abs(value) / FULL, 1.0)
+    colour = "20,150,112" if value < 0 else "179,55,43"
+    style = f"background:rgba({colour},{0.03 + 0.5 * strength:.2f})"
+    return f'<td style="{style}" title="{escape(site.name)}">{value:+.2f}</td>'
+
+
+def write_page(found: SensitivityMap, path: Path) -> None:
+    """One HTML page of the map alone."""
+    from ..base.files import write_text
+
+    title = f"What matters in {Path(found.model).name}"
+    header = f"<header><h1>{escape(title)}</h1><p>{escape(found.data)}</p></header>"
+    write_text(path, page(title, header + sensitivity_section(found, most=len(found.sites))))
+
+
+def terminal_rows(found: SensitivityMap, most: int) -> tuple[Sequence[str], list[list[str]]]:
+    """Titles and rows for a terminal."""
+    return titles(found), shown_rows(found, most)

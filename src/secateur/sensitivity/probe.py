@@ -1,0 +1,99 @@
+"""What measuring asks of a model family, and how a worker anywhere makes it from plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from ..base.errors import SecateurError
+from ..data.manifest import Utterance, read_manifest
+from ..models.groups import Group
+from ..prune.importance import Evidence
+from ..study.sets_of_job import pick_device
+from ..weights.fetch import load_model
+from .variants import Variant
+
+PROBES = {
+    "whisper": "..families.seq2seq.probe:WhisperProbe", "ctc": "..families.ctc.probe:CtcProbe",
+    "hf_ctc": "..families.ctc.probe:CtcProbe", "parakeet": "..families.ctc.probe:CtcProbe",
+    "moonshine": "..families.seq2seq.probe:WhisperProbe",
+}  # fmt: skip
+EVIDENCE = 32  # clips that units are ranked by
+
+
+@dataclass(frozen=True)
+class ProbeSpec:
+    """Everything a worker needs to measure: it may be on another machine that sees the same files."""
+
+    model: str
+    data: tuple[str, ...]  # manifests
+    limit: int | None = None  # clips of each manifest, spread over its speakers
+    screen: int = 8  # clips that all variants are measured on; see `clips.parts_of`
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    style: Literal["auto", "as-is", "sentence"] = "auto"
+    batch_seconds: float | None = None
+    threads: int | None = None
+
+
+class Probe(Protocol):
+    """A model on its clips, ready to lose something for once."""
+
+    model: Any
+    utterances: list[Utterance]
+    lengths: list[int]  # tokens (or units) of every clip's transcript: what a loss is divided by
+    parts: list[list[int]]  # numbers of clips; see `clips.parts_of`
+
+    def losses(self, variants: Sequence[Variant], part: int) -> Tensor:
+        """Summed negative log-likelihood of every transcript of a part: (variants, clips of the part)."""
+
+    def heard(self, variants: Sequence[Variant]) -> tuple[Tensor, list[list[str]]]:
+        """The same on all clips (variants, clips), and what each variant makes of every clip, greedily."""
+
+    def evidence(self, groups: Sequence[Group]) -> Evidence:
+        """What importance criteria read, from the first `EVIDENCE` clips."""
+
+    def inputs(self) -> list[Variant]:
+        """What can be taken from this family's inputs and outputs that no maskable group holds."""
+
+
+def read_clips(spec: ProbeSpec) -> list[Utterance]:
+    """The clips to measure on; with a limit, every speaker of a manifest gives as many as its turn allows.
+
+    Raises:
+        SecateurError: several languages, or a clip without transcript.
+    """
+    from .clips import in_turn
+
+    found: list[Utterance] = []
+    for path in spec.data:
+        clips = [u for u in read_manifest(Path(path)) if u.text]
+        found += [clips[i] for i in sorted(in_turn(clips)[: spec.limit or None])]
+    languages = sorted({u.language for u in found})
+    if len(languages) != 1:
+        raise SecateurError(f"clips in one language are needed, found {', '.join(languages) or 'none'}")
+    return found
+
+
+def make_probe(spec: ProbeSpec) -> Probe:
+    """Load the model and the clips.
+
+    Raises:
+        SecateurError: either cannot be read.
+    """
+    if spec.threads:
+        torch.set_num_threads(spec.threads)
+    device = pick_device(spec.device)
+    if device.type == "cuda":
+        torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every shape
+    model, text = load_model(spec.model)
+    module, name = PROBES[model.config.family].split(":")
+    kind: Any = getattr(import_module(module, __package__), name)
+    probe: Probe = kind(model.to(device).eval(), text, read_clips(spec), spec, device)
+    return probe

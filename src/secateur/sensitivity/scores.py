@@ -1,0 +1,53 @@
+"""From a sensitivity map to a score for every unit: what helps most when it goes has the lowest."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base.errors import SecateurError
+from .map import Measured, SensitivityMap
+
+ERROR_NATS = 5.0  # nats a token that one is worth in error rate: 2 points of error are as bad as 0.1 nats
+
+
+def unit_scores(found: SensitivityMap, group: str, units: int) -> NDArray[np.float32]:
+    """Signed scores (units,): the measured change of a unit alone, else its share of the change of those it went with.
+
+    Shares of a group (its first tenth, its first quarter, ...) are nested: the units that a larger one adds share what
+    it adds. A change is that of the loss; where a removal was decoded, the mean of it and of the error's change in
+    nats. Units that were never taken away score above all of the group's that were.
+
+    Raises:
+        SecateurError: the map is of a model without this group, or with other units in it.
+    """
+    if found.groups.get(group) != units:
+        known = found.groups.get(group)
+        raise SecateurError(
+            f"the sensitivity map is of another model: its '{group}' has {known or 'no'} units, this one {units}"
+        )
+    mine = [s for s in found.sites if set(s.gone) == {group} and s.loss is not None and not s.change]
+    scores = np.full(units, np.nan, np.float32)
+    shares = sorted((s for s in mine if s.amount < 1 or len(s.removed()[group]) > 1), key=lambda s: s.amount)
+    before, gone = 0.0, set[int]()
+    for site in shares:
+        added = sorted(set(site.removed()[group]) - gone)
+        if added:
+            scores[added] = (_nats(site) - before) / len(added)
+            before, gone = _nats(site), gone | set(added)
+    for site in mine:
+        removed = site.removed()[group]
+        if len(removed) == 1:
+            scores[removed[0]] = _nats(site)
+    known_scores = scores[~np.isnan(scores)]
+    rest = max(float(known_scores.max()), 0.0) if len(known_scores) else 0.0
+    # A little above, so that what was measured goes first even where nothing was lost.
+    scores[np.isnan(scores)] = 2 * rest + 1e-3
+    return scores
+
+
+def _nats(site: Measured) -> float:
+    assert site.loss is not None
+    if site.error is None:
+        return site.loss.delta
+    return (site.loss.delta + ERROR_NATS * site.error.delta) / 2

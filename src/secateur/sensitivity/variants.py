@@ -1,0 +1,113 @@
+"""What is taken away for once: every site of a model at several amounts, as plain data that any worker can apply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..models.groups import Group
+from ..prune.budget import rungs
+
+SINGLE = ("head", "layer", "branch", "mel", "input")  # kinds whose units are also taken away one by one
+SHARED = ("head", "query_key", "value", "ffn", "conv", "unit", "mel", "input")  # and kinds that lose a share
+BRANCHES = {
+    "attention": "self-attention", "self_attention": "self-attention", "cross_attention": "cross-attention",
+    "ffn": "FFN", "ffn1": "FFN 1", "ffn2": "FFN 2", "conv": "convolution", "self_attn": "self-attention",
+    "feed_forward": "FFN", "feed_forward1": "FFN 1", "feed_forward2": "FFN 2", "conv_module": "convolution",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One site at one amount; see `prune.sensitivity.Measured`. `silenced` are modules whose output becomes zero."""
+
+    site: str
+    kind: str
+    layer: str
+    part: str
+    amount: float
+    gone: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    silenced: tuple[str, ...] = ()
+    change: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Unique among a model's variants."""
+        return f"{self.site}@{self.amount:g}"
+
+
+NOTHING = Variant("nothing", "nothing", "", "", 0.0)  # the model as it is
+
+
+def of_groups(groups: Sequence[Group], scores: Mapping[str, Tensor], amounts: Sequence[float]) -> list[Variant]:
+    """Every unit of small groups alone, and of every group the least important `amounts` by `scores` (units,)."""
+    found = []
+    for group in groups:
+        layer, part = place_of(group.name)
+        if group.kind in SINGLE and group.units > 1:
+            found += [
+                Variant(f"{group.name}[{u}]", group.kind, *_one(group, u, layer, part), 1.0, {group.name: (u,)})
+                for u in range(group.units)
+            ]
+        if group.kind in SHARED and group.maskable:
+            steps = rungs(group, scores[group.name])
+            for count in sorted({min(max(round(a * group.units / group.blocks), 1), len(steps)) for a in amounts}):
+                units = sorted(u for step in steps[:count] for u in step.units)
+                if units and (count > 1 or group.kind not in SINGLE):
+                    share = round(len(units) / group.units, 4)
+                    found.append(Variant(group.name, group.kind, layer, part, share, {group.name: tuple(units)}))
+    return found
+
+
+def of_branches(model: nn.Module) -> list[Variant]:
+    """Every whole branch of every layer: attention, feed-forward, convolution."""
+    found = []
+    for name, _ in model.named_modules():
+        parent, _, last = name.rpartition(".")
+        if last in BRANCHES and parent.rpartition(".")[2].isdigit() and ".layers." in f".{parent}":
+            layer, _ = place_of(f"{parent}.x")
+            found.append(Variant(name, "branch", layer, f"whole {BRANCHES[last]}", 1.0, silenced=(name,)))
+    return found
+
+
+def place_of(name: str) -> tuple[str, str]:
+    """Row and column of a group in the heat map.
+
+    >>> place_of("encoder.layers.0.attention.heads"), place_of("decoder.layers.3.cross_attention.value")
+    (('encoder 0', 'heads'), ('decoder 3', 'cross value'))
+    >>> place_of("encoder.mel"), place_of("inception.blocks.1.branches.2.convs.0")
+    (('input', 'mel'), ('inception 1', 'branch 2 conv 0'))
+    """
+    words = name.split(".")
+    if words[-1] in ("mel", "input", "positions"):
+        return "input", words[-1]
+    number = next((i for i, word in enumerate(words) if word.isdigit()), None)
+    if number is None:
+        return (words[0], " ".join(words[1:])) if len(words) > 1 else (words[0], words[0])
+    rest = [w.removesuffix("es") if w == "branches" else w.removesuffix("s") if w == "convs" else w
+            for w in words[number + 1 :]]  # fmt: skip
+    text = " ".join(rest).replace("cross_attention ", "cross ").replace("self_attention ", "").replace("attention ", "")
+    return f"{words[0]} {words[number]}", text or "channels"
+
+
+def _one(group: Group, unit: int, layer: str, part: str) -> tuple[str, str]:
+    """Row and column of one unit: a layer has its own row."""
+    if group.kind == "layer":
+        return f"{group.name.split('.')[0]} {unit}", "whole layer"
+    return layer, {"head": "one head", "branch": "one branch"}.get(group.kind, "one " + part)
+
+
+def zeroed(vector: Tensor, units: Sequence[int]) -> Tensor:
+    """`vector` with zeros at `units`."""
+    vector = vector.clone()
+    vector[torch.tensor(list(units), dtype=torch.long)] = 0.0
+    return vector
+
+
+def plain(variant: Variant) -> dict[str, Any]:
+    """What identifies a variant, as JSON values."""
+    return {"name": variant.name, "gone": {g: len(u) for g, u in variant.gone.items()}, "change": variant.change}

@@ -1,0 +1,1 @@
+"""The server: HTTP, WebSocket and Wyoming in front of a recogniser."""

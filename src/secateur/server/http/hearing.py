@@ -1,0 +1,172 @@
+"""One client's stream: PCM in, partial and final texts out, in the engine's turns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import soxr
+
+from ...base.errors import SecateurError
+from ...decode.options import DecodingOptions
+from ...decode.segments import Audio
+from ...runtime.recogniser import Recogniser
+from ...runtime.streaming import Event as StreamEvent
+from ...runtime.streaming import open_stream
+from ...runtime.streaming.stream import AFTER, Guess
+from ...runtime.streaming.stream import Hearing as Ears
+from ...runtime.transcript import Transcript
+from .engine import Engine, RefusedError
+
+RATES = (8_000, 48_000)  # Hz that a client may send
+PIECE = 0.2  # seconds that are heard in one turn: who sends much at once does not keep the others
+SPARE = 2.0  # seconds of audio kept beyond the longest utterance
+
+
+@dataclass(frozen=True)
+class Event:
+    """A text from `start` to `end` (seconds from the stream's begin); it changes no more when `final`."""
+
+    final: bool
+    text: str
+    stable: str
+    start: float
+    end: float
+    words: tuple[dict[str, Any], ...] = ()
+    audio: Audio | None = None  # what a final text was heard in, at the recogniser's rate
+
+
+class Polite:
+    """Ears that leave out partial results while others wait for their turn, and spend a third of the time on them."""
+
+    def __init__(self, ears: Ears, engine: Engine) -> None:
+        self._ears, self._engine = ears, engine
+        self.joiner = ears.joiner
+        self._rests = 0.0  # until then
+
+    def start(self) -> None:
+        """See `streaming.stream.Hearing`."""
+        self._ears.start()
+
+    def partial(self, samples: Audio) -> Guess | None:
+        """None while somebody waits, or soon after the last one: on a slow machine the stream would fall behind."""
+        begun = time.perf_counter()
+        if self._engine.crowded or begun < self._rests:
+            return None
+        found = self._ears.partial(samples)
+        ended = time.perf_counter()
+        self._rests = ended + 2 * (ended - begun)
+        return found
+
+    def final(self, samples: Audio) -> Guess:
+        """See `streaming.stream.Hearing`."""
+        return self._ears.final(samples)
+
+
+class Hearing:
+    """Recognises a stream utterance by utterance.
+
+    Args:
+        sample_rate: Hz of what the client sends.
+        partials: send texts that may still change.
+
+    Raises:
+        RefusedError: 400, a rate outside 8 to 48 kHz.
+    """
+
+    def __init__(
+        self, engine: Engine, recogniser: Recogniser, sample_rate: int, options: DecodingOptions, partials: bool = True
+    ) -> None:
+        if not RATES[0] <= sample_rate <= RATES[1]:
+            raise RefusedError(400, "invalid_request_error", f"sample_rate must be from {RATES[0]} to {RATES[1]} Hz")
+        self.engine = engine
+        self.rate = recogniser.sample_rate
+        self._rewrite, self._language = recogniser.rewrite, options.language
+        known = engine.listening
+        longest = min(known.longest, recogniser.window_seconds)
+        interval = known.interval if partials else longest
+        listening = replace(known, decoding=options, longest=longest, trim=min(known.trim, longest), interval=interval)
+        self._stream = open_stream(recogniser, listening)
+        self._stream.hearing = Polite(self._stream.hearing, engine)
+        self._resample = None
+        if sample_rate != self.rate:
+            self._resample = soxr.ResampleStream(sample_rate, self.rate, 1, dtype="float32")
+        self._odd = b""
+        self._waiting = np.zeros(0, np.float32)  # too short to take a turn for
+        self._kept = np.zeros(0, np.float32)
+        self._most = round((longest + SPARE) * self.rate)
+        self._seen = 0  # samples that have come in
+
+    @property
+    def seconds(self) -> float:
+        """Audio that has come in."""
+        return self._seen / self.rate
+
+    async def feed(self, data: bytes) -> AsyncIterator[Event]:
+        """16-bit little-endian mono samples; a sample may be cut between two calls.
+
+        Raises:
+            RefusedError: 413, the stream is longer than the limit.
+        """
+        data, self._odd = self._odd + data, b""
+        if len(data) % 2:
+            data, self._odd = data[:-1], data[-1:]
+        samples = np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
+        if self._resample is not None:
+            samples = self._resample.resample_chunk(samples)
+        self._waiting = np.concatenate([self._waiting, samples])
+        if len(self._waiting) >= round(PIECE * self.rate):
+            samples, self._waiting = self._waiting, np.zeros(0, np.float32)
+            async for event in self._take(samples):
+                yield event
+
+    async def finish(self) -> AsyncIterator[Event]:
+        """The end of the stream: what was not final yet."""
+        last = self._waiting
+        if self._resample is not None:
+            last = np.concatenate([last, self._resample.resample_chunk(np.zeros(0, np.float32), last=True)])
+        async for event in self._take(last):
+            yield event
+        for found in await self.engine.in_turn(self._stream.finish):
+            yield self._event(found)
+
+    async def _take(self, samples: Audio) -> AsyncIterator[Event]:
+        size = round(PIECE * self.rate)
+        for at in range(0, len(samples), size):
+            piece = samples[at : at + size]
+            self._seen += len(piece)
+            if self.seconds > self.engine.limits.seconds:
+                raise RefusedError(413, "invalid_request_error", f"Longer than {self.engine.limits.seconds:g} s")
+            self._kept = np.concatenate([self._kept, piece])[-self._most :]
+            for found in await self.engine.in_turn(self._stream.feed, piece):
+                yield self._event(found)
+
+    def _event(self, found: StreamEvent) -> Event:
+        final = found.kind == "final"
+        words = tuple(
+            {"word": w.text, "start": w.start, "end": w.end, "confidence": w.confidence} for w in found.words
+        )
+        audio = None
+        if final:
+            self.engine.metrics.audio.inc(found.end - found.start)
+            first = self._seen - len(self._kept)
+            begin, end = (max(0, round(at * self.rate) - first) for at in (found.start, found.end + AFTER))
+            audio = self._kept[begin:end]
+        text = found.text
+        if self._rewrite is not None:
+            text = self._rewrite(Transcript(text, self._language, (), 0.0)).text
+        return Event(final, text, found.stable, found.start, found.end, words if final else (), audio)
+
+
+def options_of(language: str | None) -> DecodingOptions:
+    """How streams are decoded: one attempt, so that no sound takes more than its share of time.
+
+    Raises:
+        SecateurError: a language that is none.
+    """
+    if language is not None and not 2 <= len(language) <= 12:
+        raise SecateurError(f"'{language[:20]}' is not a language code such as en")
+    return DecodingOptions(language=language, timestamps=False, temperatures=(0.0,))

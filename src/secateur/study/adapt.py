@@ -1,0 +1,188 @@
+"""The main job: a recogniser and an hour of recordings in; a pruned, proved, exported one and a report out.
+
+Three models are compared on the same test clips: the original, a dense control tuned for the same number of steps, and
+the pruned one. Everything is kept in one folder and a killed job resumes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..base.errors import SecateurError
+from ..base.files import write_json
+from ..base.progress import say, track
+from ..data.manifest import Utterance
+from ..evaluate.compare import compare_results
+from ..evaluate.result import Result, read_result, write_result
+from ..evaluate.run import evaluate
+from ..export.onnx import export_onnx
+from ..families.whisper.model import Whisper
+from ..models.checkpoint import load_checkpoint, save_checkpoint
+from ..prune.settings import PruneSettings
+from ..runtime.recogniser import Recogniser
+from ..text.tokenizer import Tokenizer
+from ..train.settings import TrainSettings
+from .arm import ArmSettings, JobData, finished, run_arm, score
+from .ranking import rank
+
+
+@dataclass(frozen=True)
+class AdaptSettings:
+    """What the job does; the defaults are for one GPU and an hour or two of speech."""
+
+    train: TrainSettings = field(default_factory=TrainSettings)
+    prune: PruneSettings = field(default_factory=PruneSettings)
+    precision: str = "int8"
+    rate_factor: float = 2.0  # the pruned model's learning rate over the dense one's: it has more to recover
+    dense_control: bool = True  # tune an unpruned model for the same steps, to compare with and to learn from
+    timed_clips: int = 16  # clips on which the exported models are timed, one after the other
+
+
+def adapt(model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path, settings: AdaptSettings) -> dict[str, Any]:
+    """Run the whole job in folder `out` and return the before/after table (see `table`).
+
+    `data.tests` holds exactly one set, "test". Finished parts are not run again.
+
+    Raises:
+        SecateurError: sets that share speakers, clips that do not fit, a budget that cannot be met.
+    """
+    _check(data)
+    test = data.tests["test"]
+    dense: Whisper | None = None
+    results: dict[str, Result] = {}
+    say(f"1/6  evaluating {model.config.name} as it is on {len(test)} test clips")
+    results["original"] = _original(model, tokenizer, data, test, out)
+    say("2/6  ranking what can go")
+    write_json(out / "ranking.json", rank(model, tokenizer, data, settings.prune))
+    if settings.dense_control:
+        say("3/6  tuning the unpruned control")
+        dense, _ = _arm(ArmSettings("dense", settings.train), model, tokenizer, data, out)
+        results["dense"] = read_result(out / "dense" / "results" / "test.json")
+    say("4/6  tuning and pruning")
+    rate = settings.train.learning_rate * settings.rate_factor
+    pruned_arm = ArmSettings("pruned", replace(settings.train, learning_rate=rate), settings.prune)
+    pruned, pruned_tokenizer = _arm(pruned_arm, model, tokenizer, data, out)
+    results["pruned"] = read_result(out / "pruned" / "results" / "test.json")
+    say(f"5/6  exporting to ONNX ({settings.precision}) and timing side by side on {settings.timed_clips} clips")
+    exports = {"original": (model, tokenizer, "fp32"), "pruned": (pruned, pruned_tokenizer, settings.precision)}
+    if dense is not None:
+        exports["dense"] = (dense, tokenizer, "fp32")
+    for name, (source, its_tokenizer, precision) in exports.items():
+        if not (out / "exported" / name / "export.json").exists():
+            export_onnx(source.cpu(), its_tokenizer, out / "exported" / name, precision)
+    results["exported"] = _exported(out, test, results["pruned"])
+    speed = time_side_by_side(out / "exported", sorted(exports), _spread(test, settings.timed_clips))
+    for name, factor in speed.items():
+        results[name] = replace(results[name], rtf=factor, bytes=folder_bytes(out / "exported" / name))
+    results["exported"] = replace(
+        results["exported"], rtf=speed["pruned"], bytes=folder_bytes(out / "exported" / "pruned")
+    )
+    for name, result in results.items():
+        write_result(out / "results" / f"{name}.json", result)
+    write_json(out / "results" / "order.json", [n for n in ("original", "dense", "pruned", "exported") if n in results])
+    say("6/6  writing the report")
+    summary = table(results)
+    write_json(out / "summary.json", summary)
+    return summary
+
+
+def table(results: dict[str, Result]) -> dict[str, Any]:
+    """Rates with intervals, sizes and speeds of every model, and the paired comparisons with the last one."""
+    rows = {
+        name: {
+            "error": r.rate, "low": r.interval[0], "high": r.interval[1], "parameters": r.parameters, "macs": r.macs,
+            "bytes": r.bytes, "rtf": r.rtf,
+        }
+        for name, r in results.items()
+    }  # fmt: skip
+    final = results.get("exported", results["pruned"])
+    paired = {}
+    for name in ("original", "dense"):
+        if name in results:
+            difference = compare_results(results[name], final).difference
+            paired[name] = {"delta": difference.delta, "low": difference.low, "high": difference.high,
+                            "better": difference.b_better}  # fmt: skip
+    return {"metric": final.metric, "models": rows, "against": paired}
+
+
+def _check(data: JobData) -> None:
+    if set(data.tests) != {"test"}:
+        raise SecateurError("adapt needs one test set")
+    for name, others in (("learn", data.learn), ("dev", data.dev)):
+        shared = {u.speaker for u in others if u.speaker} & {u.speaker for u in data.tests["test"] if u.speaker}
+        if shared:
+            raise SecateurError(
+                f"{name} and test share {len(shared)} speakers ({min(shared)}, ...): split by speaker first"
+            )
+
+
+def _original(model: Whisper, tokenizer: Tokenizer, data: JobData, test: list[Utterance], out: Path) -> Result:
+    path = out / "original" / "results" / "test.json"
+    if path.exists():
+        return read_result(path)
+    result = score(model.to(data.device), tokenizer, data, "test", test, "original")
+    save_checkpoint(out / "original", model, tokenizer, half=True)
+    write_result(path, result)
+    return result
+
+
+def _arm(arm: ArmSettings, model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path) -> tuple[Whisper, Tokenizer]:
+    """Run an arm, or load it when it is finished. The original teaches on the clips to retain, if there are any."""
+    folder = out / arm.name
+    if finished(folder) is not None:
+        return load_checkpoint(folder, data.device)
+    tuned, its_tokenizer, _ = run_arm(arm, model, tokenizer, data, folder, model if data.retain else None)
+    return tuned, its_tokenizer
+
+
+def _exported(out: Path, test: list[Utterance], pruned: Result) -> Result:
+    """Evaluate the exported model, through the runtime that ships it."""
+    path = out / "results" / "exported.json"
+    if path.exists():
+        return read_result(path)
+    recogniser = Recogniser.load(out / "exported" / "pruned")
+    result = evaluate(
+        lambda clips: [t.text for t in recogniser.transcribe_batch([u.audio for u in clips])],
+        test, model="exported", data="test", parameters=pruned.parameters, macs=pruned.macs,
+    )  # fmt: skip
+    write_result(path, result)
+    return result
+
+
+def time_side_by_side(
+    folder: Path, names: Sequence[str], clips: Sequence[Utterance], rounds: int = 2
+) -> dict[str, float]:
+    """Real-time factor of each exported model, one clip after the other, the models in turn on every clip.
+
+    The median over clips of the best of `rounds`, so that one disturbance does not decide.
+    """
+    import time
+
+    recognisers = {name: Recogniser.load(folder / name) for name in names}
+    factors: dict[str, list[float]] = {name: [] for name in names}
+    for clip in track(clips, "timing", len(clips)):
+        for name, recogniser in recognisers.items():
+            best = float("inf")
+            for _ in range(rounds):
+                start = time.perf_counter()
+                recogniser.transcribe(clip.audio)
+                best = min(best, time.perf_counter() - start)
+            factors[name].append(best / clip.duration)
+    return {name: float(np.median(values)) for name, values in factors.items()}
+
+
+def _spread(clips: Sequence[Utterance], count: int) -> list[Utterance]:
+    """`count` clips, evenly over the set."""
+    if len(clips) <= count:
+        return list(clips)
+    return [clips[i] for i in np.linspace(0, len(clips) - 1, count).round().astype(int)]
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files in a model folder."""
+    return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())

@@ -1,0 +1,231 @@
+"""One arm of a comparison: tune (and prune) a model on the same data for the same steps, then evaluate it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..audio.augment import NoiseBank
+from ..base.errors import SecateurError
+from ..base.files import read_json, write_json
+from ..base.folders import clear_temporaries
+from ..base.options import to_dict
+from ..data.bank import AudioBank
+from ..data.clip_index import durations_of, is_streamed, joined
+from ..data.manifest import Utterance
+from ..data.streamed_bank import StreamedBank
+from ..evaluate.result import Result, write_result
+from ..evaluate.run import evaluate, with_cost
+from ..families.tasks import Task, task_of
+from ..models.checkpoint import save_checkpoint
+from ..models.family import write_config
+from ..prune.counts import matrix_weights, values_left, weights_left
+from ..prune.methods import make_method
+from ..prune.pruner import COSTS
+from ..prune.settings import PruneSettings
+from ..prune.student import Student
+from ..train import distributed
+from ..train.callback import Callback
+from ..train.helper import Helped, load_head, save_head, with_helper
+from ..train.loop import Run, train
+from ..train.settings import TrainSettings
+from ..train.stream import Mix
+from .pinyin_head import heard_pinyin, with_heard
+
+TRAINED = "trained.json"  # the config of what is trained: inputs, contexts and rows cut, units still there
+
+
+@dataclass
+class JobData:
+    """The sets of one job: clips to learn from, to retain, to choose on, and named test sets; audio is read once."""
+
+    learn: Sequence[Utterance]
+    dev: list[Utterance]
+    tests: dict[str, list[Utterance]]
+    retain: Sequence[Utterance] = field(default_factory=list)
+    retain_share: float = 0.5
+    words: tuple[str, ...] = ()  # further texts whose words the vocabulary must keep
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    window: int = 0  # clips between which streamed batches are shuffled; see `train.stream.Mix`
+    languages: tuple[str, ...] = ()  # of the clips to learn from, where they are streamed
+    noise: NoiseBank | None = None  # mixed into training clips at a drawn signal-to-noise ratio
+    banks: dict[tuple[str, int], AudioBank] = field(default_factory=dict)  # by set and sample rate
+
+    def texts(self) -> Iterator[str]:
+        """All that is trained on, and the further words."""
+        yield from (u.text for clips in (self.learn, self.retain) for u in clips)
+        yield from self.words
+
+    def training_bank(self, sample_rate: int) -> AudioBank | StreamedBank:
+        """The audio to train on, all of it decoded or decoded on the way."""
+        everything = joined(self.learn, self.retain)
+        if is_streamed(everything):
+            return StreamedBank(everything, self.device, sample_rate)
+        return self.bank("train", everything, sample_rate)
+
+    def bank(self, name: str, utterances: Sequence[Utterance], sample_rate: int) -> AudioBank:
+        """The audio of one of the sets, decoded when first needed."""
+        if (name, sample_rate) not in self.banks:
+            bank = AudioBank.read(utterances, self.device, sample_rate, label=f"reading {name}")
+            self.banks[name, sample_rate] = bank
+        return self.banks[name, sample_rate]
+
+
+@dataclass(frozen=True)
+class ArmSettings:
+    """What makes one arm: how it is tuned, what is pruned, and how much it listens to the teacher (in `train`)."""
+
+    name: str
+    train: TrainSettings | None  # None: the model as it is
+    prune: PruneSettings | None = None
+
+
+def run_arm(
+    arm: ArmSettings, model: Any, tokenizer: Any, data: JobData, folder: Path, teacher: Any | None = None,
+    test_now: bool = True,
+) -> tuple[Any, Any, dict[str, Result]]:  # fmt: skip
+    """Run `arm` from a copy of `model` and keep checkpoint, log and results in `folder`; a killed run resumes.
+
+    Inside `distributed.processes` all train together; only the first has results to give.
+
+    Raises:
+        SecateurError: clips longer than the audio context that the arm keeps, or a plan that cannot be met.
+    """
+    started = time.perf_counter()
+    if distributed.rank() == 0:
+        clear_temporaries(folder)
+    original = {measure: cost(model.config) for measure, cost in COSTS.items()}
+    task = task_of(model.config)
+    languages = data.languages or sorted({u.language for u in data.learn})
+    student = task.student(model, tokenizer, data.texts(), languages, arm.prune, arm.train)
+    if distributed.rank() == 0:
+        write_config(folder / TRAINED, student.model.config)
+    if arm.prune is not None and (arm.prune.target or arm.prune.plan):
+        from ..allocation.plan import planned
+
+        arm = replace(arm, prune=planned(model, tokenizer, student, data, arm.prune, folder))
+    steps = 0
+    if arm.train is not None:
+        tuned, steps = _tune(arm, task, student, original, data, folder, teacher)
+        student = Student(tuned, student.tokenizer, student.rows)
+    result_model = student.model.to(data.device).eval()
+    if distributed.rank() > 0:  # the first process evaluates and writes
+        return result_model, student.tokenizer, {}
+    save_checkpoint(folder, result_model, student.tokenizer, half=True)
+    results: dict[str, Result] = {}
+    head = load_head(folder) if arm.train is not None and arm.train.helper_kept else None
+    sets = {"dev": data.dev} | (data.tests if test_now else {})
+    for name, utterances in sets.items():
+        results[name] = score(result_model, student.tokenizer, data, name, utterances, arm.name)
+        if head is not None:
+            bank = data.bank(name, utterances, result_model.config.front_end.sample_rate)
+            heard = heard_pinyin(result_model, *head, bank, batch_seconds(data.device))
+            results[name] = with_heard(results[name], heard)
+        write_result(folder / "results" / f"{name}.json", results[name])
+    summary = {
+        "arm": to_dict(arm), "steps": steps, "seconds": round(time.perf_counter() - started, 1),
+        "device": device_name(data.device), "processes": distributed.count(),
+        "removed": 1 - COSTS["parameters"](result_model.config) / original["parameters"],
+        "removed_weights": 1 - weights_left(result_model) / matrix_weights(model),
+        "removed_or_zero": 1 - values_left(result_model) / original["parameters"],
+        "error": {name: r.rate for name, r in results.items()}, "torch": torch.__version__,
+    }  # fmt: skip
+    write_json(folder / "summary.json", summary)
+    forget_state(folder)
+    return result_model, student.tokenizer, results
+
+
+def score(
+    model: Any, tokenizer: Any, data: JobData, name: str, utterances: list[Utterance], label: str
+) -> Result:
+    """Decode a set greedily and count errors, with the model's cost."""
+    return with_cost(_heard(model, tokenizer, data, name, utterances, label, f"{label}: {name}"), model.config)
+
+
+def _heard(
+    model: Any, tokenizer: Any, data: JobData, name: str, utterances: list[Utterance], label: str, progress: str = ""
+) -> Result:
+    """What `model` makes of a set; without `progress` nothing is shown."""
+    bank = data.bank(name, utterances, model.config.front_end.sample_rate)
+    languages, task = [u.language for u in utterances], task_of(model.config)
+    return evaluate(
+        lambda _: task.transcribe(model, tokenizer, bank, languages, batch_seconds(data.device), progress),
+        utterances, model=label, data=name,
+    )  # fmt: skip
+
+
+def _tune(
+    arm: ArmSettings,
+    task: Task,
+    student: Student,
+    original: Mapping[str, float],
+    data: JobData,
+    folder: Path,
+    teacher: Any | None,
+) -> tuple[Any, int]:
+    """Train the student, pruning on the way; returns the shrunk result and the steps taken."""
+    settings = arm.train
+    assert settings is not None
+    model, config = student.model, student.model.config
+    everything = joined(data.learn, data.retain)
+    mix = Mix(durations_of(data.learn), durations_of(data.retain), data.retain_share, data.window)
+    for row, seconds in enumerate(chain(mix.learn, mix.retain)):
+        if seconds > config.max_seconds:
+            raise SecateurError(
+                f"{everything[row].id}: {seconds:.1f} s does not fit the audio context of {config.max_seconds:.1f} s; "
+                "leave such clips out (--longest) or keep more context (--audio-seconds)"
+            )
+    bank = data.training_bank(config.front_end.sample_rate)
+    callbacks: list[Callback] = []
+    pruner = None
+    if arm.prune is not None:
+        if settings.lora_rank or settings.lora_share:
+            raise SecateurError(f"{arm.name}: low-rank updates are a control without pruning; leave out one of the two")
+        model.to(data.device)
+        pruner = make_method(model, arm.prune, original[arm.prune.measure])
+        callbacks.append(pruner)
+
+    def validate(current: Any) -> dict[str, float]:
+        return {"error": _heard(current, student.tokenizer, data, "dev", data.dev, arm.name).rate}
+
+    noise = None if data.noise is None else data.noise.at(config.front_end.sample_rate)
+    main = task.objective(student, everything, settings, teacher, data.device)
+    objective = with_helper(main, model, everything, settings)
+    helped = objective if isinstance(objective, Helped) else None
+    run = Run(
+        bank=bank, mix=mix, objective=objective, extra=None if helped is None else helped.head, callbacks=callbacks,
+        validate=validate, folder=folder, label=arm.name, noise=noise,
+    )  # fmt: skip
+    log = train(model, run, settings)
+    if helped is not None and settings.helper_kept and distributed.rank() == 0:
+        save_head(folder, helped)
+    return (pruner.shrunk() if pruner is not None else model), log[-1]["step"]  # early stopping ends before the total
+
+
+def batch_seconds(device: torch.device) -> float:
+    """Seconds of audio to decode at once."""
+    return 2400.0 if device.type == "cuda" else 60.0
+
+
+def device_name(device: torch.device) -> str:
+    """The accelerator's name, or the number of threads on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def forget_state(folder: Path) -> None:
+    """Remove the training state of a finished arm, which may have been killed before it came to that."""
+    (folder / "state.safetensors").unlink(missing_ok=True)
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """The summary of an arm that is done, or None."""
+    path = folder / "summary.json"
+    return dict(read_json(path)) if path.exists() else None

@@ -1,0 +1,147 @@
+"""What this toolkit would do to a model, before anything is done: what it understands, may prune, leaves whole.
+
+Nothing is guessed: what may go is what the network's own layers declare (`Recogniser.groups`); a model of a family that
+is not known here gets the list of its layers and the reason, and no plan.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from ..base.errors import SecateurError
+from ..models.groups import Group, Place
+from ..models.network import Recogniser
+from ..weights.cache import models_folder
+from ..weights.fetch import REPOSITORY, fetch, read_foreign
+from ..weights.header import read_header
+from ..weights.hub import fetch_from_hub
+from ..weights.json_values import read_table
+from ..weights.registry import MODELS
+
+Shape = tuple[int, ...]
+NO_WHY = "no layer declares units in it"
+
+
+@dataclass(frozen=True)
+class Prunable:
+    """Groups of one kind whose names differ only in layer numbers."""
+
+    name: str  # layer numbers as *
+    kind: str
+    groups: int
+    units: int  # of all these groups together
+    parameters: int  # that live in these units
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Parameters whose names differ only in layer numbers, in which nothing may go."""
+
+    name: str
+    tensors: int
+    parameters: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The doctor's report; `problem` says why nothing at all can be pruned, where that is so."""
+
+    model: str
+    family: str  # ours, or the foreign `model_type`
+    parameters: int
+    prunable: tuple[Prunable, ...] = ()
+    whole: tuple[Whole, ...] = ()
+    problem: str = ""
+
+
+def examine(name: str) -> Findings:
+    """What can be done with a model folder, a known name, or owner/name on the hub; nothing is written to its folder.
+
+    Raises:
+        SecateurError: there is no such model.
+    """
+    folder = _folder(name)
+    if (folder / "export.json").is_file():
+        source = read_table(folder / "export.json").get("source")
+        problem = f"exported graphs are not pruned: prune the checkpoint they were made of ('{source}'), then export"
+        return Findings(name, "onnx", 0, problem=problem)
+    if folder.is_dir() and not (folder / "config.json").is_file() and not (folder / "model.bin").is_file():
+        raise SecateurError(f"{folder}: no model here (no config.json)")
+    try:
+        model, _ = read_foreign(folder)
+    except SecateurError as problem:
+        return _stranger(name, folder, str(problem))
+    return findings(name, model)
+
+
+def findings(name: str, model: Recogniser) -> Findings:
+    """What a network's own declarations say."""
+    shapes = {n: tuple(p.shape) for n, p in model.state_dict().items()}
+    groups = model.groups()
+    # A whole layer takes everything with it; what stays whole is what no smaller unit is in.
+    touched = {place.parameter for group in groups if group.kind not in ("layer", "branch") for place in group.places}
+    return Findings(
+        name, model.config.family, sum(map(prod, shapes.values())), tuple(_prunable(groups, shapes)),
+        tuple(_whole({n: s for n, s in shapes.items() if n not in touched}, model.stays_whole())),
+    )  # fmt: skip
+
+
+def _folder(name: str) -> Path:
+    """Where the model's files are, as they were published where they can be had so."""
+    path = Path(name).expanduser()
+    if path.exists() or name in MODELS:
+        return path if path.exists() and name not in MODELS else fetch(name)
+    if REPOSITORY.fullmatch(name):
+        kept = models_folder() / name.replace("/", "--")
+        return kept if kept.is_dir() else fetch_from_hub(name)
+    return fetch(name)  # which says what is wrong
+
+
+def _stranger(name: str, folder: Path, problem: str) -> Findings:
+    """A model that cannot be read here: its layers by name and size, from its files alone."""
+    values = read_table(folder / "config.json", optional=True)
+    shapes: dict[str, Shape] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        shapes |= {n: tuple(found.shape) for n, found in read_header(file).items()}
+    kind = str(values.get("model_type", values.get("family", "unknown")))
+    whole = tuple(_whole(shapes, {"*": "the model cannot be read, so nothing is known of it"}))
+    return Findings(name, kind, sum(map(prod, shapes.values())), (), whole, problem)
+
+
+def _pattern(name: str) -> str:
+    return re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name)
+
+
+def _prunable(groups: Iterable[Group], shapes: Mapping[str, Shape]) -> Iterable[Prunable]:
+    """Groups with the same pattern of names, together, in their order."""
+    alike: dict[tuple[str, str], list[Group]] = {}
+    for group in groups:
+        alike.setdefault((_pattern(group.name), group.kind), []).append(group)
+    for (name, kind), some in alike.items():
+        inside = sum(_lives(place, group.units, shapes[place.parameter]) for group in some for place in group.places)
+        yield Prunable(name, kind, len(some), sum(group.units for group in some), inside)
+
+
+def _lives(place: Place, units: int, shape: Shape) -> int:
+    """Values of a parameter of `shape` that belong to the units."""
+    if place.unit is not None and place.start is None:
+        return prod(shape)
+    lines = place.width * (units if place.unit is None else 1)
+    return prod(shape) // shape[place.dim] * lines
+
+
+def _whole(shapes: Mapping[str, Shape], reasons: Mapping[str, str]) -> Iterable[Whole]:
+    """Parameters with the same pattern of names, and the first reason whose pattern fits."""
+    from fnmatch import fnmatchcase
+
+    alike: dict[str, list[Shape]] = {}
+    for name, shape in shapes.items():
+        alike.setdefault(_pattern(name), []).append(shape)
+    for name, some in alike.items():
+        why = next((why for pattern, why in reasons.items() if fnmatchcase(name, pattern)), NO_WHY)
+        yield Whole(name, len(some), sum(map(prod, some)), why)

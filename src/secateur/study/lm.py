@@ -1,0 +1,88 @@
+"""A study's CTC arms read once more, with a language model: weights chosen on dev, the tests decoded with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import SecateurError
+from ..base.progress import say
+from ..data.manifest import Utterance
+from ..decode.ctc.beam import BeamDecoder, BeamOptions
+from ..evaluate.result import write_result
+from ..evaluate.run import evaluate, with_cost
+from ..families.ctc.greedy import log_probs_bank
+from ..lm.estimate import train_ngram
+from ..lm.ngram import LanguageModel, Mixture
+from ..lm.tables import read_ngram
+from ..lm.word_tree import make_lexicon
+from ..models.network import FrameRecogniser
+from .arm import JobData, batch_seconds
+from .lm_weights import weigh
+
+LM = "lm"  # results are `set@lm`, as those of disturbed sets are `set@condition`
+
+
+@dataclass(frozen=True)
+class StudyLm:
+    """Which arms are read so, and with what; several models are mixed evenly."""
+
+    arms: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()  # of `secateur lm`, ARPA or PocketSphinx, relative to the data folder
+    order: int = 3  # of the model of the training transcripts; 0: none is made
+    beam: int = 32
+    outputs: bool = False  # what every CTC arm says of dev and tests is kept, to be read elsewhere (`reading`)
+
+
+def language_model(settings: StudyLm, texts: Sequence[str], data_folder: Path) -> LanguageModel:
+    """The study's language model.
+
+    Raises:
+        SecateurError: there is none, or a file cannot be read.
+    """
+    models = [read_ngram(data_folder / name) for name in settings.files]
+    if settings.order:
+        models.append(train_ngram(texts, settings.order))
+    if not models:
+        raise SecateurError("[lm]: name files, or an order above 0 for a model of the training transcripts")
+    return models[0] if len(models) == 1 else Mixture(models)
+
+
+def score_with_lm(
+    settings: StudyLm, model: Any, text: Any, data: JobData, tests: Sequence[str], texts: Sequence[str],
+    data_folder: Path, folder: Path, arm: str,
+) -> dict[str, float]:  # fmt: skip
+    """Error rates by `set@lm`; results are written to `folder`.
+
+    Raises:
+        SecateurError: the arm is no CTC model.
+    """
+    if not isinstance(model, FrameRecogniser):
+        raise SecateurError(f"[lm]: {arm} is a {model.config.family}: language models are for CTC models")
+    lm = language_model(settings, texts, data_folder)
+    lexicon = make_lexicon(text, lm.words, lm.unigrams.tolist())
+
+    def decoder(**weights: float) -> BeamDecoder:
+        return BeamDecoder(text, lm, BeamOptions(settings.beam, **weights), lexicon)
+
+    def heard(name: str, utterances: list[Utterance]) -> list[Any]:
+        bank = data.bank(name, utterances, model.config.front_end.sample_rate)
+        return log_probs_bank(model, bank, batch_seconds(data.device))
+
+    tried = weigh(heard("dev", data.dev), data.dev, decoder)
+    best = min(tried, key=lambda t: t.rate)
+    chosen = ", ".join(f"{name} {value:g}" for name, value in best.weights.items())
+    say(f"{arm}: read with {chosen}: dev {100 * best.rate:.2f}")
+    read, found = decoder(**best.weights), {f"dev@{LM}": best.rate}
+    for test in tests:
+        outputs = heard(test, data.tests[test])
+        result = evaluate(
+            lambda _, outputs=outputs: read.many(outputs),  # type: ignore[misc]
+            data.tests[test], model=arm, data=f"{test}@{LM}",
+            settings={**best.weights, "beam": settings.beam},
+        )  # fmt: skip
+        write_result(folder / f"{test}@{LM}.json", with_cost(result, model.config))
+        found[f"{test}@{LM}"] = result.rate
+    return found

@@ -1,0 +1,111 @@
+"""How much a language model should weigh: a search from coarse to fine on a development set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base.errors import SecateurError
+from ..base.progress import track
+from ..data.manifest import Utterance
+from ..decode.ctc.beam import BeamDecoder
+from ..decode.options import DecodingOptions
+from ..evaluate.error_rate import count_errors, metric_for, total
+from ..lm.mix import shares
+from ..lm.tables import read_ngram
+from ..runtime.ctc_recogniser import CtcRecogniser
+from ..runtime.recogniser import Recogniser
+from ..text.normalise import normaliser
+
+START = (0.8, -1.0, 1.0)  # weight, word bonus and blank penalty that the search starts from
+STEPS = (0.4, 1.0, 0.5)  # how far it looks around; twice halved
+HALVED = 2
+TOGETHER = 16  # clips that the network hears at once
+
+
+Place = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One place and its error rate."""
+
+    lm_weight: float
+    word_bonus: float
+    blank_penalty: float
+    rate: float
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Without the rate, as options have them."""
+        return {"lm_weight": self.lm_weight, "word_bonus": self.word_bonus, "blank_penalty": self.blank_penalty}
+
+
+def tune(
+    recogniser: Recogniser, utterances: Sequence[Utterance], options: DecodingOptions
+) -> tuple[DecodingOptions, list[Tried]]:
+    """`options` with the weight, word bonus and blank penalty that make the fewest errors; and all that was tried.
+
+    Several models are first mixed in the shares that fit the transcripts best, unless `options` say in which. The
+    network hears every clip once.
+
+    Raises:
+        SecateurError: not a CTC model, or no language model.
+    """
+    if not isinstance(recogniser, CtcRecogniser) or not options.lm:
+        raise SecateurError("weights of a language model are tuned for a CTC model with --lm")
+    if len(options.lm) > 1 and not options.lm_shares:
+        fitted = shares([read_ngram(path) for path in options.lm], [u.text for u in utterances])
+        options = replace(options, lm_shares=tuple(round(share, 4) for share in fitted))
+    audios = [recogniser.samples(u.audio) for u in utterances]
+    order = sorted(range(len(audios)), key=lambda i: len(audios[i]))
+    heard = []
+    for start in track(range(0, len(order), TOGETHER), "hearing the clips to tune on"):
+        heard += recogniser.log_probs([audios[i] for i in order[start : start + TOGETHER]])
+    told = [utterances[i] for i in order]
+    tried = weigh(heard, told, lambda **weights: recogniser.decoder(replace(options, **weights)))
+    best: dict[str, Any] = min(tried, key=lambda t: t.rate).weights
+    return replace(options, **best), tried
+
+
+def weigh(
+    heard: Sequence[NDArray[np.floating]], utterances: Sequence[Utterance], decoder: Callable[..., BeamDecoder]
+) -> list[Tried]:
+    """Error rates around the best place; `heard` are the clips' log probabilities (frames, units).
+
+    `decoder` takes `Tried.weights` by name. Pattern search (Hooke and Jeeves 1961), one weight after the other: a step
+    up or down is taken as long as one makes fewer errors; then the steps are halved. The beam should be the one that
+    will be used: much narrower ones prefer other weights.
+    """
+    clean = normaliser(utterances[0].language)
+    metric = metric_for(utterances[0].language)
+    references = [clean(u.text) for u in utterances]
+    tried: dict[Place, Tried] = {}
+
+    def rate(place: Place) -> float:
+        if place not in tried:
+            here = Tried(*place, 0.0)
+            texts = decoder(**here.weights).many(heard)
+            counts = [count_errors(r, clean(text), metric) for r, text in zip(references, texts, strict=True)]
+            tried[place] = replace(here, rate=total(counts).rate)
+        return tried[place].rate
+
+    here, steps = START, STEPS
+    for _ in track(range(HALVED + 1), "weighing the language model"):
+        moved = True
+        while moved:
+            before = here
+            for which, step in enumerate(steps):
+                for signed in (step, -step):
+                    weight, bonus, blank = (round(x + signed * (i == which), 4) for i, x in enumerate(here))
+                    there = (weight, bonus, blank)
+                    if there[0] > 0 and rate(there) < rate(here):
+                        here = there
+                        break
+            moved = here != before
+        steps = (steps[0] / 2, steps[1] / 2, steps[2] / 2)
+    return list(tried.values())

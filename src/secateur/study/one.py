@@ -1,0 +1,108 @@
+"""One arm and seed in a process of its own: python -m secateur.study.one STUDY DATA OUT ARM SEED DEVICE."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from ..base.extras import require
+from ..base.files import read_json, write_json
+from ..base.progress import say
+from ..evaluate.result import write_result
+from ..families.ctc.new_model import make_new
+from ..models.checkpoint import load_checkpoint
+from ..models.family import read_config
+from ..models.network import FrameRecogniser
+from ..train import distributed
+from ..weights.fetch import load_model
+from .arm import TRAINED, JobData, run_arm, score
+from .compute import training_flops
+from .conditions import disturbed
+from .finished import complete
+from .lm import score_with_lm
+from .reading import keep_outputs
+from .sets import read_sets, some_hours, unseen_tests
+from .settings import StudySettings, arm_settings, new_of, read_study
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """Wait until no other process works on this run; false when it is done by then.
+
+    A study that was killed may have left its processes behind: they finish, and the next study takes their results.
+    """
+    if distributed.count() > 1:  # processes of one run share its folder
+        yield True
+        return
+    with require("filelock", "train").FileLock(folder / ".lock"):
+        yield complete(folder) is None
+
+
+def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: Path, device: str) -> None:
+    """Train and test one arm; its teacher, if it names one, is an earlier arm of the same seed."""
+    arm, settings, folder = study.arms[name], arm_settings(study, name, seed), out / f"{name}-{seed}"
+    hours = arm.hours if arm.hours is not None else study.hours
+    learn = [u for u in read_sets(arm.learn or study.learn, data_folder) if u.duration <= study.longest]
+    retain = [u for u in read_sets(study.retain, data_folder) if u.duration <= study.longest]
+    devs = {f"dev-{Path(path).parent.name}": read_sets([path], data_folder) for path in study.dev}
+    data = JobData(
+        learn=some_hours(learn, hours, seed), retain=retain, retain_share=study.retain_share,
+        dev=[u for clips in devs.values() for u in clips], device=torch.device(device),
+        tests={**(devs if len(devs) > 1 else {}), **unseen_tests(study, data_folder)},
+        words=tuple(u.text for u in learn) if hours is not None else (),
+    )  # fmt: skip
+    taught = 0.0
+    if arm.start:
+        model, text = load_checkpoint(out / f"{arm.start}-{seed}")
+        taught = read_json(out / f"{arm.start}-{seed}" / "summary.json")["flops"]
+    elif arm.model or not new_of(study, name).preset:
+        model, text = load_model(arm.model or study.model)
+    else:
+        # The study's units, also for an arm with transcripts of its own: so arms compare, and can teach each other.
+        texts = [u.text for u in read_sets([*study.learn, *study.retain], data_folder)]
+        model, text = make_new(new_of(study, name), texts, learn[0].language, seed)
+    teacher = None
+    if arm.teacher == "original":
+        teacher = model
+    elif arm.teacher:
+        told_by = out / f"{arm.teacher}-{seed}" if arm.teacher in study.arms else Path(arm.teacher)
+        teacher = load_checkpoint(told_by, device)[0]
+        # A teacher that had to be trained first is part of what its pupil costs, as is what an arm continues from.
+        summary_of = told_by / "summary.json"
+        taught += read_json(summary_of).get("flops", 0.0) if summary_of.exists() else 0.0
+    tuned, tuned_text, _ = run_arm(settings, model, text, data, folder, teacher)
+    if distributed.rank() > 0:
+        return
+    summary = read_json(folder / "summary.json")
+    trained = read_config(folder / TRAINED)
+    summary["flops"] = taught + training_flops(trained, data, settings.train, summary["steps"], teacher)
+    if name in study.robust:
+        rate = tuned.config.front_end.sample_rate
+        for label, condition in study.conditions.items():
+            for test in study.tests:
+                say(f"{name}: {test}, {label}")
+                key = f"{test}@{label}"
+                data.banks[key, rate] = disturbed(data.banks[test, rate], condition, data_folder, rate)
+                found = score(tuned, tuned_text, data, key, data.tests[test], name)
+                del data.banks[key, rate]
+                write_result(folder / "results" / f"{key}.json", found)
+                summary["error"][key] = found.rate
+    if study.lm.outputs and isinstance(tuned, FrameRecogniser):
+        keep_outputs(folder, tuned, data)
+    if name in study.lm.arms:
+        texts = [u.text for u in (*learn, *retain)]
+        summary["error"] |= score_with_lm(
+            study.lm, tuned, tuned_text, data, list(study.tests), texts, data_folder, folder / "results", name
+        )
+    write_json(folder / "summary.json", summary | {"complete": True})
+
+
+if __name__ == "__main__":
+    spec, data_root, target, arm_name, arm_seed, arm_device = sys.argv[1:]
+    with distributed.processes(arm_device) as own, alone(Path(target) / f"{arm_name}-{arm_seed}") as free:
+        if free:
+            run_one(read_study(Path(spec)), arm_name, int(arm_seed), Path(data_root), Path(target), own)

@@ -1,0 +1,70 @@
+"""Pruning at once, without training: rank on a few batches, cut, evaluate."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..allocation.plan import planned
+from ..base.errors import SecateurError
+from ..base.files import write_json
+from ..base.options import to_dict
+from ..evaluate.result import write_result
+from ..families.tasks import task_of
+from ..models.checkpoint import save_checkpoint
+from ..prune.pruner import COSTS, GradualPruner
+from ..prune.settings import PruneSettings
+from .arm import JobData, device_name, score
+from .ranking import gather_evidence
+
+
+def prune_without_training(
+    model: Any, tokenizer: Any, data: JobData, settings: PruneSettings, folder: Path
+) -> dict[str, Any]:
+    """Cut `model` by `settings` and keep checkpoint, results and a summary in `folder`.
+
+    The model still expects 30 s windows if it did before: nothing has taught it shorter ones, so the audio context
+    is kept.
+
+    Raises:
+        SecateurError: a budget that cannot be met, a method that only works while training, or a clip that is longer
+            than the audio context.
+    """
+    if settings.method != "gradual":
+        raise SecateurError(f"the method '{settings.method}' prunes while training: let it train, or use 'gradual'")
+    started = time.perf_counter()
+    padded = getattr(model.config, "padded", False)
+    if padded:
+        settings = replace(settings, audio_seconds=None)
+    texts = [u.text for u in (*data.learn, *data.retain)]
+    languages = sorted({u.language for u in data.learn})
+    student = task_of(model.config).student(model, tokenizer, texts, languages, settings, None)
+    if padded:
+        student.model.config = replace(student.model.config, padded=True)
+    most = student.model.config.max_seconds
+    for one in (*data.learn, *data.retain):
+        if one.duration > most:
+            raise SecateurError(
+                f"{one.id}: {one.duration:.1f} s does not fit the audio context of {most:.1f} s; leave such clips out "
+                "(--longest)"
+            )
+    settings = planned(model, tokenizer, student, data, settings, folder)
+    small = student.model.to(data.device)
+    pruner = GradualPruner(small, settings, COSTS[settings.measure](model.config))
+    evidence = gather_evidence(small, student.tokenizer, data)
+    pruner.prune_to(1.0, evidence)
+    small = pruner.shrunk().eval()
+    results = {name: score(small, student.tokenizer, data, name, sets, "pruned") for name, sets in data.tests.items()}
+    for name, result in results.items():
+        write_result(folder / "results" / f"{name}.json", result)
+    summary = {
+        "folder": str(folder), "prune": to_dict(settings), "steps": 0,
+        "seconds": round(time.perf_counter() - started, 1),
+        "device": device_name(data.device), "error": {name: r.rate for name, r in results.items()},
+        "removed": 1 - COSTS["parameters"](small.config) / COSTS["parameters"](model.config),
+    }  # fmt: skip
+    write_json(folder / "summary.json", summary)
+    save_checkpoint(folder, small, student.tokenizer, half=True)  # last: what is killed before it can be run again
+    return summary

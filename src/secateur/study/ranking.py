@@ -1,0 +1,72 @@
+"""A ranking before anything goes: which groups matter least, by the chosen criterion, on a few batches."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+
+from ..families.tasks import task_of
+from ..features.extractor import extractor
+from ..prune.evidence import ActivationCollector, TaylorCollector
+from ..prune.importance import CRITERIA, Evidence
+from ..prune.settings import PruneSettings
+from ..prune.student import Student
+from ..prune.units import COSTS
+from ..sensitivity.map import read_map
+from ..train.objective import Batch
+from ..train.settings import TrainSettings
+from ..train.stream import Mix, batch_stream
+from .arm import JobData
+
+
+def gather_evidence(
+    model: Any, tokenizer: Any, data: JobData, batches: int = 4, batch_seconds: float = 40.0
+) -> Evidence:
+    """Gradients and activations of `batches` training batches, on a copy of `model`."""
+    twin = copy.deepcopy(model).to(data.device).eval()
+    config = twin.config
+    groups = [g for g in twin.groups() if g.maskable and g.kind not in ("vocabulary",)]
+    collector = TaylorCollector(twin, groups)
+    bank = data.bank("train", [*data.learn, *data.retain], config.front_end.sample_rate)
+    learn, settings = data.learn, TrainSettings()
+    objective = task_of(config).objective(Student(twin, tokenizer, None), learn, settings, None, data.device)
+    stream = batch_stream(Mix(tuple(u.duration for u in learn)), batch_seconds, seed=0)
+    features = extractor(config.front_end).to(data.device)
+    with ActivationCollector(twin) as activations:
+        for step in range(batches):
+            rows = next(stream)
+            audio, lengths = bank.gather(rows)
+            inputs, frames = features(audio, lengths, heard=twin.heard)
+            batch = Batch(rows, len(learn), audio, lengths, inputs, frames, step)
+            twin.zero_grad(set_to_none=True)
+            loss: Any = objective(twin, batch, settings)
+            loss.backward()
+            collector.update()
+    inputs, outputs = activations.norms()
+    return Evidence(dict(twin.named_parameters()), collector.means(), inputs, outputs, signed=collector.signed_means())
+
+
+def rank(model: Any, tokenizer: Any, data: JobData, settings: PruneSettings) -> list[dict[str, Any]]:
+    """Groups from the least to the most important per parameter: name, kind, units, mean score, parameters a unit."""
+    evidence = gather_evidence(model, tokenizer, data)
+    if settings.criterion == "sensitivity":
+        evidence.map = read_map(settings.map)
+    parameters = COSTS["parameters"]
+    full = parameters(model.config)
+    found = []
+    for group in model.groups():
+        if not group.maskable or group.kind == "vocabulary" or group.units < 2:
+            continue
+        score = CRITERIA[settings.criterion](group, evidence).detach().float().cpu()
+        keep = list(range(group.units))
+        size = group.units // group.blocks
+        less = [u for u in keep if u % size != size - 1]
+        saved = full - parameters(model.config.shrunk({group.name: less}))
+        found.append({
+            "group": group.name, "kind": group.kind, "units": group.units, "score": float(score.mean()),
+            "score_per_parameter": float(score.mean()) * group.blocks / max(saved, 1),
+            "lowest": torch.quantile(score, 0.1).item(), "highest": torch.quantile(score, 0.9).item(),
+        })  # fmt: skip
+    return sorted(found, key=lambda entry: float(entry["score_per_parameter"]))

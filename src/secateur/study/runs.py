@@ -1,0 +1,118 @@
+"""Runs of a study: every arm and seed is one process; finished ones are skipped, killed ones resume."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..base.engine import EngineName, Pool
+from ..base.errors import SecateurError, nearest
+from ..base.progress import say
+from .finished import complete
+from .processes import Piece, Places, Processes, cluster
+from .sets import check_sets
+from .settings import StudySettings, read_study, waits_for
+
+
+def unfinished(study: StudySettings, todo: Sequence[tuple[str, int]], out: Path) -> list[tuple[str, int]]:
+    """The runs of `todo` that are left to do.
+
+    A run is done when its folder says so, or when another machine's result of it lies in `out/results`: result files
+    accumulate, checkpoints stay where they were made. So what an unfinished run starts from is run again.
+    """
+
+    def left(run: tuple[str, int], needed: bool) -> bool:
+        name, seed = run
+        recorded = (out / "results" / f"{name}-{seed}.json").exists()
+        return complete(out / f"{name}-{seed}") is None and (needed or not recorded)
+
+    found: set[tuple[str, int]] = set()
+    ahead = [(run, False) for run in todo]
+    while ahead:
+        run, needed = ahead.pop()
+        if run not in found and left(run, needed):
+            found.add(run)
+            ahead += [((other, run[1]), True) for other in waits_for(study, run[0]) if (other, run[1]) in todo]
+    return [run for run in todo if run in found]
+
+
+def expand(study: StudySettings, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[tuple[str, int]]:
+    """Every (arm, seed), all arms of a seed before the next seed, teachers before their pupils.
+
+    Raises:
+        SecateurError: `only` names no arm (with the nearest).
+    """
+    for name in only:
+        if name not in study.arms:
+            raise SecateurError(f"no arm '{name}' in this study{nearest(name, study.arms)}")
+    names = [n for n in study.arms if not only or n in only]
+    names.sort(key=lambda n: bool(waits_for(study, n)))
+    chosen = {n: tuple(seeds) or study.seeds_of(n) for n in names}
+    chosen |= {n: study.seeds_of(n) for n in names if study.arms[n].zero_shot}
+    order = list(dict.fromkeys(seed for n in names for seed in chosen[n]))
+    return [(name, seed) for seed in order for name in names if seed in chosen[name]]
+
+
+def run_study(
+    path: Path, data_folder: Path, out: Path, parallel: int = 1, only: Sequence[str] = (), seeds: Sequence[int] = (),
+    devices: Sequence[str] = ("cpu",), until: float | None = None, processes: int = 1, engine: EngineName = "local",
+) -> list[str]:  # fmt: skip
+    """Run what is not finished, `parallel` runs at a time, spread over `devices`; returns the runs that failed.
+
+    With `processes` above 1 every run trains on so many GPUs, or CPU processes, through torchrun. With the engine "ray"
+    runs are dealt to the workers of a cluster that sees the same files; one that dies costs the run it had in hand what
+    it did since its last saved state. After `until` seconds no further run is started, so that a lent machine gives
+    results rather than half-done runs.
+
+    Raises:
+        SecateurError: a wrong study, shared speakers, or a teacher that is not part of what is run.
+    """
+    study = read_study(path)
+    check_sets(study, data_folder)
+    todo = expand(study, only, seeds)
+    waiting = unfinished(study, todo, out)
+    say(f"{len(todo)} runs, {len(todo) - len(waiting)} finished before")
+    places = Places(path.resolve(), data_folder.resolve(), out.resolve(), processes)
+    if engine == "ray":
+        with cluster(places, parallel, devices) as pool:
+            return _run(study, path, out, waiting, pool, until)
+    here = Processes(places, [devices[i % len(devices)] for i in range(parallel)])
+    return _run(study, path, out, waiting, here, until)
+
+
+def _run(
+    study: StudySettings, path: Path, out: Path, waiting: list[Piece], pool: Pool[Piece, int], until: float | None
+) -> list[str]:
+    """Deal out what is ready until nothing is left; the runs that failed."""
+    failed: list[str] = []
+    started = time.monotonic()
+    while waiting or pool.busy():
+        if until is not None and waiting and time.monotonic() - started > until:
+            say(f"time is up: {len(waiting)} runs are left for another time")
+            waiting = []
+        ready = [(n, s) for n, s in waiting if _ready(study, n, s, out)]
+        while ready and pool.free():
+            piece = ready.pop(0)
+            waiting.remove(piece)
+            pool.submit(piece)
+        if not pool.busy():
+            if waiting:
+                raise SecateurError(
+                    f"{path}: {', '.join(n for n, _ in waiting)} wait for an arm that is not part of what is run"
+                )
+            break
+        (name, seed), code = pool.wait()
+        summary = complete(out / f"{name}-{seed}")
+        if code or summary is None:
+            failed.append(f"{name}-{seed}")
+            say(f"{name}-{seed}: FAILED, see {out / f'{name}-{seed}' / 'log.txt'}")
+            waiting = [(n, s) for n, s in waiting if not (name in waits_for(study, n) and s == seed)]
+        else:
+            errors = ", ".join(f"{k} {100 * v:.2f}" for k, v in summary["error"].items() if "@" not in k)
+            say(f"{name}-{seed}: {errors}; {summary['steps']} steps, {summary['seconds']} s")
+    return failed
+
+
+def _ready(study: StudySettings, name: str, seed: int, out: Path) -> bool:
+    return all(complete(out / f"{other}-{seed}") is not None for other in waits_for(study, name))

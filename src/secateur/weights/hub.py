@@ -1,0 +1,63 @@
+"""Checkpoints from the model hub, through `huggingface_hub` (which resumes and caches by itself)."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import SecateurError
+from ..base.extras import require
+from ..base.progress import say
+
+# What a transformers, CTranslate2 or secateur checkpoint needs; no other weights and no other framework's copies.
+FILES = [
+    "config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json", "model-*.safetensors",
+    "model.bin", "tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json", "vocabulary.json", "vocabulary.txt",
+    "preprocessor_config.json", "processor_config.json", "tokenizer_config.json",
+]  # fmt: skip
+PATIENCE = 5.0  # seconds for each answer of the hub: a blocked one should fail at once
+
+
+def fetch_from_hub(repository: str) -> Path:
+    """The folder of `owner/name`, only the files that are needed; without a hub, what its client has kept of it.
+
+    Raises:
+        SecateurError: huggingface_hub is missing, the hub cannot be reached, or it has no such model.
+    """
+    hub = require("huggingface_hub", "hub")
+    say(f"downloading {repository} from the model hub")
+    try:
+        # Not snapshot_download: it asks for the list of files without a timeout, and a silent firewall would stop it.
+        info = hub.HfApi().model_info(repository, timeout=PATIENCE)
+        names = wanted([one.rfilename for one in info.siblings or ()])
+        found = [hub.hf_hub_download(repository, n, revision=info.sha, etag_timeout=PATIENCE) for n in names]
+    except Exception as problem:  # the library raises many kinds: no network, no such model, a gate
+        kept = _kept(hub, repository)
+        if kept is not None:
+            return kept
+        # Its own words, in one line; what went wrong on the network is often only in the cause.
+        said = [" ".join(str(one).split()) for one in (problem, problem.__cause__) if one is not None]
+        reason = said[0] if len(said) == 1 or said[1] in said[0] else "; ".join(said)
+        reason = reason or type(problem).__name__
+        raise SecateurError(f"the model hub did not give {repository}: {reason[:300]}") from problem
+    if not found:
+        raise SecateurError(f"the model hub's {repository} holds no file of a model that is known here")
+    return Path(found[0]).parent
+
+
+def wanted(names: list[str]) -> list[str]:
+    """Those of a repository's files that are needed; no pieces where the weights are also there in one file."""
+    chosen = [name for name in names if "/" not in name and any(fnmatchcase(name, one) for one in FILES)]
+    if "model.safetensors" in chosen:
+        chosen = [name for name in chosen if not name.startswith(("model-", "model.safetensors.", "model.bin"))]
+    return chosen
+
+
+def _kept(hub: Any, repository: str) -> Path | None:
+    """An earlier download, if its weights are there."""
+    try:
+        folder = Path(hub.snapshot_download(repository, local_files_only=True))
+    except Exception:  # not there, in one of the library's many words
+        return None
+    return folder if any(folder.glob("model*.safetensors")) or (folder / "model.bin").is_file() else None

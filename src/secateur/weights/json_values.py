@@ -1,0 +1,66 @@
+"""Values of foreign JSON files, checked: a wrong type is an error that names the file and the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from ..base.errors import SecateurError
+from ..base.files import read_json
+
+
+def read_table(path: Path, optional: bool = False) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where an `optional` file is missing.
+
+    Raises:
+        SecateurError: missing, not JSON, or something other than an object.
+    """
+    if optional and not path.is_file():
+        return {}
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise SecateurError(f"{path}: expected a table of keys, found {type(values).__name__}")
+    return values
+
+
+def is_id(value: object) -> TypeGuard[int]:
+    """Whether `value` could be the id of a token (-1 stands for "none" in some files)."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def one_id(values: dict[str, Any], key: str, where: str) -> int | None:
+    """The token id under `key`; of a list of ids the first.
+
+    Raises:
+        SecateurError: something else.
+    """
+    found: object = values.get(key)
+    if isinstance(found, list) and found:
+        found = found[0]
+    if found is None or is_id(found):
+        return found
+    raise SecateurError(f"{where}: {key} is {found!r}, expected the id of a token")
+
+
+def some_ids(values: dict[str, Any], key: str, where: str) -> list[int] | None:
+    """The list of token ids under `key`.
+
+    Raises:
+        SecateurError: something else.
+    """
+    found = values.get(key)
+    if found is None or (isinstance(found, list) and all(map(is_id, found))):
+        return found
+    raise SecateurError(f"{where}: {key} is not a list of token ids")
+
+
+def named_ids(values: dict[str, Any], key: str, where: str) -> dict[str, int]:
+    """The table of names and token ids under `key`, empty where there is none.
+
+    Raises:
+        SecateurError: something else.
+    """
+    found = values.get(key) or {}
+    if not isinstance(found, dict) or not all(map(is_id, found.values())):
+        raise SecateurError(f"{where}: {key} is not a table of token ids")
+    return found

@@ -1,0 +1,100 @@
+"""The tokenizer of a foreign checkpoint, from whichever files it comes with."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import SecateurError
+from ..base.files import read_json, read_limited
+from ..text.tokenizer import Tokenizer
+
+END = "<|endoftext|>"
+# In the order in which they are looked for.
+FILES = ("tokenizer.json", "vocab.json", "vocabulary.json", "vocabulary.txt")
+
+
+def read_tokenizer(folder: Path, end: int | None = None) -> tuple[Tokenizer, dict[str, int]]:
+    """The tokenizer in `folder` and its special tokens (name to id).
+
+    Read from tokenizer.json; from vocab.json + merges.txt (older `transformers`); or from vocabulary.json or .txt
+    (CTranslate2), whose merges are recovered from the order of the tokens. `end` is needed only where the files do not
+    name their end token.
+
+    Raises:
+        SecateurError: none of these files, or one that is not a byte-level BPE.
+    """
+    found = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    if found is None:
+        raise SecateurError(f"{folder}: no tokenizer here; copy the tokenizer.json of the same model into this folder")
+    try:
+        if found.name == "tokenizer.json":
+            values = read_json(found)
+            special = {str(t["content"]): int(t["id"]) for t in values.get("added_tokens", ())}
+            special = {name: i for name, i in special.items() if name.startswith("<|")}
+        else:
+            words = _words(found)
+            special = {word: i for word, i in words.items() if word.startswith("<|") and word.endswith("|>")}
+            plain = {word: i for word, i in words.items() if word not in special}
+            values = definition(plain, _merges(found, plain))
+            special |= read_json(folder / "added_tokens.json") if (folder / "added_tokens.json").is_file() else {}
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as problem:
+        raise SecateurError(f"{found}: not a byte-level BPE tokenizer ({problem})") from problem
+    end = special.get(END, end)
+    if end is None:
+        raise SecateurError(f"{found}: not a Whisper tokenizer, it has no {END}")
+    if found.name == "tokenizer.json":
+        return Tokenizer.read(found, end), special
+    return Tokenizer(json.dumps(values, ensure_ascii=False), end), special
+
+
+def definition(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> dict[str, Any]:
+    """A byte-level BPE as `tokenizers` reads it."""
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    return {
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+        "pre_tokenizer": level, "post_processor": None, "decoder": level,
+        "model": {"type": "BPE", "vocab": vocabulary, "merges": [list(pair) for pair in merges]},
+    }  # fmt: skip
+
+
+def recovered_merges(vocabulary: dict[str, int]) -> list[tuple[str, str]]:
+    """The merges of a byte-level BPE from its tokens alone, which are numbered in the order they were learnt.
+
+    A token was made by one merge of two older ones: those that all older merges leave when they spell it.
+    """
+    merges = []
+    for token in sorted(vocabulary, key=vocabulary.__getitem__):
+        if len(token) < 2:
+            continue
+        parts = list(token)
+        while len(parts) > 2:
+            ranks = [vocabulary.get(a + b, len(vocabulary)) for a, b in pairwise(parts)]
+            best = min(range(len(ranks)), key=ranks.__getitem__)
+            if ranks[best] >= vocabulary[token]:
+                raise ValueError(f"'{token}' is not made of two older tokens")
+            parts[best : best + 2] = [parts[best] + parts[best + 1]]
+        merges.append((parts[0], parts[1]))
+    return merges
+
+
+def _words(path: Path) -> dict[str, int]:
+    """Tokens and their ids from vocab.json ({token: id}), vocabulary.json ([token]) or vocabulary.txt (one a line)."""
+    if path.suffix == ".txt":
+        lines = read_limited(path).decode().split("\n")
+        return {word: i for i, word in enumerate(lines) if word}
+    values = read_json(path)
+    if isinstance(values, list):
+        values = {word: i for i, word in enumerate(values)}
+    return {str(word): int(i) for word, i in values.items()}
+
+
+def _merges(path: Path, vocabulary: dict[str, int]) -> list[tuple[str, str]]:
+    listed = path.with_name("merges.txt")
+    if not listed.is_file():
+        return recovered_merges(vocabulary)
+    lines = read_limited(listed).decode().split("\n")
+    pairs = [line.split(" ") for line in lines if line and not line.startswith("#version")]
+    return [(left, right) for left, right in pairs]

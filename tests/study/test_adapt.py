@@ -1,0 +1,127 @@
+"""The main job from end to end, small: real weights, real (or the bundled) speech, a few steps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from secateur.cli import main
+from secateur.data.manifest import limit, read_manifest, write_manifest
+from secateur.evaluate.result import read_result
+from secateur.families.whisper.config import read_config
+from secateur.families.whisper.cost import count_parameters
+
+BUNDLED = Path(__file__).resolve().parents[2] / "src" / "secateur" / "data" / "bundled"
+SMALL = ["--train.steps", "3", "--train.batch-seconds", "12", "--train.learning-rate", "2e-5", "--train.ema", "0"]
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sets")
+    for split, count in (("train", 12), ("dev", 2), ("test", 4)):
+        write_manifest(folder / f"{split}.jsonl", limit(read_manifest(BUNDLED / f"{split}.jsonl"), count=count))
+    return folder
+
+
+def words(sets: Path, out: Path, *more: str) -> list[str]:
+    manifests = [w for split in ("dev", "test") for w in (f"--{split}", str(sets / f"{split}.jsonl"))]
+    return ["--learn", str(sets / "train.jsonl"), *manifests, "--out", str(out), "--device", "cpu", *more]
+
+
+@pytest.fixture(scope="module")
+def run(sets: Path, tiny_en: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "job"
+    pruned = ["--prune.remove", "0.5", "--prune.every", "1", "--prune.audio-seconds", "10"]
+    assert main(["adapt", "--model", str(tiny_en), *words(sets, out, *SMALL, *pruned)]) == 0
+    return out
+
+
+def test_what_was_asked_for_is_gone_and_the_model_still_runs_without_torch(run: Path, sets: Path) -> None:
+    original, pruned = (read_config(run / name / "config.json") for name in ("original", "pruned"))
+    kept = count_parameters(pruned)["total"] / count_parameters(original)["total"]
+    assert 0.47 < kept <= 0.5
+    assert pruned.audio_context == 500
+    assert not pruned.padded
+    clip = read_manifest(sets / "test.jsonl")[0].audio
+    code = (
+        "import sys; sys.modules['torch'] = None\nfrom secateur.cli import main\n"
+        "sys.exit(main(['transcribe', sys.argv[1], '--model', sys.argv[2]]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(clip), str(run / "exported" / "pruned")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split()) >= 2
+
+
+def test_the_table_is_made_of_the_result_files(run: Path) -> None:
+    summary = json.loads((run / "summary.json").read_text())
+    assert set(summary["models"]) == {"original", "dense", "pruned", "exported"}
+    for name, entry in summary["models"].items():
+        result = read_result(run / "results" / f"{name}.json")
+        assert entry["error"] == result.rate
+        assert entry["bytes"] > 1e6
+        assert entry["rtf"] > 0
+        assert entry["low"] <= entry["error"] <= entry["high"]
+    models = summary["models"]
+    assert models["pruned"]["parameters"] < 0.5 * models["dense"]["parameters"]
+    assert models["exported"]["bytes"] < 0.2 * models["original"]["bytes"]
+    page = (run / "report.html").read_text()
+    assert "dense" in page
+    assert f"{100 * models['exported']['error']:.1f}" in page
+
+
+def test_both_arms_took_the_same_steps(run: Path) -> None:
+    logs = {
+        name: [json.loads(line) for line in (run / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("dense", "pruned")
+    }
+    assert logs["dense"][-1]["step"] == logs["pruned"][-1]["step"] == 3
+    assert logs["pruned"][-1]["kept"] <= 0.5
+
+
+def test_a_finished_job_is_not_run_again(run: Path, sets: Path, tiny_en: Path) -> None:
+    before = (run / "pruned" / "model.safetensors").stat().st_mtime_ns
+    assert main(["adapt", "--model", str(tiny_en), *words(sets, run, *SMALL, "--prune.remove", "0.5")]) == 0
+    assert (run / "pruned" / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_one_shot_pruning_needs_no_steps(sets: Path, tiny_en: Path, tmp_path: Path) -> None:
+    out = tmp_path / "oneshot"
+    ask = ["--one-shot", "--prune.remove", "0.46", "--prune.criterion", "magnitude", "--prune.kinds", "ffn,head"]
+    assert main(["prune", "--model", str(tiny_en), *words(sets, out, *ask)]) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["steps"] == 0
+    assert summary["removed"] >= 0.46
+    assert read_config(out / "config.json").padded  # nothing taught it shorter windows
+
+
+def test_wrong_words_are_one_line(sets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for ask, message in (
+        (["--prune.criterion", "tailor"], "did you mean 'taylor'"),
+        (["--prune.kinds", "ffm"], "did you mean 'ffn'"),
+        (["--train.epochs", "many"], "expected float, found 'many'"),
+        (["--train.learning-rte", "1"], "did you mean '--train.learning-rate'"),
+        (["--model", "tiny.em"], "did you mean 'tiny.en'"),
+    ):
+        assert main(["prune", *words(sets, tmp_path / "out", *ask)]) == 2
+        said = capsys.readouterr().err.strip().splitlines()
+        assert message in said[-1]
+        assert not (tmp_path / "out").exists()
+
+
+def test_speakers_in_two_sets_are_refused(
+    sets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips = read_manifest(sets / "train.jsonl")
+    write_manifest(tmp_path / "a.jsonl", clips[::2])
+    write_manifest(tmp_path / "b.jsonl", clips[1::2])
+    same = ["--learn", str(tmp_path / "a.jsonl"), "--dev", str(sets / "dev.jsonl"), "--test", str(tmp_path / "b.jsonl")]
+    assert main(["adapt", *same, "--out", str(tmp_path / "out"), "--device", "cpu"]) == 2
+    assert "split by speaker first" in capsys.readouterr().err
