@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..base.errors import SecateurError
 from ..base.files import write_text
@@ -12,6 +12,9 @@ from ..base.progress import say
 from ..prune.settings import PruneSettings
 from ..train.settings import FINE_TUNING, TrainSettings
 from .command import option
+
+if TYPE_CHECKING:
+    from ..data.manifest import Utterance
 
 HELP = """Make a recogniser right for your speakers, small and fast: tune, prune, prove, export, report.
 
@@ -72,23 +75,29 @@ def run(options: Options) -> dict[str, Any]:
     page = options.out / "report.html"
     write_text(page, render(replace(collect(options.out), title=f"{options.model} adapted")))
     first = data.tests["test"][0]
-    heard = hear(options.out / "exported" / "pruned", first.audio)
+    heard = hear(options.out / "exported" / "pruned", first)
     say(f"the exported model hears {first.audio.name} without torch: {heard!r}")
     say(f"  what was said: {first.text!r}")
     return {**summary, "report": str(page), "exported": str(options.out / "exported" / "pruned")}
 
 
-def hear(model: Path, audio: Path) -> str:
-    """Transcribe in a fresh process in which torch cannot be imported: what a base install does."""
+def hear(model: Path, clip: Utterance) -> str:
+    """Transcribe a clip in a fresh process in which torch cannot be imported: what a base install does."""
+    import json
     import subprocess
     import sys
 
+    from ..data.manifest import to_line
+
     code = (
         "import sys; sys.modules['torch'] = None\n"
+        "from pathlib import Path\n"
+        "from secateur.data.manifest import parse_line\n"
         "from secateur.runtime.recogniser import Recogniser\n"
-        "print(Recogniser.load(sys.argv[1]).transcribe(sys.argv[2]).text)"
+        "print(Recogniser.load(sys.argv[1]).transcribe(parse_line(sys.argv[2], Path('/'), 'clip')).text)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(model), str(audio)], capture_output=True, text=True)
+    line = json.dumps(to_line(clip, Path("/")))
+    done = subprocess.run([sys.executable, "-c", code, str(model), line], capture_output=True, text=True)
     if done.returncode:
         raise SecateurError(f"the exported model could not be run: {done.stderr.strip().splitlines()[-1]}")
     return done.stdout.strip()

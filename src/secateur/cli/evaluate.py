@@ -268,7 +268,7 @@ def _with_recogniser(recogniser: Recogniser, options: Options, settings: dict[st
         pieces = [utterances[i : i + PIECE] for i in range(0, len(utterances), PIECE)]
         texts: list[str] = []
         for piece in track(pieces, "transcribing"):
-            heard = recogniser.transcribe_batch([u.audio for u in piece], chosen)
+            heard = recogniser.transcribe_batch(piece, chosen)
             texts += [sounds(phones, found) if options.metric == "per" else found.text for found in heard]
         return texts
 

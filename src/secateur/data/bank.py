@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from ..audio.members import recording_bytes
-from ..audio.read import read_audio
 from ..base.extras import require
 from ..base.files import atomic_path
 from ..base.progress import track
+from .clip import read_clip
 from .manifest import Utterance
 
 Samples = np.ndarray[Any, np.dtype[Any]]
@@ -47,7 +47,7 @@ class AudioBank:
 
         def decode() -> list[Samples]:
             with ThreadPoolExecutor(threads) as pool:
-                clips = pool.map(lambda u: sixteen_bit(read_audio(u.audio, sample_rate)), utterances)
+                clips = pool.map(lambda u: sixteen_bit(read_clip(u, sample_rate)), utterances)
                 return list(track(clips, label, len(utterances), quiet=not label))
 
         return cls(kept_clips(_key(utterances, sample_rate), decode), device)
@@ -105,7 +105,8 @@ def _key(utterances: Sequence[Utterance], sample_rate: int) -> str:
     """A name that changes with the clips, their files and the rate."""
     digest = hashlib.sha256(str(sample_rate).encode())
     for u in utterances:
-        digest.update(f"{u.id}\t{u.audio}\t{recording_bytes(u.audio)}\n".encode())
+        part = "" if u.offset is None and u.channel is None else f"\t{u.offset}\t{u.duration}\t{u.channel}"
+        digest.update(f"{u.id}\t{u.audio}\t{recording_bytes(u.audio)}{part}\n".encode())
     return digest.hexdigest()[:24]
 
 

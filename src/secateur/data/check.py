@@ -17,9 +17,10 @@ import soundfile
 
 from ..audio.level import clipped_share, is_silent, peak_db
 from ..audio.members import is_recording, recording_bytes
-from ..audio.read import audio_info, read_audio
+from ..audio.read import SLACK, audio_info
 from ..base.errors import SecateurError
 from ..base.progress import track
+from .clip import read_clip
 from .hashes import Hashes
 from .manifest import Utterance
 from .problems import MEANING, CheckSettings, Kind, Problem
@@ -95,8 +96,12 @@ def check_audio(u: Utterance, settings: CheckSettings) -> Heard:
     if not is_recording(u.audio):
         return u, [Problem("missing", u.id, "no such file", u.audio)], None
     try:
-        sample_rate = audio_info(u.audio).sample_rate
-        samples = read_audio(u.audio, sample_rate)
+        info = audio_info(u.audio)
+        if u.offset is not None and u.offset + u.duration > info.seconds + SLACK:
+            detail = f"{u.offset:.2f} to {u.offset + u.duration:.2f} s of a recording of {info.seconds:.2f} s"
+            return u, [Problem("duration", u.id, detail, u.audio)], None
+        sample_rate = info.sample_rate
+        samples = read_clip(u, sample_rate)
     except SecateurError as problem:
         kind: Kind = "zero-length" if _without_samples(u.audio) else "corrupt"
         return u, [Problem(kind, u.id, str(problem).removeprefix(f"{u.audio}: "), u.audio)], None

@@ -9,16 +9,28 @@ from typing import Any
 from ..base.errors import SecateurError, nearest
 
 REQUIRED = ("id", "audio", "duration")
-OPTIONAL = ("text", "speaker", "language")
-FIELDS = REQUIRED + OPTIONAL
+TEXTS = ("id", "audio", "text", "speaker", "language")  # what must be in quotes
+FIELDS = (*REQUIRED, "offset", "channel", "text", "speaker", "language")
 ALL, LEAST = frozenset(FIELDS), frozenset(REQUIRED)
 # What other toolkits (NeMo, Common Voice, Hugging Face) call our fields; only used to say what to rename.
 OTHER_NAMES = {
     "audio_filepath": "audio", "audio_path": "audio", "path": "audio", "wav": "audio", "file": "audio",
     "utt": "id", "utt_id": "id", "key": "id", "dur": "duration", "seconds": "duration", "length": "duration",
     "transcript": "text", "transcription": "text", "sentence": "text", "spk": "speaker", "spk_id": "speaker",
-    "client_id": "speaker", "lang": "language", "locale": "language",
+    "client_id": "speaker", "lang": "language", "locale": "language", "start": "offset", "begin": "offset",
+    "start_time": "offset", "speaker_id": "speaker", "spkr": "speaker",
 }  # fmt: skip
+
+
+def rename(values: dict[str, Any]) -> None:
+    """Give fields that other toolkits wrote our names, where ours are not there."""
+    for key, name in OTHER_NAMES.items():
+        if key in values and name not in values and (name != "offset" or _is_number(values[key])):
+            values[name] = values.pop(key)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def check_names(values: dict[str, Any], where: str) -> None:
@@ -29,7 +41,7 @@ def check_names(values: dict[str, Any], where: str) -> None:
             continue
         close = difflib.get_close_matches(key.lower(), absent, n=1, cutoff=0.8)
         meant = close[0] if close else OTHER_NAMES.get(key.lower())
-        if meant in absent:
+        if meant in absent and (meant != "offset" or _is_number(values[key])):
             raise SecateurError(f"{where}: unknown field '{key}': rename it to '{meant}'")
     for name in REQUIRED:
         if name in absent:

@@ -14,10 +14,11 @@ from typing import Any
 
 from ..base.errors import SecateurError, nearest
 from ..base.files import at_home, atomic_path
-from .fields import ALL, FIELDS, LEAST, OPTIONAL, OTHER_NAMES, check_names, described
+from .fields import ALL, FIELDS, LEAST, TEXTS, check_names, described
 from .hashes import Hashes
 from .shards import is_shards, read_samples
 
+MOST_CHANNELS = 64
 MOST_LINE = 16 << 20  # bytes; a file may have no end of line, or no end
 CHECKOUT = Path(__file__).resolve().parents[3]  # when it is one; an installed package has no pyproject.toml there
 _decode = json.JSONDecoder().decode
@@ -25,15 +26,23 @@ _decode = json.JSONDecoder().decode
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recording with its transcript."""
+    """One recording, or a part of a longer one, with its transcript. `data.clip.read_clip` reads its samples."""
 
     id: str
-    audio: Path  # absolute
+    audio: Path  # absolute, or below a URL's scheme: see `base.remote`
     duration: float  # s
     text: str = ""
     speaker: str = ""
     language: str = "en"
     extras: dict[str, Any] = field(default_factory=dict)  # every other field: age, gender, accent, ...
+    offset: float | None = None  # s, where the part begins that lasts `duration`; None: the whole recording
+    channel: int | None = None  # counted from 0; None: all channels mixed
+    no_speech: bool = False  # the manifest has `"text": ""`: known to hold no speech, not merely without transcript
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it is known what is spoken: a transcript, or that there is none."""
+        return bool(self.text) or self.no_speech
 
 
 def read_manifest(path: str | Path) -> list[Utterance]:
@@ -90,9 +99,6 @@ def _located(path: Path) -> Iterator[tuple[str, int, Utterance]]:
     """Every utterance and where it is, as messages say it and in bytes."""
     if is_shards(path):
         for where, values in read_samples(path):
-            for key, name in OTHER_NAMES.items():  # archives come from others, and cannot be edited
-                if key in values and name not in values:
-                    values[name] = values.pop(key)
             yield where, 0, from_values(values, Path(), where)
     else:
         yield from _lines(path)
@@ -149,7 +155,7 @@ def from_values(values: dict[str, Any], folder: Path, where: str) -> Utterance:
         raise SecateurError(f"{where}: duration: expected a number of seconds, found {described(duration)}")
     if not 0 <= duration < 1e12:  # NaN is not, either
         raise SecateurError(f"{where}: duration: {duration} is not a length in seconds")
-    for name in ("id", "audio", *OPTIONAL):
+    for name in TEXTS:
         if name in values and not isinstance(values[name], str):
             raise SecateurError(f"{where}: {name}: expected text in quotes, found {described(values[name])}")
     for name in ("id", "audio"):
@@ -158,10 +164,33 @@ def from_values(values: dict[str, Any], folder: Path, where: str) -> Utterance:
     name = values["audio"]
     place = os.path.join(folder, str(at_home(name)) if name[0] == "~" else name)  # noqa: PTH118
     extras = {} if values.keys() <= ALL else {name: value for name, value in values.items() if name not in ALL}
+    offset = _offset(values["offset"], duration, where) if "offset" in values else None
+    channel = _channel(values["channel"], where) if "channel" in values else None
+    text = values.get("text")
     return Utterance(
-        values["id"], Path(os.path.normpath(place)), float(duration), values.get("text", ""),
-        values.get("speaker", ""), values.get("language", "en"), extras,
+        values["id"], Path(os.path.normpath(place)), float(duration), text or "",
+        values.get("speaker", ""), values.get("language", "en"), extras, offset, channel, text == "",
     )  # fmt: skip
+
+
+def _offset(value: Any, duration: float, where: str) -> float:
+    """Seconds into the recording."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SecateurError(f"{where}: offset: expected a number of seconds, found {described(value)}")
+    if not 0 <= value < 1e12:
+        raise SecateurError(f"{where}: offset: {value} is no time in a recording, in seconds")
+    if duration == 0:
+        raise SecateurError(f"{where}: duration: 0 seconds from offset {value:g} on are no part of a recording")
+    return float(value)
+
+
+def _channel(value: Any, where: str) -> int:
+    """A channel's number, from 0."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MOST_CHANNELS:
+        raise SecateurError(
+            f"{where}: channel: expected a number from 0 (left) to {MOST_CHANNELS - 1}, found {described(value)}"
+        )
+    return value
 
 
 def _manifests_beside(path: Path) -> str:
@@ -212,7 +241,14 @@ def to_line(utterance: Utterance, folder: Path) -> dict[str, Any]:
     values: dict[str, Any] = {
         "id": utterance.id, "audio": _relative(utterance.audio, folder), "duration": round(utterance.duration, 4),
     }  # fmt: skip
-    values |= {name: getattr(utterance, name) for name in ("text", "speaker") if getattr(utterance, name)}
+    if utterance.offset is not None:
+        values["offset"] = round(utterance.offset, 6)  # a sample, at any rate
+    if utterance.channel is not None:
+        values["channel"] = utterance.channel
+    if utterance.labelled:
+        values["text"] = utterance.text
+    if utterance.speaker:
+        values["speaker"] = utterance.speaker
     return values | {"language": utterance.language} | utterance.extras
 
 

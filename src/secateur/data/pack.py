@@ -13,6 +13,7 @@ from ..audio.members import open_member
 from ..base.errors import SecateurError
 from ..base.files import read_json, write_json
 from ..base.progress import track
+from .clip import flac_of
 from .manifest import Utterance, iter_manifest, to_line
 from .shards import AUDIO, shard_paths, write_shard
 
@@ -74,14 +75,18 @@ def _claim(out: Path, manifest: str | Path, clips: int) -> None:
 
 def _member(u: Utterance) -> tuple[str, str, bytes, dict[str, Any]]:
     """A clip as an archive has it."""
+    fields = to_line(u, ROOT)
+    del fields["audio"]
+    if u.offset is not None or u.channel is not None:  # an archive holds the part alone, not the recording each time
+        for name in ("offset", "channel"):
+            fields.pop(name, None)
+        return stem(u.id), "flac", flac_of(u), fields
     ending = u.audio.suffix[1:].lower()
     if ending not in AUDIO:
         known = ", ".join(sorted(AUDIO))
         raise SecateurError(
             f"{u.audio}: archives hold {known}: convert it first (secateur data prepare --format flac)"
         )
-    fields = to_line(u, ROOT)
-    del fields["audio"]
     return stem(u.id), ending, _content(u.audio), fields
 
 

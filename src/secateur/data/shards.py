@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ..audio.members import members, read_range
-from ..audio.read import audio_info
+from ..audio.read import SLACK, audio_info
 from ..base.errors import SecateurError
 from ..base.files import atomic_path
+from .fields import rename
 
 AUDIO = frozenset({"wav", "flac", "ogg", "opus", "mp3"})
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -102,11 +103,19 @@ def _values(place: Path, archive: Path, sample: Iterable[tarfile.TarInfo]) -> tu
     if "id" not in values:
         values["id"] = key
     values["audio"] = f"{place}/{sound.name}"
-    if "duration" not in values:
+    rename(values)  # archives come from others, and cannot be edited
+    if "duration" not in values or "offset" in values:
         content = io.BytesIO(read_range(place, sound.offset_data, sound.size))
         content.name = f"{archive}/{sound.name}"
-        values["duration"] = audio_info(content).seconds
+        seconds = audio_info(content).seconds
+        # Toolkits that cut clips out of long recordings note where; the member is that part already.
+        if values.setdefault("duration", seconds) == seconds or _alike(values["duration"], seconds):
+            values.pop("offset", None)
     return where, values
+
+
+def _alike(stated: Any, seconds: float) -> bool:
+    return isinstance(stated, int | float) and abs(stated - seconds) <= SLACK + 0.01 * seconds
 
 
 def _read(content: bytes, ending: str, where: str) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.read import read_audio
 from .bank import Samples, sixteen_bit
+from .clip import read_clip
 from .manifest import Utterance
 
 AHEAD = 4  # batches
@@ -63,4 +63,4 @@ class StreamedBank:
             self._coming[row] = self._pool.submit(self._decode, row)
 
     def _decode(self, row: int) -> Samples:
-        return sixteen_bit(read_audio(self.utterances[row].audio, self.sample_rate))
+        return sixteen_bit(read_clip(self.utterances[row], self.sample_rate))

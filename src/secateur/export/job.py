@@ -14,6 +14,7 @@ import numpy as np
 from ..audio.read import read_audio
 from ..base.errors import SecateurError
 from ..base.progress import say
+from ..data.clip import read_clip
 from ..data.manifest import Utterance, read_manifest
 from ..decode.options import DecodingOptions
 from ..decode.session import Floats
@@ -113,7 +114,7 @@ def export_checked(
     if precision == "int8-static" and calibration is None:
         raise SecateurError("int8-static needs recordings of the kind to come: name train data with --calibrate")
     if calibration is not None and precision in BYTES_IN_THE_ENCODER:
-        heard = _features([str(u.audio) for u in _spread(calibration, CALIBRATION_CLIPS)], model)
+        heard = _features(_spread(calibration, CALIBRATION_CLIPS), model)
         model = smooth(model, heard) if isinstance(model, Whisper) else model
         ranges = calibrate(model, heard)
     features = _features(clips, model)
@@ -203,7 +204,7 @@ def error_drift(model: TokenRecogniser | FrameRecogniser, text: Any, folder: Pat
         say(f"error rate of the {name} on {len(utterances)} clips of {gate.dev}")
 
         def transcribe(some: list[Utterance], recogniser: Recogniser = recogniser) -> list[str]:
-            return [found.text for found in recogniser.transcribe_batch([u.audio for u in some], options)]
+            return [found.text for found in recogniser.transcribe_batch(some, options)]
 
         result = evaluate(transcribe, utterances, model=name, data=str(gate.dev))
         rates[name] = 100 * result.rate
@@ -224,7 +225,7 @@ def _spread(manifest: Path, most: int | None) -> list[Utterance]:
     return every[:: max(1, len(every) // most)][:most] if most else every
 
 
-def _features(clips: Sequence[str], model: TokenRecogniser | FrameRecogniser) -> list[Floats]:
+def _features(clips: Sequence[str] | Sequence[Utterance], model: TokenRecogniser | FrameRecogniser) -> list[Floats]:
     """Features (frames, inputs) of recordings, for an encoder-decoder cut or padded to its window; else noise."""
     config = model.config
     front_end = config.front_end
@@ -240,7 +241,8 @@ def _features(clips: Sequence[str], model: TokenRecogniser | FrameRecogniser) ->
         return [noise.standard_normal((count, front_end.inputs), np.float32) * 0.5 for count in lengths]
     found = []
     for clip in clips:
-        audio = read_audio(clip, front_end.sample_rate)[:most]
+        read = read_clip if isinstance(clip, Utterance) else read_audio
+        audio = read(clip, front_end.sample_rate)[:most]
         if padded and most is not None:
             audio = np.pad(audio, (0, most - len(audio)))
         found.append(extract(audio, front_end)[: None if most is None else most // front_end.hop])

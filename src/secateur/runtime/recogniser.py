@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from ..audio.read import read_audio
 from ..base.errors import SecateurError, nearest
 from ..base.memory import in_halves
+from ..data.clip import read_clip
+from ..data.manifest import Utterance
 from ..decode.clips import Heard
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio, confidence
@@ -27,7 +29,7 @@ from .transcript import Transcript
 
 BUNDLED = Path(__file__).parent / "bundled"
 
-Recording = str | Path | NDArray[np.floating]
+Recording = str | Path | NDArray[np.floating] | Utterance
 
 
 class Recogniser(ABC):
@@ -98,7 +100,7 @@ class Recogniser(ABC):
         """The text of all segments together."""
 
     def transcribe(self, audio: Recording, options: DecodingOptions | None = None) -> Transcript:
-        """The transcript of one recording: a file, or samples (n,) from -1 to 1 at `sample_rate`.
+        """The transcript of one recording: a file, an utterance, or samples (n,) from -1 to 1.
 
         Raises:
             SecateurError: audio that cannot be read, or options that the model cannot follow.
@@ -123,13 +125,15 @@ class Recogniser(ABC):
         return [self._transcript(audio, one) for audio, one in zip(audios, found, strict=True) if one is not None]
 
     def samples(self, recording: Recording) -> NDArray[np.float32]:
-        """A file's samples at `sample_rate`, or the array that was given, checked.
+        """The samples of a file or utterance at `sample_rate`, or the array that was given, checked.
 
         Raises:
             SecateurError: audio that cannot be read, or an array that is not one channel of finite floats.
         """
         if isinstance(recording, str | Path):
             return read_audio(recording, self.sample_rate)
+        if isinstance(recording, Utterance):
+            return read_clip(recording, self.sample_rate)
         samples = np.asarray(recording)
         if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
             raise SecateurError(

@@ -147,7 +147,7 @@ def _exported(out: Path, test: list[Utterance], pruned: Result) -> Result:
         return read_result(path)
     recogniser = Recogniser.load(out / "exported" / "pruned")
     result = evaluate(
-        lambda clips: [t.text for t in recogniser.transcribe_batch([u.audio for u in clips])],
+        lambda clips: [t.text for t in recogniser.transcribe_batch(clips)],
         test, model="exported", data="test", parameters=pruned.parameters, macs=pruned.macs,
     )  # fmt: skip
     write_result(path, result)
@@ -170,7 +170,7 @@ def time_side_by_side(
             best = float("inf")
             for _ in range(rounds):
                 start = time.perf_counter()
-                recogniser.transcribe(clip.audio)
+                recogniser.transcribe(clip)
                 best = min(best, time.perf_counter() - start)
             factors[name].append(best / clip.duration)
     return {name: float(np.median(values)) for name, values in factors.items()}

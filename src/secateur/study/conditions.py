@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ..audio.effects import add_noise, reverberate, telephone
-from ..audio.read import read_audio
 from ..base.errors import SecateurError
 from ..data.bank import AudioBank, Samples, kept_clips
+from ..data.clip import read_clip
 from ..data.manifest import read_manifest
 
 
@@ -71,7 +71,7 @@ def _noises(manifest: Path, split: str | None, sample_rate: int) -> list[Tensor]
     entries = [u for u in read_manifest(manifest) if split is None or u.extras.get("split") == split]
     if not entries:
         raise SecateurError(f"{manifest}: no noise recording" + (f" of the split '{split}'" if split else ""))
-    return [torch.from_numpy(read_audio(u.audio, sample_rate)) for u in entries]
+    return [torch.from_numpy(read_clip(u, sample_rate)) for u in entries]
 
 
 def _piece(sounds: Sequence[Tensor], samples: int, random: torch.Generator) -> Tensor:

@@ -61,7 +61,7 @@ def tune(
     if len(options.lm) > 1 and not options.lm_shares:
         fitted = shares([read_ngram(path) for path in options.lm], [u.text for u in utterances])
         options = replace(options, lm_shares=tuple(round(share, 4) for share in fitted))
-    audios = [recogniser.samples(u.audio) for u in utterances]
+    audios = [recogniser.samples(u) for u in utterances]
     order = sorted(range(len(audios)), key=lambda i: len(audios[i]))
     heard = []
     for start in track(range(0, len(order), TOGETHER), "hearing the clips to tune on"):

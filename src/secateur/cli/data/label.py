@@ -91,7 +91,7 @@ def _heard(model: str, clips: Sequence[Utterance], options: Options) -> list[Tra
         for language in sorted({u.language for u in piece}):
             same = [u for u in piece if u.language == language]
             how = DecodingOptions(language=language or None, numbers_as_words=options.numbers_as_words)
-            heard = recogniser.transcribe_batch([u.audio for u in same], how)
+            heard = recogniser.transcribe_batch(same, how)
             found |= {u.id: text for u, text in zip(same, heard, strict=True)}
     return [found[u.id] for u in clips]
 

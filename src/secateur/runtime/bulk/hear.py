@@ -48,7 +48,7 @@ def make_hear(spec: HearSpec) -> Callable[[Piece], Rows]:
         read: dict[str | None, list[tuple[int, Any]]] = {}
         for number, clip in enumerate(piece.clips):
             try:
-                samples = recogniser.samples(clip.audio)
+                samples = recogniser.samples(clip)
             except SecateurError as problem:
                 rows[number] = {"id": clip.id, "problem": _said(clip, problem)}
                 continue
