@@ -7,6 +7,7 @@ nearly what it did: filters keep their centres, kernels and positions are interp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -16,6 +17,7 @@ from ..base.errors import SecateurError
 from ..features.front_end import FrontEnd
 from ..features.rates import resampled, spaced
 from ..models.checkpoint import load
+from ..models.frame_merging import parse_merges
 from ..models.groups import TimeAxis
 from .settings import PruneSettings
 from .shrink import Network, shrink
@@ -33,6 +35,8 @@ def cut_inputs(model: Network, settings: PruneSettings) -> Network:
         model = at_frame_shift(model, settings.frame_shift_ms)
     if settings.deltas is not None:
         model = with_deltas(model, settings.deltas)
+    if settings.merge_frames:
+        model = with_merged_frames(model, settings.merge_frames, settings.merge_kind == "learned")
     return model
 
 
@@ -82,6 +86,26 @@ def _reading(model: Network, after: FrontEnd, setting: str) -> Network:
     small = shrink(model, keep)
     small.config = replace(small.config, front_end=after)
     return small
+
+
+@torch.no_grad()
+def with_merged_frames(model: Network, merges: Sequence[str], learned: bool = False) -> Network:
+    """The network whose encoder merges neighbouring frames after the layers that `merges` name ("0:2"), see
+    `models.frame_merging`; every other weight is the same.
+
+    Raises:
+        SecateurError: a family whose encoder cannot merge frames, or merges that its layers do not have.
+    """
+    config = model.config
+    if not hasattr(config, "frame_merging"):
+        raise SecateurError(f"merge_frames: a model of the family '{config.family}' cannot merge frames in its encoder")
+    if config.frame_merging:
+        raise SecateurError(f"merge_frames: '{config.name}' merges frames already")
+    after = replace(config, frame_merging=parse_merges(merges, len(config.encoder)), merge_learned=learned)
+    small = type(model)(after)
+    small.load_state_dict(model.state_dict(), strict=False)  # only trained merges are new, and begin as means
+    small.dropout.p = model.dropout.p
+    return small.to(next(model.parameters()).device).train(model.training)
 
 
 @torch.no_grad()

@@ -39,6 +39,9 @@ class PruneSettings:
     seed: int = 0  # of random scores (what is drawn while training follows the training's seed)
     sample_rate: int | None = None  # Hz of the audio, below the model's: bins above half of it go
     frame_shift_ms: float | None = None  # from one frame to the next, above the model's: 12.5, 15, 20
+    # frames merged into one inside the encoder: "0:2" after layer 0 in pairs, "input:2" before all
+    merge_frames: tuple[str, ...] = ()
+    merge_kind: Literal["mean", "learned"] = "mean"  # learned: weights per frame and channel that start at the mean
     deltas: int | None = None  # of cepstra or fbank: keep derivatives up to this order only
     vocabulary: bool = True  # keep only the rows that the training texts and frequent words need
     frequent: int = 4000  # most frequent tokens, spelled with the texts' characters, that stay in any case

@@ -150,6 +150,7 @@ class MoonshineEncoder(Encoder):
             )
             for w in config.encoder
         )
+        self.merges = nn.ModuleList()  # rotary distances would change with the frames: none here
         self.norm = nn.LayerNorm(width, bias=False)
 
     def embed(self, features: Tensor, frames: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:

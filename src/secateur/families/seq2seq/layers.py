@@ -35,6 +35,37 @@ def attend(
     return attended.transpose(1, 2).flatten(2)
 
 
+class FrameMerge(nn.Module):
+    """Merges every `factor` frames into one, see `models.frame_merging`.
+
+    `width` makes it trained, with a weight for each frame of a window and each channel.
+    """
+
+    def __init__(self, factor: int, width: int | None = None) -> None:
+        super().__init__()
+        self.factor = factor
+        weight = None if width is None or factor == 1 else nn.Parameter(torch.full((factor, width), 1 / factor))
+        self.register_parameter("weight", weight)
+
+    def forward(self, x: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(batch, frames, width) and its attention mask (batch, frames) to (batch, ceil(frames / factor), width)."""
+        f = self.factor
+        if f == 1:
+            return x, valid
+        length = x.shape[1]
+        windows = -(-length // f)
+        index = torch.arange(windows * f, device=x.device)
+        if valid is None:
+            x = x[:, index.clamp_max(length - 1)] if windows * f > length else x
+        else:
+            last = valid.sum(1, keepdim=True).clamp_min(1) - 1
+            index = torch.minimum(index[None], last)
+            x = x.gather(1, index[:, :, None].expand(-1, -1, x.shape[2]))
+            valid = valid[:, ::f]
+        x = x.unflatten(1, (windows, f))
+        return (x.mean(2) if self.weight is None else (x * self.weight).sum(2)), valid
+
+
 class EncoderLayer(nn.Module):
     """Pre-norm self-attention and feed-forward."""
 

@@ -14,14 +14,24 @@ from .cache import Cache, LayerCache
 
 
 class Encoder(nn.Module):
-    """Layers and a norm, after whatever makes `embed` of features."""
+    """Layers and a norm, after whatever makes `embed` of features; between them `merges` (layers + 1), or none."""
 
     layers: nn.ModuleList
+    merges: nn.ModuleList
     norm: nn.Module
 
     def embed(self, features: Tensor, frames: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
-        """What the first layer reads (batch, positions, width), and the memory's mask."""
+        """What the first stage makes of features (batch, positions, width), and the attention mask of its positions."""
         raise NotImplementedError
+
+    def stage(
+        self, number: int, x: Tensor, valid: Tensor | None, drop: nn.Dropout
+    ) -> tuple[Tensor, Tensor | None]:
+        """Layer `number` - 1 (stage 0 has none), then the frames merged after it: positions and their mask."""
+        if number:
+            x = self.layers[number - 1](x, None if valid is None else valid[:, None, None, :], drop)
+        merged: tuple[Tensor, Tensor | None] = self.merges[number](x, valid) if len(self.merges) else (x, valid)
+        return merged
 
     def forward(self, features: Tensor, frames: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
         """Encode `features` (batch, frames, inputs); `frames` (batch,) says how many are real in each row.
@@ -30,9 +40,8 @@ class Encoder(nn.Module):
         a padded batch equal the same clips run alone.
         """
         x, valid = self.embed(features, frames, drop)
-        mask = None if valid is None else valid[:, None, None, :]
-        for layer in self.layers:
-            x = layer(x, mask, drop)
+        for number in range(len(self.layers) + 1):
+            x, valid = self.stage(number, x, valid, drop)
         return self.norm(x), valid
 
 

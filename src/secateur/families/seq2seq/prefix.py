@@ -22,7 +22,7 @@ class Prefix:
 
     mel: Tensor
     frames: Tensor | None
-    valid: Tensor | None
+    valid: list[Tensor | None]  # the attention mask of every stage's output; merged frames make it shorter
     encoder: list[Tensor]
     cross: list[tuple[Tensor, Tensor]]
     decoder: list[Tensor]
@@ -36,12 +36,14 @@ class Prefix:
     @classmethod
     def of(cls, model: TokenRecogniser, mel: Tensor, frames: Tensor | None, inputs: Tensor) -> Prefix:
         """Run the model on features and the tokens `inputs` (batch, length)."""
-        x, valid = model.encoder.embed(mel, frames, model.dropout)
-        mask = None if valid is None else valid[:, None, None, :]
-        encoder = [x]
-        for layer in model.encoder.layers:
-            encoder.append(layer(encoder[-1], mask, model.dropout))
-        cache = model.decoder.start(model.encoder.norm(encoder[-1]), valid)
+        x, mask = model.encoder.embed(mel, frames, model.dropout)
+        encoder: list[Tensor] = []
+        valid: list[Tensor | None] = []
+        for number in range(len(model.encoder.layers) + 1):
+            x, mask = model.encoder.stage(number, x, mask, model.dropout)
+            encoder.append(x)
+            valid.append(mask)
+        cache = model.decoder.start(model.encoder.norm(x), mask)
         cross = [(layer.cross_keys, layer.cross_values) for layer in cache.layers]
         decoder = [model.decoder.embed(inputs)]
         for layer, layer_cache in zip(model.decoder.layers, cache.layers, strict=True):
@@ -50,14 +52,15 @@ class Prefix:
 
     def shared(self) -> Cache:
         """A fresh cache on the unchanged model's memory."""
-        mask = None if self.valid is None else self.valid[:, None, None, :]
+        last = self.valid[-1]
+        mask = None if last is None else last[:, None, None, :]
         return Cache([LayerCache(keys, values) for keys, values in self.cross], mask)
 
     def encoded(self, model: TokenRecogniser, starts: Sequence[int], gates: Gates) -> Cache:
         """The cache of variants that touch the encoder's stages `starts` (rising) first: each joins the batch where it
         begins to differ from the unchanged model."""
         encoder, clips, there = model.encoder, len(self.mel), 0
-        x, valid = self.mel, self.valid
+        x, valid = self.mel, self.valid[0]
         for stage in range(len(encoder.layers) + 1):
             more = starts.count(stage)
             there += more
@@ -65,15 +68,15 @@ class Prefix:
                 continue
             if more:
                 gates.over([number for number in range(there) for _ in range(clips)])
-                valid = None if self.valid is None else self.valid.repeat(there, 1)
             if stage == 0:
                 frames = None if self.frames is None else self.frames.repeat(more)
-                x, _ = encoder.embed(self.mel.repeat(more, 1, 1), frames, model.dropout)
-                continue
-            if more:
+                x, valid = encoder.embed(self.mel.repeat(more, 1, 1), frames, model.dropout)
+            elif more:
+                before = self.valid[stage - 1]
+                valid = None if before is None else before.repeat(there, 1)
                 new = self.encoder[stage - 1].repeat(more, 1, 1)
                 x = new if there == more else torch.cat([x, new])
-            x = encoder.layers[stage - 1](x, None if valid is None else valid[:, None, None, :], model.dropout)
+            x, valid = encoder.stage(stage, x, valid, model.dropout)
         return model.decoder.start(encoder.norm(x), valid)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from ...base.files import read_json
 from ...features.front_end import FrontEnd
 from ...models.family import FORMAT
 from ...models.family import parse_config as parse_any
+from ...models.frame_merging import MOST, merged_length
 from ...text.tokens import Tokens
 
 
@@ -67,12 +69,24 @@ class WhisperConfig:
     tokens: Tokens
     front_end: FrontEnd = FrontEnd()
     attention_scale: float = 0.125  # 1 / sqrt(head dimension at birth); pruning dimensions does not change it
+    frame_merging: tuple[int, ...] = ()  # frames merged into one before encoder layer 0 and after each (layers + 1)
+    merge_learned: bool = False  # merges have trained weights; False: they are means
     padded: bool = (
         True  # expects clips padded to the whole audio context (as OpenAI trained it); False: cut to the clip
     )
     name: str = "whisper"
     family: str = "whisper"
     format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            ValueError: merges that are not one before and one after each encoder layer, or not 1 to 8 frames each.
+        """
+        if self.frame_merging and len(self.frame_merging) != len(self.encoder) + 1:
+            raise ValueError(f"frame_merging has {len(self.frame_merging)} factors, {len(self.encoder) + 1} are needed")
+        if not all(1 <= factor <= MOST for factor in self.frame_merging):
+            raise ValueError(f"frame_merging: factors are 1 to {MOST}, found {list(self.frame_merging)}")
 
     @property
     def max_seconds(self) -> float:
@@ -87,7 +101,7 @@ class WhisperConfig:
     @property
     def position_seconds(self) -> float:
         """From one position of the encoder's memory to the next."""
-        return 2 * self.front_end.hop / self.front_end.sample_rate
+        return 2 * self.front_end.hop * math.prod(self.frame_merging) / self.front_end.sample_rate
 
     @property
     def caches(self) -> tuple[tuple[int, int, int], ...]:
@@ -103,7 +117,8 @@ class WhisperConfig:
 
     def positions(self, samples: int) -> int:
         """Positions of the memory for a clip of so many samples, all of them where clips are padded."""
-        return self.audio_context if self.padded else samples // (2 * self.front_end.hop) + 1
+        first = self.audio_context if self.padded else samples // (2 * self.front_end.hop) + 1
+        return merged_length(first, self.frame_merging)
 
     def hearing(self, front_end: FrontEnd) -> WhisperConfig:
         """With another front-end: as many positions as lie within the audio context when frames are further apart."""
@@ -117,7 +132,8 @@ class WhisperConfig:
             return len(keep[name]) if name in keep else now
 
         encoder = []
-        for i in keep.get("encoder.layers", range(len(self.encoder))):
+        layers = keep.get("encoder.layers", list(range(len(self.encoder))))
+        for i in layers:
             e, name = self.encoder[i], f"encoder.layers.{i}"
             attention = e.attention.shrunk(keep, f"{name}.attention")
             encoder.append(EncoderWidths(attention, count(f"{name}.ffn", e.ffn)))
@@ -144,10 +160,29 @@ class WhisperConfig:
             text_context=count("decoder.positions", self.text_context),
             vocabulary=count("vocabulary", self.vocabulary),
             encoder=tuple(encoder),
+            frame_merging=self._merging_of(layers),
             decoder=tuple(decoder),
             tokens=tokens,
             front_end=front_end,
         )
+
+    def _merging_of(self, layers: list[int]) -> tuple[int, ...]:
+        """Merges when only `layers` are left: what followed a removed layer now follows the one before it.
+
+        Raises:
+            SecateurError: two merges that would fall together (they treat the end of a clip otherwise), a trained one.
+        """
+        if not self.frame_merging or len(layers) == len(self.encoder):
+            return self.frame_merging
+        factors = [self.frame_merging[0]] + [1] * len(layers)
+        for stage, factor in enumerate(self.frame_merging[1:], 1):
+            if factor == 1:
+                continue
+            place = sum(1 for kept in layers if kept < stage)
+            if self.merge_learned or factors[place] != 1:
+                raise SecateurError(f"the merge of frames after encoder layer {stage - 1} cannot move: keep all layers")
+            factors[place] = factor
+        return tuple(factors)
 
 
 def _per_head(kept: list[int] | None, heads: list[int], now: int, name: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from ...base.errors import SecateurError
+from ...models.frame_merging import merged_length
 from .config import AttentionWidths, WhisperConfig
 
 KERNEL = 3  # taps of both convolutions
@@ -21,6 +22,7 @@ def count_parameters(config: WhisperConfig) -> dict[str, int]:
     The output layer is the token embedding and is counted once. `total` equals the sum over the real `state_dict`.
     """
     w, c = config.width, config.conv_channels
+    merges = [f for f in config.frame_merging if f > 1] if config.merge_learned else []
     parts = {
         "encoder.conv1": KERNEL * config.front_end.inputs * c + c,
         "encoder.conv2": KERNEL * c * w + w,
@@ -29,6 +31,8 @@ def count_parameters(config: WhisperConfig) -> dict[str, int]:
     for i, e in enumerate(config.encoder):
         parts[f"encoder.layers.{i}.attention"] = _attention_parameters(w, e.attention)
         parts[f"encoder.layers.{i}.ffn"] = _ffn_parameters(w, e.ffn)
+    if merges:
+        parts["encoder.merges"] = sum(merges) * w
     parts["encoder.norm"] = 2 * w
     parts["vocabulary"] = config.vocabulary * w
     parts["decoder.positions"] = config.text_context * w
@@ -73,6 +77,7 @@ def count_macs(config: WhisperConfig, seconds: float, tokens: int, padded: bool 
     counted, below 1 % together: biases, norms, GELU, softmax, features.
 
     - encoder, p positions: 2p * 3 * inputs * c + p * 3cw, and a layer: p * projections + p² * h(q+v) + p * 2 * w * ffn
+  (p is smaller after a merge of frames)
     - decoder, once a clip: the memory's keys and values, p * wh(q+v) a layer
     - decoder, n = prompt + tokens steps: self projections, h(q+v) * n(n+1)/2 for the cache (position i sees i+1 keys),
       cross query and output, h(q+v) * p a step, FFN; logits vocabulary * w, tokens + 1 times (the last one is the end)
@@ -99,10 +104,15 @@ def macs_by_part(config: WhisperConfig, seconds: float, tokens: int, padded: boo
     if tokens < 0 or n > config.text_context:
         raise SecateurError(f"{tokens} tokens after a prompt of {prompt}: the text context holds {config.text_context}")
     w, c = config.width, config.conv_channels
+    merging = config.frame_merging or (1,) * (len(config.encoder) + 1)
+    read = [merged_length(p, merging[: i + 1]) for i in range(len(config.encoder))]  # positions that each layer reads
     parts = {
         "encoder conv": 2 * p * KERNEL * config.front_end.inputs * c + p * KERNEL * c * w,
-        "encoder attention": sum(p * _projections(w, e.attention) + p * p * _pair(e.attention) for e in config.encoder),
-        "encoder ffn": sum(p * 2 * w * e.ffn for e in config.encoder),
+        "encoder attention": sum(
+            n * _projections(w, e.attention) + n * n * _pair(e.attention)
+            for n, e in zip(read, config.encoder, strict=True)
+        ),
+        "encoder ffn": sum(n * 2 * w * e.ffn for n, e in zip(read, config.encoder, strict=True)),
         "decoder logits": (tokens + 1) * config.vocabulary * w,
     }
     parts["decoder self"] = sum(
@@ -110,6 +120,7 @@ def macs_by_part(config: WhisperConfig, seconds: float, tokens: int, padded: boo
     )
     # Query and output have as many columns as keys and values: half of the projections each.
     cross = sum(_pair(d.cross_attention) for d in config.decoder)
+    p = merged_length(p, merging)
     parts |= {"decoder memory": p * w * cross, "decoder cross": n * w * cross + n * p * cross}
     return {**parts, "decoder ffn": sum(n * 2 * w * d.ffn for d in config.decoder)}
 

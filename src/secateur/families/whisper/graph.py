@@ -28,7 +28,7 @@ def encoder_graph(
     g = b.graph
     mel = g.input("mel", np.float32, ("batch", "frames", config.front_end.inputs))
     frames = g.input("frames", np.int64, ("batch",))
-    memory, valid = encoded(b, mel, frames, "encoder", config.encoder, config.attention_scale)
+    memory, valid = encoded(b, mel, frames, "encoder", config.encoder, config.attention_scale, config.frame_merging)
     names = [f"decoder.layers.{i}.cross_attention.{p}" for i in range(len(config.decoder)) for p in ("key", "value")]
     sizes = [n for d in config.decoder for n in (d.cross_attention.query_key, d.cross_attention.value)]
     heads = [d.cross_attention.heads for d in config.decoder for _ in range(2)]
@@ -41,8 +41,9 @@ def encoder_graph(
 
 
 def encoded(
-    b: Builder, mel: str, frames: str, name: str, layers: Sequence[EncoderWidths], scale: float
-) -> tuple[str, str]:
+    b: Builder, mel: str, frames: str, name: str, layers: Sequence[EncoderWidths], scale: float,
+    merging: Sequence[int] = (),
+) -> tuple[str, str]:  # fmt: skip
     """Whisper's encoder under `name`: mel (batch, frames, mels), of which `frames` (batch,) are real, to the memory
     (batch, positions, width) and its mask (batch, positions)."""
     g = b.graph
@@ -58,6 +59,9 @@ def encoded(
     valid = g.add("Less", g.count(length), half)
     bias = b.mask_bias(valid)
     for i, widths in enumerate(layers):
+        if merging and merging[i] > 1:
+            x, half, valid = merged(b, x, half, f"{name}.merges.{i}", merging[i])
+            bias = b.mask_bias(valid)
         layer = f"{name}.layers.{i}"
         normed = b.norm(x, f"{layer}.attention_norm")
         query, keys, values = b.project(normed, f"{layer}.attention", widths.attention, scale)
@@ -65,7 +69,31 @@ def encoded(
         attended = b.attend(query, keys, values, bias, widths.attention)
         x = g.add("Add", x, b.linear(attended, [f"{layer}.attention.out"]))
         x = b.feed_forward(x, layer)
+    if merging and merging[-1] > 1:
+        x, _, valid = merged(b, x, half, f"{name}.merges.{len(layers)}", merging[-1])
     return b.norm(x, f"{name}.norm"), valid
+
+
+def merged(b: Builder, x: str, real: str, name: str, factor: int) -> tuple[str, str, str]:
+    """`factor` neighbours of `x` (batch, positions, width), of which `real` (batch, 1) are real, in one: see
+    `models.frame_merging`. Returns the merged positions, how many are real, and their mask (batch, positions)."""
+    g = b.graph
+    windows = g.add("Div", g.add("Add", g.size(x, 1), g.constant([factor - 1])), g.constant([factor]))
+    first = g.add("Mul", g.count(windows), g.constant(factor))
+    last = g.add("Sub", real, g.constant(1))
+    weights = b.weights.get(f"{name}.weight")
+    taps = []
+    for j in range(factor):
+        rows = g.add("Min", g.add("Add", first, g.constant(j)), last)
+        tap = g.add("GatherND", x, g.add("Unsqueeze", rows, g.constant([2])), batch_dims=1)
+        if weights is not None:
+            tap = g.add("Mul", tap, g.weight(f"{name}.weight.{j}", weights[j].astype(np.float32)))
+        taps.append(tap)
+    total = g.add("Sum", *taps)
+    if weights is None:
+        total = g.add("Mul", total, g.constant(1 / factor, np.float32))
+    real = g.add("Div", g.add("Add", real, g.constant(factor - 1)), g.constant(factor))
+    return total, real, g.add("Less", g.count(windows), real)
 
 
 def decoder_graph(config: WhisperConfig, weights: Weights, precision: str, nibbles: Sequence[str] = ()) -> Any:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...models.groups import Group, Place, TimeAxis
-from ..seq2seq.layers import DecoderLayer, EncoderLayer, attend, layer_groups
+from ..seq2seq.layers import DecoderLayer, EncoderLayer, FrameMerge, attend, layer_groups
 from ..seq2seq.network import Decoder, Encoder, TokenRecogniser, real_positions
 from .config import AttentionWidths, EncoderWidths, WhisperConfig
 
@@ -90,8 +90,9 @@ class WhisperEncoder(Encoder):
     """Two convolutions (the second halves the frame rate), sinusoidal positions, layers, norm."""
 
     def __init__(
-        self, inputs: int, channels: int, width: int, context: int, layers: Sequence[EncoderWidths], scale: float
-    ) -> None:
+        self, inputs: int, channels: int, width: int, context: int, layers: Sequence[EncoderWidths], scale: float,
+        merging: Sequence[int] = (), learned: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.conv1 = nn.Conv1d(inputs, channels, 3, padding=1)
         self.conv2 = nn.Conv1d(channels, width, 3, stride=2, padding=1)
@@ -100,6 +101,7 @@ class WhisperEncoder(Encoder):
             EncoderLayer(Attention(width, w.attention, scale), FeedForward(width, w.ffn), lambda: nn.LayerNorm(width))
             for w in layers
         )
+        self.merges = nn.ModuleList(FrameMerge(factor, width if learned else None) for factor in merging)
         self.norm = nn.LayerNorm(width)
 
     def embed(self, features: Tensor, frames: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
@@ -150,7 +152,7 @@ class Whisper(TokenRecogniser):
         super().__init__(config)
         self.encoder = WhisperEncoder(
             config.front_end.inputs, config.conv_channels, config.width, config.audio_context, config.encoder,
-            config.attention_scale,
+            config.attention_scale, config.frame_merging, config.merge_learned,
         )  # fmt: skip
         self.decoder = WhisperDecoder(config)
 

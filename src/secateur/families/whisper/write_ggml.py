@@ -58,6 +58,8 @@ def write_ggml(path: str | Path, model: Whisper, tokenizer: Tokenizer) -> Path:
     """
     path, config, front = Path(path), model.config, model.config.front_end
     heads, _, _ = check_uniform(config, "whisper.cpp")
+    if config.frame_merging:
+        raise SecateurError("frames are merged inside the encoder, which whisper.cpp cannot do; export to ONNX")
     if config.max_seconds != WINDOW or front.sample_rate != 16000:
         raise SecateurError(
             f"windows of {config.max_seconds:g} s at {front.sample_rate} Hz: whisper.cpp knows {WINDOW:g} s at 16000 "
