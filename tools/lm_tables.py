@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+import packed
+
 from secateur.base.files import read_json
 from secateur.evaluate.bootstrap import paired_difference, rate_interval
 from secateur.evaluate.table import pipe_table, points
@@ -21,8 +23,9 @@ HEAD = ["arm", "seeds", "weights gone", "dev read, %", "greedily, %", "read, %",
 def lm_tables() -> list[str]:
     """A table for every study and test set that was read."""
     lines: list[str] = []
-    for store in sorted((STUDIES / "results").glob(f"*_{LM}")):
-        name = store.name.removesuffix(f"_{LM}")
+    for archive in sorted((STUDIES / "results").glob(f"*_{LM}.tar.xz")):
+        name = archive.name.removesuffix(f"_{LM}.tar.xz")
+        store = packed.results(archive.with_name(f"{name}_{LM}"))
         study = read_study(STUDIES / f"{name}.toml")
         runs, clips = read_store(store)
         for test in clips:

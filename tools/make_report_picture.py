@@ -11,12 +11,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+import packed
 from PIL import Image
 
 from secateur.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "experiments" / "main_job" / "results"
+RESULTS = packed.results(ROOT / "experiments" / "main_job" / "results")
 ARMS = {"original-0": "original", "dense-0": "dense", "pruned30-0": "pruned"}
 TEST = "speechocean762.json"
 SIZE = (1100, 1000)  # pixels of the page

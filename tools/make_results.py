@@ -1,12 +1,14 @@
-"""Writes the tables of RESULTS.md, README.md and SECURITY.md between their markers, from committed result files.
+"""Writes the tables of results/, README.md and SECURITY.md between their markers, from committed result files.
 
 tools/make_results.py [--check]
 """
 
 from __future__ import annotations
 
+import re
 import statistics
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from secateur.study.table import markdown, robustness
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "examples" / "founding"), str(ROOT / "tools")]
 import lm_tables  # noqa: E402
+import packed  # noqa: E402
 import report as founding  # noqa: E402
 import trust_tables  # noqa: E402
 
@@ -36,7 +39,7 @@ ARMS = ("original", "dense", "pruned30", "pruned52", "pruned60", "bundled-int8")
 
 def seeds_of(arm: str, data: str) -> list[Result]:
     """The results of an arm on a test set, one a seed."""
-    folders = sorted((RUNS / "results").glob(f"{arm}-[0-9]")) or [RUNS / "results" / arm]
+    folders = sorted(packed.results(RUNS / "results").glob(f"{arm}-[0-9]")) or [packed.results(RUNS / "results") / arm]
     return [read_result(folder / "results" / f"{data}.json") for folder in folders]
 
 
@@ -105,7 +108,7 @@ def explored(number: int) -> list[str]:
         "| arm | dev | speechocean762 dev | librispeech-mini dev | removed | steps | s |",
         "|---|---|---|---|---|---|---|",
     ]
-    for path in sorted((RUNS / "explore" / str(number)).glob("*/summary.json")):
+    for path in sorted((packed.results(RUNS / "explore") / str(number)).glob("*/summary.json")):
         s: dict[str, Any] = read_json(path)
         e = s["error"]
         lines.append(
@@ -122,7 +125,7 @@ def runs_table() -> list[str]:
         "| run | dev | speechocean762 | librispeech-mini | removed | steps | s | device |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for path in sorted((RUNS / "results").glob("*/summary.json")):
+    for path in sorted(packed.results(RUNS / "results").glob("*/summary.json")):
         s = read_json(path)
         e = s["error"]
         lines.append(
@@ -160,18 +163,17 @@ def speed_table(name: str) -> list[str]:
 
 
 STUDIES = ROOT / "experiments" / "study"
-MORE = ("allocation", "inputs_held", "bundled", "ctc", "ctc_explore", "ctc_families", "ctc_trunk")
 
 
 @cache
 def outcome_of(name: str, against: str = "") -> Outcome:
     """What a study found, from its committed result files."""
-    return study_outcome(STUDIES / f"{name}.toml", STUDIES / "results" / name, against)
+    return study_outcome(STUDIES / f"{name}.toml", packed.results(STUDIES / "results" / name), against)
 
 
 def study_tables(name: str, against: str = "") -> list[str]:
     """A study's arms against their controls (or all against one arm), and under disturbances where that was tested."""
-    if not (STUDIES / "results" / name / CLIPS).exists():
+    if not (packed.results(STUDIES / "results" / name) / CLIPS).exists():
         return ["Not run yet.", ""]
     outcome = outcome_of(name, against)
     titles, rows = robustness(outcome)
@@ -203,7 +205,7 @@ def corrected_table() -> list[str]:
     """Mandarin results before and after correction by sound; its strength (and the head's weight) chosen on dev."""
     head = ["run", "CER before, %", "after, %", "points (95 %)", "pinyin before, %", "after, %", "strength", "head"]
     rows = []
-    for path in sorted((STUDIES / "results" / "base_zh_corrected").glob("*.json")):
+    for path in sorted(packed.results(STUDIES / "results" / "base_zh_corrected").glob("*.json")):
         values = read_json(path)
         d, pinyin = values["difference"], values["pinyin"]
         rows.append([
@@ -241,7 +243,7 @@ def larger_table() -> list[str]:
 
 def two_gpus_table() -> list[str]:
     """Throughput of the same training on one GPU and on two, and the study's runs on two beside those on one."""
-    folder = ROOT / "experiments" / "two_gpus" / "results"
+    folder = packed.results(ROOT / "experiments" / "two_gpus" / "results")
     lines = ["| run | GPUs | utterances a second, first validation to last but one | whole run | s | dev WER |"]
     lines += ["|---|---|---|---|---|---|"]
     speeds = {}
@@ -366,7 +368,7 @@ def orders_line() -> list[str]:
     return [
         "Spoken coffee orders of more than 50 speakers, intent and every slot right: "
         f"{clean:.1f} % clean, {noisy:.1f} % with a kitchen at",
-        '12 dB, by the bundled model in phrase mode ([RESULTS.md](RESULTS.md), "Spoken orders understood").',
+        '12 dB, by the bundled model in phrase mode ([results](results/spoken_orders.md)).',
         "",
     ]
 
@@ -466,46 +468,41 @@ def fill(text: str, name: str, lines: list[str]) -> str:
     return before + start + "\n" + "\n".join(lines) + end + rest.split(end, 1)[1]
 
 
+TABLES: dict[str, Callable[[], list[str]]] = {
+    "main": lambda: [line for data in SETS for line in main_table(data)], "goals": goals_table, "runs": runs_table,
+    "speed": lambda: speed_table("runtime"), "peers": lambda: speed_table("runtime_peers"), "study-goals": study_goals,
+    "int8": lambda: speed_table("runtime_int8"), "ctc-lm": lm_tables.lm_tables, "ctc-beam": lm_tables.beam_table,
+    "study-base-tiny": lambda: study_tables("base", "tiny-equal"), "study-base_zh-corrected": corrected_table,
+    "two-gpus": two_gpus_table, "sensitivity": sensitivity_maps, "sensitivity-cost": sensitivity_cost,
+    "founding": lambda: founding.tables(packed.results(founding.RESULTS)), "allocation": allocation_table,
+    "manifests": manifests_table,
+    "assistant": assistant_table, "streams": streams_table, "hf-ctc": lambda: families_table("hf_ctc"),
+    "moonshine": lambda: families_table("moonshine"), "ctc-stream": ctc_stream_table, "sparse-cpu": sparse_cpu_table,
+    "sparse-gpu": sparse_gpu_table, "faults": trust_tables.faults_table, "inputs": trust_tables.inputs_table,
+    "abuse": trust_tables.abuse_table, "limits": trust_tables.limits_table, "larger": larger_table,
+    "orders": orders_line,
+}  # fmt: skip
+MARKER = re.compile(r"^<!-- ([a-zA-Z0-9_-]+) -->$", re.MULTILINE)
+
+
+def table_of(name: str) -> list[str]:
+    """The lines between the markers of `name`: `study-X` is the study X, `exploreN` the N-th look at the recipe."""
+    if name in TABLES:
+        return TABLES[name]()
+    if name.startswith("explore"):
+        return explored(int(name.removeprefix("explore")))
+    return study_tables(name.removeprefix("study-"))
+
+
 def pages() -> dict[Path, str]:
-    """All pages as they should be."""
-    tables = [line for data in SETS for line in main_table(data)]
-    results = (ROOT / "RESULTS.md").read_text(encoding="utf-8")
-    results = fill(results, "main", tables)
-    results = fill(results, "goals", goals_table())
-    results = fill(results, "runs", runs_table())
-    results = fill(results, "speed", speed_table("runtime"))
-    results = fill(results, "peers", speed_table("runtime_peers"))
-    results = fill(results, "study-goals", study_goals())
-    for name in ("tiny_en", "tiny_en_told", "tiny_en_held", "base", "sites", "inputs", "base_zh", *MORE):
-        results = fill(results, f"study-{name}", study_tables(name))
-    results = fill(results, "ctc-lm", lm_tables.lm_tables())
-    results = fill(results, "ctc-beam", lm_tables.beam_table())
-    results = fill(results, "study-base-tiny", study_tables("base", "tiny-equal"))
-    results = fill(results, "study-base_zh-corrected", corrected_table())
-    results = fill(results, "two-gpus", two_gpus_table())
-    results = fill(results, "sensitivity", sensitivity_maps())
-    results = fill(results, "sensitivity-cost", sensitivity_cost())
-    results = fill(results, "founding", founding.tables())
-    results = fill(results, "allocation", allocation_table())
-    results = fill(results, "manifests", manifests_table())
-    results = fill(results, "assistant", assistant_table())
-    results = fill(results, "streams", streams_table())
-    results = fill(results, "hf-ctc", families_table("hf_ctc"))
-    results = fill(results, "moonshine", families_table("moonshine"))
-    results = fill(results, "ctc-stream", ctc_stream_table())
-    results = fill(results, "sparse-cpu", sparse_cpu_table())
-    results = fill(results, "sparse-gpu", sparse_gpu_table())
-    results = fill(results, "int8", speed_table("runtime_int8"))
-    for number in (1, 2, 3, 4):
-        results = fill(results, f"explore{number}", explored(number))
-    results = fill(results, "faults", trust_tables.faults_table())
-    results = fill(results, "inputs", trust_tables.inputs_table())
-    results = fill(results, "abuse", trust_tables.abuse_table())
-    security = fill((ROOT / "SECURITY.md").read_text(encoding="utf-8"), "limits", trust_tables.limits_table())
-    readme = fill((ROOT / "README.md").read_text(encoding="utf-8"), "main", tables)
-    readme = fill(readme, "larger", larger_table())
-    readme = fill(readme, "orders", orders_line())
-    return {ROOT / "RESULTS.md": results, ROOT / "README.md": readme, ROOT / "SECURITY.md": security}
+    """All pages as they should be: every page says with its markers which tables it has."""
+    made: dict[Path, str] = {}
+    for path in [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "results").glob("*.md"))]:
+        text = path.read_text(encoding="utf-8")
+        for name in MARKER.findall(text):
+            text = fill(text, name, table_of(name))
+        made[path] = text
+    return made
 
 
 def main() -> int:

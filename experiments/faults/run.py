@@ -1,4 +1,4 @@
-"""Jobs killed with SIGKILL at random moments, and what became of them; the counts go to a file for RESULTS.md.
+"""Jobs killed with SIGKILL at random moments, and what became of them; the counts go to a file for results/faults.md.
 
     python experiments/faults/run.py --kills 200 --out experiments/faults/results/kills.json
 

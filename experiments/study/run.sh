@@ -13,7 +13,7 @@ mps_start
 study=experiments/study/$STUDY.toml
 mkdir -p "$WORK/$STUDY"
 # Results of earlier calls, so that only what is missing runs.
-cp -r "experiments/study/results/$STUDY" "$WORK/$STUDY/results" 2> /dev/null
+python3 tools/packed.py unpack "experiments/study/results/$STUDY" "$WORK/$STUDY/results"
 timeout "${LIMIT:-560}" python3 -m secateur study "$study" --data "$STAGE/speech" --out "$WORK/$STUDY" --parallel "${PARALLEL:-12}" \
     --devices "${DEVICES:-cuda:0}" --until "${UNTIL:-400}" "$@" > "$WORK/$STUDY.log" 2>&1
 echo "$STUDY: exit $? after $SECONDS s"

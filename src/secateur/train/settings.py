@@ -59,6 +59,6 @@ class TrainSettings:
     augment: AugmentOptions | None = AugmentOptions()  # speed, and noise when there is a noise bank; or "none"
 
 
-# What studies found best for a published model and hours of recordings (RESULTS.md): held near its start it learns
+# What studies found best for a published model and hours of recordings (results/): held near its start it learns
 # the new speakers as well, keeps what it knew, and needs no teacher for that.
 FINE_TUNING = TrainSettings(learning_rate=4e-5, l2_start=0.01, distil=0.0)
