@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ..base.errors import SecateurError
 from ..decode.segments import Audio
 from .chat import Chat
+from .grammar.match import Match
+from .grammar.words import joined
 from .skill import Context, Skill
 from .understand import Understanding, Understood
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What was heard, what it was taken for, and what the assistant says; `acted` tells whether a skill ran."""
+    """What was recognised, what it was taken for, and what the assistant answers.
+
+    `acted` tells whether a skill ran; `also` has intent and slots of a second order in the same sentence.
+    """
 
     heard: str
     free: str
@@ -23,6 +32,7 @@ class Reply:
     confidence: float = 0.0
     answer: str = ""
     acted: bool = False
+    also: tuple[dict[str, Any], ...] = ()
 
 
 class Assistant:
@@ -30,7 +40,7 @@ class Assistant:
 
     Args:
         skills: what answers an intent.
-        chat: what answers everything else; None: it is said that nothing was understood.
+        chat: what answers everything else; None: the answer is that nothing was understood.
         context: settings and memory of the skills.
     """
 
@@ -39,36 +49,52 @@ class Assistant:
     ) -> None:
         self.understanding, self.skills, self.context, self.chat = understanding, skills, context, chat
 
-    def hear(self, samples: Audio) -> Reply:
-        """Answer a spoken command."""
-        return self._act(self.understanding.audio(samples))
+    def hear(self, samples: Audio, client: str = "") -> Reply:
+        """Answer a spoken command of a client."""
+        return self.act(self.understanding.audio(samples), client)
 
-    def read(self, text: str) -> Reply:
-        """Answer a typed command."""
-        return self._act(self.understanding.text(text))
+    def read(self, text: str, client: str = "") -> Reply:
+        """Answer a typed command of a client."""
+        return self.act(self.understanding.text(text), client)
 
-    def _act(self, understood: Understood) -> Reply:
-        heard, match = understood.text, understood.match
+    def act(self, understood: Understood, client: str = "") -> Reply:
+        """Do what was understood. Takes as long as the skills do; any number of threads may be in here."""
+        heard, found = understood.text, understood.matches
         if not heard:
             return Reply("", "", None)
-        if match is None:
-            return Reply(heard, understood.free, None, answer=self._otherwise(understood.free))
-        known = Reply(heard, understood.free, match.intent, dict(match.slots), round(match.confidence, 3))
-        if match.intent not in self.skills:
-            words = ", ".join(f"{key}: {value}" for key, value in match.slots.items())
-            return Reply(**{**known.__dict__, "answer": f"{match.intent} ({words})"})
-        try:
-            answer = self.skills[match.intent](match.slots, self.context)
-        except SecateurError as problem:
-            say = self.context.say(f"That did not work: {problem}.", f"没有成功：{problem}。")
-            return Reply(**{**known.__dict__, "answer": say})
-        return Reply(**{**known.__dict__, "answer": answer, "acted": True})
+        if not found:
+            return Reply(heard, understood.free, None, answer=self._otherwise(understood.free, client))
+        sure = round(min(match.confidence for match in found), 3)
+        reply = Reply(heard, understood.free, found[0].intent, dict(found[0].slots), sure)
+        also = tuple({"intent": match.intent, "slots": dict(match.slots)} for match in found[1:])
+        answers = [self._answer(match) for match in found]
+        acted = any(done for _, done in answers)
+        return replace(reply, answer=" ".join(answer for answer, _ in answers), acted=acted, also=also)
 
-    def _otherwise(self, text: str) -> str:
-        """The brain's answer, or an apology."""
+    def _answer(self, match: Match) -> tuple[str, bool]:
+        """The skill's answer, and whether it did its work. What a skill raises is its own answer's trouble only."""
+        if match.intent not in self.skills:
+            return f"{match.intent} ({', '.join(f'{key}: {value}' for key, value in match.slots.items())})", False
+        try:
+            return self.skills[match.intent](match.slots, self.context), True
+        except SecateurError as problem:
+            return self.context.say(f"That did not work: {problem}.", f"没有成功：{problem}。"), False
+        except Exception as problem:  # a skill may be anybody's code
+            _LOG.exception("the skill for %s failed", match.intent)
+            why = f"{type(problem).__name__}: {problem}"
+            english = f"The skill for {match.intent} failed ({why})."
+            return self.context.say(english, f"技能{match.intent}出错（{why}）。"), False
+
+    def _otherwise(self, text: str, client: str) -> str:
+        """What is not known is asked for; else the brain's answer, or an apology."""
+        unknown = self.understanding.unknown(text)
+        if unknown:
+            words = joined(unknown)
+            english = f"I do not know '{words}' here. What do you mean?"
+            return self.context.say(english, f"我不知道“{words}”是什么，请再说一遍。")
         if self.chat is not None:
             try:
-                return self.chat.answer(text)
+                return self.chat.answer(text, client)
             except SecateurError as problem:
                 return self.context.say(f"I cannot think right now: {problem}.", f"现在无法回答：{problem}。")
         return self.context.say("I did not understand that.", "我没有听懂。")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
+
 from ..base.errors import SecateurError
 from .remote import post_json
 
 SYSTEM = "You answer spoken questions in one or two short sentences that sound well when read aloud."
-TURNS = 8  # messages of the conversation that are sent along
+TURNS = 8  # messages of a conversation that are sent along
+CLIENTS = 200  # conversations that are remembered; the one that rested longest is forgotten first
 
 
 class Chat:
-    """One conversation.
+    """The conversations with every client, each for itself.
 
     Args:
         url: base address, such as http://localhost:8080/v1
@@ -19,16 +23,19 @@ class Chat:
 
     def __init__(self, url: str, model: str = "default", key: str = "", timeout: float = 30.0) -> None:
         self.url, self.model, self.key, self.timeout = url.rstrip("/"), model, key, timeout
-        self._said: list[dict[str, str]] = []
+        self._lock = threading.Lock()
+        self._turns: OrderedDict[str, list[dict[str, str]]] = OrderedDict()
 
-    def answer(self, text: str) -> str:
-        """What the endpoint answers to `text`, with the conversation before it.
+    def answer(self, text: str, client: str = "") -> str:
+        """What the endpoint answers to `text`, with the client's conversation before it.
 
         Raises:
             SecateurError: no answer, or not one of a chat.
         """
         question = {"role": "user", "content": text}
-        messages = [{"role": "system", "content": SYSTEM}, *self._said, question]
+        with self._lock:
+            before = list(self._turns.get(client, ()))
+        messages = [{"role": "system", "content": SYSTEM}, *before, question]
         found = post_json(
             f"{self.url}/chat/completions", {"model": self.model, "messages": messages}, self.timeout, self.key
         )
@@ -36,5 +43,10 @@ class Chat:
             answer = str(found["choices"][0]["message"]["content"]).strip()
         except (KeyError, IndexError, TypeError):
             raise SecateurError(f"{self.url} did not answer as a chat endpoint does") from None
-        self._said = [*self._said, question, {"role": "assistant", "content": answer}][-TURNS:]
+        with self._lock:
+            now = self._turns.get(client, [])
+            self._turns[client] = [*now, question, {"role": "assistant", "content": answer}][-TURNS:]
+            self._turns.move_to_end(client)
+            while len(self._turns) > CLIENTS:
+                self._turns.popitem(last=False)
         return answer

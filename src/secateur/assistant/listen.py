@@ -12,7 +12,7 @@ from ..base.extras import require
 from ..decode.segments import Audio
 from ..runtime.streaming import StreamOptions
 from ..runtime.streaming.endpoint import Endpointer, detector
-from .grammar.template import words_of
+from .grammar.words import words_of
 from .phrases.distance import distance
 
 BEFORE = 0.3  # seconds kept from before the speech
@@ -77,7 +77,7 @@ def woken(text: str, phrase: str) -> str | None:
     >>> woken("hey secateurs what time is it", "hey secateur")
     'what time is it'
     """
-    words, wanted = words_of(text), words_of(phrase)
+    words, wanted = ([word for word in words_of(part) if word != "?"] for part in (text, phrase))
     for length in (len(wanted), len(wanted) + 1, len(wanted) - 1):
         begin = "".join(words[:length])
         if length > 0 and begin and distance(begin, "".join(wanted)) <= LIKE * len("".join(wanted)):

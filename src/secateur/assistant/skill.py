@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
+from .timers import Timers
 
 
 @dataclass(frozen=True)
@@ -19,18 +20,26 @@ class SkillSettings:
     home_url: str = ""  # takes POST {"name": ..., "area": ..., "action": ..., "value": ...}
     home_token: str = ""  # sent as Authorization: Bearer
     notes: Path = Path("notes.txt")
+    timers: Path | None = None  # file of running timers; timers.json in the cache folder if left out
     orders_url: str = ""  # takes POST of a coffee order; without it an order is only read back
     timeout: float = 5.0  # seconds for any of these
 
 
 @dataclass
 class Context:
-    """What a skill may use: settings, the clock, the language, and what it keeps between calls."""
+    """What a skill may use: settings, the clock, the language, timers, and what it keeps between calls.
+
+    Skills of several clients may run at the same time.
+    """
 
     settings: SkillSettings = field(default_factory=SkillSettings)
     language: str = "en"
     clock: Callable[[], float] = time.time  # seconds since 1970
     kept: dict[str, Any] = field(default_factory=dict)
+    timers: Timers = field(default_factory=Timers)
+
+    def __post_init__(self) -> None:
+        self.timers.clock = self.clock
 
     @property
     def chinese(self) -> bool:

@@ -8,17 +8,23 @@ from ..decode.options import DecodingOptions
 from ..decode.segments import Audio
 from ..runtime.recogniser import Recogniser
 from .grammar.file import Grammar
-from .grammar.match import Match, match
+from .grammar.match import Match, forbidden, match, near
+from .grammar.several import matches
 from .phrases.phrases import Phrases
 
 
 @dataclass(frozen=True)
 class Understood:
-    """What was heard and what it means; `match` is None for what the grammar does not have."""
+    """What was said and what it orders: nothing, one thing, or two in one sentence."""
 
     text: str
-    match: Match | None
+    matches: tuple[Match, ...]
     free: str  # what the recogniser wrote without a grammar
+
+    @property
+    def match(self) -> Match | None:
+        """The first order, or None for what the grammar does not have."""
+        return self.matches[0] if self.matches else None
 
 
 class Understanding:
@@ -37,14 +43,22 @@ class Understanding:
         """Of one command (samples,) at the recogniser's rate."""
         free = self.recogniser.transcribe(samples, self._options).text
         if not free:
-            return Understood("", None, "")
+            return Understood("", (), "")
         found = match(self.grammar.graph, free)
         if self.phrases is not None and not (found and found.cost == 0):
             phrase = self.phrases.hear(samples, free)
             if phrase is not None:
-                return Understood(phrase.text, phrase.match, free)
-        return Understood(free, found, free)
+                return Understood(phrase.text, (phrase.match,), free)
+        return Understood(free, (found,) if found else (), free)
 
     def text(self, text: str) -> Understood:
         """Of a command that was typed."""
-        return Understood(text, match(self.grammar.graph, text), text)
+        return Understood(text, tuple(matches(self.grammar.graph, text)), text)
+
+    def unknown(self, text: str) -> tuple[str, ...]:
+        """The words that keep a text from being a command of the grammar; empty where it is far from all of them."""
+        if forbidden(text, self.grammar.language):
+            return ()
+        found = near(self.grammar.graph, text)
+        known = self.grammar.graph.vocabulary
+        return () if found is None else tuple(word for word in found.unknown if word not in known)

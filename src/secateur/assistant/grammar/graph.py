@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from ...base.errors import SecateurError, nearest
-from .numbers import MOST, spoken_ways
-from .template import AnyOrder, Either, Node, Rule, Slot, Word, parse, words_of
+from .numbers import MOST, number_words, spoken_ways
+from .template import AnyOrder, Either, Node, Rule, Slot, Word, parse
 from .template import Sequence as InOrder
 
 ANY = "*"  # an arc that takes whatever word is said
+NAME = "+"  # one that takes whatever word may be part of a name: none that forbids, asks or counts
+NUMBER = "#"  # one that takes a whole number of its range, however many words it has
+OPEN = frozenset({ANY, NAME, NUMBER})
+LONGEST_NAME = 6  # words
+SPELLED = 1000  # the largest number that phrase mode looks for
 DEEPEST = 24  # rules within rules
 
 
@@ -25,6 +31,22 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """`first` to `last` in steps; fractions too where `fractions`."""
+
+    first: int
+    last: int
+    step: int = 1
+    fractions: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` is one of them."""
+        if not self.first <= value <= self.last:
+            return False
+        return self.fractions or (value - self.first) % self.step == 0
+
+
+@dataclass(frozen=True)
 class Arc:
     """To state `target`, with a word, or without one (`spoken` None) and then perhaps with a mark."""
 
@@ -33,6 +55,8 @@ class Arc:
     written: str = ""
     mark: Mark | None = None
     value: bool = False  # the word is part of a slot's value
+    numbers: Numbers | None = None  # what NUMBER takes
+    spelled: bool = False  # one word of a number that NUMBER takes whole: for phrase mode
 
 
 @dataclass
@@ -41,6 +65,7 @@ class Graph:
 
     arcs: list[list[Arc]] = field(default_factory=lambda: [[], []])
     end: int = 1
+    language: str = "en"
 
     def add(self) -> int:
         """A new state."""
@@ -66,9 +91,11 @@ class Graph:
             found = self._closures[state] = frozenset(kept)
         return found
 
-    def words(self) -> list[str]:
-        """Every word of the grammar, once."""
-        return sorted({arc.spoken for arcs in self.arcs for arc in arcs if arc.spoken and arc.spoken != ANY})
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """Every word of the grammar; to be asked when it is whole."""
+        every = (arc for arcs in self.arcs for arc in arcs)
+        return frozenset(arc.spoken for arc in every if arc.spoken and arc.spoken not in OPEN and not arc.spelled)
 
 
 class Builder:
@@ -83,7 +110,7 @@ class Builder:
     def __init__(
         self, slots: Mapping[str, Sequence[str] | Mapping[str, str]], rules: Mapping[str, str], language: str = "en"
     ) -> None:
-        self.graph = Graph()
+        self.graph = Graph(language=language)
         self.slots, self.rules, self.language = slots, rules, language
         self._in_slot = False
 
@@ -147,40 +174,60 @@ class Builder:
         arcs[at].append(Arc(begin, mark=Mark("begin", slot.name)))
         self._in_slot = True
         if ".." in slot.values:
-            for value, last in self._numbers(*_range(slot.values, where), begin):
-                arcs[last].append(Arc(end, mark=Mark("end", slot.name, value)))
+            self._numbers(_range(slot.values, where), begin, end, slot.name)
         else:
             for value, template in self._ways(slot, where):
-                last = self._put(parse(template), begin, where, depth + 1) if template != ANY else self._anything(begin)
+                if template in (ANY, NAME):
+                    last = self._anything(begin, template)
+                else:
+                    last = self._put(parse(template), begin, where, depth + 1)
                 arcs[last].append(Arc(end, mark=Mark("end", slot.name, value)))
         self._in_slot = False
         return end
 
-    def _numbers(self, first: int, last: int, step: int, begin: int) -> list[tuple[str | None, int]]:
-        """Every number as a path from `begin`, and where it ends; numbers that begin alike share their begin."""
-        known: dict[tuple[str, ...], int] = {(): begin}
-        ends: list[tuple[str | None, int]] = []
-        for number in range(first, last + 1, step):
-            for way in spoken_ways(number, self.language):
-                words = tuple(words_of(way))
-                for i, word in enumerate(words):
-                    if words[: i + 1] not in known:
-                        known[words[: i + 1]] = self.graph.add()
-                        self.graph.arcs[known[words[:i]]].append(Arc(known[words[: i + 1]], word, word, value=True))
-                ends.append((str(number), known[words]))
-        return ends
+    def _numbers(self, numbers: Numbers, begin: int, end: int, name: str) -> None:
+        """One arc for texts; for phrase mode every number up to `SPELLED` as a path."""
+        arcs, chinese = self.graph.arcs, self.language.startswith("zh")
+        taken, root, whole = self.graph.add(), self.graph.add(), self.graph.add()
+        arcs[begin] += [Arc(taken, NUMBER, value=True, numbers=numbers), Arc(root)]
+        arcs[taken].append(Arc(end, mark=Mark("end", name)))
+        arcs[whole].append(Arc(end))
+        spelling = number_words(max(0, numbers.first), min(numbers.last, SPELLED), numbers.step, self.language)
+        states = [root, *(self.graph.add() for _ in spelling[1:])]
+        for state, (following, ends) in zip(states, spelling, strict=True):
+            arcs[state] += [Arc(states[to], word, word, spelled=True) for word, to in following.items()]
+            arcs[state] += [Arc(whole)] if ends else []
+        if numbers.first < 0:
+            signs = ("负",) if chinese else ("minus", "negative")
+            arcs[begin] += [Arc(root, sign, sign, spelled=True) for sign in signs]
+        if numbers.fractions:
+            point, digit = self.graph.add(), self.graph.add()
+            arcs[whole].append(Arc(point, *2 * ("点" if chinese else "point",), spelled=True))
+            for word in (spoken_ways(number, self.language)[1] for number in range(10)):
+                arcs[point].append(Arc(digit, word, word, spelled=True))
+                arcs[digit].append(Arc(digit, word, word, spelled=True))
+            arcs[digit].append(Arc(end))
 
-    def _anything(self, begin: int) -> int:
-        """One word or more, whatever they are."""
-        loop = self.graph.add()
-        self.graph.arcs[begin].append(Arc(loop, ANY, ANY))
-        self.graph.arcs[loop].append(Arc(loop, ANY, ANY))
-        return loop
+    def _anything(self, begin: int, kind: str) -> int:
+        """One word or more, whatever they are; of a name only a few."""
+        state = self.graph.add()
+        self.graph.arcs[begin].append(Arc(state, kind, kind, value=True))
+        if kind == ANY:
+            self.graph.arcs[state].append(Arc(state, kind, kind, value=True))
+            return state
+        end = self.graph.add()
+        for _ in range(LONGEST_NAME - 1):
+            self.graph.arcs[state].append(Arc(end))
+            following = self.graph.add()
+            self.graph.arcs[state].append(Arc(following, kind, kind, value=True))
+            state = following
+        self.graph.arcs[state].append(Arc(end))
+        return end
 
     def _ways(self, slot: Slot, where: str) -> list[tuple[str | None, str]]:
         """The slot's values, and the template of each."""
-        if slot.values == ANY:
-            return [(None, ANY)]
+        if slot.values in (ANY, NAME):
+            return [(None, slot.values)]
         if slot.values not in self.slots:
             raise SecateurError(f"{where}: no list '{slot.values}'{nearest(slot.values, self.slots)}")
         values = self.slots[slot.values]
@@ -189,14 +236,12 @@ class Builder:
         return [(None, template) for template in values]
 
 
-def _range(text: str, where: str) -> tuple[int, int, int]:
-    """First, last and step of `1..60` or `0..100,5`."""
-    try:
-        span, _, step = text.partition(",")
-        first, last = (int(number) for number in span.split(".."))
-        found = first, last, int(step or 1)
-    except ValueError:
-        raise SecateurError(f"{where}: '{text}' is not a range such as 1..60 or 0..100,5") from None
-    if not 0 <= first <= last <= MOST or found[2] < 1:
-        raise SecateurError(f"{where}: the range '{text}' must run upwards within 0 and {MOST}")
-    return found
+def _range(text: str, where: str) -> Numbers:
+    """`1..60`, `0..100,5`, `-1000.0..1000.0`: a point in a border lets fractions in."""
+    found = re.fullmatch(r"\s*(-?\d+)(\.0)?\.\.(-?\d+)(\.0)?(?:,(\d+))?\s*", text)
+    if found is None:
+        raise SecateurError(f"{where}: '{text}' is not a range such as 1..60, 0..100,5 or 0.0..24.0")
+    numbers = Numbers(int(found[1]), int(found[3]), int(found[5] or 1), bool(found[2] or found[4]))
+    if not -MOST <= numbers.first <= numbers.last <= MOST or numbers.step < 1:
+        raise SecateurError(f"{where}: the range '{text}' must run upwards within {-MOST} and {MOST}")
+    return numbers

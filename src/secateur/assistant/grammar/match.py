@@ -1,124 +1,203 @@
-"""Which sentence of a grammar a text is, or is nearest to: intent and slots, with a cost."""
+"""Which sentence of a grammar a text is: intent and slots, with a cost; nothing that the text does not order.
+
+The cheapest path through the graph is found word by word (Viterbi), so that time grows with the length of the text and
+not with a power of it. A word fits exactly, or is one that stands for it (`alike`); politeness and stutters are passed
+over, small words may be missing (`outside`). Any other word makes it another sentence, and the answer None.
+"""
 
 from __future__ import annotations
 
-import difflib
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .graph import ANY, Arc, Graph
-from .template import joined, words_of
+from .alike import unlike
+from .graph import ANY, NAME, NUMBER, Arc, Graph
+from .outside import ASKING, FILLERS, FORBIDDING, PARTING, SMALL, language_of, polite
+from .spans import is_number, spans
+from .words import joined, words_of
 
-EXTRA = 0.6  # a word that the grammar does not have there
-MISSING = 1.0  # a word of the grammar that was not said
-INVENTED = 2.0  # the same in a slot: a value should not be made up
-UNLIKE = 1.2  # times (1 - likeness of two words), for a word in place of another
-LEAST_ALIKE = 0.5  # words less alike than this are never taken for each other
+FILLER = 0.15  # for politeness and hesitation
+STUTTER = 0.15  # a word twice
+MISSING = 0.4  # a small word of the grammar that was not said
+UNKNOWN = 0.6  # a word that nobody knows, where these are looked for
+FREE = {ANY: 0.01, NAME: 0.2}  # a word that is taken whatever it is; not part of the cost that is returned
+DEAREST = 1.6  # the most that a text may differ
+WIDEST = 400  # states that are followed from one word to the next
+LONGEST = 400  # words; a longer text is no command
 
 
 @dataclass(frozen=True)
 class Match:
-    """An intent with its slots; `cost` is 0 for a sentence of the grammar, and grows with every word that differs."""
+    """An intent with its slots; `cost` is 0 for a sentence of the grammar, and grows with every word that differs.
+
+    `values` are the slots in the order of the sentence, also those that come twice; `unknown` the words that the
+    grammar does not have, where these were let through.
+    """
 
     intent: str
     slots: dict[str, str]
     cost: float
     words: int
+    values: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
+    sure: float = 1.0  # how sure the recogniser was that this was said; typed: 1
 
     @property
     def confidence(self) -> float:
-        """1 for a sentence of the grammar, 0 for nothing in common."""
-        return max(0.0, 1 - self.cost / max(1, self.words))
+        """From 1 for a sentence of the grammar, of which the recogniser was certain, down to 0."""
+        return self.sure * max(0.0, 1 - self.cost / max(1, self.words))
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """The last step of a path: over `arc` with the word `written`, or past a word (`arc` None)."""
+
+    before: _Step | None
+    arc: Arc | None
+    written: str = ""
+
+
+_Beam = dict[int, tuple[float, _Step | None]]
 
 
 def match(graph: Graph, text: str, worst: float = 0.25) -> Match | None:
-    """The sentence of `graph` nearest to `text`, or None when it differs by more than `worst` a word.
+    """The sentence of `graph` that `text` is, or None: it is none, or differs by more than `worst` a word."""
+    return _search(graph, words_of(text), worst, unknown=False)
 
-    The cheapest path by Dijkstra's algorithm over (words read, state); a step reads a word that fits, takes a word for
-    one alike, reads one too many, or passes one over. Words that a grammar takes whatever they are use up their own
-    share of what may differ, so that they do not excuse the words around them.
-    """
+
+def near(graph: Graph, text: str) -> Match | None:
+    """The sentence that `text` would be without the words that the grammar does not know (`unknown`), at most three."""
     words = words_of(text)
-    most = worst * len(words)
-    best: dict[tuple[int, int], float] = {(0, 0): 0.0}
-    came: dict[tuple[int, int], tuple[tuple[int, int], Arc | None, str]] = {}
-    queue: list[tuple[float, int, int, int]] = [(0.0, 0, 0, 0)]
-    pushed = 0
-    while queue:
-        cost, _, read, state = heapq.heappop(queue)
-        here = (read, state)
-        if cost > best[here]:
-            continue
-        if state == graph.end and read == len(words):
-            return _read_off(came, here, cost, len(words), worst)
-        steps: list[tuple[tuple[int, int], float, Arc | None, str]] = []
-        word = words[read] if read < len(words) else None
-        if word is not None:
-            steps.append(((read + 1, state), EXTRA, None, ""))
-        for arc in graph.arcs[state]:
-            if arc.spoken is None:
-                steps.append(((read, arc.target), 0.0, arc, ""))
-            elif arc.spoken == ANY:
-                if word is not None:
-                    steps.append(((read + 1, arc.target), worst + 0.02, arc, word))
-            else:
-                if word is not None:
-                    steps += [((read + 1, arc.target), c, arc, "") for c in _unlike(arc.spoken, word)]
-                steps.append(((read, arc.target), INVENTED if arc.value else MISSING, arc, ""))
-        for there, more, taken, heard in steps:
-            total = cost + more
-            if total <= most and total < best.get(there, 1e9):
-                best[there] = total
-                came[there] = (here, taken, heard)
-                pushed += 1
-                heapq.heappush(queue, (total, -there[0] * 100000 + pushed, *there))
-    return None
+    found = _search(graph, words, 0.5, unknown=True) if len(words) <= 40 else None
+    return found if found is not None and 0 < len(found.unknown) <= 3 else None
 
 
-@lru_cache(maxsize=100_000)
-def _unlike(wanted: str, heard: str) -> tuple[float, ...]:
-    """The cost of hearing `heard` for `wanted`, or nothing."""
-    if wanted == heard:
-        return (0.0,)
-    if wanted.isdigit() or heard.isdigit():  # another number is another thing
-        return ()
-    alike = difflib.SequenceMatcher(None, wanted, heard, autojunk=False).ratio()
-    return (UNLIKE * (1 - alike),) if alike >= LEAST_ALIKE else ()
+def forbidden(text: str, language: str = "en") -> bool:
+    """Whether a text has a word that forbids, reports or asks; a command of the grammar may have such words."""
+    return not FORBIDDING[language_of(language)].isdisjoint(words_of(text))
 
 
-def _read_off(
-    came: dict[tuple[int, int], tuple[tuple[int, int], Arc | None, str]], at: tuple[int, int], cost: float, words: int,
-    worst: float,
-) -> Match:  # fmt: skip
-    """Intent and slots of the path that ends at `at`."""
-    path: list[tuple[Arc, str]] = []
-    while at in came:
-        at, taken, heard = came[at]
-        if taken is not None:
-            path.append((taken, heard))
-    free = sum(arc.spoken == ANY for arc, _ in path)
-    return Match(*slots_of(path[::-1]), max(0.0, round(cost - free * (worst + 0.02), 6)), words)
+def _search(graph: Graph, words: list[str], worst: float, unknown: bool) -> Match | None:
+    asked = bool(words) and words[-1] == "?" and ASKING.isdisjoint(words)
+    words = [word for word in words if word != "?"]
+    if polite(words):
+        words.pop()
+    if asked or not words or len(words) > LONGEST:
+        return None
+    most = min(DEAREST, worst * len(words)) + FREE[ANY] * len(words) + 1e-9
+    beams: list[_Beam] = [{} for _ in range(len(words) + 1)]
+    beams[0][0] = (0.0, None)
+    reader = _Reader(graph, words, most, unknown)
+    for at in range(len(words)):
+        beam = reader.closed(beams[at])
+        if len(beam) > WIDEST:
+            beam = dict(heapq.nsmallest(WIDEST, beam.items(), key=lambda item: item[1][0]))
+        for state, (cost, step) in beam.items():
+            for end, target, more, arc, written in reader.steps(at, state):
+                total = cost + more
+                if total <= most and total < beams[end].get(target, (most + 1, None))[0]:
+                    beams[end][target] = (total, _Step(step, arc, written))
+        beams[at] = {}
+    last = reader.closed(beams[-1]).get(graph.end)
+    return None if last is None else _read_off(last[1], last[0], len(words))
 
 
-def slots_of(path: Sequence[tuple[Arc, str]]) -> tuple[str, dict[str, str]]:
-    """Intent and slots along `path`: arcs, and the word heard for those that take any.
+class _Reader:
+    """The steps from a state with the words of one text."""
 
-    A slot that comes twice keeps both values, joined by " and ".
-    """
-    intent = ""
-    slots: dict[str, str] = {}
+    def __init__(self, graph: Graph, words: list[str], most: float, unknown: bool) -> None:
+        self.graph, self.words, self.most, self.unknown = graph, words, most, unknown
+        self.language, self.known = language_of(graph.language), graph.vocabulary
+        self.spans = [spans(words, at) for at in range(len(words))]
+        self.fillers = [_filler(tuple(words[at : at + 5]), self.language) for at in range(len(words))]
+
+    def closed(self, beam: _Beam) -> _Beam:
+        """With the states that are reached without a word, or over a small word that is missing."""
+        beam = dict(beam)
+        queue = [(cost, state) for state, (cost, _) in beam.items()]
+        heapq.heapify(queue)
+        while queue:
+            cost, state = heapq.heappop(queue)
+            if cost > beam[state][0]:
+                continue
+            for arc in self.graph.arcs[state]:
+                more = 0.0
+                if arc.spoken is not None:
+                    if arc.value or arc.spelled or arc.spoken not in SMALL[self.language]:
+                        continue
+                    more = MISSING
+                total = cost + more
+                if total <= self.most and total < beam.get(arc.target, (self.most + 1, None))[0]:
+                    beam[arc.target] = (total, _Step(beam[state][1], arc) if arc.mark else beam[state][1])
+                    heapq.heappush(queue, (total, arc.target))
+        return beam
+
+    def steps(self, at: int, state: int) -> Iterator[tuple[int, int, float, Arc | None, str]]:
+        """(words read then, state, cost, arc, what was written) for every way to go on."""
+        word = self.words[at]
+        for size in self.fillers[at]:
+            yield at + size, state, FILLER, None, ""
+        if at and word == self.words[at - 1] and not is_number(word) and len(word) > 1:
+            yield at + 1, state, STUTTER, None, ""
+        if self.unknown and word not in FORBIDDING[self.language] and not is_number(word):
+            yield at + 1, state, UNKNOWN, None, word
+        for arc in self.graph.arcs[state]:
+            spoken = arc.spoken
+            if spoken is None or arc.spelled:
+                continue
+            if spoken == NUMBER:
+                assert arc.numbers is not None
+                for span in self.spans[at]:
+                    if arc.numbers.holds(span.value):
+                        yield span.end, arc.target, 0.0, arc, span.text
+            elif spoken == ANY:
+                yield at + 1, arc.target, FREE[ANY], arc, word
+            elif spoken == NAME:
+                if not (word in PARTING or (self.language == "en" and word in FORBIDDING["en"]) or is_number(word)):
+                    yield at + 1, arc.target, FREE[NAME], arc, word
+            elif spoken == word:
+                yield at + 1, arc.target, 0.0, arc, arc.written
+            elif word not in self.known and word not in FORBIDDING[self.language]:
+                cost = unlike(spoken, word, arc.value)
+                if cost is not None:
+                    yield at + 1, arc.target, cost, arc, arc.written
+
+
+@lru_cache(maxsize=10_000)
+def _filler(words: tuple[str, ...], language: str) -> tuple[int, ...]:
+    """Lengths of the phrases that may be passed over at the begin of `words`."""
+    return tuple(n for n in range(1, len(words) + 1) if words[:n] in _fillers(language))
+
+
+@lru_cache(maxsize=4)
+def _fillers(language: str) -> frozenset[tuple[str, ...]]:
+    return frozenset(tuple(words_of(phrase)) for phrase in FILLERS[language])
+
+
+def _read_off(step: _Step | None, cost: float, words: int) -> Match:
+    """Intent and slots of the path that ends with `step`."""
+    path: list[_Step] = []
+    while step is not None:
+        path.append(step)
+        step = step.before
+    intent, values, unknown = "", list[tuple[str, str]](), list[str]()
     written: list[str] = []
-    for arc, heard in path:
-        if arc.spoken is not None:
-            written.append(heard if arc.spoken == ANY else arc.written)
+    for one in reversed(path):
+        arc = one.arc
+        if arc is None:
+            unknown += [one.written] if one.written else []
+        elif arc.spoken is not None:
+            written.append(one.written)
+            cost -= FREE.get(arc.spoken, 0.0)
         elif arc.mark is not None and arc.mark.kind == "intent":
             intent = arc.mark.name
         elif arc.mark is not None and arc.mark.kind == "begin":
             written = []
         elif arc.mark is not None:
-            value = arc.mark.value if arc.mark.value is not None else joined(written)
-            known = slots.get(arc.mark.name)
-            slots[arc.mark.name] = value if known is None else f"{known} and {value}"
-    return intent, slots
+            values.append((arc.mark.name, arc.mark.value if arc.mark.value is not None else joined(written)))
+    slots: dict[str, str] = {}
+    for name, value in values:
+        slots[name] = value if name not in slots else f"{slots[name]} and {value}"
+    return Match(intent, slots, max(0.0, round(cost, 6)), words, tuple(values), tuple(unknown))

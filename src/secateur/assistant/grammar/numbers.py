@@ -1,14 +1,18 @@
-"""Whole numbers as people say them, in English and Mandarin, and back."""
+"""Whole numbers as people say them, in English and Mandarin."""
 
 from __future__ import annotations
 
-_SMALL = (
+from functools import lru_cache
+
+from .words import words_of
+
+SMALL = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
-_TENS = ("zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+TENS = ("zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _DIGITS = "零一二三四五六七八九"
-MOST = 9999
+MOST = 10**6  # the largest that a range may have
 
 
 def english(number: int) -> str:
@@ -18,9 +22,9 @@ def english(number: int) -> str:
     'two hundred fifteen'
     """
     if number < 20:
-        return _SMALL[number]
+        return SMALL[number]
     if number < 100:
-        return _TENS[number // 10] + (f" {_SMALL[number % 10]}" if number % 10 else "")
+        return TENS[number // 10] + (f" {SMALL[number % 10]}" if number % 10 else "")
     for size, name in ((1000, "thousand"), (100, "hundred")):
         if number >= size:
             rest = number % size
@@ -61,3 +65,30 @@ def spoken_ways(number: int, language: str) -> list[str]:
         ways.append(words.replace("hundred ", "hundred and "))
     ways += ["a " + way[4:] for way in ways if way.startswith(("one hundred", "one thousand"))]
     return [str(number), *ways]
+
+
+@lru_cache(maxsize=64)
+def number_words(first: int, last: int, step: int, language: str) -> tuple[tuple[dict[str, int], bool], ...]:
+    """All numbers of a range as one graph of words: a state is (the next state by word, whether a number ends here).
+
+    State 0 is the start. States from which the same goes on are one: a thousand numbers need some fifty states.
+    """
+    tree: list[tuple[dict[str, int], bool]] = [({}, False)]
+    for number in range(first, last + 1, step):
+        for way in spoken_ways(number, language):
+            at = 0
+            for word in words_of(way):
+                if word not in tree[at][0]:
+                    tree[at][0][word] = len(tree)
+                    tree.append(({}, False))
+                at = tree[at][0][word]
+            tree[at] = (tree[at][0], True)
+    same: dict[tuple[tuple[tuple[str, int], ...], bool], int] = {}
+    merged = [0] * len(tree)
+    for state in range(len(tree) - 1, -1, -1):  # a state comes after the one that leads to it
+        following, ends = tree[state]
+        key = tuple(sorted((word, merged[to]) for word, to in following.items())), ends
+        merged[state] = same.setdefault(key, state)
+    kept = sorted(set(merged))
+    index = {state: i for i, state in enumerate(kept)}
+    return tuple(({word: index[merged[to]] for word, to in tree[state][0].items()}, tree[state][1]) for state in kept)

@@ -1,17 +1,18 @@
 """Sentence templates, in the syntax of `hassil`: `turn (on|off) [the] {name} [in <area>]`.
 
 `(a|b)` alternatives, `[a]` optional, `(a;b)` both in any order, `{list}` or `{list:slot}` a slot, `{1..60:minutes}`
-a number, `{*:text}` any words, `<rule>` another template. Beyond hassil: `oz:ounce` is heard as `oz` and written as
+a number (`{0.0..24.0:hours}`: fractions too), `{*:text}` any words, `{+:place}` a name of up to six words, `<rule>`
+another template. Beyond hassil: `oz:ounce` is heard as `oz` and written as
 `ounce` in the value of its slot; `um:` is heard and not written.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ...base.errors import SecateurError
+from .words import words_of
 
 _PIECE = re.compile(r"\s*([()\[\]|;]|\{[^{}]*\}|<[^<>]*>|[^\s()\[\]|;{}<>]+)")
 
@@ -77,25 +78,6 @@ def parse(template: str) -> Node:
     if at != len(pieces):
         raise SecateurError(f"template '{template}': '{pieces[at]}' closes nothing")
     return node
-
-
-def words_of(text: str) -> list[str]:
-    """The words of a text as grammars spell them: lower case, no punctuation, every Chinese character for itself.
-
-    >>> words_of("Set a 5-minute timer, 请!")
-    ['set', 'a', '5', 'minute', 'timer', '请']
-    """
-    plain = text.lower().replace("’", "'")
-    return re.findall(r"[\u3400-\u9fff]|(?:(?![\u3400-\u9fff])[\w'])+", plain)
-
-
-def joined(words: Iterable[str]) -> str:
-    """Words as a text: spaces between them, but not between characters of Chinese.
-
-    >>> joined(["客", "厅", "tv"]), joined(["soy", "", "milk"])
-    ('客厅 tv', 'soy milk')
-    """
-    return re.sub(r"(?<=[\u3400-\u9fff]) (?=[\u3400-\u9fff])", "", " ".join(word for word in words if word))
 
 
 def _pieces(template: str) -> list[str]:

@@ -14,7 +14,7 @@ from ...runtime.token_recogniser import WhisperRecogniser
 from ...text.units import Units
 from ..grammar.file import Grammar
 from ..grammar.match import Match, match
-from ..grammar.template import words_of
+from ..grammar.words import words_of
 from .automaton import Automaton
 from .ctc import CtcSearch
 from .distance import distance

@@ -1,26 +1,43 @@
-"""Timers: set one, ask how long it still runs, stop it."""
+"""Timers and alarms: set one, ask how long it still runs, stop it. `timers.Ringer` rings them."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+from ...base.errors import SecateurError
 from ..skill import Context, Slots, number, skill
+from ..timers import Timer
 
 UNITS = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
 CHINESE = {"hours": "小时", "minutes": "分钟", "seconds": "秒"}
+DAYS = {"today": 0, "tomorrow": 1, "the day after tomorrow": 2}
 
 
 @skill("setTimer")
 def set_timer(slots: Slots, context: Context) -> str:
     """Of so many hours, minutes and seconds."""
     seconds = sum(size * number(slots[unit]) for unit, size in UNITS.items() if unit in slots)
-    seconds += 30 if "half" in slots else 0
-    context.kept.setdefault("timers", []).append(context.clock() + seconds)
+    if seconds <= 0:
+        return context.say("A timer of no time at all?", "计时器的时间是零。")
+    context.timers.add(Timer(context.clock() + seconds, seconds))
     return context.say(f"A timer for {length(seconds)}.", f"好的，{length(seconds, chinese=True)}的计时器。")
+
+
+@skill("setAlarm")
+def set_alarm(slots: Slots, context: Context) -> str:
+    """At a time of the day: the next one that is not past."""
+    now = datetime.fromtimestamp(context.clock())
+    at = alarm_time(slots, now)
+    context.timers.add(Timer(at.timestamp(), kind="alarm"))
+    later = (at.date() - now.date()).days
+    when = {0: ("today", "今天"), 1: ("tomorrow", "明天")}.get(later, (f"on {at:%A}", f"{at.month}月{at.day}日"))
+    return context.say(f"An alarm {when[0]} at {at:%-I:%M %p}.", f"好的，{when[1]}{at.hour}点{at.minute:02}分的闹钟。")
 
 
 @skill("timerLeft")
 def timer_left(slots: Slots, context: Context) -> str:
     """What the next timer has left."""
-    ends = [end for end in context.kept.get("timers", []) if end > context.clock()]
+    ends = [t.ends for t in context.timers.running() if t.kind == "timer" and t.ends > context.clock()]
     if not ends:
         return context.say("No timer is running.", "没有计时器。")
     left = round(min(ends) - context.clock())
@@ -30,16 +47,58 @@ def timer_left(slots: Slots, context: Context) -> str:
 @skill("cancelTimer")
 def cancel_timer(slots: Slots, context: Context) -> str:
     """All of them."""
-    if not context.kept.pop("timers", []):
+    if not context.timers.cancel("timer"):
         return context.say("No timer is running.", "没有计时器。")
     return context.say("The timer is off.", "计时器已取消。")
 
 
+@skill("cancelAlarm")
+def cancel_alarm(slots: Slots, context: Context) -> str:
+    """All of them."""
+    if not context.timers.cancel("alarm"):
+        return context.say("No alarm is set.", "没有闹钟。")
+    return context.say("The alarm is off.", "闹钟已取消。")
+
+
+def alarm_time(slots: Slots, now: datetime) -> datetime:
+    """When an alarm rings: on the day that was said, else the next time that the clock shows this.
+
+    Raises:
+        SecateurError: that time is past.
+    """
+    hour, minute = int(number(slots["hour"])), int(number(slots.get("minute", "0")))
+    half = slots.get("morning") or slots.get("part", "")
+    if half == "pm" and hour < 12:
+        hour += 12
+    elif half == "am" and hour == 12:
+        hour = 0
+    at = now.replace(hour=hour % 24, minute=minute, second=0, microsecond=0)
+    if "day" in slots:
+        if slots["day"] not in DAYS:
+            raise SecateurError("an alarm cannot ring in the past")
+        at += timedelta(days=DAYS[slots["day"]])
+        if at <= now and not half and hour < 12:
+            at += timedelta(hours=12)
+        if at <= now:
+            raise SecateurError("that time is past")
+        return at
+    while at <= now:  # "at seven", said at noon, is this evening; with "in the morning", tomorrow's
+        at += timedelta(hours=12 if not half and 0 < hour <= 12 else 24)
+    return at
+
+
 def due(context: Context) -> int:
     """How many timers have run out since this was last asked; they are forgotten."""
-    ends = context.kept.get("timers", [])
-    context.kept["timers"] = [end for end in ends if end > context.clock()]
-    return len(ends) - len(context.kept["timers"])
+    return len(context.timers.due())
+
+
+def rings(timer: Timer, context: Context) -> str:
+    """What is said when a timer runs out."""
+    if timer.kind == "alarm":
+        at = datetime.fromtimestamp(timer.ends)
+        return context.say(f"It is {at:%-I:%M %p}: your alarm.", f"现在{at.hour}点{at.minute:02}分，闹钟响了。")
+    lasted, spoken = length(timer.seconds), length(timer.seconds, chinese=True)
+    return context.say(f"Your timer for {lasted} has run out.", f"{spoken}到了。")
 
 
 def length(seconds: float, chinese: bool = False) -> str:

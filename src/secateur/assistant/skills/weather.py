@@ -14,8 +14,11 @@ def weather(slots: Slots, context: Context) -> str:
     url = context.settings.weather_url
     if not url:
         return context.say("No weather service is set up.", "没有设置天气服务。")
-    place = slots.get("place", "")
-    found = get_json(f"{url}{'&' if '?' in url else '?'}{urlencode({'place': place})}", context.settings.timeout)
+    place, day = slots.get("place", ""), slots.get("day", "today")
+    asked = {"place": place} | ({"day": day} if day != "today" else {})
+    found = get_json(f"{url}{'&' if '?' in url else '?'}{urlencode(asked)}", context.settings.timeout)
     where = f" in {place}" if place else ""
     degrees, sky = found.get("temperature"), found.get("condition", "")
-    return context.say(f"It is {degrees} degrees and {sky}{where}.", f"{place}{degrees}度，{sky}。")
+    begin = {"yesterday": "Yesterday it was", "today": "It is"}.get(day, f"{day.capitalize()} it will be")
+    when = {"yesterday": "昨天", "tomorrow": "明天", "the day after tomorrow": "后天"}.get(day, "")
+    return context.say(f"{begin} {degrees} degrees and {sky}{where}.", f"{place}{when}{degrees}度，{sky}。")

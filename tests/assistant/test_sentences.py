@@ -1,0 +1,84 @@
+"""Whole sentences, typed: what must order something does, with every slot; what must not, does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import secateur.assistant.grammar.match as match_module
+from secateur.assistant.grammar.file import Grammar, read_grammar
+from secateur.assistant.grammar.several import matches
+
+FOLDER = Path(__file__).parent / "sentences"
+
+
+@pytest.fixture(scope="module")
+def grammars() -> dict[str, Grammar]:
+    return {"en": read_grammar("home", "coffee"), "zh": read_grammar("home_zh")}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_orders_nothing_does_nothing(grammars: dict[str, Grammar], language: str) -> None:
+    lines = (FOLDER / f"{language}_must_not.txt").read_text(encoding="utf-8").splitlines()
+    texts = [line for line in lines if line and not line.startswith("#")]
+    assert len(texts) >= 60
+    acted = {text: found for text in texts if (found := matches(grammars[language].graph, text))}
+    assert not acted
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_commands_are_understood_whole(grammars: dict[str, Grammar], language: str) -> None:
+    rows = [json.loads(line) for line in (FOLDER / f"{language}_must.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len(rows) >= 60
+    wrong = {}
+    for row in rows:
+        found = [{"intent": one.intent, "slots": one.slots} for one in matches(grammars[language].graph, row["text"])]
+        if found != [{"intent": row["intent"], "slots": row["slots"]}, *row.get("also", [])]:
+            wrong[row["text"]] = found
+    assert not wrong
+
+
+@pytest.mark.parametrize("before", ["don't ", "never ", "who ", "if it rains ", "he said ", "did you ", "i never "])
+def test_no_english_command_survives_what_forbids_it(grammars: dict[str, Grammar], before: str) -> None:
+    """Every command of the file, with a word before it that makes it none; notes may hold anything."""
+    rows = [json.loads(line) for line in (FOLDER / "en_must.jsonl").read_text(encoding="utf-8").splitlines()]
+    acted = [before + row["text"] for row in rows if matches(grammars["en"].graph, before + row["text"])]
+    assert not acted
+
+
+@pytest.mark.parametrize("before", ["别", "不要", "谁", "如果", "他说", "没有"])
+def test_no_mandarin_command_survives_what_forbids_it(grammars: dict[str, Grammar], before: str) -> None:
+    rows = [json.loads(line) for line in (FOLDER / "zh_must.jsonl").read_text(encoding="utf-8").splitlines()]
+    texts = [before + row["text"] for row in rows]
+    assert not [text for text in texts if matches(grammars["zh"].graph, text)]
+
+
+@pytest.mark.parametrize("device", ["toaster", "fridge", "blinds", "dishwasher", "van", "door", "alarm clock"])
+@pytest.mark.parametrize("room", ["", " in the kitchen", " in the attic", " in the dining room"])
+def test_no_unknown_thing_is_dropped(grammars: dict[str, Grammar], device: str, room: str) -> None:
+    assert not matches(grammars["en"].graph, f"turn on the {device}{room}")
+    assert not matches(grammars["en"].graph, f"turn on the light and the {device}{room}")
+    assert not matches(grammars["en"].graph, f"turn on the {device} light{room}")
+
+
+def test_the_work_grows_with_the_length_of_a_text(grammars: dict[str, Grammar], monkeypatch: Any) -> None:
+    """Steps that are tried for 20 and for 40 repetitions; 17 s of the processor were one command of 299 letters."""
+    steps, plain = [0], match_module._Reader.steps
+
+    def counted(self: Any, at: int, state: int) -> Any:
+        for step in plain(self, at, state):
+            steps[0] += 1
+            yield step
+
+    monkeypatch.setattr(match_module._Reader, "steps", counted)
+    for text in ("turn on the ", "one hundred and ", "with milk and sugar ", "a ", "take a note that "):
+        counts = []
+        for times in (20, 40):
+            steps[0] = 0
+            match_module.match(grammars["en"].graph, text * times)
+            counts.append(steps[0])
+        assert counts[1] <= 2.5 * counts[0] + 1000
+        assert counts[1] < 200_000
