@@ -154,16 +154,16 @@ def test_a_base_install_says_what_a_command_needs(tmp_path: Path) -> None:
         assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_what_is_not_said_stays_the_command_s_own_default(tmp_path: Path) -> None:
-    """A command's part may have other defaults than its dataclass: one value of it that is said does not undo them."""
+def test_what_is_not_given_keeps_its_default(tmp_path: Path) -> None:
+    """One value of a part, in a file or on the command line, leaves the others as they are."""
     from secateur.cli import prune
     from secateur.cli.command import build_options, make_parser
 
     parser = make_parser(prune, "prune")
     (tmp_path / "run.toml").write_text('learn = ["a.jsonl"]\nout = "b"\n[train]\nsteps = 5\n')
-    words = ["--config", str(tmp_path / "run.toml"), "--prune.remove", "0.3", "--train.seed", "1"]
+    words = ["--config", str(tmp_path / "run.toml"), "--prune.remove", "0.2", "--train.seed", "1"]
     found = build_options(prune.Options, parser.parse_all(words))
     whole = prune.Options(out=Path("b"), learn=(Path("a.jsonl"),))
-    assert found.prune == replace(whole.prune, remove=0.3) and found.prune.method == "refit"
-    assert found.train == replace(whole.train, steps=5, seed=1) and found.train.l2_start > 0
+    assert found.prune == replace(whole.prune, remove=0.2) and found.prune.method == "refit"
+    assert found.train == replace(whole.train, steps=5, seed=1) and found.train.learning_rate == 4e-5
     assert "default: refit" in parser.format_help()

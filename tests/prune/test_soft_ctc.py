@@ -132,7 +132,7 @@ def test_dropout_before_or_after_pruning(after: bool) -> None:
     torch.testing.assert_close(
         outputs(pruner.shrunk(), inputs(model)), outputs(model, inputs(model)), rtol=1e-4, atol=1e-4
     )
-    with pytest.raises(SecateurError, match="dropout_span is two shares"):
+    with pytest.raises(SecateurError, match="dropout_span must be two shares"):
         run_ctc(None, "gru", steps=1, dropout_span=(0.5, 0.2))
 
 

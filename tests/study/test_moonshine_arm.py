@@ -84,7 +84,7 @@ def test_variants_side_by_side_equal_masked_weights(tmp_path: Path) -> None:
 def test_a_teacher_of_other_tokens_is_refused(tmp_path: Path) -> None:
     moonshine_folder(tmp_path)
     model, text = read_foreign(tmp_path)
-    settings = TrainSettings(distil=0.5)
+    settings = TrainSettings(distillation=0.5)
     with pytest.raises(SecateurError, match="this one writes others"):
         Seq2SeqTask().objective(
             Student(model, text, None), read_manifest(DEV)[:1], settings, small_whisper()[0], torch.device("cpu")

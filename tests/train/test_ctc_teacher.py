@@ -61,13 +61,14 @@ def test_a_student_comes_nearer_to_its_teacher() -> None:
     for distil in (0.0, 1.0):
         student = small_ctc("subsampled conformer", seed=1)
         settings = TrainSettings(
-            **{**SETTINGS, "steps": 40, "learning_rate": 1e-2, "ema": 0.0, "distil": distil, "distil_on": "all"}
-        )
+            **{**SETTINGS, "steps": 40, "learning_rate": 1e-2, "ema": 0.0, "distillation": distil},
+            distillation_on="all",
+        )  # fmt: skip
         asked = objective(student, teacher, settings)
         assert (asked.teacher is None) == (distil == 0)
         run = Run(bank=bank, mix=Mix(tuple(len(c) / 16000 for c in clips())), objective=asked)
         train(student, run, settings)
-        asked = objective(student, teacher, TrainSettings())
+        asked = objective(student, teacher, TrainSettings(distillation=0.7))
         audio, lengths = bank.gather([0, 1, 2])
         wanted = asked.teacher.log_probs(audio, lengths)
         with torch.no_grad():
@@ -77,7 +78,7 @@ def test_a_student_comes_nearer_to_its_teacher() -> None:
 
 
 def test_what_cannot_teach_is_one_line() -> None:
-    student, settings = small_ctc("subsampled gru"), TrainSettings(distil_on="all")
+    student, settings = small_ctc("subsampled gru"), TrainSettings(distillation=0.7, distillation_on="all")
     with pytest.raises(SecateurError, match="secateur data label"):
         objective(student, small_whisper()[0], settings)
     with pytest.raises(SecateurError, match=r"whole part of it: .* every 40 ms teach none of .* every 20 ms"):
@@ -91,7 +92,7 @@ def test_a_teacher_with_shorter_frames_is_pooled() -> None:
     assert torch.allclose(found[0], torch.tensor([0.1, 0.9, 0.0]), atol=1e-5)
     assert torch.allclose(found[1], torch.tensor([0.0, 0.2, 0.8]), atol=1e-5)
     assert torch.allclose(found[2], torch.tensor([1.0, 0.0, 0.0]), atol=1e-5)  # what is not real is blank
-    student, settings = small_ctc("subsampled conformer"), TrainSettings(distil_on="all")  # x4
+    student, settings = small_ctc("subsampled conformer"), TrainSettings(distillation=0.7, distillation_on="all")  # x4
     asked = objective(student, small_ctc("subsampled gru"), settings)  # x2
     assert asked.teacher.ratio == 2
     audio, lengths = AudioBank(clips()).gather([0, 1, 2])

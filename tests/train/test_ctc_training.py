@@ -38,21 +38,21 @@ def test_half_of_the_blocks_answer_for_their_share() -> None:
     model = small_ctc("subsampled conformer")
     half, whole, _ = model.halves(*inputs(model))
     assert torch.equal(whole, model(*inputs(model))[0]) and not torch.equal(half, whole)
-    _, _, log = run_ctc(None, "subsampled conformer", steps=60, learning_rate=1e-2, ema=0.0, inner_ctc=0.3)
+    _, _, log = run_ctc(None, "subsampled conformer", steps=60, learning_rate=1e-2, ema=0.0, intermediate_ctc=0.3)
     assert log[-1]["loss"] < 0.6 * log[0]["loss"]
     rows = [[1, 2], [3], [4]]
     features, counts = inputs(model)
     batch = Batch([0, 1, 2], 3, features[:, :, 0], counts, features, counts, 0)
-    parts = [Ctc(rows)(model, batch, TrainSettings(inner_ctc=share)).detach() for share in (0.0, 0.3, 1.0)]
+    parts = [Ctc(rows)(model, batch, TrainSettings(intermediate_ctc=share)).detach() for share in (0.0, 0.3, 1.0)]
     assert float(parts[1]) == pytest.approx(0.7 * float(parts[0]) + 0.3 * float(parts[2]), rel=1e-5)
-    with pytest.raises(SecateurError, match="inner_ctc is for networks with a Conformer"):
-        run_ctc(None, "subsampled gru", steps=1, inner_ctc=0.3)
+    with pytest.raises(SecateurError, match="intermediate_ctc is for networks with a Conformer"):
+        run_ctc(None, "subsampled gru", steps=1, intermediate_ctc=0.3)
 
 
 def test_nothing_is_hidden_before_its_time() -> None:
     bank = AudioBank(clips())
     run = Run(bank=bank, mix=Mix((1.0,) * len(bank)), objective=Ctc([]))
-    settings = TrainSettings(augment=None, mask_after=0.25)
+    settings = TrainSettings(augment=None, spec_augment_start=0.25)
     prepare, plain = (
         Preparer(run, s, small_ctc("gru"), 0) for s in (settings, replace(settings, spec_augment=None))
     )

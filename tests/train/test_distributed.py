@@ -182,7 +182,7 @@ def test_counts_are_the_labels_that_are_asked_for() -> None:
     model, tokenizer = small_whisper()
     tokens = model.config.tokens
     rows = [[*tokens.prompt(), *tokenizer.encode(words), tokens.end] for words in ("the cat sat", "mat", "went home")]
-    settings = TrainSettings(piece_dropout=0.5)
+    settings = TrainSettings(bpe_dropout=0.5)
     objective = Seq2Seq(rows, 2, tokenizer.parents(), room=32)
     seen = set()
     for step in range(8):

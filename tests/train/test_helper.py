@@ -42,7 +42,7 @@ def batch(rows: list[int]) -> Batch:
 
 def test_the_loss_is_the_task_and_a_share_of_ctc_on_the_encoder() -> None:
     model, _, _, task = small_job()
-    settings = TrainSettings(helper="pinyin", helper_weight=0.5, distil=0.0)
+    settings = TrainSettings(auxiliary="pinyin", auxiliary_weight=0.5, distillation=0.0)
     helped: Any = with_helper(task, model, clips(["zh", "zh-CN", "en"]), settings)
     assert [len(row) for row in helped.rows] == [4, 4, 0]
     one = batch([0, 1, 2])
@@ -74,10 +74,10 @@ def test_a_run_with_a_helper_resumes_to_the_same_head_and_leaves_the_model_bare(
         heads.append(with_head(task))
         return heads[-1]
 
-    whole, _, log = run_small(None, wrap=wrap, helper_rate=2.0)
+    whole, _, log = run_small(None, wrap=wrap, auxiliary_rate=2.0)
     with pytest.raises(StoppedError):
-        run_small(tmp_path, wrap=wrap, stop=10, helper_rate=2.0)
-    again, _, _ = run_small(tmp_path, wrap=wrap, helper_rate=2.0)
+        run_small(tmp_path, wrap=wrap, stop=10, auxiliary_rate=2.0)
+    again, _, _ = run_small(tmp_path, wrap=wrap, auxiliary_rate=2.0)
     start = with_head(None).head.weight
     assert not torch.equal(heads[0].head.weight, start)
     assert torch.equal(heads[0].head.weight, heads[2].head.weight)
@@ -100,7 +100,7 @@ def test_a_kept_head_comes_back(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_helped_is_one_line() -> None:
-    settings = TrainSettings(helper="pinyin")
+    settings = TrainSettings(auxiliary="pinyin")
     model, _, _, task = small_job()
     with pytest.raises(SecateurError, match="no Chinese text"):
         with_helper(task, model, clips(["en", "en"]), settings)

@@ -104,7 +104,7 @@ def test_a_strong_pull_keeps_the_weights_near_the_start() -> None:
     start, _ = small_whisper()
 
     def moved(strength: float) -> float:
-        model, _, _ = run_course(None, ERRORS, steps=24, l2_start=strength)
+        model, _, _ = run_course(None, ERRORS, steps=24, l2_sp=strength)
         pairs = zip(model.parameters(), start.parameters(), strict=True)
         return float(sum((a - b).detach().square().sum() for a, b in pairs))
 

@@ -149,7 +149,7 @@ def _case(dense: Any, text: Any, student: Student, data: JobData, settings: Prun
     taylor = {g.name: CRITERIA["taylor"](g, evidence) for g in groups}
     curves = scored_curves(groups, taylor)
     if evidence.map is not None and settings.allocate == "search":
-        curves = measured_curves(groups, curves, evidence.map, settings.harm)
+        curves = measured_curves(groups, curves, evidence.map, settings.search_by)
     return _Case(dense, text, student, settings, data, groups, scores, curves)
 
 

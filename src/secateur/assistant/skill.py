@@ -9,20 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
+from ..base.options import Settings, option
 from .timers import Timers
 
 
 @dataclass(frozen=True)
-class SkillSettings:
-    """What skills need to know about the outside; an empty address means that the skill says it is not set up."""
+class SkillSettings(Settings):
+    """What skills need to know about the outside; without its address a skill says that it is not set up."""
 
-    weather_url: str = ""  # answers GET ?place=... with {"temperature": 21, "condition": "sunny"}
-    home_url: str = ""  # takes POST {"name": ..., "area": ..., "action": ..., "value": ...}
-    home_token: str = ""  # sent as Authorization: Bearer
-    notes: Path = Path("notes.txt")
-    timers: Path | None = None  # file of running timers; timers.json in the cache folder if left out
-    orders_url: str = ""  # takes POST of a coffee order; without it an order is only read back
-    timeout: float = 5.0  # seconds for any of these
+    weather_url: str = option(
+        "", 'Ask this address for the weather: GET ?place=... answers {"temperature": 21, "condition": "sunny"}.'
+    )
+    home_url: str = option("", 'Send commands for the home to this address: POST {"name", "area", "action", "value"}.')
+    home_token: str = option("", "Send this token with them, as Authorization: Bearer.")
+    notes: Path = option(Path("notes.txt"), "Append notes to this file.")
+    timers: Path | None = option(
+        None, "Keep running timers in this file; left out: timers.json in the cache folder."
+    )
+    orders_url: str = option("", "Send coffee orders to this address; left out: an order is only read back.")
+    timeout: float = option(5.0, "Wait this long for any of these.", unit="s", above=0)
 
 
 @dataclass

@@ -2,47 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
+from .augment_options import AugmentOptions
 from .effects import add_noise, change_speed, real_samples, reverberate, telephone
 from .noise_bank import NoiseBank
 
 __all__ = ["AugmentOptions", "NoiseBank", "augment"]
-
-
-@dataclass(frozen=True)
-class AugmentOptions:
-    """What is done to a clip, in this order. A chance is the share of clips; a pair is a range to draw evenly from.
-
-    Rooms, telephones and gain are off until asked for: whether they help depends on where the model will listen.
-    Log-mel features that are normalised by the clip's maximum, as Whisper's, hardly notice gain.
-    """
-
-    speeds: tuple[float, ...] = (0.9, 1.0, 1.1)  # one is drawn for every clip
-    room_chance: float = 0.0
-    rt60: tuple[float, ...] = (0.1, 0.6)  # s, until the reverberation is 60 dB down
-    direct_db: tuple[float, ...] = (0.0, 12.0)  # dB, energy of the direct sound over the reverberation's
-    noise_chance: float = 0.5  # with a noise bank
-    snr_db: tuple[float, ...] = (5.0, 20.0)  # dB, speech over noise
-    telephone_chance: float = 0.0
-    gain_chance: float = 0.0
-    gain_db: tuple[float, ...] = (-12.0, 6.0)
-
-    def __post_init__(self) -> None:
-        for name in ("rt60", "direct_db", "snr_db", "gain_db"):
-            limits = getattr(self, name)
-            if len(limits) != 2 or limits[0] > limits[1]:
-                raise ValueError(f"{name}: expected two numbers, the lower first, found {limits}")
-        for name in ("room_chance", "noise_chance", "telephone_chance", "gain_chance"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}: expected a share from 0 to 1, found {getattr(self, name)}")
-        if not self.speeds or min(self.speeds) < 0.5 or max(self.speeds) > 2:
-            raise ValueError(f"speeds: expected one or more from 0.5 to 2, found {self.speeds}")
-        if not 0 < self.rt60[0] <= self.rt60[1] <= 5:
-            raise ValueError(f"rt60: expected seconds above 0 and up to 5, found {self.rt60}")
 
 
 @torch.no_grad()

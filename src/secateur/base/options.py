@@ -1,11 +1,25 @@
-"""Frozen dataclasses from JSON or TOML: an unknown key is an error that names the nearest right one."""
+"""Settings: frozen dataclasses whose fields carry default, unit, range, choices and one sentence of help.
+
+The command line, TOML files, Python keyword arguments, `--help` and the page of settings are made from them. An unknown
+key is an error that names the nearest right one; so is a value outside its range, before any work starts.
+
+    @dataclass(frozen=True)
+    class Cut(Settings):
+        \"\"\"What is removed.\"\"\"
+
+        remove: float = option(0.3, "Remove this share of the values.", unit="share", least=0, most=0.99)
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import tomllib
 import types
 import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,11 +31,116 @@ MOST_TOML = 16 << 20  # bytes; people write these by hand
 T = TypeVar("T")
 
 
+def option(
+    default: Any = MISSING, help: str = "", *, unit: str = "", least: float | None = None,  # noqa: A002
+    most: float | None = None, above: float | None = None, below: float | None = None, choices: str = "",
+    factory: Callable[[], Any] | None = None, positional: bool = False, advanced: bool = False,
+    was: tuple[str, ...] = (),
+) -> Any:  # fmt: skip
+    """A field of a settings dataclass.
+
+    `help` is one sentence: a verb, the object. `unit` is what a number counts ("s", "share", "steps"). `least` and
+    `most` may be reached, `above` and `below` may not; of a tuple they bound every value. `choices` names one or
+    more registries ("module:attribute", a space between) where a `Literal` cannot list the values; they are imported
+    when they are needed. `advanced`
+    options come last in `--help`. `was` lists earlier names, which are refused with the present one.
+    """
+    about = {
+        "help": help, "unit": unit, "least": least, "most": most, "above": above, "below": below, "choices": choices,
+        "positional": positional, "advanced": advanced, "was": was,
+    }  # fmt: skip
+    if factory is not None:
+        return field(default_factory=factory, metadata=about)
+    return field(default=default, metadata=about)
+
+
+class Settings:
+    """Base of settings dataclasses: values outside what `option` declares are refused at construction.
+
+    Raises:
+        SecateurError: a value outside its range, or not among its choices; the message begins with the field's name.
+    """
+
+    def __post_init__(self) -> None:
+        for one in dataclasses.fields(self):  # type: ignore[arg-type]
+            problem = _out_of_range(one.metadata, getattr(self, one.name))
+            if problem:
+                raise SecateurError(f"{one.name} {problem}")
+
+
+def _out_of_range(about: Mapping[str, Any], value: Any) -> str:
+    """What is wrong with a value, or nothing."""
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            continue
+        least, most, above, below = (about.get(key) for key in ("least", "most", "above", "below"))
+        wrong = (
+            number != number or (least is not None and number < least) or (most is not None and number > most)
+            or (above is not None and number <= above) or (below is not None and number >= below)
+        )  # fmt: skip
+        if wrong:
+            unit = about.get("unit") or ""
+            hint = f"; {number:g} % is {number / 100:g}" if unit == "share" and 1 < number <= 100 else ""
+            return f"must be {range_of(about)}, found {number:g}{hint}"
+    return ""
+
+
+def range_of(about: Mapping[str, Any]) -> str:
+    """The range that an option's metadata declares, in words; empty where there is none.
+
+    >>> range_of({"least": 0, "below": 1})
+    'at least 0 and below 1'
+    """
+    words = {"least": "at least", "above": "above", "most": "at most", "below": "below"}
+    return " and ".join(f"{word} {about[key]:g}" for key, word in words.items() if about.get(key) is not None)
+
+
+def choices_of(hint: Any, about: Mapping[str, Any]) -> tuple[str, ...]:
+    """The values that a field may have, where they can be listed: none of a registry that cannot be imported here."""
+    for one in (hint, *typing.get_args(hint)):
+        if typing.get_origin(one) is typing.Literal:
+            return tuple(map(str, typing.get_args(one)))
+    if not about.get("choices"):
+        return ()
+    try:
+        registries = [place.split(":") for place in about["choices"].split()]
+        return tuple(dict.fromkeys(n for module, name in registries for n in getattr(import_module(module), name)))
+    except ModuleNotFoundError:  # an extra that is not installed
+        return ()
+
+
+def part_of(hint: Any) -> type | None:
+    """The settings dataclass that a field holds, `X | None` included; None for a plain value."""
+    for one in (hint, *typing.get_args(hint)) if typing.get_origin(hint) is not dict else ():
+        if isinstance(one, type) and dataclasses.is_dataclass(one):
+            return one
+    return None
+
+
+def walk(cls: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
+    """Every plain option of a settings dataclass with its path ("training.epochs"), field and type, parts included."""
+    hints = typing.get_type_hints(cls)
+    for one in dataclasses.fields(cls):
+        if not one.init:
+            continue
+        part = part_of(hints[one.name])
+        if part is None:
+            yield f"{prefix}{one.name}", one, hints[one.name]
+        else:
+            yield from walk(part, f"{prefix}{one.name}.")
+
+
+def default_of(one: dataclasses.Field[Any]) -> Any:
+    """A field's default; `MISSING` where it must be given."""
+    return one.default_factory() if one.default_factory is not MISSING else one.default
+
+
 def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
     """Build the dataclass `cls` (nested dataclasses and tuples included) from plain JSON or TOML values.
 
     Raises:
-        SecateurError: an unknown or missing key, or a value of the wrong type; the message starts with `where`.
+        SecateurError: an unknown or missing key, a value of the wrong type or out of its range; the message starts with
+            `where`.
     """
     if not isinstance(values, dict):
         raise SecateurError(f"{where}: expected a table of keys, found {type(values).__name__}")
@@ -29,15 +148,60 @@ def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
     for key in values:
         if key not in fields:
-            raise SecateurError(f"{where}: unknown key '{key}'{nearest(key, fields)}")
-    for name, field in fields.items():
-        if name not in values and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise SecateurError(f"{where}: {unknown_key(cls, key)}")
+    for name, one in fields.items():
+        if name not in values and default_of(one) is MISSING:
             raise SecateurError(f"{where}: missing key '{name}'")
+    for key, value in values.items():
+        moved = next((name for name, one in fields.items() if key in one.metadata.get("was", ())), "")
+        if moved and isinstance(value, dict) and part_of(hints[key]) is None:
+            raise SecateurError(f"{where}: the table '{key}' is called '{moved}' now")
     ready = {key: convert(hints[key], value, f"{where}: {key}") for key, value in values.items()}
+    for key, value in ready.items():
+        _check_choice(hints[key], fields[key].metadata, value, f"{where}: {key}")
     try:
         return cls(**ready)
-    except ValueError as problem:
+    except (ValueError, SecateurError) as problem:
         raise SecateurError(f"{where}: {problem}") from problem
+
+
+def unknown_key(cls: type, key: str) -> str:
+    """The line for a key that `cls` does not have: its new name, or the nearest one, in a part perhaps."""
+    new = renamed(cls, key)
+    if new:
+        return f"'{key}' is called '{new}' now"
+    names = [f.name for f in dataclasses.fields(cls) if f.init]
+    if not difflib.get_close_matches(key, names, n=1, cutoff=0.5):
+        for path, one, _ in walk(cls):
+            if key in (path.rsplit(".", 1)[-1], *one.metadata.get("was", ())):
+                return f"unknown key '{key}' (did you mean '{path}'?)"
+    return f"unknown key '{key}'{nearest(key, names)}"
+
+
+def renamed(cls: type, old: str) -> str:
+    """The present path of the option that was called `old` (a path); empty where there was none."""
+    return next((path for path, spellings in _spellings(cls) if old in spellings and old != path), "")
+
+
+def _spellings(cls: type, prefix: str = "", before: tuple[str, ...] = ("",)) -> Iterator[tuple[str, list[str]]]:
+    """Every field's path and all that it may be called: parts themselves before what is in them."""
+    hints = typing.get_type_hints(cls)
+    for one in dataclasses.fields(cls):
+        names = [f"{start}{name}" for start in before for name in (one.name, *one.metadata.get("was", ()))]
+        yield f"{prefix}{one.name}", names
+        part = part_of(hints[one.name])
+        if part is not None:
+            yield from _spellings(part, f"{prefix}{one.name}.", tuple(f"{name}." for name in names))
+
+
+def _check_choice(hint: Any, about: Mapping[str, Any], value: Any, where: str) -> None:
+    """Refuse what is not in the registry that `choices` names."""
+    if not about.get("choices") or value in (None, "", ()):
+        return
+    known = choices_of(hint, about)
+    for one in value if isinstance(value, tuple) else (value,):
+        if known and one not in known:
+            raise SecateurError(f"{where}: '{one}' is not one of {', '.join(known)}{nearest(str(one), known)}")
 
 
 def to_dict(value: Any) -> Any:
@@ -78,11 +242,18 @@ def convert(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         if isinstance(value, str):
             value = [v.strip() for v in value.split(",") if v.strip()]
+        elif isinstance(value, Path | int | float) and not isinstance(value, bool):
+            value = [value]  # one where several may be given
         if not isinstance(value, list | tuple):
             raise SecateurError(f"{where}: expected a list, found '{value}'")
         inner = arguments[0] if arguments else Any
         return tuple(convert(inner, v, f"{where}[{i}]") for i, v in enumerate(value))
     if origin is dict:
+        if isinstance(value, str):  # a=1,b=2
+            pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+            if not all(found for _, found, _ in pairs):
+                raise SecateurError(f"{where}: expected NAME=VALUE,NAME=VALUE, found '{value}'")
+            value = {name.strip(): text.strip() for name, _, text in pairs}
         if not isinstance(value, dict):
             raise SecateurError(f"{where}: expected a table, found '{value}'")
         return {k: convert(arguments[1], v, f"{where}.{k}") for k, v in value.items()}

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..base.errors import SecateurError
 from ..base.files import write_text
+from ..base.options import option
 from ..base.progress import say
 from ..prune.settings import PruneSettings
-from ..train.settings import FINE_TUNING, TrainSettings
-from .command import option
+from ..train.settings import TrainSettings
 
 if TYPE_CHECKING:
     from ..data.manifest import Utterance
@@ -44,8 +44,8 @@ class Options:
         2.0, help="the pruned model's learning rate over the dense one's: it has more to recover"
     )
     device: str = option("auto", help="cpu, cuda or auto")
-    train: TrainSettings = FINE_TUNING
-    prune: PruneSettings = PruneSettings(method="refit")
+    train: TrainSettings = TrainSettings()
+    prune: PruneSettings = PruneSettings()
 
 
 def run(options: Options) -> dict[str, Any]:

@@ -19,9 +19,8 @@ from ..assistant.skills.timer import due
 from ..assistant.speak import say_aloud
 from ..assistant.understand import Understanding
 from ..base.errors import SecateurError
-from ..base.options import to_dict
+from ..base.options import option, to_dict
 from ..runtime.recogniser import Recogniser
-from .command import option
 
 HELP = "Hear a command, understand it, act, answer. Without inputs it listens to the microphone."
 EXAMPLE = """secateur assistant --wake "hey secateur" --speak

@@ -1,113 +1,174 @@
-"""A command is a module: an `Options` dataclass, a `run` function, HELP and EXAMPLE. This turns it into arguments."""
+"""A command is a module: an `Options` settings class, `run`, HELP and EXAMPLE. This turns it into arguments."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import typing
-from dataclasses import MISSING, Field, field
+from dataclasses import MISSING, Field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
 from ..base.locale import problem_said, said
-from ..base.options import from_dict, read_toml, to_dict
+from ..base.options import choices_of, default_of, from_dict, option, part_of, range_of, read_toml, renamed, to_dict
 
-
-def option(default: Any = MISSING, help: str = "", positional: bool = False) -> Any:  # noqa: A002
-    """A dataclass field that is also a command-line argument; `positional` ones need no `--name`."""
-    return field(default=default, metadata={"help": help, "positional": positional})
+__all__ = ["build_options", "make_parser", "option"]
 
 
 def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
-    """One `--key value` for every field of `options` (booleans also as a bare `--key`), plus --config and --json."""
-    hints = typing.get_type_hints(options)
-    for f in dataclasses.fields(options):
-        text = said(f.metadata.get("help", ""))
-        if f.default not in (MISSING, None, (), ""):
-            text += problem_said(f" (default: {f.default})")
-        text = text.replace("%", "%%")
-        if dataclasses.is_dataclass(hints[f.name]):
-            own = f.default if dataclasses.is_dataclass(f.default) else None
-            _add_part(parser, f.name, typing.cast(type, hints[f.name]), own)
-            continue
-        many = typing.get_origin(hints[f.name]) is tuple
-        if f.metadata.get("positional"):
-            # Never required here: --config may give it, and build_options says what is missing after all.
-            count = "*" if many else "?"
-            parser.add_argument(f.name, nargs=count, default=None, help=text, metavar=f.name.upper())
-            continue
-        flag = "--" + f.name.replace("_", "-")
-        if hints[f.name] is bool:
-            parser.add_argument(flag, dest=f.name, nargs="?", const="true", default=None, metavar="yes|no", help=text)
-        else:
-            parser.add_argument(flag, dest=f.name, default=None, help=text, metavar=f.name.upper())
-    from_file = said("options from a TOML file; --key wins")
-    parser.add_argument("--config", default=None, metavar="FILE.toml", help=from_file)
-    parser.add_argument("--json", action="store_true", help=said("print the result as JSON"))
+    """One `--key value` for every field of `options` and of its parts (`--part.key`), plus --config and --json.
 
-
-def _add_part(parser: argparse.ArgumentParser, name: str, part: type, own: Any) -> None:
-    """`--train.learning-rate 1e-4` for every plain field of a nested dataclass; the rest is for the TOML file.
-
-    `own` is the command's default of the whole, if it has one.
+    What is common comes first, then the parts, then what is advanced.
     """
-    hints = typing.get_type_hints(part)
-    group = parser.add_argument_group(f"{name} (or a [{name}] table in the TOML file)")
-    for f in dataclasses.fields(part):
-        plain = typing.get_origin(hints[f.name]) is not dict and not any(
-            dataclasses.is_dataclass(h) for h in (hints[f.name], *typing.get_args(hints[f.name]))
-        )
-        if plain:
-            value = f.default if own is None else getattr(own, f.name)
-            default = "" if value in (MISSING, None, ()) else f"default: {value}"
-            flag = f"--{name}.{f.name.replace('_', '-')}"
-            group.add_argument(flag, dest=f"{name}.{f.name}", default=None, help=default, metavar="VALUE")
+    later: list[tuple[str, type, list[Field[Any]]]] = []
+    parts: list[tuple[str, type, bool]] = []
+
+    def add(group: Any, cls: type, fields: list[Field[Any]], prefix: str) -> None:
+        hints = typing.get_type_hints(cls)
+        for one in fields:
+            _add(group, one, hints[one.name], prefix)
+
+    def split(cls: type, prefix: str) -> list[Field[Any]]:
+        hints, common, advanced = typing.get_type_hints(cls), [], []
+        for one in dataclasses.fields(cls):
+            part = part_of(hints[one.name])
+            if part is not None:
+                parts.append((f"{prefix}{one.name}", part, type(None) in typing.get_args(hints[one.name])))
+            else:
+                (advanced if one.metadata.get("advanced") else common).append(one)
+        if advanced:
+            later.append((prefix, cls, advanced))
+        return common
+
+    add(parser, options, split(options, ""), "")
+    from_file = said("Read options from a TOML file; --key wins.")
+    parser.add_argument("--config", default=None, metavar="FILE.toml", help=from_file)
+    parser.add_argument("--json", action="store_true", help=said("Print the result as JSON."))
+    while parts:
+        name, part, optional = parts.pop(0)
+        group = parser.add_argument_group(f"{name} ([{name}])", said(_first_sentence(part)))
+        if optional:
+            flag = "--" + name.replace("_", "-")
+            group.add_argument(flag, dest=name, default=None, metavar="none", help=said("Turn it off with none."))
+        add(group, part, split(part, f"{name}."), f"{name}.")
+    for prefix, cls, fields in later:
+        title = said("advanced options") if not prefix else f"{prefix[:-1]}: {said('advanced options')}"
+        add(parser.add_argument_group(title), cls, fields, prefix)
+
+
+def _first_sentence(cls: type) -> str:
+    text = " ".join((cls.__doc__ or "").split())
+    return text.split(". ")[0].rstrip(".") + "."
+
+
+def _add(group: Any, one: Field[Any], hint: Any, prefix: str) -> None:
+    text = help_of(one, hint).replace("%", "%%")
+    if one.metadata.get("positional"):
+        # Never required here: --config may give it, and build_options says what is missing after all.
+        many = typing.get_origin(hint) is tuple
+        group.add_argument(one.name, nargs="*" if many else "?", default=None, help=text, metavar=one.name.upper())
+        return
+    flag, dest = "--" + f"{prefix}{one.name}".replace("_", "-"), f"{prefix}{one.name}"
+    if hint is bool:
+        group.add_argument(flag, dest=dest, nargs="?", const="true", default=None, metavar="yes|no", help=text)
+    else:
+        group.add_argument(flag, dest=dest, default=None, help=text, metavar=metavar(one, hint))
+
+
+def help_of(one: Field[Any], hint: Any) -> str:
+    """The sentence, then unit, range and default: `Remove this share of the values. (share from 0; default: 0.3)`."""
+    about = [problem_said(part) for part in facts_of(one, hint)]
+    return said(one.metadata.get("help", "")) + (f" ({'; '.join(about)})" if about else "")
+
+
+def facts_of(one: Field[Any], hint: Any) -> list[str]:
+    """Unit, range, choices of a registry and default of an option, each as a few words."""
+    about, default = one.metadata, default_of(one)
+    facts = [" ".join(word for word in (about.get("unit", ""), range_of(about)) if word)]
+    if about.get("choices") and choices_of(hint, about):
+        facts.append(", ".join(choices_of(hint, about)))
+    if default not in (MISSING, None, (), "", {}):
+        facts.append(f"default: {shown(default)}")
+    return [fact for fact in facts if fact]
+
+
+def shown(value: Any) -> str:
+    """A default as it is typed.
+
+    >>> shown((0.9, 1.0)), shown(True)
+    ('0.9,1.0', 'yes')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(map(shown, value))
+    if isinstance(value, dict):
+        return ",".join(f"{key}={shown(one)}" for key, one in value.items())
+    return str(value)
+
+
+def metavar(one: Field[Any], hint: Any) -> str:
+    """What `--help` shows for the value: the choices of a `Literal`, or the kind of value."""
+    if not one.metadata.get("choices") and choices_of(hint, one.metadata):
+        return "|".join(choices_of(hint, one.metadata))
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple:
+        return f"{_kind(arguments[0])},..."
+    if origin is dict:
+        return f"NAME={_kind(arguments[1])},..."
+    return _kind(next((a for a in arguments if a is not type(None)), hint))
+
+
+def _kind(hint: Any) -> str:
+    return {int: "N", float: "NUMBER", Path: "PATH", bool: "yes|no"}.get(hint, "TEXT")
 
 
 def build_options(options: type, arguments: argparse.Namespace) -> Any:
-    """The dataclass from --config and the command line, which wins.
+    """The settings from --config and the command line, which wins.
 
     Raises:
-        SecateurError: an unknown key, a wrong type, a missing value.
+        SecateurError: an unknown key, a wrong type, a value out of its range, a missing value.
     """
     values: dict[str, Any] = {}
     where = "command line"
     if arguments.config:
         where = str(arguments.config)
         values = {key.replace("-", "_"): value for key, value in read_toml(Path(arguments.config)).items()}
-    for f in dataclasses.fields(options):
-        nested = {
-            key.split(".", 1)[1]: value
-            for key, value in vars(arguments).items() if key.startswith(f"{f.name}.") and value is not None
-        }  # fmt: skip
-        if nested or isinstance(values.get(f.name), dict):
-            # What is not said stays the command's own default, which may differ from the dataclass's.
-            own = to_dict(f.default) if dataclasses.is_dataclass(f.default) else {}
-            values[f.name] = {**own, **values.get(f.name, {}), **nested}
-        given = getattr(arguments, f.name, None)
-        if given not in (None, []):
-            values[f.name] = given
-        elif f.name not in values and _required(f):
-            flag = f.name.upper() if f.metadata.get("positional") else "--" + f.name.replace("_", "-")
+    names = {f.name for f in dataclasses.fields(options)}
+    for path, given in vars(arguments).items():
+        name, *rest = path.split(".")
+        if given in (None, []) or name not in names:
+            continue
+        table = values
+        for part in [name, *rest][:-1]:
+            inner = table.get(part)
+            table[part] = to_dict(inner) if isinstance(inner, dict) else {}
+            table = table[part]
+        table[[name, *rest][-1]] = given
+    for one in dataclasses.fields(options):
+        if one.name not in values and default_of(one) is MISSING:
+            flag = one.name.upper() if one.metadata.get("positional") else "--" + one.name.replace("_", "-")
             raise SecateurError(f"{flag} is missing; see --help")
     return from_dict(options, values, where)
-
-
-def _required(f: Field[Any]) -> bool:
-    return f.default is MISSING and f.default_factory is MISSING
 
 
 class Parser(argparse.ArgumentParser):
     """argparse that raises our one-line error instead of printing usage, and knows the nearest right flag."""
 
+    options: type = type(None)
+
     def error(self, message: str) -> typing.NoReturn:
         """Turn argparse's complaint into a `SecateurError`."""
         if message.startswith("unrecognized arguments: "):
             wrong = message.split(": ", 1)[1].split()[0]
-            known = [flag for action in self._actions for flag in action.option_strings]
-            message = f"unknown option '{wrong}'{nearest(wrong, known)}"
+            new = renamed(self.options, wrong.partition("=")[0].lstrip("-").replace("-", "_"))
+            if new and wrong.startswith("--"):
+                message = f"'{wrong.partition('=')[0]}' is called '--{new.replace('_', '-')}' now"
+            else:
+                known = [flag for action in self._actions for flag in action.option_strings]
+                message = f"unknown option '{wrong}'{nearest(wrong, known)}"
         raise SecateurError(f"{self.prog}: {message}")
 
     def speak(self) -> None:
@@ -122,18 +183,24 @@ class Parser(argparse.ArgumentParser):
         """Parse `words`; what is left over is an error of this (sub)parser, which knows its own flags."""
         known, rest = self.parse_known_args(words)
         if rest:
+            # The first flag among what is left: a word before it may be the value of an unknown one.
+            rest.sort(key=lambda word: not word.startswith("--"))
             self.error("unrecognized arguments: " + " ".join(rest))
         return known
 
 
 def make_parser(module: ModuleType, name: str) -> Parser:
     """The parser of one command module."""
+    inputs = [f.name.upper() for f in dataclasses.fields(module.Options) if f.metadata.get("positional")]
     parser = Parser(
         prog=f"secateur {name}",
+        usage=" ".join(["secateur", name, *inputs, "[--key value ...]"]),
         description=said(module.HELP),
         epilog=said("example:") + "\n  " + module.EXAMPLE.strip().replace("\n", "\n  "),
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
+    parser.options = module.Options
     add_arguments(parser, module.Options)
     parser.speak()
     return parser

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
-from ..base.options import to_dict
+from ..base.options import option, to_dict
 from ..evaluate.compare import Comparison, compare
 from ..evaluate.result import Result, is_result, read_result
 from ..evaluate.table import percent, points, text_table
-from .command import option
 
 HELP = "Compare two results, or two models on a manifest: paired bootstrap over speakers, wins, losses, changed clips."
 EXAMPLE = """secateur compare dense.json pruned.json

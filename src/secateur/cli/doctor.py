@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .command import option
+from ..base.options import option
 
 HELP = """What this toolkit understands of a model: what it would prune (groups, units, parameters), and what it leaves
 whole and why. A model that it does not know gets the list of its layers and the reason: nothing is guessed."""

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..base.errors import SecateurError
-from ..base.options import from_dict, to_dict
+from ..base.options import from_dict, option, to_dict
 from ..base.progress import track
 from ..evaluate.breakdown import by_extra, by_length, by_speaker, extra_names
 from ..evaluate.error_rate import confusions
 from ..evaluate.result import Result, write_result
 from ..evaluate.run import evaluate, with_cost
 from ..evaluate.table import headings, percent, table, text_table, unit
-from .command import option
 
 if TYPE_CHECKING:
     from ..data.manifest import Utterance

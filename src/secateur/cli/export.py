@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..base.errors import SecateurError
+from ..base.options import option
 from ..base.progress import say
-from .command import option
 
 HELP = """Write a model as ONNX graphs (encoder and decoder with KV cache, or CTC network) that stock onnxruntime runs.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
-from .command import option
+from ..base.options import option
 
 HELP = """Make a language model for `evaluate --lm` and `transcribe --lm`, which need numpy alone to read it.
 

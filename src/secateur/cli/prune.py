@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..base.errors import SecateurError
+from ..base.options import option
 from ..prune.settings import PruneSettings
-from ..train.settings import FINE_TUNING, TrainSettings
+from ..train.settings import TrainSettings
 from . import train as train_command
-from .command import option
 
 HELP = """Prune a model: gradually while it is fine-tuned, or at once without any training (--one-shot).
 
@@ -32,8 +32,8 @@ class Options(train_command.Options):
         "size=, or wer=+0.5 (points on dev); the same as prune.target"
     )  # fmt: skip
     one_shot: bool = option(False, help="no training: rank on a few batches, cut once")
-    train: TrainSettings = FINE_TUNING
-    prune: PruneSettings = PruneSettings(method="refit")
+    train: TrainSettings = TrainSettings()
+    prune: PruneSettings = PruneSettings()
 
 
 def run(options: Options) -> dict[str, Any] | None:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..base.files import write_text
+from ..base.options import option
 from ..evaluate.report import render
 from ..evaluate.run_folder import collect
 from ..evaluate.table import markdown_table
-from .command import option
 
 HELP = "One self-contained HTML page from a run's result files: before and after, intervals, what was cut, examples."
 EXAMPLE = """secateur report runs/kiosk

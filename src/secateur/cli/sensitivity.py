@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..base.options import option
 from ..evaluate.table import text_table
-from .command import option
 
 if TYPE_CHECKING:
     from ..sensitivity.map import SensitivityMap

@@ -16,10 +16,10 @@ from ..assistant.skills import load
 from ..assistant.understand import Understanding
 from ..base.errors import SecateurError
 from ..base.extras import require
+from ..base.options import option
 from ..runtime.recogniser import Recogniser, find_model
 from ..runtime.streaming import StreamOptions
 from ..server.http.settings import Limits
-from .command import option
 
 HELP = "Serve OpenAI's transcription API, a WebSocket, Wyoming, a page, /healthz and /metrics."
 EXAMPLE = """secateur serve --port 8000 --wyoming-port 10300

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..base.errors import SecateurError
-from .command import option
+from ..base.options import option
 
 HELP = "answer a question with a study: arms at equal compute, seeds, paired intervals, one table and a page"
 EXAMPLE = """secateur study study.toml --data ../shared/data --out runs/study --parallel 2

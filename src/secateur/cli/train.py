@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
-from ..families.ctc.new_model import NewModel
+from ..base.options import option
+from ..families.ctc.new_settings import NewModel
 from ..prune.settings import PruneSettings
-from ..train.settings import FINE_TUNING, TrainSettings
-from .command import option
+from ..train.settings import TrainSettings
 
-HELP = """Fine-tune a model on manifests. The weights are held near their start (--train.l2-start); with --retain it
-also hears what must not be forgotten, and with --train.distil 0.7 the original teaches it there, for three times the
-time. With --new.preset a small CTC model is trained from nothing instead (conformer, bigru, bilstm, googlenet,
-googlenet-bigru, digits; streaming-conformer and streaming-gru answer while someone speaks), or a CTC output on the
-encoder of a Whisper (--new.preset whisper --new.trunk tiny.en).
+HELP = """Fine-tune a model on manifests. The weights are held near their start (--train.l2-sp); with --retain it
+also hears what must not be forgotten, and with --train.distillation 0.7 the original teaches it there, for
+three times the time. With --new.preset a small CTC model is trained from nothing instead (conformer, bigru, bilstm,
+googlenet, googlenet-bigru, digits; streaming-conformer and streaming-gru answer while someone speaks), or a CTC output
+on the encoder of a Whisper (--new.preset whisper --new.trunk tiny.en).
 
 Writes a checkpoint, metrics.jsonl (a line a validation) and results; a killed run resumes. On several GPUs, or several
 processes of a CPU, start it with torchrun: a batch is dealt to them, the steps are the same."""
@@ -37,13 +37,13 @@ class Options:
     dev: tuple[Path, ...] = option((), help="manifests to choose on (default: split off by speaker)")
     test: tuple[Path, ...] = option((), help="manifests to report on (default: split off by speaker)")
     retain: tuple[Path, ...] = option((), help="manifests of what must not be forgotten")
-    teacher: str = option("", help="a tuned model that teaches; CTC: of the same units (see train.distil-on)")
+    teacher: str = option("", help="a tuned model that teaches; CTC: of the same units (see train.distillation-on)")
     noise: tuple[Path, ...] = option((), help="recordings of noise to mix into training clips (see train.augment)")
     longest: float = option(21.0, help="seconds: longer clips are left out of training")
     stream: bool = option(False, help="read training audio while training, for sets that do not fit in memory")
     window: int = option(20000, help="with --stream: clips between which batches are shuffled")
     device: str = option("auto", help="cpu, cuda or auto")
-    train: TrainSettings = FINE_TUNING
+    train: TrainSettings = TrainSettings()
     new: NewModel = NewModel()
 
 
@@ -71,12 +71,9 @@ def run_arm_from(options: Options, name: str, prune: PruneSettings | None) -> di
             start = make_new(options.new, list(data.texts()), data.learn[0].language, options.train.seed)
         model, tokenizer = start or load_model(options.model)
         teacher: Any = model if data.retain and start is None else None
-        train = options.train
         if options.teacher:
             teacher = load_model(options.teacher)[0]
-            train = replace(train, distil=train.distil or TrainSettings().distil)  # asked for, so it is listened to
-        if start is not None:
-            train = replace(train, l2_start=0.0)  # random weights are no start to be held to
+        train = options.train.resolved(pretrained=start is None, teacher=bool(options.teacher))
         run_arm(ArmSettings(name, train, prune), model, tokenizer, data, options.out, teacher)
         if rank() > 0:
             return None

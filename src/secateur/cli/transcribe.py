@@ -16,12 +16,11 @@ from ..audio.folder import audio_files
 from ..audio.read import read_audio
 from ..base.errors import SecateurError
 from ..base.files import write_text
-from ..base.options import from_dict, to_dict
+from ..base.options import from_dict, option, to_dict
 from ..base.progress import say, track
 from ..decode.options import DecodingOptions
 from ..runtime.recogniser import Recogniser, cores
 from ..runtime.transcript import WRITERS, Transcript
-from .command import option
 
 HELP = """Files, folders or standard input to txt, json, srt or vtt; whole data sets to a manifest.
 

@@ -7,44 +7,78 @@ from pathlib import Path
 from typing import Literal
 
 from ..base.errors import SecateurError
+from ..base.options import Settings, option
 
 
 @dataclass(frozen=True)
-class DecodingOptions:
-    """Everything a user may choose about decoding (Radford et al. 2022, section 4.5)."""
+class DecodingOptions(Settings):
+    """How audio is decoded into text (Radford et al. 2022, section 4.5)."""
 
-    language: str | None = None  # "en", "zh-CN", ...; None: detected if the model knows several
-    task: Literal["transcribe", "translate"] = "transcribe"
-    # None: only where audio is longer than one window, and only by models that still decode like OpenAI's.
-    timestamps: bool | None = None
-    beam: int = 1  # at temperature 0; 1 is greedy
-    patience: float = 1.0  # finished beams to wait for, in beams (Kasai et al. 2022)
-    length_penalty: float | None = None  # None: mean log probability; else the exponent of Wu et al. 2016, eq. 14
-    best_of: int = 5  # samples at every temperature above 0
-    temperatures: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-    compression_ratio_threshold: float | None = 2.4  # text that compresses better repeats itself
-    log_prob_threshold: float | None = -1.0  # mean log probability below which a result is not trusted
-    no_speech_threshold: float | None = 0.6
-    max_tokens: int | None = None  # a window; None: half the text context
-    word_times: bool = False  # every word's start, end and confidence
-    condition_on_previous: bool = False  # prompt a window with the text before it
-    words: tuple[str, ...] = ()  # names and terms to expect; they go into the prompt
-    lm: tuple[Path, ...] = ()  # CTC models: n-gram language models, mixed; their words are the lexicon
-    lm_shares: tuple[float, ...] = ()  # in which they are mixed; empty: evenly
-    lm_weight: float = 0.5  # of the language model's log probabilities beside the network's
-    word_bonus: float = 0.5  # added for every word: a language model by itself prefers few
-    blank_penalty: float = 0.0  # with language models: taken off the blank's log probability
-    numbers_as_words: bool = False  # encoder-decoders: no token with a digit or a currency sign is written
-    unknown: float | None = None  # added for a word that no language model has; None: there are none
-    seed: int = 0  # of sampling; every window draws from its own generator
+    language: str | None = option(
+        None, "Decode this language, such as en or zh-CN; left out: detected by models that know several."
+    )
+    task: Literal["transcribe", "translate"] = option("transcribe", "Transcribe, or translate into English.")
+    timestamps: bool | None = option(
+        None, "Give segment times from the model's timestamp tokens; left out: only where audio is longer than one "
+        "window, and only by models that still decode like OpenAI's.",
+    )  # fmt: skip
+    beam: int = option(
+        1, "Search with this many beams; 1 is greedy, the fastest (CTC with lm: 32).", unit="beams", least=1
+    )
+    patience: float = option(
+        1.0, "Wait for this many finished hypotheses a beam (Kasai et al. 2022).", above=0, advanced=True
+    )
+    length_penalty: float | None = option(
+        None, "Divide by the length to this exponent (Wu et al. 2016, eq. 14); left out: mean log probability.",
+        least=0, advanced=True,
+    )  # fmt: skip
+    best_of: int = option(5, "Draw this many samples at every temperature above 0.", least=1, advanced=True)
+    temperatures: tuple[float, ...] = option(
+        (0.0, 0.2, 0.4, 0.6, 0.8, 1.0), "Decode again at the next of these where a result is not trusted; 0 alone "
+        "never does.", least=0, advanced=True, was=("temperature",),
+    )  # fmt: skip
+    compression_ratio_threshold: float | None = option(
+        2.4, "Distrust text that compresses better than this: it repeats itself; none trusts it.", above=0,
+        advanced=True,
+    )  # fmt: skip
+    log_prob_threshold: float | None = option(
+        -1.0, "Distrust text whose mean log probability is below this; none trusts it.", most=0, advanced=True
+    )
+    no_speech_threshold: float | None = option(
+        0.6, "Write nothing where no speech is likelier than this and the text is not trusted; none always writes.",
+        unit="probability", least=0, most=1, advanced=True,
+    )  # fmt: skip
+    max_tokens: int | None = option(
+        None, "Write at most this many tokens a window; left out: half the text context.", unit="tokens", least=1,
+        advanced=True,
+    )  # fmt: skip
+    word_times: bool = option(False, "Give every word's start, end and confidence.")
+    condition_on_previous: bool = option(False, "Prompt every window with the text before it.", advanced=True)
+    words: tuple[str, ...] = option((), "Prompt with these names and terms, separated by commas.")
+    lm: tuple[Path, ...] = option(
+        (), "Search with these n-gram language models, mixed; their words are the lexicon (CTC models)."
+    )
+    lm_shares: tuple[float, ...] = option(
+        (), "Mix the language models in these shares; left out: evenly.", unit="share", least=0, advanced=True
+    )
+    lm_weight: float = option(
+        0.5, "Weight the language model's log probabilities by this beside the network's.", least=0, advanced=True
+    )
+    word_bonus: float = option(
+        0.5, "Add this for every word: a language model by itself prefers few.", advanced=True
+    )
+    blank_penalty: float = option(
+        0.0, "Take this off the blank's log probability, with language models.", advanced=True
+    )
+    numbers_as_words: bool = option(
+        False, "Write no token with a digit or a currency sign (encoder-decoder models).", advanced=True
+    )
+    unknown: float | None = option(
+        None, "Add this for a word that no language model has; left out: there are none.", advanced=True
+    )
+    seed: int = option(0, "Seed the samples of temperatures above 0.", advanced=True)
 
     def __post_init__(self) -> None:
-        for name in ("beam", "best_of"):
-            if getattr(self, name) < 1:
-                raise SecateurError(f"{name} must be at least 1, found {getattr(self, name)}")
-        if not self.temperatures or min(self.temperatures) < 0:
+        super().__post_init__()
+        if not self.temperatures:
             raise SecateurError("temperatures must be one or more numbers from 0 up")
-        if self.patience <= 0:
-            raise SecateurError(f"patience must be above 0, found {self.patience}")
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise SecateurError(f"max_tokens must be at least 1, found {self.max_tokens}")

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from .front_end import FrontEnd
+from .specaugment_options import SpecAugmentOptions
+
+__all__ = ["SpecAugmentOptions", "fitted", "spec_augment"]
 
 USUAL_MS = 10.0  # from frame to frame, where `SpecAugmentOptions.time_width` is meant as it stands
-
-
-@dataclass(frozen=True)
-class SpecAugmentOptions:
-    """How much is hidden. A mask's width is drawn evenly from 0 to the largest, then its place within the clip."""
-
-    time_masks: int = 2
-    time_width: int = 20  # frames, the largest width
-    time_share: float = 0.2  # of the clip's frames, another limit to each time mask: short clips stay intelligible
-    frequency_masks: int = 2
-    frequency_width: int = 15  # mel bins, the largest width
 
 
 def fitted(options: SpecAugmentOptions, front_end: FrontEnd) -> SpecAugmentOptions:

@@ -71,4 +71,4 @@ class FrameRecogniser(Recogniser):
         Raises:
             SecateurError: this network cannot answer halfway.
         """
-        raise SecateurError("train.inner_ctc is for networks with a Conformer: set it to 0 for this one")
+        raise SecateurError("training.intermediate_ctc is for networks with a Conformer: set it to 0 for this one")

@@ -18,11 +18,11 @@ from ..base.errors import SecateurError, nearest
 from ..models.family import Config
 from ..models.groups import KINDS, Group
 from .arrays import Array, numbers
+from .settings import GLOBAL_KINDS
 
 Keep = dict[str, list[int]]
 Cost = Callable[[Any], float]
 
-GLOBAL_KINDS = ("head", "query_key", "value", "ffn", "conv", "unit")
 
 
 @dataclass(frozen=True)

@@ -1,51 +1,120 @@
-"""What to prune, in one frozen dataclass that TOML and the command line can fill."""
+"""What to prune, in one frozen dataclass that TOML, Python and the command line can fill."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from .budget import GLOBAL_KINDS
+from ..base.options import Settings, option
+
+GLOBAL_KINDS = ("head", "query_key", "value", "ffn", "conv", "unit")  # what competes for a budget unless said otherwise
 
 
 @dataclass(frozen=True)
-class PruneSettings:
-    """`remove` is the share of the original model that is gone at the end: vocabulary and contexts count too.
+class PruneSettings(Settings):
+    """What is removed, how it is chosen, and when. Vocabulary and contexts count as removed, too.
 
     With `amounts` (name pattern or kind to share), groups lose fixed shares instead of competing for the budget.
     """
 
-    method: str = "gradual"  # how it goes while training: see prune/methods.py
-    remove: float | None = 0.6
-    measure: Literal["parameters", "weights", "macs"] = "parameters"  # weights: without embeddings and positions
-    criterion: str = "taylor"
-    map: str = ""  # criterion "sensitivity", allocate "search": the map.json that `secateur sensitivity` wrote
-    schedule: str = "cubic"
-    kinds: tuple[str, ...] = GLOBAL_KINDS
-    amounts: dict[str, float] = field(default_factory=dict)
-    protect: float = 0.9  # no group loses more than this share
-    begin: float = 0.02  # of the training steps: the first pruning event
-    end: float = 0.5  # of the training steps: the final amount is reached; the rest recovers
-    every: int = 16  # steps between events
-    pressure: float = 0.5  # group-lasso: norm of its gradient, as a share of the loss's, at full strength
-    layer_drop: float = 0.2  # layer-drop: chance that a layer is skipped in a step
-    scope: Literal["global", "layer", "row"] = "global"  # single weights: where they compete
-    pattern: str = ""  # single weights: N:M, such as "2:4": N of every M consecutive inputs stay
-    target: str = ""  # instead of remove: latency=0.5 (of the dense model), parameters=, macs=, size=, wer=+0.5 points
-    allocate: Literal["uniform", "global", "search"] = "search"  # how a target is shared out over groups
-    harm: Literal["loss", "error"] = "loss"  # allocate "search" with a map: which of its changes counts
-    plan: str = ""  # instead of a target: the allocation.json of an earlier run, whose shares go again
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"  # of the exported models that latency and size are measured on
-    seed: int = 0  # of random scores (what is drawn while training follows the training's seed)
-    sample_rate: int | None = None  # Hz of the audio, below the model's: bins above half of it go
-    frame_shift_ms: float | None = None  # from one frame to the next, above the model's: 12.5, 15, 20
-    # frames merged into one inside the encoder: "0:2" after layer 0 in pairs, "input:2" before all
-    merge_frames: tuple[str, ...] = ()
-    merge_kind: Literal["mean", "learned"] = "mean"  # learned: weights per frame and channel that start at the mean
-    deltas: int | None = None  # of cepstra or fbank: keep derivatives up to this order only
-    vocabulary: bool = True  # keep only the rows that the training texts and frequent words need
-    frequent: int = 4000  # most frequent tokens, spelled with the texts' characters, that stay in any case
-    rows: int | None = None  # at most so many text rows; None keeps all that the texts use
-    timestamps: bool = False  # keep the timestamp rows
-    audio_seconds: float | None = 21.0  # audio context; None keeps the original's
-    text_tokens: int | None = 160  # text context; None keeps the original's
+    method: str = option(
+        "refit", "Choose how parameters go while the model trains.", choices="secateur.prune.methods:METHODS"
+    )
+    remove: float | None = option(
+        0.3, "Remove this share of the original model; none leaves it to amounts.", unit="share", least=0, below=1
+    )
+    measure: Literal["parameters", "weights", "macs"] = option(
+        "parameters", "Count the share in parameters, in weights without embeddings and positions, or in "
+        "multiply-accumulates.",
+    )  # fmt: skip
+    criterion: str = option(
+        "taylor", "Rank units, or single weights, by this criterion; the lowest go first.",
+        choices="secateur.prune.importance:CRITERIA "
+        "secateur.prune.weights.scores:WEIGHT_CRITERIA",
+    )  # fmt: skip
+    map: str = option(
+        "", "Read the sensitivity map (map.json) that the criterion sensitivity and the allocation search need."
+    )
+    schedule: str = option(
+        "cubic", "Raise the amount from 0 to the final one along this curve.",
+        choices="secateur.prune.schedule:SCHEDULES", advanced=True,
+    )  # fmt: skip
+    kinds: tuple[str, ...] = option(GLOBAL_KINDS, "Let these kinds of units compete for the budget.", advanced=True)
+    amounts: dict[str, float] = option(
+        factory=dict, help="Remove these shares by kind or name pattern instead: ffn=0.2,decoder.*.heads=0.5.",
+        unit="share", advanced=True,
+    )  # fmt: skip
+    protect: float = option(
+        0.9, "Take at most this share of any group.", unit="share", least=0, most=1, advanced=True
+    )
+    begin: float = option(
+        0.02, "Prune for the first time after this share of the steps.", unit="share", least=0, most=1, advanced=True
+    )
+    end: float = option(
+        0.5, "Reach the final amount after this share of the steps; the rest recovers.", unit="share", least=0, most=1
+    )
+    every: int = option(16, "Prune again after this many steps.", unit="steps", least=1, advanced=True)
+    pressure: float = option(
+        0.5, "Press units with a gradient of this norm, as a share of the loss's, at full strength (group-lasso).",
+        unit="share", least=0, advanced=True,
+    )  # fmt: skip
+    layer_drop: float = option(
+        0.2, "Skip a layer in a training step with this probability (layer-drop).", unit="probability", least=0,
+        below=1, advanced=True,
+    )  # fmt: skip
+    scope: Literal["global", "layer", "row"] = option(
+        "global", "Let single weights compete in the whole model, in their layer or in their row.", advanced=True
+    )
+    pattern: str = option(
+        "", "Keep N of every M consecutive inputs, as 2:4 does (single weights).", advanced=True
+    )
+    target: str = option(
+        "", "Meet a target instead of a share: latency=0.5 of the dense model's, parameters=, macs=, size=, or "
+        "wer=+0.5 points.",
+    )  # fmt: skip
+    allocate: Literal["uniform", "global", "search"] = option(
+        "search", "Share a target out over groups evenly, by one ranking, or by searching for the smallest loss "
+        "increase.",
+    )  # fmt: skip
+    search_by: Literal["loss", "error"] = option(
+        "loss", "Read the sensitivity map's change of loss, or of error rate, in the search.", advanced=True,
+        was=("harm",),
+    )  # fmt: skip
+    plan: str = option(
+        "", "Remove the shares of an earlier run's allocation.json, instead of meeting a target.", advanced=True
+    )
+    precision: Literal["fp32", "fp16", "int8"] = option(
+        "fp32", "Measure a target's latency and size on exports in this precision.", advanced=True
+    )
+    seed: int = option(0, "Seed random scores.", advanced=True)
+    sample_rate: int | None = option(
+        None, "Lower the audio's sample rate to this: bins above half of it go.", unit="Hz", least=2000, advanced=True
+    )
+    frame_shift_ms: float | None = option(
+        None, "Move frames this far apart, such as 12.5, 15 or 20.", unit="ms", above=0, advanced=True
+    )
+    merge_frames: tuple[str, ...] = option(
+        (), "Merge frames into one inside the encoder: 0:2 pairs them after layer 0, input:2 before all.", advanced=True
+    )
+    merge_kind: Literal["mean", "learned"] = option(
+        "mean", "Merge frames by their mean, or by learned weights per frame and channel that start at it.",
+        advanced=True,
+    )  # fmt: skip
+    deltas: int | None = option(
+        None, "Keep derivatives of cepstra or fbank up to this order only.", least=0, most=2, advanced=True
+    )
+    vocabulary: bool = option(True, "Keep only the vocabulary rows that the training texts and frequent words need.")
+    frequent: int = option(
+        4000, "Keep the most frequent tokens spelled with the texts' characters in any case.", unit="tokens", least=0,
+        advanced=True,
+    )  # fmt: skip
+    rows: int | None = option(
+        None, "Keep at most this many text rows of the vocabulary.", unit="rows", least=1, advanced=True
+    )
+    timestamps: bool = option(False, "Keep the rows of timestamp tokens.", advanced=True)
+    audio_seconds: float | None = option(
+        21.0, "Cut the audio context to this length; none keeps the original's.", unit="s", above=0
+    )
+    text_tokens: int | None = option(
+        160, "Cut the text context to this length; none keeps the original's.", unit="tokens", least=1
+    )

@@ -52,6 +52,7 @@ def adapt(model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path, settin
         SecateurError: sets that share speakers, clips that do not fit, a budget that cannot be met.
     """
     _check(data)
+    settings = replace(settings, train=settings.train.resolved(pretrained=True, teacher=False))
     test = data.tests["test"]
     dense: Whisper | None = None
     results: dict[str, Result] = {}

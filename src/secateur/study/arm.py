@@ -119,7 +119,7 @@ def run_arm(
         return result_model, student.tokenizer, {}
     save_checkpoint(folder, result_model, student.tokenizer, half=True)
     results: dict[str, Result] = {}
-    head = load_head(folder) if arm.train is not None and arm.train.helper_kept else None
+    head = load_head(folder) if arm.train is not None and arm.train.auxiliary_saved else None
     sets = {"dev": data.dev} | (data.tests if test_now else {})
     for name, utterances in sets.items():
         results[name] = score(result_model, student.tokenizer, data, name, utterances, arm.name)
@@ -203,7 +203,7 @@ def _tune(
         validate=validate, folder=folder, label=arm.name, noise=noise,
     )  # fmt: skip
     log = train(model, run, settings)
-    if helped is not None and settings.helper_kept and distributed.rank() == 0:
+    if helped is not None and settings.auxiliary_saved and distributed.rank() == 0:
         save_head(folder, helped)
     return (pruner.shrunk() if pruner is not None else model), log[-1]["step"]  # early stopping ends before the total
 

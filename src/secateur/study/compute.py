@@ -34,7 +34,7 @@ def training_flops(
         return float(family_of(of).macs(of, clips[row].duration, tokens, padded))
 
     total = BACKWARD * sum(macs(config, row, False) for row in rows)
-    if teacher is not None and settings.distil > 0:
-        told = rows if settings.distil_on == "all" else [r for r in rows if r >= len(data.learn)]
+    if teacher is not None and settings.distillation:
+        told = rows if settings.distillation_on == "all" else [r for r in rows if r >= len(data.learn)]
         total += sum(macs(teacher.config, r, None) for r in told)
     return 2 * total * steps / epoch_steps(mix, settings.batch_seconds, settings.seed)

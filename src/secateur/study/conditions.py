@@ -12,21 +12,26 @@ from torch import Tensor
 
 from ..audio.effects import add_noise, reverberate, telephone
 from ..base.errors import SecateurError
+from ..base.options import Settings, option
 from ..data.bank import AudioBank, Samples, kept_clips
 from ..data.clip import read_clip
 from ..data.manifest import read_manifest
 
 
 @dataclass(frozen=True)
-class Condition:
+class Condition(Settings):
     """One disturbance. Noise must not be what training mixed in: name files that are held out."""
 
-    noise: str | None = None  # manifest of noise recordings, relative to the data folder
-    split: str | None = None  # only the entries whose `split` says so
-    snr_db: float = 10.0
-    rt60: float | None = None  # seconds until reverberation has fallen by 60 dB
-    direct_db: float = 3.0  # direct sound against reverberation
-    telephone: bool = False  # 300 to 3400 Hz
+    noise: str | None = option(
+        None, "Mix in recordings from this manifest, relative to the data folder; they must not be in training."
+    )
+    split: str | None = option(None, "Take only the recordings whose `split` is this.")
+    snr_db: float = option(10.0, "Mix noise in at this signal-to-noise ratio.", unit="dB")
+    rt60: float | None = option(
+        None, "Add reverberation that falls by 60 dB in this time.", unit="s", above=0, most=5
+    )
+    direct_db: float = option(3.0, "Set the direct sound's level over the reverberation's.", unit="dB")
+    telephone: bool = option(False, "Pass audio through a telephone band (300 to 3400 Hz).")
 
 
 def disturbed(bank: AudioBank, condition: Condition, data_folder: Path, sample_rate: int, seed: int = 0) -> AudioBank:

@@ -32,8 +32,8 @@ def demo_settings() -> AdaptSettings:
     """Few steps at a high rate. Many rows stay: in so few steps no model learns to spell words that its rows lack."""
     return AdaptSettings(
         train=TrainSettings(
-            steps=40, batch_seconds=60.0, learning_rate=6e-5, warmup=0.15, ema=0.9, validate_every=100.0, distil=0.0,
-            piece_dropout=0.0, save_every=1000, augment=None,
+            steps=40, batch_seconds=60.0, learning_rate=6e-5, warmup=0.15, ema=0.9, validate_every=100.0,
+            distillation=0.0, bpe_dropout=0.0, save_every=1000, augment=None,
         ),
         prune=PruneSettings(
             remove=0.4, every=3, begin=0.05, end=0.5, frequent=15000, audio_seconds=15.0, text_tokens=128

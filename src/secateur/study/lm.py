@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
+from ..base.options import Settings, option
 from ..base.progress import say
 from ..data.manifest import Utterance
 from ..decode.ctc.beam import BeamDecoder, BeamOptions
@@ -26,14 +27,21 @@ LM = "lm"  # results are `set@lm`, as those of disturbed sets are `set@condition
 
 
 @dataclass(frozen=True)
-class StudyLm:
-    """Which arms are read so, and with what; several models are mixed evenly."""
+class StudyLm(Settings):
+    """Which CTC arms are decoded with a language model, and with which; several are mixed evenly."""
 
-    arms: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()  # of `secateur lm`, ARPA or PocketSphinx, relative to the data folder
-    order: int = 3  # of the model of the training transcripts; 0: none is made
-    beam: int = 32
-    outputs: bool = False  # what every CTC arm says of dev and tests is kept, to be read elsewhere (`reading`)
+    arms: tuple[str, ...] = option((), "Decode the tests of these arms with a language model as well.")
+    files: tuple[str, ...] = option(
+        (), "Mix these models (of `secateur lm`, ARPA or PocketSphinx), relative to the data folder."
+    )
+    order: int = option(
+        3, "Estimate a model of the training transcripts with n-grams up to this length; 0: none.", unit="words",
+        least=0,
+    )  # fmt: skip
+    beam: int = option(32, "Search with this many beams.", unit="beams", least=1)
+    outputs: bool = option(
+        False, "Keep every CTC arm's outputs on dev and tests, to be decoded elsewhere (`study.reading`)."
+    )
 
 
 def language_model(settings: StudyLm, texts: Sequence[str], data_folder: Path) -> LanguageModel:

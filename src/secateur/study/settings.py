@@ -26,7 +26,7 @@ from typing import Any
 
 from ..base.errors import SecateurError, nearest
 from ..base.options import from_dict, read_toml, to_dict
-from ..families.ctc.new_model import NewModel
+from ..families.ctc.new_settings import NewModel
 from ..prune.methods import check_settings
 from ..prune.settings import PruneSettings
 from ..train.settings import TrainSettings
@@ -159,7 +159,9 @@ def arm_settings(study: StudySettings, name: str, seed: int, where: str = "study
     arm = study.arms[name]
     train = None
     if not arm.zero_shot:
-        train = replace(from_dict(TrainSettings, study.train | arm.train, f"{where}: arms.{name}.train"), seed=seed)
+        given = from_dict(TrainSettings, study.train | arm.train, f"{where}: arms.{name}.train")
+        pretrained = bool(arm.start or arm.model or not new_of(study, name).preset)
+        train = replace(given.resolved(pretrained=pretrained, teacher=bool(arm.teacher)), seed=seed)
     prune = None
     if arm.prune is not None:
         prune = from_dict(PruneSettings, study.prune | arm.prune, f"{where}: arms.{name}.prune")

@@ -31,7 +31,7 @@ HEAD, UNITS = "pinyin_head.safetensors", "pinyin_units.json"
 
 @dataclass
 class Helped:
-    """A task's loss plus `settings.helper_weight` times the CTC loss of the head on the encoder's output.
+    """A task's loss plus `settings.auxiliary_weight` times the CTC loss of the head on the encoder's output.
 
     `rows` are the clips' units; clips without any (in another language) have no part in it. Dealt to micro-batches or
     processes, the helper's mean is weighed like the task's.
@@ -54,7 +54,8 @@ class Helped:
         frames = torch.full((len(spoken),), memory.shape[1], device=memory.device)
         if valid is not None:
             frames = valid[spoken].sum(1)
-        return loss + settings.helper_weight * ctc_loss(log_probs, frames, [self.rows[batch.rows[i]] for i in spoken])
+        extra = ctc_loss(log_probs, frames, [self.rows[batch.rows[i]] for i in spoken])
+        return loss + settings.auxiliary_weight * extra
 
     def counts(self, rows: Sequence[int], step: int, settings: TrainSettings) -> list[int]:
         """Those of the task."""
@@ -78,14 +79,14 @@ def with_helper(task: Objective, model: Any, utterances: Sequence[Utterance], se
     Raises:
         SecateurError: a model without an encoder of its own, or no Chinese clip among `utterances`.
     """
-    if settings.helper == "none":
+    if settings.auxiliary == "none":
         return task
     if is_streamed(utterances):
-        raise SecateurError("train.helper needs all texts at once: leave out --stream")
+        raise SecateurError("training.auxiliary needs all texts at once: leave out --stream")
     if not isinstance(getattr(model, "encoder", None), nn.Module):
-        raise SecateurError(f"train.helper: a model of the family '{model.config.family}' has no encoder to help")
+        raise SecateurError(f"training.auxiliary: the family '{model.config.family}' has no encoder for a second head")
     texts = [u.text if base_language(u.language) == "zh" else "" for u in utterances]
-    units = pinyin_units([t for t in texts if t], settings.helper_units)
+    units = pinyin_units([t for t in texts if t], settings.auxiliary_units)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         head = nn.Linear(model.config.width, units.outputs)

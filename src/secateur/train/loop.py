@@ -57,8 +57,8 @@ def train(model: Recogniser, run: Run, settings: TrainSettings) -> list[dict[str
     """
     distributed.check_joined()
     with low_rank(model, settings):
-        if settings.l2_start:
-            run = replace(run, callbacks=[*run.callbacks, PullToStart(model, settings.l2_start)])
+        if settings.l2_sp:
+            run = replace(run, callbacks=[*run.callbacks, PullToStart(model, settings.l2_sp)])
         return _Loop(model, run, settings).run_all()
 
 
@@ -71,10 +71,6 @@ class _Loop:
         self.first = distributed.rank() == 0
         self.ranks = distributed.count()
         model.to(self.device)
-        if len(settings.dropout_span) != 2 or not 0 <= settings.dropout_span[0] < settings.dropout_span[1] <= 1:
-            raise SecateurError(f"train.dropout_span is two shares, the lower first; found {settings.dropout_span}")
-        if settings.accumulate < 1:
-            raise SecateurError(f"train.accumulate must be 1 or more, found {settings.accumulate}")
         if settings.deterministic:
             torch.use_deterministic_algorithms(True, warn_only=True)
         if self.device.type == "cuda":
@@ -96,7 +92,7 @@ class _Loop:
         ]  # fmt: skip
         self.own = list(self.parameters.values())
         if self.extra:
-            groups.append({"params": [*self.extra.values()], "weight_decay": 0.0, "times": settings.helper_rate})
+            groups.append({"params": [*self.extra.values()], "weight_decay": 0.0, "times": settings.auxiliary_rate})
             self.parameters |= self.extra
         self.optimizer = torch.optim.AdamW(
             groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=self.device.type == "cuda"
@@ -118,7 +114,7 @@ class _Loop:
 
     def run_all(self) -> list[dict[str, Any]]:
         settings, run = self.settings, self.run
-        batches = batch_stream(run.mix, settings.batch_seconds, settings.seed, self.step, settings.short_first)
+        batches = batch_stream(run.mix, settings.batch_seconds, settings.seed, self.step, settings.sortagrad)
         stream = run.bank.follow(batches, distributed.rank(), self.ranks)
         self.model.train()
         clock = self._now()
@@ -156,9 +152,9 @@ class _Loop:
         loss = self.gradients(batch, self.step, self.total)
         for callback in self.run.callbacks:
             callback.after_backward(self.step, self.total)
-        torch.nn.utils.clip_grad_norm_(self.own, self.settings.clip)
+        torch.nn.utils.clip_grad_norm_(self.own, self.settings.gradient_clip)
         if self.extra:  # a head that starts from nothing would take the whole norm
-            torch.nn.utils.clip_grad_norm_(self.extra.values(), self.settings.clip)
+            torch.nn.utils.clip_grad_norm_(self.extra.values(), self.settings.gradient_clip)
         self.optimizer.step()
         distributed.average(self.statistics.values())
         with torch.no_grad():

@@ -75,18 +75,14 @@ def low_rank(model: nn.Module, settings: TrainSettings) -> Iterator[None]:
     the weights and the model is what it was. Does nothing when they ask for none.
 
     Raises:
-        SecateurError: a rank and a share at once, or either out of range.
+        SecateurError: a share that no rank has, or interpolation beside it.
     """
     if not settings.lora_rank and not settings.lora_share:
         yield
         return
-    if settings.lora_rank and settings.lora_share:
-        raise SecateurError("lora_rank and lora_share say the same thing: give one of them")
-    if settings.lora_rank < 0:
-        raise SecateurError(f"lora_rank must be 0 or more, found {settings.lora_rank}")
-    if settings.blend < 1:
+    if settings.interpolation < 1:
         raise SecateurError(
-            "blend cannot go with low-rank updates: the mean of factors is not that of weights"
+            "interpolation cannot go with low-rank updates: the mean of factors is not that of weights"
         )
     rank = settings.lora_rank or rank_for(model, settings.lora_share)
     trainable = [p for p in model.parameters() if p.requires_grad]

@@ -36,12 +36,12 @@ class Batch:
 
     def told(self, settings: TrainSettings) -> Tensor | None:
         """The teacher's share of each row's loss (batch,), or None when it has no part in this batch."""
-        if settings.distil <= 0:
+        if not settings.distillation:
             return None
-        first = self.learn if settings.distil_on == "retain" else 0
+        first = self.learn if settings.distillation_on == "rehearsal" else 0
         if max(self.rows) < first:
             return None
-        return self.audio.new_tensor([settings.distil if row >= first else 0.0 for row in self.rows])
+        return self.audio.new_tensor([settings.distillation if row >= first else 0.0 for row in self.rows])
 
 
 class Objective(Protocol):

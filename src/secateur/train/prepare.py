@@ -40,6 +40,6 @@ class Preparer:
             # Slowed down past the audio context: the end is cut rather than refused.
             audio, lengths = audio[:, : self.most], lengths.clamp_max(self.most)
         features, frames = self.features(audio, lengths, heard=self.model.heard)
-        if self.masks is not None and step >= settings.mask_after * total:
+        if self.masks is not None and step >= settings.spec_augment_start * total:
             features = spec_augment(features, frames, self.masks, self.random)
         return Batch(rows, len(run.mix.learn), audio, lengths, features, frames, step)

@@ -26,7 +26,7 @@ class Run:
     objective: Objective
     callbacks: Sequence[Callback] = ()
     validate: Callable[[Any], dict[str, float]] | None = None  # lower `error` is better; called on rank 0 only
-    extra: nn.Module | None = None  # trained beside the model, at `settings.helper_rate` times its rate
+    extra: nn.Module | None = None  # trained beside the model, at `settings.auxiliary_rate` times its rate
     noise: NoiseBank | None = None
     folder: Path | None = None  # metrics.jsonl and state.safetensors; None keeps nothing
     label: str = "training"

@@ -1,64 +1,158 @@
-"""Every number of a training run, in one frozen dataclass that TOML and the command line can fill."""
+"""Every number of a training run, in one frozen dataclass that TOML, Python and the command line can fill."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..audio.augment import AugmentOptions
-from ..features.specaugment import SpecAugmentOptions
+from ..audio.augment_options import AugmentOptions
+from ..base.errors import SecateurError
+from ..base.options import Settings, option
+from ..features.specaugment_options import SpecAugmentOptions
+
+L2_SP = 0.01  # of a pretrained start: held near it the model learns new speakers as well, and keeps what it knew
+DISTILLATION = 0.7  # with a teacher that was named
 
 
 @dataclass(frozen=True)
-class TrainSettings:
-    """Fine-tuning settings. `steps`, when given, overrides `epochs`: arms compared at equal steps use it."""
+class TrainSettings(Settings):
+    """How a model is trained. The defaults are what the studies found best for hours of recordings.
 
-    epochs: float = 9.0
-    steps: int | None = None
-    batch_seconds: float = 160.0  # seconds of audio in a batch, padding included; all processes' clips together
-    accumulate: int = 1  # pieces that each process hears its clips of a batch in: less memory, the same gradient
-    learning_rate: float = 3e-5
-    warmup: float = 0.1  # share of all steps
-    final_rate: float = 0.0  # share of the learning rate that is left at the end of the cosine
-    weight_decay: float = 0.01  # L2, decoupled (AdamW)
-    l2_start: float = 0.0  # times the summed squared distance from the start's weights (L2-SP, arXiv 1802.01483)
-    l1: float = 0.0  # times the mean absolute value of all weight matrices
-    dropout: float = 0.0
-    dropout_span: tuple[float, ...] = (0.0, 1.0)  # shares of the steps between which it is on: before pruning, or after
-    label_smoothing: float = 0.0
-    clip: float = 1.0  # largest gradient norm
-    ema: float = 0.998  # decay of the averaged weights; 0 is off
-    average_last: int = 0  # average the weights of the last so many validations; 0 is off
-    blend: float = 1.0  # share of the tuned weights in the result, the rest is the start's (WiSE-FT, arXiv 2109.01903)
-    style: Literal["sentence", "as-is"] = "as-is"  # "sentence": bare transcripts are learnt with capitals and full stop
-    piece_dropout: float = (
-        0.1  # with pruned vocabulary rows: chance that a token is learnt as the two it was merged from
+    `steps`, when given, overrides `epochs`: arms compared at equal steps use it. What depends on the start is decided
+    in `resolved`.
+    """
+
+    epochs: float = option(9.0, "Pass over the training set this many times.", unit="epochs", above=0)
+    steps: int | None = option(
+        None, "Take this many optimiser steps, whatever the number of epochs.", unit="steps", least=1
     )
-    distil: float = 0.7  # weight of the teacher's part of the loss, where there is a teacher
-    distil_on: Literal["retain", "all"] = "retain"  # which clips the teacher speaks on: those to retain, or all
-    temperature: float = 1.0  # of the teacher's distribution
-    inner_ctc: float = 0.0  # CTC: share of the loss that half of a Conformer's blocks answer for alone
-    helper: Literal["none", "pinyin"] = "none"  # a second task of the encoder while it trains: CTC over pinyin
-    helper_weight: float = 0.3  # of its loss
-    helper_units: Literal["parts", "numbers", "plain"] = "parts"  # initials and finals, syllables with tones, without
-    helper_rate: float = 25.0  # its head's learning rate over the model's: it starts from nothing
-    helper_kept: bool = False  # keep the head beside the checkpoint, for correction by sound
-    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on a GPU, fp32 on a CPU
-    select: Literal["last", "best"] = "last"  # which weights are the result: the last, or the best on dev
-    patience: int = 0  # stop after so many validations without a better one; the result is the best on dev; 0 is off
-    lora_rank: int = 0  # train only updates of this rank of all linear layers, and merge them; 0 is off
-    lora_share: float = 0.0  # instead of a rank: share of the model's parameters that may be trained; 0 is off
-    validate_every: float = 1.0  # epochs
-    save_every: int = 200  # steps between states to resume from
-    short_first: int = 0  # epochs at the start whose batches come from the shortest clips to the longest (SortaGrad)
-    mask_after: float = 0.0  # share of the steps before SpecAugment begins: a network from nothing must first align
-    seed: int = 0
-    deterministic: bool = False
-    tensorboard: bool = False  # also write the log for TensorBoard
-    spec_augment: SpecAugmentOptions | None = SpecAugmentOptions()  # in TOML a table, or "none"
-    augment: AugmentOptions | None = AugmentOptions()  # speed, and noise when there is a noise bank; or "none"
+    batch_seconds: float = option(
+        160.0, "Put this much audio, padding included, into a batch, over all processes together.", unit="s", above=0
+    )
+    accumulate: int = option(
+        1, "Split each process's batch into this many pieces: less memory, the same gradient.", unit="pieces", least=1
+    )
+    learning_rate: float = option(4e-5, "Set the peak learning rate (AdamW, cosine decay).", above=0, most=1)
+    warmup: float = option(
+        0.1, "Raise the learning rate over this share of the steps.", unit="share", least=0, most=1, advanced=True
+    )
+    final_rate: float = option(
+        0.0, "End the cosine decay at this share of the learning rate.", unit="share", least=0, most=1, advanced=True
+    )
+    weight_decay: float = option(0.01, "Set AdamW's decoupled weight decay.", least=0, advanced=True)
+    l2_sp: float | None = option(
+        None, "Hold the weights near their start: times their squared distance from it (L2-SP, arXiv 1802.01483); "
+        "left out: 0.01 for a pretrained model, 0 for a new one.", least=0, was=("l2_start",),
+    )  # fmt: skip
+    l1: float = option(0.0, "Add this times the mean absolute weight to the loss.", least=0, advanced=True)
+    dropout: float = option(0.0, "Drop activations with this probability.", unit="probability", least=0, below=1)
+    dropout_span: tuple[float, ...] = option(
+        (0.0, 1.0), "Apply dropout between these shares of the steps: before pruning, say, or after.", unit="share",
+        least=0, most=1, advanced=True,
+    )  # fmt: skip
+    label_smoothing: float = option(
+        0.0, "Smooth the targets by this much (token models).", least=0, below=1, advanced=True
+    )
+    gradient_clip: float = option(
+        1.0, "Limit the gradient's norm to this.", above=0, advanced=True, was=("clip",)
+    )
+    ema: float = option(
+        0.998, "Average the weights exponentially with this decay, from the last removal on; 0 is off.", least=0,
+        below=1,
+    )  # fmt: skip
+    average_last: int = option(
+        0, "Average the weights of this many last validations; 0 is off.", unit="validations", least=0, advanced=True
+    )
+    interpolation: float = option(
+        1.0, "Mix the result with the start: this share of the trained weights (WiSE-FT, arXiv 2109.01903).",
+        unit="share", least=0, most=1, advanced=True, was=("blend",),
+    )  # fmt: skip
+    style: Literal["sentence", "as-is"] = option(
+        "as-is", "Train on transcripts as they are, or on bare ones as sentences with capitals and full stop."
+    )
+    bpe_dropout: float = option(
+        0.1, "Spell a token as the two it was merged from with this probability, where vocabulary rows are pruned.",
+        unit="probability", least=0, most=1, advanced=True, was=("piece_dropout",),
+    )  # fmt: skip
+    distillation: float | None = option(
+        None, "Weight the teacher's part of the loss by this; left out: 0.7 with a teacher that is named, else 0.",
+        unit="share", least=0, most=1, was=("distil",),
+    )  # fmt: skip
+    distillation_on: Literal["rehearsal", "all"] = option(
+        "rehearsal", "Distil on the clips of the rehearsal set, or on all.", was=("distil_on",)
+    )
+    distillation_temperature: float = option(
+        1.0, "Soften the teacher's distribution by this temperature.", above=0, advanced=True, was=("temperature",)
+    )
+    intermediate_ctc: float = option(
+        0.0, "Give this share of a Conformer's CTC loss to its middle block.", unit="share", least=0, below=1,
+        advanced=True, was=("inner_ctc",),
+    )  # fmt: skip
+    auxiliary: Literal["none", "pinyin"] = option(
+        "none", "Train an auxiliary CTC head on the encoder: pinyin, for Chinese.", was=("helper",)
+    )
+    auxiliary_weight: float = option(
+        0.3, "Weight the auxiliary head's loss by this.", least=0, advanced=True, was=("helper_weight",)
+    )
+    auxiliary_units: Literal["parts", "numbers", "plain"] = option(
+        "parts", "Choose the auxiliary head's units: initials and finals, syllables with tone numbers, or without.",
+        advanced=True, was=("helper_units",),
+    )  # fmt: skip
+    auxiliary_rate: float = option(
+        25.0, "Multiply the learning rate by this for the auxiliary head, which starts from nothing.", above=0,
+        advanced=True, was=("helper_rate",),
+    )  # fmt: skip
+    auxiliary_saved: bool = option(
+        False, "Save the auxiliary head beside the checkpoint, for correction by sound.", advanced=True,
+        was=("helper_kept",),
+    )  # fmt: skip
+    precision: Literal["auto", "fp32", "bf16"] = option(
+        "auto", "Compute in this precision; auto is bf16 on a GPU and fp32 on a CPU.", advanced=True
+    )
+    select: Literal["last", "best"] = option("last", "Return the last weights, or the best on the dev set.")
+    patience: int = option(
+        0, "Stop after this many validations without a better one and return the best; 0 is off.",
+        unit="validations", least=0,
+    )  # fmt: skip
+    lora_rank: int = option(
+        0, "Train only low-rank updates of this rank of all linear layers, and merge them (LoRA); 0 is off.",
+        unit="rank", least=0, advanced=True,
+    )  # fmt: skip
+    lora_share: float = option(
+        0.0, "Choose the LoRA rank so that this share of the parameters is trained; 0 is off.", unit="share", least=0,
+        most=1, advanced=True,
+    )  # fmt: skip
+    validate_every: float = option(1.0, "Decode the dev set this often.", unit="epochs", above=0)
+    save_every: int = option(
+        200, "Save the state to resume from this often.", unit="steps", least=1, advanced=True
+    )
+    sortagrad: int = option(
+        0, "Sort the batches from short to long clips in this many first epochs (SortaGrad).", unit="epochs", least=0,
+        advanced=True, was=("short_first",),
+    )  # fmt: skip
+    spec_augment_start: float = option(
+        0.0, "Begin SpecAugment after this share of the steps: a new network must align first.", unit="share", least=0,
+        most=1, advanced=True, was=("mask_after",),
+    )  # fmt: skip
+    seed: int = option(0, "Seed the order of clips, dropout and augmentation.")
+    deterministic: bool = option(False, "Use only operations that give the same bits again.", advanced=True)
+    tensorboard: bool = option(False, "Also write the log for TensorBoard.", advanced=True)
+    spec_augment: SpecAugmentOptions | None = option(
+        SpecAugmentOptions(), "Hide stretches of time and bands of frequency; none is off."
+    )
+    augment: AugmentOptions | None = option(
+        AugmentOptions(), "Change speed, room, noise, telephone band and level of clips; none is off."
+    )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.dropout_span) != 2 or self.dropout_span[0] >= self.dropout_span[1]:
+            raise SecateurError(f"dropout_span must be two shares, the lower first, found {self.dropout_span}")
+        if self.lora_rank and self.lora_share:
+            raise SecateurError("lora_rank and lora_share say the same in two ways: give one of the two")
 
-# What studies found best for a published model and hours of recordings (results/): held near its start it learns
-# the new speakers as well, keeps what it knew, and needs no teacher for that.
-FINE_TUNING = TrainSettings(learning_rate=4e-5, l2_start=0.01, distil=0.0)
+    def resolved(self, *, pretrained: bool, teacher: bool) -> TrainSettings:
+        """What was left out, decided by what the run starts from, and by whether a teacher was named."""
+        pull = self.l2_sp if self.l2_sp is not None else L2_SP if pretrained else 0.0
+        weight = self.distillation if self.distillation is not None else DISTILLATION if teacher else 0.0
+        return replace(self, l2_sp=pull, distillation=weight)

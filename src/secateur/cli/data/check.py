@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..command import option
+from ...base.options import option
 
 HELP = "Decode every file and look at every transcript; exit code 1 when there are problems."
 EXAMPLE = """secateur data check set/train.jsonl

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..command import option
+from ...base.options import option
 
 HELP = "Fetch a public speech set, check it, unpack it, write its manifests; without a name, list the sets."
 EXAMPLE = """secateur data download

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..command import option
+from ...base.options import option
 
 if TYPE_CHECKING:
     from ...data.manifest import Utterance

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..command import option
+from ...base.options import option
 
 HELP = """Write a data set as tar archives in WebDataset's convention, for disks that dislike many files.
 

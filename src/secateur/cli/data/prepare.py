@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..command import option
+from ...base.options import option
 
 HELP = "Read a folder of recordings and transcripts, or a table, into a manifest; clean, resample, denoise on request."
 EXAMPLE = """secateur data prepare recordings/ --out set/all.jsonl

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..command import option
+from ...base.options import option
 
 HELP = "Cut a data set into splits that share no speaker, close to the given shares of its hours."
 EXAMPLE = """secateur data split set/all.jsonl --out set

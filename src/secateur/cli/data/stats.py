@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..command import option
+from ...base.options import option
 
 HELP = "Hours, speakers, lengths and words of data sets, whole or by language, speaker or any extra field."
 EXAMPLE = """secateur data stats set/train.jsonl set/dev.jsonl set/test.jsonl

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..command import option
+from ...base.options import option
 
 HELP = "Fetch a checkpoint: by name, from a folder or file in another format, or owner/name on the model hub."
 EXAMPLE = "secateur models fetch tiny.en --out models/tiny.en"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...base.options import option
 from ...text.units import Kind
-from ..command import option
 
 HELP = """Write an untrained CTC model: a preset's sizes (conformer, bigru, bilstm, googlenet, googlenet-bigru,
 digits), or with the preset whisper the encoder of a Whisper, its weights kept, under a CTC output; units are those of

@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from ..command import option
+from ...base.options import option
 
 HELP = "What a checkpoint is made of: widths of every layer, parameters of every part, special tokens."
 EXAMPLE = "secateur models show runs/demo/pruned"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...base.options import option
 from ...text.by_sound import BySound
 from ...text.word_model import WordModel
-from ..command import option
 
 HELP = "Pinyin with tone numbers as the likeliest Chinese text, by a dictionary and the words of transcripts, if given."
 EXAMPLE = """secateur text characters "chong2 qing4 de5 yin2 hang2"

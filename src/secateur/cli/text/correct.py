@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError
+from ...base.options import option
 from ...text.by_sound import BySound, SoundCosts
 from ...text.word_model import WordModel
-from ..command import option
 
 HELP = """Chinese that sounds right but is written wrong, mended: words with the same or nearly the same pinyin take the
 place of unlikely ones, as a dictionary and the words of transcripts say. With --result, a result file of `evaluate` or

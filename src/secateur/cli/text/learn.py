@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...base.options import option
 from ...text.normalise import base_language
 from ...text.word_model import learn_words
-from ..command import option
 
 HELP = "Count the Chinese words of transcripts, and which follows which: a small file for `correct` and `characters`."
 EXAMPLE = "secateur text learn ../shared/data/commonvoice-zh-cn/train.jsonl --out words.json"

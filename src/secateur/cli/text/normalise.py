@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ...base.options import option
 from ...text.normalise import normaliser
-from ..command import option
 
 HELP = "A text as error rates compare it: case, punctuation, numbers and, in Chinese, script and width made equal."
 EXAMPLE = """secateur text normalise "Twenty-five colours!"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ...base.options import option
 from ...text.chinese import spoken
 from ...text.pinyin import pinyin
-from ..command import option
 
 HELP = "Pinyin of Chinese text, heteronyms read by their context, numbers as they are read aloud."
 EXAMPLE = """secateur text pinyin "银行行长在重庆重申"

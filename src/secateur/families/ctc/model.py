@@ -85,7 +85,7 @@ class CtcModel(FrameRecogniser):
         """
         *before, last = self.sections().values()
         if not isinstance(last, Conformer):
-            raise SecateurError("train.inner_ctc is for networks with a Conformer: set it to 0 for this one")
+            raise SecateurError("training.intermediate_ctc is for networks with a Conformer: set it to 0 for this one")
         x, frames = features, frames.to(features.device)
         for section in before:
             x, frames = section(x, frames, self.dropout)

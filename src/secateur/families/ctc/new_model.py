@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from ...base.errors import SecateurError, nearest
-from ...text.units import Inventory, Kind, make_units
+from ...text.units import Inventory, make_units
 from ...weights.fetch import load_model
 from ..whisper.model import Whisper
 from .model import CtcModel
+from .new_settings import NewModel
 from .presets import PRESETS, whisper_ctc
 
 TRUNK = "whisper"
-
-
-@dataclass(frozen=True)
-class NewModel:
-    """What is built when there is no model to start from; without a `preset`, nothing is."""
-
-    preset: str = ""  # one of `PRESETS`, or whisper
-    trunk: str = ""  # preset whisper: the Whisper whose encoder hears (a name, folder or file); its weights are kept
-    units: Kind = "characters"
-    pieces: int = 256  # with units = "pieces": how many
-    layers: int | None = None  # layers or blocks, when not the preset's
-    width: int | None = None  # of a layer or branch, when not the preset's
+NAMES = (*PRESETS, TRUNK)
 
 
 def make_new(new: NewModel, texts: Sequence[str], language: str, seed: int) -> tuple[CtcModel, Inventory]:
@@ -37,7 +26,7 @@ def make_new(new: NewModel, texts: Sequence[str], language: str, seed: int) -> t
     Raises:
         SecateurError: no such preset (with the nearest), or a size that it does not have.
     """
-    names = [*PRESETS, TRUNK]
+    names = NAMES
     if new.preset not in names:
         known = ", ".join(names)
         raise SecateurError(f"new: no preset '{new.preset}'{nearest(new.preset, names)} (known: {known})")

@@ -40,9 +40,9 @@ class FrameTeacher:
 class Ctc:
     """Negative log-likelihood a unit of every clip's unit row (blank is 0 and in none of them).
 
-    With `settings.inner_ctc` half of a Conformer's blocks answer for that share of the loss; with a teacher, its
-    distribution in every frame has its share (see `TrainSettings.distil`). A clip with fewer frames than its units need
-    has no alignment: it counts as zero rather than as infinity.
+    With `settings.intermediate_ctc` half of a Conformer's blocks answer for that share of the loss; with a teacher, its
+    distribution in every frame has its share (see `TrainSettings.distillation`). A clip with fewer frames than its
+    units need has no alignment: it counts as zero rather than as infinity.
     """
 
     rows: Sequence[Sequence[int]]
@@ -51,19 +51,20 @@ class Ctc:
     def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> Tensor:
         """The loss of one batch."""
         inner = None
-        if settings.inner_ctc:
+        if settings.intermediate_ctc:
             inner, log_probs, frames = model.halves(batch.features, batch.frames)
         else:
             log_probs, frames = model(batch.features, batch.frames)
         told = None if self.teacher is None else batch.told(settings)
         loss = self._likelihood(log_probs, frames, batch.rows, told)
         if inner is not None:
-            share = settings.inner_ctc
+            share = settings.intermediate_ctc
             loss = (1 - share) * loss + share * self._likelihood(inner, frames, batch.rows, told)
         if told is not None and self.teacher is not None:
             wanted = self.teacher.log_probs(batch.audio, batch.lengths)
             units = sum(len(self.rows[i]) for i in batch.rows)
-            loss = loss + frame_distillation(log_probs, wanted, frames, settings.temperature, told) / max(units, 1)
+            taught = frame_distillation(log_probs, wanted, frames, settings.distillation_temperature, told)
+            loss = loss + taught / max(units, 1)
         return loss
 
     def counts(self, rows: Sequence[int], step: int, settings: TrainSettings) -> list[int]:

@@ -59,7 +59,8 @@ class CtcTask:
                 f"{short} of {len(heard)} clips have too few outputs for their text: this model gives one every "
                 f"{config.subsampled * front.frame_ms:g} ms; choose a smaller prune.frame_shift_ms"
             )
-        return Ctc(rows, None if teacher is None or settings.distil <= 0 else self._teacher(teacher, config, device))
+        taught = teacher is not None and settings.distillation
+        return Ctc(rows, self._teacher(teacher, config, device) if taught else None)
 
     def _teacher(self, teacher: Any, config: FrameConfig, device: torch.device) -> FrameTeacher:
         """A CTC model that teaches in every frame.

@@ -64,7 +64,7 @@ class Seq2Seq:
         if told is not None and self.teacher is not None:
             # The teacher hears the clip unmasked: the student learns to fill in.
             wanted = self.teacher.logits(batch.audio, batch.lengths, tokens.inputs)
-            loss = loss + distillation(logits, wanted, tokens.labels, settings.temperature, told)
+            loss = loss + distillation(logits, wanted, tokens.labels, settings.distillation_temperature, told)
         return loss
 
     def counts(self, rows: Sequence[int], step: int, settings: TrainSettings) -> list[int]:
@@ -74,8 +74,8 @@ class Seq2Seq:
     def target(self, row: int, step: int, settings: TrainSettings) -> Sequence[int]:
         """The token row to learn at `step`: with piece dropout some tokens are spelt with the pieces they have."""
         whole = self.rows[row]
-        if not settings.piece_dropout or not self.parents:
+        if not settings.bpe_dropout or not self.parents:
             return whole
         random = np.random.default_rng((settings.seed, step, row))
-        split = split_pieces(whole, self.parents, settings.piece_dropout, random)
+        split = split_pieces(whole, self.parents, settings.bpe_dropout, random)
         return split if len(split) <= self.room else whole

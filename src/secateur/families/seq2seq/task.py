@@ -58,7 +58,7 @@ class Seq2SeqTask:
 
         rows = rows_of(utterances, row)
         told = None
-        if teacher is not None and settings.distil > 0:
+        if teacher is not None and settings.distillation:
             asked = config.vocabulary if student.rows is None else int(student.rows.max()) + 1
             if teacher.config.family != config.family or teacher.config.vocabulary < asked:
                 raise SecateurError(

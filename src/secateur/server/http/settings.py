@@ -4,37 +4,45 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...base.errors import SecateurError
+from ...base.options import Settings, option
 
 LOCAL = ("", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Bounds on what one client may ask, and all together."""
+class Limits(Settings):
+    """What one client may ask of the server, and all together."""
 
-    megabytes: float = 25.0  # of an upload, as at OpenAI
-    seconds: float = 1800.0  # of audio, in a file or a stream
-    timeout: float = 120.0  # seconds that one request may take, the wait for its turn included
-    workers: int = 2  # recognitions at a time
-    waiting: int = 16  # requests that may wait for their turn; more are told to come again (429)
-    streams: int = 64  # open WebSocket and Wyoming streams; more are refused
-    idle: float = 60.0  # seconds that a stream may be silent before it is closed
-    connections: int = 512  # open at a time, streams among them; more are refused
-    share: float = 0.5  # of streams and connections that one address may hold; 127.0.0.1, a proxy perhaps, all of them
-    patience: float = 10.0  # seconds for headers, for a stream's first message, and until an answer is read
-    slowest: float = 2000.0  # bytes a second that a body must bring, after `patience` seconds
-    drain: float = 30.0  # seconds that a shutdown waits for what is in flight
+    megabytes: float = option(25.0, "Refuse larger uploads (OpenAI's limit).", unit="MB", above=0)
+    seconds: float = option(1800.0, "Refuse longer audio, in a file or a stream.", unit="s", above=0)
+    timeout: float = option(
+        120.0, "End a request after this time, the wait for its turn included.", unit="s", above=0
+    )
+    workers: int = option(2, "Run this many recognitions at a time.", least=1)
+    waiting: int = option(
+        16, "Let this many requests wait for their turn; more are asked to come again (429).", unit="requests", least=0
+    )
+    streams: int = option(64, "Hold this many WebSocket and Wyoming streams; more are refused.", least=1)
+    idle: float = option(60.0, "Close a stream that is silent for this long.", unit="s", above=0, advanced=True)
+    connections: int = option(
+        512, "Hold this many connections, streams among them; more are refused.", least=1, advanced=True
+    )
+    share: float = option(
+        0.5, "Let one address hold this share of streams and connections; 127.0.0.1, a proxy perhaps, all of them.",
+        unit="share", above=0, most=1, advanced=True,
+    )  # fmt: skip
+    patience: float = option(
+        10.0, "Wait this long for headers, a stream's first message, and until an answer is read.", unit="s", above=0,
+        advanced=True,
+    )  # fmt: skip
+    slowest: float = option(
+        2000.0, "Drop a body that brings fewer bytes a second than this, after `patience`.", unit="bytes/s", above=0,
+        advanced=True,
+    )  # fmt: skip
+    drain: float = option(
+        30.0, "Wait this long for requests in flight when shutting down.", unit="s", least=0, advanced=True
+    )
 
     def own(self, most: int, address: str) -> int:
         """How many of `most` one address may hold."""
         return most if address in LOCAL else max(1, int(self.share * most))
-
-    def __post_init__(self) -> None:
-        for name in ("megabytes", "seconds", "timeout", "idle", "patience", "slowest"):
-            if getattr(self, name) <= 0:
-                raise SecateurError(f"{name} must be above 0, found {getattr(self, name)}")
-        if not 0 < self.share <= 1:
-            raise SecateurError(f"share must be above 0 and at most 1, found {self.share}")
-        if self.workers < 1 or self.streams < 1 or self.connections < 1 or self.waiting < 0:
-            raise SecateurError("workers, streams and connections must be at least 1, waiting at least 0")

@@ -1,0 +1,53 @@
+"""Committed studies mean what was run: their files say today what the results recorded then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secateur.base.options import to_dict, walk
+from secateur.prune.settings import PruneSettings
+from secateur.study.settings import arm_settings, read_study
+from secateur.study.store import read_store
+from secateur.train.settings import TrainSettings
+
+pytest.importorskip("torch")
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+STUDIES = sorted(EXPERIMENTS.rglob("*.toml"))
+PARTS = {"train": TrainSettings, "prune": PruneSettings}
+
+
+def present(part: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as they were recorded, under the names of today."""
+    new = {old: path for path, one, _ in walk(PARTS[part]) for old in one.metadata.get("was", ())}
+    named = {new.get(key, key): value for key, value in settings.items() if (key, value) != ("sensitivity", "")}
+    named.pop("auxiliary_saved", None)  # what is kept beside the result is not the recipe
+    if named.get("distillation_on") == "retain":
+        named["distillation_on"] = "rehearsal"
+    return named
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+def test_a_study_means_what_was_run(path: Path) -> None:
+    study = read_study(path)
+    folder = path.parent / "results" / path.stem
+    if not folder.is_dir():
+        return  # read without an error: all that can be asked of it
+    runs, _ = read_store(folder)
+    compared = 0
+    for run in runs:
+        if run.arm not in study.arms:
+            continue
+        then, now = run.summary["arm"], to_dict(arm_settings(study, run.arm, run.seed))
+        for part in PARTS:
+            assert (then[part] is None) == (now[part] is None), (run.arm, part)
+            if then[part] is not None:
+                recorded = present(part, then[part])
+                if now[part].get("plan") or now[part].get("target"):  # recorded is what the plan came to
+                    recorded = {k: v for k, v in recorded.items() if k not in ("remove", "amounts", "plan", "target")}
+                different = {k: (v, now[part].get(k)) for k, v in recorded.items() if now[part].get(k, v) != v}
+                assert not different, f"{run.arm}-{run.seed}: {part}"
+                compared += 1
+    assert compared
