@@ -41,6 +41,8 @@ class FrameMerge(nn.Module):
     `width` makes it trained, with a weight for each frame of a window and each channel.
     """
 
+    weight: nn.Parameter | None
+
     def __init__(self, factor: int, width: int | None = None) -> None:
         super().__init__()
         self.factor = factor
