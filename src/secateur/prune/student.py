@@ -15,7 +15,7 @@ from .budget import Keep
 from .inputs import cut_inputs
 from .settings import PruneSettings
 from .shrink import shrink
-from .vocabulary import choose_rows, context_plan, reduced_tokenizer
+from .vocabulary import choose_rows, chosen_alphabet, context_plan, reduced_tokenizer, rows_of_alphabet
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,12 @@ def make_student(
     model = cut_inputs(model, settings)
     plan: Keep = context_plan(model.config, settings.audio_seconds, settings.text_tokens)
     rows = None
-    if settings.vocabulary:
+    languages = settings.languages or tuple(languages)
+    if isinstance(settings.vocabulary, str):
+        cut = model.config.shrunk(dict(plan))
+        alphabet = chosen_alphabet(settings.vocabulary, languages)
+        plan |= rows_of_alphabet(cut, tokenizer, alphabet, languages, timestamps=True)
+    elif settings.vocabulary:
         # Timestamps are kept up to the new audio context, so the contexts are decided first.
         cut = model.config.shrunk(dict(plan))
         plan |= choose_rows(

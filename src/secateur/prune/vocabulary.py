@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from ..base.errors import SecateurError
+from ..base.files import at_home, read_limited
 from ..decode.session import TokenConfig
 from ..families.whisper.config import WhisperConfig
+from ..text.alphabets import Alphabet, alphabet_of, letters_of, spells
 from ..text.normalise import base_language
 from ..text.script import script, scripts_of
 from ..text.tokenizer import Tokenizer
 from .budget import Keep
 
+MOST_TEXT = 64 << 20  # bytes of a text whose letters are read
 BROKEN = "\ufffd"  # what an incomplete character decodes to
 
 
@@ -71,6 +75,38 @@ def choose_rows(
                 high = middle - 1
         rows = tokenizer.closed(base + wanted[:low])
     return {"vocabulary": sorted({*rows, *special_rows(config, languages, timestamps)})}
+
+
+def rows_of_alphabet(
+    config: TokenConfig, tokenizer: Tokenizer, alphabet: Alphabet, languages: Iterable[str] = (),
+    timestamps: bool = False,
+) -> Keep:  # fmt: skip
+    """The plan `{"vocabulary": rows}` for a model that writes any text in `alphabet`: without training it writes the
+    same as before, where it wrote only that. All bytes stay, so any character can still be written."""
+    check = spells(alphabet)
+    rows = tokenizer.closed(i for i, piece in tokenizer.spelled().items() if check(piece))
+    return {"vocabulary": sorted({*rows, *special_rows(config, languages, timestamps)})}
+
+
+def chosen_alphabet(setting: str, languages: Iterable[str]) -> Alphabet:
+    """The alphabet that `prune.vocabulary` names: "script" (of `languages`), "alphabet:LETTERS" or "text:FILE".
+
+    Raises:
+        SecateurError: another form, a language without a known alphabet, no letters, a file that cannot be read.
+    """
+    kind, _, value = setting.partition(":")
+    if setting == "script":
+        names = [base_language(name) for name in languages]
+        if not names:
+            raise SecateurError("prune.vocabulary script: say which languages stay (--prune.languages el,en)")
+        return alphabet_of(names)
+    if kind == "text" and value:
+        value = read_limited(at_home(value), MOST_TEXT).decode(errors="replace")
+    if kind not in ("alphabet", "text") or not any(c.isalpha() for c in value):
+        raise SecateurError(
+            f"prune.vocabulary: '{setting}' is not yes, no, script, alphabet:LETTERS or text:FILE with letters in it"
+        )
+    return Alphabet(frozenset(scripts_of([value]) - {"LATIN"}), frozenset(letters_of(value)))
 
 
 def _written_in(token: str, scripts: frozenset[str]) -> bool:
