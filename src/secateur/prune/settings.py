@@ -104,8 +104,8 @@ class PruneSettings(Settings):
         None, "Keep derivatives of cepstra or fbank up to this order only.", least=0, most=2, advanced=True
     )
     vocabulary: bool | str = option(
-        True, "Keep the vocabulary rows that the training texts and frequent words need (yes), all (no), or, without any "
-        "training, those that an alphabet can spell: script (of the languages), alphabet:LETTERS or text:FILE.",
+        True, "Keep the vocabulary rows that the training texts and frequent words need (yes), all (no), or, without "
+        "any training, those that an alphabet can spell: script (of the languages), alphabet:LETTERS or text:FILE.",
     )  # fmt: skip
     languages: tuple[str, ...] = option(
         (), "Keep the rows of these languages; the default is those of the training clips.", advanced=True
