@@ -39,7 +39,7 @@ class Options:
     limit: int | None = option(None, "at most so many clips of --dev")
     calibrate: Path | None = option(None, "manifest of train data, for int8-static; int8-dynamic gains from it too")
     four_bits: tuple[str, ...] = option(
-        (), "weights of the decoder that an int8 stores in four bits, with wildcards: decoder.token_embedding,*.ffn.*"
+        (), "Store these weights of an int8 export in four bits, with wildcards: decoder.token_embedding,*.ffn.*"
     )
 
 

@@ -97,7 +97,7 @@ def export_checked(
         clips: recordings on which logits and tokens are compared; none: noise.
         calibration: manifest whose clips int8-static takes its ranges from; train data. A Whisper's encoder that
             multiplies bytes is evened out on them too (`export.smoothing`).
-        nibbles: patterns of the decoder's weights that an int8 of any kind stores in four bits.
+        nibbles: patterns of the weights that an int8 of any kind stores in four bits.
 
     Raises:
         SecateurError: fp32 that differs from the source, calibration or, for auto, the gate left out.

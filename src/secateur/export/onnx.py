@@ -70,7 +70,7 @@ def export_onnx(
             `export.json`, what it raises cancels the export.
         trial: False leaves out ONNX's checker, the run and the checksums: for a folder that is timed and thrown away.
         ranges: what int8-static needs (see `secateur.export.calibration`).
-        nibbles: patterns of the decoder's weights that an int8 of any kind stores in four bits.
+        nibbles: patterns of the weights that an int8 of any kind stores in four bits.
 
     Raises:
         SecateurError: an unknown precision, a masked model, a folder that holds other files, graphs above 2 GiB.
@@ -98,7 +98,7 @@ def export_onnx(
             files = FILES
             graphs_of: Any = moonshine if config.family == "moonshine" else whisper
             graphs = {
-                ENCODER: graphs_of.encoder_graph(config, weights, precision, ranges),
+                ENCODER: graphs_of.encoder_graph(config, weights, precision, ranges, nibbles),
                 DECODER: graphs_of.decoder_graph(config, weights, precision, nibbles),
             }
             for name, graph in graphs.items():

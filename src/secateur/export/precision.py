@@ -32,7 +32,7 @@ ZERO = 128  # the unsigned byte that means 0
 BLOCK = 64  # inputs that share a scale
 NIBBLES, NIBBLE_ZERO = 32, 8  # of four bits: inputs that share a scale, and what means 0
 SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)  # of a block's largest value: where four bits may end
-FLOAT = 1  # ONNX's number for float32
+FLOAT, SIGNED = 1, 3  # ONNX's numbers for float32 and int8
 MOST, PAIR = 127, 128  # of a signed byte; of two neighbours together: 255 * 128 < 2 ** 15
 
 Ranges = Mapping[str, float]  # the largest magnitude of what a layer reads, by the layer's name
@@ -227,15 +227,38 @@ def store(
     if precision == "fp16":
         return Matrix(graph, precision, graph.weight(name, weight.astype(np.float16)))
     if many_rows and precision != "int8":
-        units, column = quantise_columns(weight)
-        stored = graph.weight(name, units)
+        if graph.in_nibbles(name):
+            stored, columns = _columns_of_nibbles(graph, name, weight)
+        else:
+            units, column = quantise_columns(weight)
+            stored, columns = graph.weight(name, units), graph.weight(f"{name}.scale", column.astype(np.float32))
         largest = 0.0 if precision == "int8-dynamic" else (ranges or {}).get(name.split("+")[0], 0.0)
-        return ColumnMatrix(graph, precision, stored, graph.weight(f"{name}.scale", column.astype(np.float32)), largest)
+        return ColumnMatrix(graph, precision, stored, columns, largest)
     bits = 4 if graph.in_nibbles(name) else 8
     values, scale = quantise(weight) if bits == 8 else quantise_nibbles(weight)
     scales = graph.weight(f"{name}.scale", scale.astype(np.float16))
     inputs, outputs = weight.shape
     return ByteMatrix(graph, precision, graph.weight(name, values), scales, (inputs, outputs), many_rows, bits)
+
+
+def _columns_of_nibbles(graph: Graph, name: str, weight: Array) -> tuple[str, str]:
+    """`weight` (in, out) stored in four bits and multiplied as signed bytes, which onnxruntime makes when it loads: the
+    bytes, and the scale of every column."""
+    values, scale = quantise_nibbles(weight)
+    scales = graph.weight(f"{name}.scale", scale.astype(np.float16))
+    matrix = ByteMatrix(graph, "int8", graph.weight(name, values), scales, (weight.shape[0], weight.shape[1]), True, 4)
+    _, column = quantise_columns(nibbles_to_floats(values, scale, weight.shape))
+    columns = graph.weight(f"{name}.columns", column.astype(np.float32))
+    return graph.add("Cast", graph.add("Round", graph.add("Div", matrix.floats(), columns)), to=SIGNED), columns
+
+
+def nibbles_to_floats(values: NDArray[np.uint8], scale: NDArray[np.float32], shape: tuple[int, ...]) -> Array:
+    """What `quantise_nibbles` made, as floats (in, out) again."""
+    inputs, outputs = shape
+    pairs = np.stack([values & 15, values >> 4], -1).reshape(outputs, -1, NIBBLES).astype(np.float32)
+    whole = (pairs - NIBBLE_ZERO) * scale[..., None]
+    found: Array = whole.reshape(outputs, -1)[:, :inputs].T
+    return found
 
 
 def store_sum(graph: Graph, name: str, values: Array, precision: str) -> str:

@@ -18,6 +18,7 @@ from ..base.progress import say, track
 from ..models.network import Recogniser
 from . import distributed
 from .agreement import check_agreement, fingerprint
+from .four_bits import FourBits
 from .gradients import Gradients
 from .kept import KeptWeights
 from .lora import low_rank
@@ -57,6 +58,9 @@ def train(model: Recogniser, run: Run, settings: TrainSettings) -> list[dict[str
     """
     distributed.check_joined()
     with low_rank(model, settings):
+        if settings.four_bits:  # first: what others read after a pass are the weights behind the four bits
+            grid = FourBits(model, settings.four_bits, settings.four_bits_from)
+            run = replace(run, callbacks=[grid, *run.callbacks])
         if settings.l2_sp:
             run = replace(run, callbacks=[*run.callbacks, PullToStart(model, settings.l2_sp)])
         return _Loop(model, run, settings).run_all()

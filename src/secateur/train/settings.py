@@ -63,6 +63,13 @@ class TrainSettings(Settings):
     average_last: int = option(
         0, "Average the weights of this many last validations; 0 is off.", unit="validations", least=0, advanced=True
     )
+    four_bits: tuple[str, ...] = option(
+        (), "Train the matrices of these names (patterns) as the four bits that `export --four-bits` stores.",
+        advanced=True,
+    )  # fmt: skip
+    four_bits_from: float = option(
+        0.6, "Begin with four bits after this share of the steps.", unit="share", least=0, below=1, advanced=True
+    )
     interpolation: float = option(
         1.0, "Mix the result with the start: this share of the trained weights (WiSE-FT, arXiv 2109.01903).",
         unit="share", least=0, most=1, advanced=True, was=("blend",),

@@ -22,12 +22,14 @@ from .config import STRIDES, TAPS, AttentionWidths, MoonshineConfig
 EPSILON = 1e-5
 
 
-def encoder_graph(config: MoonshineConfig, weights: Weights, precision: str, ranges: Ranges | None = None) -> Any:
+def encoder_graph(
+    config: MoonshineConfig, weights: Weights, precision: str, ranges: Ranges | None = None, nibbles: Sequence[str] = ()
+) -> Any:
     """audio (batch, samples, 1), frames (batch,) to the cross keys and values of every decoder layer, and their mask.
 
     Padding is masked wherever the network would see it, so a padded row equals the same clip alone (fp32, fp16).
     """
-    b = _Builder(Graph("encoder"), turned(config, weights), precision, True, ranges)
+    b = _Builder(Graph("encoder", nibbles), turned(config, weights), precision, True, ranges)
     b.config, g = config, b.graph
     audio = g.input("audio", np.float32, ("batch", "samples", 1))
     least = g.constant([config.least])

@@ -18,13 +18,13 @@ from .config import EncoderWidths, WhisperConfig
 
 
 def encoder_graph(
-    config: WhisperConfig, weights: Weights, precision: str, ranges: Ranges | None = None
+    config: WhisperConfig, weights: Weights, precision: str, ranges: Ranges | None = None, nibbles: Sequence[str] = ()
 ) -> Any:
     """mel (batch, frames, mels), frames (batch,) to the cross keys and values of every decoder layer, and their mask.
 
     Padding is masked wherever the network would see it, so a padded row equals the same clip alone (fp32, fp16).
     """
-    b = Builder(Graph("encoder"), weights, precision, True, ranges)
+    b = Builder(Graph("encoder", nibbles), weights, precision, True, ranges)
     g = b.graph
     mel = g.input("mel", np.float32, ("batch", "frames", config.front_end.inputs))
     frames = g.input("frames", np.int64, ("batch",))

@@ -51,7 +51,7 @@ def _parameters(
     name: str, stored: dict[str, Array], shapes: dict[str, tuple[int, ...]], query_scale: float
 ) -> dict[str, Array]:
     """The parameters in the graph's weight `name`: those of one layer, or of several side by side; none in a scale."""
-    if name.endswith((".scale", ".bias")) and name.rpartition(".")[0] in stored:
+    if name.endswith((".scale", ".columns", ".bias")) and name.rpartition(".")[0] in stored:
         return {}
     layers = name.split("+")
     if f"{layers[0]}.weight" not in shapes:  # norms, positions
