@@ -30,18 +30,18 @@ from secateur.allocation.timing import SECONDS, TOKENS, Exported
 from secateur.base.errors import SecateurError
 from secateur.base.files import read_json, write_json
 from secateur.data.bank import AudioBank
+from secateur.data.job import JobData
 from secateur.data.manifest import read_manifest
 from secateur.evaluate.table import pipe_table
-from secateur.families.tasks import task_of
 from secateur.features.extractor import extractor
 from secateur.prune.budget import by_amounts
 from secateur.prune.importance import CRITERIA
+from secateur.prune.ranking import gather_evidence
 from secateur.prune.settings import PruneSettings
 from secateur.prune.shrink import shrink
 from secateur.prune.student import Student
+from secateur.prune.task import task_of
 from secateur.prune.units import COSTS
-from secateur.study.arm import JobData
-from secateur.study.ranking import gather_evidence
 from secateur.train.objective import Batch
 from secateur.train.settings import TrainSettings
 from secateur.weights.fetch import load_model

@@ -28,7 +28,7 @@ from secateur.export.onnx import export_onnx
 from secateur.families.parakeet.folder import parse_parakeet
 from secateur.families.transformers_ctc.folder import parse_hf_ctc
 from secateur.models.family import FrameConfig, family_of
-from secateur.models.network import FrameRecogniser
+from secateur.models.network import FrameNetwork
 from secateur.prune.budget import Keep, by_amounts
 from secateur.prune.importance import CRITERIA, Evidence
 from secateur.prune.shrink import mask, shrink
@@ -58,7 +58,7 @@ def count_parameters(config: FrameConfig) -> int:
     return family_of(config).parameters(config)
 
 
-def plan(model: FrameRecogniser, share: float) -> Keep:
+def plan(model: FrameNetwork, share: float) -> Keep:
     """The units that stay when `share` of all parameters goes, evenly from all layers, by magnitude."""
     groups = [g for g in model.groups() if ".layers." in g.name and g.kind in ("head", "ffn", "conv")]
     evidence = Evidence(dict(model.state_dict()))
@@ -76,7 +76,7 @@ def plan(model: FrameRecogniser, share: float) -> Keep:
 
 
 @torch.no_grad()
-def said(model: FrameRecogniser, samples: Any, frames: Any) -> Any:
+def said(model: FrameNetwork, samples: Any, frames: Any) -> Any:
     """Logarithms of probabilities in the real frames of a batch."""
     log_probs, counts = model(samples, frames)
     return torch.cat([row[:count] for row, count in zip(log_probs, counts.tolist(), strict=True)]).numpy()

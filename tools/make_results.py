@@ -17,11 +17,11 @@ from secateur.base.files import read_json, write_text
 from secateur.evaluate.bootstrap import rate_interval
 from secateur.evaluate.compare import compare
 from secateur.evaluate.result import Result, read_result
-from secateur.evaluate.run_folder import read_log
 from secateur.evaluate.table import pipe_table, points
-from secateur.sensitivity.map import SensitivityMap, read_map
+from secateur.prune.sensitivity_map import SensitivityMap, read_map
 from secateur.sensitivity.page import markdown as sensitivity_table
 from secateur.study.outcome import Outcome, study_outcome
+from secateur.study.run_folder import read_log
 from secateur.study.store import CLIPS
 from secateur.study.table import markdown, robustness
 

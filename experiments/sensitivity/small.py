@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from secateur.sensitivity.map import read_map, write_map
+from secateur.prune.sensitivity_map import read_map, write_map
 
 found = read_map(Path(sys.argv[1]))
 sites = tuple(replace(s, gone={} if "vocabulary" in s.gone else s.gone) for s in found.sites)

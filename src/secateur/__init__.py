@@ -15,10 +15,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .base.version import __version__
+
 if TYPE_CHECKING:
     from .runtime.recogniser import Recogniser
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "adapt", "load"]
 
 

@@ -24,13 +24,14 @@ from secateur.allocation.plan import corrected, planned  # noqa: E402
 from secateur.allocation.timing import Exported, side_by_side  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
+from secateur.data.job import JobData  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.models.family import family_of  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
 from secateur.prune.student import Student  # noqa: E402
 from secateur.prune.units import COSTS  # noqa: E402
-from secateur.study.arm import ArmSettings, JobData, run_arm  # noqa: E402
+from secateur.study.arm import ArmSettings, run_arm  # noqa: E402
 from secateur.text.units import characters_of  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 

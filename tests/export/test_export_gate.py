@@ -18,6 +18,7 @@ from speech_clips import clips
 from secateur.base.errors import SecateurError
 from secateur.cli import main
 from secateur.export.calibration import calibrate
+from secateur.export.exporter import exporter_of
 from secateur.export.job import Gate, error_drift
 from secateur.export.onnx import export_onnx
 from secateur.families.whisper.write_ctranslate2 import write_ctranslate2
@@ -66,7 +67,7 @@ def test_bytes_in_the_encoder_stay_near_and_rows_do_not_touch(precision: str, tm
     model, tokenizer = small_whisper()
     noise = torch.Generator().manual_seed(3)
     mels = [torch.randn(count, 80, generator=noise).numpy() for count in (90, 57)]
-    ranges = calibrate(model, mels)
+    ranges = calibrate(exporter_of(model.config).observed(model), mels)
     assert ranges["encoder.conv1"] > 2  # of a normal distribution's largest values
     folder = export_onnx(model, tokenizer, tmp_path / "out", precision, ranges=ranges)
     session, exact = OnnxSession(folder, threads=1), OnnxSession(export_onnx(model, tokenizer, tmp_path / "exact"))
@@ -87,7 +88,7 @@ def test_ctc_networks_multiply_bytes_too(tmp_path: Path) -> None:
 
     model = small_ctc("subsampled conformer")
     features = torch.randn(1, 80, 19, generator=torch.Generator().manual_seed(0)).numpy()
-    ranges = calibrate(model, [features[0]])
+    ranges = calibrate(exporter_of(model.config).observed(model), [features[0]])
     right = torch.exp(model(torch.from_numpy(features))[0]).detach().numpy()
     for precision in ("int8-dynamic", "int8-static"):
         folder = export_onnx(model, NoText(), tmp_path / precision, precision, ranges=ranges)
@@ -146,7 +147,7 @@ def test_the_program_itself_says_what_we_say(
     module: str, script: str, tiny_en_model: Any, speech: Path, tmp_path: Path
 ) -> None:
     from secateur.decode.options import DecodingOptions
-    from secateur.families.seq2seq.session import TorchSession
+    from secateur.models.torch_session import TorchSession
     from secateur.runtime.token_recogniser import WhisperRecogniser
     from secateur.text.normalise import normaliser
 

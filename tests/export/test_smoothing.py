@@ -18,7 +18,8 @@ from secateur.export.calibration import calibrate
 from secateur.export.job import ErrorRateError, Gate, export_checked
 from secateur.export.onnx import export_onnx
 from secateur.export.precision import quantise_columns
-from secateur.export.smoothing import places, scales, smooth
+from secateur.export.smoothing import scales
+from secateur.families.whisper.export import EXPORTER, scalings
 from secateur.families.whisper.model import Whisper
 from secateur.families.whisper.read_onnx import read_back
 from secateur.features.mel import log_mel
@@ -39,7 +40,7 @@ def noise(*lengths: int) -> list[np.ndarray]:  # type: ignore[type-arg]
 def towering(model: Whisper, factor: float) -> Whisper:
     """The same function with one channel of everything that is read `factor` times as large."""
     state = model.state_dict()
-    for place in places(model.config):
+    for place in scalings(model.config):
         for name in (f"{place.writer}.weight", f"{place.writer}.bias"):
             if name in state:
                 state[name][1] *= factor
@@ -51,7 +52,7 @@ def towering(model: Whisper, factor: float) -> Whisper:
 def lost(model: Whisper, exported: Whisper, mels: list[Any], precision: str, folder: Path) -> float:
     """How far the export's cross keys and values are from the model's: the norm of the difference over theirs."""
     tokenizer = small_whisper()[1]
-    ranges = calibrate(exported, mels)
+    ranges = calibrate(EXPORTER.observed(exported), mels)
     session = OnnxSession(export_onnx(exported, tokenizer, folder, precision, trial=False, ranges=ranges), threads=1)
     away = size = 0.0
     for mel in mels:
@@ -69,7 +70,7 @@ def test_channels_that_tower_are_evened_out_and_nothing_else_changes(tmp_path: P
     model = small_whisper()[0]
     mels = noise(90, 57)
     towers = towering(small_whisper()[0], 64.0)
-    even = smooth(towers, mels)
+    even = EXPORTER.smoothed(towers, mels)
     for mel in mels:
         x = torch.from_numpy(mel)[None]
         with torch.no_grad():
@@ -86,7 +87,7 @@ def test_channels_that_tower_are_evened_out_and_nothing_else_changes(tmp_path: P
 def test_real_weights_on_real_speech_lose_less(tiny_en_model: Any, speech: Path, tmp_path: Path) -> None:
     model, _ = tiny_en_model
     mels = [log_mel(audio, model.config.front_end) for audio, _ in clips(speech, "speechocean762", 2, "dev")]
-    even = smooth(model, mels)
+    even = EXPORTER.smoothed(model, mels)
     rough, fine = (lost(model, m, mels, "int8-static", tmp_path / n) for m, n in ((model, "rough"), (even, "fine")))
     assert fine < 0.8 * rough, (fine, rough)
 

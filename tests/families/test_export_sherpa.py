@@ -16,9 +16,9 @@ from speech_clips import clips
 from secateur.base.errors import SecateurError
 from secateur.export.graph import Graph
 from secateur.export.waveform import features_graph
-from secateur.families.checkpoint_recogniser import ctc_recogniser
 from secateur.families.ctc.model import CtcModel
-from secateur.families.transformers_ctc.write_sherpa import write_sherpa
+from secateur.families.ctc.recogniser import recogniser_of
+from secateur.families.ctc.write_sherpa import write_sherpa
 from secateur.features.extract import extract
 from secateur.features.front_end import FrontEnd, front_end
 from secateur.text.units import Units
@@ -85,7 +85,7 @@ def test_sherpa_says_what_we_say(kind: str, speech: Path, tmp_path: Path) -> Non
             parameter.add_(0.15 * torch.randn_like(parameter))
     units = Units((" ", *"abcde"))
     audios = [audio for audio, _ in clips(speech, "speechocean762", 3)]
-    ours = [found.text for found in ctc_recogniser(model, units).transcribe_batch(audios)]
+    ours = [found.text for found in recogniser_of(model, units).transcribe_batch(audios)]
     assert len(set(ours)) == 3
     assert min(map(len, ours)) > 5
     np.savez(tmp_path / "clips.npz", *audios)

@@ -18,7 +18,7 @@ from small_parakeet import KINDS, parakeet_folder  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.data.manifest import read_manifest  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
-from secateur.families.checkpoint_recogniser import ctc_recogniser  # noqa: E402
+from secateur.families.ctc.recogniser import recogniser_of  # noqa: E402
 from secateur.families.parakeet.cost import count_parameters, macs_by_part  # noqa: E402
 from secateur.families.parakeet.folder import parse_parakeet, write_parakeet  # noqa: E402
 from secateur.families.parakeet.model import Parakeet  # noqa: E402
@@ -210,4 +210,4 @@ def test_the_runtime_needs_neither_torch_nor_transformers(
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)["files"][0]["text"]
-    assert said == ctc_recogniser(model, text).transcribe(clip).text != ""
+    assert said == recogniser_of(model, text).transcribe(clip).text != ""

@@ -27,7 +27,7 @@ from secateur.data.bank import AudioBank  # noqa: E402
 from secateur.decode.options import DecodingOptions  # noqa: E402
 from secateur.families.ctc.greedy import log_probs_bank  # noqa: E402
 from secateur.families.seq2seq.greedy import transcribe_bank  # noqa: E402
-from secateur.families.seq2seq.session import TorchSession  # noqa: E402
+from secateur.models.torch_session import TorchSession  # noqa: E402
 from secateur.runtime.token_recogniser import WhisperRecogniser  # noqa: E402
 
 

@@ -37,16 +37,16 @@ from secateur.evaluate.result import read_result
 from secateur.export.onnx import export_onnx
 from secateur.families.whisper.read_ctranslate2 import read_ctranslate2
 from secateur.families.whisper.read_openai import read_openai
-from secateur.families.whisper.read_transformers import read_transformers
 from secateur.families.whisper.write_transformers import their_name
 from secateur.lm.tables import read_ngram
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint
+from secateur.prune.sensitivity_map import Measured, SensitivityMap, read_map, write_map
 from secateur.runtime.recogniser import Recogniser
-from secateur.sensitivity.map import Measured, SensitivityMap, read_map, write_map
 from secateur.study.settings import read_study
 from secateur.text.units import characters_of, read_units
 from secateur.train.state import load_state, save_state
 from secateur.weights.header import read_header
+from secateur.weights.transformers_layout import read_transformers
 
 LONGEST = 30.0  # seconds of audio
 

@@ -14,10 +14,10 @@ from secateur.models.groups import Group
 from secateur.prune.allocate import hull, measured_curves, scored_curves, search, shares, uniform
 from secateur.prune.budget import by_amounts
 from secateur.prune.methods import check_settings
+from secateur.prune.sensitivity_map import Effect, Measured, SensitivityMap
 from secateur.prune.settings import PruneSettings
 from secateur.prune.target import Target, parse_target
 from secateur.prune.units import COSTS
-from secateur.sensitivity.map import Effect, Measured, SensitivityMap
 
 
 def effect(delta: float) -> Effect:

@@ -11,7 +11,7 @@ from secateur.models.groups import Group, Place  # noqa: E402
 from secateur.prune.budget import by_amounts, partly  # noqa: E402
 from secateur.prune.importance import CRITERIA, Evidence  # noqa: E402
 from secateur.prune.places import parameter_masks  # noqa: E402
-from secateur.sensitivity.map import Effect, Measured, SensitivityMap  # noqa: E402
+from secateur.prune.sensitivity_map import Effect, Measured, SensitivityMap  # noqa: E402
 
 GROUP = Group(
     "layer", "unit", 6,

@@ -19,11 +19,11 @@ from secateur.data.manifest import Utterance, read_manifest
 from secateur.families.ctc.probe import CtcProbe
 from secateur.families.ctc.stages import stages
 from secateur.families.seq2seq.greedy import transcribe_bank
-from secateur.families.seq2seq.probe import WhisperProbe
+from secateur.families.seq2seq.probe import TokenProbe
 from secateur.models.checkpoint import save_checkpoint
+from secateur.prune.sensitivity_map import matching, read_map
 from secateur.prune.shrink import mask
 from secateur.sensitivity.clips import band_limited, held, parts_of
-from secateur.sensitivity.map import matching, read_map
 from secateur.sensitivity.probe import Probe, ProbeSpec
 from secateur.sensitivity.run import SensitivitySettings, run_map
 from secateur.sensitivity.store import Store
@@ -39,8 +39,8 @@ def clips(count: int = 5) -> list[Utterance]:
     return list(read_manifest(DEV))[:count]
 
 
-def whisper_probe(model: Any, tokenizer: Any) -> WhisperProbe:
-    return WhisperProbe(model, tokenizer, clips(), SPEC, CPU)
+def whisper_probe(model: Any, tokenizer: Any) -> TokenProbe:
+    return TokenProbe(model, tokenizer, clips(), SPEC, CPU)
 
 
 def all_variants(probe: Probe) -> list[Variant]:

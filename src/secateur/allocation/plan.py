@@ -12,18 +12,19 @@ from ..base.errors import SecateurError
 from ..base.files import read_json, write_json
 from ..base.options import to_dict
 from ..base.progress import say
+from ..data.job import JobData
+from ..evaluate.scoring import score
 from ..models.groups import Group
 from ..prune.allocate import Curve, measured_curves, scored_curves, search, shares, uniform
 from ..prune.budget import Cost, Keep, by_budget
 from ..prune.importance import CRITERIA, Evidence
+from ..prune.ranking import gather_evidence
+from ..prune.sensitivity_map import read_map
 from ..prune.settings import PruneSettings
 from ..prune.shrink import shrink
 from ..prune.student import Student
 from ..prune.target import WER, Target, parse_target
 from ..prune.units import COSTS
-from ..sensitivity.map import read_map
-from ..study.arm import JobData, score
-from ..study.ranking import gather_evidence
 from ..train import distributed
 from .latency import latency_model
 from .timing import Exported, side_by_side

@@ -79,7 +79,7 @@ def _run(words: list[str]) -> int:
         print(_tour())
         return 0
     if words[0] in ("-V", "--version"):
-        from .. import __version__
+        from ..base.version import __version__
 
         print(f"secateur {__version__}")
         return 0

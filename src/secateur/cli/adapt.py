@@ -50,9 +50,9 @@ class Options:
 
 def run(options: Options) -> dict[str, Any]:
     """Run the job and write the page."""
-    from ..evaluate.report import render
-    from ..evaluate.run_folder import collect
     from ..study.adapt import AdaptSettings, adapt
+    from ..study.report import render
+    from ..study.run_folder import collect
     from ..study.sets_of_job import read_job
     from ..weights.fetch import load_model
 

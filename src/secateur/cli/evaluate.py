@@ -186,15 +186,15 @@ def _checkpoint(options: Options) -> Prepared:
     from ..base.extras import require
 
     torch = require("torch", "train")
+    from ..base.device import pick_device
     from ..families.seq2seq.greedy import transcribe_texts
-    from ..models.family import TOKEN_FAMILIES, read_config
-    from ..study.sets_of_job import pick_device
+    from ..models.family import family_of, read_config
     from ..weights.fetch import fetch, load_model
 
     device = str(pick_device(options.device))
     settings: dict[str, Any] = {"runtime": "torch", "device": device}
-    if read_config(fetch(options.model) / "config.json").family not in TOKEN_FAMILIES:
-        from ..families.checkpoint_recogniser import load_checkpoint_recogniser
+    if family_of(read_config(fetch(options.model) / "config.json")).by_frame:
+        from ..runtime.checkpoint import load_checkpoint_recogniser
 
         return _with_recogniser(
             load_checkpoint_recogniser(fetch(options.model), options.threads, device), options, settings
@@ -203,7 +203,7 @@ def _checkpoint(options: Options) -> Prepared:
     if device == "cpu":
         settings["threads"] = torch.get_num_threads()
     if options.beam > 1 or options.fallback or options.lm or _tunes_lm(options):
-        from ..families.seq2seq.session import TorchSession
+        from ..models.torch_session import TorchSession
         from ..runtime.token_recogniser import WhisperRecogniser
 
         recogniser = WhisperRecogniser(TorchSession(network.to(device)), tokenizer)

@@ -9,9 +9,9 @@ from typing import Any
 
 from ..base.files import write_text
 from ..base.options import option
-from ..evaluate.report import render
-from ..evaluate.run_folder import collect
 from ..evaluate.table import markdown_table
+from ..study.report import render
+from ..study.run_folder import collect
 
 HELP = "One self-contained HTML page from a run's result files: before and after, intervals, what was cut, examples."
 EXAMPLE = """secateur report runs/kiosk

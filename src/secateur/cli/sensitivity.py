@@ -10,7 +10,7 @@ from ..base.options import option
 from ..evaluate.table import text_table
 
 if TYPE_CHECKING:
-    from ..sensitivity.map import SensitivityMap
+    from ..prune.sensitivity_map import SensitivityMap
 
 HELP = """What matters in a model: every head, FFN unit group, dimension, channel, layer, branch, input bin, sampling
 and frame rate, context and vocabulary block is taken away for once; the signed change in loss and error rate, with an
@@ -103,7 +103,7 @@ def _keras(options: Options) -> SensitivityMap:
 def show(values: dict[str, Any]) -> str:
     """The first sites."""
     from ..base.options import from_dict
-    from ..sensitivity.map import SensitivityMap
+    from ..prune.sensitivity_map import SensitivityMap
     from ..sensitivity.page import headline, terminal_rows
 
     out = values.pop("out")

@@ -34,10 +34,10 @@ class Options:
 
 def run(options: Options) -> dict[str, Any]:
     """Run what is not finished, then compare."""
+    from ..base.device import pick_device
     from ..study.outcome import study_outcome
     from ..study.page import write_page
     from ..study.runs import run_study
-    from ..study.sets_of_job import pick_device
     from ..study.store import collect
     from ..study.table import as_values, text
 

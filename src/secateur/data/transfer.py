@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 from errno import EACCES, ENOSPC, EROFS
 from pathlib import Path
 
-from .. import __version__
 from ..base.errors import SecateurError
 from ..base.files import write_text
 from ..base.progress import say, track
+from ..base.version import __version__
 
 AGENT = f"secateur/{__version__}"
 PIECE = 1 << 18  # bytes

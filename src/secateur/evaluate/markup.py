@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 
-from .. import __version__
-from ..families.whisper.config import AttentionWidths, WhisperConfig
+from ..base.version import __version__
+from ..models.family import Table
 from .compare import ClipChange
 from .error_rate import Metric, align
 from .table import percent, short
@@ -64,20 +64,20 @@ def clip(change: ClipChange, names: tuple[str, str], metric: Metric) -> str:
     return f'<div class="clip"><p class="id">{escape(change.id)}{speaker}</p><dl>{body}</dl></div>'
 
 
-def kept(original: WhisperConfig, pruned: WhisperConfig) -> str:
+def kept(original: Table, pruned: Table) -> str:
     """What is left of every layer, as a table whose cells are coloured the stronger the more was kept.
 
-    When whole layers went, the remaining ones are compared with the original ones of the same new number.
+    Both are tables of widths (`Family.layers`). When whole layers went, the remaining ones are compared with the
+    original ones of the same new number.
     """
-    columns = ("heads", "q/k dims", "value dims", "cross heads", "cross q/k", "cross value", "FFN units")
+    layers = sorted((widths for row, widths in original.items() if row), key=len, reverse=True)
+    columns = tuple(dict.fromkeys(column for widths in layers for column in widths))
     rows = []
-    for i, (e, old) in enumerate(zip(pruned.encoder, original.encoder, strict=False)):
-        cells = [*_attention(e.attention, old.attention), "<td></td>" * 3, _cell(e.ffn, old.ffn)]
-        rows.append((f"encoder {i}", "".join(cells)))
-    for i, (d, before) in enumerate(zip(pruned.decoder, original.decoder, strict=False)):
-        cells = _attention(d.self_attention, before.self_attention)
-        cells += [*_attention(d.cross_attention, before.cross_attention), _cell(d.ffn, before.ffn)]
-        rows.append((f"decoder {i}", "".join(cells)))
+    for row, now in pruned.items():
+        if row:
+            before = original.get(row, {})
+            cells = [_cell(now[c], before[c]) if c in now and c in before else "<td></td>" for c in columns]
+            rows.append((row, "".join(cells)))
     head = "".join(f'<th scope="col">{c}</th>' for c in ("layer", *columns))
     body = "\n".join(f'<tr><th scope="row">{name}</th>{cells}</tr>' for name, cells in rows)
     caption = "Kept of each layer: what is left of what was there; the stronger the colour, the more"
@@ -86,16 +86,11 @@ def kept(original: WhisperConfig, pruned: WhisperConfig) -> str:
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>",
         caption,
     )
-    rest = (
-        ("encoder layers", len(original.encoder), len(pruned.encoder)),
-        ("decoder layers", len(original.decoder), len(pruned.decoder)),
-        ("vocabulary rows", original.vocabulary, pruned.vocabulary),
-        ("convolution channels", original.conv_channels, pruned.conv_channels),
-        ("mel bins", original.front_end.inputs, pruned.front_end.inputs),
-        ("audio positions", original.audio_context, pruned.audio_context),
-        ("text positions", original.text_context, pruned.text_context),
-    )
-    others = [[name, f"{before:,}", f"{now:,}", percent(now / before)] for name, before, now in rest if now != before]
+    before, after = original.get("", {}), pruned.get("", {})
+    others = [
+        [name, f"{was:,}", f"{after[name]:,}", percent(after[name] / was)]
+        for name, was in before.items() if after.get(name, was) != was
+    ]  # fmt: skip
     return heat + (table(("elsewhere", "before", "after", "kept"), others, "Outside the layers") if others else "")
 
 
@@ -117,12 +112,6 @@ def parameter_parts(original: dict[str, int], pruned: dict[str, int]) -> str:
     order = sorted(before, key=lambda k: (k == "total", -before[k]))
     rows = [[k, short(before[k]), short(after.get(k, 0)), percent(after.get(k, 0) / before[k])] for k in order]
     return table(("part", "before", "after", "kept"), rows, "Where the parameters are")
-
-
-def _attention(now: AttentionWidths, before: AttentionWidths) -> list[str]:
-    return [
-        _cell(now.heads, before.heads), _cell(now.query_key, before.query_key), _cell(now.value, before.value)
-    ]  # fmt: skip
 
 
 def _cell(now: int, before: int) -> str:

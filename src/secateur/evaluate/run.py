@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
 from ..base.errors import SecateurError
+from ..base.version import __version__
 from ..models.family import Config, family_of
 from ..text.normalise import normaliser
 from .bootstrap import LEVEL, RESAMPLES, rate_interval

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..models.network import FrameRecogniser
+from ..models.network import FrameNetwork
 from ..runtime.contents import NETWORK
 
 
@@ -31,7 +31,7 @@ class FrameParity:
 
 
 @torch.no_grad()
-def frame_parity(model: FrameRecogniser, folder: str | Path, features: Sequence[NDArray[np.float32]]) -> FrameParity:
+def frame_parity(model: FrameNetwork, folder: str | Path, features: Sequence[NDArray[np.float32]]) -> FrameParity:
     """Compare `model` with what was exported to `folder` on features (frames, inputs) of some clips.
 
     Probabilities are compared, not their logarithms, which differ by much where nothing was heard.

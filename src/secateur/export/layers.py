@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
-from ..families.whisper.config import AttentionWidths
 from .graph import FARTHEST, Array, Graph
 from .precision import Ranges, store
 
 NOWHERE = -1e9  # added to the score of a position that attention may not look at
 
 Weights = Mapping[str, Array]
+
+
+class AttentionWidths(Protocol):
+    """Heads of one attention, and per head the dimensions of queries and keys and those of values."""
+
+    @property
+    def heads(self) -> int: ...
+    @property
+    def query_key(self) -> int: ...
+    @property
+    def value(self) -> int: ...
 
 
 class Builder:

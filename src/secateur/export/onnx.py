@@ -9,50 +9,25 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from .. import __version__
 from ..base.errors import SecateurError
 from ..base.extras import require
-from ..base.files import sha256, write_bytes, write_json
+from ..base.files import read_json, sha256, write_bytes, write_json
 from ..base.folders import put_in_place
 from ..base.options import to_dict
-from ..families.ctc.graph import ctc_graph
-from ..families.ctc.graph_stream import ctc_stream_graph
-from ..families.moonshine import graph as moonshine
-from ..families.parakeet.graph import parakeet_graph
-from ..families.seq2seq.network import TokenRecogniser
-from ..families.transformers_ctc.graph import hf_ctc_graph
-from ..families.whisper import graph as whisper
-from ..models.family import TextCodec, write_config
-from ..models.network import FrameRecogniser
-from ..runtime.contents import (
-    CONFIG,
-    CONTENTS,
-    CTC_FILES,
-    DECODER,
-    ENCODER,
-    FILES,
-    NETWORK,
-    STREAM,
-    TOKENIZER,
-    UNITS,
-    Contents,
-    FileRecord,
-    features_name,
-)
+from ..base.version import __version__
+from ..models.family import TextCodec, family_of, write_config
+from ..models.network import Network
+from ..runtime.contents import CONFIG, CONTENTS, CTC_FILES, FILES, STREAM, Contents, FileRecord
+from .exporter import exporter_of
 from .precision import Ranges, check_precision
 
-FRAME_GRAPHS: dict[str, Callable[..., Any]] = {
-    "ctc": ctc_graph, "hf_ctc": hf_ctc_graph, "parakeet": parakeet_graph
-}  # fmt: skip
 LARGEST = 2**31 - 1  # bytes a protobuf file can hold
 
 Check = Callable[[Path], dict[str, Any]]
 
 
 def export_onnx(
-    model: TokenRecogniser | FrameRecogniser, text: TextCodec, folder: str | Path, precision: str = "fp32",
+    model: Network, text: TextCodec, folder: str | Path, precision: str = "fp32",
     check: Check | None = None, trial: bool = True, ranges: Ranges | None = None, nibbles: Sequence[str] = (),
 ) -> Path:  # fmt: skip
     """Write the graphs, `config.json`, the text codec and `export.json` to `folder`.
@@ -78,34 +53,17 @@ def export_onnx(
     check_precision(precision)
     if precision == "int8-static" and not ranges:
         raise SecateurError("int8-static needs what the layers read on some recordings: name them with --calibrate")
-    if isinstance(model, TokenRecogniser) and model.decoder.vocabulary_mask is not None:
-        raise SecateurError("vocabulary rows are masked, not removed: shrink the model before exporting it")
+    model.check_unmasked()
     weights = {name: value.detach().float().cpu().numpy() for name, value in model.state_dict().items()}
-    config = model.config
-    files: tuple[str, ...]
-    with _replacing(Path(folder)) as temporary:
-        if isinstance(model, FrameRecogniser):
-            files = CTC_FILES
-            graph = FRAME_GRAPHS[config.family](config, weights, precision, ranges)
-            write_bytes(temporary / NETWORK, serialised(graph, NETWORK, trial))
-            if trial:
-                _run_network_once(temporary, config.front_end.inputs, getattr(config, "least", 10))
-            if getattr(config, "streaming", None) is not None:
-                files = (*CTC_FILES, STREAM)
-                write_bytes(temporary / STREAM, serialised(ctc_stream_graph(config, weights, precision), STREAM, trial))
-            text.write(temporary / UNITS)
-        else:
-            files = FILES
-            graphs_of: Any = moonshine if config.family == "moonshine" else whisper
-            graphs = {
-                ENCODER: graphs_of.encoder_graph(config, weights, precision, ranges, nibbles),
-                DECODER: graphs_of.decoder_graph(config, weights, precision, nibbles),
-            }
-            for name, graph in graphs.items():
-                write_bytes(temporary / name, serialised(graph, name, trial))
-            if trial:
-                _run_once(temporary, config)
-            text.write(temporary / TOKENIZER)
+    config, exporter, text_file = model.config, exporter_of(model.config), family_of(model.config).text_file
+    files = [CONFIG, text_file]
+    with _replacing(Path(folder), text_file) as temporary:
+        for name, graph in exporter.graphs(config, weights, precision, ranges, nibbles):
+            write_bytes(temporary / name, serialised(graph, name, trial))
+            files.insert(len(files) - 2, name)
+        if trial:
+            exporter.try_out(temporary, config)
+        text.write(temporary / text_file)
         write_config(temporary / CONFIG, config)
         records = {
             name: FileRecord((temporary / name).stat().st_size, sha256(temporary / name) if trial else "")
@@ -128,46 +86,15 @@ def serialised(model: Any, name: str, checked: bool = True) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _run_once(folder: Path, config: Any) -> None:
-    """Run encoder and decoder on two short rows, the second padded, and check that all values are finite."""
-    import onnxruntime
-
-    encoder = onnxruntime.InferenceSession(folder / ENCODER, providers=["CPUExecutionProvider"])
-    decoder = onnxruntime.InferenceSession(folder / DECODER, providers=["CPUExecutionProvider"])
-    length = max(config.front_end.sample_rate // config.front_end.hop // 5, 20)
-    features = np.random.default_rng(0).standard_normal((2, length, config.front_end.inputs), np.float32)
-    names = [output.name for output in encoder.get_outputs()]
-    inputs = {features_name(config): features, "frames": np.array([length, length // 2])}
-    feed = dict(zip(names, encoder.run(None, inputs), strict=True))
-    for value in decoder.get_inputs():
-        if value.name.startswith("past_"):
-            _, heads, _, size = value.shape
-            feed[value.name] = np.zeros((2, heads, 0, size), np.float32)
-    _check_finite(decoder.run(None, {"tokens": np.array([[0, 1], [1, 0]]), **feed}))
-
-
-def _run_network_once(folder: Path, inputs: int, least: int) -> None:
-    """Run a CTC network on two short rows, the second padded and below `least` frames: all is finite."""
-    import onnxruntime
-
-    network = onnxruntime.InferenceSession(folder / NETWORK, providers=["CPUExecutionProvider"])
-    features = np.random.default_rng(0).standard_normal((2, 2 * least, inputs), np.float32)
-    _check_finite(network.run(None, {"features": features, "frames": np.array([2 * least, least - 1])}))
-
-
-def _check_finite(results: Sequence[Any]) -> None:
-    if not all(np.isfinite(result).all() for result in results):
-        raise SecateurError("the exported graph gives values that are not finite; is the model itself whole?")
-
-
 @contextlib.contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
+def _replacing(folder: Path, text_file: str) -> Iterator[Path]:
     """A temporary folder that becomes `folder` when the block ends without an error.
 
     An earlier export in `folder` is replaced; a folder with anything else in it is refused.
     """
     if folder.exists():
-        own = {*FILES, *CTC_FILES, STREAM, CONTENTS}
+        listed = read_json(folder / CONTENTS).get("files", {}) if (folder / CONTENTS).is_file() else {}
+        own = {*FILES, *CTC_FILES, STREAM, CONTENTS, text_file, *listed}
         foreign = [] if not folder.is_dir() else sorted({p.name for p in folder.iterdir()} - own)
         if not folder.is_dir() or foreign:
             what = f"holds other files ({', '.join(foreign[:3])})" if foreign else "is a file"

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..decode.rules import Rules
 from ..decode.session import Floats, Session
-from ..families.seq2seq.network import TokenRecogniser
-from ..families.seq2seq.session import TorchSession
+from ..models.token_network import TokenNetwork
+from ..models.torch_session import TorchSession
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Parity:
         return self.steps_equal / self.steps
 
 
-def parity(model: TokenRecogniser, session: Session, clips: Sequence[Floats], most: int = 48) -> Parity:
+def parity(model: TokenNetwork, session: Session, clips: Sequence[Floats], most: int = 48) -> Parity:
     """Compare `model` with the exported `session` on features (frames, inputs) of some `clips`.
 
     Each clip is decoded greedily by `model`, up to the end token or `most` tokens.

@@ -10,42 +10,31 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..families.whisper.config import WhisperConfig
-from ..families.whisper.model import Whisper
+from ..models.network import Network
 from .calibration import channel_magnitudes
+from .exporter import Observed
 from .graph import Array
 from .layers import Weights
 
 ALPHA = 0.7  # 0: weights stay as they are; 1: inputs become all alike. Of tiny.en's encoder best from 0.6 to 0.8
 LEAST = 1e-5  # a channel that is never heard, or that nobody listens to
 
+Net = TypeVar("Net", bound=Network)
 Magnitudes = Mapping[str, Array]  # the largest magnitude of each input (inputs,) of a layer, by the layer's name
 
 
 @dataclass(frozen=True)
-class Place:
+class Scaling:
     """Where a scale can hide: `writer` gives the channels that `readers` alone read."""
 
     writer: str  # a norm, or a linear layer
     readers: tuple[str, ...]
-
-
-def places(config: WhisperConfig) -> list[Place]:
-    """Those of Whisper's encoder, and the norm that cross-attention reads."""
-    found = []
-    for i in range(len(config.encoder)):
-        name = f"encoder.layers.{i}"
-        attention = f"{name}.attention"
-        found.append(Place(f"{name}.attention_norm", tuple(f"{attention}.{p}" for p in ("query", "key", "value"))))
-        found.append(Place(f"{attention}.value", (f"{attention}.out",)))
-        found.append(Place(f"{name}.ffn_norm", (f"{name}.ffn.up",)))
-    crosses = [f"decoder.layers.{i}.cross_attention.{p}" for i in range(len(config.decoder)) for p in ("key", "value")]
-    return [*found, Place("encoder.norm", tuple(crosses))]
 
 
 def scales(inputs: Array, weights: Array, alpha: float = ALPHA) -> Array:
@@ -54,7 +43,7 @@ def scales(inputs: Array, weights: Array, alpha: float = ALPHA) -> Array:
     return np.asarray(found / np.exp(np.log(found).mean()), np.float32)  # about 1, so that biases keep their size
 
 
-def smoothed(weights: Weights, where: list[Place], magnitudes: Magnitudes, alpha: float = ALPHA) -> dict[str, Array]:
+def smoothed(weights: Weights, where: list[Scaling], magnitudes: Magnitudes, alpha: float = ALPHA) -> dict[str, Array]:
     """`weights` that compute the same, with the scales of every place moved from inputs into weights."""
     found = dict(weights)
     for place in where:
@@ -69,10 +58,12 @@ def smoothed(weights: Weights, where: list[Place], magnitudes: Magnitudes, alpha
     return found
 
 
-def smooth(model: Whisper, features: Sequence[NDArray[np.float32]], alpha: float = ALPHA) -> Whisper:
-    """A copy of `model` that computes the same, evened out on `features` (frames, mels) of some clips."""
+def smooth(
+    model: Net, where: list[Scaling], observed: Observed, features: Sequence[NDArray[np.float32]], alpha: float = ALPHA
+) -> Net:
+    """A copy of `model` that computes the same, evened out on `features` (frames, inputs) of some clips."""
     weights = {name: value.detach().float().cpu().numpy() for name, value in model.state_dict().items()}
-    even = smoothed(weights, places(model.config), channel_magnitudes(model, features), alpha)
-    found = copy.deepcopy(model)
-    found.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in even.items()})
-    return found
+    even = smoothed(weights, where, channel_magnitudes(observed, features), alpha)
+    twin = copy.deepcopy(model)
+    twin.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in even.items()})
+    return twin

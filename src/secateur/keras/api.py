@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..sensitivity.map import SensitivityMap
+from ..prune.sensitivity_map import SensitivityMap
 from .evidence import Data
 from .masks import masked_model
 from .plan import Options, Planner

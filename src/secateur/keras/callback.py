@@ -12,7 +12,7 @@ import numpy as np
 
 from ..base.errors import SecateurError, check_known
 from ..prune.schedule import SCHEDULES, moment
-from ..sensitivity.map import SensitivityMap
+from ..prune.sensitivity_map import SensitivityMap
 from .evidence import Data
 from .masks import apply, masked_model, masks_of
 from .plan import Options, Planner

@@ -14,7 +14,7 @@ from ..base.errors import SecateurError, check_known, nearest
 from ..models.groups import Group
 from ..prune.budget import Keep, by_amounts, by_budget, gone_first, partly
 from ..prune.importance import CRITERIA, LOSSES, Evidence
-from ..sensitivity.map import SensitivityMap, read_map
+from ..prune.sensitivity_map import SensitivityMap, read_map
 from .evidence import Data, evidence_of
 from .structure import Structure, structure_of
 

@@ -15,8 +15,8 @@ from ..base.extras import require
 from ..base.progress import track
 from ..evaluate.error_rate import count_errors
 from ..prune.importance import CRITERIA
+from ..prune.sensitivity_map import Measured, SensitivityMap, matching, ordered, spans, write_map
 from ..sensitivity.effects import NOTHING, differences, effects, resamples_for
-from ..sensitivity.map import Measured, SensitivityMap, matching, ordered, spans, write_map
 from .evidence import evidence_of
 from .masks import apply, masks_of
 from .recordings import Floats, Recordings, chosen_sets

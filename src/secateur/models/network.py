@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from .groups import Group, TimeAxis
 STREAM = "the residual stream, which every layer adds to, has its width"
 
 
-class Recogniser(nn.Module):
+class Network(nn.Module):
     """Base of all families' networks: `type(network)(config)` builds another of the same kind.
 
     A group of kind "layer" is named after the `ModuleList` that holds the layers, so that surgery can renumber them.
@@ -48,6 +49,13 @@ class Recogniser(nn.Module):
         """
         self.heard = None if bool(kept.all()) else kept
 
+    def check_unmasked(self) -> None:
+        """Refuse a network with masks that are not in its weights: what is written would not compute the same.
+
+        Raises:
+            SecateurError: there are some.
+        """
+
     def mask_vocabulary(self, kept: Tensor) -> None:
         """Make the output rows that are not `kept` (rows,) impossible: a zero logit would not be.
 
@@ -57,13 +65,17 @@ class Recogniser(nn.Module):
         raise SecateurError(f"a model of the family '{self.config.family}' has no vocabulary rows to mask")
 
 
-class FrameRecogniser(Recogniser):
+class FrameNetwork(Network):
     """Base of the networks that answer in every frame (CTC)."""
 
     def forward(self, features: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Features (batch, frames, inputs) to logarithms of probabilities (batch, shorter, units), and how many of
         them are real in each row."""
         raise NotImplementedError
+
+    def sections(self) -> Mapping[str, Any]:
+        """The parts that run one after the other, `section(x, frames, dropout)`, by name; none: it runs as a whole."""
+        return {}
 
     def halves(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`forward` as half of the blocks and as all of them would answer, and the real frames.

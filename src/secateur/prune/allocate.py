@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ..base.errors import SecateurError
 from ..models.family import Config
 from ..models.groups import Group
-from ..sensitivity.map import SensitivityMap
 from .arrays import Array
 from .budget import Cost, Keep, Rung, keep_after, reach, rungs
+from .sensitivity_map import SensitivityMap
 
 Curve = Sequence[float] | NDArray[np.floating]  # harm after 0, 1, 2, ... rungs of a group are gone
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from ..models.family import family_of
-from ..models.network import Recogniser
+from ..models.network import Network
 
 
 def matrices(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -29,6 +29,6 @@ def weights_left(model: nn.Module) -> int:
     return sum(int(p.detach().count_nonzero()) for _, p in matrices(model))
 
 
-def values_left(model: Recogniser) -> float:
+def values_left(model: Network) -> float:
     """All values that are stored, but for the matrices' zeros: embeddings, positions, norms and biases count."""
     return family_of(model.config).parameters(model.config) - matrix_weights(model) + weights_left(model)

@@ -14,10 +14,10 @@ import numpy as np
 
 from ..base.errors import SecateurError
 from ..models.groups import Group
-from ..sensitivity.map import SensitivityMap
-from ..sensitivity.scores import unit_scores
 from .arrays import Array, constant, filled, of_kind
 from .places import unit_sums
+from .sensitivity_map import SensitivityMap
+from .sensitivity_scores import unit_scores
 
 
 @dataclass

@@ -20,10 +20,10 @@ from ..models.checkpoint import load
 from ..models.frame_merging import parse_merges
 from ..models.groups import TimeAxis
 from .settings import PruneSettings
-from .shrink import Network, shrink
+from .shrink import Net, shrink
 
 
-def cut_inputs(model: Network, settings: PruneSettings) -> Network:
+def cut_inputs(model: Net, settings: PruneSettings) -> Net:
     """`model` with `sample_rate`, `frame_shift_ms` and `deltas` as the settings say; itself when they say nothing.
 
     Raises:
@@ -40,7 +40,7 @@ def cut_inputs(model: Network, settings: PruneSettings) -> Network:
     return model
 
 
-def at_sample_rate(model: Network, sample_rate: int) -> Network:
+def at_sample_rate(model: Net, sample_rate: int) -> Net:
     """The network for audio at a lower rate: inputs whose filters lie beyond half of it are gone.
 
     Raises:
@@ -53,7 +53,7 @@ def at_sample_rate(model: Network, sample_rate: int) -> Network:
     return _reading(model, after, "sample_rate")
 
 
-def with_deltas(model: Network, order: int) -> Network:
+def with_deltas(model: Net, order: int) -> Net:
     """The network without the derivatives above `order` (0: none, 1: deltas).
 
     Raises:
@@ -71,7 +71,7 @@ def with_deltas(model: Network, order: int) -> Network:
     return _reading(model, replace(before, kept=None if whole else kept, deltas=order), "deltas")
 
 
-def _reading(model: Network, after: FrontEnd, setting: str) -> Network:
+def _reading(model: Net, after: FrontEnd, setting: str) -> Net:
     """The network that reads only those of its inputs that `after` still gives."""
     before: FrontEnd = model.config.front_end
     units = [before.reads.index(one) for one in after.reads]
@@ -89,7 +89,7 @@ def _reading(model: Network, after: FrontEnd, setting: str) -> Network:
 
 
 @torch.no_grad()
-def with_merged_frames(model: Network, merges: Sequence[str], learned: bool = False) -> Network:
+def with_merged_frames(model: Net, merges: Sequence[str], learned: bool = False) -> Net:
     """The network whose encoder merges neighbouring frames after the layers that `merges` name ("0:2"), see
     `models.frame_merging`; every other weight is the same.
 
@@ -109,7 +109,7 @@ def with_merged_frames(model: Network, merges: Sequence[str], learned: bool = Fa
 
 
 @torch.no_grad()
-def at_frame_shift(model: Network, frame_ms: float) -> Network:
+def at_frame_shift(model: Net, frame_ms: float) -> Net:
     """The network for frames further apart; contexts last as long as they did.
 
     A kernel's taps fall between the new frames: they are shared out to their two neighbours, which is exact for

@@ -10,10 +10,10 @@ from torch import Tensor
 from ..train.callback import Callback
 from .schedule import moment
 from .settings import PruneSettings
-from .shrink import Network
+from .shrink import Net
 
 
-class Method(Callback, Generic[Network]):
+class Method(Callback, Generic[Net]):
     """Base of all methods. `model` is the network that is being trained; `project` holds at zero what `masks` say is
     gone; `done` says that no more will go and the rest of the training recovers.
 
@@ -23,7 +23,7 @@ class Method(Callback, Generic[Network]):
         SecateurError: see `check`.
     """
 
-    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
+    def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         self.check(settings)
         self.model, self.settings = model, settings
         self.masks: dict[str, Tensor] = {}  # by parameter; broadcast over it
@@ -54,6 +54,6 @@ class Method(Callback, Generic[Network]):
     def ready(self, step: int, total: int) -> bool:
         return self.done
 
-    def shrunk(self) -> Network:
+    def shrunk(self) -> Net:
         """The network without what was removed: units physically, single weights as zeros."""
         raise NotImplementedError

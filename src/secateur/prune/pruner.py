@@ -7,21 +7,21 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from ..sensitivity.map import read_map
 from .evidence import ActivationCollector, TaylorCollector
 from .importance import CRITERIA, LOSSES, Evidence
 from .schedule import SCHEDULES
+from .sensitivity_map import read_map
 from .settings import PruneSettings
-from .shrink import Network
+from .shrink import Net
 from .units import COSTS, UnitMethod
 
 __all__ = ["COSTS", "GradualPruner"]
 
 
-class GradualPruner(UnitMethod[Network]):
+class GradualPruner(UnitMethod[Net]):
     """Ranks units by `settings.criterion` every so many steps and removes the least important, more each time."""
 
-    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
+    def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         self.per_cost = settings.criterion in LOSSES
         self.normalise = not self.per_cost
         super().__init__(model, settings, original)

@@ -11,13 +11,13 @@ from ..base.errors import SecateurError
 from .budget import Keep
 from .pruner import GradualPruner
 from .settings import PruneSettings
-from .shrink import Network
+from .shrink import Net
 from .weights.inputs import InputCollector
 
 LISTEN = 8  # steps before an event whose inputs count
 
 
-class Refit(GradualPruner[Network]):
+class Refit(GradualPruner[Net]):
     """Gradual pruning whose linear readers are solved anew when units go (He et al. 2017, arXiv 1707.06168; the whole
     units of the optimal brain surgeon: Kurtic et al. 2023, arXiv 2302.04089).
 
@@ -26,7 +26,7 @@ class Refit(GradualPruner[Network]):
     Readers that are no linear layers (a convolution, a recurrent layer) are masked only.
     """
 
-    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
+    def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         super().__init__(model, settings, original)
         linear = {f"{n}.weight": m for n, m in model.named_modules() if isinstance(m, nn.Linear)}
         reads = {p.parameter for g in self.competing() for p in g.places if p.reads and p.dim == 1 and p.unit is None}

@@ -11,10 +11,10 @@ from torch import Tensor
 from ..base.errors import SecateurError, nearest
 from ..models.checkpoint import load
 from ..models.groups import Group
-from ..models.network import Recogniser
+from ..models.network import Network
 from .places import kept_units, lines_of, parameter_masks
 
-Network = TypeVar("Network", bound=Recogniser)
+Net = TypeVar("Net", bound=Network)
 
 
 def check_keep(groups: Mapping[str, Group], keep: Mapping[str, list[int]]) -> None:
@@ -33,7 +33,7 @@ def check_keep(groups: Mapping[str, Group], keep: Mapping[str, list[int]]) -> No
 
 
 @torch.no_grad()
-def mask(model: Network, keep: Mapping[str, list[int]]) -> dict[str, Tensor]:
+def mask(model: Net, keep: Mapping[str, list[int]]) -> dict[str, Tensor]:
     """Zero in place what `keep` leaves out and return the masks; contexts cannot be masked and are refused.
 
     The masked network computes what `shrink(model, keep)` computes.
@@ -55,7 +55,7 @@ def mask(model: Network, keep: Mapping[str, list[int]]) -> dict[str, Tensor]:
     return masks
 
 
-def mask_inputs(model: Network, groups: Iterable[Group], kept: Mapping[str, Tensor]) -> None:
+def mask_inputs(model: Net, groups: Iterable[Group], kept: Mapping[str, Tensor]) -> None:
     """Tell the network which of its inputs are still heard, if `kept` (bool (units,) a group) masks any."""
     for group in groups:
         if group.kind in ("mel", "input") and group.name in kept:
@@ -63,7 +63,7 @@ def mask_inputs(model: Network, groups: Iterable[Group], kept: Mapping[str, Tens
 
 
 @torch.no_grad()
-def shrink(model: Network, keep: Mapping[str, list[int]]) -> Network:
+def shrink(model: Net, keep: Mapping[str, list[int]]) -> Net:
     """A new, smaller network with only the kept units; token ids are renumbered when vocabulary rows go.
 
     `keep` maps group names to sorted unit numbers; groups that it does not name stay whole.

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..families.seq2seq.network import TokenRecogniser
+from ..models.token_network import TokenNetwork
 from ..text.tokenizer import Tokenizer
 from .budget import Keep
 from .inputs import cut_inputs
@@ -28,7 +28,7 @@ class Student:
 
 
 def make_student(
-    model: TokenRecogniser, tokenizer: Tokenizer, texts: Iterable[str], settings: PruneSettings,
+    model: TokenNetwork, tokenizer: Tokenizer, texts: Iterable[str], settings: PruneSettings,
     languages: Iterable[str] = (),
 ) -> Student:  # fmt: skip
     """Cut inputs, contexts and vocabulary of a copy of `model`; the student hears clips unpadded, not as 30 s."""

@@ -16,7 +16,7 @@ from .method import Method
 from .places import kept_units, parameter_masks
 from .schedule import SCHEDULES
 from .settings import PruneSettings
-from .shrink import Network, mask_inputs, shrink
+from .shrink import Net, mask_inputs, shrink
 
 COSTS: dict[str, Cost] = {
     "parameters": lambda config: float(family_of(config).parameters(config)),
@@ -25,7 +25,7 @@ COSTS: dict[str, Cost] = {
 }
 
 
-class UnitMethod(Method[Network]):
+class UnitMethod(Method[Net]):
     """Removes units of `model` (whose vocabulary and contexts were cut before) until the budget is met.
 
     `original` is the cost of the model before anything went, which `settings.remove` is a share of. What is gone is
@@ -37,7 +37,7 @@ class UnitMethod(Method[Network]):
 
     normalise, per_cost = False, True
 
-    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
+    def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         super().__init__(model, settings, original)
         self.cost = COSTS[settings.measure]
         self.start = self.cost(model.config)
@@ -110,7 +110,7 @@ class UnitMethod(Method[Network]):
         self.adopt({n.removeprefix("keep."): t.tolist() for n, t in tensors.items() if n.startswith("keep.")})
         self.done = bool(tensors["done"])
 
-    def shrunk(self) -> Network:
+    def shrunk(self) -> Net:
         """The model without what was masked."""
         self.project(dict(self.model.named_parameters()))
         return shrink(self.model, self.keep)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from ..base.errors import SecateurError
 from ..base.files import at_home, read_limited
 from ..decode.session import TokenConfig
-from ..families.whisper.config import WhisperConfig
+from ..models.family import Config, family_of
 from ..text.alphabets import Alphabet, alphabet_of, letters_of, spells
 from ..text.normalise import base_language
 from ..text.script import script, scripts_of
@@ -119,15 +119,9 @@ def reduced_tokenizer(tokenizer: Tokenizer, rows: list[int], config: TokenConfig
     return tokenizer.reduced([i for i in rows if i < tokenizer.end], config.tokens.end)
 
 
-def context_plan(config: TokenConfig, seconds: float | None, text_tokens: int | None) -> Keep:
-    """The plan that cuts the audio context to `seconds` and the text context to `text_tokens` positions."""
-    keep: Keep = {}
-    if not isinstance(config, WhisperConfig):  # contexts that no parameter remembers
-        return keep
-    if seconds is not None:
-        positions = round(seconds * config.front_end.sample_rate / (2 * config.front_end.hop))
-        if positions < config.audio_context:
-            keep["encoder.positions"] = list(range(positions))
-    if text_tokens is not None and text_tokens < config.text_context:
-        keep["decoder.positions"] = list(range(text_tokens))
-    return keep
+def context_plan(config: Config, seconds: float | None, text_tokens: int | None) -> Keep:
+    """The plan that cuts the audio context to `seconds` and the text context to `text_tokens` positions.
+
+    Empty for a family whose contexts are not stored: no parameter goes with them.
+    """
+    return family_of(config).contexts(config, seconds, text_tokens)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..decode.session import Floats
-from ..runtime.contents import HEARD, NEXT, PAST
+from .contents import HEARD, NEXT, PAST
 from .onnx_session import load_session
 
 State = dict[str, np.ndarray[Any, Any]]

@@ -47,6 +47,11 @@ class Contents:
         return sum(record.bytes for record in self.files.values())
 
 
+def is_export(folder: Path) -> bool:
+    """Whether a folder holds an exported model, whole or not, rather than a checkpoint."""
+    return (folder / CONTENTS).exists() or any(folder.glob("*.onnx"))
+
+
 def features_name(config: TokenConfig) -> str:
     """What the encoder's graph calls its features: mel, or where it hears the samples themselves audio."""
     return "audio" if config.front_end.kind == "waveform" else "mel"
@@ -71,7 +76,8 @@ def read_contents(folder: str | Path) -> Contents:
             f"{path}: export format {version} is not the format {FORMAT} that this version reads; export again"
         )
     contents = from_dict(Contents, values, str(path))
-    for name in CTC_FILES if NETWORK in contents.files else FILES:
+    asked = CTC_FILES if NETWORK in contents.files else FILES if {ENCODER, DECODER} & {*contents.files} else (CONFIG,)
+    for name in asked:
         if name not in contents.files:
             raise SecateurError(f"{path}: '{name}' is not listed; export the model again")
     for name, record in contents.files.items():

@@ -21,8 +21,8 @@ from ..lm.ngram import LanguageModel
 from ..lm.tables import read_models
 from ..lm.word_tree import Lexicon, make_lexicon
 from ..models.family import FrameConfig, family_of, read_config
-from ..runtime.contents import CONFIG, NETWORK, STREAM, UNITS, read_contents
 from .cached_network import CachedNetwork
+from .contents import CONFIG, NETWORK, STREAM, UNITS, read_contents
 from .onnx_session import load_graph
 from .recogniser import Recogniser
 
@@ -30,7 +30,7 @@ WINDOW = 30.0  # seconds; longer recordings are cut at quiet places
 TOGETHER = 16  # clips
 
 # (features (batch, frames, inputs), frames (batch,)) -> log probabilities (batch, shorter, units), real ones (batch,)
-Network = Callable[[Floats, Ints], tuple[Floats, Ints]]
+LogProbs = Callable[[Floats, Ints], tuple[Floats, Ints]]
 
 
 class CtcRecogniser(Recogniser):
@@ -39,7 +39,7 @@ class CtcRecogniser(Recogniser):
     config: FrameConfig
 
     def __init__(
-        self, config: FrameConfig, text: Any, network: Network, cached: CachedNetwork | None = None
+        self, config: FrameConfig, text: Any, network: LogProbs, cached: CachedNetwork | None = None
     ) -> None:
         self.config, self.text, self.network, self.cached = config, text, network, cached
         self._lock = threading.Lock()  # workers share what is read
@@ -55,6 +55,16 @@ class CtcRecogniser(Recogniser):
         """Of the texts it was trained on."""
         found: str | None = getattr(self.text, "language", None)
         return found
+
+    @property
+    def languages(self) -> list[str]:
+        """See `Recogniser.languages`."""
+        return [self.language] if self.language else []
+
+    @property
+    def by_frame(self) -> CtcRecogniser:
+        """See `Recogniser.by_frame`."""
+        return self
 
     @property
     def frame_seconds(self) -> float:
@@ -152,8 +162,8 @@ def from_export(folder: Path, threads: int | None) -> CtcRecogniser:
         SecateurError: a missing or broken file.
     """
     read_contents(folder)
-    config = read_config(folder / CONFIG)
-    if not isinstance(config, FrameConfig):
+    config: FrameConfig = read_config(folder / CONFIG)
+    if not family_of(config).by_frame:
         raise SecateurError(f"{folder / CONFIG}: a CTC model was expected here, not one of family '{config.family}'")
     graph = load_graph(folder / NETWORK, threads, {"features", "frames"})
 

@@ -13,7 +13,7 @@ from ..base.errors import SecateurError
 from ..base.memory import out_of_memory
 from ..decode.session import Floats, Ints, TokenConfig
 from ..models.family import read_config
-from ..runtime.contents import CONFIG, DECODER, ENCODER, features_name, read_contents
+from .contents import CONFIG, DECODER, ENCODER, features_name, read_contents
 from .onnx_file import check_onnx
 
 Arrays = dict[str, np.ndarray[Any, Any]]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,38 @@ from numpy.typing import NDArray
 from ..audio.read import read_audio
 from ..base.errors import SecateurError, nearest
 from ..base.memory import in_halves
+from ..base.plugins import Lazy
 from ..data.clip import read_clip
 from ..data.manifest import Utterance
 from ..decode.clips import Heard
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio, confidence
+from ..models.family import family_of, read_config
+from .contents import CONFIG, is_export, read_contents
 from .transcript import Transcript
 
 BUNDLED = Path(__file__).parent / "bundled"
 
+LOAD_CHECKPOINT: Lazy[Callable[[Path, int | None, str], Recogniser]] = Lazy(
+    "secateur.runtime.checkpoint:load_checkpoint_recogniser"
+)
+
 Recording = str | Path | NDArray[np.floating] | Utterance
+
+
+class FrameDecoder(Protocol):
+    """A recogniser whose network gives log probabilities of units, frame by frame."""
+
+    text: Any  # its `text.units.Inventory`
+
+    def samples(self, recording: Recording) -> NDArray[np.float32]:
+        """See `Recogniser.samples`."""
+
+    def log_probs(self, audios: Sequence[Audio]) -> list[NDArray[np.float32]]:
+        """Log probabilities (frames, units) of each clip."""
+
+    def decoder(self, options: DecodingOptions) -> Any:
+        """The beam search (`decode.ctc.beam.BeamDecoder`) that `options` ask for."""
 
 
 class Recogniser(ABC):
@@ -38,7 +60,7 @@ class Recogniser(ABC):
     `workers` groups of clips run side by side in `transcribe_batch`. `rewrite` is done to every transcript.
     """
 
-    config: Any  # the model's
+    config: Any  # the model's: a `models.family.Config`
     workers = 1
     rewrite: Callable[[Transcript], Transcript] | None = None
 
@@ -59,28 +81,35 @@ class Recogniser(ABC):
         Raises:
             SecateurError: no such model, or a file of it is missing or broken.
         """
-        from . import ctc_recogniser
-        from . import token_recogniser as whisper_recogniser
-
         folder = find_model(model)
         workers = workers or cores()
         if workers > 1 and threads is None:
             threads = 1
-        if (folder / "encoder.onnx").exists() or (folder / "decoder.onnx").exists():
-            found: Recogniser = whisper_recogniser.from_export(folder, threads)
-        elif (folder / "network.onnx").exists():
-            found = ctc_recogniser.from_export(folder, threads)
-        else:
-            from ..families.checkpoint_recogniser import load_checkpoint_recogniser
-
-            return load_checkpoint_recogniser(folder, threads, device)
-        found.workers = workers
-        return found
+        if not is_export(folder):
+            return LOAD_CHECKPOINT()(folder, threads, device)
+        read_contents(folder)
+        recogniser = family_of(read_config(folder / CONFIG)).runtime()(folder, threads)
+        recogniser.workers = workers
+        return recogniser  # type: ignore[no-any-return]
 
     @property
     def sample_rate(self) -> int:
         """Hz that arrays must have; files are resampled."""
         return int(self.config.front_end.sample_rate)
+
+    @property
+    def languages(self) -> list[str]:
+        """Codes of the languages that it knows."""
+        return []
+
+    @property
+    def by_frame(self) -> FrameDecoder:
+        """Itself, where its network answers frame by frame (CTC).
+
+        Raises:
+            SecateurError: it writes tokens, which have no frames.
+        """
+        raise SecateurError("this needs a CTC model: this one writes tokens, and has a language model in its decoder")
 
     @property
     @abstractmethod
@@ -186,9 +215,9 @@ def find_model(model: str | Path | None) -> Path:
     if str(model) not in folders:
         if find_spec("torch") is not None:
             from ..weights.fetch import REPOSITORY, fetch
-            from ..weights.registry import MODELS
+            from ..weights.registry import known_models
 
-            if str(model) in MODELS or REPOSITORY.fullmatch(str(model)):
+            if str(model) in known_models() or REPOSITORY.fullmatch(str(model)):
                 return fetch(str(model))
         known = f"; bundled: {', '.join(folders)}" if folders else ""
         raise SecateurError(f"{model}: no such model folder{nearest(str(model), folders)}{known}")

@@ -23,6 +23,11 @@ class WhisperRecogniser(Recogniser):
         self.config, self.session, self.tokenizer = session.config, session, tokenizer
 
     @property
+    def languages(self) -> list[str]:
+        """See `Recogniser.languages`."""
+        return sorted(self.config.tokens.languages) or ["en"]
+
+    @property
     def window_seconds(self) -> float:
         """Of the audio context."""
         return float(self.config.max_seconds)

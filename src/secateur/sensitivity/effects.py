@@ -9,7 +9,7 @@ import numpy as np
 from ..data.manifest import Utterance
 from ..evaluate.bootstrap import RESAMPLES, Difference, paired_difference
 from ..evaluate.holm import holm, two_sided
-from .map import Effect
+from ..prune.sensitivity_map import Effect
 
 NOTHING = "nothing@0"  # the model as it is
 Rows = Mapping[str, Sequence[float]]  # of the model as it is ("nothing") and of every variant, a number a clip

@@ -13,7 +13,7 @@ from ..base.files import atomic_path
 from ..evaluate import markup
 from ..evaluate.markup import page, section
 from ..evaluate.table import percent, pipe_table, points
-from .map import Effect, Measured, SensitivityMap, signed_change
+from ..prune.sensitivity_map import Effect, Measured, SensitivityMap, signed_change
 
 FULL = 0.5  # nats a token at which the heat map's colour is full
 

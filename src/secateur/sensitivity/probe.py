@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from ..base.device import pick_device
 from ..base.errors import SecateurError
 from ..data.manifest import Utterance, read_manifest
+from ..models.family import family_of
 from ..models.groups import Group
 from ..prune.importance import Evidence
-from ..study.sets_of_job import pick_device
 from ..weights.fetch import load_model
 from .variants import Variant
 
-PROBES = {
-    "whisper": "..families.seq2seq.probe:WhisperProbe", "ctc": "..families.ctc.probe:CtcProbe",
-    "hf_ctc": "..families.ctc.probe:CtcProbe", "parakeet": "..families.ctc.probe:CtcProbe",
-    "moonshine": "..families.seq2seq.probe:WhisperProbe",
-}  # fmt: skip
 EVIDENCE = 32  # clips that units are ranked by
 
 
@@ -93,7 +88,5 @@ def make_probe(spec: ProbeSpec) -> Probe:
     if device.type == "cuda":
         torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every shape
     model, text = load_model(spec.model)
-    module, name = PROBES[model.config.family].split(":")
-    kind: Any = getattr(import_module(module, __package__), name)
-    probe: Probe = kind(model.to(device).eval(), text, read_clips(spec), spec, device)
+    probe: Probe = family_of(model.config).probe()(model.to(device).eval(), text, read_clips(spec), spec, device)
     return probe

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..base.device import pick_device
 from ..base.engine import EngineName, RayEngine, run_here
 from ..base.errors import SecateurError, check_known
 from ..base.options import to_dict
@@ -16,11 +17,10 @@ from ..base.progress import say
 from ..evaluate.error_rate import count_errors, metric_for
 from ..models.family import family_of
 from ..prune.importance import CRITERIA
+from ..prune.sensitivity_map import Measured, SensitivityMap, matching, ordered, spans, write_map
 from ..prune.units import COSTS
-from ..study.sets_of_job import pick_device
 from ..text.normalise import normaliser
 from .effects import candidates, differences, effects, resamples_for, speakers_of
-from .map import Measured, SensitivityMap, matching, ordered, spans, write_map
 from .measure import Answer, make_measure, measure
 from .probe import Probe, ProbeSpec, make_probe, read_clips
 from .store import ERRORS, Piece, Store, read_variants, same_settings, write_variants

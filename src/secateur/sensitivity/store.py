@@ -12,7 +12,7 @@ from typing import Any
 from ..base.errors import SecateurError
 from ..base.files import read_json, write_json
 from ..base.options import from_dict
-from .map import numbers, spans
+from ..prune.sensitivity_map import numbers, spans
 from .variants import Variant
 
 ALL, ERRORS = "all", "errors"  # rows of losses on all clips, and of errors, beside those of the parts

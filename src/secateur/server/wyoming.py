@@ -13,9 +13,9 @@ from wyoming.event import Event
 from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
 from wyoming.server import AsyncEventHandler, AsyncTcpServer
 
-from .. import __version__
 from ..base.errors import SecateurError
-from .http.engine import Engine, RefusedError, languages_of, sendable
+from ..base.version import __version__
+from .http.engine import Engine, RefusedError, sendable
 from .http.hearing import Hearing, options_of
 from .wyoming_events import checked_chunk, read_event
 
@@ -150,7 +150,7 @@ class Handler(AsyncEventHandler):
     def _info(self) -> Info:
         models = []
         for name, recogniser in self.engine.models.items():
-            languages = languages_of(recogniser)
+            languages = recogniser.languages
             models.append(AsrModel(name, OURS, True, f"secateur model {name}", __version__, languages))
         program = AsrProgram(
             "secateur", OURS, True, "Pruned speech recognition", __version__, models,

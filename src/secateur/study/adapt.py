@@ -16,19 +16,21 @@ import numpy as np
 from ..base.errors import SecateurError
 from ..base.files import write_json
 from ..base.progress import say, track
+from ..data.job import JobData
 from ..data.manifest import Utterance
 from ..evaluate.compare import compare_results
 from ..evaluate.result import Result, read_result, write_result
 from ..evaluate.run import evaluate
+from ..evaluate.scoring import score
 from ..export.onnx import export_onnx
 from ..families.whisper.model import Whisper
 from ..models.checkpoint import load_checkpoint, save_checkpoint
+from ..prune.ranking import rank
 from ..prune.settings import PruneSettings
 from ..runtime.recogniser import Recogniser
 from ..text.tokenizer import Tokenizer
 from ..train.settings import TrainSettings
-from .arm import ArmSettings, JobData, finished, run_arm, score
-from .ranking import rank
+from .arm import ArmSettings, finished, run_arm
 
 
 @dataclass(frozen=True)

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..audio.augment import NoiseBank
+from ..base.device import device_name
 from ..base.errors import SecateurError
 from ..base.files import read_json, write_json
 from ..base.folders import clear_temporaries
 from ..base.options import to_dict
-from ..data.bank import AudioBank
-from ..data.clip_index import durations_of, is_streamed, joined
-from ..data.manifest import Utterance
-from ..data.streamed_bank import StreamedBank
+from ..data.clip_index import durations_of, joined
+from ..data.job import JobData
 from ..evaluate.result import Result, write_result
-from ..evaluate.run import evaluate, with_cost
-from ..families.tasks import Task, task_of
+from ..evaluate.scoring import batch_seconds, decode_set, score
 from ..models.checkpoint import save_checkpoint
 from ..models.family import write_config
 from ..prune.counts import matrix_weights, values_left, weights_left
@@ -30,6 +27,7 @@ from ..prune.methods import make_method
 from ..prune.pruner import COSTS
 from ..prune.settings import PruneSettings
 from ..prune.student import Student
+from ..prune.task import Task, task_of
 from ..train import distributed
 from ..train.callback import Callback
 from ..train.helper import Helped, load_head, save_head, with_helper
@@ -39,42 +37,6 @@ from ..train.stream import Mix
 from .pinyin_head import heard_pinyin, with_heard
 
 TRAINED = "trained.json"  # the config of what is trained: inputs, contexts and rows cut, units still there
-
-
-@dataclass
-class JobData:
-    """The sets of one job: clips to learn from, to retain, to choose on, and named test sets; audio is read once."""
-
-    learn: Sequence[Utterance]
-    dev: list[Utterance]
-    tests: dict[str, list[Utterance]]
-    retain: Sequence[Utterance] = field(default_factory=list)
-    retain_share: float = 0.5
-    words: tuple[str, ...] = ()  # further texts whose words the vocabulary must keep
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    window: int = 0  # clips between which streamed batches are shuffled; see `train.stream.Mix`
-    languages: tuple[str, ...] = ()  # of the clips to learn from, where they are streamed
-    noise: NoiseBank | None = None  # mixed into training clips at a drawn signal-to-noise ratio
-    banks: dict[tuple[str, int], AudioBank] = field(default_factory=dict)  # by set and sample rate
-
-    def texts(self) -> Iterator[str]:
-        """All that is trained on, and the further words."""
-        yield from (u.text for clips in (self.learn, self.retain) for u in clips)
-        yield from self.words
-
-    def training_bank(self, sample_rate: int) -> AudioBank | StreamedBank:
-        """The audio to train on, all of it decoded or decoded on the way."""
-        everything = joined(self.learn, self.retain)
-        if is_streamed(everything):
-            return StreamedBank(everything, self.device, sample_rate)
-        return self.bank("train", everything, sample_rate)
-
-    def bank(self, name: str, utterances: Sequence[Utterance], sample_rate: int) -> AudioBank:
-        """The audio of one of the sets, decoded when first needed."""
-        if (name, sample_rate) not in self.banks:
-            bank = AudioBank.read(utterances, self.device, sample_rate, label=f"reading {name}")
-            self.banks[name, sample_rate] = bank
-        return self.banks[name, sample_rate]
 
 
 @dataclass(frozen=True)
@@ -141,25 +103,6 @@ def run_arm(
     return result_model, student.tokenizer, results
 
 
-def score(
-    model: Any, tokenizer: Any, data: JobData, name: str, utterances: list[Utterance], label: str
-) -> Result:
-    """Decode a set greedily and count errors, with the model's cost."""
-    return with_cost(_heard(model, tokenizer, data, name, utterances, label, f"{label}: {name}"), model.config)
-
-
-def _heard(
-    model: Any, tokenizer: Any, data: JobData, name: str, utterances: list[Utterance], label: str, progress: str = ""
-) -> Result:
-    """What `model` makes of a set; without `progress` nothing is shown."""
-    bank = data.bank(name, utterances, model.config.front_end.sample_rate)
-    languages, task = [u.language for u in utterances], task_of(model.config)
-    return evaluate(
-        lambda _: task.transcribe(model, tokenizer, bank, languages, batch_seconds(data.device), progress),
-        utterances, model=label, data=name,
-    )  # fmt: skip
-
-
 def _tune(
     arm: ArmSettings,
     task: Task,
@@ -192,7 +135,7 @@ def _tune(
         callbacks.append(pruner)
 
     def validate(current: Any) -> dict[str, float]:
-        return {"error": _heard(current, student.tokenizer, data, "dev", data.dev, arm.name).rate}
+        return {"error": decode_set(current, student.tokenizer, data, "dev", data.dev, arm.name).rate}
 
     noise = None if data.noise is None else data.noise.at(config.front_end.sample_rate)
     main = task.objective(student, everything, settings, teacher, data.device)
@@ -206,18 +149,6 @@ def _tune(
     if helped is not None and settings.auxiliary_saved and distributed.rank() == 0:
         save_head(folder, helped)
     return (pruner.shrunk() if pruner is not None else model), log[-1]["step"]  # early stopping ends before the total
-
-
-def batch_seconds(device: torch.device) -> float:
-    """Seconds of audio to decode at once."""
-    return 2400.0 if device.type == "cuda" else 60.0
-
-
-def device_name(device: torch.device) -> str:
-    """The accelerator's name, or the number of threads on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
 
 
 def forget_state(folder: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..data.job import JobData
 from ..evaluate.error_rate import metric_for, units
 from ..evaluate.run import TOKENS_A_WORD
 from ..models.family import Config, family_of
 from ..train.settings import TrainSettings
 from ..train.stream import Mix, epoch_steps
-from .arm import JobData
 
 BACKWARD = 3  # forward and backward cost three forward passes (gradients of activations and of weights)
 

@@ -6,11 +6,11 @@ import torch
 
 from ..base.progress import say
 from ..data.demo import demo_speech
+from ..data.job import JobData
 from ..data.manifest import limit, read_manifest
 from ..prune.settings import PruneSettings
 from ..train.settings import TrainSettings
 from .adapt import AdaptSettings
-from .arm import JobData
 from .sets_of_job import job_data
 
 TEST_CLIPS = 100

@@ -1,6 +1,6 @@
 """What this toolkit would do to a model, before anything is done: what it understands, may prune, leaves whole.
 
-Nothing is guessed: what may go is what the network's own layers declare (`Recogniser.groups`); a model of a family that
+Nothing is guessed: what may go is what the network's own layers declare (`Network.groups`); a model of a family that
 is not known here gets the list of its layers and the reason, and no plan.
 """
 
@@ -14,13 +14,13 @@ from pathlib import Path
 
 from ..base.errors import SecateurError
 from ..models.groups import Group, Place
-from ..models.network import Recogniser
+from ..models.network import Network
 from ..weights.cache import models_folder
 from ..weights.fetch import REPOSITORY, fetch, read_foreign
 from ..weights.header import read_header
 from ..weights.hub import fetch_from_hub
 from ..weights.json_values import read_table
-from ..weights.registry import MODELS
+from ..weights.registry import known_models
 
 Shape = tuple[int, ...]
 NO_WHY = "no layer declares units in it"
@@ -79,7 +79,7 @@ def examine(name: str) -> Findings:
     return findings(name, model)
 
 
-def findings(name: str, model: Recogniser) -> Findings:
+def findings(name: str, model: Network) -> Findings:
     """What a network's own declarations say."""
     shapes = {n: tuple(p.shape) for n, p in model.state_dict().items()}
     groups = model.groups()
@@ -94,8 +94,8 @@ def findings(name: str, model: Recogniser) -> Findings:
 def _folder(name: str) -> Path:
     """Where the model's files are, as they were published where they can be had so."""
     path = Path(name).expanduser()
-    if path.exists() or name in MODELS:
-        return path if path.exists() and name not in MODELS else fetch(name)
+    if path.exists() or name in known_models():
+        return path if path.exists() and name not in known_models() else fetch(name)
     if REPOSITORY.fullmatch(name):
         kept = models_folder() / name.replace("/", "--")
         return kept if kept.is_dir() else fetch_from_hub(name)

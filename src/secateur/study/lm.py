@@ -10,17 +10,18 @@ from typing import Any
 from ..base.errors import SecateurError
 from ..base.options import Settings, option
 from ..base.progress import say
+from ..data.job import JobData
 from ..data.manifest import Utterance
 from ..decode.ctc.beam import BeamDecoder, BeamOptions
 from ..evaluate.result import write_result
 from ..evaluate.run import evaluate, with_cost
+from ..evaluate.scoring import batch_seconds
 from ..families.ctc.greedy import log_probs_bank
 from ..lm.estimate import train_ngram
 from ..lm.ngram import LanguageModel, Mixture
 from ..lm.tables import read_ngram
 from ..lm.word_tree import make_lexicon
-from ..models.network import FrameRecogniser
-from .arm import JobData, batch_seconds
+from ..models.family import family_of
 from .lm_weights import weigh
 
 LM = "lm"  # results are `set@lm`, as those of disturbed sets are `set@condition`
@@ -67,7 +68,7 @@ def score_with_lm(
     Raises:
         SecateurError: the arm is no CTC model.
     """
-    if not isinstance(model, FrameRecogniser):
+    if not family_of(model.config).by_frame:
         raise SecateurError(f"[lm]: {arm} is a {model.config.family}: language models are for CTC models")
     lm = language_model(settings, texts, data_folder)
     lexicon = make_lexicon(text, lm.words, lm.unigrams.tolist())

@@ -17,7 +17,7 @@ from ..decode.options import DecodingOptions
 from ..evaluate.error_rate import count_errors, metric_for, total
 from ..lm.mix import shares
 from ..lm.tables import read_ngram
-from ..runtime.ctc_recogniser import CtcRecogniser
+from ..models.family import family_of
 from ..runtime.recogniser import Recogniser
 from ..text.normalise import normaliser
 
@@ -27,7 +27,7 @@ HALVED = 2
 TOGETHER = 16  # clips that the network hears at once
 
 
-Place = tuple[float, float, float]
+Weights = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,9 @@ def tune(
     Raises:
         SecateurError: not a CTC model, or no language model.
     """
-    if not isinstance(recogniser, CtcRecogniser) or not options.lm:
+    if not family_of(recogniser.config).by_frame or not options.lm:
         raise SecateurError("weights of a language model are tuned for a CTC model with --lm")
+    network = recogniser.by_frame
     if len(options.lm) > 1 and not options.lm_shares:
         fitted = shares([read_ngram(path) for path in options.lm], [u.text for u in utterances])
         options = replace(options, lm_shares=tuple(round(share, 4) for share in fitted))
@@ -65,9 +66,9 @@ def tune(
     order = sorted(range(len(audios)), key=lambda i: len(audios[i]))
     heard = []
     for start in track(range(0, len(order), TOGETHER), "hearing the clips to tune on"):
-        heard += recogniser.log_probs([audios[i] for i in order[start : start + TOGETHER]])
+        heard += network.log_probs([audios[i] for i in order[start : start + TOGETHER]])
     told = [utterances[i] for i in order]
-    tried = weigh(heard, told, lambda **weights: recogniser.decoder(replace(options, **weights)))
+    tried = weigh(heard, told, lambda **weights: network.decoder(replace(options, **weights)))
     best: dict[str, Any] = min(tried, key=lambda t: t.rate).weights
     return replace(options, **best), tried
 
@@ -84,9 +85,9 @@ def weigh(
     clean = normaliser(utterances[0].language)
     metric = metric_for(utterances[0].language)
     references = [clean(u.text) for u in utterances]
-    tried: dict[Place, Tried] = {}
+    tried: dict[Weights, Tried] = {}
 
-    def rate(place: Place) -> float:
+    def rate(place: Weights) -> float:
         if place not in tried:
             here = Tried(*place, 0.0)
             texts = decoder(**here.weights).many(heard)

@@ -12,14 +12,15 @@ import torch
 from ..base.extras import require
 from ..base.files import read_json, write_json
 from ..base.progress import say
+from ..data.job import JobData
 from ..evaluate.result import write_result
+from ..evaluate.scoring import score
 from ..families.ctc.new_model import make_new
 from ..models.checkpoint import load_checkpoint
-from ..models.family import read_config
-from ..models.network import FrameRecogniser
+from ..models.family import family_of, read_config
 from ..train import distributed
 from ..weights.fetch import load_model
-from .arm import TRAINED, JobData, run_arm, score
+from .arm import TRAINED, run_arm
 from .compute import training_flops
 from .conditions import disturbed
 from .finished import complete
@@ -91,7 +92,7 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
                 del data.banks[key, rate]
                 write_result(folder / "results" / f"{key}.json", found)
                 summary["error"][key] = found.rate
-    if study.lm.outputs and isinstance(tuned, FrameRecogniser):
+    if study.lm.outputs and family_of(tuned.config).by_frame:
         keep_outputs(folder, tuned, data)
     if name in study.lm.arms:
         texts = [u.text for u in (*learn, *retain)]

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from ..allocation.plan import planned
+from ..base.device import device_name
 from ..base.errors import SecateurError
 from ..base.files import write_json
 from ..base.options import to_dict
+from ..data.job import JobData
 from ..evaluate.result import write_result
-from ..families.tasks import task_of
+from ..evaluate.scoring import score
 from ..models.checkpoint import save_checkpoint
 from ..prune.pruner import COSTS, GradualPruner
+from ..prune.ranking import gather_evidence
 from ..prune.settings import PruneSettings
-from .arm import JobData, device_name, score
-from .ranking import gather_evidence
+from ..prune.task import task_of
 
 
 def prune_without_training(

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from ..base.errors import SecateurError
 from ..data.manifest import Utterance
-from ..runtime.ctc_recogniser import CtcRecogniser
 from ..runtime.recogniser import Recogniser
 from ..runtime.transcript import Transcript
 from ..text.phones import Phones
@@ -19,9 +18,10 @@ def phones_of(recogniser: Recogniser) -> Phones:
     Raises:
         SecateurError: it writes something else.
     """
-    if not isinstance(recogniser, CtcRecogniser) or not isinstance(recogniser.text, Phones):
+    text = getattr(recogniser, "text", None)
+    if not isinstance(text, Phones):
         raise SecateurError("phones are counted of CTC models that write them (units = 'phones'): use wer or cer")
-    return recogniser.text
+    return text
 
 
 def in_phones(units: Phones, utterances: Sequence[Utterance]) -> list[Utterance]:

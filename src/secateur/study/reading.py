@@ -16,21 +16,22 @@ from ..base.errors import SecateurError
 from ..base.files import read_json, write_json
 from ..base.options import to_dict
 from ..data.bank import AudioBank
+from ..data.job import JobData
 from ..data.manifest import Utterance
 from ..decode.ctc.beam import BeamDecoder, BeamOptions
 from ..decode.ctc.greedy import greedy
 from ..decode.ctc.outputs import read_outputs, write_outputs
 from ..evaluate.error_rate import count_errors, metric_for, total
+from ..evaluate.scoring import batch_seconds
 from ..families.ctc.greedy import log_probs_bank
 from ..lm.mix import mixed
 from ..lm.ngram import LanguageModel, NGram
 from ..lm.word_tree import Lexicon, make_lexicon
 from ..models.checkpoint import load_checkpoint
-from ..models.network import FrameRecogniser
+from ..models.family import family_of
 from ..prune.counts import matrix_weights, weights_left
 from ..text.normalise import normaliser
 from ..text.units import Inventory, read_units
-from .arm import JobData, batch_seconds
 from .lm import LM
 from .lm_weights import weigh
 from .sets import read_sets, unseen_tests
@@ -146,7 +147,7 @@ class _Network:
         """
         if self._model is None:
             self._model = load_checkpoint(self.folder)[0]
-            if not isinstance(self._model, FrameRecogniser):
+            if not family_of(self._model.config).by_frame:
                 raise SecateurError(f"{self.folder}: language models are for CTC models")
         return self._model
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 
 from ..audio.augment import NoiseBank
+from ..base.device import pick_device
 from ..base.errors import SecateurError
 from ..base.progress import say
 from ..data.clip_index import ClipIndex
+from ..data.job import JobData
 from ..data.manifest import Utterance, read_manifest
 from ..data.split import plain, split_by_speaker, without_texts_of
-from .arm import JobData
 
 
 def read_all(manifests: Sequence[Path]) -> list[Utterance]:
@@ -104,22 +105,3 @@ def job_data(
     return JobData(
         learn=kept, dev=development, tests={"test": unseen}, retain=keep_also, device=device, noise=bank
     )
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` is the first GPU when there is one.
-
-    Raises:
-        SecateurError: a GPU was asked for and there is none.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise SecateurError("no GPU was found here: use --device cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise SecateurError(f"no device '{name}': use auto, cpu or cuda") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise SecateurError(f"no GPU {device.index}: there are {torch.cuda.device_count()} here, counted from 0")
-    return device

@@ -12,9 +12,9 @@ from typing import Any
 from ..base.errors import SecateurError
 from ..base.files import read_json, write_json
 from ..evaluate.result import Result, read_result
-from ..evaluate.run_folder import read_log
 from ..evaluate.sounds import SoundErrors, sound_errors
 from .arm import finished
+from .run_folder import read_log
 
 CLIPS = "clips.json"
 

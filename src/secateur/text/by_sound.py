@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from .chinese import HAN
 from .lattice import Edge, best_path
@@ -19,10 +19,17 @@ from .lexicon import LONGEST, Entry, Lexicon, general_lexicon
 from .pinyin import NEUTRAL, Syllable, parse_syllable, syllables
 from .word_model import WordModel, WordScores
 
-if TYPE_CHECKING:
-    from .heard import Heard
-
 Span = tuple[int, int]  # characters of a text, the end not included
+
+
+class SoundEvidence(Protocol):
+    """What a pinyin head made of a clip (`heard.Heard`)."""
+
+    def best(self) -> str:
+        """The best path's syllables, separated by spaces."""
+
+    def scores(self, spoken: Sequence[Sequence[Syllable]]) -> list[float]:
+        """log P(syllables | clip) of each of several sequences."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class BySound:
             edges.append(found)
         return "".join(best_path(edges, self.scores))
 
-    def correct(self, text: str, heard: Heard | None = None) -> str:
+    def correct(self, text: str, heard: SoundEvidence | None = None) -> str:
         """`text` with its Chinese runs rewritten where words that sound alike are much likelier; the rest stays.
 
         `heard` is what a pinyin head heard in the same clip: where it says another sound than was written, words of
@@ -94,8 +101,9 @@ class BySound:
         return [s if isinstance(s, Syllable) else Syllable("", "", NEUTRAL) for s in found]
 
     def _corrected(
-        self, run: str, said: Sequence[Syllable], also: Sequence[Syllable | None], span: Span, heard: Heard | None
-    ) -> str:
+        self, run: str, said: Sequence[Syllable], also: Sequence[Syllable | None], span: Span,
+        heard: SoundEvidence | None,
+    ) -> str:  # fmt: skip
         """The Chinese `run`, which has the syllables `span` of all that the text `said`."""
         first, last = span
         if not all(s.final for s in said[first:last]):
@@ -121,8 +129,9 @@ class BySound:
         return "".join(best_path(edges, self.scores)) or run
 
     def _gains(
-        self, others: Mapping[Span, Mapping[Entry, float]], said: Sequence[Syllable], first: int, heard: Heard | None
-    ) -> dict[tuple[int, int, tuple[Syllable, ...]], float]:
+        self, others: Mapping[Span, Mapping[Entry, float]], said: Sequence[Syllable], first: int,
+        heard: SoundEvidence | None,
+    ) -> dict[tuple[int, int, tuple[Syllable, ...]], float]:  # fmt: skip
         """What the head has for or against the sounds of each word, in its place in all that was `said`."""
         if heard is None or not self.costs.head:
             return {}

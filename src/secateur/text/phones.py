@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 from ..base.errors import SecateurError
 from ..base.files import write_json
 from ..base.options import to_dict
 from .spoken import spoken
-from .units import Kind
 
 PHONES = (
     "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY", "JH", "K",
@@ -49,7 +49,7 @@ class Phones:
     words: dict[str, tuple[str, ...]] = field(default_factory=dict)
     language: str = "en"
     phones: tuple[str, ...] = (BETWEEN, *PHONES)
-    kind: Kind = "phones"
+    kind: Literal["phones"] = "phones"
 
     def __post_init__(self) -> None:
         if len(set(self.phones)) != len(self.phones) or BETWEEN not in self.phones:

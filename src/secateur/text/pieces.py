@@ -12,14 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.files import write_json
 from ..base.options import to_dict
 from .spoken import spoken
-from .units import Kind
 
 START = "▁"  # a piece that begins a word begins with it
 
@@ -31,7 +30,7 @@ class Pieces:
     pieces: tuple[str, ...]
     scores: tuple[float, ...]
     language: str = "en"
-    kind: Kind = "pieces"
+    kind: Literal["pieces"] = "pieces"
 
     def __post_init__(self) -> None:
         if len(set(self.pieces)) != len(self.pieces) or len(self.pieces) != len(self.scores):

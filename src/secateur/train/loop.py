@@ -15,7 +15,7 @@ from ..base.errors import SecateurError
 from ..base.files import write_text
 from ..base.options import to_dict
 from ..base.progress import say, track
-from ..models.network import Recogniser
+from ..models.network import Network
 from . import distributed
 from .agreement import check_agreement, fingerprint
 from .four_bits import FourBits
@@ -32,7 +32,7 @@ from .tensorboard import write_events
 
 __all__ = ["Run", "frozen_copy", "total_steps", "train"]
 
-Network = TypeVar("Network", bound=Recogniser)
+Net = TypeVar("Net", bound=Network)
 
 # Settings that change how a batch is dealt, not what is computed: a run may resume with others.
 FREE = ("accumulate",)
@@ -45,7 +45,7 @@ def total_steps(settings: TrainSettings, mix: Mix) -> int:
     return max(1, round(settings.epochs * epoch_steps(mix, settings.batch_seconds, settings.seed)))
 
 
-def train(model: Recogniser, run: Run, settings: TrainSettings) -> list[dict[str, Any]]:
+def train(model: Network, run: Run, settings: TrainSettings) -> list[dict[str, Any]]:
     """Train `model` in place and return the log: one entry a validation, with loss, error and timing.
 
     With a folder, a killed run continues from its last state and ends with the same weights and metrics. Inside
@@ -69,7 +69,7 @@ def train(model: Recogniser, run: Run, settings: TrainSettings) -> list[dict[str
 class _Loop:
     """The state of one run."""
 
-    def __init__(self, model: Recogniser, run: Run, settings: TrainSettings) -> None:
+    def __init__(self, model: Network, run: Run, settings: TrainSettings) -> None:
         self.model, self.run, self.settings = model, run, settings
         self.device = run.bank.device
         self.first = distributed.rank() == 0
@@ -270,7 +270,7 @@ class _Loop:
         return {name: value for name, value in settings.items() if name not in FREE}
 
 
-def frozen_copy(model: Network) -> Network:
+def frozen_copy(model: Net) -> Net:
     """A teacher: the same weights, never trained."""
     twin = copy.deepcopy(model).eval()
     for parameter in twin.parameters():

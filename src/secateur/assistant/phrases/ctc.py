@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...base.errors import SecateurError
 from ...decode.segments import Audio
 from ...runtime.ctc_recogniser import CtcRecogniser
+from ...text.units import Units
+from ..grammar.file import Grammar
 from .automaton import Automaton, Place
 from .search import Said
 
@@ -85,3 +88,14 @@ class CtcSearch:
     def expected(self, sentences: Sequence[Said]) -> list[float]:
         """Nothing to take away."""
         return [0.0] * len(sentences)
+
+
+def search_of(recogniser: CtcRecogniser, grammar: Grammar, beam: int) -> CtcSearch:
+    """The search of a CTC model for the sentences of `grammar`.
+
+    Raises:
+        SecateurError: its units are no characters.
+    """
+    if not isinstance(recogniser.text, Units):
+        raise SecateurError("phrase mode of CTC models is for those that write characters; use --phrases no")
+    return CtcSearch(recogniser, Automaton(grammar.graph), recogniser.text.characters, 4 * beam)

@@ -8,18 +8,13 @@ from typing import Protocol
 
 from ...base.errors import SecateurError
 from ...decode.segments import Audio
-from ...runtime.ctc_recogniser import CtcRecogniser
+from ...models.family import family_of
 from ...runtime.recogniser import Recogniser
-from ...runtime.token_recogniser import WhisperRecogniser
-from ...text.units import Units
 from ..grammar.file import Grammar
 from ..grammar.match import Match, match
 from ..grammar.words import words_of
-from .automaton import Automaton
-from .ctc import CtcSearch
 from .distance import distance
-from .pieces import Pieces
-from .search import PhraseSearch, Said
+from .search import Said
 
 
 @dataclass(frozen=True)
@@ -95,14 +90,8 @@ def _search(recogniser: Recogniser, grammar: Grammar, beam: int) -> Search:
     Raises:
         SecateurError: a language, or units, that the grammar cannot be spelled with.
     """
-    automaton = Automaton(grammar.graph)
-    if isinstance(recogniser, CtcRecogniser):
-        if not isinstance(recogniser.text, Units):
-            raise SecateurError("phrase mode of CTC models is for those that write characters; use --phrases no")
-        return CtcSearch(recogniser, automaton, recogniser.text.characters, 4 * beam)
-    assert isinstance(recogniser, WhisperRecogniser)
-    try:
-        prompt = recogniser.config.tokens.prompt(grammar.language)
-    except ValueError as problem:
-        raise SecateurError(f"the grammar is for '{grammar.language}', and {problem}") from problem
-    return PhraseSearch(recogniser.session, Pieces(automaton, recogniser.tokenizer), prompt, beam)
+    family = family_of(recogniser.config)
+    if family.phrases is None:
+        raise SecateurError(f"phrase mode is not for models of the family '{family.name}'; use --phrases no")
+    search: Search = family.phrases()(recogniser, grammar, beam)
+    return search

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...base.errors import SecateurError
 from ...decode.clips import encode_clips
 from ...decode.rules import log_sum_exp
 from ...decode.segments import Audio
 from ...decode.session import Floats, Session
-from .automaton import Place
+from ...runtime.token_recogniser import WhisperRecogniser
+from ..grammar.file import Grammar
+from .automaton import Automaton, Place
 from .pieces import Pieces
 
 SILENCE = 1.0  # seconds of what the decoder hears when it is to hear nothing
@@ -136,3 +139,16 @@ class PhraseSearch:
             else:
                 break
         return list(kept.values())
+
+
+def search_of(recogniser: WhisperRecogniser, grammar: Grammar, beam: int) -> PhraseSearch:
+    """The search of an encoder-decoder for the sentences of `grammar`.
+
+    Raises:
+        SecateurError: it does not know the grammar's language.
+    """
+    try:
+        prompt = recogniser.config.tokens.prompt(grammar.language)
+    except ValueError as problem:
+        raise SecateurError(f"the grammar is for '{grammar.language}', and {problem}") from problem
+    return PhraseSearch(recogniser.session, Pieces(Automaton(grammar.graph), recogniser.tokenizer), prompt, beam)

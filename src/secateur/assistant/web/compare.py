@@ -16,8 +16,7 @@ from starlette.datastructures import UploadFile
 from ...audio.read import read_audio
 from ...base.errors import SecateurError
 from ...decode.options import DecodingOptions
-from ...families.whisper.config import WhisperConfig
-from ...families.whisper.cost import count_parameters
+from ...models.family import family_of
 from ...runtime.recogniser import Recogniser
 from ...server.http.engine import Engine, RefusedError
 
@@ -37,23 +36,25 @@ class Loaded:
         """Name, size, parameters, and the widths of every layer."""
         config = self.recogniser.config
         size = sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
-        found: dict[str, Any] = {"name": self.name, "megabytes": size / 1e6, "parameters": None, "layers": {}}
-        if isinstance(config, WhisperConfig):
-            found |= {"parameters": count_parameters(config)["total"], "layers": layers(config)}
-        return found
+        card: dict[str, Any] = {"name": self.name, "megabytes": size / 1e6, "parameters": None, "layers": {}}
+        family = family_of(config)
+        card["parameters"] = family.parameters(config)
+        card["layers"] = layers(config)
+        return card
 
 
-def layers(config: WhisperConfig) -> dict[str, int]:
-    """Widths by what a reader calls them."""
-    found = {"vocabulary": config.vocabulary, "audio context": config.audio_context, "width": config.width}
-    for i, layer in enumerate(config.encoder, 1):
-        found[f"encoder {i}: heads"] = layer.attention.heads
-        found[f"encoder {i}: units"] = layer.ffn
-    for i, one in enumerate(config.decoder, 1):
-        found[f"decoder {i}: heads"] = one.self_attention.heads
-        found[f"decoder {i}: cross heads"] = one.cross_attention.heads
-        found[f"decoder {i}: units"] = one.ffn
-    return found
+def layers(config: Any) -> dict[str, int]:
+    """Widths by what a reader calls them, where the family has a table of them; layers are counted from 1."""
+    table = family_of(config).layers
+    if table is None:
+        return {}
+    rows = table(config)
+    widths = {name: count for name, count in rows.get("", {}).items() if not name.endswith("layers")}
+    for row, columns in rows.items():
+        side, _, number = row.partition(" ")
+        if number:
+            widths |= {f"{side} {int(number) + 1}: {column}": count for column, count in columns.items()}
+    return widths
 
 
 def compare_routes(engine: Engine, models: Sequence[Loaded], plots: Path | None) -> APIRouter:

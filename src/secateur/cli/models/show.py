@@ -96,15 +96,10 @@ def _stored_parts(folder: Path, config: Any, header: dict[str, Any]) -> dict[str
 
 def _expected(config: Any) -> dict[str, int]:
     """Values of every part, where the family counts them by part."""
-    if config.family == "whisper":
-        from ...families.whisper.cost import count_parameters
+    from ...models.family import family_of
 
-        return count_parameters(config)
-    if config.family == "moonshine":
-        from ...families.moonshine.cost import count_parameters as of_moonshine
-
-        return of_moonshine(config)
-    return {}
+    count = family_of(config).parameters_by_part
+    return {} if count is None else count(config)
 
 
 def show(result: dict[str, Any]) -> str:

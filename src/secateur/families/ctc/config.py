@@ -268,3 +268,23 @@ def _not_streaming(config: CtcConfig) -> list[str]:
     if config.front_end.kind not in ("fbank", "mfcc") or config.front_end.normalise != "none":
         found.append("a streaming network hears fbank or mfcc that are not normalised over the clip (normalise = none)")
     return found
+
+
+def receptive_field(config: CtcConfig) -> int | None:
+    """Frames of features that an output looks at to either side; None: all there are.
+
+    Deltas, which look two frames farther each, are counted.
+    """
+    if config.front_end.normalise != "none":
+        return None
+    if config.recurrent is not None or config.conformer is not None or config.trunk is not None:
+        return None
+    frames, stride = 2 * config.front_end.deltas, 1
+    for _ in config.subsampling.channels if config.subsampling is not None else ():
+        frames, stride = frames + stride, 2 * stride
+    if config.inception is not None:
+        frames, stride = frames + stride * config.inception.stride, stride * config.inception.stride
+        for block in config.inception.blocks:
+            taps = [sum(n // 2 for n in TAPS[branch.kind]) + (branch.kind == "pool") for branch in block]
+            frames += stride * max(taps)
+    return frames

@@ -1,32 +1,17 @@
-"""CTC models as one of the families."""
+"""Our own CTC models as one of the families."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from ...models.family import Family
-from .config import CtcConfig
+from ...base.plugins import Lazy
+from ..frames import CtcFamily
+from .config import CtcConfig, receptive_field
 from .cost import count_macs, count_parameters, macs_by_part
 
-if TYPE_CHECKING:
-    from ...models.network import Recogniser
-
-
-def _network() -> type[Recogniser]:
-    from .model import CtcModel
-
-    return CtcModel
-
-
-def _read_text(path: Path, config: CtcConfig) -> Any:
-    from ...text.units import read_units
-
-    return read_units(path)
-
-
-FAMILY = Family(
-    config=CtcConfig, network=_network, parameters=lambda config: count_parameters(config)["total"],
+FAMILY = CtcFamily(
+    name="ctc", config=CtcConfig, network=Lazy("secateur.families.ctc.model:CtcModel"),
+    parameters=lambda config: count_parameters(config)["total"],
     macs=lambda config, seconds, tokens, padded: count_macs(config, seconds)["total"],
-    parts=lambda config, seconds, tokens: macs_by_part(config, seconds), text_file="units.json", read_text=_read_text,
+    parts=lambda config, seconds, tokens: macs_by_part(config, seconds), receptive_field=receptive_field,
+    exporter=Lazy("secateur.families.ctc.export:EXPORTER"),
+    writers={"sherpa": Lazy("secateur.families.ctc.write_sherpa:write_sherpa")},
 )  # fmt: skip

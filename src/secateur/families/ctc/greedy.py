@@ -12,12 +12,12 @@ from ...base.memory import in_halves
 from ...base.progress import track
 from ...data.bank import AudioBank, buckets
 from ...features.extractor import extractor
-from ...models.network import FrameRecogniser
+from ...models.network import FrameNetwork
 
 
 @torch.no_grad()
 def log_probs_bank(
-    model: FrameRecogniser, bank: AudioBank, batch_seconds: float = 600.0, label: str = "", bf16: bool | None = None
+    model: FrameNetwork, bank: AudioBank, batch_seconds: float = 600.0, label: str = "", bf16: bool | None = None
 ) -> list[NDArray[np.float32]]:
     """Logarithms of probabilities (frames, units) of every clip in `bank`, in order, computed on the bank's device.
 

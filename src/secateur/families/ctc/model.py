@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...base.errors import SecateurError
 from ...models.groups import Group, Place, TimeAxis
-from ...models.network import STREAM, FrameRecogniser
+from ...models.network import STREAM, FrameNetwork
 from .config import CtcConfig
 from .conformer import Conformer
 from .inception import Inception
@@ -41,7 +41,7 @@ class Section(Protocol):
         """Its groups in a model that calls it `name`, where the parameters `readers` read its output."""
 
 
-class CtcModel(FrameRecogniser):
+class CtcModel(FrameNetwork):
     """The sections, and the output."""
 
     config: CtcConfig

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 
 from ...base.errors import SecateurError, nearest
+from ...models.family import family_of
 from ...text.units import Inventory, make_units
 from ...weights.fetch import load_model
-from ..whisper.model import Whisper
 from .model import CtcModel
 from .new_settings import NewModel
-from .presets import PRESETS, whisper_ctc
+from .presets import PRESETS
 
 TRUNK = "whisper"
 NAMES = (*PRESETS, TRUNK)
@@ -54,11 +54,12 @@ def on_whisper(name: str, units: Inventory, seed: int) -> tuple[CtcModel, Invent
         SecateurError: there is no such model, or it is no Whisper.
     """
     whisper, _ = load_model(name)
-    if not isinstance(whisper, Whisper):
+    trunk = family_of(whisper.config).trunk
+    if trunk is None:
         raise SecateurError(f"new.trunk: '{name}' is no Whisper but of the family '{whisper.config.family}'")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = CtcModel(whisper_ctc(units.outputs, whisper.config))
+        model = CtcModel(trunk()(units.outputs, whisper.config))
     state = {f"trunk.{n}": value for n, value in whisper.encoder.state_dict().items()}
     model.load_state_dict(model.state_dict() | state)
     return model, units

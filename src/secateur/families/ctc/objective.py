@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ...audio.resample_torch import resample_rows
-from ...train.loss import frame_distillation, pooled
+from ...train.loss import ctc_loss, frame_distillation, pooled
 from ...train.objective import Batch
 from ...train.settings import TrainSettings
 
@@ -74,19 +73,3 @@ class Ctc:
     def _likelihood(self, log_probs: Tensor, frames: Tensor, numbers: Sequence[int], told: Tensor | None) -> Tensor:
         """The mean over all units of the clips; a clip's own part is what the teacher leaves of it."""
         return ctc_loss(log_probs, frames, [self.rows[i] for i in numbers], None if told is None else 1 - told)
-
-
-def ctc_loss(log_probs: Tensor, frames: Tensor, rows: Sequence[Sequence[int]], weights: Tensor | None = None) -> Tensor:
-    """Mean negative log-likelihood a unit of unit `rows` under `log_probs` (batch, frames, units), of which `frames`
-    (batch,) are real; `weights` (batch,) scale each clip's part."""
-    device = log_probs.device
-    targets = torch.tensor([unit for row in rows for unit in row], device=device)
-    lengths = torch.tensor([len(row) for row in rows], device=device)
-    with torch.autocast(device.type, enabled=False):  # sums of many small probabilities need float32
-        each = F.ctc_loss(
-            log_probs.float().transpose(0, 1), targets, frames.to(device), lengths, reduction="none",
-            zero_infinity=True,
-        )  # fmt: skip
-    if weights is not None:
-        each = each * weights
-    return each.sum() / lengths.sum().clamp_min(1)

@@ -16,7 +16,7 @@ from ...data.manifest import Utterance
 from ...decode.ctc.greedy import greedy
 from ...features.extractor import extractor
 from ...models.groups import Group
-from ...models.network import FrameRecogniser
+from ...models.network import FrameNetwork
 from ...prune.importance import Evidence
 from ...prune.places import parameter_masks
 from ...sensitivity.clips import band_limited, changed_features, in_turn, parts_of, rate_variants
@@ -36,7 +36,7 @@ class CtcProbe:
     style = "as-is"
 
     def __init__(
-        self, model: FrameRecogniser, text: Any, utterances: list[Utterance], spec: ProbeSpec, device: torch.device
+        self, model: FrameNetwork, text: Any, utterances: list[Utterance], spec: ProbeSpec, device: torch.device
     ) -> None:
         self.model, self.text, self.utterances, self.device = model, text, utterances, device
         self.front = model.config.front_end

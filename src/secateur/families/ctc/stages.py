@@ -8,9 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...models.network import FrameRecogniser
 from .frames import real_frames
-from .model import CtcModel
 
 
 @dataclass(frozen=True)
@@ -25,12 +23,13 @@ class Stage:
         return parameter.startswith(self.prefixes)
 
 
-def stages(model: FrameRecogniser) -> list[Stage]:
+def stages(model: Any) -> list[Stage]:
     """All stages: features (batch, frames, inputs) in, logarithms of probabilities (batch, shorter, units) out."""
-    if not isinstance(model, CtcModel):  # not ours to take apart: all of it is one stage
+    sections = model.sections()
+    if not sections:  # all of it is one stage
         return [Stage(("",), model)]
     found: list[Stage] = []
-    for name, section in model.sections().items():
+    for name, section in sections.items():
         split = SPLITS.get(name)
         if split is None:
             found.append(Stage((f"{name}.",), _whole(model, section)))
@@ -39,11 +38,11 @@ def stages(model: FrameRecogniser) -> list[Stage]:
     return [*found, Stage(("output.",), lambda x, frames: (model.output(x).float().log_softmax(-1), frames))]
 
 
-def _whole(model: CtcModel, section: Any) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def _whole(model: Any, section: Any) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
     return lambda x, frames: section(x, frames, model.dropout)
 
 
-def _inception(model: CtcModel, section: Any, name: str) -> list[Stage]:
+def _inception(model: Any, section: Any, name: str) -> list[Stage]:
     stride, last = section.widths.stride, len(section.blocks) - 1
 
     def stem(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,14 +61,14 @@ def _inception(model: CtcModel, section: Any, name: str) -> list[Stage]:
     return [Stage((f"{name}.stem.",), stem), *(Stage((f"{name}.blocks.{i}.",), block(i)) for i in range(last + 1))]
 
 
-def _recurrent(model: CtcModel, section: Any, name: str) -> list[Stage]:
+def _recurrent(model: Any, section: Any, name: str) -> list[Stage]:
     def layer(i: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
         return lambda x, frames: (section.layers[i](x, frames), frames)
 
     return [Stage((f"{name}.layers.{i}.",), layer(i)) for i in range(len(section.layers))]
 
 
-def _trunk(model: CtcModel, section: Any, name: str) -> list[Stage]:
+def _trunk(model: Any, section: Any, name: str) -> list[Stage]:
     def embed(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         most = 2 * len(section.positions)
         x, frames = x[:, :most], frames.clamp_max(most)
@@ -87,7 +86,7 @@ def _trunk(model: CtcModel, section: Any, name: str) -> list[Stage]:
     return [Stage(first, embed), *layers, Stage((f"{name}.norm.",), lambda x, frames: (section.norm(x), frames))]
 
 
-def _conformer(model: CtcModel, section: Any, name: str) -> list[Stage]:
+def _conformer(model: Any, section: Any, name: str) -> list[Stage]:
     def layer(i: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
         return lambda x, frames: (section.layers[i](x, *section.sight(x, frames), model.dropout), frames)
 
@@ -98,6 +97,6 @@ def _conformer(model: CtcModel, section: Any, name: str) -> list[Stage]:
     ]
 
 
-SPLITS: dict[str, Callable[[CtcModel, Any, str], list[Stage]]] = {
+SPLITS: dict[str, Callable[[Any, Any, str], list[Stage]]] = {
     "trunk": _trunk, "inception": _inception, "recurrent": _recurrent, "conformer": _conformer
 }  # fmt: skip

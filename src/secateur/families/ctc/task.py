@@ -16,7 +16,7 @@ from ...data.manifest import Utterance
 from ...decode.ctc.greedy import greedy
 from ...features.extractor import extractor
 from ...models.family import FrameConfig
-from ...models.network import FrameRecogniser
+from ...models.network import FrameNetwork
 from ...prune.inputs import cut_inputs
 from ...prune.settings import PruneSettings
 from ...prune.student import Student
@@ -68,7 +68,7 @@ class CtcTask:
         Raises:
             SecateurError: another family, other units, or frames that do not make up the student's.
         """
-        if not isinstance(teacher, FrameRecogniser):
+        if not isinstance(teacher, FrameNetwork):
             raise SecateurError(
                 "a CTC model is taught frame by frame by another CTC model; let this teacher write transcripts to "
                 "learn from instead (secateur data label)"

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ...models.family import Family
+from ...base.plugins import Lazy
 from ...text.pieces_tokenizer import PieceTokenizer
+from ..tokens import TokenFamily
 from .config import MoonshineConfig
 from .cost import count_parameters, macs_by_part
-
-if TYPE_CHECKING:
-    from ...models.network import Recogniser
-
-
-def _network() -> type[Recogniser]:
-    from .model import Moonshine
-
-    return Moonshine
 
 
 def _read_text(path: Path, config: MoonshineConfig) -> PieceTokenizer:
@@ -29,8 +20,15 @@ def _weights(config: MoonshineConfig) -> int:
     return parts["total"] - parts["vocabulary"]
 
 
-FAMILY = Family(
-    config=MoonshineConfig, network=_network, parameters=lambda config: count_parameters(config)["total"],
+FAMILY = TokenFamily(
+    name="moonshine", config=MoonshineConfig, network=Lazy("secateur.families.moonshine.model:Moonshine"),
+    parameters=lambda config: count_parameters(config)["total"], parameters_by_part=count_parameters,
     macs=lambda config, seconds, tokens, padded: sum(macs_by_part(config, seconds, tokens).values()),
-    parts=macs_by_part, text_file="tokenizer.json", read_text=_read_text, weights=_weights,
+    parts=macs_by_part, read_text=_read_text, weights=_weights,
+    exporter=Lazy("secateur.families.moonshine.export:EXPORTER"),
+    writers={
+        "transformers": Lazy("secateur.families.moonshine.folder:write_moonshine"),
+        "transformers-pruned": Lazy("secateur.families.moonshine.folder:write_pruned_moonshine"),
+    },
+    layouts={"moonshine": Lazy("secateur.families.moonshine.folder:read_moonshine")},
 )  # fmt: skip

@@ -227,6 +227,11 @@ def check_uniform(config: MoonshineConfig) -> None:
             )
 
 
+def write_pruned_moonshine(folder: Path, model: Moonshine, text: PieceTokenizer) -> Path:
+    """`write_moonshine` for the classes of `secateur.families.pruned`."""
+    return write_moonshine(folder, model, text, pruned=True)
+
+
 def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer, pruned: bool = False) -> Path:
     """Write `model` as `from_pretrained` loads it, with the tokenizer and the feature extractor.
 

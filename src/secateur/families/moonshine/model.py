@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from ...models.groups import Group, Place
 from ...models.network import STREAM
+from ...models.token_network import Decoder, Encoder, TokenNetwork, real_positions
 from ..seq2seq.layers import DecoderLayer, EncoderLayer, attend, layer_groups
-from ..seq2seq.network import Decoder, Encoder, TokenRecogniser, real_positions
 from ..whisper.model import FeedForward
 from .config import STRIDES, TAPS, AttentionWidths, MoonshineConfig
 
@@ -172,7 +172,7 @@ def shorter(lengths: Tensor | None, conv: int) -> Tensor | None:
     return None if lengths is None else (lengths - TAPS[conv]) // STRIDES[conv] + 1
 
 
-class Moonshine(TokenRecogniser):
+class Moonshine(TokenNetwork):
     """Encoder, decoder and the config they were built from."""
 
     config: MoonshineConfig

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from ...models.family import Family
+from ...base.plugins import Lazy
+from ..frames import CtcFamily
 from .config import ParakeetConfig
 from .cost import count_parameters, macs_by_part
+from .describe import widths_of
 
-if TYPE_CHECKING:
-    from ...models.network import Recogniser
-
-
-def _network() -> type[Recogniser]:
-    from .model import Parakeet
-
-    return Parakeet
-
-
-def _read_text(path: Path, config: ParakeetConfig) -> Any:
-    from ...text.units import read_units
-
-    return read_units(path)
-
-
-FAMILY = Family(
-    config=ParakeetConfig, network=_network, parameters=count_parameters,
+FAMILY = CtcFamily(
+    name="parakeet", config=ParakeetConfig, network=Lazy("secateur.families.parakeet.model:Parakeet"),
+    parameters=count_parameters,
     macs=lambda config, seconds, tokens, padded: sum(macs_by_part(config, seconds).values()),
-    parts=lambda config, seconds, tokens: macs_by_part(config, seconds), text_file="units.json", read_text=_read_text,
+    parts=lambda config, seconds, tokens: macs_by_part(config, seconds), widths=widths_of,
+    exporter=Lazy("secateur.families.parakeet.export:EXPORTER"),
+    writers={
+        "transformers": Lazy("secateur.families.parakeet.folder:write_parakeet"),
+        "transformers-pruned": Lazy("secateur.families.parakeet.folder:write_pruned_parakeet"),
+    },
+    layouts={"parakeet_ctc": Lazy("secateur.families.parakeet.folder:read_parakeet")},
 )  # fmt: skip

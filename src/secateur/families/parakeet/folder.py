@@ -115,6 +115,11 @@ def _tokenizer(folder: Path, blank: int, rows: int) -> TokenizerUnits:
     return text
 
 
+def write_pruned_parakeet(folder: Path, model: Parakeet, text: Any) -> Path:
+    """`write_parakeet` for the classes of `secateur.families.pruned`."""
+    return write_parakeet(folder, model, text, pruned=True)
+
+
 def write_parakeet(folder: str | Path, model: Parakeet, text: Any, pruned: bool = False) -> Path:
     """Write `model` as `from_pretrained` loads it: config.json, model.safetensors, tokenizer.json and the rest.
 

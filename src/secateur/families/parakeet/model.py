@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...base.extras import require
 from ...models.groups import Group, TimeAxis
-from ...models.network import STREAM, FrameRecogniser
+from ...models.network import STREAM, FrameNetwork
 from ..ctc.frames import real_frames
 from ..transformers_ctc.blocks import hide_padding, layer_group, with_gates
 from ..transformers_ctc.widths import PARAKEET
@@ -20,7 +20,7 @@ from .config import ParakeetConfig
 from .resize import encoder_groups, resize
 
 
-class Parakeet(FrameRecogniser):
+class Parakeet(FrameNetwork):
     """`net` is the `transformers` module; its parameters keep their names."""
 
     config: ParakeetConfig
@@ -41,7 +41,7 @@ class Parakeet(FrameRecogniser):
         with_gates(body.layers)
 
     def forward(self, features: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """See `FrameRecogniser`; features are (batch, frames, bins).
+        """See `FrameNetwork`; features are (batch, frames, bins).
 
         Rows of a padded batch equal the same clips run alone, as far as they are real.
         """

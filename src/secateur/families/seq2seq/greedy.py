@@ -15,15 +15,15 @@ from ...data.manifest import Utterance
 from ...decode.fallback import MOST_TOKENS
 from ...decode.loops import cut_loops
 from ...features.extractor import extractor
+from ...models.cache import Cache
+from ...models.token_network import TokenNetwork
 from ...text.tokenizer import Tokenizer
-from .cache import Cache
 from .inputs import encoder_inputs
-from .network import TokenRecogniser
 
 
 @torch.no_grad()
 def greedy(
-    model: TokenRecogniser, features: Tensor, frames: Tensor | None, prompt: list[int], most: int | None = None
+    model: TokenNetwork, features: Tensor, frames: Tensor | None, prompt: list[int], most: int | None = None
 ) -> list[list[int]]:
     """Token rows, without prompt and end, of `features` (batch, frames, inputs); suppress lists as the reference
     applies them; what a row says in a loop is kept once.
@@ -50,13 +50,13 @@ def greedy(
     return said(rows, tokens.end)
 
 
-def most_tokens(model: TokenRecogniser, prompt: list[int], most: int | None = None) -> int:
+def most_tokens(model: TokenNetwork, prompt: list[int], most: int | None = None) -> int:
     """Tokens of a row at the most: 224, as the reference, or what the text context holds."""
     room: int = model.config.text_context - len(prompt)
     return min(most or MOST_TOKENS, room)
 
 
-def forbidden(model: TokenRecogniser, device: torch.device) -> tuple[Tensor, Tensor]:
+def forbidden(model: TokenNetwork, device: torch.device) -> tuple[Tensor, Tensor]:
     """What is added to logits (vocabulary,): minus infinity for what is never text, and for what is not at the start.
 
     Special tokens above `end` are never text; timestamps are off here.
@@ -77,7 +77,7 @@ def said(rows: Tensor, end: int) -> list[list[int]]:
 
 @torch.no_grad()
 def transcribe_bank(
-    model: TokenRecogniser, tokenizer: Tokenizer, bank: AudioBank, languages: Sequence[str],
+    model: TokenNetwork, tokenizer: Tokenizer, bank: AudioBank, languages: Sequence[str],
     batch_seconds: float = 600.0, label: str = "", bf16: bool | None = None,
 ) -> list[str]:  # fmt: skip
     """The text of every clip in `bank`, in order, on the bank's device; clips longer than the audio context are cut.
@@ -115,7 +115,7 @@ def transcribe_bank(
 
 
 def transcribe_texts(
-    model: TokenRecogniser, tokenizer: Tokenizer, utterances: Sequence[Utterance], batch_seconds: float = 120.0,
+    model: TokenNetwork, tokenizer: Tokenizer, utterances: Sequence[Utterance], batch_seconds: float = 120.0,
     device: str | torch.device = "cpu", label: str = "transcribing",
 ) -> list[str]:  # fmt: skip
     """The text of every utterance, greedily: reads the audio and calls `transcribe_bank`."""

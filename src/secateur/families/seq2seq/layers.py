@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...models.cache import LayerCache
 from ...models.groups import Group, Place, prefixed
-from .cache import LayerCache
 
 
 def attend(

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from ...audio.resample_torch import resample_rows
+from ...models.token_network import TokenNetwork
 from ...train.loss import cross_entropy, distillation
 from ...train.objective import Batch
 from ...train.settings import TrainSettings
 from ...train.targets import split_pieces, token_batch
 from .inputs import encoder_inputs
-from .network import TokenRecogniser
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Teacher:
     that was trained on 30 s windows hears the clip padded to one: cut to the clip it would not know the end.
     """
 
-    model: TokenRecogniser
+    model: TokenNetwork
     features: nn.Module  # the extractor of its front-end
     rows: Tensor | None = None
     sample_rate: int | None = None

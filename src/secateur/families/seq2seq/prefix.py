@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ...models.cache import Cache, LayerCache
 from ...models.groups import Group
+from ...models.token_network import TokenNetwork
 from ...prune.evidence import ActivationCollector, TaylorCollector
 from ...prune.importance import Evidence
 from ...sensitivity.gates import Gates
-from .cache import Cache, LayerCache
-from .network import TokenRecogniser
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Prefix:
         return sum(t.numel() * t.element_size() for t in [self.mel, *self.encoder, *pairs, *self.decoder])
 
     @classmethod
-    def of(cls, model: TokenRecogniser, mel: Tensor, frames: Tensor | None, inputs: Tensor) -> Prefix:
+    def of(cls, model: TokenNetwork, mel: Tensor, frames: Tensor | None, inputs: Tensor) -> Prefix:
         """Run the model on features and the tokens `inputs` (batch, length)."""
         x, mask = model.encoder.embed(mel, frames, model.dropout)
         encoder: list[Tensor] = []
@@ -56,7 +56,7 @@ class Prefix:
         mask = None if last is None else last[:, None, None, :]
         return Cache([LayerCache(keys, values) for keys, values in self.cross], mask)
 
-    def encoded(self, model: TokenRecogniser, starts: Sequence[int], gates: Gates) -> Cache:
+    def encoded(self, model: TokenNetwork, starts: Sequence[int], gates: Gates) -> Cache:
         """The cache of variants that touch the encoder's stages `starts` (rising) first: each joins the batch where it
         begins to differ from the unchanged model."""
         encoder, clips, there = model.encoder, len(self.mel), 0

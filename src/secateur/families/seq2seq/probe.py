@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -16,7 +15,9 @@ from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
 from ...decode.loops import cut_loops
 from ...features.extractor import extractor
+from ...models.cache import Cache
 from ...models.groups import Group
+from ...models.token_network import TokenNetwork
 from ...prune.importance import Evidence
 from ...sensitivity.clips import band_limited, changed_features, in_turn, parts_of
 from ...sensitivity.gates import Gates
@@ -24,35 +25,22 @@ from ...sensitivity.probe import EVIDENCE, ProbeSpec
 from ...sensitivity.variants import NOTHING, Variant
 from ...text.style import as_sentence
 from ...train.targets import IGNORE, TokenBatch, token_batch
-from .cache import Cache
 from .inputs import encoder_inputs
-from .network import TokenRecogniser
 from .prefix import Prefix, gather
 from .sites import input_variants, kept_rows, retokenised
 from .variant_greedy import says_draft
-from .variant_texts import CPU_ROWS, CUDA_ROWS, KEPT, Drafted
+from .variant_texts import CPU_ROWS, CUDA_ROWS, KEPT, Drafted, Outcome
 
 CUDA_POSITIONS, CPU_POSITIONS = 1_200_000, 14_000  # encoder positions computed at a time
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Heard:
-    """What variants make of a batch: losses (variants, clips), the audio's keys and values (of the clips, which all
-    share, or of every variant and clip), and which clips' drafts they would say (variants, clips)."""
-
-    numbers: list[int]
-    losses: Tensor
-    cache: Cache
-    same: Tensor | None = None
-
-
-class WhisperProbe:
+class TokenProbe:
     """See `probe.Probe`."""
 
     def __init__(
-        self, model: TokenRecogniser, text: Any, utterances: list[Utterance], spec: ProbeSpec, device: torch.device
+        self, model: TokenNetwork, text: Any, utterances: list[Utterance], spec: ProbeSpec, device: torch.device
     ) -> None:
         self.model, self.text, self.utterances, self.device = model, text, utterances, device
         config = self.config = model.config
@@ -98,7 +86,7 @@ class WhisperProbe:
 
     def inputs(self) -> list[Variant]:
         """See `Probe.inputs`."""
-        return input_variants(self.config, self.text, self.utterances)
+        return input_variants(self.config, self.text, self.groups.values())
 
     @torch.no_grad()
     def losses(self, variants: Sequence[Variant], part: int) -> Tensor:
@@ -125,7 +113,7 @@ class WhisperProbe:
 
     def without(
         self, variants: Sequence[Variant], batch: list[int], draft: Sequence[Sequence[int]] | None = None
-    ) -> Iterator[Heard]:
+    ) -> Iterator[Outcome]:
         """What some variants at a time make of a batch; with a `draft`, also whether they would say it."""
         tokens, prefix = self._tokens(batch), self.prefix(batch)
         for numbers, starts in self.together(variants, len(batch), prefix.encoder[0].shape[1]):
@@ -151,7 +139,7 @@ class WhisperProbe:
                 same = None
                 if draft is not None:
                     same = says_draft(self.model, cache, times, self.prompt, draft, sayable)
-            yield Heard(numbers, losses, cache, same)
+            yield Outcome(numbers, losses, cache, same)
 
     def _decoder_loss(
         self, cache: Cache, tokens: TokenBatch, hidden: Tensor | None = None, first: int = 0, times: int = 1,

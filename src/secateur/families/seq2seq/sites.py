@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...data.manifest import Utterance
 from ...decode.session import TokenConfig
+from ...models.family import family_of
+from ...models.groups import Group
 from ...sensitivity.clips import rate_variants
 from ...sensitivity.variants import Variant
-from ..whisper.config import WhisperConfig
 
 VOCABULARY = (0.25, 0.5, 0.75)  # share of the text rows, the last learnt merges first
 BLOCKS = 8  # of vocabulary rows, by the order in which merges were learnt
 CONTEXT = (20, 15, 10, 5)  # seconds
 
 
-def input_variants(config: TokenConfig, text: Any, utterances: Sequence[Utterance]) -> list[Variant]:
+def input_variants(config: Any, text: Any, groups: Iterable[Group]) -> list[Variant]:
     """Lower sampling and frame rates, less audio context, blocks of vocabulary rows."""
-    front = config.front_end
-    found = rate_variants(front)
-    if not isinstance(config, WhisperConfig):
-        return found + vocabulary_variants(config, text)
+    groups, found = list(groups), rate_variants(config.front_end)
     for seconds in CONTEXT:
-        positions = round(seconds * front.sample_rate / (2 * front.hop))
-        if positions < config.audio_context:
+        for group, kept in family_of(config).contexts(config, seconds, None).items():
+            whole = next(g.units for g in groups if g.name == group)
             found.append(
                 Variant(
-                    "audio_context", "audio_context", "input", "audio context",
-                    round(1 - positions / config.audio_context, 3),
-                    {"encoder.positions": tuple(range(positions, config.audio_context))},
-                    change={"audio_seconds": float(seconds)},
+                    "audio_context", "audio_context", "input", "audio context", round(1 - len(kept) / whole, 3),
+                    {group: tuple(range(len(kept), whole))}, change={"audio_seconds": float(seconds)},
                 )
             )  # fmt: skip
     return found + vocabulary_variants(config, text)

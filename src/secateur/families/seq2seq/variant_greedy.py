@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ...models.cache import Cache, LayerCache
+from ...models.token_network import TokenNetwork
 from ...sensitivity.gates import Gates
-from .cache import Cache, LayerCache
 from .greedy import forbidden, most_tokens
-from .network import TokenRecogniser
 
 ASK = 8  # steps between questions whether rows are done: asking a GPU waits for it
 LEAVE = 0.8  # share of the rows, or fewer, that are not done: the others leave the batch
@@ -25,7 +25,7 @@ CUDA_LOGITS, CPU_LOGITS = 8192, 512  # places whose next token is looked at in o
 
 @torch.no_grad()
 def greedy_rows(
-    model: TokenRecogniser, cache: Cache, owners: Tensor, prompt: list[int], gates: Gates, kept: Sequence[Tensor | None]
+    model: TokenNetwork, cache: Cache, owners: Tensor, prompt: list[int], gates: Gates, kept: Sequence[Tensor | None]
 ) -> list[list[int]]:
     """Token rows, `end` included; each is what `greedy` says with the variant `owners` (rows,) alone.
 
@@ -65,7 +65,7 @@ def greedy_rows(
 
 @torch.no_grad()
 def says_draft(
-    model: TokenRecogniser, cache: Cache, variants: int, prompt: list[int], draft: Sequence[Sequence[int]],
+    model: TokenNetwork, cache: Cache, variants: int, prompt: list[int], draft: Sequence[Sequence[int]],
     kept: Sequence[Tensor | None],
 ) -> Tensor:  # fmt: skip
     """Whether greedy decoding says the `draft` (token rows of the clips, `end` included): True (variants, clips).
@@ -107,7 +107,7 @@ def says_draft(
     return found
 
 
-def lost_tokens(model: TokenRecogniser, kept: Sequence[Tensor | None], device: torch.device) -> Tensor | None:
+def lost_tokens(model: TokenNetwork, kept: Sequence[Tensor | None], device: torch.device) -> Tensor | None:
     """What is added to logits (variants, vocabulary): minus infinity for rows that a variant may not say."""
     if all(rows is None for rows in kept):
         return None

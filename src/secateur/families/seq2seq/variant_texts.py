@@ -3,32 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
+from ...models.cache import Cache
+from ...models.groups import Group
+from ...models.token_network import TokenNetwork
 from ...sensitivity.gates import Gates
 from ...sensitivity.variants import NOTHING, Variant
-from .cache import Cache
 from .prefix import Prefix
 from .sites import kept_rows
 from .variant_greedy import greedy_rows, heard_alone, joined
 
-if TYPE_CHECKING:
-    from .probe import WhisperProbe
-
 CUDA_ROWS, CPU_ROWS = 3200, 384  # decoder rows computed at a time
 KEPT = {"cuda": 30e9, "cpu": 3e9}  # bytes of activations that are kept for the next variants
 HEARD = {"cuda": 10e9, "cpu": 2e9}  # bytes of audio's keys and values of rows that are decoded together
-Place = tuple[int, int, float]  # a variant, a clip of the batch, the loss
+Position = tuple[int, int, float]  # a variant, a clip of the batch, the loss
 Row = tuple[int, int, float, list[int]]  # and tokens
-Waiting = tuple[Cache, list[Place]]  # rows to decode: what they heard
+Waiting = tuple[Cache, list[Position]]  # rows to decode: what they heard
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What variants make of a batch: losses (variants, clips), the audio's keys and values (of the clips, which all
+    share, or of every variant and clip), and which clips' drafts they would say (variants, clips)."""
+
+    numbers: list[int]
+    losses: Tensor
+    cache: Cache
+    same: Tensor | None = None
+
+
+class Batches(Protocol):
+    """The parts of a probe that decoding asks for; see `probe.TokenProbe`."""
+
+    model: TokenNetwork
+    groups: dict[str, Group]
+    device: torch.device
+    config: Any
+    prompt: list[int]
+    share: float
+
+    def prefix(self, batch: list[int]) -> Prefix: ...
+    def computing(self) -> AbstractContextManager[Any]: ...
+    def gates(self, variants: Sequence[Variant], clips: int) -> Gates: ...
+    def without(
+        self, variants: Sequence[Variant], batch: list[int], draft: Sequence[Sequence[int]] | None = None
+    ) -> Iterator[Outcome]: ...
 
 
 class Drafted:
     """Decodes for a probe; the unchanged model's tokens of every batch are kept."""
 
-    def __init__(self, probe: WhisperProbe) -> None:
+    def __init__(self, probe: Batches) -> None:
         self.probe = probe
         self._drafts: dict[tuple[int, ...], list[list[int]]] = {}
 

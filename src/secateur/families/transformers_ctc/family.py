@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from ...models.family import Family
+from ...base.plugins import Lazy
+from ...models.family import LayoutReader
+from ..frames import CtcFamily
 from .config import HfCtcConfig
 from .cost import count_parameters, macs_by_part
+from .describe import widths_of
 
-if TYPE_CHECKING:
-    from ...models.network import Recogniser
+READ: Lazy[LayoutReader] = Lazy("secateur.families.transformers_ctc.folder:read_hf_ctc")
 
-
-def _network() -> type[Recogniser]:
-    from .model import HfCtc
-
-    return HfCtc
-
-
-def _read_text(path: Path, config: HfCtcConfig) -> Any:
-    from ...text.units import read_units
-
-    return read_units(path)
-
-
-FAMILY = Family(
-    config=HfCtcConfig, network=_network, parameters=count_parameters,
+FAMILY = CtcFamily(
+    name="hf_ctc", config=HfCtcConfig, network=Lazy("secateur.families.transformers_ctc.model:HfCtc"),
+    parameters=count_parameters,
     macs=lambda config, seconds, tokens, padded: sum(macs_by_part(config, seconds).values()),
-    parts=lambda config, seconds, tokens: macs_by_part(config, seconds), text_file="units.json", read_text=_read_text,
+    parts=lambda config, seconds, tokens: macs_by_part(config, seconds), widths=widths_of,
+    exporter=Lazy("secateur.families.transformers_ctc.export:EXPORTER"),
+    writers={
+        "transformers": Lazy("secateur.families.transformers_ctc.folder:write_hf_ctc"),
+        "transformers-pruned": Lazy("secateur.families.transformers_ctc.folder:write_pruned_hf_ctc"),
+    },
+    layouts=dict.fromkeys(("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer"), READ),
 )  # fmt: skip

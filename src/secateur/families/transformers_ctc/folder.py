@@ -125,6 +125,11 @@ def _vocabulary(folder: Path, blank: int, rows: int) -> tuple[VocabularyUnits, l
     return VocabularyUnits(tuple(tokens[i] for i in order[1:]), str(delimiter or "|"), named), order
 
 
+def write_pruned_hf_ctc(folder: Path, model: HfCtc, text: Any) -> Path:
+    """`write_hf_ctc` for the classes of `secateur.families.pruned`."""
+    return write_hf_ctc(folder, model, text, pruned=True)
+
+
 def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = False) -> Path:
     """Write `model` as `from_pretrained` loads it: config.json, model.safetensors, vocab.json and what goes with them.
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ...base.extras import require
 from ...models.groups import Group, Place, TimeAxis
-from ...models.network import STREAM, FrameRecogniser
+from ...models.network import STREAM, FrameNetwork
 from ..ctc.frames import real_frames
 from .blocks import RealBatchNorm, RealGlu, hide_padding, layer_group, with_gates
 from .config import CONFORMER, HfCtcConfig
@@ -48,7 +48,7 @@ class RealGroupNorm(nn.Module):
         return apart * torch.rsqrt(variance + 1e-5) * self.weight[:, None] + self.bias[:, None]
 
 
-class HfCtc(FrameRecogniser):
+class HfCtc(FrameNetwork):
     """`net` is the `transformers` module; its parameters keep their names."""
 
     config: HfCtcConfig
@@ -77,7 +77,7 @@ class HfCtc(FrameRecogniser):
         return getattr(self.net, self.config.body)
 
     def forward(self, features: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """See `FrameRecogniser`; features are samples (batch, samples, 1).
+        """See `FrameNetwork`; features are samples (batch, samples, 1).
 
         Rows of a padded batch equal the same clips run alone, as far as they are real.
         """

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ...models.family import Family
+from ...base.plugins import Lazy
 from ...text.tokenizer import Tokenizer
+from ..tokens import TokenFamily
 from .config import WhisperConfig
 from .cost import count_macs, count_parameters, macs_by_part
-
-if TYPE_CHECKING:
-    from ...models.network import Recogniser
-
-
-def _network() -> type[Recogniser]:
-    from .model import Whisper
-
-    return Whisper
+from .describe import kept_positions, layers_of
+from .published import published
 
 
 def _macs(config: WhisperConfig, seconds: float, tokens: int, padded: bool | None) -> int:
@@ -39,7 +32,21 @@ def _weights(config: WhisperConfig) -> int:
     return parts["total"] - sum(parts[name] for name in ("vocabulary", "encoder.positions", "decoder.positions"))
 
 
-FAMILY = Family(
-    config=WhisperConfig, network=_network, parameters=lambda config: count_parameters(config)["total"],
-    macs=_macs, parts=_parts, text_file="tokenizer.json", read_text=_read_text, weights=_weights,
+FAMILY = TokenFamily(
+    name="whisper", config=WhisperConfig, network=Lazy("secateur.families.whisper.model:Whisper"),
+    parameters=lambda config: count_parameters(config)["total"], parameters_by_part=count_parameters,
+    macs=_macs, parts=_parts, read_text=_read_text, weights=_weights, layers=layers_of, contexts=kept_positions,
+    exporter=Lazy("secateur.families.whisper.export:EXPORTER"),
+    writers={
+        "transformers": Lazy("secateur.families.whisper.write_transformers:write_transformers"),
+        "transformers-pruned": Lazy("secateur.families.whisper.write_pruned:write_pruned_whisper"),
+        "ctranslate2": Lazy("secateur.families.whisper.write_ctranslate2:write_ctranslate2"),
+        "ggml": Lazy("secateur.families.whisper.write_ggml:write_ggml"),
+    },
+    readers=(
+        Lazy("secateur.families.whisper.read_openai:READER"),
+        Lazy("secateur.families.whisper.read_ctranslate2:READER"),
+    ),
+    layouts={"whisper": Lazy("secateur.families.whisper.read_transformers:read_whisper")},
+    published=published, trunk=Lazy("secateur.families.ctc.presets:whisper_ctc"),
 )  # fmt: skip

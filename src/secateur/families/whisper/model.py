@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...models.groups import Group, Place, TimeAxis
+from ...models.token_network import Decoder, Encoder, TokenNetwork, real_positions
 from ..seq2seq.layers import DecoderLayer, EncoderLayer, FrameMerge, attend, layer_groups
-from ..seq2seq.network import Decoder, Encoder, TokenRecogniser, real_positions
 from .config import AttentionWidths, EncoderWidths, WhisperConfig
 
 
@@ -143,7 +143,7 @@ class WhisperDecoder(Decoder):
         return self.token_embedding(tokens) + self.positions[start : start + tokens.shape[1]]  # type: ignore[no-any-return]
 
 
-class Whisper(TokenRecogniser):
+class Whisper(TokenNetwork):
     """Encoder, decoder and the config they were built from."""
 
     config: WhisperConfig

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,10 @@ from ...base.errors import SecateurError
 from ...models.checkpoint import built, fit
 from ...text.tokenizer import Tokenizer
 from ...weights.json_values import read_table, some_ids
-from ...weights.sizes import checked_uniform
 from ...weights.tokenizer_files import read_tokenizer
 from .model import Whisper
 from .read_transformers import special_tokens
+from .sizes import checked_uniform
 from .vocabulary import is_multilingual
 
 BFLOAT16 = 5  # numpy has no such type: read as u16, the upper half of a float32
@@ -230,3 +230,20 @@ def read_ctranslate2(folder: str | Path, name: str | None = None) -> tuple[Whisp
     model = built(Whisper, config, where)
     fit(model, state, where)
     return model.eval(), tokenizer
+
+
+class CTranslate2:
+    """See `models.family.Reader`."""
+
+    kind = "a folder with model.bin"
+
+    def recognises(self, path: Path) -> bool:
+        """By the name of the weights."""
+        return (path / "model.bin").is_file()
+
+    def read(self, path: Path, name: str | None, fetch: Callable[[str], Path]) -> tuple[Whisper, Tokenizer]:
+        """See `read_ctranslate2`."""
+        return read_ctranslate2(path, name)
+
+
+READER = CTranslate2()

@@ -15,9 +15,9 @@ from ...base.errors import SecateurError
 from ...base.files import read_json
 from ...models.checkpoint import built, fit
 from ...text.tokenizer import Tokenizer
-from ...weights.sizes import checked_uniform
 from ...weights.tokenizer_files import FILES, read_tokenizer
 from .model import Whisper
+from .sizes import checked_uniform
 from .vocabulary import ENGLISH_ROWS, is_multilingual, openai_tokens, special_names
 
 MOST_ENTRIES = 100_000
@@ -131,3 +131,20 @@ def _tokenizer(path: Path, rows: int, fetch: Callable[[str], Path]) -> Tokenizer
             f"{path}: such files carry no tokenizer; put the tokenizer.json of any {kind} Whisper beside it ({problem})"
         ) from problem
     return Tokenizer.read(folder / "tokenizer.json", int(read_json(folder / "config.json")["tokens"]["end"]))
+
+
+class OpenAi:
+    """See `models.family.Reader`."""
+
+    kind = "an OpenAI .pt file"
+
+    def recognises(self, path: Path) -> bool:
+        """By its ending."""
+        return path.is_file() and path.suffix == ".pt"
+
+    def read(self, path: Path, name: str | None, fetch: Callable[[str], Path]) -> tuple[Whisper, Tokenizer]:
+        """See `read_openai`; the file's own name is the model's."""
+        return read_openai(path, fetch)
+
+
+READER = OpenAi()

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError
-from ...models.checkpoint import WEIGHTS, built, fit, read_weights
+from ...models.checkpoint import WEIGHTS, built, fit
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
 from ...weights.json_values import is_id, named_ids, one_id, read_table, some_ids
-from ...weights.sizes import checked_uniform
 from ...weights.tokenizer_files import END, read_tokenizer
 from .config import parse_config
 from .model import Whisper
+from .sizes import checked_uniform
 from .vocabulary import LANGUAGES, is_multilingual, openai_tokens, special_names
 
 LAYER = {
@@ -35,9 +35,6 @@ TOP = {
     "layer_norm.weight": "norm.weight",
     "layer_norm.bias": "norm.bias",
 }
-HF_CTC = ("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer")
-PARAKEET = "parakeet_ctc"
-PRUNED = "secateur-"  # before the type of a model with widths of its own (see `models.pruned`)
 TIED = "proj_out.weight"
 SIZES = {
     "width": "d_model", "heads": "encoder_attention_heads", "ffn": "encoder_ffn_dim",
@@ -110,27 +107,12 @@ def special_tokens(
     )  # fmt: skip
 
 
-def _weights(folder: Path) -> dict[str, Tensor]:
-    """The tensors of model.safetensors, or of the pieces that model.safetensors.index.json lists."""
-    index = folder / f"{WEIGHTS}.index.json"
-    if (folder / WEIGHTS).is_file() or not index.is_file():
-        return read_weights(folder / WEIGHTS)
-    listed = read_table(index).get("weight_map")
-    if not isinstance(listed, dict) or not all(isinstance(v, str) and Path(v).name == v for v in listed.values()):
-        raise SecateurError(f"{index}: no weight_map of file names inside")
-    state: dict[str, Tensor] = {}
-    for piece in sorted(set(listed.values())):
-        state |= read_weights(folder / piece)
-    return state
-
-
-def _state(folder: Path) -> dict[str, Tensor]:
-    """The weights under our names.
+def _state(folder: Path, theirs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights `theirs` under our names.
 
     Raises:
         SecateurError: a name that no Whisper has, or an output layer of its own.
     """
-    theirs = _weights(folder)
     embedding = theirs.get("model.decoder.embed_tokens.weight")
     if TIED in theirs and (embedding is None or not torch.equal(theirs[TIED], embedding)):
         raise SecateurError(f"{folder}: its output layer is not its token embedding, which is not known here")
@@ -145,43 +127,26 @@ def _state(folder: Path) -> dict[str, Tensor]:
     return state
 
 
-def _read_pruned(folder: Path, values: dict[str, Any]) -> tuple[Any, Any]:
+def _read_pruned(folder: Path, values: dict[str, Any], state: dict[str, Tensor]) -> tuple[Whisper, Tokenizer]:
     """A Whisper that says all its widths itself."""
     where = str(folder / "config.json")
     config = parse_config(values["secateur"], f"{where}: secateur")
     tokenizer, _ = read_tokenizer(folder, config.tokens.end)
-    model = built(Whisper, config, where)
-    fit(model, _state(folder), str(folder / WEIGHTS))
+    model: Whisper = built(Whisper, config, where)
+    fit(model, _state(folder, state), str(folder / WEIGHTS))
     return model.eval(), tokenizer
 
 
-def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Any, Any]:
-    """A Whisper, or a CTC model, and its text codec from a `transformers` folder, as float32.
+def read_whisper(folder: Path, state: dict[str, Tensor], name: str | None = None) -> tuple[Whisper, Tokenizer]:
+    """A Whisper and its tokenizer from a `transformers` folder with the weights `state`, as float32.
 
     Raises:
-        SecateurError: not such a folder, or one whose weights do not fit its config.
+        SecateurError: a variant that is not known here, or weights that do not fit the config.
     """
-    folder = Path(folder)
     where = str(folder / "config.json")
     values = read_table(folder / "config.json")
-    kind = str(values.get("model_type")).removeprefix(PRUNED)
-    if kind in HF_CTC:
-        from ..transformers_ctc.folder import read_hf_ctc
-
-        return read_hf_ctc(folder, _weights(folder), name)
-    if kind == PARAKEET:
-        from ..parakeet.folder import read_parakeet
-
-        return read_parakeet(folder, _weights(folder), name)
-    if kind == "moonshine":
-        from ..moonshine.folder import read_moonshine
-
-        return read_moonshine(folder, _weights(folder), name)
-    if kind != "whisper":
-        known = ", ".join(("whisper", *HF_CTC, PARAKEET, "moonshine"))
-        raise SecateurError(f"{where}: a model of type '{kind}' is not known here (known: {known})")
     if "secateur" in values:
-        return _read_pruned(folder, values)
+        return _read_pruned(folder, values, state)
     for key, usual in {"scale_embedding": False, "activation_function": "gelu"}.items():
         if values.get(key, usual) != usual:
             raise SecateurError(f"{where}: {key} {values[key]!r} is not known here (known: {usual!r})")
@@ -195,6 +160,6 @@ def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Any,
     config = checked_uniform(
         sizes, special_tokens(values, generation, added, rows, tokenizer, where), name or folder.name, where
     )
-    model = built(Whisper, config, where)
-    fit(model, _state(folder), str(folder / WEIGHTS))
+    model: Whisper = built(Whisper, config, where)
+    fit(model, _state(folder, state), str(folder / WEIGHTS))
     return model.eval(), tokenizer

@@ -11,12 +11,12 @@ from ..budget import Keep
 from ..places import kept_units
 from ..pruner import GradualPruner
 from ..settings import PruneSettings
-from ..shrink import Network
+from ..shrink import Net
 
 MEMORY, NEAR = 5, 0.1  # plans that a new one is compared with, and the largest distance (You et al. 2020, section 3)
 
 
-class EarlyBird(GradualPruner[Network]):
+class EarlyBird(GradualPruner[Net]):
     """Ranks for the whole budget every `settings.every` steps and prunes at once when the plan settles, at the latest
     at the end of the span (You et al. 2020, arXiv 1909.11957; EarlyBERT, Chen et al. 2021, arXiv 2101.00063).
 
@@ -25,7 +25,7 @@ class EarlyBird(GradualPruner[Network]):
     makes it small when the training ends. `metrics` names the step as "ticket", counted from 1 (0: none yet).
     """
 
-    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
+    def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         super().__init__(model, settings, original)
         self.recent: list[Tensor] = []
         self.ticket = 0

@@ -12,7 +12,7 @@ from ...train.state import load_optimizer, optimizer_tensors
 from ..places import kept_units
 from ..schedule import SCHEDULES
 from ..settings import PruneSettings
-from ..shrink import Network
+from ..shrink import Net
 from ..units import COSTS, UnitMethod
 from .concrete import open_chance, sampled, settled
 from .expected import ExpectedCost
@@ -25,7 +25,7 @@ SQUARE = 10.0  # lambda2 at the start
 SETTLE = 0.8  # share of the span after which the target no longer moves
 
 
-class L0Gates(UnitMethod[Network]):
+class L0Gates(UnitMethod[Net]):
     """Gates on the units of `settings.kinds` (Louizos et al. 2018, arXiv 1712.01312), held to the budget by an
     augmented Lagrangian (Wang et al. 2020, arXiv 1910.04732): loss + lambda1 d + lambda2 d^2, where d is how far the
     expected cost is above a target that goes to the budget by `settings.schedule`, as a share of all that is to go,
@@ -39,7 +39,7 @@ class L0Gates(UnitMethod[Network]):
 
     per_cost = False  # what a unit costs has been in the penalty
 
-    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
+    def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         super().__init__(model, settings, original)
         self.gated = self.competing()
         if not self.gated:

@@ -13,7 +13,7 @@ from ...models.groups import Group
 from ..importance import Evidence, magnitude
 from ..places import along, unit_sums
 from ..settings import PruneSettings
-from ..shrink import Network
+from ..shrink import Net
 from ..units import UnitMethod
 
 TINY = 1e-12  # keeps the slope of the norm finite at zero
@@ -69,7 +69,7 @@ def lasso_slope(groups: Sequence[Group], weights: Mapping[str, Tensor]) -> dict[
     return {name: slope * weights[name].float() for name, slope in slopes.items()}
 
 
-class GroupLasso(UnitMethod[Network]):
+class GroupLasso(UnitMethod[Net]):
     """Presses on the units of `settings.kinds`; those that were pressed furthest go at the end of the span.
 
     The gradient of the group lasso is added to the loss's with a strength that grows linearly from nothing at `begin`
@@ -81,7 +81,7 @@ class GroupLasso(UnitMethod[Network]):
 
     per_cost = False
 
-    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
+    def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         super().__init__(model, settings, original)
         self.pressed = self.competing()
         if not self.pressed:

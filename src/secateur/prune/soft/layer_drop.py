@@ -9,12 +9,12 @@ from torch import Tensor
 
 from ...base.errors import SecateurError
 from ..settings import PruneSettings
-from ..shrink import Network
+from ..shrink import Net
 from ..units import UnitMethod
 from .gating import Gating
 
 
-class LayerDrop(UnitMethod[Network]):
+class LayerDrop(UnitMethod[Net]):
     """Skips each layer with chance `settings.layer_drop` in every step from `begin` to `end` (Fan et al. 2020, arXiv
     1909.11556), then removes whole layers: `amounts={"encoder.layers": 0.25}`, or by the budget.
 
@@ -22,7 +22,7 @@ class LayerDrop(UnitMethod[Network]):
     from the steps that it took part in. A skipped layer learns nothing in its step; nothing is rescaled.
     """
 
-    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
+    def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         if not 0 <= settings.layer_drop < 1:
             raise SecateurError(f"layer_drop must be from 0 to below 1, found {settings.layer_drop}")
         super().__init__(model, settings, original)

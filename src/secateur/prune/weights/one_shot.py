@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from ..settings import PruneSettings
-from ..shrink import Network
+from ..shrink import Net
 from .inputs import InputCollector, gram
 from .patterns import as_rows, from_rows, lowest_of_groups
 from .sparse import SparseMethod
@@ -17,7 +17,7 @@ from .threshold import lowest
 CALIBRATION = 16  # steps before the event whose inputs count
 
 
-class OneShot(SparseMethod[Network]):
+class OneShot(SparseMethod[Net]):
     """Prunes at `settings.begin`; criterion and schedule are the method's own, the rest of the training recovers."""
 
     def listens(self, step: int, total: int) -> bool:
@@ -25,14 +25,14 @@ class OneShot(SparseMethod[Network]):
         return not self.done and begin - CALIBRATION <= step < begin
 
 
-class Wanda(OneShot[Network]):
+class Wanda(OneShot[Net]):
     """|weight| times the size of what it reads, compared within each output row (Sun et al. 2024, arXiv 2306.11695)."""
 
-    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
+    def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         super().__init__(model, replace(settings, criterion="wanda", schedule="one-shot", scope="row"), original)
 
 
-class SparseGPT(OneShot[Network]):
+class SparseGPT(OneShot[Net]):
     """Each matrix loses its share, or is thinned to the N:M pattern, and its other weights make up for the loss on the
     inputs seen before (Frantar and Alistarh 2023, arXiv 2301.00774).
 
@@ -41,7 +41,7 @@ class SparseGPT(OneShot[Network]):
     (inputs x inputs) floats a matrix until the event.
     """
 
-    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
+    def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         super().__init__(model, replace(settings, criterion="magnitude", schedule="one-shot", scope="layer"), original)
 
     def collector(self) -> InputCollector:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...base.errors import SecateurError
 from ..settings import PruneSettings
-from ..shrink import Network
+from ..shrink import Net
 from .sparse import SparseMethod
 from .threshold import lowest
 
@@ -31,7 +31,7 @@ def exchange(weight: Tensor, active: Tensor, gradient: Tensor, share: float) -> 
     return stays | lowest(-gradient.abs().masked_fill(stays, -torch.inf), count)
 
 
-class RigL(SparseMethod[Network]):
+class RigL(SparseMethod[Net]):
     """Sparse by `settings.criterion` from the first event on; then weights are exchanged within each matrix, fewer each
     time, until the span ends. What comes back starts at zero. The schedule plays no part.
 
@@ -39,7 +39,7 @@ class RigL(SparseMethod[Network]):
         SecateurError: with an N:M pattern, which exchanging would break.
     """
 
-    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
+    def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         if settings.pattern:
             raise SecateurError("rigl exchanges weights freely within a matrix: leave the pattern out, or use 'parp'")
         super().__init__(model, settings, original)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..settings import PruneSettings
-from ..shrink import Network
+from ..shrink import Net
 from .sparse import SparseMethod
 
 ROUNDS = 4
@@ -23,7 +23,7 @@ def share_after(final: float, progress: float) -> float:
     return 1.0 - float((1.0 - final) ** progress)
 
 
-class Rewind(SparseMethod[Network]):
+class Rewind(SparseMethod[Net]):
     """Iterative pruning in four rounds; after each, the network goes back to what it was at the first event's step
     (Frankle et al. 2020, arXiv 1912.05671), without what is gone: every trained parameter and the optimiser's moments.
 
@@ -31,7 +31,7 @@ class Rewind(SparseMethod[Network]):
     "one-shot" there is one round. The training's moving average is not rewound: it follows.
     """
 
-    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
+    def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         super().__init__(model, settings, original)
         self.parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.rounds = 1 if settings.schedule == "one-shot" else ROUNDS

@@ -13,14 +13,14 @@ from ..counts import matrices
 from ..method import Method
 from ..schedule import SCHEDULES
 from ..settings import PruneSettings
-from ..shrink import Network
+from ..shrink import Net
 from .inputs import InputCollector, squares
 from .patterns import lowest_of_groups, parse_pattern
 from .scores import TERMS, WEIGHT_CRITERIA, WeightEvidence
 from .threshold import lowest, lowest_of_all, lowest_of_rows
 
 
-class SparseMethod(Method[Network]):
+class SparseMethod(Method[Net]):
     """Zeroes `settings.remove` of all weights of the matrices, or by name pattern the shares of `settings.amounts`.
 
     Matrices are those of linear, convolution and recurrent layers; embeddings, positions, norms and biases are neither
@@ -34,7 +34,7 @@ class SparseMethod(Method[Network]):
 
     frozen = True  # masked weights stay zero between events
 
-    def __init__(self, model: Network, settings: PruneSettings, original: float) -> None:
+    def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         super().__init__(model, settings, original)
         self.pattern = parse_pattern(settings.pattern) if settings.pattern else None
         every = {name: p for name, p in matrices(model) if p.requires_grad}
@@ -164,14 +164,14 @@ class SparseMethod(Method[Network]):
             self.inputs.load(tensors, device)
 
     @torch.no_grad()
-    def shrunk(self) -> Network:
+    def shrunk(self) -> Net:
         """The network with its zeros: the matrices keep their shape, and stock runtimes gain no time from them."""
         for name, mask in self.masks.items():
             self.weights[name].mul_(mask)
         return self.model
 
 
-class Parp(SparseMethod[Network]):
+class Parp(SparseMethod[Net]):
     """Prune, adjust, re-prune: between events masked weights learn and may come back (Lai et al. 2021,
     arXiv 2106.05933). Averages and validated weights are masked all along; after the last event so is the network."""
 

@@ -9,11 +9,8 @@
 
 from __future__ import annotations
 
-from ..ctc_recogniser import CtcRecogniser
+from ...models.family import family_of
 from ..recogniser import Recogniser
-from ..token_recogniser import WhisperRecogniser
-from .agreement import WhisperHearing
-from .chunks import CtcHearing
 from .endpoint import Endpointer, detector
 from .events import Event, StreamOptions
 from .stream import Hearing, Stream
@@ -28,11 +25,6 @@ def open_stream(recogniser: Recogniser, options: StreamOptions | None = None) ->
         SecateurError: options that contradict each other or the model, a voice detector that is not installed.
     """
     options = options or StreamOptions()
-    hearing: Hearing
-    if isinstance(recogniser, CtcRecogniser):
-        hearing = CtcHearing(recogniser, options)
-    else:
-        assert isinstance(recogniser, WhisperRecogniser)
-        hearing = WhisperHearing(recogniser, options)
+    hearing: Hearing = family_of(recogniser.config).hearing()(recogniser, options)
     found = detector(options.detector, recogniser.sample_rate)
     return Stream(hearing, Endpointer(found, options, recogniser.sample_rate), options, recogniser.sample_rate)

@@ -18,8 +18,7 @@ from ...decode.ctc.words import hear_frames
 from ...decode.segments import Audio
 from ...decode.session import Floats
 from ...decode.word_pieces import UNSPACED
-from ...families.ctc.config import TAPS, CtcConfig
-from ...models.family import FrameConfig
+from ...models.family import FrameConfig, family_of
 from ..ctc_recogniser import CtcRecogniser
 from .cached import CachedChunks
 from .events import StreamOptions
@@ -29,23 +28,8 @@ LEFT, RIGHT = 2.56, 0.32  # seconds to either side of a chunk for a network that
 
 
 def reach(config: FrameConfig) -> int | None:
-    """Frames of features that an output looks at to either side; None: all there are.
-
-    Deltas, which look two frames farther each, are counted.
-    """
-    if not isinstance(config, CtcConfig) or config.front_end.normalise != "none":
-        return None
-    if config.recurrent is not None or config.conformer is not None or config.trunk is not None:
-        return None
-    found, stride = 2 * config.front_end.deltas, 1
-    for _ in config.subsampling.channels if config.subsampling is not None else ():
-        found, stride = found + stride, 2 * stride
-    if config.inception is not None:
-        found, stride = found + stride * config.inception.stride, stride * config.inception.stride
-        for block in config.inception.blocks:
-            taps = [sum(n // 2 for n in TAPS[branch.kind]) + (branch.kind == "pool") for branch in block]
-            found += stride * max(taps)
-    return found
+    """Frames of features that an output looks at to either side; None: all there are."""
+    return family_of(config).receptive_field(config)
 
 
 class Chunks:

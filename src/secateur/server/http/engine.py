@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from ...base.errors import SecateurError, nearest
-from ...runtime.ctc_recogniser import CtcRecogniser
 from ...runtime.recogniser import Recogniser
 from ...runtime.streaming import StreamOptions
 from .metrics import Metrics
@@ -216,11 +215,3 @@ class Engine:
         self._asked -= 1
         if not task.cancelled():
             task.exception()  # a client that left does not read it
-
-
-def languages_of(recogniser: Recogniser) -> list[str]:
-    """Codes of the languages that a recogniser knows."""
-    if isinstance(recogniser, CtcRecogniser):
-        return [recogniser.language] if recogniser.language else []
-    tokens = recogniser.config.tokens
-    return sorted(tokens.languages) or ["en"]

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from ...models.groups import Group, Place
-from ...models.network import Recogniser
+from ..base.errors import SecateurError
 from .cache import Cache, LayerCache
+from .groups import Group, Place
+from .network import Network
 
 
 class Encoder(nn.Module):
@@ -89,7 +90,7 @@ class Decoder(nn.Module):
         return logits
 
 
-class TokenRecogniser(Recogniser):
+class TokenNetwork(Network):
     """Base of the encoder-decoders."""
 
     encoder: Encoder
@@ -111,6 +112,11 @@ class TokenRecogniser(Recogniser):
     def mask_vocabulary(self, kept: Tensor) -> None:
         """Give the token rows that are not `kept` (rows,) a logit of minus infinity."""
         self.decoder.vocabulary_mask = kept.to(self.decoder.token_embedding.weight.device)
+
+    def check_unmasked(self) -> None:
+        """See `Network.check_unmasked`."""
+        if self.decoder.vocabulary_mask is not None:
+            raise SecateurError("vocabulary rows are masked, not removed: shrink the model before exporting it")
 
     def vocabulary_group(self) -> Group:
         """Token rows, of which the output layer is made as well."""

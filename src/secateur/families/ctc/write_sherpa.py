@@ -13,8 +13,8 @@ from ...base.errors import SecateurError
 from ...base.files import write_bytes, write_text
 from ...export.onnx import serialised
 from ...export.precision import check_precision
-from ..ctc.graph import ctc_graph
-from ..ctc.model import CtcModel
+from .graph import ctc_graph
+from .model import CtcModel
 
 MODEL, TOKENS = "model.onnx", "tokens.txt"
 SPACE = "\u2581"  # sherpa-onnx writes a space for it

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
-from .map import Measured, SensitivityMap
+from .sensitivity_map import Measured, SensitivityMap
 
 ERROR_NATS = 5.0  # nats a token that one is worth in error rate: 2 points of error are as bad as 0.1 nats
 

@@ -7,18 +7,18 @@ from typing import Any
 
 import torch
 
-from ..families.tasks import task_of
+from ..data.job import JobData
 from ..features.extractor import extractor
-from ..prune.evidence import ActivationCollector, TaylorCollector
-from ..prune.importance import CRITERIA, Evidence
-from ..prune.settings import PruneSettings
-from ..prune.student import Student
-from ..prune.units import COSTS
-from ..sensitivity.map import read_map
 from ..train.objective import Batch
 from ..train.settings import TrainSettings
 from ..train.stream import Mix, batch_stream
-from .arm import JobData
+from .evidence import ActivationCollector, TaylorCollector
+from .importance import CRITERIA, Evidence
+from .sensitivity_map import read_map
+from .settings import PruneSettings
+from .student import Student
+from .task import task_of
+from .units import COSTS
 
 
 def gather_evidence(

@@ -9,9 +9,18 @@ from small_models import small_whisper
 
 from secateur.base.errors import SecateurError
 from secateur.prune.pruner import COSTS, GradualPruner
+from secateur.prune.sensitivity_map import (
+    Effect,
+    Measured,
+    SensitivityMap,
+    numbers,
+    ordered,
+    read_map,
+    spans,
+    write_map,
+)
+from secateur.prune.sensitivity_scores import unit_scores
 from secateur.prune.settings import PruneSettings
-from secateur.sensitivity.map import Effect, Measured, SensitivityMap, numbers, ordered, read_map, spans, write_map
-from secateur.sensitivity.scores import unit_scores
 
 
 def effect(delta: float, adjusted: float = 1.0) -> Effect:

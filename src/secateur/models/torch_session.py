@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...decode.session import Floats, Ints, TokenConfig
+from ..decode.session import Floats, Ints, TokenConfig
 from .cache import Cache, LayerCache
-from .network import TokenRecogniser
+from .token_network import TokenNetwork
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class TorchState:
 class TorchSession:
     """Runs `model` for `secateur.decode`, on the device the model is on."""
 
-    def __init__(self, model: TokenRecogniser) -> None:
+    def __init__(self, model: TokenNetwork) -> None:
         self.model = model.eval()
         self.device = next(model.parameters()).device
 

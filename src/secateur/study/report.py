@@ -9,17 +9,16 @@ from html import escape
 from typing import Any
 
 from ..base.errors import SecateurError
-from ..families.whisper.config import WhisperConfig
-from ..families.whisper.cost import count_parameters
+from ..evaluate import markup, plots
+from ..evaluate.breakdown import by_extra, by_length, extra_names
+from ..evaluate.compare import Comparison, compare_results
+from ..evaluate.error_rate import confusions
+from ..evaluate.markup import page, section
+from ..evaluate.result import Result
+from ..evaluate.table import by_data, percent, points, ratio, short, table, unit
+from ..models.family import Config, family_of
 from ..sensitivity.page import sensitivity_section
-from . import markup, plots
-from .breakdown import by_extra, by_length, extra_names
-from .compare import Comparison, compare_results
-from .error_rate import confusions
-from .markup import page, section
-from .result import Result
 from .run_folder import ReportInputs
-from .table import by_data, percent, points, ratio, short, table, unit
 
 CLIPS = 8  # examples of each kind
 
@@ -154,14 +153,17 @@ def _where_section(
     return section("Where the errors are", "", "".join(parts)) if parts else ""
 
 
-def _cut_section(configs: tuple[WhisperConfig, WhisperConfig] | None) -> str:
+def _cut_section(configs: tuple[Config, Config] | None) -> str:
     if configs is None:
         return ""
     original, pruned = configs
-    before, after = count_parameters(original), count_parameters(pruned)
-    was, now = before["total"], after["total"]
+    family = family_of(original)
+    was, now = family.parameters(original), family.parameters(pruned)
     text = f"{short(was)} parameters became {short(now)}: {percent(now / was)} are kept."
-    return section("What was cut", text, markup.kept(original, pruned) + markup.parameter_parts(before, after))
+    inner = "" if family.layers is None else markup.kept(family.layers(original), family.layers(pruned))
+    by_part = family.parameters_by_part
+    inner += "" if by_part is None else markup.parameter_parts(by_part(original), by_part(pruned))
+    return section("What was cut", text, inner)
 
 
 def _curves_section(logs: Mapping[str, Sequence[Mapping[str, Any]]], colours: Mapping[str, str]) -> str:

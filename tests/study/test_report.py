@@ -16,12 +16,12 @@ from secateur.base.errors import SecateurError
 from secateur.cli import main
 from secateur.evaluate.error_rate import count_errors
 from secateur.evaluate.markup import difference
-from secateur.evaluate.report import render
 from secateur.evaluate.result import Result, Row, read_result, write_result
 from secateur.evaluate.run import summarise, with_cost
-from secateur.evaluate.run_folder import ReportInputs, collect
 from secateur.families.whisper.config import WhisperConfig, uniform
 from secateur.models.family import write_config
+from secateur.study.report import render
+from secateur.study.run_folder import ReportInputs, collect
 from secateur.text.tokens import Tokens
 
 pytest.importorskip("kaldialign")

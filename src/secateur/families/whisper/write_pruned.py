@@ -9,9 +9,9 @@ from ...base.files import write_json
 from ...base.options import to_dict
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
-from ..whisper.config import WhisperConfig
-from ..whisper.model import Whisper
-from ..whisper.write_transformers import hearing, sizes, write_generation, write_tokenizer, write_weights
+from .config import WhisperConfig
+from .model import Whisper
+from .write_transformers import hearing, sizes, write_generation, write_tokenizer, write_weights
 
 
 def write_pruned_whisper(folder: str | Path, model: Whisper, tokenizer: Tokenizer) -> Path:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from importlib import import_module
 from typing import Any, Protocol
 
 from ..data.bank import AudioBank
 from ..data.manifest import Utterance
-from ..models.family import Config
-from ..prune.settings import PruneSettings
-from ..prune.student import Student
+from ..models.family import Config, family_of
 from ..train.objective import Objective
 from ..train.settings import TrainSettings
-
-TASKS = {
-    "whisper": ".seq2seq.task:Seq2SeqTask", "ctc": ".ctc.task:CtcTask", "hf_ctc": ".ctc.task:CtcTask",
-    "parakeet": ".ctc.task:CtcTask", "moonshine": ".seq2seq.task:Seq2SeqTask",
-}  # fmt: skip
+from .settings import PruneSettings
+from .student import Student
 
 
 class Task(Protocol):
@@ -43,6 +37,5 @@ class Task(Protocol):
 
 def task_of(config: Config) -> Task:
     """The task of a model's family."""
-    module, name = TASKS[config.family].split(":")
-    task: Task = getattr(import_module(module, __package__), name)()
+    task: Task = family_of(config).task()()
     return task

@@ -10,10 +10,9 @@ from typing import Any
 
 from ..base.errors import SecateurError
 from ..base.files import read_json
-from ..families.whisper.config import WhisperConfig
-from ..models.family import read_config
-from ..sensitivity.map import SensitivityMap, read_map
-from .result import Result, is_result, read_result
+from ..evaluate.result import Result, is_result, read_result
+from ..models.family import Config, read_config
+from ..prune.sensitivity_map import SensitivityMap, read_map
 
 KNOWN = ("zero-shot", "original", "dense", "tuned", "pruned", "adapted", "exported", "fp32", "fp16", "int8")
 
@@ -25,7 +24,7 @@ class ReportInputs:
     title: str
     results: tuple[tuple[str, Result], ...]
     curves: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    configs: tuple[WhisperConfig, WhisperConfig] | None = None  # original, pruned
+    configs: tuple[Config, Config] | None = None  # original, pruned
     maps: tuple[SensitivityMap, ...] = ()  # what matters
 
 
@@ -88,14 +87,16 @@ def _rank(name: str, order: Sequence[Any]) -> int:
     return next((i for i, known in enumerate(order) if known in (name, base)), len(order))
 
 
-def _configs(folder: Path) -> tuple[WhisperConfig, WhisperConfig] | None:
-    def first(names: Sequence[str]) -> WhisperConfig | None:
+def _configs(folder: Path) -> tuple[Config, Config] | None:
+    def first(names: Sequence[str]) -> Config | None:
         for name in names:
             for path in sorted([folder / name / "config.json", *folder.glob(f"{name}-*/config.json")]):
-                config = read_config(path) if path.exists() else None
-                if isinstance(config, WhisperConfig):
+                config: Config | None = read_config(path) if path.exists() else None
+                if config is not None:
                     return config
         return None
 
     original, pruned = first(("original", "zero-shot")), first(("pruned", "adapted", "exported"))
-    return (original, pruned) if original and pruned else None
+    if original is None or pruned is None or original.family != pruned.family:
+        return None
+    return original, pruned

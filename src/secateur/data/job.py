@@ -1,0 +1,50 @@
+"""The sets of one job: what is learned from, retained, chosen on and tested on, with their audio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from ..audio.augment import NoiseBank
+from .bank import AudioBank
+from .clip_index import is_streamed, joined
+from .manifest import Utterance
+from .streamed_bank import StreamedBank
+
+
+@dataclass
+class JobData:
+    """The sets of one job: clips to learn from, to retain, to choose on, and named test sets; audio is read once."""
+
+    learn: Sequence[Utterance]
+    dev: list[Utterance]
+    tests: dict[str, list[Utterance]]
+    retain: Sequence[Utterance] = field(default_factory=list)
+    retain_share: float = 0.5
+    words: tuple[str, ...] = ()  # further texts whose words the vocabulary must keep
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    window: int = 0  # clips between which streamed batches are shuffled; see `train.stream.Mix`
+    languages: tuple[str, ...] = ()  # of the clips to learn from, where they are streamed
+    noise: NoiseBank | None = None  # mixed into training clips at a drawn signal-to-noise ratio
+    banks: dict[tuple[str, int], AudioBank] = field(default_factory=dict)  # by set and sample rate
+
+    def texts(self) -> Iterator[str]:
+        """All that is trained on, and the further words."""
+        yield from (u.text for clips in (self.learn, self.retain) for u in clips)
+        yield from self.words
+
+    def training_bank(self, sample_rate: int) -> AudioBank | StreamedBank:
+        """The audio to train on, all of it decoded or decoded on the way."""
+        everything = joined(self.learn, self.retain)
+        if is_streamed(everything):
+            return StreamedBank(everything, self.device, sample_rate)
+        return self.bank("train", everything, sample_rate)
+
+    def bank(self, name: str, utterances: Sequence[Utterance], sample_rate: int) -> AudioBank:
+        """The audio of one of the sets, decoded when first needed."""
+        if (name, sample_rate) not in self.banks:
+            bank = AudioBank.read(utterances, self.device, sample_rate, label=f"reading {name}")
+            self.banks[name, sample_rate] = bank
+        return self.banks[name, sample_rate]

@@ -1,0 +1,76 @@
+"""What exporting asks of a model family: its graphs, and how they are run once, calibrated and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from ..decode.session import Floats
+from ..models.family import Config, family_of
+from .layers import Weights
+from .precision import Ranges
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The part of a network whose layers' inputs are looked at, and how it is run.
+
+    Layers are named `prefix` and their name in `part`. `also` gives the name of a layer outside of it that reads the
+    output of the module beside it. `skipped`: endings of the names of layers that are better quantised row by row.
+    """
+
+    part: nn.Module
+    run: Callable[[Tensor], Any]  # features (1, frames, inputs)
+    prefix: str = ""
+    also: tuple[str, nn.Module] | None = None
+    skipped: tuple[str, ...] = ()
+
+
+class Comparison(Protocol):
+    """How near an exported model is to its source: a dataclass."""
+
+    @property
+    def max_difference(self) -> float:
+        """Of any logit or probability."""
+
+    @property
+    def agreement(self) -> float:
+        """Share of the decisions that are equal."""
+
+
+class Exporter(Protocol):
+    """How one family is written as ONNX graphs; exporters have no state."""
+
+    def graphs(
+        self, config: Any, weights: Weights, precision: str, ranges: Ranges | None, nibbles: Sequence[str]
+    ) -> Iterator[tuple[str, Any]]:
+        """The graphs one after the other: name of the file, and `onnx.ModelProto`. See `export.onnx.export_onnx`."""
+
+    def try_out(self, folder: Path, config: Any) -> None:
+        """Run the graphs in `folder` once, on two short rows, the second padded.
+
+        Raises:
+            SecateurError: a value that is not finite.
+        """
+
+    def window(self, config: Any) -> tuple[int | None, bool]:
+        """Samples that a pass holds at most, and whether every clip is padded to them."""
+
+    def observed(self, model: Any) -> Observed:
+        """What `export.calibration` looks at."""
+
+    def smoothed(self, model: Any, features: Sequence[Floats]) -> Any:
+        """A copy of `model` that computes the same and loses less to int8 (`export.smoothing`), or `model` itself."""
+
+    def compare(self, model: Any, folder: Path, features: Sequence[Floats]) -> Comparison:
+        """The exported graphs in `folder` beside `model`, on `features` (frames, inputs) of some clips."""
+
+
+def exporter_of(config: Config) -> Exporter:
+    """The exporter of a model's family."""
+    exporter: Exporter = family_of(config).exporter()
+    return exporter

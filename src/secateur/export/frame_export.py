@@ -1,0 +1,60 @@
+"""CTC models as ONNX: one graph for whole clips, and where a network was made for it one for chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..decode.session import Floats
+from ..runtime.contents import NETWORK, STREAM
+from .exporter import Observed
+from .frame_parity import FrameParity, frame_parity
+from .layers import Weights
+from .precision import Ranges
+from .trial import check_finite
+
+
+@dataclass(frozen=True)
+class FrameExporter:
+    """See `exporter.Exporter`. `graph` takes (config, weights, precision, ranges); `stream`, for configs that have
+    `streaming`, (config, weights, precision)."""
+
+    graph: Callable[[Any, Weights, str, Ranges | None], Any]
+    stream: Callable[[Any, Weights, str], Any] | None = None
+
+    def graphs(
+        self, config: Any, weights: Weights, precision: str, ranges: Ranges | None, nibbles: Sequence[str]
+    ) -> Iterator[tuple[str, Any]]:
+        """See `Exporter.graphs`."""
+        yield NETWORK, self.graph(config, weights, precision, ranges)
+        if self.stream is not None and config.streaming is not None:
+            yield STREAM, self.stream(config, weights, precision)
+
+    def try_out(self, folder: Path, config: Any) -> None:
+        """See `Exporter.try_out`; the second row is shorter than any that gives an output."""
+        import onnxruntime
+
+        least = getattr(config, "least", 10)  # frames
+        network = onnxruntime.InferenceSession(folder / NETWORK, providers=["CPUExecutionProvider"])
+        features = np.random.default_rng(0).standard_normal((2, 2 * least, config.front_end.inputs), np.float32)
+        check_finite(network.run(None, {"features": features, "frames": np.array([2 * least, least - 1])}))
+
+    def window(self, config: Any) -> tuple[int | None, bool]:
+        """See `Exporter.window`: nothing limits a pass."""
+        return None, False
+
+    def observed(self, model: Any) -> Observed:
+        """See `Exporter.observed`."""
+        return Observed(model, model)
+
+    def smoothed(self, model: Any, features: Sequence[Floats]) -> Any:
+        """See `Exporter.smoothed`."""
+        return model
+
+    def compare(self, model: Any, folder: Path, features: Sequence[Floats]) -> FrameParity:
+        """See `Exporter.compare`."""
+        return frame_parity(model, folder, features)

@@ -1,0 +1,75 @@
+"""Encoder-decoders as ONNX: the encoder with cross keys and values, the decoder with a cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..decode.session import Floats
+from ..runtime.contents import DECODER, ENCODER, features_name
+from ..runtime.onnx_session import OnnxSession
+from .exporter import Observed
+from .layers import Weights
+from .parity import Parity, parity
+from .precision import Ranges
+from .smoothing import Scaling, smooth
+from .trial import check_finite
+
+BEHIND_GELU = ("encoder.conv2", "ffn.down")  # some rows tower above all others: quantised row by row
+
+
+@dataclass(frozen=True)
+class TokenExporter:
+    """See `exporter.Exporter`. `encoder` takes (config, weights, precision, ranges, nibbles), `decoder` (config,
+    weights, precision, nibbles); `scalings` says where int8's scales can hide (see `smoothing`)."""
+
+    encoder: Callable[[Any, Weights, str, Ranges | None, Sequence[str]], Any]
+    decoder: Callable[[Any, Weights, str, Sequence[str]], Any]
+    scalings: Callable[[Any], list[Scaling]] | None = None
+
+    def graphs(
+        self, config: Any, weights: Weights, precision: str, ranges: Ranges | None, nibbles: Sequence[str]
+    ) -> Iterator[tuple[str, Any]]:
+        """See `Exporter.graphs`."""
+        yield ENCODER, self.encoder(config, weights, precision, ranges, nibbles)
+        yield DECODER, self.decoder(config, weights, precision, nibbles)
+
+    def try_out(self, folder: Path, config: Any) -> None:
+        """See `Exporter.try_out`."""
+        import onnxruntime
+
+        encoder = onnxruntime.InferenceSession(folder / ENCODER, providers=["CPUExecutionProvider"])
+        decoder = onnxruntime.InferenceSession(folder / DECODER, providers=["CPUExecutionProvider"])
+        length = max(config.front_end.sample_rate // config.front_end.hop // 5, 20)
+        features = np.random.default_rng(0).standard_normal((2, length, config.front_end.inputs), np.float32)
+        names = [output.name for output in encoder.get_outputs()]
+        inputs = {features_name(config): features, "frames": np.array([length, length // 2])}
+        feed = dict(zip(names, encoder.run(None, inputs), strict=True))
+        for value in decoder.get_inputs():
+            if value.name.startswith("past_"):
+                _, heads, _, size = value.shape
+                feed[value.name] = np.zeros((2, heads, 0, size), np.float32)
+        check_finite(decoder.run(None, {"tokens": np.array([[0, 1], [1, 0]]), **feed}))
+
+    def window(self, config: Any) -> tuple[int | None, bool]:
+        """See `Exporter.window`."""
+        return config.window, config.padded
+
+    def observed(self, model: Any) -> Observed:
+        """See `Exporter.observed`: cross-attention's keys and values are one product in the encoder's graph."""
+        also = ("decoder.layers.0.cross_attention.key", model.encoder.norm)
+        return Observed(model.encoder, model.encode, "encoder.", also, BEHIND_GELU)
+
+    def smoothed(self, model: Any, features: Sequence[Floats]) -> Any:
+        """See `Exporter.smoothed`."""
+        if self.scalings is None:
+            return model
+        return smooth(model, self.scalings(model.config), self.observed(model), features)
+
+    def compare(self, model: Any, folder: Path, features: Sequence[Floats]) -> Parity:
+        """See `Exporter.compare`."""
+        return parity(model, OnnxSession(folder), features)

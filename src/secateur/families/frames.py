@@ -1,0 +1,26 @@
+"""What the families share that answer in every frame (CTC): everything but config, network, cost, files and graph."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..base.plugins import Lazy
+from ..models.family import Family, TextCodec
+from ..text.units import read_units
+
+
+def _read_text(path: Path, config: Any) -> TextCodec:
+    return read_units(path)
+
+
+CtcFamily = partial(
+    Family, by_frame=True, text_file="units.json", read_text=_read_text,
+    task=Lazy("secateur.families.ctc.task:CtcTask"),
+    probe=Lazy("secateur.families.ctc.probe:CtcProbe"),
+    recogniser=Lazy("secateur.families.ctc.recogniser:recogniser_of"),
+    runtime=Lazy("secateur.runtime.ctc_recogniser:from_export"),
+    hearing=Lazy("secateur.runtime.streaming.chunks:CtcHearing"),
+    phrases=Lazy("secateur.assistant.phrases.ctc:search_of"),
+)  # fmt: skip

@@ -1,0 +1,24 @@
+"""Whisper as ONNX, and where int8's scales can hide in it."""
+
+from __future__ import annotations
+
+from ...export.smoothing import Scaling
+from ...export.token_export import TokenExporter
+from .config import WhisperConfig
+from .graph import decoder_graph, encoder_graph
+
+
+def scalings(config: WhisperConfig) -> list[Scaling]:
+    """Those of Whisper's encoder, and the norm that cross-attention reads."""
+    pairs = []
+    for i in range(len(config.encoder)):
+        name = f"encoder.layers.{i}"
+        attention = f"{name}.attention"
+        pairs.append(Scaling(f"{name}.attention_norm", tuple(f"{attention}.{p}" for p in ("query", "key", "value"))))
+        pairs.append(Scaling(f"{attention}.value", (f"{attention}.out",)))
+        pairs.append(Scaling(f"{name}.ffn_norm", (f"{name}.ffn.up",)))
+    crosses = [f"decoder.layers.{i}.cross_attention.{p}" for i in range(len(config.decoder)) for p in ("key", "value")]
+    return [*pairs, Scaling("encoder.norm", tuple(crosses))]
+
+
+EXPORTER = TokenExporter(encoder_graph, decoder_graph, scalings)

