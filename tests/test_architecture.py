@@ -3,49 +3,120 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "secateur"
 ROOMS = (
-    "base", "audio", "features", "text", "lm", "data", "decode", "models", "runtime", "weights", "train", "prune",
-    "evaluate", "export", "sensitivity", "families", "allocation", "study", "server", "assistant", "keras", "cli",
+    "base", "audio", "features", "text", "lm", "data", "decode", "models", "weights", "runtime", "train", "prune",
+    "evaluate", "export", "sensitivity", "families", "allocation", "study", "api", "server", "assistant", "keras",
+    "cli",
 )  # fmt: skip
 LONGEST = 350  # lines
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """The rooms that a file imports from, also inside functions."""
-    here = path.relative_to(SOURCE.parent).with_suffix("").parts
-    rooms = set()
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the package, by its dotted name."""
+    named = {}
+    for path in SOURCE.rglob("*.py"):
+        parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+        named[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return named
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """The modules of this package that a module imports, inside functions and for type checkers as well."""
+    path = modules()[module]
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            base = list(here[: len(here) - node.level]) if node.level else []
-            names = [*base, *(node.module or "").split(".")]
-            if names[0] == "secateur" and len(names) > 1 and names[1]:
-                rooms.add(names[1])
-        elif isinstance(node, ast.Import):
-            rooms |= {n.name.split(".")[1] for n in node.names if n.name.startswith("secateur.")}
-    return rooms & set(ROOMS)
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            start = ".".join([*base, *filter(None, [node.module])])
+            inner = {f"{start}.{alias.name}" for alias in node.names}
+            names |= {name if name in modules() else start for name in inner}
+    return frozenset(name for name in names if name in modules() and name != module)
+
+
+def room(module: str) -> str:
+    """The folder or file of the package that a module belongs to; "" for the package itself."""
+    return (module.split(".") + [""])[1]
 
 
 def test_every_room_is_on_the_map() -> None:
-    found = {p.name for p in SOURCE.iterdir() if p.is_dir() and not p.name.startswith("__")}
-    assert found == set(ROOMS)
+    folders = {p.name for p in SOURCE.iterdir() if p.is_dir() and not p.name.startswith("__")}
+    files = {p.stem for p in SOURCE.glob("*.py") if not p.name.startswith("__")}
+    assert folders | files | {"api"} == set(ROOMS)
 
 
-@pytest.mark.xfail(reason="families and weights are being parted from the rooms below them", strict=False)
-@pytest.mark.parametrize("room", ROOMS)
-def test_imports_run_one_way(room: str) -> None:
-    allowed = set(ROOMS[: ROOMS.index(room) + 1])
-    wrong = {
-        str(path.relative_to(SOURCE)): sorted(imported_rooms(path) - allowed)
-        for path in (SOURCE / room).rglob("*.py") if imported_rooms(path) - allowed
-    }  # fmt: skip
-    assert not wrong
+@pytest.mark.parametrize("name", ROOMS)
+def test_imports_run_one_way(name: str) -> None:
+    above = set(ROOMS[ROOMS.index(name) + 1 :])
+    back = [
+        f"{module} imports {other}"
+        for module in sorted(modules()) if room(module) == name
+        for other in sorted(imports(module)) if room(other) in above
+    ]  # fmt: skip
+    assert not back
+
+
+@pytest.mark.xfail(reason="adapt moves from the command line to the front door", strict=False)
+def test_the_package_itself_imports_nothing_above_its_front_door() -> None:
+    above = set(ROOMS[ROOMS.index("api") + 1 :])
+    assert not [other for other in imports("secateur") if room(other) in above]
+
+
+def test_no_circle_between_files() -> None:
+    order: dict[str, int] = {}  # Tarjan 1972: components in which every module reaches every other
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    circles: list[list[str]] = []
+
+    def visit(module: str) -> None:
+        order[module] = low[module] = len(order)
+        stack.append(module)
+        for other in imports(module):
+            if other not in order:
+                visit(other)
+                low[module] = min(low[module], low[other])
+            elif other in stack:
+                low[module] = min(low[module], order[other])
+        if low[module] == order[module]:
+            component = [stack.pop()]
+            while component[-1] != module:
+                component.append(stack.pop())
+            if len(component) > 1:
+                circles.append(sorted(component))
+
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), 5000))
+    for module in modules():
+        if module not in order:
+            visit(module)
+    assert not circles
+
+
+BRANCH = re.compile(
+    r"isinstance\([^\n]*\b(Whisper|Moonshine|Parakeet|HfCtc|Ctc|Token|Frame)(Config|Model|Network|Recogniser)?\b"
+    r"|\.family (==|!=|in|not in) [\"'(\[]|\bfamily (==|!=) [\"']"
+)
+
+
+def test_nothing_asks_for_a_family_by_name_or_class_outside_its_folder() -> None:
+    asked = [
+        f"{path.relative_to(SOURCE)}:{number}: {line.strip()}"
+        for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts[0] != "families"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if BRANCH.search(line)
+    ]  # fmt: skip
+    assert not asked
 
 
 def test_one_concept_a_file() -> None:
@@ -54,14 +125,47 @@ def test_one_concept_a_file() -> None:
 
 
 LIGHT = ["secateur", "secateur.cli", "secateur.cli.transcribe", "secateur.runtime.recogniser"]
+HEAVY = ("torch", "transformers", "matplotlib", "rich", "huggingface_hub.hf_api", "kaldialign", "onnx")
 
 
 @pytest.mark.parametrize("module", LIGHT)
 def test_the_runtime_imports_nothing_heavy(module: str) -> None:
-    heavy = ("torch", "transformers", "matplotlib", "rich", "huggingface_hub.hf_api", "kaldialign", "onnx")
-    code = f"import sys, {module}; print([m for m in {heavy!r} if m in sys.modules])"
+    code = f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+BASE_INSTALL = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+import secateur
+from secateur.decode.options import DecodingOptions
+recogniser = secateur.load()
+print(recogniser.transcribe({clip!r}, DecodingOptions(language="en")).text)
+from secateur.runtime.streaming import open_stream
+stream = open_stream(recogniser)
+events = stream.feed(recogniser.samples({clip!r})) + stream.finish()
+print(events[-1].kind)
+print(sorted({{m.partition(".")[0] for m in sys.modules}} & set({absent!r})))
+"""
+
+
+def test_the_base_install_transcribes_and_streams_without_torch() -> None:
+    clip = str(sorted((SOURCE / "data" / "bundled").rglob("*.opus"))[0])
+    absent = ("torch", "transformers", "onnx", "kaldialign", "safetensors", "matplotlib", "keras", "rich", "fastapi")
+    code = BASE_INSTALL.format(absent=absent, clip=clip)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    text, kind, loaded = done.stdout.strip().splitlines()
+    assert len(text.split()) > 2
+    assert kind == "final"
+    assert loaded == "[]"
 
 
 def test_tables_in_the_pages_come_from_the_result_files() -> None:

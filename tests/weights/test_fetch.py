@@ -55,7 +55,8 @@ def test_a_known_name_wins_over_a_folder_of_that_name(
 
 
 def test_parameters_of_the_registry_are_those_of_the_weights(tiny_en: Path) -> None:
-    assert known_models()["tiny.en"].parameters == sum(t.values for t in read_header(tiny_en / "model.safetensors").values())
+    stored = sum(tensor.values for tensor in read_header(tiny_en / "model.safetensors").values())
+    assert known_models()["tiny.en"].parameters == stored
 
 
 def test_a_changed_folder_is_converted_again(small: Any, foreign: Path, tmp_path: Path) -> None:
