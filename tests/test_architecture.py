@@ -49,7 +49,7 @@ def imports(module: str) -> frozenset[str]:
 
 def room(module: str) -> str:
     """The folder or file of the package that a module belongs to; "" for the package itself."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 def test_every_room_is_on_the_map() -> None:
