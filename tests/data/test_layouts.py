@@ -8,7 +8,7 @@ import layout_trees as trees
 import pytest
 
 from secateur.base.errors import SecateurError
-from secateur.data.layouts import LAYOUTS, recognise
+from secateur.data.layouts import LAYOUTS, read_set, recognise
 from secateur.data.recording import Recording
 
 
@@ -88,8 +88,15 @@ def test_common_voice(tmp_path: Path) -> None:
     assert list(found) == ["cv_1"]
     one = found["cv_1"]
     assert (one.text, one.speaker, one.language, one.extras) == ('So sagte er: "Nein.', "f00", "de", {"up_votes": "2"})
-    with pytest.raises(SecateurError, match=r"name the table: .*train.tsv"):
-        recognise(tmp_path)
+    assert list(read(tmp_path, "tables")) == ["cv_1"]
+    for name in ("dev", "test", "validated"):
+        trees.text(tmp_path / f"{name}.tsv", header + f"f00\tcv_1.wav\t{name}\t2\t\tde\n")
+    listed = read_set(tmp_path)
+    assert (listed.layout, [(r.id, r.text, r.split) for r in listed.recordings]) == (
+        "common-voice",
+        [("cv_1", 'So sagte er: "Nein.', "train"), ("cv_1-2", "dev", "dev"), ("cv_1-3", "test", "test")],
+    )
+    assert any("train.tsv, dev.tsv, test.tsv" in note for note in listed.notes)
 
 
 @pytest.mark.parametrize(

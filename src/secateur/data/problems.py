@@ -9,7 +9,8 @@ from typing import Literal
 from ..audio.level import SILENCE_DB
 
 Kind = Literal[
-    "missing", "corrupt", "zero-length", "silent", "clipped", "duration", "no-text", "rate", "characters", "duplicate"
+    "missing", "corrupt", "zero-length", "silent", "clipped", "duration", "no-text", "rate", "characters", "duplicate",
+    "times",
 ]
 MEANING: dict[Kind, str] = {
     "missing": "no such audio file",
@@ -21,6 +22,7 @@ MEANING: dict[Kind, str] = {
     "no-text": "no transcript",
     "rate": "too many or too few characters a second for this speaker: perhaps another clip's transcript",
     "characters": "marks or characters that hardly any other transcript has",
+    "times": "times inside of the transcript: labels or subtitles taken for text",
     "duplicate": "the same samples as another clip",
 }
 

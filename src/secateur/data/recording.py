@@ -1,21 +1,32 @@
-"""A recording before it is opened, and the plain text files that describe sets of them."""
+"""A recording before it is opened, and the set of somebody else that it was listed in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gzip
+import io
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any
 
+from ..audio.folder import SUFFIXES
 from ..base.errors import SecateurError
-from ..base.files import read_limited
+from ..base.files import MOST_TEXT, at_home, read_limited
+from ..base.remote import absolute, files_below, is_file, is_folder, url_of
+from .encoding import decode_text, read_text
 
-AUDIO = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".sph", ".caf", ".w64"})
+# Those that are read, and those that perhaps are not: a transcript beside them is no table of something else.
+AUDIO = SUFFIXES | {".sph", ".m4a", ".mp4", ".aac", ".wma", ".webm", ".mka", ".mkv", ".mov", ".3gp", ".amr", ".oga"}
+CLIPS = ("", "clips", "wavs", "wav", "audio")  # folders beside a table that audio is looked for in
+MOST_BESIDE = 100_000  # files beside a table, among which audio is looked for by its name alone
+ABOVE = 4  # folders above, in which a path relative to a recipe's folder may begin
 
 
 @dataclass(frozen=True)
 class Recording:
-    """An audio file and what is known of it before it is opened."""
+    """An audio file, or a part of it, and what is known of it before it is opened."""
 
     id: str
     audio: Path
@@ -24,25 +35,193 @@ class Recording:
     split: str = ""
     language: str = ""
     extras: dict[str, Any] = field(default_factory=dict)
+    offset: float | None = None  # s, where the part begins; None: at the beginning
+    seconds: float | None = None  # of the part; None: up to the end
+    channel: int | None = None  # from 0; None: all of them mixed
+    no_speech: bool = False  # known to hold none: its empty text is the transcript
 
 
-def text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbers and contents of the lines of a UTF-8 file that are not blank.
+@dataclass(frozen=True)
+class LeftOut:
+    """What was listed and cannot be used."""
 
-    Raises:
-        SecateurError: it cannot be read.
-    """
+    id: str  # of the utterance, or where it is listed
+    reason: str  # the kind, by which such cases are counted
+    detail: str = ""  # what exactly, where there is more to say
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """What a set does not say of itself."""
+
+    columns: dict[str, str] = field(default_factory=dict)  # our field to the column's name, or its number from 1
+    encoding: str | None = None  # of its text files; None: as they look
+    speaker_from: str = ""  # a pattern over paths, see `speakers.speaker_pattern`
+    language: str = "en"  # of texts, where it is not said: 8-bit encodings are guessed by it
+    media: Path | None = None  # the folder that audio is written to which lies inside of other files
+
+
+class ForeignSet:
+    """A folder (or table, or recording) in somebody else's layout, with notes of what was seen while it was read."""
+
+    def __init__(self, root: str | Path, settings: ReadSettings | None = None) -> None:
+        self.root = Path(root)
+        self.settings = settings or ReadSettings()
+        self.left_out: list[LeftOut] = []
+        self.notes: list[str] = []  # guesses that the user should know of
+
+    @staticmethod
+    def of(place: ForeignSet | str | Path) -> ForeignSet:
+        """`place` itself, or the set that lies there."""
+        return place if isinstance(place, ForeignSet) else ForeignSet(place)
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the set lies: its root, or the folder of the file that is its root."""
+        return self.root if is_folder(self.root) else self.root.parent
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """Every file in it, sorted; none where the root is a file in a folder of very many others."""
+        if self.folder == self.root:
+            return files_below(self.folder)
+        try:
+            return files_below(self.folder, MOST_BESIDE)
+        except SecateurError:
+            return []
+
+    @cached_property
+    def audio(self) -> list[Path]:
+        """Every audio file in it."""
+        return [f for f in self.files if f.suffix.lower() in AUDIO]
+
+    @cached_property
+    def by_name(self) -> dict[str, list[Path]]:
+        """Audio files by their name, and by their name without ending."""
+        found: dict[str, list[Path]] = {}
+        for path in self.audio:
+            for name in {path.name, path.stem}:
+                found.setdefault(name, []).append(path)
+        return found
+
+    def ending(self, *endings: str) -> list[Path]:
+        """The files whose names end in one of `endings` (lower case)."""
+        return [f for f in self.files if f.name.lower().endswith(endings)]
+
+    def inside(self, path: Path) -> str:
+        """A path as it is called inside the set."""
+        return path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else path.as_posix()
+
+    def name_of(self, path: Path) -> str:
+        """A path as part of an id: without ending, folders joined by hyphens."""
+        place = Path(self.inside(path))
+        return "-".join(part for part in place.with_suffix("").parts if part not in ("/", ".."))
+
+    def leave_out(self, name: str, reason: str, detail: str = "") -> None:
+        """Note what cannot be used."""
+        self.left_out.append(LeftOut(name, reason, detail))
+
+    def note(self, line: str) -> None:
+        """Note a guess, once."""
+        if line not in self.notes:
+            self.notes.append(line)
+
+    def text(self, path: Path) -> str:
+        """The text of a file, of any encoding; also of one compressed with gzip.
+
+        Raises:
+            SecateurError: it cannot be read, or its encoding is not clear.
+        """
+        if path.suffix.lower() == ".gz":
+            text, used = decode_text(_unzipped(path), str(path), self.settings.encoding, self.settings.language)
+        else:
+            text, used = read_text(path, self.settings.encoding, self.settings.language)
+        if self.settings.encoding is None and not used.startswith(("utf-8", "utf-16", "utf-32")):
+            self.note(f"{self.inside(path)}: read as {used}; if letters are wrong, name another --encoding")
+        return text
+
+    def lines(self, path: Path, comments: str = "") -> Iterator[tuple[int, str]]:
+        """Numbers and contents of the lines of a file that are not blank, nor begin with `comments`."""
+        for number, line in enumerate(self.text(path).split("\n"), 1):
+            if line.strip() and not (comments and line.lstrip().startswith(comments)):
+                yield number, line.strip()
+
+    def keyed(self, path: Path) -> Iterator[tuple[int, str, str]]:
+        """Number, first word and rest of every line."""
+        for number, line in self.lines(path):
+            key, *rest = line.split(maxsplit=1)
+            yield number, key, rest[0] if rest else ""
+
+    def locate(self, name: str, base: Path | None = None) -> Path:
+        """The audio file that `name` means, written in a file of the folder `base`; where it should be when it is not.
+
+        Looked for in `base` and in `clips`, `wavs`, `wav`, `audio` beside it, with the endings of audio where it has
+        none, in folders above, from the current folder, and at last anywhere in the set under its own name.
+        """
+        base = base or self.folder
+        if url_of(name):
+            return Path(name)
+        place = at_home(name.strip().replace("\\", "/") if "\\" in name and os.sep == "/" else name.strip())
+        first = base / place
+        if len(name) > 4096 or "\x00" in name:
+            return first
+        places = [first, *(base / inside / place for inside in CLIPS[1:])] if not place.is_absolute() else [place]
+        found = self._there(places, place)
+        if found is not None:
+            return found
+        named = self.by_name.get(place.name)
+        if not named and place.suffix.lower() in AUDIO:  # converted since
+            named = self.by_name.get(place.stem)
+        if named and len(named) > 1:  # the one that shares most folders with what is written
+            named = [f for f in named if f.as_posix().endswith("/" + "/".join(place.parts[-2:]))] or named
+        if named and len(named) == 1:
+            return named[0]
+        if not place.is_absolute() and url_of(base) is None:
+            above = absolute(base).parents
+            found = self._there([*(folder / place for folder in above[:ABOVE]), Path.cwd() / place], place)
+        return found or places[0]
+
+    def _there(self, places: list[Path], place: Path) -> Path | None:
+        for candidate in places:
+            if is_file(candidate):
+                return candidate
+            if place.suffix.lower() not in AUDIO:
+                beside = (candidate.with_name(candidate.name + ending) for ending in (".wav", ".flac", ".mp3", ".opus"))
+                found = next((f for f in beside if is_file(f)), None)
+                if found is not None:
+                    return found
+        return None
+
+
+Reader = Callable[["ForeignSet | str | Path"], Iterator[Recording]]
+
+
+def one_at_least(read: Reader) -> Reader:
+    """A reader that raises the first thing it left out when nothing else was there."""
+
+    @wraps(read)
+    def reader(place: ForeignSet | str | Path) -> Iterator[Recording]:
+        source = ForeignSet.of(place)
+        count = 0
+        for count, recording in enumerate(read(source), 1):  # noqa: B007
+            yield recording
+        if not count and source.left_out:
+            first = source.left_out[0]
+            raise SecateurError(f"{first.id}: {first}")
+
+    return reader
+
+
+def _unzipped(path: Path) -> bytes:
+    """What a gzip file holds, which may be far more than it takes."""
     try:
-        content = read_limited(path).decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as problem:
-        raise SecateurError(f"{path}: cannot be read as UTF-8 text ({problem})") from problem
-    for number, line in enumerate(content.split("\n"), 1):
-        if line.strip():
-            yield number, line.strip()
-
-
-def keyed_lines(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Number, first word and rest of every line of `path`."""
-    for number, line in text_lines(path):
-        key, *rest = line.split(maxsplit=1)
-        yield number, key, rest[0] if rest else ""
+        with gzip.open(io.BytesIO(read_limited(path))) as file:
+            data = file.read(MOST_TEXT + 1)
+    except (OSError, EOFError) as problem:
+        raise SecateurError(f"{path}: cannot be unpacked ({problem}): copy it again") from problem
+    if len(data) > MOST_TEXT:
+        raise SecateurError(f"{path}: more than {MOST_TEXT >> 20} MB of text: cut it into several")
+    return data

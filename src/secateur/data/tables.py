@@ -1,82 +1,164 @@
-"""Transcripts in a CSV or TSV table with a header, such as Mozilla Common Voice's."""
+"""Transcripts in a table of text: any separator, encoding and names of columns, with a header or without."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import io
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from ..base.errors import SecateurError
-from ..base.files import at_home
-from .fields import FIELDS, OTHER_NAMES
-from .recording import Recording
+from ..base.remote import is_file
+from .columns import LOOKED_AT, MEANT, is_prose, plain_name
+from .recording import AUDIO, ForeignSet, Recording, one_at_least
+from .rows import Row, RowsOf, read_rows
 
-MEANT = OTHER_NAMES | {name: name for name in (*FIELDS, "split")}
+SEPARATORS = "\t,;|"
 MOST_LINE = 1 << 20  # letters
-CLIPS = ("", "clips", "wavs", "wav", "audio")  # folders beside the table that audio is looked for in
+TABLES = (".csv", ".tsv", ".tab", ".psv")
+SPLITS = {"valid": "dev", "validation": "dev", "val": "dev", "eval": "dev"}
 
 
-def read_table(path: Path) -> Iterator[Recording]:
-    """The rows of a table whose header names at least the audio and the text; other columns become extras.
+@one_at_least
+def read_table(place: ForeignSet | str | Path) -> Iterator[Recording]:
+    """The rows of a table with at least the audio and the text in its columns; other columns become extras.
 
-    Columns may have our names or those of other toolkits (path, sentence, client_id, ...). Audio paths are relative to
-    the table, or to `clips`, `wavs`, `wav` or `audio` beside it. A column of durations is ignored: files are measured.
+    Columns may have our names or those of other toolkits (path, sentence, client_id, ...); others are recognised by
+    what is in them, or named in `ReadSettings.columns`. Audio paths are relative to the table, or to `clips`, `wavs`,
+    `wav` or `audio` beside it. A column of durations is ignored, unless `offset` says where a part begins.
 
     Raises:
-        SecateurError: not UTF-8, no such columns, or a row that is too long or too short.
+        SecateurError: an encoding or columns that are not clear, or not one row that can be used.
     """
+    source = ForeignSet.of(place)
+    yield from table_rows(source, source.root)
+
+
+def table_rows(source: ForeignSet, path: Path, split: str = "") -> Iterator[Recording]:
+    """The rows of one table of a set; see `read_table`.
+
+    Raises:
+        SecateurError: see `read_table`.
+    """
+    text = source.text(path)
+    if any(len(line) >= MOST_LINE for line in text.split("\n")):
+        raise SecateurError(f"{path}: a line of more than {MOST_LINE} letters: not a table")
+    separator = _separator(path, text)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            yield from _rows(path, lines)
-    except FileNotFoundError:
-        raise SecateurError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as problem:
-        raise SecateurError(f"{path}: cannot be read as a table in UTF-8 ({problem})") from problem
+        names, rows = _parsed(source, path, text, separator)
+        yield from read_rows(source, rows, names, _about(source, path, names, split))
+    except csv.Error as problem:
+        raise SecateurError(f"{path}: cannot be read as a table ({problem})") from problem
 
 
-def _rows(path: Path, lines: Iterator[str]) -> Iterator[Recording]:
-    lines = _bounded(path, lines)
-    header = next(lines, "")
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=header.count)
-    # Common Voice does not quote; a lone quotation mark would swallow the lines after it.
-    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
-    names = next(csv.reader([header], delimiter=delimiter, quoting=quoting), [])
-    columns: dict[str, int] = {}
-    for number, name in enumerate(names):
-        meant = MEANT.get(name.strip().lower())
-        if meant is not None:
-            columns.setdefault(meant, number)
-    for needed in ("audio", "text"):
-        if needed not in columns:
-            raise SecateurError(f"{path}: no column '{needed}' in the header ({', '.join(names)[:80]})")
-    others = [(number, name.strip()) for number, name in enumerate(names) if name.strip().lower() not in MEANT]
-    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting)
-    for row in reader:
-        if not row:
-            continue
+def _about(source: ForeignSet, path: Path, names: Sequence[str], split: str) -> RowsOf:
+    """Where the rows' audio is: in a column, or the one recording that the table lies beside."""
+    beside = [f for f in source.by_name.get(path.stem, []) if f.parent == path.parent]
+    timed = {MEANT.get(plain_name(name)) for name in names}
+    alone = len(beside) == 1 and "audio" not in timed and "audio" not in source.settings.columns and "offset" in timed
+    return RowsOf(str(path), path.parent, split, beside[0] if alone else None)
+
+
+def _separator(path: Path, text: str) -> str:
+    """What sets the columns apart: what does so alike in most of the first lines."""
+    some = text.split("\n")[: 2 * LOOKED_AT]
+    lines = [line for line in some if line.strip() and not line.startswith("#")][:LOOKED_AT]
+    if path.suffix.lower() == ".tsv" and lines and "\t" in lines[0]:
+        return "\t"
+
+    def fit(separator: str) -> tuple[float, int]:
+        counts = [len(row) for row in csv.reader(lines, delimiter=separator, quoting=_quoting(separator)) if row]
+        usual = max(counts, key=counts.count, default=1)
+        return (counts.count(usual) / len(counts) if usual > 1 else 0.0), usual
+
+    try:
+        return max(SEPARATORS, key=fit)
+    except csv.Error as problem:
+        raise SecateurError(f"{path}: cannot be read as a table ({problem})") from problem
+
+
+def _quoting(separator: str) -> Literal[0, 3]:
+    """Common Voice and LJSpeech do not quote: a lone quotation mark would swallow the lines after it."""
+    return csv.QUOTE_NONE if separator in "\t|" else csv.QUOTE_MINIMAL
+
+
+def _parsed(source: ForeignSet, path: Path, text: str, separator: str) -> tuple[list[str], Iterator[Row]]:
+    """The names of the columns, and the rows below them."""
+    reader = csv.reader(io.StringIO(text), delimiter=separator, quoting=_quoting(separator))
+    numbered = ((reader.line_num, [_unquoted(cell) for cell in row] if separator == "\t" else row) for row in reader)
+    filled = ((number, row) for number, row in numbered if any(cell.strip() for cell in row))
+    found = next(filled, (1, []))
+    while found[1] and found[1][0].startswith("#") and not _is_header([found[1][0].lstrip("# "), *found[1][1:]]):
+        found = next(filled, (1, []))
+    first = [cell.strip() for cell in found[1]]
+    if first and first[0].startswith("#"):
+        first[0] = first[0].lstrip("# ")
+    if not first or _is_header(first) or not any(_is_audio(source, path, cell) for cell in first):
+        return first, _rows(source, path, first, filled)
+    head = [found, *itertools.islice(filled, LOOKED_AT)]
+    names = _names(source, path, [row for _, row in head])
+
+    def everything() -> Iterator[tuple[int, list[str]]]:
+        yield from head
+        yield from filled
+
+    return names, _rows(source, path, names, everything())
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+    return sum(MEANT.get(plain_name(cell)) in ("audio", "text") for cell in cells) > 0
+
+
+def _rows(source: ForeignSet, path: Path, names: list[str], rows: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
+    for number, row in rows:
+        if len(row) > len(names) and not any(cell.strip() for cell in row[len(names) :]):
+            row = row[: len(names)]
         if len(row) != len(names):
-            raise SecateurError(f"{path}, line {reader.line_num + 1}: {len(row)} columns, the header has {len(names)}")
-        value = {name: row[number].strip() for name, number in columns.items()}
-        audio = value["audio"]
-        if not Path(audio).name:
-            raise SecateurError(f"{path}, line {reader.line_num + 1}: no name of an audio file")
-        extras = {name: row[number].strip() for number, name in others if row[number].strip()}
-        yield Recording(
-            value.get("id") or Path(audio).with_suffix("").as_posix(), _found(path.parent, audio), value["text"],
-            value.get("speaker", ""), value.get("split", ""), value.get("language", ""), extras,
-        )  # fmt: skip
+            if not row[0].startswith("#"):
+                source.leave_out(f"{path}, line {number}", f"{len(row)} columns, the header has {len(names)}")
+            continue
+        yield number, dict(zip(names, row, strict=True))
 
 
-def _bounded(path: Path, lines: Iterator[str]) -> Iterator[str]:
-    """Lines that are not endless: the whole file may have no end of line, or no end."""
-    while line := lines.readline(MOST_LINE):  # type: ignore[attr-defined]
-        if len(line) == MOST_LINE:
-            raise SecateurError(f"{path}: a line of more than {MOST_LINE} letters: not a table")
-        yield line
+def _unquoted(cell: str) -> str:
+    """A cell that its writer had to quote; a sentence in quotation marks stays as it is."""
+    inner = cell[1:-1]
+    if len(cell) > 1 and cell[0] == cell[-1] == '"' and '""' in inner and '"' not in inner.replace('""', ""):
+        return inner.replace('""', '"')
+    return cell
 
 
-def _found(folder: Path, audio: str) -> Path:
-    """The audio file in one of the usual places; the first place when it is in none."""
-    places = [folder / inside / at_home(audio) for inside in CLIPS]
-    return next((place for place in places if place.is_file()), places[0])
+def _is_audio(source: ForeignSet, path: Path, cell: str) -> bool:
+    if not cell.strip() or len(cell) > 500:
+        return False
+    return Path(cell.strip()).suffix.lower() in AUDIO or (" " not in cell.strip() and _there(source, path, cell))
+
+
+def _there(source: ForeignSet, path: Path, cell: str) -> bool:
+    found = source.locate(cell, path.parent)
+    return found.suffix.lower() in AUDIO and is_file(found)
+
+
+def _names(source: ForeignSet, path: Path, rows: Sequence[Sequence[str]]) -> list[str]:
+    """Names for the columns of a table without header, by what is in them."""
+    width = max(map(len, rows))
+    columns = [[row[i].strip() if i < len(row) else "" for row in rows] for i in range(width)]
+    names = [f"column{i + 1}" for i in range(width)]
+    if source.settings.columns:
+        return names
+    heard = next(i for i, column in enumerate(columns) if any(_is_audio(source, path, cell) for cell in column[:5]))
+    names[heard] = "audio"
+    others = [i for i in range(width) if i != heard]
+    prose = [i for i in others if is_prose(columns[i])]
+    told = prose[-1] if prose else others[0] if len(others) == 1 else None  # LJSpeech: as written, then as spoken
+    if told is not None:
+        names[told] = "text"
+        spare = [i for i in others if i != told and i not in prose]
+        few = [i for i in spare if len(columns[i]) > 3 and 0 < len(set(columns[i])) <= len(columns[i]) / 2]
+        if len(few) == 1:
+            names[few[0]] = "speaker"
+    said = ", ".join(f"{name} in column {i + 1}" for i, name in enumerate(names) if not name.startswith("column"))
+    source.note(f"{path}: no header; taken for {said}")
+    return names

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..text.clean import cleaner
 from .manifest import Utterance
 from .problems import CheckSettings, Problem
+from .times import times_in
 
 
 @dataclass
@@ -92,6 +93,9 @@ class TextJudge:
         if not text:
             return [] if u.no_speech else [Problem("no-text", u.id, "empty", u.audio)]
         found = []
+        times = times_in(u.text)
+        if times:
+            found.append(Problem("times", u.id, f"'{times[:40]}'", u.audio))
         cleaned = self._clean(u.text)
         removed = [] if cleaned == u.text else sorted(c for c in set(u.text) - set(cleaned) if _is_mark(c))
         if removed:

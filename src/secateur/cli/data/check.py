@@ -34,16 +34,18 @@ def run(options: Options) -> dict[str, Any]:
     from ...base.errors import SecateurError
     from ...data.check import CheckSettings, check
     from ...data.manifest import ManifestFile, manifest_writer
+    from ...data.summary import Overview
 
     if options.write is not None and len(options.manifests) != 1:
         raise SecateurError("--write needs exactly one manifest")
     settings = CheckSettings(clipped=options.clipped, duration=options.duration, rate_factor=options.rate_factor)
     found: list[dict[str, str]] = []
-    checked = 0
+    checked, remarks = 0, []
     for name in options.manifests:
         utterances = ManifestFile(name)
         problems = check(utterances, settings, options.workers, options.audio)
         checked += utterances.count
+        remarks += [f"{name}: {remark}" for remark in Overview(utterances).remarks()]
         found += [
             {"manifest": name, "id": p.id, "problem": p.kind, "detail": p.detail, "audio": str(p.audio)}
             for p in problems
@@ -54,7 +56,7 @@ def run(options: Options) -> dict[str, Any]:
                 for u in utterances:
                     if u.id not in bad:
                         write(u)
-    return {"utterances": checked, "problems": found, "_exit": 1 if found else 0}
+    return {"utterances": checked, "problems": found, "remarks": remarks, "_exit": 1 if found else 0}
 
 
 def show(result: dict[str, Any]) -> str:
@@ -64,12 +66,13 @@ def show(result: dict[str, Any]) -> str:
     from ...data.check import MEANING
 
     problems = result["problems"]
+    remarks = [f"remark: {remark}" for remark in result["remarks"]]
     if not problems:
-        return f"{result['utterances']} utterances, no problems"
+        return "\n".join([*remarks, f"{result['utterances']} utterances, no problems"])
     counts = Counter(p["problem"] for p in problems)
     width = max(len(p["id"]) for p in problems[:SHOWN])
     lines = [f"{p['problem']:11} {p['id']:{width}}  {p['detail']}" for p in problems[:SHOWN]]
     if len(problems) > SHOWN:
         lines.append(f"... and {len(problems) - SHOWN} more (--json lists all)")
     lines += ["", *(f"{count:6} {kind:11} {MEANING[kind]}" for kind, count in counts.most_common())]
-    return "\n".join([*lines, f"{result['utterances']} utterances, {len(problems)} problems"])
+    return "\n".join([*lines, *remarks, f"{result['utterances']} utterances, {len(problems)} problems"])

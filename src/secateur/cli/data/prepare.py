@@ -8,26 +8,41 @@ from typing import Any, Literal
 
 from ...base.options import option
 
-HELP = "Read a folder of recordings and transcripts, or a table, into a manifest; clean, resample, denoise on request."
-EXAMPLE = """secateur data prepare recordings/ --out set/all.jsonl
+HELP = """Read a data set in whatever form it comes into a manifest; clean, resample, denoise on request.
+
+Layouts that are recognised: tables (CSV, TSV, with | or ; too; any encoding, with or without header: Common Voice,
+LJSpeech, your own), JSON manifests (NeMo and others), Kaldi folders (with segments; commands are never run), lhotse's
+cuts or recordings and supervisions, Hugging Face's audiofolder and parquet, LibriSpeech, AISHELL, AN4, Speech Commands,
+audio with a text of the same name beside it or in a sister folder, and recordings with subtitles (SRT, VTT), TextGrid,
+ELAN, Audacity labels, CTM or STM, which cut them. What cannot be used is listed beside the manifest. Source and --out
+may be URLs (s3://, gs://, hf://, http://)."""
+EXAMPLE = """secateur data prepare recordings/ --out set/all.jsonl --speaker-from '{speaker}/*.wav'
+secateur data prepare calls.xlsx.csv --out set/all.jsonl --columns text=Transcript,speaker=Who --encoding cp1252
 secateur data prepare cv-corpus/de/train.tsv --out set/train.jsonl --language de --format flac --sample-rate 16000
-secateur data prepare kaldi/data/train --out set/train.jsonl --rules my-rules.toml --format ogg --denoise spectral
-layouts: *.trans.txt (LibriSpeech), wav.scp and text (Kaldi), CSV or TSV with a header (Common Voice), a.wav + a.txt"""
+secateur data prepare interview.TextGrid --out set/interview.jsonl
+secateur data prepare kaldi/data/train --out set/train.jsonl --rules my-rules.toml --format ogg --denoise spectral"""
+
+SHOWN = 8  # reasons on the screen
 
 
 @dataclass(frozen=True)
 class Options:
     """Where recordings come from and what happens to them."""
 
-    source: Path = option(help="folder, or table (.csv, .tsv)", positional=True)
+    source: Path = option(help="folder, table, manifest, annotation or recording; or its URL", positional=True)
     out: Path = option(help="the manifest to write (JSONL)")
     layout: str | None = option(None, help="librispeech, kaldi, table, paired, ... (default: recognised)")
+    columns: tuple[str, ...] = option((), help="FIELD=NAME of columns that are not recognised: text=Transcript,...")
+    encoding: str | None = option(None, help="of text files: utf-8, utf-16, cp1252, ... (default: as they look)")
+    speaker_from: str = option("", help="speakers from paths: '{speaker}/*.wav', or a regular expression with a group")
     language: str = option("en", help="language code, where the source does not say")
     format: Literal["keep", "flac", "wav", "ogg"] = option("keep", help="keep the files, or write new ones")
     sample_rate: int | None = option(None, help="Hz of the new files (default: as recorded)")
     denoise: str | None = option(None, help="'spectral', or the file of a GTCRN model")
     clean: bool = option(True, help="clean transcripts")
     rules: Path | None = option(None, help="TOML with cleaning rules of your own")
+    lower: bool = option(False, help="write transcripts in lower case")
+    keep_empty: bool = option(False, help="keep clips whose transcript is there but empty: they hold no speech")
     pinyin: bool = option(False, help="add a field with the pinyin of Chinese transcripts")
     min_seconds: float = option(0.1, help="leave out what is shorter")
     max_seconds: float = option(60.0, help="leave out what is longer")
@@ -36,34 +51,67 @@ class Options:
 
 def run(options: Options) -> dict[str, Any]:
     """Write the manifest and tell what was left out."""
-    from ...base.errors import SecateurError, check_known
-    from ...data.layouts import LAYOUTS, recognise
+    from ...base.remote import absolute
+    from ...data.layouts import read_set
     from ...data.prepare import PrepareSettings, prepare
+    from ...data.recording import ReadSettings
+    from ...data.summary import Overview, remarks
     from ...text.clean import CleanRules, read_rules
 
-    layout = options.layout or recognise(options.source)
-    check_known("layout", layout, LAYOUTS)
     rules = read_rules(options.rules) if options.rules else CleanRules()
     settings = PrepareSettings(
         options.format, options.sample_rate, options.denoise, rules if options.clean else None, options.language,
-        options.min_seconds, options.max_seconds, options.pinyin,
+        options.min_seconds, options.max_seconds, options.pinyin, options.keep_empty, options.lower,
     )  # fmt: skip
-    recordings = list(LAYOUTS[layout](options.source))
-    if not recordings:
-        raise SecateurError(f"{options.source}: no recordings in the layout '{layout}'")
-    done = prepare(recordings, options.out, settings, options.workers)
+    reading = ReadSettings(
+        _columns(options.columns), options.encoding, options.speaker_from, options.language,
+        absolute(options.out).with_suffix(""),
+    )  # fmt: skip
+    listed = read_set(options.source, options.layout, reading)
+    done = prepare(listed.recordings, options.out, settings, options.workers, left_out=listed.left_out)
+    overview = Overview(done.utterances)
     return {
-        "manifest": str(options.out), "layout": layout, "utterances": len(done.utterances),
-        "hours": sum(u.duration for u in done.utterances) / 3600,
-        "skipped": [{"id": name, "reason": reason} for name, reason in done.skipped],
+        "manifest": str(options.out), "layout": listed.layout, "utterances": len(done.utterances),
+        "hours": overview.seconds / 3600, "found": overview.line(),
+        "speakers": len(overview.speakers),
+        "notes": listed.notes, "remarks": remarks(overview, done.left_out),
+        "skipped": [{"id": o.id, "reason": o.reason, "detail": o.detail} for o in done.left_out],
+        "left_out": None if done.list_of_left_out is None else str(done.list_of_left_out),
     }  # fmt: skip
 
 
+def _columns(words: tuple[str, ...]) -> dict[str, str]:
+    """`("text=Transcript", "speaker=Who")` as a table.
+
+    Raises:
+        SecateurError: not FIELD=NAME.
+    """
+    from ...base.errors import SecateurError
+
+    found = {}
+    for word in words:
+        field, equals, name = word.partition("=")
+        if not equals or not name.strip():
+            raise SecateurError(f"--columns: expected FIELD=NAME such as text=Transcript, found '{word}'")
+        found[field.strip().lower()] = name.strip()
+    return found
+
+
 def show(result: dict[str, Any]) -> str:
-    """What was written, and the first of what was left out."""
-    skipped = result["skipped"]
-    lines = [f"{result['manifest']}: {result['utterances']} utterances, {result['hours']:.2f} h ({result['layout']})"]
+    """What was written, what should be known of it, and why something was left out."""
+    from ...data.recording import LeftOut
+    from ...data.summary import counted
+
+    lines = [f"{result['manifest']}: {result['found']} (read as {result['layout']})"]
+    lines += [f"note: {note}" for note in result["notes"]]
+    lines += [f"remark: {remark}" for remark in result["remarks"]]
+    skipped = [LeftOut(s["id"], s["reason"], s["detail"]) for s in result["skipped"]]
     if skipped:
-        lines.append(f"left out: {len(skipped)}")
-        lines += [f"  {s['id']}: {s['reason']}" for s in skipped[:10]]
+        lines.append(f"left out: {len(skipped)}, listed in {result['left_out']}")
+        counts = counted(skipped)
+        for reason, count, first in counts[:SHOWN]:
+            detail = f" ({first.detail})" if first.detail else ""
+            lines.append(f"{count:6} {reason}, first {first.id}{detail}"[:240])
+        if len(counts) > SHOWN:
+            lines.append(f"       and {len(counts) - SHOWN} other reasons")
     return "\n".join(lines)

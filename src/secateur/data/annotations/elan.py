@@ -1,0 +1,49 @@
+"""ELAN's annotation files (.eaf)."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as Xml
+
+from ...base.errors import SecateurError
+from .span import Span
+
+
+def read_elan(text: str, where: str) -> tuple[list[Span], list[str]]:
+    """The annotations of all tiers with times of their own, and the names of the media files.
+
+    Tiers that depend on others (translations, glosses) are left out. The speaker is the tier's participant, else its
+    name where there are several tiers.
+
+    Raises:
+        SecateurError: not ELAN's XML, or one that defines entities.
+    """
+    if "<!DOCTYPE" in text[:2000] or "<!ENTITY" in text:
+        raise SecateurError(f"{where}: defines entities, which ELAN does not: not read")
+    try:
+        root = Xml.fromstring(text.encode("utf-8") if not text.startswith("<?xml") else _without_declaration(text))
+    except (Xml.ParseError, ValueError) as problem:
+        raise SecateurError(f"{where}: not an ELAN file ({problem})") from problem
+    if root.tag != "ANNOTATION_DOCUMENT":
+        raise SecateurError(f"{where}: not an ELAN file (it begins with {root.tag})")
+    slots = {}
+    for slot in root.iter("TIME_SLOT"):
+        value = slot.get("TIME_VALUE")
+        if value is not None and value.isdecimal() and len(value) < 12:
+            slots[slot.get("TIME_SLOT_ID")] = int(value) / 1000
+    tiers = [tier for tier in root.iter("TIER") if tier.find("ANNOTATION/ALIGNABLE_ANNOTATION") is not None]
+    own = [tier for tier in tiers if not tier.get("PARENT_REF")] or tiers
+    found = []
+    for tier in own:
+        speaker = tier.get("PARTICIPANT") or (str(tier.get("TIER_ID") or "") if len(own) > 1 else "")
+        for annotation in tier.iter("ALIGNABLE_ANNOTATION"):
+            start, end = (slots.get(annotation.get(f"TIME_SLOT_REF{n}")) for n in (1, 2))
+            words = " ".join((annotation.findtext("ANNOTATION_VALUE") or "").split())
+            if start is not None and end is not None and words:
+                found.append(Span(start, end, words, speaker))
+    media = [m.get("RELATIVE_MEDIA_URL") or m.get("MEDIA_URL") or "" for m in root.iter("MEDIA_DESCRIPTOR")]
+    return sorted(found, key=lambda s: (s.start, s.end)), [m.rsplit("/", 1)[-1] for m in media if m]
+
+
+def _without_declaration(text: str) -> bytes:
+    """The document as UTF-8, whatever its first line says it was written in."""
+    return text[text.index("?>") + 2 :].encode("utf-8") if "?>" in text[:300] else text.encode("utf-8")

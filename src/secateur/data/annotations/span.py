@@ -1,0 +1,60 @@
+"""What an annotation says of a stretch of a recording, and words joined into utterances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+PAUSE = 0.5  # s between words at which an utterance ends
+LONGEST = 20.0  # s of an utterance that is made of words
+SILENCES = frozenset({"", "sil", "sp", "spn", "<sil>", "<p:>", "<eps>", "<s>", "</s>", "_", "#", "silence", "<pause>"})
+
+
+@dataclass(frozen=True)
+class Span:
+    """What is said from `start` to `end` (s)."""
+
+    start: float
+    end: float
+    text: str
+    speaker: str = ""
+    recording: str = ""  # its name, where a file is about several
+    channel: int | None = None
+    language: str = ""
+
+
+def utterances_of(words: Iterable[Span]) -> list[Span]:
+    """Utterances of words that are timed one by one: they end at pauses, and before they are too long.
+
+    Where no pause is long enough within `LONGEST`, the longest one ends it.
+    """
+    lines: dict[tuple[str, int | None, str], list[Span]] = {}
+    for word in words:
+        if word.text.strip().lower() not in SILENCES:
+            lines.setdefault((word.recording, word.channel, word.speaker), []).append(word)
+    found: list[Span] = []
+    for line in lines.values():
+        run: list[Span] = []
+        for word in sorted(line, key=lambda w: w.start):
+            if run and word.start - run[-1].end >= PAUSE:
+                found += _cut(run)
+                run = []
+            run.append(word)
+        found += _cut(run)
+    return found
+
+
+def _cut(words: list[Span]) -> list[Span]:
+    """Utterances of words without long pauses."""
+    done: list[Span] = []
+    waiting = [words] if words else []
+    while waiting:
+        run = waiting.pop()
+        if run[-1].end - run[0].start <= LONGEST or len(run) == 1:
+            text = " ".join(w.text.strip() for w in run)
+            done.append(replace(run[0], end=max(w.end for w in run), text=text))
+            continue
+        inner = range(max(1, len(run) // 4), max(2, len(run) - len(run) // 4))
+        at = max(inner, key=lambda i: run[i].start - run[i - 1].end)
+        waiting += [run[at:], run[:at]]
+    return done

@@ -1,0 +1,72 @@
+"""Annotations of one line each: Audacity labels, CTM, STM, and transcripts with times at the beginning of lines."""
+
+from __future__ import annotations
+
+import re
+
+from ..times import CLOCK, seconds_of
+from .span import Span
+
+NUMBER = r"[+-]?\d+(?:[.,]\d+)?"
+LABEL = re.compile(rf"^({NUMBER})\t({NUMBER})(?:\t(.*))?$")
+SPACED = re.compile(r"^(\d+[.,]\d+)[ \t]+(\d+[.,]\d+)[ \t]+(\D.*)$")
+ARROW = re.compile(rf"^\[?\s*({CLOCK}|\d+\.\d+s?)\s*(?:-+>|–|-)\s*({CLOCK}|\d+\.\d+s?)\s*\]?:?\s+(.+)$")
+CHANNELS = {"A": 0, "B": 1, "0": 0, "1": 0, "2": 1}  # NIST counts from 1; many write 0
+IGNORED = "ignore_time_segment_in_scoring"
+
+
+def read_labels(text: str) -> list[Span] | None:
+    """Labels as Audacity exports them (start, end and text set apart by tabs; lines with a backslash hold frequencies),
+    or lines such as `0.00 2.50 text` and `[00:00.000 --> 00:02.500] text`; None when the text is nothing of the kind.
+    """
+    lines = [line.rstrip() for line in text.split("\n") if line.strip() and not line.startswith("\\")]
+    for pattern in (LABEL, SPACED, ARROW):
+        matches = [pattern.match(line.strip(" ")) for line in lines]
+        good = [m for m in matches if m is not None]
+        if good and len(good) >= 0.9 * len(lines):
+            found = []
+            for match in good:
+                start, end = seconds_of(match[1]), seconds_of(match[2])
+                if start is not None and end is not None:
+                    found.append(Span(start, end, (match[3] or "").strip()))
+            if all(span.end >= span.start for span in found):
+                return found
+    return None
+
+
+def read_ctm(text: str) -> tuple[list[Span], list[str]]:
+    """Words of a NIST CTM (`RECORDING CHANNEL START LENGTH WORD [CONFIDENCE]`), and the lines that are none."""
+    words, odd = [], []
+    for number, line in _lines(text):
+        parts = line.split()
+        start, length = (seconds_of(p) for p in (parts[2:4] if len(parts) >= 5 else ("", "")))
+        if start is None or length is None:
+            if not (len(parts) >= 5 and parts[2] == parts[3] == "*"):  # <ALT> and its kind
+                odd.append(f"line {number}")
+            continue
+        words.append(Span(start, start + length, parts[4], "", parts[0], CHANNELS.get(parts[1].upper())))
+    return words, odd
+
+
+def read_stm(text: str) -> tuple[list[Span], list[str]]:
+    """Segments of a NIST STM (`RECORDING CHANNEL SPEAKER START END [<LABEL>] TEXT`), and the lines that are none."""
+    found, odd = [], []
+    for number, line in _lines(text):
+        parts = line.split(maxsplit=5)
+        start, end = (seconds_of(p) for p in (parts[3:5] if len(parts) >= 5 else ("", "")))
+        if start is None or end is None:
+            odd.append(f"line {number}")
+            continue
+        words = re.sub(r"^<[^<>\s]*>\s*", "", parts[5]) if len(parts) > 5 else ""
+        if words.strip().lower() != IGNORED:
+            speaker = "" if parts[2].lower() in ("unknown", "inter_segment_gap") else parts[2]
+            found.append(Span(start, end, words.strip(), speaker, parts[0], CHANNELS.get(parts[1].upper())))
+    return found, odd
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+    """Numbered lines without the comments of NIST's tools."""
+    return [
+        (number, line.strip()) for number, line in enumerate(text.split("\n"), 1)
+        if line.strip() and not line.lstrip().startswith((";;", "#"))
+    ]  # fmt: skip

@@ -1,0 +1,101 @@
+"""Kaldi data folders: `wav.scp`, `text`, and perhaps `segments`, `utt2spk`, `reco2file_and_channel`, `utt2lang`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...base.remote import is_file
+from ..recording import ForeignSet, Recording, one_at_least
+from ..times import seconds_of
+from .commands import Piped, file_of
+
+CHANNELS = {"A": 0, "B": 1, "1": 0, "2": 1, "0": 0}
+
+
+@one_at_least
+def read_kaldi(place: ForeignSet | str | Path) -> Iterator[Recording]:
+    """A Kaldi data folder. Commands are never run: of common ones the file that they read is taken.
+
+    A speaker that has the name of the utterance is none: that is what recipes write where nobody is known. `utt2id`,
+    which our own export writes, gives ids back that Kaldi cannot hold.
+
+    Raises:
+        SecateurError: a file that cannot be read, or not one recording that can be used.
+    """
+    source = ForeignSet.of(place)
+    folder = source.folder
+    texts = {key: text for _, key, text in source.keyed(folder / "text")}
+    speakers, languages, ids = (_mapping(source, name) for name in ("utt2spk", "utt2lang", "utt2id"))
+    recordings = dict(_recordings(source))
+    parts = _segments(source) if is_file(folder / "segments") else ((key, key, None, None) for key in recordings)
+    for key, recording, start, seconds in parts:
+        if recording not in recordings:
+            source.leave_out(key, "its recording is not in wav.scp", recording)
+            continue
+        audio = recordings[recording]
+        if audio is None:  # left out already, where it is listed
+            if key != recording:
+                source.leave_out(key, "its recording is left out", recording)
+            continue
+        speaker = speakers.get(key, "")
+        yield Recording(
+            ids.get(key, key), Path(audio.file), texts.get(key, ""), "" if speaker == key else speaker,
+            language=languages.get(key, ""), offset=start, seconds=seconds, channel=audio.channel,
+            no_speech=key in texts and not texts[key],
+        )  # fmt: skip
+
+
+def _mapping(source: ForeignSet, name: str) -> dict[str, str]:
+    """A file of keys and values, where there is one."""
+    path = source.folder / name
+    return {key: rest for _, key, rest in source.keyed(path)} if is_file(path) else {}
+
+
+def _recordings(source: ForeignSet) -> Iterator[tuple[str, Piped | None]]:
+    """Every recording with its file; None for one that is left out."""
+    scp = source.folder / "wav.scp"
+    channels = {}
+    if is_file(source.folder / "reco2file_and_channel"):
+        for _, key, rest in source.keyed(source.folder / "reco2file_and_channel"):
+            channels[key] = CHANNELS.get(rest.split()[-1].upper()) if rest.split() else None
+    for number, key, rest in source.keyed(scp):
+        where = f"{scp}, line {number}"
+        found: Piped | str = file_of(rest) if rest.endswith("|") else Piped(rest)
+        if isinstance(found, str):
+            source.leave_out(where, "a command, not a file; commands are never run", f"{key}: {found}")
+            yield key, None
+            continue
+        stem, _, position = found.file.rpartition(":")
+        if stem.endswith(".ark") and position.isdecimal():
+            source.leave_out(where, "inside of a Kaldi archive", f"{key}: write the recordings as files (wav-copy)")
+            yield key, None
+            continue
+        if not found.file:
+            source.leave_out(where, "no name of an audio file", key)
+            yield key, None
+            continue
+        channel = channels.get(key) if found.channel is None else found.channel
+        yield key, Piped(str(source.locate(found.file)), channel)
+
+
+def _segments(source: ForeignSet) -> Iterator[tuple[str, str, float | None, float | None]]:
+    """Utterance, recording, start and length; an end of -1 is the recording's."""
+    path = source.folder / "segments"
+    for number, key, rest in source.keyed(path):
+        values = rest.split()
+        start, end = (seconds_of(v) for v in (values[1:3] if len(values) >= 3 else ("", "")))
+        if start is None or end is None:
+            source.leave_out(f"{path}, line {number}", "no segment", "expected UTTERANCE RECORDING START END")
+        elif end == -1:
+            yield key, values[0], start or None, None
+        elif not 0 <= start < end:
+            source.leave_out(key, "times that make no sense", f"from {start:g} to {end:g} s")
+        else:
+            yield key, values[0], start, end - start
+
+
+def kaldi_folders(source: ForeignSet) -> list[Path]:
+    """The folders of a set that have a `wav.scp`."""
+    return list(itertools.islice((f.parent for f in source.files if f.name == "wav.scp"), 100))

@@ -1,0 +1,141 @@
+"""Rows of tables, of JSON lines and of parquet files become recordings, whatever their columns are called."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..base.remote import url_of
+from .columns import LOOKED_AT, Columns, choose_columns
+from .fields import FIELDS
+from .recording import ForeignSet, Recording
+from .times import seconds_of
+
+Row = tuple[int, Mapping[str, Any]]  # its line, or its number
+
+
+@dataclass(frozen=True)
+class RowsOf:
+    """Where rows come from."""
+
+    where: str  # as messages call it
+    base: Path  # that audio paths are relative to
+    split: str = ""
+    audio: Path | None = None  # of all rows, when no column has it
+    durations: bool = False  # whether a duration may mean the first seconds of a longer recording (NeMo)
+    keep: Callable[[Any, str], Path | None] | None = None  # writes audio that is inside of the table
+
+
+def read_rows(source: ForeignSet, rows: Iterable[Row], names: list[str] | None, of: RowsOf) -> Iterator[Recording]:
+    """Each row as a recording; what cannot be one is left out in `source`.
+
+    Raises:
+        SecateurError: columns that are not clear, see `choose_columns`.
+    """
+    rest = iter(rows)
+    first = list(itertools.islice(rest, LOOKED_AT))
+    names = names if names is not None else list(dict.fromkeys(key for _, row in first for key in row))
+    columns = choose_columns(names, [row for _, row in first], source, of.where, of.audio is not None)
+    for number, row in itertools.chain(first, rest):
+        where = f"{of.where}, line {number}"
+        audio = of.audio or _audio(source, row.get(columns.of.get("audio", "")), of, where)
+        if audio is None:
+            continue
+        start, seconds, problem = _times(row, columns, of)
+        if problem:
+            source.leave_out(where, "times that make no sense", problem)
+            continue
+        value = {name: as_text(row.get(column)) for name, column in columns.of.items()}
+        yield Recording(
+            value.get("id") or _id(source, audio, start, number if of.audio else None), audio, value["text"],
+            value.get("speaker", ""), value.get("split") or of.split, value.get("language", ""),
+            _extras(row, columns), start, seconds, _channel(value.get("channel")), row.get(columns.of["text"]) == "",
+        )  # fmt: skip
+
+
+def _audio(source: ForeignSet, value: Any, of: RowsOf, where: str) -> Path | None:
+    """The audio file of a row."""
+    if isinstance(value, Mapping) and (of.keep is not None or isinstance(value.get("path"), str)):
+        inside = value.get("bytes") is not None or value.get("array") is not None
+        if inside and of.keep is not None:
+            path = of.keep(value, where)
+            if path is None:
+                source.leave_out(where, "audio of an unknown kind inside of the table")
+            return path
+        value = value.get("path")
+    if isinstance(value, bytes | bytearray) and of.keep is not None:
+        return of.keep({"bytes": bytes(value)}, where)
+    name = value.strip() if isinstance(value, str) else ""
+    if not (url_of(name) or Path(name).name):
+        source.leave_out(where, "no name of an audio file")
+        return None
+    return source.locate(name, of.base)
+
+
+def _id(source: ForeignSet, audio: Path, start: float | None, number: int | None) -> str:
+    """What a row without id is called: its file, and of a part where it begins."""
+    inside = Path(source.inside(audio))
+    inside = Path(audio.name) if inside.is_absolute() or url_of(inside) or ".." in inside.parts else inside
+    name = inside.with_suffix("").as_posix()
+    name = name.split("/", 1)[1] if name.split("/")[0] in ("clips", "wavs", "wav", "audio") and "/" in name else name
+    if start is None:
+        return name if number is None else f"{name}-{number:04}"
+    return f"{name}-{round(1000 * start):08}"
+
+
+def _times(row: Mapping[str, Any], columns: Columns, of: RowsOf) -> tuple[float | None, float | None, str]:
+    """Where a part begins and how long it is, and what is wrong with it."""
+    found: dict[str, float | None] = {}
+    for name in ("offset", "end", "duration"):
+        raw = row.get(columns.of.get(name, ""))
+        value = seconds_of(raw)
+        if value is None and name != "duration" and str(raw if raw is not None else "").strip():
+            return None, None, f"{name} '{str(raw)[:40]}'"
+        found[name] = value / 1000 if value is not None and name in columns.milliseconds else value
+    start, end, duration = found["offset"], found["end"], found["duration"]
+    if start is None and end is None:
+        return None, duration if of.durations and duration else None, ""
+    start = start or 0.0
+    seconds = end - start if end is not None else duration
+    if start < 0 or (seconds is not None and seconds <= 0):
+        return None, None, f"from {start:g} s on, {0 if seconds is None else seconds:g} s long"
+    return start, seconds, ""
+
+
+def _channel(value: str | None) -> int | None:
+    return int(value) if value is not None and value.isdecimal() and len(value) < 3 else None
+
+
+def as_text(value: Any) -> str:
+    """A cell as text: whole numbers without point, lists of words joined.
+
+    >>> as_text(12.0), as_text(["a", "b"]), as_text(None)
+    ('12', 'a b', '')
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, list | tuple):
+        return " ".join(as_text(v) for v in value)
+    return str(value).strip()
+
+
+def _extras(row: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
+    found = {}
+    for name in columns.others:
+        value = row.get(name)
+        if value is None or isinstance(value, bytes | bytearray) or (isinstance(value, str) and not value.strip()):
+            continue
+        if isinstance(value, float) and not math.isfinite(value):
+            continue
+        plain = isinstance(value, str | bool | int | float | list | dict)
+        label = name.strip() or "unnamed"
+        found[f"extra_{label}" if label in FIELDS else label] = (
+            value.strip() if isinstance(value, str) else value if plain else str(value)
+        )
+    return found

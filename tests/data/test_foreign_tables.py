@@ -1,0 +1,258 @@
+"""Tables and manifests of others: names of columns, separators, encodings, headers, what is left out and said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import foreign
+import numpy as np
+import pytest
+
+from secateur.base.errors import SecateurError
+from secateur.cli import main
+from secateur.data.layouts import read_set
+from secateur.data.manifest import read_manifest
+from secateur.data.recording import ReadSettings
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> list[foreign.Clip]:
+    some = foreign.clips(4)
+    foreign.separate(tmp_path / "wavs", some)
+    return some
+
+
+def test_ljspeech(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    rows = [f'{c.name}|{c.text.upper()} "1,5"|{c.text}' for c in clips]
+    foreign.write(tmp_path / "metadata.csv", "\n".join(rows))
+    found = foreign.prepared(tmp_path, tmp_path / "all.jsonl")
+    foreign.assert_same_sounds(found, clips)
+    assert [u.id for u in found] == [c.name for c in clips]
+
+
+def test_a_list_of_files_with_speakers_and_without_header(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    rows = [f"wavs/{c.name}.wav|{i % 2}|{c.text}" for i, c in enumerate(clips)]
+    table = foreign.write(tmp_path / "filelist.csv", "\n".join(rows) + "\n")
+    found = foreign.prepared(table, tmp_path / "all.jsonl")
+    foreign.assert_same_sounds(found, clips)
+    assert [u.speaker for u in found] == ["0", "1", "0", "1"]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize(
+    ("encoding", "end"),
+    [("utf-8-sig", "\r\n"), ("utf-16", "\r\n"), ("utf-16-le", "\n"), ("cp1252", "\r\n"), ("utf-8", "\n")],
+)
+def test_separators_and_encodings(
+    tmp_path: Path, clips: list[foreign.Clip], separator: str, encoding: str, end: str
+) -> None:
+    texts = ["Übermäßig schöne Grüße", "déjà vu, sagte er", "ganz gewöhnlich; wirklich", "señor Müller"]
+    if separator in "\t|":
+        rows = [separator.join((f"{c.name}.wav", t, "Zoë")) for c, t in zip(clips, texts, strict=True)]
+    else:
+        rows = [separator.join((f"{c.name}.wav", f'"{t}"', "Zoë")) for c, t in zip(clips, texts, strict=True)]
+    content = end.join([separator.join(("Datei", "Transcription", "speaker_id")), *rows[:2], "", *rows[2:], ""])
+    table = foreign.write(tmp_path / "daten.csv", content, encoding)
+    found = foreign.prepared(table, tmp_path / "all.jsonl", "--language", "de")
+    assert [u.text for u in found] == texts
+    assert {(u.speaker, u.language) for u in found} == {("Zoë", "de")}
+    assert main(["data", "check", str(tmp_path / "all.jsonl"), "--audio", "no"]) == 0
+
+
+def test_other_code_pages(tmp_path: Path, clips: list[foreign.Clip], capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ["включи свет на кухне", "сколько сейчас времени", "закрой дверь", "какая завтра погода"]
+    content = "wav,text\n" + "".join(f"{c.name}.wav,{t}\n" for c, t in zip(clips, texts, strict=True))
+    table = foreign.write(tmp_path / "t.csv", content, "cp1251")
+    words = ["data", "prepare", str(table), "--out", str(tmp_path / "all.jsonl")]
+    assert main(words) == 2
+    assert "name its encoding with --encoding" in capsys.readouterr().err
+    assert [u.text for u in foreign.prepared(table, tmp_path / "a.jsonl", "--language", "ru")] == texts
+    assert [u.text for u in foreign.prepared(table, tmp_path / "b.jsonl", "--encoding", "cp1251")] == texts
+    assert main([*words, "--encoding", "cp12510"]) == 2
+    assert "no encoding 'cp12510'" in capsys.readouterr().err
+
+
+def test_names_of_columns_that_nobody_knows(
+    tmp_path: Path, clips: list[foreign.Clip], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"{i},{c.name}.wav,{c.text},{c.text[::-1]} x,{c.speaker}" for i, c in enumerate(clips)]
+    table = foreign.write(tmp_path / "t.csv", "\n".join(["Nr,Aufnahme,Gesagt,Rückwärts,Wer", *rows]))
+    words = ["data", "prepare", str(table), "--out", str(tmp_path / "all.jsonl")]
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert "several columns may be the text (Gesagt, Rückwärts)" in told
+    assert "--columns text=NAME" in told
+    assert main([*words, "--columns", "text=Gesagtes"]) == 2
+    assert "no column 'Gesagtes' (did you mean 'Gesagt'?)" in capsys.readouterr().err
+    assert main([*words, "--columns", "words=Gesagt"]) == 2
+    assert "'words' is no field" in capsys.readouterr().err
+    found = foreign.prepared(table, tmp_path / "all.jsonl", "--columns", "text=Gesagt,speaker=Wer")
+    foreign.assert_same_sounds(found, clips)
+    assert [u.speaker for u in found] == [c.speaker for c in clips]
+    assert [u.extras for u in found][1] == {"Nr": "1", "Rückwärts": clips[1].text[::-1] + " x"}
+    assert "the audio is in the column 'Aufnahme'" in capsys.readouterr().out
+
+
+def test_extras_that_look_like_fields_are_accepted_by_our_reader(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    rows = [{"audio_filepath": f"wavs/{c.name}.wav", "text": c.text, "spk": None, "offsett": "x",
+             "langage": "y", "sentence": c.text.upper(), "channel": "phone"} for c in clips]  # fmt: skip
+    table = foreign.write(tmp_path / "m.json", foreign.lines(rows))
+    foreign.assert_same_sounds(foreign.prepared(table, tmp_path / "all.jsonl"), clips)
+
+
+def test_rows_that_cannot_be_used_are_listed(
+    tmp_path: Path, clips: list[foreign.Clip], capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = [f"{c.name}.wav,{c.text},{c.speaker},," for c in clips]
+    bad = ["gone.wav,hello there,ann,,", ",no file,ann,,", "a.wav,one,two,three,four,five,six"]
+    bad.append(f"{clips[0].name}.wav,,x,,")
+    head = "# exported by a tool\nfile,transcript,speaker_id,age,\n"
+    foreign.write(tmp_path / "t.csv", head + "\n".join(good[:2] + bad + [""] + good[2:] + [good[0]]) + "\n")
+    found = foreign.prepared(tmp_path / "t.csv", tmp_path / "all.jsonl")
+    assert [u.text for u in found] == [c.text for c in clips]
+    out = capsys.readouterr().out
+    assert "left out: 5, listed in" in out
+    listed = [row.split("\t") for row in (tmp_path / "all.left-out.tsv").read_text().splitlines()[1:]]
+    assert sorted(row[1] for row in listed) == [
+        "7 columns, the header has 5", "an empty text", "listed twice", "no name of an audio file",
+        "no such audio file",
+    ]  # fmt: skip
+    foreign.write(tmp_path / "t.csv", head + "\n".join(good))
+    foreign.prepared(tmp_path / "t.csv", tmp_path / "all.jsonl")
+    assert not (tmp_path / "all.left-out.tsv").exists()
+
+
+def test_nemo(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    long = foreign.joined(tmp_path / "audio" / "long.flac", clips)
+    parts = [
+        {"audio_filepath": "audio/long.flac", "offset": c.start, "duration": c.end - c.start, "text": c.text}
+        for c in clips
+    ]
+    manifest = foreign.write(tmp_path / "train_manifest.json", foreign.lines(parts))
+    found = foreign.prepared(manifest, tmp_path / "all.jsonl")
+    foreign.assert_same_sounds(found, clips)
+    assert [u.offset for u in found] == [c.start for c in clips]
+    assert len({u.id for u in found}) == len(clips)
+    beginning = {"audio_filepath": str(long), "duration": clips[0].end, "text": "the first seconds"}
+    foreign.write(manifest, foreign.lines([beginning, {**parts[1], "offset": 1e4}]))
+    [one] = foreign.prepared(manifest, tmp_path / "b.jsonl")
+    assert (one.offset, one.duration) == (0.0, clips[0].end)
+    assert "times after the recording's end" in (tmp_path / "b.left-out.tsv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("file,start,end,text", "{name},{start},{end},{text}"),
+        ("file;begin;duration;text", "{name};{start:.3f};{length};{text}"),
+        ("audio\tstart_ms\tend_ms\tsentence", "{name}\t{ms}\t{ms_end}\t{text}"),
+        ("file|start_time|end_time|text", "{name}|00:00:{start:06.3f}|00:00:{end:06.3f}|{text}"),
+    ],
+)
+def test_tables_with_times(tmp_path: Path, clips: list[foreign.Clip], head: str, row: str) -> None:
+    foreign.joined(tmp_path / "long.wav", clips)
+    rows = [
+        row.format(name="long.wav", start=c.start, end=c.end, text=c.text, length=round(c.end - c.start, 3),
+                   ms=round(1000 * c.start), ms_end=round(1000 * c.end)) for c in clips
+    ]  # fmt: skip
+    table = foreign.write(tmp_path / "t.csv", "\n".join([head, *rows]))
+    foreign.assert_same_sounds(foreign.prepared(table, tmp_path / "all.jsonl"), clips)
+
+
+def test_a_table_beside_its_recording(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    foreign.joined(tmp_path / "call.wav", clips)
+    rows = [f"{c.start},{c.end},{c.text},{c.speaker}" for c in clips]
+    table = foreign.write(tmp_path / "call.csv", "\n".join(["start,end,text,speaker", *rows]))
+    found = foreign.prepared(table, tmp_path / "all.jsonl")
+    foreign.assert_same_sounds(found, clips)
+    assert [u.speaker for u in found] == [c.speaker for c in clips]
+
+
+def test_hugging_face_folders(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    for split, some in (("train", clips[:3]), ("validation", clips[3:])):
+        foreign.separate(tmp_path / "set" / split / "data", some)
+        if split == "train":
+            rows = ["file_name,transcription,speaker", *(f"data/{c.name}.wav,{c.text},{c.speaker}" for c in some)]
+            foreign.write(tmp_path / "set" / split / "metadata.csv", "\n".join(rows))
+        else:
+            values = [{"file_name": f"data/{c.name}.wav", "transcription": c.text, "speaker": c.speaker} for c in some]
+            foreign.write(tmp_path / "set" / split / "metadata.jsonl", foreign.lines(values))
+    found = foreign.prepared(tmp_path / "set", tmp_path / "all.jsonl")
+    foreign.assert_same_sounds(found, clips)
+    assert [u.extras["split"] for u in found] == ["train"] * 3 + ["dev"]
+
+
+@pytest.mark.parametrize("kind", ["bytes", "path", "array", "arrow"])
+def test_parquet(tmp_path: Path, clips: list[foreign.Clip], kind: str) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    files = [tmp_path / "wavs" / f"{c.name}.wav" for c in clips]
+    audio = {
+        "bytes": [{"bytes": f.read_bytes(), "path": f.name} for f in files],
+        "arrow": [{"bytes": f.read_bytes(), "path": None} for f in files],
+        "path": [{"bytes": None, "path": f"../wavs/{f.name}"} for f in files],
+        "array": [{"array": c.samples.tolist(), "sampling_rate": foreign.RATE} for c in clips],
+    }[kind]
+    rows = [
+        {"audio": a, "sentence": c.text, "client_id": c.speaker, "age": np.nan}
+        for a, c in zip(audio, clips, strict=True)
+    ]
+    table = arrow.Table.from_pylist(rows)
+    (tmp_path / "set").mkdir()
+    if kind == "arrow":
+        with arrow.OSFile(str(tmp_path / "set" / "data-00000-of-00001.arrow"), "wb") as file, arrow.ipc.new_stream(
+            file, table.schema
+        ) as out:
+            out.write_table(table)
+    else:
+        parquet.write_table(table, tmp_path / "set" / "train-00000-of-00001.parquet")
+    found = foreign.prepared(tmp_path / "set", tmp_path / "out" / "all.jsonl")
+    foreign.assert_same_sounds(found, clips)
+    assert [u.speaker for u in found] == [c.speaker for c in clips]
+    if kind in ("bytes", "arrow"):
+        assert [u.audio.read_bytes() for u in found] == [f.read_bytes() for f in files]
+
+
+def test_a_damaged_parquet_file(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    broken = foreign.write(tmp_path / "train.parquet", b"PAR1" + bytes(100) + b"PAR1")
+    with pytest.raises(SecateurError, match="cannot be read as parquet"):
+        read_set(broken, None, ReadSettings(media=tmp_path))
+
+
+def test_speakers_from_paths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    some = foreign.clips(4)
+    for clip in some:
+        foreign.wav(tmp_path / "set" / "x" / f"{clip.speaker}_{clip.name}.wav", clip.samples)
+        foreign.write(tmp_path / "set" / "x" / f"{clip.speaker}_{clip.name}.txt", clip.text)
+    source, out = tmp_path / "set", tmp_path / "all.jsonl"
+    for pattern in ("{speaker}_*.wav", "{speaker}_{take}", r"/([a-z]+)_[^/]*$", r"(?P<speaker>[a-z]+)_"):
+        found = foreign.prepared(source, out, "--speaker-from", pattern)
+        assert [u.speaker for u in found] == [c.speaker for c in sorted(some, key=lambda c: f"{c.speaker}_{c.name}")]
+    capsys.readouterr()
+    for pattern, problem in (("[", "no regular expression"), ("abc", "no group"), ("{speaker}/y/*", "fits no path")):
+        assert main(["data", "prepare", str(source), "--out", str(out), "--speaker-from", pattern]) == 2
+        assert problem in capsys.readouterr().err
+
+
+def test_what_is_said_of_a_set(tmp_path: Path, clips: list[foreign.Clip], capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{c.name}.wav,{c.text.upper()}" for c in clips]
+    table = foreign.write(tmp_path / "t.csv", "\n".join(["wav,text", *rows]))
+    found = foreign.prepared(table, tmp_path / "all.jsonl")
+    out = capsys.readouterr().out
+    assert "4 utterances, 0.00 h; no speakers named; language en; texts in upper case only" in out
+    assert "--lower" in out
+    assert "--speaker-from" in out
+    assert [u.text for u in found] == [c.text.upper() for c in clips]
+    lowered = foreign.prepared(table, tmp_path / "lower.jsonl", "--lower")
+    assert [u.text for u in lowered] == [c.text for c in clips]
+    assert "upper case only" not in capsys.readouterr().out
+
+
+def test_empty_texts_are_kept_on_request(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    values = [{"audio": f"wavs/{c.name}.wav", "text": "" if i else c.text} for i, c in enumerate(clips)]
+    table = foreign.write(tmp_path / "m.jsonl", foreign.lines([*values, {"audio": f"wavs/{clips[0].name}.wav"}]))
+    assert len(foreign.prepared(table, tmp_path / "a.jsonl")) == 1
+    kept = foreign.prepared(table, tmp_path / "b.jsonl", "--keep-empty")
+    assert [u.no_speech for u in kept] == [False, True, True, True]
+    assert read_manifest(tmp_path / "b.jsonl")[1].labelled
