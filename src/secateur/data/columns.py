@@ -89,9 +89,9 @@ def choose_columns(
     for name in names:
         plain = plain_name(name)
         in_ms = re.sub(r"_(ms|msec|millis|milliseconds)$", "", plain)
-        field = MEANT.get(plain) or (MEANT.get(in_ms) if in_ms != plain else None)
-        if field is not None and name not in taken:
-            found.setdefault(field, []).append(name)
+        meant = MEANT.get(plain) or (MEANT.get(in_ms) if in_ms != plain else None)
+        if meant is not None and name not in taken:
+            found.setdefault(meant, []).append(name)
             if in_ms != plain:
                 milliseconds.add(name)
     for field, candidates in found.items():

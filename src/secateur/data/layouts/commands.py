@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 
 # What takes a value, and what may stand there because it changes neither words nor times.
@@ -141,7 +142,7 @@ def _cat(words: list[str]) -> Piped | str:
     return Piped(words[0]) if len(words) == 1 and not words[0].startswith("-") else "reads several files"
 
 
-READERS = {
+READERS: dict[str, Callable[[list[str]], Piped | str]] = {
     "sox": _sox, "sph2pipe": _sph2pipe, "ffmpeg": _ffmpeg, "avconv": _ffmpeg, "flac": _flac, "cat": _cat,
     "opusdec": lambda words: _flac([w for w in words if w not in ("--force-wav", "--quiet")][:1]),
     "mpg123": lambda words: _flac([w for w in words if w not in ("-q", "-w", "-", "--quiet")]),
