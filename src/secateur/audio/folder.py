@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..base.errors import SecateurError
+from .files.kinds import SUFFIXES
 
-SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64", ".oga"})
+__all__ = ["SUFFIXES", "audio_files"]
 
 
 def audio_files(folder: str | Path) -> list[Path]:

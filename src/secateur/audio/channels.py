@@ -1,0 +1,82 @@
+"""From the channels of a recording to one: their mean, one side, or the louder side where the mean would cancel."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base.errors import SecateurError
+
+Channel = Literal["auto", "mix", "left", "right"]
+SIDES = ("left", "right")
+PIECE = 0.25  # seconds that are judged at a time
+CANCELLED = 0.25  # energy of the mean of two, where that of unrelated channels is 1 and that of equal ones 2
+CANCELLED_OF_MORE = 0.1  # of more than two, where nobody wires a cable wrongly
+SHARE = 0.05  # of a recording's energy that lies in such pieces, from which on the mean is not used
+
+Array = NDArray[np.float32]
+
+
+class Mixer:
+    """Mixes blocks (samples, channels) and notes how much of the sound is lost by it.
+
+    A call has a speaker a side, and both must be in the mean; a wrongly wired cable gives right = -left, whose mean is
+    silence. What tells them apart is the energy of the mean against the sum of the channels' energies: unrelated
+    channels add up, opposite ones cancel, also in part of the time or with unequal levels.
+    """
+
+    def __init__(self) -> None:
+        self._loudness = np.zeros(0)  # energy of each channel
+        self._energy = self._cancelled = 0.0
+
+    def mix(self, block: Array, rate: int) -> Array:
+        """The mean of all channels (samples,)."""
+        if block.shape[1] == 1:
+            return block[:, 0]
+        mean: Array = block.mean(axis=1)
+        starts = np.arange(0, len(block), max(1, round(PIECE * rate)))
+        each = np.add.reduceat(np.square(block), starts, axis=0).astype(np.float64)
+        whole = each.sum(axis=1)
+        left = np.add.reduceat(np.square(mean), starts) * float(block.shape[1] ** 2)
+        self._energy += float(whole.sum())
+        least = CANCELLED if block.shape[1] == 2 else CANCELLED_OF_MORE
+        self._cancelled += float(whole[left < least * whole].sum())
+        loudness = each.sum(axis=0)
+        if len(loudness) > len(self._loudness):
+            loudness[: len(self._loudness)] += self._loudness
+            self._loudness = loudness
+        else:
+            self._loudness[: len(loudness)] += loudness
+        return mean
+
+    @property
+    def cancels(self) -> bool:
+        """Whether the mean loses sound."""
+        return self._cancelled > SHARE * self._energy
+
+    @property
+    def loudest(self) -> int:
+        """The channel with most energy; the first of equally loud ones."""
+        return int(np.argmax(self._loudness >= 0.999 * self._loudness.max()))
+
+
+def side(block: Array, channel: str, name: str) -> Array:
+    """One side (samples,) of a block (samples, channels).
+
+    Raises:
+        SecateurError: there is one channel only.
+    """
+    if block.shape[1] < 2:
+        raise SecateurError(f"{name}: one channel only, it has no {channel} one: leave out the channel")
+    return block[:, SIDES.index(channel)]
+
+
+def side_name(number: int, count: int) -> str:
+    """What a channel is called.
+
+    >>> [side_name(n, 2) for n in (0, 1)], side_name(2, 6)
+    (['left', 'right'], '3')
+    """
+    return SIDES[number] if count == 2 else str(number + 1)

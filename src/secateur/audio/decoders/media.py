@@ -1,0 +1,245 @@
+"""PyAV, whose wheels carry FFmpeg's libraries: AAC, MP4, WebM, WMA, AMR, video files and what else FFmpeg decodes.
+
+A demuxer is named, never guessed, nothing but the given bytes is opened, and only decoders of audio may be started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...base.errors import SecateurError
+from ..files import kinds
+from ..files.kinds import Kind
+from ..files.layout import AGAIN
+from .sound import Block, Sound, check_rate
+
+MOST_STREAMS = 64
+_MOST_PROBED = 8 << 20  # bytes that are looked at before the first is decoded
+_MOST_FRAME = 1 << 20  # samples of one frame, a channel
+_FULL = {"u": 128.0, "i2": 32768.0, "i4": 2147483648.0, "i8": 9223372036854775808.0}
+# Samples that encoders put before the sound, where the container does not say how many.
+_PRIMING = {"aac": 1024, "aac_latm": 1024, "mp3": 1105, "mp3float": 1105}
+_SHORT = 0.5  # seconds, and
+_SHARE = 0.01  # of the length, that durations in headers may be wrong
+
+
+@contextlib.contextmanager
+def open_media(av: Any, file: BinaryIO, kind: Kind, name: str, block: int) -> Iterator[Sound]:
+    """A recording, or the sound of a video, through FFmpeg's libraries, about `block` samples at a time.
+
+    Raises:
+        SecateurError: not what it seems, without sound, too many streams, damaged, cut off.
+    """
+    options = {
+        "format_whitelist": kind.demuxer, "protocol_whitelist": "", "codec_whitelist": _decoders(av),
+        "max_streams": str(MOST_STREAMS), "probesize": str(_MOST_PROBED), "max_probe_packets": "500",
+    }  # fmt: skip
+    file.seek(0)
+    try:
+        container = av.open(
+            file, format=kind.demuxer, container_options=options, metadata_errors="replace", buffer_size=1 << 17,
+            io_open=functools.partial(_no_other, name),
+        )  # fmt: skip
+    except (av.FFmpegError, ValueError, MemoryError) as problem:
+        what = f"not audio in a known format, or damaged at its start ({kind.name}: {_reason(problem)})"
+        raise SecateurError(f"{name}: {what}: convert the original to WAV or FLAC") from problem
+    with container:
+        stream, notes = _chosen(container, kind, name)
+        context = stream.codec_context
+        if context is None:
+            raise SecateurError(f"{name}: sound in a coding that FFmpeg does not know: convert the original to FLAC")
+        context.thread_count = 1
+        with contextlib.suppress(AttributeError, ValueError):
+            context.options = {**context.options, "max_samples": str(_MOST_FRAME)}
+        if context.name.startswith("wma"):
+            context.flags2 |= av.codec.context.Flags2.skip_manual
+        for other in container.streams:
+            if other is not stream:
+                with contextlib.suppress(AttributeError, ValueError):
+                    other.discard = "all"
+        check_rate(name, int(context.sample_rate), int(context.channels))
+        reader = _Reader(av, container, stream, kind, name, block)
+        yield Sound(
+            int(context.sample_rate), int(context.channels), None, f"{kind.name} {_coding(context)}",
+            reader.blocks, notes=notes,
+        )  # fmt: skip
+        notes += reader.notes
+
+
+class _Reader:
+    """Decodes one stream to its end, and counts what it could not decode."""
+
+    def __init__(self, av: Any, container: Any, stream: Any, kind: Kind, name: str, block: int) -> None:
+        self.av, self.container, self.stream, self.kind, self.name = av, container, stream, kind, name
+        self.block = block
+        self.notes: list[str] = []
+        self.bad = self.packets = 0
+        self.last_bad = False
+        self.skip: int | None = None  # samples still to be left out
+
+    def blocks(self, first: int) -> Iterator[Block]:
+        """All blocks; `first` must be 0."""
+        assert first == 0
+        seconds, waiting, held = 0.0, list[Any](), 0
+        shape: tuple[int, int, str] | None = None
+        for frame in self._frames():
+            this = (int(frame.sample_rate), int(frame.layout.nb_channels), str(frame.format.name))
+            if this != shape:
+                if shape is not None and waiting:
+                    yield _joined(waiting, shape), shape[0]
+                check_rate(self.name, this[0], this[1])
+                waiting, held, shape = [], 0, this
+            array = frame.to_ndarray()
+            array = array if frame.format.is_planar else array.reshape(-1, this[1]).T
+            seconds += array.shape[1] / this[0]
+            if self.skip:
+                left_out = min(self.skip, array.shape[1])
+                array, self.skip = array[:, left_out:], self.skip - left_out
+            waiting.append(array)
+            held += array.size
+            if held >= self.block:
+                yield _joined(waiting, this), this[0]
+                waiting, held = [], 0
+        if shape is not None and waiting:
+            yield _joined(waiting, shape), shape[0]
+        self._judge(seconds)
+
+    def _frames(self) -> Iterator[Any]:
+        try:
+            for packet in self.container.demux(self.stream):
+                if packet.size and self.skip is None:
+                    self.skip = self._priming(packet)
+                self.packets += packet.size > 0
+                try:
+                    frames = packet.decode()
+                except (self.av.FFmpegError, ValueError) as problem:
+                    self._failed(problem)
+                    continue
+                if packet.size:
+                    self.last_bad = False
+                for frame in frames:
+                    if frame.samples:
+                        yield frame
+        except self.av.EOFError:
+            return
+        except (self.av.FFmpegError, MemoryError) as problem:
+            raise self._damaged(_reason(problem)) from problem
+
+    def _failed(self, problem: Exception) -> None:
+        if isinstance(problem, self.av.EOFError):
+            return
+        self.bad += 1
+        self.last_bad = True
+        if self.bad > 100 and self.bad > self.packets / 10:
+            raise self._damaged(_reason(problem)) from problem
+
+    def _priming(self, packet: Any) -> int:
+        """Samples to leave out at the start."""
+        codec = self.stream.codec_context
+        if codec.name.startswith("wma") and codec.name in ("wmav1", "wmav2"):
+            return _wma_frame(int(codec.sample_rate), codec.name)
+        told = packet.has_sidedata("skip_samples") or (packet.pts is not None and packet.pts < 0) or packet.is_discard
+        return 0 if told else _PRIMING.get(codec.name, 0)
+
+    def _judge(self, seconds: float) -> None:
+        """Hold what came against what was there.
+
+        Raises:
+            SecateurError: cut off, damaged, or nothing came.
+        """
+        if self.bad and (self.last_bad and not self.kind.stream):
+            raise SecateurError(f"{self.name}: cut off, or damaged at its end: {AGAIN}")
+        if self.bad > max(3, 0.01 * self.packets):
+            raise self._damaged(f"{self.bad} of {self.packets} packets cannot be decoded")
+        if self.bad and (self.bad > 1 or self.last_bad):  # where a stream is entered, the first may lack the one before
+            end = "it ends inside a frame" if self.bad == 1 else f"{self.bad} of {self.packets} packets are damaged"
+            self.notes.append(f"{end}: cut off, perhaps")
+        said = self._promised()
+        if said is not None and seconds < said - max(_SHORT, _SHARE * said):
+            if self.kind is kinds.MP4:
+                raise SecateurError(f"{self.name}: cut off, the last {said - seconds:.1f} s are missing: {AGAIN}")
+            self.notes.append(f"its header says {said:.1f} s, {seconds:.1f} s are there: cut off, perhaps")
+
+    def _promised(self) -> float | None:
+        """Seconds by the header, where it is more than a guess from the bit rate."""
+        if self.kind.stream or self.kind in (kinds.ASF, kinds.OGG):
+            return None
+        if self.stream.duration is not None:
+            return float(self.stream.duration * self.stream.time_base)
+        if len(self.container.streams) == 1 and self.container.duration is not None:
+            return float(self.container.duration) / 1e6
+        return None
+
+    def _damaged(self, reason: str) -> SecateurError:
+        return SecateurError(f"{self.name}: damaged or cut off ({reason}): {AGAIN}")
+
+
+def _chosen(container: Any, kind: Kind, name: str) -> tuple[Any, list[str]]:
+    """The stream that is marked as the default one, or the first; and what to say of the others.
+
+    Raises:
+        SecateurError: no sound.
+    """
+    found = list(container.streams.audio)
+    if not found:
+        others = sorted({stream.type for stream in container.streams})
+        held = f"only {' and '.join(others)}" if others else "nothing"
+        raise SecateurError(f"{name}: no sound in this {kind.name} file, {held}")
+    default = [stream for stream in found if "default" in str(stream.disposition).lower()]
+    stream = (default or found)[0]
+    if len(found) == 1:
+        return stream, []
+    return stream, [f"{len(found)} audio streams, number {found.index(stream) + 1} is read"]
+
+
+def _joined(arrays: list[Any], shape: tuple[int, int, str]) -> NDArray[np.float32]:
+    """Frames (channels, samples) of any sample format as floats (samples, channels) in [-1, 1]."""
+    joined = arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)
+    kind, width = joined.dtype.kind, joined.dtype.itemsize
+    if kind == "u":
+        floats = (joined.astype(np.float32) - 128) / 128
+    elif kind == "i":
+        floats = (joined / np.float64(_FULL[f"i{width}"])).astype(np.float32)
+    else:
+        floats = joined.astype(np.float32, copy=False)
+    return np.ascontiguousarray(floats.T)
+
+
+def _wma_frame(rate: int, codec: str) -> int:
+    """Samples of a frame of Windows Media Audio 1 and 2, which is what their encoders put before the sound."""
+    if rate <= 16000:
+        return 512
+    return 1024 if rate <= 22050 or (rate <= 32000 and codec == "wmav1") else 2048
+
+
+@functools.cache
+def _decoders(av: Any) -> str:
+    """FFmpeg's decoders of audio, by name."""
+    names = []
+    for name in sorted(av.codec.codecs_available):
+        with contextlib.suppress(ValueError, av.FFmpegError):
+            if av.codec.Codec(name, "r").type == "audio":
+                names.append(name)
+    return ",".join(names)
+
+
+def _no_other(name: str, url: str, flags: int, options: Any) -> NoReturn:
+    raise SecateurError(f"{name}: refers to another file or address, which is not opened")
+
+
+def _coding(context: Any) -> str:
+    known = {"mp3float": "MP3", "pcm_s16le": "PCM_16", "aac_latm": "AAC"}
+    return known.get(context.name, str(context.name).upper())
+
+
+def _reason(problem: Exception) -> str:
+    words = str(getattr(problem, "strerror", None) or problem)
+    return words[:1].lower() + words[1:].rstrip(".")[:120]
+
+

@@ -1,0 +1,57 @@
+"""Which decoder reads a recording: libsndfile where it reads it wholly, else PyAV, else an ffmpeg program."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from ...base.errors import SecateurError
+from ...base.extras import require
+from ..files.kinds import Kind
+from ..files.layout import AGAIN, Part
+from ..files.source import Opened
+from ..files.window import Window
+from .media import open_media
+from .native import NotNativeError, open_native
+from .program import find_program, open_program
+from .sound import Sound
+
+
+@contextlib.contextmanager
+def open_part(opened: Opened, part: Part, kind: Kind, block: int) -> Iterator[Sound]:
+    """A part of a file, by the decoder that reads it, about `block` samples at a time.
+
+    Raises:
+        SecateurError: not audio, damaged, cut off, or a format whose decoder is not installed.
+    """
+    with contextlib.ExitStack() as stack:
+        reason, damaged = "", False
+        if part.native:
+            try:
+                sound = stack.enter_context(open_native(opened, part, kind, block))
+            except NotNativeError as problem:
+                reason, damaged = str(problem), problem.damaged
+            else:
+                yield sound
+                return
+        if damaged and (not kind.demuxer or (find_spec("av") is None and find_program() is None)):
+            raise SecateurError(f"{opened.name}: damaged or cut off ({reason}): {AGAIN}")
+        if not kind.demuxer:
+            # libsndfile's reasons mislead ("file does not exist" for a piece of an MP3).
+            what = "not audio in a known format, or damaged at its start"
+            raise SecateurError(f"{opened.name}: {what}: convert the original to WAV or FLAC")
+        try:
+            av = require("av", "media")
+        except SecateurError as missing:
+            program = find_program()
+            if program is None:
+                needs = f"{kind.name} ({reason})" if reason else kind.name
+                raise SecateurError(
+                    f"{opened.name}: {needs} is decoded by PyAV: {missing}, or install the ffmpeg program"
+                ) from missing
+            yield stack.enter_context(open_program(program, opened, part, kind, block))
+            return
+        whole = part.start == 0 and part.end == opened.size and not part.patches
+        file = opened.file if whole else Window(opened.file, part.start, part.end, part.patches)
+        yield stack.enter_context(open_media(av, file, kind, opened.name, block))  # type: ignore[arg-type]

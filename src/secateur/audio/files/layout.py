@@ -1,0 +1,162 @@
+"""Which recordings a file holds, one after the other, and what is wrong with how it ends."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...base.errors import SecateurError
+from . import boxes, chunks, kinds, mpeg, ogg
+from .chunks import Stretch
+from .kinds import Kind
+from .source import Opened
+
+AGAIN = "copy or record it again"
+SHORT = 0.1  # seconds that may be missing or left: the padding of encoders
+_MOST_PARTS = 10_000
+# How kinds begin whose frames do not say how long they are: long enough that no sound looks like it.
+_JOINTS = {
+    kinds.FLAC: (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22"), kinds.AMR: (b"#!AMR\n", b"#!AMR-WB\n"),
+    kinds.TTA: (b"TTA1\x01\x00",), kinds.AU: (b".snd\x00\x00\x00",), kinds.CAF: (b"caff\x00\x01\x00\x00",),
+    kinds.WAVPACK: (),
+}  # fmt: skip
+_NOT_NATIVE = (0x50, 0x55)  # MPEG audio in WAV, whose length libsndfile guesses
+_BOXED: dict[Kind, Callable[[Opened], list[int]]] = {
+    kinds.MP4: boxes.mp4, kinds.ASF: boxes.asf, kinds.AVI: boxes.avi, kinds.MATROSKA: boxes.matroska
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a file that is a recording by itself."""
+
+    start: int  # bytes of the file
+    end: int
+    native: bool  # whether libsndfile may read it
+    patches: tuple[tuple[int, bytes], ...] = ()  # sizes in the header, put right
+    least: int = 0  # samples a channel that a decoder must find to read it wholly
+    frames: int | None = None  # how many there are, where nothing but counting frames tells
+    skip: int = 0  # samples before the sound, which libsndfile leaves in
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a file holds."""
+
+    kind: Kind
+    parts: tuple[Part, ...]
+    notes: tuple[str, ...] = ()  # what a person should know of it
+
+
+def layout(opened: Opened) -> Layout:
+    """The recordings that a file holds.
+
+    Raises:
+        SecateurError: it is cut off.
+    """
+    kind = kinds.kind_of(opened)
+    try:
+        if kind is kinds.MPEG:
+            return _mpeg(opened, kind)
+        if kind is kinds.OGG:
+            return _ogg(opened, kind)
+        if kind in (kinds.WAV, kinds.AIFF):
+            return _forms(opened, kind)
+        if kind in (kinds.W64, kinds.AU, kinds.CAF) and len(starts := _joints(opened, kind)) == 1:
+            stretch = {kinds.W64: chunks.w64, kinds.AU: chunks.au, kinds.CAF: chunks.caf}[kind](opened)
+            return _of_stretches(opened, kind, [] if stretch is None else [stretch])
+        starts = _BOXED[kind](opened) if kind in _BOXED else _joints(opened, kind)
+    except boxes.CutOffError as problem:
+        raise SecateurError(f"{opened.name}: cut off ({problem}): {AGAIN}") from problem
+    ends = [*starts[1:], opened.size]
+    parts = tuple(Part(a, b, kind.native) for a, b in zip(starts, ends, strict=True))
+    return Layout(kind, parts, _several(len(parts)))
+
+
+def _several(parts: int) -> tuple[str, ...]:
+    return (f"{parts} recordings joined in one file, all of them read",) if parts > 1 else ()
+
+
+def _mpeg(opened: Opened, kind: Kind) -> Layout:
+    found = mpeg.runs(opened)
+    notes = list(_several(len(found)))
+    parts = []
+    for run in found[:_MOST_PARTS]:
+        if run.promised is not None and (run.promised - run.count) * run.samples > SHORT * run.rate:
+            seconds = (run.promised - run.count) * run.samples / run.rate
+            raise SecateurError(f"{opened.name}: cut off, the last {seconds:.1f} s are missing: {AGAIN}")
+        if run.junk:
+            notes.append(f"{run.junk} bytes between its frames are no sound: damaged, perhaps")
+        if not run.whole:
+            notes.append("it ends inside a frame, as what was cut off does")
+        counted = run.length if run.promised is None else None
+        parts.append(Part(run.start, run.end, True, (), run.length - 3 * run.samples, counted, run.skip))
+    return Layout(kind, tuple(parts) or (Part(0, opened.size, True),), tuple(notes))
+
+
+def _ogg(opened: Opened, kind: Kind) -> Layout:
+    links, cut = ogg.links(opened)
+    if cut:
+        raise SecateurError(f"{opened.name}: cut off, it ends inside a page: {AGAIN}")
+    notes = list(_several(len(links)))
+    missing = sum(link.missing for link in links)
+    if missing:
+        notes.append(f"{missing} of its pages are missing: {AGAIN}")
+    if links and not links[-1].ended:
+        notes.append("it has no end, as a broadcast or what was cut off")
+    parts = tuple(Part(link.start, link.end, link.native) for link in links[:_MOST_PARTS])
+    return Layout(kind, parts or (Part(0, opened.size, True),), tuple(notes))
+
+
+def _forms(opened: Opened, kind: Kind) -> Layout:
+    """WAV and AIFF, whose joined files are found by their sizes."""
+    walk = chunks.riff if kind is kinds.WAV else chunks.aiff
+    stretches: list[Stretch] = []
+    start = 0
+    while start < opened.size and len(stretches) < _MOST_PARTS:
+        stretch = walk(opened, start)
+        if stretch is None:
+            break
+        stretches.append(stretch)
+        start = stretch.end
+    return _of_stretches(opened, kind, stretches)
+
+
+def _of_stretches(opened: Opened, kind: Kind, stretches: list[Stretch]) -> Layout:
+    """What the headers say, held against what is there."""
+    notes = list(_several(len(stretches)))
+    parts = []
+    for s in stretches:
+        there = s.end - s.samples
+        second = s.per_second or 16_000.0  # bytes; where the header says nothing, little
+        patches: tuple[tuple[int, bytes], ...] = ()
+        left = 0 if s.follows is None else s.end - s.follows
+        if s.promised is not None and s.promised - there > SHORT * second:
+            seconds = f", {(s.promised - there) / s.per_second:.1f} s are missing" if s.per_second else ""
+            raise SecateurError(f"{opened.name}: cut off{seconds or ', it is shorter than it says'}: {AGAIN}")
+        if s.promised is not None and left > SHORT * second:
+            patches = ((s.field - s.start, struct.pack(s.form, there + s.extra)),)
+            if s.promised:
+                said = f"{s.promised / second:.1f} s" if s.per_second else f"{s.promised} bytes"
+                notes.append(f"its header says {said}, all {there / second:.1f} s that are there are read")
+        parts.append(Part(s.start, s.end, kind.native and s.coding not in _NOT_NATIVE, patches))
+    return Layout(kind, tuple(parts) or (Part(0, opened.size, kind.native),), tuple(notes))
+
+
+def _joints(opened: Opened, kind: Kind) -> list[int]:
+    """Where recordings begin whose beginning cannot be taken for anything else."""
+    starts = [0]
+    for mark in _JOINTS.get(kind, ()):
+        place, width = 1, 1 << 22
+        while place < opened.size:
+            block = opened.at(place, width)
+            at = -1
+            while (at := block.find(mark, at + 1)) >= 0:
+                starts.append(place + at)
+            if len(block) < width:
+                break
+            place += len(block) - len(mark) + 1
+    if len(starts) > _MOST_PARTS:
+        raise SecateurError(f"{opened.name}: more than {_MOST_PARTS} recordings in one file: divide it")
+    return sorted(starts)

@@ -1,0 +1,54 @@
+"""A stretch of a file as a file of its own, with some of its bytes replaced."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+
+class Window(io.RawIOBase):
+    """Bytes `start` to `end` of `file`, which is left open; `patches` are (place in the window, bytes there)."""
+
+    def __init__(self, file: BinaryIO, start: int, end: int, patches: Sequence[tuple[int, bytes]] = ()) -> None:
+        super().__init__()
+        self._file, self._start, self._size, self._patches = file, start, end - start, patches
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        self._place = max(0, base + offset)
+        return self._place
+
+    def read(self, size: int = -1, /) -> bytes:
+        left = max(0, self._size - self._place)
+        self._file.seek(self._start + self._place)
+        data = self._file.read(left if size < 0 else min(size, left))
+        for place, new in self._patches:
+            first, last = max(place, self._place), min(place + len(new), self._place + len(data))
+            if first < last:
+                mine = first - self._place
+                data = data[:mine] + new[first - place : last - place] + data[mine + last - first :]
+        self._place += len(data)
+        return data
+
+    def readall(self) -> bytes:
+        return self.read()
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
