@@ -58,6 +58,13 @@ def hub() -> None:
     require("safetensors", "hub")
 
 
+def media() -> None:
+    """FFmpeg's libraries (an ffmpeg program, where there is one, would do instead)."""
+    from secateur.base.extras import require
+
+    require("av", "media")
+
+
 def tensorboard() -> None:
     """A training log."""
     from secateur.train.tensorboard import write_events
@@ -89,6 +96,7 @@ def transformers() -> None:
 USES: dict[str, Callable[[], None]] = {
     "train": command("train", "--learn", CLIP, "--out", "run"),
     "hub": hub,
+    "media": media,
     "stream": silero,
     "pieces": pieces,
     "sphinx": command("lm", "--general", "--out", "general.npz"),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
 
-Channel = Literal["auto", "mix", "left", "right"]
+Channel = Literal["auto", "mix", "left", "right"] | int  # a number counts from 0
 SIDES = ("left", "right")
 PIECE = 0.25  # seconds that are judged at a time
 CANCELLED = 0.25  # energy of the mean of two, where that of unrelated channels is 1 and that of equal ones 2
@@ -62,15 +62,19 @@ class Mixer:
         return int(np.argmax(self._loudness >= 0.999 * self._loudness.max()))
 
 
-def side(block: Array, channel: str, name: str) -> Array:
-    """One side (samples,) of a block (samples, channels).
+def one_of(block: Array, channel: str | int, name: str) -> Array:
+    """One channel (samples,) of a block (samples, channels).
 
     Raises:
-        SecateurError: there is one channel only.
+        SecateurError: there is no such channel; a recording with one channel has no sides.
     """
-    if block.shape[1] < 2:
+    count = block.shape[1]
+    if isinstance(channel, str) and count < 2:
         raise SecateurError(f"{name}: one channel only, it has no {channel} one: leave out the channel")
-    return block[:, SIDES.index(channel)]
+    number = SIDES.index(channel) if isinstance(channel, str) else channel
+    if not 0 <= number < count:
+        raise SecateurError(f"{name}: no channel number {number}, it has {count} (counted from 0)")
+    return block[:, number]
 
 
 def side_name(number: int, count: int) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
 from ..base.progress import say
-from .channels import Channel, Mixer, side
+from .channels import Channel, Mixer, one_of
 from .decoders.open import open_part
 from .decoders.sound import Sound
 from .files.layout import layout
@@ -84,19 +84,19 @@ def read_audio(
         start: first second of a segment; the result is that of the whole file from sample
             `round(start * sample_rate)` up to, not including, `round((start + seconds) * sample_rate)`.
         seconds: length of the segment; None: up to the end.
-        channel: "mix" averages all channels, "left" and "right" take one; "auto" averages unless channels would cancel
-            each other, and then takes the louder one.
+        channel: "mix" averages all channels; "left", "right" or a number from 0 on takes one; "auto" averages unless
+            channels would cancel each other, and then takes the louder one.
 
     Raises:
         SecateurError: no such file, a folder, an empty file, not audio, no samples, cut off or damaged, NaN samples,
-            a sample rate outside 4 to 384 kHz, longer than `max_seconds`, a side of a recording with one channel, a
+            a sample rate outside 4 to 384 kHz, longer than `max_seconds`, a channel that is not there, a
             format that needs another decoder, or a segment that the recording does not hold (one that ends up to 0.1 s
             after it is shortened).
     """
     name = name_of(source)
     with opened(source, MOST_PIPED) as file:
-        if channel in ("left", "right"):
-            return _read(file, sample_rate, max_seconds, start, seconds, lambda b, _: side(b, channel, name))[:, 0]
+        if channel not in ("auto", "mix"):
+            return _read(file, sample_rate, max_seconds, start, seconds, lambda b, _: one_of(b, channel, name))[:, 0]
         mixer = Mixer()
         mixed = _read(file, sample_rate, max_seconds, start, seconds, mixer.mix)
         if channel == "auto" and mixer.cancels:

@@ -8,8 +8,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from ..audio.read import audio_info, read_audio
-from ..base.errors import SecateurError
+from ..audio.read import Channel, audio_info, read_audio
 from .manifest import Utterance
 
 
@@ -19,11 +18,12 @@ def read_clip(utterance: Utterance, sample_rate: int = 16000) -> NDArray[np.floa
     Raises:
         SecateurError: see `audio.read.read_audio`; also for a part that the recording does not hold.
     """
-    if utterance.channel is not None:
-        raise SecateurError(f"{utterance.audio}: '{utterance.id}' is one of its channels, which is not read yet")
+    channel: Channel = "auto" if utterance.channel is None else utterance.channel
     if utterance.offset is None:
-        return read_audio(utterance.audio, sample_rate)
-    return read_audio(utterance.audio, sample_rate, start=utterance.offset, seconds=utterance.duration)
+        return read_audio(utterance.audio, sample_rate, channel=channel)
+    return read_audio(
+        utterance.audio, sample_rate, start=utterance.offset, seconds=utterance.duration, channel=channel
+    )
 
 
 def flac_of(utterance: Utterance) -> bytes:
