@@ -25,6 +25,9 @@ _MOST_FRAME = 1 << 20  # samples of one frame, a channel
 _FULL = {"u": 128.0, "i2": 32768.0, "i4": 2147483648.0, "i8": 9223372036854775808.0}
 # Samples that encoders put before the sound, where the container does not say how many.
 _PRIMING = {"aac": 1024, "aac_latm": 1024, "mp3": 1105, "mp3float": 1105}
+_FRAMED = (kinds.AAC, kinds.AC3, kinds.EAC3, kinds.DTS, kinds.LOAS, kinds.AMR)  # frame after frame, nothing between
+_EVEN = (kinds.AC3, kinds.EAC3, kinds.DTS)  # of frames of one size, whose last is decoded also in part
+_MOST_REST, _TAG = 1 << 14, 128  # bytes: the longest frame, and an ID3v1 tag
 _SHORT = 0.5  # seconds, and
 _SHARE = 0.01  # of the length, that durations in headers may be wrong
 
@@ -64,23 +67,23 @@ def open_media(av: Any, file: BinaryIO, kind: Kind, name: str, block: int) -> It
                 with contextlib.suppress(AttributeError, ValueError):
                     other.discard = "all"
         check_rate(name, int(context.sample_rate), int(context.channels))
-        reader = _Reader(av, container, stream, kind, name, block)
-        yield Sound(
-            int(context.sample_rate), int(context.channels), None, f"{kind.name} {_coding(context)}",
-            reader.blocks, notes=notes,
-        )  # fmt: skip
-        notes += reader.notes
+        reader = _Reader(av, container, stream, kind, name, block, notes)
+        rate, channels = int(context.sample_rate), int(context.channels)
+        yield Sound(rate, channels, None, f"{kind.name} {_coding(context)}", reader.blocks, notes=notes)
 
 
 class _Reader:
     """Decodes one stream to its end, and counts what it could not decode."""
 
-    def __init__(self, av: Any, container: Any, stream: Any, kind: Kind, name: str, block: int) -> None:
+    def __init__(
+        self, av: Any, container: Any, stream: Any, kind: Kind, name: str, block: int, notes: list[str]
+    ) -> None:
         self.av, self.container, self.stream, self.kind, self.name = av, container, stream, kind, name
-        self.block = block
-        self.notes: list[str] = []
+        self.block, self.notes = block, notes
         self.bad = self.packets = 0
         self.last_bad = False
+        self.end = 0  # byte after the last packet
+        self.last, self.least = 0, 1 << 30  # bytes of the last packet, and of the smallest before it
         self.skip: int | None = None  # samples still to be left out
 
     def blocks(self, first: int) -> Iterator[Block]:
@@ -115,7 +118,10 @@ class _Reader:
             for packet in self.container.demux(self.stream):
                 if packet.size and self.skip is None:
                     self.skip = self._priming(packet)
-                self.packets += packet.size > 0
+                if packet.size:
+                    self.packets += 1
+                    self.end = max(self.end, (packet.pos or 0) + packet.size)
+                    self.last, self.least = packet.size, min(self.least, self.last or packet.size)
                 try:
                     frames = packet.decode()
                 except (self.av.FFmpegError, ValueError) as problem:
@@ -157,14 +163,24 @@ class _Reader:
             raise SecateurError(f"{self.name}: cut off, or damaged at its end: {AGAIN}")
         if self.bad > max(3, 0.01 * self.packets):
             raise self._damaged(f"{self.bad} of {self.packets} packets cannot be decoded")
-        if self.bad and (self.bad > 1 or self.last_bad):  # where a stream is entered, the first may lack the one before
-            end = "it ends inside a frame" if self.bad == 1 else f"{self.bad} of {self.packets} packets are damaged"
-            self.notes.append(f"{end}: cut off, perhaps")
+        if self.bad > 1:  # where a stream is entered, the first may lack the one before
+            self.notes.append(f"{self.bad} of {self.packets} packets are damaged")
+        elif self.last_bad or self._rest():
+            self.notes.append("it ends inside a frame, as what was cut off does")
         said = self._promised()
         if said is not None and seconds < said - max(_SHORT, _SHARE * said):
             if self.kind is kinds.MP4:
                 raise SecateurError(f"{self.name}: cut off, the last {said - seconds:.1f} s are missing: {AGAIN}")
             self.notes.append(f"its header says {said:.1f} s, {seconds:.1f} s are there: cut off, perhaps")
+
+    def _rest(self) -> bool:
+        """Whether bytes after the last packet of a stream are the beginning of another."""
+        size = self.container.size
+        if self.kind is kinds.TS:
+            return bool(size % 188 and size % 192)
+        if self.kind in _EVEN and self.last < 0.9 * self.least:
+            return True
+        return self.kind in _FRAMED and 0 < size - self.end < _MOST_REST and size - self.end != _TAG
 
     def _promised(self) -> float | None:
         """Seconds by the header, where it is more than a guess from the bit rate."""

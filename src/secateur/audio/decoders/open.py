@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 
 from ...base.errors import SecateurError
@@ -15,7 +16,7 @@ from ..files.window import Window
 from .media import open_media
 from .native import NotNativeError, open_native
 from .program import find_program, open_program
-from .sound import Sound
+from .sound import Block, Sound
 
 
 @contextlib.contextmanager
@@ -33,7 +34,7 @@ def open_part(opened: Opened, part: Part, kind: Kind, block: int) -> Iterator[So
             except NotNativeError as problem:
                 reason, damaged = str(problem), problem.damaged
             else:
-                yield sound
+                yield _within(sound, part)
                 return
         if damaged and (not kind.demuxer or (find_spec("av") is None and find_program() is None)):
             raise SecateurError(f"{opened.name}: damaged or cut off ({reason}): {AGAIN}")
@@ -54,4 +55,25 @@ def open_part(opened: Opened, part: Part, kind: Kind, block: int) -> Iterator[So
             return
         whole = part.start == 0 and part.end == opened.size and not part.patches
         file = opened.file if whole else Window(opened.file, part.start, part.end, part.patches)
-        yield stack.enter_context(open_media(av, file, kind, opened.name, block))  # type: ignore[arg-type]
+        sound = stack.enter_context(open_media(av, file, kind, opened.name, block))  # type: ignore[arg-type]
+        yield _within(sound, part)
+
+
+def _within(sound: Sound, part: Part) -> Sound:
+    """The sound without what its last block holds beyond it, a second at the most."""
+    if not part.sound or (sound.frames is not None and not 0 <= sound.frames - part.sound <= sound.rate):
+        return sound
+    every = sound.blocks
+
+    def blocks(first: int) -> Iterator[Block]:
+        left = part.sound - first
+        beyond = 0
+        for block, rate in every(first):
+            beyond += max(0, len(block) - left)
+            if beyond > rate:
+                raise SecateurError(f"{sound.format}: {beyond / rate:.1f} s more than its header says: {AGAIN}")
+            if left > 0:
+                yield block[:left], rate
+            left = max(0, left - len(block))
+
+    return replace(sound, blocks=blocks, frames=None if sound.frames is None else part.sound)

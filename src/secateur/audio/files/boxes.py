@@ -7,8 +7,9 @@ from .source import Opened
 _MOST = 1_000_000  # boxes
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+_TAGS = 1 << 20  # bytes between two recordings
 _ASF_EMPTY = 50  # bytes of a data object without data
-_SEGMENT, _EBML = b"\x18\x53\x80\x67", b"\x1a\x45\xdf\xa3"
+_SEGMENT, _EBML, _CLUSTER = b"\x18\x53\x80\x67", b"\x1a\x45\xdf\xa3", b"\x1f\x43\xb6\x75"
 
 
 class CutOffError(Exception):
@@ -86,24 +87,70 @@ def avi(opened: Opened) -> list[int]:
     return [0]
 
 
+def wavpack(opened: Opened) -> list[int]:
+    """Where the recordings of a WavPack file begin: at blocks of sample 0, but for further channels of the first.
+
+    Raises:
+        CutOffError: a block that ends after the file.
+    """
+    starts, place, before = [0], 0, 0
+    while True:
+        head = opened.at(place, 20)
+        if len(head) < 20:
+            return starts
+        if head[:4] != b"wvpk":  # a tag, as a rule
+            step = opened.at(place + 1, _TAGS).find(b"wvpk")
+            if step < 0:
+                return starts
+            place += 1 + step
+            continue
+        size, index = 8 + int.from_bytes(head[4:8], "little"), int.from_bytes(head[16:20], "little")
+        if place + size > opened.size:
+            raise CutOffError(f"a block is {size} bytes long, {opened.size - place} are there")
+        if index == 0 and before:
+            starts.append(place)
+        place, before = place + size, index
+
+
 def matroska(opened: Opened) -> list[int]:
-    """Where the recordings of a Matroska or WebM file begin (RFC 8794): FFmpeg reads joined ones as one.
+    """Where the recordings of a Matroska or WebM file begin: FFmpeg reads joined ones as one.
 
     Raises:
         CutOffError: a segment that ends after the file.
     """
     place = 0
-    for _ in range(_MOST):
-        head = opened.at(place, 12)
-        if len(head) < 5 or head[:4] not in (_EBML, _SEGMENT):
+    while place < opened.size:
+        name, size, body = _element(opened, place)
+        if name not in (_EBML, _SEGMENT) or size is None:
             break
-        width = 9 - head[4].bit_length()
-        if width > 8 or len(head) < 4 + width:
-            break
-        size = int.from_bytes(head[4 : 4 + width], "big") & ((1 << 7 * width) - 1)
-        if size == (1 << 7 * width) - 1:  # unknown: as long as it is
-            break
-        place += 4 + width + size
+        place = body + size
         if place > opened.size:
             raise CutOffError(f"a segment is {size} bytes long, {place - opened.size} of them are missing")
     return [0]
+
+
+def ends_inside(opened: Opened) -> bool:
+    """Whether a Matroska file whose segment does not say how long it is ends inside a block."""
+    place = 0
+    while place < opened.size:
+        name, size, body = _element(opened, place)
+        if not name:
+            return True
+        if name == _SEGMENT and size is not None:
+            return False
+        place = body if name in (_SEGMENT, _CLUSTER) else body + (size or 0)
+    return place > opened.size
+
+
+def _element(opened: Opened, place: int) -> tuple[bytes, int | None, int]:
+    """Name (empty: none), size (None: unknown) and first byte of what an EBML element holds (RFC 8794, 4 to 6)."""
+    head = opened.at(place, 12)
+    width = 9 - head[0].bit_length() if head else 9
+    if width > 4 or len(head) <= width:
+        return b"", None, place
+    name = head[:width]
+    long = 9 - head[width].bit_length()
+    if long > 8 or len(head) < width + long:
+        return b"", None, place
+    size = int.from_bytes(head[width : width + long], "big") & ((1 << 7 * long) - 1)
+    return name, None if size == (1 << 7 * long) - 1 else size, place + width + long

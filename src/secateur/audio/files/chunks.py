@@ -31,6 +31,7 @@ class Stretch:
     end: int  # of the recording
     extra: int = 0  # bytes by which the header's number is larger
     coding: int = 0  # WAV's number for how samples are coded
+    frames: int = 0  # samples a channel, where the header says so; 0: it does not
 
 
 def riff(opened: Opened, start: int = 0) -> Stretch | None:
@@ -39,7 +40,7 @@ def riff(opened: Opened, start: int = 0) -> Stretch | None:
     wide = opened.at(start, 4) in (b"RF64", b"BW64")
     total = _number(opened, start + 4, order + "I")
     last = min(opened.size, start + 8 + total) if total < UNKNOWN and total > 4 else opened.size
-    place, per_second, long_size, coding = start + 12, 0.0, 0, 0
+    place, per_second, long_size, coding, frames = start + 12, 0.0, 0, 0, 0
     for _ in range(_MOST):
         head = opened.at(place, 8)
         if len(head) < 8:
@@ -52,6 +53,8 @@ def riff(opened: Opened, start: int = 0) -> Stretch | None:
         if head[:4] == b"fmt " and len(body) >= 16:
             per_second = float(struct.unpack(order + "I", body[8:12])[0])
             coding = struct.unpack(order + "H", body[:2])[0]
+        if head[:4] == b"fact" and len(body) >= 4:
+            frames = struct.unpack(order + "I", body[:4])[0]
         if head[:4] == b"data":
             if wide and size == 0xFFFF_FFFF:
                 known = 0 < long_size < 1 << 62
@@ -59,7 +62,7 @@ def riff(opened: Opened, start: int = 0) -> Stretch | None:
             else:
                 promised, field, form = (None if size >= UNKNOWN else size), place + 4, order + "I"
             found = _stretch(opened, start, place + 8, promised, field, form, per_second, last, order)
-            return replace(found, coding=coding)
+            return replace(found, coding=coding, frames=frames)
         place += 8 + size + size % 2
     return None
 

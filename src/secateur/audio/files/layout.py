@@ -19,11 +19,13 @@ _MOST_PARTS = 10_000
 _JOINTS = {
     kinds.FLAC: (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22"), kinds.AMR: (b"#!AMR\n", b"#!AMR-WB\n"),
     kinds.TTA: (b"TTA1\x01\x00",), kinds.AU: (b".snd\x00\x00\x00",), kinds.CAF: (b"caff\x00\x01\x00\x00",),
-    kinds.WAVPACK: (),
+    kinds.FLV: tuple(b"FLV\x01" + flags + b"\x00\x00\x00\x09" for flags in (b"\x01", b"\x04", b"\x05")),
 }  # fmt: skip
 _NOT_NATIVE = (0x50, 0x55)  # MPEG audio in WAV, whose length libsndfile guesses
+_IN_BLOCKS = (0x02, 0x11, 0x31)  # ADPCM of Microsoft and IMA, GSM: blocks of hundreds of samples
 _BOXED: dict[Kind, Callable[[Opened], list[int]]] = {
-    kinds.MP4: boxes.mp4, kinds.ASF: boxes.asf, kinds.AVI: boxes.avi, kinds.MATROSKA: boxes.matroska
+    kinds.MP4: boxes.mp4, kinds.ASF: boxes.asf, kinds.AVI: boxes.avi, kinds.MATROSKA: boxes.matroska,
+    kinds.WAVPACK: boxes.wavpack,
 }  # fmt: skip
 
 
@@ -38,6 +40,7 @@ class Part:
     least: int = 0  # samples a channel that a decoder must find to read it wholly
     frames: int | None = None  # how many there are, where nothing but counting frames tells
     skip: int = 0  # samples before the sound, which libsndfile leaves in
+    sound: int = 0  # samples after which the last block holds no sound; 0: unknown
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,10 @@ def layout(opened: Opened) -> Layout:
         raise SecateurError(f"{opened.name}: cut off ({problem}): {AGAIN}") from problem
     ends = [*starts[1:], opened.size]
     parts = tuple(Part(a, b, kind.native) for a, b in zip(starts, ends, strict=True))
-    return Layout(kind, parts, _several(len(parts)))
+    notes = _several(len(parts))
+    if kind is kinds.MATROSKA and boxes.ends_inside(opened):
+        notes += ("it ends inside a block, as what was cut off does",)
+    return Layout(kind, parts, notes)
 
 
 def _several(parts: int) -> tuple[str, ...]:
@@ -140,7 +146,9 @@ def _of_stretches(opened: Opened, kind: Kind, stretches: list[Stretch]) -> Layou
             if s.promised:
                 said = f"{s.promised / second:.1f} s" if s.per_second else f"{s.promised} bytes"
                 notes.append(f"its header says {said}, all {there / second:.1f} s that are there are read")
-        parts.append(Part(s.start, s.end, kind.native and s.coding not in _NOT_NATIVE, patches))
+        native = kind.native and s.coding not in _NOT_NATIVE
+        padded = s.frames if s.coding in _IN_BLOCKS and not patches else 0
+        parts.append(Part(s.start, s.end, native, patches, sound=padded))
     return Layout(kind, tuple(parts) or (Part(0, opened.size, kind.native),), tuple(notes))
 
 

@@ -133,6 +133,8 @@ def runs(opened: Opened) -> list[Run]:
             junk = 0
         place += size
         run.end = place
+    if found and place < end:
+        found[-1].whole = False
     if found:
         found[0].start, found[-1].end = 0, end
         for one, following in pairwise(found):
