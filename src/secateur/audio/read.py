@@ -187,7 +187,8 @@ def _read(
         raise SecateurError(f"{file.name}: contains no sound (too few samples)")
     if start >= length or (seconds is not None and start + seconds > length + SLACK):
         end = length if seconds is None else start + seconds
-        raise SecateurError(f"{file.name}: {length:.2f} s long, it does not hold the segment from {start:g} to {end:g} s")
+        what = f"it does not hold the segment from {start:g} to {end:g} s"
+        raise SecateurError(f"{file.name}: {length:.2f} s long, {what}")
     return line.result(file.name)
 
 
