@@ -125,11 +125,16 @@ class FrontEnd:
         return replace(self, kept_bins=left) if self.kind == "whisper" else replace(self, kept=left)
 
 
+MOST_RATE, MOST_BINS = 384_000, 1024  # tables of these sizes are made before anything is heard
+
+
 def _problems(front_end: FrontEnd) -> list[str]:
     """What is wrong with these numbers."""
     f, found = front_end, []
     if min(f.sample_rate, f.window, f.hop, f.bins) < 1:
         found.append("sample_rate, window, hop and bins must be at least 1")
+    if f.sample_rate > MOST_RATE or max(f.window, f.hop) > MOST_RATE or max(f.bins, f.coefficients) > MOST_BINS:
+        return [f"at most {MOST_RATE} samples a second or a window, and {MOST_BINS} bins, are computed here"]
     if f.kind == "waveform":
         if (f.window, f.hop, f.bins, f.deltas, f.energy) != (1, 1, 1, 0, False) or f.kept is not None:
             found.append("a waveform has one input, one sample wide, and nothing else")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .network import Network
 
 FORMAT = 1
+LARGEST = 1 << 21  # of any number in a config: rows, positions, samples a second
 
 
 class Config(Protocol):
@@ -216,12 +217,30 @@ def parse_config(values: Any, where: str) -> Any:
     """
     if not isinstance(values, dict):
         raise SecateurError(f"{where}: a model's config is a table of keys, found {type(values).__name__}")
+    check_sizes(values, where)
     if values.get("format", FORMAT) != FORMAT:
         raise SecateurError(
             f"{where}: model format {values['format']} is not the format {FORMAT} that this version reads; "
             "write it again with `secateur export` or install the matching version"
         )
     return from_dict(family_named(values.get("family", "whisper"), where).config, values, where)
+
+
+def check_sizes(values: Any, where: str) -> None:
+    """Refuse numbers that no model has, before anything is made of them: a width, a context, a list.
+
+    Raises:
+        SecateurError: a number above `LARGEST`, or a list longer than it.
+    """
+    todo = [values]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise SecateurError(f"{where}: {value} is larger than any size of a model ({LARGEST})")
+        if isinstance(value, list | dict):
+            if len(value) > LARGEST:
+                raise SecateurError(f"{where}: a list of {len(value)} values")
+            todo += value.values() if isinstance(value, dict) else value
 
 
 def read_config(path: str | Path) -> Any:

@@ -2,13 +2,15 @@
 
 ONNX lets a file name other files for its weights, bring functions and operators of other libraries, and run loops
 without end. Nothing that `secateur export` writes does. The few fields that say so are read from the protobuf itself
-(https://protobuf.dev/programming-guides/encoding), so that no parser is needed where models are served.
+(https://protobuf.dev/programming-guides/encoding), so that no parser is needed where models are served. What another
+parser might read otherwise is refused: fields that ONNX does not have, a field in another form than its own, keys and
+numbers longer than their type, groups.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
@@ -21,6 +23,17 @@ MOST_VALUES = 1 << 31  # of one tensor that a graph makes from a constant shape
 BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 16: 16, 21: 4, 22: 4}
 
 View = memoryview
+NUMBER, FOUR, BYTES = 0, 5, 2  # forms that a value has in a file: a varint, four bytes, a length and its bytes
+# The fields of each message and the forms that they may have (onnx.proto, IR version 13). Packed numbers are BYTES.
+MODEL = {1: NUMBER, 5: NUMBER, **dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25), BYTES)}
+GRAPH = dict.fromkeys((1, 2, 5, 10, 11, 12, 13, 14, 15, 16), BYTES)
+NODE = dict.fromkeys((1, 2, 3, 4, 5, 6, 7, 8, 9), BYTES)
+ATTRIBUTE = {2: FOUR, 3: NUMBER, 20: NUMBER, **dict.fromkeys((1, 4, 5, 6, 9, 10, 11, 13, 14, 15, 21, 22, 23), BYTES)}
+TENSOR = {2: NUMBER, 14: NUMBER, **dict.fromkeys((6, 8, 9, 12, 13, 16), BYTES)}
+LISTS = {  # fields of numbers, packed or one by one
+    "attribute": {7: FOUR, 8: NUMBER}, "tensor": {1: NUMBER, 4: FOUR, 5: NUMBER, 7: NUMBER, 10: 1, 11: NUMBER},
+}
+LONGEST_KEY = (1 << 32) - 1  # protobuf's keys are 32 bits, and a parser may drop what is above
 
 
 def check_onnx(path: Path) -> None:
@@ -39,16 +52,23 @@ def check_onnx(path: Path) -> None:
         raise SecateurError(f"{path}: not an ONNX graph that is run here ({reason}); export it again") from problem
 
 
-def _fields(view: View) -> Iterator[tuple[int, int | View]]:
+def _fields(
+    view: View, known: Mapping[int, int], lists: Mapping[int, int] | None = None
+) -> Iterator[tuple[int, int | View]]:
     """Number and value of every field of a message: an int, or the bytes of what has a length.
 
     Raises:
-        ValueError: not a protobuf.
+        ValueError: not a protobuf, or a field that is not among the `known` ones or `lists` of numbers in its form.
     """
+    lists = lists or {}
     at, size = 0, len(view)
     while at < size:
         key, at = _varint(view, at)
         number, kind = key >> 3, key & 7
+        if key > LONGEST_KEY or not number:
+            raise ValueError("a key that parsers read differently")
+        if kind != known.get(number) and not (number in lists and kind in (BYTES, lists[number])):
+            raise ValueError(f"a field {number} in form {kind}, which ONNX does not have there")
         if kind == 0:
             value, at = _varint(view, at)
             yield number, value
@@ -77,12 +97,14 @@ def _varint(view: View, at: int) -> tuple[int, int]:
         at += 1
         found |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if found >> 64 or (shift and not byte):
+                raise ValueError("a number longer than its type, or than it needs to be")
             return found, at
     raise ValueError("no protobuf")
 
 
 def _model(view: View) -> None:
-    for number, value in _fields(view):
+    for number, value in _fields(view, MODEL):
         if number == 7 and isinstance(value, memoryview):
             _graph(value)
         elif number in (20, 25):
@@ -90,7 +112,7 @@ def _model(view: View) -> None:
 
 
 def _graph(view: View) -> None:
-    for number, value in _fields(view):
+    for number, value in _fields(view, GRAPH):
         if not isinstance(value, memoryview):
             continue
         if number == 1:
@@ -103,7 +125,7 @@ def _graph(view: View) -> None:
 
 def _node(view: View) -> None:
     operator = domain = ""
-    for number, value in _fields(view):
+    for number, value in _fields(view, NODE):
         if not isinstance(value, memoryview):
             continue
         if number == 4:
@@ -111,7 +133,7 @@ def _node(view: View) -> None:
         elif number == 7:
             domain = _text(value)
         elif number == 5:
-            for part, inner in _fields(value):  # an attribute
+            for part, inner in _fields(value, ATTRIBUTE, LISTS["attribute"]):
                 if part in (6, 11, 22, 23):
                     raise ValueError("a graph in a graph, or sparse weights")
                 if part in (5, 10) and isinstance(inner, memoryview):
@@ -126,7 +148,7 @@ def _tensor(view: View) -> None:
     """Its values are in the file: as many as its shape says."""
     dims: list[int] = []
     kind, raw, other = 0, None, False
-    for number, value in _fields(view):
+    for number, value in _fields(view, TENSOR, LISTS["tensor"]):
         if number == 1:
             dims += [value] if isinstance(value, int) else _packed(value)
         elif number == 2 and isinstance(value, int):

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from ..base.errors import SecateurError
 from ..base.files import read_json, write_text
+from .tokenizer_parts import check_parts
 
 
 class Tokenizer:
@@ -33,6 +34,7 @@ class Tokenizer:
         """
         try:
             definition = _plain(read_json(path))
+            check_parts(json.loads(definition), str(path))
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise SecateurError(f"{path}: not a tokenizer ({problem})") from problem
         return cls(definition, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from ..base.files import write_json
 from ..base.options import to_dict
 from .pieces import START
 from .spoken import spoken
+from .tokenizer_parts import check_parts
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class TokenizerUnits:
     def _tokenizer(self) -> Any:
         from tokenizers import Tokenizer
 
+        check_parts(json.loads(self.definition), "units.json")
         return Tokenizer.from_str(self.definition)
 
     @cached_property

@@ -15,6 +15,8 @@ from ...models.family import parse_config as parse_any
 from ...models.frame_merging import MOST, merged_length
 from ...text.tokens import Tokens
 
+LONGEST_WINDOW = 600  # s; every clip may be padded to it
+
 
 @dataclass(frozen=True)
 class AttentionWidths:
@@ -83,6 +85,10 @@ class WhisperConfig:
         Raises:
             ValueError: merges that are not one before and one after each encoder layer, or not 1 to 8 frames each.
         """
+        if min(self.width, self.conv_channels, self.audio_context, self.text_context, self.vocabulary) < 1:
+            raise ValueError("width, conv_channels, audio_context, text_context and vocabulary are at least 1")
+        if self.max_seconds > LONGEST_WINDOW:
+            raise ValueError(f"a window of {self.max_seconds:g} s; at most {LONGEST_WINDOW} s are read at once")
         if self.frame_merging and len(self.frame_merging) != len(self.encoder) + 1:
             raise ValueError(f"frame_merging has {len(self.frame_merging)} factors, {len(self.encoder) + 1} are needed")
         if not all(1 <= factor <= MOST for factor in self.frame_merging):
