@@ -61,5 +61,18 @@ def test_confusions_are_ranked() -> None:
 
 def test_metric_by_language() -> None:
     assert [metric_for(language) for language in ("en", "zh-CN", "ja", "de")] == ["wer", "cer", "cer", "wer"]
-    with pytest.raises(SecateurError, match="known: wer, cer"):
-        units("a", "mer")  # type: ignore[arg-type]
+    with pytest.raises(SecateurError, match="known: wer, cer, mer"):
+        units("a", "ter")  # type: ignore[arg-type]
+
+
+def test_text_that_switches_scripts_counts_words_and_characters() -> None:
+    assert units("我用 wifi 打开 the light", "mer") == ["我", "用", "wifi", "打", "开", "the", "light"]
+    assert units("เปิด TV ខ្មែរ", "mer") == [*"เปิด", "TV", *"ខ្មែរ"]
+    assert count_errors("打开wifi", "打开 wi-fi", "mer") == Counts(1, 0, 0, 3)
+
+
+@pytest.mark.parametrize(("hypothesis", "insertions"), [("", 0), ("thank you", 2)])
+def test_an_empty_reference_has_insertions_and_no_rate(hypothesis: str, insertions: int) -> None:
+    counts = count_errors("", hypothesis)
+    assert counts == Counts(0, 0, insertions, 0) and math.isnan(counts.rate)
+    assert total([counts, count_errors("one two", "one two")]).rate == insertions / 2

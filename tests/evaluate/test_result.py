@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from secateur.base.errors import SecateurError
+from secateur.data.manifest import Utterance
 from secateur.evaluate.breakdown import by_extra, by_length, by_speaker, extra_names
+from secateur.evaluate.compare import compare_results
 from secateur.evaluate.result import Result, is_result, read_result, write_result
 from secateur.evaluate.run import evaluate
 
@@ -29,9 +31,9 @@ SAID = {
 AGES: dict[str, Any] = {"a": 6, "b": 34, "c": None}
 
 
-def utterances(language: str = "en") -> list[Any]:
+def utterances(language: str = "en") -> list[Utterance]:
     return [
-        SimpleNamespace(
+        Utterance(
             id=key, audio=Path(f"{key}.wav"), duration=1.5 * i + 1, text=text, speaker=key[0], language=language,
             extras={"age": AGES[key[0]], "gender": "f"} if AGES[key[0]] else {"gender": "f"},
         )
@@ -57,8 +59,7 @@ def test_evaluation_counts_what_was_said() -> None:
 
 
 def test_chinese_counts_characters() -> None:
-    clip = utterances("zh-CN")[0]
-    clip.text = "打开客厅的灯。"
+    clip = replace(utterances("zh-CN")[0], text="打开客厅的灯。")
     found = evaluate(lambda clips: ["打开客厅灯"], [clip], model="m", data="d")
     assert (found.metric, found.words, found.deletions) == ("cer", 6, 1)
 
@@ -106,12 +107,71 @@ def test_refusals() -> None:
         evaluate(lambda _: ["a", "b"], clips, model="m", data="d")
     with pytest.raises(SecateurError, match="no clips"):
         evaluate(lambda _: [], [], model="m", data="d")
-    clips[3].text = ""
+    unlabelled = replace(clips[3], text="")
     with pytest.raises(SecateurError, match="'b2' has no transcript"):
-        evaluate(lambda _: [], clips, model="m", data="d")
-    clips[3].text, clips[3].language = "x", "fr"
-    with pytest.raises(SecateurError, match="several languages"):
-        evaluate(lambda _: [], clips, model="m", data="d")
+        evaluate(lambda _: [], [*clips, unlabelled], model="m", data="d")
+    with pytest.raises(SecateurError, match="unknown language 'klingon'"):
+        evaluate(lambda _: ["x"], [replace(clips[3], language="klingon")], model="m", data="d")
+    with pytest.raises(SecateurError, match=r"unknown normalisation 'wisper' .did you mean 'whisper'"):
+        evaluate(lambda _: ["x"], clips[:1], model="m", data="d", normalise="wisper")
+
+
+def test_words_where_nothing_is_spoken_are_insertions() -> None:
+    silent = [replace(u, id=f"{u.id}-silent", text="", no_speech=True) for u in utterances()[:2]]
+    texts = ["turn on the light", "turn off the light", "thank you", "..."]
+    found = evaluate(lambda _: texts, [*utterances()[:2], *silent], model="m", data="d")
+    assert (found.errors, found.insertions, found.words, found.without_reference) == (2, 2, 8, 2)
+    assert found.rate == 2 / 8
+    assert math.isnan(found.rows[2].counts.rate)
+
+
+def test_a_set_without_any_speech_has_no_rate(tmp_path: Path) -> None:
+    silent = [replace(u, text="", no_speech=True) for u in utterances()]
+    found = evaluate(lambda _: ["you", "", "", "", "bye bye"], silent, model="m", data="d")
+    assert (found.insertions, found.words, found.without_reference) == (3, 0, 5)
+    assert math.isnan(found.rate)
+    write_result(tmp_path / "r.json", found)
+    text = (tmp_path / "r.json").read_text()
+    assert "NaN" not in text and json.loads(text)["rate"] is None  # JSON has no nan
+    again = read_result(tmp_path / "r.json")
+    assert math.isnan(again.rate) and again.rows == found.rows
+
+
+def test_each_language_counts_in_its_own_metric(tmp_path: Path) -> None:
+    def clip(name: str, text: str, language: str) -> Utterance:
+        return Utterance(name, Path("a.wav"), 1.0, text, name[0], language)
+
+    clips = [clip("a", "turn on the light", "en-GB"), clip("b", "打开客厅的灯", "zh-CN"), clip("c", "नमस्ते दुनिया", "hi"),
+             clip("d", "turn it off", "en-US")]  # fmt: skip
+    texts = ["turn on a light", "打开客厅灯", "नमस्त दुनिया", "turn it off"]
+    found = evaluate(lambda _: texts, clips, model="m", data="d")
+    assert (found.metric, found.language, found.words, found.errors) == ("mer", "en, hi, zh", 4 + 6 + 2 + 3, 3)
+    rates = {one.language: (one.metric, one.normalise, one.errors, one.words) for one in found.languages}
+    assert rates == {
+        "en": ("wer", "whisper", 1, 7), "zh": ("cer", "language", 1, 6), "hi": ("wer", "language", 1, 2),
+    }  # fmt: skip
+    assert found.mean_of_languages == pytest.approx((1 / 7 + 1 / 6 + 1 / 2) / 3)
+    assert [(s.name, s.counts.errors) for s in by_extra(found.rows, "language")] == [("en", 1), ("hi", 1), ("zh", 1)]
+    write_result(tmp_path / "r.json", found)
+    assert read_result(tmp_path / "r.json") == found
+
+
+def test_dialects_are_one_language() -> None:
+    clips = [replace(utterances()[0], language="en-GB"), replace(utterances()[1], language="en-US")]
+    found = evaluate(lambda _: ["colour", "color"], clips, model="m", data="d")
+    assert (found.language, found.metric, found.languages) == ("en", "wer", ())
+
+
+def test_the_scheme_is_part_of_a_result() -> None:
+    clip = replace(utterances()[0], text="Hello, World. It's 5 o'clock")
+    rates = {
+        scheme: evaluate(lambda _: ["hello world it's 5 o'clock"], [clip], model="m", data="d", normalise=scheme)
+        for scheme in ("whisper", "cased", "none", None)
+    }
+    assert [rates[s].errors for s in ("whisper", "cased", "none")] == [0, 3, 3]
+    assert rates[None].normalise == rates["whisper"].normalise == "whisper"
+    with pytest.raises(SecateurError, match="the same --normalise"):
+        compare_results(rates["whisper"], rates["cased"])
 
 
 def test_breakdowns_add_up() -> None:

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from secateur.base.errors import SecateurError
-from secateur.text.normalise import base_language, normaliser
+from secateur.text.languages import base_language
+from secateur.text.normalise import normaliser
 
 pytest.importorskip("whisper_normalizer")
 

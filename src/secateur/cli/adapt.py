@@ -11,6 +11,7 @@ from ..base.files import write_text
 from ..base.options import option
 from ..base.progress import say
 from ..prune.settings import PruneSettings
+from ..text.normalise import NORMALISE_HELP, Scheme
 from ..train.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Options:
     rate_factor: float = option(
         2.0, help="the pruned model's learning rate over the dense one's: it has more to recover"
     )
+    normalise: Scheme | None = option(None, help=NORMALISE_HELP)
     device: str = option("auto", help="cpu, cuda or auto")
     train: TrainSettings = TrainSettings()
     prune: PruneSettings = PruneSettings()
@@ -71,6 +73,7 @@ def run(options: Options) -> dict[str, Any]:
             dense_control=options.dense_control, rate_factor=options.rate_factor,
         )  # fmt: skip
     model, tokenizer = load_model(options.model)
+    data.normalise = options.normalise
     summary = adapt(model, tokenizer, data, options.out, settings)
     page = options.out / "report.html"
     write_text(page, render(replace(collect(options.out), title=f"{options.model} adapted")))
@@ -120,6 +123,7 @@ def show(result: dict[str, Any]) -> str:
         lines.append(
             f"exported against {name}: {100 * d['delta']:+.1f} points "
             f"({100 * d['low']:+.1f} to {100 * d['high']:+.1f}), P(better) {d['better']:.2f}"
+            + (f"; {d['note']}" if d.get("note") else "")
         )
     lines += [f"report: {result['report']}", f"model:  {result['exported']}"]
     return "\n".join(lines)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
 from ..base.options import option, to_dict
+from ..evaluate.bootstrap import too_few_to_compare
 from ..evaluate.compare import Comparison, compare
 from ..evaluate.result import Result, is_result, read_result
 from ..evaluate.table import percent, points, text_table
+from ..text.normalise import NORMALISE_HELP, Scheme
 
 HELP = "Compare two results, or two models on a manifest: paired bootstrap over speakers, wins, losses, changed clips."
 EXAMPLE = """secateur compare dense.json pruned.json
@@ -26,6 +28,7 @@ class Options:
     b: str = option(help="the same for the system that is compared with it", positional=True)
     manifest: Path | None = option(None, help="clips, when A and B are models", positional=True)
     limit: int | None = option(None, help="only the first N clips of the manifest")
+    normalise: Scheme | None = option(None, help="for models: " + NORMALISE_HELP)
     device: str = option("auto", help="for models: cpu, cuda or auto")
     clips: int = option(5, help="changed clips to show of each kind")
     resamples: int = option(10_000, help="bootstrap resamples")
@@ -45,6 +48,7 @@ def summary(found: Comparison, clips: int) -> dict[str, Any]:
     """Plain values, `clips` examples of each kind."""
     values: dict[str, Any] = to_dict(found)
     values |= {
+        "note": too_few_to_compare(found.difference),
         "speakers_better": found.speakers_better,
         "speakers_worse": found.speakers_worse,
         "clips_corrected": len(found.corrected),
@@ -69,6 +73,7 @@ def show(result: dict[str, Any]) -> str:
     lines = [
         text_table([f"{result['utterances']} clips", name, "95 % interval", "P(B better)"], rows),
         f"\nThe interval of the difference {certain} zero.",
+        *([result["note"]] if result["note"] else []),
         f"Speakers: {result['speakers_better']} better with B, {result['speakers_worse']} worse, {same} the same.",
         f"Clips: {result['clips_corrected']} with fewer errors, {result['clips_broken']} with more.",
     ]
@@ -89,8 +94,10 @@ def _results(source: str, options: Options) -> list[Result]:
         raise SecateurError(f"'{source}' is not a result file; to compare models give a MANIFEST after them")
     from . import evaluate
 
-    wanted = [evaluate.Options(n, options.manifest, limit=options.limit, device=options.device) for n in names]
-    return [evaluate.evaluate_model(one) for one in wanted]
+    usual = evaluate.Options(
+        "", options.manifest, limit=options.limit, device=options.device, normalise=options.normalise
+    )
+    return [evaluate.evaluate_model(replace(usual, model=name)) for name in names]
 
 
 def _names(a: list[Result], b: list[Result], options: Options) -> tuple[str, str] | None:

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..base.errors import SecateurError
-from ..base.options import from_dict, option, to_dict
-from ..base.progress import track
+from ..base.options import option, to_dict
+from ..base.progress import say
+from ..evaluate.bootstrap import too_few
 from ..evaluate.breakdown import by_extra, by_length, by_speaker, extra_names
+from ..evaluate.decoded import PLAIN, decoded, note_other_languages
 from ..evaluate.error_rate import confusions
 from ..evaluate.result import Result, write_result
 from ..evaluate.run import evaluate, with_cost
 from ..evaluate.table import headings, percent, table, text_table, unit
+from ..runtime.recogniser import BUNDLED, find_model
+from ..text.normalise import NORMALISE_HELP, SCHEMES, Scheme, explained
 
 if TYPE_CHECKING:
     from ..data.manifest import Utterance
@@ -27,8 +31,6 @@ secateur evaluate runs/kiosk/exported test.jsonl --by gender
 secateur evaluate runs/ctc test.jsonl --lm general.npz,mine.npz --tune-on dev.jsonl
 secateur evaluate runs/zh/dense test.jsonl --correct words.json --tune-on dev.jsonl"""
 
-PIECE = 16  # clips a call of the recogniser, which batches within
-
 
 @dataclass(frozen=True)
 class Options:
@@ -39,9 +41,10 @@ class Options:
     limit: int | None = option(None, help="only the first N clips")
     out: Path | None = option(None, help="write the result file here (for compare and report)")
     rows: bool = option(True, help="keep every clip's texts in the result file")
-    metric: Literal["wer", "cer", "per"] | None = option(
-        None, help="wer or cer (default: by language), or per: phones of a CTC model with such units"
+    metric: Literal["wer", "cer", "mer", "per"] | None = option(
+        None, help="wer, cer or mer (words and characters by script); default: by language; per: phones of a CTC model"
     )
+    normalise: Scheme | None = option(None, help=NORMALISE_HELP)
     by: str | None = option(None, help="also break down by speaker, length, or an extra of the manifest (age, gender)")
     beam: int = option(1, help="beams; 1 is greedy")
     lm: tuple[Path, ...] = option((), help="CTC models: language models (see `secateur lm`), mixed; --beam is then 32")
@@ -57,7 +60,9 @@ class Options:
     fallback: bool = option(False, help="decode again at higher temperatures what looks wrong, as transcribe does")
     threads: int | None = option(None, help="for exported models: CPU threads")
     device: str = option("auto", help="for checkpoints: cpu, cuda or auto")
-    batch_seconds: float = option(120.0, help="for checkpoints decoded greedily: seconds of audio a batch")
+    batch_seconds: float | None = option(
+        None, help="for checkpoints decoded greedily: seconds of audio a batch (default: 60, on a GPU 2400)"
+    )
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -80,7 +85,7 @@ def run(options: Options) -> dict[str, Any]:
 def show(values: dict[str, Any]) -> str:
     """The summary for a terminal."""
     extras, found, slices = values.pop("extras"), values.pop("confusions"), values.pop("by", None)
-    result = from_dict(Result, values, "result")
+    result = Result.of_summary(values, "result")
     titles, rows = table([(result.model, result)])
     lines = [
         text_table(titles, rows),
@@ -88,6 +93,19 @@ def show(values: dict[str, Any]) -> str:
         f"{result.seconds_audio / 60:.1f} min: {result.substitutions} substituted, {result.deletions} deleted, "
         f"{result.insertions} inserted; computed in {result.seconds_compute:.1f} s",
     ]
+    if result.languages:
+        lines += ["", *_languages(result)]
+    if result.normalise:
+        names = [one.language for one in result.languages] or [result.language]
+        asked = result.normalise if result.normalise in SCHEMES else None
+        lines += [f"normalised: {explained(name, asked)}" for name in names]
+    if result.without_reference:
+        lines.append(
+            f"{result.without_reference} clips without a reference word: what was recognised there counts as inserted"
+        )
+    few = too_few(result.rate, result.interval, result.speakers or result.utterances)
+    if few:
+        lines.append(few)
     if "corrected" in result.settings:
         how = result.settings["corrected"]
         head = "" if how["head"] is None else f", pinyin head weighed {how['head']:g}"
@@ -110,6 +128,20 @@ def show(values: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _languages(result: Result) -> list[str]:
+    """Each language in its own metric, and their mean: a sum over words and characters weighs them by their length."""
+    rows = [
+        [one.language, one.metric.upper(), percent(one.rate),
+         f"{100 * one.interval[0]:.1f} to {100 * one.interval[1]:.1f}",
+         str(one.words), str(one.utterances), str(one.speakers)]
+        for one in result.languages
+    ]  # fmt: skip
+    titles = ["language", "metric", "rate", "95 % interval", "words or characters", "clips", "speakers"]
+    mean = f"mean of the {len(rows)} languages {percent(result.mean_of_languages)}"
+    above = f"the {result.metric.upper()} above is over all {unit(result)} together"
+    return [text_table(titles, rows), f"{mean}; {above}"]
+
+
 def _spread(rate: float, interval: tuple[float, ...]) -> str:
     """A rate with its interval.
 
@@ -129,10 +161,14 @@ def evaluate_model(options: Options) -> Result:
 
     if options.limit is not None and options.limit < 1:
         raise SecateurError("--limit must be at least 1")
+    named, options = options.model, replace(options, model=located(options.model))
     if is_exported(options.model):
         transcribe, config, settings = _exported(options)
     else:
         transcribe, config, settings = _checkpoint(options)
+    if options.model != named and Path(named).is_dir():
+        say(f"{named}: a run folder; evaluating {options.model}")
+        named = options.model
     if options.metric == "per":
         from ..study.phone_errors import in_phones
         from ..text.units import read_units
@@ -144,13 +180,14 @@ def evaluate_model(options: Options) -> Result:
         if options.metric == "per":
             utterances = in_phones(phones, utterances)
         result = evaluate(
-            transcribe, utterances, model=options.model, data=f"{path.parent.name}/{path.stem}",
+            transcribe, utterances, model=named, data=f"{path.parent.name}/{path.stem}",
             metric=options.metric, size=folder_bytes(Path(options.model)), settings=settings,
+            normalise=options.normalise,
         )  # fmt: skip
         if options.correct is not None and settings["runtime"] == "torch":
             from ..study.pinyin_head import heard_beside
 
-            result = heard_beside(result, options.model, utterances, settings["device"], options.batch_seconds)
+            result = heard_beside(result, options.model, utterances, settings["device"], settings["batch_seconds"])
         return with_cost(result, config)
 
     result = on(options.manifest)
@@ -166,6 +203,17 @@ def _corrected(result: Result, options: Options, on: Callable[[Path], Result]) -
     assert options.correct is not None
     writer = BySound(WordModel.read(options.correct))
     return correction(result, writer, None if options.tune_on is None else on(options.tune_on))[0]
+
+
+def located(model: str) -> str:
+    """The folder of a bundled model or of a run's outcome; any other name as it is (`weights.fetch` knows more).
+
+    Raises:
+        SecateurError: a run folder with several models.
+    """
+    if Path(model).is_dir() or (BUNDLED / model / "config.json").is_file():
+        return str(find_model(model))
+    return model
 
 
 def is_exported(model: str) -> bool:
@@ -187,32 +235,30 @@ def _checkpoint(options: Options) -> Prepared:
 
     torch = require("torch", "train")
     from ..base.device import pick_device
-    from ..families.seq2seq.greedy import transcribe_texts
-    from ..models.family import family_of, read_config
+    from ..data.bank import AudioBank
+    from ..evaluate.scoring import batch_seconds
+    from ..prune.task import task_of
+    from ..runtime.checkpoint import load_checkpoint_recogniser
     from ..weights.fetch import fetch, load_model
 
-    device = str(pick_device(options.device))
-    settings: dict[str, Any] = {"runtime": "torch", "device": device}
-    if family_of(read_config(fetch(options.model) / "config.json")).by_frame:
-        from ..runtime.checkpoint import load_checkpoint_recogniser
-
-        return _with_recogniser(
-            load_checkpoint_recogniser(fetch(options.model), options.threads, device), options, settings
-        )
-    network, tokenizer = load_model(options.model)
-    if device == "cpu":
+    device = pick_device(options.device)
+    settings: dict[str, Any] = {"runtime": "torch", "device": str(device)}
+    if device.type == "cpu":
         settings["threads"] = torch.get_num_threads()
-    if options.beam > 1 or options.fallback or options.lm or _tunes_lm(options):
-        from ..models.torch_session import TorchSession
-        from ..runtime.token_recogniser import WhisperRecogniser
-
-        recogniser = WhisperRecogniser(TorchSession(network.to(device)), tokenizer)
+    if options.beam > 1 or options.fallback or options.lm or _tunes_lm(options) or options.metric == "per":
+        recogniser = load_checkpoint_recogniser(fetch(options.model), options.threads, str(device))
         return _with_recogniser(recogniser, options, settings)
+    network, text = load_model(options.model)
+    seconds = batch_seconds(device) if options.batch_seconds is None else options.batch_seconds
 
     def transcribe(utterances: list[Utterance]) -> list[str]:
-        return transcribe_texts(network, tokenizer, utterances, options.batch_seconds, device)
+        """As `adapt` and studies decode, batches included: a model has one error rate on the same clips."""
+        note_other_languages(network.config, utterances)
+        bank = AudioBank.read(utterances, device, network.config.front_end.sample_rate, label="")
+        spoken = [u.language for u in utterances]
+        return task_of(network.config).transcribe(network.to(device), text, bank, spoken, seconds, "transcribing")
 
-    return transcribe, network.config, settings | decoding(options) | {"batch_seconds": options.batch_seconds}
+    return transcribe, network.config, settings | decoding(options) | {"batch_seconds": seconds}
 
 
 def _exported(options: Options) -> Prepared:
@@ -236,8 +282,9 @@ def _tunes_lm(options: Options) -> bool:
 def _with_recogniser(recogniser: Recogniser, options: Options, settings: dict[str, Any]) -> Prepared:
     from ..decode.options import DecodingOptions
 
-    weighed = DecodingOptions(
-        beam=options.beam, lm=options.lm, lm_shares=options.lm_shares, lm_weight=options.lm_weight,
+    weighed = replace(
+        DecodingOptions() if options.fallback else PLAIN, beam=options.beam, lm=options.lm,
+        lm_shares=options.lm_shares, lm_weight=options.lm_weight,
         word_bonus=options.word_bonus, blank_penalty=options.blank_penalty,
         unknown=options.unknown,
     )  # fmt: skip
@@ -257,21 +304,8 @@ def _with_recogniser(recogniser: Recogniser, options: Options, settings: dict[st
                      "lm_weight": weighed.lm_weight, "word_bonus": weighed.word_bonus,
                      "blank_penalty": weighed.blank_penalty, "unknown": weighed.unknown}  # fmt: skip
 
-    def transcribe(utterances: list[Utterance]) -> list[str]:
-        chosen = replace(weighed, language=utterances[0].language)
-        if not options.fallback:  # what was decoded counts, however unlikely it looks
-            chosen = replace(
-                chosen, temperatures=(0.0,), compression_ratio_threshold=None, log_prob_threshold=None,
-                no_speech_threshold=None,
-            )  # fmt: skip
-        pieces = [utterances[i : i + PIECE] for i in range(0, len(utterances), PIECE)]
-        texts: list[str] = []
-        for piece in track(pieces, "transcribing"):
-            heard = recogniser.transcribe_batch(piece, chosen)
-            texts += [sounds(phones, found) if options.metric == "per" else found.text for found in heard]
-        return texts
-
-    return transcribe, recogniser.config, settings
+    text = (lambda found: sounds(phones, found)) if options.metric == "per" else None
+    return decoded(recogniser, weighed, text), recogniser.config, settings
 
 
 def _slices(result: Result, by: str) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ class JobData:
     tests: dict[str, list[Utterance]]
     retain: Sequence[Utterance] = field(default_factory=list)
     retain_share: float = 0.5
+    normalise: str | None = None  # scheme that texts are compared by; see `text.normalise`
     words: tuple[str, ...] = ()  # further texts whose words the vocabulary must keep
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     window: int = 0  # clips between which streamed batches are shuffled; see `train.stream.Mix`

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..base.errors import SecateurError, nearest
 from ..base.files import at_home, atomic_path
+from ..text.languages import language_tag
 from .fields import ALL, FIELDS, LEAST, TEXTS, check_names, described
 from .hashes import Hashes
 from .shards import is_shards, read_samples
@@ -169,8 +170,17 @@ def from_values(values: dict[str, Any], folder: Path, where: str) -> Utterance:
     text = values.get("text")
     return Utterance(
         values["id"], Path(os.path.normpath(place)), float(duration), text or "",
-        values.get("speaker", ""), values.get("language", "en"), extras, offset, channel, text == "",
+        values.get("speaker", ""), _language(values.get("language") or "en", where), extras, offset, channel,
+        text == "",
     )  # fmt: skip
+
+
+def _language(name: str, where: str) -> str:
+    """The language's tag: manifests of other programs write `german`, `zh_TW` or `iw`."""
+    try:
+        return language_tag(name)
+    except SecateurError as problem:
+        raise SecateurError(f"{where}: language: {problem}") from None
 
 
 def _offset(value: Any, duration: float, where: str) -> float:

@@ -24,7 +24,7 @@ from ..base.progress import track
 from ..base.remote import absolute, is_file, url_of
 from ..text.chinese import spoken
 from ..text.clean import CleanRules, cleaner
-from ..text.normalise import base_language
+from ..text.languages import base_language
 from ..text.pinyin import pinyin
 from .clip import read_clip
 from .fields import FIELDS, check_names

@@ -15,7 +15,7 @@ import numpy as np
 from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.files import atomic_path
-from ..text.normalise import CHARACTER_LANGUAGES, base_language
+from ..text.languages import by_characters
 from .fields import FIELDS
 from .manifest import Utterance
 
@@ -42,7 +42,7 @@ def words_of(text: str, language: str) -> list[str]:
     >>> words_of("Don't stop!", "en"), words_of("你好。", "zh")
     (["don't", 'stop'], ['你', '好'])
     """
-    if base_language(language) in CHARACTER_LANGUAGES:
+    if by_characters(language):
         return [c for c in text.casefold() if c.isalnum()]
     return re.findall(r"\w+(?:['’]\w+)*", text.casefold())
 

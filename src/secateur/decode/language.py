@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..base.errors import SecateurError, nearest
+from ..base.errors import SecateurError
+from ..text.languages import language as find_language
 from ..text.tokens import Tokens
 from .session import Session, State
 
@@ -23,14 +24,18 @@ def chosen(tokens: Tokens, language: str | None) -> str | None:
     """The model's name for the language asked for; None: detect it. A model with one language has that one.
 
     Raises:
-        SecateurError: the model does not know the language.
+        SecateurError: the model, or the table of languages, does not know the language.
     """
     known = tuple(tokens.languages) or ("en",)
     if language is None:
         return known[0] if len(known) == 1 else None
-    base = language.replace("_", "-").split("-")[0].lower()
-    if base not in known:
+    asked = find_language(language)
+    if asked.code not in known:
+        if known == ("en",):
+            raise SecateurError(
+                f"this model knows English only, and {asked.name} ('{asked.code}') was asked for: "
+                "take a multilingual one, such as base or small (without .en)"
+            )
         few = ", ".join(sorted(known)[:12]) + (", ..." if len(known) > 12 else "")
-        guess = nearest(base, known)
-        raise SecateurError(f"this model does not know the language '{language}'{guess}; it knows: {few}")
-    return base
+        raise SecateurError(f"this model does not know {asked.name} ('{asked.code}'); it knows: {few}")
+    return asked.code

@@ -8,6 +8,7 @@ from typing import Literal
 
 from ..base.errors import SecateurError
 from ..base.options import Settings, option
+from ..text.languages import language_tag
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class DecodingOptions(Settings):
     """How audio is decoded into text (Radford et al. 2022, section 4.5)."""
 
     language: str | None = option(
-        None, "Decode this language, such as en or zh-CN; left out: detected by models that know several."
+        None, "Decode this language, by code or name (en, zh-CN, german); left out: detected by models that know several."
     )
     task: Literal["transcribe", "translate"] = option("transcribe", "Transcribe, or translate into English.")
     timestamps: bool | None = option(
@@ -80,5 +81,7 @@ class DecodingOptions(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.language is not None:
+            language_tag(self.language)  # an error for a language that nobody knows
         if not self.temperatures:
             raise SecateurError("temperatures must be one or more numbers from 0 up")

@@ -43,6 +43,43 @@ class Difference:
         return self.low > 0 or self.high < 0
 
 
+FEWEST = 6  # clusters; below, intervals are a lower bound (see above)
+WIDE = 0.25  # of the rate: half an interval that leaves little to say
+WIDE_DIFFERENCE = 0.1  # of A's rate: half an interval that hides the differences that models usually have
+
+
+def too_few(rate: float, interval: Sequence[float], clusters: int) -> str:
+    """A line that says so when an interval is too wide, or has too few speakers (or clips), to read a rate from it.
+
+    >>> too_few(0.2, (0.19, 0.21), 40)
+    ''
+    >>> too_few(0.2, (0.1, 0.32), 12)
+    'too few clips to tell: the rate is known to ±11.0 points only'
+    """
+    if math.isnan(rate):
+        return ""
+    half = (interval[1] - interval[0]) / 2
+    if half > WIDE * rate and half > 0.005:
+        return f"too few clips to tell: the rate is known to ±{100 * half:.1f} points only"
+    if clusters < FEWEST:
+        return f"too few clips to tell: {clusters} of a kind to resample, so the interval is too narrow"
+    return ""
+
+
+def too_few_to_compare(found: Difference) -> str:
+    """A line that says so when a difference is not certain and could hardly have been.
+
+    >>> too_few_to_compare(Difference(0.2, 0.19, -0.01, -0.06, 0.04, 0.6, 12))
+    'too few clips to tell: only a difference beyond ±5.0 points would show'
+    """
+    half = (found.high - found.low) / 2
+    if not found.certain and half > WIDE_DIFFERENCE * max(found.a, found.b):
+        return f"too few clips to tell: only a difference beyond ±{100 * half:.1f} points would show"
+    if found.clusters < FEWEST:
+        return f"too few clips to tell: {found.clusters} of a kind to resample, so the interval is too narrow"
+    return ""
+
+
 def clusters(speakers: Sequence[Hashable]) -> NDArray[np.intp]:
     """Cluster numbers (utterances,). A clip without a speaker (None or "") is its own cluster.
 

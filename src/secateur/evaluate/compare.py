@@ -114,6 +114,11 @@ def aligned_rows(result: Result, like: Result) -> list[Row]:
             raise SecateurError(f"the result of '{one.model}' has no rows: evaluate again to compare clip by clip")
     if result.metric != like.metric:
         raise SecateurError(f"'{like.model}' was measured in {like.metric}, '{result.model}' in {result.metric}")
+    if like.normalise and result.normalise and like.normalise != result.normalise:
+        raise SecateurError(
+            f"'{like.model}' was compared with the normalisation '{like.normalise}', '{result.model}' with "
+            f"'{result.normalise}': evaluate both with the same --normalise"
+        )
     by_id = {row.id: row for row in result.rows}
     wanted = {row.id for row in like.rows}
     if by_id.keys() != wanted:

@@ -35,15 +35,15 @@ def corrected(result: Result, writer: BySound, name: str | None = None) -> Resul
         SecateurError: the result has no rows, or is not of Chinese speech.
     """
     _check(result)
-    normalise = normaliser(result.language)
+    clean = normaliser(result.language, result.normalise or None)
     rows = []
     for row in result.rows:
-        text = normalise(writer.correct(row.hypothesis, heard_in(row)))
+        text = clean(writer.correct(row.hypothesis, heard_in(row)))
         rows.append(replace(row, hypothesis=text, counts=count_errors(row.reference, text, result.metric)))
     return summarise(
         rows, model=name or f"{result.model}, corrected", data=result.data, language=result.language,
         metric=result.metric, seconds_compute=result.seconds_compute, parameters=result.parameters, macs=result.macs,
-        size=result.bytes, settings=result.settings,
+        size=result.bytes, settings=result.settings, normalise=result.normalise,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,21 @@ class Row:
 
 
 @dataclass(frozen=True)
+class LanguageRate:
+    """One language of several: its own metric, never the other ones' units."""
+
+    language: str
+    metric: Metric
+    normalise: str
+    rate: float
+    interval: tuple[float, ...]
+    errors: int
+    words: int  # characters when the metric is cer
+    utterances: int
+    speakers: int
+
+
+@dataclass(frozen=True)
 class Result:
     """What `secateur evaluate` found. Rates are fractions (0.186 is 18.6 %), times seconds."""
 
@@ -52,6 +68,9 @@ class Result:
     macs: int | None = None  # multiply-accumulates for the mean clip
     bytes: int | None = None  # on disk
     sounds: Sounds | None = None  # of Chinese: pinyin and tone error rates
+    normalise: str = ""  # scheme of `text.normalise` that texts were compared by; empty: not recorded (before 0.4)
+    languages: tuple[LanguageRate, ...] = ()  # where there are several
+    without_reference: int = 0  # clips whose reference is empty: their words are insertions
     settings: dict[str, Any] = field(default_factory=dict)
     rows: tuple[Row, ...] = ()
 
@@ -66,7 +85,27 @@ class Result:
         del values["rows"]
         if self.sounds is None:
             del values["sounds"]
-        return values
+        for name in ("languages", "without_reference"):
+            if not values[name]:
+                del values[name]
+        found: dict[str, Any] = _nan_to(None, values)
+        return found
+
+    @property
+    def mean_of_languages(self) -> float:
+        """The mean of the languages' own rates, each counting once; of one language its rate."""
+        rates = [one.rate for one in self.languages if not math.isnan(one.rate)]
+        return sum(rates) / len(rates) if rates else self.rate
+
+    @classmethod
+    def of_summary(cls, values: dict[str, Any], where: str) -> Result:
+        """The result (without rows) that `summary` gave.
+
+        Raises:
+            SecateurError: a value that does not belong there.
+        """
+        found: Result = from_dict(cls, _without_null(values), where)
+        return found
 
 
 ROW_COLUMNS = (
@@ -99,7 +138,7 @@ def read_result(path: str | Path) -> Result:
     columns, rows = values.pop("columns", list(ROW_COLUMNS)), values.pop("rows", [])
     if columns != list(ROW_COLUMNS) or not isinstance(rows, list):
         raise SecateurError(f"{path}: its rows have unknown columns; run `secateur evaluate` again")
-    result = from_dict(Result, values, str(path))
+    result = Result.of_summary(values, str(path))
     if len(result.interval) != 2:
         raise SecateurError(f"{path}: interval must be a low and a high rate")
     return replace(result, rows=tuple(_parse_row(row, f"{path}: row {i + 1}") for i, row in enumerate(rows)))
@@ -112,6 +151,35 @@ def is_result(path: str | Path) -> bool:
         return False
     with path.open("rb") as source:
         return FORMAT.rsplit("-", 1)[0].encode() in source.read(64)
+
+
+def _nan_to(other: Any, value: Any) -> Any:
+    """JSON has no nan: a rate over no words is null there."""
+    if isinstance(value, dict):
+        return {key: _nan_to(other, one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_nan_to(other, one) for one in value]
+    return other if isinstance(value, float) and math.isnan(value) else value
+
+
+def _without_null(values: dict[str, Any]) -> dict[str, Any]:
+    """The same with nan where a rate is null."""
+    undefined = float("nan")
+
+    def rates(part: Any) -> Any:
+        if not isinstance(part, dict):
+            return part
+        part = dict(part)
+        if part.get("rate", 0.0) is None:
+            part["rate"] = undefined
+        if isinstance(part.get("interval"), list):
+            part["interval"] = [undefined if one is None else one for one in part["interval"]]
+        return part
+
+    values = rates(values)
+    if isinstance(values.get("languages"), list):
+        values["languages"] = [rates(one) for one in values["languages"]]
+    return values
 
 
 def _row_values(row: Row) -> list[Any]:

@@ -28,7 +28,7 @@ def decode_set(
     languages, task = [u.language for u in utterances], task_of(model.config)
     return evaluate(
         lambda _: task.transcribe(model, tokenizer, bank, languages, batch_seconds(data.device), progress),
-        utterances, model=label, data=name,
+        utterances, model=label, data=name, normalise=data.normalise,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..base.extras import require
-from ..text.normalise import base_language
+from ..text.languages import base_language
 from ..text.pinyin import Syllable, syllables
 from .bootstrap import RESAMPLES, rate_interval
 from .error_rate import GAP

@@ -130,4 +130,4 @@ def by_data(named: Named) -> dict[str, list[tuple[str, Result]]]:
 
 def unit(result: Result) -> str:
     """What `words` counts."""
-    return {"wer": "words", "cer": "characters", "per": "phones"}[result.metric]
+    return {"wer": "words", "cer": "characters", "mer": "words and characters", "per": "phones"}[result.metric]

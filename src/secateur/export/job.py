@@ -16,8 +16,8 @@ from ..base.plugins import Registry
 from ..base.progress import say
 from ..data.clip import read_clip
 from ..data.manifest import Utterance, read_manifest
-from ..decode.options import DecodingOptions
 from ..decode.session import Floats
+from ..evaluate.decoded import decoded
 from ..evaluate.run import evaluate
 from ..features.extract import extract
 from ..models.family import Config, TextCodec, Writer, family_of
@@ -35,10 +35,6 @@ CALIBRATION_CLIPS = 32
 AUTO = "auto"
 BYTES_IN_THE_ENCODER = ("int8-static", "int8-dynamic")
 FASTEST_FIRST = (*BYTES_IN_THE_ENCODER, "int8")
-GREEDY = {
-    "temperatures": (0.0,), "compression_ratio_threshold": None, "log_prob_threshold": None,
-    "no_speech_threshold": None,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -179,17 +175,12 @@ def error_drift(model: Network, text: Any, folder: Path, gate: Gate) -> dict[str
     """
     utterances = _spread(gate.dev, gate.limit)
     source: Recogniser = family_of(model.config).recogniser()(model, text)
-    options = DecodingOptions(language=utterances[0].language, **GREEDY)  # type: ignore[arg-type]
     rates = {} if gate.source is None else {"source": gate.source}
     for name, recogniser in (("source", source), ("export", Recogniser.load(folder, workers=0))):
         if name in rates:
             continue
         say(f"error rate of the {name} on {len(utterances)} clips of {gate.dev}")
-
-        def transcribe(some: list[Utterance], recogniser: Recogniser = recogniser) -> list[str]:
-            return [found.text for found in recogniser.transcribe_batch(some, options)]
-
-        result = evaluate(transcribe, utterances, model=name, data=str(gate.dev))
+        result = evaluate(decoded(recogniser, label=""), utterances, model=name, data=str(gate.dev))
         rates[name] = 100 * result.rate
     above = rates["export"] - rates["source"]
     if above > gate.tolerance:

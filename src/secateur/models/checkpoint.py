@@ -28,6 +28,15 @@ def save_checkpoint(folder: str | Path, model: Network, text: TextCodec, half: b
     return folder
 
 
+@torch.no_grad()
+def as_saved(model: Any) -> Any:
+    """`model` with the values that a checkpoint of 16 bits keeps, in place: what is evaluated is what is saved."""
+    for value in model.state_dict().values():
+        if value.is_floating_point():
+            value.copy_(value.half())
+    return model
+
+
 def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> tuple[Any, Any]:
     """Read a model folder of any family as float32, ready to run (`eval` mode): the network and its text codec.
 

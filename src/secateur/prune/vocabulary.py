@@ -15,7 +15,7 @@ from ..base.files import at_home, read_limited
 from ..decode.session import TokenConfig
 from ..models.family import Config, family_of
 from ..text.alphabets import Alphabet, alphabet_of, letters_of, spells
-from ..text.normalise import base_language
+from ..text.languages import base_language
 from ..text.script import script, scripts_of
 from ..text.tokenizer import Tokenizer
 from .budget import Keep

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..text.chinese import simplified
-from ..text.normalise import base_language
+from ..text.languages import base_language
 from .transcript import Transcript
 
 

@@ -198,6 +198,29 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+BEST_FIRST = ("exported/pruned", "pruned", "exported", "adapted", "dense")  # of a run folder
+
+
+def model_in(folder: Path) -> Path:
+    """A model's folder, or the model of a run folder (`adapt`, `prune`): what was exported before what it came from.
+
+    Raises:
+        SecateurError: a folder with several models of which none is the run's outcome; the message lists them.
+    """
+    if (folder / "config.json").exists():
+        return folder
+    found = next((folder / name for name in BEST_FIRST if (folder / name / "config.json").exists()), None)
+    if found is not None:
+        return found
+    inside = sorted(file.parent.relative_to(folder).as_posix() for file in folder.glob("*/config.json"))
+    if len(inside) == 1:
+        return folder / inside[0]
+    if inside:
+        some = ", ".join(inside[:8])
+        raise SecateurError(f"{folder}: several models ({some}); name one, such as {folder / inside[0]}")
+    return folder
+
+
 def find_model(model: str | Path | None) -> Path:
     """The folder of a model given by path, bundled name or, with torch, a name such as base, or owner/name; None: the
     first bundled one.
@@ -206,7 +229,7 @@ def find_model(model: str | Path | None) -> Path:
         SecateurError: there is none.
     """
     if model is not None and Path(model).is_dir():
-        return Path(model)
+        return model_in(Path(model))
     folders = {file.parent.name: file.parent for file in sorted(BUNDLED.glob("**/config.json"))}
     if model is None:
         if not folders:

@@ -18,13 +18,15 @@ from ..base.files import write_json
 from ..base.progress import say, track
 from ..data.job import JobData
 from ..data.manifest import Utterance
+from ..evaluate.bootstrap import too_few_to_compare
 from ..evaluate.compare import compare_results
+from ..evaluate.decoded import decoded
 from ..evaluate.result import Result, read_result, write_result
 from ..evaluate.run import evaluate
 from ..evaluate.scoring import score
 from ..export.onnx import export_onnx
 from ..families.whisper.model import Whisper
-from ..models.checkpoint import load_checkpoint, save_checkpoint
+from ..models.checkpoint import as_saved, load_checkpoint, save_checkpoint
 from ..prune.ranking import rank
 from ..prune.settings import PruneSettings
 from ..runtime.recogniser import Recogniser
@@ -78,7 +80,7 @@ def adapt(model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path, settin
     for name, (source, its_tokenizer, precision) in exports.items():
         if not (out / "exported" / name / "export.json").exists():
             export_onnx(source.cpu(), its_tokenizer, out / "exported" / name, precision)
-    results["exported"] = _exported(out, test, results["pruned"])
+    results["exported"] = _exported(out, test, results["pruned"], data.normalise)
     speed = time_side_by_side(out / "exported", sorted(exports), _spread(test, settings.timed_clips))
     for name, factor in speed.items():
         results[name] = replace(results[name], rtf=factor, bytes=folder_bytes(out / "exported" / name))
@@ -109,7 +111,7 @@ def table(results: dict[str, Result]) -> dict[str, Any]:
         if name in results:
             difference = compare_results(results[name], final).difference
             paired[name] = {"delta": difference.delta, "low": difference.low, "high": difference.high,
-                            "better": difference.b_better}  # fmt: skip
+                            "better": difference.b_better, "note": too_few_to_compare(difference)}  # fmt: skip
     return {"metric": final.metric, "models": rows, "against": paired}
 
 
@@ -128,7 +130,7 @@ def _original(model: Whisper, tokenizer: Tokenizer, data: JobData, test: list[Ut
     path = out / "original" / "results" / "test.json"
     if path.exists():
         return read_result(path)
-    result = score(model.to(data.device), tokenizer, data, "test", test, "original")
+    result = score(as_saved(model.to(data.device)), tokenizer, data, "test", test, "original")
     save_checkpoint(out / "original", model, tokenizer, half=True)
     write_result(path, result)
     return result
@@ -143,15 +145,15 @@ def _arm(arm: ArmSettings, model: Whisper, tokenizer: Tokenizer, data: JobData, 
     return tuned, its_tokenizer
 
 
-def _exported(out: Path, test: list[Utterance], pruned: Result) -> Result:
+def _exported(out: Path, test: list[Utterance], pruned: Result, normalise: str | None) -> Result:
     """Evaluate the exported model, through the runtime that ships it."""
     path = out / "results" / "exported.json"
     if path.exists():
         return read_result(path)
     recogniser = Recogniser.load(out / "exported" / "pruned")
     result = evaluate(
-        lambda clips: [t.text for t in recogniser.transcribe_batch(clips)],
-        test, model="exported", data="test", parameters=pruned.parameters, macs=pruned.macs,
+        decoded(recogniser, label=""), test, model="exported", data="test", parameters=pruned.parameters,
+        macs=pruned.macs, normalise=normalise,
     )  # fmt: skip
     write_result(path, result)
     return result

@@ -20,7 +20,7 @@ from ..data.clip_index import durations_of, joined
 from ..data.job import JobData
 from ..evaluate.result import Result, write_result
 from ..evaluate.scoring import batch_seconds, decode_set, score
-from ..models.checkpoint import save_checkpoint
+from ..models.checkpoint import as_saved, save_checkpoint
 from ..models.family import write_config
 from ..prune.counts import matrix_weights, values_left, weights_left
 from ..prune.methods import make_method
@@ -76,7 +76,7 @@ def run_arm(
     if arm.train is not None:
         tuned, steps = _tune(arm, task, student, original, data, folder, teacher)
         student = Student(tuned, student.tokenizer, student.rows)
-    result_model = student.model.to(data.device).eval()
+    result_model = as_saved(student.model.to(data.device).eval())  # `evaluate` on the folder then gives the same
     if distributed.rank() > 0:  # the first process evaluates and writes
         return result_model, student.tokenizer, {}
     save_checkpoint(folder, result_model, student.tokenizer, half=True)

@@ -53,7 +53,7 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
     data = JobData(
         learn=some_hours(learn, hours, seed), retain=retain, retain_share=study.retain_share,
         dev=[u for clips in devs.values() for u in clips], device=torch.device(device),
-        tests={**(devs if len(devs) > 1 else {}), **unseen_tests(study, data_folder)},
+        normalise=study.normalise, tests={**(devs if len(devs) > 1 else {}), **unseen_tests(study, data_folder)},
         words=tuple(u.text for u in learn) if hours is not None else (),
     )  # fmt: skip
     taught = 0.0

@@ -15,7 +15,7 @@ from ..base.options import to_dict
 from ..data.job import JobData
 from ..evaluate.result import write_result
 from ..evaluate.scoring import score
-from ..models.checkpoint import save_checkpoint
+from ..models.checkpoint import as_saved, save_checkpoint
 from ..prune.pruner import COSTS, GradualPruner
 from ..prune.ranking import gather_evidence
 from ..prune.settings import PruneSettings
@@ -57,7 +57,7 @@ def prune_without_training(
     pruner = GradualPruner(small, settings, COSTS[settings.measure](model.config))
     evidence = gather_evidence(small, student.tokenizer, data)
     pruner.prune_to(1.0, evidence)
-    small = pruner.shrunk().eval()
+    small = as_saved(pruner.shrunk().eval())
     results = {name: score(small, student.tokenizer, data, name, sets, "pruned") for name, sets in data.tests.items()}
     for name, result in results.items():
         write_result(folder / "results" / f"{name}.json", result)

@@ -55,7 +55,8 @@ def comparisons(group: Sequence[tuple[str, Result]]) -> list[Comparison]:
     """Every pair of results on one data set that heard the same clips, the earlier one as A."""
     found = []
     for (name_a, a), (name_b, b) in itertools.combinations(group, 2):
-        if a.rows and b.rows and a.metric == b.metric and {r.id for r in a.rows} == {r.id for r in b.rows}:
+        alike = a.metric == b.metric and (a.normalise == b.normalise or "" in (a.normalise, b.normalise))
+        if a.rows and b.rows and alike and {r.id for r in a.rows} == {r.id for r in b.rows}:
             found.append(compare_results(a, b, (name_a, name_b)))
     return found
 

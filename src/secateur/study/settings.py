@@ -29,6 +29,7 @@ from ..base.options import from_dict, read_toml, to_dict
 from ..families.ctc.new_settings import NewModel
 from ..prune.methods import check_settings
 from ..prune.settings import PruneSettings
+from ..text.normalise import Scheme
 from ..train.settings import TrainSettings
 from .arm import ArmSettings
 from .conditions import Condition
@@ -70,6 +71,7 @@ class StudySettings:
     longest: float = 20.0  # seconds: longer clips are left out of training
     seeds: tuple[int, ...] = (0,)
     control: str = "dense"
+    normalise: Scheme | None = None  # how texts are compared; see `text.normalise`
     train: dict[str, Any] = field(default_factory=dict)
     prune: dict[str, Any] = field(default_factory=dict)
     arms: dict[str, StudyArm] = field(default_factory=dict)

@@ -58,7 +58,7 @@ def collect(out: Path, target: Path) -> int:
         summary = finished(folder)  # its tests are done; disturbed ones may be missing when a run was cut short
         if summary is None:
             continue
-        errors, sounds = {}, {}
+        errors, sounds, schemes = {}, {}, {}
         for path in sorted((folder / "results").glob("*.json")):
             result = read_result(path)
             rows = _clips(result)
@@ -66,11 +66,13 @@ def collect(out: Path, target: Path) -> int:
             if known.setdefault(base, rows) != rows:
                 raise SecateurError(f"{path}: other clips than those in {target / CLIPS}")
             errors[path.stem] = [row.counts.errors for row in result.rows]
+            schemes[base] = result.normalise
             if result.sounds is not None:
                 sounds[path.stem] = [astuple(sound_errors(row.reference, row.hypothesis)) for row in result.rows]
         metrics = folder / "metrics.jsonl"
         log = read_log(metrics) if metrics.exists() else []
-        values = {"summary": summary, "log": log, "errors": errors} | ({"sounds": sounds} if sounds else {})
+        values = {"summary": summary, "log": log, "errors": errors, "normalise": schemes}
+        values |= {"sounds": sounds} if sounds else {}
         write_json(target / f"{folder.name}.json", values, indent=None)
         count += 1
     write_json(target / CLIPS, known, indent=None)
@@ -94,11 +96,17 @@ def read_store(folder: Path) -> tuple[list[RunFile], dict[str, Clips]]:
     if not (folder / CLIPS).exists():
         raise SecateurError(f"{folder}: no results of a study here; run `secateur study` first")
     clips = {name: Clips(*map(tuple, zip(*rows, strict=True))) for name, rows in read_json(folder / CLIPS).items()}
-    runs = []
+    runs, known = [], dict[str, str]()
     for path in sorted(folder.glob("*.json")):
         if path.name == CLIPS:
             continue
         values = read_json(path)
+        for name, scheme in values.get("normalise", {}).items():
+            if scheme and known.setdefault(name, scheme) != scheme:
+                raise SecateurError(
+                    f"{path}: texts of {name} were normalised by '{scheme}', those of other runs by '{known[name]}': "
+                    "run all arms with the same `normalise`"
+                )
         arm, seed = path.stem.rsplit("-", 1)
         errors = {name: tuple(row) for name, row in values["errors"].items()}
         sounds = {n: tuple(SoundErrors(*clip) for clip in rows) for n, rows in values.get("sounds", {}).items()}

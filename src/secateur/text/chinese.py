@@ -12,14 +12,20 @@ import unicodedata
 from typing import Any
 
 from ..base.extras import require
+from .chinese_numbers import numbers_read, one_reading, signs_read
 
 EXTRA = "zh"
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3007\U00020000-\U0003ffff"  # inside [...] of a regular expression
-_READABLE = re.compile(r"[0-9%‰℃℉°$¥€£]")  # what the grammars turn into words
+_READABLE = re.compile(r"[0-9%‰℃℉°$¥€£㎎-㏄①-⒛❶-❿Ⅰ-Ⅻ¼-¾⅐-⅞]")  # what the grammars turn into words
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _COMPOUND = re.compile(r"(?<=[A-Za-z])[-_](?=\d)|(?<=\d)[-_](?=[A-Za-z])")  # COVID-19: no minus
 _ZERO = re.compile(r"[〇○]")
 _MARKED = re.compile(r"[<\[][^>\]]*[>\]]")  # [noise], <unk>
+# What OpenCC leaves: characters and words that are written two ways (General List of Standard Chinese Characters).
+_SAME = {"甚么": "什么", "甚麼": "什么", "妳": "你", "瞭": "了", "祂": "他", "牠": "它", "喫": "吃", "纔": "才",
+         "麽": "么", "帐号": "账号", "帐户": "账户", "裡": "里", "裏": "里", "牀": "床", "吿": "告"}  # fmt: skip
+_VARIANTS = frozenset("".join(_SAME)) - frozenset("什么号户")
+_OTHER = re.compile("|".join("瞭(?![望哨])" if one == "瞭" else one for one in _SAME))
 _NARROW = {0x3000: " ", **{code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}}
 
 
@@ -38,7 +44,8 @@ def simplified(text: str) -> str:
     Raises:
         SecateurError: OpenCC is not installed.
     """
-    return str(_converter().convert(text))
+    found = str(_converter().convert(text))
+    return found if _VARIANTS.isdisjoint(found) else _OTHER.sub(lambda m: _SAME[m[0]], found)
 
 
 def spoken(text: str) -> str:
@@ -47,8 +54,10 @@ def spoken(text: str) -> str:
     Raises:
         SecateurError: wetext is not installed.
     """
-    text = _COMPOUND.sub(" ", _THOUSANDS.sub("", text))
-    return str(_grammars().normalize(text)) if _READABLE.search(text) else text
+    if _READABLE.search(text):
+        text = numbers_read(_THOUSANDS.sub("", signs_read(text)).replace("￥", "¥"))
+    text = _COMPOUND.sub(" ", text)
+    return one_reading(str(_grammars().normalize(text)) if _READABLE.search(text) else text)
 
 
 def normalise_chinese(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from .normalise import base_language
+from .languages import base_language
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class Tokens:
         """The ids that decoding starts from, e.g. `[start, <|en|>, <|transcribe|>, <|notimestamps|>]`.
 
         Raises:
-            ValueError: a language the vocabulary does not have, or a task it was not given.
+            SecateurError: a language that is not in the table of languages.
+            ValueError: one that the vocabulary does not have, or a task it was not given.
         """
         ids = [self.start]
         if self.multilingual:

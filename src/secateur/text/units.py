@@ -14,7 +14,8 @@ from ..base.errors import SecateurError, nearest
 from ..base.files import read_json, write_json
 from ..base.options import from_dict, to_dict
 from .chinese import normalise_chinese
-from .normalise import base_language, normaliser
+from .languages import base_language
+from .normalise import normaliser
 from .spoken import spoken
 
 Kind = Literal["characters", "phones", "pieces", "pinyin"]

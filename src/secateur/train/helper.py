@@ -20,7 +20,7 @@ from ..base.extras import require
 from ..base.tensors import write_tensors
 from ..data.clip_index import is_streamed
 from ..data.manifest import Utterance
-from ..text.normalise import base_language
+from ..text.languages import base_language
 from ..text.pinyin_units import PinyinUnits, pinyin_units
 from .loss import ctc_loss
 from .objective import Batch, Objective

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base.options import option
-from ...text.normalise import base_language
+from ...text.languages import base_language
 from ...text.word_model import learn_words
 
 HELP = "Count the Chinese words of transcripts, and which follows which: a small file for `correct` and `characters`."

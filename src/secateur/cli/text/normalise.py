@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...base.options import option
-from ...text.normalise import normaliser
+from ...base.progress import say
+from ...text.normalise import NORMALISE_HELP, Scheme, explained, normaliser, scheme_of
 
 HELP = "A text as error rates compare it: case, punctuation, numbers and, in Chinese, script and width made equal."
 EXAMPLE = """secateur text normalise "Twenty-five colours!"
-secateur text normalise "「臺灣」１９８０年增長2.5％" --language zh"""
+secateur text normalise "「臺灣」１９８０年增長2.5％" --language zh
+secateur text normalise "مُحَمَّدٌ" --language arabic"""
 
 
 @dataclass(frozen=True)
@@ -18,15 +20,21 @@ class Options:
     """What is normalised, by which rules."""
 
     texts: tuple[str, ...] = option(help="one or more texts, each in quotes", positional=True)
-    language: str = option("en", help="language code, such as en or zh-CN")
+    language: str = option("en", help="the texts' language: a code or a name, such as en, zh-CN or german")
+    normalise: Scheme | None = option(None, help=NORMALISE_HELP)
 
 
 def run(options: Options) -> dict[str, Any]:
-    """Every text, normalised."""
-    normalise = normaliser(options.language)
-    return {"normalised": [{"text": text, "normalised": normalise(text)} for text in options.texts]}
+    """Every text, normalised, and what the rules are."""
+    clean = normaliser(options.language, options.normalise)
+    return {
+        "scheme": scheme_of(options.language, options.normalise),
+        "rules": explained(options.language, options.normalise),
+        "normalised": [{"text": text, "normalised": clean(text)} for text in options.texts],
+    }
 
 
 def show(result: dict[str, Any]) -> str:
-    """A line a text."""
+    """A line a text; the rules on standard error, so that the texts can be piped."""
+    say(result["rules"])
     return "\n".join(entry["normalised"] for entry in result["normalised"])

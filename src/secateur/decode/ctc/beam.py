@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ...base.errors import SecateurError
 from ...lm.ngram import END, LanguageModel
 from ...lm.word_tree import NOWHERE, OPEN, ROOT, Lexicon, make_lexicon
-from ...text.normalise import CHARACTER_LANGUAGES, base_language
+from ...text.languages import by_characters
 from ...text.units import Inventory
 from .greedy import BLANK
 from .hypotheses import Hypotheses, Said
@@ -65,7 +65,7 @@ class BeamDecoder:
             self.at_end = np.maximum(self.at_end, self.unknown_score)
         self.at_end[ROOT] = NEVER
         self.end = model.numbers.get(END, -1)
-        self.joint = "" if base_language(units.language) in CHARACTER_LANGUAGES else " "
+        self.joint = "" if by_characters(units.language) else " "
 
     def __call__(self, log_probs: Logs) -> str:
         """The best text of one clip."""

@@ -10,9 +10,11 @@ from typing import Any
 import torch
 
 from ...base.errors import SecateurError
+from ...base.progress import track
 from ...data.bank import AudioBank
 from ...data.clip_index import rows_of
 from ...data.manifest import Utterance
+from ...evaluate.decoded import PLAIN, speaks
 from ...features.extractor import extractor
 from ...prune.settings import PruneSettings
 from ...prune.student import Student, make_student
@@ -22,6 +24,7 @@ from ...train.settings import TrainSettings
 from ...train.targets import encode_targets
 from .greedy import transcribe_bank
 from .objective import Seq2Seq, Teacher
+from .recogniser import recogniser_of
 
 
 class Seq2SeqTask:
@@ -77,5 +80,14 @@ class Seq2SeqTask:
     def transcribe(
         self, model: Any, text: Any, bank: AudioBank, languages: Sequence[str], batch_seconds: float, label: str = ""
     ) -> list[str]:
-        """Greedy decoding in batches."""
-        return transcribe_bank(model, text, bank, languages, batch_seconds, label)
+        """Greedy decoding in batches; what is longer than the model's window is decoded window by window."""
+        texts = transcribe_bank(model, text, bank, languages, batch_seconds, label)
+        long = [row for row in range(len(bank)) if int(bank.lengths[row]) > model.config.window]
+        if long:
+            recogniser = recogniser_of(model, text)
+            told = speaks(model.config) is not None
+            for row in track(long, f"{label}: clips of several windows" if label else "", quiet=not label):
+                samples = bank.gather([row])[0][0].cpu().numpy()
+                options = replace(PLAIN, language=languages[row] if told else None)
+                texts[row] = recogniser.transcribe(samples, options).text
+        return texts

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...decode.segments import Audio, Word
-from ...decode.word_pieces import UNSPACED
+from ...decode.word_pieces import spaced
 from ..token_recogniser import WhisperRecogniser
 from .events import StreamOptions
 from .stream import Guess
@@ -41,7 +41,7 @@ class WhisperHearing:
             options.decoding, word_times=True, timestamps=False, temperatures=options.decoding.temperatures[:1]
         )
         self._trim = min(options.trim, recogniser.window_seconds / 2)
-        self.joiner = "" if options.decoding.language in UNSPACED else " "
+        self.joiner = " " if spaced(options.decoding.language) else ""
         self.start()
 
     def start(self) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from ...decode.ctc.words import hear_frames
 from ...decode.segments import Audio
 from ...decode.session import Floats
-from ...decode.word_pieces import UNSPACED
+from ...decode.word_pieces import spaced
 from ...models.family import FrameConfig, family_of
 from ..ctc_recogniser import CtcRecogniser
 from .cached import CachedChunks
@@ -93,7 +93,7 @@ class CtcHearing:
 
     def __init__(self, recogniser: CtcRecogniser, options: StreamOptions) -> None:
         self._recogniser, self._chunks = recogniser, chunks_of(recogniser, options)
-        self.joiner = "" if recogniser.language in UNSPACED else " "
+        self.joiner = " " if spaced(recogniser.language) else ""
         self.start()
 
     def start(self) -> None:

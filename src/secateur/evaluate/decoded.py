@@ -1,0 +1,64 @@
+"""How a recogniser is decoded for an error rate: one way, so that every command gives the same figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..base.progress import say, track
+from ..decode.options import DecodingOptions
+from ..runtime.transcript import Transcript
+from ..text.languages import base_language, language
+
+if TYPE_CHECKING:
+    from ..data.manifest import Utterance
+    from ..runtime.recogniser import Recogniser
+
+PIECE = 16  # clips a call: an int8 network's rounding depends on what runs together, so it is part of a result
+# Every text counts, however unlikely it looks: no second try at higher temperatures, nothing taken for silence.
+PLAIN = DecodingOptions(
+    temperatures=(0.0,), compression_ratio_threshold=None, log_prob_threshold=None, no_speech_threshold=None
+)
+
+
+def decoded(
+    recogniser: Recogniser, options: DecodingOptions = PLAIN, text: Callable[[Transcript], str] | None = None,
+    label: str = "transcribing",
+) -> Callable[[list[Utterance]], list[str]]:  # fmt: skip
+    """What `evaluate` calls: the texts of clips, each decoded in its own language, where the model can be told.
+
+    `text` makes the text of a transcript; by default its own.
+    """
+
+    def transcribe(utterances: list[Utterance]) -> list[str]:
+        note_other_languages(recogniser.config, utterances)
+        told = speaks(recogniser.config) is not None
+        sets: dict[str | None, list[int]] = {}
+        for i, u in enumerate(utterances):
+            sets.setdefault(u.language if told else None, []).append(i)
+        pieces = [(name, rows[i : i + PIECE]) for name, rows in sets.items() for i in range(0, len(rows), PIECE)]
+        texts = [""] * len(utterances)
+        for name, rows in track(pieces, label, len(pieces), quiet=not label):
+            found = recogniser.transcribe_batch([utterances[i] for i in rows], replace(options, language=name))
+            for row, one in zip(rows, found, strict=True):
+                texts[row] = one.text if text is None else text(one)
+        return texts
+
+    return transcribe
+
+
+def speaks(config: Any) -> tuple[str, ...] | None:
+    """The languages that a model with this config can be told to write; None: it has one, and nothing to tell."""
+    tokens = getattr(config, "tokens", None)
+    return tuple(tokens.languages) if tokens is not None and tokens.multilingual and tokens.languages else None
+
+
+def note_other_languages(config: Any, utterances: list[Utterance]) -> None:
+    """Say in a line that a model for English alone is asked for other languages: a figure that means little."""
+    if getattr(config, "tokens", None) is None or speaks(config) is not None:
+        return
+    others = sorted({base_language(u.language) for u in utterances} - {"en"})
+    if others:
+        names = ", ".join(language(code).name for code in others)
+        say(f"note: an English-only model on {names}: unless it was tuned for that, take a multilingual one")

@@ -1,0 +1,290 @@
+"""Numbers in Chinese text as they are read aloud, where the grammars of wetext read them otherwise or not at all.
+
+Rules run in order over text with plain (half-width) digits and simplified characters; what they leave is wetext's:
+dates, times, fractions and measures. Readings follow GB/T 15835-2011 (numerals in publications) and the practice of
+Chinese text normalisation (WeTextProcessing; DiDi's chn_text_norm): numbers that name something (rooms, telephones,
+identity cards, flights) digit by digit, those that count as numbers; 2 as 两 before measure words and 百千万亿.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+DIGITS = "零一二三四五六七八九"
+_NUMERALS = DIGITS + "十百千万亿两点"
+_N = r"\d+(?:\.\d+)?"
+_DASH = r"\s*[-–—−~～﹣]{1,2}\s*"
+
+Match = re.Match[str]
+
+
+def by_digit(number: str) -> str:
+    """Every digit by itself; a dot is 点, everything else goes.
+
+    >>> by_digit("2.05"), by_digit("138-0013")
+    ('二点零五', '一三八零零一三')
+    """
+    return "".join("点" if c == "." else DIGITS[int(c)] if c.isdecimal() else c if c in "xX" else "" for c in number)
+
+
+def cardinal(number: str, two: str = "两") -> str:
+    """A number as it counts; `two` is 2 before 百, 千, 万 and 亿 at the beginning. Decimals by digit.
+
+    >>> cardinal("1001"), cardinal("200"), cardinal("12.50"), cardinal("20000")
+    ('一千零一', '两百', '十二点五零', '两万')
+    """
+    whole, _, rest = number.partition(".")
+    text = _whole(int(whole or "0"))
+    if text.startswith("二") and text[1:2] in tuple("百千万亿"):
+        text = two + text[1:]
+    return f"{text}点{by_digit(rest)}" if rest else text
+
+
+def _whole(number: int) -> str:
+    if number < 10:
+        return DIGITS[number]
+    parts: list[str] = []
+    for value, unit in ((10**8, "亿"), (10**4, "万"), (1000, "千"), (100, "百"), (10, "十")):
+        if number >= value or parts:
+            count, number = divmod(number, value)
+            if count:
+                parts.append(_whole(count) + unit)
+            elif parts and not parts[-1].endswith("零") and number:
+                parts.append("零")
+    if number:
+        parts.append(DIGITS[number])
+    text = "".join(parts).rstrip("零")
+    return text.removeprefix("一") if text.startswith("一十") else text
+
+
+# Measure words that 2 is read 两 before. Words that number something (号 楼 班 月 日 季度 级 线 路) are not among them.
+_WORDS = """
+    个 位 人 只 条 张 本 件 名 口 家 间 座 辆 台 部 把 双 对 支 枝 根 片 块 元 角 毛 斤 公斤 千克 克 吨 米
+    厘米 毫米 公里 千米 岁 倍 遍 趟 回 顿 场 句 首 种 样 份 杯 瓶 碗 袋 盒 箱 包 颗 粒 头 匹 棵 朵 封 篇 步
+    声 眼 下 圈 股 道 项 笔 批 群 套 副 幅 架 艘 枚 株 亩 公顷 升 毫升 平方米 立方米 平米 美元 欧元 英镑
+    日元 港元 港币 美金 百 千 万 亿 小时 分钟 秒 刻钟 点钟 天 周 星期 礼拜 年 次 点半 点整 成 层 滴 盘 桌
+    床 节课 堂课 门课 代人 大 方 队 组 边 三 仟 佰 些 者 国 军 岸 地 党 院 翼 侧 极 栋 幢 套房 居室 重 类
+    款 则 届 任 尺 寸 英寸 英里 海里 磅 盎司 打 帖 摄氏度 度 帧 兆 字节 赫兹 瓦 千瓦 伏 安培 拍 折 晚 夜
+    整天
+"""
+MEASURES = tuple(_WORDS.split())
+_MEASURE = "(?:" + "|".join(sorted(MEASURES, key=len, reverse=True)) + ")"
+_NOT_COUNTED = re.compile("年级|年[一二三四1-4]?班|次元|次方|手|氧化|战|大爷|节课本|百五|月|日|号|楼|点[0-9]|等|度空间")
+_COUNTED = re.compile(_MEASURE)
+_PLACE = re.compile("^点(?![0-9一二三四五六七八九零])|^点[0-5][0-9](?![0-9])|^点[一二三四五]?十")
+
+
+def two(after: str) -> str:
+    """How 2 is read before the text `after`.
+
+    >>> two("次"), two("次元"), two("号楼"), two("点半"), two("年级")
+    ('两', '二', '二', '两', '二')
+    """
+    if _PLACE.match(after):
+        return "两"
+    if _NOT_COUNTED.match(after) or not _COUNTED.match(after):
+        return "二"
+    return "两"
+
+
+def counted(number: str, after: str) -> str:
+    """A number before the text `after`, as it counts."""
+    return two(after) if number == "2" else cardinal(number)
+
+
+_CURRENCIES = {
+    "HK$": "港元", "HKD": "港元", "NT$": "新台币", "TWD": "新台币", "US$": "美元", "USD": "美元", "A$": "澳元",
+    "AUD": "澳元", "C$": "加元", "CAD": "加元", "S$": "新加坡元", "SGD": "新加坡元", "RMB": "元", "CNY": "元",
+    "JPY": "日元", "EUR": "欧元", "GBP": "英镑", "$": "美元", "¥": "元", "€": "欧元", "£": "英镑", "₩": "韩元",
+    "₽": "卢布", "₹": "卢比", "฿": "泰铢",
+}  # fmt: skip
+_MONEY = re.compile(
+    "(" + "|".join(map(re.escape, _CURRENCIES)) + rf")\s*({_N})\s*([百千万亿]*)(?:{_DASH}"
+    "(?:" + "|".join(map(re.escape, _CURRENCIES)) + rf")?\s*({_N})\s*([百千万亿]*))?(?:元|块|美元|港元|港币)?"
+)  # fmt: skip
+
+
+def _money(m: Match) -> str:
+    name, first, scale, last, scale_last = m.groups()
+    amount = counted(_short(first), scale) + scale
+    if last:
+        amount += "到" + counted(_short(last), scale_last) + scale_last
+    return amount + _CURRENCIES[name]
+
+
+def _short(number: str) -> str:
+    """An amount without zeros at the end: 3.50 is read 3.5."""
+    return number.rstrip("0").rstrip(".") if "." in number else number
+
+
+def _range(m: Match) -> str:
+    """`3-5公斤`, `10%-20%`, `8点-10点`; a larger number first without a unit is no range."""
+    first, unit, last, after = m[1], m[2] or "", m[3], m[4] or ""
+    if not unit and not after and float(first) >= float(last):
+        return m[0]
+    if after == "%":
+        return f"百分之{cardinal(first)}到百分之{cardinal(last)}"
+    if re.fullmatch("(?:19|20)[0-9]{2}", first) and after == "年":
+        return f"{by_digit(first)}{unit}到{by_digit(last)}年"
+    rest = m.string[m.end(3) :]
+    return counted(first, unit or rest) + unit + "到" + counted(last, rest) + after
+
+
+_NAMES = (
+    "身份证|证件|护照|学号|工号|座位|车牌|牌照|QQ|qq|微信|帐号|账号|帐户|账户|卡号|银行卡|尾号|订单|单号|运单|快递|编号|邮编|邮政编码|"
+    "密码|验证码|取件码|取票号|电话|手机|座机|分机|号码|热线|客服|传真|致电|拨打|"
+    "房号|门牌|序列号|代码|群号|会员|发票|合同|流水"
+)
+# Written in digits and read one by one.
+_NAMED = re.compile(
+    rf"({_NAMES})([号码]*(?:\s*[是为:：]\s*|\s*))(\+?\d[\d \-]{{2,}}[\dXx]|\d{{3,}})(?!\s*[元块万亿%人个次年月日])"
+)
+_PHONE = re.compile(
+    r"(?<![\d.])(\+?86[ -]?)?(1[3-9]\d[ -]?\d{4}[ -]?\d{4}|0\d{2,3}[ -]\d{7,8}|[48]00-?\d{3}-?\d{4})(?![\d.])"
+)
+_CALL = re.compile(r"((?:打|拨|报警|急救|火警|查号)[了过通个]?\s*)(11[0-9]|12[0-9]|\d{5})(?!\d|\s*[元块万亿个人次遍])")
+_HOTLINE = re.compile(
+    r"(?<![\d.])(10086|10010|123(?:06|15|45|20)|9[56]\d{3})(?=热线|电话|客服|短信|网|平台|$|[,。!?、\s])"
+)
+_IDENTITY = re.compile(r"(?<![\d.])(\d{17}[\dXx]|\d{11,})(?![\d.元块人个])")
+_ROOM = re.compile(
+    r"(?<![\d.第])(\d{3,4})(?=号?(?:房间|房|室|教室|宿舍|包间|包厢|病房|办公室|会议室|寝室))"
+)
+_UNIT = re.compile(r"((?:单元|号楼|栋|幢))(\d{3,4})(?!\d|[层楼户人个])")
+_BUS = re.compile(r"(?<![\d.])(\d{3})(?=路(?:公交|车|公共|电车|$))")
+_MODEL = re.compile(r"(?<![A-Za-z])([A-Za-z]{1,6}-?)(\d{3,})(?![\d.]|\s*[万亿元])")
+_PLANE = re.compile(r"(?<=波音|空客)(\d{3})")
+_LINES = re.compile(r"(?<![\d.])(\d{3,4})(?=[pP]\b|[pP][^A-Za-z])")
+_BORN = re.compile(r"(?<![\d.])(\d0|\d\d|[12]\d{3})(?=后(?!来|面|天|再|续|备|果|悔))")
+_YEAR = re.compile(r"(?<![\d.])(0\d|[12]\d{3})(?=年(?!级|[来前内间后多长以之限龄])|年(?:来|前|后|以|之|底|初|代|间))")
+_VERSION = re.compile(r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.])")
+_CLOCK = re.compile(r"(?<![\d:])(\d{1,2}):([0-5]\d):([0-5]\d)(?![\d:])")
+_SCORE = re.compile(
+    r"((?:比分是?|比数|战平|大胜|险胜|战胜|击败|落后|领先|不敌|[以为][^\d]{0,2})\s*)(\d+)\s*[:–—比-]\s*(\d+)(?![\d:%])"
+)
+_RANGE = re.compile(
+    rf"(?<![\d./:A-Za-z-])({_N})([年月日号点时分秒元块岁米斤克里天周个人万亿楼层度%]|公斤|公里|厘米|小时|分钟)?"
+    rf"{_DASH}({_N})(?![\d./:=]|\s*=)(%|年|[\u4e00-\u9fff]|(?=[a-zA-Z℃°]|$|[,。,]))?"
+)
+_PERCENTS = re.compile(rf"({_N})%{_DASH}({_N})%")
+_PERMILLE = re.compile(rf"(-?)({_N})\s*‰")
+_ORDINAL = re.compile(r"第\s*(\d+)(?![\d.])")
+_AFTER_UNIT = re.compile(r"(?<![\d.])(\d+)([米块元])(\d{1,2})(?![\d.]|[分角毛厘毫]|公分|厘米)")
+_PRICE = re.compile(rf"({_N})\s*(元|块|美元|欧元|港元)\s*/\s*([\u4e00-\u9fff]{{1,3}}|kg|m2)")
+_TWO = re.compile(r"(?<![\d.:/第A-Za-z])2(?![\d.:/A-Za-z%])(?=[\u4e00-\u9fff])")
+_MONTH_DAY = re.compile(r"(?<!\d)(\d{1,2})月(\d{1,2})(?=[日号])")
+_WON = re.compile(
+    r"(?<![\d.:])(\d{1,3})\s*[-–—:]\s*(\d{1,3})"
+    r"(?=战胜|击败|大胜|险胜|完胜|领先|落后|获胜|取胜|告负|不敌|输给|战平|逆转)"
+)
+_LEADING = re.compile(r"(?<![\d.:/A-Za-z-])0\d+(?![\d.:/年月日点-])")
+_ZEROS = re.compile(r"(?<![\d.])(\d+\.\d*0)(?=元|块|美元|港元)")
+_TIMES = re.compile(r"(?<=\d)\s*\*\s*(?=\d)")
+_SQUARE = re.compile(r"(?<=\d)\s*(k|c|d|m)?m\s*(?:\^?([23])|([²³]))(?![A-Za-z0-9])")
+_LENGTHS = {"k": "公里", "c": "厘米", "d": "分米", "m": "毫米", "": "米"}
+_EACH = {"kg": "公斤", "m2": "平方米"}
+_MIXED = re.compile(r"(?<![\d.])(\d+)\s*(\d+)⁄(\d+)|(\d+)⁄(\d+)")
+_EMERGENCY = re.compile(r"(?<![\d.])(1[12]\d)(?![\d.])(?=$|[^\d.:/%-])")
+_PLUS = re.compile(r"\+(?=\d{1,3}\b)")
+
+RULES: tuple[tuple[re.Pattern[str], Callable[[Match], str]], ...] = (
+    (_MIXED, lambda m: f"{cardinal(m[1])}又{cardinal(m[3])}分之{cardinal(m[2])}" if m[1] else
+     f"{cardinal(m[5])}分之{cardinal(m[4])}"),
+    (_SQUARE, lambda m: ("平方" if (m[2] or m[3]) in ("2", "²") else "立方") + _LENGTHS[m[1] or ""]),
+    (_NAMED, lambda m: m[1] + m[2] + ("加" if m[3].startswith("+") else "") + by_digit(m[3])),
+    (_PHONE, lambda m: ("加八六" if (m[1] or "").startswith("+") else "八六" if m[1] else "") + by_digit(m[2])),
+    (_CALL, lambda m: m[1] + by_digit(m[2])),
+    (_HOTLINE, lambda m: by_digit(m[1])),
+    (_IDENTITY, lambda m: by_digit(m[1])),
+    (re.compile(r"\+86(?!\d)"), lambda m: "加八六"),
+    (_MONEY, _money),
+    (_PRICE, lambda m: f"每{_EACH.get(m[3], m[3])}{counted(_short(m[1]), m[2])}{m[2]}"),
+    (_CLOCK, lambda m: f"{counted(str(int(m[1])), '点整')}点{_minutes(m[2])}分{_minutes(m[3])}秒"),
+    (_SCORE, lambda m: f"{m[1]}{cardinal(m[2])}比{cardinal(m[3])}"),
+    (_WON, lambda m: f"{cardinal(m[1])}比{cardinal(m[2])}"),
+    (_LEADING, lambda m: by_digit(m[0])),
+    (_VERSION, lambda m: "点".join(cardinal(part, "二") for part in m[0].split("."))),
+    (_ROOM, lambda m: by_digit(m[1])),
+    (_UNIT, lambda m: m[1] + by_digit(m[2])),
+    (_BUS, lambda m: by_digit(m[1])),
+    (_PLANE, lambda m: by_digit(m[1])),
+    (_LINES, lambda m: by_digit(m[1])),
+    (_MODEL, lambda m: m[1].rstrip("-") + by_digit(m[2])),
+    (_BORN, lambda m: by_digit(m[1])),
+    (_PERMILLE, lambda m: f"{'负' if m[1] else ''}千分之{cardinal(m[2])}"),
+    (_PERCENTS, lambda m: f"百分之{cardinal(m[1])}到百分之{cardinal(m[2])}"),
+    (_RANGE, _range),
+    (_ZEROS, lambda m: _short(m[1])),
+    (_MONTH_DAY, lambda m: f"{cardinal(m[1])}月{cardinal(m[2])}"),
+    (_YEAR, lambda m: by_digit(m[1])),
+    (_ORDINAL, lambda m: f"第{cardinal(m[1], '二')}"),
+    (_AFTER_UNIT, lambda m: f"{counted(m[1], m[2])}{m[2]}{by_digit(m[3].rstrip('0') or '0')}"),
+    (_TIMES, lambda m: "×"),
+    (_TWO, lambda m: two(m.string[m.end() :])),
+    (_EMERGENCY, lambda m: cardinal(m[1])),
+)  # fmt: skip
+_LETTERS = re.compile(r"(?<![A-Za-z])([A-Za-z])\s?(?:2|二|to)\s?([A-Za-z])(?![A-Za-z])")  # B2B, O2O, B to C
+_ROMAN = {chr(0x2160 + i): _whole(i + 1) for i in range(12)}
+_CIRCLED = {chr(first + i): _whole(i + 1) for first in (0x2460, 0x2474, 0x2488) for i in range(20)} | {
+    **{chr(0x2776 + i): _whole(i + 1) for i in range(10)}, "⓪": "零"
+}  # fmt: skip
+_SIGNS = {"㎡": "平方米", "㎥": "立方米", "㎞": "公里", "㎏": "千克", "㎝": "厘米", "㎜": "毫米",
+          "㎎": "毫克", "㏄": "毫升",
+          "㎢": "平方公里", "℃": "摄氏度", "°C": "摄氏度"}  # fmt: skip
+_ONE_CHARACTER = str.maketrans({**_ROMAN, **_CIRCLED})
+_FRACTION = re.compile("[¼-¾⅐-⅞]")
+_GREAT = str.maketrans("壹贰貳叁參肆伍陆陸柒捌玖拾佰仟萬億", "一二二三三四五六六七八九十百千万亿")
+_FINANCIAL = re.compile(  # a name may have one of them, or 陆陆续续
+    "(?=[伍陆拾零]*[壹贰貳叁參肆柒捌玖佰仟])[壹贰貳叁參肆伍陆陸柒捌玖拾佰仟零]{2,}[萬億万亿]?"
+)
+_ONE = re.compile(f"幺(?=[{DIGITS}幺])|(?<=[{DIGITS}幺])幺")
+_SECOND_PERCENT = re.compile(f"(百分之[{_NUMERALS}]+(?:到|至))(?!百分之)(?=[{_NUMERALS}])")
+_TWO_WITHIN = re.compile("(?<=[千万亿零])两(?=百)")
+_TWO_GREAT = re.compile(f"(?<![{_NUMERALS}第初])二(?=[百千万亿])")
+
+
+def _minutes(number: str) -> str:
+    """Minutes and seconds of a clock: 05 is 零五, 00 is 零."""
+    return "零" if number == "00" else by_digit(number) if number[0] == "0" else cardinal(number)
+
+
+def signs_read(text: str) -> str:
+    """Characters that hold a number or a unit, taken apart before compatibility forms are lost.
+
+    >>> signs_read("①号，50㎡，½，Ⅲ期")
+    '一号，50平方米，1⁄2，三期'
+    """
+    for sign, name in _SIGNS.items():
+        text = text.replace(sign, name)
+    text = text.translate(_ONE_CHARACTER)
+    return _FRACTION.sub(lambda m: _FRACTIONS[m[0]], text)
+
+
+_FRACTIONS = {
+    "¼": "1⁄4", "½": "1⁄2", "¾": "3⁄4", "⅐": "1⁄7", "⅑": "1⁄9", "⅒": "1⁄10", "⅓": "1⁄3", "⅔": "2⁄3", "⅕": "1⁄5",
+    "⅖": "2⁄5", "⅗": "3⁄5", "⅘": "4⁄5", "⅙": "1⁄6", "⅚": "5⁄6", "⅛": "1⁄8", "⅜": "3⁄8", "⅝": "5⁄8", "⅞": "7⁄8",
+}  # fmt: skip
+
+
+def numbers_read(text: str) -> str:
+    """Numbers that wetext would read otherwise, as they are read.
+
+    >>> numbers_read("第2季度，¥3.5万，202号房间")
+    '第二季度，三点五万元，二零二号房间'
+    """
+    for pattern, read in RULES:
+        text = pattern.sub(read, text)
+    return text
+
+
+def one_reading(text: str) -> str:
+    """Readings that are equally right as one: 幺 as 一 among digits, 二百 as 两百, financial numerals, both 百分之.
+
+    >>> one_reading("幺三八"), one_reading("二百"), one_reading("百分之十到二十"), one_reading("壹佰")
+    ('一三八', '两百', '百分之十到百分之二十', '一百')
+    """
+    text = _LETTERS.sub(r"\1二\2", text)
+    text = _FINANCIAL.sub(lambda m: m[0].translate(_GREAT), text)
+    text = _TWO_WITHIN.sub("二", text)
+    return _TWO_GREAT.sub("两", _SECOND_PERCENT.sub(r"\1百分之", _ONE.sub("一", text)))

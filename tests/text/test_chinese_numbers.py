@@ -1,0 +1,81 @@
+"""Numbers as they are read in Mandarin: a table of forms and readings, and what both sides of an error rate share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("opencc")
+pytest.importorskip("wetext")
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secateur.text.chinese import normalise_chinese
+from secateur.text.chinese_numbers import by_digit, cardinal
+
+CASES = [
+    line.split("\t") for line in Path(__file__).with_name("chinese_numbers.tsv").read_text("utf-8").splitlines()
+    if not line.startswith("#")
+]  # fmt: skip
+
+
+def joined(text: str) -> str:
+    return normalise_chinese(text).replace(" ", "")
+
+
+def test_the_table_is_large() -> None:
+    assert len({text for text, _ in CASES}) == len(CASES) >= 300
+
+
+@pytest.mark.parametrize(("text", "reading"), CASES)
+def test_numbers_are_read_as_people_read_them(text: str, reading: str) -> None:
+    assert joined(text) == reading.replace(" ", "")
+    assert joined(reading) == reading.replace(" ", "")  # what is written in characters stays
+
+
+def value(text: str) -> int:
+    """The number that characters say."""
+    total = part = digit = 0
+    for c in text:
+        if c in "十百千":
+            part += (digit or 1) * {"十": 10, "百": 100, "千": 1000}[c]
+            digit = 0
+        elif c in "万亿":
+            if c == "亿":
+                total, part = (total + part + digit) * 10**8, 0
+            else:
+                total, part = total + (part + digit) * 10**4, 0
+            digit = 0
+        elif c != "零":
+            digit = "零一二三四五六七八九".index("二" if c == "两" else c)
+    return total + part + digit
+
+
+@given(st.integers(0, 10**12 - 1))
+def test_cardinals_say_their_number(number: int) -> None:
+    text = cardinal(str(number))
+    assert value(text) == number
+    assert "零零" not in text and (number == 0 or not text.endswith("零"))
+
+
+@given(st.text("0123456789", min_size=1, max_size=20))
+def test_digits_keep_their_length(number: str) -> None:
+    assert len(by_digit(number)) == len(number)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("二百人", "200人"), ("一千二百元", "1200元"), ("两千两百", "2200"), ("幺三八零零幺三八", "一三八零零一三八"),
+        ("百分之五到百分之十", "百分之五到十"), ("b to b", "B2B"), ("甚麼時候", "什么时候"), ("陸小姐", "陆小姐"),
+    ],
+)  # fmt: skip
+def test_what_is_equally_right_is_the_same(one: str, other: str) -> None:
+    assert joined(one) == joined(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("二手", "两手"), ("瞭望", "了望"), ("他", "她"), ("一次", "两次")])
+def test_what_is_said_differently_stays_different(one: str, other: str) -> None:
+    assert joined(one) != joined(other)
