@@ -16,7 +16,7 @@ class DecodingOptions(Settings):
     """How audio is decoded into text (Radford et al. 2022, section 4.5)."""
 
     language: str | None = option(
-        None, "Decode this language, by code or name (en, zh-CN, german); left out: detected by models that know several."
+        None, "Decode this language, by code or name (en, zh-CN, german); left out: detected if a model knows several."
     )
     task: Literal["transcribe", "translate"] = option("transcribe", "Transcribe, or translate into English.")
     timestamps: bool | None = option(

@@ -7,6 +7,7 @@ then the rest of ISO 639-1 and what Common Voice and FLEURS hold. Codes are Whis
 
 from __future__ import annotations
 
+import difflib
 import functools
 import re
 import unicodedata
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..base.errors import SecateurError, nearest
+from ..base.errors import SecateurError
 
 TABLE = Path(__file__).with_name("languages.tsv")
 UNKNOWN = "und"  # ISO 639: undetermined
@@ -115,7 +116,8 @@ def _split(name: str) -> tuple[str, tuple[str, ...]]:
         after = tuple(rest[count:])
         if code is not None and all(_SUBTAG.fullmatch(part) for part in after):
             return code, after
-    guess = nearest(_key(plain), [n for n in names if len(n) > 3]) if len(plain.strip()) > 3 else ""
+    close = difflib.get_close_matches(_key(plain), [n for n in names if len(n) > 3], n=1, cutoff=0.75)
+    guess = f" (did you mean '{close[0]}'?)" if close else ""
     raise SecateurError(
         f"unknown language '{name}'{guess}: give a code such as de, zh-CN or yue, or an English name "
         f"('{UNKNOWN}' for one that is not listed)"
