@@ -99,7 +99,7 @@ def answered(connection: socket.socket) -> bytes:
     return found
 
 
-HEAD = b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: a\r\n"
+HEAD = b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\n"
 FORM = b"Content-Type: multipart/form-data; boundary=b\r\n"
 
 
@@ -109,11 +109,11 @@ FORM = b"Content-Type: multipart/form-data; boundary=b\r\n"
         (b"", b"", 408),  # nothing at all
         (b"GET /hea", b"", 408),  # and then nothing
         (b"GET /healthz HTTP/1.1\r\nX: ", b"x", 408),  # a header that never ends
-        (b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET /healthz HTTP/1.1\r\nX: ", b"x", 200),  # the second request's
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthz HTTP/1.1\r\nX: ", b"x", 200),
         (HEAD + FORM + b"Content-Length: 500000\r\n\r\n--b\r\n", b"x", 408),  # a body
         (HEAD + FORM + b"Transfer-Encoding: chunked\r\n\r\n5\r\n--b\r\n\r\n", b"1\r\nx\r\n", 408),
         (HEAD + FORM + b"Content-Length: 500000\r\nExpect: 100-continue\r\n\r\n", b"", 100),
-        (b"GET /v1/listen HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upg", b"", 408),
+        (b"GET /v1/listen HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upg", b"", 408),
     ],
 )  # fmt: skip
 def test_slow_requests_are_closed(start: bytes, byte: bytes, status: int, server: Running) -> None:
@@ -134,9 +134,9 @@ PART = b'Content-Disposition: form-data; name="file"; filename=x\r\n\r\n'
     [
         (HEAD + FORM + CHUNKED + b"%x\r\n--b\r\n" % (5 + len(PART)) + PART + b"\r\n", ZEROS),
         (HEAD + FORM + b"Content-Length: 99999999999\r\n\r\n", bytes(65536)),
-        (b"POST /v1/assistant HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n", b"[" * 65536),
-        (b"POST /v1/nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", b"x" * 65536),
-        (b"POST /healthz HTTP/1.1\r\nHost: a\r\n" + CHUNKED, ZEROS),
+        (b"POST /v1/assistant HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n", b"[" * 65536),
+        (b"POST /v1/nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n", b"x" * 65536),
+        (b"POST /healthz HTTP/1.1\r\nHost: localhost\r\n" + CHUNKED, ZEROS),
         (b"GET /healthz HTTP/1.1\r\nX: ", b"x" * 65536),
     ],
 )  # fmt: skip

@@ -19,7 +19,7 @@ from ..base.extras import require
 from ..base.options import option
 from ..runtime.recogniser import Recogniser, find_model
 from ..runtime.streaming import StreamOptions
-from ..server.http.settings import Limits
+from ..server.http.settings import LOCAL, Access, Limits
 
 HELP = "Serve OpenAI's transcription API, a WebSocket, Wyoming, a page, /healthz and /metrics."
 EXAMPLE = """secateur serve --port 8000 --wyoming-port 10300
@@ -36,6 +36,7 @@ class Options:
     port: int = option(8000, "of HTTP and the WebSocket; 0: any free one")
     wyoming_port: int | None = option(None, "of Wyoming, usually 10300; left out: not served")
     assistant: tuple[str, ...] = option(("home", "coffee"), "grammars of the page's assistant: names or .toml files")
+    wyoming_without_key: bool = option(False, "Serve Wyoming on the network without the key that HTTP asks for.")
     api_key_file: Path | None = option(None, "file with the key that clients must send; or SECATEUR_API_KEY")
     plots: Path | None = option(None, "folder with sensitivity maps (.json) or images for the page's second tab")
     chat_url: str = option("", "OpenAI-compatible endpoint that answers what is no command")
@@ -46,6 +47,7 @@ class Options:
     correct: Path | None = option(None, "Chinese: a file of `secateur text learn`; corrects what sounds right")
     threads: int | None = option(1, "CPU threads of one recognition")
     limits: Limits = field(default_factory=Limits)
+    access: Access = field(default_factory=Access)
     settings: SkillSettings = field(default_factory=SkillSettings)
 
 
@@ -58,8 +60,16 @@ def run(options: Options) -> None:
     from ..assistant.web.compare import Loaded, compare_routes
     from ..assistant.web.routes import PAGE, assistant_routes
     from ..server.http.engine import Engine
-    from ..server.http.run import serve
+    from ..server.http.run import check_ports, serve
 
+    key = _key(options)
+    local = options.host in (*LOCAL, "localhost")
+    if key and options.wyoming_port is not None and not local and not options.wyoming_without_key:
+        raise SecateurError(
+            f"the key does not guard Wyoming, which would answer anybody at {options.host}:{options.wyoming_port}: "
+            "leave out --wyoming-port, listen on 127.0.0.1, or say --wyoming-without-key yes"
+        )
+    check_ports(options.host, options.port, options.wyoming_port)
     named = _named(options.models)
     models = {name: Recogniser.load(folder, options.threads) for name, folder in named}
     if options.simplified or options.correct is not None:
@@ -68,7 +78,7 @@ def run(options: Options) -> None:
         rewrite = rewriter(options.simplified, options.correct)
         for recogniser in models.values():
             recogniser.rewrite = rewrite
-    engine = Engine(models, options.limits, _key(options), StreamOptions(detector=options.detector))
+    engine = Engine(models, options.limits, key, StreamOptions(detector=options.detector))
     about = [Loaded(name, folder, models[name]) for name, folder in named]
     more = [compare_routes(engine, about, options.plots)]
     if options.assistant:
@@ -78,7 +88,7 @@ def run(options: Options) -> None:
         chat = Chat(options.chat_url, key=os.environ.get("SECATEUR_CHAT_KEY", "")) if options.chat_url else None
         assistant = Assistant(understanding, load(), context, chat)
         more.append(assistant_routes(engine, assistant, options.assistant))
-    asyncio.run(serve(engine, options.host, options.port, options.wyoming_port, more, PAGE))
+    asyncio.run(serve(engine, options.host, options.port, options.wyoming_port, more, PAGE, options.access))
 
 
 def _named(words: tuple[str, ...]) -> list[tuple[str, Path]]:

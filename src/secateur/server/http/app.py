@@ -18,6 +18,7 @@ from ...base.errors import SecateurError
 from . import transcriptions
 from .body import Body, too_large
 from .engine import Engine, RefusedError
+from .settings import Access
 from .socket import routes as socket_routes
 
 UPLOADS = ("/v1/audio/transcriptions", "/v1/compare")
@@ -25,7 +26,19 @@ LARGEST_JSON = 65_536  # bytes of any other body
 KNOWN = ("/v1/audio/transcriptions", "/v1/models", "/v1/assistant", "/healthz", "/metrics")
 
 
-def create_app(engine: Engine, more: Sequence[APIRouter] = (), page: Path | None = None) -> FastAPI:
+# A page of ours loads what is ours, is framed by nobody, and asks for a microphone only for itself.
+HEADERS = [
+    (b"content-security-policy", b"default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
+     b"connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; object-src 'none'; "
+     b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"), (b"x-frame-options", b"DENY"), (b"referrer-policy", b"no-referrer"),
+    (b"permissions-policy", b"microphone=(self), camera=(), geolocation=()"),
+]  # fmt: skip
+
+
+def create_app(
+    engine: Engine, more: Sequence[APIRouter] = (), page: Path | None = None, access: Access | None = None
+) -> FastAPI:
     """The ASGI application; `more` routes, and a folder of files to serve at /."""
     app = FastAPI(title="secateur", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(transcriptions.routes(engine))
@@ -56,19 +69,22 @@ def create_app(engine: Engine, more: Sequence[APIRouter] = (), page: Path | None
 
     if page is not None:
         app.mount("/", StaticFiles(directory=page, html=True))
-    app.add_middleware(Gate, engine=engine)
+    app.add_middleware(Gate, engine=engine, access=access or Access())
     return app
 
 
 class Gate:
-    """Before every request: the key, the body's size, and the count of what is in flight."""
+    """Before every request: its host and origin, the key, the body's size, and the count of what is in flight."""
 
-    def __init__(self, app: ASGIApp, engine: Engine) -> None:
-        self.app, self.engine = app, engine
+    def __init__(self, app: ASGIApp, engine: Engine, access: Access) -> None:
+        self.app, self.engine, self.access = app, engine, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] == "websocket" and _foreign(scope):
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope.get("headers", ())}
+        known, origin = self.access.known(headers.get(b"host", "")), headers.get(b"origin", "")
+        welcome = bool(origin) and origin in self.access.origins
+        if scope["type"] == "websocket" and not (known and (welcome or not _foreign(scope))):
             await receive()  # the handshake
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -83,6 +99,8 @@ class Gate:
         async def counted(message: Message) -> None:
             nonlocal status, early
             if message["type"] == "http.response.start":
+                allowed = _cors(origin) if welcome else []
+                message = {**message, "headers": [*message["headers"], *HEADERS, *allowed]}
                 status, early = message["status"], not body.whole
                 if early:  # what is still to come would be read for ever
                     message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
@@ -93,7 +111,13 @@ class Gate:
             await send(message)
 
         try:
-            _check(engine, scope, most)
+            if not known:
+                hint = "start it with  --access.hosts NAME  if that is its name"
+                raise RefusedError(421, "invalid_request_error", f"This server is not called that; {hint}")
+            if welcome and scope["method"] == "OPTIONS":
+                await Response(status_code=204)(scope, receive, counted)
+                return
+            _check(engine, scope, most, welcome)
             if path in ("/healthz", "/metrics"):
                 await self.app(scope, body, counted)
             else:
@@ -108,8 +132,17 @@ class Gate:
             engine.metrics.requests.labels(known, str(status)).inc()
 
 
-def _check(engine: Engine, scope: Scope, most: int) -> None:
-    """The key and the announced size.
+def _cors(origin: str) -> list[tuple[bytes, bytes]]:
+    """What lets a page of `origin` read the answer."""
+    return [
+        (b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin"),
+        (b"access-control-allow-headers", b"authorization, content-type"),
+        (b"access-control-allow-methods", b"GET, POST, OPTIONS"), (b"access-control-max-age", b"600"),
+    ]  # fmt: skip
+
+
+def _check(engine: Engine, scope: Scope, most: int, welcome: bool = False) -> None:
+    """The key and the announced size; `welcome` says that the page's origin may ask.
 
     Raises:
         RefusedError: 401 or 413.
@@ -117,7 +150,7 @@ def _check(engine: Engine, scope: Scope, most: int) -> None:
     headers = {name.lower(): value for name, value in scope["headers"]}
     private = scope["path"].startswith("/v1/") or scope["path"] == "/metrics"
     key = headers.get(b"authorization", b"").decode("latin-1").removeprefix("Bearer ").strip()
-    if private and _foreign(scope):
+    if private and not welcome and _foreign(scope):
         raise RefusedError(403, "invalid_request_error", "Pages of other sites may not use this server")
     if private and not engine.admits(key):
         raise RefusedError(401, "invalid_request_error", "Incorrect API key: send it as  Authorization: Bearer KEY")

@@ -11,11 +11,13 @@ from types import FrameType
 import uvicorn
 from fastapi import APIRouter
 
+from ...base.errors import SecateurError
 from ...base.progress import say
 from ..wyoming import WyomingServer
 from .app import create_app
 from .engine import Engine
 from .patience import http_protocol, websocket_protocol
+from .settings import Access
 
 
 class Server(uvicorn.Server):
@@ -49,13 +51,33 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
+def check_ports(host: str, *ports: int | None) -> None:
+    """Refuse ports that cannot be listened on, before models are loaded; 0 is any free one, None is not asked for.
+
+    Raises:
+        SecateurError: a port that is taken, or an address that is not this machine's.
+    """
+    for port in ports:
+        if not port:
+            continue
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            family, kind, *_, address = found[0]
+            with socket.socket(family, kind) as one:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                one.bind(address)
+        except OSError as problem:
+            reason = problem.strerror or str(problem)
+            raise SecateurError(f"{host}:{port} cannot be listened on ({reason}); name another --port") from problem
+
+
 async def serve(
     engine: Engine, host: str, port: int, wyoming_port: int | None = None, more: Sequence[APIRouter] = (),
-    page: Path | None = None,
+    page: Path | None = None, access: Access | None = None,
 ) -> None:  # fmt: skip
     """Serve HTTP and WebSocket on `port`, and Wyoming on `wyoming_port`, until SIGTERM or SIGINT."""
     config = uvicorn.Config(
-        create_app(engine, more, page), host, port, log_level="warning", ws_max_size=1 << 20,
+        create_app(engine, more, page, access), host, port, log_level="warning", ws_max_size=1 << 20,
         timeout_graceful_shutdown=5, server_header=False, backlog=256, http=http_protocol(engine.limits),
         ws=websocket_protocol(engine.limits), ws_per_message_deflate=False,  # sound does not shrink
         # A stream that waits for its turn reads no pongs: who is silent for too long is closed by `Limits.idle`.

@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 from dataclasses import dataclass
 
 from ...base.options import Settings, option
 
 LOCAL = ("", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Access(Settings):
+    """Who may ask: names that the server is called by, and pages of other sites."""
+
+    hosts: tuple[str, ...] = option(
+        (), "Answer to these host names beside localhost, this machine's name and any IP address; others get 421."
+    )
+    origins: tuple[str, ...] = option(
+        (), "Let pages of these origins (https://my.site) use the server from a browser (CORS)."
+    )
+
+    def known(self, host: str) -> bool:
+        """Whether a request's `Host` names this server; a name that somebody else points here does not.
+
+        An IP address always does: a page cannot have made a browser believe that it comes from there.
+
+        >>> Access().known("127.0.0.1:8000"), Access().known("[::1]"), Access().known("evil.example:8000")
+        (True, True, False)
+        """
+        name = host.strip().lower()
+        name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            here = socket.gethostname().lower()
+            return name.rstrip(".") in {"localhost", here, f"{here}.local", *(one.lower() for one in self.hosts)}
+        return True
 
 
 @dataclass(frozen=True)
