@@ -19,6 +19,7 @@ from secateur.train.agreement import check_agreement
 from secateur.train.callback import Callback
 from secateur.train.distributed import count, processes, rank
 from secateur.train.gradients import Gradients
+from secateur.train.mix import plain
 from secateur.train.objective import Batch
 from secateur.train.run import Run
 from secateur.train.settings import TrainSettings
@@ -35,7 +36,7 @@ class Cramped:
 
     def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> torch.Tensor:
         loss: torch.Tensor = self.objective(model, batch, settings)
-        if len(batch.rows) > 2:
+        if len(batch.examples) > 2:
             self.refused += 1
             raise torch.OutOfMemoryError("CUDA out of memory")
         return loss
@@ -47,7 +48,7 @@ def gradients(rows: Sequence[int], wrap: Any = lambda objective: objective, **ch
     settings = TrainSettings(**{**SETTINGS, **STILL, "l1": 10.0, "label_smoothing": 0.1, **changed})
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     found = Gradients(model, list(parameters.values()), Run(bank, mix, wrap(objective)), settings)
-    loss = found(list(rows), 0, 10)
+    loss = found(plain(list(rows)), 0, 10)
     return {n: p.grad for n, p in parameters.items() if p.grad is not None} | {"loss": loss}
 
 

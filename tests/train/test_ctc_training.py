@@ -22,6 +22,7 @@ from secateur.families.ctc.cost import count_parameters  # noqa: E402
 from secateur.families.ctc.objective import Ctc  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
 from secateur.train.loop import Run  # noqa: E402
+from secateur.train.mix import plain  # noqa: E402
 from secateur.train.objective import Batch  # noqa: E402
 from secateur.train.prepare import Preparer  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
@@ -42,7 +43,7 @@ def test_half_of_the_blocks_answer_for_their_share() -> None:
     assert log[-1]["loss"] < 0.6 * log[0]["loss"]
     rows = [[1, 2], [3], [4]]
     features, counts = inputs(model)
-    batch = Batch([0, 1, 2], 3, features[:, :, 0], counts, features, counts, 0)
+    batch = Batch(plain([0, 1, 2]), 3, features[:, :, 0], counts, features, counts, 0)
     parts = [Ctc(rows)(model, batch, TrainSettings(intermediate_ctc=share)).detach() for share in (0.0, 0.3, 1.0)]
     assert float(parts[1]) == pytest.approx(0.7 * float(parts[0]) + 0.3 * float(parts[2]), rel=1e-5)
     with pytest.raises(SecateurError, match="intermediate_ctc is for networks with a Conformer"):
@@ -53,10 +54,11 @@ def test_nothing_is_hidden_before_its_time() -> None:
     bank = AudioBank(clips())
     run = Run(bank=bank, mix=Mix((1.0,) * len(bank)), objective=Ctc([]))
     settings = TrainSettings(augment=None, spec_augment_start=0.25)
-    prepare, plain = (
+    prepare, unmasked = (
         Preparer(run, s, small_ctc("gru"), 0) for s in (settings, replace(settings, spec_augment=None))
     )
-    same = [torch.equal(prepare([0, 1], step, 8).features, plain([0, 1], step, 8).features) for step in (0, 1, 2, 7)]
+    two = plain([0, 1])
+    same = [torch.equal(prepare(two, step, 8).features, unmasked(two, step, 8).features) for step in (0, 1, 2, 7)]
     assert same == [True, True, False, False]
 
 

@@ -21,6 +21,7 @@ from train_small import run_small  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.families.seq2seq.objective import Seq2Seq  # noqa: E402
+from secateur.train.mix import plain  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 from secateur.train.targets import IGNORE, token_batch  # noqa: E402
 
@@ -186,9 +187,9 @@ def test_counts_are_the_labels_that_are_asked_for() -> None:
     objective = Seq2Seq(rows, 2, tokenizer.parents(), room=32)
     seen = set()
     for step in range(8):
-        told = [objective.target(row, step, settings) for row in range(3)]
+        told = [objective.target(one, step, settings).ids for one in plain(range(3))]
         labels = token_batch(told, 2, tokens.end, torch.device("cpu")).labels
-        assert objective.counts([2, 0, 1], step, settings) == (labels != IGNORE).sum(1)[[2, 0, 1]].tolist()
-        assert objective.counts([1], step, settings) == objective.counts([0, 1], step, settings)[1:]
-        seen.add(tuple(objective.counts([0, 1, 2], step, settings)))
+        assert objective.counts(plain([2, 0, 1]), step, settings) == (labels != IGNORE).sum(1)[[2, 0, 1]].tolist()
+        assert objective.counts(plain([1]), step, settings) == objective.counts(plain([0, 1]), step, settings)[1:]
+        seen.add(tuple(objective.counts(plain([0, 1, 2]), step, settings)))
     assert len(seen) > 1

@@ -23,6 +23,7 @@ from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.data.manifest import Utterance  # noqa: E402
 from secateur.text.pinyin_units import PinyinUnits  # noqa: E402
 from secateur.train.helper import Helped, load_head, save_head, with_helper  # noqa: E402
+from secateur.train.mix import plain  # noqa: E402
 from secateur.train.objective import Batch  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 
@@ -37,7 +38,7 @@ def batch(rows: list[int]) -> Batch:
     model, _ = small_whisper()
     mel, frames, _ = inputs(model)
     count = torch.tensor([160 * int(n) for n in frames])
-    return Batch(rows, 3, torch.zeros(3, 14400), count, mel, frames, 0)
+    return Batch(plain(rows), 3, torch.zeros(3, 14400), count, mel, frames, 0)
 
 
 def test_the_loss_is_the_task_and_a_share_of_ctc_on_the_encoder() -> None:

@@ -173,7 +173,7 @@ def test_the_stream_can_be_entered_anywhere_and_keeps_the_share() -> None:
     stream = batch_stream(mix, 20.0, seed=4)
     first = [next(stream) for _ in range(25)]
     sorted_first = batch_stream(mix, 20.0, seed=4, short_first=1)
-    longest = [max([*mix.learn, *mix.retain][r] for r in next(sorted_first)) for _ in range(epoch_steps(mix, 20.0, 4))]
+    longest = [max(map(mix.seconds, next(sorted_first))) for _ in range(epoch_steps(mix, 20.0, 4))]
     assert longest == sorted(longest) and longest[0] < longest[-1]
     later = batch_stream(mix, 20.0, seed=4, skip=10)
     assert first[10:] == [next(later) for _ in range(15)]

@@ -15,11 +15,12 @@ __all__ = ["AugmentOptions", "NoiseBank", "augment"]
 @torch.no_grad()
 def augment(
     audio: Tensor, lengths: Tensor, options: AugmentOptions, generator: torch.Generator,
-    noise: NoiseBank | None = None, sample_rate: int = 16000,
+    noise: NoiseBank | None = None, sample_rate: int = 16000, speed: bool = True,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """New `(audio (batch, samples), lengths (batch,))`; padding is zero, a row beyond full scale is turned down.
 
-    Speed changes lengths and the width. The generator decides everything: the same state gives the same batch.
+    Speed changes lengths and the width; without `speed` it stays as it is. The generator decides everything: the same
+    state gives the same batch.
     """
     rows = len(audio)
     device = audio.device
@@ -34,7 +35,7 @@ def augment(
     with torch.autocast(device.type, enabled=False):
         audio, lengths = audio.float(), lengths.to(device)
         audio = audio * real_samples(audio, lengths)
-        if set(options.speeds) != {1.0}:
+        if speed and set(options.speeds) != {1.0}:
             choice = even(0, len(options.speeds)).long().clamp_max(len(options.speeds) - 1)
             audio, lengths = change_speed(audio, lengths, options.speeds, choice)
         if options.room_chance > 0:

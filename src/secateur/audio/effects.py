@@ -6,6 +6,7 @@ All take `audio` (batch, samples) and `lengths` (batch,), keep the padding zero 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 
@@ -46,6 +47,12 @@ def change_speed(audio: Tensor, lengths: Tensor, speeds: tuple[float, ...], choi
         result = torch.where(chosen[:, None], played, result)
         new_lengths = torch.where(chosen, -(-lengths * up // down), new_lengths)
     return result * real_samples(result, new_lengths), new_lengths
+
+
+def played_lengths(lengths: Sequence[int], speeds: tuple[float, ...], choice: Sequence[int]) -> list[int]:
+    """What `change_speed` makes of `lengths` (samples), as plain numbers."""
+    ratios = [Fraction(speed).limit_denominator(100) for speed in speeds]
+    return [-(-n * ratios[c].denominator // ratios[c].numerator) for n, c in zip(lengths, choice, strict=True)]
 
 
 def add_noise(audio: Tensor, lengths: Tensor, noise: Tensor, snr_db: Tensor) -> Tensor:

@@ -38,6 +38,9 @@ class Options:
     retain: tuple[Path, ...] = option((), help="manifests of what must not be forgotten: heard as well")
     demo: bool = option(False, help="a few minutes on real speech that is found or downloaded (see README)")
     noise: tuple[Path, ...] = option((), help="recordings of noise to mix into training clips (see train.augment)")
+    nonspeech: tuple[Path, ...] = option(
+        (), help="manifests of recordings without speech (empty text) to train silence on, beside generated ones"
+    )
     longest: float = option(21.0, help="seconds: longer clips are left out of training")
     precision: Literal["fp32", "fp16", "int8"] = option("int8", help="of the exported model")
     dense_control: bool = option(True, help="also tune an unpruned model for the same steps, to compare with")
@@ -55,7 +58,7 @@ def run(options: Options) -> dict[str, Any]:
     from ..study.adapt import AdaptSettings, adapt
     from ..study.report import render
     from ..study.run_folder import collect
-    from ..study.sets_of_job import read_job
+    from ..study.sets_of_job import read_job, read_nonspeech
     from ..weights.fetch import load_model
 
     if options.demo:
@@ -68,6 +71,7 @@ def run(options: Options) -> dict[str, Any]:
         data = read_job(
             options.learn, options.dev, options.test, options.retain, options.noise, options.longest, options.device
         )
+        data.nonspeech = read_nonspeech(options.nonspeech, data.device)
         settings = AdaptSettings(
             train=options.train, prune=options.prune, precision=options.precision,
             dense_control=options.dense_control, rate_factor=options.rate_factor,

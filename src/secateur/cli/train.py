@@ -39,6 +39,9 @@ class Options:
     retain: tuple[Path, ...] = option((), help="manifests of what must not be forgotten")
     teacher: str = option("", help="a tuned model that teaches; CTC: of the same units (see train.distillation-on)")
     noise: tuple[Path, ...] = option((), help="recordings of noise to mix into training clips (see train.augment)")
+    nonspeech: tuple[Path, ...] = option(
+        (), help="manifests of recordings without speech (empty text) to train silence on, beside generated ones"
+    )
     longest: float = option(21.0, help="seconds: longer clips are left out of training")
     stream: bool = option(False, help="read training audio while training, for sets that do not fit in memory")
     window: int = option(20000, help="with --stream: clips between which batches are shuffled")
@@ -56,7 +59,7 @@ def run_arm_from(options: Options, name: str, prune: PruneSettings | None) -> di
     """Run one arm from the options of this command, or of `prune`, which has more."""
     from ..families.ctc.new_model import make_new
     from ..study.arm import ArmSettings, finished, forget_state, run_arm
-    from ..study.sets_of_job import read_job, read_streamed
+    from ..study.sets_of_job import read_job, read_nonspeech, read_streamed
     from ..train.distributed import processes, rank
     from ..weights.fetch import load_model
 
@@ -66,6 +69,7 @@ def run_arm_from(options: Options, name: str, prune: PruneSettings | None) -> di
             raise SecateurError(f"{options.out}: a finished run is here; name another --out, or delete it")
         sets = (options.learn, options.dev, options.test, options.retain, options.noise, options.longest, device)
         data = read_streamed(*sets, options.window) if options.stream else read_job(*sets)
+        data.nonspeech = read_nonspeech(options.nonspeech, data.device)
         start: tuple[Any, Any] | None = None
         if options.new.preset:
             start = make_new(options.new, list(data.texts()), data.learn[0].language, options.train.seed)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,12 @@ from .clip import read_clip
 from .manifest import Utterance
 
 Samples = np.ndarray[Any, np.dtype[Any]]
+T = TypeVar("T")
+
+
+def single(row: Any) -> Sequence[int]:
+    """The clips of a batch's member that is itself the number of one."""
+    return (row,)
 
 
 class AudioBank:
@@ -60,9 +66,15 @@ class AudioBank:
         """A name that changes with any sample."""
         return hashlib.sha256(self.lengths.numpy().tobytes() + self.samples.cpu().numpy().tobytes()).hexdigest()
 
-    def follow(self, batches: Iterable[list[int]], rank: int = 0, ranks: int = 1) -> Iterator[list[int]]:
-        """The batches that will be asked for: here all audio is there already."""
+    def follow(
+        self, batches: Iterable[list[T]], rank: int = 0, ranks: int = 1, rows: Callable[[T], Sequence[int]] = single
+    ) -> Iterator[list[T]]:
+        """The batches that will be asked for, of what has the clips `rows`: here all audio is there already."""
         yield from batches
+
+    def samples_of(self, rows: Sequence[int]) -> list[int]:
+        """How long the clips `rows` are, known without waiting for the device."""
+        return [int(self.lengths[row]) for row in rows]
 
     def gather(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The clips `rows` as floats (batch, samples), zero-padded, and their lengths (batch,)."""

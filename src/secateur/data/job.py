@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -29,6 +30,8 @@ class JobData:
     window: int = 0  # clips between which streamed batches are shuffled; see `train.stream.Mix`
     languages: tuple[str, ...] = ()  # of the clips to learn from, where they are streamed
     noise: NoiseBank | None = None  # mixed into training clips at a drawn signal-to-noise ratio
+    nonspeech: NoiseBank | None = None  # recordings in which nobody speaks, to learn silence on
+    shortest_context: float = math.inf  # s, of all arms that are compared: they meet the same joined examples
     banks: dict[tuple[str, int], AudioBank] = field(default_factory=dict)  # by set and sample rate
 
     def texts(self) -> Iterator[str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .bank import Samples, sixteen_bit
+from .bank import Samples, T, single, sixteen_bit
 from .clip import read_clip
 from .manifest import Utterance
 
@@ -36,13 +36,16 @@ class StreamedBank:
     def __len__(self) -> int:
         return len(self.utterances)
 
-    def follow(self, batches: Iterable[list[int]], rank: int = 0, ranks: int = 1) -> Iterator[list[int]]:
+    def follow(
+        self, batches: Iterable[list[T]], rank: int = 0, ranks: int = 1, rows: Callable[[T], Sequence[int]] = single
+    ) -> Iterator[list[T]]:
         """The same batches; the clips that this process will gather of the next few are decoded meanwhile."""
-        ahead: deque[list[int]] = deque()
+        ahead: deque[list[T]] = deque()
         for batch in batches:
             ahead.append(batch)
-            for row in batch[rank::ranks] or batch[:1]:
-                self._begin(row)
+            for member in batch[rank::ranks] or batch[:1]:
+                for row in rows(member):
+                    self._begin(row)
             if len(ahead) > AHEAD:
                 yield ahead.popleft()
         yield from ahead
@@ -51,12 +54,19 @@ class StreamedBank:
         """The clips `rows` as floats (batch, samples), zero-padded, and their lengths (batch,)."""
         for row in rows:
             self._begin(row)
-        clips = [self._coming.pop(row).result() for row in rows]
+        found = {row: self._coming.pop(row).result() for row in set(rows)}
+        clips = [found[row] for row in rows]
         lengths = torch.tensor([len(clip) for clip in clips])
         audio = np.zeros((len(clips), int(lengths.max())), np.int16)
         for line, clip in zip(audio, clips, strict=True):
             line[: len(clip)] = clip
         return torch.from_numpy(audio).to(self.device).float().div_(32767), lengths.to(self.device)
+
+    def samples_of(self, rows: Sequence[int]) -> list[int]:
+        """How long the clips `rows` are; they are decoded for it and kept for `gather`."""
+        for row in rows:
+            self._begin(row)
+        return [len(self._coming[row].result()) for row in rows]
 
     def _begin(self, row: int) -> None:
         if row not in self._coming:

@@ -10,6 +10,11 @@ from .options import DecodingOptions
 from .session import TokenConfig
 
 
+def word_list(words: Sequence[str]) -> str:
+    """The text that introduces expected words; training writes its prompts in the same form."""
+    return ", ".join(words)
+
+
 def prompt(
     config: TokenConfig, tokenizer: Tokenizer, options: DecodingOptions, language: str, timestamps: bool,
     previous: Sequence[int] = (),
@@ -33,7 +38,7 @@ def prompt(
     if tokens.previous is None:
         raise SecateurError("this model has no <|startofprev|> token, so it cannot be given words; leave them out")
     room = config.text_context // 2 - 1
-    words = tokenizer.encode(", ".join(options.words)) if options.words else []
+    words = tokenizer.encode(word_list(options.words)) if options.words else []
     if len(words) > room:
         raise SecateurError(f"the words to expect take {len(words)} tokens; this model has room for {room}")
     before = list(previous)[max(0, len(previous) - (room - len(words))) :]

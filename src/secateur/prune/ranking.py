@@ -36,10 +36,10 @@ def gather_evidence(
     features = extractor(config.front_end).to(data.device)
     with ActivationCollector(twin) as activations:
         for step in range(batches):
-            rows = next(stream)
-            audio, lengths = bank.gather(rows)
+            examples = next(stream)
+            audio, lengths = bank.gather([row for example in examples for row in example.clips])
             inputs, frames = features(audio, lengths, heard=twin.heard)
-            batch = Batch(rows, len(learn), audio, lengths, inputs, frames, step)
+            batch = Batch(examples, len(learn), audio, lengths, inputs, frames, step)
             twin.zero_grad(set_to_none=True)
             loss: Any = objective(twin, batch, settings)
             loss.backward()

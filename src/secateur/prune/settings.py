@@ -117,7 +117,9 @@ class PruneSettings(Settings):
     rows: int | None = option(
         None, "Keep at most this many text rows of the vocabulary.", unit="rows", least=1, advanced=True
     )
-    timestamps: bool = option(False, "Keep the rows of timestamp tokens.", advanced=True)
+    timestamps: bool = option(
+        True, "Keep the 1,501 rows of timestamp tokens, which long recordings and subtitles need.", advanced=True
+    )
     audio_seconds: float | None = option(
         21.0, "Cut the audio context to this length; none keeps the original's.", unit="s", above=0
     )

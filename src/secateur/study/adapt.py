@@ -56,6 +56,8 @@ def adapt(model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path, settin
         SecateurError: sets that share speakers, clips that do not fit, a budget that cannot be met.
     """
     _check(data)
+    if settings.prune.audio_seconds:  # both arms meet the same joined examples
+        data.shortest_context = settings.prune.audio_seconds
     settings = replace(settings, train=settings.train.resolved(pretrained=True, teacher=False))
     test = data.tests["test"]
     dense: Whisper | None = None

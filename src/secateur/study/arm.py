@@ -16,7 +16,7 @@ from ..base.errors import SecateurError
 from ..base.files import read_json, write_json
 from ..base.folders import clear_temporaries
 from ..base.options import to_dict
-from ..data.clip_index import durations_of, joined
+from ..data.clip_index import joined
 from ..data.job import JobData
 from ..evaluate.result import Result, write_result
 from ..evaluate.scoring import batch_seconds, decode_set, score
@@ -30,10 +30,10 @@ from ..prune.student import Student
 from ..prune.task import Task, task_of
 from ..train import distributed
 from ..train.callback import Callback
+from ..train.examples import mix_of
 from ..train.helper import Helped, load_head, save_head, with_helper
 from ..train.loop import Run, train
 from ..train.settings import TrainSettings
-from ..train.stream import Mix
 from .pinyin_head import heard_pinyin, with_heard
 
 TRAINED = "trained.json"  # the config of what is trained: inputs, contexts and rows cut, units still there
@@ -117,7 +117,7 @@ def _tune(
     assert settings is not None
     model, config = student.model, student.model.config
     everything = joined(data.learn, data.retain)
-    mix = Mix(durations_of(data.learn), durations_of(data.retain), data.retain_share, data.window)
+    mix = mix_of(data, config, settings)
     for row, seconds in enumerate(chain(mix.learn, mix.retain)):
         if seconds > config.max_seconds:
             raise SecateurError(
@@ -137,13 +137,15 @@ def _tune(
     def validate(current: Any) -> dict[str, float]:
         return {"error": decode_set(current, student.tokenizer, data, "dev", data.dev, arm.name).rate}
 
-    noise = None if data.noise is None else data.noise.at(config.front_end.sample_rate)
+    rate = config.front_end.sample_rate
+    noise, nonspeech = (None if bank is None else bank.at(rate) for bank in (data.noise, data.nonspeech))
     main = task.objective(student, everything, settings, teacher, data.device)
     objective = with_helper(main, model, everything, settings)
     helped = objective if isinstance(objective, Helped) else None
     run = Run(
         bank=bank, mix=mix, objective=objective, extra=None if helped is None else helped.head, callbacks=callbacks,
         validate=validate, folder=folder, label=arm.name, noise=noise,
+        nonspeech=nonspeech,
     )  # fmt: skip
     log = train(model, run, settings)
     if helped is not None and settings.auxiliary_saved and distributed.rank() == 0:

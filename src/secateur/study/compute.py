@@ -8,8 +8,9 @@ from ..data.job import JobData
 from ..evaluate.error_rate import metric_for, units
 from ..evaluate.run import TOKENS_A_WORD
 from ..models.family import Config, family_of
+from ..train.examples import mix_of
+from ..train.mix import Example
 from ..train.settings import TrainSettings
-from ..train.stream import Mix, epoch_steps
 
 BACKWARD = 3  # forward and backward cost three forward passes (gradients of activations and of weights)
 
@@ -25,16 +26,17 @@ def training_flops(
     """
     if settings is None or not steps:
         return 0.0
-    mix = Mix(tuple(u.duration for u in data.learn), tuple(u.duration for u in data.retain), data.retain_share)
+    mix = mix_of(data, config, settings)
     clips = [*data.learn, *data.retain]
-    rows = mix.epoch(settings.seed, 0)
+    batches = [batch for part in mix.batches(settings.batch_seconds, settings.seed, 0) for batch in part]
+    examples = [example for batch in batches for example in batch]
 
-    def macs(of: Config, row: int, padded: bool | None) -> float:
-        tokens = round(TOKENS_A_WORD * len(units(clips[row].text, metric_for(clips[row].language))))
-        return float(family_of(of).macs(of, clips[row].duration, tokens, padded))
+    def macs(of: Config, example: Example, padded: bool | None) -> float:
+        words = sum(len(units(clips[row].text, metric_for(clips[row].language))) for row in example.whole)
+        return float(family_of(of).macs(of, mix.seconds(example), round(TOKENS_A_WORD * words), padded))
 
-    total = BACKWARD * sum(macs(config, row, False) for row in rows)
+    total = BACKWARD * sum(macs(config, example, False) for example in examples)
     if teacher is not None and settings.distillation:
-        told = rows if settings.distillation_on == "all" else [r for r in rows if r >= len(data.learn)]
-        total += sum(macs(teacher.config, r, None) for r in told)
-    return 2 * total * steps / epoch_steps(mix, settings.batch_seconds, settings.seed)
+        learn = len(data.learn) if settings.distillation_on == "rehearsal" else 0
+        total += sum(macs(teacher.config, e, None) for e in examples if e.clips and e.clips[0] >= learn)
+    return 2 * total * steps / len(batches)

@@ -27,7 +27,8 @@ from .finished import complete
 from .lm import score_with_lm
 from .reading import keep_outputs
 from .sets import read_sets, some_hours, unseen_tests
-from .settings import StudySettings, arm_settings, new_of, read_study
+from .sets_of_job import read_nonspeech
+from .settings import StudySettings, arm_settings, new_of, read_study, shortest_context
 
 
 @contextmanager
@@ -55,6 +56,8 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
         dev=[u for clips in devs.values() for u in clips], device=torch.device(device),
         normalise=study.normalise, tests={**(devs if len(devs) > 1 else {}), **unseen_tests(study, data_folder)},
         words=tuple(u.text for u in learn) if hours is not None else (),
+        nonspeech=read_nonspeech([data_folder / path for path in study.nonspeech], torch.device(device)),
+        shortest_context=shortest_context(study),
     )  # fmt: skip
     taught = 0.0
     if arm.start:

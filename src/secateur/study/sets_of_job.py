@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 
 from ..audio.augment import NoiseBank
+from ..audio.level import is_silent
+from ..audio.read import read_audio
 from ..base.device import pick_device
 from ..base.errors import SecateurError
 from ..base.progress import say
@@ -105,3 +107,23 @@ def job_data(
     return JobData(
         learn=kept, dev=development, tests={"test": unseen}, retain=keep_also, device=device, noise=bank
     )
+
+
+def read_nonspeech(manifests: Sequence[Path], device: torch.device) -> NoiseBank | None:
+    """The recordings without speech to train silence on; of a manifest with splits, the training split.
+
+    Raises:
+        SecateurError: a manifest with text, or none of whose clips is to train with.
+    """
+    if not manifests:
+        return None
+    clips = []
+    for path in manifests:
+        entries = [u for u in read_manifest(path) if u.extras.get("split", "train") == "train"]
+        spoken = next((u.id for u in entries if u.text), None)
+        if spoken is not None:
+            raise SecateurError(f"{path}: clip '{spoken}' has a text; --nonspeech takes recordings without speech")
+        if not entries:
+            raise SecateurError(f"{path}: no clip to train with: all have another split")
+        clips += [read_audio(u.audio, 16000) for u in entries]
+    return NoiseBank([clip for clip in clips if not is_silent(clip, -90.0)], device, 16000)

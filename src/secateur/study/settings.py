@@ -19,6 +19,7 @@ method = "sparse"
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -77,6 +78,7 @@ class StudySettings:
     arms: dict[str, StudyArm] = field(default_factory=dict)
     conditions: dict[str, Condition] = field(default_factory=dict)  # disturbances to test under
     lm: StudyLm = StudyLm()  # arms of CTC models that are also read with a language model
+    nonspeech: tuple[str, ...] = ()  # manifests of recordings without speech, to train silence on (train.mix)
     robust: tuple[str, ...] = ()  # the arms that are tested under them
 
     @property
@@ -127,6 +129,12 @@ def new_of(study: StudySettings, name: str) -> NewModel:
     """The new model that an arm starts from, if it does."""
     arm = study.arms[name]
     return from_dict(NewModel, to_dict(study.new) | arm.new, f"study: arms.{name}.new")
+
+
+def shortest_context(study: StudySettings) -> float:
+    """Seconds of the shortest audio context of any arm: all arms meet the same joined examples."""
+    settings = [arm_settings(study, name, 0).prune for name in study.arms]
+    return min((s.audio_seconds for s in settings if s is not None and s.audio_seconds), default=math.inf)
 
 
 def waits_for(study: StudySettings, name: str) -> set[str]:

@@ -9,6 +9,7 @@ from ..base.errors import SecateurError
 from ..base.progress import say
 from . import distributed
 from .loss import mean_absolute
+from .mix import Example
 from .objective import Batch
 from .prepare import Preparer
 from .run import Run
@@ -28,15 +29,13 @@ class Gradients:
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and self.device.type == "cuda")
         self.parts = settings.accumulate
 
-    def __call__(self, rows: list[int], step: int, total: int) -> Tensor:
-        """Leave the gradient of the mean loss over the clips `rows` in `.grad`, on every process; returns that loss."""
-        counts = dict(zip(rows, self.run.objective.counts(rows, step, self.settings), strict=True))
-        whole = max(sum(counts.values()), 1)
-        shares = {row: counts[row] / whole for row in rows}
-        own = rows[self.rank :: self.ranks]
-        if not own:  # fewer clips than processes: one is heard without weight, so that every process takes part
-            own = rows[:1]
-            shares[own[0]] = 0.0
+    def __call__(self, examples: list[Example], step: int, total: int) -> Tensor:
+        """Leave the gradient of the mean loss over `examples` in `.grad`, on every process; returns that loss."""
+        counts = self.run.objective.counts(examples, step, self.settings)
+        shares = [count / max(sum(counts), 1) for count in counts][self.rank :: self.ranks]
+        own = examples[self.rank :: self.ranks]
+        if not own:  # fewer than processes: one has no weight here, so that every process takes part
+            own, shares = examples[:1], [0.0]
         batch = self.prepare(own, step, total)
         loss = self._try(batch, shares, step, total)
         while loss is None:
@@ -46,22 +45,22 @@ class Gradients:
         seed_torch(AFTER, self.settings.seed, step)
         return loss
 
-    def _try(self, batch: Batch, shares: dict[int, float], step: int, total: int) -> Tensor | None:
+    def _try(self, batch: Batch, shares: list[float], step: int, total: int) -> Tensor | None:
         """The gradient of this process's clips; None when memory ran out, and there are more micro-batches now.
 
         Raises:
             SecateurError: one clip alone is too much.
         """
-        parts = min(self.parts, len(batch.rows))
+        parts = min(self.parts, len(batch.examples))
         for parameter in self.parameters:
             parameter.grad = None
         loss = torch.zeros((), device=self.device)
         try:
             for number in range(parts):
                 part = batch.part(number, parts)
-                loss += self._part(part, sum(shares[row] for row in part.rows), number, step, total)
+                loss += self._part(part, sum(shares[number::parts]), number, step, total)
         except torch.OutOfMemoryError:
-            if parts == len(batch.rows):
+            if parts == len(batch.examples):
                 seconds = float(batch.lengths.max()) / self.prepare.sample_rate
                 raise SecateurError(
                     f"out of memory with one clip of {seconds:.1f} s: leave long clips out (--longest), "

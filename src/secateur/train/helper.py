@@ -23,6 +23,7 @@ from ..data.manifest import Utterance
 from ..text.languages import base_language
 from ..text.pinyin_units import PinyinUnits, pinyin_units
 from .loss import ctc_loss
+from .mix import Example
 from .objective import Batch, Objective
 from .settings import TrainSettings
 
@@ -46,7 +47,8 @@ class Helped:
         """The loss of one batch; the encoder runs once."""
         with encoded(model) as seen:
             loss = self.task(model, batch, settings)
-        spoken = [i for i, row in enumerate(batch.rows) if self.rows[row]]
+        units = [[unit for row in example.clips for unit in self.rows[row]] for example in batch.examples]
+        spoken = [i for i, example in enumerate(batch.examples) if units[i] and example.part is None]
         if not spoken:
             return loss
         memory, valid = seen[0]
@@ -54,12 +56,12 @@ class Helped:
         frames = torch.full((len(spoken),), memory.shape[1], device=memory.device)
         if valid is not None:
             frames = valid[spoken].sum(1)
-        extra = ctc_loss(log_probs, frames, [self.rows[batch.rows[i]] for i in spoken])
+        extra = ctc_loss(log_probs, frames, [units[i] for i in spoken])
         return loss + settings.auxiliary_weight * extra
 
-    def counts(self, rows: Sequence[int], step: int, settings: TrainSettings) -> list[int]:
+    def counts(self, examples: Sequence[Example], step: int, settings: TrainSettings) -> list[int]:
         """Those of the task."""
-        return self.task.counts(rows, step, settings)
+        return self.task.counts(examples, step, settings)
 
 
 @contextmanager

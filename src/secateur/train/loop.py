@@ -6,6 +6,7 @@ import copy
 import json
 import time
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import torch
@@ -22,6 +23,7 @@ from .four_bits import FourBits
 from .gradients import Gradients
 from .kept import KeptWeights
 from .lora import low_rank
+from .mix import Example
 from .pull import PullToStart
 from .rate import rate_at
 from .run import Run
@@ -119,7 +121,7 @@ class _Loop:
     def run_all(self) -> list[dict[str, Any]]:
         settings, run = self.settings, self.run
         batches = batch_stream(run.mix, settings.batch_seconds, settings.seed, self.step, settings.sortagrad)
-        stream = run.bank.follow(batches, distributed.rank(), self.ranks)
+        stream = run.bank.follow(batches, distributed.rank(), self.ranks, attrgetter("clips"))
         self.model.train()
         clock = self._now()
         for _ in track(range(self.step, self.total), run.label, self.total - self.step):
@@ -148,7 +150,7 @@ class _Loop:
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
-    def _one(self, batch: list[int]) -> None:
+    def _one(self, batch: list[Example]) -> None:
         """One optimiser step."""
         self.model.dropout.p = self.settings.dropout if self._drops() else 0.0
         for group in self.optimizer.param_groups:

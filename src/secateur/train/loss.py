@@ -24,6 +24,17 @@ def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0, weight
     return each.sum() / (labels != IGNORE).sum().clamp_min(1)
 
 
+def expecting_speech(logits: Tensor, starts: Tensor, no_speech: int, rows: Tensor) -> Tensor:
+    """The summed negative log-probability, (), that `rows` (batch,) are not silent, at their start tokens.
+
+    `logits` (batch, length, vocabulary), `starts` (batch,) positions. Only the probability of `no_speech` is asked to
+    be small: which language is likely stays as it was.
+    """
+    there = logits[torch.arange(len(logits), device=logits.device), starts].float()
+    silent = F.log_softmax(there, -1)[:, no_speech]
+    return -(torch.log1p(-silent.exp().clamp_max(1 - 1e-6)) * rows).sum()
+
+
 def distillation(
     student: Tensor, teacher: Tensor, labels: Tensor, temperature: float = 1.0, weights: Tensor | None = None
 ) -> Tensor:
@@ -88,9 +99,10 @@ def pooled(log_probs: Tensor, frames: Tensor, ratio: int) -> Tensor:
 
 def ctc_loss(log_probs: Tensor, frames: Tensor, rows: Sequence[Sequence[int]], weights: Tensor | None = None) -> Tensor:
     """Mean negative log-likelihood a unit of unit `rows` under `log_probs` (batch, frames, units), of which `frames`
-    (batch,) are real; `weights` (batch,) scale each clip's part."""
+    (batch,) are real; `weights` (batch,) scale each clip's part. A row without units asks for blanks alone and counts
+    as one unit."""
     device = log_probs.device
-    targets = torch.tensor([unit for row in rows for unit in row], device=device)
+    targets = torch.tensor([unit for row in rows for unit in row], dtype=torch.long, device=device)
     lengths = torch.tensor([len(row) for row in rows], device=device)
     with torch.autocast(device.type, enabled=False):  # sums of many small probabilities need float32
         each = F.ctc_loss(
@@ -99,4 +111,4 @@ def ctc_loss(log_probs: Tensor, frames: Tensor, rows: Sequence[Sequence[int]], w
         )  # fmt: skip
     if weights is not None:
         each = each * weights
-    return each.sum() / lengths.sum().clamp_min(1)
+    return each.sum() / lengths.clamp_min(1).sum()

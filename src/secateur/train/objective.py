@@ -8,21 +8,26 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from .mix import Example
 from .settings import TrainSettings
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips on the device: `rows` are their numbers in the bank; the first `learn` clips of the bank are to be learnt,
-    the others to be retained."""
+    """Examples on the device; the first `learn` clips of the bank are to be learnt, the others to be retained.
 
-    rows: list[int]
+    `joints` are where each of an example's clips begins and ends, in timestamp steps of 20 ms; None where nothing
+    is joined.
+    """
+
+    examples: list[Example]
     learn: int
     audio: Tensor  # (batch, samples), augmented
     lengths: Tensor  # (batch,) samples
     features: Tensor  # (batch, frames, inputs), masked by SpecAugment
     frames: Tensor  # (batch,)
     step: int
+    joints: Tensor | None = None  # (batch, clips, 2)
 
     def part(self, number: int, parts: int) -> Batch:
         """Micro-batch `number` of `parts`: every `parts`-th clip, so that long ones are dealt evenly."""
@@ -30,8 +35,8 @@ class Batch:
             return self
         every = slice(number, None, parts)
         return Batch(
-            self.rows[every], self.learn, self.audio[every], self.lengths[every], self.features[every],
-            self.frames[every], self.step,
+            self.examples[every], self.learn, self.audio[every], self.lengths[every], self.features[every],
+            self.frames[every], self.step, None if self.joints is None else self.joints[every],
         )  # fmt: skip
 
     def told(self, settings: TrainSettings) -> Tensor | None:
@@ -39,9 +44,10 @@ class Batch:
         if not settings.distillation:
             return None
         first = self.learn if settings.distillation_on == "rehearsal" else 0
-        if max(self.rows) < first:
+        taught = [bool(e.clips) and e.clips[0] >= first for e in self.examples]  # joined clips are of one set
+        if not any(taught):
             return None
-        return self.audio.new_tensor([settings.distillation if row >= first else 0.0 for row in self.rows])
+        return self.audio.new_tensor([settings.distillation if one else 0.0 for one in taught])
 
 
 class Objective(Protocol):
@@ -54,8 +60,8 @@ class Objective(Protocol):
     def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> Tensor:
         """The loss (a scalar) of `model` on `batch`, teachers' parts included."""
 
-    def counts(self, rows: Sequence[int], step: int, settings: TrainSettings) -> list[int]:
-        """How much of what the mean is taken over each of the bank's `rows` has at `step`.
+    def counts(self, examples: Sequence[Example], step: int, settings: TrainSettings) -> list[int]:
+        """How much of what the mean is taken over each of `examples` has at `step`.
 
-        Draws (of targets, say) must depend on row and step alone: every process asks for all rows of the batch.
+        Draws (of targets, say) must depend on example and step alone: every process asks for the whole batch.
         """

@@ -28,5 +28,6 @@ class Run:
     validate: Callable[[Any], dict[str, float]] | None = None  # lower `error` is better; called on rank 0 only
     extra: nn.Module | None = None  # trained beside the model, at `settings.auxiliary_rate` times its rate
     noise: NoiseBank | None = None
+    nonspeech: NoiseBank | None = None  # recordings in which nobody speaks
     folder: Path | None = None  # metrics.jsonl and state.safetensors; None keeps nothing
     label: str = "training"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-SHARED, DROPOUT, AUGMENT, AFTER = range(4)  # purposes of draws
+SHARED, DROPOUT, AUGMENT, AFTER, SPEED = range(5)  # purposes of draws
 
 
 def seed_for(purpose: int, seed: int, step: int, rank: int = 0, part: int = 0) -> int:

@@ -9,6 +9,7 @@ from ..audio.augment_options import AugmentOptions
 from ..base.errors import SecateurError
 from ..base.options import Settings, option
 from ..features.specaugment_options import SpecAugmentOptions
+from .mix import MixSettings
 
 L2_SP = 0.01  # of a pretrained start: held near it the model learns new speakers as well, and keeps what it knew
 DISTILLATION = 0.7  # with a teacher that was named
@@ -147,6 +148,9 @@ class TrainSettings(Settings):
     spec_augment: SpecAugmentOptions | None = option(
         SpecAugmentOptions(), "Hide stretches of time and bands of frequency; none is off."
     )
+    mix: MixSettings | None = option(
+        MixSettings(), "Mix non-speech, pauses, prompts and timestamps into the examples; none is off."
+    )
     augment: AugmentOptions | None = option(
         AugmentOptions(), "Change speed, room, noise, telephone band and level of clips; none is off."
     )
@@ -162,4 +166,5 @@ class TrainSettings(Settings):
         """What was left out, decided by what the run starts from, and by whether a teacher was named."""
         pull = self.l2_sp if self.l2_sp is not None else L2_SP if pretrained else 0.0
         weight = self.distillation if self.distillation is not None else DISTILLATION if teacher else 0.0
-        return replace(self, l2_sp=pull, distillation=weight)
+        mix = None if self.mix is None else self.mix.resolved(pretrained)
+        return replace(self, l2_sp=pull, distillation=weight, mix=mix)

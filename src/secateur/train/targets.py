@@ -66,6 +66,41 @@ def split_pieces(
     return result
 
 
+@dataclass(frozen=True)
+class TokenRow:
+    """One example's tokens: the first `given` of them are fed and not asked for.
+
+    `times` are the positions of timestamp tokens, with the clip and the edge (0: its beginning, 1: its end) they stand
+    for; the ids there are those of zero seconds. `start` is the position of the start token; after it the model must
+    not expect silence where there is speech.
+    """
+
+    ids: tuple[int, ...]
+    given: int
+    start: int
+    times: tuple[tuple[int, int, int], ...] = ()
+    speech: bool = True
+
+
+def batch_of_rows(
+    rows: Sequence[TokenRow], end: int, joints: Tensor | None, most: int, device: torch.device
+) -> TokenBatch:
+    """Padded `rows`; timestamps, of which there are `most`, are read off `joints` (batch, clips, 2) on the device."""
+    longest = max(len(row.ids) for row in rows)
+    ids = torch.full((len(rows), longest), end, dtype=torch.long)
+    asked = torch.zeros(len(rows), longest, dtype=torch.bool)
+    for i, row in enumerate(rows):
+        ids[i, : len(row.ids)] = torch.tensor(row.ids)
+        asked[i, row.given : len(row.ids)] = True
+    ids = ids.to(device, non_blocking=True)
+    places = [(i, *place) for i, row in enumerate(rows) for place in row.times]
+    if places and joints is not None:
+        line, column, clip, edge = torch.tensor(places).T.to(device, non_blocking=True)
+        ids[line, column] += joints[line, clip, edge].clamp(0, most - 1)
+    labels = ids.masked_fill(~asked.to(device, non_blocking=True), IGNORE)
+    return TokenBatch(ids[:, :-1], labels[:, 1:])
+
+
 def token_batch(rows: Sequence[Sequence[int]], prompt: int, end: int, device: torch.device) -> TokenBatch:
     """Pad rows to the right; the `prompt` first tokens of a row are given, not asked for."""
     longest = max(map(len, rows)) - 1

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...audio.resample_torch import resample_rows
 from ...train.loss import ctc_loss, frame_distillation, pooled
+from ...train.mix import Example
 from ...train.objective import Batch
 from ...train.settings import TrainSettings
 
@@ -46,30 +47,43 @@ class Ctc:
 
     rows: Sequence[Sequence[int]]
     teacher: FrameTeacher | None = None
+    boundary: int | None = None  # the output between two words, where there is one
 
     def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> Tensor:
         """The loss of one batch."""
-        inner = None
+        inner, units = None, [self.target(example) for example in batch.examples]
         if settings.intermediate_ctc:
             inner, log_probs, frames = model.halves(batch.features, batch.frames)
         else:
             log_probs, frames = model(batch.features, batch.frames)
         told = None if self.teacher is None else batch.told(settings)
-        loss = self._likelihood(log_probs, frames, batch.rows, told)
+        loss = self._likelihood(log_probs, frames, units, told)
         if inner is not None:
             share = settings.intermediate_ctc
-            loss = (1 - share) * loss + share * self._likelihood(inner, frames, batch.rows, told)
+            loss = (1 - share) * loss + share * self._likelihood(inner, frames, units, told)
         if told is not None and self.teacher is not None:
             wanted = self.teacher.log_probs(batch.audio, batch.lengths)
-            units = sum(len(self.rows[i]) for i in batch.rows)
+            asked = sum(max(len(row), 1) for row in units)
             taught = frame_distillation(log_probs, wanted, frames, settings.distillation_temperature, told)
-            loss = loss + taught / max(units, 1)
+            loss = loss + taught / asked
         return loss
 
-    def counts(self, rows: Sequence[int], step: int, settings: TrainSettings) -> list[int]:
-        """Units of each clip."""
-        return [len(self.rows[i]) for i in rows]
+    def counts(self, examples: Sequence[Example], step: int, settings: TrainSettings) -> list[int]:
+        """Units of each example; one without speech counts as one."""
+        return [max(len(self.target(example)), 1) for example in examples]
 
-    def _likelihood(self, log_probs: Tensor, frames: Tensor, numbers: Sequence[int], told: Tensor | None) -> Tensor:
-        """The mean over all units of the clips; a clip's own part is what the teacher leaves of it."""
-        return ctc_loss(log_probs, frames, [self.rows[i] for i in numbers], None if told is None else 1 - told)
+    def target(self, example: Example) -> Sequence[int]:
+        """The units of an example: of its clips, words of two apart; none where nobody speaks."""
+        if len(example.clips) == 1:
+            return self.rows[example.clips[0]]
+        units: list[int] = []
+        for row in example.clips:
+            units += [self.boundary] if units and self.boundary is not None and len(self.rows[row]) else []
+            units += self.rows[row]
+        return units
+
+    def _likelihood(
+        self, log_probs: Tensor, frames: Tensor, units: Sequence[Sequence[int]], told: Tensor | None
+    ) -> Tensor:
+        """The mean over all units; an example's own part is what the teacher leaves of it."""
+        return ctc_loss(log_probs, frames, units, None if told is None else 1 - told)

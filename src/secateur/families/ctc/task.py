@@ -60,7 +60,7 @@ class CtcTask:
                 f"{config.subsampled * front.frame_ms:g} ms; choose a smaller prune.frame_shift_ms"
             )
         taught = teacher is not None and settings.distillation
-        return Ctc(rows, self._teacher(teacher, config, device) if taught else None)
+        return Ctc(rows, self._teacher(teacher, config, device) if taught else None, student.tokenizer.boundary)
 
     def _teacher(self, teacher: Any, config: FrameConfig, device: torch.device) -> FrameTeacher:
         """A CTC model that teaches in every frame.

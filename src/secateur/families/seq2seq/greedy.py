@@ -50,6 +50,21 @@ def greedy(
     return said(rows, tokens.end)
 
 
+@torch.no_grad()
+def no_speech_probability(model: TokenNetwork, features: Tensor, frames: Tensor | None) -> Tensor:
+    """The probability (batch,) that nobody speaks in `features` (batch, frames, inputs): `<|nospeech|>` after the
+    start token; zero of a model without that token.
+
+    The reference asks there, before language and task; training with `train.mix` makes it a calibrated answer.
+    """
+    tokens = model.config.tokens
+    if tokens.no_speech is None:
+        return torch.zeros(len(features), device=features.device)
+    start = torch.full((len(features), 1), tokens.start, device=features.device)
+    logits = model.step(start, model.encode(features, frames))
+    return logits.float().softmax(-1)[:, tokens.no_speech]
+
+
 def most_tokens(model: TokenNetwork, prompt: list[int], most: int | None = None) -> int:
     """Tokens of a row at the most: 224, as the reference, or what the text context holds."""
     room: int = model.config.text_context - len(prompt)

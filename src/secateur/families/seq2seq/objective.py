@@ -11,11 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from ...audio.resample_torch import resample_rows
+from ...decode.prompt import word_list
 from ...models.token_network import TokenNetwork
-from ...train.loss import cross_entropy, distillation
+from ...text.tokenizer import Tokenizer
+from ...text.tokens import Tokens
+from ...train.loss import cross_entropy, distillation, expecting_speech
+from ...train.mix import Example
 from ...train.objective import Batch
 from ...train.settings import TrainSettings
-from ...train.targets import split_pieces, token_batch
+from ...train.targets import IGNORE, TokenRow, batch_of_rows, split_pieces
 from .inputs import encoder_inputs
 
 
@@ -46,36 +50,143 @@ class Teacher:
 
 @dataclass
 class Seq2Seq:
-    """Cross entropy of every clip's token row (prompt, text, end) and, with a teacher, its distillation."""
+    """Cross entropy of every example's tokens after its prompt and, with a teacher, its distillation.
+
+    `rows` are the clips' token rows: start, language and task (`prompt` tokens), text, end. Prompts, timestamps and
+    silence are written around the texts as Whisper was trained on them (Radford et al. 2022, figure 1); what comes
+    before the start token is never asked for.
+    """
 
     rows: Sequence[Sequence[int]]
     prompt: int = 2  # tokens before the text
     parents: Mapping[int, tuple[int, int]] = field(default_factory=dict)  # of merged tokens, for piece dropout
     teacher: Teacher | None = None
     room: int = 448  # tokens that the text context holds
+    tokens: Tokens | None = None  # of the model; None: no prompts, no timestamps
+    tokenizer: Tokenizer | None = None  # for words in prompts
 
     def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> Tensor:
         """The loss of one batch."""
-        rows = [self.target(row, batch.step, settings) for row in batch.rows]
-        tokens = token_batch(rows, self.prompt, model.config.tokens.end, batch.audio.device)
+        rows = [self.target(example, batch.step, settings) for example in batch.examples]
+        config, device = model.config, batch.audio.device
+        tokens = batch_of_rows(rows, config.tokens.end, batch.joints, config.tokens.timestamp_count, device)
         logits = model(batch.features, batch.frames, tokens.inputs)
         told = None if self.teacher is None else batch.told(settings)
         loss = cross_entropy(logits, tokens.labels, settings.label_smoothing, None if told is None else 1 - told)
+        if self._learns_silence(settings):
+            speech = torch.tensor([float(row.speech) for row in rows]).to(device, non_blocking=True)
+            starts = torch.tensor([row.start for row in rows]).to(device, non_blocking=True)
+            asked, more = (tokens.labels != IGNORE).sum(), sum(row.speech for row in rows)
+            heard = expecting_speech(logits, starts, config.tokens.no_speech, speech)
+            loss = (loss * asked + heard) / (asked + more)
         if told is not None and self.teacher is not None:
             # The teacher hears the clip unmasked: the student learns to fill in.
             wanted = self.teacher.logits(batch.audio, batch.lengths, tokens.inputs)
             loss = loss + distillation(logits, wanted, tokens.labels, settings.distillation_temperature, told)
         return loss
 
-    def counts(self, rows: Sequence[int], step: int, settings: TrainSettings) -> list[int]:
-        """Tokens that are asked for, a row."""
-        return [len(self.target(row, step, settings)) - self.prompt for row in rows]
+    def counts(self, examples: Sequence[Example], step: int, settings: TrainSettings) -> list[int]:
+        """Tokens that are asked for, an example."""
+        more = self._learns_silence(settings)
+        rows = [self.target(example, step, settings) for example in examples]
+        return [len(row.ids) - row.given + (more and row.speech) for row in rows]
 
-    def target(self, row: int, step: int, settings: TrainSettings) -> Sequence[int]:
-        """The token row to learn at `step`: with piece dropout some tokens are spelt with the pieces they have."""
+    def _learns_silence(self, settings: TrainSettings) -> bool:
+        """Whether the probability of no speech is trained."""
+        shared = settings.mix is not None and bool(settings.mix.nonspeech)
+        return shared and self.tokens is not None and self.tokens.no_speech is not None
+
+    def target(self, example: Example, step: int, settings: TrainSettings) -> TokenRow:
+        """The tokens to learn at `step`: with piece dropout some are spelt with the pieces they have.
+
+        What the text context does not hold is left out: of a prompt its beginning, of a text its end, which then has
+        no end token.
+        """
+        head = self._head(example)
+        ids, times = list(head), []
+        silent = not example.clips
+        if silent and self.tokens is not None and self.tokens.no_speech is not None:
+            ids = [head[0], self.tokens.no_speech]  # where a language would stand
+        for place, row in enumerate(example.whole):
+            if example.timed:
+                times.append((len(ids), place, 0))
+                ids.append(self._zero)
+            ids += self._text(row, step, settings)
+            if example.timed:
+                times.append((len(ids), place, 1))
+                ids.append(self._zero)
+        if example.part is not None:  # a clip that the window cuts: the next window begins with it
+            times.append((len(ids), len(example.whole), 0))
+            ids.append(self._zero)
+        end = self.rows[0][-1] if self.tokens is None else self.tokens.end
+        ids.append(end)
+        before = self._before(example, self.room - len(ids))
+        first = len(before)
+        given = first + (1 if silent and len(ids) > 1 and ids[1:2] != head[1:2] else len(head))
+        row_ids = (before + ids)[: self.room]
+        kept = tuple((first + at, clip, edge) for at, clip, edge in times if first + at < len(row_ids))
+        return TokenRow(tuple(row_ids), given, first, kept, not silent)
+
+    def _head(self, example: Example) -> list[int]:
+        """Start, language, task and, without timestamps, the token that says so."""
+        head = list(self.rows[example.clips[0] if example.clips else 0][: self.prompt])
+        if example.timed and self.tokens is not None:
+            head = [i for i in head if i != self.tokens.no_timestamps]
+        return head
+
+    @property
+    def _zero(self) -> int:
+        """The timestamp token of zero seconds."""
+        assert self.tokens is not None and self.tokens.timestamps is not None
+        return self.tokens.timestamps
+
+    def _text(self, row: int, step: int, settings: TrainSettings) -> list[int]:
+        """The text tokens of one clip."""
         whole = self.rows[row]
-        if not settings.bpe_dropout or not self.parents:
-            return whole
-        random = np.random.default_rng((settings.seed, step, row))
-        split = split_pieces(whole, self.parents, settings.bpe_dropout, random)
-        return split if len(split) <= self.room else whole
+        if settings.bpe_dropout and self.parents:
+            random = np.random.default_rng((settings.seed, step, row))
+            split = split_pieces(whole, self.parents, settings.bpe_dropout, random)
+            whole = split if len(split) <= self.room else whole
+        return list(whole[self.prompt : -1])
+
+    def _before(self, example: Example, room: int) -> list[int]:
+        """The tokens before the start token, at most `room`, as `decode.prompt` writes them."""
+        prompt = example.prompt
+        if prompt is None or self.tokens is None or self.tokens.previous is None or self.tokenizer is None:
+            return []
+        room = min(room, self.room // 2) - 1
+        if room < 1:
+            return []
+        random = np.random.default_rng(prompt.seed)
+        other = list(self.rows[prompt.row][self.prompt : -1])
+        if prompt.kind == "previous":
+            before = other
+            if example.timed and random.random() < 0.5:  # as a window's own segments would stand there
+                before = [self._zero, *other, self._zero + int(random.integers(1, self.tokens.timestamp_count))]
+            return [self.tokens.previous, *before[-room:]] if before else []
+        wrong = rare_words(self.tokenizer, other, int(random.integers(1, 6)), random)
+        right: list[str] = []
+        if prompt.kind == "words":
+            text = [i for row in example.whole for i in self.rows[row][self.prompt : -1]]
+            right = rare_words(self.tokenizer, text, int(random.integers(1, 5)), random)
+            wrong = wrong[: int(random.integers(0, 5))]
+        words = list(dict.fromkeys([*right, *wrong]))
+        random.shuffle(words)
+        ids = self.tokenizer.encode(word_list(words)) if words else []
+        return [self.tokens.previous, *ids[:room]] if ids else []
+
+
+def rare_words(tokenizer: Tokenizer, ids: Sequence[int], most: int, random: np.random.Generator) -> list[str]:
+    """Up to `most` words of a text, drawn from the rarer half: names, mostly.
+
+    A byte-pair vocabulary merges what is frequent first, so a rare word takes several tokens, or one of a high number.
+    Without spaces between words, stretches of two to four characters are drawn.
+    """
+    text = tokenizer.decode(list(ids)).strip()
+    words = [word.strip(".,!?;:\"()。，！？；：、") for word in text.split()]
+    if len(words) < 2 and len(text) > 12:
+        starts = random.integers(0, len(text) - 4, size=most)
+        return [text[s : s + int(random.integers(2, 5))] for s in starts.tolist()]
+    rarity = {word: (len(tokens), max(tokens)) for word in words if word and (tokens := tokenizer.encode(word))}
+    rarest = sorted(rarity, key=lambda word: rarity[word], reverse=True)[: max(1, (len(rarity) + 1) // 2)]
+    return [str(word) for word in random.permutation(rarest)[:most]] if rarity else []

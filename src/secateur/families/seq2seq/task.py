@@ -75,6 +75,7 @@ class Seq2SeqTask:
         return Seq2Seq(
             rows, len(config.tokens.prompt(utterances[0].language)),
             {} if student.rows is None else student.tokenizer.parents(), told, config.text_context,
+            config.tokens, student.tokenizer,
         )  # fmt: skip
 
     def transcribe(

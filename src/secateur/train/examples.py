@@ -1,0 +1,35 @@
+"""The mix of a job for one model: which examples its training meets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from ..data.clip_index import durations_of, joined
+from ..data.job import JobData
+from ..data.manifest import Utterance
+from .settings import TrainSettings
+from .stream import Mix
+
+
+def mix_of(data: JobData, config: Any, settings: TrainSettings) -> Mix:
+    """The examples of a job for a model with `config`."""
+    mix = Mix(durations_of(data.learn), durations_of(data.retain), data.retain_share, data.window)
+    if settings.mix is None or not settings.mix.on:
+        return mix
+    tokens = getattr(config, "tokens", None)
+    languages = set(data.languages) | {u.language for u in data.retain}
+    if not data.languages:
+        languages |= {u.language for u in data.learn}
+    return replace(
+        mix, use=settings.mix, longest=min(config.max_seconds, data.shortest_context),
+        stretch=1.0 if settings.augment is None else max(1 / speed for speed in settings.augment.speeds),
+        timed=tokens is not None and tokens.timestamps is not None, recorded=data.nonspeech is not None,
+        language=partial(_language, joined(data.learn, data.retain)) if len(languages) > 1 else None,
+    )  # fmt: skip
+
+
+def _language(clips: Sequence[Utterance], row: int) -> str:
+    return clips[row].language
