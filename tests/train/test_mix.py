@@ -32,12 +32,13 @@ from secateur.train.mix import KINDS, Example, MixSettings, Prompt, plain  # noq
 from secateur.train.objective import Batch  # noqa: E402
 from secateur.train.prepare import Preparer  # noqa: E402
 from secateur.train.run import Run  # noqa: E402
-from secateur.train.settings import FINE_TUNING, TrainSettings  # noqa: E402
+from secateur.train.settings import TrainSettings  # noqa: E402
 from secateur.train.stream import Mix, batch_stream, epoch_steps  # noqa: E402
 from secateur.train.targets import IGNORE, batch_of_rows  # noqa: E402
 
 CPU = torch.device("cpu")
 RATE = 16000
+FULL = MixSettings().resolved(pretrained=True)
 TEXTS = ["the cat sat", "on a mat", "and then", "the cat went home", "mat", "home", "a cat", "then on"]
 
 
@@ -79,7 +80,7 @@ def seconds(count: int = 400, seed: int = 0) -> list[float]:
 
 
 def test_every_clip_is_learnt_once_an_epoch_in_the_shares_that_were_asked_for() -> None:
-    mix = Mix(seconds(), tuple(seconds(200, 1)), 0.3, use=MixSettings(), stretch=1.1, timed=True, recorded=True)
+    mix = Mix(seconds(), tuple(seconds(200, 1)), 0.3, use=FULL, stretch=1.1, timed=True, recorded=True)
     batches = [batch for part in mix.batches(60.0, 3, 0) for batch in part]
     examples = [example for batch in batches for example in batch]
     speech = [e for e in examples if e.clips]
@@ -104,16 +105,16 @@ def test_shares_of_zero_are_plain_clips_and_a_language_is_never_broken() -> None
     for batch in next(Mix(seconds(50), use=off, timed=True).batches(60.0, 0, 0)):
         assert batch == plain([row for e in batch for row in e.clips])
     names = ["en", "de", "fr"]
-    mix = Mix(seconds(), use=MixSettings(joined=1.0), language=lambda row: names[row % 3], timed=True)
+    mix = Mix(seconds(), use=replace(FULL, joined=1.0), language=lambda row: names[row % 3], timed=True)
     for batch in next(mix.batches(60.0, 0, 0)):
         assert all(len({row % 3 for row in e.clips}) == 1 for e in batch if e.clips)
-    untimed = Mix(seconds(), use=MixSettings(joined=1.0))
+    untimed = Mix(seconds(), use=replace(FULL, joined=1.0))
     assert not any(e.timed or e.part for b in next(untimed.batches(60.0, 0, 0)) for e in b)
 
 
 def test_the_stream_is_decided_by_its_seed_and_can_be_entered_anywhere() -> None:
     for window in (0, 90):
-        mix = Mix(seconds(), window=window, use=MixSettings(), timed=True)
+        mix = Mix(seconds(), window=window, use=FULL, timed=True)
         steps = epoch_steps(mix, 60.0, 5)
         two = list(itertools.islice(batch_stream(mix, 60.0, 5), 2 * steps))
         assert two[:steps] != two[steps:] and two != list(itertools.islice(batch_stream(mix, 60.0, 6), 2 * steps))
@@ -150,9 +151,9 @@ def test_joints_are_where_the_tones_are() -> None:
 
 def test_targets_decode_back_to_text_times_and_prompts() -> None:
     model, tokenizer = real_use_model()
-    _, _, objective = job(model, tokenizer, MixSettings())
+    _, _, objective = job(model, tokenizer, FULL)
     tokens = model.config.tokens
-    settings = TrainSettings(mix=MixSettings(), piece_dropout=0.0)
+    settings = TrainSettings(mix=FULL, bpe_dropout=0.0)
     examples = [
         Example((3, 0), (0.0, 2.0, 1.0), True), Example((1, 5), (0.3, 0.4, 0.0)),
         Example((2,), prompt=Prompt("previous", 0, 1)), Example((3,), prompt=Prompt("words", 7, 3)),
@@ -194,8 +195,8 @@ def test_targets_decode_back_to_text_times_and_prompts() -> None:
 
 def test_nothing_is_asked_of_a_prompt() -> None:
     model, tokenizer = real_use_model()
-    _, _, objective = job(model, tokenizer, MixSettings())
-    settings = TrainSettings(mix=MixSettings(), distil=0.0)
+    _, _, objective = job(model, tokenizer, FULL)
+    settings = TrainSettings(mix=FULL, distillation=0.0)
     examples = [Example((0,), prompt=Prompt("previous", 3, 1)), Example((1,))]
     mel = torch.randn(2, 90, model.config.front_end.bins)
     batch = Batch(examples, 8, torch.zeros(2, 14400), torch.tensor([14400] * 2), mel, torch.tensor([90, 90]), 0)
@@ -216,17 +217,17 @@ def test_nothing_is_asked_of_a_prompt() -> None:
 
 def test_a_long_text_or_prompt_is_cut_to_the_text_context() -> None:
     model, tokenizer = real_use_model()
-    _, _, objective = job(model, tokenizer, MixSettings())
+    _, _, objective = job(model, tokenizer, FULL)
     objective.room = 20
-    long = objective.target(Example((0, 1, 2, 3, 4, 5, 6, 7), (0.1,) * 9, True), 0, TrainSettings(mix=MixSettings()))
+    long = objective.target(Example((0, 1, 2, 3, 4, 5, 6, 7), (0.1,) * 9, True), 0, TrainSettings(mix=FULL))
     assert len(long.ids) == 20 and long.ids[-1] != model.config.tokens.end
     assert max(place for place, _, _ in long.times) < 20
-    short = objective.target(Example((4,), prompt=Prompt("previous", 3, 0)), 0, TrainSettings(mix=MixSettings()))
+    short = objective.target(Example((4,), prompt=Prompt("previous", 3, 0)), 0, TrainSettings(mix=FULL))
     assert len(short.ids) <= 20 and short.ids[-1] == model.config.tokens.end
     assert short.start <= 10
 
 
-USED = MixSettings(nonspeech=0.3, pause=(0.1, 1.0))
+USED = replace(FULL, nonspeech=0.3, pause=(0.1, 1.0))
 
 
 def run_mixed(
@@ -255,8 +256,8 @@ def test_a_stopped_run_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
 
 def test_silence_is_learnt_and_speech_is_not_taken_for_it() -> None:
     model, tokenizer = real_use_model()
-    bank, mix, objective = job(model, tokenizer, MixSettings())
-    settings = TrainSettings(mix=mix.use, augment=None, spec_augment=None, distil=0.0)
+    bank, mix, objective = job(model, tokenizer, FULL)
+    settings = TrainSettings(mix=mix.use, augment=None, spec_augment=None, distillation=0.0)
     examples = [*plain([1, 4, 5]), *(Example((), sound="coloured", seconds=s) for s in (0.8, 1.2))]
     batch = Preparer(Run(bank, mix, objective), settings, model, 0)(examples, 0, 10)
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
@@ -285,8 +286,8 @@ def test_a_ctc_model_writes_blanks_where_nobody_speaks() -> None:
 
 def test_parts_of_a_batch_have_its_gradient_with_silence_in_it() -> None:
     model, tokenizer = real_use_model()
-    bank, mix, objective = job(model, tokenizer, MixSettings(nonspeech=0.4))
-    settings = TrainSettings(mix=mix.use, dropout=0.0, distil=0.0, spec_augment=None)
+    bank, mix, objective = job(model, tokenizer, replace(FULL, nonspeech=0.4))
+    settings = TrainSettings(mix=mix.use, dropout=0.0, distillation=0.0, spec_augment=None)
     batch = Preparer(Run(bank, mix, objective), settings, model, 0)(next(batch_stream(mix, 40.0, 1)), 0, 10)
     assert any(not e.clips for e in batch.examples)
     counts = objective.counts(batch.examples, 0, settings)
@@ -327,10 +328,13 @@ def test_recordings_without_speech_are_those_to_train_with(tmp_path: Path) -> No
 
 
 def test_settings_are_checked_and_can_be_turned_off() -> None:
-    assert FINE_TUNING.mix == MixSettings()
+    assert TrainSettings().resolved(pretrained=True, teacher=False).mix == FULL
+    assert TrainSettings().mix is not None and not TrainSettings().mix.on
+    new = TrainSettings().resolved(pretrained=False, teacher=False).mix
+    assert new is not None and not new.on and MixSettings(joined=0.5).resolved(False).joined == 0.5
     assert from_dict(TrainSettings, {"mix": "none"}).mix is None
     assert from_dict(TrainSettings, {"mix": {"joined": 0.1}}).mix == MixSettings(joined=0.1)
-    with pytest.raises(SecateurError, match="nonspeech: expected a share"):
+    with pytest.raises(SecateurError, match=r"nonspeech must be at least 0 and at most 0\.9"):
         from_dict(TrainSettings, {"mix": {"nonspeech": 1.5}})
     with pytest.raises(SecateurError, match="unknown key 'join'"):
         from_dict(TrainSettings, {"mix": {"join": 0.5}})

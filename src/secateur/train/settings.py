@@ -93,7 +93,7 @@ class TrainSettings(Settings):
         1.0, "Soften the teacher's distribution by this temperature.", above=0, advanced=True, was=("temperature",)
     )
     intermediate_ctc: float = option(
-        0.0, "Give this share of a Conformer's CTC loss to its middle block.", unit="share", least=0, below=1,
+        0.0, "Give this share of a Conformer's CTC loss to its middle block.", unit="share", least=0, most=1,
         advanced=True, was=("inner_ctc",),
     )  # fmt: skip
     auxiliary: Literal["none", "pinyin"] = option(
