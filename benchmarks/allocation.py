@@ -2,10 +2,10 @@
 
     python benchmarks/allocation.py --data ../shared/data --out benchmarks/results/allocation.json
 
-Every target of `secateur prune --target` is planned as the command plans it (tiny.en, Taylor terms of a few training
-clips, no tuning). The plan is then built and exported anew and timed beside the dense model, in turn, in rounds that
-the planner never saw: its thread's own time, and the clock's. A hit is within 10 % of the target. The loss on dev clips
-says what the ways to share out (uniform, global, search) cost before any tuning.
+Every target of `secateur prune --prune.target` is planned as the command plans it (tiny.en, Taylor terms of a few
+training clips, no tuning). The plan is then built and exported anew and timed beside the dense model, in turn, in
+rounds that the planner never saw: its thread's own time, and the clock's. A hit is within 10 % of the target. The loss
+on dev clips says what the ways to share out (uniform, global, search) cost before any tuning.
 
 `--map` names a sensitivity map of the model for `search`.
 """

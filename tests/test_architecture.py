@@ -14,7 +14,7 @@ import pytest
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "secateur"
 ROOMS = (
     "base", "audio", "features", "text", "lm", "data", "decode", "models", "weights", "runtime", "train", "prune",
-    "evaluate", "export", "sensitivity", "families", "allocation", "study", "api", "server", "assistant", "keras",
+    "evaluate", "export", "sensitivity", "families", "allocation", "study", "server", "assistant", "keras", "api",
     "cli",
 )  # fmt: skip
 LONGEST = 350  # lines

@@ -94,7 +94,7 @@ def transformers() -> None:
 
 
 USES: dict[str, Callable[[], None]] = {
-    "train": command("train", "--learn", CLIP, "--out", "run"),
+    "train": command("train", "--train", CLIP, "--out", "run"),
     "hub": hub,
     "media": media,
     "stream": silero,

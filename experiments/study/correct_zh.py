@@ -55,17 +55,17 @@ def rows(run: Path, part: str, a: argparse.Namespace) -> None:
     path = run / "results" / f"{part}.json"
     if path.exists() and read_result(path).rows:
         return
-    from secateur.cli.evaluate import Options, evaluate_model
+    from secateur.api import evaluate
     from secateur.study.pinyin_head import heard_beside
 
     clips = read_manifest(a.data / SET / f"{'dev' if part == 'dev' else 'test'}.jsonl")
     clips = [u for u in clips if u.duration <= a.longest][: a.limit]
     manifest = run / "results" / f"{part}.jsonl"
     write_manifest(manifest, clips)
-    options = Options(str(run), manifest, device=a.device, batch_seconds=2400.0 if a.device == "cuda" else 60.0)
-    found = evaluate_model(options)
+    seconds = 2400.0 if a.device == "cuda" else 60.0
+    found = evaluate(run, manifest, device=a.device, batch_seconds=seconds)
     device = str(found.settings["device"])
-    write_result(path, heard_beside(found, str(run), clips, device, options.batch_seconds))
+    write_result(path, heard_beside(found, str(run), clips, device, seconds))
 
 
 def one(run: Path, out: Path, words: Path) -> None:

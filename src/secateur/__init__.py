@@ -1,62 +1,41 @@
 """secateur: prune a speech recogniser until it makes fewer mistakes.
 
     import secateur
-    run = secateur.adapt("tiny.en", learn="mine/train.jsonl", out="runs/mine", remove=0.3)
+    run = secateur.adapt(train="mine/train.jsonl", out="runs/mine", prune__remove=0.3)
     recogniser = secateur.load(run["exported"])
     print(recogniser.transcribe("hello.wav").text)
 
-`load` needs only the base install; `adapt` needs `pip install 'secateur[train]'`.
+The jobs (`secateur.api`) are adapt, train, prune, evaluate, compare, sensitivity, export, study, doctor, transcribe and
+load. `load` and `transcribe` need only the base install; what others need, they say.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .base.version import __version__
 
 if TYPE_CHECKING:
-    from .runtime.recogniser import Recogniser
+    from .api import adapt, compare, doctor, load, transcribe
 
-__all__ = ["__version__", "adapt", "load"]
-
-
-def load(model: str | Path | None = None) -> Recogniser:
-    """A recogniser from an exported or checkpoint folder, or by bundled name; None is the bundled model.
-
-    Raises:
-        SecateurError: no such model, or a damaged one.
-    """
-    from .runtime.recogniser import Recogniser
-
-    return Recogniser.load(model)
+__all__ = ["__version__", "adapt", "compare", "doctor", "load", "transcribe"]
+_JOBS = ("adapt", "compare", "doctor", "load", "transcribe")
+_PACKAGES = ("evaluate", "export", "prune", "sensitivity", "study", "train")  # which can be called, too
 
 
-def adapt(
-    model: str | Path = "tiny.en", *, learn: str | Path, out: str | Path, dev: str | Path | None = None,
-    test: str | Path | None = None, retain: str | Path | None = None, remove: float = 0.3, precision: str = "int8",
-    **train: Any,
-) -> dict[str, Any]:  # fmt: skip
-    """The main job, as `secateur adapt` does it; `train` are fields of `TrainSettings` (epochs=9, learning_rate=3e-5).
+def __getattr__(name: str) -> Any:
+    if name in _JOBS or name == "api":
+        from importlib import import_module
 
-    Returns the before/after table, with `exported` (the model folder) and `report` (the page).
+        api = import_module(".api", __name__)
+        return api if name == "api" else getattr(api, name)
+    if name in _PACKAGES:
+        from importlib import import_module
 
-    Raises:
-        SecateurError: anything a user can get wrong, in one line.
-    """
-    from .base.options import from_dict
-    from .cli.adapt import Options, run
-
-    def paths(one: str | Path | None) -> list[str]:
-        return [] if one is None else [str(one)]
-
-    options = {
-        "model": str(model), "learn": paths(learn), "dev": paths(dev), "test": paths(test), "retain": paths(retain),
-        "out": str(out), "precision": precision, "prune": {"remove": remove}, "train": train,
-    }  # fmt: skip
-    return run(from_dict(Options, options, "adapt"))
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 
 
 if sys.modules.get("transformers") and sys.modules.get("torch"):

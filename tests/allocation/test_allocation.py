@@ -134,15 +134,15 @@ def test_from_the_command_line(speech: Path, tmp_path: Path, capsys: pytest.Capt
     save_checkpoint(tmp_path / "model", model, text)
     clips = [u for u in read_manifest(speech / "free-spoken-digits" / "train.jsonl") if 0.3 < u.duration < 0.8]
     known, others = ([u for u in clips if (u.text in ("zero", "one", "two")) is yes] for yes in (True, False))
-    for name, part in (("learn", known[:20]), ("dev", known[24:28]), ("test", others[:6])):
+    for name, part in (("train", known[:20]), ("dev", known[24:28]), ("test", others[:6])):
         write_manifest(tmp_path / f"{name}.jsonl", [replace(u) for u in part])
     words = ["prune", "--one-shot", "--model", str(tmp_path / "model"), "--device", "cpu"]
-    words += [x for n in ("learn", "dev", "test") for x in (f"--{n}", str(tmp_path / f"{n}.jsonl"))]
+    words += [x for n in ("train", "dev", "test") for x in (f"--{n}", str(tmp_path / f"{n}.jsonl"))]
     words += ["--prune.vocabulary", "no", "--prune.audio-seconds", "none", "--prune.text-tokens", "none"]
-    assert main([*words, "--out", str(tmp_path / "out"), "--target", "parameters=0.8"]) == 0
+    assert main([*words, "--out", str(tmp_path / "out"), "--prune.target", "parameters=0.8"]) == 0
     small, _ = load_checkpoint(tmp_path / "out")
     assert COSTS["parameters"](small.config) / COSTS["parameters"](model.config) == pytest.approx(0.8, rel=0.02)
-    assert main([*words, "--out", str(tmp_path / "other"), "--target", "latncy=0.5"]) == 2
+    assert main([*words, "--out", str(tmp_path / "other"), "--prune.target", "latncy=0.5"]) == 2
     assert "did you mean 'latency'" in capsys.readouterr().err
     write_manifest(tmp_path / "learn.jsonl", [replace(known[0], duration=9.0)])
     assert main([*words, "--out", str(tmp_path / "long")]) == 2

@@ -145,7 +145,7 @@ def test_a_config_file_fills_options_and_the_command_line_wins(
 
 def test_a_base_install_says_what_a_command_needs(tmp_path: Path) -> None:
     (tmp_path / "set.jsonl").write_text('{"id": "a", "audio": "a.wav", "duration": 1.0, "text": "a", "speaker": "s"}\n')
-    learn = ["--learn", str(tmp_path / "set.jsonl"), "--out", str(tmp_path / "out")]
+    learn = ["--train", str(tmp_path / "set.jsonl"), "--out", str(tmp_path / "out")]
     code = "import sys; sys.modules['torch'] = None\nfrom secateur.cli import main\nsys.exit(main(sys.argv[1:]))"
     for words in (["adapt", *learn], ["train", *learn], ["prune", *learn], ["export", "tiny.en", "--out", "x"]):
         done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
@@ -160,10 +160,10 @@ def test_what_is_not_given_keeps_its_default(tmp_path: Path) -> None:
     from secateur.cli.command import build_options, make_parser
 
     parser = make_parser(prune, "prune")
-    (tmp_path / "run.toml").write_text('learn = ["a.jsonl"]\nout = "b"\n[train]\nsteps = 5\n')
-    words = ["--config", str(tmp_path / "run.toml"), "--prune.remove", "0.2", "--train.seed", "1"]
+    (tmp_path / "run.toml").write_text('train = ["a.jsonl"]\nout = "b"\n[training]\nsteps = 5\n')
+    words = ["--config", str(tmp_path / "run.toml"), "--prune.remove", "0.2", "--training.seed", "1"]
     found = build_options(prune.Options, parser.parse_all(words))
-    whole = prune.Options(out=Path("b"), learn=(Path("a.jsonl"),))
+    whole = prune.Options(out=Path("b"), train=(Path("a.jsonl"),))
     assert found.prune == replace(whole.prune, remove=0.2) and found.prune.method == "refit"
-    assert found.train == replace(whole.train, steps=5, seed=1) and found.train.learning_rate == 4e-5
+    assert found.training == replace(whole.training, steps=5, seed=1) and found.training.learning_rate == 4e-5
     assert "default: refit" in parser.format_help()

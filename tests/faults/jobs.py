@@ -25,7 +25,7 @@ from secateur.runtime.contents import read_contents  # noqa: E402
 from secateur.weights.header import read_header  # noqa: E402
 
 TRAIN = """
-[train]
+[training]
 steps = 10
 batch_seconds = 8.0
 learning_rate = 1e-3
@@ -45,7 +45,7 @@ remove = 0.05
 STUDY = """
 name = "killed"
 model = "{model}"
-learn = ["train.jsonl"]
+train = ["train.jsonl"]
 dev = ["dev.jsonl"]
 seeds = [0]
 [tests]
@@ -85,7 +85,7 @@ def prepare(folder: Path, speech: Path, arms: int = 2) -> None:
 
 def words(job: str, place: Path, out: Path, model: str = "model") -> list[str]:
     """The command line of a job."""
-    sets = [w for name in ("learn", "dev", "test") for w in (f"--{name}", f"{place}/{SETS[name]}.jsonl")]
+    sets = [w for name in ("train", "dev", "test") for w in (f"--{name}", f"{place}/{SETS[name]}.jsonl")]
     if job in ("train", "prune"):
         return [job, *sets, "--model", f"{place}/model", "--out", str(out), "--device", "cpu",
                 "--config", f"{place}/{job}.toml"]  # fmt: skip
@@ -95,7 +95,7 @@ def words(job: str, place: Path, out: Path, model: str = "model") -> list[str]:
     return ["export", f"{place}/{model}", "--out", str(out), "--precision", "int8"]
 
 
-SETS = {"learn": "train", "dev": "dev", "test": "test"}
+SETS = {"train": "train", "dev": "dev", "test": "test"}
 JOBS = ("train", "prune", "study", "export")
 
 

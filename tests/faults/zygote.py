@@ -132,7 +132,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     for module in (
-        "cli.train", "cli.prune", "cli.export", "cli.evaluate", "cli.sensitivity", "cli.study", "jobs.arm",
+        "cli.train", "cli.prune", "cli.export", "cli.evaluate", "cli.sensitivity", "cli.study", "study.arm",
         "jobs.oneshot", "jobs.exporting", "jobs.sets", "jobs.new_model", "models.weights.fetch", "jobs.study.runs",
         "jobs.study.outcome", "jobs.study.page", "jobs.study.store", "jobs.sensitivity.run",
     ):  # fmt: skip

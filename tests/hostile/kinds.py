@@ -145,7 +145,7 @@ LINES = [
 ]  # fmt: skip
 STUDY = """name = "small"
 model = "tiny.en"
-learn = ["train.jsonl"]
+train = ["train.jsonl"]
 dev = ["dev.jsonl"]
 seeds = [0, 1]
 [tests]
@@ -153,7 +153,7 @@ quiet = "test.jsonl"
 [conditions.noisy]
 noise = "noise.jsonl"
 snr_db = 5.0
-[train]
+[training]
 steps = 4
 learning_rate = 1e-3
 [prune]

@@ -18,7 +18,9 @@ from secateur.families.whisper.config import read_config
 from secateur.families.whisper.cost import count_parameters
 
 BUNDLED = Path(__file__).resolve().parents[2] / "src" / "secateur" / "data" / "bundled"
-SMALL = ["--train.steps", "3", "--train.batch-seconds", "12", "--train.learning-rate", "2e-5", "--train.ema", "0"]
+SMALL = ["--training.steps", "3", "--training.batch-seconds", "12", "--training.learning-rate", "2e-5"]
+SMALL += ["--training.ema", "0"]
+PRUNED = ["--prune.remove", "0.5", "--prune.every", "1", "--prune.audio-seconds", "10"]
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +33,13 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def words(sets: Path, out: Path, *more: str) -> list[str]:
     manifests = [w for split in ("dev", "test") for w in (f"--{split}", str(sets / f"{split}.jsonl"))]
-    return ["--learn", str(sets / "train.jsonl"), *manifests, "--out", str(out), "--device", "cpu", *more]
+    return ["--train", str(sets / "train.jsonl"), *manifests, "--out", str(out), "--device", "cpu", *more]
 
 
 @pytest.fixture(scope="module")
 def run(sets: Path, tiny_en: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run") / "job"
-    pruned = ["--prune.remove", "0.5", "--prune.every", "1", "--prune.audio-seconds", "10"]
-    assert main(["adapt", "--model", str(tiny_en), *words(sets, out, *SMALL, *pruned)]) == 0
+    assert main(["adapt", "--model", str(tiny_en), *words(sets, out, *SMALL, *PRUNED)]) == 0
     return out
 
 
@@ -88,8 +89,43 @@ def test_both_arms_took_the_same_steps(run: Path) -> None:
 
 def test_a_finished_job_is_not_run_again(run: Path, sets: Path, tiny_en: Path) -> None:
     before = (run / "pruned" / "model.safetensors").stat().st_mtime_ns
-    assert main(["adapt", "--model", str(tiny_en), *words(sets, run, *SMALL, "--prune.remove", "0.5")]) == 0
+    assert main(["adapt", "--model", str(tiny_en), *words(sets, run, *SMALL, *PRUNED)]) == 0
     assert (run / "pruned" / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_another_job_is_refused_and_what_differs_is_named(
+    run: Path, sets: Path, tiny_en: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {p: p.stat().st_mtime_ns for p in run.rglob("*") if p.is_file()}
+    other = tmp_path / "train.jsonl"
+    write_manifest(other, read_manifest(sets / "train.jsonl")[:9])
+    for change, named in (
+        (["--prune.remove", "0.45"], "prune.remove was 0.5, is 0.45"),
+        (["--training.steps", "4"], "training.steps was 3, is 4"),
+        (["--precision", "fp16"], "precision was int8, is fp16"),
+        (["--train", str(other)], "train was"),
+    ):
+        given = ["adapt", "--model", str(tiny_en), *words(sets, run, *SMALL, *PRUNED), *change]
+        capsys.readouterr()
+        assert main(given) == 2
+        told = capsys.readouterr()
+        assert named in told.err and "another run is here" in told.err and not told.out
+    content = (sets / "train.jsonl").read_text()
+    try:
+        (sets / "train.jsonl").write_text("".join(content.splitlines(keepends=True)[:-1]))
+        assert main(["adapt", "--model", str(tiny_en), *words(sets, run, *SMALL, *PRUNED)]) == 2
+        assert "train.jsonl has another content" in capsys.readouterr().err
+    finally:
+        (sets / "train.jsonl").write_text(content)
+    assert {p: p.stat().st_mtime_ns for p in run.rglob("*") if p.is_file()} == before
+
+
+def test_the_run_folder_says_what_was_run(run: Path, sets: Path) -> None:
+    record = json.loads((run / "run.json").read_text())
+    assert record["job"] == "adapt" and record["finished"]
+    assert record["settings"]["training"]["steps"] == 3 and record["settings"]["prune"]["method"] == "refit"
+    assert len(record["data"][str(sets / "train.jsonl")]) == 64
+    assert record["versions"]["secateur"] and record["versions"]["torch"]
 
 
 def test_one_shot_pruning_needs_no_steps(sets: Path, tiny_en: Path, tmp_path: Path) -> None:
@@ -106,8 +142,8 @@ def test_wrong_words_are_one_line(sets: Path, tmp_path: Path, capsys: pytest.Cap
     for ask, message in (
         (["--prune.criterion", "tailor"], "did you mean 'taylor'"),
         (["--prune.kinds", "ffm"], "did you mean 'ffn'"),
-        (["--train.epochs", "many"], "expected float, found 'many'"),
-        (["--train.learning-rte", "1"], "did you mean '--train.learning-rate'"),
+        (["--training.epochs", "many"], "expected float, found 'many'"),
+        (["--training.learning-rte", "1"], "did you mean '--training.learning-rate'"),
         (["--model", "tiny.em"], "did you mean 'tiny.en'"),
     ):
         assert main(["prune", *words(sets, tmp_path / "out", *ask)]) == 2
@@ -122,6 +158,6 @@ def test_speakers_in_two_sets_are_refused(
     clips = read_manifest(sets / "train.jsonl")
     write_manifest(tmp_path / "a.jsonl", clips[::2])
     write_manifest(tmp_path / "b.jsonl", clips[1::2])
-    same = ["--learn", str(tmp_path / "a.jsonl"), "--dev", str(sets / "dev.jsonl"), "--test", str(tmp_path / "b.jsonl")]
+    same = ["--train", str(tmp_path / "a.jsonl"), "--dev", str(sets / "dev.jsonl"), "--test", str(tmp_path / "b.jsonl")]
     assert main(["adapt", *same, "--out", str(tmp_path / "out"), "--device", "cpu"]) == 2
-    assert "split by speaker first" in capsys.readouterr().err
+    assert "train and test share" in capsys.readouterr().err

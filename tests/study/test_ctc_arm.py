@@ -64,7 +64,7 @@ def test_digits_are_learnt_pruned_exported_and_read_with_a_lexicon(
     digits: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lm, dev = digits / "lm.npz", digits / "dev.jsonl"
-    made = said(capsys, "lm", "--learn", digits / "learn.jsonl", "--out", lm, "--test", dev)
+    made = said(capsys, "lm", "--train", digits / "learn.jsonl", "--out", lm, "--test", dev)
     assert made["unknown"] == 0 and made["words"] == 13 and made["perplexity"] < 13  # ten, and <s> </s> <unk>
     greedy = said(capsys, "evaluate", digits / "arm", dev)
     held = said(capsys, "evaluate", digits / "arm", dev, "--lm", lm, "--tune-on", digits / "dev.jsonl")

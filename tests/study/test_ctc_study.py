@@ -59,7 +59,8 @@ def test_the_committed_study_runs_from_nothing_to_its_table(speech: Path, tmp_pa
     runs = expand(study)
     assert runs[0] == ("base", 0)  # what others continue from comes first
     chosen = ("base", "dense", "sparse-taylor-50", "units-taylor-30", "sparse-magnitude-75", "sparse-dropout-50")
-    text = path.read_text().replace("[train]\n", "[lm]\narms = [\"dense\"]\nbeam = 4\noutputs = true\n[train]\n", 1)
+    lm = '[lm]\narms = ["dense"]\nbeam = 4\noutputs = true\n'
+    text = path.read_text().replace("[training]\n", f"{lm}[training]\n", 1)
     path.write_text(text)
     study = read_study(path)
     for name, seed in [run for run in runs if run[0] in chosen]:
@@ -138,7 +139,7 @@ def test_the_families_run_from_nothing_dense_and_pruned(speech: Path, tmp_path: 
 def test_an_arm_learns_from_transcripts_of_its_own(speech: Path, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     path, out = small_families(tmp_path, speech), tmp_path / "out"
-    own = '\n[arms.labelled]\nlearn = ["{}"]\n[arms.labelled.train]\ninner_ctc = 0.3\n'
+    own = '\n[arms.labelled]\ntrain = ["{}"]\n[arms.labelled.training]\nintermediate_ctc = 0.3\n'
     own += "[arms.labelled.new]\nlayers = 2\nwidth = 16\n"
     path.write_text(path.read_text() + own.format("librispeech-mini/labels.jsonl"))
     clips = read_manifest(tmp_path / "librispeech-mini" / "train.jsonl")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,21 @@ from secateur.study.settings import arm_settings, read_study
 from secateur.study.store import read_store
 from secateur.train.settings import TrainSettings
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+from packed import results
+
 pytest.importorskip("torch")
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 STUDIES = sorted(EXPERIMENTS.rglob("*.toml"))
 PARTS = {"train": TrainSettings, "prune": PruneSettings}
 
 
-def present(part: str, settings: dict[str, Any]) -> dict[str, Any]:
+def present(part: str, settings: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     """Settings as they were recorded, under the names of today."""
     new = {old: path for path, one, _ in walk(PARTS[part]) for old in one.metadata.get("was", ())}
     named = {new.get(key, key): value for key, value in settings.items() if (key, value) != ("sensitivity", "")}
+    if "map" in named:  # where it lay on that machine
+        named["map"] = now["map"] if Path(now["map"]).parts[-2:] == Path(named["map"]).parts[-2:] else named["map"]
     named.pop("auxiliary_saved", None)  # what is kept beside the result is not the recipe
     if named.get("distillation_on") == "retain":
         named["distillation_on"] = "rehearsal"
@@ -32,7 +38,7 @@ def present(part: str, settings: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
 def test_a_study_means_what_was_run(path: Path) -> None:
     study = read_study(path)
-    folder = path.parent / "results" / path.stem
+    folder = results(path.parent / "results" / path.stem)
     if not folder.is_dir():
         return  # read without an error: all that can be asked of it
     runs, _ = read_store(folder)
@@ -44,7 +50,7 @@ def test_a_study_means_what_was_run(path: Path) -> None:
         for part in PARTS:
             assert (then[part] is None) == (now[part] is None), (run.arm, part)
             if then[part] is not None:
-                recorded = present(part, then[part])
+                recorded = present(part, then[part], now[part])
                 if now[part].get("plan") or now[part].get("target"):  # recorded is what the plan came to
                     recorded = {k: v for k, v in recorded.items() if k not in ("remove", "amounts", "plan", "target")}
                 different = {k: (v, now[part].get(k)) for k, v in recorded.items() if now[part].get(k, v) != v}

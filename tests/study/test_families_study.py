@@ -22,12 +22,12 @@ from secateur.study.store import collect  # noqa: E402
 STUDY = """
 name = "small"
 model = "{model}"
-learn = ["train.jsonl"]
+train = ["train.jsonl"]
 seeds = [0]
 dev = ["dev.jsonl"]
 [tests]
 read = "test.jsonl"
-[train]
+[training]
 steps = 3
 batch_seconds = 12.0
 [prune]

@@ -21,7 +21,7 @@ from secateur.models.checkpoint import load_checkpoint  # noqa: E402
 from secateur.weights.fetch import read_foreign  # noqa: E402
 
 RUN = """
-[train]
+[training]
 steps = {steps}
 batch_seconds = 6.0
 learning_rate = 4e-3
@@ -82,7 +82,7 @@ def test_prune_evaluate_transcribe_export(
     make(tmp_path / "hf")
     (tmp_path / "run.toml").write_text(RUN.format(steps=steps))
     said(
-        capsys, "prune", "--config", tmp_path / "run.toml", "--model", tmp_path / "hf", "--learn",
+        capsys, "prune", "--config", tmp_path / "run.toml", "--model", tmp_path / "hf", "--train",
         tmp_path / "learn.jsonl", "--dev", tmp_path / "dev.jsonl", "--test", tmp_path / "test.jsonl",
         "--out", tmp_path / "arm", "--device", "cpu",
     )  # fmt: skip

@@ -78,11 +78,11 @@ def test_once_without_training_from_the_command_line(
     save_checkpoint(tmp_path / "model", model, tokenizer)
     clips = [u for u in read_manifest(speech / "free-spoken-digits" / "train.jsonl") if 0.3 < u.duration < 0.8]
     known, others = ([u for u in clips if (u.text in ("zero", "one", "two")) is yes] for yes in (True, False))
-    for name, part in (("learn", known[:24]), ("dev", known[24:28]), ("test", others[:6])):
+    for name, part in (("train", known[:24]), ("dev", known[24:28]), ("test", others[:6])):
         write_manifest(tmp_path / f"{name}.jsonl", part)
     (tmp_path / "cut.toml").write_text('[prune.amounts]\n"encoder.mel" = 0.3\n')
     words = ["prune", "--one-shot", "--model", str(tmp_path / "model"), "--config", str(tmp_path / "cut.toml")]
-    words += [x for n in ("learn", "dev", "test") for x in (f"--{n}", str(tmp_path / f"{n}.jsonl"))]
+    words += [x for n in ("train", "dev", "test") for x in (f"--{n}", str(tmp_path / f"{n}.jsonl"))]
     words += ["--prune.vocabulary", "no", "--prune.audio-seconds", "none", "--prune.text-tokens", "none"]
     words += ["--prune.remove", "none", "--out", str(tmp_path / "out"), "--device", "cpu"]
     assert main([*words, "--prune.sample-rate", "12000", "--prune.frame-shift-ms", "20"]) == 0

@@ -33,7 +33,7 @@ from secateur.weights.fetch import read_foreign  # noqa: E402
 
 DEV = Path(secateur.__file__).parent / "data" / "bundled" / "dev.jsonl"
 RUN = """
-[train]
+[training]
 steps = 90
 batch_seconds = 8.0
 learning_rate = 4e-3
@@ -117,7 +117,7 @@ def test_prune_evaluate_transcribe_export(
     assert all("residual stream" in one["why"] for one in examined["whole"])
     (tmp_path / "run.toml").write_text(RUN)
     said(
-        capsys, "prune", "--config", tmp_path / "run.toml", "--model", tmp_path / "hf", "--learn",
+        capsys, "prune", "--config", tmp_path / "run.toml", "--model", tmp_path / "hf", "--train",
         tmp_path / "learn.jsonl", "--dev", tmp_path / "dev.jsonl", "--test", tmp_path / "test.jsonl",
         "--out", tmp_path / "arm", "--device", "cpu",
     )  # fmt: skip

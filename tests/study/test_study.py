@@ -42,7 +42,7 @@ from secateur.study.table import speaker_groups  # noqa: E402
 STUDY = """
 name = "a small study"
 model = "{model}"
-learn = ["train.jsonl"]
+train = ["train.jsonl"]
 dev = ["dev.jsonl"]
 seeds = [0, 1]
 robust = ["dense"]
@@ -53,7 +53,7 @@ telephone = true
 [conditions.noisy]
 noise = "noise.jsonl"
 snr_db = 5.0
-[train]
+[training]
 steps = 4
 batch_seconds = 8.0
 learning_rate = 1e-3

@@ -18,7 +18,7 @@ from secateur.decode.ctc.greedy import greedy  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 
 RUN = """
-[train]
+[training]
 steps = 300
 batch_seconds = 8.0
 learning_rate = 4e-3
@@ -57,7 +57,7 @@ def test_new_prune_export_transcribe(
     write_manifest(tmp_path / "test.jsonl", short[:2])
     whisper, tokenizer = small_whisper()
     save_checkpoint(tmp_path / "whisper", whisper, tokenizer)
-    made = said(capsys, "models", "new", "whisper", "--trunk", tmp_path / "whisper", "--learn",
+    made = said(capsys, "models", "new", "whisper", "--trunk", tmp_path / "whisper", "--train",
                 tmp_path / "learn.jsonl", "--out", tmp_path / "start")  # fmt: skip
     start, text = load_checkpoint(tmp_path / "start")
     assert made["parameters"] == sum(v.numel() for v in start.state_dict().values())
@@ -70,11 +70,11 @@ def test_new_prune_export_transcribe(
     # What lies beyond the positions is not heard.
     assert start(torch.randn(1, 200, 80))[1].tolist() == [whisper.config.audio_context]
     assert start.config.max_seconds == pytest.approx(1.2)
-    assert main(["models", "new", "whisper", "--learn", str(tmp_path / "learn.jsonl"), "--out", "x"]) == 2
+    assert main(["models", "new", "whisper", "--train", str(tmp_path / "learn.jsonl"), "--out", "x"]) == 2
     assert "new.trunk names a Whisper" in capsys.readouterr().err
     (tmp_path / "run.toml").write_text(RUN)
     said(
-        capsys, "prune", "--config", tmp_path / "run.toml", "--model", tmp_path / "start", "--learn",
+        capsys, "prune", "--config", tmp_path / "run.toml", "--model", tmp_path / "start", "--train",
         tmp_path / "learn.jsonl", "--dev", tmp_path / "dev.jsonl", "--test", tmp_path / "test.jsonl",
         "--out", tmp_path / "arm", "--device", "cpu",
     )  # fmt: skip

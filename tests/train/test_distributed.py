@@ -133,7 +133,7 @@ def test_when_one_process_is_killed_all_end_with_one_line(tmp_path: Path) -> Non
 
 def test_what_is_wrong_for_all_is_said_once(tmp_path: Path) -> None:
     missing = tmp_path / "none.jsonl"
-    done = two("-m", "secateur", "train", "--learn", str(missing), "--out", str(tmp_path / "out"), "--device", "cpu")
+    done = two("-m", "secateur", "train", "--train", str(missing), "--out", str(tmp_path / "out"), "--device", "cpu")
     assert done.returncode != 0
     lines = [line for line in done.stderr.splitlines() if line.startswith("secateur: ")]
     assert len(lines) == 1

@@ -120,10 +120,10 @@ def test_a_killed_run_on_archives_ends_as_an_undisturbed_one(tmp_path: Path) -> 
 
     def words(out: str) -> list[str]:
         return [
-            "--model", str(tmp_path / "model"), "--learn", shards, "--dev", str(tmp_path / "dev.jsonl"), "--test",
+            "--model", str(tmp_path / "model"), "--train", shards, "--dev", str(tmp_path / "dev.jsonl"), "--test",
             str(tmp_path / "test.jsonl"), "--out", str(tmp_path / out), "--device", "cpu", "--stream", "--window", "6",
-            "--train.steps", "7", "--train.batch-seconds", "6", "--train.save-every", "2", "--longest", "2.95",
-            "--train.validate-every", "100",
+            "--training.steps", "7", "--training.batch-seconds", "6", "--training.save-every", "2", "--longest", "2.95",
+            "--training.validate-every", "100",
         ]  # fmt: skip
 
     assert main(["train", *words("whole")]) == 0
@@ -140,7 +140,7 @@ def test_a_killed_run_on_archives_ends_as_an_undisturbed_one(tmp_path: Path) -> 
 
 
 def test_what_streams_cannot_do_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["train", "--learn", str(TRAIN), "--out", str(tmp_path / "o"), "--device", "cpu", "--stream"]
+    words = ["train", "--train", str(TRAIN), "--out", str(tmp_path / "o"), "--device", "cpu", "--stream"]
     assert main(words) == 2
     assert "--stream needs --dev and --test" in capsys.readouterr().err
     empty = tmp_path / "empty.jsonl"

@@ -7,9 +7,9 @@ data=$1 out=$2
 mkdir -p "$out"
 head -n 2 "$data/speechocean762/dev.jsonl" | sed "s|\"audio\": \"|&$(realpath "$data")/speechocean762/|" > "$out/dev.jsonl"
 plan() {  # NAME SETTINGS: the plan comes before training, of which one step is enough
-    ${PYTHON:-python3} -m secateur prune --model tiny.en --learn "$data/speechocean762/train.jsonl" --dev "$out/dev.jsonl" --test "$out/dev.jsonl" \
-        --device cpu --out "$out/$1" --target latency=0.85 --prune.vocabulary false --prune.audio-seconds none --prune.text-tokens none \
-        --train.steps 1 --train.batch-seconds 5 "${@:2}"
+    ${PYTHON:-python3} -m secateur prune --model tiny.en --train "$data/speechocean762/train.jsonl" --dev "$out/dev.jsonl" --test "$out/dev.jsonl" \
+        --device cpu --out "$out/$1" --prune.target latency=0.85 --prune.vocabulary false --prune.audio-seconds none --prune.text-tokens none \
+        --training.steps 1 --training.batch-seconds 5 "${@:2}"
     cp "$out/$1/allocation.json" "experiments/study/plans/latency85-$1.json"
 }
 plan uniform --prune.allocate uniform

@@ -99,7 +99,7 @@ def amounts_in(path: Path) -> dict[str, float]:
     values = read_json(path)
     amounts = values.get("amounts") if isinstance(values, dict) else None
     if not isinstance(amounts, dict) or not all(isinstance(share, float) for share in amounts.values()):
-        raise SecateurError(f"{path}: not a plan; `secateur prune --target` writes one as {PLAN}")
+        raise SecateurError(f"{path}: not a plan; `secateur prune --prune.target` writes one as {PLAN}")
     return amounts
 
 

@@ -34,7 +34,7 @@ T = TypeVar("T")
 def option(
     default: Any = MISSING, help: str = "", *, unit: str = "", least: float | None = None,  # noqa: A002
     most: float | None = None, above: float | None = None, below: float | None = None, choices: str = "",
-    factory: Callable[[], Any] | None = None, positional: bool = False, advanced: bool = False,
+    factory: Callable[[], Any] | None = None, positional: bool = False, advanced: bool = False, flat: bool = False,
     was: tuple[str, ...] = (),
 ) -> Any:  # fmt: skip
     """A field of a settings dataclass.
@@ -42,12 +42,12 @@ def option(
     `help` is one sentence: a verb, the object. `unit` is what a number counts ("s", "share", "steps"). `least` and
     `most` may be reached, `above` and `below` may not; of a tuple they bound every value. `choices` names one or
     more registries ("module:attribute", a space between) where a `Literal` cannot list the values; they are imported
-    when they are needed. `advanced`
-    options come last in `--help`. `was` lists earlier names, which are refused with the present one.
+    when they are needed. `advanced` options come last in `--help`. The options of a `flat` part need no prefix, unless
+    another has the same name. `was` lists earlier names, which are refused with the present one.
     """
     about = {
         "help": help, "unit": unit, "least": least, "most": most, "above": above, "below": below, "choices": choices,
-        "positional": positional, "advanced": advanced, "was": was,
+        "positional": positional, "advanced": advanced, "flat": flat, "was": was,
     }  # fmt: skip
     if factory is not None:
         return field(default_factory=factory, metadata=about)
@@ -117,17 +117,36 @@ def part_of(hint: Any) -> type | None:
     return None
 
 
-def walk(cls: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
-    """Every plain option of a settings dataclass with its path ("training.epochs"), field and type, parts included."""
+def walk(cls: type) -> Iterator[Option]:
+    """Every plain option of a settings dataclass, parts included."""
     hints = typing.get_type_hints(cls)
     for one in dataclasses.fields(cls):
         if not one.init:
             continue
         part = part_of(hints[one.name])
         if part is None:
-            yield f"{prefix}{one.name}", one, hints[one.name]
-        else:
-            yield from walk(part, f"{prefix}{one.name}.")
+            yield Option(one.name, one, hints[one.name])
+            continue
+        flat = flat_names(cls, one)
+        for inner in walk(part):
+            short = inner.path.split(".")[0] in flat
+            yield Option(inner.path if short else f"{one.name}.{inner.path}", inner.field, inner.hint)
+
+
+def flat_names(cls: type, one: dataclasses.Field[Any]) -> frozenset[str]:
+    """The fields of a flat part that are called without its name: those that `cls` has not itself."""
+    part = part_of(typing.get_type_hints(cls)[one.name])
+    if part is None or not one.metadata.get("flat"):
+        return frozenset()
+    return frozenset(f.name for f in dataclasses.fields(part)) - {f.name for f in dataclasses.fields(cls)}
+
+
+class Option(typing.NamedTuple):
+    """A plain option: how it is called ("training.epochs", "beam"), its field and type."""
+
+    path: str
+    field: dataclasses.Field[Any]
+    hint: Any
 
 
 def default_of(one: dataclasses.Field[Any]) -> Any:
@@ -146,6 +165,13 @@ def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
         raise SecateurError(f"{where}: expected a table of keys, found {type(values).__name__}")
     hints = typing.get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
+    values = dict(values)
+    if hasattr(cls, "prepared"):  # a class whose defaults depend on what is given
+        values = cls.prepared(values)
+    for name, one in fields.items():
+        for key in flat_names(cls, one) & values.keys():
+            inner = values.get(name, {})
+            values[name] = {**(to_dict(inner) if dataclasses.is_dataclass(inner) else inner), key: values.pop(key)}
     for key in values:
         if key not in fields:
             raise SecateurError(f"{where}: {unknown_key(cls, key)}")
@@ -156,6 +182,10 @@ def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
         moved = next((name for name, one in fields.items() if key in one.metadata.get("was", ())), "")
         if moved and isinstance(value, dict) and part_of(hints[key]) is None:
             raise SecateurError(f"{where}: the table '{key}' is called '{moved}' now")
+    for key, value in values.items():
+        own = default_of(fields[key])
+        if isinstance(value, dict) and dataclasses.is_dataclass(own):
+            values[key] = {f.name: getattr(own, f.name) for f in dataclasses.fields(own) if f.init} | value
     ready = {key: convert(hints[key], value, f"{where}: {key}") for key, value in values.items()}
     for key, value in ready.items():
         _check_choice(hints[key], fields[key].metadata, value, f"{where}: {key}")
@@ -172,7 +202,7 @@ def unknown_key(cls: type, key: str) -> str:
         return f"'{key}' is called '{new}' now"
     names = [f.name for f in dataclasses.fields(cls) if f.init]
     if not difflib.get_close_matches(key, names, n=1, cutoff=0.5):
-        for path, one, _ in walk(cls):
+        for path, one, _ in walk(cls):  # the end of a path, perhaps
             if key in (path.rsplit(".", 1)[-1], *one.metadata.get("was", ())):
                 return f"unknown key '{key}' (did you mean '{path}'?)"
     return f"unknown key '{key}'{nearest(key, names)}"
@@ -183,15 +213,20 @@ def renamed(cls: type, old: str) -> str:
     return next((path for path, spellings in _spellings(cls) if old in spellings and old != path), "")
 
 
-def _spellings(cls: type, prefix: str = "", before: tuple[str, ...] = ("",)) -> Iterator[tuple[str, list[str]]]:
+def _spellings(cls: type) -> Iterator[tuple[str, list[str]]]:
     """Every field's path and all that it may be called: parts themselves before what is in them."""
     hints = typing.get_type_hints(cls)
     for one in dataclasses.fields(cls):
-        names = [f"{start}{name}" for start in before for name in (one.name, *one.metadata.get("was", ()))]
-        yield f"{prefix}{one.name}", names
+        names = [one.name, *one.metadata.get("was", ())]
+        yield one.name, names
         part = part_of(hints[one.name])
-        if part is not None:
-            yield from _spellings(part, f"{prefix}{one.name}.", tuple(f"{name}." for name in names))
+        if part is None:
+            continue
+        flat = flat_names(cls, one)
+        for path, inner in _spellings(part):
+            short = path.split(".")[0] in flat
+            full = [f"{start}.{name}" for start in names for name in inner]
+            yield (path, [*inner, *full]) if short else (f"{one.name}.{path}", full)
 
 
 def _check_choice(hint: Any, about: Mapping[str, Any], value: Any, where: str) -> None:
@@ -278,8 +313,8 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
             number = None  # no size, no seed and no count; what computes with it takes 64 bits
         if number is not None and (hint is float or not isinstance(value, float) or value == number):
             return number
-    elif hint is str and isinstance(value, str):
-        return value
+    elif hint is str and isinstance(value, str | Path):
+        return str(value)
     elif hint is Path and isinstance(value, str | Path):
         return at_home(value)
     elif hint is Any:

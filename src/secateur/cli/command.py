@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import typing
+from collections.abc import Collection
 from dataclasses import MISSING, Field
 from pathlib import Path
 from types import ModuleType
@@ -12,37 +13,49 @@ from typing import Any
 
 from ..base.errors import SecateurError, nearest
 from ..base.locale import problem_said, said
-from ..base.options import choices_of, default_of, from_dict, option, part_of, range_of, read_toml, renamed, to_dict
-
-__all__ = ["build_options", "make_parser", "option"]
+from ..base.options import (
+    choices_of,
+    default_of,
+    flat_names,
+    from_dict,
+    part_of,
+    range_of,
+    read_toml,
+    renamed,
+    to_dict,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
     """One `--key value` for every field of `options` and of its parts (`--part.key`), plus --config and --json.
 
-    What is common comes first, then the parts, then what is advanced.
+    What is common comes first, then the parts, then what is advanced. The options of a flat part need no prefix.
     """
-    later: list[tuple[str, type, list[Field[Any]]]] = []
+    later: list[tuple[str, list[_Place]]] = []
     parts: list[tuple[str, type, bool]] = []
 
-    def add(group: Any, cls: type, fields: list[Field[Any]], prefix: str) -> None:
-        hints = typing.get_type_hints(cls)
-        for one in fields:
-            _add(group, one, hints[one.name], prefix)
+    def split(cls: type, prefix: str, flat: Collection[str] | None = None, inner: str = "") -> list[_Place]:
+        """The common options of `cls`; its parts and advanced options are noted for later.
 
-    def split(cls: type, prefix: str) -> list[Field[Any]]:
+        Of a flat part (`inner` is its path) only those of `flat` have no prefix.
+        """
         hints, common, advanced = typing.get_type_hints(cls), [], []
         for one in dataclasses.fields(cls):
-            part = part_of(hints[one.name])
-            if part is not None:
-                parts.append((f"{prefix}{one.name}", part, type(None) in typing.get_args(hints[one.name])))
+            hint, part = hints[one.name], part_of(hints[one.name])
+            dest = f"{inner or prefix}{one.name}"
+            flag = dest if flat is not None and one.name not in flat else f"{prefix}{one.name}"
+            if part is None:
+                (advanced if one.metadata.get("advanced") else common).append(_Place(one, hint, flag, dest))
+            elif one.metadata.get("flat"):
+                common += split(part, prefix, flat_names(cls, one), f"{dest}.")
             else:
-                (advanced if one.metadata.get("advanced") else common).append(one)
+                parts.append((dest, part, type(None) in typing.get_args(hint)))
         if advanced:
-            later.append((prefix, cls, advanced))
+            later.append((prefix[:-1], advanced))
         return common
 
-    add(parser, options, split(options, ""), "")
+    for place in split(options, ""):
+        _add(parser, place)
     from_file = said("Read options from a TOML file; --key wins.")
     parser.add_argument("--config", default=None, metavar="FILE.toml", help=from_file)
     parser.add_argument("--json", action="store_true", help=said("Print the result as JSON."))
@@ -52,10 +65,22 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
         if optional:
             flag = "--" + name.replace("_", "-")
             group.add_argument(flag, dest=name, default=None, metavar="none", help=said("Turn it off with none."))
-        add(group, part, split(part, f"{name}."), f"{name}.")
-    for prefix, cls, fields in later:
-        title = said("advanced options") if not prefix else f"{prefix[:-1]}: {said('advanced options')}"
-        add(parser.add_argument_group(title), cls, fields, prefix)
+        for place in split(part, f"{name}."):
+            _add(group, place)
+    for name, places in later:
+        title = said("advanced options")
+        group = parser.add_argument_group(f"{name}: {title}" if name else title)
+        for place in places:
+            _add(group, place)
+
+
+class _Place(typing.NamedTuple):
+    """An option on the command line: its field and type, its flag without dashes, and its path in the settings."""
+
+    field: Field[Any]
+    hint: Any
+    flag: str
+    dest: str
 
 
 def _first_sentence(cls: type) -> str:
@@ -63,18 +88,19 @@ def _first_sentence(cls: type) -> str:
     return text.split(". ")[0].rstrip(".") + "."
 
 
-def _add(group: Any, one: Field[Any], hint: Any, prefix: str) -> None:
+def _add(group: Any, place: _Place) -> None:
+    one, hint = place.field, place.hint
     text = help_of(one, hint).replace("%", "%%")
     if one.metadata.get("positional"):
         # Never required here: --config may give it, and build_options says what is missing after all.
         many = typing.get_origin(hint) is tuple
         group.add_argument(one.name, nargs="*" if many else "?", default=None, help=text, metavar=one.name.upper())
         return
-    flag, dest = "--" + f"{prefix}{one.name}".replace("_", "-"), f"{prefix}{one.name}"
-    if hint is bool:
-        group.add_argument(flag, dest=dest, nargs="?", const="true", default=None, metavar="yes|no", help=text)
+    flag = "--" + place.flag.replace("_", "-")
+    if hint is bool or bool in typing.get_args(hint):
+        group.add_argument(flag, dest=place.dest, nargs="?", const="true", default=None, metavar="yes|no", help=text)
     else:
-        group.add_argument(flag, dest=dest, default=None, help=text, metavar=metavar(one, hint))
+        group.add_argument(flag, dest=place.dest, default=None, help=text, metavar=metavar(one, hint))
 
 
 def help_of(one: Field[Any], hint: Any) -> str:
@@ -168,6 +194,7 @@ class Parser(argparse.ArgumentParser):
                 message = f"'{wrong.partition('=')[0]}' is called '--{new.replace('_', '-')}' now"
             else:
                 known = [flag for action in self._actions for flag in action.option_strings]
+                known = [flag for flag in known if flag.endswith(f".{wrong.lstrip('-')}")] or known
                 message = f"unknown option '{wrong}'{nearest(wrong, known)}"
         raise SecateurError(f"{self.prog}: {message}")
 

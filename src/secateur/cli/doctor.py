@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from ..base.options import option
+from ..api.doctor import DoctorSettings, doctor
+from ..base.options import to_dict
 
 HELP = """What this toolkit understands of a model: what it would prune (groups, units, parameters), and what it leaves
 whole and why. A model that it does not know gets the list of its layers and the reason: nothing is guessed."""
 EXAMPLE = "secateur doctor downloads/wav2vec2-base-960h"
 
 
-@dataclass(frozen=True)
-class Options:
-    """Which."""
-
-    model: str = option(help="a model folder (ours or of transformers), a known name, or owner/name", positional=True)
+Options = DoctorSettings
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: DoctorSettings) -> dict[str, Any]:
     """Look, without changing anything."""
-    from ..base.extras import require
-
-    require("torch", "train")
-    from ..base.options import to_dict
-    from ..study.doctor import examine
-
-    found: dict[str, Any] = to_dict(examine(options.model))
+    found: dict[str, Any] = to_dict(doctor(options))
     return found
 
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from ..base.errors import SecateurError
-from ..base.options import option
-from ..base.progress import say
+from ..api.export import ExportSettings, export
 
 HELP = """Write a model as ONNX graphs (encoder and decoder with KV cache, or CTC network) that stock onnxruntime runs.
 
@@ -19,53 +15,19 @@ EXAMPLE = """secateur export runs/demo/pruned --out exported/demo --dev mine/dev
 secateur export tiny.en --out tiny.bin --format ggml"""
 
 
-@dataclass(frozen=True)
-class Options:
-    """Options of `secateur export`."""
-
-    model: str = option(help="checkpoint folder, or a name that `secateur models list` shows", positional=True)
-    out: Path = option(help="new folder for the exported model; a file for ggml")
-    format: Literal["onnx", "transformers", "transformers-pruned", "ctranslate2", "ggml", "sherpa"] = option(
-        "onnx", "onnx; sherpa (sherpa-onnx) of a CTC model; of a Whisper with equal widths everywhere transformers, "
-        "ctranslate2 (faster-whisper) and ggml (whisper.cpp)",
-    )  # fmt: skip
-    precision: Literal["fp32", "fp16", "int8", "int8-dynamic", "int8-static", "auto"] = option(
-        "int8", "of onnx: fp32; fp16 (half the size); int8 (smallest); int8-dynamic and int8-static (faster where the "
-        "CPU has VNNI, and coarser); auto (the fastest of these whose error rate on --dev is the source's)",
-    )  # fmt: skip
-    clips: tuple[str, ...] = option((), "recordings to compare on, separated by commas; none: noise")
-    dev: Path | None = option(None, "manifest on which the export's error rate must be its source's")
-    tolerance: float = option(0.2, "points that the error rate may rise on --dev")
-    limit: int | None = option(None, "at most so many clips of --dev")
-    calibrate: Path | None = option(None, "manifest of train data, for int8-static; int8-dynamic gains from it too")
-    four_bits: tuple[str, ...] = option(
-        (), "Store these weights of an int8 export in four bits, with wildcards: decoder.token_embedding,*.ffn.*"
-    )
+Options = ExportSettings
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: ExportSettings) -> dict[str, Any]:
     """Export, compare, report."""
-    from ..base.extras import require
-
-    require("torch", "train")
-    from ..export.job import Gate, export_checked, write_format
-    from ..weights.fetch import load_model
-
-    if options.tolerance < 0:
-        raise SecateurError(f"--tolerance is points from 0 up, found {options.tolerance}")
-    model, text = load_model(options.model)
-    if options.format != "onnx":
-        return write_format(options.format, model, text, options.out)
-    if not options.clips and options.dev is None:
-        say("neither --dev nor --clips given: comparing on noise, which says little about transcripts")
-    gate = None if options.dev is None else Gate(options.dev, options.tolerance, options.limit)
-    return export_checked(
-        model, text, options.out, options.precision, options.clips, gate, options.calibrate, options.four_bits
-    )
+    found: dict[str, Any] = export(options)
+    return found
 
 
 def show(result: dict[str, Any]) -> str:
     """Sizes, then how near the export is to its source."""
+    if result.get("check"):
+        return f"nothing is wrong with it: family {result['family']}, formats {', '.join(result['formats'])}"
     lines = [f"{result['folder']} ({result['precision']})"]
     lines += [f"  {name:24}{size / 1e6:9.2f} MB" for name, size in result["bytes"].items()]
     p = result["parity"]

@@ -14,7 +14,7 @@ HELP = """Make a language model for `evaluate --lm` and `transcribe --lm`, which
 From the transcripts of manifests (modified Kneser-Ney), from an ARPA file, from PocketSphinx's binary format, or
 `--general`: the general English trigrams (72,547 words) of the pocketsphinx wheel (pip install 'secateur[sphinx]').
 Several models can be mixed when they are used: --lm general.npz,mine.npz"""
-EXAMPLE = """secateur lm --learn mine/train.jsonl --out mine.npz
+EXAMPLE = """secateur lm --train mine/train.jsonl --out mine.npz
 secateur lm --general --out general.npz --test mine/dev.jsonl"""
 
 
@@ -23,10 +23,10 @@ class Options:
     """What the command takes."""
 
     out: Path = option(help="the file to write (.npz)")
-    learn: tuple[Path, ...] = option((), help="manifests whose transcripts are learnt from")
+    train: tuple[Path, ...] = option((), "Estimate the model from the transcripts of these manifests.", was=("learn",))
     file: Path | None = option(None, help="a model to convert: ARPA, or PocketSphinx's .lm.bin")
     general: bool = option(False, help="convert the general English model of the pocketsphinx wheel")
-    order: int = option(3, help="with --learn: words in the longest n-grams")
+    order: int = option(3, help="with --train: words in the longest n-grams")
     test: tuple[Path, ...] = option((), help="manifests to tell perplexity and unknown words on")
 
 
@@ -39,10 +39,10 @@ def run(options: Options) -> dict[str, Any]:
     from ..text.phones import sphinx_file
     from ..text.spoken import spoken
 
-    if bool(options.learn) + (options.file is not None) + options.general != 1:
-        raise SecateurError("name one source: --learn MANIFESTS, --file FILE, or --general")
-    if options.learn:
-        model = train_ngram([u.text for path in options.learn for u in read_manifest(path)], options.order)
+    if bool(options.train) + (options.file is not None) + options.general != 1:
+        raise SecateurError("name one source: --train MANIFESTS, --file FILE, or --general")
+    if options.train:
+        model = train_ngram([u.text for path in options.train for u in read_manifest(path)], options.order)
     else:
         model = read_ngram(options.file if options.file is not None else sphinx_file("en-us.lm.bin"))
     write_ngram(options.out, model)

@@ -40,7 +40,8 @@ def decoded(
         pieces = [(name, rows[i : i + PIECE]) for name, rows in sets.items() for i in range(0, len(rows), PIECE)]
         texts = [""] * len(utterances)
         for name, rows in track(pieces, label, len(pieces), quiet=not label):
-            found = recogniser.transcribe_batch([utterances[i] for i in rows], replace(options, language=name))
+            own = replace(options, language=options.language or name)
+            found = recogniser.transcribe_batch([utterances[i] for i in rows], own)
             for row, one in zip(rows, found, strict=True):
                 texts[row] = one.text if text is None else text(one)
         return texts

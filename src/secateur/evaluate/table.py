@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .result import Result
 
@@ -131,3 +132,12 @@ def by_data(named: Named) -> dict[str, list[tuple[str, Result]]]:
 def unit(result: Result) -> str:
     """What `words` counts."""
     return {"wer": "words", "cer": "characters", "mer": "words and characters", "per": "phones"}[result.metric]
+
+
+def arm_line(result: Mapping[str, Any]) -> str:
+    """What came of one training run, in a line: error rates, size, time."""
+    errors = ", ".join(f"{name} {100 * rate:.1f} %" for name, rate in result["error"].items())
+    return (
+        f"{result['folder']}: {errors}; {100 * result['removed']:.1f} % of the parameters removed; "
+        f"{result['steps']} steps in {result['seconds']:.0f} s on {result['device']}"
+    )

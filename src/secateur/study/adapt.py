@@ -7,13 +7,12 @@ the pruned one. Everything is kept in one folder and a killed job resumes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..base.errors import SecateurError
 from ..base.files import write_json
 from ..base.progress import say, track
 from ..data.job import JobData
@@ -35,30 +34,45 @@ from ..train.settings import TrainSettings
 from .arm import ArmSettings, finished, run_arm
 
 
-@dataclass(frozen=True)
-class AdaptSettings:
-    """What the job does; the defaults are for one GPU and an hour or two of speech."""
+class Recipe(Protocol):
+    """What the job needs to know: the settings of `secateur.api.adapt`, or anything with these fields."""
 
-    train: TrainSettings = field(default_factory=TrainSettings)
-    prune: PruneSettings = field(default_factory=PruneSettings)
-    precision: str = "int8"
-    rate_factor: float = 2.0  # the pruned model's learning rate over the dense one's: it has more to recover
-    dense_control: bool = True  # tune an unpruned model for the same steps, to compare with and to learn from
-    timed_clips: int = 16  # clips on which the exported models are timed, one after the other
+    @property
+    def training(self) -> TrainSettings:
+        """How models are trained."""
+
+    @property
+    def prune(self) -> PruneSettings:
+        """What is removed."""
+
+    @property
+    def precision(self) -> str:
+        """Of the exported model."""
+
+    @property
+    def rate_factor(self) -> float:
+        """The pruned model's learning rate over the dense one's."""
+
+    @property
+    def dense_control(self) -> bool:
+        """Whether an unpruned model is trained, too."""
+
+    @property
+    def timed_clips(self) -> int:
+        """Clips on which the exported models are timed."""
 
 
-def adapt(model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path, settings: AdaptSettings) -> dict[str, Any]:
+def adapt(model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path, settings: Recipe) -> dict[str, Any]:
     """Run the whole job in folder `out` and return the before/after table (see `table`).
 
     `data.tests` holds exactly one set, "test". Finished parts are not run again.
 
     Raises:
-        SecateurError: sets that share speakers, clips that do not fit, a budget that cannot be met.
+        SecateurError: clips that do not fit, a budget that cannot be met.
     """
-    _check(data)
     if settings.prune.audio_seconds:  # both arms meet the same joined examples
         data.shortest_context = settings.prune.audio_seconds
-    settings = replace(settings, train=settings.train.resolved(pretrained=True, teacher=False))
+    training = settings.training.resolved(pretrained=True, teacher=False)
     test = data.tests["test"]
     dense: Whisper | None = None
     results: dict[str, Result] = {}
@@ -68,11 +82,11 @@ def adapt(model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path, settin
     write_json(out / "ranking.json", rank(model, tokenizer, data, settings.prune))
     if settings.dense_control:
         say("3/6  tuning the unpruned control")
-        dense, _ = _arm(ArmSettings("dense", settings.train), model, tokenizer, data, out)
+        dense, _ = _arm(ArmSettings("dense", training), model, tokenizer, data, out)
         results["dense"] = read_result(out / "dense" / "results" / "test.json")
     say("4/6  tuning and pruning")
-    rate = settings.train.learning_rate * settings.rate_factor
-    pruned_arm = ArmSettings("pruned", replace(settings.train, learning_rate=rate), settings.prune)
+    rate = training.learning_rate * settings.rate_factor
+    pruned_arm = ArmSettings("pruned", replace(training, learning_rate=rate), settings.prune)
     pruned, pruned_tokenizer = _arm(pruned_arm, model, tokenizer, data, out)
     results["pruned"] = read_result(out / "pruned" / "results" / "test.json")
     say(f"5/6  exporting to ONNX ({settings.precision}) and timing side by side on {settings.timed_clips} clips")
@@ -115,17 +129,6 @@ def table(results: dict[str, Result]) -> dict[str, Any]:
             paired[name] = {"delta": difference.delta, "low": difference.low, "high": difference.high,
                             "better": difference.b_better, "note": too_few_to_compare(difference)}  # fmt: skip
     return {"metric": final.metric, "models": rows, "against": paired}
-
-
-def _check(data: JobData) -> None:
-    if set(data.tests) != {"test"}:
-        raise SecateurError("adapt needs one test set")
-    for name, others in (("learn", data.learn), ("dev", data.dev)):
-        shared = {u.speaker for u in others if u.speaker} & {u.speaker for u in data.tests["test"] if u.speaker}
-        if shared:
-            raise SecateurError(
-                f"{name} and test share {len(shared)} speakers ({min(shared)}, ...): split by speaker first"
-            )
 
 
 def _original(model: Whisper, tokenizer: Tokenizer, data: JobData, test: list[Utterance], out: Path) -> Result:

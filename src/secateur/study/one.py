@@ -48,11 +48,11 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
     """Train and test one arm; its teacher, if it names one, is an earlier arm of the same seed."""
     arm, settings, folder = study.arms[name], arm_settings(study, name, seed), out / f"{name}-{seed}"
     hours = arm.hours if arm.hours is not None else study.hours
-    learn = [u for u in read_sets(arm.learn or study.learn, data_folder) if u.duration <= study.longest]
-    retain = [u for u in read_sets(study.retain, data_folder) if u.duration <= study.longest]
+    learn = [u for u in read_sets(arm.train or study.train, data_folder) if u.duration <= study.longest]
+    retain = [u for u in read_sets(study.rehearsal, data_folder) if u.duration <= study.longest]
     devs = {f"dev-{Path(path).parent.name}": read_sets([path], data_folder) for path in study.dev}
     data = JobData(
-        learn=some_hours(learn, hours, seed), retain=retain, retain_share=study.retain_share,
+        learn=some_hours(learn, hours, seed), retain=retain, retain_share=study.rehearsal_share,
         dev=[u for clips in devs.values() for u in clips], device=torch.device(device),
         normalise=study.normalise, tests={**(devs if len(devs) > 1 else {}), **unseen_tests(study, data_folder)},
         words=tuple(u.text for u in learn) if hours is not None else (),
@@ -67,7 +67,7 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
         model, text = load_model(arm.model or study.model)
     else:
         # The study's units, also for an arm with transcripts of its own: so arms compare, and can teach each other.
-        texts = [u.text for u in read_sets([*study.learn, *study.retain], data_folder)]
+        texts = [u.text for u in read_sets([*study.train, *study.rehearsal], data_folder)]
         model, text = make_new(new_of(study, name), texts, learn[0].language, seed)
     teacher = None
     if arm.teacher == "original":

@@ -1,12 +1,12 @@
 """A study is one TOML file: data, model, arms, seeds. Paths of manifests are relative to the data folder.
 
 model = "tiny.en"
-learn = ["speechocean762/train.jsonl"]
-retain = ["librispeech-mini/train.jsonl"]
+train = ["speechocean762/train.jsonl"]
+rehearsal = ["librispeech-mini/train.jsonl"]
 dev = ["speechocean762/dev.jsonl"]
-[tests]                       # the first is in domain, the others say what is retained
+[tests]                       # the first is in domain, the others say what is not forgotten
 speechocean762 = "speechocean762/test.jsonl"
-[train]                       # what all arms share
+[training]                    # what all arms share
 epochs = 8
 [arms.original]
 zero_shot = true
@@ -21,12 +21,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
-from ..base.options import from_dict, read_toml, to_dict
+from ..base.options import Settings, from_dict, option, read_toml, to_dict
 from ..families.ctc.new_settings import NewModel
 from ..prune.methods import check_settings
 from ..prune.settings import PruneSettings
@@ -38,48 +38,62 @@ from .lm import StudyLm
 
 
 @dataclass(frozen=True)
-class StudyArm:
-    """One arm as the file says it; `train` and `prune` override what all arms share."""
+class StudyArm(Settings):
+    """One arm as the file says it; `training` and `prune` override what all arms share."""
 
-    train: dict[str, Any] = field(default_factory=dict)
-    prune: dict[str, Any] | None = None
-    zero_shot: bool = False  # the model as it is
-    teacher: str = ""  # "original", an arm that is run before this one, or a checkpoint's folder (a/path)
-    start: str = ""  # an arm that is run before this one, and whose result of the same seed is trained on
-    control: str | None = None  # the arm to compare with, when it is not the study's
-    learn: tuple[str, ...] = ()  # manifests, when not the study's: other transcripts of the same audio, more audio
-    hours: float | None = None  # of audio to learn from, when it is not the study's
-    model: str | None = None  # when it is not the study's
-    new: dict[str, Any] = field(default_factory=dict)  # what differs from the study's new model
-    targets: tuple[float, ...] = ()  # shares to remove: one arm each
-    seeds: tuple[int, ...] | None = None
-    about: str = ""  # a word for the table
+    training: dict[str, Any] = option(factory=dict, help="Train this arm with these settings.", was=("train",))
+    prune: dict[str, Any] | None = option(None, "Prune this arm with these settings; left out: not at all.")
+    zero_shot: bool = option(False, "Test the model as it is, without training.")
+    teacher: str = option(
+        "", "Distil from `original`, an arm that is run before this one, or a checkpoint's folder (a/path)."
+    )
+    start: str = option("", "Start from the result of an arm that is run before this one, of the same seed.")
+    control: str | None = option(None, "Compare with this arm, when it is not the study's control.")
+    train: tuple[str, ...] = option(
+        (), "Train on these manifests instead of the study's: other transcripts of the same audio, more audio.",
+        was=("learn",),
+    )  # fmt: skip
+    hours: float | None = option(None, "Train on this much audio instead of the study's.", unit="h", above=0)
+    model: str | None = option(None, "Start from this model instead of the study's.")
+    new: dict[str, Any] = option(factory=dict, help="Build the new model with these differences from the study's.")
+    targets: tuple[float, ...] = option((), "Remove these shares, in an arm each.", unit="share", least=0, below=1)
+    seeds: tuple[int, ...] | None = option(None, "Run these seeds instead of the study's.")
+    about: str = option("", "Show this word in the table.")
 
 
 @dataclass(frozen=True)
-class StudySettings:
+class StudySettings(Settings):
     """The TOML file."""
 
-    learn: tuple[str, ...]
-    dev: tuple[str, ...]
-    tests: dict[str, str]
-    model: str = ""
-    new: NewModel = NewModel()  # a CTC model from nothing instead; the seed also draws its weights
-    name: str = "study"
-    retain: tuple[str, ...] = ()
-    retain_share: float = 0.5
-    hours: float | None = None  # of audio to learn from, whole speakers; None is all
-    longest: float = 20.0  # seconds: longer clips are left out of training
-    seeds: tuple[int, ...] = (0,)
-    control: str = "dense"
-    normalise: Scheme | None = None  # how texts are compared; see `text.normalise`
-    train: dict[str, Any] = field(default_factory=dict)
-    prune: dict[str, Any] = field(default_factory=dict)
-    arms: dict[str, StudyArm] = field(default_factory=dict)
-    conditions: dict[str, Condition] = field(default_factory=dict)  # disturbances to test under
-    lm: StudyLm = StudyLm()  # arms of CTC models that are also read with a language model
-    nonspeech: tuple[str, ...] = ()  # manifests of recordings without speech, to train silence on (train.mix)
-    robust: tuple[str, ...] = ()  # the arms that are tested under them
+    train: tuple[str, ...] = option(help="Train on these manifests, relative to the data folder.", was=("learn",))
+    dev: tuple[str, ...] = option(help="Choose on these manifests.")
+    tests: dict[str, str] = option(help="Report on these manifests; the first is the domain that arms are compared on.")
+    model: str = option("", "Start from this model: a name, folder or file.")
+    new: NewModel = option(NewModel(), "Build a new CTC model instead; the seed also draws its weights.")
+    name: str = option("study", "Call the study this.")
+    rehearsal: tuple[str, ...] = option(
+        (), "Also train on these manifests, so that what they hold is not forgotten.", was=("retain",)
+    )
+    rehearsal_share: float = option(
+        0.5, "Fill this share of an epoch's audio with the rehearsal set.", unit="share", least=0, below=1,
+        was=("retain_share",),
+    )  # fmt: skip
+    hours: float | None = option(
+        None, "Train on this much audio, whole speakers; left out: all.", unit="h", above=0
+    )
+    longest: float = option(20.0, "Leave longer clips out of training.", unit="s", above=0)
+    seeds: tuple[int, ...] = option((0,), "Run every arm with these seeds.")
+    control: str = option("dense", "Compare the arms with this one.")
+    normalise: Scheme | None = option(None, "Compare texts by this scheme; see `text.normalise`.")
+    training: dict[str, Any] = option(factory=dict, help="Train all arms with these settings.", was=("train",))
+    prune: dict[str, Any] = option(factory=dict, help="Prune all arms that prune with these settings.")
+    arms: dict[str, StudyArm] = option(factory=dict, help="Run these arms.")
+    conditions: dict[str, Condition] = option(factory=dict, help="Test some arms under these disturbances as well.")
+    lm: StudyLm = option(StudyLm(), "Say which CTC arms are decoded with a language model as well.")
+    nonspeech: tuple[str, ...] = option(
+        (), "Train silence on the recordings without speech of these manifests, as training.mix says."
+    )
+    robust: tuple[str, ...] = option((), "Test these arms under the conditions.")
 
     @property
     def domain(self) -> str:
@@ -89,8 +103,8 @@ class StudySettings:
     @property
     def heard(self) -> list[str]:
         """Every manifest that any arm is trained on."""
-        own = (name for arm in self.arms.values() for name in arm.learn)
-        return list(dict.fromkeys([*self.learn, *own, *self.retain]))
+        own = (name for arm in self.arms.values() for name in arm.train)
+        return list(dict.fromkeys([*self.train, *own, *self.rehearsal]))
 
     def control_of(self, arm: str) -> str:
         """The arm that `arm` is compared with."""
@@ -169,7 +183,7 @@ def arm_settings(study: StudySettings, name: str, seed: int, where: str = "study
     arm = study.arms[name]
     train = None
     if not arm.zero_shot:
-        given = from_dict(TrainSettings, study.train | arm.train, f"{where}: arms.{name}.train")
+        given = from_dict(TrainSettings, study.training | arm.training, f"{where}: arms.{name}.training")
         pretrained = bool(arm.start or arm.model or not new_of(study, name).preset)
         train = replace(given.resolved(pretrained=pretrained, teacher=bool(arm.teacher)), seed=seed)
     prune = None

@@ -21,7 +21,7 @@ and, with --agree, what a second model hears otherwise (more than --apart of the
 file beside the clips' own manifest, so that audio paths stay relative. Test clips have no place here."""
 EXAMPLE = """secateur data label set/unlabelled.jsonl --model small.en --out set/labelled.jsonl
 secateur data label set/train.jsonl --all --model base --numbers-as-words --agree tiny.en --out set/train-base.jsonl
-secateur train --learn set/train.jsonl,set/labelled.jsonl --new.preset conformer --out runs/taught"""
+secateur train --train set/train.jsonl,set/labelled.jsonl --new.preset conformer --out runs/taught"""
 
 PIECE = 32  # clips a call
 

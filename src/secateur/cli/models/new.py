@@ -14,7 +14,7 @@ digits), or with the preset whisper the encoder of a Whisper, its weights kept, 
 the transcripts.
 
 `secateur train --model FOLDER` and `prune --model FOLDER` go on from it."""
-EXAMPLE = "secateur models new whisper --trunk tiny.en --learn mine/train.jsonl --out models/tiny-ctc"
+EXAMPLE = "secateur models new whisper --trunk tiny.en --train mine/train.jsonl --out models/tiny-ctc"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,9 @@ class Options:
         help="conformer, bigru, bilstm, googlenet, googlenet-bigru, digits, or whisper", positional=True
     )
     out: Path = option(help="folder for the checkpoint")
-    learn: tuple[Path, ...] = option(help="manifests whose transcripts say which units there are")
+    train: tuple[Path, ...] = option(
+        help="Take the units from the transcripts of these manifests (JSONL).", was=("learn",)
+    )
     trunk: str = option("", help="preset whisper: a name, folder or file of the Whisper whose encoder hears")
     units: Kind = option("characters", help="characters, phones, pieces or pinyin")
     pieces: int = option(256, help="with --units pieces: how many")
@@ -51,9 +53,9 @@ def run(options: Options) -> dict[str, Any]:
 
     if options.out.exists() and any(options.out.iterdir()):
         raise SecateurError(f"{options.out}: not empty; choose another --out")
-    clips = [u for path in options.learn for u in read_manifest(path) if u.text]
+    clips = [u for path in options.train for u in read_manifest(path) if u.text]
     if not clips:
-        raise SecateurError("no transcripts in --learn")
+        raise SecateurError("no transcripts in --train")
     new = NewModel(options.preset, options.trunk, options.units, options.pieces, options.layers, options.width)
     model, text = make_new(new, [u.text for u in clips], clips[0].language, options.seed)
     save_checkpoint(options.out, model, text)

@@ -1,0 +1,283 @@
+"""Everything that can be refused, refused before any training: settings, files, sets, model, budget, precision."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..base.errors import SecateurError
+from ..base.progress import say
+from .data import DataSettings
+
+if TYPE_CHECKING:
+    from ..data.job import JobData
+    from ..prune.settings import PruneSettings
+    from ..study.preview import Preview
+    from ..train.settings import TrainSettings
+
+ONE_FILE = 2 << 30  # bytes that one ONNX file holds
+FP32 = 4  # bytes a value
+COPIES = 5  # of every weight while training: itself, its gradient, AdamW's two moments, the average
+BUSY = 0.3  # share of a device's fastest matrix products that training reaches, roughly
+
+
+@dataclass
+class Plan:
+    """A job that was found possible: its model, text codec and sets, what goes, what it will cost."""
+
+    model: Any
+    text: Any
+    data: JobData
+    files: list[Path]  # manifests and archives
+    new: bool = False  # the model has random weights
+    teacher: Any = None
+    preview: Preview | None = None
+    steps: int = 0
+    seconds: float = 0.0  # of training, estimated
+    gigabytes: float = 0.0  # of memory, activations of a batch left out
+    clips: dict[str, int] = field(default_factory=dict)
+
+    def summary(self) -> dict[str, Any]:
+        """What `--check` prints."""
+        from ..base.options import to_dict
+
+        removal = None if self.preview is None else {"text": self.preview.text, **to_dict(self.preview)}
+        return {
+            "check": True, "clips": self.clips, "steps": self.steps, "removal": removal,
+            "minutes": round(self.seconds / 60, 1), "gigabytes": round(self.gigabytes, 2),
+        }  # fmt: skip
+
+
+def look(settings: DataSettings, data: JobData | None = None, files: Sequence[Path] = (), device: str = "") -> Plan:
+    """Check a training job in the order of cost, and load what it needs; `data` are sets that are ready (`files`).
+
+    Raises:
+        SecateurError: anything that would stop the job later.
+    """
+    training: TrainSettings | None = getattr(settings, "training", None)
+    prune: PruneSettings | None = getattr(settings, "prune", None)
+    one_shot = bool(getattr(settings, "one_shot", False))
+    if one_shot:
+        training = None
+    check_folder(settings.out)
+    if data is None and not settings.train:
+        raise SecateurError("--train is missing: name a manifest (`secateur data prepare` makes one)")
+    if prune is not None:
+        check_prune(prune, one_shot)
+    named = [*settings.train, *settings.dev, *settings.test, *settings.rehearsal]
+    check_files([*named, *settings.noise, *settings.nonspeech])
+    if data is None:
+        data, files = _sets(settings, device or settings.device), named
+    data.normalise = settings.normalise
+    if settings.nonspeech:
+        from ..study.sets_of_job import read_nonspeech
+
+        data.nonspeech = read_nonspeech(settings.nonspeech, data.device)
+    check_speakers(data)
+    model, text, new = _model(settings, data)
+    teacher: Any = model if len(data.retain) and not new else None
+    if getattr(settings, "teacher", ""):
+        from ..weights.fetch import load_model
+
+        teacher = load_model(settings.teacher)[0]  # type: ignore[attr-defined]
+    plan = Plan(model, text, data, list(files), new, teacher)
+    for name in ("learn", "retain", "dev"):
+        plan.clips[{"learn": "train", "retain": "rehearsal"}.get(name, name)] = len(getattr(data, name))
+    plan.clips |= {name: len(clips) for name, clips in data.tests.items()}
+    check_precision(getattr(settings, "precision", ""), model.config)
+    if not data.window or settings.check:  # texts that do not fit in memory are read once, by the job
+        _cost(plan, training, prune, one_shot)
+    return plan
+
+
+def check_folder(out: Path) -> None:
+    """Refuse a run folder that cannot be written.
+
+    Raises:
+        SecateurError: a file is there, or no right to write.
+    """
+    for place in (out, *out.absolute().parents):
+        if place.exists():
+            if not place.is_dir():
+                raise SecateurError(f"{out}: {place} is a file, not a folder; name another --out")
+            if not os.access(place, os.W_OK | os.X_OK):
+                raise SecateurError(f"{out}: cannot write here (no right to write in {place})")
+            return
+
+
+def check_files(paths: Iterable[Path]) -> None:
+    """Refuse files that are not there.
+
+    Raises:
+        SecateurError: the first that is missing.
+    """
+    from ..data.shards import is_shards, shard_paths
+
+    for path in paths:
+        if is_shards(path):
+            shard_paths(path)
+        elif not path.exists():
+            raise SecateurError(f"{path}: no such file")
+
+
+def check_prune(prune: PruneSettings, one_shot: bool = False) -> None:
+    """Refuse pruning settings that contradict each other or name what is not there.
+
+    Raises:
+        SecateurError: with the nearest right name where one is unknown.
+    """
+    from ..base.extras import require
+
+    require("torch", "train")
+    from ..prune.methods import check_settings
+
+    check_settings(prune)
+    if prune.map:
+        from ..prune.sensitivity_map import read_map
+
+        read_map(prune.map)
+    if prune.plan:
+        check_files([Path(prune.plan)])
+    if one_shot and prune.method not in ("gradual", "refit"):
+        raise SecateurError(f"--one-shot ranks and cuts once, without training: '{prune.method}' needs to train")
+
+
+def check_speakers(data: JobData) -> None:
+    """Refuse sets that share speakers: an error rate on them says nothing of new speakers.
+
+    Raises:
+        SecateurError: which sets, how many speakers.
+    """
+    from ..data.clip_index import is_streamed
+
+    trained = {u.speaker for u in data.retain}
+    trained |= set() if is_streamed(data.learn) else {u.speaker for u in data.learn}
+    sets = {"train": trained, "dev": {u.speaker for u in data.dev}}
+    sets |= {name: {u.speaker for u in clips} for name, clips in data.tests.items()}
+    names = list(sets)
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            both = sorted((sets[first] & sets[second]) - {""})
+            if both:
+                raise SecateurError(
+                    f"{first} and {second} share {len(both)} speakers ({', '.join(both[:3])}): an error rate on them "
+                    "says nothing of new speakers; split by speaker (`secateur data split`)"
+                )
+
+
+def check_precision(precision: str, config: Any) -> None:
+    """Refuse a precision that a model of this size cannot be exported in.
+
+    Raises:
+        SecateurError: an fp32 file would hold more than ONNX allows.
+    """
+    from ..models.family import family_of
+
+    size = FP32 * family_of(config).parameters(config)
+    if precision == "fp32" and size > 2 * ONE_FILE:
+        raise SecateurError(
+            f"precision fp32: {size / 1e9:.1f} GB of weights, and one ONNX file holds 2: choose fp16 or int8"
+        )
+
+
+def _sets(settings: DataSettings, device: str) -> JobData:
+    from ..study.sets_of_job import read_job, read_streamed
+
+    sets = (settings.train, settings.dev, settings.test, settings.rehearsal, settings.noise, settings.longest, device)
+    if getattr(settings, "stream", False):
+        return read_streamed(*sets, settings.window)  # type: ignore[attr-defined]
+    return read_job(*sets)
+
+
+def _model(settings: DataSettings, data: JobData) -> tuple[Any, Any, bool]:
+    """The model to start from, its text codec, and whether it is new."""
+    from ..weights.fetch import load_model
+
+    new = getattr(settings, "new", None)
+    if new is None or not new.preset:
+        return *load_model(settings.model), False
+    from ..families.ctc.new_model import make_new
+
+    seed = settings.training.seed  # type: ignore[attr-defined]
+    return *make_new(new, list(data.texts()), data.learn[0].language, seed), True
+
+
+def _cost(plan: Plan, training: TrainSettings | None, prune: PruneSettings | None, one_shot: bool) -> None:
+    """What would go, and what the job will take. The model that trains is built once for that, and dropped."""
+    from ..data.clip_index import durations_of
+    from ..models.family import family_of
+    from ..study.compute import training_flops
+    from ..study.preview import preview
+    from ..train.loop import total_steps
+    from ..train.stream import Mix
+
+    data = plan.data
+    trained = plan.model.config
+    if prune is not None:
+        plan.preview, trained = preview(plan.model, plan.text, data, prune, training, one_shot)
+        if plan.preview.note:
+            say(plan.preview.note)
+    check_lengths(data, min(trained.max_seconds, plan.model.config.max_seconds))
+    if training is None:
+        return
+    train = training.resolved(pretrained=not plan.new, teacher=False)
+    mix = Mix(durations_of(data.learn), durations_of(data.retain), data.retain_share, data.window)
+    plan.steps = total_steps(train, mix)
+    values = family_of(plan.model.config).parameters(plan.model.config)
+    seconds = sum(map(float, mix.learn)) + sum(map(float, mix.retain))
+    audio = 0.0 if data.window else seconds * trained.front_end.sample_rate * FP32
+    plan.gigabytes = (COPIES * FP32 * values + audio) / 1e9
+    if not data.window:
+        plan.seconds = training_flops(trained, data, train, plan.steps, plan.teacher) / (BUSY * speed(data.device))
+
+
+def check_lengths(data: JobData, most: float) -> None:
+    """Refuse training clips that the audio context of the model to train does not hold.
+
+    Raises:
+        SecateurError: the first such clip.
+    """
+    from itertools import chain
+
+    from ..data.clip_index import durations_of, joined
+
+    for row, seconds in enumerate(chain(durations_of(data.learn), durations_of(data.retain))):
+        if seconds > most:
+            raise SecateurError(
+                f"{joined(data.learn, data.retain)[row].id}: {seconds:.1f} s does not fit the audio context of "
+                f"{most:.1f} s; leave such clips out (--longest) or keep more context (--prune.audio-seconds)"
+            )
+
+
+def speed(device: Any) -> float:
+    """Floating-point operations a second of large matrix products on a device, measured for a tenth of a second."""
+    import torch
+
+    size, kind = (4096, torch.bfloat16) if device.type == "cuda" else (512, torch.float32)
+    a = torch.randn(size, size, device=device, dtype=kind)
+    times: list[float] = []
+    while sum(times) < 0.1 and len(times) < 50:
+        start = time.perf_counter()
+        (a @ a)[0, 0].item()  # waits for the device
+        times.append(time.perf_counter() - start)
+    return float(2 * size**3 / min(times))
+
+
+def checked(result: dict[str, Any]) -> str:
+    """The lines that a command prints for `--check`."""
+    clips = ", ".join(f"{count} {name}" for name, count in result["clips"].items())
+    lines = [f"nothing is wrong with it: {clips} clips"]
+    if result["steps"]:
+        lines[0] += f"; {result['steps']} steps"
+        lines.append(
+            f"about {result['minutes']:g} min of training an arm here (roughly, from operations and a short "
+            f"measurement), {result['gigabytes']:g} GB for weights, optimiser and audio, a batch's activations on top"
+        )
+    removal = result["removal"]
+    if removal is not None:
+        lines += [removal["text"], *(f"  {line}" for line in removal["lines"])]
+    return "\n".join(lines)

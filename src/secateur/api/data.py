@@ -1,0 +1,39 @@
+"""The data of a training job: which manifests, on which device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..base.options import Settings, option
+from ..text.normalise import Scheme
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings(Settings):
+    """What every training job takes: data sets, the model to start from, the run folder."""
+
+    train: tuple[Path, ...] = option((), "Train on these manifests (JSONL) or archives (.tar).", was=("learn",))
+    dev: tuple[Path, ...] = option(
+        (), "Choose on these manifests; left out: speakers split off the training set, a tenth of its hours."
+    )
+    test: tuple[Path, ...] = option(
+        (), "Report on these manifests; left out: speakers split off the training set, 15 % of its hours."
+    )
+    rehearsal: tuple[Path, ...] = option(
+        (), "Also train on these manifests, so that what they hold is not forgotten.", was=("retain",)
+    )
+    noise: tuple[Path, ...] = option((), "Mix these recordings of noise into training clips (see training.augment).")
+    nonspeech: tuple[Path, ...] = option(
+        (), "Train silence on the recordings of these manifests (empty text), beside generated ones."
+    )
+    model: str = option("tiny.en", "Start from this model: a name, folder or file (see `models list`).")
+    out: Path = option(help="Write checkpoints, logs and results into this folder.")
+    normalise: Scheme | None = option(
+        None, "Compare texts by this scheme, such as whisper or cased; left out: by language.", advanced=True
+    )
+    longest: float = option(21.0, "Leave longer clips out of training.", unit="s", above=0)
+    device: str = option("auto", "Run on cpu, cuda, or auto: a GPU where there is one.")
+    check: bool = option(
+        False, "Validate everything, show what would be removed and what it would cost, write nothing."
+    )

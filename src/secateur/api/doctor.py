@@ -1,0 +1,36 @@
+"""What would be pruned of a model, what stays whole, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..base.options import Settings, option
+from .job import job
+
+if TYPE_CHECKING:
+    from ..study.doctor import Findings
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorSettings(Settings):
+    """Which model is examined."""
+
+    model: str = option(
+        help="Examine this: a model folder (ours or of transformers), a known name, or owner/name.", positional=True
+    )
+
+
+@job(DoctorSettings)
+def doctor(settings: DoctorSettings) -> Findings:
+    """Examine a model without changing anything.
+
+    Raises:
+        SecateurError: no such model.
+    """
+    from ..base.extras import require
+
+    require("torch", "train")
+    from ..study.doctor import examine
+
+    return examine(settings.model)

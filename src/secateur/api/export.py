@@ -1,0 +1,86 @@
+"""A model as ONNX, compared with its source before it is put in place; or for another program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..base.errors import SecateurError
+from ..base.options import Settings, option
+from ..base.progress import say
+from .job import job
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings(Settings):
+    """What is written, for which program, and what it must prove."""
+
+    model: str = option(
+        help="Export this: a checkpoint folder, or a name that `secateur models list` shows.", positional=True
+    )
+    out: Path = option(help="Write the exported model into this new folder (a file for ggml).")
+    format: Literal["onnx", "transformers", "transformers-pruned", "ctranslate2", "ggml", "sherpa"] = option(
+        "onnx", "Write for onnxruntime, transformers, ctranslate2 (faster-whisper), ggml (whisper.cpp) or sherpa-onnx; "
+        "a Whisper needs equal widths everywhere for all but onnx and transformers-pruned.",
+    )  # fmt: skip
+    precision: Literal["fp32", "fp16", "int8", "int8-dynamic", "int8-static", "auto"] = option(
+        "int8", "Write ONNX in this precision: fp16 is half the size, int8 the smallest, int8-dynamic and int8-static "
+        "faster where the CPU has VNNI and coarser; auto is the fastest whose error rate on dev is the source's.",
+    )  # fmt: skip
+    clips: tuple[str, ...] = option((), "Compare export and source on these recordings; left out: on noise.")
+    dev: Path | None = option(None, "Refuse an export whose error rate on this manifest is not its source's.")
+    tolerance: float = option(
+        0.2, "Let the error rate on dev rise by at most this.", unit="points", least=0
+    )
+    limit: int | None = option(None, "Take at most this many clips of dev.", unit="clips", least=1)
+    calibrate: Path | None = option(
+        None, "Take the ranges of int8-static from this manifest of training data; int8-dynamic gains from it, too."
+    )
+    four_bits: tuple[str, ...] = option(
+        (), "Store these weights of an int8 export in four bits, with wildcards: decoder.token_embedding,*.ffn.*.",
+        advanced=True,
+    )  # fmt: skip
+    check: bool = option(False, "Validate everything, write nothing.")
+
+
+@job(ExportSettings)
+def export(settings: ExportSettings) -> dict[str, Any]:
+    """Export a model; returns the folder, the files' bytes and how near the export is to its source.
+
+    Raises:
+        SecateurError: a format or precision that the model cannot have, an export that differs from its source.
+    """
+    from ..base.extras import require
+
+    require("torch", "train")
+    from ..export.job import FORMATS, Gate, export_checked, write_format
+    from ..weights.fetch import load_model
+    from .check import check_files, check_folder, check_precision
+
+    check_files([path for path in (settings.dev, settings.calibrate, *map(Path, settings.clips)) if path is not None])
+    check_folder(settings.out.parent if settings.format == "ggml" else settings.out)
+    if settings.format == "onnx":
+        if settings.precision == "int8-static" and settings.calibrate is None:
+            raise SecateurError("int8-static needs recordings of the kind to come: name train data with --calibrate")
+        if settings.precision == "auto" and settings.dev is None:
+            raise SecateurError("--precision auto lets an error rate decide: name a manifest with --dev")
+        if settings.four_bits and not settings.precision.startswith("int8"):
+            raise SecateurError(f"--four-bits goes with int8 precisions, not with {settings.precision}")
+    model, text = load_model(settings.model)
+    if settings.format == "onnx":
+        check_precision(settings.precision, model.config)
+    if settings.check:
+        family = model.config.family
+        known = ["onnx", *FORMATS.get(family, {})]
+        if settings.format not in known:
+            raise SecateurError(f"the family '{family}' cannot be written as {settings.format}: {', '.join(known)}")
+        return {"check": True, "family": family, "formats": known}
+    if settings.format != "onnx":
+        return write_format(settings.format, model, text, settings.out)
+    if not settings.clips and settings.dev is None:
+        say("neither --dev nor --clips given: comparing on noise, which says little about transcripts")
+    gate = None if settings.dev is None else Gate(settings.dev, settings.tolerance, settings.limit)
+    return export_checked(
+        model, text, settings.out, settings.precision, settings.clips, gate, settings.calibrate, settings.four_bits
+    )

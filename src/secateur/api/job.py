@@ -1,0 +1,82 @@
+"""What makes a function a job: it takes its settings, or keyword arguments that fill them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from ..base.errors import SecateurError
+from ..base.options import default_of, from_dict
+
+S = TypeVar("S")
+BY_PLACE, BY_NAME = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+
+
+class Job(Generic[S]):
+    """A callable job. `adapt(AdaptSettings(...))` and `adapt(train="a.jsonl", out="runs/a", prune__remove=0.2)` are the
+    same; parts are settings objects, dicts, or single keys with two underscores.
+
+    Raises:
+        SecateurError: an unknown key (with the nearest), a wrong type, a value out of its range, a missing one.
+    """
+
+    def __init__(self, settings: type[S], run: Callable[[S], Any]) -> None:
+        functools.update_wrapper(self, run)
+        self.settings, self.run = settings, run
+        self.__signature__ = _signature(settings)
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """Run the job."""
+        if len(inputs) == 1 and isinstance(inputs[0], self.settings) and not options:
+            return self.run(inputs[0])
+        return self.run(settings_of(self.settings, self.run.__name__, inputs, options))
+
+
+def job(settings: type[S]) -> Callable[[Callable[[S], Any]], Job[S]]:
+    """Decorate a function of one settings object."""
+    return lambda run: Job(settings, run)
+
+
+def settings_of(cls: type[S], name: str, inputs: Sequence[Any], options: Mapping[str, Any]) -> S:
+    """The settings that a call of the job `name` means.
+
+    Raises:
+        SecateurError: see `Job`.
+    """
+    values: dict[str, Any] = {}
+    named = [f for f in dataclasses.fields(cls) if f.metadata.get("positional")]  # type: ignore[arg-type]
+    if named and len(inputs) > len(named) and str(named[-1].type).startswith("tuple"):
+        inputs = [*inputs[: len(named) - 1], tuple(inputs[len(named) - 1 :])]
+    if len(inputs) > len(named):
+        raise SecateurError(f"{name}: takes {len(named)} values without a name, found {len(inputs)}")
+    values |= {f.name: given for f, given in zip(named, inputs, strict=False)}
+    for key, value in options.items():
+        *parts, last = key.split("__")
+        table = values
+        for part in parts:
+            inner = table.get(part, {})
+            if dataclasses.is_dataclass(inner):
+                inner = {f.name: getattr(inner, f.name) for f in dataclasses.fields(inner)}
+            if not isinstance(inner, dict):
+                raise SecateurError(f"{name}: {key}: '{part}' is no group of settings")
+            table[part] = dict(inner)
+            table = table[part]
+        if last in table and not parts and isinstance(table[last], dict) and isinstance(value, Mapping):
+            value = {**value, **table[last]}
+        table[last] = value
+    return from_dict(cls, values, name)
+
+
+def _signature(cls: type) -> inspect.Signature:
+    """What `help` shows: positional inputs, then keywords with their defaults."""
+    found = []
+    for one in dataclasses.fields(cls):
+        default = default_of(one)
+        default = inspect.Parameter.empty if default is dataclasses.MISSING else default
+        kind = BY_PLACE if one.metadata.get("positional") else BY_NAME
+        found.append(inspect.Parameter(one.name, kind, default=default, annotation=one.type))
+    found.sort(key=lambda p: (p.kind == BY_NAME, p.default is not inspect.Parameter.empty))
+    return inspect.Signature(found)

@@ -1,0 +1,54 @@
+"""Prune a model: gradually while it trains, or at once without training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..base.errors import SecateurError
+from ..base.options import option
+from ..prune.settings import PruneSettings
+from .job import job
+from .train import TrainingJobSettings, run_one_arm
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneJobSettings(TrainingJobSettings):
+    """What `prune` does."""
+
+    one_shot: bool = option(False, "Rank on a few batches and cut once, without training.")
+    prune: PruneSettings = option(PruneSettings(), "Say what is removed.")
+
+
+@job(PruneJobSettings)
+def prune(settings: PruneJobSettings) -> dict[str, Any] | None:
+    """Prune a model, with or without training; returns errors, the share removed, steps and seconds.
+
+    Raises:
+        SecateurError: anything a user can get wrong, in one line, before training.
+    """
+    if not settings.one_shot:
+        return run_one_arm(settings, "prune", "pruned", settings.prune)
+    if settings.stream:
+        raise SecateurError("--one-shot reads a few batches: leave out --stream")
+    if settings.new.preset:
+        raise SecateurError("--one-shot prunes what has learnt something: leave out --new.preset")
+    from ..base.extras import require
+
+    require("torch", "train")
+    from ..study.oneshot import prune_without_training
+    from .check import look
+    from .record import begin, finish
+
+    if (settings.out / "config.json").exists() and not settings.check:
+        raise SecateurError(f"{settings.out}: a model is here; name another --out, or delete it")
+    plan = look(settings)
+    if settings.check:
+        return plan.summary()
+    record = begin("prune", settings, plan.files, settings.model, settings.out)
+    how = settings.prune
+    if how.method == "refit":  # the default: what stays takes over while it trains
+        how = replace(how, method="gradual")
+    found = prune_without_training(plan.model, plan.text, plan.data, how, settings.out)
+    finish(settings.out, record)
+    return found

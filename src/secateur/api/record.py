@@ -1,0 +1,138 @@
+"""`run.json`: the job that a folder holds, its settings, data, model and versions; only the same goes on in it."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import SecateurError
+from ..base.files import read_json, write_json
+from ..base.options import to_dict
+
+NAME = "run.json"
+PLACE = ("out", "device", "check", "json", "threads", "engine", "workers", "parallel", "devices", "until")  # not what
+TRACES = ("summary.json", "metrics.jsonl", "config.json", "results", "map.json", "pieces", "state.safetensors")
+VERSIONS = ("torch", "onnxruntime", "numpy", "onnx", "tokenizers")
+WHOLE = 64 << 20  # bytes of a file that are hashed; of a longer one its size and both ends are
+
+
+def fingerprint(path: Path) -> str:
+    """What tells a file's content: SHA-256, of a large file of its size and both ends.
+
+    Raises:
+        SecateurError: no such file.
+    """
+    if not path.is_file():
+        raise SecateurError(f"{path}: no such file")
+    digest, size = hashlib.sha256(), path.stat().st_size
+    with path.open("rb") as file:
+        if size <= WHOLE:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        else:
+            digest.update(str(size).encode() + file.read(WHOLE // 2))
+            file.seek(-WHOLE // 2, 2)
+            digest.update(file.read())
+    return digest.hexdigest()
+
+
+def fingerprints(paths: Iterable[Path]) -> dict[str, str]:
+    """The fingerprint of every file; of a pattern of archives, of all that it names."""
+    from ..data.shards import shard_paths
+
+    found: dict[str, str] = {}
+    for path in paths:
+        for one in shard_paths(path) if str(path).endswith(".tar") else [path]:
+            found[str(one)] = fingerprint(Path(one))
+    return found
+
+
+def model_fingerprint(name: str) -> str:
+    """What tells a model: its files' names and sizes and its config; empty for a name that is not here."""
+    folder = Path(name)
+    if folder.is_file():
+        return fingerprint(folder)
+    if not folder.is_dir():
+        return ""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.iterdir() if p.is_file()):
+        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+        if path.suffix == ".json" and path.stat().st_size < 1 << 20:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package, Python and what computes."""
+    from ..base.version import __version__
+
+    found = {"secateur": __version__, "python": platform.python_version()}
+    for name in VERSIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def begin(
+    job: str, settings: Any, data: Iterable[Path], model: str, out: Path, more: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Note the job in `out`, or find that it is the one that is there; returns the record.
+
+    Raises:
+        SecateurError: the folder holds another run, or one without a record; what differs is named.
+    """
+    record = {
+        "job": job, "settings": {k: v for k, v in to_dict(settings).items() if k not in PLACE},
+        "data": fingerprints(data), "model": model_fingerprint(model), **(more or {}), "versions": versions(),
+    }  # fmt: skip
+    path = out / NAME
+    if path.exists():
+        old = read_json(path)
+        odd = list(differences(old, record))
+        if odd:
+            shown = "; ".join(odd[:4]) + (f"; {len(odd) - 4} more" if len(odd) > 4 else "")
+            raise SecateurError(f"{out}: another run is here ({shown}); name another --out, or delete it")
+        return dict(old)
+    trace = next((name for name in TRACES if (out / name).exists()), None)
+    if trace is not None:
+        raise SecateurError(
+            f"{out}: {trace} of a run without a record ({NAME}) is here; name another --out, or delete it"
+        )
+    write_json(path, record)
+    return record
+
+
+def finish(out: Path, record: Mapping[str, Any]) -> None:
+    """Note that the job is done."""
+    write_json(out / NAME, {**record, "finished": True})
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """What two records differ in, each in a few words: `training.epochs was 9, is 3`. Versions may differ."""
+    if old.get("job") != new["job"]:
+        yield f"job was {old.get('job')}, is {new['job']}"
+        return
+    yield from _changed(old.get("settings", {}), new["settings"], "")
+    for path in [p for p in new["data"] if p in old.get("data", {}) and old["data"][p] != new["data"][p]]:
+        yield f"{path} has another content"
+    if old.get("model", "") != new["model"]:
+        yield "the model's files are others"
+
+
+def _changed(old: Any, new: Any, where: str) -> Iterator[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in dict.fromkeys([*old, *new]):
+            yield from _changed(old.get(key), new.get(key), f"{where}.{key}" if where else key)
+    elif old != new:
+        yield f"{where} was {_short(old)}, is {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return (text if len(text) <= 60 else f"{text[:57]}...") or "empty"

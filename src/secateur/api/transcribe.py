@@ -1,0 +1,223 @@
+"""Recordings to text, JSON or subtitles; whole data sets to a manifest."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..base.errors import SecateurError
+from ..base.files import write_text
+from ..base.options import Settings, option, to_dict
+from ..base.progress import say, track
+from ..decode.options import DecodingOptions
+from .job import job
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..runtime.recogniser import Recogniser
+    from ..runtime.transcript import Transcript
+
+CHUNK = 240.0  # seconds of audio that are read ahead, so that short files can run together
+
+
+def load(model: str | Path | None = None, threads: int | None = None, device: str = "cpu") -> Recogniser:
+    """A recogniser from an exported or checkpoint folder, or by bundled name; None is the bundled model.
+
+    Raises:
+        SecateurError: no such model, or a damaged one.
+    """
+    from ..runtime.recogniser import Recogniser
+
+    return Recogniser.load(model, threads, device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscribeSettings(Settings):
+    """What is transcribed by which model, how it is decoded, and where the text goes."""
+
+    inputs: tuple[str, ...] = option(
+        help="Transcribe audio files, folders of them, manifests, archives, or - for standard input.", positional=True
+    )
+    model: str | None = option(
+        None, "Use this exported folder, checkpoint folder or bundled name; left out: the bundled model."
+    )
+    format: Literal["txt", "json", "srt", "vtt"] = option("txt", "Write plain text, JSON or subtitles.")
+    out: Path | None = option(
+        None, "Write one file an input into this folder, or a manifest (.jsonl); left out: to standard output."
+    )
+    raw_rate: int | None = option(
+        None, "Read standard input as raw 16-bit little-endian mono samples at this rate.", unit="Hz", least=1
+    )
+    simplified: bool = option(False, "Write Chinese in simplified characters.")
+    correct: Path | None = option(None, "Correct Chinese by its sound with this file of `secateur text learn`.")
+    threads: int | None = option(
+        None, "Use this many CPU threads a worker; left out: the runtime's own choice.", least=1
+    )
+    workers: int | None = option(
+        None, "Run this many groups of files side by side; left out: all cores for several files.", least=0
+    )
+    engine: Literal["local", "ray"] = option("local", "Run in this process, or on the workers of a Ray cluster.")
+    decoding: DecodingOptions = option(DecodingOptions(), "Say how audio is decoded.", flat=True)
+
+    def how(self) -> DecodingOptions:
+        """The decoding options; subtitles always have times."""
+        return replace(self.decoding, timestamps=True) if self.format in ("srt", "vtt") else self.decoding
+
+
+@job(TranscribeSettings)
+def transcribe(settings: TranscribeSettings) -> dict[str, Any]:
+    """Transcribe every input; returns `files`, what was `written` and what `failed`, or of whole sets `bulk` counts.
+
+    Raises:
+        SecateurError: no such model, an input that cannot be read when it is the only one, or options that contradict.
+    """
+    return _bulk(settings) if is_bulk(settings) else _each(settings)
+
+
+def _each(options: TranscribeSettings) -> dict[str, Any]:
+    """Every input by itself; those that fail are named on standard error."""
+    from ..runtime.recogniser import Recogniser
+    from ..runtime.transcript import WRITERS
+
+    inputs = find_inputs(options.inputs)
+    names = _out_names(inputs, options)
+    if options.out is None and len(inputs) > 1 and options.format in ("srt", "vtt"):
+        raise SecateurError(f"{len(inputs)} inputs cannot share one {options.format}: give a folder with --out")
+    workers = (0 if len(inputs) > 1 else 1) if options.workers is None else options.workers
+    recogniser = Recogniser.load(options.model, options.threads, workers=workers)
+    decoding = options.how()
+    rewrite = None
+    if options.simplified or options.correct is not None:
+        from ..runtime.chinese import rewriter
+
+        rewrite = rewriter(options.simplified, options.correct)
+    files: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    done = _transcribed(recogniser, inputs, decoding, options)
+    for name, found in track(done, "transcribe", len(inputs), quiet=len(inputs) == 1):
+        if isinstance(found, SecateurError):
+            problem = str(found) if name in str(found) else f"{name}: {found}"
+            if len(inputs) == 1:
+                raise SecateurError(problem) from found
+            say(f"secateur: {problem}")
+            failed.append({"file": name, "problem": problem})
+            continue
+        found = found if rewrite is None else rewrite(found)
+        files.append({"file": name, **to_dict(found)})
+        if options.out is not None:
+            write_text(options.out / names[name], WRITERS[options.format](found))
+    written = [] if options.out is None else [str(options.out / names[f["file"]]) for f in files]
+    return {"format": options.format, "files": files, "written": written, "failed": failed}
+
+
+def is_bulk(options: TranscribeSettings) -> bool:
+    """Whether the work is done in pieces that are kept."""
+    to_manifest = options.out is not None and options.out.suffix == ".jsonl"
+    return options.engine != "local" or to_manifest or any(w.endswith((".jsonl", ".tar")) for w in options.inputs)
+
+
+def _bulk(options: TranscribeSettings) -> dict[str, Any]:
+    """Hear whole sets.
+
+    Raises:
+        SecateurError: standard input among the inputs, or no --out.
+    """
+    from ..runtime.bulk.hear import HearSpec
+    from ..runtime.bulk.run import BulkSettings, transcribe_all
+    from ..runtime.recogniser import cores
+
+    if options.out is None:
+        raise SecateurError("sets and --engine ray need --out: a manifest to write (.jsonl), or a folder")
+    if "-" in options.inputs:
+        raise SecateurError("standard input is heard by itself: leave out --engine, and manifests")
+    local = 0 if options.workers is None else options.workers
+    spec = HearSpec(
+        options.model, options.how(), options.threads, local or cores(), options.simplified, options.correct
+    )
+    details = options.decoding.word_times or bool(options.decoding.timestamps)
+    settings = BulkSettings(format=options.format, details=details)
+    workers = 2 if options.workers is None else options.workers
+    result = transcribe_all(options.inputs, spec, options.out, settings, options.engine, workers)
+    return {"bulk": result}
+
+
+def find_inputs(words: tuple[str, ...]) -> list[str]:
+    """Files as given, and every audio file below the folders, sorted.
+
+    Raises:
+        SecateurError: a folder without audio files.
+    """
+    from ..audio.folder import audio_files
+
+    found: list[str] = []
+    for word in words:
+        found += map(str, audio_files(word)) if Path(word).is_dir() else [word]
+    return list(dict.fromkeys(found))
+
+
+def _out_names(inputs: list[str], options: TranscribeSettings) -> dict[str, str]:
+    """The file below --out for every input: its name; below a folder, its path in that folder.
+
+    Raises:
+        SecateurError: two inputs would write the same file.
+    """
+    folders = [Path(word) for word in options.inputs if Path(word).is_dir()]
+    names: dict[str, str] = {}
+    for name in inputs:
+        path = Path("stdin" if name == "-" else name)
+        root = next((folder for folder in folders if folder in path.parents), path.parent)
+        target = str(path.relative_to(root).with_suffix(f".{options.format}"))
+        if options.out is not None and target in names.values():
+            other = next(key for key, value in names.items() if value == target)
+            raise SecateurError(f"{other} and {name} would both be written to {options.out / target}")
+        names[name] = target
+    return names
+
+
+def _transcribed(
+    recogniser: Recogniser, inputs: list[str], decoding: DecodingOptions, options: TranscribeSettings
+) -> Iterator[tuple[str, Transcript | SecateurError]]:
+    """Every input with its transcript, or with what is wrong with it."""
+    waiting: list[tuple[str, NDArray[np.float32]]] = []
+    for name in inputs:
+        try:
+            waiting.append((name, recogniser.samples(_read(name, options.raw_rate, recogniser.sample_rate))))
+        except SecateurError as problem:
+            yield name, problem
+        if sum(len(audio) for _, audio in waiting) >= CHUNK * recogniser.sample_rate:
+            yield from _together(recogniser, waiting, decoding)
+            waiting = []
+    yield from _together(recogniser, waiting, decoding)
+
+
+def _together(
+    recogniser: Recogniser, waiting: list[tuple[str, NDArray[np.float32]]], decoding: DecodingOptions
+) -> Iterator[tuple[str, Transcript]]:
+    names = [name for name, _ in waiting]
+    yield from zip(names, recogniser.transcribe_batch([audio for _, audio in waiting], decoding), strict=True)
+
+
+def _read(name: str, raw_rate: int | None, sample_rate: int) -> NDArray[np.float32]:
+    """Samples of a file or of standard input."""
+    import numpy as np
+
+    from ..audio.read import read_audio
+
+    if name != "-":
+        return read_audio(name, sample_rate)
+    data = sys.stdin.buffer.read()
+    if raw_rate is None:
+        return read_audio(io.BytesIO(data), sample_rate)
+    samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
+    if raw_rate == sample_rate:
+        return samples
+    import soxr
+
+    resampled: NDArray[np.float32] = soxr.resample(samples, raw_rate, sample_rate).astype(np.float32)
+    return resampled

@@ -1,0 +1,95 @@
+"""What a pruned model would lose, by part, before anything is trained; a budget that cannot be met is an error here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..data.job import JobData
+from ..families.tasks import task_of
+from ..models.family import Config
+from ..prune.methods import make_method
+from ..prune.settings import PruneSettings
+from ..prune.units import COSTS, UnitMethod
+from ..train.settings import TrainSettings
+
+SLACK = 0.005  # of the model: cuts come in whole rows and positions
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What goes: shares of the original's cost (`measure`), parameters by part before and after what is cut first."""
+
+    measure: str
+    first: float  # share that vocabulary, contexts and inputs are
+    units: float  # share that heads, FFN units, channels ... will be on top; which ones is decided while training
+    lines: tuple[str, ...]
+    note: str = ""  # what a user should know of the budget
+
+    @property
+    def text(self) -> str:
+        """The sum, in a line."""
+        both = f"{100 * (self.first + self.units):.0f} % of the {self.measure} would go"
+        return f"{both}: {100 * self.first:.0f} % as rows and positions, {100 * self.units:.0f} % as units"
+
+
+def preview(
+    model: Any, text: Any, data: JobData, prune: PruneSettings, train: TrainSettings | None, one_shot: bool = False
+) -> tuple[Preview, Config]:
+    """The preview, and the config of the network that training starts from.
+
+    Raises:
+        SecateurError: a budget that the chosen kinds cannot meet, inputs that the network does not have.
+    """
+    if one_shot and prune.method == "refit":  # the default: what stays takes over while it trains
+        prune = replace(prune, method="gradual")
+    languages = data.languages or sorted({u.language for u in data.learn})
+    student = task_of(model.config).student(model, text, data.texts(), languages, prune, train)
+    cost = COSTS[prune.measure]
+    whole, start = cost(model.config), cost(student.model.config)
+    end, units = start, {}
+    if not prune.target and not prune.plan:  # these are decided by measurement
+        method = make_method(student.model, prune, whole)
+        if isinstance(method, UnitMethod):
+            end = cost(student.model.config.shrunk(dict(method.example)))
+            units = {g.name: (g.kind, g.units) for g in method.competing()}
+    first = 1 - start / whole
+    lines = [*_parts(model, student.model), *_units(units)]
+    found = Preview(prune.measure, first, (start - end) / whole, tuple(lines), beyond(first, prune))
+    return found, student.model.config
+
+
+def beyond(first: float, prune: PruneSettings) -> str:
+    """What to say when rows and positions alone take more than was asked for; empty where they do not."""
+    free = prune.amounts or prune.target or prune.plan or prune.remove is None
+    if free or first <= (prune.remove or 0.0) + SLACK:
+        return ""
+    return (
+        f"vocabulary rows and contexts alone are {100 * first:.0f} % of the {prune.measure}, more than prune.remove "
+        f"{prune.remove:g}: no other units will go. Keep more rows (--prune.frequent {4 * prune.frequent or 4000}), "
+        "all (--prune.vocabulary no), or count without them (--prune.measure weights)"
+    )
+
+
+def _parts(before: Any, after: Any) -> list[str]:
+    """Parameters of every part that is cut before training."""
+    old, new = _sizes(before.state_dict()), _sizes(after.state_dict())
+    cut = {name: (old[name], new.get(name, 0)) for name in old if new.get(name, 0) != old[name]}
+    return [f"{name}: {a:,} parameters, {b:,} left ({100 * (1 - b / a):.0f} % go)" for name, (a, b) in cut.items()]
+
+
+def _sizes(state: Mapping[str, Any]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name, tensor in state.items():
+        part = ".".join(p for p in name.split(".")[:-1] if not p.isdigit()) or name
+        found[part] = found.get(part, 0) + tensor.numel()
+    return found
+
+
+def _units(groups: Mapping[str, tuple[str, int]]) -> list[str]:
+    """How many units of each kind compete."""
+    counts: dict[str, list[int]] = {}
+    for kind, units in groups.values():
+        counts.setdefault(kind, []).append(units)
+    return [f"{kind}: {sum(all_)} units in {len(all_)} groups compete" for kind, all_ in sorted(counts.items())]
