@@ -136,9 +136,9 @@ def test_a_config_file_fills_options_and_the_command_line_wins(
     config.write_text('limit = 3\nmetrc = "wer"\n')
     assert main(["evaluate", "m", str(tmp_path / "set.jsonl"), "--config", str(config)]) == 2
     assert "unknown key 'metrc' (did you mean 'metric'?)" in capsys.readouterr().err
-    config.write_text('metric = "mer"\n')
+    config.write_text('metric = "mor"\n')
     assert main(["evaluate", "m", str(tmp_path / "set.jsonl"), "--config", str(config)]) == 2
-    assert "'mer' is not one of wer, cer, per" in capsys.readouterr().err
+    assert "'mor' is not one of wer, cer, mer, per" in capsys.readouterr().err
     assert main(["evaluate", "m", str(tmp_path / "set.jsonl"), "--config", str(config), "--metric", "wer"]) == 2
     assert "no model or folder 'm'" in capsys.readouterr().err
 

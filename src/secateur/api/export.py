@@ -20,9 +20,10 @@ class ExportSettings(Settings):
         help="Export this: a checkpoint folder, or a name that `secateur models list` shows.", positional=True
     )
     out: Path = option(help="Write the exported model into this new folder (a file for ggml).")
-    format: Literal["onnx", "transformers", "transformers-pruned", "ctranslate2", "ggml", "sherpa"] = option(
-        "onnx", "Write for onnxruntime, transformers, ctranslate2 (faster-whisper), ggml (whisper.cpp) or sherpa-onnx; "
-        "a Whisper needs equal widths everywhere for all but onnx and transformers-pruned.",
+    format: str = option(
+        "onnx", "Write onnx, transformers, transformers-pruned, ctranslate2 (faster-whisper), ggml (whisper.cpp), "
+        "sherpa (sherpa-onnx) or what a plug-in adds; a Whisper needs equal widths everywhere for all but onnx and "
+        "transformers-pruned.",
     )  # fmt: skip
     precision: Literal["fp32", "fp16", "int8", "int8-dynamic", "int8-static", "auto"] = option(
         "int8", "Write ONNX in this precision: fp16 is half the size, int8 the smallest, int8-dynamic and int8-static "
@@ -54,8 +55,9 @@ def export(settings: ExportSettings) -> dict[str, Any]:
     from ..base.extras import require
 
     require("torch", "train")
-    from ..export.job import FORMATS, Gate, export_checked, write_format
-    from ..weights.fetch import load_model
+    from ..export.job import Gate, export_checked, write_format, writer
+    from ..models.family import family_of, read_config
+    from ..weights.fetch import fetch, load_model
     from .check import check_files, check_folder, check_precision
 
     check_files([path for path in (settings.dev, settings.calibrate, *map(Path, settings.clips)) if path is not None])
@@ -67,15 +69,14 @@ def export(settings: ExportSettings) -> dict[str, Any]:
             raise SecateurError("--precision auto lets an error rate decide: name a manifest with --dev")
         if settings.four_bits and not settings.precision.startswith("int8"):
             raise SecateurError(f"--four-bits goes with int8 precisions, not with {settings.precision}")
-    model, text = load_model(settings.model)
+    config = read_config(fetch(settings.model) / "config.json")
     if settings.format == "onnx":
-        check_precision(settings.precision, model.config)
+        check_precision(settings.precision, config)
+    else:
+        writer(settings.format, config)
     if settings.check:
-        family = model.config.family
-        known = ["onnx", *FORMATS.get(family, {})]
-        if settings.format not in known:
-            raise SecateurError(f"the family '{family}' cannot be written as {settings.format}: {', '.join(known)}")
-        return {"check": True, "family": family, "formats": known}
+        return {"check": True, "family": config.family, "formats": ["onnx", *family_of(config).writers]}
+    model, text = load_model(settings.model)
     if settings.format != "onnx":
         return write_format(settings.format, model, text, settings.out)
     if not settings.clips and settings.dev is None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..data.job import JobData
-from ..families.tasks import task_of
 from ..models.family import Config
 from ..prune.methods import make_method
 from ..prune.settings import PruneSettings
+from ..prune.task import task_of
 from ..prune.units import COSTS, UnitMethod
 from ..train.settings import TrainSettings
 
@@ -82,7 +82,7 @@ def _parts(before: Any, after: Any) -> list[str]:
 def _sizes(state: Mapping[str, Any]) -> dict[str, int]:
     found: dict[str, int] = {}
     for name, tensor in state.items():
-        part = ".".join(p for p in name.split(".")[:-1] if not p.isdigit()) or name
+        part = ".".join(p for p in name.split(".") if not p.isdigit() and p not in ("weight", "bias"))
         found[part] = found.get(part, 0) + tensor.numel()
     return found
 
