@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,11 @@ def export_checked(
     if precision == "int8-static" and calibration is None:
         raise SecateurError("int8-static needs recordings of the kind to come: name train data with --calibrate")
     if calibration is not None and precision in BYTES_IN_THE_ENCODER:
-        samples = _features(_spread(calibration, CALIBRATION_CLIPS), model)
-        model = exporter.smoothed(model, samples)
+        samples = sample_features(_spread(calibration, CALIBRATION_CLIPS), model)
+        if not in_four_bits(model, exporter.observed(model).prefix, nibbles):
+            model = exporter.smoothed(model, samples)  # four bits were trained, or chosen, on the weights as they are
         ranges = calibrate(exporter.observed(model), samples)
-    features = _features(clips, model)
+    features = sample_features(clips, model)
 
     def check(folder: Path) -> dict[str, Any]:
         compared: Any = exporter.compare(given, folder, features)
@@ -193,13 +195,19 @@ def error_drift(model: Network, text: Any, folder: Path, gate: Gate) -> dict[str
             "dev_export": rates["export"], "dev_tolerance": gate.tolerance}  # fmt: skip
 
 
+def in_four_bits(model: Network, prefix: str, nibbles: Sequence[str]) -> bool:
+    """Whether any weight of the part of `model` that begins with `prefix` is to take four bits."""
+    names = [name.removesuffix(".weight") for name, _ in model.named_parameters() if name.startswith(prefix)]
+    return any(fnmatchcase(name, pattern) for name in names for pattern in nibbles)
+
+
 def _spread(manifest: Path, most: int | None) -> list[Utterance]:
     """At most `most` clips, evenly over a manifest."""
     every = read_manifest(manifest)
     return every[:: max(1, len(every) // most)][:most] if most else every
 
 
-def _features(clips: Sequence[str] | Sequence[Utterance], model: Network) -> list[Floats]:
+def sample_features(clips: Sequence[str] | Sequence[Utterance], model: Network) -> list[Floats]:
     """Features (frames, inputs) of recordings, cut or padded to what one pass holds; else noise."""
     config = model.config
     front_end = config.front_end

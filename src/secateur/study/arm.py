@@ -20,6 +20,8 @@ from ..data.clip_index import joined
 from ..data.job import JobData
 from ..evaluate.result import Result, write_result
 from ..evaluate.scoring import batch_seconds, decode_set, score
+from ..export.exporter import exporter_of
+from ..export.job import CALIBRATION_CLIPS, sample_features
 from ..models.checkpoint import as_saved, save_checkpoint
 from ..models.family import write_config
 from ..prune.counts import matrix_weights, values_left, weights_left
@@ -66,6 +68,11 @@ def run_arm(
     task = task_of(model.config)
     languages = data.languages or sorted({u.language for u in data.learn})
     student = task.student(model, tokenizer, data.texts(), languages, arm.prune, arm.train)
+    if arm.train is not None and arm.train.four_bits:
+        # An encoder whose inputs are even loses less when its arithmetic is in bytes; afterwards its grid is fixed.
+        clips = [u for u in data.learn if u.duration <= student.model.config.max_seconds]
+        samples = sample_features(clips[:: max(1, len(clips) // CALIBRATION_CLIPS)][:CALIBRATION_CLIPS], student.model)
+        student = replace(student, model=exporter_of(student.model.config).smoothed(student.model, samples))
     if distributed.rank() == 0:
         write_config(folder / TRAINED, student.model.config)
     if arm.prune is not None and (arm.prune.target or arm.prune.plan):
