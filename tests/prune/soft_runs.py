@@ -14,8 +14,8 @@ from small_models import inputs
 from train_small import SETTINGS, Run, Stop, StoppedError, small_job, train
 
 from secateur.prune.method import Method
-from secateur.prune.methods import make_method
-from secateur.prune.settings import PruneSettings
+from secateur.prune.methods import METHODS, make_method
+from secateur.prune.settings import BY_METHOD, PruneSettings
 from secateur.prune.units import COSTS
 from secateur.train.callback import Callback
 from secateur.train.settings import TrainSettings
@@ -31,6 +31,8 @@ def settings_for(method: str, **changed: Any) -> PruneSettings:
     values: dict[str, Any] = {"remove": 0.3, "every": 2, "begin": 0.1, "end": 0.6, "kinds": KINDS}
     if method == "layer-drop":
         values |= {"amounts": {"encoder.layers": 0.34, "decoder.layers": 0.5}, "layer_drop": 0.3}
+    reads = METHODS[method].reads if method in METHODS else BY_METHOD
+    values = {name: value for name, value in values.items() if name not in BY_METHOD or name in reads}
     return PruneSettings(method=method, **{**values, **changed})
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
 from small_models import inputs, random_units, small_whisper
 
+from secateur.base.errors import SecateurError
 from secateur.families.whisper.model import Whisper
 from secateur.models.groups import Group
 from secateur.prune.evidence import ActivationCollector, TaylorCollector
-from secateur.prune.importance import CRITERIA, Evidence, chance, magnitude, taylor, wanda
+from secateur.prune.importance import CRITERIA, Criterion, Evidence, chance, magnitude, taylor, wanda
+from secateur.prune.methods import check_settings, make_method
+from secateur.prune.settings import PruneSettings
 from secateur.prune.shrink import mask
+from secateur.prune.units import COSTS
 from secateur.train.loss import cross_entropy
 
 
@@ -138,3 +143,58 @@ def test_chance_is_the_seed_s() -> None:
     group = group_named(model, "encoder.conv")
     assert torch.equal(chance(group, Evidence({}, seed=3)), chance(group, Evidence({}, seed=3)))
     assert not torch.equal(chance(group, Evidence({}, seed=3)), chance(group, Evidence({}, seed=4)))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("taylor", "squares of gradient"), ("signed", "signed sums"), ("wanda", "norms of what layers read"),
+     ("sensitivity", "set prune.map")],
+)  # fmt: skip
+def test_what_a_criterion_needs_and_lacks_is_an_error(name: str, words: str) -> None:
+    model, _ = small_whisper()
+    group = group_named(model, "encoder.layers.0.ffn")
+    with pytest.raises(SecateurError, match=f"the criterion '{name}' needs .*{words}"):
+        CRITERIA[name](group, Evidence(dict(model.named_parameters())))
+
+
+def test_a_need_that_nothing_gathers_is_refused_when_the_criterion_is_made() -> None:
+    with pytest.raises(SecateurError, match=r"'magnitude' needs 'activation'.*did you mean 'activations'"):
+        Criterion(magnitude, ("activation",))
+
+
+def test_evidence_follows_from_needs_and_not_from_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A criterion that nobody has heard of gets gradients and activations because it asks for them."""
+    asked: list[Evidence] = []
+
+    def both(group: Group, evidence: Evidence) -> Any:
+        asked.append(evidence)
+        return taylor(group, evidence) * wanda(group, evidence)
+
+    monkeypatch.setitem(CRITERIA.own, "both", Criterion(both, ("taylor", "activations")))  # type: ignore[arg-type]
+    model, _ = small_whisper()
+    settings = PruneSettings(method="gradual", criterion="both", remove=0.1, kinds=("ffn",), begin=0.0, every=1)
+    check_settings(settings)
+    pruner = make_method(model, settings, COSTS["parameters"](model.config))
+    for step in range(3):
+        loss_of(model).backward()
+        pruner.after_backward(step, 4)
+        pruner.after_step(step, 4)
+    assert asked
+    assert asked[-1].taylor
+    assert asked[-1].inputs
+    assert COSTS["parameters"](pruner.shrunk().config) < 0.91 * COSTS["parameters"](model.config)
+
+
+def test_wanda_of_a_whole_layer_is_that_of_what_it_adds_with() -> None:
+    model, _ = small_whisper()
+    layers = group_named(model, "encoder.layers")
+    with ActivationCollector(model) as activations, torch.no_grad():
+        loss_of(model)
+    inputs_, outputs = activations.norms()
+    parameters = dict(model.named_parameters())
+    scores = wanda(layers, Evidence(parameters, inputs=inputs_, outputs=outputs))
+    for unit in range(layers.units):
+        names = {place.parameter for place in layers.places if place.unit == unit and place.parameter in inputs_}
+        assert names == {f"encoder.layers.{unit}.{part}.weight" for part in ("attention.out", "ffn.down")}
+        expected = sum(float((parameters[n].detach().abs() * inputs_[n]).sum()) for n in names)
+        assert float(scores[unit]) == pytest.approx(expected, rel=1e-4)

@@ -11,7 +11,7 @@ from secateur.base.errors import SecateurError
 from secateur.prune.weights.patterns import as_rows, from_rows, lowest_of_groups, parse_pattern
 from secateur.prune.weights.regrow import exchange, exchanged_share
 from secateur.prune.weights.rewind import share_after
-from secateur.prune.weights.scores import TERMS, WEIGHT_CRITERIA, WeightEvidence
+from secateur.prune.weights.scores import WEIGHT_CRITERIA, WeightEvidence
 from secateur.prune.weights.threshold import lowest, lowest_of_all, lowest_of_rows
 
 
@@ -95,7 +95,7 @@ def test_terms_of_a_step_against_a_loop() -> None:
     torch.manual_seed(0)
     gradients, weights = [torch.randn(2, 3), torch.randn(4)], [torch.randn(2, 3), torch.randn(4)]
     for name, formula in (("taylor", lambda g, w: (g * w) ** 2), ("movement", lambda g, w: -g * w)):
-        for term, g, w in zip(TERMS[name][0](gradients, weights), gradients, weights, strict=True):
+        for term, g, w in zip(WEIGHT_CRITERIA[name].term(gradients, weights), gradients, weights, strict=True):
             expected = [formula(a, b) for a, b in zip(g.flatten().tolist(), w.flatten().tolist(), strict=True)]
             assert term.flatten().tolist() == pytest.approx(expected, rel=1e-5)
 

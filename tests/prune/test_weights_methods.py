@@ -34,7 +34,7 @@ from secateur.prune.counts import matrices, matrix_weights, weights_left  # noqa
 from secateur.prune.methods import check_settings, make_method  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
 from secateur.prune.weights.patterns import as_rows  # noqa: E402
-from secateur.prune.weights.sparsity import sparsity  # noqa: E402
+from secateur.prune.weights.scores import WEIGHT_CRITERIA, WeightEvidence  # noqa: E402
 from secateur.train.callback import Callback  # noqa: E402
 
 SPARSE = PruneSettings(method="sparse", remove=0.4, criterion="magnitude", begin=0.1, end=0.5, every=3)
@@ -85,7 +85,6 @@ def test_exactly_the_share_is_zero_and_stays_zero(criterion: str) -> None:
     model, pruner, log = run_small(None, prune=replace(SPARSE, criterion=criterion))
     total = matrix_weights(model)
     assert weights_left(model) == total - round(0.4 * total)
-    assert sparsity(model)["all"] == pytest.approx(0.4, abs=1e-4)
     assert log[-1]["kept"] == pytest.approx(0.6, abs=1e-4)
     kept = [entry["kept"] for entry in log]
     assert kept == sorted(kept, reverse=True)
@@ -104,10 +103,6 @@ def test_scopes_and_amounts() -> None:
     model, _, _ = run_small(None, prune=replace(SPARSE, amounts={"decoder.layers.*.self_attention.*": 0.5}))
     for name, zeros in gone(model).items():
         assert int(zeros.sum()) == (round(0.5 * zeros.numel()) if "self_attention" in name else 0), name
-    found = sparsity(model, ["encoder.*", "decoder.layers.*.self_attention.*"])
-    assert found["encoder.*"] == 0
-    assert found["decoder.layers.*.self_attention.*"] == pytest.approx(0.5, abs=1e-3)
-    assert found["all"] == pytest.approx(1 - weights_left(model) / matrix_weights(model))
 
 
 @pytest.mark.parametrize(
@@ -277,7 +272,32 @@ def test_wrong_names_and_amounts_are_refused() -> None:
         make_method(model, replace(SPARSE, amounts={"decoder.layer.*": 0.5}), 1.0)
     with pytest.raises(SecateurError, match="must be from 0 to below 1"):
         make_method(model, replace(SPARSE, amounts={"decoder.*": 1.5}), 1.0)
-    with pytest.raises(SecateurError, match="no weight matrix matches"):
-        sparsity(model, ["embedding*"])
     with pytest.raises(SecateurError, match="leave the pattern out"):
         make_method(model, replace(SPARSE, method="rigl", pattern="2:4"), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        (PruneSettings(method="gradual", pattern="2:4"), "pattern"),
+        (PruneSettings(method="refit", scope="row"), "scope"),
+        (PruneSettings(method="wanda", criterion="magnitude"), "criterion"),
+        (PruneSettings(method="sparse", measure="macs"), "measure"),
+        (PruneSettings(method="gates", pressure=0.2), "pressure"),
+        (PruneSettings(method="group-lasso", layer_drop=0.1), "layer_drop"),
+    ],
+)  # fmt: skip
+def test_a_setting_of_other_methods_is_refused_with_their_names(settings: PruneSettings, name: str) -> None:
+    with pytest.raises(SecateurError) as caught:
+        check_settings(settings)
+    message = str(caught.value)
+    assert message.startswith(f"prune.{name}: the method '{settings.method}' has no such setting")
+    having = message.rpartition(": ")[2].split(", ")
+    assert having
+    for method in having:
+        check_settings(PruneSettings(method=method, **{name: getattr(settings, name)}))
+
+
+def test_a_matrix_whose_inputs_are_not_known_is_an_error_not_magnitude() -> None:
+    with pytest.raises(SecateurError, match="'wanda' needs what the matrix reads, which is not known of layer"):
+        WEIGHT_CRITERIA["wanda"](torch.ones(2, 3), WeightEvidence("layer"))

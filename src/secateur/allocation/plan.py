@@ -56,7 +56,7 @@ class _Case:
             return uniform(config, self.groups, self.scores, target, cost, settings.protect)
         if settings.allocate == "search":
             return search(config, self.groups, self.scores, self.curves, target, cost, settings.protect)
-        losses = settings.criterion in ("taylor", "signed", "sensitivity")
+        losses = CRITERIA[settings.criterion].is_loss
         return by_budget(
             config, self.groups, self.scores, target, cost, tuple({g.kind for g in self.groups}),
             normalise=not losses, protect=settings.protect, per_cost=losses,

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from ..base.errors import SecateurError
 from ..base.extras import require
 from ..models.groups import Group
-from ..prune.importance import Evidence
+from ..prune.importance import CRITERIA, Evidence
 from ..prune.taylor import TaylorSums
 from .layers.dense import channel_axis
 from .structure import Structure
 
 Floats = NDArray[np.float32]
 Data = tuple[Any, Any]  # inputs and targets, as `fit` takes them
-SLOPES = ("taylor", "signed")  # criteria that need gradients
+SLOPES = ("taylor", "signed")  # needs that take gradients
 NAMES = ("query", "value", "key")  # inputs of a layer that has several
 
 
@@ -35,9 +35,10 @@ def evidence_of(
     """
     uses = structure.channels.uses
     found = Evidence({name: _numpy(use.variable) for name, use in uses.items() if use.masked}, seed=seed)
-    if criterion in (*SLOPES, "wanda") and data is None:
+    needs = {*CRITERIA[criterion].needs}
+    if needs & {*SLOPES, "activations"} and data is None:
         raise SecateurError(f"criterion '{criterion}' looks at data: give data=(inputs, targets)")
-    if criterion in SLOPES:
+    if needs & {*SLOPES}:
         if not model.compiled:
             raise SecateurError(f"criterion '{criterion}' needs the loss: compile the model first")
         terms = TaylorSums(groups)
@@ -45,7 +46,7 @@ def evidence_of(
             slopes = gradients(model, x, y)
             terms.add({n: slopes[id(uses[n].variable)] * w for n, w in found.weights.items()})
         found.taylor, found.signed = terms.means(), terms.signed_means()
-    elif criterion == "wanda":
+    if "activations" in needs:
         with heard(structure) as squares:
             for x, _ in batches(data, batch):
                 model(x, training=False)

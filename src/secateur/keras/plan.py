@@ -13,7 +13,7 @@ import numpy as np
 from ..base.errors import SecateurError, check_known, nearest
 from ..models.groups import Group
 from ..prune.budget import Keep, by_amounts, by_budget, gone_first, partly
-from ..prune.importance import CRITERIA, LOSSES, Evidence
+from ..prune.importance import CRITERIA, Evidence
 from ..prune.sensitivity_map import SensitivityMap, read_map
 from .evidence import Data, evidence_of
 from .structure import Structure, structure_of
@@ -38,8 +38,8 @@ class Options:
 
     def __post_init__(self) -> None:
         check_known("criterion", self.criterion, CRITERIA)
-        if self.criterion == "sensitivity" and self.measured is None:
-            raise SecateurError("criterion 'sensitivity' needs measured=..., a map of secateur.keras.sensitivity")
+        if "map" in CRITERIA[self.criterion].needs and self.measured is None:
+            raise SecateurError(f"criterion '{self.criterion}' needs measured=..., a map of secateur.keras.sensitivity")
         check_known("mode", self.mode, MODES)
         if not isinstance(self.amount, Mapping) and not 0 <= self.amount < 1:
             raise SecateurError(f"amount must be from 0 to below 1, found {self.amount}")
@@ -75,7 +75,7 @@ class Planner:
 
     def plan(self, share: float, scores: Mapping[str, Any]) -> Keep:
         """The units that stay when `share` of the final amount is gone."""
-        amount, losses = self.options.amount, self.options.criterion in LOSSES
+        amount, losses = self.options.amount, CRITERIA[self.options.criterion].is_loss
         scores = gone_first(scores, self.keep)
         if isinstance(amount, Mapping):
             return partly(self.groups, scores, by_amounts(self.groups, scores, amount), share)

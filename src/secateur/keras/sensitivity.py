@@ -61,7 +61,7 @@ def sensitivity(
         SecateurError: no set, sizes that do not fit, or a layer that no rule can follow.
     """
     started = time.perf_counter()
-    check_known("criterion", criterion, [n for n in CRITERIA if n != "sensitivity"])
+    check_known("criterion", criterion, [n for n, c in CRITERIA.items() if "map" not in c.needs])
     if not all(0 < a < 1 for a in amounts):
         raise SecateurError("amounts are shares between 0 and 1, such as (0.1, 0.25, 0.5)")
     told, said = chosen_sets(model, sets, words)

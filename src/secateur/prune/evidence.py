@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from ..models.groups import Group
 from ..train.distributed import add_up
-from .importance import Evidence
 from .taylor import TaylorSums
 
 
@@ -41,7 +40,8 @@ class TaylorCollector(TaylorSums):
 
 
 class ActivationCollector:
-    """L2 norms of the inputs and outputs of every linear and convolution layer, over all batches run inside `with`.
+    """L2 norms of the inputs and outputs of every linear and convolution layer, and what recurrent ones read and each
+    row of an embedding writes, over all batches run inside `with`.
 
     Padding counts as zero only where the network zeroes it; use clips of similar length.
     """
@@ -56,6 +56,10 @@ class ActivationCollector:
         for name, module in self.model.named_modules():
             if isinstance(module, nn.Linear | nn.Conv1d):
                 self._handles.append(module.register_forward_hook(self._hook(f"{name}.weight")))
+            elif isinstance(module, nn.Embedding):
+                self._handles.append(module.register_forward_hook(self._rows(f"{name}.weight")))
+            elif isinstance(module, nn.RNNBase):
+                self._handles.append(module.register_forward_pre_hook(self._recurrent(f"{name}.weight_ih_l0")))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,23 +71,30 @@ class ActivationCollector:
         def add(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
             feature = 1 if isinstance(module, nn.Conv1d) else -1
             for store, value in ((self.inputs, arguments[0]), (self.outputs, output)):
-                square = value.detach().float().square().movedim(feature, -1).flatten(0, -2).sum(0)
-                store[name] = square if name not in store else store[name] + square
+                self._add(store, name, value, feature)
 
         return add
+
+    def _rows(self, name: str) -> Any:
+        def add(module: nn.Embedding, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+            times = torch.bincount(arguments[0].flatten(), minlength=module.num_embeddings)
+            square = times * module.weight.detach().float().square().sum(1)
+            self.outputs[name] = square if name not in self.outputs else self.outputs[name] + square
+
+        return add
+
+    def _recurrent(self, name: str) -> Any:
+        def add(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+            self._add(self.inputs, name, arguments[0], -1)
+
+        return add
+
+    def _add(self, store: dict[str, Tensor], name: str, value: Tensor, feature: int) -> None:
+        square = value.detach().float().square().movedim(feature, -1).flatten(0, -2).sum(0)
+        store[name] = square if name not in store else store[name] + square
 
     def norms(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """What `Evidence.inputs` and `Evidence.outputs` hold, over the batches of all processes."""
         inputs, outputs = ({n: store[n].clone() for n in sorted(store)} for store in (self.inputs, self.outputs))
         add_up([*inputs.values(), *outputs.values()])
         return {n: t.sqrt() for n, t in inputs.items()}, {n: t.sqrt() for n, t in outputs.items()}
-
-
-def weights_of(model: nn.Module) -> dict[str, Tensor]:
-    """All parameters by name."""
-    return dict(model.named_parameters())
-
-
-def magnitude_evidence(model: nn.Module, seed: int = 0) -> Evidence:
-    """Evidence for the criteria that need no data."""
-    return Evidence(weights=weights_of(model), seed=seed)

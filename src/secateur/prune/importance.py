@@ -1,7 +1,8 @@
-"""How much a unit matters: one function a criterion, from evidence to scores (units,), higher matters more.
+"""How much a unit matters: one `Criterion` a name, from evidence to scores (units,), higher matters more.
 
-A new criterion is a function `(group, evidence) -> scores` under its name in `CRITERIA`, and a test. Evidence is all
-torch tensors or all numpy arrays, and so are the scores.
+A new criterion is a function `(group, evidence) -> scores`, what it needs, its name in `CRITERIA` (or an entry point
+`secateur.criteria` of another package), and a test. What is gathered follows from `needs`, never from the name.
+Evidence is all torch tensors or all numpy arrays, and so are the scores.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..base.errors import SecateurError
+from ..base.errors import SecateurError, nearest
+from ..base.plugins import Registry
 from ..models.groups import Group
 from .arrays import Array, constant, filled, of_kind
 from .places import unit_sums
@@ -22,7 +24,7 @@ from .sensitivity_scores import unit_scores
 
 @dataclass
 class Evidence:
-    """What criteria read. `taylor` and the activation norms are collected by `secateur.prune.evidence`."""
+    """What criteria read, see `NEEDS`. First-order terms and activation norms are collected by `prune.evidence`."""
 
     weights: Mapping[str, Array]
     taylor: dict[str, Array] = field(default_factory=dict)  # group -> mean over batches of (sum of g*w)^2, (units,)
@@ -31,6 +33,58 @@ class Evidence:
     seed: int = 0
     signed: dict[str, Array] = field(default_factory=dict)  # group -> mean over batches of sum of g*w, (units,)
     map: SensitivityMap | None = None  # what was measured before
+
+    def holds(self, need: str, group: Group) -> bool:
+        """Whether what a criterion needs is there, for `group`."""
+        if need in ("taylor", "signed"):
+            return group.name in getattr(self, need)
+        return bool(self.inputs or self.outputs) if need == "activations" else self.map is not None
+
+
+NEEDS = {
+    "taylor": "squares of gradient times weight, over batches with a loss",
+    "signed": "signed sums of gradient times weight, over batches with a loss",
+    "activations": "norms of what layers read and write, over batches",
+    "map": "a map: set prune.map to a map.json",
+}
+Score = Callable[[Group, Evidence], Array]
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """How units are scored: `score` reads the weights and what `needs` (names in `NEEDS`) lists.
+
+    `is_loss` says that scores estimate or measure the loss and add up over layers; others only compare units of one
+    group.
+
+    Raises:
+        SecateurError: a need that nothing gathers.
+    """
+
+    score: Score
+    needs: tuple[str, ...] = ()
+    is_loss: bool = False
+
+    def __post_init__(self) -> None:
+        for need in self.needs:
+            if need not in NEEDS:
+                raise SecateurError(
+                    f"the criterion '{self.score.__name__}' needs '{need}', which is not gathered"
+                    f"{nearest(need, NEEDS)} (known: {', '.join(NEEDS)})"
+                )
+
+    def __call__(self, group: Group, evidence: Evidence) -> Array:
+        """Scores (units,) of a group.
+
+        Raises:
+            SecateurError: something that the criterion needs was not gathered.
+        """
+        for need in self.needs:
+            if not evidence.holds(need, group):
+                raise SecateurError(
+                    f"the criterion '{self.score.__name__}' needs {NEEDS[need]}; nothing was given for {group.name}"
+                )
+        return self.score(group, evidence)
 
 
 def magnitude(group: Group, evidence: Evidence) -> Array:
@@ -58,7 +112,11 @@ def wanda(group: Group, evidence: Evidence) -> Array:
     """|weight| times the norm of the activation it reads, summed over a unit (Sun et al. 2024, arXiv 2306.11695).
 
     Query/key dimensions have no reader with weights: their score is the product of the two activations' norms,
-    which bounds what the dimension adds to the attention scores.
+    which bounds what the dimension adds to the attention scores. A token row's score is the norm of all that it wrote
+    into the residual stream, a whole layer's is that of the weights with which it writes there.
+
+    Raises:
+        SecateurError: nothing is known of what the group's readers read.
     """
     readers = [p for p in group.places if p.reads and p.parameter in evidence.inputs]
     if readers:
@@ -68,13 +126,30 @@ def wanda(group: Group, evidence: Evidence) -> Array:
             norm = evidence.inputs[place.parameter].reshape([-1 if d == place.dim else 1 for d in range(weight.ndim)])
             values[place.parameter] = weight * norm
         return unit_sums(group, values, readers)
+    whole = [p for p in group.places if p.unit is not None and p.start is None and p.parameter in evidence.inputs]
+    if whole:
+        return unit_sums(group, {p.parameter: _felt(p.parameter, evidence) for p in whole}, whole)
     written = [p for p in group.places if p.dim == 0 and p.unit is None and p.parameter in evidence.outputs]
     if written:
         score = filled(group.units, 1.0, evidence.outputs[written[0].parameter])
         for place in written:
             score = score * (evidence.outputs[place.parameter].reshape(group.units, place.width) ** 2).sum(1) ** 0.5
         return score
-    return magnitude(group, evidence)  # whole layers: no single reader
+    raise SecateurError(
+        f"the criterion 'wanda' needs the inputs of the layers that read {group.name}, which are not known: choose "
+        "another criterion, or leave these units out (prune.kinds)"
+    )
+
+
+def _felt(name: str, evidence: Evidence) -> Array:
+    """|weight| times the norm of the input that each value multiplies, in the shape of the weight."""
+    weight, norm = abs(constant(evidence.weights[name])), evidence.inputs[name]
+    outputs, inputs = weight.shape[:2]
+    if len(norm) == inputs:
+        return weight * norm.reshape([1, -1] + [1] * (weight.ndim - 2))
+    groups = len(norm) // inputs  # a grouped convolution: outputs of one group read only the group's inputs
+    rows = norm.reshape(groups, inputs)[[row * groups // outputs for row in range(outputs)]]
+    return weight * rows.reshape([outputs, inputs] + [1] * (weight.ndim - 2))
 
 
 def chance(group: Group, evidence: Evidence) -> Array:
@@ -87,22 +162,18 @@ def sensitivity(group: Group, evidence: Evidence) -> Array:
     """The measured change of the loss when a unit goes, with its sign: what helps goes first.
 
     Raises:
-        SecateurError: no map was given, or it is of another model.
+        SecateurError: the map is of another model.
     """
-    if evidence.map is None:
-        raise SecateurError("the criterion 'sensitivity' needs a map: set prune.map to a map.json")
+    assert evidence.map is not None
     like = next(iter(evidence.weights.values()), None)
     return of_kind(unit_scores(evidence.map, group.name, group.units), like)
 
 
-CRITERIA: dict[str, Callable[[Group, Evidence], Array]] = {
-    "magnitude": magnitude,
-    "taylor": taylor,
-    "signed": signed,  # helpful first
-    "sensitivity": sensitivity,  # the same, as it was measured
-    "wanda": wanda,
-    "random": chance,
-}
-
-# They estimate or measure the loss and add up over layers; others only compare units of one group.
-LOSSES = frozenset({"taylor", "signed", "sensitivity"})
+CRITERIA: Registry[Criterion] = Registry("criteria", "criterion", {
+    "magnitude": Criterion(magnitude),
+    "taylor": Criterion(taylor, ("taylor",), is_loss=True),
+    "signed": Criterion(signed, ("signed",), is_loss=True),  # helpful first
+    "sensitivity": Criterion(sensitivity, ("map",), is_loss=True),  # the same, as it was measured
+    "wanda": Criterion(wanda, ("activations",)),
+    "random": Criterion(chance),
+})  # fmt: skip

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Generic
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic
 
 import torch
 from torch import Tensor
 
+from ..base.options import from_dict
 from ..train.callback import Callback
 from .schedule import moment
 from .settings import PruneSettings
 from .shrink import Net
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """A method without settings of its own."""
 
 
 class Method(Callback, Generic[Net]):
@@ -19,13 +26,21 @@ class Method(Callback, Generic[Net]):
 
     `original` is the cost of the model before anything was cut.
 
+    `reads` names the settings of `PruneSettings`, among those that not all methods have, which this one follows. `Own`
+    is a frozen dataclass of settings that no other method has; `own` holds them, from the table `prune.own`.
+
     Raises:
         SecateurError: see `check`.
     """
 
+    reads: ClassVar[frozenset[str]] = frozenset()
+    whole_units: ClassVar[bool] = False  # rather than single weights
+    Own: ClassVar[type[Any]] = NoSettings
+
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         self.check(settings)
         self.model, self.settings = model, settings
+        self.own: Any = own_settings(type(self), settings)
         self.masks: dict[str, Tensor] = {}  # by parameter; broadcast over it
         self.done = False
 
@@ -57,3 +72,12 @@ class Method(Callback, Generic[Net]):
     def shrunk(self) -> Net:
         """The network without what was removed: units physically, single weights as zeros."""
         raise NotImplementedError
+
+
+def own_settings(method: type[Method[Any]], settings: PruneSettings) -> Any:
+    """The table `prune.own` as the method's own dataclass.
+
+    Raises:
+        SecateurError: a key that the method does not have, or a value of the wrong type.
+    """
+    return from_dict(method.Own, dict(settings.own), "prune.own")

@@ -1,65 +1,76 @@
 """Ways to prune while training, by name: each is a `Method`, a training callback that ends in a smaller network.
 
-A new one is a class and its line in `METHODS`; settings, command line and studies find it by name.
+A new one is a class and its line in `METHODS` (or an entry point `secateur.methods` of another package); settings,
+command line and studies find it by name. What a method reads of `PruneSettings` is its `reads`; settings that only
+others read are refused. What no other method has is its own dataclass, `Own`, filled from the table `prune.own`.
 """
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
-from ..base.errors import SecateurError, check_known
-from .method import Method
-from .pruner import GradualPruner
-from .refit import Refit
-from .settings import PruneSettings
-from .soft.early_bird import EarlyBird
-from .soft.gates import L0Gates
-from .soft.lasso import GroupLasso
-from .soft.layer_drop import LayerDrop
+from ..base.errors import SecateurError
+from ..base.options import default_of
+from ..base.plugins import Lazy, Registry
+from .method import Method, own_settings
+from .settings import BY_METHOD, PruneSettings
 from .target import parse_target
-from .units import UnitMethod
-from .weights.one_shot import SparseGPT, Wanda
-from .weights.regrow import RigL
-from .weights.rewind import Rewind
-from .weights.sparse import Parp, SparseMethod
 
-METHODS: dict[str, type[Method[Any]]] = {
-    "gradual": GradualPruner,  # whole units, ranked while training (the default)
-    "refit": Refit,  # the same, and what stays is solved anew for what goes
-    "gates": L0Gates,  # whole units, by gates that are learnt under a budget
-    "group-lasso": GroupLasso,  # whole units, pressed by the sum of their norms
-    "early-bird": EarlyBird,  # whole units, all at once when the ranking settles
-    "layer-drop": LayerDrop,  # whole layers, after training with layers skipped at random
-    "sparse": SparseMethod,  # single weights, ranked while training; they become zeros
-    "parp": Parp,  # single weights that may come back until the last event
-    "rigl": RigL,  # single weights, sparse from the start, exchanged for others
-    "rewind": Rewind,  # single weights, in rounds that go back to an early state
-    "wanda": Wanda,  # single weights, once, by size times input, in every row
-    "sparsegpt": SparseGPT,  # single weights, once; the others make up for them
-}
+METHODS: Registry[type[Method[Any]]] = Registry("methods", "pruning method", {
+    # Whole units:
+    "gradual": Lazy("secateur.prune.pruner:GradualPruner"),  # ranked while training
+    "refit": Lazy("secateur.prune.refit:Refit"),  # the same, and what stays is solved anew for what goes
+    "gates": Lazy("secateur.prune.soft.gates:L0Gates"),  # by gates that are learnt under a budget
+    "group-lasso": Lazy("secateur.prune.soft.lasso:GroupLasso"),  # pressed by the sum of their norms
+    "early-bird": Lazy("secateur.prune.soft.early_bird:EarlyBird"),  # all at once when the ranking settles
+    "layer-drop": Lazy("secateur.prune.soft.layer_drop:LayerDrop"),  # layers, after training with some skipped
+    # Single weights, which become zeros:
+    "sparse": Lazy("secateur.prune.weights.sparse:SparseMethod"),  # ranked while training
+    "parp": Lazy("secateur.prune.weights.sparse:Parp"),  # may come back until the last event
+    "rigl": Lazy("secateur.prune.weights.regrow:RigL"),  # sparse from the start, exchanged for others
+    "rewind": Lazy("secateur.prune.weights.rewind:Rewind"),  # in rounds that go back to an early state
+    "wanda": Lazy("secateur.prune.weights.one_shot:Wanda"),  # once, by size times input, in every row
+    "sparsegpt": Lazy("secateur.prune.weights.one_shot:SparseGPT"),  # once; the others make up for them
+})  # fmt: skip
 
 
 def check_settings(settings: PruneSettings) -> None:
-    """Refuse a method that is not known, or names that it does not know, before any work starts.
+    """Refuse a method that is not known, settings that it does not read, or names that it does not know, before any
+    work starts.
 
     Raises:
-        SecateurError: with the nearest right name.
+        SecateurError: with the nearest right name, or the methods that have the setting.
     """
-    check_known("method", settings.method, METHODS)
+    method = METHODS.find(settings.method, "prune.method")
+    for field in fields(PruneSettings):
+        value = getattr(settings, field.name)
+        if field.name in BY_METHOD and field.name not in method.reads and value != default_of(field):
+            others = ", ".join(name for name in METHODS.own if field.name in METHODS[name].reads)
+            raise SecateurError(
+                f"prune.{field.name}: the method '{settings.method}' has no such setting; those that have it: {others}"
+            )
+    _checked(settings)
+
+
+def _checked(settings: PruneSettings) -> type[Method[Any]]:
+    """The method, which can follow `settings`."""
+    method = METHODS.find(settings.method, "prune.method")
+    own_settings(method, settings)
     if settings.target:
         parse_target(settings.target)
-        if not issubclass(METHODS[settings.method], UnitMethod):
+        if not method.whole_units:
             raise SecateurError(f"a target is met by removing whole units, not by '{settings.method}': use gradual")
         if settings.amounts or settings.plan:
             raise SecateurError("a target decides how much of each group goes: leave out target, or amounts and plan")
-    METHODS[settings.method].check(settings)
+    method.check(settings)
+    return method
 
 
 def make_method(model: Any, settings: PruneSettings, original: float) -> Method[Any]:
-    """The callback that `settings.method` names.
+    """The callback that `settings.method` names; settings that it does not read are none of its business here.
 
     Raises:
-        SecateurError: see `check_settings`; a budget that the method cannot meet.
+        SecateurError: names that are not known, or a budget that the method cannot meet.
     """
-    check_settings(settings)
-    return METHODS[settings.method](model, settings, original)
+    return _checked(settings)(model, settings, original)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from .evidence import ActivationCollector, TaylorCollector
-from .importance import CRITERIA, LOSSES, Evidence
+from .importance import CRITERIA, Evidence
 from .schedule import SCHEDULES
 from .sensitivity_map import read_map
 from .settings import PruneSettings
@@ -21,15 +21,19 @@ __all__ = ["COSTS", "GradualPruner"]
 class GradualPruner(UnitMethod[Net]):
     """Ranks units by `settings.criterion` every so many steps and removes the least important, more each time."""
 
+    reads = UnitMethod.reads | {"schedule", "every"}
+
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
-        self.per_cost = settings.criterion in LOSSES
+        self.criterion = CRITERIA.find(settings.criterion)
+        needs = self.criterion.needs
+        self.per_cost = self.criterion.is_loss
         self.normalise = not self.per_cost
         super().__init__(model, settings, original)
-        self.map = read_map(settings.map) if settings.criterion == "sensitivity" else None
+        self.map = read_map(settings.map) if "map" in needs else None
         # Signed terms cancel: they need every batch so far, while squares may forget a network that has changed.
-        self.taylor = TaylorCollector(model, self.groups, decay=1.0 if settings.criterion == "signed" else 0.97)
+        self.taylor = TaylorCollector(model, self.groups, decay=1.0 if "signed" in needs else 0.97)
         self.activations: ActivationCollector | None = None
-        if settings.criterion == "wanda" and not self.done:
+        if "activations" in needs and not self.done:
             self.activations = ActivationCollector(model)
             self.activations.__enter__()
 
@@ -45,15 +49,15 @@ class GradualPruner(UnitMethod[Net]):
 
     def rank(self, share: float, evidence: Evidence) -> dict[str, list[int]]:
         """The units that stay when `share` of the final amount is gone."""
-        criterion, evidence = CRITERIA[self.settings.criterion], replace(evidence, map=self.map)
-        return self.plan(share, {g.name: criterion(g, evidence) for g in self.groups})
+        evidence = replace(evidence, map=self.map)
+        return self.plan(share, {g.name: self.criterion(g, evidence) for g in self.groups})
 
     def prune_to(self, share: float, evidence: Evidence | None = None) -> None:
         """Rank and mask now, by `evidence` or by what was gathered while training."""
         self.adopt(self.rank(share, evidence or self.evidence()))
 
     def after_backward(self, step: int, total: int) -> None:
-        if not self.done and self.settings.criterion in ("taylor", "signed"):
+        if not self.done and {"taylor", "signed"} & {*self.criterion.needs}:
             self.taylor.update()
 
     def after_step(self, step: int, total: int) -> None:

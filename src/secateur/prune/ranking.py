@@ -51,7 +51,9 @@ def gather_evidence(
 def rank(model: Any, tokenizer: Any, data: JobData, settings: PruneSettings) -> list[dict[str, Any]]:
     """Groups from the least to the most important per parameter: name, kind, units, mean score, parameters a unit."""
     evidence = gather_evidence(model, tokenizer, data)
-    if settings.criterion == "sensitivity":
+    # What ranks single weights says nothing of units.
+    criterion = CRITERIA[settings.criterion if settings.criterion in CRITERIA else "taylor"]
+    if "map" in criterion.needs:
         evidence.map = read_map(settings.map)
     parameters = COSTS["parameters"]
     full = parameters(model.config)
@@ -59,7 +61,7 @@ def rank(model: Any, tokenizer: Any, data: JobData, settings: PruneSettings) -> 
     for group in model.groups():
         if not group.maskable or group.kind == "vocabulary" or group.units < 2:
             continue
-        score = CRITERIA[settings.criterion](group, evidence).detach().float().cpu()
+        score = criterion(group, evidence).detach().float().cpu()
         keep = list(range(group.units))
         size = group.units // group.blocks
         less = [u for u in keep if u % size != size - 1]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..base.plugins import Registry
+
 
 def one_shot(progress: float) -> float:
     """Everything at once, at the start of the span."""
@@ -27,7 +29,9 @@ def linear(progress: float) -> float:
     return min(max(progress, 0.0), 1.0)
 
 
-SCHEDULES: dict[str, Callable[[float], float]] = {"one-shot": one_shot, "cubic": cubic, "linear": linear}
+SCHEDULES: Registry[Callable[[float], float]] = Registry(
+    "schedules", "schedule", {"one-shot": one_shot, "cubic": cubic, "linear": linear}
+)
 
 
 def moment(step: int, begin: int, end: int, every: int) -> float | None:

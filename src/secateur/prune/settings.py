@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ..base.options import Settings, option
 
+# Settings that some methods read and others do not: see `Method.reads`.
+BY_METHOD = frozenset({
+    "criterion", "map", "schedule", "kinds", "protect", "measure", "every", "pressure", "layer_drop", "scope",
+    "pattern",
+})  # fmt: skip
 GLOBAL_KINDS = ("head", "query_key", "value", "ffn", "conv", "unit")  # what competes for a budget unless said otherwise
 
 
@@ -85,6 +90,9 @@ class PruneSettings(Settings):
     )
     precision: Literal["fp32", "fp16", "int8"] = option(
         "fp32", "Measure a target's latency and size on exports in this precision.", advanced=True
+    )
+    own: dict[str, Any] = option(
+        factory=dict, help="Set what only the chosen method has (those of other packages): name=value.", advanced=True
     )
     seed: int = option(0, "Seed random scores.", advanced=True)
     sample_rate: int | None = option(

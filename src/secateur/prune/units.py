@@ -35,6 +35,8 @@ class UnitMethod(Method[Net]):
         SecateurError: settings that name nothing known, or a budget that these kinds cannot reach.
     """
 
+    whole_units = True
+    reads = frozenset({"criterion", "map", "kinds", "protect", "measure"})  # the criterion also shares out a target
     normalise, per_cost = False, True
 
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
@@ -57,8 +59,8 @@ class UnitMethod(Method[Net]):
     @classmethod
     def check(cls, settings: PruneSettings) -> None:
         check_known("criterion", settings.criterion, CRITERIA)
-        if settings.criterion == "sensitivity" and not settings.map:
-            raise SecateurError("the criterion 'sensitivity' needs a map: set prune.map to a map.json")
+        if "map" in CRITERIA[settings.criterion].needs and not settings.map:
+            raise SecateurError(f"the criterion '{settings.criterion}' needs a map: set prune.map to a map.json")
         check_known("schedule", settings.schedule, SCHEDULES)
         for kind in settings.kinds:
             check_known("kind", kind, KINDS)

@@ -62,7 +62,7 @@ def run_map(
 
 
 def _check(settings: SensitivitySettings) -> None:
-    check_known("criterion", settings.criterion, [n for n in CRITERIA if n != "sensitivity"])
+    check_known("criterion", settings.criterion, [n for n, c in CRITERIA.items() if "map" not in c.needs])
     if not settings.amounts or not all(0 < a < 1 for a in settings.amounts):
         raise SecateurError("--amounts are shares between 0 and 1, such as 0.1,0.25,0.5")
     if settings.decode < 0:

@@ -28,8 +28,8 @@ from typing import Any
 from ..base.errors import SecateurError, nearest
 from ..base.options import Settings, from_dict, option, read_toml, to_dict
 from ..families.ctc.new_settings import NewModel
-from ..prune.methods import check_settings
-from ..prune.settings import PruneSettings
+from ..prune.methods import METHODS, check_settings
+from ..prune.settings import BY_METHOD, PruneSettings
 from ..text.normalise import Scheme
 from ..train.settings import TrainSettings
 from .arm import ArmSettings
@@ -188,7 +188,18 @@ def arm_settings(study: StudySettings, name: str, seed: int, where: str = "study
         train = replace(given.resolved(pretrained=pretrained, teacher=bool(arm.teacher)), seed=seed)
     prune = None
     if arm.prune is not None:
-        prune = from_dict(PruneSettings, study.prune | arm.prune, f"{where}: arms.{name}.prune")
+        values = shared_prune(study.prune, arm.prune) | arm.prune
+        prune = from_dict(PruneSettings, values, f"{where}: arms.{name}.prune")
         prune = replace(prune, seed=seed)
         check_settings(prune)
     return ArmSettings(name, train, prune)
+
+
+def shared_prune(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """What of the `shared` table an arm takes over: all but the settings that only other methods than its own have.
+
+    Raises:
+        SecateurError: an unknown method.
+    """
+    method = METHODS.find(str((shared | own).get("method", PruneSettings.method)), "prune.method")
+    return {key: value for key, value in shared.items() if key not in BY_METHOD or key in method.reads}

@@ -25,6 +25,8 @@ class EarlyBird(GradualPruner[Net]):
     makes it small when the training ends. `metrics` names the step as "ticket", counted from 1 (0: none yet).
     """
 
+    reads = GradualPruner.reads - {"schedule"}
+
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         super().__init__(model, settings, original)
         self.recent: list[Tensor] = []

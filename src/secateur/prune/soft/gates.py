@@ -37,6 +37,7 @@ class L0Gates(UnitMethod[Net]):
     the budget is met exactly, the others' gates stay in their weights for good.
     """
 
+    reads = UnitMethod.reads | {"schedule"}
     per_cost = False  # what a unit costs has been in the penalty
 
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:

@@ -79,6 +79,7 @@ class GroupLasso(UnitMethod[Net]):
     groups and a fixed weight: `TrainSettings.l1`.)
     """
 
+    reads = UnitMethod.reads | {"pressure"}
     per_cost = False
 
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:

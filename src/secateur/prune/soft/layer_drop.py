@@ -22,6 +22,8 @@ class LayerDrop(UnitMethod[Net]):
     from the steps that it took part in. A skipped layer learns nothing in its step; nothing is rescaled.
     """
 
+    reads = UnitMethod.reads - {"kinds"} | {"layer_drop"}
+
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         if not 0 <= settings.layer_drop < 1:
             raise SecateurError(f"layer_drop must be from 0 to below 1, found {settings.layer_drop}")

@@ -16,7 +16,7 @@ Moment = Callable[[nn.Module, Tensor], Tensor]
 
 def squares(layer: nn.Module, x: Tensor) -> Tensor:
     """Mean over positions of each input feature's square, (in,)."""
-    feature = -1 if isinstance(layer, nn.Linear) else 1
+    feature = 1 if isinstance(layer, nn.Conv1d | nn.Conv2d) else -1
     return x.float().square().movedim(feature, -1).flatten(0, -2).mean(0)
 
 
@@ -56,6 +56,11 @@ class InputCollector:
         }
         if moment is gram:
             self.layers = {n: m for n, m in self.layers.items() if has_gram(m)}
+        if moment is squares:  # a recurrent layer reads its input, and its own output of the step before
+            self.layers |= {
+                f"{n}.{part}_l0": m for n, m in model.named_modules() if isinstance(m, nn.RNNBase)
+                for part in ("weight_ih", "weight_hh") if f"{n}.{part}_l0" in wanted
+            }  # fmt: skip
         self.moment = moment
         self.sums: dict[str, Tensor] = {}
         self.steps = 0
@@ -66,7 +71,10 @@ class InputCollector:
         """Listen; again is no harm."""
         if not self._handles:
             for name, layer in self.layers.items():
-                self._handles.append(layer.register_forward_pre_hook(self._hook(name)))
+                if name.endswith("weight_hh_l0"):
+                    self._handles.append(layer.register_forward_hook(self._output_hook(name)))
+                else:
+                    self._handles.append(layer.register_forward_pre_hook(self._hook(name)))
 
     @torch.no_grad()
     def stop(self) -> None:
@@ -88,12 +96,21 @@ class InputCollector:
     def _hook(self, name: str) -> Any:
         @torch.no_grad()
         def add(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            x = arguments[0].detach()
-            with torch.autocast(x.device.type, enabled=False):  # sums of many squares need fp32
-                found = self.moment(layer, x)
-            self._fresh[name] = found if name not in self._fresh else self._fresh[name].add_(found)
+            self._add(name, layer, arguments[0].detach())
 
         return add
+
+    def _output_hook(self, name: str) -> Any:
+        @torch.no_grad()
+        def add(layer: nn.Module, arguments: tuple[Tensor, ...], output: tuple[Tensor, Any]) -> None:
+            self._add(name, layer, output[0].detach())
+
+        return add
+
+    def _add(self, name: str, layer: nn.Module, x: Tensor) -> None:
+        with torch.autocast(x.device.type, enabled=False):  # sums of many squares need fp32
+            moment = self.moment(layer, x)
+        self._fresh[name] = moment if name not in self._fresh else self._fresh[name].add_(moment)
 
     def tensors(self) -> dict[str, Tensor]:
         """State, for resuming."""

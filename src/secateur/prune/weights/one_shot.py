@@ -20,6 +20,8 @@ CALIBRATION = 16  # steps before the event whose inputs count
 class OneShot(SparseMethod[Net]):
     """Prunes at `settings.begin`; criterion and schedule are the method's own, the rest of the training recovers."""
 
+    reads = frozenset({"pattern"})
+
     def listens(self, step: int, total: int) -> bool:
         begin, _ = self.span(total)
         return not self.done and begin - CALIBRATION <= step < begin

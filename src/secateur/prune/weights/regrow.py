@@ -39,6 +39,8 @@ class RigL(SparseMethod[Net]):
         SecateurError: with an N:M pattern, which exchanging would break.
     """
 
+    reads = frozenset({"criterion", "scope", "every"})
+
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         if settings.pattern:
             raise SecateurError("rigl exchanges weights freely within a matrix: leave the pattern out, or use 'parp'")

@@ -31,6 +31,8 @@ class Rewind(SparseMethod[Net]):
     "one-shot" there is one round. The training's moving average is not rewound: it follows.
     """
 
+    reads = frozenset({"criterion", "schedule", "scope", "pattern"})
+
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         super().__init__(model, settings, original)
         self.parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}

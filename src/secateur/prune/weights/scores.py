@@ -1,7 +1,7 @@
-"""How much a single weight matters: one function a criterion, of the weight and what was gathered about it.
+"""How much a single weight matters: one `WeightCriterion` a name, of the weight and what was gathered about it.
 
-A new criterion is a function `(weight, evidence) -> scores` of the weight's shape, higher matters more, under its name
-in `WEIGHT_CRITERIA`, and a test. What it needs per step is a line in `TERMS`.
+A new criterion is a function `(weight, evidence) -> scores` of the weight's shape, higher matters more, what it needs,
+its name in `WEIGHT_CRITERIA` (or an entry point `secateur.weight_criteria` of another package), and a test.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from ...base.errors import SecateurError
+from ...base.plugins import Registry
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,7 @@ def wanda(weight: Tensor, evidence: WeightEvidence) -> Tensor:
     read features of different sizes, and a global comparison empties those that read small ones: the scope to take
     is "row".
     """
-    if evidence.inputs is None:  # recurrent layers: what they read is not known here
-        return weight.abs()
+    assert evidence.inputs is not None
     outputs = weight.shape[0] // evidence.groups
     sizes = evidence.inputs.view(evidence.groups, weight.shape[1]).repeat_interleave(outputs, 0)
     return weight.abs() * sizes.view(*sizes.shape, *[1] * (weight.dim() - 2))
@@ -61,15 +63,6 @@ def chance(weight: Tensor, evidence: WeightEvidence) -> Tensor:
     """Random scores, the same whenever they are asked for: the control that every criterion has to beat."""
     seed = evidence.seed * 1_000_003 + zlib.crc32(evidence.name.encode())
     return torch.rand(weight.shape, generator=torch.Generator().manual_seed(seed)).to(weight.device)
-
-
-WEIGHT_CRITERIA: dict[str, Callable[[Tensor, WeightEvidence], Tensor]] = {
-    "magnitude": magnitude,
-    "taylor": taylor,
-    "movement": movement,
-    "wanda": wanda,
-    "random": chance,
-}
 
 
 def taylor_term(gradients: list[Tensor], weights: list[Tensor]) -> list[Tensor]:
@@ -86,9 +79,41 @@ def movement_term(gradients: list[Tensor], weights: list[Tensor]) -> list[Tensor
     return terms
 
 
-# criterion -> (what is added each step, how much of the old sum stays): squares may forget a network that has
-# changed, signed terms cancel and need every step.
-TERMS: dict[str, tuple[Callable[[list[Tensor], list[Tensor]], list[Tensor]], float]] = {
-    "taylor": (taylor_term, 0.97),
-    "movement": (movement_term, 1.0),
-}
+@dataclass(frozen=True)
+class WeightCriterion:
+    """How single weights are scored.
+
+    `term` is what is added up each step, from all gradients and weights (`WeightEvidence.sums`), of which `memory` of
+    the old sum stays: squares may forget a network that has changed, signed terms cancel and need every step.
+    `needs_inputs`: the sizes of what each matrix reads (`WeightEvidence.inputs`) are gathered.
+    """
+
+    score: Callable[[Tensor, WeightEvidence], Tensor]
+    term: Callable[[list[Tensor], list[Tensor]], list[Tensor]] | None = None
+    memory: float = 1.0
+    needs_inputs: bool = False
+
+    def __call__(self, weight: Tensor, evidence: WeightEvidence) -> Tensor:
+        """Scores in the shape of `weight`.
+
+        Raises:
+            SecateurError: something that the criterion needs was not gathered.
+        """
+        missing = "its term, summed over steps" if self.term is not None and evidence.sums is None else ""
+        if self.needs_inputs and evidence.inputs is None:
+            missing = "what the matrix reads"
+        if missing:
+            raise SecateurError(
+                f"the criterion '{self.score.__name__}' needs {missing}, which is not known of {evidence.name}: name "
+                "the matrices to prune (prune.amounts), or choose another criterion"
+            )
+        return self.score(weight, evidence)
+
+
+WEIGHT_CRITERIA: Registry[WeightCriterion] = Registry("weight_criteria", "criterion for single weights", {
+    "magnitude": WeightCriterion(magnitude),
+    "taylor": WeightCriterion(taylor, taylor_term, 0.97),
+    "movement": WeightCriterion(movement, movement_term),
+    "wanda": WeightCriterion(wanda, needs_inputs=True),
+    "random": WeightCriterion(chance),
+})  # fmt: skip

@@ -16,7 +16,7 @@ from ..settings import PruneSettings
 from ..shrink import Net
 from .inputs import InputCollector, squares
 from .patterns import lowest_of_groups, parse_pattern
-from .scores import TERMS, WEIGHT_CRITERIA, WeightEvidence
+from .scores import WEIGHT_CRITERIA, WeightEvidence
 from .threshold import lowest, lowest_of_all, lowest_of_rows
 
 
@@ -32,6 +32,7 @@ class SparseMethod(Method[Net]):
         SecateurError: an unknown criterion, schedule or pattern, or a name pattern that matches no matrix.
     """
 
+    reads = frozenset({"criterion", "schedule", "scope", "pattern", "every"})
     frozen = True  # masked weights stay zero between events
 
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
@@ -40,6 +41,7 @@ class SparseMethod(Method[Net]):
         every = {name: p for name, p in matrices(model) if p.requires_grad}
         self.shares = _shares(list(every), settings)
         self.weights = {name: every[name] for name in self.shares}
+        self.criterion = WEIGHT_CRITERIA.find(settings.criterion)
         self.total = sum(p.numel() for p in every.values())
         self.sums: dict[str, Tensor] = {}
         self.inputs = self.collector()
@@ -55,7 +57,7 @@ class SparseMethod(Method[Net]):
 
     def collector(self) -> InputCollector | None:
         """What listens to the matrices' inputs, when the method needs them."""
-        return InputCollector(self.model, self.weights, squares) if self.settings.criterion == "wanda" else None
+        return InputCollector(self.model, self.weights, squares) if self.criterion.needs_inputs else None
 
     def listens(self, step: int, total: int) -> bool:
         """Whether the inputs of this step count."""
@@ -73,9 +75,9 @@ class SparseMethod(Method[Net]):
     def after_backward(self, step: int, total: int) -> None:
         if self.inputs is not None:
             self.inputs.stop()
-        if self.done or self.settings.criterion not in TERMS:
+        term, memory = self.criterion.term, self.criterion.memory
+        if self.done or term is None:
             return
-        term, memory = TERMS[self.settings.criterion]
         gradients = {n: p.grad for n, p in self.weights.items() if p.grad is not None}
         fresh = term(list(gradients.values()), [self.weights[n] for n in gradients])
         for name, value in zip(gradients, fresh, strict=True):
@@ -83,7 +85,8 @@ class SparseMethod(Method[Net]):
 
     def evidence(self, name: str) -> WeightEvidence:
         """What was gathered about one matrix; without a gradient so far, zeros."""
-        sums = self.sums.get(name, torch.zeros_like(self.weights[name])) if self.settings.criterion in TERMS else None
+        no_gradient_yet = torch.zeros_like(self.weights[name])
+        sums = None if self.criterion.term is None else self.sums.get(name, no_gradient_yet)
         if self.inputs is None or name not in self.inputs.sums:
             return WeightEvidence(name, sums, seed=self.settings.seed)
         sizes = (self.inputs.sums[name] / self.inputs.steps).sqrt()
@@ -92,8 +95,7 @@ class SparseMethod(Method[Net]):
 
     def scores(self) -> dict[str, Tensor]:
         """Of every weight; what is gone is below all others."""
-        criterion = WEIGHT_CRITERIA[self.settings.criterion]
-        found = {n: criterion(p.detach().float(), self.evidence(n)) for n, p in self.weights.items()}
+        found = {n: self.criterion(p.detach().float(), self.evidence(n)) for n, p in self.weights.items()}
         if self.frozen:
             for name, mask in self.masks.items():
                 found[name] = found[name].masked_fill(mask == 0, -torch.inf)
