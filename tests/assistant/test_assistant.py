@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ import pytest
 from secateur.assistant.assistant import Assistant
 from secateur.assistant.chat import Chat
 from secateur.assistant.grammar.file import read_grammar
-from secateur.assistant.listen import blocks_of, commands, woken
+from secateur.assistant.listen import Wake, blocks_of, commands, woken
 from secateur.assistant.skill import Context, SkillSettings
 from secateur.assistant.skills import load
 from secateur.assistant.skills.timer import due
@@ -125,6 +126,49 @@ def test_notes_are_kept(assistant: Assistant) -> None:
     assert assistant.read("read my notes").answer == "Your notes: the milk is sour; buy oats."
 
 
+def test_conversations_belong_to_their_clients(assistant: Assistant) -> None:
+    texts = ("sing a song", "and another one please sing")
+    assert [assistant.read(text, "anna").answer for text in texts] == ["turn 2", "turn 4"]
+    assert assistant.read("sing a song", "ben").answer == "turn 2"
+    assert assistant.read("sing a song", "anna").answer == "turn 6"
+
+
+def test_a_skill_that_raises_costs_one_answer(assistant: Assistant, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(slots: Any, context: Context) -> str:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setitem(assistant.skills, "getTime", broken)  # type: ignore[arg-type]
+    reply = assistant.read("what time is it")
+    assert (reply.intent, reply.acted) == ("getTime", False)
+    assert "oops" in reply.answer
+    assert assistant.read("what is 7 times 8").answer == "7 times 8 is 56."
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("turn on the attic light", "I do not know 'attic' here. What do you mean?"),
+        ("turn on the light and the toaster", "I do not know 'toaster' here. What do you mean?"),
+        ("please don't turn on the light", "turn 2"),
+        ("turn on the light when i get home", "turn 2"),
+    ],
+)
+def test_nothing_is_done_that_was_not_ordered(assistant: Assistant, text: str, answer: str) -> None:
+    Outside.calls.clear()
+    reply = assistant.read(text)
+    assert (reply.answer, reply.intent, reply.acted) == (answer, None, False)
+    assert not [call for call in Outside.calls if call["path"] == "/home"]
+
+
+def test_two_orders_in_one_sentence(assistant: Assistant) -> None:
+    Outside.calls.clear()
+    reply = assistant.read("turn on the kitchen light and the fan")
+    assert reply.answer == "The kitchen light is on. The fan is on."
+    assert [(call["area"], call["name"]) for call in Outside.calls] == [("kitchen", "light"), ("", "fan")]
+    assert reply.also == ({"intent": "turnOn", "slots": {"action": "on", "name": "fan"}},)
+    assert assistant.read("turn off all the lights").answer == "All the lights are off."
+
+
 def test_the_conversation_goes_along(assistant: Assistant) -> None:
     texts = ("sing a song", "and another one please sing")
     assert [assistant.read(text).answer for text in texts] == ["turn 2", "turn 4"]
@@ -158,6 +202,31 @@ def test_wake_phrases() -> None:
     assert woken("", "hey secateur") is None
 
 
+def test_what_follows_the_wake_phrase_after_a_pause(recogniser: Recogniser, speech: Path) -> None:
+    """The phrase alone wakes; the next thing said is the command, in full, for ten seconds."""
+    row = json.loads((speech / "barista-commands" / "test.jsonl").read_text().splitlines()[0])
+    order = read_audio(speech / "barista-commands" / row["audio"], 16000)
+    text = recogniser.transcribe(order).text
+    now = [0.0]
+    alone = Wake(text, lambda: now[0])  # the clip itself is the phrase
+    assert alone.follow(recogniser, order) is None
+    now[0] = 5.0
+    other = read_audio(speech / "barista-commands" / json.loads(
+        (speech / "barista-commands" / "test.jsonl").read_text().splitlines()[1])["audio"], 16000)
+    followed = alone.follow(recogniser, other)
+    assert followed is not None
+    assert len(followed) == len(other)
+    assert alone.follow(recogniser, other) is None  # one command each time
+    assert alone.follow(recogniser, order) is None
+    now[0] = 50.0
+    assert alone.follow(recogniser, other) is None  # too late
+    words = text.split()
+    begun = Wake(" ".join(words[:3])).follow(recogniser, order)  # in the same breath: what comes before is cut off
+    assert begun is not None
+    assert 0 < len(begun) < len(order)
+    assert words[-1] in recogniser.transcribe(begun).text
+
+
 def test_pauses_part_commands(speech: Path) -> None:
     rows = (speech / "barista-commands" / "test.jsonl").read_text().splitlines()[:2]
     clips = [read_audio(speech / "barista-commands" / json.loads(row)["audio"], 16000) for row in rows]
@@ -174,7 +243,8 @@ def test_the_command_line(speech: Path, tmp_path: Path) -> None:
     order = str(speech / "barista-commands" / "test" / name)
     command = [sys.executable, "-m", "secateur", "assistant", order, "-", "--json"]
     typed_in = "what is two plus two\n"
-    done = subprocess.run(command, input=typed_in, capture_output=True, text=True, check=True, cwd=tmp_path)
+    done = subprocess.run(command, input=typed_in, capture_output=True, text=True, check=True, cwd=tmp_path,
+                          env={**os.environ, "SECATEUR_CACHE": str(tmp_path)})  # fmt: skip
     spoken, typed = json.loads(done.stdout)["replies"]
     assert spoken["slots"] == {"coffeeDrink": "iced mocha", "roast": "light roast", "size": "eight ounce"}
     assert spoken["answer"] == "An eight ounce light roast iced mocha, coming up."

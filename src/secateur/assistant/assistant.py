@@ -69,7 +69,8 @@ class Assistant:
         also = tuple({"intent": match.intent, "slots": dict(match.slots)} for match in found[1:])
         answers = [self._answer(match) for match in found]
         acted = any(done for _, done in answers)
-        return replace(reply, answer=" ".join(answer for answer, _ in answers), acted=acted, also=also)
+        said = dict.fromkeys(answer for answer, _ in answers)  # the same trouble twice is said once
+        return replace(reply, answer=" ".join(said), acted=acted, also=also)
 
     def _answer(self, match: Match) -> tuple[str, bool]:
         """The skill's answer, and whether it did its work. What a skill raises is its own answer's trouble only."""

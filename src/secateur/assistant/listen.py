@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from ..base.errors import SecateurError
 from ..base.extras import require
+from ..decode.options import DecodingOptions
 from ..decode.segments import Audio
+from ..runtime.recogniser import Recogniser
 from ..runtime.streaming import StreamOptions
 from ..runtime.streaming.endpoint import Endpointer, detector
 from .grammar.words import words_of
@@ -17,6 +20,8 @@ from .phrases.distance import distance
 
 BEFORE = 0.3  # seconds kept from before the speech
 LONGEST = 15.0  # seconds of one command
+AWAKE = 10.0  # seconds that a command may come after the wake phrase
+MARGIN = 0.1  # seconds before the first word of a command that is cut out
 LIKE = 0.34  # letters that a wake phrase may differ in, a letter
 
 
@@ -83,3 +88,31 @@ def woken(text: str, phrase: str) -> str | None:
         if length > 0 and begin and distance(begin, "".join(wanted)) <= LIKE * len("".join(wanted)):
             return " ".join(words[length:])
     return None
+
+
+class Wake:
+    """Lets through what follows the wake phrase: in the same breath, or next, within `AWAKE` seconds."""
+
+    def __init__(self, phrase: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.phrase, self.clock = phrase, clock
+        self._until = -1.0
+
+    def follow(self, recogniser: Recogniser, samples: Audio) -> Audio | None:
+        """The samples of the command in `samples` (n,), or None: the phrase alone, or nothing for us."""
+        options = DecodingOptions(word_times=True, timestamps=False, temperatures=(0.0,))
+        found = recogniser.transcribe(samples, options)
+        rest = woken(found.text, self.phrase)
+        if rest is None:
+            awake, self._until = self.clock() < self._until, -1.0
+            return samples if awake and found.text else None
+        if not rest:
+            self._until = self.clock() + AWAKE
+            return None
+        self._until = -1.0
+        count, start = len(rest.split()), 0.0
+        for word in reversed(found.words):
+            count -= len(words_of(word.text))
+            start = word.start
+            if count <= 0:
+                break
+        return samples[max(0, round((start - MARGIN) * recogniser.sample_rate)) :]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
+from ..base.files import cache_dir
 from ..base.options import Settings, option
 from .timers import Timers
 
@@ -54,6 +55,15 @@ class Context:
     def say(self, english: str, chinese: str) -> str:
         """The sentence in the user's language."""
         return chinese if self.chinese else english
+
+
+def timers_of(settings: SkillSettings) -> Timers:
+    """The timers that a program keeps over its restarts.
+
+    Raises:
+        SecateurError: their file is none of ours.
+    """
+    return Timers(settings.timers or cache_dir() / "timers.json")
 
 
 Slots = Mapping[str, str]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio
 from ..runtime.recogniser import Recogniser
 from .grammar.file import Grammar
-from .grammar.match import Match, forbidden, match, near
+from .grammar.match import Match, forbidden, near
 from .grammar.several import matches
 from .phrases.phrases import Phrases
 
@@ -41,15 +41,21 @@ class Understanding:
 
     def audio(self, samples: Audio) -> Understood:
         """Of one command (samples,) at the recogniser's rate."""
-        free = self.recogniser.transcribe(samples, self._options).text
-        if not free:
-            return Understood("", (), "")
-        found = match(self.grammar.graph, free)
-        if self.phrases is not None and not (found and found.cost == 0):
-            phrase = self.phrases.hear(samples, free)
+        if self.phrases is None or len(samples) > self.recogniser.window_seconds * self.recogniser.sample_rate:
+            heard = self.recogniser.transcribe(samples, self._options)
+            return self._free(heard.text, heard.confidence)
+        begun = self.phrases.search.begin(samples)
+        found = self._free(begun.free, begun.confidence)
+        if begun.free and not (found.matches and all(one.cost == 0 for one in found.matches)):
+            phrase = self.phrases.choose(begun)
             if phrase is not None:
-                return Understood(phrase.text, (phrase.match,), free)
-        return Understood(free, (found,) if found else (), free)
+                return Understood(phrase.text, (phrase.match,), begun.free)
+        return found
+
+    def _free(self, text: str, confidence: float | None) -> Understood:
+        """Of what was recognised without a grammar: as sure as the recogniser was of its words."""
+        sure = 1.0 if confidence is None else confidence
+        return Understood(text, tuple(replace(m, sure=sure) for m in matches(self.grammar.graph, text)), text)
 
     def text(self, text: str) -> Understood:
         """Of a command that was typed."""

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
@@ -105,6 +106,12 @@ def _run(words: list[str]) -> int:
 
 def _print(result: Any, as_json: bool, module: Any) -> int:
     """Print what `run` returned: JSON on request, else the module's own `show`, else text. Exit code in `_exit`."""
+    if isinstance(result, Iterator):  # parts of the result `{STREAM: [...]}`, shown as they come
+        if not as_json:
+            for part in result:
+                print(module.show({module.STREAM: [part]}), flush=True)
+            return 0
+        result = {module.STREAM: list(result)}
     code = int(result.pop("_exit", 0)) if isinstance(result, dict) else 0
     if result is None:
         return code

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import os
+import queue
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..assistant.assistant import Assistant, Reply
 from ..assistant.chat import Chat
 from ..assistant.grammar.file import read_grammar
-from ..assistant.listen import blocks_of, commands, microphone, woken
-from ..assistant.skill import Context, SkillSettings
+from ..assistant.listen import Wake, blocks_of, commands, microphone
+from ..assistant.skill import Context, SkillSettings, timers_of
 from ..assistant.skills import load
-from ..assistant.skills.timer import due
+from ..assistant.skills.timer import rings
 from ..assistant.speak import say_aloud
 from ..assistant.understand import Understanding
 from ..base.errors import SecateurError
 from ..base.options import option, to_dict
 from ..runtime.recogniser import Recogniser
 
-HELP = "Hear a command, understand it, act, answer. Without inputs it listens to the microphone."
+T = TypeVar("T")
+
+HELP = "Understand spoken or typed commands, act, answer. Without inputs it listens to the microphone."
 EXAMPLE = """secateur assistant --wake "hey secateur" --speak
 secateur assistant order.wav --grammar coffee
-echo "set a timer for five minutes" | secateur assistant - --json"""
+echo "set a timer for five minutes" | secateur assistant - --ring"""
+STREAM = "replies"  # of the result: shown one by one
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class Options:
     model: str | None = option(None, "exported folder, checkpoint folder or bundled name; bundled if left out")
     grammar: tuple[str, ...] = option(("home", "coffee"), "what can be said: home, coffee, home_zh or .toml files")
     phrases: bool = option(True, "decode inside the grammar (phrase mode)")
-    wake: str = option("", "answer only what begins with this phrase")
+    wake: str = option("", "answer only what follows this phrase, at once or after a pause")
+    ring: bool = option(False, "after the last input, stay until every timer has rung")
     speak: bool = option(False, "say answers through espeak-ng")
     skills: Path | None = option(None, "folder of your own skills, one Python file each")
     chat_url: str = option("", "OpenAI-compatible endpoint for all else, such as http://localhost:8080/v1")
@@ -48,67 +54,104 @@ class Options:
 def build(options: Options) -> Assistant:
     """The assistant that the options describe."""
     grammar = read_grammar(*options.grammar)
+    timers = timers_of(options.settings)
     understanding = Understanding(Recogniser.load(options.model, options.threads), grammar, options.phrases)
     chat = Chat(options.chat_url, options.chat_model, os.environ.get("SECATEUR_CHAT_KEY", ""))
-    context = Context(options.settings, grammar.language)
+    context = Context(options.settings, grammar.language, timers=timers)
     return Assistant(understanding, load(options.skills), context, chat if options.chat_url else None)
 
 
-def run(options: Options) -> dict[str, Any] | None:
-    """Answer every command; from a microphone each as it comes."""
-    assistant = build(options)
-    replies = []
-    for reply in _replies(assistant, options):
-        replies.append(to_dict(reply))
-        if options.speak and reply.answer:
-            say_aloud(reply.answer, assistant.context.language)
-        if not options.inputs:
-            print(f"> {reply.heard}\n{reply.answer}", flush=True)
-    return {"replies": replies} if options.inputs else None
+def run(options: Options) -> Iterator[dict[str, Any]]:
+    """Answer every command as it comes; a timer that runs out is a reply of its own.
+
+    Raises:
+        SecateurError: the options do not fit, before anything is read.
+    """
+    if options.settings.timeout <= 0:
+        raise SecateurError("settings.timeout must be above 0")
+    return _spoken(build(options), options)
 
 
 def show(result: dict[str, Any]) -> str:
-    """What was heard, what it means, what is answered."""
+    """What was recognised, what it means, what is answered."""
     lines = []
-    for reply in result["replies"]:
-        slots = ", ".join(f"{key}: {value}" for key, value in reply["slots"].items())
-        meaning = f"  {reply['intent']}{f' ({slots})' if slots else ''}" if reply["intent"] else "  (no intent)"
-        lines += [f"> {reply['heard']}", meaning, reply["answer"]]
+    for reply in result[STREAM]:
+        if reply["intent"] == "ring":
+            lines.append(f"\a* {reply['answer']}")
+            continue
+        first = {"intent": reply["intent"], "slots": reply["slots"]}
+        orders = [] if reply["intent"] is None else [first, *reply["also"]]
+        meant = []
+        for order in orders:
+            slots = ", ".join(f"{key}: {value}" for key, value in order["slots"].items())
+            meant.append(f"{order['intent']}{f' ({slots})' if slots else ''}")
+        lines += [f"> {reply['heard']}", f"  {' + '.join(meant) or '(no intent)'}", reply["answer"]]
     return "\n".join(lines)
 
 
+def _spoken(assistant: Assistant, options: Options) -> Iterator[dict[str, Any]]:
+    """Replies, said aloud where that was asked for."""
+    for reply in _replies(assistant, options):
+        if options.speak and reply.answer:
+            say_aloud(reply.answer, assistant.context.language)
+        yield to_dict(reply)
+
+
 def _replies(assistant: Assistant, options: Options) -> Iterator[Reply]:
+    """Replies to all inputs, and to the timers that run out meanwhile."""
+    timers, wake = assistant.context.timers, Wake(options.wake) if options.wake else None
+
+    def due() -> Iterator[Reply]:
+        for timer in timers.due():
+            yield Reply("", "", "ring", {"kind": timer.kind}, 1.0, rings(timer, assistant.context))
+
     recogniser = assistant.understanding.recogniser
     rate = recogniser.sample_rate
-    if not options.inputs:
-        if options.settings.timeout <= 0:
-            raise SecateurError("settings.timeout must be above 0")
-        for command in commands(microphone(rate), rate):
-            if due(assistant.context):
-                yield Reply("", "", "timer", answer=assistant.context.say("Your timer has run out.", "时间到了。"))
-            yield from _answered(assistant, options, command)
+    sources: list[Callable[[], Iterable[Any]]] = [] if options.inputs else [lambda: commands(microphone(rate), rate)]
     for name in options.inputs:
         if name == "-":
-            for line in sys.stdin:
-                if line.strip():
-                    yield assistant.read(line.strip())
+            sources.append(lambda: (line.strip() for line in sys.stdin if line.strip()))
+        else:
+            samples = recogniser.samples(name)
+            sources.append(lambda s=samples: commands(blocks_of(s, rate), rate) if wake else [s])  # type: ignore[misc]
+    for source in sources:
+        for item in _arriving(source()):
+            yield from due()
+            if item is None:
+                continue
+            if isinstance(item, str):
+                yield assistant.read(item)
+                continue
+            command = item if wake is None else wake.follow(recogniser, item)
+            reply = None if command is None else assistant.hear(command)
+            if reply is not None and reply.heard:
+                yield reply
+    while options.ring and timers.running():
+        yield from due()
+        threading.Event().wait(0.2)
+
+
+def _arriving(source: Iterable[T]) -> Iterator[T | None]:
+    """What comes from `source`, and None several times a second while nothing comes."""
+    waiting: queue.Queue[tuple[str, Any]] = queue.Queue()
+
+    def read() -> None:
+        try:
+            for item in source:
+                waiting.put(("item", item))
+            waiting.put(("end", None))
+        except BaseException as problem:
+            waiting.put(("problem", problem))
+
+    threading.Thread(target=read, daemon=True, name="input").start()
+    while True:
+        try:
+            kind, item = waiting.get(timeout=0.25)
+        except queue.Empty:
+            yield None
             continue
-        samples = recogniser.samples(name)
-        found = list(commands(blocks_of(samples, rate), rate)) if options.wake else [samples]
-        for command in found:
-            yield from _answered(assistant, options, command)
-
-
-def _answered(assistant: Assistant, options: Options, command: Any) -> Iterator[Reply]:
-    """The reply to one spoken command, if it was for us."""
-    if options.wake:
-        heard = assistant.understanding.recogniser.transcribe(command).text
-        rest = woken(heard, options.wake)
-        if rest is None:
+        if kind == "end":
             return
-        if rest:
-            yield assistant.read(rest)
-            return
-    reply = assistant.hear(command)
-    if reply.heard:
-        yield reply
+        if kind == "problem":
+            raise item
+        yield item

@@ -11,7 +11,7 @@ from typing import Literal
 from ..assistant.assistant import Assistant
 from ..assistant.chat import Chat
 from ..assistant.grammar.file import read_grammar
-from ..assistant.skill import Context, SkillSettings
+from ..assistant.skill import Context, SkillSettings, timers_of
 from ..assistant.skills import load
 from ..assistant.understand import Understanding
 from ..base.errors import SecateurError
@@ -83,7 +83,7 @@ def run(options: Options) -> None:
     more = [compare_routes(engine, about, options.plots)]
     if options.assistant:
         grammar = read_grammar(*options.assistant)
-        context = Context(options.settings, grammar.language)
+        context = Context(options.settings, grammar.language, timers=timers_of(options.settings))
         understanding = Understanding(next(iter(models.values())), grammar)
         chat = Chat(options.chat_url, key=os.environ.get("SECATEUR_CHAT_KEY", "")) if options.chat_url else None
         assistant = Assistant(understanding, load(), context, chat)

@@ -16,6 +16,7 @@ from ..models.family import read_config
 from .contents import CONFIG, DECODER, ENCODER, features_name, read_contents
 from .onnx_file import check_onnx
 
+SPARE_ROWS = 12  # of one clip's keys and values that a search which widens is given at once
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 
@@ -113,10 +114,21 @@ class OnnxSession:
     def pick(self, state: OnnxState, rows: Ints) -> OnnxState:
         """The state of the batch rows `rows` (k,)."""
         clips = state.clips[rows]
-        # Beams trade places within their clip: the audio's keys and values, by far the largest part, stay as they are.
-        same = np.array_equal(clips, state.clips)
-        audio = state.audio if same else {name: values[rows] for name, values in state.audio.items()}
+        # The audio's keys and values are by far the largest part. They stay as they are where beams trade places within
+        # their clip; and where all rows are of one clip, fewer of them are a part of more.
+        if np.array_equal(clips, state.clips):
+            audio = state.audio
+        elif len(rows) and (state.clips == state.clips[0]).all():
+            audio = {name: _first(values, len(rows)) for name, values in state.audio.items()}
+        else:
+            audio = {name: values[rows] for name, values in state.audio.items()}
         return OnnxState(audio, {name: values[rows] for name, values in state.past.items()}, clips)
+
+
+def _first(values: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+    """`count` rows of `values` (rows, ...), which are all equal; a view where there are, or once were, so many."""
+    whole = values.base if isinstance(values.base, np.ndarray) and values.base.shape[1:] == values.shape[1:] else values
+    return (whole if len(whole) >= count else np.repeat(values[:1], max(count, SPARE_ROWS), 0))[:count]
 
 
 def _empty_past(config: TokenConfig) -> dict[str, tuple[int, int]]:

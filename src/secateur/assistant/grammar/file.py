@@ -9,10 +9,11 @@ from typing import Any
 
 from ...base.errors import SecateurError, nearest
 from ...base.options import read_toml
+from .examples import drawn
 from .graph import Builder, Graph
 
 FOLDER = Path(__file__).parent.parent / "grammars"
-KEYS = ("language", "intents", "slots", "rules")
+KEYS = ("language", "examples", "intents", "slots", "rules")
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Grammar:
     graph: Graph
     language: str
     intents: tuple[str, ...]
+    examples: tuple[str, ...] = ()  # sentences to show who asks what can be said
 
 
 LONGEST = 5000  # letters of a template
@@ -39,6 +41,7 @@ def read_grammar(*names: str | Path) -> Grammar:
         raise SecateurError(f"grammars of different languages ({', '.join(sorted(languages))}) cannot be joined")
     graph: Graph | None = None
     intents: list[str] = []
+    examples: list[str] = []
     for name, table in tables:
         _check(name, table)
         builder = Builder(table.get("slots", {}), table.get("rules", {}), str(table.get("language", "en")))
@@ -49,9 +52,10 @@ def read_grammar(*names: str | Path) -> Grammar:
             except RecursionError:
                 raise SecateurError(f"{name}: intent {intent} has too many brackets in brackets") from None
             intents.append(intent)
+        examples += table.get("examples", [])
     if graph is None:
         raise SecateurError("no grammar was named")
-    return Grammar(graph, languages.pop(), tuple(intents))
+    return Grammar(graph, languages.pop(), tuple(intents), tuple(examples or drawn(graph)))
 
 
 def known_grammars() -> list[str]:
@@ -79,6 +83,8 @@ def _check(name: str, table: Mapping[str, Any]) -> None:
     for key in ("slots", "rules"):
         if not isinstance(table.get(key, {}), Mapping):
             raise SecateurError(f"{name}: {key} must be a table")
+    if not _strings(table.get("examples", [])):
+        raise SecateurError(f"{name}: examples must be a list of sentences")
     for intent, templates in table["intents"].items():
         if not _strings(templates):
             raise SecateurError(f"{name}: intent {intent} must be a list of templates")

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from .words import words_of
+
 
 def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
@@ -64,6 +66,17 @@ FORBIDDING = {
     ),
 }  # fmt: skip
 
+# In speech that was not recognised word for word, these make something else of the sentence of a grammar nearest to it.
+TURNING = {
+    "en": _set(
+        """
+        not never don't didn't doesn't won't wouldn't can't cannot couldn't nobody without if unless who whom said says
+        asked told
+        """
+    ),
+    "zh": frozenset("别不勿没谁吗如说"),
+}
+
 # What turns an imperative with a question mark into a polite request, or makes a question of it in the first place.
 ASKING = _set(
         """
@@ -98,3 +111,13 @@ def polite(words: Sequence[str]) -> bool:
     text = "".join(words)
     asked = re.match(r"(你|您|请问)?(能|可以|可否|能不能|可不可以)(请你)?(帮|给我|麻烦)", text)
     return asked is not None and words[-1] == "吗"
+
+
+def turned(written: str, sentence: str, language: str) -> bool:
+    """Whether `written` has a word that makes something else of `sentence`, which lacks it.
+
+    >>> turned("oh don't turn on the light", "turn on the light", "en")
+    True
+    """
+    words = words_of(written)
+    return not TURNING[language_of(language)].isdisjoint(set(words) - set(words_of(sentence)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..grammar.graph import ANY, Graph
+from ..grammar.graph import OPEN, Graph
 
 BREAKS = frozenset(b" -\n")
 SIGNS = frozenset(b".,?!;:")
@@ -21,7 +21,8 @@ class Place:
 class Automaton:
     """`Graph` read byte by byte: lower case or capitals, words parted by spaces or hyphens, signs after words.
 
-    A character of Chinese is a word that needs no space. Places are made as they are reached, and kept.
+    A character of Chinese is a word that needs no space. Slots that take any words are not searched for: what they
+    hold is what the recogniser writes freely. Places are made as they are reached, and kept.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -57,7 +58,7 @@ class Automaton:
             byte += 32
         part = place.part + bytes([byte])
         self._learn(place.states)
-        if part in self._parts[place.states] or self._any(place.states):
+        if part in self._parts[place.states]:
             return Place(place.states, part)
         if byte >= 0xE0 and place.part:  # the next character of a script without spaces
             whole = self._word_done(place)
@@ -70,14 +71,10 @@ class Automaton:
         if not place.part:
             return place
         self._learn(place.states)
-        targets = set(self._words[place.states].get(place.part, ()))
-        targets |= self._words[place.states].get(ANY.encode(), set())
+        targets = self._words[place.states].get(place.part, ())
         if not targets:
             return None
         return Place(frozenset().union(*(self.graph.closure(target) for target in targets)))
-
-    def _any(self, states: frozenset[int]) -> bool:
-        return ANY.encode() in self._words[states]
 
     def _learn(self, states: frozenset[int]) -> None:
         """The words that leave `states`, and all their beginnings."""
@@ -86,7 +83,7 @@ class Automaton:
         words: dict[bytes, set[int]] = {}
         for state in states:
             for arc in self.graph.arcs[state]:
-                if arc.spoken is not None:
+                if arc.spoken is not None and arc.spoken not in OPEN:
                     words.setdefault(arc.spoken.encode(), set()).add(arc.target)
         self._words[states] = words
-        self._parts[states] = frozenset(word[:i] for word in words if word != b"*" for i in range(1, len(word) + 1))
+        self._parts[states] = frozenset(word[:i] for word in words for i in range(1, len(word) + 1))

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...base.errors import SecateurError
+from ...decode.clips import audible
+from ...decode.options import DecodingOptions
 from ...decode.segments import Audio
 from ...runtime.ctc_recogniser import CtcRecogniser
 from ...text.units import Units
 from ..grammar.file import Grammar
 from .automaton import Automaton, Place
-from .search import Said
+from .search import Begun, Said
 
 NEVER = -np.inf
 
@@ -79,11 +81,23 @@ class CtcSearch:
     ) -> None:
         self.recogniser, self.automaton, self.characters, self.beam = recogniser, automaton, characters, beam
 
-    def search(self, audio: Audio) -> list[Said]:
-        """Whole sentences found for one clip (samples,), the likeliest first."""
+    def begin(self, audio: Audio) -> Begun:
+        """The network's outputs for one clip, and what they say without a grammar."""
+        if not audible(audio):
+            return Begun("", 0.0, None, None)
         log_probs = self.recogniser.log_probs([audio])[0]
-        found = search_ctc(log_probs, self.characters, self.automaton, self.beam, self.beam)
-        return [Said(text, (), heard) for text, heard in found]
+        segment = self.recogniser.segment(log_probs, len(audio) / self.recogniser.sample_rate, DecodingOptions())
+        total = float(log_probs.max(1).sum()) if len(log_probs) else 0.0
+        if segment is None:
+            return Begun("", total, None, log_probs)
+        return Begun(segment.text, total, segment.confidence, log_probs)
+
+    def search(self, begun: Begun) -> list[Said]:
+        """Whole sentences found for one clip, the likeliest first."""
+        if begun.seen is None:
+            return []
+        found = search_ctc(begun.seen, self.characters, self.automaton, self.beam, self.beam)
+        return [Said(text, (), log_prob) for text, log_prob in found]
 
     def expected(self, sentences: Sequence[Said]) -> list[float]:
         """Nothing to take away."""

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ...base.errors import SecateurError
-from ...decode.clips import encode_clips
+from ...decode.clips import audible, encode_clips, heard_speech
+from ...decode.fallback import decode
+from ...decode.options import DecodingOptions
 from ...decode.rules import log_sum_exp
-from ...decode.segments import Audio
+from ...decode.segments import Audio, confidence
 from ...decode.session import Floats, Session
 from ...runtime.token_recogniser import WhisperRecogniser
+from ...text.tokenizer import Tokenizer
 from ..grammar.file import Grammar
 from .automaton import Automaton, Place
 from .pieces import Pieces
 
 SILENCE = 1.0  # seconds of what the decoder hears when it is to hear nothing
+ONCE = DecodingOptions(timestamps=False, temperatures=(0.0,))  # a command is short: one attempt
 FAINT = 1e-3  # its level: digital zero is not something a model was trained on
 
 
@@ -28,6 +33,23 @@ class Said:
     text: str
     tokens: tuple[int, ...]
     heard: float
+
+
+@dataclass(frozen=True)
+class Begun:
+    """One clip, encoded once, and what the recogniser writes without a grammar.
+
+    Attributes:
+        free: that text; empty where nobody speaks.
+        log_prob: of it, its end included.
+        confidence: the mean probability of its tokens; None where nobody speaks.
+        seen: what the search goes on from.
+    """
+
+    free: str
+    log_prob: float
+    confidence: float | None
+    seen: Any
 
 
 @dataclass(frozen=True)
@@ -49,23 +71,39 @@ class PhraseSearch:
         prompt: the ids that decoding starts from (see `Tokens.prompt`).
         beam: paths that are kept at every step.
         margin: a path this many nats below the best whole sentence is given up.
+        narrow: so is one this many nats below the best path of its length.
+        floor: so is one this many nats below what the recogniser wrote without a grammar, so that speech that is no
+            command ends the search after a few tokens.
     """
 
     def __init__(
-        self, session: Session, pieces: Pieces, prompt: Sequence[int], beam: int = 20, margin: float = 30.0
-    ) -> None:
-        self.session, self.pieces, self.prompt = session, pieces, list(prompt)
-        self.beam, self.margin = beam, margin
+        self, session: Session, pieces: Pieces, tokenizer: Tokenizer, prompt: Sequence[int], beam: int = 12,
+        margin: float = 10.0, narrow: float = 7.0, floor: float = 16.0,
+    ) -> None:  # fmt: skip
+        self.session, self.pieces, self.tokenizer, self.prompt = session, pieces, tokenizer, list(prompt)
+        self.beam, self.margin, self.narrow, self.floor = beam, margin, narrow, floor
         self._end = session.config.tokens.end
         rate = session.config.front_end.sample_rate
         noise = FAINT * np.random.default_rng(0).standard_normal(round(SILENCE * rate))
         state = encode_clips(session, [noise.astype(np.float32)])
         self._silence = session.step(np.array([self.prompt], np.int64), state)
 
-    def search(self, audio: Audio) -> list[Said]:
-        """Whole sentences found for one clip (samples,) of at most one window, the likeliest first."""
+    def begin(self, audio: Audio) -> Begun:
+        """Encode one clip (samples,) of at most one window, and write what it says."""
+        if not audible(audio):
+            return Begun("", 0.0, None, None)
         state = encode_clips(self.session, [audio])
-        logits, state = self.session.step(np.array([self.prompt], np.int64), state)
+        found = decode(self.session, state, [self.prompt], self.tokenizer, ONCE, timestamps=False)[0]
+        total = found.avg_logprob * (len(found.tokens) + 1)
+        text = found.text if heard_speech(found, ONCE) else ""
+        return Begun(text, total, confidence(found.log_probs) if text else None, state)
+
+    def search(self, begun: Begun) -> list[Said]:
+        """Whole sentences found for a clip, the likeliest first; none where all are far below `begun.log_prob`."""
+        if begun.seen is None:
+            return []
+        logits, state = self.session.step(np.array([self.prompt], np.int64), begun.seen)
+        floor = begun.log_prob - self.floor
         paths = [_Path((), b"", self.pieces.automaton.start, 0.0)]
         done: dict[str, Said] = {}
         top = -np.inf
@@ -75,7 +113,9 @@ class PhraseSearch:
                 if path.tokens and self.pieces.automaton.ended(path.place):
                     self._finish(done, path, path.heard + float(row[self._end]))
             top = max((said.heard for said in done.values()), default=top)
-            grown = [one for one in self._grown(paths, logp) if one[0].heard > top - self.margin]
+            grown = self._grown(paths, logp)
+            best = max((path.heard for path, _ in grown), default=-np.inf)
+            grown = [one for one in grown if one[0].heard > max(top - self.margin, best - self.narrow, floor)]
             if not grown:
                 break
             paths = [path for path, _ in grown]
@@ -151,4 +191,5 @@ def search_of(recogniser: WhisperRecogniser, grammar: Grammar, beam: int) -> Phr
         prompt = recogniser.config.tokens.prompt(grammar.language)
     except ValueError as problem:
         raise SecateurError(f"the grammar is for '{grammar.language}', and {problem}") from problem
-    return PhraseSearch(recogniser.session, Pieces(Automaton(grammar.graph), recogniser.tokenizer), prompt, beam)
+    pieces = Pieces(Automaton(grammar.graph), recogniser.tokenizer)
+    return PhraseSearch(recogniser.session, pieces, recogniser.tokenizer, prompt, beam)

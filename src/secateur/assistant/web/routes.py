@@ -1,47 +1,99 @@
-"""What the page's first tab asks: answers to typed and spoken commands, and their sound."""
+"""What the page's first tab asks: answers to typed and spoken commands, their sound, what can be said, what rings."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
-from fastapi import APIRouter, Body, Response, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Body, Request, Response, WebSocket, WebSocketDisconnect
 
 from ...base.options import to_dict
 from ...server.http.engine import Engine, RefusedError, sendable
 from ...server.http.hearing import Event
 from ...server.http.socket import answer
-from ..assistant import Assistant, Reply
+from ..assistant import Assistant
+from ..skills.timer import rings
 from ..speak import speech, voice_installed
+from ..timers import Ringer, Timer
+from ..understand import Understood
 
 PAGE = Path(__file__).parent / "page"
 LONGEST = 300  # letters of a typed command, or of an answer to speak
+ACTING = 32  # commands whose skills, or chats, run at the same time
+RINGS = 120.0  # seconds that a timer rings when nobody stops it
+CLIENT = 64  # letters of a client's name
 
 
 def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[str]) -> APIRouter:
-    """Routes under /v1/assistant. Commands are answered one at a time: skills share what they keep."""
-    router = APIRouter()
-    turn = asyncio.Lock()
+    """Routes under /v1/assistant.
 
-    async def reply(make: Callable[[], Reply]) -> dict[str, Any]:
-        async with turn:
-            begun = time.perf_counter()
-            found = await engine.in_turn(make)
-            return {"type": "reply", **to_dict(found), "ms": round(1000 * (time.perf_counter() - begun))}
+    Recognition takes its turn with everything else. What a command does has a thread of its own, so that a slow
+    endpoint keeps nobody but its client waiting; a client's own commands are done one after the other.
+    """
+    pool = ThreadPoolExecutor(ACTING, "acting")
+    clients: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+    bell = Bell(assistant)
+
+    @contextlib.asynccontextmanager
+    async def ringing(_: Any) -> AsyncIterator[None]:
+        bell.start()
+        yield
+        bell.stop()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+    router = APIRouter(lifespan=ringing)
+    acting = 0
+
+    async def reply(understand: Callable[[], Understood], client: str) -> dict[str, Any]:
+        nonlocal acting
+        begun = time.perf_counter()
+        understood = await engine.in_turn(understand)
+        if acting >= ACTING:
+            raise RefusedError(429, "rate_limit_exceeded", "Too many commands at once: try again soon", retry=1.0)
+        lock = clients.setdefault(client, asyncio.Lock())
+        acting += 1
+        try:
+            async with lock:
+                found = await asyncio.get_running_loop().run_in_executor(pool, assistant.act, understood, client)
+        finally:
+            acting -= 1
+        return {"type": "reply", **to_dict(found), "ms": round(1000 * (time.perf_counter() - begun))}
 
     @router.get("/v1/assistant")
     async def about() -> dict[str, Any]:
-        return {"grammars": list(grammars), "voice": voice_installed(), "language": assistant.context.language}
+        return {
+            "grammars": list(grammars), "voice": voice_installed(), "language": assistant.context.language,
+            "examples": list(assistant.understanding.grammar.examples), "sends": sends(assistant),
+        }  # fmt: skip
 
     @router.post("/v1/assistant")
-    async def typed(text: str = Body(embed=True)) -> dict[str, Any]:
+    async def typed(request: Request, text: str = Body(), client: str = Body("")) -> dict[str, Any]:
         if not 0 < len(text.strip()) <= LONGEST:
             raise RefusedError(400, "invalid_request_error", f"a command has 1 to {LONGEST} letters")
-        return await reply(lambda: assistant.read(sendable(text)))
+        who = _client(request.client.host if request.client else "", client)
+        return await reply(lambda: assistant.understanding.text(sendable(text)), who)
+
+    @router.get("/v1/assistant/timers")
+    async def timers() -> dict[str, Any]:
+        now = assistant.context.clock()
+        running = [
+            {"id": one.id, "kind": one.kind, "ends": one.ends, "left": round(max(0.0, one.ends - now), 1),
+             "seconds": one.seconds} for one in assistant.context.timers.running()
+        ]  # fmt: skip
+        return {"running": running, "ringing": bell.ringing()}
+
+    @router.delete("/v1/assistant/timers/{number}")
+    async def stop(number: str) -> dict[str, Any]:
+        if not bell.hush(number) and not assistant.context.timers.cancel(number=number):
+            raise RefusedError(404, "invalid_request_error", "no such timer: it has ended, or was stopped")
+        return {"id": number, "deleted": True}
 
     @router.get("/v1/assistant/speech")
     async def spoken(text: str) -> Response:
@@ -51,15 +103,66 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
         return Response(sound, media_type="audio/wav")
 
     @router.websocket("/v1/assistant/listen")
-    async def listen(socket: WebSocket) -> None:
+    async def listen(socket: WebSocket, client: str = "") -> None:
+        who = _client(socket.client.host if socket.client else "", client)
+
         async def then(event: Event) -> dict[str, Any] | None:
             audio = event.audio
             if audio is None or not event.text:
                 return None
-            return await reply(lambda: assistant.hear(audio))
+            return await reply(lambda: assistant.understanding.audio(audio), who)
 
         await socket.accept()
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the client has gone: nobody to tell
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the client has gone: nobody to answer
             await answer(engine, socket, then)
 
     return router
+
+
+class Bell:
+    """Timers that have run out and ring until somebody stops them, or for `RINGS` seconds."""
+
+    def __init__(self, assistant: Assistant) -> None:
+        self._assistant = assistant
+        self._rings: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._ringer = Ringer(assistant.context.timers, self._ring)
+
+    def start(self) -> None:
+        """Look at the clock from now on."""
+        self._ringer.start()
+
+    def stop(self) -> None:
+        """No more."""
+        self._ringer.stop()
+
+    def ringing(self) -> list[dict[str, Any]]:
+        """Id, kind and text of each."""
+        now = time.monotonic()
+        return [about for until, about in list(self._rings.values()) if until > now]
+
+    def hush(self, number: str) -> bool:
+        """Stop one; whether it rang."""
+        return self._rings.pop(number, None) is not None
+
+    def _ring(self, timer: Timer) -> None:
+        now = time.monotonic()
+        for number, (until, _) in list(self._rings.items()):
+            if until <= now:
+                self._rings.pop(number, None)
+        text = rings(timer, self._assistant.context)
+        self._rings[timer.id] = now + RINGS, {"id": timer.id, "kind": timer.kind, "text": text}
+
+
+def sends(assistant: Assistant) -> list[dict[str, str]]:
+    """What leaves this server, and to which host: for the page, which says it truly."""
+    settings = assistant.context.settings
+    found = {
+        "weather": settings.weather_url, "home": settings.home_url, "orders": settings.orders_url,
+        "chat": assistant.chat.url if assistant.chat is not None else "",
+    }  # fmt: skip
+    return [{"what": what, "where": urlsplit(url).netloc} for what, url in found.items() if url]
+
+
+def _client(address: str, name: str) -> str:
+    """Whose conversation it is: a client names itself, and cannot name another address's."""
+    return f"{address} {name[:CLIENT]}"
