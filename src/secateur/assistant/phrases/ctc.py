@@ -112,4 +112,4 @@ def search_of(recogniser: CtcRecogniser, grammar: Grammar, beam: int) -> CtcSear
     """
     if not isinstance(recogniser.text, Units):
         raise SecateurError("phrase mode of CTC models is for those that write characters; use --phrases no")
-    return CtcSearch(recogniser, Automaton(grammar.graph), recogniser.text.characters, 4 * beam)
+    return CtcSearch(recogniser, Automaton(grammar.graph), recogniser.text.characters, 8 * beam)

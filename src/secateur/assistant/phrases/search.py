@@ -77,8 +77,8 @@ class PhraseSearch:
     """
 
     def __init__(
-        self, session: Session, pieces: Pieces, tokenizer: Tokenizer, prompt: Sequence[int], beam: int = 12,
-        margin: float = 10.0, narrow: float = 7.0, floor: float = 16.0,
+        self, session: Session, pieces: Pieces, tokenizer: Tokenizer, prompt: Sequence[int], beam: int = 8,
+        margin: float = 10.0, narrow: float = 5.0, floor: float = 18.0,
     ) -> None:  # fmt: skip
         self.session, self.pieces, self.tokenizer, self.prompt = session, pieces, tokenizer, list(prompt)
         self.beam, self.margin, self.narrow, self.floor = beam, margin, narrow, floor
