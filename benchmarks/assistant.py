@@ -2,13 +2,13 @@
 
     python benchmarks/assistant.py bundled exported/tiny.en --out benchmarks/results/assistant.json
 
-The recordings are `barista-commands` (Picovoice's speech-to-intent benchmark); the grammar is the one that comes with
-secateur (`coffee`, beside `home`), written from the bar's card, not from the recordings. Noise is `noise/kitchen.opus`, at a
-signal-to-noise ratio over the whole clip, from a place in the file drawn by the clip's number. Two ways a model:
-`free` (recognised freely, matched with the grammar) and `phrase` (decoded inside the grammar too). Slots count as
-right when they are the same words. `books` are clips of audio books (librispeech-mini test, cut to 8 s), `everyday` short
-sentences (speechocean762 test; thresholds were chosen on its dev): how many of
-them are taken for an order. Results are kept clip by clip, so that a killed run goes on.
+The recordings are `barista-commands` (Picovoice's speech-to-intent benchmark); the grammars are those that come with
+secateur (`home` and `coffee`), written from the bar's card, not from the recordings. Noise is `noise/kitchen.opus`, at
+a signal-to-noise ratio over the whole clip, from a place in the file drawn by the clip's number. Two ways a model:
+`free` (recognised freely, matched with the grammar) and `phrase` (the assistant's one pass: decoded inside the grammar
+too, and rejected there). Slots count as right when they are the same words. `books` are clips of audio books
+(librispeech-mini test, cut to 8 s), `everyday` short sentences (speechocean762 test; the threshold was chosen on its
+dev): how many of them are taken for an order. Results are kept clip by clip, so that a killed run goes on.
 """
 
 from __future__ import annotations
