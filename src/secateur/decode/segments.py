@@ -38,6 +38,7 @@ class Segment:
     log_probs: tuple[float, ...] = ()
     confidence: float | None = None  # as a word's
     words: tuple[Word, ...] = ()
+    channel: str | None = None  # "left" or "right" (or a number from 1) of a recording whose channels were split
 
 
 def confidence(log_probs: Sequence[float]) -> float:

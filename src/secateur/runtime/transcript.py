@@ -27,7 +27,7 @@ class Transcript:
 
 
 def as_txt(transcript: Transcript) -> str:
-    """The text, on one line."""
+    """The text, on one line; of split channels a line a turn."""
     return transcript.text + "\n"
 
 
@@ -39,7 +39,7 @@ def as_json(transcript: Transcript) -> str:
 def as_srt(transcript: Transcript) -> str:
     """SubRip subtitles, numbered from 1."""
     cues = [
-        f"{number}\n{clock(s.start, ',')} --> {clock(s.end, ',')}\n{s.text.replace('-->', '->')}\n"
+        f"{number}\n{clock(s.start, ',')} --> {clock(s.end, ',')}\n{_who(s)}{s.text.replace('-->', '->')}\n"
         for number, s in enumerate(transcript.segments, 1)
     ]
     return "\n".join(cues)
@@ -50,8 +50,13 @@ def as_vtt(transcript: Transcript) -> str:
     cues = []
     for s in transcript.segments:
         text = s.text.replace("-->", "->").replace("&", "&amp;").replace("<", "&lt;")
+        text = f"<v {s.channel}>{text}" if s.channel else text  # a voice, as players show it
         cues.append(f"\n{clock(s.start, '.')} --> {clock(s.end, '.')}\n{text}\n")
     return "WEBVTT\n" + "".join(cues)
+
+
+def _who(segment: Segment) -> str:
+    return f"{segment.channel}: " if segment.channel else ""
 
 
 def clock(seconds: float, point: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from ...base.options import to_dict
 from ...data.manifest import Utterance
 from ...decode.options import DecodingOptions
 from ..recogniser import Recogniser
+from ..sides import Sides, joined, sides_of
 from ..transcript import Transcript
 from .clips import Piece
 
@@ -28,6 +30,7 @@ class HearSpec:
     workers: int = 1  # groups of clips side by side
     simplified: bool = False
     correct: Path | None = None
+    channel: Sides | None = None  # None: mixed, or the louder one where channels cancel each other
 
 
 def make_hear(spec: HearSpec) -> Callable[[Piece], Rows]:
@@ -45,20 +48,22 @@ def make_hear(spec: HearSpec) -> Callable[[Piece], Rows]:
 
     def hear(piece: Piece) -> Rows:
         rows: dict[int, dict[str, Any]] = {}
-        read: dict[str | None, list[tuple[int, Any]]] = {}
+        read: dict[str | None, list[tuple[int, str, Any]]] = {}
         for number, clip in enumerate(piece.clips):
             try:
-                samples = recogniser.samples(clip)
+                sides = sides_of(clip, recogniser.sample_rate, spec.channel)
             except SecateurError as problem:
                 rows[number] = {"id": clip.id, "problem": _said(clip, problem)}
                 continue
-            read.setdefault(spec.decoding.language or clip.language or None, []).append((number, samples))
+            group = read.setdefault(spec.decoding.language or clip.language or None, [])
+            group += [(number, name, samples) for name, samples in sides]
         for language, clips in read.items():
             options = replace(spec.decoding, language=language)
-            for (number, _), found in zip(
-                clips, recogniser.transcribe_batch([samples for _, samples in clips], options), strict=True
-            ):
-                rows[number] = {"id": piece.clips[number].id, **to_dict(rewrite(found) if rewrite else found)}
+            found = recogniser.transcribe_batch([samples for _, _, samples in clips], options)
+            transcripts = map(rewrite, found) if rewrite else iter(found)
+            for number, one in itertools.groupby(zip(clips, transcripts, strict=True), key=lambda pair: pair[0][0]):
+                whole = joined([(name, transcript) for (_, name, _), transcript in one])
+                rows[number] = {"id": piece.clips[number].id, **to_dict(whole)}
         return [rows[number] for number in range(len(piece.clips))]
 
     return hear

@@ -1,0 +1,95 @@
+"""A recording's channels, each transcribed by itself: calls with a speaker a side, as one conversation with turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from ..audio.channels import side_name
+from ..audio.read import Source, read_audio, read_channels
+from ..base.errors import SecateurError
+from ..base.progress import say
+from ..data.clip import read_clip
+from ..data.manifest import Utterance
+from ..decode.segments import Audio, confidence
+from .transcript import Transcript
+
+Sides = Literal["left", "right", "mix", "split"]
+
+MOST_SIDES = 8  # channels that are transcribed by themselves
+SAME = 1e-3  # difference of channels that hold the same, of full scale
+
+
+def sides_of(source: Source | Utterance, sample_rate: int, channel: Sides | None = None) -> list[tuple[str, Audio]]:
+    """What is to be transcribed of a recording: samples (n,) by the name of their channel, empty where it is the whole.
+
+    `channel` None mixes all channels, or takes the louder one where they would cancel each other.
+
+    Raises:
+        SecateurError: audio that cannot be read, a side of what has one channel, more than 8 channels to split, or a
+            channel for a manifest's line that has its own.
+    """
+    if isinstance(source, Utterance):
+        if source.channel is not None and channel is not None:
+            raise SecateurError(f"{source.audio}: '{source.id}' names its channel: leave out the other")
+        if channel is None:
+            return [("", read_clip(source, sample_rate))]
+        seconds = None if source.offset is None else source.duration
+        place: Source = source.audio
+        start = source.offset or 0.0
+    else:
+        place, start, seconds = source, 0.0, None
+    if channel != "split":
+        return [("", read_audio(place, sample_rate, start=start, seconds=seconds, channel=channel or "auto"))]
+    found = read_channels(place, sample_rate, start=start, seconds=seconds)
+    if len(found) > MOST_SIDES:
+        raise SecateurError(f"{place}: {len(found)} channels, at most {MOST_SIDES} are transcribed by themselves")
+    if len(found) > 1 and all(np.abs(found[0] - other).max() < SAME for other in found[1:]):
+        say(f"{place}: its channels are the same: not split")
+        return [("", found[0])]
+    if len(found) == 1:
+        return [("", found[0])]
+    return [(side_name(number, len(found)), samples) for number, samples in enumerate(found)]
+
+
+def joined(sides: Sequence[tuple[str, Transcript]]) -> Transcript:
+    """The transcripts of a recording's channels as one: segments in their order of time, each with its channel.
+
+    Its text has a line a turn, which begins with the channel's name.
+    """
+    if len(sides) == 1 and not sides[0][0]:
+        return sides[0][1]
+    segments = sorted(
+        (replace(segment, channel=name) for name, one in sides for segment in one.segments),
+        key=lambda segment: segment.start,
+    )
+    if all(len(one.segments) <= 1 for _, one in sides):  # a segment's text lacks what was done to the whole text
+        text = "\n".join(f"{name}: {one.text}" for name, one in sides if one.text)
+    else:
+        text = "\n".join(f"{name}: {turn}" for name, turn in _turns([(s.channel or "", s.text) for s in segments]))
+    sure = [p for segment in segments for p in segment.log_probs]
+    return Transcript(
+        text=text,
+        language=next((one.language for _, one in sides if one.text), sides[0][1].language),
+        segments=tuple(segments),
+        duration=max(one.duration for _, one in sides),
+        confidence=confidence(sure) if sure else None,
+    )
+
+
+def _turns(spoken: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """What one channel says until another does, as one text."""
+    held: list[str] = []
+    who = ""
+    for name, text in spoken:
+        if name != who and held:
+            yield who, " ".join(held)
+            held = []
+        who = name
+        if text.strip():
+            held.append(text.strip())
+    if held:
+        yield who, " ".join(held)
