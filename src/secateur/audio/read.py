@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,9 @@ from ..base.progress import say
 from .channels import Channel, Mixer, one_of
 from .decoders.open import open_part
 from .decoders.sound import Sound
-from .files.layout import layout
-from .files.source import Opened, Source, name_of, opened
+from .files.layout import Layout, layout
+from .files.source import Opened, Source, opened
+from .kept import Kept, state_of
 
 __all__ = ["MAX_SECONDS", "AudioInfo", "Channel", "Source", "audio_info", "read_audio", "read_channels"]
 
@@ -30,6 +31,8 @@ _BLOCK = 1 << 18  # samples decoded at a time, all channels together
 _LOUDEST = 100.0  # floats a hundred times full scale are not sound in [-1, 1]
 _SAID = 1000  # notes that are remembered, so that each is shown once
 _said: OrderedDict[str, None] = OrderedDict()
+_LAYOUTS: Kept[Layout] = Kept(256, lambda _: 1)  # of files
+_KEPT: Kept[Array] = Kept(256 << 20, lambda audio: audio.nbytes)  # bytes of decoded recordings
 
 Array = NDArray[np.float32]
 Pick = Callable[[Array, int], Array]  # samples (n, channels) at a rate to (n,) or (n, channels wanted)
@@ -93,19 +96,17 @@ def read_audio(
             format that needs another decoder, or a segment that the recording does not hold (one that ends up to 0.1 s
             after it is shortened).
     """
-    name = name_of(source)
     with opened(source, MOST_PIPED) as file:
-        if channel not in ("auto", "mix"):
-            return _read(file, sample_rate, max_seconds, start, seconds, lambda b, _: one_of(b, channel, name))[:, 0]
-        mixer = Mixer()
-        mixed = _read(file, sample_rate, max_seconds, start, seconds, mixer.mix)
-        if channel == "auto" and mixer.cancels:
-            loudest = mixer.loudest
-            _note(name, f"mixed, its channels cancel each other (opposite phase): only number {loudest + 1} is used")
-            mixed = _read(
-                file, sample_rate, max_seconds, start, seconds, lambda b, _: b[:, min(loudest, b.shape[1] - 1)]
-            )
-        return mixed[:, 0]
+        first, last = _samples(file.name, sample_rate, start, seconds)
+        if file.path is None or (first == 0 and last is None):
+            return _one_channel(file, sample_rate, max_seconds, first, last, channel)
+        key = (state_of(file.path), sample_rate, max_seconds, channel)
+        if _KEPT.get(key) is None and _seeks(file, max_seconds):
+            return _one_channel(file, sample_rate, max_seconds, first, last, channel)
+        # Only decoding from the start gives the same samples: once for all segments, where memory allows it.
+        whole = _KEPT.get_or_make(key, lambda: _one_channel(file, sample_rate, max_seconds, 0, None, channel))
+        _check_held(file.name, len(whole), first, last, sample_rate)
+        return whole[first:last].copy()
 
 
 def read_channels(
@@ -118,12 +119,64 @@ def read_channels(
         SecateurError: see `read_audio`; or joined recordings with different numbers of channels.
     """
     with opened(source, MOST_PIPED) as file:
-        return np.ascontiguousarray(_read(file, sample_rate, max_seconds, start, seconds, lambda b, _: b).T)
+        first, last = _samples(file.name, sample_rate, start, seconds)
+        return np.ascontiguousarray(_read(file, sample_rate, max_seconds, first, last, lambda b, _: b).T)
 
 
-def _sounds(file: Opened, max_seconds: float) -> Iterator[Sound]:
+def _one_channel(
+    file: Opened, sample_rate: int, max_seconds: float, first: int, last: int | None, channel: Channel
+) -> Array:
+    """Samples (samples,) from `first` to `last` at `sample_rate`."""
+
+    def read(pick: Pick) -> Array:
+        return _read(file, sample_rate, max_seconds, first, last, pick)[:, 0]
+
+    if channel not in ("auto", "mix"):
+        return read(lambda block, _: one_of(block, channel, file.name))
+    mixer = Mixer()
+    mixed = read(mixer.mix)
+    if channel == "auto" and mixer.cancels:
+        loudest = mixer.loudest
+        _note(file.name, f"mixed, its channels cancel each other (opposite phase): only number {loudest + 1} is used")
+        return read(lambda block, _: block[:, min(loudest, block.shape[1] - 1)])
+    return mixed
+
+
+def _samples(name: str, rate: int, start: float, seconds: float | None) -> tuple[int, int | None]:
+    """The first sample of a segment, and the one after its last.
+
+    Raises:
+        SecateurError: numbers that are no segment.
+    """
+    if not (0 <= start < math.inf and (seconds is None or 0 < seconds < math.inf)):
+        what = f"no segment is {seconds} s long from {start} s on"
+        raise SecateurError(f"{name}: {what}: give start >= 0, seconds > 0")
+    return round(start * rate), None if seconds is None else round((start + seconds) * rate)
+
+
+def _check_held(name: str, count: int, first: int, last: int | None, rate: int) -> None:
+    """Refuse a segment that ends after a recording of `count` samples, by more than manifests round."""
+    if first >= count or (last is not None and last > count + round(SLACK * rate)):
+        what = f"it does not hold the segment from {first / rate:g} to {(last or count) / rate:g} s"
+        raise SecateurError(f"{name}: {count / rate:.2f} s long, {what}")
+
+
+def _seeks(file: Opened, max_seconds: float) -> bool:
+    """Whether a decoder may begin anywhere in it."""
+    with contextlib.closing(_sounds(file, max_seconds)) as sounds:
+        return len(_layout_of(file).parts) == 1 and next(sounds).seeks
+
+
+def _layout_of(file: Opened) -> Layout:
+    """What the file holds; of files on disk it is remembered."""
+    if file.path is None:
+        return layout(file)
+    return _LAYOUTS.get_or_make(state_of(file.path), lambda: layout(file))
+
+
+def _sounds(file: Opened, max_seconds: float) -> Generator[Sound, None, None]:
     """The recordings of a file, each open until the next is asked for."""
-    found = layout(file)
+    found = _layout_of(file)
     for text in found.notes:
         _note(file.name, text)
     for part in found.parts:
@@ -164,31 +217,23 @@ def _too_long(name: str, seconds: float | None, limit: float) -> SecateurError:
 
 
 def _read(
-    file: Opened, sample_rate: int, max_seconds: float, start: float, seconds: float | None, pick: Pick
+    file: Opened, sample_rate: int, max_seconds: float, first: int, last: int | None, pick: Pick
 ) -> Array:
-    """Samples (samples, channels) of a segment."""
-    if not (0 <= start < math.inf and (seconds is None or 0 < seconds < math.inf)):
-        what = f"no segment is {seconds} s long from {start} s on"
-        raise SecateurError(f"{file.name}: {what}: give start >= 0, seconds > 0")
-    first = round(start * sample_rate)
-    last = None if seconds is None else round((start + seconds) * sample_rate)
+    """Samples (samples, channels) from `first` to `last` at `sample_rate`."""
     line = _Line(sample_rate, first, last)
     for number, sound in enumerate(_sounds(file, max_seconds)):
         begin = 0
-        if number == 0 and sound.seeks and start > sound.preroll + 2 * MARGIN:
-            begin = line.begin_at(start - sound.preroll - MARGIN, sound.rate)
+        before = first / sample_rate - sound.preroll - MARGIN
+        if number == 0 and sound.seeks and before > MARGIN:
+            begin = line.begin_at(before, sound.rate)
         for block, rate in _checked(sound, file.name, max_seconds - line.read, begin):
             line.add(pick(block, rate), rate)
             if line.full:
                 return line.result(file.name)
     line.end()
-    length = line.place / sample_rate
     if line.place == 0:
         raise SecateurError(f"{file.name}: contains no sound (too few samples)")
-    if start >= length or (seconds is not None and start + seconds > length + SLACK):
-        end = length if seconds is None else start + seconds
-        what = f"it does not hold the segment from {start:g} to {end:g} s"
-        raise SecateurError(f"{file.name}: {length:.2f} s long, {what}")
+    _check_held(file.name, line.place, first, last, sample_rate)
     return line.result(file.name)
 
 

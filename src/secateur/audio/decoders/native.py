@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import soundfile
 
 from ...base.errors import SecateurError
-from ..files.kinds import FLAC, Kind
+from ..files.kinds import FLAC, MPEG, Kind
 from ..files.layout import AGAIN, SHORT, Part
 from ..files.source import Opened
 from ..files.window import Window
@@ -59,6 +59,11 @@ def open_native(opened: Opened, part: Part, kind: Kind, block: int) -> Iterator[
         def blocks(first: int) -> Iterator[Block]:
             if first or part.skip:
                 sound.seek(first + part.skip)
+            if kind is MPEG:
+                # After every block `soundfile` seeks to where it is; in MP3 that forgets the frames before, which the
+                # next one needs. A file that cannot seek is left where it is.
+                with contextlib.suppress(AttributeError):
+                    sound._info.seekable = 0
             got = first
             for one in _blocks(sound, opened.name, block):
                 got += len(one[0])
