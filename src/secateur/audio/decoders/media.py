@@ -20,6 +20,7 @@ from ..files.layout import AGAIN
 from .sound import Block, Sound, check_rate
 
 MOST_STREAMS = 64
+_DEFAULT = 1  # FFmpeg's flag of a stream
 _MOST_PROBED = 8 << 20  # bytes that are looked at before the first is decoded
 _MOST_FRAME = 1 << 20  # samples of one frame, a channel
 _FULL = {"u": 128.0, "i2": 32768.0, "i4": 2147483648.0, "i8": 9223372036854775808.0}
@@ -28,8 +29,8 @@ _PRIMING = {"aac": 1024, "aac_latm": 1024, "mp3": 1105, "mp3float": 1105}
 _FRAMED = (kinds.AAC, kinds.AC3, kinds.EAC3, kinds.DTS, kinds.LOAS, kinds.AMR)  # frame after frame, nothing between
 _EVEN = (kinds.AC3, kinds.EAC3, kinds.DTS)  # of frames of one size, whose last is decoded also in part
 _MOST_REST, _TAG = 1 << 14, 128  # bytes: the longest frame, and an ID3v1 tag
-_SHORT = 0.5  # seconds, and
-_SHARE = 0.01  # of the length, that durations in headers may be wrong
+_SHORT = 0.15  # seconds, and
+_SHARE = 0.001  # of the length, that durations in headers may be wrong
 
 
 @contextlib.contextmanager
@@ -60,7 +61,8 @@ def open_media(av: Any, file: BinaryIO, kind: Kind, name: str, block: int) -> It
         context.thread_count = 1
         with contextlib.suppress(AttributeError, ValueError):
             context.options = {**context.options, "max_samples": str(_MOST_FRAME)}
-        if context.name.startswith("wma"):
+        # Left out twice are the first frame of what FFmpeg's own encoder of WMA writes, and the end of ALAC in CAF.
+        if context.name in ("wmav1", "wmav2") or (context.name == "alac" and kind is kinds.CAF):
             context.flags2 |= av.codec.context.Flags2.skip_manual
         for other in container.streams:
             if other is not stream:
@@ -148,7 +150,7 @@ class _Reader:
     def _priming(self, packet: Any) -> int:
         """Samples to leave out at the start."""
         codec = self.stream.codec_context
-        if codec.name.startswith("wma") and codec.name in ("wmav1", "wmav2"):
+        if codec.name in ("wmav1", "wmav2"):
             return _wma_frame(int(codec.sample_rate), codec.name)
         told = packet.has_sidedata("skip_samples") or (packet.pts is not None and packet.pts < 0) or packet.is_discard
         return 0 if told else _PRIMING.get(codec.name, 0)
@@ -207,7 +209,7 @@ def _chosen(container: Any, kind: Kind, name: str) -> tuple[Any, list[str]]:
         others = sorted({stream.type for stream in container.streams})
         held = f"only {' and '.join(others)}" if others else "nothing"
         raise SecateurError(f"{name}: no sound in this {kind.name} file, {held}")
-    default = [stream for stream in found if "default" in str(stream.disposition).lower()]
+    default = [stream for stream in found if int(stream.disposition) & _DEFAULT]
     stream = (default or found)[0]
     if len(found) == 1:
         return stream, []
