@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from ..runtime.recogniser import Recogniser
     from ..runtime.transcript import Transcript
+
+    Waiting = tuple[str, str, NDArray[np.float32]]  # an input, its channel, the samples
+    Rewrite = Callable[[Transcript], Transcript]
 
 CHUNK = 240.0  # seconds of audio that are read ahead, so that short files can run together
 
@@ -54,6 +58,10 @@ class TranscribeSettings(Settings):
     raw_rate: int | None = option(
         None, "Read standard input as raw 16-bit little-endian mono samples at this rate.", unit="Hz", least=1
     )
+    channel: Literal["left", "right", "mix", "split"] | None = option(
+        None, "Transcribe one side of a stereo recording, the mean of all channels, or every channel by itself with "
+        "its name (split); left out: the mean, or the louder channel where opposite phase would cancel it."
+    )  # fmt: skip
     simplified: bool = option(False, "Write Chinese in simplified characters.")
     correct: Path | None = option(None, "Correct Chinese by its sound with this file of `secateur text learn`.")
     threads: int | None = option(
@@ -99,7 +107,7 @@ def _each(options: TranscribeSettings) -> dict[str, Any]:
         rewrite = rewriter(options.simplified, options.correct)
     files: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
-    done = _transcribed(recogniser, inputs, decoding, options)
+    done = _transcribed(recogniser, inputs, decoding, options, rewrite)
     for name, found in track(done, "transcribe", len(inputs), quiet=len(inputs) == 1):
         if isinstance(found, SecateurError):
             problem = str(found) if name in str(found) else f"{name}: {found}"
@@ -108,7 +116,6 @@ def _each(options: TranscribeSettings) -> dict[str, Any]:
             say(f"secateur: {problem}")
             failed.append({"file": name, "problem": problem})
             continue
-        found = found if rewrite is None else rewrite(found)
         files.append({"file": name, **to_dict(found)})
         if options.out is not None:
             write_text(options.out / names[name], WRITERS[options.format](found))
@@ -140,6 +147,9 @@ def _bulk(options: TranscribeSettings) -> dict[str, Any]:
     spec = HearSpec(
         options.model, options.how(), options.threads, local or cores(), options.simplified, options.correct
     )
+    if options.channel == "split" and options.out.suffix == ".jsonl":
+        raise SecateurError('--channel split writes turns: --out FOLDER, or lines with "channel": 0 and 1 in the input')
+    spec = replace(spec, channel=options.channel)
     details = options.decoding.word_times or bool(options.decoding.timestamps)
     settings = BulkSettings(format=options.format, details=details)
     workers = 2 if options.workers is None else options.workers
@@ -181,43 +191,52 @@ def _out_names(inputs: list[str], options: TranscribeSettings) -> dict[str, str]
 
 
 def _transcribed(
-    recogniser: Recogniser, inputs: list[str], decoding: DecodingOptions, options: TranscribeSettings
-) -> Iterator[tuple[str, Transcript | SecateurError]]:
+    recogniser: Recogniser, inputs: list[str], decoding: DecodingOptions, options: TranscribeSettings,
+    rewrite: Rewrite | None,
+) -> Iterator[tuple[str, Transcript | SecateurError]]:  # fmt: skip
     """Every input with its transcript, or with what is wrong with it."""
-    waiting: list[tuple[str, NDArray[np.float32]]] = []
+    waiting: list[Waiting] = []
     for name in inputs:
         try:
-            waiting.append((name, recogniser.samples(_read(name, options.raw_rate, recogniser.sample_rate))))
+            sides = _read(name, options, recogniser.sample_rate)
+            waiting += [(name, side, recogniser.samples(samples)) for side, samples in sides]
         except SecateurError as problem:
             yield name, problem
-        if sum(len(audio) for _, audio in waiting) >= CHUNK * recogniser.sample_rate:
-            yield from _together(recogniser, waiting, decoding)
+        if sum(len(audio) for _, _, audio in waiting) >= CHUNK * recogniser.sample_rate:
+            yield from _together(recogniser, waiting, decoding, rewrite)
             waiting = []
-    yield from _together(recogniser, waiting, decoding)
+    yield from _together(recogniser, waiting, decoding, rewrite)
 
 
 def _together(
-    recogniser: Recogniser, waiting: list[tuple[str, NDArray[np.float32]]], decoding: DecodingOptions
+    recogniser: Recogniser, waiting: list[Waiting], decoding: DecodingOptions, rewrite: Rewrite | None
 ) -> Iterator[tuple[str, Transcript]]:
-    names = [name for name, _ in waiting]
-    yield from zip(names, recogniser.transcribe_batch([audio for _, audio in waiting], decoding), strict=True)
+    from ..runtime.sides import joined
+
+    found = recogniser.transcribe_batch([audio for _, _, audio in waiting], decoding)
+    transcripts = map(rewrite, found) if rewrite else iter(found)
+    for name, group in itertools.groupby(zip(waiting, transcripts, strict=True), key=lambda pair: pair[0][0]):
+        yield name, joined([(side, transcript) for (_, side, _), transcript in group])
 
 
-def _read(name: str, raw_rate: int | None, sample_rate: int) -> NDArray[np.float32]:
-    """Samples of a file or of standard input."""
+def _read(name: str, options: TranscribeSettings, sample_rate: int) -> list[tuple[str, NDArray[np.float32]]]:
+    """Samples of a file or of standard input, by the name of their channel."""
     import numpy as np
 
-    from ..audio.read import read_audio
+    from ..runtime.sides import sides_of
 
     if name != "-":
-        return read_audio(name, sample_rate)
+        return sides_of(name, sample_rate, options.channel)
     data = sys.stdin.buffer.read()
+    raw_rate = options.raw_rate
     if raw_rate is None:
-        return read_audio(io.BytesIO(data), sample_rate)
+        return sides_of(io.BytesIO(data), sample_rate, options.channel)
+    if options.channel not in (None, "mix"):
+        raise SecateurError(f"raw samples have one channel: leave out --channel {options.channel}")
     samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
     if raw_rate == sample_rate:
-        return samples
+        return [("", samples)]
     import soxr
 
     resampled: NDArray[np.float32] = soxr.resample(samples, raw_rate, sample_rate).astype(np.float32)
-    return resampled
+    return [("", resampled)]
