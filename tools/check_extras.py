@@ -141,7 +141,7 @@ def check(pyproject: Path) -> list[str]:
             USES[name]()
         except SecateurError as problem:
             print(f"{name:12} {problem}")
-            if f"pip install 'secateur[{name}]'" not in str(problem):
+            if f"pip install 'secateur-asr[{name}]'" not in str(problem):
                 wrong.append(f"{name}: the message does not say how to install it: {problem}")
         except Exception as problem:
             wrong.append(f"{name}: {type(problem).__name__}: {problem}")

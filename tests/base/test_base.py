@@ -92,7 +92,7 @@ def test_files_that_cannot_be_read_or_written_are_one_line(tmp_path: Path) -> No
 
 
 def test_a_missing_extra_says_what_to_install() -> None:
-    with pytest.raises(SecateurError, match=r"pip install 'secateur\[train\]'"):
+    with pytest.raises(SecateurError, match=r"pip install 'secateur-asr\[train\]'"):
         require("no_such_module_here", "train")
 
 
@@ -150,7 +150,7 @@ def test_a_base_install_says_what_a_command_needs(tmp_path: Path) -> None:
     for words in (["adapt", *learn], ["train", *learn], ["prune", *learn], ["export", "tiny.en", "--out", "x"]):
         done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
         assert done.returncode == 2, done.stderr
-        assert "'torch' is not installed: run  pip install 'secateur[train]'" in done.stderr
+        assert "'torch' is not installed: run  pip install 'secateur-asr[train]'" in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
 
 

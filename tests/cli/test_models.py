@@ -153,7 +153,7 @@ def test_fetch_copies_to_a_folder_and_replaces_only_checkpoints(
 def test_fetch_without_torch_says_what_to_install(small: Path) -> None:
     done = without_torch("models", "fetch", str(small))
     assert done.returncode == 2
-    assert done.stderr == "secateur: 'torch' is not installed: run  pip install 'secateur[train]'\n"
+    assert done.stderr == "secateur: 'torch' is not installed: run  pip install 'secateur-asr[train]'\n"
 
 
 @pytest.mark.parametrize("words", [("show", "tiny.eng"), ("fetch", "tiny.eng")])

@@ -64,7 +64,7 @@ def base(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = folder / "bin" / "python"
     run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel, cwd=folder)
     own = next(folder.glob("lib/python*/site-packages"))
-    requires = run(python, "-c", "from importlib.metadata import requires; print(*requires('secateur'), sep='\\n')",
+    requires = run(python, "-c", "from importlib.metadata import requires; print(*requires('secateur-asr'), sep='\\n')",
                    cwd=folder)  # fmt: skip
     names = [re.split(r"[^\w.-]", line)[0] for line in requires.splitlines() if "extra ==" not in line]
     assert sorted(names) == ["numpy", "onnxruntime", "soundfile", "soxr", "tokenizers"]
@@ -97,4 +97,4 @@ def test_a_base_install_hears_the_right_words(base: Path, tmp_path: Path) -> Non
 
 def test_every_extra_asks_for_itself(base: Path, tmp_path: Path) -> None:
     said = run(base, ROOT / "tools" / "check_extras.py", ROOT / "pyproject.toml", cwd=tmp_path)
-    assert len(said.splitlines()) >= 12 and "pip install 'secateur[ray]'" in said
+    assert len(said.splitlines()) >= 12 and "pip install 'secateur-asr[ray]'" in said

@@ -46,6 +46,7 @@ def test_a_recogniser_and_its_streams_give_what_is_rewritten() -> None:
 
     pytest.importorskip("fastapi")
     pytest.importorskip("prometheus_client")
+    from secateur.decode.options import DecodingOptions
     from secateur.runtime.recogniser import Recogniser
     from secateur.server.http.engine import Engine
     from secateur.server.http.hearing import Hearing, options_of
@@ -59,7 +60,8 @@ def test_a_recogniser_and_its_streams_give_what_is_rewritten() -> None:
     given = (np.concatenate([audio, np.zeros(24000, np.float32)]) * 32767).astype("<i2").tobytes()
 
     async def heard() -> list[str]:
-        hearing = Hearing(Engine({"en": recogniser}), recogniser, recogniser.sample_rate, options_of("en"))
+        how = options_of("en", DecodingOptions())
+        hearing = Hearing(Engine({"en": recogniser}), recogniser, recogniser.sample_rate, how)
         events = [event async for event in hearing.feed(given)]
         return [event.text for event in [*events, *[e async for e in hearing.finish()]]]
 

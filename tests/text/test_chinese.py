@@ -60,7 +60,7 @@ def test_normalising_twice_changes_nothing_on_real_texts(speech: Path) -> None:
 def test_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opencc", None)
     chinese._converter.cache_clear()
-    with pytest.raises(SecateurError, match=r"pip install 'secateur\[zh\]'"):
+    with pytest.raises(SecateurError, match=r"pip install 'secateur-asr\[zh\]'"):
         normalise_chinese("好")
 
 

@@ -43,7 +43,7 @@ def test_regions_share_rules() -> None:
 def test_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "whisper_normalizer.english", None)
     normaliser.cache_clear()
-    with pytest.raises(SecateurError, match=r"pip install 'secateur\[train\]'"):
+    with pytest.raises(SecateurError, match=r"pip install 'secateur-asr\[train\]'"):
         normaliser("en")
 
 

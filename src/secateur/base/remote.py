@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .errors import SecateurError
-from .extras import require
+from .extras import hint, require
 
 SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/+")
 MOST_WHOLE = 2 << 30  # bytes of a file that is brought into memory
@@ -51,7 +51,7 @@ def _told(url: str) -> Iterator[None]:
     except FileNotFoundError:
         raise SecateurError(f"{url}: no such file") from None
     except ImportError as problem:  # fsspec's own words name the package: "Install s3fs to access S3"
-        raise SecateurError(f"{url}: {problem}: run  pip install 'secateur[remote]'  and what it names") from None
+        raise SecateurError(f"{url}: {problem}: run  {hint('remote')}  and what it names") from None
     except Exception as problem:  # file systems raise errors of their own libraries
         reason = str(problem) or type(problem).__name__
         raise SecateurError(f"{url}: cannot be reached or read ({reason})") from problem

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
+from ..base.extras import hint
 from ..base.locale import problem_said, said
 from ..base.memory import out_of_memory
 
@@ -50,7 +51,7 @@ def main(words: list[str] | None = None) -> int:
         package = (missing.name or "").split(".")[0]
         if package == "secateur" or package in sys.stdlib_module_names:
             raise  # ours to mend, not the user's
-        print(f"secateur: '{package}' is not installed: run  pip install 'secateur[train]'", file=sys.stderr)
+        _tell(f"'{package}' is not installed: run  {hint('train')}")
         return 2
     except BrokenPipeError:  # `secateur ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

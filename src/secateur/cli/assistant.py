@@ -7,7 +7,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +21,7 @@ from ..assistant.skills.timer import rings
 from ..assistant.speak import say_aloud
 from ..assistant.understand import Understanding
 from ..base.errors import SecateurError
-from ..base.options import option, to_dict
+from ..base.options import Settings, option, to_dict
 from ..runtime.recogniser import Recogniser
 
 T = TypeVar("T")
@@ -34,21 +34,27 @@ STREAM = "replies"  # of the result: shown one by one
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What `secateur assistant` takes."""
 
-    inputs: tuple[str, ...] = option((), "recordings, or - for typed commands on standard input", positional=True)
-    model: str | None = option(None, "exported folder, checkpoint folder or bundled name; bundled if left out")
-    grammar: tuple[str, ...] = option(("home", "coffee"), "what can be said: home, coffee, home_zh or .toml files")
-    phrases: bool = option(True, "decode inside the grammar (phrase mode)")
-    wake: str = option("", "answer only what follows this phrase, at once or after a pause")
-    ring: bool = option(False, "after the last input, stay until every timer has rung")
-    speak: bool = option(False, "say answers through espeak-ng")
-    skills: Path | None = option(None, "folder of your own skills, one Python file each")
-    chat_url: str = option("", "OpenAI-compatible endpoint for all else, such as http://localhost:8080/v1")
-    chat_model: str = option("default", "the model's name there; the key is SECATEUR_CHAT_KEY")
-    threads: int | None = option(None, "CPU threads; the runtime's own choice if left out")
-    settings: SkillSettings = field(default_factory=SkillSettings)
+    inputs: tuple[str, ...] = option(
+        (), "Answer the commands in these recordings, or typed ones on standard input (-).", positional=True
+    )
+    model: str | None = option(None, "Use this exported folder, checkpoint folder or bundled name.")
+    grammar: tuple[str, ...] = option(
+        ("home", "coffee"), "Understand these grammars: home, coffee, home_zh or .toml files."
+    )
+    phrases: bool = option(True, "Decode inside the grammar (phrase mode).")
+    wake: str = option("", "Answer only what follows this phrase, at once or after a pause.")
+    ring: bool = option(False, "Stay after the last input until every timer has rung.")
+    speak: bool = option(False, "Say answers aloud through espeak-ng.")
+    skills: Path | None = option(None, "Add the skills in this folder, one Python file each.")
+    chat_url: str = option("", "Send all else to this OpenAI-compatible endpoint, such as http://localhost:8080/v1.")
+    chat_model: str = option("default", "Ask for this model there; the key is SECATEUR_CHAT_KEY.")
+    threads: int | None = option(
+        None, "Use this many CPU threads; left out: the runtime's own choice.", least=1
+    )
+    settings: SkillSettings = option(SkillSettings(), "Tell skills about the outside.")
 
 
 def build(options: Options) -> Assistant:

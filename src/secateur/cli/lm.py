@@ -7,27 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
-from ..base.options import option
+from ..base.extras import hint
+from ..base.options import Settings, option
 
-HELP = """Make a language model for `evaluate --lm` and `transcribe --lm`, which need numpy alone to read it.
+HELP = f"""Make a language model for `evaluate --lm` and `transcribe --lm`, which need numpy alone to read it.
 
 From the transcripts of manifests (modified Kneser-Ney), from an ARPA file, from PocketSphinx's binary format, or
-`--general`: the general English trigrams (72,547 words) of the pocketsphinx wheel (pip install 'secateur[sphinx]').
+`--general`: the general English trigrams (72,547 words) of the pocketsphinx wheel ({hint("sphinx")}).
 Several models can be mixed when they are used: --lm general.npz,mine.npz"""
 EXAMPLE = """secateur lm --train mine/train.jsonl --out mine.npz
 secateur lm --general --out general.npz --test mine/dev.jsonl"""
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What the command takes."""
 
-    out: Path = option(help="the file to write (.npz)")
+    out: Path = option(help="Write the model to this file (.npz).")
     train: tuple[Path, ...] = option((), "Estimate the model from the transcripts of these manifests.", was=("learn",))
-    file: Path | None = option(None, help="a model to convert: ARPA, or PocketSphinx's .lm.bin")
-    general: bool = option(False, help="convert the general English model of the pocketsphinx wheel")
-    order: int = option(3, help="with --train: words in the longest n-grams")
-    test: tuple[Path, ...] = option((), help="manifests to tell perplexity and unknown words on")
+    file: Path | None = option(None, "Convert this model: ARPA, or PocketSphinx's .lm.bin.")
+    general: bool = option(False, "Convert the general English model of the pocketsphinx wheel.")
+    order: int = option(3, "Estimate n-grams up to this length.", unit="words", least=1)
+    test: tuple[Path, ...] = option((), "Measure perplexity and unknown words on these manifests.")
 
 
 def run(options: Options) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.files import write_text
-from ..base.options import option
+from ..base.options import Settings, option
 from ..evaluate.table import markdown_table
 from ..study.report import render
 from ..study.run_folder import collect
@@ -19,14 +19,16 @@ secateur report runs/kiosk --out kiosk.html --markdown table.md"""
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """Where the results are and where the page goes."""
 
-    run: Path = option(help="run folder with results/*.json, and what else there is", positional=True)
-    out: Path | None = option(None, help="the page (default: report.html in the run folder)")
-    title: str = option("", help="the page's title (default: the folder's name)")
-    markdown: Path | None = option(None, help="also write the tables as Markdown")
-    browse: bool = option(False, help="show the page in the browser")
+    run: Path = option(
+        help="Show the results of this run folder (results/*.json), and what else is there.", positional=True
+    )
+    out: Path | None = option(None, "Write the page here; left out: report.html in the run folder.")
+    title: str = option("", "Give the page this title; left out: the folder's name.")
+    markdown: Path | None = option(None, "Also write the tables as Markdown to this file.")
+    browse: bool = option(False, "Open the page in the browser.")
 
 
 def run(options: Options) -> dict[str, Any]:

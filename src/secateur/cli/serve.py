@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,8 @@ from ..assistant.skills import load
 from ..assistant.understand import Understanding
 from ..base.errors import SecateurError
 from ..base.extras import require
-from ..base.options import option
+from ..base.options import Settings, option
+from ..decode.options import DecodingOptions
 from ..runtime.recogniser import Recogniser, find_model
 from ..runtime.streaming import StreamOptions
 from ..server.http.settings import LOCAL, Access, Limits
@@ -28,27 +29,38 @@ curl -F file=@hello.wav -F model=default http://127.0.0.1:8000/v1/audio/transcri
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What `secateur serve` takes."""
 
-    models: tuple[str, ...] = option((), "model folders or bundled names, also name=folder; the first is the default")
-    host: str = option("127.0.0.1", "address to listen on; 0.0.0.0 for all")
-    port: int = option(8000, "of HTTP and the WebSocket; 0: any free one")
-    wyoming_port: int | None = option(None, "of Wyoming, usually 10300; left out: not served")
-    assistant: tuple[str, ...] = option(("home", "coffee"), "grammars of the page's assistant: names or .toml files")
-    wyoming_without_key: bool = option(False, "Serve Wyoming on the network without the key that HTTP asks for.")
-    api_key_file: Path | None = option(None, "file with the key that clients must send; or SECATEUR_API_KEY")
-    plots: Path | None = option(None, "folder with sensitivity maps (.json) or images for the page's second tab")
-    chat_url: str = option("", "OpenAI-compatible endpoint that answers what is no command")
-    detector: Literal["auto", "silero", "energy"] = option(
-        "auto", "of speech in streams: auto is silero where it is installed; energy costs a tenth, for quiet places"
+    models: tuple[str, ...] = option(
+        (), "Serve these models: folders or bundled names, also name=folder; the first is the default."
     )
-    simplified: bool = option(False, "Chinese in simplified characters")
-    correct: Path | None = option(None, "Chinese: a file of `secateur text learn`; corrects what sounds right")
-    threads: int | None = option(1, "CPU threads of one recognition")
-    limits: Limits = field(default_factory=Limits)
-    access: Access = field(default_factory=Access)
-    settings: SkillSettings = field(default_factory=SkillSettings)
+    host: str = option("127.0.0.1", "Listen on this address; 0.0.0.0 is all.")
+    port: int = option(8000, "Serve HTTP and the WebSocket on this port; 0 is any free one.", least=0, most=65535)
+    wyoming_port: int | None = option(
+        None, "Serve Wyoming on this port, usually 10300; left out: not at all.", least=0, most=65535
+    )
+    assistant: tuple[str, ...] = option(
+        ("home", "coffee"), "Give the page's assistant these grammars: names or .toml files."
+    )
+    wyoming_without_key: bool = option(False, "Serve Wyoming on the network without the key that HTTP asks for.")
+    api_key_file: Path | None = option(
+        None, "Ask clients for the key in this file; left out: for SECATEUR_API_KEY, or none."
+    )
+    plots: Path | None = option(
+        None, "Show the sensitivity maps (.json) or images of this folder in the page's second tab."
+    )
+    chat_url: str = option("", "Send what is no command to this OpenAI-compatible endpoint.")
+    detector: Literal["auto", "silero", "energy"] = option(
+        "auto", "Detect speech in streams by this; auto is silero where it is installed, energy costs a tenth."
+    )
+    simplified: bool = option(False, "Write Chinese in simplified characters.")
+    correct: Path | None = option(None, "Correct Chinese by its sound with this file of `secateur text learn`.")
+    threads: int | None = option(1, "Use this many CPU threads a recognition.", least=1)
+    decoding: DecodingOptions = option(DecodingOptions(), "Say how audio is decoded, where a client does not.")
+    limits: Limits = option(Limits(), "Bound what clients may ask.")
+    access: Access = option(Access(), "Say who may ask.")
+    settings: SkillSettings = option(SkillSettings(), "Tell skills about the outside.")
 
 
 def run(options: Options) -> None:
@@ -78,7 +90,7 @@ def run(options: Options) -> None:
         rewrite = rewriter(options.simplified, options.correct)
         for recogniser in models.values():
             recogniser.rewrite = rewrite
-    engine = Engine(models, options.limits, key, StreamOptions(detector=options.detector))
+    engine = Engine(models, options.limits, key, StreamOptions(detector=options.detector, decoding=options.decoding))
     about = [Loaded(name, folder, models[name]) for name, folder in named]
     more = [compare_routes(engine, about, options.plots)]
     if options.assistant:

@@ -135,7 +135,8 @@ class Handler(AsyncEventHandler):
         await self._place.enter_async_context(self.engine.stream("wyoming", str(peer[0])))
         recogniser = self.engine.model(self._asked.name)
         rate = recogniser.sample_rate
-        self._hearing = Hearing(self.engine, recogniser, rate, options_of(self._asked.language), partials=False)
+        options = options_of(self._asked.language, self.engine.listening.decoding)
+        self._hearing = Hearing(self.engine, recogniser, rate, options, partials=False)
         self._converter = AudioChunkConverter(rate=rate, width=2, channels=1)
         self._texts = []
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..base.errors import SecateurError
+from ..base.extras import hint
 from ..base.files import write_json
 from ..base.options import to_dict
 from .spoken import spoken
@@ -179,7 +180,7 @@ def sphinx_file(name: str) -> Path:
     """
     spec = find_spec("pocketsphinx")
     if spec is None or spec.origin is None:
-        raise SecateurError("'pocketsphinx' is not installed: run  pip install 'secateur[sphinx]'")
+        raise SecateurError(f"'pocketsphinx' is not installed: run  {hint('sphinx')}")
     return Path(spec.origin).parent / "model" / "en-us" / name
 
 

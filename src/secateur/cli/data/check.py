@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...base.options import option
+from ...base.options import Settings, option
 
 HELP = "Decode every file and look at every transcript; exit code 1 when there are problems."
 EXAMPLE = """secateur data check set/train.jsonl
@@ -17,16 +17,20 @@ SHOWN = 40  # problems in the table; --json lists all
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What is checked, and from where on something is a problem."""
 
-    manifests: tuple[str, ...] = option(help="data sets: JSONL, or set-{000..123}.tar", positional=True)
-    audio: bool = option(True, help="decode the audio; 'no' looks at texts and for missing files only")
-    workers: int = option(2, help="files decoded at a time")
-    clipped: float = option(0.01, help="share of samples at full scale that is too much")
-    duration: float = option(0.1, help="seconds (plus 1 %) that a stated duration may be off")
-    rate_factor: float = option(3.0, help="times the usual characters a second, up or down, that is suspicious")
-    write: Path | None = option(None, help="write a manifest of the utterances without problems (one input only)")
+    manifests: tuple[str, ...] = option(help="Check these data sets: JSONL, or set-{000..123}.tar.", positional=True)
+    audio: bool = option(True, "Decode the audio; no looks at texts and for missing files only.")
+    workers: int = option(2, "Decode this many files at a time.", unit="files", least=1)
+    clipped: float = option(
+        0.01, "Report a clip with more than this share of samples at full scale.", unit="share", least=0, most=1
+    )
+    duration: float = option(0.1, "Report a duration that is off by more than this, and 1 %.", unit="s", least=0)
+    rate_factor: float = option(
+        3.0, "Report a transcript this many times as fast, or as slow, as is usual.", unit="times", above=1
+    )
+    write: Path | None = option(None, "Write a manifest of the utterances without problems (one input only).")
 
 
 def run(options: Options) -> dict[str, Any]:

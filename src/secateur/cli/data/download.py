@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...base.options import option
+from ...base.options import Settings, option
 
 HELP = "Fetch a public speech set, check it, unpack it, write its manifests; without a name, list the sets."
 EXAMPLE = """secateur data download
@@ -16,15 +16,15 @@ secateur data download aishell --base-url https://mirror.example/openslr/resourc
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """Which set, and from where."""
 
-    name: str | None = option(None, help="the set; none lists those known", positional=True)
-    out: Path | None = option(None, help="folder (default: in the cache)")
-    parts: tuple[str, ...] = option((), help="pieces of a large set, with commas")
-    base_url: str | None = option(None, help="another server with the same files")
-    timeout: float = option(30.0, help="seconds to wait for an answer")
-    keep_archives: bool = option(False, help="keep the archives after unpacking")
+    name: str | None = option(None, "Fetch this set; left out: list those known.", positional=True)
+    out: Path | None = option(None, "Unpack into this folder; left out: in the cache.")
+    parts: tuple[str, ...] = option((), "Fetch only these parts of a large set.")
+    base_url: str | None = option(None, "Fetch from this server, which has the same files.")
+    timeout: float = option(30.0, "Wait this long for an answer.", unit="s", above=0)
+    keep_archives: bool = option(False, "Keep the archives after unpacking.")
 
 
 def run(options: Options) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...base.options import option
+from ...base.options import Settings, option
 
 if TYPE_CHECKING:
     from ...data.manifest import Utterance
@@ -27,19 +27,19 @@ PIECE = 32  # clips a call
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What is labelled, by whom."""
 
-    manifest: Path = option(help="clips (JSONL)", positional=True)
-    out: Path = option(help="the manifest to write")
-    model: str = option("tiny.en", help="a name, the bundled model's too, an exported or a checkpoint folder")
-    all: bool = option(False, help="also write over transcripts that are there")
-    sure: float = option(0.5, help="least confidence (0 to 1) of a clip's transcript")
-    agree: str = option("", help="a second model that must hear the same")
-    apart: float = option(0.2, help="with --agree: most that the two differ by, as an error rate (0 to 1)")
-    numbers_as_words: bool = option(False, help="a Whisper spells numbers: for CTC models, which spell from sound")
-    device: str = option("auto", help="for checkpoints: cpu, cuda or auto")
-    threads: int | None = option(None, help="CPU threads")
+    manifest: Path = option(help="Label these clips (JSONL).", positional=True)
+    out: Path = option(help="Write this manifest.")
+    model: str = option("tiny.en", "Transcribe with this model: a name, an exported or a checkpoint folder.")
+    all: bool = option(False, "Also replace transcripts that are there.")
+    sure: float = option(0.5, "Leave out transcripts less confident than this.", least=0, most=1)
+    agree: str = option("", "Keep only clips on which this second model agrees.")
+    apart: float = option(0.2, "Let the two differ by at most this error rate.", unit="share", least=0, most=1)
+    numbers_as_words: bool = option(False, "Let a Whisper spell numbers: for CTC models, which spell from sound.")
+    device: str = option("auto", "Run checkpoints on cpu, cuda, or auto: a GPU where there is one.")
+    threads: int | None = option(None, "Use this many CPU threads.", least=1)
 
 
 def run(options: Options) -> dict[str, Any]:

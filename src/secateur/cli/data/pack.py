@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...base.options import option
+from ...base.options import Settings, option
 
 HELP = """Write a data set as tar archives in WebDataset's convention, for disks that dislike many files.
 
@@ -17,12 +17,12 @@ secateur data stats 'packed/train-{000000..000012}.tar'"""
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What is packed, and how much of it in one archive."""
 
-    manifest: Path = option(help="the data set: JSONL, or archives", positional=True)
-    out: Path = option(help="how the archives are called: packed/train gives packed/train-000000.tar and so on")
-    clips: int = option(1000, help="clips in an archive")
+    manifest: Path = option(help="Pack this data set: JSONL, or archives.", positional=True)
+    out: Path = option(help="Call the archives this: packed/train gives packed/train-000000.tar and so on.")
+    clips: int = option(1000, "Put this many clips into an archive.", unit="clips", least=1)
 
 
 def run(options: Options) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ...base.options import option
+from ...base.options import Settings, option
 
 HELP = """Read a data set in whatever form it comes into a manifest; clean, resample, denoise on request.
 
@@ -26,27 +26,35 @@ SHOWN = 8  # reasons on the screen
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """Where recordings come from and what happens to them."""
 
-    source: Path = option(help="folder, table, manifest, annotation or recording; or its URL", positional=True)
-    out: Path = option(help="the manifest to write (JSONL)")
-    layout: str | None = option(None, help="librispeech, kaldi, table, paired, ... (default: recognised)")
-    columns: tuple[str, ...] = option((), help="FIELD=NAME of columns that are not recognised: text=Transcript,...")
-    encoding: str | None = option(None, help="of text files: utf-8, utf-16, cp1252, ... (default: as they look)")
-    speaker_from: str = option("", help="speakers from paths: '{speaker}/*.wav', or a regular expression with a group")
-    language: str = option("en", help="language code, where the source does not say")
-    format: Literal["keep", "flac", "wav", "ogg"] = option("keep", help="keep the files, or write new ones")
-    sample_rate: int | None = option(None, help="Hz of the new files (default: as recorded)")
-    denoise: str | None = option(None, help="'spectral', or the file of a GTCRN model")
-    clean: bool = option(True, help="clean transcripts")
-    rules: Path | None = option(None, help="TOML with cleaning rules of your own")
-    lower: bool = option(False, help="write transcripts in lower case")
-    keep_empty: bool = option(False, help="keep clips whose transcript is there but empty: they hold no speech")
-    pinyin: bool = option(False, help="add a field with the pinyin of Chinese transcripts")
-    min_seconds: float = option(0.1, help="leave out what is shorter")
-    max_seconds: float = option(60.0, help="leave out what is longer")
-    workers: int = option(2, help="files worked on at a time")
+    source: Path = option(
+        help="Read this folder, table, manifest, annotation or recording, or its URL.", positional=True
+    )
+    out: Path = option(help="Write this manifest (JSONL).")
+    layout: str | None = option(None, "Read this layout: librispeech, kaldi, table, paired, ...; left out: recognised.")
+    columns: tuple[str, ...] = option((), "Name columns that are not recognised, as FIELD=NAME: text=Transcript,...")
+    encoding: str | None = option(
+        None, "Read text files in this encoding: utf-8, utf-16, cp1252, ...; left out: as they look."
+    )
+    speaker_from: str = option("", "Take speakers from paths: '{speaker}/*.wav', or a regular expression with a group.")
+    language: str = option("en", "Assume this language code where the source does not say.")
+    format: Literal["keep", "flac", "wav", "ogg"] = option(
+        "keep", "Keep the audio files, or write new ones in this format."
+    )
+    sample_rate: int | None = option(
+        None, "Resample the new files to this rate; left out: as recorded.", unit="Hz", least=1
+    )
+    denoise: str | None = option(None, "Denoise: spectral, or the file of a GTCRN model.")
+    clean: bool = option(True, "Clean transcripts.")
+    rules: Path | None = option(None, "Clean by the rules in this TOML file, too.")
+    lower: bool = option(False, "Write transcripts in lower case.")
+    keep_empty: bool = option(False, "Keep clips whose transcript is there but empty: they hold no speech.")
+    pinyin: bool = option(False, "Add a field with the pinyin of Chinese transcripts.")
+    min_seconds: float = option(0.1, "Leave out shorter clips.", unit="s", least=0)
+    max_seconds: float = option(60.0, "Leave out longer clips.", unit="s", above=0)
+    workers: int = option(2, "Work on this many files at a time.", unit="files", least=1)
 
 
 def run(options: Options) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...base.options import option
+from ...base.options import Settings, option
 
 HELP = "Cut a data set into splits that share no speaker, close to the given shares of its hours."
 EXAMPLE = """secateur data split set/all.jsonl --out set
@@ -14,15 +14,17 @@ secateur data split set/all.jsonl --out set --shares train=0.7,test=0.3 --seed 1
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What is split, how, and where to."""
 
-    manifest: Path = option(help="the whole data set: JSONL, or archives such as set-{000..123}.tar", positional=True)
-    out: Path = option(help="folder that gets train.jsonl, dev.jsonl, test.jsonl")
-    shares: tuple[str, ...] = option(("train=0.8", "dev=0.1", "test=0.1"), help="NAME=SHARE of the hours, with commas")
-    by: str = option("speaker", help="what splits must not share: speaker, or an extra field; id splits anywhere")
-    seed: int = option(0, help="draws another split")
-    drop_shared_texts: bool = option(False, help="drop utterances from earlier splits whose text a later one has")
+    manifest: Path = option(help="Split this data set: JSONL, or archives such as set-{000..123}.tar.", positional=True)
+    out: Path = option(help="Write train.jsonl, dev.jsonl and test.jsonl into this folder.")
+    shares: tuple[str, ...] = option(
+        ("train=0.8", "dev=0.1", "test=0.1"), "Give each split this share of the hours, as NAME=SHARE."
+    )
+    by: str = option("speaker", "Keep this apart: speaker, or an extra field; id splits anywhere.")
+    seed: int = option(0, "Draw another split with another seed.")
+    drop_shared_texts: bool = option(False, "Drop utterances from earlier splits whose text a later one has.")
 
 
 def run(options: Options) -> dict[str, Any]:

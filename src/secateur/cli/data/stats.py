@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...base.options import option
+from ...base.options import Settings, option
 
 HELP = "Hours, speakers, lengths and words of data sets, whole or by language, speaker or any extra field."
 EXAMPLE = """secateur data stats set/train.jsonl set/dev.jsonl set/test.jsonl
@@ -15,12 +15,12 @@ secateur data stats set/train.jsonl --by gender --histogram lengths.png"""
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What is counted."""
 
-    manifests: tuple[str, ...] = option(help="data sets: JSONL, or set-{000..123}.tar", positional=True)
-    by: str | None = option(None, help="also count by this field: speaker, language, or an extra such as gender")
-    histogram: Path | None = option(None, help="write a PNG with the lengths of clips and the minutes of speakers")
+    manifests: tuple[str, ...] = option(help="Count these data sets: JSONL, or set-{000..123}.tar.", positional=True)
+    by: str | None = option(None, "Also count by this field: speaker, language, or an extra such as gender.")
+    histogram: Path | None = option(None, "Draw the lengths of clips and the minutes of speakers into this PNG.")
 
 
 def run(options: Options) -> dict[str, Any]:

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...base.options import option
+from ...base.options import Settings, option
 
 HELP = "Fetch a checkpoint: by name, from a folder or file in another format, or owner/name on the model hub."
 EXAMPLE = "secateur models fetch tiny.en --out models/tiny.en"
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """Which, and where to."""
 
-    model: str = option(help="a name of `models list`, a folder, a .pt file, or owner/name", positional=True)
-    out: Path | None = option(None, help="also copy the checkpoint to this folder")
+    model: str = option(
+        help="Fetch this: a name of `models list`, a folder, a .pt file, or owner/name.", positional=True
+    )
+    out: Path | None = option(None, "Also copy the checkpoint to this folder.")
 
 
 def run(options: Options) -> dict[str, Any]:

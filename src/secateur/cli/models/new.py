@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...base.options import option
+from ...base.options import Settings, option
 from ...text.units import Kind
 
 HELP = """Write an untrained CTC model: a preset's sizes (conformer, bigru, bilstm, googlenet, googlenet-bigru,
@@ -18,22 +18,23 @@ EXAMPLE = "secateur models new whisper --trunk tiny.en --train mine/train.jsonl 
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What, from which transcripts, and where to."""
 
     preset: str = option(
-        help="conformer, bigru, bilstm, googlenet, googlenet-bigru, digits, or whisper", positional=True
+        help="Build this preset: conformer, bigru, bilstm, googlenet, googlenet-bigru, digits, or whisper.",
+        positional=True,
     )
-    out: Path = option(help="folder for the checkpoint")
+    out: Path = option(help="Write the checkpoint into this folder.")
     train: tuple[Path, ...] = option(
         help="Take the units from the transcripts of these manifests (JSONL).", was=("learn",)
     )
-    trunk: str = option("", help="preset whisper: a name, folder or file of the Whisper whose encoder hears")
-    units: Kind = option("characters", help="characters, phones, pieces or pinyin")
-    pieces: int = option(256, help="with --units pieces: how many")
-    layers: int | None = option(None, help="layers or blocks, when not the preset's")
-    width: int | None = option(None, help="of a layer or branch, when not the preset's")
-    seed: int = option(0, help="of what is drawn")
+    trunk: str = option("", "Take the encoder of this Whisper: a name, folder or file (preset whisper).")
+    units: Kind = option("characters", "Choose the output units.")
+    pieces: int = option(256, "Learn this many pieces (units pieces).", unit="pieces", least=2)
+    layers: int | None = option(None, "Stack this many layers or blocks; left out: the preset's.", least=1)
+    width: int | None = option(None, "Make a layer or branch this wide; left out: the preset's.", least=1)
+    seed: int = option(0, "Seed the weights.")
 
 
 def run(options: Options) -> dict[str, Any]:

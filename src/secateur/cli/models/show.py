@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from ...base.options import option
+from ...base.options import Settings, option
 
 HELP = "What a checkpoint is made of: widths of every layer, parameters of every part, special tokens."
 EXAMPLE = "secateur models show runs/demo/pruned"
@@ -18,10 +18,10 @@ LAYER = re.compile(r"^(.*?\.\d+\.[^.]+).*$")  # a parameter's name up to the par
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """Which."""
 
-    model: str = option(help="a folder, or anything that `models fetch` takes", positional=True)
+    model: str = option(help="Describe this: a folder, or anything that `models fetch` takes.", positional=True)
 
 
 def run(options: Options) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...base.options import option
+from ...base.options import Settings, option
 from ...text.by_sound import BySound
 from ...text.word_model import WordModel
 
@@ -16,11 +16,13 @@ secateur text characters "ni3 hao3" --words words.json"""
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What is written, by which words."""
 
-    texts: tuple[str, ...] = option(help="syllables separated by spaces; each text in quotes", positional=True)
-    words: Path | None = option(None, help="a file of `secateur text learn`")
+    texts: tuple[str, ...] = option(
+        help="Write these syllables (spaces between; each text in quotes) as characters.", positional=True
+    )
+    words: Path | None = option(None, "Prefer the words of this file of `secateur text learn`.")
 
 
 def run(options: Options) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError
-from ...base.options import option
+from ...base.options import Settings, option
 from ...text.by_sound import BySound, SoundCosts
 from ...text.word_model import WordModel
 
@@ -20,17 +20,19 @@ secateur text correct --words words.json --result test.json --dev dev.json --out
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What is corrected, by which words."""
 
-    texts: tuple[str, ...] = option((), help="texts to correct, each in quotes", positional=True)
-    words: Path | None = option(None, help="a file of `secateur text learn`")
-    result: Path | None = option(None, help="a result file of `secateur evaluate`, with rows")
-    dev: Path | None = option(None, help="a result of the same model on a dev set, to choose --changed and --head on")
-    changed: float = option(SoundCosts().changed, help="what a changed character costs, in nats; lower changes more")
-    head: float = option(SoundCosts().head, help="weight of what a pinyin head heard")
-    use_head: bool = option(True, help="with --result: ask what the pinyin head heard")
-    out: Path | None = option(None, help="where the corrected result goes")
+    texts: tuple[str, ...] = option((), "Correct these texts, each in quotes.", positional=True)
+    words: Path | None = option(None, "Correct towards the words of this file of `secateur text learn`.")
+    result: Path | None = option(None, "Correct this result file of `secateur evaluate`, which has rows.")
+    dev: Path | None = option(None, "Choose changed and head on this result of the same model on a dev set.")
+    changed: float = option(
+        SoundCosts().changed, "Let a changed character cost this much; less changes more.", unit="nats"
+    )
+    head: float = option(SoundCosts().head, "Weight what the pinyin head recognised by this.")
+    use_head: bool = option(True, "Use what the pinyin head recognised, with result.")
+    out: Path | None = option(None, "Write the corrected result here.")
 
 
 def run(options: Options) -> dict[str, Any]:

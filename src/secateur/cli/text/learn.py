@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...base.options import option
+from ...base.options import Settings, option
 from ...text.languages import base_language
 from ...text.word_model import learn_words
 
@@ -15,11 +15,11 @@ EXAMPLE = "secateur text learn ../shared/data/commonvoice-zh-cn/train.jsonl --ou
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What is read, and the file to write."""
 
-    manifests: tuple[Path, ...] = option(help="one or more manifests (JSONL)", positional=True)
-    out: Path = option(help="the file to write (JSON)")
+    manifests: tuple[Path, ...] = option(help="Count the words of these manifests (JSONL).", positional=True)
+    out: Path = option(help="Write this file (JSON).")
 
 
 def run(options: Options) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ...base.options import option
+from ...base.options import Settings, option
 from ...base.progress import say
-from ...text.normalise import NORMALISE_HELP, Scheme, explained, normaliser, scheme_of
+from ...text.normalise import Scheme, explained, normaliser, scheme_of
 
 HELP = "A text as error rates compare it: case, punctuation, numbers and, in Chinese, script and width made equal."
 EXAMPLE = """secateur text normalise "Twenty-five colours!"
@@ -16,12 +16,15 @@ secateur text normalise "مُحَمَّدٌ" --language arabic"""
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What is normalised, by which rules."""
 
-    texts: tuple[str, ...] = option(help="one or more texts, each in quotes", positional=True)
-    language: str = option("en", help="the texts' language: a code or a name, such as en, zh-CN or german")
-    normalise: Scheme | None = option(None, help=NORMALISE_HELP)
+    texts: tuple[str, ...] = option(help="Normalise these texts, each in quotes.", positional=True)
+    language: str = option("en", "Normalise as this language: a code or a name, such as en, zh-CN or german.")
+    normalise: Scheme | None = option(
+        None, "Compare texts by whisper's published rules, by the language's own habits, with case and punctuation "
+        "(cased) or as they are; left out: whisper where that is right, else language.",
+    )  # fmt: skip
 
 
 def run(options: Options) -> dict[str, Any]:

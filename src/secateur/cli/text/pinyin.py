@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ...base.options import option
+from ...base.options import Settings, option
 from ...text.chinese import spoken
 from ...text.pinyin import pinyin
 
@@ -15,12 +15,12 @@ secateur text pinyin "他得了2.5分" --form parts"""
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What is read, and how it is written."""
 
-    texts: tuple[str, ...] = option(help="one or more texts, each in quotes", positional=True)
+    texts: tuple[str, ...] = option(help="Read these texts, each in quotes.", positional=True)
     form: Literal["numbers", "plain", "parts", "marks"] = option(
-        "numbers", help="ni3 hao3 (numbers), ni hao (plain), n i3 h ao3 (parts), nǐ hǎo (marks)"
+        "numbers", "Write ni3 hao3 (numbers), ni hao (plain), n i3 h ao3 (parts) or nǐ hǎo (marks)."
     )
 
 

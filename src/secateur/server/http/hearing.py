@@ -161,12 +161,12 @@ class Hearing:
         return Event(final, text, found.stable, found.start, found.end, words if final else (), audio)
 
 
-def options_of(language: str | None) -> DecodingOptions:
-    """How streams are decoded: one attempt, so that no sound takes more than its share of time.
+def options_of(language: str | None, usual: DecodingOptions) -> DecodingOptions:
+    """How streams are decoded: as `usual` with one attempt, so that no sound takes more than its share of time.
 
     Raises:
         SecateurError: a language that is none.
     """
     if language is not None and not 2 <= len(language) <= 12:
         raise SecateurError(f"'{language[:20]}' is not a language code such as en")
-    return DecodingOptions(language=language, timestamps=False, temperatures=(0.0,))
+    return replace(usual, language=language or usual.language, timestamps=False, temperatures=(0.0,))

@@ -62,7 +62,8 @@ async def answer(engine: Engine, socket: WebSocket, then: OnFinal | None = None)
         start = await _start(engine, socket)  # before that, and without a key, nobody takes the place of a stream
         async with engine.stream("websocket", socket.client.host if socket.client else ""):
             hearing = Hearing(
-                engine, engine.model(start.model), start.sample_rate, options_of(start.language), start.partials
+                engine, engine.model(start.model), start.sample_rate,
+                options_of(start.language, engine.listening.decoding), start.partials,
             )
             await socket.send_json({"type": "ready", "sample_rate": start.sample_rate})
             async for data in _audio(engine, socket):

@@ -32,7 +32,7 @@ def routes(engine: Engine) -> APIRouter:
     async def transcriptions(request: Request) -> Response:
         async with request.form(max_files=1, max_fields=64, max_part_size=64 * 1024) as form:
             recogniser = engine.model(_text(form, "model"))
-            options, shape, granularities = _asked(form)
+            options, shape, granularities = _asked(form, engine.listening.decoding)
             file = _upload(form)
             if _text(form, "stream") in ("true", "True", "1"):
                 audio = await engine.recognise(_audio, recogniser, file, engine.limits.seconds)
@@ -98,8 +98,8 @@ def _audio(recogniser: Recogniser, file: BinaryIO, longest: float) -> Audio:
         raise
 
 
-def _asked(form: FormData) -> tuple[DecodingOptions, str, frozenset[str]]:
-    """Options, response format and granularities of a form.
+def _asked(form: FormData, usual: DecodingOptions) -> tuple[DecodingOptions, str, frozenset[str]]:
+    """Options (`usual` where the form says nothing), response format and granularities of a form.
 
     Raises:
         RefusedError: 400, a value that is not one of those known.
@@ -120,7 +120,8 @@ def _asked(form: FormData) -> tuple[DecodingOptions, str, frozenset[str]]:
         raise RefusedError(400, "invalid_request_error", "temperature must be a number from 0 to 1")
     prompt = _text(form, "prompt")
     terms = [str(value) for key in ("keywords[]", "keywords") for value in form.getlist(key)]
-    options = DecodingOptions(language=_text(form, "language"), words=tuple(terms + ([prompt] if prompt else [])))
+    words = (*usual.words, *terms, *([prompt] if prompt else []))
+    options = replace(usual, language=_text(form, "language") or usual.language, words=words)
     if heat:
         options = replace(options, temperatures=(heat,))
     return replace(options, word_times=shape == "verbose_json" and "word" in wanted), shape, wanted

@@ -1,0 +1,235 @@
+"""One home a setting: Python, command line, TOML files and studies mean the same, and every option explains itself."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import secateur
+from secateur.api import JOBS, AdaptSettings
+from secateur.api.job import settings_of
+from secateur.base.errors import SecateurError
+from secateur.base.options import Settings, from_dict, option, part_of, renamed, walk
+from secateur.cli import COMMANDS, main
+from secateur.cli.command import build_options, make_parser
+
+# The least that each job needs: words of the command line, and the same in Python.
+LEAST: dict[str, tuple[list[str], tuple[Any, ...], dict[str, Any]]] = {
+    "adapt": (["--train", "a.jsonl", "--out", "run"], (), {"train": "a.jsonl", "out": "run"}),
+    "train": (["--train", "a.jsonl", "--out", "run"], (), {"train": Path("a.jsonl"), "out": Path("run")}),
+    "prune": (["--train", "a.jsonl,b.jsonl", "--out", "run"], (), {"train": ["a.jsonl", "b.jsonl"], "out": "run"}),
+    "evaluate": (["tiny.en", "a.jsonl"], ("tiny.en", "a.jsonl"), {}),
+    "compare": (["a.json", "b.json"], ("a.json", "b.json"), {}),
+    "sensitivity": (["m", "--data", "a.jsonl", "--out", "map"], ("m",), {"data": "a.jsonl", "out": "map"}),
+    "export": (["m", "--out", "x"], ("m",), {"out": "x"}),
+    "transcribe": (["a.wav", "b.wav"], ("a.wav", "b.wav"), {}),
+    "study": (["s.toml"], ("s.toml",), {}),
+    "doctor": (["m"], ("m",), {}),
+}
+
+
+def module_of(name: str) -> ModuleType:
+    return importlib.import_module(f"secateur.cli.{name}")
+
+
+def commands() -> Iterator[tuple[str, ModuleType]]:
+    """Every command, those of families included."""
+    for name in COMMANDS:
+        module = module_of(name)
+        for sub, one in getattr(module, "COMMANDS", {"": module}).items():
+            yield f"{name} {sub}".strip(), one
+
+
+def on_the_command_line(name: str, words: list[str]) -> Any:
+    module = module_of(name)
+    return build_options(module.Options, make_parser(module, name).parse_all(words))
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_python_and_the_command_line_mean_the_same(name: str, tmp_path: Path) -> None:
+    words, inputs, options = LEAST[name]
+    asked = settings_of(JOBS[name].settings, name, inputs, options)
+    assert on_the_command_line(name, words) == asked
+    assert module_of(name).Options is JOBS[name].settings
+    config = tmp_path / "job.toml"
+    config.write_text("")
+    assert on_the_command_line(name, [*words, "--config", str(config)]) == asked
+
+
+@pytest.mark.parametrize("name", [n for n in JOBS if n in ("adapt", "train", "prune")])
+def test_parts_are_given_in_every_way(name: str, tmp_path: Path) -> None:
+    words, inputs, options = LEAST[name]
+    flags = ["--training.epochs", "3", "--training.spec-augment.time-masks", "1", "--training.augment", "none"]
+    flat = settings_of(JOBS[name].settings, name, inputs, {
+        **options, "training__epochs": 3, "training__spec_augment__time_masks": 1, "training__augment": None,
+    })  # fmt: skip
+    nested = settings_of(JOBS[name].settings, name, inputs, {
+        **options, "training": {"epochs": 3, "spec_augment": {"time_masks": 1}, "augment": None},
+    })  # fmt: skip
+    config = tmp_path / "job.toml"
+    config.write_text('[training]\nepochs = 3\naugment = "none"\n[training.spec_augment]\ntime_masks = 1\n')
+    assert on_the_command_line(name, [*words, *flags]) == flat == nested
+    assert on_the_command_line(name, [*words, "--config", str(config)]) == flat
+    assert flat.training.epochs == 3 and flat.training.spec_augment.time_width == 20 and flat.training.augment is None
+
+
+def test_a_study_of_one_arm_means_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from secateur.study.settings import arm_settings, read_study
+
+    study = tmp_path / "study.toml"
+    study.write_text(
+        'train = ["a.jsonl"]\ndev = ["d.jsonl"]\nmodel = "tiny.en"\ncontrol = "dense"\n[tests]\nt = "t.jsonl"\n'
+        "[arms.dense]\n[arms.pruned]\n[arms.pruned.prune]\n[arms.new]\nmodel = \"\"\n[arms.new.new]\npreset = 'bigru'\n"
+        '[arms.told]\nteacher = "dense"\n'
+    )
+    found = read_study(study)
+    alone = {n: settings_of(JOBS[n].settings, n, (), LEAST[n][2]) for n in ("adapt", "train", "prune")}
+    for job in alone.values():
+        assert arm_settings(found, "dense", 0).train == job.training.resolved(pretrained=True, teacher=False)
+    assert arm_settings(found, "pruned", 0).prune == alone["prune"].prune == alone["adapt"].prune
+    new, told = arm_settings(found, "new", 0).train, arm_settings(found, "told", 0).train
+    assert new is not None and told is not None
+    assert new == alone["train"].training.resolved(pretrained=False, teacher=False) and new.l2_sp == 0
+    assert told == alone["train"].training.resolved(pretrained=True, teacher=True) and told.distillation == 0.7
+
+
+def test_what_was_given_is_kept_whatever_the_start_is() -> None:
+    from secateur.train.settings import TrainSettings
+
+    asked = TrainSettings(l2_sp=0.3, distillation=0.2)
+    for pretrained in (True, False):
+        found = asked.resolved(pretrained=pretrained, teacher=pretrained)
+        assert found.l2_sp == 0.3 and found.distillation == 0.2
+
+
+@pytest.mark.parametrize("command", [name for name, _ in commands()])
+def test_every_option_has_one_sentence_of_help(command: str) -> None:
+    module = dict(commands())[command]
+    assert issubclass(module.Options, Settings) or not fields(module.Options)
+    for path, one, _ in walk(module.Options):
+        text = one.metadata.get("help", "")
+        assert text.endswith(".") and text[0].isupper() and len(text) > 12, f"{command} {path}: {text!r}"
+        assert "\n" not in text and len(text) < 260, path
+    shown = make_parser(module, command).format_help()
+    for path, one, _ in walk(module.Options):
+        flag = path.upper() if one.metadata.get("positional") else "--" + path.replace("_", "-")
+        assert re.search(rf"(?m)^ +{re.escape(flag)}\b", shown), flag
+
+
+def settings_classes(cls: type, seen: set[type]) -> set[type]:
+    """`cls` and all settings inside it."""
+    if cls not in seen:
+        seen.add(cls)
+        for hint in typing.get_type_hints(cls).values():
+            part = part_of(hint)
+            if part is not None:
+                settings_classes(part, seen)
+    return seen
+
+
+def test_studies_explain_themselves_too() -> None:
+    pytest.importorskip("torch")
+    from secateur.study.settings import StudyArm, StudySettings
+
+    classes = settings_classes(StudySettings, set()) | {StudyArm}
+    for cls in classes:
+        for one in fields(cls):
+            named = f"{cls.__name__}.{one.name}"
+            assert part_of(typing.get_type_hints(cls)[one.name]) or one.metadata.get("help"), named
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("--learn", "--train"), ("--retain", "--rehearsal"), ("--train.epochs", "--training.epochs"),
+        ("--train.l2-start", "--training.l2-sp"), ("--training.distil", "--training.distillation"),
+        ("--train.helper", "--training.auxiliary"), ("--train.blend", "--training.interpolation"),
+        ("--prune.harm", "--prune.search-by"), ("--training.short-first", "--training.sortagrad"),
+    ],
+)  # fmt: skip
+def test_an_old_name_is_refused_with_the_new_one(old: str, new: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prune", "--out", "x", old, "1"]) == 2
+    assert f"'{old}' is called '{new}' now" in capsys.readouterr().err
+
+
+def test_an_old_table_is_refused_with_the_new_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "old.toml"
+    for text, line in (
+        ("[train]\nepochs = 3\n", "the table 'train' is called 'training' now"),
+        ('learn = ["a.jsonl"]\n', "'learn' is called 'train' now"),
+        ("[training]\nl2_start = 0.1\n", "training: 'l2_start' is called 'l2_sp' now"),
+    ):
+        config.write_text(text)
+        assert main(["train", "--out", "x", "--config", str(config)]) == 2
+        assert line in capsys.readouterr().err
+
+
+def test_the_nearest_name_may_lie_in_a_part() -> None:
+    with pytest.raises(SecateurError, match=r"unknown key 'epochs' \(did you mean 'training.epochs'\?\)"):
+        secateur.adapt(train="a.jsonl", out="x", epochs=3)
+    with pytest.raises(SecateurError, match=r"unknown key 'trai' \(did you mean 'train'\?\)"):
+        secateur.api.train(trai="a.jsonl", out="x")
+    with pytest.raises(SecateurError, match=r"prune: unknown key 'remov' \(did you mean 'remove'\?\)"):
+        secateur.prune(train="a.jsonl", out="x", prune__remov=0.2)
+    with pytest.raises(SecateurError, match="evaluate: takes 2 values without a name, found 3"):
+        secateur.evaluate("m", "a.jsonl", "b.jsonl")
+
+
+def test_a_call_with_settings_is_the_same_as_with_keywords() -> None:
+    settings = AdaptSettings(train=(Path("no.jsonl"),), out=Path("x"))
+    for call in (lambda: secateur.adapt(settings), lambda: secateur.adapt(train="no.jsonl", out="x")):
+        with pytest.raises(SecateurError, match=r"no.jsonl: no such file"):
+            call()
+
+
+@dataclass(frozen=True)
+class Inner(Settings):
+    """A part."""
+
+    share: float = option(0.5, "Take this share.", unit="share", least=0, below=1)
+    seed: int = option(0, "Seed it.")
+    kind: str = option("a", "Choose one.", was=("sort",))
+
+
+@dataclass(frozen=True)
+class Outer(Settings):
+    """A whole with a flat part, which has another default here."""
+
+    seed: int = option(7, "Seed something else.")
+    inner: Inner = option(Inner(share=0.25), "Inside.", flat=True, was=("core",))
+
+
+def test_a_flat_part_needs_no_prefix_unless_a_name_is_taken() -> None:
+    assert from_dict(Outer, {"share": "0.75", "seed": 3}) == Outer(3, Inner(0.75))
+    assert from_dict(Outer, {"inner": {"seed": 4}}) == Outer(7, Inner(0.25, 4))
+    assert [path for path, _, _ in walk(Outer)] == ["seed", "share", "inner.seed", "kind"]
+    assert renamed(Outer, "sort") == "kind" and renamed(Outer, "core.seed") == "inner.seed"
+    assert renamed(Outer, "kind") == "" and renamed(Outer, "nothing") == ""
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.0, 30, float("nan"), float("inf")])
+def test_a_value_out_of_its_range_is_refused_however_it_comes(value: float) -> None:
+    for make in (lambda: Inner(share=value), lambda: from_dict(Inner, {"share": value}, "x.toml")):
+        with pytest.raises(SecateurError, match="share must be at least 0 and below 1"):
+            make()
+
+
+def test_settings_classes_are_frozen_and_light() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, secateur\n[secateur.adapt, secateur.api.JOBS]\n"
+    code += "print([m for m in ('torch', 'onnx', 'kaldialign') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    for one in JOBS.values():
+        assert is_dataclass(one.settings) and one.settings.__dataclass_params__.frozen  # type: ignore[attr-defined]
