@@ -40,7 +40,7 @@ from secateur.base.files import write_json
 from secateur.base.progress import track
 from secateur.data.manifest import read_manifest
 from secateur.evaluate.error_rate import count_errors, total
-from secateur.features.mel import log_mel
+from secateur.features.whisper import log_mel
 from secateur.runtime.onnx_session import OnnxSession
 from secateur.text.normalise import normaliser
 

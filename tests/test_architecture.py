@@ -69,7 +69,6 @@ def test_imports_run_one_way(name: str) -> None:
     assert not back
 
 
-@pytest.mark.xfail(reason="adapt moves from the command line to the front door", strict=False)
 def test_the_package_itself_imports_nothing_above_its_front_door() -> None:
     above = set(ROOMS[ROOMS.index("api") + 1 :])
     assert not [other for other in imports("secateur") if room(other) in above]

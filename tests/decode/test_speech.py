@@ -18,7 +18,7 @@ from secateur.decode.clips import encode_clips, hear_clips  # noqa: E402
 from secateur.decode.language import detect  # noqa: E402
 from secateur.decode.options import DecodingOptions  # noqa: E402
 from secateur.decode.windows import hear_long  # noqa: E402
-from secateur.features.mel import log_mel  # noqa: E402
+from secateur.features.whisper import log_mel  # noqa: E402
 from secateur.models.torch_session import TorchSession  # noqa: E402
 from secateur.text.tokenizer import Tokenizer  # noqa: E402
 from secateur.weights.transformers_layout import read_transformers  # noqa: E402

@@ -22,7 +22,7 @@ from secateur.export.smoothing import scales
 from secateur.families.whisper.export import EXPORTER, scalings
 from secateur.families.whisper.model import Whisper
 from secateur.families.whisper.read_onnx import read_back
-from secateur.features.mel import log_mel
+from secateur.features.whisper import log_mel
 from secateur.models.checkpoint import save_checkpoint
 from secateur.runtime.contents import FILES
 from secateur.runtime.onnx_session import OnnxSession

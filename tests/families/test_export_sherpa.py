@@ -15,7 +15,7 @@ from speech_clips import clips
 
 from secateur.base.errors import SecateurError
 from secateur.export.graph import Graph
-from secateur.export.waveform import features_graph
+from secateur.export.kaldi_features import features_graph
 from secateur.families.ctc.model import CtcModel
 from secateur.families.ctc.recogniser import recogniser_of
 from secateur.families.ctc.write_sherpa import write_sherpa

@@ -13,7 +13,7 @@ from secateur.audio.read import read_audio
 from secateur.export.onnx import export_onnx
 from secateur.export.parity import parity
 from secateur.families.whisper.model import Whisper
-from secateur.features.mel import log_mel
+from secateur.features.whisper import log_mel
 from secateur.models.checkpoint import load_checkpoint
 from secateur.runtime.onnx_session import OnnxSession
 from secateur.text.tokenizer import Tokenizer

@@ -13,14 +13,14 @@ from speech_clips import clips
 from secateur.features.extract import extract
 from secateur.features.front_end import FrontEnd, front_end
 from secateur.features.kaldi import needed
-from secateur.features.mel import log_mel
+from secateur.features.whisper import log_mel
 
 torch = pytest.importorskip("torch")
 
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
 from secateur.features.extractor import extractor  # noqa: E402
-from secateur.features.mel_torch import LogMel  # noqa: E402
+from secateur.features.whisper_torch import LogMel  # noqa: E402
 
 KINDS = [
     FrontEnd(kept_bins=(2, 7)),

@@ -50,7 +50,7 @@ def test_keeping_everything_is_keeping_all() -> None:
         ("mfcc", {"kept": ()}, "at least one"),
         ("fbank", {"high_hz": 9000.0}, "do not fit 0 to 8000"),
         ("fbank", {"lifter": 22.0}, "for kind 'mfcc'"),
-        ("whisper", {"deltas": 1}, "choose kind 'fbank' or 'mfcc'"),
+        ("whisper", {"deltas": 1}, "for kind 'fbank' or 'mfcc'"),
         ("whisper", {"hop": 0}, "at least 1"),
     ],
 )

@@ -10,7 +10,7 @@ from speech_clips import clips
 
 from secateur.features.filterbank import hz_to_mel, mel_filters, mel_to_hz
 from secateur.features.front_end import FrontEnd
-from secateur.features.mel import RANGE, kept_filters, log_mel
+from secateur.features.whisper import RANGE, kept_filters, log_mel
 
 SETS = ("librispeech-mini", "speechocean762", "commonvoice-zh-cn")
 
@@ -57,7 +57,7 @@ def test_only_kept_bins_are_computed(speech: Path) -> None:
 def test_blocks_do_not_show(speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ((audio, _),) = clips(speech, "librispeech-mini", 1)
     whole = log_mel(audio, FrontEnd())
-    monkeypatch.setattr("secateur.features.mel._BLOCK", 7)
+    monkeypatch.setattr("secateur.features.whisper._BLOCK", 7)
     assert np.allclose(log_mel(audio, FrontEnd()), whole, atol=1e-6)
 
 

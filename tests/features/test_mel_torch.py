@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode  # noqa: E402
 
 from secateur.features.front_end import FrontEnd  # noqa: E402
-from secateur.features.mel import log_mel  # noqa: E402
-from secateur.features.mel_torch import LogMel  # noqa: E402
+from secateur.features.whisper import log_mel  # noqa: E402
+from secateur.features.whisper_torch import LogMel  # noqa: E402
 
 
 @pytest.fixture(scope="module")

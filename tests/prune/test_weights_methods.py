@@ -29,7 +29,7 @@ from train_small import (  # noqa: E402
 )
 
 from secateur.base.errors import SecateurError  # noqa: E402
-from secateur.features.mel_torch import LogMel  # noqa: E402
+from secateur.features.whisper_torch import LogMel  # noqa: E402
 from secateur.prune.counts import matrices, matrix_weights, weights_left  # noqa: E402
 from secateur.prune.methods import check_settings, make_method  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402

@@ -214,7 +214,7 @@ def sample_features(clips: Sequence[str] | Sequence[Utterance], model: Network) 
     most, padded = exporter_of(config).window(config)
     if not clips:
         second = front_end.sample_rate // front_end.hop
-        lengths = [count * second // 100 if front_end.kind == "waveform" else count for count in NOISE_FRAMES]
+        lengths = [count * second // 100 if front_end.by_sample else count for count in NOISE_FRAMES]
         if most is not None:
             frames = most // front_end.hop
             lengths = [frames] if padded else [min(frames, count) for count in lengths]

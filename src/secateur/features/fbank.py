@@ -6,16 +6,20 @@ float32's rounding in the transform, different in every library, would change th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .banded import Band, apply_bands, in_bands
+from .deltas import append_deltas
 from .frames import frames_of
-from .front_end import FrontEnd
+from .front_end import FrontEnd, Kind, filters_fit
 from .kaldi import FLOOR, cepstrum, needed, transform_size, window_of
+from .normalise import normalise
 
 _BLOCK = 128  # frames transformed at a time: what is in hand stays in the processor's cache
 
@@ -71,7 +75,7 @@ def _means(samples: NDArray[np.float64], size: int, hop: int) -> NDArray[np.floa
 @lru_cache(maxsize=16)
 def _tables(front_end: FrontEnd) -> _Tables:
     part = needed(front_end)
-    cosine = cepstrum(front_end) if front_end.kind == "mfcc" else None
+    cosine = cepstrum(front_end) if front_end.coefficients else None
     return _Tables(window_of(front_end.window_shape, front_end.window), in_bands(part.filters), cosine)
 
 
@@ -85,3 +89,50 @@ def _mirrored(audio: NDArray[np.float32], front_end: FrontEnd, frames: int) -> N
     before = front_end.window // 2 - front_end.hop // 2
     after = (frames - 1) * front_end.hop + front_end.window - before - len(audio)
     return np.pad(audio[max(0, -before) :], (max(0, before), max(0, after)), mode="symmetric")
+
+
+class Fbank(Kind):
+    """Kaldi's log-mel: a frame is `[energy,] bins`; deltas and delta-deltas follow, each as wide as that."""
+
+    name, title, streams = "fbank", "Kaldi's log-mel", True
+    in_torch, in_onnx = "secateur.features.fbank_torch:Fbank", "secateur.export.kaldi_features:features_graph"
+    usual: ClassVar[Mapping[str, Any]] = {
+        "low_hz": 20.0, "full_scale": 32768.0, "snip_edges": True, "remove_dc": True, "preemphasis": 0.97,
+        "window_shape": "povey",
+    }  # fmt: skip
+    uses = frozenset({*usual, "high_hz", "energy", "deltas", "normalise", "kept"})
+
+    def problems(self, f: FrontEnd) -> list[str]:
+        """See `Kind.problems`."""
+        wrong = ["window must be at least 2 samples"] if f.window < 2 else []
+        wrong += [f"deltas is 0, 1 or 2, found {f.deltas}"] if f.deltas not in (0, 1, 2) else []
+        return wrong or self.filter_problems(f)
+
+    def filter_problems(self, f: FrontEnd) -> list[str]:
+        """Filters that are still needed lie below half the sample rate."""
+        if f.kept is None:
+            return filters_fit(f, None)
+        return filters_fit(f, {one % f.statics - f.energy for one in f.kept if one % f.statics >= f.energy})
+
+    def statics(self, f: FrontEnd) -> int:
+        """Bins, and the energy before them."""
+        return f.bins + f.energy
+
+    def frames(self, f: FrontEnd, samples: int) -> int:
+        """See `Kind.frames`."""
+        if f.snip_edges:
+            return max(0, (samples - f.window) // f.hop + 1)
+        return (samples + f.hop // 2) // f.hop
+
+    def extract(self, samples: NDArray[np.float32], f: FrontEnd) -> NDArray[np.float32]:
+        """Static features, their deltas, normalised over the clip, of which the kept ones are given."""
+        features = append_deltas(statics(samples, f), f.deltas)
+        columns = needed(f).columns
+        return normalise(features if columns is None else features[:, columns], f.normalise)
+
+    def reads_below(self, f: FrontEnd, bins: set[int]) -> tuple[int, ...]:
+        """The bins that are left; the energy, which has no filter, stands before them."""
+        return tuple(d for d in f.reads if d % f.statics < f.energy or d % f.statics - f.energy in bins)
+
+
+KIND = Fbank()

@@ -29,7 +29,7 @@ class Fbank(nn.Module):
         self.front_end, part = front_end, needed(front_end)
         self.needed = part
         cosine = columns = None
-        if front_end.kind == "mfcc":
+        if front_end.coefficients:
             cosine = torch.from_numpy(cepstrum(front_end))
         if part.columns is not None:
             columns = torch.tensor(part.columns, dtype=torch.long)

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..base.errors import SecateurError, nearest
-from .filterbank import htk_mel_to_hz, hz_to_htk_mel, mel_corners
+from ..base.plugins import Lazy, Registry
+from .filterbank import htk_mel_to_hz, hz_to_htk_mel
 
-# What Whisper's features have no part for; anything but the default is an error there.
-_KALDI_ONLY = (
-    "low_hz", "snip_edges", "remove_dc", "preemphasis", "window_shape", "energy",
-    "coefficients", "lifter", "deltas", "normalise", "kept",
-)  # fmt: skip
+if TYPE_CHECKING:
+    from torch import nn
+
+COMMON = ("sample_rate", "window", "hop", "bins", "kind")  # what every kind has
 
 
 @dataclass(frozen=True)
 class FrontEnd:
     """How a clip becomes features. The defaults are Whisper's log-mel; `front_end(kind)` has each kind's usual numbers.
 
-    `kind` is `whisper` (see `secateur.features.mel`), `fbank` or `mfcc` (both as in Kaldi, see
-    `secateur.features.kaldi`); `secateur.features.extract` and `.extractor` compute any of them. A frame of `fbank` is
-    `[energy,] bins`, one of `mfcc` is `coefficients`, the first of which energy replaces; deltas and delta-deltas
-    follow, each as wide as that. `waveform` is the samples themselves: a frame is one of them. `nemo` is Parakeet's
-    log-mel (see `secateur.features.nemo`).
+    `kind` names a `Kind`: `whisper`, `fbank` or `mfcc` (both as in Kaldi), `nemo` (Parakeet's log-mel), `waveform` (the
+    samples themselves), or one of another package. Which of the numbers below have a part is for the kind to say.
 
     `kept_bins` lists the mel bins that a network on Whisper's features still reads, out of `bins`, and `kept` the
-    dimensions that one on `fbank` or `mfcc` still reads, out of `dimensions`; None means all of them. Only what is kept
+    dimensions that one on other features still reads, out of `dimensions`; None means all of them. Only what is kept
     is computed.
 
     A front-end whose sample rate was lowered (see `secateur.features.rates`) keeps `high_hz`, so that its filters stay
@@ -44,7 +43,7 @@ class FrontEnd:
     hop: int = 160  # samples, from one frame to the next
     bins: int = 80  # mel filters
     kept_bins: tuple[int, ...] | None = None
-    kind: Literal["whisper", "fbank", "mfcc", "waveform", "nemo"] = "whisper"
+    kind: str = "whisper"
     low_hz: float = 0.0  # where the lowest filter starts
     high_hz: float | None = None  # where the highest of all `bins` ends; None: half the sample rate
     full_scale: float = 1.0  # what the loudest sample counts as: Kaldi reads 16-bit numbers, 32768
@@ -60,13 +59,27 @@ class FrontEnd:
     kept: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(
+                f"features '{self.kind}' are not known here{nearest(self.kind, KINDS)} (known: {', '.join(KINDS)})"
+            )
         for problem in _problems(self):
             raise ValueError(f"front-end: {problem}")
 
     @property
+    def definition(self) -> Kind:
+        """What computes these features."""
+        return KINDS[self.kind]
+
+    @property
+    def by_sample(self) -> bool:
+        """Whether a frame is a sample: there is no spectrum, and nothing to hide or to cut in it."""
+        return self.definition.by_sample
+
+    @property
     def reads(self) -> tuple[int, ...]:
         """Numbers of the features that reach the network, in its order, out of all `dimensions`."""
-        kept = self.kept_bins if self.kind == "whisper" else self.kept
+        kept: tuple[int, ...] | None = getattr(self, self.definition.kept_in)
         return tuple(range(self.dimensions)) if kept is None else kept
 
     @property
@@ -77,7 +90,7 @@ class FrontEnd:
     @property
     def statics(self) -> int:
         """Features a frame before deltas, and before any was given up."""
-        return self.coefficients if self.kind == "mfcc" else self.bins + self.energy
+        return self.definition.statics(self)
 
     @property
     def dimensions(self) -> int:
@@ -101,92 +114,117 @@ class FrontEnd:
 
     def below(self, hz: float) -> tuple[int, ...]:
         """The bins whose filters end at or below `hz`."""
-        if self.kind == "whisper":
-            ends = mel_corners(self.bins, self.top_hz)[2:]
-        else:
-            bottom, top = hz_to_htk_mel(np.array([self.low_hz, self.top_hz]))
-            ends = htk_mel_to_hz(np.linspace(bottom, top, self.bins + 2))[2:]
-        return tuple(range(int((ends <= hz + 1e-3).sum())))
+        return tuple(range(int((self.definition.bin_ends(self) <= hz + 1e-3).sum())))
 
     def frames(self, samples: int) -> int:
         """Frames of a clip of so many samples."""
-        if self.kind == "waveform":
-            return samples
-        if self.kind in ("whisper", "nemo"):
-            return samples // self.hop
-        if self.snip_edges:
-            return max(0, (samples - self.window) // self.hop + 1)
-        return (samples + self.hop // 2) // self.hop
+        return self.definition.frames(self, samples)
 
     def keeping(self, units: list[int]) -> FrontEnd:
         """The front-end of a network that reads only `units`, numbers of its `inputs` as they are now."""
         kept = tuple(self.reads[unit] for unit in units)
         left = None if kept == tuple(range(self.dimensions)) else kept
-        return replace(self, kept_bins=left) if self.kind == "whisper" else replace(self, kept=left)
+        return replace(self, **{self.definition.kept_in: left})
 
 
+class Kind:
+    """One kind of features: what its numbers mean, and how they are computed in numpy, in torch and in ONNX.
+
+    A kind is a module beside this one with a subclass and its object, `KIND`; the parts in torch and ONNX may live in
+    modules of their own, which are imported when they are asked for. It is known by its line in `KINDS`, or as an entry
+    point `secateur.features` of another package.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]  # in messages: "Whisper's features"
+    usual: ClassVar[Mapping[str, Any]] = {}  # fields of `FrontEnd` that `front_end(name)` sets, but for window and hop
+    uses: ClassVar[frozenset[str]] = frozenset()  # fields beside `COMMON` that have a part; others keep their defaults
+    kept_in: ClassVar[Literal["kept", "kept_bins"]] = "kept"  # the field that lists what the network still reads
+    in_torch: ClassVar[str] = ""  # "module:attribute" of what makes the `torch.nn.Module` of a front-end
+    in_onnx: ClassVar[str] = ""  # and of what adds the features to a graph; see `graph`
+    by_sample: ClassVar[bool] = False  # a frame is a sample
+    streams: ClassVar[bool] = False  # a frame depends on the samples around it only, when nothing is normalised
+
+    def problems(self, f: FrontEnd) -> list[str]:
+        """What is wrong with numbers that have a part; of the others, anything but the default is refused."""
+        return []
+
+    def statics(self, f: FrontEnd) -> int:
+        """Features a frame, before deltas."""
+        return f.bins
+
+    def frames(self, f: FrontEnd, samples: int) -> int:
+        """Frames of a clip of so many samples."""
+        return samples // f.hop
+
+    def bin_ends(self, f: FrontEnd) -> NDArray[np.float64]:
+        """Where each bin's filter ends, in Hz (bins,): here evenly spaced on HTK's mel scale."""
+        bottom, top = hz_to_htk_mel(np.array([f.low_hz, f.top_hz]))
+        ends: NDArray[np.float64] = htk_mel_to_hz(np.linspace(bottom, top, f.bins + 2))[2:]
+        return ends
+
+    def extract(self, samples: NDArray[np.float32], f: FrontEnd) -> NDArray[np.float32]:
+        """Features (frames, inputs) of one clip (samples,)."""
+        raise NotImplementedError
+
+    def module(self, f: FrontEnd) -> nn.Module:
+        """The same for padded batches in torch; see `extractor.extractor`."""
+        return Lazy[Any](self.in_torch)()(f)  # type: ignore[no-any-return]
+
+    def graph(self, g: Any, samples: str, f: FrontEnd) -> str:
+        """The same in ONNX: adds to `g` (an `export.graph.Graph`) what makes features (batch, frames, inputs) of
+        `samples` (batch, n), clips of one length, and gives their name.
+
+        Raises:
+            SecateurError: these features are not written in ONNX.
+        """
+        if not self.in_onnx:
+            raise SecateurError(f"{self.title} are not written inside a graph: export with features outside")
+        return str(Lazy[Any](self.in_onnx)()(g, samples, f))
+
+    def reads_below(self, f: FrontEnd, bins: set[int]) -> tuple[int, ...]:
+        """Of the features that the network reads, those that are left when only `bins` are (a lower sample rate).
+
+        Raises:
+            SecateurError: these features cannot lose any.
+        """
+        raise SecateurError(f"sample_rate: {self.title} cannot lose bins")
+
+
+KINDS: Registry[Kind] = Registry("features", "kind of features", {
+    name: Lazy(f"secateur.features.{name}:KIND") for name in ("whisper", "fbank", "mfcc", "waveform", "nemo")
+})  # fmt: skip
 MOST_RATE, MOST_BINS = 384_000, 1024  # tables of these sizes are made before anything is heard
 
 
-def _problems(front_end: FrontEnd) -> list[str]:
+def _problems(f: FrontEnd) -> list[str]:
     """What is wrong with these numbers."""
-    f, found = front_end, []
+    kind = f.definition
     if min(f.sample_rate, f.window, f.hop, f.bins) < 1:
-        found.append("sample_rate, window, hop and bins must be at least 1")
+        return ["sample_rate, window, hop and bins must be at least 1"]
     if f.sample_rate > MOST_RATE or max(f.window, f.hop) > MOST_RATE or max(f.bins, f.coefficients) > MOST_BINS:
         return [f"at most {MOST_RATE} samples a second or a window, and {MOST_BINS} bins, are computed here"]
-    if f.kind == "waveform":
-        if (f.window, f.hop, f.bins, f.deltas, f.energy) != (1, 1, 1, 0, False) or f.kept is not None:
-            found.append("a waveform has one input, one sample wide, and nothing else")
-        return found
-    if f.kind == "nemo":
-        usual = {field.name: field.default for field in fields(f)} | {"normalise": "mean_variance"}
-        for name in (*_KALDI_ONLY, "high_hz", "full_scale", "kept_bins"):
-            if name != "preemphasis" and getattr(f, name) != usual[name]:
-                found.append(f"{name} has no part in NeMo's features")
-        return found
-    if f.kind == "whisper":
-        usual = {field.name: field.default for field in fields(f)}
-        for name in _KALDI_ONLY:
-            if getattr(f, name) != usual[name]:
-                found.append(f"{name} has no part in Whisper's features; choose kind 'fbank' or 'mfcc'")
-        kept, bins = f.kept_bins, f.kept_bins
-    else:
-        kept, bins = f.kept, None
-        if f.kept is not None:
-            bins = tuple(one % f.statics - f.energy for one in f.kept if one % f.statics >= f.energy)
-        if f.kept_bins is not None:
-            found.append(f"kept_bins is for kind 'whisper'; list what '{f.kind}' keeps in kept")
-        if f.window < 2:
-            found.append("window must be at least 2 samples")
-        if f.deltas not in (0, 1, 2):
-            found.append(f"deltas is 0, 1 or 2, found {f.deltas}")
-        if f.kind == "mfcc" and not 1 <= f.coefficients <= f.bins:
-            found.append(f"coefficients must be 1 to bins ({f.bins}), found {f.coefficients}")
-        if f.kind == "fbank" and (f.coefficients or f.lifter):
-            found.append("coefficients and lifter are for kind 'mfcc'")
+    wrong = []
+    for field in fields(f):
+        without_part = field.name not in COMMON and field.name not in kind.uses
+        if without_part and getattr(f, field.name) != kind.usual.get(field.name, field.default):
+            having = " or ".join(f"'{name}'" for name in KINDS.own if field.name in KINDS[name].uses)
+            hint = f"; list what '{f.kind}' keeps in {kind.kept_in}" if field.name in ("kept", "kept_bins") else ""
+            wrong.append(f"{field.name} has no part in {kind.title}: it is for kind {having}{hint}")
+    wrong += kind.problems(f)
+    kept = getattr(f, kind.kept_in)
     if kept is not None and not (kept and all(0 <= one < f.dimensions for one in kept)):
-        found.append(f"what is kept must be numbers from 0 to {f.dimensions - 1}, at least one")
-    elif not found:
-        fits = 0 <= f.low_hz < f.top_hz
-        if fits and f.top_hz > f.sample_rate / 2:  # a lowered rate: what is left must be below half of it
-            fits = bool(f.audible) if f.kind == "mfcc" else bins is not None and set(bins) <= set(f.audible)
-        if not fits:
-            found.append(f"filters from {f.low_hz:g} to {f.top_hz:g} Hz do not fit 0 to {f.sample_rate / 2:g} Hz")
-    return found
+        wrong.append(f"what is kept must be numbers from 0 to {f.dimensions - 1}, at least one")
+    return wrong
 
 
-_KALDI: dict[str, Any] = {
-    "low_hz": 20.0, "full_scale": 32768.0, "snip_edges": True, "remove_dc": True, "preemphasis": 0.97,
-    "window_shape": "povey",
-}  # fmt: skip
-_USUAL: dict[str, dict[str, Any]] = {
-    "whisper": {},
-    "fbank": {**_KALDI, "kind": "fbank"},
-    "mfcc": {**_KALDI, "kind": "mfcc", "bins": 23, "coefficients": 13, "lifter": 22.0},
-    "waveform": {"kind": "waveform", "window": 1, "hop": 1, "bins": 1},
-    "nemo": {"kind": "nemo", "preemphasis": 0.97, "normalise": "mean_variance"},
-}
+def filters_fit(f: FrontEnd, bins: set[int] | None) -> list[str]:
+    """A problem when filters do not lie within half the sample rate. Those of a lowered rate may reach beyond it where
+    they are not among the `bins` that are still needed (None: all are)."""
+    fits = 0 <= f.low_hz < f.top_hz
+    if fits and f.top_hz > f.sample_rate / 2:
+        fits = bins is not None and bins <= {*f.audible}
+    return [] if fits else [f"filters from {f.low_hz:g} to {f.top_hz:g} Hz do not fit 0 to {f.sample_rate / 2:g} Hz"]
 
 
 def front_end(kind: str, sample_rate: int = 16000, **changes: Any) -> FrontEnd:
@@ -200,8 +238,8 @@ def front_end(kind: str, sample_rate: int = 16000, **changes: Any) -> FrontEnd:
     Raises:
         SecateurError: no such kind or field, numbers that contradict each other.
     """
-    if kind not in _USUAL:
-        raise SecateurError(f"features '{kind}' are not known here{nearest(kind, _USUAL)} (known: {', '.join(_USUAL)})")
+    if kind not in KINDS:
+        raise SecateurError(f"features '{kind}' are not known here{nearest(kind, KINDS)} (known: {', '.join(KINDS)})")
     known = [field.name for field in fields(FrontEnd)]
     for name in changes:
         if name not in known:
@@ -209,6 +247,6 @@ def front_end(kind: str, sample_rate: int = 16000, **changes: Any) -> FrontEnd:
     # Kaldi cuts frames to whole samples: 275 and 110 at 11025 Hz.
     frame = {"window": math.floor(sample_rate * 0.025), "hop": math.floor(sample_rate * 0.010)}
     try:
-        return FrontEnd(**{"sample_rate": sample_rate, **frame, **_USUAL[kind], **changes})
+        return FrontEnd(**{"sample_rate": sample_rate, **frame, **KINDS[kind].usual, "kind": kind, **changes})
     except ValueError as problem:
         raise SecateurError(str(problem)) from problem

@@ -72,7 +72,7 @@ def needed(front_end: FrontEnd) -> Needed:
     statics = tuple(sorted({one % width for one in kept}))
     columns = tuple(one // width * len(statics) + statics.index(one % width) for one in kept)
     everything = tuple(range(len(statics) * (1 + front_end.deltas)))
-    if front_end.kind == "fbank":
+    if not front_end.coefficients:
         bins = tuple(one - energy for one in statics if one >= energy)
     else:  # every coefficient but the energy in its first place is made of all bins
         bins = front_end.audible if statics != (0,) or not energy else ()

@@ -6,14 +6,17 @@ The whole clip is pre-emphasised, its ends are silence, a symmetric Hann window,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.errors import SecateurError
 from .filterbank import mel_filters
 from .frames import frames_of
-from .front_end import FrontEnd
+from .front_end import FrontEnd, Kind
 from .kaldi import transform_size, window_of
 
 GUARD = 2.0**-24  # added to mel powers before the logarithm
@@ -47,3 +50,23 @@ def nemo_log_mel(samples: NDArray[np.float32], front_end: FrontEnd) -> NDArray[n
     apart = mel - mel.mean(0)
     deviation = np.sqrt(np.square(apart).sum(0) / max(frames - 1, 1))
     return np.asarray(apart / (deviation + LEAST_DEVIATION), np.float32)
+
+
+class Nemo(Kind):
+    """NeMo's log-mel. A picture for the networks that read it: it cannot lose any bin."""
+
+    name, title = "nemo", "NeMo's features"
+    in_torch, in_onnx = "secateur.features.nemo_torch:NemoLogMel", "secateur.export.nemo_features:features_graph"
+    usual: ClassVar[Mapping[str, Any]] = {"preemphasis": 0.97, "normalise": "mean_variance"}
+    uses = frozenset({"preemphasis"})
+
+    def extract(self, samples: NDArray[np.float32], f: FrontEnd) -> NDArray[np.float32]:
+        """See `nemo_log_mel`."""
+        return nemo_log_mel(samples, f)
+
+    def reads_below(self, f: FrontEnd, bins: set[int]) -> tuple[int, ...]:
+        """See `Kind.reads_below`."""
+        raise SecateurError("sample_rate: this network reads its features as a picture and cannot lose any")
+
+
+KIND = Nemo()

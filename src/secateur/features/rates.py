@@ -28,10 +28,7 @@ def resampled(front_end: FrontEnd, sample_rate: int) -> FrontEnd:
     f = front_end
     if sample_rate == f.sample_rate:
         return f
-    if f.kind == "waveform":
-        raise SecateurError("sample_rate: a network that hears the samples themselves has no filters to cut")
-    if f.kind == "nemo":
-        raise SecateurError("sample_rate: this network reads its features as a picture and cannot lose any")
+    f.definition.reads_below(f, set(range(f.bins)))  # refuses kinds that can lose nothing
     if not 0 < sample_rate < f.sample_rate:
         raise SecateurError(f"sample_rate: {sample_rate} Hz is not below the model's {f.sample_rate} Hz")
     share = sample_rate / f.sample_rate
@@ -39,17 +36,13 @@ def resampled(front_end: FrontEnd, sample_rate: int) -> FrontEnd:
     if window < 2 or hop < 1 or not bins:
         raise SecateurError(f"sample_rate: at {sample_rate} Hz nothing is left of the features")
     scale = f.full_scale * f.window / window * _emphasis(f, f.sample_rate) / _emphasis(f, sample_rate)
-    kept = f.reads
-    if f.kind == "whisper":
-        kept = tuple(b for b in kept if b in bins)
-    elif f.kind == "fbank":  # the energy, which has no filter, stands before the bins
-        kept = tuple(d for d in kept if d % f.statics < f.energy or d % f.statics - f.energy in bins)
+    kept = f.definition.reads_below(f, bins)
     if not kept:
         raise SecateurError(f"sample_rate: at {sample_rate} Hz none of the bins that the model reads is left")
     left = None if len(kept) == f.dimensions else kept
     return replace(
         f, sample_rate=sample_rate, window=window, hop=hop, high_hz=f.top_hz, full_scale=scale,
-        kept_bins=left if f.kind == "whisper" else None, kept=left if f.kind != "whisper" else None,
+        **{f.definition.kept_in: left},
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ def is_export(folder: Path) -> bool:
 
 def features_name(config: TokenConfig) -> str:
     """What the encoder's graph calls its features: mel, or where it hears the samples themselves audio."""
-    return "audio" if config.front_end.kind == "waveform" else "mel"
+    return "audio" if config.front_end.by_sample else "mel"
 
 
 def read_contents(folder: str | Path) -> Contents:

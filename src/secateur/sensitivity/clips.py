@@ -58,7 +58,7 @@ def rate_variants(front: FrontEnd) -> list[Variant]:
         if rate < front.sample_rate:
             share, change = round(1 - rate / front.sample_rate, 3), {"sample_rate": float(rate)}
             found.append(Variant("sample_rate", "sample_rate", "input", "sample rate", share, change=change))
-    for times in HELD if front.kind != "waveform" else ():
+    for times in HELD if not front.by_sample else ():
         share, change = round(1 - 1 / times, 3), {"frame_rate": round(1000 / front.frame_ms / times, 3)}
         found.append(Variant("frame_rate", "frame_rate", "input", "frame rate", share, change=change))
     return found

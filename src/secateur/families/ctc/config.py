@@ -265,7 +265,7 @@ def _not_streaming(config: CtcConfig) -> list[str]:
         found.append("a Whisper's encoder hears whole clips: a streaming network has no trunk")
     if config.recurrent is not None and any(layer.back for layer in config.recurrent.layers):
         found.append("a streaming network has no recurrent units that hear backwards: set back to 0")
-    if config.front_end.kind not in ("fbank", "mfcc") or config.front_end.normalise != "none":
+    if not config.front_end.definition.streams or config.front_end.normalise != "none":
         found.append("a streaming network hears fbank or mfcc that are not normalised over the clip (normalise = none)")
     return found
 

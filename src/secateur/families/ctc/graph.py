@@ -13,7 +13,6 @@ import numpy as np
 from ...export.graph import Array, Graph
 from ...export.layers import Builder, Weights
 from ...export.precision import FLOAT, Ranges, store, store_sum
-from ...export.waveform import features_graph
 from ..whisper.graph import encoded
 from .config import (
     TAPS,
@@ -46,7 +45,7 @@ def ctc_graph(
     b.streaming = config.streaming
     g = b.graph
     if audio:
-        x = features_graph(g, g.input("samples", np.float32, ("batch", "n")), config.front_end)
+        x = config.front_end.definition.graph(g, g.input("samples", np.float32, ("batch", "n")), config.front_end)
         b.frames = g.add("Expand", g.size(x, 1), g.size(x, 0))
     else:
         x = g.input("features", np.float32, ("batch", "frames", config.front_end.inputs))

@@ -61,7 +61,7 @@ class CtcProbe:
     def inputs(self) -> list[Variant]:
         """See `Probe.inputs`: rates, blocks of deltas, and dimensions that no group holds."""
         found = rate_variants(self.front)
-        if self.front.kind == "waveform":  # one input
+        if self.front.by_sample:  # one input
             return found
         kept, width = self.front.kept or tuple(range(self.front.dimensions)), self.front.statics
         for order, name in enumerate(("deltas", "delta-deltas")[: self.front.deltas], 1):

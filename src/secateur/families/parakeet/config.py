@@ -50,7 +50,7 @@ class ParakeetConfig:
         widths = [n for layer in self.layers for n in vars(layer).values()]
         if min([self.head_size, self.width, *self.convs, *widths]) < 1:
             raise ValueError("every width must be at least 1")
-        if self.front_end.kind != "nemo" or self.front_end.bins % self.subsampled:
+        if self.front_end.kind != HEARING.kind or self.front_end.bins % self.subsampled:
             raise ValueError(f"its features are of the kind 'nemo', with a multiple of {self.subsampled} bins")
         for name, usual in KNOWN.items():
             if self.settings.get(name, usual[0]) not in usual:

@@ -10,7 +10,7 @@ from transformers import WhisperFeatureExtractor
 
 from ...base.options import from_dict
 from ...features.front_end import FrontEnd
-from ...features.mel import log_mel
+from ...features.whisper import log_mel
 
 
 class PrunedWhisperFeatureExtractor(WhisperFeatureExtractor):

@@ -190,7 +190,7 @@ class HfCtcConfig:
         Raises:
             SecateurError: one that does not give samples.
         """
-        if front_end.kind != "waveform":
+        if not front_end.by_sample:
             raise SecateurError("this model hears the samples themselves: it has no other features")
         return replace(self, front_end=front_end)
 

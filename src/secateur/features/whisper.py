@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .banded import Band, apply_bands, in_bands
-from .filterbank import mel_filters
+from .filterbank import mel_corners, mel_filters
 from .frames import frames_of
-from .front_end import FrontEnd
+from .front_end import FrontEnd, Kind, filters_fit
 
 FLOOR = 1e-10  # mel power is clamped here before the logarithm
 RANGE = 8.0  # log10 units kept below the clip's loudest value: 80 dB
@@ -96,3 +96,30 @@ def log_mel(audio: NDArray[np.floating], front_end: FrontEnd, pad_to: int | None
     mel += np.float32(4)
     mel *= np.float32(0.25)
     return mel
+
+
+class Whisper(Kind):
+    """Whisper's log-mel, relative to the loudest of all that are computed."""
+
+    name, title, kept_in = "whisper", "Whisper's features", "kept_bins"
+    in_torch = "secateur.features.whisper_torch:LogMel"
+    uses = frozenset({"kept_bins", "high_hz", "full_scale"})
+
+    def problems(self, f: FrontEnd) -> list[str]:
+        """See `Kind.problems`."""
+        return filters_fit(f, None if f.kept_bins is None else {*f.kept_bins})
+
+    def bin_ends(self, f: FrontEnd) -> NDArray[np.float64]:
+        """Evenly spaced on Slaney's mel scale (bins,)."""
+        return mel_corners(f.bins, f.top_hz)[2:]
+
+    def extract(self, samples: NDArray[np.float32], f: FrontEnd) -> NDArray[np.float32]:
+        """See `log_mel`."""
+        return log_mel(samples, f)
+
+    def reads_below(self, f: FrontEnd, bins: set[int]) -> tuple[int, ...]:
+        """The bins that are left."""
+        return tuple(b for b in f.reads if b in bins)
+
+
+KIND = Whisper()

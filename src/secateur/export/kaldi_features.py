@@ -1,4 +1,4 @@
-"""Features inside the graph: samples in, what `features.extract` gives out, in plain ONNX operators.
+"""Kaldi's features (fbank, mfcc) inside the graph: samples in, what `features.extract` gives out.
 
 All that Kaldi does to a frame before its spectrum is linear: mean, pre-emphasis, window and Fourier transform are one
 convolution over the samples.
@@ -20,10 +20,8 @@ def features_graph(g: Graph, samples: str, front_end: FrontEnd) -> str:
     """`samples` (batch, n), clips of one length, to features (batch, frames, inputs).
 
     Raises:
-        SecateurError: Whisper's features, or Kaldi's energy, which are not written here.
+        SecateurError: Kaldi's energy, which is not written here.
     """
-    if front_end.kind == "whisper":
-        raise SecateurError("features inside the graph are for fbank and mfcc, this model hears Whisper's")
     part = needed(front_end)
     if part.energy:
         raise SecateurError("features inside the graph cannot have Kaldi's energy (front_end.energy)")
@@ -35,7 +33,7 @@ def features_graph(g: Graph, samples: str, front_end: FrontEnd) -> str:
     power = g.add("Transpose", power, perm=[0, 2, 1])
     mel = g.add("MatMul", power, g.weight("features.filters", part.filters.astype(np.float32)))
     x = g.add("Log", g.add("Max", mel, g.constant(FLOOR, np.float32)))
-    if front_end.kind == "mfcc":
+    if front_end.coefficients:
         x = g.add("MatMul", x, g.weight("features.cepstrum", cepstrum(front_end)))
     x = _deltas(g, x, front_end.deltas)
     if part.columns is not None:

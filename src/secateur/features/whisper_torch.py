@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .front_end import FrontEnd
-from .mel import FLOOR, RANGE, check_kind, kept_filters
+from .whisper import FLOOR, RANGE, check_kind, kept_filters
 
 
 class LogMel(nn.Module):
