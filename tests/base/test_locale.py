@@ -74,6 +74,7 @@ def test_english_stays_english(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 
 def test_most_of_what_is_translated_is_still_said() -> None:
     source = "".join(p.read_text(encoding="utf-8") for p in sorted(FOLDER.parent.parent.rglob("*.py")))
+    source += re.sub(r'"\s*\n\s*f?"', "", source)  # sentences over several lines
     texts: dict[str, str] = json.loads((FOLDER / "zh.json").read_text(encoding="utf-8"))["texts"]
     stale = [text for text in texts if text not in source]
     assert len(stale) < 0.15 * len(texts), stale

@@ -23,7 +23,7 @@ COMMANDS = {
     "doctor": "what it would prune of a model, what it leaves whole and why",
     "adapt": "the main job: a recogniser that fits its speakers, pruned, proved, exported",
     "train": "fine-tune a model on a manifest",
-    "sensitivity": "what matters: every site taken away for once, its effect on loss and error",
+    "sensitivity": "what matters: every site removed once, its effect on loss and error",
     "prune": "find which parameters matter and remove the rest, with or without fine-tuning",
     "study": "many arms at equal compute, seeds, intervals: does pruning help?",
     "lm": "n-gram language models for CTC models: from transcripts, ARPA, or PocketSphinx's general English",

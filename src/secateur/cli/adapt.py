@@ -7,10 +7,10 @@ from typing import Any
 from ..api.adapt import AdaptSettings, adapt
 from ..api.check import checked
 
-HELP = """Make a recogniser right for your speakers, small and fast: tune, prune, prove, export, report.
+HELP = """Make a recogniser fit your speakers, small and fast: train, prune, compare, export, report.
 
-Compares the original, an unpruned model tuned for the same steps, and the pruned one, on test speakers that neither
-heard. Without --dev and --test they are split off --train by speaker. A killed job resumes."""
+Compares the original, an unpruned model trained for the same steps, and the pruned one on speakers that neither was
+trained on. Without --dev and --test they are split off --train by speaker. A killed job resumes; --check looks."""
 EXAMPLE = """secateur adapt --train mine/train.jsonl --out runs/mine
 secateur adapt --train mine/train.jsonl --rehearsal librispeech/train.jsonl --out runs/mine --prune.remove 0.52
 secateur adapt --demo --out runs/demo"""

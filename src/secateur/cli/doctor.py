@@ -7,8 +7,9 @@ from typing import Any
 from ..api.doctor import DoctorSettings, doctor
 from ..base.options import to_dict
 
-HELP = """What this toolkit understands of a model: what it would prune (groups, units, parameters), and what it leaves
-whole and why. A model that it does not know gets the list of its layers and the reason: nothing is guessed."""
+HELP = """Show what would be pruned of a model (groups, units, parameters), what stays whole, and why.
+
+A model of an unknown family gets the list of its layers and the reason: nothing is guessed."""
 EXAMPLE = "secateur doctor downloads/wav2vec2-base-960h"
 
 

@@ -11,7 +11,7 @@ from ..evaluate.table import arm_line
 HELP = """Prune a model: gradually while it is fine-tuned, or at once without any training (--one-shot).
 
 What is removed is gone from the files: vocabulary rows, contexts, heads, dimensions, FFN units, channels, layers.
---prune.remove is a share of the whole model. In a TOML file, [prune.amounts] sets shares by kind or name pattern:
+--prune.remove is a share of the whole model; --prune.amounts sets shares by kind or name pattern, in a TOML file as
     [prune.amounts]
     "decoder.layers.*.self_attention.heads" = 0.5
     ffn = 0.2"""

@@ -8,14 +8,16 @@ from ..api.sensitivity import SensitivityJobSettings, sensitivity
 from ..base.options import to_dict
 from ..evaluate.table import text_table
 
-HELP = """What matters in a model: every head, FFN unit group, dimension, channel, layer, branch, input bin, sampling
-and frame rate, context and vocabulary block is taken away for once; the signed change in loss and error rate, with an
-interval by speaker and corrected for the number of comparisons. What helps when it goes comes first.
+HELP = """Measure what matters in a model by removing one site at a time.
 
-A few clips, of one speaker after the other, screen all sites by loss; the most helpful third, with some of the most
-harmful, is heard on twice as many, and so on; what is left is measured on all clips and decoded. OUT has map.json,
-table.md, heatmap.png, report.html; a killed run goes on there. Few clips tell large effects only: for a map to prune
-by, --screen 0 hears all sites on all clips.
+Sites are heads, FFN unit groups, dimensions, channels, layers, branches, input bins, sampling and frame rates, contexts
+and vocabulary blocks. For each, the signed change of loss and error rate is measured, with an interval by speaker and a
+correction for the number of comparisons. What lowers the error when removed comes first.
+
+All sites are screened by loss on a few clips, of one speaker after the other; the most helpful third, with some of the
+most harmful, on twice as many, and so on; what is left is measured on all clips and decoded. OUT has map.json,
+table.md, heatmap.png, report.html; a killed run resumes there. Few clips show large effects only: for a map to prune
+by, measure all sites on all clips (--screen 0).
 `secateur prune --prune.criterion sensitivity --prune.map OUT/map.json` removes what helps first.
 A Keras model (.keras) that puts features into classes is measured on .npz files with the arrays features, words (of the
 classes) and classes or texts, speakers, owner (the recording of each row): see secateur.keras.sensitivity."""

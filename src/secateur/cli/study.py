@@ -6,7 +6,7 @@ from typing import Any
 
 from ..api.study import StudyJobSettings, study
 
-HELP = "answer a question with a study: arms at equal compute, seeds, paired intervals, one table and a page"
+HELP = "Answer a question with a study: arms at equal compute, seeds, paired intervals, one table and a page."
 EXAMPLE = """secateur study study.toml --data ../shared/data --out runs/study --parallel 2
 secateur study study.toml --data /shared/data --out /shared/runs/study --engine ray --parallel 8"""
 

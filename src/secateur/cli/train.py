@@ -8,14 +8,15 @@ from ..api.check import checked
 from ..api.train import TrainJobSettings, train
 from ..evaluate.table import arm_line
 
-HELP = """Fine-tune a model on manifests. The weights are held near their start (--training.l2-sp); with --rehearsal it
-also hears what must not be forgotten, and with --training.distillation 0.7 the original teaches it there, for
-three times the time. With --new.preset a small CTC model is trained from nothing instead (conformer, bigru, bilstm,
-googlenet, googlenet-bigru, digits; streaming-conformer and streaming-gru answer while someone speaks), or a CTC output
-on the encoder of a Whisper (--new.preset whisper --new.trunk tiny.en).
+HELP = """Fine-tune a model on manifests, or train a new CTC model.
+
+The weights are held near their start (--training.l2-sp). --rehearsal adds data that must not be forgotten; with
+--training.distillation 0.7 the original model teaches there, for three times the time. --new.preset trains a small CTC
+model from nothing (conformer, bigru, bilstm, googlenet, googlenet-bigru, digits; streaming-conformer and streaming-gru
+for partial results), or a CTC output on a Whisper's encoder (--new.preset whisper --new.trunk tiny.en).
 
 Writes a checkpoint, metrics.jsonl (a line a validation) and results; a killed run resumes. On several GPUs, or several
-processes of a CPU, start it with torchrun: a batch is dealt to them, the steps are the same."""
+processes of a CPU, start it with torchrun: each batch is split over them, the steps are the same."""
 EXAMPLE = """secateur train --train mine/train.jsonl --dev mine/dev.jsonl --out runs/tuned
 secateur train --train mine/train.jsonl --out runs/tuned --config train.toml --training.learning-rate 5e-5
 secateur train --train mine/train.jsonl --out runs/new --new.preset conformer --training.learning-rate 1e-3

@@ -9,10 +9,10 @@ from ..api.transcribe import TranscribeSettings, transcribe
 from ..base.options import from_dict
 from ..runtime.transcript import WRITERS, Transcript
 
-HELP = """Files, folders or standard input to txt, json, srt or vtt; whole data sets to a manifest.
+HELP = """Transcribe files, folders or standard input to txt, json, srt or vtt; whole data sets to a manifest.
 
 Manifests (.jsonl), archives ('set-{000..123}.tar'), --engine ray and --out FILE.jsonl are bulk work: it is done in
-pieces, a killed run goes on, and memory does not grow with the set."""
+pieces, a killed run resumes, and memory does not grow with the set."""
 EXAMPLE = """secateur transcribe talk.flac --model exported/model --format srt --out subtitles
 secateur transcribe set/all.jsonl --out set/heard.jsonl --engine ray --workers 8
 arecord -f S16_LE -r 16000 | secateur transcribe - --raw-rate 16000"""

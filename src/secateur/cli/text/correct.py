@@ -11,10 +11,10 @@ from ...base.options import Settings, option
 from ...text.by_sound import BySound, SoundCosts
 from ...text.word_model import WordModel
 
-HELP = """Chinese that sounds right but is written wrong, mended: words with the same or nearly the same pinyin take the
-place of unlikely ones, as a dictionary and the words of transcripts say. With --result, a result file of `evaluate` or
-of a study's run is corrected and counted again; what a pinyin head heard is weighed where rows carry it; how readily
-characters change, and the head's weight, are then chosen on --dev."""
+HELP = """Correct Chinese that sounds right but is written wrong: words with the same or nearly the same pinyin replace
+unlikely ones, as a dictionary and the words of transcripts suggest. With --result, a result file of `evaluate` or
+of a study's run is corrected and counted again; what a pinyin head recognised is weighed where rows carry it; how
+readily characters change, and the head's weight, are then chosen on --dev."""
 EXAMPLE = """secateur text correct "我在银航工作" --words words.json
 secateur text correct --words words.json --result test.json --dev dev.json --out corrected.json"""
 
