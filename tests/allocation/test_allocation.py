@@ -138,7 +138,8 @@ def test_from_the_command_line(speech: Path, tmp_path: Path, capsys: pytest.Capt
         write_manifest(tmp_path / f"{name}.jsonl", [replace(u) for u in part])
     words = ["prune", "--one-shot", "--model", str(tmp_path / "model"), "--device", "cpu"]
     words += [x for n in ("train", "dev", "test") for x in (f"--{n}", str(tmp_path / f"{n}.jsonl"))]
-    words += ["--prune.vocabulary", "no", "--prune.audio-seconds", "none", "--prune.text-tokens", "none"]
+    words += ["--same-speakers", "--prune.vocabulary", "no", "--prune.audio-seconds", "none"]
+    words += ["--prune.text-tokens", "none"]
     assert main([*words, "--out", str(tmp_path / "out"), "--prune.target", "parameters=0.8"]) == 0
     small, _ = load_checkpoint(tmp_path / "out")
     assert COSTS["parameters"](small.config) / COSTS["parameters"](model.config) == pytest.approx(0.8, rel=0.02)

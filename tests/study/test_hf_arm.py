@@ -21,6 +21,7 @@ from secateur.models.checkpoint import load_checkpoint  # noqa: E402
 from secateur.weights.fetch import read_foreign  # noqa: E402
 
 RUN = """
+same_speakers = true
 [training]
 steps = {steps}
 batch_seconds = 6.0

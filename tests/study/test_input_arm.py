@@ -83,7 +83,8 @@ def test_once_without_training_from_the_command_line(
     (tmp_path / "cut.toml").write_text('[prune.amounts]\n"encoder.mel" = 0.3\n')
     words = ["prune", "--one-shot", "--model", str(tmp_path / "model"), "--config", str(tmp_path / "cut.toml")]
     words += [x for n in ("train", "dev", "test") for x in (f"--{n}", str(tmp_path / f"{n}.jsonl"))]
-    words += ["--prune.vocabulary", "no", "--prune.audio-seconds", "none", "--prune.text-tokens", "none"]
+    words += ["--same-speakers", "--prune.vocabulary", "no", "--prune.audio-seconds", "none"]
+    words += ["--prune.text-tokens", "none"]
     words += ["--prune.remove", "none", "--out", str(tmp_path / "out"), "--device", "cpu"]
     assert main([*words, "--prune.sample-rate", "12000", "--prune.frame-shift-ms", "20"]) == 0
     small, _ = load_checkpoint(tmp_path / "out")

@@ -33,6 +33,7 @@ from secateur.weights.fetch import read_foreign  # noqa: E402
 
 DEV = Path(secateur.__file__).parent / "data" / "bundled" / "dev.jsonl"
 RUN = """
+same_speakers = true
 [training]
 steps = 90
 batch_seconds = 8.0

@@ -18,6 +18,7 @@ from secateur.decode.ctc.greedy import greedy  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 
 RUN = """
+same_speakers = true
 [training]
 steps = 300
 batch_seconds = 8.0

@@ -77,7 +77,7 @@ def look(settings: DataSettings, data: JobData | None = None, files: Sequence[Pa
         from ..study.sets_of_job import read_nonspeech
 
         data.nonspeech = read_nonspeech(settings.nonspeech, data.device)
-    check_speakers(data)
+    check_speakers(data, settings.same_speakers)
     model, text, new = _model(settings, data)
     teacher: Any = model if len(data.retain) and not new else None
     if getattr(settings, "teacher", ""):
@@ -146,8 +146,8 @@ def check_prune(prune: PruneSettings, one_shot: bool = False) -> None:
         raise SecateurError(f"--one-shot ranks and cuts once, without training: '{prune.method}' needs to train")
 
 
-def check_speakers(data: JobData) -> None:
-    """Refuse sets that share speakers: an error rate on them says nothing of new speakers.
+def check_speakers(data: JobData, allowed: bool = False) -> None:
+    """Refuse sets that share speakers, or say so where it is `allowed`: their error rate says nothing of new speakers.
 
     Raises:
         SecateurError: which sets, how many speakers.
@@ -162,11 +162,18 @@ def check_speakers(data: JobData) -> None:
     for i, first in enumerate(names):
         for second in names[i + 1 :]:
             both = sorted((sets[first] & sets[second]) - {""})
-            if both:
+            if not both:
+                continue
+            line = (
+                f"{first} and {second} share {len(both)} speakers ({', '.join(both[:3])}): an error rate on them says "
+                "nothing of new speakers"
+            )
+            if not allowed:
                 raise SecateurError(
-                    f"{first} and {second} share {len(both)} speakers ({', '.join(both[:3])}): an error rate on them "
-                    "says nothing of new speakers; split by speaker (`secateur data split`)"
+                    f"{line}; split by speaker (`secateur data split`), or allow it for a model of one person "
+                    "(--same-speakers)"
                 )
+            say(f"note: {line}")
 
 
 def check_precision(precision: str, config: Any) -> None:

@@ -34,6 +34,10 @@ class DataSettings(Settings):
     )
     longest: float = option(21.0, "Leave longer clips out of training.", unit="s", above=0)
     device: str = option("auto", "Run on cpu, cuda, or auto: a GPU where there is one.")
+    same_speakers: bool = option(
+        False, "Allow train, dev and test to share speakers: for a model of one person, whose error rate says nothing "
+        "of others.", advanced=True,
+    )  # fmt: skip
     check: bool = option(
         False, "Validate everything, show what would be removed and what it would cost, write nothing."
     )

@@ -17,8 +17,8 @@ HELP = """Transcribe the clips of a manifest with a model and write them as a ma
 
 A large model teaches a small one so, or one that knows more (Whisper) a CTC model. Clips that already have a transcript
 keep it, unless --all. Left out is what the model is not sure of (the mean probability of its tokens is below --sure)
-and, with --agree, what a second model transcribes differently (more than --apart of the words, after normalising). Write
-the file beside the clips' own manifest, so that audio paths stay relative. Test clips have no place here."""
+and, with --agree, what a second model transcribes differently (more than --apart of the words, after normalising).
+Write the file beside the clips' own manifest, so that audio paths stay relative. Test clips have no place here."""
 EXAMPLE = """secateur data label set/unlabelled.jsonl --model small.en --out set/labelled.jsonl
 secateur data label set/train.jsonl --all --model base --numbers-as-words --agree tiny.en --out set/train-base.jsonl
 secateur train --train set/train.jsonl,set/labelled.jsonl --new.preset conformer --out runs/taught"""
