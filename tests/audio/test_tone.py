@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from secateur.audio.tone import edges, levels, quietest, room_tone  # noqa: E402
+from secateur.audio.tone_torch import edges, levels, quietest, room_tone  # noqa: E402
 
 RATE = 16000
 

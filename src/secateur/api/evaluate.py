@@ -50,6 +50,13 @@ class EvaluateSettings(Settings):
     fallback: bool = option(
         False, "Decode again at higher temperatures what looks wrong, as `transcribe` does, unless options say how."
     )
+    conditions: tuple[str, ...] = option(
+        (), "Measure real use instead: all, or some of clean, pause, joined, previous, prompt, timestamps and "
+        "nonspeech, or one of a kind such as pause-4, joined-60 or prompt-words; out is then a folder.",
+    )  # fmt: skip
+    nonspeech: Path | None = option(
+        None, "Measure invented text on these recordings, in which nobody speaks (JSONL); left out: on generated ones."
+    )
     threads: int | None = option(None, "Run exported models on this many CPU threads.", least=1)
     device: str = option("auto", "Run checkpoints on cpu, cuda, or auto: a GPU where there is one.")
     batch_seconds: float | None = option(

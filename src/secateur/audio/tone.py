@@ -1,79 +1,70 @@
-"""Where a clip's speech begins and ends, and its room tone: the sound of the room when nobody speaks.
-
-All take padded batches, `audio` (batch, samples) with `lengths` (batch,), and never wait for the device.
-"""
+"""Where a clip's speech begins and ends, and its room tone: the sound of the room when nobody speaks."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 FRAME = 0.02  # s, of one energy
 FLOOR_DB = -80.0  # dBFS; what is quieter counts as this
 STRETCH = 0.3  # s, of a clip's quietest stretch, which its room tone is made of
 GRAIN = 0.1  # s
+ABOVE = 0.3  # of the way, in dB, from a clip's quietest tenth to its loudest twentieth: what is above is speech
+BELOW_LOUD = 10.0  # dB; speech is at least what is less than this below the loudest twentieth
+
+Samples = NDArray[np.float32]
 
 
-def levels(audio: Tensor, lengths: Tensor, rate: int) -> tuple[Tensor, Tensor]:
-    """dBFS of every 20 ms (batch, frames), and which frames are whole ones of the clip."""
+def levels(audio: Samples, rate: int) -> NDArray[np.float64]:
+    """dBFS of every 20 ms of samples (n,); a shorter clip has one."""
     size = round(FRAME * rate)
-    count = max(1, audio.shape[1] // size)
-    padded = torch.nn.functional.pad(audio, (0, max(0, size - audio.shape[1])))[:, : count * size]
-    power = padded.unflatten(1, (count, size)).square().mean(2)
-    real = torch.arange(count, device=audio.device) < (lengths.to(audio.device) // size).clamp_min(1)[:, None]
-    return (10 * torch.log10(power + 1e-12)).clamp_min(FLOOR_DB), real
+    padded = np.pad(audio, (0, max(0, size - len(audio))))
+    power = np.square(padded[: len(padded) // size * size].reshape(-1, size), dtype=np.float64).mean(1)
+    return np.maximum(10 * np.log10(power + 1e-12), FLOOR_DB)
 
 
-def edges(audio: Tensor, lengths: Tensor, rate: int) -> Tensor:
-    """Samples (batch, 2) at which each clip's speech begins and ends, by energy, to 20 ms.
+def edges(audio: Samples, rate: int) -> tuple[int, int]:
+    """The samples between which there is speech, by energy, to 20 ms; a clip in which nothing stands out is all speech.
 
-    Speech is what stands out of the clip's own quietest tenth by three tenths of the way to its loudest twentieth
-    (in dB) for 60 ms; a clip in which nothing stands out is speech from end to end.
+    Speech is what stands out of the clip's own quietest tenth by `ABOVE` of the way to its loudest twentieth (in dB)
+    for 60 ms.
     """
-    db, real = levels(audio, lengths, rate)
-    spread = db.masked_fill(~real, torch.nan)
-    floor, loud = torch.nanquantile(spread, torch.tensor([0.1, 0.95], device=db.device), dim=1)
-    threshold = torch.minimum(floor + 0.3 * (loud - floor), loud - 10.0)[:, None]
-    smooth = torch.nn.functional.avg_pool1d(db[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
-    spoken = (smooth >= threshold) & real
-    places = torch.arange(db.shape[1], device=db.device)
-    first = torch.where(spoken, places, db.shape[1]).amin(1)
-    last = torch.where(spoken, places, -1).amax(1)
+    db = levels(audio, rate)
+    floor, loud = np.quantile(db, [0.1, 0.95])
+    threshold = min(floor + ABOVE * (loud - floor), loud - BELOW_LOUD)
+    around = np.convolve(db, np.ones(3), "same") / np.convolve(np.ones(len(db)), np.ones(3), "same")
+    spoken = np.flatnonzero(around >= threshold)
+    if not len(spoken):
+        return 0, len(audio)
     size = round(FRAME * rate)
-    none = last < 0
-    length = lengths.to(audio.device)
-    start = torch.where(none, 0, first * size)
-    end = torch.where(none, length, torch.minimum((last + 1) * size, length))
-    return torch.stack([start, end], 1)
+    return int(spoken[0]) * size, min(int(spoken[-1] + 1) * size, len(audio))
 
 
-def quietest(audio: Tensor, lengths: Tensor, rate: int) -> Tensor:
-    """Samples (batch,) at which each clip's quietest stretch of `STRETCH` s begins; digital silence is left aside."""
-    db, real = levels(audio, lengths, rate)
-    width = min(round(STRETCH / FRAME), db.shape[1])
-    # Dead samples at an end are no room tone: quieter than any microphone.
-    counted = torch.where(real & (db > FLOOR_DB), db, 0.0)
-    mean = torch.nn.functional.avg_pool1d(counted[:, None], width, 1)[:, 0]
-    return mean.argmin(1) * round(FRAME * rate)
+def quiet_middle(audio: Samples, rate: int) -> int:
+    """The sample of the quietest moment (100 ms) in the middle half of the speech: where a pause fits best."""
+    start, end = edges(audio, rate)
+    db = np.convolve(levels(audio, rate), np.ones(5) / 5, "same")
+    size = round(FRAME * rate)
+    first, last = (round((start + share * (end - start)) / size) for share in (0.25, 0.75))
+    inside = db[first : max(last, first + 1)]
+    place = first + int(np.argmin(inside)) if len(inside) else len(db) // 2
+    return min(place * size + size // 2, len(audio))
 
 
-def room_tone(audio: Tensor, lengths: Tensor, sources: Tensor, rate: int, generator: torch.Generator) -> Tensor:
-    """Tone (rows, samples) of the rooms of the clips `sources` (rows, grains), half a `GRAIN` for each of them.
-
-    Grains drawn from the clip's quietest stretch, their signs too, overlap by half under a sine window: the power
-    stays, and no period is left that one could hear.
-    """
+def room_tone(audio: Samples, samples: int, rate: int, random: np.random.Generator) -> Samples:
+    """Tone (samples,) of the room of a clip: grains drawn from its quietest stretch, their signs too, overlapping by
+    half under a sine window, so that the power stays and no period is left."""
+    db = levels(audio, rate)
+    width = min(round(STRETCH / FRAME), len(db))
+    counted = np.where(db > FLOOR_DB, db, 0.0)  # dead samples at an end are no room tone
+    quiet = int(np.argmin(np.convolve(counted, np.ones(width), "valid"))) * round(FRAME * rate)
     size = round(GRAIN * rate) // 2 * 2
-    hop = size // 2
-    rows, grains = sources.shape
-    starts = quietest(audio, lengths, rate)
-    room = (torch.minimum(torch.full_like(starts, round(STRETCH * rate)), lengths.to(audio.device)) - size).clamp_min(0)
-    draws = torch.rand(2, rows, grains, device=generator.device, generator=generator).to(audio.device)
-    begin = starts[sources] + (draws[0] * (room[sources] + 1)).long()
-    sign = (draws[1] < 0.5).to(audio.dtype) * 2 - 1
-    window = torch.sin(torch.pi * (torch.arange(size, device=audio.device) + 0.5) / size)
-    places = (begin[..., None] + torch.arange(size, device=audio.device)).clamp_max(audio.shape[1] - 1)
-    cut = audio[sources[..., None], places] * window * sign[..., None]
-    first, second = cut[..., :hop], cut[..., hop:]
-    tone = first + torch.nn.functional.pad(second, (0, 0, 1, 0))[:, :-1]
-    return tone.flatten(1)
+    stretch = audio[quiet : quiet + round(STRETCH * rate)]
+    stretch = np.pad(stretch, (0, max(0, size - len(stretch))))
+    window = np.sin(np.pi * (np.arange(size) + 0.5) / size)
+    grains = -(-samples // (size // 2)) + 1
+    starts = random.integers(0, len(stretch) - size + 1, grains)
+    signs = random.choice([-1.0, 1.0], grains)
+    cut = stretch[starts[:, None] + np.arange(size)] * window * signs[:, None]
+    tone = cut[1:, : size // 2] + cut[:-1, size // 2 :]
+    return tone.reshape(-1)[:samples].astype(np.float32)

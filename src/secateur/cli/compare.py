@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..api import real_use
 from ..api.compare import CompareSettings, compare
 from ..base.options import to_dict
 from ..evaluate.bootstrap import too_few_to_compare
 from ..evaluate.compare import Comparison
+from ..evaluate.real_use_table import change_table
 from ..evaluate.table import percent, points, text_table
 
 HELP = "Compare two results, or two models on a manifest: paired bootstrap over speakers, wins, losses, changed clips."
 EXAMPLE = """secateur compare dense.json pruned.json
 secateur compare dense-0.json,dense-1.json pruned-0.json,pruned-1.json
-secateur compare tiny.en runs/kiosk/pruned test.jsonl --limit 200"""
+secateur compare tiny.en runs/kiosk/pruned test.jsonl --limit 200
+secateur compare real-use/tiny.en real-use/pruned"""
 
 
 Options = CompareSettings
@@ -21,6 +24,9 @@ Options = CompareSettings
 
 def run(options: CompareSettings) -> dict[str, Any]:
     """The comparison as plain values."""
+    if real_use.folders(options):
+        found = real_use.compare(options)
+        return {"a": options.a, "b": options.b, "conditions": change_table(found), "changes": to_dict(found)}
     return summary(compare(options), options.clips)
 
 
@@ -41,6 +47,8 @@ def summary(found: Comparison, clips: int) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> str:
     """The comparison for a terminal."""
+    if "conditions" in result:
+        return text_table(*result["conditions"])
     d, name = result["difference"], result["metric"].upper()
     span = f"{points(d['low'])} to {points(d['high'])}"
     rows = [

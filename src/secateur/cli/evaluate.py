@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..api import real_use
 from ..api.evaluate import EvaluateSettings, evaluate
+from ..base.options import to_dict
 from ..evaluate.bootstrap import too_few
 from ..evaluate.breakdown import by_extra, by_length, by_speaker, extra_names
 from ..evaluate.error_rate import confusions
+from ..evaluate.real_use_table import lines
+from ..evaluate.real_use_table import table as table_of_lines
 from ..evaluate.result import Result
 from ..evaluate.table import headings, percent, table, text_table, unit
 from ..text.normalise import SCHEMES, explained
@@ -15,6 +19,7 @@ from ..text.normalise import SCHEMES, explained
 HELP = "Word (or character) error rate of a model on a manifest, with a 95 % interval by resampling speakers."
 EXAMPLE = """secateur evaluate tiny.en ../shared/data/speechocean762/test.jsonl --limit 100 --out tiny.json
 secateur evaluate runs/kiosk/exported test.jsonl --by gender
+secateur evaluate runs/kiosk/exported test.jsonl --conditions all --limit 100 --out real-use/
 secateur evaluate runs/ctc test.jsonl --lm general.npz,mine.npz --tune-on dev.jsonl
 secateur evaluate runs/zh/dense test.jsonl --correct words.json --tune-on dev.jsonl"""
 
@@ -24,6 +29,9 @@ Options = EvaluateSettings
 
 def run(options: EvaluateSettings) -> dict[str, Any]:
     """Evaluate, write the result file, and return its summary."""
+    if options.conditions:
+        measured = lines(real_use.measure(options))
+        return {"model": options.model, "conditions": table_of_lines(measured), "lines": to_dict(measured)}
     result: Result = evaluate(options)
     slices = _slices(result, options.by) if options.by else None
     values = result.summary()
@@ -39,6 +47,8 @@ def run(options: EvaluateSettings) -> dict[str, Any]:
 
 def show(values: dict[str, Any]) -> str:
     """The summary for a terminal."""
+    if "conditions" in values:
+        return text_table(*values["conditions"])
     extras, found, slices = values.pop("extras"), values.pop("confusions"), values.pop("by", None)
     result = Result.of_summary(values, "result")
     titles, rows = table([(result.model, result)])

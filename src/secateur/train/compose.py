@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ..audio.noise_bank import NoiseBank
 from ..audio.nonspeech import MADE, coloured, levelled, like, long_term_spectrum
-from ..audio.tone import GRAIN, edges, room_tone
+from ..audio.tone import GRAIN
+from ..audio.tone_torch import edges, room_tone
 from .mix import Example
 
 STEP = 0.02  # s, from one timestamp token to the next

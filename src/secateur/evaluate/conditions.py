@@ -1,0 +1,263 @@
+"""Conditions of real use, built from any set of clips: pauses, joins, prompts, previous text, no speech, timestamps.
+
+An error rate of single sentences hides what a model does where nobody speaks, in long recordings and after a prompt.
+Every condition is made in memory from the clips and a seed, so that any two systems meet the same; it is decoded as
+`transcribe` decodes, gates included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..audio.tone import Samples, edges, quiet_middle, room_tone
+from ..base.errors import SecateurError, nearest
+from ..data.manifest import Utterance
+from ..text.languages import base_language, by_characters
+
+ALL = (
+    "clean", "pause-0.5", "pause-2", "pause-6", "pause-10", "joined-30", "joined-120", "joined-300", "joined-1200",
+    "previous", "prompt-neutral", "prompt-words", "prompt-wrong", "timestamps", "nonspeech",
+)  # fmt: skip
+KINDS = ("clean", "pause", "joined", "previous", "prompt", "timestamps", "nonspeech")
+PROMPTS = ("neutral", "words", "wrong")
+NEUTRAL = {
+    "en": "This is a recording of someone who speaks.", "zh": "这是一段录音。", "de": "Dies ist eine Aufnahme.",
+    "fr": "Ceci est un enregistrement.", "es": "Esta es una grabación.", "it": "Questa è una registrazione.",
+}  # fmt: skip
+BETWEEN = 0.5  # s of room tone between joined clips
+TIMED = (2, 4)  # clips in a recording whose joints are asked for
+TIMED_SECONDS = 27.0  # at most
+MADE = 60  # recordings without speech that are made where none are given
+
+
+@dataclass(frozen=True)
+class Case:
+    """One recording: `utterance` has its id, reference, speaker and language; `of` are the clips that it is made of."""
+
+    utterance: Utterance
+    samples: Samples
+    of: tuple[str, ...]
+    words: tuple[str, ...] = ()  # of the prompt
+    joints: tuple[tuple[float, float], ...] = ()  # s, where each clip's speech begins and ends
+    previous: bool = False  # each window is prompted with the text before it
+    timestamps: bool = False
+
+
+@dataclass
+class Source:
+    """Clips with their samples at `rate` Hz, read once."""
+
+    clips: Sequence[Utterance]
+    read: Callable[[Utterance], Samples]
+    rate: int
+    seed: int = 0
+    nonspeech: Sequence[Utterance] = ()
+    _samples: dict[str, Samples] = field(default_factory=dict)
+
+    def samples(self, clip: Utterance) -> Samples:
+        """Of one clip."""
+        if clip.id not in self._samples:
+            self._samples[clip.id] = self.read(clip)
+        return self._samples[clip.id]
+
+    def random(self, name: str) -> np.random.Generator:
+        """Draws for one condition."""
+        return np.random.default_rng([self.seed, *name.encode()])
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """The conditions that `names` mean: single ones, whole kinds ("pause"), or all.
+
+    Raises:
+        SecateurError: a name that means none (with the nearest).
+    """
+    found: list[str] = []
+    for name in names:
+        kind, _, value = name.partition("-")
+        if name in ("all", *KINDS):
+            found += [one for one in ALL if name in ("all", one.partition("-")[0])]
+        elif (kind in ("pause", "joined") and _is_number(value)) or (kind == "prompt" and value in PROMPTS):
+            found.append(name)
+        else:
+            raise SecateurError(f"no condition '{name}'{nearest(name, [*ALL, *KINDS])}; known: all, {', '.join(ALL)}")
+    return list(dict.fromkeys(["clean", *found]))
+
+
+def build(name: str, source: Source) -> list[Case]:
+    """The recordings of one condition; none where the clips are too few for it."""
+    kind, _, value = name.partition("-")
+    if kind == "clean":
+        return [Case(u, source.samples(u), (u.id,)) for u in source.clips]
+    if kind == "pause":
+        return [_paused(u, source, float(value), source.random(name)) for u in source.clips]
+    if kind == "joined":
+        return _joined(source, float(value), name)
+    if kind == "previous":
+        return [replace(one, previous=True) for one in _joined(source, 120.0, name, least=45.0)]
+    if kind == "prompt":
+        return [
+            Case(u, source.samples(u), (u.id,), words=_prompt(value, i, source, source.random(f"{name}{i}")))
+            for i, u in enumerate(source.clips)
+        ]
+    if kind == "timestamps":
+        return _timed(source, source.random(name))
+    return _nonspeech(source)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return float(text) > 0
+    except ValueError:
+        return False
+
+
+def _paused(clip: Utterance, source: Source, seconds: float, random: np.random.Generator) -> Case:
+    """A clip with a pause of its room's tone at the quietest moment of its middle."""
+    samples, size = source.samples(clip), round(seconds * source.rate)
+    place = quiet_middle(samples, source.rate)
+    made = np.concatenate([samples[:place], room_tone(samples, size, source.rate, random), samples[place:]])
+    return Case(replace(clip, duration=clip.duration + seconds), made, (clip.id,))
+
+
+def join(
+    clips: Sequence[Utterance], source: Source, pauses: Sequence[float], name: str, random: np.random.Generator
+) -> Case:
+    """Clips one after the other, `pauses` (s) of room tone before each."""
+    parts: list[Samples] = []
+    joints: list[tuple[float, float]] = []
+    at = 0
+    for clip, pause in zip(clips, pauses, strict=True):
+        samples = source.samples(clip)
+        tone = room_tone(samples, round(pause * source.rate), source.rate, random)
+        start, end = edges(samples, source.rate)
+        at += len(tone)
+        joints.append(((at + start) / source.rate, (at + end) / source.rate))
+        at += len(samples)
+        parts += [tone, samples]
+    first = clips[0]
+    space = "" if by_characters(first.language) else " "
+    whole = replace(
+        first, id=f"{name}:{first.id}+{len(clips) - 1}", text=space.join(c.text.strip() for c in clips).strip(),
+        duration=at / source.rate, speaker=first.speaker if len({c.speaker for c in clips}) == 1 else "",
+        extras={},
+    )  # fmt: skip
+    return Case(whole, np.concatenate(parts), tuple(c.id for c in clips), joints=tuple(joints))
+
+
+def _joined(source: Source, seconds: float, name: str, least: float | None = None) -> list[Case]:
+    """The clips in their order, in recordings as near to `seconds` as they fit; a rest below `least` is left out."""
+    cases, group, total = [], list[Utterance](), 0.0
+    least = 0.6 * seconds if least is None else least
+
+    def close() -> None:
+        if total >= least:
+            pauses = [0.0, *[BETWEEN] * (len(group) - 1)]
+            cases.append(join(group, source, pauses, name, source.random(f"{name}{len(cases)}")))
+
+    for clip in source.clips:
+        other = bool(group) and base_language(clip.language) != base_language(group[0].language)
+        if group and (other or total + BETWEEN + clip.duration > seconds):
+            close()
+            group, total = [], 0.0
+        group.append(clip)
+        total += clip.duration + (BETWEEN if len(group) > 1 else 0.0)
+    close()
+    return cases
+
+
+def _timed(source: Source, random: np.random.Generator) -> list[Case]:
+    """Two to four clips with pauses of 0.4 to 4 s between them, in one window, whose joints are known."""
+    cases, at = [], 0
+    while at < len(source.clips):
+        count = int(random.integers(TIMED[0], TIMED[1] + 1))
+        group, pauses, total = [source.clips[at]], [0.0], source.clips[at].duration
+        for clip in source.clips[at + 1 : at + count]:
+            pause = float(random.uniform(0.4, 4.0))
+            same = base_language(clip.language) == base_language(group[0].language)
+            if not same or total + pause + clip.duration > TIMED_SECONDS:
+                break
+            group.append(clip)
+            pauses.append(pause)
+            total += pause + clip.duration
+        at += len(group)
+        if len(group) >= TIMED[0]:
+            cases.append(replace(join(group, source, pauses, "timestamps", random), timestamps=True))
+    return cases
+
+
+def _prompt(value: str, number: int, source: Source, random: np.random.Generator) -> tuple[str, ...]:
+    """Words before one clip: a sentence that says nothing, a list with words of its own, or one with none of them."""
+    clip = source.clips[number]
+    language = base_language(clip.language)
+    others = [source.clips[i].text for i in random.permutation(len(source.clips))[:8].tolist() if i != number]
+    if value == "neutral":
+        return (NEUTRAL[language],) if language in NEUTRAL else tuple(others[:1])
+    own = long_words(clip.text)
+    wrong = [word for text in others for word in long_words(text)[:2] if word not in clip.text]
+    if value == "wrong":
+        return tuple(dict.fromkeys(wrong))[:6]
+    words = [*own[:2], *wrong[:4]]
+    random.shuffle(words)
+    return tuple(dict.fromkeys(words))
+
+
+def long_words(text: str) -> list[str]:
+    """The words of a text, the longest first: names and terms, mostly; without spaces, stretches of three characters.
+
+    >>> long_words("the cat met Zbigniew")[:2]
+    ['Zbigniew', 'cat']
+    """
+    words = [word.strip(".,!?;:\"'()。，！？") for word in text.split()]
+    if len(words) < 2 and len(text) > 8:
+        words = [text[i : i + 3] for i in range(2, len(text) - 3, 5)]
+    return sorted(dict.fromkeys(w for w in words if len(w) > 2), key=lambda w: -len(w) if len(w) > 3 else 0)
+
+
+def _nonspeech(source: Source) -> list[Case]:
+    """The recordings without speech that were given; else room tone of the clips, noises and tones."""
+    if source.nonspeech:
+        return [
+            Case(replace(u, text="", no_speech=True), source.samples(u), (u.id,)) for u in source.nonspeech
+        ]
+    cases = []
+    language = source.clips[0].language
+    for number in range(MADE):
+        random = source.random(f"nonspeech{number}")
+        kind = ("room", "white", "brown", "hum", "tones", "clicks", "silence")[number % 7]
+        count = round(float(random.uniform(0.3, 20.0)) * source.rate)
+        clip = source.clips[int(random.integers(len(source.clips)))]
+        samples = (
+            room_tone(source.samples(clip), count, source.rate, random) if kind == "room"
+            else made_sound(kind, count, source.rate, random)
+        )  # fmt: skip
+        name = f"{kind}-{number}"
+        utterance = Utterance(
+            name, clip.audio, count / source.rate, language=language, extras={"kind": kind}, no_speech=True
+        )
+        cases.append(Case(utterance, samples, (name,)))
+    return cases
+
+
+def made_sound(kind: str, count: int, rate: int, random: np.random.Generator) -> Samples:
+    """A sound (count,) without speech at a level drawn from -60 to -15 dBFS."""
+    time = np.arange(count) / rate
+    if kind == "silence":
+        return np.zeros(count, np.float32)
+    sound = random.standard_normal(count)
+    if kind == "brown":
+        spectrum = np.fft.rfft(sound)
+        sound = np.fft.irfft(spectrum / np.maximum(np.fft.rfftfreq(count, 1 / rate), 30.0), count)
+    elif kind == "hum":
+        mains = float(random.choice([50.0, 60.0]))
+        sound = 0.05 * sound + sum(np.sin(2 * np.pi * mains * k * time) / k for k in range(1, 7))
+    elif kind == "tones":
+        hertz = 220.0 * 2 ** (random.integers(0, 36, int(count / rate * 3) + 1) / 12)
+        sound = np.sin(2 * np.pi * np.cumsum(hertz[(time * 3).astype(int)]) / rate)
+    elif kind == "clicks":
+        sound = np.where(random.random(count) < 3 / rate, 30.0, 0.01) * sound
+    level = 10 ** (float(random.uniform(-60, -15)) / 20)
+    scaled = sound / max(float(np.sqrt(np.mean(np.square(sound)))), 1e-9) * level
+    return np.clip(scaled, -1, 1).astype(np.float32)
