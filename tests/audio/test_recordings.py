@@ -489,3 +489,20 @@ def test_nothing_but_the_given_file_is_opened(tmp_path: Path) -> None:
             place = tmp_path / f"list.{ending}"
             place.write_text(text)
             assert os.fspath(place) in refused(place)
+
+
+DAMAGED = ("opus.ogg", "flac.oga", "a.flac", "piped.flac", "aac.m4a", "aac.aac", "a.wv", "no table.mp3", "cbr.mp3")
+
+
+@pytest.mark.parametrize("at", [0.3, 0.5, 0.8])
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damage_inside_is_refused_or_told(clip: np.ndarray, said: list[str], name: str, at: float) -> None:
+    made = Made("flac", "flac") if name == "piped.flac" else (KINDS | LOSSLESS | JOINED)[name]
+    data = bytearray(encode(at_rate(np.concatenate([clip, clip]), made.rate), made, pipe=name == "piped.flac"))
+    place = int(len(data) * at)
+    data[place : place + 600] = bytes(600)
+    try:
+        read_audio(named(bytes(data), name), made.rate)
+    except SecateurError as problem:
+        said.append(str(problem))
+    assert any("damaged" in line or "cut off" in line for line in said)

@@ -139,6 +139,35 @@ SOUNDS = {
     "au": ("AU", "PCM_16"), "sphere": ("NIST", "PCM_16"), "w64": ("W64", "PCM_16"), "caf": ("CAF", "PCM_16"),
     "adpcm": ("WAV", "MS_ADPCM"), "rf64": ("RF64", "PCM_16"),
 }  # fmt: skip
+# Read by FFmpeg's libraries: container, coding and rate.
+MEDIA = {
+    "m4a": ("ipod", "aac", 16000), "mp4": ("mp4", "alac", 16000), "webm": ("webm", "libopus", 48000),
+    "mkv": ("matroska", "flac", 16000), "aac": ("adts", "aac", 16000), "asf": ("asf", "ac3", 48000),
+    "flv": ("flv", "aac", 44100), "ts": ("mpegts", "mp2", 32000), "amr": ("amr", "libopencore_amrnb", 8000),
+    "ac3": ("ac3", "ac3", 48000), "avi": ("avi", "libmp3lame", 16000), "wv": ("wv", "wavpack", 16000),
+    "tta": ("tta", "tta", 16000), "g722": ("wav", "g722", 16000), "oga": ("ogg", "flac", 16000),
+    "vbr": ("mp3", "libmp3lame", 16000), "piped": ("flac", "flac", 16000), "caf": ("caf", "alac", 16000),
+}  # fmt: skip
+
+
+def _media(muxer: str, codec: str, rate: int) -> bytes:
+    import av
+
+    time = np.arange(rate // 2) / rate
+    wave = (9000 * np.sin(2 * np.pi * 440 * time)).astype(np.int16)
+    out = io.BytesIO()
+    with av.open(out, "w", format=muxer, options={"write_xing": "0"} if muxer == "mp3" else {}) as container:
+        stream = container.add_stream(codec, rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(wave[None], "s16", "mono")
+        frame.sample_rate, frame.pts = rate, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    data = bytearray(out.getvalue())
+    if muxer == "flac":  # as from a pipe: the number of samples is 0, unknown
+        data[21:26] = bytes([data[21] & 0xF0, 0, 0, 0, 0])
+    return bytes(data)
+
+
 LINES = [
     {"id": f"a{i}", "audio": f"a{i}.wav", "duration": 1.5, "text": "hello there", "speaker": "ann", "language": "en",
      "age": 7} for i in range(3)
@@ -201,6 +230,8 @@ def _kinds(root: Path) -> Iterator[Kind]:
 
     for name, (form, subtype) in SOUNDS.items():
         yield Kind(*put(f"audio {name}", f"a.{name}", _sound(form, subtype)), _heard)
+    for name, (muxer, codec, rate) in MEDIA.items():
+        yield Kind(*put(f"media {name}", f"a.{name}", _media(muxer, codec, rate)), _heard)
     yield Kind(*put("manifest", "m.jsonl", "".join(json.dumps(line) + "\n" for line in LINES)), read_manifest)
     yield Kind(*put("manifest line", "m.jsonl", json.dumps(LINES[0])), read_manifest, structured=True)
     table = "path,sentence,client_id,age\na.wav,hello there,ann,7\nb.wav,\"so, well\",bob,8\n"

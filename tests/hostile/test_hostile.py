@@ -32,7 +32,7 @@ onnx = pytest.importorskip("onnx")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from ctranslate2_files import model_bin, small_uniform, variables_of, write_folder  # noqa: E402
-from kinds import SOUNDS, Kind, absent, judged, make_kinds  # noqa: E402
+from kinds import MEDIA, SOUNDS, Kind, absent, judged, make_kinds  # noqa: E402
 from mutate import EDITS  # noqa: E402
 
 from secateur.assistant.grammar.file import read_grammar  # noqa: E402
@@ -399,7 +399,8 @@ def test_valid_files_are_read(kinds: dict[str, Kind], tmp_path: Path) -> None:
 
 EDIT = st.tuples(st.sampled_from(EDITS), st.floats(0, 1), st.integers(0, 2**32))
 NAMES = [
-    *(f"audio {name}" for name in SOUNDS), "manifest", "manifest line", "table csv", "table tsv", "kaldi",
+    *(f"audio {name}" for name in SOUNDS), *(f"media {name}" for name in MEDIA),
+    "manifest", "manifest line", "table csv", "table tsv", "kaldi",
     "librispeech", "study", "grammar", "json", "config of a Whisper", "safetensors", "tokenizer",
     "config of a CTC model, everything",
     "config of a CTC model, conformer", "units of a CTC model", "transformers config.json",

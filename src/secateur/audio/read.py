@@ -61,7 +61,7 @@ def audio_info(source: Source, max_seconds: float = MAX_SECONDS) -> AudioInfo:
         for sound in _sounds(file, max_seconds):
             count = sound.frames
             if count is None:
-                count = sum(len(block) for block, _ in _checked(sound, file.name, max_seconds - seconds))
+                count = sum(len(block) for block, _ in _checked(sound, file.name, max_seconds, seconds))
             seconds += count / sound.rate
             first = first or AudioInfo(sound.rate, sound.channels, 0, 0.0, sound.format)
         if first is None or seconds == 0:
@@ -193,14 +193,17 @@ def _sounds(file: Opened, max_seconds: float) -> Generator[Sound, None, None]:
                 _note(file.name, text)
 
 
-def _checked(sound: Sound, name: str, left: float, first: int = 0) -> Iterator[tuple[Array, int]]:
-    """The blocks of a sound, none with samples that are none, and `left` seconds of them at the most."""
+def _checked(
+    sound: Sound, name: str, max_seconds: float, before: float, first: int = 0
+) -> Iterator[tuple[Array, int]]:
+    """The blocks of a sound, none with samples that are none; `before` seconds of the limit are used up."""
+    left = max_seconds - before
     values = left * MOST_RATE
     for block, rate in sound.blocks(first):
         left -= len(block) / rate
         values -= block.size
         if left < -SLACK:
-            raise _too_long(name, None, 0.0)
+            raise _too_long(name, None, max_seconds)
         if values < 0:
             raise SecateurError(f"{name}: {block.shape[1]} channels at {rate} Hz are too much of it: mix them down")
         peak = float(np.abs(block).max()) if block.size else 0.0  # NaN and infinity pass through the maximum
@@ -212,8 +215,8 @@ def _checked(sound: Sound, name: str, left: float, first: int = 0) -> Iterator[t
 
 
 def _too_long(name: str, seconds: float | None, limit: float) -> SecateurError:
-    length = "longer" if seconds is None else f"{seconds / 3600:.1f} hours long, more"
-    return SecateurError(f"{name}: {length} than the limit of {limit / 3600:g}: split it")
+    length = "its length in hours is" if seconds is None else f"{seconds / 3600:.1f} hours long,"
+    return SecateurError(f"{name}: {length} more than the limit of {limit / 3600:g}: split it")
 
 
 def _read(
@@ -226,7 +229,7 @@ def _read(
         before = first / sample_rate - sound.preroll - MARGIN
         if number == 0 and sound.seeks and before > MARGIN:
             begin = line.begin_at(before, sound.rate)
-        for block, rate in _checked(sound, file.name, max_seconds - line.read, begin):
+        for block, rate in _checked(sound, file.name, max_seconds, line.read, begin):
             line.add(pick(block, rate), rate)
             if line.full:
                 return line.result(file.name)

@@ -21,11 +21,14 @@ from .sound import Block, Sound, check_rate
 
 MOST_STREAMS = 64
 _DEFAULT = 1  # FFmpeg's flag of a stream
+_FAULTS = (OSError, ValueError, ArithmeticError, LookupError, MemoryError, RuntimeError)  # of PyAV, beside its own
 _MOST_PROBED = 8 << 20  # bytes that are looked at before the first is decoded
 _MOST_FRAME = 1 << 20  # samples of one frame, a channel
 _FULL = {"u": 128.0, "i2": 32768.0, "i4": 2147483648.0, "i8": 9223372036854775808.0}
 # Samples that encoders put before the sound, where the container does not say how many.
 _PRIMING = {"aac": 1024, "aac_latm": 1024, "mp3": 1105, "mp3float": 1105}
+_SUMMED = ("flac", "wavpack", "tta")  # codings with checksums
+_COUNTED = (kinds.FLAC, kinds.OGG)  # whose frames say where they belong, to the sample
 _FRAMED = (kinds.AAC, kinds.AC3, kinds.EAC3, kinds.DTS, kinds.LOAS, kinds.AMR)  # frame after frame, nothing between
 _EVEN = (kinds.AC3, kinds.EAC3, kinds.DTS)  # of frames of one size, whose last is decoded also in part
 _MOST_REST, _TAG = 1 << 14, 128  # bytes: the longest frame, and an ID3v1 tag
@@ -50,7 +53,7 @@ def open_media(av: Any, file: BinaryIO, kind: Kind, name: str, block: int) -> It
             file, format=kind.demuxer, container_options=options, metadata_errors="replace", buffer_size=1 << 17,
             io_open=functools.partial(_no_other, name),
         )  # fmt: skip
-    except (av.FFmpegError, ValueError, MemoryError) as problem:
+    except (av.FFmpegError, *_FAULTS) as problem:
         what = f"not audio in a known format, or damaged at its start ({kind.name}: {_reason(problem)})"
         raise SecateurError(f"{name}: {what}: convert the original to WAV or FLAC") from problem
     with container:
@@ -59,8 +62,10 @@ def open_media(av: Any, file: BinaryIO, kind: Kind, name: str, block: int) -> It
         if context is None:
             raise SecateurError(f"{name}: sound in a coding that FFmpeg does not know: convert the original to FLAC")
         context.thread_count = 1
-        with contextlib.suppress(AttributeError, ValueError):
-            context.options = {**context.options, "max_samples": str(_MOST_FRAME)}
+        limits = {"max_samples": str(_MOST_FRAME)}
+        if context.name in _SUMMED:  # a frame whose checksum is wrong is an error
+            limits["err_detect"] = "crccheck+explode"
+        context.options = limits
         # Left out twice are the first frame of what FFmpeg's own encoder of WMA writes, and the end of ALAC in CAF.
         if context.name in ("wmav1", "wmav2") or (context.name == "alac" and kind is kinds.CAF):
             context.flags2 |= av.codec.context.Flags2.skip_manual
@@ -84,6 +89,8 @@ class _Reader:
         self.block, self.notes = block, notes
         self.bad = self.packets = 0
         self.last_bad = False
+        self.missing = 0.0  # seconds, by the places of frames
+        self.next: float | None = None  # second at which the next frame begins
         self.end = 0  # byte after the last packet
         self.last, self.least = 0, 1 << 30  # bytes of the last packet, and of the smallest before it
         self.skip: int | None = None  # samples still to be left out
@@ -94,6 +101,7 @@ class _Reader:
         seconds, waiting, held = 0.0, list[Any](), 0
         shape: tuple[int, int, str] | None = None
         for frame in self._frames():
+            self._place(frame)
             this = (int(frame.sample_rate), int(frame.layout.nb_channels), str(frame.format.name))
             if this != shape:
                 if shape is not None and waiting:
@@ -115,6 +123,14 @@ class _Reader:
             yield _joined(waiting, shape), shape[0]
         self._judge(seconds)
 
+    def _place(self, frame: Any) -> None:
+        """Note what is missing before a frame that says where it belongs."""
+        if self.kind not in _COUNTED or frame.pts is None or frame.time_base is None:
+            return
+        place = float(frame.pts * frame.time_base)
+        self.missing += max(0.0, place - self.next - 1e-6) if self.next is not None else 0.0
+        self.next = place + frame.samples / frame.sample_rate
+
     def _frames(self) -> Iterator[Any]:
         try:
             for packet in self.container.demux(self.stream):
@@ -126,7 +142,7 @@ class _Reader:
                     self.last, self.least = packet.size, min(self.least, self.last or packet.size)
                 try:
                     frames = packet.decode()
-                except (self.av.FFmpegError, ValueError) as problem:
+                except (self.av.FFmpegError, *_FAULTS) as problem:
                     self._failed(problem)
                     continue
                 if packet.size:
@@ -136,14 +152,16 @@ class _Reader:
                         yield frame
         except self.av.EOFError:
             return
-        except (self.av.FFmpegError, MemoryError) as problem:
+        except (self.av.FFmpegError, *_FAULTS) as problem:
             raise self._damaged(_reason(problem)) from problem
 
     def _failed(self, problem: Exception) -> None:
         if isinstance(problem, self.av.EOFError):
             return
-        self.bad += 1
         self.last_bad = True
+        if self.packets == 1 and self.kind.stream:  # where a stream is entered, a frame may lack the one before
+            return
+        self.bad += 1
         if self.bad > 100 and self.bad > self.packets / 10:
             raise self._damaged(_reason(problem)) from problem
 
@@ -165,8 +183,10 @@ class _Reader:
             raise SecateurError(f"{self.name}: cut off, or damaged at its end: {AGAIN}")
         if self.bad > max(3, 0.01 * self.packets):
             raise self._damaged(f"{self.bad} of {self.packets} packets cannot be decoded")
-        if self.bad > 1:  # where a stream is entered, the first may lack the one before
-            self.notes.append(f"{self.bad} of {self.packets} packets are damaged")
+        if self.missing > 0.5e-3:
+            self.notes.append(f"damaged, something in it is missing: {AGAIN}")
+        elif self.bad > self.last_bad:
+            self.notes.append(f"{self.bad} of {self.packets} packets are damaged and left out")
         elif self.last_bad or self._rest():
             self.notes.append("it ends inside a frame, as what was cut off does")
         said = self._promised()

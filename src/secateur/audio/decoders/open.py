@@ -53,8 +53,7 @@ def open_part(opened: Opened, part: Part, kind: Kind, block: int) -> Iterator[So
                 ) from missing
             yield stack.enter_context(open_program(program, opened, part, kind, block))
             return
-        whole = part.start == 0 and part.end == opened.size and not part.patches
-        file = opened.file if whole else Window(opened.file, part.start, part.end, part.patches)
+        file = Window(opened.file, part.start, part.end, part.patches)
         sound = stack.enter_context(open_media(av, file, kind, opened.name, block))  # type: ignore[arg-type]
         yield _within(sound, part)
 

@@ -109,6 +109,9 @@ def _ogg(opened: Opened, kind: Kind) -> Layout:
     missing = sum(link.missing for link in links)
     if missing:
         notes.append(f"{missing} of its pages are missing: {AGAIN}")
+    damaged = sum(link.damaged for link in links)
+    if damaged:
+        notes.append(f"{damaged} of its pages are damaged, by their checksums: {AGAIN}")
     if links and not links[-1].ended:
         notes.append("it has no end, as a broadcast or what was cut off")
     parts = tuple(Part(link.start, link.end, link.native) for link in links[:_MOST_PARTS])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 
 from .source import Opened
 
 BEGIN, END = 2, 4  # flags of a page
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 @dataclass
@@ -18,6 +20,7 @@ class Link:
     codecs: list[bytes] = field(default_factory=list)  # how the first packet of every stream begins
     ended: bool = False  # whether every stream has a page that says it is the last
     missing: int = 0  # pages, by their numbers
+    damaged: int = 0  # pages, by their checksums
     open: int = 0  # streams without an end
 
     @property
@@ -40,6 +43,7 @@ def links(opened: Opened) -> tuple[list[Link], bool]:
             return found, True
         table = page[27 : 27 + page[26]]
         size = 27 + len(table) + sum(table)
+        whole = opened.at(place, size)
         serial, number = page[14:18], int.from_bytes(page[18:22], "little")
         if place + size > opened.size:
             return found, True
@@ -55,6 +59,8 @@ def links(opened: Opened) -> tuple[list[Link], bool]:
             begun = True
             if serial in numbers:
                 found[-1].missing += max(0, min(number - numbers[serial] - 1, 1 << 20))
+        if found and checksum(whole) != int.from_bytes(page[22:26], "little"):
+            found[-1].damaged += 1
         if found and page[5] & END:
             found[-1].open -= 1
         numbers[serial] = number
@@ -62,6 +68,15 @@ def links(opened: Opened) -> tuple[list[Link], bool]:
     for link in found:
         link.ended = link.open <= 0
     return found, False
+
+
+def checksum(page: bytes) -> int:
+    """CRC-32 of a page with its own field zeroed (RFC 3533, 6): polynomial 0x04c11db7, highest bit first, from 0.
+
+    `zlib` has the same one lowest bit first, so that bits go in and come out the other way round.
+    """
+    mirrored = (page[:22] + bytes(4) + page[26:]).translate(_MIRRORED)
+    return int(f"{zlib.crc32(mirrored, 0xFFFF_FFFF) ^ 0xFFFF_FFFF:032b}"[::-1], 2)
 
 
 def _next_page(opened: Opened, place: int) -> int:

@@ -31,7 +31,9 @@ class Opened:
         return Path(self.name).suffix.lower()
 
     def at(self, place: int, count: int) -> bytes:
-        """Up to `count` bytes from byte `place` on."""
+        """Up to `count` bytes from byte `place` on; none outside of the file, where sizes that lie may lead."""
+        if not 0 <= place < self.size:
+            return b""
         self.file.seek(place)
         return self.file.read(count)
 

@@ -29,7 +29,7 @@ class Window(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        self._place = max(0, base + offset)
+        self._place = min(max(0, base + offset), self._size)
         return self._place
 
     def read(self, size: int = -1, /) -> bytes:
