@@ -90,7 +90,7 @@ def look(settings: DataSettings, data: JobData | None = None, files: Sequence[Pa
     plan.clips |= {name: len(clips) for name, clips in data.tests.items()}
     check_precision(getattr(settings, "precision", ""), model.config)
     if not data.window or settings.check:  # texts that do not fit in memory are read once, by the job
-        _cost(plan, training, prune, one_shot)
+        _cost(plan, training, prune, one_shot, bool(getattr(settings, "teacher", "")))
     return plan
 
 
@@ -213,31 +213,37 @@ def _model(settings: DataSettings, data: JobData) -> tuple[Any, Any, bool]:
     return *make_new(new, list(data.texts()), data.learn[0].language, seed), True
 
 
-def _cost(plan: Plan, training: TrainSettings | None, prune: PruneSettings | None, one_shot: bool) -> None:
+def _cost(
+    plan: Plan, training: TrainSettings | None, prune: PruneSettings | None, one_shot: bool, teacher: bool
+) -> None:
     """What would go, and what the job will take. The model that trains is built once for that, and dropped."""
     from ..data.clip_index import durations_of
     from ..models.family import family_of
+    from ..prune.task import task_of
     from ..study.compute import training_flops
-    from ..study.preview import preview
+    from ..study.preview import preview, rehearse
     from ..train.loop import total_steps
     from ..train.stream import Mix
 
-    data = plan.data
-    trained = plan.model.config
-    if prune is not None:
-        plan.preview, trained = preview(plan.model, plan.text, data, prune, training, one_shot)
+    data, config = plan.data, plan.model.config
+    train = None if training is None else training.resolved(pretrained=not plan.new, teacher=teacher)
+    if prune is None:
+        languages = data.languages or sorted({u.language for u in data.learn})
+        student = task_of(config).student(plan.model, plan.text, data.texts(), languages, None, train)
+    else:
+        plan.preview, student = preview(plan.model, plan.text, data, prune, train, one_shot)
         if plan.preview.note:
             say(plan.preview.note)
-    check_lengths(data, min(trained.max_seconds, plan.model.config.max_seconds))
-    if training is None:
+    trained = student.model.config
+    check_lengths(data, min(trained.max_seconds, config.max_seconds))
+    if train is None:
         return
-    train = training.resolved(pretrained=not plan.new, teacher=False)
+    rehearse(student, data, train, plan.teacher, prune)
     mix = Mix(durations_of(data.learn), durations_of(data.retain), data.retain_share, data.window)
     plan.steps = total_steps(train, mix)
-    values = family_of(plan.model.config).parameters(plan.model.config)
     seconds = sum(map(float, mix.learn)) + sum(map(float, mix.retain))
     audio = 0.0 if data.window else seconds * trained.front_end.sample_rate * FP32
-    plan.gigabytes = (COPIES * FP32 * values + audio) / 1e9
+    plan.gigabytes = (COPIES * FP32 * family_of(config).parameters(config) + audio) / 1e9
     if not data.window:
         plan.seconds = training_flops(trained, data, train, plan.steps, plan.teacher) / (BUSY * speed(data.device))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..base.errors import SecateurError
 from ..base.options import Settings, option
 
 # Settings that some methods read and others do not: see `Method.reads`.
@@ -134,3 +135,8 @@ class PruneSettings(Settings):
     text_tokens: int | None = option(
         160, "Cut the text context to this length; none keeps the original's.", unit="tokens", least=1
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.begin > self.end:
+            raise SecateurError(f"begin must be at most end, found {self.begin:g} and {self.end:g}")

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..base.errors import SecateurError
+from ..data.clip_index import joined
 from ..data.job import JobData
-from ..models.family import Config
 from ..prune.methods import make_method
 from ..prune.settings import PruneSettings
+from ..prune.student import Student
 from ..prune.task import task_of
 from ..prune.units import COSTS, UnitMethod
+from ..train.helper import with_helper
 from ..train.settings import TrainSettings
 
 SLACK = 0.005  # of the model: cuts come in whole rows and positions
@@ -36,8 +39,8 @@ class Preview:
 
 def preview(
     model: Any, text: Any, data: JobData, prune: PruneSettings, train: TrainSettings | None, one_shot: bool = False
-) -> tuple[Preview, Config]:
-    """The preview, and the config of the network that training starts from.
+) -> tuple[Preview, Student]:
+    """The preview, and the network that training starts from.
 
     Raises:
         SecateurError: a budget that the chosen kinds cannot meet, inputs that the network does not have.
@@ -57,7 +60,23 @@ def preview(
     first = 1 - start / whole
     lines = [*_parts(model, student.model), *_units(units)]
     found = Preview(prune.measure, first, (start - end) / whole, tuple(lines), beyond(first, prune))
-    return found, student.model.config
+    return found, student
+
+
+def rehearse(
+    student: Student, data: JobData, train: TrainSettings, teacher: Any | None, prune: PruneSettings | None
+) -> None:
+    """Make what training needs and drop it: whatever cannot be made is refused now, not after a control was trained.
+
+    Raises:
+        SecateurError: a teacher that cannot teach it, too few outputs for the texts, no encoder for an auxiliary head,
+            low-rank updates beside pruning.
+    """
+    if prune is not None and (train.lora_rank or train.lora_share):
+        raise SecateurError("low-rank updates (training.lora-rank) are for training without pruning: leave out one")
+    everything = joined(data.learn, data.retain)
+    objective = task_of(student.model.config).objective(student, everything, train, teacher, data.device)
+    with_helper(objective, student.model, everything, train)
 
 
 def beyond(first: float, prune: PruneSettings) -> str:

@@ -1,0 +1,234 @@
+"""What a user can get wrong is refused before anything trains, in one line, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from small_ctc import small_ctc  # noqa: E402
+from small_models import small_whisper  # noqa: E402
+
+import secateur.train.loop  # noqa: E402
+from secateur.api.record import begin, fingerprint, finish  # noqa: E402
+from secateur.api.train import TrainJobSettings  # noqa: E402
+from secateur.base.errors import SecateurError  # noqa: E402
+from secateur.cli import main  # noqa: E402
+from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
+from secateur.models.checkpoint import save_checkpoint  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def place(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Short digits of six speakers in three sets, and a small Whisper."""
+    folder = tmp_path_factory.mktemp("place")
+    clips = [u for u in read_manifest(speech / "free-spoken-digits" / "train.jsonl") if 0.3 < u.duration < 0.9]
+    speakers = sorted({u.speaker for u in clips})
+    known = sorted({u.text for u in clips})[:5]
+    for name, who in (("train", speakers[:2]), ("dev", speakers[2:3]), ("test", speakers[3:4])):
+        chosen = [u for u in clips if u.speaker in who and (u.text in known) == (name != "test")]
+        write_manifest(folder / f"{name}.jsonl", chosen[:12])
+    train, test = ([u for u in clips if u.speaker == speakers[i]] for i in (0, 3))
+    write_manifest(folder / "same.jsonl", [u for u in train if u.text not in known][:3])  # a speaker of train
+    write_manifest(folder / "test_speaker.jsonl", [u for u in test if u.text in known][:3])
+    long = read_manifest(speech / "free-spoken-digits" / "train.jsonl")
+    write_manifest(folder / "long.jsonl", sorted(long, key=lambda u: -u.duration)[:4])
+    (folder / "file").write_text("not a folder")
+    save_checkpoint(folder / "model", *small_whisper())
+    return folder
+
+
+def words(job: str, place: Path, *more: str) -> list[str]:
+    sets = [w for name in ("train", "dev", "test") for w in (f"--{name}", str(place / f"{name}.jsonl"))]
+    given = [job, *sets, "--model", str(place / "model"), "--out", str(place / "run"), "--device", "cpu"]
+    return [*given, *(one.format(place=place) for one in more)]
+
+
+@pytest.fixture
+def nothing_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    def trained(*_: object, **__: object) -> None:
+        raise AssertionError("training began")
+
+    monkeypatch.setattr(secateur.train.loop._Loop, "run_all", trained)
+
+
+FOR_ALL = [
+    (["--training.epochs", "0"], "epochs must be above 0, found 0"),
+    (["--training.dropout", "1.5"], "dropout must be at least 0 and below 1, found 1.5"),
+    (["--training.learning-rate", "nan"], "learning_rate must be"),
+    (["--training.distillation-on", "retain"], "'retain' is not one of rehearsal, all"),
+    (["--training.lora-rank", "2", "--training.lora-share", "0.1"], "give one of the two"),
+    (["--training.auxiliary", "pinyin"], "Chinese"),
+    (["--train", "{place}/none.jsonl"], "none.jsonl: no such file"),
+    (["--rehearsal", "{place}/none.jsonl"], "none.jsonl: no such file"),
+    (["--noise", "{place}/none.wav"], "none.wav: no such file"),
+    (["--test", "{place}/same.jsonl"], "train and test share 1 speakers"),
+    (["--dev", "{place}/same.jsonl"], "train and dev share 1 speakers"),
+    (["--rehearsal", "{place}/test_speaker.jsonl"], "share 1 speakers"),
+    (["--train", "{place}/long.jsonl", "--longest", "30", "--same-speakers"], "does not fit the audio context of 1.2"),
+    (["--longest", "0.01"], "every clip is longer than --longest"),
+    (["--model", "{place}/nothing"], "nothing"),
+    (["--model", "tiny.em"], "did you mean 'tiny.en'?"),
+    (["--device", "tpu"], "no device 'tpu'"),
+    (["--out", "{place}/file"], "is a file, not a folder"),
+    (["--out", "{place}/file/below"], "is a file, not a folder"),
+]
+FOR_PRUNING = [
+    (["--prune.method", "foo"], "'foo' is not one of"),
+    (["--prune.method", "gradul"], "did you mean 'gradual'?"),
+    (["--prune.remove", "30"], "remove must be at least 0 and below 1, found 30; 30 % is 0.3"),
+    (["--prune.remove", "-0.1"], "remove must be at least 0 and below 1"),
+    (["--prune.remove", "0.999"], "the budget cannot be reached"),
+    (["--prune.criterion", "tailor"], "did you mean 'taylor'?"),
+    (["--prune.criterion", "sensitivity"], "map"),
+    (["--prune.criterion", "sensitivity", "--prune.map", "{place}/none.json"], "none.json"),
+    (["--prune.kinds", "ffm"], "did you mean 'ffn'?"),
+    (["--prune.amounts", "fnn=0.5"], "fnn"),
+    (["--prune.amounts", "ffn"], "expected NAME=VALUE"),
+    (["--prune.begin", "0.7"], "begin must be at most end, found 0.7 and 0.5"),
+    (["--prune.target", "latency=2"], "latency takes a share"),
+    (["--prune.target", "speed=0.5"], "expected one of latency"),
+    (["--prune.plan", "{place}/none.json"], "none.json: no such file"),
+    (["--prune.audio-seconds", "0.4"], "does not fit the audio context of 0.4 s"),
+    (["--prune.method", "gradual", "--prune.pattern", "2:4"], "the method 'gradual' has no such setting"),
+    (["--training.lora-rank", "2"], "leave out one"),
+]
+FOR_ADAPT = [
+    (["--precision", "int4"], "'int4' is not one of fp32, fp16, int8"),
+    (["--rate-factor", "0"], "rate_factor must be above 0"),
+    (["--timed-clips", "0"], "timed_clips must be at least 1"),
+    (["--demo"], "--demo brings its own data: leave out --train"),
+]
+CASES = [
+    *((job, more, line) for job in ("adapt", "train", "prune") for more, line in FOR_ALL),
+    *((job, more, line) for job in ("adapt", "prune") for more, line in FOR_PRUNING),
+    *(("adapt", more, line) for more, line in FOR_ADAPT),
+]
+
+
+@pytest.mark.usefixtures("nothing_trains")
+@pytest.mark.parametrize(("job", "more", "line"), CASES, ids=[f"{j} {' '.join(m)}" for j, m, _ in CASES])
+def test_it_is_refused_before_anything_trains(
+    job: str, more: list[str], line: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words(job, place, *more)) == 2
+    told = capsys.readouterr()
+    assert line in told.err.strip().splitlines()[-1], told.err
+    assert told.err.strip().splitlines()[-1].startswith("secateur: ") and not told.out
+    assert not (place / "run").exists()
+
+
+@pytest.mark.usefixtures("nothing_trains")
+@pytest.mark.parametrize("job", ["adapt", "train", "prune"])
+def test_a_check_looks_at_everything_and_writes_nothing(
+    job: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(place.rglob("*"))
+    assert main(words(job, place, "--check", "--json", "--training.epochs", "2", "--training.batch-seconds", "4")) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["clips"] == {"train": 12, "rehearsal": 0, "dev": 12, "test": 12}
+    assert found["steps"] >= 2 and {"minutes", "gigabytes"} <= found.keys()
+    assert (found["removal"] is None) == (job == "train")
+    assert sorted(place.rglob("*")) == before
+    assert main(words(job, place, "--check")) == 0
+    assert "nothing is wrong with it: 12 train" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("nothing_trains")
+def test_a_budget_that_rows_alone_exceed_is_told_with_what_to_do(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask = ["--check", "--json", "--prune.remove", "0"]
+    assert main(words("prune", place, *ask)) == 0
+    told = capsys.readouterr()
+    found = json.loads(told.out)["removal"]
+    assert found["first"] > 0.005 and found["units"] == 0
+    assert "--prune.vocabulary no" in told.err and f"{100 * found['first']:.0f} %" in told.err
+    keep = [*ask, "--prune.vocabulary", "no", "--prune.text-tokens", "none", "--prune.audio-seconds", "none"]
+    assert main(words("prune", place, *keep)) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["removal"]["first"] == 0 and "alone" not in told.err
+
+
+@pytest.mark.usefixtures("nothing_trains")
+def test_what_an_export_lacks_is_told_before_the_model_is_read(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, out = str(place / "model"), str(place / "exported")
+    for more, line in (
+        (["--precision", "int8-static"], "--calibrate"),
+        (["--precision", "auto"], "--dev"),
+        (["--precision", "fp32", "--four-bits", "*"], "--four-bits"),
+        (["--tolerance", "-1"], "tolerance must be at least 0"),
+        (["--dev", str(place / "none.jsonl")], "no such file"),
+        (["--format", "sherpa"], "sherpa"),
+        (["--format", "gguf"], "gguf"),
+    ):
+        assert main(["export", model, "--out", out, *more]) == 2
+        assert line in capsys.readouterr().err
+    assert main(["export", model, "--out", out, "--check"]) == 0
+    assert not Path(out).exists()
+
+
+def test_only_the_very_same_run_goes_on_in_a_folder(place: Path, tmp_path: Path) -> None:
+    settings = TrainJobSettings(train=(place / "train.jsonl",), out=tmp_path / "run")
+    data, model = [place / "train.jsonl"], str(place / "model")
+    record = begin("train", settings, data, model, settings.out)
+    finish(settings.out, record)
+    again = begin("train", replace(settings, device="cuda", check=True), data, model, settings.out)
+    assert again["finished"] and again["data"] == record["data"]
+    train = replace(settings.training, epochs=3, seed=4)
+    with pytest.raises(SecateurError, match=r"training.epochs was 9.0, is 3; training.seed was 0, is 4"):
+        begin("train", replace(settings, training=train), data, model, settings.out)
+    with pytest.raises(SecateurError, match="job was train, is prune"):
+        begin("prune", settings, data, model, settings.out)
+    save_checkpoint(tmp_path / "other", *small_whisper(seed=1))
+    other = tmp_path / "other" / "config.json"
+    other.write_text(other.read_text().replace("small", "smell"))
+    with pytest.raises(SecateurError, match="the model's files are others"):
+        begin("train", settings, data, str(tmp_path / "other"), settings.out)
+
+
+def test_a_folder_of_an_unknown_run_is_refused(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text("{}\n")
+    settings = TrainJobSettings(train=(place / "train.jsonl",), out=tmp_path)
+    with pytest.raises(SecateurError, match=r"metrics.jsonl of a run without a record"):
+        begin("train", settings, [place / "train.jsonl"], "tiny.en", tmp_path)
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_a_fingerprint_changes_with_the_content(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    seen = set()
+    for content in (b"", b"a", b"ab", b"ba"):
+        path.write_bytes(content)
+        seen.add(fingerprint(path))
+    assert len(seen) == 4
+    with pytest.raises(SecateurError, match="no such file"):
+        fingerprint(tmp_path / "none")
+
+
+@pytest.mark.usefixtures("nothing_trains")
+def test_a_teacher_that_cannot_teach_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from secateur.text.units import characters_of
+
+    network = small_ctc("subsampled gru")
+    save_checkpoint(place / "ctc", network, characters_of(["abcdefghij klmno"]))
+    assert main(words("train", place, "--teacher", str(place / "ctc"))) == 2
+    assert "secateur: " in capsys.readouterr().err
+
+
+def test_a_demo_honours_what_was_given(tmp_path: Path) -> None:
+    from secateur.api import AdaptSettings
+    from secateur.base.options import from_dict
+
+    plain = from_dict(AdaptSettings, {"demo": True, "out": "x"})
+    assert plain.training.steps == 40 and plain.prune.remove == 0.4 and plain.longest == 12.0
+    asked = {"training": {"epochs": 9.0, "seed": 3}, "prune": {"remove": 0.3}, "longest": 21.0}
+    found = from_dict(AdaptSettings, {"demo": "yes", "out": "x", **asked})
+    assert found.training.steps is None and found.training.epochs == 9.0 and found.training.seed == 3
+    assert found.training.learning_rate == plain.training.learning_rate
+    assert found.prune.remove == 0.3 and found.prune.frequent == plain.prune.frequent and found.longest == 21.0
