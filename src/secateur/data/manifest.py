@@ -249,7 +249,7 @@ def to_line(utterance: Utterance, folder: Path) -> dict[str, Any]:
         if name in FIELDS:
             raise SecateurError(f"utterance '{utterance.id}': the extra '{name}' has the name of a field")
     values: dict[str, Any] = {
-        "id": utterance.id, "audio": _relative(utterance.audio, folder), "duration": round(utterance.duration, 4),
+        "id": utterance.id, "audio": relative_to(utterance.audio, folder), "duration": round(utterance.duration, 4),
     }  # fmt: skip
     if utterance.offset is not None:
         values["offset"] = round(utterance.offset, 6)  # a sample, at any rate
@@ -262,7 +262,8 @@ def to_line(utterance: Utterance, folder: Path) -> dict[str, Any]:
     return values | {"language": utterance.language} | utterance.extras
 
 
-def _relative(audio: Path, folder: Path) -> str:
+def relative_to(audio: Path, folder: Path) -> str:
+    """A path as a manifest in the (absolute) folder writes it: relative where they share more than the root."""
     inside, place = f"{folder}{os.sep}", str(audio)
     if place.startswith(inside) and len(inside) > 2 and os.sep == "/":
         return place[len(inside) :]

@@ -127,7 +127,7 @@ def as_text(value: Any) -> str:
 
 def _extras(row: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
     found = {}
-    for name in columns.others:
+    for name in (*columns.others, *(columns.of[field] for field in ("split",) if field in columns.of)):
         value = row.get(name)
         if value is None or isinstance(value, bytes | bytearray) or (isinstance(value, str) and not value.strip()):
             continue

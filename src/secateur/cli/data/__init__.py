@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import check, download, label, pack, prepare, split, stats
+from . import align, check, download, export, label, pack, prepare, split, stats
 
 COMMANDS = {
     "prepare": prepare, "check": check, "stats": stats, "split": split, "download": download, "label": label,
-    "pack": pack,
+    "pack": pack, "align": align, "export": export,
 }  # fmt: skip

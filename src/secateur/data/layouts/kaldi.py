@@ -18,8 +18,8 @@ CHANNELS = {"A": 0, "B": 1, "1": 0, "2": 1, "0": 0}
 def read_kaldi(place: ForeignSet | str | Path) -> Iterator[Recording]:
     """A Kaldi data folder. Commands are never run: of common ones the file that they read is taken.
 
-    A speaker that has the name of the utterance is none: that is what recipes write where nobody is known. `utt2id`,
-    which our own export writes, gives ids back that Kaldi cannot hold.
+    A speaker that has the name of the utterance is none: that is what recipes write where nobody is known. `utt2id`
+    and `spk2name`, which our own export writes, give names back that Kaldi cannot hold.
 
     Raises:
         SecateurError: a file that cannot be read, or not one recording that can be used.
@@ -28,6 +28,7 @@ def read_kaldi(place: ForeignSet | str | Path) -> Iterator[Recording]:
     folder = source.folder
     texts = {key: text for _, key, text in source.keyed(folder / "text")}
     speakers, languages, ids = (_mapping(source, name) for name in ("utt2spk", "utt2lang", "utt2id"))
+    full_names = _mapping(source, "spk2name")
     recordings = dict(_recordings(source))
     parts = _segments(source) if is_file(folder / "segments") else ((key, key, None, None) for key in recordings)
     for key, recording, start, seconds in parts:
@@ -41,7 +42,8 @@ def read_kaldi(place: ForeignSet | str | Path) -> Iterator[Recording]:
             continue
         speaker = speakers.get(key, "")
         yield Recording(
-            ids.get(key, key), Path(audio.file), texts.get(key, ""), "" if speaker == key else speaker,
+            ids.get(key, key), Path(audio.file), texts.get(key, ""),
+            "" if speaker == key else full_names.get(speaker, speaker),
             language=languages.get(key, ""), offset=start, seconds=seconds, channel=audio.channel,
             no_speech=key in texts and not texts[key],
         )  # fmt: skip

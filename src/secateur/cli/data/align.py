@@ -1,0 +1,95 @@
+"""`secateur data align`: a recording and its plain transcript become utterances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...base.options import option
+
+HELP = """Cut a long recording with a plain transcript (an interview and its text) into utterances.
+
+A recogniser writes what it recognises with word times, its words are matched with the text, and the recording is cut
+at pauses between words that agree. The manifest has the text as you wrote it, with `offset` and `duration` in the
+recording and a `score` (share of the words that were recognised). What does not match (remarks that nobody spoke,
+passages that the text lacks) is left out and listed beside the manifest."""
+EXAMPLE = """secateur data align interview.wav interview.txt --out set/interview.jsonl
+secateur data align talk.mp3 talk.txt --out set/talk.jsonl --model base --language de --speaker anna"""
+
+SHOWN = 8  # of what was left out, on the screen
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is cut, and how."""
+
+    recording: Path = option(help="the recording", positional=True)
+    text: Path = option(help="its transcript, without times", positional=True)
+    out: Path = option(help="the manifest to write (JSONL)")
+    model: str | None = option(None, help="recogniser: a name, an exported or a checkpoint folder (default: bundled)")
+    language: str = option("en", help="language of the text")
+    speaker: str = option("", help="who speaks, when it is one person")
+    encoding: str | None = option(None, help="of the text: utf-8, utf-16, cp1252, ... (default: as it looks)")
+    min_seconds: float = option(2.0, help="shortest utterance")
+    max_seconds: float = option(20.0, help="longest utterance")
+    least_score: float = option(0.5, help="leave out utterances of which less was recognised (0 to 1)")
+    device: str = option("auto", help="for checkpoints: cpu, cuda or auto")
+    threads: int | None = option(None, help="CPU threads")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Align, write the manifest and the list of what was left out."""
+    from ...base.errors import SecateurError, one_line
+    from ...base.files import write_text
+    from ...base.remote import absolute
+    from ...data.alignment.cut import CutSettings
+    from ...data.encoding import read_text
+    from ...data.manifest import Utterance, write_manifest
+    from ...data.times import times_in
+    from ...runtime.align import align
+    from ...runtime.recogniser import Recogniser
+
+    if not 0 < options.min_seconds < options.max_seconds:
+        raise SecateurError("--min-seconds must be above 0 and below --max-seconds")
+    text, _ = read_text(options.text, options.encoding, options.language)
+    times = times_in(text)
+    if times:
+        raise SecateurError(
+            f"{options.text}: has times in it ('{times[:40]}'): take them out, or let `secateur data prepare` read it"
+        )
+    recogniser = Recogniser.load(options.model, options.threads, options.device)
+    settings = CutSettings(options.min_seconds, options.max_seconds, options.least_score)
+    found = align(options.recording, text, recogniser, options.language, settings)
+    digits = max(4, len(str(len(found.cuts))))
+    utterances = [
+        Utterance(
+            f"{options.recording.stem}-{number:0{digits}}", absolute(options.recording), round(one.end - one.start, 4),
+            found.text_of(one), options.speaker, options.language, {"score": one.score}, one.start,
+        ) for number, one in enumerate(found.cuts, 1)
+    ]  # fmt: skip
+    write_manifest(options.out, utterances)
+    gaps = [{"words": gap.after - gap.first, "reason": gap.reason, "text": found.text_of(gap)} for gap in found.gaps]
+    listed = options.out.with_suffix(".left-out.tsv")
+    rows = ["words\treason\ttext", *(f"{g['words']}\t{g['reason']}\t{one_line(str(g['text']))}" for g in gaps)]
+    write_text(listed, "\n".join(rows) + "\n")
+    return {
+        "manifest": str(options.out), "utterances": len(utterances), "seconds": sum(u.duration for u in utterances),
+        "of_seconds": found.seconds, "words": len(found.words), "kept": found.kept, "left_out": gaps,
+        "score": sum(one.score for one in found.cuts) / len(found.cuts), "list": str(listed),
+    }  # fmt: skip
+
+
+def show(result: dict[str, Any]) -> str:
+    """How much was cut, and what was not."""
+    lines = [
+        f"{result['manifest']}: {result['utterances']} utterances, {result['seconds'] / 60:.1f} of "
+        f"{result['of_seconds'] / 60:.1f} min, {result['kept']:.1%} of {result['words']} words; mean score "
+        f"{result['score']:.2f}"
+    ]
+    gaps = sorted(result["left_out"], key=lambda g: -g["words"])
+    if gaps:
+        words = sum(g["words"] for g in gaps)
+        lines.append(f"left out: {words} words in {len(gaps)} passages, listed in {result['list']}")
+        lines += [f"{g['words']:6} words, {g['reason']}: {g['text'][:80]}" for g in gaps[:SHOWN]]
+    return "\n".join(lines)

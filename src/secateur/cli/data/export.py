@@ -1,0 +1,43 @@
+"""`secateur data export`: a manifest in another toolkit's form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ...base.options import option
+
+HELP = """Write a data set for another toolkit: NeMo, lhotse, Hugging Face's audiofolder, Kaldi.
+
+Audio stays where it is, except in an audiofolder, which holds all of it, and what only we read (members of archives,
+URLs, single channels). An audiofolder has the split that the manifest is called after (train, dev, test).
+`secateur data prepare` reads each of these forms back: ids, texts, speakers and times are the same."""
+EXAMPLE = """secateur data export set/train.jsonl --to nemo --out nemo/train_manifest.json
+secateur data export set/train.jsonl --to kaldi --out kaldi/data/train
+secateur data export set/train.jsonl --to audiofolder --out hf/train
+secateur data export 'packed/train-{000000..000012}.tar' --to lhotse --out lhotse/train"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is written, and how."""
+
+    manifest: Path = option(help="the data set: JSONL, or archives", positional=True)
+    to: Literal["nemo", "lhotse", "audiofolder", "kaldi"] = option(help="the form")
+    out: Path = option(help="folder; for nemo the manifest")
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Write it."""
+    from ...data.exports import export
+    from ...data.manifest import iter_manifest
+
+    done = export(iter_manifest(options.manifest), options.to, options.out, options.manifest.stem)
+    return {"form": options.to, "clips": done.clips, "audio": done.audio, "files": [str(path) for path in done.files]}
+
+
+def show(result: dict[str, Any]) -> str:
+    """What was written."""
+    audio = f", {result['audio']} audio files written" if result["audio"] else ""
+    return f"{result['clips']} clips for {result['form']}{audio}: {', '.join(result['files'])}"
