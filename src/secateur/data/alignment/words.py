@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ...text.normalise import CHARACTER_LANGUAGES, base_language
+from ...text.languages import by_characters
 
 _WORD = re.compile(r"\S+")
 
@@ -43,7 +43,7 @@ def key_of(word: str) -> str:
 def text_words(text: str, language: str) -> list[TextWord]:
     """The words of a text (characters, where words are not set apart); signs that stand alone go to the word before."""
     found: list[TextWord] = []
-    by_character = base_language(language) in CHARACTER_LANGUAGES
+    by_character = by_characters(language)
     for match in _WORD.finditer(text):
         pieces = _characters(match[0]) if by_character else [(0, len(match[0]))]
         for start, end in pieces:
@@ -57,7 +57,7 @@ def text_words(text: str, language: str) -> list[TextWord]:
 
 def heard_words(words: Iterable[tuple[str, float, float]], language: str) -> list[HeardWord]:
     """Recognised words `(text, start, end)`, cut into characters where the language's texts are."""
-    by_character = base_language(language) in CHARACTER_LANGUAGES
+    by_character = by_characters(language)
     found = []
     for text, start, end in words:
         pieces = [text[a:b] for a, b in _characters(text)] if by_character else [text]
