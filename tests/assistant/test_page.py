@@ -72,8 +72,75 @@ def test_a_typed_command(page: Page) -> None:
     shot(page, "answers")
 
 
+def test_a_timer_runs_and_rings(page: Page) -> None:
+    page.do("document.getElementById('text').focus()")
+    page.call("Input.insertText", text="set a timer for two seconds")
+    page.key("\r", 13)
+    page.wait("document.querySelector('#running li')?.textContent.includes('of 00:02')")
+    assert not page.do("document.getElementById('timers').hidden")
+    page.wait("document.querySelector('#running .rings')?.textContent.includes('has run out')")
+    shot(page, "rings")
+    page.do("document.querySelector('#running .rings button').click()")
+    page.wait("document.getElementById('timers').hidden")
+
+
+def test_what_can_be_said_is_shown_and_typed_for_the_user(page: Page) -> None:
+    page.wait("document.querySelectorAll('.example').length > 10")
+    page.do("document.getElementById('can-say').open = true")
+    page.do("[...document.querySelectorAll('.example')].find(b => b.textContent.includes('all the lights')).click()")
+    assert page.do("document.getElementById('text').value") == "turn off all the lights"
+    page.do("document.querySelector('#typed button').click()")
+    page.wait("document.querySelector('#replies li:first-child .intent')?.textContent === 'turnOff'")
+    shot(page, "examples")
+    page.do("document.getElementById('can-say').open = false")
+
+
+def test_an_order_that_is_none_is_shown_as_such(page: Page) -> None:
+    page.do("document.getElementById('text').value = 'turn on the attic light'")
+    page.do("document.querySelector('#typed button').click()")
+    page.wait("document.querySelector('#replies .answer').textContent.includes('attic')")
+    assert page.do("document.querySelector('#replies li:first-child .tags').textContent").startswith("no command")
+
+
+def test_the_page_says_what_is_sent_where(page: Page) -> None:
+    page.wait("document.getElementById('sent').textContent.includes('sends nothing on')")
+    assert page.do("document.querySelectorAll('h1').length") == 1
+
+
+def test_a_recording_to_text(page: Page, speech: Path, tmp_path: Path) -> None:
+    """A file that is cut into pieces: text, confidence of words, subtitles whose times go on over the pieces."""
+    rows = (speech / "librispeech-mini" / "test.jsonl").read_text().splitlines()[:4]
+    clips = [read_audio(speech / "librispeech-mini" / json.loads(row)["audio"], 16000) for row in rows]
+    sound = np.concatenate([part for clip in clips for part in (clip, np.zeros(12000, np.float32))])
+    soundfile.write(tmp_path / "talk.wav", sound, 16000)
+    page.do("document.getElementById('tab-files').click()")
+    page.do(  # what is offered for download, without a download
+        "window.offered = {}; const make = URL.createObjectURL;"
+        "URL.createObjectURL = (blob) => { const url = make(blob); offered[url] = blob; return url; }; 0"
+    )
+    root = page.call("DOM.getDocument")["root"]["nodeId"]
+    node = page.call("DOM.querySelector", nodeId=root, selector="#recording")["nodeId"]
+    page.call("DOM.setFileInputFiles", files=[str(tmp_path / "talk.wav")], nodeId=node)
+    page.wait("document.getElementById('file-state').textContent.endsWith('done')", 120)
+    words = page.do("[...document.querySelectorAll('#words span')].map(w => w.textContent)")
+    assert len(words) > 10
+    assert page.do("[...document.querySelectorAll('#words span')].every(w => w.title.endsWith('% sure'))")
+    text = page.do("offered[document.getElementById('as-text').href].text()")
+    assert text.split() == words
+    srt = page.do("offered[document.getElementById('as-srt').href].text()")
+    assert page.do("document.getElementById('as-srt').download") == "talk.srt"
+    blocks = srt.strip().split("\n\n")
+    times = [block.splitlines()[1].split(" --> ") for block in blocks]
+    assert all(begin < end for begin, end in times)
+    assert [begin for begin, _ in times] == sorted(begin for begin, _ in times)
+    last = times[-1][1].replace(",", ":").split(":")
+    seconds = 3600 * int(last[0]) + 60 * int(last[1]) + int(last[2])
+    assert 0.6 * len(sound) / 16000 < seconds <= len(sound) / 16000 + 1
+    shot(page, "transcribed")
+
+
 def test_comparing_models_by_keyboard(page: Page, speech: Path) -> None:
-    page.do("document.getElementById('tab-assistant').focus()")
+    page.do("document.getElementById('tab-files').focus()")
     page.key("ArrowRight", 39)
     page.wait("document.querySelectorAll('#results tbody tr').length === 2")
     assert page.do("document.getElementById('assistant').hidden")
@@ -88,13 +155,16 @@ def test_comparing_models_by_keyboard(page: Page, speech: Path) -> None:
     assert len(rows[0][1].split()) > 4
     assert all(int(row[2]) > 0 and float(row[3]) == pytest.approx(19.7, abs=0.5) for row in rows)
     assert page.do("document.querySelectorAll('#widths .layer').length") > 10
+    assert "tiny.en" in page.do("document.getElementById('left-of').textContent")
+    shares = page.do("[...document.querySelectorAll('#widths .bar span')].map(b => parseInt(b.textContent))")
+    assert min(shares) < 50 < max(shares) <= 100  # of the original's, not of their own widest
     page.wait("document.querySelector('#map .filled')?.textContent === '-0.40'")
     shot(page, "compare")
 
 
 def test_nothing_is_cut_off_on_a_phone(page: Page) -> None:
     page.size(360, 740)
-    for tab in ("compare", "assistant"):
+    for tab in ("compare", "files", "assistant"):
         page.do(f"document.getElementById('tab-{tab}').click()")
         assert page.do("document.documentElement.scrollWidth") <= 360
         shot(page, f"phone-{tab}")

@@ -16,7 +16,7 @@ from ..models.family import read_config
 from .contents import CONFIG, DECODER, ENCODER, features_name, read_contents
 from .onnx_file import check_onnx
 
-SPARE_ROWS = 12  # of one clip's keys and values that a search which widens is given at once
+SPARE_ROWS = 8  # of one clip's keys and values that a search which widens is given at once
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 

@@ -98,6 +98,23 @@ class Graph:
         return frozenset(arc.spoken for arc in every if arc.spoken and arc.spoken not in OPEN and not arc.spelled)
 
 
+    @cached_property
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """Words that follow each other in some sentence, numbers in digits left out; once the grammar is whole."""
+        plain = [
+            [arc for arc in arcs if arc.spoken and arc.spoken not in OPEN and not arc.spoken[0].isdigit()]
+            for arcs in self.arcs
+        ]  # fmt: skip
+        leaving: dict[int, set[str]] = {}
+        found = set()
+        for arc in (arc for arcs in plain for arc in arcs):
+            if arc.target not in leaving:
+                near = self.closure(arc.target)
+                leaving[arc.target] = {one.spoken for state in near for one in plain[state] if one.spoken}
+            found.update((str(arc.spoken), word) for word in leaving[arc.target])
+        return frozenset(found)
+
+
 class Builder:
     """Templates to a graph.
 

@@ -70,8 +70,7 @@ FORBIDDING = {
 TURNING = {
     "en": _set(
         """
-        not never don't didn't doesn't won't wouldn't can't cannot couldn't nobody without if unless who whom said says
-        asked told
+        not never don't didn't doesn't nobody without if unless who whom said says asked told
         """
     ),
     "zh": frozenset("别不勿没谁吗如说"),

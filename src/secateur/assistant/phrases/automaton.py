@@ -10,9 +10,12 @@ BREAKS = frozenset(b" -\n")
 SIGNS = frozenset(b".,?!;:")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Place:
-    """Where a spelling stands: in these states of the graph, with the letters `part` of a word begun."""
+    """Where a spelling stands: in these states of the graph, with the letters `part` of a word begun.
+
+    An automaton makes each once, so that places are compared by identity.
+    """
 
     states: frozenset[int]
     part: bytes = b""
@@ -27,7 +30,8 @@ class Automaton:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.start = Place(graph.closure(0))
+        self._places: dict[tuple[frozenset[int], bytes], Place] = {}
+        self.start = self._place(graph.closure(0))
         self._words: dict[frozenset[int], dict[bytes, set[int]]] = {}
         self._parts: dict[frozenset[int], frozenset[bytes]] = {}
         self._after: dict[tuple[Place, int], Place | None] = {}
@@ -59,7 +63,7 @@ class Automaton:
         part = place.part + bytes([byte])
         self._learn(place.states)
         if part in self._parts[place.states]:
-            return Place(place.states, part)
+            return self._place(place.states, part)
         if byte >= 0xE0 and place.part:  # the next character of a script without spaces
             whole = self._word_done(place)
             if whole is not None:
@@ -74,7 +78,10 @@ class Automaton:
         targets = self._words[place.states].get(place.part, ())
         if not targets:
             return None
-        return Place(frozenset().union(*(self.graph.closure(target) for target in targets)))
+        return self._place(frozenset().union(*(self.graph.closure(target) for target in targets)))
+
+    def _place(self, states: frozenset[int], part: bytes = b"") -> Place:
+        return self._places.setdefault((states, part), Place(states, part))
 
     def _learn(self, states: frozenset[int]) -> None:
         """The words that leave `states`, and all their beginnings."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Protocol
 
 from ...base.errors import SecateurError
@@ -17,6 +18,8 @@ from ..grammar.outside import turned
 from ..grammar.words import words_of
 from .distance import distance
 from .search import Begun, Said
+
+LEAST_PAIRS = 0.1  # of the pairs of neighbouring words that must be the grammar's
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Weights:
     expected: float = 0.3
     letters: float = 1.0
     nearest: int = 4  # sentences that are weighed
-    within: float = 8.0  # nats below the best, as found, of those that are weighed
+    within: float = 4.0  # nats below the best, as found, of those that are weighed
     bias: float = 5.0
     gap: float = 0.13
     share: float = 7.0
@@ -85,8 +88,19 @@ class Phrases:
         begun = self.search.begin(samples)
         return self.choose(begun if free is None else replace(begun, free=free))
 
+    def _resembles(self, free: str) -> bool:
+        """Whether some words that follow each other in `free` do so in the grammar: else the search is not begun.
+
+        Of everyday sentences a third have such a pair; of spoken orders in noise 99.6 % have more than one in ten.
+        """
+        words = words_of(free)
+        pairs = sum(pair in self.grammar.graph.pairs for pair in pairwise(words))
+        return len(words) < 3 or pairs >= LEAST_PAIRS * (len(words) - 1)
+
     def choose(self, begun: Begun) -> Phrase | None:
         """The sentence of the grammar that was said, or None when none is likely enough beside `begun.free`."""
+        if not begun.free or not self._resembles(begun.free):
+            return None
         found, weights = self.search.search(begun), self.weights
         written = "".join(words_of(begun.free))
         edits = {said.text: distance(said.text.replace(" ", ""), written) for said in found}

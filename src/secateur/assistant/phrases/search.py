@@ -44,12 +44,15 @@ class Begun:
         log_prob: of it, its end included.
         confidence: the mean probability of its tokens; None where nobody speaks.
         seen: what the search goes on from.
+        tokens, log_probs: the text's tokens and the log probability of each, where the model writes tokens.
     """
 
     free: str
     log_prob: float
     confidence: float | None
     seen: Any
+    tokens: tuple[int, ...] = ()
+    log_probs: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class PhraseSearch:
         prompt: the ids that decoding starts from (see `Tokens.prompt`).
         beam: paths that are kept at every step.
         margin: a path this many nats below the best whole sentence is given up.
+        back: tokens of the free text before the place where it leaves the grammar, from which the search begins.
         narrow: so is one this many nats below the best path of its length.
         floor: so is one this many nats below what the recogniser wrote without a grammar, so that speech that is no
             command ends the search after a few tokens.
@@ -78,10 +82,10 @@ class PhraseSearch:
 
     def __init__(
         self, session: Session, pieces: Pieces, tokenizer: Tokenizer, prompt: Sequence[int], beam: int = 8,
-        margin: float = 10.0, narrow: float = 5.0, floor: float = 18.0,
+        margin: float = 10.0, back: int = 3, narrow: float = 5.0, floor: float = 18.0,
     ) -> None:  # fmt: skip
         self.session, self.pieces, self.tokenizer, self.prompt = session, pieces, tokenizer, list(prompt)
-        self.beam, self.margin, self.narrow, self.floor = beam, margin, narrow, floor
+        self.beam, self.margin, self.back, self.narrow, self.floor = beam, margin, back, narrow, floor
         self._end = session.config.tokens.end
         rate = session.config.front_end.sample_rate
         noise = FAINT * np.random.default_rng(0).standard_normal(round(SILENCE * rate))
@@ -96,18 +100,20 @@ class PhraseSearch:
         found = decode(self.session, state, [self.prompt], self.tokenizer, ONCE, timestamps=False)[0]
         total = found.avg_logprob * (len(found.tokens) + 1)
         text = found.text if heard_speech(found, ONCE) else ""
-        return Begun(text, total, confidence(found.log_probs) if text else None, state)
+        sure = confidence(found.log_probs) if text else None
+        return Begun(text, total, sure, state, found.tokens, found.log_probs)
 
     def search(self, begun: Begun) -> list[Said]:
         """Whole sentences found for a clip, the likeliest first; none where all are far below `begun.log_prob`."""
         if begun.seen is None:
             return []
-        logits, state = self.session.step(np.array([self.prompt], np.int64), begun.seen)
+        begin = self._shared(begun)
+        logits, state = self.session.step(np.array([[*self.prompt, *begin.tokens]], np.int64), begun.seen)
         floor = begun.log_prob - self.floor
-        paths = [_Path((), b"", self.pieces.automaton.start, 0.0)]
+        paths = [begin]
         done: dict[str, Said] = {}
         top = -np.inf
-        for _ in range(self.session.config.text_context - len(self.prompt) - 1):
+        for _ in range(self.session.config.text_context - len(self.prompt) - len(begin.tokens) - 1):
             logp = logits - log_sum_exp(logits)[:, None]
             for path, row in zip(paths, logp, strict=True):
                 if path.tokens and self.pieces.automaton.ended(path.place):
@@ -145,6 +151,22 @@ class PhraseSearch:
             if step + 1 < longest:
                 logits, state = self.session.step(table[:, step : step + 1], state)
         return [float(total) for total in totals]
+
+    def _shared(self, begun: Begun) -> _Path:
+        """As much of the free text as a sentence of the grammar begins with, its last tokens left out.
+
+        Free text goes wrong where it leaves the grammar, or shortly before: the search begins there.
+        """
+        places = [self.pieces.automaton.start]
+        for token in begun.tokens:
+            tokens, following = self.pieces.following(places[-1])
+            at = np.flatnonzero(tokens == token)
+            if not len(at):
+                break
+            places.append(following[int(at[0])])
+        count = max(0, len(places) - 1 - self.back)
+        letters = b"".join(self.pieces.letters(token) for token in begun.tokens[:count])
+        return _Path(begun.tokens[:count], letters, places[count], sum(begun.log_probs[:count]))
 
     def _finish(self, done: dict[str, Said], path: _Path, heard: float) -> None:
         text = " ".join(path.letters.decode("utf-8", "replace").split())

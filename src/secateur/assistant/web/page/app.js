@@ -1,6 +1,8 @@
 import { Microphone, Wave, level } from "./audio.js";
 import { startCompare } from "./compare.js";
-import { ask, askJson, listen } from "./server.js";
+import "./files.js";
+import { watchTimers } from "./timers.js";
+import { ask, askJson, client, listen } from "./server.js";
 
 const $ = (id) => document.getElementById(id);
 const wave = new Wave($("wave"));
@@ -59,12 +61,17 @@ async function addReply(reply) {
   answer.textContent = reply.answer;
   const tags = document.createElement("div");
   tags.className = "tags";
-  if (reply.intent) tags.append(tag("intent", reply.intent));
+  const orders = reply.intent ? [{ intent: reply.intent, slots: reply.slots }, ...(reply.also || [])] : [];
+  for (const order of orders) {
+    tags.append(tag("intent", order.intent));
+    for (const [name, value] of Object.entries(order.slots)) tags.append(tag("slot", name, value));
+  }
+  if (orders.length) tags.append(tag("none", `${Math.round(100 * reply.confidence)} % sure`));
   else tags.append(tag("none", "no command"));
-  for (const [name, value] of Object.entries(reply.slots)) tags.append(tag("slot", name, value));
   if (reply.ms !== undefined) tags.append(tag("none", `${reply.ms} ms`));
   item.append(heard, answer, tags);
   $("replies").prepend(item);
+  watchTimers();
   if ($("speak").checked && reply.answer) await say(reply.answer);
 }
 
@@ -127,7 +134,7 @@ $("typed").addEventListener("submit", async (event) => {
   const text = $("text").value.trim();
   if (!text) return;
   try {
-    const body = JSON.stringify({ text });
+    const body = JSON.stringify({ text, client });
     await addReply(await askJson("v1/assistant", { method: "POST", body, headers: { "Content-Type": "application/json" } }));
     $("text").value = "";
   } catch (problem) { state(problem.message); }
@@ -136,4 +143,19 @@ $("typed").addEventListener("submit", async (event) => {
 askJson("v1/assistant").then((about) => {
   $("grammars").textContent = `Understands: ${about.grammars.join(", ")}`;
   $("speak").disabled = !about.voice;
+  $("text").placeholder = `or type: ${about.examples[0] || "a command"}`;
+  $("examples").replaceChildren(...about.examples.map((text) => {
+    const item = document.createElement("li");
+    const button = document.createElement("button");
+    button.className = "example";
+    button.textContent = text;
+    button.addEventListener("click", () => { $("text").value = text; $("text").focus(); });
+    item.append(button);
+    return item;
+  }));
+  const what = { weather: "questions about the weather", home: "commands for the home", orders: "orders",
+    chat: "whatever is no command, with the last turns of the conversation," };
+  const sent = about.sends.map(({ what: kind, where }) => `${what[kind]} to ${where}`);
+  $("sent").textContent = `What you say and type goes to this server (${location.host}), which recognises it itself. ${sent.length
+    ? `It sends on: ${sent.join("; ")}. Nothing else.` : "It sends nothing on."}`;
 }).catch((problem) => state(problem.message));

@@ -41,12 +41,14 @@ function table(models, results = {}) {
 }
 
 function widths(models) {
-  const whole = models[0].layers;
+  // A full bar is the original's width: of the model that these were pruned from, or where it is not known of the widest here.
+  const first = models.find((model) => model.original)?.original;
+  const widest = (name) => Math.max(...models.map((model) => model.layers[name] || 0));
+  const most = (name) => Math.max(first?.layers[name] || 0, widest(name)) || 1;
+  const known = first ? first.layers : models[0].layers;
   const names = models.map((model) => model.name).join(", ");
-  $("left-of").textContent = models.length > 1
-    ? `From top to bottom: ${names}; shares are of the widest model's.` : "Heads and units of each layer; load a second model to compare.";
-  const most = (name) => Math.max(...models.map((model) => model.layers[name] || 0));
-  $("widths").replaceChildren(...Object.keys(whole).map((name) => {
+  $("left-of").textContent = `${models.length > 1 ? `From top to bottom: ${names}. ` : ""}A full bar is ${first ? `the original, ${first.name}` : "the widest model here"}.`;
+  $("widths").replaceChildren(...Object.keys(known).map((name) => {
     const line = document.createElement("div");
     line.className = "layer";
     const title = document.createElement("div");
@@ -56,11 +58,11 @@ function widths(models) {
     for (const model of models) {
       const bar = document.createElement("div");
       bar.className = "bar";
-      bar.title = `${model.name}: ${model.layers[name] || 0}`;
+      bar.title = `${model.name}: ${model.layers[name] || 0} of ${most(name)}`;
       const fill = document.createElement("i");
       fill.style.width = `${(100 * (model.layers[name] || 0)) / most(name)}%`;
       const count = document.createElement("span");
-      count.textContent = model.layers[name] || 0;
+      count.textContent = `${Math.round((100 * (model.layers[name] || 0)) / most(name))} %`;
       bar.append(fill, count);
       bars.append(bar);
     }

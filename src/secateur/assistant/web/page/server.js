@@ -1,5 +1,9 @@
 // What the page asks the server.
 
+// A name for this tab: its conversation is its own.
+export const client = sessionStorage.getItem("secateur-client") || crypto.getRandomValues(new Uint32Array(2)).join("");
+sessionStorage.setItem("secateur-client", client);
+
 let key = sessionStorage.getItem("secateur-key") || "";
 
 export async function ask(path, options = {}) {
@@ -32,7 +36,7 @@ function askKey() {
 
 // A stream of commands; `on` has partial, final, reply, error and done.
 export function listen(rate, on) {
-  const base = new URL("v1/assistant/listen", location.href);
+  const base = new URL(`v1/assistant/listen?client=${client}`, location.href);
   base.protocol = base.protocol.replace("http", "ws");
   const socket = new WebSocket(base);
   socket.binaryType = "arraybuffer";
