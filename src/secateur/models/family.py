@@ -168,6 +168,7 @@ class Family:
     weights: Callable[[Any], int] | None = None  # parameters without embeddings and positions, where there are any
     parameters_by_part: Callable[[Any], dict[str, int]] | None = None  # and "total"; parts named as in the checkpoint
     widths: Callable[[Any], dict[str, str]] | None = None  # of every part, in words; None: read off the config
+    original: Callable[[Any], tuple[str, Any] | None] | None = None  # name and config of what a config was pruned from
     layers: Callable[[Any], Table] | None = None  # widths of every layer; the row "" has what is outside the layers
     # (config, seconds, text tokens) -> the positions that stay of contexts that are stored
     contexts: Callable[[Any, float | None, int | None], dict[str, list[int]]] = lambda config, seconds, tokens: {}

@@ -16,8 +16,6 @@ from starlette.datastructures import UploadFile
 from ...audio.read import read_audio
 from ...base.errors import SecateurError
 from ...decode.options import DecodingOptions
-from ...families.whisper.config import WhisperConfig, uniform
-from ...families.whisper.vocabulary import ENGLISH_ROWS
 from ...models.family import family_of
 from ...runtime.recogniser import Recogniser
 from ...server.http.engine import Engine, RefusedError
@@ -42,7 +40,8 @@ class Loaded:
         family = family_of(config)
         card["parameters"] = family.parameters(config)
         card["layers"] = layers(config)
-        card["original"] = original(config)
+        whole = family.original(config) if family.original is not None else None
+        card["original"] = None if whole is None else {"name": whole[0], "layers": layers(whole[1])}
         return card
 
 
@@ -58,25 +57,6 @@ def layers(config: Any) -> dict[str, int]:
         if number:
             widths |= {f"{side} {int(number) + 1}: {column}": count for column, count in columns.items()}
     return widths
-
-
-# Whispers as they are published, by width: name and layers of encoder and decoder.
-PUBLISHED = {384: ("tiny", 4), 512: ("base", 6), 768: ("small", 12), 1024: ("medium", 24), 1280: ("large", 32)}
-
-
-def original(config: Any) -> dict[str, Any] | None:
-    """Name and widths of the published Whisper that `config` was pruned from, None where there is no such."""
-    if not isinstance(config, WhisperConfig) or config.width not in PUBLISHED:
-        return None
-    name, depth = PUBLISHED[config.width]
-    if max(len(config.encoder), len(config.decoder)) > depth:
-        return None
-    many = config.tokens.multilingual
-    whole = uniform(
-        width=config.width, heads=config.width // 64, ffn=4 * config.width, encoder_layers=depth, decoder_layers=depth,
-        vocabulary=ENGLISH_ROWS + many, tokens=config.tokens, bins=config.front_end.bins,
-    )  # fmt: skip
-    return {"name": name if many or name == "large" else f"{name}.en", "layers": layers(whole)}
 
 
 def compare_routes(engine: Engine, models: Sequence[Loaded], plots: Path | None) -> APIRouter:

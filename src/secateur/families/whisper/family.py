@@ -10,7 +10,7 @@ from ..tokens import TokenFamily
 from .config import WhisperConfig
 from .cost import count_macs, count_parameters, macs_by_part
 from .describe import kept_positions, layers_of
-from .published import published
+from .published import original, published
 
 
 def _macs(config: WhisperConfig, seconds: float, tokens: int, padded: bool | None) -> int:
@@ -35,7 +35,8 @@ def _weights(config: WhisperConfig) -> int:
 FAMILY = TokenFamily(
     name="whisper", config=WhisperConfig, network=Lazy("secateur.families.whisper.model:Whisper"),
     parameters=lambda config: count_parameters(config)["total"], parameters_by_part=count_parameters,
-    macs=_macs, parts=_parts, read_text=_read_text, weights=_weights, layers=layers_of, contexts=kept_positions,
+    macs=_macs, parts=_parts, read_text=_read_text, weights=_weights, layers=layers_of, original=original,
+    contexts=kept_positions,
     exporter=Lazy("secateur.families.whisper.export:EXPORTER"),
     writers={
         "transformers": Lazy("secateur.families.whisper.write_transformers:write_transformers"),

@@ -6,7 +6,7 @@ from functools import cache
 
 from ...models.family import Published
 from ...text.tokens import Tokens
-from .config import uniform
+from .config import WhisperConfig, uniform
 from .cost import count_parameters
 from .vocabulary import ENGLISH_ROWS, LANGUAGES, is_multilingual
 
@@ -24,6 +24,23 @@ def _model(
     return Published(
         name, count_parameters(config)["total"], f"openai/whisper-{name}", languages, wheels, sha256,
     )  # fmt: skip
+
+
+# By width: name, and layers of the encoder and of the decoder.
+SIZES = {384: ("tiny", 4), 512: ("base", 6), 768: ("small", 12), 1024: ("medium", 24), 1280: ("large", 32)}
+
+
+def original(config: WhisperConfig) -> tuple[str, WhisperConfig] | None:
+    """Name and config of the published Whisper that one of `config` was pruned from; None: of no published width."""
+    name, depth = SIZES.get(config.width, ("", 0))
+    if max(len(config.encoder), len(config.decoder)) > depth:
+        return None
+    many = config.tokens.multilingual
+    whole = uniform(
+        width=config.width, heads=config.width // 64, ffn=4 * config.width, encoder_layers=depth, decoder_layers=depth,
+        vocabulary=ENGLISH_ROWS + many, tokens=config.tokens, bins=config.front_end.bins,
+    )  # fmt: skip
+    return name if many or name == "large" else f"{name}.en", whole
 
 
 @cache
