@@ -17,6 +17,7 @@ from .chinese import HAN
 from .lattice import Edge, best_path
 from .lexicon import LONGEST, Entry, Lexicon, general_lexicon
 from .pinyin import NEUTRAL, Syllable, parse_syllable, syllables
+from .pinyin_text import read_pinyin
 from .word_model import WordModel, WordScores
 
 Span = tuple[int, int]  # characters of a text, the end not included
@@ -60,17 +61,28 @@ class BySound:
         return twin
 
     def characters(self, pinyin: str) -> str:
-        """The text of syllables with tone numbers, separated by spaces; whatever has no word stays as it is.
+        """The text of syllables in any usual spelling (`pinyin_text`); Latin words, and what has no word, stay.
 
         The tone may be missing (5 stands for the neutral one): it then counts as unknown.
         """
-        heard = [parse_syllable(name) for name in pinyin.split()]
+        text, run = "", list[Syllable]()
+        for one in [*read_pinyin(pinyin), ""]:
+            if isinstance(one, Syllable):
+                run.append(one)
+                continue
+            text += self._run(run)
+            between = " " if text[-1:].isascii() and text[-1:].isalnum() and one else ""
+            text, run = text + between + one, []
+        return text
+
+    def _run(self, said: Sequence[Syllable]) -> str:
+        """The likeliest words of syllables in a row."""
         edges: list[list[Edge]] = []
-        for i in range(len(heard)):
-            found = [Edge(i + 1, heard[i].numbered, -50.0)]
-            for end in range(i + 1, min(i + LONGEST, len(heard)) + 1):
-                said = heard[i:end]
-                found += [Edge(end, e.word, self._unlike(e.sounds, said)) for e in self._like(said)]
+        for i in range(len(said)):
+            found = [Edge(i + 1, said[i].numbered, -50.0)]
+            for end in range(i + 1, min(i + LONGEST, len(said)) + 1):
+                some = said[i:end]
+                found += [Edge(end, e.word, self._unlike(e.sounds, some)) for e in self._like(some)]
             edges.append(found)
         return "".join(best_path(edges, self.scores))
 

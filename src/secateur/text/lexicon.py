@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ..base.extras import require
 from .chinese import EXTRA, HAN
-from .pinyin import Syllable, parse_syllable, quiet_jieba
+from .pinyin import Syllable, dictionary_tones, parse_syllable, quiet_jieba
 
 LONGEST = 5  # characters of a word
 RARE = 3  # words that jieba counted less often are left out
@@ -82,11 +82,11 @@ def general_lexicon() -> Lexicon:
             if len(word) == 1:
                 yield from (Entry(word, (sound,)) for sound in readings(word))
             elif word in phrases:
-                yield Entry(word, tuple(parsed(names[0]) for names in phrases[word]))
+                yield Entry(word, tuple(dictionary_tones(word, [parsed(names[0]) for names in phrases[word]])))
             else:
                 sounds = tuple(itertools.chain.from_iterable(readings(c)[:1] for c in word))
                 if len(sounds) == len(word):
-                    yield Entry(word, sounds)
+                    yield Entry(word, tuple(dictionary_tones(word, sounds)))
 
     counts = {
         word: float(count) for word, count in jieba.dt.FREQ.items()

@@ -1,7 +1,13 @@
 """Characters as sounds: pinyin with tones, heteronyms read by their context.
 
 Words are cut by jieba, with their part of speech; a word that pypinyin's dictionary of phrases knows is read as there,
-one that it lacks piece by piece, and single characters whose reading follows from their part of speech by `READINGS`.
+one that it lacks piece by piece, single characters whose reading follows from their part of speech by `READINGS`, and
+what neighbours or a surname decide by `polyphones`.
+
+Tones are the dictionary's, one for a character in one reading: 一 is yi1 and 不 bu4 anywhere. Only particles (的 地
+得 着 了 吗 呢 吧 ...), the suffixes 们, 子 and 么, and doubled names of kin have the neutral tone; every other syllable
+has its full tone (朋友 peng2 you3). With `tones="spoken"` they are as they sound beside each other: 一 and
+不 before a fourth tone rise, 一 before others falls, and a third tone before another rises.
 """
 
 from __future__ import annotations
@@ -9,13 +15,14 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
 from ..base.extras import require
 from .chinese import EXTRA, HAN
+from .polyphones import SELDOM, beside, surname
 
 INITIALS = ("zh", "ch", "sh", *"bpmfdtnlgkhjqxrzcsyw")
 NEUTRAL = 5
@@ -25,6 +32,10 @@ READINGS = {
     ("还", "d"): "hai2", ("还", "v"): "huan2", ("都", "d"): "dou1", ("为", "p"): "wei4", ("长", "a"): "chang2",
     ("长", "v"): "zhang3", ("种", "v"): "zhong4", ("数", "v"): "shu3", ("教", "v"): "jiao1", ("发", "n"): "fa4",
 }  # fmt: skip
+NEUTRAL_ONES = frozenset("的地得着了吗呢吧嘛啦呀哇么们子啊喽咯呗")
+KIN = frozenset("爸妈哥姐弟妹爷奶叔舅姑伯婶公婆姨")
+DIGITS = "零一二三四五六七八九十百千万亿"
+NUMBERED = "第初周" + DIGITS
 _RUNS = re.compile(rf"[{HAN}]+|[^\W{HAN}]+")
 _VOWELS = {"a": "āáǎàa", "e": "ēéěèe", "i": "īíǐìi", "o": "ōóǒòo", "u": "ūúǔùu", "v": "ǖǘǚǜü"}
 
@@ -81,10 +92,70 @@ def syllables(text: str) -> tuple[Syllable | str, ...]:
     found: list[Syllable | str] = []
     for run in _RUNS.findall(text):
         if re.match(f"[{HAN}]", run):
-            found += [parse_syllable(name) for name in _read(run)]
+            found += dictionary_tones(run, [parse_syllable(name) for name in _read(run)])
         else:
             found.append(run)
     return tuple(found)
+
+
+def dictionary_tones(text: str, sounds: Sequence[Syllable]) -> list[Syllable]:
+    """One syllable a character with the tones that the module describes, whatever a list of phrases had them as."""
+    if len(sounds) != len(text):
+        return list(sounds)
+    found = []
+    for i, (character, sound) in enumerate(zip(text, sounds, strict=True)):
+        if character == "一" and sound.sound == "yi":
+            sound = replace(sound, tone=1)
+        elif character == "不" and sound.sound == "bu":
+            sound = replace(sound, tone=4)
+        elif sound.tone == NEUTRAL and character not in NEUTRAL_ONES:
+            if not (character in KIN and i and text[i - 1] == character):
+                sound = replace(sound, tone=_full_tone(character, sound.sound))
+        elif (character in KIN and i and text[i - 1] == character) or character == "们":
+            sound = replace(sound, tone=NEUTRAL)
+        found.append(sound)
+    return found
+
+
+@functools.lru_cache(maxsize=5000)
+def _full_tone(character: str, sound: str) -> int:
+    """The tone of `character` read as `sound` when it is stressed; the neutral one if it has no other."""
+    library = require("pypinyin", EXTRA)
+    readings = library.pinyin(character, style=library.Style.TONE3, heteronym=True, neutral_tone_with_five=True)[0]
+    tones = [one.tone for one in map(parse_syllable, readings) if one.sound == sound and one.tone != NEUTRAL]
+    return tones[0] if tones else NEUTRAL
+
+
+def spoken_tones(text: str, sounds: Sequence[Syllable]) -> list[Syllable]:
+    """Dictionary tones as they are spoken beside each other: sandhi of 一, 不 and the third tone, word by word.
+
+    >>> [s.tone for s in spoken_tones("一个", [parse_syllable("yi1"), parse_syllable("ge4")])]
+    [2, 4]
+    """
+    if len(sounds) != len(text):
+        return list(sounds)
+    found = list(sounds)
+    for i, character in enumerate(text[:-1]):
+        after, last = found[i + 1].tone, text[i - 1 : i]
+        if character == "不" and found[i].sound == "bu" and after == 4:
+            found[i] = replace(found[i], tone=2)
+        counts = last in tuple(NUMBERED) or text[i + 1] in DIGITS + "月号日"
+        if character == "一" and found[i].sound == "yi" and after != NEUTRAL and not counts:
+            found[i] = replace(found[i], tone=2 if after == 4 else 4)
+    for first, end in _words_at(text):
+        for i in range(first, end - 1):
+            if found[i].tone == 3 and sounds[i + 1].tone == 3:
+                found[i] = replace(found[i], tone=2)
+        if end < len(text) and found[end - 1].tone == 3 and sounds[end].tone == 3 and end - first == 1:
+            found[end - 1] = replace(found[end - 1], tone=2)
+    return found
+
+
+def _words_at(text: str) -> Iterator[tuple[int, int]]:
+    at = 0
+    for word in quiet_jieba().cut(text):
+        yield at, at + len(word)
+        at += len(word)
 
 
 Form = Callable[[Syllable], str]
@@ -96,25 +167,40 @@ FORMS: dict[str, Form] = {
 }
 
 
-def pinyin(text: str, form: str = "numbers") -> str:
-    """The pinyin of `text`, syllables separated by spaces, in one of `FORMS`.
+def pinyin(text: str, form: str = "numbers", tones: str = "dictionary") -> str:
+    """The pinyin of `text`, syllables separated by spaces, in one of `FORMS`, with "dictionary" or "spoken" tones.
 
     Raises:
         SecateurError: the extra `zh` is not installed.
     """
     write = FORMS[form]
-    return " ".join(write(s) if isinstance(s, Syllable) else s for s in syllables(text))
+    found: list[str] = []
+    for run in _RUNS.findall(text):
+        sounds = syllables(run)
+        if tones == "spoken" and all(isinstance(s, Syllable) for s in sounds):
+            sounds = tuple(spoken_tones(run, [s for s in sounds if isinstance(s, Syllable)]))
+        found += [write(s) if isinstance(s, Syllable) else s for s in sounds]
+    return " ".join(found)
 
 
 def _read(run: str) -> Iterator[str]:
     """The readings of a run of Chinese characters, one each."""
     cut, phrases, lazy = _tools()
+    at = 0
     for word, flag in cut(run):
         single = READINGS.get((word, flag))
-        if single is not None:
-            yield single
-        else:
-            yield from lazy([word] if word in phrases else word)
+        names = [single] if single is not None else lazy([word] if word in phrases else word)
+        # jieba takes many a word for a name: what the dictionary knows, whole or without its first character, is none.
+        known = word[1:] in phrases or (word in phrases and len(word) == 2)
+        person = flag in ("nr", "nrt", "nrfg") and len(word) > 1 + (word[0] in SELDOM) and not known
+        if len(names) == len(word):
+            family = surname(run, at, person)
+            if family is not None:
+                names[0] = family
+            elif word not in phrases or len(word) == 1 or word[0] == "一":  # others are as there
+                names = [beside(run, at + i) or name for i, name in enumerate(names)]
+        yield from names
+        at += len(word)
 
 
 @functools.cache

@@ -10,9 +10,10 @@ from ...base.options import Settings, option
 from ...text.by_sound import BySound
 from ...text.word_model import WordModel
 
-HELP = "Pinyin with tone numbers as the likeliest Chinese text, by a dictionary and the words of transcripts, if given."
+HELP = """Pinyin, with tone numbers or marks, as the likeliest Chinese text, by a dictionary and the words of
+transcripts, if given."""
 EXAMPLE = """secateur text characters "chong2 qing4 de5 yin2 hang2"
-secateur text characters "ni3 hao3" --words words.json"""
+secateur text characters "nǐ hǎo, zhōngguórén" --words words.json"""
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,17 @@ class Options(Settings):
     form: Literal["numbers", "plain", "parts", "marks"] = option(
         "numbers", "Write ni3 hao3 (numbers), ni hao (plain), n i3 h ao3 (parts) or nǐ hǎo (marks)."
     )
+    tones: Literal["dictionary", "spoken"] = option(
+        "dictionary", help="dictionary (一 is yi1 anywhere), or spoken: as they sound beside each other"
+    )
 
 
 def run(options: Options) -> dict[str, Any]:
     """The pinyin of every text."""
-    return {"pinyin": [{"text": text, "pinyin": pinyin(spoken(text), options.form)} for text in options.texts]}
+    def read(text: str) -> str:
+        return pinyin(spoken(text), options.form, options.tones)
+
+    return {"pinyin": [{"text": text, "pinyin": read(text)} for text in options.texts]}
 
 
 def show(result: dict[str, Any]) -> str:
