@@ -39,7 +39,7 @@ def command(*words: str) -> Callable[[], None]:
 
 def silero() -> None:
     """The detector of speech."""
-    from secateur.runtime.streaming.endpoint import detector
+    from secateur.runtime.vad import detector
 
     detector("silero", 16000)
 

@@ -11,7 +11,7 @@ from ..features.extract import extract
 from ..text.tokenizer import Tokenizer
 from .alignment import token_times, words_of
 from .fallback import Decoded, decode
-from .language import chosen, detect
+from .language import chosen, detect, likeliest
 from .options import DecodingOptions
 from .prompt import prompt
 from .segments import Audio, Segment, Word, confidence
@@ -79,7 +79,7 @@ def hear_clips(
     for group in batches([len(clips[i]) for i in loud], session.config):
         rows = [loud[i] for i in group]
         state = encode_clips(session, [clips[i] for i in rows])
-        names = [language] * len(rows) if language else [name for name, _ in detect(session, state, len(rows))]
+        names = [language] * len(rows) if language else likeliest(detect(session, state, len(rows)))
         prompts = [prompt(session.config, tokenizer, options, name, timestamps=False) for name in names]
         results = decode(session, state, prompts, tokenizer, options, timestamps=False)
         seconds = [len(clips[i]) / session.config.front_end.sample_rate for i in rows]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..base.errors import SecateurError
 from ..text.tokenizer import Tokenizer
+from .generation import log_odds
 from .loops import cut_loops
 from .options import DecodingOptions
 from .rules import Rules, log_sum_exp
@@ -29,6 +30,8 @@ class Decoded:
     no_speech_prob: float | None = None  # None: the model has no such token, or nobody asked
     temperature: float = 0.0
     log_probs: tuple[float, ...] = ()  # of each token
+    failed: bool = False  # at every temperature
+    looped: bool = False  # a phrase came again and again, and was cut to its first round
 
     @property
     def compression_ratio(self) -> float:
@@ -43,23 +46,31 @@ class Decoded:
         faint hiss, which yields a confident "you" at a no-speech probability near 1, so half way from the threshold
         to 1 is enough alone; and noise that failed at every temperature, where half of the threshold is enough.
         """
+        if options.unlikely_threshold is not None and self.avg_logprob < options.unlikely_threshold:
+            return True
         if options.no_speech_threshold is None or self.no_speech_prob is None:
             return False
         least = options.no_speech_threshold
+        if options.no_speech_tilt is not None:
+            # A line, calibrated for the model: the less likely the text, the less the no-speech token has to say.
+            odds = log_odds(np.array([self.no_speech_prob, least]))
+            return bool(odds[0] > odds[1] + options.no_speech_tilt * self.avg_logprob)
         if options.log_prob_threshold is not None:
             if self.avg_logprob > options.log_prob_threshold:
                 least = (1 + least) / 2
-            elif 0 < self.temperature == options.temperatures[-1]:
+            elif self.failed or 0 < self.temperature == options.temperatures[-1]:
                 least = least / 2
         return self.no_speech_prob > least
 
+    def repeats(self, options: DecodingOptions) -> bool:
+        """Whether the text says the same again and again."""
+        most = options.compression_ratio_threshold
+        return self.looped or (most is not None and self.compression_ratio > most)
+
     def doubtful(self, options: DecodingOptions) -> bool:
         """Worth another attempt at a higher temperature."""
-        repeats = options.compression_ratio_threshold is not None and (
-            self.compression_ratio > options.compression_ratio_threshold
-        )
         unlikely = options.log_prob_threshold is not None and self.avg_logprob < options.log_prob_threshold
-        return (repeats or unlikely) and not self.silent(options)
+        return (self.repeats(options) or unlikely) and not self.silent(options)
 
 
 def decode(
@@ -87,24 +98,35 @@ def decode(
         logits, state = session.step(table, state)
     never = tokenizer.numbers if options.numbers_as_words else ()
     rules = Rules.of(config.tokens, config.vocabulary, timestamps, never)
-    results: dict[int, Decoded] = {}
+    attempts: list[list[Decoded]] = [[] for _ in prompts]
     rows = np.arange(len(prompts))
     for temperature in options.temperatures:
         whole = len(rows) == len(prompts)
         part, seen = (state, logits) if whole else (session.pick(state, rows), logits[rows])
         hypotheses = _search(session, part, seen, rules, most, temperature, options)
         for row, found in zip(rows.tolist(), hypotheses, strict=True):
-            tokens = found.tokens
-            if not config.padded and not timestamps:
-                # A model that hears clips as they are loops where the 30 s reference would hear silence.
-                tokens = tuple(cut_loops(tokens))
+            # A loop is cut and decoded again; what is left of it stands if nothing better comes.
+            tokens = found.tokens if timestamps else tuple(cut_loops(found.tokens))
             text = tokenizer.decode(tokens).strip()
             each = found.log_probs[: len(tokens)]
-            results[row] = Decoded(tokens, text, found.mean, no_speech[row], temperature, each)
-        rows = np.array([row for row in rows.tolist() if results[row].doubtful(options)], np.int64)
+            looped = len(tokens) < len(found.tokens)
+            mean = sum(each) / max(1, len(each)) if looped else found.mean
+            attempts[row].append(Decoded(tokens, text, mean, no_speech[row], temperature, each, looped=looped))
+        rows = np.array([row for row in rows.tolist() if attempts[row][-1].doubtful(options)], np.int64)
         if not len(rows):
             break
-    return [results[row] for row in range(len(prompts))]
+    return [_best(tried, options) for tried in attempts]
+
+
+def _best(tried: list[Decoded], options: DecodingOptions) -> Decoded:
+    """The last of the attempts if it is in order; else the likeliest of those that do not repeat themselves.
+
+    The reference takes the last one whatever it is: at temperature 1 that is mostly invented.
+    """
+    if not tried[-1].doubtful(options):
+        return tried[-1]
+    best = max(tried, key=lambda one: (not one.repeats(options), one.avg_logprob))
+    return replace(best, failed=len(tried) > 1)
 
 
 def _search(

@@ -10,14 +10,23 @@ from ..text.tokens import Tokens
 from .session import Session, State
 
 
-def detect(session: Session, state: State, batch: int) -> list[tuple[str, float]]:
-    """Language and its probability among those the model knows, for the `batch` encoded clips of `state`."""
+def detect(session: Session, state: State, batch: int) -> list[dict[str, float]]:
+    """The probability of each language that the model knows, for the `batch` encoded clips of `state`."""
     known = session.config.tokens.languages
     names, ids = list(known), list(known.values())
     logits, _ = session.step(np.full((batch, 1), session.config.tokens.start, np.int64), state)
     chances = np.exp(logits[:, ids] - logits[:, ids].max(1, keepdims=True))
     chances /= chances.sum(1, keepdims=True)
-    return [(names[row.argmax()], float(row.max())) for row in chances]
+    return [dict(zip(names, row.tolist(), strict=True)) for row in chances]
+
+
+def likeliest(answers: list[dict[str, float]]) -> list[str]:
+    """The language that each of `answers` gives most probability.
+
+    >>> likeliest([{"en": 0.2, "zh": 0.8}])
+    ['zh']
+    """
+    return [max(answer, key=answer.__getitem__) for answer in answers]
 
 
 def chosen(tokens: Tokens, language: str | None) -> str | None:

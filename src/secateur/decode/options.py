@@ -49,6 +49,28 @@ class DecodingOptions(Settings):
         0.6, "Write nothing where no speech is likelier than this and the text is not trusted; none always writes.",
         unit="probability", least=0, most=1, advanced=True,
     )  # fmt: skip
+    no_speech_tilt: float | None = option(
+        None, "Lower no_speech_threshold by this, in log odds, for every nat that the text's mean log probability is "
+        "below 0; left out: the rule of the Whisper reference.",
+        least=0, advanced=True,
+    )  # fmt: skip
+    unlikely_threshold: float | None = option(
+        None, "Write nothing where the text's mean log probability is below this; left out: however unlikely it is.",
+        most=0, advanced=True,
+    )  # fmt: skip
+    calibrated: bool = option(
+        True, "Take the thresholds above from the model, where they were calibrated for it and none of them is given.",
+        advanced=True,
+    )  # fmt: skip
+    vad: Literal["auto", "on", "off"] = option(
+        "auto", "Look for speech first, leave long pauses out and cut long recordings in pauses; auto: always."
+    )
+    vad_detector: Literal["auto", "silero", "energy"] = option(
+        "auto", "Find speech with this detector; auto: silero where it is installed, energy otherwise.", advanced=True
+    )
+    vad_threshold: float = option(
+        0.5, "Take sound for speech from this probability on.", unit="probability", above=0, below=1, advanced=True
+    )
     max_tokens: int | None = option(
         None, "Write at most this many tokens a window; left out: half the text context.", unit="tokens", least=1,
         advanced=True,

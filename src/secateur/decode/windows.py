@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from ..text.tokenizer import Tokenizer
 from .alignment import token_times, words_of
@@ -14,6 +18,7 @@ from .prompt import prompt
 from .segments import Audio, Segment, moved, next_cut, quiet_cuts, split
 from .session import Session, State, TokenConfig
 
+BALLOTS = 5  # windows of a recording that vote on its language
 HOT = 0.5  # text decoded above this temperature is not trusted as the next window's prompt
 
 
@@ -22,6 +27,21 @@ def by_timestamps(config: TokenConfig, options: DecodingOptions, long: bool) -> 
     if config.tokens.timestamps is None or options.timestamps is False:
         return False
     return bool(options.timestamps) or (long and config.padded)
+
+
+def follows(config: TokenConfig, options: DecodingOptions, long: bool) -> bool:
+    """Whether windows follow each other, because of timestamps or of text that is the next window's prompt."""
+    conditioned = options.condition_on_previous and config.tokens.previous is not None
+    return by_timestamps(config, options, long) or (long and conditioned)
+
+
+def vote(session: Session, clips: Sequence[Audio]) -> str | None:
+    """The language with the highest mean log probability over `clips`, each at most one window; None: all are quiet."""
+    loud = [clip for clip in clips if audible(clip)]
+    if not loud:
+        return None
+    ballots = [detect(session, encode_clips(session, [clip]), 1)[0] for clip in loud]
+    return max(ballots[0], key=lambda name: sum(math.log(max(ballot[name], 1e-9)) for ballot in ballots))
 
 
 def hear_long(session: Session, tokenizer: Tokenizer, audio: Audio, options: DecodingOptions) -> Heard:
@@ -36,12 +56,13 @@ def hear_long(session: Session, tokenizer: Tokenizer, audio: Audio, options: Dec
     size, rate = config.window, config.front_end.sample_rate
     language = chosen(config.tokens, options.language)
     if language is None:
-        first = next((audio[a:b] for a, b in quiet_cuts(audio, size, rate) if audible(audio[a:b])), None)
-        if first is None:
+        cuts = quiet_cuts(audio, size, rate)
+        loudest = sorted(cuts, key=lambda cut: -float(np.square(audio[slice(*cut)]).sum()))[:BALLOTS]
+        language = vote(session, [audio[a:b] for a, b in loudest])
+        if language is None:
             return Heard((), None)
-        language = detect(session, encode_clips(session, [first]), 1)[0][0]
     timestamps = by_timestamps(config, options, len(audio) > size)
-    if timestamps or (options.condition_on_previous and config.tokens.previous is not None):
+    if follows(config, options, len(audio) > size):
         return Heard(_in_turn(session, tokenizer, audio, options, language, timestamps), language)
     pieces = quiet_cuts(audio, size, rate)
     known = replace(options, language=language)

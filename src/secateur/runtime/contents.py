@@ -9,6 +9,7 @@ from typing import Any
 from ..base.errors import SecateurError
 from ..base.files import read_json
 from ..base.options import from_dict
+from ..decode.generation import Generation
 from ..decode.session import TokenConfig
 
 FORMAT = 1
@@ -40,6 +41,7 @@ class Contents:
     files: dict[str, FileRecord]
     parity: dict[str, Any] = field(default_factory=dict)  # against the source, as measured after the export
     format: int = FORMAT
+    generation: Generation = field(default_factory=Generation)  # what decoding must know of the model
 
     @property
     def bytes(self) -> int:

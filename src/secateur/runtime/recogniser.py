@@ -10,6 +10,8 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,12 +26,16 @@ from ..base.plugins import Lazy
 from ..data.clip import read_clip
 from ..data.manifest import Utterance
 from ..decode.clips import Heard
+from ..decode.generation import Generation
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio, confidence
+from ..decode.speech import Window
 from ..models.family import family_of, read_config
 from .contents import CONFIG, is_export, read_contents
+from .passages import decoded, looks_for_speech, plan
 from .transcript import Transcript
 
+VOTES = 5  # windows with most speech, by which a recording's language is chosen
 BUNDLED = Path(__file__).parent / "bundled"
 
 LOAD_CHECKPOINT: Lazy[Callable[[Path, int | None, str], Recogniser]] = Lazy(
@@ -61,6 +67,7 @@ class Recogniser(ABC):
     """
 
     config: Any  # the model's: a `models.family.Config`
+    generation = Generation()
     workers = 1
     rewrite: Callable[[Transcript], Transcript] | None = None
 
@@ -87,9 +94,9 @@ class Recogniser(ABC):
             threads = 1
         if not is_export(folder):
             return LOAD_CHECKPOINT()(folder, threads, device)
-        read_contents(folder)
+        contents = read_contents(folder)
         recogniser = family_of(read_config(folder / CONFIG)).runtime()(folder, threads)
-        recogniser.workers = workers
+        recogniser.workers, recogniser.generation = workers, contents.generation
         return recogniser  # type: ignore[no-any-return]
 
     @property
@@ -144,14 +151,51 @@ class Recogniser(ABC):
         Raises:
             SecateurError: see `transcribe`; files that fail, and what is wrong with them, are named.
         """
-        options = options or DecodingOptions()
+        options = self.generation.applied(options or DecodingOptions())
         audios = [self.samples(recording) for recording in recordings]
-        found: list[Heard | None] = [None] * len(audios)
+        decode = self._by_windows if looks_for_speech(options) else self._decoded
+        heard = decode(audios, options)
+        return [self._transcript(audio, one) for audio, one in zip(audios, heard, strict=True)]
+
+    def in_turn(self, audio: Audio, options: DecodingOptions) -> bool:
+        """Whether a recording is decoded window after window, each of which depends on the one before."""
+        return False
+
+    def language_of(self, clips: Sequence[Audio]) -> str | None:
+        """The language of most of the speech in `clips`, each at most a window; None: the model tells none apart."""
+        return None
+
+    def _by_windows(self, audios: list[Audio], options: DecodingOptions) -> list[Heard]:
+        """Every recording, window by window of its speech; its language by vote where it is not known."""
+        rate, known = self.sample_rate, options.language or (self.languages[0] if len(self.languages) == 1 else None)
+        longest = round(min(self.window_seconds, self.generation.window_seconds or np.inf) * rate)
+        plans = plan(audios, [None if self.in_turn(a, options) else longest for a in audios], options, rate)
+        languages = [known or self._vote(audio, made) for audio, made in zip(audios, plans, strict=True)]
+        found: dict[int, Heard] = {}
+        for language in dict.fromkeys(languages):
+            rows = [i for i, name in enumerate(languages) if name == language]
+            asked = replace(options, language=options.language or language)
+            hear = partial(self._decoded, options=asked)
+            some = decoded([audios[i] for i in rows], [plans[i] for i in rows], self.generation, rate, hear)
+            found |= zip(rows, some, strict=True)
+        return [
+            replace(found[i], language=found[i].language or (known if self.languages else None))
+            for i in range(len(audios))
+        ]
+
+    def _vote(self, audio: Audio, made: Sequence[Window]) -> str | None:
+        """The language of a recording, where several windows of it could disagree."""
+        most = round(self.window_seconds * self.sample_rate)
+        clips = [w.of(audio)[:most] for w in sorted(made, key=lambda w: -w.speech)[:VOTES] if w.speech]
+        return self.language_of(clips) if len(clips) > 1 or any(w.samples > most for w in made) else None
+
+    def _decoded(self, audios: Sequence[Audio], options: DecodingOptions) -> list[Heard]:
+        """What is said in each of `audios`, similar ones together."""
+        found: dict[int, Heard] = {}
         groups = self.groups(audios, options)
         for rows, heard in zip(groups, self._side_by_side(groups, audios, options), strict=True):
-            for row, one in zip(rows, heard, strict=True):
-                found[row] = one
-        return [self._transcript(audio, one) for audio, one in zip(audios, found, strict=True) if one is not None]
+            found |= zip(rows, heard, strict=True)
+        return [found[i] for i in range(len(audios))]
 
     def samples(self, recording: Recording) -> NDArray[np.float32]:
         """The samples of a file or utterance at `sample_rate`, or the array that was given, checked.
@@ -173,7 +217,7 @@ class Recogniser(ABC):
         return samples.astype(np.float32, copy=False)
 
     def _side_by_side(
-        self, groups: list[list[int]], audios: list[NDArray[np.float32]], options: DecodingOptions
+        self, groups: list[list[int]], audios: Sequence[Audio], options: DecodingOptions
     ) -> Iterator[list[Heard]]:
         """What is heard in every group, in order."""
 

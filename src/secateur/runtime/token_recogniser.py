@@ -10,7 +10,7 @@ from ..decode.clips import Heard, batches, hear_clips
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio
 from ..decode.session import Session
-from ..decode.windows import by_timestamps, hear_long
+from ..decode.windows import by_timestamps, follows, hear_long, vote
 from ..text.tokenizer import Tokenizer
 from .onnx_session import OnnxSession
 from .recogniser import Recogniser
@@ -50,6 +50,14 @@ class WhisperRecogniser(Recogniser):
         if len(audios) == 1 and self._long(audios[0], options):
             return [hear_long(self.session, self.tokenizer, audios[0], options)]
         return hear_clips(self.session, self.tokenizer, audios, options)
+
+    def in_turn(self, audio: Audio, options: DecodingOptions) -> bool:
+        """See `Recogniser.in_turn`."""
+        return follows(self.config, options, len(audio) > self.config.window)
+
+    def language_of(self, clips: Sequence[Audio]) -> str | None:
+        """See `Recogniser.language_of`."""
+        return vote(self.session, clips) if len(self.config.tokens.languages) > 1 else None
 
     def text_of(self, heard: Heard) -> str:
         """See `Recogniser.text_of`."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from ...models.family import family_of
 from ..recogniser import Recogniser
-from .endpoint import Endpointer, detector
+from ..vad import detector
+from .endpoint import Endpointer
 from .events import Event, StreamOptions
 from .stream import Hearing, Stream
 

@@ -1,0 +1,150 @@
+"""From recordings to windows with speech in them, and from what was decoded there back to the recordings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ..decode.clips import Heard, audible
+from ..decode.generation import Generation
+from ..decode.options import DecodingOptions
+from ..decode.segments import Audio, Segment, quiet_cuts
+from ..decode.speech import SpeechSettings, Window, gaps, regions, windows
+from .vad import BLOCK, speech_probabilities
+
+SIGN = 0.1  # probability below which a sound is no speech for certain: nothing is decoded there
+SHORTEST_SOUND = 0.5  # seconds without speech, yet with a sign of it, that are worth decoding
+SHORTEST_SPEECH = 0.06  # seconds; a recording that is shorter holds no word
+SLOW = 4.0  # letters a second of speech; who says less has not been decoded whole
+LONG = 40.0  # seconds; a longer window is decoded in turns of its own
+SOME = 1.5  # seconds of speech from which that can be told
+LETTERS_OF_A_CHARACTER = 3  # that a Chinese, Japanese or Korean character counts for
+
+
+def looks_for_speech(options: DecodingOptions) -> bool:
+    """Whether a voice activity detector goes first."""
+    return options.vad != "off"
+
+
+def plan(
+    audios: Sequence[Audio], longest: Sequence[int | None], options: DecodingOptions, rate: int
+) -> list[list[Window]]:
+    """Windows of every recording, in order: its speech, then (`speech` 0) sound with a sign of speech between.
+
+    Args:
+        longest: samples of each recording's windows; None: one window, however long.
+
+    Raises:
+        SecateurError: the detector that was asked for is not installed.
+    """
+    settings = SpeechSettings(threshold=options.vad_threshold)
+    block = round(BLOCK * rate)
+    short = SHORTEST_SPEECH * rate
+    chosen = [audio if len(audio) >= short and audible(audio) else audio[:0] for audio in audios]
+    found = []
+    for audio, most, p in zip(chosen, longest, speech_probabilities(chosen, rate, options.vad_detector), strict=True):
+        spoken = windows(regions(p, block, settings, rate), audio, most, settings, rate)
+        unsure = [
+            Window(((a + x, a + y),), 0)
+            for a, b in gaps(spoken, audio)
+            if (b - a >= SHORTEST_SOUND * rate or not spoken) and p[a // block : -(-b // block)].max() >= SIGN
+            for x, y in quiet_cuts(audio[a:b], len(audio) if most is None else most, rate)
+        ]
+        found.append(sorted([*spoken, *unsure], key=lambda window: window.spans[0]))
+    return found
+
+
+def trusted(window: Window, heard: Heard, generation: Generation) -> Heard:
+    """`heard` without the text of a window where no speech was found, unless it is likely by itself."""
+    if window.speech:
+        return heard
+    kept = tuple(s for s in heard.segments if s.avg_logprob >= generation.trusted)
+    return heard if len(kept) == len(heard.segments) else replace(heard, segments=kept)
+
+
+def halves(window: Window, heard: Heard, audio: Audio, rate: int) -> list[Window]:
+    """Two windows to decode instead of one whose text is too short for its speech; none where it is not."""
+    letters = sum(map(_letters, (s.text for s in heard.segments)))
+    if not SOME * rate <= window.speech <= LONG * rate or letters >= SLOW * window.speech / rate:
+        return []
+    if len(window.spans) > 1:
+        # The longest pause has been cut here already.
+        pauses = [b[0] - a[1] for a, b in zip(window.spans, window.spans[1:], strict=False)]
+        at = pauses.index(max(pauses)) + 1
+        parts: list[tuple[tuple[int, int], ...]] = [window.spans[:at], window.spans[at:]]
+    else:
+        (start, end), = window.spans
+        if end - start < 2 * SOME * rate:
+            return []
+        middle = start + quiet_cuts(audio[start:end], (end - start) * 2 // 3, rate)[0][1]
+        parts = [((start, middle),), ((middle, end),)]
+    sizes = [sum(b - a for a, b in spans) for spans in parts]
+    return [
+        Window(spans, round(window.speech * size / sum(sizes))) for spans, size in zip(parts, sizes, strict=True)
+    ]
+
+
+def better(whole: Heard, parts: Sequence[Heard], generation: Generation) -> bool:
+    """Whether two halves say clearly more than the whole did, and are to be trusted."""
+    segments = [s for one in parts for s in one.segments]
+    more = sum(map(_letters, (s.text for s in segments)))
+    before = sum(map(_letters, (s.text for s in whole.segments)))
+    return more > 1.3 * before and min(s.avg_logprob for s in segments) >= 2 * generation.trusted
+
+
+def located(window: Window, segments: Sequence[Segment], rate: int) -> list[Segment]:
+    """Segments and words with their times in the recording instead of the window."""
+
+    def start(seconds: float) -> float:
+        return round(window.original(seconds, rate), 3)
+
+    def end(seconds: float) -> float:
+        return round(window.original(seconds, rate, ends=True), 3)
+
+    return [
+        replace(
+            s, start=start(s.start), end=end(s.end),
+            words=tuple(replace(w, start=start(w.start), end=max(start(w.start), end(w.end))) for w in s.words),
+        )
+        for s in segments
+    ]  # fmt: skip
+
+
+def decoded(
+    audios: Sequence[Audio], plans: Sequence[Sequence[Window]], generation: Generation, rate: int,
+    hear: Callable[[list[Audio]], list[Heard]],
+) -> list[Heard]:  # fmt: skip
+    """Every recording decoded window by window with `hear`; what seems incomplete is decoded again in halves.
+
+    The language is that of most of the text, None where there is none.
+    """
+    places = [(i, window) for i, made in enumerate(plans) for window in made]
+    results = [
+        trusted(window, one, generation)
+        for (_, window), one in zip(places, hear([w.of(audios[i]) for i, w in places]), strict=True)
+    ]
+    again = [(k, halves(places[k][1], one, audios[places[k][0]], rate)) for k, one in enumerate(results)]
+    again = [(k, parts) for k, parts in again if parts]
+    more = iter(hear([part.of(audios[places[k][0]]) for k, parts in again for part in parts]) if again else [])
+    pieces: dict[int, list[tuple[Window, Heard]]] = {}
+    for k, parts in again:
+        new = [next(more) for _ in parts]
+        if better(results[k], new, generation):
+            pieces[k] = list(zip(parts, new, strict=True))
+    segments: list[list[Segment]] = [[] for _ in audios]
+    languages: list[Counter[str]] = [Counter() for _ in audios]
+    for k, ((i, window), one) in enumerate(zip(places, results, strict=True)):
+        for part, said in pieces.get(k, [(window, one)]):
+            segments[i] += located(part, said.segments, rate)
+            if said.language:
+                languages[i][said.language] += sum(_letters(s.text) for s in said.segments)
+    return [
+        Heard(tuple(found), max(names, key=names.__getitem__) if names else None)
+        for found, names in zip(segments, languages, strict=True)
+    ]
+
+
+def _letters(text: str) -> int:
+    """Letters of a text, as an alphabet would need them."""
+    return sum(LETTERS_OF_A_CHARACTER if "\u3040" <= c <= "\ud7ff" else 1 for c in text if c.isalnum())

@@ -1,0 +1,78 @@
+"""Speech found and not lost: quiet, in noise, after silence; with silero and with the detector of our own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from speech_clips import clips
+
+from secateur.decode.speech import SpeechSettings, regions
+from secateur.runtime.vad import BLOCK, Silero, silero_path, speech_probabilities, speech_probability
+
+RATE = 16000
+DETECTORS = ["energy", pytest.param("silero", marks=pytest.mark.skipif(silero_path() is None, reason="no silero"))]
+
+
+def found(audio: np.ndarray, detector: str, rate: int = RATE) -> list[tuple[float, float]]:  # type: ignore[type-arg]
+    """Regions in seconds."""
+    p = speech_probability(audio, rate, detector)
+    return [(a / rate, b / rate) for a, b in regions(p, round(BLOCK * rate), SpeechSettings(), rate)]
+
+
+@pytest.fixture(scope="module")
+def said(speech: Path) -> list[np.ndarray]:  # type: ignore[type-arg]
+    return [audio for name in ("speechocean762", "librispeech-mini") for audio, _ in clips(speech, name, 4, "dev")]
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+@pytest.mark.parametrize("level", [0, -30, -45])
+@pytest.mark.parametrize("snr", [None, 5])
+def test_no_clip_is_lost(
+    said: list[np.ndarray], detector: str, level: float, snr: float | None  # type: ignore[type-arg]
+) -> None:
+    random = np.random.default_rng(0)
+    for clip in said:
+        audio = clip * np.float32(10 ** (level / 20))
+        if snr is not None:
+            noise = random.standard_normal(len(audio)) * np.sqrt(np.square(audio).mean()) * 10 ** (-snr / 20)
+            audio = (audio + noise).astype(np.float32)
+        whole = found(clip, "energy")
+        speech = sum(b - a for a, b in found(audio, detector))
+        assert speech > 0.4 * sum(b - a for a, b in whole)
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_a_pause_of_hiss_is_no_speech(said: list[np.ndarray], detector: str) -> None:  # type: ignore[type-arg]
+    hiss = (3e-4 * np.random.default_rng(0).standard_normal(8 * RATE)).astype(np.float32)
+    first, second = said[0], said[1]
+    spans = found(np.concatenate([first, hiss, second]), detector)
+    start, end = len(first) / RATE + 0.5, len(first) / RATE + 7.5
+    inside = sum(max(0.0, min(b, end) - max(a, start)) for a, b in spans)
+    assert inside < 0.4
+    assert any(b <= start for _, b in spans)
+    assert any(a >= end for a, _ in spans)
+
+
+@pytest.mark.skipif(silero_path() is None, reason="no silero")
+def test_recordings_together_are_as_each_by_itself_block_by_block(
+    said: list[np.ndarray]  # type: ignore[type-arg]
+) -> None:
+    loud = [clip / np.abs(clip).max() * 0.5 for clip in said]
+    together = speech_probabilities([*loud, np.zeros(0, np.float32)], RATE)
+    assert len(together[-1]) == 0
+    for audio, p in zip(loud, together, strict=False):
+        network = Silero()
+        blocks = [np.pad(audio[i : i + 512], (0, max(0, i + 512 - len(audio)))) for i in range(0, len(audio), 512)]
+        np.testing.assert_allclose(p, [network(block) for block in blocks], atol=2e-2)
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_other_rates(said: list[np.ndarray], detector: str) -> None:  # type: ignore[type-arg]
+    import soxr
+
+    half = soxr.resample(said[0], RATE, 8000)
+    speech = sum(b - a for a, b in found(half, detector, 8000))
+    assert speech == pytest.approx(sum(b - a for a, b in found(said[0], detector)), rel=0.35)
+    assert len(speech_probability(half, 8000, detector)) == -(-len(half) // 256)
