@@ -77,3 +77,13 @@ def test_thresholds_that_are_given_win() -> None:
     assert own.applied(DecodingOptions(no_speech_threshold=0.9)) == DecodingOptions(no_speech_threshold=0.9)
     assert own.applied(DecodingOptions(calibrated=False)).no_speech_tilt is None
     assert Generation().applied(DecodingOptions()) == DecodingOptions()
+
+
+def test_prompts_that_cost_words_are_left_out_with_one_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    own = Generation(prompts=False)
+    asked = DecodingOptions(words=("Ronicky Doone",), condition_on_previous=True)
+    for _ in range(2):
+        found = own.applied(asked)
+        assert (found.words, found.condition_on_previous) == ((), False)
+    assert capsys.readouterr().err.count("the words to expect are ignored") <= 1
+    assert Generation(previous_text=False).applied(asked).words == asked.words

@@ -5,6 +5,7 @@ Of several processes that `torchrun` started, only the first (RANK 0) shows anyt
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -32,6 +33,12 @@ def track(items: Iterable[T], label: str, total: int | None = None, quiet: bool 
         yield from _plain(items, label, total)
         return
     yield from rich_track(items, description=label, total=total, console=console, transient=False)
+
+
+@functools.cache
+def say_once(message: str) -> None:
+    """A warning that would tell nothing new when it is repeated."""
+    say(f"secateur: {message}")
 
 
 def say(message: str, everywhere: bool = False) -> None:

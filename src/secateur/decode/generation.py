@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
+from ..base.progress import say_once
 from .options import DecodingOptions
 
 THRESHOLDS = (
@@ -40,7 +41,16 @@ class Generation:
     trusted: float = -0.5
 
     def applied(self, options: DecodingOptions) -> DecodingOptions:
-        """`options` with this model's thresholds, unless any was given or `calibrated` is off."""
+        """`options` with this model's thresholds, unless any was given or `calibrated` is off, and no prompt too many.
+
+        Prompts that would cost words are left out, and a warning says so once.
+        """
+        if options.words and not self.prompts:
+            say_once("this model was not trained with prompts and loses words by them: the words to expect are ignored")
+            options = replace(options, words=())
+        if options.condition_on_previous and not (self.previous_text and self.prompts):
+            say_once("this model was not trained with previous text: windows are decoded each by itself")
+            options = replace(options, condition_on_previous=False)
         given = {f.name: f.default for f in fields(DecodingOptions)}
         if not options.calibrated or any(getattr(options, name) != given[name] for name in THRESHOLDS):
             return options

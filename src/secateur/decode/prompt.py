@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..base.errors import SecateurError
+from ..base.progress import say_once
 from ..text.tokenizer import Tokenizer
 from .options import DecodingOptions
 from .session import TokenConfig
@@ -21,10 +22,12 @@ def prompt(
 ) -> list[int]:  # fmt: skip
     """Ids for one window: `[<|startofprev|>, words, text before, <|startoftranscript|>, language, task, ...]`.
 
-    Words and text before take at most half of the text context, as in the Whisper reference; the words always stay.
+    Words and text before take at most half of the text context, as in the Whisper reference. Of words that are too
+    many the last stay, then the last of the text before. A model without the token that introduces them (its row was
+    cut) is not given any, and a warning says so once.
 
     Raises:
-        SecateurError: words were given but the model has no token to introduce them, or a task it does not know.
+        SecateurError: a task or language that the model does not know.
     """
     tokens = config.tokens
     try:
@@ -36,10 +39,13 @@ def prompt(
     if not options.words and not previous:
         return start
     if tokens.previous is None:
-        raise SecateurError("this model has no <|startofprev|> token, so it cannot be given words; leave them out")
+        if options.words:
+            say_once("this model has no <|startofprev|> token: the words to expect are ignored")
+        return start
     room = config.text_context // 2 - 1
     words = tokenizer.encode(word_list(options.words)) if options.words else []
     if len(words) > room:
-        raise SecateurError(f"the words to expect take {len(words)} tokens; this model has room for {room}")
+        say_once(f"the words to expect take {len(words)} tokens: this model is given the last {room} of them")
+        words = words[-room:]
     before = list(previous)[max(0, len(previous) - (room - len(words))) :]
     return [tokens.previous, *words, *before, *start]

@@ -83,14 +83,13 @@ class CtcRecogniser(Recogniser):
                 found.append([i])
         return found
 
-    def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[Heard]:
-        """See `Recogniser.hear`.
-
-        Raises:
-            SecateurError: a translation was asked for.
-        """
+    def check(self, options: DecodingOptions) -> None:
+        """See `Recogniser.check`."""
         if options.task != "transcribe":
-            raise SecateurError("this model does not translate: it writes what it hears")
+            raise SecateurError("this model does not translate: it writes the words of the language it knows")
+
+    def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[Heard]:
+        """See `Recogniser.hear`."""
         if len(audios) == 1 and len(audios[0]) > self.window_seconds * self.sample_rate:
             return [self._long(audios[0], options)]
         found = [Heard((), self.language)] * len(audios)

@@ -152,10 +152,19 @@ class Recogniser(ABC):
             SecateurError: see `transcribe`; files that fail, and what is wrong with them, are named.
         """
         options = self.generation.applied(options or DecodingOptions())
+        self.check(options)
         audios = [self.samples(recording) for recording in recordings]
         decode = self._by_windows if looks_for_speech(options) else self._decoded
         heard = decode(audios, options)
         return [self._transcript(audio, one) for audio, one in zip(audios, heard, strict=True)]
+
+    @abstractmethod
+    def check(self, options: DecodingOptions) -> None:
+        """Refuse what the model cannot do, before anything is decoded.
+
+        Raises:
+            SecateurError: a language or task that it does not know, or options of another kind of model.
+        """
 
     def in_turn(self, audio: Audio, options: DecodingOptions) -> bool:
         """Whether a recording is decoded window after window, each of which depends on the one before."""

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from ..base.errors import SecateurError
 from ..decode.clips import Heard, batches, hear_clips
+from ..decode.language import chosen
 from ..decode.options import DecodingOptions
+from ..decode.prompt import prompt
 from ..decode.segments import Audio
 from ..decode.session import Session
 from ..decode.windows import by_timestamps, follows, hear_long, vote
@@ -40,16 +42,17 @@ class WhisperRecogniser(Recogniser):
         return [*([short[k] for k in group] for group in together), *alone]
 
     def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[Heard]:
-        """See `Recogniser.hear`.
-
-        Raises:
-            SecateurError: an n-gram model was given.
-        """
-        if options.lm:
-            raise SecateurError("language models (--lm) are for CTC models: a Whisper has its own in its decoder")
+        """See `Recogniser.hear`."""
         if len(audios) == 1 and self._long(audios[0], options):
             return [hear_long(self.session, self.tokenizer, audios[0], options)]
         return hear_clips(self.session, self.tokenizer, audios, options)
+
+    def check(self, options: DecodingOptions) -> None:
+        """See `Recogniser.check`."""
+        if options.lm:
+            raise SecateurError("language models (--lm) are for CTC models: a Whisper has its own in its decoder")
+        language = chosen(self.config.tokens, options.language) or self.languages[0]
+        prompt(self.config, self.tokenizer, options, language, timestamps=False)
 
     def in_turn(self, audio: Audio, options: DecodingOptions) -> bool:
         """See `Recogniser.in_turn`."""
