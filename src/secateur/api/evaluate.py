@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from ..families.whisper.config import WhisperConfig
     from ..runtime.recogniser import Recogniser
 
-TRUSTED = ("temperatures", "compression_ratio_threshold", "log_prob_threshold", "no_speech_threshold")
+TRUSTED = (
+    "temperatures", "compression_ratio_threshold", "log_prob_threshold", "no_speech_threshold", "calibrated", "vad",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,7 @@ class EvaluateSettings(Settings):
         None, "Choose what lm or correct weigh, bonus and penalty too, on this manifest; never the test's."
     )
     fallback: bool = option(
-        False, "Decode again at higher temperatures what looks wrong, as `transcribe` does, unless options say how."
+        False, "Look for speech first and decode again what looks wrong, as `transcribe` does, unless options say how."
     )
     conditions: tuple[str, ...] = option(
         (), "Measure real use instead: all, or some of clean, pause, joined, previous, prompt, timestamps and "

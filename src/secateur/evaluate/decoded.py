@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from ..runtime.recogniser import Recogniser
 
 PIECE = 16  # clips a call: an int8 network's rounding depends on what runs together, so it is part of a result
-# Every text counts, however unlikely it looks: no second try at higher temperatures, nothing taken for silence.
+# Every text counts, however unlikely it looks: no second try at higher temperatures, nothing taken for silence, and no
+# look for speech first.
 PLAIN = DecodingOptions(
-    temperatures=(0.0,), compression_ratio_threshold=None, log_prob_threshold=None, no_speech_threshold=None
-)
+    temperatures=(0.0,), compression_ratio_threshold=None, log_prob_threshold=None, no_speech_threshold=None,
+    calibrated=False, vad="off",
+)  # fmt: skip
 
 
 def decoded(
