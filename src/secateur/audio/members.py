@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..base.errors import SecateurError
+from ..base.remote import is_file, remote_size, url_of
 
 MOST_BYTES = 2 << 30  # of a member, which is read at once
 KEPT = 16  # archives whose table of contents is remembered
@@ -41,7 +42,7 @@ def member_size(path: Path) -> int | None:
 
 def is_recording(path: Path) -> bool:
     """Whether there is such a file, or such a member of an archive."""
-    return path.is_file() or member_size(path) is not None
+    return is_file(path) or member_size(path) is not None
 
 
 def recording_bytes(path: Path) -> int:
@@ -50,7 +51,10 @@ def recording_bytes(path: Path) -> int:
     Raises:
         SecateurError: there is neither.
     """
-    size = path.stat().st_size if path.is_file() else member_size(path)
+    if url_of(path) is not None:
+        size = remote_size(path)
+    else:
+        size = path.stat().st_size if path.is_file() else member_size(path)
     if size is None:
         raise SecateurError(f"{path}: no such file")
     return size

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SecateurError
+from .remote import open_remote, url_of, write_remote
 
 MOST_TEXT = 256 << 20  # bytes of a JSON, TOML or text file; the largest that we know, a tokenizer, has 20 MB
 
@@ -28,10 +29,19 @@ def cache_dir() -> Path:
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block ends without an error.
 
+    What a URL names is written on this machine first, and put there in one piece.
+
     Raises:
         SecateurError: the folder cannot be written.
     """
     path = Path(path)
+    if url_of(path) is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            temporary = Path(folder) / path.name
+            temporary.touch()
+            yield temporary
+            write_remote(path, temporary)
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -95,7 +105,7 @@ def read_limited(path: str | Path, most: int = MOST_TEXT) -> bytes:
     """
     path = Path(path)
     try:
-        with path.open("rb") as source:
+        with open_remote(path) if url_of(path) else path.open("rb") as source:
             data = source.read(most + 1)
     except FileNotFoundError:
         raise SecateurError(f"{path}: no such file") from None

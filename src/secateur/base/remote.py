@@ -10,16 +10,21 @@ import contextlib
 import io
 import os
 import re
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from .errors import SecateurError
-from .extras import hint, require
+from .extras import require
 
 SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/+")
 MOST_WHOLE = 2 << 30  # bytes of a file that is brought into memory
+MOST_KEPT = 256 << 20  # bytes of what was fetched last
 MOST_FILES = 10_000_000  # of a folder
+_kept: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
+_lock = threading.Lock()
 
 
 def url_of(path: str | Path) -> str | None:
@@ -51,7 +56,7 @@ def _told(url: str) -> Iterator[None]:
     except FileNotFoundError:
         raise SecateurError(f"{url}: no such file") from None
     except ImportError as problem:  # fsspec's own words name the package: "Install s3fs to access S3"
-        raise SecateurError(f"{url}: {problem}: run  {hint('remote')}  and what it names") from None
+        raise SecateurError(f"{url}: a package for '{url.split(':')[0]}' is missing: {problem} (with pip)") from None
     except Exception as problem:  # file systems raise errors of their own libraries
         reason = str(problem) or type(problem).__name__
         raise SecateurError(f"{url}: cannot be reached or read ({reason})") from problem
@@ -72,13 +77,24 @@ def open_remote(path: str | Path) -> BinaryIO:
     url = url_of(path) or str(path)
     with _told(url):
         system, place = _system(url)
-        size = system.info(place).get("size")
+        about = system.info(place)
+        if about.get("type") == "directory":
+            raise SecateurError(f"{url}: a folder, not a file")
+        size = about.get("size")
         if size is not None and size > MOST_WHOLE:
             return system.open(place, "rb")  # type: ignore[no-any-return]
-        with system.open(place, "rb") as file:
-            data = file.read(MOST_WHOLE + 1)
+        state = url, size, *(str(about.get(name)) for name in ("mtime", "LastModified", "ETag", "etag", "created"))
+        data = _kept.get(state)
+        if data is None:
+            with system.open(place, "rb") as file:
+                data = file.read(MOST_WHOLE + 1)
     if len(data) > MOST_WHOLE:
         raise SecateurError(f"{url}: more than {MOST_WHOLE >> 30} GB, of a server that does not say how much: copy it")
+    with _lock:  # parts of one recording follow each other
+        _kept[state] = data
+        _kept.move_to_end(state)
+        while len(_kept) > 1 and sum(map(len, _kept.values())) > MOST_KEPT:
+            _kept.popitem(last=False)
     held = io.BytesIO(data)
     held.name = url
     return held
@@ -112,6 +128,20 @@ def remote_size(path: str | Path) -> int | None:
         except FileNotFoundError:
             return None
         return None if found.get("type") == "directory" else int(found.get("size") or 0)
+
+
+def state_of(path: Path) -> list[Any]:
+    """What changes with a file's content, nearly always: its size and when it was written (of URLs the size alone).
+
+    Raises:
+        OSError, SecateurError: no such file, or no access.
+    """
+    if url_of(path) is None:
+        return [path.stat().st_size, path.stat().st_mtime_ns]
+    size = remote_size(path)
+    if size is None:
+        raise SecateurError(f"{url_of(path)}: no such file")
+    return [size, str(url_of(path))]
 
 
 def is_folder(path: str | Path) -> bool:

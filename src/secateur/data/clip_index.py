@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.progress import say
+from ..base.remote import absolute, open_remote, url_of
 from .manifest import MOST_LINE, Utterance, iter_manifest, iter_offsets, parse_line, to_line
 from .shards import is_shards
 
@@ -58,7 +59,8 @@ class ClipIndex(Sequence[Utterance]):
         if not is_shards(path):
             clips = iter_offsets(path)
             first = next(clips)
-            self._files.append((path.open("rb"), path.parent.resolve(), str(path)))
+            file = open_remote(path) if url_of(path) else path.open("rb")
+            self._files.append((file, absolute(path.parent), str(path)))
             yield first
             yield from clips
             return

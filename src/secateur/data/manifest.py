@@ -14,6 +14,7 @@ from typing import Any
 
 from ..base.errors import SecateurError, nearest
 from ..base.files import at_home, atomic_path
+from ..base.remote import absolute, open_remote, url_of
 from ..text.languages import language_tag
 from .fields import ALL, FIELDS, LEAST, TEXTS, check_names, described
 from .hashes import Hashes
@@ -107,8 +108,8 @@ def _located(path: Path) -> Iterator[tuple[str, int, Utterance]]:
 
 def _lines(path: Path) -> Iterator[tuple[str, int, Utterance]]:
     try:
-        folder = path.parent.resolve()
-        with path.open("rb") as lines:
+        folder = absolute(path.parent)
+        with open_remote(path) if url_of(path) else path.open("rb") as lines:
             offset = 0
             for number, raw in enumerate(iter(lambda: lines.readline(MOST_LINE), b""), 1):
                 if len(raw) == MOST_LINE:
@@ -164,6 +165,8 @@ def from_values(values: dict[str, Any], folder: Path, where: str) -> Utterance:
             raise SecateurError(f"{where}: {name}: empty")
     name = values["audio"]
     place = os.path.join(folder, str(at_home(name)) if name[0] == "~" else name)  # noqa: PTH118
+    if url_of(name) is not None:
+        place = name
     extras = {} if values.keys() <= ALL else {name: value for name, value in values.items() if name not in ALL}
     offset = _offset(values["offset"], duration, where) if "offset" in values else None
     channel = _channel(values["channel"], where) if "channel" in values else None
@@ -228,7 +231,7 @@ def manifest_writer(path: str | Path) -> Iterator[Callable[[Utterance], None]]:
         SecateurError: see `write_manifest`.
     """
     path = Path(path)
-    folder, seen = path.parent.resolve(), Hashes()
+    folder, seen = absolute(path.parent), Hashes()
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as out:
 
         def write(u: Utterance) -> None:
@@ -264,6 +267,9 @@ def to_line(utterance: Utterance, folder: Path) -> dict[str, Any]:
 
 def relative_to(audio: Path, folder: Path) -> str:
     """A path as a manifest in the (absolute) folder writes it: relative where they share more than the root."""
+    url = url_of(audio)
+    if url is not None and not audio.is_relative_to(folder):
+        return url
     inside, place = f"{folder}{os.sep}", str(audio)
     if place.startswith(inside) and len(inside) > 2 and os.sep == "/":
         return place[len(inside) :]

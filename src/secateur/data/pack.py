@@ -13,6 +13,7 @@ from ..audio.members import open_member
 from ..base.errors import SecateurError
 from ..base.files import read_json, write_json
 from ..base.progress import track
+from ..base.remote import absolute, is_file, open_remote, state_of, url_of
 from .clip import flac_of
 from .manifest import Utterance, iter_manifest, to_line
 from .shards import AUDIO, shard_paths, write_shard
@@ -49,7 +50,7 @@ def pack(manifest: str | Path, out: Path, clips: int = 1000, quiet: bool = False
     shards = count = kept = 0
     while piece := list(itertools.islice(rest, clips)):
         path = out.with_name(f"{out.name}-{shards:0{DIGITS}}.tar")
-        if path.exists():
+        if is_file(path):
             kept += 1
         else:
             write_shard(path, map(_member, piece))
@@ -62,12 +63,12 @@ def _claim(out: Path, manifest: str | Path, clips: int) -> None:
     """Note what the archives are made from, or hold it against what was noted."""
     noted = out.with_name(f"{out.name}.json")
     sources = shard_paths(manifest)
-    sizes = [[path.stat().st_size, path.stat().st_mtime_ns] for path in sources]
+    sizes = [state_of(path) for path in sources]
     ours: dict[str, Any] = {
-        "manifest": str(Path(manifest).resolve()), "clips": clips,
+        "manifest": str(absolute(manifest)), "clips": clips,
         "state": hashlib.sha256(repr(sizes).encode()).hexdigest()[:16],
     }  # fmt: skip
-    if not noted.exists():
+    if not is_file(noted):
         write_json(noted, ours)
     elif read_json(noted) != ours:
         raise SecateurError(f"{noted}: archives of another manifest, or of another state of it, are here: remove them")
@@ -92,6 +93,9 @@ def _member(u: Utterance) -> tuple[str, str, bytes, dict[str, Any]]:
 
 def _content(path: Path) -> bytes:
     try:
+        if url_of(path) is not None:
+            with open_remote(path) as file:
+                return file.read()
         return path.read_bytes()
     except NotADirectoryError:
         member = open_member(path)

@@ -24,7 +24,7 @@ from ..base.progress import track
 from ..base.remote import absolute, is_file, url_of
 from ..text.chinese import spoken
 from ..text.clean import CleanRules, cleaner
-from ..text.languages import base_language
+from ..text.languages import base_language, language_tag
 from ..text.pinyin import pinyin
 from .clip import read_clip
 from .fields import FIELDS, check_names
@@ -94,6 +94,7 @@ def prepare(
             raise SecateurError(f"{recording.audio}: the id '{recording.id}' occurs twice")
         seen.add(recording.id)
     folder = absolute(manifest).with_suffix("")
+    language_tag(settings.language)
     if settings.format == "keep" and (settings.sample_rate or settings.denoise):
         raise SecateurError("to resample or denoise, name a format: flac, wav or ogg")
     if settings.format != "keep":
@@ -142,7 +143,10 @@ class _Work:
             if empty:
                 return LeftOut(recording.id, "an empty text", "no text")
             return LeftOut(recording.id, "no text" if not recording.text.strip() else "no text left after cleaning")
-        language = recording.language or self.settings.language
+        try:
+            language = language_tag(recording.language or self.settings.language)
+        except SecateurError as problem:
+            return LeftOut(recording.id, "a language that is not known", str(problem))
         if self.settings.lower:
             text = lower_case(text, language)
         try:
@@ -246,7 +250,7 @@ def _claim(folder: Path, settings: PrepareSettings) -> None:
     """Note the settings that the files of `folder` are made with, or hold them against those noted."""
     noted = folder / "settings.json"
     ours = {"format": settings.format, "sample_rate": settings.sample_rate, "denoise": settings.denoise}
-    if not noted.exists():
+    if not is_file(noted):
         write_json(noted, ours)
     elif read_json(noted) != ours:
         theirs = ", ".join(f"{key} {value}" for key, value in read_json(noted).items())

@@ -18,6 +18,7 @@ from ..audio.members import members, read_range
 from ..audio.read import SLACK, audio_info
 from ..base.errors import SecateurError
 from ..base.files import atomic_path
+from ..base.remote import url_of
 from .fields import rename
 
 AUDIO = frozenset({"wav", "flac", "ogg", "opus", "mp3"})
@@ -40,6 +41,8 @@ def shard_paths(pattern: str | Path) -> list[Path]:
     Raises:
         SecateurError: nothing matches, or a range that runs backwards or is longer than a million.
     """
+    if is_shards(pattern) and url_of(pattern) is not None:
+        raise SecateurError(f"{url_of(pattern)}: archives are read from this machine: copy them here first")
     paths = [str(pattern)]
     while (found := RANGE.search(paths[0])) is not None:
         first, last = int(found[1]), int(found[2])

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from ...base.errors import SecateurError
 from ...base.files import at_home
+from ...base.remote import open_remote, url_of
 from ..members import open_member
 
 Source = str | Path | BinaryIO
@@ -54,7 +55,7 @@ def opened(source: Source, most_piped: int) -> Iterator[Opened]:
     with contextlib.ExitStack() as stack:
         path: Path | None = None
         if isinstance(source, str | Path):
-            found = _readable(at_home(source), name, most_piped)
+            found = open_remote(source) if url_of(source) else _readable(at_home(source), name, most_piped)
             if isinstance(found, Path):
                 path = found
                 file: BinaryIO = stack.enter_context(path.open("rb"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...audio.folder import SUFFIXES, audio_files
 from ...base.errors import SecateurError
+from ...base.remote import absolute
 from ...data.hashes import Hashes
 from ...data.manifest import Utterance, iter_manifest
 from ...data.shards import is_shards
@@ -43,7 +44,7 @@ def read_clips(inputs: Iterable[str]) -> Iterator[Utterance]:
             for path in audio_files(place):
                 yield Utterance(path.relative_to(place).as_posix(), path.resolve(), UNKNOWN, language="")
         else:
-            yield Utterance(place.name, place.resolve(), UNKNOWN, language="")
+            yield Utterance(place.name, absolute(place), UNKNOWN, language="")
 
 
 def name_of_file(clip: Utterance) -> str:

@@ -15,6 +15,7 @@ from ...base.engine import EngineName, RayEngine, run_here
 from ...base.errors import SecateurError
 from ...base.options import to_dict
 from ...base.progress import say
+from ...base.remote import state_of
 from ...data.shards import shard_paths
 from ..recogniser import find_model
 from .clips import Piece, cut, each_once, is_manifest, name_of_file, read_clips
@@ -96,6 +97,6 @@ def _state(word: str) -> list[Any]:
     if not is_manifest(word):
         return [word]
     try:
-        return [word, *([path.stat().st_size, path.stat().st_mtime_ns] for path in shard_paths(word))]
+        return [word, *(state_of(path) for path in shard_paths(word))]
     except OSError as problem:
         raise SecateurError(f"{word}: cannot be read ({problem.strerror or problem})") from problem
