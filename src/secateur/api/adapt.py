@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Few steps at a high rate. Many rows stay: in so few steps no model learns to spell words that its rows lack.
 DEMO: dict[str, Any] = {
-    "longest": 12.0, "device": "cpu", "rate_factor": 1.5,
+    "longest": 12.0, "device": "cpu", "rate_factor": 1.5, "conditions": (),
     "training": {
         "steps": 40, "batch_seconds": 60.0, "learning_rate": 6e-5, "warmup": 0.15, "ema": 0.9, "validate_every": 100.0,
         "l2_sp": 0.0, "bpe_dropout": 0.0, "save_every": 1000, "augment": None, "mix": None,
@@ -46,6 +46,13 @@ class AdaptSettings(DataSettings):
         2.0, "Multiply the learning rate by this for the pruned model, which has more to recover.", above=0,
         advanced=True,
     )  # fmt: skip
+    conditions: tuple[str, ...] = option(
+        ("pause-4", "joined-60", "prompt-neutral", "previous", "nonspeech"),
+        "Measure the exported models under these conditions of real use (see `evaluate`) and warn where one got worse.",
+    )  # fmt: skip
+    condition_clips: int = option(
+        16, "Build the conditions from this many test clips.", unit="clips", least=2, advanced=True
+    )
     timed_clips: int = option(
         16, "Time the exported models on this many clips, one after the other.", unit="clips", least=1, advanced=True
     )

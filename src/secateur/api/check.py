@@ -68,11 +68,15 @@ def look(settings: DataSettings, data: JobData | None = None, files: Sequence[Pa
         raise SecateurError("--train is missing: name a manifest (`secateur data prepare` makes one)")
     if prune is not None:
         check_prune(prune, one_shot)
-    named = [*settings.train, *settings.dev, *settings.test, *settings.rehearsal]
+    named = [*settings.train, *settings.dev, *settings.test, *settings.rehearsal, *settings.rehearsal_dev]
     check_files([*named, *settings.noise, *settings.nonspeech])
     if data is None:
         data, files = _sets(settings, device or settings.device), named
     data.normalise = settings.normalise
+    if settings.rehearsal_dev:
+        from ..study.sets_of_job import named_sets
+
+        data.retain_dev = named_sets(settings.rehearsal_dev)
     if settings.nonspeech:
         from ..study.sets_of_job import read_nonspeech
 
@@ -158,6 +162,13 @@ def check_speakers(data: JobData, allowed: bool = False) -> None:
     trained |= set() if is_streamed(data.learn) else {u.speaker for u in data.learn}
     sets = {"train": trained, "dev": {u.speaker for u in data.dev}}
     sets |= {name: {u.speaker for u in clips} for name, clips in data.tests.items()}
+    for name, clips in data.retain_dev.items():
+        both = sorted(({u.speaker for u in clips} & trained) - {""})
+        if both and not allowed:
+            raise SecateurError(
+                f"train and rehearsal-dev ({name}) share {len(both)} speakers ({', '.join(both[:3])}): what is trained "
+                "on says nothing of what is still known"
+            )
     names = list(sets)
     for i, first in enumerate(names):
         for second in names[i + 1 :]:

@@ -23,6 +23,10 @@ class DataSettings(Settings):
     rehearsal: tuple[Path, ...] = option(
         (), "Also train on these manifests, so that what they hold is not forgotten.", was=("retain",)
     )
+    rehearsal_dev: tuple[Path, ...] = option(
+        (), "Judge on these manifests what the model still knows: the trained weights are drawn back towards the "
+        "start until each is within 0.5 points of the original (training.interpolation).", was=("retain_dev",),
+    )  # fmt: skip
     noise: tuple[Path, ...] = option((), "Mix these recordings of noise into training clips (see training.augment).")
     nonspeech: tuple[Path, ...] = option(
         (), "Train silence on the recordings of these manifests (empty text), beside generated ones."

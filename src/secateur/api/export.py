@@ -31,9 +31,10 @@ class ExportSettings(Settings):
     )  # fmt: skip
     clips: tuple[str, ...] = option((), "Compare export and source on these recordings; left out: on noise.")
     dev: Path | None = option(None, "Refuse an export whose error rate on this manifest is not its source's.")
-    tolerance: float = option(
-        0.2, "Let the error rate on dev rise by at most this.", unit="points", least=0
-    )
+    tolerance: float | str = option(
+        0.2, "Let the error rate on dev rise by at most this; by condition of real use as well: "
+        "0.2,pause=0.5,prompt=0.5,joined=0.5,nonspeech=4 (timestamps: hundredths of a second).", unit="points", least=0,
+    )  # fmt: skip
     limit: int | None = option(None, "Take at most this many clips of dev.", unit="clips", least=1)
     calibrate: Path | None = option(
         None, "Take the ranges of int8-static from this manifest of training data; int8-dynamic gains from it, too."
@@ -55,16 +56,19 @@ def export(settings: ExportSettings) -> dict[str, Any]:
     from ..base.extras import require
 
     require("torch", "train")
-    from ..export.job import Gate, export_checked, write_format, writer
+    from ..export.job import Gate, export_checked, tolerances, write_format, writer
     from ..models.family import family_of, read_config
     from ..weights.fetch import fetch, load_model
     from .check import check_files, check_folder, check_precision
 
+    tolerance, by_condition = tolerances(settings.tolerance)
     check_files([path for path in (settings.dev, settings.calibrate, *map(Path, settings.clips)) if path is not None])
     check_folder(settings.out.parent if settings.format == "ggml" else settings.out)
     if settings.format == "onnx":
         if settings.precision == "int8-static" and settings.calibrate is None:
             raise SecateurError("int8-static needs recordings of the kind to come: name train data with --calibrate")
+        if by_condition and settings.dev is None:
+            raise SecateurError("a tolerance by condition needs clips to measure on: name a manifest with --dev")
         if settings.precision == "auto" and settings.dev is None:
             raise SecateurError("--precision auto lets an error rate decide: name a manifest with --dev")
         if settings.four_bits and not settings.precision.startswith("int8"):
@@ -81,7 +85,7 @@ def export(settings: ExportSettings) -> dict[str, Any]:
         return write_format(settings.format, model, text, settings.out)
     if not settings.clips and settings.dev is None:
         say("neither --dev nor --clips given: comparing on noise, which says little about transcripts")
-    gate = None if settings.dev is None else Gate(settings.dev, settings.tolerance, settings.limit)
+    gate = None if settings.dev is None else Gate(settings.dev, tolerance, settings.limit, by_condition=by_condition)
     return export_checked(
         model, text, settings.out, settings.precision, settings.clips, gate, settings.calibrate, settings.four_bits
     )

@@ -46,5 +46,11 @@ def show(result: dict[str, Any]) -> str:
             f"({100 * d['low']:+.1f} to {100 * d['high']:+.1f}), P(better) {d['better']:.2f}"
             + (f"; {d['note']}" if d.get("note") else "")
         )
+    if result.get("use_table"):
+        titles, cells = result["use_table"]
+        lines += ["", "real use, A the original, B the exported pruned model", text_table(titles, cells)]
+        lines += [f"WARNING: {line}" for line in result["use_worse"]]
+    for name, one in result.get("forgotten", {}).items():
+        lines.append(f"{name}: {100 * one['original']:.1f} % by the original, {100 * one['now']:.1f} % now")
     lines += [f"report: {result['report']}", f"model:  {result['exported']}"]
     return "\n".join(lines)

@@ -29,6 +29,7 @@ class JobData:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     window: int = 0  # clips between which streamed batches are shuffled; see `train.stream.Mix`
     languages: tuple[str, ...] = ()  # of the clips to learn from, where they are streamed
+    retain_dev: dict[str, list[Utterance]] = field(default_factory=dict)  # sets to judge by what was forgotten
     noise: NoiseBank | None = None  # mixed into training clips at a drawn signal-to-noise ratio
     nonspeech: NoiseBank | None = None  # recordings in which nobody speaks, to learn silence on
     shortest_context: float = math.inf  # s, of all arms that are compared: they meet the same joined examples

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,10 @@ from ..base.progress import say
 from ..data.clip import read_clip
 from ..data.manifest import Utterance, read_manifest
 from ..decode.session import Floats
+from ..evaluate.conditions import chosen
 from ..evaluate.decoded import decoded
+from ..evaluate.real_use import measure, source_of
+from ..evaluate.real_use_table import changes, drifted
 from ..evaluate.run import evaluate
 from ..features.extract import extract
 from ..models.family import Config, TextCodec, Writer, family_of
@@ -33,6 +36,7 @@ from .precision import check_precision
 TOLERANCE = 1e-3  # of fp32 logits, and of a CTC model's fp32 probabilities
 NOISE_FRAMES = (100, 250, 400)  # lengths of the made-up clips, 10 ms frames
 CALIBRATION_CLIPS = 32
+CONDITION_CLIPS = 40  # of a gate by condition
 AUTO = "auto"
 BYTES_IN_THE_ENCODER = ("int8-static", "int8-dynamic")
 FASTEST_FIRST = (*BYTES_IN_THE_ENCODER, "int8")
@@ -46,6 +50,33 @@ class Gate:
     tolerance: float = 0.2  # points
     limit: int | None = None  # clips
     source: float | None = None  # error rate of the source on them, in percent, where it was measured before
+    by_condition: Mapping[str, float] = field(default_factory=dict)  # points: see `evaluate.conditions`
+
+
+def tolerances(given: float | str) -> tuple[float, dict[str, float]]:
+    """Points for the error rate, and for conditions of real use: `0.2,pause=0.5,nonspeech=4`.
+
+    Raises:
+        SecateurError: what is no number, or a condition that nobody knows.
+
+    >>> tolerances("0.3,pause=0.5")
+    (0.3, {'pause': 0.5})
+    """
+    if isinstance(given, float | int):
+        return float(given), {}
+    points, found = Gate.tolerance, dict[str, float]()
+    for part in filter(None, (part.strip() for part in given.split(","))):
+        name, equals, value = part.rpartition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            raise SecateurError(f"--tolerance takes points, such as 0.2,pause=0.5; found '{part}'") from None
+        if equals:
+            chosen([name])
+            found[name] = number
+        else:
+            points = number
+    return points, found
 
 
 class ErrorRateError(SecateurError):
@@ -191,8 +222,35 @@ def error_drift(model: Network, text: Any, folder: Path, gate: Gate) -> dict[str
             f" %, more than {gate.tolerance:g} points below; nothing was written: choose another --precision",
             rates["source"],
         )
-    return {"dev": str(gate.dev), "dev_clips": len(utterances), "dev_source": rates["source"],
-            "dev_export": rates["export"], "dev_tolerance": gate.tolerance}  # fmt: skip
+    values: dict[str, Any] = {
+        "dev": str(gate.dev), "dev_clips": len(utterances), "dev_source": rates["source"],
+        "dev_export": rates["export"], "dev_tolerance": gate.tolerance,
+    }  # fmt: skip
+    return values | _real_use_drift(source, folder, utterances, gate, rates["source"]) if gate.by_condition else values
+
+
+def _real_use_drift(
+    source: Recogniser, folder: Path, utterances: Sequence[Utterance], gate: Gate, rate: float
+) -> dict[str, Any]:
+    """Source and export in the gate's conditions of real use.
+
+    Raises:
+        ErrorRateError: the export is worse in one of them than is tolerated.
+    """
+    clips = list(utterances)[:: max(1, len(utterances) // CONDITION_CLIPS)][:CONDITION_CLIPS]
+    built = source_of(clips, source.sample_rate)
+    names = chosen(list(gate.by_condition))
+    before, after = (
+        measure(one, built, names, model=name, data=str(gate.dev))
+        for name, one in (("source", source), ("export", Recogniser.load(folder, workers=0)))
+    )
+    worse = drifted(before, after, gate.by_condition)
+    if worse:
+        raise ErrorRateError(
+            f"the export is worse than its source in real use: {'; '.join(worse)}; nothing was written: choose another "
+            "--precision", rate,
+        )  # fmt: skip
+    return {"conditions": {c.name: {"source": c.a, "export": c.b, "unit": c.unit} for c in changes(before, after)}}
 
 
 def in_four_bits(model: Network, prefix: str, nibbles: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ the pruned one. Everything is kept in one folder and a killed job resumes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,12 +14,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..base.files import write_json
+from ..base.options import to_dict
 from ..base.progress import say, track
 from ..data.job import JobData
 from ..data.manifest import Utterance
 from ..evaluate.bootstrap import too_few_to_compare
 from ..evaluate.compare import compare_results
+from ..evaluate.conditions import chosen
 from ..evaluate.decoded import decoded
+from ..evaluate.real_use import measure, read_results, source_of, write_results
+from ..evaluate.real_use_table import change_table, changes, drifted, lines
 from ..evaluate.result import Result, read_result, write_result
 from ..evaluate.run import evaluate
 from ..evaluate.scoring import score
@@ -32,6 +36,9 @@ from ..runtime.recogniser import Recogniser
 from ..text.tokenizer import Tokenizer
 from ..train.settings import TrainSettings
 from .arm import ArmSettings, finished, run_arm
+
+TOLERATED = ("pause", "joined", "previous", "prompt", "nonspeech")  # kinds of conditions that are judged
+TOLERATED_POINTS = 2.0  # few clips: less would be chance
 
 
 class Recipe(Protocol):
@@ -56,6 +63,14 @@ class Recipe(Protocol):
     @property
     def dense_control(self) -> bool:
         """Whether an unpruned model is trained, too."""
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Conditions of real use that the exported models are measured under."""
+
+    @property
+    def condition_clips(self) -> int:
+        """Clips that they are built from."""
 
     @property
     def timed_clips(self) -> int:
@@ -107,9 +122,33 @@ def adapt(model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path, settin
         write_result(out / "results" / f"{name}.json", result)
     write_json(out / "results" / "order.json", [n for n in ("original", "dense", "pruned", "exported") if n in results])
     say("6/6  writing the report")
-    summary = table(results)
+    known = (finished(out / "pruned") or {}).get("known", {})
+    summary = table(results) | {"forgotten": known.get("forgotten", {})} | real_use(out, exports, test, settings)
     write_json(out / "summary.json", summary)
     return summary
+
+
+def real_use(out: Path, names: Iterable[str], test: Sequence[Utterance], settings: Recipe) -> dict[str, Any]:
+    """The exported models under conditions of real use, and a loud line for each in which one is worse than before."""
+    if not settings.conditions:
+        return {}
+    source, found = None, {}
+    for name in sorted(names, key=("original", "dense", "pruned").index):
+        folder = out / "use" / name
+        if not folder.exists():
+            recogniser = Recogniser.load(out / "exported" / name)
+            source = source or source_of(_spread([u for u in test if u.text], settings.condition_clips),
+                                         recogniser.sample_rate)  # fmt: skip
+            write_results(
+                folder, measure(recogniser, source, chosen(settings.conditions), model=name, data="test")
+            )
+        found[name] = read_results(folder)
+    drifts = drifted(found["original"], found["pruned"], dict.fromkeys(TOLERATED, TOLERATED_POINTS))
+    for line in drifts:
+        say(f"WARNING: in real use the pruned model is worse than the original. {line}")
+    measured = {name: to_dict(lines(results)) for name, results in found.items()}
+    compared = change_table(changes(found["original"], found["pruned"]))
+    return {"use": measured, "use_table": to_dict(compared), "use_worse": drifts}
 
 
 def table(results: dict[str, Result]) -> dict[str, Any]:

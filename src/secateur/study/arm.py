@@ -36,6 +36,7 @@ from ..train.examples import mix_of
 from ..train.helper import Helped, load_head, save_head, with_helper
 from ..train.loop import Run, train
 from ..train.settings import TrainSettings
+from .interpolate import Known
 from .pinyin_head import heard_pinyin, with_heard
 
 TRAINED = "trained.json"  # the config of what is trained: inputs, contexts and rows cut, units still there
@@ -79,9 +80,10 @@ def run_arm(
         from ..allocation.plan import planned
 
         arm = replace(arm, prune=planned(model, tokenizer, student, data, arm.prune, folder))
-    steps = 0
+    steps, known = 0, dict[str, Any]()
     if arm.train is not None:
-        tuned, steps = _tune(arm, task, student, original, data, folder, teacher)
+        before = Known(model, tokenizer, data)
+        tuned, steps, known = _tune(arm, task, student, original, data, folder, teacher, before)
         student = Student(tuned, student.tokenizer, student.rows)
     result_model = as_saved(student.model.to(data.device).eval())  # `evaluate` on the folder then gives the same
     if distributed.rank() > 0:  # the first process evaluates and writes
@@ -104,7 +106,7 @@ def run_arm(
         "removed_weights": 1 - weights_left(result_model) / matrix_weights(model),
         "removed_or_zero": 1 - values_left(result_model) / original["parameters"],
         "error": {name: r.rate for name, r in results.items()}, "torch": torch.__version__,
-    }  # fmt: skip
+    } | ({"known": known} if known else {})  # fmt: skip
     write_json(folder / "summary.json", summary)
     forget_state(folder)
     return result_model, student.tokenizer, results
@@ -118,8 +120,9 @@ def _tune(
     data: JobData,
     folder: Path,
     teacher: Any | None,
-) -> tuple[Any, int]:
-    """Train the student, pruning on the way; returns the shrunk result and the steps taken."""
+    before: Known,
+) -> tuple[Any, int, dict[str, Any]]:
+    """Train the student, pruning on the way; returns the shrunk result, the steps taken and what is still known."""
     settings = arm.train
     assert settings is not None
     model, config = student.model, student.model.config
@@ -154,10 +157,13 @@ def _tune(
         validate=validate, folder=folder, label=arm.name, noise=noise,
         nonspeech=nonspeech,
     )  # fmt: skip
+    start = {name: value.detach().clone() for name, value in model.state_dict().items()} if data.retain_dev else {}
     log = train(model, run, settings)
+    known = before.settle(model, student.tokenizer, start, callbacks, settings, arm.name) if start else {}
     if helped is not None and settings.auxiliary_saved and distributed.rank() == 0:
         save_head(folder, helped)
-    return (pruner.shrunk() if pruner is not None else model), log[-1]["step"]  # early stopping ends before the total
+    # Early stopping ends before the total.
+    return (pruner.shrunk() if pruner is not None else model), log[-1]["step"], known
 
 
 def forget_state(folder: Path) -> None:

@@ -27,8 +27,9 @@ from .finished import complete
 from .lm import score_with_lm
 from .reading import keep_outputs
 from .sets import read_sets, some_hours, unseen_tests
-from .sets_of_job import read_nonspeech
+from .sets_of_job import named_sets, read_nonspeech
 from .settings import StudySettings, arm_settings, new_of, read_study, shortest_context
+from .use import measure_arm
 
 
 @contextmanager
@@ -56,6 +57,7 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
         dev=[u for clips in devs.values() for u in clips], device=torch.device(device),
         normalise=study.normalise, tests={**(devs if len(devs) > 1 else {}), **unseen_tests(study, data_folder)},
         words=tuple(u.text for u in learn) if hours is not None else (),
+        retain_dev=named_sets([data_folder / path for path in study.rehearsal_dev]),
         nonspeech=read_nonspeech([data_folder / path for path in study.nonspeech], torch.device(device)),
         shortest_context=shortest_context(study),
     )  # fmt: skip
@@ -102,6 +104,8 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
         summary["error"] |= score_with_lm(
             study.lm, tuned, tuned_text, data, list(study.tests), texts, data_folder, folder / "results", name
         )
+    if study.use.conditions:
+        measure_arm(study.use, folder, {name: data.tests[name] for name in study.tests}, data_folder, device)
     write_json(folder / "summary.json", summary | {"complete": True})
 
 

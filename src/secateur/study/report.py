@@ -9,11 +9,12 @@ from html import escape
 from typing import Any
 
 from ..base.errors import SecateurError
-from ..evaluate import markup, plots
+from ..evaluate import markup, plots, real_use_table
 from ..evaluate.breakdown import by_extra, by_length, extra_names
 from ..evaluate.compare import Comparison, compare_results
 from ..evaluate.error_rate import confusions
 from ..evaluate.markup import page, section
+from ..evaluate.real_use import Results
 from ..evaluate.result import Result
 from ..evaluate.table import by_data, percent, points, ratio, short, table, unit
 from ..models.family import Config, family_of
@@ -41,6 +42,7 @@ def render(inputs: ReportInputs) -> str:
     sections = [
         _header(inputs.title, main, whole),
         *(_table_section(data, group, pairs[data], colours) for data, group in groups.items()),
+        _use_section(inputs.use),
         _where_section(main, whole, colours),
         _cut_section(inputs.configs),
         *(sensitivity_section(found) for found in inputs.maps),
@@ -120,6 +122,25 @@ def _table_section(
         caption = "Paired bootstrap on the same clips; +/−: how many got better and worse"
         parts.append("<h3>Pair by pair</h3>" + markup.table(names, cells, caption))
     return section(f"On {data}", text, "".join(parts))
+
+
+def _use_section(use: Sequence[tuple[str, Results]]) -> str:
+    """Every model under conditions of real use, and the last against the first."""
+    if not use:
+        return ""
+    parts = []
+    for name, results in use:
+        titles, rows = real_use_table.table(real_use_table.lines(results))
+        cells = [[escape(cell) for cell in row] for row in rows]
+        parts.append(f"<h3>{escape(name)}</h3>" + markup.table(titles, cells, f"{name} in real use"))
+    if len(use) > 1:
+        (first, a), (last, b) = use[0], use[-1]
+        titles, rows = real_use_table.change_table(real_use_table.changes(a, b))
+        caption = f"{last} (B) against {first} (A), on the same recordings"
+        cells = [[escape(cell) for cell in row] for row in rows]
+        parts.append("<h3>Before and after</h3>" + markup.table(titles, cells, caption))
+    text = "Pauses, joined recordings, prompts and sound in which nobody speaks, decoded as `transcribe` does."
+    return section("In real use", text, "".join(parts))
 
 
 def _where_section(

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..base.errors import SecateurError
 from ..base.files import read_json
+from ..evaluate.real_use import Results, read_results
 from ..evaluate.result import Result, is_result, read_result
 from ..models.family import Config, read_config
 from ..prune.sensitivity_map import SensitivityMap, read_map
@@ -25,6 +26,7 @@ class ReportInputs:
     results: tuple[tuple[str, Result], ...]
     curves: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     configs: tuple[Config, Config] | None = None  # original, pruned
+    use: tuple[tuple[str, Results], ...] = ()  # under conditions of real use
     maps: tuple[SensitivityMap, ...] = ()  # what matters
 
 
@@ -59,8 +61,15 @@ def collect(folder: str | Path) -> ReportInputs:
         results=tuple((name, read_result(path)) for name, path in found),
         curves={name: logs[name] for name in sorted(logs, key=lambda n: (_rank(n, order), n))},
         configs=_configs(folder),
+        use=_use(folder),
         maps=tuple(read_map(path) for path in sorted([*folder.glob("map.json"), *folder.glob("*/map.json")])),
     )
+
+
+def _use(folder: Path) -> tuple[tuple[str, Results], ...]:
+    """The models that were measured in real use, in the order that a job makes them in."""
+    places = [place for place in (folder / "use").glob("*") if place.is_dir()]
+    return tuple((p.name, read_results(p)) for p in sorted(places, key=lambda p: (_rank(p.name, KNOWN), p.name)))
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

@@ -109,6 +109,16 @@ def job_data(
     )
 
 
+def named_sets(manifests: Sequence[Path]) -> dict[str, list[Utterance]]:
+    """Sets by the name of their folder, or of folder and file where two would have one name."""
+    found: dict[str, list[Utterance]] = {}
+    for path in manifests:
+        path = Path(path).resolve()
+        name = path.parent.name if path.parent.name not in found else f"{path.parent.name}-{path.stem}"
+        found[name] = [u for u in read_manifest(path) if u.labelled]
+    return found
+
+
 def read_nonspeech(manifests: Sequence[Path], device: torch.device) -> NoiseBank | None:
     """The recordings without speech to train silence on; of a manifest with splits, the training split.
 

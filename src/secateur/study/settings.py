@@ -35,6 +35,7 @@ from ..train.settings import TrainSettings
 from .arm import ArmSettings
 from .conditions import Condition
 from .lm import StudyLm
+from .use import StudyUse
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,9 @@ class StudySettings(Settings):
         0.5, "Fill this share of an epoch's audio with the rehearsal set.", unit="share", least=0, below=1,
         was=("retain_share",),
     )  # fmt: skip
+    rehearsal_dev: tuple[str, ...] = option(
+        (), "Judge on these manifests what is still known: see training.interpolation.", was=("retain_dev",)
+    )
     hours: float | None = option(
         None, "Train on this much audio, whole speakers; left out: all.", unit="h", above=0
     )
@@ -93,6 +97,7 @@ class StudySettings(Settings):
     nonspeech: tuple[str, ...] = option(
         (), "Train silence on the recordings without speech of these manifests, as training.mix says."
     )
+    use: StudyUse = option(StudyUse(), "Test all arms under conditions of real use.")
     robust: tuple[str, ...] = option((), "Test these arms under the conditions.")
 
     @property

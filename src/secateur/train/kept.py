@@ -23,7 +23,7 @@ class KeptWeights:
         self, parameters: Mapping[str, Tensor], settings: TrainSettings, project: Callable[[Weights], None]
     ) -> None:
         self.parameters, self.settings, self.project = parameters, settings, project
-        self.start = self.copy() if settings.interpolation < 1 else None
+        self.start = self.copy() if settings.share_trained < 1 else None
         self.average = self.copy() if settings.ema else None
         self.since: int | None = None  # the step from which on the average counts: when nothing more is removed
         self.recent: list[Weights] = []
@@ -52,7 +52,7 @@ class KeptWeights:
         chosen = self.parameters if self.average is None else self.average
         weights = {n: t.detach().clone() for n, t in chosen.items()}
         if self.start is not None:
-            torch._foreach_lerp_(list(weights.values()), list(self.start.values()), 1 - self.settings.interpolation)
+            torch._foreach_lerp_(list(weights.values()), list(self.start.values()), 1 - self.settings.share_trained)
         self.project(weights)
         return weights
 

@@ -80,7 +80,7 @@ def low_rank(model: nn.Module, settings: TrainSettings) -> Iterator[None]:
     if not settings.lora_rank and not settings.lora_share:
         yield
         return
-    if settings.interpolation < 1:
+    if settings.share_trained < 1:
         raise SecateurError(
             "interpolation cannot go with low-rank updates: the mean of factors is not that of weights"
         )

@@ -71,9 +71,10 @@ class TrainSettings(Settings):
     four_bits_from: float = option(
         0.6, "Begin with four bits after this share of the steps.", unit="share", least=0, below=1, advanced=True
     )
-    interpolation: float = option(
-        1.0, "Mix the result with the start: this share of the trained weights (WiSE-FT, arXiv 2109.01903).",
-        unit="share", least=0, most=1, advanced=True, was=("blend",),
+    interpolation: float | Literal["dev"] = option(
+        "dev", "Mix the result with the start (WiSE-FT, arXiv 2109.01903): this share of the trained weights, or dev: "
+        "the share with the lowest error on dev that keeps every rehearsal-dev set within 0.5 points of the original; "
+        "without such sets, all.", unit="share", least=0, most=1, advanced=True, was=("blend", "interpolate"),
     )  # fmt: skip
     style: Literal["sentence", "as-is"] = option(
         "as-is", "Train on transcripts as they are, or on bare ones as sentences with capitals and full stop."
@@ -161,6 +162,11 @@ class TrainSettings(Settings):
             raise SecateurError(f"dropout_span must be two shares, the lower first, found {self.dropout_span}")
         if self.lora_rank and self.lora_share:
             raise SecateurError("lora_rank and lora_share say the same in two ways: give one of the two")
+
+    @property
+    def share_trained(self) -> float:
+        """The share of the trained weights that is decided before the run; all of them where dev decides afterwards."""
+        return 1.0 if self.interpolation == "dev" else self.interpolation
 
     def resolved(self, *, pretrained: bool, teacher: bool) -> TrainSettings:
         """What was left out, decided by what the run starts from, and by whether a teacher was named."""

@@ -1,0 +1,142 @@
+"""What was known is kept: trained weights drawn back towards the start until sets of people in general say so.
+
+WiSE-FT (Wortsman et al. 2022, arXiv 2109.01903): the mean of the weights before and after fine-tuning. A pruned model's
+start is the original without what was removed: the units that stay are drawn back to the original's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..base.progress import say
+from ..data.job import JobData
+from ..evaluate.scoring import decode_set
+from ..train import distributed
+from ..train.callback import Callback
+from ..train.settings import TrainSettings
+
+SHARES = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25)  # of the trained weights, in the order in which they are tried
+ALLOWED = 0.005  # error rate above the original's
+
+Weights = dict[str, Tensor]
+Rates = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One share: error rates on dev, and on the sets that are not to be forgotten."""
+
+    share: float
+    dev: float
+    kept: Rates
+
+
+def interpolated(start: Mapping[str, Tensor], trained: Mapping[str, Tensor], share: float) -> Weights:
+    """The weights between, name by name; what is not a float (counts of batches) is the trained one's."""
+    return {
+        name: torch.lerp(start[name].to(value), value, share) if value.is_floating_point() else value.clone()
+        for name, value in trained.items()
+    }
+
+
+def choose(tried: list[Tried], original: Mapping[str, float], allowed: float = ALLOWED) -> Tried:
+    """The lowest error on dev among those that keep every set; where none does, the one that forgets least.
+
+    >>> kept = choose([Tried(1.0, 0.10, {"en": 0.25}), Tried(0.7, 0.11, {"en": 0.172})], {"en": 0.169})
+    >>> kept.share
+    0.7
+    """
+
+    def excess(one: Tried) -> float:
+        return max((rate - original[name] for name, rate in one.kept.items()), default=0.0)
+
+    good = [one for one in tried if excess(one) <= allowed + 1e-12]
+    return min(good, key=lambda one: (one.dev, -one.share)) if good else min(tried, key=excess)
+
+
+def settle(
+    model: Any, start: Weights, original: Rates, project: Callable[[Weights], None],
+    judge: Callable[[Any], tuple[float, Rates]], label: str, shares: Sequence[float] = SHARES,
+) -> dict[str, Any]:  # fmt: skip
+    """Leave in `model` the weights between `start` and its own that `choose` takes, and say what was forgotten.
+
+    `judge` gives the error on dev and on every set to keep, `project` brings weights back to what pruning allows.
+    """
+    trained = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    tried = []
+    for share in shares:
+        put(model, start, trained, share, project)
+        tried.append(Tried(share, *judge(model)))
+        say(f"{label}: {share:g} of the trained weights: dev {100 * tried[-1].dev:.2f}, " + ", ".join(
+            f"{name} {100 * rate:.2f} (original {100 * original[name]:.2f})" for name, rate in tried[-1].kept.items()
+        ))  # fmt: skip
+    best = choose(tried, original)
+    put(model, start, trained, best.share, project)
+    beyond = [name for name, rate in best.kept.items() if rate > original[name] + ALLOWED + 1e-12]
+    if beyond:
+        say(
+            f"WARNING: {label}: no share keeps {', '.join(beyond)} within {100 * ALLOWED:g} points of the original; "
+            f"{best.share:g} of the trained weights forgets least"
+        )
+    return {
+        "share": best.share, "forgotten": {n: {"original": original[n], "now": r} for n, r in best.kept.items()},
+        "tried": [{"share": one.share, "dev": one.dev, "kept": one.kept} for one in tried],
+    }  # fmt: skip
+
+
+@torch.no_grad()
+def put(
+    model: Any, start: Weights, trained: Weights, share: float, project: Callable[[Weights], None]
+) -> None:
+    """Make the weights in between the model's own."""
+    weights = interpolated(start, trained, share)
+    project(weights)
+    model.load_state_dict(weights)
+
+
+@dataclass
+class Known:
+    """What the original makes of the sets that are not to be forgotten (`JobData.retain_dev`)."""
+
+    model: Any
+    text: Any
+    data: JobData
+
+    def rates(self, model: Any, text: Any, label: str) -> Rates:
+        """Error rates on those sets."""
+        return {
+            name: decode_set(model, text, self.data, f"known-{name}", clips, label).rate
+            for name, clips in self.data.retain_dev.items()
+        }
+
+    def settle(
+        self, model: Any, text: Any, start: Weights, callbacks: Sequence[Callback], settings: TrainSettings, label: str
+    ) -> dict[str, Any]:
+        """Draw the weights of `model` back as `settings.interpolation` says; what is still known (see `settle`).
+
+        Of several processes the first judges, and all end with the same weights.
+        """
+
+        def project(weights: Weights) -> None:
+            for callback in callbacks:
+                callback.project(weights)
+
+        def judge(current: Any) -> tuple[float, Rates]:
+            current.eval()
+            dev = decode_set(current, text, self.data, "dev", self.data.dev, label).rate
+            return dev, self.rates(current, text, label)
+
+        trained = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        found: dict[str, Any] = {}
+        if distributed.rank() == 0:
+            original = self.rates(self.model.to(self.data.device).eval(), self.text, "original")
+            shares = SHARES if settings.interpolation == "dev" else (1.0,)
+            found = settle(model, start, original, project, judge, label, shares)
+        found = distributed.agreed(found)
+        put(model, start, trained, found["share"], project)
+        return found
