@@ -45,8 +45,8 @@ class LatencyModel:
 
     def milliseconds(self, config: Config) -> dict[str, float]:
         """Predicted milliseconds of each part, on this CPU."""
-        found = {name: self.whole_ms * self.rates.get(name, 0.0) * macs for name, macs in parts_of(config).items()}
-        return {**found, "rest": self.whole_ms * self.rest}
+        times = {name: self.whole_ms * self.rates.get(name, 0.0) * macs for name, macs in parts_of(config).items()}
+        return {**times, "rest": self.whole_ms * self.rest}
 
 
 def parts_of(config: Config) -> dict[str, int]:
@@ -76,10 +76,10 @@ def latency_model(
     names = sorted(rows[0])
     size = {name: max(row[name] for row in rows) or 1 for name in names}
     table = np.array([[1.0, *(row[name] / size[name] for name in names)] for row in rows])
-    found = non_negative(table, np.array(shares))
-    off = float(np.abs(table @ found - shares).max())
-    rates = {name: float(rate) / size[name] for name, rate in zip(names, found[1:], strict=True)}
-    result = LatencyModel(float(found[0]), rates, off, float(np.median(milliseconds)))
+    coefficients = non_negative(table, np.array(shares))
+    off = float(np.abs(table @ coefficients - shares).max())
+    rates = {name: float(rate) / size[name] for name, rate in zip(names, coefficients[1:], strict=True)}
+    result = LatencyModel(float(coefficients[0]), rates, off, float(np.median(milliseconds)))
     write_json(path, {"machine": machine(), "model": to_dict(result)})
     return result
 
@@ -116,13 +116,13 @@ def non_negative(table: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> n
     """
     free = np.ones(table.shape[1], bool)
     while True:
-        found = np.zeros(table.shape[1])
+        solution = np.zeros(table.shape[1])
         # A little ridge: parts whose widths never varied share what they cost.
         part = table[:, free]
-        found[free] = np.linalg.solve(part.T @ part + 1e-6 * np.eye(int(free.sum())), part.T @ wanted)
-        if (found >= 0).all():
-            return found
-        free &= found > 0
+        solution[free] = np.linalg.solve(part.T @ part + 1e-6 * np.eye(int(free.sum())), part.T @ wanted)
+        if (solution >= 0).all():
+            return solution
+        free &= solution > 0
 
 
 def machine() -> dict[str, str]:

@@ -83,11 +83,11 @@ def planned(
         return replace(settings, plan="", remove=None, amounts=amounts_in(Path(settings.plan)))
     if not settings.target:
         return settings
-    found: dict[str, Any] = {}
+    plan: dict[str, Any] = {}
     if distributed.rank() == 0:
-        found = _kept(folder, settings) or _made(dense, text, student, data, settings, folder)
-    found = distributed.agreed(found)
-    return replace(settings, target="", remove=None, amounts=found["amounts"])
+        plan = _kept(folder, settings) or _made(dense, text, student, data, settings, folder)
+    plan = distributed.agreed(plan)
+    return replace(settings, target="", remove=None, amounts=plan["amounts"])
 
 
 def amounts_in(path: Path) -> dict[str, float]:
@@ -128,14 +128,14 @@ def _made(
     keep, trail = _met(case, target)
     groups = {g.name: g for g in case.groups}
     amounts = shares(case.groups, keep)
-    found = {
+    plan = {
         "settings": _plain(settings), "target": {"measure": target.measure, "value": target.value},
         "reached": trail[-1]["reached"], "trail": trail[:-1], "amounts": amounts,
         "units": {n: [len(keep[n]), groups[n].units] for n in sorted(amounts)}, **trail[-1].get("more", {}),
     }  # fmt: skip
-    write_json(folder / PLAN, found)
-    say(f"allocation: {target.measure} {found['reached']:.3g}, target {target.value:g}; see {folder / PLAN}")
-    return found
+    write_json(folder / PLAN, plan)
+    say(f"allocation: {target.measure} {plan['reached']:.3g}, target {target.value:g}; see {folder / PLAN}")
+    return plan
 
 
 def _case(dense: Any, text: Any, student: Student, data: JobData, settings: PruneSettings) -> _Case:
@@ -213,14 +213,14 @@ def corrected(
             if best is None:
                 raise
             break
-        found = measure(keep)
-        trail.append({"aim": aim, "measured": found})
-        say(f"allocation: planned for {aim:.3f}, measured {found:.3f}")
-        if best is None or abs(found - target) < abs(best[1] - target):
-            best = keep, found
-        if abs(found / target - 1) <= CLOSE or (i == 0 and not keep and found < target):
+        measured = measure(keep)
+        trail.append({"aim": aim, "measured": measured})
+        say(f"allocation: planned for {aim:.3f}, measured {measured:.3f}")
+        if best is None or abs(measured - target) < abs(best[1] - target):
+            best = keep, measured
+        if abs(measured / target - 1) <= CLOSE or (i == 0 and not keep and measured < target):
             break
-        aim *= target / found
+        aim *= target / measured
     assert best is not None
     return best[0], [*trail, {"reached": best[1]}]
 
@@ -248,14 +248,14 @@ def _within_error(case: _Case, points: float) -> tuple[Keep, list[dict[str, Any]
         except SecateurError:  # not so few: the next try asks for more
             low, aim = aim, (aim + high) / 2
             continue
-        found = rise(keep)
-        trail.append({"aim": aim, "measured": found})
-        say(f"allocation: {100 * (1 - aim):.0f} % gone, error {found:+.2f} points")
-        if found <= points:
-            best, high = (keep, found), aim
+        risen = rise(keep)
+        trail.append({"aim": aim, "measured": risen})
+        say(f"allocation: {100 * (1 - aim):.0f} % gone, error {risen:+.2f} points")
+        if risen <= points:
+            best, high = (keep, risen), aim
         elif best is None:
             raise SecateurError(
-                f"target wer=+{points:g}: what is cut before (inputs, vocabulary, contexts) already costs {found:+.2f} "
+                f"target wer=+{points:g}: what is cut before (inputs, vocabulary, contexts) already costs {risen:+.2f} "
                 "points; cut less of it, or allow more"
             )
         else:

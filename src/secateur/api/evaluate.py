@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..base.errors import SecateurError
+from ..base.folders import folder_bytes
 from ..base.options import Settings, option, to_dict
 from ..base.progress import say
 from ..decode.options import DecodingOptions
@@ -170,11 +171,6 @@ def is_exported(model: str) -> bool:
     """Whether MODEL is a folder with ONNX files."""
     folder = Path(model)
     return folder.is_dir() and any(folder.glob("*.onnx"))
-
-
-def folder_bytes(folder: Path) -> int | None:
-    """Bytes of everything in a model folder; None when MODEL is a name."""
-    return sum(f.stat().st_size for f in folder.iterdir() if f.is_file()) if folder.is_dir() else None
 
 
 Prepared = tuple[Callable[[list["Utterance"]], list[str]], "WhisperConfig", dict[str, Any]]

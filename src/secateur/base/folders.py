@@ -55,3 +55,8 @@ def clear_temporaries(folder: Path) -> None:
     for left in folder.glob("**/.*.tmp"):
         with contextlib.suppress(OSError):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def folder_bytes(folder: Path) -> int | None:
+    """Bytes of the files in a model's folder, those of folders in it left out; None where there is no such folder."""
+    return sum(f.stat().st_size for f in folder.iterdir() if f.is_file()) if folder.is_dir() else None

@@ -278,11 +278,11 @@ def sample_features(clips: Sequence[str] | Sequence[Utterance], model: Network) 
             lengths = [frames] if padded else [min(frames, count) for count in lengths]
         noise = np.random.default_rng(0)
         return [noise.standard_normal((count, front_end.inputs), np.float32) * 0.5 for count in lengths]
-    found = []
+    features = []
     for clip in clips:
         rate = front_end.sample_rate
         audio = (read_clip(clip, rate) if isinstance(clip, Utterance) else read_audio(clip, rate))[:most]
         if padded and most is not None:
             audio = np.pad(audio, (0, most - len(audio)))
-        found.append(extract(audio, front_end)[: None if most is None else most // front_end.hop])
-    return found
+        features.append(extract(audio, front_end)[: None if most is None else most // front_end.hop])
+    return features

@@ -77,13 +77,13 @@ def _deltas(g: Graph, x: str, order: int) -> str:
 
     reach = REACH * order
     around = g.add("Pad", x, g.constant([0, reach, 0, 0, reach, 0]), mode="edge")
-    found = [x]
+    orders = [x]
     for more in reversed(range(order)):
         near = g.add("Sub", part(around, 3, -1), part(around, 1, -3))
         far = g.add("Mul", g.add("Sub", part(around, 4, 0), part(around, 0, -4)), g.constant(2, np.float32))
         around = g.add("Mul", g.add("Add", near, far), g.constant(SCALE, np.float32))
-        found.append(part(around, REACH * more, -REACH * more) if more else around)
-    return g.add("Concat", *found, axis=2)
+        orders.append(part(around, REACH * more, -REACH * more) if more else around)
+    return g.add("Concat", *orders, axis=2)
 
 
 def _normalised(g: Graph, x: str, kind: str) -> str:

@@ -113,8 +113,8 @@ class Matrix:
 
     def columns(self, ids: str) -> str:
         """The columns `ids` (batch, n) as (batch, n, in), from the same values that `multiply` reads."""
-        found = self.graph.add("Transpose", self.graph.add("Gather", self.values, ids, axis=1), perm=[1, 2, 0])
-        return found if self.precision == "fp32" else self.graph.add("Cast", found, to=FLOAT)
+        rows = self.graph.add("Transpose", self.graph.add("Gather", self.values, ids, axis=1), perm=[1, 2, 0])
+        return rows if self.precision == "fp32" else self.graph.add("Cast", rows, to=FLOAT)
 
 
 @dataclass(frozen=True)
@@ -257,8 +257,8 @@ def nibbles_to_floats(values: NDArray[np.uint8], scale: NDArray[np.float32], sha
     inputs, outputs = shape
     pairs = np.stack([values & 15, values >> 4], -1).reshape(outputs, -1, NIBBLES).astype(np.float32)
     whole = (pairs - NIBBLE_ZERO) * scale[..., None]
-    found: Array = whole.reshape(outputs, -1)[:, :inputs].T
-    return found
+    matrix: Array = whole.reshape(outputs, -1)[:, :inputs].T
+    return matrix
 
 
 def store_sum(graph: Graph, name: str, values: Array, precision: str) -> str:

@@ -39,23 +39,23 @@ class Scaling:
 
 def scales(inputs: Array, weights: Array, alpha: float = ALPHA) -> Array:
     """s (channels,) = inputs ** alpha / weights ** (1 - alpha), of the largest magnitudes on both sides."""
-    found = np.maximum(np.asarray(inputs, np.float64), LEAST) ** alpha / np.maximum(weights, LEAST) ** (1 - alpha)
-    return np.asarray(found / np.exp(np.log(found).mean()), np.float32)  # about 1, so that biases keep their size
+    factors = np.maximum(np.asarray(inputs, np.float64), LEAST) ** alpha / np.maximum(weights, LEAST) ** (1 - alpha)
+    return np.asarray(factors / np.exp(np.log(factors).mean()), np.float32)  # about 1, so that biases keep their size
 
 
 def smoothed(weights: Weights, where: list[Scaling], magnitudes: Magnitudes, alpha: float = ALPHA) -> dict[str, Array]:
     """`weights` that compute the same, with the scales of every place moved from inputs into weights."""
-    found = dict(weights)
+    even = dict(weights)
     for place in where:
         reading = [f"{reader}.weight" for reader in place.readers]
-        largest = np.max([np.abs(found[name]).max(0) for name in reading], 0)
+        largest = np.max([np.abs(even[name]).max(0) for name in reading], 0)
         s = scales(magnitudes[place.readers[0]], largest, alpha)
         for name in reading:
-            found[name] = found[name] * s
+            even[name] = even[name] * s
         for name in (f"{place.writer}.weight", f"{place.writer}.bias"):
-            if name in found:
-                found[name] = found[name] / (s[:, None] if found[name].ndim == 2 else s)
-    return found
+            if name in even:
+                even[name] = even[name] / (s[:, None] if even[name].ndim == 2 else s)
+    return even
 
 
 def smooth(

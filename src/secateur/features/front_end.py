@@ -124,7 +124,8 @@ class FrontEnd:
         """The front-end of a network that reads only `units`, numbers of its `inputs` as they are now."""
         kept = tuple(self.reads[unit] for unit in units)
         left = None if kept == tuple(range(self.dimensions)) else kept
-        return replace(self, **{self.definition.kept_in: left})
+        kept_in: dict[str, Any] = {self.definition.kept_in: left}
+        return replace(self, **kept_in)
 
 
 class Kind:

@@ -51,11 +51,11 @@ class TorchSession:
     @torch.inference_mode()
     def attention(self, tokens: Ints, state: TorchState) -> Floats:
         """See `Session.attention`."""
-        found: list[Tensor] = []
+        scores: list[Tensor] = []
 
         def look(module: Any, inputs: tuple[Tensor, ...]) -> None:
             x, keys, _, mask = inputs
-            found.append(module.scores(x, keys, mask))
+            scores.append(module.scores(x, keys, mask))
 
         layers: list[Any] = [layer.cross_attention for layer in self.model.decoder.layers]
         hooks = [layer.register_forward_pre_hook(look) for layer in layers]
@@ -64,7 +64,7 @@ class TorchSession:
         finally:
             for hook in hooks:
                 hook.remove()
-        return torch.cat(found, 1).softmax(-1).float().cpu().numpy()
+        return torch.cat(scores, 1).softmax(-1).float().cpu().numpy()
 
     @torch.inference_mode()
     def pick(self, state: TorchState, rows: Ints) -> TorchState:

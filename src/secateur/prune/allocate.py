@@ -85,8 +85,8 @@ def hull(curve: Curve) -> NDArray[np.float64]:
                 break
             corners.pop()
         corners.append(i)
-    found: NDArray[np.float64] = np.interp(np.arange(len(curve)), corners, [curve[i] for i in corners])
-    return found
+    lower: NDArray[np.float64] = np.interp(np.arange(len(curve)), corners, [curve[i] for i in corners])
+    return lower
 
 
 def scored_curves(groups: Iterable[Group], scores: Mapping[str, Array]) -> dict[str, Curve]:
@@ -95,7 +95,7 @@ def scored_curves(groups: Iterable[Group], scores: Mapping[str, Array]) -> dict[
 
 
 def measured_curves(
-    groups: Iterable[Group], scored: Mapping[str, Curve], found: SensitivityMap, measure: str = "loss"
+    groups: Iterable[Group], scored: Mapping[str, Curve], sensitivities: SensitivityMap, measure: str = "loss"
 ) -> dict[str, Curve]:
     """Harm as a map measured it, in nats a token of its loss or in error rate; between its amounts straight lines.
 
@@ -107,14 +107,14 @@ def measured_curves(
     """
     groups = list(groups)
     for group in groups:
-        if found.groups.get(group.name, group.units) != group.units:
+        if sensitivities.groups.get(group.name, group.units) != group.units:
             raise SecateurError(
-                f"{group.name}: the sensitivity map knows {found.groups[group.name]} units, the model has "
+                f"{group.name}: the sensitivity map knows {sensitivities.groups[group.name]} units, the model has "
                 f"{group.units}; make the map from the model that is pruned"
             )
-    harm = _harm(found, measure)
+    harm = _harm(sensitivities, measure)
     points: dict[str, list[tuple[float, float]]] = {}
-    for site in found.sites:
+    for site in sensitivities.sites:
         removed = site.removed()
         if site.change or len(removed) != 1 or site.name not in harm:
             continue
@@ -148,17 +148,17 @@ def measured_curves(
     return curves
 
 
-def _harm(found: SensitivityMap, measure: str) -> dict[str, float]:
+def _harm(sensitivities: SensitivityMap, measure: str) -> dict[str, float]:
     """Nats a token, or errors a word, by site and amount.
 
     The loss is the default: over a few hundred words the error of the removals that seem to help most is luck, and of
     those that ruin a model it says no more than "all wrong". What was not decoded counts by its loss, at the rate of
     what was (the median).
     """
-    losses = {site.name: site.loss.delta for site in found.sites if site.loss is not None}
+    losses = {site.name: site.loss.delta for site in sensitivities.sites if site.loss is not None}
     if measure == "loss":
         return losses
-    errors = {site.name: site.error.delta for site in found.sites if site.error is not None}
+    errors = {site.name: site.error.delta for site in sensitivities.sites if site.error is not None}
     rates = [errors[n] / losses[n] for n in errors if losses.get(n, 0.0) > 0 and errors[n] > 0]
     rate = float(np.median(rates)) if rates else 1.0
     return {name: rate * loss for name, loss in losses.items()} | errors

@@ -25,8 +25,8 @@ def constant(values: Array) -> Array:
 
 def numbers(values: Array) -> NDArray[np.float32]:
     """A copy of `values` as numpy floats."""
-    found = constant(values)
-    return np.array(found.cpu().numpy() if hasattr(found, "cpu") else found, np.float32)
+    plain = constant(values)
+    return np.array(plain.cpu().numpy() if hasattr(plain, "cpu") else plain, np.float32)
 
 
 def filled(count: int, value: float, like: Array | None) -> Array:

@@ -67,10 +67,10 @@ def by_amounts(groups: Iterable[Group], scores: Mapping[str, Array], amounts: Ma
     for pattern, amount in amounts.items():
         if not 0 <= amount < 1:
             raise SecateurError(f"amount of '{pattern}' must be from 0 to below 1, found {amount}")
-        found = [g.name for g in by_name.values() if g.kind == pattern or fnmatch.fnmatchcase(g.name, pattern)]
-        if not found:
+        matches = [g.name for g in by_name.values() if g.kind == pattern or fnmatch.fnmatchcase(g.name, pattern)]
+        if not matches:
             raise SecateurError(f"no group or kind matches '{pattern}'{nearest(pattern, [*by_name, *KINDS])}")
-        share |= dict.fromkeys(found, amount)
+        share |= dict.fromkeys(matches, amount)
     removed: list[Rung] = []
     for name, amount in share.items():
         group = by_name[name]
@@ -147,12 +147,12 @@ def reach(config: Config, by_name: Mapping[str, Group], ladder: Sequence[Rung], 
 
 def gone_first(scores: Mapping[str, Array], keep: Keep) -> dict[str, Array]:
     """Copies of `scores` in which what an earlier plan `keep` left out scores lowest, so that it stays gone."""
-    found: dict[str, Array] = {name: numbers(values) for name, values in scores.items()}
+    ranked: dict[str, Array] = {name: numbers(values) for name, values in scores.items()}
     for name, kept in keep.items():
-        gone = np.ones(len(found[name]), bool)
+        gone = np.ones(len(ranked[name]), bool)
         gone[kept] = False
-        found[name][gone] = min(float(found[name].min()), 0.0) - 1.0
-    return found
+        ranked[name][gone] = min(float(ranked[name].min()), 0.0) - 1.0
+    return ranked
 
 
 def merge(*plans: Keep) -> Keep:

@@ -57,7 +57,7 @@ def rank(model: Any, tokenizer: Any, data: JobData, settings: PruneSettings) -> 
         evidence.map = read_map(settings.map)
     parameters = COSTS["parameters"]
     full = parameters(model.config)
-    found = []
+    entries = []
     for group in model.groups():
         if not group.maskable or group.kind == "vocabulary" or group.units < 2:
             continue
@@ -66,9 +66,9 @@ def rank(model: Any, tokenizer: Any, data: JobData, settings: PruneSettings) -> 
         size = group.units // group.blocks
         less = [u for u in keep if u % size != size - 1]
         saved = full - parameters(model.config.shrunk({group.name: less}))
-        found.append({
+        entries.append({
             "group": group.name, "kind": group.kind, "units": group.units, "score": float(score.mean()),
             "score_per_parameter": float(score.mean()) * group.blocks / max(saved, 1),
             "lowest": torch.quantile(score, 0.1).item(), "highest": torch.quantile(score, 0.9).item(),
         })  # fmt: skip
-    return sorted(found, key=lambda entry: float(entry["score_per_parameter"]))
+    return sorted(entries, key=lambda entry: float(entry["score_per_parameter"]))

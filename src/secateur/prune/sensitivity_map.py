@@ -115,9 +115,9 @@ def ordered(sites: Iterable[Measured]) -> tuple[Measured, ...]:
     return tuple(sorted(sites, key=key))
 
 
-def write_map(path: str | Path, found: SensitivityMap) -> None:
+def write_map(path: str | Path, sensitivities: SensitivityMap) -> None:
     """Write a map as JSON, atomically."""
-    write_json(path, {"format": FORMAT, **to_dict(found)}, indent=1)
+    write_json(path, {"format": FORMAT, **to_dict(sensitivities)}, indent=1)
 
 
 def read_map(path: str | Path) -> SensitivityMap:
@@ -162,13 +162,13 @@ def matching(variants: Sequence[T], pattern: str) -> list[T]:
     for one in filter(None, (p.strip() for p in pattern.split(","))):
         # A bracket in a site's name is meant as it stands.
         glob = one.replace("[", "[[]")
-        found = [
+        matches = [
             v for v in variants if v.kind == one or v.layer == one or fnmatch.fnmatchcase(v.site, glob)
         ]
-        if not found:
+        if not matches:
             known = sorted({x for v in variants for x in (v.site, v.kind, v.layer)})
             raise SecateurError(f"no site matches '{one}'{nearest(one, known)}")
-        chosen |= {v.name: v for v in found}
+        chosen |= {v.name: v for v in matches}
     return [v for v in variants if v.name in chosen]
 
 
@@ -199,11 +199,11 @@ def numbers(text: str) -> list[int]:
     Raises:
         SecateurError: not spans.
     """
-    found: list[int] = []
+    units: list[int] = []
     for part in text.split():
         first, _, last = part.partition("-")
         plain = all(re.fullmatch(r"[0-9]{1,7}", end) for end in (first, last or first))  # no layer has ten million
-        if not plain or len(found) > MOST_UNITS:
+        if not plain or len(units) > MOST_UNITS:
             raise SecateurError(f"'{text}' are no unit numbers: expected spans such as '0-5 9'")
-        found += range(int(first), int(last or first) + 1)
-    return found
+        units += range(int(first), int(last or first) + 1)
+    return units

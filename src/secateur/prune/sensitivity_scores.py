@@ -11,7 +11,7 @@ from .sensitivity_map import Measured, SensitivityMap
 ERROR_NATS = 5.0  # nats a token that one is worth in error rate: 2 points of error are as bad as 0.1 nats
 
 
-def unit_scores(found: SensitivityMap, group: str, units: int) -> NDArray[np.float32]:
+def unit_scores(sensitivities: SensitivityMap, group: str, units: int) -> NDArray[np.float32]:
     """Signed scores (units,): the measured change of a unit alone, else its share of the change of those it went with.
 
     Shares of a group (its first tenth, its first quarter, ...) are nested: the units that a larger one adds share what
@@ -21,12 +21,12 @@ def unit_scores(found: SensitivityMap, group: str, units: int) -> NDArray[np.flo
     Raises:
         SecateurError: the map is of a model without this group, or with other units in it.
     """
-    if found.groups.get(group) != units:
-        known = found.groups.get(group)
+    if sensitivities.groups.get(group) != units:
+        known = sensitivities.groups.get(group)
         raise SecateurError(
             f"the sensitivity map is of another model: its '{group}' has {known or 'no'} units, this one {units}"
         )
-    mine = [s for s in found.sites if set(s.gone) == {group} and s.loss is not None and not s.change]
+    mine = [s for s in sensitivities.sites if set(s.gone) == {group} and s.loss is not None and not s.change]
     scores = np.full(units, np.nan, np.float32)
     shares = sorted((s for s in mine if s.amount < 1 or len(s.removed()[group]) > 1), key=lambda s: s.amount)
     before, gone = 0.0, set[int]()

@@ -27,7 +27,7 @@ def parse_target(text: str) -> Target:
     Raises:
         SecateurError: no such measure (with the nearest), no number, or a share that is not between 0 and 1.
     """
-    measure, found, value = text.partition("=")
+    measure, sign, value = text.partition("=")
     known = (*RATIOS, WER)
     if measure not in known:
         raise SecateurError(
@@ -38,7 +38,7 @@ def parse_target(text: str) -> Target:
         number = float(value)
     except ValueError:
         number = float("nan")
-    if not found or not (number >= 0 if measure == WER else 0 < number < 1):
+    if not sign or not (number >= 0 if measure == WER else 0 < number < 1):
         wanted = "points of error rate from 0 on" if measure == WER else "a share of the dense model's, from 0 to 1"
         raise SecateurError(f"target '{text}': {measure} takes {wanted}, found '{value}'")
     return Target(measure, number)

@@ -36,7 +36,7 @@ class CachedNetwork:
     def hear(self, features: Floats, state: State) -> tuple[Floats, State]:
         """Log probabilities (shorter, units) of a chunk's `features` (frames, inputs), and the state after it."""
         log_probs, *states = self._graph.run(self._outputs, {"features": features[None], **state})
-        found: State = dict(zip(self._shapes, states, strict=True))
+        state_after: State = dict(zip(self._shapes, states, strict=True))
         if self._counts:
-            found[HEARD] = state[HEARD] + log_probs.shape[1]
-        return log_probs[0], found
+            state_after[HEARD] = state[HEARD] + log_probs.shape[1]
+        return log_probs[0], state_after

@@ -53,8 +53,8 @@ class CtcRecogniser(Recogniser):
     @property
     def language(self) -> str | None:
         """Of the texts it was trained on."""
-        found: str | None = getattr(self.text, "language", None)
-        return found
+        code: str | None = getattr(self.text, "language", None)
+        return code
 
     @property
     def languages(self) -> list[str]:
@@ -73,15 +73,15 @@ class CtcRecogniser(Recogniser):
 
     def groups(self, audios: Sequence[Audio], options: DecodingOptions) -> list[list[int]]:
         """Clips of similar length together; each that needs cutting alone."""
-        found: list[list[int]] = []
+        rows: list[list[int]] = []
         for i in sorted(range(len(audios)), key=lambda i: len(audios[i])):
-            shortest = len(audios[found[-1][0]]) if found else 0
-            alike = found and len(audios[i]) <= min(SPREAD * shortest, self.window_seconds * self.sample_rate)
-            if alike and len(found[-1]) < TOGETHER:
-                found[-1].append(i)
+            shortest = len(audios[rows[-1][0]]) if rows else 0
+            alike = rows and len(audios[i]) <= min(SPREAD * shortest, self.window_seconds * self.sample_rate)
+            if alike and len(rows[-1]) < TOGETHER:
+                rows[-1].append(i)
             else:
-                found.append([i])
-        return found
+                rows.append([i])
+        return rows
 
     def check(self, options: DecodingOptions) -> None:
         """See `Recogniser.check`."""
@@ -92,15 +92,15 @@ class CtcRecogniser(Recogniser):
         """See `Recogniser.hear`."""
         if len(audios) == 1 and len(audios[0]) > self.window_seconds * self.sample_rate:
             return [self._long(audios[0], options)]
-        found = [Heard((), self.language)] * len(audios)
+        results = [Heard((), self.language)] * len(audios)
         loud = [i for i, audio in enumerate(audios) if audible(audio)]
         outputs = self.log_probs([audios[i] for i in loud])
         texts = self.decoder(options).many(outputs) if options.lm else [None] * len(loud)
         for i, log_probs, said in zip(loud, outputs, texts, strict=True):
             segment = self.segment(log_probs, len(audios[i]) / self.sample_rate, options, said)
             if segment is not None:
-                found[i] = Heard((segment,), self.language)
-        return found
+                results[i] = Heard((segment,), self.language)
+        return results
 
     def log_probs(self, audios: Sequence[Audio]) -> list[Floats]:
         """Log probabilities (frames, units) of each clip; none for one that is too short for a frame."""

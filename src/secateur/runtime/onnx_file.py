@@ -89,17 +89,17 @@ def _fields(
 
 def _varint(view: View, at: int) -> tuple[int, int]:
     """A number of up to ten bytes, seven bits each, and where it ends."""
-    found = 0
+    number = 0
     for shift in range(0, 70, 7):
         if at >= len(view):
             raise ValueError("cut short")
         byte = view[at]
         at += 1
-        found |= (byte & 0x7F) << shift
+        number |= (byte & 0x7F) << shift
         if byte < 0x80:
-            if found >> 64 or (shift and not byte):
+            if number >> 64 or (shift and not byte):
                 raise ValueError("a number longer than its type, or than it needs to be")
-            return found, at
+            return number, at
     raise ValueError("no protobuf")
 
 
@@ -169,11 +169,11 @@ def _tensor(view: View) -> None:
 
 
 def _packed(view: View) -> list[int]:
-    found, at = [], 0
+    values, at = [], 0
     while at < len(view):
         value, at = _varint(view, at)
-        found.append(value)
-    return found
+        values.append(value)
+    return values
 
 
 def _text(view: View) -> str:

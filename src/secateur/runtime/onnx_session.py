@@ -80,9 +80,9 @@ class OnnxSession:
         if length > most:
             raise SecateurError(f"{length} frames are too long, this model holds {most}: cut the audio into windows")
         counts = np.full(batch, length, np.int64) if frames is None else np.asarray(frames, np.int64)
-        found = self._encoder.run(None, {self._heard: np.ascontiguousarray(features, np.float32), "frames": counts})
+        outputs = self._encoder.run(None, {self._heard: np.ascontiguousarray(features, np.float32), "frames": counts})
         past = {name: np.zeros((batch, heads, 0, size), np.float32) for name, (heads, size) in self._empty.items()}
-        return OnnxState(dict(zip(self._audio, found, strict=True)), past, np.arange(batch))
+        return OnnxState(dict(zip(self._audio, outputs, strict=True)), past, np.arange(batch))
 
     def step(self, tokens: Ints, state: OnnxState) -> tuple[Floats, OnnxState]:
         """Feed `tokens` (batch, n); the logits (batch, vocabulary) of what follows the last, and the state after.
@@ -101,8 +101,8 @@ class OnnxSession:
         """
         if not self._timed:
             raise SecateurError("this model was exported without its attention, which word times need: export it again")
-        found: Floats = self._decoder.run(["attention"], self._feed(tokens, state))[0]
-        return found
+        weights: Floats = self._decoder.run(["attention"], self._feed(tokens, state))[0]
+        return weights
 
     def _feed(self, tokens: Ints, state: OnnxState) -> Arrays:
         """The decoder's inputs."""
@@ -133,11 +133,11 @@ def _first(values: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
 
 def _empty_past(config: TokenConfig) -> dict[str, tuple[int, int]]:
     """Heads and dimension of every cached tensor, by the name of the decoder's input."""
-    found = {}
+    sizes = {}
     for i, (heads, key, value) in enumerate(config.caches):
-        found[f"past_keys_{i}"] = (heads, key)
-        found[f"past_values_{i}"] = (heads, value)
-    return found
+        sizes[f"past_keys_{i}"] = (heads, key)
+        sizes[f"past_values_{i}"] = (heads, value)
+    return sizes
 
 
 def load_graph(path: Path, threads: int | None, inputs: set[str]) -> Any:
@@ -147,9 +147,9 @@ def load_graph(path: Path, threads: int | None, inputs: set[str]) -> Any:
         SecateurError: as `load_session`, or a graph with other inputs.
     """
     session = load_session(path, threads)
-    found = {value.name for value in session.get_inputs()}
-    if found != inputs:
-        names = ", ".join(sorted(found))
+    inputs_there = {value.name for value in session.get_inputs()}
+    if inputs_there != inputs:
+        names = ", ".join(sorted(inputs_there))
         raise SecateurError(f"{path}: not the graph that goes with this config.json (its inputs: {names})")
     return session
 
@@ -177,10 +177,10 @@ def load_session(path: Path, threads: int | None) -> Any:
     except Exception as problem:  # onnxruntime raises its own types, all different
         reason = str(problem).splitlines()[0]
         raise SecateurError(f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({reason})") from problem
-    return Graph(session, path)
+    return LoadedGraph(session, path)
 
 
-class Graph:
+class LoadedGraph:
     """A session whose failures are told in one line: a config may send it what it does not hold."""
 
     def __init__(self, session: Any, path: Path) -> None:

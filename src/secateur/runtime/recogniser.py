@@ -242,8 +242,8 @@ class Recogniser(ABC):
     def _transcript(self, audio: NDArray[np.float32], heard: Heard) -> Transcript:
         sure = confidence([p for s in heard.segments for p in s.log_probs]) if heard.segments else None
         seconds = round(len(audio) / self.sample_rate, 3)
-        found = Transcript(self.text_of(heard), heard.language, heard.segments, seconds, sure)
-        return found if self.rewrite is None else self.rewrite(found)
+        transcript = Transcript(self.text_of(heard), heard.language, heard.segments, seconds, sure)
+        return transcript if self.rewrite is None else self.rewrite(transcript)
 
 
 def cores() -> int:
@@ -262,9 +262,9 @@ def model_in(folder: Path) -> Path:
     """
     if (folder / "config.json").exists():
         return folder
-    found = next((folder / name for name in BEST_FIRST if (folder / name / "config.json").exists()), None)
-    if found is not None:
-        return found
+    folder_of_model = next((folder / name for name in BEST_FIRST if (folder / name / "config.json").exists()), None)
+    if folder_of_model is not None:
+        return folder_of_model
     inside = sorted(file.parent.relative_to(folder).as_posix() for file in folder.glob("*/config.json"))
     if len(inside) == 1:
         return folder / inside[0]

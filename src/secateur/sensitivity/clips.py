@@ -53,15 +53,15 @@ def band_limited(bank: AudioBank, source_rate: int, rate: float) -> AudioBank:
 
 def rate_variants(front: FrontEnd) -> list[Variant]:
     """Lower sampling and frame rates; samples have no frames, and lose what is above half of a lower rate."""
-    found = []
+    variants = []
     for rate in RATES:
         if rate < front.sample_rate:
             share, change = round(1 - rate / front.sample_rate, 3), {"sample_rate": float(rate)}
-            found.append(Variant("sample_rate", "sample_rate", "input", "sample rate", share, change=change))
+            variants.append(Variant("sample_rate", "sample_rate", "input", "sample rate", share, change=change))
     for times in HELD if not front.by_sample else ():
         share, change = round(1 - 1 / times, 3), {"frame_rate": round(1000 / front.frame_ms / times, 3)}
-        found.append(Variant("frame_rate", "frame_rate", "input", "frame rate", share, change=change))
-    return found
+        variants.append(Variant("frame_rate", "frame_rate", "input", "frame rate", share, change=change))
+    return variants
 
 
 def held(features: Tensor, times: int) -> Tensor:

@@ -33,14 +33,14 @@ def effects(
     However much they agree, n speakers cannot say more than that n coins fell the same way: p is at least 2 / 2^n.
     """
     raw = {
-        name: max(two_sided(d, resamples), 2.0 ** (1 - d.clusters)) for found, _ in groups for name, d in found.items()
+        name: max(two_sided(d, resamples), 2.0 ** (1 - d.clusters)) for each, _ in groups for name, d in each.items()
     }
     adjusted = holm(raw | {f"left out {i}": 1.0 for i in range(tried - len(raw))})
     return {
         name: Effect(
             round(d.delta, 6), round(d.low, 6), round(d.high, 6), round(raw[name], 6), round(adjusted[name], 6), clips
         )
-        for found, clips in groups for name, d in found.items()
+        for each, clips in groups for name, d in each.items()
     }  # fmt: skip
 
 

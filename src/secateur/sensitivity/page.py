@@ -18,10 +18,10 @@ from ..prune.sensitivity_map import Effect, Measured, SensitivityMap, signed_cha
 FULL = 0.5  # nats a token at which the heat map's colour is full
 
 
-def titles(found: SensitivityMap) -> list[str]:
+def titles(result: SensitivityMap) -> list[str]:
     """Column names of `cells`."""
     return [
-        "without", "amount", f"Δ{found.metric.upper()}, points (95 %)", "p, Holm", "Δloss, nats (95 %)", "p, Holm",
+        "without", "amount", f"Δ{result.metric.upper()}, points (95 %)", "p, Holm", "Δloss, nats (95 %)", "p, Holm",
         "parameters", "MACs",
     ]  # fmt: skip
 
@@ -56,37 +56,37 @@ def amount_text(site: Measured) -> str:
     return "all" if site.amount == 1 else percent(site.amount, 0)
 
 
-def shown_rows(found: SensitivityMap, most: int) -> list[list[str]]:
+def shown_rows(result: SensitivityMap, most: int) -> list[list[str]]:
     """The `most` first sites of the map."""
-    return [cells(site) for site in found.sites[:most]]
+    return [cells(site) for site in result.sites[:most]]
 
 
-def markdown(found: SensitivityMap, most: int = 20) -> list[str]:
+def markdown(result: SensitivityMap, most: int = 20) -> list[str]:
     """Lines of a Markdown table of the first sites, and what they were measured on."""
-    return [headline(found), "", *pipe_table(titles(found), shown_rows(found, most), numbers="---:"), ""]
+    return [headline(result), "", *pipe_table(titles(result), shown_rows(result, most), numbers="---:"), ""]
 
 
-def headline(found: SensitivityMap) -> str:
+def headline(result: SensitivityMap) -> str:
     """The whole map in two sentences."""
-    decoded = [s for s in found.sites if s.error is not None]
+    decoded = [s for s in result.sites if s.error is not None]
     helpful = [s for s in decoded if s.error is not None and s.error.delta < 0]
     certain = [s for s in helpful if s.error is not None and s.error.certain]
-    better = [s for s in found.sites if s.loss is not None and s.loss.certain and s.loss.delta < 0]
+    better = [s for s in result.sites if s.loss is not None and s.loss.certain and s.loss.delta < 0]
     return (
-        f"{found.model} on {found.data} ({found.utterances} clips, {found.speakers} speakers): "
-        f"{found.metric.upper()} {percent(found.error)}, loss {found.loss:.3f} nats. {len(found.sites)} removals "
+        f"{result.model} on {result.data} ({result.utterances} clips, {result.speakers} speakers): "
+        f"{result.metric.upper()} {percent(result.error)}, loss {result.loss:.3f} nats. {len(result.sites)} removals "
         f"tried, {len(decoded)} decoded: {len(helpful)} lower the error, {len(certain)} of them certainly after "
         f"correction; {len(better)} certainly lower the loss."
     )
 
 
-def grid(found: SensitivityMap) -> tuple[list[str], list[str], dict[tuple[str, str], Measured]]:
+def grid(result: SensitivityMap) -> tuple[list[str], list[str], dict[tuple[str, str], Measured]]:
     """Rows (layers), columns (sites) and the site in each cell: the largest amount; of single units, the most helpful.
 
     Inputs and vocabulary are one row each.
     """
     cells: dict[tuple[str, str], Measured] = {}
-    for site in found.sites:
+    for site in result.sites:
         if site.loss is None:
             continue
         place = (site.layer, site.part)
@@ -103,13 +103,13 @@ def _natural(layer: str) -> tuple[int, list[Any]]:
     return first, [int(word) if word.isdigit() else word for word in re.split(r"(\d+)", layer)]
 
 
-def heat_png(found: SensitivityMap, path: Path) -> None:
+def heat_png(result: SensitivityMap, path: Path) -> None:
     """Draw the heat map: blue where the model is better without the site, red where it is worse."""
     require("matplotlib", "train")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows, columns, chosen = grid(found)
+    rows, columns, chosen = grid(result)
     values = [[_loss(chosen.get((r, c))) for c in columns] for r in rows]
     figure = Figure(figsize=(2.6 + 0.62 * len(columns), 2.2 + 0.38 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
@@ -123,7 +123,7 @@ def heat_png(found: SensitivityMap, path: Path) -> None:
                 colour = "white" if abs(value) > 0.7 * FULL else "black"
                 axes.text(j, i, f"{value:+.2f}", ha="center", va="center", fontsize=6.5, color=colour)
     figure.colorbar(image, ax=axes, label="Δloss, nats a token")
-    axes.set_title(f"{Path(found.model).name} on {found.data}", fontsize=10)
+    axes.set_title(f"{Path(result.model).name} on {result.data}", fontsize=10)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png", metadata={"Software": None})
 
@@ -132,9 +132,9 @@ def _loss(site: Measured | None) -> float:
     return float("nan") if site is None or site.loss is None else site.loss.delta
 
 
-def sensitivity_section(found: SensitivityMap, most: int = 25) -> str:
+def sensitivity_section(result: SensitivityMap, most: int = 25) -> str:
     """The report's section: the heat map as a table, and the first sites."""
-    rows, columns, chosen = grid(found)
+    rows, columns, chosen = grid(result)
     head = "".join(f'<th scope="col">{escape(c)}</th>' for c in ("layer", *columns))
     body = "\n".join(
         f'<tr><th scope="row">{escape(r)}</th>{"".join(_heat_cell(chosen.get((r, c))) for c in columns)}</tr>'
@@ -146,10 +146,10 @@ def sensitivity_section(found: SensitivityMap, most: int = 25) -> str:
         f"<caption><span>{caption}</span></caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
     table = markup.table(
-        titles(found), [[escape(c) for c in row] for row in shown_rows(found, most)],
+        titles(result), [[escape(c) for c in row] for row in shown_rows(result, most)],
         "What helps first when it goes; p values are corrected for all comparisons (Holm)",
     )  # fmt: skip
-    return section("What matters", escape(headline(found)), heat + table)
+    return section("What matters", escape(headline(result)), heat + table)
 
 
 def _heat_cell(site: Measured | None) -> str:
@@ -162,15 +162,15 @@ def _heat_cell(site: Measured | None) -> str:
     return f'<td style="{style}" title="{escape(site.name)}">{value:+.2f}</td>'
 
 
-def write_page(found: SensitivityMap, path: Path) -> None:
+def write_page(result: SensitivityMap, path: Path) -> None:
     """One HTML page of the map alone."""
     from ..base.files import write_text
 
-    title = f"What matters in {Path(found.model).name}"
-    header = f"<header><h1>{escape(title)}</h1><p>{escape(found.data)}</p></header>"
-    write_text(path, page(title, header + sensitivity_section(found, most=len(found.sites))))
+    title = f"What matters in {Path(result.model).name}"
+    header = f"<header><h1>{escape(title)}</h1><p>{escape(result.data)}</p></header>"
+    write_text(path, page(title, header + sensitivity_section(result, most=len(result.sites))))
 
 
-def terminal_rows(found: SensitivityMap, most: int) -> tuple[Sequence[str], list[list[str]]]:
+def terminal_rows(result: SensitivityMap, most: int) -> tuple[Sequence[str], list[list[str]]]:
     """Titles and rows for a terminal."""
-    return titles(found), shown_rows(found, most)
+    return titles(result), shown_rows(result, most)

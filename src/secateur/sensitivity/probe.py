@@ -66,14 +66,14 @@ def read_clips(spec: ProbeSpec) -> list[Utterance]:
     """
     from .clips import in_turn
 
-    found: list[Utterance] = []
+    utterances: list[Utterance] = []
     for path in spec.data:
         clips = [u for u in read_manifest(Path(path)) if u.text]
-        found += [clips[i] for i in sorted(in_turn(clips)[: spec.limit or None])]
-    languages = sorted({u.language for u in found})
+        utterances += [clips[i] for i in sorted(in_turn(clips)[: spec.limit or None])]
+    languages = sorted({u.language for u in utterances})
     if len(languages) != 1:
         raise SecateurError(f"clips in one language are needed, found {', '.join(languages) or 'none'}")
-    return found
+    return utterances
 
 
 def make_probe(spec: ProbeSpec) -> Probe:

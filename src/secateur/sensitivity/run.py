@@ -119,9 +119,9 @@ class _Run:
         if left:
             rows, decoded = self.measured(None, left)
             stages.append((rows, list(range(len(self.utterances)))))
-        found = self.summary(stages, decoded)
-        write_map(self.out / "map.json", found)
-        return found
+        result = self.summary(stages, decoded)
+        write_map(self.out / "map.json", result)
+        return result
 
     def screened(self) -> list[Stage]:
         """Losses on more and more clips, of fewer variants each time (successive halving, Jamieson and Talwalkar
@@ -198,8 +198,8 @@ class _Run:
         if decoded:
             rate = sum(decoded[NOTHING.name]) / max(sum(words), 1)
             speakers = [u.speaker for u in self.utterances]
-            found = differences(decoded, words, speakers, resamples)
-            error = effects([(found, len(words))], resamples, tried=len(self.variants))
+            error_differences = differences(decoded, words, speakers, resamples)
+            error = effects([(error_differences, len(words))], resamples, tried=len(self.variants))
         base, clips = stages[-1]
         language = self.utterances[0].language
         sites = [

@@ -49,11 +49,11 @@ class Store:
     def add(self, piece: Piece, values: dict[str, Sequence[Sequence[float]]], seconds: float) -> None:
         """Keep a finished piece: rows of numbers, one a variant."""
         names = [v.name for v in piece.variants]
-        found = {
+        entry = {
             rows: {name: [round(float(x), 5) for x in row] for name, row in zip(names, many, strict=True)}
             for rows, many in values.items()
         }
-        content = {"seconds": round(seconds, 3), "values": found}
+        content = {"seconds": round(seconds, 3), "values": entry}
         key = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
         write_json(self.folder / "pieces" / f"{piece.rows}-{key}.json", content, indent=None)
         self._take(content)

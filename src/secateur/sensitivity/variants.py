@@ -45,11 +45,11 @@ NOTHING = Variant("nothing", "nothing", "", "", 0.0)  # the model as it is
 
 def of_groups(groups: Sequence[Group], scores: Mapping[str, Tensor], amounts: Sequence[float]) -> list[Variant]:
     """Every unit of small groups alone, and of every group the least important `amounts` by `scores` (units,)."""
-    found = []
+    variants = []
     for group in groups:
         layer, part = place_of(group.name)
         if group.kind in SINGLE and group.units > 1:
-            found += [
+            variants += [
                 Variant(f"{group.name}[{u}]", group.kind, *_one(group, u, layer, part), 1.0, {group.name: (u,)})
                 for u in range(group.units)
             ]
@@ -59,19 +59,19 @@ def of_groups(groups: Sequence[Group], scores: Mapping[str, Tensor], amounts: Se
                 units = sorted(u for step in steps[:count] for u in step.units)
                 if units and (count > 1 or group.kind not in SINGLE):
                     share = round(len(units) / group.units, 4)
-                    found.append(Variant(group.name, group.kind, layer, part, share, {group.name: tuple(units)}))
-    return found
+                    variants.append(Variant(group.name, group.kind, layer, part, share, {group.name: tuple(units)}))
+    return variants
 
 
 def of_branches(model: nn.Module) -> list[Variant]:
     """Every whole branch of every layer: attention, feed-forward, convolution."""
-    found = []
+    variants = []
     for name, _ in model.named_modules():
         parent, _, last = name.rpartition(".")
         if last in BRANCHES and parent.rpartition(".")[2].isdigit() and ".layers." in f".{parent}":
             layer, _ = place_of(f"{parent}.x")
-            found.append(Variant(name, "branch", layer, f"whole {BRANCHES[last]}", 1.0, silenced=(name,)))
-    return found
+            variants.append(Variant(name, "branch", layer, f"whole {BRANCHES[last]}", 1.0, silenced=(name,)))
+    return variants
 
 
 def place_of(name: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..base.folders import folder_bytes
 from ..base.files import write_json
 from ..base.options import to_dict
 from ..base.progress import say, track
@@ -230,8 +231,3 @@ def _spread(clips: Sequence[Utterance], count: int) -> list[Utterance]:
     if len(clips) <= count:
         return list(clips)
     return [clips[i] for i in np.linspace(0, len(clips) - 1, count).round().astype(int)]
-
-
-def folder_bytes(folder: Path) -> int:
-    """Bytes of all files in a model folder."""
-    return sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())

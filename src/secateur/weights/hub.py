@@ -31,7 +31,7 @@ def fetch_from_hub(repository: str) -> Path:
         # Not snapshot_download: it asks for the list of files without a timeout, and a silent firewall would stop it.
         info = hub.HfApi().model_info(repository, timeout=PATIENCE)
         names = wanted([one.rfilename for one in info.siblings or ()])
-        found = [hub.hf_hub_download(repository, n, revision=info.sha, etag_timeout=PATIENCE) for n in names]
+        paths = [hub.hf_hub_download(repository, n, revision=info.sha, etag_timeout=PATIENCE) for n in names]
     except Exception as problem:  # the library raises many kinds: no network, no such model, a gate
         kept = _kept(hub, repository)
         if kept is not None:
@@ -41,9 +41,9 @@ def fetch_from_hub(repository: str) -> Path:
         reason = said[0] if len(said) == 1 or said[1] in said[0] else "; ".join(said)
         reason = reason or type(problem).__name__
         raise SecateurError(f"the model hub did not give {repository}: {reason[:300]}") from problem
-    if not found:
+    if not paths:
         raise SecateurError(f"the model hub's {repository} holds no file of a model that is known here")
-    return Path(found[0]).parent
+    return Path(paths[0]).parent
 
 
 def wanted(names: list[str]) -> list[str]:

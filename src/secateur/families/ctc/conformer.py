@@ -164,7 +164,7 @@ class Conformer(nn.Module):
                 for part in ("weight", "bias")]  # fmt: skip
         count = len(self.layers)
         places = tuple(Place(f"{name}.layers.{i}.{end}", 0, unit=i) for i in range(count) for end in ends)
-        found = [Group(f"{name}.layers", "layer", count, places)] if count else []
+        members = [Group(f"{name}.layers", "layer", count, places)] if count else []
         for i, layer in enumerate(self.layers):
-            found += prefixed(layer.groups(), f"{name}.layers.{i}")  # type: ignore[operator]
-        return found
+            members += prefixed(layer.groups(), f"{name}.layers.{i}")  # type: ignore[operator]
+        return members

@@ -117,8 +117,8 @@ def _block(name: str, widths: ConformerWidths, own: BlockWidths, frames: int, se
 
 def count_parameters(config: CtcConfig) -> dict[str, int]:
     """Values stored in the network, by part and as `total`, which equals the sum over the real `state_dict`."""
-    found = {part.name: part.stored for part in parts(config, 0)}
-    return {**found, "total": sum(found.values())}
+    counts = {part.name: part.stored for part in parts(config, 0)}
+    return {**counts, "total": sum(counts.values())}
 
 
 def count_macs(config: CtcConfig, seconds: float) -> dict[str, int]:
@@ -133,15 +133,15 @@ def count_macs(config: CtcConfig, seconds: float) -> dict[str, int]:
     if not seconds > 0:
         raise SecateurError(f"a clip of {seconds:g} s has no length")
     frames = config.front_end.frames(round(seconds * config.front_end.sample_rate))
-    found = {part.name: part.macs for part in parts(config, frames)}
-    return {**found, "total": sum(found.values())}
+    counts = {part.name: part.macs for part in parts(config, frames)}
+    return {**counts, "total": sum(counts.values())}
 
 
 def macs_by_part(config: CtcConfig, seconds: float) -> dict[str, int]:
     """What `count_macs` adds up, layers, blocks and branches of a kind together: `conformer.layers.ffn1`."""
-    found: dict[str, int] = {}
+    sums: dict[str, int] = {}
     for name, macs in count_macs(config, seconds).items():
         if name != "total":
             kind = ".".join(piece for piece in name.split(".") if not piece.isdigit())
-            found[kind] = found.get(kind, 0) + macs
-    return found
+            sums[kind] = sums.get(kind, 0) + macs
+    return sums

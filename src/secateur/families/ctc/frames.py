@@ -54,11 +54,11 @@ class BatchNorm(nn.Module):
         what a dozen would (a GoogLeNet has 63 of these)."""
         with torch.autocast(x.device.type, enabled=False):
             flat = x.transpose(1, 2).reshape(-1, x.shape[1])
-            found = F.batch_norm(
+            normed = F.batch_norm(
                 flat.index_select(0, rows).float(), self.running_mean, self.running_var, self.weight, self.bias,
                 training=True, momentum=self.momentum, eps=self.epsilon,
             )  # fmt: skip
-            whole = found.new_zeros(flat.shape).index_copy(0, rows, found)
+            whole = normed.new_zeros(flat.shape).index_copy(0, rows, normed)
         return whole.view(len(x), x.shape[2], -1).transpose(1, 2)
 
     @staticmethod

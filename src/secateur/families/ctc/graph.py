@@ -112,9 +112,9 @@ class CtcBuilder(Builder):
     def apart(self, frames: str, seen: str, widths: ConformerWidths) -> str:
         """The distances from each of `frames` (n,) to each of `seen` (m,), as columns of the tables: (n, m)."""
         g = self.graph
-        found = g.add("Sub", g.add("Unsqueeze", seen, g.constant([0])), g.add("Unsqueeze", frames, g.constant([1])))
-        found = g.add("Clip", found, g.constant(-widths.farthest), g.constant(widths.farthest))
-        return g.add("Add", found, g.constant(widths.farthest))
+        distance = g.add("Sub", g.add("Unsqueeze", seen, g.constant([0])), g.add("Unsqueeze", frames, g.constant([1])))
+        distance = g.add("Clip", distance, g.constant(-widths.farthest), g.constant(widths.farthest))
+        return g.add("Add", distance, g.constant(widths.farthest))
 
     def earlier(self, name: str, keys: str, values: str, own: BlockWidths) -> tuple[str, str]:
         """Keys and values (batch, heads, frames, dim) with those of earlier frames that are still seen."""
@@ -232,9 +232,9 @@ class CtcBuilder(Builder):
         if cell == "gru":
             how["linear_before_reset"] = 1
         inputs = [x, *matrices, g.weight(f"{name}.bias", bias), lengths, *self.memory(name, cell, units)]
-        found, *states = g.add_many(2 if cell == "gru" else 3, cell.upper(), *inputs, **how)
+        output, *states = g.add_many(2 if cell == "gru" else 3, cell.upper(), *inputs, **how)
         self.remember(name, states)
-        return found
+        return output
 
     def conformer(self, x: str, widths: ConformerWidths) -> str:
         """(batch, frames, inputs) to (batch, frames, width)."""

@@ -91,8 +91,8 @@ class StreamBuilder(CtcBuilder):
         """`x` after the last `count` frames before it; of both together the last ones are what comes next needs."""
         g = self.graph
         past = g.input(f"{PAST}{name}", np.float32, shape)
-        found = g.add("Concat", past, x, axis=axis)
-        following = g.slice(found, g.constant([-count]), g.constant([FARTHEST]), axis)
+        joined = g.add("Concat", past, x, axis=axis)
+        following = g.slice(joined, g.constant([-count]), g.constant([FARTHEST]), axis)
         g.output(following, f"{NEXT}{name}", np.float32, shape)
-        return found
+        return joined
 

@@ -27,14 +27,14 @@ def log_probs_bank(
     features = extractor(front_end).to(device)
     was_training = model.training
     model.eval()
-    found = [np.zeros((0, model.config.units), np.float32)] * len(bank)
+    outputs_of = [np.zeros((0, model.config.units), np.float32)] * len(bank)
     seconds = [int(n) / front_end.sample_rate for n in bank.lengths]
     use_bf16 = device.type == "cuda" if bf16 is None else bf16
 
     def run(rows: Sequence[int]) -> list[NDArray[np.float32]]:
         inputs, frames = features(*bank.gather(rows), heard=model.heard)
         if not inputs.shape[1]:
-            return [found[row] for row in rows]
+            return [outputs_of[row] for row in rows]
         with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
             log_probs, frames = model(inputs, frames)
         outputs = log_probs.cpu().numpy()
@@ -42,6 +42,6 @@ def log_probs_bank(
 
     for rows in track(buckets(seconds, batch_seconds, None), label, quiet=not label):
         for row, output in zip(rows, in_halves(run, rows, label or model.config.name or "decoding"), strict=True):
-            found[row] = output
+            outputs_of[row] = output
     model.train(was_training)
-    return found
+    return outputs_of

@@ -72,7 +72,7 @@ class Block(nn.Module):
 
     def groups(self, name: str, readers: list[str]) -> list[Group]:
         """Whole branches, and the channels of each of their convolutions."""
-        found: list[Group] = []
+        members: list[Group] = []
         ends: tuple[Place, ...] = ()
         start = 0
         for i, branch in enumerate(self.widths):
@@ -80,12 +80,12 @@ class Block(nn.Module):
             for j, channels in enumerate(branch.channels):
                 read = reading(readers, start) if j == last else reading([f"{convs}.{j + 1}.conv.weight"])
                 places = Convolution.places(f"{convs}.{j}") + read
-                found.append(Group(f"{convs}.{j}", "conv", channels, places, minimum=2))
+                members.append(Group(f"{convs}.{j}", "conv", channels, places, minimum=2))
             # A branch whose last norm gives zero is no branch.
             ends += tuple(Place(f"{convs}.{last}.norm.{part}", 0, unit=i) for part in ("weight", "bias"))
             ends += reading(readers, start, branch.channels[-1], unit=i)
             start += branch.channels[-1]
-        return [Group(f"{name}.branches", "branch", len(self.widths), ends), *found]
+        return [Group(f"{name}.branches", "branch", len(self.widths), ends), *members]
 
 
 class Inception(nn.Module):
@@ -119,7 +119,7 @@ class Inception(nn.Module):
         blocks = list(self.blocks)
         reads = [block.readers(f"{name}.blocks.{i}") for i, block in enumerate(blocks)] + [readers]  # type: ignore[operator]
         stem = Convolution.places(f"{name}.stem") + reading(reads[0])
-        found = [Group(f"{name}.stem", "conv", self.widths.stem, stem, minimum=2)]
+        members = [Group(f"{name}.stem", "conv", self.widths.stem, stem, minimum=2)]
         for i, block in enumerate(blocks):
-            found += block.groups(f"{name}.blocks.{i}", reads[i + 1])  # type: ignore[operator]
-        return found
+            members += block.groups(f"{name}.blocks.{i}", reads[i + 1])  # type: ignore[operator]
+        return members

@@ -103,25 +103,25 @@ class CtcModel(FrameNetwork):
 
     def over_time(self) -> list[TimeAxis]:
         """Convolutions over time, and a Conformer's distances; recurrent layers find out for themselves."""
-        found = []
+        axes = []
         for name, parameter in self.named_parameters():
             if name.endswith(".positions"):
-                found.append(TimeAxis(name, 0, "position"))
+                axes.append(TimeAxis(name, 0, "position"))
             elif name.endswith(".distance"):
-                found.append(TimeAxis(name, 1, "distance"))
+                axes.append(TimeAxis(name, 1, "distance"))
             elif parameter.dim() > 2 and parameter.shape[2] > 1:
-                found.append(TimeAxis(name, 2, "kernel"))
-        return found
+                axes.append(TimeAxis(name, 2, "kernel"))
+        return axes
 
     def groups(self) -> list[Group]:
         """All that may go: inputs, channels, branches, recurrent units, and what a Conformer block is made of."""
         sections = self.sections()
         reads = [[f"{name}.{reader}" for reader in section.readers()] for name, section in sections.items()]
         reads.append(["output.weight"])
-        found = []
+        members = []
         if reads[0]:
             places = tuple(Place(reader, 1, reads=True) for reader in reads[0])
-            found.append(Group("input", "input", self.config.front_end.inputs, places, minimum=4))
+            members.append(Group("input", "input", self.config.front_end.inputs, places, minimum=4))
         for (name, section), readers in zip(sections.items(), reads[1:], strict=True):
-            found += section.groups(name, readers)
-        return found
+            members += section.groups(name, readers)
+        return members

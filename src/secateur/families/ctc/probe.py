@@ -55,25 +55,25 @@ class CtcProbe:
 
     def batches(self, clips: Sequence[int]) -> list[list[int]]:
         """Clips in batches of similar length."""
-        found = buckets([self.utterances[c].duration for c in clips], self.batch_seconds, None)
-        return [[clips[i] for i in batch] for batch in found]
+        buckets_of = buckets([self.utterances[c].duration for c in clips], self.batch_seconds, None)
+        return [[clips[i] for i in batch] for batch in buckets_of]
 
     def inputs(self) -> list[Variant]:
         """See `Probe.inputs`: rates, blocks of deltas, and dimensions that no group holds."""
-        found = rate_variants(self.front)
+        variants = rate_variants(self.front)
         if self.front.by_sample:  # one input
-            return found
+            return variants
         kept, width = self.front.kept or tuple(range(self.front.dimensions)), self.front.statics
         for order, name in enumerate(("deltas", "delta-deltas")[: self.front.deltas], 1):
             gone = tuple(i for i, d in enumerate(kept) if d // width == order)
             if gone and "input" in self.groups:
-                found.append(Variant(name, "deltas", "input", name, 1.0, {"input": gone}))
+                variants.append(Variant(name, "deltas", "input", name, 1.0, {"input": gone}))
         if "input" not in self.groups:  # a picture's lines: neighbours hear them too, so they are silenced, not cut
             for i in range(self.front.inputs):
-                found.append(
+                variants.append(
                     Variant(f"input[{i}]", "input", "input", "one input", 1.0, change={"input": float(i)})
                 )  # fmt: skip
-        return found
+        return variants
 
     @torch.no_grad()
     def losses(self, variants: Sequence[Variant], part: int) -> Tensor:

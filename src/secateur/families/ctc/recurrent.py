@@ -47,7 +47,7 @@ class Bidirectional(nn.Module):
 
     def groups(self, name: str, readers: list[str]) -> list[Group]:
         """Units of each direction: their rows in every gate, their column in the recurrence, and who reads them."""
-        found, start = [], 0
+        members, start = [], 0
         for direction, units in self.directions().items():
             where = f"{name}.{direction}"
             rows = tuple(
@@ -56,9 +56,9 @@ class Bidirectional(nn.Module):
                 for gate in range(GATES[self.cell])
             )
             recurrence = Place(f"{where}.weight_hh_l0", 1, reads=True)
-            found.append(Group(where, "unit", units, (*rows, recurrence, *reading(readers, start)), minimum=8))
+            members.append(Group(where, "unit", units, (*rows, recurrence, *reading(readers, start)), minimum=8))
             start += units
-        return found
+        return members
 
 
 class Recurrent(nn.Module):
@@ -84,12 +84,12 @@ class Recurrent(nn.Module):
 
     def groups(self, name: str, readers: list[str]) -> list[Group]:
         """Units of every layer."""
-        layers, found = self._layers(), []
+        layers, members = self._layers(), []
         for i, layer in enumerate(layers):
             here = f"{name}.layers.{i}"
             after = layers[i + 1].readers(f"{name}.layers.{i + 1}") if i + 1 < len(layers) else readers
-            found += layer.groups(here, after)
-        return found
+            members += layer.groups(here, after)
+        return members
 
     def _layers(self) -> list[Bidirectional]:
         return [layer for layer in self.layers if isinstance(layer, Bidirectional)]

@@ -28,14 +28,14 @@ def stages(model: Any) -> list[Stage]:
     sections = model.sections()
     if not sections:  # all of it is one stage
         return [Stage(("",), model)]
-    found: list[Stage] = []
+    row: list[Stage] = []
     for name, section in sections.items():
         split = SPLITS.get(name)
         if split is None:
-            found.append(Stage((f"{name}.",), _whole(model, section)))
+            row.append(Stage((f"{name}.",), _whole(model, section)))
         else:
-            found += split(model, section, name)
-    return [*found, Stage(("output.",), lambda x, frames: (model.output(x).float().log_softmax(-1), frames))]
+            row += split(model, section, name)
+    return [*row, Stage(("output.",), lambda x, frames: (model.output(x).float().log_softmax(-1), frames))]
 
 
 def _whole(model: Any, section: Any) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:

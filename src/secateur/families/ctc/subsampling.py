@@ -45,10 +45,10 @@ class Subsampling(nn.Module):
 
     def groups(self, name: str, readers: list[str]) -> list[Group]:
         """Channels of each convolution."""
-        found = []
+        members = []
         for i, channels in enumerate(self.channels):
             conv, last = f"{name}.convs.{i}", i + 1 == len(self.channels)
             written = (Place(f"{conv}.weight", 0), Place(f"{conv}.bias", 0))
             read = reading(readers, width=self.lines) if last else reading([f"{name}.convs.{i + 1}.weight"])
-            found.append(Group(conv, "conv", channels, written + read, minimum=2))
-        return found
+            members.append(Group(conv, "conv", channels, written + read, minimum=2))
+        return members

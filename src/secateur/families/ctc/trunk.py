@@ -39,12 +39,12 @@ class Trunk(WhisperEncoder):
             Place(f"{name}.conv1.weight", 0), Place(f"{name}.conv1.bias", 0),
             Place(f"{name}.conv2.weight", 1, reads=True),
         )  # fmt: skip
-        found = [Group(f"{name}.conv", "conv", self.convs, conv, minimum=8)]
+        members = [Group(f"{name}.conv", "conv", self.convs, conv, minimum=8)]
         # A layer whose every branch adds zero is no layer.
         ends = [f"{end}.{part}" for end in ("attention.out", "ffn.down") for part in ("weight", "bias")]
         count = len(self.layers)
         every = tuple(Place(f"{name}.layers.{i}.{end}", 0, unit=i) for i in range(count) for end in ends)
-        found += [Group(f"{name}.layers", "layer", count, every)] if count else []
+        members += [Group(f"{name}.layers", "layer", count, every)] if count else []
         for i, layer in enumerate(self.layers):
-            found += prefixed(layer.groups(), f"{name}.layers.{i}")  # type: ignore[operator]
-        return found
+            members += prefixed(layer.groups(), f"{name}.layers.{i}")  # type: ignore[operator]
+        return members

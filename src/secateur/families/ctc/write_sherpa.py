@@ -30,12 +30,12 @@ def symbols_of(text: Any) -> list[str]:
     if text.kind == "phones":
         raise SecateurError("sherpa-onnx writes what the network says, and phones are no text: train on characters")
     begins, boundary = text.begins(), text.boundary
-    found = ["<blk>"]
+    symbols = ["<blk>"]
     for unit in range(1, text.outputs):
         plain = text.decode([unit])
         mark = SPACE if unit == boundary or (text.kind == "pieces" and begins[unit]) else ""
-        found.append(mark + plain)
-    return found
+        symbols.append(mark + plain)
+    return symbols
 
 
 def write_sherpa(folder: str | Path, model: CtcModel, text: Any, precision: str = "fp32") -> Path:

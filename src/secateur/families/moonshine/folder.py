@@ -113,11 +113,11 @@ def parse_moonshine(
             raise SecateurError(f"{where}: {key} {values[key]!r} is not known here (known: {usual!r})")
 
     def size(key: str, default: int, most: int) -> int:
-        found = values.get(key, default)
-        found = default if found is None else found
-        if not is_id(found) or not 1 <= found <= most:
-            raise SecateurError(f"{where}: {key} is {found!r}, expected a number from 1 to {most}")
-        return found
+        value = values.get(key, default)
+        value = default if value is None else value
+        if not is_id(value) or not 1 <= value <= most:
+            raise SecateurError(f"{where}: {key} is {value!r}, expected a number from 1 to {most}")
+        return value
 
     rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
     if not isinstance(rope, dict) or rope.get("rope_type", rope.get("type", "default")) != "default":
@@ -193,8 +193,8 @@ SHARED = "transformers cannot run a Moonshine whose heads share keys and values:
 
 def attentions(config: MoonshineConfig) -> list[AttentionWidths]:
     """All that a model has."""
-    found = [e.attention for e in config.encoder]
-    return found + [a for d in config.decoder for a in (d.self_attention, d.cross_attention)]
+    own = [e.attention for e in config.encoder]
+    return own + [a for d in config.decoder for a in (d.self_attention, d.cross_attention)]
 
 
 def check_uniform(config: MoonshineConfig) -> None:
@@ -217,8 +217,8 @@ def check_uniform(config: MoonshineConfig) -> None:
     parts: list[tuple[str, object, object]] = []
     for side, layers in (("encoder", config.encoder), ("decoder", config.decoder)):
         for i, layer in enumerate(layers):
-            for name, found in vars(layer).items():
-                parts.append((f"{side}.layers.{i}.{name}", found, first.ffn if name == "ffn" else first.attention))
+            for name, own in vars(layer).items():
+                parts.append((f"{side}.layers.{i}.{name}", own, first.ffn if name == "ffn" else first.attention))
     for name, widths, wanted in parts:
         if widths != wanted:
             raise SecateurError(

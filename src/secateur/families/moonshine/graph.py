@@ -115,13 +115,13 @@ def turned(config: MoonshineConfig, weights: Weights) -> Weights:
     """`weights` with the dimensions that rotate in two halves, in the queries and keys of every self-attention."""
     pairs = list(range(config.rotary))
     order = [*pairs[::2], *pairs[1::2], *range(config.rotary, config.head_size)]
-    found = dict(weights)
+    ordered = dict(weights)
     for name, values in weights.items():
         if ".cross_attention." in name or not any(f"attention.{part}." in name for part in ("query", "key")):
             continue
         by_head = values.reshape(-1, config.head_size, *values.shape[1:])
-        found[name] = by_head[:, order].reshape(values.shape)
-    return found
+        ordered[name] = by_head[:, order].reshape(values.shape)
+    return ordered
 
 
 class _Builder(CtcBuilder):

@@ -61,8 +61,8 @@ class Attention(nn.Module):
 
     def scores(self, x: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
         """Where `x` (batch, length, width) looks, before the softmax: (batch, query heads, length, keys)."""
-        found: Tensor = self.scale * self._split(self.query(x)) @ self._shared(keys).transpose(2, 3)
-        return found if mask is None else found.masked_fill(~mask, -torch.inf)
+        products: Tensor = self.scale * self._split(self.query(x)) @ self._shared(keys).transpose(2, 3)
+        return products if mask is None else products.masked_fill(~mask, -torch.inf)
 
     def groups(self) -> list[Group]:
         """Heads of keys and values, each with all query heads that read it."""

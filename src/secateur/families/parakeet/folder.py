@@ -78,14 +78,14 @@ def parse_parakeet(
 
 def _front_end(hearing: dict[str, Any], bins: int, where: str) -> FrontEnd:
     window = int(hearing.get("win_length", 400))
-    found = front_end(
+    hears = front_end(
         "nemo", int(hearing.get("sampling_rate", 16000)), bins=bins, window=window,
         hop=int(hearing.get("hop_length", 160)), preemphasis=float(hearing.get("preemphasis", 0.97)),
     )  # fmt: skip
     size = 1 << (window - 1).bit_length()
     if hearing.get("n_fft", size) != size or hearing.get("feature_size", bins) != bins:
         raise SecateurError(f"{where}: a transform of {size} and {bins} bins were expected of the feature extractor")
-    return found
+    return hears
 
 
 def _hearing(folder: Path) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def resize(encoder: Any, config: ParakeetConfig) -> None:
 
 def encoder_groups(encoder: Any, where: str, config: ParakeetConfig) -> list[Group]:
     """Channels of the subsampling, and what blocks are made of, in an encoder that the network calls `where`."""
-    found = []
+    members = []
     convs = f"{where}.subsampling.layers"
     for i, channels in enumerate(config.convs):
         written = [f"{convs}.{depthwise(i) + 1 if i else 0}"]
@@ -37,7 +37,7 @@ def encoder_groups(encoder: Any, where: str, config: ParakeetConfig) -> list[Gro
             written.append(f"{convs}.{depthwise(i + 1)}")
             reader = Place(f"{convs}.{depthwise(i + 1) + 1}.weight", 1, reads=True)
         rows = (Place(f"{conv}.{leaf}", 0) for conv in written for leaf in ("weight", "bias"))
-        found.append(Group(f"{where}.subsampling.{i}", "conv", channels, (*rows, reader), minimum=4))
+        members.append(Group(f"{where}.subsampling.{i}", "conv", channels, (*rows, reader), minimum=4))
     for i, (block, widths) in enumerate(zip(encoder.layers, config.layers, strict=True)):
-        found += block_groups(block, PARAKEET, f"{where}.layers.{i}", widths, config.head_size)
-    return found
+        members += block_groups(block, PARAKEET, f"{where}.layers.{i}", widths, config.head_size)
+    return members

@@ -20,7 +20,7 @@ def ours(config: Any, kind: type[C]) -> C:
     values = getattr(config, "secateur", None)
     if not values:
         raise SecateurError(f"{type(config).__name__} needs its widths under the key 'secateur'")
-    found = parse_config(values, "config.json: secateur")
-    if not isinstance(found, kind):
-        raise SecateurError(f"config.json: secateur: widths of the family '{found.family}' do not fit this model")
-    return found
+    plain = parse_config(values, "config.json: secateur")
+    if not isinstance(plain, kind):
+        raise SecateurError(f"config.json: secateur: widths of the family '{plain.family}' do not fit this model")
+    return plain

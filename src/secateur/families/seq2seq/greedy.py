@@ -122,8 +122,8 @@ def transcribe_bank(
             return greedy(model, *inputs, config.tokens.prompt(language or None))
 
     for rows, language in track(batches, label, quiet=not label):
-        found = in_halves(partial(heard, language=language), rows, label or config.name or "decoding")
-        for row, ids in zip(rows, found, strict=True):
+        decoded = in_halves(partial(heard, language=language), rows, label or config.name or "decoding")
+        for row, ids in zip(rows, decoded, strict=True):
             texts[row] = tokenizer.decode(ids).strip()
     model.train(was_training)
     return texts

@@ -134,7 +134,7 @@ class DecoderLayer(nn.Module):
 
 def layer_groups(model: nn.Module) -> list[Group]:
     """Whole layers of both sides, and the groups of every layer."""
-    found = []
+    members = []
     for side, branches in (("encoder", ("attention",)), ("decoder", ("self_attention", "cross_attention"))):
         layers = model.get_submodule(f"{side}.layers")
         assert isinstance(layers, nn.ModuleList)
@@ -143,7 +143,7 @@ def layer_groups(model: nn.Module) -> list[Group]:
         ends = [f"{branch}.out.{p}" for branch in branches for p in ("weight", "bias")]
         ends = [end for end in [*ends, "ffn.down.weight", "ffn.down.bias"] if end in last]
         places = tuple(Place(f"{side}.layers.{i}.{end}", 0, unit=i) for i in range(len(layers)) for end in ends)
-        found.append(Group(f"{side}.layers", "layer", len(layers), places))
+        members.append(Group(f"{side}.layers", "layer", len(layers), places))
         for i, layer in enumerate(layers):
-            found += prefixed(layer.groups(), f"{side}.layers.{i}")  # type: ignore[operator]
-    return found
+            members += prefixed(layer.groups(), f"{side}.layers.{i}")  # type: ignore[operator]
+    return members

@@ -75,8 +75,8 @@ class TokenProbe:
         candidates = {"as-is": rows(str), "sentence": rows(as_sentence)}
         if style == "auto":
             sums = {}
-            for name, found in candidates.items():
-                self.targets = found
+            for name, token_rows in candidates.items():
+                self.targets = token_rows
                 self._kept.clear()
                 sums[name] = float(self.losses([NOTHING], 0).sum())
             self._kept.clear()
@@ -92,11 +92,11 @@ class TokenProbe:
     def losses(self, variants: Sequence[Variant], part: int) -> Tensor:
         """See `Probe.losses`."""
         clips = self.parts[part]
-        found = torch.zeros(len(variants), len(self.utterances))
+        table = torch.zeros(len(variants), len(self.utterances))
         for batch in self.batches(clips):
             for heard in self._fitting(self.without, variants, batch):
-                found[torch.tensor(heard.numbers)[:, None], torch.tensor(batch)] = heard.losses.cpu()
-        return found[:, clips]
+                table[torch.tensor(heard.numbers)[:, None], torch.tensor(batch)] = heard.losses.cpu()
+        return table[:, clips]
 
     @torch.no_grad()
     def heard(self, variants: Sequence[Variant]) -> tuple[Tensor, list[list[str]]]:
@@ -169,10 +169,10 @@ class TokenProbe:
         if key in self._kept:
             return self._kept[key]
         with self.computing(), torch.no_grad():
-            found = Prefix.of(self.model, *self.features_of(batch, NOTHING), self._tokens(batch).inputs)
-        if sum(p.bytes for p in self._kept.values()) + found.bytes < KEPT[self.device.type]:
-            self._kept[key] = found
-        return found
+            fresh = Prefix.of(self.model, *self.features_of(batch, NOTHING), self._tokens(batch).inputs)
+        if sum(p.bytes for p in self._kept.values()) + fresh.bytes < KEPT[self.device.type]:
+            self._kept[key] = fresh
+        return fresh
 
     def _fitting(
         self, work: Callable[[Sequence[Variant], list[int]], Iterator[T]], variants: Sequence[Variant], batch: list[int]
@@ -201,15 +201,15 @@ class TokenProbe:
             alone = variant.change or "vocabulary" in variant.gone
             kind = f"alone {number}" if alone else "encoder" if start < encoders else "decoder"
             by_kind.setdefault(kind, []).append((start, number))
-        for kind, found in by_kind.items():
+        for kind, members in by_kind.items():
             if kind == "encoder":
                 most = (CUDA_POSITIONS if cuda else CPU_POSITIONS) // (clips * positions)
             else:
                 most = (CUDA_ROWS if cuda else CPU_ROWS) // clips
-            found.sort()
+            members.sort()
             size = max(1, int(most * self.share))
-            for i in range(0, len(found), size):
-                starts, numbers = zip(*found[i : i + size], strict=True)
+            for i in range(0, len(members), size):
+                starts, numbers = zip(*members[i : i + size], strict=True)
                 yield list(numbers), list(starts)
 
     def start(self, variant: Variant) -> int:

@@ -21,17 +21,17 @@ CONTEXT = (20, 15, 10, 5)  # seconds
 
 def input_variants(config: Any, text: Any, groups: Iterable[Group]) -> list[Variant]:
     """Lower sampling and frame rates, less audio context, blocks of vocabulary rows."""
-    groups, found = list(groups), rate_variants(config.front_end)
+    groups, variants = list(groups), rate_variants(config.front_end)
     for seconds in CONTEXT:
         for group, kept in family_of(config).contexts(config, seconds, None).items():
             whole = next(g.units for g in groups if g.name == group)
-            found.append(
+            variants.append(
                 Variant(
                     "audio_context", "audio_context", "input", "audio context", round(1 - len(kept) / whole, 3),
                     {group: tuple(range(len(kept), whole))}, change={"audio_seconds": float(seconds)},
                 )
             )  # fmt: skip
-    return found + vocabulary_variants(config, text)
+    return variants + vocabulary_variants(config, text)
 
 
 def vocabulary_variants(config: TokenConfig, text: Any) -> list[Variant]:
@@ -48,19 +48,19 @@ def vocabulary_variants(config: TokenConfig, text: Any) -> list[Variant]:
                 lost.add(token)
         return tuple(sorted(lost))
 
-    found = []
+    variants = []
     for share in VOCABULARY:
         rows = gone(merged[max(len(merged) - round(share * end), 0) :])
-        found.append(
+        variants.append(
             Variant("vocabulary", "vocabulary", "vocabulary", "rarest rows", share, {"vocabulary": rows})
         )  # fmt: skip
     size = -(-len(merged) // BLOCKS)
     for block in range(BLOCKS):
         rows = gone(merged[block * size : (block + 1) * size])
-        found.append(
+        variants.append(
             Variant(f"vocabulary[{block}]", "vocabulary", "vocabulary", f"block {block}", 1.0, {"vocabulary": rows})
         )
-    return found
+    return variants
 
 
 def kept_rows(variant: Variant, config: TokenConfig) -> Tensor:

@@ -77,9 +77,9 @@ def says_draft(
     device = cache.layers[0].cross_keys.device
     short = [row[: row.index(end) + 1] if end in row[:LONGEST] else [] for row in draft]
     length = max(map(len, short))
-    found = torch.tensor([bool(row) for row in short], device=device).repeat(variants, 1)
+    same = torch.tensor([bool(row) for row in short], device=device).repeat(variants, 1)
     if not length:
-        return found
+        return same
     rows = torch.full((len(short), length), end, device=device)
     for i, row in enumerate(short):
         rows[i, : len(row)] = torch.tensor(row, device=device)
@@ -103,8 +103,8 @@ def says_draft(
             if lost is not None:
                 logits += lost[number]
             wrong = logits.argmax(-1) != rows[clips[part], places[part]]
-            found[number, clips[part][wrong]] = False
-    return found
+            same[number, clips[part][wrong]] = False
+    return same
 
 
 def lost_tokens(model: TokenNetwork, kept: Sequence[Tensor | None], device: torch.device) -> Tensor | None:

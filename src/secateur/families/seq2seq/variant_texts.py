@@ -99,8 +99,8 @@ class Drafted:
         sayable = [kept_rows(v, self.probe.config) if "vocabulary" in v.gone else None for v in chosen]
         with self.probe.computing(), Gates(self.probe.model, self.probe.groups, chosen, self.probe.device) as gates:
             cache = joined([cache for cache, _ in waiting])
-            found = greedy_rows(self.probe.model, cache, owners, self.probe.prompt, gates, sayable)
-        yield from ((*place, ids) for place, ids in zip(places, found, strict=True))
+            token_rows = greedy_rows(self.probe.model, cache, owners, self.probe.prompt, gates, sayable)
+        yield from ((*place, ids) for place, ids in zip(places, token_rows, strict=True))
 
     def _draft(self, batch: list[int], prefix: Prefix) -> list[list[int]]:
         """What the unchanged model says of a batch: token rows, their end included."""

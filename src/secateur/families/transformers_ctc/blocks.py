@@ -95,15 +95,15 @@ def block_groups(block: Any, names: BlockNames, where: str, widths: BlockWidths,
     def reads(part: str, width: int = 1) -> Place:
         return Place(f"{where}.{part}.weight", 1, width, reads=True)
 
-    found = []
+    members = []
     for which, units in zip(names.ffns, (widths.ffn1, widths.ffn2), strict=True):
         places = (*rows(f"{which}.{names.up}"), reads(f"{which}.{names.down}"))
-        found.append(Group(f"{where}.{which}", "ffn", units, places))
+        members.append(Group(f"{where}.{which}", "ffn", units, places))
     attention, conv = names.attention, names.conv
     heads = [p for part in (*names.projections, names.positions) for p in rows(f"{attention}.{part}", size)]
     heads += [p for bias in names.biases for p in rows(f"{attention}.{bias}", leaves=("",))]
     heads.append(reads(f"{attention}.{names.out}", size))
-    found.append(Group(f"{where}.{attention}", "head", widths.heads, tuple(heads)))
+    members.append(Group(f"{where}.{attention}", "head", widths.heads, tuple(heads)))
     pairs = [
         Place(place.parameter, 0, start=half * widths.conv)
         for place in rows(f"{conv}.pointwise_conv1")
@@ -113,8 +113,8 @@ def block_groups(block: Any, names: BlockNames, where: str, widths: BlockWidths,
         *pairs, *rows(f"{conv}.depthwise_conv"), *BatchNorm.places(f"{where}.{conv}.{names.norm}"),
         reads(f"{conv}.pointwise_conv2"),
     )  # fmt: skip
-    found.append(Group(f"{where}.{conv}", "conv", widths.conv, places, minimum=4))
-    return found
+    members.append(Group(f"{where}.{conv}", "conv", widths.conv, places, minimum=4))
+    return members
 
 
 def layer_group(stack: str, layers: Any) -> Group:

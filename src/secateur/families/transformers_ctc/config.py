@@ -86,8 +86,8 @@ class HfCtcConfig:
     @property
     def distance(self) -> Literal["relative", "rotary"] | None:
         """How a Conformer's heads know how far apart frames are."""
-        found: Any = self.settings.get("position_embeddings_type", "relative") if self.conformer else None
-        return found  # type: ignore[no-any-return]
+        kind: Any = self.settings.get("position_embeddings_type", "relative") if self.conformer else None
+        return kind  # type: ignore[no-any-return]
 
     @property
     def block_taps(self) -> int:

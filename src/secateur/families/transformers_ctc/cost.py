@@ -80,8 +80,8 @@ def macs_by_part(config: HfCtcConfig, seconds: float) -> dict[str, int]:
 
 def by_kind(some: Iterable[Part]) -> dict[str, int]:
     """Multiply-accumulates of parts, those together whose names differ only in numbers."""
-    found: dict[str, int] = {}
+    sums: dict[str, int] = {}
     for part in some:
         kind = ".".join(piece for piece in part.name.split(".") if not piece.isdigit())
-        found[kind] = found.get(kind, 0) + part.macs
-    return found
+        sums[kind] = sums.get(kind, 0) + part.macs
+    return sums

@@ -112,15 +112,15 @@ class HfCtc(FrameNetwork):
         """Heads and feed-forward units, whole layers, and channels of convolutions that no norm joins."""
         config, body = self.config, f"net.{self.config.body}"
         free = len(config.convs) - config.projection_norm if config.group_norm else 0
-        found = [self._channels(body, i) for i in range(free)]
+        members = [self._channels(body, i) for i in range(free)]
         if not config.conformer:
             where, size = f"{body}.encoder.pos_conv_embed", config.width // config.position_taps[1]
             rows = tuple(Place(f"{where}.conv.{leaf}", 0, size) for leaf in ("weight", "bias"))
-            found.append(Group(where, "conv", len(config.heard_positions), rows))
+            members.append(Group(where, "conv", len(config.heard_positions), rows))
         stack, layers = f"{body}.encoder.layers", self.body.encoder.layers
         for i, (layer, widths) in enumerate(zip(layers, config.layers, strict=True)):
-            found += layer_groups(layer, f"{stack}.{i}", widths, config)
-        return [*found, layer_group(stack, layers)]
+            members += layer_groups(layer, f"{stack}.{i}", widths, config)
+        return [*members, layer_group(stack, layers)]
 
     def stays_whole(self) -> dict[str, str]:
         """See `Recogniser`."""

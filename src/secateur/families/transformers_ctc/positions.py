@@ -33,9 +33,9 @@ class Positions(nn.Module):
         heard = F.gelu(heard[..., :-1] if self.cut else heard).transpose(1, 2)
         if self.channels is None:
             return heard
-        found = heard.new_zeros(x.shape)
-        found[..., self.channels] = heard
-        return found
+        output = heard.new_zeros(x.shape)
+        output[..., self.channels] = heard
+        return output
 
 
 def multiplied_out(size: Tensor, direction: Tensor) -> Tensor:

@@ -49,8 +49,8 @@ class Attention(nn.Module):
 
     def scores(self, x: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
         """Where `x` (batch, length, width) looks, before the softmax: (batch, heads, length, keys)."""
-        found = self.scale * self.split(self.query(x)) @ keys.transpose(2, 3)
-        return found if mask is None else found.masked_fill(~mask, -torch.inf)
+        products = self.scale * self.split(self.query(x)) @ keys.transpose(2, 3)
+        return products if mask is None else products.masked_fill(~mask, -torch.inf)
 
     def groups(self) -> list[Group]:
         """Heads; query/key dimensions (a zero query leaves the score unchanged); value dimensions."""

@@ -37,13 +37,13 @@ def read_back(folder: str | Path) -> tuple[Whisper, Tokenizer]:
         stored.update({tensor.name: to_array(tensor) for tensor in graph.initializer})
     model = Whisper(config)
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    found: dict[str, Array] = {}
+    state: dict[str, Array] = {}
     for name in stored:
-        found.update(_parameters(name, stored, shapes, config.attention_scale))
-    wrong = next((name for name, shape in shapes.items() if name not in found or found[name].shape != shape), None)
+        state.update(_parameters(name, stored, shapes, config.attention_scale))
+    wrong = next((name for name, shape in shapes.items() if name not in state or state[name].shape != shape), None)
     if wrong is not None:
         raise SecateurError(f"{folder}: '{wrong}' is not in the graphs as config.json describes it")
-    model.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(found[name], np.float32)) for name in shapes})
+    model.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(state[name], np.float32)) for name in shapes})
     return model.eval(), Tokenizer.read(folder / TOKENIZER, config.tokens.end)
 
 
@@ -58,18 +58,18 @@ def _parameters(
         return {name: _floats(name, stored)} if name in shapes else {}
     matrix, bias = _floats(name, stored), stored.get(f"{name}.bias")
     matrix = matrix if stored[name].dtype == np.uint8 else matrix.T  # (out, in)
-    found, start = {}, 0
+    parts, start = {}, 0
     for layer in layers:
         shape = shapes[f"{layer}.weight"]
         rows, scale = slice(start, start + shape[0]), query_scale if layer.endswith(".query") else 1.0
         part = matrix[rows, : int(np.prod(shape[1:]))] / scale
         # A convolution is stored with its taps before its inputs.
         taps = part.reshape(len(part), *shape[:1:-1], shape[1]).swapaxes(1, -1) if len(shape) > 2 else part
-        found[f"{layer}.weight"] = taps
+        parts[f"{layer}.weight"] = taps
         if bias is not None and f"{layer}.bias" in shapes:
-            found[f"{layer}.bias"] = bias[rows] / scale
+            parts[f"{layer}.bias"] = bias[rows] / scale
         start += shape[0]
-    return found
+    return parts
 
 
 def _floats(name: str, stored: dict[str, Array]) -> Array:

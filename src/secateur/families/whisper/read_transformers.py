@@ -89,9 +89,9 @@ def special_tokens(
     timestamps = None if no_timestamps is None or no_timestamps + 1 >= rows else no_timestamps + 1
 
     def listed(key: str) -> tuple[int, ...] | None:
-        found, older = some_ids(generation, key, where), some_ids(config, key, where)
-        found = older if found is None else found
-        return None if found is None else tuple(i for i in found if 0 <= i < rows)
+        newer, older = some_ids(generation, key, where), some_ids(config, key, where)
+        newer = older if newer is None else newer
+        return None if newer is None else tuple(i for i in newer if 0 <= i < rows)
 
     suppress, at_start = listed("suppress_tokens"), listed("begin_suppress_tokens")
     if standard is not None and (suppress is None or at_start is None):

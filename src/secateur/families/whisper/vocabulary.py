@@ -45,12 +45,12 @@ def special_names(rows: int) -> dict[str, int] | None:
 
 def unspoken(tokenizer: Tokenizer) -> set[int]:
     """Text ids that are never part of a transcript."""
-    found = {tokenizer.encode_exactly(" -")[0], tokenizer.encode_exactly(" '")[0]}
+    silent = {tokenizer.encode_exactly(" -")[0], tokenizer.encode_exactly(" '")[0]}
     for symbol in (*SYMBOLS, *MUSIC):
         for ids in (tokenizer.encode_exactly(symbol), tokenizer.encode_exactly(" " + symbol)):
             if len(ids) == 1 or symbol in MUSIC:
-                found.add(ids[0])
-    return found
+                silent.add(ids[0])
+    return silent
 
 
 def openai_tokens(rows: int, tokenizer: Tokenizer) -> Tokens:

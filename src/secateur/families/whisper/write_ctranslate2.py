@@ -26,22 +26,22 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 def variables_of(model: Whisper) -> Arrays:
     """The network under CTranslate2's names: projections fused, keys with a bias of zeros, weights in fp16."""
     state = {name: value.detach().cpu().float().numpy() for name, value in model.state_dict().items()}
-    found: Arrays = {}
+    variables: Arrays = {}
 
     for ours, theirs, names in modules(len(model.config.encoder), len(model.config.decoder)):
         if names:  # Whisper's keys have no bias: the fused vector holds zeros for them
             nothing = np.zeros_like(state[f"{ours}.value.bias"])
-            found[f"{theirs}/weight"] = np.concatenate([state[f"{ours}.{name}.weight"] for name in names])
-            found[f"{theirs}/bias"] = np.concatenate([state.get(f"{ours}.{name}.bias", nothing) for name in names])
+            variables[f"{theirs}/weight"] = np.concatenate([state[f"{ours}.{name}.weight"] for name in names])
+            variables[f"{theirs}/bias"] = np.concatenate([state.get(f"{ours}.{name}.bias", nothing) for name in names])
         else:
             for leaf, kind in zip(leaves(theirs), ("weight", "bias"), strict=True):
-                found[f"{theirs}/{leaf}"] = state[f"{ours}.{kind}"]
-    found |= {theirs: state[ours] for ours, theirs in ALONE.items()}
-    found = {name: value.astype(np.float16) for name, value in found.items()}
+                variables[f"{theirs}/{leaf}"] = state[f"{ours}.{kind}"]
+    variables |= {theirs: state[ours] for ours, theirs in ALONE.items()}
+    variables = {name: value.astype(np.float16) for name, value in variables.items()}
     for side, first in (("encoder", model.config.encoder[0].attention), ("decoder", model.config.encoder[0].attention)):
-        found[f"{side}/num_heads"] = np.array(first.heads, np.int16)
+        variables[f"{side}/num_heads"] = np.array(first.heads, np.int16)
     flags = {"activation": GELU, "pre_norm": 1, "scale_embeddings": 0, "start_from_zero_embedding": 0}
-    return found | {f"decoder/{name}": np.array(value, np.int8) for name, value in flags.items()}
+    return variables | {f"decoder/{name}": np.array(value, np.int8) for name, value in flags.items()}
 
 
 def model_bin(variables: Arrays, aliases: dict[str, str]) -> bytes:

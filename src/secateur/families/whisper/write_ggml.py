@@ -42,9 +42,9 @@ def byte_values() -> dict[str, int]:
     """Which byte each character of a byte-level token stands for (GPT-2's table)."""
     kept = [*range(33, 127), *range(161, 173), *range(174, 256)]
     moved = [byte for byte in range(256) if byte not in kept]
-    found = {chr(byte): byte for byte in kept} | {chr(256 + i): byte for i, byte in enumerate(moved)}
-    assert set(found) == set(ByteLevel.alphabet())
-    return found
+    values = {chr(byte): byte for byte in kept} | {chr(256 + i): byte for i, byte in enumerate(moved)}
+    assert set(values) == set(ByteLevel.alphabet())
+    return values
 
 
 def write_ggml(path: str | Path, model: Whisper, tokenizer: Tokenizer) -> Path:

@@ -103,8 +103,8 @@ class L0Gates(UnitMethod[Net]):
     def scores(self) -> dict[str, Tensor]:
         """P(open) of each unit that has a gate."""
         chances = torch.split(open_chance(self.logits.detach().double()).cpu(), self.gating.sizes)
-        found = {g.name: torch.ones(g.units) for g in self.groups}
-        return found | {g.name: chance.float() for g, chance in zip(self.gated, chances, strict=True)}
+        chances_of = {g.name: torch.ones(g.units) for g in self.groups}
+        return chances_of | {g.name: chance.float() for g, chance in zip(self.gated, chances, strict=True)}
 
     def metrics(self) -> dict[str, float]:
         with torch.no_grad():

@@ -51,7 +51,7 @@ class InputCollector:
 
     def __init__(self, model: nn.Module, names: Iterable[str], moment: Moment) -> None:
         wanted = set(names)
-        self.layers = {
+        self.layers: dict[str, nn.Module] = {
             f"{n}.weight": m for n, m in model.named_modules() if f"{n}.weight" in wanted and isinstance(m, LAYERS)
         }
         if moment is gram:

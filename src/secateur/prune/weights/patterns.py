@@ -17,8 +17,8 @@ def parse_pattern(pattern: str) -> tuple[int, int]:
     Raises:
         SecateurError: not N:M with 0 < N < M.
     """
-    found = re.fullmatch(r"(\d+):(\d+)", pattern)
-    n, m = (int(found[1]), int(found[2])) if found else (0, 0)
+    match = re.fullmatch(r"(\d+):(\d+)", pattern)
+    n, m = (int(match[1]), int(match[2])) if match else (0, 0)
     if not 0 < n < m:
         raise SecateurError(f"pattern '{pattern}' is not N:M with 0 < N < M, such as 2:4")
     return n, m

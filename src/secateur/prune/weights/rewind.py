@@ -62,12 +62,12 @@ class Rewind(SparseMethod[Net]):
 
     def state(self) -> dict[str, Tensor]:
         """All that rewinding restores, as it is now."""
-        found: dict[str, Tensor] = dict(self.parameters)
+        values: dict[str, Tensor] = dict(self.parameters)
         if self.optimizer is not None:
             for name, parameter in self.parameters.items():
                 slots = self.optimizer.state.get(parameter, {})
-                found |= {f"{name}:{slot}": value for slot, value in slots.items() if isinstance(value, Tensor)}
-        return found
+                values |= {f"{name}:{slot}": value for slot, value in slots.items() if isinstance(value, Tensor)}
+        return values
 
     @torch.no_grad()
     def go_back(self) -> None:

@@ -95,11 +95,11 @@ class SparseMethod(Method[Net]):
 
     def scores(self) -> dict[str, Tensor]:
         """Of every weight; what is gone is below all others."""
-        found = {n: self.criterion(p.detach().float(), self.evidence(n)) for n, p in self.weights.items()}
+        ranked = {n: self.criterion(p.detach().float(), self.evidence(n)) for n, p in self.weights.items()}
         if self.frozen:
             for name, mask in self.masks.items():
-                found[name] = found[name].masked_fill(mask == 0, -torch.inf)
-        return found
+                ranked[name] = ranked[name].masked_fill(mask == 0, -torch.inf)
+        return ranked
 
     def share_at(self, final: float, progress: float) -> float:
         """The share that is gone when `progress` (0 to 1) of the `final` share is."""
@@ -192,10 +192,10 @@ def _shares(names: Sequence[str], settings: PruneSettings) -> dict[str, float]:
         return dict.fromkeys(names, settings.remove or 0.0)
     shares: dict[str, float] = {}
     for pattern, amount in settings.amounts.items():
-        found = [n for n in names if fnmatch.fnmatchcase(n, pattern)]
-        if not found:
+        matches = [n for n in names if fnmatch.fnmatchcase(n, pattern)]
+        if not matches:
             raise SecateurError(f"no weight matrix matches '{pattern}'{nearest(pattern, names)}")
         if not 0 <= amount < 1:
             raise SecateurError(f"amount of '{pattern}' must be from 0 to below 1, found {amount}")
-        shares |= dict.fromkeys(found, amount)
+        shares |= dict.fromkeys(matches, amount)
     return shares

@@ -27,5 +27,5 @@ def open_stream(recogniser: Recogniser, options: StreamOptions | None = None) ->
     """
     options = options or StreamOptions()
     hearing: Hearing = family_of(recogniser.config).hearing()(recogniser, options)
-    found = detector(options.detector, recogniser.sample_rate)
-    return Stream(hearing, Endpointer(found, options, recogniser.sample_rate), options, recogniser.sample_rate)
+    speech = detector(options.detector, recogniser.sample_rate)
+    return Stream(hearing, Endpointer(speech, options, recogniser.sample_rate), options, recogniser.sample_rate)
