@@ -22,6 +22,7 @@ from ..base.options import to_dict
 from ..base.progress import track
 from ..models.family import Config, TextCodec, family_of
 from ..models.groups import Group
+from ..models.network import Network
 from ..prune.budget import Keep
 from ..prune.shrink import shrink
 from ..prune.vocabulary import special_rows
@@ -56,7 +57,7 @@ def parts_of(config: Config) -> dict[str, int]:
 
 
 def latency_model(
-    model: Any, text: TextCodec, whole: Exported, groups: Sequence[Group], precision: str, threads: int = 1,
+    model: Network, text: TextCodec, whole: Exported, groups: Sequence[Group], precision: str, threads: int = 1,
     cache: Path | None = None,
 ) -> LatencyModel:  # fmt: skip
     """The latency model of networks cut from `model` in `groups` and vocabulary, timed beside `whole`; made once a
@@ -100,7 +101,7 @@ def _random_plan(groups: Sequence[Group], random: np.random.Generator) -> Keep:
     return plan
 
 
-def _random_rows(model: Any, random: np.random.Generator) -> Keep:
+def _random_rows(model: Network, random: np.random.Generator) -> Keep:
     """A part of the vocabulary, special tokens included, where there is one."""
     if not any(g.kind == "vocabulary" for g in model.groups()):
         return {}

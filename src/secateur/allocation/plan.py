@@ -14,7 +14,9 @@ from ..base.options import to_dict
 from ..base.progress import say
 from ..data.job import JobData
 from ..evaluate.scoring import score
+from ..models.family import TextCodec
 from ..models.groups import Group
+from ..models.network import Network
 from ..prune.allocate import Curve, measured_curves, scored_curves, search, shares, uniform
 from ..prune.budget import Cost, Keep, by_budget
 from ..prune.importance import CRITERIA, Evidence
@@ -38,8 +40,8 @@ PLAN = "allocation.json"
 class _Case:
     """What planning and measuring need: the dense model, the student that is cut, which units may go."""
 
-    dense: Any
-    text: Any
+    dense: Network
+    text: TextCodec
     student: Student
     settings: PruneSettings
     data: JobData
@@ -68,7 +70,7 @@ class _Case:
 
 
 def planned(
-    dense: Any, text: Any, student: Student, data: JobData, settings: PruneSettings, folder: Path
+    dense: Network, text: TextCodec, student: Student, data: JobData, settings: PruneSettings, folder: Path
 ) -> PruneSettings:  # fmt: skip
     """The settings with the shares of every group that meet `settings.target`, or that an earlier plan has; themselves
     without either.
@@ -117,7 +119,7 @@ def _plain(settings: PruneSettings) -> dict[str, Any]:
 
 
 def _made(
-    dense: Any, text: Any, student: Student, data: JobData, settings: PruneSettings, folder: Path
+    dense: Network, text: TextCodec, student: Student, data: JobData, settings: PruneSettings, folder: Path
 ) -> dict[str, Any]:
     target = parse_target(settings.target)
     dense = copy.copy(dense).eval()
@@ -138,7 +140,7 @@ def _made(
     return plan
 
 
-def _case(dense: Any, text: Any, student: Student, data: JobData, settings: PruneSettings) -> _Case:
+def _case(dense: Network, text: TextCodec, student: Student, data: JobData, settings: PruneSettings) -> _Case:
     """Scores of all units that may go, and what losing them does."""
     model = student.model
     groups = [g for g in model.groups() if g.maskable and g.kind in settings.kinds and g.units > g.blocks * g.minimum]

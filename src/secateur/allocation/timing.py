@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..decode.clips import encode_clips
 from ..export.onnx import export_onnx
 from ..models.family import TextCodec
+from ..models.network import Network
 from ..runtime.contents import CTC_FILES, read_contents
 from ..runtime.onnx_session import OnnxSession
 from ..runtime.recogniser import Recogniser
@@ -34,7 +35,7 @@ class Exported:
     """
 
     def __init__(
-        self, model: Any, text: TextCodec, precision: str = "fp32", threads: int = 1, seconds: float = SECONDS,
+        self, model: Network, text: TextCodec, precision: str = "fp32", threads: int = 1, seconds: float = SECONDS,
         tokens: int = TOKENS, sessions: int = SESSIONS,
     ) -> None:  # fmt: skip
         config = model.config

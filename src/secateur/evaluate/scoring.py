@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from ..data.job import JobData
 from ..data.manifest import Utterance
+from ..models.family import TextCodec
+from ..models.network import Network
 from ..prune.task import task_of
 from .result import Result
 from .run import evaluate, with_cost
 
 
 def score(
-    model: Any, tokenizer: Any, data: JobData, name: str, utterances: list[Utterance], label: str
+    model: Network, tokenizer: TextCodec, data: JobData, name: str, utterances: list[Utterance], label: str
 ) -> Result:
     """Decode a set greedily and count errors, with the model's cost."""
     return with_cost(decode_set(model, tokenizer, data, name, utterances, label, f"{label}: {name}"), model.config)
 
 
 def decode_set(
-    model: Any, tokenizer: Any, data: JobData, name: str, utterances: list[Utterance], label: str, progress: str = ""
-) -> Result:
+    model: Network, tokenizer: TextCodec, data: JobData, name: str, utterances: list[Utterance], label: str,
+    progress: str = "",
+) -> Result:  # fmt: skip
     """The hypotheses of `model` for a set, greedily; without `progress` nothing is shown."""
     bank = data.bank(name, utterances, model.config.front_end.sample_rate)
     languages, task = [u.language for u in utterances], task_of(model.config)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from torch import Tensor, nn
 
 from ..decode.session import Floats
 from ..models.family import Config, family_of
+from ..models.network import Network
+from .graph import ModelProto
 from .layers import Weights
 from .precision import Ranges
 
@@ -24,7 +26,7 @@ class Observed:
     """
 
     part: nn.Module
-    run: Callable[[Tensor], Any]  # features (1, frames, inputs)
+    run: Callable[[Tensor], object]  # features (1, frames, inputs)
     prefix: str = ""
     also: tuple[str, nn.Module] | None = None
     skipped: tuple[str, ...] = ()
@@ -46,27 +48,27 @@ class Exporter(Protocol):
     """How one family is written as ONNX graphs; exporters have no state."""
 
     def graphs(
-        self, config: Any, weights: Weights, precision: str, ranges: Ranges | None, nibbles: Sequence[str]
-    ) -> Iterator[tuple[str, Any]]:
+        self, config: Config, weights: Weights, precision: str, ranges: Ranges | None, nibbles: Sequence[str]
+    ) -> Iterator[tuple[str, ModelProto]]:
         """The graphs one after the other: name of the file, and `onnx.ModelProto`. See `export.onnx.export_onnx`."""
 
-    def try_out(self, folder: Path, config: Any) -> None:
+    def try_out(self, folder: Path, config: Config) -> None:
         """Run the graphs in `folder` once, on two short rows, the second padded.
 
         Raises:
             SecateurError: a value that is not finite.
         """
 
-    def window(self, config: Any) -> tuple[int | None, bool]:
+    def window(self, config: Config) -> tuple[int | None, bool]:
         """Samples that a pass holds at most, and whether every clip is padded to them."""
 
-    def observed(self, model: Any) -> Observed:
+    def observed(self, model: Network) -> Observed:
         """What `export.calibration` looks at."""
 
-    def smoothed(self, model: Any, features: Sequence[Floats]) -> Any:
+    def smoothed(self, model: Network, features: Sequence[Floats]) -> Network:
         """A copy of `model` that computes the same and loses less to int8 (`export.smoothing`), or `model` itself."""
 
-    def compare(self, model: Any, folder: Path, features: Sequence[Floats]) -> Comparison:
+    def compare(self, model: Network, folder: Path, features: Sequence[Floats]) -> Comparison:
         """The exported graphs in `folder` beside `model`, on `features` (frames, inputs) of some clips."""
 
 

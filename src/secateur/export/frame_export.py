@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..decode.session import Floats
+from ..models.family import FrameConfig
+from ..models.network import FrameNetwork
 from ..runtime.contents import NETWORK, STREAM
 from .exporter import Observed
 from .frame_parity import FrameParity, frame_parity
+from .graph import ModelProto
 from .layers import Weights
 from .precision import Ranges
 from .trial import check_finite
@@ -23,18 +26,18 @@ class FrameExporter:
     """See `exporter.Exporter`. `graph` takes (config, weights, precision, ranges); `stream`, for configs that have
     `streaming`, (config, weights, precision)."""
 
-    graph: Callable[[Any, Weights, str, Ranges | None], Any]
-    stream: Callable[[Any, Weights, str], Any] | None = None
+    graph: Callable[[Any, Weights, str, Ranges | None], ModelProto]
+    stream: Callable[[Any, Weights, str], ModelProto] | None = None
 
     def graphs(
-        self, config: Any, weights: Weights, precision: str, ranges: Ranges | None, nibbles: Sequence[str]
-    ) -> Iterator[tuple[str, Any]]:
+        self, config: FrameConfig, weights: Weights, precision: str, ranges: Ranges | None, nibbles: Sequence[str]
+    ) -> Iterator[tuple[str, ModelProto]]:
         """See `Exporter.graphs`."""
         yield NETWORK, self.graph(config, weights, precision, ranges)
-        if self.stream is not None and config.streaming is not None:
+        if self.stream is not None and getattr(config, "streaming", None) is not None:
             yield STREAM, self.stream(config, weights, precision)
 
-    def try_out(self, folder: Path, config: Any) -> None:
+    def try_out(self, folder: Path, config: FrameConfig) -> None:
         """See `Exporter.try_out`; the second row is shorter than any that gives an output."""
         import onnxruntime
 
@@ -43,18 +46,18 @@ class FrameExporter:
         features = np.random.default_rng(0).standard_normal((2, 2 * least, config.front_end.inputs), np.float32)
         check_finite(network.run(None, {"features": features, "frames": np.array([2 * least, least - 1])}))
 
-    def window(self, config: Any) -> tuple[int | None, bool]:
+    def window(self, config: FrameConfig) -> tuple[int | None, bool]:
         """See `Exporter.window`: nothing limits a pass."""
         return None, False
 
-    def observed(self, model: Any) -> Observed:
+    def observed(self, model: FrameNetwork) -> Observed:
         """See `Exporter.observed`."""
         return Observed(model, model)
 
-    def smoothed(self, model: Any, features: Sequence[Floats]) -> Any:
+    def smoothed(self, model: FrameNetwork, features: Sequence[Floats]) -> FrameNetwork:
         """See `Exporter.smoothed`."""
         return model
 
-    def compare(self, model: Any, folder: Path, features: Sequence[Floats]) -> FrameParity:
+    def compare(self, model: FrameNetwork, folder: Path, features: Sequence[Floats]) -> FrameParity:
         """See `Exporter.compare`."""
         return frame_parity(model, folder, features)

@@ -16,6 +16,7 @@ FUSED = "com.microsoft"  # operators that every stock onnxruntime has and the ON
 FARTHEST = np.iinfo(np.int64).max  # the end of a slice that goes to the end
 
 Array = NDArray[Any]
+ModelProto = Any  # onnx.ModelProto, whose package has no types
 
 
 class Graph:
@@ -86,7 +87,7 @@ class Graph:
         """Part of `x` along `axis`; `start` and `end` are tensors of shape (1,)."""
         return self.add("Slice", x, start, end, self.constant([axis]), self.constant([step]))
 
-    def model(self, metadata: dict[str, str]) -> Any:
+    def model(self, metadata: dict[str, str]) -> ModelProto:
         """The finished `onnx.ModelProto`."""
         for node in self._nodes:
             for names in (node.input, node.output):

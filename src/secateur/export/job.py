@@ -176,7 +176,7 @@ def writer(name: str, config: Config) -> Writer:
     )
 
 
-def write_format(name: str, model: Any, text: TextCodec, out: Path) -> dict[str, Any]:
+def write_format(name: str, model: Network, text: TextCodec, out: Path) -> dict[str, Any]:
     """Write `model` for another program (see `writer`).
 
     Raises:
@@ -200,7 +200,7 @@ def write_format(name: str, model: Any, text: TextCodec, out: Path) -> dict[str,
     return {"folder": str(out), "precision": name, "bytes": {**sizes, "total": sum(sizes.values())}, "parity": {}}
 
 
-def error_drift(model: Network, text: Any, folder: Path, gate: Gate) -> dict[str, Any]:
+def error_drift(model: Network, text: TextCodec, folder: Path, gate: Gate) -> dict[str, Any]:
     """Error rates (in percent) of source and export on the gate's clips.
 
     Raises:

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..decode.session import Floats
+from ..decode.session import Floats, TokenConfig
+from ..models.token_network import TokenNetwork
 from ..runtime.contents import DECODER, ENCODER, features_name
 from ..runtime.onnx_session import OnnxSession
 from .exporter import Observed
+from .graph import ModelProto
 from .layers import Weights
 from .parity import Parity, parity
 from .precision import Ranges
@@ -27,18 +29,18 @@ class TokenExporter:
     """See `exporter.Exporter`. `encoder` takes (config, weights, precision, ranges, nibbles), `decoder` (config,
     weights, precision, nibbles); `scalings` says where int8's scales can hide (see `smoothing`)."""
 
-    encoder: Callable[[Any, Weights, str, Ranges | None, Sequence[str]], Any]
-    decoder: Callable[[Any, Weights, str, Sequence[str]], Any]
+    encoder: Callable[[Any, Weights, str, Ranges | None, Sequence[str]], ModelProto]
+    decoder: Callable[[Any, Weights, str, Sequence[str]], ModelProto]
     scalings: Callable[[Any], list[Scaling]] | None = None
 
     def graphs(
-        self, config: Any, weights: Weights, precision: str, ranges: Ranges | None, nibbles: Sequence[str]
-    ) -> Iterator[tuple[str, Any]]:
+        self, config: TokenConfig, weights: Weights, precision: str, ranges: Ranges | None, nibbles: Sequence[str]
+    ) -> Iterator[tuple[str, ModelProto]]:
         """See `Exporter.graphs`."""
         yield ENCODER, self.encoder(config, weights, precision, ranges, nibbles)
         yield DECODER, self.decoder(config, weights, precision, nibbles)
 
-    def try_out(self, folder: Path, config: Any) -> None:
+    def try_out(self, folder: Path, config: TokenConfig) -> None:
         """See `Exporter.try_out`."""
         import onnxruntime
 
@@ -55,21 +57,21 @@ class TokenExporter:
                 feed[value.name] = np.zeros((2, heads, 0, size), np.float32)
         check_finite(decoder.run(None, {"tokens": np.array([[0, 1], [1, 0]]), **feed}))
 
-    def window(self, config: Any) -> tuple[int | None, bool]:
+    def window(self, config: TokenConfig) -> tuple[int | None, bool]:
         """See `Exporter.window`."""
         return config.window, config.padded
 
-    def observed(self, model: Any) -> Observed:
+    def observed(self, model: TokenNetwork) -> Observed:
         """See `Exporter.observed`: cross-attention's keys and values are one product in the encoder's graph."""
         also = ("decoder.layers.0.cross_attention.key", model.encoder.norm)
         return Observed(model.encoder, model.encode, "encoder.", also, BEHIND_GELU)
 
-    def smoothed(self, model: Any, features: Sequence[Floats]) -> Any:
+    def smoothed(self, model: TokenNetwork, features: Sequence[Floats]) -> TokenNetwork:
         """See `Exporter.smoothed`."""
         if self.scalings is None:
             return model
         return smooth(model, self.scalings(model.config), self.observed(model), features)
 
-    def compare(self, model: Any, folder: Path, features: Sequence[Floats]) -> Parity:
+    def compare(self, model: TokenNetwork, folder: Path, features: Sequence[Floats]) -> Parity:
         """See `Exporter.compare`."""
         return parity(model, OnnxSession(folder), features)

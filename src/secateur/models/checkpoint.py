@@ -37,7 +37,7 @@ def as_saved(model: Any) -> Any:
     return model
 
 
-def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> tuple[Any, Any]:
+def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> tuple[Network, TextCodec]:
     """Read a model folder of any family as float32, ready to run (`eval` mode): the network and its text codec.
 
     Raises:

@@ -13,6 +13,7 @@ from typing import Any
 from ..base.errors import SecateurError
 from ..base.options import default_of
 from ..base.plugins import Lazy, Registry
+from ..models.network import Network
 from .method import Method, own_settings
 from .settings import BY_METHOD, PruneSettings
 from .target import parse_target
@@ -67,7 +68,7 @@ def _checked(settings: PruneSettings) -> type[Method[Any]]:
     return method
 
 
-def make_method(model: Any, settings: PruneSettings, original: float) -> Method[Any]:
+def make_method(model: Network, settings: PruneSettings, original: float) -> Method[Any]:
     """The callback that `settings.method` names; settings that it does not read are none of its business here.
 
     Raises:

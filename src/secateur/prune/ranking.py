@@ -9,6 +9,8 @@ import torch
 
 from ..data.job import JobData
 from ..features.extractor import extractor
+from ..models.family import TextCodec
+from ..models.network import Network
 from ..train.objective import Batch
 from ..train.settings import TrainSettings
 from ..train.stream import Mix, batch_stream
@@ -22,7 +24,7 @@ from .units import COSTS
 
 
 def gather_evidence(
-    model: Any, tokenizer: Any, data: JobData, batches: int = 4, batch_seconds: float = 40.0
+    model: Network, tokenizer: TextCodec, data: JobData, batches: int = 4, batch_seconds: float = 40.0
 ) -> Evidence:
     """Gradients and activations of `batches` training batches, on a copy of `model`."""
     twin = copy.deepcopy(model).to(data.device).eval()
@@ -48,7 +50,7 @@ def gather_evidence(
     return Evidence(dict(twin.named_parameters()), collector.means(), inputs, outputs, signed=collector.signed_means())
 
 
-def rank(model: Any, tokenizer: Any, data: JobData, settings: PruneSettings) -> list[dict[str, Any]]:
+def rank(model: Network, tokenizer: TextCodec, data: JobData, settings: PruneSettings) -> list[dict[str, Any]]:
     """Groups from the least to the most important per parameter: name, kind, units, mean score, parameters a unit."""
     evidence = gather_evidence(model, tokenizer, data)
     # What ranks single weights says nothing of units.

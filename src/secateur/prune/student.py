@@ -23,7 +23,7 @@ class Student:
     """A smaller start, its tokenizer, and `rows`: the original's token id of each of its own (None: all kept)."""
 
     model: Any
-    tokenizer: Tokenizer
+    tokenizer: Any  # the family's text codec
     rows: torch.Tensor | None
 
 

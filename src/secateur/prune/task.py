@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
+
+import torch
 
 from ..data.bank import AudioBank
 from ..data.manifest import Utterance
-from ..models.family import Config, family_of
+from ..models.family import Config, TextCodec, family_of
+from ..models.network import Network
 from ..train.objective import Objective
 from ..train.settings import TrainSettings
 from .settings import PruneSettings
@@ -18,20 +21,21 @@ class Task(Protocol):
     """How one family is trained and read; tasks have no state."""
 
     def student(
-        self, model: Any, text: Any, texts: Iterable[str], languages: Sequence[str], prune: PruneSettings | None,
-        train: TrainSettings | None,
+        self, model: Network, text: TextCodec, texts: Iterable[str], languages: Sequence[str],
+        prune: PruneSettings | None, train: TrainSettings | None,
     ) -> Student:  # fmt: skip
         """The network that training starts from: a copy of `model`, what can go before training cut off."""
 
     def objective(
-        self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Any | None,
-        device: Any,
+        self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
+        device: torch.device,
     ) -> Objective:  # fmt: skip
         """The loss of clips of `utterances`, which are numbered as in the training bank."""
 
     def transcribe(
-        self, model: Any, text: Any, bank: AudioBank, languages: Sequence[str], batch_seconds: float, label: str = ""
-    ) -> list[str]:
+        self, model: Network, text: TextCodec, bank: AudioBank, languages: Sequence[str], batch_seconds: float,
+        label: str = "",
+    ) -> list[str]:  # fmt: skip
         """The text of every clip, greedily."""
 
 

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..base.folders import folder_bytes
 from ..base.files import write_json
+from ..base.folders import folder_bytes
 from ..base.options import to_dict
 from ..base.progress import say, track
 from ..data.job import JobData
@@ -29,12 +29,12 @@ from ..evaluate.result import Result, read_result, write_result
 from ..evaluate.run import evaluate
 from ..evaluate.scoring import score
 from ..export.onnx import export_onnx
-from ..families.whisper.model import Whisper
 from ..models.checkpoint import as_saved, load_checkpoint, save_checkpoint
+from ..models.family import TextCodec
+from ..models.network import Network
 from ..prune.ranking import rank
 from ..prune.settings import PruneSettings
 from ..runtime.recogniser import Recogniser
-from ..text.tokenizer import Tokenizer
 from ..train.settings import TrainSettings
 from .arm import ArmSettings, finished, run_arm
 
@@ -78,7 +78,7 @@ class Recipe(Protocol):
         """Clips on which the exported models are timed."""
 
 
-def adapt(model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path, settings: Recipe) -> dict[str, Any]:
+def adapt(model: Network, tokenizer: TextCodec, data: JobData, out: Path, settings: Recipe) -> dict[str, Any]:
     """Run the whole job in folder `out` and return the before/after table (see `table`).
 
     `data.tests` holds exactly one set, "test". Finished parts are not run again.
@@ -90,7 +90,7 @@ def adapt(model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path, settin
         data.shortest_context = settings.prune.audio_seconds
     training = settings.training.resolved(pretrained=True, teacher=False)
     test = data.tests["test"]
-    dense: Whisper | None = None
+    dense: Network | None = None
     results: dict[str, Result] = {}
     say(f"1/6  evaluating {model.config.name} as it is on {len(test)} test clips")
     results["original"] = _original(model, tokenizer, data, test, out)
@@ -171,7 +171,7 @@ def table(results: dict[str, Result]) -> dict[str, Any]:
     return {"metric": final.metric, "models": rows, "against": paired}
 
 
-def _original(model: Whisper, tokenizer: Tokenizer, data: JobData, test: list[Utterance], out: Path) -> Result:
+def _original(model: Network, tokenizer: TextCodec, data: JobData, test: list[Utterance], out: Path) -> Result:
     path = out / "original" / "results" / "test.json"
     if path.exists():
         return read_result(path)
@@ -181,7 +181,7 @@ def _original(model: Whisper, tokenizer: Tokenizer, data: JobData, test: list[Ut
     return result
 
 
-def _arm(arm: ArmSettings, model: Whisper, tokenizer: Tokenizer, data: JobData, out: Path) -> tuple[Whisper, Tokenizer]:
+def _arm(arm: ArmSettings, model: Network, tokenizer: TextCodec, data: JobData, out: Path) -> tuple[Network, TextCodec]:
     """Run an arm, or load it when it is finished. The original teaches on the clips to retain, if there are any."""
     folder = out / arm.name
     if finished(folder) is not None:

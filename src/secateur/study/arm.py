@@ -23,7 +23,8 @@ from ..evaluate.scoring import batch_seconds, decode_set, score
 from ..export.exporter import exporter_of
 from ..export.job import CALIBRATION_CLIPS, sample_features
 from ..models.checkpoint import as_saved, save_checkpoint
-from ..models.family import write_config
+from ..models.family import TextCodec, write_config
+from ..models.network import Network
 from ..prune.counts import matrix_weights, values_left, weights_left
 from ..prune.methods import make_method
 from ..prune.pruner import COSTS
@@ -52,7 +53,7 @@ class ArmSettings:
 
 
 def run_arm(
-    arm: ArmSettings, model: Any, tokenizer: Any, data: JobData, folder: Path, teacher: Any | None = None,
+    arm: ArmSettings, model: Network, tokenizer: TextCodec, data: JobData, folder: Path, teacher: Network | None = None,
     test_now: bool = True,
 ) -> tuple[Any, Any, dict[str, Result]]:  # fmt: skip
     """Run `arm` from a copy of `model` and keep checkpoint, log and results in `folder`; a killed run resumes.
@@ -119,7 +120,7 @@ def _tune(
     original: Mapping[str, float],
     data: JobData,
     folder: Path,
-    teacher: Any | None,
+    teacher: Network | None,
     before: Known,
 ) -> tuple[Any, int, dict[str, Any]]:
     """Train the student, pruning on the way; returns the shrunk result, the steps taken and what is still known."""

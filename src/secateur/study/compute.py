@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..data.job import JobData
 from ..evaluate.error_rate import metric_for, units
 from ..evaluate.run import TOKENS_A_WORD
 from ..models.family import Config, family_of
+from ..models.network import Network
 from ..train.examples import mix_of
 from ..train.mix import Example
 from ..train.settings import TrainSettings
@@ -16,7 +15,7 @@ BACKWARD = 3  # forward and backward cost three forward passes (gradients of act
 
 
 def training_flops(
-    config: Config, data: JobData, settings: TrainSettings | None, steps: int, teacher: Any | None
+    config: Config, data: JobData, settings: TrainSettings | None, steps: int, teacher: Network | None
 ) -> float:
     """Floating-point operations of all optimiser steps: 2 a multiply-accumulate, the teacher's forward passes included.
 

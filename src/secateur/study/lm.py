@@ -22,6 +22,8 @@ from ..lm.ngram import LanguageModel, Mixture
 from ..lm.tables import read_ngram
 from ..lm.word_tree import make_lexicon
 from ..models.family import family_of
+from ..models.network import FrameNetwork
+from ..text.units import Inventory
 from .lm_weights import weigh
 
 LM = "lm"  # results are `set@lm`, as those of disturbed sets are `set@condition`
@@ -60,7 +62,7 @@ def language_model(settings: StudyLm, texts: Sequence[str], data_folder: Path) -
 
 
 def score_with_lm(
-    settings: StudyLm, model: Any, text: Any, data: JobData, tests: Sequence[str], texts: Sequence[str],
+    settings: StudyLm, model: FrameNetwork, text: Inventory, data: JobData, tests: Sequence[str], texts: Sequence[str],
     data_folder: Path, folder: Path, arm: str,
 ) -> dict[str, float]:  # fmt: skip
     """Error rates by `set@lm`; results are written to `folder`.

@@ -16,6 +16,8 @@ from ..data.job import JobData
 from ..evaluate.result import write_result
 from ..evaluate.scoring import score
 from ..models.checkpoint import as_saved, save_checkpoint
+from ..models.family import TextCodec
+from ..models.network import Network
 from ..prune.pruner import COSTS, GradualPruner
 from ..prune.ranking import gather_evidence
 from ..prune.settings import PruneSettings
@@ -23,7 +25,7 @@ from ..prune.task import task_of
 
 
 def prune_without_training(
-    model: Any, tokenizer: Any, data: JobData, settings: PruneSettings, folder: Path
+    model: Network, tokenizer: TextCodec, data: JobData, settings: PruneSettings, folder: Path
 ) -> dict[str, Any]:
     """Cut `model` by `settings` and keep checkpoint, results and a summary in `folder`.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -48,7 +47,7 @@ def fetch(name: str | Path, cache: Path | None = None) -> Path:
     raise SecateurError(f"no model or folder '{key}'{nearest(key, known_models())}; see  secateur models list")
 
 
-def load_model(name: str | Path, device: str | torch.device = "cpu") -> tuple[Any, Any]:
+def load_model(name: str | Path, device: str | torch.device = "cpu") -> Loaded:
     """`fetch` and load, as float32.
 
     Raises:

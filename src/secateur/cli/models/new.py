@@ -48,7 +48,8 @@ def run(options: Options) -> dict[str, Any]:
     from ...data.manifest import read_manifest
 
     require("torch", "train")
-    from ...families.ctc.new_model import NewModel, make_new
+    from ...families.ctc.new_model import make_new
+    from ...families.ctc.new_settings import NewModel
     from ...models.checkpoint import save_checkpoint
     from ...models.family import family_of
 

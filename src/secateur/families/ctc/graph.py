@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...export.graph import Array, Graph
+from ...export.graph import Array, Graph, ModelProto
 from ...export.layers import Builder, Weights
 from ...export.precision import FLOAT, Ranges, store, store_sum
 from ..whisper.graph import encoded
@@ -35,7 +35,7 @@ GATES = {"gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}
 
 def ctc_graph(
     config: CtcConfig, weights: Weights, precision: str, ranges: Ranges | None = None, audio: bool = False
-) -> Any:
+) -> ModelProto:
     """features (batch, frames, inputs), frames (batch,) to log_probs (batch, shorter, units) and how many are real.
 
     Padding is zero wherever the network would see it, so a padded row equals the same clip alone. With `audio` the

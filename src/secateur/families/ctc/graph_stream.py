@@ -7,19 +7,17 @@ whole clip gives.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ...base.errors import SecateurError
-from ...export.graph import FARTHEST, Graph
+from ...export.graph import FARTHEST, Graph, ModelProto
 from ...export.layers import Weights
 from ...runtime.contents import HEARD, NEXT, PAST
 from .config import BlockWidths, ConformerWidths, CtcConfig
 from .graph import CtcBuilder
 
 
-def ctc_stream_graph(config: CtcConfig, weights: Weights, precision: str) -> Any:
+def ctc_stream_graph(config: CtcConfig, weights: Weights, precision: str) -> ModelProto:
     """features (1, frames, inputs), heard (1,) and states `past.*` to log_probs (1, shorter, units) and `next.*`.
 
     All states are zeros when a clip begins. Every chunk but the last has `config.streaming.chunk` frames of output.

@@ -60,6 +60,6 @@ def on_whisper(name: str, units: Inventory, seed: int) -> tuple[CtcModel, Invent
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = CtcModel(trunk()(units.outputs, whisper.config))
-    state = {f"trunk.{n}": value for n, value in whisper.encoder.state_dict().items()}
+    state = {f"trunk.{n}": value for n, value in whisper.get_submodule("encoder").state_dict().items()}
     model.load_state_dict(model.state_dict() | state)
     return model, units

@@ -16,10 +16,11 @@ from ...data.manifest import Utterance
 from ...decode.ctc.greedy import greedy
 from ...features.extractor import extractor
 from ...models.family import FrameConfig
-from ...models.network import FrameNetwork
+from ...models.network import FrameNetwork, Network
 from ...prune.inputs import cut_inputs
 from ...prune.settings import PruneSettings
 from ...prune.student import Student
+from ...text.units import Inventory
 from ...train.loop import frozen_copy
 from ...train.settings import TrainSettings
 from .greedy import log_probs_bank
@@ -32,15 +33,15 @@ class CtcTask:
     """See `tasks.Task`. A CTC model has no vocabulary or context to cut before training."""
 
     def student(
-        self, model: Any, text: Any, texts: Iterable[str], languages: Sequence[str], prune: PruneSettings | None,
-        train: TrainSettings | None,
+        self, model: FrameNetwork, text: Inventory, texts: Iterable[str], languages: Sequence[str],
+        prune: PruneSettings | None, train: TrainSettings | None,
     ) -> Student:  # fmt: skip
         """A copy, its inputs cut."""
         small = model if prune is None else cut_inputs(model, prune)
         return Student(copy.deepcopy(model) if small is model else small, text, None)
 
     def objective(
-        self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Any | None,
+        self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
         device: torch.device,
     ) -> Ctc:  # fmt: skip
         """The likelihood of the transcripts' units.
@@ -84,7 +85,8 @@ class CtcTask:
         return FrameTeacher(frozen, extractor(frozen.config.front_end).to(device), config.front_end.sample_rate, ratio)
 
     def transcribe(
-        self, model: Any, text: Any, bank: AudioBank, languages: Sequence[str], batch_seconds: float, label: str = ""
-    ) -> list[str]:
+        self, model: FrameNetwork, text: Inventory, bank: AudioBank, languages: Sequence[str], batch_seconds: float,
+        label: str = "",
+    ) -> list[str]:  # fmt: skip
         """The best unit of every frame, repeats and blanks dropped."""
         return [text.decode(greedy(log_probs)) for log_probs in log_probs_bank(model, bank, batch_seconds)]

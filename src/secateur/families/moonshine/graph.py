@@ -8,11 +8,10 @@ ones come before all second ones, in queries and keys alike, which changes no pr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from ...export.graph import FARTHEST, Graph
+from ...export.graph import FARTHEST, Graph, ModelProto
 from ...export.layers import Weights
 from ...export.precision import FLOAT, Ranges, store
 from ..ctc.graph import CtcBuilder
@@ -24,7 +23,7 @@ EPSILON = 1e-5
 
 def encoder_graph(
     config: MoonshineConfig, weights: Weights, precision: str, ranges: Ranges | None = None, nibbles: Sequence[str] = ()
-) -> Any:
+) -> ModelProto:
     """audio (batch, samples, 1), frames (batch,) to the cross keys and values of every decoder layer, and their mask.
 
     Padding is masked wherever the network would see it, so a padded row equals the same clip alone (fp32, fp16).
@@ -57,7 +56,7 @@ def encoder_graph(
     return g.model({"precision": precision})
 
 
-def decoder_graph(config: MoonshineConfig, weights: Weights, precision: str, nibbles: Sequence[str] = ()) -> Any:
+def decoder_graph(config: MoonshineConfig, weights: Weights, precision: str, nibbles: Sequence[str] = ()) -> ModelProto:
     """tokens (batch, n) after `past` earlier ones to logits (batch, vocabulary) of the last; `past` may be 0.
 
     Inputs and outputs are those of Whisper's decoder; attention has all layers' query heads.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...export.graph import Graph
+from ...export.graph import Graph, ModelProto
 from ...export.layers import Weights
 from ...export.precision import Ranges
 from ..transformers_ctc.conformer_graph import BlockBuilder
@@ -14,7 +14,9 @@ from ..transformers_ctc.widths import PARAKEET
 from .config import ParakeetConfig, depthwise
 
 
-def parakeet_graph(config: ParakeetConfig, weights: Weights, precision: str, ranges: Ranges | None = None) -> Any:
+def parakeet_graph(
+    config: ParakeetConfig, weights: Weights, precision: str, ranges: Ranges | None = None
+) -> ModelProto:
     """features (batch, frames, bins), frames (batch,) to log_probs (batch, shorter, units) and how many are real."""
     b = _Builder(Graph("parakeet"), weights, precision, True, ranges)
     g, body = b.graph, "net.encoder"

@@ -64,7 +64,7 @@ class FrameMerge(nn.Module):
             index = torch.minimum(index[None], last)
             x = x.gather(1, index[:, :, None].expand(-1, -1, x.shape[2]))
             valid = valid[:, ::f]
-        x = x.unflatten(1, (windows, f))
+        x = x.reshape(len(x), windows, f, x.shape[2])
         return (x.mean(2) if self.weight is None else (x * self.weight).sum(2)), valid
 
 

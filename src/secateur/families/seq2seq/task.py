@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import cast
 
 import torch
 
@@ -16,9 +16,12 @@ from ...data.clip_index import rows_of
 from ...data.manifest import Utterance
 from ...evaluate.decoded import PLAIN, speaks
 from ...features.extractor import extractor
+from ...models.network import Network
+from ...models.token_network import TokenNetwork
 from ...prune.settings import PruneSettings
 from ...prune.student import Student, make_student
 from ...text.style import as_sentence
+from ...text.tokenizer import Tokenizer
 from ...train.loop import frozen_copy
 from ...train.settings import TrainSettings
 from ...train.targets import encode_targets
@@ -31,8 +34,8 @@ class Seq2SeqTask:
     """See `tasks.Task`."""
 
     def student(
-        self, model: Any, text: Any, texts: Iterable[str], languages: Sequence[str], prune: PruneSettings | None,
-        train: TrainSettings | None,
+        self, model: TokenNetwork, text: Tokenizer, texts: Iterable[str], languages: Sequence[str],
+        prune: PruneSettings | None, train: TrainSettings | None,
     ) -> Student:  # fmt: skip
         """With `prune`, contexts and vocabulary rows are cut; a model that will be trained hears clips unpadded."""
         if prune is not None:
@@ -45,7 +48,7 @@ class Seq2SeqTask:
         return Student(twin, text, None)
 
     def objective(
-        self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Any | None,
+        self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
         device: torch.device,
     ) -> Seq2Seq:  # fmt: skip
         """Cross entropy of the transcripts' tokens, with a teacher's distribution where it has a part.
@@ -68,7 +71,7 @@ class Seq2SeqTask:
                     "a teacher gives a distribution of the student's own tokens, and this one writes others; let it "
                     "write transcripts to learn from instead (secateur data label)"
                 )
-            frozen = frozen_copy(teacher).to(device)
+            frozen = frozen_copy(cast(TokenNetwork, teacher)).to(device)  # of the same family
             rows_there = None if student.rows is None else student.rows.to(device)
             features = extractor(frozen.config.front_end).to(device)
             told = Teacher(frozen, features, rows_there, config.front_end.sample_rate)
@@ -79,8 +82,9 @@ class Seq2SeqTask:
         )  # fmt: skip
 
     def transcribe(
-        self, model: Any, text: Any, bank: AudioBank, languages: Sequence[str], batch_seconds: float, label: str = ""
-    ) -> list[str]:
+        self, model: TokenNetwork, text: Tokenizer, bank: AudioBank, languages: Sequence[str], batch_seconds: float,
+        label: str = "",
+    ) -> list[str]:  # fmt: skip
         """Greedy decoding in batches; what is longer than the model's window is decoded window by window."""
         texts = transcribe_bank(model, text, bank, languages, batch_seconds, label)
         long = [row for row in range(len(bank)) if int(bank.lengths[row]) > model.config.window]

@@ -4,12 +4,10 @@ straight from the weights, layer by layer: the same mathematics as `families/tra
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
-from ...export.graph import Graph
+from ...export.graph import Graph, ModelProto
 from ...export.layers import Weights
 from ...export.precision import Ranges
 from ..whisper.config import AttentionWidths
@@ -21,7 +19,7 @@ from .widths import WAV2VEC2, BlockWidths, LayerWidths
 EPSILON = 1e-5
 
 
-def hf_ctc_graph(config: HfCtcConfig, weights: Weights, precision: str, ranges: Ranges | None = None) -> Any:
+def hf_ctc_graph(config: HfCtcConfig, weights: Weights, precision: str, ranges: Ranges | None = None) -> ModelProto:
     """features (batch, samples, 1), frames (batch,) to log_probs (batch, shorter, units) and how many are real."""
     b = _Builder(Graph("hf_ctc"), weights, precision, True, ranges)
     g, body = b.graph, f"net.{config.body}"

@@ -7,11 +7,10 @@ of weights are those of the checkpoint.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from ...export.graph import FARTHEST, Graph
+from ...export.graph import FARTHEST, Graph, ModelProto
 from ...export.layers import Builder, Weights
 from ...export.precision import FLOAT, Ranges, store, store_sum
 from .config import EncoderWidths, WhisperConfig
@@ -19,7 +18,7 @@ from .config import EncoderWidths, WhisperConfig
 
 def encoder_graph(
     config: WhisperConfig, weights: Weights, precision: str, ranges: Ranges | None = None, nibbles: Sequence[str] = ()
-) -> Any:
+) -> ModelProto:
     """mel (batch, frames, mels), frames (batch,) to the cross keys and values of every decoder layer, and their mask.
 
     Padding is masked wherever the network would see it, so a padded row equals the same clip alone (fp32, fp16).
@@ -96,7 +95,7 @@ def merged(b: Builder, x: str, real: str, name: str, factor: int) -> tuple[str, 
     return total, real, g.add("Less", g.count(windows), real)
 
 
-def decoder_graph(config: WhisperConfig, weights: Weights, precision: str, nibbles: Sequence[str] = ()) -> Any:
+def decoder_graph(config: WhisperConfig, weights: Weights, precision: str, nibbles: Sequence[str] = ()) -> ModelProto:
     """tokens (batch, n) after `past` earlier ones to logits (batch, vocabulary) of the last; `past` may be 0.
 
     Inputs: tokens, memory_mask, and of every layer i past_keys_i, past_values_i, cross_keys_i, cross_values_i.
