@@ -25,12 +25,17 @@ def noise(rows: int, samples: int, generator: torch.Generator, device: torch.dev
     return torch.randn(rows, samples, device=generator.device, generator=generator).to(device)
 
 
+def transform_size(samples: int) -> int:
+    """A power of two that holds `samples`: a GPU keeps a plan for every other size, and soon has no memory left."""
+    return 1 << max(0, samples - 1).bit_length()
+
+
 def coloured(rows: int, samples: int, rate: int, generator: torch.Generator, device: torch.device) -> Tensor:
     """Noise whose power falls (or rises) with frequency by 1/f^a, a from -0.5 (bluish) to 2.5 (rumble)."""
-    spectrum = torch.fft.rfft(noise(rows, samples, generator, device))
+    spectrum = torch.fft.rfft(noise(rows, transform_size(samples), generator, device))
     frequency = torch.linspace(0, rate / 2, spectrum.shape[1], device=device).clamp_min(20.0)
     shape = (frequency / 1000) ** (-even(rows, -0.5, 2.5, generator, device) / 2)
-    return torch.fft.irfft(spectrum * shape, samples)
+    return torch.fft.irfft(spectrum * shape)[:, :samples]
 
 
 def hum(rows: int, samples: int, rate: int, generator: torch.Generator, device: torch.device) -> Tensor:
@@ -55,7 +60,7 @@ def clicks(rows: int, samples: int, rate: int, generator: torch.Generator, devic
     decay = even(rows, 0.0005, 0.02, generator, device)
     taps = torch.exp(-torch.arange(round(0.1 * rate), device=device) / rate / decay)
     taps = taps * noise(rows, taps.shape[1], generator, device)
-    size = samples + taps.shape[1]
+    size = transform_size(samples + taps.shape[1])
     return torch.fft.irfft(torch.fft.rfft(strokes, size) * torch.fft.rfft(taps, size), size)[:, :samples]
 
 
@@ -80,9 +85,9 @@ def tones(
 
 def like(spectra: Tensor, samples: int, generator: torch.Generator) -> Tensor:
     """Noise with the magnitudes `spectra` (rows, bins): of speech, without anything said."""
-    spectrum = torch.fft.rfft(noise(len(spectra), samples, generator, spectra.device))
+    spectrum = torch.fft.rfft(noise(len(spectra), transform_size(samples), generator, spectra.device))
     shape = torch.nn.functional.interpolate(spectra[:, None], spectrum.shape[1], mode="linear", align_corners=True)
-    return torch.fft.irfft(spectrum * shape[:, 0], samples)
+    return torch.fft.irfft(spectrum * shape[:, 0])[:, :samples]
 
 
 def long_term_spectrum(audio: Tensor) -> Tensor:
