@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
-from ..base.files import cache_dir
 from ..base.options import Settings, option
+from .home_assistant import HomeAssistant
 from .timers import Timers
 
 
@@ -22,7 +22,10 @@ class SkillSettings(Settings):
         "", 'Ask this address for the weather: GET ?place=... answers {"temperature": 21, "condition": "sunny"}.'
     )
     home_url: str = option("", 'Send commands for the home to this address: POST {"name", "area", "action", "value"}.')
-    home_token: str = option("", "Send this token with them, as Authorization: Bearer.")
+    home_assistant_url: str = option(
+        "", "Take rooms and devices from the Home Assistant at this address, and call its services."
+    )
+    home_token: str = option("", "Send this token to either of them, as Authorization: Bearer.")
     notes: Path = option(Path("notes.txt"), "Append notes to this file.")
     timers: Path | None = option(
         None, "Keep running timers in this file; left out: timers.json in the cache folder."
@@ -43,6 +46,7 @@ class Context:
     clock: Callable[[], float] = time.time  # seconds since 1970
     kept: dict[str, Any] = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)
+    home: HomeAssistant | None = None
 
     def __post_init__(self) -> None:
         self.timers.clock = self.clock
@@ -55,15 +59,6 @@ class Context:
     def say(self, english: str, chinese: str) -> str:
         """The sentence in the user's language."""
         return chinese if self.chinese else english
-
-
-def timers_of(settings: SkillSettings) -> Timers:
-    """The timers that a program keeps over its restarts.
-
-    Raises:
-        SecateurError: their file is none of ours.
-    """
-    return Timers(settings.timers or cache_dir() / "timers.json")
 
 
 Slots = Mapping[str, str]

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ..base.errors import SecateurError
-from ..base.files import read_json, write_json
+from ..base.files import cache_dir, read_json, write_json
 
 MOST = 100  # timers at a time
 
@@ -86,6 +86,15 @@ class Timers:
             return [Timer(**one) for one in read_json(self.path)["timers"]][:MOST]
         except (KeyError, TypeError, ValueError) as problem:
             raise SecateurError(f"{self.path}: not a file of timers ({problem}): move it away") from problem
+
+
+def kept_timers(path: Path | None) -> Timers:
+    """The timers that a program keeps over its restarts, in `path` or in the cache folder.
+
+    Raises:
+        SecateurError: their file is none of ours.
+    """
+    return Timers(path or cache_dir() / "timers.json")
 
 
 class Ringer(threading.Thread):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import sys
 import threading
@@ -11,15 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..assistant.assemble import assemble
 from ..assistant.assistant import Assistant, Reply
-from ..assistant.chat import Chat
-from ..assistant.grammar.file import read_grammar
 from ..assistant.listen import Wake, blocks_of, commands, microphone
-from ..assistant.skill import Context, SkillSettings, timers_of
-from ..assistant.skills import load
+from ..assistant.skill import SkillSettings
 from ..assistant.skills.timer import rings
 from ..assistant.speak import say_aloud
-from ..assistant.understand import Understanding
 from ..base.errors import SecateurError
 from ..base.options import Settings, option, to_dict
 from ..runtime.recogniser import Recogniser
@@ -59,12 +55,11 @@ class Options(Settings):
 
 def build(options: Options) -> Assistant:
     """The assistant that the options describe."""
-    grammar = read_grammar(*options.grammar)
-    timers = timers_of(options.settings)
-    understanding = Understanding(Recogniser.load(options.model, options.threads), grammar, options.phrases)
-    chat = Chat(options.chat_url, options.chat_model, os.environ.get("SECATEUR_CHAT_KEY", ""))
-    context = Context(options.settings, grammar.language, timers=timers)
-    return Assistant(understanding, load(options.skills), context, chat if options.chat_url else None)
+    recogniser = Recogniser.load(options.model, options.threads)
+    return assemble(
+        recogniser, options.grammar, options.settings, options.phrases, options.skills, options.chat_url,
+        options.chat_model,
+    )  # fmt: skip
 
 
 def run(options: Options) -> Iterator[dict[str, Any]]:

@@ -8,12 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..assistant.assistant import Assistant
-from ..assistant.chat import Chat
-from ..assistant.grammar.file import read_grammar
-from ..assistant.skill import Context, SkillSettings, timers_of
-from ..assistant.skills import load
-from ..assistant.understand import Understanding
+from ..assistant.assemble import assemble
+from ..assistant.skill import SkillSettings
 from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.options import Settings, option
@@ -50,7 +46,9 @@ class Options(Settings):
     plots: Path | None = option(
         None, "Show the sensitivity maps (.json) or images of this folder in the page's second tab."
     )
+    skills: Path | None = option(None, "Load your own skills from this folder, one Python file each.")
     chat_url: str = option("", "Send what is no command to this OpenAI-compatible endpoint.")
+    chat_model: str = option("default", "Ask that endpoint for this model; the key is SECATEUR_CHAT_KEY.")
     detector: Literal["auto", "silero", "energy"] = option(
         "auto", "Detect speech in streams by this; auto is silero where it is installed, energy costs a tenth."
     )
@@ -94,11 +92,10 @@ def run(options: Options) -> None:
     about = [Loaded(name, folder, models[name]) for name, folder in named]
     more = [compare_routes(engine, about, options.plots)]
     if options.assistant:
-        grammar = read_grammar(*options.assistant)
-        context = Context(options.settings, grammar.language, timers=timers_of(options.settings))
-        understanding = Understanding(next(iter(models.values())), grammar)
-        chat = Chat(options.chat_url, key=os.environ.get("SECATEUR_CHAT_KEY", "")) if options.chat_url else None
-        assistant = Assistant(understanding, load(), context, chat)
+        assistant = assemble(
+            next(iter(models.values())), options.assistant, options.settings, skills=options.skills,
+            chat_url=options.chat_url, chat_model=options.chat_model,
+        )  # fmt: skip
         more.append(assistant_routes(engine, assistant, options.assistant))
     asyncio.run(serve(engine, options.host, options.port, options.wyoming_port, more, PAGE, options.access))
 

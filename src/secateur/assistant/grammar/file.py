@@ -29,8 +29,10 @@ class Grammar:
 LONGEST = 5000  # letters of a template
 
 
-def read_grammar(*names: str | Path) -> Grammar:
+def read_grammar(*names: str | Path, lists: Mapping[str, Mapping[str, str]] | None = None) -> Grammar:
     """Grammars by path, or by the name of one that comes with secateur, joined into one.
+
+    `lists` take the place of the lists of their names, in grammars that have them.
 
     Raises:
         SecateurError: no such file, one that is no grammar, or grammars of different languages.
@@ -44,7 +46,9 @@ def read_grammar(*names: str | Path) -> Grammar:
     examples: list[str] = []
     for name, table in tables:
         _check(name, table)
-        builder = Builder(table.get("slots", {}), table.get("rules", {}), str(table.get("language", "en")))
+        slots = table.get("slots", {})
+        slots = {**slots, **{name: values for name, values in (lists or {}).items() if name in slots and values}}
+        builder = Builder(slots, table.get("rules", {}), str(table.get("language", "en")))
         builder.graph = graph = graph or builder.graph
         for intent, templates in table["intents"].items():
             try:

@@ -92,9 +92,9 @@ class CtcSearch:
             return Begun("", total, None, log_probs)
         return Begun(segment.text, total, segment.confidence, log_probs)
 
-    def search(self, begun: Begun) -> list[Said]:
-        """Whole sentences found for one clip, the likeliest first."""
-        if begun.seen is None:
+    def search(self, begun: Begun, wide: bool = False) -> list[Said]:
+        """Whole sentences found for one clip, the likeliest first; all there are, so that a wide search adds none."""
+        if begun.seen is None or wide:
             return []
         found = search_ctc(begun.seen, self.characters, self.automaton, self.beam, self.beam)
         return [Said(text, (), log_prob) for text, log_prob in found]

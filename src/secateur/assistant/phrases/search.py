@@ -63,6 +63,26 @@ class _Path:
     heard: float
 
 
+@dataclass(frozen=True)
+class Breadth:
+    """How far a search looks.
+
+    Attributes:
+        beam: paths that are kept at every step.
+        below: a path this many nats below the best path of its length is given up.
+        floor: so is one this many nats below what the recogniser wrote without a grammar, so that speech that is no
+            command ends the search after a few tokens.
+        back: tokens before the place where the free text leaves the grammar, from which the search begins; None: all.
+        margin: a path this many nats below the best whole sentence is given up.
+    """
+
+    beam: int
+    below: float
+    floor: float
+    back: int | None
+    margin: float = 10.0
+
+
 class PhraseSearch:
     """Finds the sentences of a grammar that audio is likeliest to be.
 
@@ -72,20 +92,14 @@ class PhraseSearch:
 
     Args:
         prompt: the ids that decoding starts from (see `Tokens.prompt`).
-        beam: paths that are kept at every step.
-        margin: a path this many nats below the best whole sentence is given up.
-        back: tokens of the free text before the place where it leaves the grammar, from which the search begins.
-        narrow: so is one this many nats below the best path of its length.
-        floor: so is one this many nats below what the recogniser wrote without a grammar, so that speech that is no
-            command ends the search after a few tokens.
+        beam: paths that are kept at every step, twice as many in a wide search.
     """
 
     def __init__(
-        self, session: Session, pieces: Pieces, tokenizer: Tokenizer, prompt: Sequence[int], beam: int = 8,
-        margin: float = 10.0, back: int = 3, narrow: float = 5.0, floor: float = 18.0,
-    ) -> None:  # fmt: skip
+        self, session: Session, pieces: Pieces, tokenizer: Tokenizer, prompt: Sequence[int], beam: int = 8
+    ) -> None:
         self.session, self.pieces, self.tokenizer, self.prompt = session, pieces, tokenizer, list(prompt)
-        self.beam, self.margin, self.back, self.narrow, self.floor = beam, margin, back, narrow, floor
+        self.near, self.wide = Breadth(beam, 5.0, 18.0, 3), Breadth(2 * beam, 9.0, 24.0, None)
         self._end = session.config.tokens.end
         rate = session.config.front_end.sample_rate
         noise = FAINT * np.random.default_rng(0).standard_normal(round(SILENCE * rate))
@@ -103,13 +117,17 @@ class PhraseSearch:
         sure = confidence(found.log_probs) if text else None
         return Begun(text, total, sure, state, found.tokens, found.log_probs)
 
-    def search(self, begun: Begun) -> list[Said]:
-        """Whole sentences found for a clip, the likeliest first; none where all are far below `begun.log_prob`."""
+    def search(self, begun: Begun, wide: bool = False) -> list[Said]:
+        """Whole sentences found for a clip, the likeliest first; none where all are far below `begun.log_prob`.
+
+        A wide search finds what a near one does not, at several times the cost.
+        """
         if begun.seen is None:
             return []
-        begin = self._shared(begun)
+        breadth = self.wide if wide else self.near
+        begin = self._shared(begun, breadth.back)
         logits, state = self.session.step(np.array([[*self.prompt, *begin.tokens]], np.int64), begun.seen)
-        floor = begun.log_prob - self.floor
+        floor = begun.log_prob - breadth.floor
         paths = [begin]
         done: dict[str, Said] = {}
         top = -np.inf
@@ -119,9 +137,10 @@ class PhraseSearch:
                 if path.tokens and self.pieces.automaton.ended(path.place):
                     self._finish(done, path, path.heard + float(row[self._end]))
             top = max((said.heard for said in done.values()), default=top)
-            grown = self._grown(paths, logp)
+            grown = self._grown(paths, logp, breadth.beam)
             best = max((path.heard for path, _ in grown), default=-np.inf)
-            grown = [one for one in grown if one[0].heard > max(top - self.margin, best - self.narrow, floor)]
+            least = max(top - breadth.margin, best - breadth.below, floor)
+            grown = [one for one in grown if one[0].heard > least]
             if not grown:
                 break
             paths = [path for path, _ in grown]
@@ -152,11 +171,13 @@ class PhraseSearch:
                 logits, state = self.session.step(table[:, step : step + 1], state)
         return [float(total) for total in totals]
 
-    def _shared(self, begun: Begun) -> _Path:
+    def _shared(self, begun: Begun, back: int | None) -> _Path:
         """As much of the free text as a sentence of the grammar begins with, its last tokens left out.
 
         Free text goes wrong where it leaves the grammar, or shortly before: the search begins there.
         """
+        if back is None:
+            return _Path((), b"", self.pieces.automaton.start, 0.0)
         places = [self.pieces.automaton.start]
         for token in begun.tokens:
             tokens, following = self.pieces.following(places[-1])
@@ -164,7 +185,7 @@ class PhraseSearch:
             if not len(at):
                 break
             places.append(following[int(at[0])])
-        count = max(0, len(places) - 1 - self.back)
+        count = max(0, len(places) - 1 - back)
         letters = b"".join(self.pieces.letters(token) for token in begun.tokens[:count])
         return _Path(begun.tokens[:count], letters, places[count], sum(begun.log_probs[:count]))
 
@@ -177,13 +198,13 @@ class PhraseSearch:
             likelier = known.tokens if known.heard >= heard else path.tokens
             done[text] = Said(text, likelier, float(np.logaddexp(known.heard, heard)))
 
-    def _grown(self, paths: list[_Path], logp: Floats) -> list[tuple[_Path, int]]:
+    def _grown(self, paths: list[_Path], logp: Floats, beam: int) -> list[tuple[_Path, int]]:
         """The best paths one token longer, with the row that each came from."""
         candidates: list[tuple[float, int, int]] = []
         for i, (path, row) in enumerate(zip(paths, logp, strict=True)):
             tokens, _ = self.pieces.following(path.place)
             totals = path.heard + row[tokens]
-            few = np.argpartition(-totals, self.beam)[: self.beam] if len(totals) > self.beam else range(len(totals))
+            few = np.argpartition(-totals, beam)[:beam] if len(totals) > beam else range(len(totals))
             candidates += [(float(totals[j]), i, int(j)) for j in few]
         candidates.sort(reverse=True)
         kept: dict[tuple[Place, bytes], tuple[_Path, int]] = {}
@@ -196,7 +217,7 @@ class PhraseSearch:
                 same, parent = kept[key]
                 both = float(np.logaddexp(same.heard, heard))
                 kept[key] = _Path(same.tokens, letters, same.place, both), parent
-            elif len(kept) < self.beam:
+            elif len(kept) < beam:
                 kept[key] = _Path((*paths[i].tokens, token), letters, places[j], heard), i
             else:
                 break
