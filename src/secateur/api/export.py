@@ -35,6 +35,10 @@ class ExportSettings(Settings):
         0.2, "Let the error rate on dev rise by at most this; by condition of real use as well: "
         "0.2,pause=0.5,prompt=0.5,joined=0.5,nonspeech=4 (timestamps: hundredths of a second).", unit="points", least=0,
     )  # fmt: skip
+    nonspeech: Path | None = option(
+        None, "Choose the thresholds of an export beside these recordings, in which nobody speaks (JSONL); left out: "
+        "beside generated ones. Needs dev with at least 50 clips.",
+    )  # fmt: skip
     limit: int | None = option(None, "Take at most this many clips of dev.", unit="clips", least=1)
     calibrate: Path | None = option(
         None, "Take the ranges of int8-static from this manifest of training data; int8-dynamic gains from it, too."
@@ -62,7 +66,8 @@ def export(settings: ExportSettings) -> dict[str, Any]:
     from .check import check_files, check_folder, check_precision
 
     tolerance, by_condition = tolerances(settings.tolerance)
-    check_files([path for path in (settings.dev, settings.calibrate, *map(Path, settings.clips)) if path is not None])
+    named = (settings.dev, settings.nonspeech, settings.calibrate, *map(Path, settings.clips))
+    check_files([path for path in named if path is not None])
     check_folder(settings.out.parent if settings.format == "ggml" else settings.out)
     if settings.format == "onnx":
         if settings.precision == "int8-static" and settings.calibrate is None:
@@ -85,7 +90,9 @@ def export(settings: ExportSettings) -> dict[str, Any]:
         return write_format(settings.format, model, text, settings.out)
     if not settings.clips and settings.dev is None:
         say("neither --dev nor --clips given: comparing on noise, which says little about transcripts")
-    gate = None if settings.dev is None else Gate(settings.dev, tolerance, settings.limit, by_condition=by_condition)
+    gate = None if settings.dev is None else Gate(
+        settings.dev, tolerance, settings.limit, settings.nonspeech, by_condition=by_condition
+    )  # fmt: skip
     return export_checked(
         model, text, settings.out, settings.precision, settings.clips, gate, settings.calibrate, settings.four_bits
     )

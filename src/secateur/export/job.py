@@ -18,6 +18,7 @@ from ..base.progress import say
 from ..data.clip import read_clip
 from ..data.manifest import Utterance, read_manifest
 from ..decode.session import Floats
+from ..evaluate.calibration import calibrate_export
 from ..evaluate.conditions import chosen
 from ..evaluate.decoded import decoded
 from ..evaluate.real_use import measure, source_of
@@ -49,6 +50,7 @@ class Gate:
     dev: Path
     tolerance: float = 0.2  # points
     limit: int | None = None  # clips
+    nonspeech: Path | None = None  # recordings in which nobody speaks, beside which thresholds are chosen
     source: float | None = None  # error rate of the source on them, in percent, where it was measured before
     by_condition: Mapping[str, float] = field(default_factory=dict)  # points: see `evaluate.conditions`
 
@@ -133,6 +135,8 @@ def export_checked(
         return values if gate is None else values | error_drift(given, text, folder, gate)
 
     export_onnx(model, text, out, precision, check, ranges=ranges, nibbles=nibbles)
+    if gate is not None:
+        calibrate_export(out, gate.dev, gate.limit, gate.nonspeech)
     contents = read_contents(out)
     return {
         "folder": str(out), "precision": contents.precision,
