@@ -13,12 +13,12 @@ from small_ctc import small_ctc  # noqa: E402
 from small_models import small_whisper  # noqa: E402
 
 import secateur.train.loop  # noqa: E402
-from secateur.api.record import begin, fingerprint, finish  # noqa: E402
 from secateur.api.train import TrainJobSettings  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
+from secateur.study.record import begin, fingerprint, finish  # noqa: E402
 
 
 @pytest.fixture(scope="module")

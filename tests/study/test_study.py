@@ -143,6 +143,34 @@ def test_finished_runs_are_not_run_again_and_the_page_is_whole(done: Path, place
     assert page.count("<svg") == 2 and "Disturbed speech" in page and "units-10" in page
 
 
+def test_a_run_of_other_settings_or_data_is_refused_and_named(
+    done: Path, place: Path, tmp_path: Path
+) -> None:
+    text = (place / "study.toml").read_text()
+    before = {p: p.stat().st_mtime_ns for p in done.rglob("*") if p.is_file()}
+    assert (done / "dense-0" / "run.json").exists()
+    other = place / "other.toml"
+    other.write_text(text.replace("batch_seconds = ", "weight_decay = 0.5\nbatch_seconds = ", 1))
+    with pytest.raises(SecateurError, match=r"dense-0: another run is here \(train.weight_decay was 0.01, is 0.5"):
+        run_study(other, place, done)
+    other.write_text(text)
+    content = (place / "dev.jsonl").read_text()
+    try:
+        write_manifest(place / "dev.jsonl", read_manifest(place / "dev.jsonl")[:-1])
+        with pytest.raises(SecateurError, match=r"dev.jsonl has another content"):
+            run_study(other, place, done)
+    finally:
+        (place / "dev.jsonl").write_text(content)
+    # A result of another machine, or of before there were records, says its settings as well.
+    (tmp_path / "results").mkdir()
+    found = json.loads((done / "dense-0" / "summary.json").read_text())
+    found["arm"]["train"]["weight_decay"] = 0.25
+    (tmp_path / "results" / "dense-0.json").write_text(json.dumps({"summary": found}))
+    with pytest.raises(SecateurError, match=r"dense-0.json: another run is here \(train.weight_decay was 0.25"):
+        run_study(other, place, tmp_path, only=["dense"], seeds=[0])
+    assert {p: p.stat().st_mtime_ns for p in done.rglob("*") if p.is_file()} == before
+
+
 def test_a_killed_study_goes_on(done: Path, place: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from secateur.study.runs import run_study; "

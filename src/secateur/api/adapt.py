@@ -94,10 +94,10 @@ def adapt(settings: AdaptSettings) -> dict[str, Any]:
     """
     from ..base.files import write_text
     from ..study.adapt import adapt as run
+    from ..study.record import begin, finish
     from ..study.report import render
     from ..study.run_folder import collect
     from .check import check_folder, look
-    from .record import begin, finish
 
     data, files = None, None
     if settings.demo:

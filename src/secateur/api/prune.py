@@ -37,8 +37,8 @@ def prune(settings: PruneJobSettings) -> dict[str, Any] | None:
 
     require("torch", "train")
     from ..study.oneshot import prune_without_training
+    from ..study.record import begin, finish
     from .check import look
-    from .record import begin, finish
 
     if (settings.out / "config.json").exists() and not settings.check:
         raise SecateurError(f"{settings.out}: a model is here; name another --out, or delete it")

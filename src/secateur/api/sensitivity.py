@@ -67,8 +67,8 @@ def sensitivity(settings: SensitivityJobSettings) -> SensitivityMap:
     """
     from ..base.files import write_text
     from ..sensitivity.page import heat_png, markdown, write_page
+    from ..study.record import begin, finish
     from .check import check_files, check_folder
-    from .record import begin, finish
 
     check_files(settings.data)
     check_folder(settings.out)

@@ -52,9 +52,9 @@ def run_one_arm(
 
     require("torch", "train")
     from ..study.arm import ArmSettings, finished, forget_state, run_arm
+    from ..study.record import begin, finish
     from ..train.distributed import processes, rank
     from .check import look
-    from .record import begin, finish
 
     if settings.new.preset and settings.model != "tiny.en":
         raise SecateurError("--new.preset starts from nothing: leave out --model")

@@ -26,7 +26,8 @@ from .conditions import disturbed
 from .finished import complete
 from .lm import score_with_lm
 from .reading import keep_outputs
-from .sets import read_sets, some_hours, unseen_tests
+from .record import begin_with
+from .sets import arm_record, read_sets, some_hours, unseen_tests
 from .sets_of_job import named_sets, read_nonspeech
 from .settings import StudySettings, arm_settings, new_of, read_study, shortest_context
 from .use import measure_arm
@@ -48,6 +49,8 @@ def alone(folder: Path) -> Iterator[bool]:
 def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: Path, device: str) -> None:
     """Train and test one arm; its teacher, if it names one, is an earlier arm of the same seed."""
     arm, settings, folder = study.arms[name], arm_settings(study, name, seed), out / f"{name}-{seed}"
+    if distributed.rank() == 0:
+        begin_with(arm_record(study, name, seed, data_folder), folder)
     hours = arm.hours if arm.hours is not None else study.hours
     learn = [u for u in read_sets(arm.train or study.train, data_folder) if u.duration <= study.longest]
     retain = [u for u in read_sets(study.rehearsal, data_folder) if u.duration <= study.longest]

@@ -5,14 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..base.engine import EngineName, Pool
 from ..base.errors import SecateurError, nearest
+from ..base.files import read_json
+from ..base.options import to_dict
 from ..base.progress import say
+from .arm import finished
 from .finished import complete
 from .processes import Piece, Places, Processes, cluster
-from .sets import check_sets
-from .settings import StudySettings, read_study, waits_for
+from .record import NAME, refuse_other
+from .sets import arm_record, check_sets
+from .settings import StudySettings, arm_settings, read_study, waits_for
 
 
 def unfinished(study: StudySettings, todo: Sequence[tuple[str, int]], out: Path) -> list[tuple[str, int]]:
@@ -71,6 +76,7 @@ def run_study(
     study = read_study(path)
     check_sets(study, data_folder)
     todo = expand(study, only, seeds)
+    check_records(study, todo, data_folder, out)
     waiting = unfinished(study, todo, out)
     say(f"{len(todo)} runs, {len(todo) - len(waiting)} finished before")
     places = Places(path.resolve(), data_folder.resolve(), out.resolve(), processes)
@@ -79,6 +85,38 @@ def run_study(
             return _run(study, path, out, waiting, pool, until)
     here = Processes(places, [devices[i % len(devices)] for i in range(parallel)])
     return _run(study, path, out, waiting, here, until)
+
+
+def check_records(study: StudySettings, todo: Sequence[tuple[str, int]], data_folder: Path, out: Path) -> None:
+    """Refuse a folder in which a run of the same name had other settings or data: its results would be shown as these.
+
+    Raises:
+        SecateurError: the first such run, and what differs.
+    """
+    for name, seed in todo:
+        folder, result = out / f"{name}-{seed}", out / "results" / f"{name}-{seed}.json"
+        if (folder / NAME).exists():
+            refuse_other(read_json(folder / NAME), arm_record(study, name, seed, data_folder), folder)
+            continue
+        done = read_json(result)["summary"] if result.exists() else finished(folder)
+        if done is None:
+            continue
+        then, now = done["arm"], to_dict(arm_settings(study, name, seed))
+        odd = [line for part in ("train", "prune") for line in _other(then.get(part), now[part], part)]
+        if odd:
+            place = folder if folder.exists() else result
+            shown = "; ".join(odd[:4])
+            raise SecateurError(f"{place}: another run is here ({shown}); name another --out, or delete it")
+
+
+def _other(then: dict[str, Any] | None, now: dict[str, Any] | None, part: str) -> list[str]:
+    """What a summary that was written without a record says of other settings; it may lack newer ones."""
+    if then is None or now is None:
+        return [] if then is now else [f"{part} was {'none' if then is None else 'there'}"]
+    known = {key: value for key, value in then.items() if key in now}
+    if now.get("plan") or now.get("target"):  # what was recorded is what the plan came to
+        known = {key: value for key, value in known.items() if key not in ("remove", "amounts", "plan", "target")}
+    return [f"{part}.{key} was {value}, is {now[key]}" for key, value in known.items() if now[key] != value]
 
 
 def _run(

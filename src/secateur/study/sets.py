@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..base.errors import SecateurError
+from ..base.options import to_dict
 from ..base.progress import say
 from ..data.manifest import Utterance, read_manifest
 from ..data.split import shared_texts, without_texts_of
+from .record import record_of
 from .sets_of_job import read_all
-from .settings import StudySettings
+from .settings import StudySettings, arm_settings, new_of
 
 
 def read_sets(names: Sequence[str], folder: Path) -> list[Utterance]:
@@ -65,3 +68,21 @@ def unseen_tests(study: StudySettings, folder: Path) -> dict[str, list[Utterance
     """The test sets without texts that are trained on (by any arm, in any size of its set: all arms hear the same)."""
     train = read_sets(study.heard, folder)
     return {name: without_texts_of(read_manifest(folder / path), train) for name, path in study.tests.items()}
+
+
+def arm_record(study: StudySettings, name: str, seed: int, folder: Path) -> dict[str, Any]:
+    """What is on record of one run: its settings, what it starts from, and the manifests it reads.
+
+    Raises:
+        SecateurError: a manifest is not there.
+    """
+    arm = study.arms[name]
+    manifests = [*(arm.train or study.train), *study.rehearsal, *study.dev, *study.tests.values(), *study.nonspeech]
+    model = arm.model or study.model
+    start = {
+        "start": arm.start, "teacher": arm.teacher, "model": model, "new": new_of(study, name) if not model else None,
+        "hours": arm.hours if arm.hours is not None else study.hours, "longest": study.longest,
+        "rehearsal_share": study.rehearsal_share, "normalise": study.normalise,
+    }  # fmt: skip
+    settings = {**start, **to_dict(arm_settings(study, name, seed))}
+    return record_of("arm", settings, [folder / one for one in manifests], model)

@@ -79,26 +79,38 @@ def versions() -> dict[str, str]:
     return found
 
 
-def begin(
-    job: str, settings: Any, data: Iterable[Path], model: str, out: Path, more: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def record_of(job: str, settings: Any, data: Iterable[Path], model: str) -> dict[str, Any]:
+    """What is noted of a job.
+
+    Raises:
+        SecateurError: a data file is not there.
+    """
+    return {
+        "job": job, "settings": {k: v for k, v in to_dict(settings).items() if k not in PLACE},
+        "data": fingerprints(data), "model": model_fingerprint(model), "versions": versions(),
+    }  # fmt: skip
+
+
+def begin(job: str, settings: Any, data: Iterable[Path], model: str, out: Path) -> dict[str, Any]:
     """Note the job in `out`, or find that it is the one that is there; returns the record.
 
     Raises:
         SecateurError: the folder holds another run, or one without a record; what differs is named.
     """
-    record = {
-        "job": job, "settings": {k: v for k, v in to_dict(settings).items() if k not in PLACE},
-        "data": fingerprints(data), "model": model_fingerprint(model), **(more or {}), "versions": versions(),
-    }  # fmt: skip
+    return begin_with(record_of(job, settings, data, model), out)
+
+
+def begin_with(record: dict[str, Any], out: Path) -> dict[str, Any]:
+    """The same with a record that is made.
+
+    Raises:
+        SecateurError: see `begin`.
+    """
     path = out / NAME
     if path.exists():
-        old = read_json(path)
-        odd = list(differences(old, record))
-        if odd:
-            shown = "; ".join(odd[:4]) + (f"; {len(odd) - 4} more" if len(odd) > 4 else "")
-            raise SecateurError(f"{out}: another run is here ({shown}); name another --out, or delete it")
-        return dict(old)
+        old = dict(read_json(path))
+        refuse_other(old, record, out)
+        return old
     trace = next((name for name in TRACES if (out / name).exists()), None)
     if trace is not None:
         raise SecateurError(
@@ -106,6 +118,18 @@ def begin(
         )
     write_json(path, record)
     return record
+
+
+def refuse_other(old: Mapping[str, Any], new: Mapping[str, Any], out: Path) -> None:
+    """Refuse to go on with the job `new` where `old` is on record.
+
+    Raises:
+        SecateurError: what differs, in one line.
+    """
+    odd = list(differences(old, new))
+    if odd:
+        shown = "; ".join(odd[:4]) + (f"; {len(odd) - 4} more" if len(odd) > 4 else "")
+        raise SecateurError(f"{out}: another run is here ({shown}); name another --out, or delete it")
 
 
 def finish(out: Path, record: Mapping[str, Any]) -> None:
