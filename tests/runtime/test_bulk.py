@@ -62,7 +62,7 @@ def test_what_cannot_be_heard_is_told_apart(tmp_path: Path, capsys: pytest.Captu
     wrong = [Utterance("gone", tmp_path / "gone.wav", 1.0), Utterance("noise", tmp_path / "noise.wav", 1.0)]
     write_manifest(tmp_path / "some.jsonl", [clips[0], *wrong, clips[1]])
     assert main(["transcribe", str(tmp_path / "some.jsonl"), "--out", str(tmp_path / "out.jsonl")]) == 2
-    assert "2 clips heard, 2 could not be heard (see" in capsys.readouterr().out
+    assert "2 clips transcribed, 2 could not be transcribed (see" in capsys.readouterr().out
     assert [u.id for u in read_manifest(tmp_path / "out.jsonl")] == [u.id for u in clips]
     lines = [json.loads(line) for line in (tmp_path / "out.failed.jsonl").read_text().splitlines()]
     assert [line["id"] for line in lines] == ["gone", "noise"]

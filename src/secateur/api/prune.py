@@ -32,7 +32,7 @@ def prune(settings: PruneJobSettings) -> dict[str, Any] | None:
     if settings.stream:
         raise SecateurError("--one-shot reads a few batches: leave out --stream")
     if settings.new.preset:
-        raise SecateurError("--one-shot prunes what has learnt something: leave out --new.preset")
+        raise SecateurError("--one-shot prunes a trained model: leave out --new.preset")
     from ..base.extras import require
 
     require("torch", "train")

@@ -142,7 +142,7 @@ def _bulk(options: TranscribeSettings) -> dict[str, Any]:
     if options.out is None:
         raise SecateurError("sets and --engine ray need --out: a manifest to write (.jsonl), or a folder")
     if "-" in options.inputs:
-        raise SecateurError("standard input is heard by itself: leave out --engine, and manifests")
+        raise SecateurError("standard input is transcribed by itself: leave out --engine, and manifests")
     local = 0 if options.workers is None else options.workers
     spec = HearSpec(
         options.model, options.how(), options.threads, local or cores(), options.simplified, options.correct

@@ -31,10 +31,10 @@ def show(result: dict[str, Any]) -> str:
     """The transcripts in the format asked for; with --out, the files that were written."""
     if "bulk" in result:
         found = result["bulk"]
-        lost = f", {found['failed']} could not be heard" if found["failed"] else ""
+        lost = f", {found['failed']} could not be transcribed" if found["failed"] else ""
         if lost and found["out"].endswith(".jsonl"):
             lost += f" (see {Path(found['out']).with_suffix('.failed.jsonl')})"
-        return f"{found['out']}: {found['heard']} clips heard{lost}"
+        return f"{found['out']}: {found['heard']} clips transcribed{lost}"
     if result["written"]:
         return "\n".join(result["written"])
     transcripts = [

@@ -124,7 +124,7 @@ def aligned_rows(result: Result, like: Result) -> list[Row]:
     if by_id.keys() != wanted:
         odd = sorted(by_id.keys() ^ wanted)
         raise SecateurError(
-            f"'{like.model}' and '{result.model}' did not hear the same clips: "
+            f"'{like.model}' and '{result.model}' did not decode the same clips: "
             f"{len(odd)} are in one only, e.g. '{odd[0]}'"
         )
     for row in like.rows:

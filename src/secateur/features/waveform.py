@@ -46,7 +46,7 @@ class Waveform(Kind):
 
     def reads_below(self, f: FrontEnd, bins: set[int]) -> tuple[int, ...]:
         """See `Kind.reads_below`."""
-        raise SecateurError("sample_rate: a network that hears the samples themselves has no filters to cut")
+        raise SecateurError("sample_rate: a network that takes the samples themselves has no filters to cut")
 
 
 KIND = Waveform()

@@ -59,8 +59,8 @@ def read_streamed(
 
     clips = ClipIndex(learn, longest, seen)
     if not len(clips):
-        raise SecateurError("nothing to learn from: every clip is longer than --longest")
-    say(f"{len(clips)} clips to learn from, {clips.dropped} longer than {longest:g} s are left out")
+        raise SecateurError("nothing to train on: every clip is longer than --longest")
+    say(f"{len(clips)} clips to train on, {clips.dropped} longer than {longest:g} s are left out")
     kept = [u for u in read_all(retain) if u.duration <= longest]
     trained |= {plain(u.text) for u in kept} & asked
     unseen = [u for u in tests if plain(u.text) not in trained]
@@ -91,13 +91,13 @@ def job_data(
         parts = split_by_speaker(train, {"train": 1 - sum(missing.values()), **missing})
         train = parts["train"]
         development, tests = parts.get("dev", development), parts.get("test", tests)
-        say(f"split by speaker: {len(train)} clips to learn from, {len(development)} dev, {len(tests)} test")
+        say(f"split by speaker: {len(train)} clips to train on, {len(development)} dev, {len(tests)} test")
     kept, keep_also = ([u for u in clips if u.duration <= longest] for clips in (train, retain))
     dropped = len(train) + len(retain) - len(kept) - len(keep_also)
     if dropped:
         say(f"{dropped} clips longer than {longest:g} s are left out of training")
     if not kept:
-        raise SecateurError("nothing to learn from: every clip is longer than --longest")
+        raise SecateurError("nothing to train on: every clip is longer than --longest")
     unseen = without_texts_of(tests, [*kept, *keep_also])
     if len(unseen) < len(tests):
         say(f"{len(tests) - len(unseen)} test clips whose text is trained on are left out")

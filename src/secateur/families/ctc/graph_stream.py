@@ -26,7 +26,7 @@ def ctc_stream_graph(config: CtcConfig, weights: Weights, precision: str) -> Mod
         SecateurError: a network that needs the whole clip.
     """
     if config.streaming is None:
-        raise SecateurError("this network hears whole clips: only one made with streaming widths can keep states")
+        raise SecateurError("this network takes whole clips: only one made with streaming widths can keep states")
     b = StreamBuilder(Graph("ctc_stream"), weights, precision, True)
     b.streaming = config.streaming
     x = b.graph.input("features", np.float32, (1, "frames", config.front_end.inputs))

@@ -72,7 +72,7 @@ class CtcTask:
         if not isinstance(teacher, FrameNetwork):
             raise SecateurError(
                 "a CTC model is taught frame by frame by another CTC model; let this teacher write transcripts to "
-                "learn from instead (secateur data label)"
+                "train on instead (secateur data label)"
             )
         frame = [1000 * c.subsampled * c.front_end.hop / c.front_end.sample_rate for c in (teacher.config, config)]
         ratio = round(frame[1] / frame[0])

@@ -48,7 +48,7 @@ def write_sherpa(folder: str | Path, model: CtcModel, text: Any, precision: str 
     check_precision(precision)
     folder, front = Path(folder), model.config.front_end
     if front.sample_rate != RATE:
-        raise SecateurError(f"sherpa-onnx gives this kind of model samples at {RATE} Hz, it hears {front.sample_rate}")
+        raise SecateurError(f"sherpa-onnx gives this kind of model samples at {RATE} Hz, it takes {front.sample_rate}")
     if front.normalise == "none":
         raise SecateurError("sherpa-onnx normalises loudness, and this model's features are not normalised over a clip")
     symbols = symbols_of(text)

@@ -137,7 +137,7 @@ class MoonshineConfig:
             SecateurError: one that does not give samples.
         """
         if not front_end.by_sample:
-            raise SecateurError("this model hears the samples themselves: it has no other features")
+            raise SecateurError("this model takes the samples themselves: it has no other features")
         return replace(self, front_end=front_end)
 
     def shrunk(self, keep: Keep) -> MoonshineConfig:

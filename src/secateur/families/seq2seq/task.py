@@ -69,7 +69,7 @@ class Seq2SeqTask:
             if teacher.config.family != config.family or teacher.config.vocabulary < asked:
                 raise SecateurError(
                     "a teacher gives a distribution of the student's own tokens, and this one writes others; let it "
-                    "write transcripts to learn from instead (secateur data label)"
+                    "write transcripts to train on instead (secateur data label)"
                 )
             frozen = frozen_copy(cast(TokenNetwork, teacher)).to(device)  # of the same family
             rows_there = None if student.rows is None else student.rows.to(device)

@@ -191,7 +191,7 @@ class HfCtcConfig:
             SecateurError: one that does not give samples.
         """
         if not front_end.by_sample:
-            raise SecateurError("this model hears the samples themselves: it has no other features")
+            raise SecateurError("this model takes the samples themselves: it has no other features")
         return replace(self, front_end=front_end)
 
     def shrunk(self, keep: Keep) -> HfCtcConfig:

@@ -62,7 +62,7 @@ def each_once(clips: Iterable[Utterance], name: Callable[[Utterance], str]) -> I
     seen = Hashes()
     for clip in clips:
         if not seen.add(name(clip)):
-            raise SecateurError(f"{clip.audio}: '{name(clip)}' occurs twice among what is to be heard")
+            raise SecateurError(f"{clip.audio}: '{name(clip)}' occurs twice among what is to be transcribed")
         yield clip
 
 

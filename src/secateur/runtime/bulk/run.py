@@ -66,7 +66,7 @@ def transcribe_all(
     pieces = todo()
     first = next(pieces, None)  # the model is loaded only when there is something to hear
     if kept:
-        say(f"{kept} pieces were heard before")
+        say(f"{kept} pieces were finished before")
     if first is not None:
         _do(itertools.chain([first], pieces), spec, str(folder), store, engine, workers)
     if out.suffix == ".jsonl":
