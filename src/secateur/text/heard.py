@@ -57,7 +57,7 @@ class Heard:
                 raise ValueError(form)
             return cls(form, tuple({name: -int(cost) / 100 for name, cost in frame} for frame in pairs))  # type: ignore[arg-type]
         except ValueError as problem:
-            raise SecateurError(f"'{text[:40]}' is not what a pinyin head writes: evaluate the model again") from problem
+            raise SecateurError(f"'{text[:40]}' is not of a pinyin head: evaluate the model again") from problem
 
     def __str__(self) -> str:
         lines = (" ".join(f"{n}:{round(-100 * p)}" for n, p in frame.items()) for frame in self.frames)
