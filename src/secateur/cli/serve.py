@@ -91,13 +91,18 @@ def run(options: Options) -> None:
     engine = Engine(models, options.limits, key, StreamOptions(detector=options.detector, decoding=options.decoding))
     about = [Loaded(name, folder, models[name]) for name, folder in named]
     more = [compare_routes(engine, about, options.plots)]
+    intents = None
     if options.assistant:
         assistant = assemble(
             next(iter(models.values())), options.assistant, options.settings, skills=options.skills,
             chat_url=options.chat_url, chat_model=options.chat_model,
         )  # fmt: skip
         more.append(assistant_routes(engine, assistant, options.assistant))
-    asyncio.run(serve(engine, options.host, options.port, options.wyoming_port, more, PAGE, options.access))
+        if options.wyoming_port is not None:
+            from ..assistant.wyoming_intents import Intents
+
+            intents = Intents(engine, assistant.understanding, options.assistant)
+    asyncio.run(serve(engine, options.host, options.port, options.wyoming_port, more, PAGE, options.access, intents))
 
 
 def _named(words: tuple[str, ...]) -> list[tuple[str, Path]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from functools import partial
+from typing import Protocol
 
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
 from wyoming.audio import AudioChunk, AudioChunkConverter, AudioStart, AudioStop
 from wyoming.error import Error
 from wyoming.event import Event
-from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
+from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info, IntentProgram
 from wyoming.server import AsyncEventHandler, AsyncTcpServer
 
 from ..base.errors import SecateurError
@@ -22,11 +23,21 @@ from .wyoming_events import checked_chunk, read_event
 OURS = Attribution("secateur", "https://pypi.org/project/secateur")
 
 
+class IntentService(Protocol):
+    """What answers events about intents, where there is an assistant."""
+
+    def programs(self) -> list[IntentProgram]:
+        """For `describe`."""
+
+    async def answer(self, event: Event) -> list[Event] | None:
+        """Events in answer to one; None: not one of its own."""
+
+
 class WyomingServer:
     """A TCP server beside the HTTP one, in the same loop and with the same turns."""
 
-    def __init__(self, engine: Engine, host: str, port: int) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, host: str, port: int, intents: IntentService | None = None) -> None:
+        self.engine, self.intents = engine, intents
         self._server = AsyncTcpServer(host, port)
 
     async def start(self) -> None:
@@ -36,7 +47,7 @@ class WyomingServer:
             SecateurError: the port is taken.
         """
         try:
-            await self._server.start(partial(Handler, engine=self.engine))
+            await self._server.start(partial(Handler, engine=self.engine, intents=self.intents))
         except OSError as problem:
             raise SecateurError(f"Wyoming's port {self._server.port}: {problem.strerror}") from problem
 
@@ -48,9 +59,12 @@ class WyomingServer:
 class Handler(AsyncEventHandler):
     """One connection; it may carry one command after another."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: Engine) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: Engine,
+        intents: IntentService | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(reader, writer)
-        self.engine = engine
+        self.engine, self.intents = engine, intents
         self._asked = Transcribe()
         self._hearing: Hearing | None = None
         self._texts: list[str] = []
@@ -127,6 +141,9 @@ class Handler(AsyncEventHandler):
             await self.write_event(TranscriptStop().event())
             self._hearing = None
             await self._place.aclose()
+        elif self.intents is not None:
+            for answer in await self.intents.answer(event) or ():
+                await self.write_event(answer)
 
     async def _begin(self) -> None:
         """Take the place of a stream until its transcript is sent."""
@@ -157,4 +174,4 @@ class Handler(AsyncEventHandler):
             "secateur", OURS, True, "Pruned speech recognition", __version__, models,
             supports_transcript_streaming=True, requires_external_vad=False,
         )  # fmt: skip
-        return Info(asr=[program])
+        return Info(asr=[program], intent=self.intents.programs() if self.intents is not None else [])

@@ -40,8 +40,8 @@ class Weights:
 
     expected: float = 0.3
     letters: float = 1.0
-    nearest: int = 4  # sentences that are weighed
-    within: float = 4.0  # nats below the best, as found, of those that are weighed
+    nearest: int = 6  # sentences that are weighed
+    within: float = 8.0  # nats below the best, as found, of those that are weighed
     bias: float = 5.3
     gap: float = 0.13
     share: float = 7.0

@@ -13,7 +13,7 @@ from fastapi import APIRouter
 
 from ...base.errors import SecateurError
 from ...base.progress import say
-from ..wyoming import WyomingServer
+from ..wyoming import IntentService, WyomingServer
 from .app import create_app
 from .engine import Engine
 from .patience import http_protocol, websocket_protocol
@@ -73,7 +73,7 @@ def check_ports(host: str, *ports: int | None) -> None:
 
 async def serve(
     engine: Engine, host: str, port: int, wyoming_port: int | None = None, more: Sequence[APIRouter] = (),
-    page: Path | None = None, access: Access | None = None,
+    page: Path | None = None, access: Access | None = None, intents: IntentService | None = None,
 ) -> None:  # fmt: skip
     """Serve HTTP and WebSocket on `port`, and Wyoming on `wyoming_port`, until SIGTERM or SIGINT."""
     config = uvicorn.Config(
@@ -84,7 +84,7 @@ async def serve(
         ws_ping_interval=None,
     )  # fmt: skip
     server = Server(config, engine)
-    other = WyomingServer(engine, host, wyoming_port) if wyoming_port is not None else None
+    other = WyomingServer(engine, host, wyoming_port, intents) if wyoming_port is not None else None
     if other is not None:
         await other.start()
         say(f"secateur: Wyoming at tcp://{host}:{wyoming_port}")
