@@ -35,15 +35,21 @@ class Mixer:
         """The mean of all channels (samples,)."""
         if block.shape[1] == 1:
             return block[:, 0]
-        mean: Array = block.mean(axis=1)
-        starts = np.arange(0, len(block), max(1, round(PIECE * rate)))
-        each = np.add.reduceat(np.square(block), starts, axis=0).astype(np.float64)
-        whole = each.sum(axis=1)
-        left = np.add.reduceat(np.square(mean), starts) * float(block.shape[1] ** 2)
-        self._energy += float(whole.sum())
-        least = CANCELLED if block.shape[1] == 2 else CANCELLED_OF_MORE
-        self._cancelled += float(whole[left < least * whole].sum())
-        loudness = each.sum(axis=0)
+        count = block.shape[1]
+        channels = np.ascontiguousarray(block.T)
+        mean: Array = channels[0] + channels[1] if count == 2 else channels.sum(axis=0)
+        mean /= np.float32(count)
+        least = CANCELLED if count == 2 else CANCELLED_OF_MORE
+        loudness = np.zeros(count)
+        size = max(1, round(PIECE * rate))
+        for start in range(0, len(block), size):
+            piece = slice(start, start + size)
+            each = np.array([float(np.dot(channel[piece], channel[piece])) for channel in channels])
+            loudness += each
+            whole = float(each.sum())
+            self._energy += whole
+            if float(np.dot(mean[piece], mean[piece])) * count**2 < least * whole:
+                self._cancelled += whole
         if len(loudness) > len(self._loudness):
             loudness[: len(self._loudness)] += self._loudness
             self._loudness = loudness

@@ -206,7 +206,8 @@ def _checked(
             raise _too_long(name, None, max_seconds)
         if values < 0:
             raise SecateurError(f"{name}: {block.shape[1]} channels at {rate} Hz are too much of it: mix them down")
-        peak = float(np.abs(block).max()) if block.size else 0.0  # NaN and infinity pass through the maximum
+        # NaN and infinity pass through the maximum.
+        peak = float(np.maximum(block.max(), -block.min())) if block.size else 0.0
         if not np.isfinite(peak):
             raise SecateurError(f"{name}: contains samples that are NaN or infinite: convert the original again")
         if peak > _LOUDEST:

@@ -24,7 +24,7 @@ _DEFAULT = 1  # FFmpeg's flag of a stream
 _FAULTS = (OSError, ValueError, ArithmeticError, LookupError, MemoryError, RuntimeError)  # of PyAV, beside its own
 _MOST_PROBED = 8 << 20  # bytes that are looked at before the first is decoded
 _MOST_FRAME = 1 << 20  # samples of one frame, a channel
-_FULL = {"u": 128.0, "i2": 32768.0, "i4": 2147483648.0, "i8": 9223372036854775808.0}
+_FULL = {"i2": 32768.0, "i4": 2147483648.0, "i8": 9223372036854775808.0}
 # Samples that encoders put before the sound, where the container does not say how many.
 _PRIMING = {"aac": 1024, "aac_latm": 1024, "mp3": 1105, "mp3float": 1105}
 _SUMMED = ("flac", "wavpack", "tta")  # codings with checksums
@@ -98,34 +98,44 @@ class _Reader:
     def blocks(self, first: int) -> Iterator[Block]:
         """All blocks; `first` must be 0."""
         assert first == 0
-        seconds, waiting, held = 0.0, list[Any](), 0
-        shape: tuple[int, int, str] | None = None
-        for frame in self._frames():
-            self._place(frame)
-            this = (int(frame.sample_rate), int(frame.layout.nb_channels), str(frame.format.name))
-            if this != shape:
-                if shape is not None and waiting:
-                    yield _joined(waiting, shape), shape[0]
-                check_rate(self.name, this[0], this[1])
-                waiting, held, shape = [], 0, this
+        seconds = 0.0
+        for frame in self._gathered():
+            rate, channels = int(frame.sample_rate), int(frame.layout.nb_channels)
+            check_rate(self.name, rate, channels)
             array = frame.to_ndarray()
-            array = array if frame.format.is_planar else array.reshape(-1, this[1]).T
-            seconds += array.shape[1] / this[0]
+            floats = _floats(array.T if frame.format.is_planar else array.reshape(-1, channels))
+            seconds += len(floats) / rate
             if self.skip:
-                left_out = min(self.skip, array.shape[1])
-                array, self.skip = array[:, left_out:], self.skip - left_out
-            waiting.append(array)
-            held += array.size
-            if held >= self.block:
-                yield _joined(waiting, this), this[0]
-                waiting, held = [], 0
-        if shape is not None and waiting:
-            yield _joined(waiting, shape), shape[0]
+                left_out = min(self.skip, len(floats))
+                floats, self.skip = floats[left_out:], self.skip - left_out
+            yield floats, rate
         self._judge(seconds)
+
+    def _gathered(self) -> Iterator[Any]:
+        """The decoder's frames, joined to about `block` samples as long as they are of one shape."""
+        fifo = self.av.AudioFifo()
+        counted = self.kind in _COUNTED
+        most = 0
+        for frame in self._frames():
+            if counted:
+                self._place(frame)
+            frame.pts = None  # places would have to be without gaps
+            try:
+                fifo.write(frame)
+            except ValueError:  # another rate, number of channels or sample format
+                if (rest := fifo.read()) is not None:
+                    yield rest
+                fifo, most = self.av.AudioFifo(), 0
+                fifo.write(frame)
+            most = most or max(1, self.block // int(frame.layout.nb_channels))
+            if fifo.samples >= most:
+                yield fifo.read()
+        if (rest := fifo.read()) is not None:
+            yield rest
 
     def _place(self, frame: Any) -> None:
         """Note what is missing before a frame that says where it belongs."""
-        if self.kind not in _COUNTED or frame.pts is None or frame.time_base is None:
+        if frame.pts is None or frame.time_base is None:
             return
         place = float(frame.pts * frame.time_base)
         self.missing += max(0.0, place - self.next - 1e-6) if self.next is not None else 0.0
@@ -134,22 +144,21 @@ class _Reader:
     def _frames(self) -> Iterator[Any]:
         try:
             for packet in self.container.demux(self.stream):
-                if packet.size and self.skip is None:
-                    self.skip = self._priming(packet)
-                if packet.size:
+                size = packet.size
+                if size:
+                    if self.skip is None:
+                        self.skip = self._priming(packet)
                     self.packets += 1
-                    self.end = max(self.end, (packet.pos or 0) + packet.size)
-                    self.last, self.least = packet.size, min(self.least, self.last or packet.size)
+                    self.end = max(self.end, (packet.pos or 0) + size)
+                    self.last, self.least = size, min(self.least, self.last or size)
                 try:
                     frames = packet.decode()
                 except (self.av.FFmpegError, *_FAULTS) as problem:
                     self._failed(problem)
                     continue
-                if packet.size:
+                if size:
                     self.last_bad = False
-                for frame in frames:
-                    if frame.samples:
-                        yield frame
+                yield from frames
         except self.av.EOFError:
             return
         except (self.av.FFmpegError, *_FAULTS) as problem:
@@ -236,17 +245,16 @@ def _chosen(container: Any, kind: Kind, name: str) -> tuple[Any, list[str]]:
     return stream, [f"{len(found)} audio streams, number {found.index(stream) + 1} is read"]
 
 
-def _joined(arrays: list[Any], shape: tuple[int, int, str]) -> NDArray[np.float32]:
-    """Frames (channels, samples) of any sample format as floats (samples, channels) in [-1, 1]."""
-    joined = arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)
-    kind, width = joined.dtype.kind, joined.dtype.itemsize
+def _floats(samples: NDArray[Any]) -> NDArray[np.float32]:
+    """Samples (samples, channels) of any format as floats in [-1, 1]."""
+    kind, width = samples.dtype.kind, samples.dtype.itemsize
     if kind == "u":
-        floats = (joined.astype(np.float32) - 128) / 128
-    elif kind == "i":
-        floats = (joined / np.float64(_FULL[f"i{width}"])).astype(np.float32)
-    else:
-        floats = joined.astype(np.float32, copy=False)
-    return np.ascontiguousarray(floats.T)
+        return (samples.astype(np.float32) - 128) / 128
+    if kind == "i" and width == 2:
+        return samples.astype(np.float32) / np.float32(_FULL["i2"])
+    if kind == "i":
+        return (samples / np.float64(_FULL[f"i{width}"])).astype(np.float32)
+    return samples.astype(np.float32, copy=False)
 
 
 def _wma_frame(rate: int, codec: str) -> int:

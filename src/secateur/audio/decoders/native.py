@@ -57,8 +57,11 @@ def open_native(opened: Opened, part: Part, kind: Kind, block: int) -> Iterator[
         size = part.end - part.start if window else opened.size
 
         def blocks(first: int) -> Iterator[Block]:
-            if first or part.skip:
-                sound.seek(first + part.skip)
+            try:
+                if first or part.skip:
+                    sound.seek(first + part.skip)
+            except soundfile.SoundFileError as problem:
+                raise SecateurError(f"{opened.name}: damaged or cut off ({_reason(problem)}): {AGAIN}") from problem
             if kind is MPEG:
                 # After every block `soundfile` seeks to where it is; in MP3 that forgets the frames before, which the
                 # next one needs. A file that cannot seek is left where it is.

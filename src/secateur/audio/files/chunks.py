@@ -57,8 +57,7 @@ def riff(opened: Opened, start: int = 0) -> Stretch | None:
             frames = struct.unpack(order + "I", body[:4])[0]
         if head[:4] == b"data":
             if wide and size == 0xFFFF_FFFF:
-                known = 0 < long_size < 1 << 62
-                promised, field, form = (long_size if known else None), start + 28, "<Q"
+                promised, field, form = (long_size if long_size < 1 << 62 else None), start + 28, "<Q"
             else:
                 promised, field, form = (None if size >= UNKNOWN else size), place + 4, order + "I"
             found = _stretch(opened, start, place + 8, promised, field, form, per_second, last, order)
