@@ -55,6 +55,8 @@ def test_the_best_on_dev_among_those_that_forget_little_enough() -> None:
     assert choose(tried, original).share == 0.7
     assert choose(tried, original, allowed=0.05).share == 1.0
     assert choose([Tried(1.0, 0.1, {"en": 0.3}), Tried(0.5, 0.2, {"en": 0.2})], original).share == 0.5
+    same = [Tried(1.0, 0.9, {"en": 0.3}), Tried(0.7, 0.2, {"en": 0.3}), Tried(0.4, 0.2, {"en": 0.3})]
+    assert choose(same, original).share == 0.7
     assert choose([Tried(1.0, 0.1, {}), Tried(0.85, 0.1, {})], {}).share == 1.0
 
 

@@ -61,6 +61,8 @@ def look(settings: DataSettings, data: JobData | None = None, files: Sequence[Pa
     training: TrainSettings | None = getattr(settings, "training", None)
     prune: PruneSettings | None = getattr(settings, "prune", None)
     one_shot = bool(getattr(settings, "one_shot", False))
+    if getattr(settings, "by", "") == "error":  # nothing is trained, and what goes is not known before
+        training = prune = None
     if one_shot:
         training = None
     check_folder(settings.out)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from ..base.errors import SecateurError
 from ..base.options import option
 from ..prune.settings import PruneSettings
+from ..sensitivity.by_error_settings import ByErrorSettings
 from .job import job
 from .train import TrainingJobSettings, run_one_arm
 
@@ -17,6 +18,11 @@ class PruneJobSettings(TrainingJobSettings):
     """What `prune` does."""
 
     one_shot: bool = option(False, "Rank on a few batches and cut once, without training.")
+    by: Literal["budget", "error"] = option(
+        "budget", "Remove a share of the model, or, without training, the heads and units whose removal lowers the "
+        "error: selected on train, confirmed on dev, rehearsal-dev sets kept.",
+    )  # fmt: skip
+    by_error: ByErrorSettings = option(ByErrorSettings(), "Say how removals by error are chosen.")
     prune: PruneSettings = option(PruneSettings(), "Say what is removed.")
 
 
@@ -27,15 +33,16 @@ def prune(settings: PruneJobSettings) -> dict[str, Any] | None:
     Raises:
         SecateurError: anything a user can get wrong, in one line, before training.
     """
-    if not settings.one_shot:
+    if not settings.one_shot and settings.by == "budget":
         return run_one_arm(settings, "prune", "pruned", settings.prune)
     if settings.stream:
-        raise SecateurError("--one-shot reads a few batches: leave out --stream")
+        raise SecateurError("without training a few batches are read: leave out --stream")
     if settings.new.preset:
         raise SecateurError("--one-shot prunes a trained model: leave out --new.preset")
     from ..base.extras import require
 
     require("torch", "train")
+    from ..study.by_error import prune_by_error
     from ..study.oneshot import prune_without_training
     from ..study.record import begin, finish
     from .check import look
@@ -46,6 +53,10 @@ def prune(settings: PruneJobSettings) -> dict[str, Any] | None:
     if settings.check:
         return plan.summary()
     record = begin("prune", settings, plan.files, settings.model, settings.out)
+    if settings.by == "error":
+        found = prune_by_error(plan.model, plan.text, plan.data, settings.by_error, settings.out)
+        finish(settings.out, record)
+        return found
     how = settings.prune
     if how.method == "refit":  # the default: what stays takes over while it trains
         how = replace(how, method="gradual")

@@ -8,7 +8,8 @@ from ..api.check import checked
 from ..api.prune import PruneJobSettings, prune
 from ..evaluate.table import arm_line
 
-HELP = """Prune a model: gradually while it is fine-tuned, or at once without any training (--one-shot).
+HELP = """Prune a model: gradually while it is fine-tuned, or at once without any training (--one-shot). With --by error
+what harms it goes, without training: heads and units whose removal lowers the error rate on --train and on --dev.
 
 What is removed is gone from the files: vocabulary rows, contexts, heads, dimensions, FFN units, channels, layers.
 --prune.remove is a share of the whole model; --prune.amounts sets shares by kind or name pattern, in a TOML file as
@@ -17,6 +18,7 @@ What is removed is gone from the files: vocabulary rows, contexts, heads, dimens
     ffn = 0.2"""
 EXAMPLE = """secateur prune --train mine/train.jsonl --prune.target latency=0.5 --prune.map runs/map --out runs/fast
 secateur prune --train mine/train.jsonl --dev mine/dev.jsonl --prune.remove 0.5 --out runs/pruned
+secateur prune --by error --model base --train mine/train.jsonl --rehearsal-dev books/dev.jsonl --out runs/error
 secateur prune --train mine/train.jsonl --one-shot --prune.remove 0.45 --prune.criterion wanda --out runs/oneshot"""
 
 

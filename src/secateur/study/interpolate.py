@@ -56,7 +56,9 @@ def choose(tried: list[Tried], original: Mapping[str, float], allowed: float = A
         return max((rate - original[name] for name, rate in one.kept.items()), default=0.0)
 
     good = [one for one in tried if excess(one) <= allowed + 1e-12]
-    return min(good, key=lambda one: (one.dev, -one.share)) if good else min(tried, key=excess)
+    if good:
+        return min(good, key=lambda one: (one.dev, -one.share))
+    return min(tried, key=lambda one: (round(excess(one), 6), one.dev, -one.share))
 
 
 def settle(

@@ -1,0 +1,156 @@
+"""Removal by error: heads and units whose removal lowers the error rate are removed for good, without training.
+
+Greedy: every head, and the least important shares of every group of units, is removed one at a time on the clips to
+select on; what helps most is confirmed on held-out clips by other speakers, and accepted if it helps there, too, and
+the sets to keep get no worse. Then everything is measured again on what is left, until nothing helps any more. A
+published model that loops or invents text gains most; after tuning expect nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ..base.errors import SecateurError
+from ..base.progress import say
+from ..data.manifest import Utterance
+from ..evaluate.error_rate import compare_texts, total
+from ..models.family import family_of
+from ..prune.importance import CRITERIA
+from ..prune.shrink import shrink
+from .by_error_settings import ByErrorSettings
+from .probe import Probe, ProbeSpec
+from .variants import NOTHING, Variant, of_groups
+
+
+@dataclass(frozen=True)
+class Removed:
+    """One accepted removal, with the error rates before and after it."""
+
+    site: str
+    units: int
+    selected: tuple[float, float]
+    held_out: tuple[float, float]
+    kept: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass
+class Judge:
+    """Error rates of variants of one model on several sets of clips; everything that they share is computed once."""
+
+    model: Any
+    text: Any
+    sets: dict[str, list[Utterance]]
+    device: torch.device
+    normalise: str | None = None
+
+    def __post_init__(self) -> None:
+        self.probes = {name: self._probe(clips) for name, clips in self.sets.items()}
+
+    def _probe(self, clips: Sequence[Utterance]) -> Probe:
+        spec = ProbeSpec("", (), screen=len(clips), device=str(self.device), style="as-is")
+        probe: Probe = family_of(self.model.config).probe()(self.model, self.text, list(clips), spec, self.device)
+        return probe
+
+    def rates(self, name: str, variants: Sequence[Variant]) -> list[float]:
+        """Error rate of every variant on one set."""
+        probe = self.probes[name]
+        _, texts = probe.heard(variants)
+        return [
+            total(
+                compare_texts(u.text, text, u.language, self.normalise).counts
+                for u, text in zip(probe.utterances, row, strict=True)
+            ).rate
+            for row in texts
+        ]
+
+    def candidates(self, settings: ByErrorSettings) -> list[Variant]:
+        """Every single head, and shares of units, the ones first whose removal should lower the loss."""
+        groups = [g for g in self.model.groups() if g.maskable and g.kind in settings.kinds]
+        evidence = self.probes["select"].evidence(groups)
+        scores = {g.name: CRITERIA["signed"](g, evidence) for g in groups}
+        found = of_groups(groups, scores, settings.amounts)
+        limits = {g.name: g.units // g.blocks for g in groups}
+        return [
+            v for v in found
+            if (v.kind != "head" or v.amount == 1.0) and all(len(u) < limits[name] for name, u in v.gone.items())
+        ]
+
+
+def remove_by_error(
+    model: Any, text: Any, select: Sequence[Utterance], held_out: Sequence[Utterance],
+    keep: dict[str, list[Utterance]], settings: ByErrorSettings, device: torch.device, normalise: str | None = None,
+) -> tuple[Any, list[Removed]]:  # fmt: skip
+    """The model without what harmed it (units physically gone), and what was removed.
+
+    `select` and `held_out` share no speaker; `keep` are sets whose error may not rise by more than `settings.forget`
+    over all removals together.
+
+    Raises:
+        SecateurError: sets that share speakers.
+    """
+    both = ({u.speaker for u in select} & {u.speaker for u in held_out}) - {""}
+    if both:
+        raise SecateurError(f"the clips to select on and those to confirm on share speakers ({min(both)}, ...)")
+    sets = {"select": list(select), "held-out": list(held_out), **keep}
+    removed: list[Removed] = []
+    first: dict[str, float] = {}
+    while len(removed) < settings.most:
+        judge = Judge(model.to(device).eval(), text, sets, device, normalise)
+        variants = judge.candidates(settings)
+        before = {name: judge.rates(name, [NOTHING])[0] for name in sets}
+        first = first or before
+        empty = sorted(name for name, rate in before.items() if rate != rate)
+        if empty:
+            raise SecateurError(f"the clips '{empty[0]}' have no word in their transcripts: there is no error to lower")
+        say(f"round {len(removed) + 1}: {len(variants)} candidates; error now {_shown(before)}")
+        rates = judge.rates("select", variants)
+        best = sorted(range(len(variants)), key=lambda i: rates[i])[: settings.tried]
+        best = [i for i in best if rates[i] < before["select"]]
+        accepted = _accepted(judge, [variants[i] for i in best], before, first, settings)
+        if accepted is None:
+            say("nothing more helps on held-out clips")
+            break
+        variant, after = accepted
+        chosen = next(i for i in best if variants[i] is variant)
+        removed.append(
+            Removed(
+                variant.site, sum(map(len, variant.gone.values())), (before["select"], rates[chosen]),
+                (before["held-out"], after["held-out"]), {name: (before[name], after[name]) for name in keep},
+            )
+        )  # fmt: skip
+        say(f"removed {variant.name}: error now {_shown(after)}")
+        model = without(model, variant)
+    return model, removed
+
+
+def _accepted(
+    judge: Judge, variants: Sequence[Variant], before: dict[str, float], first: dict[str, float],
+    settings: ByErrorSettings,
+) -> tuple[Variant, dict[str, float]] | None:  # fmt: skip
+    """The candidate that helps most on held-out clips, enough, and forgets nothing."""
+    if not variants:
+        return None
+    rates = {name: judge.rates(name, variants) for name in judge.sets if name != "select"}
+    for i in sorted(range(len(variants)), key=lambda i: rates["held-out"][i]):
+        if before["held-out"] - rates["held-out"][i] < settings.gain / 100:
+            return None
+        keep = [name for name in rates if name != "held-out"]
+        if all(rates[name][i] - first[name] <= settings.forget / 100 for name in keep):
+            return variants[i], {name: values[i] for name, values in rates.items()}
+    return None
+
+
+def without(model: Any, variant: Variant) -> Any:
+    """A copy of the model without the units of a variant."""
+    groups = {g.name: g for g in model.groups()}
+    return shrink(
+        model, {name: sorted(set(range(groups[name].units)) - set(units)) for name, units in variant.gone.items()}
+    ).eval()
+
+
+def _shown(rates: dict[str, float]) -> str:
+    return ", ".join(f"{name} {100 * rate:.2f} %" for name, rate in rates.items())

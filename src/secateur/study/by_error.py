@@ -1,0 +1,55 @@
+"""`prune --by error`: what harms a model goes for good, chosen by error rates, without training."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..base.device import device_name
+from ..base.errors import SecateurError
+from ..base.files import write_json
+from ..base.options import to_dict
+from ..data.job import JobData
+from ..evaluate.result import write_result
+from ..evaluate.scoring import score
+from ..models.checkpoint import as_saved, save_checkpoint
+from ..prune.pruner import COSTS
+from ..sensitivity.by_error import remove_by_error
+from ..sensitivity.by_error_settings import ByErrorSettings
+from ..sensitivity.clips import in_turn
+
+
+def prune_by_error(model: Any, text: Any, data: JobData, settings: ByErrorSettings, folder: Path) -> dict[str, Any]:
+    """Select on training clips, confirm on dev, keep `data.retain_dev`; writes checkpoint, results and summary.
+
+    Raises:
+        SecateurError: sets that share speakers, or a clip that does not fit the audio context.
+    """
+    started = time.perf_counter()
+    longest = model.config.max_seconds
+    learn = [u for u in data.learn if u.text and u.duration <= longest]
+    if not learn or not data.dev:
+        raise SecateurError("removal by error needs clips to select on (--train) and to confirm on (--dev)")
+    select = [learn[i] for i in sorted(in_turn(learn)[: settings.clips])]
+    before = {name: score(model.to(data.device).eval(), text, data, name, clips, "original")
+              for name, clips in data.tests.items()}  # fmt: skip
+    small, removed = remove_by_error(
+        model, text, select, data.dev, data.retain_dev, settings, data.device, data.normalise
+    )
+    small = as_saved(small.to(data.device).eval())
+    results = {name: score(small, text, data, name, clips, "by error") for name, clips in data.tests.items()}
+    for name, result in results.items():
+        write_result(folder / "results" / f"{name}.json", result)
+        write_result(folder / "before" / f"{name}.json", before[name])
+    summary = {
+        "folder": str(folder), "by_error": to_dict(settings), "steps": 0,
+        "seconds": round(time.perf_counter() - started, 1), "device": device_name(data.device),
+        "removed_sites": [asdict(one) for one in removed],
+        "before": {name: r.rate for name, r in before.items()}, "error": {name: r.rate for name, r in results.items()},
+        "removed": 1 - COSTS["parameters"](small.config) / COSTS["parameters"](model.config),
+    }  # fmt: skip
+    write_json(folder / "summary.json", summary)
+    save_checkpoint(folder, small, text, half=True)  # last: what is killed before it can be run again
+    return summary

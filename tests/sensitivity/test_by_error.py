@@ -1,0 +1,105 @@
+"""Removal by error finds what harms a model, confirms it on other speakers, and removes it physically."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from small_models import small_whisper  # noqa: E402
+
+from secateur.base.errors import SecateurError  # noqa: E402
+from secateur.data.manifest import Utterance  # noqa: E402
+from secateur.families.seq2seq.greedy import transcribe_texts  # noqa: E402
+from secateur.sensitivity.by_error import Judge, remove_by_error, without  # noqa: E402
+from secateur.sensitivity.by_error_settings import ByErrorSettings  # noqa: E402
+from secateur.sensitivity.variants import NOTHING  # noqa: E402
+
+CPU = torch.device("cpu")
+RAW = "none"
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
+    """Eight chirps by four speakers."""
+    import soundfile
+
+    folder = tmp_path_factory.mktemp("clips")
+    made = []
+    for i in range(8):
+        time = np.arange(int(16000 * (0.4 + 0.05 * i))) / 16000
+        path = folder / f"{i}.wav"
+        soundfile.write(path, 0.3 * np.sin(2 * np.pi * (200 + 90 * i) * time), 16000)
+        made.append(Utterance(str(i), path, len(time) / 16000, "the cat", speaker=f"s{i % 4}"))
+    return made
+
+
+def harmful(model: Any, text: Any, clips: list[Utterance]) -> tuple[str, int]:
+    """A head without which a random model writes something else for most clips."""
+    texts = transcribe_texts(model, text, clips, label="")
+    for group in (g for g in model.groups() if g.kind == "head" and g.units > 1):
+        for head in range(group.units):
+            other = [u.text for u in targets(model, text, clips, group.name, head)]
+            if sum(a != b and b != "a" for a, b in zip(texts, other, strict=True)) >= 7:
+                return group.name, head
+    raise AssertionError("no head matters")
+
+
+def targets(model: Any, text: Any, clips: list[Utterance], group: str, head: int) -> list[Utterance]:
+    """The clips with what the model without one head makes of them as their transcripts."""
+    from dataclasses import replace
+
+    from secateur.sensitivity.variants import Variant
+
+    small = without(model, Variant("x", "head", "", "", 1.0, {group: (head,)}))
+    texts = transcribe_texts(small, text, clips, label="")
+    return [replace(u, text=t or "a") for u, t in zip(clips, texts, strict=True)]
+
+
+def test_a_head_whose_removal_gives_the_right_text_goes_for_good(clips: list[Utterance]) -> None:
+    torch.set_num_threads(1)
+    model, text = small_whisper()
+    told = targets(model, text, clips, *harmful(model, text, clips))
+    select = [u for u in told if u.speaker in ("s0", "s1")]
+    held = [u for u in told if u.speaker in ("s2", "s3")]
+    settings = ByErrorSettings(most=1, kinds=("head",), tried=3)
+    small, removed = remove_by_error(model, text, select, held, {"kept": held}, settings, CPU, RAW)
+    assert len(removed) == 1 and removed[0].selected[1] < removed[0].selected[0]
+    assert removed[0].held_out[1] < removed[0].held_out[0]
+    assert sum(w.attention.heads for w in small.config.encoder) + sum(
+        w.self_attention.heads + w.cross_attention.heads for w in small.config.decoder
+    ) == 19 - 1
+    judge = Judge(small, text, {"held": held}, CPU, RAW)
+    assert judge.rates("held", [NOTHING])[0] == pytest.approx(removed[0].held_out[1])
+
+
+def test_nothing_goes_where_nothing_helps_or_something_would_be_forgotten(clips: list[Utterance]) -> None:
+    model, text = small_whisper()
+    own = targets(model, text, clips, *harmful(model, text, clips))
+    texts = transcribe_texts(model, text, clips, label="")
+    from dataclasses import replace
+
+    right = [replace(u, text=t or "a") for u, t in zip(clips, texts, strict=True)]
+    half, rest = right[0::2], right[1::2]
+    settings = ByErrorSettings(most=2, kinds=("head",))
+    same, removed = remove_by_error(model, text, half, rest, {}, settings, CPU, RAW)
+    assert removed == [] and same is model
+    select, held = own[0::4] + own[1::4], own[2::4] + own[3::4]
+    one = ByErrorSettings(most=1, kinds=("head",))
+    _, kept = remove_by_error(model, text, select, held, {"known": right}, one, CPU, RAW)
+    assert all(r.kept["known"][1] <= r.kept["known"][0] + 0.002 for r in kept)
+
+
+def test_what_is_wrong_is_one_line(clips: list[Utterance]) -> None:
+    model, text = small_whisper()
+    with pytest.raises(SecateurError, match="share speakers"):
+        remove_by_error(model, text, clips, clips, {}, ByErrorSettings(), CPU)
+    with pytest.raises(SecateurError, match="no 'heads' can be removed"):
+        ByErrorSettings(kinds=("heads",))
