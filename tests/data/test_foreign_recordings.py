@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 import foreign
+import numpy as np
 import pytest
 
 from secateur.base.errors import SecateurError
@@ -14,9 +16,10 @@ from secateur.data.annotations.elan import read_elan
 from secateur.data.annotations.subtitles import read_subtitles
 from secateur.data.annotations.textgrid import read_textgrid
 from secateur.data.annotations.timed_lines import read_labels
+from secateur.data.clip import read_clip
 from secateur.data.layouts import read_set
 from secateur.data.layouts.commands import Piped, file_of
-from secateur.data.manifest import read_manifest
+from secateur.data.manifest import iter_manifest, read_manifest
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +136,7 @@ def test_annotations(tmp_path: Path, clips: list[foreign.Clip], name: str, varia
     assert [u.speaker for u in found] == [c.speaker if speaker == "own" else speaker for c in clips]
     assert [u.offset for u in found] == pytest.approx([c.start for c in clips], abs=0.002)
     if name.startswith("talk"):
-        for source in (tmp_path / "in" / "talk.wav", tmp_path / "in" / name)[: 1 if name.endswith(".txt") else 2]:
+        for source in (tmp_path / "in" / "talk.wav", tmp_path / "in" / name):
             assert foreign.prepared(source, tmp_path / "one.jsonl") == found
     assert main(["data", "check", str(tmp_path / "all.jsonl")]) == 0
 
@@ -334,3 +337,60 @@ def test_ids_with_spaces_stay(tmp_path: Path, clips: list[foreign.Clip]) -> None
     [one] = foreign.prepared(tmp_path / "in", tmp_path / "all.jsonl")
     assert (one.id, one.speaker) == ("ms anna-take one", "ms anna")
     assert read_manifest(tmp_path / "all.jsonl") == [one]
+
+
+def test_texts_in_json_beside_the_audio(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    foreign.separate(tmp_path / "in", clips)
+    for c in clips:
+        foreign.write(tmp_path / "in" / f"{c.name}.json", json.dumps({"transcript": c.text, "speaker_id": c.speaker}))
+    found = foreign.prepared(tmp_path / "in", tmp_path / "all.jsonl")
+    assert [(u.id, u.text, u.speaker) for u in found] == sorted((c.name, c.text, c.speaker) for c in clips)
+
+
+def test_segments_in_json_and_labels_under_another_name(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    segments = [{"id": i, "start": c.start, "end": c.end, "text": f" {c.text}"} for i, c in enumerate(clips)]
+    whisper = json.dumps({"text": "", "segments": segments})
+    for name, content in (("talk.json", whisper), ("Label Track.txt", labels(clips))):
+        folder = tmp_path / name
+        foreign.joined(folder / "talk.wav", clips)
+        foreign.write(folder / name, content)
+        foreign.assert_same_sounds(foreign.prepared(folder, tmp_path / "all.jsonl"), clips)
+
+
+@pytest.fixture
+def call(tmp_path: Path, clips: list[foreign.Clip]) -> Path:
+    """A call: the first clip on the left, the second on the right, at once."""
+    length = max(len(c.samples) for c in clips[:2])
+    sides = [np.pad(c.samples, (0, length - len(c.samples))) for c in clips[:2]]
+    return foreign.wav(tmp_path / "call.wav", np.stack(sides, axis=1))
+
+
+def assert_sides(found: list[foreign.Utterance], clips: list[foreign.Clip]) -> None:
+    assert [u.channel for u in found] == [0, 1]
+    for u, c in zip(found, clips, strict=True):
+        samples = read_clip(u, foreign.RATE)
+        assert np.abs(samples[: len(c.samples)] - c.samples[: len(samples)]).max() < 1e-3
+
+
+def test_a_speaker_a_side(tmp_path: Path, clips: list[foreign.Clip], call: Path) -> None:
+    kaldi = tmp_path / "k"
+    foreign.write(kaldi / "wav.scp", f"call-A {call}\ncall-B sox {call} -t wav - remix 2 |\n")
+    foreign.write(kaldi / "reco2file_and_channel", "call-A call A\ncall-B call B\n")
+    foreign.write(kaldi / "text", f"call-A {clips[0].text}\ncall-B {clips[1].text}\n")
+    found = foreign.prepared(kaldi, tmp_path / "kaldi.jsonl")
+    assert_sides(found, clips[:2])
+    sides = zip("AB", clips[:2], strict=True)
+    lines = [f"call {side} s{side} 0 {len(c.samples) / 16000} {c.text}" for side, c in sides]
+    foreign.write(tmp_path / "call.stm", "\n".join(lines))
+    assert_sides(foreign.prepared(tmp_path / "call.stm", tmp_path / "stm.jsonl"), clips[:2])
+    for form in ("nemo", "lhotse", "kaldi", "audiofolder"):
+        out = tmp_path / ("m.json" if form == "nemo" else form)
+        assert main(["data", "export", str(tmp_path / "kaldi.jsonl"), "--to", form, "--out", str(out)]) == 0
+        back = foreign.prepared(out, tmp_path / "back.jsonl")
+        assert [(u.id, u.text, u.channel) for u in back] == [(u.id, u.text, None) for u in found]
+        for u, c in zip(back, clips, strict=False):
+            assert np.abs(read_clip(u)[: len(c.samples)] - c.samples).max() < 1e-3
+    assert main(["data", "pack", str(tmp_path / "kaldi.jsonl"), "--out", str(tmp_path / "packed")]) == 0
+    packed = list(iter_manifest(tmp_path / "packed-*.tar"))
+    assert [u.channel for u in packed] == [None, None]
+    assert np.abs(read_clip(packed[1])[: len(clips[1].samples)] - clips[1].samples).max() < 1e-3

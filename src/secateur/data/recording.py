@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
@@ -188,7 +189,7 @@ class ForeignSet:
         for candidate in places:
             if is_file(candidate):
                 return candidate
-            if place.suffix.lower() not in AUDIO:
+            if place.suffix.lower() not in AUDIO and candidate.name:
                 beside = (candidate.with_name(candidate.name + ending) for ending in (".wav", ".flac", ".mp3", ".opus"))
                 found = next((f for f in beside if is_file(f)), None)
                 if found is not None:
@@ -220,7 +221,7 @@ def _unzipped(path: Path) -> bytes:
     try:
         with gzip.open(io.BytesIO(read_limited(path))) as file:
             data = file.read(MOST_TEXT + 1)
-    except (OSError, EOFError) as problem:
+    except (OSError, EOFError, zlib.error) as problem:
         raise SecateurError(f"{path}: cannot be unpacked ({problem}): copy it again") from problem
     if len(data) > MOST_TEXT:
         raise SecateurError(f"{path}: more than {MOST_TEXT >> 20} MB of text: cut it into several")

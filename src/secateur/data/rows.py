@@ -26,7 +26,7 @@ class RowsOf:
     base: Path  # that audio paths are relative to
     split: str = ""
     audio: Path | None = None  # of all rows, when no column has it
-    durations: bool = False  # whether a duration may mean the first seconds of a longer recording (NeMo)
+    durations: bool = False  # whether a duration beside NeMo's `audio_filepath` means the first seconds of a recording
     keep: Callable[[Any, str], Path | None] | None = None  # writes audio that is inside of the table
 
 
@@ -98,7 +98,8 @@ def _times(row: Mapping[str, Any], columns: Columns, of: RowsOf) -> tuple[float 
         found[name] = value / 1000 if value is not None and name in columns.milliseconds else value
     start, end, duration = found["offset"], found["end"], found["duration"]
     if start is None and end is None:
-        return None, duration if of.durations and duration else None, ""
+        first_seconds = of.durations and columns.of.get("audio") == "audio_filepath"
+        return None, duration if first_seconds and duration else None, ""
     start = start or 0.0
     seconds = end - start if end is not None else duration
     if start < 0 or (seconds is not None and seconds <= 0):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -16,8 +17,10 @@ from .recording import AUDIO, ForeignSet, Recording, one_at_least
 from .rows import Row, RowsOf, read_rows
 
 SEPARATORS = "\t,;|"
+SEP = re.compile(r"sep=([,;|\t])\n", re.IGNORECASE)
 MOST_LINE = 1 << 20  # letters
 TABLES = (".csv", ".tsv", ".tab", ".psv")
+GENDERS = frozenset({"", "m", "f", "o", "male", "female", "other"})
 SPLITS = {"valid": "dev", "validation": "dev", "val": "dev", "eval": "dev"}
 
 
@@ -45,7 +48,10 @@ def table_rows(source: ForeignSet, path: Path, split: str = "") -> Iterator[Reco
     text = source.text(path)
     if any(len(line) >= MOST_LINE for line in text.split("\n")):
         raise SecateurError(f"{path}: a line of more than {MOST_LINE} letters: not a table")
-    separator = _separator(path, text)
+    told = SEP.match(text)  # what Excel writes into the first line
+    if told is not None:
+        text = text[told.end() :]
+    separator = told[1] if told else _separator(path, text)
     try:
         names, rows = _parsed(source, path, text, separator)
         yield from read_rows(source, rows, names, _about(source, path, names, split))
@@ -158,7 +164,7 @@ def _names(source: ForeignSet, path: Path, rows: Sequence[Sequence[str]]) -> lis
         spare = [i for i in others if i != told and i not in prose]
         few = [i for i in spare if len(columns[i]) > 3 and 0 < len(set(columns[i])) <= len(columns[i]) / 2]
         if len(few) == 1:
-            names[few[0]] = "speaker"
+            names[few[0]] = "gender" if {v.lower() for v in columns[few[0]]} <= GENDERS else "speaker"
     said = ", ".join(f"{name} in column {i + 1}" for i, name in enumerate(names) if not name.startswith("column"))
     source.note(f"{path}: no header; taken for {said}")
     return names

@@ -62,7 +62,10 @@ def align(
     samples = read_audio(recording, rate)
     size = round(min(PIECE, recogniser.window_seconds) * rate)
     pieces = quiet_cuts(samples, size, rate)
-    options = DecodingOptions(language=language or None, word_times=True, timestamps=False, temperatures=(0.0,))
+    options = DecodingOptions(  # what was decoded counts, however unlikely it looks: the text decides
+        language=language or None, word_times=True, timestamps=False, temperatures=(0.0,),
+        compression_ratio_threshold=None, log_prob_threshold=None, no_speech_threshold=None,
+    )  # fmt: skip
     found: list[tuple[str, float, float]] = []
     for at in track(range(0, len(pieces), TOGETHER), f"recognising {recording.name}"):
         some = pieces[at : at + TOGETHER]

@@ -15,6 +15,7 @@ ALIKE = 0.6  # letters that a word must have in common with what was recognised
 LETTERS = 4  # of a word, about
 EXTRA = 2  # recognised words in a row that the text lacks: somebody says something else
 RATE = (0.35, 2.8)  # times the usual length that words between others may take which were not recognised
+REST = 2.0  # s of pauses among such words
 UNLIKE = 4  # words that are recognised as something quite different are another passage
 SAME = 0.3  # letters that such words must have in common with what was recognised
 PAUSE = 0.12  # s, the shortest that an utterance may end at
@@ -177,7 +178,7 @@ def _plausible(text: Sequence[TextWord], said: str, seconds: float, pace: float)
     """Whether words that were not recognised can be what is spoken in `seconds` between two that were."""
     written = "".join(w.key for w in text)
     usual = pace * len(written)
-    if not RATE[0] * usual <= seconds <= RATE[1] * usual + 0.5:
+    if not RATE[0] * usual <= seconds <= RATE[1] * usual + REST:
         return False
     if len(written) >= UNLIKE * LETTERS or len(said) >= UNLIKE * LETTERS:
         return similarity(written, said) >= SAME

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from ..times import CLOCK, seconds_of
@@ -32,6 +33,18 @@ def read_labels(text: str) -> list[Span] | None:
             if all(span.end >= span.start for span in found):
                 return found
     return None
+
+
+def read_segments(text: str) -> list[Span] | None:
+    """The segments of a JSON object as Whisper and its kin write it; None when it has none."""
+    try:
+        value = json.loads(text)
+        return [
+            Span(float(s["start"]), float(s["end"]), str(s["text"]).strip(), str(s.get("speaker") or ""))
+            for s in value["segments"]
+        ]
+    except (ValueError, TypeError, KeyError, RecursionError, AttributeError):
+        return None
 
 
 def read_ctm(text: str) -> tuple[list[Span], list[str]]:

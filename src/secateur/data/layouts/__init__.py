@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...base.errors import SecateurError, check_known
 from ...base.remote import is_file, is_folder
+from ..annotations.timed_lines import read_labels
 from ..recording import AUDIO, ForeignSet, LeftOut, ReadSettings, Recording
 from ..speakers import speaker_pattern
 from ..tables import SPLITS, TABLES, read_table, table_rows
@@ -45,7 +46,7 @@ def read_tables(place: ForeignSet | str | Path) -> Iterator[Recording]:
     source = ForeignSet.of(place)
     tables = _tables(source)
     for table in tables:
-        split = SPLITS.get(table.stem.lower(), table.stem) if len(tables) > 1 else ""
+        split = SPLITS.get(table.stem.lower(), table.stem) if len({t.stem for t in tables}) > 1 else ""
         rows = table_rows if table.suffix.lower() in TABLES else manifest_rows
         yield from rows(source, table, split)
 
@@ -153,6 +154,8 @@ def _of_file(source: ForeignSet) -> str:
         return "lhotse" if kind_of(peek(source, path)) else "manifest"
     if path.suffix.lower() in AUDIO or name.endswith((".ctm", ".stm", *TIMED)):
         return "recording"
+    if name.endswith(PLAIN) and read_labels(source.text(path)):
+        return "recording"
     if name.endswith(PLAIN):
         return "keyed" if is_keyed(source, path) else "table"
     raise SecateurError(f"{path}: expected a folder, a table ending in .csv or .tsv, a manifest (JSON) or a recording")
@@ -174,9 +177,11 @@ def _of_folder(source: ForeignSet) -> str:
         if there:
             return name
     kaldi = kaldi_folders(source)
+    if len(kaldi) == 1:
+        return "kaldi"
     if kaldi:
         several = ", ".join(map(str, kaldi[:8]))
-        raise SecateurError(f"{folder}: a Kaldi folder is inside: name it: {several}")
+        raise SecateurError(f"{folder}: several Kaldi folders are inside: name one of them: {several}")
     if lhotse_files(source):
         return "lhotse"
     if is_file(folder / "validated.tsv") or all(is_file(folder / name) for name in CV_SPLITS):
@@ -219,9 +224,12 @@ def _has_metadata(source: ForeignSet) -> bool:
 
 
 def _tables(source: ForeignSet) -> list[Path]:
-    """Tables and manifests right in the folder of a set."""
-    named = [f for f in source.files if f.parent == source.folder and f.suffix.lower() in TABLES]
+    """Tables and manifests right in the folder of a set; else tables of one name in folders inside it."""
+    every = [f for f in source.files if f.suffix.lower() in TABLES]
+    named = [f for f in every if f.parent == source.folder]
     if named:
         return named
+    if len({f.name for f in every}) == 1:  # a book's `metadata.csv` each, as M-AILABS has them
+        return every
     json = [f for f in source.files if f.parent == source.folder and f.name.lower().endswith(MANIFESTS)]
     return [f for f in json if {"audio", "audio_filepath", "path", "file_name", "wav"} & peek(source, f).keys()]

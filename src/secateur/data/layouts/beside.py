@@ -13,13 +13,16 @@ from ..annotations.elan import read_elan
 from ..annotations.span import SILENCES, Span, utterances_of
 from ..annotations.subtitles import read_subtitles
 from ..annotations.textgrid import read_textgrid
-from ..annotations.timed_lines import read_ctm, read_labels, read_stm
+from ..annotations.timed_lines import read_ctm, read_labels, read_segments, read_stm
 from ..recording import AUDIO, ForeignSet, Recording
+from ..rows import RowsOf, read_rows
 from ..times import times_in
+from .jsonl import objects
 
 # What has times; of several annotations of one recording the first kind counts.
-TIMED = (".textgrid", ".eaf", ".stm", ".vtt", ".srt", ".ctm")
+TIMED = (".textgrid", ".eaf", ".stm", ".vtt", ".srt", ".ctm", ".json")
 PLAIN = (".txt", ".lab", ".trn", ".text", ".trans", ".transcript", ".normalized.txt", ".original.txt")
+FIELDS = ".json"  # one object with the text and perhaps other fields
 LOSSLESS = (".wav", ".flac", ".aiff", ".aif", ".w64", ".caf", ".au", ".sph")
 # Folders that say what is in them, not who.
 GENERAL = re.compile(
@@ -86,6 +89,10 @@ def _with_text(source: ForeignSet, audio: Path, texts: dict[str, list[Path]]) ->
         source.leave_out(name, "no transcript beside it")
         return
     content = source.text(path).strip()
+    if path.suffix.lower() == ".json":
+        for one in read_rows(source, objects(source, path), None, RowsOf(str(path), path.parent, "", audio)):
+            yield replace(one, id=_name(source, audio), speaker=one.speaker or _speaker(source, audio))
+        return
     lines = [line.strip() for line in content.split("\n") if line.strip()]
     spoken = TIMIT.match(lines[0]) if len(lines) == 1 else None
     words = spoken[2] if spoken else " ".join(lines)
@@ -107,14 +114,22 @@ def _name(source: ForeignSet, audio: Path) -> str:
 
 def _speaker(source: ForeignSet, audio: Path) -> str:
     folders = Path(source.inside(audio)).parent.parts if audio.is_relative_to(source.folder) else ()
-    return "-".join(part for part in folders if not GENERAL.match(part))
+    own = [part for part in folders if not GENERAL.match(part)]
+    if len(own) > 1:
+        source.note(
+            "speakers are taken from the names of several folders; if one of them is the speaker, say which: "
+            "--speaker-from '{speaker}/*/*'"
+        )
+    return "-".join(own)
 
 
 def _texts(source: ForeignSet) -> dict[str, list[Path]]:
     """Text files by the name of the recording that they are called after, in lower case."""
     found: dict[str, list[Path]] = defaultdict(list)
-    for path in source.ending(*PLAIN):
-        found[_stem(path)].append(path)
+    stems = {f.stem.lower() for f in source.audio}
+    for path in source.ending(*PLAIN, FIELDS):
+        if path.suffix.lower() != FIELDS or _stem(path) in stems:
+            found[_stem(path)].append(path)
     return found
 
 
@@ -139,16 +154,18 @@ def _sister(source: ForeignSet, audio: Path, candidates: Sequence[Path]) -> Path
         here = [f for f in candidates if apart(f) == near and near <= 2]
         if not here and len(candidates) == 1 and len(source.by_name.get(audio.stem, ())) == 1:
             here = list(candidates)
-    rank = [ending for ending in PLAIN if ending != ".txt"]
-    return min(here, key=lambda f: (f.suffix.lower() not in (".txt", ".lab"), f.name in rank, f)) if here else None
+    usual = (".txt", ".lab")
+    return min(here, key=lambda f: (f.suffix.lower() not in usual, f.suffix.lower() == FIELDS, f), default=None)
 
 
 def _timed(source: ForeignSet) -> dict[Path, list[Span]]:
     """What annotations say of each recording."""
     found: dict[Path, tuple[int, list[Span]]] = {}
+    stems = {f.stem.lower() for f in source.audio}
     for path in source.ending(*TIMED, ".txt", ".lab"):
         kind = next((i for i, ending in enumerate(TIMED) if path.name.lower().endswith(ending)), len(TIMED))
-        if kind == len(TIMED) and not source.by_name.get(path.stem) and path.stem.lower() not in _lower(source):
+        called = _stem(path) in stems
+        if path.suffix.lower() in (".txt", ".lab", ".json") and not called and not _alone(source, path):
             continue  # a text beside nothing is perhaps about something else
         for audio, spans in _about(source, path):
             if audio in found:
@@ -160,8 +177,10 @@ def _timed(source: ForeignSet) -> dict[Path, list[Span]]:
     return {audio: spans for audio, (_, spans) in found.items()}
 
 
-def _lower(source: ForeignSet) -> set[str]:
-    return {f.stem.lower() for f in source.audio}
+def _alone(source: ForeignSet, path: Path) -> Path | None:
+    """The only recording in an annotation's folder: editors save as "Label Track.txt"."""
+    there = [f for f in source.audio if f.parent == path.parent]
+    return there[0] if len(there) == 1 else None
 
 
 def _about(source: ForeignSet, path: Path) -> Iterator[tuple[Path, list[Span]]]:
@@ -201,6 +220,8 @@ def _read(source: ForeignSet, path: Path, ending: str) -> tuple[list[Span] | Non
     if ending == ".stm":
         spans, odd = read_stm(text)
         return spans, odd, []
+    if ending == ".json":
+        return read_segments(text), [], []
     return read_labels(text), [], []
 
 
@@ -215,9 +236,7 @@ def _audio_of(source: ForeignSet, path: Path, names: Sequence[str], alone: bool)
         best = sorted(near, key=lambda f: (f.suffix.lower() not in LOSSLESS, f))
         if best and len({f.with_suffix("") for f in best}) == 1:
             return best[0]
-    if alone and len(source.audio) == 1 and names and names[0]:
-        return source.audio[0]
-    return None
+    return _alone(source, path) if alone or not names else None
 
 
 def read_one(place: ForeignSet | str | Path) -> Iterator[Recording]:

@@ -86,7 +86,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
                 batches = _arrow_batches(require("pyarrow.ipc", "parquet"), file)
             for batch in batches:
                 yield from batch.to_pylist()
-        except (arrow.ArrowException, OSError) as problem:
+        except (arrow.ArrowException, OSError, ValueError) as problem:
             raise SecateurError(f"{path}: cannot be read as {path.suffix[1:]} ({str(problem)[:100]})") from problem
 
 

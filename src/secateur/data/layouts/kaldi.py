@@ -25,7 +25,7 @@ def read_kaldi(place: ForeignSet | str | Path) -> Iterator[Recording]:
         SecateurError: a file that cannot be read, or not one recording that can be used.
     """
     source = ForeignSet.of(place)
-    folder = source.folder
+    folder = _folder(source)
     texts = {key: text for _, key, text in source.keyed(folder / "text")}
     speakers, languages, ids = (_mapping(source, name) for name in ("utt2spk", "utt2lang", "utt2id"))
     full_names = _mapping(source, "spk2name")
@@ -49,18 +49,25 @@ def read_kaldi(place: ForeignSet | str | Path) -> Iterator[Recording]:
         )  # fmt: skip
 
 
+def _folder(source: ForeignSet) -> Path:
+    """Where `wav.scp` is: the set's folder, or the only one inside it."""
+    inside = kaldi_folders(source) if not is_file(source.folder / "wav.scp") else []
+    return inside[0] if len(inside) == 1 else source.folder
+
+
 def _mapping(source: ForeignSet, name: str) -> dict[str, str]:
     """A file of keys and values, where there is one."""
-    path = source.folder / name
+    path = _folder(source) / name
     return {key: rest for _, key, rest in source.keyed(path)} if is_file(path) else {}
 
 
 def _recordings(source: ForeignSet) -> Iterator[tuple[str, Piped | None]]:
     """Every recording with its file; None for one that is left out."""
-    scp = source.folder / "wav.scp"
+    folder = _folder(source)
+    scp = folder / "wav.scp"
     channels = {}
-    if is_file(source.folder / "reco2file_and_channel"):
-        for _, key, rest in source.keyed(source.folder / "reco2file_and_channel"):
+    if is_file(folder / "reco2file_and_channel"):
+        for _, key, rest in source.keyed(folder / "reco2file_and_channel"):
             channels[key] = CHANNELS.get(rest.split()[-1].upper()) if rest.split() else None
     for number, key, rest in source.keyed(scp):
         where = f"{scp}, line {number}"
@@ -79,12 +86,12 @@ def _recordings(source: ForeignSet) -> Iterator[tuple[str, Piped | None]]:
             yield key, None
             continue
         channel = channels.get(key) if found.channel is None else found.channel
-        yield key, Piped(str(source.locate(found.file)), channel)
+        yield key, Piped(str(source.locate(found.file, folder)), channel)
 
 
 def _segments(source: ForeignSet) -> Iterator[tuple[str, str, float | None, float | None]]:
     """Utterance, recording, start and length; an end of -1 is the recording's."""
-    path = source.folder / "segments"
+    path = _folder(source) / "segments"
     for number, key, rest in source.keyed(path):
         values = rest.split()
         start, end = (seconds_of(v) for v in (values[1:3] if len(values) >= 3 else ("", "")))

@@ -11,6 +11,7 @@ from ..recording import AUDIO, ForeignSet, Recording
 from .beside import PLAIN
 
 LOOKED_AT = 50  # lines
+TOLD = re.compile(r"trans|text|prompt|sentence|script|ort", re.IGNORECASE)  # others list segments, speakers, ...
 SPLIT = re.compile(r"\s*[\t|]\s*|\s*:\s+|,\s*|\s+")
 
 
@@ -22,16 +23,17 @@ def read_keyed(place: ForeignSet | str | Path) -> Iterator[Recording]:
     """
     source = ForeignSet.of(place)
     whole = source.root == source.folder
-    for path in source.ending(*PLAIN) if whole else [source.root]:
-        if not whole or is_keyed(source, path):
-            for number, line in source.lines(path, comments="#"):
-                key, text = _parts(line)
-                audio = source.locate(key, path.parent)
-                if not is_file(audio):
-                    source.leave_out(f"{path}, line {number}", "no such audio file", key[:80])
-                    continue
-                name = source.name_of(audio) if audio.is_relative_to(source.folder) else audio.stem
-                yield Recording(name, audio, text, no_speech=not text)
+    paths = [path for path in source.ending(*PLAIN) if is_keyed(source, path)] if whole else [source.root]
+    named = [path for path in paths if TOLD.search(path.stem)]
+    for path in named or paths:
+        for number, line in source.lines(path, comments="#"):
+            key, text = _parts(line)
+            audio = source.locate(key, path.parent)
+            if not is_file(audio):
+                source.leave_out(f"{path}, line {number}", "no such audio file", key[:80])
+                continue
+            name = key[: -len(audio.suffix)] if key.endswith(audio.suffix) else key
+            yield Recording(name, audio, text, no_speech=not text)
 
 
 def is_keyed(source: ForeignSet, path: Path) -> bool:
