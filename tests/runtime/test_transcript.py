@@ -6,7 +6,8 @@ import json
 
 from secateur.base.options import from_dict
 from secateur.decode.segments import Segment
-from secateur.runtime.transcript import Transcript, as_json, as_srt, as_txt, as_vtt, clock
+from secateur.runtime.subtitles import as_srt, as_vtt
+from secateur.runtime.transcript import Transcript, as_json, as_txt, clock
 
 TRANSCRIPT = Transcript(
     text="Good morning. 1 < 2 --> true",

@@ -15,6 +15,7 @@ from ..base.files import write_text
 from ..base.options import Settings, option, to_dict
 from ..base.progress import say, track
 from ..decode.options import DecodingOptions
+from ..runtime.subtitles import TIMED, SubtitleSettings
 from .job import job
 
 if TYPE_CHECKING:
@@ -73,9 +74,11 @@ class TranscribeSettings(Settings):
     engine: Literal["local", "ray"] = option("local", "Run in this process, or on the workers of a Ray cluster.")
     decoding: DecodingOptions = option(DecodingOptions(), "Say how audio is decoded.", flat=True)
 
+    subtitles: SubtitleSettings = option(SubtitleSettings(), "Say how text is cut into subtitles.", flat=True)
+
     def how(self) -> DecodingOptions:
-        """The decoding options; subtitles always have times."""
-        return replace(self.decoding, timestamps=True) if self.format in ("srt", "vtt") else self.decoding
+        """The decoding options; subtitles are made from the times of words."""
+        return replace(self.decoding, word_times=True) if self.format in TIMED else self.decoding
 
 
 @job(TranscribeSettings)
@@ -91,11 +94,11 @@ def transcribe(settings: TranscribeSettings) -> dict[str, Any]:
 def _each(options: TranscribeSettings) -> dict[str, Any]:
     """Every input by itself; those that fail are named on standard error."""
     from ..runtime.recogniser import Recogniser
-    from ..runtime.transcript import WRITERS
+    from ..runtime.subtitles import WRITERS
 
     inputs = find_inputs(options.inputs)
     names = _out_names(inputs, options)
-    if options.out is None and len(inputs) > 1 and options.format in ("srt", "vtt"):
+    if options.out is None and len(inputs) > 1 and options.format in TIMED:
         raise SecateurError(f"{len(inputs)} inputs cannot share one {options.format}: give a folder with --out")
     workers = (0 if len(inputs) > 1 else 1) if options.workers is None else options.workers
     recogniser = Recogniser.load(options.model, options.threads, workers=workers)
@@ -118,9 +121,10 @@ def _each(options: TranscribeSettings) -> dict[str, Any]:
             continue
         files.append({"file": name, **to_dict(found)})
         if options.out is not None:
-            write_text(options.out / names[name], WRITERS[options.format](found))
+            write_text(options.out / names[name], WRITERS[options.format](found, options.subtitles))
     written = [] if options.out is None else [str(options.out / names[f["file"]]) for f in files]
-    return {"format": options.format, "files": files, "written": written, "failed": failed}
+    made = {"subtitles": to_dict(options.subtitles)} if options.format in TIMED else {}
+    return {"format": options.format, "files": files, "written": written, "failed": failed, **made}
 
 
 def is_bulk(options: TranscribeSettings) -> bool:
@@ -151,7 +155,7 @@ def _bulk(options: TranscribeSettings) -> dict[str, Any]:
         raise SecateurError('--channel split writes turns: --out FOLDER, or lines with "channel": 0 and 1 in the input')
     spec = replace(spec, channel=options.channel)
     details = options.decoding.word_times or bool(options.decoding.timestamps)
-    settings = BulkSettings(format=options.format, details=details)
+    settings = BulkSettings(format=options.format, details=details, subtitles=options.subtitles)
     workers = 2 if options.workers is None else options.workers
     result = transcribe_all(options.inputs, spec, options.out, settings, options.engine, workers)
     return {"bulk": result}

@@ -180,6 +180,16 @@ def build_options(options: type, arguments: argparse.Namespace) -> Any:
     return from_dict(options, values, where)
 
 
+def hyphens(word: str) -> str:
+    """A flag with hyphens, however it was written: Whisper's own command line has underscores.
+
+    >>> hyphens("--max_line_width=42"), hyphens("a_b.wav")
+    ('--max-line-width=42', 'a_b.wav')
+    """
+    flag, equals, value = word.partition("=")
+    return flag.replace("_", "-") + equals + value if word.startswith("--") else word
+
+
 class Parser(argparse.ArgumentParser):
     """argparse that raises our one-line error instead of printing usage, and knows the nearest right flag."""
 
@@ -208,7 +218,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_all(self, words: list[str]) -> argparse.Namespace:
         """Parse `words`; what is left over is an error of this (sub)parser, which knows its own flags."""
-        known, rest = self.parse_known_args(words)
+        known, rest = self.parse_known_args([hyphens(word) for word in words])
         if rest:
             # The first flag among what is left: a word before it may be the value of an unknown one.
             rest.sort(key=lambda word: not word.startswith("--"))

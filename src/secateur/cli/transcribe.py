@@ -7,7 +7,8 @@ from typing import Any
 
 from ..api.transcribe import TranscribeSettings, transcribe
 from ..base.options import from_dict
-from ..runtime.transcript import WRITERS, Transcript
+from ..runtime.subtitles import WRITERS, SubtitleSettings
+from ..runtime.transcript import Transcript
 
 HELP = """Transcribe files, folders or standard input to txt, json, srt or vtt; whole data sets to a manifest.
 
@@ -40,7 +41,8 @@ def show(result: dict[str, Any]) -> str:
     transcripts = [
         from_dict(Transcript, {key: value for key, value in file.items() if key != "file"}) for file in result["files"]
     ]
-    texts = [WRITERS[result["format"]](transcript).rstrip("\n") for transcript in transcripts]
+    subtitles = from_dict(SubtitleSettings, result.get("subtitles", {}))
+    texts = [WRITERS[result["format"]](transcript, subtitles).rstrip("\n") for transcript in transcripts]
     if len(texts) + len(result["failed"]) == 1:
         return "\n".join(texts)
     if result["format"] == "json":

@@ -1,9 +1,8 @@
-"""What was said, and when; as plain text, JSON or subtitles."""
+"""What was said, and when; as plain text or JSON (`subtitles` has the rest)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..base.options import to_dict
@@ -36,29 +35,6 @@ def as_json(transcript: Transcript) -> str:
     return json.dumps(to_dict(transcript), indent=2, ensure_ascii=False) + "\n"
 
 
-def as_srt(transcript: Transcript) -> str:
-    """SubRip subtitles, numbered from 1."""
-    cues = [
-        f"{number}\n{clock(s.start, ',')} --> {clock(s.end, ',')}\n{_who(s)}{s.text.replace('-->', '->')}\n"
-        for number, s in enumerate(transcript.segments, 1)
-    ]
-    return "\n".join(cues)
-
-
-def as_vtt(transcript: Transcript) -> str:
-    """WebVTT subtitles (https://www.w3.org/TR/webvtt1/)."""
-    cues = []
-    for s in transcript.segments:
-        text = s.text.replace("-->", "->").replace("&", "&amp;").replace("<", "&lt;")
-        text = f"<v {s.channel}>{text}" if s.channel else text  # a voice, as players show it
-        cues.append(f"\n{clock(s.start, '.')} --> {clock(s.end, '.')}\n{text}\n")
-    return "WEBVTT\n" + "".join(cues)
-
-
-def _who(segment: Segment) -> str:
-    return f"{segment.channel}: " if segment.channel else ""
-
-
 def clock(seconds: float, point: str) -> str:
     """`HH:MM:SS` and milliseconds after `point`.
 
@@ -69,6 +45,3 @@ def clock(seconds: float, point: str) -> str:
     minutes, milliseconds = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02}:{minutes:02}:{milliseconds // 1000:02}{point}{milliseconds % 1000:03}"
-
-
-WRITERS: dict[str, Callable[[Transcript], str]] = {"txt": as_txt, "json": as_json, "srt": as_srt, "vtt": as_vtt}

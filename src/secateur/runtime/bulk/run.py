@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ...base.progress import say
 from ...base.remote import state_of
 from ...data.shards import shard_paths
 from ..recogniser import find_model
+from ..subtitles import SubtitleSettings
 from .clips import Piece, cut, each_once, is_manifest, name_of_file, read_clips
 from .hear import HearSpec, make_hear
 from .store import Store, write_files, write_heard
@@ -30,6 +31,7 @@ class BulkSettings:
     piece_seconds: float = 600.0  # of audio, at most, in a piece
     piece_clips: int = 256
     format: str = "txt"  # of files, one a clip
+    subtitles: SubtitleSettings = field(default_factory=SubtitleSettings)
     details: bool = False  # segments (and word times) in a manifest
 
 
@@ -72,7 +74,7 @@ def transcribe_all(
     if out.suffix == ".jsonl":
         heard, failed = write_heard(store, count, out, settings.details)
     else:
-        heard, failed = write_files(store, count, out, settings.format)
+        heard, failed = write_files(store, count, out, settings.format, settings.subtitles)
     store.remove()
     return {"out": str(out), "heard": heard, "failed": failed, "pieces": count, "kept": kept}
 

@@ -13,7 +13,8 @@ from ...base.errors import SecateurError
 from ...base.files import atomic_path, read_json, write_json, write_text
 from ...base.options import from_dict
 from ...data.manifest import Utterance, from_values, manifest_writer, to_line
-from ..transcript import WRITERS, Transcript
+from ..subtitles import WRITERS, SubtitleSettings
+from ..transcript import Transcript
 from .clips import Piece, name_of_file
 from .hear import Rows
 
@@ -101,7 +102,9 @@ def write_heard(store: Store, count: int, out: Path, details: bool) -> tuple[int
     return heard, failed
 
 
-def write_files(store: Store, count: int, out: Path, kind: str) -> tuple[int, int]:
+def write_files(
+    store: Store, count: int, out: Path, kind: str, subtitles: SubtitleSettings | None = None
+) -> tuple[int, int]:
     """One file a clip in the folder `out`, called by its id; how many, and how many could not be heard.
 
     Raises:
@@ -117,5 +120,5 @@ def write_files(store: Store, count: int, out: Path, kind: str) -> tuple[int, in
         if ".." in path.parts or out.resolve() not in path.resolve().parents:
             raise SecateurError(f"{out}: the id '{clip.id}' is no name of a file in it")
         transcript = from_dict(Transcript, {key: value for key, value in row.items() if key != "id"})
-        write_text(path, WRITERS[kind](transcript))
+        write_text(path, WRITERS[kind](transcript, subtitles or SubtitleSettings()))
     return heard, failed

@@ -6,7 +6,8 @@ import json
 import zlib
 from typing import Any
 
-from ...runtime.transcript import WRITERS, Transcript
+from ...runtime.subtitles import WRITERS, SubtitleSettings, segmented
+from ...runtime.transcript import Transcript
 
 FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 NAMES = {"en": "english", "zh": "chinese", "de": "german", "fr": "french", "es": "spanish"}  # as OpenAI spells them
@@ -15,7 +16,7 @@ TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
 
 def plain(transcript: Transcript, form: str) -> str:
     """text, srt or vtt."""
-    return WRITERS["txt" if form == "text" else form](transcript)
+    return WRITERS["txt" if form == "text" else form](transcript, SubtitleSettings())
 
 
 def brief(transcript: Transcript) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def verbose(transcript: Transcript, granularities: frozenset[str]) -> dict[str, 
                 "compression_ratio": len(s.text.encode()) / len(zlib.compress(s.text.encode())),
                 "no_speech_prob": s.no_speech_prob or 0.0,
             }
-            for number, s in enumerate(transcript.segments)
+            for number, s in enumerate(segmented(transcript).segments)
         ]  # fmt: skip
     return found
 

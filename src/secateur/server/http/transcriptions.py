@@ -17,6 +17,7 @@ from ...base.errors import SecateurError
 from ...decode.options import DecodingOptions
 from ...decode.segments import Audio, quiet_cuts
 from ...runtime.recogniser import Recogniser
+from ...runtime.subtitles import TIMED
 from ...runtime.transcript import Transcript
 from .answers import FORMATS, TYPES, brief, event, plain, verbose
 from .engine import Engine, RefusedError
@@ -124,7 +125,7 @@ def _asked(form: FormData, usual: DecodingOptions) -> tuple[DecodingOptions, str
     options = replace(usual, language=_text(form, "language") or usual.language, words=words)
     if heat:
         options = replace(options, temperatures=(heat,))
-    return replace(options, word_times=shape == "verbose_json" and "word" in wanted), shape, wanted
+    return replace(options, word_times=shape in ("verbose_json", *TIMED)), shape, wanted
 
 
 def _upload(form: FormData) -> BinaryIO:
