@@ -166,8 +166,9 @@ def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
     hints = typing.get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
     values = dict(values)
-    if hasattr(cls, "prepared"):  # a class whose defaults depend on what is given
-        values = cls.prepared(values)
+    prepared = getattr(cls, "prepared", None)  # of a class whose defaults depend on what is given
+    if prepared is not None:
+        values = dict(prepared(values))
     for name, one in fields.items():
         for key in flat_names(cls, one) & values.keys():
             inner = values.get(name, {})

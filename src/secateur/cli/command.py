@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
 
         Of a flat part (`inner` is its path) only those of `flat` have no prefix.
         """
-        hints, common, advanced = typing.get_type_hints(cls), [], []
+        hints = typing.get_type_hints(cls)
+        common: list[_Place] = []
+        advanced: list[_Place] = []
         for one in dataclasses.fields(cls):
             hint, part = hints[one.name], part_of(hints[one.name])
             dest = f"{inner or prefix}{one.name}"

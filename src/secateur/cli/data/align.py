@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...base.options import option
+from ...base.options import Settings, option
 
 HELP = """Cut a long recording with a plain transcript (an interview and its text) into utterances.
 
@@ -21,21 +21,27 @@ SHOWN = 8  # of what was left out, on the screen
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What is cut, and how."""
 
-    recording: Path = option(help="the recording", positional=True)
-    text: Path = option(help="its transcript, without times", positional=True)
-    out: Path = option(help="the manifest to write (JSONL)")
-    model: str | None = option(None, help="recogniser: a name, an exported or a checkpoint folder (default: bundled)")
-    language: str = option("en", help="language of the text")
-    speaker: str = option("", help="who speaks, when it is one person")
-    encoding: str | None = option(None, help="of the text: utf-8, utf-16, cp1252, ... (default: as it looks)")
-    min_seconds: float = option(2.0, help="shortest utterance")
-    max_seconds: float = option(20.0, help="longest utterance")
-    least_score: float = option(0.5, help="leave out utterances of which less was recognised (0 to 1)")
-    device: str = option("auto", help="for checkpoints: cpu, cuda or auto")
-    threads: int | None = option(None, help="CPU threads")
+    recording: Path = option(help="Cut this recording into utterances.", positional=True)
+    text: Path = option(help="Align it with this transcript, which has no times.", positional=True)
+    out: Path = option(help="Write this manifest (JSONL).")
+    model: str | None = option(
+        None, "Align with this recogniser: a name, an exported or a checkpoint folder; left out: the bundled model."
+    )
+    language: str = option("en", "Read the text in this language.")
+    speaker: str = option("", "Name the speaker, when it is one person.")
+    encoding: str | None = option(
+        None, "Read the text in this encoding: utf-8, utf-16, cp1252, ...; left out: as it looks."
+    )
+    min_seconds: float = option(2.0, "Cut no shorter utterances.", unit="s", above=0)
+    max_seconds: float = option(20.0, "Cut no longer utterances.", unit="s", above=0)
+    least_score: float = option(
+        0.5, "Leave out utterances of which less than this was recognised.", unit="share", least=0, most=1
+    )
+    device: str = option("auto", "Run checkpoints on cpu, cuda, or auto: a GPU where there is one.")
+    threads: int | None = option(None, "Use this many CPU threads.", least=1)
 
 
 def run(options: Options) -> dict[str, Any]:

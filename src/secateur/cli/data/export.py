@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ...base.options import option
+from ...base.options import Settings, option
 
 HELP = """Write a data set for another toolkit: NeMo, lhotse, Hugging Face's audiofolder, Kaldi.
 
@@ -20,12 +20,12 @@ secateur data export 'packed/train-{000000..000012}.tar' --to lhotse --out lhots
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """What is written, and how."""
 
-    manifest: Path = option(help="the data set: JSONL, or archives", positional=True)
-    to: Literal["nemo", "lhotse", "audiofolder", "kaldi"] = option(help="the form")
-    out: Path = option(help="folder; for nemo the manifest")
+    manifest: Path = option(help="Write this data set: JSONL, or archives.", positional=True)
+    to: Literal["nemo", "lhotse", "audiofolder", "kaldi"] = option(help="Write it in this form.")
+    out: Path = option(help="Write into this folder (for nemo: this manifest).")
 
 
 def run(options: Options) -> dict[str, Any]:
