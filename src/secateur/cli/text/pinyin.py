@@ -23,7 +23,7 @@ class Options(Settings):
         "numbers", "Write ni3 hao3 (numbers), ni hao (plain), n i3 h ao3 (parts) or nǐ hǎo (marks)."
     )
     tones: Literal["dictionary", "spoken"] = option(
-        "dictionary", help="dictionary (一 is yi1 anywhere), or spoken: as they sound beside each other"
+        "dictionary", "Write tones as in the dictionary (一 is yi1 anywhere), or as spoken beside each other."
     )
 
 
