@@ -20,7 +20,7 @@ from secateur.data.manifest import Utterance
 from secateur.evaluate.corrected import CHANGED, chosen, corrected
 from secateur.evaluate.result import Result, read_result, write_result
 from secateur.evaluate.run import evaluate
-from secateur.text.by_sound import BySound
+from secateur.text.by_sound import BySound, costs_of
 from secateur.text.word_model import WordModel
 
 SAID = ["我在银行工作", "他加入解放军", "好奇怪的石头"]
@@ -51,8 +51,20 @@ def test_the_command_corrects_a_result_file(tmp_path: Path, capsys: pytest.Captu
     assert main(words) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["before"] == pytest.approx(2 / 18) and found["after"] == 0
-    assert read_result(tmp_path / "out.json").settings["corrected"]["changed"] == 3.0
+    assert read_result(tmp_path / "out.json").settings["corrected"]["changed"] == 8.0
     assert main([*words, "--dev", str(tmp_path / "dev.json")]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["changed"] == 12.0  # where nothing is wrong, change least
-    assert {"changed": 12.0, "head": 0.0, "rate": 0.0} in found["dev"]
+    assert {"changed": 12.0, "head": 0.0, "rate": 0.0, "careful": True} in found["dev"]
+
+
+def test_the_strength_chosen_on_dev_is_kept_with_the_words(tmp_path: Path) -> None:
+    WordModel({"银行": 3}, protected=("银航",)).write(tmp_path / "words.json")
+    write_result(tmp_path / "dev.json", result(["我在银航工作", "他加入解放君", "好奇怪的石头"]))
+    words = ["text", "correct", "--result", str(tmp_path / "dev.json"), "--dev", str(tmp_path / "dev.json")]
+    assert main([*words, "--words", str(tmp_path / "words.json")]) == 0
+    model = WordModel.read(tmp_path / "words.json")
+    assert model.protected == ("银航",) and model.costs["changed"] in CHANGED
+    assert BySound(model).costs == costs_of(model)
+    assert costs_of(model, 5.0).changed == 5.0
+    assert BySound(model).correct("我在银航工作") == "我在银航工作"  # protected

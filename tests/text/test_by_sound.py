@@ -150,3 +150,38 @@ def test_commands_learn_write_and_correct(tmp_path: Path, capsys: pytest.Capture
     assert json.loads(capsys.readouterr().out)["corrected"][0]["corrected"] == "在世界各地设有支部"
     assert main(["text", "correct"]) == 2 and "nothing to correct" in capsys.readouterr().err
     assert general_lexicon().frequency["支部"] > 0
+
+
+def test_correct_text_is_left_alone_by_default(speech: Path) -> None:
+    texts = [normalise_chinese(u.text) for u in read_manifest(speech / "commonvoice-zh-cn" / "dev.jsonl")[:250]]
+    writer = BySound(WordModel())
+    changed = sum(sum(a != b for a, b in zip(writer.correct(t), t, strict=True)) for t in texts)
+    assert changed <= 0.002 * sum(len(t.replace(" ", "")) for t in texts)  # 4.1 % before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "佢哋嚟咗未啊", "我哋去食饭先啦", "李复阳是江西人", "曾祖父杨杰", "诸葛亮和周瑜", "克里斯蒂安诺罗纳尔多",
+        "绍兴二十年", "他把书还给图书馆", "时势造英雄", "他在做作业", "川越市位于日本",
+    ],
+)  # fmt: skip
+def test_names_words_and_cantonese_stay(text: str) -> None:
+    assert BySound(WordModel()).correct(text) == text
+
+
+def test_what_is_no_word_is_corrected_by_default() -> None:
+    writer = BySound(WordModel())
+    assert writer.correct("我在银航工作") == "我在银行工作"
+    assert writer.correct("他加入解放君") == "他加入解放军"
+    assert writer.correct("我想去北晶") == "我想去北京"
+
+
+def test_what_the_recogniser_is_sure_of_stays() -> None:
+    writer = BySound(WordModel())
+    writer = writer.costing(replace(writer.costs, sure=4.0))
+    text = "我在银航工作"
+    assert writer.correct(text, confidence=[0.999] * len(text)) == text
+    assert writer.correct(text, confidence=[0.5] * len(text)) == "我在银行工作"
+    with pytest.raises(SecateurError, match="costs of the word file"):
+        BySound(WordModel(costs={"chnaged": 3.0}))

@@ -47,6 +47,10 @@ class EvaluateSettings(Settings):
     )  # fmt: skip
     by: str | None = option(None, "Break down by speaker, length, or an extra of the manifest such as age or gender.")
     correct: Path | None = option(None, "Correct Chinese by sound with this file of `secateur text learn`.")
+    correct_cost: float | None = option(
+        None, "Charge this much for a character that correction changes; less changes more (left out: what the "
+        "word file was tuned to, else 8).", unit="nats", above=0,
+    )  # fmt: skip
     tune_on: Path | None = option(
         None, "Choose what lm or correct weigh, bonus and penalty too, on this manifest; never the test's."
     )
@@ -146,11 +150,12 @@ def result_of(options: EvaluateSettings) -> Result:
 def _corrected(result: Result, options: EvaluateSettings, on: Callable[[Path], Result]) -> Result:
     """The result corrected by sound, as strongly as is best on `--tune-on`."""
     from ..evaluate.corrected import correction
-    from ..text.by_sound import BySound
+    from ..text.by_sound import BySound, costs_of
     from ..text.word_model import WordModel
 
     assert options.correct is not None
-    writer = BySound(WordModel.read(options.correct))
+    words = WordModel.read(options.correct)
+    writer = BySound(words, costs_of(words, options.correct_cost))
     return correction(result, writer, None if options.tune_on is None else on(options.tune_on))[0]
 
 

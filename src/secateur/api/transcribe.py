@@ -65,6 +65,10 @@ class TranscribeSettings(Settings):
     )  # fmt: skip
     simplified: bool = option(False, "Write Chinese in simplified characters.")
     correct: Path | None = option(None, "Correct Chinese by its sound with this file of `secateur text learn`.")
+    correct_cost: float | None = option(
+        None, "Charge this much for a character that correction changes; less changes more (left out: what the "
+        "word file was tuned to, else 8).", unit="nats", above=0,
+    )  # fmt: skip
     threads: int | None = option(
         None, "Use this many CPU threads a worker; left out: the runtime's own choice.", least=1
     )
@@ -107,7 +111,7 @@ def _each(options: TranscribeSettings) -> dict[str, Any]:
     if options.simplified or options.correct is not None:
         from ..runtime.chinese import rewriter
 
-        rewrite = rewriter(options.simplified, options.correct)
+        rewrite = rewriter(options.simplified, options.correct, options.correct_cost)
     files: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     done = _transcribed(recogniser, inputs, decoding, options, rewrite)
@@ -149,7 +153,8 @@ def _bulk(options: TranscribeSettings) -> dict[str, Any]:
         raise SecateurError("standard input is transcribed by itself: leave out --engine, and manifests")
     local = 0 if options.workers is None else options.workers
     spec = HearSpec(
-        options.model, options.how(), options.threads, local or cores(), options.simplified, options.correct
+        options.model, options.how(), options.threads, local or cores(), options.simplified, options.correct,
+        options.correct_cost,
     )
     if options.channel == "split" and options.out.suffix == ".jsonl":
         raise SecateurError('--channel split writes turns: --out FOLDER, or lines with "channel": 0 and 1 in the input')

@@ -16,6 +16,7 @@ from .run import summarise
 
 HEARD = "pinyin_heard"  # the extra in which rows carry what a pinyin head heard, see `text.heard.Heard`
 CHANGED = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)  # nats a changed character, to choose from
+BOLD = 3.0  # of them, that with which the head's weight is chosen
 HEAD = (0.0, 0.25, 0.5, 1.0, 2.0)  # weights of the head, to choose from
 
 
@@ -26,6 +27,7 @@ class Tried:
     changed: float
     head: float
     rate: float
+    careful: bool = True
 
 
 def corrected(result: Result, writer: BySound, name: str | None = None) -> Result:
@@ -51,7 +53,8 @@ def chosen(dev: Result, writer: BySound) -> tuple[BySound, list[Tried]]:
     """`writer` with the costs that leave the fewest errors in a dev set, and all that were tried.
 
     Of equal ones those that change least win. Where rows carry what a head heard, its weight is chosen first, then what
-    a changed character costs.
+    a changed character costs, and whether words and names stay (`SoundCosts.careful`): weak models write so many that
+    are none that it pays to doubt them.
 
     Raises:
         SecateurError: the result has no rows, or is not of Chinese speech.
@@ -60,21 +63,24 @@ def chosen(dev: Result, writer: BySound) -> tuple[BySound, list[Tried]]:
     heard = [heard_in(row) for row in dev.rows]
     tried: list[Tried] = []
 
-    def try_all(pairs: list[tuple[float, float]]) -> Tried:
-        for changed, head in pairs:
-            now = writer.costing(replace(writer.costs, changed=changed, head=head))
+    def try_all(settings: list[tuple[float, float, bool]]) -> Tried:
+        for changed, head, careful in settings:
+            now = writer.costing(replace(writer.costs, changed=changed, head=head, careful=careful))
             counts = [
                 count_errors(row.reference, now.correct(row.hypothesis, one), dev.metric)
                 for row, one in zip(dev.rows, heard, strict=True)
             ]
-            tried.append(Tried(changed, head, total(counts).rate))
-        return min(tried, key=lambda t: (t.rate, -t.changed, t.head))
+            tried.append(Tried(changed, head, total(counts).rate, careful))
+        return min(tried, key=lambda t: (t.rate, not t.careful, -t.changed, t.head))
 
     head = 0.0
     if any(one is not None for one in heard):
-        head = try_all([(writer.costs.changed, weight) for weight in HEAD]).head
-    best = try_all([(cost, head) for cost in CHANGED if (cost, head) not in {(t.changed, t.head) for t in tried}])
-    return writer.costing(replace(writer.costs, changed=best.changed, head=best.head)), tried
+        head = try_all([(BOLD, weight, False) for weight in HEAD]).head
+    known = {(t.changed, t.head, t.careful) for t in tried}
+    ways = (False,) if any(one is not None for one in heard) else (True, False)
+    grid = [(cost, head, careful) for careful in ways for cost in CHANGED]
+    best = try_all([one for one in grid if one not in known])
+    return writer.costing(replace(writer.costs, changed=best.changed, head=best.head, careful=best.careful)), tried
 
 
 def correction(before: Result, writer: BySound, dev: Result | None = None) -> tuple[Result, dict[str, Any]]:
@@ -91,12 +97,13 @@ def correction(before: Result, writer: BySound, dev: Result | None = None) -> tu
     d = compare_results(before, after).difference
     found: dict[str, Any] = {
         "before": before.rate, "after": after.rate, "changed": writer.costs.changed,
+        "careful": writer.costs.careful,
         "head": writer.costs.head if with_head else None, "dev": [asdict(t) for t in tried],
         "difference": {"delta": d.delta, "low": d.low, "high": d.high, "better": d.b_better},
     }  # fmt: skip
     if before.sounds is not None and after.sounds is not None:
         found["pinyin"] = {"before": before.sounds.pinyin, "after": after.sounds.pinyin}
-    how = {"changed": writer.costs.changed, "head": found["head"], "before": before.rate}
+    how = {name: found[name] for name in ("changed", "careful", "head", "before")}
     return replace(after, settings={**after.settings, "corrected": how}), found
 
 

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import Protocol
+from typing import Any, Protocol
 
+from ..base.options import from_dict
 from .chinese import HAN
 from .lattice import Edge, best_path
+from .left_alone import CANTONESE, frozen
 from .lexicon import LONGEST, Entry, Lexicon, general_lexicon
 from .pinyin import NEUTRAL, Syllable, parse_syllable, syllables
 from .pinyin_text import read_pinyin
 from .word_model import WordModel, WordScores
 
+WITH_HEAD = 3.0  # nats a changed character at most, unless another was chosen, where a pinyin head is asked
+SURE = 0.9  # a recogniser that is surer than this costs more to contradict
+COMMON = 1.0  # of a million words: rarer ones may be chance
 Span = tuple[int, int]  # characters of a text, the end not included
 
 
@@ -35,20 +41,39 @@ class SoundEvidence(Protocol):
 
 @dataclass(frozen=True)
 class SoundCosts:
-    """What a word pays, in nats, for a syllable that differs from what was heard."""
+    """What a word pays, in nats, for a syllable that differs from what was heard.
 
-    changed: float = 3.0  # correction: another character than was written
+    By default correction changes about one character in a thousand of correct text; a weak model's texts are worth
+    more, which a dev set tells (`evaluate.corrected.chosen`).
+    """
+
+    changed: float = 8.0  # correction: another character than was written
+    careful: bool = True  # correction: leave words, names and single characters alone (`left_alone`)
+    sure: float = 1.0  # correction: weight of the odds that a character was recognised right, where they are known
     tone: float = 1.5  # another tone
     near: float = 3.0  # another sound of the same class (zh and z, ang and an)
     heard: float = 1.0  # correction: the sound that the pinyin head heard in place of what was written
     head: float = 0.5  # correction: weight of what the pinyin head says of the changed syllables, a log probability
 
 
+def costs_of(model: WordModel, changed: float | None = None) -> SoundCosts:
+    """The costs that were chosen for a word file, else the defaults; `changed` wins.
+
+    Raises:
+        SecateurError: a cost that is not known.
+    """
+    stored: dict[str, Any] = dict(model.costs)
+    if "careful" in stored:
+        stored["careful"] = bool(stored["careful"])
+    costs: SoundCosts = from_dict(SoundCosts, stored, "costs of the word file")
+    return costs if changed is None else replace(costs, changed=changed)
+
+
 class BySound:
     """Writes what was said, with the words of `model`'s texts and of a dictionary (by default the general one)."""
 
     def __init__(self, model: WordModel, costs: SoundCosts | None = None, lexicon: Lexicon | None = None) -> None:
-        self.costs = costs or SoundCosts()
+        self.costs = costs or costs_of(model)
         self.lexicon = lexicon or general_lexicon()
         self.model = model
         self.scores = WordScores(model, self.lexicon.frequency)
@@ -86,13 +111,20 @@ class BySound:
             edges.append(found)
         return "".join(best_path(edges, self.scores))
 
-    def correct(self, text: str, heard: SoundEvidence | None = None) -> str:
+    def correct(
+        self, text: str, heard: SoundEvidence | None = None, confidence: Sequence[float] | None = None
+    ) -> str:
         """`text` with its Chinese runs rewritten where words that sound alike are much likelier; the rest stays.
+
+        `confidence` has a probability for every character of `text`: what the recogniser was sure of costs more to
+        change. Text in Cantonese stays.
 
         `heard` is what a pinyin head heard in the same clip: where it says another sound than was written, words of
         that sound compete, too; and each word that competes is weighed by how much better or worse its syllables fit
         what was heard than those that were written.
         """
+        if CANTONESE.search(text):
+            return text
         runs = list(re.finditer(f"[{HAN}]+", text))
         said = [s for run in runs for s in self._sounds(run[0])]
         also: list[Syllable | None] = [None] * len(said)
@@ -101,9 +133,14 @@ class BySound:
         found, at, end = "", 0, 0
         for run in runs:
             span = at, at + len(run[0])
-            found += text[end : run.start()] + self._corrected(run[0], said, also, span, heard)
+            odds = None if confidence is None else [_odds(p) for p in confidence[run.start() : run.end()]]
+            found += text[end : run.start()] + self._corrected(run[0], said, also, span, heard, odds)
             at, end = span[1], run.end()
         return found + text[end:]
+
+    def __contains__(self, word: object) -> bool:
+        """Whether the dictionary or the texts have a word, and not only just."""
+        return self.lexicon.frequency.get(str(word), 0.0) >= COMMON or word in self.model.words
 
     def _sounds(self, run: str) -> list[Syllable]:
         """One syllable a character; an empty one where a character has no known reading."""
@@ -114,17 +151,27 @@ class BySound:
 
     def _corrected(
         self, run: str, said: Sequence[Syllable], also: Sequence[Syllable | None], span: Span,
-        heard: SoundEvidence | None,
+        heard: SoundEvidence | None, odds: Sequence[float] | None = None,
     ) -> str:  # fmt: skip
         """The Chinese `run`, which has the syllables `span` of all that the text `said`."""
         first, last = span
         if not all(s.final for s in said[first:last]):
             return run
+        careful = self.costs.careful and heard is None  # a head says itself where a word was not what was spoken
+        stays = frozen(run, self, self.model.protected, careful)
+        if len(stays) == len(run):
+            return run
+        changed = self.costs.changed if careful or not self.costs.careful else min(self.costs.changed, WITH_HEAD)
+        cost = [changed + self.costs.sure * (0.0 if odds is None else odds[i]) for i in range(len(run))]
         others: dict[Span, dict[Entry, float]] = {}
         for i in range(len(run)):
             for end in range(i + 1, min(i + LONGEST, len(run)) + 1):
                 here = slice(first + i, first + end)
-                others[i, end] = self._others(run[i:end], said[here], also[here])
+                costs = [None if place in stays else cost[place] for place in range(i, end)]
+                if all(c is None for c in costs) or (careful and end - i == 1):
+                    others[i, end] = {}
+                    continue
+                others[i, end] = self._others(run[i:end], said[here], also[here], costs, careful)
         gains = self._gains(others, said, first, heard)
         edges: list[list[Edge]] = []
         for i in range(len(run)):
@@ -153,9 +200,13 @@ class BySound:
         return {place: self.costs.head * (now - before) for place, now in zip(places, after, strict=True)}
 
     def _others(
-        self, kept: str, said: Sequence[Syllable], also: Sequence[Syllable | None]
-    ) -> dict[Entry, float]:
-        """Words, as they sound, that may stand for the written `kept`, each with its evidence."""
+        self, kept: str, said: Sequence[Syllable], also: Sequence[Syllable | None], costs: Sequence[float | None],
+        careful: bool,
+    ) -> dict[Entry, float]:  # fmt: skip
+        """Words, as they sound, that may stand for the written `kept`, each with its evidence.
+
+        `costs` has what a change of each character costs; None: it stays. `careful`: only words that are usual.
+        """
         found: dict[Entry, float] = {}
         choices = [
             (a,) if b is None or a.sound == b.sound else (a, b) for a, b in zip(said, also, strict=True)
@@ -163,11 +214,11 @@ class BySound:
         for sounds in itertools.product(*choices):
             from_head = sum(a is not b for a, b in zip(sounds, said, strict=True))
             for entry in self._like(sounds):
-                changed = sum(a != b for a, b in zip(entry.word, kept, strict=True))
-                if not changed:
+                changed = [c for a, b, c in zip(entry.word, kept, costs, strict=True) if a != b]
+                if not changed or None in changed or (careful and entry.word not in self):
                     continue
                 evidence = self._unlike(entry.sounds, sounds, kept, entry.word)
-                evidence -= self.costs.changed * changed + self.costs.heard * from_head
+                evidence -= sum(c for c in changed if c is not None) + self.costs.heard * from_head
                 found[entry] = max(evidence, found.get(entry, evidence))
         return found
 
@@ -185,6 +236,12 @@ class BySound:
             cost += self.costs.near * (a.sound != b.sound)
             cost += self.costs.tone * (a.tone != b.tone and NEUTRAL not in (a.tone, b.tone))
         return -cost
+
+
+def _odds(probability: float) -> float:
+    """By how much surer than `SURE` something is, as the logarithm of the odds; 0 where it is less sure."""
+    p = min(max(probability, SURE), 0.999)
+    return math.log(p / (1 - p)) - math.log(SURE / (1 - SURE))
 
 
 def aligned(said: Sequence[Syllable], heard: Sequence[Syllable]) -> list[Syllable | None]:

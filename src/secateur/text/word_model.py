@@ -27,10 +27,14 @@ class WordModel:
 
     words: dict[str, int] = field(default_factory=dict)
     pairs: dict[str, dict[str, int]] = field(default_factory=dict)
+    protected: tuple[str, ...] = ()  # words that correction by sound never changes: names, terms
+    costs: dict[str, float] = field(default_factory=dict)  # of correction (`SoundCosts`), as chosen on a dev set
 
     def write(self, path: str | Path) -> None:
         """Store as JSON, atomically."""
-        write_json(path, {"words": self.words, "pairs": self.pairs}, indent=None)
+        values = {"words": self.words, "pairs": self.pairs}
+        further = {"protected": list(self.protected), "costs": self.costs}
+        write_json(path, values | {name: value for name, value in further.items() if value}, indent=None)
 
     @classmethod
     def read(cls, path: str | Path) -> WordModel:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError
 from ...base.options import Settings, option
-from ...text.by_sound import BySound, SoundCosts
+from ...base.progress import say
+from ...text.by_sound import BySound, costs_of
 from ...text.word_model import WordModel
 
 HELP = """Correct Chinese that sounds right but is written wrong: words with the same or nearly the same pinyin replace
@@ -27,10 +28,18 @@ class Options(Settings):
     words: Path | None = option(None, "Correct towards the words of this file of `secateur text learn`.")
     result: Path | None = option(None, "Correct this result file of `secateur evaluate`, which has rows.")
     dev: Path | None = option(None, "Choose changed and head on this result of the same model on a dev set.")
-    changed: float = option(
-        SoundCosts().changed, "Let a changed character cost this much; less changes more.", unit="nats"
+    changed: float | None = option(
+        None, "Let a changed character cost this much; less changes more (left out: what the word file was tuned to, "
+        "else 8).", unit="nats", above=0,
+    )  # fmt: skip
+    head: float | None = option(
+        None, "Weight what the pinyin head recognised by this (left out: the word file's, else 0.5).", least=0
     )
-    head: float = option(SoundCosts().head, "Weight what the pinyin head recognised by this.")
+    careful: bool | None = option(
+        None, "Leave words, names and single characters alone (left out: the word file's, else yes)."
+    )
+    protect: tuple[str, ...] = option((), "Never change these words, such as names, separated by commas.")
+    store: bool = option(True, "Keep in the word file what was chosen on dev.")
     use_head: bool = option(True, "Use what the pinyin head recognised, with result.")
     out: Path | None = option(None, "Write the corrected result here.")
 
@@ -38,7 +47,10 @@ class Options(Settings):
 def run(options: Options) -> dict[str, Any]:
     """Correct texts, or a result file."""
     model = WordModel.read(options.words) if options.words else WordModel()
-    writer = BySound(model, SoundCosts(changed=options.changed, head=options.head))
+    model = replace(model, protected=(*model.protected, *options.protect))
+    given = {"head": options.head, "careful": options.careful}
+    costs = costs_of(model, options.changed)
+    writer = BySound(model, replace(costs, **{name: value for name, value in given.items() if value is not None}))
     if options.result is None:
         if not options.texts:
             raise SecateurError("nothing to correct: give texts, or --result FILE")
@@ -51,6 +63,12 @@ def run(options: Options) -> dict[str, Any]:
     if not options.use_head:
         before, dev = without_head(before), None if dev is None else without_head(dev)
     after, found = correction(before, writer, dev)
+    if dev is not None and options.words is not None and options.store:
+        kept = {"changed": found["changed"], "careful": float(found["careful"])}
+        if found["head"] is not None:
+            kept["head"] = found["head"]
+        replace(model, costs=kept).write(options.words)
+        say(f"{options.words}: correction will charge {found['changed']:g} nats a character, chosen on {options.dev}")
     if options.out is not None:
         write_result(options.out, after)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ class Options(Settings):
 
     manifests: tuple[Path, ...] = option(help="Count the words of these manifests (JSONL).", positional=True)
     out: Path = option(help="Write this file (JSON).")
+    protect: tuple[str, ...] = option((), "Never change these words, such as names, separated by commas.")
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def run(options: Options) -> dict[str, Any]:
     from ...data.manifest import read_manifest
 
     texts = [u.text for path in options.manifests for u in read_manifest(path) if base_language(u.language) == "zh"]
-    model = learn_words(texts)
+    model = replace(learn_words(texts), protected=options.protect)
     model.write(options.out)
     pairs = sum(len(after) for after in model.pairs.values())
     return {"file": str(options.out), "texts": len(texts), "words": len(model.words), "pairs": pairs}

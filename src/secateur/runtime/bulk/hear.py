@@ -30,6 +30,7 @@ class HearSpec:
     workers: int = 1  # groups of clips side by side
     simplified: bool = False
     correct: Path | None = None
+    correct_cost: float | None = None
     channel: Sides | None = None  # None: mixed, or the louder one where channels cancel each other
 
 
@@ -44,7 +45,7 @@ def make_hear(spec: HearSpec) -> Callable[[Piece], Rows]:
     if spec.simplified or spec.correct is not None:
         from ..chinese import rewriter
 
-        rewrite = rewriter(spec.simplified, spec.correct)
+        rewrite = rewriter(spec.simplified, spec.correct, spec.correct_cost)
 
     def hear(piece: Piece) -> Rows:
         rows: dict[int, dict[str, Any]] = {}

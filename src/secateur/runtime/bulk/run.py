@@ -49,7 +49,8 @@ def transcribe_all(
     """
     folder = find_model(spec.model).resolve()
     noted = {
-        "model": str(folder), "decoding": to_dict(spec.decoding), "rewriting": [spec.simplified, str(spec.correct)],
+        "model": str(folder), "decoding": to_dict(spec.decoding),
+        "rewriting": [spec.simplified, str(spec.correct), spec.correct_cost],
         "pieces": [settings.piece_seconds, settings.piece_clips], "inputs": [_state(word) for word in inputs],
     }  # fmt: skip
     store = Store(out, noted)
