@@ -10,7 +10,7 @@ from matplotlib.image import imread
 
 from secateur.base.errors import SecateurError
 from secateur.data.manifest import Utterance, load_set
-from secateur.data.stats import stats, stats_by, words_of, write_histogram
+from secateur.data.stats import Stats, Tallies, Tally, draw_histogram, stats, words_of
 
 
 def clips() -> list[Utterance]:
@@ -38,6 +38,13 @@ def test_words() -> None:
     assert words_of("北京 2008", "zh-CN") == ["北", "京", "2", "0", "0", "8"]
 
 
+def stats_by(utterances: list[Utterance], by: str) -> dict[str, Stats]:
+    tallies = Tallies(by)
+    for u in utterances:
+        tallies.add(u)
+    return tallies.stats()
+
+
 def test_groups() -> None:
     rooms = stats_by(clips(), "room")
     assert {name: s.utterances for name, s in rooms.items()} == {"2": 2, "": 1, "1": 1}
@@ -55,7 +62,10 @@ def test_real_speech(speech: Path) -> None:
 
 
 def test_histogram(tmp_path: Path) -> None:
-    write_histogram(tmp_path / "h.png", clips())
+    tally = Tally()
+    for u in clips():
+        tally.add(u)
+    draw_histogram(tmp_path / "h.png", [tally])
     picture = imread(tmp_path / "h.png")
     assert picture.shape[0] > 300
     assert np.std(picture) > 0.05

@@ -28,10 +28,6 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c in "\r\n\t" else repr(c)[1:-1] for c in text)
 
 
-class SecateurWarning(UserWarning):
-    """Something a user should know that does not stop the work."""
-
-
 def check_known(what: str, name: str, known: Iterable[str]) -> None:
     """Refuse a `name` that is not among the `known` ones.
 

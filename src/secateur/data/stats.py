@@ -115,32 +115,12 @@ def stats(utterances: Iterable[Utterance]) -> Stats:
     return tally.stats()
 
 
-def stats_by(utterances: Iterable[Utterance], by: str) -> dict[str, Stats]:
-    """Counts for each value of a field or extra, the most hours first; "" where it is absent.
-
-    Raises:
-        SecateurError: no utterance has it.
-    """
-    tallies = Tallies(by)
-    for u in utterances:
-        tallies.add(u)
-    return tallies.stats()
-
-
-def write_histogram(path: Path, utterances: Iterable[Utterance]) -> None:
+def draw_histogram(path: Path, tallies: Sequence[Tally]) -> None:
     """A PNG of how long the clips and how talkative the speakers are.
 
     Raises:
         SecateurError: matplotlib is not installed, or the file cannot be written.
     """
-    tally = Tally()
-    for u in utterances:
-        tally.add(u)
-    draw_histogram(path, [tally])
-
-
-def draw_histogram(path: Path, tallies: Sequence[Tally]) -> None:
-    """The same from what was counted."""
     figures = require("matplotlib.figure", "train")
     figure = figures.Figure(figsize=(9, 3.2), layout="constrained")
     lengths, speakers = figure.subplots(1, 2)

@@ -91,11 +91,6 @@ class Engine:
         """Whether somebody waits for their turn."""
         return self._waiting > 0
 
-    @property
-    def needs_key(self) -> bool:
-        """Whether clients must send a key."""
-        return self._api_key is not None
-
     async def recognise(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` in its turn, for one request.
 
