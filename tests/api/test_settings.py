@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import typing
 from collections.abc import Iterator
@@ -100,6 +101,24 @@ def test_a_study_of_one_arm_means_the_same(tmp_path: Path) -> None:
     assert new is not None and told is not None
     assert new == alone["train"].training.resolved(pretrained=False, teacher=False) and new.l2_sp == 0
     assert told == alone["train"].training.resolved(pretrained=True, teacher=True) and told.distillation == 0.7
+
+
+def test_a_model_that_nothing_has_trained_is_not_held_near_its_start(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from secateur.study.settings import arm_settings, read_study
+
+    line = {"id": "a", "audio": "a.wav", "duration": 1.0, "text": "one two", "speaker": "s"}
+    (tmp_path / "a.jsonl").write_text(json.dumps(line) + "\n")
+    fresh = str(tmp_path / "fresh")
+    assert main(["models", "new", "digits", "--train", str(tmp_path / "a.jsonl"), "--out", fresh]) == 0
+    study = tmp_path / "study.toml"
+    study.write_text(
+        f'train = ["a.jsonl"]\ndev = ["d.jsonl"]\nmodel = "{fresh}"\n[tests]\nt = "t.jsonl"\n[arms.dense]\n'
+        '[arms.known]\nmodel = "tiny.en"\n[arms.more]\nstart = "dense"\n'
+    )
+    found = read_study(study)
+    pull = {name: arm_settings(found, name, 0).train.l2_sp for name in found.arms}  # type: ignore[union-attr]
+    assert pull == {"dense": 0.0, "known": 0.01, "more": 0.01}
 
 
 def test_what_was_given_is_kept_whatever_the_start_is() -> None:

@@ -133,8 +133,8 @@ def main() -> None:
     torch.set_num_threads(1)
     for module in (
         "cli.train", "cli.prune", "cli.export", "cli.evaluate", "cli.sensitivity", "cli.study", "study.arm",
-        "jobs.oneshot", "jobs.exporting", "jobs.sets", "jobs.new_model", "models.weights.fetch", "jobs.study.runs",
-        "jobs.study.outcome", "jobs.study.page", "jobs.study.store", "jobs.sensitivity.run",
+        "study.oneshot", "export.job", "study.sets_of_job", "families.ctc.new_model", "weights.fetch", "study.runs",
+        "study.outcome", "study.page", "study.store", "study.preview", "sensitivity.run", "api.check",
     ):  # fmt: skip
         __import__(f"secateur.{module}")
     for module in ("safetensors.torch", "onnxruntime", "onnx.checker"):

@@ -215,11 +215,12 @@ def _sets(settings: DataSettings, device: str) -> JobData:
 
 def _model(settings: DataSettings, data: JobData) -> tuple[Any, Any, bool]:
     """The model to start from, its text codec, and whether it is new."""
+    from ..models.checkpoint import untrained
     from ..weights.fetch import load_model
 
     new = getattr(settings, "new", None)
     if new is None or not new.preset:
-        return *load_model(settings.model), False
+        return *load_model(settings.model), untrained(settings.model)
     from ..families.ctc.new_model import make_new
 
     seed = settings.training.seed  # type: ignore[attr-defined]

@@ -14,6 +14,7 @@ from .family import TextCodec, family_of, read_config, write_config
 from .network import Network
 
 WEIGHTS = "model.safetensors"
+UNTRAINED = "untrained.json"  # beside a model with random weights: what trains it does not hold it near them
 
 
 def save_checkpoint(folder: str | Path, model: Network, text: TextCodec, half: bool = False) -> Path:
@@ -29,6 +30,11 @@ def save_checkpoint(folder: str | Path, model: Network, text: TextCodec, half: b
 
 
 @torch.no_grad()
+def untrained(model: str | Path) -> bool:
+    """Whether `model` is the folder of a model that `secateur models new` made and nothing has trained."""
+    return (Path(model) / UNTRAINED).is_file()
+
+
 def as_saved(model: Any) -> Any:
     """`model` with the values that a checkpoint of 16 bits keeps, in place: what is evaluated is what is saved."""
     for value in model.state_dict().values():

@@ -28,6 +28,7 @@ from typing import Any
 from ..base.errors import SecateurError, nearest
 from ..base.options import Settings, from_dict, option, read_toml, to_dict
 from ..families.ctc.new_settings import NewModel
+from ..models.checkpoint import untrained
 from ..prune.methods import METHODS, check_settings
 from ..prune.settings import BY_METHOD, PruneSettings
 from ..text.normalise import Scheme
@@ -189,7 +190,8 @@ def arm_settings(study: StudySettings, name: str, seed: int, where: str = "study
     train = None
     if not arm.zero_shot:
         given = from_dict(TrainSettings, study.training | arm.training, f"{where}: arms.{name}.training")
-        pretrained = bool(arm.start or arm.model or not new_of(study, name).preset)
+        made = arm.model or ("" if new_of(study, name).preset else study.model)
+        pretrained = bool(arm.start) or (bool(made) and not untrained(made))
         train = replace(given.resolved(pretrained=pretrained, teacher=bool(arm.teacher)), seed=seed)
     prune = None
     if arm.prune is not None:

@@ -45,12 +45,13 @@ def run(options: Options) -> dict[str, Any]:
     """
     from ...base.errors import SecateurError
     from ...base.extras import require
+    from ...base.files import write_json
     from ...data.manifest import read_manifest
 
     require("torch", "train")
     from ...families.ctc.new_model import make_new
     from ...families.ctc.new_settings import NewModel
-    from ...models.checkpoint import save_checkpoint
+    from ...models.checkpoint import UNTRAINED, save_checkpoint
     from ...models.family import family_of
 
     if options.out.exists() and any(options.out.iterdir()):
@@ -61,6 +62,7 @@ def run(options: Options) -> dict[str, Any]:
     new = NewModel(options.preset, options.trunk, options.units, options.pieces, options.layers, options.width)
     model, text = make_new(new, [u.text for u in clips], clips[0].language, options.seed)
     save_checkpoint(options.out, model, text)
+    write_json(options.out / UNTRAINED, {"preset": options.preset, "seed": options.seed})
     count = family_of(model.config).parameters(model.config)
     return {"folder": str(options.out), "name": model.config.name, "units": model.config.units, "parameters": count}
 
