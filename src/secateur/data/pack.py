@@ -16,7 +16,7 @@ from ..base.progress import track
 from ..base.remote import absolute, is_file, open_remote, state_of, url_of
 from .clip import flac_of
 from .manifest import Utterance, iter_manifest, to_line
-from .shards import AUDIO, shard_paths, write_shard
+from .shards import AUDIO, KNOWN, shard_paths, write_shard
 
 DIGITS = 6
 ROOT = Path("/")
@@ -84,9 +84,8 @@ def _member(u: Utterance) -> tuple[str, str, bytes, dict[str, Any]]:
         return stem(u.id), "flac", flac_of(u), fields
     ending = u.audio.suffix[1:].lower()
     if ending not in AUDIO:
-        known = ", ".join(sorted(AUDIO))
         raise SecateurError(
-            f"{u.audio}: archives hold {known}: convert it first (secateur data prepare --format flac)"
+            f"{u.audio}: archives hold {KNOWN}: convert it first (secateur data prepare --format flac)"
         )
     return stem(u.id), ending, _content(u.audio), fields
 

@@ -18,8 +18,7 @@ from ..base.files import MOST_TEXT, at_home, read_limited
 from ..base.remote import absolute, files_below, is_file, is_folder, url_of
 from .encoding import decode_text, read_text
 
-# Those that are read, and those that perhaps are not: a transcript beside them is no table of something else.
-AUDIO = SUFFIXES | {".sph", ".m4a", ".mp4", ".aac", ".wma", ".webm", ".mka", ".mkv", ".mov", ".3gp", ".amr", ".oga"}
+AUDIO = SUFFIXES  # a transcript beside one of them is no table of something else
 CLIPS = ("", "clips", "wavs", "wav", "audio")  # folders beside a table that audio is looked for in
 MOST_BESIDE = 100_000  # files beside a table, among which audio is looked for by its name alone
 ABOVE = 4  # folders above, in which a path relative to a recipe's folder may begin

@@ -1,7 +1,7 @@
 """Data sets in tar archives, in WebDataset's convention: members of one clip follow each other and share a stem.
 
-`a1.flac` (or .wav, .ogg, .opus, .mp3) with `a1.json` (the manifest's fields, "text" and others) or `a1.txt` (the
-transcript). A set is named by a pattern: `train-{000..123}.tar` or `train-*.tar`.
+`a1.flac` (or .wav, .opus, .mp3, .m4a and so on) with `a1.json` (the manifest's fields, "text" and others) or `a1.txt`
+(the transcript). A set is named by a pattern: `train-{000..123}.tar` or `train-*.tar`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..audio.folder import SUFFIXES
 from ..audio.members import members, read_range
 from ..audio.read import SLACK, audio_info
 from ..base.errors import SecateurError
@@ -21,7 +22,8 @@ from ..base.files import atomic_path
 from ..base.remote import url_of
 from .fields import rename
 
-AUDIO = frozenset({"wav", "flac", "ogg", "opus", "mp3"})
+AUDIO = frozenset(suffix[1:] for suffix in SUFFIXES)
+KNOWN = ".flac, .mp3, .ogg, .opus, .wav, .m4a and others"  # for messages
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 MOST_SHARDS = 1_000_000
 MOST_TEXT = 1 << 20  # bytes of a .json or .txt
@@ -102,7 +104,7 @@ def _values(place: Path, archive: Path, sample: Iterable[tarfile.TarInfo]) -> tu
             values |= _read(read_range(place, member.offset_data, member.size), ending, f"{archive}, {member.name}")
     where = f"{archive}, {key}"
     if sound is None:
-        raise SecateurError(f"{where}: no audio (known: .{', .'.join(sorted(AUDIO))})")
+        raise SecateurError(f"{where}: no audio (known: {KNOWN})")
     if "id" not in values:
         values["id"] = key
     values["audio"] = f"{place}/{sound.name}"
