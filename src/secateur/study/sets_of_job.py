@@ -9,10 +9,10 @@ import torch
 
 from ..audio.augment import NoiseBank
 from ..audio.level import is_silent
-from ..audio.read import read_audio
 from ..base.device import pick_device
 from ..base.errors import SecateurError
 from ..base.progress import say
+from ..data.clip import read_clip
 from ..data.clip_index import ClipIndex
 from ..data.job import JobData
 from ..data.manifest import Utterance, read_manifest
@@ -135,5 +135,5 @@ def read_nonspeech(manifests: Sequence[Path], device: torch.device) -> NoiseBank
             raise SecateurError(f"{path}: clip '{spoken}' has a text; --nonspeech takes recordings without speech")
         if not entries:
             raise SecateurError(f"{path}: no clip to train with: all have another split")
-        clips += [read_audio(u.audio, 16000) for u in entries]
+        clips += [read_clip(u, 16000) for u in entries]
     return NoiseBank([clip for clip in clips if not is_silent(clip, -90.0)], device, 16000)

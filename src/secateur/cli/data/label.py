@@ -51,7 +51,7 @@ def run(options: Options) -> dict[str, Any]:
     from ...text.normalise import normaliser
 
     clips = list(read_manifest(options.manifest))
-    todo = [u for u in clips if options.all or not u.text]
+    todo = [u for u in clips if options.all or not u.labelled]
     first = _heard(options.model, todo, options)
     told = {u.id: found.text for u, found in zip(todo, first, strict=True)
             if found.text and (found.confidence or 0.0) >= options.sure}  # fmt: skip
@@ -65,7 +65,10 @@ def run(options: Options) -> dict[str, Any]:
                 apart += 1
                 del told[u.id]
     waiting = {u.id for u in todo}
-    kept = [replace(u, text=told.get(u.id, u.text)) for u in clips if u.id in told or u.id not in waiting]
+    kept = [
+        replace(u, text=told[u.id], no_speech=False) if u.id in told else u
+        for u in clips if u.id in told or u.id not in waiting
+    ]  # fmt: skip
     write_manifest(options.out, kept)
     counts = {"clips": len(kept), "labelled": len(told), "doubtful": doubtful, "apart": apart}
     return {"file": str(options.out), **counts, "hours": sum(u.duration for u in kept) / 3600}

@@ -111,19 +111,20 @@ def read_set(path: Path, layout: str | None = None, settings: ReadSettings | Non
 
 def _unique(source: ForeignSet, recordings: Iterator[Recording]) -> Iterator[Recording]:
     """The same, without what is listed twice; different recordings of one id get a number."""
-    seen: dict[str, tuple[Path, float | None, int | None, str]] = {}
+    ids, listed, numbers = set[str](), set[int](), dict[str, int]()
     renamed = 0
     for r in recordings:
-        own = r.audio, r.offset, r.channel, r.text
-        name, number = r.id.strip(), 1
-        while name in seen and seen[name] != own:
-            number += 1
-            name = f"{r.id.strip()}-{number}"
-        if name in seen:
+        base = name = r.id.strip()
+        row = hash((base, r.audio, r.offset, r.channel, r.text))
+        if row in listed:
             source.leave_out(r.id, "listed twice")
             continue
-        seen[name] = own
-        renamed += number > 1
+        listed.add(row)
+        while name in ids:
+            numbers[base] = numbers.get(base, 1) + 1
+            name = f"{base}-{numbers[base]}"
+        ids.add(name)
+        renamed += name != base
         yield r if name == r.id else replace(r, id=name)
     if renamed:
         source.note(f"{renamed} ids occurred before and got a number (-2, -3, ...)")
