@@ -24,7 +24,7 @@ from secateur.study.store import collect
 out = Path(sys.argv[1])
 print(collect(out, out / "results"), "runs collected")
 P
-tar -C "$WORK" -czf "$OUT/$STUDY.tgz" "$STUDY.log" $(cd "$WORK" && ls -d "$STUDY"/results "$STUDY"/*/log.txt 2>/dev/null) \
+tar -C "$WORK" -czf "$OUT/$STUDY.tgz" "$STUDY.log" $(cd "$WORK" && ls -d "$STUDY"/results "$STUDY"/*/log.txt "$STUDY"/*/use 2>/dev/null) \
     $(cd "$WORK" && for kept in "$STUDY"/*/outputs; do [ -d "$kept" ] && ls -d "$kept" "${kept%/outputs}"/{units,summary}.json; done 2>/dev/null) \
     $(cd "$WORK" && for run in ${KEEP:-}; do ls "$STUDY/$run"/{config.json,model.safetensors,units.json,tokenizer.json,words.json,pinyin_head.safetensors,pinyin_units.json} 2>/dev/null; done)
 grep -E "FAILED|^[a-z0-9-]+: .*steps|left for|secateur:" "$WORK/$STUDY.log" | tail -n 80 | cut -c1-150

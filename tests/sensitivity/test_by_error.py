@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,6 @@ def harmful(model: Any, text: Any, clips: list[Utterance]) -> tuple[str, int]:
 
 def targets(model: Any, text: Any, clips: list[Utterance], group: str, head: int) -> list[Utterance]:
     """The clips with what the model without one head makes of them as their transcripts."""
-    from dataclasses import replace
-
     from secateur.sensitivity.variants import Variant
 
     small = without(model, Variant("x", "head", "", "", 1.0, {group: (head,)}))
@@ -63,10 +62,16 @@ def targets(model: Any, text: Any, clips: list[Utterance], group: str, head: int
     return [replace(u, text=t or "a") for u, t in zip(clips, texts, strict=True)]
 
 
-def test_a_head_whose_removal_gives_the_right_text_goes_for_good(clips: list[Utterance]) -> None:
+@pytest.fixture(scope="module")
+def told(clips: list[Utterance]) -> list[Utterance]:
+    """The clips, with the texts of a model that has lost a head."""
     torch.set_num_threads(1)
     model, text = small_whisper()
-    told = targets(model, text, clips, *harmful(model, text, clips))
+    return targets(model, text, clips, *harmful(model, text, clips))
+
+
+def test_a_head_whose_removal_gives_the_right_text_goes_for_good(told: list[Utterance]) -> None:
+    model, text = small_whisper()
     select = [u for u in told if u.speaker in ("s0", "s1")]
     held = [u for u in told if u.speaker in ("s2", "s3")]
     settings = ByErrorSettings(most=1, kinds=("head",), tried=3)
@@ -78,23 +83,22 @@ def test_a_head_whose_removal_gives_the_right_text_goes_for_good(clips: list[Utt
     ) == 19 - 1
     judge = Judge(small, text, {"held": held}, CPU, RAW)
     assert judge.rates("held", [NOTHING])[0] == pytest.approx(removed[0].held_out[1])
+    # The same removal is refused where it would make something else worse that is to be kept.
+    texts = transcribe_texts(model, text, told, label="")
+    right = [replace(u, text=t or "a") for u, t in zip(told, texts, strict=True)]
+    _, kept = remove_by_error(model, text, select, held, {"known": right}, settings, CPU, RAW)
+    assert all(one.kept["known"][1] <= one.kept["known"][0] + 0.002 for one in kept)
+    assert not kept or kept[0].site != removed[0].site
 
 
-def test_nothing_goes_where_nothing_helps_or_something_would_be_forgotten(clips: list[Utterance]) -> None:
+def test_nothing_goes_where_everything_is_right(clips: list[Utterance]) -> None:
     model, text = small_whisper()
-    own = targets(model, text, clips, *harmful(model, text, clips))
     texts = transcribe_texts(model, text, clips, label="")
-    from dataclasses import replace
-
     right = [replace(u, text=t or "a") for u, t in zip(clips, texts, strict=True)]
-    half, rest = right[0::2], right[1::2]
-    settings = ByErrorSettings(most=2, kinds=("head",))
-    same, removed = remove_by_error(model, text, half, rest, {}, settings, CPU, RAW)
+    same, removed = remove_by_error(
+        model, text, right[0::2], right[1::2], {}, ByErrorSettings(most=2, kinds=("head",)), CPU, RAW
+    )
     assert removed == [] and same is model
-    select, held = own[0::4] + own[1::4], own[2::4] + own[3::4]
-    one = ByErrorSettings(most=1, kinds=("head",))
-    _, kept = remove_by_error(model, text, select, held, {"known": right}, one, CPU, RAW)
-    assert all(r.kept["known"][1] <= r.kept["known"][0] + 0.002 for r in kept)
 
 
 def test_what_is_wrong_is_one_line(clips: list[Utterance]) -> None:

@@ -96,13 +96,13 @@ def telephone(audio: Tensor, lengths: Tensor, sample_rate: int) -> Tensor:
 
 def _convolve(audio: Tensor, response: Tensor, delay: int) -> Tensor:
     """Rows of `audio` convolved with rows of `response`, moved back by `delay` samples, at the same width."""
-    size = _fast_size(audio.shape[1] + response.shape[1] - 1)
+    size = fast_size(audio.shape[1] + response.shape[1] - 1)
     product = torch.fft.rfft(audio, size) * torch.fft.rfft(response, size)
     convolved: Tensor = torch.fft.irfft(product, size)
     return convolved[:, delay : delay + audio.shape[1]]
 
 
-def _fast_size(size: int) -> int:
+def fast_size(size: int) -> int:
     """The next of 4, 5, 6, 7 times a power of two: quick to transform, and few sizes to plan for."""
     step = 1 << max(0, (size - 1).bit_length() - 3)
     return -(-size // step) * step
