@@ -24,6 +24,7 @@ RUN = """
 same_speakers = true
 [training]
 steps = {steps}
+mix = "none"
 batch_seconds = 6.0
 learning_rate = 4e-3
 ema = 0.9

@@ -36,6 +36,7 @@ RUN = """
 same_speakers = true
 [training]
 steps = 90
+mix = "none"
 batch_seconds = 8.0
 learning_rate = 4e-3
 ema = 0.9
