@@ -62,7 +62,7 @@ def too_few(rate: float, interval: Sequence[float], clusters: int) -> str:
     if half > WIDE * rate and half > 0.005:
         return f"too few clips to tell: the rate is known to ±{100 * half:.1f} points only"
     if clusters < FEWEST:
-        return f"too few clips to tell: {clusters} of a kind to resample, so the interval is too narrow"
+        return f"too few clips to tell: an interval over {clusters} speakers or clips is too narrow"
     return ""
 
 
@@ -76,7 +76,7 @@ def too_few_to_compare(found: Difference) -> str:
     if not found.certain and half > WIDE_DIFFERENCE * max(found.a, found.b):
         return f"too few clips to tell: only a difference beyond ±{100 * half:.1f} points would show"
     if found.clusters < FEWEST:
-        return f"too few clips to tell: {found.clusters} of a kind to resample, so the interval is too narrow"
+        return f"too few clips to tell: an interval over {found.clusters} speakers or clips is too narrow"
     return ""
 
 
