@@ -16,6 +16,7 @@ from secateur.evaluate.breakdown import by_extra, by_length, by_speaker, extra_n
 from secateur.evaluate.compare import compare_results
 from secateur.evaluate.result import Result, is_result, read_result, write_result
 from secateur.evaluate.run import evaluate
+from secateur.evaluate.table import table
 
 pytest.importorskip("kaldialign")
 pytest.importorskip("whisper_normalizer")
@@ -133,6 +134,7 @@ def test_a_set_without_any_speech_has_no_rate(tmp_path: Path) -> None:
     write_result(tmp_path / "r.json", found)
     text = (tmp_path / "r.json").read_text()
     assert "NaN" not in text and json.loads(text)["rate"] is None  # JSON has no nan
+    assert table([("m", found)])[1] == [["m", "0.000"]]  # nothing to show but the speed
     again = read_result(tmp_path / "r.json")
     assert math.isnan(again.rate) and again.rows == found.rows
 

@@ -60,12 +60,12 @@ def cells(result: Result, first: Result) -> list[str]:
         return f"{text} ({share})" if share and not share.endswith(" 1.0") else text
 
     relative = ""
-    if result is not first and first.rate:
+    if result is not first and first.rate and math.isfinite(result.rate / first.rate):
         relative = f"{100 * (result.rate / first.rate - 1):+.0f} %".replace("-", "−")
     low, high = result.interval
     return [
         percent(result.rate),
-        f"{100 * low:.1f} to {100 * high:.1f}",
+        f"{100 * low:.1f} to {100 * high:.1f}" if math.isfinite(low) else "–",
         relative or "–",
         sized(short(result.parameters), result.parameters, first.parameters),
         sized(short(result.macs), result.macs, first.macs),

@@ -63,7 +63,7 @@ def scheme_of(name: str, asked: str | None = None) -> Scheme:
         return default_scheme(name)
     if asked not in SCHEMES:
         raise SecateurError(f"unknown normalisation '{asked}'{nearest(asked, SCHEMES)}: {', '.join(SCHEMES)}")
-    return asked  # type: ignore[return-value]
+    return asked
 
 
 @functools.lru_cache(maxsize=256)
