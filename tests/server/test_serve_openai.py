@@ -109,6 +109,32 @@ def test_what_is_refused(
         assert found.value.status_code == 413
 
 
+def media(samples: np.ndarray[Any, Any], form: str, codec: str, rate: int) -> bytes:
+    """The samples (at 16 kHz) in a container that telephones and browsers write."""
+    av = pytest.importorskip("av")
+    out = io.BytesIO()
+    with av.open(out, "w", format=form) as container:
+        stream = container.add_stream(codec, rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.round(samples * 32767).astype(np.int16)[None], "s16", "mono")
+        frame.sample_rate, frame.pts = 16000, 0
+        for piece in [*av.AudioResampler("s16", "mono", rate).resample(frame), None]:
+            container.mux(stream.encode(piece))
+    return out.getvalue()
+
+
+def test_recordings_of_telephones_and_browsers(client: Any, speech: Path) -> None:
+    ((samples, _),) = clips(speech, "librispeech-mini", 1)
+    expected = ask(client, wav(samples), response_format="verbose_json")
+    for form, codec, rate in (("ipod", "alac", 16000), ("webm", "libopus", 48000), ("ipod", "aac", 44100)):
+        found = ask(client, media(samples, form, codec, rate), response_format="verbose_json")
+        assert found.duration == pytest.approx(expected.duration, abs=0.1)
+        words = found.text.split()
+        assert sum(word in expected.text.split() for word in words) >= 0.8 * len(words) > 5
+    with pytest.raises(openai.APIStatusError) as refused:
+        ask(client, media(np.zeros(61 * 16000, np.float32), "ipod", "aac", 16000))
+    assert refused.value.status_code == 413
+
+
 def test_a_key_is_needed(server: Running, clip: tuple[bytes, str]) -> None:
     stranger = openai.OpenAI(base_url=server.url + "/v1", api_key="guess", max_retries=0)
     with pytest.raises(openai.AuthenticationError):

@@ -238,7 +238,7 @@ def _chosen(container: Any, kind: Kind, name: str) -> tuple[Any, list[str]]:
         others = sorted({stream.type for stream in container.streams})
         held = f"only {' and '.join(others)}" if others else "nothing"
         raise SecateurError(f"{name}: no sound in this {kind.name} file, {held}")
-    default = [stream for stream in found if int(stream.disposition) & _DEFAULT]
+    default = [stream for stream in found if stream.disposition.value & _DEFAULT]
     stream = (default or found)[0]
     if len(found) == 1:
         return stream, []
