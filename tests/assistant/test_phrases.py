@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from secateur.assistant.phrases.ctc import search_ctc
 from secateur.assistant.phrases.distance import distance
 from secateur.assistant.phrases.phrases import Phrases
 from secateur.assistant.phrases.pieces import Pieces
+from secateur.assistant.understand import Understanding
 from secateur.audio.read import read_audio
 from secateur.runtime.recogniser import Recogniser
 from secateur.runtime.token_recogniser import WhisperRecogniser
@@ -105,6 +108,48 @@ def test_a_book_is_not_an_order(recogniser: WhisperRecogniser, speech: Path) -> 
     for line in lines:
         samples = read_audio(speech / "librispeech-mini" / json.loads(line)["audio"], 16000)[: 6 * 16000]
         assert phrases.hear(samples, recogniser.transcribe(samples).text) is None
+
+
+def test_everyday_sentences_order_nothing(recogniser: WhisperRecogniser, speech: Path) -> None:
+    """Short sentences of speechocean762, with both grammars: none is taken for a command, and few are searched."""
+    understanding = Understanding(recogniser, read_grammar("home", "coffee"))
+    lines = (speech / "speechocean762" / "test.jsonl").read_text().splitlines()[7::190]
+    for line in lines:
+        samples = read_audio(speech / "speechocean762" / json.loads(line)["audio"], 16000)
+        assert understanding.audio(samples).matches == ()
+
+
+def test_how_sure_it_is_is_no_constant(recogniser: WhisperRecogniser, speech: Path) -> None:
+    understanding = Understanding(recogniser, read_grammar("home", "coffee"))
+    lines = (speech / "barista-commands" / "test.jsonl").read_text().splitlines()[3::60]
+    sure = []
+    for line in lines:
+        match = understanding.audio(read_audio(speech / "barista-commands" / json.loads(line)["audio"], 16000)).match
+        assert match is not None
+        sure.append(match.confidence)
+    assert all(0.5 < one < 1 for one in sure)
+    assert len(set(sure)) == len(sure)
+
+
+@pytest.mark.skipif(shutil.which("flite") is None, reason="no flite on this machine")
+@pytest.mark.parametrize(
+    ("text", "slots"),
+    [
+        ("turn on the light in the attic", None), ("turn on the attic light", None), ("don't turn on the light", None),
+        ("did you turn on the light", None), ("he said turn on the radio", None), ("i have turned on the light", None),
+        ("turn on the light when i get home", None), ("i don't want a coffee", None),
+        ("turn off all the lights", {"action": "off", "every": "all", "name": "light"}),
+        ("make the kitchen light blue", {"area": "kitchen", "name": "light", "color": "blue"}),
+        ("set a timer for an hour and a half", {"hours": "1", "minutes": "30"}),
+    ],
+)  # fmt: skip
+def test_what_is_spoken_orders_what_it_says(
+    recogniser: WhisperRecogniser, tmp_path: Path, text: str, slots: dict[str, str] | None
+) -> None:
+    subprocess.run(["flite", "-voice", "slt", "-t", text, "-o", str(tmp_path / "said.wav")], check=True)
+    understanding = Understanding(recogniser, read_grammar("home", "coffee"))
+    match = understanding.audio(read_audio(tmp_path / "said.wav", 16000)).match
+    assert (None if match is None else match.slots) == slots
 
 
 def test_ctc_search_equals_the_sum_over_all_paths() -> None:

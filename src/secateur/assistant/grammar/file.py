@@ -13,7 +13,7 @@ from .examples import drawn
 from .graph import Builder, Graph
 
 FOLDER = Path(__file__).parent.parent / "grammars"
-KEYS = ("language", "examples", "intents", "slots", "rules")
+KEYS = ("language", "examples", "certain", "intents", "slots", "rules")
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Grammar:
     graph: Graph
     language: str
     intents: tuple[str, ...]
+    certain: frozenset[str] = frozenset()  # slots whose value must have been recognised, not only be the nearest
     examples: tuple[str, ...] = ()  # sentences to show who asks what can be said
 
 
@@ -44,6 +45,7 @@ def read_grammar(*names: str | Path, lists: Mapping[str, Mapping[str, str]] | No
     graph: Graph | None = None
     intents: list[str] = []
     examples: list[str] = []
+    certain: list[str] = []
     for name, table in tables:
         _check(name, table)
         slots = table.get("slots", {})
@@ -57,9 +59,10 @@ def read_grammar(*names: str | Path, lists: Mapping[str, Mapping[str, str]] | No
                 raise SecateurError(f"{name}: intent {intent} has too many brackets in brackets") from None
             intents.append(intent)
         examples += table.get("examples", [])
+        certain += table.get("certain", [])
     if graph is None:
         raise SecateurError("no grammar was named")
-    return Grammar(graph, languages.pop(), tuple(intents), tuple(examples or drawn(graph)))
+    return Grammar(graph, languages.pop(), tuple(intents), frozenset(certain), tuple(examples or drawn(graph)))
 
 
 def known_grammars() -> list[str]:
@@ -87,8 +90,9 @@ def _check(name: str, table: Mapping[str, Any]) -> None:
     for key in ("slots", "rules"):
         if not isinstance(table.get(key, {}), Mapping):
             raise SecateurError(f"{name}: {key} must be a table")
-    if not _strings(table.get("examples", [])):
-        raise SecateurError(f"{name}: examples must be a list of sentences")
+    for key in ("examples", "certain"):
+        if not _strings(table.get(key, [])):
+            raise SecateurError(f"{name}: {key} must be a list of texts")
     for intent, templates in table["intents"].items():
         if not _strings(templates):
             raise SecateurError(f"{name}: intent {intent} must be a list of templates")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from .alike import one_apart
 from .words import words_of
 
 
@@ -66,14 +67,15 @@ FORBIDDING = {
     ),
 }  # fmt: skip
 
-# In speech that was not recognised word for word, these make something else of the sentence of a grammar nearest to it.
+# In speech that was not recognised word for word: what makes something else of the nearest sentence of a grammar,
+# anywhere, or as one of its first two words.
 TURNING = {
-    "en": _set(
-        """
-        not never don't didn't doesn't nobody without if unless who whom said says asked told
-        """
-    ),
+    "en": _set("not never don't didn't doesn't nobody without unless if says told asked"),
     "zh": frozenset("别不勿没谁吗如说"),
+}
+OPENING = {
+    "en": _set("who whom why when where did does was were is are has have he she they should until while because"),
+    "zh": frozenset("为怎他她"),
 }
 
 # What turns an imperative with a question mark into a polite request, or makes a question of it in the first place.
@@ -115,8 +117,11 @@ def polite(words: Sequence[str]) -> bool:
 def turned(written: str, sentence: str, language: str) -> bool:
     """Whether `written` has a word that makes something else of `sentence`, which lacks it.
 
-    >>> turned("oh don't turn on the light", "turn on the light", "en")
-    True
+    >>> turned("oh don't turn on the light", "turn on the light", "en"), turned("i was a latte", "i want a latte", "en")
+    (True, False)
     """
-    words = words_of(written)
-    return not TURNING[language_of(language)].isdisjoint(set(words) - set(words_of(sentence)))
+    language, words, known = language_of(language), words_of(written), words_of(sentence)
+    # An opening word may be another of its sound that was recognised wrongly: was for want.
+    first = [word for word in words[:2] if not any(word[0] == one[0] and one_apart(word[:3], one[:3]) for one in known)]
+    found = TURNING[language].intersection(words) | OPENING[language].intersection(first)
+    return not found <= set(known)

@@ -14,13 +14,16 @@ from ...models.family import family_of
 from ...runtime.recogniser import Recogniser
 from ..grammar.file import Grammar
 from ..grammar.match import Match, match
-from ..grammar.outside import turned
+from ..grammar.outside import FORBIDDING, language_of, turned
 from ..grammar.words import words_of
-from .distance import distance
+from .distance import distance, within
 from .search import Begun, Said
 
 SEARCHED = 0.1  # likeness of the free text to the grammar from which it is searched, and searched widely
 SEARCHED_WIDELY = 0.25
+UNLIKE = 0.5  # of a word's letters that may differ where it must be certain
+LONG = 4  # letters of a word that may not be left out then
+DROPPED = 7  # letters that were said beyond a command, above which it was another sentence; of Mandarin two characters
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,21 @@ class Phrases:
         found = self._chosen(begun, False) if likeness >= SEARCHED else None
         return self._chosen(begun, True) if found is None and likeness >= SEARCHED_WIDELY else found
 
+    def _certain(self, meaning: Match, text: str, free: str) -> bool:
+        """Whether what must be certain was recognised as well: every such value, and no other word beside them."""
+        values = [value for name, value in meaning.values if name in self.grammar.certain]
+        if not values:
+            return True
+        words, said = words_of(free), words_of(text)
+        letters = "".join(words)
+        forbidden = FORBIDDING[language_of(self.grammar.language)]
+        if any(word in forbidden and word not in said for word in words):
+            return False
+        parts = [word for value in values for word in words_of(value)]
+        return all(within(part, letters) <= UNLIKE * len(part) for part in parts) and all(
+            within(word, "".join(said)) <= UNLIKE * len(word) for word in words if len(word) >= LONG
+        )
+
     def _chosen(self, begun: Begun, wide: bool) -> Phrase | None:
         found, weights = self.search.search(begun, wide), self.weights
         written = "".join(words_of(begun.free))
@@ -124,7 +142,10 @@ class Phrases:
             meaning = match(self.grammar.graph, said.text, 0.0)
             if meaning is None:
                 continue
-            if sure < weights.least or turned(begun.free, said.text, self.grammar.language):
+            dropped = len(written.encode()) - len(said.text.replace(" ", "").encode())
+            if sure < weights.least or dropped > DROPPED or turned(begun.free, said.text, self.grammar.language):
+                return None
+            if not self._certain(meaning, said.text, begun.free):
                 return None
             return Phrase(said.text, replace(meaning, sure=sure), score, share)
         return None
