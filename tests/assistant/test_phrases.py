@@ -110,17 +110,20 @@ def test_a_book_is_not_an_order(recogniser: WhisperRecogniser, speech: Path) -> 
         assert phrases.hear(samples, recogniser.transcribe(samples).text) is None
 
 
-def test_everyday_sentences_order_nothing(recogniser: WhisperRecogniser, speech: Path) -> None:
+@pytest.fixture(scope="module")
+def understanding(recogniser: WhisperRecogniser) -> Understanding:
+    return Understanding(recogniser, read_grammar("home", "coffee"))
+
+
+def test_everyday_sentences_order_nothing(understanding: Understanding, speech: Path) -> None:
     """Short sentences of speechocean762, with both grammars: none is taken for a command, and few are searched."""
-    understanding = Understanding(recogniser, read_grammar("home", "coffee"))
     lines = (speech / "speechocean762" / "test.jsonl").read_text().splitlines()[7::190]
     for line in lines:
         samples = read_audio(speech / "speechocean762" / json.loads(line)["audio"], 16000)
         assert understanding.audio(samples).matches == ()
 
 
-def test_how_sure_it_is_is_no_constant(recogniser: WhisperRecogniser, speech: Path) -> None:
-    understanding = Understanding(recogniser, read_grammar("home", "coffee"))
+def test_how_sure_it_is_is_no_constant(understanding: Understanding, speech: Path) -> None:
     lines = (speech / "barista-commands" / "test.jsonl").read_text().splitlines()[3::60]
     sure = []
     for line in lines:
@@ -144,10 +147,9 @@ def test_how_sure_it_is_is_no_constant(recogniser: WhisperRecogniser, speech: Pa
     ],
 )  # fmt: skip
 def test_what_is_spoken_orders_what_it_says(
-    recogniser: WhisperRecogniser, tmp_path: Path, text: str, slots: dict[str, str] | None
+    understanding: Understanding, tmp_path: Path, text: str, slots: dict[str, str] | None
 ) -> None:
     subprocess.run(["flite", "-voice", "slt", "-t", text, "-o", str(tmp_path / "said.wav")], check=True)
-    understanding = Understanding(recogniser, read_grammar("home", "coffee"))
     match = understanding.audio(read_audio(tmp_path / "said.wav", 16000)).match
     assert (None if match is None else match.slots) == slots
 
