@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,30 @@ def test_help_has_examples_and_nothing_heavy_is_imported(capsys: pytest.CaptureF
         with pytest.raises(SystemExit):
             main(["data", name, "--help"])
         assert f"example:\n  secateur data {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.300000 2.687000 turn on the light 3.287000 5.690200 turn off the heating",
+        "00:00:01,000 --> 00:00:03,000 turn on the light", "[00:12] turn on the light", "[0.00 - 2.50] turn it on",
+    ],
+)  # fmt: skip
+def test_times_inside_of_texts_are_problems(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clips = read_manifest(TRAIN)
+    write_manifest(tmp_path / "m.jsonl", [replace(clips[0], text=text), *clips[1:]])
+    assert main(["data", "check", str(tmp_path / "m.jsonl"), "--audio", "no", "--json"]) == 1
+    problems = json.loads(capsys.readouterr().out)["problems"]
+    assert ("ada-00", "times") in {(p["id"], p["problem"]) for p in problems}
+
+
+def test_casing_and_missing_speakers_are_remarked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shouted = [replace(u, text=u.text.upper()) for u in read_manifest(TRAIN)]
+    shouted[::2] = [replace(u, speaker="") for u in shouted[::2]]
+    write_manifest(tmp_path / "m.jsonl", shouted)
+    assert main(["data", "check", str(tmp_path / "m.jsonl"), "--audio", "no"]) == 0
+    out = capsys.readouterr().out
+    assert "texts are in upper case only" in out
+    assert "15 clips name no speaker" in out
+    assert main(["data", "check", TRAIN, "--audio", "no"]) == 0
+    assert "remark" not in capsys.readouterr().out

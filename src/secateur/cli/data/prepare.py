@@ -17,7 +17,7 @@ audio with a text of the same name beside it or in a sister folder, and recordin
 ELAN, Audacity labels, CTM or STM, which cut them. What cannot be used is listed beside the manifest. Source and --out
 may be URLs (s3://, gs://, hf://, http://)."""
 EXAMPLE = """secateur data prepare recordings/ --out set/all.jsonl --speaker-from '{speaker}/*.wav'
-secateur data prepare calls.xlsx.csv --out set/all.jsonl --columns text=Transcript,speaker=Who --encoding cp1252
+secateur data prepare calls.csv --out set/all.jsonl --columns text=Transcript,speaker=Who --encoding cp1252
 secateur data prepare cv-corpus/de/train.tsv --out set/train.jsonl --language de --format flac --sample-rate 16000
 secateur data prepare interview.TextGrid --out set/interview.jsonl
 secateur data prepare kaldi/data/train --out set/train.jsonl --rules my-rules.toml --format ogg --denoise spectral"""
