@@ -65,6 +65,14 @@ def media() -> None:
     require("av", "media")
 
 
+def parquet() -> None:
+    """A table of Hugging Face with the audio inside."""
+    from secateur.data.layouts import read_set
+
+    Path("a.parquet").write_bytes(b"PAR1")
+    read_set(Path("a.parquet"))
+
+
 def tensorboard() -> None:
     """A training log."""
     from secateur.train.tensorboard import write_events
@@ -97,6 +105,8 @@ USES: dict[str, Callable[[], None]] = {
     "train": command("train", "--train", CLIP, "--out", "run"),
     "hub": hub,
     "media": media,
+    "parquet": parquet,
+    "remote": command("data", "stats", "http://127.0.0.1:9/set.jsonl"),
     "stream": silero,
     "pieces": pieces,
     "sphinx": command("lm", "--general", "--out", "general.npz"),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .errors import SecateurError
-from .extras import require
+from .extras import hint, require
 
 SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/+")
 MOST_WHOLE = 2 << 30  # bytes of a file that is brought into memory
@@ -54,9 +54,12 @@ def _told(url: str) -> Iterator[None]:
     except SecateurError:
         raise
     except FileNotFoundError:
-        raise SecateurError(f"{url}: no such file") from None
+        server = " (or its server does not answer)" if url.startswith("http") else ""
+        raise SecateurError(f"{url}: no such file{server}") from None
     except ImportError as problem:  # fsspec's own words name the package: "Install s3fs to access S3"
-        raise SecateurError(f"{url}: a package for '{url.split(':')[0]}' is missing: {problem} (with pip)") from None
+        scheme = url.split(":")[0]
+        what = f"run  {hint('remote')}" if scheme in ("http", "https") else "it comes with pip"
+        raise SecateurError(f"{url}: a package for '{scheme}' is missing: {problem}: {what}") from None
     except Exception as problem:  # file systems raise errors of their own libraries
         reason = str(problem) or type(problem).__name__
         raise SecateurError(f"{url}: cannot be reached or read ({reason})") from problem
