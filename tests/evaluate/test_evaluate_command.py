@@ -54,8 +54,9 @@ def test_exported_model_hears_the_same(heard: Path, tiny_en: Path, speech: Path,
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--limit", "0"], "--limit must be at least 1"),
-        (["--metric", "mer"], "'mer' is not one of wer, cer, per"),
+        (["--limit", "0"], "limit must be at least 1"),
+        (["--metric", "ter"], "'ter' is not one of wer, cer, mer, per"),
+        (["--normalise", "wisper"], "'wisper' is not one of whisper, language, cased, none"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -64,3 +65,42 @@ def test_mistakes_are_one_line(
     assert main(["evaluate", "tiny.en", str(speech / "librispeech-mini" / "test.jsonl"), *words]) == 2
     found = capsys.readouterr().err
     assert message in found and "Traceback" not in found
+
+
+def test_run_folders_and_bundled_names_are_models(tmp_path: Path) -> None:
+    from secateur.api.evaluate import located
+    from secateur.base.errors import SecateurError
+    from secateur.runtime.recogniser import BUNDLED
+
+    for name in ("original", "dense", "pruned", "exported/pruned", "exported/original"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+        (tmp_path / "run" / name / "config.json").write_text("{}")
+    assert located(str(tmp_path / "run")) == str(tmp_path / "run" / "exported" / "pruned")
+    assert located(str(tmp_path / "run" / "dense")) == str(tmp_path / "run" / "dense")
+    assert located(str(tmp_path / "run" / "exported")) == str(tmp_path / "run" / "exported" / "pruned")
+    assert located("secateur-en-small") == str(BUNDLED / "secateur-en-small")
+    assert located("tiny.en") == "tiny.en"  # a name that is fetched
+    for name in ("a-0", "b-0"):
+        (tmp_path / "study" / name).mkdir(parents=True)
+        (tmp_path / "study" / name / "config.json").write_text("{}")
+    with pytest.raises(SecateurError, match="several models"):
+        located(str(tmp_path / "study"))
+
+
+def test_several_languages_in_one_manifest(
+    speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("wetext")
+    pytest.importorskip("opencc")
+    lines = []
+    for folder, language in (("librispeech-mini", "english"), ("commonvoice-zh-cn", "zh_CN")):
+        source = speech / folder / "test.jsonl"
+        row = json.loads(source.read_text(encoding="utf-8").splitlines()[0])
+        lines.append(json.dumps({**row, "audio": str(source.parent / row["audio"]), "language": language}))
+    (tmp_path / "mixed.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    out = tmp_path / "r.json"
+    assert main(["evaluate", "secateur-en-small", str(tmp_path / "mixed.jsonl"), "--out", str(out)]) == 0
+    shown = capsys.readouterr()
+    assert "mean of the 2 languages" in shown.out and "an English-only model on Chinese" in shown.err
+    result = read_result(out)
+    assert [(one.language, one.metric) for one in result.languages] == [("en", "wer"), ("zh", "cer")]
