@@ -1,4 +1,4 @@
-"""Short-time spectra and back, for processing sound in between (features have their own, see `features.mel`)."""
+"""Short-time spectra and back, for processing sound in between (features have their own, see `features.whisper`)."""
 
 from __future__ import annotations
 
