@@ -66,11 +66,14 @@ def test_every_format(client: Any, clip: tuple[bytes, str]) -> None:
     assert len(text.split()) > 10
     assert ask(client, data).text == text
     assert ask(client, data, response_format="text").strip() == text
-    assert text in ask(client, data, response_format="srt")
-    assert ask(client, data, response_format="vtt").startswith("WEBVTT\n\n00:00:00.000 --> ")
+    shown = [line for line in ask(client, data, response_format="srt").split("\n") if line and "-->" not in line]
+    assert " ".join(line for line in shown if not line.isdigit()) == text
+    assert max(map(len, shown)) <= 42
+    assert ask(client, data, response_format="vtt").startswith("WEBVTT\n\n00:00:00.")
     whole = ask(client, data, response_format="verbose_json", timestamp_granularities=["word", "segment"])
     assert whole.language == "english"
-    assert whole.segments[0].text == text
+    assert " ".join(segment.text for segment in whole.segments) == text
+    assert all(segment.end - segment.start <= 7 for segment in whole.segments)
     words = whole.words
     assert " ".join(word.word for word in words) == text
     assert all(0 <= a.start <= a.end <= b.end <= whole.duration for a, b in itertools.pairwise(words))

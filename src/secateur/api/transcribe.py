@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import io
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     Waiting = tuple[str, str, NDArray[np.float32]]  # an input, its channel, the samples
     Rewrite = Callable[[Transcript], Transcript]
 
+LONG = 300.0  # seconds; what is decoded in a longer recording is kept window by window until its transcript is written
 CHUNK = 240.0  # seconds of audio that are read ahead, so that short files can run together
 
 
@@ -114,7 +116,8 @@ def _each(options: TranscribeSettings) -> dict[str, Any]:
         rewrite = rewriter(options.simplified, options.correct, options.correct_cost)
     files: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
-    done = _transcribed(recogniser, inputs, decoding, options, rewrite)
+    places = {name: None if options.out is None else options.out / names[name] for name in inputs}
+    done = _transcribed(recogniser, inputs, decoding, options, rewrite, places)
     for name, found in track(done, "transcribe", len(inputs), quiet=len(inputs) == 1):
         if isinstance(found, SecateurError):
             problem = str(found) if name in str(found) else f"{name}: {found}"
@@ -125,7 +128,10 @@ def _each(options: TranscribeSettings) -> dict[str, Any]:
             continue
         files.append({"file": name, **to_dict(found)})
         if options.out is not None:
-            write_text(options.out / names[name], WRITERS[options.format](found, options.subtitles))
+            place = options.out / names[name]
+            write_text(place, WRITERS[options.format](found, options.subtitles))
+            for part in place.parent.glob(f"{glob.escape(place.name)}*.part"):
+                part.unlink()
     written = [] if options.out is None else [str(options.out / names[f["file"]]) for f in files]
     made = {"subtitles": to_dict(options.subtitles)} if options.format in TIMED else {}
     return {"format": options.format, "files": files, "written": written, "failed": failed, **made}
@@ -201,16 +207,23 @@ def _out_names(inputs: list[str], options: TranscribeSettings) -> dict[str, str]
 
 def _transcribed(
     recogniser: Recogniser, inputs: list[str], decoding: DecodingOptions, options: TranscribeSettings,
-    rewrite: Rewrite | None,
+    rewrite: Rewrite | None, names: Mapping[str, Path | None],
 ) -> Iterator[tuple[str, Transcript | SecateurError]]:  # fmt: skip
     """Every input with its transcript, or with what is wrong with it."""
     waiting: list[Waiting] = []
     for name in inputs:
         try:
             sides = _read(name, options, recogniser.sample_rate)
-            waiting += [(name, side, recogniser.samples(samples)) for side, samples in sides]
+            read = [(name, side, recogniser.samples(samples)) for side, samples in sides]
         except SecateurError as problem:
             yield name, problem
+            continue
+        if sum(len(audio) for _, _, audio in read) >= LONG * recogniser.sample_rate:
+            yield from _together(recogniser, waiting, decoding, rewrite)
+            yield from _together(recogniser, read, decoding, rewrite, names[name])
+            waiting = []
+            continue
+        waiting += read
         if sum(len(audio) for _, _, audio in waiting) >= CHUNK * recogniser.sample_rate:
             yield from _together(recogniser, waiting, decoding, rewrite)
             waiting = []
@@ -218,11 +231,22 @@ def _transcribed(
 
 
 def _together(
-    recogniser: Recogniser, waiting: list[Waiting], decoding: DecodingOptions, rewrite: Rewrite | None
-) -> Iterator[tuple[str, Transcript]]:
+    recogniser: Recogniser, waiting: list[Waiting], decoding: DecodingOptions, rewrite: Rewrite | None,
+    *parts: Path | None,
+) -> Iterator[tuple[str, Transcript]]:  # fmt: skip
+    """What was read together; `parts` is where the windows of one long recording are kept, None: nowhere."""
+    from ..runtime.kept import Kept, key_of
     from ..runtime.sides import joined
 
-    found = recogniser.transcribe_batch([audio for _, _, audio in waiting], decoding)
+    audios = [audio for _, _, audio in waiting]
+    if not parts:
+        found = recogniser.transcribe_batch(audios, decoding)
+    else:
+        found = []
+        for name, side, audio in waiting:
+            path = None if parts[0] is None else parts[0].with_name(f"{parts[0].name}{side and '.' + side}.part")
+            kept = Kept(path, key_of(audio, [recogniser.config, recogniser.generation], decoding), f"transcribe {name}")
+            found += recogniser.transcribe_batch([audio], decoding, kept)
     transcripts = map(rewrite, found) if rewrite else iter(found)
     for name, group in itertools.groupby(zip(waiting, transcripts, strict=True), key=lambda pair: pair[0][0]):
         yield name, joined([(side, transcript) for (_, side, _), transcript in group])

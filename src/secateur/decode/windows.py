@@ -19,6 +19,7 @@ from .segments import Audio, Segment, moved, next_cut, quiet_cuts, split
 from .session import Session, State, TokenConfig
 
 BALLOTS = 5  # windows of a recording that vote on its language
+SAME = 4  # tokens from which a window that repeats the one before is suspicious
 HOT = 0.5  # text decoded above this temperature is not trusted as the next window's prompt
 
 
@@ -89,6 +90,11 @@ def _in_turn(
         ids = prompt(config, tokenizer, options, language, timestamps, previous)
         state = encode_clips(session, [window])
         result = decode(session, state, [ids], tokenizer, options, timestamps)[0]
+        if previous and _misled(result, previous, options):
+            previous = []
+            ids = prompt(config, tokenizer, options, language, timestamps)
+            alone = decode(session, state, [ids], tokenizer, options, timestamps)[0]
+            result = alone if not alone.doubtful(options) or alone.avg_logprob >= result.avg_logprob else result
         following = len(window)
         if heard_speech(result, options):
             seconds = len(window) / rate
@@ -102,10 +108,16 @@ def _in_turn(
                 plain = prompt(config, tokenizer, options, language, False, previous)
                 segments = _worded(session, state, plain, segments, tokenizer, language, window)
             found += [moved(segment, at / rate) for segment in segments]
-            trusted = options.condition_on_previous and result.temperature <= HOT
+            trusted = options.condition_on_previous and result.temperature <= HOT and not result.doubtful(options)
             previous = previous + [i for segment in segments for i in segment.tokens] if trusted else []
         at += following
     return tuple(found)
+
+
+def _misled(result: Decoded, previous: Sequence[int], options: DecodingOptions) -> bool:
+    """Whether the text before may have led a window astray: it is not trusted, says nothing, or says the same again."""
+    again = len(result.tokens) >= SAME and tuple(previous[-len(result.tokens) :]) == result.tokens
+    return result.doubtful(options) or not result.text or again
 
 
 def _timed(

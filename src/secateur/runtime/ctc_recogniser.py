@@ -120,7 +120,9 @@ class CtcRecogniser(Recogniser):
         """What `log_probs` (frames, units) say, as one segment; None: nothing. `said` is what beam search found."""
         if options.lm and said is None:
             said = self.decoder(options)(log_probs)
-        return hear_frames(log_probs, self.text, seconds, self.frame_seconds, self.language, options.word_times, said)
+        found = hear_frames(log_probs, self.text, seconds, self.frame_seconds, self.language, options.word_times, said)
+        least = options.unlikely_threshold
+        return found if found is None or least is None or found.avg_logprob >= least else None
 
     def decoder(self, options: DecodingOptions) -> BeamDecoder:
         """The beam search that `options` ask for; models and words are read once.

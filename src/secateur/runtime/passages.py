@@ -11,6 +11,7 @@ from ..decode.generation import Generation
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio, Segment, quiet_cuts
 from ..decode.speech import SpeechSettings, Window, gaps, regions, windows
+from .kept import Kept
 from .vad import BLOCK, speech_probabilities
 
 SIGN = 0.1  # probability below which a sound is no speech for certain: nothing is decoded there
@@ -113,16 +114,17 @@ def located(window: Window, segments: Sequence[Segment], rate: int) -> list[Segm
 
 def decoded(
     audios: Sequence[Audio], plans: Sequence[Sequence[Window]], generation: Generation, rate: int,
-    hear: Callable[[list[Audio]], list[Heard]],
+    hear: Callable[[list[Audio]], list[Heard]], kept: Kept | None = None,
 ) -> list[Heard]:  # fmt: skip
     """Every recording decoded window by window with `hear`; what seems incomplete is decoded again in halves.
 
+    `kept` is for one recording by itself, whose windows are kept as they are decoded.
     The language is that of most of the text, None where there is none.
     """
     places = [(i, window) for i, made in enumerate(plans) for window in made]
     results = [
         trusted(window, one, generation)
-        for (_, window), one in zip(places, hear([w.of(audios[i]) for i, w in places]), strict=True)
+        for (_, window), one in zip(places, _first(audios, places, hear, kept), strict=True)
     ]
     again = [(k, halves(places[k][1], one, audios[places[k][0]], rate)) for k, one in enumerate(results)]
     again = [(k, parts) for k, parts in again if parts]
@@ -143,6 +145,19 @@ def decoded(
         Heard(tuple(found), max(names, key=names.__getitem__) if names else None)
         for found, names in zip(segments, languages, strict=True)
     ]
+
+
+def _first(
+    audios: Sequence[Audio], places: Sequence[tuple[int, Window]], hear: Callable[[list[Audio]], list[Heard]],
+    kept: Kept | None,
+) -> list[Heard]:  # fmt: skip
+    """What is decoded in every window, or was before."""
+    if kept is None:
+        return hear([window.of(audios[i]) for i, window in places])
+    for rows in kept.chunks([k for k, (_, window) in enumerate(places) if kept.recall(window) is None]):
+        some = [places[k] for k in rows]
+        kept.keep([window for _, window in some], hear([window.of(audios[i]) for i, window in some]))
+    return [heard for _, window in places if (heard := kept.recall(window)) is not None]
 
 
 def _letters(text: str) -> int:

@@ -32,6 +32,7 @@ from ..decode.segments import Audio, confidence
 from ..decode.speech import Window
 from ..models.family import family_of, read_config
 from .contents import CONFIG, is_export, read_contents
+from .kept import Kept
 from .passages import decoded, looks_for_speech, plan
 from .transcript import Transcript
 
@@ -144,9 +145,11 @@ class Recogniser(ABC):
         return self.transcribe_batch([audio], options)[0]
 
     def transcribe_batch(
-        self, recordings: Sequence[Recording], options: DecodingOptions | None = None
+        self, recordings: Sequence[Recording], options: DecodingOptions | None = None, kept: Kept | None = None
     ) -> list[Transcript]:
         """Transcripts in the order of `recordings`; short clips run together, with the text they have alone.
+
+        `kept` holds the windows of a single long recording as they are decoded, so that a killed run can go on.
 
         Raises:
             SecateurError: see `transcribe`; files that fail, and what is wrong with them, are named.
@@ -154,8 +157,7 @@ class Recogniser(ABC):
         options = self.generation.applied(options or DecodingOptions())
         self.check(options)
         audios = [self.samples(recording) for recording in recordings]
-        decode = self._by_windows if looks_for_speech(options) else self._decoded
-        heard = decode(audios, options)
+        heard = self._by_windows(audios, options, kept) if looks_for_speech(options) else self._decoded(audios, options)
         return [self._transcript(audio, one) for audio, one in zip(audios, heard, strict=True)]
 
     @abstractmethod
@@ -174,7 +176,7 @@ class Recogniser(ABC):
         """The language of most of the speech in `clips`, each at most a window; None: the model tells none apart."""
         return None
 
-    def _by_windows(self, audios: list[Audio], options: DecodingOptions) -> list[Heard]:
+    def _by_windows(self, audios: list[Audio], options: DecodingOptions, kept: Kept | None) -> list[Heard]:
         """Every recording, window by window of its speech; its language by vote where it is not known."""
         rate, known = self.sample_rate, options.language or (self.languages[0] if len(self.languages) == 1 else None)
         longest = round(min(self.window_seconds, self.generation.window_seconds or np.inf) * rate)
@@ -185,7 +187,7 @@ class Recogniser(ABC):
             rows = [i for i, name in enumerate(languages) if name == language]
             asked = replace(options, language=options.language or language)
             hear = partial(self._decoded, options=asked)
-            some = decoded([audios[i] for i in rows], [plans[i] for i in rows], self.generation, rate, hear)
+            some = decoded([audios[i] for i in rows], [plans[i] for i in rows], self.generation, rate, hear, kept)
             found |= zip(rows, some, strict=True)
         return [
             replace(found[i], language=found[i].language or (known if self.languages else None))
