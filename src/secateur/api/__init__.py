@@ -10,6 +10,8 @@ The command line, TOML files, studies and the page of settings are made from the
 
 from __future__ import annotations
 
+from typing import Any
+
 from .adapt import AdaptSettings, adapt
 from .compare import CompareSettings, compare
 from .doctor import DoctorSettings, doctor
@@ -22,8 +24,8 @@ from .study import StudyJobSettings, study
 from .train import TrainJobSettings, train
 from .transcribe import TranscribeSettings, load, transcribe
 
-JOBS: dict[str, Job] = {
-    one.__name__: one
+JOBS: dict[str, Job[Any]] = {
+    one.name: one
     for one in (adapt, train, prune, evaluate, compare, sensitivity, export, transcribe, study, doctor)
 }
 

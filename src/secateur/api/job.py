@@ -25,14 +25,14 @@ class Job(Generic[S]):
 
     def __init__(self, settings: type[S], run: Callable[[S], Any]) -> None:
         functools.update_wrapper(self, run)
-        self.settings, self.run = settings, run
+        self.settings, self.run, self.name = settings, run, run.__name__
         self.__signature__ = _signature(settings)
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run the job."""
         if len(inputs) == 1 and isinstance(inputs[0], self.settings) and not options:
             return self.run(inputs[0])
-        return self.run(settings_of(self.settings, self.run.__name__, inputs, options))
+        return self.run(settings_of(self.settings, self.name, inputs, options))
 
 
 def job(settings: type[S]) -> Callable[[Callable[[S], Any]], Job[S]]:
