@@ -256,3 +256,17 @@ def test_empty_texts_are_kept_on_request(tmp_path: Path, clips: list[foreign.Cli
     kept = foreign.prepared(table, tmp_path / "b.jsonl", "--keep-empty")
     assert [u.no_speech for u in kept] == [False, True, True, True]
     assert read_manifest(tmp_path / "b.jsonl")[1].labelled
+
+
+def test_what_a_table_does_not_name_is_said(
+    tmp_path: Path, clips: list[foreign.Clip], capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["включи свет", "закрой дверь", "какая погода"]
+    rows = [f"{c.name}.wav,{t}" for c, t in zip(clips[:3], texts, strict=True)]
+    foreign.write(tmp_path / "t.csv", "\n".join(["file,text", *rows]))
+    foreign.prepared(tmp_path, tmp_path / "out" / "a.jsonl")
+    out = capsys.readouterr().out
+    assert f"1 audio files in it have no transcript there, first wavs/{clips[3].name}.wav" in out
+    assert "name --language" in out
+    foreign.prepared(tmp_path / "t.csv", tmp_path / "out" / "a.jsonl", "--language", "ru")
+    assert "name --language" not in capsys.readouterr().out

@@ -10,6 +10,7 @@ from .manifest import Utterance
 from .recording import LeftOut
 
 CASED = 20  # letters with case before the casing of texts is judged
+LATIN = 0x24F  # the last of its letters in Unicode, but for rare ones
 TURKIC = ("tr", "az")
 
 
@@ -58,6 +59,7 @@ class Overview:
         self.speakers: set[str] = set()
         self.languages: Counter[str] = Counter()
         self._letters = [0, 0]  # upper, lower
+        self._english = [0, 0]  # clips said to be English with Latin letters, and with others
         for u in utterances:
             self.add(u)
 
@@ -72,6 +74,9 @@ class Overview:
             self.speakers.add(u.speaker)
         else:
             self.without_speaker += 1
+        if u.text and u.language.split("-")[0] == "en":
+            other = sum(c.isalpha() and ord(c) > LATIN for c in u.text)
+            self._english[2 * other > len(u.text.replace(" ", ""))] += 1
         if min(self._letters) <= CASED:
             self._letters[0] += sum(map(str.isupper, u.text))
             self._letters[1] += sum(map(str.islower, u.text))
@@ -104,6 +109,8 @@ class Overview:
                 "texts are in upper case only, and a Whisper would learn to write so: `secateur data prepare --lower` "
                 "writes them in lower case"
             )
+        if self._english[1] > self._english[0]:
+            found.append("texts are said to be English ('en' where nothing else is told), and are not: name --language")
         if self.without_speaker:
             every = self.without_speaker == self.clips
             who = "no clip names its speaker" if every else f"{self.without_speaker} clips name no speaker"

@@ -96,6 +96,8 @@ def read_set(path: Path, layout: str | None = None, settings: ReadSettings | Non
     if not recordings:
         why = f"; {source.left_out[0].id}: {source.left_out[0]}" if source.left_out else ""
         raise SecateurError(f"{path}: no recordings in the layout '{layout}'{why}")
+    if source.root == source.folder and layout in ("tables", "keyed", "audiofolder"):
+        _note_unused(source, recordings)
     if speaker is not None:
         named = [speaker(source.inside(r.audio)) for r in recordings]
         missed = [r for r, name in zip(recordings, named, strict=True) if not name]
@@ -107,6 +109,14 @@ def read_set(path: Path, layout: str | None = None, settings: ReadSettings | Non
             source.note(f"--speaker-from fits {len(missed)} of {len(named)} paths not, first '{example}'")
         recordings = [replace(r, speaker=name or r.speaker) for r, name in zip(recordings, named, strict=True)]
     return Listed(layout, recordings, source.left_out, source.notes)
+
+
+def _note_unused(source: ForeignSet, recordings: list[Recording]) -> None:
+    """Say how many audio files of a folder nothing speaks of: perhaps it holds a second set."""
+    used = {r.audio for r in recordings}
+    unused = [f for f in source.audio if f not in used]
+    if unused:
+        source.note(f"{len(unused)} audio files in it have no transcript there, first {source.inside(unused[0])}")
 
 
 def _unique(source: ForeignSet, recordings: Iterator[Recording]) -> Iterator[Recording]:
