@@ -28,7 +28,7 @@ _FULL = {"i2": 32768.0, "i4": 2147483648.0, "i8": 9223372036854775808.0}
 # Samples that encoders put before the sound, where the container does not say how many.
 _PRIMING = {"aac": 1024, "aac_latm": 1024, "mp3": 1105, "mp3float": 1105}
 _SUMMED = ("flac", "wavpack", "tta")  # codings with checksums
-_COUNTED = (kinds.FLAC, kinds.OGG)  # whose frames say where they belong, to the sample
+_COUNTED = (kinds.FLAC, kinds.OGG)  # where frames of FLAC say where they belong, to the sample
 _FRAMED = (kinds.AAC, kinds.AC3, kinds.EAC3, kinds.DTS, kinds.LOAS, kinds.AMR)  # frame after frame, nothing between
 _EVEN = (kinds.AC3, kinds.EAC3, kinds.DTS)  # of frames of one size, whose last is decoded also in part
 _MOST_REST, _TAG = 1 << 14, 128  # bytes: the longest frame, and an ID3v1 tag
@@ -114,7 +114,7 @@ class _Reader:
     def _gathered(self) -> Iterator[Any]:
         """The decoder's frames, joined to about `block` samples as long as they are of one shape."""
         fifo = self.av.AudioFifo()
-        counted = self.kind in _COUNTED
+        counted = self.kind in _COUNTED and self.stream.codec_context.name == "flac"
         most = 0
         for frame in self._frames():
             if counted:
@@ -249,7 +249,7 @@ def _floats(samples: NDArray[Any]) -> NDArray[np.float32]:
     """Samples (samples, channels) of any format as floats in [-1, 1]."""
     kind, width = samples.dtype.kind, samples.dtype.itemsize
     if kind == "u":
-        return (samples.astype(np.float32) - 128) / 128
+        return (samples.astype(np.float32) - np.float32(128)) / np.float32(128)
     if kind == "i" and width == 2:
         return samples.astype(np.float32) / np.float32(_FULL["i2"])
     if kind == "i":
