@@ -60,7 +60,8 @@ def confidences(text: str, segments: Sequence[Segment]) -> list[float] | None:
     """How sure the recogniser was of every character of `text`: of its word, else of its segment; None: unknown."""
     found: list[float] = []
     for segment in segments:
-        parts = [(w.text, w.confidence) for w in segment.words] or [(segment.text, segment.confidence)]
+        parts: list[tuple[str, float | None]] = [(w.text, w.confidence) for w in segment.words]
+        parts = parts or [(segment.text, segment.confidence)]
         for part, sure in parts:
             at = text.find(part.strip(), len(found)) if part.strip() else -1
             if at < 0 or sure is None:
