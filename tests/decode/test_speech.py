@@ -15,9 +15,9 @@ transformers = pytest.importorskip("transformers")
 from speech_clips import clips, dev_weights  # noqa: E402
 
 from secateur.decode.clips import encode_clips, hear_clips  # noqa: E402
-from secateur.decode.language import detect  # noqa: E402
+from secateur.decode.language import detect, likeliest  # noqa: E402
 from secateur.decode.options import DecodingOptions  # noqa: E402
-from secateur.decode.windows import hear_long  # noqa: E402
+from secateur.decode.windows import hear_long, vote  # noqa: E402
 from secateur.features.whisper import log_mel  # noqa: E402
 from secateur.models.torch_session import TorchSession  # noqa: E402
 from secateur.text.tokenizer import Tokenizer  # noqa: E402
@@ -123,5 +123,7 @@ def test_language_is_detected(speech: Path) -> None:
     session, _ = load("base")
     english, mandarin = clips(speech, "librispeech-mini", 1)[0][0], clips(speech, "commonvoice-zh-cn", 1)[0][0]
     found = detect(session, encode_clips(session, [english, mandarin]), 2)
-    assert [name for name, _ in found] == ["en", "zh"]
-    assert all(0.5 < chance <= 1 for _, chance in found)
+    assert likeliest(found) == ["en", "zh"]
+    assert all(0.5 < max(one.values()) <= 1 for one in found)
+    assert vote(session, [mandarin, mandarin[::-1].copy(), mandarin[: len(mandarin) // 2]]) == "zh"
+    assert vote(session, [np.zeros(16000, np.float32)]) is None
