@@ -24,6 +24,7 @@ from secateur.evaluate.real_use_table import change_table, changes, drifted, lin
 from secateur.runtime.recogniser import Recogniser
 
 RATE = 16000
+OFF = DecodingOptions(vad="off")
 TEXTS = ["the quick brown fox", "jumps over Zbigniew", "a lazy dog sleeps", "in the garden today", "nobody knows why",
          "it rains again tonight"]  # fmt: skip
 
@@ -127,6 +128,9 @@ class Scripted(Recogniser):
     def window_seconds(self) -> float:
         return 30.0
 
+    def check(self, options: DecodingOptions) -> None:
+        """Anything can be asked of it."""
+
     def groups(self, audios: Any, options: DecodingOptions) -> list[list[int]]:
         return [[i] for i in range(len(audios))]
 
@@ -153,7 +157,7 @@ def test_results_say_what_was_lost_against_clean_clips() -> None:
     silent = [Utterance(f"n{i}", Path(f"/n{i}.wav"), 1.0, no_speech=True) for i in range(4)]
     hiss = {u.id: (0.01 * (i + 1) * np.ones(RATE)).astype(np.float32) for i, u in enumerate(silent)}
     own = Source(CLIPS, lambda u: SOUNDS.get(u.id, hiss.get(u.id)), RATE, nonspeech=silent)  # type: ignore[arg-type, return-value]
-    results = measure(Scripted(knows), own, names, model="scripted", data="made")
+    results = measure(Scripted(knows), own, names, model="scripted", data="made", options=OFF)
     found = {one.name: one for one in lines(results)}
     assert found["clean"].value == 0.0 and found["clean"].change is None
     assert found["pause-2"].change is not None and found["pause-2"].change.delta > 0.3
@@ -162,7 +166,7 @@ def test_results_say_what_was_lost_against_clean_clips() -> None:
     assert found["nonspeech"].value == 1.0 and found["nonspeech"].words_a_minute == pytest.approx(4 * 4 / (4 / 60))
     assert found["timestamps"].unit == "s" and found["timestamps"].value > 0.1
     assert len(table(list(found.values()))[1]) == 5
-    deaf = measure(Scripted(lambda audio, options: ""), own, names, model="deaf", data="made")
+    deaf = measure(Scripted(lambda audio, options: ""), own, names, model="deaf", data="made", options=OFF)
     against = {one.name: one for one in changes(results, deaf)}
     assert against["clean"].delta == 1.0 and against["clean"].no_worse == 0.0
     assert against["nonspeech"].delta == -1.0 and against["nonspeech"].no_worse == 1.0
@@ -174,7 +178,7 @@ def test_results_say_what_was_lost_against_clean_clips() -> None:
 
 
 def test_results_are_kept_as_files_that_compare_reads(tmp_path: Path) -> None:
-    results = measure(Scripted(knows), source(), ["clean", "pause-2"], model="scripted", data="made")
+    results = measure(Scripted(knows), source(), ["clean", "pause-2"], model="scripted", data="made", options=OFF)
     write_results(tmp_path / "kept", results)
     again = read_results(tmp_path / "kept")
     assert list(again) == ["clean", "pause-2"] and again["pause-2"].rows == results["pause-2"].rows

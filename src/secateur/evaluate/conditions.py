@@ -30,7 +30,7 @@ NEUTRAL = {
 BETWEEN = 0.5  # s of room tone between joined clips
 TIMED = (2, 4)  # clips in a recording whose joints are asked for
 TIMED_SECONDS = 27.0  # at most
-MADE = 60  # recordings without speech that are made where none are given
+MADE = 60  # at most so many recordings without speech are made where none are given
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,12 @@ def chosen(names: Sequence[str]) -> list[str]:
         else:
             raise SecateurError(f"no condition '{name}'{nearest(name, [*ALL, *KINDS])}; known: all, {', '.join(ALL)}")
     return list(dict.fromkeys(["clean", *found]))
+
+
+def in_order(name: str) -> tuple[int, float, str]:
+    """What conditions are sorted by: the kind, then how much of it."""
+    kind, _, value = name.partition("-")
+    return KINDS.index(kind) if kind in KINDS else len(KINDS), float(value) if _is_number(value) else 0.0, name
 
 
 def build(name: str, source: Source) -> list[Case]:
@@ -224,7 +230,7 @@ def _nonspeech(source: Source) -> list[Case]:
         ]
     cases = []
     language = source.clips[0].language
-    for number in range(MADE):
+    for number in range(min(MADE, max(14, 2 * len(source.clips)))):
         random = source.random(f"nonspeech{number}")
         kind = ("room", "white", "brown", "hum", "tones", "clicks", "silence")[number % 7]
         count = round(float(random.uniform(0.3, 20.0)) * source.rate)

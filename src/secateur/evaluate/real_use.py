@@ -18,7 +18,7 @@ from ..runtime.contents import is_export
 from ..text.languages import base_language
 from ..text.normalise import scheme_of
 from .bootstrap import RESAMPLES
-from .conditions import Case, Source, build, chosen
+from .conditions import Case, Source, build, chosen, in_order
 from .decoded import PIECE, speaks
 from .error_rate import compare_texts, overall_metric
 from .real_use_table import TIMESTAMPS
@@ -183,7 +183,7 @@ def write_results(folder: Path, results: Mapping[str, Result]) -> None:
 
 
 def read_results(folder: Path) -> Results:
-    """The results of a folder that `write_results` made, clean first.
+    """The results of a folder that `write_results` made, in the order of conditions.
 
     Raises:
         SecateurError: none there.
@@ -192,4 +192,4 @@ def read_results(folder: Path) -> Results:
     found = {name: result for name, result in found.items() if "condition" in result.settings}
     if not found:
         raise SecateurError(f"{folder}: no results of conditions; secateur evaluate --conditions all --out makes them")
-    return dict(sorted(found.items(), key=lambda item: item[0] != "clean"))
+    return dict(sorted(found.items(), key=lambda item: in_order(item[0])))

@@ -173,7 +173,7 @@ class Seq2Seq:
         words = list(dict.fromkeys([*right, *wrong]))
         random.shuffle(words)
         ids = self.tokenizer.encode(word_list(words)) if words else []
-        return [self.tokens.previous, *ids[:room]] if ids else []
+        return [self.tokens.previous, *ids[-room:]] if ids else []
 
 
 def rare_words(tokenizer: Tokenizer, ids: Sequence[int], most: int, random: np.random.Generator) -> list[str]:
