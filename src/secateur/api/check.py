@@ -90,7 +90,8 @@ def look(settings: DataSettings, data: JobData | None = None, files: Sequence[Pa
         from ..weights.fetch import load_model
 
         teacher = load_model(settings.teacher)[0]  # type: ignore[attr-defined]
-    plan = Plan(model, text, data, list(files), new, teacher)
+    sounds = [path for path in (*settings.noise, *settings.nonspeech) if path.is_file()]
+    plan = Plan(model, text, data, [*files, *sounds], new, teacher)
     for name in ("learn", "retain", "dev"):
         plan.clips[{"learn": "train", "retain": "rehearsal"}.get(name, name)] = len(getattr(data, name))
     plan.clips |= {name: len(clips) for name, clips in data.tests.items()}
