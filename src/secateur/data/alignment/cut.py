@@ -155,7 +155,8 @@ def _by_letters(text: Sequence[TextWord], words: range, letters: Letters, first:
         return []
     place = {i: first + j for i, j in distance_path(written, letters.text[first:after])
              if written[i] == letters.text[first + j]}  # fmt: skip
-    found, at = [], 0
+    found: list[Sure] = []
+    at = 0
     for r in words:
         size = len(text[r].key)
         there = [(i - at, place[i]) for i in range(at, at + size) if i in place]
@@ -200,7 +201,8 @@ def cut(timed: Timed, pauses: Pauses, settings: CutSettings) -> tuple[list[Cut],
 
 def _runs(timed: Timed) -> list[tuple[int, int]]:
     """Stretches of words with times in which nothing else is said."""
-    runs, start = [], None
+    runs: list[tuple[int, int]] = []
+    start: int | None = None
     for i, word in enumerate(timed.words):
         if start is not None and (word is None or i in timed.breaks):
             runs.append((start, i))

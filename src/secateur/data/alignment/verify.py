@@ -48,7 +48,8 @@ def verify(cuts: Sequence[Cut], heard: Sequence[str], text: Sequence[TextWord]) 
                 [(k, start_cost(text, k, afters[right], heard[right]))
                  for k in _around(firsts[right], least, afters[right] - 1)], firsts[right],
             )  # fmt: skip
-    kept, reasons = [], {}
+    kept: list[Cut] = []
+    reasons: dict[int, str] = {}
     for one, first, after, said in zip(cuts, firsts, afters, heard, strict=True):
         written = "".join(w.key for w in text[first:after])
         score = 1 - distance(written, said) / max(1, len(written))
