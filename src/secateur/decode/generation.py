@@ -26,7 +26,7 @@ class Generation:
     Attributes:
         prompts: whether expected words and other prompts help; a model that loses words by them is not given any.
         previous_text: whether the text before a window may be its prompt.
-        window_seconds: the longest window of a recording that is cut; None: what the model holds.
+        window_seconds: the longest window of a recording that does not fit one; None: what the model holds.
         trusted: mean log probability from which text counts that was decoded from sound without a sign of speech.
     """
 

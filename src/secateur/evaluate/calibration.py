@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 LEAST = 50  # clips with speech from which thresholds can be chosen
 MOST = 400  # that are decoded for them
 TRIED = 80  # clips on which prompts are tried
+WINDOWS = (15.0, 10.0)  # seconds that long recordings are tried in
 WORSE = 0.005  # error rate by which a prompt may raise it
 UNGATED = DecodingOptions(
     vad="off", calibrated=False, temperatures=(0.0,), compression_ratio_threshold=None, log_prob_threshold=None,
@@ -66,7 +67,23 @@ def generation_of(recogniser: Recogniser, source: Source) -> Calibration:
     speech = evidence(recogniser, [source.samples(clip) for clip in source.clips[:MOST]], language)
     other = evidence(recogniser, [case.samples for case in build("nonspeech", source)], language)
     found = calibrate(speech, other)
-    return replace(found, generation=_prompted(recogniser, source, found.generation))
+    return replace(found, generation=_prompted(recogniser, source, _cut(recogniser, source, found.generation)))
+
+
+def _cut(recogniser: Recogniser, source: Source, generation: Generation) -> Generation:
+    """`generation` with the windows in which long recordings have the lowest error rate."""
+    few = replace(source, clips=source.clips[:TRIED])
+    before, rates = recogniser.generation, dict[float | None, float]()
+    try:
+        for seconds in (None, *(s for s in WINDOWS if s < recogniser.window_seconds)):
+            recogniser.generation = replace(generation, window_seconds=seconds)
+            found = measure(recogniser, few, ["joined-120"], model="", data="", resamples=1).get("joined-120")
+            if found is None:
+                return generation
+            rates[seconds] = found.rate + (0.0 if seconds is None else WORSE / 2)
+    finally:
+        recogniser.generation = before
+    return replace(generation, window_seconds=min(rates, key=rates.__getitem__))
 
 
 def _prompted(recogniser: Recogniser, source: Source, generation: Generation) -> Generation:

@@ -29,12 +29,14 @@ def looks_for_speech(options: DecodingOptions) -> bool:
 
 
 def plan(
-    audios: Sequence[Audio], longest: Sequence[int | None], options: DecodingOptions, rate: int
-) -> list[list[Window]]:
+    audios: Sequence[Audio], longest: Sequence[int | None], options: DecodingOptions, rate: int,
+    preferred: int | None = None,
+) -> list[list[Window]]:  # fmt: skip
     """Windows of every recording, in order: its speech, then (`speech` 0) sound with a sign of speech between.
 
     Args:
         longest: samples of each recording's windows; None: one window, however long.
+        preferred: samples of the windows of a recording that does not fit one; None: as long as they can be.
 
     Raises:
         SecateurError: the detector that was asked for is not installed.
@@ -45,7 +47,10 @@ def plan(
     chosen = [audio if len(audio) >= short and audible(audio) else audio[:0] for audio in audios]
     found = []
     for audio, most, p in zip(chosen, longest, speech_probabilities(chosen, rate, options.vad_detector), strict=True):
-        spoken = windows(regions(p, block, settings, rate), audio, most, settings, rate)
+        speech = regions(p, block, settings, rate)
+        spoken = windows(speech, audio, most, settings, rate)
+        if len(spoken) > 1 and most is not None and preferred is not None:
+            spoken = windows(speech, audio, min(most, preferred), settings, rate)
         unsure = [
             Window(((a + x, a + y),), 0)
             for a, b in gaps(spoken, audio)

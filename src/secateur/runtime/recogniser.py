@@ -179,8 +179,9 @@ class Recogniser(ABC):
     def _by_windows(self, audios: list[Audio], options: DecodingOptions, kept: Kept | None) -> list[Heard]:
         """Every recording, window by window of its speech; its language by vote where it is not known."""
         rate, known = self.sample_rate, options.language or (self.languages[0] if len(self.languages) == 1 else None)
-        longest = round(min(self.window_seconds, self.generation.window_seconds or np.inf) * rate)
-        plans = plan(audios, [None if self.in_turn(a, options) else longest for a in audios], options, rate)
+        longest, own = round(self.window_seconds * rate), self.generation.window_seconds
+        most = [None if self.in_turn(audio, options) else longest for audio in audios]
+        plans = plan(audios, most, options, rate, None if own is None else round(own * rate))
         languages = [known or self._vote(audio, made) for audio, made in zip(audios, plans, strict=True)]
         found: dict[int, Heard] = {}
         for language in dict.fromkeys(languages):

@@ -202,7 +202,8 @@ def energy_probability(audio: Audio, rate: int) -> NDArray[np.float32]:
     found = ((divergence - 4) / 8).clip(0, 1) * (1 - 0.5 * ((flat - 0.5) / 0.1).clip(0, 1))
     contrast = np.percentile(divergence, 90) - np.percentile(divergence, 10)
     loud = 10 * np.log10(float(bands.mean(1).max()) + 1e-12) > -60
-    return (np.maximum(found, 0.6) if contrast < 6 and loud else found).astype(np.float32)
+    chosen: NDArray[np.float32] = (np.maximum(found, 0.6) if contrast < 6 and loud else found).astype(np.float32)
+    return chosen
 
 
 def detector(name: str, sample_rate: int) -> Detector:
