@@ -21,6 +21,7 @@ from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.job import JobData  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
+from secateur.evaluate.decoded import PLAIN  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.families.ctc.model import CtcModel  # noqa: E402
 from secateur.families.ctc.presets import digits_ctc  # noqa: E402
@@ -55,7 +56,7 @@ def test_what_was_cut_is_heard_by_the_runtime(speech: Path, tmp_path: Path) -> N
     exported = export_onnx(small, text, tmp_path / "exported")
     recogniser = Recogniser.load(exported, threads=1)
     assert recogniser.sample_rate == 8000
-    heard = [t.text for t in recogniser.transcribe_batch([u.audio for u in data.dev])]
+    heard = [t.text for t in recogniser.transcribe_batch([u.audio for u in data.dev], PLAIN)]
     texts = transcribe_texts(small, text, data.dev, label="")
     assert np.mean([a == b for a, b in zip(heard, texts, strict=True)]) >= 0.9 and any(texts)
 
