@@ -16,6 +16,8 @@ from typing import Any
 from secateur.base.files import read_json, write_text
 from secateur.evaluate.bootstrap import rate_interval
 from secateur.evaluate.compare import compare
+from secateur.evaluate.real_use_table import lines as real_use_lines
+from secateur.evaluate.real_use_table import shown
 from secateur.evaluate.result import Result, read_result
 from secateur.evaluate.table import pipe_table, points
 from secateur.prune.sensitivity_map import SensitivityMap, read_map
@@ -24,6 +26,7 @@ from secateur.study.outcome import Outcome, study_outcome
 from secateur.study.run_folder import read_log
 from secateur.study.store import CLIPS
 from secateur.study.table import markdown, robustness
+from secateur.study.use import read_arms
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "examples" / "founding"), str(ROOT / "tools")]
@@ -178,6 +181,22 @@ def study_tables(name: str, against: str = "") -> list[str]:
     outcome = outcome_of(name, against)
     titles, rows = robustness(outcome)
     return [*markdown(outcome), "", *([*pipe_table(titles, rows), ""] if titles and not against else [])]
+
+
+def conditions_table() -> list[str]:
+    """Every arm of the real-use study in every condition: means over seeds."""
+    arms = read_arms(packed.results(STUDIES / "results" / "real_use_conditions"))["librispeech-mini"]
+    names = list(dict.fromkeys(name for seeds in arms.values() for one in seeds for name in one))
+    rows = []
+    for arm, seeds in sorted(arms.items()):
+        cells = []
+        for name in names:
+            found = [line for one in seeds for line in real_use_lines(one) if line.name == name]
+            unit = found[0].unit if found else ""
+            cells.append(shown(statistics.mean(line.value for line in found), unit) if found else "")
+        loops = [line.loops for one in seeds for line in real_use_lines(one)]
+        rows.append([arm, str(len(seeds)), *cells, f"{100 * statistics.mean(loops):.1f} %"])
+    return [*pipe_table(["arm", "seeds", *names, "loops"], rows), ""]
 
 
 def study_goals() -> list[str]:
@@ -483,7 +502,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "moonshine": lambda: families_table("moonshine"), "ctc-stream": ctc_stream_table, "sparse-cpu": sparse_cpu_table,
     "sparse-gpu": sparse_gpu_table, "faults": trust_tables.faults_table, "inputs": trust_tables.inputs_table,
     "abuse": trust_tables.abuse_table, "limits": trust_tables.limits_table, "larger": larger_table,
-    "orders": orders_line,
+    "orders": orders_line, "conditions": conditions_table,
 }  # fmt: skip
 MARKER = re.compile(r"^<!-- ([a-zA-Z0-9_-]+) -->$", re.MULTILINE)
 
