@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from secateur.base.files import read_json
 from secateur.evaluate.table import pipe_table
+from secateur.server.http.settings import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -84,7 +85,5 @@ def abuse_table() -> list[str]:
 
 def limits_table() -> list[str]:
     """The server's limits, as their dataclass says."""
-    source = (ROOT / "src" / "secateur" / "server" / "http" / "settings.py").read_text(encoding="utf-8")
-    found = re.findall(r"^    (\w+): (?:int|float) = ([\d._]+)  # (.*)$", source, re.MULTILINE)
-    rows = [[f"`{name}`", value, text] for name, value, text in found]
+    rows = [[f"`{one.name}`", str(one.default), one.metadata["help"]] for one in dataclasses.fields(Limits)]
     return [*pipe_table(["name", "default", "of what"], rows), ""]
