@@ -29,7 +29,7 @@ SETTINGS: dict[str, Any] = {
     "steps": 24, "batch_seconds": 3.0, "learning_rate": 3e-3, "ema": 0.9, "save_every": 4, "validate_every": 1.0,
     "select": "best", "dropout": 0.1, "distillation": 0.0, "weight_decay": 0.0,
 }  # fmt: skip
-PRUNE = PruneSettings(remove=0.15, every=3, begin=0.1, end=0.5, kinds=("ffn", "head", "value"))
+PRUNE = PruneSettings(method="gradual", remove=0.15, every=3, begin=0.1, end=0.5, kinds=("ffn", "head", "value"))
 
 
 def clips(count: int = 12, seed: int = 0) -> list[np.ndarray[Any, Any]]:
