@@ -70,6 +70,9 @@ def test_standard_input_as_wav_and_as_raw_samples(
     raw = capsys.readouterr().out
     assert wav == raw
     assert wav.startswith("Chapter")
+    give_stdin(monkeypatch, (clip * 32767).astype("<i2").tobytes())
+    assert main(["transcribe", "-", "--model", model]) == 2
+    assert "--raw-rate" in capsys.readouterr().err
 
 
 def test_json_holds_the_segments(

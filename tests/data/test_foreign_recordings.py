@@ -394,3 +394,27 @@ def test_a_speaker_a_side(tmp_path: Path, clips: list[foreign.Clip], call: Path)
     packed = list(iter_manifest(tmp_path / "packed-*.tar"))
     assert [u.channel for u in packed] == [None, None]
     assert np.abs(read_clip(packed[1])[: len(clips[1].samples)] - clips[1].samples).max() < 1e-3
+
+
+def test_turns_in_subtitles_and_those_of_youtube() -> None:
+    spans = read_subtitles("1\n00:00:01,000 --> 00:00:02,000\n- Who is there?\n– It's me, 3 - 2 of us.\n")
+    assert [s.text for s in spans] == ["Who is there? It's me, 3 - 2 of us."]
+    spans = read_subtitles("0:00:00.500,0:00:02.200\nhello there\n\n0:00:02.200,0:01:04.500\nonce more\n")
+    assert [(s.start, s.end, s.text) for s in spans] == [(0.5, 2.2, "hello there"), (2.2, 64.5, "once more")]
+
+
+def test_several_microphones_share_a_text(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    for c in clips[:2]:
+        for microphone in (1, 2):
+            foreign.wav(tmp_path / "wav48_silence_trimmed" / "p225" / f"{c.name}_mic{microphone}.flac", c.samples)
+        foreign.write(tmp_path / "txt" / "p225" / f"{c.name}.txt", c.text)
+    found = foreign.prepared(tmp_path, tmp_path / "all.jsonl")
+    foreign.assert_same_sounds(found, [clips[0], clips[0], clips[1], clips[1]])
+    assert {u.speaker for u in found} == {"p225"}
+
+
+def test_pinyin_below_a_text_is_not_spoken(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    foreign.separate(tmp_path, clips[:1])
+    foreign.write(tmp_path / f"{clips[0].name}.wav.trn", "绿 是 阳春\nlv4 shi4 yang2 chun1\nl v4 sh ix4 iang2\n")
+    found = foreign.prepared(tmp_path, tmp_path / "all.jsonl", "--language", "zh")
+    assert [u.text for u in found] == ["绿 是 阳春"]

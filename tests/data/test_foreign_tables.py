@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import foreign
 import numpy as np
@@ -270,3 +273,70 @@ def test_what_a_table_does_not_name_is_said(
     assert "name --language" in out
     foreign.prepared(tmp_path / "t.csv", tmp_path / "out" / "a.jsonl", "--language", "ru")
     assert "name --language" not in capsys.readouterr().out
+
+
+def test_tables_called_txt(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    unicode_text = "".join(f'"{c.name}.wav"\t"{c.text}"\t{i}\r\n' for i, c in enumerate(clips))
+    foreign.write(tmp_path / "clips.txt", "Filename\tTranscript\tSpeaker\r\n" + unicode_text, "utf-16")
+    found = foreign.prepared(tmp_path, tmp_path / "all.jsonl")
+    foreign.assert_same_sounds(found, clips)
+    assert [u.speaker for u in found] == ["0", "1", "2", "3"]
+    (tmp_path / "clips.txt").unlink()
+    css10 = [f"wavs/{c.name}.wav|{c.text} 1|{c.text}|{c.end - c.start:.2f}\n" for c in clips]
+    table = foreign.write(tmp_path / "transcript.txt", "".join(css10))
+    for source in (tmp_path, table):
+        foreign.assert_same_sounds(foreign.prepared(source, tmp_path / "all.jsonl"), clips)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data.json", lambda some: [{"file": f"{c.name}.wav", "sentence": c.text} for c in some]),
+        ("texts.json", lambda some: {f"{c.name}.wav": c.text for c in some}),
+        ("data.list", lambda some: [{"key": c.name, "wav": f"{c.name}.wav", "txt": c.text} for c in some]),
+        ("train.jsonl", lambda some: [{"source": f"{c.name}.wav", "target": c.text} for c in some]),
+    ],
+)
+def test_json_of_others_is_recognised_in_its_folder(
+    tmp_path: Path, clips: list[foreign.Clip], name: str, content: Callable[[list[foreign.Clip]], Any]
+) -> None:
+    value = content(clips)
+    foreign.write(tmp_path / name, json.dumps(value) if name.endswith(".json") else foreign.lines(value))
+    foreign.assert_same_sounds(foreign.prepared(tmp_path, tmp_path / "out" / "all.jsonl"), clips)
+
+
+def test_a_recording_in_several_rows(
+    tmp_path: Path, clips: list[foreign.Clip], capsys: pytest.CaptureFixture[str]
+) -> None:
+    talk = foreign.joined(tmp_path / "talk" / "talk.wav", clips)
+    rows = [f"talk.wav;{c.start};{c.end};{c.text}".replace(".", ",").replace("talk,", "talk.") for c in clips]
+    foreign.write(talk.with_name("a.csv"), "\n".join(["Datei;Beginn;Ende;Satz", *rows]))
+    foreign.assert_same_sounds(foreign.prepared(talk.parent, tmp_path / "all.jsonl"), clips)
+    assert "taken whole" not in capsys.readouterr().err
+    foreign.write(talk.with_name("a.csv"), "\n".join(["Datei;Los;Halt;Satz", *rows]))
+    foreign.prepared(talk.parent, tmp_path / "all.jsonl")
+    said = capsys.readouterr()
+    assert "taken whole for several texts" in said.out + said.err
+    parts = foreign.prepared(talk.parent, tmp_path / "all.jsonl", "--columns", "offset=Los,end=Halt")
+    foreign.assert_same_sounds(parts, clips)
+
+
+def test_full_paths_are_not_said_to_be_unused(
+    tmp_path: Path, clips: list[foreign.Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [f"{tmp_path}/wavs/{c.name}.wav,{c.text}\n" for c in clips]
+    foreign.write(tmp_path / "a.csv", "path,text\n" + "".join(rows))
+    monkeypatch.chdir(tmp_path.parent)
+    assert not [note for note in read_set(Path(tmp_path.name)).notes if "no transcript" in note]
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("list.xlsx", "save it as CSV"), ("all.zip", "unpack it"), ("talk.trs", "as SRT"), ("a.docx", "plain text")],
+)
+def test_what_is_not_read_is_named_with_what_to_do(
+    tmp_path: Path, clips: list[foreign.Clip], name: str, advice: str
+) -> None:
+    foreign.write(tmp_path / name, b"PK\x03\x04")
+    with pytest.raises(SecateurError, match=f"{name}: .*{advice}"):
+        read_set(tmp_path)

@@ -37,6 +37,7 @@ def test_a_talk_and_its_text(
     path, clips, spans = talk
     text = [f"{u.text[:1].upper()}{u.text[1:]}." for u in clips]
     text.insert(3, "Editor's note: the following paragraph was added to the printed edition years later by others.")
+    text.insert(1, "[applause in the hall]")
     (tmp_path / "talk.txt").write_bytes("\r\n\r\n".join(text).encode("utf-16"))
     out = tmp_path / "set.jsonl"
     assert main(["data", "align", str(path), str(tmp_path / "talk.txt"), "--out", str(out), "--speaker", "anna"]) == 0
@@ -47,7 +48,9 @@ def test_a_talk_and_its_text(
     written = " ".join(text).split()
     assert len(words) > 0.7 * len(" ".join(u.text for u in clips).split())
     assert "printed" not in words
-    assert "printed edition" in (tmp_path / "set.left-out.tsv").read_text()
+    left_out = (tmp_path / "set.left-out.tsv").read_text()
+    assert "printed edition" in left_out
+    assert "4\ta mark, not speech\t[applause in the hall]" in left_out
     assert set(words) <= set(written)
     for u in found:
         assert u.offset is not None

@@ -263,7 +263,12 @@ def _read(name: str, options: TranscribeSettings, sample_rate: int) -> list[tupl
     data = sys.stdin.buffer.read()
     raw_rate = options.raw_rate
     if raw_rate is None:
-        return sides_of(io.BytesIO(data), sample_rate, options.channel)
+        try:
+            return sides_of(io.BytesIO(data), sample_rate, options.channel)
+        except SecateurError as problem:
+            if "not audio in a known format" not in str(problem):
+                raise
+            raise SecateurError(f"{problem}; raw samples need --raw-rate, in Hz") from problem
     if options.channel not in (None, "mix"):
         raise SecateurError(f"raw samples have one channel: leave out --channel {options.channel}")
     samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)

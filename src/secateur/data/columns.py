@@ -24,7 +24,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "normalized_transcription", "normalised_text", "normalized", "utterance_text", "utt_text", "raw_text",
         "raw_transcription", "transcribed_text", "reference", "ref", "target_text", "trans", "content", "caption",
         "subtitle", "spoken_text", "script", "prompt", "ground_truth", "label_text", "transkript", "satz",
-        "transcripcion", "texte", "texto", "testo",
+        "transcripcion", "transcripción", "trascrizione", "texte", "texto", "testo", "txt",
     ),
     "id": ("id", "utt", "utt_id", "uttid", "utterance_id", "key", "audio_id", "clip_id", "sample_id", "segment_id"),
     "speaker": (
@@ -37,9 +37,13 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "offset": (
         "offset", "start", "begin", "start_time", "begin_time", "starttime", "start_s", "start_sec", "start_seconds",
-        "segment_start", "onset", "from", "tmin",
+        "segment_start", "onset", "from", "tmin", "beginn", "anfang", "startzeit", "début", "debut", "inicio",
+        "início", "inizio",
     ),
-    "end": ("end", "stop", "end_time", "endtime", "end_s", "end_sec", "end_seconds", "segment_end", "tmax"),
+    "end": (
+        "end", "stop", "end_time", "endtime", "end_s", "end_sec", "end_seconds", "segment_end", "tmax", "ende",
+        "endzeit", "fin", "fim", "fine",
+    ),
     "channel": ("channel", "channel_id"),
     "split": ("split", "subset", "partition"),
 }  # fmt: skip

@@ -20,6 +20,7 @@ SEPARATORS = "\t,;|"
 SEP = re.compile(r"sep=([,;|\t])\n", re.IGNORECASE)
 MOST_LINE = 1 << 20  # letters
 TABLES = (".csv", ".tsv", ".tab", ".psv")
+LISTS = (".txt", ".text", ".lst")  # that may hold a table, too
 GENDERS = frozenset({"", "m", "f", "o", "male", "female", "other"})
 SPLITS = {"valid": "dev", "validation": "dev", "val": "dev", "eval": "dev"}
 
@@ -59,6 +60,28 @@ def table_rows(source: ForeignSet, path: Path, split: str = "") -> Iterator[Reco
         raise SecateurError(f"{path}: cannot be read as a table ({problem})") from problem
 
 
+def is_table(source: ForeignSet, path: Path) -> bool:
+    """Whether a file that is not called a table holds one: three columns or more, or a header, and sound named in them.
+
+    `a1|hello` and `a1<TAB>hello` are lines with a key; `wavs/a1.wav|ann|hello` and Excel's "Unicode text" are tables.
+    """
+    lines = [line for line in source.text(path).split("\n") if line.strip() and not line.startswith("#")][:LOOKED_AT]
+    for separator in "\t|;,":
+        try:
+            rows = list(csv.reader(lines, delimiter=separator, quoting=_quoting(separator)))
+        except csv.Error:
+            continue
+        width = len(rows[0]) if rows else 0
+        if width < 2 or any(len(row) != width for row in rows):
+            continue
+        meant = {MEANT.get(plain_name(cell)) for cell in rows[0]}
+        if len(rows) > 1 and {"audio", "text"} <= meant:
+            return True
+        if width > 2 and separator in "\t|" and all(any(_is_audio(source, path, c) for c in row) for row in rows):
+            return True
+    return False
+
+
 def _about(source: ForeignSet, path: Path, names: Sequence[str], split: str) -> RowsOf:
     """Where the rows' audio is: in a column, or the one recording that the table lies beside."""
     beside = [f for f in source.by_name.get(path.stem, []) if f.parent == path.parent]
@@ -93,7 +116,7 @@ def _quoting(separator: str) -> Literal[0, 3]:
 def _parsed(source: ForeignSet, path: Path, text: str, separator: str) -> tuple[list[str], Iterator[Row]]:
     """The names of the columns, and the rows below them."""
     reader = csv.reader(io.StringIO(text), delimiter=separator, quoting=_quoting(separator))
-    numbered = ((reader.line_num, [_unquoted(cell) for cell in row] if separator == "\t" else row) for row in reader)
+    numbered = ((reader.line_num, _unquoted(row) if separator in "\t|" else row) for row in reader)
     filled = ((number, row) for number, row in numbered if any(cell.strip() for cell in row))
     found = next(filled, (1, []))
     while found[1] and found[1][0].startswith("#") and not _is_header([found[1][0].lstrip("# "), *found[1][1:]]):
@@ -128,8 +151,20 @@ def _rows(source: ForeignSet, path: Path, names: list[str], rows: Iterator[tuple
         yield number, dict(zip(names, row, strict=True))
 
 
-def _unquoted(cell: str) -> str:
-    """A cell that its writer had to quote; a sentence in quotation marks stays as it is."""
+def _unquoted(row: list[str]) -> list[str]:
+    """A row without what its writer had to quote, or quoted everywhere; a sentence in quotation marks stays as it is.
+
+    >>> _unquoted(['"a.wav"', '"hello"']), _unquoted(['a.wav', '"hello"']), _unquoted(['a.wav', '"say ""hi"" now"'])
+    (['a.wav', 'hello'], ['a.wav', '"hello"'], ['a.wav', 'say "hi" now'])
+    """
+    inner = [cell[1:-1] if len(cell) > 1 and cell[0] == cell[-1] == '"' else None for cell in row]
+    every = len(row) > 1 and None not in inner
+    if every or any(cell is not None and Path(cell).suffix.lower() in AUDIO for cell in inner):
+        return [cell if kept is None else kept.replace('""', '"') for cell, kept in zip(row, inner, strict=True)]
+    return [_needed(cell) for cell in row]
+
+
+def _needed(cell: str) -> str:
     inner = cell[1:-1]
     if len(cell) > 1 and cell[0] == cell[-1] == '"' and '""' in inner and '"' not in inner.replace('""', ""):
         return inner.replace('""', '"')

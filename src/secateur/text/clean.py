@@ -81,6 +81,15 @@ def read_rules(path: str | Path) -> CleanRules:
     return from_dict(CleanRules, read_toml(path), str(path))
 
 
+def marks_in(text: str) -> list[str]:
+    """What cleaning takes for marks of something that nobody says, in the order of the text.
+
+    >>> marks_in("hello [applause] there <unk> [music]")
+    ['[applause]', '<unk>', '[music]']
+    """
+    return re.findall("|".join(rule.pattern for rule in MARKS), text)
+
+
 def cleaner(rules: CleanRules | None = None) -> Callable[[str], str]:
     """The function that cleans one text.
 

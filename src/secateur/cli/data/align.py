@@ -55,6 +55,7 @@ def run(options: Options) -> dict[str, Any]:
     from ...data.times import times_in
     from ...runtime.align import align
     from ...runtime.recogniser import Recogniser
+    from ...text.clean import marks_in
 
     if not 0 < options.min_seconds < options.max_seconds:
         raise SecateurError("--min-seconds must be above 0 and below --max-seconds")
@@ -76,6 +77,7 @@ def run(options: Options) -> dict[str, Any]:
     ]  # fmt: skip
     write_manifest(options.out, utterances)
     gaps = [{"words": gap.after - gap.first, "reason": gap.reason, "text": found.text_of(gap)} for gap in found.gaps]
+    gaps += [{"words": len(mark.split()), "reason": "a mark, not speech", "text": mark} for mark in marks_in(text)]
     listed = options.out.with_suffix(".left-out.tsv")
     rows = ["words\treason\ttext", *(f"{g['words']}\t{g['reason']}\t{one_line(str(g['text']))}" for g in gaps)]
     write_text(listed, "\n".join(rows) + "\n")

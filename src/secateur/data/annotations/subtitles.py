@@ -1,4 +1,4 @@
-"""SubRip (.srt) and WebVTT (.vtt) subtitles."""
+"""SubRip (.srt), WebVTT (.vtt) and YouTube's (.sbv) subtitles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import re
 from ..times import CLOCK, seconds_of
 from .span import Span
 
-TIMES = re.compile(rf"^\s*({CLOCK})\s*-->\s*({CLOCK})(.*)$")
+TIMES = re.compile(rf"^\s*({CLOCK})\s*(?:-->|,)\s*({CLOCK})(.*)$")
+DASH = re.compile(r"^[-\u2010-\u2015]\s*(?=\w|[\"'\u201c\u00bf\u00a1])")  # another speaker's turn
 TAG = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
 VOICE = re.compile(r"<v(?:\.[\w.]*)?\s+([^<>]+)>")
 # The cues of automatic captions carry times of single words, and repeat the line before.
@@ -27,7 +28,7 @@ def read_subtitles(text: str) -> list[Span]:
         start, end = seconds_of(match[1]), seconds_of(match[2])
         lines = [line for line in block[1:] if line.strip()]
         voice = VOICE.search(" ".join(lines))
-        clean = [html.unescape(TAG.sub("", line)).strip() for line in lines]
+        clean = [DASH.sub("", html.unescape(TAG.sub("", line)).strip()) for line in lines]
         if rolling:
             clean = clean[1:] if clean and clean[0] == last else clean
             last = clean[-1] if clean and clean[-1] else last

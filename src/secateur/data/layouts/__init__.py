@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ...base.errors import SecateurError, check_known
-from ...base.remote import is_file, is_folder
+from ...base.remote import absolute, is_file, is_folder
 from ..annotations.timed_lines import read_labels
+from ..columns import MEANT, plain_name
 from ..recording import AUDIO, ForeignSet, LeftOut, ReadSettings, Recording
 from ..speakers import speaker_pattern
-from ..tables import SPLITS, TABLES, read_table, table_rows
+from ..tables import LISTS, SPLITS, TABLES, is_table, read_table, table_rows
 from .beside import PLAIN, TIMED, has_annotations, read_one, read_paired
 from .corpora import read_aishell, read_an4, read_librispeech, read_speech_commands
 from .huggingface import COLUMNAR, METADATA, read_audiofolder, read_columnar
@@ -20,6 +22,14 @@ from .kaldi import kaldi_folders, read_kaldi
 from .keyed import is_keyed, read_keyed
 from .lhotse import kind_of, lhotse_files, read_lhotse
 
+# What people have and this does not read: what to do with it.
+UNREAD = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "a spreadsheet: save it as CSV"),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"), "an archive: unpack it first"),
+    **dict.fromkeys((".docx", ".doc", ".odt", ".rtf", ".pdf"), "a document: save it as plain text (for `data align`)"),
+    **dict.fromkeys((".trs", ".cha", ".exb", ".ttml", ".dfxp", ".ass", ".ssa", ".sub"),
+                    "annotations of a kind that is not read: save them as SRT, WebVTT, TextGrid or ELAN"),
+}  # fmt: skip
 CV_SPLITS = ("train.tsv", "dev.tsv", "test.tsv")
 
 
@@ -47,7 +57,7 @@ def read_tables(place: ForeignSet | str | Path) -> Iterator[Recording]:
     tables = _tables(source)
     for table in tables:
         split = SPLITS.get(table.stem.lower(), table.stem) if len({t.stem for t in tables}) > 1 else ""
-        rows = table_rows if table.suffix.lower() in TABLES else manifest_rows
+        rows = manifest_rows if table.name.lower().endswith(MANIFESTS) else table_rows
         yield from rows(source, table, split)
 
 
@@ -96,6 +106,7 @@ def read_set(path: Path, layout: str | None = None, settings: ReadSettings | Non
     if not recordings:
         why = f"; {source.left_out[0].id}: {source.left_out[0]}" if source.left_out else ""
         raise SecateurError(f"{path}: no recordings in the layout '{layout}'{why}")
+    _note_whole(source, recordings)
     if source.root == source.folder and layout in ("tables", "keyed", "audiofolder"):
         _note_unused(source, recordings)
     if speaker is not None:
@@ -113,10 +124,24 @@ def read_set(path: Path, layout: str | None = None, settings: ReadSettings | Non
 
 def _note_unused(source: ForeignSet, recordings: list[Recording]) -> None:
     """Say how many audio files of a folder nothing speaks of: perhaps it holds a second set."""
-    used = {r.audio for r in recordings}
-    unused = [f for f in source.audio if f not in used]
+    used = {absolute(r.audio) for r in recordings}
+    unused = [f for f in source.audio if absolute(f) not in used]
     if unused:
         source.note(f"{len(unused)} audio files in it have no transcript there, first {source.inside(unused[0])}")
+
+
+def _note_whole(source: ForeignSet, recordings: list[Recording]) -> None:
+    """Say which recordings are taken whole for several texts: perhaps the times of their parts were not recognised."""
+    texts: dict[tuple[Path, int | None], set[str]] = {}
+    for r in recordings:
+        if r.offset is None and r.seconds is None:
+            texts.setdefault((r.audio, r.channel), set()).add(r.text)
+    several = [audio for (audio, _), some in texts.items() if len(some) > 1]
+    if several:
+        source.note(
+            f"{len(several)} recordings are taken whole for several texts each, first {source.inside(several[0])}; if "
+            "these are parts, name the columns with their times: --columns offset=NAME,end=NAME"
+        )
 
 
 def _unique(source: ForeignSet, recordings: Iterator[Recording]) -> Iterator[Recording]:
@@ -167,8 +192,8 @@ def _of_file(source: ForeignSet) -> str:
         return "recording"
     if name.endswith(PLAIN) and read_labels(source.text(path)):
         return "recording"
-    if name.endswith(PLAIN):
-        return "keyed" if is_keyed(source, path) else "table"
+    if name.endswith((*PLAIN, *LISTS)):
+        return "keyed" if not is_table(source, path) and is_keyed(source, path) else "table"
     raise SecateurError(f"{path}: expected a folder, a table ending in .csv or .tsv, a manifest (JSON) or a recording")
 
 
@@ -215,6 +240,8 @@ def _of_folder(source: ForeignSet) -> str:
             return "paired"
         if any(is_keyed(source, path) for path in source.ending(*PLAIN)):
             return "keyed"
+    unread = [path for path in source.files if path.suffix.lower() in UNREAD]
+    hints += [f"{source.inside(path)}: {UNREAD[path.suffix.lower()]}" for path in unread]
     hint = f" ({hints[0]})" if hints else ""
     what = f"{len(source.audio)} audio files" if source.audio else "no audio files"
     raise SecateurError(
@@ -243,4 +270,17 @@ def _tables(source: ForeignSet) -> list[Path]:
     if len({f.name for f in every}) == 1:  # a book's `metadata.csv` each, as M-AILABS has them
         return every
     json = [f for f in source.files if f.parent == source.folder and f.name.lower().endswith(MANIFESTS)]
-    return [f for f in json if {"audio", "audio_filepath", "path", "file_name", "wav"} & peek(source, f).keys()]
+    json = [f for f in json if _names_audio(peek(source, f))]
+    return json or [
+        f for f in source.ending(*LISTS)
+        if f.parent == source.folder and f.stem not in source.by_name and is_table(source, f)
+    ]
+
+
+def _names_audio(row: Mapping[str, Any]) -> bool:
+    """Whether the first object of a manifest names an audio file, in a field of any name."""
+    meant = {MEANT.get(plain_name(name)) for name, value in row.items() if isinstance(value, str | dict)}
+    return "audio" in meant or any(
+        isinstance(value, str) and len(value) < 500 and Path(value.strip()).suffix.lower() in AUDIO
+        for value in row.values()
+    )

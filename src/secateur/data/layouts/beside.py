@@ -20,16 +20,18 @@ from ..times import times_in
 from .jsonl import objects
 
 # What has times; of several annotations of one recording the first kind counts.
-TIMED = (".textgrid", ".eaf", ".stm", ".vtt", ".srt", ".ctm", ".json")
+TIMED = (".textgrid", ".eaf", ".stm", ".vtt", ".srt", ".sbv", ".ctm", ".json")
 PLAIN = (".txt", ".lab", ".trn", ".text", ".trans", ".transcript", ".normalized.txt", ".original.txt")
 FIELDS = ".json"  # one object with the text and perhaps other fields
 LOSSLESS = (".wav", ".flac", ".aiff", ".aif", ".w64", ".caf", ".au", ".sph")
 # Folders that say what is in them, not who.
 GENERAL = re.compile(
     r"^(?:wavs?|flac|mp3s?|ogg|opus|audio(?:s|files?)?|clips?|sounds?|recordings?|files?|media|speech|data|corpus|"
-    r"train(?:ing)?|dev|test(?:ing)?|valid(?:ation)?|eval|txt|te?xts?|transcripts?|wav\d+k?(?:hz)?|\d+k(?:hz)?)$",
+    r"train(?:ing)?|dev|test(?:ing)?|valid(?:ation)?|eval|txt|te?xts?|transcripts?|wav\d+k?(?:hz)?(?:_silence_trimmed)?|\d+k(?:hz)?)$",
     re.IGNORECASE,
 )
+MICROPHONE = re.compile(r"[_-](?:mic|ch|channel)\d{1,2}$")  # one text for several recordings of it (VCTK)
+PINYIN = re.compile(r"(?:[a-zü:]+[1-5]\s*)+")  # below the characters (THCHS-30), phones below it
 TIMIT = re.compile(r"^0 (\d{4,}) (\D.*)$")  # samples before the sentence
 
 
@@ -84,7 +86,8 @@ def _each_once(source: ForeignSet) -> Iterator[Path]:
 def _with_text(source: ForeignSet, audio: Path, texts: dict[str, list[Path]]) -> Iterator[Recording]:
     """An audio file with the plain text beside it."""
     name = source.inside(audio)
-    path = _sister(source, audio, texts.get(audio.stem.lower(), []))
+    stem = audio.stem.lower()
+    path = _sister(source, audio, texts.get(stem) or texts.get(MICROPHONE.sub("", stem), []))
     if path is None:
         source.leave_out(name, "no transcript beside it")
         return
@@ -95,6 +98,9 @@ def _with_text(source: ForeignSet, audio: Path, texts: dict[str, list[Path]]) ->
         return
     lines = [line.strip() for line in content.split("\n") if line.strip()]
     spoken = TIMIT.match(lines[0]) if len(lines) == 1 else None
+    if len(lines) in (2, 3) and PINYIN.fullmatch(lines[1]) and not PINYIN.fullmatch(lines[0]):
+        source.note("texts have their pinyin in the second line: only the first line is the transcript")
+        lines = lines[:1]
     words = spoken[2] if spoken else " ".join(lines)
     found = times_in(content)
     if found:
@@ -207,7 +213,7 @@ def _about(source: ForeignSet, path: Path) -> Iterator[tuple[Path, list[Span]]]:
 def _read(source: ForeignSet, path: Path, ending: str) -> tuple[list[Span] | None, list[str], list[str]]:
     """Utterances, lines that are none, and names of recordings."""
     text = source.text(path)
-    if ending in (".srt", ".vtt"):
+    if ending in (".srt", ".vtt", ".sbv"):
         return read_subtitles(text), [], []
     if ending == ".textgrid":
         return read_textgrid(text, str(path)), [], []

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError
-from ..recording import ForeignSet, Recording, one_at_least
+from ..recording import AUDIO, ForeignSet, Recording, one_at_least
 from ..rows import RowsOf, read_rows
 
-MANIFESTS = (".jsonl", ".json", ".jsonl.gz", ".ndjson", ".manifest")
+MANIFESTS = (".jsonl", ".json", ".jsonl.gz", ".ndjson", ".manifest", ".list")  # .list: WeNet
 
 
 @one_at_least
@@ -49,7 +49,8 @@ def objects(source: ForeignSet, path: Path) -> Iterator[tuple[int, dict[str, Any
         if line.strip():
             where = f"{path}, line {number}"
             try:
-                yield number, _object(_parsed(line, where), where)
+                value = _object(_parsed(line, where), where)
+                yield from _by_name(value) or [(number, value)]
             except SecateurError:
                 if number > 1 or "\n" not in text.strip():
                     raise
@@ -58,13 +59,24 @@ def objects(source: ForeignSet, path: Path) -> Iterator[tuple[int, dict[str, Any
 
 
 def _single(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """`{"data": [{...}, ...]}`: the list of objects inside of one object."""
+    """`{"data": [{...}, ...]}`: the list of objects inside of one object; or `{"a.wav": "hello", ...}`."""
     value = _object(_parsed(text, str(path)), str(path))
+    by_name = _by_name(value)
+    if by_name:
+        yield from by_name
+        return
     lists = [v for v in value.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
     if len(lists) != 1:
         raise SecateurError(f"{path}: expected one JSON object a line, or a list of objects")
     for number, one in enumerate(lists[0], 1):
         yield number, _object(one, f"{path}, item {number}")
+
+
+def _by_name(value: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    """`{"a.wav": "hello", ...}` as rows; none where the object is something else."""
+    if not value or not all(isinstance(v, str) and Path(k).suffix.lower() in AUDIO for k, v in value.items()):
+        return []
+    return [(number, {"audio": name, "text": text}) for number, (name, text) in enumerate(value.items(), 1)]
 
 
 def _parsed(text: str, where: str) -> Any:
