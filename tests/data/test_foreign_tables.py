@@ -338,5 +338,23 @@ def test_what_is_not_read_is_named_with_what_to_do(
     tmp_path: Path, clips: list[foreign.Clip], name: str, advice: str
 ) -> None:
     foreign.write(tmp_path / name, b"PK\x03\x04")
-    with pytest.raises(SecateurError, match=f"{name}: .*{advice}"):
-        read_set(tmp_path)
+    for source in (tmp_path, tmp_path / name):
+        with pytest.raises(SecateurError, match=f"{name}: .*{advice}"):
+            read_set(source)
+
+
+@pytest.mark.parametrize("name", ["data.json", "a.csv"])
+def test_a_set_is_prepared_into_its_own_folder_again(tmp_path: Path, clips: list[foreign.Clip], name: str) -> None:
+    values = [{"path": f"{c.name}.wav", "text": c.text} for c in clips[:2]]
+    rows = "path,text\n" + "".join(f"{v['path']},{v['text']}\n" for v in values) + "gone.wav,not there\n"
+    foreign.write(tmp_path / name, rows if name == "a.csv" else json.dumps([*values, {"path": "no.wav", "text": "a"}]))
+    for _ in range(2):
+        foreign.assert_same_sounds(foreign.prepared(tmp_path, tmp_path / "all.jsonl"), clips[:2])
+        assert (tmp_path / "all.left-out.tsv").is_file()
+
+
+def test_times_that_cannot_be_read_are_the_reason(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    foreign.joined(tmp_path / "talk" / "talk.wav", clips)
+    foreign.write(tmp_path / "talk" / "talk.csv", "Start,End,Text\n00:00:00:12,00:00:02:05,hello there\n")
+    with pytest.raises(SecateurError, match="times that make no sense: offset '00:00:00:12'"):
+        read_set(tmp_path / "talk")

@@ -85,13 +85,21 @@ class ForeignSet:
 
     @cached_property
     def files(self) -> list[Path]:
-        """Every file in it, sorted; none where the root is a file in a folder of very many others."""
+        """Every file in it, sorted; none where the root is a file in a folder of very many others.
+
+        What an earlier run wrote is no part of the set, so that it can be prepared again.
+        """
         if self.folder == self.root:
-            return files_below(self.folder)
-        try:
-            return files_below(self.folder, MOST_BESIDE)
-        except SecateurError:
-            return []
+            found = files_below(self.folder)
+        else:
+            try:
+                found = files_below(self.folder, MOST_BESIDE)
+            except SecateurError:
+                return []
+        media = self.settings.media
+        own = None if media is None else media.with_name(f"{media.name}.jsonl")
+        found = [f for f in found if not f.name.endswith(".left-out.tsv")]
+        return found if own is None else [f for f in found if f.name != own.name or absolute(f) != own]
 
     @cached_property
     def audio(self) -> list[Path]:

@@ -194,6 +194,8 @@ def _of_file(source: ForeignSet) -> str:
         return "recording"
     if name.endswith((*PLAIN, *LISTS)):
         return "keyed" if not is_table(source, path) and is_keyed(source, path) else "table"
+    if path.suffix.lower() in UNREAD:
+        raise SecateurError(f"{path}: {UNREAD[path.suffix.lower()]}")
     raise SecateurError(f"{path}: expected a folder, a table ending in .csv or .tsv, a manifest (JSON) or a recording")
 
 
@@ -229,6 +231,8 @@ def _of_folder(source: ForeignSet) -> str:
             if next((r for r in read_tables(trial) if is_file(r.audio)), None) is not None:
                 return "tables"
             hints.append(f"none of the audio files that {_tables(source)[0].name} names is there")
+            if trial.left_out:
+                hints[-1] = f"{trial.left_out[0].id}: {trial.left_out[0]}"
         except SecateurError as problem:
             if not source.audio:
                 raise
