@@ -15,7 +15,7 @@ import pytest
 from secateur.base.errors import SecateurError
 from secateur.base.extras import require
 from secateur.base.files import atomic_path, read_json, write_json
-from secateur.base.options import from_dict, read_toml, to_dict
+from secateur.base.options import convert, from_dict, read_toml, to_dict
 from secateur.cli import COMMANDS, main
 
 
@@ -176,3 +176,8 @@ def test_what_is_not_given_keeps_its_default(tmp_path: Path) -> None:
     assert found.prune == replace(whole.prune, remove=0.2) and found.prune.method == "refit"
     assert found.training == replace(whole.training, steps=5, seed=1) and found.training.learning_rate == 4e-5
     assert "default: refit" in parser.format_help()
+
+
+def test_a_share_given_in_percent_is_explained() -> None:
+    with pytest.raises(SecateurError, match=r"rate: expected float, found '2.5 %'; 2.5 % is 0.025$"):
+        convert(float, "2.5 %", "rate")

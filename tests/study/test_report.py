@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -204,3 +205,31 @@ def test_damaged_log_names_its_line(run: Path, tmp_path: Path) -> None:
     (tmp_path / "dense" / "metrics.jsonl").write_text('{"step": 1}\n{"step"')
     with pytest.raises(SecateurError, match=r"metrics\.jsonl: line 2 is not JSON"):
         collect(tmp_path)
+
+
+def test_headline_compares_with_the_unpruned_control_first(run: Path, page: Page) -> None:
+    control, start = (page.text.index(f"errors than {name}") for name in ("the unpruned control dense", "original"))
+    assert control < start < page.text.index("Pair by pair")
+
+
+def test_headline_states_data_hours_steps_and_settings(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "kiosk"
+    shutil.copytree(run, folder)
+    training, prune = {"learning_rate": 4e-05, "seed": 3}, {"method": "refit", "remove": 0.3}
+    settings = {"train": ["mine/train.jsonl"], "model": "tiny.en", "training": training, "prune": prune}
+    (folder / "run.json").write_text(json.dumps({"settings": settings}))
+    (folder / "data.json").write_text(json.dumps({"train": {"clips": 1234, "hours": 1.5}, "rehearsal": {"clips": 0}}))
+    text = Page(render(collect(folder))).text
+    assert (
+        "Trained on 1.50 h, 1,234 clips (mine/train.jsonl); 30 steps each (dense, pruned); start tiny.en; "
+        "learning rate 4e-05; method refit; remove 0.3; seed 3."
+    ) in text
+
+
+def test_headline_says_when_clips_are_too_few(tmp_path: Path) -> None:
+    for name, seed in (("dense", 5), ("pruned", 6)):
+        result = system("tiny", 0.3, seed, ORIGINAL)
+        rows = list(result.rows[:4])
+        kept = summarise(rows, model=name, data="home/test", language="en", metric="wer", seconds_compute=1.0)
+        write_result(tmp_path / "results" / f"{name}.json", kept)
+    assert "Too few clips to tell" in Page(render(collect(tmp_path))).text

@@ -89,3 +89,10 @@ def test_case_and_punctuation_count_when_asked_for(
 
 def test_nothing_is_done_when_nothing_is_asked_for() -> None:
     assert normaliser("en", "none")(" It’s  FINE… ") == "It’s FINE…"
+
+
+@pytest.mark.parametrize("mark", ["\u2019", "\u2018", "\u02bc", "\uff07"])
+def test_any_apostrophe_is_one_in_english_by_its_habits(mark: str) -> None:
+    clean = normaliser("en", "language")
+    assert clean(f"I{mark}m late, don{mark}t wait") == clean("I'm late, don't wait") == "i am late do not wait"
+    assert "apostrophes" in explained("en", "language") and "Whisper's English rules" in explained("en")

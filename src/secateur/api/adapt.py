@@ -94,6 +94,7 @@ def adapt(settings: AdaptSettings) -> dict[str, Any]:
     """
     from ..base.files import write_text
     from ..study.adapt import adapt as run
+    from ..study.made import write_data
     from ..study.record import begin, finish
     from ..study.report import render
     from ..study.run_folder import collect
@@ -111,6 +112,7 @@ def adapt(settings: AdaptSettings) -> dict[str, Any]:
     record = begin("adapt", settings, plan.files, settings.model, settings.out)
     if record.get("finished"):
         say(f"{settings.out}: this very run is finished; its results are shown again")
+    write_data(settings.out, plan.data)
     summary = run(plan.model, plan.text, plan.data, settings.out, settings)
     page = settings.out / "report.html"
     write_text(page, render(replace(collect(settings.out), title=f"{settings.model} adapted")))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import tomllib
 import types
 import typing
@@ -298,6 +299,9 @@ def convert(hint: Any, value: Any, where: str) -> Any:
     return _scalar(hint, value, where)
 
 
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?%")
+
+
 def _scalar(hint: Any, value: Any, where: str) -> Any:
     if hint is bool:
         truth = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -320,7 +324,9 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
         return at_home(value)
     elif hint is Any:
         return value
-    raise SecateurError(f"{where}: expected {getattr(hint, '__name__', hint)}, found '{value}'")
+    percent = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
+    share = f"; {percent[1]} % is {float(percent[1]) / 100:g}" if percent and hint is float else ""
+    raise SecateurError(f"{where}: expected {getattr(hint, '__name__', hint)}, found '{value}'{share}")
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:

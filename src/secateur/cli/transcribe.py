@@ -15,7 +15,7 @@ HELP = """Transcribe files, folders or standard input to txt, json, srt or vtt; 
 Manifests (.jsonl), archives ('set-{000..123}.tar'), --engine ray and --out FILE.jsonl are bulk work: it is done in
 pieces, a killed run resumes, and memory does not grow with the set."""
 EXAMPLE = """secateur transcribe talk.flac --model exported/model --format srt --out subtitles
-secateur transcribe set/all.jsonl --out set/heard.jsonl --engine ray --workers 8
+secateur transcribe set/all.jsonl --out set/decoded.jsonl --engine ray --workers 8
 arecord -f S16_LE -r 16000 | secateur transcribe - --raw-rate 16000"""
 
 Options = TranscribeSettings

@@ -62,8 +62,12 @@ def too_few(rate: float, interval: Sequence[float], clusters: int) -> str:
     if half > WIDE * rate and half > 0.005:
         return f"too few clips to tell: the rate is known to ±{100 * half:.1f} points only"
     if clusters < FEWEST:
-        return f"too few clips to tell: an interval over {clusters} speakers or clips is too narrow"
+        return f"too few clips to tell: an interval over {_units(clusters)} is too narrow"
     return ""
+
+
+def _units(count: int) -> str:
+    return "1 speaker or clip" if count == 1 else f"{count} speakers or clips"
 
 
 def too_few_to_compare(found: Difference) -> str:
@@ -76,7 +80,7 @@ def too_few_to_compare(found: Difference) -> str:
     if not found.certain and half > WIDE_DIFFERENCE * max(found.a, found.b):
         return f"too few clips to tell: only a difference beyond ±{100 * half:.1f} points would show"
     if found.clusters < FEWEST:
-        return f"too few clips to tell: an interval over {found.clusters} speakers or clips is too narrow"
+        return f"too few clips to tell: an interval over {_units(found.clusters)} is too narrow"
     return ""
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..base.errors import SecateurError
 from ..evaluate import markup, plots, real_use_table
+from ..evaluate.bootstrap import too_few_to_compare
 from ..evaluate.breakdown import by_extra, by_length, extra_names
 from ..evaluate.compare import Comparison, compare_results
 from ..evaluate.error_rate import confusions
@@ -19,6 +20,7 @@ from ..evaluate.result import Result
 from ..evaluate.table import by_data, percent, points, ratio, short, table, unit
 from ..models.family import Config, family_of
 from ..sensitivity.page import sensitivity_section
+from .made import is_control, made_line
 from .run_folder import ReportInputs
 
 CLIPS = 8  # examples of each kind
@@ -38,9 +40,12 @@ def render(inputs: ReportInputs) -> str:
     pairs = {data: comparisons(group) for data, group in groups.items()}
     final = next(iter(pairs.values()))
     whole = next((p for p in final if (p.a, p.b) == (main[0][0], main[-1][0])), None)
+    last = main[-1][0]
+    leading = [p for p in final if p.b == last and is_control(p.a)][:1]  # the fair comparison comes first
+    leading += [whole] if whole is not None and whole not in leading else []
     colours = plots.palette([*(name for name, _ in main), *(name for name, _ in inputs.results), *inputs.curves])
     sections = [
-        _header(inputs.title, main, whole),
+        _header(inputs.title, main, leading, made_line(inputs.made, inputs.curves)),
         *(_table_section(data, group, pairs[data], colours) for data, group in groups.items()),
         _use_section(inputs.use),
         _where_section(main, whole, colours),
@@ -63,8 +68,23 @@ def comparisons(group: Sequence[tuple[str, Result]]) -> list[Comparison]:
     return found
 
 
-def _header(title: str, main: Sequence[tuple[str, Result]], whole: Comparison | None) -> str:
-    (name_a, a), (name_b, b) = main[0], main[-1]
+def _lead(pair: Comparison) -> str:
+    d = pair.difference
+    verdict = "the interval excludes zero" if d.certain else "the interval includes zero: not proven on these clips"
+    word = "fewer" if d.delta < 0 else "more"
+    change = f"{abs(100 * d.delta / d.a):.0f} % {word} errors" if d.a else "no errors before"
+    against = "the unpruned control " if is_control(pair.a) else ""
+    few = too_few_to_compare(d)
+    return (
+        f'<p class="lead"><b>{escape(pair.b)}</b> makes {change} than {against}<b>{escape(pair.a)}</b>: '
+        f"{points(d.delta)} points, 95 % interval {points(d.low)} to {points(d.high)} ({verdict}). "
+        f"{pair.speakers_better} of {len(pair.speakers)} speakers improve, {pair.speakers_worse} get worse."
+        f"{f' {few.capitalize()}.' if few else ''}</p>"
+    )
+
+
+def _header(title: str, main: Sequence[tuple[str, Result]], pairs: Sequence[Comparison], made: str) -> str:
+    a, b = main[0][1], main[-1][1]
     metric, one = a.metric.upper(), len(main) == 1
     facts = f"{b.data}, {b.language}: {b.utterances} clips of {b.speakers} speakers, {b.seconds_audio / 3600:.2f} h"
     cards = [(metric, percent(b.rate), f"95 %: {100 * b.interval[0]:.1f} to {100 * b.interval[1]:.1f}")]
@@ -81,22 +101,14 @@ def _header(title: str, main: Sequence[tuple[str, Result]], whole: Comparison | 
             before = f"was {short(was, mark)}" + (f" ({share})" if share else "")
             cards.append((label, short(now, mark), "" if one else before))
     cards.append(("real-time factor", f"{b.rtf:.3f}", "seconds of computing a second of audio"))
-    lead = ""
-    if whole is not None:
-        d = whole.difference
-        verdict = "the interval excludes zero" if d.certain else "the interval includes zero: not proven on these clips"
-        word = "fewer" if d.delta < 0 else "more"
-        change = f"{abs(100 * d.delta / d.a):.0f} % {word} errors" if d.a else "no errors before"
-        lead = (
-            f'<p class="lead"><b>{escape(name_b)}</b> makes {change} than <b>{escape(name_a)}</b>: '
-            f"{points(d.delta)} points, 95 % interval {points(d.low)} to {points(d.high)} ({verdict}). "
-            f"{whole.speakers_better} of {len(whole.speakers)} speakers improve, {whole.speakers_worse} get worse.</p>"
-        )
+    lead = "".join(map(_lead, pairs))
+    how = f"<p>{escape(made)}</p>" if made else ""
     blocks = "".join(
         f'<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd><dd class="note">{escape(note)}</dd></div>'
         for label, value, note in cards
     )
-    return f'<header><h1>{escape(title)}</h1><p>{escape(facts)}</p>{lead}</header>\n<dl class="cards">{blocks}</dl>'
+    top = f"<h1>{escape(title)}</h1><p>{escape(facts)}</p>{lead}{how}"
+    return f'<header>{top}</header>\n<dl class="cards">{blocks}</dl>'
 
 
 def _table_section(
@@ -170,7 +182,7 @@ def _where_section(
     if rows:
         parts.append(
             f"<details><summary>Most frequent errors of {escape(name)}</summary>"
-            + markup.table(["said", "heard", "times"], rows, f"Errors of {name}") + "</details>"
+            + markup.table(["reference", "hypothesis", "times"], rows, f"Errors of {name}") + "</details>"
         )  # fmt: skip
     return section("Where the errors are", "", "".join(parts)) if parts else ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ..evaluate.real_use import Results, read_results
 from ..evaluate.result import Result, is_result, read_result
 from ..models.family import Config, read_config
 from ..prune.sensitivity_map import SensitivityMap, read_map
+from .made import read_made
 
 KNOWN = ("zero-shot", "original", "dense", "tuned", "pruned", "adapted", "exported", "fp32", "fp16", "int8")
 
@@ -28,6 +29,7 @@ class ReportInputs:
     configs: tuple[Config, Config] | None = None  # original, pruned
     use: tuple[tuple[str, Results], ...] = ()  # under conditions of real use
     maps: tuple[SensitivityMap, ...] = ()  # what matters
+    made: Mapping[str, Any] = field(default_factory=dict)  # see made.read_made
 
 
 def collect(folder: str | Path) -> ReportInputs:
@@ -63,6 +65,7 @@ def collect(folder: str | Path) -> ReportInputs:
         configs=_configs(folder),
         use=_use(folder),
         maps=tuple(read_map(path) for path in sorted([*folder.glob("map.json"), *folder.glob("*/map.json")])),
+        made=read_made(folder),
     )
 
 

@@ -38,6 +38,7 @@ _TYPOGRAPHY = {
     **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"), "\u2026": "...",
     **dict.fromkeys("\u00ad\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff", ""), "\u200b": " ",
 }  # fmt: skip
+_STRAIGHT = str.maketrans({mark: "'" for mark, plain in _TYPOGRAPHY.items() if plain == "'"})
 _WORD = re.compile(r"[^\W_]")
 
 
@@ -92,6 +93,8 @@ def explained(name: str, scheme: str | None = None) -> str:
         return f"{one.name}: case and punctuation count"
     if chosen == "whisper":
         return f"{one.name}: Whisper's {'English' if one.code == 'en' else 'basic'} rules"
+    if one.code == "en":
+        return f"{one.name}: apostrophes made equal, then Whisper's English rules"
     why = habit_of(one.code).note or "combining marks kept, punctuation and case removed"
     instead = " (Whisper's rules are wrong here)" if one.normalisation == "language" else ""
     return f"{one.name}: {why}{instead}"
@@ -109,8 +112,11 @@ def _normaliser(code: str, scheme: Scheme) -> Callable[[str], str]:
     else:
         rules = require("whisper_normalizer.basic", "train").BasicTextNormalizer()
 
+    straight = scheme == "language"  # Whisper's contractions know the typewriter's apostrophe only
+
     def whisper(text: str) -> str:
-        return " ".join(word for word in str(rules(text)).split() if _WORD.search(word))
+        normal = str(rules(text.translate(_STRAIGHT) if straight else text))
+        return " ".join(word for word in normal.split() if _WORD.search(word))
 
     return whisper
 

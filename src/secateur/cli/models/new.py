@@ -9,9 +9,10 @@ from typing import Any
 from ...base.options import Settings, option
 from ...text.units import Kind
 
-HELP = """Write an untrained CTC model: a preset's sizes (conformer, bigru, bilstm, googlenet, googlenet-bigru,
-digits), or with the preset whisper the encoder of a Whisper, its weights kept, under a CTC output; units are those of
-the transcripts.
+HELP = """Write an untrained CTC model, with units of given transcripts.
+
+The presets conformer, bigru, bilstm, googlenet, googlenet-bigru and digits give its sizes; the preset whisper takes
+the encoder of a Whisper, its weights kept, under a CTC output.
 
 `secateur train --model FOLDER` and `prune --model FOLDER` go on from it."""
 EXAMPLE = "secateur models new whisper --trunk tiny.en --train mine/train.jsonl --out models/tiny-ctc"

@@ -10,8 +10,9 @@ from ...base.options import Settings, option
 from ...text.by_sound import BySound
 from ...text.word_model import WordModel
 
-HELP = """Pinyin, with tone numbers or marks, as the likeliest Chinese text, by a dictionary and the words of
-transcripts, if given."""
+HELP = """Pinyin, with tone numbers or marks, as the likeliest Chinese text.
+
+It is chosen by a dictionary and, if given, the words of transcripts."""
 EXAMPLE = """secateur text characters "chong2 qing4 de5 yin2 hang2"
 secateur text characters "nǐ hǎo, zhōngguórén" --words words.json"""
 

@@ -12,10 +12,12 @@ from ...base.progress import say
 from ...text.by_sound import BySound, costs_of
 from ...text.word_model import WordModel
 
-HELP = """Correct Chinese that sounds right but is written wrong: words with the same or nearly the same pinyin replace
-unlikely ones, as a dictionary and the words of transcripts suggest. With --result, a result file of `evaluate` or
-of a study's run is corrected and counted again; what a pinyin head recognised is weighed where rows carry it; how
-readily characters change, and the head's weight, are then chosen on --dev."""
+HELP = """Correct Chinese that sounds right but is written wrong.
+
+Words with the same or nearly the same pinyin replace unlikely ones, as a dictionary and the words of transcripts
+suggest. With --result, a result file of `evaluate` or of a study's run is corrected and counted again; what a pinyin
+head recognised is weighed where rows carry it; how readily characters change, and the head's weight, are then chosen on
+--dev."""
 EXAMPLE = """secateur text correct "我在银航工作" --words words.json
 secateur text correct --words words.json --result test.json --dev dev.json --out corrected.json"""
 
