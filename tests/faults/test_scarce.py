@@ -82,7 +82,7 @@ def test_a_folder_that_may_not_be_written_to(job: str, place: Path, forks: Zygot
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
     said = refused(forks, words(job, place, closed / "out"), closed / "out", tmp_path / "log", modes=True)
-    assert "closed" in said and "ermission denied" in said
+    assert "closed" in said and ("ermission denied" in said or "no right to write" in said)
     assert list(closed.iterdir()) == []
 
 
@@ -160,9 +160,9 @@ def test_ctc_and_recognisers_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(wanted, found, strict=True))
     model, tokenizer = small_whisper()
     recogniser = WhisperRecogniser(TorchSession(model), tokenizer)
-    texts = [t.text for t in recogniser.transcribe_batch(clips, DecodingOptions(timestamps=False))]
+    texts = [t.text for t in recogniser.transcribe_batch(clips, DecodingOptions(timestamps=False, vad="off"))]
     monkeypatch.setattr(model.encoder, "forward", Small(model.encoder.forward, 1, WORDS[0]))
-    assert [t.text for t in recogniser.transcribe_batch(clips, DecodingOptions(timestamps=False))] == texts
+    assert [t.text for t in recogniser.transcribe_batch(clips, DecodingOptions(timestamps=False, vad="off"))] == texts
     assert capsys.readouterr().err.count("out of memory") == 6
 
 

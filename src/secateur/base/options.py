@@ -279,11 +279,11 @@ def convert(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         if isinstance(value, str):
             value = [v.strip() for v in value.split(",") if v.strip()]
-        elif isinstance(value, Path | int | float) and not isinstance(value, bool):
+        inner = arguments[0] if arguments else Any
+        if isinstance(value, Path | int | float) and not isinstance(value, bool) and not dataclasses.is_dataclass(inner):
             value = [value]  # one where several may be given
         if not isinstance(value, list | tuple):
             raise SecateurError(f"{where}: expected a list, found '{value}'")
-        inner = arguments[0] if arguments else Any
         return tuple(convert(inner, v, f"{where}[{i}]") for i, v in enumerate(value))
     if origin is dict:
         if isinstance(value, str):  # a=1,b=2
