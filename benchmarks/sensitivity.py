@@ -179,9 +179,7 @@ class Naive:
             )
         from secateur.families.seq2seq.greedy import transcribe_bank
 
-        return transcribe_bank(
-            self.model, self.probe.text, self.bank, languages, batch_seconds(device), bf16=self.bf16
-        )
+        return transcribe_bank(self.model, self.probe.text, self.bank, languages, batch_seconds(device), bf16=self.bf16)
 
 
 if __name__ == "__main__":

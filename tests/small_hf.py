@@ -19,11 +19,20 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "wav2vec2 large": ("Wav2Vec2", {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}),
     "hubert": ("Hubert", {"feat_proj_layer_norm": False}),
     "wavlm": ("WavLM", {"num_buckets": 12, "max_bucket_distance": 20}),
-    "wavlm large": ("WavLM", {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "num_buckets": 12,
-                              "max_bucket_distance": 20}),
+    "wavlm large": (
+        "WavLM",
+        {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "num_buckets": 12, "max_bucket_distance": 20},
+    ),
     "conformer": ("Wav2Vec2Conformer", {"hidden_act": "swish", "conv_depthwise_kernel_size": 5}),
-    "conformer rotary": ("Wav2Vec2Conformer", {"position_embeddings_type": "rotary", "feat_extract_norm": "layer",
-                                               "conv_bias": True, "conv_depthwise_kernel_size": 5}),
+    "conformer rotary": (
+        "Wav2Vec2Conformer",
+        {
+            "position_embeddings_type": "rotary",
+            "feat_extract_norm": "layer",
+            "conv_bias": True,
+            "conv_depthwise_kernel_size": 5,
+        },
+    ),
     "hubert large": ("Hubert", {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}),
 }
 

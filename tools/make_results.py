@@ -390,7 +390,7 @@ def orders_line() -> list[str]:
     return [
         "Spoken coffee orders of more than 50 speakers, intent and every slot right: "
         f"{clean:.1f} % clean, {noisy:.1f} % with a kitchen at",
-        '12 dB, by the bundled model in phrase mode ([results](results/spoken_orders.md)).',
+        "12 dB, by the bundled model in phrase mode ([results](results/spoken_orders.md)).",
         "",
     ]
 

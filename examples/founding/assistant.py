@@ -1,6 +1,6 @@
 """The assistant: hears spoken digits in a recording and answers. It needs the exported model, numpy and onnxruntime.
 
-    python examples/founding/assistant.py runs/founding/pruned.onnx recording.wav
+python examples/founding/assistant.py runs/founding/pruned.onnx recording.wav
 """
 
 from __future__ import annotations

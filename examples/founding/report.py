@@ -1,6 +1,6 @@
 """The study's tables from its result files.
 
-    python examples/founding/report.py
+python examples/founding/report.py
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runs the example's arms with several seeds on both Keras backends; what is there already is not run again.
 
-    python examples/founding/study.py                                     # one core, about a minute a run
-    python examples/founding/study.py --backend torch --arms dense pruned65 --seeds 3
+python examples/founding/study.py                                     # one core, about a minute a run
+python examples/founding/study.py --backend torch --arms dense pruned65 --seeds 3
 """
 
 from __future__ import annotations

@@ -110,9 +110,7 @@ def test_rates_are_found_from_times() -> None:
 
 
 @pytest.mark.parametrize("family", ["whisper", "ctc"])
-def test_a_latency_model_is_made_once_and_kept(
-    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_latency_model_is_made_once_and_kept(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, text = small_whisper() if family == "whisper" else (small_ctc("conformer"), characters_of(["abcdef"]))
     parts = parts_of(model.config)
     seconds = min(5.0, model.config.max_seconds)

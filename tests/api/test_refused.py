@@ -154,9 +154,7 @@ def test_a_budget_that_rows_alone_exceed_is_told_with_what_to_do(
 
 
 @pytest.mark.usefixtures("nothing_trains")
-def test_what_an_export_lacks_is_told_before_the_model_is_read(
-    place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_an_export_lacks_is_told_before_the_model_is_read(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, out = str(place / "model"), str(place / "exported")
     for more, line in (
         (["--precision", "int8-static"], "--calibrate"),

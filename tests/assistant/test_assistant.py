@@ -211,8 +211,12 @@ def test_what_follows_the_wake_phrase_after_a_pause(recogniser: Recogniser, spee
     alone = Wake(text, lambda: now[0])  # the clip itself is the phrase
     assert alone.follow(recogniser, order) is None
     now[0] = 5.0
-    other = read_audio(speech / "barista-commands" / json.loads(
-        (speech / "barista-commands" / "test.jsonl").read_text().splitlines()[1])["audio"], 16000)
+    other = read_audio(
+        speech
+        / "barista-commands"
+        / json.loads((speech / "barista-commands" / "test.jsonl").read_text().splitlines()[1])["audio"],
+        16000,
+    )
     followed = alone.follow(recogniser, other)
     assert followed is not None
     assert len(followed) == len(other)

@@ -53,9 +53,7 @@ def test_spectral_gate_gains_signal_to_noise_ratio(
 
 
 @pytest.mark.parametrize("noise", ["running_tap", "kitchen", "dude_miaowing"])
-def test_gtcrn_gains_signal_to_noise_ratio(
-    speech: Path, voices: list[np.ndarray], model: Path, noise: str
-) -> None:
+def test_gtcrn_gains_signal_to_noise_ratio(speech: Path, voices: list[np.ndarray], model: Path, noise: str) -> None:
     recorded = read_audio(speech / "noise" / f"{noise}.opus")[16000:]
     network = Gtcrn(model)
     noisy = [mixed(voice, recorded, 5.0) for voice in voices]
@@ -71,9 +69,7 @@ def test_clean_speech_is_left_alone(voices: list[np.ndarray], model: Path) -> No
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
-def test_rate_length_and_gain_at_other_rates(
-    speech: Path, voices: list[np.ndarray], model: Path, rate: int
-) -> None:
+def test_rate_length_and_gain_at_other_rates(speech: Path, voices: list[np.ndarray], model: Path, rate: int) -> None:
     recorded = resample(read_audio(speech / "noise" / "running_tap.opus")[16000:], 16000, rate)
     voice = resample(voices[0], 16000, rate)[:-7]
     noisy = mixed(voice, recorded, 5.0)

@@ -37,7 +37,10 @@ def give_stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
 
 
 def test_a_folder_with_a_bad_file(
-    model: str, clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]  # type: ignore[type-arg]
+    model: str,
+    clip: np.ndarray,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],  # type: ignore[type-arg]
 ) -> None:
     (tmp_path / "in" / "deep").mkdir(parents=True)
     soundfile.write(tmp_path / "in" / "a.wav", clip, 16000)
@@ -58,7 +61,10 @@ def test_a_folder_with_a_bad_file(
 
 
 def test_standard_input_as_wav_and_as_raw_samples(
-    model: str, clip: np.ndarray, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]  # type: ignore[type-arg]
+    model: str,
+    clip: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],  # type: ignore[type-arg]
 ) -> None:
     stream = io.BytesIO()
     soundfile.write(stream, clip, 16000, format="WAV", subtype="PCM_16")
@@ -76,7 +82,10 @@ def test_standard_input_as_wav_and_as_raw_samples(
 
 
 def test_json_holds_the_segments(
-    model: str, clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]  # type: ignore[type-arg]
+    model: str,
+    clip: np.ndarray,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],  # type: ignore[type-arg]
 ) -> None:
     soundfile.write(tmp_path / "a.wav", clip, 16000)
     assert main(["transcribe", str(tmp_path / "a.wav"), "--model", model, "--format", "json"]) == 0

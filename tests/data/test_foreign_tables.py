@@ -203,9 +203,10 @@ def test_parquet(tmp_path: Path, clips: list[foreign.Clip], kind: str) -> None:
     table = arrow.Table.from_pylist(rows)
     (tmp_path / "set").mkdir()
     if kind == "arrow":
-        with arrow.OSFile(str(tmp_path / "set" / "data-00000-of-00001.arrow"), "wb") as file, arrow.ipc.new_stream(
-            file, table.schema
-        ) as out:
+        with (
+            arrow.OSFile(str(tmp_path / "set" / "data-00000-of-00001.arrow"), "wb") as file,
+            arrow.ipc.new_stream(file, table.schema) as out,
+        ):
             out.write_table(table)
     else:
         parquet.write_table(table, tmp_path / "set" / "train-00000-of-00001.parquet")

@@ -11,7 +11,10 @@ from secateur.text.tokens import Tokens
 
 ENGLISH = Tokens(start=1, end=0)
 SEVERAL = Tokens(
-    start=1, end=0, transcribe=8, multilingual=True,
+    start=1,
+    end=0,
+    transcribe=8,
+    multilingual=True,
     languages={"en": 2, "de": 3, "he": 4, "zh": 5, "no": 6, "yue": 7},
 )
 

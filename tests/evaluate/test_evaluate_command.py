@@ -87,9 +87,7 @@ def test_run_folders_and_bundled_names_are_models(tmp_path: Path) -> None:
         located(str(tmp_path / "study"))
 
 
-def test_several_languages_in_one_manifest(
-    speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_several_languages_in_one_manifest(speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("wetext")
     pytest.importorskip("opencc")
     lines = []

@@ -140,9 +140,7 @@ for clip in numpy.load(sys.argv[2]).values():
 """
 
 
-@pytest.mark.parametrize(
-    ("module", "script"), [("faster_whisper", FASTER_WHISPER), ("pywhispercpp", WHISPER_CPP)]
-)
+@pytest.mark.parametrize(("module", "script"), [("faster_whisper", FASTER_WHISPER), ("pywhispercpp", WHISPER_CPP)])
 def test_the_program_itself_says_what_we_say(
     module: str, script: str, tiny_en_model: Any, speech: Path, tmp_path: Path
 ) -> None:

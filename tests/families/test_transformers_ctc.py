@@ -213,9 +213,14 @@ LARGE = {
 
 @pytest.mark.parametrize(
     ("changes", "millions"),
-    [({}, 94.4), (LARGE, 315.5), (LARGE | {"model_type": "hubert"}, 315.5), ({"model_type": "wavlm"}, 94.4),
-     (LARGE | {"model_type": "wav2vec2-conformer", "hidden_act": "swish"}, 618.6),
-     (LARGE | {"model_type": "wav2vec2-conformer", "position_embeddings_type": "rotary"}, 593.4)],
+    [
+        ({}, 94.4),
+        (LARGE, 315.5),
+        (LARGE | {"model_type": "hubert"}, 315.5),
+        ({"model_type": "wavlm"}, 94.4),
+        (LARGE | {"model_type": "wav2vec2-conformer", "hidden_act": "swish"}, 618.6),
+        (LARGE | {"model_type": "wav2vec2-conformer", "position_embeddings_type": "rotary"}, 593.4),
+    ],
 )
 def test_published_sizes(changes: dict[str, Any], millions: float) -> None:
     values = PUBLISHED | changes
@@ -259,5 +264,3 @@ def test_what_is_not_known_is_one_line(file: str, change: dict[str, Any], messag
     (tmp_path / file).write_text(json.dumps(values))
     with pytest.raises(SecateurError, match=message):
         read_foreign(tmp_path)
-
-

@@ -234,7 +234,7 @@ def _kinds(root: Path) -> Iterator[Kind]:
         yield Kind(*put(f"media {name}", f"a.{name}", _media(muxer, codec, rate)), _heard)
     yield Kind(*put("manifest", "m.jsonl", "".join(json.dumps(line) + "\n" for line in LINES)), read_manifest)
     yield Kind(*put("manifest line", "m.jsonl", json.dumps(LINES[0])), read_manifest, structured=True)
-    table = "path,sentence,client_id,age\na.wav,hello there,ann,7\nb.wav,\"so, well\",bob,8\n"
+    table = 'path,sentence,client_id,age\na.wav,hello there,ann,7\nb.wav,"so, well",bob,8\n'
     yield Kind(*put("table csv", "t.csv", table), lambda p: list(read_table(p)))
     tabs = "path\tsentence\tage\na.wav\thello there\t7\nb.wav\tso\t8\n"
     yield Kind(*put("table tsv", "t.tsv", tabs), lambda p: list(read_table(p)))

@@ -307,7 +307,8 @@ HOSTILE_GRAPHS: dict[str, tuple[Callable[[], Any], str]] = {
     "a loop": (lambda: graph(onnx.helper.make_node("Loop", ["n", "c"], ["z"], body=graph().graph)), "graph in a graph"),
     "a loop without a body": (lambda: graph(onnx.helper.make_node("Loop", ["n", "c"], ["z"])), "Loop"),
     "an operator of a library": (
-        lambda: graph(onnx.helper.make_node("Evil", ["x"], ["z"], domain="evil.example")), "evil"
+        lambda: graph(onnx.helper.make_node("Evil", ["x"], ["z"], domain="evil.example")),
+        "evil",
     ),
     "functions": (lambda: graph(functions=[onnx.helper.make_function("f", "F", ["a"], ["b"], [], [])]), "functions"),
     "a tensor of terabytes": (lambda: claims([2**20, 2**20]), "shape"),

@@ -80,9 +80,7 @@ def while_fitting(folder: Path) -> dict[str, Any]:
     model = googlenet(dropout=0.1, l1=1e-5, l2=1e-4)
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
     pruner = Pruner(0.5, criterion="taylor", data=(x[:64], y[:64]), begin=0.2, end=0.6, every=4)
-    history = model.fit(
-        x, y, epochs=10, batch_size=16, validation_split=0.25, callbacks=[pruner], verbose=0
-    ).history
+    history = model.fit(x, y, epochs=10, batch_size=16, validation_split=0.25, callbacks=[pruner], verbose=0).history
     small = pruner.shrunk()
     expected, got = (numbers(m(x, training=False)) for m in (model, small))
     small.save(folder / "fitted.keras")

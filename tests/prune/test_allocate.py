@@ -88,8 +88,16 @@ def test_a_map_says_where_to_cut_and_what_helps_goes_first() -> None:
         Measured(ffn, "ffn", "encoder 0", "ffn", 0.25, {ffn: "0-9"}, error=effect(0.02), loss=effect(0.1)),
         Measured(ffn, "ffn", "encoder 0", "ffn", 0.5, {ffn: "0-19"}, error=effect(0.08), loss=effect(0.4)),
         *(
-            Measured(f"{heads}[{i}]", "head", "decoder 0", "cross heads", 1 / 3, {heads: str(i)}, loss=effect(d),
-                     error=effect(-d))  # luck: not looked at
+            Measured(
+                f"{heads}[{i}]",
+                "head",
+                "decoder 0",
+                "cross heads",
+                1 / 3,
+                {heads: str(i)},
+                loss=effect(d),
+                error=effect(-d),
+            )  # luck: not looked at
             for i, d in enumerate((-0.01, 0.03, 0.002))
         ),
         Measured("encoder.conv", "conv", "input", "conv", 0.5, {"encoder.conv": "0-9"}, loss=effect(0.05)),

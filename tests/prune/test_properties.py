@@ -115,9 +115,7 @@ def any_plan(draw: Any, model: Any, kinds: tuple[str, ...] = MASKED) -> dict[str
             continue
         count = draw(st.integers(max(1, group.minimum), size))
         kept = [
-            block * size + unit
-            for block in range(group.blocks)
-            for unit in draw(st.permutations(range(size)))[:count]
+            block * size + unit for block in range(group.blocks) for unit in draw(st.permutations(range(size)))[:count]
         ]
         plan[group.name] = sorted(kept)
     return plan
@@ -195,7 +193,12 @@ def test_ctc(tmp_path_factory: pytest.TempPathFactory, config: CtcConfig, data: 
     st.sampled_from(("wav2vec2", "wav2vec2 large", "hubert")), st.data(),
 )  # fmt: skip
 def test_wav2vec2(
-    tmp_path_factory: pytest.TempPathFactory, layers: int, heads: int, ffn: int, convs: tuple[int, ...], kind: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    layers: int,
+    heads: int,
+    ffn: int,
+    convs: tuple[int, ...],
+    kind: str,
     data: Any,
 ) -> None:
     pytest.importorskip("transformers")

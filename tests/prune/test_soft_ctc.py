@@ -70,9 +70,7 @@ def test_units_that_were_pressed_to_nothing_go_first(kind: str) -> None:
     model = small_ctc(kind)
     settings = PruneSettings(method="group-lasso", remove=0.01, every=2, begin=0.1, end=0.6, kinds=KINDS[:6])
     method = GroupLasso(model, settings, COSTS["parameters"](model.config))
-    group = max(
-        (g for g in method.pressed if g.kind in ("conv", "unit", "ffn")), key=lambda g: g.units - g.minimum
-    )
+    group = max((g for g in method.pressed if g.kind in ("conv", "unit", "ffn")), key=lambda g: g.units - g.minimum)
     named = dict(model.named_parameters())
     with torch.no_grad():
         for place in group.places:
@@ -125,9 +123,7 @@ def test_dropout_before_or_after_pruning(after: bool) -> None:
     span, on = ((0.5, 1.0), [False] * 5 + [True] * 5) if after else ((0.0, 0.5), [True] * 5 + [False] * 5)
     watch = Watch()
     prune = PruneSettings(remove=0.2, every=1, begin=0.4, end=0.5, kinds=("unit",))
-    model, pruner, _ = run_ctc(
-        None, "gru", prune, watch=watch, steps=10, dropout=0.3, dropout_span=span, select="last"
-    )
+    model, pruner, _ = run_ctc(None, "gru", prune, watch=watch, steps=10, dropout=0.3, dropout_span=span, select="last")
     assert [p == 0.3 for p in watch.seen] == on and set(watch.seen) <= {0.0, 0.3}
     torch.testing.assert_close(
         outputs(pruner.shrunk(), inputs(model)), outputs(model, inputs(model)), rtol=1e-4, atol=1e-4

@@ -31,9 +31,7 @@ def talk(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Talk:
     return path, clips, spans
 
 
-def test_a_talk_and_its_text(
-    talk: Talk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_talk_and_its_text(talk: Talk, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, clips, spans = talk
     text = [f"{u.text[:1].upper()}{u.text[1:]}." for u in clips]
     text.insert(3, "Editor's note: the following paragraph was added to the printed edition years later by others.")
@@ -62,9 +60,7 @@ def test_a_talk_and_its_text(
     assert main(["data", "check", str(out)]) == 0
 
 
-def test_another_text_and_texts_with_times(
-    talk: Talk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_another_text_and_texts_with_times(talk: Talk, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, _, _ = talk
     out = tmp_path / "set.jsonl"
     for text, problem in (

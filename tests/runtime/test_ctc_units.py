@@ -48,9 +48,7 @@ def test_a_model_reads_the_same_wherever_it_runs(kind: str, speech: Path, tmp_pa
     audio = [u.audio for u in clips]
     weighed = DecodingOptions(lm=(tmp_path / "lm.npz",), beam=8, lm_weight=0.1, word_bonus=5.0, word_times=True)
     for options in (DecodingOptions(), weighed):
-        ours, theirs = (
-            Recogniser.load(tmp_path / name).transcribe_batch(audio, options) for name in ("model", "onnx")
-        )
+        ours, theirs = (Recogniser.load(tmp_path / name).transcribe_batch(audio, options) for name in ("model", "onnx"))
         assert [t.text for t in ours] == [t.text for t in theirs]
         assert len({t.text for t in ours}) > 2
     if kind == "phones":  # a phone error rate compares sounds: those of greedy decoding, wherever the model runs

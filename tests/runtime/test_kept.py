@@ -43,9 +43,7 @@ def test_the_key_tells_recordings_and_options_apart() -> None:
     assert len(keys) == 8
 
 
-def test_a_killed_file_goes_on_and_says_the_same(
-    speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_file_goes_on_and_says_the_same(speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["secateur.api.transcribe"], "LONG", 10.0)
     monkeypatch.setattr("secateur.runtime.kept.CHUNK", 1)
     pause = np.zeros(3 * 16000, np.float32)

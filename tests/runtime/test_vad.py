@@ -30,7 +30,10 @@ def said(speech: Path) -> list[np.ndarray]:  # type: ignore[type-arg]
 @pytest.mark.parametrize("level", [0, -30, -45])
 @pytest.mark.parametrize("snr", [None, 5])
 def test_no_clip_is_lost(
-    said: list[np.ndarray], detector: str, level: float, snr: float | None  # type: ignore[type-arg]
+    said: list[np.ndarray],
+    detector: str,
+    level: float,
+    snr: float | None,  # type: ignore[type-arg]
 ) -> None:
     random = np.random.default_rng(0)
     for clip in said:
@@ -57,7 +60,7 @@ def test_a_pause_of_hiss_is_no_speech(said: list[np.ndarray], detector: str) -> 
 
 @pytest.mark.skipif(silero_path() is None, reason="no silero")
 def test_recordings_together_are_as_each_by_itself_block_by_block(
-    said: list[np.ndarray]  # type: ignore[type-arg]
+    said: list[np.ndarray],  # type: ignore[type-arg]
 ) -> None:
     loud = [clip / np.abs(clip).max() * 0.5 for clip in said]
     together = speech_probabilities([*loud, np.zeros(0, np.float32)], RATE)

@@ -78,9 +78,11 @@ def test_a_head_whose_removal_gives_the_right_text_goes_for_good(told: list[Utte
     small, removed = remove_by_error(model, text, select, held, {"kept": held}, settings, CPU, RAW)
     assert len(removed) == 1 and removed[0].selected[1] < removed[0].selected[0]
     assert removed[0].held_out[1] < removed[0].held_out[0]
-    assert sum(w.attention.heads for w in small.config.encoder) + sum(
-        w.self_attention.heads + w.cross_attention.heads for w in small.config.decoder
-    ) == 19 - 1
+    assert (
+        sum(w.attention.heads for w in small.config.encoder)
+        + sum(w.self_attention.heads + w.cross_attention.heads for w in small.config.decoder)
+        == 19 - 1
+    )
     judge = Judge(small, text, {"held": held}, CPU, RAW)
     assert judge.rates("held", [NOTHING])[0] == pytest.approx(removed[0].held_out[1])
     # The same removal is refused where it would make something else worse that is to be kept.

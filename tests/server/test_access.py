@@ -60,11 +60,14 @@ def test_its_own_names_and_addresses_are_served(server: Running, host: str) -> N
     assert ask(server, host)[0] == 200
 
 
-@pytest.mark.parametrize(("host", "origin"), [("evil.example", "http://evil.example"), ("127.0.0.1", "http://evil.example")])
+@pytest.mark.parametrize(
+    ("host", "origin"), [("evil.example", "http://evil.example"), ("127.0.0.1", "http://evil.example")]
+)
 def test_sockets_are_held_to_the_same(server: Running, host: str, origin: str) -> None:
-    with pytest.raises(Exception, match=r"403|1008|rejected"), connect(
-        f"ws://127.0.0.1:{server.port}/v1/listen", origin=origin, additional_headers={"Host": host}
-    ) as one:
+    with (
+        pytest.raises(Exception, match=r"403|1008|rejected"),
+        connect(f"ws://127.0.0.1:{server.port}/v1/listen", origin=origin, additional_headers={"Host": host}) as one,
+    ):
         one.send(json.dumps({"type": "start"}))
         one.recv(timeout=5)
     with connect(f"ws://127.0.0.1:{server.port}/v1/listen", origin=OURS) as one:

@@ -164,9 +164,7 @@ def test_wrong_words_are_one_line(sets: Path, tmp_path: Path, capsys: pytest.Cap
         assert not (tmp_path / "out").exists()
 
 
-def test_speakers_in_two_sets_are_refused(
-    sets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_speakers_in_two_sets_are_refused(sets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clips = read_manifest(sets / "train.jsonl")
     write_manifest(tmp_path / "a.jsonl", clips[::2])
     write_manifest(tmp_path / "b.jsonl", clips[1::2])

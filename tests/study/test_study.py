@@ -143,9 +143,7 @@ def test_finished_runs_are_not_run_again_and_the_page_is_whole(done: Path, place
     assert page.count("<svg") == 2 and "Disturbed speech" in page and "units-10" in page
 
 
-def test_a_run_of_other_settings_or_data_is_refused_and_named(
-    done: Path, place: Path, tmp_path: Path
-) -> None:
+def test_a_run_of_other_settings_or_data_is_refused_and_named(done: Path, place: Path, tmp_path: Path) -> None:
     text = (place / "study.toml").read_text()
     before = {p: p.stat().st_mtime_ns for p in done.rglob("*") if p.is_file()}
     assert (done / "dense-0" / "run.json").exists()

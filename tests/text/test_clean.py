@@ -44,7 +44,7 @@ def test_clean_text_stays_as_it_is(text: str) -> None:
 def test_rules_from_a_file_run_after_the_defaults_in_order(tmp_path: Path) -> None:
     path = tmp_path / "rules.toml"
     path.write_text(
-        'unicode = "NFC"\n[[rule]]\npattern = \'(\\d+) %\'\nreplace = \'\\1 percent\'\n'
+        "unicode = \"NFC\"\n[[rule]]\npattern = '(\\d+) %'\nreplace = '\\1 percent'\n"
         "[[rule]]\npattern = 'percent'\nreplace = 'per cent'\n[[rule]]\npattern = 'uh'\n"
     )
     assert cleaner(read_rules(path))("uh [noise] 20 % ﬁne") == "20 per cent ﬁne"

@@ -172,8 +172,11 @@ def test_targets_decode_back_to_text_times_and_prompts() -> None:
         found: list[Any] = []
         for special, group in itertools.groupby(ids, lambda i: i >= tokens.end):
             many = list(group)
-            found += [i - tokens.timestamps if i >= tokens.timestamps and i < tokens.no_speech else i for i in many] \
-                if special else [tokenizer.decode(many).strip()]
+            found += (
+                [i - tokens.timestamps if i >= tokens.timestamps and i < tokens.no_speech else i for i in many]
+                if special
+                else [tokenizer.decode(many).strip()]
+            )
         return found
 
     assert read(asked(0)) == [0, "the cat went home", 1, 2, "the cat sat", 3, tokens.end]

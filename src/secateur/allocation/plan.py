@@ -265,4 +265,3 @@ def _within_error(case: _Case, points: float) -> tuple[Keep, list[dict[str, Any]
         aim = (low + high) / 2
     assert best is not None
     return best[0], [*trail, {"reached": best[1], "more": {"dense_error": whole}}]
-

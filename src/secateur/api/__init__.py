@@ -25,8 +25,7 @@ from .train import TrainJobSettings, train
 from .transcribe import TranscribeSettings, load, transcribe
 
 JOBS: dict[str, Job[Any]] = {
-    one.name: one
-    for one in (adapt, train, prune, evaluate, compare, sensitivity, export, transcribe, study, doctor)
+    one.name: one for one in (adapt, train, prune, evaluate, compare, sensitivity, export, transcribe, study, doctor)
 }
 
 __all__ = [

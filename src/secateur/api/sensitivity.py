@@ -40,9 +40,7 @@ class SensitivityJobSettings(Settings):
         8, "Screen all sites on this many clips, a third of them on twice as many, and so on; 0: all on all.",
         unit="clips", least=0,
     )  # fmt: skip
-    decode: int = option(
-        20, "Measure this many last removals on all clips, and decode them.", unit="removals", least=0
-    )
+    decode: int = option(20, "Measure this many last removals on all clips, and decode them.", unit="removals", least=0)
     engine: Literal["local", "ray"] = option("local", "Run in this process, or on the workers of a Ray cluster.")
     workers: int = option(2, "Use this many Ray workers.", least=1)
     device: str = option("auto", "Run on cpu, cuda, or auto: a GPU where there is one.")

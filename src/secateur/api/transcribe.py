@@ -159,7 +159,12 @@ def _bulk(options: TranscribeSettings) -> dict[str, Any]:
         raise SecateurError("standard input is transcribed by itself: leave out --engine, and manifests")
     local = 0 if options.workers is None else options.workers
     spec = HearSpec(
-        options.model, options.how(), options.threads, local or cores(), options.simplified, options.correct,
+        options.model,
+        options.how(),
+        options.threads,
+        local or cores(),
+        options.simplified,
+        options.correct,
         options.correct_cost,
     )
     if options.channel == "split" and options.out.suffix == ".jsonl":

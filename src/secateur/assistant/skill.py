@@ -27,9 +27,7 @@ class SkillSettings(Settings):
     )
     home_token: str = option("", "Send this token to either of them, as Authorization: Bearer.")
     notes: Path = option(Path("notes.txt"), "Append notes to this file.")
-    timers: Path | None = option(
-        None, "Keep running timers in this file; left out: timers.json in the cache folder."
-    )
+    timers: Path | None = option(None, "Keep running timers in this file; left out: timers.json in the cache folder.")
     orders_url: str = option("", "Send coffee orders to this address; left out: an order is only read back.")
     timeout: float = option(5.0, "Wait this long for any of these.", unit="s", above=0)
 

@@ -66,9 +66,7 @@ def audio_info(source: Source, max_seconds: float = MAX_SECONDS) -> AudioInfo:
             first = first or AudioInfo(sound.rate, sound.channels, 0, 0.0, sound.format)
         if first is None or seconds == 0:
             raise SecateurError(f"{file.name}: contains no sound (0 samples)")
-        return AudioInfo(
-            first.sample_rate, first.channels, round(seconds * first.sample_rate), seconds, first.format
-        )
+        return AudioInfo(first.sample_rate, first.channels, round(seconds * first.sample_rate), seconds, first.format)
 
 
 def read_audio(
@@ -193,9 +191,7 @@ def _sounds(file: Opened, max_seconds: float) -> Generator[Sound, None, None]:
                 _note(file.name, text)
 
 
-def _checked(
-    sound: Sound, name: str, max_seconds: float, before: float, first: int = 0
-) -> Iterator[tuple[Array, int]]:
+def _checked(sound: Sound, name: str, max_seconds: float, before: float, first: int = 0) -> Iterator[tuple[Array, int]]:
     """The blocks of a sound, none with samples that are none; `before` seconds of the limit are used up."""
     left = max_seconds - before
     values = left * MOST_RATE
@@ -220,9 +216,7 @@ def _too_long(name: str, seconds: float | None, limit: float) -> SecateurError:
     return SecateurError(f"{name}: {length} more than the limit of {limit / 3600:g}: split it")
 
 
-def _read(
-    file: Opened, sample_rate: int, max_seconds: float, first: int, last: int | None, pick: Pick
-) -> Array:
+def _read(file: Opened, sample_rate: int, max_seconds: float, first: int, last: int | None, pick: Pick) -> Array:
     """Samples (samples, channels) from `first` to `last` at `sample_rate`."""
     line = _Line(sample_rate, first, last)
     for number, sound in enumerate(_sounds(file, max_seconds)):

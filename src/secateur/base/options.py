@@ -280,7 +280,11 @@ def convert(hint: Any, value: Any, where: str) -> Any:
         if isinstance(value, str):
             value = [v.strip() for v in value.split(",") if v.strip()]
         inner = arguments[0] if arguments else Any
-        if isinstance(value, Path | int | float) and not isinstance(value, bool) and not dataclasses.is_dataclass(inner):
+        if (
+            isinstance(value, Path | int | float)
+            and not isinstance(value, bool)
+            and not dataclasses.is_dataclass(inner)
+        ):
             value = [value]  # one where several may be given
         if not isinstance(value, list | tuple):
             raise SecateurError(f"{where}: expected a list, found '{value}'")

@@ -47,9 +47,7 @@ class Options(Settings):
     skills: Path | None = option(None, "Add the skills in this folder, one Python file each.")
     chat_url: str = option("", "Send all else to this OpenAI-compatible endpoint, such as http://localhost:8080/v1.")
     chat_model: str = option("default", "Ask for this model there; the key is SECATEUR_CHAT_KEY.")
-    threads: int | None = option(
-        None, "Use this many CPU threads; left out: the runtime's own choice.", least=1
-    )
+    threads: int | None = option(None, "Use this many CPU threads; left out: the runtime's own choice.", least=1)
     settings: SkillSettings = option(SkillSettings(), "Tell skills about the outside.")
 
 

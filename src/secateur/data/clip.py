@@ -21,9 +21,7 @@ def read_clip(utterance: Utterance, sample_rate: int = 16000) -> NDArray[np.floa
     channel: Channel = "auto" if utterance.channel is None else utterance.channel
     if utterance.offset is None:
         return read_audio(utterance.audio, sample_rate, channel=channel)
-    return read_audio(
-        utterance.audio, sample_rate, start=utterance.offset, seconds=utterance.duration, channel=channel
-    )
+    return read_audio(utterance.audio, sample_rate, start=utterance.offset, seconds=utterance.duration, channel=channel)
 
 
 def flac_of(utterance: Utterance) -> bytes:

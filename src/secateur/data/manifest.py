@@ -144,7 +144,7 @@ def parse_line(line: bytes | str, folder: Path, where: str) -> Utterance:
     except ValueError:  # Python refuses integers of more than 4300 digits
         raise SecateurError(f"{where}: not valid JSON here (a number with too many digits)") from None
     if not isinstance(values, dict):
-        raise SecateurError(f"{where}: expected a JSON object such as {{\"id\": ...}}, found {described(values)}")
+        raise SecateurError(f'{where}: expected a JSON object such as {{"id": ...}}, found {described(values)}')
     return from_values(values, folder, where)
 
 

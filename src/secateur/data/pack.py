@@ -84,9 +84,7 @@ def _member(u: Utterance) -> tuple[str, str, bytes, dict[str, Any]]:
         return stem(u.id), "flac", flac_of(u), fields
     ending = u.audio.suffix[1:].lower()
     if ending not in AUDIO:
-        raise SecateurError(
-            f"{u.audio}: archives hold {KNOWN}: convert it first (secateur data prepare --format flac)"
-        )
+        raise SecateurError(f"{u.audio}: archives hold {KNOWN}: convert it first (secateur data prepare --format flac)")
     return stem(u.id), ending, _content(u.audio), fields
 
 
@@ -113,4 +111,3 @@ def stem(name: str) -> str:
     """
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:60]
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-

@@ -9,7 +9,16 @@ from typing import Literal
 from ..audio.level import SILENCE_DB
 
 Kind = Literal[
-    "missing", "corrupt", "zero-length", "silent", "clipped", "duration", "no-text", "rate", "characters", "duplicate",
+    "missing",
+    "corrupt",
+    "zero-length",
+    "silent",
+    "clipped",
+    "duration",
+    "no-text",
+    "rate",
+    "characters",
+    "duplicate",
     "times",
 ]
 MEANING: dict[Kind, str] = {

@@ -65,9 +65,7 @@ def batches(lengths: Sequence[int], config: TokenConfig) -> list[list[int]]:
     return groups
 
 
-def hear_clips(
-    session: Session, tokenizer: Tokenizer, clips: Sequence[Audio], options: DecodingOptions
-) -> list[Heard]:
+def hear_clips(session: Session, tokenizer: Tokenizer, clips: Sequence[Audio], options: DecodingOptions) -> list[Heard]:
     """Recognise `clips` (samples at the model's rate), each at most one window, without timestamps.
 
     Raises:

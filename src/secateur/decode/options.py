@@ -87,9 +87,7 @@ class DecodingOptions(Settings):
     lm_weight: float = option(
         0.5, "Weight the language model's log probabilities by this beside the network's.", least=0, advanced=True
     )
-    word_bonus: float = option(
-        0.5, "Add this for every word: a language model by itself prefers few.", advanced=True
-    )
+    word_bonus: float = option(0.5, "Add this for every word: a language model by itself prefers few.", advanced=True)
     blank_penalty: float = option(
         0.0, "Take this off the blank's log probability, with language models.", advanced=True
     )

@@ -120,9 +120,7 @@ def _misled(result: Decoded, previous: Sequence[int], options: DecodingOptions) 
     return result.doubtful(options) or not result.text or again
 
 
-def _timed(
-    result: Decoded, config: TokenConfig, tokenizer: Tokenizer, seconds: float
-) -> tuple[list[Segment], float]:
+def _timed(result: Decoded, config: TokenConfig, tokenizer: Tokenizer, seconds: float) -> tuple[list[Segment], float]:
     """The segments of a window `seconds` long, those without text or length left out, and where the next begins."""
     pieces, seek = split(result.tokens, config.tokens, seconds)
     segments, at = [], 0

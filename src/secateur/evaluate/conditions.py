@@ -225,9 +225,7 @@ def long_words(text: str) -> list[str]:
 def _nonspeech(source: Source) -> list[Case]:
     """The recordings without speech that were given; else room tone of the clips, noises and tones."""
     if source.nonspeech:
-        return [
-            Case(replace(u, text="", no_speech=True), source.samples(u), (u.id,)) for u in source.nonspeech
-        ]
+        return [Case(replace(u, text="", no_speech=True), source.samples(u), (u.id,)) for u in source.nonspeech]
     cases = []
     language = source.clips[0].language
     for number in range(min(MADE, max(14, 2 * len(source.clips)))):

@@ -90,9 +90,7 @@ def scatter(points: Sequence[tuple[str, float, float]], across: str, up: str) ->
     return _svg(3.6, draw, f"{up} against {across}. {alt}")
 
 
-def groups(
-    named: Sequence[tuple[str, Sequence[Slice]]], label: str, metric: str, colours: Mapping[str, str]
-) -> str:
+def groups(named: Sequence[tuple[str, Sequence[Slice]]], label: str, metric: str, colours: Mapping[str, str]) -> str:
     """Error rate by group (length, age, ...), a bar for every model."""
     order = [s.name for s in named[0][1]]
     alt = "; ".join(

@@ -33,9 +33,7 @@ Results = dict[str, Result]
 LOOP_WORDS = 6  # a phrase that comes three times or more, over at least so many words, is a loop
 
 
-def source_of(
-    clips: Sequence[Utterance], rate: int, nonspeech: Sequence[Utterance] = (), seed: int = 0
-) -> Source:
+def source_of(clips: Sequence[Utterance], rate: int, nonspeech: Sequence[Utterance] = (), seed: int = 0) -> Source:
     """Clips to build conditions from; those without a transcript are left out.
 
     Raises:
@@ -120,9 +118,7 @@ def _with_languages(rows: Sequence[Row], cases: Sequence[Case]) -> list[Row]:
     ]
 
 
-def _decode(
-    recogniser: Recogniser, cases: Sequence[Case], options: DecodingOptions, label: str
-) -> list[Transcript]:
+def _decode(recogniser: Recogniser, cases: Sequence[Case], options: DecodingOptions, label: str) -> list[Transcript]:
     """Cases with equal options together, a few at a time."""
     told = speaks(recogniser.config)
     sets: dict[DecodingOptions, list[int]] = {}

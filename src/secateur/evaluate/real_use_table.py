@@ -153,8 +153,10 @@ def table(found: Sequence[Line]) -> tuple[list[str], list[list[str]]]:
     """Headings and cells."""
     cells = []
     for one in found:
-        change = "" if one.change is None else (
-            f"{100 * one.change.delta:+.1f} ({100 * one.change.low:+.1f} to {100 * one.change.high:+.1f})"
+        change = (
+            ""
+            if one.change is None
+            else (f"{100 * one.change.delta:+.1f} ({100 * one.change.low:+.1f} to {100 * one.change.high:+.1f})")
         )
         scale, digits = (1.0, 2) if one.unit == "s" else (100.0, 1)
         interval = f"{scale * one.low:.{digits}f} to {scale * one.high:.{digits}f}"

@@ -46,9 +46,7 @@ def channel_magnitudes(observed: Observed, features: Sequence[NDArray[np.float32
 
 
 @torch.no_grad()
-def _observe(
-    observed: Observed, features: Sequence[NDArray[np.float32]], look: Callable[[str, Tensor], None]
-) -> None:
+def _observe(observed: Observed, features: Sequence[NDArray[np.float32]], look: Callable[[str, Tensor], None]) -> None:
     """Run `features` and give `look` every layer's name and inputs, channels last."""
     device = next(observed.part.parameters()).device
 

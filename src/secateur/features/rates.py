@@ -42,9 +42,7 @@ def resampled(front_end: FrontEnd, sample_rate: int) -> FrontEnd:
         raise SecateurError(f"sample_rate: at {sample_rate} Hz none of the bins that the model reads is left")
     left = None if len(kept) == f.dimensions else kept
     kept_in: dict[str, Any] = {f.definition.kept_in: left}
-    return replace(
-        f, sample_rate=sample_rate, window=window, hop=hop, high_hz=f.top_hz, full_scale=scale, **kept_in
-    )
+    return replace(f, sample_rate=sample_rate, window=window, hop=hop, high_hz=f.top_hz, full_scale=scale, **kept_in)
 
 
 def _emphasis(front_end: FrontEnd, sample_rate: int) -> float:

@@ -18,9 +18,7 @@ USUAL_MS = 10.0  # from frame to frame, where `SpecAugmentOptions.time_width` is
 def fitted(options: SpecAugmentOptions, front_end: FrontEnd) -> SpecAugmentOptions:
     """The options for a front-end with fewer bins or frames: masks hide as large a share of them, and as much time."""
     if front_end.by_sample:  # there is no frequency to hide, and a frame is a sample
-        return replace(
-            options, time_width=round(options.time_width * USUAL_MS / front_end.frame_ms), frequency_masks=0
-        )
+        return replace(options, time_width=round(options.time_width * USUAL_MS / front_end.frame_ms), frequency_masks=0)
     return replace(
         options,
         time_width=max(1, round(options.time_width * USUAL_MS / max(front_end.frame_ms, USUAL_MS))),

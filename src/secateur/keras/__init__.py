@@ -1,6 +1,6 @@
 """Keras 3 on the TensorFlow and torch backends: pruning, sensitivity, a GoogLeNet on MFCC, exports.
-    small = secateur.keras.prune(model, amount=0.5)
-    found = secateur.keras.sensitivity(model, Recordings(x, y), words=("yes", "no"))
+small = secateur.keras.prune(model, amount=0.5)
+found = secateur.keras.sensitivity(model, Recordings(x, y), words=("yes", "no"))
 """
 
 from typing import TYPE_CHECKING, Any

@@ -25,9 +25,7 @@ class Encoder(nn.Module):
         """What the first stage makes of features (batch, positions, width), and the attention mask of its positions."""
         raise NotImplementedError
 
-    def stage(
-        self, number: int, x: Tensor, valid: Tensor | None, drop: nn.Dropout
-    ) -> tuple[Tensor, Tensor | None]:
+    def stage(self, number: int, x: Tensor, valid: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
         """Layer `number` - 1 (stage 0 has none), then the frames merged after it: positions and their mask."""
         if number:
             x = self.layers[number - 1](x, None if valid is None else valid[:, None, None, :], drop)
@@ -54,9 +52,7 @@ class Decoder(nn.Module):
 
     vocabulary_mask: Tensor | None
 
-    def __init__(
-        self, vocabulary: int, width: int, context: int, layers: Iterable[nn.Module], norm: nn.Module
-    ) -> None:
+    def __init__(self, vocabulary: int, width: int, context: int, layers: Iterable[nn.Module], norm: nn.Module) -> None:
         super().__init__()
         self.context = context
         self.token_embedding = nn.Embedding(vocabulary, width)

@@ -24,7 +24,6 @@ Keep = dict[str, list[int]]
 Cost = Callable[[Any], float]
 
 
-
 @dataclass(frozen=True)
 class Rung:
     """Units of one group that go together: one unit, or the r-th least important of every block."""

@@ -162,9 +162,7 @@ def matching(variants: Sequence[T], pattern: str) -> list[T]:
     for one in filter(None, (p.strip() for p in pattern.split(","))):
         # A bracket in a site's name is meant as it stands.
         glob = one.replace("[", "[[]")
-        matches = [
-            v for v in variants if v.kind == one or v.layer == one or fnmatch.fnmatchcase(v.site, glob)
-        ]
+        matches = [v for v in variants if v.kind == one or v.layer == one or fnmatch.fnmatchcase(v.site, glob)]
         if not matches:
             known = sorted({x for v in variants for x in (v.site, v.kind, v.layer)})
             raise SecateurError(f"no site matches '{one}'{nearest(one, known)}")

@@ -50,9 +50,7 @@ class PruneSettings(Settings):
         factory=dict, help="Remove these shares by kind or name pattern instead: ffn=0.2,decoder.*.heads=0.5.",
         unit="share", advanced=True,
     )  # fmt: skip
-    protect: float = option(
-        0.9, "Take at most this share of any group.", unit="share", least=0, most=1, advanced=True
-    )
+    protect: float = option(0.9, "Take at most this share of any group.", unit="share", least=0, most=1, advanced=True)
     begin: float = option(
         0.02, "Prune for the first time after this share of the steps.", unit="share", least=0, most=1, advanced=True
     )
@@ -71,9 +69,7 @@ class PruneSettings(Settings):
     scope: Literal["global", "layer", "row"] = option(
         "global", "Let single weights compete in the whole model, in their layer or in their row.", advanced=True
     )
-    pattern: str = option(
-        "", "Keep N of every M consecutive inputs, as 2:4 does (single weights).", advanced=True
-    )
+    pattern: str = option("", "Keep N of every M consecutive inputs, as 2:4 does (single weights).", advanced=True)
     target: str = option(
         "", "Meet a target instead of a share: latency=0.5 of the dense model's, parameters=, macs=, size=, or "
         "wer=+0.5 points.",

@@ -43,9 +43,7 @@ def make_student(
     elif settings.vocabulary:
         # Timestamps are kept up to the new audio context, so the contexts are decided first.
         cut = model.config.shrunk(dict(plan))
-        plan |= choose_rows(
-            cut, tokenizer, texts, settings.frequent, settings.rows, languages, settings.timestamps
-        )
+        plan |= choose_rows(cut, tokenizer, texts, settings.frequent, settings.rows, languages, settings.timestamps)
     small = shrink(model, plan) if plan else copy.deepcopy(model)
     if small.config.padded:
         small.config = replace(small.config, padded=False)

@@ -38,9 +38,7 @@ class CtcRecogniser(Recogniser):
 
     config: FrameConfig
 
-    def __init__(
-        self, config: FrameConfig, text: Any, network: LogProbs, cached: CachedNetwork | None = None
-    ) -> None:
+    def __init__(self, config: FrameConfig, text: Any, network: LogProbs, cached: CachedNetwork | None = None) -> None:
         self.config, self.text, self.network, self.cached = config, text, network, cached
         self._lock = threading.Lock()  # workers share what is read
         self._lm: tuple[tuple[tuple[Path, ...], tuple[float, ...]], LanguageModel, Lexicon] | None = None

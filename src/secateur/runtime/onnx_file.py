@@ -31,7 +31,8 @@ NODE = dict.fromkeys((1, 2, 3, 4, 5, 6, 7, 8, 9), BYTES)
 ATTRIBUTE = {2: FOUR, 3: NUMBER, 20: NUMBER, **dict.fromkeys((1, 4, 5, 6, 9, 10, 11, 13, 14, 15, 21, 22, 23), BYTES)}
 TENSOR = {2: NUMBER, 14: NUMBER, **dict.fromkeys((6, 8, 9, 12, 13, 16), BYTES)}
 LISTS = {  # fields of numbers, packed or one by one
-    "attribute": {7: FOUR, 8: NUMBER}, "tensor": {1: NUMBER, 4: FOUR, 5: NUMBER, 7: NUMBER, 10: 1, 11: NUMBER},
+    "attribute": {7: FOUR, 8: NUMBER},
+    "tensor": {1: NUMBER, 4: FOUR, 5: NUMBER, 7: NUMBER, 10: 1, 11: NUMBER},
 }
 LONGEST_KEY = (1 << 32) - 1  # protobuf's keys are 32 bits, and a parser may drop what is above
 

@@ -171,9 +171,7 @@ def load_session(path: Path, threads: int | None) -> Any:
     # Encoder and decoder take turns: threads that keep spinning after a run would only disturb the other's.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
-        session = onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"], enable_fallback=False
-        )
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"], enable_fallback=False)
     except Exception as problem:  # onnxruntime raises its own types, all different
         reason = str(problem).splitlines()[0]
         raise SecateurError(f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({reason})") from problem

@@ -80,15 +80,13 @@ def halves(window: Window, heard: Heard, audio: Audio, rate: int) -> list[Window
         at = pauses.index(max(pauses)) + 1
         parts: list[tuple[tuple[int, int], ...]] = [window.spans[:at], window.spans[at:]]
     else:
-        (start, end), = window.spans
+        ((start, end),) = window.spans
         if end - start < 2 * SOME * rate:
             return []
         middle = start + quiet_cuts(audio[start:end], (end - start) * 2 // 3, rate)[0][1]
         parts = [((start, middle),), ((middle, end),)]
     sizes = [sum(b - a for a, b in spans) for spans in parts]
-    return [
-        Window(spans, round(window.speech * size / sum(sizes))) for spans, size in zip(parts, sizes, strict=True)
-    ]
+    return [Window(spans, round(window.speech * size / sum(sizes))) for spans, size in zip(parts, sizes, strict=True)]
 
 
 def better(whole: Heard, parts: Sequence[Heard], generation: Generation) -> bool:

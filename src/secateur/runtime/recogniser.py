@@ -1,7 +1,7 @@
 """Speech to text in three lines; exported models run without torch.
 
-    recogniser = Recogniser.load("exported/model")
-    print(recogniser.transcribe("clip.wav").text)
+recogniser = Recogniser.load("exported/model")
+print(recogniser.transcribe("clip.wav").text)
 """
 
 from __future__ import annotations

@@ -76,9 +76,7 @@ def columns(text: str) -> int:
     >>> columns("ab字")
     4
     """
-    return sum(
-        2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text
-    )
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
 
 
 def cues(transcript: Transcript, settings: SubtitleSettings | None = None) -> list[Cue]:
@@ -313,9 +311,7 @@ def _cost(part: Sequence[_Unit], after: Word | None, settings: SubtitleSettings)
     return total + 0.5 * max(0.0, letters / shown / settings.reading_speed - 1)
 
 
-def _timed(
-    parts: Sequence[Sequence[Word]], duration: float, settings: SubtitleSettings
-) -> list[tuple[float, float]]:
+def _timed(parts: Sequence[Sequence[Word]], duration: float, settings: SubtitleSettings) -> list[tuple[float, float]]:
     """Start and end of each cue: those of its words, longer where reading takes longer and there is room."""
     times: list[tuple[float, float]] = []
     for k, part in enumerate(parts):

@@ -75,7 +75,8 @@ class Judge:
         found = of_groups(groups, scores, settings.amounts)
         limits = {g.name: g.units // g.blocks for g in groups}
         return [
-            v for v in found
+            v
+            for v in found
             if (v.kind != "head" or v.amount == 1.0) and all(len(u) < limits[name] for name, u in v.gone.items())
         ]
 

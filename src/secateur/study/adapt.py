@@ -140,9 +140,7 @@ def real_use(out: Path, names: Iterable[str], test: Sequence[Utterance], setting
             recogniser = Recogniser.load(out / "exported" / name)
             source = source or source_of(_spread([u for u in test if u.text], settings.condition_clips),
                                          recogniser.sample_rate)  # fmt: skip
-            write_results(
-                folder, measure(recogniser, source, chosen(settings.conditions), model=name, data="test")
-            )
+            write_results(folder, measure(recogniser, source, chosen(settings.conditions), model=name, data="test"))
         found[name] = read_results(folder)
     drifts = drifted(found["original"], found["pruned"], dict.fromkeys(TOLERATED, TOLERATED_POINTS))
     for line in drifts:

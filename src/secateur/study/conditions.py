@@ -27,9 +27,7 @@ class Condition(Settings):
     )
     split: str | None = option(None, "Take only the recordings whose `split` is this.")
     snr_db: float = option(10.0, "Mix noise in at this signal-to-noise ratio.", unit="dB")
-    rt60: float | None = option(
-        None, "Add reverberation that falls by 60 dB in this time.", unit="s", above=0, most=5
-    )
+    rt60: float | None = option(None, "Add reverberation that falls by 60 dB in this time.", unit="s", above=0, most=5)
     direct_db: float = option(3.0, "Set the direct sound's level over the reverberation's.", unit="dB")
     telephone: bool = option(False, "Pass audio through a telephone band (300 to 3400 Hz).")
 

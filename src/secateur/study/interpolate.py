@@ -92,9 +92,7 @@ def settle(
 
 
 @torch.no_grad()
-def put(
-    model: Any, start: Weights, trained: Weights, share: float, project: Callable[[Weights], None]
-) -> None:
+def put(model: Any, start: Weights, trained: Weights, share: float, project: Callable[[Weights], None]) -> None:
     """Make the weights in between the model's own."""
     weights = interpolated(start, trained, share)
     project(weights)

@@ -23,9 +23,7 @@ from ..weights.fetch import load_model
 
 
 @torch.no_grad()
-def heard_pinyin(
-    model: Any, head: nn.Linear, units: PinyinUnits, bank: AudioBank, batch_seconds: float
-) -> list[Heard]:
+def heard_pinyin(model: Any, head: nn.Linear, units: PinyinUnits, bank: AudioBank, batch_seconds: float) -> list[Heard]:
     """The head's output of every clip by its likely units, computed on the bank's device; clips longer than the audio
     context are cut."""
     config, device = model.config, bank.device

@@ -155,9 +155,7 @@ def _use_section(use: Sequence[tuple[str, Results]]) -> str:
     return section("In real use", text, "".join(parts))
 
 
-def _where_section(
-    main: Sequence[tuple[str, Result]], whole: Comparison | None, colours: Mapping[str, str]
-) -> str:
+def _where_section(main: Sequence[tuple[str, Result]], whole: Comparison | None, colours: Mapping[str, str]) -> str:
     shown = [(name, r) for name, r in main if r.rows]
     if not shown:
         return ""

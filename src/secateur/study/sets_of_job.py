@@ -104,9 +104,7 @@ def job_data(
     if not unseen:
         raise SecateurError("no test clip is left: all their texts are in the training set")
     bank = NoiseBank.read(noise, 16000, device) if noise else None
-    return JobData(
-        learn=kept, dev=development, tests={"test": unseen}, retain=keep_also, device=device, noise=bank
-    )
+    return JobData(learn=kept, dev=development, tests={"test": unseen}, retain=keep_also, device=device, noise=bank)
 
 
 def named_sets(manifests: Sequence[Path]) -> dict[str, list[Utterance]]:

@@ -83,9 +83,7 @@ class StudySettings(Settings):
     rehearsal_dev: tuple[str, ...] = option(
         (), "Judge on these manifests what is still known: see training.interpolation.", was=("retain_dev",)
     )
-    hours: float | None = option(
-        None, "Train on this much audio, whole speakers; left out: all.", unit="h", above=0
-    )
+    hours: float | None = option(None, "Train on this much audio, whole speakers; left out: all.", unit="h", above=0)
     longest: float = option(20.0, "Leave longer clips out of training.", unit="s", above=0)
     seeds: tuple[int, ...] = option((0,), "Run every arm with these seeds.")
     control: str = option("dense", "Compare the arms with this one.")

@@ -111,9 +111,7 @@ class BySound:
             edges.append(found)
         return "".join(best_path(edges, self.scores))
 
-    def correct(
-        self, text: str, heard: SoundEvidence | None = None, confidence: Sequence[float] | None = None
-    ) -> str:
+    def correct(self, text: str, heard: SoundEvidence | None = None, confidence: Sequence[float] | None = None) -> str:
         """`text` with its Chinese runs rewritten where words that sound alike are much likelier; the rest stays.
 
         `confidence` has a probability for every character of `text`: what the recogniser was sure of costs more to

@@ -29,7 +29,9 @@ _FOREIGN = frozenset(
 _FOREIGN_RUN = 3  # characters in a row
 _PLACE = re.compile("[\u4e00-\u9fff]{2}(?=[市县省镇乡村州郡岛湾湖江河山寺庙路街站港区屯庄沟峰桥])")
 # A name begins a stretch of text, or follows what a person is introduced with.
-_PERSON = re.compile(f"(?:(?<=^)|(?<=父亲)|(?<=祖父)|(?<=之子)|(?<=先生)|(?<=[和与及向叫姓]))[{''.join(sorted(_FAMILIES))}]..")
+_PERSON = re.compile(
+    f"(?:(?<=^)|(?<=父亲)|(?<=祖父)|(?<=之子)|(?<=先生)|(?<=[和与及向叫姓]))[{''.join(sorted(_FAMILIES))}].."
+)
 _COURTESY = re.compile("^(?:字|号|名|谥)..")
 _NAMES = ("nr", "nrt", "nrfg", "ns", "nt", "nz")
 

@@ -57,9 +57,8 @@ def arabic(text: str) -> str:
 _PERSIAN = _table("يی ىی كک ةه أا إا ٱا ۀه ؤو")
 _EZAFE = re.compile("ه\u0654")
 _PREFIX = re.compile(r"(?<!\w)(ن?می)[\u200c ]+(?=\w)")
-_SPACED_SUFFIX = re.compile(
-    r"(?<=\w\w)[\u200c ]+(تر|ترین|ها|های|هایی|هایم|هایت|هایش|هایمان|هایتان|هایشان)(?!\w)"
-)
+_SPACED_SUFFIX = re.compile(r"(?<=\w\w)[\u200c ]+(تر|ترین|ها|های|هایی|هایم|هایت|هایش|هایمان|هایتان|هایشان)(?!\w)")
+
 
 def persian(text: str) -> str:
     """Letters of Arabic keyboards as Persian ones.
@@ -318,9 +317,7 @@ def russian(text: str) -> str:
 
 
 # Serbian, Bosnian, Montenegrin: the two alphabets, letter for letter (Pravopis).
-_LATIN = _table(
-    "аa бb вv гg дd ђđ еe жž зz иi јj кk лl љlj мm нn њnj оo пp рr сs тt ћć уu фf хh цc чč џdž шš"
-)
+_LATIN = _table("аa бb вv гg дd ђđ еe жž зz иi јj кk лl љlj мm нn њnj оo пp рr сs тt ћć уu фf хh цc чč џdž шš")
 
 
 def serbian_latin(text: str) -> str:

@@ -1,6 +1,6 @@
 """Pinyin as people and programs write it, read as syllables: tone numbers or marks, ü, u: or v, capitals, 儿 as r.
 
-    nǐ hǎo · ni3 hao3 · NI3HAO3 · nv3 · nu:3 · nü3 · wánr · Běijīng · yong4 GPS
+nǐ hǎo · ni3 hao3 · NI3HAO3 · nv3 · nu:3 · nü3 · wánr · Běijīng · yong4 GPS
 """
 
 from __future__ import annotations

@@ -70,7 +70,9 @@ SURNAMES = {
 }  # fmt: skip
 # Beside a title these would be read as a surname where they are something else.
 SELDOM = frozenset("区折种那过应相占黑都宁燕乐华祭")
-_TITLE = re.compile("先生|女士|小姐|老师|教授|医生|大夫|经理|总裁|主任|同学|局长|市长|书记|校长|院长|律师|师傅|阿姨|叔叔|爷爷|奶奶|某|氏")
+_TITLE = re.compile(
+    "先生|女士|小姐|老师|教授|医生|大夫|经理|总裁|主任|同学|局长|市长|书记|校长|院长|律师|师傅|阿姨|叔叔|爷爷|奶奶|某|氏"
+)
 
 
 @functools.cache

@@ -121,9 +121,7 @@ class Tokenizer:
         model = values["model"]
         new = {old: i for i, old in enumerate(kept)}
         model["vocab"] = {name: new[i] for name, i in model["vocab"].items() if i in new}
-        model["merges"] = [
-            [a, b] for a, b in map(pair_of, model["merges"]) if {a, b, a + b} <= model["vocab"].keys()
-        ]
+        model["merges"] = [[a, b] for a, b in map(pair_of, model["merges"]) if {a, b, a + b} <= model["vocab"].keys()]
         return json.dumps(values, ensure_ascii=False)
 
 

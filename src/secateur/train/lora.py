@@ -81,9 +81,7 @@ def low_rank(model: nn.Module, settings: TrainSettings) -> Iterator[None]:
         yield
         return
     if settings.share_trained < 1:
-        raise SecateurError(
-            "interpolation cannot go with low-rank updates: the mean of factors is not that of weights"
-        )
+        raise SecateurError("interpolation cannot go with low-rank updates: the mean of factors is not that of weights")
     rank = settings.lora_rank or rank_for(model, settings.lora_share)
     trainable = [p for p in model.parameters() if p.requires_grad]
     random = torch.Generator().manual_seed(settings.seed)

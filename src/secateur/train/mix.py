@@ -233,8 +233,10 @@ def nonspeech_of(
         kind = KINDS[int(random.choice(len(KINDS), p=weights / weights.sum()))]
         low, high = np.log(SHORTEST), np.log(max(longest, 2 * SHORTEST))
         # As evenly as the lengths of speech are, so that length says nothing; sometimes very short.
-        length = float(np.exp(random.uniform(low, high))) if random.random() < 0.3 else float(
-            random.uniform(0.5, 1.0) * longest
+        length = (
+            float(np.exp(random.uniform(low, high)))
+            if random.random() < 0.3
+            else float(random.uniform(0.5, 1.0) * longest)
         )
         example = Example((), sound=kind, seconds=length)
         found.append(_prompted(example, rows, lambda row: None, settings, random))

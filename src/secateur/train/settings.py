@@ -54,9 +54,7 @@ class TrainSettings(Settings):
     label_smoothing: float = option(
         0.0, "Smooth the targets by this much (token models).", least=0, below=1, advanced=True
     )
-    gradient_clip: float = option(
-        1.0, "Limit the gradient's norm to this.", above=0, advanced=True, was=("clip",)
-    )
+    gradient_clip: float = option(1.0, "Limit the gradient's norm to this.", above=0, advanced=True, was=("clip",))
     ema: float = option(
         0.998, "Average the weights exponentially with this decay, from the last removal on; 0 is off.", least=0,
         below=1,
@@ -132,9 +130,7 @@ class TrainSettings(Settings):
         most=1, advanced=True,
     )  # fmt: skip
     validate_every: float = option(1.0, "Decode the dev set this often.", unit="epochs", above=0)
-    save_every: int = option(
-        200, "Save the state to resume from this often.", unit="steps", least=1, advanced=True
-    )
+    save_every: int = option(200, "Save the state to resume from this often.", unit="steps", least=1, advanced=True)
     sortagrad: int = option(
         0, "Sort the batches from short to long clips in this many first epochs (SortaGrad).", unit="epochs", least=0,
         advanced=True, was=("short_first",),

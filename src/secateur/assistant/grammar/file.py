@@ -104,6 +104,8 @@ def _check(name: str, table: Mapping[str, Any]) -> None:
 
 
 def _strings(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str) and all(
-        isinstance(v, str) and len(v) <= LONGEST for v in value
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and all(isinstance(v, str) and len(v) <= LONGEST for v in value)
     )

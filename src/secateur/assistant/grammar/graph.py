@@ -97,7 +97,6 @@ class Graph:
         every = (arc for arcs in self.arcs for arc in arcs)
         return frozenset(arc.spoken for arc in every if arc.spoken and arc.spoken not in OPEN and not arc.spelled)
 
-
     @cached_property
     def pairs(self) -> frozenset[tuple[str, str]]:
         """Words that follow each other in some sentence, numbers in digits left out; once the grammar is whole."""

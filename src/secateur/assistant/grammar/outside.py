@@ -80,22 +80,22 @@ OPENING = {
 
 # What turns an imperative with a question mark into a polite request, or makes a question of it in the first place.
 ASKING = _set(
-        """
+    """
         can could will would may what what's how how's which when who where is are am do does did 什 几 多 怎 哪
         谁 吗 呢 能 可 否 不 么 何
         """
-    )
+)
 
 
 # Never part of a name: "in Paris on Monday" is no place.
 PARTING = _set(
-        """
+    """
         on at this next last for during to from with by than or and but then over under about into week
         weekend evening morning night afternoon monday tuesday wednesday thursday friday saturday sunday
         today tomorrow yesterday in of at it is 的 把 是 别 不 没 谁 吗 呢 如 怎 什 几 说 他 她 我 你 了 早
         晚 午 夜 周 期
         """
-    )
+)
 
 
 def language_of(language: str) -> str:

@@ -81,9 +81,7 @@ class Search(Protocol):
 class Phrases:
     """Phrase mode of one recogniser and grammar: the encoder runs once a clip."""
 
-    def __init__(
-        self, recogniser: Recogniser, grammar: Grammar, weights: Weights | None = None, beam: int = 8
-    ) -> None:
+    def __init__(self, recogniser: Recogniser, grammar: Grammar, weights: Weights | None = None, beam: int = 8) -> None:
         self.grammar, self.weights = grammar, weights or Weights()
         self.search = _search(recogniser, grammar, beam)
 

@@ -287,5 +287,3 @@ def _coding(context: Any) -> str:
 def _reason(problem: Exception) -> str:
     words = str(getattr(problem, "strerror", None) or problem)
     return words[:1].lower() + words[1:].rstrip(".")[:120]
-
-

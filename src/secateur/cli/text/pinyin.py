@@ -29,6 +29,7 @@ class Options(Settings):
 
 def run(options: Options) -> dict[str, Any]:
     """The pinyin of every text."""
+
     def read(text: str) -> str:
         return pinyin(spoken(text), options.form, options.tones)
 

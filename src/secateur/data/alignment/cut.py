@@ -138,9 +138,7 @@ def _sure(text: Sequence[TextWord], heard: Sequence[HeardWord], letters: Letters
     """Words that were recognised as they are written, or nearly so, in rising order."""
     pairs = match([w.key for w in text], [h.key for h in heard])
     exact = [(r, h) for r, h in pairs if text[r].key == heard[h].key]
-    found = [
-        Sure(r, letters.first[h], letters.first[h + 1], heard[h].start, heard[h].end, 1.0) for r, h in exact
-    ]
+    found = [Sure(r, letters.first[h], letters.first[h + 1], heard[h].start, heard[h].end, 1.0) for r, h in exact]
     edges: list[Pair] = [(-1, -1), *exact, (len(text), len(heard))]
     for (ra, ha), (rb, hb) in pairwise(edges):
         if rb - ra > 1 and hb - ha > 1:

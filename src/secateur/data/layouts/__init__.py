@@ -276,7 +276,8 @@ def _tables(source: ForeignSet) -> list[Path]:
     json = [f for f in source.files if f.parent == source.folder and f.name.lower().endswith(MANIFESTS)]
     json = [f for f in json if _names_audio(peek(source, f))]
     return json or [
-        f for f in source.ending(*LISTS)
+        f
+        for f in source.ending(*LISTS)
         if f.parent == source.folder and f.stem not in source.by_name and is_table(source, f)
     ]
 

@@ -60,5 +60,3 @@ def read_aishell(place: ForeignSet | str | Path) -> Iterator[Recording]:
     for audio in source.audio:
         if audio.stem in texts:  # some recordings have no transcript
             yield Recording(audio.stem, audio, texts[audio.stem], audio.parent.name, audio.parent.parent.name, "zh")
-
-

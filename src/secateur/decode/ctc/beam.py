@@ -103,9 +103,7 @@ class BeamDecoder:
                              steps.values[step, rows, :most])  # fmt: skip
         return texts
 
-    def _step(
-        self, now: Hypotheses, said: Said, frame: Logs, units: NDArray[np.intp], values: Logs
-    ) -> Hypotheses:
+    def _step(self, now: Hypotheses, said: Said, frame: Logs, units: NDArray[np.intp], values: Logs) -> Hypotheses:
         """One frame of every clip: every hypothesis waits, or gets a unit more; the best go on.
 
         `frame` is (clips, outputs), `units` and `values` (clips, most) are its likely ones.

@@ -244,9 +244,7 @@ class CtcBuilder(Builder):
             x = self._block(x, f"conformer.layers.{i}", widths, own, apart, nowhere)
         return self.norm(x, "conformer.norm")
 
-    def _block(
-        self, x: str, name: str, widths: ConformerWidths, own: BlockWidths, apart: str, nowhere: str
-    ) -> str:
+    def _block(self, x: str, name: str, widths: ConformerWidths, own: BlockWidths, apart: str, nowhere: str) -> str:
         """One Conformer block."""
         g = self.graph
         x = self._half(x, name, "ffn1")

@@ -93,4 +93,3 @@ class StreamBuilder(CtcBuilder):
         following = g.slice(joined, g.constant([-count]), g.constant([FARTHEST]), axis)
         g.output(following, f"{NEXT}{name}", np.float32, shape)
         return joined
-

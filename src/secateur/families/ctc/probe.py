@@ -146,9 +146,7 @@ class CtcProbe:
     @contextmanager
     def _masked(self, variant: Variant) -> Iterator[list[str]]:
         """The model without what the variant lacks, and the parameters that are not what they were."""
-        kept = {
-            name: zeroed(torch.ones(self.groups[name].units), units) > 0 for name, units in variant.gone.items()
-        }
+        kept = {name: zeroed(torch.ones(self.groups[name].units), units) > 0 for name, units in variant.gone.items()}
         shapes = {n: tuple(p.shape) for n, p in self._parameters.items()}
         masks = parameter_masks(self.groups.values(), kept, shapes)
         for module in variant.silenced:

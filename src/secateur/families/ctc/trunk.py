@@ -13,9 +13,7 @@ class Trunk(WhisperEncoder):
     """The encoder as it is, one output every second frame; its groups are those that it has in a Whisper."""
 
     def __init__(self, inputs: int, widths: TrunkWidths, streaming: Streaming | None = None) -> None:
-        super().__init__(
-            inputs, widths.convs, widths.width, widths.context, widths.layers, widths.attention_scale
-        )
+        super().__init__(inputs, widths.convs, widths.width, widths.context, widths.layers, widths.attention_scale)
         self.width, self.convs = widths.width, widths.convs
 
     def forward(self, features: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:  # type: ignore[override]

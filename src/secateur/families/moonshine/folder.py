@@ -65,9 +65,7 @@ def their_name(ours: str) -> str:
     return f"model.{side}.{rest}"
 
 
-def read_moonshine(
-    folder: Path, state: dict[str, Tensor], name: str | None = None
-) -> tuple[Moonshine, PieceTokenizer]:
+def read_moonshine(folder: Path, state: dict[str, Tensor], name: str | None = None) -> tuple[Moonshine, PieceTokenizer]:
     """The network with the weights `state`, as float32, and its tokenizer.
 
     Raises:

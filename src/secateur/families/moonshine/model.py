@@ -188,9 +188,7 @@ class Moonshine(TokenNetwork):
             )
             for w in config.decoder
         )  # fmt: skip
-        self.decoder = Decoder(
-            config.vocabulary, width, config.text_context, layers, nn.LayerNorm(width, bias=False)
-        )
+        self.decoder = Decoder(config.vocabulary, width, config.text_context, layers, nn.LayerNorm(width, bias=False))
 
     def groups(self) -> list[Group]:
         """All that may go: layers, heads, FFN units, channels of the first two convolutions, token rows."""

@@ -60,9 +60,7 @@ def register() -> None:
         auto.register(config, model, exist_ok=True)
         if (config, model) in texts:  # where `pipeline` looks for what writes tokens
             WRITERS[config.model_type] = model.__name__
-    transformers.AutoFeatureExtractor.register(
-        PrunedWhisperConfig, PrunedWhisperFeatureExtractor, exist_ok=True
-    )
+    transformers.AutoFeatureExtractor.register(PrunedWhisperConfig, PrunedWhisperFeatureExtractor, exist_ok=True)
 
 
 register()

@@ -17,9 +17,7 @@ from ...models.cache import LayerCache
 from ...models.groups import Group, Place, prefixed
 
 
-def attend(
-    queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool, scale: float
-) -> Tensor:
+def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:
     """Queries (batch, heads, n, dim) among keys and values (batch, heads, length, dim): (batch, n, heads * dim).
 
     `mask` is True where attention may look. There may be several times the rows of `keys`, the first for all of them,

@@ -183,7 +183,7 @@ def rare_words(tokenizer: Tokenizer, ids: Sequence[int], most: int, random: np.r
     Without spaces between words, stretches of two to four characters are drawn.
     """
     text = tokenizer.decode(list(ids)).strip()
-    words = [word.strip(".,!?;:\"()。，！？；：、") for word in text.split()]
+    words = [word.strip('.,!?;:"()。，！？；：、') for word in text.split()]
     if len(words) < 2 and len(text) > 12:
         starts = random.integers(0, len(text) - 4, size=most)
         return [text[s : s + int(random.integers(2, 5))] for s in starts.tolist()]

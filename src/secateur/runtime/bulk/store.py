@@ -48,9 +48,7 @@ class Store:
 
     def add(self, piece: Piece, rows: Rows) -> None:
         """Keep a finished piece: every clip's line with what was heard."""
-        lines = [
-            {"clip": to_line(clip, ROOT), "heard": row} for clip, row in zip(piece.clips, rows, strict=True)
-        ]
+        lines = [{"clip": to_line(clip, ROOT), "heard": row} for clip, row in zip(piece.clips, rows, strict=True)]
         write_text(self._path(piece.number), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
     def heard(self, count: int) -> Iterator[tuple[Utterance, dict[str, Any]]]:

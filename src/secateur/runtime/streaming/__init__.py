@@ -1,10 +1,10 @@
 """Speech to text while it is being said: partial and final results, a pause ends an utterance.
 
-    stream = open_stream(Recogniser.load(), StreamOptions())
-    for samples in microphone:                # float32, one channel, any length, at stream.sample_rate
-        for event in stream.feed(samples):
-            print(event.kind, event.text, event.delay)
-    print(stream.finish(), stream.report())
+stream = open_stream(Recogniser.load(), StreamOptions())
+for samples in microphone:                # float32, one channel, any length, at stream.sample_rate
+    for event in stream.feed(samples):
+        print(event.kind, event.text, event.delay)
+print(stream.finish(), stream.report())
 """
 
 from __future__ import annotations

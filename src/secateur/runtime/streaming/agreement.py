@@ -38,7 +38,10 @@ class WhisperHearing:
     def __init__(self, recogniser: WhisperRecogniser, options: StreamOptions) -> None:
         self._recogniser = recogniser
         self._decoding = replace(
-            options.decoding, word_times=True, timestamps=False, temperatures=options.decoding.temperatures[:1],
+            options.decoding,
+            word_times=True,
+            timestamps=False,
+            temperatures=options.decoding.temperatures[:1],
             vad="off",  # the stream has found the speech
         )
         self._trim = min(options.trim, recogniser.window_seconds / 2)

@@ -170,8 +170,6 @@ def _foreign(scope: Scope) -> bool:
 def _error(problem: RefusedError) -> JSONResponse:
     """OpenAI's error object."""
     code = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}.get(problem.status)
-    content: dict[str, Any] = {
-        "error": {"message": problem.message, "type": problem.kind, "param": None, "code": code}
-    }
+    content: dict[str, Any] = {"error": {"message": problem.message, "type": problem.kind, "param": None, "code": code}}
     headers = {"Retry-After": f"{problem.retry:g}"} if problem.retry else None
     return JSONResponse(content, problem.status, headers)

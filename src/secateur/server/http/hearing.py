@@ -146,9 +146,7 @@ class Hearing:
 
     def _event(self, found: StreamEvent) -> Event:
         final = found.kind == "final"
-        words = tuple(
-            {"word": w.text, "start": w.start, "end": w.end, "confidence": w.confidence} for w in found.words
-        )
+        words = tuple({"word": w.text, "start": w.start, "end": w.end, "confidence": w.confidence} for w in found.words)
         audio = None
         if final:
             self.engine.metrics.audio.inc(found.end - found.start)

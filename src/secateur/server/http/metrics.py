@@ -12,9 +12,7 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "secateur_requests_total", "Answered requests", ["path", "status"], registry=registry
-        )
+        self.requests = Counter("secateur_requests_total", "Answered requests", ["path", "status"], registry=registry)
         self.audio = Counter("secateur_audio_seconds_total", "Seconds of audio recognised", registry=registry)
         self.refused = Counter("secateur_refused_total", "Requests refused by a limit", ["limit"], registry=registry)
         self.recognition = Histogram(

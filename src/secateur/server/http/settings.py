@@ -46,9 +46,7 @@ class Limits(Settings):
 
     megabytes: float = option(25.0, "Refuse larger uploads (OpenAI's limit).", unit="MB", above=0)
     seconds: float = option(1800.0, "Refuse longer audio, in a file or a stream.", unit="s", above=0)
-    timeout: float = option(
-        120.0, "End a request after this time, the wait for its turn included.", unit="s", above=0
-    )
+    timeout: float = option(120.0, "End a request after this time, the wait for its turn included.", unit="s", above=0)
     workers: int = option(2, "Run this many recognitions at a time.", least=1)
     waiting: int = option(
         16, "Let this many requests wait for their turn; more are asked to come again (429).", unit="requests", least=0

@@ -1,12 +1,12 @@
 """`/v1/listen`: 16-bit PCM in, partial and final texts out.
 
-    client: {"type": "start", "sample_rate": 16000, "language": "en", "partials": true, "model": ..., "key": ...}
-            binary messages of little-endian 16-bit mono samples
-            {"type": "end"}
-    server: {"type": "ready"}
-            {"type": "partial", "text": ..., "stable": ..., "start": ..., "end": ...}
-            {"type": "final", "text": ..., "start": ..., "end": ..., "words": [...]}
-            {"type": "done", "seconds": ...}   or   {"type": "error", "status": ..., "message": ...}
+client: {"type": "start", "sample_rate": 16000, "language": "en", "partials": true, "model": ..., "key": ...}
+        binary messages of little-endian 16-bit mono samples
+        {"type": "end"}
+server: {"type": "ready"}
+        {"type": "partial", "text": ..., "stable": ..., "start": ..., "end": ...}
+        {"type": "final", "text": ..., "start": ..., "end": ..., "words": [...]}
+        {"type": "done", "seconds": ...}   or   {"type": "error", "status": ..., "message": ...}
 """
 
 from __future__ import annotations
@@ -62,8 +62,11 @@ async def answer(engine: Engine, socket: WebSocket, then: OnFinal | None = None)
         start = await _start(engine, socket)  # before that, and without a key, nobody takes the place of a stream
         async with engine.stream("websocket", socket.client.host if socket.client else ""):
             hearing = Hearing(
-                engine, engine.model(start.model), start.sample_rate,
-                options_of(start.language, engine.listening.decoding), start.partials,
+                engine,
+                engine.model(start.model),
+                start.sample_rate,
+                options_of(start.language, engine.listening.decoding),
+                start.partials,
             )
             await socket.send_json({"type": "ready", "sample_rate": start.sample_rate})
             async for data in _audio(engine, socket):
@@ -135,9 +138,7 @@ async def _receive(engine: Engine, socket: WebSocket, patience: float | None = N
     patience = patience or engine.limits.idle
     message = asyncio.ensure_future(socket.receive())
     stopping = asyncio.ensure_future(engine.stopping.wait())
-    done, _ = await asyncio.wait(
-        {message, stopping}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
-    )
+    done, _ = await asyncio.wait({message, stopping}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if message not in done:
         message.cancel()

@@ -56,9 +56,7 @@ def routes(engine: Engine) -> APIRouter:
     return router
 
 
-async def _events(
-    engine: Engine, recogniser: Recogniser, audio: Audio, options: DecodingOptions
-) -> AsyncIterator[str]:
+async def _events(engine: Engine, recogniser: Recogniser, audio: Audio, options: DecodingOptions) -> AsyncIterator[str]:
     """The text as it is found, piece after piece of the recording."""
     texts: list[str] = []
     async with engine.served():
