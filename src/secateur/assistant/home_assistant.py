@@ -75,7 +75,7 @@ class House:
 
     def area_of(self, device: Device) -> str:
         """The name of a device's room."""
-        return self.areas[device.area][0] if device.area in self.areas else ""
+        return self.areas[device.area][0] if device.area is not None and device.area in self.areas else ""
 
     def _without_area(self, name: str, area: str | None) -> str:
         """`kitchen light`, in the kitchen, is also `light`."""

@@ -35,7 +35,8 @@ def coloured(rows: int, samples: int, rate: int, generator: torch.Generator, dev
     spectrum = torch.fft.rfft(noise(rows, transform_size(samples), generator, device))
     frequency = torch.linspace(0, rate / 2, spectrum.shape[1], device=device).clamp_min(20.0)
     shape = (frequency / 1000) ** (-even(rows, -0.5, 2.5, generator, device) / 2)
-    return torch.fft.irfft(spectrum * shape)[:, :samples]
+    sound: Tensor = torch.fft.irfft(spectrum * shape)[:, :samples]
+    return sound
 
 
 def hum(rows: int, samples: int, rate: int, generator: torch.Generator, device: torch.device) -> Tensor:
@@ -61,7 +62,8 @@ def clicks(rows: int, samples: int, rate: int, generator: torch.Generator, devic
     taps = torch.exp(-torch.arange(round(0.1 * rate), device=device) / rate / decay)
     taps = taps * noise(rows, taps.shape[1], generator, device)
     size = transform_size(samples + taps.shape[1])
-    return torch.fft.irfft(torch.fft.rfft(strokes, size) * torch.fft.rfft(taps, size), size)[:, :samples]
+    sound: Tensor = torch.fft.irfft(torch.fft.rfft(strokes, size) * torch.fft.rfft(taps, size), size)[:, :samples]
+    return sound
 
 
 def tones(
@@ -87,7 +89,8 @@ def like(spectra: Tensor, samples: int, generator: torch.Generator) -> Tensor:
     """Noise with the magnitudes `spectra` (rows, bins): of speech, without anything said."""
     spectrum = torch.fft.rfft(noise(len(spectra), transform_size(samples), generator, spectra.device))
     shape = torch.nn.functional.interpolate(spectra[:, None], spectrum.shape[1], mode="linear", align_corners=True)
-    return torch.fft.irfft(spectrum * shape[:, 0])[:, :samples]
+    sound: Tensor = torch.fft.irfft(spectrum * shape[:, 0])[:, :samples]
+    return sound
 
 
 def long_term_spectrum(audio: Tensor) -> Tensor:
@@ -95,7 +98,8 @@ def long_term_spectrum(audio: Tensor) -> Tensor:
     size = 512
     padded = torch.nn.functional.pad(audio, (0, -audio.shape[1] % size))
     window = torch.hann_window(size, device=audio.device)
-    return torch.fft.rfft(padded.unflatten(1, (-1, size)) * window).abs().square().mean(1).sqrt()
+    spectra: Tensor = torch.fft.rfft(padded.view(len(padded), -1, size) * window).abs()
+    return spectra.square().mean(1).sqrt()
 
 
 def silence(rows: int, samples: int, rate: int, generator: torch.Generator, device: torch.device) -> Tensor:

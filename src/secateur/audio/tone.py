@@ -20,7 +20,8 @@ def levels(audio: Samples, rate: int) -> NDArray[np.float64]:
     size = round(FRAME * rate)
     padded = np.pad(audio, (0, max(0, size - len(audio))))
     power = np.square(padded[: len(padded) // size * size].reshape(-1, size), dtype=np.float64).mean(1)
-    return np.maximum(10 * np.log10(power + 1e-12), FLOOR_DB)
+    decibels: NDArray[np.float64] = np.maximum(10 * np.log10(power + 1e-12), FLOOR_DB)
+    return decibels
 
 
 def edges(audio: Samples, rate: int) -> tuple[int, int]:
@@ -67,4 +68,5 @@ def room_tone(audio: Samples, samples: int, rate: int, random: np.random.Generat
     signs = random.choice([-1.0, 1.0], grains)
     cut = stretch[starts[:, None] + np.arange(size)] * window * signs[:, None]
     tone = cut[1:, : size // 2] + cut[:-1, size // 2 :]
-    return tone.reshape(-1)[:samples].astype(np.float32)
+    laid: Samples = tone.reshape(-1)[:samples].astype(np.float32)
+    return laid

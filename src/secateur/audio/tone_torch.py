@@ -13,7 +13,7 @@ def levels(audio: Tensor, lengths: Tensor, rate: int) -> tuple[Tensor, Tensor]:
     size = round(FRAME * rate)
     count = max(1, audio.shape[1] // size)
     padded = torch.nn.functional.pad(audio, (0, max(0, size - audio.shape[1])))[:, : count * size]
-    power = padded.unflatten(1, (count, size)).square().mean(2)
+    power = padded.view(len(padded), count, size).square().mean(2)
     real = torch.arange(count, device=audio.device) < (lengths.to(audio.device) // size).clamp_min(1)[:, None]
     return (10 * torch.log10(power + 1e-12)).clamp_min(FLOOR_DB), real
 

@@ -155,7 +155,8 @@ def join(
 
 def _joined(source: Source, seconds: float, name: str, least: float | None = None) -> list[Case]:
     """The clips in their order, in recordings as near to `seconds` as they fit; a rest below `least` is left out."""
-    cases, group, total = [], list[Utterance](), 0.0
+    cases: list[Case] = []
+    group, total = list[Utterance](), 0.0
     least = 0.6 * seconds if least is None else least
 
     def close() -> None:

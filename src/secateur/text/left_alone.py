@@ -5,8 +5,6 @@ that a dictionary or the texts know, a person's or a place's name, a foreign nam
 that the user protects; text in Cantonese, whose words a dictionary of Mandarin lacks, stays whole.
 """
 
-# ruff: noqa: E501 (characters of the tables count as two)
-
 from __future__ import annotations
 
 import re

@@ -49,8 +49,8 @@ def compose(
             mask = torch.ones(result.numel() + 1, device=device).scatter_(
                 0, places.flatten(), torch.zeros(1, device=device).expand(places.numel())
             )
-            rows = torch.tensor(with_pauses, device=device)
-            result[rows] += tone * mask[:-1].view_as(result)[rows]
+            paused = torch.tensor(with_pauses, device=device)
+            result[paused] += tone * mask[:-1].view_as(result)[paused]
     for kind in sorted({e.sound for e in examples if e.sound}):
         rows = [i for i, e in enumerate(examples) if e.sound == kind]
         result[rows] = _sound(kind, len(rows), width, rate, generator, audio, lengths, recorded)

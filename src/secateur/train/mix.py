@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -81,7 +81,9 @@ class MixSettings(Settings):
 
     def resolved(self, pretrained: bool) -> MixSettings:
         """What was left out, decided by whether the run starts from a model that knows more than plain clips."""
-        left_out = {name: share if pretrained else 0.0 for name, share in SHARES.items() if getattr(self, name) is None}
+        left_out: dict[str, Any] = {
+            name: share if pretrained else 0.0 for name, share in SHARES.items() if getattr(self, name) is None
+        }
         return replace(self, **left_out)
 
 

@@ -105,7 +105,7 @@ class Graph:
             for arcs in self.arcs
         ]  # fmt: skip
         leaving: dict[int, set[str]] = {}
-        found = set()
+        found: set[tuple[str, str]] = set()
         for arc in (arc for arcs in plain for arc in arcs):
             if arc.target not in leaving:
                 near = self.closure(arc.target)

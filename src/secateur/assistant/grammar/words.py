@@ -67,5 +67,5 @@ def _simplifier() -> Callable[[str], str]:
     if importlib.util.find_spec("opencc") is not None:
         import opencc
 
-        return opencc.OpenCC("t2s").convert  # type: ignore[no-any-return]
+        return opencc.OpenCC("t2s").convert
     return lambda text: text.translate(_TRADITIONAL)

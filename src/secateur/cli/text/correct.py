@@ -50,7 +50,7 @@ def run(options: Options) -> dict[str, Any]:
     """Correct texts, or a result file."""
     model = WordModel.read(options.words) if options.words else WordModel()
     model = replace(model, protected=(*model.protected, *options.protect))
-    given = {"head": options.head, "careful": options.careful}
+    given: dict[str, Any] = {"head": options.head, "careful": options.careful}
     costs = costs_of(model, options.changed)
     writer = BySound(model, replace(costs, **{name: value for name, value in given.items() if value is not None}))
     if options.result is None:

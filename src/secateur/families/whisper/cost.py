@@ -72,18 +72,18 @@ def encoder_positions(config: WhisperConfig, seconds: float, padded: bool) -> in
 def count_macs(config: WhisperConfig, seconds: float, tokens: int, padded: bool | None = None) -> dict[str, int]:
     """Multiply-accumulates to transcribe one clip of `seconds` into `tokens` text tokens, greedily, with a KV cache.
 
-      Keys: `encoder`, `decoder`, `total`. `padded` says whether the clip is padded to the whole audio context
-      (None: as the config says). Counted: convolutions, projections, attention scores and sums, FFN, logits. Not
-      counted, below 1 % together: biases, norms, GELU, softmax, features.
+    Keys: `encoder`, `decoder`, `total`. `padded` says whether the clip is padded to the whole audio context
+    (None: as the config says). Counted: convolutions, projections, attention scores and sums, FFN, logits. Not
+    counted, below 1 % together: biases, norms, GELU, softmax, features.
 
-      - encoder, p positions: 2p * 3 * inputs * c + p * 3cw, and a layer: p * projections + p² * h(q+v) + p * 2 * w * ffn
-    (p is smaller after a merge of frames)
-      - decoder, once a clip: the memory's keys and values, p * wh(q+v) a layer
-      - decoder, n = prompt + tokens steps: self projections, h(q+v) * n(n+1)/2 for the cache (position i sees i+1 keys),
-        cross query and output, h(q+v) * p a step, FFN; logits vocabulary * w, tokens + 1 times (the last one is the end)
+    - encoder, p positions: 2p * 3 * inputs * c + p * 3cw, and a layer: p * projections + p² * h(q+v) + p * 2 * w * ffn
+      (p is smaller after a merge of frames)
+    - decoder, once a clip: the memory's keys and values, p * wh(q+v) a layer
+    - decoder, n = prompt + tokens steps: self projections, h(q+v) * n(n+1)/2 for the cache (position i sees i+1 keys),
+      cross query and output, h(q+v) * p a step, FFN; logits vocabulary * w, tokens + 1 times (the last one is the end)
 
-      Raises:
-          SecateurError: the clip or the transcript does not fit the model.
+    Raises:
+        SecateurError: the clip or the transcript does not fit the model.
     """
     parts = macs_by_part(config, seconds, tokens, padded)
     encoder = sum(macs for name, macs in parts.items() if name.startswith("encoder"))

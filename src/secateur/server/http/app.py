@@ -82,9 +82,9 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         headers = {name.lower(): value.decode("latin-1") for name, value in scope.get("headers", ())}
-        known, origin = self.access.known(headers.get(b"host", "")), headers.get(b"origin", "")
+        ours, origin = self.access.known(headers.get(b"host", "")), headers.get(b"origin", "")
         welcome = bool(origin) and origin in self.access.origins
-        if scope["type"] == "websocket" and not (known and (welcome or not _foreign(scope))):
+        if scope["type"] == "websocket" and not (ours and (welcome or not _foreign(scope))):
             await receive()  # the handshake
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -111,7 +111,7 @@ class Gate:
             await send(message)
 
         try:
-            if not known:
+            if not ours:
                 hint = "start it with  --access.hosts NAME  if that is its name"
                 raise RefusedError(421, "invalid_request_error", f"This server is not called that; {hint}")
             if welcome and scope["method"] == "OPTIONS":
