@@ -4,7 +4,7 @@
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: setup demo test check peers lint docs clean
+.PHONY: setup demo test coverage check peers lint docs clean
 
 setup:
 	@tools/setup.sh
@@ -21,6 +21,9 @@ lint: setup
 PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n auto --dist loadfile
 
 test: setup
+	$(PYTEST)
+
+coverage: setup
 	$(PYTEST) --cov --cov-report=term:skip-covered
 
 # What needs no network, no training and no other program: while one writes code.
