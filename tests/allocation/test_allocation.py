@@ -143,7 +143,7 @@ def test_from_the_command_line(speech: Path, tmp_path: Path, capsys: pytest.Capt
     assert COSTS["parameters"](small.config) / COSTS["parameters"](model.config) == pytest.approx(0.8, rel=0.02)
     assert main([*words, "--out", str(tmp_path / "other"), "--prune.target", "latncy=0.5"]) == 2
     assert "did you mean 'latency'" in capsys.readouterr().err
-    write_manifest(tmp_path / "learn.jsonl", [replace(known[0], duration=9.0)])
+    write_manifest(tmp_path / "train.jsonl", [replace(known[0], duration=9.0)])
     assert main([*words, "--out", str(tmp_path / "long")]) == 2
     assert "9.0 s does not fit the audio context" in capsys.readouterr().err
     with pytest.raises(SecateurError, match="no units of these kinds"):

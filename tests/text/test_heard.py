@@ -65,5 +65,5 @@ def test_it_is_written_and_read_and_says_what_was_heard() -> None:
     assert len(str(one)) < 600
     assert Heard.read("plain").scores([sounds("加入")])[0] < -1e6  # nothing was heard at all
     for bad in ("shi4 jie4", "parts|shi4", "letters|a:1"):
-        with pytest.raises(SecateurError, match="not what a pinyin head heard"):
+        with pytest.raises(SecateurError, match="not of a pinyin head"):
             Heard.read(bad)
