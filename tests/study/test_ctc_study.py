@@ -85,7 +85,7 @@ def test_the_committed_study_runs_from_nothing_to_its_table(speech: Path, tmp_pa
 
 def read_afterwards(study: StudySettings, data: Path, out: Path) -> None:
     """What a run said is kept, and is read with a language model later as its checkpoint is."""
-    models = [train_ngram([u.text for u in read_sets(study.learn, data)], 2), train_ngram(["so it was"], 2)]
+    models = [train_ngram([u.text for u in read_sets(study.train, data)], 2), train_ngram(["so it was"], 2)]
     tests = {test: dev_of(study, test) for test in study.tests}
     assert tests == {"librispeech-mini": "dev-librispeech-mini", "speechocean762": "dev-speechocean762"}
     values = [Reader(study, data, models, beam=4).read(out / "dense-0", tests)]

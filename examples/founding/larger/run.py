@@ -120,7 +120,7 @@ def read(a: argparse.Namespace, study: StudySettings) -> None:
     words = [a.out / "study.toml", a.out / "runs", "--data", a.out / "data", "--out", a.out / "read", "--beam", a.beam]
     runpy.run_path(str(STUDY.parent / "read_with_lm.py"))["main"]([*map(str, words), *models])
     own = a.out / "own.npz"
-    done("lm", "--learn", ",".join(str(a.out / "data" / name) for name in study.learn), "--out", own)
+    done("lm", "--train", ",".join(str(a.out / "data" / name) for name in study.train), "--out", own)
 
 
 def answer(a: argparse.Namespace, study: StudySettings) -> None:
