@@ -66,7 +66,7 @@ def reader(a: tuple[str, ...]) -> Reader:
     study = read_study(Path(study_path))
     models = [read_ngram(name) for name in lm.split(",") if name]
     if int(order):
-        models.append(train_ngram([u.text for u in read_sets(study.learn, Path(data))], int(order)))
+        models.append(train_ngram([u.text for u in read_sets(study.train, Path(data))], int(order)))
     return Reader(study, Path(data), models, int(beam), int(limit) or None)
 
 

@@ -52,7 +52,7 @@ def run_one_arm(
 
     require("torch", "train")
     from ..study.arm import ArmSettings, finished, forget_state, run_arm
-    from ..study.record import begin, finish
+    from ..study.record import begin, complete, finish
     from ..train.distributed import processes, rank
     from .check import look
 
@@ -61,6 +61,7 @@ def run_one_arm(
     with processes(settings.device) as device:
         if finished(settings.out) is not None and not settings.check:
             forget_state(settings.out)
+            complete(settings.out)
             raise SecateurError(f"{settings.out}: a finished run is here; name another --out, or delete it")
         plan = look(settings, device=str(device))
         if settings.check:

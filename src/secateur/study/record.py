@@ -137,6 +137,13 @@ def finish(out: Path, record: Mapping[str, Any]) -> None:
     write_json(out / NAME, {**record, "finished": True})
 
 
+def complete(out: Path) -> None:
+    """Note that the job in `out` is done, where it was killed after its last result and before it noted that itself."""
+    path = out / NAME
+    if path.exists() and not (record := dict(read_json(path))).get("finished"):
+        finish(out, record)
+
+
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     """What two records differ in, each in a few words: `training.epochs was 9, is 3`. Versions may differ."""
     if old.get("job") != new["job"]:
