@@ -78,7 +78,7 @@ def prepare(a: argparse.Namespace, source: Path, target: Path) -> StudySettings:
             arm["teacher"] = str(teacher)
     parts = [values, *values["arms"].values()]
     for part in parts:
-        new, train, prune = (part.get(name, {}) for name in ("new", "train", "prune"))
+        new, train, prune = (part.get(name, {}) for name in ("new", "training", "prune"))
         if a.units and "units" in new:
             new["units"] = a.units
         if a.small:
