@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -171,3 +172,9 @@ def test_tables_in_the_pages_come_from_the_result_files() -> None:
     pytest.importorskip("kaldialign")
     script = SOURCE.parent.parent / "tools" / "make_results.py"
     assert subprocess.run([sys.executable, str(script), "--check"]).returncode == 0
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """pytest imports tests by their bare name: of two files with one name it collects only the first."""
+    names = Counter(file.name for file in Path(__file__).parent.rglob("test_*.py"))
+    assert {name: count for name, count in names.items() if count > 1} == {}

@@ -14,7 +14,7 @@ from secateur.base.errors import SecateurError
 from secateur.cli import main
 from secateur.runtime.recogniser import Recogniser
 from secateur.runtime.sides import joined, sides_of
-from secateur.runtime.transcript import WRITERS
+from secateur.runtime.subtitles import WRITERS, SubtitleSettings
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,13 @@ def test_each_side_has_its_own_words(recogniser: Recogniser, call: Path) -> None
     assert {segment.channel for segment in both.segments} == {"left", "right"}
     assert [segment.start for segment in both.segments] == sorted(segment.start for segment in both.segments)
     assert both.duration == pytest.approx(12, abs=0.1)
-    assert "\nleft: " in WRITERS["srt"](both) and "<v right>" in WRITERS["vtt"](both)
-    assert {s["channel"] for s in json.loads(WRITERS["json"](both))["segments"]} == {"left", "right"}
+    assert "\nleft: " in WRITERS["srt"](both, SubtitleSettings()) and "<v right>" in WRITERS["vtt"](
+        both, SubtitleSettings()
+    )
+    assert {s["channel"] for s in json.loads(WRITERS["json"](both, SubtitleSettings()))["segments"]} == {
+        "left",
+        "right",
+    }
 
 
 def test_the_command(recogniser: Recogniser, call: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
