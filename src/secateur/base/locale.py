@@ -1,8 +1,9 @@
-"""What the command line says, in the user's language: a JSON catalogue a language, English where an entry is missing.
+"""What secateur shows to people, in their language: a JSON catalogue a language, English where an entry is missing.
 
-`messages/LANGUAGE.json` has "texts" (whole English texts to theirs), "errors" (whole lines with `{0}`, `{1}`, ... for
-what varies) and "parts" (pieces of lines, put in wherever they occur). The language is the locale's: LC_ALL,
-LC_MESSAGES or LANG, the first that is set.
+`messages/LANGUAGE.json` maps templates, English texts with `{0}`, `{1}`, ... for what varies, to their translations. A
+line is filled into the template that has most letters of it; what varies is looked up in turn, since messages hold
+messages. `tools/make_catalogue.py` says what is missing and what nobody says any more. The language is the locale's:
+LC_ALL, LC_MESSAGES or LANG, the first that is set.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import re
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "messages"
-_SLOT = re.compile(r"\\\{(\d)\\\}")
+SLOT = re.compile(r"\{(\d+)\}")
+_NO_SPACE = re.compile(r"[\u3000-\u303f\uff00-\uffef\u4e00-\u9fff]")  # Chinese is written without spaces between
+_DEEPEST = 5  # messages within messages
+_NAME = re.compile(r"[\w./~-]*")  # a path or another name, which stays
 
 
 def language() -> str:
@@ -23,42 +27,88 @@ def language() -> str:
     return re.split(r"[_.@-]", name)[0].lower()
 
 
-def said(text: str) -> str:
-    """A fixed text in the user's language."""
-    return _catalogue(language())[0].get(text, text)
+def shown_language() -> str:
+    """The language that texts are shown in: the locale's where there is a catalogue of it, else English."""
+    return language() if _catalogue(language()) is not None else "en"
 
 
-def problem_said(line: str) -> str:
-    """An error's line in the user's language, as far as the catalogue knows it."""
-    _, errors, parts = _catalogue(language())
-    for pattern, other in errors:
-        found = pattern.fullmatch(line)
-        if found:
-            line = _filled(other, found)
-            break
-    for pattern, other in parts:
-        line = pattern.sub(lambda match, other=other: _filled(other, match), line)  # type: ignore[misc]
-    return line
+def translated(text: str) -> str:
+    """`text` in the user's language, as far as the catalogue knows it and what it is put together from."""
+    catalogue = _catalogue(language())
+    return text if catalogue is None else catalogue.translated(text)
 
 
-Rules = list[tuple[re.Pattern[str], str]]
+class Catalogue:
+    """Templates and their translations."""
+
+    def __init__(self, entries: dict[str, str]) -> None:
+        self.entries = entries
+        rules = [(SLOT.split(key)[::2], other) for key, other in entries.items() if SLOT.search(key)]
+        # The particular comes before the general.
+        self._rules = sorted(rules, key=lambda rule: -sum(c.isalpha() for part in rule[0] for c in part))
+
+    def translated(self, text: str, depth: int = 0) -> str:
+        """`text`, its spaces around kept where they belong there."""
+        core = text.strip()
+        if not core or depth > _DEEPEST:
+            return text
+        other = self._core(core, depth)
+        if other is None or other == core:
+            return text
+        before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+        return f"{'' if _NO_SPACE.match(other) else before}{other}{'' if _NO_SPACE.match(other[-1:]) else after}"
+
+    def _core(self, text: str, depth: int) -> str | None:
+        if text in self.entries:
+            return self.entries[text]
+        for literals, other in self._rules:
+            slots = filled(literals, text)
+            if slots is not None:
+                shown = [self._slot(literals, i, slot, depth) for i, slot in enumerate(slots)]
+                return SLOT.sub(lambda m, shown=shown: shown[int(m[1])], other)  # type: ignore[misc]
+        for mark, wide in (("; ", "；"), (": ", "：")):  # lines that were joined
+            if mark in text:
+                parts = [self.translated(part, depth + 1) for part in text.split(mark)]
+                if any(part != old for part, old in zip(parts, text.split(mark), strict=True)):
+                    return functools.reduce(lambda a, b: a + (wide if _wide(a[-1:] + b[:1]) else mark) + b, parts)
+        return None
+
+    def _slot(self, literals: list[str], at: int, slot: str, depth: int) -> str:
+        """What a template's `at`-th slot holds; names stay: in quotes, or of a file that a message begins with."""
+        quoted = literals[at].endswith("'") and literals[at + 1].startswith("'")
+        leading = at == 0 and not literals[0] and literals[1].startswith(":")
+        if quoted or (leading and _NAME.fullmatch(slot)):
+            return slot
+        return self.translated(slot, depth + 1)
+
+
+def _wide(text: str) -> bool:
+    """Whether Chinese is in it."""
+    return _NO_SPACE.search(text) is not None
+
+
+def filled(literals: list[str], text: str) -> list[str] | None:
+    """What stands between a template's `literals` in `text`, each slot as short as can be; None: it does not fit.
+
+    >>> filled(["", ": no ", ""], "a.wav: no sound")
+    ['a.wav', 'sound']
+    """
+    if not text.startswith(literals[0]):
+        return None
+    at, slots = len(literals[0]), []
+    for literal in literals[1:-1]:
+        place = text.find(literal, at)
+        if place < 0:
+            return None
+        slots.append(text[at:place])
+        at = place + len(literal)
+    end = len(text) - len(literals[-1])
+    if end < at or not text.endswith(literals[-1]):
+        return None
+    return [*slots, text[at:end]]
 
 
 @functools.cache
-def _catalogue(name: str) -> tuple[dict[str, str], Rules, Rules]:
-    """Texts, rules for whole lines (the longest first, so that the particular comes before the general), for parts."""
+def _catalogue(name: str) -> Catalogue | None:
     path = FOLDER / f"{name}.json"
-    if not path.exists():
-        return {}, [], []
-    values = json.loads(path.read_text(encoding="utf-8"))
-    errors = [(_pattern(line), other) for line, other in sorted(values["errors"].items(), key=lambda p: -len(p[0]))]
-    return values["texts"], errors, [(_pattern(part), other) for part, other in values["parts"].items()]
-
-
-def _pattern(line: str) -> re.Pattern[str]:
-    """`{0}` matches anything, as little as possible."""
-    return re.compile(_SLOT.sub("(.*?)", re.escape(line)), re.DOTALL)
-
-
-def _filled(other: str, found: re.Match[str]) -> str:
-    return re.sub(r"\{(\d)\}", lambda slot: found[int(slot[1]) + 1], other)
+    return Catalogue(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None

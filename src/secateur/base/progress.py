@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
+from .locale import translated
+
 T = TypeVar("T")
 
 
@@ -32,7 +34,7 @@ def track(items: Iterable[T], label: str, total: int | None = None, quiet: bool 
     if not console.is_terminal:
         yield from _plain(items, label, total)
         return
-    yield from rich_track(items, description=label, total=total, console=console, transient=False)
+    yield from rich_track(items, description=translated(label), total=total, console=console, transient=False)
 
 
 @functools.cache
@@ -48,7 +50,7 @@ def say(message: str, everywhere: bool = False) -> None:
     """
     if _one_of_many() and not everywhere:
         return
-    print(message, file=sys.stderr, flush=True)
+    print(translated(message), file=sys.stderr, flush=True)
 
 
 def _one_of_many() -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..base.errors import SecateurError, nearest
 from ..base.extras import hint
-from ..base.locale import problem_said, said
+from ..base.locale import translated
 from ..base.memory import out_of_memory
 
 # In the order of the pipeline; each is the module secateur.cli.NAME, imported only when it is used.
@@ -73,7 +73,7 @@ def main(words: list[str] | None = None) -> int:
 def _tell(line: str) -> None:
     """One line on standard error; a full disk may be behind that, too."""
     with contextlib.suppress(OSError):
-        print(f"secateur: {problem_said(line)}", file=sys.stderr, flush=True)
+        print(f"secateur: {translated(line)}", file=sys.stderr, flush=True)
 
 
 def _run(words: list[str]) -> int:
@@ -91,8 +91,8 @@ def _run(words: list[str]) -> int:
     module = importlib.import_module(f"secateur.cli.{name}")
     if hasattr(module, "COMMANDS"):  # a family of commands, such as `data check`
         if not rest or rest[0] in ("-h", "--help"):
-            print(f"secateur {name}: {said(COMMANDS[name])}\n")
-            print("\n".join(f"  {sub:10} {said(m.HELP).splitlines()[0]}" for sub, m in module.COMMANDS.items()))
+            print(f"secateur {name}: {translated(COMMANDS[name])}\n")
+            print("\n".join(f"  {sub:10} {translated(m.HELP).splitlines()[0]}" for sub, m in module.COMMANDS.items()))
             return 0
         sub, rest = rest[0], rest[1:]
         if sub not in module.COMMANDS:
@@ -129,10 +129,10 @@ def _print(result: Any, as_json: bool, module: Any) -> int:
 
 def _tour() -> str:
     lines = [
-        said("secateur: prune a speech recogniser until it makes fewer mistakes"),
+        translated("secateur: prune a speech recogniser until it makes fewer mistakes"),
         "",
-        said("commands, in the order of the pipeline:"),
+        translated("commands, in the order of the pipeline:"),
     ]
-    lines += [f"  {name:11} {said(text)}" for name, text in COMMANDS.items()]
-    lines += ["", said("every command: --help (with an example), --config FILE.toml, --key value, --json")]
+    lines += [f"  {name:11} {translated(text)}" for name, text in COMMANDS.items()]
+    lines += ["", translated("every command: --help (with an example), --config FILE.toml, --key value, --json")]
     return "\n".join(lines)

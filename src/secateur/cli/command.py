@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
-from ..base.locale import problem_said, said
+from ..base.locale import translated
 from ..base.options import (
     choices_of,
     default_of,
@@ -59,19 +59,19 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
 
     for place in split(options, ""):
         _add(parser, place)
-    from_file = said("Read options from a TOML file; --key wins.")
+    from_file = translated("Read options from a TOML file; --key wins.")
     parser.add_argument("--config", default=None, metavar="FILE.toml", help=from_file)
-    parser.add_argument("--json", action="store_true", help=said("Print the result as JSON."))
+    parser.add_argument("--json", action="store_true", help=translated("Print the result as JSON."))
     while parts:
         name, part, optional = parts.pop(0)
-        group = parser.add_argument_group(f"{name} ([{name}])", said(_first_sentence(part)))
+        group = parser.add_argument_group(f"{name} ([{name}])", translated(_first_sentence(part)))
         if optional:
             flag = "--" + name.replace("_", "-")
-            group.add_argument(flag, dest=name, default=None, metavar="none", help=said("Turn it off with none."))
+            group.add_argument(flag, dest=name, default=None, metavar="none", help=translated("Turn it off with none."))
         for place in split(part, f"{name}."):
             _add(group, place)
     for name, places in later:
-        title = said("advanced options")
+        title = translated("advanced options")
         group = parser.add_argument_group(f"{name}: {title}" if name else title)
         for place in places:
             _add(group, place)
@@ -112,8 +112,8 @@ def _add(group: Any, place: _Place) -> None:
 
 def help_of(one: Field[Any], hint: Any) -> str:
     """The sentence, then unit, range and default: `Remove this share of the values. (share from 0; default: 0.3)`."""
-    about = [problem_said(part) for part in facts_of(one, hint)]
-    return said(one.metadata.get("help", "")) + (f" ({'; '.join(about)})" if about else "")
+    about = [translated(part) for part in facts_of(one, hint)]
+    return translated(one.metadata.get("help", "")) + (f" ({'; '.join(about)})" if about else "")
 
 
 def facts_of(one: Field[Any], hint: Any) -> list[str]:
@@ -218,10 +218,10 @@ class Parser(argparse.ArgumentParser):
     def speak(self) -> None:
         """Put argparse's own words into the user's language."""
         for group in self._action_groups:
-            group.title = said(group.title or "")
+            group.title = translated(group.title or "")
         for action in self._actions:
             if action.dest == "help":
-                action.help = said(action.help or "")
+                action.help = translated(action.help or "")
 
     def parse_all(self, words: list[str]) -> argparse.Namespace:
         """Parse `words`; what is left over is an error of this (sub)parser, which knows its own flags."""
@@ -239,8 +239,8 @@ def make_parser(module: ModuleType, name: str) -> Parser:
     parser = Parser(
         prog=f"secateur {name}",
         usage=" ".join(["secateur", name, *inputs, "[--key value ...]"]),
-        description=said(module.HELP),
-        epilog=said("example:") + "\n  " + module.EXAMPLE.strip().replace("\n", "\n  "),
+        description=translated(module.HELP),
+        epilog=translated("example:") + "\n  " + module.EXAMPLE.strip().replace("\n", "\n  "),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from ..base.errors import SecateurError
+from ..base.locale import translated
 from ..evaluate import markup, plots, real_use_table
 from ..evaluate.bootstrap import too_few_to_compare
 from ..evaluate.breakdown import by_extra, by_length, extra_names
@@ -174,8 +175,8 @@ def _where_section(main: Sequence[tuple[str, Result]], whole: Comparison | None,
     parts = [f'<div class="plots">{"".join(parts)}</div>'] if parts else []
     name, last = shown[-1]
     rows = [
-        [escape(said or "(nothing)"), escape(heard or "(nothing)"), str(times)]
-        for (said, heard), times in confusions([(r.reference, r.hypothesis) for r in last.rows], metric, 12)
+        [*(f'<span translate="no">{escape(text or translated("(nothing)"))}</span>' for text in pair), str(times)]
+        for pair, times in confusions([(r.reference, r.hypothesis) for r in last.rows], metric, 12)
     ]
     if rows:
         parts.append(
