@@ -14,10 +14,10 @@ transformers = pytest.importorskip("transformers")
 
 from speech_clips import clips, dev_weights  # noqa: E402
 
-from secateur.decode.clips import encode_clips, hear_clips  # noqa: E402
+from secateur.decode.clips import decode_clips, encode_clips  # noqa: E402
 from secateur.decode.language import detect, likeliest  # noqa: E402
 from secateur.decode.options import DecodingOptions  # noqa: E402
-from secateur.decode.windows import hear_long, vote  # noqa: E402
+from secateur.decode.windows import decode_long, vote  # noqa: E402
 from secateur.features.whisper import log_mel  # noqa: E402
 from secateur.models.torch_session import TorchSession  # noqa: E402
 from secateur.text.tokenizer import Tokenizer  # noqa: E402
@@ -63,7 +63,7 @@ def padded_features(session: TorchSession, audios: list[np.ndarray[Any, Any]]) -
 
 def test_greedy_text_equals_transformers_on_ten_clips(tiny: Loaded, reference: Any, mixed: Any) -> None:
     session, tokenizer = tiny
-    ours = [one.segments[0].tokens for one in hear_clips(session, tokenizer, mixed, PLAIN)]
+    ours = [one.segments[0].tokens for one in decode_clips(session, tokenizer, mixed, PLAIN)]
     with torch.no_grad():
         theirs = reference.generate(padded_features(session, mixed), max_new_tokens=224).tolist()
     assert len(ours) == 10
@@ -74,7 +74,7 @@ def test_long_audio_by_timestamps_equals_transformers(tiny: Loaded, reference: A
     session, tokenizer = tiny
     audio = np.concatenate([audio for audio, _ in clips(speech, "librispeech-mini", 6)])
     assert len(audio) > 60 * 16000
-    found = hear_long(session, tokenizer, audio, PLAIN).segments
+    found = decode_long(session, tokenizer, audio, PLAIN).segments
     mel = torch.from_numpy(log_mel(audio, session.config.front_end)).T[None]
     with torch.no_grad():
         theirs = reference.generate(
@@ -98,8 +98,8 @@ def test_masked_batches_equal_single_clips(tiny: Loaded, speech: Path) -> None:
     try:
         audios = [audio for audio, _ in clips(speech, "speechocean762", 6)]
         options = replace(PLAIN, max_tokens=30)
-        together = hear_clips(session, tokenizer, audios, options)
-        alone = [hear_clips(session, tokenizer, [audio], options)[0] for audio in audios]
+        together = decode_clips(session, tokenizer, audios, options)
+        alone = [decode_clips(session, tokenizer, [audio], options)[0] for audio in audios]
     finally:
         model.config = before
     for one, other in zip(together, alone, strict=True):
@@ -110,8 +110,8 @@ def test_masked_batches_equal_single_clips(tiny: Loaded, speech: Path) -> None:
 
 def test_beams_find_a_likelier_text_than_greedy_on_the_whole(tiny: Loaded, mixed: Any) -> None:
     session, tokenizer = tiny
-    greedy = hear_clips(session, tokenizer, mixed[5:8], PLAIN)
-    beams = hear_clips(session, tokenizer, mixed[5:8], replace(PLAIN, beam=5))
+    greedy = decode_clips(session, tokenizer, mixed[5:8], PLAIN)
+    beams = decode_clips(session, tokenizer, mixed[5:8], replace(PLAIN, beam=5))
 
     def total(found: Any) -> float:
         return float(sum(one.segments[0].avg_logprob for one in found))

@@ -11,7 +11,7 @@ from small_models import inputs, small_tokenizer, small_whisper
 from speech_clips import clips
 
 from secateur.decode.alignment import monotonic
-from secateur.decode.ctc.words import hear_frames
+from secateur.decode.ctc.words import decode_frames
 from secateur.decode.options import DecodingOptions
 from secateur.decode.word_pieces import word_pieces
 from secateur.runtime.onnx_session import OnnxSession
@@ -62,12 +62,12 @@ def test_frames_give_ctc_words_their_times_and_confidence() -> None:
     units = Units((" ", "a", "b"))
     path = [0, 2, 2, 0, 3, 0, 1, 1, 0, 2, 0, 0]  # "ab a"
     log_probs = np.log(np.full((12, 4), 0.1 / 3) + np.eye(4)[path] * (0.9 - 0.1 / 3))
-    found = hear_frames(log_probs, units, 0.5, 0.04, "en", word_times=True)
+    found = decode_frames(log_probs, units, 0.5, 0.04, "en", word_times=True)
     assert found is not None
     assert found.text == "ab a"
     assert [(w.text, w.start, w.end) for w in found.words] == [("ab", 0.04, 0.2), ("a", 0.36, 0.4)]
     assert [w.confidence for w in found.words] == pytest.approx([0.9, 0.9], abs=1e-3)
-    assert hear_frames(log_probs[:1], units, 0.5, 0.04, "en", word_times=True) is None
+    assert decode_frames(log_probs[:1], units, 0.5, 0.04, "en", word_times=True) is None
 
 
 def test_the_bundled_model_times_words_where_they_sound(speech: Path) -> None:

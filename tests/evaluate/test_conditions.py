@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from secateur.base.errors import SecateurError
 from secateur.data.manifest import Utterance
-from secateur.decode.clips import Heard
+from secateur.decode.clips import DecodedAudio
 from secateur.decode.options import DecodingOptions
 from secateur.decode.segments import Segment
 from secateur.evaluate.conditions import ALL, Source, build, chosen, made_sound
@@ -134,12 +134,12 @@ class Scripted(Recogniser):
     def groups(self, audios: Any, options: DecodingOptions) -> list[list[int]]:
         return [[i] for i in range(len(audios))]
 
-    def hear(self, audios: Any, options: DecodingOptions) -> list[Heard]:
+    def hear(self, audios: Any, options: DecodingOptions) -> list[DecodedAudio]:
         text = self.answer(audios[0], options)
         seconds = len(audios[0]) / RATE
-        return [Heard((Segment(0.5, seconds, text, -0.1, 0.0, ()),) if text else (), "en")]
+        return [DecodedAudio((Segment(0.5, seconds, text, -0.1, 0.0, ()),) if text else (), "en")]
 
-    def text_of(self, heard: Heard) -> str:
+    def text_of(self, heard: DecodedAudio) -> str:
         return " ".join(s.text for s in heard.segments)
 
 

@@ -15,7 +15,7 @@ from small_models import small_whisper  # noqa: E402
 from speech_clips import clips  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
-from secateur.decode.clips import hear_clips  # noqa: E402
+from secateur.decode.clips import decode_clips  # noqa: E402
 from secateur.decode.options import DecodingOptions  # noqa: E402
 from secateur.families.whisper.write_transformers import check_uniform, write_transformers  # noqa: E402
 from secateur.features.whisper import log_mel  # noqa: E402
@@ -52,7 +52,7 @@ def test_generate_gives_the_same_tokens(theirs: Any, tiny_en_model: Any, speech:
     model, tokenizer = tiny_en_model
     audios = [audio for audio, _ in clips(speech, "speechocean762", 3)]
     mel = torch.stack([torch.from_numpy(log_mel(a, model.config.front_end, pad_to=480_000)) for a in audios])
-    heard = hear_clips(TorchSession(model), tokenizer, audios, DecodingOptions(temperatures=(0.0,)))
+    heard = decode_clips(TorchSession(model), tokenizer, audios, DecodingOptions(temperatures=(0.0,)))
     rows = theirs.generate(mel.transpose(1, 2)).tolist()
     end = model.config.tokens.end
     assert [list(one.segments[0].tokens) for one in heard] == [[i for i in row if i < end] for row in rows]

@@ -35,10 +35,10 @@ def sounds() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @torch.no_grad()
-def heard(model: torch.nn.Module, audio: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+def input_mask(model: torch.nn.Module, audio: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """Teacher-forced logits (3, 7, vocabulary) from the audio on."""
     tokens = torch.arange(21).view(3, 7)
-    features, frames = extractor(model.config.front_end)(audio, lengths, heard=model.heard)
+    features, frames = extractor(model.config.front_end)(audio, lengths, input_mask=model.input_mask)
     return model(features, frames, tokens)
 
 
@@ -50,24 +50,24 @@ def test_masked_bins_equal_shrunk_bins_from_the_audio_on(share: float, tmp_path:
     masked = copy.deepcopy(model)
     mask(masked, keep)
     small = shrink(model, keep)
-    whole, found = heard(masked, *sounds()), heard(small, *sounds())
+    whole, found = input_mask(masked, *sounds()), input_mask(small, *sounds())
     torch.testing.assert_close(found, whole, rtol=1e-4, atol=1e-4)
-    assert (heard(model, *sounds()) - whole).abs().max() > 1e-2
+    assert (input_mask(model, *sounds()) - whole).abs().max() > 1e-2
     # Without the mask the loudest of all bins, gone ones too, would set the floor.
-    masked.heard = None
-    assert (heard(masked, *sounds()) - whole).abs().max() > 1e-3
+    masked.input_mask = None
+    assert (input_mask(masked, *sounds()) - whole).abs().max() > 1e-3
     save_checkpoint(tmp_path / "model", small, tokenizer)
     again, _ = load_checkpoint(tmp_path / "model")
-    torch.testing.assert_close(heard(again, *sounds()), whole, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(input_mask(again, *sounds()), whole, rtol=1e-4, atol=1e-4)
 
 
 def test_bins_are_ranked_masked_and_removed_while_training() -> None:
     settings = PruneSettings(remove=None, amounts={"encoder.mel": 0.4}, every=2, begin=0.1, end=0.6)
     model, method, log = run_soft(settings)
     small = method.shrunk()
-    assert small.config.front_end.inputs == 48 and small.encoder.conv1.in_channels == 48 and small.heard is None
-    assert model.heard is not None and int(model.heard.sum()) == 48 and log[-1]["loss"] < log[0]["loss"]
-    torch.testing.assert_close(heard(small, *sounds()), heard(model.eval(), *sounds()), rtol=1e-4, atol=1e-4)
+    assert small.config.front_end.inputs == 48 and small.encoder.conv1.in_channels == 48 and small.input_mask is None
+    assert model.input_mask is not None and int(model.input_mask.sum()) == 48 and log[-1]["loss"] < log[0]["loss"]
+    torch.testing.assert_close(input_mask(small, *sounds()), input_mask(model.eval(), *sounds()), rtol=1e-4, atol=1e-4)
 
 
 def test_gates_choose_bins_alone_and_beside_units() -> None:
@@ -99,8 +99,8 @@ def test_half_the_sample_rate_is_the_upper_bins_masked() -> None:
     limited = torch.fft.irfft(spectrum, n=14400)
     masked = copy.deepcopy(model)
     mask(masked, {"encoder.mel": list(range(61))})
-    whole = heard(masked, limited, lengths)
-    found = heard(small, limited[:, ::2], lengths // 2)
+    whole = input_mask(masked, limited, lengths)
+    found = input_mask(small, limited[:, ::2], lengths // 2)
     assert (found - whole).abs().max() < 0.05 * whole.std()
 
 
@@ -123,7 +123,7 @@ def test_frames_half_as_far_again_read_positions_between_the_old_ones() -> None:
     small = at_frame_shift(model, 15)
     between = (model.encoder.positions[1] + model.encoder.positions[2]) / 2
     torch.testing.assert_close(small.encoder.positions[1], between, rtol=1e-6, atol=1e-6)
-    assert small.config.audio_context == 40 and heard(small, *sounds()).isfinite().all()
+    assert small.config.audio_context == 40 and input_mask(small, *sounds()).isfinite().all()
 
 
 @pytest.mark.parametrize("kind", ["inception", "conformer", "everything"])

@@ -12,7 +12,7 @@ import soundfile
 from speech_clips import clips
 
 from secateur.api.transcribe import transcribe
-from secateur.decode.clips import Heard
+from secateur.decode.clips import DecodedAudio
 from secateur.decode.options import DecodingOptions
 from secateur.decode.segments import Segment, Word
 from secateur.decode.speech import Window
@@ -20,7 +20,9 @@ from secateur.runtime.kept import Kept, key_of
 from secateur.runtime.recogniser import Recogniser
 
 ONE, TWO = Window(((0, 5), (9, 20)), 7), Window(((30, 40),), 3)
-SAID = Heard((Segment(0.0, 1.0, "hi", -0.1, 0.2, (1, 2), (-0.1, -0.2), 0.9, (Word("hi", 0.1, 0.5, 0.9),)),), "en")
+SAID = DecodedAudio(
+    (Segment(0.0, 1.0, "hi", -0.1, 0.2, (1, 2), (-0.1, -0.2), 0.9, (Word("hi", 0.1, 0.5, 0.9),)),), "en"
+)
 
 
 def test_only_the_same_run_goes_on(tmp_path: Path) -> None:
@@ -31,8 +33,8 @@ def test_only_the_same_run_goes_on(tmp_path: Path) -> None:
     again = Kept(path, "key", "x")
     assert again.recall(ONE) == SAID
     assert again.recall(TWO) is None
-    again.keep([TWO], [Heard((), None)])
-    assert Kept(path, "key", "x").recall(TWO) == Heard((), None)
+    again.keep([TWO], [DecodedAudio((), None)])
+    assert Kept(path, "key", "x").recall(TWO) == DecodedAudio((), None)
     assert Kept(path, "other", "x").recall(ONE) is None
 
 
@@ -54,7 +56,7 @@ def test_a_killed_file_goes_on_and_says_the_same(speech: Path, tmp_path: Path, m
 
     original, count = Recogniser._decoded, 0
 
-    def dies(self: Recogniser, audios: list[np.ndarray], options: DecodingOptions) -> list[Heard]:  # type: ignore[type-arg]
+    def dies(self: Recogniser, audios: list[np.ndarray], options: DecodingOptions) -> list[DecodedAudio]:  # type: ignore[type-arg]
         nonlocal count
         count += 1
         if count == 2:

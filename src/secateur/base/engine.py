@@ -1,7 +1,7 @@
-"""Who does the pieces of a job: this process, or the workers of a Ray cluster.
+"""Where the pieces of a job run: in this process, or on the workers of a Ray cluster.
 
-A piece is anything that can be pickled, and so is `make`, which gives a worker the function that does one: it loads a
-model once, wherever it is called. Bulk transcription, sensitivity maps and studies say what their pieces are.
+A piece is anything that can be pickled, and so is `make`, which returns the function that does one: it loads the model
+once in each process. Bulk transcription, sensitivity maps and studies define their own pieces.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ P = TypeVar("P")
 A = TypeVar("A")
 A_co = TypeVar("A_co", covariant=True)
 EngineName = Literal["local", "ray"]
-TRIES = 3  # a piece that ends so many workers is to blame itself
+TRIES = 3  # a piece that kills this many workers is at fault itself
 
 
 class Pool(Protocol[P, A_co]):
@@ -33,17 +33,17 @@ class Pool(Protocol[P, A_co]):
         """Take a piece; only when free."""
 
     def wait(self) -> tuple[P, A_co]:
-        """The next piece that is done, and what came of it; only when busy."""
+        """The next finished piece and its result; only when busy."""
 
 
 def run_here(do: Callable[[P], A], pieces: Iterable[P], done: Callable[[P, A], None], label: str) -> None:
-    """One piece after the other, in this process."""
+    """Do the pieces one after the other, in this process."""
     for piece in track(pieces, label):
         done(piece, do(piece))
 
 
 def run_pool(pool: Pool[P, A], pieces: Iterable[P], done: Callable[[P, A], None], label: str) -> None:
-    """Deal the pieces out as workers become free, never more than there are workers; answers come in any order."""
+    """Hand pieces out as workers become free, never more than there are workers; results arrive in any order."""
     finished = 0
 
     def one() -> None:
@@ -61,7 +61,7 @@ def run_pool(pool: Pool[P, A], pieces: Iterable[P], done: Callable[[P, A], None]
 
 
 class _Worker:
-    """Lives on the cluster: makes what it needs with its first piece, so that what is wrong with that is an answer."""
+    """An actor on the cluster: calls `make` with its first piece, so that an error in it comes back as a result."""
 
     def __init__(self, make: Callable[[], Callable[[Any], Any]]) -> None:
         self._make = make
@@ -83,7 +83,7 @@ class _Worker:
 class RayEngine(Generic[P, A]):
     """`workers` processes of a Ray cluster (`RAY_ADDRESS`, or one on this machine); a `Pool`.
 
-    A worker that dies costs the piece it had in hand: another one is started and does it again. Models, manifests and
+    When a worker dies, another one is started and repeats its piece. Models, manifests and
     audio must be at the same place on every machine. `gpu` gives each worker a GPU, or its share where there are fewer.
 
     Raises:
@@ -102,7 +102,7 @@ class RayEngine(Generic[P, A]):
         self.remote = self.ray.remote(num_cpus=1, num_gpus=gpus)(_Worker)
         self.workers = [self.remote.remote(make) for _ in range(workers)]
         self._idle = list(self.workers)
-        self._hands: dict[Any, tuple[Any, P, int]] = {}  # task to worker, piece and how often it was begun
+        self._running: dict[Any, tuple[Any, P, int]] = {}  # task to worker, piece and how often it was started
 
     def free(self) -> bool:
         """See `Pool`."""
@@ -110,7 +110,7 @@ class RayEngine(Generic[P, A]):
 
     def busy(self) -> bool:
         """See `Pool`."""
-        return bool(self._hands)
+        return bool(self._running)
 
     def submit(self, piece: P) -> None:
         """See `Pool`."""
@@ -124,8 +124,8 @@ class RayEngine(Generic[P, A]):
         """
         errors = self.ray.exceptions
         while True:
-            ready, _ = self.ray.wait(list(self._hands), num_returns=1)
-            worker, piece, tries = self._hands.pop(ready[0])
+            ready, _ = self.ray.wait(list(self._running), num_returns=1)
+            worker, piece, tries = self._running.pop(ready[0])
             try:
                 answer: A = self.ray.get(ready[0])
             except (errors.RayActorError, errors.WorkerCrashedError) as problem:
@@ -134,7 +134,7 @@ class RayEngine(Generic[P, A]):
                         f"{self.label}: {TRIES} workers died on the same piece (memory?): fewer --workers, or "
                         "--engine local"
                     ) from problem
-                say(f"{self.label}: a worker died; its piece is done again")
+                say(f"{self.label}: a worker died; its piece is repeated")
                 self.workers.remove(worker)
                 self.workers.append(self.remote.remote(self.make))
                 self._idle.append(self.workers[-1])
@@ -148,7 +148,7 @@ class RayEngine(Generic[P, A]):
             return piece, answer
 
     def run(self, pieces: Iterable[P], done: Callable[[P, A], None], label: str) -> None:
-        """Do all pieces; `done` is told of each as it comes."""
+        """Do all pieces; `done` is called with each result as it arrives."""
         self.label = label
         run_pool(self, pieces, done, label)
 
@@ -161,4 +161,4 @@ class RayEngine(Generic[P, A]):
 
     def _begin(self, piece: P, tries: int) -> None:
         worker = self._idle.pop()
-        self._hands[worker.do.remote(piece)] = (worker, piece, tries)
+        self._running[worker.do.remote(piece)] = (worker, piece, tries)

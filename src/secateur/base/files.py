@@ -58,7 +58,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except OSError as problem:
         raise SecateurError(f"{path}: writing failed ({problem.strerror or problem})") from problem
     finally:
-        with contextlib.suppress(OSError):  # a folder that turned read-only: what went wrong first is what is told
+        with contextlib.suppress(OSError):  # a folder that turned read-only: the first problem is the one reported
             temporary.unlink(missing_ok=True)
 
 
@@ -112,7 +112,7 @@ def read_limited(path: str | Path, most: int = MOST_TEXT) -> bytes:
     except (OSError, ValueError) as problem:  # ValueError: a zero byte in the name
         raise SecateurError(f"{path}: cannot be read ({getattr(problem, 'strerror', None) or problem})") from problem
     if len(data) > most:
-        raise SecateurError(f"{path}: larger than {most / 1e6:.0f} MB: not the kind of file that belongs here")
+        raise SecateurError(f"{path}: larger than {most / 1e6:.0f} MB: not the kind of file that is expected")
     return data
 
 

@@ -1,4 +1,4 @@
-"""Folders that are either old or new: made beside their place and moved there in one step."""
+"""Folders that are either old or new: written beside their target and moved there in one step."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import shutil
 import sys
 from pathlib import Path
 
-_HERE = -100  # AT_FDCWD
+_AT_FDCWD = -100
 _EXCHANGE = 2  # RENAME_EXCHANGE: both names exist before, between and after
 
 
-def put_in_place(made: Path, target: Path) -> None:
-    """Move the finished folder `made` to `target`, in whose place another folder may be: that one is removed.
+def replace_folder(finished: Path, target: Path) -> None:
+    """Move the folder `finished` to `target`, replacing a folder that may be there.
 
     Killed at any moment, `target` is the old folder or the new one. Where the system cannot exchange two names, there
     is a moment without either; the old one then lies beside it, under a name that starts with a dot.
 
     Raises:
-        OSError: the place cannot be written.
+        OSError: the target cannot be written.
     """
     if not target.exists():
-        made.rename(target)
-    elif exchange(made, target):
-        shutil.rmtree(made, ignore_errors=True)
+        finished.rename(target)
+    elif exchange(finished, target):
+        shutil.rmtree(finished, ignore_errors=True)
     else:
-        old = made.with_suffix(".old")
+        old = finished.with_suffix(".old")
         target.rename(old)
         try:
-            made.rename(target)
+            finished.rename(target)
         except OSError:
             old.rename(target)
             raise
@@ -44,7 +44,7 @@ def exchange(one: Path, other: Path) -> bool:
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
         return False
-    return bool(rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0)
+    return bool(rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _EXCHANGE) == 0)
 
 
 def clear_temporaries(folder: Path) -> None:
@@ -52,9 +52,9 @@ def clear_temporaries(folder: Path) -> None:
 
     Only for folders that one job at a time writes to: the temporaries of another one would go as well.
     """
-    for left in folder.glob("**/.*.tmp"):
+    for leftover in folder.glob("**/.*.tmp"):
         with contextlib.suppress(OSError):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
 def folder_bytes(folder: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""Memory that runs out, however the library in question says so."""
+"""Running out of memory, however a library reports it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .progress import say
 
 T = TypeVar("T")
 
-# torch on a CPU, onnxruntime, cuBLAS and cuDNN have no type of their own for it.
-_WORDS = ("can't allocate memory", "not enough memory", "failed to allocate memory", "bad_alloc", "alloc_failed",
+# torch on a CPU, onnxruntime, cuBLAS and cuDNN have no exception type of their own for it.
+_MESSAGES = ("can't allocate memory", "not enough memory", "failed to allocate memory", "bad_alloc", "alloc_failed",
           "bad allocation")  # fmt: skip
 
 
@@ -23,11 +23,11 @@ def out_of_memory(problem: BaseException) -> bool:
     """
     if isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError":
         return True
-    return not isinstance(problem, SecateurError) and any(word in str(problem).lower() for word in _WORDS)
+    return not isinstance(problem, SecateurError) and any(message in str(problem).lower() for message in _MESSAGES)
 
 
 def in_halves(work: Callable[[Sequence[int]], Sequence[T]], rows: Sequence[int], what: str) -> list[T]:
-    """What `work` gives for `rows`, one result a row; when memory runs out, for one half after the other.
+    """The results of `work` for `rows`, one a row; when memory runs out, the rows are halved and tried again.
 
     Raises:
         SecateurError: not even one row fits.
@@ -39,9 +39,9 @@ def in_halves(work: Callable[[Sequence[int]], Sequence[T]], rows: Sequence[int],
             raise
         if len(rows) == 1:
             raise SecateurError(
-                f"{what}: out of memory with one clip: leave long clips out, take a smaller model, or free memory"
+                f"{what}: out of memory with one clip: leave out long clips, use a smaller model, or free memory"
             ) from None
     # Outside of the handler: its traceback holds on to what the failed try had allocated.
     half = len(rows) // 2
-    say(f"{what}: out of memory with {len(rows)} clips at once; going on with {len(rows) - half}")
+    say(f"{what}: out of memory with {len(rows)} clips at once; continuing with {len(rows) - half}")
     return in_halves(work, rows[:half], what) + in_halves(work, rows[half:], what)

@@ -211,12 +211,12 @@ def unknown_key(cls: type, key: str) -> str:
 
 
 def renamed(cls: type, old: str) -> str:
-    """The present path of the option that was called `old` (a path); empty where there was none."""
+    """The present path of the option that was called `old` (a path); empty if there is none."""
     return next((path for path, spellings in _spellings(cls) if old in spellings and old != path), "")
 
 
 def _spellings(cls: type) -> Iterator[tuple[str, list[str]]]:
-    """Every field's path and all that it may be called: parts themselves before what is in them."""
+    """Every field's path and all its names, old ones included: a part before its fields."""
     hints = typing.get_type_hints(cls)
     for one in dataclasses.fields(cls):
         names = [one.name, *one.metadata.get("was", ())]
@@ -292,7 +292,7 @@ def convert(hint: Any, value: Any, where: str) -> Any:
     if origin is dict:
         if isinstance(value, str):  # a=1,b=2
             pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
-            if not all(found for _, found, _ in pairs):
+            if not all(equals for _, equals, _ in pairs):
                 raise SecateurError(f"{where}: expected NAME=VALUE,NAME=VALUE, found '{value}'")
             value = {name.strip(): text.strip() for name, _, text in pairs}
         if not isinstance(value, dict):

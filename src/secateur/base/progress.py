@@ -1,4 +1,4 @@
-"""Progress bars on long work: rich when it is installed and someone watches, plain lines otherwise.
+"""Progress bars on long work: rich when it is installed and standard error is a terminal, plain lines otherwise.
 
 Of several processes that `torchrun` started, only the first (RANK 0) shows anything.
 """
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def track(items: Iterable[T], label: str, total: int | None = None, quiet: bool = False) -> Iterator[T]:
-    """Yield `items` while showing how far they are, on standard error."""
+    """Yield `items` while showing progress on standard error."""
     if total is None and isinstance(items, Sized):
         total = len(items)
     if quiet or _one_of_many():
@@ -39,12 +39,12 @@ def track(items: Iterable[T], label: str, total: int | None = None, quiet: bool 
 
 @functools.cache
 def say_once(message: str) -> None:
-    """A warning that would tell nothing new when it is repeated."""
+    """A warning that is printed only the first time."""
     say(f"secateur: {message}")
 
 
 def say(message: str, everywhere: bool = False) -> None:
-    """One line to the person who watches, on standard error (standard output is for results).
+    """Print one line on standard error (standard output is for results).
 
     `everywhere`: also from processes beside the first.
     """

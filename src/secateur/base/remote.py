@@ -1,7 +1,7 @@
 """Files behind a scheme (`s3://`, `gs://`, `hf://`, `http://`): `fsspec` opens them, in the extra `remote`.
 
-Such a place is a `Path` like any other. pathlib makes one slash of the scheme's two, so `s3:/bucket/key` stands for
-`s3://bucket/key` here; `url_of` gives it back. One letter before the colon is a drive of Windows.
+Such a location is a `Path` like any other. pathlib makes one slash of the scheme's two, so `s3:/bucket/key` stands for
+`s3://bucket/key` here; `url_of` restores it. One letter before the colon is a drive of Windows.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from .errors import SecateurError
 from .extras import hint, require
 
 SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/+")
-MOST_WHOLE = 2 << 30  # bytes of a file that is brought into memory
-MOST_KEPT = 256 << 20  # bytes of what was fetched last
+MAX_IN_MEMORY = 2 << 30  # bytes of a file that is read into memory
+MAX_CACHED = 256 << 20  # bytes of the files fetched last
 MOST_FILES = 10_000_000  # of a folder
-_kept: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
+_cache: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -34,11 +34,11 @@ def url_of(path: str | Path) -> str | None:
     ('s3://bucket/a.flac', None, None)
     """
     text = path if isinstance(path, str) else path.as_posix()
-    found = SCHEME.match(text)
-    if found is None:
+    match = SCHEME.match(text)
+    if match is None:
         return None
-    slashes = "///" if found[1].lower() == "file" else "//"
-    return f"{found[1]}:{slashes}{text[found.end() :]}"
+    slashes = "///" if match[1].lower() == "file" else "//"
+    return f"{match[1]}:{slashes}{text[match.end() :]}"
 
 
 def absolute(path: str | Path) -> Path:
@@ -47,8 +47,8 @@ def absolute(path: str | Path) -> Path:
 
 
 @contextlib.contextmanager
-def _told(url: str) -> Iterator[None]:
-    """Whatever a file system raises as one line."""
+def _as_secateur_error(url: str) -> Iterator[None]:
+    """Raise any error of a file system as a `SecateurError`."""
     try:
         yield
     except SecateurError:
@@ -72,49 +72,51 @@ def _system(url: str) -> tuple[Any, str]:
 
 
 def open_remote(path: str | Path) -> BinaryIO:
-    """What a URL holds, open for reading; small files are fetched at once, large ones in the pieces that are read.
+    """The content of a URL, open for reading; small files are fetched at once, large ones as they are read.
 
     Raises:
         SecateurError: no such file, no access, or a package that is missing.
     """
     url = url_of(path) or str(path)
-    with _told(url):
-        system, place = _system(url)
-        about = system.info(place)
+    with _as_secateur_error(url):
+        system, location = _system(url)
+        about = system.info(location)
         if about.get("type") == "directory":
             raise SecateurError(f"{url}: a folder, not a file")
         size = about.get("size")
-        if size is not None and size > MOST_WHOLE:
-            return system.open(place, "rb")  # type: ignore[no-any-return]
+        if size is not None and size > MAX_IN_MEMORY:
+            return system.open(location, "rb")  # type: ignore[no-any-return]
         state = url, size, *(str(about.get(name)) for name in ("mtime", "LastModified", "ETag", "etag", "created"))
-        data = _kept.get(state)
+        data = _cache.get(state)
         if data is None:
-            with system.open(place, "rb") as file:
-                data = file.read(MOST_WHOLE + 1)
-    if len(data) > MOST_WHOLE:
-        raise SecateurError(f"{url}: more than {MOST_WHOLE >> 30} GB, of a server that does not say how much: copy it")
+            with system.open(location, "rb") as file:
+                data = file.read(MAX_IN_MEMORY + 1)
+    if len(data) > MAX_IN_MEMORY:
+        raise SecateurError(
+            f"{url}: more than {MAX_IN_MEMORY >> 30} GB, from a server that does not say how much: download it first"
+        )
     with _lock:  # parts of one recording follow each other
-        _kept[state] = data
-        _kept.move_to_end(state)
-        while len(_kept) > 1 and sum(map(len, _kept.values())) > MOST_KEPT:
-            _kept.popitem(last=False)
-    held = io.BytesIO(data)
-    held.name = url
-    return held
+        _cache[state] = data
+        _cache.move_to_end(state)
+        while len(_cache) > 1 and sum(map(len, _cache.values())) > MAX_CACHED:
+            _cache.popitem(last=False)
+    buffer = io.BytesIO(data)
+    buffer.name = url
+    return buffer
 
 
 def write_remote(path: str | Path, local: Path) -> None:
-    """Put a file of this machine where a URL says.
+    """Upload a local file to a URL.
 
     Raises:
         SecateurError: no access, or a package that is missing.
     """
     url = url_of(path) or str(path)
-    with _told(url):
-        system, place = _system(url)
+    with _as_secateur_error(url):
+        system, location = _system(url)
         with contextlib.suppress(Exception):  # object stores have no folders
-            system.makedirs(system._parent(place), exist_ok=True)
-        system.put_file(str(local), place)
+            system.makedirs(system._parent(location), exist_ok=True)
+        system.put_file(str(local), location)
 
 
 def remote_size(path: str | Path) -> int | None:
@@ -124,17 +126,17 @@ def remote_size(path: str | Path) -> int | None:
         SecateurError: no access, or a package that is missing.
     """
     url = url_of(path) or str(path)
-    with _told(url):
-        system, place = _system(url)
+    with _as_secateur_error(url):
+        system, location = _system(url)
         try:
-            found = system.info(place)
+            info = system.info(location)
         except FileNotFoundError:
             return None
-        return None if found.get("type") == "directory" else int(found.get("size") or 0)
+        return None if info.get("type") == "directory" else int(info.get("size") or 0)
 
 
 def state_of(path: Path) -> list[Any]:
-    """What changes with a file's content, nearly always: its size and when it was written (of URLs the size alone).
+    """A cheap fingerprint of a file's content: its size and modification time (of a URL the size alone).
 
     Raises:
         OSError, SecateurError: no such file, or no access.
@@ -156,9 +158,9 @@ def is_folder(path: str | Path) -> bool:
     url = url_of(path)
     if url is None:
         return Path(path).is_dir()
-    with _told(url):
-        system, place = _system(url)
-        return bool(system.isdir(place))
+    with _as_secateur_error(url):
+        system, location = _system(url)
+        return bool(system.isdir(location))
 
 
 def is_file(path: str | Path) -> bool:
@@ -183,24 +185,24 @@ def files_below(folder: Path, most: int = MOST_FILES) -> list[Path]:
     """
     url = url_of(folder)
     if url is not None:
-        with _told(url):
-            system, place = _system(url)
+        with _as_secateur_error(url):
+            system, location = _system(url)
             scheme = url.split("://", 1)[0]
-            names = [str(system.unstrip_protocol(name)) for name in system.find(place)]
-        found = [Path(name if "://" in name else f"{scheme}://{name}") for name in names]
-        return sorted(p for p in found if not _hidden(p.relative_to(folder).parts))
+            names = [str(system.unstrip_protocol(name)) for name in system.find(location)]
+        paths = [Path(name if "://" in name else f"{scheme}://{name}") for name in names]
+        return sorted(p for p in paths if not _hidden(p.relative_to(folder).parts))
     seen: set[str] = set()
-    found = []
-    for here, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(here)
+    paths = []
+    for folder_path, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(folder_path)
         folders[:] = [] if real in seen else sorted(f for f in folders if not f.startswith("."))
         if real in seen:
             continue
         seen.add(real)
-        found += [Path(here, name) for name in names if not name.startswith(".")]
-        if len(found) > most:
+        paths += [Path(folder_path, name) for name in names if not name.startswith(".")]
+        if len(paths) > most:
             raise SecateurError(f"{folder}: more than {most} files: name a folder inside it")
-    return sorted(found)
+    return sorted(paths)
 
 
 def _hidden(parts: tuple[str, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""When each token was said, from where the decoder looked while it wrote.
+"""When each token was spoken, from the cross-attention weights while it was decoded.
 
 The reference's method (openai/whisper, `timing.py`) with two differences. All heads are averaged: a pruned model has no
 list of those that follow the audio, and against PocketSphinx's forced alignment (44 clips, 700 words) all heads were
@@ -41,20 +41,20 @@ def token_times(
     for line, start, row in zip(table, prompts, rows, strict=True):
         line[:before], line[before : before + len(row)] = start, row
     # The position that reads a token writes the next one; the last one's writes the end.
-    looks = session.attention(table[:, : session.config.text_context], state)[:, :, before - 1 :]
-    step, found = session.config.position_seconds, []
-    for look, row, length in zip(looks, rows, seconds, strict=True):
-        positions = min(look.shape[2], max(1, round(length / step)))
-        steps = monotonic(_evidence(look[:, : len(row) + 1, :positions]))
+    attention = session.attention(table[:, : session.config.text_context], state)[:, :, before - 1 :]
+    step, times = session.config.position_seconds, []
+    for weights, row, length in zip(attention, rows, seconds, strict=True):
+        positions = min(weights.shape[2], max(1, round(length / step)))
+        steps = monotonic(_evidence(weights[:, : len(row) + 1, :positions]))
         borders = np.concatenate([steps, np.full(len(row) + 1 - len(steps), positions)])
-        found.append(np.minimum(borders * step, length))
-    return found
+        times.append(np.minimum(borders * step, length))
+    return times
 
 
-def _evidence(look: Floats) -> Floats:
+def _evidence(weights: Floats) -> Floats:
     """Attention (heads, n, positions) as one table (n, positions), the mean over tokens of each position taken out."""
-    deviation = look.std(1, keepdims=True)
-    scores = (look - look.mean(1, keepdims=True)) / np.maximum(deviation, 1e-9)
+    deviation = weights.std(1, keepdims=True)
+    scores = (weights - weights.mean(1, keepdims=True)) / np.maximum(deviation, 1e-9)
     if scores.shape[2] > MEDIAN:
         half = MEDIAN // 2
         padded = np.pad(scores, ((0, 0), (0, 0), (half, half)), mode="reflect")
@@ -98,14 +98,14 @@ def words_of(
     clip: Audio, rate: int,
 ) -> tuple[Word, ...]:  # fmt: skip
     """The words of text tokens `ids` between their `borders` (n + 1,), seconds in `clip` (samples at `rate`)."""
-    found = []
+    words = []
     loud, frame = _loud(clip, rate), FRAME_MS / 1000
     for first, after in word_pieces(ids, tokenizer.decode, language):
         text = tokenizer.decode(ids[first:after]).strip()
         if text:
             start, end = _sounding(float(borders[first]), float(borders[after]), loud, frame)
-            found.append(Word(text, round(start, 3), round(end, 3), confidence(log_probs[first:after])))
-    return tuple(found)
+            words.append(Word(text, round(start, 3), round(end, 3), confidence(log_probs[first:after])))
+    return tuple(words)
 
 
 def _loud(clip: Audio, rate: int) -> NDArray[np.bool_]:

@@ -17,16 +17,16 @@ from .prompt import prompt
 from .segments import Audio, Segment, Word, confidence
 from .session import Session, State, TokenConfig
 
-SILENCE = 2.0**-15  # peak below one step of 16-bit audio: nothing was recorded
+SILENCE = 2.0**-15  # peak below one step of 16-bit audio: digital silence
 SHORTEST = 0.1  # seconds; a shorter clip is filled up with zeros
-MEMORY = 256 * 2**20  # bytes of a batch's cross-attention keys and values
-MOST_ROWS = 8
+MAX_STATE_BYTES = 256 * 2**20  # bytes of a batch's cross-attention keys and values
+MAX_ROWS = 8
 SPREAD = 1.25  # the longest clip of a batch is at most so many times the shortest
 
 
 @dataclass(frozen=True)
-class Heard:
-    """One recording's segments, and its language if the model tells languages apart."""
+class DecodedAudio:
+    """The decoded segments of one recording, and its language if the model distinguishes languages."""
 
     segments: tuple[Segment, ...]
     language: str | None
@@ -36,8 +36,8 @@ def encode_clips(session: Session, clips: Sequence[Audio]) -> State:
     """Features and encoder of `clips`, each at most one window; padded as the model expects it."""
     config = session.config
     if config.padded:
-        whole = [extract(_fill(clip, config.window), config.front_end) for clip in clips]
-        return session.encode(np.stack(whole), None)
+        as_segment = [extract(_fill(clip, config.window), config.front_end) for clip in clips]
+        return session.encode(np.stack(as_segment), None)
     shortest = round(SHORTEST * config.front_end.sample_rate)
     most = config.window // config.front_end.hop
     features = [extract(_fill(clip, shortest), config.front_end)[:most] for clip in clips]
@@ -51,12 +51,12 @@ def encode_clips(session: Session, clips: Sequence[Audio]) -> State:
 
 
 def batches(lengths: Sequence[int], config: TokenConfig) -> list[list[int]]:
-    """Indices of clips grouped by similar length (samples), as many as memory and speed like together."""
+    """Indices of clips grouped by similar length (samples), as many as fit memory and are fast together."""
     per_position = 4 * config.memory_values
     groups: list[list[int]] = []
     for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
         positions = config.positions(lengths[i])
-        rows = max(1, min(MOST_ROWS, MEMORY // max(1, positions * per_position)))
+        rows = max(1, min(MAX_ROWS, MAX_STATE_BYTES // max(1, positions * per_position)))
         alike = groups and (config.padded or lengths[i] <= SPREAD * lengths[groups[-1][0]])
         if alike and len(groups[-1]) < rows:
             groups[-1].append(i)
@@ -65,14 +65,16 @@ def batches(lengths: Sequence[int], config: TokenConfig) -> list[list[int]]:
     return groups
 
 
-def hear_clips(session: Session, tokenizer: Tokenizer, clips: Sequence[Audio], options: DecodingOptions) -> list[Heard]:
+def decode_clips(
+    session: Session, tokenizer: Tokenizer, clips: Sequence[Audio], options: DecodingOptions
+) -> list[DecodedAudio]:
     """Recognise `clips` (samples at the model's rate), each at most one window, without timestamps.
 
     Raises:
         SecateurError: the model lacks the language, the task or the prompt token.
     """
     language = chosen(session.config.tokens, options.language)
-    heard = [Heard((), language)] * len(clips)
+    decoded = [DecodedAudio((), language)] * len(clips)
     loud = [i for i, clip in enumerate(clips) if audible(clip)]
     for group in batches([len(clips[i]) for i in loud], session.config):
         rows = [loud[i] for i in group]
@@ -81,7 +83,7 @@ def hear_clips(session: Session, tokenizer: Tokenizer, clips: Sequence[Audio], o
         prompts = [prompt(session.config, tokenizer, options, name, timestamps=False) for name in names]
         results = decode(session, state, prompts, tokenizer, options, timestamps=False)
         seconds = [len(clips[i]) / session.config.front_end.sample_rate for i in rows]
-        spoken = [k for k, result in enumerate(results) if heard_speech(result, options)]
+        spoken = [k for k, result in enumerate(results) if has_speech(result, options)]
         timed: dict[int, tuple[Word, ...]] = {}
         if options.word_times and spoken:
             some = state if len(spoken) == len(rows) else session.pick(state, np.array(spoken))
@@ -93,21 +95,21 @@ def hear_clips(session: Session, tokenizer: Tokenizer, clips: Sequence[Audio], o
                     session.config.front_end.sample_rate,
                 )  # fmt: skip
         for k in spoken:  # a language detected in noise would be none
-            heard[rows[k]] = Heard((whole(results[k], seconds[k], words=timed.get(k, ())),), names[k])
-    return heard
+            decoded[rows[k]] = DecodedAudio((as_segment(results[k], seconds[k], words=timed.get(k, ())),), names[k])
+    return decoded
 
 
 def audible(clip: Audio) -> bool:
-    """Whether anything was recorded at all."""
+    """Whether the clip is anything but digital silence."""
     return len(clip) > 0 and float(np.abs(clip).max()) >= SILENCE
 
 
-def heard_speech(result: Decoded, options: DecodingOptions) -> bool:
-    """Whether a result is text that someone said."""
+def has_speech(result: Decoded, options: DecodingOptions) -> bool:
+    """Whether a result holds text, and is not silence by the model's own judgement."""
     return bool(result.text) and not result.silent(options)
 
 
-def whole(result: Decoded, end: float, start: float = 0.0, words: tuple[Word, ...] = ()) -> Segment:
+def as_segment(result: Decoded, end: float, start: float = 0.0, words: tuple[Word, ...] = ()) -> Segment:
     """All of a result as one segment (seconds)."""
     log_probs = tuple(round(p, 4) for p in result.log_probs)
     return Segment(

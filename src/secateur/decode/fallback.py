@@ -1,4 +1,4 @@
-"""Decode, and decode again hotter what looks wrong (Radford et al. 2022, section 4.5)."""
+"""Temperature fallback: decode again at a higher temperature what looks wrong (Radford et al. 2022, section 4.5)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Decoded:
     tokens: tuple[int, ...]
     text: str
     avg_logprob: float
-    no_speech_prob: float | None = None  # None: the model has no such token, or nobody asked
+    no_speech_prob: float | None = None  # None: the model has no such token, or it was not computed
     temperature: float = 0.0
     log_probs: tuple[float, ...] = ()  # of each token
     failed: bool = False  # at every temperature
@@ -40,7 +40,7 @@ class Decoded:
         return len(data) / len(zlib.compress(data))
 
     def silent(self, options: DecodingOptions) -> bool:
-        """No speech by the model's own token, and no trust in the text either.
+        """Whether the model's no-speech token says silence and the text is not trusted either.
 
         The reference stops there and lets two kinds of noise through, both of which real speech does not resemble:
         faint hiss, which yields a confident "you" at a no-speech probability near 1, so half way from the threshold
@@ -63,7 +63,7 @@ class Decoded:
         return self.no_speech_prob > least
 
     def repeats(self, options: DecodingOptions) -> bool:
-        """Whether the text says the same again and again."""
+        """Whether the text repeats itself."""
         most = options.compression_ratio_threshold
         return self.looped or (most is not None and self.compression_ratio > most)
 
@@ -101,16 +101,16 @@ def decode(
     attempts: list[list[Decoded]] = [[] for _ in prompts]
     rows = np.arange(len(prompts))
     for temperature in options.temperatures:
-        whole = len(rows) == len(prompts)
-        part, seen = (state, logits) if whole else (session.pick(state, rows), logits[rows])
-        hypotheses = _search(session, part, seen, rules, most, temperature, options)
-        for row, found in zip(rows.tolist(), hypotheses, strict=True):
+        complete = len(rows) == len(prompts)
+        part, first_logits = (state, logits) if complete else (session.pick(state, rows), logits[rows])
+        hypotheses = _search(session, part, first_logits, rules, most, temperature, options)
+        for row, hypothesis in zip(rows.tolist(), hypotheses, strict=True):
             # A loop is cut and decoded again; what is left of it stands if nothing better comes.
-            tokens = found.tokens if timestamps else tuple(cut_loops(found.tokens))
+            tokens = hypothesis.tokens if timestamps else tuple(cut_loops(hypothesis.tokens))
             text = tokenizer.decode(tokens).strip()
-            each = found.log_probs[: len(tokens)]
-            looped = len(tokens) < len(found.tokens)
-            mean = sum(each) / max(1, len(each)) if looped else found.mean
+            each = hypothesis.log_probs[: len(tokens)]
+            looped = len(tokens) < len(hypothesis.tokens)
+            mean = sum(each) / max(1, len(each)) if looped else hypothesis.mean
             attempts[row].append(Decoded(tokens, text, mean, no_speech[row], temperature, each, looped=looped))
         rows = np.array([row for row in rows.tolist() if attempts[row][-1].doubtful(options)], np.int64)
         if not len(rows):
@@ -118,15 +118,15 @@ def decode(
     return [_best(tried, options) for tried in attempts]
 
 
-def _best(tried: list[Decoded], options: DecodingOptions) -> Decoded:
+def _best(attempts: list[Decoded], options: DecodingOptions) -> Decoded:
     """The last of the attempts if it is in order; else the likeliest of those that do not repeat themselves.
 
     The reference takes the last one whatever it is: at temperature 1 that is mostly invented.
     """
-    if not tried[-1].doubtful(options):
-        return tried[-1]
-    best = max(tried, key=lambda one: (not one.repeats(options), one.avg_logprob))
-    return replace(best, failed=len(tried) > 1)
+    if not attempts[-1].doubtful(options):
+        return attempts[-1]
+    best = max(attempts, key=lambda one: (not one.repeats(options), one.avg_logprob))
+    return replace(best, failed=len(attempts) > 1)
 
 
 def _search(
@@ -143,5 +143,5 @@ def _search(
     rows = np.repeat(np.arange(len(logits)), tries)
     if tries > 1:
         state, logits = session.pick(state, rows), logits[rows]
-    found = sample(session, state, logits, rules, most, temperature, generators)
-    return [max(found[i : i + tries], key=lambda one: one.mean) for i in range(0, len(found), tries)]
+    drawn = sample(session, state, logits, rules, most, temperature, generators)
+    return [max(drawn[i : i + tries], key=lambda one: one.mean) for i in range(0, len(drawn), tries)]

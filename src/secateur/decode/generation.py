@@ -1,4 +1,4 @@
-"""What decoding must know of one model: thresholds calibrated for it, and what it was not trained to do."""
+"""What decoding must know about one model: thresholds calibrated for it, and what it was not trained to do."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Generation:
         if options.condition_on_previous and not (self.previous_text and self.prompts):
             say_once("this model was not trained with previous text: windows are decoded each by itself")
             options = replace(options, condition_on_previous=False)
-        given = {f.name: f.default for f in fields(DecodingOptions)}
-        if not options.calibrated or any(getattr(options, name) != given[name] for name in THRESHOLDS):
+        defaults = {f.name: f.default for f in fields(DecodingOptions)}
+        if not options.calibrated or any(getattr(options, name) != defaults[name] for name in THRESHOLDS):
             return options
         own = {name: getattr(self, name) for name in THRESHOLDS}
         return replace(options, **{name: value for name, value in own.items() if value is not None})
@@ -60,7 +60,7 @@ class Generation:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a model said of clips that were decoded without any gate.
+    """A model's outputs for clips that were decoded without any gate.
 
     Attributes:
         log_prob: mean log probability of each text (clips,); NaN where nothing was written.
@@ -89,8 +89,8 @@ def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
     [0.0]
     """
     clipped = np.clip(probability, 1e-6, 1 - 1e-6)
-    found: NDArray[np.float64] = np.log(clipped) - np.log1p(-clipped)
-    return found
+    odds: NDArray[np.float64] = np.log(clipped) - np.log1p(-clipped)
+    return odds
 
 
 def calibrate(

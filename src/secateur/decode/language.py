@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..base.errors import SecateurError
-from ..text.languages import language as find_language
+from ..text.languages import language as language_entry
 from ..text.tokens import Tokens
 from .session import Session, State
 
@@ -38,13 +38,13 @@ def chosen(tokens: Tokens, language: str | None) -> str | None:
     known = tuple(tokens.languages) or ("en",)
     if language is None:
         return known[0] if len(known) == 1 else None
-    asked = find_language(language)
-    if asked.code not in known:
+    entry = language_entry(language)
+    if entry.code not in known:
         if known == ("en",):
             raise SecateurError(
-                f"this model knows English only, and {asked.name} ('{asked.code}') was asked for: "
+                f"this model knows English only, and {entry.name} ('{entry.code}') was asked for: "
                 "take a multilingual one, such as base or small (without .en)"
             )
         few = ", ".join(sorted(known)[:12]) + (", ..." if len(known) > 12 else "")
-        raise SecateurError(f"this model does not know {asked.name} ('{asked.code}'); it knows: {few}")
-    return asked.code
+        raise SecateurError(f"this model does not know {entry.name} ('{entry.code}'); it knows: {few}")
+    return entry.code

@@ -1,4 +1,4 @@
-"""A decoder that hears nothing more can say the same again and again; a phrase said in a loop is kept once."""
+"""A decoder without further speech can repeat a phrase in a loop; the phrase is kept once."""
 
 from __future__ import annotations
 

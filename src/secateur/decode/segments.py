@@ -27,7 +27,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """What was said from `start` to `end` (seconds), with each token's log probability; `words` if asked for."""
+    """The text from `start` to `end` (seconds), with each token's log probability; `words` if asked for."""
 
     start: float
     end: float
@@ -56,7 +56,7 @@ def split(produced: Sequence[int], tokens: Tokens, window: float) -> tuple[list[
     """Segments `(start, end, ids)` of one window's output, and where the next window begins; in seconds from its start.
 
     As the Whisper reference: two timestamps in a row end one segment and begin the next; what follows the last such
-    pair was cut off by the window's end and is heard again, unless the output ends with a single timestamp.
+    pair was cut off by the window's end and is decoded again, unless the output ends with a single timestamp.
     """
     assert tokens.timestamps is not None
     first = tokens.timestamps

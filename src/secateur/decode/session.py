@@ -1,4 +1,4 @@
-"""What decoding needs of a network, whatever runs it: encode a batch, step by tokens, pick rows."""
+"""What decoding needs from a network, whatever runs it: encode a batch, step by tokens, pick rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..features.front_end import FrontEnd
 from ..text.tokens import Tokens
 
-State = Any  # belongs to the session that made it; decoding only hands it back
+State = Any  # belongs to the session that made it; decoding only passes it back
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
@@ -52,7 +52,7 @@ class TokenConfig(Protocol):
 
     @property
     def caches(self) -> tuple[tuple[int, int, int], ...]:
-        """Heads, and dimensions of a key and a value, that every decoder layer remembers of a token."""
+        """Heads, and dimensions of a key and a value, that every decoder layer caches for a token."""
 
     @property
     def memory_values(self) -> int:

@@ -31,7 +31,7 @@ class SpeechSettings:
 class Window:
     """Parts of a recording that are decoded in one go, what lies between them left out.
 
-    `speech` counts the samples in regions of speech; 0: nothing was found here, text must be likely by itself.
+    `speech` counts the samples in regions of speech; 0: none was detected, so that text must be likely by itself.
     """
 
     spans: tuple[Span, ...]
@@ -39,11 +39,11 @@ class Window:
 
     @property
     def samples(self) -> int:
-        """How long it is."""
+        """Samples of all its spans."""
         return sum(b - a for a, b in self.spans)
 
     def of(self, audio: Audio) -> Audio:
-        """Its part of the recording."""
+        """The window's samples out of the recording."""
         if len(self.spans) == 1:
             return audio[self.spans[0][0] : self.spans[0][1]]
         return np.concatenate([audio[a:b] for a, b in self.spans])
@@ -64,19 +64,19 @@ def regions(probability: NDArray[np.floating], block: int, settings: SpeechSetti
     >>> regions(np.array([0, .9, .9, .4, .2, 0, 0, 0, .9, .9]), 1600, SpeechSettings(), 16000)
     [(1600, 6400), (12800, 16000)]
     """
-    found: list[Span] = []
+    spans: list[Span] = []
     start: int | None = None
     release = settings.threshold - settings.hysteresis
     for i, p in enumerate([*probability.tolist(), 0.0]):
         if start is None and p >= settings.threshold:
             start = i
         elif start is not None and p < release:
-            if found and (start * block - found[-1][1]) < settings.bridge * rate:
-                found[-1] = (found[-1][0], i * block)
+            if spans and (start * block - spans[-1][1]) < settings.bridge * rate:
+                spans[-1] = (spans[-1][0], i * block)
             else:
-                found.append((start * block, i * block))
+                spans.append((start * block, i * block))
             start = None
-    return [(a, b) for a, b in found if b - a >= settings.least * rate]
+    return [(a, b) for a, b in spans if b - a >= settings.least * rate]
 
 
 def windows(
@@ -91,13 +91,13 @@ def windows(
     if not speech:
         return []
     parts = [list(speech)] if longest is None else _divided(list(speech), audio, longest, settings, rate)
-    found, most = [], round(settings.between * rate)
+    made, most = [], round(settings.between * rate)
     for i, part in enumerate(parts):
         low = max((parts[i - 1][-1][1] + part[0][0]) // 2, part[0][0] - most) if i else 0
         high = min((part[-1][1] + parts[i + 1][0][0]) // 2, part[-1][1] + most) if i + 1 < len(parts) else len(audio)
         spans = _without_pauses(part, low, high, settings, rate)
-        found.append(Window(spans, sum(b - a for a, b in part)))
-    return found
+        made.append(Window(spans, sum(b - a for a, b in part)))
+    return made
 
 
 def gaps(made: Sequence[Window], audio: Audio) -> list[Span]:

@@ -1,4 +1,4 @@
-"""Recordings longer than a window: found again by timestamps, or cut at quiet places."""
+"""Recordings longer than a window: followed by timestamps, or cut at quiet places."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..text.tokenizer import Tokenizer
 from .alignment import token_times, words_of
-from .clips import SHORTEST, Heard, audible, encode_clips, hear_clips, heard_speech, whole
+from .clips import SHORTEST, DecodedAudio, as_segment, audible, decode_clips, encode_clips, has_speech
 from .fallback import Decoded, decode
 from .language import chosen, detect
 from .options import DecodingOptions
@@ -24,7 +24,7 @@ HOT = 0.5  # text decoded above this temperature is not trusted as the next wind
 
 
 def by_timestamps(config: TokenConfig, options: DecodingOptions, long: bool) -> bool:
-    """Whether to ask for timestamp tokens. A tuned model (`padded` false) has unlearned them: only when told to."""
+    """Whether to ask for timestamp tokens. A tuned model (`padded` false) has unlearned them: only on request."""
     if config.tokens.timestamps is None or options.timestamps is False:
         return False
     return bool(options.timestamps) or (long and config.padded)
@@ -45,7 +45,7 @@ def vote(session: Session, clips: Sequence[Audio]) -> str | None:
     return max(ballots[0], key=lambda name: sum(math.log(max(ballot[name], 1e-9)) for ballot in ballots))
 
 
-def hear_long(session: Session, tokenizer: Tokenizer, audio: Audio, options: DecodingOptions) -> Heard:
+def decode_long(session: Session, tokenizer: Tokenizer, audio: Audio, options: DecodingOptions) -> DecodedAudio:
     """Recognise `audio` (samples at the model's rate) of any length.
 
     By timestamps, or when text is the next window's prompt, windows follow each other; else they are batched.
@@ -61,15 +61,15 @@ def hear_long(session: Session, tokenizer: Tokenizer, audio: Audio, options: Dec
         loudest = sorted(cuts, key=lambda cut: -float(np.square(audio[slice(*cut)]).sum()))[:BALLOTS]
         language = vote(session, [audio[a:b] for a, b in loudest])
         if language is None:
-            return Heard((), None)
+            return DecodedAudio((), None)
     timestamps = by_timestamps(config, options, len(audio) > size)
     if follows(config, options, len(audio) > size):
-        return Heard(_in_turn(session, tokenizer, audio, options, language, timestamps), language)
+        return DecodedAudio(_in_turn(session, tokenizer, audio, options, language, timestamps), language)
     pieces = quiet_cuts(audio, size, rate)
     known = replace(options, language=language)
-    found = hear_clips(session, tokenizer, [audio[a:b] for a, b in pieces], known)
-    later = [moved(s, start / rate) for (start, _), one in zip(pieces, found, strict=True) for s in one.segments]
-    return Heard(tuple(later), language)
+    decoded = decode_clips(session, tokenizer, [audio[a:b] for a, b in pieces], known)
+    later = [moved(s, start / rate) for (start, _), one in zip(pieces, decoded, strict=True) for s in one.segments]
+    return DecodedAudio(tuple(later), language)
 
 
 def _in_turn(
@@ -78,7 +78,7 @@ def _in_turn(
     """Window after window; the next one begins at the last whole segment's end (timestamps) or at the cut."""
     config = session.config
     size, rate = config.window, config.front_end.sample_rate
-    found: list[Segment] = []
+    timeline: list[Segment] = []
     previous: list[int] = []
     at = 0
     while len(audio) - at >= SHORTEST * rate:
@@ -96,26 +96,26 @@ def _in_turn(
             alone = decode(session, state, [ids], tokenizer, options, timestamps)[0]
             result = alone if not alone.doubtful(options) or alone.avg_logprob >= result.avg_logprob else result
         following = len(window)
-        if heard_speech(result, options):
+        if has_speech(result, options):
             seconds = len(window) / rate
             if timestamps:
                 segments, seek = _timed(result, config, tokenizer, seconds)
                 following = min(following, max(round(seek * rate), 1))
             else:
-                segments = [whole(result, seconds)]
+                segments = [as_segment(result, seconds)]
             if options.word_times:
                 # Times are read off the plain text, whatever the decoder wrote between it.
                 plain = prompt(config, tokenizer, options, language, False, previous)
                 segments = _worded(session, state, plain, segments, tokenizer, language, window)
-            found += [moved(segment, at / rate) for segment in segments]
+            timeline += [moved(segment, at / rate) for segment in segments]
             trusted = options.condition_on_previous and result.temperature <= HOT and not result.doubtful(options)
             previous = previous + [i for segment in segments for i in segment.tokens] if trusted else []
         at += following
-    return tuple(found)
+    return tuple(timeline)
 
 
 def _misled(result: Decoded, previous: Sequence[int], options: DecodingOptions) -> bool:
-    """Whether the text before may have led a window astray: it is not trusted, says nothing, or says the same again."""
+    """Whether the text before may have led a window astray: it is not trusted, is empty, or repeats itself."""
     again = len(result.tokens) >= SAME and tuple(previous[-len(result.tokens) :]) == result.tokens
     return result.doubtful(options) or not result.text or again
 
@@ -128,7 +128,7 @@ def _timed(result: Decoded, config: TokenConfig, tokenizer: Tokenizer, seconds: 
         text = tokenizer.decode(ids).strip()
         if text and end > start:
             log_probs = result.log_probs[at : at + len(ids)]
-            segments.append(whole(replace(result, tokens=tuple(ids), text=text, log_probs=log_probs), end, start))
+            segments.append(as_segment(replace(result, tokens=tuple(ids), text=text, log_probs=log_probs), end, start))
         at += len(ids)
     return segments, seek
 
@@ -144,11 +144,11 @@ def _worded(
     if not every:
         return segments
     borders = token_times(session, state, [ids], [every], [len(window) / rate])[0]
-    found, at = [], 0
+    worded, at = [], 0
     for segment, text in zip(segments, texts, strict=True):
         after = at + len(text)
         row, log_probs = [i for i, _ in text], [p for _, p in text]
         words = words_of(row, borders[at : after + 1], log_probs, tokenizer, language, window, rate)
-        found.append(replace(segment, words=words))
+        worded.append(replace(segment, words=words))
         at = after
-    return found
+    return worded

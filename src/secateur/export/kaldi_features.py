@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..base.errors import SecateurError
-from ..features.deltas import REACH, SCALE
+from ..features.deltas import DELTA_CONTEXT, SCALE
 from ..features.front_end import FrontEnd
 from ..features.kaldi import FLOOR, cepstrum, needed, transform_size, window_of
 from ..features.normalise import LEAST_DEVIATION
@@ -75,14 +75,14 @@ def _deltas(g: Graph, x: str, order: int) -> str:
     def part(values: str, start: int, end: int) -> str:
         return g.slice(values, g.constant([start]), g.constant([end or FARTHEST]), 1)
 
-    reach = REACH * order
+    reach = DELTA_CONTEXT * order
     around = g.add("Pad", x, g.constant([0, reach, 0, 0, reach, 0]), mode="edge")
     orders = [x]
     for more in reversed(range(order)):
         near = g.add("Sub", part(around, 3, -1), part(around, 1, -3))
         far = g.add("Mul", g.add("Sub", part(around, 4, 0), part(around, 0, -4)), g.constant(2, np.float32))
         around = g.add("Mul", g.add("Add", near, far), g.constant(SCALE, np.float32))
-        orders.append(part(around, REACH * more, -REACH * more) if more else around)
+        orders.append(part(around, DELTA_CONTEXT * more, -DELTA_CONTEXT * more) if more else around)
     return g.add("Concat", *orders, axis=2)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.files import read_json, sha256, write_bytes, write_json
-from ..base.folders import put_in_place
+from ..base.folders import replace_folder
 from ..base.options import to_dict
 from ..base.version import __version__
 from ..models.family import TextCodec, family_of, write_config
@@ -107,7 +107,7 @@ def _replacing(folder: Path, text_file: str) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o755)
-        put_in_place(temporary, folder)
+        replace_folder(temporary, folder)
     except OSError as problem:
         raise SecateurError(f"{folder}: writing failed ({problem.strerror or problem})") from problem
     finally:

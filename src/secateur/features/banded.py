@@ -1,4 +1,4 @@
-"""A filterbank applied in bands: each filter sees a few neighbouring lines, so most of its table is zero."""
+"""A filterbank applied in bands: each filter covers a few neighbouring lines, so most of its table is zero."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TOGETHER = 16  # filters a band: fewer multiply less by zero, more keep the pro
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """Neighbouring filters, and the lines of the spectrum that any of them sees."""
+    """Neighbouring filters, and the lines of the spectrum that any of them covers."""
 
     lines: slice
     bins: slice
@@ -21,13 +21,13 @@ class Band:
 
 def in_bands(filters: NDArray[np.float32]) -> tuple[Band, ...]:
     """The table (lines, bins) as bands."""
-    found = []
+    bands = []
     for start in range(0, filters.shape[1], _TOGETHER):
         bins = slice(start, min(start + _TOGETHER, filters.shape[1]))
-        seen = np.flatnonzero(filters[:, bins].any(1))
-        lines = slice(int(seen[0]), int(seen[-1]) + 1) if len(seen) else slice(0, 1)
-        found.append(Band(lines, bins, np.ascontiguousarray(filters[lines, bins])))
-    return tuple(found)
+        nonzero = np.flatnonzero(filters[:, bins].any(1))
+        lines = slice(int(nonzero[0]), int(nonzero[-1]) + 1) if len(nonzero) else slice(0, 1)
+        bands.append(Band(lines, bins, np.ascontiguousarray(filters[lines, bins])))
+    return tuple(bands)
 
 
 def apply_bands(power: NDArray[np.float32], bands: tuple[Band, ...], out: NDArray[np.float32]) -> None:

@@ -17,5 +17,5 @@ def cosine_rows(coefficients: tuple[int, ...], bins: int, lifter: float) -> NDAr
     rows[k[:, 0] == 0] = np.sqrt(1 / bins)
     if lifter:
         rows *= 1 + lifter / 2 * np.sin(np.pi * k / lifter)
-    found: NDArray[np.float32] = rows.astype(np.float32)
-    return found
+    table: NDArray[np.float32] = rows.astype(np.float32)
+    return table

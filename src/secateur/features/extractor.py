@@ -11,6 +11,6 @@ def extractor(front_end: FrontEnd) -> nn.Module:
     """The module `(audio (batch, samples), lengths (batch,)) -> (features (batch, frames, inputs), frames (batch,))`.
 
     Each row has what `extract` gives for its clip alone, then zeros. It has no parameters and nothing to save. It also
-    takes `heard` (inputs,), True for the inputs that a masked network still reads (`Recogniser.heard`).
+    takes `input_mask` (inputs,), True for the inputs that a masked network still reads (`Recogniser.input_mask`).
     """
     return front_end.definition.module(front_end)

@@ -21,7 +21,7 @@ from .front_end import FrontEnd, Kind, filters_fit
 from .kaldi import FLOOR, cepstrum, needed, transform_size, window_of
 from .normalise import normalise
 
-_BLOCK = 128  # frames transformed at a time: what is in hand stays in the processor's cache
+_BLOCK = 128  # frames transformed at a time, so that they stay in the processor's cache
 
 
 @dataclass(frozen=True, eq=False)

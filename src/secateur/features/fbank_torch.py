@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .deltas import REACH, SCALE
+from .deltas import DELTA_CONTEXT, SCALE
 from .front_end import FrontEnd
 from .kaldi import FLOOR, cepstrum, needed, transform_size, window_of
 from .normalise import LEAST_DEVIATION
@@ -15,7 +15,7 @@ class Fbank(nn.Module):
     """`(audio (batch, samples), lengths (batch,)) -> (features (batch, frames, inputs), frames (batch,))`, in fp32.
 
     `fbank` or `mfcc` with deltas and normalisation. Every row ends where its clip ends: mirror, deltas and
-    normalisation see real samples and frames only, whatever stands in the padding, and frames beyond a row's own are
+    normalisation use real samples and frames only, whatever stands in the padding, and frames beyond a row's own are
     zero. Nothing waits for the device.
     """
 
@@ -40,10 +40,10 @@ class Fbank(nn.Module):
         self.register_buffer("cosine", cosine, persistent=False)
         self.register_buffer("columns", columns, persistent=False)
 
-    def forward(self, audio: Tensor, lengths: Tensor, heard: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, audio: Tensor, lengths: Tensor, input_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Features of `audio` (batch, samples), of which `lengths` (batch,) samples are real.
 
-        `heard` is what a masked network still reads: no dimension depends on another here, so that it changes nothing.
+        `input_mask` has no effect: no dimension depends on another here.
         """
         with torch.autocast(audio.device.type, enabled=False):
             audio, lengths = audio.float(), lengths.to(audio.device)
@@ -75,17 +75,17 @@ class Fbank(nn.Module):
         samples = audio.unfold(1, f.window, f.hop)[:, :most].to(exact) * f.full_scale
         if f.remove_dc:
             samples = samples - samples.mean(2, keepdim=True)
-        found = []
+        parts = []
         if part.energy:
-            found.append(samples.square().sum(2, keepdim=True).clamp_min(FLOOR).log().float())
+            parts.append(samples.square().sum(2, keepdim=True).clamp_min(FLOOR).log().float())
         if part.bins:
             if f.preemphasis:
                 samples = samples - f.preemphasis * torch.cat([samples[..., :1], samples[..., :-1]], dim=2)
             spectrum = torch.fft.rfft(samples * self.window.to(exact), transform_size(f.window))
             lines = spectrum[..., part.first : part.first + len(self.filters)]
             mel = (torch.view_as_real(lines).square().sum(-1).float() @ self.filters).clamp_min(FLOOR).log()
-            found.append(mel if self.cosine is None else mel @ self.cosine)
-        return torch.cat(found, dim=2)
+            parts.append(mel if self.cosine is None else mel @ self.cosine)
+        return torch.cat(parts, dim=2)
 
 
 def append_deltas(features: Tensor, frames: Tensor, order: int) -> Tensor:
@@ -93,14 +93,14 @@ def append_deltas(features: Tensor, frames: Tensor, order: int) -> Tensor:
     first `frames` (batch,): (batch, frames, statics * (1 + order))."""
     if order == 0:
         return features
-    most, reach = features.shape[1], REACH * order
-    places = torch.arange(-reach, most + reach, device=features.device)
-    source = torch.minimum(places.clamp_min(0), (frames[:, None] - 1).clamp_min(0))
+    most, context = features.shape[1], DELTA_CONTEXT * order
+    positions = torch.arange(-context, most + context, device=features.device)
+    source = torch.minimum(positions.clamp_min(0), (frames[:, None] - 1).clamp_min(0))
     around = features.gather(1, source[..., None].expand(-1, -1, features.shape[2]))
     parts = [features]
     for more in reversed(range(order)):
         around = float(SCALE) * ((around[:, 3:-1] - around[:, 1:-3]) + 2 * (around[:, 4:] - around[:, :-4]))
-        parts.append(around[:, REACH * more : around.shape[1] - REACH * more])
+        parts.append(around[:, DELTA_CONTEXT * more : around.shape[1] - DELTA_CONTEXT * more])
     return torch.cat(parts, dim=2)
 
 
@@ -124,9 +124,9 @@ def _mirror_ends(audio: Tensor, lengths: Tensor, front_end: FrontEnd) -> Tensor:
     offset = front_end.window // 2 - front_end.hop // 2  # from the first frame's start to the clip's
     before, after = max(0, offset), front_end.window
     around = torch.arange(-before, after, device=audio.device)
-    places = torch.where(around < 0, around, lengths[:, None] + around)
+    positions = torch.where(around < 0, around, lengths[:, None] + around)
     # A mirror that repeats the last sample is a triangular wave with flat corners; it goes on in shorter clips.
-    phase = places.remainder((2 * lengths[:, None]).clamp_min(1))
+    phase = positions.remainder((2 * lengths[:, None]).clamp_min(1))
     source = torch.minimum(phase, 2 * lengths[:, None] - 1 - phase).clamp_min(0)
-    padded = nn.functional.pad(audio, (before, after)).scatter(1, places + before, audio.gather(1, source))
+    padded = nn.functional.pad(audio, (before, after)).scatter(1, positions + before, audio.gather(1, source))
     return padded[:, max(0, -offset) :]

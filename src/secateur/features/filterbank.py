@@ -48,8 +48,8 @@ def triangles(lines: NDArray[np.float64], corners: NDArray[np.float64]) -> NDArr
     low, centre, high = corners[:-2], corners[1:-1], corners[2:]
     rising = (lines[:, None] - low) / (centre - low)
     falling = (high - lines[:, None]) / (high - centre)
-    found: NDArray[np.float64] = np.maximum(0.0, np.minimum(rising, falling))
-    return found
+    filters: NDArray[np.float64] = np.maximum(0.0, np.minimum(rising, falling))
+    return filters
 
 
 def mel_corners(bins: int, top_hz: float) -> NDArray[np.float64]:

@@ -195,7 +195,7 @@ class Kind:
 KINDS: Registry[Kind] = Registry("features", "kind of features", {
     name: Lazy(f"secateur.features.{name}:KIND") for name in ("whisper", "fbank", "mfcc", "waveform", "nemo")
 })  # fmt: skip
-MOST_RATE, MOST_BINS = 384_000, 1024  # tables of these sizes are made before anything is heard
+MOST_RATE, MOST_BINS = 384_000, 1024  # tables of these sizes are allocated before any audio is read
 
 
 def _problems(f: FrontEnd) -> list[str]:

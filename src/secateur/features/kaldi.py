@@ -49,10 +49,10 @@ def htk_filters(front_end: FrontEnd) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class Needed:
-    """What is left to compute once dimensions were given up: pruned inputs make the front-end itself smaller.
+    """What is left to compute after dimensions were pruned: pruned inputs make the front-end itself smaller.
 
-    Of `fbank`, a bin that is gone takes its filter with it, and the spectrum is looked at only where a filter is left.
-    Of `mfcc`, a coefficient that is gone takes its row of the cosine transform. A static feature stays as long as it
+    A pruned bin of `fbank` removes its filter, and the spectrum is computed only where a filter is left.
+    A pruned coefficient of `mfcc` removes its row of the cosine transform. A static feature stays as long as it
     or any of its deltas is kept.
     """
 
@@ -60,7 +60,7 @@ class Needed:
     columns: tuple[int, ...] | None  # of these statics and their deltas, the ones that reach the network; None: all
     bins: tuple[int, ...]  # mel filters still applied
     energy: bool  # the energy is still one of `statics`, and then the first
-    first: int  # the lowest line of the spectrum that a filter sees
+    first: int  # the lowest line of the spectrum that a filter covers
     filters: NDArray[np.float32]  # (lines, bins), from line `first` on
 
 
@@ -91,7 +91,7 @@ def cepstrum(front_end: FrontEnd) -> NDArray[np.float32]:
     """
     part = needed(front_end)
     rows = cosine_rows(part.statics[int(part.energy) :], front_end.bins, front_end.lifter)
-    heard = rows[:, : len(part.bins)]
+    covered = rows[:, : len(part.bins)]
     if part.bins and len(part.bins) < front_end.bins:
-        heard[:, -1] += rows[:, len(part.bins) :].sum(1)
-    return np.ascontiguousarray(heard.T)
+        covered[:, -1] += rows[:, len(part.bins) :].sum(1)
+    return np.ascontiguousarray(covered.T)

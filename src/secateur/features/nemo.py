@@ -53,7 +53,7 @@ def nemo_log_mel(samples: NDArray[np.float32], front_end: FrontEnd) -> NDArray[n
 
 
 class Nemo(Kind):
-    """NeMo's log-mel. A picture for the networks that read it: it cannot lose any bin."""
+    """NeMo's log-mel. Its networks read it as a picture with convolutions, so that no bin can be removed."""
 
     name, title = "nemo", "NeMo's features"
     in_torch, in_onnx = "secateur.features.nemo_torch:NemoLogMel", "secateur.export.nemo_features:features_graph"

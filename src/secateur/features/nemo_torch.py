@@ -26,8 +26,8 @@ class NemoLogMel(nn.Module):
         for name, table in zip(("window", "filters"), tables(front_end), strict=True):
             self.register_buffer(name, torch.from_numpy(table.copy()), persistent=False)
 
-    def forward(self, audio: Tensor, lengths: Tensor, heard: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """See the class; no bin depends on another, so `heard` changes nothing."""
+    def forward(self, audio: Tensor, lengths: Tensor, input_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """See the class; no bin depends on another, so `input_mask` has no effect."""
         f = self.front_end
         with torch.autocast(audio.device.type, enabled=False):
             # float64 as in `nemo`, but for Apple's GPUs, which have none.

@@ -16,7 +16,7 @@ _EVEN_HZ = 1000.0  # where pre-emphasis weighs the same at both rates
 def resampled(front_end: FrontEnd, sample_rate: int) -> FrontEnd:
     """The front-end for audio at a lower rate: frames as long and as far apart, filters with the same centres.
 
-    Bins whose filters reach beyond half the rate are gone (of a cepstrum all coefficients stay: see
+    Bins whose filters reach beyond half the rate are removed (a cepstrum keeps all coefficients: see
     `kaldi.cepstrum`). Fewer samples a frame make a weaker spectrum, which `full_scale` makes up for: the bins that are
     left have the values that they had.
 
@@ -54,7 +54,7 @@ def spaced(front_end: FrontEnd, frame_ms: float) -> FrontEnd:
     """The front-end with frames further apart: every `frame_ms`, to the nearest sample.
 
     Raises:
-        SecateurError: closer than they are, or so far apart that audio would lie between the frames unheard.
+        SecateurError: closer than they are, or so far apart that audio would be lost between the frames.
     """
     f = front_end
     hop = round(frame_ms * f.sample_rate / 1000)

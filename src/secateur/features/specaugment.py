@@ -52,12 +52,12 @@ def spec_augment(mel: Tensor, frames: Tensor, options: SpecAugmentOptions, gener
 
 def _masks(draws: Tensor, widest: Tensor, lengths: Tensor, size: int) -> Tensor:
     """True where hidden (batch, size): a mask for each of the draws (2, batch, masks), inside the first `lengths`."""
-    width = _whole(draws[0], widest[:, None])
-    start = _whole(draws[1], lengths[:, None] - width)
-    places = torch.arange(size, device=draws.device)
-    return ((places >= start[..., None]) & (places < (start + width)[..., None])).any(1)
+    width = _integers(draws[0], widest[:, None])
+    start = _integers(draws[1], lengths[:, None] - width)
+    positions = torch.arange(size, device=draws.device)
+    return ((positions >= start[..., None]) & (positions < (start + width)[..., None])).any(1)
 
 
-def _whole(draws: Tensor, most: Tensor) -> Tensor:
-    """Whole numbers from 0 to `most`, both included, for draws in [0, 1)."""
+def _integers(draws: Tensor, most: Tensor) -> Tensor:
+    """Integers from 0 to `most`, both included, for draws in [0, 1)."""
     return torch.minimum((draws * (most + 1)).long(), most)  # rounding can lift the product to most + 1

@@ -1,4 +1,4 @@
-"""The samples themselves as features: what Wav2Vec2 and its kin hear (Baevski et al. 2020, arXiv 2006.11477)."""
+"""The samples themselves as features: the input of Wav2Vec2 and its kin (Baevski et al. 2020, arXiv 2006.11477)."""
 
 from __future__ import annotations
 

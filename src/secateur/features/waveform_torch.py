@@ -16,8 +16,8 @@ class Waveform(nn.Module):
         super().__init__()
         self.normalised = front_end.normalise == "mean_variance"
 
-    def forward(self, audio: Tensor, lengths: Tensor, heard: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """See the class; there is one input, so `heard` changes nothing."""
+    def forward(self, audio: Tensor, lengths: Tensor, input_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """See the class; there is one input, so `input_mask` has no effect."""
         lengths = lengths.to(audio.device)
         real = torch.arange(audio.shape[1], device=audio.device) < lengths[:, None]
         audio = audio.float().masked_fill(~real, 0.0)

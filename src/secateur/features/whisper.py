@@ -15,7 +15,7 @@ from .front_end import FrontEnd, Kind, filters_fit
 
 FLOOR = 1e-10  # mel power is clamped here before the logarithm
 RANGE = 8.0  # log10 units kept below the clip's loudest value: 80 dB
-_BLOCK = 96  # frames transformed at a time: what is in hand stays in the processor's cache
+_BLOCK = 96  # frames transformed at a time, so that they stay in the processor's cache
 _LOG10 = np.float32(1 / np.log(10))  # numpy's natural logarithm is several times as fast as its log10
 
 
@@ -25,7 +25,7 @@ def hann(window: int) -> NDArray[np.float32]:
 
 
 def kept_filters(front_end: FrontEnd) -> tuple[int, NDArray[np.float32]]:
-    """What is left of the filterbank: which line of the spectrum is the lowest that a kept filter sees, and the filters
+    """What is left of the filterbank: the lowest line of the spectrum that a kept filter covers, and the filters
     (lines, kept bins) from there to the highest such line, times the front-end's full scale, squared."""
     f = front_end
     filters = mel_filters(f.sample_rate, f.window, f.bins, f.high_hz)

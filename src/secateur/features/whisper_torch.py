@@ -1,4 +1,4 @@
-"""Log-mel features of padded batches in torch: row by row what `mel.log_mel` gives for the clip alone."""
+"""Log-mel features of padded batches in torch: row by row what `whisper.log_mel` gives for the clip alone."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .whisper import FLOOR, RANGE, check_kind, kept_filters
 class LogMel(nn.Module):
     """`(audio (batch, samples), lengths (batch,)) -> (mel (batch, frames, mels), frames (batch,))`, always in fp32.
 
-    Every row ends where its clip ends: the reflection at the end and the maximum see real samples only, whatever
-    stands in the padding, and frames beyond `lengths // hop` are zero. Nothing waits for the device.
+    Every row ends where its clip ends: the reflection at the end and the maximum use real samples only, whatever
+    the padding holds, and frames beyond `lengths // hop` are zero. Nothing waits for the device.
     """
 
     window: Tensor
@@ -29,13 +29,13 @@ class LogMel(nn.Module):
         self.register_buffer("filters", torch.from_numpy(filters.copy()), persistent=False)
 
     def forward(
-        self, audio: Tensor, lengths: Tensor, pad_to: int | None = None, heard: Tensor | None = None
+        self, audio: Tensor, lengths: Tensor, pad_to: int | None = None, input_mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Features of `audio` (batch, samples), of which `lengths` (batch,) samples are real.
 
         `pad_to` samples: every row is a clip that silence fills up to there (Whisper's 30 s windows), so that the
-        silence counts as real and all rows have `pad_to // hop` frames. `heard` (mels,): the bins that a masked network
-        still reads; the maximum is over them, as if the others were not computed (None: all).
+        silence counts as real and all rows have `pad_to // hop` frames. `input_mask` (mels,): the bins that a
+        masked network still reads; the maximum is over them, as if the others were not computed (None: all).
 
         Raises:
             ValueError: rows longer than `pad_to`.
@@ -62,7 +62,7 @@ class LogMel(nn.Module):
             power = torch.view_as_real(lines).square().sum(-1)
             mel = torch.log10((power.transpose(1, 2) @ self.filters).clamp_min(FLOOR))
             real = (torch.arange(most, device=audio.device) < frames[:, None])[..., None]
-            counted = real if heard is None else real & heard.to(mel.device)
+            counted = real if input_mask is None else real & input_mask.to(mel.device)
             loudest = mel.masked_fill(~counted, -torch.inf).amax((1, 2), keepdim=True)
             mel = (torch.maximum(mel, loudest - RANGE) + 4) / 4
             return mel.masked_fill(~real, 0.0), frames
@@ -73,9 +73,9 @@ def _reflect_ends(audio: Tensor, lengths: Tensor, half: int) -> Tensor:
     around = torch.arange(half, device=audio.device)
     before = (around - half).expand(len(audio), -1)
     after = lengths[:, None] + around
-    places = torch.cat([before, after], dim=1)
+    positions = torch.cat([before, after], dim=1)
     # Reflection is a triangular wave over the clip's samples; it bounces again in clips shorter than `half`.
     last = (lengths[:, None] - 1).clamp_min(0)
-    phase = places.remainder((2 * last).clamp_min(1))
+    phase = positions.remainder((2 * last).clamp_min(1))
     source = torch.minimum(phase, 2 * last - phase).clamp_min(0)
-    return nn.functional.pad(audio, (half, half)).scatter(1, places + half, audio.gather(1, source))
+    return nn.functional.pad(audio, (half, half)).scatter(1, positions + half, audio.gather(1, source))

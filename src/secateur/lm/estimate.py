@@ -33,8 +33,8 @@ def train_ngram(texts: Iterable[str], order: int = 3, vocabulary: Iterable[str] 
         for n in range(1, order + 1):
             counts[n - 1].update(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
     for n in range(order - 1):  # in how many contexts; what begins with the start has only that one
-        seen: Counter[Gram] = Counter(gram[1:] for gram in counts[n + 1])
-        counts[n] = Counter({g: counts[n][g] if g[0] == START else seen[g] for g in counts[n]})
+        contexts: Counter[Gram] = Counter(gram[1:] for gram in counts[n + 1])
+        counts[n] = Counter({g: counts[n][g] if g[0] == START else contexts[g] for g in counts[n]})
     counts[0].pop((START,), None)
     words = sorted({w for s in sentences for w in s[1:]} | set(vocabulary) - {START, END, UNKNOWN} | {UNKNOWN})
     grams: list[Grams] = [{} for _ in range(order)]
@@ -65,11 +65,11 @@ def _smoothed(
     """Probabilities of `grams`, and the share that every context leaves to shorter ones."""
     off = _discounts(counts)
     total: dict[Gram, int] = defaultdict(int)
-    taken: dict[Gram, float] = defaultdict(float)
+    discounted: dict[Gram, float] = defaultdict(float)
     for gram, count in counts.items():
         total[gram[:-1]] += count
-        taken[gram[:-1]] += off[min(count, 3)]
-    share = {context: taken[context] / total[context] for context in total}
+        discounted[gram[:-1]] += off[min(count, 3)]
+    share = {context: discounted[context] / total[context] for context in total}
     probabilities = {}
     for gram in grams:
         context, count = gram[:-1], counts.get(gram, 0)
@@ -79,12 +79,12 @@ def _smoothed(
 
 
 def _discounts(counts: Counter[Gram]) -> tuple[float, float, float, float]:
-    """What is taken off n-grams seen 0, 1, 2, and 3 or more times; half where too few were seen to tell."""
-    seen = Counter(min(count, 4) for count in counts.values())
-    n1, n2, n3, n4 = (seen[i] for i in (1, 2, 3, 4))
+    """What is taken off n-grams seen 0, 1, 2, and 3 or more times; 0.5 where too few were seen."""
+    counts_of = Counter(min(count, 4) for count in counts.values())
+    n1, n2, n3, n4 = (counts_of[i] for i in (1, 2, 3, 4))
     if not (n1 and n2 and n3):
         return 0.0, 0.5, 0.5, 0.5
     y = n1 / (n1 + 2 * n2)
-    found = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
-    first, second, more = (min(max(d, 0.1), i - 0.1) for i, d in enumerate(found, 1))
+    discounts = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
+    first, second, more = (min(max(d, 0.1), i - 0.1) for i, d in enumerate(discounts, 1))
     return 0.0, first, second, more

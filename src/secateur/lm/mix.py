@@ -1,4 +1,4 @@
-"""In which shares language models are best mixed: those that make given texts likeliest (Jelinek and Mercer 1980)."""
+"""Interpolation weights of language models: those that make given texts likeliest (Jelinek and Mercer 1980)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from ..text.spoken import spoken
 from .ngram import END, LanguageModel, Mixture, NGram
 
-ROUNDS = 40  # of expectation and maximisation; shares stand still long before
+ROUNDS = 40  # of expectation and maximisation; the weights converge long before
 
 
 def mixed(models: Sequence[NGram], texts: Sequence[str]) -> LanguageModel:
     """The models mixed as suits `texts` best; a single model is itself.
 
-    Words that no model knows say nothing of shares.
+    Words that no model knows do not count.
     """
     if len(models) == 1:
         return models[0]
@@ -23,7 +23,7 @@ def mixed(models: Sequence[NGram], texts: Sequence[str]) -> LanguageModel:
 
 
 def shares(models: Sequence[NGram], texts: Sequence[str]) -> list[float]:
-    """What part each model has, by expectation and maximisation on the words of `texts`, their ends included."""
+    """The interpolation weight of each model, by EM on the words of `texts`, their ends included."""
     even = Mixture(models)
     rows = []
     for text in texts:
@@ -35,8 +35,8 @@ def shares(models: Sequence[NGram], texts: Sequence[str]) -> list[float]:
             state = even.then(number, state)
     if not rows:
         return [1 / len(models)] * len(models)
-    each, found = np.exp(np.asarray(rows)), np.full(len(models), 1 / len(models))
+    each, weights = np.exp(np.asarray(rows)), np.full(len(models), 1 / len(models))
     for _ in range(ROUNDS):
-        owned = each * found
-        found = (owned / owned.sum(1, keepdims=True)).mean(0)
-    return [float(share) for share in np.maximum(found, 1e-6)]
+        owned = each * weights
+        weights = (owned / owned.sum(1, keepdims=True)).mean(0)
+    return [float(share) for share in np.maximum(weights, 1e-6)]

@@ -25,7 +25,7 @@ Integers = NDArray[np.int64]
 class Level:
     """N-grams of one order, sorted by key. Natural logarithms.
 
-    An n-gram is found from its last word backwards: its key is (row of the same n-gram without its first word, in the
+    An n-gram is looked up from its last word backwards: its key is (row of the n-gram without its first word, in the
     order below) * vocabulary + first word; for single words the row is the word's number.
     """
 
@@ -41,7 +41,7 @@ class NGram:
         self.words, self.levels = tuple(words), tuple(levels)
         if len(self.levels[0].keys) != len(self.words):
             raise SecateurError(f"a language model of {len(self.words)} words has {len(self.levels[0].keys)} 1-grams")
-        self._memory: dict[tuple[int, State], float] = {}
+        self._cache: dict[tuple[int, State], float] = {}
 
     @property
     def order(self) -> int:
@@ -60,7 +60,7 @@ class NGram:
 
     @cached_property
     def unknown(self) -> float:
-        """What a word that the model does not know has: the model's own <unk>, or its rarest word's."""
+        """Log probability of a word that the model does not know: that of its own <unk>, or of its rarest word."""
         if UNKNOWN in self.numbers:
             return float(self.unigrams[self.numbers[UNKNOWN]])
         real = self.unigrams[self.unigrams > NEVER / 2]
@@ -80,10 +80,10 @@ class NGram:
         The longest n-gram that the model has, and the backoff of every longer context.
         """
         key = (word, state)
-        found = self._memory.get(key)
-        if found is None:
-            found = self._memory[key] = self._score(word, state)
-        return found
+        log_prob = self._cache.get(key)
+        if log_prob is None:
+            log_prob = self._cache[key] = self._score(word, state)
+        return log_prob
 
     def sentence(self, text: str) -> float:
         """Logarithm of the probability of a sentence of spaced words, its end included."""
@@ -95,7 +95,7 @@ class NGram:
             return self.unknown + sum(self._backoff(state[:n]) for n in range(1, len(state) + 1))
         log_prob, row, used = self.levels[0].log_probs[word], word, 0
         for used, before in enumerate(state, 1):
-            row = self._find(used, row, before)
+            row = self._row_of(used, row, before)
             if row < 0:
                 used -= 1
                 break
@@ -108,19 +108,19 @@ class NGram:
         if row < 0:
             return 0.0
         for depth, before in enumerate(context[1:], 1):
-            row = self._find(depth, row, before)
+            row = self._row_of(depth, row, before)
             if row < 0:
                 return 0.0
         return float(self.levels[len(context) - 1].backoffs[row])
 
-    def _find(self, depth: int, row: int, before: int) -> int:
+    def _row_of(self, depth: int, row: int, before: int) -> int:
         """The row of a longer n-gram, or -1."""
         if before < 0:
             return -1
         keys = self.levels[depth].keys
         key = row * len(self.words) + before
-        place = int(keys.searchsorted(key))
-        return place if place < len(keys) and keys[place] == key else -1
+        position = int(keys.searchsorted(key))
+        return position if position < len(keys) and keys[position] == key else -1
 
 
 class Mixture:
@@ -136,7 +136,7 @@ class Mixture:
         self.words = tuple(dict.fromkeys(word for model in self.models for word in model.words))
         self._own = [[model.numbers.get(word, -1) for word in self.words] for model in self.models]
         self._share = [math.log(max(1, sum(number < 0 for number in own))) for own in self._own]
-        self._memory: dict[tuple[int, tuple[State, ...]], float] = {}
+        self._cache: dict[tuple[int, tuple[State, ...]], float] = {}
 
     @cached_property
     def numbers(self) -> dict[str, int]:
@@ -151,8 +151,8 @@ class Mixture:
             numbers = np.asarray(own)
             known = np.where(numbers >= 0, model.unigrams[numbers.clip(0)], model.unknown - share)
             parts.append(known + weight)
-        found: Floats = np.logaddexp.reduce(parts, 0).astype(np.float32)
-        return found
+        log_probs: Floats = np.logaddexp.reduce(parts, 0).astype(np.float32)
+        return log_probs
 
     @property
     def unknown(self) -> float:
@@ -173,23 +173,23 @@ class Mixture:
     def score(self, word: int, state: tuple[State, ...]) -> float:
         """See `NGram.score`."""
         key = (word, state)
-        found = self._memory.get(key)
-        if found is None:
+        log_prob = self._cache.get(key)
+        if log_prob is None:
             parts = np.asarray(self.parts(word, state)) + self.log_weights
-            found = self._memory[key] = float(np.logaddexp.reduce(parts))
-        return found
+            log_prob = self._cache[key] = float(np.logaddexp.reduce(parts))
+        return log_prob
 
     def sentence(self, text: str) -> float:
         """See `NGram.sentence`."""
         return _sentence(self, text)
 
     def parts(self, word: int, state: tuple[State, ...]) -> list[float]:
-        """What each model by itself says; see `score`."""
-        found = []
+        """The log probability that each model by itself gives; see `score`."""
+        log_probs = []
         for model, own, share, part in zip(self.models, self._own, self._share, state, strict=True):
             number = own[word] if word >= 0 else -1
-            found.append(model.score(number, part) - (share if word >= 0 and number < 0 else 0.0))
-        return found
+            log_probs.append(model.score(number, part) - (share if word >= 0 and number < 0 else 0.0))
+        return log_probs
 
 
 LanguageModel = NGram | Mixture

@@ -28,12 +28,12 @@ def build(words: Sequence[str], grams: Sequence[Mapping[tuple[str, ...], tuple[f
     """
     numbers = {word: i for i, word in enumerate(words)}
     tables = []
-    for n, found in enumerate(grams, 1):
+    for n, table in enumerate(grams, 1):
         try:
-            ids = np.asarray([[numbers[word] for word in gram] for gram in found], np.int64).reshape(-1, n)
+            ids = np.asarray([[numbers[word] for word in gram] for gram in table], np.int64).reshape(-1, n)
         except KeyError as missing:
             raise SecateurError(f"a {n}-gram has the word {missing}, which no 1-gram has") from None
-        values = np.asarray(list(found.values()), np.float64).reshape(-1, 2)
+        values = np.asarray(list(table.values()), np.float64).reshape(-1, 2)
         tables.append((ids, values))
     return from_tables(words, tables)
 
@@ -48,12 +48,12 @@ def from_tables(words: Sequence[str], tables: Sequence[tuple[NDArray[np.int64], 
     for n in range(2, len(tables) + 1):
         ids, values = tables[n - 1]
         below = ids[:, 1:]
-        place = _rows(below, levels, len(words))
-        missing = place < 0
-        if missing.any():  # pruned models may lack the shorter n-gram: it has what backing off gives
+        rows = _rows(below, levels, len(words))
+        missing = rows < 0
+        if missing.any():  # pruned models may lack the shorter n-gram: its score is that of backing off
             levels = _filled(below[missing], levels, words, n - 1)
-            place = _rows(below, levels, len(words))
-        keys = place * len(words) + ids[:, 0]
+            rows = _rows(below, levels, len(words))
+        keys = rows * len(words) + ids[:, 0]
         order = np.argsort(keys)
         levels.append(_level(keys[order], values[order]))
     return NGram(words, levels)
@@ -68,10 +68,10 @@ def _rows(ids: NDArray[np.int64], levels: Sequence[Level], words: int) -> NDArra
     row = ids[:, -1]
     for depth in range(1, ids.shape[1]):
         keys = levels[depth].keys
-        wanted = row * words + ids[:, -1 - depth]
-        place = keys.searchsorted(wanted).clip(0, max(len(keys) - 1, 0))
-        there = (keys[place] == wanted) & (row >= 0) if len(keys) else np.zeros(len(ids), bool)
-        row = np.where(there, place, -1)
+        target = row * words + ids[:, -1 - depth]
+        position = keys.searchsorted(target).clip(0, max(len(keys) - 1, 0))
+        present = (keys[position] == target) & (row >= 0) if len(keys) else np.zeros(len(ids), bool)
+        row = np.where(present, position, -1)
     return row
 
 
@@ -106,7 +106,7 @@ def write_ngram(path: Path, model: NGram) -> None:
 
 
 def read_ngram(path: str | Path) -> NGram:
-    """A language model in any format that is known, told by its content.
+    """A language model in any known format, which its content decides.
 
     Raises:
         SecateurError: missing, damaged, or no known format.
@@ -125,7 +125,7 @@ def read_ngram(path: str | Path) -> NGram:
         raise SecateurError(f"{path}: {problem}") from problem
     except FileNotFoundError:
         raise SecateurError(f"{path}: no such file") from None
-    except Exception as problem:  # zip, zlib, numpy and text have a dozen kinds for what is damaged
+    except Exception as problem:  # zip, zlib, numpy and text raise a dozen kinds of errors for damaged files
         raise SecateurError(f"{path}: not a whole language model ({problem})") from problem
     raise SecateurError(f"{path}: not a language model that is known here (.npz of `secateur lm`, ARPA, PocketSphinx)")
 
@@ -191,18 +191,18 @@ def _read_arpa(path: Path) -> NGram:
 
 def _read_sphinx(data: bytes) -> NGram:
     """PocketSphinx's binary trie: tables of 2^16 values, 1-grams, then bit-packed n-grams, last word first; words."""
-    place = len(SPHINX)
-    order = data[place]
-    counts = np.frombuffer(data, "<u4", order, place + 1).astype(np.int64)
-    place += 1 + 4 * order
+    offset = len(SPHINX)
+    order = data[offset]
+    counts = np.frombuffer(data, "<u4", order, offset + 1).astype(np.int64)
+    offset += 1 + 4 * order
     tables: list[NDArray[np.float32]] = []
     if order > 1:
-        place += 4  # a kind of quantisation, always 1
+        offset += 4  # a kind of quantisation, always 1
         for _ in range(2 * (order - 2) + 1):
-            tables.append(np.frombuffer(data, "<f4", 2**16, place))
-            place += 4 * 2**16
-    singles = np.frombuffer(data, np.dtype([("p", "<f4"), ("b", "<f4"), ("next", "<u4")]), counts[0] + 1, place)
-    place += singles.nbytes
+            tables.append(np.frombuffer(data, "<f4", 2**16, offset))
+            offset += 4 * 2**16
+    singles = np.frombuffer(data, np.dtype([("p", "<f4"), ("b", "<f4"), ("next", "<u4")]), counts[0] + 1, offset)
+    offset += singles.nbytes
     starts = singles["next"].astype(np.int64)  # of each row's children in the order above, and the end of the last
     levels = [_level(np.arange(counts[0]), np.stack([singles["p"][:-1], singles["b"][:-1]], 1) * LOG_SPHINX)]
     word_bits = int(counts[0]).bit_length()
@@ -211,8 +211,8 @@ def _read_sphinx(data: bytes) -> NGram:
         next_bits = 0 if last else int(counts[n]).bit_length()
         width = word_bits + (16 if last else 32 + next_bits)
         size = ((1 + int(counts[n - 1])) * width + 7) // 8 + 8
-        packed = np.frombuffer(data, np.uint8, size, place)
-        place += size
+        packed = np.frombuffer(data, np.uint8, size, offset)
+        offset += size
         count = int(starts[-1])  # the header also counts n-grams that the writer left out
         first = _bits(packed, np.arange(count) * width, word_bits)
         parents = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
@@ -231,8 +231,8 @@ def _read_sphinx(data: bytes) -> NGram:
         if not last:
             starts = following
         levels.append(_level(keys[order_of], np.stack([values, backoffs], 1)[order_of] * LOG_SPHINX))
-    size = int(np.frombuffer(data, "<u4", 1, place)[0])
-    words = data[place + 4 : place + 4 + size].decode().rstrip("\0").split("\0")
+    size = int(np.frombuffer(data, "<u4", 1, offset)[0])
+    words = data[offset + 4 : offset + 4 + size].decode().rstrip("\0").split("\0")
     return NGram(words, levels)
 
 
@@ -242,5 +242,5 @@ def _bits(packed: NDArray[np.uint8], at: NDArray[np.int64], count: int) -> NDArr
     value = np.zeros(len(at), np.uint32)
     for i in range(4):
         value |= packed[byte + i].astype(np.uint32) << np.uint32(8 * i)
-    found: NDArray[np.int64] = ((value >> shift) & np.uint32((1 << count) - 1)).astype(np.int64)
-    return found
+    bits: NDArray[np.int64] = ((value >> shift) & np.uint32((1 << count) - 1)).astype(np.int64)
+    return bits

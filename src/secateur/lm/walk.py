@@ -1,4 +1,4 @@
-"""A language model's states by number, for searches that come to the same places again and again."""
+"""A language model's states by number, for searches that reach the same states again and again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _lock = threading.Lock()
 
 
 class Walk:
-    """Every state and step that was asked for, once; `walk_of` gives one to all who read with the same model."""
+    """A cache of visited states and transitions; `walk_of` shares one between all searches with the same model."""
 
     def __init__(self, model: LanguageModel) -> None:
         self.states: list[Any] = [model.start()]
@@ -23,8 +23,8 @@ class Walk:
 
     def step(self, model: LanguageModel, state: int, word: int) -> tuple[float, int]:
         """Logarithm of the probability of a word (-1: unknown) after a state, and the state then."""
-        found = self._steps.get((state, word))
-        if found is None:
+        transition = self._steps.get((state, word))
+        if transition is None:
             before = self.states[state]
             then = model.then(word, before)
             score = model.score(word, before)
@@ -32,14 +32,14 @@ class Walk:
                 number = self._numbers.setdefault(then, len(self.states))
                 if number == len(self.states):
                     self.states.append(then)
-            found = self._steps[state, word] = (score, number)
-        return found
+            transition = self._steps[state, word] = (score, number)
+        return transition
 
 
 def walk_of(model: LanguageModel) -> Walk:
-    """The model's one walk, which lives as long as it does."""
+    """The model's only walk, kept as long as the model itself."""
     with _lock:
-        found = _walks.get(model)
-        if found is None:
-            found = _walks[model] = Walk(model)
-        return found
+        walk = _walks.get(model)
+        if walk is None:
+            walk = _walks[model] = Walk(model)
+        return walk

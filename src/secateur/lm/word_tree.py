@@ -1,4 +1,4 @@
-"""All words that a recogniser may say, as a tree of units (numpy tables), with what a language model thinks of each."""
+"""The lexicon of a beam search: a prefix tree of units (numpy tables) with each word's unigram log probability."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from ..base.errors import SecateurError
 from ..text.units import Inventory
 
-ROOT, OPEN, NOWHERE = 0, 1, -1  # nodes: before a word; in a word that no lexicon has; not there
+ROOT, OPEN, NO_NODE = 0, 1, -1  # nodes: before a word; in a word outside the lexicon; no such node
 
 
 @dataclass(frozen=True)
 class Lexicon:
     """The tree. Words are numbered as in the language model."""
 
-    children: NDArray[np.int32]  # (nodes, outputs): the node after a unit, or NOWHERE
+    children: NDArray[np.int32]  # (nodes, outputs): the node after a unit, or NO_NODE
     ends: NDArray[np.int32]  # (nodes,): the likeliest word that ends here, or -1
     homophones: dict[int, tuple[int, ...]]  # nodes where several words end, all of them
     best: NDArray[np.float32]  # (nodes,): the best log-probability of a word that is still possible here; ROOT: 0
@@ -28,14 +28,14 @@ class Lexicon:
 
     def words_at(self, node: int) -> tuple[int, ...]:
         """Words that end at a node, the likeliest first."""
-        found = self.homophones.get(node)
-        if found is None:
-            found = (int(self.ends[node]),) if self.ends[node] >= 0 else ()
-        return found
+        words = self.homophones.get(node)
+        if words is None:
+            words = (int(self.ends[node]),) if self.ends[node] >= 0 else ()
+        return words
 
 
 def is_word(word: str) -> bool:
-    """Whether an entry of a language model is said: not <s>, </s>, <unk>, [noise] or ++noise++."""
+    """Whether an entry of a language model is a spoken word: not <s>, </s>, <unk>, [noise] or ++noise++."""
     return bool(word) and word[0] not in "<[+" and any(c.isalnum() for c in word)
 
 
@@ -46,38 +46,38 @@ def make_lexicon(units: Inventory, words: Sequence[str], log_probs: Sequence[flo
         SecateurError: it can spell none of them.
     """
     children: list[dict[int, int]] = [{}, {}]
-    found: dict[int, list[int]] = {}
+    spelled: dict[int, list[int]] = {}
     for number, word in enumerate(words):
         if not is_word(word):
             continue
-        for said in units.spellings(word):
+        for spelling in units.spellings(word):
             node = ROOT
-            for unit in said:
-                there = children[node].get(unit)
-                if there is None:
-                    there = children[node][unit] = len(children)
+            for unit in spelling:
+                child = children[node].get(unit)
+                if child is None:
+                    child = children[node][unit] = len(children)
                     children.append({})
-                node = there
-            if number not in found.setdefault(node, []):
-                found[node].append(number)
-    if not found:
+                node = child
+            if number not in spelled.setdefault(node, []):
+                spelled[node].append(number)
+    if not spelled:
         raise SecateurError("the units spell none of the language model's words: is it for another language?")
-    table = np.full((len(children), units.outputs), NOWHERE, np.int32)
+    table = np.full((len(children), units.outputs), NO_NODE, np.int32)
     for node, row in enumerate(children):
-        for unit, there in row.items():
-            table[node, unit] = there
+        for unit, child in row.items():
+            table[node, unit] = child
     ends = np.full(len(children), -1, np.int32)
     ending = np.full(len(children), -np.inf, np.float32)
     homophones = {}
-    for node, numbers in found.items():
+    for node, numbers in spelled.items():
         numbers.sort(key=lambda i: -log_probs[i])
         ends[node], ending[node] = numbers[0], log_probs[numbers[0]]
         if len(numbers) > 1:
             homophones[node] = tuple(numbers)
     best = ending.copy()
     for node in range(len(children) - 1, OPEN, -1):  # children are numbered after their parents
-        for there in children[node].values():
-            best[node] = max(best[node], best[there])
+        for child in children[node].values():
+            best[node] = max(best[node], best[child])
     best[ROOT] = 0.0
     best[OPEN] = 0.0
     begins = np.asarray(units.begins())

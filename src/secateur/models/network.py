@@ -21,13 +21,13 @@ class Network(nn.Module):
 
     config: Any
     dropout: nn.Dropout
-    heard: Tensor | None  # inputs (inputs,) that are not masked, which the front-end must know; None: all
+    input_mask: Tensor | None  # inputs (inputs,) that are not masked, which the front-end must know; None: all
 
     def __init__(self, config: Any) -> None:
         super().__init__()
         self.config = config
         self.dropout = nn.Dropout(0.0)
-        self.heard = None
+        self.input_mask = None
 
     def groups(self) -> list[Group]:
         """All that may go, as the layers declare it."""
@@ -45,9 +45,9 @@ class Network(nn.Module):
         """Let the front-end compute as if only the inputs `kept` (inputs,) were there.
 
         Their columns are zero while masked, but Whisper's features are relative to the loudest of all that are
-        computed: whoever computes features for this network passes `heard` on.
+        computed: whoever computes features for this network passes `input_mask` on.
         """
-        self.heard = None if bool(kept.all()) else kept
+        self.input_mask = None if bool(kept.all()) else kept
 
     def check_unmasked(self) -> None:
         """Refuse a network with masks that are not in its weights: what is written would not compute the same.

@@ -40,7 +40,7 @@ def gather_evidence(
         for step in range(batches):
             examples = next(stream)
             audio, lengths = bank.gather([row for example in examples for row in example.clips])
-            inputs, frames = features(audio, lengths, heard=twin.heard)
+            inputs, frames = features(audio, lengths, input_mask=twin.input_mask)
             batch = Batch(examples, len(learn), audio, lengths, inputs, frames, step)
             twin.zero_grad(set_to_none=True)
             loss: Any = objective(twin, batch, settings)

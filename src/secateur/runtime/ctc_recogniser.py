@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..base.errors import SecateurError
-from ..decode.clips import SPREAD, Heard, audible
+from ..decode.clips import SPREAD, DecodedAudio, audible
 from ..decode.ctc.beam import BeamDecoder, BeamOptions
-from ..decode.ctc.words import hear_frames
+from ..decode.ctc.words import decode_frames
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio, Segment, moved, quiet_cuts
 from ..decode.session import Floats, Ints
@@ -86,18 +86,18 @@ class CtcRecogniser(Recogniser):
         if options.task != "transcribe":
             raise SecateurError("this model does not translate: it writes the words of the language it knows")
 
-    def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[Heard]:
+    def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[DecodedAudio]:
         """See `Recogniser.hear`."""
         if len(audios) == 1 and len(audios[0]) > self.window_seconds * self.sample_rate:
             return [self._long(audios[0], options)]
-        results = [Heard((), self.language)] * len(audios)
+        results = [DecodedAudio((), self.language)] * len(audios)
         loud = [i for i, audio in enumerate(audios) if audible(audio)]
         outputs = self.log_probs([audios[i] for i in loud])
         texts = self.decoder(options).many(outputs) if options.lm else [None] * len(loud)
         for i, log_probs, said in zip(loud, outputs, texts, strict=True):
             segment = self.segment(log_probs, len(audios[i]) / self.sample_rate, options, said)
             if segment is not None:
-                results[i] = Heard((segment,), self.language)
+                results[i] = DecodedAudio((segment,), self.language)
         return results
 
     def log_probs(self, audios: Sequence[Audio]) -> list[Floats]:
@@ -118,7 +118,9 @@ class CtcRecogniser(Recogniser):
         """What `log_probs` (frames, units) say, as one segment; None: nothing. `said` is what beam search found."""
         if options.lm and said is None:
             said = self.decoder(options)(log_probs)
-        found = hear_frames(log_probs, self.text, seconds, self.frame_seconds, self.language, options.word_times, said)
+        found = decode_frames(
+            log_probs, self.text, seconds, self.frame_seconds, self.language, options.word_times, said
+        )
         least = options.unlikely_threshold
         return found if found is None or least is None or found.avg_logprob >= least else None
 
@@ -142,16 +144,16 @@ class CtcRecogniser(Recogniser):
                 self._decoders[weights] = BeamDecoder(self.text, self._lm[1], weights, self._lm[2])
             return self._decoders[weights]
 
-    def text_of(self, heard: Heard) -> str:
+    def text_of(self, heard: DecodedAudio) -> str:
         """See `Recogniser.text_of`."""
         return " ".join(segment.text for segment in heard.segments)
 
-    def _long(self, audio: Audio, options: DecodingOptions) -> Heard:
+    def _long(self, audio: Audio, options: DecodingOptions) -> DecodedAudio:
         """Piece by piece."""
         rate, segments = self.sample_rate, []
         for start, end in quiet_cuts(audio, int(self.window_seconds * rate), rate):
             segments += [moved(s, start / rate) for s in self.hear([audio[start:end]], options)[0].segments]
-        return Heard(tuple(segments), self.language)
+        return DecodedAudio(tuple(segments), self.language)
 
 
 def from_export(folder: Path, threads: int | None) -> CtcRecogniser:

@@ -11,7 +11,7 @@ from typing import Any
 from ..base.files import write_text
 from ..base.options import from_dict, to_dict
 from ..base.progress import track
-from ..decode.clips import Heard
+from ..decode.clips import DecodedAudio
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio, Segment
 from ..decode.speech import Window
@@ -29,7 +29,7 @@ class Kept:
 
     def __init__(self, path: Path | None, key: str, label: str) -> None:
         self._path, self._label = path, label
-        self._known: dict[Key, Heard] = {}
+        self._known: dict[Key, DecodedAudio] = {}
         if path is None:
             return
         lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []
@@ -39,16 +39,16 @@ class Kept:
                     values = json.loads(line)
                     spans = tuple((int(a), int(b)) for a, b in values["window"])
                     segments = tuple(from_dict(Segment, segment) for segment in values["segments"])
-                    self._known[spans] = Heard(segments, values["language"])
+                    self._known[spans] = DecodedAudio(segments, values["language"])
                 except (ValueError, KeyError, TypeError):  # the line that a killed run was writing
                     continue
         write_text(path, "\n".join([key, *(_line(spans, heard) for spans, heard in self._known.items())]) + "\n")
 
-    def recall(self, window: Window) -> Heard | None:
+    def recall(self, window: Window) -> DecodedAudio | None:
         """What was decoded in a window before."""
         return self._known.get(window.spans)
 
-    def keep(self, windows: Sequence[Window], heard: Sequence[Heard]) -> None:
+    def keep(self, windows: Sequence[Window], heard: Sequence[DecodedAudio]) -> None:
         """What was decoded now."""
         for window, one in zip(windows, heard, strict=True):
             self._known[window.spans] = one
@@ -68,6 +68,6 @@ def key_of(audio: Audio, model: Any, options: DecodingOptions) -> str:
     return hashlib.sha256(said.encode() + audio.tobytes()).hexdigest()
 
 
-def _line(spans: Key, heard: Heard) -> str:
+def _line(spans: Key, heard: DecodedAudio) -> str:
     values = {"window": spans, "segments": to_dict(heard.segments), "language": heard.language}
     return json.dumps(values, ensure_ascii=False)

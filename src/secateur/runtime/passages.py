@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..decode.clips import Heard, audible
+from ..decode.clips import DecodedAudio, audible
 from ..decode.generation import Generation
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio, Segment, quiet_cuts
@@ -61,7 +61,7 @@ def plan(
     return found
 
 
-def trusted(window: Window, heard: Heard, generation: Generation) -> Heard:
+def trusted(window: Window, heard: DecodedAudio, generation: Generation) -> DecodedAudio:
     """`heard` without the text of a window where no speech was found, unless it is likely by itself."""
     if window.speech:
         return heard
@@ -69,7 +69,7 @@ def trusted(window: Window, heard: Heard, generation: Generation) -> Heard:
     return heard if len(kept) == len(heard.segments) else replace(heard, segments=kept)
 
 
-def halves(window: Window, heard: Heard, audio: Audio, rate: int) -> list[Window]:
+def halves(window: Window, heard: DecodedAudio, audio: Audio, rate: int) -> list[Window]:
     """Two windows to decode instead of one whose text is too short for its speech; none where it is not."""
     letters = sum(map(_letters, (s.text for s in heard.segments)))
     if not SOME * rate <= window.speech <= LONG * rate or letters >= SLOW * window.speech / rate:
@@ -89,7 +89,7 @@ def halves(window: Window, heard: Heard, audio: Audio, rate: int) -> list[Window
     return [Window(spans, round(window.speech * size / sum(sizes))) for spans, size in zip(parts, sizes, strict=True)]
 
 
-def better(whole: Heard, parts: Sequence[Heard], generation: Generation) -> bool:
+def better(whole: DecodedAudio, parts: Sequence[DecodedAudio], generation: Generation) -> bool:
     """Whether two halves say clearly more than the whole did, and are to be trusted."""
     segments = [s for one in parts for s in one.segments]
     more = sum(map(_letters, (s.text for s in segments)))
@@ -117,8 +117,8 @@ def located(window: Window, segments: Sequence[Segment], rate: int) -> list[Segm
 
 def decoded(
     audios: Sequence[Audio], plans: Sequence[Sequence[Window]], generation: Generation, rate: int,
-    hear: Callable[[list[Audio]], list[Heard]], kept: Kept | None = None,
-) -> list[Heard]:  # fmt: skip
+    hear: Callable[[list[Audio]], list[DecodedAudio]], kept: Kept | None = None,
+) -> list[DecodedAudio]:  # fmt: skip
     """Every recording decoded window by window with `hear`; what seems incomplete is decoded again in halves.
 
     `kept` is for one recording by itself, whose windows are kept as they are decoded.
@@ -132,7 +132,7 @@ def decoded(
     again = [(k, halves(places[k][1], one, audios[places[k][0]], rate)) for k, one in enumerate(results)]
     again = [(k, parts) for k, parts in again if parts]
     more = iter(hear([part.of(audios[places[k][0]]) for k, parts in again for part in parts]) if again else [])
-    pieces: dict[int, list[tuple[Window, Heard]]] = {}
+    pieces: dict[int, list[tuple[Window, DecodedAudio]]] = {}
     for k, parts in again:
         new = [next(more) for _ in parts]
         if better(results[k], new, generation):
@@ -145,15 +145,15 @@ def decoded(
             if said.language:
                 languages[i][said.language] += sum(_letters(s.text) for s in said.segments)
     return [
-        Heard(tuple(found), max(names, key=names.__getitem__) if names else None)
+        DecodedAudio(tuple(found), max(names, key=names.__getitem__) if names else None)
         for found, names in zip(segments, languages, strict=True)
     ]
 
 
 def _first(
-    audios: Sequence[Audio], places: Sequence[tuple[int, Window]], hear: Callable[[list[Audio]], list[Heard]],
+    audios: Sequence[Audio], places: Sequence[tuple[int, Window]], hear: Callable[[list[Audio]], list[DecodedAudio]],
     kept: Kept | None,
-) -> list[Heard]:  # fmt: skip
+) -> list[DecodedAudio]:  # fmt: skip
     """What is decoded in every window, or was before."""
     if kept is None:
         return hear([window.of(audios[i]) for i, window in places])

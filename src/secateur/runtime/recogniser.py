@@ -25,7 +25,7 @@ from ..base.memory import in_halves
 from ..base.plugins import Lazy
 from ..data.clip import read_clip
 from ..data.manifest import Utterance
-from ..decode.clips import Heard
+from ..decode.clips import DecodedAudio
 from ..decode.generation import Generation
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio, confidence
@@ -129,11 +129,11 @@ class Recogniser(ABC):
         """Which of `audios` are best heard together, by their index; each once."""
 
     @abstractmethod
-    def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[Heard]:
+    def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[DecodedAudio]:
         """What is said in one group of samples (n,) at `sample_rate`."""
 
     @abstractmethod
-    def text_of(self, heard: Heard) -> str:
+    def text_of(self, heard: DecodedAudio) -> str:
         """The text of all segments together."""
 
     def transcribe(self, audio: Recording, options: DecodingOptions | None = None) -> Transcript:
@@ -176,14 +176,14 @@ class Recogniser(ABC):
         """The language of most of the speech in `clips`, each at most a window; None: the model tells none apart."""
         return None
 
-    def _by_windows(self, audios: list[Audio], options: DecodingOptions, kept: Kept | None) -> list[Heard]:
+    def _by_windows(self, audios: list[Audio], options: DecodingOptions, kept: Kept | None) -> list[DecodedAudio]:
         """Every recording, window by window of its speech; its language by vote where it is not known."""
         rate, known = self.sample_rate, options.language or (self.languages[0] if len(self.languages) == 1 else None)
         longest, own = round(self.window_seconds * rate), self.generation.window_seconds
         most = [None if self.in_turn(audio, options) else longest for audio in audios]
         plans = plan(audios, most, options, rate, None if own is None else round(own * rate))
         languages = [known or self._vote(audio, made) for audio, made in zip(audios, plans, strict=True)]
-        found: dict[int, Heard] = {}
+        found: dict[int, DecodedAudio] = {}
         for language in dict.fromkeys(languages):
             rows = [i for i, name in enumerate(languages) if name == language]
             asked = replace(options, language=options.language or language)
@@ -201,9 +201,9 @@ class Recogniser(ABC):
         clips = [w.of(audio)[:most] for w in sorted(made, key=lambda w: -w.speech)[:VOTES] if w.speech]
         return self.language_of(clips) if len(clips) > 1 or any(w.samples > most for w in made) else None
 
-    def _decoded(self, audios: Sequence[Audio], options: DecodingOptions) -> list[Heard]:
+    def _decoded(self, audios: Sequence[Audio], options: DecodingOptions) -> list[DecodedAudio]:
         """What is said in each of `audios`, similar ones together."""
-        found: dict[int, Heard] = {}
+        found: dict[int, DecodedAudio] = {}
         groups = self.groups(audios, options)
         for rows, heard in zip(groups, self._side_by_side(groups, audios, options), strict=True):
             found |= zip(rows, heard, strict=True)
@@ -230,10 +230,10 @@ class Recogniser(ABC):
 
     def _side_by_side(
         self, groups: list[list[int]], audios: Sequence[Audio], options: DecodingOptions
-    ) -> Iterator[list[Heard]]:
+    ) -> Iterator[list[DecodedAudio]]:
         """What is heard in every group, in order."""
 
-        def one(rows: list[int]) -> list[Heard]:
+        def one(rows: list[int]) -> list[DecodedAudio]:
             return in_halves(lambda part: self.hear([audios[i] for i in part], options), rows, "recognition")
 
         if min(self.workers, len(groups)) < 2:
@@ -242,7 +242,7 @@ class Recogniser(ABC):
         with ThreadPoolExecutor(self.workers) as pool:
             yield from pool.map(one, groups)
 
-    def _transcript(self, audio: NDArray[np.float32], heard: Heard) -> Transcript:
+    def _transcript(self, audio: NDArray[np.float32], heard: DecodedAudio) -> Transcript:
         sure = confidence([p for s in heard.segments for p in s.log_probs]) if heard.segments else None
         seconds = round(len(audio) / self.sample_rate, 3)
         transcript = Transcript(self.text_of(heard), heard.language, heard.segments, seconds, sure)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..base.errors import SecateurError
-from ..decode.clips import Heard, batches, hear_clips
+from ..decode.clips import DecodedAudio, batches, decode_clips
 from ..decode.language import chosen
 from ..decode.options import DecodingOptions
 from ..decode.prompt import prompt
 from ..decode.segments import Audio
 from ..decode.session import Session
-from ..decode.windows import by_timestamps, follows, hear_long, vote
+from ..decode.windows import by_timestamps, decode_long, follows, vote
 from ..text.tokenizer import Tokenizer
 from .onnx_session import OnnxSession
 from .recogniser import Recogniser
@@ -41,11 +41,11 @@ class WhisperRecogniser(Recogniser):
         alone = [[i] for i, audio in enumerate(audios) if self._long(audio, options)]
         return [*([short[k] for k in group] for group in together), *alone]
 
-    def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[Heard]:
+    def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[DecodedAudio]:
         """See `Recogniser.hear`."""
         if len(audios) == 1 and self._long(audios[0], options):
-            return [hear_long(self.session, self.tokenizer, audios[0], options)]
-        return hear_clips(self.session, self.tokenizer, audios, options)
+            return [decode_long(self.session, self.tokenizer, audios[0], options)]
+        return decode_clips(self.session, self.tokenizer, audios, options)
 
     def check(self, options: DecodingOptions) -> None:
         """See `Recogniser.check`."""
@@ -62,7 +62,7 @@ class WhisperRecogniser(Recogniser):
         """See `Recogniser.language_of`."""
         return vote(self.session, clips) if len(self.config.tokens.languages) > 1 else None
 
-    def text_of(self, heard: Heard) -> str:
+    def text_of(self, heard: DecodedAudio) -> str:
         """See `Recogniser.text_of`."""
         return self.tokenizer.decode([i for segment in heard.segments for i in segment.tokens]).strip()
 

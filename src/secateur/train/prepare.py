@@ -50,7 +50,7 @@ class Preparer:
         if self.most is not None and audio.shape[1] > self.most:
             # Slowed down past the audio context: the end is cut rather than refused.
             audio, lengths = audio[:, : self.most], lengths.clamp_max(self.most)
-        features, frames = self.features(audio, lengths, heard=self.model.heard)
+        features, frames = self.features(audio, lengths, input_mask=self.model.input_mask)
         if self.masks is not None and step >= settings.spec_augment_start * total:
             features = spec_augment(features, frames, self.masks, self.random)
         return Batch(examples, len(run.mix.learn), audio, lengths, features, frames, step, joints)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...base.errors import SecateurError
-from ...decode.clips import audible, encode_clips, heard_speech
+from ...decode.clips import audible, encode_clips, has_speech
 from ...decode.fallback import decode
 from ...decode.options import DecodingOptions
 from ...decode.rules import log_sum_exp
@@ -113,7 +113,7 @@ class PhraseSearch:
         state = encode_clips(self.session, [audio])
         found = decode(self.session, state, [self.prompt], self.tokenizer, ONCE, timestamps=False)[0]
         total = found.avg_logprob * (len(found.tokens) + 1)
-        text = found.text if heard_speech(found, ONCE) else ""
+        text = found.text if has_speech(found, ONCE) else ""
         sure = confidence(found.log_probs) if text else None
         return Begun(text, total, sure, state, found.tokens, found.log_probs)
 

@@ -1,4 +1,4 @@
-"""Forced alignment: the likeliest frames of units that are known to have been said (Viterbi over CTC's own paths)."""
+"""Forced alignment: the likeliest frames of units that are known to be spoken (Viterbi over CTC's own paths)."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def align(log_probs: NDArray[np.floating], units: Sequence[int]) -> Spans | None
     leap[3::2] = states[3::2] != states[1:-2:2]
     best = np.full(len(states), -np.inf)
     best[0] = 0.0
-    came = np.zeros((len(log_probs), len(states)), np.int8)
+    back = np.zeros((len(log_probs), len(states)), np.int8)
     for t, frame in enumerate(np.asarray(log_probs, np.float64)):
         step = np.concatenate([[-np.inf], best[:-1]])
         over = np.where(leap, np.concatenate([[-np.inf, -np.inf], best[:-2]])[: len(states)], -np.inf)
         # Before the first frame there is one place to be: its first state is the blank or the first unit.
         choices = np.stack([best, step, over])
-        came[t] = choices.argmax(0)
+        back[t] = choices.argmax(0)
         best = choices.max(0) + frame[states]
     state = len(states) - 1 if len(states) < 2 or best[-1] >= best[-2] else len(states) - 2
     if not len(log_probs) or best[state] == -np.inf:
@@ -41,7 +41,7 @@ def align(log_probs: NDArray[np.floating], units: Sequence[int]) -> Spans | None
     for t in range(len(log_probs) - 1, -1, -1):
         if state % 2:
             frames[state // 2].append(t)
-        state -= int(came[t, state])
-    found = [(min(f), max(f) + 1) for f in frames]
-    sure = [float(log_probs[a:b, unit].max()) for (a, b), unit in zip(found, units, strict=True)]
-    return list(units), found, sure
+        state -= int(back[t, state])
+    frame_spans = [(min(f), max(f) + 1) for f in frames]
+    sure = [float(log_probs[a:b, unit].max()) for (a, b), unit in zip(frame_spans, units, strict=True)]
+    return list(units), frame_spans, sure

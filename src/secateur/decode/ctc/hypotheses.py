@@ -1,4 +1,4 @@
-"""The hypotheses of beam search over several clips, as arrays (clips, hypotheses), and what has been said in them."""
+"""The hypotheses of beam search over several clips, as arrays (clips, hypotheses), and their words so far."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .steps import NEVER, Logs
 
 Ints = NDArray[np.intp]
 Keys = NDArray[np.uint64]
-NOBODY, NOTHING, EVERYBODY = 1, 2, 3  # keys of places that are empty, of the first hypotheses, of what is before those
+NOBODY, NOTHING, EVERYBODY = 1, 2, 3  # keys of empty slots, of the first hypotheses, of what is before those
 
 
-class Said:
+class WordHistory:
     """Words and spellings of all hypotheses of a few clips, by number, and the language model that judges them."""
 
     def __init__(self, model: LanguageModel, units: Inventory, weight: float, bonus: float, unknown: float) -> None:
@@ -40,11 +40,11 @@ class Said:
 
     def texts(self, words: int) -> list[str]:
         """The words of a chain, in order."""
-        found = []
+        reversed_texts = []
         while words:
             words, text = self._words[words]
-            found.append(text)
-        return found[::-1]
+            reversed_texts.append(text)
+        return reversed_texts[::-1]
 
     def trails(self, before: Ints, units: Ints) -> Ints:
         """Spellings with a unit more each."""
@@ -63,7 +63,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Hypotheses:
-    """Columns of all hypotheses; places without one have no probability. A key stands for a row of units and words."""
+    """Columns of all hypotheses; empty slots have probability zero. A key stands for a row of units and words."""
 
     floats: NDArray[Any]  # (3, clips, hypotheses): probability with a blank at the end, with none; the words' score
     ints: NDArray[Any]  # (6, clips, hypotheses): node, last unit, state, words, trail, whether that unit ended a word
@@ -72,10 +72,10 @@ class Hypotheses:
     @classmethod
     def first(cls, clips: int) -> Hypotheses:
         """One empty hypothesis for each clip."""
-        found = cls._empty(clips, 1)
-        found.floats[0] = 0.0
-        found.keys[0], found.keys[1] = NOTHING, EVERYBODY
-        return found
+        empty = cls._empty(clips, 1)
+        empty.floats[0] = 0.0
+        empty.keys[0], empty.keys[1] = NOTHING, EVERYBODY
+        return empty
 
     @classmethod
     def _empty(cls, clips: int, width: int) -> Hypotheses:
@@ -92,15 +92,15 @@ class Hypotheses:
         order = np.argsort(n, kind="stable")
         n = n[order]
         counts = np.bincount(n, minlength=clips)
-        place = np.arange(len(n)) - (np.cumsum(counts) - counts)[n]
-        found = cls._empty(clips, max(1, int(counts.max())))
-        for table, column in ((found.floats, 1), (found.ints, 2), (found.keys, 3)):
-            table[:, n, place] = np.concatenate([part[column] for part in parts], 1)[:, order]
-        return found
+        slot = np.arange(len(n)) - (np.cumsum(counts) - counts)[n]
+        columns = cls._empty(clips, max(1, int(counts.max())))
+        for table, column in ((columns.floats, 1), (columns.ints, 2), (columns.keys, 3)):
+            table[:, n, slot] = np.concatenate([part[column] for part in parts], 1)[:, order]
+        return columns
 
     @property
     def clips(self) -> int:
-        """How many."""
+        """How many clips."""
         return len(self.floats[0])
 
     @property
@@ -125,7 +125,7 @@ class Hypotheses:
 
     @property
     def node(self) -> NDArray[Any]:
-        """Where in the tree of words."""
+        """The node in the tree of words."""
         return self.ints[0]  # type: ignore[no-any-return]
 
     @property
@@ -140,7 +140,7 @@ class Hypotheses:
 
     @property
     def key(self) -> NDArray[Any]:
-        """Its own."""
+        """The key of each hypothesis."""
         return self.keys[0]  # type: ignore[no-any-return]
 
     @property
@@ -154,8 +154,8 @@ class Hypotheses:
 
     def part(self, clip: int) -> Hypotheses:
         """Those of one clip."""
-        here = slice(clip, clip + 1)
-        return Hypotheses(self.floats[:, here], self.ints[:, here], self.keys[:, here])
+        only = slice(clip, clip + 1)
+        return Hypotheses(self.floats[:, only], self.ints[:, only], self.keys[:, only])
 
     def waited(self, quiet: Logs, still: NDArray[np.bool_]) -> Hypotheses:
         """After frames (summed, (clips, outputs)) in which nothing is added, for the clips that have had such."""
@@ -167,25 +167,25 @@ class Hypotheses:
         floats[1] = np.where(rows, self.other + quiet[np.arange(len(quiet))[:, None], self.last], self.other)
         return Hypotheses(floats, self.ints, self.keys)
 
-    def gone_on(
+    def extended(
         self, n: Ints, i: Ints, waits: NDArray[np.bool_], blank: Logs, other: Logs, unit: Ints, node: Ints,
-        said: Said | None,
+        history: WordHistory | None,
     ) -> tuple[Ints, Logs, Ints, Keys]:  # fmt: skip
         """Hypotheses `i` of clips `n`: as they are where they wait, else with a unit more in the same word."""
         floats, ints, keys = self.floats[:, n, i], self.ints[:, n, i], self.keys[:, n, i]
         floats[0], floats[1] = np.where(waits, blank, NEVER), other
         ints[0], ints[1] = np.where(waits, ints[0], node), np.where(waits, ints[1], unit)
         ints[5] = np.where(waits, ints[5], 0)
-        if said is not None:
-            ints[4, ~waits] = said.trails(ints[4, ~waits], unit[~waits])
+        if history is not None:
+            ints[4, ~waits] = history.trails(ints[4, ~waits], unit[~waits])
         longer = _key(keys[0], unit, np.zeros_like(unit))
         keys[1] = np.where(waits, keys[1], keys[0])
         keys[0] = np.where(waits, keys[0], longer)
         return n, floats, ints, keys
 
     def ended(
-        self, n: Ints, i: Ints, unit: Ints, other: Logs, node: Ints, words: Sequence[Sequence[int]], said: Said,
-        begins: bool,
+        self, n: Ints, i: Ints, unit: Ints, other: Logs, node: Ints, words: Sequence[Sequence[int]],
+        history: WordHistory, begins: bool,
     ) -> tuple[Ints, Logs, Ints, Keys]:  # fmt: skip
         """Hypotheses `i` of clips `n` with a unit that ends their word, one for each of the `words` that it may be.
 
@@ -196,12 +196,12 @@ class Hypotheses:
         n, i, unit = n[rows], i[rows], unit[rows]
         floats, ints, keys = self.floats[:, n, i], self.ints[:, n, i], self.keys[:, n, i]
         word = [one for some in words for one in some]
-        after = [said.after(state, one) for state, one in zip(ints[2].tolist(), word, strict=True)]
+        after = [history.after(state, one) for state, one in zip(ints[2].tolist(), word, strict=True)]
         floats[0], floats[1] = NEVER, other[rows]
         floats[2] += [score for score, _ in after]
-        ints[3] = [said.add(*row) for row in zip(ints[3].tolist(), word, ints[4].tolist(), strict=True)]
+        ints[3] = [history.add(*row) for row in zip(ints[3].tolist(), word, ints[4].tolist(), strict=True)]
         ints[0], ints[1], ints[2], ints[5] = node[rows], unit, [state for _, state in after], 1
-        ints[4] = said.trails(np.zeros_like(unit), unit) if begins else 0
+        ints[4] = history.trails(np.zeros_like(unit), unit) if begins else 0
         keys[1] = keys[0]
         keys[0] = _key(keys[0], unit, np.asarray(word, np.intp) + 2)
         return n, floats, ints, keys
@@ -209,8 +209,8 @@ class Hypotheses:
 
 def _key(key: Keys, unit: Ints, word: Ints) -> Keys:
     """A number of 64 bits for a row of units and words that is a unit (and a word) longer than that of `key`."""
-    found: Keys = key ^ (unit.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
-    found ^= word.astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
+    mixed: Keys = key ^ (unit.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    mixed ^= word.astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
     for shift, factor in ((32, 0xBF58476D1CE4E5B9), (29, 0x94D049BB133111EB)):  # SplitMix64
-        found = (found ^ (found >> np.uint64(shift))) * np.uint64(factor)
-    return found ^ (found >> np.uint64(32))
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(32))

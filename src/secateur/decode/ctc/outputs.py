@@ -1,4 +1,4 @@
-"""What a CTC model said of many clips, in a small file, to be read with language models elsewhere."""
+"""A CTC model's outputs for many clips in a small file, to be decoded with language models elsewhere."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ...base.errors import SecateurError
 from ...base.files import atomic_path
 
-STEP = 0.1  # nats between two values that are told apart
-LOWEST = 10.0  # less likely than exp(-LOWEST) is all one
+STEP = 0.1  # nats between two values that are distinguished
+LOWEST = 10.0  # probabilities below exp(-LOWEST) are stored alike
 
 
 def write_outputs(path: Path, log_probs: Sequence[NDArray[np.floating]]) -> None:
@@ -37,5 +37,5 @@ def read_outputs(path: Path) -> list[NDArray[np.float32]]:
     except FileNotFoundError:
         raise SecateurError(f"{path}: no such file") from None
     except Exception as problem:
-        raise SecateurError(f"{path}: not a model's outputs ({problem})") from problem
+        raise SecateurError(f"{path}: not the outputs of a model ({problem})") from problem
     return [part * np.float32(-STEP) for part in np.split(values, np.cumsum(lengths)[:-1])]

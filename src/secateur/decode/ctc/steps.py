@@ -1,4 +1,4 @@
-"""Several clips' frames side by side for beam search: what is likely in each, silence in between summed up."""
+"""Several clips' frames side by side for beam search: the likely units of each, silence in between summed up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NEVER = -np.inf
 
 @dataclass(frozen=True)
 class Steps:
-    """The frames of some clips in which something may be said, the clip with most of them first.
+    """The frames of some clips that may hold speech, the clip with most of them first.
 
     Arrays are (steps, clips, ...); a clip with fewer steps has zeros after them.
     """
@@ -39,11 +39,11 @@ class Steps:
         frames = np.zeros((steps, len(clips), outputs))
         quiet = np.zeros((steps + 1, len(clips), outputs))
         still = np.zeros((steps + 1, len(clips)), bool)
-        for i, (clip, here) in enumerate(zip(clips, active, strict=True)):
-            frames[: counts[i], i] = clip[here]
+        for i, (clip, spoken) in enumerate(zip(clips, active, strict=True)):
+            frames[: counts[i], i] = clip[spoken]
             frames[: counts[i], i, BLANK] -= blank_penalty
-            before = np.cumsum(here)[~here]  # steps before each quiet frame
-            np.add.at(quiet[:, i], before, clip[~here])
+            before = np.cumsum(spoken)[~spoken]  # steps before each quiet frame
+            np.add.at(quiet[:, i], before, clip[~spoken])
             still[before, i] = True
         above = frames > floor
         above[:, :, BLANK] = False

@@ -29,30 +29,30 @@ def spans(log_probs: NDArray[np.floating]) -> tuple[list[int], list[tuple[int, i
     return units, runs, [float(log_probs[a:b, unit].max()) for (a, b), unit in zip(runs, units, strict=True)]
 
 
-def hear_frames(
-    log_probs: NDArray[np.floating], text: Any, seconds: float, frame_seconds: float, language: str | None,
-    word_times: bool, said: str | None = None,
+def decode_frames(
+    log_probs: NDArray[np.floating], codec: Any, seconds: float, frame_seconds: float, language: str | None,
+    word_times: bool, hypothesis: str | None = None,
 ) -> Segment | None:  # fmt: skip
-    """One clip of `seconds` from `log_probs` (frames, units), `frame_seconds` apart; None where nothing was said.
+    """One clip of `seconds` from `log_probs` (frames, units), `frame_seconds` apart; None where nothing was recognised.
 
-    `text` is the model's text codec. A word lasts from the first frame that wrote one of its units to the last one.
-    What a beam search made of the clip instead (`said`) is aligned with the frames.
+    `codec` is the model's text codec. A word lasts from the first frame that wrote one of its units to the last one.
+    The `hypothesis` of a beam search, where given, is aligned with the frames instead of the greedy one.
     """
     units, frames, sure = spans(log_probs)
-    if said is None:
-        said = text.decode(units)
+    if hypothesis is None:
+        hypothesis = codec.decode(units)
     else:
-        units, frames, sure = align(log_probs, text.encode(said)) or (units, frames, sure)
-    if not said or not units:
+        units, frames, sure = align(log_probs, codec.encode(hypothesis)) or (units, frames, sure)
+    if not hypothesis or not units:
         return None
     words = []
-    for first, after in word_pieces(units, text.decode, language) if word_times else ():
-        word = text.decode(units[first:after])
+    for first, after in word_pieces(units, codec.decode, language) if word_times else ():
+        word = codec.decode(units[first:after])
         if word:
             # A space that ends the word is no part of it.
-            spoken = [k for k in range(first, after) if text.decode([units[k]]).strip()]
+            spoken = [k for k in range(first, after) if codec.decode([units[k]]).strip()]
             start, end = frames[spoken[0]][0] * frame_seconds, frames[spoken[-1]][1] * frame_seconds
             words.append(Word(word, round(start, 3), round(min(end, seconds), 3), confidence(sure[first:after])))
     each = tuple(round(p, 4) for p in sure)
     mean = sum(each) / len(each)
-    return Segment(0.0, seconds, said, mean, None, tuple(units), each, confidence(each), tuple(words))
+    return Segment(0.0, seconds, hypothesis, mean, None, tuple(units), each, confidence(each), tuple(words))

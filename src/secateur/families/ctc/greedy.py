@@ -32,7 +32,7 @@ def log_probs_bank(
     use_bf16 = device.type == "cuda" if bf16 is None else bf16
 
     def run(rows: Sequence[int]) -> list[NDArray[np.float32]]:
-        inputs, frames = features(*bank.gather(rows), heard=model.heard)
+        inputs, frames = features(*bank.gather(rows), input_mask=model.input_mask)
         if not inputs.shape[1]:
             return [outputs_of[row] for row in rows]
         with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):

@@ -117,7 +117,7 @@ def transcribe_bank(
     use_bf16 = device.type == "cuda" if bf16 is None else bf16
 
     def heard(rows: Sequence[int], language: str) -> list[list[int]]:
-        inputs = encoder_inputs(features, *bank.gather(rows), config, model.heard)
+        inputs = encoder_inputs(features, *bank.gather(rows), config, model.input_mask)
         with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
             return greedy(model, *inputs, config.tokens.prompt(language or None))
 

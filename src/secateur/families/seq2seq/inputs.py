@@ -8,16 +8,16 @@ from ...decode.session import TokenConfig
 
 
 def encoder_inputs(
-    extract: nn.Module, audio: Tensor, lengths: Tensor, config: TokenConfig, heard: Tensor | None = None
+    extract: nn.Module, audio: Tensor, lengths: Tensor, config: TokenConfig, input_mask: Tensor | None = None
 ) -> tuple[Tensor, Tensor | None]:
     """Features (batch, frames, inputs) of `audio` (batch, samples), of which `lengths` (batch,) are real, and how many
     frames of each row are (None: all, silence included).
 
-    `extract` is the front-end's `extractor`, `heard` what a masked network still reads (`Recogniser.heard`).
+    `extract` is the front-end's `extractor`, `input_mask` what a masked network still reads (`Recogniser.input_mask`).
     """
     audio, lengths = audio[:, : config.window], lengths.clamp_max(config.window)
     if config.padded:
-        features, _ = extract(audio, lengths, pad_to=config.window, heard=heard)
+        features, _ = extract(audio, lengths, pad_to=config.window, input_mask=input_mask)
         return features, None
-    features, frames = extract(audio, lengths, heard=heard)
+    features, frames = extract(audio, lengths, input_mask=input_mask)
     return features, frames

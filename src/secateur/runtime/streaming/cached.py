@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...decode.segments import Audio
 from ...decode.session import Floats
-from ...features.deltas import REACH
+from ...features.deltas import DELTA_CONTEXT
 from ...features.extract import extract
 from ..cached_network import CachedNetwork
 from ..ctc_recogniser import CtcRecogniser
@@ -22,7 +22,7 @@ class CachedChunks:
         self._shorter = recogniser.config.subsampled  # frames of features to one of the output
         self.frame = self._shorter * self._front_end.hop
         # Frames of features that lie, or look with their deltas, over a border.
-        self._over = -(-self._front_end.window // self._front_end.hop) + REACH * self._front_end.deltas
+        self._over = -(-self._front_end.window // self._front_end.hop) + DELTA_CONTEXT * self._front_end.deltas
         self.start()
 
     def start(self) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...decode.ctc.words import hear_frames
+from ...decode.ctc.words import decode_frames
 from ...decode.segments import Audio
 from ...decode.session import Floats
 from ...decode.word_pieces import spaced
@@ -126,6 +126,6 @@ class CtcHearing:
     def _guess(self, samples: Audio, ended: bool) -> Guess:
         r = self._recogniser
         seconds = len(samples) / r.sample_rate
-        segment = hear_frames(self.log_probs(), r.text, seconds, r.frame_seconds, r.language, word_times=True)
+        segment = decode_frames(self.log_probs(), r.text, seconds, r.frame_seconds, r.language, word_times=True)
         words = () if segment is None else segment.words
         return Guess(words, len(words) if ended else max(0, len(words) - 1))
