@@ -117,7 +117,7 @@ def main() -> None:
     torch.set_num_threads(1)
     learn = [u for u in read_manifest(options.data / "speechocean762" / "train.jsonl") if u.duration < 8]
     dev = [u for u in read_manifest(options.data / "speechocean762" / "dev.jsonl") if u.duration < 6]
-    data = JobData(learn=learn[:: len(learn) // 64], dev=dev[:: max(1, len(dev) // 40)], tests={})
+    data = JobData(training=learn[:: len(learn) // 64], dev=dev[:: max(1, len(dev) // 40)], tests={})
     model, text = load_model(options.model)
     dense = model.eval()
     dense.config = replace(dense.config, padded=False)

@@ -43,9 +43,9 @@ if job == "train":
     steps = epoch_steps(mix, 160.0, 0)
     assert [clips[row].id for row in next(batch_stream(mix, 160.0, 0, skip=steps // 2))]
 elif job == "transcribe":
-    from secateur.runtime.bulk.hear import HearSpec
+    from secateur.runtime.bulk.worker import TranscribeSpec
     from secateur.runtime.bulk.run import BulkSettings, transcribe_all
-    transcribe_all([path], HearSpec(None), Path(out) / "heard.jsonl", BulkSettings())
+    transcribe_all([path], TranscribeSpec(None), Path(out) / "heard.jsonl", BulkSettings())
 else:
     from secateur.cli import main
     words = {

@@ -65,7 +65,7 @@ def told(data: bytes, name: str, rate: int) -> tuple[str, Samples | None]:
     """What comes of reading, and what is read."""
     lines: list[str] = []
     audio_read.say = lines.append  # type: ignore[attr-defined]
-    audio_read._said.clear()
+    audio_read._shown_notes.clear()
     file = io.BytesIO(data)
     file.name = name  # type: ignore[attr-defined]
     try:

@@ -24,7 +24,7 @@ STRING_SETS = tuple(SNR_DB)
 PACKAGES = ("keras", "tensorflow-cpu", "tensorflow", "torch", "onnxruntime", "numpy")
 
 
-def heard_words(model: Model, words: Words) -> list[str]:
+def recognised_words(model: Model, words: Words) -> list[str]:
     """What the model hears in each single digit, as a number; "-" for noise."""
     found = model(words.features[: len(words.utterances)]).argmax(1)
     return ["-" if digit == NOTHING else str(digit) for digit in found]

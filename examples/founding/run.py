@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from assistant import NOTHING, Floats, Model, answer, digits, load
 from learn import ARMS, PRUNED, Recipe, learned
-from measure import agreement, heard_strings, heard_words, milliseconds, string_errors
+from measure import agreement, heard_strings, milliseconds, recognised_words, string_errors
 from speech import SNR_DB, Words, data_folder, dataset, string_features, strings
 
 from secateur.base.files import write_json
@@ -93,7 +93,7 @@ def learned_and_tested(speech: Speech, recipe: Recipe, seed: int, path: Path) ->
         "parameters": network.count_params(), "bytes": exported.bytes, "steps": recipe.steps(speech.words["train"]),
         "seconds": seconds, "export_difference": exported.max_difference, "dev": accuracy(model, speech.words["dev"]),
         "test": accuracy(model, test), "noise": accuracy(model, test, noise=True),
-        "heard": {"words": " ".join(heard_words(model, test)), **heard},
+        "heard": {"words": " ".join(recognised_words(model, test)), **heard},
     }  # fmt: skip
 
 

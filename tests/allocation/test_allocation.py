@@ -42,7 +42,7 @@ WHOLE = {"vocabulary": False, "audio_seconds": None, "text_tokens": None}
 def data(speech: Path) -> JobData:
     torch.set_num_threads(1)
     clips = [u for u in read_manifest(speech / "free-spoken-digits" / "train.jsonl") if 0.3 < u.duration < 0.8]
-    return JobData(learn=clips[:30], dev=clips[30:40], tests={})
+    return JobData(training=clips[:30], dev=clips[30:40], tests={})
 
 
 @pytest.fixture(autouse=True)
@@ -147,6 +147,6 @@ def test_from_the_command_line(speech: Path, tmp_path: Path, capsys: pytest.Capt
     assert main([*words, "--out", str(tmp_path / "long")]) == 2
     assert "9.0 s does not fit the audio context" in capsys.readouterr().err
     with pytest.raises(SecateurError, match="no units of these kinds"):
-        data = JobData(learn=known[:20], dev=known[24:28], tests={})
+        data = JobData(training=known[:20], dev=known[24:28], tests={})
         settings = PruneSettings(target="macs=0.5", kinds=("unit",))
         planned(model, text, Student(model, text, None), data, settings, tmp_path / "none")

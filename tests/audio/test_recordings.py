@@ -55,7 +55,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the person who watches is told."""
     lines: list[str] = []
     monkeypatch.setattr(audio_read, "say", lines.append)
-    audio_read._said.clear()
+    audio_read._shown_notes.clear()
     return lines
 
 

@@ -12,13 +12,13 @@ from secateur.data.alignment.cut import Cut, CutSettings, time_words
 from secateur.data.alignment.match import match
 from secateur.data.alignment.pauses import Pauses
 from secateur.data.alignment.verify import verify
-from secateur.data.alignment.words import HeardWord, heard_words, text_words
+from secateur.data.alignment.words import RecognisedWord, recognised_words, text_words
 
 TEXT = "the quick brown fox jumps over the lazy dog while seven wizards brew a potion behind the old stone mill"
 
 
-def heard(words: list[str], seconds: float = 0.4) -> list[HeardWord]:
-    return [HeardWord(w, i * seconds, (i + 1) * seconds) for i, w in enumerate(words)]
+def heard(words: list[str], seconds: float = 0.4) -> list[RecognisedWord]:
+    return [RecognisedWord(w, i * seconds, (i + 1) * seconds) for i, w in enumerate(words)]
 
 
 def test_passages_that_one_side_lacks_do_not_pull_the_rest_out_of_place() -> None:
@@ -68,7 +68,7 @@ def test_punctuation_stays_with_its_word_and_characters_stand_alone() -> None:
     chinese = "今天天气,很好 OK。"
     found = [chinese[w.start : w.end] for w in text_words(chinese, "zh")]
     assert found == ["今", "天", "天", "气,", "很", "好", "OK。"]
-    assert [w.key for w in heard_words([("今天", 0.0, 1.0), ("OK", 1.0, 2.0)], "zh")] == ["今", "天", "ok"]
+    assert [w.key for w in recognised_words([("今天", 0.0, 1.0), ("OK", 1.0, 2.0)], "zh")] == ["今", "天", "ok"]
 
 
 def test_utterances_end_in_pauses() -> None:
@@ -83,7 +83,7 @@ def test_utterances_end_in_pauses() -> None:
         audio.append(noise.normal(0, 1e-4, round(gap * rate)))
         at += gap
     words = [f"word{chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(40)]
-    spoken = [HeardWord(w, a, b) for w, (a, b) in zip(words, times, strict=True)]
+    spoken = [RecognisedWord(w, a, b) for w, (a, b) in zip(words, times, strict=True)]
     timed = time_words(text_words(" ".join(words), "en"), spoken)
     cuts, reasons = cutting.cut(timed, Pauses(np.concatenate(audio), rate), CutSettings(2.0, 5.0))
     assert [(c.first, c.after) for c in cuts] == [(0, 10), (10, 20), (20, 30), (30, 40)]

@@ -14,8 +14,8 @@ from secateur.cli import main
 from secateur.data.manifest import Utterance, read_manifest, write_manifest
 from secateur.runtime.bulk import run as job
 from secateur.runtime.bulk.clips import cut
-from secateur.runtime.bulk.hear import HearSpec
 from secateur.runtime.bulk.run import BulkSettings, transcribe_all
+from secateur.runtime.bulk.worker import TranscribeSpec
 from secateur.runtime.recogniser import Recogniser
 
 DEV = Path(secateur.__file__).parent / "data" / "bundled" / "dev.jsonl"
@@ -25,9 +25,9 @@ PIECES = BulkSettings(piece_clips=3)
 def test_a_killed_run_goes_on_and_nothing_is_heard_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "heard.jsonl"
     heard: list[int] = []
-    make = job.make_hear
+    make = job.make_worker
 
-    def dying(spec: HearSpec) -> Any:
+    def dying(spec: TranscribeSpec) -> Any:
         hear = make(spec)
 
         def one(piece: Any) -> Any:
@@ -38,14 +38,14 @@ def test_a_killed_run_goes_on_and_nothing_is_heard_twice(tmp_path: Path, monkeyp
 
         return one
 
-    monkeypatch.setattr(job, "make_hear", dying)
+    monkeypatch.setattr(job, "make_worker", dying)
     with pytest.raises(KeyboardInterrupt):
-        transcribe_all([str(DEV)], HearSpec(None), out, PIECES)
+        transcribe_all([str(DEV)], TranscribeSpec(None), out, PIECES)
     assert not out.exists() and len(list((tmp_path / "heard.jsonl.pieces").glob("0*.jsonl"))) == 1
     with pytest.raises(SecateurError, match="unfinished run with other pieces is here"):
-        transcribe_all([str(DEV)], HearSpec(None), out, BulkSettings(piece_clips=4))
-    monkeypatch.setattr(job, "make_hear", make)
-    done = transcribe_all([str(DEV)], HearSpec(None), out, PIECES)
+        transcribe_all([str(DEV)], TranscribeSpec(None), out, BulkSettings(piece_clips=4))
+    monkeypatch.setattr(job, "make_worker", make)
+    done = transcribe_all([str(DEV)], TranscribeSpec(None), out, PIECES)
     assert (done["heard"], done["pieces"], done["kept"], heard) == (8, 3, 1, [0])
     assert list(tmp_path.iterdir()) == [out]
     clips = read_manifest(DEV)
@@ -97,11 +97,11 @@ def test_names_that_clash_are_refused_before_anything_is_heard(tmp_path: Path) -
     for name in ("a.opus", "a.ogg", "b.c.opus"):
         (folder / name).write_bytes((DEV.parent / "dev" / "gus-00.opus").read_bytes())
     with pytest.raises(SecateurError, match="'a' occurs twice"):
-        transcribe_all([str(folder)], HearSpec(None), tmp_path / "out", PIECES)
+        transcribe_all([str(folder)], TranscribeSpec(None), tmp_path / "out", PIECES)
     with pytest.raises(SecateurError, match="'gus-00' occurs twice"):
-        transcribe_all([str(DEV), str(DEV)], HearSpec(None), tmp_path / "twice.jsonl", PIECES)
+        transcribe_all([str(DEV), str(DEV)], TranscribeSpec(None), tmp_path / "twice.jsonl", PIECES)
     (folder / "a.ogg").unlink()
     with pytest.raises(SecateurError, match="unfinished run with other inputs is here"):
-        transcribe_all([str(folder)], HearSpec(None), tmp_path / "out", PIECES)
-    transcribe_all([str(folder)], HearSpec(None), tmp_path / "new", PIECES)
+        transcribe_all([str(folder)], TranscribeSpec(None), tmp_path / "out", PIECES)
+    transcribe_all([str(folder)], TranscribeSpec(None), tmp_path / "new", PIECES)
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["a.txt", "b.c.txt"]

@@ -17,7 +17,7 @@ from secateur.runtime.ctc_recogniser import CtcRecogniser
 from secateur.runtime.recogniser import Recogniser
 from secateur.runtime.streaming import Event, Stream, StreamOptions, open_stream
 from secateur.runtime.streaming.agreement import agreed
-from secateur.runtime.streaming.chunks import Chunks, reach
+from secateur.runtime.streaming.chunks import Chunks, receptive_field
 from secateur.text.units import Units
 
 
@@ -124,7 +124,7 @@ def test_streamed_chunks_equal_offline_chunks(kind: str, piece: int, said: list[
     stream = open_stream(recogniser, options)
     final = run(stream, audio, piece)[-1]
     offline = Chunks(recogniser, options).all(audio)
-    np.testing.assert_array_equal(stream.hearing.log_probs(), offline)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(stream.decoder.log_probs(), offline)  # type: ignore[attr-defined]
     segment = recogniser.segment(offline, len(audio) / 16000, options.decoding)
     assert segment is not None
     assert final.text.split() == segment.text.split()
@@ -137,7 +137,7 @@ def test_chunks_equal_the_whole_where_the_network_looks_no_farther(
     said: list[np.ndarray],  # type: ignore[type-arg]
 ) -> None:
     recogniser = ctc(kind)
-    assert reach(recogniser.config) == frames
+    assert receptive_field(recogniser.config) == frames
     options = StreamOptions(chunk=0.4)
     whole, chunks = recogniser.log_probs([said[0]])[0], Chunks(recogniser, options).all(said[0])
     assert len(whole) > 50
@@ -147,8 +147,10 @@ def test_chunks_equal_the_whole_where_the_network_looks_no_farther(
 
 
 def test_a_network_that_looks_everywhere_has_no_reach() -> None:
-    assert [kind for kind in CONFIGS if reach(CONFIGS[kind]) is not None] == ["subsampling", "inception"]
-    assert reach(replace(CONFIGS["inception"], front_end=front_end("fbank", bins=19, normalise="mean"))) is None
+    assert [kind for kind in CONFIGS if receptive_field(CONFIGS[kind]) is not None] == ["subsampling", "inception"]
+    assert (
+        receptive_field(replace(CONFIGS["inception"], front_end=front_end("fbank", bins=19, normalise="mean"))) is None
+    )
 
 
 def test_wrong_input_is_refused(whisper: Recogniser) -> None:

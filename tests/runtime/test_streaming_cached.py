@@ -82,7 +82,7 @@ def test_a_stream_says_what_the_clip_says(piece: int, speech: Path, tmp_path: Pa
     events = [event for i in range(0, len(audio), piece) for event in stream.feed(audio[i : i + piece])]
     final = (events + stream.finish())[-1]
     whole = heard.log_probs([audio])[0]
-    np.testing.assert_allclose(stream.hearing.log_probs(), whole, atol=2e-4)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(stream.decoder.log_probs(), whole, atol=2e-4)  # type: ignore[attr-defined]
     segment = heard.segment(whole, len(audio) / 16000, StreamOptions().decoding)
     assert segment is not None
     assert final.text.split() == segment.text.split()

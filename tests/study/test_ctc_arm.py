@@ -41,7 +41,7 @@ def digits(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     kinds = tuple(sorted({g.kind for g in model.groups() if g.maskable and g.kind not in ("input", "vocabulary")}))
     prune = PruneSettings(remove=0.2, kinds=kinds, every=10, begin=0.3, end=0.6)
-    data = JobData(learn=learn, dev=dev, tests={})
+    data = JobData(training=learn, dev=dev, tests={})
     _, _, results = run_arm(ArmSettings("digits", train, prune), model, units, data, folder / "arm")
     assert results["dev"].rate < 0.5  # one of ten at chance is 0.9
     again, its_text = load_checkpoint(folder / "arm")

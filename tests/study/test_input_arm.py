@@ -42,7 +42,7 @@ def test_what_was_cut_is_heard_by_the_runtime(speech: Path, tmp_path: Path) -> N
     torch.set_num_threads(1)
     model, tokenizer = small_whisper()
     clips = [u for u in read_manifest(speech / "free-spoken-digits" / "train.jsonl") if 0.3 < u.duration < 0.8]
-    data = JobData(learn=clips[:40], retain=clips[40:60], dev=clips[60:70], tests={})
+    data = JobData(training=clips[:40], rehearsal=clips[40:60], dev=clips[60:70], tests={})
     prune = PruneSettings(
         remove=None, amounts={"mel": 0.5, "encoder.layers.*.ffn": 0.25}, sample_rate=8000, frame_shift_ms=15,
         every=2, begin=0.1, end=0.6, **WHOLE,
@@ -67,7 +67,7 @@ def test_a_shift_that_leaves_no_room_for_the_text_is_refused(speech: Path, tmp_p
     units = characters_of(u.text for u in clips)
     model = CtcModel(digits_ctc(units.outputs))
     slow = ArmSettings("slow", TRAIN, PruneSettings(remove=None, frame_shift_ms=25.0))
-    data = JobData(learn=clips, dev=clips[:4], tests={})
+    data = JobData(training=clips, dev=clips[:4], tests={})
     with pytest.raises(SecateurError, match="too few outputs for their text"):
         run_arm(slow, model, units, data, tmp_path / "slow")
 

@@ -21,8 +21,8 @@ from secateur.cli import main
 from secateur.data.manifest import read_manifest, write_manifest
 from secateur.data.pack import pack
 from secateur.models.checkpoint import save_checkpoint
-from secateur.runtime.bulk.hear import HearSpec
 from secateur.runtime.bulk.run import BulkSettings, transcribe_all
+from secateur.runtime.bulk.worker import TranscribeSpec
 from secateur.study.runs import run_study
 
 ray = pytest.importorskip("ray")
@@ -65,10 +65,10 @@ def test_a_killed_worker_costs_its_piece_of_a_transcription(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shards = pack(BUNDLED / "train.jsonl", tmp_path / "packed" / "t", clips=8, quiet=True).pattern
-    transcribe_all([shards], HearSpec(None), tmp_path / "local.jsonl", PIECES)
+    transcribe_all([shards], TranscribeSpec(None), tmp_path / "local.jsonl", PIECES)
     started = time.monotonic()
     killed = killing(monkeypatch, lambda: time.monotonic() - started > 0.2)  # while it loads, or hears
-    done = transcribe_all([shards], HearSpec(None), tmp_path / "ray.jsonl", PIECES, "ray", workers=2)
+    done = transcribe_all([shards], TranscribeSpec(None), tmp_path / "ray.jsonl", PIECES, "ray", workers=2)
     assert (done["heard"], done["failed"], done["pieces"], done["kept"]) == (30, 0, 6, 0)
     assert killed and "a worker died; its piece is done again" in capsys.readouterr().err
     assert (tmp_path / "ray.jsonl").read_text() == (tmp_path / "local.jsonl").read_text()

@@ -43,7 +43,7 @@ def test_an_index_is_the_set(packed: str, tmp_path: Path) -> None:
     write_manifest(odd, [Utterance("long", Path("/a.wav"), 9.0, "x" * 20_000), Utterance("b", Path("/b.wav"), 1.5)])
     odd.write_bytes(b"\xef\xbb\xbf" + odd.read_bytes().replace(b"\n", b"\r\n\n"))
     seen: list[str] = []
-    index = ClipIndex([TRAIN, odd, packed], longest=9.0, seen=lambda u: seen.append(u.id))
+    index = ClipIndex([TRAIN, odd, packed], longest=9.0, on_clip=lambda u: seen.append(u.id))
     assert len(index) == 62 and list(index[:30]) == CLIPS
     assert [u.id for u in index] == seen and index[-1].id == CLIPS[-1].id
     assert index[30].text == "x" * 20_000 and index[31] == Utterance("b", Path("/b.wav"), 1.5)

@@ -23,7 +23,7 @@ pytest.importorskip("huggingface_hub")
 from ctranslate2_files import model_bin, small_uniform, stored_as, variables_of, write_folder  # noqa: E402
 
 from secateur.models.checkpoint import load_checkpoint  # noqa: E402
-from secateur.weights.hub import wanted  # noqa: E402
+from secateur.weights.hub import needed_files  # noqa: E402
 
 COMMIT = "a" * 40
 
@@ -135,5 +135,5 @@ def test_a_hub_that_is_not_there_is_one_line(kind: str, tmp_path: Path) -> None:
 def test_pieces_only_where_there_is_no_whole() -> None:
     pieces = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"]
     other = ["model.fp32-00001-of-00002.safetensors", "flax_model.msgpack", "onnx/model.safetensors", "README.md"]
-    assert wanted([*pieces, "config.json", *other]) == [*pieces, "config.json"]
-    assert wanted([*pieces, "config.json", "model.safetensors", *other]) == ["config.json", "model.safetensors"]
+    assert needed_files([*pieces, "config.json", *other]) == [*pieces, "config.json"]
+    assert needed_files([*pieces, "config.json", "model.safetensors", *other]) == ["config.json", "model.safetensors"]

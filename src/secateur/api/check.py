@@ -78,22 +78,21 @@ def look(settings: DataSettings, data: JobData | None = None, files: Sequence[Pa
     if settings.rehearsal_dev:
         from ..study.sets_of_job import named_sets
 
-        data.retain_dev = named_sets(settings.rehearsal_dev)
+        data.rehearsal_dev = named_sets(settings.rehearsal_dev)
     if settings.nonspeech:
         from ..study.sets_of_job import read_nonspeech
 
         data.nonspeech = read_nonspeech(settings.nonspeech, data.device)
     check_speakers(data, settings.same_speakers)
     model, text, new = _model(settings, data)
-    teacher: Any = model if len(data.retain) and not new else None
+    teacher: Any = model if len(data.rehearsal) and not new else None
     if getattr(settings, "teacher", ""):
         from ..weights.fetch import load_model
 
         teacher = load_model(settings.teacher)[0]  # type: ignore[attr-defined]
     sounds = [path for path in (*settings.noise, *settings.nonspeech) if path.is_file()]
     plan = Plan(model, text, data, [*files, *sounds], new, teacher)
-    for name in ("learn", "retain", "dev"):
-        plan.clips[{"learn": "train", "retain": "rehearsal"}.get(name, name)] = len(getattr(data, name))
+    plan.clips = {"train": len(data.training), "rehearsal": len(data.rehearsal), "dev": len(data.dev)}
     plan.clips |= {name: len(clips) for name, clips in data.tests.items()}
     check_precision(getattr(settings, "precision", ""), model.config)
     if not data.window or settings.check:  # texts that do not fit in memory are read once, by the job
@@ -161,11 +160,11 @@ def check_speakers(data: JobData, allowed: bool = False) -> None:
     """
     from ..data.clip_index import is_streamed
 
-    trained = {u.speaker for u in data.retain}
-    trained |= set() if is_streamed(data.learn) else {u.speaker for u in data.learn}
+    trained = {u.speaker for u in data.rehearsal}
+    trained |= set() if is_streamed(data.training) else {u.speaker for u in data.training}
     sets = {"train": trained, "dev": {u.speaker for u in data.dev}}
     sets |= {name: {u.speaker for u in clips} for name, clips in data.tests.items()}
-    for name, clips in data.retain_dev.items():
+    for name, clips in data.rehearsal_dev.items():
         both = sorted(({u.speaker for u in clips} & trained) - {""})
         if both and not allowed:
             raise SecateurError(
@@ -225,7 +224,7 @@ def _model(settings: DataSettings, data: JobData) -> tuple[Any, Any, bool]:
     from ..families.ctc.new_model import make_new
 
     seed = settings.training.seed  # type: ignore[attr-defined]
-    return *make_new(new, list(data.texts()), data.learn[0].language, seed), True
+    return *make_new(new, list(data.texts()), data.training[0].language, seed), True
 
 
 def _cost(
@@ -243,7 +242,7 @@ def _cost(
     data, config = plan.data, plan.model.config
     train = None if training is None else training.resolved(pretrained=not plan.new, teacher=teacher)
     if prune is None:
-        languages = data.languages or sorted({u.language for u in data.learn})
+        languages = data.languages or sorted({u.language for u in data.training})
         student = task_of(config).student(plan.model, plan.text, data.texts(), languages, None, train)
     else:
         plan.preview, student = preview(plan.model, plan.text, data, prune, train, one_shot)
@@ -254,7 +253,7 @@ def _cost(
     if train is None:
         return
     rehearse(student, data, train, plan.teacher, prune)
-    mix = Mix(durations_of(data.learn), durations_of(data.retain), data.retain_share, data.window)
+    mix = Mix(durations_of(data.training), durations_of(data.rehearsal), data.rehearsal_share, data.window)
     plan.steps = total_steps(train, mix)
     seconds = sum(map(float, mix.learn)) + sum(map(float, mix.retain))
     audio = 0.0 if data.window else seconds * trained.front_end.sample_rate * FP32
@@ -273,10 +272,10 @@ def check_lengths(data: JobData, most: float) -> None:
 
     from ..data.clip_index import durations_of, joined
 
-    for row, seconds in enumerate(chain(durations_of(data.learn), durations_of(data.retain))):
+    for row, seconds in enumerate(chain(durations_of(data.training), durations_of(data.rehearsal))):
         if seconds > most:
             raise SecateurError(
-                f"{joined(data.learn, data.retain)[row].id}: {seconds:.1f} s does not fit the audio context of "
+                f"{joined(data.training, data.rehearsal)[row].id}: {seconds:.1f} s does not fit the audio context of "
                 f"{most:.1f} s; leave such clips out (--longest) or keep more context (--prune.audio-seconds)"
             )
 

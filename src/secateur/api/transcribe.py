@@ -149,8 +149,8 @@ def _bulk(options: TranscribeSettings) -> dict[str, Any]:
     Raises:
         SecateurError: standard input among the inputs, or no --out.
     """
-    from ..runtime.bulk.hear import HearSpec
     from ..runtime.bulk.run import BulkSettings, transcribe_all
+    from ..runtime.bulk.worker import TranscribeSpec
     from ..runtime.recogniser import cores
 
     if options.out is None:
@@ -158,7 +158,7 @@ def _bulk(options: TranscribeSettings) -> dict[str, Any]:
     if "-" in options.inputs:
         raise SecateurError("standard input is transcribed by itself: leave out --engine, and manifests")
     local = 0 if options.workers is None else options.workers
-    spec = HearSpec(
+    spec = TranscribeSpec(
         options.model,
         options.how(),
         options.threads,
@@ -240,8 +240,8 @@ def _together(
     *parts: Path | None,
 ) -> Iterator[tuple[str, Transcript]]:  # fmt: skip
     """What was read together; `parts` is where the windows of one long recording are kept, None: nowhere."""
-    from ..runtime.kept import Kept, key_of
     from ..runtime.sides import joined
+    from ..runtime.window_cache import WindowCache, key_of
 
     audios = [audio for _, _, audio in waiting]
     if not parts:
@@ -250,7 +250,9 @@ def _together(
         found = []
         for name, side, audio in waiting:
             path = None if parts[0] is None else parts[0].with_name(f"{parts[0].name}{side and '.' + side}.part")
-            kept = Kept(path, key_of(audio, [recogniser.config, recogniser.generation], decoding), f"transcribe {name}")
+            kept = WindowCache(
+                path, key_of(audio, [recogniser.config, recogniser.generation], decoding), f"transcribe {name}"
+            )
             found += recogniser.transcribe_batch([audio], decoding, kept)
     transcripts = map(rewrite, found) if rewrite else iter(found)
     for name, group in itertools.groupby(zip(waiting, transcripts, strict=True), key=lambda pair: pair[0][0]):

@@ -23,7 +23,7 @@ class Mixer:
     """Mixes blocks (samples, channels) and notes how much of the sound is lost by it.
 
     A call has a speaker a side, and both must be in the mean; a wrongly wired cable gives right = -left, whose mean is
-    silence. What tells them apart is the energy of the mean against the sum of the channels' energies: unrelated
+    silence. They are distinguished by the energy of the mean against the sum of the channels' energies: unrelated
     channels add up, opposite ones cancel, also in part of the time or with unequal levels.
     """
 
@@ -46,10 +46,10 @@ class Mixer:
             piece = slice(start, start + size)
             each = np.array([float(np.dot(channel[piece], channel[piece])) for channel in channels])
             loudness += each
-            whole = float(each.sum())
-            self._energy += whole
-            if float(np.dot(mean[piece], mean[piece])) * count**2 < least * whole:
-                self._cancelled += whole
+            total = float(each.sum())
+            self._energy += total
+            if float(np.dot(mean[piece], mean[piece])) * count**2 < least * total:
+                self._cancelled += total
         if len(loudness) > len(self._loudness):
             loudness[: len(self._loudness)] += self._loudness
             self._loudness = loudness
@@ -84,7 +84,7 @@ def one_of(block: Array, channel: str | int, name: str) -> Array:
 
 
 def side_name(number: int, count: int) -> str:
-    """What a channel is called.
+    """The name of a channel in messages and transcripts.
 
     >>> [side_name(n, 2) for n in (0, 1)], side_name(2, 6)
     (['left', 'right'], '3')

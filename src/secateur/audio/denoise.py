@@ -59,10 +59,10 @@ def spectral_gate(audio: NDArray[np.float32], sample_rate: int, floor_db: float 
     lowest = 10 ** (floor_db / 20)
     gain = np.empty_like(ratio)
     previous = np.maximum(ratio[0] - 1, 0)  # the last frame's speech power over noise power
-    for now, found in enumerate(ratio):
-        estimate = _SMOOTHING * previous + (1 - _SMOOTHING) * np.maximum(found - 1, 0)
-        gain[now] = np.maximum(estimate / (1 + estimate), lowest)
-        previous = np.square(gain[now]) * found
+    for t, ratios in enumerate(ratio):
+        estimate = _SMOOTHING * previous + (1 - _SMOOTHING) * np.maximum(ratios - 1, 0)
+        gain[t] = np.maximum(estimate / (1 + estimate), lowest)
+        previous = np.square(gain[t]) * ratios
     return istft(spectra * gain, window, size // _OVERLAP, len(audio))
 
 
@@ -70,10 +70,10 @@ def _noise_power(power: NDArray[np.float32]) -> NDArray[np.float32]:
     """Noise power of each bin (bins,) from power spectra (frames, bins)."""
     loudness = power.sum(axis=1)
     # Digital silence, such as padding, is no sample of the noise.
-    heard = power[loudness > 1e-10 * loudness.max()]
-    if len(heard) == 0:
+    sounding = power[loudness > 1e-10 * loudness.max()]
+    if len(sounding) == 0:
         return np.zeros(power.shape[1], np.float32)
-    count = max(1, round(_QUIET_SHARE * len(heard)))
-    quietest = np.argpartition(heard.sum(axis=1), count - 1)[:count]
-    mean: NDArray[np.float32] = heard[quietest].mean(axis=0)
+    count = max(1, round(_QUIET_SHARE * len(sounding)))
+    quietest = np.argpartition(sounding.sum(axis=1), count - 1)[:count]
+    mean: NDArray[np.float32] = sounding[quietest].mean(axis=0)
     return mean

@@ -1,4 +1,4 @@
-"""What can happen to a batch of padded clips before a recogniser hears it: speed, room, noise, telephone.
+"""Effects on a batch of padded clips before recognition: speed, room, noise, telephone.
 
 All take `audio` (batch, samples) and `lengths` (batch,), keep the padding zero and never wait for the device.
 """
@@ -82,9 +82,9 @@ def reverberate(
     response[:, 0] = 1.0
     real = real_samples(audio, lengths)
     audio = audio * real
-    heard = _convolve(audio, response, 0) * real
-    scale = (power(audio, lengths) / power(heard, lengths).clamp_min(1e-20)).sqrt()
-    return heard * scale[:, None]
+    reverberant = _convolve(audio, response, 0) * real
+    scale = (power(audio, lengths) / power(reverberant, lengths).clamp_min(1e-20)).sqrt()
+    return reverberant * scale[:, None]
 
 
 def telephone(audio: Tensor, lengths: Tensor, sample_rate: int) -> Tensor:
@@ -111,9 +111,9 @@ def fast_size(size: int) -> int:
 def _resample(audio: Tensor, up: int, down: int) -> Tensor:
     """`up` samples for every `down` of `audio` (batch, samples)."""
     kernel = _sinc(up, down, str(audio.device))
-    reach = (len(kernel) - down) // 2
+    context = (len(kernel) - down) // 2
     blocks = -(-audio.shape[1] // down)
-    padded = torch.nn.functional.pad(audio, (reach, reach + blocks * down - audio.shape[1]))
+    padded = torch.nn.functional.pad(audio, (context, context + blocks * down - audio.shape[1]))
     # A product of matrices rather than a convolution, which GPUs compute with ten-bit mantissas by default.
     return (padded.unfold(1, len(kernel), down) @ kernel).flatten(1)
 
@@ -123,8 +123,8 @@ def _sinc(up: int, down: int, device: str) -> Tensor:
     """Filters (taps, up): column i gives the signal at `i * down / up` samples after the block's first."""
     cutoff = _ROLLOFF * min(1.0, up / down)
     half = _CROSSINGS / cutoff
-    reach = math.ceil(half)
-    taps = torch.arange(-reach, down + reach, dtype=torch.float64)[:, None]
+    context = math.ceil(half)
+    taps = torch.arange(-context, down + context, dtype=torch.float64)[:, None]
     away = taps - torch.arange(up, dtype=torch.float64) * down / up
     window = torch.cos(math.pi / 2 * (away / half).clamp(-1, 1)).square()
     filters = torch.sinc(cutoff * away) * window

@@ -16,7 +16,7 @@ def audio_files(folder: str | Path) -> list[Path]:
     Raises:
         SecateurError: there are none.
     """
-    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    if not found:
+    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not paths:
         raise SecateurError(f"{folder}: no audio files in this folder (known: {' '.join(sorted(SUFFIXES))})")
-    return found
+    return paths

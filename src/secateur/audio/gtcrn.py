@@ -46,15 +46,15 @@ class Gtcrn:
         """`audio` (samples,) with less noise; other rates than 16 kHz are resampled there and back."""
         if len(audio) == 0:
             return audio
-        heard = resample(audio, sample_rate, _RATE)
+        resampled = resample(audio, sample_rate, _RATE)
         window = np.sqrt(np.hanning(_WINDOW + 1)[:-1]).astype(np.float32)
-        spectra = stft(heard, window, _HOP)
+        spectra = stft(resampled, window, _HOP)
         caches = {name: np.zeros(shape, np.float32) for name, shape in self._caches.items()}
         cleaned = np.empty_like(spectra)
-        for now, frame in enumerate(spectra):
+        for t, frame in enumerate(spectra):
             mix = np.stack([frame.real, frame.imag], axis=-1).reshape(_MIX).astype(np.float32)
-            found, *new = self._session.run(None, {self._mix: mix, **caches})
-            cleaned[now] = found[0, :, 0, 0] + 1j * found[0, :, 0, 1]
+            output, *new = self._session.run(None, {self._mix: mix, **caches})
+            cleaned[t] = output[0, :, 0, 0] + 1j * output[0, :, 0, 1]
             caches = dict(zip(self._caches, new, strict=True))
-        clean = resample(istft(cleaned, window, _HOP, len(heard)), _RATE, sample_rate)
+        clean = resample(istft(cleaned, window, _HOP, len(resampled)), _RATE, sample_rate)
         return np.pad(clean[: len(audio)], (0, max(0, len(audio) - len(clean))))

@@ -16,7 +16,7 @@ from ..base.errors import SecateurError
 from ..base.remote import is_file, remote_size, url_of
 
 MOST_BYTES = 2 << 30  # of a member, which is read at once
-KEPT = 16  # archives whose table of contents is remembered
+MAX_INDEXES = 16  # archives whose table of contents is cached
 _contents: OrderedDict[tuple[str, int, int], dict[str, tuple[int, int]]] = OrderedDict()
 _lock = threading.Lock()
 
@@ -35,9 +35,9 @@ def member_size(path: Path) -> int | None:
     Raises:
         SecateurError: the archive is damaged.
     """
-    found = inside_archive(path)
-    place = None if found is None else contents(found[0]).get(found[1])
-    return None if place is None else place[1]
+    inside = inside_archive(path)
+    entry = None if inside is None else contents(inside[0]).get(inside[1])
+    return None if entry is None else entry[1]
 
 
 def is_recording(path: Path) -> bool:
@@ -66,16 +66,16 @@ def open_member(path: Path) -> io.BytesIO | None:
     Raises:
         SecateurError: the archive is damaged, cannot be read, or has no such member.
     """
-    found = inside_archive(path)
-    if found is None:
+    inside = inside_archive(path)
+    if inside is None:
         return None
-    archive, name = found
-    place = contents(archive).get(name)
-    if place is None:
+    archive, name = inside
+    entry = contents(archive).get(name)
+    if entry is None:
         raise SecateurError(f"{path}: {archive.name} has no such member")
-    if place[1] > MOST_BYTES:
-        raise SecateurError(f"{path}: {place[1] / 1e9:.1f} GB in one member: unpack it, files are read piece by piece")
-    return io.BytesIO(read_range(archive, *place))
+    if entry[1] > MOST_BYTES:
+        raise SecateurError(f"{path}: {entry[1] / 1e9:.1f} GB in one member: unpack it, files are read piece by piece")
+    return io.BytesIO(read_range(archive, *entry))
 
 
 def read_range(archive: Path, start: int, size: int) -> bytes:
@@ -110,11 +110,11 @@ def contents(archive: Path) -> dict[str, tuple[int, int]]:
         if key in _contents:
             _contents.move_to_end(key)
             return _contents[key]
-        found = {member.name: (member.offset_data, member.size) for member in members(archive)}
-        _contents[key] = found
-        if len(_contents) > KEPT:
+        index = {member.name: (member.offset_data, member.size) for member in members(archive)}
+        _contents[key] = index
+        if len(_contents) > MAX_INDEXES:
             _contents.popitem(last=False)
-        return found
+        return index
 
 
 def members(archive: Path) -> Iterator[tarfile.TarInfo]:

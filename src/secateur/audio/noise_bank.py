@@ -51,9 +51,9 @@ class NoiseBank:
         Raises:
             SecateurError: a file that cannot be read or is silent, or no file.
         """
-        found = list(paths)
-        clips = [read_audio(path, sample_rate) for path in found]
-        for path, clip in zip(found, clips, strict=True):
+        files = list(paths)
+        clips = [read_audio(path, sample_rate) for path in files]
+        for path, clip in zip(files, clips, strict=True):
             if is_silent(clip, -100.0):
                 raise SecateurError(f"{path}: silent, of no use as noise: leave it out")
         return cls(clips, device, sample_rate)
@@ -76,5 +76,5 @@ class NoiseBank:
         clip = (draws[0] * len(self)).long()
         length = self.lengths[clip]
         start = (draws[1] * length).long()
-        places = (start[:, None] + torch.arange(samples, device=self.device)) % length[:, None]
-        return self.samples[self.starts[clip][:, None] + places].float() / 32767
+        positions = (start[:, None] + torch.arange(samples, device=self.device)) % length[:, None]
+        return self.samples[self.starts[clip][:, None] + positions].float() / 32767

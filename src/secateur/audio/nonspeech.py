@@ -108,7 +108,7 @@ def silence(rows: int, samples: int, rate: int, generator: torch.Generator, devi
     return torch.where(even(rows, 0, 1, generator, device) < 0.5, dither, torch.zeros_like(dither))
 
 
-MADE: dict[str, Callable[[int, int, int, torch.Generator, torch.device], Tensor]] = {
+GENERATORS: dict[str, Callable[[int, int, int, torch.Generator, torch.device], Tensor]] = {
     "coloured": coloured, "hum": hum, "clicks": clicks, "tones": tones, "chords": partial(tones, voices=4),
     "silence": silence,
 }  # fmt: skip

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
 from ..base.progress import say
+from .cache import Cache, state_of
 from .channels import Channel, Mixer, one_of
 from .decoders.open import open_part
 from .decoders.sound import Sound
 from .files.layout import Layout, layout
 from .files.source import Opened, Source, opened
-from .kept import Kept, state_of
 
 __all__ = ["MAX_SECONDS", "AudioInfo", "Channel", "Source", "audio_info", "read_audio", "read_channels"]
 
@@ -29,10 +29,10 @@ MOST_RATE = 768_000.0  # values a second, all channels together: the finest ster
 MOST_PIPED = 4 << 30  # bytes
 _BLOCK = 1 << 18  # samples decoded at a time, all channels together
 _LOUDEST = 100.0  # floats a hundred times full scale are not sound in [-1, 1]
-_SAID = 1000  # notes that are remembered, so that each is shown once
-_said: OrderedDict[str, None] = OrderedDict()
-_LAYOUTS: Kept[Layout] = Kept(256, lambda _: 1)  # of files
-_KEPT: Kept[Array] = Kept(256 << 20, lambda audio: audio.nbytes)  # bytes of decoded recordings
+_MAX_NOTES = 1000  # notes that are recorded, so that each is shown once
+_shown_notes: OrderedDict[str, None] = OrderedDict()
+_LAYOUTS: Cache[Layout] = Cache(256, lambda _: 1)  # of files
+_RECORDINGS: Cache[Array] = Cache(256 << 20, lambda audio: audio.nbytes)  # bytes of decoded recordings
 
 Array = NDArray[np.float32]
 Pick = Callable[[Array, int], Array]  # samples (n, channels) at a rate to (n,) or (n, channels wanted)
@@ -40,7 +40,7 @@ Pick = Callable[[Array, int], Array]  # samples (n, channels) at a rate to (n,) 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a recording is."""
+    """Format and length of a recording."""
 
     sample_rate: int  # Hz
     channels: int
@@ -99,12 +99,12 @@ def read_audio(
         if file.path is None or (first == 0 and last is None):
             return _one_channel(file, sample_rate, max_seconds, first, last, channel)
         key = (state_of(file.path), sample_rate, max_seconds, channel)
-        if _KEPT.get(key) is None and _seeks(file, max_seconds):
+        if _RECORDINGS.get(key) is None and _seeks(file, max_seconds):
             return _one_channel(file, sample_rate, max_seconds, first, last, channel)
         # Only decoding from the start gives the same samples: once for all segments, where memory allows it.
-        whole = _KEPT.get_or_make(key, lambda: _one_channel(file, sample_rate, max_seconds, 0, None, channel))
-        _check_held(file.name, len(whole), first, last, sample_rate)
-        return whole[first:last].copy()
+        recording = _RECORDINGS.get_or_make(key, lambda: _one_channel(file, sample_rate, max_seconds, 0, None, channel))
+        _check_within(file.name, len(recording), first, last, sample_rate)
+        return recording[first:last].copy()
 
 
 def read_channels(
@@ -152,7 +152,7 @@ def _samples(name: str, rate: int, start: float, seconds: float | None) -> tuple
     return round(start * rate), None if seconds is None else round((start + seconds) * rate)
 
 
-def _check_held(name: str, count: int, first: int, last: int | None, rate: int) -> None:
+def _check_within(name: str, count: int, first: int, last: int | None, rate: int) -> None:
     """Refuse a segment that ends after a recording of `count` samples, by more than manifests round."""
     if first >= count or (last is not None and last > count + round(SLACK * rate)):
         what = f"it does not hold the segment from {first / rate:g} to {(last or count) / rate:g} s"
@@ -166,7 +166,7 @@ def _seeks(file: Opened, max_seconds: float) -> bool:
 
 
 def _layout_of(file: Opened) -> Layout:
-    """What the file holds; of files on disk it is remembered."""
+    """The layout of a file; cached for files on disk."""
     if file.path is None:
         return layout(file)
     return _LAYOUTS.get_or_make(state_of(file.path), lambda: layout(file))
@@ -174,11 +174,11 @@ def _layout_of(file: Opened) -> Layout:
 
 def _sounds(file: Opened, max_seconds: float) -> Generator[Sound, None, None]:
     """The recordings of a file, each open until the next is asked for."""
-    found = _layout_of(file)
-    for text in found.notes:
+    layout_of_file = _layout_of(file)
+    for text in layout_of_file.notes:
         _note(file.name, text)
-    for part in found.parts:
-        with open_part(file, part, found.kind, _BLOCK) as sound:
+    for part in layout_of_file.parts:
+        with open_part(file, part, layout_of_file.kind, _BLOCK) as sound:
             frames = sound.frames
             if frames is not None:
                 if frames * sound.channels > MOST_RATE * max_seconds and frames <= max_seconds * sound.rate:
@@ -229,9 +229,9 @@ def _read(file: Opened, sample_rate: int, max_seconds: float, first: int, last: 
             if line.full:
                 return line.result(file.name)
     line.end()
-    if line.place == 0:
+    if line.position == 0:
         raise SecateurError(f"{file.name}: contains no sound (too few samples)")
-    _check_held(file.name, line.place, first, last, sample_rate)
+    _check_within(file.name, line.position, first, last, sample_rate)
     return line.result(file.name)
 
 
@@ -243,7 +243,7 @@ class _Line:
 
     def __init__(self, rate: int, first: int, last: int | None) -> None:
         self.rate, self.first, self.last = rate, first, last
-        self.place = 0  # of the next sample that comes out
+        self.position = 0  # of the next sample that comes out
         self.read = 0.0  # seconds that went in
         self._parts: list[Array] = []
         self._from = 0
@@ -253,14 +253,14 @@ class _Line:
         """Begin near a second; the sample at `rate` to begin with, at which one comes out as well."""
         step = rate // math.gcd(rate, self.rate)
         begin = int(seconds * rate) // step * step
-        self.place = begin * self.rate // rate
+        self.position = begin * self.rate // rate
         self.read = begin / rate
         return begin
 
     @property
     def full(self) -> bool:
-        """Whether all that is wanted is there."""
-        return self.last is not None and self.place >= self.last
+        """Whether the requested samples are complete."""
+        return self.last is not None and self.position >= self.last
 
     def add(self, block: Array, rate: int) -> None:
         """Samples (n,) or (n, channels) at `rate`."""
@@ -278,16 +278,16 @@ class _Line:
         self._put(block)
 
     def end(self) -> None:
-        """What the resampler still holds."""
+        """Flush the resampler."""
         if self._stream is not None:
             channels = self._parts[0].shape[1] if self._parts else self._stream._channels
             self._put(self._stream.resample_chunk(np.zeros((0, channels), np.float32), last=True))
             self._stream = None
 
     def _put(self, block: Array) -> None:
-        a = max(0, self.first - self.place)
-        b = len(block) if self.last is None else max(0, self.last - self.place)
-        self.place += len(block)
+        a = max(0, self.first - self.position)
+        b = len(block) if self.last is None else max(0, self.last - self.position)
+        self.position += len(block)
         if a < min(b, len(block)) or not self._parts:
             self._parts.append(block[a:b])
 
@@ -301,11 +301,11 @@ class _Line:
 
 
 def _note(name: str, text: str) -> None:
-    """Tell the person who watches, once for every file."""
+    """Print a note on standard error, once for every file."""
     line = f"{name}: {text}"
-    if line not in _said:
-        _said[line] = None
+    if line not in _shown_notes:
+        _shown_notes[line] = None
         with contextlib.suppress(KeyError):
-            if len(_said) > _SAID:
-                _said.popitem(last=False)
+            if len(_shown_notes) > _MAX_NOTES:
+                _shown_notes.popitem(last=False)
         say(line)

@@ -22,14 +22,14 @@ def stft(audio: NDArray[np.float32], window: NDArray[np.float32], hop: int) -> N
 
 def istft(spectra: NDArray[np.complex64], window: NDArray[np.float32], hop: int, samples: int) -> NDArray[np.float32]:
     """The sound (samples,) of spectra that `stft` gave with the same window and hop: weighted overlap-add."""
-    pieces = np.fft.irfft(spectra, len(window), axis=1) * window
+    frames = np.fft.irfft(spectra, len(window), axis=1) * window
     overlap = len(window) // hop
-    summed = np.zeros((len(pieces) + overlap - 1, hop))
+    summed = np.zeros((len(frames) + overlap - 1, hop))
     weights = np.zeros_like(summed)
     for step in range(overlap):
         part = slice(step * hop, (step + 1) * hop)
-        summed[step : step + len(pieces)] += pieces[:, part]
-        weights[step : step + len(pieces)] += np.square(window[part])
+        summed[step : step + len(frames)] += frames[:, part]
+        weights[step : step + len(frames)] += np.square(window[part])
     sound = (summed / np.maximum(weights, 1e-8)).reshape(-1)
     half = len(window) // 2
     return sound[half : half + samples].astype(np.float32)

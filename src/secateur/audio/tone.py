@@ -48,8 +48,8 @@ def quiet_middle(audio: Samples, rate: int) -> int:
     size = round(FRAME * rate)
     first, last = (round((start + share * (end - start)) / size) for share in (0.25, 0.75))
     inside = db[first : max(last, first + 1)]
-    place = first + int(np.argmin(inside)) if len(inside) else len(db) // 2
-    return min(place * size + size // 2, len(audio))
+    quietest = first + int(np.argmin(inside)) if len(inside) else len(db) // 2
+    return min(quietest * size + size // 2, len(audio))
 
 
 def room_tone(audio: Samples, samples: int, rate: int, random: np.random.Generator) -> Samples:

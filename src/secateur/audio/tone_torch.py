@@ -30,9 +30,9 @@ def edges(audio: Tensor, lengths: Tensor, rate: int) -> Tensor:
     threshold = torch.minimum(floor + ABOVE * (loud - floor), loud - BELOW_LOUD)[:, None]
     smooth = torch.nn.functional.avg_pool1d(db[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
     spoken = (smooth >= threshold) & real
-    places = torch.arange(db.shape[1], device=db.device)
-    first = torch.where(spoken, places, db.shape[1]).amin(1)
-    last = torch.where(spoken, places, -1).amax(1)
+    frames = torch.arange(db.shape[1], device=db.device)
+    first = torch.where(spoken, frames, db.shape[1]).amin(1)
+    last = torch.where(spoken, frames, -1).amax(1)
     size = round(FRAME * rate)
     none = last < 0
     length = lengths.to(audio.device)
@@ -55,7 +55,7 @@ def room_tone(audio: Tensor, lengths: Tensor, sources: Tensor, rate: int, genera
     """Tone (rows, samples) of the rooms of the clips `sources` (rows, grains), half a `GRAIN` for each of them.
 
     Grains drawn from the clip's quietest stretch, their signs too, overlap by half under a sine window: the power
-    stays, and no period is left that one could hear.
+    stays, and no audible period is left.
     """
     size = round(GRAIN * rate) // 2 * 2
     hop = size // 2
@@ -66,8 +66,8 @@ def room_tone(audio: Tensor, lengths: Tensor, sources: Tensor, rate: int, genera
     begin = starts[sources] + (draws[0] * (room[sources] + 1)).long()
     sign = (draws[1] < 0.5).to(audio.dtype) * 2 - 1
     window = torch.sin(torch.pi * (torch.arange(size, device=audio.device) + 0.5) / size)
-    places = (begin[..., None] + torch.arange(size, device=audio.device)).clamp_max(audio.shape[1] - 1)
-    cut = audio[sources[..., None], places] * window * sign[..., None]
+    positions = (begin[..., None] + torch.arange(size, device=audio.device)).clamp_max(audio.shape[1] - 1)
+    cut = audio[sources[..., None], positions] * window * sign[..., None]
     first, second = cut[..., :hop], cut[..., hop:]
     tone = first + torch.nn.functional.pad(second, (0, 0, 1, 0))[:, :-1]
     return tone.flatten(1)

@@ -56,20 +56,20 @@ def unpack(archive: Path, folder: Path, max_bytes: int = MAX_BYTES, quiet: bool 
 
 
 def _unpack_into(archive: Path, folder: Path, max_bytes: int, quiet: bool) -> None:
-    left, files, skipped = min(max_bytes, SLACK + MOST_RATIO * archive.stat().st_size), 0, 0
+    room, files, skipped = min(max_bytes, SLACK + MOST_RATIO * archive.stat().st_size), 0, 0
     with tarfile.open(archive, "r|*", tarinfo=_Member) as members:
         for member in track(members, f"unpacking {archive.name}", quiet=quiet):
             target = folder / safe_name(member.name, archive)
             if member.isdir():
                 target.mkdir(parents=True, exist_ok=True)
                 continue
-            whole = member.isreg() and not member.issparse()  # a sparse one is as long as it likes
-            content = members.extractfile(member) if whole else None
+            plain = member.isreg() and not member.issparse()  # a sparse one is as long as it likes
+            content = members.extractfile(member) if plain else None
             if content is None:
                 skipped += 1
                 continue
-            left, files = left - member.size, files + 1
-            if left < 0 or files > MAX_FILES:
+            room, files = room - member.size, files + 1
+            if room < 0 or files > MAX_FILES:
                 limits = f"{max_bytes / 1e9:g} GB, {MOST_RATIO} times its size, or {MAX_FILES} files"
                 raise SecateurError(f"{archive}: refused, it unpacks to more than {limits}")
             target.parent.mkdir(parents=True, exist_ok=True)

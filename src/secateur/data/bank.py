@@ -48,7 +48,7 @@ class AudioBank:
     ) -> AudioBank:  # fmt: skip
         """Decode all clips at `sample_rate` Hz, several at a time; an empty `label` shows no progress.
 
-        With `SECATEUR_BANKS` naming a folder, decoded sets are kept there for other runs on the same machine.
+        With `SECATEUR_BANKS` naming a folder, decoded sets are cached there for other runs on the same machine.
         """
 
         def decode() -> list[Samples]:
@@ -56,14 +56,14 @@ class AudioBank:
                 clips = pool.map(lambda u: sixteen_bit(read_clip(u, sample_rate)), utterances)
                 return list(track(clips, label, len(utterances), quiet=not label))
 
-        return cls(kept_clips(_key(utterances, sample_rate), decode), device)
+        return cls(cached_clips(_key(utterances, sample_rate), decode), device)
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     @cached_property
     def digest(self) -> str:
-        """A name that changes with any sample."""
+        """A hash of all samples."""
         return hashlib.sha256(self.lengths.numpy().tobytes() + self.samples.cpu().numpy().tobytes()).hexdigest()
 
     def follow(
@@ -73,7 +73,7 @@ class AudioBank:
         yield from batches
 
     def samples_of(self, rows: Sequence[int]) -> list[int]:
-        """How long the clips `rows` are, known without waiting for the device."""
+        """Samples of the clips `rows`, known without waiting for the device."""
         return [int(self.lengths[row]) for row in rows]
 
     def gather(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -87,23 +87,23 @@ class AudioBank:
         return self.samples[index].float().div_(32767).mul_(inside), lengths
 
 
-def kept_clips(key: str, make: Callable[[], Sequence[Samples]]) -> Sequence[Samples]:
-    """What `make` gives, as 16-bit samples; with `SECATEUR_BANKS` naming a folder it is made by one process and kept.
+def cached_clips(key: str, make: Callable[[], Sequence[Samples]]) -> Sequence[Samples]:
+    """The clips of `make` as 16-bit samples; with `SECATEUR_BANKS` naming a folder, one process makes and caches them.
 
     `key` must change with everything that `make` depends on. Processes that ask for the same wait for the first.
     """
     folder = os.environ.get("SECATEUR_BANKS")
     if not folder:
         return make()
-    kept = Path(folder) / f"{key}.npz"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with require("filelock", "train").FileLock(kept.with_name(f".{key}.lock")):
-        if not kept.exists():
-            made = [c if c.dtype == np.int16 else sixteen_bit(c) for c in make()]
-            with atomic_path(kept) as temporary, temporary.open("wb") as out:
-                np.savez(out, samples=np.concatenate(made), lengths=np.asarray([len(c) for c in made]))
-            return made
-    with np.load(kept) as stored:
+    cached = Path(folder) / f"{key}.npz"
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    with require("filelock", "train").FileLock(cached.with_name(f".{key}.lock")):
+        if not cached.exists():
+            clips = [c if c.dtype == np.int16 else sixteen_bit(c) for c in make()]
+            with atomic_path(cached) as temporary, temporary.open("wb") as out:
+                np.savez(out, samples=np.concatenate(clips), lengths=np.asarray([len(c) for c in clips]))
+            return clips
+    with np.load(cached) as stored:
         samples, lengths = stored["samples"], stored["lengths"]
     return np.split(samples, np.cumsum(lengths)[:-1])
 

@@ -1,4 +1,4 @@
-"""What is wrong with a data set: every file is decoded once, every text held against the others.
+"""What is wrong with a data set: every file is decoded once, every text compared with the others.
 
 Memory does not grow with the set but by what finds repeated sounds and unusual rates: about 50 bytes a clip.
 """
@@ -28,7 +28,7 @@ from .text_check import TextJudge, sort_of
 
 __all__ = ["MEANING", "CheckSettings", "Kind", "Problem", "check", "check_audio", "check_texts", "sort_of"]
 
-PIECE = 256  # clips a pool is given at a time: one that has everything at once keeps everything it decoded
+PIECE = 256  # clips submitted to a pool at a time, so that it does not keep all decoded audio
 
 
 def check(
@@ -41,22 +41,22 @@ def check(
     """
     settings = settings or CheckSettings()
     judge = _judge(utterances, settings)
-    found: list[Problem] = []
+    all_problems: list[Problem] = []
     sounds = Hashes(numbered=True)
-    twins: dict[int, int] = {}  # place in `found` to the number of the clip that came first
-    for number, (u, problems, digest) in enumerate(_listen(utterances, settings, workers, audio)):
-        found += problems
+    duplicates: dict[int, int] = {}  # index in `all_problems` to the number of the first clip with these samples
+    for number, (u, problems, digest) in enumerate(_audio_problems(utterances, settings, workers, audio)):
+        all_problems += problems
         first = number if digest is None else sounds.first(digest, number)
         if first != number:
-            twins[len(found)] = first
-            found.append(Problem("duplicate", u.id, "", u.audio))
-        found += judge.problems(u)
-    if twins:
-        wanted = set(twins.values())
-        names = {number: u.id for number, u in enumerate(utterances) if number in wanted}
-        for place, first in twins.items():
-            found[place] = replace(found[place], detail=f"same audio as '{names[first]}'")
-    return found
+            duplicates[len(all_problems)] = first
+            all_problems.append(Problem("duplicate", u.id, "", u.audio))
+        all_problems += judge.problems(u)
+    if duplicates:
+        originals = set(duplicates.values())
+        names = {number: u.id for number, u in enumerate(utterances) if number in originals}
+        for index, first in duplicates.items():
+            all_problems[index] = replace(all_problems[index], detail=f"same audio as '{names[first]}'")
+    return all_problems
 
 
 def check_texts(utterances: Iterable[Utterance], settings: CheckSettings | None = None) -> list[Problem]:
@@ -73,10 +73,12 @@ def _judge(utterances: Iterable[Utterance], settings: CheckSettings) -> TextJudg
     return judge
 
 
-Heard = tuple[Utterance, list[Problem], bytes | None]
+Checked = tuple[Utterance, list[Problem], bytes | None]
 
 
-def _listen(utterances: Iterable[Utterance], settings: CheckSettings, workers: int, audio: bool) -> Iterator[Heard]:
+def _audio_problems(
+    utterances: Iterable[Utterance], settings: CheckSettings, workers: int, audio: bool
+) -> Iterator[Checked]:
     """The audio problems and the digest of the samples of every utterance, in order."""
     if not audio:
         for u in utterances:
@@ -87,11 +89,11 @@ def _listen(utterances: Iterable[Utterance], settings: CheckSettings, workers: i
     with ThreadPoolExecutor(max(1, workers)) as pool:
         rest = iter(utterances)
         pieces = iter(lambda: list(itertools.islice(rest, PIECE)), [])
-        heard = (h for piece in pieces for h in pool.map(lambda u: check_audio(u, settings), piece))
-        yield from track(heard, "checking audio", total)
+        checked = (h for piece in pieces for h in pool.map(lambda u: check_audio(u, settings), piece))
+        yield from track(checked, "checking audio", total)
 
 
-def check_audio(u: Utterance, settings: CheckSettings) -> Heard:
+def check_audio(u: Utterance, settings: CheckSettings) -> Checked:
     """Decode one clip: its problems, and a digest of its samples (None when there are none or only silence)."""
     if not is_recording(u.audio):
         return u, [Problem("missing", u.id, "no such file", u.audio)], None

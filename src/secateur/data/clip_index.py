@@ -1,4 +1,4 @@
-"""A set that does not fit in memory: where every line is and how long its clip; the rest is read when asked for."""
+"""A set that does not fit in memory: every line's position and its clip's duration; the rest is read on access."""
 
 from __future__ import annotations
 
@@ -24,18 +24,21 @@ T = TypeVar("T")
 
 
 class ClipIndex(Sequence[Utterance]):
-    """The clips of manifests and archives, of which 14 bytes each are kept: file, place of the line, duration.
+    """The clips of manifests and archives, of which 14 bytes each are in memory: file, offset of the line, duration.
 
-    Lines of JSONL manifests are read again where they are, so the files must stay as they are. What archives say of
-    their clips is kept in a temporary file, as lines. Clips longer than `longest` (s) are left out; `seen` is told of
-    every clip that is not, once, while the index is made.
+    Lines of JSONL manifests are read again where they are, so the files must stay as they are. The fields of
+    archives' clips are kept in a temporary file, as lines. Clips longer than `longest` (s) are left out; `on_clip` is
+    called with every other one, once, while the index is made.
 
     Raises:
         SecateurError: see `iter_manifest`.
     """
 
     def __init__(
-        self, manifests: Iterable[str | Path], longest: float = np.inf, seen: Callable[[Utterance], None] | None = None
+        self,
+        manifests: Iterable[str | Path],
+        longest: float = np.inf,
+        on_clip: Callable[[Utterance], None] | None = None,
     ) -> None:
         self._files: list[tuple[BinaryIO, Path, str]] = []  # with its folder, and what messages call it
         numbers, offsets, durations = array("H"), array("q"), array("f")
@@ -46,8 +49,8 @@ class ClipIndex(Sequence[Utterance]):
                 if u.duration > longest:
                     self.dropped += 1
                     continue
-                if seen is not None:
-                    seen(u)
+                if on_clip is not None:
+                    on_clip(u)
                 numbers.append(len(self._files) - 1)
                 offsets.append(offset)
                 durations.append(u.duration)
@@ -68,9 +71,9 @@ class ClipIndex(Sequence[Utterance]):
         spool = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the index)
         self._files.append((spool, ROOT, str(path)))
         for u in iter_manifest(path):
-            place = spool.tell()
+            offset = spool.tell()
             spool.write(json.dumps(to_line(u, ROOT), ensure_ascii=False).encode() + b"\n")
-            yield place, u
+            yield offset, u
         spool.flush()
 
     def __len__(self) -> int:
@@ -86,11 +89,11 @@ class ClipIndex(Sequence[Utterance]):
         if not -len(self) <= row < len(self):
             raise IndexError(row)
         file, folder, name = self._files[self._numbers[row]]
-        place = int(self._offsets[row])
+        offset = int(self._offsets[row])
         with self._lock:  # threads read side by side, and a file has one position
-            file.seek(place)
+            file.seek(offset)
             line = file.readline(MOST_LINE)
-        return parse_line(line.removeprefix(b"\xef\xbb\xbf").strip(), folder, f"{name}, byte {place}")
+        return parse_line(line.removeprefix(b"\xef\xbb\xbf").strip(), folder, f"{name}, byte {offset}")
 
 
 class Joined(Sequence[Utterance]):
@@ -114,13 +117,13 @@ class Joined(Sequence[Utterance]):
 
 
 class Mapped(Sequence[T], Generic[S, T]):
-    """What a function makes of each item of a sequence, when it is asked for; the last few thousand are remembered."""
+    """A function applied to each item of a sequence on access; a few thousand results are cached."""
 
-    KEPT = 1 << 12
+    MAX_CACHED = 1 << 12
 
     def __init__(self, source: Sequence[S], function: Callable[[S], T]) -> None:
         self.source, self.function = source, function
-        self._made: dict[int, T] = {}
+        self._cache: dict[int, T] = {}
 
     def __len__(self) -> int:
         return len(self.source)
@@ -132,11 +135,11 @@ class Mapped(Sequence[T], Generic[S, T]):
     def __getitem__(self, row: int | slice) -> T | list[T]:
         if isinstance(row, slice):
             return [self[i] for i in range(*row.indices(len(self)))]
-        if row not in self._made:
-            if len(self._made) >= self.KEPT:
-                self._made.clear()
-            self._made[row] = self.function(self.source[row])
-        return self._made[row]
+        if row not in self._cache:
+            if len(self._cache) >= self.MAX_CACHED:
+                self._cache.clear()
+            self._cache[row] = self.function(self.source[row])
+        return self._cache[row]
 
 
 def is_streamed(clips: Sequence[Utterance]) -> bool:
@@ -150,7 +153,7 @@ def joined(first: Sequence[Utterance], second: Sequence[Utterance]) -> Sequence[
 
 
 def rows_of(clips: Sequence[Utterance], function: Callable[[Utterance], T]) -> Sequence[T]:
-    """What `function` makes of every clip: at once, or of streamed clips when it is asked for."""
+    """`function` of every clip: at once, or of streamed clips on access."""
     return Mapped(clips, function) if is_streamed(clips) else [function(u) for u in clips]
 
 

@@ -85,20 +85,20 @@ def choose_columns(
     """
     of: dict[str, str] = {}
     milliseconds = set()
-    for field, wanted in source.settings.columns.items():
-        of[field] = _named(field, wanted, names, where)
-    taken = set(of.values())
-    rank = {name: place for field in NAMES.values() for place, name in enumerate(field)}
-    found: dict[str, list[str]] = {}
+    for field, column in source.settings.columns.items():
+        of[field] = _named(field, column, names, where)
+    named = set(of.values())
+    rank = {name: priority for field in NAMES.values() for priority, name in enumerate(field)}
+    candidates_of: dict[str, list[str]] = {}
     for name in names:
         plain = plain_name(name)
         in_ms = re.sub(r"_(ms|msec|millis|milliseconds)$", "", plain)
         meant = MEANT.get(plain) or (MEANT.get(in_ms) if in_ms != plain else None)
-        if meant is not None and name not in taken:
-            found.setdefault(meant, []).append(name)
+        if meant is not None and name not in named:
+            candidates_of.setdefault(meant, []).append(name)
             if in_ms != plain:
                 milliseconds.add(name)
-    for field, candidates in found.items():
+    for field, candidates in candidates_of.items():
         if field not in of:
             filled = [c for c in candidates if any(str(row.get(c) or "").strip() for row in rows)] or candidates
             of[field] = min(filled, key=lambda c: rank.get(plain_name(c), 99))
@@ -113,16 +113,16 @@ def choose_columns(
     return Columns(of, others, frozenset(field for field, name in of.items() if name in milliseconds))
 
 
-def _named(field: str, wanted: str, names: Sequence[str], where: str) -> str:
+def _named(field: str, column: str, names: Sequence[str], where: str) -> str:
     """The column that the user means."""
     if field not in KNOWN:
         raise SecateurError(f"--columns: '{field}' is no field{nearest(field, KNOWN)}; there are: {', '.join(KNOWN)}")
-    same = [name for name in names if name.strip().lower() == wanted.strip().lower()]
+    same = [name for name in names if name.strip().lower() == column.strip().lower()]
     if same:
         return same[0]
-    if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
-        return names[int(wanted) - 1]
-    raise SecateurError(f"{where}: no column '{wanted}'{nearest(wanted, names)}; there are: {shown(names)}")
+    if column.isdecimal() and 1 <= int(column) <= len(names):
+        return names[int(column) - 1]
+    raise SecateurError(f"{where}: no column '{column}'{nearest(column, names)}; there are: {shown(names)}")
 
 
 def _with_audio(
@@ -133,8 +133,10 @@ def _with_audio(
 
     def share(name: str) -> float:
         values = [str(row.get(name) or "").strip() for row in some]
-        there = [v for v in values if v and len(v) < 1000 and " " * 2 not in v]
-        return sum(source.locate(v).suffix.lower() in AUDIO and _exists(source, v) for v in there) / max(1, len(values))
+        values_there = [v for v in values if v and len(v) < 1000 and " " * 2 not in v]
+        return sum(source.locate(v).suffix.lower() in AUDIO and _exists(source, v) for v in values_there) / max(
+            1, len(values)
+        )
 
     good = [name for name in free if share(name) > 0.5]
     if len(good) != 1:

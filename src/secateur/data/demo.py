@@ -45,15 +45,15 @@ def demo_speech(fetch: bool = True, patience: float = 8.0) -> DemoSpeech:
     """
     folder = find_speech()
     if folder is not None:
-        whole = sorted({path.parent for path in folder.glob("*/train.jsonl") if _is_whole(path.parent)})
-        whole += [folder] if _is_whole(folder) else []
-        whole.sort(key=lambda place: place.name != FIRST_CHOICE)
-        if whole:
-            return _chosen(whole[0].name, whole[0], f"real recordings in {whole[0]}")
+        complete = sorted({path.parent for path in folder.glob("*/train.jsonl") if _is_complete(path.parent)})
+        complete += [folder] if _is_complete(folder) else []
+        complete.sort(key=lambda folder_of_set: folder_of_set.name != FIRST_CHOICE)
+        if complete:
+            return _chosen(complete[0].name, complete[0], f"real recordings in {complete[0]}")
     cached = cache_dir() / "data" / FETCHED
-    if not (existing(cached) and _is_whole(cached)) and fetch and not os.environ.get("SECATEUR_OFFLINE"):
+    if not (existing(cached) and _is_complete(cached)) and fetch and not os.environ.get("SECATEUR_OFFLINE"):
         _fetch(patience)
-    if existing(cached) and _is_whole(cached):
+    if existing(cached) and _is_complete(cached):
         return _chosen(FETCHED, cached, "mini LibriSpeech, read audio books")
     note = "SYNTHETIC SPEECH: espeak-ng voices, not people. The numbers below say nothing about real recordings."
     line = "=" * len(note)
@@ -77,7 +77,7 @@ def _fetch(patience: float) -> None:
         say(f"mini LibriSpeech: {problem}")
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_complete(folder: Path) -> bool:
     return all((folder / f"{split}.jsonl").is_file() for split in SPLITS)
 
 

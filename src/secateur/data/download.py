@@ -41,10 +41,10 @@ def download(
     if have and set(chosen) <= set(read_json(folder / "parts.json")):
         return have
     for part in chosen:
-        _bring(source.parts[part], part, source, folder, base_url, timeout, keep_archives, quiet)
-    there = sorted(part for part in source.parts if _unpacked(folder, part).is_dir())
-    manifests = write_manifests(source, folder, there, quiet)
-    write_json(folder / "parts.json", there)
+        _fetch_archive(source.parts[part], part, source, folder, base_url, timeout, keep_archives, quiet)
+    unpacked = sorted(part for part in source.parts if _unpacked(folder, part).is_dir())
+    manifests = write_manifests(source, folder, unpacked, quiet)
+    write_json(folder / "parts.json", unpacked)
     return manifests
 
 
@@ -69,7 +69,7 @@ def _unpacked(folder: Path, part: str) -> Path:
     return folder / "unpacked" / part
 
 
-def _bring(
+def _fetch_archive(
     archive: Archive, part: str, source: Source, folder: Path, base_url: str | None, timeout: float, keep: bool,
     quiet: bool,
 ) -> None:  # fmt: skip
@@ -102,13 +102,13 @@ def write_manifests(source: Source, folder: Path, parts: Sequence[str], quiet: b
     written = {}
     for split, recordings in splits.items():
         path = folder / f"{split}.jsonl"
-        done = prepare(recordings, path, settings, quiet=quiet)
-        if done.skipped:
-            say(f"{split}: {len(done.skipped)} left out, first {done.skipped[0][0]}: {done.skipped[0][1]}")
+        prepared = prepare(recordings, path, settings, quiet=quiet)
+        if prepared.skipped:
+            say(f"{split}: {len(prepared.skipped)} left out, first {prepared.skipped[0][0]}: {prepared.skipped[0][1]}")
         written[split] = path
         if split == "train" and source.dev_share and "dev" not in splits:
             shares = {"train": 1 - source.dev_share, "dev": source.dev_share}
-            for name, members in split_by_speaker(done.utterances, shares).items():
+            for name, members in split_by_speaker(prepared.utterances, shares).items():
                 written[name] = folder / f"{name}.jsonl"
                 write_manifest(written[name], members)
     return written

@@ -27,7 +27,7 @@ AUDIO = "audio"  # folder of files that have to be written
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written."""
+    """The result of an export."""
 
     files: list[Path]
     clips: int
@@ -42,7 +42,7 @@ class _Files:
         self.written = 0
         self._headers: dict[Path, AudioInfo] = {}
 
-    def place(self, u: Utterance) -> Utterance:
+    def locate(self, u: Utterance) -> Utterance:
         """The utterance with audio that is a plain file of this machine, all channels of it."""
         if u.channel is not None:
             return self.copy(u)
@@ -80,20 +80,20 @@ def _content(path: Path) -> bytes:
 
 def _recordings(clips: Iterable[Utterance]) -> dict[Path, str]:
     """A name for every recording: its only clip's id, or its file's name and, where that is not enough, a number."""
-    whole: dict[Path, list[Utterance]] = {}
+    by_recording: dict[Path, list[Utterance]] = {}
     for u in clips:
-        whole.setdefault(u.audio, []).append(u)
+        by_recording.setdefault(u.audio, []).append(u)
     names: dict[Path, str] = {}
-    taken = {u.id for u in clips}
-    for path, some in whole.items():
+    used = {u.id for u in clips}
+    for path, some in by_recording.items():
         name = some[0].id
         if len(some) > 1 or some[0].offset is not None:
             stem = re.sub(r"\s", "_", path.stem)
             number, name = 1, stem
-            while name in taken:
+            while name in used:
                 number += 1
                 name = f"{stem}-{number}"
-            taken.add(name)
+            used.add(name)
         names[path] = name
     return names
 
@@ -101,7 +101,7 @@ def _recordings(clips: Iterable[Utterance]) -> dict[Path, str]:
 def to_nemo(clips: Sequence[Utterance], out: Path, files: _Files) -> list[Path]:
     """A manifest of NeMo: JSON lines with `audio_filepath`, `duration`, `offset` of parts, `text`, `lang`."""
     folder, lines = absolute(out.parent), []
-    for u in map(files.place, clips):
+    for u in map(files.locate, clips):
         values: dict[str, Any] = {"audio_filepath": relative_to(u.audio, folder), "duration": u.duration, "id": u.id}
         values |= {"offset": u.offset} if u.offset is not None else {}
         values |= {"text": u.text} if u.labelled else {}
@@ -128,7 +128,7 @@ def to_audiofolder(clips: Sequence[Utterance], out: Path, files: _Files) -> list
 
 def to_lhotse(clips: Sequence[Utterance], out: Path, files: _Files) -> list[Path]:
     """Lhotse's `recordings.jsonl.gz` and `supervisions.jsonl.gz`, for `CutSet.from_manifests`."""
-    placed = list(map(files.place, clips))
+    placed = list(map(files.locate, clips))
     names = _recordings(placed)
     recordings = []
     for path, name in names.items():
@@ -163,7 +163,7 @@ def to_kaldi(clips: Sequence[Utterance], out: Path, files: _Files) -> list[Path]
 
     What is no WAV is decoded by `flac` or `ffmpeg` in `wav.scp`. Extras have no place in it.
     """
-    placed = list(map(files.place, clips))
+    placed = list(map(files.locate, clips))
     names = {path: _kaldi_name(name) for path, name in _recordings(placed).items()}
     ids = _unique({u.id: _kaldi_name(u.id) for u in placed})
     speakers = _unique({u.speaker: _kaldi_name(u.speaker) for u in placed if u.speaker})
@@ -212,16 +212,16 @@ def _kaldi_name(name: str) -> str:
 
 def _unique(names: Mapping[str, str]) -> dict[str, str]:
     """The same, names that have become equal set apart by a number; those that did not change keep theirs."""
-    taken = {new for old, new in names.items() if new == old}
-    found = {}
+    used = {new for old, new in names.items() if new == old}
+    unique = {}
     for old, new in names.items():
         number, name = 1, new
-        while new != old and name in taken:
+        while new != old and name in used:
             number += 1
             name = f"{new}-{number}"
-        taken.add(name)
-        found[old] = name
-    return found
+        used.add(name)
+        unique[old] = name
+    return unique
 
 
 def _wav_command(path: Path) -> str:

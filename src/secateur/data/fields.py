@@ -1,4 +1,4 @@
-"""The fields of a manifest's lines, and what a line says wrong about them."""
+"""The fields of a manifest's lines, and errors in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which ids or sounds came before, in a table of 64-bit hashes: what finds repetitions in ten million lines."""
+"""Ids or sounds seen so far as a table of 64-bit hashes, to detect repetitions among ten million lines."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Hashes:
         return self._count
 
     def __contains__(self, key: object) -> bool:
-        return self._slots[self._place(hash(key) & _BITS or 1)] != 0
+        return self._slots[self._slot_of(hash(key) & _BITS or 1)] != 0
 
     def add(self, key: object) -> bool:
         """Add `key`; whether it was new."""
         value = hash(key) & _BITS or 1  # 0 is an empty slot
-        at = self._place(value)
+        at = self._slot_of(value)
         if self._slots[at]:
             return False
         self._fill(at, value, 0)
@@ -39,18 +39,18 @@ class Hashes:
         """The number that came with `key` first: `number` itself when it is new."""
         assert self._numbers is not None
         value = hash(key) & _BITS or 1
-        at = self._place(value)
+        at = self._slot_of(value)
         if self._slots[at]:
             return self._numbers[at]
         self._fill(at, value, number)
         return number
 
-    def _place(self, value: int) -> int:
+    def _slot_of(self, value: int) -> int:
         """The slot of `value`, or the empty one where it belongs."""
         slots = self._slots
         mask = len(slots) - 1
         at = value & mask
-        while (found := slots[at]) and found != value:
+        while (stored := slots[at]) and stored != value:
             at = (at + 1) & mask
         return at
 
@@ -69,7 +69,7 @@ class Hashes:
             self._numbers = array("I", [0]) * (2 * len(slots))
         for old, value in enumerate(slots):
             if value:
-                at = self._place(value)
+                at = self._slot_of(value)
                 self._slots[at] = value
                 if numbers is not None and self._numbers is not None:
                     self._numbers[at] = numbers[old]

@@ -89,7 +89,7 @@ def iter_offsets(path: str | Path) -> Iterator[tuple[int, Utterance]]:
     seen = Hashes()
     for where, offset, utterance in _located(path):
         if not seen.add(utterance.id):
-            first = next(place for place, _, other in _located(path) if other.id == utterance.id)
+            first = next(other_where for other_where, _, other in _located(path) if other.id == utterance.id)
             if first != where:  # else two ids with one hash
                 raise SecateurError(f"{where}: id '{utterance.id}' is already on {first.removeprefix(f'{path}, ')}")
         yield offset, utterance
@@ -164,15 +164,15 @@ def from_values(values: dict[str, Any], folder: Path, where: str) -> Utterance:
         if not values[name].strip():
             raise SecateurError(f"{where}: {name}: empty")
     name = values["audio"]
-    place = os.path.join(folder, str(at_home(name)) if name[0] == "~" else name)  # noqa: PTH118
+    joined = os.path.join(folder, str(at_home(name)) if name[0] == "~" else name)  # noqa: PTH118
     if url_of(name) is not None:
-        place = name
+        joined = name
     extras = {} if values.keys() <= ALL else {name: value for name, value in values.items() if name not in ALL}
     offset = _offset(values["offset"], duration, where) if "offset" in values else None
     channel = _channel(values["channel"], where) if "channel" in values else None
     text = values.get("text")
     return Utterance(
-        values["id"], Path(os.path.normpath(place)), float(duration), text or "",
+        values["id"], Path(os.path.normpath(joined)), float(duration), text or "",
         values.get("speaker", ""), _language(values.get("language") or "en", where), extras, offset, channel,
         text == "",
     )  # fmt: skip
@@ -208,8 +208,8 @@ def _channel(value: Any, where: str) -> int:
 
 def _manifests_beside(path: Path) -> str:
     """` (there are a.jsonl, b.jsonl)` for the manifests that the folder does have."""
-    found = sorted(p.name for p in path.parent.glob("*.jsonl")) if path.parent.is_dir() else []
-    return f" (there are {', '.join(found[:8])})" if found else ""
+    names = sorted(p.name for p in path.parent.glob("*.jsonl")) if path.parent.is_dir() else []
+    return f" (there are {', '.join(names[:8])})" if names else ""
 
 
 def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
@@ -270,9 +270,9 @@ def relative_to(audio: Path, folder: Path) -> str:
     url = url_of(audio)
     if url is not None and not audio.is_relative_to(folder):
         return url
-    inside, place = f"{folder}{os.sep}", str(audio)
-    if place.startswith(inside) and len(inside) > 2 and os.sep == "/":
-        return place[len(inside) :]
+    inside, name = f"{folder}{os.sep}", str(audio)
+    if name.startswith(inside) and len(inside) > 2 and os.sep == "/":
+        return name[len(inside) :]
     try:
         shared = Path(os.path.commonpath([audio, folder]))
     except ValueError:  # another drive, or a relative path
@@ -291,8 +291,8 @@ def find_speech() -> Path | None:
         if not Path(named).is_dir():
             raise SecateurError(f"SECATEUR_DATA={named}: no such folder")
         return Path(named).resolve()
-    places = [Path.cwd(), CHECKOUT] if (CHECKOUT / "pyproject.toml").is_file() else [Path.cwd()]
-    beside = (place.resolve().parent / "shared" / "data" for place in places)
+    roots = [Path.cwd(), CHECKOUT] if (CHECKOUT / "pyproject.toml").is_file() else [Path.cwd()]
+    beside = (root.resolve().parent / "shared" / "data" for root in roots)
     return next((folder for folder in beside if folder.is_dir()), None)
 
 

@@ -24,7 +24,7 @@ ROOT = Path("/")
 
 @dataclass(frozen=True)
 class Packed:
-    """What was written."""
+    """The result of packing."""
 
     pattern: str  # what the archives are read by
     shards: int
@@ -60,18 +60,18 @@ def pack(manifest: str | Path, out: Path, clips: int = 1000, quiet: bool = False
 
 
 def _claim(out: Path, manifest: str | Path, clips: int) -> None:
-    """Note what the archives are made from, or hold it against what was noted."""
-    noted = out.with_name(f"{out.name}.json")
+    """Record what the archives are made from, or compare it with an earlier record."""
+    record = out.with_name(f"{out.name}.json")
     sources = shard_paths(manifest)
     sizes = [state_of(path) for path in sources]
     ours: dict[str, Any] = {
         "manifest": str(absolute(manifest)), "clips": clips,
         "state": hashlib.sha256(repr(sizes).encode()).hexdigest()[:16],
     }  # fmt: skip
-    if not is_file(noted):
-        write_json(noted, ours)
-    elif read_json(noted) != ours:
-        raise SecateurError(f"{noted}: archives of another manifest, or of another state of it, are here: remove them")
+    if not is_file(record):
+        write_json(record, ours)
+    elif read_json(record) != ours:
+        raise SecateurError(f"{record}: archives of another manifest, or of another state of it, are here: remove them")
 
 
 def _member(u: Utterance) -> tuple[str, str, bytes, dict[str, Any]]:

@@ -103,16 +103,16 @@ def prepare(
     results: list[Utterance | LeftOut] = []
     with ThreadPoolExecutor(max(1, workers)) as pool:
         results += track(pool.map(work, recordings), "preparing", len(recordings), quiet)
-    made = [r for r in results if isinstance(r, Utterance)]
+    utterances = [r for r in results if isinstance(r, Utterance)]
     out = [*left_out, *(r for r in results if isinstance(r, LeftOut))]
-    if not made:
+    if not utterances:
         why = f"; {out[0].id}: {out[0].detail or out[0].reason}" if out else ""
         raise SecateurError(f"{manifest}: none of {len(recordings)} recordings can be used{why}")
     if len({r.split for r in recordings}) > 1:
         splits = {r.id: r.split for r in recordings}
-        made = [replace(u, extras={**u.extras, "split": splits[u.id]}) if splits[u.id] else u for u in made]
-    write_manifest(manifest, made)
-    return Prepared(made, out, _list(manifest, out))
+        utterances = [replace(u, extras={**u.extras, "split": splits[u.id]}) if splits[u.id] else u for u in utterances]
+    write_manifest(manifest, utterances)
+    return Prepared(utterances, out, _list(manifest, out))
 
 
 def _list(manifest: Path, out: Sequence[LeftOut]) -> Path | None:
@@ -150,8 +150,8 @@ class _Work:
         if self.settings.lower:
             text = lower_case(text, language)
         try:
-            found = self._part(replace(recording, text=text, language=language))
-            return found if isinstance(found, LeftOut) else self._as_asked(found)
+            utterance = self._part(replace(recording, text=text, language=language))
+            return utterance if isinstance(utterance, LeftOut) else self._converted(utterance)
         except SecateurError as problem:
             return LeftOut(recording.id, _kind(str(problem)), str(problem))
 
@@ -185,7 +185,7 @@ class _Work:
             None if offset is None else round(offset, 6), channel, not recording.text,
         )  # fmt: skip
 
-    def _as_asked(self, u: Utterance) -> Utterance:
+    def _converted(self, u: Utterance) -> Utterance:
         """The utterance with a file of its own, where one is asked for."""
         if self.settings.format == "keep":
             return u
@@ -203,7 +203,7 @@ def _kind(problem: str) -> str:
 def usable_names(recording: Recording) -> dict[str, Any]:
     """Extras under names that the manifest's reader accepts: what looks like a field that is absent gets a prefix."""
     present = {"id", "audio", "duration", "language"} | {"text"} | ({"speaker"} if recording.speaker else set())
-    found = {}
+    usable_extras = {}
     for name, value in recording.extras.items():
         fields = dict.fromkeys(present, "") | {name: value}
         try:
@@ -211,8 +211,8 @@ def usable_names(recording: Recording) -> dict[str, Any]:
             usable = name not in FIELDS
         except SecateurError:
             usable = False
-        found[name if usable else f"extra_{name}"] = value
-    return found
+        usable_extras[name if usable else f"extra_{name}"] = value
+    return usable_extras
 
 
 Denoise = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
@@ -247,11 +247,11 @@ def file_name(name: str) -> str:
 
 
 def _claim(folder: Path, settings: PrepareSettings) -> None:
-    """Note the settings that the files of `folder` are made with, or hold them against those noted."""
-    noted = folder / "settings.json"
+    """Record the settings that the files of `folder` are made with, or compare them with those recorded."""
+    record = folder / "settings.json"
     ours = {"format": settings.format, "sample_rate": settings.sample_rate, "denoise": settings.denoise}
-    if not is_file(noted):
-        write_json(noted, ours)
-    elif read_json(noted) != ours:
-        theirs = ", ".join(f"{key} {value}" for key, value in read_json(noted).items())
+    if not is_file(record):
+        write_json(record, ours)
+    elif read_json(record) != ours:
+        theirs = ", ".join(f"{key} {value}" for key, value in read_json(record).items())
         raise SecateurError(f"{folder}: holds files made with {theirs}: remove it, or name another manifest")

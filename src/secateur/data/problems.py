@@ -47,7 +47,7 @@ class CheckSettings:
     rate_deviations: float = 4.0  # as many standard deviations away from it (of the logarithm, by quartiles)
     rare: float = 0.005  # share of transcripts below which a foreign script or symbol is unusual
     few: int = 20  # with fewer transcripts in a language, rates and characters are not judged
-    few_of_speaker: int = 8  # speakers with fewer are held against the whole set
+    few_of_speaker: int = 8  # speakers with fewer are compared with the whole set
 
 
 @dataclass(frozen=True)

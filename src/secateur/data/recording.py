@@ -1,4 +1,4 @@
-"""A recording before it is opened, and the set of somebody else that it was listed in."""
+"""A recording before it is opened, and the foreign set that lists it."""
 
 from __future__ import annotations
 
@@ -90,16 +90,16 @@ class ForeignSet:
         What an earlier run wrote is no part of the set, so that it can be prepared again.
         """
         if self.folder == self.root:
-            found = files_below(self.folder)
+            files_there = files_below(self.folder)
         else:
             try:
-                found = files_below(self.folder, MOST_BESIDE)
+                files_there = files_below(self.folder, MOST_BESIDE)
             except SecateurError:
                 return []
         media = self.settings.media
         own = None if media is None else media.with_name(f"{media.name}.jsonl")
-        found = [f for f in found if not f.name.endswith(".left-out.tsv")]
-        return found if own is None else [f for f in found if f.name != own.name or absolute(f) != own]
+        files_there = [f for f in files_there if not f.name.endswith(".left-out.tsv")]
+        return files_there if own is None else [f for f in files_there if f.name != own.name or absolute(f) != own]
 
     @cached_property
     def audio(self) -> list[Path]:
@@ -109,11 +109,11 @@ class ForeignSet:
     @cached_property
     def by_name(self) -> dict[str, list[Path]]:
         """Audio files by their name, and by their name without ending."""
-        found: dict[str, list[Path]] = {}
+        names: dict[str, list[Path]] = {}
         for path in self.audio:
             for name in {path.name, path.stem}:
-                found.setdefault(name, []).append(path)
-        return found
+                names.setdefault(name, []).append(path)
+        return names
 
     def ending(self, *endings: str) -> list[Path]:
         """The files whose names end in one of `endings` (lower case)."""
@@ -172,35 +172,39 @@ class ForeignSet:
         base = base or self.folder
         if url_of(name):
             return Path(name)
-        place = at_home(name.strip().replace("\\", "/") if "\\" in name and os.sep == "/" else name.strip())
-        first = base / place
+        relative = at_home(name.strip().replace("\\", "/") if "\\" in name and os.sep == "/" else name.strip())
+        first = base / relative
         if len(name) > 4096 or "\x00" in name:
             return first
-        places = [first, *(base / inside / place for inside in CLIPS[1:])] if not place.is_absolute() else [place]
-        found = self._there(places, place)
-        if found is not None:
-            return found
-        named = self.by_name.get(place.name)
-        if not named and place.suffix.lower() in AUDIO:  # converted since
-            named = self.by_name.get(place.stem)
+        candidates = (
+            [first, *(base / inside / relative for inside in CLIPS[1:])] if not relative.is_absolute() else [relative]
+        )
+        located = self._existing(candidates, relative)
+        if located is not None:
+            return located
+        named = self.by_name.get(relative.name)
+        if not named and relative.suffix.lower() in AUDIO:  # converted since
+            named = self.by_name.get(relative.stem)
         if named and len(named) > 1:  # the one that shares most folders with what is written
-            named = [f for f in named if f.as_posix().endswith("/" + "/".join(place.parts[-2:]))] or named
+            named = [f for f in named if f.as_posix().endswith("/" + "/".join(relative.parts[-2:]))] or named
         if named and len(named) == 1:
             return named[0]
-        if not place.is_absolute() and url_of(base) is None:
+        if not relative.is_absolute() and url_of(base) is None:
             above = absolute(base).parents
-            found = self._there([*(folder / place for folder in above[:ABOVE]), Path.cwd() / place], place)
-        return found or places[0]
+            located = self._existing(
+                [*(folder / relative for folder in above[:ABOVE]), Path.cwd() / relative], relative
+            )
+        return located or candidates[0]
 
-    def _there(self, places: list[Path], place: Path) -> Path | None:
-        for candidate in places:
+    def _existing(self, candidates: list[Path], relative: Path) -> Path | None:
+        for candidate in candidates:
             if is_file(candidate):
                 return candidate
-            if place.suffix.lower() not in AUDIO and candidate.name:
+            if relative.suffix.lower() not in AUDIO and candidate.name:
                 beside = (candidate.with_name(candidate.name + ending) for ending in (".wav", ".flac", ".mp3", ".opus"))
-                found = next((f for f in beside if is_file(f)), None)
-                if found is not None:
-                    return found
+                match = next((f for f in beside if is_file(f)), None)
+                if match is not None:
+                    return match
         return None
 
 

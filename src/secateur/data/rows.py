@@ -27,7 +27,7 @@ class RowsOf:
     split: str = ""
     audio: Path | None = None  # of all rows, when no column has it
     durations: bool = False  # whether a duration beside NeMo's `audio_filepath` means the first seconds of a recording
-    keep: Callable[[Any, str], Path | None] | None = None  # writes audio that is inside of the table
+    write_media: Callable[[Any, str], Path | None] | None = None  # writes audio that is inside of the table
 
 
 def read_rows(source: ForeignSet, rows: Iterable[Row], names: list[str] | None, of: RowsOf) -> Iterator[Recording]:
@@ -59,16 +59,16 @@ def read_rows(source: ForeignSet, rows: Iterable[Row], names: list[str] | None, 
 
 def _audio(source: ForeignSet, value: Any, of: RowsOf, where: str) -> Path | None:
     """The audio file of a row."""
-    if isinstance(value, Mapping) and (of.keep is not None or isinstance(value.get("path"), str)):
+    if isinstance(value, Mapping) and (of.write_media is not None or isinstance(value.get("path"), str)):
         inside = value.get("bytes") is not None or value.get("array") is not None
-        if inside and of.keep is not None:
-            path = of.keep(value, where)
+        if inside and of.write_media is not None:
+            path = of.write_media(value, where)
             if path is None:
                 source.leave_out(where, "audio of an unknown kind inside of the table")
             return path
         value = value.get("path")
-    if isinstance(value, bytes | bytearray) and of.keep is not None:
-        return of.keep({"bytes": bytes(value)}, where)
+    if isinstance(value, bytes | bytearray) and of.write_media is not None:
+        return of.write_media({"bytes": bytes(value)}, where)
     name = value.strip() if isinstance(value, str) else ""
     if not (url_of(name) or Path(name).name):
         source.leave_out(where, "no name of an audio file")
@@ -89,14 +89,14 @@ def _id(source: ForeignSet, audio: Path, start: float | None, number: int | None
 
 def _times(row: Mapping[str, Any], columns: Columns, of: RowsOf) -> tuple[float | None, float | None, str]:
     """Where a part begins and how long it is, and what is wrong with it."""
-    found: dict[str, float | None] = {}
+    seconds_by_name: dict[str, float | None] = {}
     for name in ("offset", "end", "duration"):
         raw = row.get(columns.of.get(name, ""))
         value = seconds_of(raw)
         if value is None and name != "duration" and str(raw if raw is not None else "").strip():
             return None, None, f"{name} '{str(raw)[:40]}'"
-        found[name] = value / 1000 if value is not None and name in columns.milliseconds else value
-    start, end, duration = found["offset"], found["end"], found["duration"]
+        seconds_by_name[name] = value / 1000 if value is not None and name in columns.milliseconds else value
+    start, end, duration = seconds_by_name["offset"], seconds_by_name["end"], seconds_by_name["duration"]
     if start is None and end is None:
         first_seconds = of.durations and columns.of.get("audio") == "audio_filepath"
         return None, duration if first_seconds and duration else None, ""
@@ -127,7 +127,7 @@ def as_text(value: Any) -> str:
 
 
 def _extras(row: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
-    found = {}
+    extras = {}
     for name in (*columns.others, *(columns.of[field] for field in ("split",) if field in columns.of)):
         value = row.get(name)
         if value is None or isinstance(value, bytes | bytearray) or (isinstance(value, str) and not value.strip()):
@@ -136,7 +136,7 @@ def _extras(row: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
             continue
         plain = isinstance(value, str | bool | int | float | list | dict)
         label = name.strip() or "unnamed"
-        found[f"extra_{label}" if label in FIELDS else label] = (
+        extras[f"extra_{label}" if label in FIELDS else label] = (
             value.strip() if isinstance(value, str) else value if plain else str(value)
         )
-    return found
+    return extras

@@ -46,19 +46,21 @@ def shard_paths(pattern: str | Path) -> list[Path]:
     if is_shards(pattern) and url_of(pattern) is not None:
         raise SecateurError(f"{url_of(pattern)}: archives are read from this machine: copy them here first")
     paths = [str(pattern)]
-    while (found := RANGE.search(paths[0])) is not None:
-        first, last = int(found[1]), int(found[2])
+    while (match := RANGE.search(paths[0])) is not None:
+        first, last = int(match[1]), int(match[2])
         if not first <= last < first + MOST_SHARDS // len(paths):
-            raise SecateurError(f"{pattern}: the range {found[0]} must run upwards, over a million archives at most")
-        digits = len(found[1])
+            raise SecateurError(f"{pattern}: the range {match[0]} must run upwards, over a million archives at most")
+        digits = len(match[1])
         numbers = [f"{n:0{digits}}" for n in range(first, last + 1)]
         paths = [RANGE.sub(number, path, count=1) for path in paths for number in numbers]
-    places = [Path(path) for path in paths]
-    if any(c in places[0].name for c in "*?["):
-        places = [found for place in places for found in sorted(place.parent.glob(place.name))]
-        if not places:
+    archives = [Path(path) for path in paths]
+    if any(c in archives[0].name for c in "*?["):
+        archives = [
+            match for archive_pattern in archives for match in sorted(archive_pattern.parent.glob(archive_pattern.name))
+        ]
+        if not archives:
             raise SecateurError(f"{pattern}: no archive matches")
-    return places
+    return archives
 
 
 def read_samples(pattern: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -71,15 +73,15 @@ def read_samples(pattern: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
         SecateurError: an archive that cannot be read, a clip without audio, or JSON that is none.
     """
     for archive in shard_paths(pattern):
-        place = archive.resolve()
+        resolved = archive.resolve()
         sample: list[tarfile.TarInfo] = []
         for member in members(archive):
             if sample and _stem(member.name)[0] != _stem(sample[0].name)[0]:
-                yield _values(place, archive, sample)
+                yield _values(resolved, archive, sample)
                 sample = []
             sample.append(member)
         if sample:
-            yield _values(place, archive, sample)
+            yield _values(resolved, archive, sample)
 
 
 def _stem(name: str) -> tuple[str, str]:
@@ -89,7 +91,7 @@ def _stem(name: str) -> tuple[str, str]:
     return folder + slash + stem, ending.rpartition(".")[2].lower()
 
 
-def _values(place: Path, archive: Path, sample: Iterable[tarfile.TarInfo]) -> tuple[str, dict[str, Any]]:
+def _values(resolved: Path, archive: Path, sample: Iterable[tarfile.TarInfo]) -> tuple[str, dict[str, Any]]:
     """One clip from its members."""
     values: dict[str, Any] = {}
     sound: tarfile.TarInfo | None = None
@@ -101,16 +103,16 @@ def _values(place: Path, archive: Path, sample: Iterable[tarfile.TarInfo]) -> tu
         elif ending in ("json", "txt"):
             if member.size > MOST_TEXT:
                 raise SecateurError(f"{archive}, {member.name}: {member.size} bytes are too many for a transcript")
-            values |= _read(read_range(place, member.offset_data, member.size), ending, f"{archive}, {member.name}")
+            values |= _read(read_range(resolved, member.offset_data, member.size), ending, f"{archive}, {member.name}")
     where = f"{archive}, {key}"
     if sound is None:
         raise SecateurError(f"{where}: no audio (known: {KNOWN})")
     if "id" not in values:
         values["id"] = key
-    values["audio"] = f"{place}/{sound.name}"
+    values["audio"] = f"{resolved}/{sound.name}"
     rename(values)  # archives come from others, and cannot be edited
     if "duration" not in values or "offset" in values:
-        content = io.BytesIO(read_range(place, sound.offset_data, sound.size))
+        content = io.BytesIO(read_range(resolved, sound.offset_data, sound.size))
         content.name = f"{archive}/{sound.name}"
         seconds = audio_info(content).seconds
         # Toolkits that cut clips out of long recordings note where; the member is that part already.

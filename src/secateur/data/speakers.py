@@ -36,20 +36,20 @@ def speaker_pattern(pattern: str) -> Callable[[str], str]:
     group: str | int = GROUP if GROUP in compiled.groupindex else 1
 
     def speaker(path: str) -> str:
-        found = compiled.search(path)
-        return (found[group] or "") if found else ""
+        match = compiled.search(path)
+        return (match[group] or "") if match else ""
 
     return speaker
 
 
 def _of_template(template: str) -> str:
     """A template as a regular expression; a name that occurs twice must be the same."""
-    parts, seen = [], set()
+    parts, names = [], set()
     for part in re.split(r"(\{\w+\}|\*\*|\*)", template):
         if re.fullmatch(r"\{\w+\}", part):
             name = part[1:-1]
-            parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+?)")
-            seen.add(name)
+            parts.append(f"(?P={name})" if name in names else f"(?P<{name}>[^/]+?)")
+            names.add(name)
         else:
             parts.append({"**": ".*", "*": "[^/]*"}.get(part, re.escape(part)))
     return rf"(?:^|/){''.join(parts)}(?:\.[^./]+)?(?:$|/)" if not template.endswith("/") else f"(?:^|/){''.join(parts)}"

@@ -1,4 +1,4 @@
-"""Splits by speaker: nobody is heard both in training and in testing."""
+"""Splits by speaker: no speaker is both in training and in testing."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def choose_splits(
     seconds = {key: total / FINE for key, total in spoken.items()}
     if len(seconds) < len(shares):
         raise SecateurError(f"{len(seconds)} values of '{by}' cannot make {len(shares)} splits without sharing")
-    whole, everything = sum(shares.values()), sum(spoken.values()) / FINE
-    lacking = {name: share / whole * everything for name, share in shares.items()}
+    total_share, everything = sum(shares.values()), sum(spoken.values()) / FINE
+    lacking = {name: share / total_share * everything for name, share in shares.items()}
     chosen: dict[str, str] = {}
     empty = list(shares)
     order = sorted(seconds, key=lambda key: hashlib.sha256(f"{seed}\0{key}".encode()).digest())
@@ -120,5 +120,5 @@ def shared_texts(splits: Mapping[str, Iterable[Utterance]]) -> dict[tuple[str, s
 def without_texts_of(utterances: Sequence[Utterance], others: Iterable[Utterance]) -> list[Utterance]:
     """The utterances whose text none of `others` has; those without text stay."""
     texts = {plain(u.text) for u in utterances} - {""}
-    gone = {text for u in others if (text := plain(u.text)) in texts}
-    return [u for u in utterances if plain(u.text) not in gone]
+    shared = {text for u in others if (text := plain(u.text)) in texts}
+    return [u for u in utterances if plain(u.text) not in shared]

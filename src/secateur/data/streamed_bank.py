@@ -31,7 +31,7 @@ class StreamedBank:
         self.utterances, self.sample_rate = utterances, sample_rate
         self.device = torch.device(device)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="audio")
-        self._coming: dict[int, Future[Samples]] = {}
+        self._pending: dict[int, Future[Samples]] = {}
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -54,8 +54,8 @@ class StreamedBank:
         """The clips `rows` as floats (batch, samples), zero-padded, and their lengths (batch,)."""
         for row in rows:
             self._begin(row)
-        found = {row: self._coming.pop(row).result() for row in set(rows)}
-        clips = [found[row] for row in rows]
+        decoded = {row: self._pending.pop(row).result() for row in set(rows)}
+        clips = [decoded[row] for row in rows]
         lengths = torch.tensor([len(clip) for clip in clips])
         audio = np.zeros((len(clips), int(lengths.max())), np.int16)
         for line, clip in zip(audio, clips, strict=True):
@@ -63,14 +63,14 @@ class StreamedBank:
         return torch.from_numpy(audio).to(self.device).float().div_(32767), lengths.to(self.device)
 
     def samples_of(self, rows: Sequence[int]) -> list[int]:
-        """How long the clips `rows` are; they are decoded for it and kept for `gather`."""
+        """Samples of the clips `rows`; they are decoded and kept for `gather`."""
         for row in rows:
             self._begin(row)
-        return [len(self._coming[row].result()) for row in rows]
+        return [len(self._pending[row].result()) for row in rows]
 
     def _begin(self, row: int) -> None:
-        if row not in self._coming:
-            self._coming[row] = self._pool.submit(self._decode, row)
+        if row not in self._pending:
+            self._pending[row] = self._pool.submit(self._decode, row)
 
     def _decode(self, row: int) -> Samples:
         return sixteen_bit(read_clip(self.utterances[row], self.sample_rate))

@@ -103,22 +103,22 @@ class Overview:
 
     def remarks(self) -> list[str]:
         """What should be looked at before training, with what to do."""
-        found = []
+        lines = []
         if self.casing == "upper":
-            found.append(
+            lines.append(
                 "texts are in upper case only, and a Whisper would learn to write so: `secateur data prepare --lower` "
                 "writes them in lower case"
             )
         if self._english[1] > self._english[0]:
-            found.append("texts are said to be English ('en' where nothing else is told), and are not: name --language")
+            lines.append("texts are said to be English ('en' where nothing else is told), and are not: name --language")
         if self.without_speaker:
             every = self.without_speaker == self.clips
             who = "no clip names its speaker" if every else f"{self.without_speaker} clips name no speaker"
-            found.append(
+            lines.append(
                 f"{who}, so splits may share speakers and intervals are too narrow: `secateur data prepare "
                 "--speaker-from '{speaker}/*'` takes them from paths, `--columns speaker=NAME` from a column"
             )
-        return found
+        return lines
 
 
 def remarks(overview: Overview, left_out: Sequence[LeftOut]) -> list[str]:

@@ -49,10 +49,10 @@ def table_rows(source: ForeignSet, path: Path, split: str = "") -> Iterator[Reco
     text = source.text(path)
     if any(len(line) >= MOST_LINE for line in text.split("\n")):
         raise SecateurError(f"{path}: a line of more than {MOST_LINE} letters: not a table")
-    told = SEP.match(text)  # what Excel writes into the first line
-    if told is not None:
-        text = text[told.end() :]
-    separator = told[1] if told else _separator(path, text)
+    hint = SEP.match(text)  # what Excel writes into the first line
+    if hint is not None:
+        text = text[hint.end() :]
+    separator = hint[1] if hint else _separator(path, text)
     try:
         names, rows = _parsed(source, path, text, separator)
         yield from read_rows(source, rows, names, _about(source, path, names, split))
@@ -118,15 +118,19 @@ def _parsed(source: ForeignSet, path: Path, text: str, separator: str) -> tuple[
     reader = csv.reader(io.StringIO(text), delimiter=separator, quoting=_quoting(separator))
     numbered = ((reader.line_num, _unquoted(row) if separator in "\t|" else row) for row in reader)
     filled = ((number, row) for number, row in numbered if any(cell.strip() for cell in row))
-    found = next(filled, (1, []))
-    while found[1] and found[1][0].startswith("#") and not _is_header([found[1][0].lstrip("# "), *found[1][1:]]):
-        found = next(filled, (1, []))
-    first = [cell.strip() for cell in found[1]]
+    first_row = next(filled, (1, []))
+    while (
+        first_row[1]
+        and first_row[1][0].startswith("#")
+        and not _is_header([first_row[1][0].lstrip("# "), *first_row[1][1:]])
+    ):
+        first_row = next(filled, (1, []))
+    first = [cell.strip() for cell in first_row[1]]
     if first and first[0].startswith("#"):
         first[0] = first[0].lstrip("# ")
     if not first or _is_header(first) or not any(_is_audio(source, path, cell) for cell in first):
         return first, _rows(source, path, first, filled)
-    head = [found, *itertools.islice(filled, LOOKED_AT)]
+    head = [first_row, *itertools.islice(filled, LOOKED_AT)]
     names = _names(source, path, [row for _, row in head])
 
     def everything() -> Iterator[tuple[int, list[str]]]:
@@ -160,7 +164,7 @@ def _unquoted(row: list[str]) -> list[str]:
     inner = [cell[1:-1] if len(cell) > 1 and cell[0] == cell[-1] == '"' else None for cell in row]
     every = len(row) > 1 and None not in inner
     if every or any(cell is not None and Path(cell).suffix.lower() in AUDIO for cell in inner):
-        return [cell if kept is None else kept.replace('""', '"') for cell, kept in zip(row, inner, strict=True)]
+        return [cell if bare is None else bare.replace('""', '"') for cell, bare in zip(row, inner, strict=True)]
     return [_needed(cell) for cell in row]
 
 
@@ -174,12 +178,14 @@ def _needed(cell: str) -> str:
 def _is_audio(source: ForeignSet, path: Path, cell: str) -> bool:
     if not cell.strip() or len(cell) > 500:
         return False
-    return Path(cell.strip()).suffix.lower() in AUDIO or (" " not in cell.strip() and _there(source, path, cell))
+    return Path(cell.strip()).suffix.lower() in AUDIO or (
+        " " not in cell.strip() and _is_audio_file(source, path, cell)
+    )
 
 
-def _there(source: ForeignSet, path: Path, cell: str) -> bool:
-    found = source.locate(cell, path.parent)
-    return found.suffix.lower() in AUDIO and is_file(found)
+def _is_audio_file(source: ForeignSet, path: Path, cell: str) -> bool:
+    located = source.locate(cell, path.parent)
+    return located.suffix.lower() in AUDIO and is_file(located)
 
 
 def _names(source: ForeignSet, path: Path, rows: Sequence[Sequence[str]]) -> list[str]:
@@ -189,17 +195,17 @@ def _names(source: ForeignSet, path: Path, rows: Sequence[Sequence[str]]) -> lis
     names = [f"column{i + 1}" for i in range(width)]
     if source.settings.columns:
         return names
-    heard = next(i for i, column in enumerate(columns) if any(_is_audio(source, path, cell) for cell in column[:5]))
-    names[heard] = "audio"
-    others = [i for i in range(width) if i != heard]
+    audio = next(i for i, column in enumerate(columns) if any(_is_audio(source, path, cell) for cell in column[:5]))
+    names[audio] = "audio"
+    others = [i for i in range(width) if i != audio]
     prose = [i for i in others if is_prose(columns[i])]
-    told = prose[-1] if prose else others[0] if len(others) == 1 else None  # LJSpeech: as written, then as spoken
-    if told is not None:
-        names[told] = "text"
-        spare = [i for i in others if i != told and i not in prose]
+    text = prose[-1] if prose else others[0] if len(others) == 1 else None  # LJSpeech: as written, then as spoken
+    if text is not None:
+        names[text] = "text"
+        spare = [i for i in others if i != text and i not in prose]
         few = [i for i in spare if len(columns[i]) > 3 and 0 < len(set(columns[i])) <= len(columns[i]) / 2]
         if len(few) == 1:
             names[few[0]] = "gender" if {v.lower() for v in columns[few[0]]} <= GENDERS else "speaker"
-    said = ", ".join(f"{name} in column {i + 1}" for i, name in enumerate(names) if not name.startswith("column"))
-    source.note(f"{path}: no header; taken for {said}")
+    meanings = ", ".join(f"{name} in column {i + 1}" for i, name in enumerate(names) if not name.startswith("column"))
+    source.note(f"{path}: no header; taken for {meanings}")
     return names

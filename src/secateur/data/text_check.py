@@ -68,7 +68,7 @@ class TextJudge:
                 self._settle_rates(language)
 
     def _settle_rates(self, language: _Language) -> None:
-        """The median rate of every speaker (of the set, for those heard little), and how far from it is too far.
+        """The median rate of every speaker (of the set, for those with few clips), and how far from it is too far.
 
         Measured as logarithms. Only a recogniser finds a wrong transcript of the right length.
         """
@@ -92,25 +92,25 @@ class TextJudge:
         text = u.text.strip()
         if not text:
             return [] if u.no_speech else [Problem("no-text", u.id, "empty", u.audio)]
-        found = []
+        listed = []
         times = times_in(u.text)
         if times:
-            found.append(Problem("times", u.id, f"'{times[:40]}'", u.audio))
+            listed.append(Problem("times", u.id, f"'{times[:40]}'", u.audio))
         cleaned = self._clean(u.text)
         removed = [] if cleaned == u.text else sorted(c for c in set(u.text) - set(cleaned) if _is_mark(c))
         if removed:
-            found.append(Problem("characters", u.id, f"marks that cleaning removes: {_shown(removed)}", u.audio))
+            listed.append(Problem("characters", u.id, f"marks that cleaning removes: {_shown(removed)}", u.audio))
         language = self._languages[u.language]
         if language.usual is not None and u.duration > 0:
             rate, usual = math.log(len(text) / u.duration), language.usual[language.speakers[u.speaker]]
             if abs(rate - usual) > language.limit:
                 detail = f"{math.exp(rate):.1f} characters a second, usual are {math.exp(usual):.1f}"
-                found.append(Problem("rate", u.id, detail, u.audio))
+                listed.append(Problem("rate", u.id, detail, u.audio))
         if language.unusual:
             strange = sorted({c for c in set(cleaned) if sort_of(c) in language.unusual})
             if strange:
-                found.append(Problem("characters", u.id, f"unusual in this set: {_shown(strange)}", u.audio))
-        return found
+                listed.append(Problem("characters", u.id, f"unusual in this set: {_shown(strange)}", u.audio))
+        return listed
 
 
 def _is_mark(character: str) -> bool:

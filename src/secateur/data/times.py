@@ -25,10 +25,10 @@ def seconds_of(value: object) -> float | None:
     if isinstance(value, int | float):
         return float(value) if math.isfinite(value) else None
     text = str(value).strip().removesuffix("s").strip()
-    found = _CLOCK.fullmatch(text)
-    if found:
-        fraction = float(f"0.{found[4]}") if found[4] else 0.0
-        return 3600 * int(found[1] or 0) + 60 * int(found[2]) + int(found[3]) + fraction
+    clock = _CLOCK.fullmatch(text)
+    if clock:
+        fraction = float(f"0.{clock[4]}") if clock[4] else 0.0
+        return 3600 * int(clock[1] or 0) + 60 * int(clock[2]) + int(clock[3]) + fraction
     if not re.fullmatch(r"[+-]?\d{1,12}(?:[.,]\d{1,12})?(?:[eE][+-]?\d{1,2})?", text):
         return None
     return float(text.replace(",", "."))
@@ -40,5 +40,5 @@ def times_in(text: str) -> str:
     >>> times_in("0.000000 2.387000 turn on the light"), times_in("[00:12] hello"), times_in("at 10:30 or 2.5 or 3.5")
     ('0.000000 2.387000', '[00:12]', '')
     """
-    found = IN_TEXT.search(text)
-    return found[0].strip() if found else ""
+    match = IN_TEXT.search(text)
+    return match[0].strip() if match else ""

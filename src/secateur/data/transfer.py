@@ -37,8 +37,8 @@ def fetch(urls: Sequence[str], path: Path, checksum: str = "", timeout: float = 
     """
     if path.exists():
         return path
-    noted = path.with_name(path.name + ".sha256")
-    expected = checksum or (f"sha256:{noted.read_text().split()[0]}" if noted.exists() else "")
+    record = path.with_name(path.name + ".sha256")
+    expected = checksum or (f"sha256:{record.read_text().split()[0]}" if record.exists() else "")
     part, tried = path.with_name(path.name + ".part"), []
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,9 +54,9 @@ def fetch(urls: Sequence[str], path: Path, checksum: str = "", timeout: float = 
             part.replace(path)
             _validator(part).unlink(missing_ok=True)
             if not expected:
-                found = _digest(path, "sha256")
-                write_text(noted, f"{found}  {path.name}\n")
-                say(f"{path.name}: its publisher gives no checksum; SHA-256 {found} noted for the next time")
+                checksum_of_file = _digest(path, "sha256")
+                write_text(record, f"{checksum_of_file}  {path.name}\n")
+                say(f"{path.name}: its publisher gives no checksum; SHA-256 {checksum_of_file} noted for the next time")
             return path
     except OSError as problem:
         raise SecateurError(f"{path.parent}: cannot keep the download ({problem.strerror or problem})") from problem
@@ -104,7 +104,7 @@ def _fetch_part(url: str, part: Path, timeout: float, quiet: bool) -> None:
             if problem.code == 416 and before:
                 if problem.headers.get("Content-Range", "").endswith(f"/{before}"):
                     return  # the part was whole already
-                _forget(part)
+                _discard(part)
             elif problem.code < 500:
                 raise
             failure: Exception = problem
@@ -158,11 +158,11 @@ def _pieces(answer: http.client.HTTPResponse, name: str, have: int, total: int |
 def _verify(part: Path, expected: str) -> None:
     if not expected:
         return
-    kind, wanted = expected.split(":")
-    found = _digest(part, kind)
-    if found != wanted:
-        _forget(part)
-        raise _WrongError(f"wrong checksum: {kind} {found} instead of {wanted}; it was removed")
+    kind, expected_digest = expected.split(":")
+    digest = _digest(part, kind)
+    if digest != expected_digest:
+        _discard(part)
+        raise _WrongError(f"wrong checksum: {kind} {digest} instead of {expected_digest}; it was removed")
 
 
 def _digest(path: Path, kind: str) -> str:
@@ -175,7 +175,7 @@ def _validator(part: Path) -> Path:
     return part.with_name(part.name + ".etag")
 
 
-def _forget(part: Path) -> None:
+def _discard(part: Path) -> None:
     part.unlink(missing_ok=True)
     _validator(part).unlink(missing_ok=True)
 

@@ -30,7 +30,7 @@ NEUTRAL = {
 BETWEEN = 0.5  # s of room tone between joined clips
 TIMED = (2, 4)  # clips in a recording whose joints are asked for
 TIMED_SECONDS = 27.0  # at most
-MADE = 60  # at most so many recordings without speech are made where none are given
+GENERATORS = 60  # at most so many recordings without speech are made where none are given
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def _nonspeech(source: Source) -> list[Case]:
         return [Case(replace(u, text="", no_speech=True), source.samples(u), (u.id,)) for u in source.nonspeech]
     cases = []
     language = source.clips[0].language
-    for number in range(min(MADE, max(14, 2 * len(source.clips)))):
+    for number in range(min(GENERATORS, max(14, 2 * len(source.clips)))):
         random = source.random(f"nonspeech{number}")
         kind = ("room", "white", "brown", "hum", "tones", "clicks", "silence")[number % 7]
         count = round(float(random.uniform(0.3, 20.0)) * source.rate)

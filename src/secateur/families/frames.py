@@ -21,6 +21,6 @@ CtcFamily = partial(
     probe=Lazy("secateur.families.ctc.probe:CtcProbe"),
     recogniser=Lazy("secateur.families.ctc.recogniser:recogniser_of"),
     runtime=Lazy("secateur.runtime.ctc_recogniser:from_export"),
-    hearing=Lazy("secateur.runtime.streaming.chunks:CtcHearing"),
+    stream_decoder=Lazy("secateur.runtime.streaming.chunks:CtcStreamDecoder"),
     phrases=Lazy("secateur.assistant.phrases.ctc:search_of"),
 )  # fmt: skip

@@ -12,6 +12,6 @@ TokenFamily = partial(
     probe=Lazy("secateur.families.seq2seq.probe:TokenProbe"),
     recogniser=Lazy("secateur.families.seq2seq.recogniser:recogniser_of"),
     runtime=Lazy("secateur.runtime.token_recogniser:from_export"),
-    hearing=Lazy("secateur.runtime.streaming.agreement:WhisperHearing"),
+    stream_decoder=Lazy("secateur.runtime.streaming.agreement:WhisperStreamDecoder"),
     phrases=Lazy("secateur.assistant.phrases.search:search_of"),
 )  # fmt: skip

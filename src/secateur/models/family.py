@@ -139,7 +139,7 @@ class Family:
 
     Counts are made on the config alone. What members of upper rooms have to be is said where they are asked for:
     `task` in `prune.task`, `probe` in `sensitivity.probe`, `exporter` in `export.exporter`, `recogniser`, `runtime` and
-    `hearing` in `runtime.recogniser`, `phrases` in `assistant.phrases`.
+    `stream_decoder` in `runtime.streaming`, `phrases` in `assistant.phrases`.
     """
 
     name: str  # in configs
@@ -158,7 +158,7 @@ class Family:
     exporter: Lazy[Any]  # its ONNX graphs, and how they are proved
     recogniser: Lazy[Any]  # (network, text codec) -> a recogniser
     runtime: Lazy[Any]  # (exported folder, threads) -> a recogniser; base install only
-    hearing: Lazy[Any]  # (recogniser, stream options) -> what decodes a stream; base install only
+    stream_decoder: Lazy[Any]  # (recogniser, stream options) -> what decodes a stream; base install only
     phrases: Lazy[Any] | None = None  # (recogniser, grammar, beam) -> a search for the phrases of a grammar
     by_frame: bool = False  # CTC: outputs are units frame by frame, so that language models and alignments fit
     writers: Mapping[str, Lazy[Writer]] = field(default_factory=dict)  # by the name of the format

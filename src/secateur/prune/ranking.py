@@ -31,8 +31,8 @@ def gather_evidence(
     config = twin.config
     groups = [g for g in twin.groups() if g.maskable and g.kind not in ("vocabulary",)]
     collector = TaylorCollector(twin, groups)
-    bank = data.bank("train", [*data.learn, *data.retain], config.front_end.sample_rate)
-    learn, settings = data.learn, TrainSettings()
+    bank = data.bank("train", [*data.training, *data.rehearsal], config.front_end.sample_rate)
+    learn, settings = data.training, TrainSettings()
     objective = task_of(config).objective(Student(twin, tokenizer, None), learn, settings, None, data.device)
     stream = batch_stream(Mix(tuple(u.duration for u in learn)), batch_seconds, seed=0)
     features = extractor(config.front_end).to(data.device)

@@ -11,7 +11,7 @@ from ..base.progress import track
 from ..data.alignment.cut import Cut, CutSettings, Gap, Timed, cut, gaps, time_words
 from ..data.alignment.pauses import Pauses
 from ..data.alignment.verify import inside, verify
-from ..data.alignment.words import TextWord, heard_words, key_of, text_words
+from ..data.alignment.words import TextWord, key_of, recognised_words, text_words
 from ..decode.options import DecodingOptions
 from ..decode.segments import quiet_cuts
 from ..text.clean import cleaner
@@ -38,7 +38,7 @@ class Aligned:
 
     @property
     def kept(self) -> float:
-        """Share of the text's words that are in utterances."""
+        """Share of the transcript's words that are in utterances."""
         return sum(one.after - one.first for one in self.cuts) / max(1, len(self.words))
 
 
@@ -62,18 +62,20 @@ def align(
     samples = read_audio(recording, rate)
     size = round(min(PIECE, recogniser.window_seconds) * rate)
     pieces = quiet_cuts(samples, size, rate)
-    options = DecodingOptions(  # what was decoded counts, however unlikely it looks: the text decides
+    options = DecodingOptions(  # no threshold drops a text, however unlikely: the alignment decides
         language=language or None, word_times=True, timestamps=False, temperatures=(0.0,),
         compression_ratio_threshold=None, log_prob_threshold=None, no_speech_threshold=None,
     )  # fmt: skip
-    found: list[tuple[str, float, float]] = []
+    recognised: list[tuple[str, float, float]] = []
     for at in track(range(0, len(pieces), TOGETHER), f"recognising {recording.name}"):
         some = pieces[at : at + TOGETHER]
         for (start, _), one in zip(
             some, recogniser.transcribe_batch([samples[a:b] for a, b in some], options), strict=True
         ):
-            found += [(w.text, start / rate + w.start, start / rate + w.end) for s in one.segments for w in s.words]
-    timed = time_words(words, heard_words(found, language))
+            recognised += [
+                (w.text, start / rate + w.start, start / rate + w.end) for s in one.segments for w in s.words
+            ]
+    timed = time_words(words, recognised_words(recognised, language))
     settings = settings or CutSettings()
     cuts, reasons = cut(timed, Pauses(samples, rate), settings)
     again = []

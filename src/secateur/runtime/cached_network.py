@@ -1,4 +1,4 @@
-"""A streaming CTC network between chunks: what it remembers goes out of one run and into the next."""
+"""A streaming CTC network: its state is an output of one run and an input of the next."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..decode.session import Floats
-from .contents import HEARD, NEXT, PAST
+from .contents import FRAMES_BEFORE, NEXT, PAST
 from .onnx_session import load_session
 
 State = dict[str, np.ndarray[Any, Any]]
@@ -25,18 +25,18 @@ class CachedNetwork:
         self._graph = load_session(path, threads)
         inputs = {value.name: value.shape for value in self._graph.get_inputs()}
         self._shapes = {name: shape for name, shape in inputs.items() if name.startswith(PAST)}
-        self._counts = HEARD in inputs
+        self._counts = FRAMES_BEFORE in inputs
         self._outputs = ["log_probs", *(NEXT + name.removeprefix(PAST) for name in self._shapes)]
 
     def begin(self) -> State:
-        """What a network remembers that has heard nothing."""
+        """The state before the first chunk."""
         state: State = {name: np.zeros(shape, np.float32) for name, shape in self._shapes.items()}
-        return {**state, HEARD: np.zeros(1, np.int64)} if self._counts else state
+        return {**state, FRAMES_BEFORE: np.zeros(1, np.int64)} if self._counts else state
 
-    def hear(self, features: Floats, state: State) -> tuple[Floats, State]:
+    def run(self, features: Floats, state: State) -> tuple[Floats, State]:
         """Log probabilities (shorter, units) of a chunk's `features` (frames, inputs), and the state after it."""
         log_probs, *states = self._graph.run(self._outputs, {"features": features[None], **state})
         state_after: State = dict(zip(self._shapes, states, strict=True))
         if self._counts:
-            state_after[HEARD] = state[HEARD] + log_probs.shape[1]
+            state_after[FRAMES_BEFORE] = state[FRAMES_BEFORE] + log_probs.shape[1]
         return log_probs[0], state_after

@@ -58,13 +58,13 @@ def rewriter(simplify: bool, words: Path | None, cost: float | None = None) -> C
 
 def confidences(text: str, segments: Sequence[Segment]) -> list[float] | None:
     """How sure the recogniser was of every character of `text`: of its word, else of its segment; None: unknown."""
-    found: list[float] = []
+    values: list[float] = []
     for segment in segments:
         parts: list[tuple[str, float | None]] = [(w.text, w.confidence) for w in segment.words]
         parts = parts or [(segment.text, segment.confidence)]
         for part, sure in parts:
-            at = text.find(part.strip(), len(found)) if part.strip() else -1
+            at = text.find(part.strip(), len(values)) if part.strip() else -1
             if at < 0 or sure is None:
                 continue
-            found += [sure] * (at + len(part.strip()) - len(found))
-    return found + [found[-1]] * (len(text) - len(found)) if found else None
+            values += [sure] * (at + len(part.strip()) - len(values))
+    return values + [values[-1]] * (len(text) - len(values)) if values else None

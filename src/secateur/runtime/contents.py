@@ -18,9 +18,9 @@ CONTENTS = "export.json"
 FILES = (ENCODER, DECODER, CONFIG, TOKENIZER)  # of an encoder-decoder
 NETWORK, UNITS = "network.onnx", "units.json"
 CTC_FILES = (NETWORK, CONFIG, UNITS)  # of a CTC model
-STREAM = "stream.onnx"  # and of one that hears chunk by chunk, whose inputs and outputs are, beside features:
-HEARD = "heard"  # frames of the output before this chunk
-PAST, NEXT = "past.", "next."  # every state comes in and goes out
+STREAM = "stream.onnx"  # and of one that decodes chunk by chunk, whose inputs and outputs are, beside features:
+FRAMES_BEFORE = "heard"  # frames of the output before this chunk
+PAST, NEXT = "past.", "next."  # prefixes of the states' inputs and outputs
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def is_export(folder: Path) -> bool:
 
 
 def features_name(config: TokenConfig) -> str:
-    """What the encoder's graph calls its features: mel, or where it hears the samples themselves audio."""
+    """The name of the encoder graph's input: mel, or audio where its features are the samples."""
     return "audio" if config.front_end.by_sample else "mel"
 
 
@@ -78,8 +78,8 @@ def read_contents(folder: str | Path) -> Contents:
             f"{path}: export format {version} is not the format {FORMAT} that this version reads; export again"
         )
     contents = from_dict(Contents, values, str(path))
-    asked = CTC_FILES if NETWORK in contents.files else FILES if {ENCODER, DECODER} & {*contents.files} else (CONFIG,)
-    for name in asked:
+    needed = CTC_FILES if NETWORK in contents.files else FILES if {ENCODER, DECODER} & {*contents.files} else (CONFIG,)
+    for name in needed:
         if name not in contents.files:
             raise SecateurError(f"{path}: '{name}' is not listed; export the model again")
     for name, record in contents.files.items():

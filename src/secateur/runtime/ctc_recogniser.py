@@ -45,12 +45,12 @@ class CtcRecogniser(Recogniser):
 
     @property
     def window_seconds(self) -> float:
-        """What is heard at once."""
+        """See `Recogniser.window_seconds`."""
         return min(WINDOW, self.config.max_seconds)
 
     @property
     def language(self) -> str | None:
-        """Of the texts it was trained on."""
+        """The language of its training texts."""
         code: str | None = getattr(self.text, "language", None)
         return code
 
@@ -86,16 +86,16 @@ class CtcRecogniser(Recogniser):
         if options.task != "transcribe":
             raise SecateurError("this model does not translate: it writes the words of the language it knows")
 
-    def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[DecodedAudio]:
-        """See `Recogniser.hear`."""
+    def decode_group(self, audios: Sequence[Audio], options: DecodingOptions) -> list[DecodedAudio]:
+        """See `Recogniser.decode_group`."""
         if len(audios) == 1 and len(audios[0]) > self.window_seconds * self.sample_rate:
             return [self._long(audios[0], options)]
         results = [DecodedAudio((), self.language)] * len(audios)
         loud = [i for i, audio in enumerate(audios) if audible(audio)]
         outputs = self.log_probs([audios[i] for i in loud])
         texts = self.decoder(options).many(outputs) if options.lm else [None] * len(loud)
-        for i, log_probs, said in zip(loud, outputs, texts, strict=True):
-            segment = self.segment(log_probs, len(audios[i]) / self.sample_rate, options, said)
+        for i, log_probs, hypothesis in zip(loud, outputs, texts, strict=True):
+            segment = self.segment(log_probs, len(audios[i]) / self.sample_rate, options, hypothesis)
             if segment is not None:
                 results[i] = DecodedAudio((segment,), self.language)
         return results
@@ -113,16 +113,16 @@ class CtcRecogniser(Recogniser):
         return [output[:count] for output, count in zip(outputs, counts.tolist(), strict=True)]
 
     def segment(
-        self, log_probs: Floats, seconds: float, options: DecodingOptions, said: str | None = None
+        self, log_probs: Floats, seconds: float, options: DecodingOptions, hypothesis: str | None = None
     ) -> Segment | None:
-        """What `log_probs` (frames, units) say, as one segment; None: nothing. `said` is what beam search found."""
-        if options.lm and said is None:
-            said = self.decoder(options)(log_probs)
-        found = decode_frames(
-            log_probs, self.text, seconds, self.frame_seconds, self.language, options.word_times, said
+        """`log_probs` (frames, units) decoded as one segment; None: no text. `hypothesis` is the beam search's text."""
+        if options.lm and hypothesis is None:
+            hypothesis = self.decoder(options)(log_probs)
+        result = decode_frames(
+            log_probs, self.text, seconds, self.frame_seconds, self.language, options.word_times, hypothesis
         )
         least = options.unlikely_threshold
-        return found if found is None or least is None or found.avg_logprob >= least else None
+        return result if result is None or least is None or result.avg_logprob >= least else None
 
     def decoder(self, options: DecodingOptions) -> BeamDecoder:
         """The beam search that `options` ask for; models and words are read once.
@@ -135,24 +135,24 @@ class CtcRecogniser(Recogniser):
             options.blank_penalty, options.unknown,
         )  # fmt: skip
         with self._lock:
-            asked = (options.lm, options.lm_shares)
-            if self._lm is None or self._lm[0] != asked:
-                model = read_models(*asked)
-                self._lm = (asked, model, make_lexicon(self.text, model.words, model.unigrams.tolist()))
+            key = (options.lm, options.lm_shares)
+            if self._lm is None or self._lm[0] != key:
+                model = read_models(*key)
+                self._lm = (key, model, make_lexicon(self.text, model.words, model.unigrams.tolist()))
                 self._decoders: dict[BeamOptions, BeamDecoder] = {}
             if weights not in self._decoders:
                 self._decoders[weights] = BeamDecoder(self.text, self._lm[1], weights, self._lm[2])
             return self._decoders[weights]
 
-    def text_of(self, heard: DecodedAudio) -> str:
+    def text_of(self, decoded: DecodedAudio) -> str:
         """See `Recogniser.text_of`."""
-        return " ".join(segment.text for segment in heard.segments)
+        return " ".join(segment.text for segment in decoded.segments)
 
     def _long(self, audio: Audio, options: DecodingOptions) -> DecodedAudio:
         """Piece by piece."""
         rate, segments = self.sample_rate, []
         for start, end in quiet_cuts(audio, int(self.window_seconds * rate), rate):
-            segments += [moved(s, start / rate) for s in self.hear([audio[start:end]], options)[0].segments]
+            segments += [moved(s, start / rate) for s in self.decode_group([audio[start:end]], options)[0].segments]
         return DecodedAudio(tuple(segments), self.language)
 
 

@@ -1,4 +1,4 @@
-"""What a graph may do, looked up before onnxruntime opens it: compute on what is in the file, and nothing else.
+"""Checks of a graph before onnxruntime opens it: it computes on what is in the file, and nothing else.
 
 ONNX lets a file name other files for its weights, bring functions and operators of other libraries, and run loops
 without end. Nothing that `secateur export` writes does. The few fields that say so are read from the protobuf itself
@@ -44,7 +44,7 @@ def check_onnx(path: Path) -> None:
         SecateurError: that, or no such file, or no protobuf.
     """
     try:
-        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as whole, memoryview(whole) as view:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped, memoryview(mapped) as view:
             _model(view)
     except FileNotFoundError:
         raise SecateurError(f"{path}: no such file") from None

@@ -22,7 +22,7 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 @dataclass(frozen=True)
 class OnnxState:
-    """What decoding remembers, as the decoder graph's own inputs.
+    """The decoder's state: key-value caches, as the decoder graph's own inputs.
 
     Attributes:
         audio: cross keys and values of every layer (batch, heads, positions, dim), and memory_mask (batch, positions).
@@ -50,8 +50,8 @@ class OnnxSession:
         folder = Path(folder)
         self.contents = read_contents(folder)
         self._config: TokenConfig = read_config(folder / CONFIG)
-        self._heard = features_name(self._config)
-        self._encoder = load_graph(folder / ENCODER, threads, {self._heard, "frames"})
+        self._features_name = features_name(self._config)
+        self._encoder = load_graph(folder / ENCODER, threads, {self._features_name, "frames"})
         self._audio = [output.name for output in self._encoder.get_outputs()]
         self._empty = _empty_past(self._config)
         self._decoder = load_graph(folder / DECODER, threads, {"tokens", *self._audio, *self._empty})
@@ -74,13 +74,15 @@ class OnnxSession:
         """
         batch, length, inputs = features.shape
         if inputs != self._config.front_end.inputs:
-            wanted = self._config.front_end.inputs
-            raise SecateurError(f"features have {inputs} values a frame, this model reads {wanted}")
+            expected = self._config.front_end.inputs
+            raise SecateurError(f"features have {inputs} values a frame, this model reads {expected}")
         most = self._config.window // self._config.front_end.hop
         if length > most:
             raise SecateurError(f"{length} frames are too long, this model holds {most}: cut the audio into windows")
         counts = np.full(batch, length, np.int64) if frames is None else np.asarray(frames, np.int64)
-        outputs = self._encoder.run(None, {self._heard: np.ascontiguousarray(features, np.float32), "frames": counts})
+        outputs = self._encoder.run(
+            None, {self._features_name: np.ascontiguousarray(features, np.float32), "frames": counts}
+        )
         past = {name: np.zeros((batch, heads, 0, size), np.float32) for name, (heads, size) in self._empty.items()}
         return OnnxState(dict(zip(self._audio, outputs, strict=True)), past, np.arange(batch))
 
@@ -127,8 +129,10 @@ class OnnxSession:
 
 def _first(values: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
     """`count` rows of `values` (rows, ...), which are all equal; a view where there are, or once were, so many."""
-    whole = values.base if isinstance(values.base, np.ndarray) and values.base.shape[1:] == values.shape[1:] else values
-    return (whole if len(whole) >= count else np.repeat(values[:1], max(count, SPARE_ROWS), 0))[:count]
+    shared = (
+        values.base if isinstance(values.base, np.ndarray) and values.base.shape[1:] == values.shape[1:] else values
+    )
+    return (shared if len(shared) >= count else np.repeat(values[:1], max(count, SPARE_ROWS), 0))[:count]
 
 
 def _empty_past(config: TokenConfig) -> dict[str, tuple[int, int]]:
@@ -147,9 +151,9 @@ def load_graph(path: Path, threads: int | None, inputs: set[str]) -> Any:
         SecateurError: as `load_session`, or a graph with other inputs.
     """
     session = load_session(path, threads)
-    inputs_there = {value.name for value in session.get_inputs()}
-    if inputs_there != inputs:
-        names = ", ".join(sorted(inputs_there))
+    names_there = {value.name for value in session.get_inputs()}
+    if names_there != inputs:
+        names = ", ".join(sorted(names_there))
         raise SecateurError(f"{path}: not the graph that goes with this config.json (its inputs: {names})")
     return session
 
@@ -179,17 +183,17 @@ def load_session(path: Path, threads: int | None) -> Any:
 
 
 class LoadedGraph:
-    """A session whose failures are told in one line: a config may send it what it does not hold."""
+    """A session whose failures are one-line errors: a config may not fit its graph."""
 
     def __init__(self, session: Any, path: Path) -> None:
         self._session, self._path = session, path
 
     def get_inputs(self) -> Any:
-        """Of the session."""
+        """See `onnxruntime.InferenceSession`."""
         return self._session.get_inputs()
 
     def get_outputs(self) -> Any:
-        """Of the session."""
+        """See `onnxruntime.InferenceSession`."""
         return self._session.get_outputs()
 
     def run(self, outputs: Sequence[str] | None, feed: Arrays) -> Any:

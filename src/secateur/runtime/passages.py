@@ -11,8 +11,8 @@ from ..decode.generation import Generation
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio, Segment, quiet_cuts
 from ..decode.speech import SpeechSettings, Window, gaps, regions, windows
-from .kept import Kept
 from .vad import BLOCK, speech_probabilities
+from .window_cache import WindowCache
 
 SIGN = 0.1  # probability below which a sound is no speech for certain: nothing is decoded there
 SHORTEST_SOUND = 0.5  # seconds without speech, yet with a sign of it, that are worth decoding
@@ -45,7 +45,7 @@ def plan(
     block = round(BLOCK * rate)
     short = SHORTEST_SPEECH * rate
     chosen = [audio if len(audio) >= short and audible(audio) else audio[:0] for audio in audios]
-    found = []
+    plans = []
     for audio, most, p in zip(chosen, longest, speech_probabilities(chosen, rate, options.vad_detector), strict=True):
         speech = regions(p, block, settings, rate)
         spoken = windows(speech, audio, most, settings, rate)
@@ -57,21 +57,21 @@ def plan(
             if (b - a >= SHORTEST_SOUND * rate or not spoken) and p[a // block : -(-b // block)].max() >= SIGN
             for x, y in quiet_cuts(audio[a:b], len(audio) if most is None else most, rate)
         ]
-        found.append(sorted([*spoken, *unsure], key=lambda window: window.spans[0]))
-    return found
+        plans.append(sorted([*spoken, *unsure], key=lambda window: window.spans[0]))
+    return plans
 
 
-def trusted(window: Window, heard: DecodedAudio, generation: Generation) -> DecodedAudio:
+def trusted(window: Window, decoded: DecodedAudio, generation: Generation) -> DecodedAudio:
     """`heard` without the text of a window where no speech was found, unless it is likely by itself."""
     if window.speech:
-        return heard
-    kept = tuple(s for s in heard.segments if s.avg_logprob >= generation.trusted)
-    return heard if len(kept) == len(heard.segments) else replace(heard, segments=kept)
+        return decoded
+    kept = tuple(s for s in decoded.segments if s.avg_logprob >= generation.trusted)
+    return decoded if len(kept) == len(decoded.segments) else replace(decoded, segments=kept)
 
 
-def halves(window: Window, heard: DecodedAudio, audio: Audio, rate: int) -> list[Window]:
+def halves(window: Window, decoded: DecodedAudio, audio: Audio, rate: int) -> list[Window]:
     """Two windows to decode instead of one whose text is too short for its speech; none where it is not."""
-    letters = sum(map(_letters, (s.text for s in heard.segments)))
+    letters = sum(map(_letters, (s.text for s in decoded.segments)))
     if not SOME * rate <= window.speech <= LONG * rate or letters >= SLOW * window.speech / rate:
         return []
     if len(window.spans) > 1:
@@ -117,21 +117,21 @@ def located(window: Window, segments: Sequence[Segment], rate: int) -> list[Segm
 
 def decoded(
     audios: Sequence[Audio], plans: Sequence[Sequence[Window]], generation: Generation, rate: int,
-    hear: Callable[[list[Audio]], list[DecodedAudio]], kept: Kept | None = None,
+    decode: Callable[[list[Audio]], list[DecodedAudio]], cache: WindowCache | None = None,
 ) -> list[DecodedAudio]:  # fmt: skip
     """Every recording decoded window by window with `hear`; what seems incomplete is decoded again in halves.
 
     `kept` is for one recording by itself, whose windows are kept as they are decoded.
     The language is that of most of the text, None where there is none.
     """
-    places = [(i, window) for i, made in enumerate(plans) for window in made]
+    todo = [(i, window) for i, windows_of_one in enumerate(plans) for window in windows_of_one]
     results = [
         trusted(window, one, generation)
-        for (_, window), one in zip(places, _first(audios, places, hear, kept), strict=True)
+        for (_, window), one in zip(todo, _first(audios, todo, decode, cache), strict=True)
     ]
-    again = [(k, halves(places[k][1], one, audios[places[k][0]], rate)) for k, one in enumerate(results)]
+    again = [(k, halves(todo[k][1], one, audios[todo[k][0]], rate)) for k, one in enumerate(results)]
     again = [(k, parts) for k, parts in again if parts]
-    more = iter(hear([part.of(audios[places[k][0]]) for k, parts in again for part in parts]) if again else [])
+    more = iter(decode([part.of(audios[todo[k][0]]) for k, parts in again for part in parts]) if again else [])
     pieces: dict[int, list[tuple[Window, DecodedAudio]]] = {}
     for k, parts in again:
         new = [next(more) for _ in parts]
@@ -139,28 +139,28 @@ def decoded(
             pieces[k] = list(zip(parts, new, strict=True))
     segments: list[list[Segment]] = [[] for _ in audios]
     languages: list[Counter[str]] = [Counter() for _ in audios]
-    for k, ((i, window), one) in enumerate(zip(places, results, strict=True)):
-        for part, said in pieces.get(k, [(window, one)]):
-            segments[i] += located(part, said.segments, rate)
-            if said.language:
-                languages[i][said.language] += sum(_letters(s.text) for s in said.segments)
+    for k, ((i, window), one) in enumerate(zip(todo, results, strict=True)):
+        for part, result in pieces.get(k, [(window, one)]):
+            segments[i] += located(part, result.segments, rate)
+            if result.language:
+                languages[i][result.language] += sum(_letters(s.text) for s in result.segments)
     return [
-        DecodedAudio(tuple(found), max(names, key=names.__getitem__) if names else None)
-        for found, names in zip(segments, languages, strict=True)
+        DecodedAudio(tuple(recognised), max(names, key=names.__getitem__) if names else None)
+        for recognised, names in zip(segments, languages, strict=True)
     ]
 
 
 def _first(
-    audios: Sequence[Audio], places: Sequence[tuple[int, Window]], hear: Callable[[list[Audio]], list[DecodedAudio]],
-    kept: Kept | None,
+    audios: Sequence[Audio], todo: Sequence[tuple[int, Window]], decode: Callable[[list[Audio]], list[DecodedAudio]],
+    cache: WindowCache | None,
 ) -> list[DecodedAudio]:  # fmt: skip
     """What is decoded in every window, or was before."""
-    if kept is None:
-        return hear([window.of(audios[i]) for i, window in places])
-    for rows in kept.chunks([k for k, (_, window) in enumerate(places) if kept.recall(window) is None]):
-        some = [places[k] for k in rows]
-        kept.keep([window for _, window in some], hear([window.of(audios[i]) for i, window in some]))
-    return [heard for _, window in places if (heard := kept.recall(window)) is not None]
+    if cache is None:
+        return decode([window.of(audios[i]) for i, window in todo])
+    for rows in cache.chunks([k for k, (_, window) in enumerate(todo) if cache.get(window) is None]):
+        some = [todo[k] for k in rows]
+        cache.add([window for _, window in some], decode([window.of(audios[i]) for i, window in some]))
+    return [result for _, window in todo if (result := cache.get(window)) is not None]
 
 
 def _letters(text: str) -> int:

@@ -32,9 +32,9 @@ from ..decode.segments import Audio, confidence
 from ..decode.speech import Window
 from ..models.family import family_of, read_config
 from .contents import CONFIG, is_export, read_contents
-from .kept import Kept
 from .passages import decoded, looks_for_speech, plan
 from .transcript import Transcript
+from .window_cache import WindowCache
 
 VOTES = 5  # windows with most speech, by which a recording's language is chosen
 BUNDLED = Path(__file__).parent / "bundled"
@@ -122,18 +122,18 @@ class Recogniser(ABC):
     @property
     @abstractmethod
     def window_seconds(self) -> float:
-        """The longest clip that is heard in one piece."""
+        """The longest clip, in seconds, that is decoded in one window."""
 
     @abstractmethod
     def groups(self, audios: Sequence[Audio], options: DecodingOptions) -> list[list[int]]:
-        """Which of `audios` are best heard together, by their index; each once."""
+        """Batches of `audios` that are decoded together, by index; each once."""
 
     @abstractmethod
-    def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[DecodedAudio]:
-        """What is said in one group of samples (n,) at `sample_rate`."""
+    def decode_group(self, audios: Sequence[Audio], options: DecodingOptions) -> list[DecodedAudio]:
+        """The decoded segments of one batch of clips, samples (n,) at `sample_rate`."""
 
     @abstractmethod
-    def text_of(self, heard: DecodedAudio) -> str:
+    def text_of(self, decoded: DecodedAudio) -> str:
         """The text of all segments together."""
 
     def transcribe(self, audio: Recording, options: DecodingOptions | None = None) -> Transcript:
@@ -145,11 +145,11 @@ class Recogniser(ABC):
         return self.transcribe_batch([audio], options)[0]
 
     def transcribe_batch(
-        self, recordings: Sequence[Recording], options: DecodingOptions | None = None, kept: Kept | None = None
+        self, recordings: Sequence[Recording], options: DecodingOptions | None = None, cache: WindowCache | None = None
     ) -> list[Transcript]:
         """Transcripts in the order of `recordings`; short clips run together, with the text they have alone.
 
-        `kept` holds the windows of a single long recording as they are decoded, so that a killed run can go on.
+        `cache` saves the windows of a single long recording as they are decoded, so that a killed run can resume.
 
         Raises:
             SecateurError: see `transcribe`; files that fail, and what is wrong with them, are named.
@@ -157,8 +157,10 @@ class Recogniser(ABC):
         options = self.generation.applied(options or DecodingOptions())
         self.check(options)
         audios = [self.samples(recording) for recording in recordings]
-        heard = self._by_windows(audios, options, kept) if looks_for_speech(options) else self._decoded(audios, options)
-        return [self._transcript(audio, one) for audio, one in zip(audios, heard, strict=True)]
+        decoded = (
+            self._by_windows(audios, options, cache) if looks_for_speech(options) else self._decoded(audios, options)
+        )
+        return [self._transcript(audio, one) for audio, one in zip(audios, decoded, strict=True)]
 
     @abstractmethod
     def check(self, options: DecodingOptions) -> None:
@@ -176,38 +178,40 @@ class Recogniser(ABC):
         """The language of most of the speech in `clips`, each at most a window; None: the model tells none apart."""
         return None
 
-    def _by_windows(self, audios: list[Audio], options: DecodingOptions, kept: Kept | None) -> list[DecodedAudio]:
+    def _by_windows(
+        self, audios: list[Audio], options: DecodingOptions, cache: WindowCache | None
+    ) -> list[DecodedAudio]:
         """Every recording, window by window of its speech; its language by vote where it is not known."""
         rate, known = self.sample_rate, options.language or (self.languages[0] if len(self.languages) == 1 else None)
         longest, own = round(self.window_seconds * rate), self.generation.window_seconds
         most = [None if self.in_turn(audio, options) else longest for audio in audios]
         plans = plan(audios, most, options, rate, None if own is None else round(own * rate))
-        languages = [known or self._vote(audio, made) for audio, made in zip(audios, plans, strict=True)]
-        found: dict[int, DecodedAudio] = {}
+        languages = [known or self._vote(audio, windows) for audio, windows in zip(audios, plans, strict=True)]
+        by_index: dict[int, DecodedAudio] = {}
         for language in dict.fromkeys(languages):
             rows = [i for i, name in enumerate(languages) if name == language]
-            asked = replace(options, language=options.language or language)
-            hear = partial(self._decoded, options=asked)
-            some = decoded([audios[i] for i in rows], [plans[i] for i in rows], self.generation, rate, hear, kept)
-            found |= zip(rows, some, strict=True)
+            own_options = replace(options, language=options.language or language)
+            decode = partial(self._decoded, options=own_options)
+            some = decoded([audios[i] for i in rows], [plans[i] for i in rows], self.generation, rate, decode, cache)
+            by_index |= zip(rows, some, strict=True)
         return [
-            replace(found[i], language=found[i].language or (known if self.languages else None))
+            replace(by_index[i], language=by_index[i].language or (known if self.languages else None))
             for i in range(len(audios))
         ]
 
-    def _vote(self, audio: Audio, made: Sequence[Window]) -> str | None:
+    def _vote(self, audio: Audio, windows: Sequence[Window]) -> str | None:
         """The language of a recording, where several windows of it could disagree."""
         most = round(self.window_seconds * self.sample_rate)
-        clips = [w.of(audio)[:most] for w in sorted(made, key=lambda w: -w.speech)[:VOTES] if w.speech]
-        return self.language_of(clips) if len(clips) > 1 or any(w.samples > most for w in made) else None
+        clips = [w.of(audio)[:most] for w in sorted(windows, key=lambda w: -w.speech)[:VOTES] if w.speech]
+        return self.language_of(clips) if len(clips) > 1 or any(w.samples > most for w in windows) else None
 
     def _decoded(self, audios: Sequence[Audio], options: DecodingOptions) -> list[DecodedAudio]:
-        """What is said in each of `audios`, similar ones together."""
-        found: dict[int, DecodedAudio] = {}
+        """The decoded segments of each of `audios`, batched by similar length."""
+        by_index: dict[int, DecodedAudio] = {}
         groups = self.groups(audios, options)
-        for rows, heard in zip(groups, self._side_by_side(groups, audios, options), strict=True):
-            found |= zip(rows, heard, strict=True)
-        return [found[i] for i in range(len(audios))]
+        for rows, group in zip(groups, self._side_by_side(groups, audios, options), strict=True):
+            by_index |= zip(rows, group, strict=True)
+        return [by_index[i] for i in range(len(audios))]
 
     def samples(self, recording: Recording) -> NDArray[np.float32]:
         """The samples of a file or utterance at `sample_rate`, or the array that was given, checked.
@@ -231,10 +235,10 @@ class Recogniser(ABC):
     def _side_by_side(
         self, groups: list[list[int]], audios: Sequence[Audio], options: DecodingOptions
     ) -> Iterator[list[DecodedAudio]]:
-        """What is heard in every group, in order."""
+        """The results of every batch, in order."""
 
         def one(rows: list[int]) -> list[DecodedAudio]:
-            return in_halves(lambda part: self.hear([audios[i] for i in part], options), rows, "recognition")
+            return in_halves(lambda part: self.decode_group([audios[i] for i in part], options), rows, "recognition")
 
         if min(self.workers, len(groups)) < 2:
             yield from map(one, groups)
@@ -242,10 +246,10 @@ class Recogniser(ABC):
         with ThreadPoolExecutor(self.workers) as pool:
             yield from pool.map(one, groups)
 
-    def _transcript(self, audio: NDArray[np.float32], heard: DecodedAudio) -> Transcript:
-        sure = confidence([p for s in heard.segments for p in s.log_probs]) if heard.segments else None
+    def _transcript(self, audio: NDArray[np.float32], decoded: DecodedAudio) -> Transcript:
+        sure = confidence([p for s in decoded.segments for p in s.log_probs]) if decoded.segments else None
         seconds = round(len(audio) / self.sample_rate, 3)
-        transcript = Transcript(self.text_of(heard), heard.language, heard.segments, seconds, sure)
+        transcript = Transcript(self.text_of(decoded), decoded.language, decoded.segments, seconds, sure)
         return transcript if self.rewrite is None else self.rewrite(transcript)
 
 
@@ -265,9 +269,9 @@ def model_in(folder: Path) -> Path:
     """
     if (folder / "config.json").exists():
         return folder
-    folder_of_model = next((folder / name for name in BEST_FIRST if (folder / name / "config.json").exists()), None)
-    if folder_of_model is not None:
-        return folder_of_model
+    best = next((folder / name for name in BEST_FIRST if (folder / name / "config.json").exists()), None)
+    if best is not None:
+        return best
     inside = sorted(file.parent.relative_to(folder).as_posix() for file in folder.glob("*/config.json"))
     if len(inside) == 1:
         return folder / inside[0]

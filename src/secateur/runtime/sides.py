@@ -38,21 +38,23 @@ def sides_of(source: Source | Utterance, sample_rate: int, channel: Sides | None
         if channel is None:
             return [("", read_clip(source, sample_rate))]
         seconds = None if source.offset is None else source.duration
-        place: Source = source.audio
+        recording: Source = source.audio
         start = source.offset or 0.0
     else:
-        place, start, seconds = source, 0.0, None
+        recording, start, seconds = source, 0.0, None
     if channel != "split":
-        return [("", read_audio(place, sample_rate, start=start, seconds=seconds, channel=channel or "auto"))]
-    found = read_channels(place, sample_rate, start=start, seconds=seconds)
-    if len(found) > MOST_SIDES:
-        raise SecateurError(f"{place}: {len(found)} channels, at most {MOST_SIDES} are transcribed by themselves")
-    if len(found) > 1 and all(np.abs(found[0] - other).max() < SAME for other in found[1:]):
-        say(f"{place}: its channels are the same: not split")
-        return [("", found[0])]
-    if len(found) == 1:
-        return [("", found[0])]
-    return [(side_name(number, len(found)), samples) for number, samples in enumerate(found)]
+        return [("", read_audio(recording, sample_rate, start=start, seconds=seconds, channel=channel or "auto"))]
+    channels = read_channels(recording, sample_rate, start=start, seconds=seconds)
+    if len(channels) > MOST_SIDES:
+        raise SecateurError(
+            f"{recording}: {len(channels)} channels, at most {MOST_SIDES} are transcribed by themselves"
+        )
+    if len(channels) > 1 and all(np.abs(channels[0] - other).max() < SAME for other in channels[1:]):
+        say(f"{recording}: its channels are the same: not split")
+        return [("", channels[0])]
+    if len(channels) == 1:
+        return [("", channels[0])]
+    return [(side_name(number, len(channels)), samples) for number, samples in enumerate(channels)]
 
 
 def joined(sides: Sequence[tuple[str, Transcript]]) -> Transcript:
@@ -82,14 +84,14 @@ def joined(sides: Sequence[tuple[str, Transcript]]) -> Transcript:
 
 def _turns(spoken: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """What one channel says until another does, as one text."""
-    held: list[str] = []
+    texts: list[str] = []
     who = ""
     for name, text in spoken:
-        if name != who and held:
-            yield who, " ".join(held)
-            held = []
+        if name != who and texts:
+            yield who, " ".join(texts)
+            texts = []
         who = name
         if text.strip():
-            held.append(text.strip())
-    if held:
-        yield who, " ".join(held)
+            texts.append(text.strip())
+    if texts:
+        yield who, " ".join(texts)

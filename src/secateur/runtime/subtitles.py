@@ -86,7 +86,7 @@ def cues(transcript: Transcript, settings: SubtitleSettings | None = None) -> li
     """
     settings = settings or SubtitleSettings()
     limit = _limit(transcript.text, settings)
-    found: list[Cue] = []
+    result: list[Cue] = []
     for channel in dict.fromkeys(segment.channel or "" for segment in transcript.segments):
         units: list[_Unit] = []
         for segment in transcript.segments:
@@ -97,11 +97,11 @@ def cues(transcript: Transcript, settings: SubtitleSettings | None = None) -> li
         for part, (start, end) in zip(parts, timed, strict=True):
             lines = _lines(part, limit, settings)
             assert lines is not None
-            found.append(Cue(
+            result.append(Cue(
                 start, end, tuple(tuple(u.word for u in line) for line in lines),
                 tuple(tuple(u.gap if k else "" for k, u in enumerate(line)) for line in lines), channel,
             ))  # fmt: skip
-    return sorted(found, key=lambda cue: cue.start)
+    return sorted(result, key=lambda cue: cue.start)
 
 
 def as_srt(transcript: Transcript, settings: SubtitleSettings | None = None) -> str:
@@ -181,17 +181,17 @@ def _limit(text: str, settings: SubtitleSettings) -> int:
 def _units(segment: Segment, limit: int, first: bool) -> list[_Unit]:
     """The words of a segment with what its text has between them; a word wider than a line in pieces."""
     words = _as_written(segment)
-    found: list[_Unit] = []
+    units: list[_Unit] = []
     at = 0
     for word in words:
-        place = segment.text.find(word.text, at)
-        gap = segment.text[at:place] if place >= 0 else "" if _wide(word.text[:1]) else " "
-        at = place + len(word.text) if place >= 0 else at
-        if not found and not first:
+        at_word = segment.text.find(word.text, at)
+        gap = segment.text[at:at_word] if at_word >= 0 else "" if _wide(word.text[:1]) else " "
+        at = at_word + len(word.text) if at_word >= 0 else at
+        if not units and not first:
             gap = " " if not _wide(word.text[:1]) else ""
         for k, piece in enumerate(_pieces(word.text, limit)):
-            found.append(_Unit(replace(word, text=piece), "" if k else gap, columns(piece)))
-    return found
+            units.append(_Unit(replace(word, text=piece), "" if k else gap, columns(piece)))
+    return units
 
 
 def _wide(character: str) -> bool:

@@ -31,7 +31,7 @@ class WhisperRecogniser(Recogniser):
 
     @property
     def window_seconds(self) -> float:
-        """Of the audio context."""
+        """See `Recogniser.window_seconds`."""
         return float(self.config.max_seconds)
 
     def groups(self, audios: Sequence[Audio], options: DecodingOptions) -> list[list[int]]:
@@ -41,8 +41,8 @@ class WhisperRecogniser(Recogniser):
         alone = [[i] for i, audio in enumerate(audios) if self._long(audio, options)]
         return [*([short[k] for k in group] for group in together), *alone]
 
-    def hear(self, audios: Sequence[Audio], options: DecodingOptions) -> list[DecodedAudio]:
-        """See `Recogniser.hear`."""
+    def decode_group(self, audios: Sequence[Audio], options: DecodingOptions) -> list[DecodedAudio]:
+        """See `Recogniser.decode_group`."""
         if len(audios) == 1 and self._long(audios[0], options):
             return [decode_long(self.session, self.tokenizer, audios[0], options)]
         return decode_clips(self.session, self.tokenizer, audios, options)
@@ -62,9 +62,9 @@ class WhisperRecogniser(Recogniser):
         """See `Recogniser.language_of`."""
         return vote(self.session, clips) if len(self.config.tokens.languages) > 1 else None
 
-    def text_of(self, heard: DecodedAudio) -> str:
+    def text_of(self, decoded: DecodedAudio) -> str:
         """See `Recogniser.text_of`."""
-        return self.tokenizer.decode([i for segment in heard.segments for i in segment.tokens]).strip()
+        return self.tokenizer.decode([i for segment in decoded.segments for i in segment.tokens]).strip()
 
     def _long(self, audio: Audio, options: DecodingOptions) -> bool:
         """Whether it takes several windows, or timestamps in one."""

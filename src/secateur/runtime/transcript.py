@@ -1,4 +1,4 @@
-"""What was said, and when; as plain text or JSON (`subtitles` has the rest)."""
+"""A transcript with times; as plain text or JSON (`subtitles` has the other formats)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Transcript:
     language: str | None
     segments: tuple[Segment, ...]
     duration: float
-    confidence: float | None = None  # 0 to 1, the mean probability of its tokens; None: nothing was said
+    confidence: float | None = None  # 0 to 1, the mean probability of its tokens; None: no text
 
     @property
     def words(self) -> tuple[Word, ...]:

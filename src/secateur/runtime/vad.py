@@ -61,8 +61,8 @@ class Silero:
             return float(self._own.process_samples(block.tolist()))
         joined = np.concatenate([self._before, block.astype(np.float32, copy=False)])
         self._before = joined[-SILERO_CONTEXT:]
-        given = {"input": joined[None], "state": self._state, "sr": np.array(SILERO_RATE, np.int64)}
-        probability, self._state = self._session.run(None, given)
+        inputs = {"input": joined[None], "state": self._state, "sr": np.array(SILERO_RATE, np.int64)}
+        probability, self._state = self._session.run(None, inputs)
         return float(probability[0, 0])
 
 
@@ -134,14 +134,14 @@ def _silero_probabilities(audios: Sequence[Audio], session: Any) -> list[NDArray
     """Stretches of all recordings as rows of batches: a small network takes as long for 16 rows as for 3."""
     size, context = Silero.size, SILERO_CONTEXT
     stretch, lead = round(STRETCH / BLOCK), round(LEAD / BLOCK)
-    padded, found = [], []
+    padded, probabilities = [], []
     rows: list[tuple[int, int, int, int]] = []  # recording; blocks: where its row begins, counts from, and ends
     for i, audio in enumerate(audios):
         blocks = -(-len(audio) // size)
         samples = np.zeros(context + blocks * size, np.float32)
         samples[context : context + len(audio)] = audio
         padded.append(samples)
-        found.append(np.zeros(blocks, np.float32))
+        probabilities.append(np.zeros(blocks, np.float32))
         rows += [(i, max(0, a - lead), a, min(a + stretch, blocks)) for a in range(0, blocks, stretch)]
     rows.sort(key=lambda row: row[3] - row[1], reverse=True)
     for group in (rows[k : k + ROWS] for k in range(0, len(rows), ROWS)):
@@ -150,24 +150,24 @@ def _silero_probabilities(audios: Sequence[Audio], session: Any) -> list[NDArray
             while step >= group[-1][3] - group[-1][1]:  # the shortest has ended
                 group.pop()
             state = state[:, : len(group)]
-            places = [(i, begin + step) for i, begin, _, _ in group]
-            heard = np.stack([padded[i][at * size : (at + 1) * size + context] for i, at in places])
+            positions = [(i, begin + step) for i, begin, _, _ in group]
+            blocks_of_rows = np.stack([padded[i][at * size : (at + 1) * size + context] for i, at in positions])
             probability, state = session.run(
-                None, {"input": heard, "state": state, "sr": np.array(SILERO_RATE, np.int64)}
+                None, {"input": blocks_of_rows, "state": state, "sr": np.array(SILERO_RATE, np.int64)}
             )
-            for (i, at), (_, _, counts, _), value in zip(places, group, probability[:, 0], strict=True):
+            for (i, at), (_, _, counts, _), value in zip(positions, group, probability[:, 0], strict=True):
                 if at >= counts:
-                    found[i][at] = value
-    return found
+                    probabilities[i][at] = value
+    return probabilities
 
 
 def _normal_level(audio: Audio) -> Audio:
     """`audio` louder where even its loud parts are quiet."""
     size = Silero.size
-    whole = audio[: len(audio) // size * size].reshape(-1, size)
-    if not len(whole):
+    blocks = audio[: len(audio) // size * size].reshape(-1, size)
+    if not len(blocks):
         return audio
-    level = float(np.percentile(np.sqrt(np.square(whole).mean(1)), 95))
+    level = float(np.percentile(np.sqrt(np.square(blocks).mean(1)), 95))
     gain = LOUD / level if level > 0 else 1.0
     return audio if gain <= 2 else (audio * np.float32(min(gain, MOST_GAIN))).clip(-1, 1)
 
@@ -199,10 +199,12 @@ def energy_probability(audio: Audio, rate: int) -> NDArray[np.float32]:
     long_term = np.maximum(np.maximum(near[:-2], near[1:-1]), near[2:])  # the envelope over three blocks
     divergence = (10 * np.log10(long_term / floor)).clip(0, 30).mean(1)
     flat = np.exp(np.log(power).mean(1)) / power.mean(1)  # 0: a tone, about 0.56: white noise
-    found = ((divergence - 4) / 8).clip(0, 1) * (1 - 0.5 * ((flat - 0.5) / 0.1).clip(0, 1))
+    probability = ((divergence - 4) / 8).clip(0, 1) * (1 - 0.5 * ((flat - 0.5) / 0.1).clip(0, 1))
     contrast = np.percentile(divergence, 90) - np.percentile(divergence, 10)
     loud = 10 * np.log10(float(bands.mean(1).max()) + 1e-12) > -60
-    chosen: NDArray[np.float32] = (np.maximum(found, 0.6) if contrast < 6 and loud else found).astype(np.float32)
+    chosen: NDArray[np.float32] = (np.maximum(probability, 0.6) if contrast < 6 and loud else probability).astype(
+        np.float32
+    )
     return chosen
 
 

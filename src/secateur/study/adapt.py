@@ -184,7 +184,7 @@ def _arm(arm: ArmSettings, model: Network, tokenizer: TextCodec, data: JobData, 
     folder = out / arm.name
     if finished(folder) is not None:
         return load_checkpoint(folder, data.device)
-    tuned, its_tokenizer, _ = run_arm(arm, model, tokenizer, data, folder, model if data.retain else None)
+    tuned, its_tokenizer, _ = run_arm(arm, model, tokenizer, data, folder, model if data.rehearsal else None)
     return tuned, its_tokenizer
 
 

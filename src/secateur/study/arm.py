@@ -68,11 +68,11 @@ def run_arm(
         clear_temporaries(folder)
     original = {measure: cost(model.config) for measure, cost in COSTS.items()}
     task = task_of(model.config)
-    languages = data.languages or sorted({u.language for u in data.learn})
+    languages = data.languages or sorted({u.language for u in data.training})
     student = task.student(model, tokenizer, data.texts(), languages, arm.prune, arm.train)
     if arm.train is not None and arm.train.four_bits:
         # An encoder whose inputs are even loses less when its arithmetic is in bytes; afterwards its grid is fixed.
-        clips = [u for u in data.learn if u.duration <= student.model.config.max_seconds]
+        clips = [u for u in data.training if u.duration <= student.model.config.max_seconds]
         samples = sample_features(clips[:: max(1, len(clips) // CALIBRATION_CLIPS)][:CALIBRATION_CLIPS], student.model)
         student = replace(student, model=exporter_of(student.model.config).smoothed(student.model, samples))
     if distributed.rank() == 0:
@@ -127,7 +127,7 @@ def _tune(
     settings = arm.train
     assert settings is not None
     model, config = student.model, student.model.config
-    everything = joined(data.learn, data.retain)
+    everything = joined(data.training, data.rehearsal)
     mix = mix_of(data, config, settings)
     for row, seconds in enumerate(chain(mix.learn, mix.retain)):
         if seconds > config.max_seconds:
@@ -158,7 +158,7 @@ def _tune(
         validate=validate, folder=folder, label=arm.name, noise=noise,
         nonspeech=nonspeech,
     )  # fmt: skip
-    start = {name: value.detach().clone() for name, value in model.state_dict().items()} if data.retain_dev else {}
+    start = {name: value.detach().clone() for name, value in model.state_dict().items()} if data.rehearsal_dev else {}
     log = train(model, run, settings)
     known = before.settle(model, student.tokenizer, start, callbacks, settings, arm.name) if start else {}
     if helped is not None and settings.auxiliary_saved and distributed.rank() == 0:

@@ -22,21 +22,21 @@ from ..sensitivity.clips import in_turn
 
 
 def prune_by_error(model: Any, text: Any, data: JobData, settings: ByErrorSettings, folder: Path) -> dict[str, Any]:
-    """Select on training clips, confirm on dev, keep `data.retain_dev`; writes checkpoint, results and summary.
+    """Select on training clips, confirm on dev, keep `data.rehearsal_dev`; writes checkpoint, results and summary.
 
     Raises:
         SecateurError: sets that share speakers, or a clip that does not fit the audio context.
     """
     started = time.perf_counter()
     longest = model.config.max_seconds
-    learn = [u for u in data.learn if u.text and u.duration <= longest]
+    learn = [u for u in data.training if u.text and u.duration <= longest]
     if not learn or not data.dev:
         raise SecateurError("removal by error needs clips to select on (--train) and to confirm on (--dev)")
     select = [learn[i] for i in sorted(in_turn(learn)[: settings.clips])]
     before = {name: score(model.to(data.device).eval(), text, data, name, clips, "original")
               for name, clips in data.tests.items()}  # fmt: skip
     small, removed = remove_by_error(
-        model, text, select, data.dev, data.retain_dev, settings, data.device, data.normalise
+        model, text, select, data.dev, data.rehearsal_dev, settings, data.device, data.normalise
     )
     small = as_saved(small.to(data.device).eval())
     results = {name: score(small, text, data, name, clips, "by error") for name, clips in data.tests.items()}

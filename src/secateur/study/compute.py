@@ -26,7 +26,7 @@ def training_flops(
     if settings is None or not steps:
         return 0.0
     mix = mix_of(data, config, settings)
-    clips = [*data.learn, *data.retain]
+    clips = [*data.training, *data.rehearsal]
     batches = [batch for part in mix.batches(settings.batch_seconds, settings.seed, 0) for batch in part]
     examples = [example for batch in batches for example in batch]
 
@@ -36,6 +36,6 @@ def training_flops(
 
     total = BACKWARD * sum(macs(config, example, False) for example in examples)
     if teacher is not None and settings.distillation:
-        learn = len(data.learn) if settings.distillation_on == "rehearsal" else 0
+        learn = len(data.training) if settings.distillation_on == "rehearsal" else 0
         total += sum(macs(teacher.config, e, None) for e in examples if e.clips and e.clips[0] >= learn)
     return 2 * total * steps / len(batches)

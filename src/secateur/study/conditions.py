@@ -13,7 +13,7 @@ from torch import Tensor
 from ..audio.effects import add_noise, reverberate, telephone
 from ..base.errors import SecateurError
 from ..base.options import Settings, option
-from ..data.bank import AudioBank, Samples, kept_clips
+from ..data.bank import AudioBank, Samples, cached_clips
 from ..data.clip import read_clip
 from ..data.manifest import read_manifest
 
@@ -46,7 +46,7 @@ def disturbed(bank: AudioBank, condition: Condition, data_folder: Path, sample_r
     for sound in sounds or ():
         key.update(sound.numpy().tobytes())
     name = f"disturbed-{key.hexdigest()[:24]}"
-    return AudioBank(kept_clips(name, lambda: _disturb(bank, condition, sounds, sample_rate, seed)), bank.device)
+    return AudioBank(cached_clips(name, lambda: _disturb(bank, condition, sounds, sample_rate, seed)), bank.device)
 
 
 def _disturb(

@@ -101,7 +101,7 @@ def put(model: Any, start: Weights, trained: Weights, share: float, project: Cal
 
 @dataclass
 class Known:
-    """What the original makes of the sets that are not to be forgotten (`JobData.retain_dev`)."""
+    """What the original makes of the sets that are not to be forgotten (`JobData.rehearsal_dev`)."""
 
     model: Any
     text: Any
@@ -111,7 +111,7 @@ class Known:
         """Error rates on those sets."""
         return {
             name: decode_set(model, text, self.data, f"known-{name}", clips, label).rate
-            for name, clips in self.data.retain_dev.items()
+            for name, clips in self.data.rehearsal_dev.items()
         }
 
     def settle(

@@ -22,7 +22,7 @@ def is_control(name: str) -> bool:
 
 def write_data(out: Path, data: JobData) -> None:
     """Record in a run folder how much was trained on."""
-    sets = {"train": data.learn, "rehearsal": data.retain}
+    sets = {"train": data.training, "rehearsal": data.rehearsal}
     amounts = {
         name: {"clips": len(clips), "hours": round(float(sum(durations_of(clips))) / 3600, 3)}
         for name, clips in sets.items()

@@ -56,11 +56,11 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
     retain = [u for u in read_sets(study.rehearsal, data_folder) if u.duration <= study.longest]
     devs = {f"dev-{Path(path).parent.name}": read_sets([path], data_folder) for path in study.dev}
     data = JobData(
-        learn=some_hours(learn, hours, seed), retain=retain, retain_share=study.rehearsal_share,
+        training=some_hours(learn, hours, seed), rehearsal=retain, rehearsal_share=study.rehearsal_share,
         dev=[u for clips in devs.values() for u in clips], device=torch.device(device),
         normalise=study.normalise, tests={**(devs if len(devs) > 1 else {}), **unseen_tests(study, data_folder)},
         words=tuple(u.text for u in learn) if hours is not None else (),
-        retain_dev=named_sets([data_folder / path for path in study.rehearsal_dev]),
+        rehearsal_dev=named_sets([data_folder / path for path in study.rehearsal_dev]),
         nonspeech=read_nonspeech([data_folder / path for path in study.nonspeech], torch.device(device)),
         shortest_context=shortest_context(study),
     )  # fmt: skip

@@ -42,13 +42,13 @@ def prune_without_training(
     padded = getattr(model.config, "padded", False)
     if padded:
         settings = replace(settings, audio_seconds=None)
-    texts = [u.text for u in (*data.learn, *data.retain)]
-    languages = sorted({u.language for u in data.learn})
+    texts = [u.text for u in (*data.training, *data.rehearsal)]
+    languages = sorted({u.language for u in data.training})
     student = task_of(model.config).student(model, tokenizer, texts, languages, settings, None)
     if padded:
         student.model.config = replace(student.model.config, padded=True)
     most = student.model.config.max_seconds
-    for one in (*data.learn, *data.retain):
+    for one in (*data.training, *data.rehearsal):
         if one.duration > most:
             raise SecateurError(
                 f"{one.id}: {one.duration:.1f} s does not fit the audio context of {most:.1f} s; leave such clips out "

@@ -47,7 +47,7 @@ def preview(
     """
     if one_shot and prune.method == "refit":  # the default: what stays takes over while it trains
         prune = replace(prune, method="gradual")
-    languages = data.languages or sorted({u.language for u in data.learn})
+    languages = data.languages or sorted({u.language for u in data.training})
     student = task_of(model.config).student(model, text, data.texts(), languages, prune, train)
     cost = COSTS[prune.measure]
     whole, start = cost(model.config), cost(student.model.config)
@@ -74,7 +74,7 @@ def rehearse(
     """
     if prune is not None and (train.lora_rank or train.lora_share):
         raise SecateurError("low-rank updates (training.lora-rank) are for training without pruning: leave out one")
-    everything = joined(data.learn, data.retain)
+    everything = joined(data.training, data.rehearsal)
     objective = task_of(student.model.config).objective(student, everything, train, teacher, data.device)
     with_helper(objective, student.model, everything, train)
 

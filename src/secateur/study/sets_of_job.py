@@ -71,7 +71,8 @@ def read_streamed(
     where = pick_device(device)
     bank = NoiseBank.read(noise, 16000, where) if noise else None
     return JobData(
-        learn=clips, dev=read_all(dev), tests={"test": unseen}, retain=kept, device=where, noise=bank, window=window,
+        training=clips, dev=read_all(dev), tests={"test": unseen}, rehearsal=kept, device=where,
+        noise=bank, window=window,
         languages=tuple(sorted(languages)),
     )  # fmt: skip
 
@@ -104,7 +105,9 @@ def job_data(
     if not unseen:
         raise SecateurError("no test clip is left: all their texts are in the training set")
     bank = NoiseBank.read(noise, 16000, device) if noise else None
-    return JobData(learn=kept, dev=development, tests={"test": unseen}, retain=keep_also, device=device, noise=bank)
+    return JobData(
+        training=kept, dev=development, tests={"test": unseen}, rehearsal=keep_also, device=device, noise=bank
+    )
 
 
 def named_sets(manifests: Sequence[Path]) -> dict[str, list[Utterance]]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..audio.noise_bank import NoiseBank
-from ..audio.nonspeech import MADE, coloured, levelled, like, long_term_spectrum
+from ..audio.nonspeech import GENERATORS, coloured, levelled, like, long_term_spectrum
 from ..audio.tone import GRAIN
 from ..audio.tone_torch import edges, room_tone
 from .mix import Example
@@ -114,5 +114,5 @@ def _sound(
             tone = tone * torch.pow(10.0, gain / 20)
             return tone / tone.abs().amax(1, keepdim=True).clamp_min(1.0)
         return levelled(like(long_term_spectrum(audio)[clip], samples, generator), generator)
-    made = MADE.get(kind, coloured)(rows, samples, rate, generator, device)
+    made = GENERATORS.get(kind, coloured)(rows, samples, rate, generator, device)
     return made if kind == "silence" else levelled(made, generator)

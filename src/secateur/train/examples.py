@@ -16,18 +16,18 @@ from .stream import Mix
 
 def mix_of(data: JobData, config: Any, settings: TrainSettings) -> Mix:
     """The examples of a job for a model with `config`."""
-    mix = Mix(durations_of(data.learn), durations_of(data.retain), data.retain_share, data.window)
+    mix = Mix(durations_of(data.training), durations_of(data.rehearsal), data.rehearsal_share, data.window)
     if settings.mix is None or not settings.mix.on:
         return mix
     tokens = getattr(config, "tokens", None)
-    languages = set(data.languages) | {u.language for u in data.retain}
+    languages = set(data.languages) | {u.language for u in data.rehearsal}
     if not data.languages:
-        languages |= {u.language for u in data.learn}
+        languages |= {u.language for u in data.training}
     return replace(
         mix, use=settings.mix, longest=min(config.max_seconds, data.shortest_context),
         stretch=1.0 if settings.augment is None else max(1 / speed for speed in settings.augment.speeds),
         timed=tokens is not None and tokens.timestamps is not None, recorded=data.nonspeech is not None,
-        language=partial(_language, joined(data.learn, data.retain)) if len(languages) > 1 else None,
+        language=partial(_language, joined(data.training, data.rehearsal)) if len(languages) > 1 else None,
     )  # fmt: skip
 
 

@@ -42,8 +42,8 @@ def models_folder(cache: Path | None = None) -> Path:
 def local_name(path: Path) -> str:
     """The cache's name for a converted local model; it changes when one of its files does."""
     files = [path] if path.is_file() else sorted(f for f in path.iterdir() if f.is_file())
-    seen = [str(path.resolve()), *(f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files)]
-    return f"local-{path.resolve().name}-{hashlib.sha256(chr(10).join(seen).encode()).hexdigest()[:12]}"
+    states = [str(path.resolve()), *(f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files)]
+    return f"local-{path.resolve().name}-{hashlib.sha256(chr(10).join(states).encode()).hexdigest()[:12]}"
 
 
 def make_once(target: Path, make: Callable[[Path], Path]) -> Path:
@@ -62,8 +62,8 @@ def make_once(target: Path, make: Callable[[Path], Path]) -> Path:
             if is_checkpoint(target):
                 return target
             # "~" is in no model's name, so that "tiny" does not clear what "tiny.en" is making.
-            for left in target.parent.glob(f".{glob.escape(target.name)}~*"):  # by a process that was killed
-                shutil.rmtree(left, ignore_errors=True)
+            for leftover in target.parent.glob(f".{glob.escape(target.name)}~*"):  # left by a process that was killed
+                shutil.rmtree(leftover, ignore_errors=True)
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}~") as scratch:
                 ready = make(Path(scratch))
                 shutil.rmtree(target, ignore_errors=True)

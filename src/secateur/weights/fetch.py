@@ -69,13 +69,13 @@ def read_foreign(path: Path, name: str | None = None, cache: Path | None = None)
     """
     if is_checkpoint(path):
         return load_checkpoint(path)
-    asked = readers()
-    for reader in asked:
+    candidates = readers()
+    for reader in candidates:
         if reader.recognises(path):
             return reader.read(path, name, lambda donor: fetch(donor, cache))
     if any(path.glob("pytorch_model*.bin")):
         raise SecateurError(f"{path}: its weights are a pickle, which can run code; save them as safetensors first")
-    kinds = ", or ".join(reader.kind for reader in asked)
+    kinds = ", or ".join(reader.kind for reader in candidates)
     what = "not a model" if path.is_file() else "no model here"
     raise SecateurError(f"{path}: {what} (expected {kinds})")
 
@@ -92,9 +92,9 @@ def _download(name: str, scratch: Path) -> Loaded:
             return source()
         except SecateurError as problem:
             tried.append(str(problem))
-    said = "; ".join(f"({i}) {reason}" for i, reason in enumerate(tried, 1))
+    why = "; ".join(f"({i}) {reason}" for i, reason in enumerate(tried, 1))
     raise SecateurError(
-        f"{name}: no source gave it: {said}. Where there is a network, run  secateur models fetch {name} --out FOLDER  "
+        f"{name}: no source gave it: {why}. Where there is a network, run  secateur models fetch {name} --out FOLDER  "
         "and copy FOLDER to this machine, then name FOLDER instead"
     )
 

@@ -20,7 +20,7 @@ PATIENCE = 5.0  # seconds for each answer of the hub: a blocked one should fail 
 
 
 def fetch_from_hub(repository: str) -> Path:
-    """The folder of `owner/name`, only the files that are needed; without a hub, what its client has kept of it.
+    """The folder of `owner/name`, only the files that are needed; without a hub, the copy in its client's cache.
 
     Raises:
         SecateurError: huggingface_hub is missing, the hub cannot be reached, or it has no such model.
@@ -30,15 +30,15 @@ def fetch_from_hub(repository: str) -> Path:
     try:
         # Not snapshot_download: it asks for the list of files without a timeout, and a silent firewall would stop it.
         info = hub.HfApi().model_info(repository, timeout=PATIENCE)
-        names = wanted([one.rfilename for one in info.siblings or ()])
+        names = needed_files([one.rfilename for one in info.siblings or ()])
         paths = [hub.hf_hub_download(repository, n, revision=info.sha, etag_timeout=PATIENCE) for n in names]
     except Exception as problem:  # the library raises many kinds: no network, no such model, a gate
-        kept = _kept(hub, repository)
-        if kept is not None:
-            return kept
-        # Its own words, in one line; what went wrong on the network is often only in the cause.
-        said = [" ".join(str(one).split()) for one in (problem, problem.__cause__) if one is not None]
-        reason = said[0] if len(said) == 1 or said[1] in said[0] else "; ".join(said)
+        cached = _cached_download(hub, repository)
+        if cached is not None:
+            return cached
+        # The library's message in one line; a network error is often named only by its cause.
+        reasons = [" ".join(str(one).split()) for one in (problem, problem.__cause__) if one is not None]
+        reason = reasons[0] if len(reasons) == 1 or reasons[1] in reasons[0] else "; ".join(reasons)
         reason = reason or type(problem).__name__
         raise SecateurError(f"the model hub did not give {repository}: {reason[:300]}") from problem
     if not paths:
@@ -46,18 +46,18 @@ def fetch_from_hub(repository: str) -> Path:
     return Path(paths[0]).parent
 
 
-def wanted(names: list[str]) -> list[str]:
-    """Those of a repository's files that are needed; no pieces where the weights are also there in one file."""
+def needed_files(names: list[str]) -> list[str]:
+    """The files of a repository that are needed; no shards where one file holds all the weights."""
     chosen = [name for name in names if "/" not in name and any(fnmatchcase(name, one) for one in FILES)]
     if "model.safetensors" in chosen:
         chosen = [name for name in chosen if not name.startswith(("model-", "model.safetensors.", "model.bin"))]
     return chosen
 
 
-def _kept(hub: Any, repository: str) -> Path | None:
+def _cached_download(hub: Any, repository: str) -> Path | None:
     """An earlier download, if its weights are there."""
     try:
         folder = Path(hub.snapshot_download(repository, local_files_only=True))
-    except Exception:  # not there, in one of the library's many words
+    except Exception:  # not cached; the library raises many kinds
         return None
     return folder if any(folder.glob("model*.safetensors")) or (folder / "model.bin").is_file() else None

@@ -48,9 +48,9 @@ def some_ids(values: dict[str, Any], key: str, where: str) -> list[int] | None:
     Raises:
         SecateurError: something else.
     """
-    values_there = values.get(key)
-    if values_there is None or (isinstance(values_there, list) and all(map(is_id, values_there))):
-        return values_there
+    ids = values.get(key)
+    if ids is None or (isinstance(ids, list) and all(map(is_id, ids))):
+        return ids
     raise SecateurError(f"{where}: {key} is not a list of token ids")
 
 

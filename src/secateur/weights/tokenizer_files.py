@@ -35,9 +35,9 @@ def read_tokenizer(folder: Path, end: int | None = None) -> tuple[Tokenizer, dic
             special = {str(t["content"]): int(t["id"]) for t in values.get("added_tokens", ())}
             special = {name: i for name, i in special.items() if name.startswith("<|")}
         else:
-            words = _words(path)
-            special = {word: i for word, i in words.items() if word.startswith("<|") and word.endswith("|>")}
-            plain = {word: i for word, i in words.items() if word not in special}
+            ids = _token_ids(path)
+            special = {token: i for token, i in ids.items() if token.startswith("<|") and token.endswith("|>")}
+            plain = {token: i for token, i in ids.items() if token not in special}
             values = definition(plain, _merges(path, plain))
             special |= read_json(folder / "added_tokens.json") if (folder / "added_tokens.json").is_file() else {}
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as problem:
@@ -61,7 +61,7 @@ def definition(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> dic
 
 
 def recovered_merges(vocabulary: dict[str, int]) -> list[tuple[str, str]]:
-    """The merges of a byte-level BPE from its tokens alone, which are numbered in the order they were learnt.
+    """The merges of a byte-level BPE from its tokens alone, which are numbered in the order they were learned.
 
     A token was made by one merge of two older ones: those that all older merges leave when they spell it.
     """
@@ -80,15 +80,15 @@ def recovered_merges(vocabulary: dict[str, int]) -> list[tuple[str, str]]:
     return merges
 
 
-def _words(path: Path) -> dict[str, int]:
+def _token_ids(path: Path) -> dict[str, int]:
     """Tokens and their ids from vocab.json ({token: id}), vocabulary.json ([token]) or vocabulary.txt (one a line)."""
     if path.suffix == ".txt":
         lines = read_limited(path).decode().split("\n")
-        return {word: i for i, word in enumerate(lines) if word}
+        return {token: i for i, token in enumerate(lines) if token}
     values = read_json(path)
     if isinstance(values, list):
-        values = {word: i for i, word in enumerate(values)}
-    return {str(word): int(i) for word, i in values.items()}
+        values = {token: i for i, token in enumerate(values)}
+    return {str(token): int(i) for token, i in values.items()}
 
 
 def _merges(path: Path, vocabulary: dict[str, int]) -> list[tuple[str, str]]:

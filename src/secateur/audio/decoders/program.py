@@ -52,11 +52,11 @@ def open_program(program: str, opened: Opened, part: Part, kind: Kind, block: in
         process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints))
         stack.callback(process.kill)
         assert process.stdout is not None
-        found = _header(process.stdout)
-        if found is None:
+        header = _header(process.stdout)
+        if header is None:
             process.wait()
             raise SecateurError(f"{opened.name}: no sound, or damaged or cut off ({_last_line(complaints)}): {AGAIN}")
-        rate, channels = found
+        rate, channels = header
         check_rate(opened.name, rate, channels)
         pipe = process.stdout
 
@@ -76,14 +76,14 @@ def _header(pipe: IO[bytes]) -> tuple[int, int] | None:
     """Rate and channels of the WAV file that comes; what follows is samples."""
     if len(pipe.read(12)) < 12:
         return None
-    found: tuple[int, int] | None = None
+    header: tuple[int, int] | None = None
     while len(head := pipe.read(8)) == 8:
         name, size = head[:4], struct.unpack("<I", head[4:])[0]
         if name == b"data":
-            return found
+            return header
         body = pipe.read(min(size, 1 << 16))
         if name == b"fmt " and len(body) >= 16:
-            found = struct.unpack("<I", body[4:8])[0], struct.unpack("<H", body[2:4])[0]
+            header = struct.unpack("<I", body[4:8])[0], struct.unpack("<H", body[2:4])[0]
     return None
 
 

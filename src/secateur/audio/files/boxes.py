@@ -22,26 +22,26 @@ def mp4(opened: Opened) -> list[int]:
     Raises:
         CutOffError: a box that ends after the file, or no table of contents.
     """
-    starts, place = [0], 0
+    starts, offset = [0], 0
     seen: set[bytes] = set()
     for _ in range(_MOST):
-        head = opened.at(place, 16)
+        head = opened.at(offset, 16)
         if len(head) < 8:
             break
         size, name = int.from_bytes(head[:4], "big"), head[4:8]
         if size == 1:
             size = int.from_bytes(head[8:16], "big")
         if size == 0:
-            size = opened.size - place
+            size = opened.size - offset
         if not name.isalnum() or size < 8:
             break  # what follows is none of it: padding, as a rule
         if name == b"ftyp" and {b"moov", b"mdat"} <= seen:
-            starts.append(place)
+            starts.append(offset)
             seen = set()
-        if place + size > opened.size:
-            raise CutOffError(f"'{name.decode('latin-1')}' is {size} bytes long, {opened.size - place} are there")
+        if offset + size > opened.size:
+            raise CutOffError(f"'{name.decode('latin-1')}' is {size} bytes long, {opened.size - offset} are there")
         seen.add(name)
-        place += size
+        offset += size
     if b"moov" not in seen:
         raise CutOffError("the table of contents, which is written last, is missing")
     return starts
@@ -53,19 +53,19 @@ def asf(opened: Opened) -> list[int]:
     Raises:
         CutOffError: an object that ends after the file.
     """
-    starts, place = [0], 0
+    starts, offset = [0], 0
     for _ in range(_MOST):
-        head = opened.at(place, 24)
+        head = opened.at(offset, 24)
         if len(head) < 24:
             break
         name, size = head[:16], int.from_bytes(head[16:], "little")
-        if name == _ASF_HEADER and place:
-            starts.append(place)
+        if name == _ASF_HEADER and offset:
+            starts.append(offset)
         if size < 24 or (name == _ASF_DATA and size <= _ASF_EMPTY):  # a broadcast: as long as it is
             break
-        if name in (_ASF_HEADER, _ASF_DATA) and place + size > opened.size:
-            raise CutOffError(f"an object is {size} bytes long, {opened.size - place} are there")
-        place += size
+        if name in (_ASF_HEADER, _ASF_DATA) and offset + size > opened.size:
+            raise CutOffError(f"an object is {size} bytes long, {opened.size - offset} are there")
+        offset += size
     return starts
 
 
@@ -75,15 +75,15 @@ def avi(opened: Opened) -> list[int]:
     Raises:
         CutOffError: a form that ends after the file.
     """
-    place = 0
+    offset = 0
     for _ in range(_MOST):
-        head = opened.at(place, 8)
+        head = opened.at(offset, 8)
         if len(head) < 8 or head[:4] != b"RIFF":
             break
         size = int.from_bytes(head[4:], "little")
-        if 0 < size < 0x7FF0_0000 and place + 8 + size > opened.size:
-            raise CutOffError(f"{size} bytes are announced, {opened.size - place - 8} are there")
-        place += 8 + size + size % 2
+        if 0 < size < 0x7FF0_0000 and offset + 8 + size > opened.size:
+            raise CutOffError(f"{size} bytes are announced, {opened.size - offset - 8} are there")
+        offset += 8 + size + size % 2
     return [0]
 
 
@@ -93,23 +93,23 @@ def wavpack(opened: Opened) -> list[int]:
     Raises:
         CutOffError: a block that ends after the file.
     """
-    starts, place, before = [0], 0, 0
+    starts, offset, before = [0], 0, 0
     while True:
-        head = opened.at(place, 20)
+        head = opened.at(offset, 20)
         if len(head) < 20:
             return starts
         if head[:4] != b"wvpk":  # a tag, as a rule
-            step = opened.at(place + 1, _TAGS).find(b"wvpk")
+            step = opened.at(offset + 1, _TAGS).find(b"wvpk")
             if step < 0:
                 return starts
-            place += 1 + step
+            offset += 1 + step
             continue
         size, index = 8 + int.from_bytes(head[4:8], "little"), int.from_bytes(head[16:20], "little")
-        if place + size > opened.size:
-            raise CutOffError(f"a block is {size} bytes long, {opened.size - place} are there")
+        if offset + size > opened.size:
+            raise CutOffError(f"a block is {size} bytes long, {opened.size - offset} are there")
         if index == 0 and before:
-            starts.append(place)
-        place, before = place + size, index
+            starts.append(offset)
+        offset, before = offset + size, index
 
 
 def matroska(opened: Opened) -> list[int]:
@@ -118,39 +118,39 @@ def matroska(opened: Opened) -> list[int]:
     Raises:
         CutOffError: a segment that ends after the file.
     """
-    place = 0
-    while place < opened.size:
-        name, size, body = _element(opened, place)
+    offset = 0
+    while offset < opened.size:
+        name, size, body = _element(opened, offset)
         if name not in (_EBML, _SEGMENT) or size is None:
             break
-        place = body + size
-        if place > opened.size:
-            raise CutOffError(f"a segment is {size} bytes long, {place - opened.size} of them are missing")
+        offset = body + size
+        if offset > opened.size:
+            raise CutOffError(f"a segment is {size} bytes long, {offset - opened.size} of them are missing")
     return [0]
 
 
 def ends_inside(opened: Opened) -> bool:
     """Whether a Matroska file whose segment does not say how long it is ends inside a block."""
-    place = 0
-    while place < opened.size:
-        name, size, body = _element(opened, place)
+    offset = 0
+    while offset < opened.size:
+        name, size, body = _element(opened, offset)
         if not name:
             return True
         if name == _SEGMENT and size is not None:
             return False
-        place = body if name in (_SEGMENT, _CLUSTER) else body + (size or 0)
-    return place > opened.size
+        offset = body if name in (_SEGMENT, _CLUSTER) else body + (size or 0)
+    return offset > opened.size
 
 
-def _element(opened: Opened, place: int) -> tuple[bytes, int | None, int]:
+def _element(opened: Opened, offset: int) -> tuple[bytes, int | None, int]:
     """Name (empty: none), size (None: unknown) and first byte of what an EBML element holds (RFC 8794, 4 to 6)."""
-    head = opened.at(place, 12)
+    head = opened.at(offset, 12)
     width = 9 - head[0].bit_length() if head else 9
     if width > 4 or len(head) <= width:
-        return b"", None, place
+        return b"", None, offset
     name = head[:width]
     long = 9 - head[width].bit_length()
     if long > 8 or len(head) < width + long:
-        return b"", None, place
+        return b"", None, offset
     size = int.from_bytes(head[width : width + long], "big") & ((1 << 7 * long) - 1)
-    return name, None if size == (1 << 7 * long) - 1 else size, place + width + long
+    return name, None if size == (1 << 7 * long) - 1 else size, offset + width + long

@@ -1,7 +1,7 @@
 """Files that say in a header how many bytes of samples follow: WAV, RF64, W64, AIFF, AU, CAF.
 
-What the header says is held against what is there: programs that write to a pipe cannot know, recorders that lost power
-did not come to write it, and `cat` puts several files into one.
+What the header says is compared with what is there: programs that write to a pipe cannot know, recorders that lost
+power never wrote it, and `cat` puts several files into one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 
 @dataclass(frozen=True)
 class Stretch:
-    """Where the samples of one recording are. Places are bytes in the file."""
+    """Where the samples of one recording are, in bytes of the file."""
 
     start: int  # of the recording
     samples: int
@@ -40,13 +40,13 @@ def riff(opened: Opened, start: int = 0) -> Stretch | None:
     wide = opened.at(start, 4) in (b"RF64", b"BW64")
     total = _number(opened, start + 4, order + "I")
     last = min(opened.size, start + 8 + total) if total < UNKNOWN and total > 4 else opened.size
-    place, per_second, long_size, coding, frames = start + 12, 0.0, 0, 0, 0
+    offset, per_second, long_size, coding, frames = start + 12, 0.0, 0, 0, 0
     for _ in range(_MOST):
-        head = opened.at(place, 8)
+        head = opened.at(offset, 8)
         if len(head) < 8:
             return None
         size = struct.unpack(order + "I", head[4:])[0]
-        body = opened.at(place + 8, 24)
+        body = opened.at(offset + 8, 24)
         if head[:4] == b"ds64" and len(body) == 24:
             long_size = struct.unpack("<Q", body[8:16])[0]
             last = min(opened.size, start + 8 + struct.unpack("<Q", body[:8])[0]) or opened.size
@@ -59,27 +59,27 @@ def riff(opened: Opened, start: int = 0) -> Stretch | None:
             if wide and size == 0xFFFF_FFFF:
                 promised, field, form = (long_size if long_size < 1 << 62 else None), start + 28, "<Q"
             else:
-                promised, field, form = (None if size >= UNKNOWN else size), place + 4, order + "I"
-            found = _stretch(opened, start, place + 8, promised, field, form, per_second, last, order)
-            return replace(found, coding=coding, frames=frames)
-        place += 8 + size + size % 2
+                promised, field, form = (None if size >= UNKNOWN else size), offset + 4, order + "I"
+            stretch = _stretch(opened, start, offset + 8, promised, field, form, per_second, last, order)
+            return replace(stretch, coding=coding, frames=frames)
+        offset += 8 + size + size % 2
     return None
 
 
 def w64(opened: Opened) -> Stretch | None:
     """Sony's Wave64: names of 16 bytes, sizes of 8 that count themselves, everything at a multiple of 8."""
-    place, per_second = 40, 0.0
+    offset, per_second = 40, 0.0
     for _ in range(_MOST):
-        head = opened.at(place, 24)
+        head = opened.at(offset, 24)
         if len(head) < 24 or head[4:16] != _W64:
             return None
         size = struct.unpack("<Q", head[16:])[0]
         if head[:4] == b"fmt ":
-            per_second = float(_number(opened, place + 24 + 8, "<I"))
+            per_second = float(_number(opened, offset + 24 + 8, "<I"))
         if head[:4] == b"data":
             promised = size - 24 if 24 <= size < 1 << 62 else None
-            return Stretch(0, place + 24, promised, place + 16, "<Q", per_second, None, opened.size, 24)
-        place += max(24, size + -size % 8)
+            return Stretch(0, offset + 24, promised, offset + 16, "<Q", per_second, None, opened.size, 24)
+        offset += max(24, size + -size % 8)
     return None
 
 
@@ -87,14 +87,14 @@ def aiff(opened: Opened, start: int = 0) -> Stretch | None:
     """AIFF and AIFC: as RIFF, numbers the other way round."""
     total = _number(opened, start + 4, ">I")
     last = min(opened.size, start + 8 + total) if 4 < total < UNKNOWN else opened.size
-    place, per_second = start + 12, 0.0
+    offset, per_second = start + 12, 0.0
     for _ in range(_MOST):
-        head = opened.at(place, 8)
+        head = opened.at(offset, 8)
         if len(head) < 8:
             return None
         size = struct.unpack(">I", head[4:])[0]
         if head[:4] == b"COMM":
-            body = opened.at(place + 8, 18)
+            body = opened.at(offset + 8, 18)
             if len(body) == 18 and size == 18 and body[8] & 0x7F:  # without coding, so bytes can be counted
                 power = struct.unpack(">H", body[8:10])[0] - 16383 - 63
                 rate = struct.unpack(">Q", body[10:18])[0] * 2.0**power if -64 <= power <= 0 else 0.0
@@ -102,9 +102,9 @@ def aiff(opened: Opened, start: int = 0) -> Stretch | None:
                 per_second = rate * channels * ((bits + 7) // 8)
         if head[:4] == b"SSND":
             promised = None if size >= UNKNOWN else max(0, size - 8)
-            found = _stretch(opened, start, place + 16, promised, place + 4, ">I", per_second, last, ">")
-            return replace(found, extra=8)
-        place += 8 + size + size % 2
+            stretch = _stretch(opened, start, offset + 16, promised, offset + 4, ">I", per_second, last, ">")
+            return replace(stretch, extra=8)
+        offset += 8 + size + size % 2
     return None
 
 
@@ -122,28 +122,28 @@ def au(opened: Opened) -> Stretch | None:
 
 def caf(opened: Opened) -> Stretch | None:
     """Apple's Core Audio Format: chunks with sizes of 8 bytes, -1 for samples up to the end."""
-    place, per_second = 8, 0.0
+    offset, per_second = 8, 0.0
     for _ in range(_MOST):
-        head = opened.at(place, 12)
+        head = opened.at(offset, 12)
         if len(head) < 12:
             return None
         size = struct.unpack(">q", head[4:])[0]
         if head[:4] == b"desc":
-            body = opened.at(place + 12, 32)
+            body = opened.at(offset + 12, 32)
             if len(body) == 32:
                 rate, each, frames = struct.unpack(">d", body[:8])[0], *struct.unpack(">II", body[16:24])
                 per_second = rate * each / frames if frames and 0 < rate < 1e6 else 0.0
         if head[:4] == b"data":
             promised = size - 4 if size >= 4 else None
-            return Stretch(0, place + 16, promised, place + 4, ">q", per_second, None, opened.size, 4)
+            return Stretch(0, offset + 16, promised, offset + 4, ">q", per_second, None, opened.size, 4)
         if size < 0:
             return None
-        place += 12 + size
+        offset += 12 + size
     return None
 
 
-def _number(opened: Opened, place: int, form: str) -> int:
-    data = opened.at(place, struct.calcsize(form))
+def _number(opened: Opened, offset: int, form: str) -> int:
+    data = opened.at(offset, struct.calcsize(form))
     return int(struct.unpack(form, data)[0]) if len(data) == struct.calcsize(form) else 0
 
 
@@ -155,25 +155,25 @@ def _stretch(
     follows: int | None = None
     end = opened.size
     if promised is not None and samples + promised < opened.size:
-        place = samples + promised + promised % 2
-        if promised % 2 and not _is_chunk(opened, place, order) and _is_chunk(opened, place - 1, order):
-            place -= 1  # written without padding
-        while place < opened.size:
-            head = opened.at(place, 8)
-            if head[:4] in (b"RIFF", b"RF64", b"FORM", b"RIFX") and place >= last - 1:
-                end = place  # another file
+        offset = samples + promised + promised % 2
+        if promised % 2 and not _is_chunk(opened, offset, order) and _is_chunk(opened, offset - 1, order):
+            offset -= 1  # written without padding
+        while offset < opened.size:
+            head = opened.at(offset, 8)
+            if head[:4] in (b"RIFF", b"RF64", b"FORM", b"RIFX") and offset >= last - 1:
+                end = offset  # another file
                 break
-            if not _is_chunk(opened, place, order):
-                follows = place if place > samples + promised + 1 else samples + promised
+            if not _is_chunk(opened, offset, order):
+                follows = offset if offset > samples + promised + 1 else samples + promised
                 break
             size = int.from_bytes(head[4:], "little" if order == "<" else "big")
-            place += 8 + size + size % 2
+            offset += 8 + size + size % 2
     return Stretch(start, samples, promised, field, form, per_second, follows, end)
 
 
-def _is_chunk(opened: Opened, place: int, order: str) -> bool:
+def _is_chunk(opened: Opened, offset: int, order: str) -> bool:
     """Whether a chunk may begin there: a name that can be printed, a size that fits."""
-    head = opened.at(place, 8)
+    head = opened.at(offset, 8)
     size = int.from_bytes(head[4:], "little" if order == "<" else "big")
     printable = len(head) == 8 and all(0x20 <= c < 0x7F for c in head[:4])
-    return printable and place + size <= opened.size
+    return printable and offset + size <= opened.size

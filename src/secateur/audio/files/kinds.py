@@ -79,14 +79,14 @@ def kind_of(opened: Opened) -> Kind:
 
 def after_tags(opened: Opened) -> int:
     """The first byte after ID3v2 tags (https://id3.org/id3v2.4.0-structure), of which there may be several."""
-    place = 0
+    offset = 0
     for _ in range(16):
-        head = opened.at(place, 10)
+        head = opened.at(offset, 10)
         size = tag_size(head)
-        if not size or place + size >= opened.size:
+        if not size or offset + size >= opened.size:
             break
-        place += size
-    return place
+        offset += size
+    return offset
 
 
 def tag_size(head: bytes) -> int:

@@ -85,10 +85,10 @@ def _several(parts: int) -> tuple[str, ...]:
 
 
 def _mpeg(opened: Opened, kind: Kind) -> Layout:
-    found = mpeg.runs(opened)
-    notes = list(_several(len(found)))
+    runs = mpeg.runs(opened)
+    notes = list(_several(len(runs)))
     parts = []
-    for run in found[:_MOST_PARTS]:
+    for run in runs[:_MOST_PARTS]:
         if run.promised is not None and (run.promised - run.count) * run.samples > SHORT * run.rate:
             seconds = (run.promised - run.count) * run.samples / run.rate
             raise SecateurError(f"{opened.name}: cut off, the last {seconds:.1f} s are missing: {AGAIN}")
@@ -133,22 +133,22 @@ def _forms(opened: Opened, kind: Kind) -> Layout:
 
 
 def _of_stretches(opened: Opened, kind: Kind, stretches: list[Stretch]) -> Layout:
-    """What the headers say, held against what is there."""
+    """The parts that headers announce, compared with what is there."""
     notes = list(_several(len(stretches)))
     parts = []
     for s in stretches:
-        there = s.end - s.samples
+        present = s.end - s.samples
         second = s.per_second or 16_000.0  # bytes; where the header says nothing, little
         patches: tuple[tuple[int, bytes], ...] = ()
         left = 0 if s.follows is None else s.end - s.follows
-        if s.promised is not None and s.promised - there > SHORT * second:
-            seconds = f", {(s.promised - there) / s.per_second:.1f} s are missing" if s.per_second else ""
+        if s.promised is not None and s.promised - present > SHORT * second:
+            seconds = f", {(s.promised - present) / s.per_second:.1f} s are missing" if s.per_second else ""
             raise SecateurError(f"{opened.name}: cut off{seconds or ', it is shorter than it says'}: {AGAIN}")
         if s.promised is not None and left > SHORT * second:
-            patches = ((s.field - s.start, struct.pack(s.form, there + s.extra)),)
+            patches = ((s.field - s.start, struct.pack(s.form, present + s.extra)),)
             if s.promised:
-                said = f"{s.promised / second:.1f} s" if s.per_second else f"{s.promised} bytes"
-                notes.append(f"its header says {said}, all {there / second:.1f} s that are there are read")
+                announced = f"{s.promised / second:.1f} s" if s.per_second else f"{s.promised} bytes"
+                notes.append(f"its header says {announced}, all {present / second:.1f} s that are there are read")
         native = kind.native and s.coding not in _NOT_NATIVE
         padded = s.frames if s.coding in _IN_BLOCKS and not patches else 0
         parts.append(Part(s.start, s.end, native, patches, sound=padded))
@@ -159,15 +159,15 @@ def _joints(opened: Opened, kind: Kind) -> list[int]:
     """Where recordings begin whose beginning cannot be taken for anything else."""
     starts = [0]
     for mark in _JOINTS.get(kind, ()):
-        place, width = 1, 1 << 22
-        while place < opened.size:
-            block = opened.at(place, width)
+        offset, width = 1, 1 << 22
+        while offset < opened.size:
+            block = opened.at(offset, width)
             at = -1
             while (at := block.find(mark, at + 1)) >= 0:
-                starts.append(place + at)
+                starts.append(offset + at)
             if len(block) < width:
                 break
-            place += len(block) - len(mark) + 1
+            offset += len(block) - len(mark) + 1
     if len(starts) > _MOST_PARTS:
         raise SecateurError(f"{opened.name}: more than {_MOST_PARTS} recordings in one file: divide it")
     return sorted(starts)

@@ -91,61 +91,61 @@ _FRAMES = _lengths()
 
 def runs(opened: Opened) -> list[Run]:
     """The recordings in a file of MPEG audio, in its order; none if no two frames follow each other."""
-    found: list[Run] = []
+    recordings: list[Run] = []
     end = opened.size
-    place = junk = base = 0
+    offset = junk = base = 0
     block = b""
     run: Run | None = None
     stream: _Stream | None = None
     table_at = 0
-    while place + 4 <= end:
-        if place < base or place + 64 > base + len(block):
-            base, block = place, opened.at(place, _BLOCK)
-        i = place - base
+    while offset + 4 <= end:
+        if offset < base or offset + 64 > base + len(block):
+            base, block = offset, opened.at(offset, _BLOCK)
+        i = offset - base
         entry = _FRAMES.get(int.from_bytes(block[i : i + 4], "big") >> 9)
         if entry is None:
-            tag = _tag(opened, place, end)
-            step = tag or _resync(opened, place, end) - place
+            tag = _tag(opened, offset, end)
+            step = tag or _resync(opened, offset, end) - offset
             junk += 0 if tag else step
-            place += step
+            offset += step
             continue
         size, this = entry
-        if place + size > end:
+        if offset + size > end:
             if run is not None:
                 run.whole, run.end = False, end
             break
-        if run is None and not _followed(opened, place + size, end, this):
-            place += 1
+        if run is None and not _followed(opened, offset + size, end, this):
+            offset += 1
             junk += 1
             continue
         is_table = this == stream and block[i + table_at : i + table_at + 4] in (b"Xing", b"Info")
         if run is None or this != stream or is_table or run.count == run.promised:
             stream = this
             table_at = 4 + _side(this, block[i + 3] >> 6 == 3)
-            run = Run(place, place + size, this.rate, this.samples, layer3=this.layer == 1)
-            found.append(run)
+            run = Run(offset, offset + size, this.rate, this.samples, layer3=this.layer == 1)
+            recordings.append(run)
             junk = 0
-            if not _read_table(run, opened.at(place, size), table_at):
+            if not _read_table(run, opened.at(offset, size), table_at):
                 run.count = 1
         else:
             run.count += 1
             run.junk += junk
             junk = 0
-        place += size
-        run.end = place
-    if found and place < end:
-        found[-1].whole = False
-    if found:
-        found[0].start, found[-1].end = 0, end
-        for one, following in pairwise(found):
+        offset += size
+        run.end = offset
+    if recordings and offset < end:
+        recordings[-1].whole = False
+    if recordings:
+        recordings[0].start, recordings[-1].end = 0, end
+        for one, following in pairwise(recordings):
             one.end = following.start
-    return [one for one in found if one.count]
+    return [one for one in recordings if one.count]
 
 
-def _followed(opened: Opened, place: int, end: int, stream: _Stream) -> bool:
+def _followed(opened: Opened, offset: int, end: int, stream: _Stream) -> bool:
     """Whether a frame of the same stream, a tag or nothing comes next: else the first one was chance."""
-    entry = _FRAMES.get(int.from_bytes(opened.at(place, 4), "big") >> 9)
-    return place >= end - 3 or (entry is not None and entry[1] == stream) or _tag(opened, place, end) > 0
+    entry = _FRAMES.get(int.from_bytes(opened.at(offset, 4), "big") >> 9)
+    return offset >= end - 3 or (entry is not None and entry[1] == stream) or _tag(opened, offset, end) > 0
 
 
 def _side(stream: _Stream, mono: bool) -> int:
@@ -173,19 +173,19 @@ def _read_table(run: Run, frame: bytes, at: int) -> bool:
     return False
 
 
-def _tag(opened: Opened, place: int, end: int) -> int:
+def _tag(opened: Opened, offset: int, end: int) -> int:
     """Bytes of a tag at `place`: ID3v2, ID3v1 at the end, APEv2; 0 for none."""
-    head = opened.at(place, 32)
+    head = opened.at(offset, 32)
     if head[:3] == b"TAG":
-        return min(128, end - place)
+        return min(128, end - offset)
     if head[:8] == b"APETAGEX" and len(head) == 32:
-        return min(end - place, int.from_bytes(head[12:16], "little") + (32 if head[20 + 3] & 0x80 else 0))
-    return min(end - place, tag_size(head))
+        return min(end - offset, int.from_bytes(head[12:16], "little") + (32 if head[20 + 3] & 0x80 else 0))
+    return min(end - offset, tag_size(head))
 
 
-def _resync(opened: Opened, place: int, end: int) -> int:
+def _resync(opened: Opened, offset: int, end: int) -> int:
     """The next place after `place` where a frame follows a frame, or where a tag begins; the end if there is none."""
-    base = place + 1
+    base = offset + 1
     tries = 0
     while base < end - 3 and tries < _TRIES:
         block = opened.at(base, _BLOCK)

@@ -31,43 +31,43 @@ class Link:
 
 def links(opened: Opened) -> tuple[list[Link], bool]:
     """The recordings of a file in its order, and whether it ends inside a page."""
-    found: list[Link] = []
+    recordings: list[Link] = []
     numbers: dict[bytes, int] = {}
-    place, begun = 0, True  # `begun`: the link has pages of sound
-    while place < opened.size:
-        page = opened.at(place, 27 + 255)
+    offset, begun = 0, True  # `begun`: the link has pages of sound
+    while offset < opened.size:
+        page = opened.at(offset, 27 + 255)
         if page[:4] != b"OggS":
-            place = _next_page(opened, place + 1)
+            offset = _next_page(opened, offset + 1)
             continue
         if len(page) < 27 or len(page) < 27 + page[26]:
-            return found, True
+            return recordings, True
         table = page[27 : 27 + page[26]]
         size = 27 + len(table) + sum(table)
-        whole = opened.at(place, size)
+        whole = opened.at(offset, size)
         serial, number = page[14:18], int.from_bytes(page[18:22], "little")
-        if place + size > opened.size:
-            return found, True
+        if offset + size > opened.size:
+            return recordings, True
         if page[5] & BEGIN:
             if begun:
-                found.append(Link(place, opened.size))
-                if len(found) > 1:
-                    found[-2].end = place
+                recordings.append(Link(offset, opened.size))
+                if len(recordings) > 1:
+                    recordings[-2].end = offset
                 numbers, begun = {}, False
-            found[-1].codecs.append(opened.at(place + 27 + len(table), 16))
-            found[-1].open += 1
-        elif found:
+            recordings[-1].codecs.append(opened.at(offset + 27 + len(table), 16))
+            recordings[-1].open += 1
+        elif recordings:
             begun = True
             if serial in numbers:
-                found[-1].missing += max(0, min(number - numbers[serial] - 1, 1 << 20))
-        if found and checksum(whole) != int.from_bytes(page[22:26], "little"):
-            found[-1].damaged += 1
-        if found and page[5] & END:
-            found[-1].open -= 1
+                recordings[-1].missing += max(0, min(number - numbers[serial] - 1, 1 << 20))
+        if recordings and checksum(whole) != int.from_bytes(page[22:26], "little"):
+            recordings[-1].damaged += 1
+        if recordings and page[5] & END:
+            recordings[-1].open -= 1
         numbers[serial] = number
-        place += size
-    for link in found:
+        offset += size
+    for link in recordings:
         link.ended = link.open <= 0
-    return found, False
+    return recordings, False
 
 
 def checksum(page: bytes) -> int:
@@ -79,14 +79,14 @@ def checksum(page: bytes) -> int:
     return int(f"{zlib.crc32(mirrored, 0xFFFF_FFFF) ^ 0xFFFF_FFFF:032b}"[::-1], 2)
 
 
-def _next_page(opened: Opened, place: int) -> int:
+def _next_page(opened: Opened, offset: int) -> int:
     """Where the next page begins, the end if none does."""
-    while place < opened.size:
-        block = opened.at(place, 1 << 20)
+    while offset < opened.size:
+        block = opened.at(offset, 1 << 20)
         at = block.find(b"OggS")
         if at >= 0:
-            return place + at
+            return offset + at
         if len(block) < 1 << 20:
             break
-        place += len(block) - 3
+        offset += len(block) - 3
     return opened.size

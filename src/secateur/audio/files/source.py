@@ -31,11 +31,11 @@ class Opened:
         """The ending of its name, in lower case."""
         return Path(self.name).suffix.lower()
 
-    def at(self, place: int, count: int) -> bytes:
+    def at(self, offset: int, count: int) -> bytes:
         """Up to `count` bytes from byte `place` on; none outside of the file, where sizes that lie may lead."""
-        if not 0 <= place < self.size:
+        if not 0 <= offset < self.size:
             return b""
-        self.file.seek(place)
+        self.file.seek(offset)
         return self.file.read(count)
 
 
@@ -55,12 +55,12 @@ def opened(source: Source, most_piped: int) -> Iterator[Opened]:
     with contextlib.ExitStack() as stack:
         path: Path | None = None
         if isinstance(source, str | Path):
-            found = open_remote(source) if url_of(source) else _readable(at_home(source), name, most_piped)
-            if isinstance(found, Path):
-                path = found
+            readable = open_remote(source) if url_of(source) else _readable(at_home(source), name, most_piped)
+            if isinstance(readable, Path):
+                path = readable
                 file: BinaryIO = stack.enter_context(path.open("rb"))
             else:
-                file = found
+                file = readable
         else:
             file = source if source.seekable() else _all_of(source, name, most_piped)
         size = file.seek(0, io.SEEK_END)

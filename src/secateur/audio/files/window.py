@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 class Window(io.RawIOBase):
-    """Bytes `start` to `end` of `file`, which is left open; `patches` are (place in the window, bytes there)."""
+    """Bytes `start` to `end` of `file`, which is left open; `patches` are (position in the window, bytes there)."""
 
     def __init__(self, file: BinaryIO, start: int, end: int, patches: Sequence[tuple[int, bytes]] = ()) -> None:
         super().__init__()
         self._file, self._start, self._size, self._patches = file, start, end - start, patches
-        self._place = 0
+        self._position = 0
 
     def readable(self) -> bool:
         return True
@@ -25,23 +25,23 @@ class Window(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self._place
+        return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        self._place = min(max(0, base + offset), self._size)
-        return self._place
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = min(max(0, base + offset), self._size)
+        return self._position
 
     def read(self, size: int = -1, /) -> bytes:
-        left = max(0, self._size - self._place)
-        self._file.seek(self._start + self._place)
+        left = max(0, self._size - self._position)
+        self._file.seek(self._start + self._position)
         data = self._file.read(left if size < 0 else min(size, left))
-        for place, new in self._patches:
-            first, last = max(place, self._place), min(place + len(new), self._place + len(data))
+        for at, new in self._patches:
+            first, last = max(at, self._position), min(at + len(new), self._position + len(data))
             if first < last:
-                mine = first - self._place
-                data = data[:mine] + new[first - place : last - place] + data[mine + last - first :]
-        self._place += len(data)
+                mine = first - self._position
+                data = data[:mine] + new[first - at : last - at] + data[mine + last - first :]
+        self._position += len(data)
         return data
 
     def readall(self) -> bytes:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from .match import MOST_CELLS, Pair, distance_path, match, similarity
 from .pauses import Pauses
-from .words import HeardWord, TextWord
+from .words import RecognisedWord, TextWord
 
 ALIKE = 0.6  # letters that a word must have in common with what was recognised
 LETTERS = 4  # of a word, about
@@ -64,21 +64,21 @@ class Gap:
 
 @dataclass(frozen=True)
 class Timed:
-    """Every word's time (None: not trusted), and between which words something else is said."""
+    """Every word's time (None: not trusted), and between which words the recording has other speech."""
 
     words: list[WordTime | None]
     breaks: frozenset[int]  # i: between the words i - 1 and i
     spare: list[float]  # recognised words before each word that the text lacks
 
 
-def time_words(text: Sequence[TextWord], heard: Sequence[HeardWord]) -> Timed:
-    """When the words of `text` are spoken.
+def time_words(text: Sequence[TextWord], recognised: Sequence[RecognisedWord]) -> Timed:
+    """Align the words of `text` with recognised words, and so with times.
 
     Words that are recognised as written have their times. What lies between them is compared letter by letter, so that
     "mast head" may be recognised as "masthead"; the rest is placed by the number of its letters where that fits.
     """
-    letters = Letters(heard)
-    sure = _sure(text, heard, letters)
+    letters = Letters(recognised)
+    sure = _sure(text, recognised, letters)
     known = sum(len(text[s.word].key) for s in sure)
     pace = sum(s.end - s.start for s in sure) / max(1, known)  # s a letter
     words: list[WordTime | None] = [None] * len(text)
@@ -88,14 +88,14 @@ def time_words(text: Sequence[TextWord], heard: Sequence[HeardWord]) -> Timed:
     edges = [Sure(-1, 0, 0, 0.0, 0.0, 0.0), *sure, Sure(len(text), len(letters.text), len(letters.text), 0.0, 0.0, 0.0)]
     for one, other in pairwise(edges):
         between = text[one.word + 1 : other.word]
-        said = letters.text[one.after : other.first]
+        between_letters = letters.text[one.after : other.first]
         if not between:
-            spare[other.word] = len(said) / LETTERS
-            if len(said) >= EXTRA * LETTERS:
+            spare[other.word] = len(between_letters) / LETTERS
+            if len(between_letters) >= EXTRA * LETTERS:
                 breaks.add(other.word)
             continue
         at_edge = one.word < 0 or other.word == len(text)
-        if at_edge or not _plausible(between, said, other.start - one.end, pace):
+        if at_edge or not _plausible(between, between_letters, other.start - one.end, pace):
             breaks |= {one.word + 1, other.word}
             continue
         total, at = sum(len(w.key) for w in between), one.end
@@ -103,7 +103,7 @@ def time_words(text: Sequence[TextWord], heard: Sequence[HeardWord]) -> Timed:
             step = max(0.0, other.start - one.end) * len(text[r].key) / total
             words[r] = WordTime(at, at + step, 0.0)
             at += step
-        spare[other.word] = max(0.0, len(said) / LETTERS - len(between))
+        spare[other.word] = max(0.0, len(between_letters) / LETTERS - len(between))
     return Timed(words, frozenset(breaks), spare)
 
 
@@ -122,28 +122,30 @@ class Sure:
 class Letters:
     """The letters of all recognised words in a row, each with its share of its word's time."""
 
-    def __init__(self, heard: Sequence[HeardWord]) -> None:
-        self.text = "".join(word.key for word in heard)
+    def __init__(self, recognised: Sequence[RecognisedWord]) -> None:
+        self.text = "".join(word.key for word in recognised)
         self.first = [0]  # letter of each word, and the end
         self.start: list[float] = []
         self.end: list[float] = []
-        for word in heard:
+        for word in recognised:
             step = (word.end - word.start) / len(word.key)
             self.start += [word.start + i * step for i in range(len(word.key))]
             self.end += [word.start + (i + 1) * step for i in range(len(word.key))]
             self.first.append(len(self.start))
 
 
-def _sure(text: Sequence[TextWord], heard: Sequence[HeardWord], letters: Letters) -> list[Sure]:
+def _sure(text: Sequence[TextWord], recognised: Sequence[RecognisedWord], letters: Letters) -> list[Sure]:
     """Words that were recognised as they are written, or nearly so, in rising order."""
-    pairs = match([w.key for w in text], [h.key for h in heard])
-    exact = [(r, h) for r, h in pairs if text[r].key == heard[h].key]
-    found = [Sure(r, letters.first[h], letters.first[h + 1], heard[h].start, heard[h].end, 1.0) for r, h in exact]
-    edges: list[Pair] = [(-1, -1), *exact, (len(text), len(heard))]
+    pairs = match([w.key for w in text], [h.key for h in recognised])
+    exact = [(r, h) for r, h in pairs if text[r].key == recognised[h].key]
+    sure = [
+        Sure(r, letters.first[h], letters.first[h + 1], recognised[h].start, recognised[h].end, 1.0) for r, h in exact
+    ]
+    edges: list[Pair] = [(-1, -1), *exact, (len(text), len(recognised))]
     for (ra, ha), (rb, hb) in pairwise(edges):
         if rb - ra > 1 and hb - ha > 1:
-            found += _by_letters(text, range(ra + 1, rb), letters, letters.first[ha + 1], letters.first[hb])
-    return sorted(found, key=lambda s: s.word)
+            sure += _by_letters(text, range(ra + 1, rb), letters, letters.first[ha + 1], letters.first[hb])
+    return sorted(sure, key=lambda s: s.word)
 
 
 def _by_letters(text: Sequence[TextWord], words: range, letters: Letters, first: int, after: int) -> list[Sure]:
@@ -151,36 +153,36 @@ def _by_letters(text: Sequence[TextWord], words: range, letters: Letters, first:
     written = "".join(text[r].key for r in words)
     if len(written) * (after - first) > MOST_CELLS:
         return []
-    place = {i: first + j for i, j in distance_path(written, letters.text[first:after])
+    matched_at = {i: first + j for i, j in distance_path(written, letters.text[first:after])
              if written[i] == letters.text[first + j]}  # fmt: skip
-    found: list[Sure] = []
+    sure: list[Sure] = []
     at = 0
     for r in words:
         size = len(text[r].key)
-        there = [(i - at, place[i]) for i in range(at, at + size) if i in place]
+        matched = [(i - at, matched_at[i]) for i in range(at, at + size) if i in matched_at]
         at += size
-        if not there:
+        if not matched:
             continue
-        (i, low), (j, high) = there[0], there[-1]
-        likeness = 2 * len(there) / (size + high - low + 1)
+        (i, low), (j, high) = matched[0], matched[-1]
+        likeness = 2 * len(matched) / (size + high - low + 1)
         if likeness >= ALIKE:
             pace = (letters.end[high] - letters.start[low]) / (j - i + 1)
             start, end = letters.start[low] - i * pace, letters.end[high] + (size - 1 - j) * pace
             low, high = max(first, low - i), min(after, high + size - j)
-            low = max(low, found[-1].after) if found else low
-            start = max(start, found[-1].end) if found else start
-            found.append(Sure(r, low, max(low, high), start, max(start, end), round(likeness, 3)))
-    return found
+            low = max(low, sure[-1].after) if sure else low
+            start = max(start, sure[-1].end) if sure else start
+            sure.append(Sure(r, low, max(low, high), start, max(start, end), round(likeness, 3)))
+    return sure
 
 
-def _plausible(text: Sequence[TextWord], said: str, seconds: float, pace: float) -> bool:
+def _plausible(text: Sequence[TextWord], letters: str, seconds: float, pace: float) -> bool:
     """Whether words that were not recognised can be what is spoken in `seconds` between two that were."""
     written = "".join(w.key for w in text)
     usual = pace * len(written)
     if not RATE[0] * usual <= seconds <= RATE[1] * usual + REST:
         return False
-    if len(written) >= UNLIKE * LETTERS or len(said) >= UNLIKE * LETTERS:
-        return similarity(written, said) >= SAME
+    if len(written) >= UNLIKE * LETTERS or len(letters) >= UNLIKE * LETTERS:
+        return similarity(written, letters) >= SAME
     return True
 
 
@@ -198,7 +200,7 @@ def cut(timed: Timed, pauses: Pauses, settings: CutSettings) -> tuple[list[Cut],
 
 
 def _runs(timed: Timed) -> list[tuple[int, int]]:
-    """Stretches of words with times in which nothing else is said."""
+    """Stretches of words with times without other speech between them."""
     runs: list[tuple[int, int]] = []
     start: int | None = None
     for i, word in enumerate(timed.words):
@@ -214,37 +216,37 @@ def _divide(
     timed: Timed, pauses: Pauses, settings: CutSettings, first: int, after: int, reasons: dict[int, str]
 ) -> list[Cut]:
     """The best way to cut a run: lengths near the ideal, ends at long pauses between words that were recognised."""
-    places = []  # (words before, pause)
+    candidates = []  # (words before, pause)
     for i in range(first, after + 1):
         pause = _pause(timed, pauses, i, first, after)
         if pause is not None:
-            places.append((i, pause))
-    best = [(0.0, -1)] + [(math.inf, -1)] * (len(places) - 1) if places else []
-    for b in range(1, len(places)):
+            candidates.append((i, pause))
+    best = [(0.0, -1)] + [(math.inf, -1)] * (len(candidates) - 1) if candidates else []
+    for b in range(1, len(candidates)):
         for a in range(b - 1, -1, -1):
-            start, end = _edges(places[a][1])[1], _edges(places[b][1])[0]
+            start, end = _edges(candidates[a][1])[1], _edges(candidates[b][1])[0]
             seconds = end - start
-            here = best[a][0] + _cost(timed, places[a], places[b], seconds, settings)
-            if here < best[b][0]:
-                best[b] = here, a
+            cost = best[a][0] + _cost(timed, candidates[a], candidates[b], seconds, settings)
+            if cost < best[b][0]:
+                best[b] = cost, a
             if seconds > 3 * settings.max_seconds:
                 break
-    found: list[Cut] = []
-    b = len(places) - 1
+    cuts: list[Cut] = []
+    b = len(candidates) - 1
     while b > 0 and best[b][1] >= 0:
         a = best[b][1]
-        start, end = _edges(places[a][1])[1], _edges(places[b][1])[0]
+        start, end = _edges(candidates[a][1])[1], _edges(candidates[b][1])[0]
         if settings.min_seconds <= end - start <= settings.max_seconds:
             start, end = max(0.0, start), min(end, pauses.seconds)
-            found.append(_made(timed, places[a][0], places[b][0], start, end))
+            cuts.append(_cut_of(timed, candidates[a][0], candidates[b][0], start, end))
         else:
             short = end - start < settings.min_seconds
             why = "too short between what does not match" if short else "no pause to cut at"
-            reasons |= dict.fromkeys(range(places[a][0], places[b][0]), why)
+            reasons |= dict.fromkeys(range(candidates[a][0], candidates[b][0]), why)
         b = a
-    inside = range(places[0][0], places[-1][0]) if places else range(0)
+    inside = range(candidates[0][0], candidates[-1][0]) if candidates else range(0)
     reasons |= {i: "no pause before what does not match" for i in range(first, after) if i not in inside}
-    return found[::-1]
+    return cuts[::-1]
 
 
 def _pause(timed: Timed, pauses: Pauses, i: int, first: int, after: int) -> tuple[float, float] | None:
@@ -261,14 +263,14 @@ def _pause(timed: Timed, pauses: Pauses, i: int, first: int, after: int) -> tupl
     outer_high = timed.words[i] if i < len(timed.words) and behind is None else None
     if outer_high is not None:
         high = min(high, outer_high.start + 0.05)
-    found = pauses.between(max(0.0, low), max(low + 0.02, high))
-    if found is None or found[1] - found[0] < PAUSE:
+    quiet = pauses.between(max(0.0, low), max(low + 0.02, high))
+    if quiet is None or quiet[1] - quiet[0] < PAUSE:
         if before is None and behind is not None and i == 0 and behind.start < EDGE:  # the recording begins with it
             return behind.start - 1.0, behind.start
         if behind is None and before is not None and i == len(timed.words) and pauses.seconds - before.end < EDGE:
             return before.end, before.end + 1.0
         return None
-    return max(found[0], low - 0.3), min(found[1], high + 0.3)
+    return max(quiet[0], low - 0.3), min(quiet[1], high + 0.3)
 
 
 def _edges(pause: tuple[float, float]) -> tuple[float, float]:
@@ -289,7 +291,7 @@ def _cost(
     return cost
 
 
-def _made(timed: Timed, first: int, after: int, start: float, end: float) -> Cut:
+def _cut_of(timed: Timed, first: int, after: int, start: float, end: float) -> Cut:
     words = [w for w in timed.words[first:after] if w is not None]
     spare = sum(timed.spare[first + 1 : after])
     score = (sum(w.likeness for w in words) - spare) / max(1, after - first)
@@ -298,14 +300,14 @@ def _made(timed: Timed, first: int, after: int, start: float, end: float) -> Cut
 
 def gaps(timed: Timed, cuts: Sequence[Cut], reasons: dict[int, str]) -> list[Gap]:
     """Words that are in no utterance, those with one reason together."""
-    kept = {i for one in cuts for i in range(one.first, one.after)}
-    found: list[Gap] = []
+    inside = {i for one in cuts for i in range(one.first, one.after)}
+    unmatched: list[Gap] = []
     for i in range(len(timed.words)):
-        if i in kept:
+        if i in inside:
             continue
         reason = "not recognised in the recording" if timed.words[i] is None else reasons.get(i, "does not match")
-        if found and found[-1].after == i and found[-1].reason == reason:
-            found[-1] = Gap(found[-1].first, i + 1, reason)
+        if unmatched and unmatched[-1].after == i and unmatched[-1].reason == reason:
+            unmatched[-1] = Gap(unmatched[-1].first, i + 1, reason)
         else:
-            found.append(Gap(i, i + 1, reason))
-    return found
+            unmatched.append(Gap(i, i + 1, reason))
+    return unmatched

@@ -19,33 +19,33 @@ import numpy as np
 MOST_CELLS = 1_500_000  # of a table of distances; what is larger is divided by anchors first
 RUNS = (6, 5, 4, 3, 2)  # words of an anchor
 OTHER = 1.6  # of substituting a word by one that is unlike it; deleting and inserting cost 1 each
-ALIKE = 0.5  # from which similarity on two words may be one, misheard
+ALIKE = 0.5  # from which similarity on two words may be one, recognised wrongly
 
 Pair = tuple[int, int]
 
 
 def match(reference: Sequence[str], recognised: Sequence[str]) -> list[Pair]:
-    """Pairs (place in `reference`, place in `recognised`) in rising order; equal, alike, or alone between others.
+    """Pairs (index in `reference`, index in `recognised`) in rising order; equal, alike, or alone between others.
 
     >>> match("the cat sat on a mat".split(), "a the cat sad on mat".split())
     [(0, 1), (1, 2), (2, 3), (3, 4), (5, 5)]
     """
-    found: list[Pair] = []
+    pairs: list[Pair] = []
     waiting = [(0, len(reference), 0, len(recognised))]
     while waiting:
         r0, r1, h0, h1 = waiting.pop()
         if r0 == r1 or h0 == h1:
             continue
         if (r1 - r0) * (h1 - h0) <= MOST_CELLS:
-            found += [(r0 + r, h0 + h) for r, h in distance_path(reference[r0:r1], recognised[h0:h1])]
+            pairs += [(r0 + r, h0 + h) for r, h in distance_path(reference[r0:r1], recognised[h0:h1])]
             continue
         anchors = _anchors(reference[r0:r1], recognised[h0:h1])
         if anchors:
-            found += [(r0 + r, h0 + h) for r, h in anchors]
+            pairs += [(r0 + r, h0 + h) for r, h in anchors]
             edges = [(-1, -1), *anchors, (r1 - r0, h1 - h0)]
             for (ra, ha), (rb, hb) in itertools.pairwise(edges):
                 waiting.append((r0 + ra + 1, r0 + rb, h0 + ha + 1, h0 + hb))
-    return sorted(found)
+    return sorted(pairs)
 
 
 def _anchors(reference: Sequence[str], recognised: Sequence[str]) -> list[Pair]:
@@ -72,20 +72,20 @@ def _disjoint(chain: Sequence[Pair], size: int) -> bool:
 def _rising(pairs: Sequence[Pair]) -> list[Pair]:
     """The longest part of `pairs` (sorted by the first) whose seconds rise as well."""
     ends: list[int] = []
-    places: list[int] = []
+    tails: list[int] = []
     before: list[int] = []
-    for place, (_, h) in enumerate(pairs):
+    for index, (_, h) in enumerate(pairs):
         at = bisect_left(ends, h)
-        before.append(places[at - 1] if at else -1)
+        before.append(tails[at - 1] if at else -1)
         if at == len(ends):
             ends.append(h)
-            places.append(place)
+            tails.append(index)
         else:
-            ends[at], places[at] = h, place
-    chain, place = [], places[-1]
-    while place >= 0:
-        chain.append(pairs[place])
-        place = before[place]
+            ends[at], tails[at] = h, index
+    chain, index = [], tails[-1]
+    while index >= 0:
+        chain.append(pairs[index])
+        index = before[index]
     return chain[::-1]
 
 

@@ -1,4 +1,4 @@
-"""A transcript as words to match, each with its place in the text; and recognised words likewise."""
+"""A transcript as words to match, each with its position in the text; and recognised words likewise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TextWord:
 
 
 @dataclass(frozen=True)
-class HeardWord:
+class RecognisedWord:
     """A recognised word."""
 
     key: str
@@ -42,29 +42,29 @@ def key_of(word: str) -> str:
 
 def text_words(text: str, language: str) -> list[TextWord]:
     """The words of a text (characters, where words are not set apart); signs that stand alone go to the word before."""
-    found: list[TextWord] = []
+    words: list[TextWord] = []
     by_character = by_characters(language)
     for match in _WORD.finditer(text):
         pieces = _characters(match[0]) if by_character else [(0, len(match[0]))]
         for start, end in pieces:
             key = key_of(match[0][start:end])
             if key:
-                found.append(TextWord(key, match.start() + start, match.start() + end))
-            elif found:
-                found[-1] = TextWord(found[-1].key, found[-1].start, match.start() + end)
-    return found
+                words.append(TextWord(key, match.start() + start, match.start() + end))
+            elif words:
+                words[-1] = TextWord(words[-1].key, words[-1].start, match.start() + end)
+    return words
 
 
-def heard_words(words: Iterable[tuple[str, float, float]], language: str) -> list[HeardWord]:
+def recognised_words(words: Iterable[tuple[str, float, float]], language: str) -> list[RecognisedWord]:
     """Recognised words `(text, start, end)`, cut into characters where the language's texts are."""
     by_character = by_characters(language)
-    found = []
+    recognised = []
     for text, start, end in words:
         pieces = [text[a:b] for a, b in _characters(text)] if by_character else [text]
         keys = [key for key in map(key_of, pieces) if key]
         step = (end - start) / max(1, len(keys))
-        found += [HeardWord(key, start + i * step, start + (i + 1) * step) for i, key in enumerate(keys)]
-    return found
+        recognised += [RecognisedWord(key, start + i * step, start + (i + 1) * step) for i, key in enumerate(keys)]
+    return recognised
 
 
 def _characters(word: str) -> list[tuple[int, int]]:

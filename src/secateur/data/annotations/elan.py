@@ -32,16 +32,16 @@ def read_elan(text: str, where: str) -> tuple[list[Span], list[str]]:
             slots[slot.get("TIME_SLOT_ID")] = int(value) / 1000
     tiers = [tier for tier in root.iter("TIER") if tier.find("ANNOTATION/ALIGNABLE_ANNOTATION") is not None]
     own = [tier for tier in tiers if not tier.get("PARENT_REF")] or tiers
-    found = []
+    spans = []
     for tier in own:
         speaker = tier.get("PARTICIPANT") or (str(tier.get("TIER_ID") or "") if len(own) > 1 else "")
         for annotation in tier.iter("ALIGNABLE_ANNOTATION"):
             start, end = (slots.get(annotation.get(f"TIME_SLOT_REF{n}")) for n in (1, 2))
             words = " ".join((annotation.findtext("ANNOTATION_VALUE") or "").split())
             if start is not None and end is not None and words:
-                found.append(Span(start, end, words, speaker))
+                spans.append(Span(start, end, words, speaker))
     media = [m.get("RELATIVE_MEDIA_URL") or m.get("MEDIA_URL") or "" for m in root.iter("MEDIA_DESCRIPTOR")]
-    return sorted(found, key=lambda s: (s.start, s.end)), [m.rsplit("/", 1)[-1] for m in media if m]
+    return sorted(spans, key=lambda s: (s.start, s.end)), [m.rsplit("/", 1)[-1] for m in media if m]
 
 
 def _without_declaration(text: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What an annotation says of a stretch of a recording, and words joined into utterances."""
+"""A stretch of a recording with its annotation, and words joined into utterances."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SILENCES = frozenset({"", "sil", "sp", "spn", "<sil>", "<p:>", "<eps>", "<s>", "
 
 @dataclass(frozen=True)
 class Span:
-    """What is said from `start` to `end` (s)."""
+    """The transcript from `start` to `end` (s)."""
 
     start: float
     end: float
@@ -32,16 +32,16 @@ def utterances_of(words: Iterable[Span]) -> list[Span]:
     for word in words:
         if word.text.strip().lower() not in SILENCES:
             lines.setdefault((word.recording, word.channel, word.speaker), []).append(word)
-    found: list[Span] = []
+    utterances: list[Span] = []
     for line in lines.values():
         run: list[Span] = []
         for word in sorted(line, key=lambda w: w.start):
             if run and word.start - run[-1].end >= PAUSE:
-                found += _cut(run)
+                utterances += _cut(run)
                 run = []
             run.append(word)
-        found += _cut(run)
-    return found
+        utterances += _cut(run)
+    return utterances
 
 
 def _cut(words: list[Span]) -> list[Span]:

@@ -17,8 +17,8 @@ ROLLING = re.compile(rf"<{CLOCK}>")
 
 
 def read_subtitles(text: str) -> list[Span]:
-    """The cues of subtitles: numbers, names, notes, styles and tags are not text; what rolls is said once."""
-    found: list[Span] = []
+    """The cues of subtitles: numbers, names, notes, styles and tags are not text; what rolls counts once."""
+    cues: list[Span] = []
     rolling = bool(ROLLING.search(text))
     last = ""
     for block in _blocks(text):
@@ -34,8 +34,8 @@ def read_subtitles(text: str) -> list[Span]:
             last = clean[-1] if clean and clean[-1] else last
         words = " ".join(part for part in clean if part)
         if words and start is not None and end is not None:
-            found.append(Span(start, end, words, voice[1].strip() if voice else ""))
-    return found
+            cues.append(Span(start, end, words, voice[1].strip() if voice else ""))
+    return cues
 
 
 def _blocks(text: str) -> list[list[str]]:

@@ -39,17 +39,17 @@ def read_textgrid(text: str, where: str) -> list[Span]:
         SecateurError: not a TextGrid, or cut off.
     """
     tiers = [tier for tier in read_tiers(text, where) if tier.spans and not SOUNDS.search(tier.name)]
-    whole = [tier for tier in tiers if not WORDS.search(tier.name)]
-    found: list[Span] = []
-    for tier in whole or tiers:
+    sentences = [tier for tier in tiers if not WORDS.search(tier.name)]
+    utterances: list[Span] = []
+    for tier in sentences or tiers:
         spans = [span for span in tier.spans if span.text.strip().lower() not in SILENCES]
-        speaker = WORDS.sub("", tier.name).strip(" -_") if not whole else tier.name
+        speaker = WORDS.sub("", tier.name).strip(" -_") if not sentences else tier.name
         speaker = "" if GENERAL.match(speaker.strip()) else speaker.strip()
         single = sum(len(span.text.split()) == 1 for span in spans)
-        if not whole or (len(spans) > 5 and single > 0.95 * len(spans) and _dense(spans)):
+        if not sentences or (len(spans) > 5 and single > 0.95 * len(spans) and _dense(spans)):
             spans = utterances_of(spans)
-        found += [Span(s.start, s.end, s.text, speaker) for s in spans]
-    return sorted(found, key=lambda s: (s.start, s.end))
+        utterances += [Span(s.start, s.end, s.text, speaker) for s in spans]
+    return sorted(utterances, key=lambda s: (s.start, s.end))
 
 
 def _dense(spans: list[Span]) -> bool:
@@ -77,7 +77,7 @@ def read_tiers(text: str, where: str) -> list[Tier]:
         while next(stream) != "TextGrid":
             pass
         next(stream), next(stream)
-        count = _whole(next(stream), where)
+        count = _count(next(stream), where)
         return [tier for tier in (_tier(stream, where) for _ in range(count)) if tier is not None]
     except StopIteration:
         raise SecateurError(f"{where}: cut off: it ends inside of a tier") from None
@@ -90,7 +90,7 @@ def _tier(stream: object, where: str) -> Tier | None:
     kind, name = take(), take()
     take(), take()
     tier = Tier(str(name))
-    for _ in range(_whole(take(), where)):
+    for _ in range(_count(take(), where)):
         if kind == "IntervalTier":
             start, end, text = take(), take(), take()
             if not (isinstance(start, float) and isinstance(end, float) and isinstance(text, str)):
@@ -101,7 +101,7 @@ def _tier(stream: object, where: str) -> Tier | None:
     return tier if kind == "IntervalTier" else None
 
 
-def _whole(value: object, where: str) -> int:
+def _count(value: object, where: str) -> int:
     if not isinstance(value, float) or not value.is_integer() or not 0 <= value < 1e7:
         raise SecateurError(f"{where}: not a TextGrid ('{value}' where a count should be)")
     return int(value)

@@ -25,13 +25,13 @@ def read_labels(text: str) -> list[Span] | None:
         matches = [pattern.match(line.strip(" ")) for line in lines]
         good = [m for m in matches if m is not None]
         if good and len(good) >= 0.9 * len(lines):
-            found = []
+            spans = []
             for match in good:
                 start, end = seconds_of(match[1]), seconds_of(match[2])
                 if start is not None and end is not None:
-                    found.append(Span(start, end, (match[3] or "").strip()))
-            if all(span.end >= span.start for span in found):
-                return found
+                    spans.append(Span(start, end, (match[3] or "").strip()))
+            if all(span.end >= span.start for span in spans):
+                return spans
     return None
 
 
@@ -63,7 +63,7 @@ def read_ctm(text: str) -> tuple[list[Span], list[str]]:
 
 def read_stm(text: str) -> tuple[list[Span], list[str]]:
     """Segments of a NIST STM (`RECORDING CHANNEL SPEAKER START END [<LABEL>] TEXT`), and the lines that are none."""
-    found, odd = [], []
+    segments, odd = [], []
     for number, line in _lines(text):
         parts = line.split(maxsplit=5)
         start, end = (seconds_of(p) for p in (parts[3:5] if len(parts) >= 5 else ("", "")))
@@ -73,8 +73,8 @@ def read_stm(text: str) -> tuple[list[Span], list[str]]:
         words = re.sub(r"^<[^<>\s]*>\s*", "", parts[5]) if len(parts) > 5 else ""
         if words.strip().lower() != IGNORED:
             speaker = "" if parts[2].lower() in ("unknown", "inter_segment_gap") else parts[2]
-            found.append(Span(start, end, words.strip(), speaker, parts[0], CHANNELS.get(parts[1].upper())))
-    return found, odd
+            segments.append(Span(start, end, words.strip(), speaker, parts[0], CHANNELS.get(parts[1].upper())))
+    return segments, odd
 
 
 def _lines(text: str) -> list[tuple[int, str]]:

@@ -40,11 +40,11 @@ def read_common_voice(place: ForeignSet | str | Path) -> Iterator[Recording]:
         SecateurError: no such table, or nothing that can be used.
     """
     source = ForeignSet.of(place)
-    there = [source.folder / name for name in CV_SPLITS if is_file(source.folder / name)]
-    tables = there or [source.folder / "validated.tsv"]
+    present = [source.folder / name for name in CV_SPLITS if is_file(source.folder / name)]
+    tables = present or [source.folder / "validated.tsv"]
     source.note(f"read: {', '.join(t.name for t in tables)} (name another table to have that one)")
     for table in tables:
-        yield from table_rows(source, table, table.stem if there else "")
+        yield from table_rows(source, table, table.stem if present else "")
 
 
 def read_tables(place: ForeignSet | str | Path) -> Iterator[Recording]:
@@ -106,7 +106,7 @@ def read_set(path: Path, layout: str | None = None, settings: ReadSettings | Non
     if not recordings:
         why = f"; {source.left_out[0].id}: {source.left_out[0]}" if source.left_out else ""
         raise SecateurError(f"{path}: no recordings in the layout '{layout}'{why}")
-    _note_whole(source, recordings)
+    _note_several_texts(source, recordings)
     if source.root == source.folder and layout in ("tables", "keyed", "audiofolder"):
         _note_unused(source, recordings)
     if speaker is not None:
@@ -123,15 +123,15 @@ def read_set(path: Path, layout: str | None = None, settings: ReadSettings | Non
 
 
 def _note_unused(source: ForeignSet, recordings: list[Recording]) -> None:
-    """Say how many audio files of a folder nothing speaks of: perhaps it holds a second set."""
+    """Note how many audio files of a folder have no transcript: perhaps it holds a second set."""
     used = {absolute(r.audio) for r in recordings}
     unused = [f for f in source.audio if absolute(f) not in used]
     if unused:
         source.note(f"{len(unused)} audio files in it have no transcript there, first {source.inside(unused[0])}")
 
 
-def _note_whole(source: ForeignSet, recordings: list[Recording]) -> None:
-    """Say which recordings are taken whole for several texts: perhaps the times of their parts were not recognised."""
+def _note_several_texts(source: ForeignSet, recordings: list[Recording]) -> None:
+    """Note recordings that are used whole for several texts: perhaps the times of their parts were not recognised."""
     texts: dict[tuple[Path, int | None], set[str]] = {}
     for r in recordings:
         if r.offset is None and r.seconds is None:
@@ -204,7 +204,7 @@ def _of_folder(source: ForeignSet) -> str:
     if is_file(folder / "wav.scp"):
         return "kaldi"
     names = [f.name for f in source.files]
-    for name, there in (
+    for name, present in (
         ("librispeech", any(n.endswith(".trans.txt") for n in names)),
         ("an4", any(n.startswith("an4_") and n.endswith(".transcription") for n in names)),
         ("aishell", any(n.startswith("aishell_transcript") and n.endswith(".txt") for n in names)),
@@ -212,7 +212,7 @@ def _of_folder(source: ForeignSet) -> str:
         ("parquet", any(n.lower().endswith(COLUMNAR) and n.lower() not in METADATA for n in names)),
         ("audiofolder", _has_metadata(source)),
     ):
-        if there:
+        if present:
             return name
     kaldi = kaldi_folders(source)
     if len(kaldi) == 1:

@@ -56,12 +56,12 @@ def read_paired(place: ForeignSet | str | Path) -> Iterator[Recording]:
         name, speaker = _name(source, audio), _speaker(source, audio)
         digits = max(4, len(str(len(spans))))
         for number, span in enumerate(spans, 1):
-            here = f"{name}-{number:0{digits}}"
+            utterance_id = f"{name}-{number:0{digits}}"
             if span.end <= span.start:
-                source.leave_out(here, "times that make no sense", f"from {span.start:g} to {span.end:g} s")
+                source.leave_out(utterance_id, "times that make no sense", f"from {span.start:g} to {span.end:g} s")
                 continue
             yield Recording(
-                here, audio, span.text, span.speaker or speaker, language=span.language, offset=span.start,
+                utterance_id, audio, span.text, span.speaker or speaker, language=span.language, offset=span.start,
                 seconds=span.end - span.start, channel=span.channel,
             )  # fmt: skip
 
@@ -102,10 +102,10 @@ def _with_text(source: ForeignSet, audio: Path, texts: dict[str, list[Path]]) ->
         source.note("texts have their pinyin in the second line: only the first line is the transcript")
         lines = lines[:1]
     words = spoken[2] if spoken else " ".join(lines)
-    found = times_in(content)
-    if found:
+    times = times_in(content)
+    if times:
         source.leave_out(
-            name, "times inside the text", f"{source.inside(path)}: '{found[:40]}'; without them `data align` cuts it"
+            name, "times inside the text", f"{source.inside(path)}: '{times[:40]}'; without them `data align` cuts it"
         )
         return
     yield Recording(_name(source, audio), audio, words, _speaker(source, audio), no_speech=not words)
@@ -131,12 +131,12 @@ def _speaker(source: ForeignSet, audio: Path) -> str:
 
 def _texts(source: ForeignSet) -> dict[str, list[Path]]:
     """Text files by the name of the recording that they are called after, in lower case."""
-    found: dict[str, list[Path]] = defaultdict(list)
+    texts: dict[str, list[Path]] = defaultdict(list)
     stems = {f.stem.lower() for f in source.audio}
     for path in source.ending(*PLAIN, FIELDS):
         if path.suffix.lower() != FIELDS or _stem(path) in stems:
-            found[_stem(path)].append(path)
-    return found
+            texts[_stem(path)].append(path)
+    return texts
 
 
 def _stem(path: Path) -> str:
@@ -148,8 +148,8 @@ def _stem(path: Path) -> str:
 
 def _sister(source: ForeignSet, audio: Path, candidates: Sequence[Path]) -> Path | None:
     """The text of a recording: in its folder, in one beside it, or the only one of its name."""
-    here = [f for f in candidates if f.parent == audio.parent]
-    if not here:
+    near_files = [f for f in candidates if f.parent == audio.parent]
+    if not near_files:
         own = audio.parent.parts
 
         def apart(path: Path) -> int:
@@ -157,36 +157,36 @@ def _sister(source: ForeignSet, audio: Path, candidates: Sequence[Path]) -> Path
             return len(set(enumerate(own)) ^ set(enumerate(other))) if len(own) == len(other) else 99
 
         near = min(map(apart, candidates), default=99)
-        here = [f for f in candidates if apart(f) == near and near <= 2]
-        if not here and len(candidates) == 1 and len(source.by_name.get(audio.stem, ())) == 1:
-            here = list(candidates)
+        near_files = [f for f in candidates if apart(f) == near and near <= 2]
+        if not near_files and len(candidates) == 1 and len(source.by_name.get(audio.stem, ())) == 1:
+            near_files = list(candidates)
     usual = (".txt", ".lab")
-    return min(here, key=lambda f: (f.suffix.lower() not in usual, f.suffix.lower() == FIELDS, f), default=None)
+    return min(near_files, key=lambda f: (f.suffix.lower() not in usual, f.suffix.lower() == FIELDS, f), default=None)
 
 
 def _timed(source: ForeignSet) -> dict[Path, list[Span]]:
     """What annotations say of each recording."""
-    found: dict[Path, tuple[int, list[Span]]] = {}
+    by_audio: dict[Path, tuple[int, list[Span]]] = {}
     stems = {f.stem.lower() for f in source.audio}
     for path in source.ending(*TIMED, ".txt", ".lab"):
         kind = next((i for i, ending in enumerate(TIMED) if path.name.lower().endswith(ending)), len(TIMED))
-        called = _stem(path) in stems
-        if path.suffix.lower() in (".txt", ".lab", ".json") and not called and not _alone(source, path):
+        named_after = _stem(path) in stems
+        if path.suffix.lower() in (".txt", ".lab", ".json") and not named_after and not _alone(source, path):
             continue  # a text beside nothing is perhaps about something else
         for audio, spans in _about(source, path):
-            if audio in found:
-                older = found[audio][0] <= kind
+            if audio in by_audio:
+                older = by_audio[audio][0] <= kind
                 source.leave_out(source.inside(path), "another annotation of the same recording", source.inside(audio))
                 if older:
                     continue
-            found[audio] = kind, spans
-    return {audio: spans for audio, (_, spans) in found.items()}
+            by_audio[audio] = kind, spans
+    return {audio: spans for audio, (_, spans) in by_audio.items()}
 
 
 def _alone(source: ForeignSet, path: Path) -> Path | None:
     """The only recording in an annotation's folder: editors save as "Label Track.txt"."""
-    there = [f for f in source.audio if f.parent == path.parent]
-    return there[0] if len(there) == 1 else None
+    beside = [f for f in source.audio if f.parent == path.parent]
+    return beside[0] if len(beside) == 1 else None
 
 
 def _about(source: ForeignSet, path: Path) -> Iterator[tuple[Path, list[Span]]]:
@@ -234,11 +234,11 @@ def _read(source: ForeignSet, path: Path, ending: str) -> tuple[list[Span] | Non
 def _audio_of(source: ForeignSet, path: Path, names: Sequence[str], alone: bool) -> Path | None:
     """The recording that an annotation is about: beside it, or anywhere in the set, by the name it says or has."""
     own = _stem(path)
-    wanted = [*names, *([path.stem, own, own.rpartition(".")[0]] if alone or not names else [])]  # a.en.srt: a
-    for name in wanted:
-        found = source.by_name.get(name) or source.by_name.get(Path(name).stem) or []
-        found = found or [f for f in source.audio if f.stem.lower() == name.lower()] if name else []
-        near = [f for f in found if f.parent == path.parent] or found
+    possible = [*names, *([path.stem, own, own.rpartition(".")[0]] if alone or not names else [])]  # a.en.srt: a
+    for name in possible:
+        candidates = source.by_name.get(name) or source.by_name.get(Path(name).stem) or []
+        candidates = candidates or [f for f in source.audio if f.stem.lower() == name.lower()] if name else []
+        near = [f for f in candidates if f.parent == path.parent] or candidates
         best = sorted(near, key=lambda f: (f.suffix.lower() not in LOSSLESS, f))
         if best and len({f.with_suffix("") for f in best}) == 1:
             return best[0]

@@ -39,7 +39,7 @@ def file_of(command: str) -> Piped | str:
     text = command.strip().removesuffix("|").strip()
     if any(mark in text for mark in "<>;&`$\n") or "||" in text:
         return "more than programs in a row"
-    found: Piped | None = None
+    source: Piped | None = None
     for stage in text.split("|"):
         try:
             words = shlex.split(stage)
@@ -54,15 +54,15 @@ def file_of(command: str) -> Piped | str:
         read = reader(words[1:])
         if isinstance(read, str):
             return f"'{program}' {read}"
-        if found is None:
+        if source is None:
             if read.file == "-":
                 return f"'{program}' reads nothing that is known"
-            found = read
+            source = read
         elif read.file != "-":
             return f"'{program}' reads a file of its own"
         else:
-            found = Piped(found.file, found.channel if read.channel is None else read.channel)
-    return found or "an empty command"
+            source = Piped(source.file, source.channel if read.channel is None else read.channel)
+    return source or "an empty command"
 
 
 def _sox(words: list[str]) -> Piped | str:

@@ -70,7 +70,7 @@ def read_columnar(place: ForeignSet | str | Path) -> Iterator[Recording]:
 
 def _columnar(source: ForeignSet, path: Path, split: str) -> Iterator[Recording]:
     rows = enumerate(_rows(path), 1)
-    about = RowsOf(str(path), path.parent, split, keep=partial(_kept, source, path))
+    about = RowsOf(str(path), path.parent, split, write_media=partial(_as_file, source, path))
     yield from read_rows(source, rows, None, about)
 
 
@@ -103,8 +103,8 @@ def _arrow_batches(ipc: Any, file: Any) -> Iterator[Any]:
             yield from (batch.slice(at, ROWS) for at in range(0, batch.num_rows, ROWS))
 
 
-def _kept(source: ForeignSet, table: Path, value: Mapping[str, Any], where: str) -> Path | None:
-    """Audio that is inside of a table as a file, called as it was before or by what is in it; None: of unknown kind."""
+def _as_file(source: ForeignSet, table: Path, value: Mapping[str, Any], where: str) -> Path | None:
+    """Write audio that is inside of a table to a file with its old name, or one of its hash; None: of unknown kind."""
     folder = source.settings.media
     if folder is None:
         raise SecateurError(f"{where}: the audio is inside of the table: name where it goes (--out)")

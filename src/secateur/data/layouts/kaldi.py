@@ -71,22 +71,22 @@ def _recordings(source: ForeignSet) -> Iterator[tuple[str, Piped | None]]:
             channels[key] = CHANNELS.get(rest.split()[-1].upper()) if rest.split() else None
     for number, key, rest in source.keyed(scp):
         where = f"{scp}, line {number}"
-        found: Piped | str = file_of(rest) if rest.endswith("|") else Piped(rest)
-        if isinstance(found, str):
-            source.leave_out(where, "a command, not a file; commands are never run", f"{key}: {found}")
+        piped: Piped | str = file_of(rest) if rest.endswith("|") else Piped(rest)
+        if isinstance(piped, str):
+            source.leave_out(where, "a command, not a file; commands are never run", f"{key}: {piped}")
             yield key, None
             continue
-        stem, _, position = found.file.rpartition(":")
+        stem, _, position = piped.file.rpartition(":")
         if stem.endswith(".ark") and position.isdecimal():
             source.leave_out(where, "inside of a Kaldi archive", f"{key}: write the recordings as files (wav-copy)")
             yield key, None
             continue
-        if not found.file:
+        if not piped.file:
             source.leave_out(where, "no name of an audio file", key)
             yield key, None
             continue
-        channel = channels.get(key) if found.channel is None else found.channel
-        yield key, Piped(str(source.locate(found.file, folder)), channel)
+        channel = channels.get(key) if piped.channel is None else piped.channel
+        yield key, Piped(str(source.locate(piped.file, folder)), channel)
 
 
 def _segments(source: ForeignSet) -> Iterator[tuple[str, str, float | None, float | None]]:

@@ -1,4 +1,4 @@
-"""One text file for all recordings: each line the name of a recording, and what is said in it."""
+"""One text file for all recordings: each line the name of a recording, and its transcript."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from ..recording import AUDIO, ForeignSet, Recording
 from .beside import PLAIN
 
 LOOKED_AT = 50  # lines
-TOLD = re.compile(r"trans|text|prompt|sentence|script|ort", re.IGNORECASE)  # others list segments, speakers, ...
+TRANSCRIPT_NAME = re.compile(
+    r"trans|text|prompt|sentence|script|ort", re.IGNORECASE
+)  # others list segments, speakers, ...
 SPLIT = re.compile(r"\s*[\t|]\s*|\s*:\s+|,\s*|\s+")
 
 
@@ -24,7 +26,7 @@ def read_keyed(place: ForeignSet | str | Path) -> Iterator[Recording]:
     source = ForeignSet.of(place)
     whole = source.root == source.folder
     paths = [path for path in source.ending(*PLAIN) if is_keyed(source, path)] if whole else [source.root]
-    named = [path for path in paths if TOLD.search(path.stem)]
+    named = [path for path in paths if TRANSCRIPT_NAME.search(path.stem)]
     for path in named or paths:
         for number, line in source.lines(path, comments="#"):
             key, text = _parts(line)

@@ -27,12 +27,12 @@ def kind_of(value: Mapping[str, Any]) -> str:
 
 def lhotse_files(source: ForeignSet) -> dict[str, list[Path]]:
     """The manifests of a set by their kind."""
-    found: dict[str, list[Path]] = {}
+    manifests: dict[str, list[Path]] = {}
     for path in source.ending(".jsonl", ".jsonl.gz"):
         kind = kind_of(peek(source, path))
         if kind:
-            found.setdefault(kind, []).append(path)
-    return found
+            manifests.setdefault(kind, []).append(path)
+    return manifests
 
 
 def read_lhotse(place: ForeignSet | str | Path) -> Iterator[Recording]:
@@ -98,7 +98,7 @@ def _utterance(
     if seconds <= 0 or start < 0:
         source.leave_out(where, "times that make no sense", f"from {start:g} s on, {seconds:g} s long")
         return
-    whole = start == 0 and abs(seconds - length) <= EDGE
+    complete = start == 0 and abs(seconds - length) <= EDGE
     channels = recording.get("channel_ids") or [0]
     channel = one.get("channel", 0)
     custom = one.get("custom") if isinstance(one.get("custom"), dict) else {}
@@ -106,8 +106,8 @@ def _utterance(
     text = one.get("text")
     yield Recording(
         str(one.get("id") or where), Path(audio.file), text or "", str(one.get("speaker") or ""),
-        language=str(one.get("language") or ""), extras=extras, offset=None if whole else start,
-        seconds=None if whole else seconds,
+        language=str(one.get("language") or ""), extras=extras, offset=None if complete else start,
+        seconds=None if complete else seconds,
         channel=channel if len(channels) > 1 and isinstance(channel, int) else audio.channel, no_speech=text == "",
     )  # fmt: skip
 
@@ -122,14 +122,14 @@ def _audio(source: ForeignSet, recording: Mapping[str, Any], where: str) -> Pipe
     if not isinstance(sources, list) or len(sources) != 1 or not isinstance(sources[0], dict):
         source.leave_out(where, "a recording of several files, or none")
         return None
-    kind, place = str(sources[0].get("type", "file")), str(sources[0].get("source", ""))
+    kind, location = str(sources[0].get("type", "file")), str(sources[0].get("source", ""))
     if kind == "command":
-        found = file_of(place)
-        if isinstance(found, str):
-            source.leave_out(where, "a command, not a file; commands are never run", found)
+        piped = file_of(location)
+        if isinstance(piped, str):
+            source.leave_out(where, "a command, not a file; commands are never run", piped)
             return None
-        return Piped(str(source.locate(found.file)), found.channel)
-    if kind not in ("file", "url") or not place:
+        return Piped(str(source.locate(piped.file)), piped.channel)
+    if kind not in ("file", "url") or not location:
         source.leave_out(where, "a recording that is not a file", kind)
         return None
-    return Piped(str(source.locate(place)), None)
+    return Piped(str(source.locate(location)), None)

@@ -12,7 +12,7 @@ import numpy as np
 from ...base.errors import SecateurError
 from ...export.graph import FARTHEST, Graph, ModelProto
 from ...export.layers import Weights
-from ...runtime.contents import HEARD, NEXT, PAST
+from ...runtime.contents import FRAMES_BEFORE, NEXT, PAST
 from .config import BlockWidths, ConformerWidths, CtcConfig
 from .graph import CtcBuilder
 
@@ -31,7 +31,7 @@ def ctc_stream_graph(config: CtcConfig, weights: Weights, precision: str) -> Mod
     b.streaming = config.streaming
     x = b.graph.input("features", np.float32, (1, "frames", config.front_end.inputs))
     if config.conformer is not None:
-        b.graph.input(HEARD, np.int64, (1,))
+        b.graph.input(FRAMES_BEFORE, np.int64, (1,))
     b.graph.output(b.network(x, config), "log_probs", np.float32, (1, "shorter", config.units))
     return b.graph.model({"precision": precision})
 
@@ -71,7 +71,7 @@ class StreamBuilder(CtcBuilder):
         g, left = self.graph, list(range(-self.streaming.left, 0))  # counted from the chunk's first frame
         steps = g.count(g.size(x, 1))
         seen = g.add("Concat", g.constant(left), steps, axis=0) if left else steps
-        inside = g.add("GreaterOrEqual", g.add("Add", seen, HEARD), g.constant(0))
+        inside = g.add("GreaterOrEqual", g.add("Add", seen, FRAMES_BEFORE), g.constant(0))
         return self.apart(steps, seen, widths), self.mask_bias(inside, axes=(0, 1, 2))
 
     def earlier(self, name: str, keys: str, values: str, own: BlockWidths) -> tuple[str, str]:

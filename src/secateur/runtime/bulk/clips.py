@@ -1,4 +1,4 @@
-"""What is to be heard, in pieces of a few minutes: from manifests, tar archives, folders and single files."""
+"""The clips to transcribe, in pieces of a few minutes: from manifests, tar archives, folders and single files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GUESS = 10.0  # seconds such a file counts for
 
 @dataclass(frozen=True)
 class Piece:
-    """Clips that are heard in one go; the same input gives the same pieces."""
+    """Clips that are transcribed in one task; the same input gives the same pieces."""
 
     number: int
     clips: tuple[Utterance, ...]
@@ -37,20 +37,20 @@ def read_clips(inputs: Iterable[str]) -> Iterator[Utterance]:
         SecateurError: a manifest that cannot be read, or a folder without audio.
     """
     for word in inputs:
-        place = Path(word)
+        root = Path(word)
         if is_manifest(word):
             yield from iter_manifest(word)
-        elif place.is_dir():
-            for path in audio_files(place):
-                yield Utterance(path.relative_to(place).as_posix(), path.resolve(), UNKNOWN, language="")
+        elif root.is_dir():
+            for path in audio_files(root):
+                yield Utterance(path.relative_to(root).as_posix(), path.resolve(), UNKNOWN, language="")
         else:
-            yield Utterance(place.name, absolute(place), UNKNOWN, language="")
+            yield Utterance(root.name, absolute(root), UNKNOWN, language="")
 
 
 def name_of_file(clip: Utterance) -> str:
     """What a clip's file is called below --out, without its ending: its id, of a folder's files the path in it."""
-    place = Path(clip.id)
-    return str(place.with_suffix("")) if place.suffix.lower() in SUFFIXES else clip.id
+    name = Path(clip.id)
+    return str(name.with_suffix("")) if name.suffix.lower() in SUFFIXES else clip.id
 
 
 def each_once(clips: Iterable[Utterance], name: Callable[[Utterance], str]) -> Iterator[Utterance]:

@@ -1,4 +1,4 @@
-"""The whole job: cut into pieces, hear those that are not there, join."""
+"""Bulk transcription: cut the input into pieces, transcribe the missing ones, join the results."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ...data.shards import shard_paths
 from ..recogniser import find_model
 from ..subtitles import SubtitleSettings
 from .clips import Piece, cut, each_once, is_manifest, name_of_file, read_clips
-from .hear import HearSpec, make_hear
-from .store import Store, write_files, write_heard
+from .store import Store, write_files, write_transcribed
+from .worker import TranscribeSpec, make_worker
 
 
 @dataclass(frozen=True)
@@ -36,64 +36,66 @@ class BulkSettings:
 
 
 def transcribe_all(
-    inputs: Sequence[str], spec: HearSpec, out: Path, settings: BulkSettings, engine: EngineName = "local",
+    inputs: Sequence[str], spec: TranscribeSpec, out: Path, settings: BulkSettings, engine: EngineName = "local",
     workers: int = 2,
 ) -> dict[str, Any]:  # fmt: skip
-    """Hear all clips of `inputs`, or go on where a killed run stopped; returns how many were heard and how many failed.
+    """Transcribe all clips of `inputs`, or resume a killed run; returns how many were transcribed and how many failed.
 
     `out` is a manifest when it ends with .jsonl, otherwise a folder with one file a clip. It is written when all pieces
-    are done; until then they are in `OUT.pieces`. Memory holds the pieces in hand.
+    are done; until then they are in `OUT.pieces`. Memory holds only the pieces in progress.
 
     Raises:
         SecateurError: inputs or a model that cannot be read, or an unfinished run with other settings.
     """
     folder = find_model(spec.model).resolve()
-    noted = {
+    settings_noted = {
         "model": str(folder), "decoding": to_dict(spec.decoding),
         "rewriting": [spec.simplified, str(spec.correct), spec.correct_cost],
         "pieces": [settings.piece_seconds, settings.piece_clips], "inputs": [_state(word) for word in inputs],
     }  # fmt: skip
-    store = Store(out, noted)
-    count = kept = 0
+    store = Store(out, settings_noted)
+    count = finished = 0
 
     def todo() -> Iterator[Piece]:
-        nonlocal count, kept
+        nonlocal count, finished
         clips = each_once(read_clips(inputs), (lambda u: u.id) if out.suffix == ".jsonl" else name_of_file)
         for piece in cut(clips, settings.piece_seconds, settings.piece_clips):
             count = piece.number + 1
             if store.has(piece):
-                kept += 1
+                finished += 1
             else:
                 yield piece
 
     pieces = todo()
-    first = next(pieces, None)  # the model is loaded only when there is something to hear
-    if kept:
-        say(f"{kept} pieces were finished before")
+    first = next(pieces, None)  # the model is loaded only when there is something to transcribe
+    if finished:
+        say(f"{finished} pieces were finished before")
     if first is not None:
-        _do(itertools.chain([first], pieces), spec, str(folder), store, engine, workers)
+        _run_pieces(itertools.chain([first], pieces), spec, str(folder), store, engine, workers)
     if out.suffix == ".jsonl":
-        heard, failed = write_heard(store, count, out, settings.details)
+        transcribed, failed = write_transcribed(store, count, out, settings.details)
     else:
-        heard, failed = write_files(store, count, out, settings.format, settings.subtitles)
+        transcribed, failed = write_files(store, count, out, settings.format, settings.subtitles)
     store.remove()
-    return {"out": str(out), "heard": heard, "failed": failed, "pieces": count, "kept": kept}
+    return {"out": str(out), "heard": transcribed, "failed": failed, "pieces": count, "kept": finished}
 
 
-def _do(pieces: Iterator[Piece], spec: HearSpec, folder: str, store: Store, engine: EngineName, workers: int) -> None:
+def _run_pieces(
+    pieces: Iterator[Piece], spec: TranscribeSpec, folder: str, store: Store, engine: EngineName, workers: int
+) -> None:
     if engine == "ray":
         each = replace(spec, model=folder, threads=spec.threads or 1, workers=1)
-        pool = RayEngine(partial(make_hear, each), workers, False, "transcribing")
+        pool = RayEngine(partial(make_worker, each), workers, False, "transcribing")
         try:
             pool.run(pieces, store.add, "transcribing")
         finally:
             pool.close()
     else:
-        run_here(make_hear(replace(spec, model=folder)), pieces, store.add, "transcribing")
+        run_here(make_worker(replace(spec, model=folder)), pieces, store.add, "transcribing")
 
 
 def _state(word: str) -> list[Any]:
-    """What tells one state of an input from another: sizes and times of manifests and archives, a folder's files."""
+    """A fingerprint of an input: sizes and times of manifests and archives, a folder's file names."""
     if Path(word).is_dir():
         names = [str(path) for path in audio_files(word)]
         return [word, len(names), hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]]

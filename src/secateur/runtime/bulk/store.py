@@ -1,4 +1,4 @@
-"""Finished pieces, one file each, whole or not there; at the end they become what was asked for."""
+"""Finished pieces, one file each, written atomically; at the end they become the manifest or files asked for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...data.manifest import Utterance, from_values, manifest_writer, to_line
 from ..subtitles import WRITERS, SubtitleSettings
 from ..transcript import Transcript
 from .clips import Piece, name_of_file
-from .hear import Rows
+from .worker import Rows
 
 ROOT = Path("/")
 DETAILS = ("segments",)  # of a transcript, kept in a manifest only when asked for
@@ -32,11 +32,11 @@ class Store:
             SecateurError: it holds a run with other settings or inputs.
         """
         self.folder = out.with_name(out.name + ".pieces")
-        noted = self.folder / "settings.json"
+        settings_file = self.folder / "settings.json"
         now = json.loads(json.dumps(settings))
-        if not noted.exists():
-            write_json(noted, now)
-        elif (old := read_json(noted)) != now:
+        if not settings_file.exists():
+            write_json(settings_file, now)
+        elif (old := read_json(settings_file)) != now:
             odd = next((key for key in now if old.get(key) != now[key]), "settings")
             raise SecateurError(
                 f"{self.folder}: an unfinished run with other {odd} is here: remove it, or name another --out"
@@ -47,12 +47,12 @@ class Store:
         return self._path(piece.number).exists()
 
     def add(self, piece: Piece, rows: Rows) -> None:
-        """Keep a finished piece: every clip's line with what was heard."""
+        """Write a finished piece: every clip's line with its result."""
         lines = [{"clip": to_line(clip, ROOT), "heard": row} for clip, row in zip(piece.clips, rows, strict=True)]
         write_text(self._path(piece.number), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
-    def heard(self, count: int) -> Iterator[tuple[Utterance, dict[str, Any]]]:
-        """All clips of `count` pieces in order, with what was heard.
+    def results(self, count: int) -> Iterator[tuple[Utterance, dict[str, Any]]]:
+        """All clips of `count` pieces in order, with their results.
 
         Raises:
             SecateurError: a piece is missing or damaged.
@@ -67,27 +67,27 @@ class Store:
                 raise SecateurError(f"{path}: missing or damaged ({problem}): remove it and run again") from problem
 
     def remove(self) -> None:
-        """What is written elsewhere by now need not be kept."""
+        """Remove the pieces; the output holds their content."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:08}.jsonl"
 
 
-def write_heard(store: Store, count: int, out: Path, details: bool) -> tuple[int, int]:
-    """The manifest of what was heard, and `OUT.failed.jsonl` with what could not be; how many of each.
+def write_transcribed(store: Store, count: int, out: Path, details: bool) -> tuple[int, int]:
+    """Write the manifest of transcripts, and `OUT.failed.jsonl` with the clips that failed; how many of each.
 
-    A text that was there before is kept as "reference".
+    A text that the clip already had is kept as "reference".
     """
-    heard = failed = 0
+    written = failed = 0
     problems = out.with_name(f"{out.stem}.failed.jsonl")
     with atomic_path(problems) as scratch, scratch.open("w", encoding="utf-8") as wrong, manifest_writer(out) as write:
-        for clip, row in store.heard(count):
+        for clip, row in store.results(count):
             if "problem" in row:
                 failed += 1
                 wrong.write(json.dumps({**to_line(clip, ROOT), "problem": row["problem"]}, ensure_ascii=False) + "\n")
                 continue
-            heard += 1
+            written += 1
             extras = {**clip.extras, "confidence": row["confidence"]}
             if clip.text:
                 extras["reference"] = clip.text
@@ -97,26 +97,26 @@ def write_heard(store: Store, count: int, out: Path, details: bool) -> tuple[int
             write(replace(clip, text=row["text"], duration=row["duration"], language=language, extras=extras))
     if not failed:
         problems.unlink()
-    return heard, failed
+    return written, failed
 
 
 def write_files(
     store: Store, count: int, out: Path, kind: str, subtitles: SubtitleSettings | None = None
 ) -> tuple[int, int]:
-    """One file a clip in the folder `out`, called by its id; how many, and how many could not be heard.
+    """One file a clip in the folder `out`, called by its id; how many were written, and how many clips failed.
 
     Raises:
         SecateurError: an id that leads outside of the folder.
     """
-    heard = failed = 0
-    for clip, row in store.heard(count):
+    written = failed = 0
+    for clip, row in store.results(count):
         if "problem" in row:
             failed += 1
             continue
-        heard += 1
+        written += 1
         path = out / f"{name_of_file(clip)}.{kind}"
         if ".." in path.parts or out.resolve() not in path.resolve().parents:
             raise SecateurError(f"{out}: the id '{clip.id}' is no name of a file in it")
         transcript = from_dict(Transcript, {key: value for key, value in row.items() if key != "id"})
         write_text(path, WRITERS[kind](transcript, subtitles or SubtitleSettings()))
-    return heard, failed
+    return written, failed

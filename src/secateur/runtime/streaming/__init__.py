@@ -1,4 +1,4 @@
-"""Speech to text while it is being said: partial and final results, a pause ends an utterance.
+"""Streaming recognition: partial and final results while someone speaks; a pause ends an utterance.
 
 stream = open_stream(Recogniser.load(), StreamOptions())
 for samples in microphone:                # float32, one channel, any length, at stream.sample_rate
@@ -14,7 +14,7 @@ from ..recogniser import Recogniser
 from ..vad import detector
 from .endpoint import Endpointer
 from .events import Event, StreamOptions
-from .stream import Hearing, Stream
+from .stream import Stream, StreamDecoder
 
 __all__ = ["Event", "Stream", "StreamOptions", "open_stream"]
 
@@ -26,6 +26,6 @@ def open_stream(recogniser: Recogniser, options: StreamOptions | None = None) ->
         SecateurError: options that contradict each other or the model, a voice detector that is not installed.
     """
     options = options or StreamOptions()
-    hearing: Hearing = family_of(recogniser.config).hearing()(recogniser, options)
+    decoder: StreamDecoder = family_of(recogniser.config).stream_decoder()(recogniser, options)
     speech = detector(options.detector, recogniser.sample_rate)
-    return Stream(hearing, Endpointer(speech, options, recogniser.sample_rate), options, recogniser.sample_rate)
+    return Stream(decoder, Endpointer(speech, options, recogniser.sample_rate), options, recogniser.sample_rate)

@@ -1,5 +1,7 @@
-"""Whisper, word by word: what two hypotheses in a row agree on is said (LocalAgreement-2, Liu et al. 2020, arXiv
-2005.11185; for Whisper, Macháček et al. 2023, arXiv 2307.14743)."""
+"""Whisper, word by word: the prefix that two hypotheses in a row agree on is stable.
+
+LocalAgreement-2, Liu et al. 2020, arXiv 2005.11185; for Whisper, Macháček et al. 2023, arXiv 2307.14743.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from ...decode.segments import Audio, Word
 from ...decode.word_pieces import spaced
 from ..token_recogniser import WhisperRecogniser
 from .events import StreamOptions
-from .stream import Guess
+from .stream import StreamResult
 
 
 def agreed(before: Sequence[str], now: Sequence[str]) -> int:
@@ -32,8 +34,8 @@ def plain(word: str) -> str:
     return "".join(c for c in word.lower() if c.isalnum()) or word
 
 
-class WhisperHearing:
-    """Hears the utterance again and again; words that are agreed on stay, and leave the audio once it is long."""
+class WhisperStreamDecoder:
+    """Decodes the growing utterance again and again; words agreed on are final, and leave the audio once it is long."""
 
     def __init__(self, recogniser: WhisperRecogniser, options: StreamOptions) -> None:
         self._recogniser = recogniser
@@ -49,38 +51,38 @@ class WhisperHearing:
         self.start()
 
     def start(self) -> None:
-        """See `Hearing`."""
-        self._said: list[Word] = []  # agreed on; the first `_left` of them have left the audio
+        """See `StreamDecoder`."""
+        self._agreed: list[Word] = []  # agreed on; the first `_left` of them have left the audio
         self._left = 0
         self._offset = 0.0  # seconds of the utterance that have left
         self._before: list[Word] = []  # the last hypothesis, of the audio that is left
 
-    def partial(self, samples: Audio) -> Guess | None:
-        """See `Hearing`."""
+    def partial(self, samples: Audio) -> StreamResult | None:
+        """See `StreamDecoder`."""
         words = self._words(samples)
-        kept = len(self._said) - self._left
+        kept = len(self._agreed) - self._left
         count = max(kept, agreed([w.text for w in self._before], [w.text for w in words]))
-        self._said += words[kept:count]
+        self._agreed += words[kept:count]
         self._before = words
-        guess = self._guess(words)
-        heard = len(samples) / self._recogniser.sample_rate - self._offset
-        if heard > self._trim and len(self._said) > self._left:
-            self._offset = self._said[-1].end
-            self._before = words[len(self._said) - self._left :]
-            self._left = len(self._said)
-        return guess
+        result = self._result(words)
+        seconds = len(samples) / self._recogniser.sample_rate - self._offset
+        if seconds > self._trim and len(self._agreed) > self._left:
+            self._offset = self._agreed[-1].end
+            self._before = words[len(self._agreed) - self._left :]
+            self._left = len(self._agreed)
+        return result
 
-    def final(self, samples: Audio) -> Guess:
-        """See `Hearing`."""
-        return self._guess(self._words(samples))
+    def final(self, samples: Audio) -> StreamResult:
+        """See `StreamDecoder`."""
+        return self._result(self._words(samples))
 
-    def _guess(self, words: list[Word]) -> Guess:
+    def _result(self, words: list[Word]) -> StreamResult:
         """What was agreed on, then the rest of the new hypothesis."""
-        return Guess((*self._said, *words[len(self._said) - self._left :]), len(self._said))
+        return StreamResult((*self._agreed, *words[len(self._agreed) - self._left :]), len(self._agreed))
 
     def _words(self, samples: Audio) -> list[Word]:
         """The words of what is left of the utterance, times from the utterance's start."""
         rest = samples[round(self._offset * self._recogniser.sample_rate) :]
-        found = self._recogniser.transcribe(rest, self._decoding).words
+        words = self._recogniser.transcribe(rest, self._decoding).words
         by = self._offset
-        return [replace(w, start=round(w.start + by, 3), end=round(w.end + by, 3)) for w in found]
+        return [replace(w, start=round(w.start + by, 3), end=round(w.end + by, 3)) for w in words]

@@ -1,4 +1,4 @@
-"""Streaming CTC models, chunk by chunk: each is heard once, and what the network needs of it later is remembered."""
+"""Streaming CTC models, chunk by chunk: each chunk is computed once, and the network's state is carried on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..ctc_recogniser import CtcRecogniser
 
 
 class CachedChunks:
-    """Hears the chunks of one clip in order; see `Chunks`, which it stands in for.
+    """Log probabilities of the chunks of one clip, in order; has the interface of `Chunks`.
 
     All chunks together equal the whole clip: features are those of the clip (a chunk's own frames, computed with the
     samples around them), and the network carries its state.
@@ -30,16 +30,16 @@ class CachedChunks:
         self._state = self._network.begin()
 
     def ready(self, samples: int, done: int, ended: bool) -> bool:
-        """Whether the next chunk after `done` frames can be heard when `samples` have arrived."""
+        """Whether the next chunk after `done` frames can be computed when `samples` have arrived."""
         if ended:
             return done * self._shorter < self._front_end.frames(samples)
         return ((done + self.chunk) * self._shorter + self._over) * self._front_end.hop <= samples
 
-    def hear(self, audio: Audio, done: int) -> Floats:
+    def log_probs(self, audio: Audio, done: int) -> Floats:
         """Log probabilities (frames, units) of the chunk that begins at frame `done`, the next one."""
         hop, first = self._front_end.hop, done * self._shorter
         last = (done + self.chunk) * self._shorter
         start = max(0, first - self._over)
         around = extract(audio[start * hop : (last + self._over) * hop], self._front_end)
-        found, self._state = self._network.hear(around[first - start : last - start], self._state)
-        return found
+        log_probs_of_chunk, self._state = self._network.run(around[first - start : last - start], self._state)
+        return log_probs_of_chunk

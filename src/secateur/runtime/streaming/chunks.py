@@ -1,10 +1,10 @@
 """CTC models, chunk by chunk: the same windows whether the audio is all there or still arriving, so the same output.
 
-A network that was made for it (`streaming` in its config) carries its state from chunk to chunk and hears nothing twice
-(`cached`). Any other one hears `left + chunk + right` seconds and the chunk in the middle counts. A network that looks
-no farther than that (Inception, subsampling, without normalisation over the clip) gives what it gives for the whole
-clip; one that looks everywhere (recurrent, Conformer, or normalised over the clip) gives what it gives for that window,
-and hears its context again each time: what it says of a frame depends on the clip's end, so nothing can be remembered.
+A streaming network (`streaming` in its config) carries its state from chunk to chunk and computes nothing twice
+(`cached`). Any other one computes `left + chunk + right` seconds, of which the chunk in the middle counts. A network
+whose receptive field is within that (Inception, subsampling, without normalisation over the clip) gives the output of
+the whole clip; one with unlimited context (recurrent, Conformer, or normalised over the clip) gives that of the window,
+and computes its context again each time: its output depends on the clip's end, so that nothing can be cached.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from ...models.family import FrameConfig, family_of
 from ..ctc_recogniser import CtcRecogniser
 from .cached import CachedChunks
 from .events import StreamOptions
-from .stream import Guess
+from .stream import StreamResult
 
-LEFT, RIGHT = 2.56, 0.32  # seconds to either side of a chunk for a network that looks everywhere
+LEFT, RIGHT = 2.56, 0.32  # seconds to either side of a chunk for a network with unlimited context
 
 
-def reach(config: FrameConfig) -> int | None:
-    """Frames of features that an output looks at to either side; None: all there are."""
+def receptive_field(config: FrameConfig) -> int | None:
+    """Frames of features on either side that an output depends on; None: unlimited."""
     return family_of(config).receptive_field(config)
 
 
@@ -44,27 +44,27 @@ class Chunks:
 
         # The last frames of features need samples that lie beyond them.
         least = -(-(recogniser.config.front_end.window - recogniser.config.front_end.hop) // self.frame)
-        looks = reach(recogniser.config)
-        sides = (LEFT, RIGHT) if looks is None else (looks * recogniser.config.front_end.frame_ms / 1000,) * 2
-        asked = (options.left, options.right)
-        left, right = (own if one is None else one for own, one in zip(sides, asked, strict=True))
+        field = receptive_field(recogniser.config)
+        sides = (LEFT, RIGHT) if field is None else (field * recogniser.config.front_end.frame_ms / 1000,) * 2
+        given = (options.left, options.right)
+        left, right = (own if one is None else one for own, one in zip(sides, given, strict=True))
         self.chunk = max(1, frames(options.chunk))
         self.left = math.ceil(left / recogniser.frame_seconds - 1e-9)
         self.right = max(math.ceil(right / recogniser.frame_seconds - 1e-9), 0) + least
 
     def start(self) -> None:
-        """Every window is heard by itself."""
+        """Nothing to do: every window is computed by itself."""
 
     def ready(self, samples: int, done: int, ended: bool) -> bool:
-        """Whether the next chunk after `done` frames can be heard when `samples` have arrived."""
+        """Whether the next chunk after `done` frames can be computed when `samples` have arrived."""
         return done * self.frame < samples if ended else (done + self.chunk + self.right) * self.frame <= samples
 
-    def hear(self, audio: Audio, done: int) -> Floats:
+    def log_probs(self, audio: Audio, done: int) -> Floats:
         """Log probabilities (frames, units) of the chunk that begins at frame `done`."""
         start = max(0, done - self.left)
         window = audio[start * self.frame : (done + self.chunk + self.right) * self.frame]
-        found = self._recogniser.log_probs([window])[0]
-        return found[done - start : done - start + self.chunk]
+        around = self._recogniser.log_probs([window])[0]
+        return around[done - start : done - start + self.chunk]
 
     def all(self, audio: Audio) -> Floats:
         """Log probabilities (frames, units) of a whole clip, chunk by chunk."""
@@ -76,7 +76,7 @@ def pieces(chunks: Chunks | CachedChunks, audio: Audio) -> Iterator[Floats]:
     chunks.start()
     done = 0
     while chunks.ready(len(audio), done, ended=True):
-        yield chunks.hear(audio, done)
+        yield chunks.log_probs(audio, done)
         done += chunks.chunk
 
 
@@ -88,8 +88,8 @@ def chunks_of(recogniser: CtcRecogniser, options: StreamOptions) -> Chunks | Cac
     return CachedChunks(recogniser, recogniser.cached, streaming.chunk)
 
 
-class CtcHearing:
-    """Hears every chunk once; what it wrote stays, but for the last word, which may go on."""
+class CtcStreamDecoder:
+    """Computes every chunk once; its words are final, except the last one, which may continue."""
 
     def __init__(self, recogniser: CtcRecogniser, options: StreamOptions) -> None:
         self._recogniser, self._chunks = recogniser, chunks_of(recogniser, options)
@@ -97,35 +97,35 @@ class CtcHearing:
         self.start()
 
     def start(self) -> None:
-        """See `Hearing`."""
+        """See `StreamDecoder`."""
         self._chunks.start()
-        self._found: list[Floats] = []
+        self._log_probs: list[Floats] = []
         self._done = 0
 
-    def partial(self, samples: Audio) -> Guess | None:
-        """See `Hearing`."""
-        return self._guess(samples, ended=False) if self._hear(samples, ended=False) else None
+    def partial(self, samples: Audio) -> StreamResult | None:
+        """See `StreamDecoder`."""
+        return self._result(samples, ended=False) if self._advance(samples, ended=False) else None
 
-    def final(self, samples: Audio) -> Guess:
-        """See `Hearing`."""
-        self._hear(samples, ended=True)
-        return self._guess(samples, ended=True)
+    def final(self, samples: Audio) -> StreamResult:
+        """See `StreamDecoder`."""
+        self._advance(samples, ended=True)
+        return self._result(samples, ended=True)
 
     def log_probs(self) -> Floats:
         """Those of the utterance so far (frames, units)."""
-        return np.concatenate([*self._found, np.zeros((0, self._recogniser.config.units), np.float32)])
+        return np.concatenate([*self._log_probs, np.zeros((0, self._recogniser.config.units), np.float32)])
 
-    def _hear(self, samples: Audio, ended: bool) -> bool:
-        """Hear every chunk that has arrived; whether there was one."""
+    def _advance(self, samples: Audio, ended: bool) -> bool:
+        """Compute every chunk that has arrived; whether there was one."""
         before = self._done
         while self._chunks.ready(len(samples), self._done, ended):
-            self._found.append(self._chunks.hear(samples, self._done))
+            self._log_probs.append(self._chunks.log_probs(samples, self._done))
             self._done += self._chunks.chunk
         return self._done > before
 
-    def _guess(self, samples: Audio, ended: bool) -> Guess:
+    def _result(self, samples: Audio, ended: bool) -> StreamResult:
         r = self._recogniser
         seconds = len(samples) / r.sample_rate
         segment = decode_frames(self.log_probs(), r.text, seconds, r.frame_seconds, r.language, word_times=True)
         words = () if segment is None else segment.words
-        return Guess(words, len(words) if ended else max(0, len(words) - 1))
+        return StreamResult(words, len(words) if ended else max(0, len(words) - 1))

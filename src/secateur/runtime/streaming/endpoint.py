@@ -11,7 +11,7 @@ SHORTEST = 0.1  # seconds of speech that make an utterance
 
 
 class Endpointer:
-    """Tells, block after block, where speech begins and where a pause has ended it."""
+    """Detects, block after block, where speech begins and where a pause has ended it."""
 
     def __init__(self, detector: Detector, options: StreamOptions, sample_rate: int) -> None:
         self.detector, self.threshold = detector, options.threshold
@@ -21,7 +21,7 @@ class Endpointer:
         self.spoken = 0  # the sample after the last speech
 
     def block(self, samples: Audio, at: int) -> int | None:
-        """Hear one block that begins at sample `at`; the sample at which speech began, when that is just certain.
+        """Process one block that begins at sample `at`; returns the sample at which speech began, once that is certain.
 
         `speaking` turns false after a pause; `spoken` is where speech ended.
         """

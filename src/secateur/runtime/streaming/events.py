@@ -1,4 +1,4 @@
-"""What a stream is told, and what it says."""
+"""The options of a stream, and its events."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class StreamOptions:
     interval: float = 0.6  # from one partial result to the next
     pause: float = 0.6  # of silence ends an utterance
     longest: float = 20.0  # utterances are ended here, whether anyone pauses or not
-    trim: float = 10.0  # Whisper hears again at most so much and what has come since its words were last agreed on
-    chunk: float = 0.64  # CTC: what is heard at once; a streaming network has its own, and no sides
-    left: float | None = None  # CTC: what the network sees before a chunk; None: as far as it looks (`chunks.reach`)
-    right: float | None = None  # CTC: what it sees after it, and so the delay; None: the same
+    trim: float = 10.0  # Whisper decodes again at most so much and the audio since its words were last agreed on
+    chunk: float = 0.64  # CTC: the chunk computed at once; a streaming network has its own, and no sides
+    left: float | None = None  # CTC: context before a chunk; None: its receptive field (`chunks.receptive_field`)
+    right: float | None = None  # CTC: context after it, and so the delay; None: the same
     detector: Literal["auto", "silero", "energy", "none"] = "auto"  # of speech; auto: silero where it is installed
     threshold: float = 0.5  # probability above which someone speaks
     decoding: DecodingOptions = field(default_factory=DecodingOptions)
@@ -41,9 +41,9 @@ class StreamOptions:
 
 @dataclass(frozen=True)
 class Event:
-    """`partial`: what has been said so far; `final`: an utterance that has ended.
+    """`partial`: the text of the utterance so far; `final`: an utterance that has ended.
 
-    Times are seconds of the stream. What is `stable` is never taken back: every later event of the utterance begins
+    Times are seconds of the stream. What is `stable` does not change: every later event of the utterance begins
     with it.
     """
 
@@ -51,7 +51,7 @@ class Event:
     text: str
     stable: str
     start: float
-    end: float  # of the speech that was heard
+    end: float  # of the speech
     words: tuple[Word, ...]
     delay: float  # of audio, from `end` of a final, or from the last stable word of a partial, until this was known
     compute: float  # seconds that working it out took

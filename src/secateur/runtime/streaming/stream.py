@@ -1,4 +1,4 @@
-"""The stream itself: samples in, events out; what it hears with is a `Hearing`."""
+"""The stream itself: samples in, events out; a `StreamDecoder` recognises."""
 
 from __future__ import annotations
 
@@ -18,45 +18,47 @@ AFTER = 0.2  # and after it ended
 
 
 @dataclass(frozen=True)
-class Guess:
-    """An utterance as heard so far; times are seconds from the utterance's start, `stable` counts words."""
+class StreamResult:
+    """An utterance as decoded so far; times are seconds from the utterance's start, `stable` counts words."""
 
     words: tuple[Word, ...]
     stable: int
 
 
-class Hearing(Protocol):
-    """Hears one utterance after the other."""
+class StreamDecoder(Protocol):
+    """Recognises one utterance after the other."""
 
     joiner: str  # between words
 
     def start(self) -> None:
         """A new utterance begins."""
 
-    def partial(self, samples: Audio) -> Guess | None:
-        """What `samples`, the utterance so far, say; None: nothing new."""
+    def partial(self, samples: Audio) -> StreamResult | None:
+        """The result of `samples`, the utterance so far; None: nothing new."""
 
-    def final(self, samples: Audio) -> Guess:
-        """What `samples`, the whole utterance, say."""
+    def final(self, samples: Audio) -> StreamResult:
+        """The result of `samples`, the whole utterance."""
 
 
 class Stream:
     """Feed samples, get events. Not for several threads at once."""
 
-    def __init__(self, hearing: Hearing, endpointer: Endpointer, options: StreamOptions, sample_rate: int) -> None:
+    def __init__(
+        self, decoder: StreamDecoder, endpointer: Endpointer, options: StreamOptions, sample_rate: int
+    ) -> None:
         self.sample_rate = sample_rate
-        self.hearing, self._ends, self._options = hearing, endpointer, options
+        self.decoder, self._ends, self._options = decoder, endpointer, options
         self._audio = np.zeros(0, np.float32)
         self._first = 0  # number of the first sample in `_audio`
-        self._looked = 0  # up to where the endpointer has heard
+        self._looked = 0  # up to where the endpointer has processed
         self._start: int | None = None  # of the utterance
-        self._heard = 0  # up to where the last partial went
+        self._decoded_to = 0  # up to where the last partial went
         self._finished = False
         self._delays: dict[str, list[float]] = {"partial": [], "final": []}
         self._compute: list[float] = []
 
     def feed(self, samples: Audio) -> list[Event]:
-        """Hear `samples` (n,), floats from -1 to 1, and say what is new.
+        """Process `samples` (n,), floats from -1 to 1; returns new events.
 
         Raises:
             SecateurError: samples that are not one channel of finite floats, or a stream that was finished.
@@ -72,7 +74,7 @@ class Stream:
         events, size = [], self._ends.detector.size
         while self._now - self._looked >= size:
             events += self._block(self._part(self._looked, self._looked + size))
-        self._forget()
+        self._drop_samples()
         return events
 
     def finish(self) -> list[Event]:
@@ -83,17 +85,17 @@ class Stream:
 
     def report(self) -> dict[str, Any]:
         """Latency so far, in seconds: median and 95th percentile of the events' delays, compute time, its share."""
-        found: dict[str, Any] = {"seconds": round(self._now / self.sample_rate, 3)}
+        statistics: dict[str, Any] = {"seconds": round(self._now / self.sample_rate, 3)}
         for kind, delays in self._delays.items():
-            found[kind] = {"events": len(delays)}
+            statistics[kind] = {"events": len(delays)}
             if delays:
-                found[kind] |= {"delay": round(float(np.median(delays)), 3)}
-                found[kind] |= {"delay_95": round(float(np.percentile(delays, 95)), 3)}
+                statistics[kind] |= {"delay": round(float(np.median(delays)), 3)}
+                statistics[kind] |= {"delay_95": round(float(np.percentile(delays, 95)), 3)}
         if self._compute:
-            found["compute"] = round(float(np.median(self._compute)), 4)
-            found["compute_95"] = round(float(np.percentile(self._compute, 95)), 4)
-            found["real_time_factor"] = round(sum(self._compute) * self.sample_rate / max(1, self._now), 4)
-        return found
+            statistics["compute"] = round(float(np.median(self._compute)), 4)
+            statistics["compute_95"] = round(float(np.percentile(self._compute, 95)), 4)
+            statistics["real_time_factor"] = round(sum(self._compute) * self.sample_rate / max(1, self._now), 4)
+        return statistics
 
     @property
     def _now(self) -> int:
@@ -110,26 +112,26 @@ class Stream:
         if self._start is None:
             if began is not None:
                 self._start = max(self._first, began - round(BEFORE * rate))
-                self._heard = self._start
-                self.hearing.start()
+                self._decoded_to = self._start
+                self.decoder.start()
             return []
         if not self._ends.speaking:
             return self._final(self._ends.spoken)
         if self._looked - self._start >= self._options.longest * rate:
             events = self._final(self._looked)
-            self._start = self._heard = self._looked
-            self.hearing.start()
+            self._start = self._decoded_to = self._looked
+            self.decoder.start()
             return events
-        if self._looked - self._heard >= self._options.interval * rate:
+        if self._looked - self._decoded_to >= self._options.interval * rate:
             return self._partial()
         return []
 
     def _partial(self) -> list[Event]:
         assert self._start is not None
         begin = time.perf_counter()
-        self._heard = self._looked
-        guess = self.hearing.partial(self._part(self._start, self._looked))
-        return [] if guess is None else [self._event("partial", guess, self._looked, begin)]
+        self._decoded_to = self._looked
+        result = self.decoder.partial(self._part(self._start, self._looked))
+        return [] if result is None else [self._event("partial", result, self._looked, begin)]
 
     def _final(self, spoken: int) -> list[Event]:
         """End the utterance, whose speech ended at sample `spoken`."""
@@ -137,22 +139,22 @@ class Stream:
         begin = time.perf_counter()
         end = min(self._looked, spoken + round(AFTER * self.sample_rate))
         end = self._now if self._now - end < self._ends.detector.size else end
-        guess = self.hearing.final(self._part(self._start, end))
-        event = self._event("final", guess, min(spoken, end), begin)
+        result = self.decoder.final(self._part(self._start, end))
+        event = self._event("final", result, min(spoken, end), begin)
         self._start = None
         return [event] if event.text else []
 
-    def _event(self, kind: Any, guess: Guess, end: int, begin: float) -> Event:
+    def _event(self, kind: Any, result: StreamResult, end: int, begin: float) -> Event:
         assert self._start is not None
         start, now = self._start / self.sample_rate, self._now / self.sample_rate
         words = tuple(
-            Word(w.text, round(w.start + start, 3), round(w.end + start, 3), w.confidence) for w in guess.words
+            Word(w.text, round(w.start + start, 3), round(w.end + start, 3), w.confidence) for w in result.words
         )
-        join = self.hearing.joiner.join
-        text, stable = join(w.text for w in words), join(w.text for w in words[: guess.stable])
+        join = self.decoder.joiner.join
+        text, stable = join(w.text for w in words), join(w.text for w in words[: result.stable])
         known = end / self.sample_rate
         if kind == "partial":
-            known = words[guess.stable - 1].end if guess.stable else start
+            known = words[result.stable - 1].end if result.stable else start
         compute = time.perf_counter() - begin
         delay = max(0.0, now - known)
         self._delays[kind].append(delay + compute)
@@ -162,7 +164,7 @@ class Stream:
         end_seconds = round(end / self.sample_rate, 3)
         return Event(kind, text, stable, round(start, 3), end_seconds, words, round(delay, 3), round(compute, 4), sure)
 
-    def _forget(self) -> None:
+    def _drop_samples(self) -> None:
         """Drop samples that no utterance needs."""
         keep = self._start if self._start is not None else self._looked - round((BEFORE + 0.5) * self.sample_rate)
         drop = keep - self._first

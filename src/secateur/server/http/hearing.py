@@ -16,8 +16,7 @@ from ...decode.segments import Audio
 from ...runtime.recogniser import Recogniser
 from ...runtime.streaming import Event as StreamEvent
 from ...runtime.streaming import open_stream
-from ...runtime.streaming.stream import AFTER, Guess
-from ...runtime.streaming.stream import Hearing as Ears
+from ...runtime.streaming.stream import AFTER, StreamDecoder, StreamResult
 from ...runtime.transcript import Transcript
 from .engine import Engine, RefusedError
 
@@ -42,16 +41,16 @@ class Event:
 class Polite:
     """Ears that leave out partial results while others wait for their turn, and spend a third of the time on them."""
 
-    def __init__(self, ears: Ears, engine: Engine) -> None:
+    def __init__(self, ears: StreamDecoder, engine: Engine) -> None:
         self._ears, self._engine = ears, engine
         self.joiner = ears.joiner
         self._rests = 0.0  # until then
 
     def start(self) -> None:
-        """See `streaming.stream.Hearing`."""
+        """See `streaming.stream.StreamDecoder`."""
         self._ears.start()
 
-    def partial(self, samples: Audio) -> Guess | None:
+    def partial(self, samples: Audio) -> StreamResult | None:
         """None while somebody waits, or soon after the last one: on a slow machine the stream would fall behind."""
         begun = time.perf_counter()
         if self._engine.crowded or begun < self._rests:
@@ -61,8 +60,8 @@ class Polite:
         self._rests = ended + 2 * (ended - begun)
         return found
 
-    def final(self, samples: Audio) -> Guess:
-        """See `streaming.stream.Hearing`."""
+    def final(self, samples: Audio) -> StreamResult:
+        """See `streaming.stream.StreamDecoder`."""
         return self._ears.final(samples)
 
 
@@ -90,7 +89,7 @@ class Hearing:
         interval = known.interval if partials else longest
         listening = replace(known, decoding=options, longest=longest, trim=min(known.trim, longest), interval=interval)
         self._stream = open_stream(recogniser, listening)
-        self._stream.hearing = Polite(self._stream.hearing, engine)
+        self._stream.decoder = Polite(self._stream.decoder, engine)
         self._resample = None
         if sample_rate != self.rate:
             self._resample = soxr.ResampleStream(sample_rate, self.rate, 1, dtype="float32")

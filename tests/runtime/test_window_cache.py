@@ -16,8 +16,8 @@ from secateur.decode.clips import DecodedAudio
 from secateur.decode.options import DecodingOptions
 from secateur.decode.segments import Segment, Word
 from secateur.decode.speech import Window
-from secateur.runtime.kept import Kept, key_of
 from secateur.runtime.recogniser import Recogniser
+from secateur.runtime.window_cache import WindowCache, key_of
 
 ONE, TWO = Window(((0, 5), (9, 20)), 7), Window(((30, 40),), 3)
 SAID = DecodedAudio(
@@ -27,15 +27,15 @@ SAID = DecodedAudio(
 
 def test_only_the_same_run_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "a.txt.part"
-    Kept(path, "key", "x").keep([ONE], [SAID])
+    WindowCache(path, "key", "x").add([ONE], [SAID])
     with path.open("a") as file:
         file.write('{"window": [[30, 40]], "seg')  # killed here
-    again = Kept(path, "key", "x")
-    assert again.recall(ONE) == SAID
-    assert again.recall(TWO) is None
-    again.keep([TWO], [DecodedAudio((), None)])
-    assert Kept(path, "key", "x").recall(TWO) == DecodedAudio((), None)
-    assert Kept(path, "other", "x").recall(ONE) is None
+    again = WindowCache(path, "key", "x")
+    assert again.get(ONE) == SAID
+    assert again.get(TWO) is None
+    again.add([TWO], [DecodedAudio((), None)])
+    assert WindowCache(path, "key", "x").get(TWO) == DecodedAudio((), None)
+    assert WindowCache(path, "other", "x").get(ONE) is None
 
 
 def test_the_key_tells_recordings_and_options_apart() -> None:
@@ -47,7 +47,7 @@ def test_the_key_tells_recordings_and_options_apart() -> None:
 
 def test_a_killed_file_goes_on_and_says_the_same(speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["secateur.api.transcribe"], "LONG", 10.0)
-    monkeypatch.setattr("secateur.runtime.kept.CHUNK", 1)
+    monkeypatch.setattr("secateur.runtime.window_cache.CHUNK", 1)
     pause = np.zeros(3 * 16000, np.float32)
     audio = np.concatenate([np.concatenate([a, pause]) for a, _ in clips(speech, "librispeech-mini", 3, "dev")])
     soundfile.write(tmp_path / "long.wav", audio, 16000)

@@ -1,4 +1,4 @@
-"""What a worker does with a piece: a model of its own hears the clips, and what cannot be read is told apart."""
+"""The work of one worker: its model transcribes the clips of a piece; an unreadable clip becomes a "problem"."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Rows = list[dict[str, Any]]  # a clip's id with its transcript, or with its "pro
 
 
 @dataclass(frozen=True)
-class HearSpec:
+class TranscribeSpec:
     """Everything a worker needs; it may be on another machine that sees the same files."""
 
     model: str | None
@@ -34,7 +34,7 @@ class HearSpec:
     channel: Sides | None = None  # None: mixed, or the louder one where channels cancel each other
 
 
-def make_hear(spec: HearSpec) -> Callable[[Piece], Rows]:
+def make_worker(spec: TranscribeSpec) -> Callable[[Piece], Rows]:
     """Load the model.
 
     Raises:
@@ -47,28 +47,28 @@ def make_hear(spec: HearSpec) -> Callable[[Piece], Rows]:
 
         rewrite = rewriter(spec.simplified, spec.correct, spec.correct_cost)
 
-    def hear(piece: Piece) -> Rows:
+    def transcribe_piece(piece: Piece) -> Rows:
         rows: dict[int, dict[str, Any]] = {}
         read: dict[str | None, list[tuple[int, str, Any]]] = {}
         for number, clip in enumerate(piece.clips):
             try:
                 sides = sides_of(clip, recogniser.sample_rate, spec.channel)
             except SecateurError as problem:
-                rows[number] = {"id": clip.id, "problem": _said(clip, problem)}
+                rows[number] = {"id": clip.id, "problem": _reason(clip, problem)}
                 continue
             group = read.setdefault(spec.decoding.language or clip.language or None, [])
             group += [(number, name, samples) for name, samples in sides]
         for language, clips in read.items():
             options = replace(spec.decoding, language=language)
-            found = recogniser.transcribe_batch([samples for _, _, samples in clips], options)
-            transcripts = map(rewrite, found) if rewrite else iter(found)
+            transcripts_of_group = recogniser.transcribe_batch([samples for _, _, samples in clips], options)
+            transcripts = map(rewrite, transcripts_of_group) if rewrite else iter(transcripts_of_group)
             for number, one in itertools.groupby(zip(clips, transcripts, strict=True), key=lambda pair: pair[0][0]):
                 whole = joined([(name, transcript) for (_, name, _), transcript in one])
                 rows[number] = {"id": piece.clips[number].id, **to_dict(whole)}
         return [rows[number] for number in range(len(piece.clips))]
 
-    return hear
+    return transcribe_piece
 
 
-def _said(clip: Utterance, problem: SecateurError) -> str:
+def _reason(clip: Utterance, problem: SecateurError) -> str:
     return str(problem).removeprefix(f"{clip.audio}: ")

@@ -1,4 +1,4 @@
-"""The last decoded recordings and what was learnt of files, for readers that take many segments of one recording."""
+"""A cache of decoded recordings and file layouts, for readers of many segments of one recording."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ State = tuple[str, int, int]  # a file's path, size and time of change
 
 
 def state_of(path: Path) -> State:
-    """What changes with a file's content.
+    """A cheap fingerprint of a file's content: path, size and modification time.
 
     Raises:
-        OSError: it is gone.
+        OSError: no such file.
     """
     status = path.stat()
     return str(path), status.st_size, status.st_mtime_ns
 
 
-class Kept(Generic[T]):
-    """The last used of what `make` gave, of `room` units in all; several threads that want the same wait for one."""
+class Cache(Generic[T]):
+    """The most recently used results of `make`, `room` units in all; threads that need the same one wait for it."""
 
     def __init__(self, room: int, size: Callable[[T], int]) -> None:
         self._room, self._size = room, size
-        self._held: OrderedDict[Hashable, T] = OrderedDict()
+        self._values: OrderedDict[Hashable, T] = OrderedDict()
         self._makers: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> T | None:
-        """What is held under `key`."""
+        """The value under `key`, if it is cached."""
         with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-            return self._held.get(key)
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
 
     def get_or_make(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What is held under `key`, or what `make` gives, which is held from then on if there is room."""
+        """The value under `key`, or else that of `make`, which is cached if there is room."""
         with self._lock:
             maker = self._makers.setdefault(key, threading.Lock())
         with maker:
-            found = self.get(key)
-            if found is not None:
-                return found
+            value = self.get(key)
+            if value is not None:
+                return value
             try:
-                made = make()
+                value = make()
             finally:
                 with self._lock:
                     self._makers.pop(key, None)
             with self._lock:
-                self._held[key] = made
-                while sum(map(self._size, self._held.values())) > self._room:
-                    self._held.popitem(last=False)
-            return made
+                self._values[key] = value
+                while sum(map(self._size, self._values.values())) > self._room:
+                    self._values.popitem(last=False)
+            return value

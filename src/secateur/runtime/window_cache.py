@@ -1,4 +1,4 @@
-"""A long recording's windows, kept as they are decoded: progress is shown, and a killed run goes on where it was."""
+"""Decoded windows of a long recording, saved one after the other: a killed run resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ CHUNK = 16  # windows that are decoded together, and kept
 Key = tuple[tuple[int, int], ...]
 
 
-class Kept:
+class WindowCache:
     """Results of windows of one recording, in a file beside its transcript where `path` names one.
 
-    What an earlier run left there counts only if it was the same recording, model and options (`key`).
+    Results of an earlier run count only if recording, model and options were the same (`key`).
     """
 
     def __init__(self, path: Path | None, key: str, label: str) -> None:
         self._path, self._label = path, label
-        self._known: dict[Key, DecodedAudio] = {}
+        self._decoded: dict[Key, DecodedAudio] = {}
         if path is None:
             return
         lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []
@@ -39,22 +39,22 @@ class Kept:
                     values = json.loads(line)
                     spans = tuple((int(a), int(b)) for a, b in values["window"])
                     segments = tuple(from_dict(Segment, segment) for segment in values["segments"])
-                    self._known[spans] = DecodedAudio(segments, values["language"])
+                    self._decoded[spans] = DecodedAudio(segments, values["language"])
                 except (ValueError, KeyError, TypeError):  # the line that a killed run was writing
                     continue
-        write_text(path, "\n".join([key, *(_line(spans, heard) for spans, heard in self._known.items())]) + "\n")
+        write_text(path, "\n".join([key, *(_line(spans, result) for spans, result in self._decoded.items())]) + "\n")
 
-    def recall(self, window: Window) -> DecodedAudio | None:
-        """What was decoded in a window before."""
-        return self._known.get(window.spans)
+    def get(self, window: Window) -> DecodedAudio | None:
+        """The saved result of a window, None if there is none."""
+        return self._decoded.get(window.spans)
 
-    def keep(self, windows: Sequence[Window], heard: Sequence[DecodedAudio]) -> None:
-        """What was decoded now."""
-        for window, one in zip(windows, heard, strict=True):
-            self._known[window.spans] = one
+    def add(self, windows: Sequence[Window], results: Sequence[DecodedAudio]) -> None:
+        """Save the results of windows."""
+        for window, one in zip(windows, results, strict=True):
+            self._decoded[window.spans] = one
         if self._path is not None:
             with self._path.open("a", encoding="utf-8") as file:
-                file.write("".join(_line(w.spans, one) + "\n" for w, one in zip(windows, heard, strict=True)))
+                file.write("".join(_line(w.spans, one) + "\n" for w, one in zip(windows, results, strict=True)))
 
     def chunks(self, todo: Sequence[int]) -> Iterator[Sequence[int]]:
         """`todo` a few at a time, with a line of progress."""
@@ -63,11 +63,11 @@ class Kept:
 
 
 def key_of(audio: Audio, model: Any, options: DecodingOptions) -> str:
-    """What tells one run from another: the samples, the model's config and the options."""
-    said = json.dumps([to_dict(model), to_dict(options)], sort_keys=True, default=str)
-    return hashlib.sha256(said.encode() + audio.tobytes()).hexdigest()
+    """A key that identifies a run: the hash of the samples, the model's config and the options."""
+    settings = json.dumps([to_dict(model), to_dict(options)], sort_keys=True, default=str)
+    return hashlib.sha256(settings.encode() + audio.tobytes()).hexdigest()
 
 
-def _line(spans: Key, heard: DecodedAudio) -> str:
-    values = {"window": spans, "segments": to_dict(heard.segments), "language": heard.language}
+def _line(spans: Key, result: DecodedAudio) -> str:
+    values = {"window": spans, "segments": to_dict(result.segments), "language": result.language}
     return json.dumps(values, ensure_ascii=False)
