@@ -40,6 +40,7 @@ SETS = ("speechocean762", "librispeech-mini")
 ARMS = ("original", "dense", "pruned30", "pruned52", "pruned60", "bundled-int8")
 
 
+@cache
 def seeds_of(arm: str, data: str) -> list[Result]:
     """The results of an arm on a test set, one a seed."""
     folders = sorted(packed.results(RUNS / "results").glob(f"{arm}-[0-9]")) or [packed.results(RUNS / "results") / arm]
@@ -189,13 +190,14 @@ def conditions_table() -> list[str]:
     names = list(dict.fromkeys(name for seeds in arms.values() for one in seeds for name in one))
     rows = []
     for arm, seeds in sorted(arms.items()):
+        lines = [line for one in seeds for line in real_use_lines(one)]
         cells = []
         for name in names:
-            found = [line for one in seeds for line in real_use_lines(one) if line.name == name]
+            found = [line for line in lines if line.name == name]
             unit = found[0].unit if found else ""
             cells.append(shown(statistics.mean(line.value for line in found), unit) if found else "")
-        loops = [line.loops for one in seeds for line in real_use_lines(one)]
-        rows.append([arm, str(len(seeds)), *cells, f"{100 * statistics.mean(loops):.1f} %"])
+        loops = statistics.mean(line.loops for line in lines)
+        rows.append([arm, str(len(seeds)), *cells, f"{100 * loops:.1f} %"])
     return [*pipe_table(["arm", "seeds", *names, "loops"], rows), ""]
 
 

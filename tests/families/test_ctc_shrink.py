@@ -82,7 +82,7 @@ def plans(draw: st.DrawFn) -> tuple[str, Plan]:
     return kind, plan
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(plans())
 def test_any_plan(tmp_path_factory: pytest.TempPathFactory, drawn: tuple[str, Plan]) -> None:
     kind, plan = drawn

@@ -81,7 +81,7 @@ def columns(whole: np.ndarray, units: list[int], kind: str) -> np.ndarray:
     return np.where(found > whole.max() - 2 + 1e-5, found, np.nan)  # nobody knows what is under it
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_pruned_dimensions_are_columns_of_the_whole(rows: list[np.ndarray], data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(["whisper", "fbank", "mfcc"]))

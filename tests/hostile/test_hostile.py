@@ -418,7 +418,7 @@ def test_spoilt_files_are_read_or_refused(
 ) -> None:
     scratch = tmp_path_factory.mktemp("spoilt")
 
-    @settings(max_examples=12, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(st.lists(EDIT, min_size=1, max_size=5), st.booleans())
     def spoilt(edits: list[Any], as_value: bool) -> None:
         kind = kinds[name]

@@ -24,7 +24,7 @@ def scores_for(seed: int) -> dict[str, torch.Tensor]:
     return {g.name: torch.rand(g.units, generator=generator) for g in GROUPS}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(share=st.floats(0.05, 0.3), seed=st.integers(0, 1000), measure=st.sampled_from(sorted(COSTS)))
 def test_a_budget_is_met_and_not_overshot(share: float, seed: int, measure: str) -> None:
     cost = COSTS[measure]

@@ -51,7 +51,7 @@ from secateur.weights.fetch import read_foreign  # noqa: E402
 
 TOKENIZER = small_tokenizer()
 MASKED = ("layer", "branch", "head", "query_key", "value", "ffn", "conv", "unit", "mel", "input")
-drawn = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+drawn = settings(derandomize=True, suppress_health_check=list(HealthCheck))
 few = st.integers(1, 4)
 ATTENTION = st.builds(AttentionWidths, few, st.integers(1, 7), st.integers(1, 7))
 FFN = st.integers(1, 24)

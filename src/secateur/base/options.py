@@ -20,6 +20,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, field
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -118,15 +119,24 @@ def part_of(hint: Any) -> type | None:
     return None
 
 
+@cache  # from text at every call otherwise, which took most of the time of reading a result file
+def hints_of(cls: type) -> Mapping[str, Any]:
+    """The types of a dataclass's fields."""
+    return types.MappingProxyType(typing.get_type_hints(cls))
+
+
+@cache
+def fields_of(cls: type) -> Mapping[str, dataclasses.Field[Any]]:
+    """The fields of a dataclass that it is made with, by name."""
+    return types.MappingProxyType({f.name: f for f in dataclasses.fields(cls) if f.init})
+
+
 def walk(cls: type) -> Iterator[Option]:
     """Every plain option of a settings dataclass, parts included."""
-    hints = typing.get_type_hints(cls)
-    for one in dataclasses.fields(cls):
-        if not one.init:
-            continue
-        part = part_of(hints[one.name])
+    for one in fields_of(cls).values():
+        part = part_of(hint := hints_of(cls)[one.name])
         if part is None:
-            yield Option(one.name, one, hints[one.name])
+            yield Option(one.name, one, hint)
             continue
         flat = flat_names(cls, one)
         for inner in walk(part):
@@ -136,8 +146,8 @@ def walk(cls: type) -> Iterator[Option]:
 
 def flat_names(cls: type, one: dataclasses.Field[Any]) -> frozenset[str]:
     """The fields of a flat part that are called without its name: those that `cls` has not itself."""
-    part = part_of(typing.get_type_hints(cls)[one.name])
-    if part is None or not one.metadata.get("flat"):
+    part = part_of(hints_of(cls)[one.name]) if one.metadata.get("flat") else None
+    if part is None:
         return frozenset()
     return frozenset(f.name for f in dataclasses.fields(part)) - {f.name for f in dataclasses.fields(cls)}
 
@@ -164,14 +174,10 @@ def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
     """
     if not isinstance(values, dict):
         raise SecateurError(f"{where}: expected a table of keys, found {type(values).__name__}")
-    hints = typing.get_type_hints(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
-    values = dict(values)
-    prepared = getattr(cls, "prepared", None)  # of a class whose defaults depend on what is given
-    if prepared is not None:
-        values = dict(prepared(values))
-    for name, one in fields.items():
-        for key in flat_names(cls, one) & values.keys():
+    fields, hints = fields_of(cls), hints_of(cls)  # type: ignore[arg-type]
+    values = dict(getattr(cls, "prepared", dict)(values))  # the defaults of some depend on what is given
+    for key in values.keys() - fields.keys():
+        for name in [n for n, one in fields.items() if key in flat_names(cls, one)][:1]:
             inner = values.get(name, {})
             values[name] = {**(to_dict(inner) if dataclasses.is_dataclass(inner) else inner), key: values.pop(key)}
     for key in values:
@@ -180,13 +186,11 @@ def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
     for name, one in fields.items():
         if name not in values and default_of(one) is MISSING:
             raise SecateurError(f"{where}: missing key '{name}'")
-    for key, value in values.items():
+    for key, value in [pair for pair in values.items() if isinstance(pair[1], dict)]:
         moved = next((name for name, one in fields.items() if key in one.metadata.get("was", ())), "")
-        if moved and isinstance(value, dict) and part_of(hints[key]) is None:
+        if moved and part_of(hints[key]) is None:
             raise SecateurError(f"{where}: the table '{key}' is called '{moved}' now")
-    for key, value in values.items():
-        own = default_of(fields[key])
-        if isinstance(value, dict) and dataclasses.is_dataclass(own):
+        if dataclasses.is_dataclass(own := default_of(fields[key])):
             values[key] = {f.name: getattr(own, f.name) for f in dataclasses.fields(own) if f.init} | value
     ready = {key: convert(hints[key], value, f"{where}: {key}") for key, value in values.items()}
     for key, value in ready.items():
@@ -199,10 +203,9 @@ def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
 
 def unknown_key(cls: type, key: str) -> str:
     """The line for a key that `cls` does not have: its new name, or the nearest one, in a part perhaps."""
-    new = renamed(cls, key)
-    if new:
+    if new := renamed(cls, key):
         return f"'{key}' is called '{new}' now"
-    names = [f.name for f in dataclasses.fields(cls) if f.init]
+    names = list(fields_of(cls))
     if not difflib.get_close_matches(key, names, n=1, cutoff=0.5):
         for path, one, _ in walk(cls):  # the end of a path, perhaps
             if key in (path.rsplit(".", 1)[-1], *one.metadata.get("was", ())):
@@ -217,11 +220,10 @@ def renamed(cls: type, old: str) -> str:
 
 def _spellings(cls: type) -> Iterator[tuple[str, list[str]]]:
     """Every field's path and all its names, old ones included: a part before its fields."""
-    hints = typing.get_type_hints(cls)
     for one in dataclasses.fields(cls):
         names = [one.name, *one.metadata.get("was", ())]
         yield one.name, names
-        part = part_of(hints[one.name])
+        part = part_of(hints_of(cls)[one.name])
         if part is None:
             continue
         flat = flat_names(cls, one)

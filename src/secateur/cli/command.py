@@ -19,6 +19,7 @@ from ..base.options import (
     default_of,
     flat_names,
     from_dict,
+    hints_of,
     part_of,
     range_of,
     read_toml,
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
 
         Of a flat part (`inner` is its path) only those of `flat` have no prefix.
         """
-        hints = typing.get_type_hints(cls)
+        hints = hints_of(cls)
         common: list[_Place] = []
         advanced: list[_Place] = []
         for one in dataclasses.fields(cls):

@@ -10,8 +10,9 @@ are expanded to the t distribution (Hesterberg 2015, section 3.3): 2 % wider wit
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -151,18 +152,34 @@ def _per_cluster(systems: list[ArrayLike], words: ArrayLike, speakers: Sequence[
 
 def _resampled(error_sums: Floats, word_sums: Floats, resamples: int, seed: int) -> Floats:
     """Rates (systems, resamples): how often each cluster is drawn is multinomial, so a resample is a matrix product."""
-    count = len(word_sums)
-    random = np.random.default_rng(seed)
-    rates = np.empty((len(error_sums), resamples))
-    step = max(1, 4_000_000 // count)  # bounds memory with thousands of clusters
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        drawn = random.multinomial(count, np.full(count, 1 / count), size).astype(np.float64)
+    parts = []
+    for drawn in _draws(len(word_sums), resamples, seed):
         words = drawn @ word_sums
         # A resample can consist of clips without a word only; it says nothing.
         words[words == 0] = np.nan
-        rates[:, start : start + size] = (drawn @ error_sums.T).T / words
-    return rates
+        parts.append((drawn @ error_sums.T).T / words)
+    return np.concatenate(parts, axis=1)
+
+
+DRAWN = 4_000_000  # values of one matrix of draws: bounds memory with thousands of clusters
+
+
+def _draws(count: int, resamples: int, seed: int) -> Iterable[Floats]:
+    """How often each cluster is in each resample, (resamples, count), in parts of bounded size."""
+    return _kept_draws(count, resamples, seed) if count * resamples <= DRAWN // 2 else _drawn(count, resamples, seed)
+
+
+@lru_cache(maxsize=4)  # a study compares hundreds of arms on the same few sets: drawing was half of its report's time
+def _kept_draws(count: int, resamples: int, seed: int) -> tuple[Floats, ...]:
+    return tuple(_drawn(count, resamples, seed))
+
+
+def _drawn(count: int, resamples: int, seed: int) -> Iterator[Floats]:
+    random = np.random.default_rng(seed)
+    step = max(1, DRAWN // count)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        yield random.multinomial(count, np.full(count, 1 / count), size).astype(np.float64)
 
 
 def _interval(values: Floats, level: float, count: int) -> tuple[float, float]:
