@@ -36,10 +36,10 @@ from secateur.evaluate.table import pipe_table
 from secateur.features.extractor import extractor
 from secateur.prune.budget import by_amounts
 from secateur.prune.importance import CRITERIA
+from secateur.prune.initial_model import InitialModel
 from secateur.prune.ranking import gather_evidence
 from secateur.prune.settings import PruneSettings
 from secateur.prune.shrink import shrink
-from secateur.prune.student import Student
 from secateur.prune.task import task_of
 from secateur.prune.units import COSTS
 from secateur.train.objective import Batch
@@ -63,7 +63,7 @@ def loss_of(model: Any, text: Any, data: JobData) -> float:
     front = model.config.front_end
     bank: AudioBank = data.bank("dev", data.dev, front.sample_rate)
     settings = TrainSettings(style="sentence", distil=0.0, piece_dropout=0.0)
-    objective = task_of(model.config).objective(Student(model, text, None), data.dev, settings, None, data.device)
+    objective = task_of(model.config).objective(InitialModel(model, text, None), data.dev, settings, None, data.device)
     features, total, tokens = extractor(front), 0.0, 0
     for start in range(0, len(data.dev), 8):
         rows = list(range(start, min(start + 8, len(data.dev))))

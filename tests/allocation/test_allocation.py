@@ -19,7 +19,7 @@ from small_ctc import small_ctc  # noqa: E402
 from small_models import small_whisper  # noqa: E402
 
 from secateur.allocation import latency  # noqa: E402
-from secateur.allocation.latency import latency_model, non_negative, parts_of  # noqa: E402
+from secateur.allocation.latency import latency_model, macs_by_part, non_negative  # noqa: E402
 from secateur.allocation.plan import corrected, planned  # noqa: E402
 from secateur.allocation.timing import Exported, side_by_side  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
@@ -28,8 +28,8 @@ from secateur.data.job import JobData  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.models.family import family_of  # noqa: E402
+from secateur.prune.initial_model import InitialModel  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
-from secateur.prune.student import Student  # noqa: E402
 from secateur.prune.units import COSTS  # noqa: E402
 from secateur.study.arm import ArmSettings, run_arm  # noqa: E402
 from secateur.text.units import characters_of  # noqa: E402
@@ -53,7 +53,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("how", ["uniform", "global", "search"])
 def test_shares_of_parameters_work_and_bytes_are_met(how: str, data: JobData, tmp_path: Path) -> None:
     model, text = small_whisper()
-    student = Student(model, text, None)
+    student = InitialModel(model, text, None)
     for target in ("parameters=0.8", "macs=0.7", "size=0.85"):
         settings = PruneSettings(target=target, allocate=how, **WHOLE)
         made = planned(model, text, student, data, settings, tmp_path / target)
@@ -82,7 +82,7 @@ def test_training_keeps_to_the_plan(data: JobData, tmp_path: Path) -> None:
 def test_the_error_may_rise_so_much_and_no_more(data: JobData, tmp_path: Path) -> None:
     model, text = small_whisper()
     settings = PruneSettings(target="wer=+5", **WHOLE)
-    made = planned(model, text, Student(model, text, None), data, settings, tmp_path)
+    made = planned(model, text, InitialModel(model, text, None), data, settings, tmp_path)
     kept = json.loads((tmp_path / "allocation.json").read_text())
     assert kept["reached"] <= 5 and len(kept["trail"]) > 2 and made.amounts == kept["amounts"]
 
@@ -112,7 +112,7 @@ def test_rates_are_found_from_times() -> None:
 @pytest.mark.parametrize("family", ["whisper", "ctc"])
 def test_a_latency_model_is_made_once_and_kept(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, text = small_whisper() if family == "whisper" else (small_ctc("conformer"), characters_of(["abcdef"]))
-    parts = parts_of(model.config)
+    parts = macs_by_part(model.config)
     seconds = min(5.0, model.config.max_seconds)
     assert sum(parts.values()) == family_of(model.config).macs(model.config, seconds, 16, None)
     monkeypatch.setattr(latency, "MODELS", 3)
@@ -149,4 +149,4 @@ def test_from_the_command_line(speech: Path, tmp_path: Path, capsys: pytest.Capt
     with pytest.raises(SecateurError, match="no units of these kinds"):
         data = JobData(training=known[:20], dev=known[24:28], tests={})
         settings = PruneSettings(target="macs=0.5", kinds=("unit",))
-        planned(model, text, Student(model, text, None), data, settings, tmp_path / "none")
+        planned(model, text, InitialModel(model, text, None), data, settings, tmp_path / "none")

@@ -11,8 +11,8 @@ from small_models import inputs, small_whisper
 from secateur.base.errors import SecateurError
 from secateur.families.whisper.vocabulary import LANGUAGES
 from secateur.models.checkpoint import load_checkpoint
+from secateur.prune.initial_model import make_initial_model
 from secateur.prune.settings import PruneSettings
-from secateur.prune.student import make_student
 from secateur.prune.vocabulary import chosen_alphabet, rows_of_alphabet
 from secateur.text.alphabets import LETTERS, SCRIPTS, alphabet_of, spells
 
@@ -115,7 +115,7 @@ def test_every_language_of_whisper_has_an_alphabet() -> None:
 
 def test_rows_go_physically_and_the_others_say_the_same(english: tuple[object, object]) -> None:
     model, tokenizer = small_whisper()
-    student = make_student(
+    student = make_initial_model(
         model, tokenizer, [], PruneSettings(vocabulary="alphabet:thecatsonm", audio_seconds=None, text_tokens=None)
     )
     kept = student.rows

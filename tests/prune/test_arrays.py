@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from secateur.models.groups import Group, Place  # noqa: E402
-from secateur.prune.budget import by_amounts, partly  # noqa: E402
+from secateur.prune.budget import by_amounts, partial_plan  # noqa: E402
 from secateur.prune.importance import CRITERIA, Evidence  # noqa: E402
 from secateur.prune.places import parameter_masks  # noqa: E402
 from secateur.prune.sensitivity_map import Effect, Measured, SensitivityMap  # noqa: E402
@@ -54,8 +54,8 @@ def test_a_criterion_gives_the_same_scores(name: str) -> None:
     plan = by_amounts([GROUP], {"layer": found}, {"layer": 0.67})
     assert plan == by_amounts([GROUP], {"layer": tensors}, {"layer": 0.67})
     assert len(plan["layer"]) == 2
-    half = partly([GROUP], {"layer": found}, plan, 0.5)
-    assert half == partly([GROUP], {"layer": tensors}, plan, 0.5)
+    half = partial_plan([GROUP], {"layer": found}, plan, 0.5)
+    assert half == partial_plan([GROUP], {"layer": tensors}, plan, 0.5)
     assert set(plan["layer"]) < set(half["layer"])
 
 

@@ -10,7 +10,7 @@ from small_models import small_whisper
 
 from secateur.base.errors import SecateurError
 from secateur.families.whisper.cost import count_parameters
-from secateur.prune.budget import by_amounts, by_budget, merge, partly, rungs
+from secateur.prune.budget import by_amounts, by_budget, merge, partial_plan, removals
 from secateur.prune.pruner import COSTS
 from secateur.prune.schedule import SCHEDULES, cubic
 from secateur.prune.shrink import shrink
@@ -78,9 +78,9 @@ def test_a_budget_out_of_reach_says_so() -> None:
 def test_dimensions_go_equally_from_every_head() -> None:
     group = next(g for g in GROUPS if g.name == "encoder.layers.0.attention.query_key")  # 3 heads of 8
     scores = torch.arange(24.0)
-    first = rungs(group, scores)[0]
+    first = removals(group, scores)[0]
     assert first.units == (0, 8, 16)
-    assert len(rungs(group, scores)) == 8 - group.minimum
+    assert len(removals(group, scores)) == 8 - group.minimum
 
 
 def test_amounts_take_the_least_important_share_by_name_or_kind() -> None:
@@ -101,13 +101,13 @@ def test_amounts_take_the_least_important_share_by_name_or_kind() -> None:
 def test_part_of_a_plan_is_its_least_important_part() -> None:
     scores = scores_for(2)
     final = by_amounts(GROUPS, scores, {"ffn": 0.5})
-    half = partly(GROUPS, scores, final, 0.5)
+    half = partial_plan(GROUPS, scores, final, 0.5)
     for name, units in final.items():
         assert set(units) < set(half[name])
         assert len(half[name]) == pytest.approx(
             (len(units) + next(g.units for g in GROUPS if g.name == name)) / 2, abs=1
         )
-    assert partly(GROUPS, scores, final, 1.0) == final
+    assert partial_plan(GROUPS, scores, final, 1.0) == final
 
 
 def test_merged_plans_keep_what_both_keep() -> None:

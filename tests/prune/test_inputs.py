@@ -35,7 +35,7 @@ def sounds() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @torch.no_grad()
-def input_mask(model: torch.nn.Module, audio: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+def logits(model: torch.nn.Module, audio: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """Teacher-forced logits (3, 7, vocabulary) from the audio on."""
     tokens = torch.arange(21).view(3, 7)
     features, frames = extractor(model.config.front_end)(audio, lengths, input_mask=model.input_mask)
@@ -50,15 +50,15 @@ def test_masked_bins_equal_shrunk_bins_from_the_audio_on(share: float, tmp_path:
     masked = copy.deepcopy(model)
     mask(masked, keep)
     small = shrink(model, keep)
-    whole, found = input_mask(masked, *sounds()), input_mask(small, *sounds())
+    whole, found = logits(masked, *sounds()), logits(small, *sounds())
     torch.testing.assert_close(found, whole, rtol=1e-4, atol=1e-4)
-    assert (input_mask(model, *sounds()) - whole).abs().max() > 1e-2
+    assert (logits(model, *sounds()) - whole).abs().max() > 1e-2
     # Without the mask the loudest of all bins, gone ones too, would set the floor.
     masked.input_mask = None
-    assert (input_mask(masked, *sounds()) - whole).abs().max() > 1e-3
+    assert (logits(masked, *sounds()) - whole).abs().max() > 1e-3
     save_checkpoint(tmp_path / "model", small, tokenizer)
     again, _ = load_checkpoint(tmp_path / "model")
-    torch.testing.assert_close(input_mask(again, *sounds()), whole, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(logits(again, *sounds()), whole, rtol=1e-4, atol=1e-4)
 
 
 def test_bins_are_ranked_masked_and_removed_while_training() -> None:
@@ -67,7 +67,7 @@ def test_bins_are_ranked_masked_and_removed_while_training() -> None:
     small = method.shrunk()
     assert small.config.front_end.inputs == 48 and small.encoder.conv1.in_channels == 48 and small.input_mask is None
     assert model.input_mask is not None and int(model.input_mask.sum()) == 48 and log[-1]["loss"] < log[0]["loss"]
-    torch.testing.assert_close(input_mask(small, *sounds()), input_mask(model.eval(), *sounds()), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(logits(small, *sounds()), logits(model.eval(), *sounds()), rtol=1e-4, atol=1e-4)
 
 
 def test_gates_choose_bins_alone_and_beside_units() -> None:
@@ -99,8 +99,8 @@ def test_half_the_sample_rate_is_the_upper_bins_masked() -> None:
     limited = torch.fft.irfft(spectrum, n=14400)
     masked = copy.deepcopy(model)
     mask(masked, {"encoder.mel": list(range(61))})
-    whole = input_mask(masked, limited, lengths)
-    found = input_mask(small, limited[:, ::2], lengths // 2)
+    whole = logits(masked, limited, lengths)
+    found = logits(small, limited[:, ::2], lengths // 2)
     assert (found - whole).abs().max() < 0.05 * whole.std()
 
 
@@ -123,7 +123,7 @@ def test_frames_half_as_far_again_read_positions_between_the_old_ones() -> None:
     small = at_frame_shift(model, 15)
     between = (model.encoder.positions[1] + model.encoder.positions[2]) / 2
     torch.testing.assert_close(small.encoder.positions[1], between, rtol=1e-6, atol=1e-6)
-    assert small.config.audio_context == 40 and input_mask(small, *sounds()).isfinite().all()
+    assert small.config.audio_context == 40 and logits(small, *sounds()).isfinite().all()
 
 
 @pytest.mark.parametrize("kind", ["inception", "conformer", "everything"])

@@ -35,8 +35,8 @@ def test_a_closed_gate_is_a_removed_unit(kind: str) -> None:
     keep = {g.name: random_units(g, 0.6, i) for i, g in enumerate(groups)}
     small = shrink(model, keep)
     gating = Gating(model, groups)
-    gating.hold()
-    gating.put(torch.cat([kept_units(groups, keep)[g.name].float() for g in groups]))
+    gating.save_raw()
+    gating.write(torch.cat([kept_units(groups, keep)[g.name].float() for g in groups]))
     torch.testing.assert_close(outputs(model, inputs(model)), outputs(small, inputs(model)), rtol=1e-4, atol=1e-5)
 
 
@@ -44,7 +44,7 @@ def test_a_closed_gate_is_a_removed_unit(kind: str) -> None:
 def test_the_gradient_of_gates_is_that_of_finite_differences(kind: str) -> None:
     model = small_ctc(kind)
     gating = Gating(model, [g for g in model.groups() if g.kind in KINDS])
-    gating.hold()
+    gating.save_raw()
     gates = 0.4 + 0.6 * torch.rand(sum(gating.sizes), generator=torch.Generator().manual_seed(3))
     features, frames = inputs(model)
 
@@ -52,7 +52,7 @@ def test_the_gradient_of_gates_is_that_of_finite_differences(kind: str) -> None:
         said, real = model(features, frames)
         return sum(row[:count, 1].sum() for row, count in zip(said, real.tolist(), strict=True))
 
-    gating.put(gates)
+    gating.write(gates)
     loss().backward()
     slope, step = gating.gradient(gates), 1e-2  # recurrent layers compute in 32 bits
     for unit in (torch.tensor(gating.sizes).cumsum(0) - 1).tolist():  # one of every group
@@ -60,7 +60,7 @@ def test_the_gradient_of_gates_is_that_of_finite_differences(kind: str) -> None:
         move[unit] = step
         ends = []
         for sign in (1, -1):
-            gating.put(gates + sign * move)
+            gating.write(gates + sign * move)
             ends.append(float(loss().detach()))
         assert float(slope[unit]) == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=0.05, abs=0.2)
 

@@ -25,7 +25,7 @@ def gated_model() -> tuple[torch.nn.Module, Gating]:
     model, _ = small_whisper()
     model.double()
     gating = Gating(model, [g for g in model.groups() if g.kind in (*KINDS, "layer", "mel")])
-    gating.hold()
+    gating.save_raw()
     return model, gating
 
 
@@ -41,8 +41,8 @@ def test_a_closed_gate_is_a_removed_unit() -> None:
     keep = {g.name: random_units(g, 0.6, i) for i, g in enumerate(groups)}
     small = shrink(model, keep)
     gating = Gating(model, groups)
-    gating.hold()
-    gating.put(torch.cat([kept_units(groups, keep)[g.name].float() for g in groups]))
+    gating.save_raw()
+    gating.write(torch.cat([kept_units(groups, keep)[g.name].float() for g in groups]))
     with torch.no_grad():
         torch.testing.assert_close(model(*inputs(model)), small(*inputs(model)), rtol=1e-4, atol=1e-5)
 
@@ -57,9 +57,9 @@ def test_gates_multiply_one_side_only() -> None:
     handle = model.encoder.layers[0].ffn.down.register_forward_hook(lambda m, a, o: seen.append(o - m.bias))
     group = next(g for g in model.groups() if g.name == "encoder.layers.0.ffn")
     gating = Gating(model, [group])
-    gating.hold()
+    gating.save_raw()
     for gates in (torch.ones(group.units), torch.full((group.units,), 0.25)):
-        gating.put(gates)
+        gating.write(gates)
         with torch.no_grad():
             model(*inputs(model))
     handle.remove()
@@ -70,14 +70,14 @@ def test_the_gradient_of_gates_and_of_raw_weights_is_that_of_finite_differences(
     model, gating = gated_model()
     random = torch.Generator().manual_seed(3)
     gates = 0.4 + 0.6 * torch.rand(sum(gating.sizes), generator=random).double()
-    gating.put(gates)
+    gating.write(gates)
     loss_of(model).backward()
     slope = gating.gradient(gates)
     step = 1e-5
 
     @torch.no_grad()
     def loss_at(changed: torch.Tensor) -> float:
-        gating.put(changed)
+        gating.write(changed)
         return float(loss_of(model))
 
     starts = torch.tensor(gating.sizes).cumsum(0) - 1
@@ -96,7 +96,7 @@ def test_the_gradient_of_gates_and_of_raw_weights_is_that_of_finite_differences(
             gating.raw[name][index] -= sign * step
         numeric = (values[0] - values[1]) / (2 * step)
         assert float(gating.parameters[name].grad[index]) == pytest.approx(numeric, rel=1e-3, abs=1e-7)
-    gating.put(None)
+    gating.write(None)
     fresh, _ = small_whisper()
     assert all(torch.equal(a.double(), b) for a, b in zip(fresh.parameters(), model.parameters(), strict=True))
 
@@ -198,10 +198,10 @@ class Watch(Callback):
             return
         gating, model = self.method.gating, self.method.model
         held = {n: p.detach().clone() for n, p in gating.parameters.items()}
-        gating.put(None)
+        gating.write(None)
         self.raw_error = float(model(*inputs(model)).square().mean())
         gates = settled(self.method.logits.detach())
-        gating.put(gates)
+        gating.write(gates)
         assert all(torch.equal(held[n], p) for n, p in gating.parameters.items())
         self.error = float(model(*inputs(model)).square().mean())
         self.closed = int((gates == 0).sum())

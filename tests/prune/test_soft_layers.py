@@ -12,7 +12,7 @@ from secateur.prune.budget import Keep
 from secateur.prune.importance import Evidence
 from secateur.prune.methods import make_method
 from secateur.prune.shrink import shrink
-from secateur.prune.soft.early_bird import MEMORY, EarlyBird
+from secateur.prune.soft.early_bird import WINDOW, EarlyBird
 from secateur.prune.soft.layer_drop import LayerDrop
 from secateur.prune.units import COSTS
 
@@ -29,7 +29,7 @@ def test_a_skipped_layer_is_not_there_and_learns_nothing() -> None:
         alive = method.gates.bool().tolist()
         if all(alive) or not any(alive[:3]) or not any(alive[3:]):
             method.gates = None
-            method.gating.put(None)
+            method.gating.write(None)
             continue
         skipped_some = True
         method.before_forward(step, 100)  # a second micro-batch of the step: the same layers
@@ -53,10 +53,12 @@ def test_a_skipped_layer_is_not_there_and_learns_nothing() -> None:
 def test_the_layers_that_are_missed_least_go() -> None:
     _, pruner, _ = run_soft(settings_for("layer-drop"))
     assert isinstance(pruner, LayerDrop)
-    missed = (pruner.sums / pruner.seen).sqrt()
+    missed = (pruner.sums / pruner.steps_kept).sqrt()
     gone = set(range(3)) - set(pruner.keep["encoder.layers"])
     assert gone == {int(missed[:3].argmin())}
-    assert (pruner.seen > 0).all() and (pruner.seen < 15).any()  # of the 15 steps from begin to end, some were skipped
+    assert (pruner.steps_kept > 0).all() and (
+        pruner.steps_kept < 15
+    ).any()  # of the 15 steps from begin to end, some were skipped
     assert len(pruner.shrunk().config.decoder) == 1
 
 
@@ -79,7 +81,7 @@ def test_the_ticket_is_drawn_as_soon_as_the_plan_stands_still() -> None:
     prune = settings_for("early-bird", criterion="magnitude", every=2)
     _, pruner, log = run_soft(prune, learning_rate=1e-12)
     begin = 3
-    assert log[-1]["ticket"] == begin + 2 * MEMORY
+    assert log[-1]["ticket"] == begin + 2 * WINDOW
     assert log[-1]["distance"] == 0.0
     assert isinstance(pruner, EarlyBird)
     assert [e["kept"] < 1 for e in log] == [e["step"] >= log[-1]["ticket"] for e in log]

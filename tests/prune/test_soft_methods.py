@@ -37,9 +37,9 @@ def test_masked_equals_shrunk_and_the_budget_is_met(method: str) -> None:
     else:
         costs = unit_costs(model.config, pruner.groups, pruner.cost)
         # Of query/key and value dimensions one goes from every head at once.
-        rung = max(costs[g.name] * g.blocks for g in pruner.competing())
+        removal = max(costs[g.name] * g.blocks for g in pruner.competing())
         assert pruner.target is not None
-        assert pruner.target - rung < kept <= pruner.target
+        assert pruner.target - removal < kept <= pruner.target
     assert log[-1]["loss"] < log[0]["loss"]
     sizes = {n: p.detach().abs() for n, p in model.named_parameters()}
     for group in pruner.groups:

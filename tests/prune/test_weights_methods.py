@@ -30,7 +30,7 @@ from train_small import (  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.features.whisper_torch import LogMel  # noqa: E402
-from secateur.prune.counts import matrices, matrix_weights, weights_left  # noqa: E402
+from secateur.prune.counts import matrices, matrix_weights, nonzero_weights  # noqa: E402
 from secateur.prune.methods import check_settings, make_method  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
 from secateur.prune.weights.patterns import as_rows  # noqa: E402
@@ -77,18 +77,18 @@ def test_all_matrices_are_counted_and_nothing_else() -> None:
     model, _ = small_whisper()
     left_out = ("embedding", "positions", "norm", "bias")
     expected = sum(p.numel() for n, p in model.named_parameters() if not any(part in n for part in left_out))
-    assert matrix_weights(model) == expected == weights_left(model)
+    assert matrix_weights(model) == expected == nonzero_weights(model)
 
 
 @pytest.mark.parametrize("criterion", ["magnitude", "taylor", "movement", "wanda", "random"])
 def test_exactly_the_share_is_zero_and_stays_zero(criterion: str) -> None:
     model, pruner, log = run_small(None, prune=replace(SPARSE, criterion=criterion))
     total = matrix_weights(model)
-    assert weights_left(model) == total - round(0.4 * total)
+    assert nonzero_weights(model) == total - round(0.4 * total)
     assert log[-1]["kept"] == pytest.approx(0.6, abs=1e-4)
     kept = [entry["kept"] for entry in log]
     assert kept == sorted(kept, reverse=True)
-    assert weights_left(pruner.shrunk()) == weights_left(model)
+    assert nonzero_weights(pruner.shrunk()) == nonzero_weights(model)
     assert not any((p == 0).any() for n, p in model.named_parameters() if "norm.weight" in n or "embedding" in n)
 
 
@@ -128,7 +128,7 @@ def test_one_shot_methods_prune_once_and_recover(method: str) -> None:
     assert set(watch.seen[:11]) == {1.0}
     assert len(set(watch.seen[11:])) == 1
     assert watch.seen[-1] == pytest.approx(0.5, abs=0.02)
-    assert weights_left(model) == round(watch.seen[-1] * total)
+    assert nonzero_weights(model) == round(watch.seen[-1] * total)
     assert not pruner.inputs.sums  # the memory is free again
     if method == "sparsegpt":
         for name, zeros in gone(model).items():
@@ -167,7 +167,7 @@ def test_what_was_zero_may_return_or_not(method: str, returns: bool) -> None:
     )  # fmt: skip
     marked = [m for m in masks if m]
     assert any(bool((a[n] & ~b[n]).any()) for a, b in pairwise(marked) for n in a) == returns
-    assert weights_left(model) == matrix_weights(model) - round(0.1 * matrix_weights(model))
+    assert nonzero_weights(model) == matrix_weights(model) - round(0.1 * matrix_weights(model))
     assert all(torch.equal(zeros, marked[-1][name]) for name, zeros in gone(model).items())
 
 
@@ -182,7 +182,7 @@ def test_parp_trains_what_is_masked_and_averages_never_show_it() -> None:
     pruner.project(average)
     assert sum(int((t == 0).sum()) for t in average.values()) == round(0.4 * pruner.total)
     model, _, _ = run_small(None, prune=settings, select="last")  # with a moving average
-    assert weights_left(model) == matrix_weights(model) - round(0.4 * matrix_weights(model))
+    assert nonzero_weights(model) == matrix_weights(model) - round(0.4 * matrix_weights(model))
 
 
 def test_rigl_is_sparse_from_the_start_and_keeps_every_matrix_as_sparse() -> None:
@@ -192,7 +192,7 @@ def test_rigl_is_sparse_from_the_start_and_keeps_every_matrix_as_sparse() -> Non
     counts = [seen for seen in watch.seen if seen]
     assert len(counts) >= 20
     assert all(seen == counts[0] for seen in counts)
-    assert sum(counts[0].values()) == weights_left(model)
+    assert sum(counts[0].values()) == nonzero_weights(model)
 
 
 def test_rewinding_restores_weights_and_moments_exactly() -> None:
@@ -215,13 +215,13 @@ def test_rewinding_restores_weights_and_moments_exactly() -> None:
     left = [watch.seen[i]["kept"] for i in ends]
     assert left == pytest.approx([0.6 ** (n / 4) for n in (1, 2, 3, 4)], abs=1e-3)
     assert not pruner.early
-    assert weights_left(model) == matrix_weights(model) - round(0.4 * matrix_weights(model))
+    assert nonzero_weights(model) == matrix_weights(model) - round(0.4 * matrix_weights(model))
 
 
 def test_a_short_run_still_finishes_its_rounds() -> None:
     model, pruner, _ = watched(replace(SPARSE, method="rewind"), steps=4)
     assert pruner.done
-    assert weights_left(model) == matrix_weights(model) - round(0.4 * matrix_weights(model))
+    assert nonzero_weights(model) == matrix_weights(model) - round(0.4 * matrix_weights(model))
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from small_models import small_whisper  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.data.manifest import Utterance  # noqa: E402
 from secateur.families.seq2seq.greedy import transcribe_texts  # noqa: E402
-from secateur.sensitivity.by_error import Judge, remove_by_error, without  # noqa: E402
+from secateur.sensitivity.by_error import VariantErrors, remove_by_error, without  # noqa: E402
 from secateur.sensitivity.by_error_settings import ByErrorSettings  # noqa: E402
-from secateur.sensitivity.variants import NOTHING  # noqa: E402
+from secateur.sensitivity.variants import BASELINE  # noqa: E402
 
 CPU = torch.device("cpu")
 RAW = "none"
@@ -83,8 +83,8 @@ def test_a_head_whose_removal_gives_the_right_text_goes_for_good(told: list[Utte
         + sum(w.self_attention.heads + w.cross_attention.heads for w in small.config.decoder)
         == 19 - 1
     )
-    judge = Judge(small, text, {"held": held}, CPU, RAW)
-    assert judge.rates("held", [NOTHING])[0] == pytest.approx(removed[0].held_out[1])
+    evaluator = VariantErrors(small, text, {"held": held}, CPU, RAW)
+    assert evaluator.rates("held", [BASELINE])[0] == pytest.approx(removed[0].held_out[1])
     # The same removal is refused where it would make something else worse that is to be kept.
     texts = transcribe_texts(model, text, told, label="")
     right = [replace(u, text=t or "a") for u, t in zip(told, texts, strict=True)]

@@ -23,11 +23,11 @@ from secateur.families.seq2seq.probe import TokenProbe
 from secateur.models.checkpoint import save_checkpoint
 from secateur.prune.sensitivity_map import matching, read_map
 from secateur.prune.shrink import mask
-from secateur.sensitivity.clips import band_limited, held, parts_of
+from secateur.sensitivity.clips import band_limited, parts_of, repeated_frames
 from secateur.sensitivity.probe import Probe, ProbeSpec
 from secateur.sensitivity.run import SensitivitySettings, run_map
 from secateur.sensitivity.store import Store
-from secateur.sensitivity.variants import NOTHING, Variant, of_branches, of_groups
+from secateur.sensitivity.variants import BASELINE, Variant, of_branches, of_groups
 from secateur.text.units import Units
 
 CPU = torch.device("cpu")
@@ -70,15 +70,15 @@ def test_whisper_variants_side_by_side_equal_masked_weights(padded: bool) -> Non
     model, tokenizer = small_whisper()
     model.config = replace(model.config, padded=padded)
     probe = whisper_probe(model, tokenizer)
-    variants = [NOTHING, *all_variants(probe)][:: 5 if padded else 4]
-    found, texts = probe.heard(variants)
+    variants = [BASELINE, *all_variants(probe)][:: 5 if padded else 4]
+    found, texts = probe.decoded(variants)
     for part, clips_of in enumerate(probe.parts):
         assert torch.allclose(probe.losses(variants, part), found[:, clips_of], atol=1e-3)
     assert len({round(float(row.sum()), 3) for row in found}) > 0.9 * len(variants)
     for variant, row, said in zip(variants, found, texts, strict=True):
         twin = without(model, variant)
         naive = whisper_probe(twin, tokenizer)
-        assert torch.allclose(naive.heard([NOTHING])[0][0], row, atol=2e-3), variant.name
+        assert torch.allclose(naive.decoded([BASELINE])[0][0], row, atol=2e-3), variant.name
         assert transcribe_bank(twin, tokenizer, probe.bank, ["en"] * 5) == said, variant.name
 
 
@@ -102,17 +102,17 @@ def test_every_kind_of_input_is_taken_away_and_vocabulary_rows_are_never_said() 
     probe = whisper_probe(model, tokenizer)
     variants = probe.inputs()
     assert {v.site for v in variants} >= {"sample_rate", "frame_rate", "vocabulary", "vocabulary[7]"}
-    found = probe.losses([NOTHING, *variants], 0)
+    found = probe.losses([BASELINE, *variants], 0)
     assert torch.isfinite(found).all()
     assert ((found[1:] - found[0]).abs().sum(1) > 1e-3).sum() >= len(variants) - 2
     block = next(v for v in variants if v.site == "vocabulary[0]")
-    (said,) = probe.heard([block])[1]
+    (said,) = probe.decoded([block])[1]
     rows = {i for text in said for i in tokenizer.encode_exactly(text)}
     assert rows and not rows & set(block.gone["vocabulary"])
     # Together, memories of several lengths among them, they say what each says alone.
-    losses, texts = probe.heard(variants)
+    losses, texts = probe.decoded(variants)
     for number, variant in list(enumerate(variants))[::2]:
-        alone, said = probe.heard([variant])
+        alone, said = probe.decoded([variant])
         assert said == [texts[number]] and torch.allclose(alone[0], losses[number], atol=1e-3), variant.name
 
 
@@ -125,7 +125,7 @@ def test_a_lower_sampling_rate_leaves_the_low_band_alone() -> None:
     kept, gone = (low.gather([row])[0][0, 2000:-2000].square().mean().sqrt() for row in range(2))
     assert abs(float(kept) - 0.5 / 2**0.5) < 0.01 and float(gone) < 0.005
     frames = torch.arange(7.0)[None, :, None]
-    assert held(frames, 3).flatten().tolist() == [0, 0, 0, 3, 3, 3, 6]
+    assert repeated_frames(frames, 3).flatten().tolist() == [0, 0, 0, 3, 3, 3, 6]
 
 
 def test_the_screen_hears_every_speaker_and_parts_double() -> None:
@@ -156,13 +156,13 @@ def test_ctc_variants_equal_masked_weights_and_leave_the_model_alone(kind: str) 
     probe = CtcProbe(model, units, clips(3), SPEC, CPU)
     before = copy.deepcopy(model.state_dict())
     variants = [*all_variants(probe), *probe.inputs()][::7]
-    found, texts = probe.heard([NOTHING, *variants])
+    found, texts = probe.decoded([BASELINE, *variants])
     assert torch.allclose(probe.losses(variants, 0), found[1:, probe.parts[0]], atol=1e-3)
     for variant, row, said in zip(variants, found[1:], texts[1:], strict=True):
         if variant.change:
             continue
         naive = CtcProbe(without(model, variant), units, clips(3), SPEC, CPU)
-        losses, (alone,) = naive.heard([NOTHING])
+        losses, (alone,) = naive.decoded([BASELINE])
         assert torch.allclose(losses[0], row, atol=1e-3) and alone == said, variant.name
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 

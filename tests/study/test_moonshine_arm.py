@@ -24,10 +24,10 @@ from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.families.seq2seq.probe import TokenProbe  # noqa: E402
 from secateur.families.seq2seq.task import Seq2SeqTask  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint  # noqa: E402
+from secateur.prune.initial_model import InitialModel  # noqa: E402
 from secateur.prune.shrink import mask  # noqa: E402
-from secateur.prune.student import Student  # noqa: E402
 from secateur.sensitivity.probe import ProbeSpec  # noqa: E402
-from secateur.sensitivity.variants import NOTHING, Variant  # noqa: E402
+from secateur.sensitivity.variants import BASELINE, Variant  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 from secateur.weights.fetch import read_foreign  # noqa: E402
 
@@ -74,12 +74,12 @@ def test_variants_side_by_side_equal_masked_weights(tmp_path: Path) -> None:
 
     groups = [g for g in model.groups() if g.kind != "vocabulary"]
     gone = {g.name: tuple(range(0, g.units, 2)) if g.kind != "layer" else (1,) for g in groups}
-    variants = [NOTHING, *(Variant(g.name, g.kind, "", "", 0.5, {g.name: gone[g.name]}) for g in groups)]
+    variants = [BASELINE, *(Variant(g.name, g.kind, "", "", 0.5, {g.name: gone[g.name]}) for g in groups)]
     found = probe(model).losses(variants, 0)
     for group, row in zip(groups, found[1:], strict=True):
         twin = copy.deepcopy(model)
         mask(twin, {group.name: sorted(set(range(group.units)) - set(gone[group.name]))})
-        assert torch.allclose(probe(twin).losses([NOTHING], 0)[0], row, atol=2e-3), group.name
+        assert torch.allclose(probe(twin).losses([BASELINE], 0)[0], row, atol=2e-3), group.name
     assert len({round(float(row.sum()), 3) for row in found}) == len(variants)
 
 
@@ -89,7 +89,7 @@ def test_a_teacher_of_other_tokens_is_refused(tmp_path: Path) -> None:
     settings = TrainSettings(distillation=0.5)
     with pytest.raises(SecateurError, match="this one writes others"):
         Seq2SeqTask().objective(
-            Student(model, text, None), read_manifest(DEV)[:1], settings, small_whisper()[0], torch.device("cpu")
+            InitialModel(model, text, None), read_manifest(DEV)[:1], settings, small_whisper()[0], torch.device("cpu")
         )
 
 

@@ -23,7 +23,7 @@ from secateur.data.manifest import Utterance, read_manifest, write_manifest  # n
 from secateur.evaluate.error_rate import count_errors, total  # noqa: E402
 from secateur.families.ctc.task import CtcTask  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
-from secateur.prune.student import Student  # noqa: E402
+from secateur.prune.initial_model import InitialModel  # noqa: E402
 from secateur.text.spoken import spoken  # noqa: E402
 from secateur.text.units import Units, characters_of  # noqa: E402
 from secateur.train.loop import Run, train  # noqa: E402
@@ -37,7 +37,7 @@ TEXTS = ["abcab", "fed", "ce", "aab"]
 
 def objective(student: torch.nn.Module, teacher: torch.nn.Module | None, settings: TrainSettings):
     said = [Utterance(str(i), Path("x"), 9.0, TEXTS[i % 4], "s") for i in range(len(clips()))]
-    return CtcTask().objective(Student(student, UNITS, None), said, settings, teacher, torch.device("cpu"))
+    return CtcTask().objective(InitialModel(student, UNITS, None), said, settings, teacher, torch.device("cpu"))
 
 
 def test_the_divergence_is_the_sum_over_real_frames() -> None:

@@ -37,7 +37,7 @@ def test_the_loss_goes_down(kind: str) -> None:
 
 def test_half_of_the_blocks_answer_for_their_share() -> None:
     model = small_ctc("subsampled conformer")
-    half, whole, _ = model.halves(*inputs(model))
+    half, whole, _ = model.with_intermediate(*inputs(model))
     assert torch.equal(whole, model(*inputs(model))[0]) and not torch.equal(half, whole)
     _, _, log = run_ctc(None, "subsampled conformer", steps=60, learning_rate=1e-2, ema=0.0, intermediate_ctc=0.3)
     assert log[-1]["loss"] < 0.6 * log[0]["loss"]

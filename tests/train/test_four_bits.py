@@ -14,7 +14,7 @@ from secateur.export.onnx import export_onnx
 from secateur.export.precision import nibbles_to_floats, quantise_nibbles
 from secateur.families.whisper.read_onnx import read_back
 from secateur.runtime.onnx_session import OnnxSession
-from secateur.train.four_bits import FourBits, on_grid
+from secateur.train.four_bits import FourBitTraining, fake_quantise
 
 PATTERNS = ("encoder.layers.*", "decoder.layers.*", "decoder.token_embedding")
 
@@ -28,7 +28,7 @@ def as_stored(weight: torch.Tensor) -> np.ndarray:
 @pytest.mark.parametrize("shape", [(48, 64), (40, 70), (3, 5), (1, 33)])
 def test_the_grid_is_the_export_s_and_stays(shape: tuple[int, int]) -> None:
     weight = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-    rounded = on_grid(weight)
+    rounded = fake_quantise(weight)
     np.testing.assert_allclose(rounded.numpy(), as_stored(weight), atol=1e-6)
     np.testing.assert_allclose(as_stored(rounded), rounded.numpy(), atol=1e-6)  # nothing more is lost
     np.testing.assert_allclose(as_stored(rounded.half().float()), rounded.numpy(), rtol=1e-3, atol=1e-6)
@@ -39,20 +39,20 @@ def test_blocks_are_those_of_the_network_that_pruning_leaves() -> None:
     weight = torch.randn(16, 80, generator=torch.Generator().manual_seed(2))
     kept = [i for i in range(80) if i % 5]
     weight[:, ::5] = 0
-    assert (on_grid(weight)[:, ::5] == 0).all()
-    torch.testing.assert_close(on_grid(weight)[:, kept], on_grid(weight[:, kept]))
+    assert (fake_quantise(weight)[:, ::5] == 0).all()
+    torch.testing.assert_close(fake_quantise(weight)[:, kept], fake_quantise(weight[:, kept]))
 
 
 def test_passes_read_the_grid_and_gradients_move_the_weights_behind() -> None:
     model, _ = small_whisper()
-    grid = FourBits(model, PATTERNS, 0.5)
+    grid = FourBitTraining(model, PATTERNS, 0.5)
     weight = model.encoder.layers[0].ffn.up.weight
     before = weight.detach().clone()
     grid.before_forward(4, 10)
     assert torch.equal(weight, before)  # not yet
     grid.before_forward(5, 10)
     grid.before_forward(5, 10)  # a second micro-batch
-    torch.testing.assert_close(weight.detach(), on_grid(before))
+    torch.testing.assert_close(weight.detach(), fake_quantise(before))
     model(*inputs(model)).square().mean().backward()
     grid.after_backward(5, 10)
     assert torch.equal(weight, before) and weight.grad is not None and weight.grad.abs().sum() > 0
@@ -60,15 +60,15 @@ def test_passes_read_the_grid_and_gradients_move_the_weights_behind() -> None:
     assert torch.equal(weight, before)
     average = {n: p.detach().clone() for n, p in model.named_parameters()}
     grid.project(average)
-    torch.testing.assert_close(average["encoder.layers.0.ffn.up.weight"], on_grid(before))
+    torch.testing.assert_close(average["encoder.layers.0.ffn.up.weight"], fake_quantise(before))
     with pytest.raises(SecateurError, match="no matrix of the model is named nothing"):
-        FourBits(model, ("nothing",), 0.5)
+        FourBitTraining(model, ("nothing",), 0.5)
 
 
 @pytest.mark.parametrize("precision", ["int8", "int8-dynamic"])
 def test_an_export_of_weights_on_the_grid_loses_only_what_its_arithmetic_does(precision: str, tmp_path: Path) -> None:
     model, tokenizer = small_whisper()
-    grid = FourBits(model, PATTERNS, 0.5)
+    grid = FourBitTraining(model, PATTERNS, 0.5)
     values = {n: p.detach().clone() for n, p in model.named_parameters()}
     grid.project(values)
     model.load_state_dict(values, strict=False)

@@ -27,7 +27,7 @@ from secateur.prune.places import unit_sums  # noqa: E402
 from secateur.train.loop import frozen_copy  # noqa: E402
 from secateur.train.loss import cross_entropy, distillation, mean_absolute  # noqa: E402
 from secateur.train.stream import Mix, batch_stream, epoch_steps  # noqa: E402
-from secateur.train.targets import IGNORE, encode_targets, split_pieces, token_batch  # noqa: E402
+from secateur.train.targets import IGNORE, bpe_dropout_row, encode_targets, token_batch  # noqa: E402
 
 SCRIPT = Path(__file__).resolve().parent / "train_small.py"
 
@@ -116,11 +116,11 @@ def test_a_teacher_that_is_the_student_has_nothing_to_say() -> None:
     same = distillation(logits, frozen_copy(model)(mel, frames, tokens), labels).detach()
     assert float(same) == pytest.approx(0, abs=1e-6)
     other, _ = small_whisper(seed=5)
-    told = other(mel, frames, tokens)
-    assert float(distillation(logits, told, labels).detach()) > 0.01
+    teacher_logits = other(mel, frames, tokens)
+    assert float(distillation(logits, teacher_logits, labels).detach()) > 0.01
     only_first = torch.tensor([1.0, 0.0, 0.0])
-    by_hand = distillation(logits[:1], told[:1], labels[:1]) / 3
-    torch.testing.assert_close(distillation(logits, told, labels, weights=only_first), by_hand)
+    by_hand = distillation(logits[:1], teacher_logits[:1], labels[:1]) / 3
+    torch.testing.assert_close(distillation(logits, teacher_logits, labels, weights=only_first), by_hand)
 
 
 def test_cross_entropy_counts_only_what_is_asked_for() -> None:
@@ -133,16 +133,19 @@ def test_cross_entropy_counts_only_what_is_asked_for() -> None:
 def test_labels_are_the_text_and_the_end() -> None:
     model, tokenizer = small_whisper()
     tokens = model.config.tokens
-    told = [Utterance(id="a", audio=Path("a"), duration=1.0, text="the cat"), Utterance("b", Path("b"), 1.0, "mat")]
-    rows = encode_targets(told, tokenizer, tokens, 32)
+    utterances = [
+        Utterance(id="a", audio=Path("a"), duration=1.0, text="the cat"),
+        Utterance("b", Path("b"), 1.0, "mat"),
+    ]
+    rows = encode_targets(utterances, tokenizer, tokens, 32)
     batch = token_batch(rows, len(tokens.prompt()), tokens.end, torch.device("cpu"))
-    for row, utterance, labels in zip(rows, told, batch.labels.tolist(), strict=True):
+    for row, utterance, labels in zip(rows, utterances, batch.labels.tolist(), strict=True):
         asked = [label for label in labels if label != IGNORE]
         assert asked[-1] == tokens.end
         assert tokenizer.decode(asked).strip() == utterance.text
         assert row[:2] == tokens.prompt()
     with pytest.raises(SecateurError, match=r"^a: its transcript takes"):
-        encode_targets(told, tokenizer, tokens, 3)
+        encode_targets(utterances, tokenizer, tokens, 3)
 
 
 def test_taken_apart_tokens_still_spell_the_text() -> None:
@@ -151,10 +154,10 @@ def test_taken_apart_tokens_still_spell_the_text() -> None:
     parents = tokenizer.parents()
     lengths = set()
     for seed in range(20):
-        pieces = split_pieces(row, parents, 0.5, np.random.default_rng(seed))
+        pieces = bpe_dropout_row(row, parents, 0.5, np.random.default_rng(seed))
         assert tokenizer.decode(pieces).strip() == "the cat sat on the mat"
         lengths.add(len(pieces))
-    assert split_pieces(row, parents, 0.0, np.random.default_rng(0)) == row
+    assert bpe_dropout_row(row, parents, 0.0, np.random.default_rng(0)) == row
     assert max(lengths) > len(row)
 
 
@@ -172,7 +175,7 @@ def test_the_stream_can_be_entered_anywhere_and_keeps_the_share() -> None:
     mix = Mix(tuple([2.0] * 30), tuple([5.0] * 100), share=0.5)
     stream = batch_stream(mix, 20.0, seed=4)
     first = [next(stream) for _ in range(25)]
-    sorted_first = batch_stream(mix, 20.0, seed=4, short_first=1)
+    sorted_first = batch_stream(mix, 20.0, seed=4, sortagrad=1)
     longest = [max(map(mix.seconds, next(sorted_first))) for _ in range(epoch_steps(mix, 20.0, 4))]
     assert longest == sorted(longest) and longest[0] < longest[-1]
     later = batch_stream(mix, 20.0, seed=4, skip=10)

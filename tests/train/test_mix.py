@@ -84,11 +84,11 @@ def test_every_clip_is_learnt_once_an_epoch_in_the_shares_that_were_asked_for() 
     batches = [batch for part in mix.batches(60.0, 3, 0) for batch in part]
     examples = [example for batch in batches for example in batch]
     speech = [e for e in examples if e.clips]
-    whole = Counter(row for e in speech for row in e.whole)
+    whole = Counter(row for e in speech for row in e.complete)
     assert sorted(whole) == sorted(mix.epoch(3, 0)) and set(whole.values()) == {1}
     joined = [e for e in speech if e.pauses]
-    assert sum(len(e.whole) for e in joined) == pytest.approx(0.25 * len(whole), abs=4)
-    assert {len(e.whole) for e in joined} >= {1, 2, 3, 4}
+    assert sum(len(e.complete) for e in joined) == pytest.approx(0.25 * len(whole), abs=4)
+    assert {len(e.complete) for e in joined} >= {1, 2, 3, 4}
     assert all(mix.seconds(e) <= 30.0 + 1e-6 and len({row < 400 for row in e.clips}) == 1 for e in joined)
     assert 0.12 < 1 - len(speech) / len(examples) < 0.18
     assert 0.35 < sum(e.timed for e in joined) / len(joined) < 0.65
@@ -109,7 +109,7 @@ def test_shares_of_zero_are_plain_clips_and_a_language_is_never_broken() -> None
     for batch in next(mix.batches(60.0, 0, 0)):
         assert all(len({row % 3 for row in e.clips}) == 1 for e in batch if e.clips)
     untimed = Mix(seconds(), use=replace(FULL, joined=1.0))
-    assert not any(e.timed or e.part for b in next(untimed.batches(60.0, 0, 0)) for e in b)
+    assert not any(e.timed or e.cut_after for b in next(untimed.batches(60.0, 0, 0)) for e in b)
 
 
 def test_the_stream_is_decided_by_its_seed_and_can_be_entered_anywhere() -> None:
@@ -139,7 +139,7 @@ def test_joints_are_where_the_tones_are() -> None:
     for example, (row, borders) in enumerate(zip(loud[:3], joints[:3], strict=True)):
         places = torch.nonzero(row)[:, 0] / RATE
         assert float(places[0]) == pytest.approx(0.02 * float(borders[0, 0]), abs=0.06)
-        count = len(examples[example].whole)
+        count = len(examples[example].complete)
         for start, end in (0.02 * borders[:count]).tolist():
             assert loud[example, int((start + 0.08) * RATE) : int((end - 0.08) * RATE)].float().mean() > 0.5
             around = made[example, int((end + 0.05) * RATE) : int((end + 0.15) * RATE)]
@@ -294,7 +294,7 @@ def test_parts_of_a_batch_have_its_gradient_with_silence_in_it() -> None:
     batch = Preparer(Run(bank, mix, objective), settings, model, 0)(next(batch_stream(mix, 40.0, 1)), 0, 10)
     assert any(not e.clips for e in batch.examples)
     counts = objective.counts(batch.examples, 0, settings)
-    parts = [batch.part(number, 3) for number in range(3)]
+    parts = [batch.micro_batch(number, 3) for number in range(3)]
     shares = [sum(counts[number::3]) / sum(counts) for number in range(3)]
     with torch.no_grad():
         dealt = sum(s * objective(model, part, settings) for s, part in zip(shares, parts, strict=True))

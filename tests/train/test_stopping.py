@@ -17,9 +17,9 @@ from train_small import PRUNE, SETTINGS, Run, Stop, StoppedError, small_job, tra
 
 from secateur.prune.methods import make_method  # noqa: E402
 from secateur.prune.units import COSTS  # noqa: E402
+from secateur.train.averages import WeightAverages  # noqa: E402
 from secateur.train.callback import Callback  # noqa: E402
-from secateur.train.kept import KeptWeights  # noqa: E402
-from secateur.train.pull import PullToStart  # noqa: E402
+from secateur.train.l2_sp import L2SP  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 
 ERRORS = [5.0, 3.0, 4.0, 3.5, 2.0, 2.5, 2.5, 2.0, 1.0, 1.0, 1.0, 1.0]  # best at the 2nd, then at the 5th, the 9th
@@ -87,7 +87,7 @@ def test_a_broken_off_run_stops_where_an_undisturbed_one_does(stop: int, tmp_pat
 
 def test_the_pull_is_the_gradient_of_the_squared_distance_without_what_is_gone() -> None:
     model, _ = small_whisper()
-    pull = PullToStart(model, 0.5)
+    pull = L2SP(model, 0.5)
     weight, bias = model.encoder.layers[0].ffn.up.weight, model.encoder.norm.bias
     with torch.no_grad():
         weight[0, :3] += torch.tensor([1.0, -2.0, 0.5])
@@ -115,17 +115,17 @@ def test_the_average_starts_anew_when_nothing_more_is_removed() -> None:
     """With a long average, weights from before the last removal would make up most of the result."""
     model, _ = small_whisper()
     parameters = dict(model.named_parameters())
-    kept = KeptWeights(parameters, TrainSettings(ema=0.999), lambda weights: None)
+    kept = WeightAverages(parameters, TrainSettings(ema=0.999), lambda weights: None)
     name, weight = next((n, p) for n, p in parameters.items() if p.dim() > 1)
     before, after = torch.full_like(weight, 1.0), torch.full_like(weight, 5.0)
     with torch.no_grad():
         for step in range(40):
             weight.copy_(before if step < 20 else after)
-            kept.follow(step, ready=step >= 20)
+            kept.update(step, ready=step >= 20)
             if step == 19:
                 assert float(kept.current()[name].mean()) < 2
     assert torch.allclose(kept.current()[name], after)
     tensors, values = kept.tensors()
-    again = KeptWeights(parameters, TrainSettings(ema=0.999), lambda weights: None)
+    again = WeightAverages(parameters, TrainSettings(ema=0.999), lambda weights: None)
     again.load(tensors, values)
     assert again.since == kept.since == 20

@@ -91,12 +91,12 @@ import os, sys
 from secateur.cli import main
 from secateur.train import loop
 stop = int(sys.argv[1])
-one = loop._Loop._one
+one = loop._Loop._optimiser_step
 def dying(self, batch):
     if self.step == stop:
         os._exit(9)
     one(self, batch)
-loop._Loop._one = dying
+loop._Loop._optimiser_step = dying
 sys.exit(main(["train", *sys.argv[2:]]))
 """
 

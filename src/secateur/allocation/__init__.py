@@ -1,1 +1,1 @@
-"""How much of each part goes so that a target is met: measured, planned, measured again."""
+"""How much of each part to prune so that a target is met: planned, measured, corrected."""

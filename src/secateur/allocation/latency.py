@@ -1,8 +1,8 @@
-"""What each part of a model costs in time on this CPU: calibrated once on random widths, then predicted from a config.
+"""A latency model of this CPU: calibrated once on random widths, then the time of each part is predicted from a config.
 
 The time of a clip is taken as linear in the multiply-accumulates of each part (`Family.parts`), with a rate of its own
-for every part: a decoder's step waits for memory, an encoder's frames do not. Rates are found by non-negative least
-squares from exported models of random widths, each timed beside the whole one, and kept in the cache.
+for every part: a decoder step is limited by memory bandwidth, an encoder is not. Rates are the non-negative
+least-squares solution for exported models of random widths, each timed beside the whole one, and kept in the cache.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ class LatencyModel:
 
     rest: float
     rates: dict[str, float]
-    off: float  # the largest error on the models it was made from, as a share of the whole model's time
+    off: float  # the largest error on the calibration models, as a share of the whole model's time
     whole_ms: float
 
     def __call__(self, config: Config) -> float:
         """The predicted share of the whole model's time that a config takes."""
-        return self.rest + sum(self.rates.get(name, 0.0) * macs for name, macs in parts_of(config).items())
+        return self.rest + sum(self.rates.get(name, 0.0) * macs for name, macs in macs_by_part(config).items())
 
     def milliseconds(self, config: Config) -> dict[str, float]:
         """Predicted milliseconds of each part, on this CPU."""
-        times = {name: self.whole_ms * self.rates.get(name, 0.0) * macs for name, macs in parts_of(config).items()}
+        times = {name: self.whole_ms * self.rates.get(name, 0.0) * macs for name, macs in macs_by_part(config).items()}
         return {**times, "rest": self.whole_ms * self.rest}
 
 
-def parts_of(config: Config) -> dict[str, int]:
+def macs_by_part(config: Config) -> dict[str, int]:
     """Multiply-accumulates of the timed clip, by part."""
     seconds = min(SECONDS, config.max_seconds)
     return family_of(config).parts(config, seconds, TOKENS)
@@ -60,18 +60,18 @@ def latency_model(
     model: Network, text: TextCodec, whole: Exported, groups: Sequence[Group], precision: str, threads: int = 1,
     cache: Path | None = None,
 ) -> LatencyModel:  # fmt: skip
-    """The latency model of networks cut from `model` in `groups` and vocabulary, timed beside `whole`; made once a
-    machine, then as the cache has it."""
+    """The latency model of networks cut from `model` in `groups` and vocabulary, timed beside `whole`; calibrated
+    once a machine, then read from the cache."""
     path = (cache or cache_dir()) / "latency" / f"{_key(model.config, groups, precision, threads)}.json"
     if path.exists():
         values = read_json(path)
         return LatencyModel(**values["model"])
     random = np.random.default_rng(0)
-    rows, shares, milliseconds = [parts_of(model.config)], [1.0], []
+    rows, shares, milliseconds = [macs_by_part(model.config)], [1.0], []
     for _ in track(range(MODELS), "timing parts", MODELS):
         small = shrink(model, _random_plan(groups, random) | _random_rows(model, random))
         ms, _, share = side_by_side(whole, Exported(small, text, precision, threads, sessions=2), 3)
-        rows.append(parts_of(small.config))
+        rows.append(macs_by_part(small.config))
         shares.append(share)
         milliseconds.append(ms)
     names = sorted(rows[0])
@@ -90,9 +90,9 @@ def _random_plan(groups: Sequence[Group], random: np.random.Generator) -> Keep:
     plan: Keep = {}
     shares: dict[str, float] = {}
     for group in groups:
-        pieces = [piece for piece in group.name.split(".") if not piece.isdigit()]
+        names = [name for name in group.name.split(".") if not name.isdigit()]
         attention = group.kind in ("head", "query_key", "value")  # heads times dimensions make its width
-        part = ".".join(pieces[:-1] if attention else pieces)
+        part = ".".join(names[:-1] if attention else names)
         share = shares.setdefault(part, float(random.choice([0.15, 0.9]))) + random.uniform(-0.05, 0.05)
         share = share**0.5 if attention else share
         size = group.units // group.blocks
@@ -109,8 +109,8 @@ def _random_rows(model: Network, random: np.random.Generator) -> Keep:
     return {"vocabulary": sorted({*rows, *special_rows(model.config)})}
 
 
-def non_negative(table: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Least squares with no coefficient below zero: what is negative is left out, again and again.
+def non_negative(table: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Non-negative least squares: columns with negative coefficients are dropped until none is left.
 
     >>> non_negative(np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([1.0, 0.5])).round(2).tolist()
     [0.75, 0.0]
@@ -120,14 +120,14 @@ def non_negative(table: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> n
         solution = np.zeros(table.shape[1])
         # A little ridge: parts whose widths never varied share what they cost.
         part = table[:, free]
-        solution[free] = np.linalg.solve(part.T @ part + 1e-6 * np.eye(int(free.sum())), part.T @ wanted)
+        solution[free] = np.linalg.solve(part.T @ part + 1e-6 * np.eye(int(free.sum())), part.T @ targets)
         if (solution >= 0).all():
             return solution
         free &= solution > 0
 
 
 def machine() -> dict[str, str]:
-    """What a measured time depends on besides the model."""
+    """What a measured time depends on besides the model: CPU, system, runtime."""
     import onnxruntime
 
     name = platform.processor()
@@ -141,5 +141,5 @@ def machine() -> dict[str, str]:
 
 def _key(config: Config, groups: Sequence[Group], precision: str, threads: int) -> str:
     """A name that changes with the machine and with what is timed."""
-    what = [machine(), to_dict(config), [g.name for g in groups], precision, threads, SECONDS, TOKENS, MODELS]
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:24]
+    identity = [machine(), to_dict(config), [g.name for g in groups], precision, threads, SECONDS, TOKENS, MODELS]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]

@@ -1,4 +1,4 @@
-"""Exported models timed beside each other on this machine's CPU, through the runtime that ships them."""
+"""Exported models timed against each other on this machine's CPU, in the runtime that they are deployed in."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ Samples = NDArray[np.float32]
 
 
 class Exported:
-    """A model as it is shipped: `run` hears one clip of `seconds` and writes `tokens`; `bytes` is its files' size.
+    """A model as it is deployed: `run` decodes one clip of `seconds` to `tokens`; `bytes` is its files' size.
 
-    Features, encoder and every step of the decoder are run, or the whole network with CTC; words are not looked at.
-    The files are loaded `sessions` times: where in memory weights come to lie moves a session's time by up to a tenth,
-    so that one session says little of a model.
+    Features, encoder and every step of the decoder are run, or the whole network with CTC; texts are ignored.
+    The files are loaded `sessions` times: the placement of weights in memory changes a session's time by up to a
+    tenth, so that one session measures a model poorly.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class Exported:
             run()
 
     def run(self, number: int = 0) -> None:
-        """Hear the clip in session `number`, counted round and round."""
+        """Decode the clip in session `number`, modulo the number of sessions."""
         self.runs[number % len(self.runs)]()
 
     def seconds(self, number: int = 0) -> float:
-        """What one run takes: of one thread its own time, which other programs on the machine do not add to."""
+        """Seconds of one run; with one thread its CPU time, which other programs on the machine do not add to."""
         start = self.clock()
         self.run(number)
         return self.clock() - start
@@ -87,11 +87,11 @@ def side_by_side(first: Exported, second: Exported, rounds: int = 4) -> tuple[fl
     In each round all sessions of both run in turn. The time of a session is its median over rounds, that of a model the
     mean over its sessions.
     """
-    ours, others = (np.zeros((rounds, len(model.runs))) for model in (first, second))
+    first_times, second_times = (np.zeros((rounds, len(model.runs))) for model in (first, second))
     for i in range(rounds):
         for session in range(max(len(first.runs), len(second.runs))):
-            for times, model in ((ours, first), (others, second)):
+            for times, model in ((first_times, first), (second_times, second)):
                 if session < len(model.runs):
                     times[i, session] = model.seconds(session)
-    a, b = (float(np.median(times, 0).mean()) for times in (ours, others))
+    a, b = (float(np.median(times, 0).mean()) for times in (first_times, second_times))
     return 1000 * a, 1000 * b, b / a

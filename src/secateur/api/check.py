@@ -255,7 +255,7 @@ def _cost(
     rehearse(student, data, train, plan.teacher, prune)
     mix = Mix(durations_of(data.training), durations_of(data.rehearsal), data.rehearsal_share, data.window)
     plan.steps = total_steps(train, mix)
-    seconds = sum(map(float, mix.learn)) + sum(map(float, mix.retain))
+    seconds = sum(map(float, mix.training)) + sum(map(float, mix.rehearsal))
     audio = 0.0 if data.window else seconds * trained.front_end.sample_rate * FP32
     plan.gigabytes = (COPIES * FP32 * family_of(config).parameters(config) + audio) / 1e9
     if not data.window:

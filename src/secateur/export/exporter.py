@@ -1,4 +1,4 @@
-"""What exporting asks of a model family: its graphs, and how they are run once, calibrated and compared."""
+"""The protocol of exporting a model family: its graphs, and how they are run once, calibrated and compared."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .precision import Ranges
 
 @dataclass(frozen=True)
 class Observed:
-    """The part of a network whose layers' inputs are looked at, and how it is run.
+    """The part of a network whose layers' inputs are recorded, and how it is run.
 
     Layers are named `prefix` and their name in `part`. `also` gives the name of a layer outside of it that reads the
     output of the module beside it. `skipped`: endings of the names of layers that are better quantised row by row.
@@ -52,7 +52,7 @@ class Exporter(Protocol):
     ) -> Iterator[tuple[str, ModelProto]]:
         """The graphs one after the other: name of the file, and `onnx.ModelProto`. See `export.onnx.export_onnx`."""
 
-    def try_out(self, folder: Path, config: Config) -> None:
+    def check_runs(self, folder: Path, config: Config) -> None:
         """Run the graphs in `folder` once, on two short rows, the second padded.
 
         Raises:
@@ -63,10 +63,11 @@ class Exporter(Protocol):
         """Samples that a pass holds at most, and whether every clip is padded to them."""
 
     def observed(self, model: Network) -> Observed:
-        """What `export.calibration` looks at."""
+        """What `export.calibration` records."""
 
     def smoothed(self, model: Network, features: Sequence[Floats]) -> Network:
-        """A copy of `model` that computes the same and loses less to int8 (`export.smoothing`), or `model` itself."""
+        """A copy of `model` that computes the same and loses less accuracy in int8 (`export.smoothing`), or `model`
+        itself."""
 
     def compare(self, model: Network, folder: Path, features: Sequence[Floats]) -> Comparison:
         """The exported graphs in `folder` beside `model`, on `features` (frames, inputs) of some clips."""

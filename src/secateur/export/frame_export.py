@@ -1,4 +1,4 @@
-"""CTC models as ONNX: one graph for whole clips, and where a network was made for it one for chunks."""
+"""CTC models as ONNX: one graph for whole clips, and for networks that stream one for chunks."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class FrameExporter:
         if self.stream is not None and getattr(config, "streaming", None) is not None:
             yield STREAM, self.stream(config, weights, precision)
 
-    def try_out(self, folder: Path, config: FrameConfig) -> None:
-        """See `Exporter.try_out`; the second row is shorter than any that gives an output."""
+    def check_runs(self, folder: Path, config: FrameConfig) -> None:
+        """See `Exporter.check_runs`; the second row is shorter than any that gives an output."""
         import onnxruntime
 
         least = getattr(config, "least", 10)  # frames

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..base.extras import require
 
 OPSET = 20  # Gelu as one operator
-FUSED = "com.microsoft"  # operators that every stock onnxruntime has and the ONNX standard has not
+FUSED = "com.microsoft"  # operators of every stock onnxruntime that are not in the ONNX standard
 FARTHEST = np.iinfo(np.int64).max  # the end of a slice that goes to the end
 
 Array = NDArray[Any]
@@ -20,21 +20,21 @@ ModelProto = Any  # onnx.ModelProto, whose package has no types
 
 
 class Graph:
-    """One ONNX graph in the making. Tensors are named by strings; methods return the name of what they add."""
+    """Builds one ONNX graph. Tensors are named by strings; methods return the name of what they add."""
 
     def __init__(self, name: str, nibbles: Sequence[str] = ()) -> None:
         self.name = name
-        self._nibbles = tuple(nibbles)  # patterns of the weights that are to take four bits
+        self._nibbles = tuple(nibbles)  # name patterns of the weights to store in four bits
         self._helper = require("onnx.helper", "train")
         self._from_array = require("onnx.numpy_helper", "train").from_array
         self._nodes: list[Any] = []
         self._weights: dict[str, Any] = {}
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
-        self._renamed: dict[str, str] = {}  # tensors that are outputs, and what they are called there
+        self._renamed: dict[str, str] = {}  # tensors that are outputs, by the outputs' names
 
     def in_nibbles(self, name: str) -> bool:
-        """Whether the weight `name`, or the first of several side by side, is to take four bits."""
+        """Whether the weight `name`, or the first of several side by side, is to be stored in four bits."""
         return any(fnmatchcase(name.split("+")[0], pattern) for pattern in self._nibbles)
 
     def input(self, name: str, dtype: type[np.generic], shape: tuple[str | int, ...]) -> str:
@@ -44,9 +44,9 @@ class Graph:
 
     def output(self, source: str, name: str, dtype: type[np.generic], shape: tuple[str | int, ...]) -> None:
         """Make the tensor `source` the graph output `name`."""
-        made = any(source in node.output for node in self._nodes)
-        if made and source not in self._renamed:
-            self._renamed[source] = name  # a copy less in every run
+        is_output = any(source in node.output for node in self._nodes)
+        if is_output and source not in self._renamed:
+            self._renamed[source] = name  # saves a copy in every run
         else:
             self._nodes.append(self._helper.make_node("Identity", [source], [name]))
         self._outputs.append(self._value(name, dtype, shape))
@@ -98,7 +98,7 @@ class Graph:
         )
         opsets = [self._helper.make_opsetid("", OPSET), self._helper.make_opsetid(FUSED, 1)]
         model = self._helper.make_model(graph, opset_imports=opsets, producer_name="secateur")
-        model.ir_version = 9  # the one that opset 20 came with; newer ones shut out older runtimes
+        model.ir_version = 9  # that of opset 20; older runtimes refuse newer ones
         self._helper.set_model_props(model, metadata)
         return model
 

@@ -1,4 +1,4 @@
-"""Export with proof: the graphs beside their source on clips, the error rate beside the source's on a dev set."""
+"""Export with checks: parity with the source on clips, and error rate against the source's on a dev set."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from .onnx import export_onnx
 from .precision import check_precision
 
 TOLERANCE = 1e-3  # of fp32 logits, and of a CTC model's fp32 probabilities
-NOISE_FRAMES = (100, 250, 400)  # lengths of the made-up clips, 10 ms frames
+NOISE_FRAMES = (100, 250, 400)  # lengths of noise clips, 10 ms frames
 CALIBRATION_CLIPS = 32
 CONDITION_CLIPS = 40  # of a gate by condition
 AUTO = "auto"
 BYTES_IN_THE_ENCODER = ("int8-static", "int8-dynamic")
-FASTEST_FIRST = (*BYTES_IN_THE_ENCODER, "int8")
+BY_SPEED = (*BYTES_IN_THE_ENCODER, "int8")
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Gate:
     dev: Path
     tolerance: float = 0.2  # points
     limit: int | None = None  # clips
-    nonspeech: Path | None = None  # recordings in which nobody speaks, beside which thresholds are chosen
-    source: float | None = None  # error rate of the source on them, in percent, where it was measured before
+    nonspeech: Path | None = None  # recordings without speech, on which thresholds are chosen as well
+    source: float | None = None  # error rate of the source on dev, in percent, where it is known already
     by_condition: Mapping[str, float] = field(default_factory=dict)  # points: see `evaluate.conditions`
 
 
@@ -59,14 +59,14 @@ def tolerances(given: float | str) -> tuple[float, dict[str, float]]:
     """Points for the error rate, and for conditions of real use: `0.2,pause=0.5,nonspeech=4`.
 
     Raises:
-        SecateurError: what is no number, or a condition that nobody knows.
+        SecateurError: not a number, or an unknown condition.
 
     >>> tolerances("0.3,pause=0.5")
     (0.3, {'pause': 0.5})
     """
     if isinstance(given, float | int):
         return float(given), {}
-    points, found = Gate.tolerance, dict[str, float]()
+    points, by_condition = Gate.tolerance, dict[str, float]()
     for part in filter(None, (part.strip() for part in given.split(","))):
         name, equals, value = part.rpartition("=")
         try:
@@ -75,14 +75,14 @@ def tolerances(given: float | str) -> tuple[float, dict[str, float]]:
             raise SecateurError(f"--tolerance takes points, such as 0.2,pause=0.5; found '{part}'") from None
         if equals:
             chosen([name])
-            found[name] = number
+            by_condition[name] = number
         else:
             points = number
-    return points, found
+    return points, by_condition
 
 
 class ErrorRateError(SecateurError):
-    """An export whose error rate is not `source`, its source's (percent)."""
+    """An export whose error rate is too far above `source`, that of its source (percent)."""
 
     def __init__(self, message: str, source: float) -> None:
         super().__init__(message)
@@ -99,8 +99,8 @@ def export_checked(
         precision: one of `PRECISIONS`, or "auto": the fastest of int8-static (with `calibration` only), int8-dynamic
             and int8 that passes `gate`.
         clips: recordings on which logits and tokens are compared; none: noise.
-        calibration: manifest whose clips int8-static takes its ranges from; train data. A Whisper's encoder that
-            multiplies bytes is evened out on them too (`export.smoothing`).
+        calibration: manifest whose clips int8-static takes its ranges from; train data. A Whisper
+            encoder that multiplies bytes is smoothed on them too (`export.smoothing`).
         nibbles: patterns of the weights that an int8 of any kind stores in four bits.
 
     Raises:
@@ -109,30 +109,30 @@ def export_checked(
     """
     if precision == AUTO:
         if gate is None:
-            raise SecateurError("--precision auto lets an error rate decide: name a manifest with --dev")
-        return _first_that_passes(model, text, out, clips, gate, calibration, nibbles)
+            raise SecateurError("--precision auto chooses by the error rate: name a manifest with --dev")
+        return _fastest_passing(model, text, out, clips, gate, calibration, nibbles)
     check_precision(precision)
     if nibbles and not precision.startswith("int8"):
         raise SecateurError(f"--four-bits goes with int8, int8-dynamic and int8-static, not with {precision}")
-    given, ranges, exporter = model, None, exporter_of(model.config)
+    source, ranges, exporter = model, None, exporter_of(model.config)
     if precision == "int8-static" and calibration is None:
-        raise SecateurError("int8-static needs recordings of the kind to come: name train data with --calibrate")
+        raise SecateurError("int8-static needs calibration recordings: name training data with --calibrate")
     if calibration is not None and precision in BYTES_IN_THE_ENCODER:
-        samples = sample_features(_spread(calibration, CALIBRATION_CLIPS), model)
+        samples = sample_features(_sampled(calibration, CALIBRATION_CLIPS), model)
         if not in_four_bits(model, exporter.observed(model).prefix, nibbles):
-            model = exporter.smoothed(model, samples)  # four bits were trained, or chosen, on the weights as they are
+            model = exporter.smoothed(model, samples)  # four bits were trained, or chosen, on weights without smoothing
         ranges = calibrate(exporter.observed(model), samples)
     features = sample_features(clips, model)
 
     def check(folder: Path) -> dict[str, Any]:
-        compared: Any = exporter.compare(given, folder, features)
+        compared: Any = exporter.compare(source, folder, features)
         if precision == "fp32" and compared.max_difference > TOLERANCE:
             raise SecateurError(
                 f"the exported graph differs from the source by {compared.max_difference:.2g}, more than "
                 f"{TOLERANCE:g}: nothing was written; please report this model"
             )
         values = {**asdict(compared), "agreement": compared.agreement, "on": "clips" if clips else "noise"}
-        return values if gate is None else values | error_drift(given, text, folder, gate)
+        return values if gate is None else values | error_drift(source, text, folder, gate)
 
     export_onnx(model, text, out, precision, check, ranges=ranges, nibbles=nibbles)
     if gate is not None:
@@ -145,12 +145,12 @@ def export_checked(
     }  # fmt: skip
 
 
-def _first_that_passes(
+def _fastest_passing(
     model: Network, text: TextCodec, out: Path, clips: Sequence[str], gate: Gate,
     calibration: Path | None, nibbles: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
     """See `export_checked`."""
-    *candidates, last = [p for p in FASTEST_FIRST if calibration is not None or p != "int8-static"]
+    *candidates, last = [p for p in BY_SPEED if calibration is not None or p != "int8-static"]
     for precision in candidates:
         try:
             return export_checked(model, text, out, precision, clips, gate, calibration, nibbles)
@@ -160,11 +160,11 @@ def _first_that_passes(
     return export_checked(model, text, out, last, clips, gate, calibration, nibbles)
 
 
-OTHERS: Registry[Writer] = Registry("writers", "export format", {})  # of other packages, for models of any family
+WRITERS: Registry[Writer] = Registry("writers", "export format", {})  # of other packages, for models of any family
 
 
 def writer(name: str, config: Config) -> Writer:
-    """What writes a model with this config in the format `name`.
+    """The writer of the format `name` for a model with this config.
 
     Raises:
         SecateurError: its family has no such format.
@@ -172,11 +172,12 @@ def writer(name: str, config: Config) -> Writer:
     family = family_of(config)
     if name in family.writers:
         return family.writers[name]()
-    if name in OTHERS:
-        return OTHERS[name]
-    known = ", ".join((*family.writers, *OTHERS))
+    if name in WRITERS:
+        return WRITERS[name]
+    known = ", ".join((*family.writers, *WRITERS))
     raise SecateurError(
-        f"the format '{name}' is not for models of the family '{family.name}' (those are: {known or 'none'})"
+        f"the format '{name}' cannot be written for models of the family '{family.name}' "
+        f"(those that can: {known or 'none'})"
     )
 
 
@@ -184,19 +185,19 @@ def write_format(name: str, model: Network, text: TextCodec, out: Path) -> dict[
     """Write `model` for another program (see `writer`).
 
     Raises:
-        SecateurError: the program has no such model, or the place is taken.
+        SecateurError: the program has no such model, or `out` exists.
     """
     write = writer(name, model.config)
     if out.exists() and (out.is_file() or any(out.iterdir())):
-        raise SecateurError(f"{out}: already there; export to a new place")
+        raise SecateurError(f"{out}: exists already; export to a new path")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp") as scratch:
-            made = Path(scratch) / "made"  # a folder or a file, moved to its place when it is whole
-            write(made, model, text)
+            temporary = Path(scratch) / "made"  # a folder or a file, renamed to `out` when it is complete
+            write(temporary, model, text)
             if out.is_dir():
                 out.rmdir()
-            made.rename(out)
+            temporary.rename(out)
     except OSError as problem:
         raise SecateurError(f"{out}: cannot be written ({problem.strerror or problem})") from problem
     files = [out] if out.is_file() else sorted(path for path in out.iterdir() if path.is_file())
@@ -210,7 +211,7 @@ def error_drift(model: Network, text: TextCodec, folder: Path, gate: Gate) -> di
     Raises:
         ErrorRateError: the export's is too high.
     """
-    utterances = _spread(gate.dev, gate.limit)
+    utterances = _sampled(gate.dev, gate.limit)
     source: Recogniser = family_of(model.config).recogniser()(model, text)
     rates = {} if gate.source is None else {"source": gate.source}
     for name, recogniser in (("source", source), ("export", Recogniser.load(folder, workers=0))):
@@ -219,8 +220,8 @@ def error_drift(model: Network, text: TextCodec, folder: Path, gate: Gate) -> di
         say(f"error rate of the {name} on {len(utterances)} clips of {gate.dev}")
         result = evaluate(decoded(recogniser, label=""), utterances, model=name, data=str(gate.dev))
         rates[name] = 100 * result.rate
-    above = rates["export"] - rates["source"]
-    if above > gate.tolerance:
+    increase = rates["export"] - rates["source"]
+    if increase > gate.tolerance:
         raise ErrorRateError(
             f"the export's error rate on {gate.dev.name} is {rates['export']:.2f} %, its source's {rates['source']:.2f}"
             f" %, more than {gate.tolerance:g} points below; nothing was written: choose another --precision",
@@ -236,7 +237,7 @@ def error_drift(model: Network, text: TextCodec, folder: Path, gate: Gate) -> di
 def _real_use_drift(
     source: Recogniser, folder: Path, utterances: Sequence[Utterance], gate: Gate, rate: float
 ) -> dict[str, Any]:
-    """Source and export in the gate's conditions of real use.
+    """Source and export compared in the gate's conditions of real use.
 
     Raises:
         ErrorRateError: the export is worse in one of them than is tolerated.
@@ -258,35 +259,35 @@ def _real_use_drift(
 
 
 def in_four_bits(model: Network, prefix: str, nibbles: Sequence[str]) -> bool:
-    """Whether any weight of the part of `model` that begins with `prefix` is to take four bits."""
+    """Whether any weight of the part of `model` that begins with `prefix` is stored in four bits."""
     names = [name.removesuffix(".weight") for name, _ in model.named_parameters() if name.startswith(prefix)]
     return any(fnmatchcase(name, pattern) for name in names for pattern in nibbles)
 
 
-def _spread(manifest: Path, most: int | None) -> list[Utterance]:
-    """At most `most` clips, evenly over a manifest."""
+def _sampled(manifest: Path, limit: int | None) -> list[Utterance]:
+    """At most `limit` clips, evenly over a manifest."""
     every = read_manifest(manifest)
-    return every[:: max(1, len(every) // most)][:most] if most else every
+    return every[:: max(1, len(every) // limit)][:limit] if limit else every
 
 
 def sample_features(clips: Sequence[str] | Sequence[Utterance], model: Network) -> list[Floats]:
-    """Features (frames, inputs) of recordings, cut or padded to what one pass holds; else noise."""
+    """Features (frames, inputs) of `clips`, cut or padded to the model's window; noise without any."""
     config = model.config
     front_end = config.front_end
-    most, padded = exporter_of(config).window(config)
+    limit, padded = exporter_of(config).window(config)
     if not clips:
         second = front_end.sample_rate // front_end.hop
         lengths = [count * second // 100 if front_end.by_sample else count for count in NOISE_FRAMES]
-        if most is not None:
-            frames = most // front_end.hop
+        if limit is not None:
+            frames = limit // front_end.hop
             lengths = [frames] if padded else [min(frames, count) for count in lengths]
         noise = np.random.default_rng(0)
         return [noise.standard_normal((count, front_end.inputs), np.float32) * 0.5 for count in lengths]
     features = []
     for clip in clips:
         rate = front_end.sample_rate
-        audio = (read_clip(clip, rate) if isinstance(clip, Utterance) else read_audio(clip, rate))[:most]
-        if padded and most is not None:
-            audio = np.pad(audio, (0, most - len(audio)))
-        features.append(extract(audio, front_end)[: None if most is None else most // front_end.hop])
+        audio = (read_clip(clip, rate) if isinstance(clip, Utterance) else read_audio(clip, rate))[:limit]
+        if padded and limit is not None:
+            audio = np.pad(audio, (0, limit - len(audio)))
+        features.append(extract(audio, front_end)[: None if limit is None else limit // front_end.hop])
     return features

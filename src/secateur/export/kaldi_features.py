@@ -1,6 +1,6 @@
-"""Kaldi's features (fbank, mfcc) inside the graph: samples in, what `features.extract` gives out.
+"""Kaldi's features (fbank, mfcc) inside the graph, from samples, equal to `features.extract`.
 
-All that Kaldi does to a frame before its spectrum is linear: mean, pre-emphasis, window and Fourier transform are one
+Kaldi's steps on a frame before its spectrum are linear: mean, pre-emphasis, window and Fourier transform are one
 convolution over the samples.
 """
 
@@ -20,10 +20,10 @@ def features_graph(g: Graph, samples: str, front_end: FrontEnd) -> str:
     """`samples` (batch, n), clips of one length, to features (batch, frames, inputs).
 
     Raises:
-        SecateurError: Kaldi's energy, which is not written here.
+        SecateurError: Kaldi's energy, which is not implemented here.
     """
-    part = needed(front_end)
-    if part.energy:
+    tables = needed(front_end)
+    if tables.energy:
         raise SecateurError("features inside the graph cannot have Kaldi's energy (front_end.energy)")
     spectrum = _spectrum(front_end)
     x = g.add("Unsqueeze", samples if front_end.snip_edges else _mirrored(g, samples, front_end), g.constant([1]))
@@ -31,26 +31,26 @@ def features_graph(g: Graph, samples: str, front_end: FrontEnd) -> str:
     real, imaginary = g.add_many(2, "Split", lines, g.constant([len(spectrum) // 2] * 2), axis=1)
     power = g.add("Add", g.add("Mul", real, real), g.add("Mul", imaginary, imaginary))
     power = g.add("Transpose", power, perm=[0, 2, 1])
-    mel = g.add("MatMul", power, g.weight("features.filters", part.filters.astype(np.float32)))
+    mel = g.add("MatMul", power, g.weight("features.filters", tables.filters.astype(np.float32)))
     x = g.add("Log", g.add("Max", mel, g.constant(FLOOR, np.float32)))
     if front_end.coefficients:
         x = g.add("MatMul", x, g.weight("features.cepstrum", cepstrum(front_end)))
     x = _deltas(g, x, front_end.deltas)
-    if part.columns is not None:
-        x = g.add("Gather", x, g.constant(list(part.columns)), axis=2)
+    if tables.columns is not None:
+        x = g.add("Gather", x, g.constant(list(tables.columns)), axis=2)
     return _normalised(g, x, front_end.normalise)
 
 
 def _spectrum(front_end: FrontEnd) -> Array:
-    """Real, then imaginary parts of the lines that filters see, as one linear map (2 * lines, window) of a frame."""
-    part, share = needed(front_end), front_end.preemphasis
+    """Real, then imaginary parts of the lines that filters read, as one linear map (2 * lines, window) of a frame."""
+    tables, share = needed(front_end), front_end.preemphasis
     frames = np.eye(front_end.window) * front_end.full_scale  # what each sample of a frame becomes
     if front_end.remove_dc:
         frames -= frames.mean(1, keepdims=True)
     frames = frames - share * np.concatenate([frames[:, :1], frames[:, :-1]], 1)
     frames *= window_of(front_end.window_shape, front_end.window)
     lines = np.fft.rfft(frames, transform_size(front_end.window), axis=1)
-    lines = lines[:, part.first : part.first + len(part.filters)]
+    lines = lines[:, tables.first : tables.first + len(tables.filters)]
     return np.ascontiguousarray(np.concatenate([lines.real, lines.imag], 1).T, np.float32)
 
 
@@ -72,17 +72,17 @@ def _deltas(g: Graph, x: str, order: int) -> str:
     if order == 0:
         return x
 
-    def part(values: str, start: int, end: int) -> str:
+    def between(values: str, start: int, end: int) -> str:
         return g.slice(values, g.constant([start]), g.constant([end or FARTHEST]), 1)
 
-    reach = DELTA_CONTEXT * order
-    around = g.add("Pad", x, g.constant([0, reach, 0, 0, reach, 0]), mode="edge")
+    context = DELTA_CONTEXT * order
+    around = g.add("Pad", x, g.constant([0, context, 0, 0, context, 0]), mode="edge")
     orders = [x]
-    for more in reversed(range(order)):
-        near = g.add("Sub", part(around, 3, -1), part(around, 1, -3))
-        far = g.add("Mul", g.add("Sub", part(around, 4, 0), part(around, 0, -4)), g.constant(2, np.float32))
+    for remaining in reversed(range(order)):
+        near = g.add("Sub", between(around, 3, -1), between(around, 1, -3))
+        far = g.add("Mul", g.add("Sub", between(around, 4, 0), between(around, 0, -4)), g.constant(2, np.float32))
         around = g.add("Mul", g.add("Add", near, far), g.constant(SCALE, np.float32))
-        orders.append(part(around, DELTA_CONTEXT * more, -DELTA_CONTEXT * more) if more else around)
+        orders.append(between(around, DELTA_CONTEXT * remaining, -DELTA_CONTEXT * remaining) if remaining else around)
     return g.add("Concat", *orders, axis=2)
 
 

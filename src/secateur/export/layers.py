@@ -1,4 +1,4 @@
-"""The layers that exported graphs are made of, each a few ONNX operators that onnxruntime runs fast on a CPU."""
+"""The layers of exported graphs, each a few ONNX operators that onnxruntime runs fast on a CPU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from .graph import FARTHEST, Array, Graph
 from .precision import Ranges, store
 
-NOWHERE = -1e9  # added to the score of a position that attention may not look at
+MASK_BIAS = -1e9  # added to the attention scores of masked positions
 
 Weights = Mapping[str, Array]
 
@@ -70,9 +70,9 @@ class Builder:
         return self.graph.add("Add", x, self.linear(hidden, [f"{name}.ffn.down"]))
 
     def mask_bias(self, mask: str, axes: tuple[int, ...] = (1, 2)) -> str:
-        """What to add to scores where `mask` is False, with axes of length 1 put in to reach four."""
+        """The additive mask bias: MASK_BIAS where `mask` is False, else 0, with `axes` of length 1 inserted."""
         g = self.graph
-        bias = g.add("Where", mask, g.constant(0, np.float32), g.constant(NOWHERE, np.float32))
+        bias = g.add("Where", mask, g.constant(0, np.float32), g.constant(MASK_BIAS, np.float32))
         return g.add("Unsqueeze", bias, g.constant(list(axes)))
 
     def project(self, x: str, name: str, widths: AttentionWidths, scale: float) -> list[str]:
@@ -101,14 +101,14 @@ class Builder:
         return self.weighted(self.attention(query, keys, bias, widths), values, widths)
 
     def attention(self, query: str, keys: str, bias: str, widths: AttentionWidths) -> str:
-        """Where scaled queries (batch, n, heads * dim) look among keys: (batch, heads, n, length), sums of 1."""
+        """Attention weights of scaled queries (batch, n, heads * dim) over keys: (batch, heads, n, length)."""
         g = self.graph
         query = self.heads(query, widths.heads, widths.query_key)
         scores = g.add("Add", g.add("MatMul", query, g.add("Transpose", keys, perm=[0, 1, 3, 2])), bias)
         return g.add("Softmax", scores, axis=-1)
 
     def weighted(self, attention: str, values: str, widths: AttentionWidths) -> str:
-        """What `attention` finds among values: (batch, n, heads * dim)."""
+        """Values weighted by `attention`: (batch, n, heads * dim)."""
         g = self.graph
         attended = g.add("Transpose", g.add("MatMul", attention, values), perm=[0, 2, 1, 3])
         return g.add("Reshape", attended, g.constant([0, 0, widths.heads * widths.value]))

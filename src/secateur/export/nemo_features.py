@@ -1,4 +1,4 @@
-"""NeMo's features inside the graph: samples in, what `features.nemo` gives out, in plain ONNX operators."""
+"""NeMo's features inside the graph, from samples, equal to `features.nemo`, in plain ONNX operators."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def features_graph(g: Graph, samples: str, front_end: FrontEnd) -> str:
     later = g.slice(samples, g.constant([1]), g.size(samples, 1), 1)
     share = g.constant(f.preemphasis, np.float32)
     x = g.add("Concat", first, g.add("Sub", later, g.add("Mul", earlier, share)), axis=1)
-    half = f.window // 2
-    x = g.add("Unsqueeze", g.add("Pad", x, g.constant([0, half, 0, half])), g.constant([1]))
+    padding = f.window // 2
+    x = g.add("Unsqueeze", g.add("Pad", x, g.constant([0, padding, 0, padding])), g.constant([1]))
     spectrum = _spectrum(f, window)
     lines = g.add("Conv", x, g.weight("features.spectrum", spectrum[:, None]), strides=[f.hop])
     count = g.add("Div", g.size(samples, 1), g.constant([f.hop]))  # the frame that begins at the clip's end is left out
@@ -30,11 +30,11 @@ def features_graph(g: Graph, samples: str, front_end: FrontEnd) -> str:
     power = g.add("Transpose", power, perm=[0, 2, 1])
     mel = g.add("MatMul", power, g.weight("features.filters", filters.astype(np.float32)))
     mel = g.add("Log", g.add("Add", mel, g.constant(GUARD, np.float32)))
-    apart = g.add("Sub", mel, g.add("ReduceMean", mel, g.constant([1]), keepdims=1))
-    squares = g.add("ReduceSum", g.add("Mul", apart, apart), g.constant([1]), keepdims=1)
+    centred = g.add("Sub", mel, g.add("ReduceMean", mel, g.constant([1]), keepdims=1))
+    squares = g.add("ReduceSum", g.add("Mul", centred, centred), g.constant([1]), keepdims=1)
     degrees = g.add("Max", g.add("Sub", count, g.constant([1])), g.constant([1]))
     variance = g.add("Div", squares, g.add("Cast", degrees, to=1))
-    return g.add("Div", apart, g.add("Add", g.add("Sqrt", variance), g.constant(LEAST_DEVIATION, np.float32)))
+    return g.add("Div", centred, g.add("Add", g.add("Sqrt", variance), g.constant(LEAST_DEVIATION, np.float32)))
 
 
 def _spectrum(front_end: FrontEnd, window: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Write a model as ONNX graphs that stock onnxruntime runs, with all that is needed to decode with them."""
+"""Write a model as ONNX graphs that stock onnxruntime runs, with everything that decoding needs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def export_onnx(
             decoder multiplies bytes too); int8-dynamic, int8-static (the encoder, or CTC network, multiplies bytes).
         check: called with the finished folder before it is moved; what it returns is kept as `parity` in
             `export.json`, what it raises cancels the export.
-        trial: False leaves out ONNX's checker, the run and the checksums: for a folder that is timed and thrown away.
+        trial: False leaves out ONNX's checker, the run and the checksums: for a temporary export that is only timed.
         ranges: what int8-static needs (see `secateur.export.calibration`).
         nibbles: patterns of the weights that an int8 of any kind stores in four bits.
 
@@ -52,7 +52,7 @@ def export_onnx(
     """
     check_precision(precision)
     if precision == "int8-static" and not ranges:
-        raise SecateurError("int8-static needs what the layers read on some recordings: name them with --calibrate")
+        raise SecateurError("int8-static needs calibration recordings: name training data with --calibrate")
     model.check_unmasked()
     weights = {name: value.detach().float().cpu().numpy() for name, value in model.state_dict().items()}
     config, exporter, text_file = model.config, exporter_of(model.config), family_of(model.config).text_file
@@ -62,7 +62,7 @@ def export_onnx(
             write_bytes(temporary / name, serialised(graph, name, trial))
             files.insert(len(files) - 2, name)
         if trial:
-            exporter.try_out(temporary, config)
+            exporter.check_runs(temporary, config)
         text.write(temporary / text_file)
         write_config(temporary / CONFIG, config)
         records = {
@@ -78,7 +78,7 @@ def export_onnx(
 
 
 def serialised(model: Any, name: str, checked: bool = True) -> bytes:
-    """The file's bytes; when `checked`, after ONNX's own checker has passed the graph."""
+    """The file's bytes; if `checked`, ONNX's checker verifies the graph first."""
     if model.ByteSize() > LARGEST:
         raise SecateurError(f"{name}: {model.ByteSize() / 1e9:.1f} GB, and one file holds 2: choose fp16 or int8")
     if checked:
@@ -94,11 +94,11 @@ def _replacing(folder: Path, text_file: str) -> Iterator[Path]:
     """
     if folder.exists():
         listed = read_json(folder / CONTENTS).get("files", {}) if (folder / CONTENTS).is_file() else {}
-        own = {*FILES, *CTC_FILES, STREAM, CONTENTS, text_file, *listed}
-        foreign = [] if not folder.is_dir() else sorted({p.name for p in folder.iterdir()} - own)
+        expected = {*FILES, *CTC_FILES, STREAM, CONTENTS, text_file, *listed}
+        foreign = [] if not folder.is_dir() else sorted({p.name for p in folder.iterdir()} - expected)
         if not folder.is_dir() or foreign:
-            what = f"holds other files ({', '.join(foreign[:3])})" if foreign else "is a file"
-            raise SecateurError(f"{folder}: {what}; export to a new folder")
+            reason = f"holds other files ({', '.join(foreign[:3])})" if foreign else "is a file"
+            raise SecateurError(f"{folder}: {reason}; export to a new folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".tmp"))

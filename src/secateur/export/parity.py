@@ -1,4 +1,4 @@
-"""Does an exported model say what its source says? Logits and greedy tokens, side by side."""
+"""Parity of an exported encoder-decoder with its source: logits and greedy tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..models.torch_session import TorchSession
 class Parity:
     """How near an exported model is to its source on some clips.
 
-    Both are fed the source's greedy tokens, so `steps_equal == steps` says that free greedy decoding is equal too.
+    Both are fed the source's greedy tokens, so `steps_equal == steps` means that free greedy decoding is equal too.
     """
 
     clips: int
@@ -32,25 +32,28 @@ class Parity:
         return self.steps_equal / self.steps
 
 
-def parity(model: TokenNetwork, session: Session, clips: Sequence[Floats], most: int = 48) -> Parity:
+def parity(model: TokenNetwork, session: Session, clips: Sequence[Floats], limit: int = 48) -> Parity:
     """Compare `model` with the exported `session` on features (frames, inputs) of some `clips`.
 
-    Each clip is decoded greedily by `model`, up to the end token or `most` tokens.
+    Each clip is decoded greedily by `model`, up to the end token or `limit` tokens.
     """
     source = TorchSession(model)
     tokens = model.config.tokens
     rules = Rules.of(tokens, model.config.vocabulary, timestamps=False)
     prompt = tokens.prompt()
-    most = min(most, model.config.text_context - len(prompt))
+    limit = min(limit, model.config.text_context - len(prompt))
     worst, steps, equal, clips_equal = 0.0, 0, 0, 0
     for clip in clips:
         states = [source.encode(clip[None], None), session.encode(clip[None], None)]
         step, history, same = np.array([prompt]), np.zeros((1, 0), np.int64), True
-        while history.shape[1] < most:
-            (ours, states[0]), (theirs, states[1]) = source.step(step, states[0]), session.step(step, states[1])
-            worst = max(worst, float(np.abs(ours - theirs).max()))
-            step = rules.apply(ours, history).argmax(1)[:, None]
-            agrees = bool(rules.apply(theirs, history).argmax(1)[0] == step[0, 0])
+        while history.shape[1] < limit:
+            (source_values, states[0]), (export_values, states[1]) = (
+                source.step(step, states[0]),
+                session.step(step, states[1]),
+            )
+            worst = max(worst, float(np.abs(source_values - export_values).max()))
+            step = rules.apply(source_values, history).argmax(1)[:, None]
+            agrees = bool(rules.apply(export_values, history).argmax(1)[0] == step[0, 0])
             steps, equal, same = steps + 1, equal + agrees, same and agrees
             if step[0, 0] == tokens.end:
                 break

@@ -2,15 +2,15 @@
 
 int8 is unsigned bytes with zero point 128 and a scale for every 64 inputs of a column: signed ones saturate on AVX2
 without VNNI (`vpmaddubsw`). Activations are quantised row by row (or not at all), so a clip's result does not depend on
-what else is in its batch; one scale for a whole tensor would be faster, and lost too much on speech.
+the rest of its batch; one scale for a whole tensor would be faster, but loses too much accuracy on speech.
 
-Weights named to a graph as `nibbles` take four bits, with a scale for every 32 inputs: half the bytes again, for tables
-of a large vocabulary and what else bears it (dev says: `secateur export --four-bits`).
+Weights named to a graph as `nibbles` take four bits, with a scale for every 32 inputs: half the bytes again, for the
+embeddings of a large vocabulary and other weights where dev shows no loss (`secateur export --four-bits`).
 
 Where hundreds of rows are multiplied (an encoder), int8 computes in fp32. int8-dynamic and int8-static multiply bytes
 there too: signed ones with a scale a column, no larger than cannot saturate; on a CPU with VNNI that is several times
-as fast. The activations' scale is each row's own largest value, or one for each layer that calibration found.
-Whisper's encoder has a few inputs that are far larger than the rest: `smoothing` evens them out, and the error rate on
+as fast. The activations' scale is each row's own largest value, or one for each layer from calibration.
+Whisper's encoder has a few inputs that are far larger than the rest: `smoothing` reduces them, and the error rate on
 dev decides (`secateur export --precision auto`).
 """
 
@@ -88,9 +88,9 @@ def quantise_columns(weight: Array) -> tuple[NDArray[np.int8], NDArray[np.float3
     """
     inputs, outputs = weight.shape
     pairs = np.pad(weight, ((0, inputs % 2), (0, 0))).reshape(-1, 2, outputs)
-    together = np.maximum(np.maximum(pairs, 0).sum(1), np.maximum(-pairs, 0).sum(1)).max(0)
+    pair_sums = np.maximum(np.maximum(pairs, 0).sum(1), np.maximum(-pairs, 0).sum(1)).max(0)
     # Rounding may add half a unit to each of the two.
-    scale = np.maximum(np.maximum(np.abs(weight).max(0) / MOST, together / (PAIR - 1)), 1e-12)
+    scale = np.maximum(np.maximum(np.abs(weight).max(0) / MOST, pair_sums / (PAIR - 1)), 1e-12)
     return np.rint(weight / scale).astype(np.int8), scale.astype(np.float32)
 
 
@@ -130,7 +130,7 @@ class ByteMatrix(Matrix):
     bits: int = 8
 
     def multiply(self, x: str, bias: str = "") -> str:
-        """As above. Where bytes are multiplied, `x` is quantised by row and block, so rows do not touch each other."""
+        """See `Matrix.multiply`. As bytes, `x` is quantised by row and block, so that rows are independent."""
         if self.many_rows:
             return super().multiply(x, bias)
         inputs, outputs = self.shape
@@ -140,11 +140,11 @@ class ByteMatrix(Matrix):
         )  # fmt: skip
 
     def floats(self) -> str:
-        """As above."""
+        """See `Matrix.floats`."""
         return self.graph.add("Transpose", self._floats(self.values, self.scale, [self.shape[1], -1]), perm=[1, 0])
 
     def columns(self, ids: str) -> str:
-        """As above."""
+        """See `Matrix.columns`."""
         g = self.graph
         return self._floats(g.add("Gather", self.values, ids), g.add("Gather", self.scale, ids), [0, 0, -1])
 
@@ -163,9 +163,9 @@ class ByteMatrix(Matrix):
             zero = NIBBLE_ZERO
             low = g.add("BitwiseAnd", values, g.constant(15, np.uint8))
             pair = [low, g.add("BitShift", values, g.constant(4, np.uint8), direction="RIGHT")]
-            pairs = g.add("Concat", *(g.add("Unsqueeze", half, g.constant([-1])) for half in pair), axis=-1)
-            whole = g.add("Concat", g.add("Shape", values, end=-1), g.constant([NIBBLES]), axis=0)
-            values = g.add("Reshape", pairs, whole)
+            pairs = g.add("Concat", *(g.add("Unsqueeze", nibble, g.constant([-1])) for nibble in pair), axis=-1)
+            unpacked = g.add("Concat", g.add("Shape", values, end=-1), g.constant([NIBBLES]), axis=0)
+            values = g.add("Reshape", pairs, unpacked)
         centred = g.add("Sub", g.add("Cast", values, to=FLOAT), g.constant(zero, np.float32))
         scaled = g.add("Mul", centred, g.add("Unsqueeze", self._scales(scale), g.constant([-1])))
         joined = g.add("Reshape", scaled, g.constant(shape))
@@ -178,14 +178,14 @@ class ByteMatrix(Matrix):
 class ColumnMatrix(Matrix):
     """Stored as signed bytes (in, out) with a scale a column (out,); multiplied as bytes.
 
-    `largest` is the magnitude that the inputs reach, 0: each row's own.
+    `largest` is the largest magnitude of the inputs; 0: that of each row.
     """
 
     scale: str
     largest: float
 
     def multiply(self, x: str, bias: str = "") -> str:
-        """As above."""
+        """See `Matrix.multiply`."""
         if self.largest:
             step = self.graph.constant(self.largest / 127, np.float32)
             return self._bytes(x, step, bias)
@@ -203,14 +203,14 @@ class ColumnMatrix(Matrix):
         return g.add("MatMulIntegerToFloat", *inputs, domain=FUSED)
 
     def floats(self) -> str:
-        """As above."""
+        """See `Matrix.floats`."""
         return self.graph.add("Mul", self.graph.add("Cast", self.values, to=FLOAT), self.scale)
 
     def columns(self, ids: str) -> str:
-        """As above.
+        """See `Matrix.columns`.
 
         Raises:
-            NotImplementedError: such a matrix is no embedding.
+            NotImplementedError: such a matrix is never an embedding.
         """
         raise NotImplementedError
 
@@ -256,8 +256,8 @@ def nibbles_to_floats(values: NDArray[np.uint8], scale: NDArray[np.float32], sha
     """What `quantise_nibbles` made, as floats (in, out) again."""
     inputs, outputs = shape
     pairs = np.stack([values & 15, values >> 4], -1).reshape(outputs, -1, NIBBLES).astype(np.float32)
-    whole = (pairs - NIBBLE_ZERO) * scale[..., None]
-    matrix: Array = whole.reshape(outputs, -1)[:, :inputs].T
+    blocks = (pairs - NIBBLE_ZERO) * scale[..., None]
+    matrix: Array = blocks.reshape(outputs, -1)[:, :inputs].T
     return matrix
 
 

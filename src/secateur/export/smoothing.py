@@ -1,8 +1,7 @@
-"""Channels that tower above the rest made even before int8: SmoothQuant (Xiao et al. 2023, arXiv 2211.10438).
+"""SmoothQuant: outlier channels of activations are scaled down before int8 (Xiao et al. 2023, arXiv 2211.10438).
 
-A layer that reads x W reads (x / s) (s W) just as well. Weights take the spread of the inputs upon them, and what wrote
-the inputs (a norm, the values of attention) is divided by s, so nothing is added to the graph and nothing changes but
-what rounding does.
+A layer that computes x W equals (x / s) (s W). Weights are multiplied by s and whatever wrote the inputs (a norm, the
+values of attention) is divided by s, so that nothing is added to the graph and only rounding differs.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from .exporter import Observed
 from .graph import Array
 from .layers import Weights
 
-ALPHA = 0.7  # 0: weights stay as they are; 1: inputs become all alike. Of tiny.en's encoder best from 0.6 to 0.8
-LEAST = 1e-5  # a channel that is never heard, or that nobody listens to
+ALPHA = 0.7  # 0: weights are unchanged; 1: all inputs get one range. Best for tiny.en's encoder: 0.6 to 0.8
+LEAST = 1e-5  # for channels that are always zero, or that no weight reads
 
 Net = TypeVar("Net", bound=Network)
 Magnitudes = Mapping[str, Array]  # the largest magnitude of each input (inputs,) of a layer, by the layer's name
@@ -31,7 +30,7 @@ Magnitudes = Mapping[str, Array]  # the largest magnitude of each input (inputs,
 
 @dataclass(frozen=True)
 class Scaling:
-    """Where a scale can hide: `writer` gives the channels that `readers` alone read."""
+    """A scale that can be folded into weights: `writer` gives the channels, which only `readers` read."""
 
     writer: str  # a norm, or a linear layer
     readers: tuple[str, ...]
@@ -43,27 +42,37 @@ def scales(inputs: Array, weights: Array, alpha: float = ALPHA) -> Array:
     return np.asarray(factors / np.exp(np.log(factors).mean()), np.float32)  # about 1, so that biases keep their size
 
 
-def smoothed(weights: Weights, where: list[Scaling], magnitudes: Magnitudes, alpha: float = ALPHA) -> dict[str, Array]:
-    """`weights` that compute the same, with the scales of every place moved from inputs into weights."""
-    even = dict(weights)
-    for place in where:
-        reading = [f"{reader}.weight" for reader in place.readers]
-        largest = np.max([np.abs(even[name]).max(0) for name in reading], 0)
-        s = scales(magnitudes[place.readers[0]], largest, alpha)
+def smoothed(
+    weights: Weights, scalings: list[Scaling], magnitudes: Magnitudes, alpha: float = ALPHA
+) -> dict[str, Array]:
+    """`weights` that compute the same, with the scales of every `Scaling` moved from inputs into weights."""
+    smoothed_weights = dict(weights)
+    for scaling in scalings:
+        reading = [f"{reader}.weight" for reader in scaling.readers]
+        largest = np.max([np.abs(smoothed_weights[name]).max(0) for name in reading], 0)
+        s = scales(magnitudes[scaling.readers[0]], largest, alpha)
         for name in reading:
-            even[name] = even[name] * s
-        for name in (f"{place.writer}.weight", f"{place.writer}.bias"):
-            if name in even:
-                even[name] = even[name] / (s[:, None] if even[name].ndim == 2 else s)
-    return even
+            smoothed_weights[name] = smoothed_weights[name] * s
+        for name in (f"{scaling.writer}.weight", f"{scaling.writer}.bias"):
+            if name in smoothed_weights:
+                smoothed_weights[name] = smoothed_weights[name] / (
+                    s[:, None] if smoothed_weights[name].ndim == 2 else s
+                )
+    return smoothed_weights
 
 
 def smooth(
-    model: Net, where: list[Scaling], observed: Observed, features: Sequence[NDArray[np.float32]], alpha: float = ALPHA
+    model: Net,
+    scalings: list[Scaling],
+    observed: Observed,
+    features: Sequence[NDArray[np.float32]],
+    alpha: float = ALPHA,
 ) -> Net:
-    """A copy of `model` that computes the same, evened out on `features` (frames, inputs) of some clips."""
+    """A copy of `model` that computes the same, smoothed on `features` (frames, inputs) of some clips."""
     weights = {name: value.detach().float().cpu().numpy() for name, value in model.state_dict().items()}
-    even = smoothed(weights, where, channel_magnitudes(observed, features), alpha)
-    twin = copy.deepcopy(model)
-    twin.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in even.items()})
-    return twin
+    smoothed_weights = smoothed(weights, scalings, channel_magnitudes(observed, features), alpha)
+    copied = copy.deepcopy(model)
+    copied.load_state_dict(
+        {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in smoothed_weights.items()}
+    )
+    return copied

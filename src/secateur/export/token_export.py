@@ -21,13 +21,13 @@ from .precision import Ranges
 from .smoothing import Scaling, smooth
 from .trial import check_finite
 
-BEHIND_GELU = ("encoder.conv2", "ffn.down")  # some rows tower above all others: quantised row by row
+BEHIND_GELU = ("encoder.conv2", "ffn.down")  # some rows are far larger than the others: quantised row by row
 
 
 @dataclass(frozen=True)
 class TokenExporter:
     """See `exporter.Exporter`. `encoder` takes (config, weights, precision, ranges, nibbles), `decoder` (config,
-    weights, precision, nibbles); `scalings` says where int8's scales can hide (see `smoothing`)."""
+    weights, precision, nibbles); `scalings` are the scales that smoothing can fold into weights (see `smoothing`)."""
 
     encoder: Callable[[Any, Weights, str, Ranges | None, Sequence[str]], ModelProto]
     decoder: Callable[[Any, Weights, str, Sequence[str]], ModelProto]
@@ -40,8 +40,8 @@ class TokenExporter:
         yield ENCODER, self.encoder(config, weights, precision, ranges, nibbles)
         yield DECODER, self.decoder(config, weights, precision, nibbles)
 
-    def try_out(self, folder: Path, config: TokenConfig) -> None:
-        """See `Exporter.try_out`."""
+    def check_runs(self, folder: Path, config: TokenConfig) -> None:
+        """See `Exporter.check_runs`."""
         import onnxruntime
 
         encoder = onnxruntime.InferenceSession(folder / ENCODER, providers=["CPUExecutionProvider"])

@@ -1,4 +1,4 @@
-"""What a graph gives on a trial run, looked at."""
+"""The check of a graph's outputs in a trial run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def check_finite(results: Sequence[Any]) -> None:
     """Refuse a graph whose outputs hold NaN or infinity.
 
     Raises:
-        SecateurError: they do.
+        SecateurError: there are such values.
     """
     if not all(np.isfinite(result).all() for result in results):
-        raise SecateurError("the exported graph gives values that are not finite; is the model itself whole?")
+        raise SecateurError("the exported graph gives values that are not finite; are the model's own weights finite?")

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..base.errors import SecateurError, check_known, nearest
 from ..models.groups import Group
-from ..prune.budget import Keep, by_amounts, by_budget, gone_first, partly
+from ..prune.budget import Keep, by_amounts, by_budget, partial_plan, removed_first
 from ..prune.importance import CRITERIA, Evidence
 from ..prune.sensitivity_map import SensitivityMap, read_map
 from .evidence import Data, evidence_of
@@ -76,9 +76,9 @@ class Planner:
     def plan(self, share: float, scores: Mapping[str, Any]) -> Keep:
         """The units that stay when `share` of the final amount is gone."""
         amount, losses = self.options.amount, CRITERIA[self.options.criterion].is_loss
-        scores = gone_first(scores, self.keep)
+        scores = removed_first(scores, self.keep)
         if isinstance(amount, Mapping):
-            return partly(self.groups, scores, by_amounts(self.groups, scores, amount), share)
+            return partial_plan(self.groups, scores, by_amounts(self.groups, scores, amount), share)
         structure: Any = self.structure
         return by_budget(
             structure, self.groups, scores, self.full * (1 - share * amount), Structure.parameters,

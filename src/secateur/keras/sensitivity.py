@@ -16,7 +16,7 @@ from ..base.progress import track
 from ..evaluate.error_rate import count_errors
 from ..prune.importance import CRITERIA
 from ..prune.sensitivity_map import Measured, SensitivityMap, matching, ordered, spans, write_map
-from ..sensitivity.effects import NOTHING, differences, effects, resamples_for
+from ..sensitivity.effects import BASELINE, differences, effects, resamples_for
 from .evidence import evidence_of
 from .masks import apply, masks_of
 from .recordings import Floats, Recordings, chosen_sets
@@ -72,7 +72,7 @@ def sensitivity(
     width = int((told or said).features.shape[-1])  # type: ignore[union-attr]
     found = matching([*group_sites(model, structure, scores, amounts), *input_sites(width, blocks)], sites)
     measure = _Measure(model, structure, told, said, words, batch_size)
-    losses, errors = {NOTHING: measure.losses()}, {NOTHING: measure.errors()}
+    losses, errors = {BASELINE: measure.losses()}, {BASELINE: measure.errors()}
     for site in track(found, "taking sites away"):
         with measure.without(site):
             losses[site.name], errors[site.name] = measure.losses(), measure.errors()
@@ -187,11 +187,11 @@ def _summary(
     if told is not None:
         rows = np.bincount(told.owners, minlength=told.count()).astype(float).tolist()
         loss = effects([(differences(losses, rows, told.named(), resamples), told.count())], resamples)
-        mean = sum(losses[NOTHING]) / len(told.features)
+        mean = sum(losses[BASELINE]) / len(told.features)
     if said is not None and said.texts is not None:
         words = [float(count_errors(text, "").reference) for text in said.texts]
         error = effects([(differences(errors, words, said.named(), resamples), said.count())], resamples)
-        rate = sum(errors[NOTHING]) / max(sum(words), 1.0)
+        rate = sum(errors[BASELINE]) / max(sum(words), 1.0)
     whole = structure.parameters(), kernel_macs(model, structure)
 
     def saved(site: Site) -> tuple[float, float]:

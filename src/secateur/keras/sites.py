@@ -10,7 +10,7 @@ import numpy as np
 
 from ..base.errors import SecateurError
 from ..prune.arrays import Array
-from ..prune.budget import rungs
+from ..prune.budget import removals
 from .structure import Structure
 
 PASSING = ("BatchNormalization", "Activation", "ReLU", "LayerNormalization", "Dropout", "TimeDistributed")
@@ -41,9 +41,9 @@ def group_sites(model: Any, structure: Structure, scores: Mapping[str, Array], a
     names = {layer.name for layer in model._flatten_layers(include_self=False)}
     into = branches(model)
     for group in structure.groups:
-        layer, part = place_of(group.name, names)
+        layer, part = row_and_column(group.name, names)
         size = group.units // group.blocks
-        steps = rungs(group, scores[group.name])
+        steps = removals(group, scores[group.name])
         for count in sorted({min(max(round(a * size), 1), size - 1) for a in amounts} - {0}):
             units = sorted(u for step in steps[:count] for u in step.units)
             share = round(len(units) / group.units, 4)
@@ -87,7 +87,7 @@ def branches(model: Any) -> set[str]:
     return found
 
 
-def place_of(group: str, layers: set[str]) -> tuple[str, str]:
+def row_and_column(group: str, layers: set[str]) -> tuple[str, str]:
     """Row and column of a group in the heat map: a block whose name begins a layer's name is its row.
 
     >>> place_of("inception1_three", {"inception1", "inception1_three"}), place_of("dense1", {"dense1"})

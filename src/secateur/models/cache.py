@@ -1,4 +1,4 @@
-"""What a decoder remembers: keys and values of the audio, once a clip, and of every token so far."""
+"""The decoder's key-value cache: cross-attention's of the audio, computed once a clip, and self-attention's so far."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class LayerCache:
 
     @property
     def past(self) -> int:
-        """Tokens so far."""
+        """How many tokens are in the cache."""
         return 0 if self.keys is None else self.keys.shape[2]
 
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Append along time and return everything so far."""
+        """Append along time and return all keys and values so far."""
         if self.keys is not None and self.values is not None:
             keys, values = torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2)
         self.keys, self.values = keys, values
@@ -39,7 +39,7 @@ class LayerCache:
 
 @dataclass
 class Cache:
-    """What decoding remembers: one `LayerCache` a layer, the memory's mask, and how many tokens went in."""
+    """One `LayerCache` a layer, the attention mask of the encoder output, and how many tokens are cached."""
 
     layers: list[LayerCache]
     memory_mask: Tensor | None = None

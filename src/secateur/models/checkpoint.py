@@ -14,7 +14,7 @@ from .family import TextCodec, family_of, read_config, write_config
 from .network import Network
 
 WEIGHTS = "model.safetensors"
-UNTRAINED = "untrained.json"  # beside a model with random weights: what trains it does not hold it near them
+UNTRAINED = "untrained.json"  # beside a model with random weights: training then does not regularise towards them
 
 
 def save_checkpoint(folder: str | Path, model: Network, text: TextCodec, half: bool = False) -> Path:
@@ -36,7 +36,7 @@ def untrained(model: str | Path) -> bool:
 
 
 def as_saved(model: Any) -> Any:
-    """`model` with the values that a checkpoint of 16 bits keeps, in place: what is evaluated is what is saved."""
+    """`model` rounded to fp16 in place, as a checkpoint stores it: the weights evaluated are the weights saved."""
     for value in model.state_dict().values():
         if value.is_floating_point():
             value.copy_(value.half())
@@ -55,16 +55,16 @@ def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> t
     config = read_config(folder / "config.json")
     state = read_weights(folder / WEIGHTS)
     family = family_of(config)
-    model = built(family.network(), config, str(folder / "config.json"))
-    fit(model, state, str(folder / WEIGHTS))
+    model = empty_network(family.network(), config, str(folder / "config.json"))
+    load_weights(model, state, str(folder / WEIGHTS))
     return model.to(device).eval(), family.read_text(folder / family.text_file, config)
 
 
-def built(network: type[Any], config: Any, where: str) -> Any:
-    """A network without memory, whose weights are still to come.
+def empty_network(network: type[Any], config: Any, where: str) -> Any:
+    """A network on the meta device: shapes without storage, for weights that are loaded later.
 
     Raises:
-        SecateurError: sizes that no network has: layers refuse them in many ways.
+        SecateurError: widths that layers refuse.
     """
     try:
         with torch.device("meta"):
@@ -72,7 +72,9 @@ def built(network: type[Any], config: Any, where: str) -> Any:
     except SecateurError:
         raise
     except Exception as problem:
-        raise SecateurError(f"{where}: no network has these sizes ({str(problem).splitlines()[:1]})") from problem
+        raise SecateurError(
+            f"{where}: no network can be built with these widths ({str(problem).splitlines()[:1]})"
+        ) from problem
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -88,29 +90,29 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     except SecateurError:
         raise
     except Exception as problem:  # safetensors raises its own error type, and OSError
-        raise SecateurError(f"{path}: not a whole safetensors file ({problem}); fetch or export it again") from problem
+        raise SecateurError(f"{path}: a damaged safetensors file ({problem}); fetch or export it again") from problem
 
 
-def fit(model: Network, state: dict[str, torch.Tensor], where: str) -> None:
-    """Put `state` into a model built on the meta device.
+def load_weights(model: Network, state: dict[str, torch.Tensor], where: str) -> None:
+    """Load `state` into a model on the meta device, as float32.
 
     Raises:
         SecateurError: a parameter is missing, unknown or of another shape.
     """
-    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     for name in state:
-        if name not in wanted:
-            raise SecateurError(f"{where}: unknown parameter '{name}'{nearest(name, wanted)}")
-    for name, shape in wanted.items():
+        if name not in expected:
+            raise SecateurError(f"{where}: unknown parameter '{name}'{nearest(name, expected)}")
+    for name, shape in expected.items():
         if name not in state:
             raise SecateurError(f"{where}: parameter '{name}' is missing")
         if tuple(state[name].shape) != shape:
             raise SecateurError(f"{where}: '{name}' has shape {tuple(state[name].shape)}, the config says {shape}")
-    load(model, {name: value.float() for name, value in state.items()})
+    assign_weights(model, {name: value.float() for name, value in state.items()})
 
 
-def load(model: Network, state: dict[str, torch.Tensor]) -> None:
-    """Give a network from the meta device its tensors; what was frozen when it was built stays frozen."""
+def assign_weights(model: Network, state: dict[str, torch.Tensor]) -> None:
+    """Assign tensors to a network on the meta device; parameters that were built frozen stay frozen."""
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     model.load_state_dict(state, assign=True)
     parameters = dict(model.named_parameters())

@@ -1,4 +1,4 @@
-"""What a model is made of, in words: the widths of its parts by the names that they have in a checkpoint (no torch)."""
+"""A model's widths in words, by the names that its parts have in a checkpoint (no torch)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def widths(config: Config) -> dict[str, str]:
 
 
 def _listed(values: Any, where: str = "") -> Iterator[tuple[str, str]]:
-    """Widths in a config that is built like its network."""
+    """Names and widths in a config that has the structure of its network."""
     if isinstance(values, dict) and "heads" in values:
         yield where, _heads(values)
     elif isinstance(values, dict):
@@ -39,7 +39,7 @@ def _listed(values: Any, where: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _heads(widths: dict[str, int]) -> str:
-    """One attention."""
+    """The widths of one attention."""
     if "queries" in widths:
         shared = f", {widths['queries']} queries a head" if widths["queries"] > 1 else ""
         return f"{widths['heads']} heads{shared}"

@@ -1,6 +1,6 @@
-"""Model families: what the rest of the pipeline asks of any kind of recogniser (no torch here).
+"""Model families: what every kind of recogniser gives to the rest of the pipeline (no torch here).
 
-A family is one folder, `families/NAME/`, with everything that is known of it: config (the frozen dataclass that is the
+A family is one folder, `families/NAME/`, with everything that belongs to it: config (the frozen dataclass that is the
 checkpoint), network, cost, readers, writers, graphs, objective, sensitivity probe, recogniser and streaming. Its
 `family.py` joins them in one `Family`, whose heavy members are `Lazy`: naming a family imports its config and cost, and
 torch, onnx or transformers only when a member that needs them is called. Nothing outside the folder knows its name.
@@ -37,33 +37,33 @@ class Config(Protocol):
 
     @property
     def name(self) -> str:
-        """What this model is called."""
+        """The model's name."""
 
     @property
     def front_end(self) -> FrontEnd:
-        """How a clip becomes features."""
+        """From samples to features."""
 
     @property
     def max_seconds(self) -> float:
         """The longest clip, in seconds, that one pass can hold; infinite when nothing limits it."""
 
     def hearing(self, front_end: FrontEnd) -> Self:
-        """The config with another front-end; contexts last as long as they did."""
+        """The config with another front-end; contexts keep their length in seconds."""
 
     def shrunk(self, keep: dict[str, list[int]]) -> Self:
         """The config after surgery: `keep` maps names of groups to the units that stay."""
 
 
 class FrameConfig(Config, Protocol):
-    """The config of a network that answers in every frame (CTC)."""
+    """The config of a network with one output a frame (CTC)."""
 
     @property
     def units(self) -> int:
-        """Of the output; number 0 is the blank."""
+        """Output units; unit 0 is the blank."""
 
     @property
     def subsampled(self) -> int:
-        """Frames of features to one of the output."""
+        """Feature frames per output frame."""
 
 
 class TextCodec(Protocol):
@@ -123,8 +123,8 @@ class Published:
 
     name: str
     parameters: int
-    hub: str  # its repository on the model hub
-    languages: str  # what it understands, in words
+    hub: str  # repository on the model hub
+    languages: str  # in words
     wheels: tuple[str, ...] = ()
     sha256: str = ""
     licence: str = "MIT"
@@ -137,7 +137,7 @@ Table = Mapping[str, Mapping[str, int]]  # by row and column, such as "encoder 0
 class Family:
     """What a family gives to the rest of the pipeline.
 
-    Counts are made on the config alone. What members of upper rooms have to be is said where they are asked for:
+    Counts are made on the config alone. Members that belong to later rooms are specified there:
     `task` in `prune.task`, `probe` in `sensitivity.probe`, `exporter` in `export.exporter`, `recogniser`, `runtime` and
     `stream_decoder` in `runtime.streaming`, `phrases` in `assistant.phrases`.
     """
@@ -153,9 +153,9 @@ class Family:
     parts: Callable[[Any, float, int], dict[str, int]]
     text_file: str  # name of the text codec's file in a checkpoint
     read_text: Callable[[Path, Any], TextCodec]  # (file, config)
-    task: Lazy[Any]  # how it is trained, and read in batches
-    probe: Lazy[Any]  # what loses something for once in a sensitivity map
-    exporter: Lazy[Any]  # its ONNX graphs, and how they are proved
+    task: Lazy[Any]  # a `Task`: its loss, and greedy transcripts in batches
+    probe: Lazy[Any]  # a `Probe`: the model with one site ablated, for a sensitivity map
+    exporter: Lazy[Any]  # an `Exporter`: its ONNX graphs and their parity checks
     recogniser: Lazy[Any]  # (network, text codec) -> a recogniser
     runtime: Lazy[Any]  # (exported folder, threads) -> a recogniser; base install only
     stream_decoder: Lazy[Any]  # (recogniser, stream options) -> what decodes a stream; base install only
@@ -199,8 +199,7 @@ def family_named(name: Any, where: str) -> Family:
     """
     if not isinstance(name, str) or name not in FAMILIES:
         raise SecateurError(
-            f"{where}: model family '{name}' is not known here{nearest(str(name), FAMILIES)} "
-            f"(known: {', '.join(FAMILIES)})"
+            f"{where}: unknown model family '{name}'{nearest(str(name), FAMILIES)} (known: {', '.join(FAMILIES)})"
         )
     return FAMILIES[name]
 

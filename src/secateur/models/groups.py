@@ -1,4 +1,4 @@
-"""What may go together: a group of units, declared by the layer that owns them.
+"""What is pruned together: groups of units, declared by the layer that owns them.
 
 A *unit* is the smallest thing that can be removed (a head, an FFN unit, a token row). A *place* is where a unit
 lives in one parameter. Masking multiplies the places by zero; shrinking selects the kept rows or columns. Both read
@@ -14,7 +14,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Place:
-    """Units along dimension `dim` of `parameter` (or of a buffer), `width` consecutive indices a unit.
+    """Where units live: along dimension `dim` of `parameter` (or of a buffer), `width` consecutive indices a unit.
 
     They fill the dimension, or only a part of it from index `start` on: one gate of a recurrent layer, one of several
     groups side by side. With `unit` set, the whole parameter belongs to that one unit (layers), with `start` as well

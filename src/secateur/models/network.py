@@ -1,4 +1,4 @@
-"""What every network is: built from its config alone, with its prunable groups declared by its layers."""
+"""Base classes of networks: built from a config alone, with prunable groups that their layers declare."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Network(nn.Module):
 
     config: Any
     dropout: nn.Dropout
-    input_mask: Tensor | None  # inputs (inputs,) that are not masked, which the front-end must know; None: all
+    input_mask: Tensor | None  # bool (inputs,), False where masked, which the front-end must know; None: no mask
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -30,34 +30,34 @@ class Network(nn.Module):
         self.input_mask = None
 
     def groups(self) -> list[Group]:
-        """All that may go, as the layers declare it."""
+        """All prunable groups, as the layers declare them."""
         raise NotImplementedError
 
-    def stays_whole(self) -> dict[str, str]:
-        """Why parameters are in no group, by patterns of their names with * for layer numbers; the first that fits."""
+    def ungrouped(self) -> dict[str, str]:
+        """Why parameters are in no group, by name pattern (* for layer numbers); the first matching pattern counts."""
         return {"*": STREAM}
 
-    def over_time(self) -> list[TimeAxis]:
-        """The parameters that know how far apart frames are, for `prune.inputs`."""
+    def time_axes(self) -> list[TimeAxis]:
+        """The parameters that depend on the frame shift, for `prune.inputs`."""
         return []
 
     def mask_inputs(self, kept: Tensor) -> None:
         """Let the front-end compute as if only the inputs `kept` (inputs,) were there.
 
         Their columns are zero while masked, but Whisper's features are relative to the loudest of all that are
-        computed: whoever computes features for this network passes `input_mask` on.
+        computed: whoever computes features for this network passes `input_mask` to the extractor.
         """
         self.input_mask = None if bool(kept.all()) else kept
 
     def check_unmasked(self) -> None:
-        """Refuse a network with masks that are not in its weights: what is written would not compute the same.
+        """Refuse a network with masks outside its weights, which an export would lose.
 
         Raises:
-            SecateurError: there are some.
+            SecateurError: there is such a mask.
         """
 
     def mask_vocabulary(self, kept: Tensor) -> None:
-        """Make the output rows that are not `kept` (rows,) impossible: a zero logit would not be.
+        """Mask the output rows that are not `kept` (rows,) with minus infinity; a logit of zero would not exclude them.
 
         Raises:
             SecateurError: this family has no vocabulary to prune.
@@ -66,21 +66,21 @@ class Network(nn.Module):
 
 
 class FrameNetwork(Network):
-    """Base of the networks that answer in every frame (CTC)."""
+    """Base of the networks with one output a frame (CTC)."""
 
     def forward(self, features: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Features (batch, frames, inputs) to logarithms of probabilities (batch, shorter, units), and how many of
-        them are real in each row."""
+        """Features (batch, frames, inputs) to log-probabilities (batch, output frames, units), and the valid output
+        frames of each row (batch,)."""
         raise NotImplementedError
 
     def sections(self) -> Mapping[str, Any]:
-        """The parts that run one after the other, `section(x, frames, dropout)`, by name; none: it runs as a whole."""
+        """The parts that run one after the other, `section(x, frames, dropout)`, by name; empty: it has no parts."""
         return {}
 
-    def halves(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """`forward` as half of the blocks and as all of them would answer, and the real frames.
+    def with_intermediate(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-probabilities after the middle block (intermediate CTC) and after the last, and the valid frames.
 
         Raises:
-            SecateurError: this network cannot answer halfway.
+            SecateurError: this network has no intermediate output.
         """
         raise SecateurError("training.intermediate_ctc is for networks with a Conformer: set it to 0 for this one")

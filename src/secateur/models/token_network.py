@@ -1,4 +1,4 @@
-"""Networks that write tokens one after another: an encoder's memory, a decoder with a cache, tied token rows."""
+"""Encoder-decoder networks: an encoder, an autoregressive decoder with a cache, tied token embeddings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Encoder(nn.Module):
     norm: nn.Module
 
     def embed(self, features: Tensor, frames: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
-        """What the first stage makes of features (batch, positions, width), and the attention mask of its positions."""
+        """The first stage's output for features, (batch, positions, width), and the attention mask of its positions."""
         raise NotImplementedError
 
     def stage(self, number: int, x: Tensor, valid: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
@@ -33,10 +33,10 @@ class Encoder(nn.Module):
         return merged
 
     def forward(self, features: Tensor, frames: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
-        """Encode `features` (batch, frames, inputs); `frames` (batch,) says how many are real in each row.
+        """Encode `features` (batch, frames, inputs); `frames` (batch,) are valid in each row.
 
-        Returns the memory (batch, positions, width) and its mask (batch, positions), True where it is real. Rows of
-        a padded batch equal the same clips run alone.
+        Returns the encoder output (batch, positions, width) and its mask (batch, positions), True where it is valid.
+        Rows of a padded batch equal the same clips run alone.
         """
         x, valid = self.embed(features, frames, drop)
         for number in range(len(self.layers) + 1):
@@ -58,15 +58,16 @@ class Decoder(nn.Module):
         self.token_embedding = nn.Embedding(vocabulary, width)
         self.layers = nn.ModuleList(layers)
         self.norm = norm
-        # A zero row would give a logit of 0, not "impossible": masked rows need minus infinity.
+        # A zero row would give a logit of 0, which excludes nothing: masked rows need minus infinity.
         self.register_buffer("vocabulary_mask", None, persistent=False)
 
     def embed(self, tokens: Tensor, start: int = 0) -> Tensor:
-        """What the first layer reads (batch, length, width) of tokens that follow `start` others."""
+        """The first layer's input (batch, length, width) for tokens that follow `start` others."""
         return self.token_embedding(tokens)  # type: ignore[no-any-return]
 
     def start(self, memory: Tensor, valid: Tensor | None) -> Cache:
-        """A fresh cache for `memory` (batch, positions, width): cross-attention's keys and values are computed once."""
+        """A new cache for the encoder output `memory` (batch, positions, width); cross-attention's keys and values are
+        in it."""
         mask = None if valid is None else valid[:, None, None, :]
         return Cache([LayerCache(*layer.cross_attention.keys_values(memory)) for layer in self.layers], mask)  # type: ignore[union-attr, operator]
 
@@ -93,7 +94,8 @@ class TokenNetwork(Network):
     decoder: Decoder
 
     def encode(self, features: Tensor, frames: Tensor | None = None) -> Cache:
-        """Encode `features` (batch, frames, inputs), of which `frames` (batch,) are real, for `step` to decode from."""
+        """Encode `features` (batch, frames, inputs), of which `frames` (batch,) are valid, for `step` to decode
+        from."""
         memory, valid = self.encoder(features, frames, self.dropout)
         return self.decoder.start(memory, valid)
 
@@ -115,7 +117,7 @@ class TokenNetwork(Network):
             raise SecateurError("vocabulary rows are masked, not removed: shrink the model before exporting it")
 
     def vocabulary_group(self) -> Group:
-        """Token rows, of which the output layer is made as well."""
+        """The token rows, which the output layer shares."""
         rows = (Place("decoder.token_embedding.weight", 0, masked=False),)
         return Group("vocabulary", "vocabulary", self.config.vocabulary, rows)
 

@@ -53,12 +53,12 @@ class TorchSession:
         """See `Session.attention`."""
         scores: list[Tensor] = []
 
-        def look(module: Any, inputs: tuple[Tensor, ...]) -> None:
+        def record(module: Any, inputs: tuple[Tensor, ...]) -> None:
             x, keys, _, mask = inputs
             scores.append(module.scores(x, keys, mask))
 
         layers: list[Any] = [layer.cross_attention for layer in self.model.decoder.layers]
-        hooks = [layer.register_forward_pre_hook(look) for layer in layers]
+        hooks = [layer.register_forward_pre_hook(record) for layer in layers]
         try:
             self.model.step(torch.from_numpy(tokens).to(self.device), _same(state.cache))
         finally:
@@ -73,7 +73,7 @@ class TorchSession:
         clips = state.clips[rows]
         if not np.array_equal(clips, state.clips):
             return TorchState(state.cache.pick(index), clips)
-        # Beams trade places within their clip: the audio's keys and values, by far the largest part, stay as they are.
+        # Beams are reordered within their clip: the audio's keys and values, by far the largest part, stay as they are.
         layers = [
             LayerCache(layer.cross_keys, layer.cross_values, _rows(layer.keys, index), _rows(layer.values, index))
             for layer in state.cache.layers
@@ -86,6 +86,6 @@ def _rows(values: Tensor | None, index: Tensor) -> Tensor | None:
 
 
 def _same(cache: Cache) -> Cache:
-    """A cache that can be extended without changing `cache`; it shares all tensors."""
+    """A shallow copy of `cache`, which can be extended without changing it."""
     layers = [LayerCache(x.cross_keys, x.cross_values, x.keys, x.values) for x in cache.layers]
     return Cache(layers, cache.memory_mask, cache.length)

@@ -1,6 +1,6 @@
-"""What criteria and budgets ask of an array, so that they work on torch tensors and on numpy arrays alike.
+"""Array operations of criteria and budgets, for torch tensors and numpy arrays alike.
 
-Keras models give numpy arrays, ours give torch tensors; this file does not need torch unless it is given tensors.
+Keras models give numpy arrays, torch networks tensors; torch is imported only for tensors.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ Array = Any  # a torch tensor or a numpy array
 
 
 def floats(values: Array) -> Array:
-    """`values` in float32; a tensor keeps its device and its history."""
+    """`values` in float32; a tensor keeps its device and its graph."""
     return values.float() if hasattr(values, "float") else np.asarray(values, np.float32)
 
 
 def constant(values: Array) -> Array:
-    """`values` in float32, without history."""
+    """`values` in float32, detached."""
     return floats(values.detach() if hasattr(values, "detach") else values)
 
 

@@ -1,8 +1,8 @@
-"""How much goes where: from scores to a plan (the units that stay), under a budget in parameters or MACs.
+"""From scores to a plan, the units that stay of each group, under a budget in parameters or MACs.
 
-Two ways to share a budget out. `amounts` gives every matching group the same share to lose ("uniform", by name
-pattern). A global budget ranks all units of the chosen kinds together and removes the least important until the
-model is small enough; what a removal saves is counted on the real config, so overlapping groups are not counted twice.
+`by_amounts` removes the same share of every matching group (by name pattern). `by_budget` ranks all units of the chosen
+kinds together and removes the least important until the model is small enough; what a removal saves is counted on the
+real config, so overlapping groups are not counted twice.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ Cost = Callable[[Any], float]
 
 
 @dataclass(frozen=True)
-class Rung:
-    """Units of one group that go together: one unit, or the r-th least important of every block."""
+class Removal:
+    """Units of one group that are removed together: one unit, or the r-th least important of every block."""
 
     score: float
     group: str
     units: tuple[int, ...]
 
 
-def rungs(group: Group, scores: Array) -> list[Rung]:
+def removals(group: Group, scores: Array) -> list[Removal]:
     """The group's removals from the least important on; `minimum` units of every block never appear."""
     size = group.units // group.blocks
     values = numbers(scores).reshape(group.blocks, size)
@@ -41,16 +41,16 @@ def rungs(group: Group, scores: Array) -> list[Rung]:
     steps = []
     for r in range(max(size - group.minimum, 0)):
         score = sum(float(values[b, order[b, r]]) for b in range(group.blocks))
-        steps.append(Rung(score, group.name, tuple(int(order[b, r]) + b * size for b in range(group.blocks))))
+        steps.append(Removal(score, group.name, tuple(int(order[b, r]) + b * size for b in range(group.blocks))))
     return steps
 
 
-def keep_after(groups: Mapping[str, Group], removed: Iterable[Rung]) -> Keep:
-    """The plan that is left when `removed` are gone; only touched groups are named."""
-    gone: dict[str, set[int]] = {}
-    for rung in removed:
-        gone.setdefault(rung.group, set()).update(rung.units)
-    return {name: [u for u in range(groups[name].units) if u not in units] for name, units in gone.items()}
+def kept_after(groups: Mapping[str, Group], removed: Iterable[Removal]) -> Keep:
+    """The plan after the removals `removed`; it names only groups that lose units."""
+    removed_units: dict[str, set[int]] = {}
+    for removal in removed:
+        removed_units.setdefault(removal.group, set()).update(removal.units)
+    return {name: [u for u in range(groups[name].units) if u not in units] for name, units in removed_units.items()}
 
 
 def by_amounts(groups: Iterable[Group], scores: Mapping[str, Array], amounts: Mapping[str, float]) -> Keep:
@@ -70,12 +70,12 @@ def by_amounts(groups: Iterable[Group], scores: Mapping[str, Array], amounts: Ma
         if not matches:
             raise SecateurError(f"no group or kind matches '{pattern}'{nearest(pattern, [*by_name, *KINDS])}")
         share |= dict.fromkeys(matches, amount)
-    removed: list[Rung] = []
+    removed: list[Removal] = []
     for name, amount in share.items():
         group = by_name[name]
-        steps = rungs(group, scores[name])
+        steps = removals(group, scores[name])
         removed += steps[: min(round(amount * group.units / group.blocks), len(steps))]
-    return keep_after(by_name, removed)
+    return kept_after(by_name, removed)
 
 
 def by_budget(
@@ -103,54 +103,56 @@ def by_budget(
     full = cost(config)
     if full <= target:
         return {}
-    ladder: list[Rung] = []
+    ordered: list[Removal] = []
     for group in by_name.values():
         score = numbers(scores[group.name])
         if normalise:
             score = score / max(float(score.mean()), 1e-30)
-        steps = rungs(group, score)[: int(protect * group.units / group.blocks)]
+        steps = removals(group, score)[: int(protect * group.units / group.blocks)]
         if not steps:
             continue
-        saved = full - cost(config.shrunk(keep_after(by_name, steps[:1])))
+        saved = full - cost(config.shrunk(kept_after(by_name, steps[:1])))
         price = max(saved, 1e-9) if per_cost else group.blocks
-        ladder += [Rung(s.score / price, s.group, s.units) for s in steps]
-    # Within a group a later rung never goes before an earlier one: scores rise along it, so a stable sort keeps that.
-    ladder.sort(key=lambda rung: rung.score)
-    return reach(config, by_name, ladder, target, cost)
+        ordered += [Removal(s.score / price, s.group, s.units) for s in steps]
+    # Within a group removals stay in order: their scores rise, and the sort is stable.
+    ordered.sort(key=lambda removal: removal.score)
+    return remove_until(config, by_name, ordered, target, cost)
 
 
-def reach(config: Config, by_name: Mapping[str, Group], ladder: Sequence[Rung], target: float, cost: Cost) -> Keep:
-    """The plan without the first rungs of `ladder`, as many as it takes until `cost(config)` is at most `target`.
+def remove_until(
+    config: Config, by_name: Mapping[str, Group], ordered: Sequence[Removal], target: float, cost: Cost
+) -> Keep:
+    """The plan after the first removals in `ordered`, as few as bring `cost(config)` to at most `target`.
 
     Raises:
         SecateurError: all of them are not enough.
     """
 
     def cost_after(count: int) -> float:
-        return cost(config.shrunk(keep_after(by_name, ladder[:count])))
+        return cost(config.shrunk(kept_after(by_name, ordered[:count])))
 
-    if cost_after(len(ladder)) > target:
+    if cost_after(len(ordered)) > target:
         raise SecateurError(
-            f"the budget cannot be reached: removing all that may go leaves {cost_after(len(ladder)):.3g}, "
-            f"the target is {target:.3g}; allow more kinds or a larger budget"
+            "the budget cannot be reached: removing every unit that can be removed leaves "
+            f"{cost_after(len(ordered)):.3g}, the target is {target:.3g}; allow more kinds or a larger budget"
         )
-    low, high = 0, len(ladder)
+    low, high = 0, len(ordered)
     while low < high:
         middle = (low + high) // 2
         if cost_after(middle) <= target:
             high = middle
         else:
             low = middle + 1
-    return keep_after(by_name, ladder[:low])
+    return kept_after(by_name, ordered[:low])
 
 
-def gone_first(scores: Mapping[str, Array], keep: Keep) -> dict[str, Array]:
-    """Copies of `scores` in which what an earlier plan `keep` left out scores lowest, so that it stays gone."""
+def removed_first(scores: Mapping[str, Array], keep: Keep) -> dict[str, Array]:
+    """Copies of `scores` in which units removed by an earlier plan `keep` score lowest, so that they stay removed."""
     ranked: dict[str, Array] = {name: numbers(values) for name, values in scores.items()}
     for name, kept in keep.items():
-        gone = np.ones(len(ranked[name]), bool)
-        gone[kept] = False
-        ranked[name][gone] = min(float(ranked[name].min()), 0.0) - 1.0
+        removed_units = np.ones(len(ranked[name]), bool)
+        removed_units[kept] = False
+        ranked[name][removed_units] = min(float(ranked[name].min()), 0.0) - 1.0
     return ranked
 
 
@@ -163,14 +165,14 @@ def merge(*plans: Keep) -> Keep:
     return merged
 
 
-def partly(groups: Iterable[Group], scores: Mapping[str, Array], final: Keep, share: float) -> Keep:
-    """The plan part-way: of what each group loses in `final`, the least important `share` goes now."""
+def partial_plan(groups: Iterable[Group], scores: Mapping[str, Array], final: Keep, share: float) -> Keep:
+    """Part of the plan `final`: of the units that each group loses in it, the least important `share`."""
     by_name = {g.name: g for g in groups}
-    removed: list[Rung] = []
+    removed: list[Removal] = []
     for name, units in final.items():
-        group, stay = by_name[name], set(units)
+        group, kept = by_name[name], set(units)
         blocked = numbers(scores[name])
-        blocked[sorted(stay)] = np.inf  # only units that the final plan removes are candidates
-        lost = (group.units - len(stay)) // group.blocks
-        removed += rungs(group, blocked)[: round(share * lost)]
-    return keep_after(by_name, removed)
+        blocked[sorted(kept)] = np.inf  # only units that the final plan removes are candidates
+        count = (group.units - len(kept)) // group.blocks
+        removed += removals(group, blocked)[: round(share * count)]
+    return kept_after(by_name, removed)

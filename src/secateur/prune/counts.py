@@ -1,4 +1,4 @@
-"""How many of the network's own weights are left: matrices and filters, without embeddings, positions and norms."""
+"""Counts of a network's weights: matrices and filters, without embeddings, positions and norms."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def matrix_weights(model: nn.Module) -> int:
     return sum(p.numel() for _, p in matrices(model))
 
 
-def weights_left(model: nn.Module) -> int:
-    """Values in all matrices that are not zero: what unstructured pruning leaves."""
+def nonzero_weights(model: nn.Module) -> int:
+    """Values in all matrices that are not zero: those that unstructured pruning keeps."""
     return sum(int(p.detach().count_nonzero()) for _, p in matrices(model))
 
 
-def values_left(model: Network) -> float:
+def nonzero_values(model: Network) -> float:
     """All values that are stored, but for the matrices' zeros: embeddings, positions, norms and biases count."""
-    return family_of(model.config).parameters(model.config) - matrix_weights(model) + weights_left(model)
+    return family_of(model.config).parameters(model.config) - matrix_weights(model) + nonzero_weights(model)

@@ -1,4 +1,4 @@
-"""Collecting what criteria read: gradients times weights a batch, and the norms of activations."""
+"""Evidence for criteria: gradients times weights a batch, and the norms of activations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..models.groups import Group
-from ..train.distributed import add_up
+from ..train.distributed import all_reduce_sum
 from .taylor import TaylorSums
 
 
@@ -22,7 +22,7 @@ class TaylorCollector(TaylorSums):
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the gradients that are there now."""
+        """Add the current gradients."""
         parameters = self.model.named_parameters()
         self.add({name: p.grad * p for name, p in parameters if p.grad is not None and p.requires_grad})
 
@@ -33,7 +33,7 @@ class TaylorCollector(TaylorSums):
         return state | {"weight": torch.tensor(self.weight)}
 
     def load(self, tensors: dict[str, Tensor], device: torch.device | str) -> None:
-        """Take back what `tensors` gave."""
+        """Restore the state that `tensors` returned."""
         self.weight = float(tensors["weight"])
         self.sums = {n.removeprefix("taylor."): t.to(device) for n, t in tensors.items() if n.startswith("taylor.")}
         self.signed = {n.removeprefix("signed."): t.to(device) for n, t in tensors.items() if n.startswith("signed.")}
@@ -96,5 +96,5 @@ class ActivationCollector:
     def norms(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """What `Evidence.inputs` and `Evidence.outputs` hold, over the batches of all processes."""
         inputs, outputs = ({n: store[n].clone() for n in sorted(store)} for store in (self.inputs, self.outputs))
-        add_up([*inputs.values(), *outputs.values()])
+        all_reduce_sum([*inputs.values(), *outputs.values()])
         return {n: t.sqrt() for n, t in inputs.items()}, {n: t.sqrt() for n, t in outputs.items()}

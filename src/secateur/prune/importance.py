@@ -32,10 +32,10 @@ class Evidence:
     outputs: dict[str, Array] = field(default_factory=dict)  # parameter -> L2 norm of each output feature, (out,)
     seed: int = 0
     signed: dict[str, Array] = field(default_factory=dict)  # group -> mean over batches of sum of g*w, (units,)
-    map: SensitivityMap | None = None  # what was measured before
+    map: SensitivityMap | None = None  # a measured sensitivity map
 
     def holds(self, need: str, group: Group) -> bool:
-        """Whether what a criterion needs is there, for `group`."""
+        """Whether the evidence `need` was gathered for `group`."""
         if need in ("taylor", "signed"):
             return group.name in getattr(self, need)
         return bool(self.inputs or self.outputs) if need == "activations" else self.map is not None
@@ -116,7 +116,7 @@ def wanda(group: Group, evidence: Evidence) -> Array:
     into the residual stream, a whole layer's is that of the weights with which it writes there.
 
     Raises:
-        SecateurError: nothing is known of what the group's readers read.
+        SecateurError: no activations were gathered for the layers that read the group.
     """
     readers = [p for p in group.places if p.reads and p.parameter in evidence.inputs]
     if readers:
@@ -126,9 +126,9 @@ def wanda(group: Group, evidence: Evidence) -> Array:
             norm = evidence.inputs[place.parameter].reshape([-1 if d == place.dim else 1 for d in range(weight.ndim)])
             values[place.parameter] = weight * norm
         return unit_sums(group, values, readers)
-    whole = [p for p in group.places if p.unit is not None and p.start is None and p.parameter in evidence.inputs]
-    if whole:
-        return unit_sums(group, {p.parameter: _felt(p.parameter, evidence) for p in whole}, whole)
+    layers = [p for p in group.places if p.unit is not None and p.start is None and p.parameter in evidence.inputs]
+    if layers:
+        return unit_sums(group, {p.parameter: _weights_times_inputs(p.parameter, evidence) for p in layers}, layers)
     written = [p for p in group.places if p.dim == 0 and p.unit is None and p.parameter in evidence.outputs]
     if written:
         score = filled(group.units, 1.0, evidence.outputs[written[0].parameter])
@@ -136,12 +136,12 @@ def wanda(group: Group, evidence: Evidence) -> Array:
             score = score * (evidence.outputs[place.parameter].reshape(group.units, place.width) ** 2).sum(1) ** 0.5
         return score
     raise SecateurError(
-        f"the criterion 'wanda' needs the inputs of the layers that read {group.name}, which are not known: choose "
+        f"the criterion 'wanda' needs the inputs of the layers that read {group.name}, which were not gathered: choose "
         "another criterion, or leave these units out (prune.kinds)"
     )
 
 
-def _felt(name: str, evidence: Evidence) -> Array:
+def _weights_times_inputs(name: str, evidence: Evidence) -> Array:
     """|weight| times the norm of the input that each value multiplies, in the shape of the weight."""
     weight, norm = abs(constant(evidence.weights[name])), evidence.inputs[name]
     outputs, inputs = weight.shape[:2]
@@ -152,14 +152,14 @@ def _felt(name: str, evidence: Evidence) -> Array:
     return weight * rows.reshape([outputs, inputs] + [1] * (weight.ndim - 2))
 
 
-def chance(group: Group, evidence: Evidence) -> Array:
+def random_scores(group: Group, evidence: Evidence) -> Array:
     """Random scores: the control that every criterion has to beat."""
     random = np.random.default_rng([evidence.seed, zlib.crc32(group.name.encode())])
     return of_kind(random.random(group.units, np.float32), next(iter(evidence.weights.values()), None))
 
 
 def sensitivity(group: Group, evidence: Evidence) -> Array:
-    """The measured change of the loss when a unit goes, with its sign: what helps goes first.
+    """The measured loss change without a unit, with its sign: units whose removal lowers the loss go first.
 
     Raises:
         SecateurError: the map is of another model.
@@ -175,5 +175,5 @@ CRITERIA: Registry[Criterion] = Registry("criteria", "criterion", {
     "signed": Criterion(signed, ("signed",), is_loss=True),  # helpful first
     "sensitivity": Criterion(sensitivity, ("map",), is_loss=True),  # the same, as it was measured
     "wanda": Criterion(wanda, ("activations",)),
-    "random": Criterion(chance),
+    "random": Criterion(random_scores),
 })  # fmt: skip

@@ -1,8 +1,8 @@
-"""Inputs that go before training: a lower sample rate, frames further apart, derivatives left out.
+"""Input pruning before training: a lower sample rate, a longer frame shift, fewer derivatives.
 
 Single inputs (mel bins, coefficients) are units of a group like any other and are ranked, masked and removed with them.
-These three change how audio becomes features, so they are cut at once, by surgery that leaves the network computing
-nearly what it did: filters keep their centres, kernels and positions are interpolated.
+These three change the front-end, so they are applied at once, by surgery after which the network computes nearly the
+same: filters keep their centres, kernels and positions are interpolated.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 from ..base.errors import SecateurError
 from ..features.front_end import FrontEnd
 from ..features.rates import resampled, spaced
-from ..models.checkpoint import load
+from ..models.checkpoint import assign_weights
 from ..models.frame_merging import parse_merges
 from ..models.groups import TimeAxis
 from .settings import PruneSettings
@@ -24,10 +24,10 @@ from .shrink import Net, shrink
 
 
 def cut_inputs(model: Net, settings: PruneSettings) -> Net:
-    """`model` with `sample_rate`, `frame_shift_ms` and `deltas` as the settings say; itself when they say nothing.
+    """`model` with `sample_rate`, `frame_shift_ms` and `deltas` as the settings say; `model` itself when none is set.
 
     Raises:
-        SecateurError: what the model cannot hear with.
+        SecateurError: a front-end that the model cannot have.
     """
     if settings.sample_rate is not None:
         model = at_sample_rate(model, settings.sample_rate)
@@ -41,16 +41,16 @@ def cut_inputs(model: Net, settings: PruneSettings) -> Net:
 
 
 def at_sample_rate(model: Net, sample_rate: int) -> Net:
-    """The network for audio at a lower rate: inputs whose filters lie beyond half of it are gone.
+    """The network for audio at a lower rate: inputs whose filters lie above half of it are removed.
 
     Raises:
-        SecateurError: see `features.rates.resampled`; a network whose inputs cannot go.
+        SecateurError: see `features.rates.resampled`; a network whose inputs cannot be removed.
     """
     before: FrontEnd = model.config.front_end
     after = resampled(before, sample_rate)
     if after == before:
         return model
-    return _reading(model, after, "sample_rate")
+    return _with_inputs(model, after, "sample_rate")
 
 
 def with_deltas(model: Net, order: int) -> Net:
@@ -67,14 +67,14 @@ def with_deltas(model: Net, order: int) -> Net:
     kept = tuple(d for d in before.reads if d // before.statics <= order)
     if not kept:
         raise SecateurError(f"deltas: the model reads nothing of order {order} or below")
-    whole = len(kept) == before.statics * (1 + order)
-    return _reading(model, replace(before, kept=None if whole else kept, deltas=order), "deltas")
+    complete = len(kept) == before.statics * (1 + order)
+    return _with_inputs(model, replace(before, kept=None if complete else kept, deltas=order), "deltas")
 
 
-def _reading(model: Net, after: FrontEnd, setting: str) -> Net:
+def _with_inputs(model: Net, after: FrontEnd, setting: str) -> Net:
     """The network that reads only those of its inputs that `after` still gives."""
     before: FrontEnd = model.config.front_end
-    units = [before.reads.index(one) for one in after.reads]
+    units = [before.reads.index(column) for column in after.reads]
     keep = {}
     if len(units) < before.inputs:
         names = [g.name for g in model.groups() if g.kind in ("mel", "input")]
@@ -110,7 +110,7 @@ def with_merged_frames(model: Net, merges: Sequence[str], learned: bool = False)
 
 @torch.no_grad()
 def at_frame_shift(model: Net, frame_ms: float) -> Net:
-    """The network for frames further apart; contexts last as long as they did.
+    """The network for a longer frame shift; contexts keep their length in seconds.
 
     A kernel's taps fall between the new frames: they are shared out to their two neighbours, which is exact for
     features that are straight lines between frames. Positions and distances are read off between the old ones.
@@ -127,27 +127,27 @@ def at_frame_shift(model: Net, frame_ms: float) -> Net:
     with torch.device("meta"):
         small = type(model)(model.config.hearing(after))
     shapes = {name: value.shape for name, value in small.state_dict().items()}
-    for axis in model.over_time():
-        state[axis.parameter] = _stretched(state[axis.parameter], axis, ratio, shapes[axis.parameter][axis.dim])
-    load(small, state)
+    for axis in model.time_axes():
+        state[axis.parameter] = _resampled(state[axis.parameter], axis, ratio, shapes[axis.parameter][axis.dim])
+    assign_weights(small, state)
     small.dropout.p = model.dropout.p
     return small.train(model.training)
 
 
-def _stretched(values: Tensor, axis: TimeAxis, ratio: float, positions: int) -> Tensor:
+def _resampled(values: Tensor, axis: TimeAxis, ratio: float, positions: int) -> Tensor:
     """`values` as they are for frames `ratio` times as far apart, when `positions` are left."""
     length = values.shape[axis.dim]
     if axis.kind == "position":
-        places = torch.arange(positions, dtype=torch.float64) * ratio
+        sampled_at = torch.arange(positions, dtype=torch.float64) * ratio
     else:
         middle = length // 2
-        places = (torch.arange(length, dtype=torch.float64) - middle) * ratio + middle
+        sampled_at = (torch.arange(length, dtype=torch.float64) - middle) * ratio + middle
         if axis.kind == "distance":
-            places = places.clamp(0, length - 1)
+            sampled_at = sampled_at.clamp(0, length - 1)
     old = torch.arange(length, dtype=torch.float64)
     if axis.kind == "kernel":  # old tap i lies at i / ratio of the new frames
-        shares = (1 - (places - old[:, None]).abs() / ratio).clamp_min(0)
+        shares = (1 - (sampled_at - old[:, None]).abs() / ratio).clamp_min(0)
     else:
-        shares = (1 - (places - old[:, None]).abs()).clamp_min(0)
+        shares = (1 - (sampled_at - old[:, None]).abs()).clamp_min(0)
     moved = values.double().movedim(axis.dim, -1) @ shares.to(values.device)
     return moved.movedim(-1, axis.dim).to(values.dtype).contiguous()

@@ -1,4 +1,4 @@
-"""What every way of pruning is: a training callback that masks while it trains and leaves a smaller network."""
+"""The base of pruning methods: a training callback that masks while training and then gives a smaller network."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class NoSettings:
 
 
 class Method(Callback, Generic[Net]):
-    """Base of all methods. `model` is the network that is being trained; `project` holds at zero what `masks` say is
-    gone; `done` says that no more will go and the rest of the training recovers.
+    """Base of all methods. `model` is the network that is being trained; `project` zeroes what `masks` remove;
+    `done` says that pruning has ended and the rest of the training recovers.
 
-    `original` is the cost of the model before anything was cut.
+    `original` is the cost of the model before any pruning.
 
     `reads` names the settings of `PruneSettings`, among those that not all methods have, which this one follows. `Own`
     is a frozen dataclass of settings that no other method has; `own` holds them, from the table `prune.own`.

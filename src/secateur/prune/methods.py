@@ -21,18 +21,18 @@ from .target import parse_target
 METHODS: Registry[type[Method[Any]]] = Registry("methods", "pruning method", {
     # Whole units:
     "gradual": Lazy("secateur.prune.pruner:GradualPruner"),  # ranked while training
-    "refit": Lazy("secateur.prune.refit:Refit"),  # the same, and what stays is solved anew for what goes
-    "gates": Lazy("secateur.prune.soft.gates:L0Gates"),  # by gates that are learnt under a budget
-    "group-lasso": Lazy("secateur.prune.soft.lasso:GroupLasso"),  # pressed by the sum of their norms
-    "early-bird": Lazy("secateur.prune.soft.early_bird:EarlyBird"),  # all at once when the ranking settles
+    "refit": Lazy("secateur.prune.refit:Refit"),  # the same, and the remaining weights compensate by least squares
+    "gates": Lazy("secateur.prune.soft.gates:L0Gates"),  # L0 gates learned under a budget
+    "group-lasso": Lazy("secateur.prune.soft.lasso:GroupLasso"),  # a penalty on the sum of their norms
+    "early-bird": Lazy("secateur.prune.soft.early_bird:EarlyBird"),  # all at once when the ranking is stable
     "layer-drop": Lazy("secateur.prune.soft.layer_drop:LayerDrop"),  # layers, after training with some skipped
     # Single weights, which become zeros:
     "sparse": Lazy("secateur.prune.weights.sparse:SparseMethod"),  # ranked while training
     "parp": Lazy("secateur.prune.weights.sparse:Parp"),  # may come back until the last event
-    "rigl": Lazy("secateur.prune.weights.regrow:RigL"),  # sparse from the start, exchanged for others
-    "rewind": Lazy("secateur.prune.weights.rewind:Rewind"),  # in rounds that go back to an early state
+    "rigl": Lazy("secateur.prune.weights.regrow:RigL"),  # sparse from the start; weights are exchanged
+    "rewind": Lazy("secateur.prune.weights.rewind:Rewind"),  # in rounds that rewind to an early state
     "wanda": Lazy("secateur.prune.weights.one_shot:Wanda"),  # once, by size times input, in every row
-    "sparsegpt": Lazy("secateur.prune.weights.one_shot:SparseGPT"),  # once; the others make up for them
+    "sparsegpt": Lazy("secateur.prune.weights.one_shot:SparseGPT"),  # once; the remaining weights compensate
 })  # fmt: skip
 
 
@@ -47,9 +47,9 @@ def check_settings(settings: PruneSettings) -> None:
     for field in fields(PruneSettings):
         value = getattr(settings, field.name)
         if field.name in BY_METHOD and field.name not in method.reads and value != default_of(field):
-            others = ", ".join(name for name in METHODS.own if field.name in METHODS[name].reads)
+            methods = ", ".join(name for name in METHODS.own if field.name in METHODS[name].reads)
             raise SecateurError(
-                f"prune.{field.name}: the method '{settings.method}' has no such setting; those that have it: {others}"
+                f"prune.{field.name}: the method '{settings.method}' has no such setting; those that have it: {methods}"
             )
     _checked(settings)
 
@@ -69,7 +69,7 @@ def _checked(settings: PruneSettings) -> type[Method[Any]]:
 
 
 def make_method(model: Network, settings: PruneSettings, original: float) -> Method[Any]:
-    """The callback that `settings.method` names; settings that it does not read are none of its business here.
+    """The callback that `settings.method` names; settings of other methods are not checked here.
 
     Raises:
         SecateurError: names that are not known, or a budget that the method cannot meet.

@@ -1,4 +1,4 @@
-"""From units to the tensors they live in: sums over a unit's places, and masks that zero them."""
+"""From units to their parameters: sums over a unit's places, and masks that zero them."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def unit_sums(group: Group, values: Mapping[str, Array], places: Iterable[Place]
         if place.unit is not None:
             total[place.unit] += floats(value).sum()
         else:
-            other = tuple(d for d in range(value.ndim) if d != place.dim)
-            line = floats(value).sum(axis=other) if other else floats(value)
+            axes = tuple(d for d in range(value.ndim) if d != place.dim)
+            line = floats(value).sum(axis=axes) if axes else floats(value)
             total += line.reshape(group.units, place.width).sum(1)
     return filled(group.units, 0.0, None) if total is None else total
 
@@ -44,18 +44,18 @@ def lines_of(place: Place, values: Array, length: int) -> Array:
     lines = repeated(chosen, place.width)
     if place.start is None:
         return lines
-    whole = values.new_ones(length) if hasattr(values, "new_ones") else np.ones(length, values.dtype)
-    whole[place.start : place.start + len(lines)] = lines
-    return whole
+    full = values.new_ones(length) if hasattr(values, "new_ones") else np.ones(length, values.dtype)
+    full[place.start : place.start + len(lines)] = lines
+    return full
 
 
 def along(values: Array, place: Place, shape: Sequence[int]) -> Array:
     """`values` of units (units,) as a tensor that broadcasts over a parameter of `shape`."""
     if place.unit is not None and place.start is None:
         return values[place.unit].reshape([1] * len(shape))
-    form = [1] * len(shape)
-    form[place.dim] = shape[place.dim]
-    return lines_of(place, values, shape[place.dim]).reshape(form)
+    broadcast = [1] * len(shape)
+    broadcast[place.dim] = shape[place.dim]
+    return lines_of(place, values, shape[place.dim]).reshape(broadcast)
 
 
 def parameter_masks(

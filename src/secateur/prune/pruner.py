@@ -30,7 +30,7 @@ class GradualPruner(UnitMethod[Net]):
         self.normalise = not self.per_cost
         super().__init__(model, settings, original)
         self.map = read_map(settings.map) if "map" in needs else None
-        # Signed terms cancel: they need every batch so far, while squares may forget a network that has changed.
+        # Signed terms cancel: they need every batch so far, while squares may decay as the network changes.
         self.taylor = TaylorCollector(model, self.groups, decay=1.0 if "signed" in needs else 0.97)
         self.activations: ActivationCollector | None = None
         if "activations" in needs and not self.done:
@@ -38,7 +38,7 @@ class GradualPruner(UnitMethod[Net]):
             self.activations.__enter__()
 
     def evidence(self) -> Evidence:
-        """What was gathered while training."""
+        """The evidence gathered while training so far."""
         evidence = Evidence(
             weights=dict(self.model.named_parameters()), taylor=self.taylor.means(), signed=self.taylor.signed_means(),
             seed=self.settings.seed,
@@ -68,7 +68,7 @@ class GradualPruner(UnitMethod[Net]):
                 self.finish()
 
     def finish(self) -> None:
-        """No more events: what is left recovers."""
+        """End pruning; the rest of the training recovers."""
         self.done = True
         if self.activations is not None:
             self.activations.__exit__()

@@ -1,4 +1,4 @@
-"""A ranking before anything goes: which groups matter least, by the chosen criterion, on a few batches."""
+"""A ranking before pruning: which groups matter least, by the chosen criterion, on a few batches."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ..train.settings import TrainSettings
 from ..train.stream import Mix, batch_stream
 from .evidence import ActivationCollector, TaylorCollector
 from .importance import CRITERIA, Evidence
+from .initial_model import InitialModel
 from .sensitivity_map import read_map
 from .settings import PruneSettings
-from .student import Student
 from .task import task_of
 from .units import COSTS
 
@@ -27,33 +27,35 @@ def gather_evidence(
     model: Network, tokenizer: TextCodec, data: JobData, batches: int = 4, batch_seconds: float = 40.0
 ) -> Evidence:
     """Gradients and activations of `batches` training batches, on a copy of `model`."""
-    twin = copy.deepcopy(model).to(data.device).eval()
-    config = twin.config
-    groups = [g for g in twin.groups() if g.maskable and g.kind not in ("vocabulary",)]
-    collector = TaylorCollector(twin, groups)
+    copied = copy.deepcopy(model).to(data.device).eval()
+    config = copied.config
+    groups = [g for g in copied.groups() if g.maskable and g.kind not in ("vocabulary",)]
+    collector = TaylorCollector(copied, groups)
     bank = data.bank("train", [*data.training, *data.rehearsal], config.front_end.sample_rate)
     learn, settings = data.training, TrainSettings()
-    objective = task_of(config).objective(Student(twin, tokenizer, None), learn, settings, None, data.device)
+    objective = task_of(config).objective(InitialModel(copied, tokenizer, None), learn, settings, None, data.device)
     stream = batch_stream(Mix(tuple(u.duration for u in learn)), batch_seconds, seed=0)
     features = extractor(config.front_end).to(data.device)
-    with ActivationCollector(twin) as activations:
+    with ActivationCollector(copied) as activations:
         for step in range(batches):
             examples = next(stream)
             audio, lengths = bank.gather([row for example in examples for row in example.clips])
-            inputs, frames = features(audio, lengths, input_mask=twin.input_mask)
+            inputs, frames = features(audio, lengths, input_mask=copied.input_mask)
             batch = Batch(examples, len(learn), audio, lengths, inputs, frames, step)
-            twin.zero_grad(set_to_none=True)
-            loss: Any = objective(twin, batch, settings)
+            copied.zero_grad(set_to_none=True)
+            loss: Any = objective(copied, batch, settings)
             loss.backward()
             collector.update()
     inputs, outputs = activations.norms()
-    return Evidence(dict(twin.named_parameters()), collector.means(), inputs, outputs, signed=collector.signed_means())
+    return Evidence(
+        dict(copied.named_parameters()), collector.means(), inputs, outputs, signed=collector.signed_means()
+    )
 
 
 def rank(model: Network, tokenizer: TextCodec, data: JobData, settings: PruneSettings) -> list[dict[str, Any]]:
     """Groups from the least to the most important per parameter: name, kind, units, mean score, parameters a unit."""
     evidence = gather_evidence(model, tokenizer, data)
-    # What ranks single weights says nothing of units.
+    # Criteria for single weights do not rank units.
     criterion = CRITERIA[settings.criterion if settings.criterion in CRITERIA else "taylor"]
     if "map" in criterion.needs:
         evidence.map = read_map(settings.map)
@@ -66,8 +68,8 @@ def rank(model: Network, tokenizer: TextCodec, data: JobData, settings: PruneSet
         score = criterion(group, evidence).detach().float().cpu()
         keep = list(range(group.units))
         size = group.units // group.blocks
-        less = [u for u in keep if u % size != size - 1]
-        saved = full - parameters(model.config.shrunk({group.name: less}))
+        one_less = [u for u in keep if u % size != size - 1]
+        saved = full - parameters(model.config.shrunk({group.name: one_less}))
         entries.append({
             "group": group.name, "kind": group.kind, "units": group.units, "score": float(score.mean()),
             "score_per_parameter": float(score.mean()) * group.blocks / max(saved, 1),

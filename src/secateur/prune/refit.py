@@ -1,4 +1,4 @@
-"""Units go, and those that stay take over what they said: least squares at every event of gradual pruning."""
+"""Gradual pruning with refitting: the remaining inputs take over from removed ones by least squares, at every event."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .settings import PruneSettings
 from .shrink import Net
 from .weights.inputs import InputCollector
 
-LISTEN = 8  # steps before an event whose inputs count
+CALIBRATION_STEPS = 8  # steps before an event whose inputs count
 
 
 class Refit(GradualPruner[Net]):
-    """Gradual pruning whose linear readers are solved anew when units go (He et al. 2017, arXiv 1707.06168; the whole
-    units of the optimal brain surgeon: Kurtic et al. 2023, arXiv 2302.04089).
+    """Gradual pruning after which linear layers that read removed units are refitted (He et al. 2017, arXiv 1707.06168;
+    the whole units of the optimal brain surgeon: Kurtic et al. 2023, arXiv 2302.04089).
 
-    What a linear layer reads from units that go is taken over by the units that stay and by its bias, in the least
-    squares of its outputs on the clips of the last steps. Adam would need hundreds of small steps for the same move.
-    Readers that are no linear layers (a convolution, a recurrent layer) are masked only.
+    The remaining inputs of a linear layer and its bias take over what removed ones contributed, minimising the squared
+    error of its outputs on the clips of the last steps. Adam would need hundreds of small steps for the same move.
+    Other readers (convolutions, recurrent layers) are only masked.
     """
 
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
@@ -33,16 +33,16 @@ class Refit(GradualPruner[Net]):
         self.readers = {name: linear[name] for name in sorted(reads & set(linear))}
         self.inputs = InputCollector(model, self.readers, moments_with_one)
 
-    def listens(self, step: int, total: int) -> bool:
+    def collects_inputs(self, step: int, total: int) -> bool:
         """Whether the inputs of this step count."""
-        return any(self.event_time(step + ahead, total) is not None for ahead in range(LISTEN))
+        return any(self.event_time(step + ahead, total) is not None for ahead in range(CALIBRATION_STEPS))
 
     def before_forward(self, step: int, total: int) -> None:
-        if self.listens(step, total):
+        if self.collects_inputs(step, total):
             self.inputs.start()
 
     def after_backward(self, step: int, total: int) -> None:
-        if self.listens(step, total):
+        if self.collects_inputs(step, total):
             self.inputs.stop()
         super().after_backward(step, total)
 
@@ -54,14 +54,14 @@ class Refit(GradualPruner[Net]):
             if name not in self.masks or name not in self.inputs.sums:
                 continue
             stays = self.masks[name].expand(1, layer.in_features)[0].bool()
-            stood = before[name].expand(1, layer.in_features)[0].bool() if name in before else torch.ones_like(stays)
-            if bool((stood & ~stays).any()):
+            present = before[name].expand(1, layer.in_features)[0].bool() if name in before else torch.ones_like(stays)
+            if bool((present & ~stays).any()):
                 refit(layer, self.inputs.sums[name] / self.inputs.steps, stays)
-        self.inputs.forget()
+        self.inputs.reset()
 
     def finish(self) -> None:
         super().finish()
-        self.inputs.forget()
+        self.inputs.reset()
 
     def tensors(self) -> dict[str, Tensor]:
         return super().tensors() | self.inputs.tensors()
@@ -80,11 +80,11 @@ def moments_with_one(layer: nn.Module, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def refit(layer: nn.Linear, moments: Tensor, stays: Tensor, damp: float = 0.01) -> None:
-    """Give the inputs that stay (bool (inputs,)), and the bias, what the others contributed to `layer`, in place.
+    """Refit the inputs that stay (bool (inputs,)) and the bias of `layer` to its outputs with all inputs, in place.
 
     Minimises |[x, 1] W^T - [x_stays, 1] V^T|^2 + ridge |V - W_stays|^2 for `moments` as of `moments_with_one`: the
-    ridge, `damp` times the mean of the moments' diagonal, holds what is solved near what was learnt. Columns of
-    inputs that go become zero.
+    ridge, `damp` times the mean of the moments' diagonal, keeps the solution near the trained weights. Columns of
+    removed inputs become zero.
 
     Raises:
         SecateurError: moments that are not finite.
@@ -94,13 +94,13 @@ def refit(layer: nn.Linear, moments: Tensor, stays: Tensor, damp: float = 0.01) 
     moments = moments.double()
     has_bias = layer.bias is not None
     kept = torch.cat([stays, stays.new_tensor([has_bias])]).nonzero()[:, 0]
-    gone = (~stays).nonzero()[:, 0]
-    inner = moments[kept][:, kept]
+    removed = (~stays).nonzero()[:, 0]
+    gram = moments[kept][:, kept]
     ridge = damp * float(moments.diagonal()[:-1].mean()) + 1e-12
-    inner = inner + ridge * torch.eye(len(inner), dtype=inner.dtype, device=inner.device)
-    moved = torch.linalg.solve(inner, moments[kept][:, gone] @ layer.weight[:, gone].double().T).T  # (out, kept)
+    gram = gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    moved = torch.linalg.solve(gram, moments[kept][:, removed] @ layer.weight[:, removed].double().T).T  # (out, kept)
     columns = kept[kept < layer.in_features]
     layer.weight[:, columns] += moved[:, : len(columns)].to(layer.weight.dtype)
-    layer.weight[:, gone] = 0
+    layer.weight[:, removed] = 0
     if has_bias:
         layer.bias.add_(moved[:, -1].to(layer.bias.dtype))

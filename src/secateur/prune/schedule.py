@@ -1,4 +1,4 @@
-"""How much goes when: share of the final amount that is gone at `progress` (0 to 1) through the pruning span.
+"""Pruning schedules: the share of the final amount that is removed at `progress` (0 to 1) through the span.
 
 A new schedule is a function under its name in `SCHEDULES`, and a test.
 """

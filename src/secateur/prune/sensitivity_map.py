@@ -1,7 +1,7 @@
 """The map of what matters: for every site and amount the signed change in error and loss, as one JSON file.
 
-A *site* is something that can be taken away: one head, some units of a group, a whole layer or branch, a mel bin,
-half of the frame rate. Negative changes say that the model is better without it.
+A *site* is something that can be ablated: one head, some units of a group, a whole layer or branch, a mel bin,
+half of the frame rate. A negative change means that the model is better without it.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Effect:
     high: float
     p: float  # two-sided, of this comparison alone
     adjusted: float  # Holm's correction over all comparisons of the same kind in the map
-    clips: int  # that it was measured on: fewer than the map's where a screen on some of them was enough
+    clips: int  # that it was measured on: fewer than the map's where screening on some of them sufficed
 
     @property
     def certain(self) -> bool:
-        """Whether it stands after correction for all comparisons."""
+        """Whether it is significant after correction for all comparisons."""
         return self.adjusted < LEVEL
 
 
@@ -45,18 +45,18 @@ class Effect:
 class Measured:
     """One site at one amount.
 
-    `gone` maps groups of the model (see `Group.name`) to the units that were taken away, as spans: "0-5 9". `change`
-    is what was done to the input instead: `sample_rate` in Hz (band limit), `frame_rate` in Hz, `audio_seconds`.
+    `gone` maps groups of the model (see `Group.name`) to the ablated units, as spans: "0-5 9". `change` is a change of
+    the input instead: `sample_rate` in Hz (band limit), `frame_rate` in Hz, `audio_seconds`.
     """
 
     site: str  # "encoder.layers.0.attention.heads[3]", "encoder.layers.0.ffn", "sample_rate"
     kind: str  # of the group, or "branch", "deltas", "sample_rate", "frame_rate"
     layer: str  # row of the heat map: "encoder 0", "input", "vocabulary"
     part: str  # column of the heat map: "heads", "ffn", "cross heads"
-    amount: float  # share of the site that was taken away, above 0 to 1
+    amount: float  # share of the site that was ablated, above 0 to 1
     gone: dict[str, str] = field(default_factory=dict)
     change: dict[str, float] = field(default_factory=dict)
-    parameters: float = 0.0  # share of the whole model's parameters that goes with it
+    parameters: float = 0.0  # share of the model's parameters that it has
     macs: float = 0.0  # share of its multiply-accumulates, for the mean clip
     loss: Effect | None = None  # None: not measured
     error: Effect | None = None  # None: not decoded, because its loss was neither among the best nor the worst
@@ -67,7 +67,7 @@ class Measured:
         return f"{self.site}@{self.amount:g}"
 
     def removed(self) -> dict[str, list[int]]:
-        """The units that were taken away, by group, sorted."""
+        """The ablated units, by group, sorted."""
         return {group: numbers(text) for group, text in self.gone.items()}
 
 
@@ -135,7 +135,7 @@ def read_map(path: str | Path) -> SensitivityMap:
 
 
 class Named(Protocol):
-    """A site that may be measured."""
+    """A site to measure."""
 
     @property
     def site(self) -> str: ...
@@ -159,13 +159,13 @@ def matching(variants: Sequence[T], pattern: str) -> list[T]:
     if not pattern:
         return list(variants)
     chosen: dict[str, T] = {}
-    for one in filter(None, (p.strip() for p in pattern.split(","))):
+    for name in filter(None, (p.strip() for p in pattern.split(","))):
         # A bracket in a site's name is meant as it stands.
-        glob = one.replace("[", "[[]")
-        matches = [v for v in variants if v.kind == one or v.layer == one or fnmatch.fnmatchcase(v.site, glob)]
+        glob = name.replace("[", "[[]")
+        matches = [v for v in variants if v.kind == name or v.layer == name or fnmatch.fnmatchcase(v.site, glob)]
         if not matches:
             known = sorted({x for v in variants for x in (v.site, v.kind, v.layer)})
-            raise SecateurError(f"no site matches '{one}'{nearest(one, known)}")
+            raise SecateurError(f"no site matches '{name}'{nearest(name, known)}")
         chosen |= {v.name: v for v in matches}
     return [v for v in variants if v.name in chosen]
 
@@ -202,6 +202,6 @@ def numbers(text: str) -> list[int]:
         first, _, last = part.partition("-")
         plain = all(re.fullmatch(r"[0-9]{1,7}", end) for end in (first, last or first))  # no layer has ten million
         if not plain or len(units) > MOST_UNITS:
-            raise SecateurError(f"'{text}' are no unit numbers: expected spans such as '0-5 9'")
+            raise SecateurError(f"'{text}' are not unit numbers: expected spans such as '0-5 9'")
         units += range(int(first), int(last or first) + 1)
     return units

@@ -1,4 +1,4 @@
-"""From a sensitivity map to a score for every unit: what helps most when it goes has the lowest."""
+"""From a sensitivity map to a score for every unit: the lower, the better the model is without it."""
 
 from __future__ import annotations
 
@@ -8,41 +8,42 @@ from numpy.typing import NDArray
 from ..base.errors import SecateurError
 from .sensitivity_map import Measured, SensitivityMap
 
-ERROR_NATS = 5.0  # nats a token that one is worth in error rate: 2 points of error are as bad as 0.1 nats
+ERROR_NATS = 5.0  # nats a token per unit of error rate: 2 points of error count as 0.1 nats
 
 
 def unit_scores(sensitivities: SensitivityMap, group: str, units: int) -> NDArray[np.float32]:
-    """Signed scores (units,): the measured change of a unit alone, else its share of the change of those it went with.
+    """Signed scores (units,): the measured change of a unit alone, else its share of the change of the units ablated
+    with it.
 
     Shares of a group (its first tenth, its first quarter, ...) are nested: the units that a larger one adds share what
     it adds. A change is that of the loss; where a removal was decoded, the mean of it and of the error's change in
-    nats. Units that were never taken away score above all of the group's that were.
+    nats. Units that were never ablated score above all of the group that were.
 
     Raises:
         SecateurError: the map is of a model without this group, or with other units in it.
     """
     if sensitivities.groups.get(group) != units:
-        known = sensitivities.groups.get(group)
+        expected = sensitivities.groups.get(group)
         raise SecateurError(
-            f"the sensitivity map is of another model: its '{group}' has {known or 'no'} units, this one {units}"
+            f"the sensitivity map is of another model: its '{group}' has {expected or 'no'} units, this one {units}"
         )
-    mine = [s for s in sensitivities.sites if set(s.gone) == {group} and s.loss is not None and not s.change]
+    of_group = [s for s in sensitivities.sites if set(s.gone) == {group} and s.loss is not None and not s.change]
     scores = np.full(units, np.nan, np.float32)
-    shares = sorted((s for s in mine if s.amount < 1 or len(s.removed()[group]) > 1), key=lambda s: s.amount)
+    shares = sorted((s for s in of_group if s.amount < 1 or len(s.removed()[group]) > 1), key=lambda s: s.amount)
     before, gone = 0.0, set[int]()
     for site in shares:
         added = sorted(set(site.removed()[group]) - gone)
         if added:
             scores[added] = (_nats(site) - before) / len(added)
             before, gone = _nats(site), gone | set(added)
-    for site in mine:
+    for site in of_group:
         removed = site.removed()[group]
         if len(removed) == 1:
             scores[removed[0]] = _nats(site)
-    known_scores = scores[~np.isnan(scores)]
-    rest = max(float(known_scores.max()), 0.0) if len(known_scores) else 0.0
-    # A little above, so that what was measured goes first even where nothing was lost.
-    scores[np.isnan(scores)] = 2 * rest + 1e-3
+    measured = scores[~np.isnan(scores)]
+    highest = max(float(measured.max()), 0.0) if len(measured) else 0.0
+    # Slightly higher, so that measured units go first even where no ablation raised the loss.
+    scores[np.isnan(scores)] = 2 * highest + 1e-3
     return scores
 
 

@@ -18,13 +18,13 @@ GLOBAL_KINDS = ("head", "query_key", "value", "ffn", "conv", "unit")  # what com
 
 @dataclass(frozen=True)
 class PruneSettings(Settings):
-    """What is removed, how it is chosen, and when. Vocabulary and contexts count as removed, too.
+    """What is removed, how it is chosen, and when. Removed vocabulary rows and contexts count as well.
 
     With `amounts` (name pattern or kind to share), groups lose fixed shares instead of competing for the budget.
     """
 
     method: str = option(
-        "refit", "Choose how parameters go while the model trains.", choices="secateur.prune.methods:METHODS"
+        "refit", "Prune by this method while the model trains.", choices="secateur.prune.methods:METHODS"
     )
     remove: float | None = option(
         0.3, "Remove this share of the original model; none leaves it to amounts.", unit="share", least=0, below=1
@@ -59,7 +59,7 @@ class PruneSettings(Settings):
     )
     every: int = option(16, "Prune again after this many steps.", unit="steps", least=1, advanced=True)
     pressure: float = option(
-        0.5, "Press units with a gradient of this norm, as a share of the loss's, at full strength (group-lasso).",
+        0.5, "Penalise units with a gradient of this norm, as a share of the loss's, at full strength (group-lasso).",
         unit="share", least=0, advanced=True,
     )  # fmt: skip
     layer_drop: float = option(
@@ -93,10 +93,14 @@ class PruneSettings(Settings):
     )
     seed: int = option(0, "Seed random scores.", advanced=True)
     sample_rate: int | None = option(
-        None, "Lower the audio's sample rate to this: bins above half of it go.", unit="Hz", least=2000, advanced=True
+        None,
+        "Lower the audio's sample rate to this; bins above half of it are removed.",
+        unit="Hz",
+        least=2000,
+        advanced=True,
     )
     frame_shift_ms: float | None = option(
-        None, "Move frames this far apart, such as 12.5, 15 or 20.", unit="ms", above=0, advanced=True
+        None, "Set the frame shift to this, such as 12.5, 15 or 20.", unit="ms", above=0, advanced=True
     )
     merge_frames: tuple[str, ...] = option(
         (), "Merge frames into one inside the encoder: 0:2 pairs them after layer 0, input:2 before all.", advanced=True

@@ -1,4 +1,4 @@
-"""How it is removed: masks while training, physical surgery after; both from the same declarations."""
+"""Removal: masks while training, surgery on the parameters after; both from the same declarations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..base.errors import SecateurError, nearest
-from ..models.checkpoint import load
+from ..models.checkpoint import assign_weights
 from ..models.groups import Group
 from ..models.network import Network
 from .places import kept_units, lines_of, parameter_masks
@@ -18,7 +18,7 @@ Net = TypeVar("Net", bound=Network)
 
 
 def check_keep(groups: Mapping[str, Group], keep: Mapping[str, list[int]]) -> None:
-    """Refuse a plan that names no group of the model, or empties one.
+    """Refuse a plan that names an unknown group, or removes all of one.
 
     Raises:
         SecateurError: with the nearest right name.
@@ -56,7 +56,7 @@ def mask(model: Net, keep: Mapping[str, list[int]]) -> dict[str, Tensor]:
 
 
 def mask_inputs(model: Net, groups: Iterable[Group], kept: Mapping[str, Tensor]) -> None:
-    """Tell the network which of its inputs are still heard, if `kept` (bool (units,) a group) masks any."""
+    """Set the network's input mask, if `kept` (bool (units,) a group) masks any input."""
     for group in groups:
         if group.kind in ("mel", "input") and group.name in kept:
             model.mask_inputs(kept[group.name].to(next(model.parameters()).device))
@@ -81,7 +81,7 @@ def shrink(model: Net, keep: Mapping[str, list[int]]) -> Net:
             state = _renumber(state, f"{name}.", keep[name])
     with torch.device("meta"):
         small = type(model)(config)
-    load(small, {n: t.clone() for n, t in state.items()})
+    assign_weights(small, {n: t.clone() for n, t in state.items()})
     small.dropout.p = model.dropout.p
     return small.train(model.training)
 

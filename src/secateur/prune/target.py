@@ -1,4 +1,4 @@
-"""What a pruned model must keep to: `latency=0.5`, `parameters=0.4`, `macs=0.6`, `size=0.3`, `wer=+0.5`."""
+"""Targets of pruning: `latency=0.5`, `parameters=0.4`, `macs=0.6`, `size=0.3`, `wer=+0.5`."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def parse_target(text: str) -> Target:
     except ValueError:
         number = float("nan")
     if not sign or not (number >= 0 if measure == WER else 0 < number < 1):
-        wanted = "points of error rate from 0 on" if measure == WER else "a share of the dense model's, from 0 to 1"
-        raise SecateurError(f"target '{text}': {measure} takes {wanted}, found '{value}'")
+        expected = "points of error rate from 0 on" if measure == WER else "a share of the dense model's, from 0 to 1"
+        raise SecateurError(f"target '{text}': {measure} takes {expected}, found '{value}'")
     return Target(measure, number)

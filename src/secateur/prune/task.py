@@ -1,4 +1,4 @@
-"""What jobs ask of a model family: its smaller start, its objective, its transcripts. One `Task` a family."""
+"""The protocol of training and reading a model family: initial model, objective, transcripts. One `Task` a family."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..models.family import Config, TextCodec, family_of
 from ..models.network import Network
 from ..train.objective import Objective
 from ..train.settings import TrainSettings
+from .initial_model import InitialModel
 from .settings import PruneSettings
-from .student import Student
 
 
 class Task(Protocol):
@@ -23,11 +23,11 @@ class Task(Protocol):
     def student(
         self, model: Network, text: TextCodec, texts: Iterable[str], languages: Sequence[str],
         prune: PruneSettings | None, train: TrainSettings | None,
-    ) -> Student:  # fmt: skip
-        """The network that training starts from: a copy of `model`, what can go before training cut off."""
+    ) -> InitialModel:  # fmt: skip
+        """The network that training starts from: a copy of `model`, pruned of what `prune` cuts before training."""
 
     def objective(
-        self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
+        self, student: InitialModel, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
         device: torch.device,
     ) -> Objective:  # fmt: skip
         """The loss of clips of `utterances`, which are numbered as in the training bank."""

@@ -12,7 +12,7 @@ from .places import unit_sums
 class TaylorSums:
     """Running means over batches of (sum of gradient * weight over a unit), squared and with its sign.
 
-    `decay` < 1 forgets old batches, for evidence gathered while the network changes.
+    `decay` < 1 down-weights old batches, for evidence gathered while the network changes.
     """
 
     def __init__(self, groups: Iterable[Group], decay: float = 1.0) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..base.errors import SecateurError, check_known
 from ..models.family import family_of
 from ..models.groups import KINDS, Group
-from .budget import Cost, Keep, by_amounts, by_budget, gone_first, partly
+from .budget import Cost, Keep, by_amounts, by_budget, partial_plan, removed_first
 from .importance import CRITERIA
 from .method import Method
 from .places import kept_units, parameter_masks
@@ -28,8 +28,8 @@ COSTS: dict[str, Cost] = {
 class UnitMethod(Method[Net]):
     """Removes units of `model` (whose vocabulary and contexts were cut before) until the budget is met.
 
-    `original` is the cost of the model before anything went, which `settings.remove` is a share of. What is gone is
-    held at zero until `shrunk` removes it. `normalise` and `per_cost`: see `by_budget`.
+    `original` is the cost of the model before any pruning, which `settings.remove` is a share of. Removed units
+    are held at zero until `shrunk` cuts them out. `normalise` and `per_cost`: see `by_budget`.
 
     Raises:
         SecateurError: settings that name nothing known, or a budget that these kinds cannot reach.
@@ -47,12 +47,12 @@ class UnitMethod(Method[Net]):
         self.original = original
         self.kinds = self.kinds_of(settings)
         groups = [g for g in model.groups() if g.maskable and g.kind != "vocabulary"]
-        # Inputs go only when asked for, by kind or by name: no wildcard means them.
-        asked = {*self.kinds, *settings.amounts}
-        self.groups = [g for g in groups if g.kind not in ("mel", "input") or asked & {g.kind, g.name}]
+        # Inputs are pruned only when named, by kind or by name: no wildcard includes them.
+        requested = {*self.kinds, *settings.amounts}
+        self.groups = [g for g in groups if g.kind not in ("mel", "input") or requested & {g.kind, g.name}]
         self.shapes = {n: t.shape for n, t in model.state_dict().items()}
         self.keep: Keep = {}
-        # Whether the budget can be met is known now, not halfway through the training.
+        # A budget that cannot be met is an error now, not halfway through the training.
         self.example = self.plan(1.0, {g.name: torch.ones(g.units) for g in self.groups})
         self.done = not self.example  # a budget that is met without removing anything
 
@@ -77,11 +77,11 @@ class UnitMethod(Method[Net]):
         return [g for g in self.groups if g.name in named]
 
     def plan(self, share: float, scores: Mapping[str, Tensor]) -> Keep:
-        """The units that stay when `share` of the final amount is gone; the lowest `scores` (units,) go first."""
+        """The units that stay when `share` of the final amount is removed; the lowest `scores` (units,) go first."""
         groups, settings = self.groups, self.settings
-        scores = gone_first({g.name: scores[g.name] for g in groups}, self.keep)
+        scores = removed_first({g.name: scores[g.name] for g in groups}, self.keep)
         if settings.amounts:
-            return partly(groups, scores, by_amounts(groups, scores, settings.amounts), share)
+            return partial_plan(groups, scores, by_amounts(groups, scores, settings.amounts), share)
         if self.target is None or self.start <= self.target:
             return {}
         return by_budget(
@@ -90,7 +90,7 @@ class UnitMethod(Method[Net]):
         )  # fmt: skip
 
     def adopt(self, keep: Keep) -> None:
-        """Remove from now on what `keep` leaves out."""
+        """Mask the units that `keep` leaves out, from now on."""
         self.keep = keep
         device = next(self.model.parameters()).device
         kept = kept_units(self.groups, keep)

@@ -1,7 +1,7 @@
 """Vocabulary rows: a model for one language or domain needs a tenth of them.
 
 Kept are the tokens of given texts, the most frequent of the tokens that are spelled with the same characters (lower
-case only, say: words that the texts lack but that others will say), all bytes (so that any text can still be spelled),
+case only, say: words that the texts lack but users will say), all bytes (so that any text can still be spelled),
 and the special tokens that decoding needs.
 """
 
@@ -29,16 +29,16 @@ def special_rows(config: TokenConfig, languages: Iterable[str] = (), timestamps:
 
     With `timestamps` also the time steps up to the model's audio context.
     """
-    t = config.tokens
+    special = config.tokens
     languages = [base_language(name) for name in languages]
-    rows = [t.start, t.end, t.no_timestamps, t.no_speech, t.previous]
-    if t.multilingual:
-        rows += [t.transcribe, *(t.languages[name] for name in languages if name in t.languages)]
+    rows = [special.start, special.end, special.no_timestamps, special.no_speech, special.previous]
+    if special.multilingual:
+        rows += [special.transcribe, *(special.languages[name] for name in languages if name in special.languages)]
         if not languages:
-            rows += [t.translate, *t.languages.values()]
-    if timestamps and t.timestamps is not None:
-        steps = min(t.timestamp_count, round(config.max_seconds * 50) + 1)
-        rows += range(t.timestamps, t.timestamps + steps)
+            rows += [special.translate, *special.languages.values()]
+    if timestamps and special.timestamps is not None:
+        steps = min(special.timestamp_count, round(config.max_seconds * 50) + 1)
+        rows += range(special.timestamps, special.timestamps + steps)
     return sorted({row for row in rows if row is not None})
 
 
@@ -61,19 +61,19 @@ def choose_rows(
     counts: Counter[int] = Counter()
     for text in texts:
         counts.update(tokenizer.encode(text))
-    wanted = [i for i, _ in counts.most_common()]
+    by_frequency = [i for i, _ in counts.most_common()]
     scripts = scripts_of(texts)
-    base = [i for i in tokenizer.spelled_like(wanted) if _written_in(tokenizer.decode([i]), scripts)][:frequent]
-    rows = tokenizer.closed(base + wanted)
+    base = [i for i in tokenizer.spelled_like(by_frequency) if _written_in(tokenizer.decode([i]), scripts)][:frequent]
+    rows = tokenizer.closed(base + by_frequency)
     if limit is not None and len(rows) > limit:
-        low, high = 0, len(wanted)
+        low, high = 0, len(by_frequency)
         while low < high:  # the longest prefix of the frequency list that fits
             middle = (low + high + 1) // 2
-            if len(tokenizer.closed(base + wanted[:middle])) <= limit:
+            if len(tokenizer.closed(base + by_frequency[:middle])) <= limit:
                 low = middle
             else:
                 high = middle - 1
-        rows = tokenizer.closed(base + wanted[:low])
+        rows = tokenizer.closed(base + by_frequency[:low])
     return {"vocabulary": sorted({*rows, *special_rows(config, languages, timestamps)})}
 
 

@@ -1,4 +1,4 @@
-"""What matters in a model: every site taken away for once, its loss and error measured, everything put back."""
+"""Sensitivity of a model: every site is ablated one at a time, and the loss and error without it are measured."""
 
 from ..base.callable_package import make_callable
 

@@ -1,9 +1,9 @@
-"""Removal by error: heads and units whose removal lowers the error rate are removed for good, without training.
+"""Pruning by error: heads and units whose removal lowers the error rate are removed, without training.
 
-Greedy: every head, and the least important shares of every group of units, is removed one at a time on the clips to
-select on; what helps most is confirmed on held-out clips by other speakers, and accepted if it helps there, too, and
-the sets to keep get no worse. Then everything is measured again on what is left, until nothing helps any more. A
-published model that loops or invents text gains most; after tuning expect nothing.
+Greedy: every head, and the least important shares of every group of units, is ablated one at a time on the
+selection clips; the best candidates are confirmed on held-out clips by other speakers, and accepted if they help there
+as well and the error on other sets does not rise. Then everything is measured again on the smaller model, until nothing
+helps any more. A published model that loops or hallucinates gains most; after fine-tuning expect nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..prune.importance import CRITERIA
 from ..prune.shrink import shrink
 from .by_error_settings import ByErrorSettings
 from .probe import Probe, ProbeSpec
-from .variants import NOTHING, Variant, of_groups
+from .variants import BASELINE, Variant, of_groups
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Removed:
 
 
 @dataclass
-class Judge:
-    """Error rates of variants of one model on several sets of clips; everything that they share is computed once."""
+class VariantErrors:
+    """Error rates of variants of one model on several sets of clips; their common computation is done once."""
 
     model: Any
     text: Any
@@ -58,7 +58,7 @@ class Judge:
     def rates(self, name: str, variants: Sequence[Variant]) -> list[float]:
         """Error rate of every variant on one set."""
         probe = self.probes[name]
-        _, texts = probe.heard(variants)
+        _, texts = probe.decoded(variants)
         return [
             total(
                 compare_texts(u.text, text, u.language, self.normalise).counts
@@ -68,15 +68,15 @@ class Judge:
         ]
 
     def candidates(self, settings: ByErrorSettings) -> list[Variant]:
-        """Every single head, and shares of units, the ones first whose removal should lower the loss."""
+        """Every single head, and shares of units, those first whose removal is expected to lower the loss."""
         groups = [g for g in self.model.groups() if g.maskable and g.kind in settings.kinds]
         evidence = self.probes["select"].evidence(groups)
         scores = {g.name: CRITERIA["signed"](g, evidence) for g in groups}
-        found = of_groups(groups, scores, settings.amounts)
+        variants = of_groups(groups, scores, settings.amounts)
         limits = {g.name: g.units // g.blocks for g in groups}
         return [
             v
-            for v in found
+            for v in variants
             if (v.kind != "head" or v.amount == 1.0) and all(len(u) < limits[name] for name, u in v.gone.items())
         ]
 
@@ -85,7 +85,7 @@ def remove_by_error(
     model: Any, text: Any, select: Sequence[Utterance], held_out: Sequence[Utterance],
     keep: dict[str, list[Utterance]], settings: ByErrorSettings, device: torch.device, normalise: str | None = None,
 ) -> tuple[Any, list[Removed]]:  # fmt: skip
-    """The model without what harmed it (units physically gone), and what was removed.
+    """The model without the units whose removal helped, and what was removed.
 
     `select` and `held_out` share no speaker; `keep` are sets whose error may not rise by more than `settings.forget`
     over all removals together.
@@ -93,27 +93,29 @@ def remove_by_error(
     Raises:
         SecateurError: sets that share speakers.
     """
-    both = ({u.speaker for u in select} & {u.speaker for u in held_out}) - {""}
-    if both:
-        raise SecateurError(f"the clips to select on and those to confirm on share speakers ({min(both)}, ...)")
+    shared = ({u.speaker for u in select} & {u.speaker for u in held_out}) - {""}
+    if shared:
+        raise SecateurError(f"the clips to select on and those to confirm on share speakers ({min(shared)}, ...)")
     sets = {"select": list(select), "held-out": list(held_out), **keep}
     removed: list[Removed] = []
     first: dict[str, float] = {}
     while len(removed) < settings.most:
-        judge = Judge(model.to(device).eval(), text, sets, device, normalise)
-        variants = judge.candidates(settings)
-        before = {name: judge.rates(name, [NOTHING])[0] for name in sets}
+        evaluator = VariantErrors(model.to(device).eval(), text, sets, device, normalise)
+        variants = evaluator.candidates(settings)
+        before = {name: evaluator.rates(name, [BASELINE])[0] for name in sets}
         first = first or before
         empty = sorted(name for name, rate in before.items() if rate != rate)
         if empty:
-            raise SecateurError(f"the clips '{empty[0]}' have no word in their transcripts: there is no error to lower")
+            raise SecateurError(
+                f"the clips '{empty[0]}' have no words in their transcripts: there is no error to lower"
+            )
         say(f"round {len(removed) + 1}: {len(variants)} candidates; error now {_shown(before)}")
-        rates = judge.rates("select", variants)
+        rates = evaluator.rates("select", variants)
         best = sorted(range(len(variants)), key=lambda i: rates[i])[: settings.tried]
         best = [i for i in best if rates[i] < before["select"]]
-        accepted = _accepted(judge, [variants[i] for i in best], before, first, settings)
+        accepted = _accepted(evaluator, [variants[i] for i in best], before, first, settings)
         if accepted is None:
-            say("nothing more helps on held-out clips")
+            say("no further removal helps on held-out clips")
             break
         variant, after = accepted
         chosen = next(i for i in best if variants[i] is variant)
@@ -129,13 +131,13 @@ def remove_by_error(
 
 
 def _accepted(
-    judge: Judge, variants: Sequence[Variant], before: dict[str, float], first: dict[str, float],
+    evaluator: VariantErrors, variants: Sequence[Variant], before: dict[str, float], first: dict[str, float],
     settings: ByErrorSettings,
 ) -> tuple[Variant, dict[str, float]] | None:  # fmt: skip
-    """The candidate that helps most on held-out clips, enough, and forgets nothing."""
+    """The candidate that helps most on held-out clips, by at least `gain`, and that raises no other set's error."""
     if not variants:
         return None
-    rates = {name: judge.rates(name, variants) for name in judge.sets if name != "select"}
+    rates = {name: evaluator.rates(name, variants) for name in evaluator.sets if name != "select"}
     for i in sorted(range(len(variants)), key=lambda i: rates["held-out"][i]):
         if before["held-out"] - rates["held-out"][i] < settings.gain / 100:
             return None

@@ -1,5 +1,4 @@
-"""The clips that variants are measured on: their audio, a small part of them to screen on, and inputs that lack
-something."""
+"""The clips that variants are measured on: the parts to screen on, and changed inputs."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from ..features.front_end import FrontEnd
 from .variants import Variant
 
 RATES = (11025, 8000)  # Hz, lower than 16000
-HELD = (2, 3)  # frames that become one
+FRAME_FACTORS = (2, 3)  # how many frames become one
 
 
 def in_turn(utterances: Sequence[Utterance]) -> list[int]:
@@ -29,8 +28,8 @@ def in_turn(utterances: Sequence[Utterance]) -> list[int]:
 
 
 def parts_of(utterances: Sequence[Utterance], first: int) -> list[list[int]]:
-    """Numbers of clips to screen on, part after part: `first` of them, every speaker in turn, then as many as there are
-    by then, up to half of all; the others are the last part. Without a `first` all clips are one part.
+    """Numbers of clips to screen on, part after part: `first` of them, every speaker in turn, then as many as
+    before, up to half of all; the others are the last part. Without a `first` all clips are one part.
     """
     order = in_turn(utterances)
     ends: list[int] = []
@@ -41,7 +40,7 @@ def parts_of(utterances: Sequence[Utterance], first: int) -> list[list[int]]:
 
 
 def band_limited(bank: AudioBank, source_rate: int, rate: float) -> AudioBank:
-    """The same clips as a recording at `rate` Hz would give them: down and up again."""
+    """The clips limited to the band of a recording at `rate` Hz: resampled down and up again."""
     clips = []
     for row in range(len(bank)):
         audio, lengths = bank.gather([row])
@@ -52,28 +51,28 @@ def band_limited(bank: AudioBank, source_rate: int, rate: float) -> AudioBank:
 
 
 def rate_variants(front: FrontEnd) -> list[Variant]:
-    """Lower sampling and frame rates; samples have no frames, and lose what is above half of a lower rate."""
+    """Variants with lower sample rates and frame rates; waveform features have no frame rate."""
     variants = []
     for rate in RATES:
         if rate < front.sample_rate:
             share, change = round(1 - rate / front.sample_rate, 3), {"sample_rate": float(rate)}
             variants.append(Variant("sample_rate", "sample_rate", "input", "sample rate", share, change=change))
-    for times in HELD if not front.by_sample else ():
+    for times in FRAME_FACTORS if not front.by_sample else ():
         share, change = round(1 - 1 / times, 3), {"frame_rate": round(1000 / front.frame_ms / times, 3)}
         variants.append(Variant("frame_rate", "frame_rate", "input", "frame rate", share, change=change))
     return variants
 
 
-def held(features: Tensor, times: int) -> Tensor:
-    """Features (batch, frames, width) of which every `times`-th frame is heard, and held until the next."""
+def repeated_frames(features: Tensor, times: int) -> Tensor:
+    """Features (batch, frames, width) with every `times`-th frame repeated until the next."""
     steps = torch.arange(features.shape[1], device=features.device) // times * times
     return features[:, steps]
 
 
 def changed_features(features: Tensor, change: dict[str, float], front_end: FrontEnd) -> Tensor:
-    """What a change of the input leaves of features (batch, frames, width): a lower frame rate, a lost dimension."""
+    """Features (batch, frames, width) after a change of the input: a lower frame rate, or one input set to zero."""
     if "frame_rate" in change:
-        features = held(features, round(1000 / front_end.frame_ms / change["frame_rate"]))
+        features = repeated_frames(features, round(1000 / front_end.frame_ms / change["frame_rate"]))
     if "input" in change:
         keep = torch.ones(features.shape[2], device=features.device)
         keep[int(change["input"])] = 0.0

@@ -11,26 +11,26 @@ from ..evaluate.bootstrap import RESAMPLES, Difference, paired_difference
 from ..evaluate.holm import holm, two_sided
 from ..prune.sensitivity_map import Effect
 
-NOTHING = "nothing@0"  # the model as it is
+BASELINE = "nothing@0"  # the model as it is
 Rows = Mapping[str, Sequence[float]]  # of the model as it is ("nothing") and of every variant, a number a clip
 
 
 def differences(rows: Rows, totals: Sequence[float], speakers: Sequence[str], resamples: int) -> dict[str, Difference]:
     """Every variant against the model as it is, on the same clips and resamples."""
-    before = rows[NOTHING]
+    before = rows[BASELINE]
     return {
         name: paired_difference(before, row, totals, speakers, resamples=resamples)
-        for name, row in rows.items() if name != NOTHING
+        for name, row in rows.items() if name != BASELINE
     }  # fmt: skip
 
 
 def effects(
     groups: Sequence[tuple[Mapping[str, Difference], int]], resamples: int, tried: int = 0
 ) -> dict[str, Effect]:  # fmt: skip
-    """`(differences, clips)` of one or more sets of clips as effects; Holm's correction counts all of them, and as many
-    more as were `tried` and left out, since those that are looked at were chosen.
+    """`(differences, clips)` of one or more sets of clips as effects; Holm's correction counts all of them, and those
+    `tried` but left out as well, since the others were selected from all.
 
-    However much they agree, n speakers cannot say more than that n coins fell the same way: p is at least 2 / 2^n.
+    With n speakers p is at least 2 / 2^n, that of a sign test, however large the effect.
     """
     raw = {
         name: max(two_sided(d, resamples), 2.0 ** (1 - d.clusters)) for each, _ in groups for name, d in each.items()
@@ -45,15 +45,15 @@ def effects(
 
 
 def resamples_for(comparisons: int) -> int:
-    """Enough resamples that a corrected comparison can still be certain."""
+    """Enough resamples that a comparison can be significant after correction."""
     return max(RESAMPLES, 100 * comparisons)
 
 
 def candidates(rows: Rows, totals: Sequence[float], count: int) -> list[str]:
-    """Names of the `count` variants to look at closer: seven of eight are those that help most (or harm least), the
-    others those that harm most, which is soon known."""
-    before, total = np.sum(rows[NOTHING]), max(np.sum(totals), 1)
-    deltas = {name: (np.sum(row) - before) / total for name, row in rows.items() if name != NOTHING}
+    """Names of the `count` variants to measure on more clips: seven of eight are those with the smallest increase, the
+    others those with the largest."""
+    before, total = np.sum(rows[BASELINE]), max(np.sum(totals), 1)
+    deltas = {name: (np.sum(row) - before) / total for name, row in rows.items() if name != BASELINE}
     ranked = sorted(deltas, key=lambda name: (deltas[name], name))
     if count >= len(ranked):
         return ranked

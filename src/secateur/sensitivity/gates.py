@@ -1,6 +1,6 @@
 """Variants side by side in one batch: gates on activations, a row of the batch for each variant and clip.
 
-A gate of zero on what a unit hands on is the unit's removal, as `prune.shrink.mask` does it in the weights; but rows
+A gate of zero on a unit's output is the unit's removal, as `prune.shrink.mask` does it in the weights; but rows
 of one batch can lose different units, so that variants are computed together and what they share is computed once.
 """
 
@@ -17,14 +17,14 @@ from ..prune.places import along
 from ..prune.soft.gating import carriers
 from .variants import Variant, zeroed
 
-# What the last layer of a branch is called, here and in `transformers`.
+# Names of the last layer of a branch, here and in `transformers`.
 ENDS = ("out", "down", "out_proj", "o_proj", "linear_out", "output_dense", "linear2", "pointwise_conv2")
 
 
 class Gates:
     """Inside `with`, rows of `model`'s activations are those of `variants`: row r belongs to variant `index[r]`.
 
-    Rows that come without a variant's order (several variants' first, the clips within) are set by `over`.
+    Rows that come without a variant's order (several variants' first, the clips within) are set by `assign`.
     """
 
     def __init__(self, model: nn.Module, groups: dict[str, Group], variants: Sequence[Variant], device: Any) -> None:
@@ -61,7 +61,7 @@ class Gates:
         old[number] *= values
         self.tables[key] = old
 
-    def over(self, index: Sequence[int] | Tensor) -> None:
+    def assign(self, index: Sequence[int] | Tensor) -> None:
         """From now on row r belongs to variant `index[r]`."""
         chosen = torch.as_tensor(index).cpu()
         for key, table in self.tables.items():

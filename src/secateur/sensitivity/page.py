@@ -36,14 +36,14 @@ def cells(site: Measured) -> list[str]:
     shown = "not decoded"
     if error is not None:
         shown = f"{points(error.delta)} ({points(error.low)} to {points(error.high)})"
-    lost = "" if loss is None else f"{loss.delta:+.3f} ({loss.low:+.3f} to {loss.high:+.3f}), {loss.clips} clips"
+    loss_text = "" if loss is None else f"{loss.delta:+.3f} ({loss.low:+.3f} to {loss.high:+.3f}), {loss.clips} clips"
     return [
-        site.site, amount_text(site), shown, p(error), lost, p(loss), percent(site.parameters), percent(site.macs),
+        site.site, amount_text(site), shown, p(error), loss_text, p(loss), percent(site.parameters), percent(site.macs),
     ]  # fmt: skip
 
 
 def amount_text(site: Measured) -> str:
-    """How much of a site went.
+    """How much of a site was ablated, as text.
 
     >>> amount_text(Measured("sample_rate", "sample_rate", "input", "rate", 0.5, change={"sample_rate": 8000.0}))
     '8000 Hz'
@@ -89,10 +89,10 @@ def grid(result: SensitivityMap) -> tuple[list[str], list[str], dict[tuple[str, 
     for site in result.sites:
         if site.loss is None:
             continue
-        place = (site.layer, site.part)
-        old = cells.get(place)
+        position = (site.layer, site.part)
+        old = cells.get(position)
         if old is None or (site.amount, -signed_change(site)) > (old.amount, -signed_change(old)):
-            cells[place] = site
+            cells[position] = site
     rows = sorted({layer for layer, _ in cells}, key=_natural)
     columns = sorted({part for _, part in cells}, key=lambda part: (-sum((r, part) in cells for r in rows), part))
     return rows, columns, cells
@@ -147,7 +147,7 @@ def sensitivity_section(result: SensitivityMap, most: int = 25) -> str:
     )
     table = markup.table(
         titles(result), [[escape(c) for c in row] for row in shown_rows(result, most)],
-        "What helps first when it goes; p values are corrected for all comparisons (Holm)",
+        "Sites by the change without them, most helpful first; p values are corrected for all comparisons (Holm)",
     )  # fmt: skip
     return section("What matters", escape(headline(result)), heat + table)
 

@@ -1,4 +1,4 @@
-"""What measuring asks of a model family, and how a worker anywhere makes it from plain values."""
+"""The protocol of measuring a model family, and how a worker anywhere makes a probe from plain values."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ProbeSpec:
 
 
 class Probe(Protocol):
-    """A model on its clips, ready to lose something for once."""
+    """A model on its clips, in which sites can be ablated one at a time."""
 
     model: Any
     utterances: list[Utterance]
@@ -48,14 +48,14 @@ class Probe(Protocol):
     def losses(self, variants: Sequence[Variant], part: int) -> Tensor:
         """Summed negative log-likelihood of every transcript of a part: (variants, clips of the part)."""
 
-    def heard(self, variants: Sequence[Variant]) -> tuple[Tensor, list[list[str]]]:
-        """The same on all clips (variants, clips), and what each variant makes of every clip, greedily."""
+    def decoded(self, variants: Sequence[Variant]) -> tuple[Tensor, list[list[str]]]:
+        """Losses on all clips (variants, clips), and each variant's greedy hypothesis of every clip."""
 
     def evidence(self, groups: Sequence[Group]) -> Evidence:
-        """What importance criteria read, from the first `EVIDENCE` clips."""
+        """The evidence of importance criteria, from the first `EVIDENCE` clips."""
 
     def inputs(self) -> list[Variant]:
-        """What can be taken from this family's inputs and outputs that no maskable group holds."""
+        """Variants of this family's inputs and outputs that are in no maskable group."""
 
 
 def read_clips(spec: ProbeSpec) -> list[Utterance]:

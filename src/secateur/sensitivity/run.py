@@ -1,4 +1,4 @@
-"""The whole job: list the sites, halve them by their loss on more and more clips, decode what is left."""
+"""The job: list the sites, screen them by successive halving on their loss, decode the remaining ones."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from ..text.normalise import normaliser
 from .effects import candidates, differences, effects, resamples_for, speakers_of
 from .measure import Answer, make_measure, measure
 from .probe import Probe, ProbeSpec, make_probe, read_clips
-from .store import ERRORS, Piece, Store, read_variants, same_settings, write_variants
-from .variants import NOTHING, Variant, of_branches, of_groups
+from .store import ERRORS, Store, WorkItem, read_variants, same_settings, write_variants
+from .variants import BASELINE, Variant, of_branches, of_groups
 
-STAYS = 3  # one of so many variants is heard on twice as many clips
-ENOUGH = 2  # times as many variants as will be decoded need no further screen
+KEEP_ONE_IN = 3  # one variant in so many goes on to twice as many clips
+SCREEN_MARGIN = 2  # times as many variants as will be decoded need no further screen
 Rows = dict[str, list[float]]  # of every variant, a number a clip
-Stage = tuple[Rows, list[int]]  # losses of the variants still there, and the clips heard
-LEFT_OUT = ("vocabulary", "audio_context", "text_context")  # kinds that a probe lists itself
+Stage = tuple[Rows, list[int]]  # losses of the remaining variants, and the clips they are on
+LISTED_BY_PROBE = ("vocabulary", "audio_context", "text_context")  # kinds that a probe lists itself
 
 
 @dataclass(frozen=True)
 class SensitivitySettings:
-    """What is tried and how closely it is looked at."""
+    """Which sites are tried, at which amounts, and how many are decoded."""
 
     amounts: tuple[float, ...] = (0.1, 0.25, 0.5)
     sites: str = ""
@@ -47,7 +47,7 @@ def run_map(
     spec: ProbeSpec, settings: SensitivitySettings, out: Path, engine: EngineName = "local",
     workers: int = 2,
 ) -> SensitivityMap:  # fmt: skip
-    """Measure, or go on where a killed run stopped, and write `map.json` to `out`.
+    """Measure, or resume a killed run, and write `map.json` to `out`.
 
     Raises:
         SecateurError: bad settings, a folder with another run, or clips and models that cannot be read.
@@ -75,15 +75,15 @@ class _Run:
     def __init__(self, spec: ProbeSpec, settings: SensitivitySettings, out: Path, engine: str, workers: int) -> None:
         self.spec, self.settings, self.out, self.engine, self.count = spec, settings, out, engine, workers
         self.store = Store(out)
-        self.ray: RayEngine[Piece, Answer] | None = None
+        self.ray: RayEngine[WorkItem, Answer] | None = None
         self._probe: Probe | None = None
         self.utterances = read_clips(spec)  # before the model, which may have to be fetched
         path = out / "variants.json"
         if not path.exists():
             self._list(path)
-        self.variants, self.known = read_variants(path)
-        self.spec = replace(spec, style=self.known["style"])
-        self.parts: list[list[int]] = self.known["parts"]
+        self.variants, self.listed = read_variants(path)
+        self.spec = replace(spec, style=self.listed["style"])
+        self.parts: list[list[int]] = self.listed["parts"]
 
     @property
     def probe(self) -> Probe:
@@ -93,31 +93,31 @@ class _Run:
         return self._probe
 
     def _list(self, path: Path) -> None:
-        """Rank the units and write down what will be measured."""
+        """Rank the units and write the list of variants to measure."""
         probe, start = self.probe, time.perf_counter()
         if not any(probe.lengths):
             raise SecateurError("no transcript can be spelled in the model's units: is it a model of their language?")
-        groups = [g for g in probe.model.groups() if g.kind not in LEFT_OUT]
+        groups = [g for g in probe.model.groups() if g.kind not in LISTED_BY_PROBE]
         evidence = probe.evidence(groups)
         scores = {g.name: CRITERIA[self.settings.criterion](g, evidence) for g in groups}
         variants = [*of_groups(groups, scores, self.settings.amounts), *of_branches(probe.model), *probe.inputs()]
         chosen = matching(variants, self.settings.sites)
-        known = {
+        listed = {
             "groups": {g.name: g.units for g in probe.model.groups()}, "style": getattr(probe, "style", "as-is"),
             "lengths": probe.lengths, "parts": probe.parts,
             "saved": {v.name: saved(probe, v) for v in chosen},
             "seconds": round(time.perf_counter() - start, 3),
         }  # fmt: skip
-        write_variants(path, chosen, known)
+        write_variants(path, chosen, listed)
 
     def all(self) -> SensitivityMap:
         """Screen, decode, summarise."""
         say(f"{len(self.variants)} variants on {len(self.utterances)} clips")
         stages = self.screened()
-        left = self.best(stages[-1], self.settings.decode)
+        remaining = self.best(stages[-1], self.settings.decode)
         decoded: Rows = {}
-        if left:
-            rows, decoded = self.measured(None, left)
+        if remaining:
+            rows, decoded = self.measured(None, remaining)
             stages.append((rows, list(range(len(self.utterances)))))
         result = self.summary(stages, decoded)
         write_map(self.out / "map.json", result)
@@ -126,56 +126,56 @@ class _Run:
     def screened(self) -> list[Stage]:
         """Losses on more and more clips, of fewer variants each time (successive halving, Jamieson and Talwalkar
         2016, arXiv 1502.07943), until not many more are left than will be decoded."""
-        left = [v.name for v in self.variants]
-        stages = [(self.measured(0, left)[0], self.parts[0])]
+        remaining = [v.name for v in self.variants]
+        stages = [(self.measured(0, remaining)[0], self.parts[0])]
         for part in range(1, len(self.parts) - 1):
-            if len(left) <= ENOUGH * self.settings.decode:
+            if len(remaining) <= SCREEN_MARGIN * self.settings.decode:
                 break
-            left = self.best(stages[-1], max(len(left) // STAYS, self.settings.decode))
+            remaining = self.best(stages[-1], max(len(remaining) // KEEP_ONE_IN, self.settings.decode))
             before, clips = stages[-1]
-            rows = {name: [*before[name], *row] for name, row in self.measured(part, left)[0].items()}
+            rows = {name: [*before[name], *row] for name, row in self.measured(part, remaining)[0].items()}
             stages.append((rows, [*clips, *self.parts[part]]))
         return stages
 
     def best(self, stage: Stage, count: int) -> list[str]:
-        """The variants of a stage to look at closer."""
+        """The variants of a stage to measure on more clips."""
         rows, clips = stage
         return candidates(rows, self.tokens(clips), count)
 
     def tokens(self, clips: Sequence[int]) -> list[int]:
-        """Of the transcripts of clips."""
-        return [self.known["lengths"][c] for c in clips]
+        """Tokens in the transcripts of clips."""
+        return [self.listed["lengths"][c] for c in clips]
 
     def measured(self, part: int | None, names: Sequence[str]) -> tuple[Rows, Rows]:
-        """Losses of the model as it is and of variants on a part of the clips, and errors, if the part is None (all);
-        measured where that was not done before."""
-        by_name = {v.name: v for v in (NOTHING, *self.variants)}
-        everyone = [NOTHING.name, *names]
-        pieces = self.store.pieces(part, [by_name[n] for n in everyone], self.piece_size(part))
+        """Losses of the baseline and of variants on a part of the clips, and errors if the part is None (all clips);
+        only what is not in the store is measured."""
+        by_name = {v.name: v for v in (BASELINE, *self.variants)}
+        everyone = [BASELINE.name, *names]
+        pending = self.store.pending(part, [by_name[n] for n in everyone], self.variants_per_item(part))
         label = "decoding" if part is None else f"screening {len(names)}"
-        if pieces and self.engine == "ray":
+        if pending and self.engine == "ray":
             self._probe = None  # the workers have their own
             gpu = self.spec.device != "cpu"
             self.ray = self.ray or RayEngine(partial(make_measure, self.spec), self.count, gpu, label)
-            self.ray.run(pieces, self.keep, label)
-        elif pieces:
-            run_here(partial(measure, self.probe), pieces, self.keep, label)
-        losses, errors = self.store.values[Piece(part, ()).rows], self.store.values.get(ERRORS, {})
+            self.ray.run(pending, self.store_answer, label)
+        elif pending:
+            run_here(partial(measure, self.probe), pending, self.store_answer, label)
+        losses, errors = self.store.values[WorkItem(part, ()).rows], self.store.values.get(ERRORS, {})
         return {n: losses[n] for n in everyone}, {n: errors[n] for n in everyone} if part is None else {}
 
-    def piece_size(self, part: int | None) -> int:
-        """Variants of a piece: enough to fill a GPU, few enough that little is lost with a run that dies."""
+    def variants_per_item(self, part: int | None) -> int:
+        """Variants in a work item: enough to fill a GPU, few enough that a killed run loses little."""
         if pick_device(self.spec.device).type == "cpu":
             return 8 if part is not None else 16
         return 40 if part is None else max(40, 1600 // len(self.parts[part]))
 
-    def keep(self, piece: Piece, answer: Answer) -> None:
-        """Store an answer; texts as their errors."""
+    def store_answer(self, item: WorkItem, answer: Answer) -> None:
+        """Store the answer of a worker; texts as their error counts."""
         losses, texts, seconds = answer
-        values: dict[str, Any] = {piece.rows: losses}
-        if piece.part is None:
+        values: dict[str, Any] = {item.rows: losses}
+        if item.part is None:
             values[ERRORS] = [[self.errors(i, text)[0] for i, text in enumerate(row)] for row in texts]
-        self.store.add(piece, values, seconds)
+        self.store.add(item, values, seconds)
 
     def errors(self, clip: int, text: str) -> tuple[int, int]:
         """Errors of a text of a clip, and the length of its reference."""
@@ -185,18 +185,18 @@ class _Run:
         return counts.errors, counts.reference
 
     def summary(self, stages: Sequence[Stage], decoded: Rows) -> SensitivityMap:
-        """The map: every variant by the last stage that it saw."""
+        """The map: every variant by the last stage that it reached."""
         resamples = resamples_for(len(self.variants))
-        groups, seen = [], set[str]()
+        groups, measured_names = [], set[str]()
         for rows, clips in reversed(stages):
-            mine = {name: row for name, row in rows.items() if name == NOTHING.name or name not in seen}
-            seen |= set(mine)
+            new_rows = {name: row for name, row in rows.items() if name == BASELINE.name or name not in measured_names}
+            measured_names |= set(new_rows)
             speakers = speakers_of(self.utterances, clips)
-            groups.append((differences(mine, self.tokens(clips), speakers, resamples), len(clips)))
+            groups.append((differences(new_rows, self.tokens(clips), speakers, resamples), len(clips)))
         loss = effects(groups, resamples)
         error, rate, words = {}, float("nan"), [self.errors(i, "")[1] for i in range(len(self.utterances))]
         if decoded:
-            rate = sum(decoded[NOTHING.name]) / max(sum(words), 1)
+            rate = sum(decoded[BASELINE.name]) / max(sum(words), 1)
             speakers = [u.speaker for u in self.utterances]
             error_differences = differences(decoded, words, speakers, resamples)
             error = effects([(error_differences, len(words))], resamples, tried=len(self.variants))
@@ -205,7 +205,7 @@ class _Run:
         sites = [
             Measured(
                 v.site, v.kind, v.layer, v.part, v.amount, {g: spans(u) for g, u in v.gone.items()}, v.change,
-                parameters=self.known["saved"][v.name][0], macs=self.known["saved"][v.name][1],
+                parameters=self.listed["saved"][v.name][0], macs=self.listed["saved"][v.name][1],
                 loss=loss.get(v.name), error=error.get(v.name),
             )
             for v in self.variants
@@ -214,21 +214,21 @@ class _Run:
             model=self.spec.model, data=", ".join(f"{Path(p).parent.name}/{Path(p).stem}" for p in self.spec.data),
             language=language, metric=metric_for(language), utterances=len(self.utterances),
             speakers=len({u.speaker for u in self.utterances}), error=rate,
-            loss=sum(base[NOTHING.name]) / sum(self.tokens(clips)), criterion=self.settings.criterion,
-            groups=self.known["groups"], sites=ordered(sites),
-            settings={**to_dict(self.settings), "screen": len(self.parts[0]), "style": self.known["style"],
+            loss=sum(base[BASELINE.name]) / sum(self.tokens(clips)), criterion=self.settings.criterion,
+            groups=self.listed["groups"], sites=ordered(sites),
+            settings={**to_dict(self.settings), "screen": len(self.parts[0]), "style": self.listed["style"],
                       "resamples": resamples, "precision": self.spec.precision},
-            seconds=round(self.store.seconds + self.known["seconds"], 1),
+            seconds=round(self.store.seconds + self.listed["seconds"], 1),
         )  # fmt: skip
 
     def close(self) -> None:
-        """End what was started."""
+        """Stop the workers."""
         if self.ray is not None:
             self.ray.close()
 
 
 def saved(probe: Probe, variant: Variant) -> tuple[float, float]:
-    """Shares of the model's parameters and multiply-accumulates that go with a variant, as surgery would have it."""
+    """Shares of the model's parameters and multiply-accumulates that surgery would remove with a variant."""
     config = probe.model.config
     groups = {g.name: g for g in probe.model.groups()}
     seconds = sum(u.duration for u in probe.utterances) / len(probe.utterances)
@@ -237,15 +237,15 @@ def saved(probe: Probe, variant: Variant) -> tuple[float, float]:
     def costs(now: Any) -> tuple[float, float]:
         return COSTS["parameters"](now), float(family_of(now).macs(now, seconds, tokens, None))
 
-    before, gone, times = costs(config), dict(variant.gone), 1
-    for branch in variant.silenced:  # what one unit saves, times all: costs are linear in them
+    before, ablated, times = costs(config), dict(variant.gone), 1
+    for branch in variant.silenced:  # the saving of one unit times their number: costs are linear in them
         for name in (f"{branch}.heads", branch):
             if name in groups:
-                gone, times = {name: (0,)}, groups[name].units
+                ablated, times = {name: (0,)}, groups[name].units
                 break
-    if not gone:
+    if not ablated:
         return 0.0, 0.0
-    lost = {name: set(units) for name, units in gone.items()}
-    keep = {name: [u for u in range(groups[name].units) if u not in units] for name, units in lost.items()}
+    removed = {name: set(units) for name, units in ablated.items()}
+    keep = {name: [u for u in range(groups[name].units) if u not in units] for name, units in removed.items()}
     after = costs(config.shrunk(keep))
     return round(times * (1 - after[0] / before[0]), 6), round(times * (1 - after[1] / before[1]), 6)

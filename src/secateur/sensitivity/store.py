@@ -1,4 +1,4 @@
-"""What is finished, in the out folder: one file a piece of work, whole or not there, so that a killed run goes on."""
+"""Finished measurements in the out folder, one atomic file a work item, so that a killed run resumes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ ALL, ERRORS = "all", "errors"  # rows of losses on all clips, and of errors, bes
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Variants that one worker measures in one go: losses on one part of the clips, or on all of them with texts."""
+class WorkItem:
+    """Variants that one worker measures together: losses on one part of the clips, or on all of them with texts."""
 
     part: int | None
     variants: tuple[Variant, ...]
 
     @property
     def rows(self) -> str:
-        """What the losses are called in the store."""
+        """The key of the losses in the store."""
         return ALL if self.part is None else str(self.part)
 
 
@@ -39,35 +39,35 @@ class Store:
         self.values: dict[str, dict[str, list[float]]] = {}
         self.seconds = 0.0
         for path in sorted((folder / "pieces").glob("*.json")):
-            self._take(read_json(path))
+            self._add_values(read_json(path))
 
-    def _take(self, piece: dict[str, Any]) -> None:
-        for rows, values in piece["values"].items():
+    def _add_values(self, item: dict[str, Any]) -> None:
+        for rows, values in item["values"].items():
             self.values.setdefault(rows, {}).update(values)
-        self.seconds += piece["seconds"]
+        self.seconds += item["seconds"]
 
-    def add(self, piece: Piece, values: dict[str, Sequence[Sequence[float]]], seconds: float) -> None:
-        """Keep a finished piece: rows of numbers, one a variant."""
-        names = [v.name for v in piece.variants]
+    def add(self, item: WorkItem, values: dict[str, Sequence[Sequence[float]]], seconds: float) -> None:
+        """Store a finished work item: a row of numbers for each variant."""
+        names = [v.name for v in item.variants]
         entry = {
-            rows: {name: [round(float(x), 5) for x in row] for name, row in zip(names, many, strict=True)}
-            for rows, many in values.items()
+            rows: {name: [round(float(x), 5) for x in row] for name, row in zip(names, row_values, strict=True)}
+            for rows, row_values in values.items()
         }
         content = {"seconds": round(seconds, 3), "values": entry}
         key = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
-        write_json(self.folder / "pieces" / f"{piece.rows}-{key}.json", content, indent=None)
-        self._take(content)
+        write_json(self.folder / "pieces" / f"{item.rows}-{key}.json", content, indent=None)
+        self._add_values(content)
 
-    def pieces(self, part: int | None, variants: Sequence[Variant], size: int) -> list[Piece]:
-        """What is still to be done, `size` variants a piece at the most."""
-        done = self.values.get(Piece(part, ()).rows, {})
+    def pending(self, part: int | None, variants: Sequence[Variant], size: int) -> list[WorkItem]:
+        """The work that is not finished, at most `size` variants an item."""
+        done = self.values.get(WorkItem(part, ()).rows, {})
         todo = [v for v in variants if v.name not in done]
-        each = -(-len(todo) // max(1, -(-len(todo) // size)))  # pieces of one size
-        return [Piece(part, tuple(todo[i : i + each])) for i in range(0, len(todo), each or 1)]
+        each = -(-len(todo) // max(1, -(-len(todo) // size)))  # items of equal size
+        return [WorkItem(part, tuple(todo[i : i + each])) for i in range(0, len(todo), each or 1)]
 
 
 def same_settings(folder: Path, settings: dict[str, Any]) -> None:
-    """Note the settings of a new run; refuse to go on with other ones.
+    """Write the settings of a new run; refuse to resume with others.
 
     Raises:
         SecateurError: the folder holds a run with other settings.
@@ -78,24 +78,24 @@ def same_settings(folder: Path, settings: dict[str, Any]) -> None:
         write_json(path, now)
     elif read_json(path) != now:
         old = read_json(path)
-        odd = next((k for k in now if old.get(k) != now[k]), "keys")
-        raise SecateurError(f"{folder}: a run with another '{odd}' is here; name another --out, or delete it")
+        differing = next((k for k in now if old.get(k) != now[k]), "keys")
+        raise SecateurError(f"{folder}: a run with another '{differing}' is here; name another --out, or delete it")
 
 
-def write_variants(path: Path, variants: Sequence[Variant], known: dict[str, Any]) -> None:
-    """Keep what is measured, and what else was `known` of the model, so that a run goes on with the same ranking."""
+def write_variants(path: Path, variants: Sequence[Variant], listed: dict[str, Any]) -> None:
+    """Write the variants and what else was `listed` of the model, so that a run resumes with the same ranking."""
     rows = [
         {**{k: getattr(v, k) for k in ("site", "kind", "layer", "part", "amount", "silenced", "change")},
          "gone": {group: spans(units) for group, units in v.gone.items()}}
         for v in variants
     ]  # fmt: skip
-    write_json(path, {**known, "variants": rows}, indent=None)
+    write_json(path, {**listed, "variants": rows}, indent=None)
 
 
 def read_variants(path: Path) -> tuple[list[Variant], dict[str, Any]]:
-    """What `write_variants` kept."""
-    known = read_json(path)
-    rows = known.pop("variants")
+    """Read what `write_variants` wrote."""
+    listed = read_json(path)
+    rows = listed.pop("variants")
     for row in rows:
         row["gone"] = {group: numbers(text) for group, text in row["gone"].items()}
-    return [from_dict(Variant, row, str(path)) for row in rows], known
+    return [from_dict(Variant, row, str(path)) for row in rows], listed

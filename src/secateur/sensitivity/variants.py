@@ -1,4 +1,4 @@
-"""What is taken away for once: every site of a model at several amounts, as plain data that any worker can apply."""
+"""Variants of a model, each with one site ablated by some amount, as plain data that any worker can apply."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ..models.groups import Group
-from ..prune.budget import rungs
+from ..prune.budget import removals
 
-SINGLE = ("head", "layer", "branch", "mel", "input")  # kinds whose units are also taken away one by one
-SHARED = ("head", "query_key", "value", "ffn", "conv", "unit", "mel", "input")  # and kinds that lose a share
+SINGLE = ("head", "layer", "branch", "mel", "input")  # kinds whose units are also ablated one at a time
+SHARED = ("head", "query_key", "value", "ffn", "conv", "unit", "mel", "input")  # kinds of which a share is ablated
 BRANCHES = {
     "attention": "self-attention", "self_attention": "self-attention", "cross_attention": "cross-attention",
     "ffn": "FFN", "ffn1": "FFN 1", "ffn2": "FFN 2", "conv": "convolution", "self_attn": "self-attention",
@@ -23,7 +23,8 @@ BRANCHES = {
 
 @dataclass(frozen=True)
 class Variant:
-    """One site at one amount; see `prune.sensitivity.Measured`. `silenced` are modules whose output becomes zero."""
+    """One site at one amount; see `prune.sensitivity_map.Measured`. `silenced` are modules whose output becomes
+    zero."""
 
     site: str
     kind: str
@@ -40,21 +41,27 @@ class Variant:
         return f"{self.site}@{self.amount:g}"
 
 
-NOTHING = Variant("nothing", "nothing", "", "", 0.0)  # the model as it is
+BASELINE = Variant("nothing", "nothing", "", "", 0.0)  # the model as it is
 
 
 def of_groups(groups: Sequence[Group], scores: Mapping[str, Tensor], amounts: Sequence[float]) -> list[Variant]:
     """Every unit of small groups alone, and of every group the least important `amounts` by `scores` (units,)."""
     variants = []
     for group in groups:
-        layer, part = place_of(group.name)
+        layer, part = row_and_column(group.name)
         if group.kind in SINGLE and group.units > 1:
             variants += [
-                Variant(f"{group.name}[{u}]", group.kind, *_one(group, u, layer, part), 1.0, {group.name: (u,)})
+                Variant(
+                    f"{group.name}[{u}]",
+                    group.kind,
+                    *_row_and_column_of_unit(group, u, layer, part),
+                    1.0,
+                    {group.name: (u,)},
+                )
                 for u in range(group.units)
             ]
         if group.kind in SHARED and group.maskable:
-            steps = rungs(group, scores[group.name])
+            steps = removals(group, scores[group.name])
             for count in sorted({min(max(round(a * group.units / group.blocks), 1), len(steps)) for a in amounts}):
                 units = sorted(u for step in steps[:count] for u in step.units)
                 if units and (count > 1 or group.kind not in SINGLE):
@@ -69,12 +76,12 @@ def of_branches(model: nn.Module) -> list[Variant]:
     for name, _ in model.named_modules():
         parent, _, last = name.rpartition(".")
         if last in BRANCHES and parent.rpartition(".")[2].isdigit() and ".layers." in f".{parent}":
-            layer, _ = place_of(f"{parent}.x")
+            layer, _ = row_and_column(f"{parent}.x")
             variants.append(Variant(name, "branch", layer, f"whole {BRANCHES[last]}", 1.0, silenced=(name,)))
     return variants
 
 
-def place_of(name: str) -> tuple[str, str]:
+def row_and_column(name: str) -> tuple[str, str]:
     """Row and column of a group in the heat map.
 
     >>> place_of("encoder.layers.0.attention.heads"), place_of("decoder.layers.3.cross_attention.value")
@@ -88,13 +95,15 @@ def place_of(name: str) -> tuple[str, str]:
     number = next((i for i, word in enumerate(words) if word.isdigit()), None)
     if number is None:
         return (words[0], " ".join(words[1:])) if len(words) > 1 else (words[0], words[0])
-    rest = [w.removesuffix("es") if w == "branches" else w.removesuffix("s") if w == "convs" else w
+    names = [w.removesuffix("es") if w == "branches" else w.removesuffix("s") if w == "convs" else w
             for w in words[number + 1 :]]  # fmt: skip
-    text = " ".join(rest).replace("cross_attention ", "cross ").replace("self_attention ", "").replace("attention ", "")
+    text = (
+        " ".join(names).replace("cross_attention ", "cross ").replace("self_attention ", "").replace("attention ", "")
+    )
     return f"{words[0]} {words[number]}", text or "channels"
 
 
-def _one(group: Group, unit: int, layer: str, part: str) -> tuple[str, str]:
+def _row_and_column_of_unit(group: Group, unit: int, layer: str, part: str) -> tuple[str, str]:
     """Row and column of one unit: a layer has its own row."""
     if group.kind == "layer":
         return f"{group.name.split('.')[0]} {unit}", "whole layer"

@@ -25,16 +25,16 @@ from ..export.job import CALIBRATION_CLIPS, sample_features
 from ..models.checkpoint import as_saved, save_checkpoint
 from ..models.family import TextCodec, write_config
 from ..models.network import Network
-from ..prune.counts import matrix_weights, values_left, weights_left
+from ..prune.counts import matrix_weights, nonzero_values, nonzero_weights
+from ..prune.initial_model import InitialModel
 from ..prune.methods import make_method
 from ..prune.pruner import COSTS
 from ..prune.settings import PruneSettings
-from ..prune.student import Student
 from ..prune.task import Task, task_of
 from ..train import distributed
+from ..train.auxiliary import AuxiliaryObjective, load_head, save_head, with_auxiliary_head
 from ..train.callback import Callback
 from ..train.examples import mix_of
-from ..train.helper import Helped, load_head, save_head, with_helper
 from ..train.loop import Run, train
 from ..train.settings import TrainSettings
 from .interpolate import Known
@@ -85,7 +85,7 @@ def run_arm(
     if arm.train is not None:
         before = Known(model, tokenizer, data)
         tuned, steps, known = _tune(arm, task, student, original, data, folder, teacher, before)
-        student = Student(tuned, student.tokenizer, student.rows)
+        student = InitialModel(tuned, student.tokenizer, student.rows)
     result_model = as_saved(student.model.to(data.device).eval())  # `evaluate` on the folder then gives the same
     if distributed.rank() > 0:  # the first process evaluates and writes
         return result_model, student.tokenizer, {}
@@ -104,8 +104,8 @@ def run_arm(
         "arm": to_dict(arm), "steps": steps, "seconds": round(time.perf_counter() - started, 1),
         "device": device_name(data.device), "processes": distributed.count(),
         "removed": 1 - COSTS["parameters"](result_model.config) / original["parameters"],
-        "removed_weights": 1 - weights_left(result_model) / matrix_weights(model),
-        "removed_or_zero": 1 - values_left(result_model) / original["parameters"],
+        "removed_weights": 1 - nonzero_weights(result_model) / matrix_weights(model),
+        "removed_or_zero": 1 - nonzero_values(result_model) / original["parameters"],
         "error": {name: r.rate for name, r in results.items()}, "torch": torch.__version__,
     } | ({"known": known} if known else {})  # fmt: skip
     write_json(folder / "summary.json", summary)
@@ -116,7 +116,7 @@ def run_arm(
 def _tune(
     arm: ArmSettings,
     task: Task,
-    student: Student,
+    student: InitialModel,
     original: Mapping[str, float],
     data: JobData,
     folder: Path,
@@ -129,7 +129,7 @@ def _tune(
     model, config = student.model, student.model.config
     everything = joined(data.training, data.rehearsal)
     mix = mix_of(data, config, settings)
-    for row, seconds in enumerate(chain(mix.learn, mix.retain)):
+    for row, seconds in enumerate(chain(mix.training, mix.rehearsal)):
         if seconds > config.max_seconds:
             raise SecateurError(
                 f"{everything[row].id}: {seconds:.1f} s does not fit the audio context of {config.max_seconds:.1f} s; "
@@ -151,8 +151,8 @@ def _tune(
     rate = config.front_end.sample_rate
     noise, nonspeech = (None if bank is None else bank.at(rate) for bank in (data.noise, data.nonspeech))
     main = task.objective(student, everything, settings, teacher, data.device)
-    objective = with_helper(main, model, everything, settings)
-    helped = objective if isinstance(objective, Helped) else None
+    objective = with_auxiliary_head(main, model, everything, settings)
+    helped = objective if isinstance(objective, AuxiliaryObjective) else None
     run = Run(
         bank=bank, mix=mix, objective=objective, extra=None if helped is None else helped.head, callbacks=callbacks,
         validate=validate, folder=folder, label=arm.name, noise=noise,

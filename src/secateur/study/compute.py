@@ -31,7 +31,7 @@ def training_flops(
     examples = [example for batch in batches for example in batch]
 
     def macs(of: Config, example: Example, padded: bool | None) -> float:
-        words = sum(len(units(clips[row].text, metric_for(clips[row].language))) for row in example.whole)
+        words = sum(len(units(clips[row].text, metric_for(clips[row].language))) for row in example.complete)
         return float(family_of(of).macs(of, mix.seconds(example), round(TOKENS_A_WORD * words), padded))
 
     total = BACKWARD * sum(macs(config, example, False) for example in examples)

@@ -87,7 +87,7 @@ def findings(name: str, model: Network) -> Findings:
     touched = {place.parameter for group in groups if group.kind not in ("layer", "branch") for place in group.places}
     return Findings(
         name, model.config.family, sum(map(prod, shapes.values())), tuple(_prunable(groups, shapes)),
-        tuple(_whole({n: s for n, s in shapes.items() if n not in touched}, model.stays_whole())),
+        tuple(_whole({n: s for n, s in shapes.items() if n not in touched}, model.ungrouped())),
     )  # fmt: skip
 
 

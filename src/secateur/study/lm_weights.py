@@ -67,8 +67,8 @@ def tune(
     heard = []
     for start in track(range(0, len(order), TOGETHER), "hearing the clips to tune on"):
         heard += network.log_probs([audios[i] for i in order[start : start + TOGETHER]])
-    told = [utterances[i] for i in order]
-    tried = weigh(heard, told, lambda **weights: network.decoder(replace(options, **weights)))
+    references = [utterances[i] for i in order]
+    tried = weigh(heard, references, lambda **weights: network.decoder(replace(options, **weights)))
     best: dict[str, Any] = min(tried, key=lambda t: t.rate).weights
     return replace(options, **best), tried
 

@@ -18,7 +18,7 @@ from ..families.seq2seq.inputs import encoder_inputs
 from ..features.extractor import extractor
 from ..text.heard import Heard
 from ..text.pinyin_units import PinyinUnits
-from ..train.helper import load_head
+from ..train.auxiliary import load_head
 from ..weights.fetch import load_model
 
 

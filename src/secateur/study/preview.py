@@ -9,12 +9,12 @@ from typing import Any
 from ..base.errors import SecateurError
 from ..data.clip_index import joined
 from ..data.job import JobData
+from ..prune.initial_model import InitialModel
 from ..prune.methods import make_method
 from ..prune.settings import PruneSettings
-from ..prune.student import Student
 from ..prune.task import task_of
 from ..prune.units import COSTS, UnitMethod
-from ..train.helper import with_helper
+from ..train.auxiliary import with_auxiliary_head
 from ..train.settings import TrainSettings
 
 SLACK = 0.005  # of the model: cuts come in whole rows and positions
@@ -39,7 +39,7 @@ class Preview:
 
 def preview(
     model: Any, text: Any, data: JobData, prune: PruneSettings, train: TrainSettings | None, one_shot: bool = False
-) -> tuple[Preview, Student]:
+) -> tuple[Preview, InitialModel]:
     """The preview, and the network that training starts from.
 
     Raises:
@@ -64,7 +64,7 @@ def preview(
 
 
 def rehearse(
-    student: Student, data: JobData, train: TrainSettings, teacher: Any | None, prune: PruneSettings | None
+    student: InitialModel, data: JobData, train: TrainSettings, teacher: Any | None, prune: PruneSettings | None
 ) -> None:
     """Make what training needs and drop it: whatever cannot be made is refused now, not after a control was trained.
 
@@ -76,7 +76,7 @@ def rehearse(
         raise SecateurError("low-rank updates (training.lora-rank) are for training without pruning: leave out one")
     everything = joined(data.training, data.rehearsal)
     objective = task_of(student.model.config).objective(student, everything, train, teacher, data.device)
-    with_helper(objective, student.model, everything, train)
+    with_auxiliary_head(objective, student.model, everything, train)
 
 
 def beyond(first: float, prune: PruneSettings) -> str:

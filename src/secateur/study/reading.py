@@ -29,7 +29,7 @@ from ..lm.ngram import LanguageModel, NGram
 from ..lm.word_tree import Lexicon, make_lexicon
 from ..models.checkpoint import load_checkpoint
 from ..models.family import family_of
-from ..prune.counts import matrix_weights, weights_left
+from ..prune.counts import matrix_weights, nonzero_weights
 from ..text.normalise import normaliser
 from ..text.units import Inventory, read_units
 from .lm import LM
@@ -160,11 +160,11 @@ class _Network:
         """What the run's own summary says of it; of a lone checkpoint, its zeros are counted."""
         path = self.folder / "summary.json"
         if path.exists():
-            told = read_json(path)
-            return {name: told[name] for name in SIZES if name in told}
+            sizes = read_json(path)
+            return {name: sizes[name] for name in SIZES if name in sizes}
         if not (self.folder / "model.safetensors").exists():
             return {}
-        return {"removed_weights": 1 - weights_left(self.model) / matrix_weights(self.model)}
+        return {"removed_weights": 1 - nonzero_weights(self.model) / matrix_weights(self.model)}
 
 
 def dev_of(study: StudySettings, test: str) -> str:

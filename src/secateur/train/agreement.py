@@ -1,4 +1,4 @@
-"""Proof that all processes hold the same: hashes of masks and weights, a file a process."""
+"""Check that all processes hold equal weights and masks, by their hashes; each writes a file."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def fingerprint(weights: Mapping[str, Tensor]) -> dict[str, str]:
     return {"masks": masks.hexdigest(), "weights": values.hexdigest()}
 
 
-def check_agreement(folder: Path | None, step: int, found: Mapping[str, str]) -> None:
-    """Write this process's `found` to `folder`/masks-rankR.json and hold it against the others'.
+def check_agreement(folder: Path | None, step: int, hashes: Mapping[str, str]) -> None:
+    """Write this process's `hashes` to `folder`/masks-rankR.json and compare it with the others'.
 
     Raises:
         SecateurError: the processes have drifted apart.
@@ -34,10 +34,10 @@ def check_agreement(folder: Path | None, step: int, found: Mapping[str, str]) ->
     rank = distributed.rank()
     if folder is not None:
         write_json(
-            folder / f"masks-rank{rank}.json", {"rank": rank, "processes": distributed.count(), "step": step, **found}
+            folder / f"masks-rank{rank}.json", {"rank": rank, "processes": distributed.count(), "step": step, **hashes}
         )
-    everyone = distributed.gathered(dict(found))
-    for number, other in enumerate(everyone):
-        if other != everyone[0]:
-            wrong = ", ".join(name for name in other if other[name] != everyone[0][name])
+    everyone = distributed.gathered(dict(hashes))
+    for number, theirs in enumerate(everyone):
+        if theirs != everyone[0]:
+            wrong = ", ".join(name for name in theirs if theirs[name] != everyone[0][name])
             raise SecateurError(f"step {step}: processes 0 and {number} differ in {wrong}; do their machines differ?")

@@ -1,4 +1,4 @@
-"""Examples become audio, on the device: clips laid between pauses of their room's tone, and sound without speech."""
+"""From examples to audio, on the device: clips joined by pauses of room tone, and sound without speech."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def compose(
         owners = torch.tensor(owner, device=device)
         steps = torch.arange(audio.shape[1], device=device)
         # What is beyond a clip's end goes to one sample past the result, which is thrown away.
-        places = torch.where(steps < keep[:, None], (owners * width + start)[:, None] + steps, result.numel())
-        flat = torch.zeros(result.numel() + 1, device=device).scatter_(0, places.flatten(), audio.flatten())
+        targets = torch.where(steps < keep[:, None], (owners * width + start)[:, None] + steps, result.numel())
+        flat = torch.zeros(result.numel() + 1, device=device).scatter_(0, targets.flatten(), audio.flatten())
         result = flat[:-1].view_as(result)
         borders = (edges(audio, real, rate) + start[:, None]).float() / rate / STEP
         joints[owners, torch.tensor(column, device=device)] = borders.round().long()
@@ -47,7 +47,7 @@ def compose(
             sources = _sources(with_pauses, owner, starts, width, rate)
             tone = room_tone(audio, real, sources.to(device), rate, generator)[:, :width]
             mask = torch.ones(result.numel() + 1, device=device).scatter_(
-                0, places.flatten(), torch.zeros(1, device=device).expand(places.numel())
+                0, targets.flatten(), torch.zeros(1, device=device).expand(targets.numel())
             )
             paused = torch.tensor(with_pauses, device=device)
             result[paused] += tone * mask[:-1].view_as(result)[paused]
@@ -68,17 +68,17 @@ def _layout(
     for number, example in enumerate(examples):
         at = 0
         pauses = example.pauses or (0.0,) * (len(example.clips) + 1)
-        for place in range(len(example.clips)):
-            at += round(pauses[place] * rate)
-            partial = example.part is not None and place == len(example.clips) - 1
-            keep = min(lengths[clip], round((example.part or 0.0) * rate)) if partial else lengths[clip]
+        for position in range(len(example.clips)):
+            at += round(pauses[position] * rate)
+            partial = example.cut_after is not None and position == len(example.clips) - 1
+            keep = min(lengths[clip], round((example.cut_after or 0.0) * rate)) if partial else lengths[clip]
             owner.append(number)
-            column.append(place)
+            column.append(position)
             starts.append(at)
             kept.append(keep)
             at += keep
             clip += 1
-        at += round(pauses[-1] * rate) if example.part is None else 0
+        at += round(pauses[-1] * rate) if example.cut_after is None else 0
         totals.append(max(1, at if example.clips else round(example.seconds * rate)))
     return owner, column, starts, kept, totals
 
@@ -114,5 +114,5 @@ def _sound(
             tone = tone * torch.pow(10.0, gain / 20)
             return tone / tone.abs().amax(1, keepdim=True).clamp_min(1.0)
         return levelled(like(long_term_spectrum(audio)[clip], samples, generator), generator)
-    made = GENERATORS.get(kind, coloured)(rows, samples, rate, generator, device)
-    return made if kind == "silence" else levelled(made, generator)
+    noise = GENERATORS.get(kind, coloured)(rows, samples, rate, generator, device)
+    return noise if kind == "silence" else levelled(noise, generator)

@@ -1,4 +1,4 @@
-"""Several processes, one run (`torchrun`): who is there, sums over all, and one clear line when one of them fails."""
+"""Training on several processes (`torchrun`): joining, collectives, and one clear error line when a process fails."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 BUCKET = 1 << 24  # numbers sent at once (64 MB)
 PATIENCE = timedelta(hours=12)  # how long the others wait while rank 0 validates
-GONE = "another process of this run has ended; start the run again and it resumes from its last state"
+PEER_ENDED = "another process of this run has ended; start the run again and it resumes from its last state"
 
 
 def rank() -> int:
@@ -35,7 +35,7 @@ def count() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def add_up(tensors: Iterable[Tensor]) -> None:
+def all_reduce_sum(tensors: Iterable[Tensor]) -> None:
     """Replace every tensor by its sum over all processes, in place: bit for bit the same on each.
 
     Sums are made in fp32, in buckets of `BUCKET` numbers. The shapes must be the same everywhere.
@@ -45,29 +45,30 @@ def add_up(tensors: Iterable[Tensor]) -> None:
     bucket: list[Tensor] = []
     for tensor in tensors:
         if bucket and sum(t.numel() for t in bucket) + tensor.numel() > BUCKET:
-            _add_bucket(bucket)
+            _reduce_bucket(bucket)
             bucket = []
         bucket.append(tensor)
     if bucket:
-        _add_bucket(bucket)
+        _reduce_bucket(bucket)
 
 
 def average(tensors: Iterable[Tensor]) -> None:
     """Replace every tensor by its mean over all processes, in place: the same on each."""
     tensors = list(tensors)
-    add_up(tensors)
+    all_reduce_sum(tensors)
     for tensor in tensors if count() > 1 else ():
         tensor.div_(count())
 
 
-def add_up_gradients(leaves: Sequence[Tensor], *more: Tensor) -> None:
-    """`add_up` of the gradients of `leaves`, and of `more`; a gradient that is missing counts as zero and stays so."""
+def all_reduce_gradients(leaves: Sequence[Tensor], *more: Tensor) -> None:
+    """`all_reduce_sum` of the gradients of `leaves` and of `more`; a missing gradient counts as zero and stays
+    missing."""
     if count() > 1:
-        add_up([*(torch.zeros_like(p) if p.grad is None else p.grad for p in leaves), *more])
+        all_reduce_sum([*(torch.zeros_like(p) if p.grad is None else p.grad for p in leaves), *more])
 
 
 @torch.no_grad()
-def _add_bucket(tensors: list[Tensor]) -> None:
+def _reduce_bucket(tensors: list[Tensor]) -> None:
     flat = torch.cat([t.detach().flatten().float() for t in tensors])
     with _peers():
         dist.all_reduce(flat)
@@ -90,14 +91,14 @@ def gathered(value: T) -> list[T]:
     """The `value` of every process, in the order of their ranks, on every process."""
     if count() == 1:
         return [value]
-    found: list[Any] = [None] * count()
+    values: list[Any] = [None] * count()
     with _peers():
-        dist.all_gather_object(found, value)
-    return found
+        dist.all_gather_object(values, value)
+    return values
 
 
 @torch.no_grad()
-def copy_from_first(tensors: Iterable[Tensor]) -> None:
+def broadcast_from_first(tensors: Iterable[Tensor]) -> None:
     """Overwrite `tensors` with rank 0's."""
     if count() == 1:
         return
@@ -126,7 +127,7 @@ def processes(device: str) -> Iterator[str]:
     """Join the other processes that `torchrun` started, if it did; gives the device of this one.
 
     On GPUs each process takes the one of its LOCAL_RANK and they talk through NCCL, on CPUs through gloo. When a
-    process fails, it alone says why, and the others end without a word.
+    process fails, it alone prints its error; the others exit silently.
 
     Raises:
         SecateurError: fewer GPUs than processes; or what went wrong on this process, when it was the first.
@@ -138,7 +139,7 @@ def processes(device: str) -> Iterator[str]:
     number, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     store, _, _ = next(rendezvous("env://", number, world))
     try:
-        chosen = _own_device(device, local)
+        chosen = _local_device(device, local)
         if chosen.startswith("cuda"):
             os.environ["NCCL_NVLS_ENABLE"] = "0"  # NVLink multicast is not there on every host; NCCL then fails late
             torch.cuda.set_device(chosen)
@@ -157,20 +158,22 @@ def processes(device: str) -> Iterator[str]:
     dist.destroy_process_group()
 
 
-def _own_device(device: str, local: int) -> str:
+def _local_device(device: str, local: int) -> str:
     """The device that `device` means for the process `local` of this machine."""
-    found = torch.cuda.device_count()
-    if device == "cpu" or (device == "auto" and not found):
+    available = torch.cuda.device_count()
+    if device == "cpu" or (device == "auto" and not available):
         return "cpu"
-    if not found:
+    if not available:
         raise SecateurError("no GPU was found here: use --device cpu")
-    if local >= found:
-        raise SecateurError(f"more processes than GPUs: start torchrun with --nproc-per-node {found}, or --device cpu")
+    if local >= available:
+        raise SecateurError(
+            f"more processes than GPUs: start torchrun with --nproc-per-node {available}, or --device cpu"
+        )
     return f"cuda:{local}"
 
 
 def _first_to_fail(store: Any) -> bool:
-    """Whether no other process has failed before; true when nobody can be asked."""
+    """Whether this is the first process to fail; true as well when the store is gone."""
     try:
         return int(store.add("secateur/failed", 1)) == 1
     except RuntimeError:
@@ -178,9 +181,10 @@ def _first_to_fail(store: Any) -> bool:
 
 
 def _watch_for_the_end(store: Any) -> None:
-    """End with a line on SIGTERM, which torchrun sends when a process died without a word.
+    """Exit with an error line on SIGTERM, which torchrun sends when a process died silently.
 
-    A thread does it: the main one may be waiting for a GPU that waits for the dead process, deaf to signals.
+    A thread does it: the main one may be waiting for a GPU that waits for the dead process, and cannot run a signal
+    handler.
     """
     read, write = os.pipe()
     os.set_blocking(write, False)
@@ -189,7 +193,7 @@ def _watch_for_the_end(store: Any) -> None:
         while os.read(read, 1) != bytes([signal.SIGTERM]):
             pass
         if _first_to_fail(store):
-            print(f"secateur: {GONE}", file=sys.stderr, flush=True)
+            print(f"secateur: {PEER_ENDED}", file=sys.stderr, flush=True)
         os._exit(128 + signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, lambda *_: None)  # without a handler nothing is written to the pipe
@@ -199,10 +203,10 @@ def _watch_for_the_end(store: Any) -> None:
 
 @contextlib.contextmanager
 def _peers() -> Iterator[None]:
-    """A connection that breaks is a process that ended."""
+    """Turn a broken connection into the error that another process has ended."""
     try:
         yield
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as problem:
-        raise SecateurError(GONE) from problem
+        raise SecateurError(PEER_ENDED) from problem

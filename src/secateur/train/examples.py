@@ -1,4 +1,4 @@
-"""The mix of a job for one model: which examples its training meets."""
+"""The training examples of a job, for one model."""
 
 from __future__ import annotations
 

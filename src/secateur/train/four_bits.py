@@ -21,14 +21,15 @@ SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)  # of a block's largest value: where 
 
 
 @torch.no_grad()
-def on_grid(weight: Tensor) -> Tensor:
-    """`weight` (out, in) as its four bits give it back: blocks of 32 inputs, a half-precision scale each, of 16 steps.
+def fake_quantise(weight: Tensor) -> Tensor:
+    """`weight` (out, in) after quantisation to four bits and back: blocks of 32 inputs, a half-precision scale each, of
+    16 steps.
 
     Inputs that are zero for every output are left out of the blocks: pruning will have removed them.
     """
     used = weight.ne(0).any(0)
-    whole = bool(used.all())
-    values = (weight if whole else weight[:, used]).float()
+    all_used = bool(used.all())
+    values = (weight if all_used else weight[:, used]).float()
     outputs, inputs = values.shape
     blocks = nn.functional.pad(values, (0, -inputs % BLOCK)).view(outputs, -1, BLOCK)
     end = blocks.gather(2, blocks.abs().argmax(2, keepdim=True))
@@ -42,14 +43,14 @@ def on_grid(weight: Tensor) -> Tensor:
             best = torch.where(error < least, rounded, best)
             least = torch.minimum(error, least)
     rounded = best.view(outputs, -1)[:, :inputs].to(weight.dtype)
-    if whole:
+    if all_used:
         return rounded
     result = torch.zeros_like(weight)
     result[:, used] = rounded
     return result
 
 
-class FourBits(Callback):
+class FourBitTraining(Callback):
     """Puts the matrices named by `patterns` on the grid for every pass from `begin` (a share of the steps) on."""
 
     def __init__(self, model: nn.Module, patterns: Sequence[str], begin: float) -> None:
@@ -70,7 +71,7 @@ class FourBits(Callback):
             return
         for name, parameter in self.parameters.items():
             self.exact[name] = parameter.detach().clone()
-            parameter.copy_(on_grid(parameter))
+            parameter.copy_(fake_quantise(parameter))
 
     @torch.no_grad()
     def after_backward(self, step: int, total: int) -> None:
@@ -81,9 +82,9 @@ class FourBits(Callback):
     @torch.no_grad()
     def project(self, parameters: dict[str, Tensor]) -> None:
         """Averages and results go on the grid; the weights that are still trained do not."""
-        for name, own in self.parameters.items():
-            if parameters[name].data_ptr() != own.data_ptr():
-                parameters[name].copy_(on_grid(parameters[name]))
+        for name, trained in self.parameters.items():
+            if parameters[name].data_ptr() != trained.data_ptr():
+                parameters[name].copy_(fake_quantise(parameters[name]))
 
     def ready(self, step: int, total: int) -> bool:
         return step >= self.begin * total

@@ -1,4 +1,4 @@
-"""The gradient of one batch, dealt to processes and micro-batches: the same as of the batch in one piece."""
+"""The gradient of one batch over processes and micro-batches, equal to that of the undivided batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .settings import TrainSettings
 
 
 class Gradients:
-    """Computes gradients into the parameters. `parts` is the number of micro-batches, doubled when memory runs out."""
+    """Computes gradients into the parameters' `.grad`. The number of micro-batches doubles when memory runs out."""
 
     def __init__(self, model: nn.Module, parameters: list[nn.Parameter], run: Run, settings: TrainSettings) -> None:
         self.model, self.run, self.settings = model, run, settings
@@ -27,54 +27,57 @@ class Gradients:
         self.prepare = Preparer(run, settings, model, self.rank)
         self.device = run.bank.device
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and self.device.type == "cuda")
-        self.parts = settings.accumulate
+        self.micro_batches = settings.accumulate
 
     def __call__(self, examples: list[Example], step: int, total: int) -> Tensor:
         """Leave the gradient of the mean loss over `examples` in `.grad`, on every process; returns that loss."""
         counts = self.run.objective.counts(examples, step, self.settings)
         shares = [count / max(sum(counts), 1) for count in counts][self.rank :: self.ranks]
-        own = examples[self.rank :: self.ranks]
-        if not own:  # fewer than processes: one has no weight here, so that every process takes part
-            own, shares = examples[:1], [0.0]
-        batch = self.prepare(own, step, total)
-        loss = self._try(batch, shares, step, total)
+        local = examples[self.rank :: self.ranks]
+        if (
+            not local
+        ):  # fewer clips than processes: this one repeats a clip with weight 0, to take part in the collectives
+            local, shares = examples[:1], [0.0]
+        batch = self.prepare(local, step, total)
+        loss = self._attempt(batch, shares, step, total)
         while loss is None:
-            torch.cuda.empty_cache()  # nothing where there is no GPU
-            loss = self._try(batch, shares, step, total)
-        distributed.add_up_gradients(self.parameters, loss)
+            torch.cuda.empty_cache()  # a no-op without a GPU
+            loss = self._attempt(batch, shares, step, total)
+        distributed.all_reduce_gradients(self.parameters, loss)
         seed_torch(AFTER, self.settings.seed, step)
         return loss
 
-    def _try(self, batch: Batch, shares: list[float], step: int, total: int) -> Tensor | None:
+    def _attempt(self, batch: Batch, shares: list[float], step: int, total: int) -> Tensor | None:
         """The gradient of this process's clips; None when memory ran out, and there are more micro-batches now.
 
         Raises:
             SecateurError: one clip alone is too much.
         """
-        parts = min(self.parts, len(batch.examples))
+        micro_batches = min(self.micro_batches, len(batch.examples))
         for parameter in self.parameters:
             parameter.grad = None
         loss = torch.zeros((), device=self.device)
         try:
-            for number in range(parts):
-                part = batch.part(number, parts)
-                loss += self._part(part, sum(shares[number::parts]), number, step, total)
+            for number in range(micro_batches):
+                weight = sum(shares[number::micro_batches])
+                loss += self._micro_batch(batch.micro_batch(number, micro_batches), weight, number, step, total)
         except torch.OutOfMemoryError:
-            if parts == len(batch.examples):
+            if micro_batches == len(batch.examples):
                 seconds = float(batch.lengths.max()) / self.prepare.sample_rate
                 raise SecateurError(
                     f"out of memory with one clip of {seconds:.1f} s: leave long clips out (--longest), "
                     "or take a smaller model or a larger device"
                 ) from None
-            self.parts = 2 * parts
+            self.micro_batches = 2 * micro_batches
             here = f" on process {self.rank}" if self.ranks > 1 else ""
             say(
-                f"{self.run.label}: out of memory at step {step}{here}; going on with {self.parts} micro-batches a step"
+                f"{self.run.label}: out of memory at step {step}{here}; "
+                f"going on with {self.micro_batches} micro-batches a step"
             )
             return None
         return loss
 
-    def _part(self, batch: Batch, weight: float, number: int, step: int, total: int) -> Tensor:
+    def _micro_batch(self, batch: Batch, weight: float, number: int, step: int, total: int) -> Tensor:
         """Add the gradient of one micro-batch, which has `weight` in the mean."""
         settings, callbacks = self.settings, self.run.callbacks
         seed_torch(SHARED, settings.seed, step)

@@ -19,16 +19,16 @@ from ..base.progress import say, track
 from ..models.network import Network
 from . import distributed
 from .agreement import check_agreement, fingerprint
-from .four_bits import FourBits
+from .averages import WeightAverages
+from .four_bits import FourBitTraining
 from .gradients import Gradients
-from .kept import KeptWeights
+from .l2_sp import L2SP
 from .lora import low_rank
 from .mix import Example
-from .pull import PullToStart
 from .rate import rate_at
 from .run import Run
 from .settings import TrainSettings
-from .state import load_optimizer, load_state, optimizer_tensors, part, save_state
+from .state import load_optimizer, load_state, optimizer_tensors, save_state, with_prefix
 from .stream import Mix, batch_stream, epoch_steps
 from .tensorboard import write_events
 
@@ -36,8 +36,8 @@ __all__ = ["Run", "frozen_copy", "total_steps", "train"]
 
 Net = TypeVar("Net", bound=Network)
 
-# Settings that change how a batch is dealt, not what is computed: a run may resume with others.
-FREE = ("accumulate",)
+# Settings that change how a batch is split, not what is computed: a resumed run may change them.
+NOT_COMPARED = ("accumulate",)
 
 
 def total_steps(settings: TrainSettings, mix: Mix) -> int:
@@ -56,15 +56,15 @@ def train(model: Network, run: Run, settings: TrainSettings) -> list[dict[str, A
     dev.
 
     Raises:
-        SecateurError: memory that not even one clip fits, processes that ended or drifted apart.
+        SecateurError: one clip does not fit the memory, or processes ended or drifted apart.
     """
     distributed.check_joined()
     with low_rank(model, settings):
-        if settings.four_bits:  # first: what others read after a pass are the weights behind the four bits
-            grid = FourBits(model, settings.four_bits, settings.four_bits_from)
+        if settings.four_bits:  # first, so that the other callbacks read the full-precision weights after a pass
+            grid = FourBitTraining(model, settings.four_bits, settings.four_bits_from)
             run = replace(run, callbacks=[grid, *run.callbacks])
         if settings.l2_sp:
-            run = replace(run, callbacks=[*run.callbacks, PullToStart(model, settings.l2_sp)])
+            run = replace(run, callbacks=[*run.callbacks, L2SP(model, settings.l2_sp)])
         return _Loop(model, run, settings).run_all()
 
 
@@ -85,18 +85,18 @@ class _Loop:
         if run.extra is not None:
             run.extra.to(self.device)
         self.extra = {} if run.extra is None else {f"extra.{n}": p for n, p in run.extra.named_parameters()}
-        distributed.copy_from_first([*model.parameters(), *model.buffers(), *self.extra.values()])
+        distributed.broadcast_from_first([*model.parameters(), *model.buffers(), *self.extra.values()])
         self.total = total_steps(settings, run.mix)
         self.every = max(
             1, round(settings.validate_every * epoch_steps(run.mix, settings.batch_seconds, settings.seed))
         )
         self.parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
         decayed = [p for p in self.parameters.values() if p.dim() > 1]
-        others = [p for p in self.parameters.values() if p.dim() <= 1]
+        undecayed = [p for p in self.parameters.values() if p.dim() <= 1]
         groups: list[dict[str, Any]] = [
-            {"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}
+            {"params": decayed, "weight_decay": settings.weight_decay}, {"params": undecayed, "weight_decay": 0.0}
         ]  # fmt: skip
-        self.own = list(self.parameters.values())
+        self.model_parameters = list(self.parameters.values())
         if self.extra:
             groups.append({"params": [*self.extra.values()], "weight_decay": 0.0, "times": settings.auxiliary_rate})
             self.parameters |= self.extra
@@ -104,9 +104,9 @@ class _Loop:
             groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=self.device.type == "cuda"
         )
         stored = model.state_dict()
-        # Running statistics belong to the weights of their time.
+        # Running statistics are averaged with the weights that they were computed with.
         self.statistics = {n: b for n, b in model.named_buffers() if n in stored}
-        self.kept = KeptWeights({**self.parameters, **self.statistics}, settings, self._project)
+        self.averages = WeightAverages({**self.parameters, **self.statistics}, settings, self._project)
         self.gradients = Gradients(model, list(self.parameters.values()), run, settings)
         self.log: list[dict[str, Any]] = []
         self.loss_sum = torch.zeros((), device=self.device)
@@ -125,9 +125,9 @@ class _Loop:
         self.model.train()
         clock = self._now()
         for _ in track(range(self.step, self.total), run.label, self.total - self.step):
-            if self.kept.settled():
+            if self.averages.settled():
                 break
-            self._one(next(stream))
+            self._optimiser_step(next(stream))
             self.step += 1
             last = self.step == self.total
             validates = self.step % self.every == 0 or last
@@ -139,27 +139,27 @@ class _Loop:
                 if saves:
                     self._save()
                 clock = self._now()
-        self.kept.put(self.kept.result())
+        self.averages.write(self.averages.result())
         self.model.dropout.p = 0.0
         self.model.eval()
         return self.log
 
     def _now(self) -> float:
-        """Seconds on a clock, when the device has done what it was told to do."""
+        """A monotonic clock in seconds, read after the device has finished its queue."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
-    def _one(self, batch: list[Example]) -> None:
-        """One optimiser step."""
+    def _optimiser_step(self, batch: list[Example]) -> None:
+        """One optimiser step on one batch."""
         self.model.dropout.p = self.settings.dropout if self._drops() else 0.0
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(self.step, self.total, self.settings) * group.get("times", 1.0)
         loss = self.gradients(batch, self.step, self.total)
         for callback in self.run.callbacks:
             callback.after_backward(self.step, self.total)
-        torch.nn.utils.clip_grad_norm_(self.own, self.settings.gradient_clip)
-        if self.extra:  # a head that starts from nothing would take the whole norm
+        torch.nn.utils.clip_grad_norm_(self.model_parameters, self.settings.gradient_clip)
+        if self.extra:  # clipped apart: the gradient of a newly initialised head would dominate the norm
             torch.nn.utils.clip_grad_norm_(self.extra.values(), self.settings.gradient_clip)
         self.optimizer.step()
         distributed.average(self.statistics.values())
@@ -167,7 +167,7 @@ class _Loop:
             for callback in self.run.callbacks:
                 callback.after_step(self.step, self.total)
                 callback.project(self.parameters)  # type: ignore[arg-type]
-            self.kept.follow(self.step, all(c.ready(self.step, self.total) for c in self.run.callbacks))
+            self.averages.update(self.step, all(c.ready(self.step, self.total) for c in self.run.callbacks))
         self.loss_sum += loss
         self.loss_count += 1
         self.utterances += len(batch)
@@ -191,31 +191,31 @@ class _Loop:
         self.loss_count = 0
         for callback in self.run.callbacks:
             entry |= callback.metrics()
-        weights = self.kept.current()
-        self.kept.remember(weights)
+        weights = self.averages.current()
+        self.averages.add_recent(weights)
         if self.run.callbacks or self.ranks > 1:
-            found = fingerprint(self.parameters)
-            check_agreement(self.run.folder, self.step, found)
-            entry["masks"] = found["masks"]
+            hashes = fingerprint(self.parameters)
+            check_agreement(self.run.folder, self.step, hashes)
+            entry["masks"] = hashes["masks"]
         if self.run.validate is not None:
             entry |= distributed.agreed(self._scores(weights) if self.first else {})
             if all(c.ready(self.step, self.total) for c in self.run.callbacks):
-                self.kept.offer(weights, entry["error"])
-                if self.kept.settled():
+                self.averages.offer(weights, entry["error"])
+                if self.averages.settled():
                     entry["stopped"] = self.step
         self.log.append(entry)
         if self.first:
             self._report(entry)
 
     def _scores(self, weights: dict[str, Tensor]) -> dict[str, float]:
-        """What validation says of `weights`."""
+        """The validation scores of `weights`."""
         assert self.run.validate is not None
-        own = self.kept.copy()
-        self.kept.put(weights)
+        current = self.averages.copy()
+        self.averages.write(weights)
         self.model.eval()
         scores = self.run.validate(self.model)
         self.model.train()
-        self.kept.put(own)
+        self.averages.write(current)
         return scores
 
     def _report(self, entry: dict[str, Any]) -> None:
@@ -228,17 +228,18 @@ class _Loop:
 
     def _save(self) -> None:
         assert self.run.folder is not None
-        parts = distributed.gathered(self.gradients.parts)
+        micro_batches = distributed.gathered(self.gradients.micro_batches)
         if not self.first:
             return
-        tensors, values = self.kept.tensors()
+        tensors, values = self.averages.tensors()
         tensors |= optimizer_tensors(self.optimizer)
         for i, callback in enumerate(self.run.callbacks):
             tensors |= {f"callback{i}.{n}": t for n, t in callback.tensors().items()}
         tensors["loss_sum"] = self.loss_sum
         values |= {
-            "step": self.step, "total": self.total, "settings": self._binding(), "log": self.log, "parts": parts,
-            "loss_count": self.loss_count, "seconds": self.seconds, "utterances": self.utterances,
+            "step": self.step, "total": self.total, "settings": self._binding(), "log": self.log,
+            "parts": micro_batches, "loss_count": self.loss_count, "seconds": self.seconds,
+            "utterances": self.utterances,
         }  # fmt: skip
         save_state(self.run.folder / "state.safetensors", tensors, values)
 
@@ -252,29 +253,31 @@ class _Loop:
                 say(f"{path}: written with other settings; starting over")
         steps = distributed.gathered(self.step)
         if len(set(steps)) > 1:
-            raise SecateurError(f"{path}: not every process sees this file; put the folder where all can read it")
+            raise SecateurError(
+                f"{path}: not every process can read this file; put the folder on storage that all share"
+            )
 
     def _load(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         say(f"{self.run.label}: resuming at step {values['step']} of {values['total']}")
-        self.kept.load(tensors, values)
+        self.averages.load(tensors, values)
         load_optimizer(self.optimizer, tensors)
         for i, callback in enumerate(self.run.callbacks):
-            callback.load(part(tensors, f"callback{i}"))
+            callback.load(with_prefix(tensors, f"callback{i}"))
         self.loss_sum = tensors["loss_sum"].to(self.device)
         self.step, self.log = values["step"], values["log"]
         self.loss_count, self.seconds, self.utterances = values["loss_count"], values["seconds"], values["utterances"]
-        if len(values["parts"]) == self.ranks:  # as memory allowed; on other processes that is found out again
-            self.gradients.parts = max(self.gradients.parts, values["parts"][distributed.rank()])
+        if len(values["parts"]) == self.ranks:  # with another number of processes the memory limit is determined anew
+            self.gradients.micro_batches = max(self.gradients.micro_batches, values["parts"][distributed.rank()])
 
     def _binding(self) -> dict[str, Any]:
-        """The settings that a state can only be resumed with."""
+        """The settings that must be equal for a state to be resumed."""
         settings: dict[str, Any] = json.loads(json.dumps(to_dict(self.settings)))
-        return {name: value for name, value in settings.items() if name not in FREE}
+        return {name: value for name, value in settings.items() if name not in NOT_COMPARED}
 
 
 def frozen_copy(model: Net) -> Net:
-    """A teacher: the same weights, never trained."""
-    twin = copy.deepcopy(model).eval()
-    for parameter in twin.parameters():
+    """A frozen copy of `model`, as a teacher."""
+    teacher = copy.deepcopy(model).eval()
+    for parameter in teacher.parameters():
         parameter.requires_grad_(False)
-    return twin
+    return teacher

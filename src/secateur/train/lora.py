@@ -55,18 +55,18 @@ def rank_for(model: nn.Module, share: float) -> int:
         SecateurError: not even full-rank updates have so many.
     """
     layers = linear_layers(model).values()
-    wanted = share * sum(p.numel() for p in model.parameters())
+    budget = share * sum(p.numel() for p in model.parameters())
     most = max((min(m.in_features, m.out_features) for m in layers), default=0)
 
     def count(rank: int) -> int:
         return sum(min(rank, m.in_features, m.out_features) * (m.in_features + m.out_features) for m in layers)
 
-    if not 0 < share <= 1 or count(most) < wanted:
+    if not 0 < share <= 1 or count(most) < budget:
         raise SecateurError(
             f"lora_share {share}: updates of this model's linear layers have at most "
             f"{count(most) / max(sum(p.numel() for p in model.parameters()), 1):.3g} of its parameters"
         )
-    return max([rank for rank in range(1, most + 1) if count(rank) <= wanted], default=1)
+    return max([rank for rank in range(1, most + 1) if count(rank) <= budget], default=1)
 
 
 @contextmanager

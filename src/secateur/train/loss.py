@@ -24,14 +24,14 @@ def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0, weight
     return each.sum() / (labels != IGNORE).sum().clamp_min(1)
 
 
-def expecting_speech(logits: Tensor, starts: Tensor, no_speech: int, rows: Tensor) -> Tensor:
+def speech_expected_loss(logits: Tensor, starts: Tensor, no_speech: int, rows: Tensor) -> Tensor:
     """The summed negative log-probability, (), that `rows` (batch,) are not silent, at their start tokens.
 
-    `logits` (batch, length, vocabulary), `starts` (batch,) positions. Only the probability of `no_speech` is asked to
-    be small: which language is likely stays as it was.
+    `logits` (batch, length, vocabulary), `starts` (batch,) positions. Only the probability of `no_speech` is penalised:
+    the distribution over languages is left alone.
     """
-    there = logits[torch.arange(len(logits), device=logits.device), starts].float()
-    silent = F.log_softmax(there, -1)[:, no_speech]
+    at_start = logits[torch.arange(len(logits), device=logits.device), starts].float()
+    silent = F.log_softmax(at_start, -1)[:, no_speech]
     return -(torch.log1p(-silent.exp().clamp_max(1 - 1e-6)) * rows).sum()
 
 
@@ -81,26 +81,26 @@ def frame_distillation(
 
 
 def pooled(log_probs: Tensor, frames: Tensor, ratio: int) -> Tensor:
-    """CTC outputs (batch, frames, units) as a network would give them that speaks once in `ratio` frames.
+    """CTC outputs (batch, frames, units) as of a network with one output for every `ratio` frames.
 
-    A unit is as likely as in the likeliest of the frames that become one, the blank (0) is what is left, and the sum
-    is one again: the mean would halve every spike. `frames` (batch,) are real; the rest counts as blank.
+    A unit's probability is its largest in the frames that are pooled, the blank (0) is the remainder, and the sum is
+    renormalised: a mean would halve every spike. `frames` (batch,) are valid; the others count as blank.
     """
     if ratio == 1:
         return log_probs
     probabilities = log_probs.float().exp()
     real = torch.arange(probabilities.shape[1], device=probabilities.device) < frames.to(probabilities.device)[:, None]
-    said = F.pad(probabilities[..., 1:] * real[..., None], (0, 0, 0, -probabilities.shape[1] % ratio))
-    said = said.view(len(said), -1, ratio, said.shape[2]).amax(2)
-    blank = (1 - said.sum(-1, keepdim=True)).clamp_min(1e-6)
-    found = torch.cat([blank, said.clamp_min(1e-8)], -1)
-    return (found / found.sum(-1, keepdim=True)).log()
+    units = F.pad(probabilities[..., 1:] * real[..., None], (0, 0, 0, -probabilities.shape[1] % ratio))
+    units = units.view(len(units), -1, ratio, units.shape[2]).amax(2)
+    blank = (1 - units.sum(-1, keepdim=True)).clamp_min(1e-6)
+    merged = torch.cat([blank, units.clamp_min(1e-8)], -1)
+    return (merged / merged.sum(-1, keepdim=True)).log()
 
 
 def ctc_loss(log_probs: Tensor, frames: Tensor, rows: Sequence[Sequence[int]], weights: Tensor | None = None) -> Tensor:
     """Mean negative log-likelihood a unit of unit `rows` under `log_probs` (batch, frames, units), of which `frames`
-    (batch,) are real; `weights` (batch,) scale each clip's part. A row without units asks for blanks alone and counts
-    as one unit."""
+    (batch,) are real; `weights` (batch,) scale each clip's part. A row without units has only blanks as its target and
+    counts as one unit."""
     device = log_probs.device
     targets = torch.tensor([unit for row in rows for unit in row], dtype=torch.long, device=device)
     lengths = torch.tensor([len(row) for row in rows], device=device)

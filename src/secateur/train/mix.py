@@ -1,8 +1,8 @@
 """What a training example is: one clip, clips joined by pauses, or sound without speech; with or without a prompt.
 
-A model that is tuned on single sentences forgets what surrounds them in use: silence, noise, pauses, prompts and
+A model that is fine-tuned on single sentences forgets what surrounds them in use: silence, noise, pauses, prompts and
 timestamps (Radford et al. 2022, section 2, trained on all of them). Examples are drawn here as plain numbers, by seed
-and epoch alone, so that every arm, process and resumed run meets the same ones; audio and tokens are made later.
+and epoch alone, so that every arm, process and resumed run gets the same ones; audio and tokens are made later.
 """
 
 from __future__ import annotations
@@ -72,19 +72,19 @@ class MixSettings(Settings):
 
     @property
     def on(self) -> bool:
-        """Whether anything but plain clips is asked for."""
+        """Whether there is anything but plain clips."""
         return bool(self.nonspeech or self.joined or self.prompts)
 
     def share(self, name: str) -> float:
-        """One of the shares; one that was left out and never resolved is off."""
+        """The share `name`; 0 where it is None and was never resolved."""
         return float(getattr(self, name) or 0.0)
 
     def resolved(self, pretrained: bool) -> MixSettings:
-        """What was left out, decided by whether the run starts from a model that knows more than plain clips."""
-        left_out: dict[str, Any] = {
+        """Shares that are None, filled in: defaults for a pretrained start, 0 for a new network."""
+        unset: dict[str, Any] = {
             name: share if pretrained else 0.0 for name, share in SHARES.items() if getattr(self, name) is None
         }
-        return replace(self, **left_out)
+        return replace(self, **unset)
 
 
 @dataclass(frozen=True)
@@ -100,22 +100,22 @@ class Prompt:
 class Example:
     """Clips of the bank by number, in order, with `pauses` (s) before each of them and after the last (none: ()).
 
-    Without clips it is `sound` of a kind in `KINDS`, `seconds` long. With `part` (s) the audio ends so long after the
-    last clip began, and only that clip's start is a target.
+    Without clips it is `sound` of a kind in `KINDS`, `seconds` long. With `cut_after` (s) the audio ends so long after
+    the last clip began, and only that clip's start is a target.
     """
 
     clips: tuple[int, ...]
     pauses: tuple[float, ...] = ()
     timed: bool = False
-    part: float | None = None
+    cut_after: float | None = None
     prompt: Prompt | None = None
     sound: str = ""
     seconds: float = 0.0
 
     @property
-    def whole(self) -> tuple[int, ...]:
+    def complete(self) -> tuple[int, ...]:
         """The clips that are there from beginning to end."""
-        return self.clips if self.part is None else self.clips[:-1]
+        return self.clips if self.cut_after is None else self.clips[:-1]
 
 
 def plain(rows: Sequence[int]) -> list[Example]:
@@ -135,17 +135,17 @@ def examples_of(
     random = np.random.default_rng(seed)
     order = random.permutation(len(rows)).tolist()
     count = round(settings.share("joined") * len(rows))
-    apart = sorted(order[count:])
-    singles = [rows[i] for i in apart]
+    single = sorted(order[count:])
+    singles = [rows[i] for i in single]
     kinds: dict[object, list[int]] = {}
     for i in order[:count]:
         kinds.setdefault(same(rows[i]), []).append(rows[i])
-    found: list[Example] = []
+    examples: list[Example] = []
     for group in kinds.values():
-        found += _join(group, seconds, settings, window, timed, random)
+        examples += _join(group, seconds, settings, window, timed, random)
     chance = settings.share("timestamps") * settings.share("joined") if timed else 0.0
-    found += [Example((row,), timed=bool(random.random() < chance)) for row in singles]
-    return [_prompted(e, rows, same, settings, random) for e in found]
+    examples += [Example((row,), timed=bool(random.random() < chance)) for row in singles]
+    return [_prompted(e, rows, same, settings, random) for e in examples]
 
 
 def _join(
@@ -154,39 +154,39 @@ def _join(
 ) -> Iterator[Example]:  # fmt: skip
     """The clips of `group` in examples of 1 to 6, as many as fit the window."""
     window = min(window, settings.window)
-    least = settings.pause[0]
+    shortest = settings.pause[0]
     at = 0
     while at < len(group):
         count = 1 + int(random.choice(len(CLIPS), p=CLIPS))
         clips, speech = [group[at]], seconds(group[at])
-        if speech + 2 * least > window:
+        if speech + 2 * shortest > window:
             yield Example((group[at],))
             at += 1
             continue
         for row in group[at + 1 : at + count]:
-            if speech + seconds(row) + (len(clips) + 2) * least > window:
+            if speech + seconds(row) + (len(clips) + 2) * shortest > window:
                 break
             clips.append(row)
             speech += seconds(row)
         at += len(clips)
         with_times = timed and bool(random.random() < settings.share("timestamps"))
         pauses = _pauses(len(clips), window - speech, settings, random)
-        part = None
-        left = window - speech - sum(pauses)
+        cut_after = None
+        room = window - speech - sum(pauses)
         if with_times and at < len(group) and random.random() < PARTIAL:
-            part = min(left, 0.7 * seconds(group[at])) * float(random.uniform(0.3, 1.0))
-            part = part if part > 0.3 else None
-            clips += [group[at]] if part else []
-            pauses += [0.0] if part else []
-        yield Example(tuple(clips), tuple(pauses), with_times, part)
+            cut_after = min(room, 0.7 * seconds(group[at])) * float(random.uniform(0.3, 1.0))
+            cut_after = cut_after if cut_after > 0.3 else None
+            clips += [group[at]] if cut_after else []
+            pauses += [0.0] if cut_after else []
+        yield Example(tuple(clips), tuple(pauses), with_times, cut_after)
 
 
 def _pauses(clips: int, room: float, settings: MixSettings, random: np.random.Generator) -> list[float]:
     """Seconds before each clip and after the last, together at most `room`; mostly short, sometimes very long."""
-    least, most = settings.pause
-    middle = min(max(3.0, least), most)
+    shortest, longest_pause = settings.pause
+    middle = min(max(3.0, shortest), longest_pause)
     drawn = [
-        float(np.exp(random.uniform(*np.log([least, middle] if random.random() < 0.7 else [middle, most]))))
+        float(np.exp(random.uniform(*np.log([shortest, middle] if random.random() < 0.7 else [middle, longest_pause]))))
         for _ in range(clips + 1)
     ]
     if clips > 1:  # most recordings begin with speech
@@ -225,12 +225,12 @@ def nonspeech_of(
     """
     random = np.random.default_rng(seed)
     share = settings.share("nonspeech")
-    wanted = speech * share / (1 - share)
-    count = int(wanted) + int(random.random() < wanted - int(wanted))
+    expected = speech * share / (1 - share)
+    count = int(expected) + int(random.random() < expected - int(expected))
     weights = np.array(WEIGHTS)
     if not recorded:
         weights[KINDS.index("recorded")] = 0.0
-    found = []
+    examples = []
     for _ in range(count):
         kind = KINDS[int(random.choice(len(KINDS), p=weights / weights.sum()))]
         low, high = np.log(SHORTEST), np.log(max(longest, 2 * SHORTEST))
@@ -241,5 +241,5 @@ def nonspeech_of(
             else float(random.uniform(0.5, 1.0) * longest)
         )
         example = Example((), sound=kind, seconds=length)
-        found.append(_prompted(example, rows, lambda row: None, settings, random))
-    return found
+        examples.append(_prompted(example, rows, lambda row: None, settings, random))
+    return examples

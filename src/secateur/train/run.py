@@ -1,4 +1,4 @@
-"""What a run reads and reports to."""
+"""The inputs and outputs of a training run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .stream import Mix
 
 @dataclass
 class Run:
-    """What a run reads: audio, the mix of sets, what is asked of the model, and how it is watched."""
+    """What a run works with: audio, the mix of sets, the objective, callbacks, validation and the output folder."""
 
     bank: AudioBank | StreamedBank
     mix: Mix
@@ -28,6 +28,6 @@ class Run:
     validate: Callable[[Any], dict[str, float]] | None = None  # lower `error` is better; called on rank 0 only
     extra: nn.Module | None = None  # trained beside the model, at `settings.auxiliary_rate` times its rate
     noise: NoiseBank | None = None
-    nonspeech: NoiseBank | None = None  # recordings in which nobody speaks
+    nonspeech: NoiseBank | None = None  # recordings without speech
     folder: Path | None = None  # metrics.jsonl and state.safetensors; None keeps nothing
     label: str = "training"

@@ -1,4 +1,4 @@
-"""Seeds by what they are for: a run can go on from any step, on any number of processes, without stored generators."""
+"""Seeds by purpose and step: a run resumes at any step, on any number of processes, without stored generator states."""
 
 from __future__ import annotations
 

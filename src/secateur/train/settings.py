@@ -11,7 +11,7 @@ from ..base.options import Settings, option
 from ..features.specaugment_options import SpecAugmentOptions
 from .mix import MixSettings
 
-L2_SP = 0.01  # of a pretrained start: held near it the model learns new speakers as well, and keeps what it knew
+L2_SP = 0.01  # for a pretrained start: new speakers are learned as well, and less of the old domain is forgotten
 DISTILLATION = 0.7  # with a teacher that was named
 
 
@@ -106,7 +106,7 @@ class TrainSettings(Settings):
         advanced=True, was=("helper_units",),
     )  # fmt: skip
     auxiliary_rate: float = option(
-        25.0, "Multiply the learning rate by this for the auxiliary head, which starts from nothing.", above=0,
+        25.0, "Multiply the learning rate by this for the auxiliary head, which starts untrained.", above=0,
         advanced=True, was=("helper_rate",),
     )  # fmt: skip
     auxiliary_saved: bool = option(
@@ -157,16 +157,16 @@ class TrainSettings(Settings):
         if len(self.dropout_span) != 2 or self.dropout_span[0] >= self.dropout_span[1]:
             raise SecateurError(f"dropout_span must be two shares, the lower first, found {self.dropout_span}")
         if self.lora_rank and self.lora_share:
-            raise SecateurError("lora_rank and lora_share say the same in two ways: give one of the two")
+            raise SecateurError("lora_rank and lora_share exclude each other: set one of the two")
 
     @property
     def share_trained(self) -> float:
-        """The share of the trained weights that is decided before the run; all of them where dev decides afterwards."""
+        """The share of the trained weights (WiSE-FT) during the run; 1 where dev chooses it afterwards."""
         return 1.0 if self.interpolation == "dev" else self.interpolation
 
     def resolved(self, *, pretrained: bool, teacher: bool) -> TrainSettings:
-        """What was left out, decided by what the run starts from, and by whether a teacher was named."""
-        pull = self.l2_sp if self.l2_sp is not None else L2_SP if pretrained else 0.0
+        """Settings that are None, filled in by whether the start is pretrained and whether a teacher is named."""
+        l2_sp = self.l2_sp if self.l2_sp is not None else L2_SP if pretrained else 0.0
         weight = self.distillation if self.distillation is not None else DISTILLATION if teacher else 0.0
         mix = None if self.mix is None else self.mix.resolved(pretrained)
-        return replace(self, l2_sp=pull, distillation=weight, mix=mix)
+        return replace(self, l2_sp=l2_sp, distillation=weight, mix=mix)

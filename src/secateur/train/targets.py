@@ -15,12 +15,12 @@ from ..text.style import as_sentence
 from ..text.tokenizer import Tokenizer
 from ..text.tokens import Tokens
 
-IGNORE = -100  # cross entropy's label for positions that do not count
+IGNORE = -100  # cross entropy's label for positions without a target
 
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """`inputs` (batch, length) are fed; `labels` (batch, length) should follow, IGNORE where nothing is asked."""
+    """Decoder `inputs` and `labels`, each (batch, length); labels are IGNORE where there is no target."""
 
     inputs: Tensor
     labels: Tensor
@@ -29,7 +29,7 @@ class TokenBatch:
 def encode_targets(
     utterances: Sequence[Utterance], tokenizer: Tokenizer, tokens: Tokens, text_context: int, sentence: bool = False
 ) -> list[list[int]]:
-    """The whole token row of every utterance: prompt, text (as a `sentence` when that is asked for), end.
+    """The whole token row of every utterance: prompt, text (with capitals and full stop if `sentence`), end.
 
     Raises:
         SecateurError: a transcript longer than the text context.
@@ -46,10 +46,10 @@ def encode_targets(
     return rows
 
 
-def split_pieces(
+def bpe_dropout_row(
     row: Sequence[int], parents: Mapping[int, tuple[int, int]], chance: float, random: np.random.Generator
 ) -> list[int]:
-    """`row` with some tokens taken apart into what they were merged from, each again with the same `chance`.
+    """`row` with some tokens split into the two they were merged from, recursively with the same `chance`.
 
     Like BPE dropout (Provilkov et al. 2020, arXiv 1910.13267): a model with few vocabulary rows must learn to spell
     words that its rows lack, from words that they have.
@@ -59,16 +59,16 @@ def split_pieces(
     while todo:
         token = todo.pop()
         if token in parents and random.random() < chance:
-            left, right = parents[token]
-            todo += [right, left]
+            first, second = parents[token]
+            todo += [second, first]
         else:
             result.append(token)
     return result
 
 
 @dataclass(frozen=True)
-class TokenRow:
-    """One example's tokens: the first `given` of them are fed and not asked for.
+class TokenTarget:
+    """One example's tokens: the first `prompt_length` of them are no targets.
 
     `times` are the positions of timestamp tokens, with the clip and the edge (0: its beginning, 1: its end) they stand
     for; the ids there are those of zero seconds. `start` is the position of the start token; after it the model must
@@ -76,33 +76,33 @@ class TokenRow:
     """
 
     ids: tuple[int, ...]
-    given: int
+    prompt_length: int
     start: int
     times: tuple[tuple[int, int, int], ...] = ()
     speech: bool = True
 
 
 def batch_of_rows(
-    rows: Sequence[TokenRow], end: int, joints: Tensor | None, most: int, device: torch.device
+    rows: Sequence[TokenTarget], end: int, joints: Tensor | None, most: int, device: torch.device
 ) -> TokenBatch:
     """Padded `rows`; timestamps, of which there are `most`, are read off `joints` (batch, clips, 2) on the device."""
     longest = max(len(row.ids) for row in rows)
     ids = torch.full((len(rows), longest), end, dtype=torch.long)
-    asked = torch.zeros(len(rows), longest, dtype=torch.bool)
+    is_target = torch.zeros(len(rows), longest, dtype=torch.bool)
     for i, row in enumerate(rows):
         ids[i, : len(row.ids)] = torch.tensor(row.ids)
-        asked[i, row.given : len(row.ids)] = True
+        is_target[i, row.prompt_length : len(row.ids)] = True
     ids = ids.to(device, non_blocking=True)
-    places = [(i, *place) for i, row in enumerate(rows) for place in row.times]
-    if places and joints is not None:
-        line, column, clip, edge = torch.tensor(places).T.to(device, non_blocking=True)
+    positions = [(i, *position) for i, row in enumerate(rows) for position in row.times]
+    if positions and joints is not None:
+        line, column, clip, edge = torch.tensor(positions).T.to(device, non_blocking=True)
         ids[line, column] += joints[line, clip, edge].clamp(0, most - 1)
-    labels = ids.masked_fill(~asked.to(device, non_blocking=True), IGNORE)
+    labels = ids.masked_fill(~is_target.to(device, non_blocking=True), IGNORE)
     return TokenBatch(ids[:, :-1], labels[:, 1:])
 
 
 def token_batch(rows: Sequence[Sequence[int]], prompt: int, end: int, device: torch.device) -> TokenBatch:
-    """Pad rows to the right; the `prompt` first tokens of a row are given, not asked for."""
+    """Pad rows to the right; the `prompt` first tokens of a row are no targets."""
     longest = max(map(len, rows)) - 1
     inputs = torch.full((len(rows), longest), end, dtype=torch.long)
     labels = torch.full((len(rows), longest), IGNORE, dtype=torch.long)

@@ -17,7 +17,7 @@ from ..whisper.model import Attention, FeedForward
 from .config import BlockWidths, ConformerWidths, Streaming, edges
 from .frames import BatchNorm, reading, real_frames
 
-NOWHERE = -3e4  # the score of padding: no weight in a softmax, and still a number in 16 bits
+MASK_BIAS = -3e4  # the score of padding: no weight in a softmax, and still a number in 16 bits
 
 
 def within_sight(length: int, streaming: Streaming, device: torch.device) -> Tensor:
@@ -37,7 +37,7 @@ class RelativeAttention(Attention):
 
     def attend(self, x: Tensor, seen: Tensor) -> Tensor:
         """(batch, frames, width) to the same; `seen` (batch, frames or 1, frames): who may look where."""
-        scores = self.by_distance(x.shape[1]).masked_fill(~seen[:, None], NOWHERE)
+        scores = self.by_distance(x.shape[1]).masked_fill(~seen[:, None], MASK_BIAS)
         return self(x, *self.keys_values(x), scores.to(x.dtype))  # type: ignore[no-any-return]
 
     def by_distance(self, length: int) -> Tensor:
@@ -46,12 +46,12 @@ class RelativeAttention(Attention):
         Row i is a window on the distances. Indexing would give the same, but its gradient sums a hundred thousand
         entries into each of a few dozen, one after the other on a GPU.
         """
-        over = length - 1 - self.farthest
-        if over > 0:
-            first, last = (self.distance[:, end].expand(-1, over) for end in (slice(0, 1), slice(-1, None)))
+        beyond = length - 1 - self.farthest
+        if beyond > 0:
+            first, last = (self.distance[:, end].expand(-1, beyond) for end in (slice(0, 1), slice(-1, None)))
             along = torch.cat([first, self.distance, last], 1)
         else:
-            along = self.distance[:, -over : 2 * self.farthest + 1 + over]
+            along = self.distance[:, -beyond : 2 * self.farthest + 1 + beyond]
         return along.unfold(1, length, 1).flip(1)
 
     def groups(self) -> list[Group]:
@@ -133,9 +133,9 @@ class Conformer(nn.Module):
 
     def forward(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
         """(batch, frames, inputs) to (batch, frames, width)."""
-        return self.halves(x, frames, drop)[1], frames
+        return self.with_intermediate(x, frames, drop)[1], frames
 
-    def halves(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
+    def with_intermediate(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
         """What half of the blocks and what all of them make of `x`, both (batch, frames, width)."""
         real, seen = self.sight(x, frames)
         x = half = drop(self.project(x))

@@ -74,7 +74,7 @@ class CtcModel(FrameNetwork):
             x, frames = section(x, frames, self.dropout)
         return self._said(x), frames
 
-    def halves(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def with_intermediate(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`forward` as half of the Conformer's blocks and as all of them would answer, and the real frames.
 
         The half speaks through the same norm and output (Lee and Watanabe 2021, arXiv 2102.03216): nothing is added to
@@ -89,7 +89,7 @@ class CtcModel(FrameNetwork):
         x, frames = features, frames.to(features.device)
         for section in before:
             x, frames = section(x, frames, self.dropout)
-        half, whole = last.halves(x, frames, self.dropout)
+        half, whole = last.with_intermediate(x, frames, self.dropout)
         return self._said(half), self._said(whole), frames
 
     def _said(self, x: Tensor) -> Tensor:
@@ -97,11 +97,11 @@ class CtcModel(FrameNetwork):
         logits: Tensor = self.output(x)
         return logits.float().log_softmax(-1)
 
-    def stays_whole(self) -> dict[str, str]:
+    def ungrouped(self) -> dict[str, str]:
         """See `Recogniser`."""
         return {"output.*": "a row for every unit of text", "*": STREAM}
 
-    def over_time(self) -> list[TimeAxis]:
+    def time_axes(self) -> list[TimeAxis]:
         """Convolutions over time, and a Conformer's distances; recurrent layers find out for themselves."""
         axes = []
         for name, parameter in self.named_parameters():

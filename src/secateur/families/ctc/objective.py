@@ -53,18 +53,18 @@ class Ctc:
         """The loss of one batch."""
         inner, units = None, [self.target(example) for example in batch.examples]
         if settings.intermediate_ctc:
-            inner, log_probs, frames = model.halves(batch.features, batch.frames)
+            inner, log_probs, frames = model.with_intermediate(batch.features, batch.frames)
         else:
             log_probs, frames = model(batch.features, batch.frames)
-        told = None if self.teacher is None else batch.told(settings)
-        loss = self._likelihood(log_probs, frames, units, told)
+        teacher_weights = None if self.teacher is None else batch.teacher_weights(settings)
+        loss = self._likelihood(log_probs, frames, units, teacher_weights)
         if inner is not None:
             share = settings.intermediate_ctc
-            loss = (1 - share) * loss + share * self._likelihood(inner, frames, units, told)
-        if told is not None and self.teacher is not None:
+            loss = (1 - share) * loss + share * self._likelihood(inner, frames, units, teacher_weights)
+        if teacher_weights is not None and self.teacher is not None:
             wanted = self.teacher.log_probs(batch.audio, batch.lengths)
             asked = sum(max(len(row), 1) for row in units)
-            taught = frame_distillation(log_probs, wanted, frames, settings.distillation_temperature, told)
+            taught = frame_distillation(log_probs, wanted, frames, settings.distillation_temperature, teacher_weights)
             loss = loss + taught / asked
         return loss
 
@@ -83,7 +83,7 @@ class Ctc:
         return units
 
     def _likelihood(
-        self, log_probs: Tensor, frames: Tensor, units: Sequence[Sequence[int]], told: Tensor | None
+        self, log_probs: Tensor, frames: Tensor, units: Sequence[Sequence[int]], teacher_weights: Tensor | None
     ) -> Tensor:
         """The mean over all units; an example's own part is what the teacher leaves of it."""
-        return ctc_loss(log_probs, frames, units, None if told is None else 1 - told)
+        return ctc_loss(log_probs, frames, units, None if teacher_weights is None else 1 - teacher_weights)

@@ -22,7 +22,7 @@ from ...prune.places import parameter_masks
 from ...sensitivity.clips import band_limited, changed_features, in_turn, parts_of, rate_variants
 from ...sensitivity.gates import ends
 from ...sensitivity.probe import EVIDENCE, ProbeSpec
-from ...sensitivity.variants import NOTHING, Variant, zeroed
+from ...sensitivity.variants import BASELINE, Variant, zeroed
 from ..seq2seq.prefix import gather
 from .stages import stages
 
@@ -81,8 +81,8 @@ class CtcProbe:
         return self._heard(variants, self.parts[part], lambda log_probs, frames: [""] * len(frames))[0]
 
     @torch.no_grad()
-    def heard(self, variants: Sequence[Variant]) -> tuple[Tensor, list[list[str]]]:
-        """See `Probe.heard`."""
+    def decoded(self, variants: Sequence[Variant]) -> tuple[Tensor, list[list[str]]]:
+        """See `Probe.decoded`."""
 
         def said(log_probs: Tensor, frames: Tensor) -> list[str]:
             outputs = zip(log_probs.cpu().numpy(), frames.tolist(), strict=True)
@@ -99,11 +99,11 @@ class CtcProbe:
         for batch in self.batches(clips):
             for number, variant in enumerate(variants):
 
-                def heard(rows: list[int], variant: Variant = variant) -> list[tuple[float, str]]:
+                def decode(rows: list[int], variant: Variant = variant) -> list[tuple[float, str]]:
                     state = self._run(rows, variant)
                     return list(zip(self._negative(*state, rows).tolist(), said(*state), strict=True))
 
-                for clip, (loss, text) in zip(batch, self._fitting(heard, batch), strict=True):
+                for clip, (loss, text) in zip(batch, self._fitting(decode, batch), strict=True):
                     losses[number, clip], texts[number][clip] = loss, text
         return losses[:, list(clips)], texts
 
@@ -112,7 +112,7 @@ class CtcProbe:
 
         def loss(batch: list[int]) -> Tensor:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                log_probs, frames = self.model(*self._features(batch, NOTHING))
+                log_probs, frames = self.model(*self._features(batch, BASELINE))
             return self._negative(log_probs, frames, batch).sum() / max(sum(self.lengths[c] for c in batch), 1)
 
         return gather(self.model, groups, self.batches(in_turn(self.utterances)[:EVIDENCE]), loss)
@@ -134,7 +134,7 @@ class CtcProbe:
         before = self._before(batch)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16), self._masked(variant) as touched:
             first = min((i for i, s in enumerate(self.stages) for p in touched if s.holds(p)), default=0)
-            if variant.change or variant.site == NOTHING.site:
+            if variant.change or variant.site == BASELINE.site:
                 state = self._features(batch, variant)
                 first = 0
             else:
@@ -166,7 +166,7 @@ class CtcProbe:
         key = tuple(batch)
         if key not in self._kept:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                states = [self._features(batch, NOTHING)]
+                states = [self._features(batch, BASELINE)]
                 for stage in self.stages[:-1]:
                     states.append(stage.run(*states[-1]))
             self._kept[key] = states

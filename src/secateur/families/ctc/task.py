@@ -17,9 +17,9 @@ from ...decode.ctc.greedy import greedy
 from ...features.extractor import extractor
 from ...models.family import FrameConfig
 from ...models.network import FrameNetwork, Network
+from ...prune.initial_model import InitialModel
 from ...prune.inputs import cut_inputs
 from ...prune.settings import PruneSettings
-from ...prune.student import Student
 from ...text.units import Inventory
 from ...train.loop import frozen_copy
 from ...train.settings import TrainSettings
@@ -35,13 +35,13 @@ class CtcTask:
     def student(
         self, model: FrameNetwork, text: Inventory, texts: Iterable[str], languages: Sequence[str],
         prune: PruneSettings | None, train: TrainSettings | None,
-    ) -> Student:  # fmt: skip
+    ) -> InitialModel:  # fmt: skip
         """A copy, its inputs cut."""
         small = model if prune is None else cut_inputs(model, prune)
-        return Student(copy.deepcopy(model) if small is model else small, text, None)
+        return InitialModel(copy.deepcopy(model) if small is model else small, text, None)
 
     def objective(
-        self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
+        self, student: InitialModel, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
         device: torch.device,
     ) -> Ctc:  # fmt: skip
         """The likelihood of the transcripts' units.

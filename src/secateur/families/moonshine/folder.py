@@ -19,7 +19,7 @@ from ...base.files import read_json, write_json, write_text
 from ...base.options import to_dict
 from ...base.tensors import write_tensors
 from ...features.front_end import front_end
-from ...models.checkpoint import WEIGHTS, built, fit
+from ...models.checkpoint import WEIGHTS, empty_network, load_weights
 from ...models.family import parse_config
 from ...text.pieces_tokenizer import BYTE, SPACE, PieceTokenizer
 from ...text.tokens import Tokens
@@ -89,11 +89,11 @@ def read_moonshine(folder: Path, state: dict[str, Tensor], name: str | None = No
         config: MoonshineConfig = parse_config(values["secateur"], f"{where}: secateur")
     else:
         config = parse_moonshine(values, where, name or folder.name, rows, special, hearing)
-    model: Moonshine = built(Moonshine, config, str(folder / "config.json"))
+    model: Moonshine = empty_network(Moonshine, config, str(folder / "config.json"))
     ours = {our_name(theirs): value for theirs, value in state.items() if theirs != TIED}
     embedding = our_name(ROWS)
     ours[embedding] = ours[embedding][order]
-    fit(model, ours, str(folder / WEIGHTS))
+    load_weights(model, ours, str(folder / WEIGHTS))
     return model.eval(), text
 
 

@@ -210,6 +210,6 @@ class Moonshine(TokenNetwork):
             *layer_groups(self),
         ]
 
-    def stays_whole(self) -> dict[str, str]:
+    def ungrouped(self) -> dict[str, str]:
         """See `Recogniser`."""
         return {"encoder.conv3.bias": "one for every channel of the residual stream", "*": STREAM}

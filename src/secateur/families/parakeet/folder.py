@@ -15,7 +15,7 @@ from ...base.files import read_json, write_json, write_text
 from ...base.options import to_dict
 from ...base.tensors import write_tensors
 from ...features.front_end import FrontEnd, front_end
-from ...models.checkpoint import WEIGHTS, built, fit
+from ...models.checkpoint import WEIGHTS, empty_network, load_weights
 from ...models.family import parse_config
 from ...text.tokenizer_units import TokenizerUnits
 from ...weights.json_values import one_id, read_table
@@ -41,11 +41,11 @@ def read_parakeet(folder: Path, state: dict[str, Tensor], name: str | None = Non
         config: ParakeetConfig = parse_config(values["secateur"], f"{where}: secateur")
     else:
         config = parse_parakeet(values, where, name or folder.name, rows, _hearing(folder))
-    model: Parakeet = built(Parakeet, config, str(folder / "config.json"))
+    model: Parakeet = empty_network(Parakeet, config, str(folder / "config.json"))
     order = [text.blank, *(i for i in range(rows) if i != text.blank)]
     ours = {f"net.{n}": v[order] if n.startswith(HEAD) else v for n, v in state.items() if not n.endswith(COUNT)}
     ours |= {n: torch.ones(1) for n in model.state_dict() if n.endswith(GATE)}
-    fit(model, ours, str(folder / WEIGHTS))
+    load_weights(model, ours, str(folder / WEIGHTS))
     return model.eval(), text
 
 

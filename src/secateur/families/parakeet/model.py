@@ -57,7 +57,7 @@ class Parakeet(FrameNetwork):
         hidden = self.net.encoder(x * real[..., None], attention_mask=real).last_hidden_state
         return self.net.ctc_head(self.dropout(hidden)).float().log_softmax(-1), short
 
-    def over_time(self) -> list[TimeAxis]:
+    def time_axes(self) -> list[TimeAxis]:
         """None: positions are counted in frames."""
         return []
 
@@ -66,7 +66,7 @@ class Parakeet(FrameNetwork):
         layers = layer_group("net.encoder.layers", self.net.encoder.layers)
         return [*encoder_groups(self.net.encoder, "net.encoder", self.config), layers]
 
-    def stays_whole(self) -> dict[str, str]:
+    def ungrouped(self) -> dict[str, str]:
         """See `Recogniser`."""
         return {
             "*.gate": "what lets a masked layer's input pass",

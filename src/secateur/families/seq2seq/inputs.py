@@ -13,7 +13,7 @@ def encoder_inputs(
     """Features (batch, frames, inputs) of `audio` (batch, samples), of which `lengths` (batch,) are real, and how many
     frames of each row are (None: all, silence included).
 
-    `extract` is the front-end's `extractor`, `input_mask` what a masked network still reads (`Recogniser.input_mask`).
+    `extract` is the front-end's `extractor`, `input_mask` the inputs that are not masked (`Network.input_mask`).
     """
     audio, lengths = audio[:, : config.window], lengths.clamp_max(config.window)
     if config.padded:

@@ -15,11 +15,11 @@ from ...decode.prompt import word_list
 from ...models.token_network import TokenNetwork
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
-from ...train.loss import cross_entropy, distillation, expecting_speech
+from ...train.loss import cross_entropy, distillation, speech_expected_loss
 from ...train.mix import Example
 from ...train.objective import Batch
 from ...train.settings import TrainSettings
-from ...train.targets import IGNORE, TokenRow, batch_of_rows, split_pieces
+from ...train.targets import IGNORE, TokenTarget, batch_of_rows, bpe_dropout_row
 from .inputs import encoder_inputs
 
 
@@ -71,32 +71,36 @@ class Seq2Seq:
         config, device = model.config, batch.audio.device
         tokens = batch_of_rows(rows, config.tokens.end, batch.joints, config.tokens.timestamp_count, device)
         logits = model(batch.features, batch.frames, tokens.inputs)
-        told = None if self.teacher is None else batch.told(settings)
-        loss = cross_entropy(logits, tokens.labels, settings.label_smoothing, None if told is None else 1 - told)
+        teacher_weights = None if self.teacher is None else batch.teacher_weights(settings)
+        loss = cross_entropy(
+            logits, tokens.labels, settings.label_smoothing, None if teacher_weights is None else 1 - teacher_weights
+        )
         if self._learns_silence(settings):
             speech = torch.tensor([float(row.speech) for row in rows]).to(device, non_blocking=True)
             starts = torch.tensor([row.start for row in rows]).to(device, non_blocking=True)
             asked, more = (tokens.labels != IGNORE).sum(), sum(row.speech for row in rows)
-            heard = expecting_speech(logits, starts, config.tokens.no_speech, speech)
+            heard = speech_expected_loss(logits, starts, config.tokens.no_speech, speech)
             loss = (loss * asked + heard) / (asked + more)
-        if told is not None and self.teacher is not None:
+        if teacher_weights is not None and self.teacher is not None:
             # The teacher hears the clip unmasked: the student learns to fill in.
             wanted = self.teacher.logits(batch.audio, batch.lengths, tokens.inputs)
-            loss = loss + distillation(logits, wanted, tokens.labels, settings.distillation_temperature, told)
+            loss = loss + distillation(
+                logits, wanted, tokens.labels, settings.distillation_temperature, teacher_weights
+            )
         return loss
 
     def counts(self, examples: Sequence[Example], step: int, settings: TrainSettings) -> list[int]:
         """Tokens that are asked for, an example."""
         more = self._learns_silence(settings)
         rows = [self.target(example, step, settings) for example in examples]
-        return [len(row.ids) - row.given + (more and row.speech) for row in rows]
+        return [len(row.ids) - row.prompt_length + (more and row.speech) for row in rows]
 
     def _learns_silence(self, settings: TrainSettings) -> bool:
         """Whether the probability of no speech is trained."""
         shared = settings.mix is not None and bool(settings.mix.nonspeech)
         return shared and self.tokens is not None and self.tokens.no_speech is not None
 
-    def target(self, example: Example, step: int, settings: TrainSettings) -> TokenRow:
+    def target(self, example: Example, step: int, settings: TrainSettings) -> TokenTarget:
         """The tokens to learn at `step`: with piece dropout some are spelt with the pieces they have.
 
         What the text context does not hold is left out: of a prompt its beginning, of a text its end, which then has
@@ -107,7 +111,7 @@ class Seq2Seq:
         silent = not example.clips
         if silent and self.tokens is not None and self.tokens.no_speech is not None:
             ids = [head[0], self.tokens.no_speech]  # where a language would stand
-        for place, row in enumerate(example.whole):
+        for place, row in enumerate(example.complete):
             if example.timed:
                 times.append((len(ids), place, 0))
                 ids.append(self._zero)
@@ -115,8 +119,8 @@ class Seq2Seq:
             if example.timed:
                 times.append((len(ids), place, 1))
                 ids.append(self._zero)
-        if example.part is not None:  # a clip that the window cuts: the next window begins with it
-            times.append((len(ids), len(example.whole), 0))
+        if example.cut_after is not None:  # a clip that the window cuts: the next window begins with it
+            times.append((len(ids), len(example.complete), 0))
             ids.append(self._zero)
         end = self.rows[0][-1] if self.tokens is None else self.tokens.end
         ids.append(end)
@@ -125,7 +129,7 @@ class Seq2Seq:
         given = first + (1 if silent and len(ids) > 1 and ids[1:2] != head[1:2] else len(head))
         row_ids = (before + ids)[: self.room]
         kept = tuple((first + at, clip, edge) for at, clip, edge in times if first + at < len(row_ids))
-        return TokenRow(tuple(row_ids), given, first, kept, not silent)
+        return TokenTarget(tuple(row_ids), given, first, kept, not silent)
 
     def _head(self, example: Example) -> list[int]:
         """Start, language, task and, without timestamps, the token that says so."""
@@ -145,7 +149,7 @@ class Seq2Seq:
         whole = self.rows[row]
         if settings.bpe_dropout and self.parents:
             random = np.random.default_rng((settings.seed, step, row))
-            split = split_pieces(whole, self.parents, settings.bpe_dropout, random)
+            split = bpe_dropout_row(whole, self.parents, settings.bpe_dropout, random)
             whole = split if len(split) <= self.room else whole
         return list(whole[self.prompt : -1])
 
@@ -167,7 +171,7 @@ class Seq2Seq:
         wrong = rare_words(self.tokenizer, other, int(random.integers(1, 6)), random)
         right: list[str] = []
         if prompt.kind == "words":
-            text = [i for row in example.whole for i in self.rows[row][self.prompt : -1]]
+            text = [i for row in example.complete for i in self.rows[row][self.prompt : -1]]
             right = rare_words(self.tokenizer, text, int(random.integers(1, 5)), random)
             wrong = wrong[: int(random.integers(0, 5))]
         words = list(dict.fromkeys([*right, *wrong]))

@@ -67,7 +67,7 @@ class Prefix:
             if not there:
                 continue
             if more:
-                gates.over([number for number in range(there) for _ in range(clips)])
+                gates.assign([number for number in range(there) for _ in range(clips)])
             if stage == 0:
                 frames = None if self.frames is None else self.frames.repeat(more)
                 x, valid = encoder.embed(self.mel.repeat(more, 1, 1), frames, model.dropout)

@@ -22,7 +22,7 @@ from ...prune.importance import Evidence
 from ...sensitivity.clips import band_limited, changed_features, in_turn, parts_of
 from ...sensitivity.gates import Gates
 from ...sensitivity.probe import EVIDENCE, ProbeSpec
-from ...sensitivity.variants import NOTHING, Variant
+from ...sensitivity.variants import BASELINE, Variant
 from ...text.style import as_sentence
 from ...train.targets import IGNORE, TokenBatch, token_batch
 from .inputs import encoder_inputs
@@ -78,7 +78,7 @@ class TokenProbe:
             for name, token_rows in candidates.items():
                 self.targets = token_rows
                 self._kept.clear()
-                sums[name] = float(self.losses([NOTHING], 0).sum())
+                sums[name] = float(self.losses([BASELINE], 0).sum())
             self._kept.clear()
             style = min(sums, key=lambda name: sums[name])
         self.style = style
@@ -94,13 +94,13 @@ class TokenProbe:
         clips = self.parts[part]
         table = torch.zeros(len(variants), len(self.utterances))
         for batch in self.batches(clips):
-            for heard in self._fitting(self.without, variants, batch):
-                table[torch.tensor(heard.numbers)[:, None], torch.tensor(batch)] = heard.losses.cpu()
+            for result in self._fitting(self.without, variants, batch):
+                table[torch.tensor(result.numbers)[:, None], torch.tensor(batch)] = result.losses.cpu()
         return table[:, clips]
 
     @torch.no_grad()
-    def heard(self, variants: Sequence[Variant]) -> tuple[Tensor, list[list[str]]]:
-        """See `Probe.heard`."""
+    def decoded(self, variants: Sequence[Variant]) -> tuple[Tensor, list[list[str]]]:
+        """See `Probe.decoded`."""
         losses = torch.zeros(len(variants), len(self.utterances))
         texts, end = [[""] * len(self.utterances) for _ in variants], self.config.tokens.end
         batches = self.batches(range(len(self.utterances)))
@@ -169,7 +169,7 @@ class TokenProbe:
         if key in self._kept:
             return self._kept[key]
         with self.computing(), torch.no_grad():
-            fresh = Prefix.of(self.model, *self.features_of(batch, NOTHING), self._tokens(batch).inputs)
+            fresh = Prefix.of(self.model, *self.features_of(batch, BASELINE), self._tokens(batch).inputs)
         if sum(p.bytes for p in self._kept.values()) + fresh.bytes < KEPT[self.device.type]:
             self._kept[key] = fresh
         return fresh
@@ -216,7 +216,7 @@ class TokenProbe:
         """The stage that a variant touches first: 0 the convolutions, then encoder layers, then decoder layers."""
         names = [*variant.gone, *variant.silenced]
         encoders, last = len(self.config.encoder), len(self.config.encoder) + len(self.config.decoder)
-        if variant.site == NOTHING.site:
+        if variant.site == BASELINE.site:
             return last
         starts = []
         for name in names:
@@ -235,7 +235,7 @@ class TokenProbe:
     def gates(self, variants: Sequence[Variant], clips: int) -> Gates:
         """Gates for a batch in which every variant has all clips, one variant after the other."""
         gates = Gates(self.model, self.groups, variants, self.device)
-        gates.over([i for i in range(len(variants)) for _ in range(clips)])
+        gates.assign([i for i in range(len(variants)) for _ in range(clips)])
         return gates
 
     def _tokens(self, batch: list[int], rows: Any = None) -> TokenBatch:
@@ -266,7 +266,7 @@ class TokenProbe:
         def loss(batch: list[int]) -> Tensor:
             tokens = self._tokens(batch)
             with self.computing():
-                logits = self.model(*self.features_of(batch, NOTHING), tokens.inputs)
+                logits = self.model(*self.features_of(batch, BASELINE), tokens.inputs)
             return F.cross_entropy(logits.float().transpose(1, 2), tokens.labels, ignore_index=IGNORE)
 
         return gather(self.model, groups, self.batches(in_turn(self.utterances)[:EVIDENCE]), loss)

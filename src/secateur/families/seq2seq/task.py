@@ -18,8 +18,8 @@ from ...evaluate.decoded import PLAIN, speaks
 from ...features.extractor import extractor
 from ...models.network import Network
 from ...models.token_network import TokenNetwork
+from ...prune.initial_model import InitialModel, make_initial_model
 from ...prune.settings import PruneSettings
-from ...prune.student import Student, make_student
 from ...text.style import as_sentence
 from ...text.tokenizer import Tokenizer
 from ...train.loop import frozen_copy
@@ -36,19 +36,19 @@ class Seq2SeqTask:
     def student(
         self, model: TokenNetwork, text: Tokenizer, texts: Iterable[str], languages: Sequence[str],
         prune: PruneSettings | None, train: TrainSettings | None,
-    ) -> Student:  # fmt: skip
+    ) -> InitialModel:  # fmt: skip
         """With `prune`, contexts and vocabulary rows are cut; a model that will be trained hears clips unpadded."""
         if prune is not None:
             style = as_sentence if train is not None and train.style == "sentence" else str
-            return make_student(model, text, (style(t) for t in texts), prune, languages)
+            return make_initial_model(model, text, (style(t) for t in texts), prune, languages)
         twin = copy.deepcopy(model)
         if train is not None and twin.config.padded:
             # The dense control hears clips as they are, too: only then are arms compared at equal data and compute.
             twin.config = replace(twin.config, padded=False)
-        return Student(twin, text, None)
+        return InitialModel(twin, text, None)
 
     def objective(
-        self, student: Student, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
+        self, student: InitialModel, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
         device: torch.device,
     ) -> Seq2Seq:  # fmt: skip
         """Cross entropy of the transcripts' tokens, with a teacher's distribution where it has a part.
@@ -63,7 +63,7 @@ class Seq2SeqTask:
             return encode_targets([u], student.tokenizer, config.tokens, config.text_context, sentence)[0]
 
         rows = rows_of(utterances, row)
-        told = None
+        token_teacher = None
         if teacher is not None and settings.distillation:
             asked = config.vocabulary if student.rows is None else int(student.rows.max()) + 1
             if teacher.config.family != config.family or teacher.config.vocabulary < asked:
@@ -74,10 +74,10 @@ class Seq2SeqTask:
             frozen = frozen_copy(cast(TokenNetwork, teacher)).to(device)  # of the same family
             rows_there = None if student.rows is None else student.rows.to(device)
             features = extractor(frozen.config.front_end).to(device)
-            told = Teacher(frozen, features, rows_there, config.front_end.sample_rate)
+            token_teacher = Teacher(frozen, features, rows_there, config.front_end.sample_rate)
         return Seq2Seq(
             rows, len(config.tokens.prompt(utterances[0].language)),
-            {} if student.rows is None else student.tokenizer.parents(), told, config.text_context,
+            {} if student.rows is None else student.tokenizer.parents(), token_teacher, config.text_context,
             config.tokens, student.tokenizer,
         )  # fmt: skip
 
@@ -90,9 +90,9 @@ class Seq2SeqTask:
         long = [row for row in range(len(bank)) if int(bank.lengths[row]) > model.config.window]
         if long:
             recogniser = recogniser_of(model, text)
-            told = speaks(model.config) is not None
+            multilingual = speaks(model.config) is not None
             for row in track(long, f"{label}: clips of several windows" if label else "", quiet=not label):
                 samples = bank.gather([row])[0][0].cpu().numpy()
-                options = replace(PLAIN, language=languages[row] if told else None)
+                options = replace(PLAIN, language=languages[row] if multilingual else None)
                 texts[row] = recogniser.transcribe(samples, options).text
         return texts

@@ -40,7 +40,7 @@ def greedy_rows(
     result = torch.full((count, most), tokens.end, device=device)
     active = torch.arange(count, device=device)  # the row of the result that each row of the batch is
     owners = owners.to(device)
-    gates.over(owners)
+    gates.assign(owners)
     step = torch.tensor([prompt], device=device).expand(count, -1)
     done = torch.zeros(count, dtype=torch.bool, device=device)
     for i in range(most):
@@ -58,7 +58,7 @@ def greedy_rows(
                 rows = (~done).nonzero().flatten()
                 cache = cache.pick(rows)
                 active, chosen, done = active[rows], chosen[rows], done[rows]
-                gates.over(owners[active])
+                gates.assign(owners[active])
         step = chosen[:, None]
     return result.tolist()
 

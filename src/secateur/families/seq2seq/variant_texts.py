@@ -14,7 +14,7 @@ from ...models.cache import Cache
 from ...models.groups import Group
 from ...models.token_network import TokenNetwork
 from ...sensitivity.gates import Gates
-from ...sensitivity.variants import NOTHING, Variant
+from ...sensitivity.variants import BASELINE, Variant
 from .prefix import Prefix
 from .sites import kept_rows
 from .variant_greedy import greedy_rows, heard_alone, joined
@@ -107,7 +107,7 @@ class Drafted:
         key = tuple(batch)
         if key not in self._drafts:
             probe, owners = self.probe, torch.zeros(len(batch), dtype=torch.long)
-            with probe.computing(), probe.gates([NOTHING], len(batch)) as gates:
+            with probe.computing(), probe.gates([BASELINE], len(batch)) as gates:
                 self._drafts[key] = greedy_rows(probe.model, prefix.shared(), owners, probe.prompt, gates, [None])
         return self._drafts[key]
 

@@ -15,7 +15,7 @@ from ...base.files import write_json
 from ...base.options import to_dict
 from ...base.tensors import write_tensors
 from ...features.front_end import front_end
-from ...models.checkpoint import WEIGHTS, built, fit
+from ...models.checkpoint import WEIGHTS, empty_network, load_weights
 from ...models.family import parse_config
 from ...text.tokens_ctc import VocabularyUnits
 from ...weights.json_values import is_id, named_ids, one_id, read_table
@@ -46,7 +46,7 @@ def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None)
         config: HfCtcConfig = parse_config(values["secateur"], f"{where}: secateur")
     else:
         config = parse_hf_ctc(values, where, name or folder.name, len(order), front)
-    model: HfCtc = built(HfCtc, config, str(folder / "config.json"))
+    model: HfCtc = empty_network(HfCtc, config, str(folder / "config.json"))
     wanted = model.state_dict()
     ours = {}
     for theirs, value in state.items():
@@ -66,7 +66,7 @@ def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None)
     if not config.conformer and f"{places}{NORM}0" in ours:
         ours[f"{places}weight"] = multiplied_out(*(ours.pop(f"{places}{NORM}{i}") for i in (0, 1)))
     ours |= {n: torch.ones(1) for n in wanted if n.endswith(GATE)}
-    fit(model, ours, str(folder / WEIGHTS))
+    load_weights(model, ours, str(folder / WEIGHTS))
     return model.eval(), text
 
 

@@ -104,7 +104,7 @@ class HfCtc(FrameNetwork):
             lengths = (lengths - kernel + stride).clamp_min(0) // stride
         return lengths
 
-    def over_time(self) -> list[TimeAxis]:
+    def time_axes(self) -> list[TimeAxis]:
         """None: samples cannot be further apart."""
         return []
 
@@ -122,7 +122,7 @@ class HfCtc(FrameNetwork):
             members += layer_groups(layer, f"{stack}.{i}", widths, config)
         return [*members, layer_group(stack, layers)]
 
-    def stays_whole(self) -> dict[str, str]:
+    def ungrouped(self) -> dict[str, str]:
         """See `Recogniser`."""
         joined = "the norm after it looks at all channels of a frame together: one less would change the others"
         return {

@@ -156,7 +156,7 @@ class Whisper(TokenNetwork):
         )  # fmt: skip
         self.decoder = WhisperDecoder(config)
 
-    def over_time(self) -> list[TimeAxis]:
+    def time_axes(self) -> list[TimeAxis]:
         """Both convolutions and the encoder's positions."""
         return [
             TimeAxis("encoder.conv1.weight", 2, "kernel"), TimeAxis("encoder.conv2.weight", 2, "kernel"),

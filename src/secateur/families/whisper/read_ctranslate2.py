@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError
-from ...models.checkpoint import built, fit
+from ...models.checkpoint import empty_network, load_weights
 from ...text.tokenizer import Tokenizer
 from ...weights.json_values import read_table, some_ids
 from ...weights.tokenizer_files import read_tokenizer
@@ -227,8 +227,8 @@ def read_ctranslate2(folder: str | Path, name: str | None = None) -> tuple[Whisp
     }  # fmt: skip
     tokens = special_tokens({}, generation, added, vocabulary, tokenizer, str(folder))
     config = checked_uniform(sizes, tokens, name or folder.name, where)
-    model = built(Whisper, config, where)
-    fit(model, state, where)
+    model = empty_network(Whisper, config, where)
+    load_weights(model, state, where)
     return model.eval(), tokenizer
 
 

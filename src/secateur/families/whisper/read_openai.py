@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...base.errors import SecateurError
 from ...base.files import read_json
-from ...models.checkpoint import built, fit
+from ...models.checkpoint import empty_network, load_weights
 from ...text.tokenizer import Tokenizer
 from ...weights.tokenizer_files import FILES, read_tokenizer
 from .model import Whisper
@@ -65,8 +65,8 @@ def read_openai(path: str | Path, fetch: Callable[[str], Path]) -> tuple[Whisper
     sizes["ffn"] = None if up is None else up.shape[0]
     tokenizer = _tokenizer(path, rows, fetch)
     config = checked_uniform(sizes, openai_tokens(rows, tokenizer), path.stem, str(path))
-    model = built(Whisper, config, str(path))
-    fit(model, {our_name(name): tensor for name, tensor in weights.items()}, str(path))
+    model = empty_network(Whisper, config, str(path))
+    load_weights(model, {our_name(name): tensor for name, tensor in weights.items()}, str(path))
     return model.eval(), tokenizer
 
 

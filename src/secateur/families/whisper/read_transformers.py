@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError
-from ...models.checkpoint import WEIGHTS, built, fit
+from ...models.checkpoint import WEIGHTS, empty_network, load_weights
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
 from ...weights.json_values import is_id, named_ids, one_id, read_table, some_ids
@@ -132,8 +132,8 @@ def _read_pruned(folder: Path, values: dict[str, Any], state: dict[str, Tensor])
     where = str(folder / "config.json")
     config = parse_config(values["secateur"], f"{where}: secateur")
     tokenizer, _ = read_tokenizer(folder, config.tokens.end)
-    model: Whisper = built(Whisper, config, where)
-    fit(model, _state(folder, state), str(folder / WEIGHTS))
+    model: Whisper = empty_network(Whisper, config, where)
+    load_weights(model, _state(folder, state), str(folder / WEIGHTS))
     return model.eval(), tokenizer
 
 
@@ -160,6 +160,6 @@ def read_whisper(folder: Path, state: dict[str, Tensor], name: str | None = None
     config = checked_uniform(
         sizes, special_tokens(values, generation, added, rows, tokenizer, where), name or folder.name, where
     )
-    model: Whisper = built(Whisper, config, where)
-    fit(model, _state(folder, state), str(folder / WEIGHTS))
+    model: Whisper = empty_network(Whisper, config, where)
+    load_weights(model, _state(folder, state), str(folder / WEIGHTS))
     return model.eval(), tokenizer

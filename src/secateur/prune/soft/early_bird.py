@@ -13,7 +13,7 @@ from ..pruner import GradualPruner
 from ..settings import PruneSettings
 from ..shrink import Net
 
-MEMORY, NEAR = 5, 0.1  # plans that a new one is compared with, and the largest distance (You et al. 2020, section 3)
+WINDOW, NEAR = 5, 0.1  # plans that a new one is compared with, and the largest distance (You et al. 2020, section 3)
 
 
 class EarlyBird(GradualPruner[Net]):
@@ -41,8 +41,8 @@ class EarlyBird(GradualPruner[Net]):
         stays = self._flags(keep)
         distances = [float((stays != old).float().mean()) for old in self.recent]
         self.distance = max(distances, default=1.0)
-        self.recent = [*self.recent, stays][-MEMORY:]
-        if time == 1.0 or (len(distances) == MEMORY and self.distance < NEAR):
+        self.recent = [*self.recent, stays][-WINDOW:]
+        if time == 1.0 or (len(distances) == WINDOW and self.distance < NEAR):
             self.adopt(keep)
             self.ticket = step + 1
             self.finish()
@@ -50,8 +50,8 @@ class EarlyBird(GradualPruner[Net]):
     def _flags(self, keep: Keep) -> Tensor:
         """Which units stay, of all that compete: bool (units,)."""
         kept = kept_units(self.groups, keep)
-        whole = torch.ones(1, dtype=torch.bool)
-        return torch.cat([whole, *(kept.get(g.name, whole.expand(g.units)) for g in self.competing())])
+        one = torch.ones(1, dtype=torch.bool)
+        return torch.cat([one, *(kept.get(g.name, one.expand(g.units)) for g in self.competing())])
 
     def metrics(self) -> dict[str, float]:
         return super().metrics() | {"ticket": float(self.ticket), "distance": self.distance}

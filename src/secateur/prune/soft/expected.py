@@ -1,4 +1,4 @@
-"""What a network is expected to cost when each unit stays with its own chance: the L0 penalty of structured gates."""
+"""The expected cost of a network whose units stay with given probabilities: the L0 penalty of structured gates."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import torch
 from torch import Tensor
 
 from ...models.groups import Group, Place
-from ..budget import Cost, rungs
+from ..budget import Cost, removals
 
 
 def unit_costs(config: Any, groups: Sequence[Group], cost: Cost) -> dict[str, float]:
     """What removing one unit of each group saves while everything else stays (0 where nothing may go)."""
     full, costs = cost(config), {}
     for group in groups:
-        steps = rungs(group, torch.zeros(group.units))
+        steps = removals(group, torch.zeros(group.units))
         costs[group.name] = 0.0
         if steps:
-            gone = set(steps[0].units)
-            left = config.shrunk({group.name: [u for u in range(group.units) if u not in gone]})
-            costs[group.name] = (full - cost(left)) / len(gone)
+            removed = set(steps[0].units)
+            smaller = config.shrunk({group.name: [u for u in range(group.units) if u not in removed]})
+            costs[group.name] = (full - cost(smaller)) / len(removed)
     return costs
 
 
@@ -55,53 +55,53 @@ class ExpectedCost:
                 axes.setdefault((place.parameter, place.dim), []).append((number, place))
         most = max((len(uses) for uses in axes.values()), default=1)
         rows: list[Tensor] = []
-        lines: dict[tuple[str, int], int] = {}
-        known: dict[tuple[object, ...], int] = {}  # parameters that share an axis share its sum
+        axis_row: dict[tuple[str, int], int] = {}
+        axis_rows: dict[tuple[object, ...], int] = {}  # parameters that share an axis share its sum
         for axis, uses in axes.items():
             length = shapes[axis[0]][axis[1]]
             key = (length, *((number, place.width, place.unit, place.start) for number, place in uses))
-            if key not in known:
-                known[key] = len(rows)
+            if key not in axis_rows:
+                axis_rows[key] = len(rows)
                 columns = [self._line(groups[n], place, starts[n], length) for n, place in uses]
                 columns += [torch.full_like(columns[0], self.one)] * (most - len(columns))
                 rows.append(torch.stack(columns))
-            lines[axis] = known[key]
+            axis_row[axis] = axis_rows[key]
         longest = max((row.shape[1] for row in rows), default=1)
         index = torch.full((len(rows) + 1, most, longest), self.zero)
         for i, row in enumerate(rows):
             index[i, :, : row.shape[1]] = row
         index[-1, :, 0] = self.one  # the axis of length 1, for parameters with fewer gated dimensions
         self.index = index
-        touched = sorted({parameter for parameter, _ in axes} | set(layer_of))
+        parameters = sorted({parameter for parameter, _ in axes} | set(layer_of))
         price = _prices(config, groups, shapes, cost, size)
         weights, first, second, layers = [], [], [], []
-        for name in touched:
-            gated = [d for d in range(len(shapes[name])) if (name, d) in lines]
-            rest = [length for d, length in enumerate(shapes[name]) if d not in gated]
-            pair = [lines[name, d] for d in gated] + [len(rows)] * (2 - len(gated))
-            weights.append(price.get(name, 1.0) * math.prod(rest))
+        for name in parameters:
+            gated = [d for d in range(len(shapes[name])) if (name, d) in axis_row]
+            ungated = [length for d, length in enumerate(shapes[name]) if d not in gated]
+            pair = [axis_row[name, d] for d in gated] + [len(rows)] * (2 - len(gated))
+            weights.append(price.get(name, 1.0) * math.prod(ungated))
             first.append(pair[0])
             second.append(pair[1])
             layers.append(layer_of.get(name, self.one))
         self.weights = torch.tensor(weights)
         self.first, self.second, self.layers = torch.tensor(first), torch.tensor(second), torch.tensor(layers)
-        whole = float(self._gated(torch.ones(starts[-1])))
-        self.constant = cost(config) - whole  # what no gate touches
+        all_open = float(self._gated(torch.ones(starts[-1])))
+        self.constant = cost(config) - all_open  # of parameters without gates
 
     def _line(self, group: Group, place: Place, start: int, length: int) -> Tensor:
         """Which chance each index of a dimension has: (length,), `one` where it belongs to no unit of `group`."""
         units = torch.arange(group.units) if place.unit is None else torch.tensor([place.unit])
-        own = units.repeat_interleave(place.width) + start
+        indices = units.repeat_interleave(place.width) + start
         if place.start is None:
-            return own
+            return indices
         line = torch.full((length,), self.one)
-        line[place.start : place.start + len(own)] = own
+        line[place.start : place.start + len(indices)] = indices
         return line
 
     def _gated(self, chances: Tensor) -> Tensor:
-        every = torch.cat([chances, chances.new_ones(1), chances.new_zeros(1)])
-        sums = every[self.index].prod(1).sum(1)
-        return (self.weights * every[self.layers] * sums[self.first] * sums[self.second]).sum()
+        padded = torch.cat([chances, chances.new_ones(1), chances.new_zeros(1)])
+        sums = padded[self.index].prod(1).sum(1)
+        return (self.weights * padded[self.layers] * sums[self.first] * sums[self.second]).sum()
 
     def to(self, device: torch.device) -> ExpectedCost:
         """Move the index tensors."""
@@ -119,12 +119,12 @@ def _prices(
 ) -> dict[str, float]:
     """Cost per parameter of each gated parameter: the mean over its groups of cost saved by parameters saved."""
     saved, values = unit_costs(config, groups, cost), unit_costs(config, groups, size)
-    found: dict[str, list[float]] = {}
+    by_parameter: dict[str, list[float]] = {}
     for group in groups:
         if values[group.name] > 0:
             inside = {p.parameter for p in group.places}
             if group.kind in ("layer", "branch"):
                 inside |= {n for n in shapes if n.startswith(f"{group.name}.")}
             for name in inside:
-                found.setdefault(name, []).append(saved[group.name] / values[group.name])
-    return {name: sum(prices) / len(prices) for name, prices in found.items()}
+                by_parameter.setdefault(name, []).append(saved[group.name] / values[group.name])
+    return {name: sum(prices) / len(prices) for name, prices in by_parameter.items()}

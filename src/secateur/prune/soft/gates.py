@@ -1,4 +1,4 @@
-"""L0 regularisation: every unit gets a hard-concrete gate that is learnt with the weights until the budget is met."""
+"""L0 regularisation: every unit has a hard-concrete gate, learned with the weights until the budget is met."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ class L0Gates(UnitMethod[Net]):
         # The loop seeds the generator by step: draws are equal in every process and micro-batch, and nothing to store.
         uniform = torch.rand(len(self.logits), device="cpu").clamp(1e-6, 1 - 1e-6).to(self.logits.device)
         self.gates = sampled(self.logits, uniform)
-        self.gating.put(self.gates.detach())
+        self.gating.write(self.gates.detach())
 
     def after_backward(self, step: int, total: int) -> None:
         if self.gates is None or self.optimizer is None:
             return
         slope = self.gating.gradient(self.gates.detach())
-        self.gating.put(None)
+        self.gating.write(None)
         above = (self.expected(open_chance(self.logits)) - self.aim(step, total)) / max(self.start - self.goal, 1.0)
         linear, square = self.multipliers
         self.optimizer.zero_grad()
@@ -80,7 +80,7 @@ class L0Gates(UnitMethod[Net]):
         self.multipliers += rate * torch.stack([above, above.square()]).detach()
 
     def aim(self, step: int, total: int) -> float:
-        """The expected cost that is asked for at `step`."""
+        """The target of the expected cost at `step`."""
         begin, end = self.span(total)
         progress = min((step + 1 - begin) / max(SETTLE * (end - begin), 1), 1.0)
         return self.start - SCHEDULES[self.settings.schedule](progress) * (self.start - self.goal)
@@ -88,7 +88,7 @@ class L0Gates(UnitMethod[Net]):
     def after_step(self, step: int, total: int) -> None:
         if self.done or self.optimizer is None:
             return
-        self.gating.hold()
+        self.gating.save_raw()
         gates = settled(self.logits.detach())
         if step + 1 >= self.span(total)[1]:
             self.adopt(self.plan(1.0, self.scores()))
@@ -96,7 +96,7 @@ class L0Gates(UnitMethod[Net]):
             stays = [kept.get(g.name, torch.ones(g.units, dtype=torch.bool)) for g in self.gated]
             gates = gates * torch.cat(stays).to(gates.device)
             self.done = True
-        self.gating.put(gates)
+        self.gating.write(gates)
         if self.done:
             self.gating.raw, self.optimizer = {}, None
 
@@ -127,10 +127,10 @@ class L0Gates(UnitMethod[Net]):
         self.multipliers = tensors["multipliers"].to(self.logits.device)
 
     def _start(self) -> torch.optim.Adam:
-        """Put all on the network's device and open the gates."""
+        """Move everything to the network's device and open the gates."""
         device = next(self.model.parameters()).device
         self.logits = self.logits.detach().to(device).requires_grad_()
         self.multipliers = self.multipliers.to(device)
         self.expected.to(device)
-        self.gating.hold()
+        self.gating.save_raw()
         return torch.optim.Adam([self.logits])

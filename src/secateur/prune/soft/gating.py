@@ -1,4 +1,4 @@
-"""Gates on units, multiplied into the weights while a batch is seen and taken out again before the optimiser moves.
+"""Gates on units, multiplied into the weights for a batch and taken out again before the optimiser step.
 
 A gate z multiplies one side of its unit only, so that the network computes z times the unit's contribution:
 
@@ -54,12 +54,12 @@ class Gating:
         self.raw: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def hold(self) -> None:
-        """Keep the values that are in the network now as the raw ones."""
+    def save_raw(self) -> None:
+        """Save the network's current values as the raw ones."""
         self.raw = {name: p.detach().clone() for name, p in self.parameters.items()}
 
     @torch.no_grad()
-    def put(self, gates: Tensor | None) -> None:
+    def write(self, gates: Tensor | None) -> None:
         """Write raw values times `gates` into the network; None writes the raw values."""
         split = None if gates is None else torch.split(gates, self.sizes)
         for name, parameter in self.parameters.items():
@@ -95,7 +95,7 @@ class Gating:
         return {f"raw.{name}": value for name, value in self.raw.items()}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `tensors` gave."""
+        """Restore the state that `tensors` returned."""
         self.raw = {
             name: tensors[f"raw.{name}"].to(p.device) for name, p in self.parameters.items() if f"raw.{name}" in tensors
         }

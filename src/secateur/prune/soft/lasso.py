@@ -1,4 +1,4 @@
-"""Group lasso: whole units are pressed towards zero by the sum of their norms; the weakest go at the end."""
+"""Group lasso: a penalty on the sum of units' norms drives whole units to zero; the weakest are removed at the end."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ..settings import PruneSettings
 from ..shrink import Net
 from ..units import UnitMethod
 
-TINY = 1e-12  # keeps the slope of the norm finite at zero
+EPSILON = 1e-12  # keeps the slope of the norm finite at zero
 
 
 def group_lasso(groups: Sequence[Group], weights: Mapping[str, Tensor]) -> Tensor:
     """Sum over units of sqrt(size) times the L2 norm of all a unit's weights (Yuan and Lin 2006), a scalar.
 
-    Groups may overlap (a head and its value dimensions): a weight is then pressed by each.
+    Groups may overlap (a head and its value dimensions): a weight is then penalised by each.
     """
     squares = _squares(groups, weights)
     total = []
     for group in groups:
         sizes = unit_sizes(group, {n: s.shape for n, s in squares.items()})
-        norms = (unit_sums(group, squares) + TINY).sqrt()
+        norms = (unit_sums(group, squares) + EPSILON).sqrt()
         total.append((norms * norms.new_tensor(sizes).sqrt()).sum())
     return torch.stack(total).sum()
 
@@ -42,7 +42,7 @@ def _squares(groups: Sequence[Group], weights: Mapping[str, Tensor]) -> dict[str
 
 def unit_sizes(group: Group, shapes: Mapping[str, torch.Size]) -> list[float]:
     """How many values each unit of `group` has."""
-    shared, own = 0.0, [0.0] * group.units
+    shared, sizes = 0.0, [0.0] * group.units
     for place in group.places:
         if place.parameter not in shapes:
             continue
@@ -51,8 +51,8 @@ def unit_sizes(group: Group, shapes: Mapping[str, torch.Size]) -> list[float]:
         if place.unit is None:
             shared += lines
         else:
-            own[place.unit] += math.prod(shape) if place.start is None else lines
-    return [shared + size for size in own]
+            sizes[place.unit] += math.prod(shape) if place.start is None else lines
+    return [shared + size for size in sizes]
 
 
 @torch.no_grad()
@@ -62,7 +62,7 @@ def lasso_slope(groups: Sequence[Group], weights: Mapping[str, Tensor]) -> dict[
     slopes = {name: torch.zeros_like(square) for name, square in squares.items()}
     for group in groups:
         sizes = unit_sizes(group, {n: s.shape for n, s in squares.items()})
-        norms = (unit_sums(group, squares) + TINY).sqrt()
+        norms = (unit_sums(group, squares) + EPSILON).sqrt()
         factor = norms.new_tensor(sizes).sqrt() / norms
         for place in (p for p in group.places if p.parameter in slopes):
             slopes[place.parameter] += along(factor, place, squares[place.parameter].shape)
@@ -70,13 +70,13 @@ def lasso_slope(groups: Sequence[Group], weights: Mapping[str, Tensor]) -> dict[
 
 
 class GroupLasso(UnitMethod[Net]):
-    """Presses on the units of `settings.kinds`; those that were pressed furthest go at the end of the span.
+    """Penalises the units of `settings.kinds`; those with the smallest norms are removed at the end of the span.
 
     The gradient of the group lasso is added to the loss's with a strength that grows linearly from nothing at `begin`
-    to `settings.pressure` times the norm of the loss's gradient at `end`: a fixed weight would mean another pressure in
-    every size of network. Ranked is a unit's norm as a share of its group's mean norm before training, whatever the
-    unit costs. How far a weight can be pressed is the learning rate times the steps of the span. (Plain L1 has no
-    groups and a fixed weight: `TrainSettings.l1`.)
+    to `settings.pressure` times the norm of the loss's gradient at `end`: a fixed weight would act differently in every
+    size of network. Ranked is a unit's norm as a share of its group's mean norm before training, whatever the unit
+    costs. A weight moves at most the learning rate times the steps of the span. (Plain L1 has no groups and a fixed
+    weight: `TrainSettings.l1`.)
     """
 
     reads = UnitMethod.reads | {"pressure"}
@@ -90,7 +90,7 @@ class GroupLasso(UnitMethod[Net]):
         self.weights = dict(model.named_parameters())
         with torch.no_grad():
             self.before = torch.stack([self._norms(g).mean() for g in self.groups])
-            self.whole = float(group_lasso(self.pressed, self.weights))
+            self.initial_penalty = float(group_lasso(self.pressed, self.weights))
 
     def _norms(self, group: Group) -> Tensor:
         norms: Tensor = magnitude(group, Evidence(weights=self.weights))
@@ -106,7 +106,7 @@ class GroupLasso(UnitMethod[Net]):
         loss, lasso = (torch.stack(torch._foreach_norm(list(t))).norm() for t in (gradients, slopes.values()))
         strength = self.settings.pressure * min((step + 1 - begin) / max(end - begin, 1), 1.0)
         for name, slope in slopes.items():
-            self.weights[name].grad += slope * (strength * loss / lasso.clamp_min(TINY))
+            self.weights[name].grad += slope * (strength * loss / lasso.clamp_min(EPSILON))
 
     def after_step(self, step: int, total: int) -> None:
         if not self.done and step + 1 >= self.span(total)[1]:
@@ -116,11 +116,11 @@ class GroupLasso(UnitMethod[Net]):
 
     def metrics(self) -> dict[str, float]:
         with torch.no_grad():
-            return super().metrics() | {"lasso": float(group_lasso(self.pressed, self.weights)) / self.whole}
+            return super().metrics() | {"lasso": float(group_lasso(self.pressed, self.weights)) / self.initial_penalty}
 
     def tensors(self) -> dict[str, Tensor]:
-        return super().tensors() | {"before": self.before, "whole": torch.tensor(self.whole).double()}
+        return super().tensors() | {"before": self.before, "whole": torch.tensor(self.initial_penalty).double()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         super().load(tensors)
-        self.before, self.whole = tensors["before"], float(tensors["whole"])
+        self.before, self.initial_penalty = tensors["before"], float(tensors["whole"])

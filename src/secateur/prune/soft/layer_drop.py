@@ -1,4 +1,4 @@
-"""Layer drop: layers are skipped at random while training, then those that are missed least are removed."""
+"""Layer drop: layers are skipped at random while training, then those that matter least are removed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LayerDrop(UnitMethod[Net]):
         self.layers = [g for g in self.groups if g.kind == "layer"]
         self.gating = Gating(model, self.layers)
         self.sums = torch.zeros(sum(self.gating.sizes))  # of squared slopes
-        self.seen = torch.zeros(sum(self.gating.sizes))
+        self.steps_kept = torch.zeros(sum(self.gating.sizes))
         self.gates: Tensor | None = None
 
     def kinds_of(self, settings: PruneSettings) -> tuple[str, ...]:
@@ -44,28 +44,28 @@ class LayerDrop(UnitMethod[Net]):
             return
         device = next(self.model.parameters()).device
         self.gates = (torch.rand(len(self.sums), device="cpu") >= self.settings.layer_drop).float().to(device)
-        self.gating.hold()
-        self.gating.put(self.gates)
+        self.gating.save_raw()
+        self.gating.write(self.gates)
 
     def after_backward(self, step: int, total: int) -> None:
         if self.gates is None:
             return
         slope = self.gating.gradient(self.gates)
-        self.gating.put(None)
+        self.gating.write(None)
         self.sums = self.sums.to(slope.device) + self.gates * slope.square()
-        self.seen = self.seen.to(slope.device) + self.gates
+        self.steps_kept = self.steps_kept.to(slope.device) + self.gates
         self.gates, self.gating.raw = None, {}
 
     def after_step(self, step: int, total: int) -> None:
         if not self.done and step + 1 >= self.span(total)[1]:
-            missed = torch.split((self.sums / self.seen.clamp_min(1)).sqrt().cpu(), self.gating.sizes)
+            importance = torch.split((self.sums / self.steps_kept.clamp_min(1)).sqrt().cpu(), self.gating.sizes)
             scores = {g.name: torch.ones(g.units) for g in self.groups}
-            self.adopt(self.plan(1.0, scores | {g.name: m for g, m in zip(self.layers, missed, strict=True)}))
+            self.adopt(self.plan(1.0, scores | {g.name: m for g, m in zip(self.layers, importance, strict=True)}))
             self.done = True
 
     def tensors(self) -> dict[str, Tensor]:
-        return super().tensors() | {"sums": self.sums, "seen": self.seen}
+        return super().tensors() | {"sums": self.sums, "seen": self.steps_kept}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         super().load(tensors)
-        self.sums, self.seen = tensors["sums"], tensors["seen"]
+        self.sums, self.steps_kept = tensors["sums"], tensors["seen"]

@@ -1,4 +1,4 @@
-"""What the matrices read while training: mean squares of each input, or the inputs' second moments X^T X."""
+"""Statistics of the inputs of matrices while training: mean squares, or second moments X^T X."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...train.distributed import add_up
+from ...train.distributed import all_reduce_sum
 
 LAYERS = nn.Linear | nn.Conv1d | nn.Conv2d
 Moment = Callable[[nn.Module, Tensor], Tensor]
@@ -34,7 +34,7 @@ def gram(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 def has_gram(layer: nn.Module) -> bool:
-    """Whether `gram` knows what the layer reads: not for grouped, dilated or oddly padded convolutions."""
+    """Whether `gram` supports the layer: not grouped, dilated or unusually padded convolutions."""
     if isinstance(layer, nn.Conv1d | nn.Conv2d):
         plain = not isinstance(layer.padding, str) and layer.padding_mode == "zeros"
         return plain and layer.groups == 1 and set(layer.dilation) == {1}
@@ -44,31 +44,31 @@ def has_gram(layer: nn.Module) -> bool:
 class InputCollector:
     """Sums of a `moment` of what the matrices `names` of `model` read, over training steps.
 
-    It listens only between `start` (before a forward pass) and `stop` (after the backward pass), so that neither
+    Inputs count only between `start` (before a forward pass) and `stop` (after the backward pass), so that neither
     validation nor copies of the network count. Padding counts as it does in the network. After `stop` the sums are the
     same on every process.
     """
 
     def __init__(self, model: nn.Module, names: Iterable[str], moment: Moment) -> None:
-        wanted = set(names)
+        chosen = set(names)
         self.layers: dict[str, nn.Module] = {
-            f"{n}.weight": m for n, m in model.named_modules() if f"{n}.weight" in wanted and isinstance(m, LAYERS)
+            f"{n}.weight": m for n, m in model.named_modules() if f"{n}.weight" in chosen and isinstance(m, LAYERS)
         }
         if moment is gram:
             self.layers = {n: m for n, m in self.layers.items() if has_gram(m)}
         if moment is squares:  # a recurrent layer reads its input, and its own output of the step before
             self.layers |= {
                 f"{n}.{part}_l0": m for n, m in model.named_modules() if isinstance(m, nn.RNNBase)
-                for part in ("weight_ih", "weight_hh") if f"{n}.{part}_l0" in wanted
+                for part in ("weight_ih", "weight_hh") if f"{n}.{part}_l0" in chosen
             }  # fmt: skip
         self.moment = moment
         self.sums: dict[str, Tensor] = {}
         self.steps = 0
-        self._fresh: dict[str, Tensor] = {}  # of the step that is under way
+        self._step_sums: dict[str, Tensor] = {}  # of the step that is under way
         self._handles: list[Any] = []
 
     def start(self) -> None:
-        """Listen; again is no harm."""
+        """Begin to collect; a second call does nothing."""
         if not self._handles:
             for name, layer in self.layers.items():
                 if name.endswith("weight_hh_l0"):
@@ -78,19 +78,19 @@ class InputCollector:
 
     @torch.no_grad()
     def stop(self) -> None:
-        """One step is over."""
+        """End the step: add its sums, over all processes."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        names = sorted(self._fresh)
-        add_up(self._fresh[n] for n in names)
+        names = sorted(self._step_sums)
+        all_reduce_sum(self._step_sums[n] for n in names)
         for name in names:
-            fresh = self._fresh.pop(name)
-            self.sums[name] = fresh if name not in self.sums else self.sums[name].add_(fresh)
+            step_sum = self._step_sums.pop(name)
+            self.sums[name] = step_sum if name not in self.sums else self.sums[name].add_(step_sum)
         self.steps += 1
 
-    def forget(self) -> None:
-        """Free the memory."""
+    def reset(self) -> None:
+        """Drop all sums."""
         self.sums, self.steps = {}, 0
 
     def _hook(self, name: str) -> Any:
@@ -110,13 +110,13 @@ class InputCollector:
     def _add(self, name: str, layer: nn.Module, x: Tensor) -> None:
         with torch.autocast(x.device.type, enabled=False):  # sums of many squares need fp32
             moment = self.moment(layer, x)
-        self._fresh[name] = moment if name not in self._fresh else self._fresh[name].add_(moment)
+        self._step_sums[name] = moment if name not in self._step_sums else self._step_sums[name].add_(moment)
 
     def tensors(self) -> dict[str, Tensor]:
         """State, for resuming."""
         return {f"input.{n}": t for n, t in self.sums.items()} | {"input_steps": torch.tensor(self.steps)}
 
     def load(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
-        """Take back what `tensors` gave."""
+        """Restore the state that `tensors` returned."""
         self.sums = {n.removeprefix("input."): t.to(device) for n, t in tensors.items() if n.startswith("input.")}
         self.steps = int(tensors["input_steps"])

@@ -1,4 +1,4 @@
-"""Pruning once, from what the matrices read in the steps before, and then recovering: Wanda and SparseGPT."""
+"""One-shot pruning from the inputs of the steps before, then recovery: Wanda and SparseGPT."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class OneShot(SparseMethod[Net]):
 
     reads = frozenset({"pattern"})
 
-    def listens(self, step: int, total: int) -> bool:
+    def collects_inputs(self, step: int, total: int) -> bool:
         begin, _ = self.span(total)
         return not self.done and begin - CALIBRATION <= step < begin
 
@@ -35,11 +35,11 @@ class Wanda(OneShot[Net]):
 
 
 class SparseGPT(OneShot[Net]):
-    """Each matrix loses its share, or is thinned to the N:M pattern, and its other weights make up for the loss on the
-    inputs seen before (Frantar and Alistarh 2023, arXiv 2301.00774).
+    """Each matrix loses its share, or is thinned to the N:M pattern, and its other weights compensate for the loss on
+    earlier inputs (Frantar and Alistarh 2023, arXiv 2301.00774).
 
     All matrices are solved with what they read in the dense network, not layer after layer. Recurrent layers and
-    grouped convolutions lose their smallest weights and nothing makes up for them. The inputs' second moments take
+    grouped convolutions lose their smallest weights without compensation. The inputs' second moments take
     (inputs x inputs) floats a matrix until the event.
     """
 
@@ -52,15 +52,15 @@ class SparseGPT(OneShot[Net]):
     @torch.no_grad()
     def prune_to(self, progress: float) -> None:
         assert self.inputs is not None
-        gone = {}
+        removed = {}
         for name, weight in self.weights.items():
             share = self.shares[name]
             if name in self.inputs.sums:
                 solved, stays = sparsegpt(as_rows(weight), self.inputs.sums[name], share, self.pattern)
                 weight.copy_(from_rows(solved, weight.shape))
-                gone[name] = from_rows(~stays, weight.shape)
+                removed[name] = from_rows(~stays, weight.shape)
             elif self.pattern is not None:
-                gone[name] = lowest_of_groups(weight.abs(), *self.pattern)
+                removed[name] = lowest_of_groups(weight.abs(), *self.pattern)
             else:
-                gone[name] = lowest(weight.abs(), round(share * weight.numel()))
-        self.adopt(gone)
+                removed[name] = lowest(weight.abs(), round(share * weight.numel()))
+        self.adopt(removed)

@@ -34,19 +34,19 @@ def from_rows(rows: Tensor, shape: torch.Size) -> Tensor:
     return rows.view(shape[0], *shape[2:], shape[1]).movedim(-1, 1).contiguous()
 
 
-def lowest_of_groups(scores: Tensor, stay: int, of: int, share: float = 1.0) -> Tensor:
-    """True at the `of - stay` lowest of every `of` consecutive inputs; `scores` has a weight's shape.
+def lowest_of_groups(scores: Tensor, keep: int, size: int, share: float = 1.0) -> Tensor:
+    """True at the `size - keep` lowest of every `size` consecutive inputs; `scores` has a weight's shape.
 
     Inputs beyond the last whole group stay. With `share` below 1 only that share of the groups, the ones that lose
     least, is thinned: the way to the full pattern.
     """
     rows = as_rows(scores)
-    whole = rows.shape[1] // of * of
-    groups = rows[:, :whole].reshape(-1, of)
+    complete = rows.shape[1] // size * size
+    groups = rows[:, :complete].reshape(-1, size)
     values, order = groups.sort(dim=1, stable=True)
-    gone = torch.zeros_like(groups, dtype=torch.bool).scatter_(1, order[:, : of - stay], True)
+    removed = torch.zeros_like(groups, dtype=torch.bool).scatter_(1, order[:, : size - keep], True)
     if share < 1:
-        gone &= lowest(values[:, : of - stay].sum(1), round(share * len(groups)))[:, None]
+        removed &= lowest(values[:, : size - keep].sum(1), round(share * len(groups)))[:, None]
     result = torch.zeros_like(rows, dtype=torch.bool)
-    result[:, :whole] = gone.view(len(rows), whole)
+    result[:, :complete] = removed.view(len(rows), complete)
     return from_rows(result, scores.shape)

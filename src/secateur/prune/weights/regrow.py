@@ -1,4 +1,4 @@
-"""RigL: sparse from the start, the weakest weights are exchanged for those that the loss asks for most."""
+"""RigL: sparse from the start; the smallest weights are exchanged for those with the largest gradients."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def exchange(weight: Tensor, active: Tensor, gradient: Tensor, share: float) -> 
 
 class RigL(SparseMethod[Net]):
     """Sparse by `settings.criterion` from the first event on; then weights are exchanged within each matrix, fewer each
-    time, until the span ends. What comes back starts at zero. The schedule plays no part.
+    time, until the span ends. What comes back starts at zero. The schedule is not used.
 
     Raises:
         SecateurError: with an N:M pattern, which exchanging would break.

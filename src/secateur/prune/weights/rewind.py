@@ -1,4 +1,4 @@
-"""Rewinding: prune in rounds, each of which sends what is left back to an early state."""
+"""Rewinding: iterative pruning in rounds, each of which resets the remaining weights to an early state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROUNDS = 4
 
 
 def share_after(final: float, progress: float) -> float:
-    """The share that is gone when `progress` (0 to 1) of the rounds are over: each takes as much of what is left.
+    """The share that is removed after `progress` (0 to 1) of the rounds: each removes an equal share of the rest.
 
     >>> [round(share_after(0.75, n / 2), 3) for n in (1, 2)]
     [0.5, 0.75]
@@ -56,7 +56,7 @@ class Rewind(SparseMethod[Net]):
         if self.early and step + 1 in ends:
             number = sum(e <= step + 1 for e in ends)  # several rounds may end in one step of a short run
             self.prune_to(number / self.rounds)
-            self.go_back()
+            self.rewind()
             if number == self.rounds:
                 self.finish()
 
@@ -70,8 +70,8 @@ class Rewind(SparseMethod[Net]):
         return values
 
     @torch.no_grad()
-    def go_back(self) -> None:
-        """Restore the early state, and zeros where weights are gone."""
+    def rewind(self) -> None:
+        """Restore the early state, with zeros where weights are removed."""
         for name, now in self.state().items():
             now.copy_(self.early[name])
         self.project(dict(self.parameters))

@@ -49,7 +49,7 @@ def wanda(weight: Tensor, evidence: WeightEvidence) -> Tensor:
     """|w| times the size of the input feature that it multiplies (Sun et al. 2024, arXiv 2306.11695).
 
     The paper's L2 norm is divided by the root of the number of positions: within a row, where the paper compares, that
-    changes nothing, and layers that hear many positions do not outweigh the others where all compete. Layers still
+    changes nothing, and layers with many positions do not outweigh the others where all compete. Layers still
     read features of different sizes, and a global comparison empties those that read small ones: the scope to take
     is "row".
     """
@@ -59,7 +59,7 @@ def wanda(weight: Tensor, evidence: WeightEvidence) -> Tensor:
     return weight.abs() * sizes.view(*sizes.shape, *[1] * (weight.dim() - 2))
 
 
-def chance(weight: Tensor, evidence: WeightEvidence) -> Tensor:
+def random_scores(weight: Tensor, evidence: WeightEvidence) -> Tensor:
     """Random scores, the same whenever they are asked for: the control that every criterion has to beat."""
     seed = evidence.seed * 1_000_003 + zlib.crc32(evidence.name.encode())
     return torch.rand(weight.shape, generator=torch.Generator().manual_seed(seed)).to(weight.device)
@@ -83,14 +83,14 @@ def movement_term(gradients: list[Tensor], weights: list[Tensor]) -> list[Tensor
 class WeightCriterion:
     """How single weights are scored.
 
-    `term` is what is added up each step, from all gradients and weights (`WeightEvidence.sums`), of which `memory` of
-    the old sum stays: squares may forget a network that has changed, signed terms cancel and need every step.
+    `term` is what is added up each step, from all gradients and weights (`WeightEvidence.sums`), of which `decay` of
+    the old sum stays: squares may decay as the network changes, signed terms cancel and need every step.
     `needs_inputs`: the sizes of what each matrix reads (`WeightEvidence.inputs`) are gathered.
     """
 
     score: Callable[[Tensor, WeightEvidence], Tensor]
     term: Callable[[list[Tensor], list[Tensor]], list[Tensor]] | None = None
-    memory: float = 1.0
+    decay: float = 1.0
     needs_inputs: bool = False
 
     def __call__(self, weight: Tensor, evidence: WeightEvidence) -> Tensor:
@@ -104,8 +104,8 @@ class WeightCriterion:
             missing = "what the matrix reads"
         if missing:
             raise SecateurError(
-                f"the criterion '{self.score.__name__}' needs {missing}, which is not known of {evidence.name}: name "
-                "the matrices to prune (prune.amounts), or choose another criterion"
+                f"the criterion '{self.score.__name__}' needs {missing}, which was not gathered for "
+                f"{evidence.name}: name the matrices to prune (prune.amounts), or choose another criterion"
             )
         return self.score(weight, evidence)
 
@@ -115,5 +115,5 @@ WEIGHT_CRITERIA: Registry[WeightCriterion] = Registry("weight_criteria", "criter
     "taylor": WeightCriterion(taylor, taylor_term, 0.97),
     "movement": WeightCriterion(movement, movement_term),
     "wanda": WeightCriterion(wanda, needs_inputs=True),
-    "random": WeightCriterion(chance),
+    "random": WeightCriterion(random_scores),
 })  # fmt: skip

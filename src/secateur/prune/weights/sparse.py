@@ -26,7 +26,7 @@ class SparseMethod(Method[Net]):
     Matrices are those of linear, convolution and recurrent layers; embeddings, positions, norms and biases are neither
     counted nor touched. `scope` says where weights compete: "global" (all matrices), "layer" (each matrix), "row" (each
     output); with `amounts` each matrix loses its own share. An N:M `pattern` replaces scope and shares, and `amounts`
-    then only names the matrices. What is gone stays gone.
+    then only names the matrices. Removed weights stay removed.
 
     Raises:
         SecateurError: an unknown criterion, schedule or pattern, or a name pattern that matches no matrix.
@@ -38,11 +38,11 @@ class SparseMethod(Method[Net]):
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         super().__init__(model, settings, original)
         self.pattern = parse_pattern(settings.pattern) if settings.pattern else None
-        every = {name: p for name, p in matrices(model) if p.requires_grad}
-        self.shares = _shares(list(every), settings)
-        self.weights = {name: every[name] for name in self.shares}
+        prunable = {name: p for name, p in matrices(model) if p.requires_grad}
+        self.shares = _shares(list(prunable), settings)
+        self.weights = {name: prunable[name] for name in self.shares}
         self.criterion = WEIGHT_CRITERIA.find(settings.criterion)
-        self.total = sum(p.numel() for p in every.values())
+        self.total = sum(p.numel() for p in prunable.values())
         self.sums: dict[str, Tensor] = {}
         self.inputs = self.collector()
 
@@ -56,10 +56,10 @@ class SparseMethod(Method[Net]):
             raise SecateurError(f"remove must be from 0 to below 1, found {settings.remove}")
 
     def collector(self) -> InputCollector | None:
-        """What listens to the matrices' inputs, when the method needs them."""
+        """The collector of the matrices' inputs, when the criterion needs them."""
         return InputCollector(self.model, self.weights, squares) if self.criterion.needs_inputs else None
 
-    def listens(self, step: int, total: int) -> bool:
+    def collects_inputs(self, step: int, total: int) -> bool:
         """Whether the inputs of this step count."""
         return not self.done
 
@@ -68,23 +68,23 @@ class SparseMethod(Method[Net]):
         return begin, max(round(self.settings.end * total), begin)
 
     def before_forward(self, step: int, total: int) -> None:
-        if self.inputs is not None and self.listens(step, total):
+        if self.inputs is not None and self.collects_inputs(step, total):
             self.inputs.start()
 
     @torch.no_grad()
     def after_backward(self, step: int, total: int) -> None:
         if self.inputs is not None:
             self.inputs.stop()
-        term, memory = self.criterion.term, self.criterion.memory
+        term, decay = self.criterion.term, self.criterion.decay
         if self.done or term is None:
             return
         gradients = {n: p.grad for n, p in self.weights.items() if p.grad is not None}
         fresh = term(list(gradients.values()), [self.weights[n] for n in gradients])
         for name, value in zip(gradients, fresh, strict=True):
-            self.sums[name] = value if name not in self.sums else self.sums[name].mul_(memory).add_(value)
+            self.sums[name] = value if name not in self.sums else self.sums[name].mul_(decay).add_(value)
 
     def evidence(self, name: str) -> WeightEvidence:
-        """What was gathered about one matrix; without a gradient so far, zeros."""
+        """The evidence about one matrix; zeros where it has had no gradient yet."""
         no_gradient_yet = torch.zeros_like(self.weights[name])
         sums = None if self.criterion.term is None else self.sums.get(name, no_gradient_yet)
         if self.inputs is None or name not in self.inputs.sums:
@@ -94,7 +94,7 @@ class SparseMethod(Method[Net]):
         return WeightEvidence(name, sums, sizes, groups, self.settings.seed)
 
     def scores(self) -> dict[str, Tensor]:
-        """Of every weight; what is gone is below all others."""
+        """Scores of all weights; removed ones score below all others."""
         ranked = {n: self.criterion(p.detach().float(), self.evidence(n)) for n, p in self.weights.items()}
         if self.frozen:
             for name, mask in self.masks.items():
@@ -102,7 +102,7 @@ class SparseMethod(Method[Net]):
         return ranked
 
     def share_at(self, final: float, progress: float) -> float:
-        """The share that is gone when `progress` (0 to 1) of the `final` share is."""
+        """The share that is removed at `progress` (0 to 1) towards the `final` share."""
         return final * progress
 
     @torch.no_grad()
@@ -111,18 +111,18 @@ class SparseMethod(Method[Net]):
         scores = self.scores()
         now = {name: self.share_at(share, progress) for name, share in self.shares.items()}
         if self.pattern is not None:
-            gone = {n: lowest_of_groups(s, *self.pattern, share=progress) for n, s in scores.items()}
+            removed = {n: lowest_of_groups(s, *self.pattern, share=progress) for n, s in scores.items()}
         elif self.settings.scope == "global" and not self.settings.amounts:
-            gone = lowest_of_all(scores, next(iter(now.values())))
+            removed = lowest_of_all(scores, next(iter(now.values())))
         elif self.settings.scope == "row":
-            gone = {n: lowest_of_rows(s, now[n]) for n, s in scores.items()}
+            removed = {n: lowest_of_rows(s, now[n]) for n, s in scores.items()}
         else:
-            gone = {n: lowest(s, round(now[n] * s.numel())) for n, s in scores.items()}
-        self.adopt(gone)
+            removed = {n: lowest(s, round(now[n] * s.numel())) for n, s in scores.items()}
+        self.adopt(removed)
 
-    def adopt(self, gone: Mapping[str, Tensor]) -> None:
-        """Hold at zero from now on what is true in `gone`."""
-        self.masks = {n: (~g).to(self.weights[n].dtype) for n, g in gone.items()}
+    def adopt(self, removed: Mapping[str, Tensor]) -> None:
+        """Mask the weights that are True in `removed`, from now on."""
+        self.masks = {n: (~g).to(self.weights[n].dtype) for n, g in removed.items()}
 
     def after_step(self, step: int, total: int) -> None:
         time = self.event_time(step, total)
@@ -136,15 +136,15 @@ class SparseMethod(Method[Net]):
         self.prune_to(SCHEDULES[self.settings.schedule](time))
 
     def finish(self) -> None:
-        """No more events: what is left recovers."""
+        """End pruning; the rest of the training recovers."""
         self.done = True
         self.sums = {}
         if self.inputs is not None:
-            self.inputs.forget()
+            self.inputs.reset()
 
     def project(self, parameters: dict[str, Tensor]) -> None:
-        own = any(parameters.get(n) is self.weights[n] for n in self.masks)
-        if self.frozen or self.done or not own:  # averages and results never keep what is masked
+        trained = any(parameters.get(n) is self.weights[n] for n in self.masks)
+        if self.frozen or self.done or not trained:  # averages and results never keep what is masked
             super().project(parameters)
 
     def metrics(self) -> dict[str, float]:
@@ -180,9 +180,9 @@ class Parp(SparseMethod[Net]):
     frozen = False
 
     @torch.no_grad()
-    def adopt(self, gone: Mapping[str, Tensor]) -> None:
-        super().adopt(gone)
-        for name, mask in self.masks.items():  # zeroed now; whether they stay zero, the next events say
+    def adopt(self, removed: Mapping[str, Tensor]) -> None:
+        super().adopt(removed)
+        for name, mask in self.masks.items():  # zeroed now; they may grow again until the next event
             self.weights[name].mul_(mask)
 
 

@@ -1,4 +1,4 @@
-"""SparseGPT: remove weights of one matrix and let those that stay make up for them (optimal brain surgeon)."""
+"""SparseGPT: remove weights of one matrix and let the remaining ones compensate (optimal brain surgeon)."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ def sparsegpt(
     rows, columns = weight.shape
     upper, dead = inverse_factor(hessian, damp)
     work = weight.detach().to(upper.dtype).clone()
-    gone = torch.zeros(rows, columns, dtype=torch.bool, device=weight.device)
+    removed = torch.zeros(rows, columns, dtype=torch.bool, device=weight.device)
     if pattern is not None:
         block = max(block // pattern[1], 1) * pattern[1]  # no group lies across two blocks
     for start in range(0, columns, block):
         end = min(start + block, columns)
-        part, own, steps = work[:, start:end], upper[start:end, start:end], upper.diagonal()[start:end]
-        errors = torch.zeros_like(part)
+        columns_of_block, inverse, steps = work[:, start:end], upper[start:end, start:end], upper.diagonal()[start:end]
+        errors = torch.zeros_like(columns_of_block)
         if pattern is None:
             count = round(share * rows * end) - round(share * rows * start)  # exact in sum
-            gone[:, start:end] = lowest(_loss(part, steps, dead[start:end]), count)
+            removed[:, start:end] = lowest(_loss(columns_of_block, steps, dead[start:end]), count)
         for i in range(end - start):
             if pattern is not None and i % pattern[1] == 0 and start + i + pattern[1] <= columns:
-                near = slice(i, i + pattern[1])
-                loss = _loss(part[:, near], steps[near], dead[start:end][near])
+                group = slice(i, i + pattern[1])
+                loss = _loss(columns_of_block[:, group], steps[group], dead[start:end][group])
                 order = loss.argsort(dim=1, stable=True)[:, : pattern[1] - pattern[0]]
-                gone[:, start:end][:, near].scatter_(1, order, True)
-            errors[:, i] = part[:, i] * gone[:, start + i] / steps[i]
-            part[:, i:] -= torch.outer(errors[:, i], own[i, i:])
+                removed[:, start:end][:, group].scatter_(1, order, True)
+            errors[:, i] = columns_of_block[:, i] * removed[:, start + i] / steps[i]
+            columns_of_block[:, i:] -= torch.outer(errors[:, i], inverse[i, i:])
         work[:, end:] -= errors @ upper[start:end, end:]
-    return work.masked_fill(gone, 0.0).to(weight.dtype), ~gone
+    return work.masked_fill(removed, 0.0).to(weight.dtype), ~removed
 
 
 def inverse_factor(hessian: Tensor, damp: float = 0.01) -> tuple[Tensor, Tensor]:
-    """U, upper triangular, with U^T U = H^-1, and which inputs are never there (in,); in float64.
+    """U, upper triangular, with U^T U = H^-1, and which inputs are always zero (in,); in float64.
 
     Raises:
         SecateurError: a Hessian that is not finite.
@@ -73,5 +73,5 @@ def inverse_factor(hessian: Tensor, damp: float = 0.01) -> tuple[Tensor, Tensor]
 
 
 def _loss(weight: Tensor, steps: Tensor, dead: Tensor) -> Tensor:
-    """What removing each weight costs at least; nothing where the input is never there."""
+    """The smallest loss increase of removing each weight; 0 where the input is always zero."""
     return ((weight / steps) ** 2).masked_fill(dead, 0.0)

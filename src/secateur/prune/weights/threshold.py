@@ -30,8 +30,8 @@ def lowest_of_all(scores: Mapping[str, Tensor], share: float) -> dict[str, Tenso
     """True where a weight is among the lowest `share` of all matrices together."""
     names = list(scores)
     joined = torch.cat([scores[n].flatten() for n in names])
-    gone = lowest(joined, round(share * joined.numel()))
-    parts = torch.split(gone, [scores[n].numel() for n in names])
+    removed = lowest(joined, round(share * joined.numel()))
+    parts = torch.split(removed, [scores[n].numel() for n in names])
     return {n: part.view(scores[n].shape) for n, part in zip(names, parts, strict=True)}
 
 

@@ -1,4 +1,4 @@
-"""L2 towards the start: fine-tuned weights are held near the ones they came from."""
+"""L2-SP: L2 regularisation towards the initial weights instead of towards zero."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from .callback import Callback
 
 
-class PullToStart(Callback):
+class L2SP(Callback):
     """The gradient of strength * sum (w - start)^2 over all trained weights (L2-SP, Li et al. 2018, arXiv 1802.01483).
 
     It joins the loss's gradient before clipping; the logged loss is without it. Weights that are exactly zero are left
-    out: what a pruner removed is not pulled back.
+    out, so that pruned weights stay at zero.
     """
 
     def __init__(self, model: nn.Module, strength: float) -> None:
@@ -23,9 +23,9 @@ class PullToStart(Callback):
     @torch.no_grad()
     def after_backward(self, step: int, total: int) -> None:
         self.start = [s.to(p.device) for s, p in zip(self.start, self.parameters, strict=True)]
-        away = list(torch._foreach_sub(self.parameters, self.start))
-        torch._foreach_mul_(away, [p != 0 for p in self.parameters])
+        difference = list(torch._foreach_sub(self.parameters, self.start))
+        torch._foreach_mul_(difference, [p != 0 for p in self.parameters])
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
-        torch._foreach_add_(gradients, away, alpha=2 * self.strength)
+        torch._foreach_add_(gradients, difference, alpha=2 * self.strength)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient

@@ -22,7 +22,7 @@ from train_small import StoppedError, run_small, small_job  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.data.manifest import Utterance  # noqa: E402
 from secateur.text.pinyin_units import PinyinUnits  # noqa: E402
-from secateur.train.helper import Helped, load_head, save_head, with_helper  # noqa: E402
+from secateur.train.auxiliary import AuxiliaryObjective, load_head, save_head, with_auxiliary_head  # noqa: E402
 from secateur.train.mix import plain  # noqa: E402
 from secateur.train.objective import Batch  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
@@ -44,7 +44,7 @@ def batch(rows: list[int]) -> Batch:
 def test_the_loss_is_the_task_and_a_share_of_ctc_on_the_encoder() -> None:
     model, _, _, task = small_job()
     settings = TrainSettings(auxiliary="pinyin", auxiliary_weight=0.5, distillation=0.0)
-    helped: Any = with_helper(task, model, clips(["zh", "zh-CN", "en"]), settings)
+    helped: Any = with_auxiliary_head(task, model, clips(["zh", "zh-CN", "en"]), settings)
     assert [len(row) for row in helped.rows] == [4, 4, 0]
     one = batch([0, 1, 2])
     found = helped(model, one, settings)
@@ -62,16 +62,16 @@ def test_the_loss_is_the_task_and_a_share_of_ctc_on_the_encoder() -> None:
     assert not model.encoder._forward_hooks
 
 
-def with_head(task: Any) -> Helped:
+def with_head(task: Any) -> AuxiliaryObjective:
     torch.manual_seed(5)
     units = PinyinUnits(tuple("abcde"))
-    return Helped(task, torch.nn.Linear(24, units.outputs), units, [[1 + i % 5] for i in range(12)])
+    return AuxiliaryObjective(task, torch.nn.Linear(24, units.outputs), units, [[1 + i % 5] for i in range(12)])
 
 
 def test_a_run_with_a_helper_resumes_to_the_same_head_and_leaves_the_model_bare(tmp_path: Path) -> None:
-    heads: list[Helped] = []
+    heads: list[AuxiliaryObjective] = []
 
-    def wrap(task: Any) -> Helped:
+    def wrap(task: Any) -> AuxiliaryObjective:
         heads.append(with_head(task))
         return heads[-1]
 
@@ -104,7 +104,7 @@ def test_what_cannot_be_helped_is_one_line() -> None:
     settings = TrainSettings(auxiliary="pinyin")
     model, _, _, task = small_job()
     with pytest.raises(SecateurError, match="no Chinese text"):
-        with_helper(task, model, clips(["en", "en"]), settings)
+        with_auxiliary_head(task, model, clips(["en", "en"]), settings)
     with pytest.raises(SecateurError, match="'ctc' has no encoder"):
-        with_helper(task, small_ctc("gru"), clips(["zh"]), settings)
-    assert with_helper(task, model, clips(["en"]), TrainSettings()) is task
+        with_auxiliary_head(task, small_ctc("gru"), clips(["zh"]), settings)
+    assert with_auxiliary_head(task, model, clips(["en"]), TrainSettings()) is task

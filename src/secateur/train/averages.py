@@ -1,4 +1,4 @@
-"""What a run keeps of its weights beside the current ones: the start, a moving average, the last ones, the best."""
+"""Weights beside the current ones: the start, the moving average (EMA), the last validated ones, the best on dev."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 
 from .settings import TrainSettings
-from .state import part
+from .state import with_prefix
 
 Weights = dict[str, Tensor]
 
 
-class KeptWeights:
-    """Averages and choices of weights, the running statistics of norms among them; `project` brings weights back to
-    what callbacks allow, in place."""
+class WeightAverages:
+    """Averages of the weights and the choice of the result; running statistics of norms are included.
+
+    `project` applies the callbacks' constraints (pruning masks) to weights, in place.
+    """
 
     def __init__(
         self, parameters: Mapping[str, Tensor], settings: TrainSettings, project: Callable[[Weights], None]
@@ -25,22 +27,22 @@ class KeptWeights:
         self.parameters, self.settings, self.project = parameters, settings, project
         self.start = self.copy() if settings.share_trained < 1 else None
         self.average = self.copy() if settings.ema else None
-        self.since: int | None = None  # the step from which on the average counts: when nothing more is removed
+        self.since: int | None = None  # step at which the average restarted: the first after the last pruning step
         self.recent: list[Weights] = []
         self.best: Weights | None = None
         self.best_error = math.inf
         self.waited = 0  # validations since the best one
 
-    def follow(self, step: int, ready: bool = True) -> None:
-        """Move the average towards the current weights; it starts anew at the first step that is `ready`.
+    def update(self, step: int, ready: bool = True) -> None:
+        """Move the average towards the current weights; it restarts at the first step that is `ready`.
 
-        Before the last removal weights made up for units that are gone by now: their average is no network.
+        Averages must not span the last pruning step: weights before it compensate for units that no longer exist.
         """
         if self.average is None:
             return
         if ready and self.since is None:
             self.since = step
-        # The average follows faster at first, so that it is not stuck at the start (as in Polyak averaging).
+        # A lower decay in the first steps, so that the average does not stick to the start (Polyak averaging).
         steps = step - (self.since or 0)
         decay = min(self.settings.ema, (1 + steps) / (10 + steps))
         if self.since == step > 0:
@@ -48,7 +50,8 @@ class KeptWeights:
         torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
 
     def current(self) -> Weights:
-        """The weights that count now: the average when there is one, blended with the start when that is asked."""
+        """The weights to validate: the average when there is one, interpolated with the start if configured
+        (WiSE-FT)."""
         chosen = self.parameters if self.average is None else self.average
         weights = {n: t.detach().clone() for n, t in chosen.items()}
         if self.start is not None:
@@ -56,13 +59,13 @@ class KeptWeights:
         self.project(weights)
         return weights
 
-    def remember(self, weights: Weights) -> None:
-        """One more of the last validations."""
+    def add_recent(self, weights: Weights) -> None:
+        """Store `weights` for `average_last`, which averages the last validations."""
         if self.settings.average_last:
             self.recent = [*self.recent, {n: t.cpu() for n, t in weights.items()}][-self.settings.average_last :]
 
     def offer(self, weights: Weights, error: float) -> None:
-        """Keep `weights` when none had a lower error."""
+        """Store `weights` as the best if their `error` is the lowest so far."""
         self.waited += 1
         if error < self.best_error:
             self.waited = 0
@@ -74,7 +77,7 @@ class KeptWeights:
         return 0 < self.settings.patience <= self.waited
 
     def result(self) -> Weights:
-        """The weights that the run ends with."""
+        """The result of the run, by `select`, `patience` and `average_last`."""
         if (self.settings.select == "best" or self.settings.patience) and self.best is not None:
             return self.best
         if self.settings.average_last and self.recent:
@@ -85,8 +88,8 @@ class KeptWeights:
         return self.current()
 
     @torch.no_grad()
-    def put(self, weights: Weights) -> None:
-        """Make `weights` the current ones."""
+    def write(self, weights: Weights) -> None:
+        """Copy `weights` into the network."""
         for name, value in weights.items():
             self.parameters[name].copy_(value)
 
@@ -99,16 +102,18 @@ class KeptWeights:
         return tensors, {"best_error": error, "waited": self.waited, "recent": len(self.recent), "since": self.since}
 
     def load(self, tensors: dict[str, Tensor], values: Mapping[str, Any]) -> None:
-        """Take back what `tensors` gave."""
-        self.put(part(tensors, "model"))
+        """Restore the state that `tensors` returned."""
+        self.write(with_prefix(tensors, "model"))
         if self.average is not None:
-            stored = part(tensors, "ema")  # sorted by name; the update pairs it with the parameters in their order
+            stored = with_prefix(
+                tensors, "ema"
+            )  # sorted by name; the update pairs it with the parameters in their order
             self.average = {n: stored[n].to(p.device) for n, p in self.parameters.items()}
-        self.best = part(tensors, "best") or None
-        self.recent = [part(tensors, f"recent{i}") for i in range(values["recent"])]
+        self.best = with_prefix(tensors, "best") or None
+        self.recent = [with_prefix(tensors, f"recent{i}") for i in range(values["recent"])]
         self.best_error = math.inf if values["best_error"] is None else values["best_error"]
         self.waited, self.since = values["waited"], values["since"]
 
     def copy(self) -> Weights:
-        """The current weights, as they are."""
+        """A copy of the current weights."""
         return {n: p.detach().clone() for n, p in self.parameters.items()}

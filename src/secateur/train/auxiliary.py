@@ -1,7 +1,7 @@
-"""Helper tasks: a second head on the encoder that only training has, so that the encoder hears what it is asked for.
+"""Auxiliary tasks: a second head on the encoder that only training has, as a further loss on what the encoder computes.
 
 Multi-task learning with CTC beside attention (Kim et al. 2017, arXiv 1609.06773); here the head spells pinyin: Mandarin
-has a few hundred sounds for thousands of characters, so an hour of speech says much of them.
+has a few hundred syllables for thousands of characters, so an hour of speech covers them many times.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ HEAD, UNITS = "pinyin_head.safetensors", "pinyin_units.json"
 
 
 @dataclass
-class Helped:
+class AuxiliaryObjective:
     """A task's loss plus `settings.auxiliary_weight` times the CTC loss of the head on the encoder's output.
 
-    `rows` are the clips' units; clips without any (in another language) have no part in it. Dealt to micro-batches or
-    processes, the helper's mean is weighed like the task's.
+    `rows` are the clips' units; clips without any (in another language) are left out. Over micro-batches and
+    processes, the auxiliary loss is weighted like the task's.
     """
 
     task: Objective
@@ -45,38 +45,41 @@ class Helped:
 
     def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> Tensor:
         """The loss of one batch; the encoder runs once."""
-        with encoded(model) as seen:
+        with encoded(model) as outputs:
             loss = self.task(model, batch, settings)
         units = [[unit for row in example.clips for unit in self.rows[row]] for example in batch.examples]
-        spoken = [i for i, example in enumerate(batch.examples) if units[i] and example.part is None]
+        spoken = [i for i, example in enumerate(batch.examples) if units[i] and example.cut_after is None]
         if not spoken:
             return loss
-        memory, valid = seen[0]
+        memory, valid = outputs[0]
         log_probs = self.head(memory[spoken]).float().log_softmax(-1)
         frames = torch.full((len(spoken),), memory.shape[1], device=memory.device)
         if valid is not None:
             frames = valid[spoken].sum(1)
-        extra = ctc_loss(log_probs, frames, [units[i] for i in spoken])
-        return loss + settings.auxiliary_weight * extra
+        auxiliary_loss = ctc_loss(log_probs, frames, [units[i] for i in spoken])
+        return loss + settings.auxiliary_weight * auxiliary_loss
 
     def counts(self, examples: Sequence[Example], step: int, settings: TrainSettings) -> list[int]:
-        """Those of the task."""
+        """See `Objective.counts`; the auxiliary loss follows the task's counts."""
         return self.task.counts(examples, step, settings)
 
 
 @contextmanager
 def encoded(model: Any) -> Iterator[list[tuple[Tensor, Tensor | None]]]:
-    """Collects what `model`'s encoder gives inside: memory (batch, positions, width) and its mask."""
-    seen: list[tuple[Tensor, Tensor | None]] = []
-    hook = model.encoder.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    """Record the outputs of `model`'s encoder inside `with`: states (batch, positions, width) and their attention
+    mask."""
+    outputs: list[tuple[Tensor, Tensor | None]] = []
+    hook = model.encoder.register_forward_hook(lambda module, inputs, output: outputs.append(output))
     try:
-        yield seen
+        yield outputs
     finally:
         hook.remove()
 
 
-def with_helper(task: Objective, model: Any, utterances: Sequence[Utterance], settings: TrainSettings) -> Objective:
-    """`task` with the helper that `settings` name, or as it is.
+def with_auxiliary_head(
+    task: Objective, model: Any, utterances: Sequence[Utterance], settings: TrainSettings
+) -> Objective:
+    """`task` with the auxiliary head that `settings.auxiliary` names, or unchanged if that is "none".
 
     Raises:
         SecateurError: a model without an encoder of its own, or no Chinese clip among `utterances`.
@@ -92,18 +95,18 @@ def with_helper(task: Objective, model: Any, utterances: Sequence[Utterance], se
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         head = nn.Linear(model.config.width, units.outputs)
-    return Helped(task, head, units, [units.encode(t) if t else [] for t in texts])
+    return AuxiliaryObjective(task, head, units, [units.encode(t) if t else [] for t in texts])
 
 
-def save_head(folder: Path, helped: Helped) -> None:
-    """Keep head and units beside a checkpoint: correction by sound can then ask it."""
+def save_head(folder: Path, helped: AuxiliaryObjective) -> None:
+    """Save the head and its units beside a checkpoint, for correction by sound."""
     helped.units.write(folder / UNITS)
     weights = {n: t.detach().cpu().half().contiguous() for n, t in helped.head.state_dict().items()}
     write_tensors(folder / HEAD, weights, {"format": "pt"})
 
 
 def load_head(folder: Path) -> tuple[nn.Linear, PinyinUnits] | None:
-    """The head kept in a checkpoint's folder, and its units; None when there is none.
+    """The auxiliary head saved in a checkpoint's folder, and its units; None when there is none.
 
     Raises:
         SecateurError: files that do not belong together.
