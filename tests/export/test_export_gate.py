@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from peer_programs import python_with
 from small_ctc import NoText, small_ctc
@@ -16,7 +18,12 @@ from small_models import small_whisper
 from speech_clips import clips
 
 from secateur.base.errors import SecateurError
+from secateur.base.files import read_json, write_json
 from secateur.cli import main
+from secateur.data.manifest import read_manifest
+from secateur.decode.generation import Generation
+from secateur.evaluate import calibration
+from secateur.evaluate.real_use import measure, source_of
 from secateur.export.calibration import calibrate
 from secateur.export.exporter import exporter_of
 from secateur.export.job import Gate, error_drift
@@ -25,7 +32,7 @@ from secateur.families.whisper.write_ctranslate2 import write_ctranslate2
 from secateur.families.whisper.write_ggml import their_name, write_ggml
 from secateur.models.checkpoint import save_checkpoint
 from secateur.runtime.onnx_session import OnnxSession
-from secateur.runtime.recogniser import find_model
+from secateur.runtime.recogniser import Recogniser, find_model
 
 torch.set_num_threads(1)
 
@@ -54,6 +61,25 @@ def test_the_gate_measures_both_and_keeps_what_it_found(
     assert found["dev_clips"] == 3
     assert found["dev_source"] > 50  # random weights
     assert abs(found["dev_export"] - found["dev_source"]) < 1000
+
+
+def test_conditions_are_decoded_with_the_thresholds_that_are_kept(
+    tiny_en_model: Any, dev: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "LEAST", 3)
+    monkeypatch.setattr(calibration, "TRIED", 1)
+    folder = Path(shutil.copytree(find_model(None), tmp_path / "model"))
+    write_json(folder / "export.json", read_json(folder / "export.json") | {"generation": {}})
+    noise = tmp_path / "noise.wav"
+    soundfile.write(noise, np.random.default_rng(0).standard_normal(32_000) * 0.05, 16_000)
+    silent = tmp_path / "silent.jsonl"
+    silent.write_text(json.dumps({"id": "noise", "audio": str(noise), "duration": 2.0, "text": ""}) + "\n")
+    gate = Gate(dev, tolerance=1000, nonspeech=silent, by_condition={"pause-2": 1000})
+    kept = error_drift(*tiny_en_model, folder, gate)
+    export = Recogniser.load(folder, workers=0)
+    assert export.generation != Generation()  # chosen on dev, before the condition was measured
+    again = measure(export, source_of(read_manifest(dev), export.sample_rate), ["pause-2"], model="", data="")
+    assert kept["conditions"]["pause-2"]["export"] == again["pause-2"].rate
 
 
 def test_an_export_that_makes_more_mistakes_is_refused(tiny_en_model: Any, dev: Path) -> None:

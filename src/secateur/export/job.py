@@ -135,8 +135,6 @@ def export_checked(
         return values if gate is None else values | error_drift(source, text, folder, gate)
 
     export_onnx(model, text, out, precision, check, ranges=ranges, nibbles=nibbles)
-    if gate is not None:
-        calibrate_export(out, gate.dev, gate.limit, gate.nonspeech)
     contents = read_contents(out)
     return {
         "folder": str(out), "precision": contents.precision,
@@ -231,6 +229,7 @@ def error_drift(model: Network, text: TextCodec, folder: Path, gate: Gate) -> di
         "dev": str(gate.dev), "dev_clips": len(utterances), "dev_source": rates["source"],
         "dev_export": rates["export"], "dev_tolerance": gate.tolerance,
     }  # fmt: skip
+    calibrate_export(folder, gate.dev, gate.limit, gate.nonspeech)  # conditions are decoded with these thresholds
     return values | _real_use_drift(source, folder, utterances, gate, rates["source"]) if gate.by_condition else values
 
 

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..base.options import to_dict
 from ..base.version import __version__
 from ..models.family import TextCodec, family_of, write_config
 from ..models.network import Network
-from ..runtime.contents import CONFIG, CONTENTS, CTC_FILES, FILES, STREAM, Contents, FileRecord
+from ..runtime.contents import CONFIG, CONTENTS, CTC_FILES, FILES, STREAM, Contents, FileRecord, read_contents
 from .exporter import exporter_of
 from .precision import Ranges, check_precision
 
@@ -72,8 +73,8 @@ def export_onnx(
         contents = Contents(precision, config.name, f"secateur {__version__}", records)
         write_json(temporary / CONTENTS, to_dict(contents))
         if check is not None:
-            contents = Contents(precision, config.name, contents.made_by, records, check(temporary))
-            write_json(temporary / CONTENTS, to_dict(contents))
+            parity = check(temporary)  # it may keep thresholds beside the graphs
+            write_json(temporary / CONTENTS, to_dict(replace(read_contents(temporary), parity=parity)))
     return Path(folder)
 
 
