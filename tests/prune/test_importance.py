@@ -13,7 +13,7 @@ from secateur.base.errors import SecateurError
 from secateur.families.whisper.model import Whisper
 from secateur.models.groups import Group
 from secateur.prune.evidence import ActivationCollector, TaylorCollector
-from secateur.prune.importance import CRITERIA, Criterion, Evidence, chance, magnitude, taylor, wanda
+from secateur.prune.importance import CRITERIA, Criterion, Evidence, magnitude, random_scores, taylor, wanda
 from secateur.prune.methods import check_settings, make_method
 from secateur.prune.settings import PruneSettings
 from secateur.prune.shrink import mask
@@ -120,7 +120,8 @@ def test_signed_scores_say_which_removal_helps() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(CRITERIA) - {"random", "signed", "sensitivity"}))
 def test_every_criterion_scores_what_is_already_gone_lowest(name: str) -> None:
-    """All but chance, what was measured before, and signed scores: what is there may be worth less than nothing."""
+    """All but random scores, what was measured before, and signed scores: what is there may be worth less than
+    nothing."""
     model, _ = small_whisper()
     groups = [g for g in model.groups() if g.kind in ("ffn", "head", "conv", "value", "query_key")]
     keep = {g.name: random_units(g, 0.6, i) for i, g in enumerate(groups) if g.kind in ("ffn", "conv")}
@@ -141,8 +142,8 @@ def test_every_criterion_scores_what_is_already_gone_lowest(name: str) -> None:
 def test_chance_is_the_seed_s() -> None:
     model, _ = small_whisper()
     group = group_named(model, "encoder.conv")
-    assert torch.equal(chance(group, Evidence({}, seed=3)), chance(group, Evidence({}, seed=3)))
-    assert not torch.equal(chance(group, Evidence({}, seed=3)), chance(group, Evidence({}, seed=4)))
+    assert torch.equal(random_scores(group, Evidence({}, seed=3)), random_scores(group, Evidence({}, seed=3)))
+    assert not torch.equal(random_scores(group, Evidence({}, seed=3)), random_scores(group, Evidence({}, seed=4)))
 
 
 @pytest.mark.parametrize(
