@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -87,6 +88,124 @@ def test_a_stream_of_events_spells_the_whole_text(client: Any, speech: Path) -> 
     assert events[-1].type == "transcript.text.done"
     assert "".join(event.delta for event in events[:-1]) == events[-1].text
     assert len(events[-1].text.split()) > 30
+
+
+def test_log_probabilities_spell_the_text(client: Any, clip: tuple[bytes, str]) -> None:
+    data, text = clip
+    pieces = ask(client, data, include=["logprobs"]).logprobs
+    assert "".join(piece.token for piece in pieces).strip() == text
+    assert bytes(int(one) for piece in pieces for one in piece.bytes).decode().strip() == text
+    assert all(-20 < piece.logprob <= 0 for piece in pieces)
+    events = list(ask(client, data, stream=True, include=["logprobs"]))
+    assert "".join(piece.token for piece in events[-1].logprobs).strip() == text
+    segments = ask(client, data, response_format="verbose_json").segments
+    assert [token for segment in segments for token in segment.tokens] and all(one.tokens for one in segments)
+    assert all(one.avg_logprob < 0 for one in segments)
+
+
+def test_words_alone_where_only_they_are_asked_for(client: Any, clip: tuple[bytes, str]) -> None:
+    found = ask(client, clip[0], response_format="verbose_json", timestamp_granularities=["word"])
+    assert found.words and found.segments is None
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"prompt": "a very long prompt, " * 5000},
+        {"prompt": "很长的提示" * 3000},
+        {"language": "auto"},
+        {"languages": ["en", "de"]},
+        {"chunking_strategy": "auto"},
+        {"chunking_strategy": {"type": "server_vad", "threshold": 0.4}},
+        {"temperature": 0},
+        {"keywords": ["Dorothy", "Toto"]},
+    ],
+)
+def test_no_word_is_lost_by(client: Any, clip: tuple[bytes, str], more: dict[str, Any]) -> None:
+    assert ask(client, clip[0], **more).text == clip[1]
+
+
+def test_a_temperature_is_used(client: Any, clip: tuple[bytes, str]) -> None:
+    found = ask(client, clip[0], response_format="verbose_json", temperature=0.5)
+    assert {segment.temperature for segment in found.segments} <= {0.5, 0.7, 0.9}
+    assert len(set(found.text.split()) & set(clip[1].split())) > 8
+    cold = ask(client, clip[0], response_format="verbose_json")
+    assert {segment.temperature for segment in cold.segments} == {0.0}
+
+
+def test_translations_are_refused_with_the_reason(client: Any, clip: tuple[bytes, str]) -> None:
+    with pytest.raises(openai.NotFoundError, match="does not translate"), pytest.warns(DeprecationWarning):
+        client.audio.translations.create(file=("a.wav", clip[0]), model="whisper-1")
+
+
+def test_one_of_some_phrases_was_said(client: Any, clip: tuple[bytes, str], speech: Path) -> None:
+    data, text = clip
+    phrases = ["Turn on the light!", f"{text.capitalize()}.", "Open sesame"]
+    found = ask(client, data, extra_body={"phrases": phrases})
+    assert found.text == phrases[1] and found.phrase["confidence"] > 0.5
+    assert ask(client, data, response_format="text", extra_body={"phrases": phrases}).strip() == phrases[1]
+    none = ask(client, data, extra_body={"phrases": [phrases[0], phrases[2]]})
+    assert none.text == "" and none.phrase["free"] == text
+    ordered = next(p for p in sorted((speech / "barista-commands" / "test").glob("*.opus")))
+    found = ask(client, ordered.read_bytes(), extra_body={"grammar": "coffee"})
+    assert found.phrase["intent"] == "orderDrink" and found.phrase["slots"]["coffeeDrink"] in found.text
+    own = '[intents]\nspoken = ["<words>"]\n[rules]\nwords = "' + text + '"\n'
+    assert ask(client, data, extra_body={"grammar": own}).phrase["intent"] == "spoken"
+
+
+NESTED = "\n".join(["[intents]", 'a = ["<r0>"]', "[rules]", *(f'r{i} = "<r{i + 1}> <r{i + 1}>"' for i in range(20)),
+                    'r20 = "x"'])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "param", "message"),
+    [
+        ({"langauge": "en"}, "langauge", "did you mean 'language'"),
+        ({"beam": 5}, "beam", "Unknown field"),
+        ({"known_speaker_names[]": "anna"}, "known_speaker_names", "speakers"),
+        ({"response_format": "diarized_json"}, "response_format", "speakers"),
+        ({"timestamp_granularities[]": "word"}, "timestamp_granularities", "verbose_json"),
+        ({"include[]": "tokens"}, "include", "logprobs"),
+        ({"include[]": "logprobs", "response_format": "srt"}, "include", "json"),
+        ({"stream": "maybe"}, "stream", "true or false"),
+        ({"languages[]": "de"}, "languages", "none of de"),
+        ({"chunking_strategy[type]": "server_vad", "chunking_strategy[prefix_padding_ms]": "3"}, None, "threshold"),
+        ({"phrases[]": "hello", "grammar": "home"}, "phrases", "exclude"),
+        ({"phrases[]": "hello", "response_format": "srt"}, "response_format", "json or text"),
+        ({"phrases[]": "?!"}, None, "no word"),
+        ({"grammar": "/etc/passwd"}, None, "no grammar"),
+        ({"grammar": "../../secret.toml"}, None, "no grammar"),
+        ({"grammar": NESTED}, None, "states"),
+        ({"grammar": "a = [" * 300}, None, "TOML"),
+    ],
+)
+def test_fields_are_refused_by_name(
+    client: Any, clip: tuple[bytes, str], more: dict[str, str], param: str | None, message: str
+) -> None:
+    with pytest.raises(openai.BadRequestError, match=message) as found:
+        ask(client, clip[0], extra_body=more)
+    assert set(found.value.body) == {"message", "type", "param", "code"}
+    if param is not None:
+        assert found.value.body["param"] == param
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"), [("/v1/assistant", b'{"client": 1}', 400), ("/v1/nowhere", None, 404)]
+)
+def test_every_error_has_openais_shape(server: Running, path: str, body: bytes | None, status: int) -> None:
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    with pytest.raises(urllib.error.HTTPError) as found:
+        urllib.request.urlopen(urllib.request.Request(server.url + path, body, headers), timeout=10)
+    assert found.value.code == status
+    assert set(json.loads(found.value.read())["error"]) == {"message", "type", "param", "code"}
+
+
+def test_the_documentation_is_one_page_without_a_script(server: Running) -> None:
+    page = server.get("/docs")
+    assert "/v1/audio/transcriptions" in page and "timestamp_granularities[]" in page and "/v1/realtime" in page
+    assert "<script" not in page and "src=" not in page and 'href="http' not in page
+    fields = json.loads(server.get("/openapi.json"))["paths"]["/v1/audio/transcriptions"]["post"]["requestBody"]
+    assert "phrases[]" in fields["content"]["multipart/form-data"]["schema"]["properties"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -45,3 +46,11 @@ def in_halves(work: Callable[[Sequence[int]], Sequence[T]], rows: Sequence[int],
     half = len(rows) // 2
     say(f"{what}: out of memory with {len(rows)} clips at once; continuing with {len(rows) - half}")
     return in_halves(work, rows[:half], what) + in_halves(work, rows[half:], what)
+
+
+def trim() -> None:
+    """Hand freed memory back to the system, where the C library can (glibc): it keeps much of it for later."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):  # another C library
+        return

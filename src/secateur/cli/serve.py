@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..assistant.asked import AskedPhrases
 from ..assistant.assemble import assemble
 from ..assistant.skill import SkillSettings
 from ..base.errors import SecateurError
@@ -102,7 +103,10 @@ def run(options: Options) -> None:
             from ..assistant.wyoming_intents import Intents
 
             intents = Intents(engine, assistant.understanding, options.assistant)
-    asyncio.run(serve(engine, options.host, options.port, options.wyoming_port, more, PAGE, options.access, intents))
+    asyncio.run(serve(
+        engine, options.host, options.port, options.wyoming_port, more, PAGE, options.access, intents,
+        AskedPhrases(options.assistant),
+    ))  # fmt: skip
 
 
 def _named(words: tuple[str, ...]) -> list[tuple[str, Path]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..base.cancel import check_cancelled
 from ..features.extract import extract
 from ..text.tokenizer import Tokenizer
 from .alignment import token_times, words_of
@@ -34,6 +35,7 @@ class DecodedAudio:
 
 def encode_clips(session: Session, clips: Sequence[Audio]) -> State:
     """Features and encoder of `clips`, each at most one window; padded as the model expects it."""
+    check_cancelled()
     config = session.config
     if config.padded:
         as_segment = [extract(_fill(clip, config.window), config.front_end) for clip in clips]
@@ -114,7 +116,7 @@ def as_segment(result: Decoded, end: float, start: float = 0.0, words: tuple[Wor
     log_probs = tuple(round(p, 4) for p in result.log_probs)
     return Segment(
         start, end, result.text, result.avg_logprob, result.no_speech_prob, result.tokens, log_probs,
-        confidence(log_probs), words,
+        confidence(log_probs), words, result.temperature,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..base.cancel import check_cancelled
 from ..base.errors import SecateurError
 from ..text.tokenizer import Tokenizer
 from .generation import log_odds
@@ -101,6 +102,7 @@ def decode(
     attempts: list[list[Decoded]] = [[] for _ in prompts]
     rows = np.arange(len(prompts))
     for temperature in options.temperatures:
+        check_cancelled()
         complete = len(rows) == len(prompts)
         part, first_logits = (state, logits) if complete else (session.pick(state, rows), logits[rows])
         hypotheses = _search(session, part, first_logits, rules, most, temperature, options)

@@ -38,6 +38,7 @@ class Segment:
     log_probs: tuple[float, ...] = ()
     confidence: float | None = None  # as a word's
     words: tuple[Word, ...] = ()
+    temperature: float = 0.0  # it was decoded at
     channel: str | None = None  # "left" or "right" (or a number from 1) of a recording whose channels were split
 
 

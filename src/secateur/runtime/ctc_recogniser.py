@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..base.cancel import check_cancelled
 from ..base.errors import SecateurError
 from ..decode.clips import SPREAD, DecodedAudio, audible
 from ..decode.ctc.beam import BeamDecoder, BeamOptions
@@ -102,6 +103,7 @@ class CtcRecogniser(Recogniser):
 
     def log_probs(self, audios: Sequence[Audio]) -> list[Floats]:
         """Log probabilities (frames, units) of each clip; none for one that is too short for a frame."""
+        check_cancelled()
         features = [extract(audio, self.config.front_end) for audio in audios]
         frames = np.array([len(one) for one in features], np.int64)
         if not len(frames) or not frames.max():
@@ -173,4 +175,6 @@ def from_export(folder: Path, threads: int | None) -> CtcRecogniser:
         return log_probs, counts
 
     cached = CachedNetwork(folder / STREAM, threads) if (folder / STREAM).exists() else None
-    return CtcRecogniser(config, family_of(config).read_text(folder / UNITS, config), run, cached)
+    recogniser = CtcRecogniser(config, family_of(config).read_text(folder / UNITS, config), run, cached)
+    recogniser.graphs = (graph,)
+    return recogniser

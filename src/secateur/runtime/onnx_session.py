@@ -95,6 +95,11 @@ class OnnxSession:
         logits, *past = self._decoder.run(self._outputs, self._feed(tokens, state))
         return logits, OnnxState(state.audio, dict(zip(self._empty, past, strict=True)), state.clips)
 
+    @property
+    def graphs(self) -> tuple[LoadedGraph, ...]:
+        """Both."""
+        return self._encoder, self._decoder
+
     def attention(self, tokens: Ints, state: OnnxState) -> Floats:
         """Feed `tokens` (batch, n); where each one's cross-attention looks: (batch, heads, n, positions).
 
@@ -144,7 +149,7 @@ def _empty_past(config: TokenConfig) -> dict[str, tuple[int, int]]:
     return sizes
 
 
-def load_graph(path: Path, threads: int | None, inputs: set[str]) -> Any:
+def load_graph(path: Path, threads: int | None, inputs: set[str]) -> LoadedGraph:
     """A session for one graph, which must have the given inputs.
 
     Raises:
@@ -158,7 +163,7 @@ def load_graph(path: Path, threads: int | None, inputs: set[str]) -> Any:
     return session
 
 
-def load_session(path: Path, threads: int | None) -> Any:
+def load_session(path: Path, threads: int | None) -> LoadedGraph:
     """A session for one graph.
 
     Raises:
@@ -187,6 +192,7 @@ class LoadedGraph:
 
     def __init__(self, session: Any, path: Path) -> None:
         self._session, self._path = session, path
+        self._giving_back: Any = None  # options of the next run, where it gives memory back
 
     def get_inputs(self) -> Any:
         """See `onnxruntime.InferenceSession`."""
@@ -196,14 +202,23 @@ class LoadedGraph:
         """See `onnxruntime.InferenceSession`."""
         return self._session.get_outputs()
 
+    def give_back(self) -> None:
+        """Let the next run, a small one, give back what larger ones have taken: onnxruntime keeps it otherwise."""
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._giving_back = options
+
     def run(self, outputs: Sequence[str] | None, feed: Arrays) -> Any:
         """The values of `outputs`, None: all.
 
         Raises:
             SecateurError: the graph cannot compute them. Memory that runs out is not caught: there may be a way.
         """
+        options, self._giving_back = self._giving_back, None
         try:
-            return self._session.run(outputs, feed)
+            return self._session.run(outputs, feed, options)
         except Exception as problem:  # onnxruntime raises its own types, all different
             if out_of_memory(problem):
                 raise

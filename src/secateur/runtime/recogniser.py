@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..audio.read import read_audio
+from ..base.cancel import check_cancelled
 from ..base.errors import SecateurError, nearest
-from ..base.memory import in_halves
+from ..base.memory import in_halves, trim
 from ..base.plugins import Lazy
 from ..data.clip import read_clip
 from ..data.manifest import Utterance
@@ -32,10 +33,13 @@ from ..decode.segments import Audio, confidence
 from ..decode.speech import Window
 from ..models.family import family_of, read_config
 from .contents import CONFIG, is_export, read_contents
+from .onnx_session import LoadedGraph
 from .passages import decoded, looks_for_speech, plan
 from .transcript import Transcript
 from .window_cache import WindowCache
 
+FAINT = 1e-3  # amplitude of a noise that only stands for a recording
+BRIEF = DecodingOptions(temperatures=(0.0,), timestamps=False, max_tokens=1)
 VOTES = 5  # windows with most speech, by which a recording's language is chosen
 BUNDLED = Path(__file__).parent / "bundled"
 
@@ -70,6 +74,7 @@ class Recogniser(ABC):
     config: Any  # the model's: a `models.family.Config`
     generation = Generation()
     workers = 1
+    graphs: Sequence[LoadedGraph] = ()  # of an exported model
     rewrite: Callable[[Transcript], Transcript] | None = None
 
     @staticmethod
@@ -162,6 +167,15 @@ class Recogniser(ABC):
         )
         return [self._transcript(audio, one) for audio, one in zip(audios, decoded, strict=True)]
 
+    def give_back(self) -> None:
+        """Hand back the memory that a long recording took: the runtime and the C library keep it for the next one."""
+        if self.graphs:
+            for graph in self.graphs:
+                graph.give_back()
+            noise = FAINT * np.random.default_rng(0).standard_normal(self.sample_rate // 4)
+            self.decode_group([noise.astype(np.float32)], BRIEF)  # a small run, after which onnxruntime lets go
+        trim()
+
     @abstractmethod
     def check(self, options: DecodingOptions) -> None:
         """Refuse what the model cannot do, before anything is decoded.
@@ -238,6 +252,7 @@ class Recogniser(ABC):
         """The results of every batch, in order."""
 
         def one(rows: list[int]) -> list[DecodedAudio]:
+            check_cancelled()
             return in_halves(lambda part: self.decode_group([audios[i] for i in part], options), rows, "recognition")
 
         if min(self.workers, len(groups)) < 2:

@@ -79,4 +79,6 @@ def from_export(folder: Path, threads: int | None) -> WhisperRecogniser:
         SecateurError: a missing or broken file.
     """
     session = OnnxSession(folder, threads)
-    return WhisperRecogniser(session, Tokenizer.read(folder / "tokenizer.json", session.config.tokens.end))
+    recogniser = WhisperRecogniser(session, Tokenizer.read(folder / "tokenizer.json", session.config.tokens.end))
+    recogniser.graphs = session.graphs
+    return recogniser

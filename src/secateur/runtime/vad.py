@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.cancel import check_cancelled
 from ..base.errors import SecateurError
 from ..base.extras import hint
 from ..decode.segments import Audio
@@ -145,6 +146,7 @@ def _silero_probabilities(audios: Sequence[Audio], session: Any) -> list[NDArray
         rows += [(i, max(0, a - lead), a, min(a + stretch, blocks)) for a in range(0, blocks, stretch)]
     rows.sort(key=lambda row: row[3] - row[1], reverse=True)
     for group in (rows[k : k + ROWS] for k in range(0, len(rows), ROWS)):
+        check_cancelled()
         state = np.zeros((2, len(group), 128), np.float32)
         for step in range(group[0][3] - group[0][1]):
             while step >= group[-1][3] - group[-1][1]:  # the shortest has ended

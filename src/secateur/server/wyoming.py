@@ -18,6 +18,7 @@ from ..base.errors import SecateurError
 from ..base.version import __version__
 from .http.engine import Engine, RefusedError, sendable
 from .http.hearing import Hearing, options_of
+from .http.presence import ClientLeftError
 from .wyoming_events import checked_chunk, read_event
 
 OURS = Attribution("secateur", "https://pypi.org/project/secateur")
@@ -78,7 +79,7 @@ class Handler(AsyncEventHandler):
                 await self._run()
         except RefusedError as problem:
             await self._tell(problem.message, str(problem.status))
-        except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
+        except (ConnectionError, TimeoutError, ClientLeftError, asyncio.IncompleteReadError):
             self.writer.transport.abort()
         finally:
             await self._place.aclose()
@@ -153,7 +154,7 @@ class Handler(AsyncEventHandler):
         recogniser = self.engine.model(self._asked.name)
         rate = recogniser.sample_rate
         options = options_of(self._asked.language, self.engine.listening.decoding)
-        self._hearing = Hearing(self.engine, recogniser, rate, options, partials=False)
+        self._hearing = Hearing(self.engine, recogniser, rate, options, False, self.writer.transport)
         self._converter = AudioChunkConverter(rate=rate, width=2, channels=1)
         self._texts = []
 

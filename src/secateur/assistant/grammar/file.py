@@ -38,7 +38,21 @@ def read_grammar(*names: str | Path, lists: Mapping[str, Mapping[str, str]] | No
     Raises:
         SecateurError: no such file, one that is no grammar, or grammars of different languages.
     """
-    tables = [(str(name), read_toml(_find(name))) for name in names]
+    return grammar_of([(str(name), read_toml(_find(name))) for name in names], lists)
+
+
+def grammar_of(
+    tables: Sequence[tuple[str, Mapping[str, Any]]], lists: Mapping[str, Mapping[str, str]] | None = None,
+    most: int | None = None,
+) -> Grammar:  # fmt: skip
+    """One grammar from the tables of several, each with its name; see `read_grammar`.
+
+    Args:
+        most: states of the graph at the most; None: as many as the sentences need.
+
+    Raises:
+        SecateurError: a table that is no grammar, or one that is too large.
+    """
     languages = {str(table.get("language", "en")) for _, table in tables}
     if len(languages) != 1:
         raise SecateurError(f"grammars of different languages ({', '.join(sorted(languages))}) cannot be joined")
@@ -50,7 +64,7 @@ def read_grammar(*names: str | Path, lists: Mapping[str, Mapping[str, str]] | No
         _check(name, table)
         slots = table.get("slots", {})
         slots = {**slots, **{name: values for name, values in (lists or {}).items() if name in slots and values}}
-        builder = Builder(slots, table.get("rules", {}), str(table.get("language", "en")))
+        builder = Builder(slots, table.get("rules", {}), str(table.get("language", "en")), most)
         builder.graph = graph = graph or builder.graph
         for intent, templates in table["intents"].items():
             try:

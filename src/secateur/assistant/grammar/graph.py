@@ -121,14 +121,16 @@ class Builder:
         slots: a list's templates by name; a table's keys are the values, its templates what is said.
         rules: templates by name.
         language: how numbers are said.
+        most: states at the most: rules within rules grow as a power; None: as many as there are.
     """
 
     def __init__(
-        self, slots: Mapping[str, Sequence[str] | Mapping[str, str]], rules: Mapping[str, str], language: str = "en"
-    ) -> None:
+        self, slots: Mapping[str, Sequence[str] | Mapping[str, str]], rules: Mapping[str, str], language: str = "en",
+        most: int | None = None,
+    ) -> None:  # fmt: skip
         self.graph = Graph(language=language)
         self.slots, self.rules, self.language = slots, rules, language
-        self._in_slot = False
+        self._in_slot, self._most = False, most
 
     def add_intent(self, name: str, templates: Sequence[str]) -> None:
         """All sentences of an intent.
@@ -147,6 +149,8 @@ class Builder:
         graph = self.graph
         if depth > DEEPEST:
             raise SecateurError(f"{where}: rules are nested too deep; does one name itself?")
+        if self._most is not None and len(graph.arcs) > self._most:
+            raise SecateurError(f"{where}: the grammar needs more than {self._most} states: it says too much")
         match node:
             case Word(spoken, written):
                 target = graph.add()

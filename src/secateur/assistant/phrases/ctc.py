@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...base.cancel import check_cancelled
 from ...base.errors import SecateurError
 from ...decode.clips import audible
 from ...decode.options import DecodingOptions
@@ -46,6 +47,7 @@ def search_ctc(
     letters = [character.encode() for character in characters]
     prefixes: dict[str, _Prefix] = {"": _Prefix(automaton.start, blank=0.0)}
     for frame in log_probs:
+        check_cancelled()
         grown: dict[str, _Prefix] = {}
         for text, prefix in prefixes.items():
             total = prefix.total

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...base.cancel import check_cancelled
 from ...base.errors import SecateurError
 from ...decode.clips import audible, encode_clips, has_speech
 from ...decode.fallback import decode
@@ -132,6 +133,7 @@ class PhraseSearch:
         done: dict[str, Said] = {}
         top = -np.inf
         for _ in range(self.session.config.text_context - len(self.prompt) - len(begin.tokens) - 1):
+            check_cancelled()
             logp = logits - log_sum_exp(logits)[:, None]
             for path, row in zip(paths, logp, strict=True):
                 if path.tokens and self.pieces.automaton.ended(path.place):

@@ -19,6 +19,7 @@ from ...decode.options import DecodingOptions
 from ...models.family import family_of
 from ...runtime.recogniser import Recogniser
 from ...server.http.engine import Engine, RefusedError
+from ...server.http.presence import SCOPE, while_there
 
 SHOWN = frozenset({".json", ".png", ".svg", ".webp"})
 LONGEST = 60.0  # seconds of a clip
@@ -85,7 +86,8 @@ def compare_routes(engine: Engine, models: Sequence[Loaded], plots: Path | None)
             found = []
             seconds = 0.0
             for model in models:
-                text, milliseconds, seconds = await engine.recognise(_timed, model.recogniser, file.file)
+                work = engine.recognise(_timed, model.recogniser, file.file)
+                text, milliseconds, seconds = await while_there(request.scope.get(SCOPE), work)
                 found.append({**cards[model.name], "text": text, "ms": milliseconds})
         return {"models": found, "seconds": seconds}
 

@@ -17,6 +17,7 @@ from fastapi import APIRouter, Body, Request, Response, WebSocket, WebSocketDisc
 from ...base.options import to_dict
 from ...server.http.engine import Engine, RefusedError, sendable
 from ...server.http.hearing import Event
+from ...server.http.presence import SCOPE, ClientLeftError, while_there
 from ...server.http.socket import answer
 from ..assistant import Assistant
 from ..skills.timer import rings
@@ -51,10 +52,10 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
     router = APIRouter(lifespan=ringing)
     acting = 0
 
-    async def reply(understand: Callable[[], Understood], client: str) -> dict[str, Any]:
+    async def reply(understand: Callable[[], Understood], client: str, transport: Any) -> dict[str, Any]:
         nonlocal acting
         begun = time.perf_counter()
-        understood = await engine.in_turn(understand)
+        understood = await while_there(transport, engine.in_turn(understand))
         if acting >= ACTING:
             raise RefusedError(429, "rate_limit_exceeded", "Too many commands at once: try again soon", retry=1.0)
         lock = clients.setdefault(client, asyncio.Lock())
@@ -78,7 +79,8 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
         if not 0 < len(text.strip()) <= LONGEST:
             raise RefusedError(400, "invalid_request_error", f"a command has 1 to {LONGEST} letters")
         who = _client(request.client.host if request.client else "", client)
-        return await reply(lambda: assistant.understanding.text(sendable(text)), who)
+        transport = request.scope.get(SCOPE)
+        return await reply(lambda: assistant.understanding.text(sendable(text)), who, transport)
 
     @router.get("/v1/assistant/timers")
     async def timers() -> dict[str, Any]:
@@ -110,10 +112,10 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
             audio = event.audio
             if audio is None or not event.text:
                 return None
-            return await reply(lambda: assistant.understanding.audio(audio), who)
+            return await reply(lambda: assistant.understanding.audio(audio), who, socket.scope.get(SCOPE))
 
         await socket.accept()
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the client has gone: nobody to answer
+        with contextlib.suppress(WebSocketDisconnect, ClientLeftError, RuntimeError):  # nobody to answer
             await answer(engine, socket, then)
 
     return router

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
+from ...base.errors import SecateurError
+from ...decode.segments import Segment
+from ...runtime.recogniser import Recogniser
 from ...runtime.subtitles import WRITERS, SubtitleSettings, segmented
 from ...runtime.transcript import Transcript
+from ...text.languages import base_language, languages
 
 FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
-NAMES = {"en": "english", "zh": "chinese", "de": "german", "fr": "french", "es": "spanish"}  # as OpenAI spells them
 TYPES = {"text": "text/plain", "srt": "application/x-subrip", "vtt": "text/vtt"}
+
+Piece = tuple[int, bytes, float]  # a token, what it spells, its log probability
 
 
 def plain(transcript: Transcript, form: str) -> str:
@@ -19,16 +27,18 @@ def plain(transcript: Transcript, form: str) -> str:
     return WRITERS["txt" if form == "text" else form](transcript, SubtitleSettings())
 
 
-def brief(transcript: Transcript) -> dict[str, Any]:
-    """json."""
-    return {"text": transcript.text, "usage": _usage(transcript)}
+def brief(transcript: Transcript, pieces: Sequence[Piece] | None = None) -> dict[str, Any]:
+    """json; with the log probability of each of `pieces`."""
+    found: dict[str, Any] = {"text": transcript.text, "usage": _usage(transcript)}
+    return found if pieces is None else found | {"logprobs": logprobs(pieces)}
 
 
-def verbose(transcript: Transcript, granularities: frozenset[str]) -> dict[str, Any]:
+def verbose(
+    transcript: Transcript, granularities: frozenset[str], pieces: Sequence[Piece], task: str = "transcribe"
+) -> dict[str, Any]:
     """verbose_json: segments unless only words were asked for, words if they were."""
-    language = transcript.language or ""
     found: dict[str, Any] = {
-        "task": "transcribe", "language": NAMES.get(language, language), "duration": transcript.duration,
+        "task": task, "language": _name(transcript.language), "duration": transcript.duration,
         "text": transcript.text, "usage": _usage(transcript),
     }  # fmt: skip
     if "word" in granularities:
@@ -40,18 +50,71 @@ def verbose(transcript: Transcript, granularities: frozenset[str]) -> dict[str, 
         found["segments"] = [
             {
                 "id": number, "seek": round(100 * s.start), "start": s.start, "end": s.end, "text": s.text,
-                "tokens": list(s.tokens), "temperature": 0.0, "avg_logprob": s.avg_logprob,
+                "tokens": list(s.tokens), "temperature": s.temperature, "avg_logprob": s.avg_logprob,
                 "compression_ratio": len(s.text.encode()) / len(zlib.compress(s.text.encode())),
                 "no_speech_prob": s.no_speech_prob or 0.0,
             }
-            for number, s in enumerate(segmented(transcript).segments)
+            for number, s in enumerate(_shared(segmented(transcript).segments, pieces))
         ]  # fmt: skip
     return found
+
+
+def pieces_of(recogniser: Recogniser, transcript: Transcript) -> list[Piece]:
+    """The tokens that a transcript was written with, those without letters (timestamps) left out."""
+    codec = getattr(recogniser, "tokenizer", None)
+    spelled = _spelled(codec) if codec is not None else None
+    text = getattr(recogniser, "text", None)
+    found: list[Piece] = []
+    for segment in transcript.segments:
+        for token, log_prob in zip(segment.tokens, segment.log_probs, strict=False):
+            data = spelled.get(token, b"") if spelled is not None else text.decode([token]).encode() if text else b""
+            if data:
+                found.append((token, data, log_prob))
+    return found
+
+
+@lru_cache(maxsize=16)
+def _spelled(codec: Any) -> dict[int, bytes]:
+    """The bytes of every text token of a tokenizer."""
+    spelled: dict[int, bytes] = codec.spelled()
+    return spelled
+
+
+def logprobs(pieces: Sequence[Piece]) -> list[dict[str, Any]]:
+    """Each token, its bytes and its log probability."""
+    return [{"token": data.decode(errors="replace"), "bytes": list(data), "logprob": p} for _, data, p in pieces]
 
 
 def event(kind: str, **values: Any) -> str:
     """One server-sent event."""
     return f"data: {json.dumps({'type': kind, **values}, ensure_ascii=False)}\n\n"
+
+
+def _shared(segments: Sequence[Segment], pieces: Sequence[Piece]) -> list[Segment]:
+    """`segments` with the tokens of `pieces` that spell each, and their mean; as they are where those spell another
+    text (one that was rewritten since)."""
+    lengths = [len(b"".join(data.split())) for _, data, _ in pieces]
+    texts = [len("".join(segment.text.split()).encode()) for segment in segments]
+    if not pieces or sum(lengths) != sum(texts):
+        return list(segments)
+    found, at, begun, end = [], 0, 0, 0
+    for segment, length in zip(segments, texts, strict=True):
+        first, end = at, end + length
+        while at < len(pieces) and (begun < end or segment is segments[-1]):
+            begun += lengths[at]
+            at += 1
+        mine = pieces[first:at]
+        mean = sum(p for *_, p in mine) / len(mine) if mine else segment.avg_logprob
+        found.append(replace(segment, tokens=tuple(token for token, *_ in mine), avg_logprob=mean))
+    return found
+
+
+def _name(language: str | None) -> str:
+    """As OpenAI spells it: english."""
+    try:
+        return languages()[base_language(language)].name.lower() if language else ""
+    except (SecateurError, KeyError):
+        return language or ""
 
 
 def _usage(transcript: Transcript) -> dict[str, Any]:

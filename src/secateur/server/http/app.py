@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
@@ -15,15 +16,17 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...base.errors import SecateurError
-from . import transcriptions
+from ...base.version import __version__
+from . import docs, transcriptions
 from .body import Body, too_large
 from .engine import Engine, RefusedError
+from .presence import ClientLeftError
 from .settings import Access
 from .socket import routes as socket_routes
 
-UPLOADS = ("/v1/audio/transcriptions", "/v1/compare")
+UPLOADS = ("/v1/audio/transcriptions", "/v1/audio/translations", "/v1/compare")
 LARGEST_JSON = 65_536  # bytes of any other body
-KNOWN = ("/v1/audio/transcriptions", "/v1/models", "/v1/assistant", "/healthz", "/metrics")
+KNOWN = (*UPLOADS, "/v1/models", "/v1/assistant", "/healthz", "/metrics", "/docs", "/openapi.json")
 
 
 # A page of ours loads what is ours, is framed by nobody, and asks for a microphone only for itself.
@@ -37,22 +40,26 @@ HEADERS = [
 
 
 def create_app(
-    engine: Engine, more: Sequence[APIRouter] = (), page: Path | None = None, access: Access | None = None
-) -> FastAPI:
+    engine: Engine, more: Sequence[APIRouter] = (), page: Path | None = None, access: Access | None = None,
+    phrase_mode: transcriptions.PhraseMode | None = None,
+) -> FastAPI:  # fmt: skip
     """The ASGI application; `more` routes, and a folder of files to serve at /."""
-    app = FastAPI(title="secateur", docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(transcriptions.routes(engine))
+    app = FastAPI(title="secateur", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(transcriptions.routes(engine, phrase_mode))
+    app.include_router(docs.routes(app))
     app.include_router(socket_routes(engine))
     for router in more:
         app.include_router(router)
 
     @app.get("/healthz")
     async def health() -> Response:
+        """Say whether the server takes requests."""
         stopping = engine.stopping.is_set()
         return JSONResponse({"status": "stopping" if stopping else "ok"}, 503 if stopping else 200)
 
     @app.get("/metrics")
     async def metrics() -> Response:
+        """Count requests, seconds, refusals, waits and streams for Prometheus."""
         return Response(engine.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.exception_handler(RefusedError)
@@ -66,6 +73,13 @@ def create_app(
     @app.exception_handler(HTTPException)
     async def other(_: Request, problem: HTTPException) -> Response:
         return _error(RefusedError(problem.status_code, "invalid_request_error", str(problem.detail)))
+
+    @app.exception_handler(RequestValidationError)
+    async def unfit(_: Request, problem: RequestValidationError) -> Response:
+        first = problem.errors()[0] if problem.errors() else {"loc": (), "msg": "not understood"}
+        param = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path")) or None
+        text = f"{param}: {first['msg']}" if param else str(first["msg"])
+        return _error(RefusedError(400, "invalid_request_error", text[:300], param=param and param[:60]))
 
     if page is not None:
         app.mount("/", StaticFiles(directory=page, html=True))
@@ -125,8 +139,8 @@ class Gate:
                     await self.app(scope, body, counted)
         except RefusedError as problem:
             await _error(problem)(scope, receive, counted)
-        except ClientDisconnect:
-            status = 499  # as others note it: the client left before its body was whole
+        except (ClientDisconnect, ClientLeftError):
+            status = 499  # as others note it: the client left before it had its answer
         finally:
             known = path if path in KNOWN else "/v1/models" if path.startswith("/v1/models/") else "other"
             engine.metrics.requests.labels(known, str(status)).inc()
@@ -169,7 +183,8 @@ def _foreign(scope: Scope) -> bool:
 
 def _error(problem: RefusedError) -> JSONResponse:
     """OpenAI's error object."""
-    code = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}.get(problem.status)
-    content: dict[str, Any] = {"error": {"message": problem.message, "type": problem.kind, "param": None, "code": code}}
+    content: dict[str, Any] = {
+        "error": {"message": problem.message, "type": problem.kind, "param": problem.param, "code": problem.code}
+    }
     headers = {"Retry-After": f"{problem.retry:g}"} if problem.retry else None
     return JSONResponse(content, problem.status, headers)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from ...base.cancel import CancelledWorkError, cancellable
 from ...base.errors import SecateurError, nearest
 from ...runtime.recogniser import Recogniser
 from ...runtime.streaming import StreamOptions
@@ -24,11 +26,19 @@ ANY_MODEL = ("whisper-1", "default")  # names that clients send when they mean "
 
 
 class RefusedError(Exception):
-    """A request that a limit stops: an HTTP status, OpenAI's word for the kind of error, and one line."""
+    """A request that is refused: an HTTP status, OpenAI's word for the kind of error, and one line.
 
-    def __init__(self, status: int, kind: str, message: str, retry: float | None = None) -> None:
+    `retry`: seconds after which it may come again; `param`: the field that is wrong; `code`: OpenAI's word for it.
+    """
+
+    def __init__(
+        self, status: int, kind: str, message: str, retry: float | None = None, param: str | None = None,
+        code: str | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(message)
         self.status, self.kind, self.message, self.retry = status, kind, sendable(message), retry
+        self.param = None if param is None else sendable(param)
+        self.code = code or {401: "invalid_api_key", 429: "rate_limit_exceeded"}.get(status)
 
 
 def sendable(text: str) -> str:
@@ -63,6 +73,7 @@ class Engine:
         self._streams = 0
         self._held: Counter[str] = Counter()  # streams by address
         self._connections = 0
+        self._later: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -77,7 +88,7 @@ class Engine:
         if name not in self.models:
             known = ", ".join(self.models)
             message = f"The model '{name[:80]}' does not exist{nearest(name, self.models)}; here are: {known}"
-            raise RefusedError(404, "invalid_request_error", message)
+            raise RefusedError(404, "invalid_request_error", message, param="model", code="model_not_found")
         return self.models[name]
 
     def admits(self, key: str | None) -> bool:
@@ -92,7 +103,7 @@ class Engine:
         return self._waiting > 0
 
     async def recognise(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work` in its turn, for one request.
+        """Run `work` in its turn, for one request; cancelled, it leaves its place in the queue at once.
 
         Raises:
             RefusedError: 429 when too many wait already, 504 when it took longer than the limit.
@@ -111,29 +122,59 @@ class Engine:
             self.metrics.refused.labels("timeout").inc()
             message = f"Not done within {self.limits.timeout:g} s: send shorter audio"
             raise RefusedError(504, "server_error", message) from None
+        except asyncio.CancelledError:  # the client has left
+            task.cancel()
+            raise
 
     async def in_turn(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work` in the pool when it has a free thread; streams wait here without limit, for they are counted."""
+        """Run `work` in the pool when it has a free thread; streams wait here without limit, for they are counted.
+
+        Cancelled while it runs, it ends before its next step (see `base.cancel`), and only then its turn.
+        """
         asked = time.perf_counter()
         self._waiting += 1
+        self.metrics.waiting.set(self._waiting)
         try:
             await self._turns.acquire()
+        except asyncio.CancelledError:
+            self.metrics.abandoned.labels("waiting").inc()
+            raise
         finally:
             self._waiting -= 1
+            self.metrics.waiting.set(self._waiting)
         try:
             begun = time.perf_counter()
             self.metrics.wait.observe(begun - asked)
-            future = asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*args, **kwargs))
+            given_up = threading.Event()
+
+            def run() -> T:
+                with cancellable(given_up.is_set):
+                    return work(*args, **kwargs)
+
+            future = asyncio.get_running_loop().run_in_executor(self._pool, run)
             try:
                 return await asyncio.shield(future)
             except asyncio.CancelledError:
-                with contextlib.suppress(Exception):
-                    await future  # a thread cannot be stopped: keep its turn until it is done
+                given_up.set()
+                await asyncio.wait({future})  # a thread stops by itself: it keeps its turn until it has
+                if isinstance(future.exception(), CancelledWorkError):
+                    self.metrics.abandoned.labels("running").inc()
                 raise
             finally:
                 self.metrics.recognition.observe(time.perf_counter() - begun)
         finally:
             self._turns.release()
+
+    def later(self, work: Callable[[], object]) -> None:
+        """Run `work` when there is a turn; nobody waits for it."""
+
+        async def run() -> None:
+            with contextlib.suppress(SecateurError):
+                await self.in_turn(work)
+
+        task = asyncio.ensure_future(run())
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
 
     @contextlib.asynccontextmanager
     async def served(self) -> AsyncIterator[None]:

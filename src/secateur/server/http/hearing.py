@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import soxr
@@ -19,6 +20,10 @@ from ...runtime.streaming import open_stream
 from ...runtime.streaming.stream import AFTER, StreamDecoder, StreamResult
 from ...runtime.transcript import Transcript
 from .engine import Engine, RefusedError
+from .presence import while_there
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 RATES = (8_000, 48_000)  # Hz that a client may send
 PIECE = 0.2  # seconds that are heard in one turn: who sends much at once does not keep the others
@@ -71,17 +76,19 @@ class Hearing:
     Args:
         sample_rate: Hz of what the client sends.
         partials: send texts that may still change.
+        transport: the client's connection: nothing is computed when it has left.
 
     Raises:
         RefusedError: 400, a rate outside 8 to 48 kHz.
     """
 
     def __init__(
-        self, engine: Engine, recogniser: Recogniser, sample_rate: int, options: DecodingOptions, partials: bool = True
-    ) -> None:
+        self, engine: Engine, recogniser: Recogniser, sample_rate: int, options: DecodingOptions, partials: bool = True,
+        transport: asyncio.BaseTransport | None = None,
+    ) -> None:  # fmt: skip
         if not RATES[0] <= sample_rate <= RATES[1]:
             raise RefusedError(400, "invalid_request_error", f"sample_rate must be from {RATES[0]} to {RATES[1]} Hz")
-        self.engine = engine
+        self.engine, self._transport = engine, transport
         self.rate = recogniser.sample_rate
         self._rewrite, self._language = recogniser.rewrite, options.language
         known = engine.listening
@@ -109,6 +116,7 @@ class Hearing:
 
         Raises:
             RefusedError: 413, the stream is longer than the limit.
+        ClientLeftError: nobody waits for the text.
         """
         data, self._odd = self._odd + data, b""
         if len(data) % 2:
@@ -129,7 +137,7 @@ class Hearing:
             last = np.concatenate([last, self._resample.resample_chunk(np.zeros(0, np.float32), last=True)])
         async for event in self._take(last):
             yield event
-        for found in await self.engine.in_turn(self._stream.finish):
+        for found in await self._turn(self._stream.finish):
             yield self._event(found)
 
     async def _take(self, samples: Audio) -> AsyncIterator[Event]:
@@ -140,8 +148,11 @@ class Hearing:
             if self.seconds > self.engine.limits.seconds:
                 raise RefusedError(413, "invalid_request_error", f"Longer than {self.engine.limits.seconds:g} s")
             self._kept = np.concatenate([self._kept, piece])[-self._most :]
-            for found in await self.engine.in_turn(self._stream.feed, piece):
+            for found in await self._turn(self._stream.feed, piece):
                 yield self._event(found)
+
+    async def _turn(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await while_there(self._transport, self.engine.in_turn(work, *args, **kwargs))
 
     def _event(self, found: StreamEvent) -> Event:
         final = found.kind == "final"

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+from .presence import SCOPE
 from .settings import Limits
 
 MOST_PINGS = 100  # between two messages; clients send one every twenty seconds
@@ -39,6 +40,17 @@ class Stall:
             self._timer = None
 
 
+def _with_transport(protocol: Any) -> Any:
+    """The application, told the connection of every request: see `presence`."""
+    app = protocol.app
+
+    async def call(scope: Any, receive: Any, send: Any) -> None:
+        scope[SCOPE] = protocol.transport
+        await app(scope, receive, send)
+
+    return call
+
+
 def http_protocol(limits: Limits) -> type[asyncio.Protocol]:
     """uvicorn's protocol with the limits on connections, headers and unread answers."""
 
@@ -47,6 +59,7 @@ def http_protocol(limits: Limits) -> type[asyncio.Protocol]:
 
         def __init__(self, *arguments: Any, **named: Any) -> None:
             super().__init__(*arguments, **named)
+            self.app = _with_transport(self)
             self._stall = Stall(limits.patience)
             self._heading: asyncio.TimerHandle | None = None
 
@@ -123,6 +136,7 @@ def websocket_protocol(limits: Limits) -> type[asyncio.Protocol]:
 
         def __init__(self, *arguments: Any, **named: Any) -> None:
             super().__init__(*arguments, **named)
+            self.app = _with_transport(self)
             self._stall = Stall(limits.patience)
             self._pings = 0  # since the last message
 

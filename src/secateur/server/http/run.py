@@ -18,6 +18,7 @@ from .app import create_app
 from .engine import Engine
 from .patience import http_protocol, websocket_protocol
 from .settings import Access
+from .transcriptions import PhraseMode
 
 
 class Server(uvicorn.Server):
@@ -74,10 +75,11 @@ def check_ports(host: str, *ports: int | None) -> None:
 async def serve(
     engine: Engine, host: str, port: int, wyoming_port: int | None = None, more: Sequence[APIRouter] = (),
     page: Path | None = None, access: Access | None = None, intents: IntentService | None = None,
+    phrase_mode: PhraseMode | None = None,
 ) -> None:  # fmt: skip
     """Serve HTTP and WebSocket on `port`, and Wyoming on `wyoming_port`, until SIGTERM or SIGINT."""
     config = uvicorn.Config(
-        create_app(engine, more, page, access), host, port, log_level="warning", ws_max_size=1 << 20,
+        create_app(engine, more, page, access, phrase_mode), host, port, log_level="warning", ws_max_size=1 << 20,
         timeout_graceful_shutdown=5, server_header=False, backlog=256, http=http_protocol(engine.limits),
         ws=websocket_protocol(engine.limits), ws_per_message_deflate=False,  # sound does not shrink
         # A stream that waits for its turn reads no pongs: who is silent for too long is closed by `Limits.idle`.

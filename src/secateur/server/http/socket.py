@@ -24,6 +24,7 @@ from ...base.errors import SecateurError
 from ...base.options import from_dict
 from .engine import Engine, RefusedError, sendable
 from .hearing import Event, Hearing, options_of
+from .presence import SCOPE, ClientLeftError
 
 LONGEST_START = 65_536  # letters of the first message
 
@@ -50,7 +51,7 @@ def routes(engine: Engine) -> APIRouter:
     @router.websocket("/v1/listen")
     async def listen(socket: WebSocket) -> None:
         await socket.accept()
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the client has gone: nobody to tell
+        with contextlib.suppress(WebSocketDisconnect, ClientLeftError, RuntimeError):  # nobody to tell
             await answer(engine, socket)
 
     return router
@@ -67,6 +68,7 @@ async def answer(engine: Engine, socket: WebSocket, then: OnFinal | None = None)
                 start.sample_rate,
                 options_of(start.language, engine.listening.decoding),
                 start.partials,
+                socket.scope.get(SCOPE),
             )
             await socket.send_json({"type": "ready", "sample_rate": start.sample_rate})
             async for data in _audio(engine, socket):

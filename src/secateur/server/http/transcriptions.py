@@ -1,84 +1,139 @@
-"""`POST /v1/audio/transcriptions`, as OpenAI's clients call it."""
+"""`POST /v1/audio/transcriptions` and `/v1/audio/translations`, as OpenAI's clients call them."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 from collections.abc import AsyncIterator
-from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 
 from ...audio.read import read_audio
 from ...base.errors import SecateurError
-from ...decode.options import DecodingOptions
 from ...decode.segments import Audio, quiet_cuts
 from ...runtime.recogniser import Recogniser
-from ...runtime.subtitles import TIMED
 from ...runtime.transcript import Transcript
-from .answers import FORMATS, TYPES, brief, event, plain, verbose
+from .answers import TYPES, brief, event, logprobs, pieces_of, plain, verbose
+from .asked import MOST_FIELDS, Asked, asked_of, opened, upload_of
+from .docs import TRANSCRIBE, TRANSLATE
 from .engine import Engine, RefusedError
+from .presence import SCOPE, while_there
 
 PIECE = 15.0  # seconds of audio behind one streamed delta, at the most
+LARGE = 500_000  # bytes of a recording whose memory is handed back at once
 
 
-def routes(engine: Engine) -> APIRouter:
+class PhraseMode(Protocol):
+    """Recognition of nothing but some sentences, where there is an assistant: see `assistant.asked`."""
+
+    def recognise(self, recogniser: Recogniser, audio: Audio, asked: Asked) -> dict[str, Any]:
+        """The answer as JSON: `text`, empty where none of them was said, and `phrase` with what it means.
+
+        Raises:
+            SecateurError: sentences that cannot be read, or a model that is not for this.
+        """
+
+
+def routes(engine: Engine, phrase_mode: PhraseMode | None = None) -> APIRouter:
     """The routes of OpenAI's API."""
     router = APIRouter()
 
-    @router.post("/v1/audio/transcriptions")
+    @router.post("/v1/audio/transcriptions", openapi_extra=TRANSCRIBE, tags=["OpenAI"])
     async def transcriptions(request: Request) -> Response:
-        async with request.form(max_files=1, max_fields=64, max_part_size=64 * 1024) as form:
-            recogniser = engine.model(_text(form, "model"))
-            options, shape, granularities = _asked(form, engine.listening.decoding)
-            file = _upload(form)
-            if _text(form, "stream") in ("true", "True", "1"):
-                audio = await engine.recognise(_audio, recogniser, file, engine.limits.seconds)
-                return StreamingResponse(_events(engine, recogniser, audio, options), media_type="text/event-stream")
-            transcript = await engine.recognise(_transcribe, recogniser, file, options, engine.limits.seconds)
-        engine.metrics.audio.inc(transcript.duration)
-        if shape in TYPES:
-            return Response(plain(transcript, shape), media_type=TYPES[shape] + "; charset=utf-8")
-        return JSONResponse(brief(transcript) if shape == "json" else verbose(transcript, granularities))
+        """Transcribe a recording."""
+        return await answered(request, "transcribe")
 
-    @router.get("/v1/models")
+    @router.post("/v1/audio/translations", openapi_extra=TRANSLATE, tags=["OpenAI"])
+    async def translations(request: Request) -> Response:
+        """Translate a recording into English; 404 where the model cannot."""
+        return await answered(request, "translate")
+
+    async def answered(request: Request, task: str) -> Response:
+        transport = request.scope.get(SCOPE)
+        async with request.form(max_files=1, max_fields=MOST_FIELDS, max_part_size=1 << 20) as form:
+            recogniser = engine.model(_model(form))
+            asked = asked_of(form, recogniser, engine.listening.decoding, task)
+            upload = upload_of(form)
+            file, seconds = opened(upload), engine.limits.seconds
+            try:
+                if asked.constrained:
+                    if phrase_mode is None:
+                        raise SecateurError("phrases and grammar need the assistant, which this server has not")
+                    work = engine.recognise(_said, phrase_mode, recogniser, file, asked, seconds)
+                    said = await while_there(transport, work)
+                    return Response(said["text"] + "\n") if asked.shape == "text" else JSONResponse(said)
+                if asked.stream:
+                    audio = await while_there(transport, engine.recognise(_audio, recogniser, file, seconds))
+                    texts = _events(engine, recogniser, audio, asked)
+                    return StreamingResponse(texts, media_type="text/event-stream")
+                work_of_all = engine.recognise(_transcribe, recogniser, file, asked, seconds)
+                transcript = await while_there(transport, work_of_all)
+            finally:
+                if (upload.size or 0) > LARGE and not asked.stream:
+                    engine.later(recogniser.give_back)
+        engine.metrics.audio.inc(transcript.duration)
+        if asked.shape in TYPES:
+            return Response(plain(transcript, asked.shape), media_type=TYPES[asked.shape] + "; charset=utf-8")
+        pieces = pieces_of(recogniser, transcript) if asked.logprobs or asked.shape == "verbose_json" else []
+        if asked.shape == "json":
+            return JSONResponse(brief(transcript, pieces if asked.logprobs else None))
+        found = verbose(transcript, asked.granularities, pieces, task)
+        return JSONResponse(found | ({"logprobs": logprobs(pieces)} if asked.logprobs else {}))
+
+    @router.get("/v1/models", tags=["OpenAI"])
     async def models() -> dict[str, Any]:
+        """List the models; the first is the default, whatever OpenAI's own name a client sends."""
         return {"object": "list", "data": [_card(engine, name) for name in engine.models]}
 
-    @router.get("/v1/models/{name}")
+    @router.get("/v1/models/{name}", tags=["OpenAI"])
     async def model(name: str) -> dict[str, Any]:
+        """Describe one model."""
         engine.model(name)
         return _card(engine, name)
 
     return router
 
 
-async def _events(engine: Engine, recogniser: Recogniser, audio: Audio, options: DecodingOptions) -> AsyncIterator[str]:
-    """The text as it is found, piece after piece of the recording."""
+async def _events(engine: Engine, recogniser: Recogniser, audio: Audio, asked: Asked) -> AsyncIterator[str]:
+    """The text as it is decoded, piece after piece of the recording; a client that leaves cancels this."""
     texts: list[str] = []
-    async with engine.served():
-        try:
-            for a, b in quiet_cuts(audio, round(PIECE * recogniser.sample_rate), recogniser.sample_rate):
+    every: list[dict[str, Any]] = []
+    rate, large = recogniser.sample_rate, audio.nbytes > LARGE
+    try:
+        async with engine.served():
+            for a, b in quiet_cuts(audio, round(PIECE * rate), rate):
                 found = await asyncio.wait_for(
-                    engine.in_turn(recogniser.transcribe, audio[a:b], options), engine.limits.timeout
+                    engine.in_turn(recogniser.transcribe, audio[a:b], asked.options), engine.limits.timeout
                 )
                 engine.metrics.audio.inc(found.duration)
                 if found.text:
                     delta = (" " if texts else "") + found.text
                     texts.append(delta)
-                    yield event("transcript.text.delta", delta=delta)
-        except (SecateurError, TimeoutError) as problem:
-            yield event("error", error={"message": str(problem) or "not done in time", "type": "server_error"})
-            return
-        yield event("transcript.text.done", text="".join(texts))
-        yield "data: [DONE]\n\n"
+                    more = {"logprobs": logprobs(pieces_of(recogniser, found))} if asked.logprobs else {}
+                    every += more.get("logprobs", [])
+                    yield event("transcript.text.delta", delta=delta, **more)
+            whole = {"logprobs": every} if asked.logprobs else {}
+            yield event("transcript.text.done", text="".join(texts), **whole)
+            yield "data: [DONE]\n\n"
+    except (SecateurError, TimeoutError) as problem:
+        yield event("error", error={"message": str(problem) or "not done in time", "type": "server_error"})
+    finally:
+        del audio
+        if large:
+            engine.later(recogniser.give_back)
 
 
-def _transcribe(recogniser: Recogniser, file: BinaryIO, options: DecodingOptions, longest: float) -> Transcript:
-    return recogniser.transcribe(_audio(recogniser, file, longest), options)
+def _said(
+    phrase_mode: PhraseMode, recogniser: Recogniser, file: BinaryIO, asked: Asked, longest: float
+) -> dict[str, Any]:
+    return phrase_mode.recognise(recogniser, _audio(recogniser, file, longest), asked)
+
+
+def _transcribe(recogniser: Recogniser, file: BinaryIO, asked: Asked, longest: float) -> Transcript:
+    return recogniser.transcribe(_audio(recogniser, file, longest), asked.options)
 
 
 def _audio(recogniser: Recogniser, file: BinaryIO, longest: float) -> Audio:
@@ -97,44 +152,8 @@ def _audio(recogniser: Recogniser, file: BinaryIO, longest: float) -> Audio:
         raise
 
 
-def _asked(form: FormData, usual: DecodingOptions) -> tuple[DecodingOptions, str, frozenset[str]]:
-    """Options (`usual` where the form says nothing), response format and granularities of a form.
-
-    Raises:
-        RefusedError: 400, a value that is not one of those known.
-    """
-    shape = _text(form, "response_format") or "json"
-    if shape not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise RefusedError(400, "invalid_request_error", f"response_format '{shape[:40]}' is not one of {known}")
-    keys = ("timestamp_granularities[]", "timestamp_granularities")
-    wanted = frozenset(str(value) for key in keys for value in form.getlist(key)) or frozenset({"segment"})
-    if not wanted <= {"word", "segment"}:
-        raise RefusedError(400, "invalid_request_error", "timestamp_granularities are word and segment")
-    try:
-        heat = float(_text(form, "temperature") or 0)
-    except ValueError:
-        heat = -1.0
-    if not 0 <= heat <= 1:
-        raise RefusedError(400, "invalid_request_error", "temperature must be a number from 0 to 1")
-    prompt = _text(form, "prompt")
-    terms = [str(value) for key in ("keywords[]", "keywords") for value in form.getlist(key)]
-    words = (*usual.words, *terms, *([prompt] if prompt else []))
-    options = replace(usual, language=_text(form, "language") or usual.language, words=words)
-    if heat:
-        options = replace(options, temperatures=(heat,))
-    return replace(options, word_times=shape in ("verbose_json", *TIMED)), shape, wanted
-
-
-def _upload(form: FormData) -> BinaryIO:
-    file = form.get("file")
-    if not isinstance(file, UploadFile):
-        raise RefusedError(400, "invalid_request_error", "the form has no part 'file' with a recording")
-    return file.file
-
-
-def _text(form: FormData, key: str) -> str | None:
-    value = form.get(key)
+def _model(form: FormData) -> str | None:
+    value = form.get("model")
     return value.strip() or None if isinstance(value, str) else None
 
 
