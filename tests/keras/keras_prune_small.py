@@ -153,7 +153,7 @@ class Odd(layers.Layer):  # type: ignore[misc]
     """No rule knows what this does with units."""
 
     def call(self, x: Any) -> Any:
-        return keras.ops.flip(x, -1)
+        return keras.ops.map(lambda row: keras.ops.flip(row, -1), x)
 
 
 class Plain(layers.Layer):  # type: ignore[misc]

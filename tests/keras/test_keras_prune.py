@@ -112,8 +112,11 @@ def test_budgets_are_met_and_names_are_kept_out(run: Run) -> None:
 @pytest.mark.parametrize(
     ("case", "words"),
     [
-        ("odd", "layer 'mirror' (Odd) is not known here: exclude=['mirror']"),
-        ("own", "model 'own' (Own) is subclassed"),
+        (
+            "odd",
+            "layer 'mirror/map' (Map) is an operation that units cannot be followed through: exclude=['mirror/map']",
+        ),
+        ("own", "model 'own': no units may go"),
         ("amount", "from 0 to below 1, found 1.5"),
         ("criterion", "did you mean 'magnitude'?"),
         ("data", "give data=(inputs, targets)"),

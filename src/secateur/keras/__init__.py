@@ -3,9 +3,14 @@ small = secateur.keras.prune(model, amount=0.5)
 found = secateur.keras.sensitivity(model, Recordings(x, y), words=("yes", "no"))
 """
 
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .api import prune
+from .channels import Flow
+from .layers import Call, register
 from .recordings import Recordings
 from .sensitivity import sensitivity
 
@@ -13,7 +18,24 @@ if TYPE_CHECKING:
     from .callback import Pruner
     from .lasso import GroupLasso
 
-__all__ = ["GroupLasso", "Pruner", "Recordings", "prune", "sensitivity"]
+__all__ = ["Call", "Flow", "GroupLasso", "Pruner", "Recordings", "load", "prune", "register", "sensitivity"]
+
+
+def load(path: str | Path, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """A saved model, with what `prune` made of layers of other classes; not compiled.
+
+    Keras' own `load_model` reads it too where `secateur.keras` was imported after Keras.
+    """
+    from ..base.extras import require
+
+    keras = require("keras", "keras")
+    from . import resized  # noqa: F401 (Keras learns the name)
+
+    return keras.saving.load_model(path, compile=False, custom_objects=custom_objects)
+
+
+if "keras" in sys.modules:
+    from . import resized  # noqa: F401
 
 
 def __getattr__(name: str) -> Any:

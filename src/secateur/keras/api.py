@@ -33,7 +33,9 @@ def prune(
     heads and their dimensions. It takes no training; to prune while the model learns, give `fit` a `Pruner`.
 
     Args:
-        model: a built sequential or functional model, nested as it may be.
+        model: built; sequential, functional or subclassed, nested as it may be. Layers of other classes are followed
+            into their `call`, where that is made of Keras layers and operations, and keep their class (`load` reads
+            such a model); `register` teaches others.
         amount: share of all parameters that goes, from 0 to below 1; or by layer name or kind ("unit", "conv", "head",
             "query_key", "value"), with `*` and `?`, the share of its units, such as `{"conv*": 0.3, "dense1": 0.5}`.
         criterion: "magnitude", "taylor", "signed", "wanda", "sensitivity" or "random" (`secateur.prune.importance`).
@@ -47,8 +49,8 @@ def prune(
         measured: for the criterion "sensitivity": what `secateur.keras.sensitivity` found, or its file.
 
     Raises:
-        SecateurError: a layer that no rule can follow (with its name), a subclassed model, a name that matches nothing,
-            an amount that cannot be reached.
+        SecateurError: a layer or model that cannot be followed (with what stops it), a name that matches nothing, an
+            amount that cannot be reached.
     """
     options = Options(amount, criterion, data, tuple(only), tuple(exclude), protect, mode, batch_size, seed, measured)
     planner = Planner(model, options)

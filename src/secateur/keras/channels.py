@@ -21,8 +21,12 @@ Shape = tuple[int | None, ...]
 
 
 def readable(path: Sequence[str]) -> str:
-    """A layer's place in the model, for people and patterns: "encoder/conv1"; wrapped layers go by their wrapper."""
-    return "/".join(part for part in path if not part.startswith("@"))
+    """A layer's place in the model, for people and patterns: "encoder/conv1"; wrapped layers go by their wrapper.
+
+    In a path, "@key" is a layer in another one's config, ".attribute" one that a layer of another class has, and
+    "?name" what only that layer's code has.
+    """
+    return "/".join(part.lstrip(".?") for part in path if not part.startswith("@"))
 
 
 class UnknownLayerError(SecateurError):
@@ -49,6 +53,13 @@ class Flow:
     def rank(self) -> int:
         """Dimensions, the batch included."""
         return len(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Weight(Flow):
+    """A layer's own variable, as its `call` reads it; `axis` is its last."""
+
+    variable: Any = None
 
 
 @dataclass
@@ -97,6 +108,8 @@ class Channels:
         self.twins: list[tuple[Ids, Ids]] = []
         self.calls: list[str] = []  # of layers and operations, by name
         self.left: dict[str, str] = {}  # layers that are left whole, and why no rule follows them
+        self.own: dict[tuple[str, ...], tuple[Any, dict[str, Any]]] = {}  # layers of other classes, their parts
+        self.read: list[Any] = []  # variables that such layers read from layers that they hold
 
     def fresh(self, count: int | None) -> Ids:
         """So many channels that belong to nothing yet."""
@@ -160,7 +173,10 @@ class Channels:
         return use
 
     def width(self, path: Sequence[str], key: str, ids: Ids, axis: int | None = None) -> None:
-        """How many of `ids` stay is the number `key` in the layer's config."""
+        """How many of `ids` stay is the number `key` in the layer's config; what is in no config stays."""
+        if any(part.startswith("?") for part in path):
+            self.pin(ids, f"'{readable(path)}' has their number in the code of its layer")
+            return
         place = (tuple(path), key, axis)
         if place in self.edits:
             self.tie(self.edits[place].ids, ids)

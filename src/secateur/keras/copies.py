@@ -2,15 +2,108 @@
 
 from __future__ import annotations
 
+import inspect
 import types
+from functools import lru_cache
 from typing import Any
 
 from ..base.errors import SecateurError
 from ..base.extras import require
 
+Config = dict[str, Any]
 
-def rebuilt(model: Any, config: dict[str, Any]) -> Any:
-    """A new model of the same class from a config (a copy, which is changed), with weights of its own.
+
+def functional(model: Any) -> bool:
+    """Whether calling a model runs through its graph of layers: it may be of any class that leaves `call` alone."""
+    kinds = (require("keras", "keras").Sequential, _graph_class())
+    return any(isinstance(model, kind) and type(model).call is kind.call for kind in kinds)
+
+
+@lru_cache
+def _graph_class() -> Any:
+    """Keras' `Functional`, which has no public name."""
+    keras = require("keras", "keras")
+    inputs = keras.Input((1,))
+    return type(keras.Model(inputs, inputs))
+
+
+def described(model: Any, call: Any = None) -> Config:
+    """The model as Keras serializes it, so that every layer of its graph is in it.
+
+    Models of a graph whose class makes its layers itself, as those of KerasHub, become plain functional ones; a
+    subclassed model is a resized one (see `resized`) that is called as `call` describes.
+
+    Raises:
+        SecateurError: a model or layer that gives no config.
+    """
+    keras = require("keras", "keras")
+    try:
+        whole = keras.saving.serialize_keras_object(model)
+        if not functional(model):
+            from .resized import resized_config
+
+            loadable(whole, model)
+            return resized_config(whole, model.get_build_config(), call, model.name)
+        if "layers" not in whole["config"]:
+            view = keras.Model(model.inputs, _outputs(model), name=model.name, trainable=model.trainable)
+            whole = keras.saving.serialize_keras_object(view)
+        entries = whole["config"]["layers"]
+        layers = model.layers if isinstance(model, keras.Sequential) else model.operations
+        for entry in entries:
+            entry.setdefault("name", entry["config"].get("name"))
+        for entry, layer in zip(entries[len(entries) - len(layers) :], layers, strict=True):
+            entry["name"] = layer.name  # which the class may not have in its config
+            if isinstance(layer, keras.Model) and functional(layer):
+                entry.update(described(layer))
+            elif isinstance(layer, keras.layers.Layer):
+                loadable(entry, layer)
+    except Exception as problem:  # whatever a get_config raises
+        raise SecateurError(
+            f"model '{model.name}' gives no config to build it again from: {line(problem)}"
+        ) from problem
+    forget(whole)
+    return dict(whole)
+
+
+def forget(config: Any) -> None:
+    """Drop what says how layers were built: they are built again, maybe for other widths."""
+    if isinstance(config, dict):
+        for key in ("build_config", "build_input_shape", "compile_config"):
+            config.pop(key, None)
+        for value in config.values():
+            forget(value)
+    elif isinstance(config, list):
+        for value in config:
+            forget(value)
+
+
+def loadable(entry: Config, layer: Any) -> None:
+    """Settings that a layer's `__init__` does not take leave its config: Keras writes `dtype` and more for all."""
+    config, kind = entry["config"], type(layer)
+    if kind.__module__.split(".")[0] == "keras" or hasattr(layer, "_resized"):
+        return
+    taken = inspect.signature(kind.__init__).parameters
+    if any(one.kind is one.VAR_KEYWORD for one in taken.values()):
+        return
+    odd = {"name", "trainable", "dtype"} & set(config) - set(taken)
+    if odd and getattr(kind.from_config, "__func__", None) in _plain_from_config():
+        from .resized import resized_config
+
+        entry["config"] = {key: value for key, value in config.items() if key not in odd}
+        entry.update(resized_config({**entry}, layer.get_build_config(), name=layer.name))
+
+
+def _plain_from_config() -> Any:
+    keras = require("keras", "keras")
+    return [one.from_config.__func__ for one in (keras.Operation, keras.Model)]
+
+
+def _outputs(model: Any) -> Any:
+    return getattr(model, "_outputs_struct", model.outputs)
+
+
+def rebuilt(model: Any, description: Config) -> Any:
+    """A new model from a description (a copy, which is changed), with weights of its own; of its class where it can.
 
     Layers of classes that are not registered with Keras, and functions such as those of a Lambda layer, are those of
     `model`: what a model in memory does needs no permission to be loaded.
@@ -22,20 +115,37 @@ def rebuilt(model: Any, config: dict[str, Any]) -> Any:
     own = {
         name: type(layer) for layer in model._flatten_layers() if type(layer).__module__.split(".")[0] != "keras"
         for name in (type(layer).__name__, keras.saving.get_registered_name(type(layer)))
+        if not hasattr(layer, "_resized")
     }  # fmt: skip
+    config = description["config"]
     _keep_functions(config, model, own)
     try:
         with keras.saving.custom_object_scope(own):
-            small = type(model).from_config(config)
+            if functional(model):
+                kind = type(model) if description["class_name"] == type(model).__name__ else keras.Model
+                small = kind.from_config(config)
+            else:
+                from .resized import resized
+
+                small = resized(config)
+                small.build(None)
     except Exception as problem:  # whatever a layer's from_config raises
-        line = (str(problem).strip().splitlines() or [type(problem).__name__])[0][:300]
-        raise SecateurError(f"model '{model.name}' cannot be built again from its config: {line}") from problem
+        raise SecateurError(f"model '{model.name}' cannot be built again from its config: {line(problem)}") from problem
     if [variable.name for variable in small.weights] != [variable.name for variable in model.weights]:
         raise SecateurError(
             f"model '{model.name}' built again has {len(small.weights)} variables, not the same {len(model.weights)}: "
             "Keras does not keep a layer that is in two nested models at once, or an activation with weights"
         )
+    if type(small) is type(model) and type(model) not in (keras.Sequential, _graph_class()):
+        settings = {n: v for n, v in vars(model).items() if isinstance(v, bool | int | float | str) and n[0] != "_"}
+        vars(small).update(settings)  # which a class may not have in its config
     return small
+
+
+def line(problem: BaseException) -> str:
+    """The first line of an error's message."""
+    lines = str(problem).strip().splitlines()
+    return lines[0][:300] if lines else type(problem).__name__
 
 
 def settled(model: Any) -> Any:
@@ -51,9 +161,12 @@ def _keep_functions(config: Any, owner: Any, own: dict[str, Any]) -> None:
     if isinstance(config.get("layers"), list):
         layers = {layer.name: layer for layer in getattr(owner, "layers", ())}
         for one in config["layers"]:
-            layer = layers.get(one["config"].get("name"))
+            layer = layers.get(one.get("name"))
             if layer is not None:
                 _keep_functions(one["config"], layer, own)
+        return
+    if "parts" in config:  # of a resized layer
+        _keep_functions(config["layer"]["config"], owner, own)
         return
     for key, value in config.items():
         inner = getattr(owner, "forward_layer" if key == "layer" else key, None)

@@ -1,26 +1,35 @@
 """From the input of a Keras model to its output, layer by layer: every call is handed to the rule of its layer.
 
-Sequential, functional and nested models have a graph that can be followed; subclassed ones have none.
+Sequential, functional and nested models have a graph that can be followed. A layer or model of another class is
+followed into its `call` (see `tracing`), unless `register` gave it a rule or it computes what its Keras parent does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ..base.errors import SecateurError
 from ..base.extras import require
-from .channels import Channels, Flow, Shape, UnknownLayerError
-from .layers import RULES, Call, Rule, operation
+from .channels import Channels, Flow, Shape, UnknownLayerError, Weight
+from .copies import functional
+from .layers import REGISTERED, RULES, Call, Rule, operation
 from .layers.call import flows_in
 
+CONSTANT = "the code of a layer has a number for each of them"
+ALONE = {
+    "Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv3D", "SeparableConv1D", "SeparableConv2D", "LSTM", "GRU",
+    "SimpleRNN", "MultiHeadAttention",
+}  # fmt: skip
 Opaque = Callable[[str], bool]  # whether a layer may be left whole when no rule knows it
 
 
-def followed(model: Any, opaque: Opaque, lenient: bool = False) -> Channels:
+def followed(model: Any, opaque: Opaque, lenient: bool = False, call: Any = None) -> Channels:
     """All channels of a model. Layers without a rule that `opaque` names are left whole, and so is what they read.
 
-    With `lenient`, a layer that no rule can follow is passed over: masks do not need to know what reads a unit.
+    With `lenient`, a layer that no rule can follow is passed over: masks do not need to know what reads a unit. A
+    subclassed model is called as `call`, symbolic tensors.
 
     Raises:
         UnknownLayerError: a layer without a rule, or used as its rule cannot follow.
@@ -31,7 +40,19 @@ def followed(model: Any, opaque: Opaque, lenient: bool = False) -> Channels:
         names[id(variable)] = variable.path if variable.path not in names.values() else f"{variable.path}#{number}"
     net = Channels(names)
     walk = Walk(net, opaque, lenient)
-    found = walk.model(model, [walk.fixed(tensor, "the model's input") for tensor in model_graph(model).inputs], ())
+    if functional(model):
+        found = walk.model(model, [walk.fixed(one, "the model's input") for one in model_graph(model).inputs], ())
+    else:
+        try:
+            found = walk.subclassed(model, call)
+        except UnknownLayerError:
+            if not lenient:
+                raise
+            found = []
+    for variable in net.read:
+        use = net.bind(variable)
+        for ids in use.dims.values() if use else ():
+            net.pin(ids, "the code of a layer reads them where they are")
     for flow in found:
         net.pin(flow.ids, "they are the model's output")
     for problem, given in walk.problems:
@@ -52,12 +73,25 @@ def model_graph(model: Any) -> Any:
         graph = getattr(model, "_functional", None)
         if graph is None:
             raise SecateurError(f"model '{model.name}' is not built: give it an Input, or call it on a batch")
-    if not hasattr(graph, "_nodes_by_depth") or type(graph).__module__.split(".")[0] != "keras":
-        raise SecateurError(
-            f"model '{model.name}' ({type(model).__name__}) is subclassed, so its layers cannot be followed: "
-            "build it with keras.Sequential or keras.Model(inputs, outputs)"
-        )
     return graph
+
+
+def tensors_of(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What a call is given, as symbolic tensors; inside of wrappers there are none yet."""
+    if call.tensors is not None:
+        return call.tensors
+    keras = require("keras", "keras")
+
+    def symbolic(value: Any) -> Any:
+        return keras.KerasTensor(value.shape) if isinstance(value, Flow) else value
+
+    found: tuple[tuple[Any, ...], dict[str, Any]] = keras.tree.map_structure(symbolic, (call.args, call.kwargs))
+    return found
+
+
+def reshaped(flow: Flow, shape: Shape) -> Flow:
+    """The same channels in a tensor whose sizes are known otherwise: fixed in a layer's code, open around it."""
+    return Flow(tuple(shape), flow.axis, flow.ids, flow.alike)
 
 
 class Walk:
@@ -79,24 +113,29 @@ class Walk:
         graph = model_graph(model)
         flows: dict[int, Flow] = {}
         for tensor, flow in zip(graph.inputs, inputs, strict=True):
-            flows[id(tensor)] = flow
+            flows[id(tensor)] = reshaped(flow, tensor.shape)
             if path and len(flow.ids):
                 name = tensor._keras_history.operation.name
                 self.net.width((*path, name), "batch_shape", flow.ids, flow.axis)
+        self.graph(graph, flows, lambda operation: (*path, operation.name))
+        return [flows[id(tensor)] for tensor in graph.outputs]
+
+    def graph(self, graph: Any, flows: dict[int, Flow], place: Callable[[Any], tuple[str, ...]]) -> None:
+        """Fill `flows` with the tensors of a graph, whose operations are at `place`."""
         for depth in sorted(graph._nodes_by_depth, reverse=True):
             for node in graph._nodes_by_depth[depth]:
                 if node.is_input:
                     continue
                 args, kwargs = node.arguments.fill_in(flows)
-                outputs = self.call(node, args, kwargs, (*path, node.operation.name))
+                outputs = self.call(node, args, kwargs, place(node.operation))
                 for tensor, flow in zip(node.outputs, outputs, strict=True):
                     flows[id(tensor)] = flow
-        return [flows[id(tensor)] for tensor in graph.outputs]
 
     def call(self, node: Any, args: tuple[Any, ...], kwargs: dict[str, Any], path: tuple[str, ...]) -> list[Flow]:
         """The outputs of one node."""
         shapes = [tuple(tensor.shape) for tensor in node.outputs]
         call = Call(node.operation, path, args, kwargs, shapes, self.net)
+        call.tensors = node.arguments.args, node.arguments.kwargs
         given = flows_in([list(args), kwargs])
         self.net.calls.append(call.name)
         try:
@@ -122,25 +161,123 @@ class Walk:
         """By the layer's rule, which has to know every variable of the layer."""
         keras = require("keras", "keras")
         layer = call.layer
-        if isinstance(layer, keras.Model):
-            return self.model(layer, call.all(), call.path)
-        wrapped = type(layer) is keras.layers.TimeDistributed
-        found = self.distributed(call) if wrapped else self.rule_of(call)(call)
+        if isinstance(layer, keras.Model) and functional(layer):
+            return [reshaped(f, s) for f, s in zip(self.model(layer, call.all(), call.path), call.shapes, strict=True)]
+        if type(layer) is keras.layers.TimeDistributed:
+            found = self.distributed(call)
+        else:
+            rule = self.rule_of(call)
+            found = self.inside(call) if rule is None else rule(call)
         for variable in getattr(layer, "weights", []):
             if self.net.names.get(id(variable)) not in self.net.uses:
                 raise call.unknown(f"has a variable '{variable.name}' that its rule does not know")
         return found
 
-    def rule_of(self, call: Call) -> Rule:
-        """The rule of exactly this class of Keras: a subclass may do anything."""
+    def rule_of(self, call: Call) -> Rule | None:
+        """The rule of a layer: what `register` gave its class, that of Keras' class, or that of the class of Keras that
+        it is made of where it computes the same; None where its `call` has to be followed."""
         keras = require("keras", "keras")
         layer = call.layer
-        name = type(layer).__name__
+        kind: Any = type(layer)
         if not isinstance(layer, keras.layers.Layer):
             return operation
-        if name in RULES and type(layer).__module__.split(".")[0] == "keras":
-            return RULES[name]
-        raise call.unknown("is not known here")
+        given = next((REGISTERED[one] for one in kind.__mro__ if one in REGISTERED), None)
+        if given is not None:
+            return given
+        if kind.__module__.split(".")[0] == "keras":
+            if kind.__name__ in RULES:
+                return RULES[kind.__name__]
+            raise call.unknown("is not known here")
+        parent: Any = next(one for one in kind.__mro__ if one.__module__.split(".")[0] == "keras")
+        if parent.__name__ not in RULES or hasattr(layer, "_resized"):
+            return None
+        if kind.call is parent.call:
+            return RULES[parent.__name__]
+        from .tracing import agrees
+
+        return RULES[parent.__name__] if agrees(layer, parent, *tensors_of(call)) else None
+
+    def inside(self, call: Call) -> list[Flow]:
+        """Into the `call` of a layer of another class."""
+        from .resized import addresses_of
+        from .tracing import UntraceableError, traced
+
+        layer, net = call.layer, self.net
+        args, kwargs = tensors_of(call)
+        try:
+            trace = traced(layer, args, kwargs)
+        except UntraceableError as problem:
+            if self.lenient:
+                self.alone(layer, call.path)
+            if call.path:
+                raise call.unknown(f"cannot be followed: {problem}") from problem
+            raise UnknownLayerError(
+                f"model '{layer.name}' ({type(layer).__name__}) cannot be followed: {problem}; mode='mask' masks it "
+                "without shrinking",
+                f"it cannot be followed: {problem}",
+            ) from problem
+        addresses = addresses_of(layer)
+        _, parts = net.own.setdefault(call.path, (layer, {}))
+
+        def place(part: Any) -> tuple[str, ...]:
+            if id(part) not in addresses:
+                return (*call.path, f"?{part.name}")
+            parts[addresses[id(part)]] = part
+            return (*call.path, f".{addresses[id(part)]}")
+
+        given = flows_in([list(call.args), call.kwargs])
+        call.used |= {id(flow) for flow in given}
+        flows: dict[int, Flow] = {}
+        for tensor, flow in zip(trace.tensors, given, strict=True):
+            flows[id(tensor)] = reshaped(flow, tensor.shape)
+        for tensor, value in trace.symbols:
+            flows[id(tensor)] = self.weight(value) if hasattr(value, "trainable") else self.fixed(tensor, CONSTANT)
+        try:
+            self.graph(trace.graph, flows, place)
+        finally:
+            trace.close()
+        for variable in layer.weights:
+            if net.names[id(variable)] not in net.uses:
+                net.bind(variable)
+        net.read += [variable for variable in trace.read if id(variable) in net.names]
+        found = [flows[id(tensor)] for tensor in trace.graph.outputs]
+        return [reshaped(f, s) for f, s in zip(found, call.shapes, strict=True)] if call.shapes else found
+
+    def alone(self, layer: Any, path: tuple[str, ...]) -> None:
+        """The units of every layer inside one whose code cannot be followed, for masks: who reads them is not known."""
+        keras = require("keras", "keras")
+        for one in layer._flatten_layers(include_self=False):
+            name, build = type(one).__name__, one.get_build_config()
+            if type(one).__module__.split(".")[0] != "keras" or name not in ALONE or not build:
+                continue
+            shapes = [build["input_shape"]] if "input_shape" in build else list(build["shapes_dict"].values())
+            flows = [self.fixed(keras.KerasTensor(shape), "the code of a layer makes them") for shape in shapes]
+            output = (*shapes[0][:-1], 1)
+            call = Call(one, (*path, f".{one.path or one.name}"), tuple(flows), {}, [output], self.net)
+            with suppress(UnknownLayerError):
+                RULES[name](call)
+                self.net.calls.append(call.name)
+        for variable in layer.weights:
+            self.net.bind(variable)
+
+    def weight(self, variable: Any) -> Flow:
+        """A variable that a layer's code reads."""
+        shape = tuple(variable.shape)
+        ids = self.net.fresh(shape[-1] if shape else None)
+        self.net.bind(variable, *([(len(shape) - 1, ids)] if shape else []))
+        return Weight(shape, max(len(shape) - 1, 0), ids, variable=variable)
+
+    def subclassed(self, model: Any, tensors: Any) -> list[Flow]:
+        """A subclassed model, called on symbolic `tensors`."""
+        if tensors is None:
+            raise SecateurError(
+                f"model '{model.name}' ({type(model).__name__}) is subclassed and was not called yet: call it on a "
+                "batch, or give data=..."
+            )
+        keras = require("keras", "keras")
+        flows = keras.tree.map_structure(lambda one: self.fixed(one, "the model's input"), tensors)
+        call = Call(model, (), tuple(flows), {}, [], self.net, tensors=(tuple(tensors), {}))
+        return self.layer(call)
 
     def distributed(self, call: Call) -> list[Flow]:
         """The same layer for every frame: (batch, frames, ...) as if frames were batches."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..base.extras import require
 from ..prune.budget import Keep
 from ..prune.places import parameter_masks
-from .copies import rebuilt, settled
+from .copies import described, rebuilt, settled
 from .structure import Structure
 
 Masks = dict[str, NDArray[np.float32]]  # by variable; broadcast over it
@@ -37,7 +37,7 @@ def apply(variables: Mapping[str, Any], masks: Mapping[str, Any]) -> None:
 
 def masked_model(model: Any, structure: Structure, keep: Keep) -> Any:
     """A model of the same shape with zeros; computes what the shrunk one computes. Not compiled."""
-    copy = rebuilt(model, deepcopy(model.get_config()))
+    copy = rebuilt(model, deepcopy(described(model, structure.call)))
     copy.set_weights(model.get_weights())
     names = structure.channels.names
     convert = require("keras", "keras").ops.convert_to_tensor

@@ -54,7 +54,8 @@ class Planner:
 
     def __init__(self, model: Any, options: Options) -> None:
         self.model, self.options = model, options
-        self.structure = structure_of(model, lambda name: _any(name, options.exclude), options.mode == "mask")
+        inputs = options.data[0] if isinstance(options.data, tuple) else None
+        self.structure = structure_of(model, lambda name: _any(name, options.exclude), options.mode == "mask", inputs)
         self.groups = self._chosen()
         self.full = self.structure.parameters()
         self.keep: Keep = {}

@@ -9,9 +9,11 @@ import numpy as np
 
 from ..base.errors import SecateurError
 from ..base.extras import require
-from .channels import Edit
-from .copies import rebuilt, settled
-from .structure import Structure
+from .channels import Edit, readable
+from .copies import Config, described, forget, functional, loadable, rebuilt, settled
+from .follow import model_graph
+from .masks import apply, masks_of
+from .structure import Structure, symbolic
 
 
 def shrunk_model(model: Any, structure: Structure) -> Any:
@@ -20,8 +22,8 @@ def shrunk_model(model: Any, structure: Structure) -> Any:
     Raises:
         SecateurError: a model whose config does not build it again (an unregistered class, a shared inner layer).
     """
-    alive, config = structure.alive, edited(model, structure)
-    small = rebuilt(model, config)
+    alive = structure.alive
+    small = rebuilt(model, edited(model, structure))
     for old, new in zip(model.weights, small.weights, strict=True):
         use = structure.channels.uses[structure.channels.names[id(old)]]
         values = _numpy(old)
@@ -32,43 +34,102 @@ def shrunk_model(model: Any, structure: Structure) -> Any:
         if values.shape != tuple(new.shape):
             raise SecateurError(f"{old.path}: {values.shape} are left, but the new layer has {tuple(new.shape)}")
         new.assign(values)
-    return settled(small)
+    settled(small)
+    if any(structure.smaller(variable) for layer, _ in structure.channels.own.values() for variable in layer.weights):
+        _verify(model, small, structure)
+    return small
 
 
-def edited(model: Any, structure: Structure) -> dict[str, Any]:
-    """The model's config with the widths that are left."""
-    config: dict[str, Any] = copy.deepcopy(model.get_config())
-    _forget(config)
-    for edit in structure.channels.edits.values():
-        _write(config, edit, int(structure.alive[edit.ids].sum()))
-    return config
+def _verify(model: Any, small: Any, structure: Structure) -> None:
+    """Code may go by how many units there are; then the smaller model does not compute what the masked one does.
+
+    Raises:
+        SecateurError: it does.
+    """
+    from .tracing import differ
+
+    net = structure.channels
+    sizes = {group.name: group.units for group in structure.groups}
+    masks = masks_of(structure, {g: sorted({*range(sizes[g])} - {*gone}) for g, gone in structure.gone.items()})
+    before = {name: _numpy(net.uses[name].variable).copy() for name in masks}
+    convert = require("keras", "keras").ops.convert_to_tensor
+    variables = {name: net.uses[name].variable for name in masks}
+    inputs = symbolic(structure.call) if structure.call else [model_graph(model).input]
+    try:
+        apply(variables, {name: convert(mask, variables[name].dtype) for name, mask in masks.items()})
+        other = differ(model, small, inputs)
+    finally:
+        for name, value in before.items():
+            variables[name].assign(value)
+    if other:
+        names = sorted({readable(path) for path in net.own if path})
+        code = ", ".join(map(repr, names)) or "the model"
+        raise SecateurError(
+            f"the code of {code} computes something else where it has fewer units: "
+            f"exclude={names} leaves it whole, mode='mask' masks without shrinking"
+        )
 
 
-def _write(config: dict[str, Any], edit: Edit, kept: int) -> None:
-    """One number of one layer."""
-    for name in edit.path:
+def edited(model: Any, structure: Structure) -> Config:
+    """The model's description with the widths that are left."""
+    whole: Config = copy.deepcopy(described(model, structure.call))
+    net = structure.channels
+    for path in sorted(net.own, key=len):
+        _resize(whole, path, structure)
+    for edit in net.edits.values():
+        kept = int(structure.alive[edit.ids].sum())
+        if kept < len(edit.ids):
+            _write(_located(whole, edit.path), edit, kept)
+    return whole
+
+
+def _resize(whole: Config, path: tuple[str, ...], structure: Structure) -> None:
+    """What a layer of another class holds in other sizes becomes part of its config, where any of it does."""
+    layer, parts = structure.channels.own[path]
+    keras = require("keras", "keras")
+    smaller = [variable for variable in layer.weights if structure.smaller(variable)]
+    if not smaller:
+        return
+    from .resized import resized_config, weights_of
+
+    entry = _located(whole, path)
+    entry.update(resized_config({**entry}, layer.get_build_config(), name=layer.name))
+    config = entry["config"]
+    for address, part in parts.items():
+        if any(structure.smaller(variable) for variable in part.weights):
+            if isinstance(part, keras.Model) and functional(part):
+                config["parts"][address] = described(part)
+            else:
+                config["parts"][address] = keras.saving.serialize_keras_object(part)
+                loadable(config["parts"][address], part)
+            forget(config["parts"][address])
+    for address, variable in weights_of(layer).items():
+        if structure.smaller(variable):
+            config["weights"][address] = structure.shape_of(variable)
+
+
+def _located(whole: Config, path: tuple[str, ...]) -> Config:
+    """The serialized layer at a path of a serialized model."""
+    for name in path:
+        config = whole["config"]
         if name.startswith("@"):
-            config = config[name[1:]]["config"]
+            whole = config[name[1:]]
+        elif name.startswith("."):
+            whole = config["parts"][name[1:]]
         else:
-            config = next(layer["config"] for layer in config["layers"] if layer["config"].get("name") == name)
+            whole = next(layer for layer in config["layers"] if layer["name"] == name)
+    return whole
+
+
+def _write(entry: Config, edit: Edit, kept: int) -> None:
+    """One number of one layer."""
+    config = entry["config"]
     if edit.axis is None:
         config[edit.key] = kept
     else:
         sizes = config[edit.key]
         sizes = sizes["items"] if isinstance(sizes, dict) else sizes  # a tuple, as Keras writes it
         config[edit.key] = [kept if axis == edit.axis else size for axis, size in enumerate(sizes)]
-
-
-def _forget(config: Any) -> None:
-    """Drop what says how layers were built: they are built again, for other widths."""
-    if isinstance(config, dict):
-        for key in ("build_config", "build_input_shape", "compile_config"):
-            config.pop(key, None)
-        for value in config.values():
-            _forget(value)
-    elif isinstance(config, list):
-        for value in config:
-            _forget(value)
 
 
 def _numpy(variable: Any) -> Any:

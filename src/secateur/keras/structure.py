@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base.extras import require
 from ..models.groups import Group, Place
 from .channels import Channels, Ids, Use
+from .copies import functional
 from .follow import Opaque, followed
 
 
@@ -26,6 +28,7 @@ class Structure:
     layers: Mapping[str, tuple[str, ...]]  # whose units are in a group
     whole: Mapping[str, str]  # by layer: why its units stay
     gone: Mapping[str, list[int]] = field(default_factory=dict)  # by group
+    call: Any = None  # the description of a subclassed model's inputs
 
     @cached_property
     def alive(self) -> NDArray[np.bool_]:
@@ -46,20 +49,36 @@ class Structure:
 
     def values_of(self, use: Use) -> int:
         """Values of one variable that are left."""
-        sizes = [
+        return int(np.prod(self.sizes(use), dtype=np.int64))
+
+    def sizes(self, use: Use) -> list[int]:
+        """The shape of what is left of one variable."""
+        return [
             int(self.alive[use.dims[dim]].sum()) if dim in use.dims else size
             for dim, size in enumerate(use.variable.shape)
         ]
-        return int(np.prod(sizes, dtype=np.int64))
+
+    def shape_of(self, variable: Any) -> list[int]:
+        """The shape of what is left of a variable of the model."""
+        return self.sizes(self.channels.uses[self.channels.names[id(variable)]])
+
+    def smaller(self, variable: Any) -> bool:
+        """Whether a variable of the model loses some of its values."""
+        return self.shape_of(variable) != list(variable.shape)
 
 
-def structure_of(model: Any, opaque: Opaque = lambda name: False, lenient: bool = False) -> Structure:
+def structure_of(
+    model: Any, opaque: Opaque = lambda name: False, lenient: bool = False, inputs: Any = None
+) -> Structure:
     """Follow a model and put its units into groups: those that belong to the same layers compete with each other.
+
+    `inputs` is a batch for a subclassed model, which has no record of what it is called on.
 
     Raises:
         SecateurError: see `followed`.
     """
-    net = followed(model, opaque, lenient)
+    call = None if functional(model) else call_of(model, inputs)
+    net = followed(model, opaque, lenient, None if call is None else symbolic(call))
     roots = net.roots()
     pinned: dict[int, str] = {}
     for ids, why in net.pins:
@@ -83,7 +102,41 @@ def structure_of(model: Any, opaque: Opaque = lambda name: False, lenient: bool 
         for key in unequal:
             why = "both directions must stay equally wide, and their units are read in different ways"
             whole |= {declared[n].name: why for n in key}
-    return _grouped(net, roots, sets, whole)
+    return replace(_grouped(net, roots, sets, whole), call=call)
+
+
+def call_of(model: Any, inputs: Any) -> Any:
+    """A list that describes what a subclassed model is called on: shapes and types, nested as its inputs are; None
+    where it was not called yet."""
+    keras = require("keras", "keras")
+    if inputs is not None:
+        return [_specs(keras.tree.map_structure(lambda a: (tuple(a.shape), str(a.dtype).split(".")[-1]), inputs))]
+    build = model.get_build_config()
+    if not build:
+        return None
+    shapes = [build["input_shape"]] if "input_shape" in build else list(build["shapes_dict"].values())
+    return [_specs(shape) for shape in shapes]
+
+
+def _specs(shape: Any) -> Any:
+    if isinstance(shape, tuple | list) and len(shape) == 2 and isinstance(shape[1], str):
+        kind = "float32" if shape[1] == "float64" else shape[1]
+        return {"shape": [None, *shape[0][1:]], "dtype": kind}
+    if isinstance(shape, tuple | list) and all(size is None or isinstance(size, int) for size in shape):
+        return {"shape": [None, *shape[1:]], "dtype": "float32"}
+    if isinstance(shape, dict):
+        return {name: _specs(one) for name, one in shape.items()}
+    return [_specs(one) for one in shape]
+
+
+def symbolic(spec: Any) -> Any:
+    """Symbolic tensors from their description."""
+    keras = require("keras", "keras")
+    if isinstance(spec, dict) and set(spec) == {"shape", "dtype"}:
+        return keras.Input(batch_shape=spec["shape"], dtype=spec["dtype"])
+    if isinstance(spec, dict):
+        return {key: symbolic(one) for key, one in spec.items()}
+    return [symbolic(one) for one in spec]
 
 
 Sets = list[tuple[tuple[int, ...], list[int], int]]  # declarations, units, blocks

@@ -5,7 +5,7 @@ A new layer is a function `(call) -> outputs` under its Keras name in one of the
 """
 
 from . import attention, dense, merging, passing, recurrent, shaping  # noqa: F401 (they enter their rules)
-from .call import RULES, Call, Rule, rule
+from .call import REGISTERED, RULES, Call, Rule, register, rule
 from .operations import operation
 
-__all__ = ["RULES", "Call", "Rule", "operation", "rule"]
+__all__ = ["REGISTERED", "RULES", "Call", "Rule", "operation", "register", "rule"]

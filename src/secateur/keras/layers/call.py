@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...base.errors import SecateurError, nearest
 from ..channels import Channels, Flow, Ids, Shape, UnknownLayerError, readable
 
 # Functions that treat every value by itself. A removed unit need not give zero: what reads it is zeroed as well.
@@ -29,6 +30,7 @@ class Call:
     shapes: Sequence[Shape]
     net: Channels
     used: set[int] = field(default_factory=set)
+    tensors: tuple[tuple[Any, ...], dict[str, Any]] | None = None  # `args` and `kwargs` as Keras' symbolic tensors
 
     @property
     def name(self) -> str:
@@ -77,15 +79,18 @@ class Call:
 
     def unknown(self, what: str) -> UnknownLayerError:
         """The error for what no rule can follow."""
+        inside = next((n for n, part in enumerate(self.path) if part.startswith("?")), len(self.path))
+        name = readable(self.path[:inside]) or self.name  # operations in code have other names each time
         return UnknownLayerError(
-            f"layer '{self.name}' ({type(self.layer).__name__}) {what}: exclude=['{self.name}'] leaves it and what it "
+            f"layer '{self.name}' ({type(self.layer).__name__}) {what}: exclude=['{name}'] leaves it and what it "
             "reads whole, mode='mask' masks the others without shrinking",
             f"it {what}",
         )
 
 
 Rule = Callable[[Call], list[Flow]]
-RULES: dict[str, Rule] = {}
+RULES: dict[str, Rule] = {}  # of Keras' layers, by name
+REGISTERED: dict[type, Rule] = {}  # of other classes
 
 
 def rule(*names: str) -> Callable[[Rule], Rule]:
@@ -96,6 +101,36 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
         return function
 
     return enter
+
+
+def register(cls: type, rule: Rule | str) -> None:
+    """Teach `prune` a layer of your own: `rule` follows units through a call of `cls`, or names the Keras layer that
+    `cls` is like.
+
+        secateur.keras.register(MyDense, "Dense")
+
+    A rule is a function from a `Call` to its outputs. It declares what the layer makes, binds every variable of the
+    layer to the channels along its dimensions, and says which number in the layer's config is how many there are:
+
+        def scaled_dense(call):
+            flow = call.one()  # the tensor that it reads
+            units = call.net.new(call.layer, call.path, call.layer.units, "unit")
+            call.net.bind(call.layer.kernel, (0, call.channels(flow, -1)), (1, units), reads=[0])
+            call.net.width(call.path, "units", units)
+            return [Flow(call.shapes[0], flow.rank - 1, units)]
+
+        secateur.keras.register(ScaledDense, scaled_dense)
+
+    A layer whose `call` is made of Keras layers and operations needs no rule.
+
+    Raises:
+        SecateurError: a name that no Keras layer here has.
+    """
+    if isinstance(rule, str):
+        if rule not in RULES:
+            raise SecateurError(f"no Keras layer '{rule}' has a rule here{nearest(rule, RULES)}")
+        rule = RULES[rule]
+    REGISTERED[cls] = rule
 
 
 def flows_in(value: Any) -> list[Flow]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..channels import Flow
+import numpy as np
+
+from ..channels import Flow, Weight
 from .call import Call, Rule, flows_in
 from .merging import merged
-from .reducing import glu, over_frames, reduced
+from .reducing import fixed, glu, over_frames, reduced
 from .shaping import OPERATIONS as SHAPING
 
 # A quotient or a logarithm of a removed unit's zero is no number, and a root or deviation has no slope there.
 BINARY = frozenset({"Add", "Subtract", "Multiply", "Maximum", "Minimum", "LogicalOr", "LogicalAnd"})
 UNARY = frozenset({
-    "Relu", "Relu6", "Sigmoid", "Tanh", "Silu", "Gelu", "Elu", "Selu", "LeakyRelu", "HardSigmoid", "HardSilu",
+    "Relu", "ReLU", "Relu6", "Sigmoid", "Tanh", "Silu", "Gelu", "Elu", "Selu", "LeakyRelu", "HardSigmoid", "HardSilu",
     "Softplus", "Softsign", "LogSigmoid", "Square", "Absolute", "Abs", "Negative", "Exp", "Sin", "Cos", "Cast", "Celu",
     "HardTanh", "Clip", "Sign", "SoftShrink", "HardShrink", "TanhShrink", "Squareplus", "Erf", "Expm1",
     "LogicalNot", "StopGradient",
@@ -31,10 +33,17 @@ def operation(call: Call) -> list[Flow]:
 
 def value_by_value(call: Call) -> list[Flow]:
     """Every value by itself, or with the value at the same place in the other input; numbers are the same for all."""
-    flows = flows_in([*call.args, *call.kwargs.values()])
+    given = [*call.args, *call.kwargs.values()]
+    flows = flows_in(given)
     call.used |= {id(flow) for flow in flows}
-    if not flows or not all(isinstance(a, Flow) or number(a) for a in [*call.args, *call.kwargs.values()]):
+    arrays = [a for a in given if not isinstance(a, Flow) and not number(a)]
+    if not flows or not all(hasattr(a, "shape") or isinstance(a, list | tuple) for a in arrays):
         raise call.unknown("is an operation that units cannot be followed through")
+    for array in arrays:
+        shape = np.shape(array) if isinstance(array, list | tuple) else tuple(array.shape)
+        ids = call.net.fresh(shape[-1])
+        call.net.pin(ids, f"'{call.name}' has a number for each of them")
+        flows.append(Flow(shape, len(shape) - 1, ids))
     return [merged(call, flows)]
 
 
@@ -69,9 +78,10 @@ def like(call: Call) -> list[Flow]:
 
 def matmul(call: Call) -> list[Flow]:
     """(..., m, k) with (..., k, n): units along k go together; those along n or m pass."""
-    first, second = flows = flows_in([*call.args, *call.kwargs.values()])
-    call.used |= {id(flow) for flow in flows}
+    first, second = _both(call)
     net, shape = call.net, call.shapes[0]
+    if isinstance(second, Weight) and second.rank == 2 and first.rank > 1:
+        return [by_kernel(call, first, second)]
     if min(first.rank, second.rank) < 3 or first.rank != second.rank:
         raise call.unknown("multiplies other than batches of matrices")
     inner = first.axis == first.rank - 1, second.axis == second.rank - 2
@@ -89,9 +99,57 @@ def matmul(call: Call) -> list[Flow]:
     return [Flow(shape, outer[-1].axis, outer[-1].ids)]
 
 
+def by_kernel(call: Call, flow: Flow, kernel: Weight) -> Flow:
+    """A layer's own kernel (inputs, units): its units are units like those of a dense layer."""
+    net, shape = call.net, call.shapes[0]
+    net.bind(kernel.variable, (0, call.channels(flow, -1)), reads=[0])
+    units = net.new(kernel.variable, (*call.path[:-1], f"?{kernel.variable.name}"), len(kernel.ids), "unit")
+    net.tie(kernel.ids, units)
+    return Flow(shape, len(shape) - 1, units)
+
+
+def _both(call: Call) -> tuple[Flow, Flow]:
+    """The two tensors of a product."""
+    flows = flows_in([*call.args, *call.kwargs.values()])
+    call.used |= {id(flow) for flow in flows}
+    if len(flows) != 2:
+        raise call.unknown("multiplies by a fixed array")
+    return flows[0], flows[1]
+
+
+def einsum(call: Call) -> list[Flow]:
+    """Sums of products by labels of axes: units along a label that all have go together, or pass where it stays."""
+    net, shape = call.net, call.shapes[0]
+    first, second = flows = _both(call)
+    read, _, written = call.layer.subscripts.replace(" ", "").partition("->")
+    labels = read.split(",")
+    if "." in read or not written or any(len(a) != f.rank for a, f in zip(labels, flows, strict=True)):
+        raise call.unknown(f"computes {call.layer.subscripts}, which is not written out")
+    if isinstance(second, Weight) and second.rank == 2:
+        (inputs, units), (rest, last) = labels[1], (labels[0][:-1], labels[0][-1])
+        if inputs == last and written == rest + units and units not in labels[0]:
+            return [by_kernel(call, first, second)]
+    found: Flow | None = None
+    along = [label[flow.axis] for label, flow in zip(labels, flows, strict=True)]
+    for number, flow in enumerate(flows):
+        label, other = along[number], flows[1 - number]
+        if label in labels[1 - number] and (along[1 - number] != label or len(flow.ids) != len(other.ids)):
+            net.pin(flow.ids, f"'{call.name}' multiplies them with what has no units")
+        elif label in labels[1 - number]:
+            net.tie(flow.ids, other.ids)
+        if label not in written:
+            if label not in labels[1 - number]:
+                net.pin(flow.ids, f"'{call.name}' sums over them")
+        elif found is None or net.stays(found.ids):
+            found = Flow(shape, written.index(label), flow.ids)
+        elif written.index(label) != found.axis:
+            net.pin(flow.ids, f"'{call.name}' has units along two axes")
+    return [found or fixed(call, shape)]
+
+
 OPERATIONS: dict[str, Rule] = {
     **dict.fromkeys(BINARY | UNARY, value_by_value), "TrueDivide": divided, "Divide": divided, "Power": power,
-    **dict.fromkeys(("ZerosLike", "OnesLike"), like), "Matmul": matmul, "Glu": glu,
+    **dict.fromkeys(("ZerosLike", "OnesLike"), like), "Matmul": matmul, "Dot": matmul, "Einsum": einsum, "Glu": glu,
     **dict.fromkeys(("Mean", "Sum", "Max", "Min", "Amax", "Amin", "Var", "Prod", "Median", "Any", "All"), reduced),
     **dict.fromkeys(("Softmax", "LogSoftmax", "Cumsum", "Flip", "Sort"), over_frames), **SHAPING,
 }  # fmt: skip

@@ -1,0 +1,229 @@
+"""Layers of other classes with some of their inner layers and variables in other sizes, as a config that Keras saves.
+
+Such a layer keeps its class and its code. In a saved model it is a `secateur>Resized`: the layer as it was, the inner
+layers that take the place of those that it makes, and the shapes of its own variables. To load it, import
+`secateur.keras` and the layer's class first.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from ..base.errors import SecateurError
+from .structure import symbolic
+from .tracing import variables_of
+
+NAME = "Resized"
+REGISTERED = f"secateur>{NAME}"
+Config = dict[str, Any]
+
+
+def resized_config(layer: Config, shapes: Any, call: Any = None, name: str | None = None) -> Config:
+    """The serialized layer `layer`, ready for `parts` (address to serialized layer) and `weights` (address to shape).
+
+    `shapes` are what it was built for (`get_build_config`); a model has the description of its inputs as `call`.
+    """
+    if layer["registered_name"] == REGISTERED:
+        layer["config"]["call"] = call or layer["config"]["call"]
+        return layer
+    layer.pop("build_config", None)
+    config = {"name": name or layer["config"].get("name"), "layer": layer, "parts": {}, "weights": {}}
+    config |= {"shapes": shapes, "call": call}
+    return {"module": None, "class_name": NAME, "config": config, "registered_name": REGISTERED}
+
+
+def addresses_of(owner: Any) -> dict[int, str]:
+    """Where the layers inside a layer are, by `id`: "norm", "blocks[1]", "block.dense"; the first place of each."""
+    found: dict[int, str] = {}
+    queue = [("", owner)]
+    for prefix, holder in queue:
+        for name, value in _attributes(holder):
+            for address, one in _entries(name, value):
+                if id(one) not in found and one is not owner:
+                    found[id(one)] = prefix + address
+                    if not hasattr(one, "_nodes_by_depth") and not type(one).__module__.startswith("keras."):
+                        queue.append((f"{prefix}{address}.", one))
+    return found
+
+
+def _attributes(holder: Any) -> Iterator[tuple[str, Any]]:
+    """Public and private attributes that may hold layers; PyTorch keeps them in a place of its own."""
+    for name, value in [*vars(holder).items(), *(vars(holder).get("_modules") or {}).items()]:
+        if not name.startswith("_self_") and name not in (
+            "_layers",
+            "_metrics",
+            "_tracker",
+            "_modules",
+            "_operations",
+            "_loss_tracker",
+        ):
+            yield name, value
+
+
+def _entries(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, keras.layers.Layer):
+        yield name, value
+    elif isinstance(value, list | tuple | dict):
+        for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(key, int | str):
+                yield from _entries(f"{name}[{key}]", one)
+
+
+def _step(owner: Any, step: str) -> Any:
+    name, *keys = re.findall(r"[^\[\]]+", step)
+    value = getattr(owner, name)
+    for key in keys:
+        value = _item(value, key)
+    return value
+
+
+def _item(value: Any, key: str) -> Any:
+    return value[key] if isinstance(value, dict) and key in value else value[int(key)]
+
+
+def _replace(owner: Any, address: str, new: Any) -> None:
+    """Put `new` where `address` is, everywhere in the layer that has it, at the same place among its state."""
+    *above, last = address.split(".")
+    for step in above:
+        owner = _step(owner, step)
+    old = _step(owner, last)
+    for name, (_, kept) in owner._tracker.config.items():
+        if any(one is old for one in kept):
+            kept[:] = [new if one is old else one for one in kept if one is not new]
+            ids = owner._tracker.stored_ids[name]
+            ids.discard(id(old))
+            ids.add(id(new))
+    for name, value in list(_attributes(owner)):
+        if value is old:
+            setattr(owner, name, new)
+        elif isinstance(value, list | tuple | dict):
+            changed = _swapped(value, old, new)
+            if changed is not value:
+                vars(owner)[name] = changed
+
+
+def _swapped(value: Any, old: Any, new: Any) -> Any:
+    """A nested list, tuple or dictionary with `new` for `old`; lists and dictionaries change in place."""
+    if value is old:
+        return new
+    if isinstance(value, tuple):
+        changed = [_swapped(one, old, new) for one in value]
+        same = all(a is b for a, b in zip(changed, value, strict=True))
+        return value if same else tuple(changed)
+    if isinstance(value, list):
+        for n, one in enumerate(value):
+            list.__setitem__(value, n, _swapped(one, old, new))
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            dict.__setitem__(value, key, _swapped(one, old, new))
+    return value
+
+
+def _resize(layer: Any, config: Config) -> None:
+    """Put the parts and variables of `config` into a layer that has made its own."""
+    for address, part in config["parts"].items():
+        _replace(layer, address, keras.saving.deserialize_keras_object(part))
+    own = weights_of(layer)
+    for address, shape in config["weights"].items():
+        old = own[address]
+        new = layer.add_weight(
+            shape=tuple(shape), initializer="zeros", dtype=old.dtype, trainable=old.trainable, name=old.name,
+            regularizer=old.regularizer, constraint=old.constraint,
+        )  # fmt: skip
+        _replace(layer, address, new)
+    layer.input_spec = None  # of the width that it was built for
+
+
+def weights_of(layer: Any) -> dict[str, Any]:
+    """A layer's own variables by address."""
+    return {_address(layer, holder, key): one for holder, key, one in variables_of(layer)}
+
+
+def _address(layer: Any, holder: Any, key: Any) -> str:
+    if holder is vars(layer):
+        return str(key)
+    return next(f"{name}[{key}]" for name, value in vars(layer).items() if value is holder)
+
+
+class _Resized:
+    """What a resized layer does otherwise than its class."""
+
+    _resized: Config
+
+    def get_config(self) -> Config:
+        return self._resized
+
+    def get_build_config(self) -> Config | None:
+        return {"input_shape": None} if self._resized["call"] else None  # layers are built by the graph they are in
+
+    def build_from_config(self, config: Config) -> None:
+        self.build(None)  # type: ignore[attr-defined]
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        return keras.Operation.compute_output_spec(self, *args, **kwargs)  # the class may go by its old width
+
+    @classmethod
+    def from_config(cls, config: Config, custom_objects: Any = None) -> Any:
+        return resized(config)
+
+
+def resized(config: Config) -> Any:
+    """The layer of a config that `resized_config` began.
+
+    Raises:
+        SecateurError: the layer makes other parts than when the config was written.
+    """
+    layer = keras.saving.deserialize_keras_object(copy.deepcopy(config["layer"]))
+    whole = layer.build
+    layer.name = config["name"]
+
+    def build(input_shape: Any = None) -> None:
+        if not getattr(whole, "_is_default", False):
+            shapes = config["shapes"] or {"input_shape": input_shape}
+            if "shapes_dict" in shapes:
+                whole(**{name: _tuples(shape) for name, shape in shapes["shapes_dict"].items()})
+            else:
+                whole(_tuples(shapes["input_shape"]))
+        locked = layer._tracker.locked
+        layer._tracker.unlock()
+        try:
+            _resize(layer, copy.deepcopy(config))
+        except (AttributeError, KeyError, IndexError) as problem:
+            raise SecateurError(f"layer '{layer.name}' has no {problem} to resize: its class has changed") from problem
+        layer._tracker.locked = locked
+        layer.built = True
+        layer._post_build()
+        if config["call"]:
+            layer(*symbolic(config["call"]))
+
+    layer.__class__ = _class_of(type(layer))
+    vars(layer).update(_resized=config, build=build)  # Keras would track what is in the config
+    return layer
+
+
+def _tuples(shape: Any) -> Any:
+    """Shapes as Keras takes them, which JSON makes lists."""
+    if isinstance(shape, list | tuple) and all(size is None or isinstance(size, int) for size in shape):
+        return tuple(shape)
+    if isinstance(shape, dict):
+        return {name: _tuples(one) for name, one in shape.items()}
+    return [_tuples(one) for one in shape] if isinstance(shape, list | tuple) else shape
+
+
+CLASSES: dict[type, type] = {}
+
+
+def _class_of(base: type) -> type:
+    """The class of resized layers of `base`, which Keras saves under one name for all."""
+    if base not in CLASSES:
+        made = type(base.__name__, (_Resized, base), {"__module__": base.__module__, "__doc__": base.__doc__})
+        CLASSES[base] = keras.saving.register_keras_serializable("secateur", NAME)(made)
+    return CLASSES[base]
+
+
+_class_of(keras.layers.Layer)  # so that Keras knows the name

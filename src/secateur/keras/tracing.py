@@ -1,0 +1,281 @@
+"""What the `call` of a layer or model of another class does, as a graph of Keras layers and operations.
+
+`call` runs once on symbolic tensors of fixed sizes, with the layer's own variables as symbolic tensors too. What it
+does without them (positions, masks) becomes a constant. The graph is kept only if it computes what the layer computes.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from ..base.errors import SecateurError
+
+SIZES = (24, 96, 384, 8, 3)  # tried in turn for dimensions of no fixed size
+BATCH = 2
+NEAR = 1e-3
+
+
+class UntraceableError(Exception):
+    """Why `call` is no such graph, in a few words."""
+
+
+class Symbol(keras.KerasTensor):  # type: ignore[misc]
+    """A variable of the layer, or a constant, in the graph."""
+
+    @property
+    def value(self) -> Symbol:
+        """Itself: layers read their variables with and without `.value`."""
+        return self
+
+
+@dataclass
+class Trace:
+    """`graph` has the nodes; its first inputs are the tensors of the call in order, then `symbols`."""
+
+    graph: Any
+    tensors: list[Any]
+    symbols: list[tuple[Symbol, Any]]  # with its variable or constant array
+    read: list[Any]  # variables of inner layers that `call` itself reads
+    nodes: list[Any] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Take the nodes out of the layers again."""
+        for node in self.nodes:
+            for tensor in node.input_tensors:
+                sources = tensor._keras_history.operation._outbound_nodes
+                if node in sources:
+                    sources.remove(node)
+            if node in node.operation._inbound_nodes:
+                node.operation._inbound_nodes.remove(node)
+
+
+def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Trace:
+    """The graph of a call of `layer`, whose tensors are described by those in `args` and `kwargs`.
+
+    Raises:
+        UntraceableError: a computation that is none of Keras' layers and operations.
+    """
+    problem: Exception | None = None
+    loose = any(None in t.shape[1:] for t in keras.tree.flatten([list(args), dict(kwargs)]) if _symbolic(t))
+    for size in SIZES if loose else SIZES[:1]:
+        try:
+            return _traced(layer, args, kwargs, size)
+        except UntraceableError:
+            raise
+        except Exception as error:  # whatever the layer's code raises on symbolic tensors, or at this size
+            problem = problem or error
+    raise UntraceableError(_line(problem)) from problem
+
+
+def _traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], size: int) -> Trace:
+    tensors: list[Any] = []
+
+    def symbol(value: Any) -> Any:
+        if not _symbolic(value):
+            return value
+        shape = [BATCH if axis == 0 else size if n is None else n for axis, n in enumerate(value.shape)]
+        tensors.append(keras.Input(batch_shape=shape, dtype=value.dtype))
+        return tensors[-1]
+
+    own_args, own_kwargs = keras.tree.map_structure(symbol, (tuple(args), dict(kwargs)))
+    if "training" in inspect.signature(layer.call).parameters:
+        own_kwargs["training"] = False
+    with _symbols(layer) as scope:
+        found = layer.call(*own_args, **own_kwargs)
+    outputs = keras.tree.flatten(found)
+    if not outputs or not all(isinstance(one, keras.KerasTensor) for one in outputs):
+        raise UntraceableError("what it returns is not made by Keras' layers and operations")
+    symbols = list(scope.symbols.values())
+    graph = keras.Function([*tensors, *(s for s, _ in symbols)], outputs)
+    trace = Trace(graph, tensors, symbols, scope.read)
+    trace.nodes = [n for level in graph._nodes_by_depth.values() for n in level if not n.is_input]
+    try:
+        _verify(layer, trace, (tuple(args), dict(kwargs)))
+    except BaseException:
+        trace.close()
+        raise
+    return trace
+
+
+def agrees(layer: Any, parent: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether `layer` computes, called like this, what the `call` of its Keras class `parent` computes."""
+    args, kwargs = numbers((tuple(args), dict(kwargs)), SIZES[0])
+    try:
+        with no_gradients():
+            both = [keras.tree.flatten(c(layer, *args, **kwargs)) for c in (type(layer).call, parent.call)]  # type: ignore[attr-defined]
+    except Exception:  # another signature, another shape
+        return False
+    first, second = ([np.asarray(keras.ops.convert_to_numpy(v)) for v in some] for some in both)
+    return len(first) == len(second) and all(
+        a.shape == b.shape and np.allclose(a, b, NEAR, NEAR) for a, b in zip(first, second, strict=True)
+    )
+
+
+def numbers(tensors: Any, size: int) -> Any:
+    """Random numbers in the place of symbolic tensors, nested as they may be; `size` where they have no fixed one."""
+    random = np.random.default_rng(0)
+
+    def number(value: Any) -> Any:
+        if not _symbolic(value):
+            return value
+        shape = [BATCH if axis == 0 else size if n is None else n for axis, n in enumerate(value.shape)]
+        return _random(keras.KerasTensor(shape, value.dtype), random)
+
+    return keras.tree.map_structure(number, tensors)
+
+
+def differ(one: Any, two: Any, inputs: Any) -> bool:
+    """Whether two models compute something else of the symbolic tensors `inputs`; they are tried on random numbers."""
+    problem: Exception | None = None
+    for size in SIZES:
+        values = numbers(inputs, size)
+        try:
+            with no_gradients():
+                first = keras.tree.flatten(one(*values, training=False))
+        except Exception as error:  # a size that the model does not take
+            problem = problem or error
+            continue
+        with no_gradients():
+            second = keras.tree.flatten(two(*values, training=False))
+        pairs = [[np.asarray(keras.ops.convert_to_numpy(v)) for v in pair] for pair in zip(first, second, strict=True)]
+        return not all(a.shape == b.shape and np.allclose(a, b, NEAR, NEAR, equal_nan=True) for a, b in pairs)
+    raise SecateurError(f"model '{one.name}' does not run on random numbers: {_line(problem)}")
+
+
+def _verify(layer: Any, trace: Trace, given: Any) -> None:
+    """The graph computes what the layer does, on random numbers.
+
+    Raises:
+        UntraceableError: it does not: a library of its own took part.
+    """
+    random = np.random.default_rng(0)
+    values = [_random(tensor, random) for tensor in trace.tensors]
+    rest = iter(values)
+    args, kwargs = keras.tree.map_structure(lambda v: next(rest) if _symbolic(v) else v, given)
+    if "training" in inspect.signature(layer.call).parameters:
+        kwargs["training"] = False
+    convert = keras.ops.convert_to_tensor
+    with no_gradients():
+        expected = keras.tree.flatten(layer(*args, **kwargs))
+        inputs = [*values, *(convert(v.value if hasattr(v, "trainable") else v) for _, v in trace.symbols)]
+        got = keras.tree.flatten(trace.graph(inputs))
+    for one, two in zip(expected, got, strict=True):
+        first, second = (np.asarray(keras.ops.convert_to_numpy(v)) for v in (one, two))
+        if first.shape != second.shape or not np.allclose(first, second, NEAR, NEAR, equal_nan=True):
+            raise UntraceableError("it computes with more than Keras' layers and operations")
+
+
+def _random(tensor: Any, random: np.random.Generator) -> Any:
+    kind = keras.backend.standardize_dtype(tensor.dtype)
+    if kind == "bool":
+        return keras.ops.convert_to_tensor(np.ones(tensor.shape, bool))
+    if "int" in kind:
+        return keras.ops.convert_to_tensor(random.integers(0, 2, tensor.shape), kind)
+    return keras.ops.convert_to_tensor(random.uniform(0, 2, tensor.shape), kind)  # also as numbers of tokens
+
+
+class _Scope(keras.StatelessScope):  # type: ignore[misc]
+    """Notes which variables are read outside of layers, and keeps assignments from happening."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[Any] = []
+        self.symbols: dict[int, tuple[Symbol, Any]] = {}
+
+    def get_current_value(self, variable: Any) -> Any:
+        self.read.append(variable)
+        return super().get_current_value(variable)
+
+    def symbol(self, value: Any, dtype: Any) -> Symbol:
+        """The symbolic tensor of a variable or constant."""
+        if id(value) not in self.symbols:
+            tensor = keras.Input(batch_shape=tuple(value.shape), dtype=dtype)
+            tensor.__class__ = Symbol
+            self.symbols[id(value)] = tensor, value
+        return self.symbols[id(value)][0]
+
+
+@contextmanager
+def _symbols(layer: Any) -> Iterator[_Scope]:
+    """The layer's own variables are symbols inside; a layer that is called on constants alone is called on symbols."""
+    scope, before = _Scope(), []
+    base = keras.layers.Layer
+    call, tensor = base.__call__, keras.KerasTensor.__tf_tensor__
+    depth = 0
+
+    def symbolic_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal depth
+        flat = keras.tree.flatten([list(args), kwargs])
+        if depth == 0 and not any(isinstance(a, keras.KerasTensor) for a in flat):
+            args, kwargs = keras.tree.map_structure(
+                lambda a: scope.symbol(a, a.dtype) if keras.ops.is_tensor(a) or isinstance(a, np.ndarray) else a,
+                (args, kwargs),
+            )
+        depth += 1
+        try:
+            return call(self, *args, **kwargs)
+        finally:
+            depth -= 1
+
+    for holder, key, value in variables_of(layer):
+        before.append((holder, key, value))
+        _put(holder, key, scope.symbol(value, value.dtype))
+    base.__call__ = symbolic_call
+    keras.KerasTensor.__tf_tensor__ = _shape_only
+    try:
+        with scope:
+            yield scope
+    finally:
+        base.__call__, keras.KerasTensor.__tf_tensor__ = call, tensor
+        for holder, key, value in before:
+            _put(holder, key, value)
+
+
+def variables_of(layer: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """Where a layer's own variables are: (object's dictionary, list or dictionary; key; variable)."""
+    own = {id(v) for v in (*layer._trainable_variables, *layer._non_trainable_variables)}
+    for name, value in list(vars(layer).items()):
+        if id(value) in own:
+            yield vars(layer), name, value
+        elif isinstance(value, list | dict) and name not in ("_trainable_variables", "_non_trainable_variables"):
+            items = list(value.items() if isinstance(value, dict) else enumerate(value))
+            yield from ((value, key, one) for key, one in items if id(one) in own)
+
+
+def _put(holder: Any, key: Any, value: Any) -> None:
+    (list if isinstance(holder, list) else dict).__setitem__(holder, key, value)
+
+
+def _shape_only(tensor: Any, dtype: Any = None, name: Any = None) -> Any:
+    """For `tf.shape` and the like: the sizes are right, and `_verify` finds out where more than those was used."""
+    import tensorflow
+
+    return tensorflow.zeros(tensor.shape, dtype or tensor.dtype)
+
+
+@contextmanager
+def no_gradients() -> Iterator[None]:
+    """Where nothing is learned: PyTorch keeps nothing for gradients."""
+    if keras.backend.backend() != "torch":
+        yield
+        return
+    import torch
+
+    with torch.no_grad():
+        yield
+
+
+def _symbolic(value: Any) -> bool:
+    return isinstance(value, keras.KerasTensor)
+
+
+def _line(problem: Exception | None) -> str:
+    lines = [line.strip() for line in str(problem).strip().splitlines() if line.strip()]
+    return lines[0].rstrip(".:")[:300] if lines else type(problem).__name__

@@ -1,0 +1,104 @@
+"""Run by test_keras_classes in a process of its own, with the backend in KERAS_BACKEND: writes what happened."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras_classes import CASES, ByWidth, Native, Scaled, Trainer, around
+from keras_layers import FEATURES, FRAMES, inputs_of, unsettled
+from keras_prune_small import message, numbers
+
+import secateur.keras
+from secateur.keras import Flow, prune
+
+
+def compared(model: Any, x: Any, path: Path) -> dict[str, Any]:
+    """Masked and shrunk by one plan, and the shrunk one loaded again."""
+    masked, small = (prune(model, {"*": 0.45}, mode=mode, criterion="random") for mode in ("mask", "shrink"))
+    small.save(path)
+    again = keras.saving.load_model(path, compile=False)
+    whole, zeroed, shrunk, loaded = (numbers(m(x, training=False)) for m in (model, masked, small, again))
+    return {
+        "difference": float(np.abs(shrunk - zeroed).max()), "reloaded": float(np.abs(loaded - zeroed).max()),
+        "change": float(np.abs(whole - zeroed).max()), "parameters": [model.count_params(), small.count_params()],
+        "class": type(small).__name__ == type(model).__name__,
+    }  # fmt: skip
+
+
+def every_class(folder: Path) -> dict[str, Any]:
+    found = {}
+    x = np.random.default_rng(0).standard_normal((5, FRAMES, FEATURES)).astype("float32")
+    for name, build in CASES.items():
+        model = unsettled(build())
+        before = [numbers(w).copy() for w in model.weights]
+        found[name] = compared(model, x, folder / f"{name}.keras")
+        found[name]["untouched"] = all(
+            np.array_equal(a, numbers(b)) for a, b in zip(before, model.weights, strict=True)
+        )
+    return found
+
+
+def steps(folder: Path) -> dict[str, Any]:
+    """The small model takes the class's own steps, after loading too, and it is pruned once more."""
+    model = unsettled(CASES["own_step"]())
+    small = prune(model, 0.4)
+    small.compile("sgd")
+    x = inputs_of(model)
+    loss = small.fit(x, np.zeros(len(x)), verbose=0).history["own"][-1]
+    twice = prune(prune(unsettled(CASES["transformer"]()), {"*": 0.25}), {"*": 0.25})
+    twice.save(folder / "twice.keras")
+    again = secateur.keras.load(folder / "twice.keras")
+    return {
+        "class": isinstance(small, Trainer), "own": loss, "hidden": again.layers[2].ffn.layers[0].units,
+        "reloaded": float(np.abs(numbers(again(x)) - numbers(twice(x))).max()),
+    }  # fmt: skip
+
+
+def refused() -> dict[str, Any]:
+    """What stops it is said, and masks work."""
+    native = Native()
+    never = message(prune, native)
+    x = np.random.default_rng(0).standard_normal((4, FRAMES, FEATURES)).astype("float32")
+    native(x)
+    masked = prune(unsettled(native), {"*": 0.5}, mode="mask")
+    by_width = unsettled(around(ByWidth()))
+    alone = prune(by_width, {"*": 0.5}, exclude=["by_width*"])
+    return {
+        "width": message(prune, by_width, {"*": 0.5}), "alone": alone.count_params() / by_width.count_params(),
+        "never": never, "native": message(prune, native),
+        "zeros": [int((numbers(one.kernel) == 0).all(0).sum()) for one in (masked.first, masked.last)],
+        "runs": list(numbers(masked(x)).shape),
+    }  # fmt: skip
+
+
+def taught() -> dict[str, Any]:
+    """A layer that no trace follows, before and after `register`."""
+
+    def rule(call: Any) -> list[Flow]:
+        flow, units = call.one(), call.net.new(call.layer, call.path, call.layer.units, "unit")
+        call.net.bind(call.layer.kernel, (0, call.channels(flow, -1)), (1, units), reads=[0])
+        call.net.width(call.path, "units", units)
+        return [Flow(call.shapes[0], flow.rank - 1, units)]
+
+    model = unsettled(around(Scaled(9, name="scaled")))
+    before = message(prune, model, {"*": 0.5})
+    secateur.keras.register(Scaled, rule)
+    small = prune(model, {"*": 0.5})
+    masked = prune(model, {"*": 0.5}, mode="mask")
+    x = inputs_of(model)
+    return {
+        "before": before, "units": small.get_layer("scaled").units,
+        "difference": float(np.abs(numbers(small(x)) - numbers(masked(x))).max()),
+        "unknown": message(secateur.keras.register, Scaled, "Dens"),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    where = Path(sys.argv[1])
+    result = {"classes": every_class(where), "steps": steps(where), "taught": taught(), "refused": refused()}
+    (where / "classes.json").write_text(json.dumps(result))

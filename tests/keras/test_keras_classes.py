@@ -1,0 +1,74 @@
+"""Models with classes of their own are pruned like those of Keras: masked == shrunk, saved and loaded again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("keras")
+pytest.importorskip("tensorflow")
+pytest.importorskip("torch")
+SCRIPT = Path(__file__).with_name("keras_classes_small.py")
+NAMES = [
+    "own_step", "own_step_nested", "dense_by_another_name", "attention_by_another_name", "transformer", "residuals",
+    "subclassed",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["tensorflow", "torch"])
+def result(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the script printed with one backend."""
+    folder = tmp_path_factory.mktemp(f"classes_{request.param}")
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(folder)],
+        env={**os.environ, "KERAS_BACKEND": request.param}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return dict(json.loads((folder / "classes.json").read_text()))
+
+
+def test_every_class_was_tried(result: dict[str, Any]) -> None:
+    assert sorted(result["classes"]) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_shrunk_model_is_the_masked_one(result: dict[str, Any], name: str) -> None:
+    one = result["classes"][name]
+    assert one["difference"] < 1e-5 and one["reloaded"] < 1e-5
+    assert one["change"] > 1e-2  # what was removed did matter
+    before, after = one["parameters"]
+    assert after < 0.7 * before
+    assert one["class"] and one["untouched"]
+
+
+def test_a_model_keeps_its_own_step_and_is_pruned_again(result: dict[str, Any]) -> None:
+    steps = result["steps"]
+    assert steps["class"] and steps["own"] == 7.0
+    assert steps["hidden"] == 9  # 16 units, a quarter less, and again
+    assert steps["reloaded"] == 0.0
+
+
+def test_a_rule_teaches_what_no_trace_follows(result: dict[str, Any]) -> None:
+    taught = result["taught"]
+    assert "layer 'scaled/matmul" in taught["before"] and "exclude=['scaled'] leaves" in taught["before"]
+    assert taught["units"] == 5 and taught["difference"] < 1e-6
+    assert "did you mean 'Dense'?" in taught["unknown"]
+
+
+def test_what_stops_it_is_said(result: dict[str, Any]) -> None:
+    refused = result["refused"]
+    assert "the code of 'by_width' computes something else where it has fewer units" in refused["width"]
+    assert "exclude=['by_width'] leaves it whole" in refused["width"] and refused["alone"] < 0.7
+    assert "was not called yet" in refused["never"]
+    assert "model 'native' (Native) cannot be followed" in refused["native"] and "mode='mask'" in refused["native"]
+    assert not any("\n" in refused[case] for case in ("width", "never", "native"))
+
+
+def test_what_cannot_be_followed_is_masked(result: dict[str, Any]) -> None:
+    assert result["refused"]["zeros"] == [4, 2] and result["refused"]["runs"] == [4, 12, 3]
