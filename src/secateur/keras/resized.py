@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from ..base.errors import SecateurError
-from .structure import symbolic
+from .specs import symbolic
 from .tracing import variables_of
 
 NAME = "Resized"

@@ -13,7 +13,8 @@ from .channels import Edit, readable
 from .copies import Config, described, forget, functional, loadable, rebuilt, settled
 from .follow import model_graph
 from .masks import apply, masks_of
-from .structure import Structure, symbolic
+from .specs import symbolic
+from .structure import Structure
 
 
 def shrunk_model(model: Any, structure: Structure) -> Any:
