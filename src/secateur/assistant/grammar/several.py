@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from .graph import Graph
@@ -9,6 +10,9 @@ from .match import Match, match
 from .words import words_of
 
 BOTH = (("and", "then"), ("and",), ("then",), *map(tuple, ("然后", "还有", "并且", "和", "跟", "与", "并", "再")))
+FIRST = ("first", "先")  # the first of two
+BOTH_WORDS = frozenset(sign[0] for sign in BOTH)
+_PARTED = re.compile(r"[,，;；。.!！]\s*")
 LONGEST = 30  # words of such a sentence
 THING = 5  # words of one of two things that share the rest of a sentence
 
@@ -21,9 +25,16 @@ def matches(graph: Graph, text: str, worst: float = 0.25) -> list[Match]:
     whole = match(graph, text, worst)
     if whole is not None:
         return [whole]
+    halves = [half for half in _PARTED.split(text) if half]
+    if len(halves) == 2:
+        both = [match(graph, half, worst) for half in halves]
+        if None not in both:
+            return [one for one in both if one is not None]
     words = words_of(text)
     if len(words) > LONGEST or (words and words[-1] == "?"):
         return []
+    if words and words[0] in FIRST and not BOTH_WORDS.isdisjoint(words):
+        del words[0]
     best: tuple[float, int, list[Match]] | None = None
     for at in range(1, len(words) - 1):
         size = next((len(sign) for sign in BOTH if tuple(words[at : at + len(sign)]) == sign), 0)

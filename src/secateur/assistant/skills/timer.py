@@ -10,7 +10,7 @@ from ..timers import Timer
 
 UNITS = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
 CHINESE = {"hours": "小时", "minutes": "分钟", "seconds": "秒"}
-DAYS = {"today": 0, "tomorrow": 1, "the day after tomorrow": 2}
+DAYS = {"today": 0, "tomorrow": 1, "the day after tomorrow": 2, "in three days": 3}
 
 
 @skill("setTimer")

@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 from ..remote import get_json
 from ..skill import Context, Slots, skill
 
+WHEN = {"yesterday": "昨天", "tomorrow": "明天", "the day after tomorrow": "后天", "in three days": "大后天"}
+
 
 @skill("getWeather")
 def weather(slots: Slots, context: Context) -> str:
@@ -20,5 +22,5 @@ def weather(slots: Slots, context: Context) -> str:
     where = f" in {place}" if place else ""
     degrees, sky = found.get("temperature"), found.get("condition", "")
     begin = {"yesterday": "Yesterday it was", "today": "It is"}.get(day, f"{day.capitalize()} it will be")
-    when = {"yesterday": "昨天", "tomorrow": "明天", "the day after tomorrow": "后天"}.get(day, "")
+    when = WHEN.get(day, "")
     return context.say(f"{begin} {degrees} degrees and {sky}{where}.", f"{place}{when}{degrees}度，{sky}。")
