@@ -107,15 +107,22 @@ _MONEY = re.compile(
 
 def _money(m: Match) -> str:
     name, first, scale, last, scale_last = m.groups()
-    amount = counted(_short(first), scale) + scale
+    amount = counted(_short(first), scale or "元") + scale
     if last:
-        amount += "到" + counted(_short(last), scale_last) + scale_last
+        amount += "到" + counted(_short(last), scale_last or "元") + scale_last
     return amount + _CURRENCIES[name]
 
 
 def _short(number: str) -> str:
     """An amount without zeros at the end: 3.50 is read 3.5."""
     return number.rstrip("0").rstrip(".") if "." in number else number
+
+
+def _flat(m: Match) -> str:
+    """`3室2厅1卫`: rooms are counted."""
+    rooms, name, halls, baths = m.groups()
+    count = [counted(rooms, "个") + name, counted(halls, "个") + "厅", counted(baths, "个") + "卫" if baths else ""]
+    return "".join(count)
 
 
 def _range(m: Match) -> str:
@@ -178,18 +185,47 @@ _WON = re.compile(
 )
 _LEADING = re.compile(r"(?<![\d.:/A-Za-z-])0\d+(?![\d.:/年月日点-])")
 _ZEROS = re.compile(r"(?<![\d.])(\d+\.\d*0)(?=元|块|美元|港元)")
-_TIMES = re.compile(r"(?<=\d)\s*\*\s*(?=\d)")
+_TIMES = re.compile(rf"(?<![\d.])({_N})\s*[*×]\s*({_N})(?![\d.])")
 _SQUARE = re.compile(r"(?<=\d)\s*(k|c|d|m)?m\s*(?:\^?([23])|([²³]))(?![A-Za-z0-9])")
 _LENGTHS = {"k": "公里", "c": "厘米", "d": "分米", "m": "毫米", "": "米"}
 _EACH = {"kg": "公斤", "m2": "平方米"}
 _MIXED = re.compile(r"(?<![\d.])(\d+)\s*(\d+)⁄(\d+)|(\d+)⁄(\d+)")
 _EMERGENCY = re.compile(r"(?<![\d.])(1[12]\d)(?![\d.])(?=$|[^\d.:/%-])")
+_DOTTED = re.compile(r"(?<![\d.])((?:19|20)\d\d)\.(1[0-2]|0?[1-9])\.(3[01]|[12]\d|0?[1-9])(?![\d.])")
+_CLASS_OF = re.compile(r"(?<![\d.])((?:19|20)\d\d)(?=[级届])")
+_ADDRESS = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")  # of the internet
+_DAYS = re.compile(r"((?:周|星期|礼拜)[一二三四五六日天])\s*[-–—~～]+\s*(?=周|星期|礼拜|[一二三四五六日天])")
+_MIDNIGHT = re.compile(r"(?<![\d:])0?0:([0-5]\d)(?![\d:])")
+_FLAT = re.compile(r"(?<![\d.])(\d)([室房])(\d)厅(?:(\d)卫)?")
+_CRAFT = re.compile(
+    r"(?<=[歼轰运直苏图])-(?=\d)|(?:(?<=东风)|(?<=长征)|(?<=巨浪)|(?<=鹰击)|(?<=红旗)|(?<=米格)|(?<=波音)|(?<=空客)|(?<=神舟))-(?=\d)"
+)
+_AREA_CODE = re.compile(r"[(（](0\d{2,3})[)）]\s*(\d{7,8})(?!\d)")
+_KNOWN_BY = re.compile(
+    r"(?<![\d.])(\d{3})(?=事件|大促|晚会|工作制|购物节)|(?<![\d.])(985|211)(?=[、和与及/]?(?:985|211)?(?:高校|大学|院校|工程|毕业))"
+)
+_UNITS = {"mAh": "毫安时", "kWh": "千瓦时", "kW": "千瓦", "kV": "千伏", "V": "伏", "Hz": "赫兹", "kHz": "千赫兹",
+          "MHz": "兆赫兹", "GHz": "吉赫兹", "kPa": "千帕", "mmHg": "毫米汞柱"}  # fmt: skip
+_MEASURED = re.compile(rf"(?<![\d.A-Za-z])({_N})\s*({'|'.join(sorted(_UNITS, key=len, reverse=True))})(?![A-Za-z\d])")
+_EQUALS = re.compile(rf"(?<=[A-Za-z\d{_NUMERALS}])\s*=\s*(?=[-\dA-Za-z])")
+_POWER = re.compile(r"(?<=[A-Za-z\d])\^(\d{1,3})(?!\d)")
 _PLUS = re.compile(r"\+(?=\d{1,3}\b)")
 
 RULES: tuple[tuple[re.Pattern[str], Callable[[Match], str]], ...] = (
     (_MIXED, lambda m: f"{cardinal(m[1])}又{cardinal(m[3])}分之{cardinal(m[2])}" if m[1] else
      f"{cardinal(m[5])}分之{cardinal(m[4])}"),
     (_SQUARE, lambda m: ("平方" if (m[2] or m[3]) in ("2", "²") else "立方") + _LENGTHS[m[1] or ""]),
+    (_AREA_CODE, lambda m: by_digit(m[1] + m[2])),
+    (_DOTTED, lambda m: f"{by_digit(m[1])}年{cardinal(m[2])}月{cardinal(m[3])}日"),
+    (_ADDRESS, lambda m: by_digit(m[0])),
+    (_CRAFT, lambda m: ""),
+    (_KNOWN_BY, lambda m: by_digit(m[1] or m[2])),
+    (_MEASURED, lambda m: counted(m[1], _UNITS[m[2]]) + _UNITS[m[2]]),
+    (_FLAT, _flat),
+    (_MIDNIGHT, lambda m: "零点" + ("" if m[1] == "00" else f"{_minutes(m[1])}分")),
+    (_DAYS, lambda m: m[1] + "到"),
+    (_POWER, lambda m: f"的{cardinal(m[1])}次方"),
+    (_CLASS_OF, lambda m: by_digit(m[1])),
     (_NAMED, lambda m: m[1] + m[2] + ("加" if m[3].startswith("+") else "") + by_digit(m[3])),
     (_PHONE, lambda m: ("加八六" if (m[1] or "").startswith("+") else "八六" if m[1] else "") + by_digit(m[2])),
     (_CALL, lambda m: m[1] + by_digit(m[2])),
@@ -218,8 +254,9 @@ RULES: tuple[tuple[re.Pattern[str], Callable[[Match], str]], ...] = (
     (_YEAR, lambda m: by_digit(m[1])),
     (_ORDINAL, lambda m: f"第{cardinal(m[1], '二')}"),
     (_AFTER_UNIT, lambda m: f"{counted(m[1], m[2])}{m[2]}{by_digit(m[3].rstrip('0') or '0')}"),
-    (_TIMES, lambda m: "×"),
+    (_TIMES, lambda m: f"{cardinal(m[1], '二')}乘{cardinal(m[2], '二')}"),
     (_TWO, lambda m: two(m.string[m.end() :])),
+    (_EQUALS, lambda m: "等于"),
     (_EMERGENCY, lambda m: cardinal(m[1])),
 )  # fmt: skip
 _LETTERS = re.compile(r"(?<![A-Za-z])([A-Za-z])\s?(?:2|二|to)\s?([A-Za-z])(?![A-Za-z])")  # B2B, O2O, B to C
@@ -238,7 +275,9 @@ _FINANCIAL = re.compile(  # a name may have one of them, or 陆陆续续
 )
 _ONE = re.compile(f"幺(?=[{DIGITS}幺])|(?<=[{DIGITS}幺])幺")
 _SECOND_PERCENT = re.compile(f"(百分之[{_NUMERALS}]+(?:到|至))(?!百分之)(?=[{_NUMERALS}])")
-_TWO_WITHIN = re.compile("(?<=[千万亿零])两(?=百)")
+_TWO_WITHIN = re.compile("(?<=[千万亿零])两(?=[百千])")
+_MINUS_PERCENT = re.compile(f"负百分之(?=[{_NUMERALS}])")
+_HUNDRED_PERCENT = re.compile("百分之百")
 _TWO_GREAT = re.compile(f"(?<![{_NUMERALS}第初])二(?=[百千万亿])")
 
 
@@ -284,5 +323,6 @@ def one_reading(text: str) -> str:
     """
     text = _LETTERS.sub(r"\1二\2", text)
     text = _FINANCIAL.sub(lambda m: m[0].translate(_GREAT), text)
-    text = _TWO_WITHIN.sub("二", text)
+    text = _MINUS_PERCENT.sub("百分之负", text)
+    text = _HUNDRED_PERCENT.sub("百分之一百", _TWO_WITHIN.sub("二", text))
     return _TWO_GREAT.sub("两", _SECOND_PERCENT.sub(r"\1百分之", _ONE.sub("一", text)))
