@@ -101,6 +101,13 @@ def transformers() -> None:
     require("transformers", "transformers")
 
 
+def numbers() -> None:
+    """English numbers in digits."""
+    from secateur.text.written_numbers import english_numbers
+
+    english_numbers("twenty five")
+
+
 USES: dict[str, Callable[[], None]] = {
     "train": command("train", "--train", CLIP, "--out", "run"),
     "hub": hub,
@@ -111,6 +118,7 @@ USES: dict[str, Callable[[], None]] = {
     "pieces": pieces,
     "sphinx": command("lm", "--general", "--out", "general.npz"),
     "zh": command("text", "pinyin", "你好"),
+    "numbers": numbers,
     "tensorboard": tensorboard,
     "transformers": transformers,
     "ray": command("transcribe", CLIP, "--engine", "ray", "--out", "heard.jsonl"),

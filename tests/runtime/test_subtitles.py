@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from speech_clips import clips
 
 from secateur.decode.options import DecodingOptions
 from secateur.decode.segments import Segment, Word
+from secateur.runtime.line_breaks import columns
 from secateur.runtime.recogniser import Recogniser
-from secateur.runtime.subtitles import Cue, SubtitleSettings, as_srt, as_vtt, columns, cues, segmented
+from secateur.runtime.subtitles import Cue, SubtitleSettings, as_srt, as_vtt, cues, segmented
 from secateur.runtime.transcript import Transcript
 
 ENGLISH = (
@@ -132,3 +134,25 @@ def test_real_speech(speech: Path) -> None:
     assert found[-1].end <= transcript.duration + 1e-6
     assert segmented(transcript).text == transcript.text
     assert len(segmented(transcript).segments) == len(found)
+
+
+SPOKEN_ZH = (
+    "他说：“我们今天要去北京大学参观，然后再去《人民日报》社看看（如果还有时间的话）。”"
+    "大家都很高兴，因为很久没有出门了，天气也特别好！你觉得怎么样？"
+)
+
+
+@pytest.mark.parametrize("width", [None, 6, 8, 12])
+@pytest.mark.parametrize("cut", ["characters", "marks apart", "whole"])
+def test_no_line_of_chinese_begins_with_a_closing_mark(width: int | None, cut: str) -> None:
+    parts = {"characters": list(SPOKEN_ZH), "marks apart": re.findall(r"\w+|\W", SPOKEN_ZH), "whole": [SPOKEN_ZH]}[cut]
+    words, at = [], 0.0
+    for part in parts:
+        words.append(Word(part, at, at + 0.2 * len(part), 0.9))
+        at = words[-1].end
+    found = Transcript(SPOKEN_ZH, "zh", (Segment(0.0, at, SPOKEN_ZH, -0.1, None, (), words=tuple(words)),), at)
+    shown = cues(found, SubtitleSettings(max_line_width=width))
+    lines = [line for cue in shown for line in cue.text.split("\n")]
+    assert "".join(lines) == SPOKEN_ZH
+    assert not [line for line in lines if line[0] in "，。、；：？！）》”" or line[-1] in "（《“"]
+    assert max(map(columns, lines)) <= 2 * (width or 18)

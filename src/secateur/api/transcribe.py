@@ -6,7 +6,7 @@ import glob
 import io
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +17,7 @@ from ..base.options import Settings, option, to_dict
 from ..base.progress import say, track
 from ..decode.options import DecodingOptions
 from ..runtime.subtitles import TIMED, SubtitleSettings
+from ..runtime.writing import Rewrite, WritingSettings, rewriter
 from .job import job
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from ..runtime.transcript import Transcript
 
     Waiting = tuple[str, str, NDArray[np.float32]]  # an input, its channel, the samples
-    Rewrite = Callable[[Transcript], Transcript]
 
 LONG = 300.0  # seconds; what is decoded in a longer recording is kept window by window until its transcript is written
 CHUNK = 240.0  # seconds of audio that are read ahead, so that short files can run together
@@ -65,12 +65,6 @@ class TranscribeSettings(Settings):
         None, "Transcribe one side of a stereo recording, the mean of all channels, or every channel by itself with "
         "its name (split); left out: the mean, or the louder channel where opposite phase would cancel it."
     )  # fmt: skip
-    simplified: bool = option(False, "Write Chinese in simplified characters.")
-    correct: Path | None = option(None, "Correct Chinese by its sound with this file of `secateur text learn`.")
-    correct_cost: float | None = option(
-        None, "Charge this much for a character that correction changes; less changes more (left out: what the "
-        "word file was tuned to, else 8).", unit="nats", above=0,
-    )  # fmt: skip
     threads: int | None = option(
         None, "Use this many CPU threads a worker; left out: the runtime's own choice.", least=1
     )
@@ -78,8 +72,8 @@ class TranscribeSettings(Settings):
         None, "Run this many groups of files side by side; left out: all cores for several files.", least=0
     )
     engine: Literal["local", "ray"] = option("local", "Run in this process, or on the workers of a Ray cluster.")
+    writing: WritingSettings = option(WritingSettings(), "Say how what was recognised is written.", flat=True)
     decoding: DecodingOptions = option(DecodingOptions(), "Say how audio is decoded.", flat=True)
-
     subtitles: SubtitleSettings = option(SubtitleSettings(), "Say how text is cut into subtitles.", flat=True)
 
     def how(self) -> DecodingOptions:
@@ -109,11 +103,7 @@ def _each(options: TranscribeSettings) -> dict[str, Any]:
     workers = (0 if len(inputs) > 1 else 1) if options.workers is None else options.workers
     recogniser = Recogniser.load(options.model, options.threads, workers=workers)
     decoding = options.how()
-    rewrite = None
-    if options.simplified or options.correct is not None:
-        from ..runtime.chinese import rewriter
-
-        rewrite = rewriter(options.simplified, options.correct, options.correct_cost)
+    rewrite = rewriter(options.writing, decoding.words)
     files: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     places = {name: None if options.out is None else options.out / names[name] for name in inputs}
@@ -163,9 +153,7 @@ def _bulk(options: TranscribeSettings) -> dict[str, Any]:
         options.how(),
         options.threads,
         local or cores(),
-        options.simplified,
-        options.correct,
-        options.correct_cost,
+        options.writing,
     )
     if options.channel == "split" and options.out.suffix == ".jsonl":
         raise SecateurError('--channel split writes turns: --out FOLDER, or lines with "channel": 0 and 1 in the input')

@@ -17,6 +17,7 @@ from ..base.options import Settings, option
 from ..decode.options import DecodingOptions
 from ..runtime.recogniser import Recogniser, find_model
 from ..runtime.streaming import StreamOptions
+from ..runtime.writing import WritingSettings, rewriter
 from ..server.http.settings import LOCAL, Access, Limits
 
 HELP = "Serve OpenAI's transcription API, a WebSocket, Wyoming, a page, /healthz and /metrics."
@@ -53,8 +54,7 @@ class Options(Settings):
     detector: Literal["auto", "silero", "energy"] = option(
         "auto", "Detect speech in streams by this; auto is silero where it is installed, energy costs a tenth."
     )
-    simplified: bool = option(False, "Write Chinese in simplified characters.")
-    correct: Path | None = option(None, "Correct Chinese by its sound with this file of `secateur text learn`.")
+    writing: WritingSettings = option(WritingSettings(), "Say how what was recognised is written.", flat=True)
     threads: int | None = option(1, "Use this many CPU threads a recognition.", least=1)
     decoding: DecodingOptions = option(DecodingOptions(), "Say how audio is decoded, where a client does not.")
     limits: Limits = option(Limits(), "Bound what clients may ask.")
@@ -83,12 +83,9 @@ def run(options: Options) -> None:
     check_ports(options.host, options.port, options.wyoming_port)
     named = _named(options.models)
     models = {name: Recogniser.load(folder, options.threads) for name, folder in named}
-    if options.simplified or options.correct is not None:
-        from ..runtime.chinese import rewriter
-
-        rewrite = rewriter(options.simplified, options.correct)
-        for recogniser in models.values():
-            recogniser.rewrite = rewrite
+    rewrite = rewriter(options.writing, options.decoding.words)
+    for recogniser in models.values():
+        recogniser.rewrite = rewrite
     engine = Engine(models, options.limits, key, StreamOptions(detector=options.detector, decoding=options.decoding))
     about = [Loaded(name, folder, models[name]) for name, folder in named]
     more = [compare_routes(engine, about, options.plots)]

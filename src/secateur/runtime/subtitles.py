@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from ..base.options import Settings, option
 from ..decode.segments import Segment, Word
+from .line_breaks import columns, pieces, unbroken, wide
 from .transcript import Transcript, as_json, as_txt, clock
 
 WIDE_LINE, LINE = 18, 42  # characters a line: Chinese, Japanese and Korean; other scripts
@@ -68,15 +69,6 @@ class _Unit:
     word: Word
     gap: str
     width: int  # columns, without the gap
-
-
-def columns(text: str) -> int:
-    """The display width of a text: two columns for a wide character.
-
-    >>> columns("ab字")
-    4
-    """
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
 
 
 def cues(transcript: Transcript, settings: SubtitleSettings | None = None) -> list[Cue]:
@@ -180,34 +172,18 @@ def _limit(text: str, settings: SubtitleSettings) -> int:
 
 def _units(segment: Segment, limit: int, first: bool) -> list[_Unit]:
     """The words of a segment with what its text has between them; a word wider than a line in pieces."""
-    words = _as_written(segment)
+    words = unbroken(_as_written(segment))
     units: list[_Unit] = []
     at = 0
     for word in words:
         at_word = segment.text.find(word.text, at)
-        gap = segment.text[at:at_word] if at_word >= 0 else "" if _wide(word.text[:1]) else " "
+        gap = segment.text[at:at_word] if at_word >= 0 else "" if wide(word.text[:1]) else " "
         at = at_word + len(word.text) if at_word >= 0 else at
         if not units and not first:
-            gap = " " if not _wide(word.text[:1]) else ""
-        for k, piece in enumerate(_pieces(word.text, limit)):
+            gap = " " if not wide(word.text[:1]) else ""
+        for k, piece in enumerate(pieces(word.text, limit)):
             units.append(_Unit(replace(word, text=piece), "" if k else gap, columns(piece)))
     return units
-
-
-def _wide(character: str) -> bool:
-    return bool(character) and unicodedata.east_asian_width(character) in "WF"
-
-
-def _pieces(text: str, limit: int) -> list[str]:
-    """`text`, or pieces of it that fit a line."""
-    if columns(text) <= limit:
-        return [text]
-    pieces = [""]
-    for c in text:
-        if pieces[-1] and columns(pieces[-1] + c) > limit:
-            pieces.append("")
-        pieces[-1] += c
-    return pieces
 
 
 def _as_written(segment: Segment) -> Sequence[Word]:
@@ -225,7 +201,7 @@ def _as_written(segment: Segment) -> Sequence[Word]:
 def _parts(text: str) -> list[str]:
     """The words of a text; of text without spaces, its characters with their punctuation."""
     parts = text.split()
-    if sum(map(_wide, text)) * 2 > len(text):
+    if sum(map(wide, text)) * 2 > len(text):
         parts = [c for part in parts for c in re.findall(r"\w[^\w]*|[^\w]+", part)]
     return parts
 

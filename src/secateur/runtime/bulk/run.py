@@ -50,7 +50,7 @@ def transcribe_all(
     folder = find_model(spec.model).resolve()
     settings_noted = {
         "model": str(folder), "decoding": to_dict(spec.decoding),
-        "rewriting": [spec.simplified, str(spec.correct), spec.correct_cost],
+        "rewriting": to_dict(spec.writing),
         "pieces": [settings.piece_seconds, settings.piece_clips], "inputs": [_state(word) for word in inputs],
     }  # fmt: skip
     store = Store(out, settings_noted)

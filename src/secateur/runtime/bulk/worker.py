@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError
@@ -14,7 +13,7 @@ from ...data.manifest import Utterance
 from ...decode.options import DecodingOptions
 from ..recogniser import Recogniser
 from ..sides import Sides, joined, sides_of
-from ..transcript import Transcript
+from ..writing import WritingSettings, rewriter
 from .clips import Piece
 
 Rows = list[dict[str, Any]]  # a clip's id with its transcript, or with its "problem"
@@ -28,9 +27,7 @@ class TranscribeSpec:
     decoding: DecodingOptions = field(default_factory=DecodingOptions)
     threads: int | None = None
     workers: int = 1  # groups of clips side by side
-    simplified: bool = False
-    correct: Path | None = None
-    correct_cost: float | None = None
+    writing: WritingSettings = field(default_factory=WritingSettings)
     channel: Sides | None = None  # None: mixed, or the louder one where channels cancel each other
 
 
@@ -41,11 +38,7 @@ def make_worker(spec: TranscribeSpec) -> Callable[[Piece], Rows]:
         SecateurError: it cannot be loaded.
     """
     recogniser = Recogniser.load(spec.model, spec.threads, workers=spec.workers)
-    rewrite: Callable[[Transcript], Transcript] | None = None
-    if spec.simplified or spec.correct is not None:
-        from ..chinese import rewriter
-
-        rewrite = rewriter(spec.simplified, spec.correct, spec.correct_cost)
+    rewrite = rewriter(spec.writing, spec.decoding.words)
 
     def transcribe_piece(piece: Piece) -> Rows:
         rows: dict[int, dict[str, Any]] = {}
