@@ -131,7 +131,7 @@ PRIVATE_WORDS = """
 blend blended found gone harm hear heard hearing hears ladder mended nowhere remember remembered rung rungs said sight
 spoilt student students tells told twin twins
 """
-PLAIN_ROOMS = ("audio", "base", "data", "decode", "features", "lm", "runtime", "weights")
+PLAIN_ROOMS = ("audio", "base", "data", "decode", "features", "lm", "runtime", "text", "weights")
 
 
 @pytest.mark.parametrize("name", PLAIN_ROOMS)

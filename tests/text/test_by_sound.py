@@ -17,7 +17,7 @@ pytest.importorskip("pypinyin")
 pytest.importorskip("jieba")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from heard_small import heard
+from head_small import heard
 
 from secateur.base.errors import SecateurError
 from secateur.cli import main

@@ -7,14 +7,14 @@ from typing import Any
 
 from ..base.errors import SecateurError
 from ..text.by_sound import BySound
-from ..text.heard import Heard
+from ..text.head_evidence import HeadEvidence
 from ..text.normalise import normaliser
 from .compare import compare_results
 from .error_rate import count_errors, total
 from .result import Result, Row
 from .run import summarise
 
-HEARD = "pinyin_heard"  # the extra in which rows carry what a pinyin head heard, see `text.heard.Heard`
+HEARD = "pinyin_heard"  # the extra in which rows carry what a pinyin head heard, see `text.head_evidence.HeadEvidence`
 CHANGED = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)  # nats a changed character, to choose from
 BOLD = 3.0  # of them, that with which the head's weight is chosen
 HEAD = (0.0, 0.25, 0.5, 1.0, 2.0)  # weights of the head, to choose from
@@ -113,10 +113,10 @@ def without_head(result: Result) -> Result:
     return replace(result, rows=tuple(rows))
 
 
-def heard_in(row: Row) -> Heard | None:
+def heard_in(row: Row) -> HeadEvidence | None:
     """What a pinyin head heard in a row's clip."""
     text = row.extras.get(HEARD)
-    return None if text is None else Heard.read(str(text))
+    return None if text is None else HeadEvidence.read(str(text))
 
 
 def _check(result: Result) -> None:

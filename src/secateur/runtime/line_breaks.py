@@ -23,22 +23,22 @@ def columns(text: str) -> int:
 
 def unbroken(words: Sequence[Word]) -> list[Word]:
     """Words of Chinese with their marks: none begins with a closing mark, none ends with an opening one."""
-    found: list[Word] = []
+    result: list[Word] = []
     opened = ""
     for word in words:
         text = opened + word.text
         body = text.lstrip(CLOSING) if not text.strip(CLOSING) or wide(text[:1]) else text
         marks, opened = text[: len(text) - len(body)], ""
-        if marks and found:
-            found[-1] = replace(found[-1], text=found[-1].text + marks, end=max(found[-1].end, word.start))
+        if marks and result:
+            result[-1] = replace(result[-1], text=result[-1].text + marks, end=max(result[-1].end, word.start))
             text = body
         kept = text.rstrip(OPENING) if wide(text[-1:]) or not text.strip(OPENING) else text
         text, opened = kept, text[len(kept) :]
         if text:
-            found.append(replace(word, text=text))
-    if opened and found:
-        found[-1] = replace(found[-1], text=found[-1].text + opened)
-    return found
+            result.append(replace(word, text=text))
+    if opened and result:
+        result[-1] = replace(result[-1], text=result[-1].text + opened)
+    return result
 
 
 def wide(character: str) -> bool:

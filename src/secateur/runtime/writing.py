@@ -134,7 +134,7 @@ def confidences(text: str, segments: Sequence[Segment]) -> list[float] | None:
 
 def pauses(text: str, segments: Sequence[Segment]) -> dict[int, float]:
     """Seconds of silence before characters of `text`, by their place: between words, or else between segments."""
-    found: dict[int, float] = {}
+    result: dict[int, float] = {}
     at, last = 0, None
     for segment in segments:
         for one in segment.words or (segment,):
@@ -142,6 +142,6 @@ def pauses(text: str, segments: Sequence[Segment]) -> dict[int, float]:
             if place < 0:  # written otherwise since
                 place = min(at, len(text))
             if last is not None and place:
-                found[place] = max(0.0, one.start - last)
+                result[place] = max(0.0, one.start - last)
             at, last = min(place + len(one.text.strip()), len(text)), one.end
-    return found
+    return result

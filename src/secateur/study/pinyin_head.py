@@ -16,31 +16,33 @@ from ..evaluate.corrected import HEARD
 from ..evaluate.result import Result
 from ..families.seq2seq.inputs import encoder_inputs
 from ..features.extractor import extractor
-from ..text.heard import Heard
+from ..text.head_evidence import HeadEvidence
 from ..text.pinyin_units import PinyinUnits
 from ..train.auxiliary import load_head
 from ..weights.fetch import load_model
 
 
 @torch.no_grad()
-def heard_pinyin(model: Any, head: nn.Linear, units: PinyinUnits, bank: AudioBank, batch_seconds: float) -> list[Heard]:
+def heard_pinyin(
+    model: Any, head: nn.Linear, units: PinyinUnits, bank: AudioBank, batch_seconds: float
+) -> list[HeadEvidence]:
     """The head's output of every clip by its likely units, computed on the bank's device; clips longer than the audio
     context are cut."""
     config, device = model.config, bank.device
     rate = config.front_end.sample_rate
     features, head = extractor(config.front_end).to(device), head.to(device)
     seconds = [config.max_seconds if config.padded else min(int(n) / rate, config.max_seconds) for n in bank.lengths]
-    found = [Heard(units.form, ())] * len(bank)
+    found = [HeadEvidence(units.form, ())] * len(bank)
     for rows in buckets(seconds, batch_seconds, None):
         memory, valid = model.encoder(*encoder_inputs(features, *bank.gather(rows), config), model.dropout)
         counts = [memory.shape[1]] * len(rows) if valid is None else valid.sum(1).tolist()
         log_probs = head(memory).float().log_softmax(-1).cpu().numpy()
         for row, output, count in zip(rows, log_probs, counts, strict=True):
-            found[row] = Heard.of(output[:count], units)
+            found[row] = HeadEvidence.of(output[:count], units)
     return found
 
 
-def with_heard(result: Result, heard: Sequence[Heard]) -> Result:
+def with_heard(result: Result, heard: Sequence[HeadEvidence]) -> Result:
     """`result` with what was heard in every clip as the extra that correction by sound reads."""
     rows = [replace(r, extras={**r.extras, HEARD: str(one)}) for r, one in zip(result.rows, heard, strict=True)]
     return replace(result, rows=tuple(rows))

@@ -107,19 +107,19 @@ WIDE = (range(0x3000, 0x3040), range(0xFF00, 0xFFF0))  # signs beside Chinese ch
 @cache
 def by_system() -> dict[str | None, str]:
     """The characters of Unicode's first plane beyond ASCII, by their writing system."""
-    found: dict[str | None, list[str]] = {}
+    groups: dict[str | None, list[str]] = {}
     for number in range(0x80, 0x10000):
-        found.setdefault(writing_system(chr(number)), []).append(chr(number))
-    return {name: "".join(them) for name, them in found.items()}
+        groups.setdefault(writing_system(chr(number)), []).append(chr(number))
+    return {name: "".join(them) for name, them in groups.items()}
 
 
 def characters(alphabet: Alphabet) -> set[str]:
     """Every character of the alphabet in Unicode's first plane, signs that texts in any language have included."""
-    found = {c for name in alphabet.scripts for c in by_system().get(name, "")} | alphabet.letters
+    groups = {c for name in alphabet.scripts for c in by_system().get(name, "")} | alphabet.letters
     if alphabet.scripts & INDIC:
-        found |= set(DANDAS)
+        groups |= set(DANDAS)
     wide = WIDE if alphabet.scripts & {"CJK", "HIRAGANA", "HANGUL"} else ()
-    return found | {chr(i) for block in (*SIGNS, *wide) for i in block if writing_system(chr(i)) is None}
+    return groups | {chr(i) for block in (*SIGNS, *wide) for i in block if writing_system(chr(i)) is None}
 
 
 def spells(alphabet: Alphabet) -> Callable[[bytes], bool]:

@@ -30,7 +30,7 @@ Span = tuple[int, int]  # characters of a text, the end not included
 
 
 class SoundEvidence(Protocol):
-    """What a pinyin head made of a clip (`heard.Heard`)."""
+    """What a pinyin head made of a clip (`head_evidence.HeadEvidence`)."""
 
     def best(self) -> str:
         """The best path's syllables, separated by spaces."""
@@ -41,7 +41,7 @@ class SoundEvidence(Protocol):
 
 @dataclass(frozen=True)
 class SoundCosts:
-    """What a word pays, in nats, for a syllable that differs from what was heard.
+    """What a word pays, in nats, for a syllable that differs from what was recognised.
 
     By default correction changes about one character in a thousand of correct text; a weak model's texts are worth
     more, which a dev set tells (`evaluate.corrected.chosen`).
@@ -52,7 +52,7 @@ class SoundCosts:
     sure: float = 1.0  # correction: weight of the odds that a character was recognised right, where they are known
     tone: float = 1.5  # another tone
     near: float = 3.0  # another sound of the same class (zh and z, ang and an)
-    heard: float = 1.0  # correction: the sound that the pinyin head heard in place of what was written
+    other_sound: float = 1.0  # correction: the sound that the pinyin head recognised in place of what was written
     head: float = 0.5  # correction: weight of what the pinyin head says of the changed syllables, a log probability
 
 
@@ -81,9 +81,9 @@ class BySound:
 
     def costing(self, costs: SoundCosts) -> BySound:
         """The same with other costs; the dictionaries are shared."""
-        twin = copy.copy(self)
-        twin.costs = costs
-        return twin
+        copied = copy.copy(self)
+        copied.costs = costs
+        return copied
 
     def characters(self, pinyin: str) -> str:
         """The text of syllables in any usual spelling (`pinyin_text`); Latin words, and what has no word, stay.
@@ -100,41 +100,41 @@ class BySound:
             text, run = text + between + one, []
         return text
 
-    def _run(self, said: Sequence[Syllable]) -> str:
+    def _run(self, spoken: Sequence[Syllable]) -> str:
         """The likeliest words of syllables in a row."""
         edges: list[list[Edge]] = []
-        for i in range(len(said)):
-            found = [Edge(i + 1, said[i].numbered, -50.0)]
-            for end in range(i + 1, min(i + LONGEST, len(said)) + 1):
-                some = said[i:end]
-                found += [Edge(end, e.word, self._unlike(e.sounds, some)) for e in self._like(some)]
-            edges.append(found)
+        for i in range(len(spoken)):
+            result = [Edge(i + 1, spoken[i].numbered, -50.0)]
+            for end in range(i + 1, min(i + LONGEST, len(spoken)) + 1):
+                some = spoken[i:end]
+                result += [Edge(end, e.word, self._unlike(e.sounds, some)) for e in self._like(some)]
+            edges.append(result)
         return "".join(best_path(edges, self.scores))
 
-    def correct(self, text: str, heard: SoundEvidence | None = None, confidence: Sequence[float] | None = None) -> str:
+    def correct(self, text: str, head: SoundEvidence | None = None, confidence: Sequence[float] | None = None) -> str:
         """`text` with its Chinese runs rewritten where words that sound alike are much likelier; the rest stays.
 
         `confidence` has a probability for every character of `text`: what the recogniser was sure of costs more to
         change. Text in Cantonese stays.
 
-        `heard` is what a pinyin head heard in the same clip: where it says another sound than was written, words of
+        `head` is what a pinyin head recognised in the same clip: where it says another sound than was written, words of
         that sound compete, too; and each word that competes is weighed by how much better or worse its syllables fit
-        what was heard than those that were written.
+        what was recognised than those that were written.
         """
         if CANTONESE.search(text):
             return text
         runs = list(re.finditer(f"[{HAN}]+", text))
-        said = [s for run in runs for s in self._sounds(run[0])]
-        also: list[Syllable | None] = [None] * len(said)
-        if heard is not None:
-            also = aligned(said, [parse_syllable(name) for name in heard.best().split()])
-        found, at, end = "", 0, 0
+        spoken = [s for run in runs for s in self._sounds(run[0])]
+        also: list[Syllable | None] = [None] * len(spoken)
+        if head is not None:
+            also = aligned(spoken, [parse_syllable(name) for name in head.best().split()])
+        result, at, end = "", 0, 0
         for run in runs:
             span = at, at + len(run[0])
             odds = None if confidence is None else [_odds(p) for p in confidence[run.start() : run.end()]]
-            found += text[end : run.start()] + self._corrected(run[0], said, also, span, heard, odds)
+            result += text[end : run.start()] + self._corrected(run[0], spoken, also, span, head, odds)
             at, end = span[1], run.end()
-        return found + text[end:]
+        return result + text[end:]
 
     def __contains__(self, word: object) -> bool:
         """Whether the dictionary or the texts have a word, and not only just."""
@@ -142,20 +142,20 @@ class BySound:
 
     def _sounds(self, run: str) -> list[Syllable]:
         """One syllable a character; an empty one where a character has no known reading."""
-        found = syllables(run)
-        if len(found) != len(run):
+        result = syllables(run)
+        if len(result) != len(run):
             return [Syllable("", "", NEUTRAL)] * len(run)
-        return [s if isinstance(s, Syllable) else Syllable("", "", NEUTRAL) for s in found]
+        return [s if isinstance(s, Syllable) else Syllable("", "", NEUTRAL) for s in result]
 
     def _corrected(
-        self, run: str, said: Sequence[Syllable], also: Sequence[Syllable | None], span: Span,
-        heard: SoundEvidence | None, odds: Sequence[float] | None = None,
+        self, run: str, spoken: Sequence[Syllable], also: Sequence[Syllable | None], span: Span,
+        head: SoundEvidence | None, odds: Sequence[float] | None = None,
     ) -> str:  # fmt: skip
-        """The Chinese `run`, which has the syllables `span` of all that the text `said`."""
+        """The Chinese `run`, which has the syllables `span` of the whole text, `spoken`."""
         first, last = span
-        if not all(s.final for s in said[first:last]):
+        if not all(s.final for s in spoken[first:last]):
             return run
-        careful = self.costs.careful and heard is None  # a head says itself where a word was not what was spoken
+        careful = self.costs.careful and head is None  # a head says itself where a word was not what was spoken
         stays = frozen(run, self, self.model.protected, careful)
         if len(stays) == len(run):
             return run
@@ -169,66 +169,66 @@ class BySound:
                 if all(c is None for c in costs) or (careful and end - i == 1):
                     others[i, end] = {}
                     continue
-                others[i, end] = self._others(run[i:end], said[here], also[here], costs, careful)
-        gains = self._gains(others, said, first, heard)
+                others[i, end] = self._others(run[i:end], spoken[here], also[here], costs, careful)
+        gains = self._gains(others, spoken, first, head)
         edges: list[list[Edge]] = []
         for i in range(len(run)):
-            found = {run[i]: Edge(i + 1, run[i])}
+            result = {run[i]: Edge(i + 1, run[i])}
             for end in range(i + 1, min(i + LONGEST, len(run)) + 1):
                 kept = run[i:end]
                 if kept in self.lexicon.frequency or kept in self.model.words:
-                    found[kept] = Edge(end, kept)
+                    result[kept] = Edge(end, kept)
                 for entry, evidence in others[i, end].items():
                     evidence += gains.get((i, end, entry.sounds), 0.0)
-                    if entry.word not in found or evidence > found[entry.word].evidence:
-                        found[entry.word] = Edge(end, entry.word, evidence)
-            edges.append(list(found.values()))
+                    if entry.word not in result or evidence > result[entry.word].evidence:
+                        result[entry.word] = Edge(end, entry.word, evidence)
+            edges.append(list(result.values()))
         return "".join(best_path(edges, self.scores)) or run
 
     def _gains(
-        self, others: Mapping[Span, Mapping[Entry, float]], said: Sequence[Syllable], first: int,
-        heard: SoundEvidence | None,
+        self, others: Mapping[Span, Mapping[Entry, float]], spoken: Sequence[Syllable], first: int,
+        head: SoundEvidence | None,
     ) -> dict[tuple[int, int, tuple[Syllable, ...]], float]:  # fmt: skip
-        """What the head has for or against the sounds of each word, in its place in all that was `said`."""
-        if heard is None or not self.costs.head:
+        """What the head has for or against the sounds of each word, in its place in the whole text, `spoken`."""
+        if head is None or not self.costs.head:
             return {}
         places = list(dict.fromkeys((*span, entry.sounds) for span, words in others.items() for entry in words))
-        changed = [[*said[: first + i], *sounds, *said[first + end :]] for i, end, sounds in places]
-        before, *after = heard.scores([said, *changed])
+        changed = [[*spoken[: first + i], *sounds, *spoken[first + end :]] for i, end, sounds in places]
+        before, *after = head.scores([spoken, *changed])
         return {place: self.costs.head * (now - before) for place, now in zip(places, after, strict=True)}
 
     def _others(
-        self, kept: str, said: Sequence[Syllable], also: Sequence[Syllable | None], costs: Sequence[float | None],
+        self, kept: str, spoken: Sequence[Syllable], also: Sequence[Syllable | None], costs: Sequence[float | None],
         careful: bool,
     ) -> dict[Entry, float]:  # fmt: skip
         """Words, as they sound, that may stand for the written `kept`, each with its evidence.
 
         `costs` has what a change of each character costs; None: it stays. `careful`: only words that are usual.
         """
-        found: dict[Entry, float] = {}
+        result: dict[Entry, float] = {}
         choices = [
-            (a,) if b is None or a.sound == b.sound else (a, b) for a, b in zip(said, also, strict=True)
+            (a,) if b is None or a.sound == b.sound else (a, b) for a, b in zip(spoken, also, strict=True)
         ]  # fmt: skip
         for sounds in itertools.product(*choices):
-            from_head = sum(a is not b for a, b in zip(sounds, said, strict=True))
+            from_head = sum(a is not b for a, b in zip(sounds, spoken, strict=True))
             for entry in self._like(sounds):
                 changed = [c for a, b, c in zip(entry.word, kept, costs, strict=True) if a != b]
                 if not changed or None in changed or (careful and entry.word not in self):
                     continue
                 evidence = self._unlike(entry.sounds, sounds, kept, entry.word)
-                evidence -= sum(c for c in changed if c is not None) + self.costs.heard * from_head
-                found[entry] = max(evidence, found.get(entry, evidence))
-        return found
+                evidence -= sum(c for c in changed if c is not None) + self.costs.other_sound * from_head
+                result[entry] = max(evidence, result.get(entry, evidence))
+        return result
 
-    def _like(self, said: Sequence[Syllable]) -> list[Entry]:
-        own = self.own.like(said)
+    def _like(self, spoken: Sequence[Syllable]) -> list[Entry]:
+        own = self.own.like(spoken)
         names = {entry.word for entry in own}
-        return own + [entry for entry in self.lexicon.like(said) if entry.word not in names]
+        return own + [entry for entry in self.lexicon.like(spoken) if entry.word not in names]
 
-    def _unlike(self, sounds: Sequence[Syllable], said: Sequence[Syllable], kept: str = "", word: str = "") -> float:
-        """The evidence (0 or less) for a word's `sounds` where `said` was heard; characters that stay pay nothing."""
+    def _unlike(self, sounds: Sequence[Syllable], spoken: Sequence[Syllable], kept: str = "", word: str = "") -> float:
+        """The evidence (0 or less) for a word's `sounds` where `spoken` was recognised; characters that stay pay nothing."""
         cost = 0.0
-        for i, (a, b) in enumerate(zip(sounds, said, strict=True)):
+        for i, (a, b) in enumerate(zip(sounds, spoken, strict=True)):
             if kept and kept[i] == word[i]:
                 continue
             cost += self.costs.near * (a.sound != b.sound)
@@ -242,24 +242,24 @@ def _odds(probability: float) -> float:
     return math.log(p / (1 - p)) - math.log(SURE / (1 - SURE))
 
 
-def aligned(said: Sequence[Syllable], heard: Sequence[Syllable]) -> list[Syllable | None]:
-    """For each syllable `said` the one that was `heard` in its place, or None; tones do not count.
+def aligned(spoken: Sequence[Syllable], recognised: Sequence[Syllable]) -> list[Syllable | None]:
+    """For each syllable `spoken` the one that was `recognised` in its place, or None; tones do not count.
 
-    Stretches of another length than what was heard there say nothing.
+    Stretches of another length than what was recognised there say nothing.
     """
-    found: list[Syllable | None] = [None] * len(said)
-    matcher = SequenceMatcher(None, [s.sound for s in said], [s.sound for s in heard], autojunk=False)
+    result: list[Syllable | None] = [None] * len(spoken)
+    matcher = SequenceMatcher(None, [s.sound for s in spoken], [s.sound for s in recognised], autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():
         if kind == "equal" or (kind == "replace" and b - a == d - c):
-            found[a:b] = heard[c:d]
-    return found
+            result[a:b] = recognised[c:d]
+    return result
 
 
 def _entries(model: WordModel) -> list[Entry]:
-    """The texts' own words as they are said."""
-    found = []
+    """The texts' own words as they are spoken."""
+    result = []
     for word in model.words:
         sounds = syllables(word)
         if len(word) <= LONGEST and len(sounds) == len(word) and all(isinstance(s, Syllable) for s in sounds):
-            found.append(Entry(word, tuple(s for s in sounds if isinstance(s, Syllable))))
-    return found
+            result.append(Entry(word, tuple(s for s in sounds if isinstance(s, Syllable))))
+    return result

@@ -46,8 +46,8 @@ def simplified(text: str) -> str:
     Raises:
         SecateurError: OpenCC is not installed.
     """
-    found = str(_converter().convert(text))
-    return found if _VARIANTS.isdisjoint(found) else _OTHER.sub(lambda m: _SAME[m[0]], found)
+    converted = str(_converter().convert(text))
+    return converted if _VARIANTS.isdisjoint(converted) else _OTHER.sub(lambda m: _SAME[m[0]], converted)
 
 
 def spoken(text: str) -> str:

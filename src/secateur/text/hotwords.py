@@ -33,14 +33,14 @@ class Hotwords:
         return _HAN.sub(lambda run: self._run(run[0]), text) if self.words else text
 
     def _run(self, run: str) -> str:
-        sounds, found, at = _sounds(run), "", 0
+        sounds, result, at = _sounds(run), "", 0
         if len(sounds) != len(run):
             return run
         while at < len(run):
             word = next((w for w, s in self.words if self._fits(run, sounds, at, w, s)), None)
-            found += word or run[at]
+            result += word or run[at]
             at += len(word) if word else 1
-        return found
+        return result
 
     def _fits(self, run: str, sounds: Sequence[Syllable], at: int, word: str, wanted: Sequence[Syllable]) -> bool:
         here, size = run[at : at + len(word)], len(word)

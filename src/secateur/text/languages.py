@@ -44,14 +44,14 @@ class Language:
 @functools.cache
 def languages() -> dict[str, Language]:
     """All languages by their code."""
-    found = {}
+    table = {}
     for line in TABLE.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
             continue
         code, name, metric, normalisation, others = line.split("\t")
         names = tuple(one for one in others.split("; ") if one)
-        found[code] = Language(code, name, metric, normalisation, names)  # type: ignore[arg-type]
-    return found
+        table[code] = Language(code, name, metric, normalisation, names)  # type: ignore[arg-type]
+    return table
 
 
 @functools.lru_cache(maxsize=4096)
@@ -127,11 +127,11 @@ def _split(name: str) -> tuple[str, tuple[str, ...]]:
 @functools.cache
 def _names() -> dict[str, str]:
     """Every name in the form that `_key` gives, and the code it means; codes win over names."""
-    found: dict[str, str] = {}
+    table: dict[str, str] = {}
     for one in languages().values():
         for name in (one.name, *one.others):
-            found.setdefault(_key(name), one.code)
-    return found | {code: code for code in languages()}
+            table.setdefault(_key(name), one.code)
+    return table | {code: code for code in languages()}
 
 
 def _key(name: str) -> str:

@@ -32,7 +32,7 @@ def best_path(edges: Sequence[Sequence[Edge]], scores: WordScores, weight: float
         if not states or not leaving:
             continue
         open_end = max((score + weight * scores.unseen(word), word) for word, (score, _, _) in states.items())
-        found = {edge: (open_end[0] + weight * scores.alone(edge.word), open_end[1]) for edge in leaving}
+        scored = {edge: (open_end[0] + weight * scores.alone(edge.word), open_end[1]) for edge in leaving}
         named: dict[str, list[Edge]] = {}
         for edge in leaving:
             named.setdefault(edge.word, []).append(edge)
@@ -43,8 +43,8 @@ def best_path(edges: Sequence[Sequence[Edge]], scores: WordScores, weight: float
                 if word in large:
                     total = score + weight * scores.pair(before, word)
                     for edge in named[word]:
-                        found[edge] = max(found[edge], (total, before))
-        for edge, (score, before) in found.items():
+                        scored[edge] = max(scored[edge], (total, before))
+        for edge, (score, before) in scored.items():
             total = score + edge.evidence
             if total > reached[edge.end].get(edge.word, (float("-inf"), 0, ""))[0]:
                 reached[edge.end][edge.word] = (total, i, before)

@@ -44,8 +44,8 @@ def frozen(run: str, known: Container[str], protected: Iterable[str] = (), caref
     """
     kept: set[int] = set()
     for word in protected:
-        for found in re.finditer(re.escape(word), run):
-            kept.update(range(found.start(), found.end()))
+        for match in re.finditer(re.escape(word), run):
+            kept.update(range(match.start(), match.end()))
     if not careful:
         return frozenset(kept)
     at = 0
@@ -56,11 +56,11 @@ def frozen(run: str, known: Container[str], protected: Iterable[str] = (), caref
         if len(word) > 1 and (word in known or name):
             kept.update(range(at, end))
         at = end
-    for found in (*_PLACE.finditer(run), *_COURTESY.finditer(run)):
-        kept.update(range(found.start(), found.end()))
-    for found in _PERSON.finditer(run):
-        if found[0][:2] not in known and found[0][1:3] not in known:
-            kept.update(range(found.start(), found.end()))
+    for match in (*_PLACE.finditer(run), *_COURTESY.finditer(run)):
+        kept.update(range(match.start(), match.end()))
+    for match in _PERSON.finditer(run):
+        if match[0][:2] not in known and match[0][1:3] not in known:
+            kept.update(range(match.start(), match.end()))
     first = 0
     for i in range(len(run) + 1):
         if i == len(run) or run[i] not in _FOREIGN:

@@ -155,7 +155,7 @@ def indic_before_joiners(text: str) -> str:
     >>> indic_before_joiners("\u0d05\u0d35\u0d28\u0d4d\u200d") == "\u0d05\u0d35\u0d7b"
     True
     """
-    text = _CHILLU.sub(lambda found: _JOINED[found[1]], text)
+    text = _CHILLU.sub(lambda m: _JOINED[m[1]], text)
     return text.replace("\u09a4\u09cd\u200d", "\u09ce").replace("\u0930\u094d\u200d", "\u0931\u094d")
 
 
@@ -165,7 +165,7 @@ def indic(text: str) -> str:
     >>> indic("दु:ख") == "दुःख"
     True
     """
-    return _VISARGA.sub("\u0903", _LETTERS.sub(lambda found: _DO_NOT_USE[found[0]], text))
+    return _VISARGA.sub("\u0903", _LETTERS.sub(lambda m: _DO_NOT_USE[m[0]], text))
 
 
 # Thai and Lao: sara am, which NFKC takes apart, is one vowel after its tone mark; two sara e look like sara ae
@@ -285,7 +285,7 @@ def vietnamese(text: str) -> str:
     >>> vietnamese("hòa thủy hoàn")
     'hoà thuỷ hoàn'
     """
-    return _OLD_STYLE.sub(lambda found: _OLD[found[1]], text)
+    return _OLD_STYLE.sub(lambda m: _OLD[m[1]], text)
 
 
 def yoruba(text: str) -> str:

@@ -42,7 +42,7 @@ LONGEST = max(map(len, LETTERS))
 class Phones:
     """The 39 phones of CMU's dictionary and a unit between words. `words` are pronunciations, the usual one first.
 
-    A text is taught by each word's first pronunciation. What was heard is read back as the first word in `words`
+    A text is taught by each word's first pronunciation. What was recognised is read back as the first word in `words`
     that sounds so (homophones need a language model to be told apart), or phone by phone in angle brackets. A model
     carries the whole dictionary (3 MB): a language model brings words that its training texts lack.
     """
@@ -72,8 +72,8 @@ class Phones:
 
     def spellings(self, word: str) -> list[tuple[int, ...]]:
         """All pronunciations that the dictionary has, or the one of the letters."""
-        found = self.words.get(word) or ((by_letters(word),) if by_letters(word) else ())
-        return [tuple(self._number[p] for p in said.split()) for said in found]
+        result = self.words.get(word) or ((by_letters(word),) if by_letters(word) else ())
+        return [tuple(self._number[p] for p in pronunciation.split()) for pronunciation in result]
 
     def encode(self, text: str) -> list[int]:
         """Phones of a text.
@@ -82,18 +82,18 @@ class Phones:
         >>> units.decode(units.encode("Read, shop!"))
         'read <SH AA P>'
         """
-        found: list[int] = []
+        result: list[int] = []
         for word in spoken(text).split():
-            said = self.spellings(word)
-            if said:
-                found += ([self._number[BETWEEN]] if found else []) + list(said[0])
-        return found
+            pronunciation = self.spellings(word)
+            if pronunciation:
+                result += ([self._number[BETWEEN]] if result else []) + list(pronunciation[0])
+        return result
 
     def decode(self, ids: Iterable[int]) -> str:
         """The words that sound so."""
-        said = "|".join(self.phones[i - 1] for i in ids).split(BETWEEN)
-        words = (" ".join(part.strip("|").split("|")) for part in said)
-        return " ".join(self._heard.get(word, f"<{word}>") for word in words if word)
+        pronunciation = "|".join(self.phones[i - 1] for i in ids).split(BETWEEN)
+        words = (" ".join(part.strip("|").split("|")) for part in pronunciation)
+        return " ".join(self._word_of.get(word, f"<{word}>") for word in words if word)
 
     def sounds(self, ids: Iterable[int]) -> str:
         """Phones with spaces between, whatever words they make: what a phone error rate compares.
@@ -113,12 +113,12 @@ class Phones:
         return {phone: i for i, phone in enumerate(self.phones, 1)}
 
     @cached_property
-    def _heard(self) -> dict[str, str]:
-        found: dict[str, str] = {}
+    def _word_of(self) -> dict[str, str]:
+        result: dict[str, str] = {}
         for word, ways in self.words.items():
-            for said in ways:
-                found.setdefault(said, word)
-        return found
+            for pronunciation in ways:
+                result.setdefault(pronunciation, word)
+        return result
 
 
 def by_letters(word: str) -> str:
@@ -127,13 +127,13 @@ def by_letters(word: str) -> str:
     >>> by_letters("thatcher")
     'TH AE CH ER'
     """
-    found: list[str] = []
+    result: list[str] = []
     i = 0
     while i < len(word):
         size = next((n for n in range(LONGEST, 0, -1) if word[i : i + n] in LETTERS), 1)
-        found += LETTERS.get(word[i : i + size], "").split()
+        result += LETTERS.get(word[i : i + size], "").split()
         i += size
-    return " ".join(found)
+    return " ".join(result)
 
 
 def phones_of(texts: Iterable[str], language: str = "en", dictionary: Path | None = None) -> Phones:
@@ -152,9 +152,9 @@ def phones_of(texts: Iterable[str], language: str = "en", dictionary: Path | Non
         raise SecateurError("no text to take words from")
     known = read_dictionary(dictionary or cmu_dictionary())
     order = sorted(counts, key=lambda word: (-counts[word], word))
-    said = {word: known.get(word) or tuple(filter(None, [by_letters(word)])) for word in order}
-    said |= {word: ways for word, ways in known.items() if word not in said}
-    return Phones({word: ways for word, ways in said.items() if ways}, language)
+    pronunciation = {word: known.get(word) or tuple(filter(None, [by_letters(word)])) for word in order}
+    pronunciation |= {word: ways for word, ways in known.items() if word not in pronunciation}
+    return Phones({word: ways for word, ways in pronunciation.items() if ways}, language)
 
 
 def cmu_dictionary() -> Path:
@@ -190,17 +190,17 @@ def read_dictionary(path: Path) -> dict[str, tuple[str, ...]]:
     Raises:
         SecateurError: missing, or not such a file.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    result: dict[str, tuple[str, ...]] = {}
     known = set(PHONES)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:
         raise SecateurError(f"{path}: no such file") from None
     for number, line in enumerate(lines, 1):
-        word, *said = line.split()
-        said = [phone.rstrip("012") for phone in said]
-        if not said or not set(said) <= known:
+        word, *pronunciation = line.split()
+        pronunciation = [phone.rstrip("012") for phone in pronunciation]
+        if not pronunciation or not set(pronunciation) <= known:
             raise SecateurError(f"{path}: line {number} is no word with its phones: {line[:60]}")
         name = word.split("(")[0].lower()
-        found[name] = (*found.get(name, ()), " ".join(said))
-    return found
+        result[name] = (*result.get(name, ()), " ".join(pronunciation))
+    return result

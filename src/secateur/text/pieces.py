@@ -81,12 +81,12 @@ class Pieces:
                 piece = self._number.get(word[start:end])
                 if piece is not None and best[start] + self.scores[piece - 1] > best[end]:
                     best[end], last[end] = best[start] + self.scores[piece - 1], start
-        found: list[int] = []
+        result: list[int] = []
         end = len(word)
         while end > 0 and best[end] > -math.inf:
-            found.append(self._number[word[last[end] : end]])
+            result.append(self._number[word[last[end] : end]])
             end = last[end]
-        return found[::-1]
+        return result[::-1]
 
     @cached_property
     def _alphabet(self) -> set[str]:

@@ -27,8 +27,8 @@ class PieceTokenizer(Tokenizer):
 
     def spelled(self) -> dict[int, bytes]:
         """The bytes of every piece; ▁ is a space."""
-        found = {i: name.replace(SPACE, " ").encode() for i, name in self._names.items()}
-        return found | {i: bytes([int(n[3:5], 16)]) for n, i in self._vocabulary.items() if BYTE.fullmatch(n)}
+        values = {i: name.replace(SPACE, " ").encode() for i, name in self._names.items()}
+        return values | {i: bytes([int(n[3:5], 16)]) for n, i in self._vocabulary.items() if BYTE.fullmatch(n)}
 
     def spelled_like(self, ids: Iterable[int]) -> list[int]:
         """All pieces, the most frequent first, that are spelled only with characters that `ids` are spelled with."""
@@ -61,13 +61,13 @@ class PieceTokenizer(Tokenizer):
 
     @cached_property
     def _model(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.definition)["model"]
-        return found
+        values: dict[str, Any] = json.loads(self.definition)["model"]
+        return values
 
     @property
     def _vocabulary(self) -> dict[str, int]:
-        found: dict[str, int] = self._model["vocab"]
-        return found
+        values: dict[str, int] = self._model["vocab"]
+        return values
 
     @cached_property
     def _names(self) -> dict[int, str]:
@@ -78,21 +78,21 @@ class PieceTokenizer(Tokenizer):
     def _parents(self) -> dict[int, tuple[int, int]]:
         vocabulary = self._vocabulary
         ranks = {pair: rank for rank, pair in enumerate(map(pair_of, self._model["merges"]))}
-        found = {}
+        values = {}
         for i, name in self._names.items():
             last = _last_merge(name, ranks)
             if last is not None:
-                found[i] = (vocabulary[last[0]], vocabulary[last[1]])
-        return found
+                values[i] = (vocabulary[last[0]], vocabulary[last[1]])
+        return values
 
 
 def _last_merge(name: str, ranks: dict[tuple[str, str], int]) -> tuple[str, str] | None:
     """The merge that completes `name` from its characters; None for one character, or what merges do not reach."""
     parts, last, never = list(name), None, len(ranks)
     while len(parts) > 1:
-        found = [ranks.get((parts[i], parts[i + 1]), never) for i in range(len(parts) - 1)]
-        at = min(range(len(found)), key=found.__getitem__)
-        if found[at] == never:
+        values = [ranks.get((parts[i], parts[i + 1]), never) for i in range(len(parts) - 1)]
+        at = min(range(len(values)), key=values.__getitem__)
+        if values[at] == never:
             return None
         last = (parts[at], parts[at + 1])
         parts[at : at + 2] = ["".join(last)]

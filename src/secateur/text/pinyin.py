@@ -89,20 +89,20 @@ def syllables(text: str) -> tuple[Syllable | str, ...]:
     Raises:
         SecateurError: the extra `zh` is not installed.
     """
-    found: list[Syllable | str] = []
+    result: list[Syllable | str] = []
     for run in _RUNS.findall(text):
         if re.match(f"[{HAN}]", run):
-            found += dictionary_tones(run, [parse_syllable(name) for name in _read(run)])
+            result += dictionary_tones(run, [parse_syllable(name) for name in _read(run)])
         else:
-            found.append(run)
-    return tuple(found)
+            result.append(run)
+    return tuple(result)
 
 
 def dictionary_tones(text: str, sounds: Sequence[Syllable]) -> list[Syllable]:
     """One syllable a character with the tones that the module describes, whatever a list of phrases had them as."""
     if len(sounds) != len(text):
         return list(sounds)
-    found = []
+    result = []
     for i, (character, sound) in enumerate(zip(text, sounds, strict=True)):
         if character == "一" and sound.sound == "yi":
             sound = replace(sound, tone=1)
@@ -113,8 +113,8 @@ def dictionary_tones(text: str, sounds: Sequence[Syllable]) -> list[Syllable]:
                 sound = replace(sound, tone=_full_tone(character, sound.sound))
         elif (character in KIN and i and text[i - 1] == character) or character == "们":
             sound = replace(sound, tone=NEUTRAL)
-        found.append(sound)
-    return found
+        result.append(sound)
+    return result
 
 
 @functools.lru_cache(maxsize=5000)
@@ -134,21 +134,21 @@ def spoken_tones(text: str, sounds: Sequence[Syllable]) -> list[Syllable]:
     """
     if len(sounds) != len(text):
         return list(sounds)
-    found = list(sounds)
+    result = list(sounds)
     for i, character in enumerate(text[:-1]):
-        after, last = found[i + 1].tone, text[i - 1 : i]
-        if character == "不" and found[i].sound == "bu" and after == 4:
-            found[i] = replace(found[i], tone=2)
+        after, last = result[i + 1].tone, text[i - 1 : i]
+        if character == "不" and result[i].sound == "bu" and after == 4:
+            result[i] = replace(result[i], tone=2)
         counts = last in tuple(NUMBERED) or text[i + 1] in DIGITS + "月号日"
-        if character == "一" and found[i].sound == "yi" and after != NEUTRAL and not counts:
-            found[i] = replace(found[i], tone=2 if after == 4 else 4)
+        if character == "一" and result[i].sound == "yi" and after != NEUTRAL and not counts:
+            result[i] = replace(result[i], tone=2 if after == 4 else 4)
     for first, end in _words_at(text):
         for i in range(first, end - 1):
-            if found[i].tone == 3 and sounds[i + 1].tone == 3:
-                found[i] = replace(found[i], tone=2)
-        if end < len(text) and found[end - 1].tone == 3 and sounds[end].tone == 3 and end - first == 1:
-            found[end - 1] = replace(found[end - 1], tone=2)
-    return found
+            if result[i].tone == 3 and sounds[i + 1].tone == 3:
+                result[i] = replace(result[i], tone=2)
+        if end < len(text) and result[end - 1].tone == 3 and sounds[end].tone == 3 and end - first == 1:
+            result[end - 1] = replace(result[end - 1], tone=2)
+    return result
 
 
 def _words_at(text: str) -> Iterator[tuple[int, int]]:
@@ -174,13 +174,13 @@ def pinyin(text: str, form: str = "numbers", tones: str = "dictionary") -> str:
         SecateurError: the extra `zh` is not installed.
     """
     write = FORMS[form]
-    found: list[str] = []
+    result: list[str] = []
     for run in _RUNS.findall(text):
         sounds = syllables(run)
         if tones == "spoken" and all(isinstance(s, Syllable) for s in sounds):
             sounds = tuple(spoken_tones(run, [s for s in sounds if isinstance(s, Syllable)]))
-        found += [write(s) if isinstance(s, Syllable) else s for s in sounds]
-    return " ".join(found)
+        result += [write(s) if isinstance(s, Syllable) else s for s in sounds]
+    return " ".join(result)
 
 
 def _read(run: str) -> Iterator[str]:

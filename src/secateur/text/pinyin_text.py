@@ -24,10 +24,10 @@ def read_pinyin(text: str) -> list[Syllable | str]:
     Raises:
         SecateurError: the extra `zh` is not installed.
     """
-    found: list[Syllable | str] = []
+    result: list[Syllable | str] = []
     for token in _TOKEN.findall(re.sub("[uU]:", "v", text)):
-        found += _syllables(token) or [token]
-    return found
+        result += _syllables(token) or [token]
+    return result
 
 
 def _syllables(token: str) -> list[Syllable]:

@@ -117,14 +117,14 @@ def joined(names: Iterable[str]) -> list[str]:
     >>> joined(["ch", "ong2", "q", "an1", "er4"])
     ['chong2', 'qan1', 'er4']
     """
-    found, initial = [], ""
+    result, initial = [], ""
     for name in names:
         if name in INITIALS:
             initial = name
         else:
-            found.append(initial + name)
+            result.append(initial + name)
             initial = ""
-    return found
+    return result
 
 
 def spelled(text: str, form: Form = "parts") -> list[str]:
@@ -133,8 +133,8 @@ def spelled(text: str, form: Form = "parts") -> list[str]:
     Raises:
         SecateurError: the extra `zh` is not installed.
     """
-    found = [s for s in syllables(normalise_chinese(text)) if isinstance(s, Syllable)]
-    return [name for syllable in found for name in FORMS[form](syllable).split()]
+    result = [s for s in syllables(normalise_chinese(text)) if isinstance(s, Syllable)]
+    return [name for syllable in result for name in FORMS[form](syllable).split()]
 
 
 def pinyin_units(texts: Sequence[str], form: Form = "parts") -> PinyinUnits:
@@ -143,10 +143,10 @@ def pinyin_units(texts: Sequence[str], form: Form = "parts") -> PinyinUnits:
     Raises:
         SecateurError: there are none, or the extra `zh` is not installed.
     """
-    found = tuple(sorted({name for text in texts for name in spelled(text, form)}))
-    if not found:
+    result = tuple(sorted({name for text in texts for name in spelled(text, form)}))
+    if not result:
         raise SecateurError("no Chinese text to take pinyin from")
-    return PinyinUnits(found, form)
+    return PinyinUnits(result, form)
 
 
 def pinyin_writer(texts: Sequence[str], form: Form = "parts") -> PinyinUnits:

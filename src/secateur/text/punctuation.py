@@ -31,7 +31,7 @@ _ASKS = re.compile(
     "[吗嘛]$|(?<!什)么$|(?<![着还])呢$|为什么|怎么(?!也|都|样都|样也)|什么时候|多少|多[大高长远久重深]了?$|几[点个号岁天年月次本张楼]|什么(?=颜色|东西|地方|意思|样|味)|哪[里儿个些位种年天]|谁|是不是|有没有|能不能|可不可以|会不会|"
     "要不要|好不好|行不行|对不对|什么$|什么[意东事原名]"
 )
-_TELLS = re.compile(
+_REPORTS = re.compile(
     "不知道|无论|不管|不论|知道|记得|忘了|告诉|问他|问我|没什么|谁都|什么都|怎么都|多少都|任何|"
     "谁也|什么也|哪里都|几个月|几年|几天|几个"
 )
@@ -95,7 +95,7 @@ def punctuated(text: str, pauses: Mapping[int, float] | None = None) -> str:
         return text
     bare = text[:-1] if ANY_MARK.match(text[-1:]) else text
     words = words_and_kinds(bare)
-    found, place, since, begin = "", 0, 0, 0
+    result, place, since, begin = "", 0, 0, 0
     weights, pauses = _weights(), pauses or {}
     for at, (word, _) in enumerate(words):
         mark = ""
@@ -103,13 +103,13 @@ def punctuated(text: str, pauses: Mapping[int, float] | None = None) -> str:
             mark = _mark(weights, words, at, since, pauses.get(place, 0.0))
         if mark:
             if mark == "。":
-                mark, begin = _closing(found[begin:]), len(found) + 1
-            found, since = found + mark, 0
-        found += word
+                mark, begin = _closing(result[begin:]), len(result) + 1
+            result, since = result + mark, 0
+        result += word
         place += len(word)
         since += len(word)
-    end = text[-1] if bare != text and text[-1] not in ".。" else _closing(found[begin:])
-    return found + end
+    end = text[-1] if bare != text and text[-1] not in ".。" else _closing(result[begin:])
+    return result + end
 
 
 def _mark(
@@ -131,5 +131,5 @@ def _closing(sentence: str) -> str:
     """
     last = re.split("[，、]", sentence)[-1]
     choice = re.search("(.)不\\1", last)
-    asks = _ASKS.search(last) or (choice and not _TELLS.search(last))
-    return "？" if asks and (not _TELLS.search(last) or re.search("[吗]$", last)) else "。"
+    asks = _ASKS.search(last) or (choice and not _REPORTS.search(last))
+    return "？" if asks and (not _REPORTS.search(last) or re.search("[吗]$", last)) else "。"

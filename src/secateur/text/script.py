@@ -23,9 +23,9 @@ def script(character: str) -> str | None:
 def scripts_of(texts: Iterable[str]) -> frozenset[str]:
     """The writing systems that have at least `RARE` of the letters of all texts."""
     letters = Counter(character for text in texts for character in text)
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for character, count in letters.items():
         name = script(character)
         if name is not None:
-            found[name] += count
-    return frozenset(name for name, count in found.items() if count >= RARE * found.total())
+            counts[name] += count
+    return frozenset(name for name, count in counts.items() if count >= RARE * counts.total())

@@ -62,7 +62,7 @@ class Tokenizer:
     def numbers(self) -> list[int]:
         """Text tokens with a digit or a sign that is read as a word (per cent, currencies), as "twelve" has none."""
         signs = [sign.encode() for sign in "0123456789%$£€¥"]
-        return sorted(i for i, said in self.spelled().items() if any(sign in said for sign in signs))
+        return sorted(i for i, spelling in self.spelled().items() if any(sign in spelling for sign in signs))
 
     def spelled(self) -> dict[int, bytes]:
         """The bytes of every text token."""
@@ -129,9 +129,9 @@ class Tokenizer:
 def _bytes_of_letters() -> dict[str, int]:
     """GPT-2's printable letter for every byte, the other way round."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    found = {chr(byte): byte for byte in plain}
+    codes = {chr(byte): byte for byte in plain}
     other = [byte for byte in range(256) if byte not in set(plain)]
-    return found | {chr(256 + i): byte for i, byte in enumerate(other)}
+    return codes | {chr(256 + i): byte for i, byte in enumerate(other)}
 
 
 def pair_of(merge: Any) -> tuple[str, str]:

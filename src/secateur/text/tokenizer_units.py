@@ -54,20 +54,20 @@ class TokenizerUnits:
 
     def spellings(self, word: str) -> list[tuple[int, ...]]:
         """The one spelling, when tokens cover it all."""
-        found = self.encode(word)
-        return [tuple(found)] if found and self.decode(found) == word else []
+        result = self.encode(word)
+        return [tuple(result)] if result and self.decode(result) == word else []
 
     def encode(self, text: str) -> list[int]:
         """Outputs of a text."""
         words = " ".join(text.split()) if self._capitals else spoken(text)
         ids = self._tokenizer.encode(words, add_special_tokens=False).ids
-        found = [i + (i < self.blank) for i in ids if i < self.rows and i != self.blank]
-        return [i for i in found if self.tokens[i - 1] not in self.special]
+        result = [i + (i < self.blank) for i in ids if i < self.rows and i != self.blank]
+        return [i for i in result if self.tokens[i - 1] not in self.special]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of outputs without blanks."""
-        said = "".join(t for t in (self.tokens[i - 1] for i in ids) if t not in self.special)
-        return " ".join(said.replace(START, " ").split())
+        spelling = "".join(t for t in (self.tokens[i - 1] for i in ids) if t not in self.special)
+        return " ".join(spelling.replace(START, " ").split())
 
     def write(self, path: Path) -> None:
         """Store as JSON, atomically."""
@@ -75,8 +75,8 @@ class TokenizerUnits:
 
     def token(self, number: int) -> str | None:
         """What the tokenizer's own `number` stands for."""
-        found: str | None = self._tokenizer.id_to_token(number)
-        return found
+        result: str | None = self._tokenizer.id_to_token(number)
+        return result
 
     @cached_property
     def _tokenizer(self) -> Any:

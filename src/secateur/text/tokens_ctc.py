@@ -54,8 +54,8 @@ class VocabularyUnits:
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of outputs without blanks, in lower case where all tokens are capitals."""
-        said = "".join(t for t in (self.tokens[i - 1] for i in ids) if t not in self.special)
-        words = " ".join(said.replace(self.delimiter, " ").split())
+        spelling = "".join(t for t in (self.tokens[i - 1] for i in ids) if t not in self.special)
+        words = " ".join(spelling.replace(self.delimiter, " ").split())
         return words.lower() if self._capitals else words
 
     def write(self, path: Path) -> None:
@@ -71,10 +71,10 @@ class VocabularyUnits:
         """Outputs of `text`, and whether tokens cover all of it."""
         text = text.upper() if self._capitals else text
         number = {t: i for i, t in enumerate(self.tokens, 1) if t and t not in self.special}
-        longest, found, whole, at = max(map(len, number), default=1), list[int](), True, 0
+        longest, result, whole, at = max(map(len, number), default=1), list[int](), True, 0
         while at < len(text):
             size = next((n for n in range(longest, 0, -1) if text[at : at + n] in number), 0)
             if size:
-                found.append(number[text[at : at + size]])
+                result.append(number[text[at : at + size]])
             whole, at = whole and size > 0, at + max(size, 1)
-        return found, whole
+        return result, whole

@@ -125,10 +125,10 @@ def characters_of(texts: Iterable[str], language: str = "en") -> Units:
         SecateurError: there are none.
     """
     spell = _speller(language, "spoken")
-    found = tuple(sorted({c for text in texts for c in spell(text)}))
-    if not found:
+    result = tuple(sorted({c for text in texts for c in spell(text)}))
+    if not result:
         raise SecateurError("no text to take characters from")
-    return Units(found, language, "spoken")
+    return Units(result, language, "spoken")
 
 
 def make_units(kind: str, texts: Iterable[str], language: str = "en", count: int = 256) -> Inventory:

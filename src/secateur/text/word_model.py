@@ -59,7 +59,7 @@ def learn_words(texts: Iterable[str]) -> WordModel:
         words.update(cut)
         for before, word in zip([START, *cut[:-1]], cut, strict=True):
             pairs[before][word] += 1
-    return WordModel(dict(words), {before: dict(found) for before, found in pairs.items()})
+    return WordModel(dict(words), {before: dict(after) for before, after in pairs.items()})
 
 
 class WordScores:

@@ -95,8 +95,8 @@ def number(text: str) -> int | None:
         return int(_digits(text))
     total, rest = 0, text
     for unit, size in (("亿", 10**8), ("万", 10**4)):
-        head, found, tail = rest.partition(unit)
-        if not found:
+        head, result, tail = rest.partition(unit)
+        if not result:
             continue
         value = _section(head, inner=bool(total))
         if not value:
@@ -286,7 +286,7 @@ def mandarin_numbers(text: str) -> str:
     >>> mandarin_numbers("三四个人花了三万五，一点也不贵，十分高兴")
     '三四个人花了35000，一点也不贵，十分高兴'
     """
-    plain, found, at = text.translate(_PLAIN), "", 0
+    plain, result, at = text.translate(_PLAIN), "", 0
     while at < len(plain):
         for kind, pattern in _EACH:
             m = pattern.match(plain, at)
@@ -295,15 +295,15 @@ def mandarin_numbers(text: str) -> str:
             written = _WRITE[kind](m)
             if written is None:
                 continue
-            found += text[at : m.end()] if written == _STAYS else written
+            result += text[at : m.end()] if written == _STAYS else written
             at = m.end()
             break
         else:
             run = re.compile(f"{_N}+").match(plain, at)  # numerals that are no number stay, whole
             end = run.end() if run else at + 1
-            found += text[at:end]
+            result += text[at:end]
             at = end
-    return found
+    return result
 
 
 def english_numbers(text: str) -> str:

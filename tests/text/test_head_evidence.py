@@ -13,10 +13,10 @@ for package in ("opencc", "wetext", "pypinyin", "jieba"):
     pytest.importorskip(package)
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from heard_small import heard  # noqa: E402
+from head_small import heard  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
-from secateur.text.heard import Heard  # noqa: E402
+from secateur.text.head_evidence import HeadEvidence  # noqa: E402
 from secateur.text.pinyin import Syllable, pinyin, syllables  # noqa: E402
 from secateur.text.pinyin_units import PinyinUnits, pinyin_units  # noqa: E402
 
@@ -42,7 +42,7 @@ def noise(units: PinyinUnits) -> np.ndarray[tuple[int, ...], np.dtype[np.float32
 def test_syllables_score_as_ctc_scores_them(form: str) -> None:
     units = pinyin_units(list(TEXTS), form)  # type: ignore[arg-type]
     log_probs = noise(units)
-    short = Heard.of(log_probs, units)
+    short = HeadEvidence.of(log_probs, units)
     assert len(short.frames) < len(log_probs) / 1.5
     found = short.scores([sounds(text) for text in TEXTS])
     for text, score in zip(TEXTS, found, strict=True):
@@ -60,10 +60,10 @@ def test_syllables_score_as_ctc_scores_them(form: str) -> None:
 def test_it_is_written_and_read_and_says_what_was_heard() -> None:
     one = heard("世世代代加入")
     assert one.best() == pinyin("世世代代加入")
-    again = Heard.read(str(one))
+    again = HeadEvidence.read(str(one))
     assert again == one and again.best() == one.best()
     assert len(str(one)) < 600
-    assert Heard.read("plain").scores([sounds("加入")])[0] < -1e6  # nothing was heard at all
+    assert HeadEvidence.read("plain").scores([sounds("加入")])[0] < -1e6  # nothing was heard at all
     for bad in ("shi4 jie4", "parts|shi4", "letters|a:1"):
         with pytest.raises(SecateurError, match="not of a pinyin head"):
-            Heard.read(bad)
+            HeadEvidence.read(bad)

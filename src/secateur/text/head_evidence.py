@@ -1,4 +1,4 @@
-"""What a pinyin head heard in a clip, small enough for a row of a result, and how well any syllables fit it."""
+"""What a pinyin head recognised in a clip, small enough for a row of a result, and how well any syllables fit it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMPOSSIBLE = -1e30
 
 
 @dataclass(frozen=True)
-class Heard:
+class HeadEvidence:
     """A CTC output (frames, units) by its likely units: `frames` map a unit's name, or `BLANK`, to its log probability.
 
     As text it is `form` and the frames, units with minus hundredths of a nat: "parts|_:12 zh:230|ong1:3".
@@ -32,7 +32,7 @@ class Heard:
     _known: dict[tuple[str, ...], float] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def of(cls, log_probs: NDArray[np.float32], units: PinyinUnits) -> Heard:
+    def of(cls, log_probs: NDArray[np.float32], units: PinyinUnits) -> HeadEvidence:
         """From a head's log probabilities (frames, units), the blank first."""
         names = (BLANK, *units.names)
         certain = log_probs[:, 0] >= np.log(CERTAIN)
@@ -44,7 +44,7 @@ class Heard:
         return cls(units.form, tuple(frames))
 
     @classmethod
-    def read(cls, text: str) -> Heard:
+    def read(cls, text: str) -> HeadEvidence:
         """What `text` (see the class) says.
 
         Raises:
@@ -107,5 +107,5 @@ class Heard:
         ends = np.array([2 * len(key) for key in targets])
         rows = np.arange(len(targets))
         last = np.logaddexp(alpha[rows, ends], np.where(ends > 0, alpha[rows, np.maximum(ends - 1, 0)], IMPOSSIBLE))
-        found: NDArray[np.float64] = last
-        return found
+        total: NDArray[np.float64] = last
+        return total
