@@ -226,7 +226,7 @@ class BySound:
         return own + [entry for entry in self.lexicon.like(spoken) if entry.word not in names]
 
     def _unlike(self, sounds: Sequence[Syllable], spoken: Sequence[Syllable], kept: str = "", word: str = "") -> float:
-        """The evidence (0 or less) for a word's `sounds` where `spoken` was recognised; characters that stay pay nothing."""
+        """The evidence (0 or less) for a word's `sounds` where `spoken` was recognised; what stays pays nothing."""
         cost = 0.0
         for i, (a, b) in enumerate(zip(sounds, spoken, strict=True)):
             if kept and kept[i] == word[i]:
