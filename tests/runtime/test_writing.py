@@ -55,7 +55,7 @@ def test_a_recogniser_and_its_streams_give_what_is_rewritten() -> None:
     from secateur.decode.options import DecodingOptions
     from secateur.runtime.recogniser import Recogniser
     from secateur.server.http.engine import Engine
-    from secateur.server.http.hearing import Hearing, options_of
+    from secateur.server.http.stream_session import StreamSession, options_of
 
     clip = next(iter(read_manifest(DEV)))
     recogniser = Recogniser.load(threads=1)
@@ -67,7 +67,7 @@ def test_a_recogniser_and_its_streams_give_what_is_rewritten() -> None:
 
     async def heard() -> list[str]:
         how = options_of("en", DecodingOptions())
-        hearing = Hearing(Engine({"en": recogniser}), recogniser, recogniser.sample_rate, how)
+        hearing = StreamSession(Engine({"en": recogniser}), recogniser, recogniser.sample_rate, how)
         events = [event async for event in hearing.feed(given)]
         return [event.text for event in [*events, *[e async for e in hearing.finish()]]]
 

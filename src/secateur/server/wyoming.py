@@ -17,8 +17,8 @@ from wyoming.server import AsyncEventHandler, AsyncTcpServer
 from ..base.errors import SecateurError
 from ..base.version import __version__
 from .http.engine import Engine, RefusedError, sendable
-from .http.hearing import Hearing, options_of
 from .http.presence import ClientLeftError
+from .http.stream_session import StreamSession, options_of
 from .wyoming_events import checked_chunk, read_event
 
 OURS = Attribution("secateur", "https://pypi.org/project/secateur")
@@ -67,7 +67,7 @@ class Handler(AsyncEventHandler):
         super().__init__(reader, writer)
         self.engine, self.intents = engine, intents
         self._asked = Transcribe()
-        self._hearing: Hearing | None = None
+        self._session: StreamSession | None = None
         self._texts: list[str] = []
         self._converter: AudioChunkConverter | None = None
         self._place = contextlib.AsyncExitStack()
@@ -110,7 +110,7 @@ class Handler(AsyncEventHandler):
         except (SecateurError, LookupError, ValueError, TypeError, AttributeError) as problem:
             await self._tell(str(problem) or "not understood", "400")
             return False
-        return not (self.engine.stopping.is_set() and self._hearing is None)
+        return not (self.engine.stopping.is_set() and self._session is None)
 
     async def write_event(self, event: Event) -> None:
         """Send an event.
@@ -130,17 +130,17 @@ class Handler(AsyncEventHandler):
             await self._begin()
             await self.write_event(TranscriptStart(language=self._asked.language).event())
         elif AudioChunk.is_type(event.type):
-            if self._hearing is None or self._converter is None:
+            if self._session is None or self._converter is None:
                 raise SecateurError("audio-chunk came before audio-start")
             chunk = self._converter.convert(checked_chunk(event))
-            async for found in self._hearing.feed(chunk.audio):
+            async for found in self._session.feed(chunk.audio):
                 await self._chunk(found.text)
-        elif AudioStop.is_type(event.type) and self._hearing is not None:
-            async for found in self._hearing.finish():
+        elif AudioStop.is_type(event.type) and self._session is not None:
+            async for found in self._session.finish():
                 await self._chunk(found.text)
             await self.write_event(Transcript("".join(self._texts), language=self._asked.language).event())
             await self.write_event(TranscriptStop().event())
-            self._hearing = None
+            self._session = None
             await self._place.aclose()
         elif self.intents is not None:
             for answer in await self.intents.answer(event) or ():
@@ -154,7 +154,7 @@ class Handler(AsyncEventHandler):
         recogniser = self.engine.model(self._asked.name)
         rate = recogniser.sample_rate
         options = options_of(self._asked.language, self.engine.listening.decoding)
-        self._hearing = Hearing(self.engine, recogniser, rate, options, False, self.writer.transport)
+        self._session = StreamSession(self.engine, recogniser, rate, options, False, self.writer.transport)
         self._converter = AudioChunkConverter(rate=rate, width=2, channels=1)
         self._texts = []
 

@@ -16,9 +16,9 @@ from fastapi import APIRouter, Body, Request, Response, WebSocket, WebSocketDisc
 
 from ...base.options import to_dict
 from ...server.http.engine import Engine, RefusedError, sendable
-from ...server.http.hearing import Event
 from ...server.http.presence import SCOPE, ClientLeftError, while_there
 from ...server.http.socket import answer
+from ...server.http.stream_session import Event
 from ..assistant import Assistant
 from ..skills.timer import rings
 from ..speak import speech, voice_installed

@@ -98,6 +98,11 @@ class Stream:
         return statistics
 
     @property
+    def began(self) -> float | None:
+        """Where the utterance that is spoken now began, in seconds; None: nobody speaks."""
+        return None if self._start is None else self._start / self.sample_rate
+
+    @property
     def _now(self) -> int:
         return self._first + len(self._audio)
 

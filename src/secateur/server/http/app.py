@@ -21,6 +21,7 @@ from . import docs, transcriptions
 from .body import Body, too_large
 from .engine import Engine, RefusedError
 from .presence import ClientLeftError
+from .realtime import routes as realtime_routes
 from .settings import Access
 from .socket import routes as socket_routes
 
@@ -48,6 +49,7 @@ def create_app(
     app.include_router(transcriptions.routes(engine, phrase_mode))
     app.include_router(docs.routes(app))
     app.include_router(socket_routes(engine))
+    app.include_router(realtime_routes(engine))
     for router in more:
         app.include_router(router)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import re
 import threading
 import time
 from collections import Counter
@@ -22,7 +23,7 @@ from .settings import Limits
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ANY_MODEL = ("whisper-1", "default")  # names that clients send when they mean "yours"
+ANY_MODEL = re.compile(r"default|whisper-1|gpt-[\w.-]+")  # names that clients send when they mean "yours"
 
 
 class RefusedError(Exception):
@@ -83,7 +84,7 @@ class Engine:
         Raises:
             RefusedError: 404, no such model.
         """
-        if name is None or name in ANY_MODEL:
+        if name is None or (name not in self.models and ANY_MODEL.fullmatch(name)):
             return next(iter(self.models.values()))
         if name not in self.models:
             known = ", ".join(self.models)

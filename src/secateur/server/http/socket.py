@@ -23,8 +23,8 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from ...base.errors import SecateurError
 from ...base.options import from_dict
 from .engine import Engine, RefusedError, sendable
-from .hearing import Event, Hearing, options_of
 from .presence import SCOPE, ClientLeftError
+from .stream_session import Event, StreamSession, options_of
 
 LONGEST_START = 65_536  # letters of the first message
 
@@ -62,7 +62,7 @@ async def answer(engine: Engine, socket: WebSocket, then: OnFinal | None = None)
     try:
         start = await _start(engine, socket)  # before that, and without a key, nobody takes the place of a stream
         async with engine.stream("websocket", socket.client.host if socket.client else ""):
-            hearing = Hearing(
+            session = StreamSession(
                 engine,
                 engine.model(start.model),
                 start.sample_rate,
@@ -72,11 +72,11 @@ async def answer(engine: Engine, socket: WebSocket, then: OnFinal | None = None)
             )
             await socket.send_json({"type": "ready", "sample_rate": start.sample_rate})
             async for data in _audio(engine, socket):
-                async for event in hearing.feed(data):
+                async for event in session.feed(data):
                     await _send(socket, event, then)
-            async for event in hearing.finish():
+            async for event in session.finish():
                 await _send(socket, event, then)
-            await socket.send_json({"type": "done", "seconds": round(hearing.seconds, 3)})
+            await socket.send_json({"type": "done", "seconds": round(session.seconds, 3)})
         await socket.close()
     except RefusedError as problem:
         await _refuse(socket, problem.status, problem.message)
@@ -91,7 +91,7 @@ async def _start(engine: Engine, socket: WebSocket) -> Start:
         RefusedError: 401, a wrong key; 408, no message in time.
         SecateurError: not a start.
     """
-    received = await _receive(engine, socket, engine.limits.patience)
+    received = await receive(engine, socket, engine.limits.patience)
     if received.get("type") == "stop":
         raise RefusedError(503, "server_error", "The server is stopping")
     text = received.get("text") or ""
@@ -113,7 +113,7 @@ async def _start(engine: Engine, socket: WebSocket) -> Start:
 async def _audio(engine: Engine, socket: WebSocket) -> AsyncIterator[bytes]:
     """Binary messages until the client, or a shutdown, ends the stream."""
     while True:
-        received = await _receive(engine, socket)
+        received = await receive(engine, socket)
         if received.get("bytes") is not None:
             yield received["bytes"]
         elif received.get("type") == "stop":
@@ -128,7 +128,7 @@ async def _audio(engine: Engine, socket: WebSocket) -> AsyncIterator[bytes]:
             return
 
 
-async def _receive(engine: Engine, socket: WebSocket, patience: float | None = None) -> dict[str, Any]:
+async def receive(engine: Engine, socket: WebSocket, patience: float | None = None) -> dict[str, Any]:
     """The next message, or `{"type": "stop"}` when the server stops.
 
     Comes within `patience` seconds; None: as long as a stream may be silent.

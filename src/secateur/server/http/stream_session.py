@@ -16,7 +16,7 @@ from ...decode.options import DecodingOptions
 from ...decode.segments import Audio
 from ...runtime.recogniser import Recogniser
 from ...runtime.streaming import Event as StreamEvent
-from ...runtime.streaming import open_stream
+from ...runtime.streaming import StreamOptions, open_stream
 from ...runtime.streaming.stream import AFTER, StreamDecoder, StreamResult
 from ...runtime.transcript import Transcript
 from .engine import Engine, RefusedError
@@ -26,7 +26,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 RATES = (8_000, 48_000)  # Hz that a client may send
-PIECE = 0.2  # seconds that are heard in one turn: who sends much at once does not keep the others
+PIECE = 0.2  # seconds that are decoded in one turn: who sends much at once does not keep the others
 SPARE = 2.0  # seconds of audio kept beyond the longest utterance
 
 
@@ -40,43 +40,44 @@ class Event:
     start: float
     end: float
     words: tuple[dict[str, Any], ...] = ()
-    audio: Audio | None = None  # what a final text was heard in, at the recogniser's rate
+    audio: Audio | None = None  # what a final text was decoded from, at the recogniser's rate
 
 
-class Polite:
-    """Ears that leave out partial results while others wait for their turn, and spend a third of the time on them."""
+class PoliteDecoder:
+    """A decoder that gives no partial results while others wait their turn, and spends a third of its time on them."""
 
-    def __init__(self, ears: StreamDecoder, engine: Engine) -> None:
-        self._ears, self._engine = ears, engine
-        self.joiner = ears.joiner
+    def __init__(self, decoder: StreamDecoder, engine: Engine) -> None:
+        self._decoder, self._engine = decoder, engine
+        self.joiner = decoder.joiner
         self._rests = 0.0  # until then
 
     def start(self) -> None:
         """See `streaming.stream.StreamDecoder`."""
-        self._ears.start()
+        self._decoder.start()
 
     def partial(self, samples: Audio) -> StreamResult | None:
         """None while somebody waits, or soon after the last one: on a slow machine the stream would fall behind."""
         begun = time.perf_counter()
         if self._engine.crowded or begun < self._rests:
             return None
-        found = self._ears.partial(samples)
+        result = self._decoder.partial(samples)
         ended = time.perf_counter()
         self._rests = ended + 2 * (ended - begun)
-        return found
+        return result
 
     def final(self, samples: Audio) -> StreamResult:
         """See `streaming.stream.StreamDecoder`."""
-        return self._ears.final(samples)
+        return self._decoder.final(samples)
 
 
-class Hearing:
+class StreamSession:
     """Recognises a stream utterance by utterance.
 
     Args:
         sample_rate: Hz of what the client sends.
         partials: send texts that may still change.
         transport: the client's connection: nothing is computed when it has left.
+        listening: how speech is detected; None: as the engine does.
 
     Raises:
         RefusedError: 400, a rate outside 8 to 48 kHz.
@@ -84,19 +85,19 @@ class Hearing:
 
     def __init__(
         self, engine: Engine, recogniser: Recogniser, sample_rate: int, options: DecodingOptions, partials: bool = True,
-        transport: asyncio.BaseTransport | None = None,
+        transport: asyncio.BaseTransport | None = None, listening: StreamOptions | None = None,
     ) -> None:  # fmt: skip
         if not RATES[0] <= sample_rate <= RATES[1]:
             raise RefusedError(400, "invalid_request_error", f"sample_rate must be from {RATES[0]} to {RATES[1]} Hz")
         self.engine, self._transport = engine, transport
         self.rate = recogniser.sample_rate
         self._rewrite, self._language = recogniser.rewrite, options.language
-        known = engine.listening
+        known = listening or engine.listening
         longest = min(known.longest, recogniser.window_seconds)
         interval = known.interval if partials else longest
         listening = replace(known, decoding=options, longest=longest, trim=min(known.trim, longest), interval=interval)
         self._stream = open_stream(recogniser, listening)
-        self._stream.decoder = Polite(self._stream.decoder, engine)
+        self._stream.decoder = PoliteDecoder(self._stream.decoder, engine)
         self._resample = None
         if sample_rate != self.rate:
             self._resample = soxr.ResampleStream(sample_rate, self.rate, 1, dtype="float32")
@@ -110,6 +111,11 @@ class Hearing:
     def seconds(self) -> float:
         """Audio that has come in."""
         return self._seen / self.rate
+
+    @property
+    def began(self) -> float | None:
+        """Where the utterance that is spoken now began, in seconds; None: nobody speaks."""
+        return self._stream.began
 
     async def feed(self, data: bytes) -> AsyncIterator[Event]:
         """16-bit little-endian mono samples; a sample may be cut between two calls.
