@@ -26,7 +26,7 @@ import torch
 
 from secateur.allocation.latency import machine
 from secateur.allocation.plan import PLAN, planned
-from secateur.allocation.timing import SECONDS, TOKENS, Exported
+from secateur.allocation.timing import SECONDS, TOKENS, TimedExport
 from secateur.base.errors import SecateurError
 from secateur.base.files import read_json, write_json
 from secateur.data.bank import AudioBank
@@ -42,6 +42,7 @@ from secateur.prune.settings import PruneSettings
 from secateur.prune.shrink import shrink
 from secateur.prune.task import task_of
 from secateur.prune.units import COSTS
+from secateur.train.mix import plain
 from secateur.train.objective import Batch
 from secateur.train.settings import TrainSettings
 from secateur.weights.fetch import load_model
@@ -62,20 +63,21 @@ def loss_of(model: Any, text: Any, data: JobData) -> float:
     """Nats a token of the dev transcripts, with the clips as they are."""
     front = model.config.front_end
     bank: AudioBank = data.bank("dev", data.dev, front.sample_rate)
-    settings = TrainSettings(style="sentence", distil=0.0, piece_dropout=0.0)
+    settings = TrainSettings(style="sentence", distillation=0.0, bpe_dropout=0.0)
     objective = task_of(model.config).objective(InitialModel(model, text, None), data.dev, settings, None, data.device)
     features, total, tokens = extractor(front), 0.0, 0
     for start in range(0, len(data.dev), 8):
         rows = list(range(start, min(start + 8, len(data.dev))))
         audio, lengths = bank.gather(rows)
-        batch = Batch(rows, len(data.dev), audio, lengths, *features(audio, lengths), 0)
-        count = sum(objective.counts(rows, 0, settings))
+        examples = plain(rows)
+        batch = Batch(examples, len(data.dev), audio, lengths, *features(audio, lengths), 0)
+        count = sum(objective.counts(examples, 0, settings))
         total += count * float(objective(model, batch, settings))
         tokens += count
     return total / tokens
 
 
-def beside(dense: Exported, small: Exported, rounds: int) -> dict[str, float]:
+def beside(dense: TimedExport, small: TimedExport, rounds: int) -> dict[str, float]:
     """Milliseconds by the thread's clock and shares by it and by the wall's, of the sessions' medians over rounds.
 
     In each round every session of both models runs, in turn.
@@ -126,7 +128,7 @@ def main() -> None:
     for target, how, before in CASES:
         settings = PruneSettings(target=target, allocate=how, map=options.map, **before)  # type: ignore[arg-type]
         texts = [u.text for u in learn]
-        student = task_of(dense.config).student(dense, text, texts, ["en"], settings, None)
+        student = task_of(dense.config).initial_model(dense, text, texts, ["en"], settings, None)
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
             made = planned(dense, text, student, data, settings, Path(folder))
@@ -135,7 +137,10 @@ def main() -> None:
         evidence = gather_evidence(student.model, student.tokenizer, data)
         scores = {g.name: CRITERIA["taylor"](g, evidence) for g in groups}
         cut = shrink(student.model, by_amounts(groups, scores, made.amounts) if made.amounts else {}).eval()
-        small, whole = Exported(cut, student.tokenizer), Exported(dense, text)  # both loaded anew for every target
+        small, whole = (
+            TimedExport(cut, student.tokenizer),
+            TimedExport(dense, text),
+        )  # both loaded anew for every target
         measure, _, value = target.partition("=")
         row: dict[str, Any] = {
             "target": target, "way": how, "cut_before": before, "planned_s": round(seconds, 1),

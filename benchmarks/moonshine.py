@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from secateur.allocation.latency import machine
-from secateur.allocation.timing import Exported
+from secateur.allocation.timing import TimedExport
 from secateur.base.files import write_json, write_text
 from secateur.base.progress import say
 from secateur.export.onnx import export_onnx
@@ -109,7 +109,7 @@ def measure(name: str, rounds: int) -> list[dict[str, Any]]:
             folder = export_onnx(small, NoText(), Path(scratch) / f"{share}", "fp32", trial=False)  # type: ignore[arg-type]
             exported = stepped(OnnxSession(folder, 1), samples.numpy(), frames.numpy(), tokens.numpy())
             ours = said(small, samples, frames, tokens)
-            timed.append(Exported(small, NoText(), "fp32", 1, SECONDS, TOKENS, sessions=1))  # type: ignore[arg-type]
+            timed.append(TimedExport(small, NoText(), "fp32", 1, SECONDS, TOKENS, sessions=1))  # type: ignore[arg-type]
             count, whole = (count_parameters(one)["total"] for one in (small.config, config))
             rows.append({
                 "kind": name, "removed": 1 - count / whole, "parameters": count, "bytes": timed[-1].bytes,

@@ -37,7 +37,7 @@ from secateur.sensitivity.gates import ends
 from secateur.sensitivity.probe import ProbeSpec, make_probe
 from secateur.sensitivity.run import SensitivitySettings, run_map
 from secateur.sensitivity.store import read_variants
-from secateur.sensitivity.variants import NOTHING, Variant
+from secateur.sensitivity.variants import BASELINE, Variant
 from secateur.text.normalise import normaliser
 
 
@@ -72,14 +72,14 @@ def main() -> None:
         with_loading = clock() - started
         variants, known = read_variants(folder / "variants.json")
     by_name = {v.name: v for v in variants}
-    decoded = [s for s in found.sites if s.error is not None and not s.change and "vocabulary" not in s.gone]
+    decoded = [s for s in found.sites if s.error is not None and not s.change and "vocabulary" not in s.ablated]
     step = max(1, (len(decoded) - 1) // max(a.check - 1, 1))
     checked = decoded[::step][: a.check]
     measuring = with_loading if a.device == "cpu" else found.seconds
     say(f"map: {len(variants)} variants in {measuring:.1f} s of measuring, {with_loading:.1f} s in all")
     naive = Naive(replace(spec, style=known["style"]), a.precision == "bf16", clock)
-    naive.evaluate(NOTHING)  # warms the device up
-    errors, loss, base_seconds = naive.evaluate(NOTHING)
+    naive.evaluate(BASELINE)  # warms the device up
+    errors, loss, base_seconds = naive.evaluate(BASELINE)
     times, worst_error, worst_loss = [base_seconds], 0.0, 0.0
     for site in checked:
         now, now_loss, seconds = naive.evaluate(by_name[site.name])
@@ -150,7 +150,7 @@ class Naive:
         """Errors, summed loss (if wanted), and the seconds that masking and decoding took."""
         start = self.clock()
         groups = {g.name: g for g in self.model.groups()}
-        keep = {n: [u for u in range(groups[n].units) if u not in units] for n, units in variant.gone.items()}
+        keep = {n: [u for u in range(groups[n].units) if u not in units] for n, units in variant.ablated.items()}
         if keep:
             mask(self.model, keep)
         for module in variant.silenced:
@@ -165,9 +165,9 @@ class Naive:
             for u, text in zip(self.probe.utterances, texts, strict=True)
         )
         seconds = self.clock() - start
-        getattr(self.probe, "_kept").clear()  # noqa: B009
+        getattr(self.probe, "_prefixes").clear()  # noqa: B009
         parts = range(len(self.probe.parts) if losses else 0)
-        loss = sum(float(self.probe.losses([NOTHING], part).sum()) for part in parts)
+        loss = sum(float(self.probe.losses([BASELINE], part).sum()) for part in parts)
         self.model.load_state_dict(self.raw)
         return errors, loss, seconds
 

@@ -9,8 +9,8 @@ import torch
 
 from secateur.base.files import write_json
 from secateur.families.ctc.config import (
-    BlockWidths,
     BranchWidths,
+    ConformerBlockWidths,
     ConformerWidths,
     CtcConfig,
     DirectionWidths,
@@ -39,8 +39,9 @@ RECURRENT = RecurrentWidths("gru", (DirectionWidths(11, 14), DirectionWidths(13,
 CONFORMER = ConformerWidths(
     width=16, kernel=5, farthest=4, attention_scale=6**-0.5,
     layers=(
-        BlockWidths(20, AttentionWidths(3, 6, 5), 12, 17), BlockWidths(14, AttentionWidths(2, 8, 7), 15, 24),
-        BlockWidths(18, AttentionWidths(4, 5, 6), 10, 13),
+        ConformerBlockWidths(20, AttentionWidths(3, 6, 5), 12, 17),
+        ConformerBlockWidths(14, AttentionWidths(2, 8, 7), 15, 24),
+        ConformerBlockWidths(18, AttentionWidths(4, 5, 6), 10, 13),
     ),
 )  # fmt: skip
 PLAIN = CtcConfig(units=7, front_end=front_end("fbank", bins=19), name="small")

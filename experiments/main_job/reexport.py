@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from secateur.base.errors import SecateurError
-from secateur.export.job import Gate, export_checked
+from secateur.export.job import ErrorRateGate, export_checked
 from secateur.families.whisper.read_onnx import read_back
 from secateur.runtime.contents import CONTENTS
 from secateur.weights.fetch import load_model
@@ -55,8 +55,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         dev, train = (together(options.data, split, Path(folder)) for split in ("dev", "train"))
         found = export_checked(
-            model, tokenizer, options.out, options.precision, gate=Gate(dev, options.tolerance), calibration=train,
-            nibbles=nibbles,
+            model, tokenizer, options.out, options.precision, gate=ErrorRateGate(dev, options.tolerance),
+            calibration=train, nibbles=nibbles,
         )  # fmt: skip
     print(json.dumps(found, indent=1))
 

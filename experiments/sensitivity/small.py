@@ -9,5 +9,5 @@ from pathlib import Path
 from secateur.prune.sensitivity_map import read_map, write_map
 
 found = read_map(Path(sys.argv[1]))
-sites = tuple(replace(s, gone={} if "vocabulary" in s.gone else s.gone) for s in found.sites)
+sites = tuple(replace(s, ablated={} if "vocabulary" in s.ablated else s.ablated) for s in found.sites)
 write_map(sys.argv[2], replace(found, sites=sites, model=Path(found.model).name))

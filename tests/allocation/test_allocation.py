@@ -21,7 +21,7 @@ from small_models import small_whisper  # noqa: E402
 from secateur.allocation import latency  # noqa: E402
 from secateur.allocation.latency import latency_model, macs_by_part, non_negative  # noqa: E402
 from secateur.allocation.plan import corrected, planned  # noqa: E402
-from secateur.allocation.timing import Exported, side_by_side  # noqa: E402
+from secateur.allocation.timing import TimedExport, side_by_side  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.job import JobData  # noqa: E402
@@ -117,7 +117,7 @@ def test_a_latency_model_is_made_once_and_kept(family: str, tmp_path: Path, monk
     assert sum(parts.values()) == family_of(model.config).macs(model.config, seconds, 16, None)
     monkeypatch.setattr(latency, "MODELS", 3)
     groups = [g for g in model.groups() if g.kind in ("ffn", "head", "value", "conv")]
-    whole = Exported(model, text)
+    whole = TimedExport(model, text)
     found = latency_model(model, text, whole, groups, "fp32", cache=tmp_path)
     assert found.whole_ms > 0 and min(found.rates.values()) >= 0
     assert sum(found.milliseconds(model.config).values()) == pytest.approx(found.whole_ms * found(model.config))

@@ -26,7 +26,7 @@ from secateur.evaluate import calibration
 from secateur.evaluate.real_use import measure, source_of
 from secateur.export.calibration import calibrate
 from secateur.export.exporter import exporter_of
-from secateur.export.job import Gate, error_drift
+from secateur.export.job import ErrorRateGate, error_drift
 from secateur.export.onnx import export_onnx
 from secateur.families.whisper.write_ctranslate2 import write_ctranslate2
 from secateur.families.whisper.write_ggml import their_name, write_ggml
@@ -74,7 +74,7 @@ def test_conditions_are_decoded_with_the_thresholds_that_are_kept(
     soundfile.write(noise, np.random.default_rng(0).standard_normal(32_000) * 0.05, 16_000)
     silent = tmp_path / "silent.jsonl"
     silent.write_text(json.dumps({"id": "noise", "audio": str(noise), "duration": 2.0, "text": ""}) + "\n")
-    gate = Gate(dev, tolerance=1000, nonspeech=silent, by_condition={"pause-2": 1000})
+    gate = ErrorRateGate(dev, tolerance=1000, nonspeech=silent, by_condition={"pause-2": 1000})
     kept = error_drift(*tiny_en_model, folder, gate)
     export = Recogniser.load(folder, workers=0)
     assert export.generation != Generation()  # chosen on dev, before the condition was measured
@@ -85,7 +85,7 @@ def test_conditions_are_decoded_with_the_thresholds_that_are_kept(
 def test_an_export_that_makes_more_mistakes_is_refused(tiny_en_model: Any, dev: Path) -> None:
     model, tokenizer = tiny_en_model  # better at audio books than the bundled model
     with pytest.raises(SecateurError, match=r"error rate on dev\.jsonl is [1-9].*more than 0\.2 points below"):
-        error_drift(model, tokenizer, find_model(None), Gate(dev, tolerance=0.2))
+        error_drift(model, tokenizer, find_model(None), ErrorRateGate(dev, tolerance=0.2))
 
 
 @pytest.mark.parametrize("precision", ["int8-dynamic", "int8-static"])

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from secateur.base.errors import SecateurError
-from secateur.export.graph import Graph
+from secateur.export.graph import OnnxGraph
 from secateur.features.extract import extract
 from secateur.features.front_end import KINDS, FrontEnd, front_end
 
@@ -22,7 +22,7 @@ INSIDE = {
 
 
 def session_of(config: FrontEnd, folder: Path) -> Any:
-    g = Graph("features")
+    g = OnnxGraph("features")
     found = config.definition.graph(g, g.input("samples", np.float32, ("batch", "n")), config)
     g.output(found, "features", np.float32, ("batch", "frames", config.inputs))
     (folder / "features.onnx").write_bytes(g.model({}).SerializeToString())

@@ -15,7 +15,7 @@ from speech_clips import clips
 from secateur.base.errors import SecateurError
 from secateur.cli import main
 from secateur.export.calibration import calibrate
-from secateur.export.job import ErrorRateError, Gate, export_checked
+from secateur.export.job import ErrorRateError, ErrorRateGate, export_checked
 from secateur.export.onnx import export_onnx
 from secateur.export.precision import quantise_columns
 from secateur.export.smoothing import scales
@@ -165,7 +165,7 @@ def test_dev_picks_the_fastest_that_keeps_the_error_rate(
     assert main(words) == 0
     assert json.loads(capsys.readouterr().out)["precision"] == "int8-dynamic"
     with pytest.raises(ErrorRateError, match="choose another"):  # a thousand points better than the source: none
-        export_checked(*small_whisper(), tmp_path / "none", "auto", gate=Gate(dev, tolerance=-1000))
+        export_checked(*small_whisper(), tmp_path / "none", "auto", gate=ErrorRateGate(dev, tolerance=-1000))
     said = capsys.readouterr().err
     assert "int8-dynamic: the export's error rate" in said
     assert "int8-static" not in said

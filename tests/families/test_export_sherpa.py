@@ -14,7 +14,7 @@ from small_ctc import CONFIGS, PLAIN, small_ctc
 from speech_clips import clips
 
 from secateur.base.errors import SecateurError
-from secateur.export.graph import Graph
+from secateur.export.graph import OnnxGraph
 from secateur.export.kaldi_features import features_graph
 from secateur.families.ctc.model import CtcModel
 from secateur.families.ctc.recogniser import recogniser_of
@@ -42,7 +42,7 @@ def sound(wanted: FrontEnd) -> np.ndarray:  # type: ignore[type-arg]
 def test_features_inside_the_graph_are_those_outside(kind: str) -> None:
     import onnxruntime
 
-    wanted, graph = KINDS[kind], Graph("features")
+    wanted, graph = KINDS[kind], OnnxGraph("features")
     found = features_graph(graph, graph.input("samples", np.float32, ("batch", "n")), wanted)
     graph.output(found, "features", np.float32, ("batch", "frames", wanted.inputs))
     session = onnxruntime.InferenceSession(graph.model({}).SerializeToString(), providers=["CPUExecutionProvider"])

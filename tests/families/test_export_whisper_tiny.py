@@ -51,7 +51,7 @@ def test_real_speech(
     folder = export_onnx(*tiny, tmp_path / "out", precision)
     size = sum(path.stat().st_size for path in folder.iterdir())
     assert size < megabytes * 1e6
-    found = parity(tiny[0], OnnxSession(folder, threads=1), mels, most=16)
+    found = parity(tiny[0], OnnxSession(folder, threads=1), mels, limit=16)
     assert found.steps >= 15
     assert found.max_difference < difference
     assert found.agreement >= agreement

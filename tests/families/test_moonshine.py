@@ -20,7 +20,7 @@ from speech_clips import clips  # noqa: E402
 from secateur.decode.loops import cut_loops  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.export.parity import parity  # noqa: E402
-from secateur.families.moonshine.config import AttentionWidths  # noqa: E402
+from secateur.families.moonshine.config import GroupedAttentionWidths  # noqa: E402
 from secateur.families.moonshine.cost import count_parameters, macs_by_part  # noqa: E402
 from secateur.families.moonshine.folder import read_pieces, write_moonshine  # noqa: E402
 from secateur.families.moonshine.model import Moonshine  # noqa: E402
@@ -174,26 +174,26 @@ def test_gates_of_zero_are_removal(pair: tuple[Any, Moonshine, Any, Path]) -> No
     keep = {g.name: random_units(g, 0.6, i) for i, g in enumerate(groups)}
     small = shrink(model, keep)
     gating = Gating(model, groups)
-    gating.hold()
+    gating.save_raw()
     gates = [torch.zeros(g.units).index_fill(0, torch.tensor(keep[g.name]), 1.0) for g in groups]
     whole = said(model)
-    gating.put(torch.cat(gates))
+    gating.write(torch.cat(gates))
     assert torch.allclose(said(model), said(small), atol=1e-5)
-    gating.put(None)
+    gating.write(None)
     assert torch.equal(said(model), whole)
 
 
 def test_grouped_queries_go_with_their_keys(pair: tuple[Any, Moonshine, Any, Path]) -> None:
     """A model whose query heads share keys and values equals one that holds every shared head several times."""
     config = pair[1].config
-    shared = AttentionWidths(3, 2)
+    shared = GroupedAttentionWidths(3, 2)
     few = replace(
         config, bias=True, encoder=tuple(replace(e, attention=shared) for e in config.encoder),
         decoder=tuple(replace(d, self_attention=shared, cross_attention=shared) for d in config.decoder),
     )  # fmt: skip
     torch.manual_seed(3)
     model = Moonshine(few).eval()
-    own = AttentionWidths(6)
+    own = GroupedAttentionWidths(6)
     many = Moonshine(replace(
         few, encoder=tuple(replace(e, attention=own) for e in few.encoder),
         decoder=tuple(replace(d, self_attention=own, cross_attention=own) for d in few.decoder),

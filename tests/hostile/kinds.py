@@ -343,7 +343,7 @@ def _result_kinds(root: Path, put: Callable[..., tuple[str, Path, str]]) -> Iter
     (root / "result").mkdir()
     write_result(root / "result" / "r.json", found)
     yield Kind("result", root / "result", "r.json", read_result, structured=True)
-    site = Measured("f", "ffn", "encoder 0", "ffn", 0.25, gone={"f": "0 3-5"})
+    site = Measured("f", "ffn", "encoder 0", "ffn", 0.25, ablated={"f": "0 3-5"})
     drawn = SensitivityMap("m", "d", "en", "wer", 20, 4, 0.3, 1.2, "taylor", {"f": 8}, (site,))
     write_map(root / "map" / "map.json", drawn)
     yield Kind(

@@ -23,8 +23,8 @@ from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.evaluate.error_rate import count_errors, total, units  # noqa: E402
 from secateur.families.ctc.config import (  # noqa: E402
     TAPS,
-    BlockWidths,
     BranchWidths,
+    ConformerBlockWidths,
     ConformerWidths,
     CtcConfig,
     DirectionWidths,
@@ -82,7 +82,7 @@ SECTIONS = {
     ),
     "conformer": st.builds(
         ConformerWidths, st.integers(3, 9).map(lambda n: 2 * n),
-        some(st.builds(BlockWidths, FFN, ATTENTION, FFN, FFN), 2), st.sampled_from((3, 5, 7)), st.just(4),
+        some(st.builds(ConformerBlockWidths, FFN, ATTENTION, FFN, FFN), 2), st.sampled_from((3, 5, 7)), st.just(4),
         st.just(0.4),
     ),
 }  # fmt: skip

@@ -28,7 +28,7 @@ def effect(delta: float, adjusted: float = 1.0) -> Effect:
 
 
 SITES = (
-    Measured("a", "ffn", "encoder 0", "ffn", 0.5, gone={"encoder.layers.0.ffn": "0-2 9"}, loss=effect(0.2)),
+    Measured("a", "ffn", "encoder 0", "ffn", 0.5, ablated={"encoder.layers.0.ffn": "0-2 9"}, loss=effect(0.2)),
     Measured("b", "head", "encoder 0", "heads", 1.0, loss=effect(0.1), error=effect(0.03, 0.001)),
     Measured("c", "head", "encoder 0", "heads", 1.0, loss=effect(-0.1), error=effect(-0.03, 0.3)),
     Measured("d", "head", "encoder 0", "heads", 1.0, loss=effect(-0.1), error=effect(-0.02, 0.001)),
@@ -67,10 +67,10 @@ def small_map(sites: tuple[Measured, ...], groups: dict[str, int]) -> Sensitivit
 
 def test_units_are_scored_by_what_they_did_alone_or_by_their_share() -> None:
     sites = (
-        Measured("f", "ffn", "encoder 0", "ffn", 0.25, gone={"f": "0 3"}, loss=effect(-0.2)),
-        Measured("f", "ffn", "encoder 0", "ffn", 0.5, gone={"f": "0-3"}, loss=effect(0.4)),
-        Measured("h[1]", "head", "encoder 0", "heads", 1.0, gone={"h": "1"}, loss=effect(-0.1), error=effect(-0.02)),
-        Measured("h", "head", "encoder 0", "heads", 0.5, gone={"h": "0-1"}, loss=effect(0.3)),
+        Measured("f", "ffn", "encoder 0", "ffn", 0.25, ablated={"f": "0 3"}, loss=effect(-0.2)),
+        Measured("f", "ffn", "encoder 0", "ffn", 0.5, ablated={"f": "0-3"}, loss=effect(0.4)),
+        Measured("h[1]", "head", "encoder 0", "heads", 1.0, ablated={"h": "1"}, loss=effect(-0.1), error=effect(-0.02)),
+        Measured("h", "head", "encoder 0", "heads", 0.5, ablated={"h": "0-1"}, loss=effect(0.3)),
     )
     found = small_map(sites, {"f": 8, "h": 3})
     assert unit_scores(found, "f", 8).tolist() == pytest.approx([-0.1, 0.3, 0.3, -0.1, *[0.601] * 4])
@@ -84,7 +84,7 @@ def test_what_helps_goes_first_until_the_budget_is_met(tmp_path: Path) -> None:
     groups = {g.name: g.units for g in model.groups()}
     helpful, harmful = "decoder.layers.1.ffn", "decoder.layers.0.ffn"
     sites = tuple(
-        Measured(name, "ffn", "", "ffn", 0.5, gone={name: f"0-{groups[name] // 2 - 1}"}, loss=effect(delta))
+        Measured(name, "ffn", "", "ffn", 0.5, ablated={name: f"0-{groups[name] // 2 - 1}"}, loss=effect(delta))
         for name, delta in ((helpful, -0.3), (harmful, 0.3))
     )
     write_map(tmp_path / "map.json", small_map(sites, groups))

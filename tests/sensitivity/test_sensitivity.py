@@ -26,7 +26,7 @@ from secateur.prune.shrink import mask
 from secateur.sensitivity.clips import band_limited, parts_of, repeated_frames
 from secateur.sensitivity.probe import Probe, ProbeSpec
 from secateur.sensitivity.run import SensitivitySettings, run_map
-from secateur.sensitivity.store import Store
+from secateur.sensitivity.store import MeasurementStore
 from secateur.sensitivity.variants import BASELINE, Variant, of_branches, of_groups
 from secateur.text.units import Units
 
@@ -49,11 +49,11 @@ def all_variants(probe: Probe) -> list[Variant]:
     return [*of_groups(groups, scores, (0.5,)), *of_branches(probe.model)]
 
 
-def without(model: Any, variant: Variant) -> Any:
+def ablated(model: Any, variant: Variant) -> Any:
     """The naive way: a copy with zeros in its weights."""
     twin = copy.deepcopy(model)
     groups = {g.name: g for g in twin.groups()}
-    keep = {n: [u for u in range(groups[n].units) if u not in units] for n, units in variant.gone.items()}
+    keep = {n: [u for u in range(groups[n].units) if u not in units] for n, units in variant.ablated.items()}
     if keep:
         mask(twin, keep)
     for module in variant.silenced:
@@ -76,7 +76,7 @@ def test_whisper_variants_side_by_side_equal_masked_weights(padded: bool) -> Non
         assert torch.allclose(probe.losses(variants, part), found[:, clips_of], atol=1e-3)
     assert len({round(float(row.sum()), 3) for row in found}) > 0.9 * len(variants)
     for variant, row, said in zip(variants, found, texts, strict=True):
-        twin = without(model, variant)
+        twin = ablated(model, variant)
         naive = whisper_probe(twin, tokenizer)
         assert torch.allclose(naive.decoded([BASELINE])[0][0], row, atol=2e-3), variant.name
         assert transcribe_bank(twin, tokenizer, probe.bank, ["en"] * 5) == said, variant.name
@@ -108,7 +108,7 @@ def test_every_kind_of_input_is_taken_away_and_vocabulary_rows_are_never_said() 
     block = next(v for v in variants if v.site == "vocabulary[0]")
     (said,) = probe.decoded([block])[1]
     rows = {i for text in said for i in tokenizer.encode_exactly(text)}
-    assert rows and not rows & set(block.gone["vocabulary"])
+    assert rows and not rows & set(block.ablated["vocabulary"])
     # Together, memories of several lengths among them, they say what each says alone.
     losses, texts = probe.decoded(variants)
     for number, variant in list(enumerate(variants))[::2]:
@@ -161,7 +161,7 @@ def test_ctc_variants_equal_masked_weights_and_leave_the_model_alone(kind: str) 
     for variant, row, said in zip(variants, found[1:], texts[1:], strict=True):
         if variant.change:
             continue
-        naive = CtcProbe(without(model, variant), units, clips(3), SPEC, CPU)
+        naive = CtcProbe(ablated(model, variant), units, clips(3), SPEC, CPU)
         losses, (alone,) = naive.decoded([BASELINE])
         assert torch.allclose(losses[0], row, atol=1e-3) and alone == said, variant.name
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -181,14 +181,14 @@ def test_a_map_is_measured_and_a_killed_run_goes_on(
     whole = run_map(spec, settings, tmp_path / "whole")
     kept = []
 
-    def die_after_two(store: Store, piece: Any, values: Any, seconds: float) -> None:
+    def die_after_two(store: MeasurementStore, piece: Any, values: Any, seconds: float) -> None:
         if len(kept) == 2:
             raise KeyboardInterrupt
         kept.append(piece)
         add(store, piece, values, seconds)
 
-    add = Store.add
-    monkeypatch.setattr(Store, "add", die_after_two)
+    add = MeasurementStore.add
+    monkeypatch.setattr(MeasurementStore, "add", die_after_two)
     with pytest.raises(KeyboardInterrupt):
         run_map(spec, settings, tmp_path / "killed")
     monkeypatch.undo()

@@ -57,11 +57,11 @@ def speakers_digits(speech: Path) -> list[Utterance]:
 
 
 QUIET = {"attention_dropout": 0.0, "activation_dropout": 0.0, "intermediate_size": 128, "hidden_size": 64}
-HEARING = {"hidden_dropout": 0.0, "feat_proj_dropout": 0.0, "final_dropout": 0.0, "conv_dim": [32, 48, 64]}
+FRONT_END = {"hidden_dropout": 0.0, "feat_proj_dropout": 0.0, "final_dropout": 0.0, "conv_dim": [32, 48, 64]}
 
 
 def wav2vec2(folder: Path) -> None:
-    hf_folder("wav2vec2", folder, num_hidden_layers=2, do_stable_layer_norm=True, **QUIET, **HEARING)
+    hf_folder("wav2vec2", folder, num_hidden_layers=2, do_stable_layer_norm=True, **QUIET, **FRONT_END)
 
 
 def parakeet(folder: Path) -> None:

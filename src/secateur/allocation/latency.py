@@ -26,7 +26,7 @@ from ..models.network import Network
 from ..prune.budget import Keep
 from ..prune.shrink import shrink
 from ..prune.vocabulary import special_rows
-from .timing import SECONDS, TOKENS, Exported, side_by_side
+from .timing import SECONDS, TOKENS, TimedExport, side_by_side
 
 MODELS = 9  # of random widths
 
@@ -57,7 +57,7 @@ def macs_by_part(config: Config) -> dict[str, int]:
 
 
 def latency_model(
-    model: Network, text: TextCodec, whole: Exported, groups: Sequence[Group], precision: str, threads: int = 1,
+    model: Network, text: TextCodec, whole: TimedExport, groups: Sequence[Group], precision: str, threads: int = 1,
     cache: Path | None = None,
 ) -> LatencyModel:  # fmt: skip
     """The latency model of networks cut from `model` in `groups` and vocabulary, timed beside `whole`; calibrated
@@ -70,7 +70,7 @@ def latency_model(
     rows, shares, milliseconds = [macs_by_part(model.config)], [1.0], []
     for _ in track(range(MODELS), "timing parts", MODELS):
         small = shrink(model, _random_plan(groups, random) | _random_rows(model, random))
-        ms, _, share = side_by_side(whole, Exported(small, text, precision, threads, sessions=2), 3)
+        ms, _, share = side_by_side(whole, TimedExport(small, text, precision, threads, sessions=2), 3)
         rows.append(macs_by_part(small.config))
         shares.append(share)
         milliseconds.append(ms)

@@ -29,7 +29,7 @@ from ..prune.target import WER, Target, parse_target
 from ..prune.units import COSTS
 from ..train import distributed
 from .latency import latency_model
-from .timing import Exported, side_by_side
+from .timing import TimedExport, side_by_side
 
 TOLERANCE = 0.03  # of the target: close enough
 ATTEMPTS = 5
@@ -167,16 +167,16 @@ def _meet(case: _Case, target: Target) -> tuple[Keep, list[dict[str, Any]]]:
         keep = case.plan(target.value * whole, cost)
         reached = cost(case.initial.model.config.shrunk(dict(keep))) / whole
         return keep, [{"reached": reached}]
-    whole_exported = Exported(case.dense, case.text, settings.precision)
-    measure: Callable[[Exported], float]
+    whole_exported = TimedExport(case.dense, case.text, settings.precision)
+    measure: Callable[[TimedExport], float]
     details: dict[str, Any]
     if target.measure == "size":
         parameters, size = COSTS["parameters"], whole_exported.bytes
-        start = Exported(case.initial.model, case.initial.tokenizer, settings.precision).bytes / size
+        start = TimedExport(case.initial.model, case.initial.tokenizer, settings.precision).bytes / size
         scale = start / parameters(case.initial.model.config)
         cost, details = (lambda config: scale * parameters(config)), {"dense_bytes": size}
 
-        def measure(exported: Exported) -> float:
+        def measure(exported: TimedExport) -> float:
             return exported.bytes / size
     else:
         names = {g.name for g in case.groups}
@@ -184,7 +184,7 @@ def _meet(case: _Case, target: Target) -> tuple[Keep, list[dict[str, Any]]]:
         times = latency_model(case.dense, case.text, whole_exported, groups, settings.precision)
         cost, details = times, {"model_off": times.off, "student_ms": times.milliseconds(case.initial.model.config)}
 
-        def measure(exported: Exported) -> float:
+        def measure(exported: TimedExport) -> float:
             return side_by_side(whole_exported, exported)[2]
 
     keep, trail = corrected(case.plan, cost, measure_of(case, measure), target.value)
@@ -192,9 +192,9 @@ def _meet(case: _Case, target: Target) -> tuple[Keep, list[dict[str, Any]]]:
     return keep, trail
 
 
-def measure_of(case: _Case, measure: Callable[[Exported], float]) -> Callable[[Keep], float]:
+def measure_of(case: _Case, measure: Callable[[TimedExport], float]) -> Callable[[Keep], float]:
     """Build, export and measure a plan."""
-    return lambda keep: measure(Exported(case.pruned(keep), case.initial.tokenizer, case.settings.precision))
+    return lambda keep: measure(TimedExport(case.pruned(keep), case.initial.tokenizer, case.settings.precision))
 
 
 def corrected(

@@ -26,7 +26,7 @@ SESSIONS = 3
 Samples = NDArray[np.float32]
 
 
-class Exported:
+class TimedExport:
     """A model as it is deployed: `run` decodes one clip of `seconds` to `tokens`; `bytes` is its files' size.
 
     Features, encoder and every step of the decoder are run, or the whole network with CTC; texts are ignored.
@@ -81,7 +81,7 @@ def _whisper(path: Path, threads: int, audio: Samples, tokens: int) -> Callable[
     return run
 
 
-def side_by_side(first: Exported, second: Exported, rounds: int = 4) -> tuple[float, float, float]:
+def side_by_side(first: TimedExport, second: TimedExport, rounds: int = 4) -> tuple[float, float, float]:
     """Milliseconds of each, and the second's share of the first's time.
 
     In each round all sessions of both run in turn. The time of a session is its median over rounds, that of a model the

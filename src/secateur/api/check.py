@@ -243,7 +243,7 @@ def _cost(
     train = None if training is None else training.resolved(pretrained=not plan.new, teacher=teacher)
     if prune is None:
         languages = data.languages or sorted({u.language for u in data.training})
-        student = task_of(config).student(plan.model, plan.text, data.texts(), languages, None, train)
+        student = task_of(config).initial_model(plan.model, plan.text, data.texts(), languages, None, train)
     else:
         plan.preview, student = preview(plan.model, plan.text, data, prune, train, one_shot)
         if plan.preview.note:

@@ -60,7 +60,7 @@ def export(settings: ExportSettings) -> dict[str, Any]:
     from ..base.extras import require
 
     require("torch", "train")
-    from ..export.job import Gate, export_checked, tolerances, write_format, writer
+    from ..export.job import ErrorRateGate, export_checked, tolerances, write_format, writer
     from ..models.family import family_of, read_config
     from ..weights.fetch import fetch, load_model
     from .check import check_files, check_folder, check_precision
@@ -90,7 +90,7 @@ def export(settings: ExportSettings) -> dict[str, Any]:
         return write_format(settings.format, model, text, settings.out)
     if not settings.clips and settings.dev is None:
         say("neither --dev nor --clips given: comparing on noise, which says little about transcripts")
-    gate = None if settings.dev is None else Gate(
+    gate = None if settings.dev is None else ErrorRateGate(
         settings.dev, tolerance, settings.limit, settings.nonspeech, by_condition=by_condition
     )  # fmt: skip
     return export_checked(

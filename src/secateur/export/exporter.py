@@ -32,7 +32,7 @@ class Observed:
     skipped: tuple[str, ...] = ()
 
 
-class Comparison(Protocol):
+class ParityReport(Protocol):
     """How near an exported model is to its source: a dataclass."""
 
     @property
@@ -69,7 +69,7 @@ class Exporter(Protocol):
         """A copy of `model` that computes the same and loses less accuracy in int8 (`export.smoothing`), or `model`
         itself."""
 
-    def compare(self, model: Network, folder: Path, features: Sequence[Floats]) -> Comparison:
+    def compare(self, model: Network, folder: Path, features: Sequence[Floats]) -> ParityReport:
         """The exported graphs in `folder` beside `model`, on `features` (frames, inputs) of some clips."""
 
 

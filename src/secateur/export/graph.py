@@ -19,7 +19,7 @@ Array = NDArray[Any]
 ModelProto = Any  # onnx.ModelProto, whose package has no types
 
 
-class Graph:
+class OnnxGraph:
     """Builds one ONNX graph. Tensors are named by strings; methods return the name of what they add."""
 
     def __init__(self, name: str, nibbles: Sequence[str] = ()) -> None:

@@ -44,7 +44,7 @@ BY_SPEED = (*BYTES_IN_THE_ENCODER, "int8")
 
 
 @dataclass(frozen=True)
-class Gate:
+class ErrorRateGate:
     """The test that an export must pass: on `dev` its error rate is at most `tolerance` points above its source's."""
 
     dev: Path
@@ -66,7 +66,7 @@ def tolerances(given: float | str) -> tuple[float, dict[str, float]]:
     """
     if isinstance(given, float | int):
         return float(given), {}
-    points, by_condition = Gate.tolerance, dict[str, float]()
+    points, by_condition = ErrorRateGate.tolerance, dict[str, float]()
     for part in filter(None, (part.strip() for part in given.split(","))):
         name, equals, value = part.rpartition("=")
         try:
@@ -91,7 +91,7 @@ class ErrorRateError(SecateurError):
 
 def export_checked(
     model: Network, text: TextCodec, out: Path, precision: str, clips: Sequence[str] = (),
-    gate: Gate | None = None, calibration: Path | None = None, nibbles: Sequence[str] = (),
+    gate: ErrorRateGate | None = None, calibration: Path | None = None, nibbles: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Export to ONNX, compare, report; nothing is written when a comparison fails.
 
@@ -144,7 +144,7 @@ def export_checked(
 
 
 def _fastest_passing(
-    model: Network, text: TextCodec, out: Path, clips: Sequence[str], gate: Gate,
+    model: Network, text: TextCodec, out: Path, clips: Sequence[str], gate: ErrorRateGate,
     calibration: Path | None, nibbles: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
     """See `export_checked`."""
@@ -203,7 +203,7 @@ def write_format(name: str, model: Network, text: TextCodec, out: Path) -> dict[
     return {"folder": str(out), "precision": name, "bytes": {**sizes, "total": sum(sizes.values())}, "parity": {}}
 
 
-def error_drift(model: Network, text: TextCodec, folder: Path, gate: Gate) -> dict[str, Any]:
+def error_drift(model: Network, text: TextCodec, folder: Path, gate: ErrorRateGate) -> dict[str, Any]:
     """Error rates (in percent) of source and export on the gate's clips.
 
     Raises:
@@ -234,7 +234,7 @@ def error_drift(model: Network, text: TextCodec, folder: Path, gate: Gate) -> di
 
 
 def _real_use_drift(
-    source: Recogniser, folder: Path, utterances: Sequence[Utterance], gate: Gate, rate: float
+    source: Recogniser, folder: Path, utterances: Sequence[Utterance], gate: ErrorRateGate, rate: float
 ) -> dict[str, Any]:
     """Source and export compared in the gate's conditions of real use.
 

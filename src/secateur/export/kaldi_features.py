@@ -13,10 +13,10 @@ from ..features.deltas import DELTA_CONTEXT, SCALE
 from ..features.front_end import FrontEnd
 from ..features.kaldi import FLOOR, cepstrum, needed, transform_size, window_of
 from ..features.normalise import LEAST_DEVIATION
-from .graph import FARTHEST, Array, Graph
+from .graph import FARTHEST, Array, OnnxGraph
 
 
-def features_graph(g: Graph, samples: str, front_end: FrontEnd) -> str:
+def features_graph(g: OnnxGraph, samples: str, front_end: FrontEnd) -> str:
     """`samples` (batch, n), clips of one length, to features (batch, frames, inputs).
 
     Raises:
@@ -54,7 +54,7 @@ def _spectrum(front_end: FrontEnd) -> Array:
     return np.ascontiguousarray(np.concatenate([lines.real, lines.imag], 1).T, np.float32)
 
 
-def _mirrored(g: Graph, samples: str, front_end: FrontEnd) -> str:
+def _mirrored(g: OnnxGraph, samples: str, front_end: FrontEnd) -> str:
     """The samples that frames cover: the clip's ends repeated backwards, as `features.fbank` does it."""
     before = front_end.window // 2 - front_end.hop // 2
     count = g.size(samples, 1)
@@ -67,7 +67,7 @@ def _mirrored(g: Graph, samples: str, front_end: FrontEnd) -> str:
     return g.add("Concat", head, samples, tail, axis=1)
 
 
-def _deltas(g: Graph, x: str, order: int) -> str:
+def _deltas(g: OnnxGraph, x: str, order: int) -> str:
     """Derivatives after the features (batch, frames, statics), as `features.deltas` computes them."""
     if order == 0:
         return x
@@ -86,7 +86,7 @@ def _deltas(g: Graph, x: str, order: int) -> str:
     return g.add("Concat", *orders, axis=2)
 
 
-def _normalised(g: Graph, x: str, kind: str) -> str:
+def _normalised(g: OnnxGraph, x: str, kind: str) -> str:
     """As `features.normalise`."""
     if kind == "none":
         return x

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .graph import FARTHEST, Array, Graph
+from .graph import FARTHEST, Array, OnnxGraph
 from .precision import Ranges, store
 
 MASK_BIAS = -1e9  # added to the attention scores of masked positions
@@ -15,7 +15,7 @@ MASK_BIAS = -1e9  # added to the attention scores of masked positions
 Weights = Mapping[str, Array]
 
 
-class AttentionWidths(Protocol):
+class HeadSizes(Protocol):
     """Heads of one attention, and per head the dimensions of queries and keys and those of values."""
 
     @property
@@ -26,11 +26,11 @@ class AttentionWidths(Protocol):
     def value(self) -> int: ...
 
 
-class Builder:
+class LayerBuilder:
     """Adds layers to `graph`, with their `weights` by the names that the checkpoint has for them."""
 
     def __init__(
-        self, graph: Graph, weights: Weights, precision: str, many_rows: bool, ranges: Ranges | None = None
+        self, graph: OnnxGraph, weights: Weights, precision: str, many_rows: bool, ranges: Ranges | None = None
     ) -> None:
         self.graph, self.weights, self.precision, self.many_rows = graph, weights, precision, many_rows
         self.ranges = ranges
@@ -75,7 +75,7 @@ class Builder:
         bias = g.add("Where", mask, g.constant(0, np.float32), g.constant(MASK_BIAS, np.float32))
         return g.add("Unsqueeze", bias, g.constant(list(axes)))
 
-    def project(self, x: str, name: str, widths: AttentionWidths, scale: float) -> list[str]:
+    def project(self, x: str, name: str, widths: HeadSizes, scale: float) -> list[str]:
         """Queries (scaled), keys and values of `x`, each (batch, length, heads * dim)."""
         sizes = [widths.heads * n for n in (widths.query_key, widths.query_key, widths.value)]
         return self.split(self.linear(x, [f"{name}.{part}" for part in ("query", "key", "value")], scale), sizes)
@@ -89,25 +89,25 @@ class Builder:
         g = self.graph
         return g.add("Transpose", g.add("Reshape", x, g.constant([0, 0, count, size])), perm=[0, 2, 1, 3])
 
-    def cache(self, keys: str, values: str, widths: AttentionWidths) -> tuple[str, str]:
+    def cache(self, keys: str, values: str, widths: HeadSizes) -> tuple[str, str]:
         """Keys and values split into heads."""
         return self.heads(keys, widths.heads, widths.query_key), self.heads(values, widths.heads, widths.value)
 
-    def attend(self, query: str, keys: str, values: str, bias: str, widths: AttentionWidths) -> str:
+    def attend(self, query: str, keys: str, values: str, bias: str, widths: HeadSizes) -> str:
         """Attention of scaled queries (batch, n, heads * dim) to keys and values (batch, heads, length, dim).
 
         onnxruntime's fused MultiHeadAttention was no faster, and it refuses a cache whose values have other dimensions.
         """
         return self.weighted(self.attention(query, keys, bias, widths), values, widths)
 
-    def attention(self, query: str, keys: str, bias: str, widths: AttentionWidths) -> str:
+    def attention(self, query: str, keys: str, bias: str, widths: HeadSizes) -> str:
         """Attention weights of scaled queries (batch, n, heads * dim) over keys: (batch, heads, n, length)."""
         g = self.graph
         query = self.heads(query, widths.heads, widths.query_key)
         scores = g.add("Add", g.add("MatMul", query, g.add("Transpose", keys, perm=[0, 1, 3, 2])), bias)
         return g.add("Softmax", scores, axis=-1)
 
-    def weighted(self, attention: str, values: str, widths: AttentionWidths) -> str:
+    def weighted(self, attention: str, values: str, widths: HeadSizes) -> str:
         """Values weighted by `attention`: (batch, n, heads * dim)."""
         g = self.graph
         attended = g.add("Transpose", g.add("MatMul", attention, values), perm=[0, 2, 1, 3])

@@ -7,10 +7,10 @@ import numpy as np
 from ..features.front_end import FrontEnd
 from ..features.kaldi import transform_size
 from ..features.nemo import GUARD, LEAST_DEVIATION, tables
-from .graph import Array, Graph
+from .graph import Array, OnnxGraph
 
 
-def features_graph(g: Graph, samples: str, front_end: FrontEnd) -> str:
+def features_graph(g: OnnxGraph, samples: str, front_end: FrontEnd) -> str:
     """`samples` (batch, n), clips of one length, to features (batch, n // hop, bins), normalised over each clip."""
     f = front_end
     window, filters = tables(f)

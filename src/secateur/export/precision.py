@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError, nearest
-from .graph import FUSED, Array, Graph
+from .graph import FUSED, Array, OnnxGraph
 
 Precision = Literal["fp32", "fp16", "int8", "int8-dynamic", "int8-static"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
@@ -98,7 +98,7 @@ def quantise_columns(weight: Array) -> tuple[NDArray[np.int8], NDArray[np.float3
 class Matrix:
     """A weight (in, out) in a graph, as fp32 or fp16, that multiplies from the right."""
 
-    graph: Graph
+    graph: OnnxGraph
     precision: str
     values: str
 
@@ -216,7 +216,7 @@ class ColumnMatrix(Matrix):
 
 
 def store(
-    graph: Graph, name: str, weight: Array, precision: str, many_rows: bool, ranges: Ranges | None = None
+    graph: OnnxGraph, name: str, weight: Array, precision: str, many_rows: bool, ranges: Ranges | None = None
 ) -> Matrix:
     """Put `weight` (in, out) into `graph`; `many_rows` says that hundreds of rows are multiplied at once.
 
@@ -241,7 +241,7 @@ def store(
     return ByteMatrix(graph, precision, graph.weight(name, values), scales, (inputs, outputs), many_rows, bits)
 
 
-def _columns_of_nibbles(graph: Graph, name: str, weight: Array) -> tuple[str, str]:
+def _columns_of_nibbles(graph: OnnxGraph, name: str, weight: Array) -> tuple[str, str]:
     """`weight` (in, out) stored in four bits and multiplied as signed bytes, which onnxruntime makes when it loads: the
     bytes, and the scale of every column."""
     values, scale = quantise_nibbles(weight)
@@ -261,7 +261,7 @@ def nibbles_to_floats(values: NDArray[np.uint8], scale: NDArray[np.float32], sha
     return matrix
 
 
-def store_sum(graph: Graph, name: str, values: Array, precision: str) -> str:
+def store_sum(graph: OnnxGraph, name: str, values: Array, precision: str) -> str:
     """A table (..., columns) that is only added (positions), as float32; fp16 keeps it in half, int8 in a byte.
 
     A row in bytes has a scale of its own; onnxruntime multiplies them once, when it loads.

@@ -1,1 +1,1 @@
-"""Model families: one folder each, with everything that is known of the family; `models.family` finds them by name."""
+"""Model families: one folder each, with everything that belongs to it; `models.family` finds them by name."""

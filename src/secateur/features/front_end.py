@@ -173,7 +173,7 @@ class Kind:
         return Lazy[Any](self.in_torch)()(f)  # type: ignore[no-any-return]
 
     def graph(self, g: Any, samples: str, f: FrontEnd) -> str:
-        """The same in ONNX: adds to `g` (an `export.graph.Graph`) what makes features (batch, frames, inputs) of
+        """The same in ONNX: adds to `g` (an `export.graph.OnnxGraph`) what makes features (batch, frames, inputs) of
         `samples` (batch, n), clips of one length, and gives their name.
 
         Raises:

@@ -47,7 +47,7 @@ class Config(Protocol):
     def max_seconds(self) -> float:
         """The longest clip, in seconds, that one pass can hold; infinite when nothing limits it."""
 
-    def hearing(self, front_end: FrontEnd) -> Self:
+    def with_front_end(self, front_end: FrontEnd) -> Self:
         """The config with another front-end; contexts keep their length in seconds."""
 
     def shrunk(self, keep: dict[str, list[int]]) -> Self:

@@ -122,6 +122,6 @@ class TokenNetwork(Network):
         return Group("vocabulary", "vocabulary", self.config.vocabulary, rows)
 
 
-def real_positions(counts: Tensor, length: int) -> Tensor:
+def valid_positions(counts: Tensor, length: int) -> Tensor:
     """True (batch, length) for the first `counts` (batch,) of each row."""
     return torch.arange(length, device=counts.device) < counts[:, None]

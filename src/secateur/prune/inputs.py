@@ -125,7 +125,7 @@ def at_frame_shift(model: Net, frame_ms: float) -> Net:
     ratio = after.frame_ms / before.frame_ms
     state = {name: value.clone() for name, value in model.state_dict().items()}
     with torch.device("meta"):
-        small = type(model)(model.config.hearing(after))
+        small = type(model)(model.config.with_front_end(after))
     shapes = {name: value.shape for name, value in small.state_dict().items()}
     for axis in model.time_axes():
         state[axis.parameter] = _resampled(state[axis.parameter], axis, ratio, shapes[axis.parameter][axis.dim])

@@ -18,6 +18,7 @@ from ..base.files import read_json, write_json
 from ..base.options import from_dict, to_dict
 
 FORMAT = "secateur-sensitivity-1"
+ABLATED = "gone"  # the key of `Measured.ablated` in files
 LEVEL = 0.05  # adjusted p values below it are claims
 
 
@@ -45,8 +46,8 @@ class Effect:
 class Measured:
     """One site at one amount.
 
-    `gone` maps groups of the model (see `Group.name`) to the ablated units, as spans: "0-5 9". `change` is a change of
-    the input instead: `sample_rate` in Hz (band limit), `frame_rate` in Hz, `audio_seconds`.
+    `ablated` maps groups of the model (see `Group.name`) to the ablated units, as spans: "0-5 9". `change` is a change
+    of the input instead: `sample_rate` in Hz (band limit), `frame_rate` in Hz, `audio_seconds`.
     """
 
     site: str  # "encoder.layers.0.attention.heads[3]", "encoder.layers.0.ffn", "sample_rate"
@@ -54,7 +55,7 @@ class Measured:
     layer: str  # row of the heat map: "encoder 0", "input", "vocabulary"
     part: str  # column of the heat map: "heads", "ffn", "cross heads"
     amount: float  # share of the site that was ablated, above 0 to 1
-    gone: dict[str, str] = field(default_factory=dict)
+    ablated: dict[str, str] = field(default_factory=dict)
     change: dict[str, float] = field(default_factory=dict)
     parameters: float = 0.0  # share of the model's parameters that it has
     macs: float = 0.0  # share of its multiply-accumulates, for the mean clip
@@ -68,7 +69,7 @@ class Measured:
 
     def removed(self) -> dict[str, list[int]]:
         """The ablated units, by group, sorted."""
-        return {group: numbers(text) for group, text in self.gone.items()}
+        return {group: numbers(text) for group, text in self.ablated.items()}
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,9 @@ def ordered(sites: Iterable[Measured]) -> tuple[Measured, ...]:
 
 def write_map(path: str | Path, sensitivities: SensitivityMap) -> None:
     """Write a map as JSON, atomically."""
-    write_json(path, {"format": FORMAT, **to_dict(sensitivities)}, indent=1)
+    values = to_dict(sensitivities)
+    values["sites"] = [renamed(site, "ablated", ABLATED) for site in values["sites"]]
+    write_json(path, {"format": FORMAT, **values}, indent=1)
 
 
 def read_map(path: str | Path) -> SensitivityMap:
@@ -131,7 +134,15 @@ def read_map(path: str | Path) -> SensitivityMap:
     values = read_json(path)
     if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
         raise SecateurError(f"{path}: not a sensitivity map; `secateur sensitivity MODEL --data dev.jsonl` writes one")
+    sites = values.get("sites")
+    if isinstance(sites, list):
+        values["sites"] = [renamed(s, ABLATED, "ablated") if isinstance(s, dict) else s for s in sites]
     return from_dict(SensitivityMap, values, str(path))
+
+
+def renamed(values: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    """`values` with the key `old` called `new`, in the same place."""
+    return {new if key == old else key: value for key, value in values.items()}
 
 
 class Named(Protocol):

@@ -27,15 +27,15 @@ def unit_scores(sensitivities: SensitivityMap, group: str, units: int) -> NDArra
         raise SecateurError(
             f"the sensitivity map is of another model: its '{group}' has {expected or 'no'} units, this one {units}"
         )
-    of_group = [s for s in sensitivities.sites if set(s.gone) == {group} and s.loss is not None and not s.change]
+    of_group = [s for s in sensitivities.sites if set(s.ablated) == {group} and s.loss is not None and not s.change]
     scores = np.full(units, np.nan, np.float32)
     shares = sorted((s for s in of_group if s.amount < 1 or len(s.removed()[group]) > 1), key=lambda s: s.amount)
-    before, gone = 0.0, set[int]()
+    before, earlier = 0.0, set[int]()
     for site in shares:
-        added = sorted(set(site.removed()[group]) - gone)
+        added = sorted(set(site.removed()[group]) - earlier)
         if added:
             scores[added] = (_nats(site) - before) / len(added)
-            before, gone = _nats(site), gone | set(added)
+            before, earlier = _nats(site), earlier | set(added)
     for site in of_group:
         removed = site.removed()[group]
         if len(removed) == 1:

@@ -20,14 +20,14 @@ from .settings import PruneSettings
 class Task(Protocol):
     """How one family is trained and read; tasks have no state."""
 
-    def student(
+    def initial_model(
         self, model: Network, text: TextCodec, texts: Iterable[str], languages: Sequence[str],
         prune: PruneSettings | None, train: TrainSettings | None,
     ) -> InitialModel:  # fmt: skip
         """The network that training starts from: a copy of `model`, pruned of what `prune` cuts before training."""
 
     def objective(
-        self, student: InitialModel, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
+        self, initial: InitialModel, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
         device: torch.device,
     ) -> Objective:  # fmt: skip
         """The loss of clips of `utterances`, which are numbered as in the training bank."""

@@ -77,7 +77,7 @@ class VariantErrors:
         return [
             v
             for v in variants
-            if (v.kind != "head" or v.amount == 1.0) and all(len(u) < limits[name] for name, u in v.gone.items())
+            if (v.kind != "head" or v.amount == 1.0) and all(len(u) < limits[name] for name, u in v.ablated.items())
         ]
 
 
@@ -121,7 +121,7 @@ def remove_by_error(
         chosen = next(i for i in best if variants[i] is variant)
         removed.append(
             Removed(
-                variant.site, sum(map(len, variant.gone.values())), (before["select"], rates[chosen]),
+                variant.site, sum(map(len, variant.ablated.values())), (before["select"], rates[chosen]),
                 (before["held-out"], after["held-out"]), {name: (before[name], after[name]) for name in keep},
             )
         )  # fmt: skip
@@ -151,7 +151,7 @@ def without(model: Any, variant: Variant) -> Any:
     """A copy of the model without the units of a variant."""
     groups = {g.name: g for g in model.groups()}
     return shrink(
-        model, {name: sorted(set(range(groups[name].units)) - set(units)) for name, units in variant.gone.items()}
+        model, {name: sorted(set(range(groups[name].units)) - set(units)) for name, units in variant.ablated.items()}
     ).eval()
 
 

@@ -32,7 +32,7 @@ class Gates:
         self.tables: dict[tuple[str, str, int], Tensor] = {}  # (module, side, dimension) -> (variants, width)
         shapes = {n: p.shape for n, p in model.named_parameters()}
         for number, variant in enumerate(variants):
-            for name, units in variant.gone.items():
+            for name, units in variant.ablated.items():
                 group = groups[name]
                 if not group.maskable or group.kind == "vocabulary":
                     continue

@@ -23,7 +23,7 @@ from ..text.normalise import normaliser
 from .effects import candidates, differences, effects, resamples_for, speakers_of
 from .measure import Answer, make_measure, measure
 from .probe import Probe, ProbeSpec, make_probe, read_clips
-from .store import ERRORS, Store, WorkItem, read_variants, same_settings, write_variants
+from .store import ERRORS, MeasurementStore, WorkItem, read_variants, same_settings, write_variants
 from .variants import BASELINE, Variant, of_branches, of_groups
 
 KEEP_ONE_IN = 3  # one variant in so many goes on to twice as many clips
@@ -74,7 +74,7 @@ class _Run:
 
     def __init__(self, spec: ProbeSpec, settings: SensitivitySettings, out: Path, engine: str, workers: int) -> None:
         self.spec, self.settings, self.out, self.engine, self.count = spec, settings, out, engine, workers
-        self.store = Store(out)
+        self.store = MeasurementStore(out)
         self.ray: RayEngine[WorkItem, Answer] | None = None
         self._probe: Probe | None = None
         self.utterances = read_clips(spec)  # before the model, which may have to be fetched
@@ -204,7 +204,7 @@ class _Run:
         language = self.utterances[0].language
         sites = [
             Measured(
-                v.site, v.kind, v.layer, v.part, v.amount, {g: spans(u) for g, u in v.gone.items()}, v.change,
+                v.site, v.kind, v.layer, v.part, v.amount, {g: spans(u) for g, u in v.ablated.items()}, v.change,
                 parameters=self.listed["saved"][v.name][0], macs=self.listed["saved"][v.name][1],
                 loss=loss.get(v.name), error=error.get(v.name),
             )
@@ -237,7 +237,7 @@ def saved(probe: Probe, variant: Variant) -> tuple[float, float]:
     def costs(now: Any) -> tuple[float, float]:
         return COSTS["parameters"](now), float(family_of(now).macs(now, seconds, tokens, None))
 
-    before, ablated, times = costs(config), dict(variant.gone), 1
+    before, ablated, times = costs(config), dict(variant.ablated), 1
     for branch in variant.silenced:  # the saving of one unit times their number: costs are linear in them
         for name in (f"{branch}.heads", branch):
             if name in groups:

@@ -12,7 +12,7 @@ from typing import Any
 from ..base.errors import SecateurError
 from ..base.files import read_json, write_json
 from ..base.options import from_dict
-from ..prune.sensitivity_map import numbers, spans
+from ..prune.sensitivity_map import ABLATED, numbers, spans
 from .variants import Variant
 
 ALL, ERRORS = "all", "errors"  # rows of losses on all clips, and of errors, beside those of the parts
@@ -31,7 +31,7 @@ class WorkItem:
         return ALL if self.part is None else str(self.part)
 
 
-class Store:
+class MeasurementStore:
     """`values[rows][variant]` is a number a clip: negative log-likelihoods by part or on all clips, or errors."""
 
     def __init__(self, folder: Path) -> None:
@@ -86,7 +86,7 @@ def write_variants(path: Path, variants: Sequence[Variant], listed: dict[str, An
     """Write the variants and what else was `listed` of the model, so that a run resumes with the same ranking."""
     rows = [
         {**{k: getattr(v, k) for k in ("site", "kind", "layer", "part", "amount", "silenced", "change")},
-         "gone": {group: spans(units) for group, units in v.gone.items()}}
+         ABLATED: {group: spans(units) for group, units in v.ablated.items()}}
         for v in variants
     ]  # fmt: skip
     write_json(path, {**listed, "variants": rows}, indent=None)
@@ -97,5 +97,5 @@ def read_variants(path: Path) -> tuple[list[Variant], dict[str, Any]]:
     listed = read_json(path)
     rows = listed.pop("variants")
     for row in rows:
-        row["gone"] = {group: numbers(text) for group, text in row["gone"].items()}
+        row["ablated"] = {group: numbers(text) for group, text in row.pop(ABLATED).items()}
     return [from_dict(Variant, row, str(path)) for row in rows], listed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +30,7 @@ class Variant:
     layer: str
     part: str
     amount: float
-    gone: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    ablated: dict[str, tuple[int, ...]] = field(default_factory=dict)
     silenced: tuple[str, ...] = ()
     change: dict[str, float] = field(default_factory=dict)
 
@@ -115,8 +114,3 @@ def zeroed(vector: Tensor, units: Sequence[int]) -> Tensor:
     vector = vector.clone()
     vector[torch.tensor(list(units), dtype=torch.long)] = 0.0
     return vector
-
-
-def plain(variant: Variant) -> dict[str, Any]:
-    """What identifies a variant, as JSON values."""
-    return {"name": variant.name, "gone": {g: len(u) for g, u in variant.gone.items()}, "change": variant.change}

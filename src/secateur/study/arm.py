@@ -69,7 +69,7 @@ def run_arm(
     original = {measure: cost(model.config) for measure, cost in COSTS.items()}
     task = task_of(model.config)
     languages = data.languages or sorted({u.language for u in data.training})
-    student = task.student(model, tokenizer, data.texts(), languages, arm.prune, arm.train)
+    student = task.initial_model(model, tokenizer, data.texts(), languages, arm.prune, arm.train)
     if arm.train is not None and arm.train.four_bits:
         # An encoder whose inputs are even loses less when its arithmetic is in bytes; afterwards its grid is fixed.
         clips = [u for u in data.training if u.duration <= student.model.config.max_seconds]

@@ -44,7 +44,7 @@ def prune_without_training(
         settings = replace(settings, audio_seconds=None)
     texts = [u.text for u in (*data.training, *data.rehearsal)]
     languages = sorted({u.language for u in data.training})
-    student = task_of(model.config).student(model, tokenizer, texts, languages, settings, None)
+    student = task_of(model.config).initial_model(model, tokenizer, texts, languages, settings, None)
     if padded:
         student.model.config = replace(student.model.config, padded=True)
     most = student.model.config.max_seconds

@@ -48,7 +48,7 @@ def preview(
     if one_shot and prune.method == "refit":  # the default: what stays takes over while it trains
         prune = replace(prune, method="gradual")
     languages = data.languages or sorted({u.language for u in data.training})
-    student = task_of(model.config).student(model, text, data.texts(), languages, prune, train)
+    student = task_of(model.config).initial_model(model, text, data.texts(), languages, prune, train)
     cost = COSTS[prune.measure]
     whole, start = cost(model.config), cost(student.model.config)
     end, units = start, {}

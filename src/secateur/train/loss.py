@@ -36,16 +36,16 @@ def speech_expected_loss(logits: Tensor, starts: Tensor, no_speech: int, rows: T
 
 
 def distillation(
-    student: Tensor, teacher: Tensor, labels: Tensor, temperature: float = 1.0, weights: Tensor | None = None
+    logits: Tensor, teacher: Tensor, labels: Tensor, temperature: float = 1.0, weights: Tensor | None = None
 ) -> Tensor:
     """KL(teacher || student) a position, times temperature squared (Hinton et al. 2015, arXiv 1503.02531).
 
     Both are logits (batch, length, vocabulary) over the same, possibly pruned, vocabulary: the teacher's
-    distribution is renormalised over the rows that the student has. `weights` (batch,) as in `cross_entropy`.
+    distribution is renormalised over the rows that `logits` have. `weights` (batch,) as in `cross_entropy`.
     """
     real = (labels != IGNORE).float()
     p = F.log_softmax(teacher.float() / temperature, -1)
-    q = F.log_softmax(student.float() / temperature, -1)
+    q = F.log_softmax(logits.float() / temperature, -1)
     divergence = (p.exp() * (p - q)).sum(-1) * real
     if weights is not None:
         divergence = divergence * weights[:, None]
@@ -60,20 +60,20 @@ def mean_absolute(parameters: Iterable[nn.Parameter]) -> Tensor:
 
 
 def frame_distillation(
-    student: Tensor, teacher: Tensor, frames: Tensor, temperature: float = 1.0, weights: Tensor | None = None
+    log_probs: Tensor, teacher: Tensor, frames: Tensor, temperature: float = 1.0, weights: Tensor | None = None
 ) -> Tensor:
-    """The summed KL(teacher || student) over all real frames, times temperature squared.
+    """The summed KL(teacher || student) over all valid frames, times temperature squared.
 
     Both are log-probabilities (batch, frames, units); `frames` (batch,) are real. Summed, not averaged: over the units
     of a text it stands beside CTC's own likelihood, which is a sum over frames as well (Kurata and Audhkhasi 2018).
     A teacher may have a frame more or less at the end: what both have is compared.
     """
-    length = min(student.shape[1], teacher.shape[1])
-    with torch.autocast(student.device.type, enabled=False):
+    length = min(log_probs.shape[1], teacher.shape[1])
+    with torch.autocast(log_probs.device.type, enabled=False):
         p = F.log_softmax(teacher[:, :length].float() / temperature, -1)
-        q = F.log_softmax(student[:, :length].float() / temperature, -1)
+        q = F.log_softmax(log_probs[:, :length].float() / temperature, -1)
         divergence = (p.exp() * (p - q)).sum(-1)
-        real = torch.arange(length, device=student.device) < frames.to(student.device)[:, None]
+        real = torch.arange(length, device=log_probs.device) < frames.to(log_probs.device)[:, None]
         divergence = (divergence * real).sum(1)
         if weights is not None:
             divergence = divergence * weights

@@ -28,7 +28,7 @@ class ToyConfig:
     def subsampled(self) -> int:
         return 1
 
-    def hearing(self, front_end: FrontEnd) -> ToyConfig:
+    def with_front_end(self, front_end: FrontEnd) -> ToyConfig:
         return replace(self, front_end=front_end)
 
     def shrunk(self, keep: dict[str, list[int]]) -> ToyConfig:

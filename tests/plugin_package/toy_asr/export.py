@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from secateur.export.frame_export import FrameExporter
-from secateur.export.graph import Graph
+from secateur.export.graph import OnnxGraph
 
 from .config import ToyConfig
 
 
 def toy_graph(config: ToyConfig, weights: Any, precision: str, ranges: Any = None) -> Any:
-    g = Graph("toy")
+    g = OnnxGraph("toy")
     x = g.input("features", np.float32, ("batch", "frames", config.front_end.inputs))
     frames = g.input("frames", np.int64, ("batch",))
     real = g.add("Less", g.count(g.size(x, 1)), g.add("Unsqueeze", frames, g.constant([1])))

@@ -1,1 +1,1 @@
-"""Small recognisers that spell: convolutions, recurrent layers or Conformer blocks under a CTC output."""
+"""Small CTC recognisers: convolutions, recurrent layers or Conformer blocks under a CTC output."""

@@ -21,7 +21,7 @@ class SubsamplingWidths:
     channels: tuple[int, ...]
 
     def shrunk(self, keep: Keep, name: str) -> SubsamplingWidths:
-        """After surgery."""
+        """The widths after surgery."""
         return SubsamplingWidths(tuple(_count(keep, f"{name}.convs.{i}", n) for i, n in enumerate(self.channels)))
 
 
@@ -35,14 +35,14 @@ class BranchWidths:
 
 @dataclass(frozen=True)
 class InceptionWidths:
-    """A convolution that looks at 2 * stride + 1 frames and keeps one in `stride`, then blocks of branches."""
+    """A convolution over 2 * stride + 1 frames with this stride, then blocks of branches."""
 
     stem: int
     stride: int
     blocks: tuple[tuple[BranchWidths, ...], ...]
 
     def shrunk(self, keep: Keep, name: str) -> InceptionWidths:
-        """After surgery: branches that go, and channels of those that stay."""
+        """The widths after surgery: fewer branches, and fewer channels of the others."""
         blocks = []
         for b, block in enumerate(self.blocks):
             branches, where = [], f"{name}.blocks.{b}.branches"
@@ -55,7 +55,7 @@ class InceptionWidths:
 
 @dataclass(frozen=True)
 class DirectionWidths:
-    """Units of one recurrent layer that hear the clip forwards, and of those that hear it backwards (0: none)."""
+    """Units of one recurrent layer that run forwards over the clip, and of those that run backwards (0: none)."""
 
     ahead: int
     back: int
@@ -69,7 +69,7 @@ class RecurrentWidths:
     layers: tuple[DirectionWidths, ...]
 
     def shrunk(self, keep: Keep, name: str) -> RecurrentWidths:
-        """After surgery."""
+        """The widths after surgery."""
         layers = []
         for i, layer in enumerate(self.layers):
             where = f"{name}.layers.{i}"
@@ -80,7 +80,7 @@ class RecurrentWidths:
 
 
 @dataclass(frozen=True)
-class BlockWidths:
+class ConformerBlockWidths:
     """One Conformer block: two feed-forward modules, attention, and the channels of the convolution module."""
 
     ffn1: int
@@ -94,18 +94,18 @@ class ConformerWidths:
     """A stack of Conformer blocks on a residual stream of `width`."""
 
     width: int
-    layers: tuple[BlockWidths, ...]
-    kernel: int = 15  # frames that the convolution module looks at, an odd number
-    farthest: int = 32  # frames; attention does not tell greater distances apart
-    attention_scale: float = 0.125  # 1 / sqrt(head dimension at birth); pruning dimensions does not change it
+    layers: tuple[ConformerBlockWidths, ...]
+    kernel: int = 15  # taps of the convolution module, an odd number
+    farthest: int = 32  # frames; all greater distances share one bias
+    attention_scale: float = 0.125  # 1 / sqrt(head dimension before pruning); pruning dimensions does not change it
 
     def shrunk(self, keep: Keep, name: str) -> ConformerWidths:
-        """After surgery: layers that go, and units of those that stay."""
+        """The widths after surgery: fewer layers, and fewer units of the others."""
         layers = []
         for i in keep.get(f"{name}.layers", range(len(self.layers))):
             layer, where = self.layers[i], f"{name}.layers.{i}"
             layers.append(
-                BlockWidths(
+                ConformerBlockWidths(
                     ffn1=_count(keep, f"{where}.ffn1", layer.ffn1),
                     attention=layer.attention.shrunk(keep, f"{where}.attention"),
                     conv=_count(keep, f"{where}.conv", layer.conv),
@@ -123,10 +123,10 @@ class TrunkWidths:
     convs: int  # channels between the two convolutions
     context: int  # positions
     layers: tuple[EncoderWidths, ...]
-    attention_scale: float = 0.125  # 1 / sqrt(head dimension at birth); pruning dimensions does not change it
+    attention_scale: float = 0.125  # 1 / sqrt(head dimension before pruning); pruning dimensions does not change it
 
     def shrunk(self, keep: Keep, name: str) -> TrunkWidths:
-        """After surgery: layers that go, and units of those that stay."""
+        """The widths after surgery: fewer layers, and fewer units of the others."""
         layers = []
         for i in keep.get(f"{name}.layers", range(len(self.layers))):
             layer, where = self.layers[i], f"{name}.layers.{i}"
@@ -137,10 +137,10 @@ class TrunkWidths:
 
 @dataclass(frozen=True)
 class Streaming:
-    """How a network hears that must answer while someone speaks; all in frames of the output.
+    """How a network processes a stream chunk by chunk; all in frames of the output.
 
-    Convolutions end at the frame that they are for, recurrent layers hear forwards only, and attention sees the chunk
-    that a frame is in and `left` frames before it (Chen et al. 2021, arXiv 2010.11395).
+    Convolutions are causal, recurrent layers run forwards only, and attention covers the chunk that a frame is in and
+    `left` frames before it (Chen et al. 2021, arXiv 2010.11395).
     """
 
     chunk: int
@@ -165,7 +165,7 @@ class CtcConfig:
     inception: InceptionWidths | None = None
     recurrent: RecurrentWidths | None = None
     conformer: ConformerWidths | None = None
-    streaming: Streaming | None = None  # None: the network hears whole clips
+    streaming: Streaming | None = None  # None: the network takes whole clips
     name: str = "ctc"
     family: str = "ctc"
     format: int = FORMAT
@@ -176,7 +176,7 @@ class CtcConfig:
 
     @property
     def max_seconds(self) -> float:
-        """What the positions of a Whisper's encoder hold; else no clip is too long."""
+        """The length that the positions of a Whisper encoder hold; infinite without one."""
         if self.trunk is None:
             return math.inf
         return self.trunk.context * 2 * self.front_end.hop / self.front_end.sample_rate
@@ -187,8 +187,8 @@ class CtcConfig:
         stride = (1 if self.inception is None else self.inception.stride) * (1 if self.trunk is None else 2)
         return stride * (1 if self.subsampling is None else 2 ** len(self.subsampling.channels))
 
-    def hearing(self, front_end: FrontEnd) -> CtcConfig:
-        """With another front-end: as many positions as lie within a Whisper's context when frames are further apart."""
+    def with_front_end(self, front_end: FrontEnd) -> CtcConfig:
+        """The config with another front-end; a Whisper's context keeps its length in seconds."""
         trunk, ratio = self.trunk, front_end.frame_ms / self.front_end.frame_ms
         if trunk is not None:
             trunk = replace(trunk, context=int((trunk.context - 1) / ratio + 1e-9) + 1)
@@ -206,17 +206,17 @@ class CtcConfig:
         return replace(self, **changes)
 
 
-def edges(reach: int, causal: bool) -> tuple[int, int]:
-    """Zeros to put before and after a clip for a convolution over `reach` + 1 frames; causal: it ends at its frame."""
-    return (reach, 0) if causal else (reach // 2, reach // 2)
+def edges(span: int, causal: bool) -> tuple[int, int]:
+    """Zeros to put before and after a clip for a convolution over `span` + 1 frames; causal: it ends at its frame."""
+    return (span, 0) if causal else (span // 2, span // 2)
 
 
-def _count(keep: Keep, name: str, now: int) -> int:
-    return len(keep[name]) if name in keep else now
+def _count(keep: Keep, name: str, count: int) -> int:
+    return len(keep[name]) if name in keep else count
 
 
 def _problems(config: CtcConfig) -> list[str]:
-    """What no network can be built with."""
+    """Why no network can be built with these widths; empty: it can."""
     problems = []
     if config.units < 2:
         problems.append(f"units must be the blank and at least one more, found {config.units}")
@@ -259,7 +259,7 @@ def _problems(config: CtcConfig) -> list[str]:
 
 
 def _not_streaming(config: CtcConfig) -> list[str]:
-    """What needs the end of a clip before it can say anything about the beginning."""
+    """Which parts of the config need the end of a clip, and so cannot stream."""
     problems = []
     if config.trunk is not None:
         problems.append("a Whisper's encoder hears whole clips: a streaming network has no trunk")
@@ -273,9 +273,9 @@ def _not_streaming(config: CtcConfig) -> list[str]:
 
 
 def receptive_field(config: CtcConfig) -> int | None:
-    """Frames of features that an output looks at to either side; None: all there are.
+    """The receptive field of an output, in frames of features to either side; None: the whole clip.
 
-    Deltas, which look two frames farther each, are counted.
+    Deltas, which widen it by two frames each, are counted.
     """
     if config.front_end.normalise != "none":
         return None

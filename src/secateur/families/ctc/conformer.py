@@ -1,7 +1,7 @@
 """Conformer blocks (Gulati et al. 2020, arXiv 2005.08100), every width of them prunable.
 
 Two things differ from the paper. The LayerNorm at the end of each block is one at the end of the stack, so that a
-block whose branches add zero is no block. Positions are relative, a bias for each head and distance that is learnt
+block whose branches add zero equals no block. Positions are relative, a learned bias for each head and distance
 (Raffel et al. 2020, arXiv 1910.10683) and the same for all greater distances, so that clips have no longest length.
 """
 
@@ -14,34 +14,34 @@ from torch.nn import functional as F
 from ...models.groups import Group, Place, prefixed
 from ..whisper.config import AttentionWidths
 from ..whisper.model import Attention, FeedForward
-from .config import BlockWidths, ConformerWidths, Streaming, edges
-from .frames import BatchNorm, reading, real_frames
+from .config import ConformerBlockWidths, ConformerWidths, Streaming, edges
+from .frames import BatchNorm, reader_places, valid_frames
 
-MASK_BIAS = -3e4  # the score of padding: no weight in a softmax, and still a number in 16 bits
+MASK_BIAS = -3e4  # the attention score of padding: zero after a softmax, and finite in 16 bits
 
 
-def within_sight(length: int, streaming: Streaming, device: torch.device) -> Tensor:
-    """Which frames each frame sees, (length, length): its own chunk, and `left` frames before that."""
+def chunk_mask(length: int, streaming: Streaming, device: torch.device) -> Tensor:
+    """The attention mask of a stream, (length, length): each frame's own chunk, and `left` frames before it."""
     at = torch.arange(length, device=device)
     start = (at // streaming.chunk * streaming.chunk)[:, None]
     return (at >= start - streaming.left) & (at < start + streaming.chunk)
 
 
 class RelativeAttention(Attention):
-    """Attention that knows how far a frame is, up to `farthest` frames to either side."""
+    """Attention with relative positions up to `farthest` frames to either side."""
 
     def __init__(self, width: int, widths: AttentionWidths, scale: float, farthest: int) -> None:
         super().__init__(width, widths, scale)
         self.farthest = farthest
         self.distance = nn.Parameter(torch.zeros(widths.heads, 2 * farthest + 1))
 
-    def attend(self, x: Tensor, seen: Tensor) -> Tensor:
-        """(batch, frames, width) to the same; `seen` (batch, frames or 1, frames): who may look where."""
-        scores = self.by_distance(x.shape[1]).masked_fill(~seen[:, None], MASK_BIAS)
+    def attend(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(batch, frames, width) to the same; `mask` (batch, frames or 1, frames): True where attention is allowed."""
+        scores = self.by_distance(x.shape[1]).masked_fill(~mask[:, None], MASK_BIAS)
         return self(x, *self.keys_values(x), scores.to(x.dtype))  # type: ignore[no-any-return]
 
     def by_distance(self, length: int) -> Tensor:
-        """What every frame adds to the score of every other (heads, length, length), by how far it is.
+        """The relative position bias of every pair of frames, (heads, length, length).
 
         Row i is a window on the distances. Indexing would give the same, but its gradient sums a hundred thousand
         entries into each of a few dozen, one after the other on a GPU.
@@ -62,7 +62,7 @@ class RelativeAttention(Attention):
 
 
 class ConvolutionModule(nn.Module):
-    """A gated linear unit, a convolution over time for each channel by itself, BatchNorm, Swish, and back.
+    """A gated linear unit, a depthwise convolution over time, BatchNorm, Swish, and a projection.
 
     A channel is a pair of rows, the value's and its gate's: they go together.
     """
@@ -76,7 +76,7 @@ class ConvolutionModule(nn.Module):
         self.out = nn.Linear(channels, width)
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
-        """(batch, frames, width) to the same; `real` (batch, frames) is False where the convolution sees zero."""
+        """(batch, frames, width) to the same; `real` (batch, frames) is False at padding, which is set to zero."""
         x = (F.glu(self.gated(x)) * real[..., None]).transpose(1, 2)
         x = F.silu(self.norm(self.depthwise(F.pad(x, self.edges)), real))
         return self.out(x.transpose(1, 2))  # type: ignore[no-any-return]
@@ -86,34 +86,34 @@ class ConvolutionModule(nn.Module):
         pairs = tuple(
             Place(f"gated.{part}", 0, start=half * self.channels) for part in ("weight", "bias") for half in range(2)
         )
-        places = (*pairs, Place("depthwise.weight", 0), *BatchNorm.places("norm"), *reading(["out.weight"]))
+        places = (*pairs, Place("depthwise.weight", 0), *BatchNorm.places("norm"), *reader_places(["out.weight"]))
         return [Group("", "conv", self.channels, places, minimum=8)]
 
 
-class Block(nn.Module):
+class ConformerBlock(nn.Module):
     """Half a feed-forward, attention, convolution, half a feed-forward, each behind a LayerNorm and added."""
 
-    def __init__(self, widths: ConformerWidths, own: BlockWidths, causal: bool) -> None:
+    def __init__(self, widths: ConformerWidths, widths_of_block: ConformerBlockWidths, causal: bool) -> None:
         super().__init__()
         width = widths.width
         self.ffn1_norm = nn.LayerNorm(width)
-        self.ffn1 = FeedForward(width, own.ffn1)
+        self.ffn1 = FeedForward(width, widths_of_block.ffn1)
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = RelativeAttention(width, own.attention, widths.attention_scale, widths.farthest)
+        self.attention = RelativeAttention(width, widths_of_block.attention, widths.attention_scale, widths.farthest)
         self.conv_norm = nn.LayerNorm(width)
-        self.conv = ConvolutionModule(width, own.conv, widths.kernel, causal)
+        self.conv = ConvolutionModule(width, widths_of_block.conv, widths.kernel, causal)
         self.ffn2_norm = nn.LayerNorm(width)
-        self.ffn2 = FeedForward(width, own.ffn2)
+        self.ffn2 = FeedForward(width, widths_of_block.ffn2)
 
-    def forward(self, x: Tensor, real: Tensor, seen: Tensor, drop: nn.Dropout) -> Tensor:
+    def forward(self, x: Tensor, real: Tensor, mask: Tensor, drop: nn.Dropout) -> Tensor:
         """(batch, frames, width) to the same; see `RelativeAttention.attend` and `ConvolutionModule.forward`."""
         x = x + 0.5 * drop(self.ffn1(self.ffn1_norm(x)))
-        x = x + drop(self.attention.attend(self.attention_norm(x), seen))
+        x = x + drop(self.attention.attend(self.attention_norm(x), mask))
         x = x + drop(self.conv(self.conv_norm(x), real))
         return x + 0.5 * drop(self.ffn2(self.ffn2_norm(x)))  # type: ignore[no-any-return]
 
     def groups(self) -> list[Group]:
-        """Those of all four."""
+        """The groups of the four modules."""
         return [
             group
             for name in ("ffn1", "attention", "conv", "ffn2")
@@ -128,7 +128,9 @@ class Conformer(nn.Module):
         super().__init__()
         self.width, self.streaming = widths.width, streaming
         self.project = nn.Linear(inputs, widths.width)
-        self.layers = nn.ModuleList(Block(widths, own, streaming is not None) for own in widths.layers)
+        self.layers = nn.ModuleList(
+            ConformerBlock(widths, widths_of_block, streaming is not None) for widths_of_block in widths.layers
+        )
         self.norm = nn.LayerNorm(widths.width)
 
     def forward(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
@@ -136,30 +138,30 @@ class Conformer(nn.Module):
         return self.with_intermediate(x, frames, drop)[1], frames
 
     def with_intermediate(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
-        """What half of the blocks and what all of them make of `x`, both (batch, frames, width)."""
-        real, seen = self.sight(x, frames)
-        x = half = drop(self.project(x))
+        """The output after the middle block and after the last, both (batch, frames, width)."""
+        real, mask = self.attention_mask(x, frames)
+        x = middle = drop(self.project(x))
         for i, layer in enumerate(self.layers, 1):
-            x = layer(x, real, seen, drop)
+            x = layer(x, real, mask, drop)
             if i == len(self.layers) // 2:
-                half = x
-        return self.norm(half), self.norm(x)
+                middle = x
+        return self.norm(middle), self.norm(x)
 
-    def sight(self, x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Which frames of `x` (batch, length, ...) are real, and which of them each frame may look at."""
-        real = real_frames(frames, x.shape[1])
-        seen = real[:, None]
+    def attention_mask(self, x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Which frames of `x` (batch, length, ...) are valid, and the attention mask (batch, length or 1, length)."""
+        real = valid_frames(frames, x.shape[1])
+        mask = real[:, None]
         if self.streaming is not None:
-            seen = seen & within_sight(x.shape[1], self.streaming, x.device)
-        return real, seen
+            mask = mask & chunk_mask(x.shape[1], self.streaming, x.device)
+        return real, mask
 
     def readers(self) -> list[str]:
-        """What reads the inputs."""
+        """The parameters that read the inputs."""
         return ["project.weight"]
 
     def groups(self, name: str, readers: list[str]) -> list[Group]:
         """Layers and what is in them; the residual stream that `readers` read stays whole."""
-        # A layer whose every branch adds zero is no layer.
+        # A layer whose branches all add zero equals no layer.
         ends = [f"{branch}.{part}" for branch in ("ffn1.down", "attention.out", "conv.out", "ffn2.down")
                 for part in ("weight", "bias")]  # fmt: skip
         count = len(self.layers)

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ...base.errors import SecateurError
-from .config import TAPS, BlockWidths, ConformerWidths, CtcConfig, InceptionWidths, TrunkWidths
+from .config import TAPS, ConformerBlockWidths, ConformerWidths, CtcConfig, InceptionWidths, TrunkWidths
 
 NORM = 4  # values a channel of BatchNorm: weight, bias, running mean and variance
 GATES = {"gru": 3, "lstm": 4}
 
 
 @dataclass(frozen=True)
-class Part:
+class PartCost:
     """One part of the network: `stored` values, and `macs` for the clip."""
 
     name: str
@@ -24,7 +24,7 @@ class Part:
     macs: int
 
 
-def parts(config: CtcConfig, frames: int) -> Iterator[Part]:
+def parts(config: CtcConfig, frames: int) -> Iterator[PartCost]:
     """All parts, named as in `CtcModel.groups`, for a clip of so many frames of features."""
     width = config.front_end.inputs
     if config.trunk is not None:
@@ -36,7 +36,7 @@ def parts(config: CtcConfig, frames: int) -> Iterator[Part]:
         for i, channels in enumerate(config.subsampling.channels):
             frames, lines = (frames + 1) // 2, (lines + 1) // 2
             weights = 9 * before * channels
-            yield Part(f"subsampling.convs.{i}", weights + channels, frames * lines * weights)
+            yield PartCost(f"subsampling.convs.{i}", weights + channels, frames * lines * weights)
             before = channels
         width = before * lines
     if config.inception is not None:
@@ -51,39 +51,39 @@ def parts(config: CtcConfig, frames: int) -> Iterator[Part]:
                 if not units:
                     continue
                 weights = gates * units * (width + units)
-                yield Part(f"recurrent.layers.{i}.{direction}", weights + 2 * gates * units, frames * weights)
+                yield PartCost(f"recurrent.layers.{i}.{direction}", weights + 2 * gates * units, frames * weights)
             width = layer.ahead + layer.back
     if config.conformer is not None:
         inner = config.conformer.width
-        yield Part("conformer.project", (width + 1) * inner, frames * width * inner)
+        yield PartCost("conformer.project", (width + 1) * inner, frames * width * inner)
         for i, block in enumerate(config.conformer.layers):
-            seen = frames if config.streaming is None else config.streaming.chunk + config.streaming.left
-            yield from _block(f"conformer.layers.{i}", config.conformer, block, frames, min(seen, frames))
-        yield Part("conformer.norm", 2 * inner, 0)
+            attended = frames if config.streaming is None else config.streaming.chunk + config.streaming.left
+            yield from _block(f"conformer.layers.{i}", config.conformer, block, frames, min(attended, frames))
+        yield PartCost("conformer.norm", 2 * inner, 0)
         width = inner
-    yield Part("output", (width + 1) * config.units, frames * width * config.units)
+    yield PartCost("output", (width + 1) * config.units, frames * width * config.units)
 
 
-def _trunk(widths: TrunkWidths, inputs: int, frames: int) -> Iterator[Part]:
+def _trunk(widths: TrunkWidths, inputs: int, frames: int) -> Iterator[PartCost]:
     """Convolutions, positions, and layers as in a Whisper: query and value have biases and output too, keys none."""
     w, c, p = widths.width, widths.convs, (frames + 1) // 2
-    yield Part("trunk.conv1", 3 * inputs * c + c, frames * 3 * inputs * c)
-    yield Part("trunk.conv2", 3 * c * w + w, p * 3 * c * w)
-    yield Part("trunk.positions", widths.context * w, 0)
+    yield PartCost("trunk.conv1", 3 * inputs * c + c, frames * 3 * inputs * c)
+    yield PartCost("trunk.conv2", 3 * c * w + w, p * 3 * c * w)
+    yield PartCost("trunk.positions", widths.context * w, 0)
     for i, layer in enumerate(widths.layers):
         a = layer.attention
         q, v = a.heads * a.query_key, a.heads * a.value
         stored = 2 * w + q * (2 * w + 1) + v * (w + 1) + (v + 1) * w
-        yield Part(f"trunk.layers.{i}.attention", stored, p * 2 * w * (q + v) + p * p * (q + v))
+        yield PartCost(f"trunk.layers.{i}.attention", stored, p * 2 * w * (q + v) + p * p * (q + v))
         stored = 2 * w + layer.ffn * (w + 1) + (layer.ffn + 1) * w
-        yield Part(f"trunk.layers.{i}.ffn", stored, p * 2 * w * layer.ffn)
-    yield Part("trunk.norm", 2 * w, 0)
+        yield PartCost(f"trunk.layers.{i}.ffn", stored, p * 2 * w * layer.ffn)
+    yield PartCost("trunk.norm", 2 * w, 0)
 
 
-def _inception(widths: InceptionWidths, before: int, frames: int) -> Iterator[Part]:
+def _inception(widths: InceptionWidths, before: int, frames: int) -> Iterator[PartCost]:
     """Stem and branches; a channel of a convolution has its taps, and BatchNorm's values."""
     weights = (2 * widths.stride + 1) * before * widths.stem
-    yield Part("inception.stem", weights + NORM * widths.stem, frames * weights)
+    yield PartCost("inception.stem", weights + NORM * widths.stem, frames * weights)
     width = widths.stem
     for b, block in enumerate(widths.blocks):
         for i, branch in enumerate(block):
@@ -91,24 +91,26 @@ def _inception(widths: InceptionWidths, before: int, frames: int) -> Iterator[Pa
             for j, (channels, taps) in enumerate(zip(branch.channels, TAPS[branch.kind], strict=True)):
                 weights = taps * before * channels
                 name = f"inception.blocks.{b}.branches.{i}.convs.{j}"
-                yield Part(name, weights + NORM * channels, frames * weights)
+                yield PartCost(name, weights + NORM * channels, frames * weights)
                 before = channels
         width = sum(branch.channels[-1] for branch in block)
 
 
-def _block(name: str, widths: ConformerWidths, own: BlockWidths, frames: int, seen: int) -> Iterator[Part]:
+def _block(
+    name: str, widths: ConformerWidths, block: ConformerBlockWidths, frames: int, attended: int
+) -> Iterator[PartCost]:
     """Each module with its LayerNorm, 2w; attention: query and value have biases and output too, keys have none."""
-    w, a = widths.width, own.attention
+    w, a = widths.width, block.attention
     q, v = a.heads * a.query_key, a.heads * a.value
-    for which, units in (("ffn1", own.ffn1), ("ffn2", own.ffn2)):
-        yield Part(f"{name}.{which}", 2 * w + units * (w + 1) + (units + 1) * w, frames * 2 * w * units)
-    yield Part(
+    for name_of_ffn, units in (("ffn1", block.ffn1), ("ffn2", block.ffn2)):
+        yield PartCost(f"{name}.{name_of_ffn}", 2 * w + units * (w + 1) + (units + 1) * w, frames * 2 * w * units)
+    yield PartCost(
         f"{name}.attention",
         2 * w + q * (2 * w + 1) + v * (w + 1) + (v + 1) * w + a.heads * (2 * widths.farthest + 1),
-        frames * 2 * w * (q + v) + frames * seen * (q + v),
+        frames * 2 * w * (q + v) + frames * attended * (q + v),
     )
-    c, k = own.conv, widths.kernel
-    yield Part(
+    c, k = block.conv, widths.kernel
+    yield PartCost(
         f"{name}.conv",
         2 * w + 2 * c * (w + 1) + k * c + NORM * c + (c + 1) * w,
         frames * (2 * c * w + k * c + c * w),
@@ -142,6 +144,6 @@ def macs_by_part(config: CtcConfig, seconds: float) -> dict[str, int]:
     sums: dict[str, int] = {}
     for name, macs in count_macs(config, seconds).items():
         if name != "total":
-            kind = ".".join(piece for piece in name.split(".") if not piece.isdigit())
+            kind = ".".join(word for word in name.split(".") if not word.isdigit())
             sums[kind] = sums.get(kind, 0) + macs
     return sums

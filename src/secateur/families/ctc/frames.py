@@ -1,4 +1,4 @@
-"""Which frames of a padded batch are real, and layers that never let the others be seen."""
+"""Masks of valid frames in padded batches, and layers that ignore padding."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch.nn import functional as F
 from ...models.groups import Place
 
 
-def real_frames(frames: Tensor, length: int) -> Tensor:
-    """True (batch, length) where a row of `frames` (batch,) frames is real."""
+def valid_frames(frames: Tensor, length: int) -> Tensor:
+    """True (batch, length) at the first `frames` (batch,) of each row."""
     return torch.arange(length, device=frames.device) < frames[:, None]
 
 
-def backwards(x: Tensor, frames: Tensor) -> Tensor:
-    """Each row of `x` (batch, length, width) with its real frames in reverse order and its padding where it was."""
+def reversed_frames(x: Tensor, frames: Tensor) -> Tensor:
+    """Each row of `x` (batch, length, width) with its valid frames in reverse order and its padding unchanged."""
     steps = torch.arange(x.shape[1], device=x.device)
     source = torch.where(steps < frames[:, None], frames[:, None] - 1 - steps, steps)
     return x.gather(1, source[..., None].expand_as(x))
@@ -58,8 +58,8 @@ class BatchNorm(nn.Module):
                 flat.index_select(0, rows).float(), self.running_mean, self.running_var, self.weight, self.bias,
                 training=True, momentum=self.momentum, eps=self.epsilon,
             )  # fmt: skip
-            whole = normed.new_zeros(flat.shape).index_copy(0, rows, normed)
-        return whole.view(len(x), x.shape[2], -1).transpose(1, 2)
+            output = normed.new_zeros(flat.shape).index_copy(0, rows, normed)
+        return output.view(len(x), x.shape[2], -1).transpose(1, 2)
 
     @staticmethod
     def places(name: str) -> tuple[Place, ...]:
@@ -68,6 +68,8 @@ class BatchNorm(nn.Module):
         return (*learnt, *(Place(f"{name}.{part}", 0, masked=False) for part in ("running_mean", "running_var")))
 
 
-def reading(parameters: Iterable[str], start: int = 0, width: int = 1, unit: int | None = None) -> tuple[Place, ...]:
+def reader_places(
+    parameters: Iterable[str], start: int = 0, width: int = 1, unit: int | None = None
+) -> tuple[Place, ...]:
     """The columns (dimension 1) of `parameters` that read units whose activations stand from index `start` on."""
     return tuple(Place(name, 1, width, unit, reads=True, start=start) for name in parameters)

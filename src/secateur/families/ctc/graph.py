@@ -1,4 +1,4 @@
-"""The graph of a CTC model, written straight from the weights, in the operators that onnxruntime runs fast on a CPU.
+"""The ONNX graph of a CTC model, built from its weights, in operators that onnxruntime runs fast on a CPU.
 
 The same mathematics as `families/ctc/`, with every BatchNorm folded into the convolution before it. The names of
 weights are those of the checkpoint.
@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ...export.graph import Array, Graph, ModelProto
-from ...export.layers import Builder, Weights
+from ...export.graph import Array, ModelProto, OnnxGraph
+from ...export.layers import LayerBuilder, Weights
 from ...export.precision import FLOAT, Ranges, store, store_sum
 from ..whisper.graph import encoded
 from .config import (
     TAPS,
-    BlockWidths,
+    ConformerBlockWidths,
     ConformerWidths,
     CtcConfig,
     InceptionWidths,
@@ -41,7 +41,7 @@ def ctc_graph(
     Padding is zero wherever the network would see it, so a padded row equals the same clip alone. With `audio` the
     graph computes its features itself: it takes samples (batch, n), all real, and gives log_probs alone.
     """
-    b = CtcBuilder(Graph("ctc"), weights, precision, True, ranges)
+    b = CtcBuilder(OnnxGraph("ctc"), weights, precision, True, ranges)
     b.streaming = config.streaming
     g = b.graph
     if audio:
@@ -56,7 +56,7 @@ def ctc_graph(
     return g.model({"precision": precision})
 
 
-class CtcBuilder(Builder):
+class CtcBuilder(LayerBuilder):
     """Adds the sections of a CTC model; `frames` (batch,) says how many frames of the last one's output are real."""
 
     frames = ""
@@ -76,48 +76,52 @@ class CtcBuilder(Builder):
             x = self.conformer(x, config.conformer)
         return self.graph.add("LogSoftmax", self.linear(x, ["output"]), axis=-1)
 
-    def around(self, x: str, name: str, axis: int, reach: int, sizes: tuple[int, ...]) -> tuple[str, tuple[int, int]]:
-        """`x`, frames along `axis`, for the convolution `name` over `reach` + 1 of them, and the zeros to put around.
+    def with_context(
+        self, x: str, name: str, axis: int, span: int, sizes: tuple[int, ...]
+    ) -> tuple[str, tuple[int, int]]:
+        """The input of the convolution `name` over `span` + 1 frames of `x`, along `axis`, and its zero padding.
 
         `sizes` are those of `x` but for the frames.
         """
-        return x, edges(reach, self.streaming is not None)
+        return x, edges(span, self.streaming is not None)
 
-    def silent(self, x: str, axis: int, missing: list[int]) -> str:
+    def zero_padding(self, x: str, axis: int, missing: list[int]) -> str:
         """`x` with zeros in place of frames, along `axis`, that are padding."""
         return self.graph.add("Mul", x, self.real(x, axis, missing))
 
-    def memory(self, name: str, cell: str, units: int) -> list[str]:
-        """What the recurrent layer `name` remembers from before its first frame; nothing: zeros."""
+    def state_in(self, name: str, cell: str, units: int) -> list[str]:
+        """The initial state of the recurrent layer `name`; empty: zeros."""
         return []
 
-    def remember(self, name: str, states: list[str]) -> None:
-        """What it remembers after its last frame."""
+    def state_out(self, name: str, states: list[str]) -> None:
+        """Take the layer's state after its last frame; whole clips do not need it."""
 
-    def sight(self, x: str, widths: ConformerWidths) -> tuple[str, str]:
-        """For `x` (batch, frames, width): how far each frame is from each that it sees, as a column of the tables, and
-        what to add to the scores of those that it does not see."""
+    def distances_and_bias(self, x: str, widths: ConformerWidths) -> tuple[str, str]:
+        """For `x` (batch, frames, width): the distances between frames, as columns of the tables, and the mask bias of
+        the attention scores."""
         g = self.graph
         valid = g.add("Cast", g.add("Squeeze", self.real(x, 1, [2]), g.constant([2])), to=9)  # bool
         steps = g.count(g.size(x, 1))
-        nowhere = self.mask_bias(valid)
+        padding_bias = self.mask_bias(valid)
         if self.streaming is not None:
             chunk, left = g.constant(self.streaming.chunk), g.constant(self.streaming.left)
             start = g.add("Unsqueeze", g.add("Mul", g.add("Div", steps, chunk), chunk), g.constant([1]))
             early = g.add("GreaterOrEqual", steps, g.add("Sub", start, left))
             late = g.add("Less", steps, g.add("Add", start, chunk))
-            nowhere = g.add("Add", nowhere, self.mask_bias(g.add("And", early, late), axes=(0, 1)))
-        return self.apart(steps, steps, widths), nowhere
+            padding_bias = g.add("Add", padding_bias, self.mask_bias(g.add("And", early, late), axes=(0, 1)))
+        return self.distance_columns(steps, steps, widths), padding_bias
 
-    def apart(self, frames: str, seen: str, widths: ConformerWidths) -> str:
-        """The distances from each of `frames` (n,) to each of `seen` (m,), as columns of the tables: (n, m)."""
+    def distance_columns(self, frames: str, attended: str, widths: ConformerWidths) -> str:
+        """The distances from each of `frames` (n,) to each of `attended` (m,), as columns of the tables: (n, m)."""
         g = self.graph
-        distance = g.add("Sub", g.add("Unsqueeze", seen, g.constant([0])), g.add("Unsqueeze", frames, g.constant([1])))
+        distance = g.add(
+            "Sub", g.add("Unsqueeze", attended, g.constant([0])), g.add("Unsqueeze", frames, g.constant([1]))
+        )
         distance = g.add("Clip", distance, g.constant(-widths.farthest), g.constant(widths.farthest))
         return g.add("Add", distance, g.constant(widths.farthest))
 
-    def earlier(self, name: str, keys: str, values: str, own: BlockWidths) -> tuple[str, str]:
-        """Keys and values (batch, heads, frames, dim) with those of earlier frames that are still seen."""
+    def with_cached(self, name: str, keys: str, values: str, block: ConformerBlockWidths) -> tuple[str, str]:
+        """Keys and values (batch, heads, frames, dim), after the cached ones of earlier frames."""
         return keys, values
 
     def real(self, x: str, axis: int, missing: list[int]) -> str:
@@ -147,11 +151,11 @@ class CtcBuilder(Builder):
 
     def trunk(self, x: str, widths: TrunkWidths) -> str:
         """A Whisper's encoder: (batch, frames, inputs) to (batch, positions, width)."""
-        g, most = self.graph, 2 * widths.context
-        x = g.slice(x, g.constant([0]), g.constant([most]), 1)
-        self.frames = g.add("Min", self.frames, g.constant(most))
-        heard = g.add("Max", self.frames, g.constant(1))
-        x, _ = encoded(self, x, heard, "trunk", widths.layers, widths.attention_scale)
+        g, limit = self.graph, 2 * widths.context
+        x = g.slice(x, g.constant([0]), g.constant([limit]), 1)
+        self.frames = g.add("Min", self.frames, g.constant(limit))
+        at_least_one = g.add("Max", self.frames, g.constant(1))
+        x, _ = encoded(self, x, at_least_one, "trunk", widths.layers, widths.attention_scale)
         self.shorten(2)
         return x
 
@@ -162,7 +166,9 @@ class CtcBuilder(Builder):
         for i in range(len(widths.channels)):
             name = f"subsampling.convs.{i}"
             weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
-            x, (before, after) = self.around(self.silent(x, 2, [1, 3]), name, 2, 2, (weight.shape[1], lines))
+            x, (before, after) = self.with_context(
+                self.zero_padding(x, 2, [1, 3]), name, 2, 2, (weight.shape[1], lines)
+            )
             x = g.add("Relu", self.filters(x, name, weight, bias, strides=[2, 2], pads=[before, 1, after, 1]))
             self.shorten(2)
             lines = (lines + 1) // 2
@@ -173,7 +179,7 @@ class CtcBuilder(Builder):
     def inception(self, x: str, widths: InceptionWidths) -> str:
         """(batch, frames, inputs) to (batch, shorter, channels)."""
         g = self.graph
-        x = g.add("Transpose", self.silent(x, 1, [2]), perm=[0, 2, 1])
+        x = g.add("Transpose", self.zero_padding(x, 1, [2]), perm=[0, 2, 1])
         self.shorten(widths.stride)
         x = self._convolved(x, "inception.stem", 2 * widths.stride + 1, widths.stride)
         width = widths.stem
@@ -183,7 +189,7 @@ class CtcBuilder(Builder):
                 part = x
                 if branch.kind == "pool":
                     name = f"inception.blocks.{b}.branches.{i}.pool"
-                    part, pads = self.around(part, name, 2, 2, (width,))
+                    part, pads = self.with_context(part, name, 2, 2, (width,))
                     part = g.add("MaxPool", part, kernel_shape=[3], strides=[1], pads=list(pads))
                 for j, taps in enumerate(TAPS[branch.kind]):
                     part = self._convolved(part, f"inception.blocks.{b}.branches.{i}.convs.{j}", taps)
@@ -195,9 +201,9 @@ class CtcBuilder(Builder):
     def _convolved(self, x: str, name: str, taps: int, stride: int = 1) -> str:
         """Convolution, BatchNorm, ReLU; padding comes out as zero."""
         weight, bias = self.folded(f"{name}.conv", f"{name}.norm")
-        x, pads = self.around(x, name, 2, taps - 1, (weight.shape[1],))
+        x, pads = self.with_context(x, name, 2, taps - 1, (weight.shape[1],))
         x = self.filters(x, name, weight, bias, strides=[stride], pads=list(pads))
-        return self.silent(self.graph.add("Relu", x), 2, [1])
+        return self.zero_padding(self.graph.add("Relu", x), 2, [1])
 
     def recurrent(self, x: str, widths: RecurrentWidths) -> str:
         """(batch, frames, inputs) to (batch, frames, ahead + back)."""
@@ -231,45 +237,53 @@ class CtcBuilder(Builder):
         how: dict[str, Any] = {"hidden_size": units, "direction": direction}
         if cell == "gru":
             how["linear_before_reset"] = 1
-        inputs = [x, *matrices, g.weight(f"{name}.bias", bias), lengths, *self.memory(name, cell, units)]
+        inputs = [x, *matrices, g.weight(f"{name}.bias", bias), lengths, *self.state_in(name, cell, units)]
         output, *states = g.add_many(2 if cell == "gru" else 3, cell.upper(), *inputs, **how)
-        self.remember(name, states)
+        self.state_out(name, states)
         return output
 
     def conformer(self, x: str, widths: ConformerWidths) -> str:
         """(batch, frames, inputs) to (batch, frames, width)."""
-        apart, nowhere = self.sight(x, widths)
+        distance_columns, padding_bias = self.distances_and_bias(x, widths)
         x = self.linear(x, ["conformer.project"])
-        for i, own in enumerate(widths.layers):
-            x = self._block(x, f"conformer.layers.{i}", widths, own, apart, nowhere)
+        for i, block in enumerate(widths.layers):
+            x = self._block(x, f"conformer.layers.{i}", widths, block, distance_columns, padding_bias)
         return self.norm(x, "conformer.norm")
 
-    def _block(self, x: str, name: str, widths: ConformerWidths, own: BlockWidths, apart: str, nowhere: str) -> str:
+    def _block(
+        self,
+        x: str,
+        name: str,
+        widths: ConformerWidths,
+        block: ConformerBlockWidths,
+        distance_columns: str,
+        padding_bias: str,
+    ) -> str:
         """One Conformer block."""
         g = self.graph
-        x = self._half(x, name, "ffn1")
+        x = self._half_ffn(x, name, "ffn1")
         normed = self.norm(x, f"{name}.attention_norm")
-        query, keys, values = self.project(normed, f"{name}.attention", own.attention, widths.attention_scale)
-        keys, values = self.earlier(f"{name}.attention", *self.cache(keys, values, own.attention), own)
+        query, keys, values = self.project(normed, f"{name}.attention", block.attention, widths.attention_scale)
+        keys, values = self.with_cached(f"{name}.attention", *self.cache(keys, values, block.attention), block)
         table = f"{name}.attention.distance"
-        distances = g.add("Gather", store_sum(g, table, self.weights[table], self.precision), apart, axis=1)
-        attended = self.attend(query, keys, values, g.add("Add", distances, nowhere), own.attention)
+        distances = g.add("Gather", store_sum(g, table, self.weights[table], self.precision), distance_columns, axis=1)
+        attended = self.attend(query, keys, values, g.add("Add", distances, padding_bias), block.attention)
         x = g.add("Add", x, self.linear(attended, [f"{name}.attention.out"]))
-        x = g.add("Add", x, self._module(self.norm(x, f"{name}.conv_norm"), f"{name}.conv", own.conv, widths))
-        return self._half(x, name, "ffn2")
+        x = g.add("Add", x, self._module(self.norm(x, f"{name}.conv_norm"), f"{name}.conv", block.conv, widths))
+        return self._half_ffn(x, name, "ffn2")
 
-    def _half(self, x: str, name: str, which: str) -> str:
+    def _half_ffn(self, x: str, name: str, ffn: str) -> str:
         """Half a feed-forward, added."""
-        hidden = self.graph.add("Gelu", self.linear(self.norm(x, f"{name}.{which}_norm"), [f"{name}.{which}.up"]))
-        return self.graph.add("Add", x, self.linear(hidden, [f"{name}.{which}.down"], 0.5))
+        hidden = self.graph.add("Gelu", self.linear(self.norm(x, f"{name}.{ffn}_norm"), [f"{name}.{ffn}.up"]))
+        return self.graph.add("Add", x, self.linear(hidden, [f"{name}.{ffn}.down"], 0.5))
 
     def _module(self, x: str, name: str, channels: int, widths: ConformerWidths) -> str:
         """The convolution module."""
         g = self.graph
         value, gate = self.split(self.linear(x, [f"{name}.gated"]), [channels, channels])
-        x = self.silent(g.add("Mul", value, g.add("Sigmoid", gate)), 1, [2])
+        x = self.zero_padding(g.add("Mul", value, g.add("Sigmoid", gate)), 1, [2])
         weight, bias = self.folded(f"{name}.depthwise", f"{name}.norm")
-        x, pads = self.around(g.add("Transpose", x, perm=[0, 2, 1]), name, 2, widths.kernel - 1, (channels,))
+        x, pads = self.with_context(g.add("Transpose", x, perm=[0, 2, 1]), name, 2, widths.kernel - 1, (channels,))
         x = self.filters(x, f"{name}.depthwise", weight, bias, pads=list(pads), group=channels)
         x = g.add("Mul", x, g.add("Sigmoid", x))
         return self.linear(g.add("Transpose", x, perm=[0, 2, 1]), [f"{name}.out"])

@@ -1,8 +1,7 @@
-"""The graph of a streaming CTC model that hears one chunk and remembers what it needs of those before.
+"""The graph of a streaming CTC model, which takes one chunk, and states of the chunks before.
 
-Convolutions keep the frames that the next chunk's first outputs look back at, recurrent layers their state, attention
-the keys and values of the `left` frames before a chunk: nothing is heard twice, and the chunks together give what the
-whole clip gives.
+States are the last input frames of convolutions, the hidden states of recurrent layers, and the keys and values of the
+`left` frames before a chunk: no frame is computed twice, and the chunks together give what the whole clip gives.
 """
 
 from __future__ import annotations
@@ -10,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from ...base.errors import SecateurError
-from ...export.graph import FARTHEST, Graph, ModelProto
+from ...export.graph import FARTHEST, ModelProto, OnnxGraph
 from ...export.layers import Weights
 from ...runtime.contents import FRAMES_BEFORE, NEXT, PAST
-from .config import BlockWidths, ConformerWidths, CtcConfig
+from .config import ConformerBlockWidths, ConformerWidths, CtcConfig
 from .graph import CtcBuilder
 
 
@@ -27,7 +26,7 @@ def ctc_stream_graph(config: CtcConfig, weights: Weights, precision: str) -> Mod
     """
     if config.streaming is None:
         raise SecateurError("this network takes whole clips: only one made with streaming widths can keep states")
-    b = StreamBuilder(Graph("ctc_stream"), weights, precision, True)
+    b = StreamBuilder(OnnxGraph("ctc_stream"), weights, precision, True)
     b.streaming = config.streaming
     x = b.graph.input("features", np.float32, (1, "frames", config.front_end.inputs))
     if config.conformer is not None:
@@ -39,54 +38,57 @@ def ctc_stream_graph(config: CtcConfig, weights: Weights, precision: str) -> Mod
 class StreamBuilder(CtcBuilder):
     """Adds the sections for one row of a chunk, all of it real."""
 
-    def around(self, x: str, name: str, axis: int, reach: int, sizes: tuple[int, ...]) -> tuple[str, tuple[int, int]]:
-        """The frames before the chunk are remembered, not made of zeros."""
-        if not reach:
+    def with_context(
+        self, x: str, name: str, axis: int, span: int, sizes: tuple[int, ...]
+    ) -> tuple[str, tuple[int, int]]:
+        """See `CtcBuilder`: the frames before the chunk are a state instead of zeros."""
+        if not span:
             return x, (0, 0)
         shape = [1, *sizes]
-        shape.insert(axis, reach)
-        return self._after_the_past(x, name, axis, reach, tuple(shape)), (0, 0)
+        shape.insert(axis, span)
+        return self._with_past(x, name, axis, span, tuple(shape)), (0, 0)
 
-    def silent(self, x: str, axis: int, missing: list[int]) -> str:
-        """Nothing is padding."""
+    def zero_padding(self, x: str, axis: int, missing: list[int]) -> str:
+        """See `CtcBuilder`: there is no padding."""
         return x
 
     def shorten(self, stride: int) -> None:
-        """Nobody counts."""
+        """See `CtcBuilder`: frames are not counted."""
 
-    def memory(self, name: str, cell: str, units: int) -> list[str]:
-        """One state, an LSTM's cell too."""
+    def state_in(self, name: str, cell: str, units: int) -> list[str]:
+        """See `CtcBuilder`: graph inputs with the hidden state, and an LSTM's cell state."""
         kinds = ("hidden",) if cell == "gru" else ("hidden", "cell")
         return [self.graph.input(f"{PAST}{name}.{kind}", np.float32, (1, 1, units)) for kind in kinds]
 
-    def remember(self, name: str, states: list[str]) -> None:
-        """As it was given."""
+    def state_out(self, name: str, states: list[str]) -> None:
+        """See `CtcBuilder`: graph outputs with the states for the next chunk."""
         for kind, state in zip(("hidden", "cell"), states, strict=False):
             units = len(self.weights[f"{name}.weight_hh_l0"][0])
             self.graph.output(state, f"{NEXT}{name}.{kind}", np.float32, (1, 1, units))
 
-    def sight(self, x: str, widths: ConformerWidths) -> tuple[str, str]:
-        """The chunk, and the remembered frames that lie within the clip."""
+    def distances_and_bias(self, x: str, widths: ConformerWidths) -> tuple[str, str]:
+        """See `CtcBuilder`: over the chunk and the cached frames before it; those before the clip's start are
+        masked."""
         assert self.streaming is not None
         g, left = self.graph, list(range(-self.streaming.left, 0))  # counted from the chunk's first frame
         steps = g.count(g.size(x, 1))
-        seen = g.add("Concat", g.constant(left), steps, axis=0) if left else steps
-        inside = g.add("GreaterOrEqual", g.add("Add", seen, FRAMES_BEFORE), g.constant(0))
-        return self.apart(steps, seen, widths), self.mask_bias(inside, axes=(0, 1, 2))
+        attended = g.add("Concat", g.constant(left), steps, axis=0) if left else steps
+        inside = g.add("GreaterOrEqual", g.add("Add", attended, FRAMES_BEFORE), g.constant(0))
+        return self.distance_columns(steps, attended, widths), self.mask_bias(inside, axes=(0, 1, 2))
 
-    def earlier(self, name: str, keys: str, values: str, own: BlockWidths) -> tuple[str, str]:
-        """After those of `left` frames before."""
+    def with_cached(self, name: str, keys: str, values: str, block: ConformerBlockWidths) -> tuple[str, str]:
+        """See `CtcBuilder`: after those of the `left` frames before."""
         assert self.streaming is not None
-        left, a = self.streaming.left, own.attention
+        left, a = self.streaming.left, block.attention
         if not left:
             return keys, values
         return (
-            self._after_the_past(keys, f"{name}.keys", 2, left, (1, a.heads, left, a.query_key)),
-            self._after_the_past(values, f"{name}.values", 2, left, (1, a.heads, left, a.value)),
+            self._with_past(keys, f"{name}.keys", 2, left, (1, a.heads, left, a.query_key)),
+            self._with_past(values, f"{name}.values", 2, left, (1, a.heads, left, a.value)),
         )
 
-    def _after_the_past(self, x: str, name: str, axis: int, count: int, shape: tuple[int, ...]) -> str:
-        """`x` after the last `count` frames before it; of both together the last ones are what comes next needs."""
+    def _with_past(self, x: str, name: str, axis: int, count: int, shape: tuple[int, ...]) -> str:
+        """`x` after the state of `count` frames before it; the last `count` of both are the next state."""
         g = self.graph
         past = g.input(f"{PAST}{name}", np.float32, shape)
         joined = g.add("Concat", past, x, axis=axis)

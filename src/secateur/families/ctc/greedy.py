@@ -1,4 +1,4 @@
-"""The output of a CTC model for many clips, in torch: what decoding, validation and `evaluate` start from."""
+"""The outputs of a CTC model for many clips, in torch, for decoding, validation and `evaluate`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inception blocks over time: branches that look at 1, 3 or 5 frames, side by side (Szegedy et al. 2015, 2016)."""
+"""Inception blocks over time: parallel branches over 1, 3 or 5 frames (Szegedy et al. 2015, 2016)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from ...models.groups import Group, Place
 from .config import TAPS, BranchWidths, InceptionWidths, Streaming, edges
-from .frames import BatchNorm, reading, real_frames
+from .frames import BatchNorm, reader_places, valid_frames
 
 
 class Convolution(nn.Module):
@@ -23,7 +23,7 @@ class Convolution(nn.Module):
     def forward(self, x: Tensor, frames: Tensor) -> Tensor:
         """(batch, before, frames) to (batch, channels, ceil(frames / stride)); `frames` are those after the stride."""
         x = self.conv(F.pad(x, self.edges))
-        real = real_frames(frames, x.shape[2])
+        real = valid_frames(frames, x.shape[2])
         return F.relu(self.norm(x, real)) * real[:, None]
 
     @staticmethod
@@ -33,7 +33,7 @@ class Convolution(nn.Module):
 
 
 class Branch(nn.Module):
-    """One branch: its convolutions in a row; `five` looks at 5 frames with two convolutions of 3."""
+    """One branch: its convolutions in a row; `five` covers 5 frames with two convolutions of 3."""
 
     def __init__(self, before: int, widths: BranchWidths, causal: bool) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Branch(nn.Module):
         return x
 
 
-class Block(nn.Module):
+class InceptionBlock(nn.Module):
     """Branches side by side; their channels follow each other in the output."""
 
     def __init__(self, before: int, widths: tuple[BranchWidths, ...], causal: bool) -> None:
@@ -78,12 +78,12 @@ class Block(nn.Module):
         for i, branch in enumerate(self.widths):
             convs, last = f"{name}.branches.{i}.convs", len(branch.channels) - 1
             for j, channels in enumerate(branch.channels):
-                read = reading(readers, start) if j == last else reading([f"{convs}.{j + 1}.conv.weight"])
+                read = reader_places(readers, start) if j == last else reader_places([f"{convs}.{j + 1}.conv.weight"])
                 places = Convolution.places(f"{convs}.{j}") + read
                 members.append(Group(f"{convs}.{j}", "conv", channels, places, minimum=2))
-            # A branch whose last norm gives zero is no branch.
+            # A branch whose last norm gives zero equals no branch.
             ends += tuple(Place(f"{convs}.{last}.norm.{part}", 0, unit=i) for part in ("weight", "bias"))
-            ends += reading(readers, start, branch.channels[-1], unit=i)
+            ends += reader_places(readers, start, branch.channels[-1], unit=i)
             start += branch.channels[-1]
         return [Group(f"{name}.branches", "branch", len(self.widths), ends), *members]
 
@@ -97,13 +97,13 @@ class Inception(nn.Module):
         self.stem = Convolution(inputs, widths.stem, 2 * widths.stride + 1, widths.stride, causal)
         blocks, self.width = [], widths.stem
         for block in widths.blocks:
-            blocks.append(Block(self.width, block, causal))
+            blocks.append(InceptionBlock(self.width, block, causal))
             self.width = blocks[-1].width
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
         """(batch, frames, inputs) to (batch, shorter, width), and the real frames of each row."""
-        x = (x * real_frames(frames, x.shape[1])[..., None]).transpose(1, 2)
+        x = (x * valid_frames(frames, x.shape[1])[..., None]).transpose(1, 2)
         frames = (frames + self.widths.stride - 1) // self.widths.stride
         x = self.stem(x, frames)
         for block in self.blocks:
@@ -111,14 +111,14 @@ class Inception(nn.Module):
         return x.transpose(1, 2), frames
 
     def readers(self) -> list[str]:
-        """What reads the inputs."""
+        """The parameters that read the inputs."""
         return ["stem.conv.weight"]
 
     def groups(self, name: str, readers: list[str]) -> list[Group]:
         """Channels of the stem, then each block's branches and channels."""
         blocks = list(self.blocks)
         reads = [block.readers(f"{name}.blocks.{i}") for i, block in enumerate(blocks)] + [readers]  # type: ignore[operator]
-        stem = Convolution.places(f"{name}.stem") + reading(reads[0])
+        stem = Convolution.places(f"{name}.stem") + reader_places(reads[0])
         members = [Group(f"{name}.stem", "conv", self.widths.stem, stem, minimum=2)]
         for i, block in enumerate(blocks):
             members += block.groups(f"{name}.blocks.{i}", reads[i + 1])  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""A recogniser that says for every frame which unit it hears, or none (CTC, Graves et al. 2006).
+"""A network that gives for every frame the probabilities of all units and of none (CTC, Graves et al. 2006).
 
 The sections of `CtcConfig` follow each other; each takes and gives (batch, frames, width) with the number of real
 frames in each row, and declares its own groups. What reads a section's output is the section after it.
@@ -57,11 +57,11 @@ class CtcModel(FrameNetwork):
         self.output = nn.Linear(width, config.units)
 
     def sections(self) -> dict[str, Section]:
-        """Those that this network has, by name, in order."""
+        """The sections of this network by name, in order."""
         return {name: getattr(self, name) for name in SECTIONS if hasattr(self, name)}
 
     def forward(self, features: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Logarithms of probabilities (batch, shorter, units) in float32, and how many of them are real in each row.
+        """Log-probabilities (batch, output frames, units) in float32, and how many are valid in each row.
 
         `features` are (batch, frames, inputs), of which `frames` (batch,) are real (None: all). Rows of a padded batch
         equal the same clips run alone, as far as they are real.
@@ -72,13 +72,13 @@ class CtcModel(FrameNetwork):
         frames = frames.to(x.device)
         for section in self.sections().values():
             x, frames = section(x, frames, self.dropout)
-        return self._said(x), frames
+        return self._log_probs(x), frames
 
     def with_intermediate(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """`forward` as half of the Conformer's blocks and as all of them would answer, and the real frames.
+        """Log-probabilities after the middle Conformer block and after the last, and the valid frames.
 
-        The half speaks through the same norm and output (Lee and Watanabe 2021, arXiv 2102.03216): nothing is added to
-        the network, and nothing to what it costs once it is trained.
+        The intermediate ones use the same norm and output (Lee and Watanabe 2021, arXiv 2102.03216): nothing is added
+        to the network, and nothing to what it costs once it is trained.
 
         Raises:
             SecateurError: the network has no Conformer.
@@ -89,20 +89,20 @@ class CtcModel(FrameNetwork):
         x, frames = features, frames.to(features.device)
         for section in before:
             x, frames = section(x, frames, self.dropout)
-        half, whole = last.with_intermediate(x, frames, self.dropout)
-        return self._said(half), self._said(whole), frames
+        middle, last_output = last.with_intermediate(x, frames, self.dropout)
+        return self._log_probs(middle), self._log_probs(last_output), frames
 
-    def _said(self, x: Tensor) -> Tensor:
-        """Logarithms of probabilities, in float32."""
+    def _log_probs(self, x: Tensor) -> Tensor:
+        """The output layer and its log-softmax, in float32."""
         logits: Tensor = self.output(x)
         return logits.float().log_softmax(-1)
 
     def ungrouped(self) -> dict[str, str]:
-        """See `Recogniser`."""
+        """See `Network.ungrouped`."""
         return {"output.*": "a row for every unit of text", "*": STREAM}
 
     def time_axes(self) -> list[TimeAxis]:
-        """Convolutions over time, and a Conformer's distances; recurrent layers find out for themselves."""
+        """Convolutions over time, and a Conformer's distances; recurrent layers need no change."""
         axes = []
         for name, parameter in self.named_parameters():
             if name.endswith(".positions"):
@@ -114,7 +114,7 @@ class CtcModel(FrameNetwork):
         return axes
 
     def groups(self) -> list[Group]:
-        """All that may go: inputs, channels, branches, recurrent units, and what a Conformer block is made of."""
+        """All prunable groups: inputs, channels, branches, recurrent units, and what a Conformer block is made of."""
         sections = self.sections()
         reads = [[f"{name}.{reader}" for reader in section.readers()] for name, section in sections.items()]
         reads.append(["output.weight"])

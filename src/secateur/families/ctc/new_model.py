@@ -1,4 +1,4 @@
-"""A CTC model from nothing: a preset's sizes, units from the training texts, seeded weights."""
+"""An untrained CTC model: a preset's sizes, units from the training texts, seeded weights."""
 
 from __future__ import annotations
 

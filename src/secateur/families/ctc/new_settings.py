@@ -1,4 +1,4 @@
-"""What a new CTC model is like, in one frozen dataclass that needs no torch; `make_new` builds it."""
+"""The settings of a new CTC model, in one frozen dataclass that needs no torch; `make_new` builds it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...text.units import Kind
 
 @dataclass(frozen=True)
 class NewModel(Settings):
-    """What is built when there is no model to start from; without a `preset`, nothing is."""
+    """The untrained model to start from, instead of a pretrained one; none without a `preset`."""
 
     preset: str = option(
         "", "Start from an untrained CTC model of this kind, or with `whisper` from a CTC output on an encoder.",

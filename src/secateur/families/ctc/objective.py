@@ -18,7 +18,7 @@ from ...train.settings import TrainSettings
 
 @dataclass
 class FrameTeacher:
-    """A frozen CTC model with the same units, which hears the clip unmasked.
+    """A frozen CTC model with the same units, which gets the clip without SpecAugment.
 
     `sample_rate` is that of the student's audio; so many of the teacher's frames, `ratio`, are one of the student's.
     """
@@ -40,8 +40,8 @@ class FrameTeacher:
 class Ctc:
     """Negative log-likelihood a unit of every clip's unit row (blank is 0 and in none of them).
 
-    With `settings.intermediate_ctc` half of a Conformer's blocks answer for that share of the loss; with a teacher, its
-    distribution in every frame has its share (see `TrainSettings.distillation`). A clip with fewer frames than its
+    With `settings.intermediate_ctc` that share of the loss is on the middle block of a Conformer; with a teacher, its
+    distribution in every frame is distilled (see `TrainSettings.distillation`). A clip with fewer frames than its
     units need has no alignment: it counts as zero rather than as infinity.
     """
 
@@ -51,21 +51,23 @@ class Ctc:
 
     def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> Tensor:
         """The loss of one batch."""
-        inner, units = None, [self.target(example) for example in batch.examples]
+        intermediate, units = None, [self.target(example) for example in batch.examples]
         if settings.intermediate_ctc:
-            inner, log_probs, frames = model.with_intermediate(batch.features, batch.frames)
+            intermediate, log_probs, frames = model.with_intermediate(batch.features, batch.frames)
         else:
             log_probs, frames = model(batch.features, batch.frames)
         teacher_weights = None if self.teacher is None else batch.teacher_weights(settings)
         loss = self._likelihood(log_probs, frames, units, teacher_weights)
-        if inner is not None:
+        if intermediate is not None:
             share = settings.intermediate_ctc
-            loss = (1 - share) * loss + share * self._likelihood(inner, frames, units, teacher_weights)
+            loss = (1 - share) * loss + share * self._likelihood(intermediate, frames, units, teacher_weights)
         if teacher_weights is not None and self.teacher is not None:
-            wanted = self.teacher.log_probs(batch.audio, batch.lengths)
-            asked = sum(max(len(row), 1) for row in units)
-            taught = frame_distillation(log_probs, wanted, frames, settings.distillation_temperature, teacher_weights)
-            loss = loss + taught / asked
+            teacher_log_probs = self.teacher.log_probs(batch.audio, batch.lengths)
+            unit_count = sum(max(len(row), 1) for row in units)
+            distilled = frame_distillation(
+                log_probs, teacher_log_probs, frames, settings.distillation_temperature, teacher_weights
+            )
+            loss = loss + distilled / unit_count
         return loss
 
     def counts(self, examples: Sequence[Example], step: int, settings: TrainSettings) -> list[int]:
@@ -73,7 +75,7 @@ class Ctc:
         return [max(len(self.target(example)), 1) for example in examples]
 
     def target(self, example: Example) -> Sequence[int]:
-        """The units of an example: of its clips, words of two apart; none where nobody speaks."""
+        """The units of an example: those of its clips, with a word boundary between two; none without speech."""
         if len(example.clips) == 1:
             return self.rows[example.clips[0]]
         units: list[int] = []
@@ -85,5 +87,5 @@ class Ctc:
     def _likelihood(
         self, log_probs: Tensor, frames: Tensor, units: Sequence[Sequence[int]], teacher_weights: Tensor | None
     ) -> Tensor:
-        """The mean over all units; an example's own part is what the teacher leaves of it."""
+        """The CTC loss a unit; each example is weighted by what the teacher's weight leaves."""
         return ctc_loss(log_probs, frames, units, None if teacher_weights is None else 1 - teacher_weights)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from ...features.front_end import FrontEnd, front_end
 from ..whisper.config import AttentionWidths, WhisperConfig
 from .config import (
-    BlockWidths,
     BranchWidths,
+    ConformerBlockWidths,
     ConformerWidths,
     CtcConfig,
     DirectionWidths,
@@ -22,7 +22,7 @@ from .config import (
 
 MFCC = front_end("mfcc", deltas=2, normalise="mean_variance")  # 39 inputs
 FBANK = front_end("fbank", normalise="mean_variance")  # 80 inputs
-PLAIN_FBANK = front_end("fbank")  # the same, without knowing the whole clip
+PLAIN_FBANK = front_end("fbank")  # the same without normalisation over the clip, to stream
 
 
 def googlenet_ctc(
@@ -30,7 +30,8 @@ def googlenet_ctc(
 ) -> CtcConfig:
     """Nine Inception blocks over MFCC, as many as GoogLeNet has; a block gives 4 * `width` channels. 2.2 M parameters.
 
-    One output in `stride` frames, 40 ms: so nine blocks hear 1.5 s, where half the stride would make it 0.8 s.
+    One output in `stride` frames, 40 ms: so nine blocks have a receptive field of 1.5 s; half the stride would make it
+    0.8 s.
     """
     inception = InceptionWidths(2 * width, stride, (_block(width),) * layers)
     return CtcConfig(units, front_end, inception=inception, name="googlenet-ctc")
@@ -65,7 +66,7 @@ def conformer_ctc(
 ) -> CtcConfig:
     """Two convolutions (x4) and Conformer blocks, one output every 40 ms. 4 M parameters."""
     attention = AttentionWidths(heads, width // heads, width // heads)
-    block = BlockWidths(4 * width, attention, width, 4 * width)
+    block = ConformerBlockWidths(4 * width, attention, width, 4 * width)
     conformer = ConformerWidths(width, (block,) * layers, attention_scale=(width // heads) ** -0.5)
     return CtcConfig(
         units, front_end, subsampling=SubsamplingWidths((32, 32)), conformer=conformer, name="conformer-ctc"
@@ -81,7 +82,7 @@ def digits_ctc(units: int, front_end: FrontEnd = MFCC) -> CtcConfig:
 
 
 def whisper_ctc(units: int, whisper: WhisperConfig) -> CtcConfig:
-    """The encoder of a Whisper of any widths, one output every 20 ms; clips are heard as long as they are."""
+    """The encoder of a Whisper of any widths, one output every 20 ms; clips are not padded."""
     trunk = TrunkWidths(
         whisper.width, whisper.conv_channels, whisper.audio_context, whisper.encoder, whisper.attention_scale
     )
@@ -91,13 +92,13 @@ def whisper_ctc(units: int, whisper: WhisperConfig) -> CtcConfig:
 def streaming_conformer_ctc(
     units: int, front_end: FrontEnd = PLAIN_FBANK, layers: int = 8, width: int = 144, heads: int = 4
 ) -> CtcConfig:
-    """The Conformer as one that answers while someone speaks: chunks of 0.64 s, 2.56 s seen before. 4 M parameters."""
-    whole = conformer_ctc(units, front_end, layers, width, heads)
-    return replace(whole, streaming=Streaming(16, 64), name="streaming-conformer-ctc")
+    """The streaming Conformer: chunks of 0.64 s with 2.56 s of left context. 4 M parameters."""
+    offline = conformer_ctc(units, front_end, layers, width, heads)
+    return replace(offline, streaming=Streaming(16, 64), name="streaming-conformer-ctc")
 
 
 def streaming_gru_ctc(units: int, front_end: FrontEnd = PLAIN_FBANK, layers: int = 4, width: int = 256) -> CtcConfig:
-    """Two convolutions (x4) and GRU layers that hear forwards, chunks of 0.32 s. 1.8 M parameters."""
+    """Two convolutions (x4) and unidirectional GRU layers, chunks of 0.32 s. 1.8 M parameters."""
     recurrent = RecurrentWidths("gru", (DirectionWidths(width, 0),) * layers)
     return CtcConfig(
         units, front_end, subsampling=SubsamplingWidths((24, 24)), recurrent=recurrent, streaming=Streaming(8, 0),
@@ -118,7 +119,7 @@ PRESETS: dict[str, Callable[..., CtcConfig]] = {
 
 
 def _block(width: int) -> tuple[BranchWidths, ...]:
-    """Four branches in GoogLeNet's proportions: most channels look at three frames."""
+    """Four branches in GoogLeNet's proportions: most channels are over three frames."""
     half = width // 2
     return (
         BranchWidths("one", (width,)),

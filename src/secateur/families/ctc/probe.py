@@ -1,4 +1,4 @@
-"""A CTC model that loses something for once: weights are masked, and the stages before them are not run again."""
+"""The sensitivity probe of CTC models: weights are masked, and the stages before them are computed once."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class CtcProbe:
         self.lengths = [len(row) for row in self.targets]
         self.parts = parts_of(utterances, spec.screen)
         self.batch_seconds = spec.batch_seconds or (2400.0 if device.type == "cuda" else 120.0)
-        self._kept: dict[tuple[int, ...], list[State]] = {}
+        self._states: dict[tuple[int, ...], list[State]] = {}
         self._bands: dict[float, AudioBank] = {}
         self._parameters = dict(model.named_parameters()) | dict(model.named_buffers())
 
@@ -65,10 +65,10 @@ class CtcProbe:
             return variants
         kept, width = self.front.kept or tuple(range(self.front.dimensions)), self.front.statics
         for order, name in enumerate(("deltas", "delta-deltas")[: self.front.deltas], 1):
-            gone = tuple(i for i, d in enumerate(kept) if d // width == order)
-            if gone and "input" in self.groups:
-                variants.append(Variant(name, "deltas", "input", name, 1.0, {"input": gone}))
-        if "input" not in self.groups:  # a picture's lines: neighbours hear them too, so they are silenced, not cut
+            removed = tuple(i for i, d in enumerate(kept) if d // width == order)
+            if removed and "input" in self.groups:
+                variants.append(Variant(name, "deltas", "input", name, 1.0, {"input": removed}))
+        if "input" not in self.groups:  # with 2-D convolutions neighbours read a line as well: it is zeroed, not cut
             for i in range(self.front.inputs):
                 variants.append(
                     Variant(f"input[{i}]", "input", "input", "one input", 1.0, change={"input": float(i)})
@@ -78,22 +78,22 @@ class CtcProbe:
     @torch.no_grad()
     def losses(self, variants: Sequence[Variant], part: int) -> Tensor:
         """See `Probe.losses`."""
-        return self._heard(variants, self.parts[part], lambda log_probs, frames: [""] * len(frames))[0]
+        return self._measured(variants, self.parts[part], lambda log_probs, frames: [""] * len(frames))[0]
 
     @torch.no_grad()
     def decoded(self, variants: Sequence[Variant]) -> tuple[Tensor, list[list[str]]]:
         """See `Probe.decoded`."""
 
-        def said(log_probs: Tensor, frames: Tensor) -> list[str]:
+        def to_texts(log_probs: Tensor, frames: Tensor) -> list[str]:
             outputs = zip(log_probs.cpu().numpy(), frames.tolist(), strict=True)
             return [self.text.decode(greedy(row[:count])) for row, count in outputs]
 
-        return self._heard(variants, range(len(self.utterances)), said)
+        return self._measured(variants, range(len(self.utterances)), to_texts)
 
-    def _heard(
-        self, variants: Sequence[Variant], clips: Sequence[int], said: Callable[[Tensor, Tensor], list[str]]
+    def _measured(
+        self, variants: Sequence[Variant], clips: Sequence[int], to_texts: Callable[[Tensor, Tensor], list[str]]
     ) -> tuple[Tensor, list[list[str]]]:
-        """Losses (variants, clips), and what `said` makes of the outputs."""
+        """Losses (variants, clips), and the texts that `to_texts` gives for the outputs."""
         losses = torch.zeros(len(variants), len(self.utterances))
         texts = [[""] * len(self.utterances) for _ in variants]
         for batch in self.batches(clips):
@@ -101,7 +101,7 @@ class CtcProbe:
 
                 def decode(rows: list[int], variant: Variant = variant) -> list[tuple[float, str]]:
                     state = self._run(rows, variant)
-                    return list(zip(self._negative(*state, rows).tolist(), said(*state), strict=True))
+                    return list(zip(self._losses(*state, rows).tolist(), to_texts(*state), strict=True))
 
                 for clip, (loss, text) in zip(batch, self._fitting(decode, batch), strict=True):
                     losses[number, clip], texts[number][clip] = loss, text
@@ -113,27 +113,27 @@ class CtcProbe:
         def loss(batch: list[int]) -> Tensor:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 log_probs, frames = self.model(*self._features(batch, BASELINE))
-            return self._negative(log_probs, frames, batch).sum() / max(sum(self.lengths[c] for c in batch), 1)
+            return self._losses(log_probs, frames, batch).sum() / max(sum(self.lengths[c] for c in batch), 1)
 
         return gather(self.model, groups, self.batches(in_turn(self.utterances)[:EVIDENCE]), loss)
 
     def _fitting(self, work: Callable[[list[int]], list[T]], batch: list[int]) -> list[T]:
-        """What `work` gives for a batch, in halves when memory runs out."""
+        """The results of `work` on a batch, in halves when memory runs out."""
 
-        def tried(rows: Sequence[int]) -> list[T]:
+        def attempt(rows: Sequence[int]) -> list[T]:
             try:
                 return work(list(rows))
             except Exception:
-                self._kept.clear()
+                self._states.clear()
                 raise
 
-        return in_halves(tried, batch, "sensitivity")
+        return in_halves(attempt, batch, "sensitivity")
 
     def _run(self, batch: list[int], variant: Variant) -> State:
-        """The output of the model without what the variant lacks."""
+        """The output of the model with the variant's site ablated."""
         before = self._before(batch)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16), self._masked(variant) as touched:
-            first = min((i for i, s in enumerate(self.stages) for p in touched if s.holds(p)), default=0)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16), self._masked(variant) as changed:
+            first = min((i for i, s in enumerate(self.stages) for p in changed if s.holds(p)), default=0)
             if variant.change or variant.site == BASELINE.site:
                 state = self._features(batch, variant)
                 first = 0
@@ -145,8 +145,8 @@ class CtcProbe:
 
     @contextmanager
     def _masked(self, variant: Variant) -> Iterator[list[str]]:
-        """The model without what the variant lacks, and the parameters that are not what they were."""
-        kept = {name: zeroed(torch.ones(self.groups[name].units), units) > 0 for name, units in variant.gone.items()}
+        """Ablate the variant's site inside `with`, and name the changed parameters."""
+        kept = {name: zeroed(torch.ones(self.groups[name].units), units) > 0 for name, units in variant.ablated.items()}
         shapes = {n: tuple(p.shape) for n, p in self._parameters.items()}
         masks = parameter_masks(self.groups.values(), kept, shapes)
         for module in variant.silenced:
@@ -162,17 +162,17 @@ class CtcProbe:
                 self._parameters[name].copy_(value)
 
     def _before(self, batch: list[int]) -> list[State]:
-        """What every stage of the unchanged model reads, computed once."""
+        """The inputs of all stages in the unchanged model, computed once a batch."""
         key = tuple(batch)
-        if key not in self._kept:
+        if key not in self._states:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 states = [self._features(batch, BASELINE)]
                 for stage in self.stages[:-1]:
                     states.append(stage.run(*states[-1]))
-            self._kept[key] = states
-        return self._kept[key]
+            self._states[key] = states
+        return self._states[key]
 
-    def _negative(self, log_probs: Tensor, frames: Tensor, batch: list[int]) -> Tensor:
+    def _losses(self, log_probs: Tensor, frames: Tensor, batch: list[int]) -> Tensor:
         """Negative log-likelihood of every transcript (batch,); one that does not fit its frames counts as zero."""
         rows = [self.targets[c] for c in batch]
         targets = torch.tensor([unit for row in rows for unit in row], device=log_probs.device)

@@ -7,16 +7,16 @@ from torch import Tensor, nn
 
 from ...models.groups import Group, Place
 from .config import DirectionWidths, RecurrentWidths, Streaming
-from .frames import backwards, reading
+from .frames import reader_places, reversed_frames
 
 CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
 GATES = {"gru": 3, "lstm": 4}  # torch stores their rows one gate after the other
 
 
 class Bidirectional(nn.Module):
-    """One layer forwards and one (or none) backwards; each row's last frame is the first that the second one hears.
+    """One layer forwards and one (or none) backwards; the second starts at each row's last valid frame.
 
-    A unit whose gates and biases are all zero stays silent: its candidate is tanh(0) = 0, whatever half-open gates
+    A unit whose gates and biases are all zero stays zero: its candidate is tanh(0) = 0, whatever half-open gates
     (sigmoid(0) = 1/2) let through of it.
     """
 
@@ -34,15 +34,15 @@ class Bidirectional(nn.Module):
             ahead, _ = self.ahead(x)
             if self.back is None:
                 return ahead  # type: ignore[no-any-return]
-            back, _ = self.back(backwards(x, frames))
-        return torch.cat([ahead, backwards(back, frames)], 2)
+            back, _ = self.back(reversed_frames(x, frames))
+        return torch.cat([ahead, reversed_frames(back, frames)], 2)
 
     def directions(self) -> dict[str, int]:
         """Units of each direction that there is."""
         return {name: n for name, n in (("ahead", self.widths.ahead), ("back", self.widths.back)) if n}
 
     def readers(self, name: str) -> list[str]:
-        """What reads the inputs."""
+        """The parameters that read the inputs."""
         return [f"{name}.{direction}.weight_ih_l0" for direction in self.directions()]
 
     def groups(self, name: str, readers: list[str]) -> list[Group]:
@@ -56,7 +56,7 @@ class Bidirectional(nn.Module):
                 for gate in range(GATES[self.cell])
             )
             recurrence = Place(f"{where}.weight_hh_l0", 1, reads=True)
-            members.append(Group(where, "unit", units, (*rows, recurrence, *reading(readers, start)), minimum=8))
+            members.append(Group(where, "unit", units, (*rows, recurrence, *reader_places(readers, start)), minimum=8))
             start += units
         return members
 
@@ -79,16 +79,16 @@ class Recurrent(nn.Module):
         return x, frames
 
     def readers(self) -> list[str]:
-        """What reads the inputs."""
+        """The parameters that read the inputs."""
         return self._layers()[0].readers("layers.0")
 
     def groups(self, name: str, readers: list[str]) -> list[Group]:
         """Units of every layer."""
         layers, members = self._layers(), []
         for i, layer in enumerate(layers):
-            here = f"{name}.layers.{i}"
+            where = f"{name}.layers.{i}"
             after = layers[i + 1].readers(f"{name}.layers.{i + 1}") if i + 1 < len(layers) else readers
-            members += layer.groups(here, after)
+            members += layer.groups(where, after)
         return members
 
     def _layers(self) -> list[Bidirectional]:

@@ -1,4 +1,4 @@
-"""A CTC model as a row of stages, so that what comes before a changed layer is computed once."""
+"""A CTC model as a sequence of stages, so that those before a changed layer are computed once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .frames import real_frames
+from .frames import valid_frames
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ def stages(model: Any) -> list[Stage]:
     for name, section in sections.items():
         split = SPLITS.get(name)
         if split is None:
-            row.append(Stage((f"{name}.",), _whole(model, section)))
+            row.append(Stage((f"{name}.",), _one_stage(model, section)))
         else:
             row += split(model, section, name)
     return [*row, Stage(("output.",), lambda x, frames: (model.output(x).float().log_softmax(-1), frames))]
 
 
-def _whole(model: Any, section: Any) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def _one_stage(model: Any, section: Any) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
     return lambda x, frames: section(x, frames, model.dropout)
 
 
@@ -46,7 +46,7 @@ def _inception(model: Any, section: Any, name: str) -> list[Stage]:
     stride, last = section.widths.stride, len(section.blocks) - 1
 
     def stem(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        x = (x * real_frames(frames, x.shape[1])[..., None]).transpose(1, 2)
+        x = (x * valid_frames(frames, x.shape[1])[..., None]).transpose(1, 2)
         frames = (frames + stride - 1) // stride
         x = section.stem(x, frames)
         return x.transpose(1, 2) if last < 0 else x, frames
@@ -70,13 +70,13 @@ def _recurrent(model: Any, section: Any, name: str) -> list[Stage]:
 
 def _trunk(model: Any, section: Any, name: str) -> list[Stage]:
     def embed(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        most = 2 * len(section.positions)
-        x, frames = x[:, :most], frames.clamp_max(most)
+        limit = 2 * len(section.positions)
+        x, frames = x[:, :limit], frames.clamp_max(limit)
         return section.embed(x, frames.clamp_min(1), model.dropout)[0], (frames + 1) // 2
 
     def layer(i: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
         def run(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-            real = real_frames(frames.clamp_min(1), x.shape[1])[:, None, None]
+            real = valid_frames(frames.clamp_min(1), x.shape[1])[:, None, None]
             return section.layers[i](x, real, model.dropout), frames
 
         return run
@@ -88,7 +88,7 @@ def _trunk(model: Any, section: Any, name: str) -> list[Stage]:
 
 def _conformer(model: Any, section: Any, name: str) -> list[Stage]:
     def layer(i: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        return lambda x, frames: (section.layers[i](x, *section.sight(x, frames), model.dropout), frames)
+        return lambda x, frames: (section.layers[i](x, *section.attention_mask(x, frames), model.dropout), frames)
 
     return [
         Stage((f"{name}.project.",), lambda x, frames: (section.project(x), frames)),

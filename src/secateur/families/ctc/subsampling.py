@@ -1,4 +1,4 @@
-"""Convolutions over time and frequency that make a clip shorter before anything expensive hears it."""
+"""Convolutions over time and frequency that subsample a clip before the expensive layers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from ...models.groups import Group, Place
 from .config import Streaming, SubsamplingWidths, edges
-from .frames import reading, real_frames
+from .frames import reader_places, valid_frames
 
 
 class Subsampling(nn.Module):
@@ -34,13 +34,13 @@ class Subsampling(nn.Module):
         """(batch, frames, inputs) to (batch, shorter, channels * lines), and the real frames of each row."""
         x = x[:, None]
         for conv in self.convs:
-            x = x * real_frames(frames, x.shape[2])[:, None, :, None]
+            x = x * valid_frames(frames, x.shape[2])[:, None, :, None]
             x = F.relu(conv(F.pad(x, (0, 0, *self.edges))))
             frames = (frames + 1) // 2
         return drop(x.transpose(1, 2).flatten(2)), frames
 
     def readers(self) -> list[str]:
-        """None: an input is one line of a picture, whose neighbours would move together if it went."""
+        """None: 2-D convolutions read neighbouring inputs together, so that no single one can be removed."""
         return []
 
     def groups(self, name: str, readers: list[str]) -> list[Group]:
@@ -49,6 +49,6 @@ class Subsampling(nn.Module):
         for i, channels in enumerate(self.channels):
             conv, last = f"{name}.convs.{i}", i + 1 == len(self.channels)
             written = (Place(f"{conv}.weight", 0), Place(f"{conv}.bias", 0))
-            read = reading(readers, width=self.lines) if last else reading([f"{name}.convs.{i + 1}.weight"])
+            read = reader_places(readers, width=self.lines) if last else reader_places([f"{name}.convs.{i + 1}.weight"])
             members.append(Group(conv, "conv", channels, written + read, minimum=2))
         return members

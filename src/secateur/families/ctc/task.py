@@ -1,4 +1,4 @@
-"""How jobs train and read a CTC model."""
+"""Training and reading a CTC model."""
 
 from __future__ import annotations
 
@@ -26,45 +26,46 @@ from ...train.settings import TrainSettings
 from .greedy import log_probs_bank
 from .objective import Ctc, FrameTeacher
 
-LOOKED_AT = 1000  # clips of a set that is not in memory
+CHECKED_CLIPS = 1000  # clips checked of a set that is not in memory
 
 
 class CtcTask:
-    """See `tasks.Task`. A CTC model has no vocabulary or context to cut before training."""
+    """See `prune.task.Task`. A CTC model has no vocabulary or context to cut before training."""
 
-    def student(
+    def initial_model(
         self, model: FrameNetwork, text: Inventory, texts: Iterable[str], languages: Sequence[str],
         prune: PruneSettings | None, train: TrainSettings | None,
     ) -> InitialModel:  # fmt: skip
         """A copy, its inputs cut."""
-        small = model if prune is None else cut_inputs(model, prune)
-        return InitialModel(copy.deepcopy(model) if small is model else small, text, None)
+        cut = model if prune is None else cut_inputs(model, prune)
+        return InitialModel(copy.deepcopy(model) if cut is model else cut, text, None)
 
     def objective(
-        self, student: InitialModel, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
+        self, initial: InitialModel, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
         device: torch.device,
     ) -> Ctc:  # fmt: skip
         """The likelihood of the transcripts' units.
 
         Raises:
-            SecateurError: most clips have fewer outputs than their units need, or a teacher that cannot teach it.
+            SecateurError: most clips have fewer outputs than their units need, or a teacher that does not fit.
         """
-        config = student.model.config
-        rows = rows_of(utterances, lambda u: student.tokenizer.encode(u.text))
-        front, short, heard = config.front_end, 0, utterances[:LOOKED_AT] if is_streamed(utterances) else utterances
-        for u, row in zip(heard, rows, strict=False):
+        config = initial.model.config
+        rows = rows_of(utterances, lambda u: initial.tokenizer.encode(u.text))
+        front, too_short = config.front_end, 0
+        checked = utterances[:CHECKED_CLIPS] if is_streamed(utterances) else utterances
+        for u, row in zip(checked, rows, strict=False):
             needed = len(row) + sum(a == b for a, b in pairwise(row))  # a blank between equal units
-            short += front.frames(round(u.duration * front.sample_rate)) // config.subsampled < needed
-        if 2 * short > len(heard):
+            too_short += front.frames(round(u.duration * front.sample_rate)) // config.subsampled < needed
+        if 2 * too_short > len(checked):
             raise SecateurError(
-                f"{short} of {len(heard)} clips have too few outputs for their text: this model gives one every "
+                f"{too_short} of {len(checked)} clips have too few outputs for their text: this model gives one every "
                 f"{config.subsampled * front.frame_ms:g} ms; choose a smaller prune.frame_shift_ms"
             )
-        taught = teacher is not None and settings.distillation
-        return Ctc(rows, self._teacher(teacher, config, device) if taught else None, student.tokenizer.boundary)
+        distilled = teacher is not None and settings.distillation
+        return Ctc(rows, self._teacher(teacher, config, device) if distilled else None, initial.tokenizer.boundary)
 
     def _teacher(self, teacher: Any, config: FrameConfig, device: torch.device) -> FrameTeacher:
-        """A CTC model that teaches in every frame.
+        """The frozen teacher, for distillation frame by frame.
 
         Raises:
             SecateurError: another family, other units, or frames that do not make up the student's.

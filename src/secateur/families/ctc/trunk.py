@@ -1,4 +1,4 @@
-"""A Whisper's encoder as a section of a CTC model: trained on much speech, it hears, and a CTC output writes."""
+"""A Whisper's encoder as a section of a CTC model: a pretrained encoder under a CTC output."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Trunk(WhisperEncoder):
     def forward(self, features: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """(batch, frames, mels) to (batch, positions, width), and the real positions of each row.
 
-        What lies beyond the positions is not heard.
+        Frames beyond the positions are cut off.
         """
-        most = 2 * len(self.positions)
-        features, frames = features[:, :most], frames.clamp_max(most)
-        # A row without a frame is computed as if it had one; nobody reads it.
+        limit = 2 * len(self.positions)
+        features, frames = features[:, :limit], frames.clamp_max(limit)
+        # A row without frames is computed with one, which is not read.
         memory, _ = super().forward(features, frames.clamp_min(1), drop)
         return memory, (frames + 1) // 2
 
@@ -38,11 +38,11 @@ class Trunk(WhisperEncoder):
             Place(f"{name}.conv2.weight", 1, reads=True),
         )  # fmt: skip
         members = [Group(f"{name}.conv", "conv", self.convs, conv, minimum=8)]
-        # A layer whose every branch adds zero is no layer.
+        # A layer whose branches all add zero equals no layer.
         ends = [f"{end}.{part}" for end in ("attention.out", "ffn.down") for part in ("weight", "bias")]
         count = len(self.layers)
-        every = tuple(Place(f"{name}.layers.{i}.{end}", 0, unit=i) for i in range(count) for end in ends)
-        members += [Group(f"{name}.layers", "layer", count, every)] if count else []
+        layer_places = tuple(Place(f"{name}.layers.{i}.{end}", 0, unit=i) for i in range(count) for end in ends)
+        members += [Group(f"{name}.layers", "layer", count, layer_places)] if count else []
         for i, layer in enumerate(self.layers):
             members += prefixed(layer.groups(), f"{name}.layers.{i}")  # type: ignore[operator]
         return members

@@ -1,6 +1,6 @@
 """A CTC model as the folder that sherpa-onnx loads: `OfflineRecognizer.from_omnilingual_asr_ctc(model, tokens)`.
 
-Of sherpa-onnx's CTC models it is the one that hears samples, so the graph computes the very features that the model was
+Of sherpa-onnx's CTC models it is the one that takes samples, so the graph computes the very features that the model was
 trained on. It is given samples of mean 0 and variance 1: only features that are normalised over the clip are the same.
 """
 
@@ -28,7 +28,7 @@ def symbols_of(text: Any) -> list[str]:
         SecateurError: units that are no text (phones).
     """
     if text.kind == "phones":
-        raise SecateurError("sherpa-onnx writes what the network says, and phones are no text: train on characters")
+        raise SecateurError("sherpa-onnx writes the network's units as text, which phones are not: train on characters")
     begins, boundary = text.begins(), text.boundary
     symbols = ["<blk>"]
     for unit in range(1, text.outputs):

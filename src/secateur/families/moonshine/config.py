@@ -11,18 +11,18 @@ from ...text.tokens import Tokens
 
 Keep = dict[str, list[int]]
 TAPS, STRIDES = (127, 7, 3), (64, 3, 2)  # of the three convolutions on the samples
-HEARING = front_end("waveform")
+FRONT_END = front_end("waveform")
 WINDOW = 30.0  # seconds of the longest clips that it was trained on
 
 
 @dataclass(frozen=True)
-class AttentionWidths:
+class GroupedAttentionWidths:
     """Heads of keys and values, and how many query heads read each of them (grouped-query attention; 1: its own)."""
 
     heads: int
     queries: int = 1
 
-    def shrunk(self, keep: Keep, name: str) -> AttentionWidths:
+    def shrunk(self, keep: Keep, name: str) -> GroupedAttentionWidths:
         """The widths of the attention `name` after surgery."""
         kept = keep.get(f"{name}.heads")
         return replace(self, heads=len(kept)) if kept else self
@@ -32,7 +32,7 @@ class AttentionWidths:
 class EncoderWidths:
     """One encoder layer."""
 
-    attention: AttentionWidths
+    attention: GroupedAttentionWidths
     ffn: int
 
 
@@ -40,14 +40,14 @@ class EncoderWidths:
 class DecoderWidths:
     """One decoder layer; its feed-forward has a gate for every unit."""
 
-    self_attention: AttentionWidths
-    cross_attention: AttentionWidths
+    self_attention: GroupedAttentionWidths
+    cross_attention: GroupedAttentionWidths
     ffn: int
 
 
 @dataclass(frozen=True)
 class MoonshineConfig:
-    """Everything that is needed to build the network and to decode with it.
+    """All widths of the network, its front-end and its special tokens.
 
     Raises:
         ValueError: widths that no network can have.
@@ -57,7 +57,7 @@ class MoonshineConfig:
     head_size: int
     rotary: int  # of a head's dimensions that rotate with the position
     convs: tuple[int, int]  # channels of the first two convolutions; the third gives the residual stream
-    norm_channels: int  # that the norm after the first one averages over: channels that are gone count as silent
+    norm_channels: int  # of the norm after the first convolution: removed channels count as zeros
     text_context: int  # tokens
     vocabulary: int  # rows of the token embedding
     encoder: tuple[EncoderWidths, ...]
@@ -66,7 +66,7 @@ class MoonshineConfig:
     rope_theta: float = 10000.0
     bias: bool = False  # of queries, keys and values
     window_seconds: float = WINDOW
-    front_end: FrontEnd = HEARING
+    front_end: FrontEnd = FRONT_END
     name: str = "moonshine"
     family: str = "moonshine"
     format: int = FORMAT
@@ -88,22 +88,22 @@ class MoonshineConfig:
 
     @property
     def padded(self) -> bool:
-        """Clips are heard as long as they are."""
+        """False: clips are not padded."""
         return False
 
     @property
     def max_seconds(self) -> float:
-        """The longest clip, in seconds, that is heard in one piece."""
+        """The longest clip, in seconds, of one pass."""
         return self.window_seconds
 
     @property
     def window(self) -> int:
-        """Samples that are heard in one piece."""
+        """Samples of one pass."""
         return int(self.window_seconds * self.front_end.sample_rate)
 
     @property
     def position_seconds(self) -> float:
-        """From one position of the encoder's memory to the next: 24 ms."""
+        """Seconds from one position of the encoder output to the next: 0.024."""
         return STRIDES[0] * STRIDES[1] * STRIDES[2] / self.front_end.sample_rate
 
     @property
@@ -130,8 +130,8 @@ class MoonshineConfig:
             samples = (max(samples, taps) - taps) // stride + 1
         return samples
 
-    def hearing(self, front_end: FrontEnd) -> MoonshineConfig:
-        """With another front-end.
+    def with_front_end(self, front_end: FrontEnd) -> MoonshineConfig:
+        """The config with another front-end.
 
         Raises:
             SecateurError: one that does not give samples.
@@ -174,10 +174,10 @@ class MoonshineConfig:
 def uniform(
     *, width: int, heads: int, ffn: int, encoder_layers: int, decoder_layers: int, vocabulary: int, tokens: Tokens,
     rotary: int, text_context: int = 194, queries: int = 1, head_size: int | None = None, rope_theta: float = 10000.0,
-    bias: bool = False, front_end: FrontEnd = HEARING, name: str = "moonshine",
+    bias: bool = False, front_end: FrontEnd = FRONT_END, name: str = "moonshine",
 ) -> MoonshineConfig:  # fmt: skip
     """A Moonshine as it is published: the same widths in every layer (Jeffries et al. 2024, arXiv 2410.15608)."""
-    attention = AttentionWidths(heads // queries, queries)
+    attention = GroupedAttentionWidths(heads // queries, queries)
     return MoonshineConfig(
         width=width, head_size=head_size or width // heads, rotary=rotary, convs=(width, 2 * width),
         norm_channels=width, text_context=text_context, vocabulary=vocabulary,

@@ -5,7 +5,7 @@ Both are exact sums over the layers in `model.py`. Notation: w width, p position
 
 from __future__ import annotations
 
-from .config import STRIDES, TAPS, AttentionWidths, MoonshineConfig
+from .config import STRIDES, TAPS, GroupedAttentionWidths, MoonshineConfig
 
 
 def count_parameters(config: MoonshineConfig) -> dict[str, int]:
@@ -32,7 +32,7 @@ def count_parameters(config: MoonshineConfig) -> dict[str, int]:
     return {**parts, "total": sum(parts.values())}
 
 
-def _attention(config: MoonshineConfig, a: AttentionWidths) -> int:
+def _attention(config: MoonshineConfig, a: GroupedAttentionWidths) -> int:
     """Queries and output, keys and values."""
     keys = a.heads * config.head_size
     return (2 * a.queries + 2) * keys * config.width + config.bias * (a.queries + 2) * keys
@@ -54,10 +54,10 @@ def macs_by_part(config: MoonshineConfig, seconds: float, tokens: int) -> dict[s
     p = frames[-1]
     n = min(len(config.tokens.prompt()) + tokens, config.text_context)
 
-    def projections(a: AttentionWidths) -> int:
+    def projections(a: GroupedAttentionWidths) -> int:
         return (2 * a.queries + 2) * a.heads * d * w
 
-    def pair(a: AttentionWidths) -> int:
+    def pair(a: GroupedAttentionWidths) -> int:
         return 2 * a.queries * a.heads * d
 
     cross = [layer.cross_attention for layer in config.decoder]

@@ -25,16 +25,16 @@ from ...text.pieces_tokenizer import BYTE, SPACE, PieceTokenizer
 from ...text.tokens import Tokens
 from ...weights.json_values import is_id, one_id, read_table
 from ...weights.sizes import MOST
-from .config import AttentionWidths, MoonshineConfig, uniform
+from .config import GroupedAttentionWidths, MoonshineConfig, uniform
 from .model import Moonshine
 
 ROWS, TIED = "model.decoder.embed_tokens.weight", "proj_out.weight"
 # Ours for theirs, on both sides, then on each.
-PARTS = {
+PART_NAMES = {
     "mlp.fc1": "ffn.up", "mlp.fc2": "ffn.down", "q_proj": "query", "k_proj": "key", "v_proj": "value", "o_proj": "out",
     "embed_tokens": "token_embedding", "groupnorm": "conv1_norm", "layer_norm": "norm",
 }  # fmt: skip
-SIDES = {
+SIDE_NAMES = {
     "encoder": {
         "self_attn": "attention", "input_layernorm": "attention_norm", "post_attention_layernorm": "ffn_norm",
     },
@@ -43,7 +43,7 @@ SIDES = {
         "post_attention_layernorm": "cross_attention_norm", "final_layernorm": "ffn_norm",
     },
 }  # fmt: skip
-KNOWN = {"encoder_hidden_act": "gelu", "decoder_hidden_act": "silu", "tie_word_embeddings": True}
+SUPPORTED = {"encoder_hidden_act": "gelu", "decoder_hidden_act": "silu", "tie_word_embeddings": True}
 LANGUAGES = ("ar", "es", "ja", "ko", "uk", "vi", "zh")  # of published ones, as the last part of their names
 
 
@@ -51,7 +51,7 @@ def our_name(theirs: str) -> str:
     """Our parameter name for one of theirs."""
     name = theirs.removeprefix("model.")
     side, _, rest = name.partition(".")
-    for old, new in (SIDES.get(side, {}) | PARTS).items():
+    for old, new in (SIDE_NAMES.get(side, {}) | PART_NAMES).items():
         rest = re.sub(rf"(?<![\w]){re.escape(old)}(?![\w])", new, rest)
     return f"{side}.{rest}"
 
@@ -59,7 +59,7 @@ def our_name(theirs: str) -> str:
 def their_name(ours: str) -> str:
     """Their parameter name for one of ours."""
     side, _, rest = ours.partition(".")
-    for old, new in (PARTS | SIDES[side]).items():
+    for old, new in (PART_NAMES | SIDE_NAMES[side]).items():
         if old != "layer_norm" or (side == "encoder" and rest == "norm.weight"):
             rest = re.sub(rf"(?<![\w]){re.escape(new)}(?![\w])", old, rest)
     return f"model.{side}.{rest}"
@@ -84,11 +84,11 @@ def read_moonshine(folder: Path, state: dict[str, Tensor], name: str | None = No
         start=order.index(start), end=text.end,
         languages={language: order.index(start)} if language in LANGUAGES else {},
     )  # fmt: skip
-    hearing = read_table(folder / "preprocessor_config.json", optional=True)
+    preprocessor_values = read_table(folder / "preprocessor_config.json", optional=True)
     if "secateur" in values:
         config: MoonshineConfig = parse_config(values["secateur"], f"{where}: secateur")
     else:
-        config = parse_moonshine(values, where, name or folder.name, rows, special, hearing)
+        config = parse_moonshine(values, where, name or folder.name, rows, special, preprocessor_values)
     model: Moonshine = empty_network(Moonshine, config, str(folder / "config.json"))
     ours = {our_name(theirs): value for theirs, value in state.items() if theirs != TIED}
     embedding = our_name(ROWS)
@@ -106,7 +106,7 @@ def parse_moonshine(
     Raises:
         SecateurError: a variant that is not known here, or a size that is none.
     """
-    for key, usual in KNOWN.items():
+    for key, usual in SUPPORTED.items():
         if values.get(key, usual) != usual:
             raise SecateurError(f"{where}: {key} {values[key]!r} is not known here (known: {usual!r})")
 
@@ -133,8 +133,8 @@ def parse_moonshine(
     head_size = size("head_dim", width // heads, MOST["width"])
     partial = rope.get("partial_rotary_factor", values.get("partial_rotary_factor", 0.9))
     theta = rope.get("rope_theta", values.get("rope_theta", 10000.0))
-    hears = (preprocessor or {}).get("sampling_rate", 16000)
-    hears_mean = "mean_variance" if (preprocessor or {}).get("do_normalize", False) else "none"
+    sampling_rate = (preprocessor or {}).get("sampling_rate", 16000)
+    normalise = "mean_variance" if (preprocessor or {}).get("do_normalize", False) else "none"
     try:
         return uniform(
             width=width, heads=heads, queries=heads // pairs, head_size=head_size,
@@ -144,7 +144,7 @@ def parse_moonshine(
             vocabulary=rows, tokens=tokens, rotary=int(head_size * float(partial)), rope_theta=float(theta),
             text_context=size("max_position_embeddings", 512, MOST["text_context"]),
             bias=bool(values.get("attention_bias", False)),
-            front_end=front_end("waveform", int(hears), normalise=hears_mean), name=name,
+            front_end=front_end("waveform", int(sampling_rate), normalise=normalise), name=name,
         )  # fmt: skip
     except (TypeError, ValueError) as problem:
         raise SecateurError(f"{where}: {problem}") from problem
@@ -161,9 +161,9 @@ def read_pieces(path: Path, start: int, end: int, rows: int) -> tuple[PieceToken
     values = read_json(path)
     try:
         model, added = values["model"], values.get("added_tokens") or ()
-        spoken = next((t["content"] for t in added if not t.get("special")), None)
-        if spoken is not None:
-            raise ValueError(f"its text has a token beside the pieces: {spoken!r}")
+        text_token = next((t["content"] for t in added if not t.get("special")), None)
+        if text_token is not None:
+            raise ValueError(f"its text has a token beside the pieces: {text_token!r}")
         special = {int(t["id"]) for t in added}
         vocabulary: dict[str, int] = model["vocab"]
         if not model.get("byte_fallback") or SPACE not in vocabulary:
@@ -189,22 +189,22 @@ def read_pieces(path: Path, start: int, end: int, rows: int) -> tuple[PieceToken
 SHARED = "transformers cannot run a Moonshine whose heads share keys and values: export to ONNX"
 
 
-def attentions(config: MoonshineConfig) -> list[AttentionWidths]:
+def attentions(config: MoonshineConfig) -> list[GroupedAttentionWidths]:
     """All that a model has."""
-    own = [e.attention for e in config.encoder]
-    return own + [a for d in config.decoder for a in (d.self_attention, d.cross_attention)]
+    encoder = [e.attention for e in config.encoder]
+    return encoder + [a for d in config.decoder for a in (d.self_attention, d.cross_attention)]
 
 
 def check_uniform(config: MoonshineConfig) -> None:
-    """`transformers` can say these widths: the same in every layer of both sides, all channels there.
+    """Refuse widths that `transformers` cannot express: they must be equal in all layers of both sides.
 
     Raises:
         SecateurError: names the first part that differs.
     """
     first = config.encoder[0]
-    whole = {"conv1": (config.convs[0], config.width), "conv2": (config.convs[1], 2 * config.width),
+    channels = {"conv1": (config.convs[0], config.width), "conv2": (config.convs[1], 2 * config.width),
              "norm": (config.norm_channels, config.width)}  # fmt: skip
-    for part, (now, usual) in whole.items():
+    for part, (now, usual) in channels.items():
         if now != usual:
             raise SecateurError(
                 f"encoder.{part} has {now} channels, transformers knows only {usual}: choose --format "
@@ -215,10 +215,10 @@ def check_uniform(config: MoonshineConfig) -> None:
     parts: list[tuple[str, object, object]] = []
     for side, layers in (("encoder", config.encoder), ("decoder", config.decoder)):
         for i, layer in enumerate(layers):
-            for name, own in vars(layer).items():
-                parts.append((f"{side}.layers.{i}.{name}", own, first.ffn if name == "ffn" else first.attention))
-    for name, widths, wanted in parts:
-        if widths != wanted:
+            for name, widths in vars(layer).items():
+                parts.append((f"{side}.layers.{i}.{name}", widths, first.ffn if name == "ffn" else first.attention))
+    for name, layer_widths, expected in parts:
+        if layer_widths != expected:
             raise SecateurError(
                 f"{name} has widths of its own, which transformers cannot say: choose --format transformers-pruned, "
                 "which secateur.families.pruned loads there, or export to ONNX"
@@ -236,7 +236,7 @@ def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer, 
     `pruned`: for the classes of `secateur.families.pruned`, which have any widths.
 
     Raises:
-        SecateurError: widths that differ between layers, or channels that are gone.
+        SecateurError: widths that differ between layers, or removed channels.
     """
     folder, config, tokens = Path(folder), model.config, model.config.tokens
     attention, ffn = config.encoder[0].attention, config.encoder[0].ffn
@@ -247,13 +247,13 @@ def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer, 
     # Theirs in order: the special tokens, all text rows, what no text has.
     others = [i for i in range(text.end, config.vocabulary) if i not in (tokens.end, tokens.start)]
     order = [*others[:1], tokens.start, tokens.end, *range(text.end), *others[1:]]
-    place = {ours: theirs for theirs, ours in enumerate(order)}
+    their_ids = {ours: theirs for theirs, ours in enumerate(order)}
     state = {their_name(n): t.detach().cpu().float().contiguous() for n, t in model.state_dict().items()}
     state[ROWS] = state[ROWS][order]
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / WEIGHTS, state, {"format": "pt"})
-    ids = {"bos_token_id": place[tokens.start], "eos_token_id": place[tokens.end],
-           "decoder_start_token_id": place[tokens.start], "pad_token_id": place[tokens.end]}  # fmt: skip
+    ids = {"bos_token_id": their_ids[tokens.start], "eos_token_id": their_ids[tokens.end],
+           "decoder_start_token_id": their_ids[tokens.start], "pad_token_id": their_ids[tokens.end]}  # fmt: skip
     sizes: dict[str, Any] = {}
     for side, layers in (("encoder", config.encoder), ("decoder", config.decoder)):
         sizes |= {f"{side}_num_hidden_layers": len(layers), f"{side}_num_attention_heads": attention.heads,
@@ -261,20 +261,24 @@ def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer, 
     share = config.rotary / config.head_size
     share = share if int(share * config.head_size) == config.rotary else (config.rotary + 0.5) / config.head_size
     name = "MoonshineForConditionalGeneration"
-    own: dict[str, Any] = {"model_type": "moonshine", "architectures": [name]}
+    class_values: dict[str, Any] = {"model_type": "moonshine", "architectures": [name]}
     if pruned:
-        own = {"model_type": "secateur-moonshine", "architectures": [f"Pruned{name}"], "secateur": to_dict(config)}
+        class_values = {
+            "model_type": "secateur-moonshine",
+            "architectures": [f"Pruned{name}"],
+            "secateur": to_dict(config),
+        }
     write_json(folder / "config.json", {
-        **own, "hidden_size": config.width,
+        **class_values, "hidden_size": config.width,
         "intermediate_size": ffn, "vocab_size": config.vocabulary, "max_position_embeddings": config.text_context,
         "head_dim": config.head_size, "partial_rotary_factor": share, "rope_theta": config.rope_theta,
         "rope_parameters": {
             "rope_type": "default", "rope_theta": config.rope_theta, "partial_rotary_factor": share,
         },
-        "attention_bias": config.bias, "is_encoder_decoder": True, "dtype": "float32", **KNOWN, **sizes, **ids,
+        "attention_bias": config.bias, "is_encoder_decoder": True, "dtype": "float32", **SUPPORTED, **sizes, **ids,
     })  # fmt: skip
     write_json(folder / "generation_config.json", {"max_length": config.text_context, **ids})
-    _write_tokenizer(folder, text, place, tokens)
+    _write_tokenizer(folder, text, their_ids, tokens)
     write_json(folder / "preprocessor_config.json", {
         "feature_extractor_type": "Wav2Vec2FeatureExtractor", "processor_class": "Wav2Vec2Processor", "feature_size": 1,
         "padding_value": 0.0, "sampling_rate": config.front_end.sample_rate, "return_attention_mask": True,
@@ -283,17 +287,17 @@ def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer, 
     return folder
 
 
-def _write_tokenizer(folder: Path, text: PieceTokenizer, place: dict[int, int], tokens: Tokens) -> None:
+def _write_tokenizer(folder: Path, text: PieceTokenizer, their_ids: dict[int, int], tokens: Tokens) -> None:
     """tokenizer.json with its special tokens, as `PreTrainedTokenizerFast` reads it."""
-    named = {"<s>": place[tokens.start], "</s>": place[tokens.end]}
-    others = sorted(set(place.values()) - {place[i] for i in range(text.end)} - set(named.values()))
+    named = {"<s>": their_ids[tokens.start], "</s>": their_ids[tokens.end]}
+    others = sorted(set(their_ids.values()) - {their_ids[i] for i in range(text.end)} - set(named.values()))
     if others and others[0] == 0:
         named |= {"<unk>": others.pop(0)}
     named |= {f"<<ST_{i}>>": theirs for i, theirs in enumerate(others)}
     definition = json.loads(text.definition)
     model = definition["model"]
     model["vocab"] = {name: i for name, i in sorted(named.items(), key=lambda one: one[1]) if not name.startswith("<<")}
-    model["vocab"] |= {name: place[i] for name, i in json.loads(text.definition)["model"]["vocab"].items()}
+    model["vocab"] |= {name: their_ids[i] for name, i in json.loads(text.definition)["model"]["vocab"].items()}
     model["unk_token"] = "<unk>" if "<unk>" in named else None
     definition["added_tokens"] = [
         {"id": i, "content": name, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,

@@ -1,4 +1,4 @@
-"""Moonshine's two graphs, written straight from the weights: encoder with cross keys and values, decoder with cache.
+"""Moonshine's two ONNX graphs, built from its weights: encoder with cross keys and values, decoder with cache.
 
 The same mathematics as `families/moonshine/model.py` and the same inputs and outputs as Whisper's graphs, but for the
 samples (`audio`). Pairs of dimensions that rotate together stand beside each other in the checkpoint; here all first
@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...export.graph import FARTHEST, Graph, ModelProto
+from ...export.graph import FARTHEST, ModelProto, OnnxGraph
 from ...export.layers import Weights
 from ...export.precision import FLOAT, Ranges, store
 from ..ctc.graph import CtcBuilder
-from ..whisper.config import AttentionWidths as Sizes
-from .config import STRIDES, TAPS, AttentionWidths, MoonshineConfig
+from ..whisper.config import AttentionWidths
+from .config import STRIDES, TAPS, GroupedAttentionWidths, MoonshineConfig
 
 EPSILON = 1e-5
 
@@ -28,7 +28,7 @@ def encoder_graph(
 
     Padding is masked wherever the network would see it, so a padded row equals the same clip alone (fp32, fp16).
     """
-    b = _Builder(Graph("encoder", nibbles), turned(config, weights), precision, True, ranges)
+    b = _MoonshineBuilder(OnnxGraph("encoder", nibbles), rotary_order(config, weights), precision, True, ranges)
     b.config, g = config, b.graph
     audio = g.input("audio", np.float32, ("batch", "samples", 1))
     least = g.constant([config.least])
@@ -37,7 +37,7 @@ def encoder_graph(
     length = g.size(x, 1)
     valid = g.add("Less", g.count(length), g.add("Unsqueeze", b.frames, g.constant([1])))
     bias = b.mask_bias(valid)
-    b.turn(g.constant([0]), length)
+    b.set_rotations(g.constant([0]), length)
     for i, widths in enumerate(config.encoder):
         name = f"encoder.layers.{i}"
         query, keys, values = b.projected(b.norm(x, f"{name}.attention_norm"), f"{name}.attention", widths.attention)
@@ -61,7 +61,7 @@ def decoder_graph(config: MoonshineConfig, weights: Weights, precision: str, nib
 
     Inputs and outputs are those of Whisper's decoder; attention has all layers' query heads.
     """
-    b = _Builder(Graph("decoder", nibbles), turned(config, weights), precision, many_rows=False)
+    b = _MoonshineBuilder(OnnxGraph("decoder", nibbles), rotary_order(config, weights), precision, many_rows=False)
     b.config, g, size = config, b.graph, config.head_size
     tokens = g.input("tokens", np.int64, ("batch", "n"))
     memory_mask = g.input("memory_mask", np.bool_, ("batch", "positions"))
@@ -76,15 +76,15 @@ def decoder_graph(config: MoonshineConfig, weights: Weights, precision: str, nib
         ])  # fmt: skip
     start, length = g.size(pasts[0][0], 2), g.size(tokens, 1)
     end = g.add("Add", start, length)
-    # A new token sees all old ones, its predecessors and itself.
-    own_place = g.add("Unsqueeze", g.add("Add", g.count(length), start), g.constant([1]))
-    causal = b.mask_bias(g.add("LessOrEqual", g.count(end), own_place), axes=(0, 1))
+    # A new token attends to all old ones, its predecessors and itself.
+    query_positions = g.add("Unsqueeze", g.add("Add", g.count(length), start), g.constant([1]))
+    causal = b.mask_bias(g.add("LessOrEqual", g.count(end), query_positions), axes=(0, 1))
     bias = b.mask_bias(memory_mask)
-    b.turn(start, end)
+    b.set_rotations(start, end)
     table = weights["decoder.token_embedding.weight"].T
     embedding = store(g, "decoder.token_embedding", table, precision, many_rows=False)
     x = embedding.columns(tokens)
-    outputs, looks = [], []
+    outputs, attention_weights = [], []
     for i, d in enumerate(config.decoder):
         name = f"decoder.layers.{i}"
         normed = b.norm(x, f"{name}.self_attention_norm")
@@ -95,8 +95,8 @@ def decoder_graph(config: MoonshineConfig, weights: Weights, precision: str, nib
         x = g.add("Add", x, b.linear(attended, [f"{name}.self_attention.out"]))
         query = b.linear(b.norm(x, f"{name}.cross_attention_norm"), [f"{name}.cross_attention.query"], size**-0.5)
         query = b.heads(query, d.cross_attention.heads * d.cross_attention.queries, size)
-        looks.append(b.looks(query, crosses[i][0], bias, d.cross_attention))
-        attended = b.found(looks[-1], crosses[i][1], d.cross_attention)
+        attention_weights.append(b.attention_weights(query, crosses[i][0], bias, d.cross_attention))
+        attended = b.attended_values(attention_weights[-1], crosses[i][1], d.cross_attention)
         x = g.add("Add", x, b.linear(attended, [f"{name}.cross_attention.out"]))
         x = b.gated(x, name, d.ffn)
     last = g.add("Squeeze", g.slice(x, g.constant([-1]), g.constant([FARTHEST]), 1), g.constant([1]))
@@ -106,11 +106,11 @@ def decoder_graph(config: MoonshineConfig, weights: Weights, precision: str, nib
         g.output(keys, f"keys_{i}", np.float32, shape)
         g.output(values, f"values_{i}", np.float32, shape)
     heads = sum(d.cross_attention.heads * d.cross_attention.queries for d in config.decoder)
-    g.output(g.add("Concat", *looks, axis=1), "attention", np.float32, ("batch", heads, "n", "positions"))
+    g.output(g.add("Concat", *attention_weights, axis=1), "attention", np.float32, ("batch", heads, "n", "positions"))
     return g.model({"precision": precision})
 
 
-def turned(config: MoonshineConfig, weights: Weights) -> Weights:
+def rotary_order(config: MoonshineConfig, weights: Weights) -> Weights:
     """`weights` with the dimensions that rotate in two halves, in the queries and keys of every self-attention."""
     pairs = list(range(config.rotary))
     order = [*pairs[::2], *pairs[1::2], *range(config.rotary, config.head_size)]
@@ -123,8 +123,8 @@ def turned(config: MoonshineConfig, weights: Weights) -> Weights:
     return ordered
 
 
-class _Builder(CtcBuilder):
-    """Adds the parts of the network. `turn` makes the tables that `projected` rotates by."""
+class _MoonshineBuilder(CtcBuilder):
+    """Adds the parts of the network. `set_rotations` makes the tables that `projected` rotates by."""
 
     config: MoonshineConfig
     cos = sin = ""
@@ -132,8 +132,8 @@ class _Builder(CtcBuilder):
     def embedded(self, x: str, least: str) -> str:
         """Convolutions: samples (batch, 1, n) to (batch, positions, width); `frames` becomes positions."""
         g, config = self.graph, self.config
-        lacking = g.add("Max", g.add("Sub", least, g.size(x, 2)), g.constant([0]))
-        x = g.add("Pad", x, g.add("Concat", g.constant([0] * 5), lacking, axis=0))
+        missing = g.add("Max", g.add("Sub", least, g.size(x, 2)), g.constant([0]))
+        x = g.add("Pad", x, g.add("Concat", g.constant([0] * 5), missing, axis=0))
         for i, (taps, stride) in enumerate(zip(TAPS, STRIDES, strict=True)):
             name = f"encoder.conv{i + 1}"
             weight = self.weights[f"{name}.weight"]
@@ -150,30 +150,30 @@ class _Builder(CtcBuilder):
         size = g.add("Mul", count, g.constant(config.norm_channels, np.float32))
         axes = g.constant([1, 2])
         mean = g.add("Div", g.add("ReduceSum", g.add("Mul", x, real), axes, keepdims=1), size)
-        apart = g.add("Sub", x, mean)
-        inside = g.add("Mul", apart, real)
+        centred = g.add("Sub", x, mean)
+        inside = g.add("Mul", centred, real)
         squares = g.add("ReduceSum", g.add("Mul", inside, inside), axes, keepdims=1)
-        gone = config.norm_channels - config.convs[0]
-        if gone:
-            silent = g.add("Mul", g.add("Mul", mean, mean), g.add("Mul", count, g.constant(gone, np.float32)))
-            squares = g.add("Add", squares, silent)
+        removed = config.norm_channels - config.convs[0]
+        if removed:
+            cut_channels = g.add("Mul", g.add("Mul", mean, mean), g.add("Mul", count, g.constant(removed, np.float32)))
+            squares = g.add("Add", squares, cut_channels)
         deviation = g.add("Sqrt", g.add("Add", g.add("Div", squares, size), g.constant(EPSILON, np.float32)))
         scale, bias = (
             g.weight(f"encoder.conv1_norm.{p}", self.weights[f"encoder.conv1_norm.{p}"].astype(np.float32)[:, None])
             for p in ("weight", "bias")
         )
-        return g.add("Add", g.add("Mul", g.add("Div", apart, deviation), scale), bias)
+        return g.add("Add", g.add("Mul", g.add("Div", centred, deviation), scale), bias)
 
-    def turn(self, start: str, end: str) -> None:
+    def set_rotations(self, start: str, end: str) -> None:
         """Tables of the rotations at positions from `start` to before `end`, each (positions, rotary / 2)."""
         g, config = self.graph, self.config
         rates = config.rope_theta ** (-np.arange(0, config.rotary, 2) / max(config.rotary, 1))
-        first, after = (g.add("Squeeze", place, g.constant([0])) for place in (start, end))
-        places = g.add("Cast", g.add("Range", first, after, g.constant(1)), to=FLOAT)
-        angles = g.add("Mul", g.add("Unsqueeze", places, g.constant([1])), g.constant(rates, np.float32))
+        first, after = (g.add("Squeeze", position, g.constant([0])) for position in (start, end))
+        positions = g.add("Cast", g.add("Range", first, after, g.constant(1)), to=FLOAT)
+        angles = g.add("Mul", g.add("Unsqueeze", positions, g.constant([1])), g.constant(rates, np.float32))
         self.cos, self.sin = g.add("Cos", angles), g.add("Sin", angles)
 
-    def projected(self, x: str, name: str, widths: AttentionWidths) -> list[str]:
+    def projected(self, x: str, name: str, widths: GroupedAttentionWidths) -> list[str]:
         """Scaled queries, keys and values of `x`, each (batch, heads, length, dim); queries and keys rotated."""
         size, queries = self.config.head_size, widths.heads * widths.queries
         joined = self.linear(x, [f"{name}.{part}" for part in ("query", "key", "value")], size**-0.5)
@@ -188,26 +188,28 @@ class _Builder(CtcBuilder):
         if not half:
             return x
         first, second, *others = self.split(x, [half, half, *([rest] if rest else [])])
-        ahead = g.add("Sub", g.add("Mul", first, self.cos), g.add("Mul", second, self.sin))
-        aside = g.add("Add", g.add("Mul", second, self.cos), g.add("Mul", first, self.sin))
-        return g.add("Concat", ahead, aside, *others, axis=-1)
+        first_rotated = g.add("Sub", g.add("Mul", first, self.cos), g.add("Mul", second, self.sin))
+        second_rotated = g.add("Add", g.add("Mul", second, self.cos), g.add("Mul", first, self.sin))
+        return g.add("Concat", first_rotated, second_rotated, *others, axis=-1)
 
-    def attended(self, query: str, keys: str, values: str, bias: str, widths: AttentionWidths) -> str:
-        """What scaled queries (batch, heads, n, dim) find among keys and values: (batch, n, heads * dim)."""
-        return self.found(self.looks(query, keys, bias, widths), values, widths)
+    def attended(self, query: str, keys: str, values: str, bias: str, widths: GroupedAttentionWidths) -> str:
+        """Attention of scaled queries (batch, heads, n, dim) over keys and values: (batch, n, heads * dim)."""
+        return self.attended_values(self.attention_weights(query, keys, bias, widths), values, widths)
 
-    def looks(self, query: str, keys: str, bias: str, widths: AttentionWidths) -> str:
-        """Where they look: (batch, query heads, n, length), sums of 1."""
+    def attention_weights(self, query: str, keys: str, bias: str, widths: GroupedAttentionWidths) -> str:
+        """Attention weights: (batch, query heads, n, length)."""
         g = self.graph
         keys = g.add("Transpose", self._shared(keys, widths), perm=[0, 1, 3, 2])
         return g.add("Softmax", g.add("Add", g.add("MatMul", query, keys), bias), axis=-1)
 
-    def found(self, looks: str, values: str, widths: AttentionWidths) -> str:
-        """What they find there: (batch, n, query heads * dim)."""
+    def attended_values(self, attention_weights: str, values: str, widths: GroupedAttentionWidths) -> str:
+        """Values weighted by attention: (batch, n, query heads * dim)."""
         size = self.config.head_size
-        return self.weighted(looks, self._shared(values, widths), Sizes(widths.heads * widths.queries, size, size))
+        return self.weighted(
+            attention_weights, self._shared(values, widths), AttentionWidths(widths.heads * widths.queries, size, size)
+        )
 
-    def _shared(self, x: str, widths: AttentionWidths) -> str:
+    def _shared(self, x: str, widths: GroupedAttentionWidths) -> str:
         """A head of keys or values for every query head."""
         if widths.queries == 1:
             return x

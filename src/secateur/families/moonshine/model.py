@@ -13,16 +13,16 @@ from torch.nn import functional as F
 
 from ...models.groups import Group, Place
 from ...models.network import STREAM
-from ...models.token_network import Decoder, Encoder, TokenNetwork, real_positions
+from ...models.token_network import Decoder, Encoder, TokenNetwork, valid_positions
 from ..seq2seq.layers import DecoderLayer, EncoderLayer, attend, layer_groups
 from ..whisper.model import FeedForward
-from .config import STRIDES, TAPS, AttentionWidths, MoonshineConfig
+from .config import STRIDES, TAPS, GroupedAttentionWidths, MoonshineConfig
 
 EPSILON = 1e-5  # of the norm after the first convolution
 
 
 def rotated(x: Tensor, start: int, rotary: int, theta: float) -> Tensor:
-    """Heads (batch, heads, length, dim) with their first `rotary` dimensions turned, pair by pair, by the position
+    """Heads (batch, heads, length, dim) with their first `rotary` dimensions rotated, pair by pair, by the position
     (Su et al. 2021, arXiv 2104.09864); the first position is `start`."""
     rates = theta ** (-torch.arange(0, rotary, 2, dtype=torch.float32, device=x.device) / rotary)
     angles = torch.arange(start, start + x.shape[2], device=x.device)[:, None] * rates
@@ -32,16 +32,16 @@ def rotated(x: Tensor, start: int, rotary: int, theta: float) -> Tensor:
     return torch.cat([turned, x[..., rotary:]], -1)
 
 
-class Attention(nn.Module):
+class RotaryAttention(nn.Module):
     """Multi-head attention in which several query heads may read one head of keys and values.
 
-    In self-attention (`turns`) queries and keys rotate with their positions.
+    In self-attention (`rotates`) queries and keys rotate with their positions.
     """
 
-    def __init__(self, config: MoonshineConfig, widths: AttentionWidths, turns: bool) -> None:
+    def __init__(self, config: MoonshineConfig, widths: GroupedAttentionWidths, rotates: bool) -> None:
         super().__init__()
         self.widths, self.size, self.scale = widths, config.head_size, config.head_size**-0.5
-        self.turning = (config.rotary, config.rope_theta) if turns else None
+        self.rotation = (config.rotary, config.rope_theta) if rotates else None
         inner = widths.heads * config.head_size
         self.query = nn.Linear(config.width, inner * widths.queries, bias=config.bias)
         self.key = nn.Linear(config.width, inner, bias=config.bias)
@@ -50,37 +50,37 @@ class Attention(nn.Module):
 
     def keys_values(self, x: Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
         """Keys and values of `x` (batch, length, width), each (batch, heads, length, dim)."""
-        return self._placed(self._split(self.key(x)), start), self._split(self.value(x))
+        return self._rotated(self._split(self.key(x)), start), self._split(self.value(x))
 
     def forward(
         self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False, start: int = 0
     ) -> Tensor:
         """Attend from `x` (batch, length, width), see `attend`."""
-        queries = self._placed(self._split(self.query(x)), start)
+        queries = self._rotated(self._split(self.query(x)), start)
         return self.out(attend(queries, self._shared(keys), self._shared(values), mask, causal, self.scale))  # type: ignore[no-any-return]
 
     def scores(self, x: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
-        """Where `x` (batch, length, width) looks, before the softmax: (batch, query heads, length, keys)."""
+        """Attention scores of `x` (batch, length, width) before the softmax: (batch, query heads, length, keys)."""
         products: Tensor = self.scale * self._split(self.query(x)) @ self._shared(keys).transpose(2, 3)
         return products if mask is None else products.masked_fill(~mask, -torch.inf)
 
     def groups(self) -> list[Group]:
         """Heads of keys and values, each with all query heads that read it."""
-        many, one = self.widths.queries * self.size, self.size
+        query_width, key_width = self.widths.queries * self.size, self.size
         places = [
-            Place(f"{part}.{name}", 0, many if part == "query" else one)
+            Place(f"{part}.{name}", 0, query_width if part == "query" else key_width)
             for part in ("query", "key", "value")
             for name, _ in self.get_submodule(part).named_parameters()
         ]
-        return [Group("heads", "head", self.widths.heads, (*places, Place("out.weight", 1, many, reads=True)))]
+        return [Group("heads", "head", self.widths.heads, (*places, Place("out.weight", 1, query_width, reads=True)))]
 
     def _split(self, x: Tensor) -> Tensor:
         """(batch, length, heads * dim) to (batch, heads, length, dim)."""
         batch, length, _ = x.shape
         return x.view(batch, length, -1, self.size).transpose(1, 2)
 
-    def _placed(self, x: Tensor, start: int) -> Tensor:
-        return x if self.turning is None else rotated(x, start, *self.turning)
+    def _rotated(self, x: Tensor, start: int) -> Tensor:
+        return x if self.rotation is None else rotated(x, start, *self.rotation)
 
     def _shared(self, x: Tensor) -> Tensor:
         """A head of keys or values for every query head."""
@@ -110,8 +110,8 @@ class GatedFeedForward(nn.Module):
 class ChannelsNorm(nn.Module):
     """Normalises all channels and real frames of a clip together, then scales each channel.
 
-    Its mean and variance are over `count` channels: those that were cut are silent, as masked ones are, and so the
-    others come out as they did.
+    Its mean and variance are over `count` channels: cut ones count as zeros, as masked ones do, so that the others
+    do not change.
     """
 
     def __init__(self, channels: int, count: int) -> None:
@@ -124,12 +124,12 @@ class ChannelsNorm(nn.Module):
         with torch.autocast(x.device.type, enabled=False):  # long sums
             x = x.float()
             length = x.new_full((len(x),), x.shape[2]) if frames is None else frames.float()
-            real = 1.0 if frames is None else real_positions(frames, x.shape[2])[:, None].float()
+            real = 1.0 if frames is None else valid_positions(frames, x.shape[2])[:, None].float()
             size = (self.count * length)[:, None, None]
             mean = (x * real).sum((1, 2), keepdim=True) / size
-            apart = ((x - mean) * real).square().sum((1, 2), keepdim=True)
+            squares = ((x - mean) * real).square().sum((1, 2), keepdim=True)
             silent = (self.count - x.shape[1]) * length[:, None, None] * mean.square()
-            x = (x - mean) * torch.rsqrt((apart + silent) / size + EPSILON)
+            x = (x - mean) * torch.rsqrt((squares + silent) / size + EPSILON)
             return x * self.weight[:, None] + self.bias[:, None]
 
 
@@ -146,7 +146,9 @@ class MoonshineEncoder(Encoder):
         self.conv3 = nn.Conv1d(second, width, TAPS[2], STRIDES[2])
         self.layers = nn.ModuleList(
             EncoderLayer(
-                Attention(config, w.attention, True), FeedForward(width, w.ffn), lambda: nn.LayerNorm(width, bias=False)
+                RotaryAttention(config, w.attention, True),
+                FeedForward(width, w.ffn),
+                lambda: nn.LayerNorm(width, bias=False),
             )
             for w in config.encoder
         )
@@ -154,7 +156,7 @@ class MoonshineEncoder(Encoder):
         self.norm = nn.LayerNorm(width, bias=False)
 
     def embed(self, features: Tensor, frames: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
-        """See `Encoder`; features are samples (batch, samples, 1). What comes of padding alone is masked."""
+        """See `Encoder`; features are samples (batch, samples, 1). Positions of padding alone are masked."""
         x = features.transpose(1, 2)
         if x.shape[2] < self.least:
             x = F.pad(x, (0, self.least - x.shape[2]))
@@ -164,11 +166,11 @@ class MoonshineEncoder(Encoder):
         x = F.gelu(self.conv2(self.conv1_norm(x, lengths)))
         x = F.gelu(self.conv3(x)).transpose(1, 2)
         lengths = shorter(shorter(lengths, 1), 2)
-        return drop(x), None if lengths is None else real_positions(lengths, x.shape[1])
+        return drop(x), None if lengths is None else valid_positions(lengths, x.shape[1])
 
 
 def shorter(lengths: Tensor | None, conv: int) -> Tensor | None:
-    """Frames that convolution number `conv` makes of so many."""
+    """Frames after convolution number `conv`."""
     return None if lengths is None else (lengths - TAPS[conv]) // STRIDES[conv] + 1
 
 
@@ -183,7 +185,7 @@ class Moonshine(TokenNetwork):
         width = config.width
         layers = (
             DecoderLayer(
-                Attention(config, w.self_attention, True), Attention(config, w.cross_attention, False),
+                RotaryAttention(config, w.self_attention, True), RotaryAttention(config, w.cross_attention, False),
                 GatedFeedForward(width, w.ffn), lambda: nn.LayerNorm(width, bias=False),
             )
             for w in config.decoder
@@ -191,7 +193,7 @@ class Moonshine(TokenNetwork):
         self.decoder = Decoder(config.vocabulary, width, config.text_context, layers, nn.LayerNorm(width, bias=False))
 
     def groups(self) -> list[Group]:
-        """All that may go: layers, heads, FFN units, channels of the first two convolutions, token rows."""
+        """All prunable groups: layers, heads, FFN units, channels of the first two convolutions, token rows."""
         channels = (
             Place("encoder.conv1.weight", 0, early=True),
             Place("encoder.conv1_norm.weight", 0),
@@ -211,5 +213,5 @@ class Moonshine(TokenNetwork):
         ]
 
     def ungrouped(self) -> dict[str, str]:
-        """See `Recogniser`."""
+        """See `Network.ungrouped`."""
         return {"encoder.conv3.bias": "one for every channel of the residual stream", "*": STREAM}

@@ -11,16 +11,16 @@ from ...features.front_end import FrontEnd, front_end
 from ...models.family import FORMAT
 from ..transformers_ctc.widths import PARAKEET, BlockWidths, Keep
 
-HEARING = front_end("nemo")
-# What the fields below say; the rest of the encoder's config is kept as `settings`.
-OURS = (
+FRONT_END = front_end("nemo")
+# Keys that the fields below hold; the rest of the encoder's config is kept as `settings`.
+OWN_KEYS = (
     "model_type", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size",
     "subsampling_conv_channels", "subsampling_factor", "num_mel_bins", "architectures", "transformers_version",
     "torch_dtype", "dtype", "_name_or_path", "_attn_implementation", "id2label", "label2id", "problem_type",
     "output_hidden_states", "return_dict", "output_attentions", "chunk_size_feed_forward", "is_encoder_decoder",
 )  # fmt: skip
-# Variants whose layers are not understood here: the values that are.
-KNOWN: dict[str, tuple[Any, ...]] = {
+# Supported values of keys that change the layers.
+SUPPORTED: dict[str, tuple[Any, ...]] = {
     "hidden_act": ("silu", "swish"), "subsampling_conv_kernel_size": (3,), "subsampling_conv_stride": (2,),
 }  # fmt: skip
 
@@ -39,7 +39,7 @@ class ParakeetConfig:
     convs: tuple[int, ...]
     layers: tuple[BlockWidths, ...]
     settings: dict[str, Any] = field(default_factory=dict)
-    front_end: FrontEnd = HEARING
+    front_end: FrontEnd = FRONT_END
     name: str = "parakeet"
     family: str = "parakeet"
     format: int = FORMAT
@@ -50,15 +50,15 @@ class ParakeetConfig:
         widths = [n for layer in self.layers for n in vars(layer).values()]
         if min([self.head_size, self.width, *self.convs, *widths]) < 1:
             raise ValueError("every width must be at least 1")
-        if self.front_end.kind != HEARING.kind or self.front_end.bins % self.subsampled:
+        if self.front_end.kind != FRONT_END.kind or self.front_end.bins % self.subsampled:
             raise ValueError(f"its features are of the kind 'nemo', with a multiple of {self.subsampled} bins")
-        for name, usual in KNOWN.items():
+        for name, usual in SUPPORTED.items():
             if self.settings.get(name, usual[0]) not in usual:
                 raise ValueError(f"{name} {self.settings[name]!r} is not known here (known: {usual[0]!r})")
 
     @property
     def lines(self) -> int:
-        """Lines of frequency that subsampling leaves."""
+        """Frequency lines after subsampling."""
         return self.front_end.bins // self.subsampled
 
     @property
@@ -68,7 +68,7 @@ class ParakeetConfig:
 
     @property
     def taps(self) -> int:
-        """Of a block's convolution."""
+        """Taps of a block's convolution."""
         return int(self.settings.get("conv_kernel_size", 9))
 
     @property
@@ -83,7 +83,7 @@ class ParakeetConfig:
 
     @property
     def max_seconds(self) -> float:
-        """No clip is too long."""
+        """Infinite: no clip is too long."""
         return math.inf
 
     @property
@@ -100,11 +100,11 @@ class ParakeetConfig:
             frames = (frames + 1) // 2
         return frames
 
-    def hearing(self, front_end: FrontEnd) -> ParakeetConfig:
-        """With another front-end.
+    def with_front_end(self, front_end: FrontEnd) -> ParakeetConfig:
+        """The config with another front-end.
 
         Raises:
-            SecateurError: any other, since subsampling hears a picture and positions are counted in frames.
+            SecateurError: any other, since 2-D convolutions read the bins and positions are counted in frames.
         """
         if front_end != self.front_end:
             raise SecateurError("Parakeet's bins are a picture and its positions are counted in frames: neither can go")
@@ -113,8 +113,8 @@ class ParakeetConfig:
     def shrunk(self, keep: Keep) -> ParakeetConfig:
         """The config after surgery: `keep` maps group names (see `Parakeet.groups`) to the units that stay."""
         stack = "net.encoder.layers"
-        left = keep.get(stack, range(len(self.layers)))
-        layers = tuple(self.layers[i].shrunk(keep, PARAKEET, f"{stack}.{i}") for i in left)
+        kept_layers = keep.get(stack, range(len(self.layers)))
+        layers = tuple(self.layers[i].shrunk(keep, PARAKEET, f"{stack}.{i}") for i in kept_layers)
         convs = [keep.get(f"net.encoder.subsampling.{i}") for i in range(len(self.convs))]
         channels = tuple(len(k) if k else n for k, n in zip(convs, self.convs, strict=True))
         return replace(self, layers=layers, convs=channels)

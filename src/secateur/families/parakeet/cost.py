@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..ctc.cost import Part
+from ..ctc.cost import PartCost
 from ..transformers_ctc.cost import block_parts, by_kind
 from .config import ParakeetConfig
 
 TAPS = 9  # of a 3 x 3 convolution
 
 
-def parts(config: ParakeetConfig, frames: int) -> Iterator[Part]:
+def parts(config: ParakeetConfig, frames: int) -> Iterator[PartCost]:
     """All parts for a clip of so many frames of features, named as in `Parakeet.groups` without the prefix."""
     before, lines = 0, config.front_end.bins
     for i, channels in enumerate(config.convs):
@@ -20,14 +20,14 @@ def parts(config: ParakeetConfig, frames: int) -> Iterator[Part]:
             stored, macs = (TAPS + 1) * channels, TAPS * channels
         else:  # each channel by itself, then all
             stored, macs = (TAPS + 1) * before + (before + 1) * channels, (TAPS + channels) * before
-        yield Part(f"subsampling.{i}", stored, frames * lines * macs)
+        yield PartCost(f"subsampling.{i}", stored, frames * lines * macs)
         before = channels
     flat, w = before * lines, config.width
-    yield Part("subsampling.linear", (flat + 1) * w, frames * flat * w)
+    yield PartCost("subsampling.linear", (flat + 1) * w, frames * flat * w)
     linear, conv = config.biases
-    for i, own in enumerate(config.layers):
-        yield from block_parts(f"layers.{i}", own, w, config.head_size, config.taps, frames, True, linear, conv)
-    yield Part("output", (w + 1) * config.units, frames * w * config.units)
+    for i, block in enumerate(config.layers):
+        yield from block_parts(f"layers.{i}", block, w, config.head_size, config.taps, frames, True, linear, conv)
+    yield PartCost("output", (w + 1) * config.units, frames * w * config.units)
 
 
 def count_parameters(config: ParakeetConfig) -> int:

@@ -21,7 +21,7 @@ from ...text.tokenizer_units import TokenizerUnits
 from ...weights.json_values import one_id, read_table
 from ..transformers_ctc.folder import COUNT, GATE
 from ..transformers_ctc.widths import BlockWidths
-from .config import KNOWN, OURS, ParakeetConfig
+from .config import OWN_KEYS, SUPPORTED, ParakeetConfig
 from .model import Parakeet
 
 HEAD = "ctc_head."
@@ -40,7 +40,7 @@ def read_parakeet(folder: Path, state: dict[str, Tensor], name: str | None = Non
     if "secateur" in values:
         config: ParakeetConfig = parse_config(values["secateur"], f"{where}: secateur")
     else:
-        config = parse_parakeet(values, where, name or folder.name, rows, _hearing(folder))
+        config = parse_parakeet(values, where, name or folder.name, rows, _extractor_values(folder))
     model: Parakeet = empty_network(Parakeet, config, str(folder / "config.json"))
     order = [text.blank, *(i for i in range(rows) if i != text.blank)]
     ours = {f"net.{n}": v[order] if n.startswith(HEAD) else v for n, v in state.items() if not n.endswith(COUNT)}
@@ -50,7 +50,7 @@ def read_parakeet(folder: Path, state: dict[str, Tensor], name: str | None = Non
 
 
 def parse_parakeet(
-    values: dict[str, Any], where: str, name: str, units: int, hearing: dict[str, Any] | None = None
+    values: dict[str, Any], where: str, name: str, units: int, extractor_values: dict[str, Any] | None = None
 ) -> ParakeetConfig:
     """Our config of theirs (the values of config.json and of the feature extractor).
 
@@ -61,8 +61,8 @@ def parse_parakeet(
     if not isinstance(encoder, dict):
         raise SecateurError(f"{where}: no encoder_config, which a Parakeet has")
     full = require("transformers", "transformers").ParakeetEncoderConfig(**encoder).to_dict()
-    settings = {k: v for k, v in full.items() if k in encoder and k not in (*OURS, "hidden_size")}
-    settings |= {k: full[k] for k in KNOWN}
+    settings = {k: v for k, v in full.items() if k in encoder and k not in (*OWN_KEYS, "hidden_size")}
+    settings |= {k: full[k] for k in SUPPORTED}
     heads, ffn, width = full["num_attention_heads"], full["intermediate_size"], full["hidden_size"]
     stages = int(full["subsampling_factor"]).bit_length() - 1
     try:
@@ -70,25 +70,25 @@ def parse_parakeet(
             units=units, width=width, head_size=full.get("head_dim") or width // heads, name=name,
             convs=(full["subsampling_conv_channels"],) * stages, settings=settings,
             layers=(BlockWidths(ffn, heads, width, ffn),) * full["num_hidden_layers"],
-            front_end=_front_end(hearing or {}, full["num_mel_bins"], where),
+            front_end=_front_end(extractor_values or {}, full["num_mel_bins"], where),
         )  # fmt: skip
     except ValueError as problem:
         raise SecateurError(f"{where}: {problem}") from problem
 
 
-def _front_end(hearing: dict[str, Any], bins: int, where: str) -> FrontEnd:
-    window = int(hearing.get("win_length", 400))
-    hears = front_end(
-        "nemo", int(hearing.get("sampling_rate", 16000)), bins=bins, window=window,
-        hop=int(hearing.get("hop_length", 160)), preemphasis=float(hearing.get("preemphasis", 0.97)),
+def _front_end(extractor_values: dict[str, Any], bins: int, where: str) -> FrontEnd:
+    window = int(extractor_values.get("win_length", 400))
+    front = front_end(
+        "nemo", int(extractor_values.get("sampling_rate", 16000)), bins=bins, window=window,
+        hop=int(extractor_values.get("hop_length", 160)), preemphasis=float(extractor_values.get("preemphasis", 0.97)),
     )  # fmt: skip
     size = 1 << (window - 1).bit_length()
-    if hearing.get("n_fft", size) != size or hearing.get("feature_size", bins) != bins:
+    if extractor_values.get("n_fft", size) != size or extractor_values.get("feature_size", bins) != bins:
         raise SecateurError(f"{where}: a transform of {size} and {bins} bins were expected of the feature extractor")
-    return hears
+    return front
 
 
-def _hearing(folder: Path) -> dict[str, Any]:
+def _extractor_values(folder: Path) -> dict[str, Any]:
     """The feature extractor's values, which newer folders keep inside the processor's."""
     inside = read_table(folder / "processor_config.json", optional=True).get("feature_extractor")
     return inside if isinstance(inside, dict) else read_table(folder / "preprocessor_config.json", optional=True)
@@ -138,12 +138,12 @@ def write_parakeet(folder: str | Path, model: Parakeet, text: Any, pruned: bool 
         raise SecateurError("transformers' Parakeet writes with a tokenizer.json, which this model has not")
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / WEIGHTS, their_state(model, text.blank), {"format": "pt"})
-    own: dict[str, Any] = {"model_type": "parakeet_ctc", "architectures": ["ParakeetForCTC"]}
+    class_values: dict[str, Any] = {"model_type": "parakeet_ctc", "architectures": ["ParakeetForCTC"]}
     if pruned:
-        own = {"model_type": "secateur-parakeet_ctc", "architectures": ["PrunedParakeetForCTC"],
+        class_values = {"model_type": "secateur-parakeet_ctc", "architectures": ["PrunedParakeetForCTC"],
                "secateur": to_dict(config)}  # fmt: skip
     write_json(folder / "config.json", {
-        **own, "vocab_size": config.units, "pad_token_id": text.blank,
+        **class_values, "vocab_size": config.units, "pad_token_id": text.blank,
         "encoder_config": {"model_type": "parakeet_encoder", **config.theirs()},
     })  # fmt: skip
     write_beside(folder, config, text)

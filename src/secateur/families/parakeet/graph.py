@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...export.graph import Graph, ModelProto
+from ...export.graph import ModelProto, OnnxGraph
 from ...export.layers import Weights
 from ...export.precision import Ranges
 from ..transformers_ctc.conformer_graph import BlockBuilder
@@ -18,24 +18,24 @@ def parakeet_graph(
     config: ParakeetConfig, weights: Weights, precision: str, ranges: Ranges | None = None
 ) -> ModelProto:
     """features (batch, frames, bins), frames (batch,) to log_probs (batch, shorter, units) and how many are real."""
-    b = _Builder(Graph("parakeet"), weights, precision, True, ranges)
+    b = _ParakeetBuilder(OnnxGraph("parakeet"), weights, precision, True, ranges)
     g, body = b.graph, "net.encoder"
     b.names, b.width, b.size = PARAKEET, config.width, config.head_size
     x = g.input("features", np.float32, ("batch", "frames", config.front_end.bins))
     b.frames = g.input("frames", np.int64, ("batch",))
     x = b.subsampled(x, f"{body}.subsampling", config)
     b.inside = b.real(x, 1, [2])
-    b.nowhere = b.mask_bias(g.add("Cast", g.add("Squeeze", b.inside, g.constant([2])), to=9))  # bool
+    b.padding_bias = b.mask_bias(g.add("Cast", g.add("Squeeze", b.inside, g.constant([2])), to=9))  # bool
     b.distance = b.distances(x)
-    for i, own in enumerate(config.layers):
-        x = b.block(x, f"{body}.layers.{i}", own)
+    for i, block in enumerate(config.layers):
+        x = b.block(x, f"{body}.layers.{i}", block)
     log_probs = g.add("LogSoftmax", b.pointwise(x, "net.ctc_head"), axis=-1)
     g.output(log_probs, "log_probs", np.float32, ("batch", "shorter", config.units))
     g.output(b.frames, "log_probs_frames", np.int64, ("batch",))
     return g.model({"precision": precision})
 
 
-class _Builder(BlockBuilder):
+class _ParakeetBuilder(BlockBuilder):
     """Adds what comes before the blocks."""
 
     def subsampled(self, x: str, name: str, config: ParakeetConfig) -> str:
@@ -48,8 +48,8 @@ class _Builder(BlockBuilder):
                 x = self._conv(x, f"{name}.layers.0", strides=[2, 2], pads=[1, 1, 1, 1])
                 self.shorten(2)
             else:
-                own = f"{name}.layers.{depthwise(i)}"
-                x = self._conv(x, own, strides=[2, 2], pads=[1, 1, 1, 1], group=config.convs[i - 1])
+                stage = f"{name}.layers.{depthwise(i)}"
+                x = self._conv(x, stage, strides=[2, 2], pads=[1, 1, 1, 1], group=config.convs[i - 1])
                 self.shorten(2)
                 x = self._conv(x, f"{name}.layers.{depthwise(i) + 1}")
             x = g.add("Mul", g.add("Relu", x), self.real(x, 2, [1, 3]))

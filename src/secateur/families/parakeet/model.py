@@ -1,6 +1,6 @@
 """ParakeetForCTC, the module of `transformers` itself, with its groups declared.
 
-Added from outside: layers of different widths, BatchNorm that never sees padding, a `gate` on every block.
+Added to it: layers of different widths, BatchNorm that ignores padding, a `gate` on every block.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from torch import Tensor
 from ...base.extras import require
 from ...models.groups import Group, TimeAxis
 from ...models.network import STREAM, FrameNetwork
-from ..ctc.frames import real_frames
-from ..transformers_ctc.blocks import hide_padding, layer_group, with_gates
+from ..ctc.frames import valid_frames
+from ..transformers_ctc.blocks import layer_group, mask_padding, with_gates
 from ..transformers_ctc.widths import PARAKEET
 from .config import ParakeetConfig
 from .resize import encoder_groups, resize
@@ -28,7 +28,7 @@ class Parakeet(FrameNetwork):
     def __init__(self, config: ParakeetConfig) -> None:
         super().__init__(config)
         library: Any = require("transformers", "transformers")
-        # Layers are left out by `prune` and `train`, which know what they do.
+        # `prune` and `train` drop layers themselves.
         encoder = {**config.theirs(), "layerdrop": 0.0}
         self.net = library.ParakeetForCTC(library.ParakeetCTCConfig(
             vocab_size=config.units, pad_token_id=0, encoder_config=encoder
@@ -37,7 +37,7 @@ class Parakeet(FrameNetwork):
         resize(body, config)
         with torch.device("cpu"):  # no part of a checkpoint, so that nothing would fill it
             body.encode_positions = type(body.encode_positions)(body.config)
-        self.padding = [module for block in body.layers for module in hide_padding(block, PARAKEET)]
+        self.padding = [module for block in body.layers for module in mask_padding(block, PARAKEET)]
         with_gates(body.layers)
 
     def forward(self, features: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -47,11 +47,11 @@ class Parakeet(FrameNetwork):
         """
         x = features
         lengths = torch.full((len(x),), x.shape[1], device=x.device) if frames is None else frames.to(x.device)
-        real = real_frames(lengths, x.shape[1])
+        real = valid_frames(lengths, x.shape[1])
         short = lengths
         for _ in self.config.convs:
             short = (short + 1) // 2
-        inside = real_frames(short, self.config.shorter(x.shape[1]))
+        inside = valid_frames(short, self.config.shorter(x.shape[1]))
         for module in self.padding:
             module.real = inside
         hidden = self.net.encoder(x * real[..., None], attention_mask=real).last_hidden_state
@@ -67,9 +67,9 @@ class Parakeet(FrameNetwork):
         return [*encoder_groups(self.net.encoder, "net.encoder", self.config), layers]
 
     def ungrouped(self) -> dict[str, str]:
-        """See `Recogniser`."""
+        """See `Network.ungrouped`."""
         return {
-            "*.gate": "what lets a masked layer's input pass",
+            "*.gate": "passes the input of a masked layer through",
             "*.ctc_head.*": "a row for every token",
             "*": STREAM,
         }

@@ -15,13 +15,13 @@ from .config import ParakeetConfig, depthwise
 def resize(encoder: Any, config: ParakeetConfig) -> None:
     """Give a ParakeetEncoder the subsampling and the blocks of `config`."""
     if len(set(config.convs)) > 1:
-        own, befores = encoder.subsampling, (1, *config.convs)
+        subsampling, befores = encoder.subsampling, (1, *config.convs)
         for i, (before, channels) in enumerate(zip(befores, config.convs, strict=False)):
             if i:
                 at = depthwise(i)
-                own.layers[at] = nn.Conv2d(before, before, 3, stride=2, padding=1, groups=before)
-                own.layers[at + 1] = nn.Conv2d(before, channels, 1)
-        own.linear = nn.Linear(config.convs[-1] * config.lines, config.width)
+                subsampling.layers[at] = nn.Conv2d(before, before, 3, stride=2, padding=1, groups=before)
+                subsampling.layers[at + 1] = nn.Conv2d(before, channels, 1)
+        subsampling.linear = nn.Linear(config.convs[-1] * config.lines, config.width)
     for block, widths in zip(encoder.layers, config.layers, strict=True):
         resize_block(block, PARAKEET, widths, config.width, config.head_size)
 

@@ -19,7 +19,7 @@ from .conformers import (
     PrunedWav2Vec2ConformerConfig,
     PrunedWav2Vec2ConformerForCTC,
 )
-from .hearing import PrunedWhisperFeatureExtractor
+from .feature_extractor import PrunedWhisperFeatureExtractor
 from .moonshine import PrunedMoonshineConfig, PrunedMoonshineForConditionalGeneration
 from .transformer import (
     PrunedHubertConfig,
@@ -41,7 +41,7 @@ __all__ = [
 
 
 def register() -> None:
-    """Make the Auto classes of `transformers` know these; a second time changes nothing."""
+    """Register these with the Auto classes of `transformers`; a second call changes nothing."""
     import transformers
     from transformers.models.auto.modeling_auto import MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES as WRITERS
 

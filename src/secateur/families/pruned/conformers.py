@@ -10,7 +10,7 @@ from ..parakeet.config import ParakeetConfig
 from ..parakeet.resize import resize as resize_encoder
 from ..transformers_ctc.config import HfCtcConfig
 from ..transformers_ctc.resize import resize
-from .ours import ours
+from .secateur_config import secateur_config
 
 
 class PrunedWav2Vec2ConformerConfig(Wav2Vec2ConformerConfig):
@@ -23,14 +23,14 @@ class PrunedWav2Vec2ConformerConfig(Wav2Vec2ConformerConfig):
 class PrunedWav2Vec2ConformerForCTC(Wav2Vec2ConformerForCTC):
     """Wav2Vec2ConformerForCTC with the widths of its config.
 
-    As in `transformers`, convolutions hear the padding of a batch; our own runtime hides it.
+    As in `transformers`, convolutions read the padding of a batch; our own runtime masks it.
     """
 
     config_class = PrunedWav2Vec2ConformerConfig
 
-    def __init__(self, config: PrunedWav2Vec2ConformerConfig, **more: Any) -> None:
-        super().__init__(config, **more)
-        resize(self.wav2vec2_conformer, ours(config, HfCtcConfig))
+    def __init__(self, config: PrunedWav2Vec2ConformerConfig, **options: Any) -> None:
+        super().__init__(config, **options)
+        resize(self.wav2vec2_conformer, secateur_config(config, HfCtcConfig))
 
 
 class PrunedParakeetConfig(ParakeetCTCConfig):
@@ -47,4 +47,4 @@ class PrunedParakeetForCTC(ParakeetForCTC):
 
     def __init__(self, config: PrunedParakeetConfig) -> None:
         super().__init__(config)
-        resize_encoder(self.encoder, ours(config, ParakeetConfig))
+        resize_encoder(self.encoder, secateur_config(config, ParakeetConfig))

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from transformers import MoonshineConfig as TheirConfig
 from transformers import MoonshineForConditionalGeneration
 
-from ..moonshine.config import STRIDES, TAPS, AttentionWidths, MoonshineConfig
+from ..moonshine.config import STRIDES, TAPS, GroupedAttentionWidths, MoonshineConfig
 from ..moonshine.model import ChannelsNorm
-from .ours import ours
+from .secateur_config import secateur_config
 
 
 class PrunedMoonshineConfig(TheirConfig):
@@ -22,10 +22,10 @@ class PrunedMoonshineConfig(TheirConfig):
 
 
 class CountedNorm(ChannelsNorm):
-    """The norm after the first convolution, over the channels that there were."""
+    """The norm after the first convolution, over the channels before pruning."""
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        """(batch, channels, frames) to the same; padding is heard, as in `transformers`."""
+        """(batch, channels, frames) to the same; padding is included, as in `transformers`."""
         return super().forward(x, None)
 
 
@@ -45,7 +45,7 @@ def resize(model: Any, config: MoonshineConfig) -> None:
         layer.mlp.fc1, layer.mlp.fc2 = nn.Linear(width, 2 * widths.ffn), nn.Linear(widths.ffn, width)
 
 
-def _resize_attention(attention: Any, widths: AttentionWidths, config: MoonshineConfig) -> None:
+def _resize_attention(attention: Any, widths: GroupedAttentionWidths, config: MoonshineConfig) -> None:
     """Queries of a head of their own each: `transformers` runs no others."""
     inner, width = widths.heads * config.head_size, config.width
     attention.config = copy.copy(attention.config)
@@ -62,4 +62,4 @@ class PrunedMoonshineForConditionalGeneration(MoonshineForConditionalGeneration)
 
     def __init__(self, config: PrunedMoonshineConfig) -> None:
         super().__init__(config)
-        resize(self.model, ours(config, MoonshineConfig))
+        resize(self.model, secateur_config(config, MoonshineConfig))

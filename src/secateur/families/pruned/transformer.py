@@ -8,7 +8,7 @@ from transformers import HubertConfig, HubertForCTC, Wav2Vec2Config, Wav2Vec2For
 
 from ..transformers_ctc.config import HfCtcConfig
 from ..transformers_ctc.resize import resize
-from .ours import ours
+from .secateur_config import secateur_config
 
 
 class PrunedWav2Vec2Config(Wav2Vec2Config):
@@ -23,9 +23,9 @@ class PrunedWav2Vec2ForCTC(Wav2Vec2ForCTC):
 
     config_class = PrunedWav2Vec2Config
 
-    def __init__(self, config: PrunedWav2Vec2Config, **more: Any) -> None:
-        super().__init__(config, **more)
-        resize(self.wav2vec2, ours(config, HfCtcConfig))
+    def __init__(self, config: PrunedWav2Vec2Config, **options: Any) -> None:
+        super().__init__(config, **options)
+        resize(self.wav2vec2, secateur_config(config, HfCtcConfig))
 
 
 class PrunedHubertConfig(HubertConfig):
@@ -40,9 +40,9 @@ class PrunedHubertForCTC(HubertForCTC):
 
     config_class = PrunedHubertConfig
 
-    def __init__(self, config: PrunedHubertConfig, **more: Any) -> None:
-        super().__init__(config, **more)
-        resize(self.hubert, ours(config, HfCtcConfig))
+    def __init__(self, config: PrunedHubertConfig, **options: Any) -> None:
+        super().__init__(config, **options)
+        resize(self.hubert, secateur_config(config, HfCtcConfig))
 
 
 class PrunedWavLMConfig(WavLMConfig):
@@ -57,6 +57,6 @@ class PrunedWavLMForCTC(WavLMForCTC):
 
     config_class = PrunedWavLMConfig
 
-    def __init__(self, config: PrunedWavLMConfig, **more: Any) -> None:
-        super().__init__(config, **more)
-        resize(self.wavlm, ours(config, HfCtcConfig))
+    def __init__(self, config: PrunedWavLMConfig, **options: Any) -> None:
+        super().__init__(config, **options)
+        resize(self.wavlm, secateur_config(config, HfCtcConfig))

@@ -14,7 +14,7 @@ from transformers.models.whisper.modeling_whisper import WhisperAttention, eager
 
 from ..seq2seq.layers import FrameMerge
 from ..whisper.config import AttentionWidths, WhisperConfig
-from .ours import ours
+from .secateur_config import secateur_config
 
 
 class PrunedWhisperConfig(TheirConfig):
@@ -42,7 +42,7 @@ class PrunedWhisperAttention(WhisperAttention):
 
     def forward(  # type: ignore[override]
         self, hidden_states: Tensor, key_value_states: Tensor | None = None, past_key_values: Any = None,
-        attention_mask: Tensor | None = None, output_attentions: bool = False, **others: Any,
+        attention_mask: Tensor | None = None, output_attentions: bool = False, **options: Any,
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """(batch, length, width) to the same, and the attention's weights where they are known."""
         batch, length, _ = hidden_states.shape
@@ -50,26 +50,26 @@ class PrunedWhisperAttention(WhisperAttention):
         def split(x: Tensor) -> Tensor:
             return x.view(batch, -1, self.widths.heads, x.shape[2] // self.widths.heads).transpose(1, 2)
 
-        crossing, known = key_value_states is not None, False
+        crossing, cached = key_value_states is not None, False
         if isinstance(past_key_values, EncoderDecoderCache):
-            known = crossing and bool(past_key_values.is_updated.get(self.layer_idx))
+            cached = crossing and bool(past_key_values.is_updated.get(self.layer_idx))
             if crossing:
                 past_key_values.is_updated[self.layer_idx] = True
                 past_key_values = past_key_values.cross_attention_cache
             else:
                 past_key_values = past_key_values.self_attention_cache
-        if known:
+        if cached:
             keys, values = past_key_values.layers[self.layer_idx].keys, past_key_values.layers[self.layer_idx].values
         else:
-            heard = hidden_states if key_value_states is None else key_value_states
-            keys, values = split(self.k_proj(heard)), split(self.v_proj(heard))
+            source = hidden_states if key_value_states is None else key_value_states
+            keys, values = split(self.k_proj(source)), split(self.v_proj(source))
             if past_key_values is not None:
                 keys, values = past_key_values.update(keys, values, self.layer_idx)
         interface = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention_forward)
         attended, weights = interface(
             self, split(self.q_proj(hidden_states)), keys, values, attention_mask,
             dropout=self.dropout if self.training else 0.0, scaling=self.scaling,
-            output_attentions=output_attentions, **others,
+            output_attentions=output_attentions, **options,
         )  # fmt: skip
         return self.out_proj(attended.reshape(batch, length, -1)), weights
 
@@ -124,4 +124,4 @@ class PrunedWhisperForConditionalGeneration(WhisperForConditionalGeneration):
 
     def __init__(self, config: PrunedWhisperConfig) -> None:
         super().__init__(config)
-        resize(self.model, ours(config, WhisperConfig))
+        resize(self.model, secateur_config(config, WhisperConfig))

@@ -1,1 +1,1 @@
-"""What encoder-decoders share, whatever their layers are: cache, layers, decoder, decoding in torch."""
+"""What all encoder-decoder families share: layers, objective, decoding in torch, sensitivity probe."""

@@ -1,4 +1,4 @@
-"""Fast greedy decoding of many clips in torch: what validation during training and `evaluate` on a GPU use."""
+"""Fast greedy decoding of many clips in torch, for validation during training and `evaluate` on a GPU."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ from .inputs import encoder_inputs
 
 @torch.no_grad()
 def greedy(
-    model: TokenNetwork, features: Tensor, frames: Tensor | None, prompt: list[int], most: int | None = None
+    model: TokenNetwork, features: Tensor, frames: Tensor | None, prompt: list[int], limit: int | None = None
 ) -> list[list[int]]:
-    """Token rows, without prompt and end, of `features` (batch, frames, inputs); suppress lists as the reference
-    applies them; what a row says in a loop is kept once.
+    """Token rows, without prompt and end, of `features` (batch, frames, inputs); suppress lists as in the
+    reference; repetition loops are cut to one.
 
-    `most` tokens at the most a row; by default 224, as the reference, or what the text context holds.
+    At most `limit` tokens a row; by default 224, as the reference, or what the text context holds.
     """
     tokens = model.config.tokens
     device = features.device
     cache: Cache = model.encode(features, frames)
-    most = most_tokens(model, prompt, most)
-    banned, banned_first = forbidden(model, device)
-    rows = torch.full((features.shape[0], most), tokens.end, device=device)
+    limit = max_tokens(model, prompt, limit)
+    suppressed, suppressed_at_start = suppression_bias(model, device)
+    rows = torch.full((features.shape[0], limit), tokens.end, device=device)
     step = torch.tensor([prompt], device=device).expand(features.shape[0], -1)
     done = torch.zeros(features.shape[0], dtype=torch.bool, device=device)
-    for i in range(most):
-        logits = model.step(step, cache).float() + (banned if i else banned_first)
+    for i in range(limit):
+        logits = model.step(step, cache).float() + (suppressed if i else suppressed_at_start)
         chosen = logits.argmax(-1).masked_fill(done, tokens.end)
         rows[:, i] = chosen
         done |= chosen == tokens.end
-        # Asking a GPU whether all are done waits for it: ask every eighth step.
+        # Reading `done` from a GPU waits for it: read it every eighth step.
         if i % 8 == 7 and bool(done.all()):
             break
         step = chosen[:, None]
-    return said(rows, tokens.end)
+    return token_rows(rows, tokens.end)
 
 
 @torch.no_grad()
 def no_speech_probability(model: TokenNetwork, features: Tensor, frames: Tensor | None) -> Tensor:
-    """The probability (batch,) that nobody speaks in `features` (batch, frames, inputs): `<|nospeech|>` after the
+    """The probability (batch,) of no speech in `features` (batch, frames, inputs): `<|nospeech|>` after the
     start token; zero of a model without that token.
 
-    The reference asks there, before language and task; training with `train.mix` makes it a calibrated answer.
+    The reference reads it there, before language and task; training with `train.mix` calibrates it.
     """
     tokens = model.config.tokens
     if tokens.no_speech is None:
@@ -65,27 +65,27 @@ def no_speech_probability(model: TokenNetwork, features: Tensor, frames: Tensor 
     return logits.float().softmax(-1)[:, tokens.no_speech]
 
 
-def most_tokens(model: TokenNetwork, prompt: list[int], most: int | None = None) -> int:
-    """Tokens of a row at the most: 224, as the reference, or what the text context holds."""
+def max_tokens(model: TokenNetwork, prompt: list[int], limit: int | None = None) -> int:
+    """The most tokens of a row: 224, as the reference, or what the text context holds."""
     room: int = model.config.text_context - len(prompt)
-    return min(most or MOST_TOKENS, room)
+    return min(limit or MOST_TOKENS, room)
 
 
-def forbidden(model: TokenNetwork, device: torch.device) -> tuple[Tensor, Tensor]:
-    """What is added to logits (vocabulary,): minus infinity for what is never text, and for what is not at the start.
+def suppression_bias(model: TokenNetwork, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Biases of logits (vocabulary,): minus infinity for suppressed tokens; the second also at the start of a text.
 
     Special tokens above `end` are never text; timestamps are off here.
     """
     tokens = model.config.tokens
-    banned = torch.zeros(model.config.vocabulary, device=device)
+    suppressed = torch.zeros(model.config.vocabulary, device=device)
     special = list(range(tokens.end + 1, model.config.vocabulary))
-    banned[[*tokens.suppress, *special]] = -torch.inf
-    banned_first = banned.clone()
-    banned_first[list(tokens.suppress_at_start)] = -torch.inf
-    return banned, banned_first
+    suppressed[[*tokens.suppress, *special]] = -torch.inf
+    suppressed_at_start = suppressed.clone()
+    suppressed_at_start[list(tokens.suppress_at_start)] = -torch.inf
+    return suppressed, suppressed_at_start
 
 
-def said(rows: Tensor, end: int) -> list[list[int]]:
+def token_rows(rows: Tensor, end: int) -> list[list[int]]:
     """Token rows (batch, length) up to their `end`, loops cut."""
     return [cut_loops(row[: row.index(end)] if end in row else row) for row in rows.tolist()]
 
@@ -97,7 +97,7 @@ def transcribe_bank(
 ) -> list[str]:  # fmt: skip
     """The text of every clip in `bank`, in order, on the bank's device; clips longer than the audio context are cut.
 
-    A model that was trained on 30 s windows (`config.padded`) hears padded clips, any other the clips as they are.
+    A model that was trained on 30 s windows (`config.padded`) gets padded clips, others the clips as they are.
     """
     config, device = model.config, bank.device
     rate = config.front_end.sample_rate
@@ -116,13 +116,13 @@ def transcribe_bank(
     ]
     use_bf16 = device.type == "cuda" if bf16 is None else bf16
 
-    def heard(rows: Sequence[int], language: str) -> list[list[int]]:
+    def decode_batch(rows: Sequence[int], language: str) -> list[list[int]]:
         inputs = encoder_inputs(features, *bank.gather(rows), config, model.input_mask)
         with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16):
             return greedy(model, *inputs, config.tokens.prompt(language or None))
 
     for rows, language in track(batches, label, quiet=not label):
-        decoded = in_halves(partial(heard, language=language), rows, label or config.name or "decoding")
+        decoded = in_halves(partial(decode_batch, language=language), rows, label or config.name or "decoding")
         for row, ids in zip(rows, decoded, strict=True):
             texts[row] = tokenizer.decode(ids).strip()
     model.train(was_training)

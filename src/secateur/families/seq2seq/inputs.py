@@ -1,4 +1,4 @@
-"""Audio on the device as an encoder hears it: cut to the window, padded to it where the model was trained so."""
+"""Encoder inputs from audio on the device: cut to the window, padded to it if the model was trained so."""
 
 from __future__ import annotations
 

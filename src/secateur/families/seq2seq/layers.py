@@ -20,8 +20,8 @@ from ...models.groups import Group, Place, prefixed
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:
     """Queries (batch, heads, n, dim) among keys and values (batch, heads, length, dim): (batch, n, heads * dim).
 
-    `mask` is True where attention may look. There may be several times the rows of `keys`, the first for all of them,
-    then the second: variants that hear the same audio, which is then read once for all.
+    `mask` is True where attention is allowed. Queries may have several times the rows of `keys`, one set after the
+    other: variants with the same audio, whose keys and values are then read once for all.
     """
     times = len(queries) // len(keys)
     if times > 1:
@@ -86,7 +86,7 @@ class EncoderLayer(nn.Module):
         return x + drop(self.ffn(self.ffn_norm(x)))  # type: ignore[no-any-return]
 
     def groups(self) -> list[Group]:
-        """Those of the attention and the feed-forward."""
+        """The groups of attention and feed-forward."""
         return prefixed(self.attention.groups(), "attention") + prefixed(self.ffn.groups(), "ffn")
 
 
@@ -114,7 +114,7 @@ class DecoderLayer(nn.Module):
         length, past = x.shape[1], cache.past
         keys, values = cache.extend(*self.self_attention.keys_values(normed, past))
         causal = None
-        if past and length > 1:  # several new tokens after old ones: each sees all old ones and its predecessors
+        if past and length > 1:  # several new tokens after old ones: each attends to all old ones and its predecessors
             causal = torch.ones(length, past + length, dtype=torch.bool, device=x.device).tril(past)
         x = x + drop(self.self_attention(normed, keys, values, causal, not past and length > 1, past))
         normed = self.cross_attention_norm(x)
@@ -122,7 +122,7 @@ class DecoderLayer(nn.Module):
         return x + drop(self.ffn(self.ffn_norm(x)))  # type: ignore[no-any-return]
 
     def groups(self) -> list[Group]:
-        """Those of both attentions and the feed-forward."""
+        """The groups of both attentions and of the feed-forward."""
         return (
             prefixed(self.self_attention.groups(), "self_attention")
             + prefixed(self.cross_attention.groups(), "cross_attention")
@@ -136,7 +136,7 @@ def layer_groups(model: nn.Module) -> list[Group]:
     for side, branches in (("encoder", ("attention",)), ("decoder", ("self_attention", "cross_attention"))):
         layers = model.get_submodule(f"{side}.layers")
         assert isinstance(layers, nn.ModuleList)
-        # A layer whose every branch adds zero is no layer.
+        # A layer whose branches all add zero equals no layer.
         last = dict(layers[0].named_parameters()) if len(layers) else {}
         ends = [f"{branch}.out.{p}" for branch in branches for p in ("weight", "bias")]
         ends = [end for end in [*ends, "ffn.down.weight", "ffn.down.bias"] if end in last]

@@ -25,10 +25,10 @@ from .inputs import encoder_inputs
 
 @dataclass
 class Teacher:
-    """A frozen model to learn from. `rows` are the teacher's token ids of the student's rows, when those were pruned.
+    """A frozen teacher. `rows` are the teacher's token ids of the student's rows, when those were pruned.
 
-    `sample_rate` is that of the student's audio: a teacher of a higher rate hears what the student can hear. A teacher
-    that was trained on 30 s windows hears the clip padded to one: cut to the clip it would not know the end.
+    `sample_rate` is that of the student's audio: a teacher of a higher rate gets the same band-limited audio. A
+    teacher that was trained on 30 s windows gets the clip padded to one: unpadded it would miss the end.
     """
 
     model: TokenNetwork
@@ -42,10 +42,10 @@ class Teacher:
         config = self.model.config
         if self.sample_rate is not None:
             audio, lengths = resample_rows(audio, lengths, self.sample_rate, config.front_end.sample_rate)
-        heard, frames = encoder_inputs(self.features, audio, lengths, config)
+        features, frames = encoder_inputs(self.features, audio, lengths, config)
         if self.rows is None:
-            return self.model(heard, frames, inputs)  # type: ignore[no-any-return]
-        return self.model(heard, frames, self.rows[inputs])[..., self.rows]  # type: ignore[no-any-return]
+            return self.model(features, frames, inputs)  # type: ignore[no-any-return]
+        return self.model(features, frames, self.rows[inputs])[..., self.rows]  # type: ignore[no-any-return]
 
 
 @dataclass
@@ -53,13 +53,13 @@ class Seq2Seq:
     """Cross entropy of every example's tokens after its prompt and, with a teacher, its distillation.
 
     `rows` are the clips' token rows: start, language and task (`prompt` tokens), text, end. Prompts, timestamps and
-    silence are written around the texts as Whisper was trained on them (Radford et al. 2022, figure 1); what comes
-    before the start token is never asked for.
+    silence are written around the texts as Whisper was trained on them (Radford et al. 2022, figure 1); tokens before
+    the start token are no targets.
     """
 
     rows: Sequence[Sequence[int]]
     prompt: int = 2  # tokens before the text
-    parents: Mapping[int, tuple[int, int]] = field(default_factory=dict)  # of merged tokens, for piece dropout
+    parents: Mapping[int, tuple[int, int]] = field(default_factory=dict)  # of merged tokens, for BPE dropout
     teacher: Teacher | None = None
     room: int = 448  # tokens that the text context holds
     tokens: Tokens | None = None  # of the model; None: no prompts, no timestamps
@@ -75,49 +75,49 @@ class Seq2Seq:
         loss = cross_entropy(
             logits, tokens.labels, settings.label_smoothing, None if teacher_weights is None else 1 - teacher_weights
         )
-        if self._learns_silence(settings):
+        if self._trains_silence(settings):
             speech = torch.tensor([float(row.speech) for row in rows]).to(device, non_blocking=True)
             starts = torch.tensor([row.start for row in rows]).to(device, non_blocking=True)
-            asked, more = (tokens.labels != IGNORE).sum(), sum(row.speech for row in rows)
-            heard = speech_expected_loss(logits, starts, config.tokens.no_speech, speech)
-            loss = (loss * asked + heard) / (asked + more)
+            token_count, speech_count = (tokens.labels != IGNORE).sum(), sum(row.speech for row in rows)
+            speech_loss = speech_expected_loss(logits, starts, config.tokens.no_speech, speech)
+            loss = (loss * token_count + speech_loss) / (token_count + speech_count)
         if teacher_weights is not None and self.teacher is not None:
-            # The teacher hears the clip unmasked: the student learns to fill in.
-            wanted = self.teacher.logits(batch.audio, batch.lengths, tokens.inputs)
+            # The teacher gets the clip without SpecAugment: the student learns to fill in.
+            teacher_logits = self.teacher.logits(batch.audio, batch.lengths, tokens.inputs)
             loss = loss + distillation(
-                logits, wanted, tokens.labels, settings.distillation_temperature, teacher_weights
+                logits, teacher_logits, tokens.labels, settings.distillation_temperature, teacher_weights
             )
         return loss
 
     def counts(self, examples: Sequence[Example], step: int, settings: TrainSettings) -> list[int]:
-        """Tokens that are asked for, an example."""
-        more = self._learns_silence(settings)
+        """Target tokens of each example."""
+        trains_silence = self._trains_silence(settings)
         rows = [self.target(example, step, settings) for example in examples]
-        return [len(row.ids) - row.prompt_length + (more and row.speech) for row in rows]
+        return [len(row.ids) - row.prompt_length + (trains_silence and row.speech) for row in rows]
 
-    def _learns_silence(self, settings: TrainSettings) -> bool:
+    def _trains_silence(self, settings: TrainSettings) -> bool:
         """Whether the probability of no speech is trained."""
         shared = settings.mix is not None and bool(settings.mix.nonspeech)
         return shared and self.tokens is not None and self.tokens.no_speech is not None
 
     def target(self, example: Example, step: int, settings: TrainSettings) -> TokenTarget:
-        """The tokens to learn at `step`: with piece dropout some are spelt with the pieces they have.
+        """The target tokens at `step`; with BPE dropout some are split into the tokens they were merged from.
 
-        What the text context does not hold is left out: of a prompt its beginning, of a text its end, which then has
-        no end token.
+        What exceeds the text context is cut: the beginning of a prompt, the end of a text, which then has no end
+        token.
         """
         head = self._head(example)
         ids, times = list(head), []
         silent = not example.clips
         if silent and self.tokens is not None and self.tokens.no_speech is not None:
             ids = [head[0], self.tokens.no_speech]  # where a language would stand
-        for place, row in enumerate(example.complete):
+        for clip, row in enumerate(example.complete):
             if example.timed:
-                times.append((len(ids), place, 0))
+                times.append((len(ids), clip, 0))
                 ids.append(self._zero)
             ids += self._text(row, step, settings)
             if example.timed:
-                times.append((len(ids), place, 1))
+                times.append((len(ids), clip, 1))
                 ids.append(self._zero)
         if example.cut_after is not None:  # a clip that the window cuts: the next window begins with it
             times.append((len(ids), len(example.complete), 0))
@@ -126,13 +126,13 @@ class Seq2Seq:
         ids.append(end)
         before = self._before(example, self.room - len(ids))
         first = len(before)
-        given = first + (1 if silent and len(ids) > 1 and ids[1:2] != head[1:2] else len(head))
+        prompt_length = first + (1 if silent and len(ids) > 1 and ids[1:2] != head[1:2] else len(head))
         row_ids = (before + ids)[: self.room]
         kept = tuple((first + at, clip, edge) for at, clip, edge in times if first + at < len(row_ids))
-        return TokenTarget(tuple(row_ids), given, first, kept, not silent)
+        return TokenTarget(tuple(row_ids), prompt_length, first, kept, not silent)
 
     def _head(self, example: Example) -> list[int]:
-        """Start, language, task and, without timestamps, the token that says so."""
+        """Start, language, task and, without timestamps, the no-timestamps token."""
         head = list(self.rows[example.clips[0] if example.clips else 0][: self.prompt])
         if example.timed and self.tokens is not None:
             head = [i for i in head if i != self.tokens.no_timestamps]
@@ -146,12 +146,12 @@ class Seq2Seq:
 
     def _text(self, row: int, step: int, settings: TrainSettings) -> list[int]:
         """The text tokens of one clip."""
-        whole = self.rows[row]
+        ids = self.rows[row]
         if settings.bpe_dropout and self.parents:
             random = np.random.default_rng((settings.seed, step, row))
-            split = bpe_dropout_row(whole, self.parents, settings.bpe_dropout, random)
-            whole = split if len(split) <= self.room else whole
-        return list(whole[self.prompt : -1])
+            split = bpe_dropout_row(ids, self.parents, settings.bpe_dropout, random)
+            ids = split if len(split) <= self.room else ids
+        return list(ids[self.prompt : -1])
 
     def _before(self, example: Example, room: int) -> list[int]:
         """The tokens before the start token, at most `room`, as `decode.prompt` writes them."""
@@ -162,13 +162,13 @@ class Seq2Seq:
         if room < 1:
             return []
         random = np.random.default_rng(prompt.seed)
-        other = list(self.rows[prompt.row][self.prompt : -1])
+        prompt_text = list(self.rows[prompt.row][self.prompt : -1])
         if prompt.kind == "previous":
-            before = other
+            before = prompt_text
             if example.timed and random.random() < 0.5:  # as a window's own segments would stand there
-                before = [self._zero, *other, self._zero + int(random.integers(1, self.tokens.timestamp_count))]
+                before = [self._zero, *prompt_text, self._zero + int(random.integers(1, self.tokens.timestamp_count))]
             return [self.tokens.previous, *before[-room:]] if before else []
-        wrong = rare_words(self.tokenizer, other, int(random.integers(1, 6)), random)
+        wrong = rare_words(self.tokenizer, prompt_text, int(random.integers(1, 6)), random)
         right: list[str] = []
         if prompt.kind == "words":
             text = [i for row in example.complete for i in self.rows[row][self.prompt : -1]]
@@ -180,8 +180,8 @@ class Seq2Seq:
         return [self.tokens.previous, *ids[-room:]] if ids else []
 
 
-def rare_words(tokenizer: Tokenizer, ids: Sequence[int], most: int, random: np.random.Generator) -> list[str]:
-    """Up to `most` words of a text, drawn from the rarer half: names, mostly.
+def rare_words(tokenizer: Tokenizer, ids: Sequence[int], limit: int, random: np.random.Generator) -> list[str]:
+    """Up to `limit` words of a text, drawn from the rarer half: names, mostly.
 
     A byte-pair vocabulary merges what is frequent first, so a rare word takes several tokens, or one of a high number.
     Without spaces between words, stretches of two to four characters are drawn.
@@ -189,8 +189,8 @@ def rare_words(tokenizer: Tokenizer, ids: Sequence[int], most: int, random: np.r
     text = tokenizer.decode(list(ids)).strip()
     words = [word.strip('.,!?;:"()。，！？；：、') for word in text.split()]
     if len(words) < 2 and len(text) > 12:
-        starts = random.integers(0, len(text) - 4, size=most)
+        starts = random.integers(0, len(text) - 4, size=limit)
         return [text[s : s + int(random.integers(2, 5))] for s in starts.tolist()]
     rarity = {word: (len(tokens), max(tokens)) for word in words if word and (tokens := tokenizer.encode(word))}
     rarest = sorted(rarity, key=lambda word: rarity[word], reverse=True)[: max(1, (len(rarity) + 1) // 2)]
-    return [str(word) for word in random.permutation(rarest)[:most]] if rarity else []
+    return [str(word) for word in random.permutation(rarest)[:limit]] if rarity else []

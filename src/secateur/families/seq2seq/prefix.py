@@ -1,4 +1,4 @@
-"""What variants of a Whisper share: the unchanged model on one batch of clips, layer by layer."""
+"""The computation that variants share: the unchanged model on one batch of clips, layer by layer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...sensitivity.gates import Gates
 
 @dataclass
 class Prefix:
-    """What each layer reads, and the audio's keys and values. Stage 0 of the encoder are its convolutions."""
+    """The inputs of all layers, and cross-attention's keys and values. Stage 0 of the encoder is its convolutions."""
 
     mel: Tensor
     frames: Tensor | None
@@ -29,7 +29,7 @@ class Prefix:
 
     @property
     def bytes(self) -> int:
-        """Memory that it takes."""
+        """Its size in memory, in bytes."""
         pairs = [t for pair in self.cross for t in pair]
         return sum(t.numel() * t.element_size() for t in [self.mel, *self.encoder, *pairs, *self.decoder])
 
@@ -51,31 +51,31 @@ class Prefix:
         return cls(mel, frames, valid, encoder, cross, decoder)
 
     def shared(self) -> Cache:
-        """A fresh cache on the unchanged model's memory."""
+        """A new cache with the unchanged model's encoder output."""
         last = self.valid[-1]
         mask = None if last is None else last[:, None, None, :]
         return Cache([LayerCache(keys, values) for keys, values in self.cross], mask)
 
     def encoded(self, model: TokenNetwork, starts: Sequence[int], gates: Gates) -> Cache:
-        """The cache of variants that touch the encoder's stages `starts` (rising) first: each joins the batch where it
-        begins to differ from the unchanged model."""
-        encoder, clips, there = model.encoder, len(self.mel), 0
+        """The cache of variants that first change the encoder at the stages `starts` (rising): each joins the batch
+        where it begins to differ from the unchanged model."""
+        encoder, clips, joined = model.encoder, len(self.mel), 0
         x, valid = self.mel, self.valid[0]
         for stage in range(len(encoder.layers) + 1):
-            more = starts.count(stage)
-            there += more
-            if not there:
+            added = starts.count(stage)
+            joined += added
+            if not joined:
                 continue
-            if more:
-                gates.assign([number for number in range(there) for _ in range(clips)])
+            if added:
+                gates.assign([number for number in range(joined) for _ in range(clips)])
             if stage == 0:
-                frames = None if self.frames is None else self.frames.repeat(more)
-                x, valid = encoder.embed(self.mel.repeat(more, 1, 1), frames, model.dropout)
-            elif more:
+                frames = None if self.frames is None else self.frames.repeat(added)
+                x, valid = encoder.embed(self.mel.repeat(added, 1, 1), frames, model.dropout)
+            elif added:
                 before = self.valid[stage - 1]
-                valid = None if before is None else before.repeat(there, 1)
-                new = self.encoder[stage - 1].repeat(more, 1, 1)
-                x = new if there == more else torch.cat([x, new])
+                valid = None if before is None else before.repeat(joined, 1)
+                new = self.encoder[stage - 1].repeat(added, 1, 1)
+                x = new if joined == added else torch.cat([x, new])
             x, valid = encoder.stage(stage, x, valid, model.dropout)
         return model.decoder.start(encoder.norm(x), valid)
 
@@ -83,7 +83,7 @@ class Prefix:
 def gather(
     model: nn.Module, groups: Sequence[Group], batches: Sequence[list[int]], loss: Callable[[list[int]], Tensor]
 ) -> Evidence:
-    """What importance criteria read, from the losses of `batches` of clips."""
+    """The evidence of importance criteria, from the losses of `batches` of clips."""
     collector = TaylorCollector(model, groups)
     with ActivationCollector(model) as activations:
         for batch in batches:

@@ -1,4 +1,4 @@
-"""An encoder-decoder that loses something for once: what comes before the touched layer is computed once for all."""
+"""The sensitivity probe of encoder-decoders: what comes before a changed layer is computed once for all variants."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from ...train.targets import IGNORE, TokenBatch, token_batch
 from .inputs import encoder_inputs
 from .prefix import Prefix, gather
 from .sites import input_variants, kept_rows, retokenised
-from .variant_greedy import says_draft
-from .variant_texts import CPU_ROWS, CUDA_ROWS, KEPT, Drafted, Outcome
+from .variant_greedy import matches_draft
+from .variant_texts import CPU_ROWS, CUDA_ROWS, PREFIX_BYTES, Drafted, VariantLosses
 
 CUDA_POSITIONS, CPU_POSITIONS = 1_200_000, 14_000  # encoder positions computed at a time
 
@@ -52,7 +52,7 @@ class TokenProbe:
         self.prompt = config.tokens.prompt(utterances[0].language if config.tokens.multilingual else None)
         self.parts = parts_of(utterances, spec.screen)
         self.batch_seconds = spec.batch_seconds or (2400.0 if device.type == "cuda" else 240.0)
-        self._kept: dict[tuple[int, ...], Prefix] = {}
+        self._prefixes: dict[tuple[int, ...], Prefix] = {}
         self.drafted = Drafted(self)
         self._bands: dict[float, AudioBank] = {}
         self.share = 1.0  # of the variants that should fit the device's memory at once
@@ -66,7 +66,7 @@ class TokenProbe:
         return [[clips[i] for i in batch] for batch in buckets(seconds, self.batch_seconds, None)]
 
     def _targets(self, style: str) -> list[list[int]]:
-        """Token rows of all transcripts, as they are or as sentences; `auto`: whichever the model finds likelier."""
+        """Token rows of all transcripts, as they are or as sentences; `auto`: whichever is likelier under the model."""
         room, tokens = self.config.text_context, self.config.tokens
 
         def rows(write: Any) -> list[list[int]]:
@@ -77,9 +77,9 @@ class TokenProbe:
             sums = {}
             for name, token_rows in candidates.items():
                 self.targets = token_rows
-                self._kept.clear()
+                self._prefixes.clear()
                 sums[name] = float(self.losses([BASELINE], 0).sum())
-            self._kept.clear()
+            self._prefixes.clear()
             style = min(sums, key=lambda name: sums[name])
         self.style = style
         return candidates[style]
@@ -94,7 +94,7 @@ class TokenProbe:
         clips = self.parts[part]
         table = torch.zeros(len(variants), len(self.utterances))
         for batch in self.batches(clips):
-            for result in self._fitting(self.without, variants, batch):
+            for result in self._fitting(self.ablated, variants, batch):
                 table[torch.tensor(result.numbers)[:, None], torch.tensor(batch)] = result.losses.cpu()
         return table[:, clips]
 
@@ -104,29 +104,29 @@ class TokenProbe:
         losses = torch.zeros(len(variants), len(self.utterances))
         texts, end = [[""] * len(self.utterances) for _ in variants], self.config.tokens.end
         batches = self.batches(range(len(self.utterances)))
-        self._kept = {key: kept for key, kept in self._kept.items() if list(key) in batches}
+        self._prefixes = {key: kept for key, kept in self._prefixes.items() if list(key) in batches}
         for batch in batches:
             for number, clip, loss, ids in self._fitting(self.drafted.rows, variants, batch):
                 ids = cut_loops(ids[: ids.index(end)] if end in ids else ids)
                 losses[number, batch[clip]], texts[number][batch[clip]] = loss, self.text.decode(ids).strip()
         return losses, texts
 
-    def without(
+    def ablated(
         self, variants: Sequence[Variant], batch: list[int], draft: Sequence[Sequence[int]] | None = None
-    ) -> Iterator[Outcome]:
-        """What some variants at a time make of a batch; with a `draft`, also whether they would say it."""
+    ) -> Iterator[VariantLosses]:
+        """Losses of a batch, some variants at a time; with a `draft`, also whether greedy decoding gives it."""
         tokens, prefix = self._tokens(batch), self.prefix(batch)
-        for numbers, starts in self.together(variants, len(batch), prefix.encoder[0].shape[1]):
+        for numbers, starts in self.batched_variants(variants, len(batch), prefix.encoder[0].shape[1]):
             chosen, times = [variants[i] for i in numbers], len(numbers)
-            one, first = chosen[0], starts[0] - len(self.config.encoder) - 1
-            sayable = [kept_rows(v, self.config) if "vocabulary" in v.gone else None for v in chosen]
+            variant, first = chosen[0], starts[0] - len(self.config.encoder) - 1
+            allowed = [kept_rows(v, self.config) if "vocabulary" in v.ablated else None for v in chosen]
             with self.computing(), self.gates(chosen, len(batch)) as gates:
-                if sayable[0] is not None:
-                    cache, kept = prefix.shared(), sayable[0]
+                if allowed[0] is not None:
+                    cache, kept = prefix.shared(), allowed[0]
                     other = self._tokens(batch, retokenised(self.text, kept, self.config))
                     losses = self._decoder_loss(prefix.shared(), other, kept=kept.to(self.device))
-                elif one.change:
-                    cache = self.model.encode(*self.features_of(batch, one))
+                elif variant.change:
+                    cache = self.model.encode(*self.features_of(batch, variant))
                     losses = self._decoder_loss(cache, tokens)
                 elif first < 0:
                     cache = prefix.encoded(self.model, starts, gates)
@@ -138,8 +138,8 @@ class TokenProbe:
                     )
                 same = None
                 if draft is not None:
-                    same = says_draft(self.model, cache, times, self.prompt, draft, sayable)
-            yield Outcome(numbers, losses, cache, same)
+                    same = matches_draft(self.model, cache, times, self.prompt, draft, allowed)
+            yield VariantLosses(numbers, losses, cache, same)
 
     def _decoder_loss(
         self, cache: Cache, tokens: TokenBatch, hidden: Tensor | None = None, first: int = 0, times: int = 1,
@@ -151,33 +151,33 @@ class TokenProbe:
         for i in range(first, len(decoder.layers)):
             x = decoder.layers[i](x, cache.layers[i], cache.memory_mask, self.model.dropout)
         rows, steps = (tokens.labels != IGNORE).nonzero(as_tuple=True)
-        asked = decoder.norm(x.view(times, -1, *x.shape[1:])[:, rows, steps]).flatten(0, 1)
+        hidden_at_labels = decoder.norm(x.view(times, -1, *x.shape[1:])[:, rows, steps]).flatten(0, 1)
         labels = tokens.labels[rows, steps].repeat(times)
         each = torch.empty(len(labels), device=self.device)
-        piece = 8192 if self.device.type == "cuda" else 512
-        for i in range(0, len(labels), piece):
-            logits = (asked[i : i + piece] @ decoder.token_embedding.weight.T).float()
+        chunk = 8192 if self.device.type == "cuda" else 512
+        for i in range(0, len(labels), chunk):
+            logits = (hidden_at_labels[i : i + chunk] @ decoder.token_embedding.weight.T).float()
             if kept is not None:
                 logits = logits.masked_fill(~kept, -torch.inf)
-            each[i : i + piece] = F.cross_entropy(logits, labels[i : i + piece], reduction="none")
+            each[i : i + chunk] = F.cross_entropy(logits, labels[i : i + chunk], reduction="none")
         sums = torch.zeros(times, len(tokens.labels), device=self.device)
         return sums.index_add_(1, rows, each.view(times, -1))
 
     def prefix(self, batch: list[int]) -> Prefix:
-        """The unchanged model on a batch, kept while there is memory."""
+        """The unchanged model on a batch, cached while memory allows."""
         key = tuple(batch)
-        if key in self._kept:
-            return self._kept[key]
+        if key in self._prefixes:
+            return self._prefixes[key]
         with self.computing(), torch.no_grad():
-            fresh = Prefix.of(self.model, *self.features_of(batch, BASELINE), self._tokens(batch).inputs)
-        if sum(p.bytes for p in self._kept.values()) + fresh.bytes < KEPT[self.device.type]:
-            self._kept[key] = fresh
-        return fresh
+            computed = Prefix.of(self.model, *self.features_of(batch, BASELINE), self._tokens(batch).inputs)
+        if sum(p.bytes for p in self._prefixes.values()) + computed.bytes < PREFIX_BYTES[self.device.type]:
+            self._prefixes[key] = computed
+        return computed
 
     def _fitting(
         self, work: Callable[[Sequence[Variant], list[int]], Iterator[T]], variants: Sequence[Variant], batch: list[int]
     ) -> list[T]:
-        """What `work` gives, again with half as many variants at once when the device's memory does not hold them."""
+        """The results of `work`; when memory runs out, with half as many variants at once."""
         while True:
             try:
                 return list(work(variants, batch))
@@ -186,10 +186,10 @@ class TokenProbe:
                     raise
                 self.share /= 2
                 say(f"sensitivity: out of memory; going on with {100 * self.share:.3g} % of the variants at once")
-            self._kept.clear()
+            self._prefixes.clear()
             torch.cuda.empty_cache()
 
-    def together(
+    def batched_variants(
         self, variants: Sequence[Variant], clips: int, positions: int
     ) -> Iterator[tuple[list[int], list[int]]]:
         """Numbers of variants that can be rows of one batch, and the stages where they begin, in rising order."""
@@ -198,23 +198,23 @@ class TokenProbe:
         encoders = len(self.config.encoder) + 1
         for number, variant in enumerate(variants):
             start = self.start(variant)
-            alone = variant.change or "vocabulary" in variant.gone
+            alone = variant.change or "vocabulary" in variant.ablated
             kind = f"alone {number}" if alone else "encoder" if start < encoders else "decoder"
             by_kind.setdefault(kind, []).append((start, number))
         for kind, members in by_kind.items():
             if kind == "encoder":
-                most = (CUDA_POSITIONS if cuda else CPU_POSITIONS) // (clips * positions)
+                limit = (CUDA_POSITIONS if cuda else CPU_POSITIONS) // (clips * positions)
             else:
-                most = (CUDA_ROWS if cuda else CPU_ROWS) // clips
+                limit = (CUDA_ROWS if cuda else CPU_ROWS) // clips
             members.sort()
-            size = max(1, int(most * self.share))
+            size = max(1, int(limit * self.share))
             for i in range(0, len(members), size):
                 starts, numbers = zip(*members[i : i + size], strict=True)
                 yield list(numbers), list(starts)
 
     def start(self, variant: Variant) -> int:
-        """The stage that a variant touches first: 0 the convolutions, then encoder layers, then decoder layers."""
-        names = [*variant.gone, *variant.silenced]
+        """The first stage that a variant changes: 0 the convolutions, then encoder layers, then decoder layers."""
+        names = [*variant.ablated, *variant.silenced]
         encoders, last = len(self.config.encoder), len(self.config.encoder) + len(self.config.decoder)
         if variant.site == BASELINE.site:
             return last
@@ -222,7 +222,7 @@ class TokenProbe:
         for name in names:
             words = name.split(".")
             if name in ("encoder.layers", "decoder.layers"):
-                number = min(variant.gone[name])
+                number = min(variant.ablated[name])
                 starts.append(1 + number + (encoders if words[0] == "decoder" else 0))
             elif words[0] == "vocabulary":
                 starts.append(last)
@@ -243,7 +243,7 @@ class TokenProbe:
         return token_batch(chosen, len(self.prompt), self.config.tokens.end, self.device)
 
     def features_of(self, batch: list[int], variant: Variant) -> tuple[Tensor, Tensor | None]:
-        """Features of a batch as a variant hears them, and how many frames are real."""
+        """Features of a batch with the variant's change of the input, and how many frames are valid."""
         change = variant.change
         bank = self.bank
         if "sample_rate" in change:
@@ -257,7 +257,7 @@ class TokenProbe:
         return changed_features(features, change, self.config.front_end), frames
 
     def computing(self) -> Any:
-        """In the precision of the map."""
+        """Autocast to the precision of the map."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 
     def evidence(self, groups: Sequence[Group]) -> Evidence:

@@ -1,4 +1,4 @@
-"""What can be taken from a Whisper's input and output beside units of its layers."""
+"""Sites of an encoder-decoder beside the units of its layers: input rates, contexts, vocabulary rows."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ def input_variants(config: Any, text: Any, groups: Iterable[Group]) -> list[Vari
     groups, variants = list(groups), rate_variants(config.front_end)
     for seconds in CONTEXT:
         for group, kept in family_of(config).contexts(config, seconds, None).items():
-            whole = next(g.units for g in groups if g.name == group)
+            units = next(g.units for g in groups if g.name == group)
             variants.append(
                 Variant(
-                    "audio_context", "audio_context", "input", "audio context", round(1 - len(kept) / whole, 3),
-                    {group: tuple(range(len(kept), whole))}, change={"audio_seconds": float(seconds)},
+                    "audio_context", "audio_context", "input", "audio context", round(1 - len(kept) / units, 3),
+                    {group: tuple(range(len(kept), units))}, change={"audio_seconds": float(seconds)},
                 )
             )  # fmt: skip
     return variants + vocabulary_variants(config, text)
 
 
 def vocabulary_variants(config: TokenConfig, text: Any) -> list[Variant]:
-    """The rarest rows, and blocks of rows; what is merged from a row that goes, goes with it."""
+    """The rarest rows, and blocks of rows; tokens that are merged from an ablated row are ablated with it."""
     end, parents = config.tokens.end, text.parents()
     merged = sorted(parents)
     if len(merged) < 2 * BLOCKS:
         return []
 
-    def gone(rows: Sequence[int]) -> tuple[int, ...]:
-        lost = set(rows)
-        for token in merged:  # parents were learnt before what is merged from them
-            if parents[token][0] in lost or parents[token][1] in lost:
-                lost.add(token)
-        return tuple(sorted(lost))
+    def with_dependents(rows: Sequence[int]) -> tuple[int, ...]:
+        removed = set(rows)
+        for token in merged:  # parents come before the tokens merged from them
+            if parents[token][0] in removed or parents[token][1] in removed:
+                removed.add(token)
+        return tuple(sorted(removed))
 
     variants = []
     for share in VOCABULARY:
-        rows = gone(merged[max(len(merged) - round(share * end), 0) :])
+        rows = with_dependents(merged[max(len(merged) - round(share * end), 0) :])
         variants.append(
             Variant("vocabulary", "vocabulary", "vocabulary", "rarest rows", share, {"vocabulary": rows})
         )  # fmt: skip
     size = -(-len(merged) // BLOCKS)
     for block in range(BLOCKS):
-        rows = gone(merged[block * size : (block + 1) * size])
+        rows = with_dependents(merged[block * size : (block + 1) * size])
         variants.append(
             Variant(f"vocabulary[{block}]", "vocabulary", "vocabulary", f"block {block}", 1.0, {"vocabulary": rows})
         )
@@ -66,18 +66,18 @@ def vocabulary_variants(config: TokenConfig, text: Any) -> list[Variant]:
 def kept_rows(variant: Variant, config: TokenConfig) -> Tensor:
     """True (vocabulary,) where a row stays."""
     kept = torch.ones(config.vocabulary, dtype=torch.bool)
-    kept[torch.tensor(variant.gone["vocabulary"], dtype=torch.long)] = False
+    kept[torch.tensor(variant.ablated["vocabulary"], dtype=torch.long)] = False
     return kept
 
 
 def retokenised(text: Any, kept: Tensor, config: TokenConfig) -> Callable[[list[int], int], list[int]]:
-    """`(token row, prompt length) -> token row` that spells with the kept rows what the row said."""
+    """`(token row, prompt length) -> token row` that spells the same text with the kept rows."""
     rows = [i for i in range(config.tokens.end) if bool(kept[i])]
     smaller = text.reduced(rows, config.tokens.end)
 
     def rewrite(row: list[int], prompt: int) -> list[int]:
-        said = text.decode(row[prompt:-1]).strip()
-        written = [rows[i] for i in smaller.encode(said)]
+        text_of_row = text.decode(row[prompt:-1]).strip()
+        written = [rows[i] for i in smaller.encode(text_of_row)]
         return [*row[:prompt], *written, row[-1]][: config.text_context]
 
     return rewrite

@@ -1,4 +1,4 @@
-"""How jobs train and read an encoder-decoder."""
+"""Training and reading an encoder-decoder."""
 
 from __future__ import annotations
 
@@ -31,54 +31,54 @@ from .recogniser import recogniser_of
 
 
 class Seq2SeqTask:
-    """See `tasks.Task`."""
+    """See `prune.task.Task`."""
 
-    def student(
+    def initial_model(
         self, model: TokenNetwork, text: Tokenizer, texts: Iterable[str], languages: Sequence[str],
         prune: PruneSettings | None, train: TrainSettings | None,
     ) -> InitialModel:  # fmt: skip
-        """With `prune`, contexts and vocabulary rows are cut; a model that will be trained hears clips unpadded."""
+        """With `prune`, contexts and vocabulary rows are cut; a model that will be trained takes clips unpadded."""
         if prune is not None:
             style = as_sentence if train is not None and train.style == "sentence" else str
             return make_initial_model(model, text, (style(t) for t in texts), prune, languages)
-        twin = copy.deepcopy(model)
-        if train is not None and twin.config.padded:
-            # The dense control hears clips as they are, too: only then are arms compared at equal data and compute.
-            twin.config = replace(twin.config, padded=False)
-        return InitialModel(twin, text, None)
+        copied = copy.deepcopy(model)
+        if train is not None and copied.config.padded:
+            # The dense control takes clips unpadded as well: only then are arms compared at equal data and compute.
+            copied.config = replace(copied.config, padded=False)
+        return InitialModel(copied, text, None)
 
     def objective(
-        self, student: InitialModel, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
+        self, initial: InitialModel, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
         device: torch.device,
     ) -> Seq2Seq:  # fmt: skip
-        """Cross entropy of the transcripts' tokens, with a teacher's distribution where it has a part.
+        """Cross entropy of the transcripts' tokens, with distillation where there is a teacher.
 
         Raises:
             SecateurError: a teacher that writes other tokens than the student.
         """
-        config = student.model.config
+        config = initial.model.config
         sentence = settings.style == "sentence"
 
         def row(u: Utterance) -> list[int]:
-            return encode_targets([u], student.tokenizer, config.tokens, config.text_context, sentence)[0]
+            return encode_targets([u], initial.tokenizer, config.tokens, config.text_context, sentence)[0]
 
         rows = rows_of(utterances, row)
         token_teacher = None
         if teacher is not None and settings.distillation:
-            asked = config.vocabulary if student.rows is None else int(student.rows.max()) + 1
-            if teacher.config.family != config.family or teacher.config.vocabulary < asked:
+            rows_needed = config.vocabulary if initial.rows is None else int(initial.rows.max()) + 1
+            if teacher.config.family != config.family or teacher.config.vocabulary < rows_needed:
                 raise SecateurError(
                     "a teacher gives a distribution of the student's own tokens, and this one writes others; let it "
                     "write transcripts to train on instead (secateur data label)"
                 )
             frozen = frozen_copy(cast(TokenNetwork, teacher)).to(device)  # of the same family
-            rows_there = None if student.rows is None else student.rows.to(device)
+            teacher_rows = None if initial.rows is None else initial.rows.to(device)
             features = extractor(frozen.config.front_end).to(device)
-            token_teacher = Teacher(frozen, features, rows_there, config.front_end.sample_rate)
+            token_teacher = Teacher(frozen, features, teacher_rows, config.front_end.sample_rate)
         return Seq2Seq(
             rows, len(config.tokens.prompt(utterances[0].language)),
-            {} if student.rows is None else student.tokenizer.parents(), token_teacher, config.text_context,
-            config.tokens, student.tokenizer,
+            {} if initial.rows is None else initial.tokenizer.parents(), token_teacher, config.text_context,
+            config.tokens, initial.tokenizer,
         )  # fmt: skip
 
     def transcribe(

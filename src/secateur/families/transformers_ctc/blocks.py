@@ -1,4 +1,4 @@
-"""Conformer blocks of `transformers` with any widths, and what may go in them (Gulati et al. 2020, arXiv 2005.08100).
+"""Conformer blocks of `transformers` with any widths, and their prunable groups (Gulati et al. 2020, arXiv 2005.08100).
 
 Heads take all their projections along, that of relative positions and the two biases of queries included; a channel of
 the convolution is a pair of rows of the gated projection, its own taps, and BatchNorm's values.
@@ -18,8 +18,8 @@ from ..ctc.frames import BatchNorm
 from .widths import BlockNames, BlockWidths
 
 
-class RealBatchNorm(BatchNorm):
-    """BatchNorm whose statistics are those of real frames; `real` (batch, frames) is set before (None: all)."""
+class MaskedBatchNorm(BatchNorm):
+    """BatchNorm with the statistics of valid frames; `real` (batch, frames) is set before (None: all)."""
 
     real: Tensor | None = None
 
@@ -29,7 +29,7 @@ class RealBatchNorm(BatchNorm):
         return super().forward(x, real)
 
 
-class RealGlu(nn.Module):
+class MaskedGlu(nn.Module):
     """A gated linear unit over channels that gives zero where frames are padding; `real` is set before."""
 
     real: Tensor | None = None
@@ -48,8 +48,8 @@ def linear(old: nn.Linear, inputs: int, outputs: int) -> nn.Linear:
 
 def resize_block(block: Any, names: BlockNames, widths: BlockWidths, width: int, size: int) -> None:
     """Give a block of `transformers` its own widths; `width` is the residual stream's, `size` a head's."""
-    for which, units in zip(names.ffns, (widths.ffn1, widths.ffn2), strict=True):
-        forward = getattr(block, which)
+    for ffn, units in zip(names.ffns, (widths.ffn1, widths.ffn2), strict=True):
+        forward = getattr(block, ffn)
         setattr(forward, names.up, linear(getattr(forward, names.up), width, units))
         setattr(forward, names.down, linear(getattr(forward, names.down), units, width))
     attention, inner = getattr(block, names.attention), widths.heads * size
@@ -74,31 +74,31 @@ def resize_block(block: Any, names: BlockNames, widths: BlockWidths, width: int,
     conv.pointwise_conv2 = nn.Conv1d(c, width, 1, bias=conv.pointwise_conv2.bias is not None)
 
 
-def hide_padding(block: Any, names: BlockNames) -> list[RealBatchNorm | RealGlu]:
-    """Let the block's convolution see real frames alone, in training too: the modules whose `real` is to be set."""
+def mask_padding(block: Any, names: BlockNames) -> list[MaskedBatchNorm | MaskedGlu]:
+    """Make the block's convolution ignore padding, in training too; returns the modules whose `real` is to be set."""
     conv = getattr(block, names.conv)
-    norm = RealBatchNorm(conv.depthwise_conv.out_channels)
+    norm = MaskedBatchNorm(conv.depthwise_conv.out_channels)
     setattr(conv, names.norm, norm)
-    if not hasattr(conv, "glu"):  # Parakeet's hides padding itself
+    if not hasattr(conv, "glu"):  # Parakeet's masks padding itself
         return [norm]
-    conv.glu = RealGlu()
+    conv.glu = MaskedGlu()
     return [norm, conv.glu]
 
 
 def block_groups(block: Any, names: BlockNames, where: str, widths: BlockWidths, size: int) -> list[Group]:
     """Feed-forward units, heads and channels of the block that the network calls `where`."""
-    own = dict(block.named_parameters())
+    parameters = dict(block.named_parameters())
 
     def rows(part: str, width: int = 1, leaves: tuple[str, ...] = (".weight", ".bias")) -> list[Place]:
-        return [Place(f"{where}.{part}{leaf}", 0, width) for leaf in leaves if f"{part}{leaf}" in own]
+        return [Place(f"{where}.{part}{leaf}", 0, width) for leaf in leaves if f"{part}{leaf}" in parameters]
 
     def reads(part: str, width: int = 1) -> Place:
         return Place(f"{where}.{part}.weight", 1, width, reads=True)
 
     members = []
-    for which, units in zip(names.ffns, (widths.ffn1, widths.ffn2), strict=True):
-        places = (*rows(f"{which}.{names.up}"), reads(f"{which}.{names.down}"))
-        members.append(Group(f"{where}.{which}", "ffn", units, places))
+    for ffn, units in zip(names.ffns, (widths.ffn1, widths.ffn2), strict=True):
+        places = (*rows(f"{ffn}.{names.up}"), reads(f"{ffn}.{names.down}"))
+        members.append(Group(f"{where}.{ffn}", "ffn", units, places))
     attention, conv = names.attention, names.conv
     heads = [p for part in (*names.projections, names.positions) for p in rows(f"{attention}.{part}", size)]
     heads += [p for bias in names.biases for p in rows(f"{attention}.{bias}", leaves=("",))]
@@ -119,21 +119,25 @@ def block_groups(block: Any, names: BlockNames, where: str, widths: BlockWidths,
 
 def layer_group(stack: str, layers: Any) -> Group:
     """Whole layers of `layers`, which the network calls `stack`; each has a `gate`."""
-    places = (Place(f"{stack}.{i}.{n}", 0, unit=i) for i, own in enumerate(layers) for n, _ in own.named_parameters())
+    places = (
+        Place(f"{stack}.{i}.{n}", 0, unit=i)
+        for i, parameters in enumerate(layers)
+        for n, _ in parameters.named_parameters()
+    )
     return Group(stack, "layer", len(layers), tuple(places))
 
 
 def gated(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
     """A layer's output, or its input where its gate is zero (a hook)."""
     gate: Any = layer.gate
-    first, *others = output if isinstance(output, tuple) else (output,)  # WavLM hands its distances on
+    first, *rest = output if isinstance(output, tuple) else (output,)  # WavLM passes its position bias on
     passed = gate * first + (1 - gate) * inputs[0]
-    return (passed, *others) if others else passed
+    return (passed, *rest) if rest else passed
 
 
 def with_gates(layers: Any) -> None:
-    """Give every layer a `gate`, which lets its input pass once it is zero: no layer that ends in a norm has zeros of
-    its own that would."""
+    """Give every layer a `gate` that passes its input through once it is zero: a layer that ends in a norm has no
+    weights whose zeros would."""
     for layer in layers:
         layer.gate = nn.Parameter(torch.ones(1), requires_grad=False)
         layer.register_forward_hook(gated)

@@ -11,15 +11,15 @@ from ...features.front_end import FrontEnd, front_end
 from ...models.family import FORMAT
 from .widths import WAV2VEC2, BlockWidths, Keep, LayerWidths
 
-HEARING = front_end("waveform", normalise="mean_variance")
-# What the fields below say; the rest of a transformers config is kept as `settings`.
-OURS = (
+FRONT_END = front_end("waveform", normalise="mean_variance")
+# Keys that the fields below hold; the rest of a transformers config is kept as `settings`.
+OWN_KEYS = (
     "model_type", "conv_dim", "num_feat_extract_layers", "num_hidden_layers", "num_attention_heads",
     "intermediate_size", "vocab_size", "pad_token_id", "architectures", "transformers_version", "torch_dtype", "dtype",
     "_name_or_path", "_attn_implementation", "id2label", "label2id", "gradient_checkpointing",
 )  # fmt: skip
-# Variants whose layers are not understood here: the values that are.
-KNOWN: dict[str, tuple[Any, ...]] = {
+# Supported values of keys that change the layers.
+SUPPORTED: dict[str, tuple[Any, ...]] = {
     "add_adapter": (False,), "adapter_attn_dim": (None,), "conv_pos_batch_norm": (False,),
     "hidden_act": ("gelu", "swish", "silu"), "feat_extract_activation": ("gelu",), "layer_norm_eps": (1e-5,),
     "position_embeddings_type": ("relative", "rotary", None),
@@ -41,9 +41,9 @@ class HfCtcConfig:
     head_size: int
     convs: tuple[int, ...]  # channels of the feature encoder's convolutions
     layers: tuple[LayerWidths | BlockWidths, ...]
-    positions: tuple[int, ...] = ()  # groups of the convolution for positions that are left; none: all
+    positions: tuple[int, ...] = ()  # groups of the position convolution that were kept; empty: all
     settings: dict[str, Any] = field(default_factory=dict)
-    front_end: FrontEnd = HEARING
+    front_end: FrontEnd = FRONT_END
     name: str = "hf-ctc"
     family: str = "hf_ctc"
     format: int = FORMAT
@@ -60,10 +60,10 @@ class HfCtcConfig:
             raise ValueError("conv_dim, conv_kernel and conv_stride must be equally long")
         for layer in self.layers if self.kind == "wavlm" else ():
             if layer.heads < self.all_heads and len(getattr(layer, "kept", ())) != layer.heads:
-                raise ValueError("a layer of WavLM that lost heads says which it kept")
+                raise ValueError("a layer of WavLM with fewer heads must list which it kept")
         if self.positions and not set(self.positions) <= set(range(self.position_taps[1])):
             raise ValueError(f"positions are numbers from 0 to {self.position_taps[1] - 1}")
-        for name, usual in KNOWN.items():
+        for name, usual in SUPPORTED.items():
             if self.settings.get(name, usual[0]) not in usual:
                 known = " or ".join(map(repr, usual))
                 raise ValueError(f"{name} {self.settings[name]!r} is not known here (known: {known})")
@@ -75,7 +75,7 @@ class HfCtcConfig:
 
     @property
     def body(self) -> str:
-        """What `transformers` calls all but the output."""
+        """The name of everything but the output in `transformers`."""
         return self.kind.replace("-", "_")
 
     @property
@@ -85,7 +85,7 @@ class HfCtcConfig:
 
     @property
     def distance(self) -> Literal["relative", "rotary"] | None:
-        """How a Conformer's heads know how far apart frames are."""
+        """The kind of a Conformer's position embeddings."""
         kind: Any = self.settings.get("position_embeddings_type", "relative") if self.conformer else None
         return kind  # type: ignore[no-any-return]
 
@@ -126,8 +126,8 @@ class HfCtcConfig:
         return int(taps), int(self.settings.get("num_conv_pos_embedding_groups", 16))
 
     @property
-    def heard_positions(self) -> tuple[int, ...]:
-        """Groups of that convolution that are left."""
+    def kept_position_groups(self) -> tuple[int, ...]:
+        """Groups of the position convolution that were kept."""
         return self.positions or tuple(range(self.position_taps[1]))
 
     @property
@@ -137,22 +137,22 @@ class HfCtcConfig:
 
     @property
     def all_heads(self) -> int:
-        """Heads of a layer before any went."""
+        """Heads of an unpruned layer."""
         return self.width // self.head_size
 
     @property
     def distances(self) -> tuple[int, int]:
-        """Rows of WavLM's table of distances, and the distance in frames from which on it tells none apart."""
+        """Rows of WavLM's table of relative positions, and the distance in frames from which on all share one."""
         return int(self.settings.get("num_buckets", 320)), int(self.settings.get("max_bucket_distance", 800))
 
     @property
     def mask_vector(self) -> bool:
-        """Whether the checkpoint holds the vector that pre-training hides frames with."""
+        """Whether the checkpoint has the mask embedding of pre-training."""
         return bool(self.settings.get("mask_time_prob", 0.05) > 0 or self.settings.get("mask_feature_prob", 0.0) > 0)
 
     @property
     def max_seconds(self) -> float:
-        """No clip is too long."""
+        """Infinite: no clip is too long."""
         return math.inf
 
     @property
@@ -163,10 +163,10 @@ class HfCtcConfig:
     @property
     def least(self) -> int:
         """The fewest samples that give a frame."""
-        need = 1
+        samples = 1
         for kernel, stride in zip(reversed(self.kernels), reversed(self.strides), strict=True):
-            need = (need - 1) * stride + kernel
-        return need
+            samples = (samples - 1) * stride + kernel
+        return samples
 
     @property
     def uniform(self) -> bool:
@@ -184,8 +184,8 @@ class HfCtcConfig:
             samples = max(samples - kernel + stride, 0) // stride
         return samples
 
-    def hearing(self, front_end: FrontEnd) -> HfCtcConfig:
-        """With another front-end.
+    def with_front_end(self, front_end: FrontEnd) -> HfCtcConfig:
+        """The config with another front-end.
 
         Raises:
             SecateurError: one that does not give samples.
@@ -197,27 +197,27 @@ class HfCtcConfig:
     def shrunk(self, keep: Keep) -> HfCtcConfig:
         """The config after surgery: `keep` maps group names (see `HfCtc.groups`) to the units that stay."""
         body = f"net.{self.body}"
-        left = keep.get(f"{body}.encoder.layers", range(len(self.layers)))
-        layers = tuple(self._shrunk(self.layers[i], keep, f"{body}.encoder.layers.{i}") for i in left)
+        kept_layers = keep.get(f"{body}.encoder.layers", range(len(self.layers)))
+        layers = tuple(self._shrunk(self.layers[i], keep, f"{body}.encoder.layers.{i}") for i in kept_layers)
         convs = [keep.get(f"{body}.feature_extractor.conv_layers.{i}") for i in range(len(self.convs))]
         channels = tuple(len(k) if k else n for k, n in zip(convs, self.convs, strict=True))
-        places = self.positions
+        positions = self.positions
         if f"{body}.encoder.pos_conv_embed" in keep:
-            places = tuple(self.heard_positions[unit] for unit in keep[f"{body}.encoder.pos_conv_embed"])
-            places = () if len(places) == self.position_taps[1] else places
-        return replace(self, layers=layers, convs=channels, positions=places)
+            positions = tuple(self.kept_position_groups[unit] for unit in keep[f"{body}.encoder.pos_conv_embed"])
+            positions = () if len(positions) == self.position_taps[1] else positions
+        return replace(self, layers=layers, convs=channels, positions=positions)
 
-    def _shrunk(self, own: LayerWidths | BlockWidths, keep: Keep, where: str) -> LayerWidths | BlockWidths:
+    def _shrunk(self, layer: LayerWidths | BlockWidths, keep: Keep, where: str) -> LayerWidths | BlockWidths:
         """One layer after surgery."""
-        if isinstance(own, BlockWidths):
-            return own.shrunk(keep, WAV2VEC2, where)
+        if isinstance(layer, BlockWidths):
+            return layer.shrunk(keep, WAV2VEC2, where)
         heads, ffn = keep.get(f"{where}.attention"), keep.get(f"{where}.feed_forward")
-        kept = own.kept
+        kept = layer.kept
         if heads and self.kind == "wavlm":
-            before = own.kept or tuple(range(own.heads))
+            before = layer.kept or tuple(range(layer.heads))
             kept = tuple(before[unit] for unit in heads)
             kept = () if len(kept) == self.all_heads else kept
-        return LayerWidths(len(heads) if heads else own.heads, len(ffn) if ffn else own.ffn, kept)
+        return LayerWidths(len(heads) if heads else layer.heads, len(ffn) if ffn else layer.ffn, kept)
 
     def theirs(self) -> dict[str, Any]:
         """The values of the `transformers` config; heads and feed-forward are as wide as in the first layer."""

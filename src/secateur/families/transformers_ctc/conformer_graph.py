@@ -21,10 +21,10 @@ class BlockBuilder(CtcBuilder):
     width = 0  # of the residual stream
     size = 0  # of a head
     activation = "silu"
-    nowhere = ""  # what is added to the scores of padding (batch, 1, 1, frames)
+    padding_bias = ""  # mask bias of the attention scores (batch, 1, 1, frames)
     inside = ""  # 1.0 where frames are real (batch, frames, 1)
-    distance = ""  # relative positions (2 * frames - 1, width), the farthest behind first; empty: none
-    turns: tuple[str, str] | None = None  # rotary positions: cosines and sines (frames, 1, size)
+    distance = ""  # relative positions (2 * frames - 1, width), the most distant first; empty: none
+    rotary: tuple[str, str] | None = None  # rotary positions: cosines and sines (frames, 1, size)
 
     def active(self, x: str) -> str:
         """The activation function."""
@@ -41,12 +41,13 @@ class BlockBuilder(CtcBuilder):
         return g.add("Reshape", g.add("Concat", *waves, axis=2), g.constant([-1, self.width]))
 
     def rotations(self, x: str, rates: Array) -> tuple[str, str]:
-        """Cosines and sines (frames, 1, size) of the angles that frames of `x` (batch, frames, width) are turned by."""
+        """Cosines and sines (frames, 1, size) of the angles that frames of `x` (batch, frames, width) are rotated
+        by."""
         g = self.graph
-        both = np.concatenate([rates, rates])
+        doubled = np.concatenate([rates, rates])
         cosine, sine = (
             g.add("Unsqueeze", wave, g.constant([1]))
-            for wave in self._waves(g.count(g.size(x, 1)), both, ("Cos", "Sin"))
+            for wave in self._waves(g.count(g.size(x, 1)), doubled, ("Cos", "Sin"))
         )
         return cosine, sine
 
@@ -57,13 +58,13 @@ class BlockBuilder(CtcBuilder):
         angles = g.add("Mul", column, g.weight("positions.rates", rates.astype(np.float32)[None]))
         return [g.add(kind, angles) for kind in kinds]
 
-    def block(self, x: str, name: str, own: BlockWidths) -> str:
+    def block(self, x: str, name: str, widths_of_block: BlockWidths) -> str:
         """One block: (batch, frames, width) to the same."""
         g, names = self.graph, self.names
         first, attention, conv, second, last = (f"{name}.{norm}" for norm in names.norms)
         x = g.add("Add", x, self._halved(self.norm(x, first), f"{name}.{names.ffns[0]}"))
-        x = g.add("Add", x, self._attended(self.norm(x, attention), f"{name}.{names.attention}", own.heads))
-        x = g.add("Add", x, self._convolved_channels(self.norm(x, conv), f"{name}.{names.conv}", own.conv))
+        x = g.add("Add", x, self._attended(self.norm(x, attention), f"{name}.{names.attention}", widths_of_block.heads))
+        x = g.add("Add", x, self._convolved_channels(self.norm(x, conv), f"{name}.{names.conv}", widths_of_block.conv))
         x = g.add("Add", x, self._halved(self.norm(x, second), f"{name}.{names.ffns[1]}"))
         return self.norm(x, last)
 
@@ -76,12 +77,12 @@ class BlockBuilder(CtcBuilder):
         g, inner = self.graph, heads * self.size
         widths, scale = AttentionWidths(heads, self.size, self.size), self.size**-0.5
         parts = [f"{name}.{part}" for part in self.names.projections]
-        if self.turns is None:
+        if self.rotary is None:
             query, keys, values = self.split(self.linear(x, parts, scale), [inner] * 3)
         else:
-            query, keys = self.split(self.linear(self._turned(x), parts[:2], scale), [inner] * 2)
+            query, keys = self.split(self.linear(self._rotated(x), parts[:2], scale), [inner] * 2)
             values = self.linear(x, parts[2:])
-        bias = self.nowhere
+        bias = self.padding_bias
         if self.distance:
             content, position = (
                 g.weight(f"{name}.{bias}", (self.weights[f"{name}.{bias}"] * scale).ravel().astype(np.float32))
@@ -93,7 +94,7 @@ class BlockBuilder(CtcBuilder):
         return self.linear(self.attend(query, keys, values, bias, widths), [f"{name}.{self.names.out}"])
 
     def _by_distance(self, query: str, name: str, widths: AttentionWidths) -> str:
-        """What scaled queries (batch, frames, heads * size) make of distances: (batch, heads, frames, frames)."""
+        """Relative position scores of scaled queries (batch, frames, heads * size): (batch, heads, frames, frames)."""
         g = self.graph
         table = self.linear(self.distance, [f"{name}.{self.names.positions}"])
         table = g.add("Reshape", table, g.constant([-1, widths.heads, widths.query_key]))
@@ -108,11 +109,11 @@ class BlockBuilder(CtcBuilder):
         scores = g.add("Reshape", scores, g.add("Concat", g.constant([0, 0]), frames, rest, axis=0))
         return g.slice(scores, g.constant([0]), frames, 3)
 
-    def _turned(self, x: str) -> str:
-        """`x` (batch, frames, width), every slice of a head's size turned by its frame's angles."""
+    def _rotated(self, x: str) -> str:
+        """`x` (batch, frames, width), every slice of a head's size rotated by its frame's angles."""
         g, half = self.graph, self.size // 2
-        assert self.turns is not None
-        cosine, sine = self.turns
+        assert self.rotary is not None
+        cosine, sine = self.rotary
         slices = g.add("Reshape", x, g.constant([0, 0, -1, self.size]))
         first, second = g.add_many(2, "Split", slices, g.constant([half, self.size - half]), axis=-1)
         across = g.add("Concat", g.add("Neg", second), first, axis=-1)

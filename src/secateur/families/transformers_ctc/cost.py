@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..ctc.cost import Part
+from ..ctc.cost import PartCost
 from .config import HfCtcConfig
 from .widths import BlockWidths
 
 GATES = 8  # values a head that WavLM gates its distances by
 
 
-def parts(config: HfCtcConfig, samples: int) -> Iterator[Part]:
+def parts(config: HfCtcConfig, samples: int) -> Iterator[PartCost]:
     """All parts for a clip of so many samples, named as in `HfCtc.groups` without the prefix."""
     before, frames, bias = 1, samples, bool(config.settings.get("conv_bias", False))
     for i, (channels, taps, stride) in enumerate(zip(config.convs, config.kernels, config.strides, strict=True)):
         frames = max(frames - taps + stride, 0) // stride
         weights, normed = before * taps * channels, i == 0 or not config.group_norm
-        yield Part(f"convs.{i}", weights + (bias + 2 * normed) * channels, frames * weights)
+        yield PartCost(f"convs.{i}", weights + (bias + 2 * normed) * channels, frames * weights)
         before = channels
     w, d = config.width, config.head_size
     stored = (before + 1) * w + (2 * before if config.projection_norm else 0) + (w if config.mask_vector else 0)
-    yield Part("projection", stored, frames * before * w)
+    yield PartCost("projection", stored, frames * before * w)
     taps, groups = config.position_taps
-    size, left = w // groups, len(config.heard_positions)
-    weights = left * size * size * taps
-    stored = weights + left * size + (taps if config.conformer else 0)  # stored as it is, weight norm included
-    yield Part("positions", stored, 0 if config.conformer else frames * weights)
+    size, kept = w // groups, len(config.kept_position_groups)
+    weights = kept * size * size * taps
+    stored = weights + kept * size + (taps if config.conformer else 0)  # stored as it is, weight norm included
+    yield PartCost("positions", stored, 0 if config.conformer else frames * weights)
     relative = config.kind == "wavlm"
     if relative:
-        yield Part("distances", config.distances[0] * config.all_heads, 0)
+        yield PartCost("distances", config.distances[0] * config.all_heads, 0)
     if config.distance == "rotary":
-        yield Part("distances", d // 2, 0)
+        yield PartCost("distances", d // 2, 0)
     for i, layer in enumerate(config.layers):
         if isinstance(layer, BlockWidths):
             yield from block_parts(f"layers.{i}", layer, w, d, config.block_taps, frames, config.distance == "relative")
@@ -39,29 +39,29 @@ def parts(config: HfCtcConfig, samples: int) -> Iterator[Part]:
         inner = layer.heads * d
         stored = 3 * inner * (w + 1) + (inner + 1) * w + 2 * w + relative * (layer.heads + GATES * (d + 1))
         gates = relative * (frames * GATES * inner + frames * frames * layer.heads)
-        yield Part(f"layers.{i}.attention", stored, frames * 4 * w * inner + 2 * frames * frames * inner + gates)
+        yield PartCost(f"layers.{i}.attention", stored, frames * 4 * w * inner + 2 * frames * frames * inner + gates)
         # With the norm, and the gate.
-        yield Part(f"layers.{i}.ffn", layer.ffn * (w + 1) + (layer.ffn + 1) * w + 2 * w + 1,
+        yield PartCost(f"layers.{i}.ffn", layer.ffn * (w + 1) + (layer.ffn + 1) * w + 2 * w + 1,
                    frames * 2 * w * layer.ffn)  # fmt: skip
-    yield Part("norm", 2 * w, 0)
-    yield Part("output", (w + 1) * config.units, frames * w * config.units)
+    yield PartCost("norm", 2 * w, 0)
+    yield PartCost("output", (w + 1) * config.units, frames * w * config.units)
 
 
 def block_parts(
-    name: str, own: BlockWidths, w: int, d: int, taps: int, frames: int, relative: bool, biases: bool = True,
+    name: str, widths: BlockWidths, w: int, d: int, taps: int, frames: int, relative: bool, biases: bool = True,
     conv_biases: bool = False,
-) -> Iterator[Part]:  # fmt: skip
+) -> Iterator[PartCost]:  # fmt: skip
     """A Conformer block of `transformers`, each part with its LayerNorm (2w), the last also with the block's, and the
     gate; `relative` positions are projected by every block anew."""
-    for which, units, more in (("ffn1", own.ffn1, 0), ("ffn2", own.ffn2, 2 * w + 1)):
-        yield Part(f"{name}.{which}", 2 * w + more + 2 * units * w + biases * (units + w), frames * 2 * w * units)
-    inner, away = own.heads * d, 2 * frames - 1
-    yield Part(
+    for ffn, units, extra in (("ffn1", widths.ffn1, 0), ("ffn2", widths.ffn2, 2 * w + 1)):
+        yield PartCost(f"{name}.{ffn}", 2 * w + extra + 2 * units * w + biases * (units + w), frames * 2 * w * units)
+    inner, distances = widths.heads * d, 2 * frames - 1
+    yield PartCost(
         f"{name}.attention", 2 * w + (4 + relative) * w * inner + biases * (3 * inner + w) + relative * 2 * inner,
-        frames * 4 * w * inner + 2 * frames * frames * inner + relative * (away * w * inner + frames * away * inner),
+        frames * 4 * w * inner + 2 * frames * frames * inner + relative * distances * inner * (w + frames),
     )  # fmt: skip
-    c = own.conv
-    yield Part(f"{name}.conv", 2 * w + 3 * c * w + taps * c + 4 * c + conv_biases * (3 * c + w),
+    c = widths.conv
+    yield PartCost(f"{name}.conv", 2 * w + 3 * c * w + taps * c + 4 * c + conv_biases * (3 * c + w),
                frames * (3 * c * w + taps * c))  # fmt: skip
 
 
@@ -78,10 +78,10 @@ def macs_by_part(config: HfCtcConfig, seconds: float) -> dict[str, int]:
     return by_kind(parts(config, round(seconds * config.front_end.sample_rate)))
 
 
-def by_kind(some: Iterable[Part]) -> dict[str, int]:
+def by_kind(costs: Iterable[PartCost]) -> dict[str, int]:
     """Multiply-accumulates of parts, those together whose names differ only in numbers."""
     sums: dict[str, int] = {}
-    for part in some:
-        kind = ".".join(piece for piece in part.name.split(".") if not piece.isdigit())
+    for part in costs:
+        kind = ".".join(word for word in part.name.split(".") if not word.isdigit())
         sums[kind] = sums.get(kind, 0) + part.macs
     return sums

@@ -18,7 +18,7 @@ def _parts(config: HfCtcConfig) -> Iterator[tuple[str, str]]:
     for i, channels in enumerate(config.convs):
         yield f"{body}.feature_extractor.conv_layers.{i}.conv", f"{channels} channels"
     if not config.conformer:
-        yield f"{body}.encoder.pos_conv_embed.conv", f"{len(config.heard_positions)} groups"
+        yield f"{body}.encoder.pos_conv_embed.conv", f"{len(config.kept_position_groups)} groups"
     for i, layer in enumerate(config.layers):
         where = f"{body}.encoder.layers.{i}"
         if isinstance(layer, BlockWidths):
@@ -29,10 +29,10 @@ def _parts(config: HfCtcConfig) -> Iterator[tuple[str, str]]:
         yield f"{where}.feed_forward", f"{layer.ffn} units"
 
 
-def block_widths(own: BlockWidths, names: BlockNames, where: str) -> Iterator[tuple[str, str]]:
+def block_widths(widths: BlockWidths, names: BlockNames, where: str) -> Iterator[tuple[str, str]]:
     """Those of one Conformer block, which is called `where`."""
     first, second = names.ffns
-    yield f"{where}.{first}", f"{own.ffn1} units"
-    yield f"{where}.{names.attention}", f"{own.heads} heads"
-    yield f"{where}.{names.conv}", f"{own.conv} channels"
-    yield f"{where}.{second}", f"{own.ffn2} units"
+    yield f"{where}.{first}", f"{widths.ffn1} units"
+    yield f"{where}.{names.attention}", f"{widths.heads} heads"
+    yield f"{where}.{names.conv}", f"{widths.conv} channels"
+    yield f"{where}.{second}", f"{widths.ffn2} units"

@@ -19,17 +19,17 @@ from ...models.checkpoint import WEIGHTS, empty_network, load_weights
 from ...models.family import parse_config
 from ...text.tokens_ctc import VocabularyUnits
 from ...weights.json_values import is_id, named_ids, one_id, read_table
-from .config import CONFORMER, KNOWN, OURS, HfCtcConfig
+from .config import CONFORMER, OWN_KEYS, SUPPORTED, HfCtcConfig
 from .model import CLASSES, HfCtc
 from .positions import NORM, multiplied_out, normed
 from .widths import BlockWidths, LayerWidths
 
 GATE = ".gate"
-COUNT = ".num_batches_tracked"  # what nothing reads
-FIRST, TABLE = "encoder.layers.0.attention.rel_attn_embed.", "encoder.positions."  # of WavLM, theirs and ours
-# Older files name the parts of the weight-normed convolution so.
+COUNT = ".num_batches_tracked"  # not read by anything
+THEIR_TABLE, OUR_TABLE = "encoder.layers.0.attention.rel_attn_embed.", "encoder.positions."  # of WavLM, theirs and ours
+# Names in older files of the parts of the weight-normed convolution.
 RENAMED = {"conv.weight_g": f"conv.{NORM}0", "conv.weight_v": f"conv.{NORM}1"}
-PLACES = "encoder.pos_conv_embed.conv."
+POSITION_CONV = "encoder.pos_conv_embed.conv."
 
 
 def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None) -> tuple[HfCtc, VocabularyUnits]:
@@ -47,25 +47,25 @@ def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None)
     else:
         config = parse_hf_ctc(values, where, name or folder.name, len(order), front)
     model: HfCtc = empty_network(HfCtc, config, str(folder / "config.json"))
-    wanted = model.state_dict()
+    expected = model.state_dict()
     ours = {}
     for theirs, value in state.items():
         for old, new in RENAMED.items():
             theirs = theirs.replace(old, new)
-        theirs = theirs.replace(FIRST, TABLE)
+        theirs = theirs.replace(THEIR_TABLE, OUR_TABLE)
         if theirs.startswith("lm_head."):
             if len(value) != len(order):
                 raise SecateurError(f"{folder}: {len(value)} outputs, but vocab.json has {len(order)} tokens")
             value = value[order]
         if not theirs.endswith(COUNT):
             ours[f"net.{theirs}"] = value
-    hidden = f"net.{config.body}.masked_spec_embed"  # only pre-training reads it; some files have it without need
-    if hidden in ours and hidden not in wanted:
-        del ours[hidden]
-    places = f"net.{config.body}.{PLACES}"
-    if not config.conformer and f"{places}{NORM}0" in ours:
-        ours[f"{places}weight"] = multiplied_out(*(ours.pop(f"{places}{NORM}{i}") for i in (0, 1)))
-    ours |= {n: torch.ones(1) for n in wanted if n.endswith(GATE)}
+    mask_vector = f"net.{config.body}.masked_spec_embed"  # read in pre-training only; some files have it needlessly
+    if mask_vector in ours and mask_vector not in expected:
+        del ours[mask_vector]
+    position_conv = f"net.{config.body}.{POSITION_CONV}"
+    if not config.conformer and f"{position_conv}{NORM}0" in ours:
+        ours[f"{position_conv}weight"] = multiplied_out(*(ours.pop(f"{position_conv}{NORM}{i}") for i in (0, 1)))
+    ours |= {n: torch.ones(1) for n in expected if n.endswith(GATE)}
     load_weights(model, ours, str(folder / WEIGHTS))
     return model.eval(), text
 
@@ -80,9 +80,9 @@ def parse_hf_ctc(
     """
     kind: Any = values.get("model_type")
     full = getattr(require("transformers", "transformers"), CLASSES[kind][1])(**values).to_dict()
-    settings = {k: v for k, v in full.items() if k in values and k not in OURS}
-    settings |= {k: full[k] for k in KNOWN if k in full}
-    heads, ffn, hearing = full["num_attention_heads"], full["intermediate_size"], preprocessor or {}
+    settings = {k: v for k, v in full.items() if k in values and k not in OWN_KEYS}
+    settings |= {k: full[k] for k in SUPPORTED if k in full}
+    heads, ffn, preprocessor_values = full["num_attention_heads"], full["intermediate_size"], preprocessor or {}
     layer: LayerWidths | BlockWidths = LayerWidths(heads, ffn)
     if kind == CONFORMER:
         layer = BlockWidths(ffn, heads, full["hidden_size"], ffn)
@@ -92,8 +92,8 @@ def parse_hf_ctc(
             convs=tuple(full["conv_dim"]), settings=settings, name=name,
             layers=(layer,) * full["num_hidden_layers"],
             front_end=front_end(
-                "waveform", int(hearing.get("sampling_rate", 16000)),
-                normalise="mean_variance" if hearing.get("do_normalize", True) else "none",
+                "waveform", int(preprocessor_values.get("sampling_rate", 16000)),
+                normalise="mean_variance" if preprocessor_values.get("do_normalize", True) else "none",
             ),
         )  # fmt: skip
     except ValueError as problem:
@@ -115,12 +115,12 @@ def _vocabulary(folder: Path, blank: int, rows: int) -> tuple[VocabularyUnits, l
     if sorted(tokens) != list(range(len(ids))) or blank not in tokens:
         raise SecateurError(f"{folder / 'vocab.json'}: its numbers are not 0 to {len(ids) - 1} with the blank {blank}")
     order = [blank, *(i for i in sorted(tokens) if i != blank)]
-    how = read_table(folder / "tokenizer_config.json", optional=True)
+    tokenizer_values = read_table(folder / "tokenizer_config.json", optional=True)
     special = {"<s>", "</s>", "<unk>", "<pad>", "[UNK]", "[PAD]", *added}
     for key in ("bos_token", "eos_token", "unk_token", "pad_token"):
-        found = how.get(key)
-        special.add(str(found.get("content") if isinstance(found, dict) else found))
-    delimiter = how.get("word_delimiter_token", "|")
+        token = tokenizer_values.get(key)
+        special.add(str(token.get("content") if isinstance(token, dict) else token))
+    delimiter = tokenizer_values.get("word_delimiter_token", "|")
     named = tuple(sorted(special & set(ids)))
     return VocabularyUnits(tuple(tokens[i] for i in order[1:]), str(delimiter or "|"), named), order
 
@@ -136,7 +136,7 @@ def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = Fal
     `pruned`: for the classes of `secateur.families.pruned`, which have any widths.
 
     Raises:
-        SecateurError: widths that differ between layers, or heads that are gone.
+        SecateurError: widths that differ between layers, or removed heads.
     """
     folder, config = Path(folder), model.config
     if not config.uniform and not pruned:
@@ -146,20 +146,26 @@ def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = Fal
         )
     folder.mkdir(parents=True, exist_ok=True)
     state = {
-        name.removeprefix("net.").replace(TABLE, TABLE if pruned else FIRST): value.detach().cpu().contiguous()
+        name.removeprefix("net.").replace(OUR_TABLE, OUR_TABLE if pruned else THEIR_TABLE): value.detach()
+        .cpu()
+        .contiguous()
         for name, value in model.state_dict().items()
         if not name.endswith(GATE)
     }
     if not config.conformer and not pruned:
-        parts = normed(state.pop(f"{config.body}.{PLACES}weight"))
-        state |= {f"{config.body}.{PLACES}{part}": value for part, value in parts.items()}
+        parts = normed(state.pop(f"{config.body}.{POSITION_CONV}weight"))
+        state |= {f"{config.body}.{POSITION_CONV}{part}": value for part, value in parts.items()}
     state |= {n.replace(".running_mean", COUNT): torch.tensor(0) for n in state if n.endswith(".running_mean")}
     write_tensors(folder / WEIGHTS, state, {"format": "pt"})
     kind, name = config.kind, CLASSES[config.kind][0]
-    own: dict[str, Any] = {"model_type": kind, "architectures": [name]}
+    class_values: dict[str, Any] = {"model_type": kind, "architectures": [name]}
     if pruned:
-        own = {"model_type": f"secateur-{kind}", "architectures": [f"Pruned{name}"], "secateur": to_dict(config)}
-    write_json(folder / "config.json", {**config.theirs(), **own})
+        class_values = {
+            "model_type": f"secateur-{kind}",
+            "architectures": [f"Pruned{name}"],
+            "secateur": to_dict(config),
+        }
+    write_json(folder / "config.json", {**config.theirs(), **class_values})
     blank = "<pad>" if "<pad>" not in getattr(text, "tokens", ()) else "<blank>"
     tokens = getattr(text, "tokens", None) or [c if c != " " else "|" for c in text.characters]
     write_json(folder / "vocab.json", {blank: 0, **{token: i for i, token in enumerate(tokens, 1)}})

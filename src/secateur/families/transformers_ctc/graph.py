@@ -1,4 +1,4 @@
-"""The graph of a CTC model of `transformers` that hears samples (Wav2Vec2, HuBERT, WavLM, Wav2Vec2 Conformer), written
+"""The ONNX graph of a CTC model of `transformers` on samples (Wav2Vec2, HuBERT, WavLM, Wav2Vec2 Conformer), written
 straight from the weights, layer by layer: the same mathematics as `families/transformers_ctc/`.
 """
 
@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ...export.graph import Graph, ModelProto
+from ...export.graph import ModelProto, OnnxGraph
 from ...export.layers import Weights
 from ...export.precision import Ranges
 from ..whisper.config import AttentionWidths
@@ -21,7 +21,7 @@ EPSILON = 1e-5
 
 def hf_ctc_graph(config: HfCtcConfig, weights: Weights, precision: str, ranges: Ranges | None = None) -> ModelProto:
     """features (batch, samples, 1), frames (batch,) to log_probs (batch, shorter, units) and how many are real."""
-    b = _Builder(Graph("hf_ctc"), weights, precision, True, ranges)
+    b = _HfCtcBuilder(OnnxGraph("hf_ctc"), weights, precision, True, ranges)
     g, body = b.graph, f"net.{config.body}"
     x = g.input("features", np.float32, ("batch", "samples", 1))
     b.body = body
@@ -32,21 +32,25 @@ def hf_ctc_graph(config: HfCtcConfig, weights: Weights, precision: str, ranges: 
         x = b.norm(x, f"{body}.feature_projection.layer_norm")
     x = b.linear(x, [f"{body}.feature_projection.projection"])
     real = b.real(x, 1, [2])
-    nowhere = b.mask_bias(g.add("Cast", g.add("Squeeze", real, g.constant([2])), to=9))  # bool
+    padding_bias = b.mask_bias(g.add("Cast", g.add("Squeeze", real, g.constant([2])), to=9))  # bool
     x = g.add("Mul", x, real)
     if config.conformer:
         b.names, b.width, b.size, b.activation = WAV2VEC2, config.width, config.head_size, config.activation
-        b.nowhere, b.inside = nowhere, real
+        b.padding_bias, b.inside = padding_bias, real
         if config.distance == "rotary":
-            b.turns = b.rotations(x, weights[f"{body}.encoder.embed_positions.inv_freq"])
+            b.rotary = b.rotations(x, weights[f"{body}.encoder.embed_positions.inv_freq"])
         b.distance = b.distances(x) if config.distance == "relative" else ""
     else:
         x = g.add("Add", x, b.positions(x, f"{body}.encoder.pos_conv_embed.conv", config))
         if not config.before:
             x = b.norm(x, f"{body}.encoder.layer_norm")
-    for i, own in enumerate(config.layers):
+    for i, widths in enumerate(config.layers):
         name = f"{body}.encoder.layers.{i}"
-        x = b.block(x, name, own) if isinstance(own, BlockWidths) else b.layer(x, name, config, own, nowhere)
+        x = (
+            b.block(x, name, widths)
+            if isinstance(widths, BlockWidths)
+            else b.layer(x, name, config, widths, padding_bias)
+        )
     if config.before or config.conformer:
         x = b.norm(x, f"{body}.encoder.layer_norm")
     log_probs = g.add("LogSoftmax", b.linear(x, ["net.lm_head"]), axis=-1)
@@ -55,7 +59,7 @@ def hf_ctc_graph(config: HfCtcConfig, weights: Weights, precision: str, ranges: 
     return g.model({"precision": precision})
 
 
-class _Builder(BlockBuilder):
+class _HfCtcBuilder(BlockBuilder):
     """Adds the parts of the network; `frames` (batch,) says how many frames of the last one's output are real."""
 
     body = ""
@@ -64,39 +68,39 @@ class _Builder(BlockBuilder):
         """The feature encoder: (batch, 1, samples) to (batch, channels, shorter)."""
         g = self.graph
         for i, (kernel, stride) in enumerate(zip(config.kernels, config.strides, strict=True)):
-            own = f"{name}.{i}"
-            weight = self.weights[f"{own}.conv.weight"]
-            bias = self.weights.get(f"{own}.conv.bias", np.zeros(len(weight), np.float32))
-            x = self.filters(x, f"{own}.conv", weight, bias, strides=[stride])
+            conv = f"{name}.{i}"
+            weight = self.weights[f"{conv}.conv.weight"]
+            bias = self.weights.get(f"{conv}.conv.bias", np.zeros(len(weight), np.float32))
+            x = self.filters(x, f"{conv}.conv", weight, bias, strides=[stride])
             left = g.add("Add", self.frames, g.constant(stride - kernel))
             self.frames = g.add("Div", g.add("Max", left, g.constant(0)), g.constant(stride))
             if not config.group_norm:
                 x = g.add("Transpose", x, perm=[0, 2, 1])
-                x = g.add("Transpose", self.norm(x, f"{own}.layer_norm"), perm=[0, 2, 1])
+                x = g.add("Transpose", self.norm(x, f"{conv}.layer_norm"), perm=[0, 2, 1])
             elif i == 0:
-                x = self._by_channel(x, f"{own}.layer_norm")
+                x = self._by_channel(x, f"{conv}.layer_norm")
             x = g.add("Gelu", x)
         return x
 
     def _by_channel(self, x: str, name: str) -> str:
-        """Each channel of (batch, channels, frames) by its own real frames."""
+        """Normalise each channel of (batch, channels, frames) over its valid frames."""
         g, real = self.graph, self.real(x, 2, [1])
         count = g.add("Cast", g.add("Max", self.frames, g.constant(1)), to=1)  # float
         count = g.add("Unsqueeze", count, g.constant([1, 2]))
         mean = g.add("Div", g.add("ReduceSum", g.add("Mul", x, real), g.constant([2]), keepdims=1), count)
-        apart = g.add("Sub", x, mean)
-        inside = g.add("Mul", apart, real)
+        centred = g.add("Sub", x, mean)
+        inside = g.add("Mul", centred, real)
         variance = g.add("Div", g.add("ReduceSum", g.add("Mul", inside, inside), g.constant([2]), keepdims=1), count)
         deviation = g.add("Sqrt", g.add("Add", variance, g.constant(EPSILON, np.float32)))
         scale, bias = (
             g.weight(f"{name}.{leaf}", self.weights[f"{name}.{leaf}"].astype(np.float32)[:, None])
             for leaf in ("weight", "bias")
         )
-        return g.add("Add", g.add("Mul", g.add("Div", apart, deviation), scale), bias)
+        return g.add("Add", g.add("Mul", g.add("Div", centred, deviation), scale), bias)
 
     def positions(self, x: str, name: str, config: HfCtcConfig) -> str:
-        """The convolution that stands for positions, of (batch, frames, width)."""
-        g, (taps, groups), kept = self.graph, config.position_taps, config.heard_positions
+        """The position convolution of (batch, frames, width)."""
+        g, (taps, groups), kept = self.graph, config.position_taps, config.kept_position_groups
         weight, size = self.weights[f"{name}.weight"], config.width // groups
         channels = [group * size + i for group in kept for i in range(size)]
         pads = [taps // 2, taps // 2 - (taps % 2 == 0)]
@@ -105,43 +109,45 @@ class _Builder(BlockBuilder):
             x = g.add("Gather", x, g.constant(channels), axis=1)
         x = self.filters(x, name, weight, self.weights[f"{name}.bias"], pads=pads, group=len(kept))
         x = g.add("Gelu", x)
-        if config.positions:  # a silent channel stands for all that hear nothing
-            silent = g.add("Mul", g.slice(x, g.constant([0]), g.constant([1]), 1), g.constant(0, np.float32))
+        if config.positions:  # one zero channel stands for all removed ones
+            zero_channel = g.add("Mul", g.slice(x, g.constant([0]), g.constant([1]), 1), g.constant(0, np.float32))
             order = [channels.index(c) if c in channels else len(channels) for c in range(config.width)]
-            x = g.add("Gather", g.add("Concat", x, silent, axis=1), g.constant(order), axis=1)
+            x = g.add("Gather", g.add("Concat", x, zero_channel, axis=1), g.constant(order), axis=1)
         return g.add("Transpose", x, perm=[0, 2, 1])
 
-    def layer(self, x: str, name: str, config: HfCtcConfig, own: LayerWidths, nowhere: str) -> str:
+    def layer(self, x: str, name: str, config: HfCtcConfig, layer: LayerWidths, padding_bias: str) -> str:
         """One encoder layer, normalised before or after each of its halves."""
         g, self.activation = self.graph, config.activation
-        widths = AttentionWidths(own.heads, config.head_size, config.head_size)
-        read = self.norm(x, f"{name}.layer_norm") if config.before else x
+        widths = AttentionWidths(layer.heads, config.head_size, config.head_size)
+        inputs = self.norm(x, f"{name}.layer_norm") if config.before else x
         parts = [f"{name}.attention.{part}_proj" for part in "qkv"]
-        joined = self.linear(read, parts, config.head_size**-0.5)
-        query, keys, values = self.split(joined, [own.heads * config.head_size] * 3)
+        joined = self.linear(inputs, parts, config.head_size**-0.5)
+        query, keys, values = self.split(joined, [layer.heads * config.head_size] * 3)
         keys, values = self.cache(keys, values, widths)
         if config.kind == "wavlm":
-            nowhere = g.add("Add", self._gated(read, f"{name}.attention", config, own), nowhere)
-        attended = self.attend(query, keys, values, nowhere, widths)
+            padding_bias = g.add("Add", self._gated(inputs, f"{name}.attention", config, layer), padding_bias)
+        attended = self.attend(query, keys, values, padding_bias, widths)
         x = g.add("Add", x, self.linear(attended, [f"{name}.attention.out_proj"]))
         if not config.before:
             x = self.norm(x, f"{name}.layer_norm")
-        read = self.norm(x, f"{name}.final_layer_norm") if config.before else x
-        hidden = self.active(self.linear(read, [f"{name}.feed_forward.intermediate_dense"]))
+        inputs = self.norm(x, f"{name}.final_layer_norm") if config.before else x
+        hidden = self.active(self.linear(inputs, [f"{name}.feed_forward.intermediate_dense"]))
         x = g.add("Add", x, self.linear(hidden, [f"{name}.feed_forward.output_dense"]))
         return x if config.before else self.norm(x, f"{name}.final_layer_norm")
 
-    def _gated(self, x: str, name: str, config: HfCtcConfig, own: LayerWidths) -> str:
+    def _gated(self, x: str, name: str, config: HfCtcConfig, layer: LayerWidths) -> str:
         """WavLM's distances (batch, heads, frames, frames), gated by slices of `x` (batch, frames, width)."""
         g, (buckets, farthest) = self.graph, config.distances
-        kept = list(own.kept or range(own.heads))
+        kept = list(layer.kept or range(layer.heads))
         rows = buckets_of(torch.arange(-farthest, farthest + 1), buckets, farthest).numpy()
         table = self.weights[f"{self.body}.encoder.positions.weight"][rows].T[kept]  # (heads, distances)
         steps = g.count(g.size(x, 1))
-        apart = g.add("Sub", g.add("Unsqueeze", steps, g.constant([0])), g.add("Unsqueeze", steps, g.constant([1])))
-        apart = g.add("Clip", apart, g.constant(-farthest), g.constant(farthest))
-        apart = g.add("Add", apart, g.constant(farthest))
-        bias = g.add("Gather", g.weight(f"{name}.distances", table.astype(np.float32)), apart, axis=1)
+        distance_columns = g.add(
+            "Sub", g.add("Unsqueeze", steps, g.constant([0])), g.add("Unsqueeze", steps, g.constant([1]))
+        )
+        distance_columns = g.add("Clip", distance_columns, g.constant(-farthest), g.constant(farthest))
+        distance_columns = g.add("Add", distance_columns, g.constant(farthest))
+        bias = g.add("Gather", g.weight(f"{name}.distances", table.astype(np.float32)), distance_columns, axis=1)
         slices = g.add("Reshape", x, g.constant([0, 0, config.all_heads, config.head_size]))
         slices = g.add("Transpose", g.add("Gather", slices, g.constant(kept), axis=2), perm=[0, 2, 1, 3])
         # Each gate is the sum of its values, so their weights are summed.

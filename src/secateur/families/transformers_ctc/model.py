@@ -1,9 +1,9 @@
 """Wav2Vec2ForCTC, HubertForCTC, WavLMForCTC and Wav2Vec2ConformerForCTC, the modules of `transformers` themselves, with
 their groups declared.
 
-What `transformers` lacks is added from outside: layers of different widths, rows of a padded batch that equal the same
-clips alone where the first convolution's norm would mix in padding, and a `gate` on every layer, zero while the
-layer is masked (a layer that is normalised after it computes has no zeros of its own that let its input pass).
+Added to `transformers`' modules: layers of different widths, padded batches that equal the same clips alone where the
+first convolution's norm would mix in padding, and a `gate` on every layer, zero while the layer is masked (zero weights
+of a post-norm layer do not pass its input through).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from ...base.extras import require
 from ...models.groups import Group, Place, TimeAxis
 from ...models.network import STREAM, FrameNetwork
-from ..ctc.frames import real_frames
-from .blocks import RealBatchNorm, RealGlu, hide_padding, layer_group, with_gates
+from ..ctc.frames import valid_frames
+from .blocks import MaskedBatchNorm, MaskedGlu, layer_group, mask_padding, with_gates
 from .config import CONFORMER, HfCtcConfig
 from .resize import layer_groups, resize
 from .widths import WAV2VEC2
@@ -29,7 +29,7 @@ CLASSES = {
 }  # fmt: skip
 
 
-class RealGroupNorm(nn.Module):
+class MaskedGroupNorm(nn.Module):
     """Normalises each channel by the mean and variance of its row's real frames; `frames` (batch,) is set before."""
 
     def __init__(self, channels: int) -> None:
@@ -41,7 +41,7 @@ class RealGroupNorm(nn.Module):
         """(batch, channels, frames) to the same."""
         if self.frames is None:
             return F.group_norm(x, len(self.weight), self.weight, self.bias, 1e-5)
-        x, real = x.float(), real_frames(self.frames, x.shape[2])[:, None]  # long sums, also under autocast
+        x, real = x.float(), valid_frames(self.frames, x.shape[2])[:, None]  # long sums, also under autocast
         count = self.frames.clamp_min(1)[:, None, None]
         apart = x - (x * real).sum(2, keepdim=True) / count
         variance = (apart * real).square().sum(2, keepdim=True) / count
@@ -56,16 +56,16 @@ class HfCtc(FrameNetwork):
     def __init__(self, config: HfCtcConfig) -> None:
         super().__init__(config)
         network, settings = (getattr(require("transformers", "transformers"), name) for name in CLASSES[config.kind])
-        # Layers are left out, and frames hidden, by `prune` and `train`, which know what they do.
+        # `prune` and `train` drop layers and mask frames themselves.
         self.net = network(settings(**{**config.theirs(), "layerdrop": 0.0, "apply_spec_augment": False}))
         body = self.body
         if config.group_norm:
-            body.feature_extractor.conv_layers[0].layer_norm = RealGroupNorm(config.convs[0])
+            body.feature_extractor.conv_layers[0].layer_norm = MaskedGroupNorm(config.convs[0])
         resize(body, config)
-        self.padding: list[RealBatchNorm | RealGlu] = []
+        self.padding: list[MaskedBatchNorm | MaskedGlu] = []
         if config.conformer:
             for layer in body.encoder.layers:
-                self.padding += hide_padding(layer, WAV2VEC2)
+                self.padding += mask_padding(layer, WAV2VEC2)
             if config.distance == "relative":  # its table is no part of a checkpoint, so that nothing would fill it
                 with torch.device("cpu"):
                     body.encoder.embed_positions = type(body.encoder.embed_positions)(body.config)
@@ -88,11 +88,11 @@ class HfCtc(FrameNetwork):
         short = self._shorter(lengths, len(self.config.convs))
         if self.config.group_norm:
             self.body.feature_extractor.conv_layers[0].layer_norm.frames = self._shorter(lengths, 1)
-        # A row without a frame is computed as if it had one; nobody reads it.
+        # A row without frames is computed with one, which is not read.
         lengths = lengths.clamp_min(self.config.least)
-        mask = real_frames(lengths, x.shape[1]).long()
+        mask = valid_frames(lengths, x.shape[1]).long()
         if self.padding:
-            real = real_frames(self._shorter(lengths, len(self.config.convs)), self.config.shorter(x.shape[1]))
+            real = valid_frames(self._shorter(lengths, len(self.config.convs)), self.config.shorter(x.shape[1]))
             for module in self.padding:
                 module.real = real
         hidden = self.dropout(self.body(x, attention_mask=mask).last_hidden_state)
@@ -105,7 +105,7 @@ class HfCtc(FrameNetwork):
         return lengths
 
     def time_axes(self) -> list[TimeAxis]:
-        """None: samples cannot be further apart."""
+        """None: samples have no frame shift."""
         return []
 
     def groups(self) -> list[Group]:
@@ -116,15 +116,15 @@ class HfCtc(FrameNetwork):
         if not config.conformer:
             where, size = f"{body}.encoder.pos_conv_embed", config.width // config.position_taps[1]
             rows = tuple(Place(f"{where}.conv.{leaf}", 0, size) for leaf in ("weight", "bias"))
-            members.append(Group(where, "conv", len(config.heard_positions), rows))
+            members.append(Group(where, "conv", len(config.kept_position_groups), rows))
         stack, layers = f"{body}.encoder.layers", self.body.encoder.layers
         for i, (layer, widths) in enumerate(zip(layers, config.layers, strict=True)):
             members += layer_groups(layer, f"{stack}.{i}", widths, config)
         return [*members, layer_group(stack, layers)]
 
     def ungrouped(self) -> dict[str, str]:
-        """See `Recogniser`."""
-        joined = "the norm after it looks at all channels of a frame together: one less would change the others"
+        """See `Network.ungrouped`."""
+        joined = "the norm after it is over all channels of a frame: one less would change the others"
         return {
             "*.feature_extractor.*": joined,
             "*.pos_conv_embed.*": "`transformers` stores it and never runs it",
@@ -132,13 +132,13 @@ class HfCtc(FrameNetwork):
             "*.masked_spec_embed": "only pre-training reads it",
             "*.encoder.positions.*": "the table of distances, which all layers share",
             "*.gru_rel_pos_linear.*": "all heads of the layer share it",
-            "*.gate": "what lets a masked layer's input pass",
+            "*.gate": "passes the input of a masked layer through",
             "*.lm_head.*": "a row for every token",
             "*": STREAM,
         }
 
     def _channels(self, body: str, i: int) -> Group:
-        """Channels of one convolution of the feature encoder; they are silent once they are zero: GELU(0) = 0."""
+        """Channels of one convolution of the feature encoder; a zeroed channel is a removed one: GELU(0) = 0."""
         where = f"{body}.feature_extractor.conv_layers"
         own = self.body.feature_extractor.conv_layers[i]
         rows = [Place(f"{where}.{i}.{name}", 0) for name, _ in own.named_parameters()]

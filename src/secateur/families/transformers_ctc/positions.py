@@ -1,8 +1,8 @@
-"""The convolution that stands for positions, without its weight norm and with any of its groups.
+"""The position convolution, without its weight norm and with any of its groups.
 
 In `transformers` its weights are normed over all channels of a tap, so that a channel less would change the others.
-Here the norm is multiplied out (and put back for `transformers`), so that groups of channels can go one by one: of the
-stream's channels, those that are left hear their neighbours, the others pass.
+Here the norm is multiplied out (and put back for `transformers`), so that groups of channels can be removed one by
+one: kept channels of the stream are convolved, the others get nothing added.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ class Positions(nn.Module):
         super().__init__()
         size = width // groups
         self.conv = nn.Conv1d(len(kept) * size, len(kept) * size, taps, padding=taps // 2, groups=len(kept))
-        self.cut = taps % 2 == 0  # one frame too many
+        self.trim = taps % 2 == 0  # one frame too many
         self.channels = None if len(kept) == groups else [g * size + i for g in kept for i in range(size)]
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, frames, width) to the same."""
-        heard = x if self.channels is None else x[..., self.channels]
-        heard = self.conv(heard.transpose(1, 2))
-        heard = F.gelu(heard[..., :-1] if self.cut else heard).transpose(1, 2)
+        selected = x if self.channels is None else x[..., self.channels]
+        selected = self.conv(selected.transpose(1, 2))
+        selected = F.gelu(selected[..., :-1] if self.trim else selected).transpose(1, 2)
         if self.channels is None:
-            return heard
-        output = heard.new_zeros(x.shape)
-        output[..., self.channels] = heard
+            return selected
+        output = selected.new_zeros(x.shape)
+        output[..., self.channels] = selected
         return output
 
 
@@ -45,6 +45,6 @@ def multiplied_out(size: Tensor, direction: Tensor) -> Tensor:
 
 
 def normed(weight: Tensor) -> dict[str, Tensor]:
-    """Their two parts of weights (out, in, taps); a silent tap has a direction all the same."""
+    """Their two parts of weights (out, in, taps); a zero tap has a direction all the same."""
     size = weight.square().sum((0, 1), keepdim=True).sqrt()
     return {f"{NORM}0": size, f"{NORM}1": torch.where(size > 0, weight, torch.ones_like(weight))}

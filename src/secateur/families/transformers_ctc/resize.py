@@ -1,4 +1,5 @@
-"""A network of `transformers` with a width of its own for every layer: what its classes cannot build, put in place."""
+"""A network of `transformers` with a width of its own for every layer: layers that its classes cannot build are
+replaced."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from ...models.groups import Group, Place
 from .blocks import block_groups, linear, resize_block
 from .config import HfCtcConfig
 from .positions import Positions
-from .wavlm import RelativeAttention
+from .wavlm import WavLmAttention
 from .widths import WAV2VEC2, BlockWidths, LayerWidths
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj")
@@ -20,7 +21,7 @@ def resize(body: Any, config: HfCtcConfig) -> None:
     """Give `body`, a Wav2Vec2Model or one of its kin, the layers of `config`."""
     if not config.conformer:  # which has such a convolution and never runs it
         taps, groups = config.position_taps
-        body.encoder.pos_conv_embed = Positions(config.width, taps, groups, config.heard_positions)
+        body.encoder.pos_conv_embed = Positions(config.width, taps, groups, config.kept_position_groups)
     if config.kind == "wavlm":
         body.encoder.positions = nn.Embedding(config.distances[0], config.all_heads)
     for layer, widths in zip(body.encoder.layers, config.layers, strict=True):
@@ -35,7 +36,7 @@ def _resize_layer(body: Any, layer: Any, widths: LayerWidths, config: HfCtcConfi
     attention, forward = layer.attention, layer.feed_forward
     if config.kind == "wavlm":
         kept, table = widths.kept or range(widths.heads), body.encoder.positions
-        layer.attention = RelativeAttention(width, config.head_size, kept, config.distances[1], table)
+        layer.attention = WavLmAttention(width, config.head_size, kept, config.distances[1], table)
     else:
         for part in PROJECTIONS:
             setattr(attention, part, linear(getattr(attention, part), width, inner))

@@ -1,7 +1,8 @@
-"""WavLM's attention, whose heads know how far apart frames are (Chen et al. 2021, arXiv 2110.13900), with any heads.
+"""WavLM's attention with gated relative position bias (Chen et al. 2021, arXiv 2110.13900), with any heads.
 
 In `transformers` the first layer owns the table of distances that all share, and every head gates it by its own slice
-of the stream. Here the encoder owns the table, so that any layer can go, and an attention knows which heads are left.
+of the stream. Here the encoder owns the table, so that any layer can be removed, and an attention lists the heads it
+kept.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ GATES = 8  # values that a head's two gates are summed from
 
 
 def buckets_of(distances: Tensor, buckets: int, farthest: int) -> Tensor:
-    """The row of the table for each of `distances` (frames, from the one that looks): near ones have their own."""
+    """The row of the table for each of `distances` (frames, key minus query): near ones have their own."""
     half = buckets // 2
     exact = half // 2
-    away = distances.abs()
-    far = torch.log(away.clamp_min(1).float() / exact) / math.log(farthest / exact) * (half - exact)
+    distance = distances.abs()
+    far = torch.log(distance.clamp_min(1).float() / exact) / math.log(farthest / exact) * (half - exact)
     far = (exact + far).long().clamp_max(half - 1)
-    return (distances > 0).long() * half + torch.where(away < exact, away, far)
+    return (distances > 0).long() * half + torch.where(distance < exact, distance, far)
 
 
-class RelativeAttention(nn.Module):
+class WavLmAttention(nn.Module):
     """Heads `kept` out of `heads` of `size` dimensions each; parameters are named as in `transformers`."""
 
     def __init__(self, width: int, size: int, kept: Sequence[int], farthest: int, table: nn.Embedding) -> None:
@@ -42,7 +43,7 @@ class RelativeAttention(nn.Module):
 
     def forward(
         self, hidden_states: Tensor, attention_mask: Tensor | None = None, position_bias: Tensor | None = None,
-        **others: Any,
+        **unused: Any,
     ) -> tuple[Tensor, None, Tensor]:  # fmt: skip
         """(batch, frames, width) to the same; `attention_mask` (batch, frames) is true where frames are real, and
         `position_bias` (all heads, frames, frames) is made by the first layer and handed on."""

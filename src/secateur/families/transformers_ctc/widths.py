@@ -1,5 +1,5 @@
-"""Widths of one layer, as numbers (no torch): a Transformer layer's, or a Conformer block's and what its parts are
-called."""
+"""Widths of one layer, as numbers (no torch): a Transformer layer's, or a Conformer block's and the names of its
+parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Keep = dict[str, list[int]]
 class LayerWidths:
     """One Transformer layer: heads of attention and units of the feed-forward.
 
-    `kept` says which of the heads there were are left, where that matters (WavLM); none: all.
+    `kept` lists which of the original heads were kept, where that matters (WavLM); empty: all.
     """
 
     heads: int
@@ -53,7 +53,7 @@ class BlockNames:
     projections: tuple[str, str, str]  # queries, keys, values
     out: str
     positions: str  # the projection of relative positions
-    biases: tuple[str, str]  # added to queries that look for contents, and for positions
+    biases: tuple[str, str]  # added to queries for content scores, and for position scores
     conv: str
     norm: str  # BatchNorm
     norms: tuple[str, str, str, str, str]  # LayerNorm before each of the four parts, and after the last

@@ -59,7 +59,7 @@ class DecoderWidths:
 
 @dataclass(frozen=True)
 class WhisperConfig:
-    """Everything that is needed to build the network and to decode with it."""
+    """All widths of the network, its front-end and its special tokens."""
 
     width: int  # residual stream
     conv_channels: int  # between the two convolutions
@@ -70,7 +70,7 @@ class WhisperConfig:
     decoder: tuple[DecoderWidths, ...]
     tokens: Tokens
     front_end: FrontEnd = FrontEnd()
-    attention_scale: float = 0.125  # 1 / sqrt(head dimension at birth); pruning dimensions does not change it
+    attention_scale: float = 0.125  # 1 / sqrt(head dimension before pruning); pruning dimensions does not change it
     frame_merging: tuple[int, ...] = ()  # frames merged into one before encoder layer 0 and after each (layers + 1)
     merge_learned: bool = False  # merges have trained weights; False: they are means
     padded: bool = (
@@ -106,7 +106,7 @@ class WhisperConfig:
 
     @property
     def position_seconds(self) -> float:
-        """From one position of the encoder's memory to the next."""
+        """Seconds from one position of the encoder output to the next."""
         return 2 * self.front_end.hop * math.prod(self.frame_merging) / self.front_end.sample_rate
 
     @property
@@ -126,16 +126,16 @@ class WhisperConfig:
         first = self.audio_context if self.padded else samples // (2 * self.front_end.hop) + 1
         return merged_length(first, self.frame_merging)
 
-    def hearing(self, front_end: FrontEnd) -> WhisperConfig:
-        """With another front-end: as many positions as lie within the audio context when frames are further apart."""
+    def with_front_end(self, front_end: FrontEnd) -> WhisperConfig:
+        """The config with another front-end; the audio context keeps its length in seconds."""
         ratio = front_end.frame_ms / self.front_end.frame_ms
         return replace(self, front_end=front_end, audio_context=int((self.audio_context - 1) / ratio + 1e-9) + 1)
 
     def shrunk(self, keep: dict[str, list[int]]) -> WhisperConfig:
         """The config after surgery: `keep` maps group names (see `Whisper.groups`) to the units that stay."""
 
-        def count(name: str, now: int) -> int:
-            return len(keep[name]) if name in keep else now
+        def count(name: str, current: int) -> int:
+            return len(keep[name]) if name in keep else current
 
         encoder = []
         layers = keep.get("encoder.layers", list(range(len(self.encoder))))
@@ -176,7 +176,7 @@ class WhisperConfig:
         """Merges when only `layers` are left: what followed a removed layer now follows the one before it.
 
         Raises:
-            SecateurError: two merges that would fall together (they treat the end of a clip otherwise), a trained one.
+            SecateurError: two merges at one place (the end of a clip would be treated differently), or a trained one.
         """
         if not self.frame_merging or len(layers) == len(self.encoder):
             return self.frame_merging
@@ -184,18 +184,18 @@ class WhisperConfig:
         for stage, factor in enumerate(self.frame_merging[1:], 1):
             if factor == 1:
                 continue
-            place = sum(1 for kept in layers if kept < stage)
-            if self.merge_learned or factors[place] != 1:
+            stage_after = sum(1 for kept in layers if kept < stage)
+            if self.merge_learned or factors[stage_after] != 1:
                 raise SecateurError(f"the merge of frames after encoder layer {stage - 1} cannot move: keep all layers")
-            factors[place] = factor
+            factors[stage_after] = factor
         return tuple(factors)
 
 
-def _per_head(kept: list[int] | None, heads: list[int], now: int, name: str) -> int:
+def _per_head(kept: list[int] | None, heads: list[int], current: int, name: str) -> int:
     """Dimensions that stay in every kept head; they must be equally many."""
     if kept is None:
-        return now
-    counts = {sum(1 for unit in kept if unit // now == head) for head in heads}
+        return current
+    counts = {sum(1 for unit in kept if unit // current == head) for head in heads}
     if len(counts) != 1:
         raise SecateurError(f"{name}: every head must keep the same number of dimensions, found {sorted(counts)}")
     return counts.pop()

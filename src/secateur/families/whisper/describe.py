@@ -1,4 +1,4 @@
-"""A Whisper's widths layer by layer, for reports, and what is left of contexts that are cut (no torch here)."""
+"""A Whisper's widths layer by layer, for reports, and the positions that stay of cut contexts (no torch here)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whisper as ONNX, and where int8's scales can hide in it."""
+"""Whisper as ONNX, and the scales that smoothing can fold into its weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whisper's two graphs, written straight from the weights: encoder with cross keys and values, decoder with cache.
+"""Whisper's two ONNX graphs, built from its weights: encoder with cross keys and values, decoder with cache.
 
 The same mathematics as `families/whisper/model.py`, in the operators that onnxruntime runs fastest on a CPU. The names
 of weights are those of the checkpoint.
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...export.graph import FARTHEST, Graph, ModelProto
-from ...export.layers import Builder, Weights
+from ...export.graph import FARTHEST, ModelProto, OnnxGraph
+from ...export.layers import LayerBuilder, Weights
 from ...export.precision import FLOAT, Ranges, store, store_sum
 from .config import EncoderWidths, WhisperConfig
 
@@ -23,7 +23,7 @@ def encoder_graph(
 
     Padding is masked wherever the network would see it, so a padded row equals the same clip alone (fp32, fp16).
     """
-    b = Builder(Graph("encoder", nibbles), weights, precision, True, ranges)
+    b = LayerBuilder(OnnxGraph("encoder", nibbles), weights, precision, True, ranges)
     g = b.graph
     mel = g.input("mel", np.float32, ("batch", "frames", config.front_end.inputs))
     frames = g.input("frames", np.int64, ("batch",))
@@ -40,7 +40,7 @@ def encoder_graph(
 
 
 def encoded(
-    b: Builder, mel: str, frames: str, name: str, layers: Sequence[EncoderWidths], scale: float,
+    b: LayerBuilder, mel: str, frames: str, name: str, layers: Sequence[EncoderWidths], scale: float,
     merging: Sequence[int] = (),
 ) -> tuple[str, str]:  # fmt: skip
     """Whisper's encoder under `name`: mel (batch, frames, mels), of which `frames` (batch,) are real, to the memory
@@ -73,7 +73,7 @@ def encoded(
     return b.norm(x, f"{name}.norm"), valid
 
 
-def merged(b: Builder, x: str, real: str, name: str, factor: int) -> tuple[str, str, str]:
+def merged(b: LayerBuilder, x: str, real: str, name: str, factor: int) -> tuple[str, str, str]:
     """`factor` neighbours of `x` (batch, positions, width), of which `real` (batch, 1) are real, in one: see
     `models.frame_merging`. Returns the merged positions, how many are real, and their mask (batch, positions)."""
     g = b.graph
@@ -100,9 +100,9 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str, nibbl
 
     Inputs: tokens, memory_mask, and of every layer i past_keys_i, past_values_i, cross_keys_i, cross_values_i.
     Outputs: logits, of every layer keys_i, values_i (batch, heads, past + n, dim), and attention (batch, all layers'
-    heads, n, positions): where each token looks in the audio, for the times of words.
+    heads, n, positions): the attention of each token over the audio, for word times.
     """
-    b = Builder(Graph("decoder", nibbles), weights, precision, many_rows=False)
+    b = LayerBuilder(OnnxGraph("decoder", nibbles), weights, precision, many_rows=False)
     g = b.graph
     tokens = g.input("tokens", np.int64, ("batch", "n"))
     memory_mask = g.input("memory_mask", np.bool_, ("batch", "positions"))
@@ -120,15 +120,15 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str, nibbl
     start = g.size(pasts[0][0], 2)
     length = g.size(tokens, 1)
     end = g.add("Add", start, length)
-    # A new token sees all old ones, its predecessors and itself.
-    own = g.add("Unsqueeze", g.add("Add", g.count(length), start), g.constant([1]))
-    causal = b.mask_bias(g.add("LessOrEqual", g.count(end), own), axes=(0, 1))
+    # A new token attends to all old ones, its predecessors and itself.
+    query_positions = g.add("Unsqueeze", g.add("Add", g.count(length), start), g.constant([1]))
+    causal = b.mask_bias(g.add("LessOrEqual", g.count(end), query_positions), axes=(0, 1))
     bias = b.mask_bias(memory_mask)
     table = weights["decoder.token_embedding.weight"].T
     embedding = store(g, "decoder.token_embedding", table, precision, many_rows=False)
     positions = store_sum(g, "decoder.positions", weights["decoder.positions"], precision)
     x = g.add("Add", embedding.columns(tokens), g.slice(positions, start, end, 0))
-    outputs, looks = [], []
+    outputs, attention_weights = [], []
     for i, d in enumerate(config.decoder):
         name = f"decoder.layers.{i}"
         normed = b.norm(x, f"{name}.self_attention_norm")
@@ -140,8 +140,8 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str, nibbl
         x = g.add("Add", x, b.linear(attended, [f"{name}.self_attention.out"]))
         normed = b.norm(x, f"{name}.cross_attention_norm")
         query = b.linear(normed, [f"{name}.cross_attention.query"], config.attention_scale)
-        looks.append(b.attention(query, crosses[i][0], bias, d.cross_attention))
-        attended = b.weighted(looks[-1], crosses[i][1], d.cross_attention)
+        attention_weights.append(b.attention(query, crosses[i][0], bias, d.cross_attention))
+        attended = b.weighted(attention_weights[-1], crosses[i][1], d.cross_attention)
         x = g.add("Add", x, b.linear(attended, [f"{name}.cross_attention.out"]))
         x = b.feed_forward(x, name)
     last = g.add("Squeeze", g.slice(x, g.constant([-1]), g.constant([FARTHEST]), 1), g.constant([1]))
@@ -152,5 +152,5 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str, nibbl
         g.output(keys, f"keys_{i}", np.float32, ("batch", a.heads, "all", a.query_key))
         g.output(values, f"values_{i}", np.float32, ("batch", a.heads, "all", a.value))
     heads = sum(d.cross_attention.heads for d in config.decoder)
-    g.output(g.add("Concat", *looks, axis=1), "attention", np.float32, ("batch", heads, "n", "positions"))
+    g.output(g.add("Concat", *attention_weights, axis=1), "attention", np.float32, ("batch", heads, "n", "positions"))
     return g.model({"precision": precision})

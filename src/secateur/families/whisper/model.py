@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...models.groups import Group, Place, TimeAxis
-from ...models.token_network import Decoder, Encoder, TokenNetwork, real_positions
+from ...models.token_network import Decoder, Encoder, TokenNetwork, valid_positions
 from ..seq2seq.layers import DecoderLayer, EncoderLayer, FrameMerge, attend, layer_groups
 from .config import AttentionWidths, EncoderWidths, WhisperConfig
 
@@ -48,7 +48,7 @@ class Attention(nn.Module):
         return self.out(attend(self.split(self.query(x)), keys, values, mask, causal, self.scale))  # type: ignore[no-any-return]
 
     def scores(self, x: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
-        """Where `x` (batch, length, width) looks, before the softmax: (batch, heads, length, keys)."""
+        """Attention scores of `x` (batch, length, width) before the softmax: (batch, heads, length, keys)."""
         products = self.scale * self.split(self.query(x)) @ keys.transpose(2, 3)
         return products if mask is None else products.masked_fill(~mask, -torch.inf)
 
@@ -105,10 +105,10 @@ class WhisperEncoder(Encoder):
         self.norm = nn.LayerNorm(width)
 
     def embed(self, features: Tensor, frames: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
-        """See `Encoder`. Padding is zeroed where the convolutions would see it."""
+        """See `Encoder`. Padding is zeroed before each convolution."""
         x = features.transpose(1, 2)
         if frames is not None:
-            real = real_positions(frames.to(x.device), x.shape[2])
+            real = valid_positions(frames.to(x.device), x.shape[2])
             x = x * real[:, None]
         x = F.gelu(self.conv1(x))
         if frames is not None:
@@ -119,12 +119,12 @@ class WhisperEncoder(Encoder):
         x = drop(x + self.positions[: x.shape[1]])
         valid = None
         if frames is not None:
-            valid = real_positions((frames.to(x.device) + 1) // 2, x.shape[1])
+            valid = valid_positions((frames.to(x.device) + 1) // 2, x.shape[1])
         return x, valid
 
 
 class WhisperDecoder(Decoder):
-    """With a position for every token of the context."""
+    """A decoder with a learned position for every token of the context."""
 
     def __init__(self, config: WhisperConfig) -> None:
         width, scale = config.width, config.attention_scale
@@ -164,7 +164,7 @@ class Whisper(TokenNetwork):
         ]  # fmt: skip
 
     def groups(self) -> list[Group]:
-        """All that may go: layers, heads, dimensions, FFN units, convolution channels, inputs, rows, contexts."""
+        """All prunable groups: layers, heads, dimensions, FFN units, convolution channels, inputs, rows, contexts."""
         c = self.config
         conv = (
             Place("encoder.conv1.weight", 0),

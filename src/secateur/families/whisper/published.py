@@ -1,4 +1,4 @@
-"""Published Whispers: what they are and where they can be had (no torch here)."""
+"""Published Whispers and where to fetch them (no torch here)."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def original(config: WhisperConfig) -> tuple[str, WhisperConfig] | None:
     name, depth = SIZES.get(config.width, ("", 0))
     if max(len(config.encoder), len(config.decoder)) > depth:
         return None
-    many = config.tokens.multilingual
-    whole = uniform(
+    multilingual = config.tokens.multilingual
+    unpruned = uniform(
         width=config.width, heads=config.width // 64, ffn=4 * config.width, encoder_layers=depth, decoder_layers=depth,
-        vocabulary=ENGLISH_ROWS + many, tokens=config.tokens, bins=config.front_end.bins,
+        vocabulary=ENGLISH_ROWS + multilingual, tokens=config.tokens, bins=config.front_end.bins,
     )  # fmt: skip
-    return name if many or name == "large" else f"{name}.en", whole
+    return name if multilingual or name == "large" else f"{name}.en", unpruned
 
 
 @cache

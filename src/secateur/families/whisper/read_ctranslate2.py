@@ -106,7 +106,7 @@ def read_variables(path: Path) -> Variables:
 
 
 # Parameters that are no module's weight or bias: ours to theirs.
-ALONE = {
+UNMODULED = {
     "encoder.positions": "encoder/position_encodings/encodings",
     "decoder.positions": "decoder/position_encodings/encodings",
     "decoder.token_embedding.weight": "decoder/embeddings/weight",
@@ -159,11 +159,11 @@ def _state(variables: Variables, where: str) -> dict[str, Tensor]:
     """Our parameter names from theirs; fused projections are split."""
     state: dict[str, Tensor] = {}
     # One variable under thousands of names would be copied as often.
-    apart = {id(value): value.nbytes for value in variables.values()}
-    if sum(value.nbytes for value in variables.values()) > 2 * sum(apart.values()):
+    distinct = {id(value): value.nbytes for value in variables.values()}
+    if sum(value.nbytes for value in variables.values()) > 2 * sum(distinct.values()):
         raise SecateurError(f"{where}: not a CTranslate2 model (the same values under too many names)")
 
-    def put(ours: str, theirs: str, weight: str, bias: str) -> None:
+    def store(ours: str, theirs: str, weight: str, bias: str) -> None:
         state[f"{ours}.weight"] = _floats(variables, f"{theirs}/{weight}", where)
         if f"{theirs}/{bias}" in variables:
             state[f"{ours}.bias"] = _floats(variables, f"{theirs}/{bias}", where)
@@ -181,8 +181,8 @@ def _state(variables: Variables, where: str) -> dict[str, Tensor]:
         if names:
             projections(ours, theirs, names)
         else:
-            put(ours, theirs, *leaves(theirs))
-    for ours, theirs in ALONE.items():
+            store(ours, theirs, *leaves(theirs))
+    for ours, theirs in UNMODULED.items():
         state[ours] = _floats(variables, theirs, where)
     return {name: value.contiguous() for name, value in state.items()}
 

@@ -1,6 +1,6 @@
-"""The weights of an exported Whisper, read back out of its graphs: to export it anew, or to go on training it.
+"""The weights of an exported Whisper, read back out of its graphs: to export it again, or to train it further.
 
-What int8 rounded away stays away; exported again in the same precision, the same bytes come out.
+int8 rounding is not undone; exported again in the same precision, the graphs are the same bytes.
 """
 
 from __future__ import annotations

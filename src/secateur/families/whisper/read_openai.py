@@ -102,8 +102,8 @@ def _check_zip(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as stored:
             entries = stored.infolist()
-        whole = sum(entry.file_size for entry in entries) <= path.stat().st_size
-        if len(entries) > MOST_ENTRIES or not whole or any(e.compress_type != zipfile.ZIP_STORED for e in entries):
+        unpacked = sum(entry.file_size for entry in entries) <= path.stat().st_size
+        if len(entries) > MOST_ENTRIES or not unpacked or any(e.compress_type != zipfile.ZIP_STORED for e in entries):
             raise SecateurError(f"{path}: not an OpenAI Whisper file (its parts are packed, or more than it holds)")
         pickles = [e.file_size for e in entries if e.filename.endswith(".pkl")]
         if max(pickles, default=0) > MOST_PICKLE:

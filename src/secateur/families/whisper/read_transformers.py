@@ -128,7 +128,7 @@ def _state(folder: Path, theirs: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _read_pruned(folder: Path, values: dict[str, Any], state: dict[str, Tensor]) -> tuple[Whisper, Tokenizer]:
-    """A Whisper that says all its widths itself."""
+    """A Whisper written by `write_pruned`, whose config.json has our config."""
     where = str(folder / "config.json")
     config = parse_config(values["secateur"], f"{where}: secateur")
     tokenizer, _ = read_tokenizer(folder, config.tokens.end)

@@ -43,14 +43,14 @@ def special_names(rows: int) -> dict[str, int] | None:
     return {f"<|{name}|>": first + i for i, name in enumerate(names)}
 
 
-def unspoken(tokenizer: Tokenizer) -> set[int]:
+def non_speech_tokens(tokenizer: Tokenizer) -> set[int]:
     """Text ids that are never part of a transcript."""
-    silent = {tokenizer.encode_exactly(" -")[0], tokenizer.encode_exactly(" '")[0]}
+    suppressed = {tokenizer.encode_exactly(" -")[0], tokenizer.encode_exactly(" '")[0]}
     for symbol in (*SYMBOLS, *MUSIC):
         for ids in (tokenizer.encode_exactly(symbol), tokenizer.encode_exactly(" " + symbol)):
             if len(ids) == 1 or symbol in MUSIC:
-                silent.add(ids[0])
-    return silent
+                suppressed.add(ids[0])
+    return suppressed
 
 
 def openai_tokens(rows: int, tokenizer: Tokenizer) -> Tokens:
@@ -70,6 +70,6 @@ def openai_tokens(rows: int, tokenizer: Tokenizer) -> Tokens:
         timestamp_count=TIMESTAMPS, transcribe=ids["<|transcribe|>"], translate=ids["<|translate|>"],
         previous=ids["<|startofprev|>"], no_speech=ids["<|nospeech|>"], multilingual=multilingual,
         languages={name: ids[f"<|{name}|>"] for name in LANGUAGES if f"<|{name}|>" in ids} if multilingual else {},
-        suppress=tuple(sorted(unspoken(tokenizer) | {ids[f"<|{name}|>"] for name in never})),
+        suppress=tuple(sorted(non_speech_tokens(tokenizer) | {ids[f"<|{name}|>"] for name in never})),
         suppress_at_start=(tokenizer.encode_exactly(" ")[0], end),
     )  # fmt: skip

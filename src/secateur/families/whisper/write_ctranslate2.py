@@ -13,7 +13,7 @@ from ...base.files import write_bytes, write_json, write_text
 from ...text.tokenizer import Tokenizer
 from .config import WhisperConfig
 from .model import Whisper
-from .read_ctranslate2 import ALONE, leaves, modules
+from .read_ctranslate2 import UNMODULED, leaves, modules
 from .vocabulary import special_names
 from .write_transformers import check_uniform
 
@@ -30,13 +30,13 @@ def variables_of(model: Whisper) -> Arrays:
 
     for ours, theirs, names in modules(len(model.config.encoder), len(model.config.decoder)):
         if names:  # Whisper's keys have no bias: the fused vector holds zeros for them
-            nothing = np.zeros_like(state[f"{ours}.value.bias"])
+            zeros = np.zeros_like(state[f"{ours}.value.bias"])
             variables[f"{theirs}/weight"] = np.concatenate([state[f"{ours}.{name}.weight"] for name in names])
-            variables[f"{theirs}/bias"] = np.concatenate([state.get(f"{ours}.{name}.bias", nothing) for name in names])
+            variables[f"{theirs}/bias"] = np.concatenate([state.get(f"{ours}.{name}.bias", zeros) for name in names])
         else:
             for leaf, kind in zip(leaves(theirs), ("weight", "bias"), strict=True):
                 variables[f"{theirs}/{leaf}"] = state[f"{ours}.{kind}"]
-    variables |= {theirs: state[ours] for ours, theirs in ALONE.items()}
+    variables |= {theirs: state[ours] for ours, theirs in UNMODULED.items()}
     variables = {name: value.astype(np.float16) for name, value in variables.items()}
     for side, first in (("encoder", model.config.encoder[0].attention), ("decoder", model.config.encoder[0].attention)):
         variables[f"{side}/num_heads"] = np.array(first.heads, np.int16)

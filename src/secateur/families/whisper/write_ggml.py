@@ -23,9 +23,9 @@ from .read_openai import NAMES
 from .write_transformers import check_uniform
 
 MAGIC = 0x67676D6C
-HALF = 1  # the number of fp16, of the file and of a tensor
-WINDOW = 30.0  # seconds; whisper.cpp knows no other
-PLAIN = ("positions", "conv1.bias", "conv2.bias")  # kept in fp32, as vectors are
+FP16 = 1  # the number of fp16, of the file and of a tensor
+WINDOW = 30.0  # seconds; whisper.cpp supports no other
+KEPT_FP32 = ("positions", "conv1.bias", "conv2.bias")  # kept in fp32, as vectors are
 
 
 def their_name(ours: str) -> str:
@@ -33,16 +33,16 @@ def their_name(ours: str) -> str:
     name = ours.replace("encoder.norm.", "encoder.ln_post.").replace("decoder.norm.", "decoder.ln.")
     if name.startswith("encoder."):
         name = name.replace(".attention", ".self_attention")
-    for theirs, mine in NAMES[2:]:
-        name = name.replace(mine, theirs)
+    for theirs, ours_part in NAMES[2:]:
+        name = name.replace(ours_part, theirs)
     return name
 
 
 def byte_values() -> dict[str, int]:
     """Which byte each character of a byte-level token stands for (GPT-2's table)."""
-    kept = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    moved = [byte for byte in range(256) if byte not in kept]
-    values = {chr(byte): byte for byte in kept} | {chr(256 + i): byte for i, byte in enumerate(moved)}
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    shifted = [byte for byte in range(256) if byte not in printable]
+    values = {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(shifted)}
     assert set(values) == set(ByteLevel.alphabet())
     return values
 
@@ -67,7 +67,7 @@ def write_ggml(path: str | Path, model: Whisper, tokenizer: Tokenizer) -> Path:
         )
     sizes = (
         config.vocabulary, config.audio_context, config.width, heads, len(config.encoder), config.text_context,
-        config.width, heads, len(config.decoder), front.bins, HALF,
+        config.width, heads, len(config.decoder), front.bins, FP16,
     )  # fmt: skip
     filters = np.ascontiguousarray(mel_filters(front.sample_rate, front.window, front.bins).T, "<f4")
     values = byte_values()
@@ -83,8 +83,8 @@ def write_ggml(path: str | Path, model: Whisper, tokenizer: Tokenizer) -> Path:
             name = their_name(ours).encode()
             if ours.endswith(("conv1.bias", "conv2.bias")):
                 array = array[:, None]
-            small = array.ndim < 2 or ours.endswith(PLAIN)
+            small = array.ndim < 2 or ours.endswith(KEPT_FP32)
             array = np.ascontiguousarray(array, "<f4" if small else "<f2")
-            out.write(struct.pack("<3i", array.ndim, len(name), 0 if small else HALF))
+            out.write(struct.pack("<3i", array.ndim, len(name), 0 if small else FP16))
             out.write(struct.pack(f"<{array.ndim}i", *reversed(array.shape)) + name + array.tobytes())
     return path

@@ -11,7 +11,7 @@ from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
 from .config import WhisperConfig
 from .model import Whisper
-from .write_transformers import hearing, sizes, write_generation, write_tokenizer, write_weights
+from .write_transformers import extractor_values, sizes, write_generation, write_tokenizer, write_weights
 
 
 def write_pruned_whisper(folder: str | Path, model: Whisper, tokenizer: Tokenizer) -> Path:
@@ -36,7 +36,7 @@ def write_pruned_whisper(folder: str | Path, model: Whisper, tokenizer: Tokenize
     write_generation(folder, config)
     write_tokenizer(folder, tokenizer, names_of(config), config.tokens.timestamps)
     write_json(folder / "preprocessor_config.json", {
-        "feature_extractor_type": "PrunedWhisperFeatureExtractor", **hearing(config, config.front_end.inputs),
+        "feature_extractor_type": "PrunedWhisperFeatureExtractor", **extractor_values(config, config.front_end.inputs),
         "front_end": to_dict(config.front_end),
     })  # fmt: skip
     return folder

@@ -32,8 +32,8 @@ def their_name(ours: str) -> str:
     for old, new in sorted(LAYER.items(), key=lambda pair: -len(pair[1])):
         if part.startswith(new + "."):
             leaf = part.removeprefix(new + ".")
-            for theirs, mine in LEAF.items():
-                leaf = f"{theirs}{leaf.removeprefix(mine)}" if leaf.startswith(mine + ".") else leaf
+            for theirs, ours_part in LEAF.items():
+                leaf = f"{theirs}{leaf.removeprefix(ours_part)}" if leaf.startswith(ours_part + ".") else leaf
             return f"model.{side}.layers.{number}.{old}.{leaf}"
     raise SecateurError(f"no transformers name for '{ours}'")
 
@@ -102,7 +102,7 @@ def write_transformers(folder: str | Path, model: Whisper, tokenizer: Tokenizer)
     named = special_names(config.vocabulary) or {}
     write_tokenizer(folder, tokenizer, named, config.tokens.timestamps)
     write_json(folder / "preprocessor_config.json", {
-        "feature_extractor_type": "WhisperFeatureExtractor", **hearing(config, config.front_end.bins)
+        "feature_extractor_type": "WhisperFeatureExtractor", **extractor_values(config, config.front_end.bins)
     })  # fmt: skip
     return folder
 
@@ -114,7 +114,7 @@ def write_weights(folder: Path, model: Whisper) -> None:
 
 
 def sizes(config: WhisperConfig, heads: int, encoder_ffn: int, decoder_ffn: int) -> dict[str, Any]:
-    """What their config says besides the kind of model."""
+    """The values of their config.json, without the kind of model."""
     tokens = config.tokens
     return {
         "d_model": config.width, "vocab_size": config.vocabulary, "encoder_layers": len(config.encoder),
@@ -130,7 +130,7 @@ def _ends(tokens: Tokens) -> dict[str, int]:
 
 
 def write_generation(folder: Path, config: WhisperConfig) -> None:
-    """generation_config.json: what is said first, and what never."""
+    """generation_config.json: start, suppressed and special tokens."""
     tokens = config.tokens
     generation: dict[str, Any] = {
         "decoder_start_token_id": tokens.start, "max_length": config.text_context, "return_timestamps": False,
@@ -161,8 +161,8 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer, named: dict[str, int], t
     write_json(folder / "tokenizer_config.json", tokenizer_values)
 
 
-def hearing(config: WhisperConfig, bins: int) -> dict[str, Any]:
-    """What their feature extractor is told."""
+def extractor_values(config: WhisperConfig, bins: int) -> dict[str, Any]:
+    """The values of preprocessor_config.json for their feature extractor."""
     front, samples = config.front_end, 2 * config.audio_context * config.front_end.hop
     return {
         "processor_class": "WhisperProcessor", "feature_size": bins, "sampling_rate": front.sample_rate,

@@ -1,4 +1,4 @@
-"""The features of a pruned Whisper, whose bins, sample rate, frames or window may not be Whisper's own."""
+"""The feature extractor of a pruned Whisper, whose bins, sample rate, frame shift or window may differ."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ...features.whisper import log_mel
 class PrunedWhisperFeatureExtractor(WhisperFeatureExtractor):
     """WhisperFeatureExtractor with our `front_end`, and windows of `n_samples`."""
 
-    def __init__(self, front_end: dict[str, Any] | None = None, n_samples: int = 480000, **more: Any) -> None:
+    def __init__(self, front_end: dict[str, Any] | None = None, n_samples: int = 480000, **options: Any) -> None:
         for name in ("nb_max_frames", "mel_filters"):
-            more.pop(name, None)
-        super().__init__(**more)
+            options.pop(name, None)
+        super().__init__(**options)
         self.front_end, self.n_samples = front_end or {}, n_samples
         self.nb_max_frames = n_samples // self.hop_length
 

@@ -1,4 +1,4 @@
-"""What every pruned config carries: our checkpoint's config, under the key `secateur`."""
+"""The config of our checkpoint, which every pruned config has under the key `secateur`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ C = TypeVar("C")
 PREFIX = "secateur-"  # of their model types
 
 
-def ours(config: Any, kind: type[C]) -> C:
-    """Our config, of the class `kind`, that theirs carries.
+def secateur_config(config: Any, kind: type[C]) -> C:
+    """Our config, of the class `kind`, inside theirs.
 
     Raises:
-        SecateurError: it carries none, or another family's.
+        SecateurError: there is none, or another family's.
     """
     values = getattr(config, "secateur", None)
     if not values:
