@@ -131,7 +131,10 @@ PRIVATE_WORDS = """
 blend blended found gone harm hear heard hearing hears ladder mended nowhere remember remembered rung rungs said sight
 spoilt student students tells told twin twins
 """
-PLAIN_ROOMS = ("audio", "base", "data", "decode", "features", "lm", "runtime", "text", "weights")
+PLAIN_ROOMS = (
+    "allocation", "audio", "base", "data", "decode", "export", "families", "features", "lm", "models", "prune",
+    "runtime", "sensitivity", "text", "train", "weights",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PLAIN_ROOMS)
