@@ -160,3 +160,31 @@ def test_wyoming_recognises_intents(server: Running) -> None:
     assert [Intent.from_event(event).name for event in two[1:3]] == ["turnOn", "turnOn"]
     assert NotRecognized.is_type(none[0].type)
     assert NotRecognized.from_event(unknown[0]).text == "unknown: attic"
+
+
+def test_the_page_gives_orders_only_after_the_wake_phrase(speech: Path) -> None:
+    """A recording begins with some words: with these as the phrase the rest is an order, with others nothing is."""
+    from speech_clips import clips
+    from websockets.sync.client import connect
+
+    samples, _ = clips(speech, "librispeech-mini", 40)[3]
+    data = (samples[: 6 * 16000] * 32767).astype("<i2").tobytes()
+
+    def replies(server: Running) -> tuple[list[str], list[str]]:
+        with connect(f"ws://127.0.0.1:{server.port}/v1/assistant/listen") as connection:
+            connection.send(json.dumps({"type": "start", "partials": False}))
+            for at in range(0, len(data), 64_000):
+                connection.send(data[at : at + 64_000])
+            connection.send(json.dumps({"type": "end"}))
+            found = [json.loads(message) for message in connection]
+        return [one["text"] for one in found if one["type"] == "final"], [
+            one["heard"] for one in found if one["type"] == "reply"
+        ]
+
+    with serving("--wake", "ronicky doone", "--detector", "energy") as server:
+        assert json.loads(server.get("/v1/assistant"))["wake"] == "ronicky doone"
+        finals, heard = replies(server)
+        assert ask(server, "what is 2 plus 3")["answer"] == "2 plus 3 is 5."  # what is typed needs none
+    assert finals and len(heard) == 1 and not heard[0].startswith("run")
+    with serving("--wake", "open sesame", "--detector", "energy") as server:
+        assert replies(server) == (finals, [])

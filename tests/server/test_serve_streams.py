@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import signal
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -16,9 +17,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from running_server import Running, serving
+from running_server import Running, free_port, serving
 from speech_clips import clips
 
+from secateur.cli import main
 from secateur.runtime.recogniser import Recogniser
 
 websockets = pytest.importorskip("websockets")
@@ -117,15 +119,15 @@ def test_silent_clients_and_one_stream_too_many(server: Running) -> None:
     async def scene() -> list[dict[str, Any]]:
         url = f"ws://127.0.0.1:{server.port}/v1/listen"
         sockets = [await websockets.connect(url) for _ in range(4)]
-        for socket in sockets:
-            await socket.send(json.dumps({"type": "start", "key": KEY}))
-        assert [json.loads(await socket.recv())["type"] for socket in sockets] == ["ready"] * 3 + ["error"]
+        for one in sockets:
+            await one.send(json.dumps({"type": "start", "key": KEY}))
+        assert [json.loads(await one.recv())["type"] for one in sockets] == ["ready"] * 3 + ["error"]
         await sockets[3].close()
         sockets[3] = await websockets.connect(url)
         await sockets[3].send(json.dumps({"type": "start", "key": KEY}))
-        answers = [json.loads(await socket.recv()) for socket in sockets]  # three have been silent for too long
-        for socket in sockets:
-            await socket.close()
+        answers = [json.loads(await one.recv()) for one in sockets]  # three have been silent for too long
+        for one in sockets:
+            await one.close()
         return answers
 
     answers = asyncio.run(scene())
@@ -179,6 +181,65 @@ def test_wyoming_describe_and_transcribe(server: Running, clip: tuple[bytes, str
     chunks = [TranscriptChunk.from_event(event).text for event in found if TranscriptChunk.is_type(event.type)]
     assert "".join(chunks) == texts[0] * 2
     assert [event.type for event in found[1:]][:2] == ["transcript-start", "transcript-chunk"]
+
+
+def test_wyoming_answers_pings(server: Running) -> None:
+    from wyoming.client import AsyncTcpClient
+    from wyoming.ping import Ping, Pong
+
+    async def ping(text: str | None) -> Any:
+        async with AsyncTcpClient("127.0.0.1", server.wyoming) as client:
+            await client.write_event(Ping(text).event())
+            return await asyncio.wait_for(client.read_event(), 20)
+
+    for text in ("are you there?", None):
+        event = asyncio.run(ping(text))
+        assert Pong.is_type(event.type)
+        assert Pong.from_event(event).text == text
+
+
+def test_a_wyoming_error_reaches_a_client_in_full_flow(server: Running) -> None:
+    """Closed at once, its connection would be reset, and the error lost with what it has not read yet."""
+    about = json.dumps({"type": "audio-chunk", "data": {"rate": 16000, "width": 2, "channels": 1}})
+    head = about[:-1].encode() + b', "payload_length": 65536}\n'
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", server.wyoming), timeout=20) as connection:
+            for _ in range(40):
+                try:
+                    connection.sendall(head + bytes(65536))
+                except OSError:
+                    break
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert b"audio-chunk came before audio-start" in answer
+
+
+def test_the_log_has_a_line_for_everybody_and_nothing_of_what_was_said(clip: tuple[bytes, str], tmp_path: Path) -> None:
+    data, text = clip
+    place = tmp_path / "access.jsonl"
+    with serving("--access.log", str(place)) as running:
+        found = asyncio.run(listen(running, data))
+        asyncio.run(transcribe(running.wyoming, data))
+        for path, body in (("/v1/assistant", b'{"text": "turn on the secret lamp"}'), ("/v1/models?secret=1", None)):
+            request = urllib.request.Request(running.url + path, body, {"Content-Type": "application/json"})
+            urllib.request.urlopen(request, timeout=20).read()
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            running.get('/v1/nowhere/"quoted"%0Aline')
+        assert running.stop() == 0
+    words = next(one["text"] for one in found if one["type"] == "final").split()
+    log = place.read_text()
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert not any(f" {word} " in log for word in words) and "secret" not in log and text not in log
+    seen = {(line["protocol"], line["path"], line["status"]) for line in lines}
+    assert {
+        ("websocket", "/v1/listen", 200), ("wyoming", "", 200), ("http", "/v1/models", 200),
+        ("http", "/v1/assistant", 200), ("http", '/v1/nowhere/"quoted"\nline', 404),
+    } <= seen  # fmt: skip
+    assert all(line["client"] == "127.0.0.1" and line["seconds"] >= 0 and line["time"] for line in lines)
+
+
+def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--port", str(free_port()), "--access.log", str(tmp_path)]) == 2
+    assert "no log can be written" in capsys.readouterr().err
 
 
 def test_a_shutdown_finishes_what_is_in_flight(clip: tuple[bytes, str]) -> None:

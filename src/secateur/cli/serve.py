@@ -38,6 +38,7 @@ class Options(Settings):
     wyoming_port: int | None = option(
         None, "Serve Wyoming on this port, usually 10300; left out: not at all.", least=0, most=65535
     )
+    zeroconf: str = option("", "Announce Wyoming to the network under this name, so that Home Assistant finds it.")
     assistant: tuple[str, ...] = option(
         ("home", "coffee"), "Give the page's assistant these grammars: names or .toml files."
     )
@@ -49,6 +50,7 @@ class Options(Settings):
         None, "Show the sensitivity maps (.json) or images of this folder in the page's second tab."
     )
     skills: Path | None = option(None, "Load your own skills from this folder, one Python file each.")
+    wake: str = option("", "Let the page's microphone give orders only after this phrase, at once or after a pause.")
     chat_url: str = option("", "Send what is no command to this OpenAI-compatible endpoint.")
     chat_model: str = option("default", "Ask that endpoint for this model; the key is SECATEUR_CHAT_KEY.")
     detector: Literal["auto", "silero", "energy"] = option(
@@ -70,6 +72,8 @@ def run(options: Options) -> None:
         require("wyoming", "serve")
     from ..assistant.web.compare import Loaded, compare_routes
     from ..assistant.web.routes import PAGE, assistant_routes
+    from ..server.access_log import AccessLog
+    from ..server.announce import Announced
     from ..server.http.engine import Engine
     from ..server.http.run import check_ports, serve
 
@@ -80,13 +84,20 @@ def run(options: Options) -> None:
             f"the key does not guard Wyoming, which would answer anybody at {options.host}:{options.wyoming_port}: "
             "leave out --wyoming-port, listen on 127.0.0.1, or say --wyoming-without-key yes"
         )
+    if options.zeroconf and not options.wyoming_port:
+        raise SecateurError("--zeroconf announces Wyoming: name its --wyoming-port")
+    announced = None
+    if options.zeroconf:
+        announced = Announced(options.host, options.wyoming_port or 0, options.zeroconf)
     check_ports(options.host, options.port, options.wyoming_port)
+    log = AccessLog(options.access.log) if options.access.log is not None else None
     named = _named(options.models)
     models = {name: Recogniser.load(folder, options.threads) for name, folder in named}
     rewrite = rewriter(options.writing, options.decoding.words)
     for recogniser in models.values():
         recogniser.rewrite = rewrite
-    engine = Engine(models, options.limits, key, StreamOptions(detector=options.detector, decoding=options.decoding))
+    listening = StreamOptions(detector=options.detector, decoding=options.decoding)
+    engine = Engine(models, options.limits, key, listening, log)
     about = [Loaded(name, folder, models[name]) for name, folder in named]
     more = [compare_routes(engine, about, options.plots)]
     intents = None
@@ -95,14 +106,14 @@ def run(options: Options) -> None:
             next(iter(models.values())), options.assistant, options.settings, skills=options.skills,
             chat_url=options.chat_url, chat_model=options.chat_model,
         )  # fmt: skip
-        more.append(assistant_routes(engine, assistant, options.assistant))
+        more.append(assistant_routes(engine, assistant, options.assistant, options.wake))
         if options.wyoming_port is not None:
             from ..assistant.wyoming_intents import Intents
 
             intents = Intents(engine, assistant.understanding, options.assistant)
     asyncio.run(serve(
         engine, options.host, options.port, options.wyoming_port, more, PAGE, options.access, intents,
-        AskedPhrases(options.assistant),
+        AskedPhrases(options.assistant), announced,
     ))  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from functools import partial
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from wyoming.audio import AudioChunk, AudioChunkConverter, AudioStart, AudioStop
 from wyoming.error import Error
 from wyoming.event import Event
 from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info, IntentProgram
+from wyoming.ping import Ping, Pong
 from wyoming.server import AsyncEventHandler, AsyncTcpServer
 
 from ..base.errors import SecateurError
@@ -21,6 +23,7 @@ from .http.presence import ClientLeftError
 from .http.stream_session import StreamSession, options_of
 from .wyoming_events import checked_chunk, read_event
 
+LINGER = 1.0  # seconds
 OURS = Attribution("secateur", "https://pypi.org/project/secateur")
 
 
@@ -71,19 +74,37 @@ class Handler(AsyncEventHandler):
         self._texts: list[str] = []
         self._converter: AudioChunkConverter | None = None
         self._place = contextlib.AsyncExitStack()
+        self._status = 200  # as HTTP would have it
 
     async def run(self) -> None:
         """Until the client goes, says nothing for too long, or does not read."""
+        begun = time.perf_counter()
         try:
             with self.engine.connected():
                 await self._run()
+            await self._linger()
         except RefusedError as problem:
             await self._tell(problem.message, str(problem.status))
+            await self._linger()
         except (ConnectionError, TimeoutError, ClientLeftError, asyncio.IncompleteReadError):
+            self._status = 499
             self.writer.transport.abort()
         finally:
             await self._place.aclose()
             self.writer.close()
+            if self.engine.log is not None:
+                peer = self.writer.get_extra_info("peername") or ("",)
+                self.engine.log.write("wyoming", str(peer[0]), "", self._status, time.perf_counter() - begun)
+
+    async def _linger(self) -> None:
+        """After an error, read on for a moment: a connection closed on a client in full flow takes the error along."""
+        if self._status == 200:
+            return
+        with contextlib.suppress(OSError, TimeoutError):
+            self.writer.write_eof()
+            async with asyncio.timeout(LINGER):
+                while await self.reader.read(65_536):
+                    pass
 
     async def _run(self) -> None:
         limits, patience = self.engine.limits, self.engine.limits.patience
@@ -123,6 +144,8 @@ class Handler(AsyncEventHandler):
     async def _handle(self, event: Event) -> None:
         if Describe.is_type(event.type):
             await self.write_event(self._info().event())
+        elif Ping.is_type(event.type):
+            await self.write_event(Pong(Ping.from_event(event).text).event())
         elif Transcribe.is_type(event.type):
             self._asked = Transcribe.from_event(event)
             self.engine.model(self._asked.name)
@@ -164,6 +187,7 @@ class Handler(AsyncEventHandler):
             await self.write_event(TranscriptChunk(self._texts[-1]).event())
 
     async def _tell(self, text: str, code: str) -> None:
+        self._status = int(code)
         await self.write_event(Error(sendable(text), code).event())
 
     def _info(self) -> Info:

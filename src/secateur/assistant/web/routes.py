@@ -20,6 +20,7 @@ from ...server.http.presence import SCOPE, ClientLeftError, while_there
 from ...server.http.socket import answer
 from ...server.http.stream_session import Event
 from ..assistant import Assistant
+from ..listen import Wake
 from ..skills.timer import rings
 from ..speak import speech, voice_installed
 from ..timers import Ringer, Timer
@@ -32,8 +33,8 @@ RINGS = 120.0  # seconds that a timer rings when nobody stops it
 CLIENT = 64  # letters of a client's name
 
 
-def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[str]) -> APIRouter:
-    """Routes under /v1/assistant.
+def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[str], wake: str = "") -> APIRouter:
+    """Routes under /v1/assistant; spoken orders only after the phrase `wake`, if there is one.
 
     Recognition takes its turn with everything else. What a command does has a thread of its own, so that a slow
     endpoint keeps nobody but its client waiting; a client's own commands are done one after the other.
@@ -72,6 +73,7 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
         return {
             "grammars": list(grammars), "voice": voice_installed(), "language": assistant.context.language,
             "examples": list(assistant.understanding.grammar.examples), "sends": sends(assistant),
+            "wake": wake,
         }  # fmt: skip
 
     @router.post("/v1/assistant")
@@ -108,10 +110,17 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
     async def listen(socket: WebSocket, client: str = "") -> None:
         who = _client(socket.client.host if socket.client else "", client)
 
+        awake = Wake(wake) if wake else None
+
         async def then(event: Event) -> dict[str, Any] | None:
             audio = event.audio
             if audio is None or not event.text:
                 return None
+            if awake is not None:
+                follow = engine.in_turn(awake.follow, assistant.understanding.recogniser, audio)
+                audio = await while_there(socket.scope.get(SCOPE), follow)
+                if audio is None:
+                    return None
             return await reply(lambda: assistant.understanding.audio(audio), who, socket.scope.get(SCOPE))
 
         await socket.accept()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ UPLOADS = ("/v1/audio/transcriptions", "/v1/audio/translations", "/v1/compare")
 LARGEST_JSON = 65_536  # bytes of any other body
 KNOWN = (*UPLOADS, "/v1/models", "/v1/assistant", "/healthz", "/metrics", "/docs", "/openapi.json")
 
+
+CLOSED = {1000: 200, 1009: 413, 1012: 503, 1013: 429}  # HTTP's status for a WebSocket's code
 
 # A page of ours loads what is ours, is framed by nobody, and asks for a microphone only for itself.
 HEADERS = [
@@ -104,10 +107,13 @@ class Gate:
             await receive()  # the handshake
             await send({"type": "websocket.close", "code": 1008})
             return
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        path, engine = scope["path"], self.engine
+        path, engine, begun = scope["path"], self.engine, time.perf_counter()
         status, early = 500, False
         most = int(engine.limits.megabytes * 1e6) if path in UPLOADS else LARGEST_JSON
         body = Body(scope, receive, most, engine)
@@ -146,6 +152,33 @@ class Gate:
         finally:
             known = path if path in KNOWN else "/v1/models" if path.startswith("/v1/models/") else "other"
             engine.metrics.requests.labels(known, str(status)).inc()
+            if engine.log is not None:
+                seconds = time.perf_counter() - begun
+                more = {"method": scope["method"], "bytes": body.seen}
+                engine.log.write("http", _client(scope), path, status, seconds, **more)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket, and note how it ended: 499 where the client was the one to go."""
+        begun, status = time.perf_counter(), 499
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "websocket.close":
+                status = CLOSED.get(message.get("code", 1000), 400)
+            elif message["type"] == "websocket.http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        finally:
+            if self.engine.log is not None:
+                seconds = time.perf_counter() - begun
+                self.engine.log.write("websocket", _client(scope), scope["path"], status, seconds)
+
+
+def _client(scope: Scope) -> str:
+    return str((scope.get("client") or ("",))[0])
 
 
 def _cors(origin: str) -> list[tuple[bytes, bytes]]:

@@ -17,7 +17,7 @@ class Body:
 
     def __init__(self, scope: Scope, receive: Receive, most: int, engine: Engine) -> None:
         self._receive, self._most, self._engine = receive, most, engine
-        self._begun, self._seen = time.monotonic(), 0
+        self._begun, self.seen = time.monotonic(), 0
         headers = dict(scope["headers"])
         self.whole = headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
 
@@ -30,7 +30,7 @@ class Body:
         if self.whole:  # whoever asks now gets an empty body, or is told when the client leaves
             return await self._receive()
         limits, spent = self._engine.limits, time.monotonic() - self._begun
-        left = min(limits.patience + self._seen / limits.slowest, limits.timeout) - spent
+        left = min(limits.patience + self.seen / limits.slowest, limits.timeout) - spent
         try:
             message = await asyncio.wait_for(self._receive(), max(left, 0.001))
         except TimeoutError:
@@ -38,7 +38,7 @@ class Body:
             text = f"The body comes too slowly: {limits.slowest:g} bytes a second, all in {limits.timeout:g} s"
             raise RefusedError(408, "invalid_request_error", text) from None
         self._note(message)
-        if self._seen > self._most:
+        if self.seen > self._most:
             self._engine.metrics.refused.labels("size").inc()
             raise too_large(self._most)
         return message
@@ -53,7 +53,7 @@ class Body:
             self.whole = True
 
     def _note(self, message: Message) -> None:
-        self._seen += len(message.get("body", b""))
+        self.seen += len(message.get("body", b""))
         self.whole = message["type"] == "http.disconnect" or not message.get("more_body", False)
 
 

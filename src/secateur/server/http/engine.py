@@ -17,6 +17,7 @@ from ...base.cancel import CancelledWorkError, cancellable
 from ...base.errors import SecateurError, nearest
 from ...runtime.recogniser import Recogniser
 from ...runtime.streaming import StreamOptions
+from ..access_log import AccessLog
 from .metrics import Metrics
 from .settings import Limits
 
@@ -55,14 +56,14 @@ class Engine:
 
     def __init__(
         self, models: Mapping[str, Recogniser], limits: Limits | None = None, api_key: str | None = None,
-        listening: StreamOptions | None = None,
+        listening: StreamOptions | None = None, log: AccessLog | None = None,
     ) -> None:  # fmt: skip
         if not models:
             raise SecateurError("a server needs a model")
         limits = limits or Limits()
         self.models, self.limits = dict(models), limits
         self.listening = listening or StreamOptions()
-        self.metrics = Metrics()
+        self.metrics, self.log = Metrics(), log
         self.started = int(time.time())
         self.stopping = asyncio.Event()
         self._api_key = api_key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from fastapi import APIRouter
 
 from ...base.errors import SecateurError
 from ...base.progress import say
+from ..announce import Announced
 from ..wyoming import IntentService, WyomingServer
 from .app import create_app
 from .engine import Engine
@@ -75,7 +77,7 @@ def check_ports(host: str, *ports: int | None) -> None:
 async def serve(
     engine: Engine, host: str, port: int, wyoming_port: int | None = None, more: Sequence[APIRouter] = (),
     page: Path | None = None, access: Access | None = None, intents: IntentService | None = None,
-    phrase_mode: PhraseMode | None = None,
+    phrase_mode: PhraseMode | None = None, announced: Announced | None = None,
 ) -> None:  # fmt: skip
     """Serve HTTP and WebSocket on `port`, and Wyoming on `wyoming_port`, until SIGTERM or SIGINT."""
     config = uvicorn.Config(
@@ -92,7 +94,8 @@ async def serve(
         say(f"secateur: Wyoming at tcp://{host}:{wyoming_port}")
     say(f"secateur: http://{host}:{port} serves {', '.join(engine.models)}")
     try:
-        await server.serve()
+        async with announced if announced is not None else contextlib.nullcontext():
+            await server.serve()
     finally:
         if other is not None:
             await other.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...base.options import Settings, option
 
@@ -21,6 +22,11 @@ class Access(Settings):
     origins: tuple[str, ...] = option(
         (), "Let pages of these origins (https://my.site) use the server from a browser (CORS)."
     )
+
+    log: Path | None = option(
+        None, "Append a line of JSON for every request and stream to this file, - is standard error; what was said is "
+        "never in it.",
+    )  # fmt: skip
 
     def known(self, host: str) -> bool:
         """Whether a request's `Host` names this server; a name that somebody else points here does not.

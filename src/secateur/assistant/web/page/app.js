@@ -141,7 +141,8 @@ $("typed").addEventListener("submit", async (event) => {
 });
 
 askJson("v1/assistant").then((about) => {
-  $("grammars").textContent = `Understands: ${about.grammars.join(", ")}`;
+  const first = about.wake ? ` Say "${about.wake}" first.` : "";
+  $("grammars").textContent = `Understands: ${about.grammars.join(", ")}.${first}`;
   $("speak").disabled = !about.voice;
   $("text").placeholder = `or type: ${about.examples[0] || "a command"}`;
   $("examples").replaceChildren(...about.examples.map((text) => {
