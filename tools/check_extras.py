@@ -108,6 +108,13 @@ def numbers() -> None:
     english_numbers("twenty five")
 
 
+def polyphones() -> None:
+    """A network that reads polyphones."""
+    from secateur.text.polyphone_model import read_by_model
+
+    read_by_model("重庆")
+
+
 USES: dict[str, Callable[[], None]] = {
     "train": command("train", "--train", CLIP, "--out", "run"),
     "hub": hub,
@@ -119,6 +126,7 @@ USES: dict[str, Callable[[], None]] = {
     "sphinx": command("lm", "--general", "--out", "general.npz"),
     "zh": command("text", "pinyin", "你好"),
     "numbers": numbers,
+    "polyphones": polyphones,
     "tensorboard": tensorboard,
     "transformers": transformers,
     "ray": command("transcribe", CLIP, "--engine", "ray", "--out", "heard.jsonl"),

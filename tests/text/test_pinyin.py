@@ -124,7 +124,7 @@ def test_most_polyphones_are_read_by_their_context() -> None:
         at = sentence.index("*")
         sound = syllables(sentence.replace("*", ""))[at]
         right += isinstance(sound, Syllable) and sound.numbered == reading
-    assert len(POLYPHONES) >= 500
+    assert len(POLYPHONES) >= 690
     assert right / len(POLYPHONES) > 0.98  # 0.87 by words and parts of speech alone, 0.64 by g2pM
 
 
@@ -178,3 +178,13 @@ def test_what_is_written_comes_back(form: str) -> None:
 @functools.cache
 def writer() -> BySound:
     return BySound(WordModel())
+
+
+def test_a_network_reads_what_rules_leave_open() -> None:
+    pytest.importorskip("g2pM")
+    assert pinyin("北燕的燕文侯") != pinyin("北燕的燕文侯", polyphones="model") == "bei3 yan1 de5 yan1 wen2 hou2"
+    right = sum(
+        pinyin(sentence.replace("*", ""), polyphones="model").split()[sentence.index("*")] == reading
+        for sentence, reading in POLYPHONES[:200]
+    )
+    assert right >= 196  # what rules decide stays

@@ -24,6 +24,8 @@ from .pinyin_text import read_pinyin
 from .word_model import WordModel, WordScores
 
 WITH_HEAD = 3.0  # nats a changed character at most, unless another was chosen, where a pinyin head is asked
+SELDOM = 2.0  # nats for every reading of a single character that is more usual
+TYPED = 3.0  # times the costs: pinyin that somebody typed is seldom wrong
 SURE = 0.9  # a recogniser that is surer than this costs more to contradict
 COMMON = 1.0  # of a million words: rarer ones may be chance
 Span = tuple[int, int]  # characters of a text, the end not included
@@ -107,7 +109,9 @@ class BySound:
             result = [Edge(i + 1, spoken[i].numbered, -50.0)]
             for end in range(i + 1, min(i + LONGEST, len(spoken)) + 1):
                 some = spoken[i:end]
-                result += [Edge(end, e.word, self._unlike(e.sounds, some)) for e in self._like(some)]
+                result += [
+                    Edge(end, e.word, TYPED * self._unlike(e.sounds, some) - SELDOM * e.rank) for e in self._like(some)
+                ]
             edges.append(result)
         return "".join(best_path(edges, self.scores))
 
@@ -215,7 +219,7 @@ class BySound:
                 changed = [c for a, b, c in zip(entry.word, kept, costs, strict=True) if a != b]
                 if not changed or None in changed or (careful and entry.word not in self):
                     continue
-                evidence = self._unlike(entry.sounds, sounds, kept, entry.word)
+                evidence = self._unlike(entry.sounds, sounds, kept, entry.word) - SELDOM * entry.rank
                 evidence -= sum(c for c in changed if c is not None) + self.costs.other_sound * from_head
                 result[entry] = max(evidence, result.get(entry, evidence))
         return result

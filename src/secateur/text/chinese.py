@@ -26,7 +26,7 @@ _MARKED = re.compile(r"[<\[][^>\]]*[>\]]")  # [noise], <unk>
 # What OpenCC leaves: characters and words that are written two ways (General List of Standard Chinese Characters).
 _SAME = {"甚么": "什么", "甚麼": "什么", "妳": "你", "瞭": "了", "祂": "他", "牠": "它", "喫": "吃", "纔": "才",
          "麽": "么", "帐号": "账号", "帐户": "账户", "裡": "里", "裏": "里", "牀": "床", "吿": "告"}  # fmt: skip
-_VARIANTS = frozenset("".join(_SAME)) - frozenset("什么号户")
+VARIANTS = frozenset("".join(_SAME)) - frozenset("什么号户")
 _OTHER = re.compile("|".join("瞭(?![望哨])" if one == "瞭" else one for one in _SAME))
 _NARROW = {0x3000: " ", **{code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}}
 
@@ -47,7 +47,7 @@ def simplified(text: str) -> str:
         SecateurError: OpenCC is not installed.
     """
     converted = str(_converter().convert(text))
-    return converted if _VARIANTS.isdisjoint(converted) else _OTHER.sub(lambda m: _SAME[m[0]], converted)
+    return converted if VARIANTS.isdisjoint(converted) else _OTHER.sub(lambda m: _SAME[m[0]], converted)
 
 
 def spoken(text: str) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..base.extras import require
-from .chinese import EXTRA, HAN
-from .pinyin import Syllable, dictionary_tones, parse_syllable, quiet_jieba
+from .chinese import EXTRA, HAN, VARIANTS
+from .pinyin import NEUTRAL, Syllable, dictionary_tones, parse_syllable, quiet_jieba
 
 LONGEST = 5  # characters of a word
 RARE = 3  # words that jieba counted less often are left out
@@ -29,6 +29,7 @@ class Entry:
 
     word: str
     sounds: tuple[Syllable, ...]
+    rank: int = 0  # of the reading of a single character: 0 is the usual one
 
 
 def sound_class(syllable: Syllable) -> str:
@@ -80,7 +81,10 @@ def general_lexicon() -> Lexicon:
     def entries() -> Iterable[Entry]:
         for word in counts:
             if len(word) == 1:
-                yield from (Entry(word, (sound,)) for sound in readings(word))
+                yield from (
+                    Entry(word, (sound,), 0 if sound.tone == NEUTRAL else rank)
+                    for rank, sound in enumerate(readings(word))
+                )
             elif word in phrases:
                 yield Entry(word, tuple(dictionary_tones(word, [parsed(names[0]) for names in phrases[word]])))
             else:
@@ -91,6 +95,7 @@ def general_lexicon() -> Lexicon:
     counts = {
         word: float(count) for word, count in jieba.dt.FREQ.items()
         if len(word) <= LONGEST and (count >= RARE or (len(word) == 1 and count)) and _HAN.fullmatch(word)
+        and VARIANTS.isdisjoint(word)
     }  # fmt: skip
     return Lexicon(counts, entries())
 

@@ -18,14 +18,16 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from ..base.extras import require
 from .chinese import EXTRA, HAN
-from .polyphones import SELDOM, beside, surname
+from .polyphone_model import read_by_model
+from .polyphones import PHRASES, SELDOM, SURNAMES, beside, has_rules, surname
 
 INITIALS = ("zh", "ch", "sh", *"bpmfdtnlgkhjqxrzcsyw")
 NEUTRAL = 5
+Polyphones = Literal["rules", "model"]
 # (character, part of speech in jieba's letters) -> reading, where the dictionary's first one would be wrong.
 READINGS = {
     ("地", "uv"): "de5", ("得", "ud"): "de5", ("得", "v"): "dei3", ("着", "uz"): "zhe5", ("了", "ul"): "le5",
@@ -81,18 +83,19 @@ def parse_syllable(numbered: str) -> Syllable:
 
 
 @functools.lru_cache(maxsize=20000)
-def syllables(text: str) -> tuple[Syllable | str, ...]:
+def syllables(text: str, polyphones: Polyphones = "rules") -> tuple[Syllable | str, ...]:
     """What `text` sounds like: a syllable for every Chinese character, other words as they are, no punctuation.
 
-    Digits are words like any other: `chinese.spoken` reads them before.
+    Digits are words like any other: `chinese.spoken` reads them before. `polyphones` "model": what neither a rule nor
+    the dictionary of phrases decides is read by a network (`polyphone_model`).
 
     Raises:
-        SecateurError: the extra `zh` is not installed.
+        SecateurError: the extra `zh`, or for the model `polyphones`, is not installed.
     """
     result: list[Syllable | str] = []
     for run in _RUNS.findall(text):
         if re.match(f"[{HAN}]", run):
-            result += dictionary_tones(run, [parse_syllable(name) for name in _read(run)])
+            result += dictionary_tones(run, [parse_syllable(name) for name in _read(run, polyphones)])
         else:
             result.append(run)
     return tuple(result)
@@ -167,7 +170,7 @@ FORMS: dict[str, Form] = {
 }
 
 
-def pinyin(text: str, form: str = "numbers", tones: str = "dictionary") -> str:
+def pinyin(text: str, form: str = "numbers", tones: str = "dictionary", polyphones: Polyphones = "rules") -> str:
     """The pinyin of `text`, syllables separated by spaces, in one of `FORMS`, with "dictionary" or "spoken" tones.
 
     Raises:
@@ -176,29 +179,36 @@ def pinyin(text: str, form: str = "numbers", tones: str = "dictionary") -> str:
     write = FORMS[form]
     result: list[str] = []
     for run in _RUNS.findall(text):
-        sounds = syllables(run)
+        sounds = syllables(run, polyphones)
         if tones == "spoken" and all(isinstance(s, Syllable) for s in sounds):
             sounds = tuple(spoken_tones(run, [s for s in sounds if isinstance(s, Syllable)]))
         result += [write(s) if isinstance(s, Syllable) else s for s in sounds]
     return " ".join(result)
 
 
-def _read(run: str) -> Iterator[str]:
+def _read(run: str, polyphones: Polyphones) -> Iterator[str]:
     """The readings of a run of Chinese characters, one each."""
     cut, phrases, lazy = _tools()
+    read = read_by_model(run) if polyphones == "model" else None
     at = 0
     for word, flag in cut(run):
         single = READINGS.get((word, flag))
-        names = [single] if single is not None else lazy([word] if word in phrases else word)
+        own = PHRASES.get(word)
+        names = [single] if single is not None else own.split() if own else lazy([word] if word in phrases else word)
         # jieba takes many a word for a name: what the dictionary knows, whole or without its first character, is none.
         known = word[1:] in phrases or (word in phrases and len(word) == 2)
         person = flag in ("nr", "nrt", "nrfg") and len(word) > 1 + (word[0] in SELDOM) and not known
         if len(names) == len(word):
             family = surname(run, at, person)
-            if family is not None:
+            if "姓" in word[:-1] and word[word.index("姓") + 1] in SURNAMES:
+                names[word.index("姓") + 1] = SURNAMES[word[word.index("姓") + 1]]
+            elif family is not None and not own:
                 names[0] = family
-            elif word not in phrases or len(word) == 1 or word[0] == "一":  # others are as there
-                names = [beside(run, at + i) or name for i, name in enumerate(names)]
+            elif not own and (word not in phrases or len(word) == 1 or word[0] == "一"):  # others are as there
+                names = [
+                    beside(run, at + i) or (name if read is None or single or has_rules(run[at + i]) else read[at + i])
+                    for i, name in enumerate(names)
+                ]
         yield from names
         at += len(word)
 

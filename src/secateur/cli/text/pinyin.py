@@ -25,13 +25,16 @@ class Options(Settings):
     tones: Literal["dictionary", "spoken"] = option(
         "dictionary", "Write tones as in the dictionary (一 is yi1 anywhere), or as spoken beside each other."
     )
+    polyphones: Literal["rules", "model"] = option(
+        "rules", "Read polyphones by rules and a dictionary of phrases, or what they leave open by a network (model)."
+    )
 
 
 def run(options: Options) -> dict[str, Any]:
     """The pinyin of every text."""
 
     def read(text: str) -> str:
-        return pinyin(spoken(text), options.form, options.tones)
+        return pinyin(spoken(text), options.form, options.tones, options.polyphones)
 
     return {"pinyin": [{"text": text, "pinyin": read(text)} for text in options.texts]}
 
