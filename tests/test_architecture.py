@@ -132,7 +132,7 @@ blend blended found gone harm hear heard hearing hears ladder mended nowhere rem
 spoilt student students tells told twin twins
 """
 PLAIN_ROOMS = (
-    "allocation", "audio", "base", "data", "decode", "export", "families", "features", "lm", "models", "prune",
+    "allocation", "audio", "base", "data", "decode", "evaluate", "export", "families", "features", "lm", "models", "prune",
     "runtime", "sensitivity", "text", "train", "weights",
 )  # fmt: skip
 

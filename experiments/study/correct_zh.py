@@ -17,7 +17,7 @@ from pathlib import Path
 from secateur.base.files import write_json
 from secateur.base.progress import say
 from secateur.data.manifest import read_manifest, write_manifest
-from secateur.evaluate.corrected import HEARD, correction, without_head
+from secateur.evaluate.corrected import PINYIN_EXTRA, correction, without_head
 from secateur.evaluate.result import Result, read_result, write_result
 from secateur.text.by_sound import BySound
 from secateur.text.normalise import base_language
@@ -56,7 +56,7 @@ def rows(run: Path, part: str, a: argparse.Namespace) -> None:
     if path.exists() and read_result(path).rows:
         return
     from secateur.api import evaluate
-    from secateur.study.pinyin_head import heard_beside
+    from secateur.study.pinyin_head import add_pinyin_evidence
 
     clips = read_manifest(a.data / SET / f"{'dev' if part == 'dev' else 'test'}.jsonl")
     clips = [u for u in clips if u.duration <= a.longest][: a.limit]
@@ -65,7 +65,7 @@ def rows(run: Path, part: str, a: argparse.Namespace) -> None:
     seconds = 2400.0 if a.device == "cuda" else 60.0
     found = evaluate(run, manifest, device=a.device, batch_seconds=seconds)
     device = str(found.settings["device"])
-    write_result(path, heard_beside(found, str(run), clips, device, seconds))
+    write_result(path, add_pinyin_evidence(found, str(run), clips, device, seconds))
 
 
 def one(run: Path, out: Path, words: Path) -> None:
@@ -73,7 +73,7 @@ def one(run: Path, out: Path, words: Path) -> None:
     test, dev = (read_result(run / "results" / f"{part}.json") for part in (SET, "dev"))
     writer = BySound(WordModel.read(words))
     corrected(writer, without_head(test), without_head(dev), out / f"{run.name}.json")
-    if any(HEARD in row.extras for row in test.rows):
+    if any(PINYIN_EXTRA in row.extras for row in test.rows):
         corrected(writer, test, dev, out / f"{run.name}+head.json")
 
 

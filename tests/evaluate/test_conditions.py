@@ -18,7 +18,7 @@ from secateur.data.manifest import Utterance
 from secateur.decode.clips import DecodedAudio
 from secateur.decode.options import DecodingOptions
 from secateur.decode.segments import Segment
-from secateur.evaluate.conditions import ALL, Source, build, chosen, made_sound
+from secateur.evaluate.conditions import ALL, Source, build, chosen, generated_sound
 from secateur.evaluate.real_use import loops, measure, read_results, source_of, write_results
 from secateur.evaluate.real_use_table import change_table, changes, drifted, lines, table
 from secateur.runtime.recogniser import Recogniser
@@ -109,7 +109,7 @@ def test_names_of_conditions() -> None:
 
 def test_sounds_without_speech_are_finite_and_of_many_levels() -> None:
     for kind in ("white", "brown", "hum", "tones", "clicks", "silence"):
-        made = [made_sound(kind, 8000, RATE, np.random.default_rng(i)) for i in range(4)]
+        made = [generated_sound(kind, 8000, RATE, np.random.default_rng(i)) for i in range(4)]
         assert all(np.isfinite(m).all() and np.abs(m).max() <= 1 for m in made)
         assert kind == "silence" or len({round(float(np.std(m)), 5) for m in made}) == 4
 

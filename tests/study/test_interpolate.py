@@ -19,7 +19,7 @@ from secateur.base.options import from_dict  # noqa: E402
 from secateur.prune.methods import make_method  # noqa: E402
 from secateur.prune.pruner import COSTS  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
-from secateur.study.interpolate import SHARES, Tried, choose, interpolated, settle  # noqa: E402
+from secateur.study.interpolate import SHARES, ShareTrial, choose, interpolated, settle  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 
 
@@ -49,15 +49,15 @@ def test_the_weights_in_between() -> None:
 def test_the_best_on_dev_among_those_that_forget_little_enough() -> None:
     original = {"en": 0.169, "books": 0.08}
     tried = [
-        Tried(1.0, 0.10, {"en": 0.20, "books": 0.081}), Tried(0.7, 0.12, {"en": 0.172, "books": 0.083}),
-        Tried(0.4, 0.15, {"en": 0.168, "books": 0.079}),
+        ShareTrial(1.0, 0.10, {"en": 0.20, "books": 0.081}), ShareTrial(0.7, 0.12, {"en": 0.172, "books": 0.083}),
+        ShareTrial(0.4, 0.15, {"en": 0.168, "books": 0.079}),
     ]  # fmt: skip
     assert choose(tried, original).share == 0.7
     assert choose(tried, original, allowed=0.05).share == 1.0
-    assert choose([Tried(1.0, 0.1, {"en": 0.3}), Tried(0.5, 0.2, {"en": 0.2})], original).share == 0.5
-    same = [Tried(1.0, 0.9, {"en": 0.3}), Tried(0.7, 0.2, {"en": 0.3}), Tried(0.4, 0.2, {"en": 0.3})]
+    assert choose([ShareTrial(1.0, 0.1, {"en": 0.3}), ShareTrial(0.5, 0.2, {"en": 0.2})], original).share == 0.5
+    same = [ShareTrial(1.0, 0.9, {"en": 0.3}), ShareTrial(0.7, 0.2, {"en": 0.3}), ShareTrial(0.4, 0.2, {"en": 0.3})]
     assert choose(same, original).share == 0.7
-    assert choose([Tried(1.0, 0.1, {}), Tried(0.85, 0.1, {})], {}).share == 1.0
+    assert choose([ShareTrial(1.0, 0.1, {}), ShareTrial(0.85, 0.1, {})], {}).share == 1.0
 
 
 def test_a_model_is_left_with_the_chosen_share_and_says_what_was_forgotten(capsys: pytest.CaptureFixture[str]) -> None:

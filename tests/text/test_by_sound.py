@@ -22,7 +22,7 @@ from head_small import heard
 from secateur.base.errors import SecateurError
 from secateur.cli import main
 from secateur.data.manifest import Utterance, read_manifest, write_manifest
-from secateur.evaluate.corrected import CHANGED, HEAD, HEARD, correction, without_head
+from secateur.evaluate.corrected import CHANGED, HEAD, PINYIN_EXTRA, correction, without_head
 from secateur.evaluate.error_rate import count_errors
 from secateur.evaluate.result import Result, Row
 from secateur.evaluate.run import summarise
@@ -118,7 +118,7 @@ def test_the_weight_of_the_head_and_the_cost_of_a_change_are_chosen_on_dev(gener
     def result(pairs: list[tuple[str, str]], with_head: bool) -> Result:
         rows = [
             Row(f"{i}", f"s{i % 3}", 2.0, said, text, count_errors(said, text, "cer"),
-                {HEARD: str(heard(said))} if with_head else {})
+                {PINYIN_EXTRA: str(heard(said))} if with_head else {})
             for i, (said, text) in enumerate(pairs)
         ]  # fmt: skip
         return summarise(rows, model="m", data="d", language="zh", metric="cer", seconds_compute=1.0)

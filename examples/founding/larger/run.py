@@ -54,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> int:
     study = prepare(a, a.study, a.out / "study.toml")
     arms = {name: arm for name, arm in study.arms.items() if not a.only or name in a.only.split(",")}
     labels = a.out / "data" / LABELS
-    if LABELS in study.heard and not labels.exists():
+    if LABELS in study.training_manifests and not labels.exists():
         done("data", "label", labels.with_name("train.jsonl"), "--all", "--model", a.labeller, "--numbers-as-words",
              "--sure", "0" if a.small else "0.5", "--out", labels)  # fmt: skip
     if any("/" in arm.teacher for arm in arms.values()) and a.teacher is None:
@@ -90,7 +90,7 @@ def prepare(a: argparse.Namespace, source: Path, target: Path) -> StudySettings:
                 part["new"] = new | {"layers": 1, "width": 16}
     write_text(target, toml(values))
     study = read_study(target)
-    for name in {*study.heard, *study.dev, *study.tests.values()} - {LABELS}:
+    for name in {*study.training_manifests, *study.dev, *study.tests.values()} - {LABELS}:
         clips = read_manifest(a.data / name)
         if a.small:
             clips = [u for u in clips if 1.0 < u.duration < 5.0][:CLIPS]

@@ -138,9 +138,11 @@ def result_of(options: EvaluateSettings) -> Result:
             normalise=options.normalise,
         )  # fmt: skip
         if options.correct is not None and settings["runtime"] == "torch":
-            from ..study.pinyin_head import heard_beside
+            from ..study.pinyin_head import add_pinyin_evidence
 
-            result = heard_beside(result, options.model, utterances, settings["device"], settings["batch_seconds"])
+            result = add_pinyin_evidence(
+                result, options.model, utterances, settings["device"], settings["batch_seconds"]
+            )
         return with_cost(result, config)
 
     result = on(options.manifest)

@@ -51,7 +51,7 @@ def run_one_arm(
     from ..base.extras import require
 
     require("torch", "train")
-    from ..study.arm import ArmSettings, finished, forget_state, run_arm
+    from ..study.arm import ArmSettings, finished, remove_state, run_arm
     from ..study.record import begin, complete, finish
     from ..train.distributed import processes, rank
     from .check import look
@@ -60,7 +60,7 @@ def run_one_arm(
         raise SecateurError("--new.preset starts from nothing: leave out --model")
     with processes(settings.device) as device:
         if finished(settings.out) is not None and not settings.check:
-            forget_state(settings.out)
+            remove_state(settings.out)
             complete(settings.out)
             raise SecateurError(f"{settings.out}: a finished run is here; name another --out, or delete it")
         plan = look(settings, device=str(device))

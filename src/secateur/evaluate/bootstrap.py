@@ -71,17 +71,17 @@ def _units(count: int) -> str:
     return "1 speaker or clip" if count == 1 else f"{count} speakers or clips"
 
 
-def too_few_to_compare(found: Difference) -> str:
+def too_few_to_compare(difference: Difference) -> str:
     """A line that says so when a difference is not certain and could hardly have been.
 
     >>> too_few_to_compare(Difference(0.2, 0.19, -0.01, -0.06, 0.04, 0.6, 12))
     'too few clips to tell: only a difference beyond ±5.0 points would show'
     """
-    half = (found.high - found.low) / 2
-    if not found.certain and half > WIDE_DIFFERENCE * max(found.a, found.b):
+    half = (difference.high - difference.low) / 2
+    if not difference.certain and half > WIDE_DIFFERENCE * max(difference.a, difference.b):
         return f"too few clips to tell: only a difference beyond ±{100 * half:.1f} points would show"
-    if found.clusters < FEWEST:
-        return f"too few clips to tell: an interval over {_units(found.clusters)} is too narrow"
+    if difference.clusters < FEWEST:
+        return f"too few clips to tell: an interval over {_units(difference.clusters)} is too narrow"
     return ""
 
 

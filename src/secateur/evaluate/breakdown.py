@@ -63,11 +63,11 @@ def by_length(rows: Iterable[Row], edges: tuple[float, ...] = LENGTHS) -> list[S
 
 def extra_names(rows: Iterable[Row], most: int = 24) -> list[str]:
     """Manifest extras worth a breakdown: with at least two and at most `most` different groups."""
-    seen: dict[str, set[str]] = {}
+    values_of: dict[str, set[str]] = {}
     for row in rows:
         for name, value in row.extras.items():
-            seen.setdefault(name, set()).add(label(value))
-    return sorted(name for name, values in seen.items() if 2 <= len(values) <= most)
+            values_of.setdefault(name, set()).add(label(value))
+    return sorted(name for name, values in values_of.items() if 2 <= len(values) <= most)
 
 
 def by_extra(rows: Iterable[Row], name: str) -> list[Slice]:
@@ -79,8 +79,8 @@ def by_extra(rows: Iterable[Row], name: str) -> list[Slice]:
     rows = list(rows)
     known = {key for row in rows for key in row.extras}
     if name not in known:
-        there = f"; there are: {', '.join(sorted(known))}" if known else "; there are none"
-        raise SecateurError(f"no clip has an extra '{name}'{nearest(name, known)}{there}")
+        existing = f"; there are: {', '.join(sorted(known))}" if known else "; there are none"
+        raise SecateurError(f"no clip has an extra '{name}'{nearest(name, known)}{existing}")
     slices = breakdown(rows, lambda row: label(row.extras.get(name)))
     return sorted(slices, key=lambda s: _natural(s.name))
 

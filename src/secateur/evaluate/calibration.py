@@ -39,13 +39,13 @@ UNGATED = DecodingOptions(
 
 
 def evidence(recogniser: Recogniser, audios: Sequence[Audio], language: str | None = None) -> Evidence:
-    """What a model says of clips when nothing is dropped."""
+    """The outputs of a model for clips when nothing is dropped."""
     options = replace(UNGATED, language=language)
-    found = [
+    transcripts = [
         one for i in range(0, len(audios), PIECE) for one in recogniser.transcribe_batch(audios[i : i + PIECE], options)
     ]
-    log_prob, no_speech, repetition = (np.full(len(found), math.nan) for _ in range(3))
-    for i, one in enumerate(found):
+    log_prob, no_speech, repetition = (np.full(len(transcripts), math.nan) for _ in range(3))
+    for i, one in enumerate(transcripts):
         if one.segments:
             log_prob[i] = np.mean([s.avg_logprob for s in one.segments])
             probabilities = [s.no_speech_prob for s in one.segments if s.no_speech_prob is not None]
@@ -66,8 +66,10 @@ def generation_of(recogniser: Recogniser, source: Source) -> Calibration:
     language = languages.pop() if len(languages) == 1 and len(recogniser.languages) > 1 else None
     speech = evidence(recogniser, [source.samples(clip) for clip in source.clips[:MOST]], language)
     other = evidence(recogniser, [case.samples for case in build("nonspeech", source)], language)
-    found = calibrate(speech, other)
-    return replace(found, generation=_prompted(recogniser, source, _cut(recogniser, source, found.generation)))
+    calibration = calibrate(speech, other)
+    return replace(
+        calibration, generation=_prompted(recogniser, source, _cut(recogniser, source, calibration.generation))
+    )
 
 
 def _cut(recogniser: Recogniser, source: Source, generation: Generation) -> Generation:
@@ -77,10 +79,10 @@ def _cut(recogniser: Recogniser, source: Source, generation: Generation) -> Gene
     try:
         for seconds in (None, *(s for s in WINDOWS if s < recogniser.window_seconds)):
             recogniser.generation = replace(generation, window_seconds=seconds)
-            found = measure(recogniser, few, ["joined-120"], model="", data="", resamples=1).get("joined-120")
-            if found is None:
+            result = measure(recogniser, few, ["joined-120"], model="", data="", resamples=1).get("joined-120")
+            if result is None:
                 return generation
-            rates[seconds] = found.rate + (0.0 if seconds is None else WORSE / 2)
+            rates[seconds] = result.rate + (0.0 if seconds is None else WORSE / 2)
     finally:
         recogniser.generation = before
     return replace(generation, window_seconds=min(rates, key=rates.__getitem__))
@@ -106,7 +108,7 @@ def _prompted(recogniser: Recogniser, source: Source, generation: Generation) ->
 
 
 def calibrate_export(folder: Path, dev: Path, limit: int | None = None, nonspeech: Path | None = None) -> Generation:
-    """Measure an exported model on `dev` and keep what decoding must know of it in its `export.json`.
+    """Measure an exported model on `dev` and record what decoding must know about it in its `export.json`.
 
     `nonspeech` is a manifest of recordings in which nobody speaks; left out, they are generated. With too few clips
     the export stays as it is, and a line says so.
@@ -123,13 +125,14 @@ def calibrate_export(folder: Path, dev: Path, limit: int | None = None, nonspeec
         return contents.generation
     recogniser = Recogniser.load(folder)
     silent: list[Utterance] = [] if nonspeech is None else list(read_manifest(nonspeech))
-    found = generation_of(recogniser, source_of(_spread(clips), recogniser.sample_rate, silent))
-    write_json(folder / CONTENTS, to_dict(replace(contents, generation=found.generation)))
+    calibration = generation_of(recogniser, source_of(_spread(clips), recogniser.sample_rate, silent))
+    write_json(folder / CONTENTS, to_dict(replace(contents, generation=calibration.generation)))
     say(
-        f"thresholds: {100 * found.invented:.1f} % of recordings without speech keep a text, {100 * found.lost:.1f} % "
-        f"of clips lose theirs; prompts {'help or do no harm' if found.generation.prompts else 'cost words: left out'}"
+        f"thresholds: {100 * calibration.invented:.1f} % of recordings without speech keep a text, "
+        f"{100 * calibration.lost:.1f} % of clips lose theirs; prompts "
+        f"{'help or do no harm' if calibration.generation.prompts else 'cost words: left out'}"
     )
-    return found.generation
+    return calibration.generation
 
 
 def _spread(clips: Sequence[Utterance]) -> list[Utterance]:

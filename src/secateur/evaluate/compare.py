@@ -24,7 +24,7 @@ class SpeakerChange:
 
 @dataclass(frozen=True)
 class ClipChange:
-    """One clip that the two systems heard differently (of several seeds, the first of each)."""
+    """One clip that the two systems decode differently (of several seeds, the first of each)."""
 
     id: str
     speaker: str
@@ -120,9 +120,9 @@ def aligned_rows(result: Result, like: Result) -> list[Row]:
             f"'{result.normalise}': evaluate both with the same --normalise"
         )
     by_id = {row.id: row for row in result.rows}
-    wanted = {row.id for row in like.rows}
-    if by_id.keys() != wanted:
-        odd = sorted(by_id.keys() ^ wanted)
+    expected = {row.id for row in like.rows}
+    if by_id.keys() != expected:
+        odd = sorted(by_id.keys() ^ expected)
         raise SecateurError(
             f"'{like.model}' and '{result.model}' did not decode the same clips: "
             f"{len(odd)} are in one only, e.g. '{odd[0]}'"
@@ -138,12 +138,12 @@ def aligned_rows(result: Result, like: Result) -> list[Row]:
 
 def _speaker_changes(rows_a: list[list[Row]], rows_b: list[list[Row]]) -> tuple[SpeakerChange, ...]:
     def errors(systems: list[list[Row]]) -> dict[str, float]:
-        found: dict[str, float] = {}
+        sums: dict[str, float] = {}
         for rows in systems:
             for row in rows:
                 name = row.speaker or UNKNOWN
-                found[name] = found.get(name, 0.0) + row.counts.errors / len(systems)
-        return found
+                sums[name] = sums.get(name, 0.0) + row.counts.errors / len(systems)
+        return sums
 
     sum_a, sum_b = errors(rows_a), errors(rows_b)
     changes = []

@@ -30,7 +30,7 @@ NEUTRAL = {
 BETWEEN = 0.5  # s of room tone between joined clips
 TIMED = (2, 4)  # clips in a recording whose joints are asked for
 TIMED_SECONDS = 27.0  # at most
-GENERATORS = 60  # at most so many recordings without speech are made where none are given
+MAX_GENERATED = 60  # at most so many recordings without speech are made where none are given
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,16 @@ def chosen(names: Sequence[str]) -> list[str]:
     Raises:
         SecateurError: a name that means none (with the nearest).
     """
-    found: list[str] = []
+    selected: list[str] = []
     for name in names:
         kind, _, value = name.partition("-")
         if name in ("all", *KINDS):
-            found += [one for one in ALL if name in ("all", one.partition("-")[0])]
+            selected += [one for one in ALL if name in ("all", one.partition("-")[0])]
         elif (kind in ("pause", "joined") and _is_number(value)) or (kind == "prompt" and value in PROMPTS):
-            found.append(name)
+            selected.append(name)
         else:
             raise SecateurError(f"no condition '{name}'{nearest(name, [*ALL, *KINDS])}; known: all, {', '.join(ALL)}")
-    return list(dict.fromkeys(["clean", *found]))
+    return list(dict.fromkeys(["clean", *selected]))
 
 
 def in_order(name: str) -> tuple[int, float, str]:
@@ -123,9 +123,9 @@ def _is_number(text: str) -> bool:
 def _paused(clip: Utterance, source: Source, seconds: float, random: np.random.Generator) -> Case:
     """A clip with a pause of its room's tone at the quietest moment of its middle."""
     samples, size = source.samples(clip), round(seconds * source.rate)
-    place = quiet_middle(samples, source.rate)
-    made = np.concatenate([samples[:place], room_tone(samples, size, source.rate, random), samples[place:]])
-    return Case(replace(clip, duration=clip.duration + seconds), made, (clip.id,))
+    middle = quiet_middle(samples, source.rate)
+    paused = np.concatenate([samples[:middle], room_tone(samples, size, source.rate, random), samples[middle:]])
+    return Case(replace(clip, duration=clip.duration + seconds), paused, (clip.id,))
 
 
 def join(
@@ -145,12 +145,12 @@ def join(
         parts += [tone, samples]
     first = clips[0]
     space = "" if by_characters(first.language) else " "
-    whole = replace(
+    utterance = replace(
         first, id=f"{name}:{first.id}+{len(clips) - 1}", text=space.join(c.text.strip() for c in clips).strip(),
         duration=at / source.rate, speaker=first.speaker if len({c.speaker for c in clips}) == 1 else "",
         extras={},
     )  # fmt: skip
-    return Case(whole, np.concatenate(parts), tuple(c.id for c in clips), joints=tuple(joints))
+    return Case(utterance, np.concatenate(parts), tuple(c.id for c in clips), joints=tuple(joints))
 
 
 def _joined(source: Source, seconds: float, name: str, least: float | None = None) -> list[Case]:
@@ -229,14 +229,14 @@ def _nonspeech(source: Source) -> list[Case]:
         return [Case(replace(u, text="", no_speech=True), source.samples(u), (u.id,)) for u in source.nonspeech]
     cases = []
     language = source.clips[0].language
-    for number in range(min(GENERATORS, max(14, 2 * len(source.clips)))):
+    for number in range(min(MAX_GENERATED, max(14, 2 * len(source.clips)))):
         random = source.random(f"nonspeech{number}")
         kind = ("room", "white", "brown", "hum", "tones", "clicks", "silence")[number % 7]
         count = round(float(random.uniform(0.3, 20.0)) * source.rate)
         clip = source.clips[int(random.integers(len(source.clips)))]
         samples = (
             room_tone(source.samples(clip), count, source.rate, random) if kind == "room"
-            else made_sound(kind, count, source.rate, random)
+            else generated_sound(kind, count, source.rate, random)
         )  # fmt: skip
         name = f"{kind}-{number}"
         utterance = Utterance(
@@ -246,7 +246,7 @@ def _nonspeech(source: Source) -> list[Case]:
     return cases
 
 
-def made_sound(kind: str, count: int, rate: int, random: np.random.Generator) -> Samples:
+def generated_sound(kind: str, count: int, rate: int, random: np.random.Generator) -> Samples:
     """A sound (count,) without speech at a level drawn from -60 to -15 dBFS."""
     time = np.arange(count) / rate
     if kind == "silence":

@@ -1,4 +1,4 @@
-"""A result as it would be with every hypothesis corrected by sound, how readily being chosen on another set."""
+"""A result with every hypothesis corrected by sound, with costs chosen on another set."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .error_rate import count_errors, total
 from .result import Result, Row
 from .run import summarise
 
-HEARD = "pinyin_heard"  # the extra in which rows carry what a pinyin head heard, see `text.head_evidence.HeadEvidence`
+PINYIN_EXTRA = "pinyin_heard"  # the extra that holds a pinyin head's output: see `text.head_evidence`
 CHANGED = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)  # nats a changed character, to choose from
 BOLD = 3.0  # of them, that with which the head's weight is chosen
 HEAD = (0.0, 0.25, 0.5, 1.0, 2.0)  # weights of the head, to choose from
 
 
 @dataclass(frozen=True)
-class Tried:
+class CostTrial:
     """Costs, and the error rate that a dev set has with them."""
 
     changed: float
@@ -40,7 +40,7 @@ def corrected(result: Result, writer: BySound, name: str | None = None) -> Resul
     clean = normaliser(result.language, result.normalise or None)
     rows = []
     for row in result.rows:
-        text = clean(writer.correct(row.hypothesis, heard_in(row)))
+        text = clean(writer.correct(row.hypothesis, evidence_in(row)))
         rows.append(replace(row, hypothesis=text, counts=count_errors(row.reference, text, result.metric)))
     return summarise(
         rows, model=name or f"{result.model}, corrected", data=result.data, language=result.language,
@@ -49,10 +49,10 @@ def corrected(result: Result, writer: BySound, name: str | None = None) -> Resul
     )  # fmt: skip
 
 
-def chosen(dev: Result, writer: BySound) -> tuple[BySound, list[Tried]]:
+def chosen(dev: Result, writer: BySound) -> tuple[BySound, list[CostTrial]]:
     """`writer` with the costs that leave the fewest errors in a dev set, and all that were tried.
 
-    Of equal ones those that change least win. Where rows carry what a head heard, its weight is chosen first, then what
+    Of equal ones those that change least win. Where rows carry a head's output, its weight is chosen first, then what
     a changed character costs, and whether words and names stay (`SoundCosts.careful`): weak models write so many that
     are none that it pays to doubt them.
 
@@ -60,27 +60,27 @@ def chosen(dev: Result, writer: BySound) -> tuple[BySound, list[Tried]]:
         SecateurError: the result has no rows, or is not of Chinese speech.
     """
     _check(dev)
-    heard = [heard_in(row) for row in dev.rows]
-    tried: list[Tried] = []
+    evidence = [evidence_in(row) for row in dev.rows]
+    trials: list[CostTrial] = []
 
-    def try_all(settings: list[tuple[float, float, bool]]) -> Tried:
+    def try_all(settings: list[tuple[float, float, bool]]) -> CostTrial:
         for changed, head, careful in settings:
             now = writer.costing(replace(writer.costs, changed=changed, head=head, careful=careful))
             counts = [
                 count_errors(row.reference, now.correct(row.hypothesis, one), dev.metric)
-                for row, one in zip(dev.rows, heard, strict=True)
+                for row, one in zip(dev.rows, evidence, strict=True)
             ]
-            tried.append(Tried(changed, head, total(counts).rate, careful))
-        return min(tried, key=lambda t: (t.rate, not t.careful, -t.changed, t.head))
+            trials.append(CostTrial(changed, head, total(counts).rate, careful))
+        return min(trials, key=lambda t: (t.rate, not t.careful, -t.changed, t.head))
 
     head = 0.0
-    if any(one is not None for one in heard):
+    if any(one is not None for one in evidence):
         head = try_all([(BOLD, weight, False) for weight in HEAD]).head
-    known = {(t.changed, t.head, t.careful) for t in tried}
-    ways = (False,) if any(one is not None for one in heard) else (True, False)
+    known = {(t.changed, t.head, t.careful) for t in trials}
+    ways = (False,) if any(one is not None for one in evidence) else (True, False)
     grid = [(cost, head, careful) for careful in ways for cost in CHANGED]
     best = try_all([one for one in grid if one not in known])
-    return writer.costing(replace(writer.costs, changed=best.changed, head=best.head, careful=best.careful)), tried
+    return writer.costing(replace(writer.costs, changed=best.changed, head=best.head, careful=best.careful)), trials
 
 
 def correction(before: Result, writer: BySound, dev: Result | None = None) -> tuple[Result, dict[str, Any]]:
@@ -89,33 +89,33 @@ def correction(before: Result, writer: BySound, dev: Result | None = None) -> tu
     Raises:
         SecateurError: a result has no rows, or is not of Chinese speech.
     """
-    tried: list[Tried] = []
+    trials: list[CostTrial] = []
     if dev is not None:
-        writer, tried = chosen(dev, writer)
-    with_head = any(HEARD in row.extras for row in before.rows)
+        writer, trials = chosen(dev, writer)
+    with_head = any(PINYIN_EXTRA in row.extras for row in before.rows)
     after = corrected(before, writer)
     d = compare_results(before, after).difference
-    found: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "before": before.rate, "after": after.rate, "changed": writer.costs.changed,
         "careful": writer.costs.careful,
-        "head": writer.costs.head if with_head else None, "dev": [asdict(t) for t in tried],
+        "head": writer.costs.head if with_head else None, "dev": [asdict(t) for t in trials],
         "difference": {"delta": d.delta, "low": d.low, "high": d.high, "better": d.b_better},
     }  # fmt: skip
     if before.sounds is not None and after.sounds is not None:
-        found["pinyin"] = {"before": before.sounds.pinyin, "after": after.sounds.pinyin}
-    how = {name: found[name] for name in ("changed", "careful", "head", "before")}
-    return replace(after, settings={**after.settings, "corrected": how}), found
+        summary["pinyin"] = {"before": before.sounds.pinyin, "after": after.sounds.pinyin}
+    how = {name: summary[name] for name in ("changed", "careful", "head", "before")}
+    return replace(after, settings={**after.settings, "corrected": how}), summary
 
 
 def without_head(result: Result) -> Result:
-    """`result` without what a pinyin head heard: correction then goes by words alone."""
-    rows = (replace(r, extras={k: v for k, v in r.extras.items() if k != HEARD}) for r in result.rows)
+    """`result` without a pinyin head's output: correction then goes by words alone."""
+    rows = (replace(r, extras={k: v for k, v in r.extras.items() if k != PINYIN_EXTRA}) for r in result.rows)
     return replace(result, rows=tuple(rows))
 
 
-def heard_in(row: Row) -> HeadEvidence | None:
-    """What a pinyin head heard in a row's clip."""
-    text = row.extras.get(HEARD)
+def evidence_in(row: Row) -> HeadEvidence | None:
+    """The output of a pinyin head for a row's clip, if it is recorded."""
+    text = row.extras.get(PINYIN_EXTRA)
     return None if text is None else HeadEvidence.read(str(text))
 
 

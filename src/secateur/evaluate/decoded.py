@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ..runtime.recogniser import Recogniser
 
 PIECE = 16  # clips a call: an int8 network's rounding depends on what runs together, so it is part of a result
-# Every text counts, however unlikely it looks: no second try at higher temperatures, nothing taken for silence, and no
-# look for speech first.
+# Every text counts, however unlikely: no fallback to higher temperatures, no silence threshold, and no voice activity
+# detection first.
 PLAIN = DecodingOptions(
     temperatures=(0.0,), compression_ratio_threshold=None, log_prob_threshold=None, no_speech_threshold=None,
     calibrated=False, vad="off",
@@ -28,23 +28,23 @@ def decoded(
     recogniser: Recogniser, options: DecodingOptions = PLAIN, text: Callable[[Transcript], str] | None = None,
     label: str = "transcribing",
 ) -> Callable[[list[Utterance]], list[str]]:  # fmt: skip
-    """What `evaluate` calls: the texts of clips, each decoded in its own language, where the model can be told.
+    """What `evaluate` calls: the texts of clips, each decoded in its own language, where the model takes a language.
 
     `text` makes the text of a transcript; by default its own.
     """
 
     def transcribe(utterances: list[Utterance]) -> list[str]:
         note_other_languages(recogniser.config, utterances)
-        told = speaks(recogniser.config) is not None
+        by_language = speaks(recogniser.config) is not None
         sets: dict[str | None, list[int]] = {}
         for i, u in enumerate(utterances):
-            sets.setdefault(u.language if told else None, []).append(i)
+            sets.setdefault(u.language if by_language else None, []).append(i)
         pieces = [(name, rows[i : i + PIECE]) for name, rows in sets.items() for i in range(0, len(rows), PIECE)]
         texts = [""] * len(utterances)
         for name, rows in track(pieces, label, len(pieces), quiet=not label):
             own = replace(options, language=options.language or name)
-            found = recogniser.transcribe_batch([utterances[i] for i in rows], own)
-            for row, one in zip(rows, found, strict=True):
+            transcripts = recogniser.transcribe_batch([utterances[i] for i in rows], own)
+            for row, one in zip(rows, transcripts, strict=True):
                 texts[row] = one.text if text is None else text(one)
         return texts
 
@@ -52,13 +52,13 @@ def decoded(
 
 
 def speaks(config: Any) -> tuple[str, ...] | None:
-    """The languages that a model with this config can be told to write; None: it has one, and nothing to tell."""
+    """The languages that a model with this config can be asked to write; None: it has only one."""
     tokens = getattr(config, "tokens", None)
     return tuple(tokens.languages) if tokens is not None and tokens.multilingual and tokens.languages else None
 
 
 def note_other_languages(config: Any, utterances: list[Utterance]) -> None:
-    """Say in a line that a model for English alone is asked for other languages: a figure that means little."""
+    """Print a line where an English-only model is evaluated on other languages: such a figure means little."""
     if getattr(config, "tokens", None) is None or speaks(config) is not None:
         return
     others = sorted({base_language(u.language) for u in utterances} - {"en"})

@@ -71,8 +71,8 @@ def overall_metric(languages: Iterable[str]) -> Metric:
     >>> overall_metric(["en", "de"]), overall_metric(["en", "zh"])
     ('wer', 'mer')
     """
-    found = {metric_for(language) for language in languages}
-    return found.pop() if len(found) == 1 else "mer"
+    metrics = {metric_for(language) for language in languages}
+    return metrics.pop() if len(metrics) == 1 else "mer"
 
 
 def units(text: str, metric: Metric) -> list[str]:
@@ -149,7 +149,7 @@ def confusions(texts: Iterable[tuple[str, str]], metric: Metric = "wer", most: i
     >>> confusions([("a b", "a c"), ("b", "c d")])
     [(('b', 'c'), 2), ((None, 'd'), 1)]
     """
-    found: Counter[Pair] = Counter()
+    counts: Counter[Pair] = Counter()
     for reference, hypothesis in texts:
-        found.update(pair for pair in align(reference, hypothesis, metric) if pair[0] != pair[1])
-    return found.most_common(most)
+        counts.update(pair for pair in align(reference, hypothesis, metric) if pair[0] != pair[1])
+    return counts.most_common(most)

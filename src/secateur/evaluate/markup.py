@@ -130,7 +130,7 @@ def _scroll(inner: str, label: str) -> str:
 _PIECES = re.compile(
     r'(<(?:(?:pre|style)\b|(?:dd|span) translate="no").*?</(?:pre|style|dd|span)>|<[^<>]*>)', re.DOTALL
 )  # tags, and what stays
-_SAID = re.compile(r'\b(title|aria-label)="([^"]*)"')
+_LABEL = re.compile(r'\b(title|aria-label)="([^"]*)"')
 
 
 def in_language(html: str) -> str:
@@ -143,7 +143,7 @@ def in_language(html: str) -> str:
 
     parts = _PIECES.split(html)
     shown = [
-        _SAID.sub(lambda m: f'{m[1]}="{plain(m[2])}"', part) if part.startswith("<") else plain(part) for part in parts
+        _LABEL.sub(lambda m: f'{m[1]}="{plain(m[2])}"', part) if part.startswith("<") else plain(part) for part in parts
     ]
     return "".join(shown).replace('<html lang="en">', f'<html lang="{TAGS.get(shown_language(), shown_language())}">')
 

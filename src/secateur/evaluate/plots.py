@@ -101,8 +101,8 @@ def groups(named: Sequence[tuple[str, Sequence[Slice]]], label: str, metric: str
         width = 0.8 / len(named)
         for i, (name, slices) in enumerate(named):
             heights = {s.name: 100 * s.counts.rate for s in slices}
-            places = [x - 0.4 + (i + 0.5) * width for x in range(len(order))]
-            axes.bar(places, [heights.get(n, 0) for n in order], width * 0.92, color=colours[name], label=name)
+            xs = [x - 0.4 + (i + 0.5) * width for x in range(len(order))]
+            axes.bar(xs, [heights.get(n, 0) for n in order], width * 0.92, color=colours[name], label=name)
         counts = {s.name: s.utterances for s in named[0][1]}
         axes.set_xticks(range(len(order)), [f"{n}\n{counts[n]} clips" for n in order])
         axes.grid(visible=False, axis="x")
@@ -112,27 +112,27 @@ def groups(named: Sequence[tuple[str, Sequence[Slice]]], label: str, metric: str
     return _svg(3.1, draw, f"Error rate by {label}. {alt}")
 
 
-def speakers(found: Comparison, colours: Mapping[str, str]) -> str:
+def speakers(comparison: Comparison, colours: Mapping[str, str]) -> str:
     """Error rate of every speaker before and after, the worst first; a line joins the two."""
-    changes = sorted(found.speakers, key=lambda s: -s.a)
+    changes = sorted(comparison.speakers, key=lambda s: -s.a)
     alt = (
-        f"Error rate by speaker, {found.a} against {found.b}: {found.speakers_better} of {len(changes)} speakers "
-        f"have fewer errors, {found.speakers_worse} more."
+        f"Error rate by speaker, {comparison.a} against {comparison.b}: {comparison.speakers_better} of "
+        f"{len(changes)} speakers have fewer errors, {comparison.speakers_worse} more."
     )
 
     def draw(axes: Any) -> None:
-        places = range(len(changes))
-        for x, s in zip(places, changes, strict=True):
+        xs = range(len(changes))
+        for x, s in zip(xs, changes, strict=True):
             tone = BETTER if s.b <= s.a else WORSE
             axes.plot([x, x], [100 * s.a, 100 * s.b], color=tone, linewidth=1.6, alpha=0.6)
-        for name, values in ((found.a, [s.a for s in changes]), (found.b, [s.b for s in changes])):
+        for name, values in ((comparison.a, [s.a for s in changes]), (comparison.b, [s.b for s in changes])):
             heights = [100 * value for value in values]
-            axes.plot(places, heights, "o", color=colours[name], markersize=4.5, label=name, clip_on=False)
+            axes.plot(xs, heights, "o", color=colours[name], markersize=4.5, label=name, clip_on=False)
         axes.set_xticks([])
         axes.set_ylim(bottom=0)
         axes.grid(visible=False, axis="x")
         axes.set_xlabel(f"{len(changes)} speakers, the hardest first")
-        axes.set_ylabel(f"{found.metric.upper()} in %")
+        axes.set_ylabel(f"{comparison.metric.upper()} in %")
         axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 1.0))
 
     return _svg(3.2, draw, alt)

@@ -1,4 +1,4 @@
-"""What a recogniser does under the conditions of real use: a result each, and the table that is read from them."""
+"""A recogniser under the conditions of real use: one result for each condition."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def measure(
     Conditions that the model cannot take (prompts and timestamps without their tokens), or that the clips are too few
     for, are left out with a line.
     """
-    found: Results = {}
+    results: Results = {}
     options = options or DecodingOptions()
     for name in names:
         why = _cannot(recogniser.config, name)
@@ -91,14 +91,14 @@ def measure(
         transcripts = _decode(recogniser, cases, options, f"{model}: {name}")
         rows = [_row(case, one, normalise) for case, one in zip(cases, transcripts, strict=True)]
         codes = sorted({base_language(c.utterance.language) for c in cases})
-        found[name] = summarise(
+        results[name] = summarise(
             _with_languages(rows, cases) if len(codes) > 1 else rows, model=model, data=f"{data}@{name}",
             language=", ".join(codes), metric=overall_metric(codes), seconds_compute=time.perf_counter() - start,
             settings={"condition": name, "seed": source.seed}, resamples=resamples, seed=source.seed,
             normalise=", ".join({scheme_of(code, normalise) for code in codes}) if len(codes) == 1 else
             ", ".join(f"{code} {scheme_of(code, normalise)}" for code in codes),
         )  # fmt: skip
-    return found
+    return results
 
 
 def _cannot(config: Any, name: str) -> str:
@@ -120,21 +120,22 @@ def _with_languages(rows: Sequence[Row], cases: Sequence[Case]) -> list[Row]:
 
 def _decode(recogniser: Recogniser, cases: Sequence[Case], options: DecodingOptions, label: str) -> list[Transcript]:
     """Cases with equal options together, a few at a time."""
-    told = speaks(recogniser.config)
+    multilingual = speaks(recogniser.config)
     sets: dict[DecodingOptions, list[int]] = {}
     for i, case in enumerate(cases):
         own = replace(
-            options, words=case.words or options.words, language=case.utterance.language if told else options.language,
+            options, words=case.words or options.words,
+            language=case.utterance.language if multilingual else options.language,
             condition_on_previous=case.previous or options.condition_on_previous,
             timestamps=True if case.timestamps else options.timestamps,
         )  # fmt: skip
         sets.setdefault(own, []).append(i)
     pieces = [(own, rows[i : i + PIECE]) for own, rows in sets.items() for i in range(0, len(rows), PIECE)]
-    found: dict[int, Transcript] = {}
+    transcripts: dict[int, Transcript] = {}
     for own, rows in track(pieces, label, len(pieces)):
         for row, one in zip(rows, recogniser.transcribe_batch([cases[i].samples for i in rows], own), strict=True):
-            found[row] = one
-    return [found[i] for i in range(len(cases))]
+            transcripts[row] = one
+    return [transcripts[i] for i in range(len(cases))]
 
 
 def _row(case: Case, transcript: Transcript, normalise: str | None) -> Row:
@@ -184,8 +185,8 @@ def read_results(folder: Path) -> Results:
     Raises:
         SecateurError: none there.
     """
-    found = {path.stem: read_result(path) for path in sorted(folder.glob("*.json"))}
-    found = {name: result for name, result in found.items() if "condition" in result.settings}
-    if not found:
+    results = {path.stem: read_result(path) for path in sorted(folder.glob("*.json"))}
+    results = {name: result for name, result in results.items() if "condition" in result.settings}
+    if not results:
         raise SecateurError(f"{folder}: no results of conditions; secateur evaluate --conditions all --out makes them")
-    return dict(sorted(found.items(), key=lambda item: in_order(item[0])))
+    return dict(sorted(results.items(), key=lambda item: in_order(item[0])))

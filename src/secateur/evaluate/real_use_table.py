@@ -102,7 +102,7 @@ def changes(a: Mapping[str, Result], b: Mapping[str, Result]) -> list[Change]:
     Raises:
         SecateurError: other recordings in one than in the other.
     """
-    found = []
+    compared = []
     for name in (name for name in a if name in b):
         rows = {row.id: row for row in b[name].rows}
         if rows.keys() != {row.id for row in a[name].rows}:
@@ -122,8 +122,8 @@ def changes(a: Mapping[str, Result], b: Mapping[str, Result]) -> list[Change]:
             words = [1.0 if silent else row.counts.reference for row, _ in pairs]
             difference = paired_difference(errors[0], errors[1], words, speakers, resamples=2000)
             low, high = difference.low, difference.high
-        found.append(Change(name, before.value, after.value, low, high, no_worse, before.unit))
-    return found
+        compared.append(Change(name, before.value, after.value, low, high, no_worse, before.unit))
+    return compared
 
 
 def drifted(a: Mapping[str, Result], b: Mapping[str, Result], tolerances: Mapping[str, float]) -> list[str]:
@@ -132,16 +132,16 @@ def drifted(a: Mapping[str, Result], b: Mapping[str, Result], tolerances: Mappin
     `tolerances` are points by condition, or by its kind ("pause"); of timestamps hundredths of a second. Conditions
     without one are not judged.
     """
-    said = []
+    messages = []
     for one in changes(a, b):
         tolerance = tolerances.get(one.name, tolerances.get(one.name.partition("-")[0]))
         if tolerance is not None and 100 * one.delta > tolerance:
             unit = "hundredths of a second" if one.unit == "s" else "points"
-            said.append(
+            messages.append(
                 f"{one.name}: {shown(one.b, one.unit)} against {shown(one.a, one.unit)} before, more than "
                 f"{tolerance:g} {unit} above"
             )
-    return said
+    return messages
 
 
 def shown(value: float, unit: str) -> str:
@@ -149,10 +149,10 @@ def shown(value: float, unit: str) -> str:
     return f"{value:.2f} s" if unit == "s" else f"{100 * value:.1f} %"
 
 
-def table(found: Sequence[Line]) -> tuple[list[str], list[list[str]]]:
+def table(measured: Sequence[Line]) -> tuple[list[str], list[list[str]]]:
     """Headings and cells."""
     cells = []
-    for one in found:
+    for one in measured:
         change = (
             ""
             if one.change is None
@@ -169,10 +169,10 @@ def table(found: Sequence[Line]) -> tuple[list[str], list[list[str]]]:
     return ["condition", "clips", "measured", "value", "95 % interval", "against clean, points", "loops", ""], cells
 
 
-def change_table(found: Sequence[Change]) -> tuple[list[str], list[list[str]]]:
+def change_table(compared: Sequence[Change]) -> tuple[list[str], list[list[str]]]:
     """Headings and cells of a comparison."""
     cells = []
-    for one in found:
+    for one in compared:
         scale, sign = (1.0, "+.2f") if one.unit == "s" else (100.0, "+.1f")
         cells.append([
             one.name, shown(one.a, one.unit), shown(one.b, one.unit), f"{scale * one.delta:{sign}}",

@@ -47,7 +47,7 @@ class LanguageRate:
 
 @dataclass(frozen=True)
 class Result:
-    """What `secateur evaluate` found. Rates are fractions (0.186 is 18.6 %), times seconds."""
+    """The outcome of `secateur evaluate`. Rates are fractions (0.186 is 18.6 %), times seconds."""
 
     model: str
     data: str
@@ -88,8 +88,8 @@ class Result:
         for name in ("languages", "without_reference"):
             if not values[name]:
                 del values[name]
-        found: dict[str, Any] = _nan_to(None, values)
-        return found
+        plain: dict[str, Any] = _nan_to(None, values)
+        return plain
 
     @property
     def mean_of_languages(self) -> float:
@@ -104,8 +104,8 @@ class Result:
         Raises:
             SecateurError: a value that does not belong there.
         """
-        found: Result = from_dict(cls, _without_null(values), where)
-        return found
+        result: Result = from_dict(cls, _without_null(values), where)
+        return result
 
 
 ROW_COLUMNS = (

@@ -41,7 +41,7 @@ def evaluate(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Result:
-    """Run `transcribe` over `utterances` and return everything that was found.
+    """Run `transcribe` over `utterances` and return the result with all its rows.
 
     `metric` defaults to what the clips' language is measured in (`metric_for`), `normalise` to the scheme that is right
     for it (`text.normalise`). Of clips in several languages each counts in its own metric, and `Result.languages` has
@@ -69,14 +69,14 @@ def evaluate(
     rows = []
     for utterance, text in zip(utterances, texts, strict=True):
         code = codes[utterance.language]
-        found = compare_texts(utterance.text, text, code, schemes[code], metric)
+        compared = compare_texts(utterance.text, text, code, schemes[code], metric)
         extras = {key: value for key, value in utterance.extras.items() if isinstance(value, str | int | float)}
         if several:
             extras["language"] = code
         rows.append(
             Row(
-                utterance.id, utterance.speaker, utterance.duration, found.reference, found.hypothesis, found.counts,
-                extras,
+                utterance.id, utterance.speaker, utterance.duration, compared.reference, compared.hypothesis,
+                compared.counts, extras,
             )
         )  # fmt: skip
     used = {"version": __version__, "level": LEVEL, "resamples": resamples, "seed": seed, **(settings or {})}
@@ -129,17 +129,17 @@ def _by_language(
 ) -> tuple[LanguageRate, ...]:
     """Each language in its own metric; the one with most clips first."""
     schemes = dict(part.split() for part in normalise.split(", ") if " " in part)
-    found = []
+    rates = []
     for code, members in group_rows(rows, lambda row: str(row.extras["language"])).items():
         summed = total(row.counts for row in members)
-        found.append(
+        rates.append(
             LanguageRate(
                 code, metric if metric == "per" else metric_for(code), schemes.get(code, normalise), summed.rate,
                 _interval(members, resamples, seed), summed.errors, summed.reference, len(members),
                 len({row.speaker for row in members if row.speaker}),
             )
         )  # fmt: skip
-    return tuple(sorted(found, key=lambda one: (-one.utterances, one.language)))
+    return tuple(sorted(rates, key=lambda one: (-one.utterances, one.language)))
 
 
 def with_cost(result: Result, config: Config) -> Result:

@@ -22,7 +22,7 @@ class SoundErrors:
     pinyin: int  # a wrong tone is an error
     toneless: int  # a wrong tone is none
     tones: int  # wrong tones on syllables whose sound is right
-    heard: int  # syllables whose sound is right
+    right: int  # syllables whose sound is right
     reference: int
 
 
@@ -50,18 +50,18 @@ def sound_errors(reference: str, hypothesis: str) -> SoundErrors:
     Sounds are aligned without tones, so that a wrong tone does not shift the alignment.
     """
     align = require("kaldialign", "train").align
-    said, heard = syllables(reference), syllables(hypothesis)
-    pairs = align([_sound(s) for s in said], [_sound(s) for s in heard], GAP)
-    toneless = tones = right = i = j = 0
+    spoken, written = syllables(reference), syllables(hypothesis)
+    pairs = align([_sound(s) for s in spoken], [_sound(s) for s in written], GAP)
+    toneless = tones = same = i = j = 0
     for left, right_side in pairs:
         if left == right_side:
-            right += 1
-            tones += said[i] != heard[j]
+            same += 1
+            tones += spoken[i] != written[j]
         else:
             toneless += 1
         i += left != GAP
         j += right_side != GAP
-    return SoundErrors(toneless + tones, toneless, tones, right, len(said))
+    return SoundErrors(toneless + tones, toneless, tones, same, len(spoken))
 
 
 def measure_sounds(
@@ -79,7 +79,7 @@ def measure_sounds(
 
     pinyin, pinyin_interval = rate([e.pinyin for e in errors], lengths)
     toneless, toneless_interval = rate([e.toneless for e in errors], lengths)
-    tone, tone_interval = rate([e.tones for e in errors], [e.heard for e in errors])
+    tone, tone_interval = rate([e.tones for e in errors], [e.right for e in errors])
     return Sounds(pinyin, pinyin_interval, toneless, toneless_interval, tone, tone_interval, sum(lengths))
 
 

@@ -43,7 +43,7 @@ TOLERATED_POINTS = 2.0  # few clips: less would be chance
 
 
 class Recipe(Protocol):
-    """What the job needs to know: the settings of `secateur.api.adapt`, or anything with these fields."""
+    """What the job reads: the settings of `secateur.api.adapt`, or anything with these fields."""
 
     @property
     def training(self) -> TrainSettings:
@@ -130,10 +130,10 @@ def adapt(model: Network, tokenizer: TextCodec, data: JobData, out: Path, settin
 
 
 def real_use(out: Path, names: Iterable[str], test: Sequence[Utterance], settings: Recipe) -> dict[str, Any]:
-    """The exported models under conditions of real use, and a loud line for each in which one is worse than before."""
+    """The exported models under conditions of real use, and a warning for each in which the pruned one is worse."""
     if not settings.conditions:
         return {}
-    source, found = None, {}
+    source, results_of = None, {}
     for name in sorted(names, key=("original", "dense", "pruned").index):
         folder = out / "use" / name
         if not folder.exists():
@@ -141,12 +141,12 @@ def real_use(out: Path, names: Iterable[str], test: Sequence[Utterance], setting
             source = source or source_of(_spread([u for u in test if u.text], settings.condition_clips),
                                          recogniser.sample_rate)  # fmt: skip
             write_results(folder, measure(recogniser, source, chosen(settings.conditions), model=name, data="test"))
-        found[name] = read_results(folder)
-    drifts = drifted(found["original"], found["pruned"], dict.fromkeys(TOLERATED, TOLERATED_POINTS))
+        results_of[name] = read_results(folder)
+    drifts = drifted(results_of["original"], results_of["pruned"], dict.fromkeys(TOLERATED, TOLERATED_POINTS))
     for line in drifts:
         say(f"WARNING: in real use the pruned model is worse than the original. {line}")
-    measured = {name: to_dict(lines(results)) for name, results in found.items()}
-    compared = change_table(changes(found["original"], found["pruned"]))
+    measured = {name: to_dict(lines(results)) for name, results in results_of.items()}
+    compared = change_table(changes(results_of["original"], results_of["pruned"]))
     return {"use": measured, "use_table": to_dict(compared), "use_worse": drifts}
 
 
@@ -180,7 +180,7 @@ def _original(model: Network, tokenizer: TextCodec, data: JobData, test: list[Ut
 
 
 def _arm(arm: ArmSettings, model: Network, tokenizer: TextCodec, data: JobData, out: Path) -> tuple[Network, TextCodec]:
-    """Run an arm, or load it when it is finished. The original teaches on the clips to retain, if there are any."""
+    """Run an arm, or load it when it is finished. The original is the teacher on the rehearsal set, if there is one."""
     folder = out / arm.name
     if finished(folder) is not None:
         return load_checkpoint(folder, data.device)

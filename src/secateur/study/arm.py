@@ -37,15 +37,15 @@ from ..train.callback import Callback
 from ..train.examples import mix_of
 from ..train.loop import Run, train
 from ..train.settings import TrainSettings
-from .interpolate import Known
-from .pinyin_head import heard_pinyin, with_heard
+from .interpolate import RehearsalDev
+from .pinyin_head import pinyin_evidence_of, with_pinyin_evidence
 
 TRAINED = "trained.json"  # the config of what is trained: inputs, contexts and rows cut, units still there
 
 
 @dataclass(frozen=True)
 class ArmSettings:
-    """What makes one arm: how it is tuned, what is pruned, and how much it listens to the teacher (in `train`)."""
+    """What makes one arm: how it is tuned, what is pruned, and the weight of the teacher (in `train`)."""
 
     name: str
     train: TrainSettings | None  # None: the model as it is
@@ -69,36 +69,36 @@ def run_arm(
     original = {measure: cost(model.config) for measure, cost in COSTS.items()}
     task = task_of(model.config)
     languages = data.languages or sorted({u.language for u in data.training})
-    student = task.initial_model(model, tokenizer, data.texts(), languages, arm.prune, arm.train)
+    initial = task.initial_model(model, tokenizer, data.texts(), languages, arm.prune, arm.train)
     if arm.train is not None and arm.train.four_bits:
         # An encoder whose inputs are even loses less when its arithmetic is in bytes; afterwards its grid is fixed.
-        clips = [u for u in data.training if u.duration <= student.model.config.max_seconds]
-        samples = sample_features(clips[:: max(1, len(clips) // CALIBRATION_CLIPS)][:CALIBRATION_CLIPS], student.model)
-        student = replace(student, model=exporter_of(student.model.config).smoothed(student.model, samples))
+        clips = [u for u in data.training if u.duration <= initial.model.config.max_seconds]
+        samples = sample_features(clips[:: max(1, len(clips) // CALIBRATION_CLIPS)][:CALIBRATION_CLIPS], initial.model)
+        initial = replace(initial, model=exporter_of(initial.model.config).smoothed(initial.model, samples))
     if distributed.rank() == 0:
-        write_config(folder / TRAINED, student.model.config)
+        write_config(folder / TRAINED, initial.model.config)
     if arm.prune is not None and (arm.prune.target or arm.prune.plan):
         from ..allocation.plan import planned
 
-        arm = replace(arm, prune=planned(model, tokenizer, student, data, arm.prune, folder))
+        arm = replace(arm, prune=planned(model, tokenizer, initial, data, arm.prune, folder))
     steps, known = 0, dict[str, Any]()
     if arm.train is not None:
-        before = Known(model, tokenizer, data)
-        tuned, steps, known = _tune(arm, task, student, original, data, folder, teacher, before)
-        student = InitialModel(tuned, student.tokenizer, student.rows)
-    result_model = as_saved(student.model.to(data.device).eval())  # `evaluate` on the folder then gives the same
+        before = RehearsalDev(model, tokenizer, data)
+        tuned, steps, known = _tune(arm, task, initial, original, data, folder, teacher, before)
+        initial = InitialModel(tuned, initial.tokenizer, initial.rows)
+    result_model = as_saved(initial.model.to(data.device).eval())  # `evaluate` on the folder then gives the same
     if distributed.rank() > 0:  # the first process evaluates and writes
-        return result_model, student.tokenizer, {}
-    save_checkpoint(folder, result_model, student.tokenizer, half=True)
+        return result_model, initial.tokenizer, {}
+    save_checkpoint(folder, result_model, initial.tokenizer, half=True)
     results: dict[str, Result] = {}
     head = load_head(folder) if arm.train is not None and arm.train.auxiliary_saved else None
     sets = {"dev": data.dev} | (data.tests if test_now else {})
     for name, utterances in sets.items():
-        results[name] = score(result_model, student.tokenizer, data, name, utterances, arm.name)
+        results[name] = score(result_model, initial.tokenizer, data, name, utterances, arm.name)
         if head is not None:
             bank = data.bank(name, utterances, result_model.config.front_end.sample_rate)
-            heard = heard_pinyin(result_model, *head, bank, batch_seconds(data.device))
-            results[name] = with_heard(results[name], heard)
+            evidence = pinyin_evidence_of(result_model, *head, bank, batch_seconds(data.device))
+            results[name] = with_pinyin_evidence(results[name], evidence)
         write_result(folder / "results" / f"{name}.json", results[name])
     summary = {
         "arm": to_dict(arm), "steps": steps, "seconds": round(time.perf_counter() - started, 1),
@@ -109,24 +109,24 @@ def run_arm(
         "error": {name: r.rate for name, r in results.items()}, "torch": torch.__version__,
     } | ({"known": known} if known else {})  # fmt: skip
     write_json(folder / "summary.json", summary)
-    forget_state(folder)
-    return result_model, student.tokenizer, results
+    remove_state(folder)
+    return result_model, initial.tokenizer, results
 
 
 def _tune(
     arm: ArmSettings,
     task: Task,
-    student: InitialModel,
+    initial: InitialModel,
     original: Mapping[str, float],
     data: JobData,
     folder: Path,
     teacher: Network | None,
-    before: Known,
+    before: RehearsalDev,
 ) -> tuple[Any, int, dict[str, Any]]:
-    """Train the student, pruning on the way; returns the shrunk result, the steps taken and what is still known."""
+    """Train, pruning on the way; returns the shrunk model, the steps taken and the rates on rehearsal dev sets."""
     settings = arm.train
     assert settings is not None
-    model, config = student.model, student.model.config
+    model, config = initial.model, initial.model.config
     everything = joined(data.training, data.rehearsal)
     mix = mix_of(data, config, settings)
     for row, seconds in enumerate(chain(mix.training, mix.rehearsal)):
@@ -146,11 +146,11 @@ def _tune(
         callbacks.append(pruner)
 
     def validate(current: Any) -> dict[str, float]:
-        return {"error": decode_set(current, student.tokenizer, data, "dev", data.dev, arm.name).rate}
+        return {"error": decode_set(current, initial.tokenizer, data, "dev", data.dev, arm.name).rate}
 
     rate = config.front_end.sample_rate
     noise, nonspeech = (None if bank is None else bank.at(rate) for bank in (data.noise, data.nonspeech))
-    main = task.objective(student, everything, settings, teacher, data.device)
+    main = task.objective(initial, everything, settings, teacher, data.device)
     objective = with_auxiliary_head(main, model, everything, settings)
     helped = objective if isinstance(objective, AuxiliaryObjective) else None
     run = Run(
@@ -160,14 +160,14 @@ def _tune(
     )  # fmt: skip
     start = {name: value.detach().clone() for name, value in model.state_dict().items()} if data.rehearsal_dev else {}
     log = train(model, run, settings)
-    known = before.settle(model, student.tokenizer, start, callbacks, settings, arm.name) if start else {}
+    known = before.settle(model, initial.tokenizer, start, callbacks, settings, arm.name) if start else {}
     if helped is not None and settings.auxiliary_saved and distributed.rank() == 0:
         save_head(folder, helped)
     # Early stopping ends before the total.
     return (pruner.shrunk() if pruner is not None else model), log[-1]["step"], known
 
 
-def forget_state(folder: Path) -> None:
+def remove_state(folder: Path) -> None:
     """Remove the training state of a finished arm, which may have been killed before it came to that."""
     (folder / "state.safetensors").unlink(missing_ok=True)
 

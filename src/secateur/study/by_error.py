@@ -1,4 +1,4 @@
-"""`prune --by error`: what harms a model goes for good, chosen by error rates, without training."""
+"""`prune --by error`: remove for good what raises the error rate, without training."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def prune_by_error(model: Any, text: Any, data: JobData, settings: ByErrorSettin
     """
     started = time.perf_counter()
     longest = model.config.max_seconds
-    learn = [u for u in data.training if u.text and u.duration <= longest]
-    if not learn or not data.dev:
+    training = [u for u in data.training if u.text and u.duration <= longest]
+    if not training or not data.dev:
         raise SecateurError("removal by error needs clips to select on (--train) and to confirm on (--dev)")
-    select = [learn[i] for i in sorted(in_turn(learn)[: settings.clips])]
+    select = [training[i] for i in sorted(in_turn(training)[: settings.clips])]
     before = {name: score(model.to(data.device).eval(), text, data, name, clips, "original")
               for name, clips in data.tests.items()}  # fmt: skip
-    small, removed = remove_by_error(
+    pruned, removed = remove_by_error(
         model, text, select, data.dev, data.rehearsal_dev, settings, data.device, data.normalise
     )
-    small = as_saved(small.to(data.device).eval())
-    results = {name: score(small, text, data, name, clips, "by error") for name, clips in data.tests.items()}
+    pruned = as_saved(pruned.to(data.device).eval())
+    results = {name: score(pruned, text, data, name, clips, "by error") for name, clips in data.tests.items()}
     for name, result in results.items():
         write_result(folder / "results" / f"{name}.json", result)
         write_result(folder / "before" / f"{name}.json", before[name])
@@ -48,8 +48,8 @@ def prune_by_error(model: Any, text: Any, data: JobData, settings: ByErrorSettin
         "seconds": round(time.perf_counter() - started, 1), "device": device_name(data.device),
         "removed_sites": [asdict(one) for one in removed],
         "before": {name: r.rate for name, r in before.items()}, "error": {name: r.rate for name, r in results.items()},
-        "removed": 1 - COSTS["parameters"](small.config) / COSTS["parameters"](model.config),
+        "removed": 1 - COSTS["parameters"](pruned.config) / COSTS["parameters"](model.config),
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
-    save_checkpoint(folder, small, text, half=True)  # last: what is killed before it can be run again
+    save_checkpoint(folder, pruned, text, half=True)  # last: what is killed before it can be run again
     return summary

@@ -1,4 +1,4 @@
-"""What an arm's training cost, from the configs and the clips it heard: so that "equal compute" is a number."""
+"""What an arm's training cost, from the configs and the training clips: so that "equal compute" is a number."""
 
 from __future__ import annotations
 
@@ -36,6 +36,6 @@ def training_flops(
 
     total = BACKWARD * sum(macs(config, example, False) for example in examples)
     if teacher is not None and settings.distillation:
-        learn = len(data.training) if settings.distillation_on == "rehearsal" else 0
-        total += sum(macs(teacher.config, e, None) for e in examples if e.clips and e.clips[0] >= learn)
+        first_rehearsal = len(data.training) if settings.distillation_on == "rehearsal" else 0
+        total += sum(macs(teacher.config, e, None) for e in examples if e.clips and e.clips[0] >= first_rehearsal)
     return 2 * total * steps / len(batches)

@@ -1,6 +1,6 @@
-"""What this toolkit would do to a model, before anything is done: what it understands, may prune, leaves whole.
+"""What this toolkit can do with a model, before anything is done: what it reads, may prune, leaves as it is.
 
-Nothing is guessed: what may go is what the network's own layers declare (`Network.groups`); a model of a family that
+Nothing is guessed: prunable is what the network's own layers declare (`Network.groups`); a model of a family that
 is not known here gets the list of its layers and the reason, and no plan.
 """
 
@@ -38,7 +38,7 @@ class Prunable:
 
 
 @dataclass(frozen=True)
-class Whole:
+class Ungrouped:
     """Parameters whose names differ only in layer numbers, in which nothing may go."""
 
     name: str
@@ -55,7 +55,7 @@ class Findings:
     family: str  # ours, or the foreign `model_type`
     parameters: int
     prunable: tuple[Prunable, ...] = ()
-    whole: tuple[Whole, ...] = ()
+    whole: tuple[Ungrouped, ...] = ()
     problem: str = ""
 
 
@@ -87,7 +87,7 @@ def findings(name: str, model: Network) -> Findings:
     touched = {place.parameter for group in groups if group.kind not in ("layer", "branch") for place in group.places}
     return Findings(
         name, model.config.family, sum(map(prod, shapes.values())), tuple(_prunable(groups, shapes)),
-        tuple(_whole({n: s for n, s in shapes.items() if n not in touched}, model.ungrouped())),
+        tuple(_ungrouped({n: s for n, s in shapes.items() if n not in touched}, model.ungrouped())),
     )  # fmt: skip
 
 
@@ -97,8 +97,8 @@ def _folder(name: str) -> Path:
     if path.exists() or name in known_models():
         return path if path.exists() and name not in known_models() else fetch(name)
     if REPOSITORY.fullmatch(name):
-        kept = models_folder() / name.replace("/", "--")
-        return kept if kept.is_dir() else fetch_from_hub(name)
+        cached = models_folder() / name.replace("/", "--")
+        return cached if cached.is_dir() else fetch_from_hub(name)
     return fetch(name)  # which says what is wrong
 
 
@@ -107,9 +107,9 @@ def _stranger(name: str, folder: Path, problem: str) -> Findings:
     values = read_table(folder / "config.json", optional=True)
     shapes: dict[str, Shape] = {}
     for file in sorted(folder.glob("*.safetensors")):
-        shapes |= {n: tuple(found.shape) for n, found in read_header(file).items()}
+        shapes |= {n: tuple(tensor.shape) for n, tensor in read_header(file).items()}
     kind = str(values.get("model_type", values.get("family", "unknown")))
-    whole = tuple(_whole(shapes, {"*": "the model cannot be read, so nothing is known of it"}))
+    whole = tuple(_ungrouped(shapes, {"*": "the model cannot be read, so nothing is known of it"}))
     return Findings(name, kind, sum(map(prod, shapes.values())), (), whole, problem)
 
 
@@ -123,11 +123,13 @@ def _prunable(groups: Iterable[Group], shapes: Mapping[str, Shape]) -> Iterable[
     for group in groups:
         alike.setdefault((_pattern(group.name), group.kind), []).append(group)
     for (name, kind), some in alike.items():
-        inside = sum(_lives(place, group.units, shapes[place.parameter]) for group in some for place in group.places)
+        inside = sum(
+            _values_in(place, group.units, shapes[place.parameter]) for group in some for place in group.places
+        )
         yield Prunable(name, kind, len(some), sum(group.units for group in some), inside)
 
 
-def _lives(place: Place, units: int, shape: Shape) -> int:
+def _values_in(place: Place, units: int, shape: Shape) -> int:
     """Values of a parameter of `shape` that belong to the units."""
     if place.unit is not None and place.start is None:
         return prod(shape)
@@ -135,7 +137,7 @@ def _lives(place: Place, units: int, shape: Shape) -> int:
     return prod(shape) // shape[place.dim] * lines
 
 
-def _whole(shapes: Mapping[str, Shape], reasons: Mapping[str, str]) -> Iterable[Whole]:
+def _ungrouped(shapes: Mapping[str, Shape], reasons: Mapping[str, str]) -> Iterable[Ungrouped]:
     """Parameters with the same pattern of names, and the first reason whose pattern fits."""
     from fnmatch import fnmatchcase
 
@@ -144,4 +146,4 @@ def _whole(shapes: Mapping[str, Shape], reasons: Mapping[str, str]) -> Iterable[
         alike.setdefault(_pattern(name), []).append(shape)
     for name, some in alike.items():
         why = next((why for pattern, why in reasons.items() if fnmatchcase(name, pattern)), NO_WHY)
-        yield Whole(name, len(some), sum(map(prod, some)), why)
+        yield Ungrouped(name, len(some), sum(map(prod, some)), why)

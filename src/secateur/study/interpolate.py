@@ -1,4 +1,4 @@
-"""What was known is kept: trained weights drawn back towards the start until sets of people in general say so.
+"""Against forgetting: trained weights are interpolated with the start until rehearsal dev sets are kept.
 
 WiSE-FT (Wortsman et al. 2022, arXiv 2109.01903): the mean of the weights before and after fine-tuning. A pruned model's
 start is the original without what was removed: the units that stay are drawn back to the original's own.
@@ -28,8 +28,8 @@ Rates = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One share: error rates on dev, and on the sets that are not to be forgotten."""
+class ShareTrial:
+    """One share: error rates on dev, and on the rehearsal dev sets."""
 
     share: float
     dev: float
@@ -44,7 +44,7 @@ def interpolated(start: Mapping[str, Tensor], trained: Mapping[str, Tensor], sha
     }
 
 
-def choose(tried: list[Tried], original: Mapping[str, float], allowed: float = ALLOWED) -> Tried:
+def choose(trials: list[ShareTrial], original: Mapping[str, float], allowed: float = ALLOWED) -> ShareTrial:
     """The lowest error on dev among those that keep every set; where none does, the one that forgets least.
 
     >>> kept = choose([Tried(1.0, 0.10, {"en": 0.25}), Tried(0.7, 0.11, {"en": 0.172})], {"en": 0.169})
@@ -52,32 +52,32 @@ def choose(tried: list[Tried], original: Mapping[str, float], allowed: float = A
     0.7
     """
 
-    def excess(one: Tried) -> float:
+    def excess(one: ShareTrial) -> float:
         return max((rate - original[name] for name, rate in one.kept.items()), default=0.0)
 
-    good = [one for one in tried if excess(one) <= allowed + 1e-12]
+    good = [one for one in trials if excess(one) <= allowed + 1e-12]
     if good:
         return min(good, key=lambda one: (one.dev, -one.share))
-    return min(tried, key=lambda one: (round(excess(one), 6), one.dev, -one.share))
+    return min(trials, key=lambda one: (round(excess(one), 6), one.dev, -one.share))
 
 
 def settle(
     model: Any, start: Weights, original: Rates, project: Callable[[Weights], None],
     judge: Callable[[Any], tuple[float, Rates]], label: str, shares: Sequence[float] = SHARES,
 ) -> dict[str, Any]:  # fmt: skip
-    """Leave in `model` the weights between `start` and its own that `choose` takes, and say what was forgotten.
+    """Leave in `model` the weights between `start` and its own that `choose` takes; returns what was forgotten.
 
     `judge` gives the error on dev and on every set to keep, `project` brings weights back to what pruning allows.
     """
     trained = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    tried = []
+    trials = []
     for share in shares:
         put(model, start, trained, share, project)
-        tried.append(Tried(share, *judge(model)))
-        say(f"{label}: {share:g} of the trained weights: dev {100 * tried[-1].dev:.2f}, " + ", ".join(
-            f"{name} {100 * rate:.2f} (original {100 * original[name]:.2f})" for name, rate in tried[-1].kept.items()
+        trials.append(ShareTrial(share, *judge(model)))
+        say(f"{label}: {share:g} of the trained weights: dev {100 * trials[-1].dev:.2f}, " + ", ".join(
+            f"{name} {100 * rate:.2f} (original {100 * original[name]:.2f})" for name, rate in trials[-1].kept.items()
         ))  # fmt: skip
-    best = choose(tried, original)
+    best = choose(trials, original)
     put(model, start, trained, best.share, project)
     beyond = [name for name, rate in best.kept.items() if rate > original[name] + ALLOWED + 1e-12]
     if beyond:
@@ -87,7 +87,7 @@ def settle(
         )
     return {
         "share": best.share, "forgotten": {n: {"original": original[n], "now": r} for n, r in best.kept.items()},
-        "tried": [{"share": one.share, "dev": one.dev, "kept": one.kept} for one in tried],
+        "tried": [{"share": one.share, "dev": one.dev, "kept": one.kept} for one in trials],
     }  # fmt: skip
 
 
@@ -100,8 +100,8 @@ def put(model: Any, start: Weights, trained: Weights, share: float, project: Cal
 
 
 @dataclass
-class Known:
-    """What the original makes of the sets that are not to be forgotten (`JobData.rehearsal_dev`)."""
+class RehearsalDev:
+    """The original's error rates on the rehearsal dev sets (`JobData.rehearsal_dev`), which must be kept."""
 
     model: Any
     text: Any
@@ -117,7 +117,7 @@ class Known:
     def settle(
         self, model: Any, text: Any, start: Weights, callbacks: Sequence[Callback], settings: TrainSettings, label: str
     ) -> dict[str, Any]:
-        """Draw the weights of `model` back as `settings.interpolation` says; what is still known (see `settle`).
+        """Interpolate the weights of `model` as `settings.interpolation` says; see the function `settle`.
 
         Of several processes the first judges, and all end with the same weights.
         """
@@ -132,11 +132,11 @@ class Known:
             return dev, self.rates(current, text, label)
 
         trained = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        found: dict[str, Any] = {}
+        outcome: dict[str, Any] = {}
         if distributed.rank() == 0:
             original = self.rates(self.model.to(self.data.device).eval(), self.text, "original")
             shares = SHARES if settings.interpolation == "dev" else (1.0,)
-            found = settle(model, start, original, project, judge, label, shares)
-        found = distributed.agreed(found)
-        put(model, start, trained, found["share"], project)
-        return found
+            outcome = settle(model, start, original, project, judge, label, shares)
+        outcome = distributed.agreed(outcome)
+        put(model, start, trained, outcome["share"], project)
+        return outcome

@@ -1,4 +1,4 @@
-"""A study's CTC arms read once more, with a language model: weights chosen on dev, the tests decoded with them."""
+"""A study's CTC arms decoded with a language model: weights chosen on dev, the tests decoded with them."""
 
 from __future__ import annotations
 
@@ -78,22 +78,22 @@ def score_with_lm(
     def decoder(**weights: float) -> BeamDecoder:
         return BeamDecoder(text, lm, BeamOptions(settings.beam, **weights), lexicon)
 
-    def heard(name: str, utterances: list[Utterance]) -> list[Any]:
+    def outputs_of(name: str, utterances: list[Utterance]) -> list[Any]:
         bank = data.bank(name, utterances, model.config.front_end.sample_rate)
         return log_probs_bank(model, bank, batch_seconds(data.device))
 
-    tried = weigh(heard("dev", data.dev), data.dev, decoder)
-    best = min(tried, key=lambda t: t.rate)
+    trials = weigh(outputs_of("dev", data.dev), data.dev, decoder)
+    best = min(trials, key=lambda t: t.rate)
     chosen = ", ".join(f"{name} {value:g}" for name, value in best.weights.items())
     say(f"{arm}: read with {chosen}: dev {100 * best.rate:.2f}")
-    read, found = decoder(**best.weights), {f"dev@{LM}": best.rate}
+    read, rates = decoder(**best.weights), {f"dev@{LM}": best.rate}
     for test in tests:
-        outputs = heard(test, data.tests[test])
+        outputs = outputs_of(test, data.tests[test])
         result = evaluate(
             lambda _, outputs=outputs: read.many(outputs),  # type: ignore[misc]
             data.tests[test], model=arm, data=f"{test}@{LM}",
             settings={**best.weights, "beam": settings.beam},
         )  # fmt: skip
         write_result(folder / f"{test}@{LM}.json", with_cost(result, model.config))
-        found[f"{test}@{LM}"] = result.rate
-    return found
+        rates[f"{test}@{LM}"] = result.rate
+    return rates

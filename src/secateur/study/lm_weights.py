@@ -24,15 +24,15 @@ from ..text.normalise import normaliser
 START = (0.8, -1.0, 1.0)  # weight, word bonus and blank penalty that the search starts from
 STEPS = (0.4, 1.0, 0.5)  # how far it looks around; twice halved
 HALVED = 2
-TOGETHER = 16  # clips that the network hears at once
+TOGETHER = 16  # clips in a batch of the network
 
 
 Weights = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One place and its error rate."""
+class WeightTrial:
+    """One choice of weights and its error rate."""
 
     lm_weight: float
     word_bonus: float
@@ -47,11 +47,11 @@ class Tried:
 
 def tune(
     recogniser: Recogniser, utterances: Sequence[Utterance], options: DecodingOptions
-) -> tuple[DecodingOptions, list[Tried]]:
+) -> tuple[DecodingOptions, list[WeightTrial]]:
     """`options` with the weight, word bonus and blank penalty that make the fewest errors; and all that was tried.
 
     Several models are first mixed in the shares that fit the transcripts best, unless `options` say in which. The
-    network hears every clip once.
+    network runs once for every clip.
 
     Raises:
         SecateurError: not a CTC model, or no language model.
@@ -64,19 +64,19 @@ def tune(
         options = replace(options, lm_shares=tuple(round(share, 4) for share in fitted))
     audios = [recogniser.samples(u) for u in utterances]
     order = sorted(range(len(audios)), key=lambda i: len(audios[i]))
-    heard = []
+    outputs = []
     for start in track(range(0, len(order), TOGETHER), "hearing the clips to tune on"):
-        heard += network.log_probs([audios[i] for i in order[start : start + TOGETHER]])
-    references = [utterances[i] for i in order]
-    tried = weigh(heard, references, lambda **weights: network.decoder(replace(options, **weights)))
-    best: dict[str, Any] = min(tried, key=lambda t: t.rate).weights
-    return replace(options, **best), tried
+        outputs += network.log_probs([audios[i] for i in order[start : start + TOGETHER]])
+    labelled = [utterances[i] for i in order]
+    trials = weigh(outputs, labelled, lambda **weights: network.decoder(replace(options, **weights)))
+    best: dict[str, Any] = min(trials, key=lambda t: t.rate).weights
+    return replace(options, **best), trials
 
 
 def weigh(
-    heard: Sequence[NDArray[np.floating]], utterances: Sequence[Utterance], decoder: Callable[..., BeamDecoder]
-) -> list[Tried]:
-    """Error rates around the best place; `heard` are the clips' log probabilities (frames, units).
+    outputs: Sequence[NDArray[np.floating]], utterances: Sequence[Utterance], decoder: Callable[..., BeamDecoder]
+) -> list[WeightTrial]:
+    """Error rates around the best weights; `outputs` are the clips' log probabilities (frames, units).
 
     `decoder` takes `Tried.weights` by name. Pattern search (Hooke and Jeeves 1961), one weight after the other: a step
     up or down is taken as long as one makes fewer errors; then the steps are halved. The beam should be the one that
@@ -85,28 +85,28 @@ def weigh(
     clean = normaliser(utterances[0].language)
     metric = metric_for(utterances[0].language)
     references = [clean(u.text) for u in utterances]
-    tried: dict[Weights, Tried] = {}
+    trials: dict[Weights, WeightTrial] = {}
 
-    def rate(place: Weights) -> float:
-        if place not in tried:
-            here = Tried(*place, 0.0)
-            texts = decoder(**here.weights).many(heard)
+    def rate(weights: Weights) -> float:
+        if weights not in trials:
+            point = WeightTrial(*weights, 0.0)
+            texts = decoder(**point.weights).many(outputs)
             counts = [count_errors(r, clean(text), metric) for r, text in zip(references, texts, strict=True)]
-            tried[place] = replace(here, rate=total(counts).rate)
-        return tried[place].rate
+            trials[weights] = replace(point, rate=total(counts).rate)
+        return trials[weights].rate
 
-    here, steps = START, STEPS
+    point, steps = START, STEPS
     for _ in track(range(HALVED + 1), "weighing the language model"):
         moved = True
         while moved:
-            before = here
+            before = point
             for which, step in enumerate(steps):
                 for signed in (step, -step):
-                    weight, bonus, blank = (round(x + signed * (i == which), 4) for i, x in enumerate(here))
-                    there = (weight, bonus, blank)
-                    if there[0] > 0 and rate(there) < rate(here):
-                        here = there
+                    weight, bonus, blank = (round(x + signed * (i == which), 4) for i, x in enumerate(point))
+                    candidate = (weight, bonus, blank)
+                    if candidate[0] > 0 and rate(candidate) < rate(point):
+                        point = candidate
                         break
-            moved = here != before
+            moved = point != before
         steps = (steps[0] / 2, steps[1] / 2, steps[2] / 2)
-    return list(tried.values())
+    return list(trials.values())

@@ -1,4 +1,4 @@
-"""How a run was made, in a line: on which data, of how many hours, for how many steps, with which settings."""
+"""The origin of a run in a line: its data, hours, steps and settings."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def write_data(out: Path, data: JobData) -> None:
 
 def read_made(folder: Path) -> dict[str, Any]:
     """What a run folder records of its making: `settings`, and `amounts` of data; empty where it does not."""
-    found: dict[str, Any] = {}
+    made: dict[str, Any] = {}
     for key, name, part in (("settings", "run.json", "settings"), ("amounts", FILE, None)):
         if (folder / name).exists():
             values = read_json(folder / name)
             values = values.get(part) if part and isinstance(values, dict) else values
             if isinstance(values, dict):
-                found[key] = values
-    return found
+                made[key] = values
+    return made
 
 
 def made_line(made: Mapping[str, Any], logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:

@@ -52,43 +52,43 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
     if distributed.rank() == 0:
         begin_with(arm_record(study, name, seed, data_folder), folder)
     hours = arm.hours if arm.hours is not None else study.hours
-    learn = [u for u in read_sets(arm.train or study.train, data_folder) if u.duration <= study.longest]
-    retain = [u for u in read_sets(study.rehearsal, data_folder) if u.duration <= study.longest]
+    train_clips = [u for u in read_sets(arm.train or study.train, data_folder) if u.duration <= study.longest]
+    rehearsal_clips = [u for u in read_sets(study.rehearsal, data_folder) if u.duration <= study.longest]
     devs = {f"dev-{Path(path).parent.name}": read_sets([path], data_folder) for path in study.dev}
     data = JobData(
-        training=some_hours(learn, hours, seed), rehearsal=retain, rehearsal_share=study.rehearsal_share,
+        training=some_hours(train_clips, hours, seed), rehearsal=rehearsal_clips, rehearsal_share=study.rehearsal_share,
         dev=[u for clips in devs.values() for u in clips], device=torch.device(device),
         normalise=study.normalise, tests={**(devs if len(devs) > 1 else {}), **unseen_tests(study, data_folder)},
-        words=tuple(u.text for u in learn) if hours is not None else (),
+        words=tuple(u.text for u in train_clips) if hours is not None else (),
         rehearsal_dev=named_sets([data_folder / path for path in study.rehearsal_dev]),
         nonspeech=read_nonspeech([data_folder / path for path in study.nonspeech], torch.device(device)),
         shortest_context=shortest_context(study),
     )  # fmt: skip
-    taught = 0.0
+    flops_before = 0.0
     if arm.start:
         model, text = load_checkpoint(out / f"{arm.start}-{seed}")
-        taught = read_json(out / f"{arm.start}-{seed}" / "summary.json")["flops"]
+        flops_before = read_json(out / f"{arm.start}-{seed}" / "summary.json")["flops"]
     elif arm.model or not new_of(study, name).preset:
         model, text = load_model(arm.model or study.model)
     else:
         # The study's units, also for an arm with transcripts of its own: so arms compare, and can teach each other.
         texts = [u.text for u in read_sets([*study.train, *study.rehearsal], data_folder)]
-        model, text = make_new(new_of(study, name), texts, learn[0].language, seed)
+        model, text = make_new(new_of(study, name), texts, train_clips[0].language, seed)
     teacher = None
     if arm.teacher == "original":
         teacher = model
     elif arm.teacher:
-        told_by = out / f"{arm.teacher}-{seed}" if arm.teacher in study.arms else Path(arm.teacher)
-        teacher = load_checkpoint(told_by, device)[0]
+        teacher_folder = out / f"{arm.teacher}-{seed}" if arm.teacher in study.arms else Path(arm.teacher)
+        teacher = load_checkpoint(teacher_folder, device)[0]
         # A teacher that had to be trained first is part of what its pupil costs, as is what an arm continues from.
-        summary_of = told_by / "summary.json"
-        taught += read_json(summary_of).get("flops", 0.0) if summary_of.exists() else 0.0
+        summary_of = teacher_folder / "summary.json"
+        flops_before += read_json(summary_of).get("flops", 0.0) if summary_of.exists() else 0.0
     tuned, tuned_text, _ = run_arm(settings, model, text, data, folder, teacher)
     if distributed.rank() > 0:
         return
     summary = read_json(folder / "summary.json")
     trained = read_config(folder / TRAINED)
-    summary["flops"] = taught + training_flops(trained, data, settings.train, summary["steps"], teacher)
+    summary["flops"] = flops_before + training_flops(trained, data, settings.train, summary["steps"], teacher)
     if name in study.robust:
         rate = tuned.config.front_end.sample_rate
         for label, condition in study.conditions.items():
@@ -96,14 +96,14 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
                 say(f"{name}: {test}, {label}")
                 key = f"{test}@{label}"
                 data.banks[key, rate] = disturbed(data.banks[test, rate], condition, data_folder, rate)
-                found = score(tuned, tuned_text, data, key, data.tests[test], name)
+                disturbed_result = score(tuned, tuned_text, data, key, data.tests[test], name)
                 del data.banks[key, rate]
-                write_result(folder / "results" / f"{key}.json", found)
-                summary["error"][key] = found.rate
+                write_result(folder / "results" / f"{key}.json", disturbed_result)
+                summary["error"][key] = disturbed_result.rate
     if study.lm.outputs and family_of(tuned.config).by_frame:
         keep_outputs(folder, tuned, data)
     if name in study.lm.arms:
-        texts = [u.text for u in (*learn, *retain)]
+        texts = [u.text for u in (*train_clips, *rehearsal_clips)]
         summary["error"] |= score_with_lm(
             study.lm, tuned, tuned_text, data, list(study.tests), texts, data_folder, folder / "results", name
         )

@@ -44,31 +44,31 @@ def prune_without_training(
         settings = replace(settings, audio_seconds=None)
     texts = [u.text for u in (*data.training, *data.rehearsal)]
     languages = sorted({u.language for u in data.training})
-    student = task_of(model.config).initial_model(model, tokenizer, texts, languages, settings, None)
+    initial = task_of(model.config).initial_model(model, tokenizer, texts, languages, settings, None)
     if padded:
-        student.model.config = replace(student.model.config, padded=True)
-    most = student.model.config.max_seconds
+        initial.model.config = replace(initial.model.config, padded=True)
+    most = initial.model.config.max_seconds
     for one in (*data.training, *data.rehearsal):
         if one.duration > most:
             raise SecateurError(
                 f"{one.id}: {one.duration:.1f} s does not fit the audio context of {most:.1f} s; leave such clips out "
                 "(--longest)"
             )
-    settings = planned(model, tokenizer, student, data, settings, folder)
-    small = student.model.to(data.device)
-    pruner = GradualPruner(small, settings, COSTS[settings.measure](model.config))
-    evidence = gather_evidence(small, student.tokenizer, data)
+    settings = planned(model, tokenizer, initial, data, settings, folder)
+    pruned = initial.model.to(data.device)
+    pruner = GradualPruner(pruned, settings, COSTS[settings.measure](model.config))
+    evidence = gather_evidence(pruned, initial.tokenizer, data)
     pruner.prune_to(1.0, evidence)
-    small = as_saved(pruner.shrunk().eval())
-    results = {name: score(small, student.tokenizer, data, name, sets, "pruned") for name, sets in data.tests.items()}
+    pruned = as_saved(pruner.shrunk().eval())
+    results = {name: score(pruned, initial.tokenizer, data, name, sets, "pruned") for name, sets in data.tests.items()}
     for name, result in results.items():
         write_result(folder / "results" / f"{name}.json", result)
     summary = {
         "folder": str(folder), "prune": to_dict(settings), "steps": 0,
         "seconds": round(time.perf_counter() - started, 1),
         "device": device_name(data.device), "error": {name: r.rate for name, r in results.items()},
-        "removed": 1 - COSTS["parameters"](small.config) / COSTS["parameters"](model.config),
+        "removed": 1 - COSTS["parameters"](pruned.config) / COSTS["parameters"](model.config),
     }  # fmt: skip
     write_json(folder / "summary.json", summary)
-    save_checkpoint(folder, small, student.tokenizer, half=True)  # last: what is killed before it can be run again
+    save_checkpoint(folder, pruned, initial.tokenizer, half=True)  # last: what is killed before it can be run again
     return summary

@@ -1,4 +1,4 @@
-"""What a study found: every arm against its control, paired over speakers, pooled over seeds, corrected for many arms.
+"""The outcome of a study: every arm against its control, paired over speakers, pooled over seeds, Holm-corrected.
 
 Nothing here chooses on test: arms are put in order by their error on dev.
 """
@@ -53,7 +53,7 @@ class ArmOutcome:
     dev: float
     sets: dict[str, SetOutcome]  # test sets and, as `set@condition`, disturbed ones
     removed: float  # share of all values, vocabulary and contexts counted
-    removed_weights: float  # share of the encoder's and decoder's weight matrices that is zero or gone
+    removed_weights: float  # share of the encoder's and decoder's weight matrices that is zero or removed
     removed_or_zero: float | None  # share of all values; None where that was not counted
     steps: int
     flops: float  # of training, mean over seeds
@@ -89,7 +89,7 @@ def study_outcome(path: Path, store: Path, against: str = "") -> Outcome:
         study = replace(study, control=against, arms={n: replace(a, control=None) for n, a in study.arms.items()})
     runs, clips = read_store(store)
     by_arm = {name: [r for r in runs if r.arm == name] for name in study.arms}
-    by_arm = {name: found for name, found in by_arm.items() if found}
+    by_arm = {name: runs_of_arm for name, runs_of_arm in by_arm.items() if runs_of_arm}
     arms = [_arm(study, name, by_arm, clips) for name in by_arm]
     for data in study.tests:
         values = {
@@ -108,10 +108,10 @@ def _arm(study: StudySettings, name: str, by_arm: dict[str, list[RunFile]], clip
     sets = {}
     for key in _keys(study, runs):
         base = clips[key.partition("@")[0]]
-        heard = [r for r in runs if key in r.errors]
-        errors = [r.errors[key] for r in heard]
-        rates = [r.rate(key, base) for r in heard]
-        shared = [(o, r) for o in others for r in heard if o.seed == r.seed and key in o.errors]
+        tested = [r for r in runs if key in r.errors]
+        errors = [r.errors[key] for r in tested]
+        rates = [r.rate(key, base) for r in tested]
+        shared = [(o, r) for o in others for r in tested if o.seed == r.seed and key in o.errors]
         if not shared and others and study.arms[name].zero_shot and key in others[0].errors:
             shared = [(others[0], runs[0])]
         against = None
@@ -122,7 +122,7 @@ def _arm(study: StudySettings, name: str, by_arm: dict[str, list[RunFile]], clip
         sets[key] = SetOutcome(
             mean(rates), stdev(rates) if len(rates) > 1 else None,
             rate_interval(errors, base.words, base.speakers), against,
-            pinyin=_pinyin(key, heard, [] if name == control else shared, base.speakers),
+            pinyin=_pinyin(key, tested, [] if name == control else shared, base.speakers),
         )  # fmt: skip
     best = min((e["error"] for o in others for e in o.log if "error" in e), default=None)
     reached = [_reached(r.log, best * 1.02) for r in runs] if best is not None else []
@@ -144,19 +144,21 @@ def _pinyin(
     """Rates of `runs` on the set `key`, and against their controls in `shared`; None for other languages."""
     if not all(key in r.sounds for r in (*runs, *(o for o, _ in shared))):
         return None
-    said = [clip.reference for clip in runs[0].sounds[key]]
+    reference_counts = [clip.reference for clip in runs[0].sounds[key]]
 
     def errors(of: Sequence[RunFile]) -> list[list[int]]:
         return [[clip.pinyin for clip in r.sounds[key]] for r in of]
 
-    rates = [sum(row) / sum(said) for row in errors(runs)]
+    rates = [sum(row) / sum(reference_counts) for row in errors(runs)]
     clips = [clip for r in runs for clip in r.sounds[key]]
     against = None
     if shared:
-        against = paired_difference(errors([o for o, _ in shared]), errors([r for _, r in shared]), said, speakers)
+        against = paired_difference(
+            errors([o for o, _ in shared]), errors([r for _, r in shared]), reference_counts, speakers
+        )
     return PinyinOutcome(
-        mean(rates), stdev(rates) if len(rates) > 1 else None, rate_interval(errors(runs), said, speakers), against,
-        sum(c.tones for c in clips) / max(sum(c.heard for c in clips), 1),
+        mean(rates), stdev(rates) if len(rates) > 1 else None, rate_interval(errors(runs), reference_counts, speakers),
+        against, sum(c.tones for c in clips) / max(sum(c.right for c in clips), 1),
     )  # fmt: skip
 
 

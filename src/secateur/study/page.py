@@ -35,8 +35,8 @@ def write_page(outcome: Outcome, path: Path) -> None:
     if titles:
         note = "In brackets: points against the control under the same disturbance."
         parts.append(section("Disturbed speech", note, _table(titles, disturbed, "Error rates of disturbed copies")))
-    found = [study.control, *(a.arm for a in trained if study.arms[a.arm].prune is not None)][:4]
-    titles, grouped = speaker_groups(outcome, [name for name in found if any(r.arm == name for r in outcome.runs)])
+    shown_arms = [study.control, *(a.arm for a in trained if study.arms[a.arm].prune is not None)][:4]
+    titles, grouped = speaker_groups(outcome, [name for name in shown_arms if any(r.arm == name for r in outcome.runs)])
     if grouped:
         note = "The control, and the pruned arms that are best on dev."
         parts.append(section(f"Who is heard how well, {first}", note, _table(titles, grouped, "Error rates by group")))

@@ -29,6 +29,6 @@ def in_phones(units: Phones, utterances: Sequence[Utterance]) -> list[Utterance]
     return [replace(u, text=units.sounds(units.encode(u.text))) for u in utterances]
 
 
-def sounds(units: Phones, found: Transcript) -> str:
-    """The phones that were heard."""
-    return units.sounds(unit for segment in found.segments for unit in segment.tokens)
+def sounds(units: Phones, transcript: Transcript) -> str:
+    """The phones of a transcript."""
+    return units.sounds(unit for segment in transcript.segments for unit in segment.tokens)

@@ -1,4 +1,4 @@
-"""What the pinyin head of a Whisper hears in clips: beside the transcript, evidence for correction by sound."""
+"""The output of a Whisper's pinyin head: beside the transcript, evidence for correction by sound."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 
 from ..data.bank import AudioBank, buckets
 from ..data.manifest import Utterance
-from ..evaluate.corrected import HEARD
+from ..evaluate.corrected import PINYIN_EXTRA
 from ..evaluate.result import Result
 from ..families.seq2seq.inputs import encoder_inputs
 from ..features.extractor import extractor
@@ -23,7 +23,7 @@ from ..weights.fetch import load_model
 
 
 @torch.no_grad()
-def heard_pinyin(
+def pinyin_evidence_of(
     model: Any, head: nn.Linear, units: PinyinUnits, bank: AudioBank, batch_seconds: float
 ) -> list[HeadEvidence]:
     """The head's output of every clip by its likely units, computed on the bank's device; clips longer than the audio
@@ -32,26 +32,28 @@ def heard_pinyin(
     rate = config.front_end.sample_rate
     features, head = extractor(config.front_end).to(device), head.to(device)
     seconds = [config.max_seconds if config.padded else min(int(n) / rate, config.max_seconds) for n in bank.lengths]
-    found = [HeadEvidence(units.form, ())] * len(bank)
+    evidence = [HeadEvidence(units.form, ())] * len(bank)
     for rows in buckets(seconds, batch_seconds, None):
         memory, valid = model.encoder(*encoder_inputs(features, *bank.gather(rows), config), model.dropout)
         counts = [memory.shape[1]] * len(rows) if valid is None else valid.sum(1).tolist()
         log_probs = head(memory).float().log_softmax(-1).cpu().numpy()
         for row, output, count in zip(rows, log_probs, counts, strict=True):
-            found[row] = HeadEvidence.of(output[:count], units)
-    return found
+            evidence[row] = HeadEvidence.of(output[:count], units)
+    return evidence
 
 
-def with_heard(result: Result, heard: Sequence[HeadEvidence]) -> Result:
-    """`result` with what was heard in every clip as the extra that correction by sound reads."""
-    rows = [replace(r, extras={**r.extras, HEARD: str(one)}) for r, one in zip(result.rows, heard, strict=True)]
+def with_pinyin_evidence(result: Result, evidence: Sequence[HeadEvidence]) -> Result:
+    """`result` with the evidence of every clip as the extra that correction by sound reads."""
+    rows = [
+        replace(r, extras={**r.extras, PINYIN_EXTRA: str(one)}) for r, one in zip(result.rows, evidence, strict=True)
+    ]
     return replace(result, rows=tuple(rows))
 
 
-def heard_beside(
+def add_pinyin_evidence(
     result: Result, folder: str, utterances: Sequence[Utterance], device: str, batch_seconds: float
 ) -> Result:
-    """`result` of a checkpoint on `utterances` with what its pinyin head heard; as it is where none was kept.
+    """`result` of a checkpoint on `utterances` with its pinyin head's output; as it is where no head was saved.
 
     Raises:
         SecateurError: head and units, or the checkpoint, cannot be read.
@@ -62,4 +64,4 @@ def heard_beside(
     model, _ = load_model(folder)
     model = model.to(device).eval()
     bank = AudioBank.read(utterances, torch.device(device), model.config.front_end.sample_rate, label="")
-    return with_heard(result, heard_pinyin(model, *head, bank, batch_seconds))
+    return with_pinyin_evidence(result, pinyin_evidence_of(model, *head, bank, batch_seconds))

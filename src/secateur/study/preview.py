@@ -48,23 +48,23 @@ def preview(
     if one_shot and prune.method == "refit":  # the default: what stays takes over while it trains
         prune = replace(prune, method="gradual")
     languages = data.languages or sorted({u.language for u in data.training})
-    student = task_of(model.config).initial_model(model, text, data.texts(), languages, prune, train)
+    initial = task_of(model.config).initial_model(model, text, data.texts(), languages, prune, train)
     cost = COSTS[prune.measure]
-    whole, start = cost(model.config), cost(student.model.config)
+    whole, start = cost(model.config), cost(initial.model.config)
     end, units = start, {}
     if not prune.target and not prune.plan:  # these are decided by measurement
-        method = make_method(student.model, prune, whole)
+        method = make_method(initial.model, prune, whole)
         if isinstance(method, UnitMethod):
-            end = cost(student.model.config.shrunk(dict(method.example)))
+            end = cost(initial.model.config.shrunk(dict(method.example)))
             units = {g.name: (g.kind, g.units) for g in method.competing()}
     first = 1 - start / whole
-    lines = [*_parts(model, student.model), *_units(units)]
-    found = Preview(prune.measure, first, (start - end) / whole, tuple(lines), beyond(first, prune))
-    return found, student
+    lines = [*_parts(model, initial.model), *_units(units)]
+    summary = Preview(prune.measure, first, (start - end) / whole, tuple(lines), beyond(first, prune))
+    return summary, initial
 
 
 def rehearse(
-    student: InitialModel, data: JobData, train: TrainSettings, teacher: Any | None, prune: PruneSettings | None
+    initial: InitialModel, data: JobData, train: TrainSettings, teacher: Any | None, prune: PruneSettings | None
 ) -> None:
     """Make what training needs and drop it: whatever cannot be made is refused now, not after a control was trained.
 
@@ -75,8 +75,8 @@ def rehearse(
     if prune is not None and (train.lora_rank or train.lora_share):
         raise SecateurError("low-rank updates (training.lora-rank) are for training without pruning: leave out one")
     everything = joined(data.training, data.rehearsal)
-    objective = task_of(student.model.config).objective(student, everything, train, teacher, data.device)
-    with_auxiliary_head(objective, student.model, everything, train)
+    objective = task_of(initial.model.config).objective(initial, everything, train, teacher, data.device)
+    with_auxiliary_head(objective, initial.model, everything, train)
 
 
 def beyond(first: float, prune: PruneSettings) -> str:
@@ -99,11 +99,11 @@ def _parts(before: Any, after: Any) -> list[str]:
 
 
 def _sizes(state: Mapping[str, Any]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for name, tensor in state.items():
         part = ".".join(p for p in name.split(".") if not p.isdigit() and p not in ("weight", "bias"))
-        found[part] = found.get(part, 0) + tensor.numel()
-    return found
+        sizes[part] = sizes.get(part, 0) + tensor.numel()
+    return sizes
 
 
 def _units(groups: Mapping[str, tuple[str, int]]) -> list[str]:

@@ -19,7 +19,7 @@ LOOK = 0.5  # seconds between two looks at what runs
 
 
 @dataclass(frozen=True)
-class Places:
+class StudyPaths:
     """Where a run reads and writes, and on how many processes it trains."""
 
     study: Path
@@ -28,7 +28,7 @@ class Places:
     processes: int = 1
 
     def start(self, piece: Piece, device: str) -> subprocess.Popen[bytes]:
-        """Start the process of one run; what it says goes to its log.txt."""
+        """Start the process of one run; its output goes to log.txt."""
         name, seed = piece
         folder = self.out / f"{name}-{seed}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,8 +43,8 @@ class Places:
 class Processes:
     """Runs on this machine, one at a time on each of `devices`; a `Pool` whose answers are exit codes."""
 
-    def __init__(self, places: Places, devices: Sequence[str]) -> None:
-        self.places, self._free = places, list(devices)
+    def __init__(self, paths: StudyPaths, devices: Sequence[str]) -> None:
+        self.paths, self._free = paths, list(devices)
         self._running: dict[subprocess.Popen[bytes], tuple[Piece, str]] = {}
 
     def free(self) -> bool:
@@ -58,7 +58,7 @@ class Processes:
     def submit(self, piece: Piece) -> None:
         """See `Pool`."""
         device = self._free.pop(0)
-        self._running[self.places.start(piece, device)] = (piece, device)
+        self._running[self.paths.start(piece, device)] = (piece, device)
         say(f"{piece[0]}-{piece[1]}: started on {device}")
 
     def wait(self) -> tuple[Piece, int]:
@@ -73,15 +73,15 @@ class Processes:
             time.sleep(LOOK)
 
 
-def make_runner(places: Places, device: str) -> Callable[[Piece], int]:
-    """What a worker does: run one process to its end, and again when something killed it.
+def make_runner(paths: StudyPaths, device: str) -> Callable[[Piece], int]:
+    """The function of a worker: run one process to its end, and again when something killed it.
 
     A worker that is killed leaves its process behind; the next one waits for that (see `one.alone`) and finds it done.
     """
 
     def run(piece: Piece) -> int:
         for _ in range(TRIES):
-            code = places.start(piece, device).wait()
+            code = paths.start(piece, device).wait()
             if code >= 0:
                 break
         return code
@@ -90,10 +90,10 @@ def make_runner(places: Places, device: str) -> Callable[[Piece], int]:
 
 
 @contextmanager
-def cluster(places: Places, workers: int, devices: Sequence[str]) -> Iterator[RayEngine[Piece, int]]:
+def cluster(paths: StudyPaths, workers: int, devices: Sequence[str]) -> Iterator[RayEngine[Piece, int]]:
     """Workers of a Ray cluster, each with a GPU unless the first of `devices` is the CPU."""
     gpu = devices[0] != "cpu"
-    make = partial(make_runner, places, "cuda" if gpu else "cpu")
+    make = partial(make_runner, paths, "cuda" if gpu else "cpu")
     pool: RayEngine[Piece, int] = RayEngine(make, workers, gpu, "study")
     try:
         yield pool

@@ -1,4 +1,4 @@
-"""A study's CTC runs read with lexicon and language models afterwards, on a CPU, from their outputs or checkpoints."""
+"""A study's CTC runs decoded with lexicon and language models afterwards, on a CPU, from outputs or checkpoints."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ from .settings import StudySettings
 OUTPUTS = "outputs"  # folder of a run: SET.npz
 TUNED = 16  # hypotheses at most while weights are chosen
 SIZES = ("removed", "removed_weights", "removed_or_zero", "steps")  # of a run's summary
-Heard = list[NDArray[np.float32]]
+Outputs = list[NDArray[np.float32]]
 
 
 def keep_outputs(folder: Path, model: Any, data: JobData) -> None:
-    """Write what `model` says of dev and of every test set into the run's folder."""
+    """Write the outputs of `model` on dev and every test set into the run's folder."""
     for name, clips in {"dev": data.dev, **data.tests}.items():
         bank = data.bank(name, clips, model.config.front_end.sample_rate)
         write_outputs(folder / OUTPUTS / f"{name}.npz", log_probs_bank(model, bank, batch_seconds(data.device)))
@@ -78,18 +78,18 @@ class Reader:
         rates: dict[str, float] = {}
         for test, dev in tests.items():
             if dev not in chosen:
-                heard = self._heard(network, dev)
-                tried = weigh(heard, self.clips(dev), partial(self._decoder, units, dev, min(self.beam, TUNED)))
-                best = min(tried, key=lambda t: t.rate)
-                _, rates[dev] = self._errors(dev, [units.decode(greedy(one)) for one in heard])
+                outputs = self._outputs_of(network, dev)
+                trials = weigh(outputs, self.clips(dev), partial(self._decoder, units, dev, min(self.beam, TUNED)))
+                best = min(trials, key=lambda t: t.rate)
+                _, rates[dev] = self._errors(dev, [units.decode(greedy(one)) for one in outputs])
                 rates[f"{dev}@{LM}"] = best.rate
                 shares = np.exp(getattr(self._mixed[dev], "log_weights", [0.0])).round(3).tolist()
-                chosen[dev] = {**to_dict(best), "tried": len(tried), "shares": shares}
-            heard = self._heard(network, test)
+                chosen[dev] = {**to_dict(best), "tried": len(trials), "shares": shares}
+            outputs = self._outputs_of(network, test)
             weights = {name: chosen[dev][name] for name in ("lm_weight", "word_bonus", "blank_penalty")}
             read = self._decoder(units, dev, self.beam, **weights)
-            errors[test], rates[test] = self._errors(test, [units.decode(greedy(one)) for one in heard])
-            errors[f"{test}@{LM}"], rates[f"{test}@{LM}"] = self._errors(test, read.many(heard))
+            errors[test], rates[test] = self._errors(test, [units.decode(greedy(one)) for one in outputs])
+            errors[f"{test}@{LM}"], rates[f"{test}@{LM}"] = self._errors(test, read.many(outputs))
         by_test = {test: chosen[dev] for test, dev in tests.items()}
         how = {"beam": self.beam, "units": getattr(units, "kind", ""), "chosen": by_test}
         return {"summary": {"error": rates, "lm": how, **network.sizes()}, "log": [], "errors": errors}
@@ -102,13 +102,13 @@ class Reader:
             self._sets = {"dev": every, **devs, **unseen_tests(self.study, self.data_folder)}
         return self._sets[name][: self.limit]
 
-    def _heard(self, network: _Network, name: str) -> Heard:
+    def _outputs_of(self, network: _Network, name: str) -> Outputs:
         clips = self.clips(name)
-        kept = network.outputs(name)
-        if kept is not None:
-            if self.limit is None and len(kept) != len(clips):
-                raise SecateurError(f"{network.folder}: outputs of {len(kept)} clips where {name} has {len(clips)}")
-            return kept[: len(clips)]
+        stored = network.outputs(name)
+        if stored is not None:
+            if self.limit is None and len(stored) != len(clips):
+                raise SecateurError(f"{network.folder}: outputs of {len(stored)} clips where {name} has {len(clips)}")
+            return stored[: len(clips)]
         rate = network.model.config.front_end.sample_rate
         if (name, rate) not in self._banks:
             self._banks[name, rate] = AudioBank.read(clips, torch.device("cpu"), rate, label="")
@@ -124,7 +124,7 @@ class Reader:
         if dev not in self._mixed:
             self._mixed[dev] = mixed(self.models, [u.text for u in self.clips(dev)])
         model = self._mixed[dev]
-        lexicon = next((found for known, of, found in self._lexicons if of == dev and known == units), None)
+        lexicon = next((lexicon_of for known, of, lexicon_of in self._lexicons if of == dev and known == units), None)
         if lexicon is None:
             lexicon = make_lexicon(units, model.words, model.unigrams.tolist())
             self._lexicons.append((units, dev, lexicon))
@@ -151,17 +151,17 @@ class _Network:
                 raise SecateurError(f"{self.folder}: language models are for CTC models")
         return self._model
 
-    def outputs(self, name: str) -> Heard | None:
-        """What was kept of a set, or None."""
+    def outputs(self, name: str) -> Outputs | None:
+        """The stored outputs of a set, or None."""
         path = self.folder / OUTPUTS / f"{name}.npz"
         return read_outputs(path) if path.exists() else None
 
     def sizes(self) -> dict[str, Any]:
-        """What the run's own summary says of it; of a lone checkpoint, its zeros are counted."""
+        """The sizes in the run's summary; of a lone checkpoint, its zeros are counted."""
         path = self.folder / "summary.json"
         if path.exists():
-            sizes = read_json(path)
-            return {name: sizes[name] for name in SIZES if name in sizes}
+            summary = read_json(path)
+            return {name: summary[name] for name in SIZES if name in summary}
         if not (self.folder / "model.safetensors").exists():
             return {}
         return {"removed_weights": 1 - nonzero_weights(self.model) / matrix_weights(self.model)}

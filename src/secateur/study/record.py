@@ -14,14 +14,25 @@ from ..base.files import read_json, write_json
 from ..base.options import to_dict
 
 NAME = "run.json"
-PLACE = ("out", "device", "check", "json", "threads", "engine", "workers", "parallel", "devices", "until")  # not what
+ENVIRONMENT = (
+    "out",
+    "device",
+    "check",
+    "json",
+    "threads",
+    "engine",
+    "workers",
+    "parallel",
+    "devices",
+    "until",
+)  # not what
 TRACES = ("summary.json", "metrics.jsonl", "config.json", "results", "map.json", "pieces", "state.safetensors")
 VERSIONS = ("torch", "onnxruntime", "numpy", "onnx", "tokenizers")
-WHOLE = 64 << 20  # bytes of a file that are hashed; of a longer one its size and both ends are
+MAX_HASHED = 64 << 20  # bytes of a file that are hashed; of a longer one its size and both ends are
 
 
 def fingerprint(path: Path) -> str:
-    """What tells a file's content: SHA-256, of a large file of its size and both ends.
+    """A fingerprint of a file's content: SHA-256, of a large file of its size and both ends.
 
     Raises:
         SecateurError: no such file.
@@ -30,12 +41,12 @@ def fingerprint(path: Path) -> str:
         raise SecateurError(f"{path}: no such file")
     digest, size = hashlib.sha256(), path.stat().st_size
     with path.open("rb") as file:
-        if size <= WHOLE:
+        if size <= MAX_HASHED:
             while block := file.read(1 << 20):
                 digest.update(block)
         else:
-            digest.update(str(size).encode() + file.read(WHOLE // 2))
-            file.seek(-WHOLE // 2, 2)
+            digest.update(str(size).encode() + file.read(MAX_HASHED // 2))
+            file.seek(-MAX_HASHED // 2, 2)
             digest.update(file.read())
     return digest.hexdigest()
 
@@ -44,15 +55,15 @@ def fingerprints(paths: Iterable[Path]) -> dict[str, str]:
     """The fingerprint of every file; of a pattern of archives, of all that it names."""
     from ..data.shards import shard_paths
 
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     for path in paths:
         for one in shard_paths(path) if str(path).endswith(".tar") else [path]:
-            found[str(one)] = fingerprint(Path(one))
-    return found
+            hashes[str(one)] = fingerprint(Path(one))
+    return hashes
 
 
 def model_fingerprint(name: str) -> str:
-    """What tells a model: its files' names and sizes and its config; empty for a name that is not here."""
+    """A fingerprint of a model: its files' names and sizes and its config; empty where there is no such folder."""
     folder = Path(name)
     if folder.is_file():
         return fingerprint(folder)
@@ -70,29 +81,29 @@ def versions() -> dict[str, str]:
     """Versions of this package, Python and what computes."""
     from ..base.version import __version__
 
-    found = {"secateur": __version__, "python": platform.python_version()}
+    installed = {"secateur": __version__, "python": platform.python_version()}
     for name in VERSIONS:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def record_of(job: str, settings: Any, data: Iterable[Path], model: str) -> dict[str, Any]:
-    """What is noted of a job.
+    """The record of a job.
 
     Raises:
         SecateurError: a data file is not there.
     """
     return {
-        "job": job, "settings": {k: v for k, v in to_dict(settings).items() if k not in PLACE},
+        "job": job, "settings": {k: v for k, v in to_dict(settings).items() if k not in ENVIRONMENT},
         "data": fingerprints(data), "model": model_fingerprint(model), "versions": versions(),
     }  # fmt: skip
 
 
 def begin(job: str, settings: Any, data: Iterable[Path], model: str, out: Path) -> dict[str, Any]:
-    """Note the job in `out`, or find that it is the one that is there; returns the record.
+    """Write the record of a job in `out`, or check that the same job is on record there; returns the record.
 
     Raises:
         SecateurError: the folder holds another run, or one without a record; what differs is named.
@@ -133,7 +144,7 @@ def refuse_other(old: Mapping[str, Any], new: Mapping[str, Any], out: Path) -> N
 
 
 def finish(out: Path, record: Mapping[str, Any]) -> None:
-    """Note that the job is done."""
+    """Record that the job is done."""
     write_json(out / NAME, {**record, "finished": True})
 
 

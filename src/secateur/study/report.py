@@ -61,12 +61,12 @@ def render(inputs: ReportInputs) -> str:
 
 def comparisons(group: Sequence[tuple[str, Result]]) -> list[Comparison]:
     """Every pair of results on one data set that heard the same clips, the earlier one as A."""
-    found = []
+    pairs = []
     for (name_a, a), (name_b, b) in itertools.combinations(group, 2):
         alike = a.metric == b.metric and (a.normalise == b.normalise or "" in (a.normalise, b.normalise))
         if a.rows and b.rows and alike and {r.id for r in a.rows} == {r.id for r in b.rows}:
-            found.append(compare_results(a, b, (name_a, name_b)))
-    return found
+            pairs.append(compare_results(a, b, (name_a, name_b)))
+    return pairs
 
 
 def _lead(pair: Comparison) -> str:
@@ -204,11 +204,11 @@ def _curves_section(logs: Mapping[str, Sequence[Mapping[str, Any]]], colours: Ma
     return section("Training", "", f"<figure>{drawn}</figure>") if drawn else ""
 
 
-def _clips_section(found: Comparison) -> str:
-    names, parts = (found.a, found.b), []
-    for title, changes in (("Corrected", found.corrected), ("Broken", found.broken)):
+def _clips_section(comparison: Comparison) -> str:
+    names, parts = (comparison.a, comparison.b), []
+    for title, changes in (("Corrected", comparison.corrected), ("Broken", comparison.broken)):
         if changes:
-            shown = "".join(markup.clip(change, names, found.metric) for change in changes[:CLIPS])
+            shown = "".join(markup.clip(change, names, comparison.metric) for change in changes[:CLIPS])
             parts.append(f"<h3>{title}: {len(changes)} clips</h3>{shown}")
     key = (
         "The clips that changed most. <mark>wrong word</mark> <del>missing word</del> <ins>extra word</ins>; "

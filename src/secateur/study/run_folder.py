@@ -16,7 +16,7 @@ from ..models.family import Config, read_config
 from ..prune.sensitivity_map import SensitivityMap, read_map
 from .made import read_made
 
-KNOWN = ("zero-shot", "original", "dense", "tuned", "pruned", "adapted", "exported", "fp32", "fp16", "int8")
+USUAL_ORDER = ("zero-shot", "original", "dense", "tuned", "pruned", "adapted", "exported", "fp32", "fp16", "int8")
 
 
 @dataclass(frozen=True)
@@ -45,22 +45,22 @@ def collect(folder: str | Path) -> ReportInputs:
     folder = Path(folder)
     if not folder.is_dir():
         raise SecateurError(f"{folder}: no such run folder")
-    found = [(path.stem, path) for path in sorted((folder / "results").rglob("*.json")) if is_result(path)]
-    if not found:  # the arms of a study, without what they were chosen on
+    files = [(path.stem, path) for path in sorted((folder / "results").rglob("*.json")) if is_result(path)]
+    if not files:  # the arms of a study, without what they were chosen on
         paths = [path for path in sorted(folder.glob("*/results/*.json")) if path.stem != "dev" and is_result(path)]
-        found = [(path.parent.parent.name, path) for path in paths]
-    if not found:
-        wanted = folder / "results" / "NAME.json"
-        raise SecateurError(f"{folder}: no result files; `secateur evaluate MODEL MANIFEST --out {wanted}` adds one")
+        files = [(path.parent.parent.name, path) for path in paths]
+    if not files:
+        example = folder / "results" / "NAME.json"
+        raise SecateurError(f"{folder}: no result files; `secateur evaluate MODEL MANIFEST --out {example}` adds one")
     order_file = folder / "results" / "order.json"
-    order = read_json(order_file) if order_file.exists() else list(KNOWN)
+    order = read_json(order_file) if order_file.exists() else list(USUAL_ORDER)
     if not isinstance(order, list):
         raise SecateurError(f"{order_file}: expected a list of names")
-    found.sort(key=lambda item: (_rank(item[0], order), item[0], len(item[1].parts), item[1]))
+    files.sort(key=lambda item: (_rank(item[0], order), item[0], len(item[1].parts), item[1]))
     logs = {path.parent.name: read_log(path) for path in sorted(folder.glob("*/metrics.jsonl"))}
     return ReportInputs(
         title=folder.resolve().name,
-        results=tuple((name, read_result(path)) for name, path in found),
+        results=tuple((name, read_result(path)) for name, path in files),
         curves={name: logs[name] for name in sorted(logs, key=lambda n: (_rank(n, order), n))},
         configs=_configs(folder),
         use=_use(folder),
@@ -71,8 +71,8 @@ def collect(folder: str | Path) -> ReportInputs:
 
 def _use(folder: Path) -> tuple[tuple[str, Results], ...]:
     """The models that were measured in real use, in the order that a job makes them in."""
-    places = [place for place in (folder / "use").glob("*") if place.is_dir()]
-    return tuple((p.name, read_results(p)) for p in sorted(places, key=lambda p: (_rank(p.name, KNOWN), p.name)))
+    folders = [folder_of_model for folder_of_model in (folder / "use").glob("*") if folder_of_model.is_dir()]
+    return tuple((p.name, read_results(p)) for p in sorted(folders, key=lambda p: (_rank(p.name, USUAL_ORDER), p.name)))
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

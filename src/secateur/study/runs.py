@@ -14,7 +14,7 @@ from ..base.options import to_dict
 from ..base.progress import say
 from .arm import finished
 from .finished import complete
-from .processes import Piece, Places, Processes, cluster
+from .processes import Piece, Processes, StudyPaths, cluster
 from .record import NAME, refuse_other
 from .sets import arm_record, check_sets
 from .settings import StudySettings, arm_settings, read_study, waits_for
@@ -32,14 +32,14 @@ def unfinished(study: StudySettings, todo: Sequence[tuple[str, int]], out: Path)
         recorded = (out / "results" / f"{name}-{seed}.json").exists()
         return complete(out / f"{name}-{seed}") is None and (needed or not recorded)
 
-    found: set[tuple[str, int]] = set()
+    left_runs: set[tuple[str, int]] = set()
     ahead = [(run, False) for run in todo]
     while ahead:
         run, needed = ahead.pop()
-        if run not in found and left(run, needed):
-            found.add(run)
+        if run not in left_runs and left(run, needed):
+            left_runs.add(run)
             ahead += [((other, run[1]), True) for other in waits_for(study, run[0]) if (other, run[1]) in todo]
-    return [run for run in todo if run in found]
+    return [run for run in todo if run in left_runs]
 
 
 def expand(study: StudySettings, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[tuple[str, int]]:
@@ -79,12 +79,12 @@ def run_study(
     check_records(study, todo, data_folder, out)
     waiting = unfinished(study, todo, out)
     say(f"{len(todo)} runs, {len(todo) - len(waiting)} finished before")
-    places = Places(path.resolve(), data_folder.resolve(), out.resolve(), processes)
+    paths = StudyPaths(path.resolve(), data_folder.resolve(), out.resolve(), processes)
     if engine == "ray":
-        with cluster(places, parallel, devices) as pool:
+        with cluster(paths, parallel, devices) as pool:
             return _run(study, path, out, waiting, pool, until)
-    here = Processes(places, [devices[i % len(devices)] for i in range(parallel)])
-    return _run(study, path, out, waiting, here, until)
+    local = Processes(paths, [devices[i % len(devices)] for i in range(parallel)])
+    return _run(study, path, out, waiting, local, until)
 
 
 def check_records(study: StudySettings, todo: Sequence[tuple[str, int]], data_folder: Path, out: Path) -> None:
@@ -98,15 +98,15 @@ def check_records(study: StudySettings, todo: Sequence[tuple[str, int]], data_fo
         if (folder / NAME).exists():
             refuse_other(read_json(folder / NAME), arm_record(study, name, seed, data_folder), folder)
             continue
-        done = read_json(result)["summary"] if result.exists() else finished(folder)
-        if done is None:
+        summary = read_json(result)["summary"] if result.exists() else finished(folder)
+        if summary is None:
             continue
-        then, now = done["arm"], to_dict(arm_settings(study, name, seed))
+        then, now = summary["arm"], to_dict(arm_settings(study, name, seed))
         odd = [line for part in ("train", "prune") for line in _other(then.get(part), now[part], part)]
         if odd:
-            place = folder if folder.exists() else result
+            where = folder if folder.exists() else result
             shown = "; ".join(odd[:4])
-            raise SecateurError(f"{place}: another run is here ({shown}); name another --out, or delete it")
+            raise SecateurError(f"{where}: another run is here ({shown}); name another --out, or delete it")
 
 
 def _other(then: dict[str, Any] | None, now: dict[str, Any] | None, part: str) -> list[str]:

@@ -29,7 +29,7 @@ def check_sets(study: StudySettings, folder: Path) -> None:
     Raises:
         SecateurError: a speaker of dev is also in a test or training set, or one of a test in a training set.
     """
-    train = read_sets(study.heard, folder)
+    train = read_sets(study.training_manifests, folder)
     dev = read_sets(study.dev, folder)
     tests = {name: read_manifest(folder / path) for name, path in study.tests.items()}
     parts = {"train": train, "dev": dev, **{f"test '{name}'": clips for name, clips in tests.items()}}
@@ -65,8 +65,8 @@ def some_hours(utterances: Sequence[Utterance], hours: float | None, seed: int) 
 
 
 def unseen_tests(study: StudySettings, folder: Path) -> dict[str, list[Utterance]]:
-    """The test sets without texts that are trained on (by any arm, in any size of its set: all arms hear the same)."""
-    train = read_sets(study.heard, folder)
+    """The test sets without texts that are trained on (by any arm): all arms are tested on the same clips."""
+    train = read_sets(study.training_manifests, folder)
     return {name: without_texts_of(read_manifest(folder / path), train) for name, path in study.tests.items()}
 
 

@@ -25,44 +25,44 @@ def read_all(manifests: Sequence[Path]) -> list[Utterance]:
 
 
 def read_job(
-    learn: Sequence[Path], dev: Sequence[Path], test: Sequence[Path], retain: Sequence[Path], noise: Sequence[Path],
-    longest: float, device: str,
+    training: Sequence[Path], dev: Sequence[Path], test: Sequence[Path], rehearsal: Sequence[Path],
+    noise: Sequence[Path], longest: float, device: str,
 ) -> JobData:  # fmt: skip
     """The sets of a job from its manifests; see `job_data`."""
     return job_data(
-        read_all(learn), read_all(dev), read_all(test), read_all(retain), longest, pick_device(device), noise
-    )
+        read_all(training), read_all(dev), read_all(test), read_all(rehearsal), longest, pick_device(device), noise
+    )  # fmt: skip
 
 
 def read_streamed(
-    learn: Sequence[Path], dev: Sequence[Path], test: Sequence[Path], retain: Sequence[Path], noise: Sequence[Path],
-    longest: float, device: str, window: int,
+    training: Sequence[Path], dev: Sequence[Path], test: Sequence[Path], rehearsal: Sequence[Path],
+    noise: Sequence[Path], longest: float, device: str, window: int,
 ) -> JobData:  # fmt: skip
-    """The same for sets to learn from that do not fit in memory: of each clip only its place is kept (`ClipIndex`).
+    """The same for training sets that do not fit in memory: of each clip only its position is in memory (`ClipIndex`).
 
     Raises:
-        SecateurError: no dev or test set of their own, a window below 1, or nothing left to learn from or to test on.
+        SecateurError: no dev or test set of their own, a window below 1, or nothing left to train or to test on.
     """
     if not dev or not test:
         raise SecateurError("--stream needs --dev and --test: speakers cannot be split off what is not in memory")
     if window < 1:
         raise SecateurError(f"--window must be at least 1 clip, found {window}")
     tests = read_all(test)
-    asked, trained = {plain(u.text) for u in tests} - {""}, set[str]()
+    test_texts, trained = {plain(u.text) for u in tests} - {""}, set[str]()
     languages: set[str] = set()
 
-    def seen(u: Utterance) -> None:
+    def on_clip(u: Utterance) -> None:
         languages.add(u.language)
         text = plain(u.text)
-        if text in asked:
+        if text in test_texts:
             trained.add(text)
 
-    clips = ClipIndex(learn, longest, seen)
+    clips = ClipIndex(training, longest, on_clip)
     if not len(clips):
         raise SecateurError("nothing to train on: every clip is longer than --longest")
     say(f"{len(clips)} clips to train on, {clips.dropped} longer than {longest:g} s are left out")
-    kept = [u for u in read_all(retain) if u.duration <= longest]
-    trained |= {plain(u.text) for u in kept} & asked
+    rehearsal_clips = [u for u in read_all(rehearsal) if u.duration <= longest]
+    trained |= {plain(u.text) for u in rehearsal_clips} & test_texts
     unseen = [u for u in tests if plain(u.text) not in trained]
     if len(unseen) < len(tests):
         say(f"{len(tests) - len(unseen)} test clips whose text is trained on are left out")
@@ -71,53 +71,57 @@ def read_streamed(
     where = pick_device(device)
     bank = NoiseBank.read(noise, 16000, where) if noise else None
     return JobData(
-        training=clips, dev=read_all(dev), tests={"test": unseen}, rehearsal=kept, device=where,
-        noise=bank, window=window,
-        languages=tuple(sorted(languages)),
+        training=clips, dev=read_all(dev), tests={"test": unseen}, rehearsal=rehearsal_clips, device=where,
+        noise=bank, window=window, languages=tuple(sorted(languages)),
     )  # fmt: skip
 
 
 def job_data(
-    learn: Sequence[Utterance], dev: Sequence[Utterance], test: Sequence[Utterance], retain: Sequence[Utterance],
-    longest: float, device: torch.device, noise: Sequence[Path] = (),
+    training: Sequence[Utterance], dev: Sequence[Utterance], test: Sequence[Utterance],
+    rehearsal: Sequence[Utterance], longest: float, device: torch.device, noise: Sequence[Path] = (),
 ) -> JobData:  # fmt: skip
-    """Ready sets: without dev or test, they are split off `learn` by speaker; trained-on texts leave the test.
+    """Ready sets: without dev or test, they are split off `training` by speaker; training texts leave the tests.
 
     Raises:
-        SecateurError: nothing left to learn from, or too few speakers to split.
+        SecateurError: nothing left to train on, or too few speakers to split.
     """
-    train, development, tests = list(learn), list(dev), list(test)
+    train, development, tests = list(training), list(dev), list(test)
     if not development or not tests:
         missing = {"dev": 0.1} if tests else {"test": 0.15} if development else {"dev": 0.1, "test": 0.15}
         parts = split_by_speaker(train, {"train": 1 - sum(missing.values()), **missing})
         train = parts["train"]
         development, tests = parts.get("dev", development), parts.get("test", tests)
         say(f"split by speaker: {len(train)} clips to train on, {len(development)} dev, {len(tests)} test")
-    kept, keep_also = ([u for u in clips if u.duration <= longest] for clips in (train, retain))
-    dropped = len(train) + len(retain) - len(kept) - len(keep_also)
+    train_kept, rehearsal_kept = ([u for u in clips if u.duration <= longest] for clips in (train, rehearsal))
+    dropped = len(train) + len(rehearsal) - len(train_kept) - len(rehearsal_kept)
     if dropped:
         say(f"{dropped} clips longer than {longest:g} s are left out of training")
-    if not kept:
+    if not train_kept:
         raise SecateurError("nothing to train on: every clip is longer than --longest")
-    unseen = without_texts_of(tests, [*kept, *keep_also])
+    unseen = without_texts_of(tests, [*train_kept, *rehearsal_kept])
     if len(unseen) < len(tests):
         say(f"{len(tests) - len(unseen)} test clips whose text is trained on are left out")
     if not unseen:
         raise SecateurError("no test clip is left: all their texts are in the training set")
     bank = NoiseBank.read(noise, 16000, device) if noise else None
     return JobData(
-        training=kept, dev=development, tests={"test": unseen}, rehearsal=keep_also, device=device, noise=bank
+        training=train_kept,
+        dev=development,
+        tests={"test": unseen},
+        rehearsal=rehearsal_kept,
+        device=device,
+        noise=bank,
     )
 
 
 def named_sets(manifests: Sequence[Path]) -> dict[str, list[Utterance]]:
     """Sets by the name of their folder, or of folder and file where two would have one name."""
-    found: dict[str, list[Utterance]] = {}
+    sets: dict[str, list[Utterance]] = {}
     for path in manifests:
         path = Path(path).resolve()
-        name = path.parent.name if path.parent.name not in found else f"{path.parent.name}-{path.stem}"
-        found[name] = [u for u in read_manifest(path) if u.labelled]
-    return found
+        name = path.parent.name if path.parent.name not in sets else f"{path.parent.name}-{path.stem}"
+        sets[name] = [u for u in read_manifest(path) if u.labelled]
+    return sets
 
 
 def read_nonspeech(manifests: Sequence[Path], device: torch.device) -> NoiseBank | None:

@@ -105,7 +105,7 @@ class StudySettings(Settings):
         return next(iter(self.tests))
 
     @property
-    def heard(self) -> list[str]:
+    def training_manifests(self) -> list[str]:
         """Every manifest that any arm is trained on."""
         own = (name for arm in self.arms.values() for name in arm.train)
         return list(dict.fromkeys([*self.train, *own, *self.rehearsal]))
@@ -172,14 +172,14 @@ def _check_order(study: StudySettings, where: str) -> None:
 
 def _spelled_out(arms: Mapping[str, StudyArm]) -> dict[str, StudyArm]:
     """Arms with `targets` become one arm a target."""
-    found: dict[str, StudyArm] = {}
+    arms_by_name: dict[str, StudyArm] = {}
     for name, arm in arms.items():
         if not arm.targets:
-            found[name] = arm
+            arms_by_name[name] = arm
         for target in arm.targets:
             pruned = (arm.prune or {}) | {"remove": target}
-            found[f"{name}-{100 * target:g}"] = replace(arm, prune=pruned, targets=())
-    return found
+            arms_by_name[f"{name}-{100 * target:g}"] = replace(arm, prune=pruned, targets=())
+    return arms_by_name
 
 
 def arm_settings(study: StudySettings, name: str, seed: int, where: str = "study") -> ArmSettings:

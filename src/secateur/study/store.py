@@ -50,7 +50,7 @@ def collect(out: Path, target: Path) -> int:
     """Write the small files of all runs under `out` that were tested into `target`; returns how many there are.
 
     Raises:
-        SecateurError: a run heard other clips than those that are on record.
+        SecateurError: a run was tested on other clips than those on record.
     """
     known = {n: list(c) for n, c in read_json(target / CLIPS).items()} if (target / CLIPS).exists() else {}
     count = 0

@@ -20,8 +20,8 @@ def headings(outcome: Outcome) -> list[str]:
         tests += [f"{name}, %", "against control, points (95 %)", "P(better)"]
         if _in_pinyin(outcome, name):
             tests += ["pinyin, %", "against control, points (95 %)", "tones, %"]
-    gone = ["weights gone", "values gone", *(["values gone or zero"] if _zeros_counted(outcome) else [])]
-    return ["arm", "seeds", *gone, "dev, %", *tests, "ratio", "p (Holm)", "PFLOP", "training s"]
+    removed = ["weights gone", "values gone", *(["values gone or zero"] if _zeros_counted(outcome) else [])]
+    return ["arm", "seeds", *removed, "dev, %", *tests, "ratio", "p (Holm)", "PFLOP", "training s"]
 
 
 def cells(outcome: Outcome, arm: ArmOutcome) -> list[str]:
@@ -31,11 +31,15 @@ def cells(outcome: Outcome, arm: ArmOutcome) -> list[str]:
         row.append("" if arm.removed_or_zero is None else f"{100 * arm.removed_or_zero:.0f} %")
     row.append(f"{100 * arm.dev:.1f}")
     for name in outcome.study.tests:
-        found = arm.sets[name]
-        d = found.against
-        row += [_spread(found.rate, found.deviation), _signed(d), "" if d is None else f"{d.b_better:.3f}"]
+        outcome_of_set = arm.sets[name]
+        d = outcome_of_set.against
+        row += [
+            _spread(outcome_of_set.rate, outcome_of_set.deviation),
+            _signed(d),
+            "" if d is None else f"{d.b_better:.3f}",
+        ]
         if _in_pinyin(outcome, name):
-            p = found.pinyin
+            p = outcome_of_set.pinyin
             row += ["", "", ""] if p is None else [
                 _spread(p.rate, p.deviation), _signed(p.against), f"{100 * p.tone:.1f}"
             ]  # fmt: skip
@@ -84,12 +88,12 @@ def robustness(outcome: Outcome) -> tuple[list[str], list[list[str]]]:
     for arm in (a for a in outcome.arms if a.arm in (*outcome.study.robust, *outcome.study.lm.arms)):
         row = [arm.arm]
         for key in (first, *(f"{first}@{name}" for name in names)):
-            found = arm.sets.get(key)
-            if found is None:
+            outcome_of_set = arm.sets.get(key)
+            if outcome_of_set is None:
                 row.append("")
             else:
-                change = "" if found.against is None else f" ({points(found.against.delta)})"
-                row.append(f"{100 * found.rate:.1f}{change}")
+                change = "" if outcome_of_set.against is None else f" ({points(outcome_of_set.against.delta)})"
+                row.append(f"{100 * outcome_of_set.rate:.1f}{change}")
         rows.append(row)
     return (["arm", "as recorded", *names], rows) if names else ([], [])
 
@@ -107,8 +111,8 @@ def speaker_groups(outcome: Outcome, names: Sequence[str]) -> tuple[list[str], l
         words = sum(clips.words[i] for i in which)
         row = [f"{key}: {value}", str(len({clips.speakers[i] for i in which})), str(words)]
         for name in names:
-            found = [r.errors[data] for r in outcome.runs if r.arm == name]
-            rate = sum(errors[i] for errors in found for i in which) / max(words * len(found), 1)
+            errors_of_arm = [r.errors[data] for r in outcome.runs if r.arm == name]
+            rate = sum(errors[i] for errors in errors_of_arm for i in which) / max(words * len(errors_of_arm), 1)
             row.append(f"{100 * rate:.1f}")
         rows.append(row)
     return ["speakers", "how many", "words", *names], rows
@@ -116,7 +120,7 @@ def speaker_groups(outcome: Outcome, names: Sequence[str]) -> tuple[list[str], l
 
 def as_values(outcome: Outcome) -> list[dict[str, Any]]:
     """Plain values, for JSON."""
-    found = []
+    values = []
     for arm in outcome.arms:
         sets = {}
         for name, s in arm.sets.items():
@@ -126,10 +130,10 @@ def as_values(outcome: Outcome) -> list[dict[str, Any]]:
                 sets[name] |= {"delta": d.delta, "delta_interval": (d.low, d.high), "p_better": d.b_better}
             if s.pinyin is not None:
                 sets[name] |= {"pinyin": to_dict(s.pinyin)}
-        found.append({
+        values.append({
             "arm": arm.arm, "control": arm.control, "seeds": arm.seeds, "dev": arm.dev, "sets": sets,
             "removed": arm.removed, "removed_weights": arm.removed_weights, "removed_or_zero": arm.removed_or_zero,
             "steps": arm.steps, "flops": arm.flops,
             "seconds": arm.seconds, "ratio": arm.ratio, "reached": arm.reached,
         })  # fmt: skip
-    return found
+    return values

@@ -52,11 +52,11 @@ def measure_arm(use: StudyUse, folder: Path, tests: Mapping[str, Sequence[Uttera
 
 def read_arms(out: Path) -> dict[str, dict[str, list[Results]]]:
     """By test set and arm, the results of every seed."""
-    found: dict[str, dict[str, list[Results]]] = {}
-    for place in sorted(out.glob(f"*-*/{FOLDER}/*")):
-        arm = place.parent.parent.name.rpartition("-")[0]
-        found.setdefault(place.name, {}).setdefault(arm, []).append(read_results(place))
-    return found
+    results_by_test: dict[str, dict[str, list[Results]]] = {}
+    for folder in sorted(out.glob(f"*-*/{FOLDER}/*")):
+        arm = folder.parent.parent.name.rpartition("-")[0]
+        results_by_test.setdefault(folder.name, {}).setdefault(arm, []).append(read_results(folder))
+    return results_by_test
 
 
 def pooled(a: Sequence[Result], b: Sequence[Result], name: str) -> tuple[Difference, float]:
@@ -70,8 +70,8 @@ def pooled(a: Sequence[Result], b: Sequence[Result], name: str) -> tuple[Differe
         return [float(bool(row.hypothesis)) if name == NONSPEECH else float(row.counts.errors) for row in ordered]
 
     first, second = [value(one) for one in a], [value(one) for one in b]
-    whole = name in (NONSPEECH, TIMESTAMPS)
-    words = [1.0 if whole else float(row.counts.reference) for row in a[0].rows]
+    single = name in (NONSPEECH, TIMESTAMPS)
+    words = [1.0 if single else float(row.counts.reference) for row in a[0].rows]
     means = [[mean(column) for column in zip(*side, strict=True)] for side in (first, second)]
     no_worse = mean(y <= x + 1e-9 for x, y in zip(*means, strict=True))
     return paired_difference(first, second, words, [row.speaker for row in a[0].rows], resamples=2000), no_worse
@@ -85,19 +85,19 @@ def arm_table(arms: Mapping[str, Sequence[Results]], original: str, control: str
             have = [one for one in seeds if name in one]
             if not have:
                 continue
-            found = [next(line for line in lines(one) if line.name == name) for one in have]
-            cells = [name, arm, str(len(have)), shown(mean(f.value for f in found), found[0].unit)]
+            lines_of_arm = [next(line for line in lines(one) if line.name == name) for one in have]
+            cells = [name, arm, str(len(have)), shown(mean(f.value for f in lines_of_arm), lines_of_arm[0].unit)]
             for other in (original, control):
                 if other == arm or other not in arms or name not in arms[other][0]:
                     cells += ["", ""] if other == original else [""]
                     continue
                 against = [one[name] for one in arms[other] if name in one]
                 difference, no_worse = pooled(against, [one[name] for one in have], name)
-                scale = 1.0 if found[0].unit == "s" else 100.0
+                scale = 1.0 if lines_of_arm[0].unit == "s" else 100.0
                 delta, low, high = (scale * one for one in (difference.delta, difference.low, difference.high))
                 text = f"{delta:+.2f} ({low:+.2f} to {high:+.2f})"
                 cells += [text, f"{100 * no_worse:.1f} %"] if other == original else [text]
-            rows.append([*cells, f"{100 * mean(f.loops for f in found):.1f} %"])
+            rows.append([*cells, f"{100 * mean(f.loops for f in lines_of_arm):.1f} %"])
     titles = ["condition", "arm", "seeds", "value", f"against {original}", "no worse", f"against {control}", "loops"]
     return text_table(titles, rows)
 
