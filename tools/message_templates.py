@@ -28,7 +28,16 @@ FOREIGN = (
     "{0} must be {1}, found {2}", "{0} must be {1}, found {2}; {3} % is {4}",
 )  # fmt: skip
 SENTENCES = ("nearest", "hint", "facts_of", "_out_of_range", "_tour")  # functions whose every f-string is shown
-SPOKEN = {"say": 0, "say_once": 0, "track": 1, "translated": 0, "check_known": 0, "in_halves": 2, "_tell": 0}
+SPOKEN = {
+    "say": 0,
+    "say_once": 0,
+    "track": 1,
+    "translated": 0,
+    "check_known": 0,
+    "in_halves": 2,
+    "_tell": 0,
+    "_print_error": 0,
+}
 NAMES_OF_LABELS = ("label", "what", "note", "hint", "description")
 # The same in every language, or for machines.
 NO_WORDS = frozenset("""

@@ -98,7 +98,7 @@ def adapt(settings: AdaptSettings) -> dict[str, Any]:
     from ..study.record import begin, finish
     from ..study.report import render
     from ..study.run_folder import collect
-    from .check import check_folder, look
+    from .check import check_folder, plan_job
 
     data, files = None, None
     if settings.demo:
@@ -106,7 +106,7 @@ def adapt(settings: AdaptSettings) -> dict[str, Any]:
 
         check_folder(settings.out)
         data, files = demo_data(settings.longest, settings.device)
-    plan = look(settings, data, files or ())
+    plan = plan_job(settings, data, files or ())
     if settings.check:
         return plan.summary()
     record = begin("adapt", settings, plan.files, settings.model, settings.out)
@@ -144,7 +144,7 @@ def hypothesis_of(model: Path, clip: Utterance) -> str:
         "print(Recogniser.load(sys.argv[1]).transcribe(parse_line(sys.argv[2], Path('/'), 'clip')).text)"
     )
     line = json.dumps(to_line(clip, Path("/")))
-    done = subprocess.run([sys.executable, "-c", code, str(model), line], capture_output=True, text=True)
-    if done.returncode:
-        raise SecateurError(f"the exported model could not be run: {done.stderr.strip().splitlines()[-1]}")
-    return done.stdout.strip()
+    process = subprocess.run([sys.executable, "-c", code, str(model), line], capture_output=True, text=True)
+    if process.returncode:
+        raise SecateurError(f"the exported model could not be run: {process.stderr.strip().splitlines()[-1]}")
+    return process.stdout.strip()

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 ONE_FILE = 2 << 30  # bytes that one ONNX file holds
 FP32 = 4  # bytes a value
 COPIES = 5  # of every weight while training: itself, its gradient, AdamW's two moments, the average
-BUSY = 0.3  # share of a device's fastest matrix products that training reaches, roughly
+UTILISATION = 0.3  # share of a device's fastest matrix products that training reaches, roughly
 
 
 @dataclass
 class Plan:
-    """A job that was found possible: its model, text codec and sets, what goes, what it will cost."""
+    """A job that passed all checks: its model, text codec and sets, what is removed, what it will cost."""
 
     model: Any
     text: Any
@@ -52,7 +52,7 @@ class Plan:
         }  # fmt: skip
 
 
-def look(settings: DataSettings, data: JobData | None = None, files: Sequence[Path] = (), device: str = "") -> Plan:
+def plan_job(settings: DataSettings, data: JobData | None = None, files: Sequence[Path] = (), device: str = "") -> Plan:
     """Check a training job in the order of cost, and load what it needs; `data` are sets that are ready (`files`).
 
     Raises:
@@ -106,12 +106,12 @@ def check_folder(out: Path) -> None:
     Raises:
         SecateurError: a file is there, or no right to write.
     """
-    for place in (out, *out.absolute().parents):
-        if place.exists():
-            if not place.is_dir():
-                raise SecateurError(f"{out}: {place} is a file, not a folder; name another --out")
-            if not os.access(place, os.W_OK | os.X_OK):
-                raise SecateurError(f"{out}: cannot write here (no right to write in {place})")
+    for parent in (out, *out.absolute().parents):
+        if parent.exists():
+            if not parent.is_dir():
+                raise SecateurError(f"{out}: {parent} is a file, not a folder; name another --out")
+            if not os.access(parent, os.W_OK | os.X_OK):
+                raise SecateurError(f"{out}: cannot write here (no right to write in {parent})")
             return
 
 
@@ -153,7 +153,9 @@ def check_prune(prune: PruneSettings, one_shot: bool = False) -> None:
 
 
 def check_speakers(data: JobData, allowed: bool = False) -> None:
-    """Refuse sets that share speakers, or say so where it is `allowed`: their error rate says nothing of new speakers.
+    """Refuse sets that share speakers, or print a note where it is `allowed`.
+
+    Their error rate does not hold for new speakers.
 
     Raises:
         SecateurError: which sets, how many speakers.
@@ -230,7 +232,7 @@ def _model(settings: DataSettings, data: JobData) -> tuple[Any, Any, bool]:
 def _cost(
     plan: Plan, training: TrainSettings | None, prune: PruneSettings | None, one_shot: bool, teacher: bool
 ) -> None:
-    """What would go, and what the job will take. The model that trains is built once for that, and dropped."""
+    """What would be removed, and the job's cost. The initial model is built once for that, and dropped."""
     from ..data.clip_index import durations_of
     from ..models.family import family_of
     from ..prune.task import task_of
@@ -243,23 +245,25 @@ def _cost(
     train = None if training is None else training.resolved(pretrained=not plan.new, teacher=teacher)
     if prune is None:
         languages = data.languages or sorted({u.language for u in data.training})
-        student = task_of(config).initial_model(plan.model, plan.text, data.texts(), languages, None, train)
+        initial = task_of(config).initial_model(plan.model, plan.text, data.texts(), languages, None, train)
     else:
-        plan.preview, student = preview(plan.model, plan.text, data, prune, train, one_shot)
+        plan.preview, initial = preview(plan.model, plan.text, data, prune, train, one_shot)
         if plan.preview.note:
             say(plan.preview.note)
-    trained = student.model.config
+    trained = initial.model.config
     check_lengths(data, min(trained.max_seconds, config.max_seconds))
     if train is None:
         return
-    rehearse(student, data, train, plan.teacher, prune)
+    rehearse(initial, data, train, plan.teacher, prune)
     mix = Mix(durations_of(data.training), durations_of(data.rehearsal), data.rehearsal_share, data.window)
     plan.steps = total_steps(train, mix)
     seconds = sum(map(float, mix.training)) + sum(map(float, mix.rehearsal))
     audio = 0.0 if data.window else seconds * trained.front_end.sample_rate * FP32
     plan.gigabytes = (COPIES * FP32 * family_of(config).parameters(config) + audio) / 1e9
     if not data.window:
-        plan.seconds = training_flops(trained, data, train, plan.steps, plan.teacher) / (BUSY * speed(data.device))
+        plan.seconds = training_flops(trained, data, train, plan.steps, plan.teacher) / (
+            UTILISATION * speed(data.device)
+        )
 
 
 def check_lengths(data: JobData, most: float) -> None:

@@ -77,8 +77,8 @@ class EvaluateSettings(Settings):
         if not self.fallback:
             return self.decoding
         usual = DecodingOptions()
-        kept = {n: getattr(usual, n) for n in TRUSTED if getattr(self.decoding, n) == getattr(PLAIN, n)}
-        return replace(self.decoding, **kept)
+        trusted = {n: getattr(usual, n) for n in TRUSTED if getattr(self.decoding, n) == getattr(PLAIN, n)}
+        return replace(self.decoding, **trusted)
 
     def plain(self) -> bool:
         """Whether this is greedy decoding with nothing else asked for, which batches of any size can do."""
@@ -246,12 +246,12 @@ def _with_recogniser(recogniser: Recogniser, options: EvaluateSettings, settings
         from ..data.manifest import read_manifest
         from ..study.lm_weights import tune
 
-        weighed, tried = tune(recogniser, list(read_manifest(options.tune_on)), weighed)
-        settings |= {"tuned_on": str(options.tune_on), "tried": to_dict(tried)}
+        weighed, trials = tune(recogniser, list(read_manifest(options.tune_on)), weighed)
+        settings |= {"tuned_on": str(options.tune_on), "tried": to_dict(trials)}
     if weighed.lm:
         settings |= {"lm": [path.name for path in weighed.lm], "lm_shares": weighed.lm_shares,
                      "lm_weight": weighed.lm_weight, "word_bonus": weighed.word_bonus,
                      "blank_penalty": weighed.blank_penalty, "unknown": weighed.unknown}  # fmt: skip
 
-    text = (lambda found: sounds(phones, found)) if options.metric == "per" else None
+    text = (lambda transcript: sounds(phones, transcript)) if options.metric == "per" else None
     return decoded(recogniser, weighed, text), recogniser.config, settings

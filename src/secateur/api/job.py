@@ -12,7 +12,7 @@ from ..base.errors import SecateurError
 from ..base.options import default_of, from_dict
 
 S = TypeVar("S")
-BY_PLACE, BY_NAME = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+BY_POSITION, BY_NAME = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
 
 class Job(Generic[S]):
@@ -72,11 +72,11 @@ def settings_of(cls: type[S], name: str, inputs: Sequence[Any], options: Mapping
 
 def _signature(cls: type) -> inspect.Signature:
     """What `help` shows: positional inputs, then keywords with their defaults."""
-    found = []
+    parameters = []
     for one in dataclasses.fields(cls):
         default = default_of(one)
         default = inspect.Parameter.empty if default is dataclasses.MISSING else default
-        kind = BY_PLACE if one.metadata.get("positional") else BY_NAME
-        found.append(inspect.Parameter(one.name, kind, default=default, annotation=one.type))
-    found.sort(key=lambda p: (p.kind == BY_NAME, p.default is not inspect.Parameter.empty))
-    return inspect.Signature(found)
+        kind = BY_POSITION if one.metadata.get("positional") else BY_NAME
+        parameters.append(inspect.Parameter(one.name, kind, default=default, annotation=one.type))
+    parameters.sort(key=lambda p: (p.kind == BY_NAME, p.default is not inspect.Parameter.empty))
+    return inspect.Signature(parameters)

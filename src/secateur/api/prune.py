@@ -45,21 +45,21 @@ def prune(settings: PruneJobSettings) -> dict[str, Any] | None:
     from ..study.by_error import prune_by_error
     from ..study.oneshot import prune_without_training
     from ..study.record import begin, finish
-    from .check import look
+    from .check import plan_job
 
     if (settings.out / "config.json").exists() and not settings.check:
         raise SecateurError(f"{settings.out}: a model is here; name another --out, or delete it")
-    plan = look(settings)
+    plan = plan_job(settings)
     if settings.check:
         return plan.summary()
     record = begin("prune", settings, plan.files, settings.model, settings.out)
     if settings.by == "error":
-        found = prune_by_error(plan.model, plan.text, plan.data, settings.by_error, settings.out)
+        summary = prune_by_error(plan.model, plan.text, plan.data, settings.by_error, settings.out)
         finish(settings.out, record)
-        return found
+        return summary
     how = settings.prune
     if how.method == "refit":  # the default: what stays takes over while it trains
         how = replace(how, method="gradual")
-    found = prune_without_training(plan.model, plan.text, plan.data, how, settings.out)
+    summary = prune_without_training(plan.model, plan.text, plan.data, how, settings.out)
     finish(settings.out, record)
-    return found
+    return summary

@@ -72,9 +72,9 @@ def sensitivity(settings: SensitivityJobSettings) -> SensitivityMap:
     check_folder(settings.out)
     if settings.model.endswith(".keras"):
         record = begin("sensitivity", settings, settings.data, settings.model, settings.out)
-        found = _keras(settings)
+        measured = _keras(settings)
         finish(settings.out, record)
-        return found
+        return measured
     from ..sensitivity.probe import ProbeSpec
     from ..sensitivity.run import SensitivitySettings, run_map
     from ..weights.fetch import fetch
@@ -86,13 +86,13 @@ def sensitivity(settings: SensitivityJobSettings) -> SensitivityMap:
         device=settings.device, precision=settings.precision, style=settings.style,
         batch_seconds=settings.batch_seconds, threads=1 if settings.engine == "ray" else None,
     )  # fmt: skip
-    tried = SensitivitySettings(settings.amounts, settings.sites, settings.criterion, settings.decode)
-    found = run_map(spec, tried, settings.out, settings.engine, settings.workers)
-    write_text(settings.out / "table.md", "\n".join(markdown(found, len(found.sites))) + "\n")
-    heat_png(found, settings.out / "heatmap.png")
-    write_page(found, settings.out / "report.html")
+    settings_of_map = SensitivitySettings(settings.amounts, settings.sites, settings.criterion, settings.decode)
+    measured = run_map(spec, settings_of_map, settings.out, settings.engine, settings.workers)
+    write_text(settings.out / "table.md", "\n".join(markdown(measured, len(measured.sites))) + "\n")
+    heat_png(measured, settings.out / "heatmap.png")
+    write_page(measured, settings.out / "report.html")
     finish(settings.out, record)
-    return found
+    return measured
 
 
 def _keras(settings: SensitivityJobSettings) -> SensitivityMap:
@@ -102,14 +102,14 @@ def _keras(settings: SensitivityJobSettings) -> SensitivityMap:
     from ..keras.sensitivity import sensitivity
 
     load = require("keras", "keras").models.load_model
-    found = [read_recordings(path) for path in settings.data]
+    recordings = [read_recordings(path) for path in settings.data]
     if not Path(settings.model).exists():
         raise SecateurError(f"{settings.model}: no such file")
-    words = found[0][1]
-    if any(other != words for _, other in found):
+    words = recordings[0][1]
+    if any(other != words for _, other in recordings):
         raise SecateurError("the sets' words differ: they are of the model's classes")
     return sensitivity(
-        load(settings.model), *(one for one, _ in found), words=words, amounts=settings.amounts,
+        load(settings.model), *(one for one, _ in recordings), words=words, amounts=settings.amounts,
         criterion=settings.criterion, sites=settings.sites, out=settings.out,
         data=", ".join(path.stem for path in settings.data),
     )  # fmt: skip

@@ -56,9 +56,9 @@ def study(settings: StudyJobSettings) -> dict[str, Any]:
     check_folder(settings.out)
     devices = [str(pick_device(name)) for name in settings.devices]
     if settings.check:
-        found = read_study(settings.study)
-        check_sets(found, settings.data)
-        runs = expand(found, settings.only, settings.seeds)
+        study_settings = read_study(settings.study)
+        check_sets(study_settings, settings.data)
+        runs = expand(study_settings, settings.only, settings.seeds)
         return {"check": True, "runs": [f"{name}-{seed}" for name, seed in runs]}
     failed: list[str] = []
     if not settings.no_run:

@@ -54,7 +54,7 @@ def run_one_arm(
     from ..study.arm import ArmSettings, finished, remove_state, run_arm
     from ..study.record import begin, complete, finish
     from ..train.distributed import processes, rank
-    from .check import look
+    from .check import plan_job
 
     if settings.new.preset and settings.model != "tiny.en":
         raise SecateurError("--new.preset starts from nothing: leave out --model")
@@ -63,7 +63,7 @@ def run_one_arm(
             remove_state(settings.out)
             complete(settings.out)
             raise SecateurError(f"{settings.out}: a finished run is here; name another --out, or delete it")
-        plan = look(settings, device=str(device))
+        plan = plan_job(settings, device=str(device))
         if settings.check:
             return plan.summary() if rank() == 0 else None
         record = None

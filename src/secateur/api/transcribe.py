@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Waiting = tuple[str, str, NDArray[np.float32]]  # an input, its channel, the samples
 
-LONG = 300.0  # seconds; what is decoded in a longer recording is kept window by window until its transcript is written
+LONG = 300.0  # seconds; decoded windows of a longer recording are saved until its transcript is written
 CHUNK = 240.0  # seconds of audio that are read ahead, so that short files can run together
 
 
@@ -106,35 +106,35 @@ def _each(options: TranscribeSettings) -> dict[str, Any]:
     rewrite = rewriter(options.writing, decoding.words)
     files: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
-    places = {name: None if options.out is None else options.out / names[name] for name in inputs}
-    done = _transcribed(recogniser, inputs, decoding, options, rewrite, places)
-    for name, found in track(done, "transcribe", len(inputs), quiet=len(inputs) == 1):
-        if isinstance(found, SecateurError):
-            problem = str(found) if name in str(found) else f"{name}: {found}"
+    paths = {name: None if options.out is None else options.out / names[name] for name in inputs}
+    results = _transcribed(recogniser, inputs, decoding, options, rewrite, paths)
+    for name, result in track(results, "transcribe", len(inputs), quiet=len(inputs) == 1):
+        if isinstance(result, SecateurError):
+            problem = str(result) if name in str(result) else f"{name}: {result}"
             if len(inputs) == 1:
-                raise SecateurError(problem) from found
+                raise SecateurError(problem) from result
             say(f"secateur: {problem}")
             failed.append({"file": name, "problem": problem})
             continue
-        files.append({"file": name, **to_dict(found)})
+        files.append({"file": name, **to_dict(result)})
         if options.out is not None:
-            place = options.out / names[name]
-            write_text(place, WRITERS[options.format](found, options.subtitles))
-            for part in place.parent.glob(f"{glob.escape(place.name)}*.part"):
+            path = options.out / names[name]
+            write_text(path, WRITERS[options.format](result, options.subtitles))
+            for part in path.parent.glob(f"{glob.escape(path.name)}*.part"):
                 part.unlink()
     written = [] if options.out is None else [str(options.out / names[f["file"]]) for f in files]
-    made = {"subtitles": to_dict(options.subtitles)} if options.format in TIMED else {}
-    return {"format": options.format, "files": files, "written": written, "failed": failed, **made}
+    extra = {"subtitles": to_dict(options.subtitles)} if options.format in TIMED else {}
+    return {"format": options.format, "files": files, "written": written, "failed": failed, **extra}
 
 
 def is_bulk(options: TranscribeSettings) -> bool:
-    """Whether the work is done in pieces that are kept."""
+    """Whether the work is done in pieces that are saved."""
     to_manifest = options.out is not None and options.out.suffix == ".jsonl"
     return options.engine != "local" or to_manifest or any(w.endswith((".jsonl", ".tar")) for w in options.inputs)
 
 
 def _bulk(options: TranscribeSettings) -> dict[str, Any]:
-    """Hear whole sets.
+    """Transcribe whole sets.
 
     Raises:
         SecateurError: standard input among the inputs, or no --out.
@@ -173,10 +173,10 @@ def find_inputs(words: tuple[str, ...]) -> list[str]:
     """
     from ..audio.folder import audio_files
 
-    found: list[str] = []
+    files: list[str] = []
     for word in words:
-        found += map(str, audio_files(word)) if Path(word).is_dir() else [word]
-    return list(dict.fromkeys(found))
+        files += map(str, audio_files(word)) if Path(word).is_dir() else [word]
+    return list(dict.fromkeys(files))
 
 
 def _out_names(inputs: list[str], options: TranscribeSettings) -> dict[str, str]:
@@ -202,7 +202,7 @@ def _transcribed(
     recogniser: Recogniser, inputs: list[str], decoding: DecodingOptions, options: TranscribeSettings,
     rewrite: Rewrite | None, names: Mapping[str, Path | None],
 ) -> Iterator[tuple[str, Transcript | SecateurError]]:  # fmt: skip
-    """Every input with its transcript, or with what is wrong with it."""
+    """Every input with its transcript, or with the error of reading it."""
     waiting: list[Waiting] = []
     for name in inputs:
         try:
@@ -227,22 +227,22 @@ def _together(
     recogniser: Recogniser, waiting: list[Waiting], decoding: DecodingOptions, rewrite: Rewrite | None,
     *parts: Path | None,
 ) -> Iterator[tuple[str, Transcript]]:  # fmt: skip
-    """What was read together; `parts` is where the windows of one long recording are kept, None: nowhere."""
+    """Transcripts of inputs decoded together; `parts`: the folder that caches the windows of one long recording."""
     from ..runtime.sides import joined
     from ..runtime.window_cache import WindowCache, key_of
 
     audios = [audio for _, _, audio in waiting]
     if not parts:
-        found = recogniser.transcribe_batch(audios, decoding)
+        decoded = recogniser.transcribe_batch(audios, decoding)
     else:
-        found = []
+        decoded = []
         for name, side, audio in waiting:
             path = None if parts[0] is None else parts[0].with_name(f"{parts[0].name}{side and '.' + side}.part")
-            kept = WindowCache(
+            cache = WindowCache(
                 path, key_of(audio, [recogniser.config, recogniser.generation], decoding), f"transcribe {name}"
             )
-            found += recogniser.transcribe_batch([audio], decoding, kept)
-    transcripts = map(rewrite, found) if rewrite else iter(found)
+            decoded += recogniser.transcribe_batch([audio], decoding, cache)
+    transcripts = map(rewrite, decoded) if rewrite else iter(decoded)
     for name, group in itertools.groupby(zip(waiting, transcripts, strict=True), key=lambda pair: pair[0][0]):
         yield name, joined([(side, transcript) for (_, side, _), transcript in group])
 

@@ -45,32 +45,32 @@ def main(words: list[str] | None = None) -> int:
         sys.stdout.flush()  # a full disk shows here, not when Python ends
         return code
     except SecateurError as problem:
-        _tell(str(problem))
+        _print_error(str(problem))
         return 2
     except ModuleNotFoundError as missing:
         package = (missing.name or "").split(".")[0]
         if package == "secateur" or package in sys.stdlib_module_names:
-            raise  # ours to mend, not the user's
-        _tell(f"'{package}' is not installed: run  {hint('train')}")
+            raise  # ours to fix, not the user's
+        _print_error(f"'{package}' is not installed: run  {hint('train')}")
         return 2
     except BrokenPipeError:  # `secateur ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as problem:
         where = f"{problem.filename}: " if problem.filename else ""
-        _tell(f"{where}{problem.strerror or problem}")
+        _print_error(f"{where}{problem.strerror or problem}")
         return 2
     except KeyboardInterrupt:
-        _tell("interrupted; what was finished is kept")
+        _print_error("interrupted; what was finished is kept")
         return 130
     except Exception as problem:
         if not out_of_memory(problem):
-            raise  # ours to mend
-        _tell("out of memory: take a smaller model, shorter clips, fewer processes, or a larger machine")
+            raise  # ours to fix
+        _print_error("out of memory: take a smaller model, shorter clips, fewer processes, or a larger machine")
         return 2
 
 
-def _tell(line: str) -> None:
+def _print_error(line: str) -> None:
     """One line on standard error; a full disk may be behind that, too."""
     with contextlib.suppress(OSError):
         print(f"secateur: {translated(line)}", file=sys.stderr, flush=True)

@@ -21,12 +21,12 @@ Options = AdaptSettings
 
 def run(options: AdaptSettings) -> dict[str, Any] | None:
     """Run the job."""
-    found: dict[str, Any] | None = adapt(options)
-    return found
+    summary: dict[str, Any] | None = adapt(options)
+    return summary
 
 
 def show(result: dict[str, Any]) -> str:
-    """The before/after table and what it says against the controls."""
+    """The before/after table and the comparison with the controls."""
     if result.get("check"):
         return checked(result)
     from ..evaluate.table import text_table

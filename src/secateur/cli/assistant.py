@@ -68,11 +68,11 @@ def run(options: Options) -> Iterator[dict[str, Any]]:
     """
     if options.settings.timeout <= 0:
         raise SecateurError("settings.timeout must be above 0")
-    return _spoken(build(options), options)
+    return _spoken_replies(build(options), options)
 
 
 def show(result: dict[str, Any]) -> str:
-    """What was recognised, what it means, what is answered."""
+    """The hypothesis, its intents and the answer of every reply."""
     lines = []
     for reply in result[STREAM]:
         if reply["intent"] == "ring":
@@ -80,15 +80,15 @@ def show(result: dict[str, Any]) -> str:
             continue
         first = {"intent": reply["intent"], "slots": reply["slots"]}
         orders = [] if reply["intent"] is None else [first, *reply["also"]]
-        meant = []
+        intents = []
         for order in orders:
             slots = ", ".join(f"{key}: {value}" for key, value in order["slots"].items())
-            meant.append(f"{order['intent']}{f' ({slots})' if slots else ''}")
-        lines += [f"> {reply['heard']}", f"  {' + '.join(meant) or '(no intent)'}", reply["answer"]]
+            intents.append(f"{order['intent']}{f' ({slots})' if slots else ''}")
+        lines += [f"> {reply['heard']}", f"  {' + '.join(intents) or '(no intent)'}", reply["answer"]]
     return "\n".join(lines)
 
 
-def _spoken(assistant: Assistant, options: Options) -> Iterator[dict[str, Any]]:
+def _spoken_replies(assistant: Assistant, options: Options) -> Iterator[dict[str, Any]]:
     """Replies, said aloud where that was asked for."""
     for reply in _replies(assistant, options):
         if options.speak and reply.answer:
@@ -131,7 +131,7 @@ def _replies(assistant: Assistant, options: Options) -> Iterator[Reply]:
 
 
 def _arriving(source: Iterable[T]) -> Iterator[T | None]:
-    """What comes from `source`, and None several times a second while nothing comes."""
+    """The items of `source`, and None several times a second while it has none."""
     waiting: queue.Queue[tuple[str, Any]] = queue.Queue()
 
     def read() -> None:

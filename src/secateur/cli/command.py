@@ -33,23 +33,23 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
 
     What is common comes first, then the parts, then what is advanced. The options of a flat part need no prefix.
     """
-    later: list[tuple[str, list[_Place]]] = []
+    later: list[tuple[str, list[_Flag]]] = []
     parts: list[tuple[str, type, bool]] = []
 
-    def split(cls: type, prefix: str, flat: Collection[str] | None = None, inner: str = "") -> list[_Place]:
+    def split(cls: type, prefix: str, flat: Collection[str] | None = None, inner: str = "") -> list[_Flag]:
         """The common options of `cls`; its parts and advanced options are noted for later.
 
         Of a flat part (`inner` is its path) only those of `flat` have no prefix.
         """
         hints = hints_of(cls)
-        common: list[_Place] = []
-        advanced: list[_Place] = []
+        common: list[_Flag] = []
+        advanced: list[_Flag] = []
         for one in dataclasses.fields(cls):
             hint, part = hints[one.name], part_of(hints[one.name])
             dest = f"{inner or prefix}{one.name}"
             flag = dest if flat is not None and one.name not in flat else f"{prefix}{one.name}"
             if part is None:
-                (advanced if one.metadata.get("advanced") else common).append(_Place(one, hint, flag, dest))
+                (advanced if one.metadata.get("advanced") else common).append(_Flag(one, hint, flag, dest))
             elif one.metadata.get("flat"):
                 common += split(part, prefix, flat_names(cls, one), f"{dest}.")
             else:
@@ -58,8 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
             later.append((prefix[:-1], advanced))
         return common
 
-    for place in split(options, ""):
-        _add(parser, place)
+    for argument in split(options, ""):
+        _add(parser, argument)
     from_file = translated("Read options from a TOML file; --key wins.")
     parser.add_argument("--config", default=None, metavar="FILE.toml", help=from_file)
     parser.add_argument("--json", action="store_true", help=translated("Print the result as JSON."))
@@ -69,16 +69,16 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
         if optional:
             flag = "--" + name.replace("_", "-")
             group.add_argument(flag, dest=name, default=None, metavar="none", help=translated("Turn it off with none."))
-        for place in split(part, f"{name}."):
-            _add(group, place)
-    for name, places in later:
+        for argument in split(part, f"{name}."):
+            _add(group, argument)
+    for name, arguments in later:
         title = translated("advanced options")
         group = parser.add_argument_group(f"{name}: {title}" if name else title)
-        for place in places:
-            _add(group, place)
+        for argument in arguments:
+            _add(group, argument)
 
 
-class _Place(typing.NamedTuple):
+class _Flag(typing.NamedTuple):
     """An option on the command line: its field and type, its flag without dashes, and its path in the settings."""
 
     field: Field[Any]
@@ -96,19 +96,19 @@ def _first_sentence(cls: type) -> str:
     return _SENTENCE_END.split(text)[0].rstrip(".") + "."
 
 
-def _add(group: Any, place: _Place) -> None:
-    one, hint = place.field, place.hint
+def _add(group: Any, argument: _Flag) -> None:
+    one, hint = argument.field, argument.hint
     text = help_of(one, hint).replace("%", "%%")
     if one.metadata.get("positional"):
         # Never required here: --config may give it, and build_options says what is missing after all.
         many = typing.get_origin(hint) is tuple
         group.add_argument(one.name, nargs="*" if many else "?", default=None, help=text, metavar=one.name.upper())
         return
-    flag = "--" + place.flag.replace("_", "-")
+    flag = "--" + argument.flag.replace("_", "-")
     if hint is bool or bool in typing.get_args(hint):
-        group.add_argument(flag, dest=place.dest, nargs="?", const="true", default=None, metavar="yes|no", help=text)
+        group.add_argument(flag, dest=argument.dest, nargs="?", const="true", default=None, metavar="yes|no", help=text)
     else:
-        group.add_argument(flag, dest=place.dest, default=None, help=text, metavar=metavar(one, hint))
+        group.add_argument(flag, dest=argument.dest, default=None, help=text, metavar=metavar(one, hint))
 
 
 def help_of(one: Field[Any], hint: Any) -> str:
@@ -216,8 +216,8 @@ class Parser(argparse.ArgumentParser):
                 message = f"unknown option '{wrong}'{nearest(wrong, known)}"
         raise SecateurError(f"{self.prog}: {message}")
 
-    def speak(self) -> None:
-        """Put argparse's own words into the user's language."""
+    def translate_titles(self) -> None:
+        """Translate argparse's own titles and help into the user's language."""
         for group in self._action_groups:
             group.title = translated(group.title or "")
         for action in self._actions:
@@ -247,5 +247,5 @@ def make_parser(module: ModuleType, name: str) -> Parser:
     )
     parser.options = module.Options
     add_arguments(parser, module.Options)
-    parser.speak()
+    parser.translate_titles()
     return parser

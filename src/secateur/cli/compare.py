@@ -25,22 +25,22 @@ Options = CompareSettings
 def run(options: CompareSettings) -> dict[str, Any]:
     """The comparison as plain values."""
     if real_use.folders(options):
-        found = real_use.compare(options)
-        return {"a": options.a, "b": options.b, "conditions": change_table(found), "changes": to_dict(found)}
+        changes = real_use.compare(options)
+        return {"a": options.a, "b": options.b, "conditions": change_table(changes), "changes": to_dict(changes)}
     return summary(compare(options), options.clips)
 
 
-def summary(found: Comparison, clips: int) -> dict[str, Any]:
+def summary(comparison: Comparison, clips: int) -> dict[str, Any]:
     """Plain values, `clips` examples of each kind."""
-    values: dict[str, Any] = to_dict(found)
+    values: dict[str, Any] = to_dict(comparison)
     values |= {
-        "note": too_few_to_compare(found.difference),
-        "speakers_better": found.speakers_better,
-        "speakers_worse": found.speakers_worse,
-        "clips_corrected": len(found.corrected),
-        "clips_broken": len(found.broken),
-        "corrected": to_dict(found.corrected[:clips]),
-        "broken": to_dict(found.broken[:clips]),
+        "note": too_few_to_compare(comparison.difference),
+        "speakers_better": comparison.speakers_better,
+        "speakers_worse": comparison.speakers_worse,
+        "clips_corrected": len(comparison.corrected),
+        "clips_broken": len(comparison.broken),
+        "corrected": to_dict(comparison.corrected[:clips]),
+        "broken": to_dict(comparison.broken[:clips]),
     }
     return values
 

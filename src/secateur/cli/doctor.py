@@ -18,8 +18,8 @@ Options = DoctorSettings
 
 def run(options: DoctorSettings) -> dict[str, Any]:
     """Look, without changing anything."""
-    found: dict[str, Any] = to_dict(doctor(options))
-    return found
+    findings: dict[str, Any] = to_dict(doctor(options))
+    return findings
 
 
 def show(result: dict[str, Any]) -> str:

@@ -49,7 +49,7 @@ def show(values: dict[str, Any]) -> str:
     """The summary for a terminal."""
     if "conditions" in values:
         return text_table(*values["conditions"])
-    extras, found, slices = values.pop("extras"), values.pop("confusions"), values.pop("by", None)
+    extras, confused, slices = values.pop("extras"), values.pop("confusions"), values.pop("by", None)
     result = Result.of_summary(values, "result")
     titles, rows = table([(result.model, result)])
     lines = [
@@ -62,8 +62,8 @@ def show(values: dict[str, Any]) -> str:
         lines += ["", *_languages(result)]
     if result.normalise:
         names = [one.language for one in result.languages] or [result.language]
-        asked = result.normalise if result.normalise in SCHEMES else None
-        lines += [f"normalised: {explained(name, asked)}" for name in names]
+        scheme = result.normalise if result.normalise in SCHEMES else None
+        lines += [f"normalised: {explained(name, scheme)}" for name in names]
     if result.without_reference:
         lines.append(
             f"{result.without_reference} clips without a reference word: what was recognised there counts as inserted"
@@ -81,8 +81,8 @@ def show(values: dict[str, Any]) -> str:
             f"pinyin error rate {_spread(s.pinyin, s.pinyin_interval)}; without tones "
             f"{_spread(s.toneless, s.toneless_interval)}; tone error rate {_spread(s.tone, s.tone_interval)}"
         )
-    if found:
-        shown = (f"{c['reference'] or '(nothing)'} → {c['hypothesis'] or '(nothing)'} ×{c['times']}" for c in found)
+    if confused:
+        shown = (f"{c['reference'] or '(nothing)'} → {c['hypothesis'] or '(nothing)'} ×{c['times']}" for c in confused)
         lines.append("most frequent: " + ", ".join(shown))
     if slices:
         names = ["group", headings(result.metric)[1], unit(result), "clips", "speakers"]

@@ -20,8 +20,8 @@ Options = ExportSettings
 
 def run(options: ExportSettings) -> dict[str, Any]:
     """Export, compare, report."""
-    found: dict[str, Any] = export(options)
-    return found
+    summary: dict[str, Any] = export(options)
+    return summary
 
 
 def show(result: dict[str, Any]) -> str:

@@ -27,8 +27,8 @@ Options = PruneJobSettings
 
 def run(options: PruneJobSettings) -> dict[str, Any] | None:
     """Run the job."""
-    found: dict[str, Any] | None = prune(options)
-    return found
+    summary: dict[str, Any] | None = prune(options)
+    return summary
 
 
 def show(result: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`secateur sensitivity`: what matters in a model, by taking every site away for once."""
+"""`secateur sensitivity`: what matters in a model, by removing one site at a time."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def show(values: dict[str, Any]) -> str:
     from ..sensitivity.page import headline, terminal_rows
 
     out = values.pop("out")
-    found = from_dict(SensitivityMap, values)
-    titles, rows = terminal_rows(found, 15)
-    return f"{headline(found)}\n\n{text_table(titles, rows)}\n\n{out}: map.json, table.md, heatmap.png, report.html"
+    sensitivity_map = from_dict(SensitivityMap, values)
+    titles, rows = terminal_rows(sensitivity_map, 15)
+    table = text_table(titles, rows)
+    return f"{headline(sensitivity_map)}\n\n{table}\n\n{out}: map.json, table.md, heatmap.png, report.html"

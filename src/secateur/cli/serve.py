@@ -123,15 +123,15 @@ def _named(words: tuple[str, ...]) -> list[tuple[str, Path]]:
     Raises:
         SecateurError: no such model, or two of one name.
     """
-    found: dict[str, Path] = {}
-    for word in words or ("",):
-        name, given, place = word.partition("=")
-        folder = find_model((place if given else word) or None)
+    models: dict[str, Path] = {}
+    for entry in words or ("",):
+        name, given, path = entry.partition("=")
+        folder = find_model((path if given else entry) or None)
         name = name if given else folder.name
-        if name in found:
+        if name in models:
             raise SecateurError(f"two models are called '{name}': name one of them, as in  --models new={folder}")
-        found[name] = folder
-    return list(found.items())
+        models[name] = folder
+    return list(models.items())
 
 
 def _key(options: Options) -> str | None:

@@ -16,8 +16,8 @@ Options = StudyJobSettings
 
 def run(options: StudyJobSettings) -> dict[str, Any]:
     """Run what is not finished, then compare."""
-    found: dict[str, Any] = study(options)
-    return {**found, "_exit": 1 if found.get("failed") else 0}
+    summary: dict[str, Any] = study(options)
+    return {**summary, "_exit": 1 if summary.get("failed") else 0}
 
 
 def show(result: dict[str, Any]) -> str:

@@ -29,8 +29,8 @@ Options = TrainJobSettings
 
 def run(options: TrainJobSettings) -> dict[str, Any] | None:
     """Run the job."""
-    found: dict[str, Any] | None = train(options)
-    return found
+    summary: dict[str, Any] | None = train(options)
+    return summary
 
 
 def show(result: dict[str, Any]) -> str:

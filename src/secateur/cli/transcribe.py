@@ -23,19 +23,19 @@ Options = TranscribeSettings
 
 def run(options: TranscribeSettings) -> dict[str, Any]:
     """Transcribe every input; those that fail make the exit code 2."""
-    found: dict[str, Any] = transcribe(options)
-    failed = found["bulk"]["failed"] if "bulk" in found else found["failed"]
-    return {**found, "_exit": 2 if failed else 0}
+    result: dict[str, Any] = transcribe(options)
+    failed = result["bulk"]["failed"] if "bulk" in result else result["failed"]
+    return {**result, "_exit": 2 if failed else 0}
 
 
 def show(result: dict[str, Any]) -> str:
     """The transcripts in the format asked for; with --out, the files that were written."""
     if "bulk" in result:
-        found = result["bulk"]
-        lost = f", {found['failed']} could not be transcribed" if found["failed"] else ""
-        if lost and found["out"].endswith(".jsonl"):
-            lost += f" (see {Path(found['out']).with_suffix('.failed.jsonl')})"
-        return f"{found['out']}: {found['heard']} clips transcribed{lost}"
+        bulk = result["bulk"]
+        failures = f", {bulk['failed']} could not be transcribed" if bulk["failed"] else ""
+        if failures and bulk["out"].endswith(".jsonl"):
+            failures += f" (see {Path(bulk['out']).with_suffix('.failed.jsonl')})"
+        return f"{bulk['out']}: {bulk['heard']} clips transcribed{failures}"
     if result["written"]:
         return "\n".join(result["written"])
     transcripts = [

@@ -51,7 +51,7 @@ def render(inputs: ReportInputs) -> str:
         _use_section(inputs.use),
         _where_section(main, whole, colours),
         _cut_section(inputs.configs),
-        *(sensitivity_section(found) for found in inputs.maps),
+        *(sensitivity_section(sensitivity_map) for sensitivity_map in inputs.maps),
         _curves_section(inputs.curves, colours),
         _clips_section(whole) if whole else "",
         _settings_section(inputs.results),

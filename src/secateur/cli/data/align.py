@@ -67,29 +67,31 @@ def run(options: Options) -> dict[str, Any]:
         )
     recogniser = Recogniser.load(options.model, options.threads, options.device)
     settings = CutSettings(options.min_seconds, options.max_seconds, options.least_score)
-    found = align(options.recording, text, recogniser, options.language, settings)
-    digits = max(4, len(str(len(found.cuts))))
+    aligned = align(options.recording, text, recogniser, options.language, settings)
+    digits = max(4, len(str(len(aligned.cuts))))
     utterances = [
         Utterance(
             f"{options.recording.stem}-{number:0{digits}}", absolute(options.recording), round(one.end - one.start, 4),
-            found.text_of(one), options.speaker, options.language, {"score": one.score}, one.start,
-        ) for number, one in enumerate(found.cuts, 1)
+            aligned.text_of(one), options.speaker, options.language, {"score": one.score}, one.start,
+        ) for number, one in enumerate(aligned.cuts, 1)
     ]  # fmt: skip
     write_manifest(options.out, utterances)
-    gaps = [{"words": gap.after - gap.first, "reason": gap.reason, "text": found.text_of(gap)} for gap in found.gaps]
+    gaps = [
+        {"words": gap.after - gap.first, "reason": gap.reason, "text": aligned.text_of(gap)} for gap in aligned.gaps
+    ]
     gaps += [{"words": len(mark.split()), "reason": "a mark, not speech", "text": mark} for mark in marks_in(text)]
     listed = options.out.with_suffix(".left-out.tsv")
     rows = ["words\treason\ttext", *(f"{g['words']}\t{g['reason']}\t{one_line(str(g['text']))}" for g in gaps)]
     write_text(listed, "\n".join(rows) + "\n")
     return {
         "manifest": str(options.out), "utterances": len(utterances), "seconds": sum(u.duration for u in utterances),
-        "of_seconds": found.seconds, "words": len(found.words), "kept": found.kept, "left_out": gaps,
-        "score": sum(one.score for one in found.cuts) / len(found.cuts), "list": str(listed),
+        "of_seconds": aligned.seconds, "words": len(aligned.words), "kept": aligned.kept, "left_out": gaps,
+        "score": sum(one.score for one in aligned.cuts) / len(aligned.cuts), "list": str(listed),
     }  # fmt: skip
 
 
 def show(result: dict[str, Any]) -> str:
-    """How much was cut, and what was not."""
+    """How much of the recording is in utterances, and what is left out."""
     lines = [
         f"{result['manifest']}: {result['utterances']} utterances, {result['seconds'] / 60:.1f} of "
         f"{result['of_seconds'] / 60:.1f} min, {result['kept']:.1%} of {result['words']} words; mean score "

@@ -43,14 +43,14 @@ def run(options: Options) -> dict[str, Any]:
     if options.write is not None and len(options.manifests) != 1:
         raise SecateurError("--write needs exactly one manifest")
     settings = CheckSettings(clipped=options.clipped, duration=options.duration, rate_factor=options.rate_factor)
-    found: list[dict[str, str]] = []
+    problem_rows: list[dict[str, str]] = []
     checked, remarks = 0, []
     for name in options.manifests:
         utterances = ManifestFile(name)
         problems = check(utterances, settings, options.workers, options.audio)
         checked += utterances.count
         remarks += [f"{name}: {remark}" for remark in Overview(utterances).remarks()]
-        found += [
+        problem_rows += [
             {"manifest": name, "id": p.id, "problem": p.kind, "detail": p.detail, "audio": str(p.audio)}
             for p in problems
         ]
@@ -60,7 +60,7 @@ def run(options: Options) -> dict[str, Any]:
                 for u in utterances:
                     if u.id not in bad:
                         write(u)
-    return {"utterances": checked, "problems": found, "remarks": remarks, "_exit": 1 if found else 0}
+    return {"utterances": checked, "problems": problem_rows, "remarks": remarks, "_exit": 1 if problem_rows else 0}
 
 
 def show(result: dict[str, Any]) -> str:

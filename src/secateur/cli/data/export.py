@@ -33,11 +33,16 @@ def run(options: Options) -> dict[str, Any]:
     from ...data.exports import export
     from ...data.manifest import iter_manifest
 
-    done = export(iter_manifest(options.manifest), options.to, options.out, options.manifest.stem)
-    return {"form": options.to, "clips": done.clips, "audio": done.audio, "files": [str(path) for path in done.files]}
+    exported = export(iter_manifest(options.manifest), options.to, options.out, options.manifest.stem)
+    return {
+        "form": options.to,
+        "clips": exported.clips,
+        "audio": exported.audio,
+        "files": [str(path) for path in exported.files],
+    }
 
 
 def show(result: dict[str, Any]) -> str:
-    """What was written."""
+    """The files of the export."""
     audio = f", {result['audio']} audio files written" if result["audio"] else ""
     return f"{result['clips']} clips for {result['form']}{audio}: {', '.join(result['files'])}"

@@ -52,55 +52,55 @@ def run(options: Options) -> dict[str, Any]:
 
     clips = list(read_manifest(options.manifest))
     todo = [u for u in clips if options.all or not u.labelled]
-    first = _heard(options.model, todo, options)
-    told = {u.id: found.text for u, found in zip(todo, first, strict=True)
-            if found.text and (found.confidence or 0.0) >= options.sure}  # fmt: skip
-    doubtful, apart = len(todo) - len(told), 0
+    first = _transcripts(options.model, todo, options)
+    labels = {u.id: transcript.text for u, transcript in zip(todo, first, strict=True)
+            if transcript.text and (transcript.confidence or 0.0) >= options.sure}  # fmt: skip
+    doubtful, apart = len(todo) - len(labels), 0
     if options.agree:
-        left = [u for u in todo if u.id in told]
-        for u, found in zip(left, _heard(options.agree, left, options), strict=True):
+        confident = [u for u in todo if u.id in labels]
+        for u, transcript in zip(confident, _transcripts(options.agree, confident, options), strict=True):
             clean = normaliser(u.language)
-            errors = count_errors(clean(told[u.id]), clean(found.text), metric_for(u.language))
+            errors = count_errors(clean(labels[u.id]), clean(transcript.text), metric_for(u.language))
             if errors.errors > options.apart * errors.reference:
                 apart += 1
-                del told[u.id]
+                del labels[u.id]
     waiting = {u.id for u in todo}
-    kept = [
-        replace(u, text=told[u.id], no_speech=False) if u.id in told else u
-        for u in clips if u.id in told or u.id not in waiting
+    labelled = [
+        replace(u, text=labels[u.id], no_speech=False) if u.id in labels else u
+        for u in clips if u.id in labels or u.id not in waiting
     ]  # fmt: skip
-    write_manifest(options.out, kept)
-    counts = {"clips": len(kept), "labelled": len(told), "doubtful": doubtful, "apart": apart}
-    return {"file": str(options.out), **counts, "hours": sum(u.duration for u in kept) / 3600}
+    write_manifest(options.out, labelled)
+    counts = {"clips": len(labelled), "labelled": len(labels), "doubtful": doubtful, "apart": apart}
+    return {"file": str(options.out), **counts, "hours": sum(u.duration for u in labelled) / 3600}
 
 
-def _heard(model: str, clips: Sequence[Utterance], options: Options) -> list[Transcript]:
-    """What a model makes of the clips."""
+def _transcripts(model: str, clips: Sequence[Utterance], options: Options) -> list[Transcript]:
+    """The transcripts that a model gives for the clips."""
     from ...base.progress import track
     from ...decode.options import DecodingOptions
     from ...runtime.recogniser import BUNDLED, Recogniser
 
-    here = Path(model).is_dir() or (BUNDLED / model / "config.json").is_file()
+    local = Path(model).is_dir() or (BUNDLED / model / "config.json").is_file()
     folder: str | Path = model
-    if not here:  # what is exported or bundled needs no torch
+    if not local:  # what is exported or bundled needs no torch
         from ...weights.fetch import fetch
 
         folder = fetch(model)
     recogniser = Recogniser.load(folder, options.threads, options.device)
-    found: dict[str, Transcript] = {}
+    by_id: dict[str, Transcript] = {}
     order = sorted(clips, key=lambda u: (u.language, u.duration))  # clips of one length run together
     for start in track(range(0, len(order), PIECE), f"labelling with {model}"):
-        piece = order[start : start + PIECE]
-        for language in sorted({u.language for u in piece}):
-            same = [u for u in piece if u.language == language]
+        batch = order[start : start + PIECE]
+        for language in sorted({u.language for u in batch}):
+            same = [u for u in batch if u.language == language]
             how = DecodingOptions(language=language or None, numbers_as_words=options.numbers_as_words)
-            heard = recogniser.transcribe_batch(same, how)
-            found |= {u.id: text for u, text in zip(same, heard, strict=True)}
-    return [found[u.id] for u in clips]
+            transcripts = recogniser.transcribe_batch(same, how)
+            by_id |= {u.id: text for u, text in zip(same, transcripts, strict=True)}
+    return [by_id[u.id] for u in clips]
 
 
 def show(result: dict[str, Any]) -> str:
-    """How many."""
+    """How many clips were labelled and left out."""
     apart = f", {result['apart']} that two models hear differently" if result["apart"] else ""
     return (
         f"{result['file']}: {result['clips']} clips, {result['hours']:.2f} h, {result['labelled']} labelled by the "

@@ -35,6 +35,6 @@ def run(options: Options) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> str:
-    """What to name to read them."""
+    """The pattern that the archives are read by."""
     kept = f" ({result['kept']} were there)" if result["kept"] else ""
     return f"{result['pattern']}: {result['clips']} clips in {result['shards']} archives{kept}"

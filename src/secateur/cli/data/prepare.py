@@ -58,7 +58,7 @@ class Options(Settings):
 
 
 def run(options: Options) -> dict[str, Any]:
-    """Write the manifest and tell what was left out."""
+    """Write the manifest and report what was left out."""
     from ...base.remote import absolute
     from ...data.layouts import read_set
     from ...data.prepare import PrepareSettings, prepare
@@ -76,15 +76,15 @@ def run(options: Options) -> dict[str, Any]:
         absolute(options.out).with_suffix(""),
     )  # fmt: skip
     listed = read_set(options.source, options.layout, reading)
-    done = prepare(listed.recordings, options.out, settings, options.workers, left_out=listed.left_out)
-    overview = Overview(done.utterances)
+    prepared = prepare(listed.recordings, options.out, settings, options.workers, left_out=listed.left_out)
+    overview = Overview(prepared.utterances)
     return {
-        "manifest": str(options.out), "layout": listed.layout, "utterances": len(done.utterances),
+        "manifest": str(options.out), "layout": listed.layout, "utterances": len(prepared.utterances),
         "hours": overview.seconds / 3600, "found": overview.line(),
         "speakers": len(overview.speakers),
-        "notes": listed.notes, "remarks": remarks(overview, done.left_out),
-        "skipped": [{"id": o.id, "reason": o.reason, "detail": o.detail} for o in done.left_out],
-        "left_out": None if done.list_of_left_out is None else str(done.list_of_left_out),
+        "notes": listed.notes, "remarks": remarks(overview, prepared.left_out),
+        "skipped": [{"id": o.id, "reason": o.reason, "detail": o.detail} for o in prepared.left_out],
+        "left_out": None if prepared.list_of_left_out is None else str(prepared.list_of_left_out),
     }  # fmt: skip
 
 
@@ -96,17 +96,17 @@ def _columns(words: tuple[str, ...]) -> dict[str, str]:
     """
     from ...base.errors import SecateurError
 
-    found = {}
+    columns = {}
     for word in words:
         field, equals, name = word.partition("=")
         if not equals or not name.strip():
             raise SecateurError(f"--columns: expected FIELD=NAME such as text=Transcript, found '{word}'")
-        found[field.strip().lower()] = name.strip()
-    return found
+        columns[field.strip().lower()] = name.strip()
+    return columns
 
 
 def show(result: dict[str, Any]) -> str:
-    """What was written, what should be known of it, and why something was left out."""
+    """The manifest, notes and remarks, and the reasons of what was left out."""
     from ...data.recording import LeftOut
     from ...data.summary import counted
 

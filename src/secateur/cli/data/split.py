@@ -38,7 +38,7 @@ def run(options: Options) -> dict[str, Any]:
     utterances, shares = ManifestFile(options.manifest), _shares(options.shares)
     chosen = choose_splits(utterances, shares, options.seed, options.by)
     names = list(shares)
-    later = {name: names[place + 1 :] for place, name in enumerate(names)}
+    later = {name: names[i + 1 :] for i, name in enumerate(names)}
     texts = SplitTexts(names)
 
     def split_of(u: Utterance) -> str:
@@ -63,8 +63,8 @@ def run(options: Options) -> dict[str, Any]:
             result[name]["utterances"] += 1
             result[name]["hours"] += u.duration / 3600
             speakers[name].add(u.speaker)
-    for name, heard in speakers.items():
-        result[name]["speakers"] = len(heard - {""})
+    for name, names_of_speakers in speakers.items():
+        result[name]["speakers"] = len(names_of_speakers - {""})
     return result | {"shared_texts": {f"{a}, {b}": count for (a, b), count in texts.shared().items()}}
 
 

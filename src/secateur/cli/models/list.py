@@ -11,7 +11,7 @@ EXAMPLE = "secateur models list"
 
 @dataclass(frozen=True)
 class Options:
-    """Nothing to choose."""
+    """No options."""
 
 
 def run(options: Options) -> dict[str, Any]:

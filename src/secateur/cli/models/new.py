@@ -69,6 +69,6 @@ def run(options: Options) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> str:
-    """A line."""
+    """Folder, name, parameters and units in a line."""
     millions = result["parameters"] / 1e6
     return f"{result['folder']}: {result['name']}, {millions:.2f} M parameters, {result['units']} units"

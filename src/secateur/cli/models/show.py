@@ -12,14 +12,14 @@ from ...base.options import Settings, option
 
 HELP = "What a checkpoint is made of: widths of every layer, parameters of every part, special tokens."
 EXAMPLE = "secateur models show runs/demo/pruned"
-SECONDS, TOKENS = 10.0, 40  # of the clip whose cost is told, and of its text
+SECONDS, TOKENS = 10.0, 40  # of the clip whose cost is shown, and of its text
 MOST = 40  # units that are written out
 LAYER = re.compile(r"^(.*?\.\d+\.[^.]+).*$")  # a parameter's name up to the part of its layer
 
 
 @dataclass(frozen=True)
 class Options(Settings):
-    """Which."""
+    """The model to describe."""
 
     model: str = option(help="Describe this: a folder, or anything that `models fetch` takes.", positional=True)
 
@@ -58,7 +58,7 @@ def run(options: Options) -> dict[str, Any]:
 
 
 def _units(path: Path) -> str:
-    """What a CTC model writes with."""
+    """The output units of a CTC model in a line."""
     from ...text.units import read_units
 
     units = read_units(path)
@@ -69,7 +69,7 @@ def _units(path: Path) -> str:
 
 
 def _stored_parts(folder: Path, config: Any, header: dict[str, Any]) -> dict[str, int]:
-    """Values stored a part, from the header, held against what the config says."""
+    """Values stored for each part, from the header, compared with what the config says."""
     from ...base.errors import SecateurError
     from ...models.family import family_of
 
@@ -105,13 +105,13 @@ def _expected(config: Any) -> dict[str, int]:
 def show(result: dict[str, Any]) -> str:
     """A line a part."""
     config, parts, tokens = result["config"], result["parameters"], result["tokens"]
-    said = [f"family {config['family']}"]
-    said += [f"width {config['width']}"] if "width" in config else []
-    said += [f"{config['vocabulary']} token rows"] if tokens else [f"{config['units']} outputs"]
-    said += [f"audio up to {result['max_seconds']:.1f} s"] if isfinite(result["max_seconds"]) else []
-    said += [f"{config['text_context']} text positions"] if tokens else []
+    facts = [f"family {config['family']}"]
+    facts += [f"width {config['width']}"] if "width" in config else []
+    facts += [f"{config['vocabulary']} token rows"] if tokens else [f"{config['units']} outputs"]
+    facts += [f"audio up to {result['max_seconds']:.1f} s"] if isfinite(result["max_seconds"]) else []
+    facts += [f"{config['text_context']} text positions"] if tokens else []
     lines = [
-        f"{config['name']}: {', '.join(said)}, stored as {'/'.join(result['types'])}",
+        f"{config['name']}: {', '.join(facts)}, stored as {'/'.join(result['types'])}",
         f"{'part':58} {'widths':32} {'parameters':>11}",
     ]
     lines += [f"{part:58} {result['widths'].get(part, ''):32} {count:11,}" for part, count in parts.items()]

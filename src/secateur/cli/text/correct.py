@@ -1,4 +1,4 @@
-"""`secateur text correct`: what sounds right but is written wrong, mended; in texts or in a result file."""
+"""`secateur text correct`: correct Chinese that sounds right but is written wrong, in texts or in a result file."""
 
 from __future__ import annotations
 
@@ -64,16 +64,16 @@ def run(options: Options) -> dict[str, Any]:
     dev = read_result(options.dev) if options.dev is not None else None
     if not options.use_head:
         before, dev = without_head(before), None if dev is None else without_head(dev)
-    after, found = correction(before, writer, dev)
+    after, summary = correction(before, writer, dev)
     if dev is not None and options.words is not None and options.store:
-        kept = {"changed": found["changed"], "careful": float(found["careful"])}
-        if found["head"] is not None:
-            kept["head"] = found["head"]
-        replace(model, costs=kept).write(options.words)
-        say(f"{options.words}: correction will charge {found['changed']:g} nats a character, chosen on {options.dev}")
+        costs_chosen = {"changed": summary["changed"], "careful": float(summary["careful"])}
+        if summary["head"] is not None:
+            costs_chosen["head"] = summary["head"]
+        replace(model, costs=costs_chosen).write(options.words)
+        say(f"{options.words}: correction will charge {summary['changed']:g} nats a character, chosen on {options.dev}")
     if options.out is not None:
         write_result(options.out, after)
-    return found
+    return summary
 
 
 def show(result: dict[str, Any]) -> str:

@@ -35,5 +35,5 @@ def run(options: Options) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> str:
-    """What was found."""
+    """Words, pairs and texts counted."""
     return f"{result['file']}: {result['words']} words and {result['pairs']} pairs of {result['texts']} texts"
