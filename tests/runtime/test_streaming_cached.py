@@ -69,8 +69,8 @@ def test_chunks_with_states_equal_the_whole_clip(kind: str, speech: Path, tmp_pa
     np.testing.assert_allclose(streamed, whole, atol=2e-4)
     again = np.concatenate(list(pieces(chunks, audio)))  # a clip leaves nothing behind
     np.testing.assert_array_equal(again, streamed)
-    forgotten = [chunks._network.hear, chunks._network.begin]  # without its states it would say something else
-    chunks._network.hear = lambda features, state: forgotten[0](features, forgotten[1]())  # type: ignore[method-assign]
+    forgotten = [chunks._network.run, chunks._network.begin]  # without its states it would say something else
+    chunks._network.run = lambda features, state: forgotten[0](features, forgotten[1]())  # type: ignore[method-assign]
     assert np.abs(np.concatenate(list(pieces(chunks, audio))) - whole).max() > 0.01
 
 
