@@ -132,8 +132,8 @@ blend blended found gone harm hear heard hearing hears ladder mended nowhere rem
 spoilt student students tells told twin twins
 """
 PLAIN_ROOMS = (
-    "allocation", "audio", "base", "data", "decode", "evaluate", "export", "families", "features", "lm", "models", "prune",
-    "runtime", "sensitivity", "text", "train", "weights",
+    "allocation", "api", "audio", "base", "data", "decode", "evaluate", "export", "families", "features", "lm",
+    "models", "prune", "runtime", "sensitivity", "study", "text", "train", "weights",
 )  # fmt: skip
 
 
