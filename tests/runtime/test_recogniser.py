@@ -69,8 +69,8 @@ def test_expected_words_guide_the_spelling(recogniser: Recogniser, speech: Path)
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (np.zeros((2, 100), np.float32), "one channel"),
-        (np.zeros(100, np.int16), "int16"),
+        (np.zeros((2, 100, 3), np.float32), "shape"),
+        (np.zeros(100, np.int64), "int64"),
         (np.full(100, np.nan, np.float32), "NaN"),
     ],
 )

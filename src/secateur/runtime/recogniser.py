@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..audio.arrays import as_samples
 from ..audio.read import read_audio
 from ..base.cancel import check_cancelled
 from ..base.errors import SecateurError, nearest
@@ -47,7 +48,7 @@ LOAD_CHECKPOINT: Lazy[Callable[[Path, int | None, str], Recogniser]] = Lazy(
     "secateur.runtime.checkpoint:load_checkpoint_recogniser"
 )
 
-Recording = str | Path | NDArray[np.floating] | Utterance
+Recording = str | Path | NDArray[np.floating | np.integer] | Utterance
 
 
 class FrameDecoder(Protocol):
@@ -141,12 +142,31 @@ class Recogniser(ABC):
     def text_of(self, decoded: DecodedAudio) -> str:
         """The text of all segments together."""
 
-    def transcribe(self, audio: Recording, options: DecodingOptions | None = None) -> Transcript:
-        """The transcript of one recording: a file, an utterance, or samples (n,) from -1 to 1.
+    def transcribe(
+        self, audio: Recording, options: DecodingOptions | None = None, *, sample_rate: float | None = None,
+        language: str | None = None, words: str | Sequence[str] = (), word_times: bool | None = None,
+    ) -> Transcript:  # fmt: skip
+        """The transcript of one recording: a file, an utterance, or an array of samples (see `audio.arrays`).
+
+        Args:
+            options: how it is decoded; the rest is for what is asked most.
+            sample_rate: Hz of an array; None: the model's.
+            language: of the speech, by code or name; None: as `options` say.
+            words: names and terms to expect, after those of `options`.
+            word_times: give every word's start, end and confidence.
 
         Raises:
             SecateurError: audio that cannot be read, or options that the model cannot follow.
         """
+        options = options or DecodingOptions()
+        if language is not None:
+            options = replace(options, language=language)
+        if words:
+            options = replace(options, words=(*options.words, *([words] if isinstance(words, str) else words)))
+        if word_times is not None:
+            options = replace(options, word_times=word_times)
+        if sample_rate is not None:
+            audio = self.samples(audio, sample_rate)
         return self.transcribe_batch([audio], options)[0]
 
     def transcribe_batch(
@@ -227,24 +247,19 @@ class Recogniser(ABC):
             by_index |= zip(rows, group, strict=True)
         return [by_index[i] for i in range(len(audios))]
 
-    def samples(self, recording: Recording) -> NDArray[np.float32]:
-        """The samples of a file or utterance at `sample_rate`, or the array that was given, checked.
+    def samples(self, recording: Recording, sample_rate: float | None = None) -> NDArray[np.float32]:
+        """The samples of a file, an utterance or an array (at `sample_rate`, None: the model's) at the model's rate.
 
         Raises:
-            SecateurError: audio that cannot be read, or an array that is not one channel of finite floats.
+            SecateurError: audio that cannot be read, an array that is none (see `audio.arrays`), or a rate for a file.
         """
+        if sample_rate is not None and isinstance(recording, str | Path | Utterance):
+            raise SecateurError("a file has a rate of its own: sample_rate is for arrays")
         if isinstance(recording, str | Path):
             return read_audio(recording, self.sample_rate)
         if isinstance(recording, Utterance):
             return read_clip(recording, self.sample_rate)
-        samples = np.asarray(recording)
-        if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
-            raise SecateurError(
-                f"samples must be one channel of floats from -1 to 1, found {samples.dtype} of shape {samples.shape}"
-            )
-        if not np.isfinite(samples).all():
-            raise SecateurError("samples contain NaN or infinity")
-        return samples.astype(np.float32, copy=False)
+        return as_samples(recording, self.sample_rate, sample_rate)
 
     def _side_by_side(
         self, groups: list[list[int]], audios: Sequence[Audio], options: DecodingOptions
