@@ -58,9 +58,8 @@ def _sides(found: NDArray[Any]) -> NDArray[Any]:
         return found[:, None]
     if found.ndim == 2 and 0 < min(found.shape) <= MOST_CHANNELS and found.shape[0] != found.shape[1]:
         return found if found.shape[1] < found.shape[0] else found.T
-    raise SecateurError(
-        f"samples must be (samples,), (samples, channels) or (channels, samples), found {found.dtype.name} of shape {found.shape}"
-    )
+    shape = f"{found.dtype.name} of shape {found.shape}"
+    raise SecateurError(f"samples must be (samples,), (samples, channels) or (channels, samples), found {shape}")
 
 
 def _scaled(found: NDArray[Any]) -> Array:
