@@ -33,11 +33,11 @@ def as_samples(values: Any, wanted: int, sample_rate: float | None = None) -> Ar
         SecateurError: another shape or type, NaN or infinity, floats far above 1, a rate outside 4 to 384 kHz.
     """
     try:
-        found = np.asarray(values)
+        array = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as problem:  # ragged lists, tensors of a GPU or with gradients
         raise SecateurError(f"samples must be an array of numbers ({str(problem).splitlines()[0]})") from problem
     rate = _checked_rate(sample_rate, wanted)
-    samples = _one_channel(_scaled(_sides(found)), rate)
+    samples = _one_channel(_scaled(_sides(array)), rate)
     if rate != wanted and len(samples):
         samples = soxr.resample(samples, rate, wanted)
     return np.ascontiguousarray(samples, np.float32)
@@ -48,34 +48,34 @@ def _checked_rate(sample_rate: float | None, wanted: int) -> float:
         return wanted
     number = isinstance(sample_rate, int | float | np.integer | np.floating) and not isinstance(sample_rate, bool)
     if not number or not RATES[0] <= sample_rate <= RATES[1]:
-        raise SecateurError(f"sample_rate must be from {RATES[0]} to {RATES[1]} Hz, found {sample_rate!r}")
+        raise SecateurError(f"sample_rate must be from {RATES[0]} to {RATES[1]} Hz, got {sample_rate!r}")
     return float(sample_rate)
 
 
-def _sides(found: NDArray[Any]) -> NDArray[Any]:
+def _sides(array: NDArray[Any]) -> NDArray[Any]:
     """As (samples, channels)."""
-    if found.ndim == 1:
-        return found[:, None]
-    if found.ndim == 2 and 0 < min(found.shape) <= MOST_CHANNELS and found.shape[0] != found.shape[1]:
-        return found if found.shape[1] < found.shape[0] else found.T
-    shape = f"{found.dtype.name} of shape {found.shape}"
-    raise SecateurError(f"samples must be (samples,), (samples, channels) or (channels, samples), found {shape}")
+    if array.ndim == 1:
+        return array[:, None]
+    if array.ndim == 2 and 0 < min(array.shape) <= MOST_CHANNELS and array.shape[0] != array.shape[1]:
+        return array if array.shape[1] < array.shape[0] else array.T
+    shape = f"{array.dtype.name} of shape {array.shape}"
+    raise SecateurError(f"samples must be (samples,), (samples, channels) or (channels, samples), got {shape}")
 
 
-def _scaled(found: NDArray[Any]) -> Array:
+def _scaled(array: NDArray[Any]) -> Array:
     """Floats from -1 to 1."""
-    kind = found.dtype.name
+    kind = array.dtype.name
     if kind in SCALES:
         zero, full = SCALES[kind]
-        return ((found.astype(np.float64) - zero) / full).astype(np.float32)
-    if not np.issubdtype(found.dtype, np.floating):
-        raise SecateurError(f"samples must be floats from -1 to 1, or {', '.join(SCALES)}; found {kind}")
-    if not np.isfinite(found).all():
+        return ((array.astype(np.float64) - zero) / full).astype(np.float32)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise SecateurError(f"samples must be floats from -1 to 1, or {', '.join(SCALES)}; got {kind}")
+    if not np.isfinite(array).all():
         raise SecateurError("samples contain NaN or infinity")
-    peak = float(np.abs(found).max(initial=0))
+    peak = float(np.abs(array).max(initial=0))
     if peak > LOUDEST:
-        raise SecateurError(f"samples must be floats from -1 to 1, found {peak:g}: divide integers by their full scale")
-    return found.astype(np.float32, copy=False)
+        raise SecateurError(f"samples must be floats from -1 to 1, got {peak:g}: divide integers by their full scale")
+    return array.astype(np.float32, copy=False)
 
 
 def _one_channel(sides: Array, rate: float) -> Array:
