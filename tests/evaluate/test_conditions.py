@@ -134,7 +134,7 @@ class Scripted(Recogniser):
     def groups(self, audios: Any, options: DecodingOptions) -> list[list[int]]:
         return [[i] for i in range(len(audios))]
 
-    def hear(self, audios: Any, options: DecodingOptions) -> list[DecodedAudio]:
+    def decode_group(self, audios: Any, options: DecodingOptions) -> list[DecodedAudio]:
         text = self.answer(audios[0], options)
         seconds = len(audios[0]) / RATE
         return [DecodedAudio((Segment(0.5, seconds, text, -0.1, 0.0, ()),) if text else (), "en")]
