@@ -92,7 +92,7 @@ def adapt(settings: AdaptSettings) -> dict[str, Any]:
     Raises:
         SecateurError: anything a user can get wrong, in one line, before training.
     """
-    from ..base.files import write_text
+    from ..base.files import read_json, write_text
     from ..study.adapt import adapt as run
     from ..study.made import write_data
     from ..study.record import begin, finish
@@ -110,10 +110,13 @@ def adapt(settings: AdaptSettings) -> dict[str, Any]:
     if settings.check:
         return plan.summary()
     record = begin("adapt", settings, plan.files, settings.model, settings.out)
-    if record.get("finished"):
+    known = settings.out / "summary.json"
+    if record.get("finished") and known.exists():
         say(f"{settings.out}: this very run is finished; its results are shown again")
-    write_data(settings.out, plan.data)
-    summary = run(plan.model, plan.text, plan.data, settings.out, settings)
+        summary = read_json(known)
+    else:
+        write_data(settings.out, plan.data)
+        summary = run(plan.model, plan.text, plan.data, settings.out, settings)
     page = settings.out / "report.html"
     write_text(page, render(replace(collect(settings.out), title=f"{settings.model} adapted")))
     finish(settings.out, record)

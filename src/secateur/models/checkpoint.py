@@ -11,6 +11,7 @@ from ..base.errors import SecateurError, nearest
 from ..base.extras import require
 from ..base.tensors import write_tensors
 from .family import TextCodec, family_of, read_config, write_config
+from .meta import without_values
 from .network import Network
 
 WEIGHTS = "model.safetensors"
@@ -67,7 +68,7 @@ def empty_network(network: type[Any], config: Any, where: str) -> Any:
         SecateurError: widths that layers refuse.
     """
     try:
-        with torch.device("meta"):
+        with without_values():
             return network(config)
     except SecateurError:
         raise

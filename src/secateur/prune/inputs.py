@@ -19,6 +19,7 @@ from ..features.rates import resampled, spaced
 from ..models.checkpoint import assign_weights
 from ..models.frame_merging import parse_merges
 from ..models.groups import TimeAxis
+from ..models.meta import without_values
 from .settings import PruneSettings
 from .shrink import Net, shrink
 
@@ -124,7 +125,7 @@ def at_frame_shift(model: Net, frame_ms: float) -> Net:
         return model
     ratio = after.frame_ms / before.frame_ms
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    with torch.device("meta"):
+    with without_values():
         small = type(model)(model.config.with_front_end(after))
     shapes = {name: value.shape for name, value in small.state_dict().items()}
     for axis in model.time_axes():

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..base.errors import SecateurError, nearest
 from ..models.checkpoint import assign_weights
 from ..models.groups import Group
+from ..models.meta import without_values
 from ..models.network import Network
 from .places import kept_units, lines_of, parameter_masks
 
@@ -79,7 +80,7 @@ def shrink(model: Net, keep: Mapping[str, list[int]]) -> Net:
     for name, group in groups.items():
         if group.kind in ("layer", "branch") and name in keep:
             state = _renumber(state, f"{name}.", keep[name])
-    with torch.device("meta"):
+    with without_values():
         small = type(model)(config)
     assign_weights(small, {n: t.clone() for n, t in state.items()})
     small.dropout.p = model.dropout.p

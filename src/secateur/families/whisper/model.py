@@ -187,6 +187,8 @@ class Whisper(TokenNetwork):
 
 def sinusoids(length: int, width: int, longest: float = 10000.0) -> Tensor:
     """Sinusoidal positions (length, width), sines first (Vaswani et al. 2017, as Whisper orders them)."""
+    if torch.get_default_device().type == "meta":  # see models.meta
+        return torch.empty(length, width)
     rates = torch.exp(-math.log(longest) / (width // 2 - 1) * torch.arange(width // 2))
     angles = torch.arange(length)[:, None] * rates[None]
     return torch.cat([angles.sin(), angles.cos()], 1)
