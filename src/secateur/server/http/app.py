@@ -79,6 +79,10 @@ def create_app(
     async def other(_: Request, problem: HTTPException) -> Response:
         return _error(RefusedError(problem.status_code, "invalid_request_error", str(problem.detail)))
 
+    @app.exception_handler(Exception)
+    async def fault(_: Request, problem: Exception) -> Response:  # it is in the server's log, with where it happened
+        return _error(RefusedError(500, "server_error", f"The server failed ({type(problem).__name__}): see its log"))
+
     @app.exception_handler(RequestValidationError)
     async def unfit(_: Request, problem: RequestValidationError) -> Response:
         first = problem.errors()[0] if problem.errors() else {"loc": (), "msg": "not understood"}
