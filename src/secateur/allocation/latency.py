@@ -13,9 +13,9 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..base.files import cache_dir, read_json, write_json
 from ..base.options import to_dict
@@ -28,6 +28,7 @@ from ..prune.shrink import shrink
 from ..prune.vocabulary import special_rows
 from .timing import SECONDS, TOKENS, TimedExport, side_by_side
 
+Matrix = NDArray[np.float64]
 MODELS = 9  # of random widths
 
 
@@ -109,7 +110,7 @@ def _random_rows(model: Network, random: np.random.Generator) -> Keep:
     return {"vocabulary": sorted({*rows, *special_rows(model.config)})}
 
 
-def non_negative(table: np.ndarray[Any, Any], targets: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def non_negative(table: Matrix, targets: Matrix) -> Matrix:
     """Non-negative least squares: columns with negative coefficients are dropped until none is left.
 
     >>> non_negative(np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([1.0, 0.5])).round(2).tolist()

@@ -6,10 +6,9 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ..base.errors import SecateurError
-from ..base.files import read_json, write_json
+from ..base.files import Json, read_json, write_json
 from ..base.options import to_dict
 from ..base.progress import say
 from ..data.job import JobData
@@ -18,6 +17,7 @@ from ..models.family import TextCodec
 from ..models.groups import Group
 from ..models.network import Network
 from ..prune.allocate import Curve, measured_curves, scored_curves, search, shares, uniform
+from ..prune.arrays import Array
 from ..prune.budget import Cost, Keep, by_budget
 from ..prune.importance import CRITERIA, Evidence
 from ..prune.initial_model import InitialModel
@@ -46,7 +46,7 @@ class _Case:
     settings: PruneSettings
     data: JobData
     groups: list[Group]
-    scores: dict[str, Any]
+    scores: dict[str, Array]
     curves: dict[str, Curve]
 
     def plan(self, target: float, cost: Cost) -> Keep:
@@ -64,9 +64,10 @@ class _Case:
             normalise=not losses, protect=settings.protect, per_cost=losses,
         )  # fmt: skip
 
-    def pruned(self, keep: Keep) -> Any:
+    def pruned(self, keep: Keep) -> Network:
         """The initial model with only the units in `keep`."""
-        return shrink(self.initial.model, keep).eval()
+        small: Network = shrink(self.initial.model, keep)
+        return small.eval()
 
 
 def planned(
@@ -85,7 +86,7 @@ def planned(
         return replace(settings, plan="", remove=None, amounts=amounts_in(Path(settings.plan)))
     if not settings.target:
         return settings
-    plan: dict[str, Any] = {}
+    plan: Json = {}
     if distributed.rank() == 0:
         plan = _stored_plan(folder, settings) or _new_plan(dense, text, initial, data, settings, folder)
     plan = distributed.agreed(plan)
@@ -105,13 +106,13 @@ def amounts_in(path: Path) -> dict[str, float]:
     return amounts
 
 
-def _stored_plan(folder: Path, settings: PruneSettings) -> dict[str, Any] | None:
+def _stored_plan(folder: Path, settings: PruneSettings) -> Json | None:
     path = folder / PLAN
     values = read_json(path) if path.exists() else None
     return dict(values) if values is not None and values["settings"] == _as_json(settings) else None
 
 
-def _as_json(settings: PruneSettings) -> dict[str, Any]:
+def _as_json(settings: PruneSettings) -> Json:
     """The settings after a way through JSON, to compare with stored ones."""
     import json
 
@@ -120,7 +121,7 @@ def _as_json(settings: PruneSettings) -> dict[str, Any]:
 
 def _new_plan(
     dense: Network, text: TextCodec, initial: InitialModel, data: JobData, settings: PruneSettings, folder: Path
-) -> dict[str, Any]:
+) -> Json:
     target = parse_target(settings.target)
     dense = copy.copy(dense).eval()
     if getattr(dense.config, "padded", False) and not initial.model.config.padded:
@@ -156,7 +157,7 @@ def _case(dense: Network, text: TextCodec, initial: InitialModel, data: JobData,
     return _Case(dense, text, initial, settings, data, groups, scores, curves)
 
 
-def _meet(case: _Case, target: Target) -> tuple[Keep, list[dict[str, Any]]]:
+def _meet(case: _Case, target: Target) -> tuple[Keep, list[Json]]:
     """The plan that meets the target, and the attempts; the last entry has what was reached."""
     if target.measure == WER:
         return _within_error(case, target.value)
@@ -169,7 +170,7 @@ def _meet(case: _Case, target: Target) -> tuple[Keep, list[dict[str, Any]]]:
         return keep, [{"reached": reached}]
     whole_exported = TimedExport(case.dense, case.text, settings.precision)
     measure: Callable[[TimedExport], float]
-    details: dict[str, Any]
+    details: Json
     if target.measure == "size":
         parameters, size = COSTS["parameters"], whole_exported.bytes
         start = TimedExport(case.initial.model, case.initial.tokenizer, settings.precision).bytes / size
@@ -199,7 +200,7 @@ def measure_of(case: _Case, measure: Callable[[TimedExport], float]) -> Callable
 
 def corrected(
     plan: Callable[[float, Cost], Keep], cost: Cost, measure: Callable[[Keep], float], target: float
-) -> tuple[Keep, list[dict[str, Any]]]:
+) -> tuple[Keep, list[Json]]:
     """Plan by the predicted `cost`, measure, and correct the aim by the error, a few times at most.
 
     Returns the plan that came closest, and the attempts with a last entry for what was reached.
@@ -227,7 +228,7 @@ def corrected(
     return best[0], [*trail, {"reached": best[1]}]
 
 
-def _within_error(case: _Case, points: float) -> tuple[Keep, list[dict[str, Any]]]:
+def _within_error(case: _Case, points: float) -> tuple[Keep, list[Json]]:
     """The smallest model, by parameters, whose error on dev rises by at most `points`, before any training.
 
     Raises:

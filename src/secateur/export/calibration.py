@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +51,7 @@ def _record_inputs(
     """Run `features` and give `record` every layer's name and inputs, channels last."""
     device = next(observed.part.parameters()).device
 
-    def hook_for(name: str) -> Any:
+    def hook_for(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             record(name, inputs[0] if isinstance(module, nn.Linear) else inputs[0].transpose(1, -1))
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..audio.read import read_audio
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..base.plugins import Registry
 from ..base.progress import say
 from ..data.clip import read_clip
@@ -92,7 +93,7 @@ class ErrorRateError(SecateurError):
 def export_checked(
     model: Network, text: TextCodec, out: Path, precision: str, clips: Sequence[str] = (),
     gate: ErrorRateGate | None = None, calibration: Path | None = None, nibbles: Sequence[str] = (),
-) -> dict[str, Any]:  # fmt: skip
+) -> Json:  # fmt: skip
     """Export to ONNX, compare, report; nothing is written when a comparison fails.
 
     Args:
@@ -124,7 +125,7 @@ def export_checked(
         ranges = calibrate(exporter.observed(model), samples)
     features = sample_features(clips, model)
 
-    def check(folder: Path) -> dict[str, Any]:
+    def check(folder: Path) -> Json:
         compared: Any = exporter.compare(source, folder, features)
         if precision == "fp32" and compared.max_difference > TOLERANCE:
             raise SecateurError(
@@ -146,7 +147,7 @@ def export_checked(
 def _fastest_passing(
     model: Network, text: TextCodec, out: Path, clips: Sequence[str], gate: ErrorRateGate,
     calibration: Path | None, nibbles: Sequence[str],
-) -> dict[str, Any]:  # fmt: skip
+) -> Json:  # fmt: skip
     """See `export_checked`."""
     *candidates, last = [p for p in BY_SPEED if calibration is not None or p != "int8-static"]
     for precision in candidates:
@@ -179,7 +180,7 @@ def writer(name: str, config: Config) -> Writer:
     )
 
 
-def write_format(name: str, model: Network, text: TextCodec, out: Path) -> dict[str, Any]:
+def write_format(name: str, model: Network, text: TextCodec, out: Path) -> Json:
     """Write `model` for another program (see `writer`).
 
     Raises:
@@ -203,7 +204,7 @@ def write_format(name: str, model: Network, text: TextCodec, out: Path) -> dict[
     return {"folder": str(out), "precision": name, "bytes": {**sizes, "total": sum(sizes.values())}, "parity": {}}
 
 
-def error_drift(model: Network, text: TextCodec, folder: Path, gate: ErrorRateGate) -> dict[str, Any]:
+def error_drift(model: Network, text: TextCodec, folder: Path, gate: ErrorRateGate) -> Json:
     """Error rates (in percent) of source and export on the gate's clips.
 
     Raises:
@@ -225,7 +226,7 @@ def error_drift(model: Network, text: TextCodec, folder: Path, gate: ErrorRateGa
             f" %, more than {gate.tolerance:g} points below; nothing was written: choose another --precision",
             rates["source"],
         )
-    values: dict[str, Any] = {
+    values: Json = {
         "dev": str(gate.dev), "dev_clips": len(utterances), "dev_source": rates["source"],
         "dev_export": rates["export"], "dev_tolerance": gate.tolerance,
     }  # fmt: skip
@@ -235,7 +236,7 @@ def error_drift(model: Network, text: TextCodec, folder: Path, gate: ErrorRateGa
 
 def _real_use_drift(
     source: Recogniser, folder: Path, utterances: Sequence[Utterance], gate: ErrorRateGate, rate: float
-) -> dict[str, Any]:
+) -> Json:
     """Source and export compared in the gate's conditions of real use.
 
     Raises:

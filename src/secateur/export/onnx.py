@@ -8,11 +8,10 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..base.errors import SecateurError
 from ..base.extras import require
-from ..base.files import read_json, sha256, write_bytes, write_json
+from ..base.files import Json, read_json, sha256, write_bytes, write_json
 from ..base.folders import replace_folder
 from ..base.options import to_dict
 from ..base.version import __version__
@@ -20,11 +19,12 @@ from ..models.family import TextCodec, family_of, write_config
 from ..models.network import Network
 from ..runtime.contents import CONFIG, CONTENTS, CTC_FILES, FILES, STREAM, Contents, FileRecord, read_contents
 from .exporter import exporter_of
+from .graph import ModelProto
 from .precision import Ranges, check_precision
 
 LARGEST = 2**31 - 1  # bytes a protobuf file can hold
 
-Check = Callable[[Path], dict[str, Any]]
+Check = Callable[[Path], Json]
 
 
 def export_onnx(
@@ -78,7 +78,7 @@ def export_onnx(
     return Path(folder)
 
 
-def serialised(model: Any, name: str, checked: bool = True) -> bytes:
+def serialised(model: ModelProto, name: str, checked: bool = True) -> bytes:
     """The file's bytes; if `checked`, ONNX's checker verifies the graph first."""
     if model.ByteSize() > LARGEST:
         raise SecateurError(f"{name}: {model.ByteSize() / 1e9:.1f} GB, and one file holds 2: choose fp16 or int8")

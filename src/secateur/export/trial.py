@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..base.errors import SecateurError
 
 
-def check_finite(results: Sequence[Any]) -> None:
+def check_finite(results: Sequence[ArrayLike]) -> None:
     """Refuse a graph whose outputs hold NaN or infinity.
 
     Raises:

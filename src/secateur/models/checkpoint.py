@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import torch
 
 from ..base.errors import SecateurError, nearest
 from ..base.extras import require
 from ..base.tensors import write_tensors
-from .family import TextCodec, family_of, read_config, write_config
+from .family import Config, TextCodec, family_of, read_config, write_config
 from .meta import without_values
 from .network import Network
 
+Net = TypeVar("Net", bound=Network)
 WEIGHTS = "model.safetensors"
 UNTRAINED = "untrained.json"  # beside a model with random weights: training then does not regularise towards them
 
@@ -36,7 +37,7 @@ def untrained(model: str | Path) -> bool:
     return (Path(model) / UNTRAINED).is_file()
 
 
-def as_saved(model: Any) -> Any:
+def as_saved(model: Net) -> Net:
     """`model` rounded to fp16 in place, as a checkpoint stores it: the weights evaluated are the weights saved."""
     for value in model.state_dict().values():
         if value.is_floating_point():
@@ -61,7 +62,7 @@ def load_checkpoint(folder: str | Path, device: str | torch.device = "cpu") -> t
     return model.to(device).eval(), family.read_text(folder / family.text_file, config)
 
 
-def empty_network(network: type[Any], config: Any, where: str) -> Any:
+def empty_network(network: type[Net], config: Config, where: str) -> Net:
     """A network on the meta device: shapes without storage, for weights that are loaded later.
 
     Raises:

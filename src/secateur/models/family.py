@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from ..base.errors import SecateurError, nearest
 from ..base.files import read_json, write_json
@@ -22,8 +22,11 @@ from ..base.plugins import Lazy, Registry
 from ..features.front_end import FrontEnd
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .network import Network
 
+C = TypeVar("C")  # a family's config
 FORMAT = 1
 LARGEST = 1 << 21  # of any number in a config: rows, positions, samples a second
 
@@ -109,7 +112,7 @@ class Reader(Protocol):
 class LayoutReader(Protocol):
     """Reads the folder of one model type of `transformers`."""
 
-    def __call__(self, folder: Path, state: dict[str, Any], name: str | None = None) -> tuple[Any, Any]:
+    def __call__(self, folder: Path, state: dict[str, Tensor], name: str | None = None) -> tuple[Network, TextCodec]:
         """Network, as float32, and text codec, from the folder's files and its tensors by their names there.
 
         Raises:
@@ -134,7 +137,7 @@ Table = Mapping[str, Mapping[str, int]]  # by row and column, such as "encoder 0
 
 
 @dataclass(frozen=True)
-class Family:
+class Family(Generic[C]):
     """What a family gives to the rest of the pipeline.
 
     Counts are made on the config alone. Members that belong to later rooms are specified there:
@@ -143,16 +146,16 @@ class Family:
     """
 
     name: str  # in configs
-    config: type[Any]
+    config: type[C]
     network: Lazy[type[Network]]
-    parameters: Callable[[Any], int]  # all values that are stored
+    parameters: Callable[[C], int]  # all values that are stored
     # (config, seconds, tokens, padded) -> multiply-accumulates of one clip, both limited to what the model holds;
     # `padded` says whether clips are padded to the whole audio context (None: as the config says)
-    macs: Callable[[Any, float, int, bool | None], int]
+    macs: Callable[[C, float, int, bool | None], int]
     # (config, seconds, tokens) -> the same, as the config says of padding, by part; what latency is predicted from
-    parts: Callable[[Any, float, int], dict[str, int]]
+    parts: Callable[[C, float, int], dict[str, int]]
     text_file: str  # name of the text codec's file in a checkpoint
-    read_text: Callable[[Path, Any], TextCodec]  # (file, config)
+    read_text: Callable[[Path, C], TextCodec]  # (file, config)
     task: Lazy[Any]  # a `Task`: its loss, and greedy transcripts in batches
     probe: Lazy[Any]  # a `Probe`: the model with one site ablated, for a sensitivity map
     exporter: Lazy[Any]  # an `Exporter`: its ONNX graphs and their parity checks
@@ -165,19 +168,19 @@ class Family:
     readers: tuple[Lazy[Reader], ...] = ()
     layouts: Mapping[str, Lazy[LayoutReader]] = field(default_factory=dict)  # model types of `transformers`
     published: Callable[[], Mapping[str, Published]] = dict  # checkpoints that can be fetched by name
-    weights: Callable[[Any], int] | None = None  # parameters without embeddings and positions, where there are any
-    parameters_by_part: Callable[[Any], dict[str, int]] | None = None  # and "total"; parts named as in the checkpoint
-    widths: Callable[[Any], dict[str, str]] | None = None  # of every part, in words; None: read off the config
-    original: Callable[[Any], tuple[str, Any] | None] | None = None  # name and config of what a config was pruned from
-    layers: Callable[[Any], Table] | None = None  # widths of every layer; the row "" has what is outside the layers
+    weights: Callable[[C], int] | None = None  # parameters without embeddings and positions, where there are any
+    parameters_by_part: Callable[[C], dict[str, int]] | None = None  # and "total"; parts named as in the checkpoint
+    widths: Callable[[C], dict[str, str]] | None = None  # of every part, in words; None: read off the config
+    original: Callable[[C], tuple[str, C] | None] | None = None  # name and config of what a config was pruned from
+    layers: Callable[[C], Table] | None = None  # widths of every layer; the row "" has what is outside the layers
     # (config, seconds, text tokens) -> the positions that stay of contexts that are stored
-    contexts: Callable[[Any, float | None, int | None], dict[str, list[int]]] = lambda config, seconds, tokens: {}
+    contexts: Callable[[C, float | None, int | None], dict[str, list[int]]] = lambda config, seconds, tokens: {}
     # frames of features that an output depends on to either side; None: all there are
-    receptive_field: Callable[[Any], int | None] = lambda config: None
-    trunk: Lazy[Callable[[int, Any], Any]] | None = None  # (units, config) -> a CTC config on this family's encoder
+    receptive_field: Callable[[C], int | None] = lambda config: None
+    trunk: Lazy[Callable[[int, C], Any]] | None = None  # (units, config) -> a CTC config on this family's encoder
 
 
-FAMILIES: Registry[Family] = Registry("families", "model family", {
+FAMILIES: Registry[Family[Any]] = Registry("families", "model family", {
     "whisper": Lazy("secateur.families.whisper.family:FAMILY"),
     "ctc": Lazy("secateur.families.ctc.family:FAMILY"),
     "hf_ctc": Lazy("secateur.families.transformers_ctc.family:FAMILY"),
@@ -186,12 +189,12 @@ FAMILIES: Registry[Family] = Registry("families", "model family", {
 })  # fmt: skip
 
 
-def family_of(config: Config) -> Family:
+def family_of(config: Config) -> Family[Any]:
     """The family that a config belongs to."""
     return family_named(config.family, "config")
 
 
-def family_named(name: Any, where: str) -> Family:
+def family_named(name: object, where: str) -> Family[Any]:
     """The family `name`.
 
     Raises:
@@ -204,12 +207,12 @@ def family_named(name: Any, where: str) -> Family:
     return FAMILIES[name]
 
 
-def families() -> Iterator[Family]:
+def families() -> Iterator[Family[Any]]:
     """All families, our own first."""
     return iter(FAMILIES.values())
 
 
-def parse_config(values: Any, where: str) -> Any:
+def parse_config(values: object, where: str) -> Any:
     """A config of any family from its JSON values.
 
     Raises:
@@ -226,7 +229,7 @@ def parse_config(values: Any, where: str) -> Any:
     return from_dict(family_named(values.get("family", "whisper"), where).config, values, where)
 
 
-def check_sizes(values: Any, where: str) -> None:
+def check_sizes(values: object, where: str) -> None:
     """Refuse numbers that no model has, before anything is made of them: a width, a context, a list.
 
     Raises:
@@ -252,6 +255,6 @@ def read_config(path: str | Path) -> Any:
     return parse_config(read_json(path), str(path))
 
 
-def write_config(path: str | Path, config: Any) -> None:
+def write_config(path: str | Path, config: Config) -> None:
     """Write a config as JSON, atomically."""
     write_json(path, to_dict(config))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from ..models.groups import Group
 from ..train.distributed import all_reduce_sum
@@ -39,6 +39,9 @@ class TaylorCollector(TaylorSums):
         self.signed = {n.removeprefix("signed."): t.to(device) for n, t in tensors.items() if n.startswith("signed.")}
 
 
+ForwardHook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
+
+
 class ActivationCollector:
     """L2 norms of the inputs and outputs of every linear and convolution layer, and what recurrent ones read and each
     row of an embedding writes, over all batches run inside `with`.
@@ -50,7 +53,7 @@ class ActivationCollector:
         self.model = model
         self.inputs: dict[str, Tensor] = {}
         self.outputs: dict[str, Tensor] = {}
-        self._handles: list[Any] = []
+        self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> ActivationCollector:
         for name, module in self.model.named_modules():
@@ -67,7 +70,7 @@ class ActivationCollector:
             handle.remove()
         self._handles.clear()
 
-    def _hook(self, name: str) -> Any:
+    def _hook(self, name: str) -> ForwardHook:
         def add(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
             feature = 1 if isinstance(module, nn.Conv1d) else -1
             for store, value in ((self.inputs, arguments[0]), (self.outputs, output)):
@@ -75,7 +78,7 @@ class ActivationCollector:
 
         return add
 
-    def _rows(self, name: str) -> Any:
+    def _rows(self, name: str) -> Callable[[nn.Embedding, tuple[Tensor, ...], Tensor], None]:
         def add(module: nn.Embedding, arguments: tuple[Tensor, ...], output: Tensor) -> None:
             times = torch.bincount(arguments[0].flatten(), minlength=module.num_embeddings)
             square = times * module.weight.detach().float().square().sum(1)
@@ -83,7 +86,7 @@ class ActivationCollector:
 
         return add
 
-    def _recurrent(self, name: str) -> Any:
+    def _recurrent(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def add(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
             self._add(self.inputs, name, arguments[0], -1)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import torch
+from torch import Tensor
 
+from ..base.files import Json
 from ..data.job import JobData
 from ..features.extractor import extractor
 from ..models.family import TextCodec
@@ -43,8 +44,8 @@ def gather_evidence(
             inputs, frames = features(audio, lengths, input_mask=copied.input_mask)
             batch = Batch(examples, len(learn), audio, lengths, inputs, frames, step)
             copied.zero_grad(set_to_none=True)
-            loss: Any = objective(copied, batch, settings)
-            loss.backward()
+            loss: Tensor = objective(copied, batch, settings)
+            loss.backward()  # type: ignore[no-untyped-call]
             collector.update()
     inputs, outputs = activations.norms()
     return Evidence(
@@ -52,7 +53,7 @@ def gather_evidence(
     )
 
 
-def rank(model: Network, tokenizer: TextCodec, data: JobData, settings: PruneSettings) -> list[dict[str, Any]]:
+def rank(model: Network, tokenizer: TextCodec, data: JobData, settings: PruneSettings) -> list[Json]:
     """Groups from the least to the most important per parameter: name, kind, units, mean score, parameters a unit."""
     evidence = gather_evidence(model, tokenizer, data)
     # Criteria for single weights do not rank units.

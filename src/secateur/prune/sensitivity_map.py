@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from ..base.errors import SecateurError, nearest
-from ..base.files import read_json, write_json
+from ..base.files import Json, read_json, write_json
 from ..base.options import from_dict, to_dict
 
 FORMAT = "secateur-sensitivity-1"
@@ -87,7 +87,7 @@ class SensitivityMap:
     criterion: str  # which units of a group go first
     groups: dict[str, int]  # units of every group of the model
     sites: tuple[Measured, ...]
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Json = field(default_factory=dict)
     seconds: float = 0.0  # computing time, all engines' workers together
 
     def helpful(self) -> list[Measured]:
@@ -140,7 +140,7 @@ def read_map(path: str | Path) -> SensitivityMap:
     return from_dict(SensitivityMap, values, str(path))
 
 
-def renamed(values: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+def renamed(values: Json, old: str, new: str) -> Json:
     """`values` with the key `old` called `new`, in the same place."""
     return {new if key == old else key: value for key, value in values.items()}
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
@@ -18,7 +17,8 @@ from ..base.errors import SecateurError
 from ..base.progress import say
 from ..data.manifest import Utterance
 from ..evaluate.error_rate import compare_texts, total
-from ..models.family import family_of
+from ..models.family import TextCodec, family_of
+from ..models.network import Network
 from ..prune.importance import CRITERIA
 from ..prune.shrink import shrink
 from .by_error_settings import ByErrorSettings
@@ -41,8 +41,8 @@ class Removed:
 class VariantErrors:
     """Error rates of variants of one model on several sets of clips; their common computation is done once."""
 
-    model: Any
-    text: Any
+    model: Network
+    text: TextCodec
     sets: dict[str, list[Utterance]]
     device: torch.device
     normalise: str | None = None
@@ -82,9 +82,9 @@ class VariantErrors:
 
 
 def remove_by_error(
-    model: Any, text: Any, select: Sequence[Utterance], held_out: Sequence[Utterance],
+    model: Network, text: TextCodec, select: Sequence[Utterance], held_out: Sequence[Utterance],
     keep: dict[str, list[Utterance]], settings: ByErrorSettings, device: torch.device, normalise: str | None = None,
-) -> tuple[Any, list[Removed]]:  # fmt: skip
+) -> tuple[Network, list[Removed]]:  # fmt: skip
     """The model without the units whose removal helped, and what was removed.
 
     `select` and `held_out` share no speaker; `keep` are sets whose error may not rise by more than `settings.forget`
@@ -147,7 +147,7 @@ def _accepted(
     return None
 
 
-def without(model: Any, variant: Variant) -> Any:
+def without(model: Network, variant: Variant) -> Network:
     """A copy of the model without the units of a variant."""
     groups = {g.name: g for g in model.groups()}
     return shrink(

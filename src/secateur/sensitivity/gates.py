@@ -6,11 +6,11 @@ of one batch can lose different units, so that variants are computed together an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from ..models.groups import Group
 from ..prune.places import along
@@ -21,15 +21,20 @@ from .variants import Variant, zeroed
 ENDS = ("out", "down", "out_proj", "o_proj", "linear_out", "output_dense", "linear2", "pointwise_conv2")
 
 
+Key = tuple[str, str, int]  # module, side, dimension
+
+
 class Gates:
     """Inside `with`, rows of `model`'s activations are those of `variants`: row r belongs to variant `index[r]`.
 
     Rows that come without a variant's order (several variants' first, the clips within) are set by `assign`.
     """
 
-    def __init__(self, model: nn.Module, groups: dict[str, Group], variants: Sequence[Variant], device: Any) -> None:
+    def __init__(
+        self, model: nn.Module, groups: dict[str, Group], variants: Sequence[Variant], device: torch.device
+    ) -> None:
         self.model, self.device = model, device
-        self.tables: dict[tuple[str, str, int], Tensor] = {}  # (module, side, dimension) -> (variants, width)
+        self.tables: dict[Key, Tensor] = {}  # (module, side, dimension) -> (variants, width)
         shapes = {n: p.shape for n, p in model.named_parameters()}
         for number, variant in enumerate(variants):
             for name, units in variant.ablated.items():
@@ -47,8 +52,8 @@ class Gates:
             for module in variant.silenced:
                 for end in ends(model, module):
                     self._table(end, "out", len(variants), torch.zeros(1), number)
-        self.rows: dict[tuple[str, str, int], Tensor] = {}
-        self._handles: list[Any] = []
+        self.rows: dict[Key, Tensor] = {}
+        self._handles: list[RemovableHandle] = []
 
     def _table(self, module: str, side: str, variants: int, values: Tensor, number: int) -> None:
         owner = self.model.get_submodule(module)
@@ -82,10 +87,10 @@ class Gates:
             handle.remove()
         self._handles.clear()
 
-    def _before(self, key: tuple[str, str, int]) -> Any:
+    def _before(self, key: Key) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
         return lambda module, arguments: (arguments[0] * self.rows[key].to(arguments[0].dtype), *arguments[1:])
 
-    def _after(self, key: tuple[str, str, int]) -> Any:
+    def _after(self, key: Key) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
         return lambda module, arguments, output: output * self.rows[key].to(output.dtype)
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from ..base.extras import require
 from ..base.files import atomic_path
@@ -98,7 +97,7 @@ def grid(result: SensitivityMap) -> tuple[list[str], list[str], dict[tuple[str, 
     return rows, columns, cells
 
 
-def _natural(layer: str) -> tuple[int, list[Any]]:
+def _natural(layer: str) -> tuple[int, list[int | str]]:
     first = 0 if layer == "input" else 2 if layer.startswith("decoder") else 3 if layer == "vocabulary" else 1
     return first, [int(word) if word.isdigit() else word for word in re.split(r"(\d+)", layer)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from ..base.errors import SecateurError
 from ..data.manifest import Utterance, read_manifest
 from ..models.family import family_of
 from ..models.groups import Group
+from ..models.network import Network
 from ..prune.importance import Evidence
 from ..weights.fetch import load_model
 from .variants import Variant
@@ -40,7 +41,7 @@ class ProbeSpec:
 class Probe(Protocol):
     """A model on its clips, in which sites can be ablated one at a time."""
 
-    model: Any
+    model: Network
     utterances: list[Utterance]
     lengths: list[int]  # tokens (or units) of every clip's transcript: what a loss is divided by
     parts: list[list[int]]  # numbers of clips; see `clips.parts_of`

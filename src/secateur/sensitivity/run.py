@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ..base.device import pick_device
 from ..base.engine import EngineName, RayEngine, run_here
 from ..base.errors import SecateurError, check_known
+from ..base.files import Json
 from ..base.options import to_dict
 from ..base.progress import say
 from ..evaluate.error_rate import count_errors, metric_for
-from ..models.family import family_of
+from ..models.family import Config, family_of
 from ..prune.importance import CRITERIA
 from ..prune.sensitivity_map import Measured, SensitivityMap, matching, ordered, spans, write_map
 from ..prune.units import COSTS
@@ -172,7 +172,7 @@ class _Run:
     def store_answer(self, item: WorkItem, answer: Answer) -> None:
         """Store the answer of a worker; texts as their error counts."""
         losses, texts, seconds = answer
-        values: dict[str, Any] = {item.rows: losses}
+        values: Json = {item.rows: losses}
         if item.part is None:
             values[ERRORS] = [[self.errors(i, text)[0] for i, text in enumerate(row)] for row in texts]
         self.store.add(item, values, seconds)
@@ -234,7 +234,7 @@ def saved(probe: Probe, variant: Variant) -> tuple[float, float]:
     seconds = sum(u.duration for u in probe.utterances) / len(probe.utterances)
     tokens = round(sum(probe.lengths) / len(probe.lengths))
 
-    def costs(now: Any) -> tuple[float, float]:
+    def costs(now: Config) -> tuple[float, float]:
         return COSTS["parameters"](now), float(family_of(now).macs(now, seconds, tokens, None))
 
     before, ablated, times = costs(config), dict(variant.ablated), 1

@@ -7,10 +7,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..base.errors import SecateurError
-from ..base.files import read_json, write_json
+from ..base.files import Json, read_json, write_json
 from ..base.options import from_dict
 from ..prune.sensitivity_map import ABLATED, numbers, spans
 from .variants import Variant
@@ -41,7 +40,7 @@ class MeasurementStore:
         for path in sorted((folder / "pieces").glob("*.json")):
             self._add_values(read_json(path))
 
-    def _add_values(self, item: dict[str, Any]) -> None:
+    def _add_values(self, item: Json) -> None:
         for rows, values in item["values"].items():
             self.values.setdefault(rows, {}).update(values)
         self.seconds += item["seconds"]
@@ -66,7 +65,7 @@ class MeasurementStore:
         return [WorkItem(part, tuple(todo[i : i + each])) for i in range(0, len(todo), each or 1)]
 
 
-def same_settings(folder: Path, settings: dict[str, Any]) -> None:
+def same_settings(folder: Path, settings: Json) -> None:
     """Write the settings of a new run; refuse to resume with others.
 
     Raises:
@@ -82,7 +81,7 @@ def same_settings(folder: Path, settings: dict[str, Any]) -> None:
         raise SecateurError(f"{folder}: a run with another '{differing}' is here; name another --out, or delete it")
 
 
-def write_variants(path: Path, variants: Sequence[Variant], listed: dict[str, Any]) -> None:
+def write_variants(path: Path, variants: Sequence[Variant], listed: Json) -> None:
     """Write the variants and what else was `listed` of the model, so that a run resumes with the same ranking."""
     rows = [
         {**{k: getattr(v, k) for k in ("site", "kind", "layer", "part", "amount", "silenced", "change")},
@@ -92,7 +91,7 @@ def write_variants(path: Path, variants: Sequence[Variant], listed: dict[str, An
     write_json(path, {**listed, "variants": rows}, indent=None)
 
 
-def read_variants(path: Path) -> tuple[list[Variant], dict[str, Any]]:
+def read_variants(path: Path) -> tuple[list[Variant], Json]:
     """Read what `write_variants` wrote."""
     listed = read_json(path)
     rows = listed.pop("variants")

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +19,7 @@ from ..base.extras import require
 from ..base.tensors import write_tensors
 from ..data.clip_index import is_streamed
 from ..data.manifest import Utterance
+from ..models.network import Network
 from ..text.languages import base_language
 from ..text.pinyin_units import PinyinUnits, pinyin_units
 from .loss import ctc_loss
@@ -43,7 +43,7 @@ class AuxiliaryObjective:
     units: PinyinUnits
     rows: Sequence[Sequence[int]]
 
-    def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> Tensor:
+    def __call__(self, model: Network, batch: Batch, settings: TrainSettings) -> Tensor:
         """The loss of one batch; the encoder runs once."""
         with encoded(model) as outputs:
             loss = self.task(model, batch, settings)
@@ -65,11 +65,11 @@ class AuxiliaryObjective:
 
 
 @contextmanager
-def encoded(model: Any) -> Iterator[list[tuple[Tensor, Tensor | None]]]:
+def encoded(model: nn.Module) -> Iterator[list[tuple[Tensor, Tensor | None]]]:
     """Record the outputs of `model`'s encoder inside `with`: states (batch, positions, width) and their attention
     mask."""
     outputs: list[tuple[Tensor, Tensor | None]] = []
-    hook = model.encoder.register_forward_hook(lambda module, inputs, output: outputs.append(output))
+    hook = model.get_submodule("encoder").register_forward_hook(lambda module, inputs, output: outputs.append(output))
     try:
         yield outputs
     finally:
@@ -77,7 +77,7 @@ def encoded(model: Any) -> Iterator[list[tuple[Tensor, Tensor | None]]]:
 
 
 def with_auxiliary_head(
-    task: Objective, model: Any, utterances: Sequence[Utterance], settings: TrainSettings
+    task: Objective, model: Network, utterances: Sequence[Utterance], settings: TrainSettings
 ) -> Objective:
     """`task` with the auxiliary head that `settings.auxiliary` names, or unchanged if that is "none".
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..base.files import Json
 from .settings import TrainSettings
 from .state import with_prefix
 
@@ -93,7 +93,7 @@ class WeightAverages:
         for name, value in weights.items():
             self.parameters[name].copy_(value)
 
-    def tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def tensors(self) -> tuple[dict[str, Tensor], Json]:
         """State, for resuming: tensors and JSON values."""
         stores = {"model": self.parameters, "ema": self.average or {}, "best": self.best or {}}
         stores |= {f"recent{i}": weights for i, weights in enumerate(self.recent)}
@@ -101,7 +101,7 @@ class WeightAverages:
         error = None if math.isinf(self.best_error) else self.best_error
         return tensors, {"best_error": error, "waited": self.waited, "recent": len(self.recent), "since": self.since}
 
-    def load(self, tensors: dict[str, Tensor], values: Mapping[str, Any]) -> None:
+    def load(self, tensors: dict[str, Tensor], values: Json) -> None:
         """Restore the state that `tensors` returned."""
         self.write(with_prefix(tensors, "model"))
         if self.average is not None:

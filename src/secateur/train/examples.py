@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from ..data.clip_index import durations_of, joined
 from ..data.job import JobData
 from ..data.manifest import Utterance
+from ..models.family import Config
 from .settings import TrainSettings
 from .stream import Mix
 
 
-def mix_of(data: JobData, config: Any, settings: TrainSettings) -> Mix:
+def mix_of(data: JobData, config: Config, settings: TrainSettings) -> Mix:
     """The examples of a job for a model with `config`."""
     mix = Mix(durations_of(data.training), durations_of(data.rehearsal), data.rehearsal_share, data.window)
     if settings.mix is None or not settings.mix.on:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..base.errors import SecateurError
 from ..base.progress import say
+from ..models.network import Network
 from . import distributed
 from .loss import mean_absolute
 from .mix import Example
@@ -20,7 +21,7 @@ from .settings import TrainSettings
 class Gradients:
     """Computes gradients into the parameters' `.grad`. The number of micro-batches doubles when memory runs out."""
 
-    def __init__(self, model: nn.Module, parameters: list[nn.Parameter], run: Run, settings: TrainSettings) -> None:
+    def __init__(self, model: Network, parameters: list[nn.Parameter], run: Run, settings: TrainSettings) -> None:
         self.model, self.run, self.settings = model, run, settings
         self.parameters = parameters
         self.rank, self.ranks = distributed.rank(), distributed.count()

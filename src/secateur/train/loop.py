@@ -7,13 +7,13 @@ import json
 import time
 from dataclasses import replace
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from ..base.errors import SecateurError
-from ..base.files import write_text
+from ..base.files import Json, write_text
 from ..base.options import to_dict
 from ..base.progress import say, track
 from ..models.network import Network
@@ -47,7 +47,7 @@ def total_steps(settings: TrainSettings, mix: Mix) -> int:
     return max(1, round(settings.epochs * epoch_steps(mix, settings.batch_seconds, settings.seed)))
 
 
-def train(model: Network, run: Run, settings: TrainSettings) -> list[dict[str, Any]]:
+def train(model: Network, run: Run, settings: TrainSettings) -> list[Json]:
     """Train `model` in place and return the log: one entry a validation, with loss, error and timing.
 
     With a folder, a killed run continues from its last state and ends with the same weights and metrics. Inside
@@ -93,7 +93,7 @@ class _Loop:
         self.parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
         decayed = [p for p in self.parameters.values() if p.dim() > 1]
         undecayed = [p for p in self.parameters.values() if p.dim() <= 1]
-        groups: list[dict[str, Any]] = [
+        groups: list[Json] = [
             {"params": decayed, "weight_decay": settings.weight_decay}, {"params": undecayed, "weight_decay": 0.0}
         ]  # fmt: skip
         self.model_parameters = list(self.parameters.values())
@@ -108,7 +108,7 @@ class _Loop:
         self.statistics = {n: b for n, b in model.named_buffers() if n in stored}
         self.averages = WeightAverages({**self.parameters, **self.statistics}, settings, self._project)
         self.gradients = Gradients(model, list(self.parameters.values()), run, settings)
-        self.log: list[dict[str, Any]] = []
+        self.log: list[Json] = []
         self.loss_sum = torch.zeros((), device=self.device)
         self.loss_count = 0
         self.seconds = 0.0  # of training, without validation and saving
@@ -118,7 +118,7 @@ class _Loop:
             callback.attach(self.optimizer)
         self._resume()
 
-    def run_all(self) -> list[dict[str, Any]]:
+    def run_all(self) -> list[Json]:
         settings, run = self.settings, self.run
         batches = batch_stream(run.mix, settings.batch_seconds, settings.seed, self.step, settings.sortagrad)
         stream = run.bank.follow(batches, distributed.rank(), self.ranks, attrgetter("clips"))
@@ -182,7 +182,7 @@ class _Loop:
             callback.project(weights)
 
     def _validate(self) -> None:
-        entry: dict[str, Any] = {
+        entry: Json = {
             "step": self.step, "total": self.total, "loss": float(self.loss_sum) / max(self.loss_count, 1),
             "rate": rate_at(self.step - 1, self.total, self.settings), "seconds": round(self.seconds, 2),
             "utterances_per_second": round(self.utterances / max(self.seconds, 1e-9), 2), "processes": self.ranks,
@@ -218,7 +218,7 @@ class _Loop:
         self.averages.write(current)
         return scores
 
-    def _report(self, entry: dict[str, Any]) -> None:
+    def _report(self, entry: Json) -> None:
         say(f"{self.run.label}: " + ", ".join(f"{k} {v:.4g}" for k, v in entry.items() if isinstance(v, int | float)))
         if self.run.folder:
             if self.settings.tensorboard:
@@ -257,7 +257,7 @@ class _Loop:
                 f"{path}: not every process can read this file; put the folder on storage that all share"
             )
 
-    def _load(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+    def _load(self, tensors: dict[str, Tensor], values: Json) -> None:
         say(f"{self.run.label}: resuming at step {values['step']} of {values['total']}")
         self.averages.load(tensors, values)
         load_optimizer(self.optimizer, tensors)
@@ -269,9 +269,9 @@ class _Loop:
         if len(values["parts"]) == self.ranks:  # with another number of processes the memory limit is determined anew
             self.gradients.micro_batches = max(self.gradients.micro_batches, values["parts"][distributed.rank()])
 
-    def _binding(self) -> dict[str, Any]:
+    def _binding(self) -> Json:
         """The settings that must be equal for a state to be resumed."""
-        settings: dict[str, Any] = json.loads(json.dumps(to_dict(self.settings)))
+        settings: Json = json.loads(json.dumps(to_dict(self.settings)))
         return {name: value for name, value in settings.items() if name not in NOT_COMPARED}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from ..audio.augment import augment
 from ..audio.effects import change_speed, played_lengths
 from ..features.extractor import extractor
 from ..features.specaugment import fitted, spec_augment
+from ..models.network import Network
 from .compose import compose
 from .mix import Example
 from .objective import Batch
@@ -24,7 +24,7 @@ from .settings import TrainSettings
 class Preparer:
     """Makes batches of a run; each process draws its own augmentation, decided by seed, step and rank."""
 
-    def __init__(self, run: Run, settings: TrainSettings, model: Any, rank: int) -> None:
+    def __init__(self, run: Run, settings: TrainSettings, model: Network, rank: int) -> None:
         self.run, self.settings, self.rank, self.model = run, settings, rank, model
         config = model.config
         self.features = extractor(config.front_end).to(run.bank.device)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from ..audio.augment import NoiseBank
 from ..data.bank import AudioBank
 from ..data.streamed_bank import StreamedBank
+from ..models.network import Network
 from .callback import Callback
 from .objective import Objective
 from .stream import Mix
@@ -25,7 +25,7 @@ class Run:
     mix: Mix
     objective: Objective
     callbacks: Sequence[Callback] = ()
-    validate: Callable[[Any], dict[str, float]] | None = None  # lower `error` is better; called on rank 0 only
+    validate: Callable[[Network], dict[str, float]] | None = None  # lower `error` is better; called on rank 0 only
     extra: nn.Module | None = None  # trained beside the model, at `settings.auxiliary_rate` times its rate
     noise: NoiseBank | None = None
     nonspeech: NoiseBank | None = None  # recordings without speech

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..base.errors import SecateurError
 from ..base.extras import require
+from ..base.files import Json
 from ..base.tensors import write_tensors
 
 
-def save_state(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+def save_state(path: Path, tensors: dict[str, Tensor], values: Json) -> None:
     """Write tensors and JSON `values` together, atomically."""
     ready = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     write_tensors(path, ready, {"values": json.dumps(values)})
 
 
-def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_state(path: Path) -> tuple[dict[str, Tensor], Json]:
     """What `save_state` wrote.
 
     Raises:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ..base.extras import require
+from ..base.files import Json
 
 
-def write_events(folder: Path, entry: dict[str, Any]) -> None:
+def write_events(folder: Path, entry: Json) -> None:
     """Add the numbers of one log entry, at its step, to `folder`/tensorboard.
 
     Raises:

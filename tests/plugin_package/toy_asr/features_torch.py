@@ -18,7 +18,7 @@ class BandsModule(nn.Module):
         self.front_end = front_end
         self.register_buffer("bands", torch.from_numpy(bands(front_end)), persistent=False)
 
-    def forward(self, audio: Tensor, lengths: Tensor, heard: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, audio: Tensor, lengths: Tensor, input_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         f = self.front_end
         lengths = lengths.to(audio.device)
         real = torch.arange(audio.shape[1], device=audio.device) < lengths[:, None]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...audio.resample_torch import resample_rows
+from ...models.network import FrameNetwork
 from ...train.loss import ctc_loss, frame_distillation, pooled
 from ...train.mix import Example
 from ...train.objective import Batch
@@ -23,7 +23,7 @@ class FrameTeacher:
     `sample_rate` is that of the student's audio; so many of the teacher's frames, `ratio`, are one of the student's.
     """
 
-    model: Any
+    model: FrameNetwork
     features: nn.Module
     sample_rate: int
     ratio: int = 1
@@ -49,7 +49,7 @@ class Ctc:
     teacher: FrameTeacher | None = None
     boundary: int | None = None  # the output between two words, where there is one
 
-    def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> Tensor:
+    def __call__(self, model: FrameNetwork, batch: Batch, settings: TrainSettings) -> Tensor:
         """The loss of one batch."""
         intermediate, units = None, [self.target(example) for example in batch.examples]
         if settings.intermediate_ctc:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from ...sensitivity.clips import band_limited, changed_features, in_turn, parts_
 from ...sensitivity.gates import ends
 from ...sensitivity.probe import EVIDENCE, ProbeSpec
 from ...sensitivity.variants import BASELINE, Variant, zeroed
+from ...text.units import Inventory
 from ..seq2seq.prefix import gather
 from .stages import stages
 
@@ -36,7 +37,7 @@ class CtcProbe:
     style = "as-is"
 
     def __init__(
-        self, model: FrameNetwork, text: Any, utterances: list[Utterance], spec: ProbeSpec, device: torch.device
+        self, model: FrameNetwork, text: Inventory, utterances: list[Utterance], spec: ProbeSpec, device: torch.device
     ) -> None:
         self.model, self.text, self.utterances, self.device = model, text, utterances, device
         self.front = model.config.front_end

@@ -8,7 +8,15 @@ from typing import Any
 
 from torch import Tensor
 
+from ...models.network import FrameNetwork
+from .conformer import Conformer
 from .frames import valid_frames
+from .inception import Inception
+from .model import Section
+from .recurrent import Recurrent
+from .trunk import Trunk
+
+Run = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -16,14 +24,14 @@ class Stage:
     """`run(x, frames)` gives what the next stage reads, and its real frames; parameters are those under `prefixes`."""
 
     prefixes: tuple[str, ...]
-    run: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    run: Run
 
     def holds(self, parameter: str) -> bool:
         """Whether a parameter belongs to this stage."""
         return parameter.startswith(self.prefixes)
 
 
-def stages(model: Any) -> list[Stage]:
+def stages(model: FrameNetwork) -> list[Stage]:
     """All stages: features (batch, frames, inputs) in, logarithms of probabilities (batch, shorter, units) out."""
     sections = model.sections()
     if not sections:  # all of it is one stage
@@ -35,14 +43,17 @@ def stages(model: Any) -> list[Stage]:
             row.append(Stage((f"{name}.",), _one_stage(model, section)))
         else:
             row += split(model, section, name)
-    return [*row, Stage(("output.",), lambda x, frames: (model.output(x).float().log_softmax(-1), frames))]
+    return [
+        *row,
+        Stage(("output.",), lambda x, frames: (model.get_submodule("output")(x).float().log_softmax(-1), frames)),
+    ]
 
 
-def _one_stage(model: Any, section: Any) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def _one_stage(model: FrameNetwork, section: Section) -> Run:
     return lambda x, frames: section(x, frames, model.dropout)
 
 
-def _inception(model: Any, section: Any, name: str) -> list[Stage]:
+def _inception(model: FrameNetwork, section: Inception, name: str) -> list[Stage]:
     stride, last = section.widths.stride, len(section.blocks) - 1
 
     def stem(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
@@ -51,7 +62,7 @@ def _inception(model: Any, section: Any, name: str) -> list[Stage]:
         x = section.stem(x, frames)
         return x.transpose(1, 2) if last < 0 else x, frames
 
-    def block(i: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    def block(i: int) -> Run:
         def run(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
             x = section.blocks[i](x, frames)
             return x.transpose(1, 2) if i == last else x, frames
@@ -61,20 +72,20 @@ def _inception(model: Any, section: Any, name: str) -> list[Stage]:
     return [Stage((f"{name}.stem.",), stem), *(Stage((f"{name}.blocks.{i}.",), block(i)) for i in range(last + 1))]
 
 
-def _recurrent(model: Any, section: Any, name: str) -> list[Stage]:
-    def layer(i: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def _recurrent(model: FrameNetwork, section: Recurrent, name: str) -> list[Stage]:
+    def layer(i: int) -> Run:
         return lambda x, frames: (section.layers[i](x, frames), frames)
 
     return [Stage((f"{name}.layers.{i}.",), layer(i)) for i in range(len(section.layers))]
 
 
-def _trunk(model: Any, section: Any, name: str) -> list[Stage]:
+def _trunk(model: FrameNetwork, section: Trunk, name: str) -> list[Stage]:
     def embed(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         limit = 2 * len(section.positions)
         x, frames = x[:, :limit], frames.clamp_max(limit)
         return section.embed(x, frames.clamp_min(1), model.dropout)[0], (frames + 1) // 2
 
-    def layer(i: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    def layer(i: int) -> Run:
         def run(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
             real = valid_frames(frames.clamp_min(1), x.shape[1])[:, None, None]
             return section.layers[i](x, real, model.dropout), frames
@@ -86,8 +97,8 @@ def _trunk(model: Any, section: Any, name: str) -> list[Stage]:
     return [Stage(first, embed), *layers, Stage((f"{name}.norm.",), lambda x, frames: (section.norm(x), frames))]
 
 
-def _conformer(model: Any, section: Any, name: str) -> list[Stage]:
-    def layer(i: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def _conformer(model: FrameNetwork, section: Conformer, name: str) -> list[Stage]:
+    def layer(i: int) -> Run:
         return lambda x, frames: (section.layers[i](x, *section.attention_mask(x, frames), model.dropout), frames)
 
     return [
@@ -97,6 +108,6 @@ def _conformer(model: Any, section: Any, name: str) -> list[Stage]:
     ]
 
 
-SPLITS: dict[str, Callable[[Any, Any, str], list[Stage]]] = {
+SPLITS: dict[str, Callable[[FrameNetwork, Any, str], list[Stage]]] = {
     "trunk": _trunk, "inception": _inception, "recurrent": _recurrent, "conformer": _conformer
 }  # fmt: skip

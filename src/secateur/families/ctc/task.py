@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
 
 import torch
 
@@ -64,7 +63,7 @@ class CtcTask:
         distilled = teacher is not None and settings.distillation
         return Ctc(rows, self._teacher(teacher, config, device) if distilled else None, initial.tokenizer.boundary)
 
-    def _teacher(self, teacher: Any, config: FrameConfig, device: torch.device) -> FrameTeacher:
+    def _teacher(self, teacher: Network | None, config: FrameConfig, device: torch.device) -> FrameTeacher:
         """The frozen teacher, for distillation frame by frame.
 
         Raises:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError
-from ...base.files import read_json, write_json, write_text
+from ...base.files import Json, read_json, write_json, write_text
 from ...base.options import to_dict
 from ...base.tensors import write_tensors
 from ...features.front_end import front_end
@@ -98,8 +97,8 @@ def read_moonshine(folder: Path, state: dict[str, Tensor], name: str | None = No
 
 
 def parse_moonshine(
-    values: dict[str, Any], where: str, name: str, rows: int, tokens: Tokens,
-    preprocessor: dict[str, Any] | None = None,
+    values: Json, where: str, name: str, rows: int, tokens: Tokens,
+    preprocessor: Json | None = None,
 ) -> MoonshineConfig:  # fmt: skip
     """Our config of theirs (the values of config.json and of preprocessor_config.json).
 
@@ -131,8 +130,7 @@ def parse_moonshine(
     if heads % pairs or (width % heads and not values.get("head_dim")):
         raise SecateurError(f"{where}: {heads} heads and {pairs} of keys and values do not fit a width of {width}")
     head_size = size("head_dim", width // heads, MOST["width"])
-    partial = rope.get("partial_rotary_factor", values.get("partial_rotary_factor", 0.9))
-    theta = rope.get("rope_theta", values.get("rope_theta", 10000.0))
+    rotary = {"partial_rotary_factor": 0.9, "rope_theta": 10000.0, **values, **rope}
     sampling_rate = (preprocessor or {}).get("sampling_rate", 16000)
     normalise = "mean_variance" if (preprocessor or {}).get("do_normalize", False) else "none"
     try:
@@ -141,7 +139,8 @@ def parse_moonshine(
             ffn=size("intermediate_size", 1152, MOST["ffn"]),
             encoder_layers=size("encoder_num_hidden_layers", 6, MOST["encoder_layers"]),
             decoder_layers=size("decoder_num_hidden_layers", 6, MOST["decoder_layers"]),
-            vocabulary=rows, tokens=tokens, rotary=int(head_size * float(partial)), rope_theta=float(theta),
+            vocabulary=rows, tokens=tokens, rotary=int(head_size * float(rotary["partial_rotary_factor"])),
+            rope_theta=float(rotary["rope_theta"]),
             text_context=size("max_position_embeddings", 512, MOST["text_context"]),
             bias=bool(values.get("attention_bias", False)),
             front_end=front_end("waveform", int(sampling_rate), normalise=normalise), name=name,
@@ -254,14 +253,14 @@ def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer, 
     write_tensors(folder / WEIGHTS, state, {"format": "pt"})
     ids = {"bos_token_id": their_ids[tokens.start], "eos_token_id": their_ids[tokens.end],
            "decoder_start_token_id": their_ids[tokens.start], "pad_token_id": their_ids[tokens.end]}  # fmt: skip
-    sizes: dict[str, Any] = {}
+    sizes: Json = {}
     for side, layers in (("encoder", config.encoder), ("decoder", config.decoder)):
         sizes |= {f"{side}_num_hidden_layers": len(layers), f"{side}_num_attention_heads": attention.heads,
                   f"{side}_num_key_value_heads": attention.heads}  # fmt: skip
     share = config.rotary / config.head_size
     share = share if int(share * config.head_size) == config.rotary else (config.rotary + 0.5) / config.head_size
     name = "MoonshineForConditionalGeneration"
-    class_values: dict[str, Any] = {"model_type": "moonshine", "architectures": [name]}
+    class_values: Json = {"model_type": "moonshine", "architectures": [name]}
     if pruned:
         class_values = {
             "model_type": "secateur-moonshine",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ...features.front_end import FrontEnd, front_end
 from ...models.family import FORMAT
 from ..transformers_ctc.widths import PARAKEET, BlockWidths, Keep
@@ -38,7 +39,7 @@ class ParakeetConfig:
     head_size: int
     convs: tuple[int, ...]
     layers: tuple[BlockWidths, ...]
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Json = field(default_factory=dict)
     front_end: FrontEnd = FRONT_END
     name: str = "parakeet"
     family: str = "parakeet"
@@ -119,7 +120,7 @@ class ParakeetConfig:
         channels = tuple(len(k) if k else n for k, n in zip(convs, self.convs, strict=True))
         return replace(self, layers=layers, convs=channels)
 
-    def theirs(self) -> dict[str, Any]:
+    def theirs(self) -> Json:
         """The values of the `transformers` encoder config; every block as wide as the first, but for its
         convolution, and the subsampling as wide as its first layer."""
         first = self.layers[0]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError
 from ...base.extras import require
-from ...base.files import read_json, write_json, write_text
+from ...base.files import Json, read_json, write_json, write_text
 from ...base.options import to_dict
 from ...base.tensors import write_tensors
 from ...features.front_end import FrontEnd, front_end
 from ...models.checkpoint import WEIGHTS, empty_network, load_weights
-from ...models.family import parse_config
+from ...models.family import TextCodec, parse_config
 from ...text.tokenizer_units import TokenizerUnits
 from ...weights.json_values import one_id, read_table
 from ..transformers_ctc.folder import COUNT, GATE
@@ -50,7 +49,7 @@ def read_parakeet(folder: Path, state: dict[str, Tensor], name: str | None = Non
 
 
 def parse_parakeet(
-    values: dict[str, Any], where: str, name: str, units: int, extractor_values: dict[str, Any] | None = None
+    values: Json, where: str, name: str, units: int, extractor_values: Json | None = None
 ) -> ParakeetConfig:
     """Our config of theirs (the values of config.json and of the feature extractor).
 
@@ -76,7 +75,7 @@ def parse_parakeet(
         raise SecateurError(f"{where}: {problem}") from problem
 
 
-def _front_end(extractor_values: dict[str, Any], bins: int, where: str) -> FrontEnd:
+def _front_end(extractor_values: Json, bins: int, where: str) -> FrontEnd:
     window = int(extractor_values.get("win_length", 400))
     front = front_end(
         "nemo", int(extractor_values.get("sampling_rate", 16000)), bins=bins, window=window,
@@ -88,7 +87,7 @@ def _front_end(extractor_values: dict[str, Any], bins: int, where: str) -> Front
     return front
 
 
-def _extractor_values(folder: Path) -> dict[str, Any]:
+def _extractor_values(folder: Path) -> Json:
     """The feature extractor's values, which newer folders keep inside the processor's."""
     inside = read_table(folder / "processor_config.json", optional=True).get("feature_extractor")
     return inside if isinstance(inside, dict) else read_table(folder / "preprocessor_config.json", optional=True)
@@ -115,12 +114,12 @@ def _tokenizer(folder: Path, blank: int, rows: int) -> TokenizerUnits:
     return text
 
 
-def write_pruned_parakeet(folder: Path, model: Parakeet, text: Any) -> Path:
+def write_pruned_parakeet(folder: Path, model: Parakeet, text: TextCodec) -> Path:
     """`write_parakeet` for the classes of `secateur.families.pruned`."""
     return write_parakeet(folder, model, text, pruned=True)
 
 
-def write_parakeet(folder: str | Path, model: Parakeet, text: Any, pruned: bool = False) -> Path:
+def write_parakeet(folder: str | Path, model: Parakeet, text: TextCodec, pruned: bool = False) -> Path:
     """Write `model` as `from_pretrained` loads it: config.json, model.safetensors, tokenizer.json and the rest.
 
     `pruned`: for the classes of `secateur.families.pruned`, which have any widths.
@@ -138,7 +137,7 @@ def write_parakeet(folder: str | Path, model: Parakeet, text: Any, pruned: bool 
         raise SecateurError("transformers' Parakeet writes with a tokenizer.json, which this model has not")
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / WEIGHTS, their_state(model, text.blank), {"format": "pt"})
-    class_values: dict[str, Any] = {"model_type": "parakeet_ctc", "architectures": ["ParakeetForCTC"]}
+    class_values: Json = {"model_type": "parakeet_ctc", "architectures": ["ParakeetForCTC"]}
     if pruned:
         class_values = {"model_type": "secateur-parakeet_ctc", "architectures": ["PrunedParakeetForCTC"],
                "secateur": to_dict(config)}  # fmt: skip

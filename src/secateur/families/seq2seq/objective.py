@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -65,7 +64,7 @@ class Seq2Seq:
     tokens: Tokens | None = None  # of the model; None: no prompts, no timestamps
     tokenizer: Tokenizer | None = None  # for words in prompts
 
-    def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> Tensor:
+    def __call__(self, model: TokenNetwork, batch: Batch, settings: TrainSettings) -> Tensor:
         """The loss of one batch."""
         rows = [self.target(example, batch.step, settings) for example in batch.examples]
         config, device = model.config, batch.audio.device

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from ...sensitivity.gates import Gates
 from ...sensitivity.probe import EVIDENCE, ProbeSpec
 from ...sensitivity.variants import BASELINE, Variant
 from ...text.style import as_sentence
+from ...text.tokenizer import Tokenizer
 from ...train.targets import IGNORE, TokenBatch, token_batch
 from .inputs import encoder_inputs
 from .prefix import Prefix, gather
@@ -40,7 +42,7 @@ class TokenProbe:
     """See `probe.Probe`."""
 
     def __init__(
-        self, model: TokenNetwork, text: Any, utterances: list[Utterance], spec: ProbeSpec, device: torch.device
+        self, model: TokenNetwork, text: Tokenizer, utterances: list[Utterance], spec: ProbeSpec, device: torch.device
     ) -> None:
         self.model, self.text, self.utterances, self.device = model, text, utterances, device
         config = self.config = model.config
@@ -69,7 +71,7 @@ class TokenProbe:
         """Token rows of all transcripts, as they are or as sentences; `auto`: whichever is likelier under the model."""
         room, tokens = self.config.text_context, self.config.tokens
 
-        def rows(write: Any) -> list[list[int]]:
+        def rows(write: Callable[[str], str]) -> list[list[int]]:
             return [[*self.prompt, *self.text.encode(write(u.text)), tokens.end][:room] for u in self.utterances]
 
         candidates = {"as-is": rows(str), "sentence": rows(as_sentence)}
@@ -238,7 +240,7 @@ class TokenProbe:
         gates.assign([i for i in range(len(variants)) for _ in range(clips)])
         return gates
 
-    def _tokens(self, batch: list[int], rows: Any = None) -> TokenBatch:
+    def _tokens(self, batch: list[int], rows: Callable[[list[int], int], list[int]] | None = None) -> TokenBatch:
         chosen = [self.targets[c] if rows is None else rows(self.targets[c], len(self.prompt)) for c in batch]
         return token_batch(chosen, len(self.prompt), self.config.tokens.end, self.device)
 
@@ -256,7 +258,7 @@ class TokenProbe:
         features, frames = encoder_inputs(self.features, audio[:, :window], lengths.clamp_max(window), self.config)
         return changed_features(features, change, self.config.front_end), frames
 
-    def computing(self) -> Any:
+    def computing(self) -> AbstractContextManager[object]:
         """Autocast to the precision of the map."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
 

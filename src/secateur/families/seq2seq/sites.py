@@ -13,13 +13,14 @@ from ...models.family import family_of
 from ...models.groups import Group
 from ...sensitivity.clips import rate_variants
 from ...sensitivity.variants import Variant
+from ...text.tokenizer import Tokenizer
 
 VOCABULARY = (0.25, 0.5, 0.75)  # share of the text rows, the last learnt merges first
 BLOCKS = 8  # of vocabulary rows, by the order in which merges were learnt
 CONTEXT = (20, 15, 10, 5)  # seconds
 
 
-def input_variants(config: Any, text: Any, groups: Iterable[Group]) -> list[Variant]:
+def input_variants(config: Any, text: Tokenizer, groups: Iterable[Group]) -> list[Variant]:
     """Lower sampling and frame rates, less audio context, blocks of vocabulary rows."""
     groups, variants = list(groups), rate_variants(config.front_end)
     for seconds in CONTEXT:
@@ -34,7 +35,7 @@ def input_variants(config: Any, text: Any, groups: Iterable[Group]) -> list[Vari
     return variants + vocabulary_variants(config, text)
 
 
-def vocabulary_variants(config: TokenConfig, text: Any) -> list[Variant]:
+def vocabulary_variants(config: TokenConfig, text: Tokenizer) -> list[Variant]:
     """The rarest rows, and blocks of rows; tokens that are merged from an ablated row are ablated with it."""
     end, parents = config.tokens.end, text.parents()
     merged = sorted(parents)
@@ -70,7 +71,7 @@ def kept_rows(variant: Variant, config: TokenConfig) -> Tensor:
     return kept
 
 
-def retokenised(text: Any, kept: Tensor, config: TokenConfig) -> Callable[[list[int], int], list[int]]:
+def retokenised(text: Tokenizer, kept: Tensor, config: TokenConfig) -> Callable[[list[int], int], list[int]]:
     """`(token row, prompt length) -> token row` that spells the same text with the kept rows."""
     rows = [i for i in range(config.tokens.end) if bool(kept[i])]
     smaller = text.reduced(rows, config.tokens.end)

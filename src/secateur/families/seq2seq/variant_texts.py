@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from ...decode.session import TokenConfig
 from ...models.cache import Cache
 from ...models.groups import Group
 from ...models.token_network import TokenNetwork
@@ -44,12 +45,12 @@ class Batches(Protocol):
     model: TokenNetwork
     groups: dict[str, Group]
     device: torch.device
-    config: Any
+    config: TokenConfig
     prompt: list[int]
     share: float
 
     def prefix(self, batch: list[int]) -> Prefix: ...
-    def computing(self) -> AbstractContextManager[Any]: ...
+    def computing(self) -> AbstractContextManager[object]: ...
     def gates(self, variants: Sequence[Variant], clips: int) -> Gates: ...
     def ablated(
         self, variants: Sequence[Variant], batch: list[int], draft: Sequence[Sequence[int]] | None = None

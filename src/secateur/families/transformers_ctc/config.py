@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ...features.front_end import FrontEnd, front_end
 from ...models.family import FORMAT
 from .widths import WAV2VEC2, BlockWidths, Keep, LayerWidths
@@ -42,7 +43,7 @@ class HfCtcConfig:
     convs: tuple[int, ...]  # channels of the feature encoder's convolutions
     layers: tuple[LayerWidths | BlockWidths, ...]
     positions: tuple[int, ...] = ()  # groups of the position convolution that were kept; empty: all
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Json = field(default_factory=dict)
     front_end: FrontEnd = FRONT_END
     name: str = "hf-ctc"
     family: str = "hf_ctc"
@@ -219,7 +220,7 @@ class HfCtcConfig:
             kept = () if len(kept) == self.all_heads else kept
         return LayerWidths(len(heads) if heads else layer.heads, len(ffn) if ffn else layer.ffn, kept)
 
-    def theirs(self) -> dict[str, Any]:
+    def theirs(self) -> Json:
         """The values of the `transformers` config; heads and feed-forward are as wide as in the first layer."""
         first = self.layers[0]
         ffn = first.ffn1 if isinstance(first, BlockWidths) else first.ffn

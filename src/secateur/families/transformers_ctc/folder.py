@@ -11,12 +11,12 @@ from torch import Tensor
 
 from ...base.errors import SecateurError
 from ...base.extras import require
-from ...base.files import write_json
+from ...base.files import Json, write_json
 from ...base.options import to_dict
 from ...base.tensors import write_tensors
 from ...features.front_end import front_end
 from ...models.checkpoint import WEIGHTS, empty_network, load_weights
-from ...models.family import parse_config
+from ...models.family import TextCodec, parse_config
 from ...text.tokens_ctc import VocabularyUnits
 from ...weights.json_values import is_id, named_ids, one_id, read_table
 from .config import CONFORMER, OWN_KEYS, SUPPORTED, HfCtcConfig
@@ -70,9 +70,7 @@ def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None)
     return model.eval(), text
 
 
-def parse_hf_ctc(
-    values: dict[str, Any], where: str, name: str, units: int, preprocessor: dict[str, Any] | None = None
-) -> HfCtcConfig:
+def parse_hf_ctc(values: Json, where: str, name: str, units: int, preprocessor: Json | None = None) -> HfCtcConfig:
     """Our config of theirs (the values of config.json and of preprocessor_config.json).
 
     Raises:
@@ -125,7 +123,7 @@ def _vocabulary(folder: Path, blank: int, rows: int) -> tuple[VocabularyUnits, l
     return VocabularyUnits(tuple(tokens[i] for i in order[1:]), str(delimiter or "|"), named), order
 
 
-def write_pruned_hf_ctc(folder: Path, model: HfCtc, text: Any) -> Path:
+def write_pruned_hf_ctc(folder: Path, model: HfCtc, text: TextCodec) -> Path:
     """`write_hf_ctc` for the classes of `secateur.families.pruned`."""
     return write_hf_ctc(folder, model, text, pruned=True)
 
@@ -158,7 +156,7 @@ def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = Fal
     state |= {n.replace(".running_mean", COUNT): torch.tensor(0) for n in state if n.endswith(".running_mean")}
     write_tensors(folder / WEIGHTS, state, {"format": "pt"})
     kind, name = config.kind, CLASSES[config.kind][0]
-    class_values: dict[str, Any] = {"model_type": kind, "architectures": [name]}
+    class_values: Json = {"model_type": kind, "architectures": [name]}
     if pruned:
         class_values = {
             "model_type": f"secateur-{kind}",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError
-from ...base.files import read_json
+from ...base.files import Json, read_json
 from ...models.checkpoint import empty_network, load_weights
 from ...text.tokenizer import Tokenizer
 from ...weights.tokenizer_files import FILES, read_tokenizer
@@ -70,7 +70,7 @@ def read_openai(path: str | Path, fetch: Callable[[str], Path]) -> tuple[Whisper
     return model.eval(), tokenizer
 
 
-def _contents(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def _contents(path: Path) -> tuple[Json, dict[str, Tensor]]:
     """The file's two tables. weights_only: a restricted unpickler that builds tensors and calls nothing else."""
     _check_zip(path)
     try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ...models.checkpoint import WEIGHTS, empty_network, load_weights
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
@@ -63,7 +63,7 @@ def our_name(theirs: str) -> str | None:
 
 
 def special_tokens(
-    config: dict[str, Any], generation: dict[str, Any], added: dict[str, int], rows: int, tokenizer: Tokenizer,
+    config: Json, generation: Json, added: dict[str, int], rows: int, tokenizer: Tokenizer,
     where: str,
 ) -> Tokens:  # fmt: skip
     """The special ids of a checkpoint with `rows` token rows.
@@ -127,7 +127,7 @@ def _state(folder: Path, theirs: dict[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
-def _read_pruned(folder: Path, values: dict[str, Any], state: dict[str, Tensor]) -> tuple[Whisper, Tokenizer]:
+def _read_pruned(folder: Path, values: Json, state: dict[str, Tensor]) -> tuple[Whisper, Tokenizer]:
     """A Whisper written by `write_pruned`, whose config.json has our config."""
     where = str(folder / "config.json")
     config = parse_config(values["secateur"], f"{where}: secateur")

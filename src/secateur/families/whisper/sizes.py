@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ...text.tokens import Tokens
 from ...weights.sizes import MOST
 from .config import WhisperConfig, uniform
 
 
-def checked_uniform(sizes: dict[str, Any], tokens: Tokens, name: str, where: str) -> WhisperConfig:
+def checked_uniform(sizes: Json, tokens: Tokens, name: str, where: str) -> WhisperConfig:
     """`uniform(**sizes)` for sizes (the keys of `MOST`) that a Whisper can have.
 
     Raises:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 from ...base.errors import SecateurError
-from ...base.files import write_json, write_text
+from ...base.files import Json, write_json, write_text
 from ...base.tensors import write_tensors
 from ...features.front_end import FrontEnd
 from ...text.tokenizer import Tokenizer
@@ -113,7 +112,7 @@ def write_weights(folder: Path, model: Whisper) -> None:
     write_tensors(folder / "model.safetensors", state, {"format": "pt"})
 
 
-def sizes(config: WhisperConfig, heads: int, encoder_ffn: int, decoder_ffn: int) -> dict[str, Any]:
+def sizes(config: WhisperConfig, heads: int, encoder_ffn: int, decoder_ffn: int) -> Json:
     """The values of their config.json, without the kind of model."""
     tokens = config.tokens
     return {
@@ -132,7 +131,7 @@ def _ends(tokens: Tokens) -> dict[str, int]:
 def write_generation(folder: Path, config: WhisperConfig) -> None:
     """generation_config.json: start, suppressed and special tokens."""
     tokens = config.tokens
-    generation: dict[str, Any] = {
+    generation: Json = {
         "decoder_start_token_id": tokens.start, "max_length": config.text_context, "return_timestamps": False,
         "suppress_tokens": list(tokens.suppress), "begin_suppress_tokens": list(tokens.suppress_at_start),
         "no_timestamps_token_id": tokens.no_timestamps, "prev_sot_token_id": tokens.previous,
@@ -161,7 +160,7 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer, named: dict[str, int], t
     write_json(folder / "tokenizer_config.json", tokenizer_values)
 
 
-def extractor_values(config: WhisperConfig, bins: int) -> dict[str, Any]:
+def extractor_values(config: WhisperConfig, bins: int) -> Json:
     """The values of preprocessor_config.json for their feature extractor."""
     front, samples = config.front_end, 2 * config.audio_context * config.front_end.hop
     return {

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from ...models.family import Config
 from ...models.groups import Group, Place
 from ..budget import Cost, removals
 
 
-def unit_costs(config: Any, groups: Sequence[Group], cost: Cost) -> dict[str, float]:
+def unit_costs(config: Config, groups: Sequence[Group], cost: Cost) -> dict[str, float]:
     """What removing one unit of each group saves while everything else stays (0 where nothing may go)."""
     full, costs = cost(config), {}
     for group in groups:
@@ -36,7 +36,7 @@ class ExpectedCost:
     """
 
     def __init__(
-        self, config: Any, groups: Sequence[Group], shapes: Mapping[str, torch.Size], cost: Cost, size: Cost
+        self, config: Config, groups: Sequence[Group], shapes: Mapping[str, torch.Size], cost: Cost, size: Cost
     ) -> None:
         starts = [0]
         for group in groups:
@@ -115,7 +115,7 @@ class ExpectedCost:
 
 
 def _prices(
-    config: Any, groups: Sequence[Group], shapes: Mapping[str, torch.Size], cost: Cost, size: Cost
+    config: Config, groups: Sequence[Group], shapes: Mapping[str, torch.Size], cost: Cost, size: Cost
 ) -> dict[str, float]:
     """Cost per parameter of each gated parameter: the mean over its groups of cost saved by parameters saved."""
     saved, values = unit_costs(config, groups, cost), unit_costs(config, groups, size)

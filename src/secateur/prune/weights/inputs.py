@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from ...train.distributed import all_reduce_sum
 
@@ -65,7 +65,7 @@ class InputCollector:
         self.sums: dict[str, Tensor] = {}
         self.steps = 0
         self._step_sums: dict[str, Tensor] = {}  # of the step that is under way
-        self._handles: list[Any] = []
+        self._handles: list[RemovableHandle] = []
 
     def start(self) -> None:
         """Begin to collect; a second call does nothing."""
@@ -93,16 +93,16 @@ class InputCollector:
         """Drop all sums."""
         self.sums, self.steps = {}, 0
 
-    def _hook(self, name: str) -> Any:
+    def _hook(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         @torch.no_grad()
         def add(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
             self._add(name, layer, arguments[0].detach())
 
         return add
 
-    def _output_hook(self, name: str) -> Any:
+    def _output_hook(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...], tuple[Tensor, object]], None]:
         @torch.no_grad()
-        def add(layer: nn.Module, arguments: tuple[Tensor, ...], output: tuple[Tensor, Any]) -> None:
+        def add(layer: nn.Module, arguments: tuple[Tensor, ...], output: tuple[Tensor, object]) -> None:
             self._add(name, layer, output[0].detach())
 
         return add
