@@ -5,7 +5,7 @@ Both are exact sums over the parts that `parts` walks through, in the order of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ...base.errors import SecateurError
@@ -141,9 +141,17 @@ def count_macs(config: CtcConfig, seconds: float) -> dict[str, int]:
 
 def macs_by_part(config: CtcConfig, seconds: float) -> dict[str, int]:
     """What `count_macs` adds up, layers, blocks and branches of a kind together: `conformer.layers.ffn1`."""
+    return by_kind((name, macs) for name, macs in count_macs(config, seconds).items() if name != "total")
+
+
+def by_kind(costs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Sums of (name, multiply-accumulates) over parts whose names differ only in numbers.
+
+    >>> by_kind([("layers.0.ffn", 2), ("layers.1.ffn", 3)])
+    {'layers.ffn': 5}
+    """
     sums: dict[str, int] = {}
-    for name, macs in count_macs(config, seconds).items():
-        if name != "total":
-            kind = ".".join(word for word in name.split(".") if not word.isdigit())
-            sums[kind] = sums.get(kind, 0) + macs
+    for name, macs in costs:
+        kind = ".".join(word for word in name.split(".") if not word.isdigit())
+        sums[kind] = sums.get(kind, 0) + macs
     return sums

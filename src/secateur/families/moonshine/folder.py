@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,15 +16,14 @@ from torch import Tensor
 
 from ...base.errors import SecateurError
 from ...base.files import Json, read_json, write_json, write_text
-from ...base.options import to_dict
 from ...base.tensors import write_tensors
 from ...features.front_end import front_end
 from ...models.checkpoint import WEIGHTS, empty_network, load_weights
-from ...models.family import parse_config
 from ...text.pieces_tokenizer import BYTE, SPACE, PieceTokenizer
 from ...text.tokens import Tokens
 from ...weights.json_values import is_id, one_id, read_table
 from ...weights.sizes import MOST
+from ..transformers_files import PRUNED_FORMAT, class_values, own_config, waveform_extractor
 from .config import GroupedAttentionWidths, MoonshineConfig, uniform
 from .model import Moonshine
 
@@ -84,9 +84,8 @@ def read_moonshine(folder: Path, state: dict[str, Tensor], name: str | None = No
         languages={language: order.index(start)} if language in LANGUAGES else {},
     )  # fmt: skip
     preprocessor_values = read_table(folder / "preprocessor_config.json", optional=True)
-    if "secateur" in values:
-        config: MoonshineConfig = parse_config(values["secateur"], f"{where}: secateur")
-    else:
+    config: MoonshineConfig | None = own_config(values, where)
+    if config is None:
         config = parse_moonshine(values, where, name or folder.name, rows, special, preprocessor_values)
     model: Moonshine = empty_network(Moonshine, config, str(folder / "config.json"))
     ours = {our_name(theirs): value for theirs, value in state.items() if theirs != TIED}
@@ -205,10 +204,7 @@ def check_uniform(config: MoonshineConfig) -> None:
              "norm": (config.norm_channels, config.width)}  # fmt: skip
     for part, (now, usual) in channels.items():
         if now != usual:
-            raise SecateurError(
-                f"encoder.{part} has {now} channels, transformers knows only {usual}: choose --format "
-                "transformers-pruned, which secateur.families.pruned loads there, or export to ONNX"
-            )
+            raise SecateurError(f"encoder.{part} has {now} channels, transformers knows only {usual}: {PRUNED_FORMAT}")
     if first.attention.queries != 1:
         raise SecateurError(SHARED)
     parts: list[tuple[str, object, object]] = []
@@ -218,15 +214,7 @@ def check_uniform(config: MoonshineConfig) -> None:
                 parts.append((f"{side}.layers.{i}.{name}", widths, first.ffn if name == "ffn" else first.attention))
     for name, layer_widths, expected in parts:
         if layer_widths != expected:
-            raise SecateurError(
-                f"{name} has widths of its own, which transformers cannot say: choose --format transformers-pruned, "
-                "which secateur.families.pruned loads there, or export to ONNX"
-            )
-
-
-def write_pruned_moonshine(folder: Path, model: Moonshine, text: PieceTokenizer) -> Path:
-    """`write_moonshine` for the classes of `secateur.families.pruned`."""
-    return write_moonshine(folder, model, text, pruned=True)
+            raise SecateurError(f"{name} has widths of its own, which transformers cannot say: {PRUNED_FORMAT}")
 
 
 def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer, pruned: bool = False) -> Path:
@@ -259,16 +247,8 @@ def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer, 
                   f"{side}_num_key_value_heads": attention.heads}  # fmt: skip
     share = config.rotary / config.head_size
     share = share if int(share * config.head_size) == config.rotary else (config.rotary + 0.5) / config.head_size
-    name = "MoonshineForConditionalGeneration"
-    class_values: Json = {"model_type": "moonshine", "architectures": [name]}
-    if pruned:
-        class_values = {
-            "model_type": "secateur-moonshine",
-            "architectures": [f"Pruned{name}"],
-            "secateur": to_dict(config),
-        }
     write_json(folder / "config.json", {
-        **class_values, "hidden_size": config.width,
+        **class_values("moonshine", "MoonshineForConditionalGeneration", config, pruned), "hidden_size": config.width,
         "intermediate_size": ffn, "vocab_size": config.vocabulary, "max_position_embeddings": config.text_context,
         "head_dim": config.head_size, "partial_rotary_factor": share, "rope_theta": config.rope_theta,
         "rope_parameters": {
@@ -278,12 +258,11 @@ def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer, 
     })  # fmt: skip
     write_json(folder / "generation_config.json", {"max_length": config.text_context, **ids})
     _write_tokenizer(folder, text, their_ids, tokens)
-    write_json(folder / "preprocessor_config.json", {
-        "feature_extractor_type": "Wav2Vec2FeatureExtractor", "processor_class": "Wav2Vec2Processor", "feature_size": 1,
-        "padding_value": 0.0, "sampling_rate": config.front_end.sample_rate, "return_attention_mask": True,
-        "do_normalize": config.front_end.normalise == "mean_variance",
-    })  # fmt: skip
+    write_json(folder / "preprocessor_config.json", waveform_extractor(config.front_end))
     return folder
+
+
+write_pruned_moonshine = partial(write_moonshine, pruned=True)  # for the classes of `secateur.families.pruned`
 
 
 def _write_tokenizer(folder: Path, text: PieceTokenizer, their_ids: dict[int, int], tokens: Tokens) -> None:

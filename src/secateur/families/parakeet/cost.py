@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..ctc.cost import PartCost
-from ..transformers_ctc.cost import block_parts, by_kind
+from ..ctc.cost import PartCost, by_kind
+from ..transformers_ctc.cost import block_parts
 from .config import ParakeetConfig
 
 TAPS = 9  # of a 3 x 3 convolution
@@ -40,4 +40,5 @@ def macs_by_part(config: ParakeetConfig, seconds: float) -> dict[str, int]:
 
     Not counted, below 1 % together: biases, norms, activations, softmax, features.
     """
-    return by_kind(parts(config, config.front_end.frames(round(seconds * config.front_end.sample_rate))))
+    frames = config.front_end.frames(round(seconds * config.front_end.sample_rate))
+    return by_kind((part.name, part.macs) for part in parts(config, frames))

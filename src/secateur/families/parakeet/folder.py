@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,15 +12,15 @@ from torch import Tensor
 from ...base.errors import SecateurError
 from ...base.extras import require
 from ...base.files import Json, read_json, write_json, write_text
-from ...base.options import to_dict
 from ...base.tensors import write_tensors
 from ...features.front_end import FrontEnd, front_end
 from ...models.checkpoint import WEIGHTS, empty_network, load_weights
-from ...models.family import TextCodec, parse_config
+from ...models.family import TextCodec
 from ...text.tokenizer_units import TokenizerUnits
 from ...weights.json_values import one_id, read_table
 from ..transformers_ctc.folder import COUNT, GATE
 from ..transformers_ctc.widths import BlockWidths
+from ..transformers_files import PRUNED_FORMAT, class_values, own_config
 from .config import OWN_KEYS, SUPPORTED, ParakeetConfig
 from .model import Parakeet
 
@@ -36,9 +37,8 @@ def read_parakeet(folder: Path, state: dict[str, Tensor], name: str | None = Non
     rows = len(state.get(f"{HEAD}bias", ()))
     blank = one_id(values, "pad_token_id", where)
     text = _tokenizer(folder, rows - 1 if blank is None else blank, rows)
-    if "secateur" in values:
-        config: ParakeetConfig = parse_config(values["secateur"], f"{where}: secateur")
-    else:
+    config: ParakeetConfig | None = own_config(values, where)
+    if config is None:
         config = parse_parakeet(values, where, name or folder.name, rows, _extractor_values(folder))
     model: Parakeet = empty_network(Parakeet, config, str(folder / "config.json"))
     order = [text.blank, *(i for i in range(rows) if i != text.blank)]
@@ -114,11 +114,6 @@ def _tokenizer(folder: Path, blank: int, rows: int) -> TokenizerUnits:
     return text
 
 
-def write_pruned_parakeet(folder: Path, model: Parakeet, text: TextCodec) -> Path:
-    """`write_parakeet` for the classes of `secateur.families.pruned`."""
-    return write_parakeet(folder, model, text, pruned=True)
-
-
 def write_parakeet(folder: str | Path, model: Parakeet, text: TextCodec, pruned: bool = False) -> Path:
     """Write `model` as `from_pretrained` loads it: config.json, model.safetensors, tokenizer.json and the rest.
 
@@ -130,23 +125,23 @@ def write_parakeet(folder: str | Path, model: Parakeet, text: TextCodec, pruned:
     folder, config = Path(folder), model.config
     if not config.uniform and not pruned:
         raise SecateurError(
-            "transformers builds only blocks that are all alike, their convolution as wide as the stream: choose "
-            "--format transformers-pruned, which secateur.families.pruned loads there, or export to ONNX"
+            "transformers builds only blocks that are all alike, their convolution as wide as the stream: "
+            f"{PRUNED_FORMAT}"
         )
     if not isinstance(text, TokenizerUnits):
         raise SecateurError("transformers' Parakeet writes with a tokenizer.json, which this model has not")
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / WEIGHTS, their_state(model, text.blank), {"format": "pt"})
-    class_values: Json = {"model_type": "parakeet_ctc", "architectures": ["ParakeetForCTC"]}
-    if pruned:
-        class_values = {"model_type": "secateur-parakeet_ctc", "architectures": ["PrunedParakeetForCTC"],
-               "secateur": to_dict(config)}  # fmt: skip
     write_json(folder / "config.json", {
-        **class_values, "vocab_size": config.units, "pad_token_id": text.blank,
+        **class_values("parakeet_ctc", "ParakeetForCTC", config, pruned),
+        "vocab_size": config.units, "pad_token_id": text.blank,
         "encoder_config": {"model_type": "parakeet_encoder", **config.theirs()},
     })  # fmt: skip
     write_beside(folder, config, text)
     return folder
+
+
+write_pruned_parakeet = partial(write_parakeet, pruned=True)  # for the classes of `secateur.families.pruned`
 
 
 def their_state(model: Parakeet, blank: int) -> dict[str, Tensor]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from ..ctc.cost import PartCost
+from ..ctc.cost import PartCost, by_kind
 from .config import HfCtcConfig
 from .widths import BlockWidths
 
@@ -75,13 +75,5 @@ def macs_by_part(config: HfCtcConfig, seconds: float) -> dict[str, int]:
 
     Not counted, below 1 % together: biases, norms, activations, softmax.
     """
-    return by_kind(parts(config, round(seconds * config.front_end.sample_rate)))
-
-
-def by_kind(costs: Iterable[PartCost]) -> dict[str, int]:
-    """Multiply-accumulates of parts, those together whose names differ only in numbers."""
-    sums: dict[str, int] = {}
-    for part in costs:
-        kind = ".".join(word for word in part.name.split(".") if not word.isdigit())
-        sums[kind] = sums.get(kind, 0) + part.macs
-    return sums
+    samples = round(seconds * config.front_end.sample_rate)
+    return by_kind((part.name, part.macs) for part in parts(config, samples))

@@ -3,6 +3,7 @@ their vocab.json."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,12 @@ from torch import Tensor
 from ...base.errors import SecateurError
 from ...base.extras import require
 from ...base.files import Json, write_json
-from ...base.options import to_dict
 from ...base.tensors import write_tensors
 from ...features.front_end import front_end
 from ...models.checkpoint import WEIGHTS, empty_network, load_weights
-from ...models.family import TextCodec, parse_config
 from ...text.tokens_ctc import VocabularyUnits
 from ...weights.json_values import is_id, named_ids, one_id, read_table
+from ..transformers_files import PRUNED_FORMAT, class_values, own_config, waveform_extractor
 from .config import CONFORMER, OWN_KEYS, SUPPORTED, HfCtcConfig
 from .model import CLASSES, HfCtc
 from .positions import NORM, multiplied_out, normed
@@ -42,9 +42,8 @@ def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None)
     blank = one_id(values, "pad_token_id", where) or 0
     text, order = _vocabulary(folder, blank, len(state.get("lm_head.bias", ())))
     front = read_table(folder / "preprocessor_config.json", optional=True)
-    if "secateur" in values:
-        config: HfCtcConfig = parse_config(values["secateur"], f"{where}: secateur")
-    else:
+    config: HfCtcConfig | None = own_config(values, where)
+    if config is None:
         config = parse_hf_ctc(values, where, name or folder.name, len(order), front)
     model: HfCtc = empty_network(HfCtc, config, str(folder / "config.json"))
     expected = model.state_dict()
@@ -123,11 +122,6 @@ def _vocabulary(folder: Path, blank: int, rows: int) -> tuple[VocabularyUnits, l
     return VocabularyUnits(tuple(tokens[i] for i in order[1:]), str(delimiter or "|"), named), order
 
 
-def write_pruned_hf_ctc(folder: Path, model: HfCtc, text: TextCodec) -> Path:
-    """`write_hf_ctc` for the classes of `secateur.families.pruned`."""
-    return write_hf_ctc(folder, model, text, pruned=True)
-
-
 def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = False) -> Path:
     """Write `model` as `from_pretrained` loads it: config.json, model.safetensors, vocab.json and what goes with them.
 
@@ -139,8 +133,7 @@ def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = Fal
     folder, config = Path(folder), model.config
     if not config.uniform and not pruned:
         raise SecateurError(
-            "transformers builds only layers that are all alike, with all their heads: choose --format "
-            "transformers-pruned, which secateur.families.pruned loads there, or export to ONNX"
+            f"transformers builds only layers that are all alike, with all their heads: {PRUNED_FORMAT}"
         )
     folder.mkdir(parents=True, exist_ok=True)
     state = {
@@ -155,15 +148,8 @@ def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = Fal
         state |= {f"{config.body}.{POSITION_CONV}{part}": value for part, value in parts.items()}
     state |= {n.replace(".running_mean", COUNT): torch.tensor(0) for n in state if n.endswith(".running_mean")}
     write_tensors(folder / WEIGHTS, state, {"format": "pt"})
-    kind, name = config.kind, CLASSES[config.kind][0]
-    class_values: Json = {"model_type": kind, "architectures": [name]}
-    if pruned:
-        class_values = {
-            "model_type": f"secateur-{kind}",
-            "architectures": [f"Pruned{name}"],
-            "secateur": to_dict(config),
-        }
-    write_json(folder / "config.json", {**config.theirs(), **class_values})
+    names = class_values(config.kind, CLASSES[config.kind][0], config, pruned)
+    write_json(folder / "config.json", {**config.theirs(), **names})
     blank = "<pad>" if "<pad>" not in getattr(text, "tokens", ()) else "<blank>"
     tokens = getattr(text, "tokens", None) or [c if c != " " else "|" for c in text.characters]
     write_json(folder / "vocab.json", {blank: 0, **{token: i for i, token in enumerate(tokens, 1)}})
@@ -171,10 +157,9 @@ def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = Fal
         "tokenizer_class": "Wav2Vec2CTCTokenizer", "pad_token": blank, "unk_token": "<unk>",
         "word_delimiter_token": getattr(text, "delimiter", "|"),
     })  # fmt: skip
-    write_json(folder / "preprocessor_config.json", {
-        "feature_extractor_type": "Wav2Vec2FeatureExtractor", "processor_class": "Wav2Vec2Processor",
-        "feature_size": 1, "padding_value": 0.0,
-        "sampling_rate": config.front_end.sample_rate, "return_attention_mask": not config.group_norm,
-        "do_normalize": config.front_end.normalise == "mean_variance",
-    })  # fmt: skip
+    extractor = waveform_extractor(config.front_end, attention_mask=not config.group_norm)
+    write_json(folder / "preprocessor_config.json", extractor)
     return folder
+
+
+write_pruned_hf_ctc = partial(write_hf_ctc, pruned=True)  # for the classes of `secateur.families.pruned`

@@ -9,6 +9,7 @@ from ...base.files import write_json
 from ...base.options import to_dict
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
+from ..transformers_files import class_values
 from .config import WhisperConfig
 from .model import Whisper
 from .write_transformers import extractor_values, sizes, write_generation, write_tokenizer, write_weights
@@ -30,8 +31,8 @@ def write_pruned_whisper(folder: str | Path, model: Whisper, tokenizer: Tokenize
     # Heads as their class wants them, before each layer gets its own.
     heads = max(h for h in range(1, config.width + 1) if h == 1 or (config.width % h == 0 and h <= config.width // 8))
     write_json(folder / "config.json", {
-        "model_type": "secateur-whisper", "architectures": ["PrunedWhisperForConditionalGeneration"],
-        **sizes(config, heads, config.encoder[0].ffn, config.decoder[0].ffn), "secateur": to_dict(config),
+        **class_values("whisper", "WhisperForConditionalGeneration", config, pruned=True),
+        **sizes(config, heads, config.encoder[0].ffn, config.decoder[0].ffn),
     })  # fmt: skip
     write_generation(folder, config)
     write_tokenizer(folder, tokenizer, names_of(config), config.tokens.timestamps)
