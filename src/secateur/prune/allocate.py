@@ -111,7 +111,7 @@ def measured_curves(
     for group in groups:
         if sensitivities.groups.get(group.name, group.units) != group.units:
             raise SecateurError(
-                f"{group.name}: the sensitivity map has {sensitivities.groups[group.name]} units, the model has "
+                f"{group.name}: the sensitivity map knows {sensitivities.groups[group.name]} units, the model has "
                 f"{group.units}; measure the map on the model that is pruned"
             )
     increases = _loss_increases(sensitivities, measure)

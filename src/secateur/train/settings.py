@@ -157,7 +157,7 @@ class TrainSettings(Settings):
         if len(self.dropout_span) != 2 or self.dropout_span[0] >= self.dropout_span[1]:
             raise SecateurError(f"dropout_span must be two shares, the lower first, found {self.dropout_span}")
         if self.lora_rank and self.lora_share:
-            raise SecateurError("lora_rank and lora_share exclude each other: set one of the two")
+            raise SecateurError("lora_rank and lora_share exclude each other: give one of the two")
 
     @property
     def share_trained(self) -> float:
