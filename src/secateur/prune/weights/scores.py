@@ -104,7 +104,7 @@ class WeightCriterion:
             missing = "what the matrix reads"
         if missing:
             raise SecateurError(
-                f"the criterion '{self.score.__name__}' needs {missing}, which was not gathered for "
+                f"the criterion '{self.score.__name__}' needs {missing}, which is not known of "
                 f"{evidence.name}: name the matrices to prune (prune.amounts), or choose another criterion"
             )
         return self.score(weight, evidence)
