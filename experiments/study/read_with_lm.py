@@ -25,7 +25,7 @@ from secateur.base.files import write_json
 from secateur.base.progress import say
 from secateur.lm.estimate import train_ngram
 from secateur.lm.tables import read_ngram
-from secateur.study.reading import Reader, dev_of, write_clips
+from secateur.study.reading import RunReader, dev_of, write_clips
 from secateur.study.sets import read_sets
 from secateur.study.settings import read_study
 
@@ -60,14 +60,14 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 @lru_cache(maxsize=1)
-def reader(a: tuple[str, ...]) -> Reader:
+def reader(a: tuple[str, ...]) -> RunReader:
     """Made once a process."""
     study_path, data, lm, order, beam, limit = a
     study = read_study(Path(study_path))
     models = [read_ngram(name) for name in lm.split(",") if name]
     if int(order):
         models.append(train_ngram([u.text for u in read_sets(study.train, Path(data))], int(order)))
-    return Reader(study, Path(data), models, int(beam), int(limit) or None)
+    return RunReader(study, Path(data), models, int(beam), int(limit) or None)
 
 
 def one(name: str, a: argparse.Namespace) -> str:

@@ -9,22 +9,22 @@ import pytest
 
 from secateur.base.errors import SecateurError
 from secateur.decode.fallback import Decoded
-from secateur.decode.generation import Evidence, Generation, calibrate
+from secateur.decode.generation import Generation, UngatedOutputs, calibrate
 from secateur.decode.options import DecodingOptions
 
 
-def evidence(log_prob: np.ndarray, no_speech: np.ndarray | None = None) -> Evidence:  # type: ignore[type-arg]
+def evidence(log_prob: np.ndarray, no_speech: np.ndarray | None = None) -> UngatedOutputs:  # type: ignore[type-arg]
     nothing = np.full(len(log_prob), np.nan)
-    return Evidence(log_prob, nothing if no_speech is None else no_speech, np.ones(len(log_prob)))
+    return UngatedOutputs(log_prob, nothing if no_speech is None else no_speech, np.ones(len(log_prob)))
 
 
-def dropped(found: Evidence, options: DecodingOptions) -> float:
+def dropped(found: UngatedOutputs, options: DecodingOptions) -> float:
     pairs = zip(found.log_prob.tolist(), found.no_speech.tolist(), strict=True)
     results = [Decoded((1,), "x", p, None if np.isnan(n) else n) for p, n in pairs]
     return float(np.mean([one.silent(options) for one in results]))
 
 
-def ruined(seed: int) -> tuple[Evidence, Evidence]:
+def ruined(seed: int) -> tuple[UngatedOutputs, UngatedOutputs]:
     """A model whose no-speech probability never reaches 0.6, as tuning leaves it."""
     random = np.random.default_rng(seed)
     speech = evidence(-random.gamma(1.5, 0.15, 2000), 1 / (1 + np.exp(-random.normal(-2.3, 0.4, 2000))))

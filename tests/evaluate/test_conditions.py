@@ -18,7 +18,7 @@ from secateur.data.manifest import Utterance
 from secateur.decode.clips import DecodedAudio
 from secateur.decode.options import DecodingOptions
 from secateur.decode.segments import Segment
-from secateur.evaluate.conditions import ALL, Source, build, chosen, generated_sound
+from secateur.evaluate.conditions import ALL, ClipSamples, build, chosen, generated_sound
 from secateur.evaluate.real_use import loops, measure, read_results, source_of, write_results
 from secateur.evaluate.real_use_table import change_table, changes, drifted, lines, table
 from secateur.runtime.recogniser import Recogniser
@@ -45,8 +45,8 @@ CLIPS = [
 ]
 
 
-def source(**changed: Any) -> Source:
-    return Source(CLIPS, lambda u: SOUNDS[u.id], RATE, **changed)
+def source(**changed: Any) -> ClipSamples:
+    return ClipSamples(CLIPS, lambda u: SOUNDS[u.id], RATE, **changed)
 
 
 def test_conditions_are_the_same_for_everybody_and_differ_by_seed() -> None:
@@ -84,7 +84,7 @@ def test_joined_recordings_say_all_their_clips_and_where_each_begins() -> None:
     assert build("joined-300", source()) == []  # too few clips
     assert {c.timestamps for c in build("timestamps", source())} == {True}
     both = [replace(c, language="de" if i % 2 else "en") for i, c in enumerate(CLIPS)]
-    mixed = Source(both, lambda u: SOUNDS[u.id], RATE)
+    mixed = ClipSamples(both, lambda u: SOUNDS[u.id], RATE)
     assert all(len(c.of) == 1 for c in build("joined-3", mixed))
 
 
@@ -156,7 +156,7 @@ def test_results_say_what_was_lost_against_clean_clips() -> None:
     names = ["clean", "pause-2", "prompt-wrong", "timestamps", "nonspeech"]
     silent = [Utterance(f"n{i}", Path(f"/n{i}.wav"), 1.0, no_speech=True) for i in range(4)]
     hiss = {u.id: (0.01 * (i + 1) * np.ones(RATE)).astype(np.float32) for i, u in enumerate(silent)}
-    own = Source(CLIPS, lambda u: SOUNDS.get(u.id, hiss.get(u.id)), RATE, nonspeech=silent)  # type: ignore[arg-type, return-value]
+    own = ClipSamples(CLIPS, lambda u: SOUNDS.get(u.id, hiss.get(u.id)), RATE, nonspeech=silent)  # type: ignore[arg-type, return-value]
     results = measure(Scripted(knows), own, names, model="scripted", data="made", options=OFF)
     found = {one.name: one for one in lines(results)}
     assert found["clean"].value == 0.0 and found["clean"].change is None

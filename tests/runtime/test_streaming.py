@@ -15,7 +15,7 @@ from secateur.base.errors import SecateurError
 from secateur.features.front_end import front_end
 from secateur.runtime.ctc_recogniser import CtcRecogniser
 from secateur.runtime.recogniser import Recogniser
-from secateur.runtime.streaming import Event, Stream, StreamOptions, open_stream
+from secateur.runtime.streaming import Stream, StreamEvent, StreamOptions, open_stream
 from secateur.runtime.streaming.agreement import agreed
 from secateur.runtime.streaming.chunks import Chunks, receptive_field
 from secateur.text.units import Units
@@ -29,7 +29,7 @@ def pauses(audios: list[np.ndarray], seconds: float = 1.0) -> np.ndarray:  # typ
     return np.concatenate([*pairs, hiss[-1]])
 
 
-def run(stream: Stream, audio: np.ndarray, piece: int = 1600) -> list[Event]:  # type: ignore[type-arg]
+def run(stream: Stream, audio: np.ndarray, piece: int = 1600) -> list[StreamEvent]:  # type: ignore[type-arg]
     """All events of `audio`, fed in pieces."""
     found = [event for i in range(0, len(audio), piece) for event in stream.feed(audio[i : i + piece])]
     return found + stream.finish()

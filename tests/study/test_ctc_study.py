@@ -25,7 +25,7 @@ from secateur.lm.estimate import train_ngram  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint  # noqa: E402
 from secateur.study.one import run_one  # noqa: E402
 from secateur.study.outcome import study_outcome  # noqa: E402
-from secateur.study.reading import Reader, dev_of  # noqa: E402
+from secateur.study.reading import RunReader, dev_of  # noqa: E402
 from secateur.study.runs import expand  # noqa: E402
 from secateur.study.sets import check_sets, read_sets, unseen_tests  # noqa: E402
 from secateur.study.settings import StudySettings, read_study, waits_for  # noqa: E402
@@ -88,7 +88,7 @@ def read_afterwards(study: StudySettings, data: Path, out: Path) -> None:
     models = [train_ngram([u.text for u in read_sets(study.train, data)], 2), train_ngram(["so it was"], 2)]
     tests = {test: dev_of(study, test) for test in study.tests}
     assert tests == {"librispeech-mini": "dev-librispeech-mini", "speechocean762": "dev-speechocean762"}
-    values = [Reader(study, data, models, beam=4).read(out / "dense-0", tests)]
+    values = [RunReader(study, data, models, beam=4).read(out / "dense-0", tests)]
     kept = out / "dense-0" / "outputs"
     heard, clips = read_outputs(kept / "speechocean762.npz"), unseen_tests(study, data)["speechocean762"]
     model, text = load_checkpoint(out / "dense-0")
@@ -99,7 +99,7 @@ def read_afterwards(study: StudySettings, data: Path, out: Path) -> None:
         count_errors(spoken(u.text), text.decode(greedy(one))).errors for u, one in zip(clips, heard, strict=True)
     ]
     kept.rename(out / "elsewhere")
-    values.append(Reader(study, data, models, beam=4).read(out / "dense-0", tests))
+    values.append(RunReader(study, data, models, beam=4).read(out / "dense-0", tests))
     for found in values:
         chosen = found["summary"]["lm"]["chosen"]
         assert set(found["errors"]) == {f"{t}{with_lm}" for t in tests for with_lm in ("", "@lm")}
@@ -108,7 +108,7 @@ def read_afterwards(study: StudySettings, data: Path, out: Path) -> None:
     (out / "none").mkdir()
     (out / "dense-0" / "units.json").rename(out / "none" / "units.json")
     with pytest.raises(SecateurError, match="no such file"):
-        Reader(study, data, models).read(out / "none", tests)
+        RunReader(study, data, models).read(out / "none", tests)
     (out / "none" / "units.json").rename(out / "dense-0" / "units.json")
 
 

@@ -53,7 +53,7 @@ def _checked_rate(sample_rate: float | None, wanted: int) -> float:
 
 
 def _sides(array: NDArray[Any]) -> NDArray[Any]:
-    """As (samples, channels)."""
+    """`array` as (samples, channels), transposed where channels come first."""
     if array.ndim == 1:
         return array[:, None]
     if array.ndim == 2 and 0 < min(array.shape) <= MOST_CHANNELS and array.shape[0] != array.shape[1]:

@@ -22,7 +22,7 @@ def state_of(path: Path) -> State:
     return str(path), status.st_size, status.st_mtime_ns
 
 
-class Cache(Generic[T]):
+class LruCache(Generic[T]):
     """The most recently used results of `make`, `room` units in all; threads that need the same one wait for it."""
 
     def __init__(self, room: int, size: Callable[[T], int]) -> None:

@@ -127,7 +127,7 @@ def members(archive: Path) -> Iterator[tarfile.TarInfo]:
         size = archive.stat().st_size
         with tarfile.open(archive, "r:") as opened:
             while (member := opened.next()) is not None:
-                opened.members = []  # type: ignore[attr-defined]  # it would remember every one
+                opened.members = []  # type: ignore[attr-defined]  # it would keep a list of all members
                 if member.isreg() and not member.issparse():
                     if member.offset_data + member.size > size:
                         raise SecateurError(f"{archive}: cut off inside {member.name}: copy or pack it again")

@@ -21,7 +21,7 @@ def even(rows: int, low: float, high: float, generator: torch.Generator, device:
 
 
 def noise(rows: int, samples: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    """White noise."""
+    """White noise (rows, samples) of variance 1."""
     return torch.randn(rows, samples, device=generator.device, generator=generator).to(device)
 
 
@@ -86,7 +86,7 @@ def tones(
 
 
 def like(spectra: Tensor, samples: int, generator: torch.Generator) -> Tensor:
-    """Noise with the magnitudes `spectra` (rows, bins): of speech, without anything said."""
+    """Noise with the magnitudes `spectra` (rows, bins): the spectrum of speech, without words."""
     spectrum = torch.fft.rfft(noise(len(spectra), transform_size(samples), generator, spectra.device))
     shape = torch.nn.functional.interpolate(spectra[:, None], spectrum.shape[1], mode="linear", align_corners=True)
     sound: Tensor = torch.fft.irfft(spectrum * shape[:, 0])[:, :samples]

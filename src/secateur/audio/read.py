@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
 from ..base.progress import say
-from .cache import Cache, state_of
+from .cache import LruCache, state_of
 from .channels import Channel, Mixer, one_of
 from .decoders.open import open_part
 from .decoders.sound import Sound
@@ -31,8 +31,8 @@ _BLOCK = 1 << 18  # samples decoded at a time, all channels together
 _LOUDEST = 100.0  # floats a hundred times full scale are not sound in [-1, 1]
 _MAX_NOTES = 1000  # notes that are recorded, so that each is shown once
 _shown_notes: OrderedDict[str, None] = OrderedDict()
-_LAYOUTS: Cache[Layout] = Cache(256, lambda _: 1)  # of files
-_RECORDINGS: Cache[Array] = Cache(256 << 20, lambda audio: audio.nbytes)  # bytes of decoded recordings
+_LAYOUTS: LruCache[Layout] = LruCache(256, lambda _: 1)  # of files
+_RECORDINGS: LruCache[Array] = LruCache(256 << 20, lambda audio: audio.nbytes)  # bytes of decoded recordings
 
 Array = NDArray[np.float32]
 Pick = Callable[[Array, int], Array]  # samples (n, channels) at a rate to (n,) or (n, channels wanted)
@@ -278,7 +278,7 @@ class _Line:
         self._put(block)
 
     def end(self) -> None:
-        """Flush the resampler."""
+        """Put what the resampler still holds."""
         if self._stream is not None:
             channels = self._parts[0].shape[1] if self._parts else self._stream._channels
             self._put(self._stream.resample_chunk(np.zeros((0, channels), np.float32), last=True))

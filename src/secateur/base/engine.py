@@ -68,13 +68,13 @@ class _Worker:
         self._do: Callable[[Any], Any] | None = None
 
     def process(self) -> int:
-        """Its process id."""
+        """The id of the worker's process."""
         import os
 
         return os.getpid()
 
     def do(self, piece: Any) -> Any:
-        """Do one piece."""
+        """The answer of `make()` to one piece."""
         if self._do is None:
             self._do = self._make()
         return self._do(piece)

@@ -20,7 +20,7 @@ from .errors import SecateurError, nearest
 T = TypeVar("T")
 GROUPS = {
     "families": "a model family: a `models.family.Family`",
-    "features": "a kind of features: a `features.kinds.Kind`",
+    "features": "a kind of features: a `features.front_end.Kind`",
     "criteria": "an importance criterion for units: a `prune.importance.Criterion`",
     "weight_criteria": "an importance criterion for single weights: a `prune.weights.scores.WeightCriterion`",
     "schedules": "a pruning schedule: a function from time to share, both from 0 to 1",

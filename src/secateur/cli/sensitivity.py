@@ -37,7 +37,7 @@ def run(options: SensitivityJobSettings) -> dict[str, Any]:
 
 
 def show(values: dict[str, Any]) -> str:
-    """The first sites."""
+    """The headline, and the sites that matter most."""
     from ..base.options import from_dict
     from ..prune.sensitivity_map import SensitivityMap
     from ..sensitivity.page import headline, terminal_rows

@@ -14,7 +14,7 @@ from .layouts import LAYOUTS
 from .manifest import write_manifest
 from .prepare import PrepareSettings, prepare
 from .recording import Recording
-from .sources import SOURCES, Archive, Source
+from .sources import SOURCES, Archive, PublicCorpus
 from .split import split_by_speaker
 from .transfer import fetch
 
@@ -48,7 +48,7 @@ def download(
     return manifests
 
 
-def find_source(name: str) -> Source:
+def find_source(name: str) -> PublicCorpus:
     """The set of that name.
 
     Raises:
@@ -70,7 +70,7 @@ def _unpacked(folder: Path, part: str) -> Path:
 
 
 def _fetch_archive(
-    archive: Archive, part: str, source: Source, folder: Path, base_url: str | None, timeout: float, keep: bool,
+    archive: Archive, part: str, source: PublicCorpus, folder: Path, base_url: str | None, timeout: float, keep: bool,
     quiet: bool,
 ) -> None:  # fmt: skip
     """Fetch and unpack one archive unless that was done before."""
@@ -86,7 +86,7 @@ def _fetch_archive(
     unpack_inner(target, quiet)
 
 
-def write_manifests(source: Source, folder: Path, parts: Sequence[str], quiet: bool = False) -> dict[str, Path]:
+def write_manifests(source: PublicCorpus, folder: Path, parts: Sequence[str], quiet: bool = False) -> dict[str, Path]:
     """One manifest a split from the unpacked `parts`; a dev split is taken from train where the set has none.
 
     Raises:

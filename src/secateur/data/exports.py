@@ -26,7 +26,7 @@ AUDIO = "audio"  # folder of files that have to be written
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportedData:
     """The result of an export."""
 
     files: list[Path]
@@ -243,7 +243,7 @@ FORMS: Mapping[str, Callable[[Sequence[Utterance], Path, _Files], list[Path]]] =
 }  # fmt: skip
 
 
-def export(clips: Iterable[Utterance], form: str, out: Path, split: str = "train") -> Exported:
+def export(clips: Iterable[Utterance], form: str, out: Path, split: str = "train") -> ExportedData:
     """Write `clips` in the form of another toolkit: for NeMo `out` is a file, else a folder.
 
     An audiofolder is `out` with a folder for the `split`, so that others can be put beside it.
@@ -255,4 +255,4 @@ def export(clips: Iterable[Utterance], form: str, out: Path, split: str = "train
     some = list(track(clips, f"exporting to {form}"))
     out = out / SPLITS.get(split, "train") if form == "audiofolder" else out
     files = _Files((out.parent / f"{out.stem}-{AUDIO}") if form == "nemo" else out / AUDIO)
-    return Exported(FORMS[form](some, out, files), len(some), files.written)
+    return ExportedData(FORMS[form](some, out, files), len(some), files.written)

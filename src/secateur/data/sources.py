@@ -22,7 +22,7 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Source:
+class PublicCorpus:
     """A public set of recordings with transcripts."""
 
     title: str
@@ -36,8 +36,8 @@ class Source:
     dev_share: float = 0.0  # of the train split's speakers, for sets without dev split
 
 
-SOURCES: Mapping[str, Source] = {
-    "mini-librispeech": Source(
+SOURCES: Mapping[str, PublicCorpus] = {
+    "mini-librispeech": PublicCorpus(
         "mini LibriSpeech: about 7 h of LibriSpeech (openslr 31)", "CC BY 4.0", "en", OPENSLR, "librispeech",
         {
             "train-clean-5": Archive("31/train-clean-5.tar.gz", 333, "md5:5df7d4e78065366204ca6845bb08f490"),
@@ -45,7 +45,7 @@ SOURCES: Mapping[str, Source] = {
         },
         rename={"train-clean-5": "train", "dev-clean-2": "test"}, dev_share=0.1,
     ),
-    "librispeech": Source(
+    "librispeech": PublicCorpus(
         "LibriSpeech: read English audio books (openslr 12)", "CC BY 4.0", "en", OPENSLR, "librispeech",
         {
             "dev-clean": Archive("12/dev-clean.tar.gz", 338, "md5:42e2234ba48799c1f50f24a7926300a1"),
@@ -58,12 +58,12 @@ SOURCES: Mapping[str, Source] = {
         },
         default=("dev-clean", "test-clean", "train-clean-100"),
     ),
-    "an4": Source(
+    "an4": PublicCorpus(
         "CMU AN4: an hour of spelt words, numbers and addresses", "BSD-like (CMU)", "en",
         ("http://www.speech.cs.cmu.edu/databases/an4/", "https://dldata-public.s3.us-east-2.amazonaws.com/"), "an4",
         {"all": Archive("an4_sphere.tar.gz", 64)}, dev_share=0.1,
     ),
-    "speech-commands": Source(
+    "speech-commands": PublicCorpus(
         "Speech Commands v2: 105,829 single words by 2,618 speakers", "CC BY 4.0", "en",
         ("https://storage.googleapis.com/download.tensorflow.org/data/", "http://download.tensorflow.org/data/"),
         "speech-commands",
@@ -74,7 +74,7 @@ SOURCES: Mapping[str, Source] = {
             )
         },
     ),
-    "aishell": Source(
+    "aishell": PublicCorpus(
         "AISHELL-1: 178 h of read Mandarin (openslr 33)", "Apache-2.0", "zh", OPENSLR, "aishell",
         {"all": Archive("33/data_aishell.tgz", 15582, "md5:2f494334227864a8a8fec932999db9d8")},
     ),

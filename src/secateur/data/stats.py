@@ -66,7 +66,7 @@ class Tally:
         self.without_text += not u.text.strip()
 
     def stats(self) -> Stats:
-        """What was counted."""
+        """The statistics of all clips that were added."""
         seconds = np.percentile(self.durations, PERCENTILES) if self.durations else np.zeros(len(PERCENTILES))
         return Stats(
             utterances=len(self.durations),

@@ -59,7 +59,7 @@ class Overview:
         self.speakers: set[str] = set()
         self.languages: Counter[str] = Counter()
         self._letters = [0, 0]  # upper, lower
-        self._english = [0, 0]  # clips said to be English with Latin letters, and with others
+        self._english = [0, 0]  # clips labelled English with Latin letters, and with others
         for u in utterances:
             self.add(u)
 

@@ -26,11 +26,11 @@ ATTEMPTS = 4  # at one address without a single new byte
 
 
 def fetch(urls: Sequence[str], path: Path, checksum: str = "", timeout: float = 30.0, quiet: bool = False) -> Path:
-    """Fetch `path` from the first of `urls` that has it; what is there already is kept, a part is gone on with.
+    """Fetch `path` from the first of `urls` that has it; an existing file is kept, a partial one is resumed.
 
     `checksum` is "md5:..." or "sha256:...". Without one the file's SHA-256 is noted in `<path>.sha256` after the first
     download, and held against later ones. `timeout` (s) is for connecting and for every read. A broken connection is
-    taken up again where it broke; a part that turns out wrong is removed.
+    resumed where it broke; a part that turns out wrong is removed.
 
     Raises:
         SecateurError: no address delivers the file; the message lists what was tried and why it failed.

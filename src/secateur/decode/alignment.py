@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..text.tokenizer import Tokenizer
 from .segments import Audio, Word, confidence
-from .session import Floats, Session, State
+from .session import DecoderSession, Floats, State
 from .word_pieces import word_pieces
 
 MEDIAN = 7  # positions, as the reference filters
@@ -24,7 +24,7 @@ QUIET = 0.1  # of a window's loudness (its 90th percentile): below, nobody speak
 
 
 def token_times(
-    session: Session, state: State, prompts: Sequence[Sequence[int]], rows: Sequence[Sequence[int]],
+    session: DecoderSession, state: State, prompts: Sequence[Sequence[int]], rows: Sequence[Sequence[int]],
     seconds: Sequence[float],
 ) -> list[NDArray[np.float64]]:  # fmt: skip
     """For each encoded clip of `state` the borders (n + 1,) in seconds between its n text tokens.

@@ -16,7 +16,7 @@ from .language import chosen, detect, likeliest
 from .options import DecodingOptions
 from .prompt import prompt
 from .segments import Audio, Segment, Word, confidence
-from .session import Session, State, TokenConfig
+from .session import DecoderSession, State, TokenConfig
 
 SILENCE = 2.0**-15  # peak below one step of 16-bit audio: digital silence
 SHORTEST = 0.1  # seconds; a shorter clip is filled up with zeros
@@ -33,7 +33,7 @@ class DecodedAudio:
     language: str | None
 
 
-def encode_clips(session: Session, clips: Sequence[Audio]) -> State:
+def encode_clips(session: DecoderSession, clips: Sequence[Audio]) -> State:
     """Features and encoder of `clips`, each at most one window; padded as the model expects it."""
     check_cancelled()
     config = session.config
@@ -68,7 +68,7 @@ def batches(lengths: Sequence[int], config: TokenConfig) -> list[list[int]]:
 
 
 def decode_clips(
-    session: Session, tokenizer: Tokenizer, clips: Sequence[Audio], options: DecodingOptions
+    session: DecoderSession, tokenizer: Tokenizer, clips: Sequence[Audio], options: DecodingOptions
 ) -> list[DecodedAudio]:
     """Recognise `clips` (samples at the model's rate), each at most one window, without timestamps.
 

@@ -16,7 +16,7 @@ from .loops import cut_loops
 from .options import DecodingOptions
 from .rules import Rules, log_sum_exp
 from .search import Hypothesis, beam_search, greedy, sample
-from .session import Floats, Session, State
+from .session import DecoderSession, Floats, State
 
 MOST_TOKENS = 224  # half of the reference's text context; a pruned context may hold fewer
 
@@ -75,8 +75,8 @@ class Decoded:
 
 
 def decode(
-    session: Session, state: State, prompts: Sequence[Sequence[int]], tokenizer: Tokenizer, options: DecodingOptions,
-    timestamps: bool,
+    session: DecoderSession, state: State, prompts: Sequence[Sequence[int]], tokenizer: Tokenizer,
+    options: DecodingOptions, timestamps: bool,
 ) -> list[Decoded]:  # fmt: skip
     """Decode every encoded clip of `state`, each from its prompt (all of one length).
 
@@ -132,7 +132,7 @@ def _best(attempts: list[Decoded], options: DecodingOptions) -> Decoded:
 
 
 def _search(
-    session: Session, state: State, logits: Floats, rules: Rules, most: int, temperature: float,
+    session: DecoderSession, state: State, logits: Floats, rules: Rules, most: int, temperature: float,
     options: DecodingOptions,
 ) -> list[Hypothesis]:  # fmt: skip
     """One hypothesis a row: greedy or beams at temperature 0, else the best of some samples."""

@@ -59,7 +59,7 @@ class Generation:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class UngatedOutputs:
     """A model's outputs for clips that were decoded without any gate.
 
     Attributes:
@@ -94,7 +94,11 @@ def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def calibrate(
-    speech: Evidence, other: Evidence, lost: float = 0.001, invented: float = 0.04, base: Generation | None = None
+    speech: UngatedOutputs,
+    other: UngatedOutputs,
+    lost: float = 0.001,
+    invented: float = 0.04,
+    base: Generation | None = None,
 ) -> Calibration:
     """Thresholds that drop at most the share `lost` of `speech` and keep, if possible, at most `invented` of `other`.
 
@@ -132,6 +136,6 @@ def calibrate(
     return Calibration(generation, best[1], best[0])
 
 
-def _scores(evidence: Evidence, tilt: float, known: bool) -> NDArray[np.float64]:
+def _scores(evidence: UngatedOutputs, tilt: float, known: bool) -> NDArray[np.float64]:
     """The higher, the less likely speech."""
     return (log_odds(evidence.no_speech) if known else 0.0) - tilt * np.nan_to_num(evidence.log_prob)

@@ -7,10 +7,10 @@ import numpy as np
 from ..base.errors import SecateurError
 from ..text.languages import language as language_entry
 from ..text.tokens import Tokens
-from .session import Session, State
+from .session import DecoderSession, State
 
 
-def detect(session: Session, state: State, batch: int) -> list[dict[str, float]]:
+def detect(session: DecoderSession, state: State, batch: int) -> list[dict[str, float]]:
     """The probability of each language that the model knows, for the `batch` encoded clips of `state`."""
     known = session.config.tokens.languages
     names, ids = list(known), list(known.values())

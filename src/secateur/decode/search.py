@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .rules import Rules, log_sum_exp
-from .session import Floats, Ints, Session, State
+from .session import DecoderSession, Floats, Ints, State
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Hypothesis:
         return self.log_prob / (len(self.tokens) + 1)
 
 
-def greedy(session: Session, state: State, logits: Floats, rules: Rules, most: int) -> list[Hypothesis]:
+def greedy(session: DecoderSession, state: State, logits: Floats, rules: Rules, most: int) -> list[Hypothesis]:
     """The likeliest token at every step.
 
     Args:
@@ -41,7 +41,7 @@ def greedy(session: Session, state: State, logits: Floats, rules: Rules, most: i
 
 
 def sample(
-    session: Session, state: State, logits: Floats, rules: Rules, most: int, temperature: float,
+    session: DecoderSession, state: State, logits: Floats, rules: Rules, most: int, temperature: float,
     generators: Sequence[Generator],
 ) -> list[Hypothesis]:  # fmt: skip
     """Tokens drawn from softmax(logits / temperature); every row has its own generator, so batches change nothing."""
@@ -56,7 +56,12 @@ def sample(
 
 
 def _roll(
-    session: Session, state: State, logits: Floats, rules: Rules, most: int, choose: Callable[[Floats, Ints], Ints]
+    session: DecoderSession,
+    state: State,
+    logits: Floats,
+    rules: Rules,
+    most: int,
+    choose: Callable[[Floats, Ints], Ints],
 ) -> list[Hypothesis]:
     """One token a step for every row until each has ended; rows that have ended leave the batch a quarter at a time."""
     batch, end = len(logits), rules.tokens.end
@@ -94,7 +99,7 @@ class _Clip:
 
 
 def beam_search(
-    session: Session, state: State, logits: Floats, rules: Rules, most: int, beam: int, patience: float = 1.0,
+    session: DecoderSession, state: State, logits: Floats, rules: Rules, most: int, beam: int, patience: float = 1.0,
     length_penalty: float | None = None,
 ) -> list[Hypothesis]:  # fmt: skip
     """The best of `beam` hypotheses a clip; a clip stops when `beam * patience` of them have ended.

@@ -24,11 +24,11 @@ class TokenConfig(Protocol):
 
     @property
     def tokens(self) -> Tokens:
-        """Special tokens."""
+        """The ids of the special tokens."""
 
     @property
     def vocabulary(self) -> int:
-        """Token rows."""
+        """The number of output tokens."""
 
     @property
     def text_context(self) -> int:
@@ -62,7 +62,7 @@ class TokenConfig(Protocol):
         """Positions of the memory for a clip of so many samples."""
 
 
-class Session(Protocol):
+class DecoderSession(Protocol):
     """A network that decodes. States are values: `step` and `pick` return new ones and leave the old one usable."""
 
     @property

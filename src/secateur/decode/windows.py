@@ -16,7 +16,7 @@ from .language import chosen, detect
 from .options import DecodingOptions
 from .prompt import prompt
 from .segments import Audio, Segment, moved, next_cut, quiet_cuts, split
-from .session import Session, State, TokenConfig
+from .session import DecoderSession, State, TokenConfig
 
 BALLOTS = 5  # windows of a recording that vote on its language
 SAME = 4  # tokens from which a window that repeats the one before is suspicious
@@ -36,7 +36,7 @@ def follows(config: TokenConfig, options: DecodingOptions, long: bool) -> bool:
     return by_timestamps(config, options, long) or (long and conditioned)
 
 
-def vote(session: Session, clips: Sequence[Audio]) -> str | None:
+def vote(session: DecoderSession, clips: Sequence[Audio]) -> str | None:
     """The language with the highest mean log probability over `clips`, each at most one window; None: all are quiet."""
     loud = [clip for clip in clips if audible(clip)]
     if not loud:
@@ -45,7 +45,7 @@ def vote(session: Session, clips: Sequence[Audio]) -> str | None:
     return max(ballots[0], key=lambda name: sum(math.log(max(ballot[name], 1e-9)) for ballot in ballots))
 
 
-def decode_long(session: Session, tokenizer: Tokenizer, audio: Audio, options: DecodingOptions) -> DecodedAudio:
+def decode_long(session: DecoderSession, tokenizer: Tokenizer, audio: Audio, options: DecodingOptions) -> DecodedAudio:
     """Recognise `audio` (samples at the model's rate) of any length.
 
     By timestamps, or when text is the next window's prompt, windows follow each other; else they are batched.
@@ -73,7 +73,12 @@ def decode_long(session: Session, tokenizer: Tokenizer, audio: Audio, options: D
 
 
 def _in_turn(
-    session: Session, tokenizer: Tokenizer, audio: Audio, options: DecodingOptions, language: str, timestamps: bool
+    session: DecoderSession,
+    tokenizer: Tokenizer,
+    audio: Audio,
+    options: DecodingOptions,
+    language: str,
+    timestamps: bool,
 ) -> tuple[Segment, ...]:
     """Window after window; the next one begins at the last whole segment's end (timestamps) or at the cut."""
     config = session.config
@@ -134,7 +139,7 @@ def _timed(result: Decoded, config: TokenConfig, tokenizer: Tokenizer, seconds: 
 
 
 def _worded(
-    session: Session, state: State, ids: list[int], segments: list[Segment], tokenizer: Tokenizer, language: str,
+    session: DecoderSession, state: State, ids: list[int], segments: list[Segment], tokenizer: Tokenizer, language: str,
     window: Audio,
 ) -> list[Segment]:  # fmt: skip
     """`segments` of one window, which `state` holds, with their words; `ids` is the prompt before plain text."""

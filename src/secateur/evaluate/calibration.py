@@ -15,11 +15,11 @@ from ..base.files import write_json
 from ..base.options import to_dict
 from ..base.progress import say
 from ..data.manifest import read_manifest
-from ..decode.generation import Calibration, Evidence, Generation, calibrate
+from ..decode.generation import Calibration, Generation, UngatedOutputs, calibrate
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio
 from ..runtime.contents import CONTENTS, read_contents
-from .conditions import Source, build
+from .conditions import ClipSamples, build
 from .decoded import PIECE
 from .real_use import measure, source_of
 
@@ -38,7 +38,7 @@ UNGATED = DecodingOptions(
 )  # fmt: skip
 
 
-def evidence(recogniser: Recogniser, audios: Sequence[Audio], language: str | None = None) -> Evidence:
+def evidence(recogniser: Recogniser, audios: Sequence[Audio], language: str | None = None) -> UngatedOutputs:
     """The outputs of a model for clips when nothing is dropped."""
     options = replace(UNGATED, language=language)
     transcripts = [
@@ -52,10 +52,10 @@ def evidence(recogniser: Recogniser, audios: Sequence[Audio], language: str | No
             no_speech[i] = np.mean(probabilities) if probabilities else math.nan
             data = one.text.encode()
             repetition[i] = len(data) / len(zlib.compress(data))
-    return Evidence(log_prob, no_speech, repetition)
+    return UngatedOutputs(log_prob, no_speech, repetition)
 
 
-def generation_of(recogniser: Recogniser, source: Source) -> Calibration:
+def generation_of(recogniser: Recogniser, source: ClipSamples) -> Calibration:
     """Thresholds that lose at most one clip in a thousand and let at most 4 % of recordings without speech through; and
     no prompts for a model whose error rate they raise by more than half a point.
 
@@ -72,7 +72,7 @@ def generation_of(recogniser: Recogniser, source: Source) -> Calibration:
     )
 
 
-def _cut(recogniser: Recogniser, source: Source, generation: Generation) -> Generation:
+def _cut(recogniser: Recogniser, source: ClipSamples, generation: Generation) -> Generation:
     """`generation` with the windows in which long recordings have the lowest error rate."""
     few = replace(source, clips=source.clips[:TRIED])
     before, rates = recogniser.generation, dict[float | None, float]()
@@ -88,7 +88,7 @@ def _cut(recogniser: Recogniser, source: Source, generation: Generation) -> Gene
     return replace(generation, window_seconds=min(rates, key=rates.__getitem__))
 
 
-def _prompted(recogniser: Recogniser, source: Source, generation: Generation) -> Generation:
+def _prompted(recogniser: Recogniser, source: ClipSamples, generation: Generation) -> Generation:
     """`generation` with what prompts do to the error rate."""
     tokens = getattr(recogniser.config, "tokens", None)
     if tokens is None or tokens.previous is None:

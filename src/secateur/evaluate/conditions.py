@@ -47,7 +47,7 @@ class Case:
 
 
 @dataclass
-class Source:
+class ClipSamples:
     """Clips with their samples at `rate` Hz, read once."""
 
     clips: Sequence[Utterance]
@@ -58,7 +58,7 @@ class Source:
     _samples: dict[str, Samples] = field(default_factory=dict)
 
     def samples(self, clip: Utterance) -> Samples:
-        """Of one clip."""
+        """The samples of `clip`, read on the first call."""
         if clip.id not in self._samples:
             self._samples[clip.id] = self.read(clip)
         return self._samples[clip.id]
@@ -92,7 +92,7 @@ def in_order(name: str) -> tuple[int, float, str]:
     return KINDS.index(kind) if kind in KINDS else len(KINDS), float(value) if _is_number(value) else 0.0, name
 
 
-def build(name: str, source: Source) -> list[Case]:
+def build(name: str, source: ClipSamples) -> list[Case]:
     """The recordings of one condition; none where the clips are too few for it."""
     kind, _, value = name.partition("-")
     if kind == "clean":
@@ -120,7 +120,7 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _paused(clip: Utterance, source: Source, seconds: float, random: np.random.Generator) -> Case:
+def _paused(clip: Utterance, source: ClipSamples, seconds: float, random: np.random.Generator) -> Case:
     """A clip with a pause of its room's tone at the quietest moment of its middle."""
     samples, size = source.samples(clip), round(seconds * source.rate)
     middle = quiet_middle(samples, source.rate)
@@ -129,7 +129,7 @@ def _paused(clip: Utterance, source: Source, seconds: float, random: np.random.G
 
 
 def join(
-    clips: Sequence[Utterance], source: Source, pauses: Sequence[float], name: str, random: np.random.Generator
+    clips: Sequence[Utterance], source: ClipSamples, pauses: Sequence[float], name: str, random: np.random.Generator
 ) -> Case:
     """Clips one after the other, `pauses` (s) of room tone before each."""
     parts: list[Samples] = []
@@ -153,7 +153,7 @@ def join(
     return Case(utterance, np.concatenate(parts), tuple(c.id for c in clips), joints=tuple(joints))
 
 
-def _joined(source: Source, seconds: float, name: str, least: float | None = None) -> list[Case]:
+def _joined(source: ClipSamples, seconds: float, name: str, least: float | None = None) -> list[Case]:
     """The clips in their order, in recordings as near to `seconds` as they fit; a rest below `least` is left out."""
     cases: list[Case] = []
     group, total = list[Utterance](), 0.0
@@ -175,7 +175,7 @@ def _joined(source: Source, seconds: float, name: str, least: float | None = Non
     return cases
 
 
-def _timed(source: Source, random: np.random.Generator) -> list[Case]:
+def _timed(source: ClipSamples, random: np.random.Generator) -> list[Case]:
     """Two to four clips with pauses of 0.4 to 4 s between them, in one window, whose joints are known."""
     cases, at = [], 0
     while at < len(source.clips):
@@ -195,7 +195,7 @@ def _timed(source: Source, random: np.random.Generator) -> list[Case]:
     return cases
 
 
-def _prompt(value: str, number: int, source: Source, random: np.random.Generator) -> tuple[str, ...]:
+def _prompt(value: str, number: int, source: ClipSamples, random: np.random.Generator) -> tuple[str, ...]:
     """Words before one clip: a sentence that says nothing, a list with words of its own, or one with none of them."""
     clip = source.clips[number]
     language = base_language(clip.language)
@@ -223,7 +223,7 @@ def long_words(text: str) -> list[str]:
     return sorted(dict.fromkeys(w for w in words if len(w) > 2), key=lambda w: -len(w) if len(w) > 3 else 0)
 
 
-def _nonspeech(source: Source) -> list[Case]:
+def _nonspeech(source: ClipSamples) -> list[Case]:
     """The recordings without speech that were given; else room tone of the clips, noises and tones."""
     if source.nonspeech:
         return [Case(replace(u, text="", no_speech=True), source.samples(u), (u.id,)) for u in source.nonspeech]

@@ -43,7 +43,7 @@ class Counts:
 
     @property
     def errors(self) -> int:
-        """All three kinds."""
+        """Substitutions, deletions and insertions together."""
         return self.substitutions + self.deletions + self.insertions
 
     @property

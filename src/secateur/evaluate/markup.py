@@ -54,7 +54,7 @@ def difference(reference: str, hypothesis: str, metric: Metric) -> str:
 
 
 def clip(change: ClipChange, names: tuple[str, str], metric: Metric) -> str:
-    """One clip: what was said, and what both systems heard."""
+    """One clip: the reference, and both systems' hypotheses with their errors marked."""
     lines = [("reference", escape(change.reference))]
     lines += [
         (f"{name}, {errors} {'error' if errors == 1 else 'errors'}", difference(change.reference, text, metric))

@@ -77,7 +77,7 @@ def forest(named: Sequence[tuple[str, Difference]]) -> str:
 
 
 def scatter(points: Sequence[tuple[str, float, float]], across: str, up: str) -> str:
-    """Named points."""
+    """A scatter plot (SVG) of (name, x, y), each point labelled; `across` and `up` title the axes."""
     alt = "; ".join(f"{name}: {x:.0f}, {y:.1f}" for name, x, y in points)
 
     def draw(axes: Any) -> None:

@@ -18,7 +18,7 @@ from ..runtime.contents import is_export
 from ..text.languages import base_language
 from ..text.normalise import scheme_of
 from .bootstrap import RESAMPLES
-from .conditions import Case, Source, build, chosen, in_order
+from .conditions import Case, ClipSamples, build, chosen, in_order
 from .decoded import PIECE, speaks
 from .error_rate import compare_texts, overall_metric
 from .real_use_table import TIMESTAMPS
@@ -33,7 +33,7 @@ Results = dict[str, Result]
 LOOP_WORDS = 6  # a phrase that comes three times or more, over at least so many words, is a loop
 
 
-def source_of(clips: Sequence[Utterance], rate: int, nonspeech: Sequence[Utterance] = (), seed: int = 0) -> Source:
+def source_of(clips: Sequence[Utterance], rate: int, nonspeech: Sequence[Utterance] = (), seed: int = 0) -> ClipSamples:
     """Clips to build conditions from; those without a transcript are left out.
 
     Raises:
@@ -42,7 +42,7 @@ def source_of(clips: Sequence[Utterance], rate: int, nonspeech: Sequence[Utteran
     spoken = [u for u in clips if u.text.strip()]
     if not spoken:
         raise SecateurError("conditions are made from clips with words, and here is none")
-    return Source(spoken, lambda u: read_clip(u, rate), rate, seed, nonspeech)
+    return ClipSamples(spoken, lambda u: read_clip(u, rate), rate, seed, nonspeech)
 
 
 def of_model(
@@ -71,7 +71,7 @@ def of_model(
 
 
 def measure(
-    recogniser: Recogniser, source: Source, names: Sequence[str], *, model: str, data: str,
+    recogniser: Recogniser, source: ClipSamples, names: Sequence[str], *, model: str, data: str,
     options: DecodingOptions | None = None, normalise: str | None = None, resamples: int = RESAMPLES,
 ) -> Results:  # fmt: skip
     """The results of the conditions `names` (see `conditions.chosen`), decoded as `transcribe` does.
@@ -139,7 +139,7 @@ def _decode(recogniser: Recogniser, cases: Sequence[Case], options: DecodingOpti
 
 
 def _row(case: Case, transcript: Transcript, normalise: str | None) -> Row:
-    """One case, counted."""
+    """The row of one case: reference, hypothesis and their errors."""
     u = case.utterance
     code = base_language(u.language)
     compared = compare_texts(u.text, transcript.text, code, scheme_of(code, normalise))

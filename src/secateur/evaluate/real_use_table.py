@@ -92,7 +92,7 @@ class Change:
 
     @property
     def delta(self) -> float:
-        """B minus A."""
+        """B minus A, in the unit of the row."""
         return self.b - self.a
 
 

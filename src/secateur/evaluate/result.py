@@ -76,7 +76,7 @@ class Result:
 
     @property
     def errors(self) -> int:
-        """All three kinds."""
+        """Substitutions, deletions and insertions together."""
         return self.substitutions + self.deletions + self.insertions
 
     def summary(self) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def by_data(named: Named) -> dict[str, list[tuple[str, Result]]]:
 
 
 def unit(result: Result) -> str:
-    """What `words` counts."""
+    """What `Result.words` counts under its metric."""
     return {"wer": "words", "cer": "characters", "mer": "words and characters", "per": "phones"}[result.metric]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..decode.rules import Rules
-from ..decode.session import Floats, Session
+from ..decode.session import DecoderSession, Floats
 from ..models.token_network import TokenNetwork
 from ..models.torch_session import TorchSession
 
@@ -32,7 +32,7 @@ class Parity:
         return self.steps_equal / self.steps
 
 
-def parity(model: TokenNetwork, session: Session, clips: Sequence[Floats], limit: int = 48) -> Parity:
+def parity(model: TokenNetwork, session: DecoderSession, clips: Sequence[Floats], limit: int = 48) -> Parity:
     """Compare `model` with the exported `session` on features (frames, inputs) of some `clips`.
 
     Each clip is decoded greedily by `model`, up to the end token or `limit` tokens.

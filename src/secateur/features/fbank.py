@@ -91,7 +91,7 @@ def _mirrored(audio: NDArray[np.float32], front_end: FrontEnd, frames: int) -> N
     return np.pad(audio[max(0, -before) :], (max(0, before), max(0, after)), mode="symmetric")
 
 
-class Fbank(Kind):
+class FbankKind(Kind):
     """Kaldi's log-mel: a frame is `[energy,] bins`; deltas and delta-deltas follow, each as wide as that."""
 
     name, title, streams = "fbank", "Kaldi's log-mel", True
@@ -135,4 +135,4 @@ class Fbank(Kind):
         return tuple(d for d in f.reads if d % f.statics < f.energy or d % f.statics - f.energy in bins)
 
 
-KIND = Fbank()
+KIND = FbankKind()

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from .fbank import Fbank
+from .fbank import FbankKind
 from .front_end import FrontEnd, filters_fit
 
 
-class Mfcc(Fbank):
+class MfccKind(FbankKind):
     """A frame is `coefficients`, the first of which energy replaces; deltas as of `fbank`."""
 
     name, title = "mfcc", "Kaldi's cepstra"
-    usual: ClassVar[Mapping[str, Any]] = {**Fbank.usual, "bins": 23, "coefficients": 13, "lifter": 22.0}
-    uses = Fbank.uses | {"coefficients", "lifter"}
+    usual: ClassVar[Mapping[str, Any]] = {**FbankKind.usual, "bins": 23, "coefficients": 13, "lifter": 22.0}
+    uses = FbankKind.uses | {"coefficients", "lifter"}
 
     def problems(self, f: FrontEnd) -> list[str]:
         """See `Kind.problems`."""
@@ -27,7 +27,7 @@ class Mfcc(Fbank):
         return filters_fit(f, {*f.audible} or None)
 
     def statics(self, f: FrontEnd) -> int:
-        """The coefficients."""
+        """The number of cepstral coefficients a frame, before deltas."""
         return f.coefficients
 
     def reads_below(self, f: FrontEnd, bins: set[int]) -> tuple[int, ...]:
@@ -35,4 +35,4 @@ class Mfcc(Fbank):
         return f.reads
 
 
-KIND = Mfcc()
+KIND = MfccKind()

@@ -52,7 +52,7 @@ def nemo_log_mel(samples: NDArray[np.float32], front_end: FrontEnd) -> NDArray[n
     return np.asarray(apart / (deviation + LEAST_DEVIATION), np.float32)
 
 
-class Nemo(Kind):
+class NemoKind(Kind):
     """NeMo's log-mel. Its networks read it as a picture with convolutions, so that no bin can be removed."""
 
     name, title = "nemo", "NeMo's features"
@@ -69,4 +69,4 @@ class Nemo(Kind):
         raise SecateurError("sample_rate: this network reads its features as a picture and cannot lose any")
 
 
-KIND = Nemo()
+KIND = NemoKind()

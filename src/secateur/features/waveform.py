@@ -23,7 +23,7 @@ def samples_as_features(audio: NDArray[np.floating], normalised: bool) -> NDArra
     return samples[:, None]
 
 
-class Waveform(Kind):
+class WaveformKind(Kind):
     """The samples themselves: a frame is one of them."""
 
     name, title, by_sample = "waveform", "samples", True
@@ -49,4 +49,4 @@ class Waveform(Kind):
         raise SecateurError("sample_rate: a network that takes the samples themselves has no filters to cut")
 
 
-KIND = Waveform()
+KIND = WaveformKind()

@@ -98,7 +98,7 @@ def log_mel(audio: NDArray[np.floating], front_end: FrontEnd, pad_to: int | None
     return mel
 
 
-class Whisper(Kind):
+class WhisperKind(Kind):
     """Whisper's log-mel, relative to the loudest of all that are computed."""
 
     name, title, kept_in = "whisper", "Whisper's features", "kept_bins"
@@ -122,4 +122,4 @@ class Whisper(Kind):
         return tuple(b for b in f.reads if b in bins)
 
 
-KIND = Whisper()
+KIND = WhisperKind()

@@ -45,7 +45,7 @@ class NGram:
 
     @property
     def order(self) -> int:
-        """The longest n-grams."""
+        """The length of the longest n-grams."""
         return len(self.levels)
 
     @cached_property
@@ -71,7 +71,7 @@ class NGram:
         return (self.numbers[START],) if START in self.numbers else ()
 
     def then(self, word: int, state: State) -> State:
-        """After `word`."""
+        """The state after `word`."""
         return (word, *state)[: self.order - 1]
 
     def score(self, word: int, state: State) -> float:
@@ -164,7 +164,7 @@ class Mixture:
         return tuple(model.start() for model in self.models)
 
     def then(self, word: int, state: tuple[State, ...]) -> tuple[State, ...]:
-        """After `word`."""
+        """The state after `word`."""
         return tuple(
             model.then(own[word] if word >= 0 else -1, part)
             for model, own, part in zip(self.models, self._own, state, strict=True)

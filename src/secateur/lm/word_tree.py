@@ -15,7 +15,7 @@ ROOT, OPEN, NO_NODE = 0, 1, -1  # nodes: before a word; in a word outside the le
 
 
 @dataclass(frozen=True)
-class Lexicon:
+class WordTree:
     """The tree. Words are numbered as in the language model."""
 
     children: NDArray[np.int32]  # (nodes, outputs): the node after a unit, or NO_NODE
@@ -39,7 +39,7 @@ def is_word(word: str) -> bool:
     return bool(word) and word[0] not in "<[+" and any(c.isalnum() for c in word)
 
 
-def make_lexicon(units: Inventory, words: Sequence[str], log_probs: Sequence[float]) -> Lexicon:
+def make_lexicon(units: Inventory, words: Sequence[str], log_probs: Sequence[float]) -> WordTree:
     """The tree of all `words` that `units` can spell.
 
     Raises:
@@ -84,4 +84,4 @@ def make_lexicon(units: Inventory, words: Sequence[str], log_probs: Sequence[flo
     if units.boundary is not None:
         begins = np.zeros(units.outputs, bool)
         begins[units.boundary] = True
-    return Lexicon(table, ends, homophones, best, ending, begins, units.boundary)
+    return WordTree(table, ends, homophones, best, ending, begins, units.boundary)

@@ -36,21 +36,21 @@ class TorchSession:
 
     @torch.inference_mode()
     def encode(self, features: Floats, frames: Ints | None) -> TorchState:
-        """See `Session.encode`."""
+        """See `DecoderSession.encode`."""
         counts = None if frames is None else torch.from_numpy(frames).to(self.device)
         cache = self.model.encode(torch.from_numpy(features).to(self.device), counts)
         return TorchState(cache, np.arange(len(features)))
 
     @torch.inference_mode()
     def step(self, tokens: Ints, state: TorchState) -> tuple[Floats, TorchState]:
-        """See `Session.step`."""
+        """See `DecoderSession.step`."""
         cache = _same(state.cache)
         logits = self.model.step(torch.from_numpy(tokens).to(self.device), cache)
         return logits.float().cpu().numpy(), TorchState(cache, state.clips)
 
     @torch.inference_mode()
     def attention(self, tokens: Ints, state: TorchState) -> Floats:
-        """See `Session.attention`."""
+        """See `DecoderSession.attention`."""
         scores: list[Tensor] = []
 
         def record(module: Any, inputs: tuple[Tensor, ...]) -> None:
@@ -68,7 +68,7 @@ class TorchSession:
 
     @torch.inference_mode()
     def pick(self, state: TorchState, rows: Ints) -> TorchState:
-        """See `Session.pick`."""
+        """See `DecoderSession.pick`."""
         index = torch.from_numpy(rows).to(self.device)
         clips = state.clips[rows]
         if not np.array_equal(clips, state.clips):

@@ -20,7 +20,7 @@ from ..decode.session import Floats, Ints
 from ..features.extract import extract
 from ..lm.ngram import LanguageModel
 from ..lm.tables import read_models
-from ..lm.word_tree import Lexicon, make_lexicon
+from ..lm.word_tree import WordTree, make_lexicon
 from ..models.family import FrameConfig, family_of, read_config
 from .cached_network import CachedNetwork
 from .contents import CONFIG, NETWORK, STREAM, UNITS, read_contents
@@ -42,7 +42,7 @@ class CtcRecogniser(Recogniser):
     def __init__(self, config: FrameConfig, text: Any, network: LogProbs, cached: CachedNetwork | None = None) -> None:
         self.config, self.text, self.network, self.cached = config, text, network, cached
         self._lock = threading.Lock()  # workers share what is read
-        self._lm: tuple[tuple[tuple[Path, ...], tuple[float, ...]], LanguageModel, Lexicon] | None = None
+        self._lm: tuple[tuple[tuple[Path, ...], tuple[float, ...]], LanguageModel, WordTree] | None = None
 
     @property
     def window_seconds(self) -> float:
@@ -151,7 +151,7 @@ class CtcRecogniser(Recogniser):
         return " ".join(segment.text for segment in decoded.segments)
 
     def _long(self, audio: Audio, options: DecodingOptions) -> DecodedAudio:
-        """Piece by piece."""
+        """A recording longer than a window, cut where it is quiet and decoded piece by piece."""
         rate, segments = self.sample_rate, []
         for start, end in quiet_cuts(audio, int(self.window_seconds * rate), rate):
             segments += [moved(s, start / rate) for s in self.decode_group([audio[start:end]], options)[0].segments]

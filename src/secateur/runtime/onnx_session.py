@@ -63,7 +63,7 @@ class OnnxSession:
 
     @property
     def config(self) -> TokenConfig:
-        """The model's config."""
+        """The config that was exported with the graphs."""
         return self._config
 
     def encode(self, features: Floats, frames: Ints | None) -> OnnxState:
@@ -97,7 +97,7 @@ class OnnxSession:
 
     @property
     def graphs(self) -> tuple[LoadedGraph, ...]:
-        """Both."""
+        """The encoder's and the decoder's graph."""
         return self._encoder, self._decoder
 
     def attention(self, tokens: Ints, state: OnnxState) -> Floats:
@@ -112,7 +112,7 @@ class OnnxSession:
         return weights
 
     def _feed(self, tokens: Ints, state: OnnxState) -> Arrays:
-        """The decoder's inputs."""
+        """The decoder's inputs: `tokens`, the encoded audio and the cache."""
         end = next(iter(state.past.values())).shape[2] + tokens.shape[1]
         if end > self._config.text_context:
             raise SecateurError(f"{end} tokens do not fit the text context of {self._config.text_context}")

@@ -17,9 +17,9 @@ from .window_cache import WindowCache
 SIGN = 0.1  # probability below which a sound is no speech for certain: nothing is decoded there
 SHORTEST_SOUND = 0.5  # seconds without speech, yet with a sign of it, that are worth decoding
 SHORTEST_SPEECH = 0.06  # seconds; a recording that is shorter holds no word
-SLOW = 4.0  # letters a second of speech; who says less has not been decoded whole
+SLOW = 4.0  # letters a second of speech; a window with fewer is incomplete
 LONG = 40.0  # seconds; a longer window is decoded in turns of its own
-SOME = 1.5  # seconds of speech from which that can be told
+SOME = 1.5  # seconds of speech; less does not show that
 LETTERS_OF_A_CHARACTER = 3  # that a Chinese, Japanese or Korean character counts for
 
 
@@ -62,7 +62,7 @@ def plan(
 
 
 def trusted(window: Window, decoded: DecodedAudio, generation: Generation) -> DecodedAudio:
-    """`heard` without the text of a window where no speech was found, unless it is likely by itself."""
+    """`decoded` without the text of a window where no speech was found, unless it is likely by itself."""
     if window.speech:
         return decoded
     kept = tuple(s for s in decoded.segments if s.avg_logprob >= generation.trusted)
@@ -119,9 +119,9 @@ def decoded(
     audios: Sequence[Audio], plans: Sequence[Sequence[Window]], generation: Generation, rate: int,
     decode: Callable[[list[Audio]], list[DecodedAudio]], cache: WindowCache | None = None,
 ) -> list[DecodedAudio]:  # fmt: skip
-    """Every recording decoded window by window with `hear`; what seems incomplete is decoded again in halves.
+    """Every recording decoded window by window with `decode`; what seems incomplete is decoded again in halves.
 
-    `kept` is for one recording by itself, whose windows are kept as they are decoded.
+    `cache` is for one recording by itself: its windows are saved as they are decoded.
     The language is that of most of the text, None where there is none.
     """
     todo = [(i, window) for i, windows_of_one in enumerate(plans) for window in windows_of_one]

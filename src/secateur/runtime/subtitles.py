@@ -55,7 +55,7 @@ class Cue:
 
     @property
     def text(self) -> str:
-        """Its lines."""
+        """The words in lines, with the spaces between them."""
         return "\n".join(
             "".join(gap + word.text for gap, word in zip(gaps, line, strict=True)).strip()
             for line, gaps in zip(self.lines, self.gaps, strict=True)

@@ -11,7 +11,7 @@ from ..decode.language import chosen
 from ..decode.options import DecodingOptions
 from ..decode.prompt import prompt
 from ..decode.segments import Audio
-from ..decode.session import Session
+from ..decode.session import DecoderSession
 from ..decode.windows import by_timestamps, decode_long, follows, vote
 from ..text.tokenizer import Tokenizer
 from .onnx_session import OnnxSession
@@ -21,7 +21,7 @@ from .recogniser import Recogniser
 class WhisperRecogniser(Recogniser):
     """A session that decodes, and its tokenizer."""
 
-    def __init__(self, session: Session, tokenizer: Tokenizer) -> None:
+    def __init__(self, session: DecoderSession, tokenizer: Tokenizer) -> None:
         self.config, self.session, self.tokenizer = session.config, session, tokenizer
 
     @property

@@ -51,7 +51,7 @@ class Recipe(Protocol):
 
     @property
     def prune(self) -> PruneSettings:
-        """What is removed."""
+        """How much is removed, and by which method."""
 
     @property
     def precision(self) -> str:

@@ -69,7 +69,7 @@ class ArmOutcome:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The whole study."""
+    """Every arm of a study over its seeds."""
 
     study: StudySettings
     arms: tuple[ArmOutcome, ...]  # by dev, the best first

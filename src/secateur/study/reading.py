@@ -26,7 +26,7 @@ from ..evaluate.scoring import batch_seconds
 from ..families.ctc.greedy import log_probs_bank
 from ..lm.mix import mixed
 from ..lm.ngram import LanguageModel, NGram
-from ..lm.word_tree import Lexicon, make_lexicon
+from ..lm.word_tree import WordTree, make_lexicon
 from ..models.checkpoint import load_checkpoint
 from ..models.family import family_of
 from ..prune.counts import matrix_weights, nonzero_weights
@@ -51,7 +51,7 @@ def keep_outputs(folder: Path, model: Any, data: JobData) -> None:
 
 
 @dataclass
-class Reader:
+class RunReader:
     """Reads runs of one study with language models; what several runs share is made once."""
 
     study: StudySettings
@@ -62,7 +62,7 @@ class Reader:
     _sets: dict[str, list[Utterance]] = field(default_factory=dict)
     _banks: dict[tuple[str, int], AudioBank] = field(default_factory=dict)
     _mixed: dict[str, LanguageModel] = field(default_factory=dict)
-    _lexicons: list[tuple[Inventory, str, Lexicon]] = field(default_factory=list)
+    _lexicons: list[tuple[Inventory, str, WordTree]] = field(default_factory=list)
 
     def read(self, folder: Path, tests: dict[str, str]) -> dict[str, Any]:
         """A run's result: errors of every clip of each test, greedily (`test`) and read (`test@lm`), and how.
@@ -174,7 +174,7 @@ def dev_of(study: StudySettings, test: str) -> str:
     return f"dev-{source}" if same and len(study.dev) > 1 else "dev"
 
 
-def write_clips(reader: Reader, tests: dict[str, str], target: Path) -> None:
+def write_clips(reader: RunReader, tests: dict[str, str], target: Path) -> None:
     """The clips of the tests beside the results, as a study's store has them."""
     clean = normaliser(reader.clips(next(iter(tests)))[0].language)
     rows = {}

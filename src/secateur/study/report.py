@@ -60,7 +60,7 @@ def render(inputs: ReportInputs) -> str:
 
 
 def comparisons(group: Sequence[tuple[str, Result]]) -> list[Comparison]:
-    """Every pair of results on one data set that heard the same clips, the earlier one as A."""
+    """Every pair of results on one data set of the same clips, the earlier one as A."""
     pairs = []
     for (name_a, a), (name_b, b) in itertools.combinations(group, 2):
         alike = a.metric == b.metric and (a.normalise == b.normalise or "" in (a.normalise, b.normalise))

@@ -25,7 +25,7 @@ def headings(outcome: Outcome) -> list[str]:
 
 
 def cells(outcome: Outcome, arm: ArmOutcome) -> list[str]:
-    """One row."""
+    """The cells of an arm's row, in the order of the headings."""
     row = [arm.arm, str(len(arm.seeds)), f"{100 * arm.removed_weights:.0f} %", f"{100 * arm.removed:.0f} %"]
     if _zeros_counted(outcome):
         row.append("" if arm.removed_or_zero is None else f"{100 * arm.removed_or_zero:.0f} %")

@@ -15,7 +15,7 @@ from ...decode.fallback import decode
 from ...decode.options import DecodingOptions
 from ...decode.rules import log_sum_exp
 from ...decode.segments import Audio, confidence
-from ...decode.session import Floats, Session
+from ...decode.session import DecoderSession, Floats
 from ...runtime.token_recogniser import WhisperRecogniser
 from ...text.tokenizer import Tokenizer
 from ..grammar.file import Grammar
@@ -97,7 +97,7 @@ class PhraseSearch:
     """
 
     def __init__(
-        self, session: Session, pieces: Pieces, tokenizer: Tokenizer, prompt: Sequence[int], beam: int = 8
+        self, session: DecoderSession, pieces: Pieces, tokenizer: Tokenizer, prompt: Sequence[int], beam: int = 8
     ) -> None:
         self.session, self.pieces, self.tokenizer, self.prompt = session, pieces, tokenizer, list(prompt)
         self.near, self.wide = Breadth(beam, 5.0, 18.0, 3), Breadth(2 * beam, 9.0, 24.0, None)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...base.errors import SecateurError
 from ..files import kinds
-from ..files.kinds import Kind
+from ..files.kinds import FileKind
 from ..files.layout import AGAIN
 from .sound import Block, Sound, check_rate
 
@@ -37,7 +37,7 @@ _SHARE = 0.001  # of the length, that durations in headers may be wrong
 
 
 @contextlib.contextmanager
-def open_media(av: Any, file: BinaryIO, kind: Kind, name: str, block: int) -> Iterator[Sound]:
+def open_media(av: Any, file: BinaryIO, kind: FileKind, name: str, block: int) -> Iterator[Sound]:
     """A recording, or the sound of a video, through FFmpeg's libraries, about `block` samples at a time.
 
     Raises:
@@ -83,7 +83,7 @@ class _Reader:
     """Decodes one stream to its end, and counts what it could not decode."""
 
     def __init__(
-        self, av: Any, container: Any, stream: Any, kind: Kind, name: str, block: int, notes: list[str]
+        self, av: Any, container: Any, stream: Any, kind: FileKind, name: str, block: int, notes: list[str]
     ) -> None:
         self.av, self.container, self.stream, self.kind, self.name = av, container, stream, kind, name
         self.block, self.notes = block, notes
@@ -229,7 +229,7 @@ class _Reader:
         return SecateurError(f"{self.name}: damaged or cut off ({reason}): {AGAIN}")
 
 
-def _chosen(container: Any, kind: Kind, name: str) -> tuple[Any, list[str]]:
+def _chosen(container: Any, kind: FileKind, name: str) -> tuple[Any, list[str]]:
     """The stream that is marked as the default one, or the first; and what to say of the others.
 
     Raises:

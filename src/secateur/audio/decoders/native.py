@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 import soundfile
 
 from ...base.errors import SecateurError
-from ..files.kinds import FLAC, MPEG, Kind
+from ..files.kinds import FLAC, MPEG, FileKind
 from ..files.layout import AGAIN, SHORT, Part
 from ..files.source import Opened
-from ..files.window import Window
+from ..files.window import ByteWindow
 from .sound import Block, Sound, check_rate
 
 _MOST_FRAMES = 1 << 40  # a FLAC file from a pipe says 2**63 - 1
@@ -30,7 +30,7 @@ class NotNativeError(Exception):
 
 
 @contextlib.contextmanager
-def open_native(opened: Opened, part: Part, kind: Kind, block: int) -> Iterator[Sound]:
+def open_native(opened: Opened, part: Part, kind: FileKind, block: int) -> Iterator[Sound]:
     """A part of a file through libsndfile, `block` samples at a time.
 
     Raises:
@@ -38,7 +38,7 @@ def open_native(opened: Opened, part: Part, kind: Kind, block: int) -> Iterator[
         SecateurError: a rate or a number of channels outside the limits.
     """
     whole = part.start == 0 and part.end == opened.size and not part.patches
-    window: BinaryIO | None = None if whole else Window(opened.file, part.start, part.end, part.patches)  # type: ignore[assignment]
+    window: BinaryIO | None = None if whole else ByteWindow(opened.file, part.start, part.end, part.patches)  # type: ignore[assignment]
     # A FLAC file goes through Python: where its reader stands in the end shows whether there is more.
     file: str | BinaryIO = window or (opened.file if opened.path is None or kind is FLAC else str(opened.path))
     if whole:

@@ -9,10 +9,10 @@ from importlib.util import find_spec
 
 from ...base.errors import SecateurError
 from ...base.extras import require
-from ..files.kinds import Kind
+from ..files.kinds import FileKind
 from ..files.layout import AGAIN, Part
 from ..files.source import Opened
-from ..files.window import Window
+from ..files.window import ByteWindow
 from .media import open_media
 from .native import NotNativeError, open_native
 from .program import find_program, open_program
@@ -20,7 +20,7 @@ from .sound import Block, Sound
 
 
 @contextlib.contextmanager
-def open_part(opened: Opened, part: Part, kind: Kind, block: int) -> Iterator[Sound]:
+def open_part(opened: Opened, part: Part, kind: FileKind, block: int) -> Iterator[Sound]:
     """A part of a file, by the decoder that reads it, about `block` samples at a time.
 
     Raises:
@@ -53,7 +53,7 @@ def open_part(opened: Opened, part: Part, kind: Kind, block: int) -> Iterator[So
                 ) from missing
             yield stack.enter_context(open_program(program, opened, part, kind, block))
             return
-        file = Window(opened.file, part.start, part.end, part.patches)
+        file = ByteWindow(opened.file, part.start, part.end, part.patches)
         sound = stack.enter_context(open_media(av, file, kind, opened.name, block))  # type: ignore[arg-type]
         yield _within(sound, part)
 

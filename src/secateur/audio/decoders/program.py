@@ -14,10 +14,10 @@ from typing import IO
 import numpy as np
 
 from ...base.errors import SecateurError
-from ..files.kinds import Kind
+from ..files.kinds import FileKind
 from ..files.layout import AGAIN, Part
 from ..files.source import Opened
-from ..files.window import Window
+from ..files.window import ByteWindow
 from .sound import Block, Sound, check_rate
 
 PROGRAM = "ffmpeg"
@@ -29,7 +29,7 @@ def find_program() -> str | None:
 
 
 @contextlib.contextmanager
-def open_program(program: str, opened: Opened, part: Part, kind: Kind, block: int) -> Iterator[Sound]:
+def open_program(program: str, opened: Opened, part: Part, kind: FileKind, block: int) -> Iterator[Sound]:
     """A part of a file, decoded by the program to 32-bit floats, which come through a pipe.
 
     Raises:
@@ -40,7 +40,7 @@ def open_program(program: str, opened: Opened, part: Part, kind: Kind, block: in
             path = opened.path.resolve()
         else:  # a program has no part in what this process has open, and must go back and forth in it
             copy = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".audio"))
-            shutil.copyfileobj(Window(opened.file, part.start, part.end, part.patches), copy)
+            shutil.copyfileobj(ByteWindow(opened.file, part.start, part.end, part.patches), copy)
             copy.flush()
             path = Path(copy.name)
         complaints = stack.enter_context(tempfile.TemporaryFile())

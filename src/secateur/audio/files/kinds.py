@@ -8,7 +8,7 @@ from .source import Opened
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileKind:
     """One kind of file."""
 
     name: str  # for people
@@ -18,39 +18,39 @@ class Kind:
     suffixes: tuple[str, ...] = ()
 
 
-WAV = Kind("WAV", "wav", native=True, suffixes=(".wav", ".wave", ".rf64", ".bwf"))
-W64 = Kind("W64", "w64", native=True, suffixes=(".w64",))
-AIFF = Kind("AIFF", "aiff", native=True, suffixes=(".aif", ".aiff", ".aifc"))
-AU = Kind("AU", "au", native=True, suffixes=(".au", ".snd"))
-CAF = Kind("CAF", "caf", native=True, suffixes=(".caf",))
-FLAC = Kind("FLAC", "flac", native=True, suffixes=(".flac",))
-OGG = Kind("Ogg", "ogg", native=True, suffixes=(".ogg", ".oga", ".opus", ".spx", ".ogv", ".ogx"))
-MPEG = Kind("MP3", "mp3", native=True, stream=True, suffixes=(".mp3", ".mp2", ".mpga", ".mp1"))
-AAC = Kind("AAC", "aac", stream=True, suffixes=(".aac", ".adts"))
-MP4 = Kind("MP4", "mov", suffixes=(".m4a", ".mp4", ".m4b", ".m4v", ".mov", ".3gp", ".3g2", ".f4v", ".qt", ".m4r"))
-MATROSKA = Kind("Matroska", "matroska", suffixes=(".webm", ".mka", ".mkv", ".weba"))
-ASF = Kind("WMA", "asf", suffixes=(".wma", ".wmv", ".asf"))
-FLV = Kind("FLV", "flv", suffixes=(".flv",))
-AVI = Kind("AVI", "avi", suffixes=(".avi",))
-AMR = Kind("AMR", "amr", stream=True, suffixes=(".amr", ".awb"))
-AC3 = Kind("AC-3", "ac3", stream=True, suffixes=(".ac3",))
-EAC3 = Kind("E-AC-3", "eac3", stream=True, suffixes=(".eac3", ".ec3"))
-DTS = Kind("DTS", "dts", stream=True, suffixes=(".dts",))
-LOAS = Kind("AAC in LATM", "loas", stream=True, suffixes=(".latm", ".loas"))
-TS = Kind("MPEG transport stream", "mpegts", stream=True, suffixes=(".ts", ".mts", ".m2ts"))
-PS = Kind("MPEG program stream", "mpeg", stream=True, suffixes=(".mpg", ".mpeg", ".vob"))
-WAVPACK = Kind("WavPack", "wv", suffixes=(".wv",))
-TTA = Kind("TTA", "tta", suffixes=(".tta",))
-APE = Kind("Monkey's Audio", "ape", suffixes=(".ape",))
-MUSEPACK = Kind("Musepack", "mpc", suffixes=(".mpc",))
-MUSEPACK8 = Kind("Musepack", "mpc8")
-REAL = Kind("RealMedia", "rm", suffixes=(".rm", ".ra", ".rmvb"))
-DSF = Kind("DSF", "dsf", suffixes=(".dsf",))
-SHORTEN = Kind("Shorten", "shn", suffixes=(".shn",))
-QCP = Kind("QCP", "qcp", suffixes=(".qcp",))
-GSM = Kind("GSM", "gsm", stream=True, suffixes=(".gsm",))
-G722 = Kind("G.722", "g722", stream=True, suffixes=(".g722",))
-OTHER = Kind("unknown", "", native=True, suffixes=(".voc", ".sph", ".nist", ".ircam", ".paf", ".sds", ".pvf"))
+WAV = FileKind("WAV", "wav", native=True, suffixes=(".wav", ".wave", ".rf64", ".bwf"))
+W64 = FileKind("W64", "w64", native=True, suffixes=(".w64",))
+AIFF = FileKind("AIFF", "aiff", native=True, suffixes=(".aif", ".aiff", ".aifc"))
+AU = FileKind("AU", "au", native=True, suffixes=(".au", ".snd"))
+CAF = FileKind("CAF", "caf", native=True, suffixes=(".caf",))
+FLAC = FileKind("FLAC", "flac", native=True, suffixes=(".flac",))
+OGG = FileKind("Ogg", "ogg", native=True, suffixes=(".ogg", ".oga", ".opus", ".spx", ".ogv", ".ogx"))
+MPEG = FileKind("MP3", "mp3", native=True, stream=True, suffixes=(".mp3", ".mp2", ".mpga", ".mp1"))
+AAC = FileKind("AAC", "aac", stream=True, suffixes=(".aac", ".adts"))
+MP4 = FileKind("MP4", "mov", suffixes=(".m4a", ".mp4", ".m4b", ".m4v", ".mov", ".3gp", ".3g2", ".f4v", ".qt", ".m4r"))
+MATROSKA = FileKind("Matroska", "matroska", suffixes=(".webm", ".mka", ".mkv", ".weba"))
+ASF = FileKind("WMA", "asf", suffixes=(".wma", ".wmv", ".asf"))
+FLV = FileKind("FLV", "flv", suffixes=(".flv",))
+AVI = FileKind("AVI", "avi", suffixes=(".avi",))
+AMR = FileKind("AMR", "amr", stream=True, suffixes=(".amr", ".awb"))
+AC3 = FileKind("AC-3", "ac3", stream=True, suffixes=(".ac3",))
+EAC3 = FileKind("E-AC-3", "eac3", stream=True, suffixes=(".eac3", ".ec3"))
+DTS = FileKind("DTS", "dts", stream=True, suffixes=(".dts",))
+LOAS = FileKind("AAC in LATM", "loas", stream=True, suffixes=(".latm", ".loas"))
+TS = FileKind("MPEG transport stream", "mpegts", stream=True, suffixes=(".ts", ".mts", ".m2ts"))
+PS = FileKind("MPEG program stream", "mpeg", stream=True, suffixes=(".mpg", ".mpeg", ".vob"))
+WAVPACK = FileKind("WavPack", "wv", suffixes=(".wv",))
+TTA = FileKind("TTA", "tta", suffixes=(".tta",))
+APE = FileKind("Monkey's Audio", "ape", suffixes=(".ape",))
+MUSEPACK = FileKind("Musepack", "mpc", suffixes=(".mpc",))
+MUSEPACK8 = FileKind("Musepack", "mpc8")
+REAL = FileKind("RealMedia", "rm", suffixes=(".rm", ".ra", ".rmvb"))
+DSF = FileKind("DSF", "dsf", suffixes=(".dsf",))
+SHORTEN = FileKind("Shorten", "shn", suffixes=(".shn",))
+QCP = FileKind("QCP", "qcp", suffixes=(".qcp",))
+GSM = FileKind("GSM", "gsm", stream=True, suffixes=(".gsm",))
+G722 = FileKind("G.722", "g722", stream=True, suffixes=(".g722",))
+OTHER = FileKind("unknown", "", native=True, suffixes=(".voc", ".sph", ".nist", ".ircam", ".paf", ".sds", ".pvf"))
 
 ALL = (
     WAV, W64, AIFF, AU, CAF, FLAC, OGG, MPEG, AAC, MP4, MATROSKA, ASF, FLV, AVI, AMR, AC3, EAC3, DTS, LOAS, TS, PS,
@@ -70,7 +70,7 @@ _FORMS = {b"WAVE": WAV, b"AVI ": AVI, b"QLCM": QCP, b"AIFF": AIFF, b"AIFC": AIFF
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp")
 
 
-def kind_of(opened: Opened) -> Kind:
+def kind_of(opened: Opened) -> FileKind:
     """The kind of a file, by its first bytes (after an ID3v2 tag), or else by its name."""
     start = after_tags(opened)
     head = opened.at(start, 377)
@@ -97,7 +97,7 @@ def tag_size(head: bytes) -> int:
     return 10 + footer + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
 
 
-def _kind(head: bytes) -> Kind | None:
+def _kind(head: bytes) -> FileKind | None:
     for beginning, kind in _BEGINNINGS:
         if head.startswith(beginning):
             return kind

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ...base.errors import SecateurError
 from . import boxes, chunks, kinds, mpeg, ogg
 from .chunks import Stretch
-from .kinds import Kind
+from .kinds import FileKind
 from .source import Opened
 
 AGAIN = "copy or record it again"
@@ -23,7 +23,7 @@ _JOINTS = {
 }  # fmt: skip
 _NOT_NATIVE = (0x50, 0x55)  # MPEG audio in WAV, whose length libsndfile guesses
 _IN_BLOCKS = (0x02, 0x11, 0x31)  # ADPCM of Microsoft and IMA, GSM: blocks of hundreds of samples
-_BOXED: dict[Kind, Callable[[Opened], list[int]]] = {
+_BOXED: dict[FileKind, Callable[[Opened], list[int]]] = {
     kinds.MP4: boxes.mp4, kinds.ASF: boxes.asf, kinds.AVI: boxes.avi, kinds.MATROSKA: boxes.matroska,
     kinds.WAVPACK: boxes.wavpack,
 }  # fmt: skip
@@ -47,7 +47,7 @@ class Part:
 class Layout:
     """What a file holds."""
 
-    kind: Kind
+    kind: FileKind
     parts: tuple[Part, ...]
     notes: tuple[str, ...] = ()  # what a person should know of it
 
@@ -84,7 +84,7 @@ def _several(parts: int) -> tuple[str, ...]:
     return (f"{parts} recordings joined in one file, all of them read",) if parts > 1 else ()
 
 
-def _mpeg(opened: Opened, kind: Kind) -> Layout:
+def _mpeg(opened: Opened, kind: FileKind) -> Layout:
     runs = mpeg.runs(opened)
     notes = list(_several(len(runs)))
     parts = []
@@ -101,7 +101,7 @@ def _mpeg(opened: Opened, kind: Kind) -> Layout:
     return Layout(kind, tuple(parts) or (Part(0, opened.size, True),), tuple(notes))
 
 
-def _ogg(opened: Opened, kind: Kind) -> Layout:
+def _ogg(opened: Opened, kind: FileKind) -> Layout:
     links, cut = ogg.links(opened)
     if cut:
         raise SecateurError(f"{opened.name}: cut off, it ends inside a page: {AGAIN}")
@@ -118,7 +118,7 @@ def _ogg(opened: Opened, kind: Kind) -> Layout:
     return Layout(kind, parts or (Part(0, opened.size, True),), tuple(notes))
 
 
-def _forms(opened: Opened, kind: Kind) -> Layout:
+def _forms(opened: Opened, kind: FileKind) -> Layout:
     """WAV and AIFF, whose joined files are found by their sizes."""
     walk = chunks.riff if kind is kinds.WAV else chunks.aiff
     stretches: list[Stretch] = []
@@ -132,7 +132,7 @@ def _forms(opened: Opened, kind: Kind) -> Layout:
     return _of_stretches(opened, kind, stretches)
 
 
-def _of_stretches(opened: Opened, kind: Kind, stretches: list[Stretch]) -> Layout:
+def _of_stretches(opened: Opened, kind: FileKind, stretches: list[Stretch]) -> Layout:
     """The parts that headers announce, compared with what is there."""
     notes = list(_several(len(stretches)))
     parts = []
@@ -155,7 +155,7 @@ def _of_stretches(opened: Opened, kind: Kind, stretches: list[Stretch]) -> Layou
     return Layout(kind, tuple(parts) or (Part(0, opened.size, kind.native),), tuple(notes))
 
 
-def _joints(opened: Opened, kind: Kind) -> list[int]:
+def _joints(opened: Opened, kind: FileKind) -> list[int]:
     """Where recordings begin whose beginning cannot be taken for anything else."""
     starts = [0]
     for mark in _JOINTS.get(kind, ()):

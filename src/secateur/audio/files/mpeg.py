@@ -42,7 +42,7 @@ class _Stream:
 
 
 @dataclass
-class Run:
+class FrameRun:
     """Frames that belong together: one recording."""
 
     start: int  # byte
@@ -89,13 +89,13 @@ def _lengths() -> dict[int, tuple[int, _Stream]]:
 _FRAMES = _lengths()
 
 
-def runs(opened: Opened) -> list[Run]:
+def runs(opened: Opened) -> list[FrameRun]:
     """The recordings in a file of MPEG audio, in its order; none if no two frames follow each other."""
-    recordings: list[Run] = []
+    recordings: list[FrameRun] = []
     end = opened.size
     offset = junk = base = 0
     block = b""
-    run: Run | None = None
+    run: FrameRun | None = None
     stream: _Stream | None = None
     table_at = 0
     while offset + 4 <= end:
@@ -122,7 +122,7 @@ def runs(opened: Opened) -> list[Run]:
         if run is None or this != stream or is_table or run.count == run.promised:
             stream = this
             table_at = 4 + _side(this, block[i + 3] >> 6 == 3)
-            run = Run(offset, offset + size, this.rate, this.samples, layer3=this.layer == 1)
+            run = FrameRun(offset, offset + size, this.rate, this.samples, layer3=this.layer == 1)
             recordings.append(run)
             junk = 0
             if not _read_table(run, opened.at(offset, size), table_at):
@@ -155,7 +155,7 @@ def _side(stream: _Stream, mono: bool) -> int:
     return 9 if mono else 17
 
 
-def _read_table(run: Run, frame: bytes, at: int) -> bool:
+def _read_table(run: FrameRun, frame: bytes, at: int) -> bool:
     """Whether the first frame is a table; what it says goes into `run`."""
     if frame[at : at + 4] in (b"Xing", b"Info"):
         flags = int.from_bytes(frame[at + 4 : at + 8], "big")

@@ -19,7 +19,7 @@ Source = str | Path | BinaryIO
 
 @dataclass(frozen=True)
 class Opened:
-    """A recording's bytes."""
+    """A recording's bytes in an open, seekable file."""
 
     name: str  # what messages call it
     file: BinaryIO  # seekable

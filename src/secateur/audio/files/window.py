@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
-class Window(io.RawIOBase):
+class ByteWindow(io.RawIOBase):
     """Bytes `start` to `end` of `file`, which is left open; `patches` are (position in the window, bytes there)."""
 
     def __init__(self, file: BinaryIO, start: int, end: int, patches: Sequence[tuple[int, bytes]] = ()) -> None:

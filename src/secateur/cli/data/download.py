@@ -28,7 +28,7 @@ class Options(Settings):
 
 
 def run(options: Options) -> dict[str, Any]:
-    """Fetch, or list."""
+    """Download a set, or list all where none is named."""
     from ...data.download import download
     from ...data.manifest import read_manifest
     from ...data.sources import SOURCES

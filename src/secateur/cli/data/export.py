@@ -29,7 +29,7 @@ class Options(Settings):
 
 
 def run(options: Options) -> dict[str, Any]:
-    """Write it."""
+    """Write the set in the format of another toolkit."""
     from ...data.exports import export
     from ...data.manifest import iter_manifest
 

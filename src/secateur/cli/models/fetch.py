@@ -52,5 +52,5 @@ def run(options: Options) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> str:
-    """Where it is."""
+    """The folder of the fetched model."""
     return str(result["folder"])

@@ -23,7 +23,7 @@ def verify(
 
     Args:
         cuts: utterances in order.
-        heard: the letters recognised in each of them, cut out and recognised by itself.
+        recognised: the letters recognised in each of them, cut out and recognised by itself.
         text: all words of the transcript.
     """
     firsts, afters = [c.first for c in cuts], [c.after for c in cuts]
@@ -94,12 +94,12 @@ def start_cost(text: Sequence[TextWord], first: int, after: int, recognised: str
 
 
 def _anchored(written: str, recognised: str) -> float:
-    """The distance of `written` to the beginning of `heard` that is nearest to it."""
+    """The distance of `written` to the prefix of `recognised` that is nearest to it."""
     return float(_table(written, recognised[: 2 * len(written) + 8])[-1].min())
 
 
 def distance(one: str, other: str) -> float:
-    """Levenshtein's distance."""
+    """The Levenshtein distance, in letters."""
     return float(_table(one, other)[-1, -1])
 
 

@@ -23,7 +23,7 @@ class TextWord:
 
 @dataclass(frozen=True)
 class RecognisedWord:
-    """A recognised word."""
+    """A word that a recogniser decoded, with its times."""
 
     key: str
     start: float  # s

@@ -1,5 +1,5 @@
 """Transcripts with times: subtitles, Praat's and ELAN's tiers, labels, NIST's CTM and STM."""
 
-from .span import Span, utterances_of
+from .span import TimedText, utterances_of
 
-__all__ = ["Span", "utterances_of"]
+__all__ = ["TimedText", "utterances_of"]

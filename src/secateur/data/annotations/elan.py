@@ -5,10 +5,10 @@ from __future__ import annotations
 import xml.etree.ElementTree as Xml
 
 from ...base.errors import SecateurError
-from .span import Span
+from .span import TimedText
 
 
-def read_elan(text: str, where: str) -> tuple[list[Span], list[str]]:
+def read_elan(text: str, where: str) -> tuple[list[TimedText], list[str]]:
     """The annotations of all tiers with times of their own, and the names of the media files.
 
     Tiers that depend on others (translations, glosses) are left out. The speaker is the tier's participant, else its
@@ -39,7 +39,7 @@ def read_elan(text: str, where: str) -> tuple[list[Span], list[str]]:
             start, end = (slots.get(annotation.get(f"TIME_SLOT_REF{n}")) for n in (1, 2))
             words = " ".join((annotation.findtext("ANNOTATION_VALUE") or "").split())
             if start is not None and end is not None and words:
-                spans.append(Span(start, end, words, speaker))
+                spans.append(TimedText(start, end, words, speaker))
     media = [m.get("RELATIVE_MEDIA_URL") or m.get("MEDIA_URL") or "" for m in root.iter("MEDIA_DESCRIPTOR")]
     return sorted(spans, key=lambda s: (s.start, s.end)), [m.rsplit("/", 1)[-1] for m in media if m]
 

@@ -11,7 +11,7 @@ SILENCES = frozenset({"", "sil", "sp", "spn", "<sil>", "<p:>", "<eps>", "<s>", "
 
 
 @dataclass(frozen=True)
-class Span:
+class TimedText:
     """The transcript from `start` to `end` (s)."""
 
     start: float
@@ -23,18 +23,18 @@ class Span:
     language: str = ""
 
 
-def utterances_of(words: Iterable[Span]) -> list[Span]:
+def utterances_of(words: Iterable[TimedText]) -> list[TimedText]:
     """Utterances of words that are timed one by one: they end at pauses, and before they are too long.
 
     Where no pause is long enough within `LONGEST`, the longest one ends it.
     """
-    lines: dict[tuple[str, int | None, str], list[Span]] = {}
+    lines: dict[tuple[str, int | None, str], list[TimedText]] = {}
     for word in words:
         if word.text.strip().lower() not in SILENCES:
             lines.setdefault((word.recording, word.channel, word.speaker), []).append(word)
-    utterances: list[Span] = []
+    utterances: list[TimedText] = []
     for line in lines.values():
-        run: list[Span] = []
+        run: list[TimedText] = []
         for word in sorted(line, key=lambda w: w.start):
             if run and word.start - run[-1].end >= PAUSE:
                 utterances += _cut(run)
@@ -44,9 +44,9 @@ def utterances_of(words: Iterable[Span]) -> list[Span]:
     return utterances
 
 
-def _cut(words: list[Span]) -> list[Span]:
+def _cut(words: list[TimedText]) -> list[TimedText]:
     """Utterances of words without long pauses."""
-    done: list[Span] = []
+    done: list[TimedText] = []
     waiting = [words] if words else []
     while waiting:
         run = waiting.pop()

@@ -6,7 +6,7 @@ import html
 import re
 
 from ..times import CLOCK, seconds_of
-from .span import Span
+from .span import TimedText
 
 TIMES = re.compile(rf"^\s*({CLOCK})\s*(?:-->|,)\s*({CLOCK})(.*)$")
 DASH = re.compile(r"^[-\u2010-\u2015]\s*(?=\w|[\"'\u201c\u00bf\u00a1])")  # another speaker's turn
@@ -16,9 +16,9 @@ VOICE = re.compile(r"<v(?:\.[\w.]*)?\s+([^<>]+)>")
 ROLLING = re.compile(rf"<{CLOCK}>")
 
 
-def read_subtitles(text: str) -> list[Span]:
+def read_subtitles(text: str) -> list[TimedText]:
     """The cues of subtitles: numbers, names, notes, styles and tags are not text; what rolls counts once."""
-    cues: list[Span] = []
+    cues: list[TimedText] = []
     rolling = bool(ROLLING.search(text))
     last = ""
     for block in _blocks(text):
@@ -34,7 +34,7 @@ def read_subtitles(text: str) -> list[Span]:
             last = clean[-1] if clean and clean[-1] else last
         words = " ".join(part for part in clean if part)
         if words and start is not None and end is not None:
-            cues.append(Span(start, end, words, voice[1].strip() if voice else ""))
+            cues.append(TimedText(start, end, words, voice[1].strip() if voice else ""))
     return cues
 
 

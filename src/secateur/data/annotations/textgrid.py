@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from ...base.errors import SecateurError
-from .span import SILENCES, Span, utterances_of
+from .span import SILENCES, TimedText, utterances_of
 
 TOKEN = re.compile(  # a string, a flag, a number, or a comment up to the end of the line
     r'"((?:[^"]|"")*)"|<(exists|absent)>|(?<![\w.\]\[-])(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w\]])|(!.*)'
@@ -26,10 +26,10 @@ class Tier:
     """A line of intervals."""
 
     name: str
-    spans: list[Span] = field(default_factory=list)
+    spans: list[TimedText] = field(default_factory=list)
 
 
-def read_textgrid(text: str, where: str) -> list[Span]:
+def read_textgrid(text: str, where: str) -> list[TimedText]:
     """The utterances of a TextGrid.
 
     Tiers of sounds and notes are left out. A tier of words counts where no other tier has text, its words joined at
@@ -40,7 +40,7 @@ def read_textgrid(text: str, where: str) -> list[Span]:
     """
     tiers = [tier for tier in read_tiers(text, where) if tier.spans and not SOUNDS.search(tier.name)]
     sentences = [tier for tier in tiers if not WORDS.search(tier.name)]
-    utterances: list[Span] = []
+    utterances: list[TimedText] = []
     for tier in sentences or tiers:
         spans = [span for span in tier.spans if span.text.strip().lower() not in SILENCES]
         speaker = WORDS.sub("", tier.name).strip(" -_") if not sentences else tier.name
@@ -48,11 +48,11 @@ def read_textgrid(text: str, where: str) -> list[Span]:
         single = sum(len(span.text.split()) == 1 for span in spans)
         if not sentences or (len(spans) > 5 and single > 0.95 * len(spans) and _dense(spans)):
             spans = utterances_of(spans)
-        utterances += [Span(s.start, s.end, s.text, speaker) for s in spans]
+        utterances += [TimedText(s.start, s.end, s.text, speaker) for s in spans]
     return sorted(utterances, key=lambda s: (s.start, s.end))
 
 
-def _dense(spans: list[Span]) -> bool:
+def _dense(spans: list[TimedText]) -> bool:
     """Whether most intervals follow each other without a pause, as words do."""
     return sum(b.start - a.end < 0.05 for a, b in pairwise(spans)) > 0.5 * len(spans)
 
@@ -95,7 +95,7 @@ def _tier(stream: object, where: str) -> Tier | None:
             start, end, text = take(), take(), take()
             if not (isinstance(start, float) and isinstance(end, float) and isinstance(text, str)):
                 raise SecateurError(f"{where}: not a TextGrid (in the tier '{name}')")
-            tier.spans.append(Span(start, end, text.strip()))
+            tier.spans.append(TimedText(start, end, text.strip()))
         else:
             take(), take()
     return tier if kind == "IntervalTier" else None

@@ -6,7 +6,7 @@ import json
 import re
 
 from ..times import CLOCK, seconds_of
-from .span import Span
+from .span import TimedText
 
 NUMBER = r"[+-]?\d+(?:[.,]\d+)?"
 LABEL = re.compile(rf"^({NUMBER})\t({NUMBER})(?:\t(.*))?$")
@@ -16,7 +16,7 @@ CHANNELS = {"A": 0, "B": 1, "0": 0, "1": 0, "2": 1}  # NIST counts from 1; many 
 IGNORED = "ignore_time_segment_in_scoring"
 
 
-def read_labels(text: str) -> list[Span] | None:
+def read_labels(text: str) -> list[TimedText] | None:
     """Labels as Audacity exports them (start, end and text set apart by tabs; lines with a backslash hold frequencies),
     or lines such as `0.00 2.50 text` and `[00:00.000 --> 00:02.500] text`; None when the text is nothing of the kind.
     """
@@ -29,25 +29,25 @@ def read_labels(text: str) -> list[Span] | None:
             for match in good:
                 start, end = seconds_of(match[1]), seconds_of(match[2])
                 if start is not None and end is not None:
-                    spans.append(Span(start, end, (match[3] or "").strip()))
+                    spans.append(TimedText(start, end, (match[3] or "").strip()))
             if all(span.end >= span.start for span in spans):
                 return spans
     return None
 
 
-def read_segments(text: str) -> list[Span] | None:
+def read_segments(text: str) -> list[TimedText] | None:
     """The segments of a JSON object as Whisper and its kin write it; None when it has none."""
     try:
         value = json.loads(text)
         return [
-            Span(float(s["start"]), float(s["end"]), str(s["text"]).strip(), str(s.get("speaker") or ""))
+            TimedText(float(s["start"]), float(s["end"]), str(s["text"]).strip(), str(s.get("speaker") or ""))
             for s in value["segments"]
         ]
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError):
         return None
 
 
-def read_ctm(text: str) -> tuple[list[Span], list[str]]:
+def read_ctm(text: str) -> tuple[list[TimedText], list[str]]:
     """Words of a NIST CTM (`RECORDING CHANNEL START LENGTH WORD [CONFIDENCE]`), and the lines that are none."""
     words, odd = [], []
     for number, line in _lines(text):
@@ -57,11 +57,11 @@ def read_ctm(text: str) -> tuple[list[Span], list[str]]:
             if not (len(parts) >= 5 and parts[2] == parts[3] == "*"):  # <ALT> and its kind
                 odd.append(f"line {number}")
             continue
-        words.append(Span(start, start + length, parts[4], "", parts[0], CHANNELS.get(parts[1].upper())))
+        words.append(TimedText(start, start + length, parts[4], "", parts[0], CHANNELS.get(parts[1].upper())))
     return words, odd
 
 
-def read_stm(text: str) -> tuple[list[Span], list[str]]:
+def read_stm(text: str) -> tuple[list[TimedText], list[str]]:
     """Segments of a NIST STM (`RECORDING CHANNEL SPEAKER START END [<LABEL>] TEXT`), and the lines that are none."""
     segments, odd = [], []
     for number, line in _lines(text):
@@ -73,7 +73,7 @@ def read_stm(text: str) -> tuple[list[Span], list[str]]:
         words = re.sub(r"^<[^<>\s]*>\s*", "", parts[5]) if len(parts) > 5 else ""
         if words.strip().lower() != IGNORED:
             speaker = "" if parts[2].lower() in ("unknown", "inter_segment_gap") else parts[2]
-            segments.append(Span(start, end, words.strip(), speaker, parts[0], CHANNELS.get(parts[1].upper())))
+            segments.append(TimedText(start, end, words.strip(), speaker, parts[0], CHANNELS.get(parts[1].upper())))
     return segments, odd
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...base.errors import SecateurError
 from ..annotations.elan import read_elan
-from ..annotations.span import SILENCES, Span, utterances_of
+from ..annotations.span import SILENCES, TimedText, utterances_of
 from ..annotations.subtitles import read_subtitles
 from ..annotations.textgrid import read_textgrid
 from ..annotations.timed_lines import read_ctm, read_labels, read_segments, read_stm
@@ -164,9 +164,9 @@ def _sister(source: ForeignSet, audio: Path, candidates: Sequence[Path]) -> Path
     return min(near_files, key=lambda f: (f.suffix.lower() not in usual, f.suffix.lower() == FIELDS, f), default=None)
 
 
-def _timed(source: ForeignSet) -> dict[Path, list[Span]]:
+def _timed(source: ForeignSet) -> dict[Path, list[TimedText]]:
     """What annotations say of each recording."""
-    by_audio: dict[Path, tuple[int, list[Span]]] = {}
+    by_audio: dict[Path, tuple[int, list[TimedText]]] = {}
     stems = {f.stem.lower() for f in source.audio}
     for path in source.ending(*TIMED, ".txt", ".lab"):
         kind = next((i for i, ending in enumerate(TIMED) if path.name.lower().endswith(ending)), len(TIMED))
@@ -189,7 +189,7 @@ def _alone(source: ForeignSet, path: Path) -> Path | None:
     return beside[0] if len(beside) == 1 else None
 
 
-def _about(source: ForeignSet, path: Path) -> Iterator[tuple[Path, list[Span]]]:
+def _about(source: ForeignSet, path: Path) -> Iterator[tuple[Path, list[TimedText]]]:
     """The recordings of an annotation, with their utterances."""
     ending, where = path.suffix.lower(), source.inside(path)
     spans, odd, names = _read(source, path, ending)
@@ -197,7 +197,7 @@ def _about(source: ForeignSet, path: Path) -> Iterator[tuple[Path, list[Span]]]:
         return
     for line in odd:
         source.leave_out(f"{where}, {line}", f"no line of {ending[1:].upper()}")
-    by_name: dict[str, list[Span]] = defaultdict(list)
+    by_name: dict[str, list[TimedText]] = defaultdict(list)
     for span in spans:
         if span.text.strip().lower() not in SILENCES:
             by_name[span.recording].append(span)
@@ -210,7 +210,7 @@ def _about(source: ForeignSet, path: Path) -> Iterator[tuple[Path, list[Span]]]:
         yield audio, [span if both else replace(span, channel=None) for span in some]
 
 
-def _read(source: ForeignSet, path: Path, ending: str) -> tuple[list[Span] | None, list[str], list[str]]:
+def _read(source: ForeignSet, path: Path, ending: str) -> tuple[list[TimedText] | None, list[str], list[str]]:
     """Utterances, lines that are none, and names of recordings."""
     text = source.text(path)
     if ending in (".srt", ".vtt", ".sbv"):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ...base.errors import SecateurError
 from ...lm.ngram import END, LanguageModel
-from ...lm.word_tree import NO_NODE, OPEN, ROOT, Lexicon, make_lexicon
+from ...lm.word_tree import NO_NODE, OPEN, ROOT, WordTree, make_lexicon
 from ...text.languages import by_characters
 from ...text.units import Inventory
 from .greedy import BLANK
@@ -49,7 +49,11 @@ class BeamDecoder:
     """Reads log-probabilities (frames, outputs) of clips."""
 
     def __init__(
-        self, units: Inventory, model: LanguageModel, options: BeamOptions | None = None, lexicon: Lexicon | None = None
+        self,
+        units: Inventory,
+        model: LanguageModel,
+        options: BeamOptions | None = None,
+        lexicon: WordTree | None = None,
     ) -> None:
         self.units, self.model, self.options = units, model, options or BeamOptions()
         self.lexicon = lexicon or make_lexicon(units, model.words, model.unigrams.tolist())

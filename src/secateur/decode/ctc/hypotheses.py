@@ -100,7 +100,7 @@ class Hypotheses:
 
     @property
     def clips(self) -> int:
-        """How many clips."""
+        """The number of clips."""
         return len(self.floats[0])
 
     @property
@@ -130,7 +130,7 @@ class Hypotheses:
 
     @property
     def last(self) -> NDArray[Any]:
-        """The last unit."""
+        """The last unit of every hypothesis (clips, width)."""
         return self.ints[1]  # type: ignore[no-any-return]
 
     @property

@@ -13,10 +13,10 @@ from ...models.family import family_of
 from ..recogniser import Recogniser
 from ..vad import detector
 from .endpoint import Endpointer
-from .events import Event, StreamOptions
+from .events import StreamEvent, StreamOptions
 from .stream import Stream, StreamDecoder
 
-__all__ = ["Event", "Stream", "StreamOptions", "open_stream"]
+__all__ = ["Stream", "StreamEvent", "StreamOptions", "open_stream"]
 
 
 def open_stream(recogniser: Recogniser, options: StreamOptions | None = None) -> Stream:

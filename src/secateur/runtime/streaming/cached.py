@@ -26,7 +26,7 @@ class CachedChunks:
         self.start()
 
     def start(self) -> None:
-        """A clip begins."""
+        """Reset the states: a new clip begins."""
         self._state = self._network.begin()
 
     def ready(self, samples: int, done: int, ended: bool) -> bool:

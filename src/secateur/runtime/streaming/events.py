@@ -40,7 +40,7 @@ class StreamOptions:
 
 
 @dataclass(frozen=True)
-class Event:
+class StreamEvent:
     """`partial`: the text of the utterance so far; `final`: an utterance that has ended.
 
     Times are seconds of the stream. What is `stable` does not change: every later event of the utterance begins

@@ -11,7 +11,7 @@ import numpy as np
 from ...base.errors import SecateurError
 from ...decode.segments import Audio, Word, confidence
 from .endpoint import Endpointer
-from .events import Event, StreamOptions
+from .events import StreamEvent, StreamOptions
 
 BEFORE = 0.3  # seconds before speech was noticed that belong to the utterance
 AFTER = 0.2  # and after it ended
@@ -57,7 +57,7 @@ class Stream:
         self._delays: dict[str, list[float]] = {"partial": [], "final": []}
         self._compute: list[float] = []
 
-    def feed(self, samples: Audio) -> list[Event]:
+    def feed(self, samples: Audio) -> list[StreamEvent]:
         """Process `samples` (n,), floats from -1 to 1; returns new events.
 
         Raises:
@@ -77,7 +77,7 @@ class Stream:
         self._drop_samples()
         return events
 
-    def finish(self) -> list[Event]:
+    def finish(self) -> list[StreamEvent]:
         """The stream has ended: the last utterance's result."""
         events = self._final(min(self._now, self._ends.spoken)) if self._start is not None else []
         self._finished = True
@@ -109,7 +109,7 @@ class Stream:
     def _part(self, start: int, end: int) -> Audio:
         return self._audio[max(0, start - self._first) : end - self._first]
 
-    def _block(self, samples: Audio) -> list[Event]:
+    def _block(self, samples: Audio) -> list[StreamEvent]:
         """One block for the endpointer, and what follows from it."""
         at, rate = self._looked, self.sample_rate
         began = self._ends.block(samples, at)
@@ -131,14 +131,14 @@ class Stream:
             return self._partial()
         return []
 
-    def _partial(self) -> list[Event]:
+    def _partial(self) -> list[StreamEvent]:
         assert self._start is not None
         begin = time.perf_counter()
         self._decoded_to = self._looked
         result = self.decoder.partial(self._part(self._start, self._looked))
         return [] if result is None else [self._event("partial", result, self._looked, begin)]
 
-    def _final(self, spoken: int) -> list[Event]:
+    def _final(self, spoken: int) -> list[StreamEvent]:
         """End the utterance, whose speech ended at sample `spoken`."""
         assert self._start is not None
         begin = time.perf_counter()
@@ -149,7 +149,7 @@ class Stream:
         self._start = None
         return [event] if event.text else []
 
-    def _event(self, kind: Any, result: StreamResult, end: int, begin: float) -> Event:
+    def _event(self, kind: Any, result: StreamResult, end: int, begin: float) -> StreamEvent:
         assert self._start is not None
         start, now = self._start / self.sample_rate, self._now / self.sample_rate
         words = tuple(
@@ -167,7 +167,9 @@ class Stream:
         sure = confidence([float(np.log(max(w.confidence, 1e-9))) for w in words]) if words else None
         stable = text if kind == "final" else stable
         end_seconds = round(end / self.sample_rate, 3)
-        return Event(kind, text, stable, round(start, 3), end_seconds, words, round(delay, 3), round(compute, 4), sure)
+        return StreamEvent(
+            kind, text, stable, round(start, 3), end_seconds, words, round(delay, 3), round(compute, 4), sure
+        )
 
     def _drop_samples(self) -> None:
         """Drop samples that no utterance needs."""

@@ -15,8 +15,7 @@ from ...base.errors import SecateurError
 from ...decode.options import DecodingOptions
 from ...decode.segments import Audio
 from ...runtime.recogniser import Recogniser
-from ...runtime.streaming import Event as StreamEvent
-from ...runtime.streaming import StreamOptions, open_stream
+from ...runtime.streaming import StreamEvent, StreamOptions, open_stream
 from ...runtime.streaming.stream import AFTER, StreamDecoder, StreamResult
 from ...runtime.transcript import Transcript
 from .engine import Engine, RefusedError
