@@ -18,7 +18,7 @@ lint: setup
 	.venv/bin/mypy
 
 # One thread a process, a process a core: threads of several libraries would only wait for each other.
-PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n auto --dist loadfile
+PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 test: setup
 	$(PYTEST)

@@ -71,6 +71,7 @@ def test_adapt_prunes_exports_and_transcribes_with_parts_of_another_package(
     done = secateur.adapt(
         model=str(checkpoint), train=[str(BUNDLED / "train.jsonl")], dev=[str(BUNDLED / "dev.jsonl")],
         test=[str(BUNDLED / "test.jsonl")], out=str(tmp_path / "run"), device="cpu", precision="fp32", timed_clips=1,
+        conditions=("pause-1", "nonspeech"), condition_clips=2,
         training={"steps": 6, "batch_seconds": 20.0, "validate_every": 100.0, "save_every": 1000, "l2_sp": 0.0},
         prune={
             "method": "toy-once", "criterion": "toy-product", "schedule": "toy-late", "remove": 0.4, "kinds": ("ffn",),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+from same_network import check_masked_shrunk_reloaded, frames_of  # noqa: E402
 from small_parakeet import KINDS, parakeet_folder  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
@@ -23,8 +23,7 @@ from secateur.families.parakeet.cost import count_parameters, macs_by_part  # no
 from secateur.families.parakeet.folder import parse_parakeet, write_parakeet  # noqa: E402
 from secateur.families.parakeet.model import Parakeet  # noqa: E402
 from secateur.families.transformers_ctc.widths import BlockWidths  # noqa: E402
-from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
-from secateur.prune.shrink import mask, shrink  # noqa: E402
+from secateur.prune.shrink import shrink  # noqa: E402
 from secateur.weights.fetch import read_foreign  # noqa: E402
 
 FRAMES = (101, 57, 0)  # the last is too short for a frame
@@ -37,11 +36,9 @@ def batch(model: Parakeet) -> tuple[Any, Any]:
     return torch.randn(3, 101, model.config.front_end.bins, generator=generator), torch.tensor(FRAMES)
 
 
-def heard(model: Parakeet) -> Any:
-    """All real frames of the batch's answers, in one column of rows."""
-    with torch.no_grad():
-        log_probs, frames = model(*batch(model))
-    return torch.cat([row[:count] for row, count in zip(log_probs, frames.tolist(), strict=True)])
+def outputs(model: Parakeet) -> Any:
+    """All real frames of the batch's answers."""
+    return frames_of(model, batch(model))
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
@@ -65,7 +62,7 @@ def test_it_says_what_the_original_says(pair: tuple[Any, Parakeet, Any]) -> None
     with torch.no_grad():
         wanted = theirs(features[:2] * mask_of[..., None], attention_mask=mask_of).logits.log_softmax(-1)
         alone = model(features[1:2, : FRAMES[1]])[0][0]
-    got, first = heard(model), model.config.shorter(FRAMES[0])
+    got, first = outputs(model), model.config.shorter(FRAMES[0])
     assert torch.allclose(got[:first], reordered(wanted[0], text), atol=1e-5)
     assert torch.allclose(got[first:], alone, atol=1e-5) and len(alone) == model.config.shorter(FRAMES[1])
     assert torch.allclose(got[first:], reordered(wanted[1][: len(alone)], text), atol=1e-5)
@@ -91,22 +88,9 @@ def test_masked_equals_shrunk_and_reloaded(
     pair: tuple[Any, Parakeet, Any], kinds: tuple[str, ...], tmp_path: Path
 ) -> None:
     _, model, text = pair
-    random = torch.Generator().manual_seed(2)
-    plan = {}
-    for i, group in enumerate(g for g in model.groups() if g.kind in kinds):
-        stay = max(group.minimum, group.units // 2 + i % 2)
-        plan[group.name] = sorted(torch.randperm(group.units, generator=random)[:stay].tolist())
-    masked = copy.deepcopy(model)
-    mask(masked, plan)
-    small = shrink(model, plan)
-    wanted = heard(masked)
-    assert (wanted - heard(model)).abs().max() > 1e-3  # it mattered
-    assert torch.allclose(heard(small), wanted, atol=1e-5)
-    assert count_parameters(small.config) == sum(v.numel() for v in small.state_dict().values())
-    save_checkpoint(tmp_path / "small", small, text)
-    again, read = load_checkpoint(tmp_path / "small")
-    assert torch.allclose(heard(again), wanted, atol=1e-5)
-    assert again.config == small.config and read == text
+    check_masked_shrunk_reloaded(
+        model, text, [g for g in model.groups() if g.kind in kinds], batch(model), count_parameters, tmp_path
+    )
 
 
 def test_what_stays_uniform_loads_in_transformers(pair: tuple[Any, Parakeet, Any], tmp_path: Path) -> None:
@@ -123,14 +107,14 @@ def test_what_stays_uniform_loads_in_transformers(pair: tuple[Any, Parakeet, Any
     assert not report["missing_keys"] and not report["unexpected_keys"]
     with torch.no_grad():
         wanted = loaded.eval()(batch(model)[0][:1]).logits[0].log_softmax(-1)
-    assert torch.allclose(heard(small)[: len(wanted)], reordered(wanted, text), atol=1e-5)
+    assert torch.allclose(outputs(small)[: len(wanted)], reordered(wanted, text), atol=1e-5)
     processor = transformers.AutoProcessor.from_pretrained(tmp_path / "plain")
     said = processor.batch_decode(wanted.argmax(-1)[None])[0]
-    best = heard(small)[: len(wanted)].argmax(-1).tolist()
+    best = outputs(small)[: len(wanted)].argmax(-1).tolist()
     ours = text.decode([b for b, a in zip(best, [0, *best], strict=False) if b and b != a])
     assert said.replace("<unk>", "").split() == ours.split() and ours
     again, units = read_foreign(tmp_path / "plain")
-    assert torch.allclose(heard(again), heard(small), atol=1e-5) and units == text
+    assert torch.allclose(outputs(again), outputs(small), atol=1e-5) and units == text
     with pytest.raises(SecateurError, match="all alike, their convolution as wide as the stream"):
         write_parakeet(tmp_path / "no", shrink(small, {f"{BLOCK}.0.conv": list(range(8))}), text)
 
@@ -156,7 +140,7 @@ def test_onnx_says_the_same_in_padded_batches(pair: tuple[Any, Parakeet, Any], t
     features, frames = batch(model)
     log_probs, counts = session.run(None, {"features": features.numpy(), "frames": frames.numpy()})
     got = torch.cat([torch.from_numpy(row[:count]) for row, count in zip(log_probs, counts, strict=True)])
-    assert torch.allclose(got, heard(small), atol=1e-4)
+    assert torch.allclose(got, outputs(small), atol=1e-4)
 
 
 PUBLISHED = {  # as in the config.json of nvidia/parakeet-ctc-1.1b

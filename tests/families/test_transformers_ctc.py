@@ -3,7 +3,6 @@ shrunk."""
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+from same_network import check_masked_shrunk_reloaded, frames_of  # noqa: E402
 from small_hf import KINDS, hf_folder  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
@@ -20,8 +20,7 @@ from secateur.families.transformers_ctc.cost import count_parameters  # noqa: E4
 from secateur.families.transformers_ctc.folder import parse_hf_ctc, write_hf_ctc  # noqa: E402
 from secateur.families.transformers_ctc.model import CLASSES, HfCtc  # noqa: E402
 from secateur.families.transformers_ctc.widths import BlockWidths, LayerWidths  # noqa: E402
-from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
-from secateur.prune.shrink import mask, shrink  # noqa: E402
+from secateur.prune.shrink import shrink  # noqa: E402
 from secateur.weights.fetch import read_foreign  # noqa: E402
 
 FRAMES = (9000, 5003, 200)  # the last is too short for one frame of the output
@@ -32,11 +31,9 @@ def batch() -> tuple[Any, Any]:
     return torch.randn(3, 9000, 1, generator=torch.Generator().manual_seed(1)), torch.tensor(FRAMES)
 
 
-def heard(model: HfCtc) -> Any:
-    """All real frames of the batch's answers, in one column of rows."""
-    with torch.no_grad():
-        log_probs, frames = model(*batch())
-    return torch.cat([row[:count] for row, count in zip(log_probs, frames.tolist(), strict=True)])
+def outputs(model: HfCtc) -> Any:
+    """All real frames of the batch's answers."""
+    return frames_of(model, batch())
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
@@ -54,7 +51,7 @@ def test_it_says_what_the_original_says(pair: tuple[Any, HfCtc, Any]) -> None:
     with torch.no_grad():
         wanted = theirs(samples[:1, :, 0]).logits[0].log_softmax(-1)
         alone = model(samples[1:2, : FRAMES[1]])[0][0]
-    got = heard(model)
+    got = outputs(model)
     assert torch.allclose(got[: len(wanted)], wanted, atol=1e-5)
     assert torch.allclose(got[len(wanted) :], alone, atol=1e-5) and len(alone) == model.config.shorter(FRAMES[1])
     assert model.config.shorter(FRAMES[2]) == 0 and model.config.shorter(model.config.least) == 1
@@ -83,23 +80,7 @@ def test_masked_equals_shrunk_and_reloaded(
     if not groups:
         assert kinds == ("conv",)
         return
-    random = torch.Generator().manual_seed(2)
-    plan = {}
-    for i, group in enumerate(groups):
-        stay = max(group.minimum, group.units // 2 + i % 2)
-        plan[group.name] = sorted(torch.randperm(group.units, generator=random)[:stay].tolist())
-    masked = copy.deepcopy(model)
-    mask(masked, plan)
-    small = shrink(model, plan)
-    wanted = heard(masked)
-    assert (wanted - heard(model)).abs().max() > 1e-3  # it mattered
-    assert torch.allclose(heard(small), wanted, atol=1e-5)
-    assert count_parameters(small.config) == sum(v.numel() for v in small.state_dict().values())
-    assert count_parameters(small.config) < count_parameters(model.config)
-    save_checkpoint(tmp_path / "small", small, text)
-    again, read = load_checkpoint(tmp_path / "small")
-    assert torch.allclose(heard(again), wanted, atol=1e-5)
-    assert again.config == small.config and read == text
+    check_masked_shrunk_reloaded(model, text, groups, batch(), count_parameters, tmp_path)
 
 
 def test_what_stays_uniform_loads_in_transformers(pair: tuple[Any, HfCtc, Any], tmp_path: Path) -> None:
@@ -116,7 +97,7 @@ def test_what_stays_uniform_loads_in_transformers(pair: tuple[Any, HfCtc, Any], 
     assert not report["missing_keys"] and not report["unexpected_keys"]
     with torch.no_grad():
         wanted = loaded.eval()(batch()[0][:1, :, 0]).logits[0].log_softmax(-1)
-    got = heard(small)[: len(wanted)]
+    got = outputs(small)[: len(wanted)]
     assert torch.allclose(got, wanted, atol=1e-5)
     processor = transformers.Wav2Vec2Processor.from_pretrained(tmp_path / "plain")
     said = processor.decode(wanted.argmax(-1))
@@ -124,7 +105,7 @@ def test_what_stays_uniform_loads_in_transformers(pair: tuple[Any, HfCtc, Any], 
         said = said.replace(special, "")
     assert said.lower().split() == _greedy(text, got).split()
     again, units = read_foreign(tmp_path / "plain")
-    assert torch.allclose(heard(again), heard(small), atol=1e-5) and units.tokens == text.tokens
+    assert torch.allclose(outputs(again), outputs(small), atol=1e-5) and units.tokens == text.tokens
     parts = [g.name for g in small.groups() if g.kind == "head"][:1]
     parts += [g.name for g in small.groups() if g.name.endswith("pos_conv_embed")]
     for part in parts:
@@ -168,7 +149,7 @@ def test_onnx_says_the_same_in_padded_batches(pair: tuple[Any, HfCtc, Any], tmp_
     samples, frames = batch()
     log_probs, counts = session.run(None, {"features": samples.numpy(), "frames": frames.numpy()})
     got = torch.cat([torch.from_numpy(row[:count]) for row, count in zip(log_probs, counts, strict=True)])
-    assert torch.allclose(got, heard(small), atol=1e-4)
+    assert torch.allclose(got, outputs(small), atol=1e-4)
 
 
 def test_a_blank_elsewhere_becomes_output_0(tmp_path: Path) -> None:
@@ -177,7 +158,7 @@ def test_a_blank_elsewhere_becomes_output_0(tmp_path: Path) -> None:
     model, text = read_foreign(tmp_path)
     with torch.no_grad():
         wanted = theirs(batch()[0][:1, :, 0]).logits[0].log_softmax(-1)
-    assert torch.allclose(heard(model)[: len(wanted)], wanted[:, [5, 0, 1, 2, 3, 4]], atol=1e-5)
+    assert torch.allclose(outputs(model)[: len(wanted)], wanted[:, [5, 0, 1, 2, 3, 4]], atol=1e-5)
     assert text.encode("a cab") == [2, 1, 4, 2, 3] and text.outputs == 6
 
 
@@ -239,14 +220,14 @@ def test_files_with_older_names_are_read(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     hf_folder("wav2vec2", tmp_path)
-    wanted = heard(read_foreign(tmp_path)[0])
+    wanted = outputs(read_foreign(tmp_path)[0])
     state = load_file(tmp_path / "model.safetensors")
     old = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
     for new, name in old.items():
         state = {k.replace(new, name): v for k, v in state.items()}
     assert any(k.endswith("weight_g") for k in state)
     save_file(state, tmp_path / "model.safetensors")
-    assert torch.equal(heard(read_foreign(tmp_path)[0]), wanted)
+    assert torch.equal(outputs(read_foreign(tmp_path)[0]), wanted)
 
 
 @pytest.mark.parametrize(

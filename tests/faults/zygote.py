@@ -137,7 +137,11 @@ def main() -> None:
         "study.outcome", "study.page", "study.store", "study.preview", "sensitivity.run", "api.check",
     ):  # fmt: skip
         __import__(f"secateur.{module}")
-    for module in ("safetensors.torch", "onnxruntime", "onnx.checker"):
+    # The compiler is imported by the first optimizer, whether it is used or not: two seconds of every child otherwise.
+    for module in (
+        "safetensors.torch", "onnxruntime", "onnx.checker", "torch._dynamo", "rich.progress", "kaldialign",
+        "whisper_normalizer.english",
+    ):  # fmt: skip
         __import__(module)
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_cluster import cluster
 from small_models import small_whisper
 
 import secateur
@@ -40,6 +41,6 @@ def test_a_killed_worker_costs_its_piece_only(tmp_path: Path, monkeypatch: pytes
         wait(engine, pieces, kill_once, label)
 
     monkeypatch.setattr(RayEngine, "run", run)
-    monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    spread = run_map(spec, settings, tmp_path / "ray", "ray", workers=2)
+    with cluster():
+        spread = run_map(spec, settings, tmp_path / "ray", "ray", workers=2)
     assert killed and spread.sites == local.sites and spread.error == local.error

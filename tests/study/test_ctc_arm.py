@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("kaldialign")
+from small_arm import answer, values  # noqa: E402
 
 from secateur.cli import main  # noqa: E402
 from secateur.data.job import JobData  # noqa: E402
@@ -45,42 +44,34 @@ def digits(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     _, _, results = run_arm(ArmSettings("digits", train, prune), model, units, data, folder / "arm")
     assert results["dev"].rate < 0.5  # one of ten at chance is 0.9
     again, its_text = load_checkpoint(folder / "arm")
-    full, left = (sum(p.numel() for p in m.parameters()) for m in (model, again))
-    assert left < 0.82 * full
+    assert values(again) < 0.82 * values(model)
     assert score(again, its_text, data, "dev", dev, "again").rate == pytest.approx(results["dev"].rate, abs=0.1)
     write_manifest(folder / "learn.jsonl", learn)
     write_manifest(folder / "dev.jsonl", dev)
     return folder
 
 
-def said(capsys: pytest.CaptureFixture[str], *words: object) -> Any:
-    """What a command prints as JSON."""
-    capsys.readouterr()
-    assert main([*map(str, words), "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
 def test_digits_are_learnt_pruned_exported_and_read_with_a_lexicon(
     digits: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lm, dev = digits / "lm.npz", digits / "dev.jsonl"
-    made = said(capsys, "lm", "--train", digits / "learn.jsonl", "--out", lm, "--test", dev)
+    made = answer(capsys, "lm", "--train", digits / "learn.jsonl", "--out", lm, "--test", dev)
     assert made["unknown"] == 0 and made["words"] == 13 and made["perplexity"] < 13  # ten, and <s> </s> <unk>
-    greedy = said(capsys, "evaluate", digits / "arm", dev)
-    held = said(capsys, "evaluate", digits / "arm", dev, "--lm", lm, "--tune-on", digits / "dev.jsonl")
+    greedy = answer(capsys, "evaluate", digits / "arm", dev)
+    held = answer(capsys, "evaluate", digits / "arm", dev, "--lm", lm, "--tune-on", digits / "dev.jsonl")
     assert held["rate"] <= greedy["rate"] and held["insertions"] == 0
     tried = held["settings"]["tried"]
     assert len(tried) >= 10 and min(t["rate"] for t in tried) == pytest.approx(held["rate"], abs=0.05)
     first = read_manifest(dev)[0]
     onnx = digits / "onnx"
-    made = said(capsys, "export", digits / "arm", "--out", onnx, "--precision", "fp32", "--clips", first.audio)
+    made = answer(capsys, "export", digits / "arm", "--out", onnx, "--precision", "fp32", "--clips", first.audio)
     assert made["parity"]["frames_equal"] == made["parity"]["frames"]
     chosen = held["settings"]
     told = [f"--lm={lm}", f"--lm-weight={chosen['lm_weight']}", f"--word-bonus={chosen['word_bonus']}",
             f"--blank-penalty={chosen['blank_penalty']}"]  # fmt: skip
-    shipped = said(capsys, "evaluate", onnx, dev, *told)
+    shipped = answer(capsys, "evaluate", onnx, dev, *told)
     assert shipped["rate"] == pytest.approx(held["rate"], abs=0.04)
-    heard = said(capsys, "transcribe", first.audio, "--model", onnx, "--word-times", *told)["files"][0]
+    heard = answer(capsys, "transcribe", first.audio, "--model", onnx, "--word-times", *told)["files"][0]
     assert heard["text"] in {u.text for u in read_manifest(digits / "learn.jsonl")}
     (word,) = heard["segments"][0]["words"]
     assert word["text"] == heard["text"] and 0 <= word["start"] < word["end"] <= first.duration + 0.01

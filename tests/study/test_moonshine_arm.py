@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,16 +13,16 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("kaldialign")
+from small_arm import Arm, answer, one_speakers_digits, values  # noqa: E402
 from small_models import small_whisper  # noqa: E402
 from small_moonshine import moonshine_folder  # noqa: E402
 
 import secateur  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
-from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
+from secateur.data.manifest import read_manifest  # noqa: E402
 from secateur.families.seq2seq.probe import TokenProbe  # noqa: E402
 from secateur.families.seq2seq.task import Seq2SeqTask  # noqa: E402
-from secateur.models.checkpoint import load_checkpoint  # noqa: E402
 from secateur.prune.initial_model import InitialModel  # noqa: E402
 from secateur.prune.shrink import mask  # noqa: E402
 from secateur.sensitivity.probe import ProbeSpec  # noqa: E402
@@ -32,26 +31,6 @@ from secateur.train.settings import TrainSettings  # noqa: E402
 from secateur.weights.fetch import read_foreign  # noqa: E402
 
 DEV = Path(secateur.__file__).parent / "data" / "bundled" / "dev.jsonl"
-RUN = """
-same_speakers = true
-[training]
-steps = 90
-mix = "none"
-batch_seconds = 8.0
-learning_rate = 4e-3
-ema = 0.9
-spec_augment = "none"
-augment = "none"
-dropout = 0.0
-validate_every = 40.0
-[prune]
-remove = 0.35
-kinds = ["head", "ffn", "conv"]
-every = 10
-begin = 0.5
-end = 0.7
-frequent = 40
-"""
 WITHOUT_TORCH = """
 import sys
 sys.modules["torch"] = sys.modules["transformers"] = None
@@ -93,60 +72,34 @@ def test_a_teacher_of_other_tokens_is_refused(tmp_path: Path) -> None:
         )
 
 
-def said(capsys: pytest.CaptureFixture[str], *words: object) -> Any:
-    """What a command prints as JSON."""
-    capsys.readouterr()
-    assert main([*map(str, words), "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
 def test_prune_evaluate_transcribe_export(
     speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECATEUR_CACHE", str(tmp_path / "cache"))
     torch.set_num_threads(1)
-    clips = [u for u in read_manifest(speech / "free-spoken-digits" / "train.jsonl") if u.duration > 0.2]
-    clips = [u for u in clips if u.speaker == clips[0].speaker]
-    # Few enough to be learnt by heart within seconds, from random weights.
-    write_manifest(tmp_path / "learn.jsonl", clips[::16])
-    write_manifest(tmp_path / "dev.jsonl", clips[::32])
-    # Other texts than it learns, as the command wants them of a test.
-    write_manifest(tmp_path / "test.jsonl", read_manifest(speech / "speechocean762" / "test.jsonl")[:2])
+    one_speakers_digits(speech, tmp_path, every=16)
     moonshine_folder(tmp_path / "hf", hidden_size=64, intermediate_size=96)
-    examined = said(capsys, "doctor", tmp_path / "hf")
+    examined = answer(capsys, "doctor", tmp_path / "hf")
     assert examined["family"] == "moonshine" and examined["problem"] == ""
     assert {one["kind"] for one in examined["prunable"]} == {"head", "ffn", "conv", "layer", "vocabulary"}
     assert all("residual stream" in one["why"] for one in examined["whole"])
-    (tmp_path / "run.toml").write_text(RUN)
-    said(
-        capsys, "prune", "--config", tmp_path / "run.toml", "--model", tmp_path / "hf", "--train",
-        tmp_path / "learn.jsonl", "--dev", tmp_path / "dev.jsonl", "--test", tmp_path / "test.jsonl",
-        "--out", tmp_path / "arm", "--device", "cpu",
-    )  # fmt: skip
-    before, after = read_foreign(tmp_path / "hf")[0], load_checkpoint(tmp_path / "arm")[0]
-    full, left = (sum(p.numel() for p in m.parameters()) for m in (before, after))
-    assert left < 0.67 * full and after.config.vocabulary < before.config.vocabulary
-    shown = said(capsys, "models", "show", tmp_path / "arm")
-    assert shown["parameters"]["total"] == left and shown["config"]["family"] == "moonshine"
-    assert main(["models", "show", str(tmp_path / "arm")]) == 0 and "heads" in capsys.readouterr().out
-    rate = said(capsys, "evaluate", tmp_path / "arm", tmp_path / "dev.jsonl", "--device", "cpu")["rate"]
-    assert rate < 0.4  # one of ten at chance is 0.9
-    first, onnx = read_manifest(tmp_path / "dev.jsonl")[0], tmp_path / "onnx"
-    made = said(capsys, "export", tmp_path / "arm", "--out", onnx, "--precision", "fp32", "--clips", first.audio,
-                "--dev", tmp_path / "dev.jsonl")  # fmt: skip
-    assert made["parity"]["steps_equal"] == made["parity"]["steps"] and made["parity"]["max_difference"] < 1e-4
-    assert said(capsys, "evaluate", onnx, tmp_path / "dev.jsonl")["rate"] == pytest.approx(rate, abs=1e-9)
-    said(
-        capsys, "sensitivity", tmp_path / "arm", "--data", tmp_path / "dev.jsonl", "--out", tmp_path / "map",
-        "--device", "cpu", "--sites", "head,layer,conv",
-    )  # fmt: skip
-    sites = json.loads((tmp_path / "map" / "map.json").read_text())["sites"]
-    assert {site["kind"] for site in sites} == {"head", "layer", "conv"}
-    heard = [said(capsys, "transcribe", first.audio, "--model", m)["files"] for m in (tmp_path / "arm", onnx)]
-    assert heard[0][0]["text"] == heard[1][0]["text"] != ""
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, str(onnx), str(first.audio)], capture_output=True, text=True, check=True
+    arm = Arm(tmp_path, capsys)
+    after = arm.run(
+        tmp_path / "hf", steps=90, remove=0.35, training='mix = "none"\ndropout = 0.0', prune="frequent = 40"
     )
+    before = read_foreign(tmp_path / "hf")[0]
+    assert values(after) < 0.67 * values(before) and after.config.vocabulary < before.config.vocabulary
+    shown = answer(capsys, "models", "show", arm.checkpoint)
+    assert shown["parameters"]["total"] == values(after) and shown["config"]["family"] == "moonshine"
+    assert main(["models", "show", str(arm.checkpoint)]) == 0 and "heads" in capsys.readouterr().out
+    rate = arm.rate(arm.checkpoint, "--device", "cpu")
+    assert rate < 0.4
+    arm.exported("steps")
+    assert arm.rate(arm.onnx) == pytest.approx(rate, abs=1e-9)
+    assert set(arm.sites("head", "layer", "conv")) == {"head", "layer", "conv"}
+    said = arm.text()
+    words = [str(arm.onnx), str(arm.first.audio)]
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *words], capture_output=True, text=True, check=True)
     text, times = done.stdout.split(maxsplit=1)
-    assert text == heard[0][0]["text"] and 0 <= float(times.split("-")[0]) < float(times.split("-")[1])
-    assert float(times.split("-")[1]) <= first.duration + 0.05
+    assert text == said != "" and 0 <= float(times.split("-")[0]) < float(times.split("-")[1])
+    assert float(times.split("-")[1]) <= arm.first.duration + 0.05

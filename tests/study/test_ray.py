@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_cluster import cluster
 from small_models import small_whisper
 from test_study import STUDY
 
@@ -25,18 +26,16 @@ from secateur.runtime.bulk.run import BulkSettings, transcribe_all
 from secateur.runtime.bulk.worker import TranscribeSpec
 from secateur.study.runs import run_study
 
-ray = pytest.importorskip("ray")
+pytest.importorskip("ray")
 BUNDLED = Path(secateur.__file__).parent / "data" / "bundled"
 PIECES = BulkSettings(piece_clips=5)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
+def workers() -> Iterator[None]:
     """One cluster for all tests."""
-    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
-    ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False, configure_logging=False)
-    yield
-    ray.shutdown()
+    with cluster():
+        yield
 
 
 def killing(monkeypatch: pytest.MonkeyPatch, ready: Callable[[], bool]) -> list[int]:
