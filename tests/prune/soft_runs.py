@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "train"))
 
 import torch
 from small_models import inputs
-from train_small import SETTINGS, Run, Stop, StoppedError, small_job, train
+from train_small import SETTINGS, Stop, StoppedError, TrainingRun, small_job, train
 
 from secateur.prune.method import Method
 from secateur.prune.methods import METHODS, make_method
@@ -45,7 +45,7 @@ def run_soft(
     method = None if prune is None else make_method(model, prune, COSTS[prune.measure](model.config))
     more = [None if watch is None else watch(method), None if stop is None else Stop(stop)]
     callbacks = [c for c in (method, *more) if c is not None]
-    run = Run(
+    run = TrainingRun(
         bank=bank, mix=mix, objective=objective, callbacks=callbacks,
         validate=lambda current: {"error": float(current(*inputs(current)).detach().square().mean())},
         folder=folder, label="soft",

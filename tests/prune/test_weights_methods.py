@@ -19,8 +19,8 @@ from small_models import small_whisper  # noqa: E402
 from train_small import (  # noqa: E402
     SETTINGS,
     AudioBank,
-    Run,
     StoppedError,
+    TrainingRun,
     TrainSettings,
     clips,
     run_small,
@@ -68,7 +68,7 @@ def watched(
         model.to(device)
     pruner = make_method(model, settings, 1.0)
     watch = Watch(model, lambda: look(model, pruner))
-    run = Run(bank=bank, mix=mix, objective=objective, callbacks=[pruner, watch], folder=None, label="watched")
+    run = TrainingRun(bank=bank, mix=mix, objective=objective, callbacks=[pruner, watch], folder=None, label="watched")
     train(model, run, TrainSettings(**{**SETTINGS, "ema": 0.0, **changed}))
     return model, pruner, watch
 

@@ -18,7 +18,7 @@ from secateur.families.ctc.objective import Ctc
 from secateur.prune.methods import make_method
 from secateur.prune.settings import PruneSettings
 from secateur.prune.units import COSTS
-from secateur.train.loop import Run, train
+from secateur.train.loop import TrainingRun, train
 from secateur.train.settings import TrainSettings
 from secateur.train.stream import Mix
 
@@ -37,7 +37,7 @@ def run_ctc(
     if watch is not None:
         watch.model = model
     callbacks = [c for c in (method, None if stop is None else Stop(stop), watch) if c is not None]
-    run = Run(
+    run = TrainingRun(
         bank=AudioBank(sounds), mix=Mix(tuple(len(c) / 16000 for c in sounds)), objective=Ctc(rows),
         callbacks=callbacks, validate=lambda current: {"error": -float(outputs(current, inputs(current)).max())},
         folder=folder, label="ctc",

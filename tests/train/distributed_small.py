@@ -21,7 +21,7 @@ from secateur.train.distributed import count, processes, rank
 from secateur.train.gradients import Gradients
 from secateur.train.mix import plain
 from secateur.train.objective import Batch
-from secateur.train.run import Run
+from secateur.train.run import TrainingRun
 from secateur.train.settings import TrainSettings
 
 STILL: dict[str, Any] = {"dropout": 0.0, "augment": None, "spec_augment": None}  # nothing is drawn
@@ -47,7 +47,7 @@ def gradients(rows: Sequence[int], wrap: Any = lambda objective: objective, **ch
     model, bank, mix, objective = small_job()
     settings = TrainSettings(**{**SETTINGS, **STILL, "l1": 10.0, "label_smoothing": 0.1, **changed})
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    found = Gradients(model, list(parameters.values()), Run(bank, mix, wrap(objective)), settings)
+    found = Gradients(model, list(parameters.values()), TrainingRun(bank, mix, wrap(objective)), settings)
     loss = found(plain(list(rows)), 0, 10)
     return {n: p.grad for n, p in parameters.items() if p.grad is not None} | {"loss": loss}
 
@@ -101,7 +101,7 @@ def main(folder: Path, what: str) -> int:
                 model, bank, mix, objective = small_job()
                 from secateur.train.loop import train
 
-                train(model, Run(bank, mix, objective, callbacks=[Die()]), TrainSettings(**SETTINGS))
+                train(model, TrainingRun(bank, mix, objective, callbacks=[Die()]), TrainSettings(**SETTINGS))
             else:
                 torch.save(comparisons(folder), folder / f"found{rank()}.pt")
     except SecateurError as problem:

@@ -26,7 +26,7 @@ from secateur.models.checkpoint import save_checkpoint  # noqa: E402
 from secateur.prune.initial_model import InitialModel  # noqa: E402
 from secateur.text.spoken import spoken  # noqa: E402
 from secateur.text.units import Units, characters_of  # noqa: E402
-from secateur.train.loop import Run, train  # noqa: E402
+from secateur.train.loop import TrainingRun, train  # noqa: E402
 from secateur.train.loss import frame_distillation, pooled  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 from secateur.train.stream import Mix  # noqa: E402
@@ -66,7 +66,7 @@ def test_a_student_comes_nearer_to_its_teacher() -> None:
         )  # fmt: skip
         asked = objective(student, teacher, settings)
         assert (asked.teacher is None) == (distil == 0)
-        run = Run(bank=bank, mix=Mix(tuple(len(c) / 16000 for c in clips())), objective=asked)
+        run = TrainingRun(bank=bank, mix=Mix(tuple(len(c) / 16000 for c in clips())), objective=asked)
         train(student, run, settings)
         asked = objective(student, teacher, TrainSettings(distillation=0.7))
         audio, lengths = bank.gather([0, 1, 2])

@@ -21,7 +21,7 @@ from secateur.data.bank import AudioBank  # noqa: E402
 from secateur.families.ctc.cost import count_parameters  # noqa: E402
 from secateur.families.ctc.objective import Ctc  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
-from secateur.train.loop import Run  # noqa: E402
+from secateur.train.loop import TrainingRun  # noqa: E402
 from secateur.train.mix import plain  # noqa: E402
 from secateur.train.objective import Batch  # noqa: E402
 from secateur.train.prepare import Preparer  # noqa: E402
@@ -52,7 +52,7 @@ def test_half_of_the_blocks_answer_for_their_share() -> None:
 
 def test_nothing_is_hidden_before_its_time() -> None:
     bank = AudioBank(clips())
-    run = Run(bank=bank, mix=Mix((1.0,) * len(bank)), objective=Ctc([]))
+    run = TrainingRun(bank=bank, mix=Mix((1.0,) * len(bank)), objective=Ctc([]))
     settings = TrainSettings(augment=None, spec_augment_start=0.25)
     prepare, unmasked = (
         Preparer(run, s, small_ctc("gru"), 0) for s in (settings, replace(settings, spec_augment=None))

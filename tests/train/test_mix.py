@@ -31,7 +31,7 @@ from secateur.train.loop import train  # noqa: E402
 from secateur.train.mix import KINDS, Example, MixSettings, Prompt, plain  # noqa: E402
 from secateur.train.objective import Batch  # noqa: E402
 from secateur.train.prepare import Preparer  # noqa: E402
-from secateur.train.run import Run  # noqa: E402
+from secateur.train.run import TrainingRun  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 from secateur.train.stream import Mix, batch_stream, epoch_steps  # noqa: E402
 from secateur.train.targets import IGNORE, batch_of_rows  # noqa: E402
@@ -243,7 +243,9 @@ def run_mixed(
     settings = TrainSettings(**{
         **SETTINGS, "mix": mix, "batch_seconds": 12.0, "validate_every": 100.0, "select": "last", **changed
     })  # fmt: skip
-    run = Run(bank, examples, objective, callbacks=[] if stop is None else [Stop(stop)], folder=folder, label="mixed")
+    run = TrainingRun(
+        bank, examples, objective, callbacks=[] if stop is None else [Stop(stop)], folder=folder, label="mixed"
+    )
     log = train(model, run, settings)
     return model, bank, log
 
@@ -262,7 +264,7 @@ def test_silence_is_learnt_and_speech_is_not_taken_for_it() -> None:
     bank, mix, objective = job(model, tokenizer, FULL)
     settings = TrainSettings(mix=mix.use, augment=None, spec_augment=None, distillation=0.0)
     examples = [*plain([1, 4, 5]), *(Example((), sound="coloured", seconds=s) for s in (0.8, 1.2))]
-    batch = Preparer(Run(bank, mix, objective), settings, model, 0)(examples, 0, 10)
+    batch = Preparer(TrainingRun(bank, mix, objective), settings, model, 0)(examples, 0, 10)
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     for _ in range(60):
         optimizer.zero_grad()
@@ -291,7 +293,7 @@ def test_parts_of_a_batch_have_its_gradient_with_silence_in_it() -> None:
     model, tokenizer = real_use_model()
     bank, mix, objective = job(model, tokenizer, replace(FULL, nonspeech=0.4))
     settings = TrainSettings(mix=mix.use, dropout=0.0, distillation=0.0, spec_augment=None)
-    batch = Preparer(Run(bank, mix, objective), settings, model, 0)(next(batch_stream(mix, 40.0, 1)), 0, 10)
+    batch = Preparer(TrainingRun(bank, mix, objective), settings, model, 0)(next(batch_stream(mix, 40.0, 1)), 0, 10)
     assert any(not e.clips for e in batch.examples)
     counts = objective.counts(batch.examples, 0, settings)
     parts = [batch.micro_batch(number, 3) for number in range(3)]

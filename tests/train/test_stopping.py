@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from small_models import small_whisper  # noqa: E402
-from train_small import PRUNE, SETTINGS, Run, Stop, StoppedError, small_job, train  # noqa: E402
+from train_small import PRUNE, SETTINGS, Stop, StoppedError, TrainingRun, small_job, train  # noqa: E402
 
 from secateur.prune.methods import make_method  # noqa: E402
 from secateur.prune.units import COSTS  # noqa: E402
@@ -44,7 +44,7 @@ def run_course(
     course = Course(errors)
     if "prune" in changed:
         callbacks += (make_method(model, changed.pop("prune"), COSTS["parameters"](model.config)),)
-    run = Run(bank, mix, objective, callbacks=callbacks, validate=course, folder=folder)
+    run = TrainingRun(bank, mix, objective, callbacks=callbacks, validate=course, folder=folder)
     return model, course, train(model, run, TrainSettings(**{**SETTINGS, "steps": 48, "select": "last", **changed}))
 
 

@@ -21,7 +21,7 @@ from secateur.prune.methods import make_method
 from secateur.prune.pruner import COSTS
 from secateur.prune.settings import PruneSettings
 from secateur.train.callback import Callback
-from secateur.train.loop import Run, train
+from secateur.train.loop import TrainingRun, train
 from secateur.train.settings import TrainSettings
 from secateur.train.stream import Mix
 
@@ -92,7 +92,7 @@ def run_small(
         return {"error": float(current.decoder.norm.weight.detach().sum())}
 
     wrapped = wrap(objective)
-    run = Run(
+    run = TrainingRun(
         bank=bank, mix=mix, objective=wrapped, extra=getattr(wrapped, "head", None), callbacks=callbacks,
         validate=validate, folder=folder, label="small",
     )  # fmt: skip

@@ -38,14 +38,14 @@ class LayerCache:
 
 
 @dataclass
-class Cache:
+class DecoderCache:
     """One `LayerCache` a layer, the attention mask of the encoder output, and how many tokens are cached."""
 
     layers: list[LayerCache]
     memory_mask: Tensor | None = None
     length: int = field(default=0)
 
-    def pick(self, rows: Tensor) -> Cache:
+    def pick(self, rows: Tensor) -> DecoderCache:
         """The cache of the batch rows `rows`."""
         mask = None if self.memory_mask is None else self.memory_mask[rows]
-        return Cache([layer.pick(rows) for layer in self.layers], mask, self.length)
+        return DecoderCache([layer.pick(rows) for layer in self.layers], mask, self.length)

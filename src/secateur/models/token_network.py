@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..base.errors import SecateurError
-from .cache import Cache, LayerCache
+from .cache import DecoderCache, LayerCache
 from .groups import Group, Place
 from .network import Network
 
@@ -65,13 +65,13 @@ class Decoder(nn.Module):
         """The first layer's input (batch, length, width) for tokens that follow `start` others."""
         return self.token_embedding(tokens)  # type: ignore[no-any-return]
 
-    def start(self, memory: Tensor, valid: Tensor | None) -> Cache:
+    def start(self, memory: Tensor, valid: Tensor | None) -> DecoderCache:
         """A new cache for the encoder output `memory` (batch, positions, width); cross-attention's keys and values are
         in it."""
         mask = None if valid is None else valid[:, None, None, :]
-        return Cache([LayerCache(*layer.cross_attention.keys_values(memory)) for layer in self.layers], mask)  # type: ignore[union-attr, operator]
+        return DecoderCache([LayerCache(*layer.cross_attention.keys_values(memory)) for layer in self.layers], mask)  # type: ignore[union-attr, operator]
 
-    def forward(self, tokens: Tensor, cache: Cache, drop: nn.Dropout, last_only: bool = False) -> Tensor:
+    def forward(self, tokens: Tensor, cache: DecoderCache, drop: nn.Dropout, last_only: bool = False) -> Tensor:
         """Logits (batch, length, vocabulary) after `tokens` (batch, length), which follow those in `cache`."""
         end = cache.length + tokens.shape[1]
         if end > self.context:
@@ -93,13 +93,13 @@ class TokenNetwork(Network):
     encoder: Encoder
     decoder: Decoder
 
-    def encode(self, features: Tensor, frames: Tensor | None = None) -> Cache:
+    def encode(self, features: Tensor, frames: Tensor | None = None) -> DecoderCache:
         """Encode `features` (batch, frames, inputs), of which `frames` (batch,) are valid, for `step` to decode
         from."""
         memory, valid = self.encoder(features, frames, self.dropout)
         return self.decoder.start(memory, valid)
 
-    def step(self, tokens: Tensor, cache: Cache) -> Tensor:
+    def step(self, tokens: Tensor, cache: DecoderCache) -> Tensor:
         """Logits (batch, vocabulary) of what follows `tokens` (batch, length); `cache` is extended."""
         return self.decoder(tokens, cache, self.dropout, last_only=True)[:, -1]  # type: ignore[no-any-return]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..decode.session import Floats, Ints, TokenConfig
-from .cache import Cache, LayerCache
+from .cache import DecoderCache, LayerCache
 from .token_network import TokenNetwork
 
 
@@ -18,7 +18,7 @@ from .token_network import TokenNetwork
 class TorchState:
     """The cache after some tokens, and which encoded clip each batch row (batch,) belongs to."""
 
-    cache: Cache
+    cache: DecoderCache
     clips: Ints
 
 
@@ -78,14 +78,14 @@ class TorchSession:
             LayerCache(layer.cross_keys, layer.cross_values, _rows(layer.keys, index), _rows(layer.values, index))
             for layer in state.cache.layers
         ]
-        return TorchState(Cache(layers, state.cache.memory_mask, state.cache.length), clips)
+        return TorchState(DecoderCache(layers, state.cache.memory_mask, state.cache.length), clips)
 
 
 def _rows(values: Tensor | None, index: Tensor) -> Tensor | None:
     return None if values is None else values[index]
 
 
-def _same(cache: Cache) -> Cache:
+def _same(cache: DecoderCache) -> DecoderCache:
     """A shallow copy of `cache`, which can be extended without changing it."""
     layers = [LayerCache(x.cross_keys, x.cross_values, x.keys, x.values) for x in cache.layers]
-    return Cache(layers, cache.memory_mask, cache.length)
+    return DecoderCache(layers, cache.memory_mask, cache.length)

@@ -35,7 +35,7 @@ from ..train import distributed
 from ..train.auxiliary import AuxiliaryObjective, load_head, save_head, with_auxiliary_head
 from ..train.callback import Callback
 from ..train.examples import mix_of
-from ..train.loop import Run, train
+from ..train.loop import TrainingRun, train
 from ..train.settings import TrainSettings
 from .interpolate import RehearsalDev
 from .pinyin_head import pinyin_evidence_of, with_pinyin_evidence
@@ -153,7 +153,7 @@ def _tune(
     main = task.objective(initial, everything, settings, teacher, data.device)
     objective = with_auxiliary_head(main, model, everything, settings)
     helped = objective if isinstance(objective, AuxiliaryObjective) else None
-    run = Run(
+    run = TrainingRun(
         bank=bank, mix=mix, objective=objective, extra=None if helped is None else helped.head, callbacks=callbacks,
         validate=validate, folder=folder, label=arm.name, noise=noise,
         nonspeech=nonspeech,

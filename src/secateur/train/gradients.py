@@ -13,7 +13,7 @@ from .loss import mean_absolute
 from .mix import Example
 from .objective import Batch
 from .prepare import Preparer
-from .run import Run
+from .run import TrainingRun
 from .seeds import AFTER, DROPOUT, SHARED, seed_torch
 from .settings import TrainSettings
 
@@ -21,7 +21,9 @@ from .settings import TrainSettings
 class Gradients:
     """Computes gradients into the parameters' `.grad`. The number of micro-batches doubles when memory runs out."""
 
-    def __init__(self, model: Network, parameters: list[nn.Parameter], run: Run, settings: TrainSettings) -> None:
+    def __init__(
+        self, model: Network, parameters: list[nn.Parameter], run: TrainingRun, settings: TrainSettings
+    ) -> None:
         self.model, self.run, self.settings = model, run, settings
         self.parameters = parameters
         self.rank, self.ranks = distributed.rank(), distributed.count()

@@ -26,13 +26,13 @@ from .l2_sp import L2SP
 from .lora import low_rank
 from .mix import Example
 from .rate import rate_at
-from .run import Run
+from .run import TrainingRun
 from .settings import TrainSettings
 from .state import load_optimizer, load_state, optimizer_tensors, save_state, with_prefix
 from .stream import Mix, batch_stream, epoch_steps
 from .tensorboard import write_events
 
-__all__ = ["Run", "frozen_copy", "total_steps", "train"]
+__all__ = ["TrainingRun", "frozen_copy", "total_steps", "train"]
 
 Net = TypeVar("Net", bound=Network)
 
@@ -47,7 +47,7 @@ def total_steps(settings: TrainSettings, mix: Mix) -> int:
     return max(1, round(settings.epochs * epoch_steps(mix, settings.batch_seconds, settings.seed)))
 
 
-def train(model: Network, run: Run, settings: TrainSettings) -> list[Json]:
+def train(model: Network, run: TrainingRun, settings: TrainSettings) -> list[Json]:
     """Train `model` in place and return the log: one entry a validation, with loss, error and timing.
 
     With a folder, a killed run continues from its last state and ends with the same weights and metrics. Inside
@@ -71,7 +71,7 @@ def train(model: Network, run: Run, settings: TrainSettings) -> list[Json]:
 class _Loop:
     """The state of one run."""
 
-    def __init__(self, model: Network, run: Run, settings: TrainSettings) -> None:
+    def __init__(self, model: Network, run: TrainingRun, settings: TrainSettings) -> None:
         self.model, self.run, self.settings = model, run, settings
         self.device = run.bank.device
         self.first = distributed.rank() == 0

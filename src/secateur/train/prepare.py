@@ -16,7 +16,7 @@ from ..models.network import Network
 from .compose import compose
 from .mix import Example
 from .objective import Batch
-from .run import Run
+from .run import TrainingRun
 from .seeds import AUGMENT, SPEED, seed_for
 from .settings import TrainSettings
 
@@ -24,7 +24,7 @@ from .settings import TrainSettings
 class Preparer:
     """Makes batches of a run; each process draws its own augmentation, decided by seed, step and rank."""
 
-    def __init__(self, run: Run, settings: TrainSettings, model: Network, rank: int) -> None:
+    def __init__(self, run: TrainingRun, settings: TrainSettings, model: Network, rank: int) -> None:
         self.run, self.settings, self.rank, self.model = run, settings, rank, model
         config = model.config
         self.features = extractor(config.front_end).to(run.bank.device)

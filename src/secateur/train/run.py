@@ -18,7 +18,7 @@ from .stream import Mix
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """What a run works with: audio, the mix of sets, the objective, callbacks, validation and the output folder."""
 
     bank: AudioBank | StreamedBank

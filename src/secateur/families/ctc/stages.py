@@ -16,7 +16,7 @@ from .model import Section
 from .recurrent import Recurrent
 from .trunk import Trunk
 
-Run = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Step = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Stage:
     """`run(x, frames)` gives what the next stage reads, and its real frames; parameters are those under `prefixes`."""
 
     prefixes: tuple[str, ...]
-    run: Run
+    run: Step
 
     def holds(self, parameter: str) -> bool:
         """Whether a parameter belongs to this stage."""
@@ -49,7 +49,7 @@ def stages(model: FrameNetwork) -> list[Stage]:
     ]
 
 
-def _one_stage(model: FrameNetwork, section: Section) -> Run:
+def _one_stage(model: FrameNetwork, section: Section) -> Step:
     return lambda x, frames: section(x, frames, model.dropout)
 
 
@@ -62,7 +62,7 @@ def _inception(model: FrameNetwork, section: Inception, name: str) -> list[Stage
         x = section.stem(x, frames)
         return x.transpose(1, 2) if last < 0 else x, frames
 
-    def block(i: int) -> Run:
+    def block(i: int) -> Step:
         def run(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
             x = section.blocks[i](x, frames)
             return x.transpose(1, 2) if i == last else x, frames
@@ -73,7 +73,7 @@ def _inception(model: FrameNetwork, section: Inception, name: str) -> list[Stage
 
 
 def _recurrent(model: FrameNetwork, section: Recurrent, name: str) -> list[Stage]:
-    def layer(i: int) -> Run:
+    def layer(i: int) -> Step:
         return lambda x, frames: (section.layers[i](x, frames), frames)
 
     return [Stage((f"{name}.layers.{i}.",), layer(i)) for i in range(len(section.layers))]
@@ -85,7 +85,7 @@ def _trunk(model: FrameNetwork, section: Trunk, name: str) -> list[Stage]:
         x, frames = x[:, :limit], frames.clamp_max(limit)
         return section.embed(x, frames.clamp_min(1), model.dropout)[0], (frames + 1) // 2
 
-    def layer(i: int) -> Run:
+    def layer(i: int) -> Step:
         def run(x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
             real = valid_frames(frames.clamp_min(1), x.shape[1])[:, None, None]
             return section.layers[i](x, real, model.dropout), frames
@@ -98,7 +98,7 @@ def _trunk(model: FrameNetwork, section: Trunk, name: str) -> list[Stage]:
 
 
 def _conformer(model: FrameNetwork, section: Conformer, name: str) -> list[Stage]:
-    def layer(i: int) -> Run:
+    def layer(i: int) -> Step:
         return lambda x, frames: (section.layers[i](x, *section.attention_mask(x, frames), model.dropout), frames)
 
     return [

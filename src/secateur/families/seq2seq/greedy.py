@@ -15,7 +15,7 @@ from ...data.manifest import Utterance
 from ...decode.fallback import MOST_TOKENS
 from ...decode.loops import cut_loops
 from ...features.extractor import extractor
-from ...models.cache import Cache
+from ...models.cache import DecoderCache
 from ...models.token_network import TokenNetwork
 from ...text.tokenizer import Tokenizer
 from .inputs import encoder_inputs
@@ -32,7 +32,7 @@ def greedy(
     """
     tokens = model.config.tokens
     device = features.device
-    cache: Cache = model.encode(features, frames)
+    cache: DecoderCache = model.encode(features, frames)
     limit = max_tokens(model, prompt, limit)
     suppressed, suppressed_at_start = suppression_bias(model, device)
     rows = torch.full((features.shape[0], limit), tokens.end, device=device)

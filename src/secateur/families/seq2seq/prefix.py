@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ...models.cache import Cache, LayerCache
+from ...models.cache import DecoderCache, LayerCache
 from ...models.groups import Group
 from ...models.token_network import TokenNetwork
 from ...prune.evidence import ActivationCollector, TaylorCollector
@@ -50,13 +50,13 @@ class Prefix:
             decoder.append(layer(decoder[-1], layer_cache, cache.memory_mask, model.dropout))
         return cls(mel, frames, valid, encoder, cross, decoder)
 
-    def shared(self) -> Cache:
+    def shared(self) -> DecoderCache:
         """A new cache with the unchanged model's encoder output."""
         last = self.valid[-1]
         mask = None if last is None else last[:, None, None, :]
-        return Cache([LayerCache(keys, values) for keys, values in self.cross], mask)
+        return DecoderCache([LayerCache(keys, values) for keys, values in self.cross], mask)
 
-    def encoded(self, model: TokenNetwork, starts: Sequence[int], gates: Gates) -> Cache:
+    def encoded(self, model: TokenNetwork, starts: Sequence[int], gates: Gates) -> DecoderCache:
         """The cache of variants that first change the encoder at the stages `starts` (rising): each joins the batch
         where it begins to differ from the unchanged model."""
         encoder, clips, joined = model.encoder, len(self.mel), 0

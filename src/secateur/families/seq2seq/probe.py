@@ -16,7 +16,7 @@ from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
 from ...decode.loops import cut_loops
 from ...features.extractor import extractor
-from ...models.cache import Cache
+from ...models.cache import DecoderCache
 from ...models.groups import Group
 from ...models.token_network import TokenNetwork
 from ...prune.importance import Evidence
@@ -144,7 +144,7 @@ class TokenProbe:
             yield VariantLosses(numbers, losses, cache, same)
 
     def _decoder_loss(
-        self, cache: Cache, tokens: TokenBatch, hidden: Tensor | None = None, first: int = 0, times: int = 1,
+        self, cache: DecoderCache, tokens: TokenBatch, hidden: Tensor | None = None, first: int = 0, times: int = 1,
         kept: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Negative log-likelihoods (times, clips), the decoder's layers from `first` on reading `hidden`."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...models.cache import Cache, LayerCache
+from ...models.cache import DecoderCache, LayerCache
 from ...models.token_network import TokenNetwork
 from ...sensitivity.gates import Gates
 from .greedy import max_tokens, suppression_bias
@@ -25,7 +25,12 @@ CUDA_LOGITS, CPU_LOGITS = 8192, 512  # steps whose logits are computed at once
 
 @torch.no_grad()
 def greedy_rows(
-    model: TokenNetwork, cache: Cache, owners: Tensor, prompt: list[int], gates: Gates, kept: Sequence[Tensor | None]
+    model: TokenNetwork,
+    cache: DecoderCache,
+    owners: Tensor,
+    prompt: list[int],
+    gates: Gates,
+    kept: Sequence[Tensor | None],
 ) -> list[list[int]]:
     """Token rows, `end` included; each equals `greedy` with the variant `owners` (rows,) alone.
 
@@ -65,7 +70,7 @@ def greedy_rows(
 
 @torch.no_grad()
 def matches_draft(
-    model: TokenNetwork, cache: Cache, variants: int, prompt: list[int], draft: Sequence[Sequence[int]],
+    model: TokenNetwork, cache: DecoderCache, variants: int, prompt: list[int], draft: Sequence[Sequence[int]],
     kept: Sequence[Tensor | None],
 ) -> Tensor:  # fmt: skip
     """Whether greedy decoding gives the `draft` (token rows of the clips, `end` included): True (variants, clips).
@@ -118,17 +123,17 @@ def removed_token_bias(model: TokenNetwork, kept: Sequence[Tensor | None], devic
     return token_bias
 
 
-def audio_cache(cache: Cache, rows: Tensor) -> Cache:
+def audio_cache(cache: DecoderCache, rows: Tensor) -> DecoderCache:
     """The audio's keys and values of `rows`, without tokens."""
     layers = [LayerCache(x.cross_keys[rows], x.cross_values[rows]) for x in cache.layers]
-    return Cache(layers, None if cache.memory_mask is None else cache.memory_mask[rows])
+    return DecoderCache(layers, None if cache.memory_mask is None else cache.memory_mask[rows])
 
 
-def joined(caches: Sequence[Cache]) -> Cache:
+def joined(caches: Sequence[DecoderCache]) -> DecoderCache:
     """Caches that hold audio alone as one: row after row."""
     masks = [c.memory_mask for c in caches]
     layers = [
         LayerCache(torch.cat([x.cross_keys for x in same]), torch.cat([x.cross_values for x in same]))
         for same in zip(*(c.layers for c in caches), strict=True)
     ]
-    return Cache(layers, None if masks[0] is None else torch.cat([m for m in masks if m is not None]))
+    return DecoderCache(layers, None if masks[0] is None else torch.cat([m for m in masks if m is not None]))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...decode.session import TokenConfig
-from ...models.cache import Cache
+from ...models.cache import DecoderCache
 from ...models.groups import Group
 from ...models.token_network import TokenNetwork
 from ...sensitivity.gates import Gates
@@ -25,7 +25,7 @@ PREFIX_BYTES = {"cuda": 30e9, "cpu": 3e9}  # bytes of activations that are cache
 AUDIO_BYTES = {"cuda": 10e9, "cpu": 2e9}  # bytes of audio's keys and values of rows that are decoded together
 Position = tuple[int, int, float]  # a variant, a clip of the batch, the loss
 Row = tuple[int, int, float, list[int]]  # and tokens
-Waiting = tuple[Cache, list[Position]]  # the audio's keys and values of rows to decode, and their positions
+Waiting = tuple[DecoderCache, list[Position]]  # the audio's keys and values of rows to decode, and their positions
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class VariantLosses:
 
     numbers: list[int]
     losses: Tensor
-    cache: Cache
+    cache: DecoderCache
     same: Tensor | None = None
 
 
