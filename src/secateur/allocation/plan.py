@@ -72,7 +72,7 @@ class _Case:
 
 def planned(
     dense: Network, text: TextCodec, initial: InitialModel, data: JobData, settings: PruneSettings, folder: Path
-) -> PruneSettings:  # fmt: skip
+) -> PruneSettings:
     """The settings with the shares of every group that meet `settings.target`, or that an earlier plan has; themselves
     without either.
 

@@ -26,9 +26,7 @@ def class_values(model_type: str, name: str, config: Config, pruned: bool) -> Js
     """The keys of config.json that name the class: that of `transformers`, or ours with its config if `pruned`."""
     if not pruned:
         return {"model_type": model_type, "architectures": [name]}
-    return {
-        "model_type": f"secateur-{model_type}", "architectures": [f"Pruned{name}"], "secateur": to_dict(config)
-    }  # fmt: skip
+    return {"model_type": f"secateur-{model_type}", "architectures": [f"Pruned{name}"], "secateur": to_dict(config)}
 
 
 def waveform_extractor(front_end: FrontEnd, attention_mask: bool = True) -> Json:

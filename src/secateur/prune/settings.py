@@ -30,14 +30,14 @@ class PruneSettings(Settings):
         0.3, "Remove this share of the original model; none leaves it to amounts.", unit="share", least=0, below=1
     )
     measure: Literal["parameters", "weights", "macs"] = option(
-        "parameters", "Count the share in parameters, in weights without embeddings and positions, or in "
-        "multiply-accumulates.",
-    )  # fmt: skip
+        "parameters",
+        "Count the share in parameters, in weights without embeddings and positions, or in multiply-accumulates.",
+    )
     criterion: str = option(
-        "taylor", "Rank units, or single weights, by this criterion; the lowest go first.",
-        choices="secateur.prune.importance:CRITERIA "
-        "secateur.prune.weights.scores:WEIGHT_CRITERIA",
-    )  # fmt: skip
+        "taylor",
+        "Rank units, or single weights, by this criterion; the lowest go first.",
+        choices="secateur.prune.importance:CRITERIA secateur.prune.weights.scores:WEIGHT_CRITERIA",
+    )
     map: str = option(
         "", "Read the sensitivity map (map.json) that the criterion sensitivity and the allocation search need."
     )
@@ -75,9 +75,9 @@ class PruneSettings(Settings):
         "wer=+0.5 points.",
     )  # fmt: skip
     allocate: Literal["uniform", "global", "search"] = option(
-        "search", "Share a target out over groups evenly, by one ranking, or by searching for the smallest loss "
-        "increase.",
-    )  # fmt: skip
+        "search",
+        "Share a target out over groups evenly, by one ranking, or by searching for the smallest loss increase.",
+    )
     search_by: Literal["loss", "error"] = option(
         "loss", "Read the sensitivity map's change of loss, or of error rate, in the search.", advanced=True,
         was=("harm",),

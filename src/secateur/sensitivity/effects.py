@@ -26,7 +26,7 @@ def differences(rows: Rows, totals: Sequence[float], speakers: Sequence[str], re
 
 def effects(
     groups: Sequence[tuple[Mapping[str, Difference], int]], resamples: int, tried: int = 0
-) -> dict[str, Effect]:  # fmt: skip
+) -> dict[str, Effect]:
     """`(differences, clips)` of one or more sets of clips as effects; Holm's correction counts all of them, and those
     `tried` but left out as well, since the others were selected from all.
 

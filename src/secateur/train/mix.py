@@ -17,9 +17,7 @@ from ..base.errors import SecateurError
 from ..base.options import Settings, option
 
 PromptKind = Literal["previous", "words", "wrong"]
-KINDS = (
-    "room", "recorded", "coloured", "hum", "clicks", "tones", "chords", "speech-shaped", "silence"
-)  # fmt: skip
+KINDS = ("room", "recorded", "coloured", "hum", "clicks", "tones", "chords", "speech-shaped", "silence")
 WEIGHTS = (0.2, 0.3, 0.15, 0.05, 0.05, 0.05, 0.05, 0.1, 0.05)  # of the kinds of non-speech
 CLIPS = (0.2, 0.25, 0.2, 0.15, 0.1, 0.1)  # chances that 1 to 6 clips are joined; one alone lies between two pauses
 PARTIAL = 0.3  # of the joined examples with timestamps: chance that the audio ends inside a further clip

@@ -71,9 +71,7 @@ class CtcProbe:
                 variants.append(Variant(name, "deltas", "input", name, 1.0, {"input": removed}))
         if "input" not in self.groups:  # with 2-D convolutions neighbours read a line as well: it is zeroed, not cut
             for i in range(self.front.inputs):
-                variants.append(
-                    Variant(f"input[{i}]", "input", "input", "one input", 1.0, change={"input": float(i)})
-                )  # fmt: skip
+                variants.append(Variant(f"input[{i}]", "input", "input", "one input", 1.0, change={"input": float(i)}))
         return variants
 
     @torch.no_grad()

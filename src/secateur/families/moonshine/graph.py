@@ -68,9 +68,9 @@ def decoder_graph(config: MoonshineConfig, weights: Weights, precision: str, nib
     pasts, crosses = [], []
     for i, d in enumerate(config.decoder):
         own, cross = d.self_attention.heads, d.cross_attention.heads
-        pasts.append([
-            g.input(f"past_{kind}_{i}", np.float32, ("batch", own, "past", size)) for kind in ("keys", "values")
-        ])  # fmt: skip
+        pasts.append(
+            [g.input(f"past_{kind}_{i}", np.float32, ("batch", own, "past", size)) for kind in ("keys", "values")]
+        )
         crosses.append([
             g.input(f"cross_{kind}_{i}", np.float32, ("batch", cross, "positions", size)) for kind in ("keys", "values")
         ])  # fmt: skip

@@ -30,9 +30,9 @@ class Parakeet(FrameNetwork):
         library: Any = require("transformers", "transformers")
         # `prune` and `train` drop layers themselves.
         encoder = {**config.theirs(), "layerdrop": 0.0}
-        self.net = library.ParakeetForCTC(library.ParakeetCTCConfig(
-            vocab_size=config.units, pad_token_id=0, encoder_config=encoder
-        ))  # fmt: skip
+        self.net = library.ParakeetForCTC(
+            library.ParakeetCTCConfig(vocab_size=config.units, pad_token_id=0, encoder_config=encoder)
+        )
         body = self.net.encoder
         resize(body, config)
         with torch.device("cpu"):  # no part of a checkpoint, so that nothing would fill it

@@ -52,9 +52,7 @@ def vocabulary_variants(config: TokenConfig, text: Tokenizer) -> list[Variant]:
     variants = []
     for share in VOCABULARY:
         rows = with_dependents(merged[max(len(merged) - round(share * end), 0) :])
-        variants.append(
-            Variant("vocabulary", "vocabulary", "vocabulary", "rarest rows", share, {"vocabulary": rows})
-        )  # fmt: skip
+        variants.append(Variant("vocabulary", "vocabulary", "vocabulary", "rarest rows", share, {"vocabulary": rows}))
     size = -(-len(merged) // BLOCKS)
     for block in range(BLOCKS):
         rows = with_dependents(merged[block * size : (block + 1) * size])

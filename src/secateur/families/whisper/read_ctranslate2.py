@@ -217,7 +217,7 @@ def read_ctranslate2(folder: str | Path, name: str | None = None) -> tuple[Whisp
         **{ours: some_ids(values, theirs, str(folder / "config.json")) for ours, theirs in lists.items()},
         "is_multilingual": multilingual,
         "lang_to_id": {name: i for name, i in added.items() if multilingual and i in languages},
-    }  # fmt: skip
+    }
     sizes = {
         "width": state["encoder.norm.weight"].numel(), "heads": heads.pop(),
         "ffn": state["encoder.layers.0.ffn.up.weight"].shape[0], "encoder_layers": _layers(variables, "encoder"),
