@@ -262,12 +262,12 @@ def _not_streaming(config: CtcConfig) -> list[str]:
     """Which parts of the config need the end of a clip, and so cannot stream."""
     problems = []
     if config.trunk is not None:
-        problems.append("a Whisper's encoder hears whole clips: a streaming network has no trunk")
+        problems.append("a Whisper's encoder takes whole clips: a streaming network has no trunk")
     if config.recurrent is not None and any(layer.back for layer in config.recurrent.layers):
         problems.append("a streaming network has no recurrent units that hear backwards: set back to 0")
     if not config.front_end.definition.streams or config.front_end.normalise != "none":
         problems.append(
-            "a streaming network hears fbank or mfcc that are not normalised over the clip (normalise = none)"
+            "a streaming network takes fbank or mfcc that are not normalised over the clip (normalise = none)"
         )
     return problems
 

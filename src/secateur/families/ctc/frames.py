@@ -64,8 +64,8 @@ class BatchNorm(nn.Module):
     @staticmethod
     def places(name: str) -> tuple[Place, ...]:
         """Where a channel lives in the norm `name`. With its weight and bias zero, its statistics have no effect."""
-        learnt = tuple(Place(f"{name}.{part}", 0) for part in ("weight", "bias"))
-        return (*learnt, *(Place(f"{name}.{part}", 0, masked=False) for part in ("running_mean", "running_var")))
+        trained = tuple(Place(f"{name}.{part}", 0) for part in ("weight", "bias"))
+        return (*trained, *(Place(f"{name}.{part}", 0, masked=False) for part in ("running_mean", "running_var")))
 
 
 def reader_places(

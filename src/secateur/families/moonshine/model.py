@@ -128,8 +128,8 @@ class ChannelsNorm(nn.Module):
             size = (self.count * length)[:, None, None]
             mean = (x * real).sum((1, 2), keepdim=True) / size
             squares = ((x - mean) * real).square().sum((1, 2), keepdim=True)
-            silent = (self.count - x.shape[1]) * length[:, None, None] * mean.square()
-            x = (x - mean) * torch.rsqrt((squares + silent) / size + EPSILON)
+            cut_channels = (self.count - x.shape[1]) * length[:, None, None] * mean.square()
+            x = (x - mean) * torch.rsqrt((squares + cut_channels) / size + EPSILON)
             return x * self.weight[:, None] + self.bias[:, None]
 
 

@@ -15,8 +15,8 @@ from ...sensitivity.clips import rate_variants
 from ...sensitivity.variants import Variant
 from ...text.tokenizer import Tokenizer
 
-VOCABULARY = (0.25, 0.5, 0.75)  # share of the text rows, the last learnt merges first
-BLOCKS = 8  # of vocabulary rows, by the order in which merges were learnt
+VOCABULARY = (0.25, 0.5, 0.75)  # share of the text rows, the last learned merges first
+BLOCKS = 8  # of vocabulary rows, by the order in which merges were learned
 CONTEXT = (20, 15, 10, 5)  # seconds
 
 

@@ -31,7 +31,7 @@ class L0Gates(UnitMethod[Net]):
     expected cost is above a target that goes to the budget by `settings.schedule`, as a share of all that is to go,
     and both lambdas ascend.
 
-    While gates are learnt, the network holds raw weights times sampled gates from `before_forward` to
+    While gates are learned, the network holds raw weights times sampled gates from `before_forward` to
     `after_backward`, raw weights while the optimiser moves, and raw weights times settled gates between steps: that is
     what averages and validation see. At the end of the span the units whose gates are least likely to be open go until
     the budget is met exactly, the others' gates stay in their weights for good.
