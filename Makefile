@@ -29,7 +29,7 @@ coverage: setup
 # What needs no network, no training and no other program: while one writes code.
 check: setup
 	.venv/bin/ruff check .
-	$(PYTEST) tests/test_architecture.py tests/base tests/text tests/decode tests/lm tests/features tests/evaluate
+	$(PYTEST) -m "not slow" tests/test_architecture.py tests/base tests/text tests/decode tests/lm tests/features tests/evaluate
 
 # Programs that read what we export, in an environment of their own, and the tests that run them.
 peers: setup

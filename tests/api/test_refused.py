@@ -18,7 +18,7 @@ from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
-from secateur.study.record import begin, fingerprint, finish  # noqa: E402
+from secateur.study.record import begin, complete, fingerprint, finish  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +188,15 @@ def test_only_the_very_same_run_goes_on_in_a_folder(place: Path, tmp_path: Path)
     other.write_text(other.read_text().replace("small", "smell"))
     with pytest.raises(SecateurError, match="the model's files are others"):
         begin("train", settings, data, str(tmp_path / "other"), settings.out)
+
+
+def test_a_run_killed_while_it_noted_its_end_is_noted_and_cleared(place: Path, tmp_path: Path) -> None:
+    settings = TrainJobSettings(train=(place / "train.jsonl",), out=tmp_path / "run")
+    begin("train", settings, [place / "train.jsonl"], str(place / "model"), settings.out)
+    half = settings.out / ".run.json.abc.tmp"
+    half.write_text('{"job": "tra')
+    complete(settings.out)
+    assert json.loads((settings.out / "run.json").read_text())["finished"] and not half.exists()
 
 
 def test_a_folder_of_an_unknown_run_is_refused(place: Path, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_killed_worker_costs_its_piece_of_a_transcription(
     killed = killing(monkeypatch, lambda: time.monotonic() - started > 0.2)  # while it loads, or hears
     done = transcribe_all([shards], TranscribeSpec(None), tmp_path / "ray.jsonl", PIECES, "ray", workers=2)
     assert (done["heard"], done["failed"], done["pieces"], done["kept"]) == (30, 0, 6, 0)
-    assert killed and "a worker died; its piece is done again" in capsys.readouterr().err
+    assert killed and "a worker died; its piece is repeated" in capsys.readouterr().err
     assert (tmp_path / "ray.jsonl").read_text() == (tmp_path / "local.jsonl").read_text()
     assert not (tmp_path / "ray.jsonl.pieces").exists()
 
@@ -93,7 +93,7 @@ def test_a_killed_worker_costs_its_piece_of_a_study(
     folder = tmp_path / "ray"
     killed = killing(monkeypatch, lambda: any(folder.glob("dense-*/metrics.jsonl")))
     spread = run("ray", "ray")
-    assert killed and "a worker died; its piece is done again" in capsys.readouterr().err
+    assert killed and "a worker died; its piece is repeated" in capsys.readouterr().err
     assert [spread[key] for key in ("error", "steps", "flops")] == [local[key] for key in ("error", "steps", "flops")]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..base.errors import SecateurError
 from ..base.files import read_json, write_json
+from ..base.folders import clear_temporaries
 from ..base.options import to_dict
 
 NAME = "run.json"
@@ -149,7 +150,9 @@ def finish(out: Path, record: Mapping[str, Any]) -> None:
 
 
 def complete(out: Path) -> None:
-    """Note that the job in `out` is done, where it was killed after its last result and before it noted that itself."""
+    """Note that the job in `out` is done, where it was killed after its last result and before it noted that itself (or
+    while it did: what is half written goes)."""
+    clear_temporaries(out)
     path = out / NAME
     if path.exists() and not (record := dict(read_json(path))).get("finished"):
         finish(out, record)
