@@ -49,7 +49,7 @@ class AdaptSettings(DataSettings):
     conditions: tuple[str, ...] = option(
         ("pause-4", "joined-60", "prompt-neutral", "previous", "nonspeech"),
         "Measure the exported models under these conditions of real use (see `evaluate`) and warn where one got worse.",
-    )  # fmt: skip
+    )
     condition_clips: int = option(
         16, "Build the conditions from this many test clips.", unit="clips", least=2, advanced=True
     )

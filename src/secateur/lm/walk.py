@@ -8,12 +8,12 @@ from weakref import WeakKeyDictionary
 
 from .ngram import LanguageModel
 
-_walks: WeakKeyDictionary[Any, Walk] = WeakKeyDictionary()
+_caches: WeakKeyDictionary[Any, StateCache] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-class Walk:
-    """A cache of visited states and transitions; `walk_of` shares one between all searches with the same model."""
+class StateCache:
+    """A cache of visited states and transitions; `state_cache_of` shares one between all searches with the same model."""
 
     def __init__(self, model: LanguageModel) -> None:
         self.states: list[Any] = [model.start()]
@@ -36,10 +36,10 @@ class Walk:
         return transition
 
 
-def walk_of(model: LanguageModel) -> Walk:
-    """The model's only walk, kept as long as the model itself."""
+def state_cache_of(model: LanguageModel) -> StateCache:
+    """The model's only cache, kept as long as the model itself."""
     with _lock:
-        walk = _walks.get(model)
-        if walk is None:
-            walk = _walks[model] = Walk(model)
-        return walk
+        cache = _caches.get(model)
+        if cache is None:
+            cache = _caches[model] = StateCache(model)
+        return cache

@@ -176,3 +176,9 @@ def finished(folder: Path) -> dict[str, Any] | None:
     """The summary of an arm that is done, or None."""
     path = folder / "summary.json"
     return dict(read_json(path)) if path.exists() else None
+
+
+def complete(folder: Path) -> dict[str, Any] | None:
+    """The summary of an arm whose tests are done too, or None."""
+    summary = finished(folder)
+    return summary if summary is not None and summary.get("complete") else None

@@ -20,10 +20,9 @@ from ..models.checkpoint import load_checkpoint
 from ..models.family import family_of, read_config
 from ..train import distributed
 from ..weights.fetch import load_model
-from .arm import TRAINED, run_arm
+from .arm import TRAINED, complete, run_arm
 from .compute import training_flops
 from .conditions import disturbed
-from .finished import complete
 from .lm import score_with_lm
 from .reading import keep_outputs
 from .record import begin_with

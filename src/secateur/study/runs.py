@@ -12,8 +12,7 @@ from ..base.errors import SecateurError, nearest
 from ..base.files import read_json
 from ..base.options import to_dict
 from ..base.progress import say
-from .arm import finished
-from .finished import complete
+from .arm import complete, finished
 from .processes import Piece, Processes, StudyPaths, cluster
 from .record import NAME, refuse_other
 from .sets import arm_record, check_sets

@@ -31,7 +31,7 @@ def read_job(
     """The sets of a job from its manifests; see `job_data`."""
     return job_data(
         read_all(training), read_all(dev), read_all(test), read_all(rehearsal), longest, pick_device(device), noise
-    )  # fmt: skip
+    )
 
 
 def read_streamed(

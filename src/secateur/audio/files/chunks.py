@@ -14,7 +14,6 @@ from .source import Opened
 UNKNOWN = 0x7FF0_0000  # bytes; programs that write to a pipe claim about 2 or 4 GiB, a length they cannot know
 _MOST = 10_000  # chunks
 _W64 = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"  # ends all of its names but two
-_W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 
 
 @dataclass(frozen=True)

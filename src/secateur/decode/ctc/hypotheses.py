@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...lm.ngram import LanguageModel
-from ...lm.walk import walk_of
+from ...lm.walk import state_cache_of
 from ...text.units import Inventory
 from .steps import NEVER, Logs
 
@@ -24,7 +24,7 @@ class WordHistory:
 
     def __init__(self, model: LanguageModel, units: Inventory, weight: float, bonus: float, unknown: float) -> None:
         self.model, self.units, self.weight, self.bonus, self.unknown = model, units, weight, bonus, unknown
-        self.walk = walk_of(model)
+        self.walk = state_cache_of(model)
         self._words: list[tuple[int, str]] = [(0, "")]  # chains: what was before, and a word
         self._trail: list[tuple[int, int]] = [(0, 0)]  # chains of the units of words that no lexicon has
 
