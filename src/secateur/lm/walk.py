@@ -13,7 +13,7 @@ _lock = threading.Lock()
 
 
 class StateCache:
-    """A cache of visited states and transitions; `state_cache_of` shares one between all searches with the same model."""
+    """A cache of visited states and transitions; `state_cache_of` shares it between all searches with one model."""
 
     def __init__(self, model: LanguageModel) -> None:
         self.states: list[Any] = [model.start()]
