@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # The longest first, so that no process is left alone with one at the end: `make test` deals out whole files, and the
 # workers take them in this order. After a change: .venv/bin/python -m pytest --durations=40
-LONGEST = (
+LONG_FILES = (
     "test_adapt", "test_founding", "test_kill", "test_study", "test_ctc_study", "test_hf_arm", "test_speech",
     "test_evaluate_command", "test_hub", "test_keras_export", "test_keras_sensitivity", "test_keras_prune",
     "test_package", "test_smoothing", "test_plugins", "test_distributed", "test_study_chinese", "test_ctc_arm",
@@ -26,16 +26,13 @@ LONGEST = (
     "test_streamed", "test_adapt_use", "test_scarce", "test_families_study", "test_larger",
     "test_ctc_shrink", "test_export_whisper_tiny", "test_docs", "test_hostile",
 )  # fmt: skip
-WHOLE_JOBS = (
-    "test_adapt",
-    "test_founding",
-)  # one fixture is a job from data to report, longer than the limit elsewhere
+WHOLE_JOBS = ("test_adapt", "test_founding")  # a fixture is a job from data to report: a longer limit
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order whole files by `LONGEST`, which `make check` leaves out; within a file, and among others, nothing moves."""
-    place = {name: i for i, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+    """Order whole files by `LONG_FILES`, which `make check` leaves out; nothing else moves."""
+    place = {name: i for i, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONG_FILES)))
     for item in items:
         if item.path.stem in place:
             item.add_marker(pytest.mark.slow)

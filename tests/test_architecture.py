@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from conftest import LONG_FILES, WHOLE_JOBS
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "secateur"
 ROOMS = (
@@ -218,3 +219,7 @@ def test_no_two_test_files_share_a_name() -> None:
     """pytest imports tests by their bare name: of two files with one name it collects only the first."""
     names = Counter(file.name for file in Path(__file__).parent.rglob("test_*.py"))
     assert {name: count for name, count in names.items() if count > 1} == {}
+
+
+def test_the_files_that_go_first_are_there() -> None:
+    assert {*LONG_FILES, *WHOLE_JOBS} <= {file.stem for file in Path(__file__).parent.rglob("test_*.py")}
