@@ -504,7 +504,8 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "moonshine": lambda: families_table("moonshine"), "ctc-stream": ctc_stream_table, "sparse-cpu": sparse_cpu_table,
     "sparse-gpu": sparse_gpu_table, "faults": trust_tables.faults_table, "inputs": trust_tables.inputs_table,
     "abuse": trust_tables.abuse_table, "limits": trust_tables.limits_table, "larger": larger_table,
-    "orders": orders_line, "conditions": conditions_table,
+    "conformance": trust_tables.conformance_table, "attacks": trust_tables.attacks_table,
+    "abandoned": trust_tables.abandoned_table, "orders": orders_line, "conditions": conditions_table,
 }  # fmt: skip
 MARKER = re.compile(r"^<!-- ([a-zA-Z0-9_-]+) -->$", re.MULTILINE)
 

@@ -83,6 +83,45 @@ def abuse_table() -> list[str]:
     return [*pipe_table(head, rows), "", about, ""]
 
 
+def conformance_table() -> list[str]:
+    """What each client gets, a row a call."""
+    values = read_json(ROOT / "benchmarks" / "results" / "conformance.json")
+    clients = list(dict.fromkeys(row["client"] for row in values["rows"]))
+    calls = dict.fromkeys(row["call"] for row in values["rows"])
+    passed = {(row["client"], row["call"]): row["passed"] for row in values["rows"]}
+    marks = {True: "yes", False: "**no**", None: ""}
+    rows = [[call, *(marks[passed.get((client, call))] for client in clients)] for call in calls]
+    counts = [
+        f"**{sum(row['passed'] for row in values['rows'] if row['client'] == one)} of "
+        f"{sum(row['client'] == one for row in values['rows'])}**" for one in clients
+    ]  # fmt: skip
+    head = ["call", *(f"{client} {values['clients'][client]}" for client in clients)]
+    return [*pipe_table(head, [*rows, ["**all**", *counts]]), ""]
+
+
+def attacks_table() -> list[str]:
+    """Attacks tried and stopped, a row a class."""
+    rows = read_json(ROOT / "benchmarks" / "results" / "attacks.json")["rows"]
+    table = [[row["what"], row["attack"], str(row["tried"]), str(row["stopped"])] for row in rows]
+    total = [str(sum(row[key] for row in rows)) for key in ("tried", "stopped")]
+    return [*pipe_table(["on", "attack", "tried", "stopped"], [*table, ["**all**", "", *total]]), ""]
+
+
+def abandoned_table() -> list[str]:
+    """Waits beside clients that left, and memory after a long recording."""
+    v = read_json(ROOT / "benchmarks" / "results" / "abandoned.json")
+    behind = f"behind {v['clients']} uploads of {v['seconds_each']} s"
+    rows = [
+        ["a clip alone, s until its answer", f"{v['alone_s']:.2f}"],
+        [f"{behind} whose clients were killed, s", f"{v['behind_left_s']:.2f}"],
+        [f"{behind} whose clients stay, s", f"{v['behind_staying_s']:.1f}"],
+        ["memory after ten clips, MB", f"{v['memory_before']:.0f}"],
+        [f"at its peak in a recording of {v['memory_seconds'] // 60} minutes, MB", f"{v['memory_peak']:.0f}"],
+        ["after it, MB", f"{v['memory_after']:.0f}"],
+    ]
+    return [*pipe_table(["what", "measured"], rows), ""]
+
+
 def limits_table() -> list[str]:
     """The server's limits, as their dataclass says."""
     rows = [[f"`{one.name}`", str(one.default), one.metadata["help"]] for one in dataclasses.fields(Limits)]

@@ -114,14 +114,18 @@ def polite(words: Sequence[str]) -> bool:
     return asked is not None and words[-1] == "吗"
 
 
-def turned(written: str, sentence: str, language: str) -> bool:
+def turned(written: str, sentence: str, language: str, unsure: int = 0) -> bool:
     """Whether `written` has a word that makes something else of `sentence`, which lacks it.
+
+    Of its first `unsure` words the recogniser was not sure: they may be others, and open nothing.
 
     >>> turned("oh don't turn on the light", "turn on the light", "en"), turned("i was a latte", "i want a latte", "en")
     (True, False)
     """
     language, words, known = language_of(language), words_of(written), words_of(sentence)
     # An opening word may be another of its sound that was recognised wrongly: was for want.
-    first = [word for word in words[:2] if not any(word[0] == one[0] and one_apart(word[:3], one[:3]) for one in known)]
+    first = [
+        word for word in words[unsure:2] if not any(word[0] == one[0] and one_apart(word[:3], one[:3]) for one in known)
+    ]
     found = TURNING[language].intersection(words) | OPENING[language].intersection(first)
     return not found <= set(known)

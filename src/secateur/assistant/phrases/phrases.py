@@ -141,7 +141,11 @@ class Phrases:
             if meaning is None:
                 continue
             dropped = len(written.encode()) - len(said.text.replace(" ", "").encode())
-            if sure < weights.least or dropped > DROPPED or turned(begun.free, said.text, self.grammar.language):
+            if (
+                sure < weights.least
+                or dropped > DROPPED
+                or turned(begun.free, said.text, self.grammar.language, begun.unsure)
+            ):
                 return None
             if not self._certain(meaning, said.text, begun.free):
                 return None

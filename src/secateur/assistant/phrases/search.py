@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from .pieces import Pieces
 
 SILENCE = 1.0  # seconds of what the decoder hears when it is to hear nothing
 ONCE = DecodingOptions(timestamps=False, temperatures=(0.0,))  # a command is short: one attempt
+UNSURE = -log(2)  # log probability of a token below which it may well be another; everyday openings are above
 FAINT = 1e-3  # its level: digital zero is not something a model was trained on
 
 
@@ -54,6 +56,11 @@ class Begun:
     seen: Any
     tokens: tuple[int, ...] = ()
     log_probs: tuple[float, ...] = ()
+
+    @property
+    def unsure(self) -> int:
+        """1 where the first word has at most one half of the probability, else 0."""
+        return int(bool(self.log_probs) and self.log_probs[0] < UNSURE)
 
 
 @dataclass(frozen=True)
