@@ -134,7 +134,7 @@ spoilt student students tells told twin twins
 """
 PLAIN_ROOMS = (
     "allocation", "api", "audio", "base", "cli", "data", "decode", "evaluate", "export", "families", "features", "lm",
-    "models", "prune", "runtime", "sensitivity", "study", "text", "train", "weights",
+    "models", "prune", "runtime", "sensitivity", "server", "study", "text", "train", "weights",
 )  # fmt: skip
 
 

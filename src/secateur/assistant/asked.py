@@ -40,10 +40,10 @@ class AskedPhrases:
         """
         if len(audio) > recogniser.window_seconds * recogniser.sample_rate:
             raise SecateurError(f"phrases and grammar are for at most {recogniser.window_seconds:g} s of audio")
-        found = self._understanding(recogniser, asked).audio(audio)
-        match = found.match
-        phrase: dict[str, Any] = {"free": found.free, "confidence": round(match.confidence, 3) if match else 0.0}
-        text = found.text if match else ""
+        understood = self._understanding(recogniser, asked).audio(audio)
+        match = understood.match
+        phrase: dict[str, Any] = {"free": understood.free, "confidence": round(match.confidence, 3) if match else 0.0}
+        text = understood.text if match else ""
         if match is not None and asked.phrases:
             text = asked.phrases[int(match.intent)]
         elif match is not None:

@@ -36,11 +36,11 @@ class Chat:
         with self._lock:
             before = list(self._turns.get(client, ()))
         messages = [{"role": "system", "content": SYSTEM}, *before, question]
-        found = post_json(
+        reply = post_json(
             f"{self.url}/chat/completions", {"model": self.model, "messages": messages}, self.timeout, self.key
         )
         try:
-            answer = str(found["choices"][0]["message"]["content"]).strip()
+            answer = str(reply["choices"][0]["message"]["content"]).strip()
         except (KeyError, IndexError, TypeError):
             raise SecateurError(f"{self.url} did not answer as a chat endpoint does") from None
         with self._lock:

@@ -143,12 +143,12 @@ class HomeAssistant:
                 _expect(socket.recv(self.timeout), "auth_required", self.url)
                 socket.send(json.dumps({"type": "auth", "access_token": self.token}))
                 _expect(socket.recv(self.timeout), "auth_ok", self.url)
-                found = []
+                result = []
                 for number, command in enumerate(asked, 1):
                     socket.send(json.dumps({"id": number, **command}))
                     answer = _expect(socket.recv(self.timeout), "result", self.url)
-                    found.append(answer.get("result") if answer.get("success") else None)
-                return found
+                    result.append(answer.get("result") if answer.get("success") else None)
+                return result
         except SecateurError:
             raise
         except Exception as problem:  # websockets raises its own kinds, and the system's
@@ -197,11 +197,11 @@ def _templates(named: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 def _expect(data: str | bytes, kind: str, url: str) -> dict[str, Any]:
     try:
         message = json.loads(data)
-        found = message["type"]
+        result = message["type"]
     except (ValueError, KeyError, TypeError):
         raise SecateurError(f"{url} did not answer as Home Assistant does") from None
-    if found == "auth_invalid":
+    if result == "auth_invalid":
         raise SecateurError(f"{url}: Home Assistant does not take this token: make one in your profile, under Security")
-    if found != kind:
-        raise SecateurError(f"{url} did not answer as Home Assistant does ('{found}' where '{kind}' was expected)")
+    if result != kind:
+        raise SecateurError(f"{url} did not answer as Home Assistant does ('{result}' where '{kind}' was expected)")
     return dict(message)

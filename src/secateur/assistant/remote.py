@@ -52,7 +52,7 @@ def _ask(request: urllib.request.Request, timeout: float) -> dict[str, Any]:
     if not data.strip():
         return {}
     try:
-        found = json.loads(data)
+        result = json.loads(data)
     except ValueError as problem:
         raise SecateurError(f"{host} answered something that is not JSON") from problem
-    return found if isinstance(found, dict) else {"answer": found}
+    return result if isinstance(result, dict) else {"answer": result}

@@ -60,19 +60,19 @@ class Timers:
     def cancel(self, kind: str | None = None, number: str | None = None) -> list[Timer]:
         """Stop those of a kind, the one of an id, or all; which they were."""
         with self._lock:
-            gone = [t for t in self.running() if kind in (None, t.kind) and number in (None, t.id)]
-            if gone:
-                self._keep([t for t in self.running() if t not in gone])
-            return gone
+            removed = [t for t in self.running() if kind in (None, t.kind) and number in (None, t.id)]
+            if removed:
+                self._keep([t for t in self.running() if t not in removed])
+            return removed
 
     def due(self) -> list[Timer]:
         """Those that have run out, each once."""
         with self._lock:
             now = self.clock()
-            found = [timer for timer in self.running() if timer.ends <= now]
-            if found:
-                self._keep([timer for timer in self.running() if timer not in found])
-            return found
+            result = [timer for timer in self.running() if timer.ends <= now]
+            if result:
+                self._keep([timer for timer in self.running() if timer not in result])
+            return result
 
     def _keep(self, timers: list[Timer]) -> None:
         if self.path is not None:

@@ -45,13 +45,13 @@ class Intents:
         asked = Recognize.from_event(event)
         if not isinstance(asked.text, str) or len(asked.text) > LONGEST:
             raise SecateurError(f"a command is a text of at most {LONGEST} letters")
-        found = await self.engine.in_turn(self.understanding.text, sendable(asked.text))
-        if not found.matches:
-            unknown = self.understanding.unknown(found.text)
+        understood = await self.engine.in_turn(self.understanding.text, sendable(asked.text))
+        if not understood.matches:
+            unknown = self.understanding.unknown(understood.text)
             text = f"unknown: {joined(unknown)}" if unknown else None
             return [NotRecognized(text, asked.context).event()]
         intents = []
-        for one in found.matches:
+        for one in understood.matches:
             entities = [Entity(name, value) for name, value in one.slots.items()]
             intents.append(Intent(one.intent, entities, context=asked.context).event())
         return intents if len(intents) == 1 else [IntentsStart().event(), *intents, IntentsStop().event()]

@@ -156,11 +156,11 @@ class Handler(AsyncEventHandler):
             if self._session is None or self._converter is None:
                 raise SecateurError("audio-chunk came before audio-start")
             chunk = self._converter.convert(checked_chunk(event))
-            async for found in self._session.feed(chunk.audio):
-                await self._chunk(found.text)
+            async for update in self._session.feed(chunk.audio):
+                await self._chunk(update.text)
         elif AudioStop.is_type(event.type) and self._session is not None:
-            async for found in self._session.finish():
-                await self._chunk(found.text)
+            async for update in self._session.finish():
+                await self._chunk(update.text)
             await self.write_event(Transcript("".join(self._texts), language=self._asked.language).event())
             await self.write_event(TranscriptStop().event())
             self._session = None

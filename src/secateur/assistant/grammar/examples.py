@@ -13,15 +13,15 @@ LONGEST = 40  # words
 
 def drawn(graph: Graph) -> list[str]:
     """The sentence of every intent that its first template begins with, always the first of several ways."""
-    found, known = [], set[str]()
+    result, known = [], set[str]()
     for arc in graph.arcs[0]:
         if arc.mark is None or arc.mark.name in known:
             continue
         text = joined(_first(graph, arc.target))
         if match(graph, text, 0.0) is not None:
             known.add(arc.mark.name)
-            found.append(text)
-    return found
+            result.append(text)
+    return result
 
 
 def _first(graph: Graph, state: int) -> list[str]:

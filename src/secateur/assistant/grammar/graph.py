@@ -78,8 +78,8 @@ class Graph:
 
     def closure(self, state: int) -> frozenset[int]:
         """`state` and all that is reached from it without a word."""
-        found = self._closures.get(state)
-        if found is None:
+        result = self._closures.get(state)
+        if result is None:
             seen, todo = {state}, [state]
             while todo:
                 for arc in self.arcs[todo.pop()]:
@@ -88,8 +88,8 @@ class Graph:
                         todo.append(arc.target)
             # Only what has a word to take, or is the end, matters.
             kept = (s for s in seen if s == self.end or any(arc.spoken is not None for arc in self.arcs[s]))
-            found = self._closures[state] = frozenset(kept)
-        return found
+            result = self._closures[state] = frozenset(kept)
+        return result
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
@@ -105,13 +105,13 @@ class Graph:
             for arcs in self.arcs
         ]  # fmt: skip
         leaving: dict[int, set[str]] = {}
-        found: set[tuple[str, str]] = set()
+        result: set[tuple[str, str]] = set()
         for arc in (arc for arcs in plain for arc in arcs):
             if arc.target not in leaving:
                 near = self.closure(arc.target)
                 leaving[arc.target] = {one.spoken for state in near for one in plain[state] if one.spoken}
-            found.update((str(arc.spoken), word) for word in leaving[arc.target])
-        return frozenset(found)
+            result.update((str(arc.spoken), word) for word in leaving[arc.target])
+        return frozenset(result)
 
 
 class Builder:
@@ -258,10 +258,10 @@ class Builder:
 
 def _range(text: str, where: str) -> Numbers:
     """`1..60`, `0..100,5`, `-1000.0..1000.0`: a point in a border lets fractions in."""
-    found = re.fullmatch(r"\s*(-?\d+)(\.0)?\.\.(-?\d+)(\.0)?(?:,(\d+))?\s*", text)
-    if found is None:
+    result = re.fullmatch(r"\s*(-?\d+)(\.0)?\.\.(-?\d+)(\.0)?(?:,(\d+))?\s*", text)
+    if result is None:
         raise SecateurError(f"{where}: '{text}' is not a range such as 1..60, 0..100,5 or 0.0..24.0")
-    numbers = Numbers(int(found[1]), int(found[3]), int(found[5] or 1), bool(found[2] or found[4]))
+    numbers = Numbers(int(result[1]), int(result[3]), int(result[5] or 1), bool(result[2] or result[4]))
     if not -MOST <= numbers.first <= numbers.last <= MOST or numbers.step < 1:
         raise SecateurError(f"{where}: the range '{text}' must run upwards within {-MOST} and {MOST}")
     return numbers

@@ -70,8 +70,8 @@ def match(graph: Graph, text: str, worst: float = 0.25) -> Match | None:
 def near(graph: Graph, text: str) -> Match | None:
     """The sentence that `text` would be without the words that the grammar does not know (`unknown`), at most three."""
     words = words_of(text)
-    found = _search(graph, words, 0.5, unknown=True) if len(words) <= 40 else None
-    return found if found is not None and 0 < len(found.unknown) <= 3 else None
+    result = _search(graph, words, 0.5, unknown=True) if len(words) <= 40 else None
+    return result if result is not None and 0 < len(result.unknown) <= 3 else None
 
 
 def forbidden(text: str, language: str = "en") -> bool:

@@ -127,5 +127,5 @@ def turned(written: str, sentence: str, language: str, unsure: int = 0) -> bool:
     first = [
         word for word in words[unsure:2] if not any(word[0] == one[0] and one_apart(word[:3], one[:3]) for one in known)
     ]
-    found = TURNING[language].intersection(words) | OPENING[language].intersection(first)
-    return not found <= set(known)
+    turning = TURNING[language].intersection(words) | OPENING[language].intersection(first)
+    return not turning <= set(known)

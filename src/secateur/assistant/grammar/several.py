@@ -45,9 +45,9 @@ def matches(graph: Graph, text: str, worst: float = 0.25) -> list[Match]:
             two = one and _match(graph, [*words[:begin], *words[at + size :]], worst)
             if one is None or two is None or ((begin, end) != (0, len(words)) and not _alike(one, two)):
                 continue
-            found = one.cost + two.cost, end - begin, [one, two]
-            if best is None or found[:2] < best[:2]:
-                best = found
+            candidate = one.cost + two.cost, end - begin, [one, two]
+            if best is None or candidate[:2] < best[:2]:
+                best = candidate
         break  # at the first sign only
     return best[2] if best is not None else []
 

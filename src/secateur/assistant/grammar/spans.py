@@ -55,17 +55,17 @@ def spans(words: Sequence[str], at: int) -> list[Span]:
     if at < len(words) and (words[at] in _MINUS or words[at] == "负"):
         sign, first = -1, at + 1
     whole = _whole(words, first)
-    found = []
+    result = []
     if whole is not None:
-        found.append(whole)
+        result.append(whole)
         half = words[whole.end : whole.end + 3]
         if half[:2] == ["and", "half"] or half == ["and", "a", "half"]:
-            found.append(Span(whole.end + len(half[: 2 + (half[1] == "a")]), whole.value + 0.5))
+            result.append(Span(whole.end + len(half[: 2 + (half[1] == "a")]), whole.value + 0.5))
     point = whole.end if whole is not None else first
     fraction = _fraction(words, point)
     if fraction is not None and (whole is None or whole.value.is_integer()):
-        found.append(Span(fraction.end, (whole.value if whole else 0) + fraction.value))
-    return [Span(span.end, sign * span.value) for span in found if span.value <= MOST]
+        result.append(Span(fraction.end, (whole.value if whole else 0) + fraction.value))
+    return [Span(span.end, sign * span.value) for span in result if span.value <= MOST]
 
 
 def _fraction(words: Sequence[str], at: int) -> Span | None:

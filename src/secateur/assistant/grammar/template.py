@@ -81,15 +81,15 @@ def parse(template: str) -> Node:
 
 
 def _pieces(template: str) -> list[str]:
-    found, at = [], 0
+    result, at = [], 0
     text = template.rstrip()
     while at < len(text):
         match = _PIECE.match(text, at)
         if match is None:
             raise SecateurError(f"template '{template}': cannot be read from '{text[at:].strip()}' on")
-        found.append(match.group(1))
+        result.append(match.group(1))
         at = match.end()
-    return found
+    return result
 
 
 def _alternatives(pieces: list[str], at: int, template: str) -> tuple[Node, int]:

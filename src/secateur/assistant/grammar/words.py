@@ -49,8 +49,8 @@ def words_of(text: str) -> list[str]:
     plain = unicodedata.normalize("NFKC", plain)
     if re.search(f"[{HAN}]", plain):
         plain = _simplifier()(plain)
-    found = [word.strip("'") for word in _WORD.findall(plain)]
-    return [word.replace(",", "") for word in found if word]
+    result = [word.strip("'") for word in _WORD.findall(plain)]
+    return [word.replace(",", "") for word in result if word]
 
 
 def joined(words: Iterable[str]) -> str:

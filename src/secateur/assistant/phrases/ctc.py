@@ -17,7 +17,7 @@ from ...runtime.ctc_recogniser import CtcRecogniser
 from ...text.units import Units
 from ..grammar.file import Grammar
 from .automaton import Automaton, Place
-from .search import Begun, Said
+from .search import Begun, Sentence
 
 NEVER = -np.inf
 
@@ -94,14 +94,14 @@ class CtcSearch:
             return Begun("", total, None, log_probs)
         return Begun(segment.text, total, segment.confidence, log_probs)
 
-    def search(self, begun: Begun, wide: bool = False) -> list[Said]:
+    def search(self, begun: Begun, wide: bool = False) -> list[Sentence]:
         """Whole sentences found for one clip, the likeliest first; all there are, so that a wide search adds none."""
         if begun.seen is None or wide:
             return []
-        found = search_ctc(begun.seen, self.characters, self.automaton, self.beam, self.beam)
-        return [Said(text, (), log_prob) for text, log_prob in found]
+        sentences = search_ctc(begun.seen, self.characters, self.automaton, self.beam, self.beam)
+        return [Sentence(text, (), log_prob) for text, log_prob in sentences]
 
-    def expected(self, sentences: Sequence[Said]) -> list[float]:
+    def expected(self, sentences: Sequence[Sentence]) -> list[float]:
         """Nothing to take away."""
         return [0.0] * len(sentences)
 

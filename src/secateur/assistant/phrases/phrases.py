@@ -17,7 +17,7 @@ from ..grammar.match import Match, match
 from ..grammar.outside import FORBIDDING, language_of, turned
 from ..grammar.words import words_of
 from .distance import distance, within
-from .search import Begun, Said
+from .search import Begun, Sentence
 
 SEARCHED = 0.1  # likeness of the free text to the grammar from which it is searched, and searched widely
 SEARCHED_WIDELY = 0.25
@@ -71,10 +71,10 @@ class Search(Protocol):
     def begin(self, audio: Audio) -> Begun:
         """One clip, encoded, and what it says without a grammar."""
 
-    def search(self, begun: Begun, wide: bool = False) -> list[Said]:
+    def search(self, begun: Begun, wide: bool = False) -> list[Sentence]:
         """Whole sentences found for one clip, the likeliest first."""
 
-    def expected(self, sentences: Sequence[Said]) -> list[float]:
+    def expected(self, sentences: Sequence[Sentence]) -> list[float]:
         """log p of each sentence when nothing is heard."""
 
 
@@ -102,54 +102,58 @@ class Phrases:
     def choose(self, begun: Begun) -> Phrase | None:
         """The sentence of the grammar that was said, or None when none is likely enough beside `begun.free`."""
         likeness = self._likeness(begun.free) if begun.free else 0.0
-        found = self._chosen(begun, False) if likeness >= SEARCHED else None
-        return self._chosen(begun, True) if found is None and likeness >= SEARCHED_WIDELY else found
+        sentences = self._chosen(begun, False) if likeness >= SEARCHED else None
+        return self._chosen(begun, True) if sentences is None and likeness >= SEARCHED_WIDELY else sentences
 
     def _certain(self, meaning: Match, text: str, free: str) -> bool:
         """Whether what must be certain was recognised as well: every such value, and no other word beside them."""
         values = [value for name, value in meaning.values if name in self.grammar.certain]
         if not values:
             return True
-        words, said = words_of(free), words_of(text)
+        words, sentence = words_of(free), words_of(text)
         letters = "".join(words)
         forbidden = FORBIDDING[language_of(self.grammar.language)]
-        if any(word in forbidden and word not in said for word in words):
+        if any(word in forbidden and word not in sentence for word in words):
             return False
         parts = [word for value in values for word in words_of(value)]
         return all(within(part, letters) <= UNLIKE * len(part) for part in parts) and all(
-            within(word, "".join(said)) <= UNLIKE * len(word) for word in words if len(word) >= LONG
+            within(word, "".join(sentence)) <= UNLIKE * len(word) for word in words if len(word) >= LONG
         )
 
     def _chosen(self, begun: Begun, wide: bool) -> Phrase | None:
-        found, weights = self.search.search(begun, wide), self.weights
+        sentences, weights = self.search.search(begun, wide), self.weights
         written = "".join(words_of(begun.free))
-        edits = {said.text: distance(said.text.replace(" ", ""), written) for said in found}
-        rough = sorted(found, key=lambda said: weights.letters * edits[said.text] - said.heard)[: weights.nearest]
+        edits = {sentence.text: distance(sentence.text.replace(" ", ""), written) for sentence in sentences}
+        rough = sorted(sentences, key=lambda sentence: weights.letters * edits[sentence.text] - sentence.log_prob)[
+            : weights.nearest
+        ]
         if rough:
-            least = rough[0].heard - weights.letters * edits[rough[0].text] - weights.within
-            rough = [said for said in rough if said.heard - weights.letters * edits[said.text] >= least]
+            least = rough[0].log_prob - weights.letters * edits[rough[0].text] - weights.within
+            rough = [
+                sentence for sentence in rough if sentence.log_prob - weights.letters * edits[sentence.text] >= least
+            ]
         several = len(rough) > 1 and weights.expected
         expected = self.search.expected(rough) if several else [0.0] * len(rough)
         scored = [
-            (said.heard - weights.expected * prior - weights.letters * edits[said.text], said)
-            for said, prior in zip(rough, expected, strict=True)
+            (sentence.log_prob - weights.expected * prior - weights.letters * edits[sentence.text], sentence)
+            for sentence, prior in zip(rough, expected, strict=True)
         ]
-        for score, said in sorted(scored, key=lambda one: -one[0]):
-            share = edits[said.text] / max(1, len(written), len(said.text.replace(" ", "")))
-            sure = weights.probability(begun.log_prob - said.heard, share)
-            meaning = match(self.grammar.graph, said.text, 0.0)
+        for score, sentence in sorted(scored, key=lambda one: -one[0]):
+            share = edits[sentence.text] / max(1, len(written), len(sentence.text.replace(" ", "")))
+            sure = weights.probability(begun.log_prob - sentence.log_prob, share)
+            meaning = match(self.grammar.graph, sentence.text, 0.0)
             if meaning is None:
                 continue
-            dropped = len(written.encode()) - len(said.text.replace(" ", "").encode())
+            dropped = len(written.encode()) - len(sentence.text.replace(" ", "").encode())
             if (
                 sure < weights.least
                 or dropped > DROPPED
-                or turned(begun.free, said.text, self.grammar.language, begun.unsure)
+                or turned(begun.free, sentence.text, self.grammar.language, begun.unsure)
             ):
                 return None
-            if not self._certain(meaning, said.text, begun.free):
+            if not self._certain(meaning, sentence.text, begun.free):
                 return None
-            return Phrase(said.text, replace(meaning, sure=sure), score, share)
+            return Phrase(sentence.text, replace(meaning, sure=sure), score, share)
         return None
 
 

@@ -29,13 +29,13 @@ class Pieces:
 
     def following(self, place: Place) -> tuple[NDArray[np.int64], list[Place]]:
         """Token ids (n,) that may follow, and the place that each leads to."""
-        found = self._known.get(place)
-        if found is None:
+        result = self._known.get(place)
+        if result is None:
             pairs: list[tuple[int, Place]] = []
             self._walk(self._trie, place, pairs)
-            found = np.array([token for token, _ in pairs], np.int64), [to for _, to in pairs]
-            self._known[place] = found
-        return found
+            result = np.array([token for token, _ in pairs], np.int64), [to for _, to in pairs]
+            self._known[place] = result
+        return result
 
     def letters(self, token: int) -> bytes:
         """What a token spells in the grammar's eyes: lower case, spaces for hyphens, no signs."""

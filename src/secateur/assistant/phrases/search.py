@@ -30,12 +30,12 @@ FAINT = 1e-3  # its level: digital zero is not something a model was trained on
 
 
 @dataclass(frozen=True)
-class Said:
+class Sentence:
     """A sentence of the grammar and its log probability given the audio, the end included."""
 
     text: str
     tokens: tuple[int, ...]
-    heard: float
+    log_prob: float
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class _Path:
     tokens: tuple[int, ...]
     letters: bytes
     place: Place
-    heard: float
+    log_prob: float
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,13 @@ class PhraseSearch:
         if not audible(audio):
             return Begun("", 0.0, None, None)
         state = encode_clips(self.session, [audio])
-        found = decode(self.session, state, [self.prompt], self.tokenizer, ONCE, timestamps=False)[0]
-        total = found.avg_logprob * (len(found.tokens) + 1)
-        text = found.text if has_speech(found, ONCE) else ""
-        sure = confidence(found.log_probs) if text else None
-        return Begun(text, total, sure, state, found.tokens, found.log_probs)
+        result = decode(self.session, state, [self.prompt], self.tokenizer, ONCE, timestamps=False)[0]
+        total = result.avg_logprob * (len(result.tokens) + 1)
+        text = result.text if has_speech(result, ONCE) else ""
+        sure = confidence(result.log_probs) if text else None
+        return Begun(text, total, sure, state, result.tokens, result.log_probs)
 
-    def search(self, begun: Begun, wide: bool = False) -> list[Said]:
+    def search(self, begun: Begun, wide: bool = False) -> list[Sentence]:
         """Whole sentences found for a clip, the likeliest first; none where all are far below `begun.log_prob`.
 
         A wide search finds what a near one does not, at several times the cost.
@@ -137,27 +137,27 @@ class PhraseSearch:
         logits, state = self.session.step(np.array([[*self.prompt, *begin.tokens]], np.int64), begun.seen)
         floor = begun.log_prob - breadth.floor
         paths = [begin]
-        done: dict[str, Said] = {}
+        done: dict[str, Sentence] = {}
         top = -np.inf
         for _ in range(self.session.config.text_context - len(self.prompt) - len(begin.tokens) - 1):
             check_cancelled()
             logp = logits - log_sum_exp(logits)[:, None]
             for path, row in zip(paths, logp, strict=True):
                 if path.tokens and self.pieces.automaton.ended(path.place):
-                    self._finish(done, path, path.heard + float(row[self._end]))
-            top = max((said.heard for said in done.values()), default=top)
+                    self._finish(done, path, path.log_prob + float(row[self._end]))
+            top = max((sentence.log_prob for sentence in done.values()), default=top)
             grown = self._grown(paths, logp, breadth.beam)
-            best = max((path.heard for path, _ in grown), default=-np.inf)
+            best = max((path.log_prob for path, _ in grown), default=-np.inf)
             least = max(top - breadth.margin, best - breadth.below, floor)
-            grown = [one for one in grown if one[0].heard > least]
+            grown = [one for one in grown if one[0].log_prob > least]
             if not grown:
                 break
             paths = [path for path, _ in grown]
             state = self.session.pick(state, np.array([parent for _, parent in grown]))
             logits, state = self.session.step(np.array([[path.tokens[-1]] for path in paths]), state)
-        return sorted(done.values(), key=lambda said: -said.heard)
+        return sorted(done.values(), key=lambda sentence: -sentence.log_prob)
 
-    def expected(self, sentences: Sequence[Said]) -> list[float]:
+    def expected(self, sentences: Sequence[Sentence]) -> list[float]:
         """log p of each sentence, its end left out, when the decoder hears nothing: its internal language model.
 
         (Meng et al. 2021, arXiv 2011.01991, with faint noise in place of a zeroed encoder.)
@@ -168,10 +168,10 @@ class PhraseSearch:
         rows = np.zeros(len(sentences), np.int64)
         logits, state = first[rows], self.session.pick(state, rows)
         totals = np.zeros(len(sentences))
-        longest = max(len(said.tokens) for said in sentences)
+        longest = max(len(sentence.tokens) for sentence in sentences)
         table = np.full((len(sentences), longest), self._end, np.int64)
-        for row, said in zip(table, sentences, strict=True):
-            row[: len(said.tokens)] = said.tokens
+        for row, sentence in zip(table, sentences, strict=True):
+            row[: len(sentence.tokens)] = sentence.tokens
         for step in range(longest):
             logp = logits - log_sum_exp(logits)[:, None]
             real = table[:, step] != self._end
@@ -198,36 +198,36 @@ class PhraseSearch:
         letters = b"".join(self.pieces.letters(token) for token in begun.tokens[:count])
         return _Path(begun.tokens[:count], letters, places[count], sum(begun.log_probs[:count]))
 
-    def _finish(self, done: dict[str, Said], path: _Path, heard: float) -> None:
+    def _finish(self, done: dict[str, Sentence], path: _Path, log_prob: float) -> None:
         text = " ".join(path.letters.decode("utf-8", "replace").split())
         known = done.get(text)
         if known is None:
-            done[text] = Said(text, path.tokens, heard)
+            done[text] = Sentence(text, path.tokens, log_prob)
         else:
-            likelier = known.tokens if known.heard >= heard else path.tokens
-            done[text] = Said(text, likelier, float(np.logaddexp(known.heard, heard)))
+            likelier = known.tokens if known.log_prob >= log_prob else path.tokens
+            done[text] = Sentence(text, likelier, float(np.logaddexp(known.log_prob, log_prob)))
 
     def _grown(self, paths: list[_Path], logp: Floats, beam: int) -> list[tuple[_Path, int]]:
         """The best paths one token longer, with the row that each came from."""
         candidates: list[tuple[float, int, int]] = []
         for i, (path, row) in enumerate(zip(paths, logp, strict=True)):
             tokens, _ = self.pieces.following(path.place)
-            totals = path.heard + row[tokens]
+            totals = path.log_prob + row[tokens]
             few = np.argpartition(-totals, beam)[:beam] if len(totals) > beam else range(len(totals))
             candidates += [(float(totals[j]), i, int(j)) for j in few]
         candidates.sort(reverse=True)
         kept: dict[tuple[Place, bytes], tuple[_Path, int]] = {}
-        for heard, i, j in candidates:
+        for log_prob, i, j in candidates:
             tokens, places = self.pieces.following(paths[i].place)
             token = int(tokens[j])
             letters = paths[i].letters + self.pieces.letters(token)
             key = (places[j], letters)
             if key in kept:
                 same, parent = kept[key]
-                both = float(np.logaddexp(same.heard, heard))
+                both = float(np.logaddexp(same.log_prob, log_prob))
                 kept[key] = _Path(same.tokens, letters, same.place, both), parent
             elif len(kept) < beam:
-                kept[key] = _Path((*paths[i].tokens, token), letters, places[j], heard), i
+                kept[key] = _Path((*paths[i].tokens, token), letters, places[j], log_prob), i
             else:
                 break
         return list(kept.values())

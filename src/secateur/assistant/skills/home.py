@@ -36,26 +36,26 @@ def in_home_assistant(slots: Slots, context: Context, home: HomeAssistant) -> st
     allowed = domains[kind] if kind is not None else tuple(DOMAINS)
     area = slots.get("area", "")
     if kind == "temperature":
-        found = _climate(slots, home, area)
+        devices = _climate(slots, home, area)
     elif "name" not in slots:  # "lights off"
-        found = [device for device in home.house.devices if device.domain == "light" and _in(home, device, area)]
+        devices = [device for device in home.house.devices if device.domain == "light" and _in(home, device, area)]
     else:
-        found = home.house.named(slots["name"], area, allowed)
-    rooms = sorted({home.house.area_of(device) or device.names[0] for device in found})
+        devices = home.house.named(slots["name"], area, allowed)
+    rooms = sorted({home.house.area_of(device) or device.names[0] for device in devices})
     whole = "every" in slots or "name" not in slots or slots["name"] in ("everything", "所有设备")
-    if not found:
+    if not devices:
         thing = f"{area} {slots.get('name', '')}".strip()
         return context.say(f"There is no {thing} that can do that.", f"没有可以这样控制的{thing}。")
-    if len(found) > 1 and not whole and not area and len(rooms) > 1:
+    if len(devices) > 1 and not whole and not area and len(rooms) > 1:
         return context.say(f"Which one: {', '.join(rooms)}?", f"是哪一个：{'、'.join(rooms)}？")
     if kind == "temperature":
-        home.call("climate", "set_temperature", found, temperature=number(slots["temperature"]))
+        home.call("climate", "set_temperature", devices, temperature=number(slots["temperature"]))
     elif kind == "brightness":
-        home.light(found, brightness=number(slots["brightness"]))
+        home.light(devices, brightness=number(slots["brightness"]))
     elif kind == "color":
-        home.light(found, colour=slots["color"])
+        home.light(devices, colour=slots["color"])
     elif "action" in slots:
-        home.switch(found, slots["action"] == "on")
+        home.switch(devices, slots["action"] == "on")
     else:
         raise SecateurError("an order without on or off")
     thing = slots.get("name", context.say("lights", "灯"))

@@ -22,13 +22,13 @@ DEGREES = ("celsius", "fahrenheit")
 def convert(slots: Slots, context: Context) -> str:
     """`amount from` in `to`."""
     amount, source, target = number(slots.get("amount", "1")), slots["from"], slots["to"]
-    found = converted(amount, source, target)
-    if found is None:
+    result = converted(amount, source, target)
+    if result is None:
         return context.say(f"{source.capitalize()} are not measured in {target}.", f"{source}不能换算成{target}。")
     if amount == 1:
         source = {"feet": "foot", "inches": "inch"}.get(source, source.rstrip("s") if source not in DEGREES else source)
     return context.say(
-        f"{plain(amount)} {source} is {plain(round(found, 3))} {target}.", f"等于{plain(round(found, 3))}{target}。"
+        f"{plain(amount)} {source} is {plain(round(result, 3))} {target}.", f"等于{plain(round(result, 3))}{target}。"
     )
 
 

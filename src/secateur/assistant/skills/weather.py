@@ -18,9 +18,9 @@ def weather(slots: Slots, context: Context) -> str:
         return context.say("No weather service is set up.", "没有设置天气服务。")
     place, day = slots.get("place", ""), slots.get("day", "today")
     asked = {"place": place} | ({"day": day} if day != "today" else {})
-    found = get_json(f"{url}{'&' if '?' in url else '?'}{urlencode(asked)}", context.settings.timeout)
+    report = get_json(f"{url}{'&' if '?' in url else '?'}{urlencode(asked)}", context.settings.timeout)
     where = f" in {place}" if place else ""
-    degrees, sky = found.get("temperature"), found.get("condition", "")
+    degrees, sky = report.get("temperature"), report.get("condition", "")
     begin = {"yesterday": "Yesterday it was", "today": "It is"}.get(day, f"{day.capitalize()} it will be")
     when = WHEN.get(day, "")
     return context.say(f"{begin} {degrees} degrees and {sky}{where}.", f"{place}{when}{degrees}度，{sky}。")

@@ -83,13 +83,13 @@ def compare_routes(engine: Engine, models: Sequence[Loaded], plots: Path | None)
             file = form.get("file")
             if not isinstance(file, UploadFile):
                 raise RefusedError(400, "invalid_request_error", "the form has no part 'file' with a recording")
-            found = []
+            results = []
             seconds = 0.0
             for model in models:
                 work = engine.recognise(_timed, model.recogniser, file.file)
                 text, milliseconds, seconds = await while_there(request.scope.get(SCOPE), work)
-                found.append({**cards[model.name], "text": text, "ms": milliseconds})
-        return {"models": found, "seconds": seconds}
+                results.append({**cards[model.name], "text": text, "ms": milliseconds})
+        return {"models": results, "seconds": seconds}
 
     @router.get("/v1/plots/{name}")
     async def plot(name: str) -> FileResponse:
@@ -105,5 +105,5 @@ def _timed(recogniser: Recogniser, file: BinaryIO) -> tuple[str, int, float]:
     file.seek(0)
     samples = read_audio(io.BytesIO(file.read()), recogniser.sample_rate, LONGEST)
     begun = time.perf_counter()
-    found = recogniser.transcribe(samples, DecodingOptions(timestamps=False, temperatures=(0.0,)))
-    return found.text, round(1000 * (time.perf_counter() - begun)), found.duration
+    results = recogniser.transcribe(samples, DecodingOptions(timestamps=False, temperatures=(0.0,)))
+    return results.text, round(1000 * (time.perf_counter() - begun)), results.duration

@@ -63,10 +63,10 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
         acting += 1
         try:
             async with lock:
-                found = await asyncio.get_running_loop().run_in_executor(pool, assistant.act, understood, client)
+                result = await asyncio.get_running_loop().run_in_executor(pool, assistant.act, understood, client)
         finally:
             acting -= 1
-        return {"type": "reply", **to_dict(found), "ms": round(1000 * (time.perf_counter() - begun))}
+        return {"type": "reply", **to_dict(result), "ms": round(1000 * (time.perf_counter() - begun))}
 
     @router.get("/v1/assistant")
     async def about() -> dict[str, Any]:
@@ -167,12 +167,12 @@ class Bell:
 def sends(assistant: Assistant) -> list[dict[str, str]]:
     """What leaves this server, and to which host: for the page, which says it truly."""
     settings = assistant.context.settings
-    found = {
+    result = {
         "weather": settings.weather_url, "home": settings.home_assistant_url or settings.home_url,
         "orders": settings.orders_url,
         "chat": assistant.chat.url if assistant.chat is not None else "",
     }  # fmt: skip
-    return [{"what": what, "where": urlsplit(url).netloc} for what, url in found.items() if url]
+    return [{"what": what, "where": urlsplit(url).netloc} for what, url in result.items() if url]
 
 
 def _client(address: str, name: str) -> str:

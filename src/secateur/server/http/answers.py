@@ -29,25 +29,25 @@ def plain(transcript: Transcript, form: str) -> str:
 
 def brief(transcript: Transcript, pieces: Sequence[Piece] | None = None) -> dict[str, Any]:
     """json; with the log probability of each of `pieces`."""
-    found: dict[str, Any] = {"text": transcript.text, "usage": _usage(transcript)}
-    return found if pieces is None else found | {"logprobs": logprobs(pieces)}
+    result: dict[str, Any] = {"text": transcript.text, "usage": _usage(transcript)}
+    return result if pieces is None else result | {"logprobs": logprobs(pieces)}
 
 
 def verbose(
     transcript: Transcript, granularities: frozenset[str], pieces: Sequence[Piece], task: str = "transcribe"
 ) -> dict[str, Any]:
     """verbose_json: segments unless only words were asked for, words if they were."""
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "task": task, "language": _name(transcript.language), "duration": transcript.duration,
         "text": transcript.text, "usage": _usage(transcript),
     }  # fmt: skip
     if "word" in granularities:
-        found["words"] = [
+        result["words"] = [
             {"word": word.text, "start": word.start, "end": word.end, "probability": word.confidence}
             for segment in transcript.segments for word in segment.words
         ]  # fmt: skip
     if "segment" in granularities:
-        found["segments"] = [
+        result["segments"] = [
             {
                 "id": number, "seek": round(100 * s.start), "start": s.start, "end": s.end, "text": s.text,
                 "tokens": list(s.tokens), "temperature": s.temperature, "avg_logprob": s.avg_logprob,
@@ -56,7 +56,7 @@ def verbose(
             }
             for number, s in enumerate(_shared(segmented(transcript).segments, pieces))
         ]  # fmt: skip
-    return found
+    return result
 
 
 def pieces_of(recogniser: Recogniser, transcript: Transcript) -> list[Piece]:
@@ -64,13 +64,13 @@ def pieces_of(recogniser: Recogniser, transcript: Transcript) -> list[Piece]:
     codec = getattr(recogniser, "tokenizer", None)
     spelled = _spelled(codec) if codec is not None else None
     text = getattr(recogniser, "text", None)
-    found: list[Piece] = []
+    result: list[Piece] = []
     for segment in transcript.segments:
         for token, log_prob in zip(segment.tokens, segment.log_probs, strict=False):
             data = spelled.get(token, b"") if spelled is not None else text.decode([token]).encode() if text else b""
             if data:
-                found.append((token, data, log_prob))
-    return found
+                result.append((token, data, log_prob))
+    return result
 
 
 @lru_cache(maxsize=16)
@@ -97,7 +97,7 @@ def _shared(segments: Sequence[Segment], pieces: Sequence[Piece]) -> list[Segmen
     texts = [len("".join(segment.text.split()).encode()) for segment in segments]
     if not pieces or sum(lengths) != sum(texts):
         return list(segments)
-    found, at, begun, end = [], 0, 0, 0
+    result, at, begun, end = [], 0, 0, 0
     for segment, length in zip(segments, texts, strict=True):
         first, end = at, end + length
         while at < len(pieces) and (begun < end or segment is segments[-1]):
@@ -105,8 +105,8 @@ def _shared(segments: Sequence[Segment], pieces: Sequence[Piece]) -> list[Segmen
             at += 1
         mine = pieces[first:at]
         mean = sum(p for *_, p in mine) / len(mine) if mine else segment.avg_logprob
-        found.append(replace(segment, tokens=tuple(token for token, *_ in mine), avg_logprob=mean))
-    return found
+        result.append(replace(segment, tokens=tuple(token for token, *_ in mine), avg_logprob=mean))
+    return result
 
 
 def _name(language: str | None) -> str:

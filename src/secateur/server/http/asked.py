@@ -184,7 +184,7 @@ def _threshold(form: FormData, usual: DecodingOptions) -> float:
             raise _refused("chunking_strategy is auto, or an object with a type", "chunking_strategy") from None
     elif strategy not in ("", "auto"):
         values["chunking_strategy[type]"] = strategy
-    found = usual.vad_threshold
+    result = usual.vad_threshold
     for key, value in values.items():
         name = key.partition("[")[2].rstrip("]")
         if name == "type" and value in ("auto", "server_vad"):
@@ -192,12 +192,12 @@ def _threshold(form: FormData, usual: DecodingOptions) -> float:
         if name != "threshold":
             raise _refused(f"{key[:60]}={value[:20]}: only type (auto, server_vad) and threshold are known", key[:60])
         try:
-            found = float(value)
+            result = float(value)
         except ValueError:
-            found = -1.0
-        if not 0 < found < 1:
+            result = -1.0
+        if not 0 < result < 1:
             raise _refused("chunking_strategy[threshold] must be between 0 and 1", key)
-    return found
+    return result
 
 
 def _translating(options: DecodingOptions, recogniser: Recogniser) -> DecodingOptions:
@@ -221,8 +221,8 @@ def _text(form: FormData, key: str) -> str | None:
 
 def _list(form: FormData, key: str) -> list[str]:
     """Values of a field that comes several times, with brackets or without."""
-    found = [value.strip() for name in (f"{key}[]", key) for value in form.getlist(name) if isinstance(value, str)]
-    return [value for value in found if value]
+    result = [value.strip() for name in (f"{key}[]", key) for value in form.getlist(name) if isinstance(value, str)]
+    return [value for value in result if value]
 
 
 def _flag(form: FormData, key: str) -> bool:

@@ -103,11 +103,11 @@ def _section(title: str, text: str, fields: list[tuple[str, str, str]]) -> str:
 def _fields(about: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Name, type and help of parameters and of the body's fields."""
     given = about.get("parameters", ())
-    found = [(one["name"], _kind(one.get("schema", {})), one.get("description", one["in"])) for one in given]
+    rows = [(one["name"], _kind(one.get("schema", {})), one.get("description", one["in"])) for one in given]
     for content in about.get("requestBody", {}).get("content", {}).values():
         for name, one in content.get("schema", {}).get("properties", {}).items():
-            found.append((name, _kind(one), one.get("description", "")))
-    return found
+            rows.append((name, _kind(one), one.get("description", "")))
+    return rows
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

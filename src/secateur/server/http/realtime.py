@@ -162,13 +162,13 @@ class Conversation:
             samples = soxr.resample(samples, rate, recogniser.sample_rate).astype(np.float32)
         try:
             work = self.engine.recognise(recogniser.transcribe, samples, options)
-            found = await while_there(self.transport, work)
+            transcript = await while_there(self.transport, work)
         except (RefusedError, SecateurError) as problem:
             await self._failed(problem)
             return
-        self.engine.metrics.audio.inc(found.duration)
-        certain = logprobs(pieces_of(recogniser, found)) if self.settings.logprobs else None
-        await self._completed(found.text, found.duration, certain)
+        self.engine.metrics.audio.inc(transcript.duration)
+        certain = logprobs(pieces_of(recogniser, transcript)) if self.settings.logprobs else None
+        await self._completed(transcript.text, transcript.duration, certain)
 
     def _listening(self) -> StreamSession:
         """The stream that samples go to; the first ones open it."""

@@ -64,10 +64,10 @@ class Session:
         if values.get("type", "transcription") != "transcription":
             raise _refused("session.type must be transcription: this server speaks no answers", "session.type")
         flat = _flat(values)
-        found = self
+        result = self
         for name, value in flat.items():
-            found = found._with(name, value)
-        return found
+            result = result._with(name, value)
+        return result
 
     def _with(self, name: str, value: Any) -> Session:
         if name == "format":
@@ -83,7 +83,7 @@ class Session:
         return self
 
     def _transcription(self, values: Mapping[str, Any]) -> Session:
-        found, known = self, ("model", "language", "languages", "prompt", "keywords", "delay")
+        result, known = self, ("model", "language", "languages", "prompt", "keywords", "delay")
         for name, value in values.items():
             where = f"session.audio.input.transcription.{name}"
             if name not in known:
@@ -92,22 +92,22 @@ class Session:
                 if not isinstance(value or [], list) or not all(isinstance(one, str) for one in value or []):
                     raise _refused(f"{where} must be a list of texts", where)
                 if name == "keywords":
-                    found = replace(found, keywords=tuple(value or ()))
+                    result = replace(result, keywords=tuple(value or ()))
                 elif value and len(value) == 1:
-                    found = replace(found, language=value[0])
+                    result = replace(result, language=value[0])
             elif value is not None and not isinstance(value, str):
                 raise _refused(f"{where} must be a text", where)
             elif name == "language":
-                found = replace(found, language=None if (value or "auto").lower() == "auto" else value)
+                result = replace(result, language=None if (value or "auto").lower() == "auto" else value)
             elif name == "prompt":
-                found = replace(found, prompt=(value or "")[-LONGEST_PROMPT:])
+                result = replace(result, prompt=(value or "")[-LONGEST_PROMPT:])
             elif name == "model":
-                found = replace(found, model=value)
+                result = replace(result, model=value)
         try:
-            found.decoding(DecodingOptions())
+            result.decoding(DecodingOptions())
         except SecateurError as problem:
             raise _refused(str(problem), "session.audio.input.transcription.language") from problem
-        return found
+        return result
 
     def decoding(self, usual: DecodingOptions) -> DecodingOptions:
         """How its audio is decoded.
@@ -150,26 +150,26 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of either spelling, by the newer one's names."""
     known = ("type", "audio", "include", *PASSED_OVER, "input_audio_format", "input_audio_transcription",
              "turn_detection", "modalities")  # fmt: skip
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for name, value in values.items():
         if name not in known:
             raise _refused(f"unknown session.{name[:60]}{nearest(name, known)}", f"session.{name[:60]}")
         if name == "input_audio_format":
             if not isinstance(value, str) or value not in OLD_FORMATS:
                 raise _refused(f"session.{name} is one of {', '.join(OLD_FORMATS)}", f"session.{name}")
-            found["format"] = {"type": OLD_FORMATS[value]}
+            result["format"] = {"type": OLD_FORMATS[value]}
         elif name == "input_audio_transcription":
-            found["transcription"] = value
+            result["transcription"] = value
         elif name in ("turn_detection", "include"):
-            found[name] = value
+            result[name] = value
     incoming = _table(_table(values.get("audio") or {}, "session.audio").get("input") or {}, "session.audio.input")
     inner = ("format", "transcription", "turn_detection", *PASSED_OVER)
     for name, value in incoming.items():
         if name not in inner:
             where = f"session.audio.input.{name[:60]}"
             raise _refused(f"unknown {where}{nearest(name, inner)}", where)
-        found[name] = value
-    return found
+        result[name] = value
+    return result
 
 
 def _format(value: Any) -> dict[str, Any]:

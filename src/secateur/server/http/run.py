@@ -64,8 +64,8 @@ def check_ports(host: str, *ports: int | None) -> None:
         if not port:
             continue
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-            family, kind, *_, address = found[0]
+            addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            family, kind, *_, address = addresses[0]
             with socket.socket(family, kind) as one:
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 one.bind(address)

@@ -163,11 +163,11 @@ async def _send(socket: WebSocket, event: Event, then: OnFinal | None) -> None:
 
 def message(event: Event) -> dict[str, Any]:
     """An event as JSON."""
-    found: dict[str, Any] = {
+    body: dict[str, Any] = {
         "type": "final" if event.final else "partial", "text": event.text, "start": event.start,
         "end": event.end,
     }  # fmt: skip
-    return found | ({"words": list(event.words)} if event.final else {"stable": event.stable})
+    return body | ({"words": list(event.words)} if event.final else {"stable": event.stable})
 
 
 async def _refuse(socket: WebSocket, status: int, text: str) -> None:

@@ -142,8 +142,8 @@ class StreamSession:
             last = np.concatenate([last, self._resample.resample_chunk(np.zeros(0, np.float32), last=True)])
         async for event in self._take(last):
             yield event
-        for found in await self._turn(self._stream.finish):
-            yield self._event(found)
+        for update in await self._turn(self._stream.finish):
+            yield self._event(update)
 
     async def _take(self, samples: Audio) -> AsyncIterator[Event]:
         size = round(PIECE * self.rate)
@@ -153,25 +153,27 @@ class StreamSession:
             if self.seconds > self.engine.limits.seconds:
                 raise RefusedError(413, "invalid_request_error", f"Longer than {self.engine.limits.seconds:g} s")
             self._kept = np.concatenate([self._kept, piece])[-self._most :]
-            for found in await self._turn(self._stream.feed, piece):
-                yield self._event(found)
+            for update in await self._turn(self._stream.feed, piece):
+                yield self._event(update)
 
     async def _turn(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await while_there(self._transport, self.engine.in_turn(work, *args, **kwargs))
 
-    def _event(self, found: StreamEvent) -> Event:
-        final = found.kind == "final"
-        words = tuple({"word": w.text, "start": w.start, "end": w.end, "confidence": w.confidence} for w in found.words)
+    def _event(self, update: StreamEvent) -> Event:
+        final = update.kind == "final"
+        words = tuple(
+            {"word": w.text, "start": w.start, "end": w.end, "confidence": w.confidence} for w in update.words
+        )
         audio = None
         if final:
-            self.engine.metrics.audio.inc(found.end - found.start)
+            self.engine.metrics.audio.inc(update.end - update.start)
             first = self._seen - len(self._kept)
-            begin, end = (max(0, round(at * self.rate) - first) for at in (found.start, found.end + AFTER))
+            begin, end = (max(0, round(at * self.rate) - first) for at in (update.start, update.end + AFTER))
             audio = self._kept[begin:end]
-        text = found.text
+        text = update.text
         if self._rewrite is not None:
             text = self._rewrite(Transcript(text, self._language, (), 0.0)).text
-        return Event(final, text, found.stable, found.start, found.end, words if final else (), audio)
+        return Event(final, text, update.stable, update.start, update.end, words if final else (), audio)
 
 
 def options_of(language: str | None, usual: DecodingOptions) -> DecodingOptions:

@@ -62,9 +62,9 @@ def routes(engine: Engine, phrase_mode: PhraseMode | None = None) -> APIRouter:
                 if asked.constrained:
                     if phrase_mode is None:
                         raise SecateurError("phrases and grammar need the assistant, which this server has not")
-                    work = engine.recognise(_said, phrase_mode, recogniser, file, asked, seconds)
-                    said = await while_there(transport, work)
-                    return Response(said["text"] + "\n") if asked.shape == "text" else JSONResponse(said)
+                    work = engine.recognise(_constrained, phrase_mode, recogniser, file, asked, seconds)
+                    answer = await while_there(transport, work)
+                    return Response(answer["text"] + "\n") if asked.shape == "text" else JSONResponse(answer)
                 if asked.stream:
                     audio = await while_there(transport, engine.recognise(_audio, recogniser, file, seconds))
                     texts = _events(engine, recogniser, audio, asked)
@@ -80,8 +80,8 @@ def routes(engine: Engine, phrase_mode: PhraseMode | None = None) -> APIRouter:
         pieces = pieces_of(recogniser, transcript) if asked.logprobs or asked.shape == "verbose_json" else []
         if asked.shape == "json":
             return JSONResponse(brief(transcript, pieces if asked.logprobs else None))
-        found = verbose(transcript, asked.granularities, pieces, task)
-        return JSONResponse(found | ({"logprobs": logprobs(pieces)} if asked.logprobs else {}))
+        result = verbose(transcript, asked.granularities, pieces, task)
+        return JSONResponse(result | ({"logprobs": logprobs(pieces)} if asked.logprobs else {}))
 
     @router.get("/v1/models", tags=["OpenAI"])
     async def models() -> dict[str, Any]:
@@ -105,14 +105,14 @@ async def _events(engine: Engine, recogniser: Recogniser, audio: Audio, asked: A
     try:
         async with engine.served():
             for a, b in quiet_cuts(audio, round(PIECE * rate), rate):
-                found = await asyncio.wait_for(
+                result = await asyncio.wait_for(
                     engine.in_turn(recogniser.transcribe, audio[a:b], asked.options), engine.limits.timeout
                 )
-                engine.metrics.audio.inc(found.duration)
-                if found.text:
-                    delta = (" " if texts else "") + found.text
+                engine.metrics.audio.inc(result.duration)
+                if result.text:
+                    delta = (" " if texts else "") + result.text
                     texts.append(delta)
-                    more = {"logprobs": logprobs(pieces_of(recogniser, found))} if asked.logprobs else {}
+                    more = {"logprobs": logprobs(pieces_of(recogniser, result))} if asked.logprobs else {}
                     every += more.get("logprobs", [])
                     yield event("transcript.text.delta", delta=delta, **more)
             whole = {"logprobs": every} if asked.logprobs else {}
@@ -126,7 +126,7 @@ async def _events(engine: Engine, recogniser: Recogniser, audio: Audio, asked: A
             engine.later(recogniser.give_back)
 
 
-def _said(
+def _constrained(
     phrase_mode: PhraseMode, recogniser: Recogniser, file: BinaryIO, asked: Asked, longest: float
 ) -> dict[str, Any]:
     return phrase_mode.recognise(recogniser, _audio(recogniser, file, longest), asked)
