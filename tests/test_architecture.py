@@ -126,8 +126,8 @@ def test_one_concept_a_file() -> None:
     assert not {name: count for name, count in lines.items() if count > LONGEST}
 
 
-# Words that this project once used in a sense of its own, and the rooms that speak the field's language now (the
-# glossary in CONTRIBUTING has the terms). Names of builtins such as FileNotFoundError are not ours.
+# Words that this project once used in a sense of its own, and the rooms that speak the field's language now
+# (docs/glossary.md has the terms). Names of builtins such as FileNotFoundError are not ours.
 PRIVATE_WORDS = """
 blend blended found gone harm hear heard hearing hears ladder mended nowhere remember remembered rung rungs said sight
 spoilt student students tells told twin twins

@@ -1,17 +1,21 @@
-"""The tutorial's snippets are run, and every object that the reference names is there."""
+"""The pages' snippets are run, links lead somewhere, and every object that the reference names is there."""
 
 from __future__ import annotations
 
 import doctest
 import importlib
+import importlib.util
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+GUIDES = sorted([*(DOCS / "guides").glob("*.md"), DOCS / "index.md", DOCS / "scale.md"])
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -52,3 +56,76 @@ def test_the_reference_names_what_is_there(page: Path) -> None:
         for member in filter(None, (m.strip() for m in members.split(","))):
             thing = getattr(found, member)
             assert not callable(thing) or thing.__doc__, f"{name}.{member} has no docstring"
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache that already holds small random models under the names of published ones."""
+    pytest.importorskip("torch")
+    pytest.importorskip("kaldialign")
+    from page_world import make_models, make_published
+
+    folder = tmp_path_factory.mktemp("cache")
+    make_models(folder)
+    if importlib.util.find_spec("transformers"):
+        make_published(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SECATEUR_CACHE", str(folder))
+        patch.setenv("PYTHONPATH", str(ROOT / "src"))
+        yield folder
+
+
+NEEDS = {"keras": "keras", "transformers": "transformers", "mandarin": "pypinyin"}
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda p: p.stem)
+def test_the_snippets_do_what_the_page_says(page: Path, cache: Path, tmp_path: Path) -> None:
+    from page_snippets import fences, run_fence
+    from page_world import make_world
+
+    if page.stem in NEEDS:
+        pytest.importorskip(NEEDS[page.stem])
+    make_world(tmp_path)
+    names: dict[str, object] = {"__name__": "__main__"}
+    found = fences(page)
+    assert len(found) == page.read_text(encoding="utf-8").count("\n```") // 2, "a fence that is not read"
+    for fence in found:
+        try:
+            run_fence(fence, tmp_path, ROOT, names)
+        except Exception as problem:
+            raise AssertionError(f"{page.name}, line {fence.line}: {problem}") from problem
+
+
+def test_every_guide_is_in_the_list_of_pages() -> None:
+    listed = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    here = (DOCS / "index.md").read_text(encoding="utf-8")
+    for page in sorted(DOCS.rglob("*.md")):
+        name = page.relative_to(DOCS).as_posix()
+        assert f" {name}\n" in listed, f"{name} is not in mkdocs.yml"
+        assert name == "index.md" or f"({name}" in here, f"{name} is not on the first page"
+
+
+def pages() -> list[Path]:
+    """All pages of the repository, its examples and experiments included."""
+    skipped = {"node_modules", "site", "runs", "build", "dist"}
+    found = (p for p in ROOT.rglob("*.md") if not skipped & set(p.relative_to(ROOT).parts))
+    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(ROOT).parts))
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link into a page may name, as GitHub makes it of headings."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ +(.*?)\s*$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(<?([^)\s>]+)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        there = (page.parent / name).resolve() if name else page
+        assert there.exists(), f"{target}: no such file"
+        assert not anchor or there.suffix != ".md" or anchor in anchors(there), f"{target}: no such heading"

@@ -23,7 +23,9 @@ from secateur.families.parakeet.cost import count_parameters, macs_by_part  # no
 from secateur.families.parakeet.folder import parse_parakeet, write_parakeet  # noqa: E402
 from secateur.families.parakeet.model import Parakeet  # noqa: E402
 from secateur.families.transformers_ctc.widths import BlockWidths  # noqa: E402
+from secateur.prune.evidence import ActivationCollector  # noqa: E402
 from secateur.prune.shrink import shrink  # noqa: E402
+from secateur.prune.weights.inputs import gram, squares  # noqa: E402
 from secateur.weights.fetch import read_foreign  # noqa: E402
 
 FRAMES = (101, 57, 0)  # the last is too short for a frame
@@ -91,6 +93,26 @@ def test_masked_equals_shrunk_and_reloaded(
     check_masked_shrunk_reloaded(
         model, text, [g for g in model.groups() if g.kind in kinds], batch(model), count_parameters, tmp_path
     )
+
+
+def test_evidence_of_the_output_layer_is_by_channel_whatever_the_lengths(pair: tuple[Any, Parakeet, Any]) -> None:
+    _, model, _ = pair
+    head = model.net.ctc_head  # a convolution that reads (batch, frames, channels)
+    read: list[Any] = []
+    handle = head.register_forward_hook(lambda module, arguments, output: read.append(arguments[0]))
+    features, frames = batch(model)
+    with ActivationCollector(model) as collector, torch.no_grad():
+        model(features, frames)
+        model(features[:, :-16], frames.clamp(max=features.shape[1] - 16))
+    handle.remove()
+    assert read[0].shape[1] != read[1].shape[1]
+    rows = torch.cat([x.flatten(0, 1) for x in read])
+    inputs, outputs = collector.norms()
+    torch.testing.assert_close(inputs["net.ctc_head.weight"], rows.norm(dim=0))
+    assert len(outputs["net.ctc_head.weight"]) == model.config.units
+    torch.testing.assert_close(squares(head, read[0]), read[0].flatten(0, 1).square().mean(0))
+    first = read[0].flatten(0, 1)
+    torch.testing.assert_close(gram(head, read[0]), first.T @ first / len(first))
 
 
 def test_what_stays_uniform_loads_in_transformers(pair: tuple[Any, Parakeet, Any], tmp_path: Path) -> None:

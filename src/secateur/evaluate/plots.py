@@ -9,10 +9,9 @@ import html
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from ..base.extras import require
-from .bootstrap import Difference
 from .breakdown import Slice
 from .compare import Comparison
 from .result import Result
@@ -57,7 +56,23 @@ def rates(named: Sequence[tuple[str, Result]], colours: Mapping[str, str]) -> st
     return _svg(0.9 + 0.42 * len(named), draw, f"Error rates. {alt}")
 
 
-def forest(named: Sequence[tuple[str, Difference]]) -> str:
+class Signed(Protocol):
+    """A difference with its interval, as shares; below zero is better."""
+
+    @property
+    def delta(self) -> float:
+        """B minus A."""
+
+    @property
+    def low(self) -> float:
+        """Of the interval."""
+
+    @property
+    def high(self) -> float:
+        """Of the interval."""
+
+
+def forest(named: Sequence[tuple[str, Signed]], control: str = "the control") -> str:
     """Signed differences from a control with their intervals, in points; coloured where zero is outside."""
     alt = "; ".join(f"{n} {100 * d.delta:+.1f} ({100 * d.low:+.1f} to {100 * d.high:+.1f})" for n, d in named)
 
@@ -71,23 +86,74 @@ def forest(named: Sequence[tuple[str, Difference]]) -> str:
         axes.set_yticks(range(len(named)), [name for name, _ in named])
         axes.set_ylim(len(named) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
-        axes.set_xlabel("points against the control, bar: 95 % interval")
+        axes.set_xlabel(f"points against {control}, bar: 95 % interval")
 
     return _svg(0.9 + 0.3 * len(named), draw, f"Differences. {alt}")
 
 
-def scatter(points: Sequence[tuple[str, float, float]], across: str, up: str) -> str:
-    """A scatter plot (SVG) of (name, x, y), each point labelled; `across` and `up` title the axes."""
+def front(points: Sequence[tuple[str, float, float]]) -> list[str]:
+    """Names on the Pareto front, by x: points (name, x, y) that no other has at least their x (what is removed) and at
+    most their y (errors), one of the two strictly.
+
+    >>> front([("dense", 0, 16), ("a", 30, 15.9), ("b", 30, 17), ("c", 60, 18)])
+    ['a', 'c']
+    """
+    free = [
+        one for one in points
+        if not any(x >= one[1] and y <= one[2] and (x, y) != one[1:] for _, x, y in points)
+    ]  # fmt: skip
+    return [name for name, _, _ in sorted(free, key=lambda one: one[1:])]
+
+
+def scatter(points: Sequence[tuple[str, float, float]], across: str, up: str, front: Sequence[str] = ()) -> str:
+    """Points (name, x, y); those of `front` are joined, coloured and always named, others where there is room."""
     alt = "; ".join(f"{name}: {x:.0f}, {y:.1f}" for name, x, y in points)
+    alt += f". Pareto front: {', '.join(front)}" if front else ""
+    places = {name: (x, y) for name, x, y in points}
 
     def draw(axes: Any) -> None:
-        for name, x, y in points:
+        for _, x, y in points:
             axes.plot([x], [y], "o", color=SERIES[0], markersize=6)
-            axes.annotate(name, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
+        if front:
+            xs, ys = zip(*(places[name] for name in front), strict=True)
+            axes.plot(xs, ys, "-o", color=BETTER, markersize=7, label="Pareto front")
+            axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0))
+        axes.margins(x=0.12, y=0.08)
         axes.set_xlabel(across)
         axes.set_ylabel(up)
+        shown = [*front, *(name for name, _, _ in points if name not in front)]
+        for name, place in zip(shown, _apart([places[n] for n in shown], axes, len(front)), strict=True):
+            if place is not None:
+                axes.annotate(
+                    name, places[name], xytext=place, textcoords="offset points", fontsize=8,
+                    ha="left" if place[0] > 0 else "right",
+                )  # fmt: skip
 
-    return _svg(3.6, draw, f"{up} against {across}. {alt}")
+    return _svg(4.2, draw, f"{up} against {across}. {alt}")
+
+
+def _apart(places: Sequence[tuple[float, float]], axes: Any, always: int) -> list[tuple[float, float] | None]:
+    """Where each point's name goes, in dots from the point: right above it, or aside where another name is already.
+
+    None: there is no room (the first `always` are named all the same).
+    """
+    width, height = 72 * WIDTH, 10.0  # of the picture in dots, and of a name
+    (left, right), (low, top) = axes.get_xlim(), axes.get_ylim()
+    taken: list[tuple[float, float]] = []
+    chosen: list[tuple[float, float] | None] = []
+    for number, (x, y) in enumerate(places):
+        across, up = (x - left) / (right - left) * width, (y - low) / (top - low) * 240
+        tries = [(6.0, 3.0), (6.0, -9.0), (-6.0, 3.0), (-6.0, -9.0), (6.0, 13.0), (6.0, -19.0)]
+        ends = [(across + (dx if dx > 0 else dx - 80), up + dy) for dx, dy in tries]
+        free = [
+            i for i, end in enumerate(ends)
+            if all(abs(end[0] - a) > 80 or abs(end[1] - b) > height for a, b in taken) and 0 <= end[0] <= width - 40
+        ]  # fmt: skip
+        best = free[0] if free else 0 if number < always else None
+        chosen.append(None if best is None else tries[best])
+        if best is not None:
+            taken.append(ends[best])
+    return chosen
 
 
 def groups(named: Sequence[tuple[str, Sequence[Slice]]], label: str, metric: str, colours: Mapping[str, str]) -> str:
@@ -138,6 +204,7 @@ def speakers(comparison: Comparison, colours: Mapping[str, str]) -> str:
     return _svg(3.2, draw, alt)
 
 
+FEW = 12  # points of a curve that are shown as dots, too
 CURVES = (  # label, the keys that training logs may use, factor
     ("training loss", ("loss",), 1.0),
     ("dev error in %", ("error", "dev_wer"), 100.0),
@@ -166,12 +233,14 @@ def curves(logs: Mapping[str, Sequence[Mapping[str, Any]]], colours: Mapping[str
     def draw(*axes: Any) -> None:
         for one, (label, lines) in zip(axes, panels, strict=True):
             for name, points in lines.items():
-                one.plot([x for x, _ in points], [y for _, y in points], color=colours[name], label=name)
+                dots = {"marker": "o", "markersize": 4} if len(points) <= FEW else {}  # one point has no line
+                one.plot([x for x, _ in points], [y for _, y in points], color=colours[name], label=name, **dots)
             one.set_ylabel(label)
             if label == "kept in %":
                 one.set_ylim(0, 105)
         axes[0].legend(ncols=4, loc="lower left", bbox_to_anchor=(-0.02, 1.0))
         axes[-1].set_xlabel("optimiser step")
+        axes[-1].set_xlim(0, 1.03 * max(x for _, lines in panels for points in lines.values() for x, _ in points))
 
     return _svg(0.6 + 1.5 * len(panels), draw, f"Training curves. {alt}", panels=len(panels))
 

@@ -42,6 +42,14 @@ class TaylorCollector(TaylorSums):
 ForwardHook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
 
 
+def channel_axis(module: nn.Module) -> int:
+    """Where channels are in what a layer reads and writes: before time (1) in convolutions, else last (-1).
+
+    A convolution with a `forward` of its own, such as Parakeet's output layer, takes (batch, frames, channels).
+    """
+    return 1 if type(module).forward in (nn.Conv1d.forward, nn.Conv2d.forward) else -1
+
+
 class ActivationCollector:
     """L2 norms of the inputs and outputs of every linear and convolution layer, and what recurrent ones read and each
     row of an embedding writes, over all batches run inside `with`.
@@ -72,7 +80,7 @@ class ActivationCollector:
 
     def _hook(self, name: str) -> ForwardHook:
         def add(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-            feature = 1 if isinstance(module, nn.Conv1d) else -1
+            feature = channel_axis(module)
             for store, value in ((self.inputs, arguments[0]), (self.outputs, output)):
                 self._add(store, name, value, feature)
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ..models.groups import Group
+from ..prune.evidence import channel_axis
 from ..prune.places import along
 from ..prune.soft.gating import carriers
 from .variants import Variant, zeroed
@@ -57,8 +58,7 @@ class Gates:
 
     def _table(self, module: str, side: str, variants: int, values: Tensor, number: int) -> None:
         owner = self.model.get_submodule(module)
-        # Channels come before time in convolutions, last everywhere else.
-        key = (module, side, 1 if isinstance(owner, nn.Conv1d) else -1)
+        key = (module, side, channel_axis(owner))
         width = len(values)
         old = self.tables.get(key)
         if old is None or old.shape[1] < width:

@@ -29,8 +29,13 @@ def write_page(outcome: Outcome, path: Path) -> None:
         note = f"Paired over speakers, pooled over seeds. Left of zero: fewer errors than '{study.control}'."
         parts.append(section(f"Against the control, {first}", note, f"<figure>{plots.forest(known)}</figure>"))
         points = [(a.arm, 100 * a.removed_weights, 100 * a.sets[first].rate) for a in trained]
-        drawn = plots.scatter(points, "encoder and decoder weights gone, %", f"error on {first}, %")
-        parts.append(section("Error against what is gone", "", f"<figure>{drawn}</figure>"))
+        on_dev = plots.front([(a.arm, a.removed_weights, a.dev) for a in trained])
+        drawn = plots.scatter(points, "encoder and decoder weights gone, %", f"error on {first}, %", on_dev)
+        note = (
+            "Joined: the Pareto front on dev, where choices are made: no other arm has as few errors there with as "
+            "much removed. Everything else is beaten in both."
+        )
+        parts.append(section("Error against what is gone", note, f"<figure>{drawn}</figure>"))
     titles, disturbed = robustness(outcome)
     if titles:
         note = "In brackets: points against the control under the same disturbance."
@@ -39,7 +44,7 @@ def write_page(outcome: Outcome, path: Path) -> None:
     titles, grouped = speaker_groups(outcome, [name for name in shown_arms if any(r.arm == name for r in outcome.runs)])
     if grouped:
         note = "The control, and the pruned arms that are best on dev."
-        parts.append(section(f"Who is heard how well, {first}", note, _table(titles, grouped, "Error rates by group")))
+        parts.append(section(f"By group of speakers, {first}", note, _table(titles, grouped, "Error rates by group")))
     note = "Dev is reached when it is within 2 % of the control's best."
     parts.append(section("Convergence", note, _reached(trained)))
     write_text(path, page(study.name, "\n".join(parts)))

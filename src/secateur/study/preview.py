@@ -59,7 +59,9 @@ def preview(
             units = {g.name: (g.kind, g.units) for g in method.competing()}
     first = 1 - start / whole
     lines = [*_parts(model, initial.model), *_units(units)]
-    summary = Preview(prune.measure, first, (start - end) / whole, tuple(lines), beyond(first, prune))
+    measured = f"how many units go for {prune.target} is decided by measuring, when it runs" if prune.target else ""
+    note = beyond(first, prune) or measured
+    summary = Preview(prune.measure, first, (start - end) / whole, tuple(lines), note)
     return summary, initial
 
 

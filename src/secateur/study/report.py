@@ -72,12 +72,16 @@ def comparisons(group: Sequence[tuple[str, Result]]) -> list[Comparison]:
 def _lead(pair: Comparison) -> str:
     d = pair.difference
     verdict = "the interval excludes zero" if d.certain else "the interval includes zero: not proven on these clips"
-    word = "fewer" if d.delta < 0 else "more"
-    change = f"{abs(100 * d.delta / d.a):.0f} % {word} errors" if d.a else "no errors before"
+    if not d.delta:
+        change = "makes exactly as many errors as"
+    elif not d.a:
+        change = "makes errors, unlike"
+    else:
+        change = f"makes {abs(100 * d.delta / d.a):.0f} % {'fewer' if d.delta < 0 else 'more'} errors than"
     against = "the unpruned control " if is_control(pair.a) else ""
     few = too_few_to_compare(d)
     return (
-        f'<p class="lead"><b>{escape(pair.b)}</b> makes {change} than {against}<b>{escape(pair.a)}</b>: '
+        f'<p class="lead"><b>{escape(pair.b)}</b> {change} {against}<b>{escape(pair.a)}</b>: '
         f"{points(d.delta)} points, 95 % interval {points(d.low)} to {points(d.high)} ({verdict}). "
         f"{pair.speakers_better} of {len(pair.speakers)} speakers improve, {pair.speakers_worse} get worse."
         f"{f' {few.capitalize()}.' if few else ''}</p>"
@@ -148,10 +152,12 @@ def _use_section(use: Sequence[tuple[str, Results]]) -> str:
         parts.append(f"<h3>{escape(name)}</h3>" + markup.table(titles, cells, f"{name} in real use"))
     if len(use) > 1:
         (first, a), (last, b) = use[0], use[-1]
-        titles, rows = real_use_table.change_table(real_use_table.changes(a, b))
+        found = real_use_table.changes(a, b)
+        titles, rows = real_use_table.change_table(found)
         caption = f"{last} (B) against {first} (A), on the same recordings"
         cells = [[escape(cell) for cell in row] for row in rows]
-        parts.append("<h3>Before and after</h3>" + markup.table(titles, cells, caption))
+        drawn = plots.forest([(one.name, one) for one in found if one.unit != "s"], first)
+        parts.append(f"<h3>Before and after</h3><figure>{drawn}</figure>" + markup.table(titles, cells, caption))
     text = "Pauses, joined recordings, prompts and sound in which nobody speaks, decoded as `transcribe` does."
     return section("In real use", text, "".join(parts))
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ...train.distributed import all_reduce_sum
+from ..evidence import channel_axis
 
 LAYERS = nn.Linear | nn.Conv1d | nn.Conv2d
 Moment = Callable[[nn.Module, Tensor], Tensor]
@@ -16,8 +17,7 @@ Moment = Callable[[nn.Module, Tensor], Tensor]
 
 def squares(layer: nn.Module, x: Tensor) -> Tensor:
     """Mean over positions of each input feature's square, (in,)."""
-    feature = 1 if isinstance(layer, nn.Conv1d | nn.Conv2d) else -1
-    return x.float().square().movedim(feature, -1).flatten(0, -2).mean(0)
+    return x.float().square().movedim(channel_axis(layer), -1).flatten(0, -2).mean(0)
 
 
 def gram(layer: nn.Module, x: Tensor) -> Tensor:
@@ -25,6 +25,7 @@ def gram(layer: nn.Module, x: Tensor) -> Tensor:
     x = x.float()
     if isinstance(layer, nn.Conv1d | nn.Conv2d):
         assert not isinstance(layer.padding, str)
+        x = x.movedim(channel_axis(layer), 1)
         x = nn.functional.pad(x, [side for p in reversed(layer.padding) for side in (p, p)])
         for dim, (size, stride) in enumerate(zip(layer.kernel_size, layer.stride, strict=True), 2):
             x = x.unfold(dim, size, stride)  # (batch, in, *positions, *kernel)
