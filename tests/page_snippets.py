@@ -27,14 +27,18 @@ from types import ModuleType
 from secateur.cli import COMMANDS, main
 from secateur.cli.command import build_options, make_parser
 
-FENCE = re.compile(r"^(?:<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-EXTRAS = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+FENCE = re.compile(
+    r"^(?:<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+EXTRAS = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"][
+    "optional-dependencies"
+]
+FEW = "--training.steps 2 --training.batch-seconds 8 --training.validate-every 100 --device cpu"
 # What makes a job one of seconds, put behind the words of the page.
 SHORT = {
-    "adapt": "--training.steps 2 --training.batch-seconds 8 --training.validate-every 100 --training.ema 0 --device cpu "
-    "--prune.every 1 --conditions pause-1 --condition-clips 2 --timed-clips 1",
-    "train": "--training.steps 2 --training.batch-seconds 8 --training.validate-every 100 --device cpu",
-    "prune": "--training.steps 2 --training.batch-seconds 8 --training.validate-every 100 --device cpu",
+    "adapt": f"{FEW} --training.ema 0 --prune.every 1 --conditions pause-1 --condition-clips 2 --timed-clips 1",
+    "train": FEW,
+    "prune": FEW,
     "one-shot": "--device cpu",
     "sensitivity": "--limit 2 --screen 1 --decode 1 --amounts 0.5 --device cpu",
     "study": "--devices cpu",
@@ -144,7 +148,9 @@ def run_fence(fence: Fence, folder: Path, root: Path, names: dict[str, object]) 
         AssertionError: it does not do what the page says.
     """
     if fence.mark == "from":
-        assert fence.body in (root / fence.about).read_text(encoding="utf-8"), f"{fence.about} does not hold these lines"
+        assert fence.body in (root / fence.about).read_text(encoding="utf-8"), (
+            f"{fence.about} does not hold these lines"
+        )
         return
     if fence.mark == "file":
         target = folder / fence.about

@@ -1,4 +1,4 @@
-"""The world that the pages' snippets run in: recordings of a few speakers, and small random models under known names."""
+"""The world that the pages' snippets run in: recordings of a few speakers, small random models under known names."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ import pytest
 
 from secateur.base.errors import SecateurError
 from secateur.cli import main
+from secateur.evaluate import plots
 from secateur.evaluate.error_rate import count_errors
 from secateur.evaluate.markup import difference
 from secateur.evaluate.result import Result, Row, read_result, write_result
@@ -233,3 +234,26 @@ def test_headline_says_when_clips_are_too_few(tmp_path: Path) -> None:
         kept = summarise(rows, model=name, data="home/test", language="en", metric="wer", seconds_compute=1.0)
         write_result(tmp_path / "results" / f"{name}.json", kept)
     assert "Too few clips to tell" in Page(render(collect(tmp_path))).text
+
+
+def test_the_front_is_what_no_other_arm_beats() -> None:
+    arms = [("dense", 0.0, 16.0), ("same", 0.0, 16.0), ("a", 30.0, 15.9), ("worse", 30.0, 17.0), ("most", 60.0, 18.0)]
+    assert plots.front(arms) == ["a", "most"]
+    assert plots.front(arms[:2]) == ["dense", "same"]
+    drawn = plots.scatter(arms, "gone, %", "error, %", plots.front(arms))
+    assert "Pareto front: a, most" in Page(drawn).tags[0][1]["aria-label"]  # type: ignore[operator]
+    words = Page(drawn).words
+    assert {"a", "most", "worse", "Pareto front"} <= {word.strip() for word in words}
+
+
+def test_a_curve_of_one_validation_is_seen() -> None:
+    one = plots.curves({"dense": [{"step": 2, "loss": 1.5}]}, {"dense": plots.SERIES[0]})
+    many = plots.curves({"dense": [{"step": i, "loss": 1.5} for i in range(1, 40)]}, {"dense": plots.SERIES[0]})
+    assert one.count("<use") > many.count("<use") == 0
+
+
+def test_equal_error_rates_are_called_equal(run: Path) -> None:
+    inputs = collect(run)
+    (first, a), *_ = inputs.results
+    text = Page(render(replace(inputs, results=[(first, a), ("twin", a)], use=[], configs=None))).text
+    assert f"twin makes exactly as many errors as {first}" in text.replace("the unpruned control ", "")

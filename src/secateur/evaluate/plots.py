@@ -147,7 +147,8 @@ def _apart(places: Sequence[tuple[float, float]], axes: Any, always: int) -> lis
         ends = [(across + (dx if dx > 0 else dx - 80), up + dy) for dx, dy in tries]
         free = [
             i for i, end in enumerate(ends)
-            if all(abs(end[0] - a) > 80 or abs(end[1] - b) > height for a, b in taken) and 0 <= end[0] <= width - 40
+            if all(abs(end[0] - a) > 80 or abs(end[1] - b) > height for a, b in taken)
+            and 0 <= end[0] <= width - 40 and end[1] > 4
         ]  # fmt: skip
         best = free[0] if free else 0 if number < always else None
         chosen.append(None if best is None else tries[best])

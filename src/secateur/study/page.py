@@ -33,7 +33,7 @@ def write_page(outcome: Outcome, path: Path) -> None:
         drawn = plots.scatter(points, "encoder and decoder weights gone, %", f"error on {first}, %", on_dev)
         note = (
             "Joined: the Pareto front on dev, where choices are made: no other arm has as few errors there with as "
-            "much removed. Everything else is beaten in both."
+            "much removed. Every other arm is beaten by one of these."
         )
         parts.append(section("Error against what is gone", note, f"<figure>{drawn}</figure>"))
     titles, disturbed = robustness(outcome)

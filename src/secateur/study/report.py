@@ -158,7 +158,9 @@ def _use_section(use: Sequence[tuple[str, Results]]) -> str:
         cells = [[escape(cell) for cell in row] for row in rows]
         drawn = plots.forest([(one.name, one) for one in found if one.unit != "s"], first)
         parts.append(f"<h3>Before and after</h3><figure>{drawn}</figure>" + markup.table(titles, cells, caption))
-    text = "Pauses, joined recordings, prompts and sound in which nobody speaks, decoded as `transcribe` does."
+    text = (
+        "Pauses, joined recordings, prompts and sound in which nobody speaks, decoded as the command transcribe does."
+    )
     return section("In real use", text, "".join(parts))
 
 
