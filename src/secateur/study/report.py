@@ -152,11 +152,11 @@ def _use_section(use: Sequence[tuple[str, Results]]) -> str:
         parts.append(f"<h3>{escape(name)}</h3>" + markup.table(titles, cells, f"{name} in real use"))
     if len(use) > 1:
         (first, a), (last, b) = use[0], use[-1]
-        found = real_use_table.changes(a, b)
-        titles, rows = real_use_table.change_table(found)
+        compared = real_use_table.changes(a, b)
+        titles, rows = real_use_table.change_table(compared)
         caption = f"{last} (B) against {first} (A), on the same recordings"
         cells = [[escape(cell) for cell in row] for row in rows]
-        drawn = plots.forest([(one.name, one) for one in found if one.unit != "s"], first)
+        drawn = plots.forest([(one.name, one) for one in compared if one.unit != "s"], first)
         parts.append(f"<h3>Before and after</h3><figure>{drawn}</figure>" + markup.table(titles, cells, caption))
     text = (
         "Pauses, joined recordings, prompts and sound in which nobody speaks, decoded as the command transcribe does."
