@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 from speech_clips import clips
 
-from secateur.decode.speech import SpeechSettings, regions
+from secateur.decode.clips import DecodedAudio
+from secateur.decode.generation import Generation
+from secateur.decode.segments import Segment
+from secateur.decode.speech import SpeechSettings, Window, regions
+from secateur.runtime.passages import decoded
 from secateur.runtime.vad import BLOCK, Silero, silero_path, speech_probabilities, speech_probability
 
 RATE = 16000
@@ -79,3 +83,27 @@ def test_other_rates(said: list[np.ndarray], detector: str) -> None:  # type: ig
     speech = sum(b - a for a, b in found(half, detector, 8000))
     assert speech == pytest.approx(sum(b - a for a, b in found(said[0], detector)), rel=0.35)
     assert len(speech_probability(half, 8000, detector)) == -(-len(half) // 256)
+
+
+def test_words_in_a_gap_of_a_window_come_in_the_order_of_their_times() -> None:
+    rate = 16_000
+    spans = {"one": (0, 3), "two": (5, 6), "three": (8, 11), "four": (12, 13), "five": (15, 18)}
+    audio = np.zeros(18 * rate, np.float32)
+    for level, (start, end) in enumerate(spans.values(), 1):
+        audio[start * rate : end * rate] = level
+
+    def decode(audios: list[np.ndarray]) -> list[DecodedAudio]:
+        names = [[list(spans)[int(level) - 1] for level in np.unique(one) if level] for one in audios]
+        return [
+            DecodedAudio(tuple(Segment(0.0, len(a) / rate, name, -0.1, None, ()) for name in some), "en")
+            for some, a in zip(names, audios, strict=True)
+        ]
+
+    def at(name: str) -> tuple[int, int]:
+        return spans[name][0] * rate, spans[name][1] * rate
+
+    whole = Window((at("one"), at("three"), at("five")), 9 * rate)
+    plan = [whole, Window((at("two"),), 0), Window((at("four"),), 0)]
+    (result,) = decoded([audio], [plan], Generation(), rate, decode)
+    assert [segment.text for segment in result.segments] == list(spans)
+    assert [segment.start for segment in result.segments] == [start for start, _ in spans.values()]

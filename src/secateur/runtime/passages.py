@@ -10,7 +10,7 @@ from ..decode.clips import DecodedAudio, audible
 from ..decode.generation import Generation
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio, Segment, quiet_cuts
-from ..decode.speech import SpeechSettings, Window, gaps, regions, windows
+from ..decode.speech import Span, SpeechSettings, Window, gaps, regions, windows
 from .vad import BLOCK, speech_probabilities
 from .window_cache import WindowCache
 
@@ -89,6 +89,19 @@ def halves(window: Window, decoded: DecodedAudio, audio: Audio, rate: int) -> li
     return [Window(spans, round(window.speech * size / sum(sizes))) for spans, size in zip(parts, sizes, strict=True)]
 
 
+def around(window: Window, others: Sequence[Window]) -> list[Window]:
+    """The parts of `window` before, between and after those of `others` that lie in its gaps.
+
+    >>> around(Window(((0, 4), (9, 12)), 7), [Window(((5, 8),), 0), Window(((13, 14),), 0)])
+    [Window(spans=((0, 4),), speech=4), Window(spans=((9, 12),), speech=3)]
+    """
+    parts: dict[int, list[Span]] = {}
+    for span in window.spans:
+        parts.setdefault(sum(other.spans[0] < span for other in others), []).append(span)
+    shares = [(tuple(spans), sum(b - a for a, b in spans) / window.samples) for spans in parts.values()]
+    return [Window(spans, round(window.speech * share)) for spans, share in shares]
+
+
 def better(whole: DecodedAudio, parts: Sequence[DecodedAudio], generation: Generation) -> bool:
     """Whether two halves say clearly more than the whole did, and are to be trusted."""
     segments = [s for one in parts for s in one.segments]
@@ -119,9 +132,10 @@ def decoded(
     audios: Sequence[Audio], plans: Sequence[Sequence[Window]], generation: Generation, rate: int,
     decode: Callable[[list[Audio]], list[DecodedAudio]], cache: WindowCache | None = None,
 ) -> list[DecodedAudio]:  # fmt: skip
-    """Every recording decoded window by window with `decode`; what seems incomplete is decoded again in halves.
+    """Every recording decoded window by window; what seems incomplete is decoded again in halves.
 
-    `cache` is for one recording by itself: its windows are saved as they are decoded.
+    `cache` is for one recording by itself, whose windows are saved as they are decoded. Where a gap of a window turns
+    out to hold text, the window is decoded again on either side of it: words come in the order of their times.
     The language is that of most of the text, None where there is none.
     """
     todo = [(i, window) for i, windows_of_one in enumerate(plans) for window in windows_of_one]
@@ -129,14 +143,20 @@ def decoded(
         trusted(window, one, generation)
         for (_, window), one in zip(todo, _first(audios, todo, decode, cache), strict=True)
     ]
-    again = [(k, halves(todo[k][1], one, audios[todo[k][0]], rate)) for k, one in enumerate(results)]
-    again = [(k, parts) for k, parts in again if parts]
+    between = _between(todo, results)
+    again = [
+        (k, halves(todo[k][1], one, audios[todo[k][0]], rate)) for k, one in enumerate(results) if k not in between
+    ]
+    again = [(k, parts) for k, parts in again if parts] + [(k, parts) for k, (parts, _) in between.items()]
     more = iter(decode([part.of(audios[todo[k][0]]) for k, parts in again for part in parts]) if again else [])
     pieces: dict[int, list[tuple[Window, DecodedAudio]]] = {}
     for k, parts in again:
         new = [next(more) for _ in parts]
-        if better(results[k], new, generation):
+        if k in between or better(results[k], new, generation):
             pieces[k] = list(zip(parts, new, strict=True))
+    for k, (_, inner) in between.items():
+        pieces[k] = sorted([*pieces[k], *((todo[j][1], results[j]) for j in inner)], key=lambda one: one[0].spans[0])
+        pieces |= {j: [] for j in inner}
     segments: list[list[Segment]] = [[] for _ in audios]
     languages: list[Counter[str]] = [Counter() for _ in audios]
     for k, ((i, window), one) in enumerate(zip(todo, results, strict=True)):
@@ -148,6 +168,25 @@ def decoded(
         DecodedAudio(tuple(recognised), max(names, key=names.__getitem__) if names else None)
         for recognised, names in zip(segments, languages, strict=True)
     ]
+
+
+def _between(
+    todo: Sequence[tuple[int, Window]], results: Sequence[DecodedAudio]
+) -> dict[int, tuple[list[Window], list[int]]]:
+    """Windows with gaps in which others have text: their parts around those, and the others' places."""
+    straddled: dict[int, list[int]] = {}
+    texts = [j for j, (_, window) in enumerate(todo) if not window.speech and _has_text(results[j])]
+    for j in texts:
+        (i, inner), start = todo[j], todo[j][1].spans[0]
+        for k, (other, window) in enumerate(todo):
+            if other == i and window != inner and window.spans[0] < start < window.spans[-1]:
+                straddled.setdefault(k, []).append(j)
+                break
+    return {k: (around(todo[k][1], [todo[j][1] for j in inner]), inner) for k, inner in straddled.items()}
+
+
+def _has_text(one: DecodedAudio) -> bool:
+    return any(s.text.strip() for s in one.segments)
 
 
 def _first(
