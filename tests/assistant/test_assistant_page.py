@@ -33,7 +33,7 @@ def page(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pag
     effect = {"delta": -0.004, "low": -0.006, "high": -0.001, "p": 0.01, "adjusted": 0.04, "clips": 9}
     plots = {"model": "tiny.en", "data": "dev", "sites": [{**site, "error": effect, "loss": None}]}
     (folder / "map.json").write_text(json.dumps(plots))
-    bundled = Path(sys.modules["secateur"].__file__ or "").parent / "runtime" / "bundled" / "secateur-en-small"
+    bundled = Path(sys.modules["secateur"].__file__ or "").parent / "runtime" / "bundled" / "secateur-en"
     models = f"pruned={bundled},again={bundled}"
     sound = folder / "order.wav"
     with serving("--models", models, "--plots", str(folder)) as server, browsing(server.url, sound) as one:

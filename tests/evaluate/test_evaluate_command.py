@@ -78,7 +78,7 @@ def test_run_folders_and_bundled_names_are_models(tmp_path: Path) -> None:
     assert located(str(tmp_path / "run")) == str(tmp_path / "run" / "exported" / "pruned")
     assert located(str(tmp_path / "run" / "dense")) == str(tmp_path / "run" / "dense")
     assert located(str(tmp_path / "run" / "exported")) == str(tmp_path / "run" / "exported" / "pruned")
-    assert located("secateur-en-small") == str(BUNDLED / "secateur-en-small")
+    assert located("secateur-en") == str(BUNDLED / "secateur-en")
     assert located("tiny.en") == "tiny.en"  # a name that is fetched
     for name in ("a-0", "b-0"):
         (tmp_path / "study" / name).mkdir(parents=True)
@@ -97,7 +97,7 @@ def test_several_languages_in_one_manifest(speech: Path, tmp_path: Path, capsys:
         lines.append(json.dumps({**row, "audio": str(source.parent / row["audio"]), "language": language}))
     (tmp_path / "mixed.jsonl").write_text("\n".join(lines), encoding="utf-8")
     out = tmp_path / "r.json"
-    assert main(["evaluate", "secateur-en-small", str(tmp_path / "mixed.jsonl"), "--out", str(out)]) == 0
+    assert main(["evaluate", "secateur-en", str(tmp_path / "mixed.jsonl"), "--out", str(out)]) == 0
     shown = capsys.readouterr()
     assert "mean of the 2 languages" in shown.out and "an English-only model on Chinese" in shown.err
     result = read_result(out)

@@ -56,8 +56,8 @@ def ask(client: Any, data: bytes, **more: Any) -> Any:
 
 
 def test_models(client: Any, server: Running) -> None:
-    assert [model.id for model in client.models.list()] == ["secateur-en-small"]
-    assert client.models.retrieve("secateur-en-small").owned_by == "secateur"
+    assert [model.id for model in client.models.list()] == ["secateur-en"]
+    assert client.models.retrieve("secateur-en").owned_by == "secateur"
     with pytest.raises(openai.NotFoundError, match="does not exist"):
         client.models.retrieve("other")
 

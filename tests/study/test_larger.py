@@ -19,7 +19,7 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "founding" / "large
 
 
 def test_it_goes_from_labels_to_an_answer(speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--data", str(speech), "--out", str(tmp_path), "--small", "--labeller", "secateur-en-small"]
+    words = ["--data", str(speech), "--out", str(tmp_path), "--small", "--labeller", "secateur-en"]
     words += ["--only", "conformer-labels", "--units", "characters", "--devices", "cpu"]
     main = runpy.run_path(str(EXAMPLE))["main"]
     assert main(words) == 0

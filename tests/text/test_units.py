@@ -97,7 +97,7 @@ def test_phones_carry_the_whole_dictionary_from_any_file(tmp_path: Path, monkeyp
 
 
 def test_tokens_with_digits_are_known() -> None:
-    folder = Path(secateur.__file__).parent / "runtime" / "bundled" / "secateur-en-small"
+    folder = Path(secateur.__file__).parent / "runtime" / "bundled" / "secateur-en"
     tokenizer = Tokenizer.read(folder / "tokenizer.json", 1 << 20)
     numbers, signs = set(tokenizer.numbers), "0123456789%$£€¥"
     assert {tokenizer.encode_exactly(c)[0] for c in "0123456789%$"} <= numbers

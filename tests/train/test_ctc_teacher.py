@@ -128,7 +128,7 @@ def test_a_model_labels_what_has_no_transcript(
 def test_a_whisper_labels_what_people_said(speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clips = [u for u in read_manifest(speech / "librispeech-mini" / "dev.jsonl") if u.duration < 6][:4]
     write_manifest(tmp_path / "some.jsonl", [replace_text(u, "") for u in clips])
-    words = ["data", "label", str(tmp_path / "some.jsonl"), "--model", "secateur-en-small", "--sure", "0.3", "--json"]
+    words = ["data", "label", str(tmp_path / "some.jsonl"), "--model", "secateur-en", "--sure", "0.3", "--json"]
     assert main([*words, "--out", str(tmp_path / "all.jsonl")]) == 0
     written = {u.id: spoken(u.text) for u in read_manifest(tmp_path / "all.jsonl")}
     assert len(written) >= 3
