@@ -167,7 +167,7 @@ def test_the_page_gives_orders_only_after_the_wake_phrase(speech: Path) -> None:
     from speech_clips import clips
     from websockets.sync.client import connect
 
-    samples, _ = clips(speech, "librispeech-mini", 40)[3]
+    samples, _ = clips(speech, "librispeech-mini", 40)[0]
     data = (samples[: 6 * 16000] * 32767).astype("<i2").tobytes()
 
     def replies(server: Running) -> tuple[list[str], list[str]]:
@@ -181,10 +181,10 @@ def test_the_page_gives_orders_only_after_the_wake_phrase(speech: Path) -> None:
             one["heard"] for one in found if one["type"] == "reply"
         ]
 
-    with serving("--wake", "ronicky doone", "--detector", "energy") as server:
-        assert json.loads(server.get("/v1/assistant"))["wake"] == "ronicky doone"
+    with serving("--wake", "chapter twelve", "--detector", "energy") as server:
+        assert json.loads(server.get("/v1/assistant"))["wake"] == "chapter twelve"
         finals, heard = replies(server)
         assert ask(server, "what is 2 plus 3")["answer"] == "2 plus 3 is 5."  # what is typed needs none
-    assert finals and len(heard) == 1 and not heard[0].startswith("run")
+    assert finals and len(heard) == 1 and heard[0].startswith("the strange bargain")
     with serving("--wake", "open sesame", "--detector", "energy") as server:
         assert replies(server) == (finals, [])

@@ -52,9 +52,10 @@ def decoded(
 
 
 def speaks(config: Any) -> tuple[str, ...] | None:
-    """The languages that a model with this config can be asked to write; None: it has only one."""
+    """The languages that a model with this config can be asked to write; None: English only."""
     tokens = getattr(config, "tokens", None)
-    return tuple(tokens.languages) if tokens is not None and tokens.multilingual and tokens.languages else None
+    languages = tuple(tokens.languages) if tokens is not None and tokens.multilingual else ()
+    return None if languages in ((), ("en",)) else languages
 
 
 def note_other_languages(config: Any, utterances: list[Utterance]) -> None:
