@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "examples" / "founding"), str(ROOT / "tools")]
 import lm_tables  # noqa: E402
 import packed  # noqa: E402
+import provenance  # noqa: E402
 import report as founding  # noqa: E402
 import trust_tables  # noqa: E402
 
@@ -499,7 +500,8 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "study-base-tiny": lambda: study_tables("base", "tiny-equal"), "study-base_zh-corrected": corrected_table,
     "two-gpus": two_gpus_table, "sensitivity": sensitivity_maps, "sensitivity-cost": sensitivity_cost,
     "founding": lambda: founding.tables(packed.results(founding.RESULTS)), "allocation": allocation_table,
-    "manifests": manifests_table,
+    "manifests": manifests_table, "provenance-studies": provenance.studies_table,
+    "provenance-benchmarks": provenance.benchmarks_table,
     "assistant": assistant_table, "streams": streams_table, "hf-ctc": lambda: families_table("hf_ctc"),
     "moonshine": lambda: families_table("moonshine"), "ctc-stream": ctc_stream_table, "sparse-cpu": sparse_cpu_table,
     "sparse-gpu": sparse_gpu_table, "faults": trust_tables.faults_table, "inputs": trust_tables.inputs_table,

@@ -156,8 +156,9 @@ def _use_section(use: Sequence[tuple[str, Results]]) -> str:
         titles, rows = real_use_table.change_table(compared)
         caption = f"{last} (B) against {first} (A), on the same recordings"
         cells = [[escape(cell) for cell in row] for row in rows]
-        drawn = plots.forest([(one.name, one) for one in compared if one.unit != "s"], first)
-        parts.append(f"<h3>Before and after</h3><figure>{drawn}</figure>" + markup.table(titles, cells, caption))
+        shares = [(one.name, one) for one in compared if one.unit != "s"]
+        drawn = f"<figure>{plots.forest(shares, first)}</figure>" if shares else ""
+        parts.append(f"<h3>Before and after</h3>{drawn}" + markup.table(titles, cells, caption))
     text = (
         "Pauses, joined recordings, prompts and sound in which nobody speaks, decoded as the command transcribe does."
     )
