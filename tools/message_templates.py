@@ -8,6 +8,7 @@ that f-strings put into these, and the texts of HTML pages (`PAGES`), between th
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,9 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "secateur"
 PAGES = (
     "evaluate/markup.py", "evaluate/plots.py", "evaluate/table.py", "evaluate/real_use_table.py",
-    "evaluate/bootstrap.py", "evaluate/conditions.py", "sensitivity/page.py", "study/report.py", "study/page.py",
-    "study/table.py", "study/made.py", "models/describe.py",
+    "evaluate/bootstrap.py", "sensitivity/page.py", "study/report.py", "study/page.py", "study/table.py",
+    "study/made.py", "models/describe.py",
+    *(path.relative_to(SOURCE).as_posix() for path in sorted(SOURCE.glob("families/*/describe.py"))),
 )  # fmt: skip
 # What the standard library says: argparse's words and complaints, the system's errors.
 FOREIGN = (
@@ -24,9 +26,19 @@ FOREIGN = (
     "argument {0}: expected at least one argument", "No such file or directory", "Permission denied",
     "Is a directory", "Not a directory", "File exists", "No space left on device", "Address already in use",
     "Read-only file system", "Too many open files", "File name too long", "Disk quota exceeded",
-    "at least {0}", "above {0}", "at most {0}", "below {0}", "{0} and {1}", "secateur {0}: {1}",
+    "at least {0}", "above {0}", "at most {0}", "below {0}", "s", "command line",
+    "at least {0} and at most {1}", "at least {0} and below {1}", "above {0} and at most {1}",
+    "above {0} and below {1}", "secateur {0}: {1}",
+    "each", "start {0}", "method {0}", "remove {0}", "target {0}", "criterion {0}", "seed {0}", "learning rate {0}",
+    "batch, s {0}",
     "{0} must be {1}, found {2}", "{0} must be {1}, found {2}; {3} % is {4}",
 )  # fmt: skip
+# Single words of the pages' tables, where they are.
+PAGE_WORDS = """
+    model speakers layer part before after kept elsewhere pair arm reference hypothesis times fewer
+    more never parameters file seeds ratio clips words characters length total positions
+    convolutions without amount missing error errors
+""".split()  # noqa: SIM905
 SENTENCES = ("nearest", "hint", "facts_of", "_out_of_range", "_tour")  # functions whose every f-string is shown
 SPOKEN = {
     "say": 0,
@@ -43,9 +55,10 @@ NAMES_OF_LABELS = ("label", "what", "note", "hint", "description")
 NO_WORDS = frozenset("""
     dB Hz ms MB RTF MACs PFLOP Date Creator Software kaldi lhotse annotated paired keyed common-voice parquet spectral
     whisper utf-16-le utf-16-be mini-librispeech secateur-result-1 <blank> <|endoftext|> manifest
+    MoonshineForConditionalGeneration
 """.split()) | {"lower left", "offset points"}  # fmt: skip  # noqa: SIM905
 SENTENCE_END = re.compile(r"(?<!\bal)\.\s+(?=[A-Z`])")
-_NO_TEXT = re.compile(r"[\u4e00-\u9fff]|^[\w.-]*_[\w.]*$|^[a-z]+\.json$|\\\\")
+_NO_TEXT = re.compile(r"^[\w.-]*_[\w.]*$|^[a-z]+\.json$|\\")
 _SLOT = re.compile(r"\{\d+\}")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -53,8 +66,8 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 class Module:
     """One source file, whose names can be looked up."""
 
-    def __init__(self, path: Path) -> None:
-        self.name = path.relative_to(SOURCE).as_posix()
+    def __init__(self, path: Path, root: Path = SOURCE) -> None:
+        self.name = path.relative_to(root).as_posix()
         self.tree = ast.parse(path.read_text(encoding="utf-8"))
         self.functions = {n.name: n for n in ast.walk(self.tree) if isinstance(n, Function)}
         self.owner: dict[ast.AST, ast.AST] = {}
@@ -148,7 +161,9 @@ def worth(text: str) -> bool:
     (False, True, False)
     """
     words = _SLOT.sub("", text)
-    return bool(re.search("[A-Za-z]{2}", words)) and not (_NO_TEXT.search(text) or text in NO_WORDS)
+    chinese = len(re.findall("[\u4e00-\u9fff]", words))
+    plain = 2 * chinese < len(_letters(words)) and not _NO_TEXT.search(text) and text not in NO_WORDS
+    return bool(re.search("[A-Za-z]{2}", words)) and plain
 
 
 def module_templates(module: Module) -> Iterator[str]:
@@ -198,6 +213,7 @@ def _of_page(module: Module) -> Iterator[str]:
                     yield piece
 
 
+@functools.cache
 def templates() -> dict[str, str]:
     """Every template and the file where it occurs first."""
     found: dict[str, str] = {}
@@ -207,7 +223,9 @@ def templates() -> dict[str, str]:
             key = numbered(text).strip()
             if worth(key):
                 found.setdefault(key, module.name)
-    return {**found, **dict.fromkeys(FOREIGN, "(foreign)")}
+    pages = "".join((SOURCE / page).read_text(encoding="utf-8") for page in PAGES)
+    words = [word for word in PAGE_WORDS if f'"{word}"' in pages or f"'{word}'" in pages]
+    return {**found, **dict.fromkeys(FOREIGN, "(foreign)"), **dict.fromkeys(words, "(pages)")}
 
 
 if __name__ == "__main__":

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import re
-from collections.abc import Iterator
+import sys
+from pathlib import Path
 
 import pytest
 
 from secateur.base.locale import Catalogue, language, translated
+from secateur.base.options import walk
 from secateur.cli import COMMANDS, main
+
+TOOLS = Path(__file__).resolve().parent.parent.parent / "tools"
+sys.path.insert(0, str(TOOLS))
+from make_catalogue import differences, read  # noqa: E402
+from message_templates import Module, module_templates, numbered, templates  # noqa: E402
 
 
 @pytest.fixture
@@ -18,15 +24,6 @@ def chinese(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LC_ALL", raising=False)
     monkeypatch.delenv("LC_MESSAGES", raising=False)
     monkeypatch.setenv("LANG", "zh_CN.UTF-8")
-
-
-def spoken_by_commands() -> Iterator[str]:
-    """First lines of all commands' help."""
-    for name in COMMANDS:
-        module = importlib.import_module(f"secateur.cli.{name}")
-        for command in getattr(module, "COMMANDS", {"": module}).values():
-            yield command.HELP
-            assert dataclasses.is_dataclass(command.Options)
 
 
 def test_the_locale_says_the_language(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +40,7 @@ def test_the_locale_says_the_language(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_tour_and_help_are_chinese(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     tour = capsys.readouterr().out
-    assert "修剪语音识别模型" in tour
+    assert "给语音识别模型剪枝" in tour
     lines = [line for line in tour.splitlines() if line.startswith("  ")]
     chinese = [line for line in lines if re.search("[\u4e00-\u9fff]", line)]
     assert len(chinese) >= 0.8 * len(COMMANDS)
@@ -56,11 +53,11 @@ def test_the_tour_and_help_are_chinese(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.usefixtures("chinese")
 def test_errors_are_chinese_with_what_varies_kept(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evalute"]) == 2
-    assert capsys.readouterr().err == "secateur: 未知命令 'evalute'（是不是 'evaluate'？）；请看 secateur --help\n"
+    assert capsys.readouterr().err == "secateur: 未知命令“evalute”（是不是“evaluate”？）；请看 secateur --help\n"
     assert main(["data", "stats", "no.jsonl"]) == 2
     assert capsys.readouterr().err == "secateur: no.jsonl：没有这个文件\n"
     assert main(["transcribe", "--beams", "2"]) == 2
-    assert "未知选项 '--beams'（是不是 '--beam'？）" in capsys.readouterr().err
+    assert "未知选项“--beams”（是不是“--beam”？）" in capsys.readouterr().err
     assert translated("something nobody has translated") == "something nobody has translated"
 
 
@@ -91,3 +88,41 @@ def test_a_long_hostile_line_takes_no_longer_than_its_length() -> None:
     catalogue = Catalogue({"{0}: {1}, {2}: {3}, {4}: {5} end": "{0}{1}{2}{3}{4}{5}"})
     line = ": , " * 300
     assert catalogue.translated(line) == line
+
+
+SLOTS = re.compile(r"\{\d+\}")
+
+
+def test_the_catalogue_is_complete_and_fresh() -> None:
+    """`tools/make_catalogue.py --missing FILE` lists what to translate, --merge adds it, --sweep removes the stale."""
+    missing, stale = differences("zh")
+    assert not missing
+    assert not stale
+
+
+def test_translations_keep_what_varies() -> None:
+    wrong = {k: v for k, v in read("zh").items() if set(SLOTS.findall(k)) != set(SLOTS.findall(v))}
+    assert not wrong
+
+
+def test_every_option_and_command_is_chinese(capsys: pytest.CaptureFixture[str], chinese: None) -> None:
+    """Walked as a user sees them, not as the source has them: whatever is shown has no sentence in English left."""
+    said = set(templates())
+    for name in COMMANDS:
+        module = importlib.import_module(f"secateur.cli.{name}")
+        for command in getattr(module, "COMMANDS", {"": module}).values():
+            assert re.search("[\u4e00-\u9fff]", translated(command.HELP)), command.HELP
+            for one in walk(command.Options):
+                sentence = one.field.metadata["help"]
+                assert sentence in said and re.search("[\u4e00-\u9fff]", translated(sentence)), sentence
+        assert re.search("[\u4e00-\u9fff]", translated(COMMANDS[name]))
+
+
+def test_extraction_finds_what_is_said(tmp_path: Path) -> None:
+    source = (
+        "def f(name, count):\n    problem = f'{name}: is damaged' if count else 'is empty'\n"
+        "    say(f'reading {name}')\n    raise SecateurError(f'{name}: {problem}; take {count} of them')\n"
+    )
+    (tmp_path / "a.py").write_text(source, encoding="utf-8")
+    found = {numbered(text) for text in module_templates(Module(tmp_path / "a.py", tmp_path))}
+    assert {"{0}: {1}; take {2} of them", "{0}: is damaged", "is empty", "reading {0}"} <= found

@@ -257,3 +257,21 @@ def test_equal_error_rates_are_called_equal(run: Path) -> None:
     (first, a), *_ = inputs.results
     text = Page(render(replace(inputs, results=[(first, a), ("twin", a)], use=[], configs=None))).text
     assert f"twin makes exactly as many errors as {first}" in text.replace("the unpruned control ", "")
+
+
+def test_a_page_in_chinese(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No text in English is left but names, figures, settings and transcripts."""
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.delenv("LC_MESSAGES", raising=False)
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    text = render(collect(run))
+    assert ("html", {"lang": "zh-CN"}) in Page(text).tags
+    shown = re.sub(r'<(style|pre)\b.*?</\1>|<(dd|span) translate="no">.*?</\2>', "", text, flags=re.DOTALL)
+    attributes = re.findall(r'(?:title|aria-label)="([^"]*)"', shown)
+    texts = [*re.findall(r">([^<>]+)<", shown), *attributes]
+    english = [
+        one for one in texts if re.search("[a-z]{3,} [a-z]{2,}", re.sub("[\u4e00-\u9fff，。：；（）]", "#", one))
+    ]
+    assert not english
+    for title in ("剪去了什么", "错误出在哪里", "如何测量", "训练", "前后的识别文本"):
+        assert title in text

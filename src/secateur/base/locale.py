@@ -17,8 +17,9 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "messages"
 SLOT = re.compile(r"\{(\d+)\}")
 _NO_SPACE = re.compile(r"[\u3000-\u303f\uff00-\uffef\u4e00-\u9fff]")  # Chinese is written without spaces between
-_DEEPEST = 5  # messages within messages
-_NAME = re.compile(r"[\w./~-]*")  # a path or another name, which stays
+SPECIFIC = 9  # letters that a template has to have of a line whose rest nobody knows
+_DEEPEST = 8  # messages within messages
+_NAME = re.compile(r"[\w./~-]*")  # a path or another single word
 
 
 def language() -> str:
@@ -43,9 +44,11 @@ class Catalogue:
 
     def __init__(self, entries: dict[str, str]) -> None:
         self.entries = entries
+        self._known: dict[str, str | None] = {}
         rules = [(SLOT.split(key)[::2], other) for key, other in entries.items() if SLOT.search(key)]
         # The particular comes before the general.
-        self._rules = sorted(rules, key=lambda rule: -sum(c.isalpha() for part in rule[0] for c in part))
+        rules.sort(key=lambda rule: -_letters(rule[0]))
+        self._rules = [(max(literals, key=len), literals, other) for literals, other in rules]
 
     def translated(self, text: str, depth: int = 0) -> str:
         """`text`, its spaces around kept where they belong there."""
@@ -59,27 +62,54 @@ class Catalogue:
         return f"{'' if _NO_SPACE.match(other) else before}{other}{'' if _NO_SPACE.match(other[-1:]) else after}"
 
     def _core(self, text: str, depth: int) -> str | None:
+        """The translation, looked for once: pieces come again and again where a line holds lines."""
+        if text not in self._known:
+            self._known[text] = None  # not again within itself
+            self._known[text] = self._looked_up(text, depth)
+        return self._known[text]
+
+    def _looked_up(self, text: str, depth: int) -> str | None:
         if text in self.entries:
             return self.entries[text]
-        for literals, other in self._rules:
-            slots = filled(literals, text)
+        if _NAME.fullmatch(text):
+            return None
+        for longest, literals, other in self._rules:
+            if longest.strip() not in text:
+                continue
+            slots = filled(literals, text) or filled(literals, f"{text} ")  # an empty slot at its end
             if slots is not None:
                 shown = [self._slot(literals, i, slot, depth) for i, slot in enumerate(slots)]
+                unknown = any(a == b and a.count(" ") > 1 for a, b in zip(slots, shown, strict=True))
+                if unknown and _letters(literals) < SPECIFIC:
+                    continue  # of a general template, such as `{0} to {1}`: another sentence
                 return SLOT.sub(lambda m, shown=shown: shown[int(m[1])], other)  # type: ignore[misc]
-        for mark, wide in (("; ", "；"), (": ", "：")):  # lines that were joined
-            if mark in text:
-                parts = [self.translated(part, depth + 1) for part in text.split(mark)]
-                if any(part != old for part, old in zip(parts, text.split(mark), strict=True)):
-                    return functools.reduce(lambda a, b: a + (wide if _wide(a[-1:] + b[:1]) else mark) + b, parts)
+        small = text[:1].lower() + text[1:]
+        if small in self.entries:
+            return self.entries[small]
+        if text.endswith(".") and (sentence := self._core(text[:-1], depth)) is not None:
+            return f"{sentence}。" if _wide(sentence[-1:]) or sentence.endswith("）") else f"{sentence}."
+        head, bracket, tail = text.rpartition(" (")  # a hint behind a list
+        if bracket and head and f"({tail}" != (hint := self.translated(f"({tail}", depth + 1)):
+            return self.translated(head, depth + 1) + hint
+        for mark, wide in (("; ", "；"), (": ", "："), (", ", "，")):  # lines that were joined
+            old = text.split(mark)
+            parts = [one if _NAME.fullmatch(one) else self.translated(one, depth + 1) for one in old]
+            changed = [part != one for part, one in zip(parts, old, strict=True)]
+            if len(parts) > 1 and (all(changed) if mark == ", " else any(changed)):
+                return functools.reduce(lambda a, b: a + (wide if _wide(a[-1:] + b[:1]) else mark) + b, parts)
         return None
 
     def _slot(self, literals: list[str], at: int, slot: str, depth: int) -> str:
-        """What a template's `at`-th slot holds; names stay: in quotes, or of a file that a message begins with."""
+        """What a template's `at`-th slot holds; names stay, and so do single words: files, commands, values."""
         quoted = literals[at].endswith("'") and literals[at + 1].startswith("'")
-        leading = at == 0 and not literals[0] and literals[1].startswith(":")
-        if quoted or (leading and _NAME.fullmatch(slot)):
+        named = literals[at + 1].startswith((" '", " errors"))  # unknown criterion 'x'
+        if quoted or (_NAME.fullmatch(slot) and not named):
             return slot
         return self.translated(slot, depth + 1)
+
+
+def _letters(literals: list[str]) -> int:
+    return sum(c.isalpha() for part in literals for c in part)
 
 
 def _wide(text: str) -> bool:

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
-from ..base.locale import translated
+from ..base.locale import shown_language, translated
 from ..base.options import (
     choices_of,
     default_of,
@@ -113,18 +113,20 @@ def _add(group: Any, argument: _Flag) -> None:
 
 def help_of(one: Field[Any], hint: Any) -> str:
     """The sentence, then unit, range and default: `Remove this share of the values. (share from 0; default: 0.3)`."""
-    about = [translated(part) for part in facts_of(one, hint)]
-    return translated(one.metadata.get("help", "")) + (f" ({'; '.join(about)})" if about else "")
+    chinese = shown_language() == "zh"
+    about = [("，" if chinese else " ").join(map(translated, fact)) for fact in facts_of(one, hint)]
+    left, mark, right = ("（", "；", "）") if chinese else (" (", "; ", ")")
+    return translated(one.metadata.get("help", "")) + (f"{left}{mark.join(about)}{right}" if about else "")
 
 
-def facts_of(one: Field[Any], hint: Any) -> list[str]:
-    """Unit, range, choices of a registry and default of an option, each as a few words."""
+def facts_of(one: Field[Any], hint: Any) -> list[tuple[str, ...]]:
+    """Unit and range, choices of a registry and default of an option, each as a few words."""
     about, default = one.metadata, default_of(one)
-    facts = [" ".join(word for word in (about.get("unit", ""), range_of(about)) if word)]
+    facts = [tuple(word for word in (about.get("unit", ""), range_of(about)) if word)]
     if about.get("choices") and choices_of(hint, about):
-        facts.append(", ".join(choices_of(hint, about)))
+        facts.append((", ".join(choices_of(hint, about)),))
     if default not in (MISSING, None, (), "", {}):
-        facts.append(f"default: {shown(default)}")
+        facts.append((f"default: {shown(default)}",))
     return [fact for fact in facts if fact]
 
 

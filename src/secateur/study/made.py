@@ -46,11 +46,13 @@ def made_line(made: Mapping[str, Any], logs: Mapping[str, Sequence[Mapping[str, 
     """Data, hours, steps and the settings that matter most; empty for a folder that records none of them."""
     settings, amounts = made.get("settings", {}), made.get("amounts", {})
     parts = []
-    for name, what in (("train", "trained on"), ("rehearsal", "rehearsal of")):
+    for name in ("train", "rehearsal"):
         amount, manifests = amounts.get(name, {}), settings.get(name) or []
         if amount.get("clips"):
             names = f" ({', '.join(map(str, manifests))})" if manifests else ""
-            parts.append(f"{what} {amount['hours']:.2f} h, {amount['clips']:,} clips{names}")
+            hours, clips = f"{amount['hours']:.2f}", f"{amount['clips']:,}"
+            trained = f"trained on {hours} h, {clips} clips{names}"
+            parts.append(trained if name == "train" else f"rehearsal of {hours} h, {clips} clips{names}")
     steps = {name: log[-1]["step"] for name, log in logs.items() if log and "step" in log[-1]}
     if steps:
         same = len(set(steps.values())) == 1

@@ -27,6 +27,7 @@ WITH_HEAD = 3.0  # nats a changed character at most, unless another was chosen, 
 SELDOM = 2.0  # nats for every reading of a single character that is more usual
 TYPED = 3.0  # times the costs: pinyin that somebody typed is seldom wrong
 SURE = 0.9  # a recogniser that is surer than this costs more to contradict
+RARE_CHARACTER = 3.0  # of a million words, by itself
 COMMON = 1.0  # of a million words: rarer ones may be chance
 Span = tuple[int, int]  # characters of a text, the end not included
 
@@ -161,6 +162,8 @@ class BySound:
             return run
         careful = self.costs.careful and head is None  # a head says itself where a word was not what was spoken
         stays = frozen(run, self, self.model.protected, careful)
+        if careful:  # nobody writes a rare character by mistake: it belongs to a name or a term
+            stays |= {i for i, c in enumerate(run) if self.lexicon.frequency.get(c, 0.0) < RARE_CHARACTER}
         if len(stays) == len(run):
             return run
         changed = self.costs.changed if careful or not self.costs.careful else min(self.costs.changed, WITH_HEAD)
