@@ -55,7 +55,7 @@ NAMES_OF_LABELS = ("label", "what", "note", "hint", "description")
 NO_WORDS = frozenset("""
     dB Hz ms MB RTF MACs PFLOP Date Creator Software kaldi lhotse annotated paired keyed common-voice parquet spectral
     whisper utf-16-le utf-16-be mini-librispeech secateur-result-1 <blank> <|endoftext|> manifest
-    MoonshineForConditionalGeneration
+    MoonshineForConditionalGeneration model.safetensors
 """.split()) | {"lower left", "offset points"}  # fmt: skip  # noqa: SIM905
 SENTENCE_END = re.compile(r"(?<!\bal)\.\s+(?=[A-Z`])")
 _NO_TEXT = re.compile(r"^[\w.-]*_[\w.]*$|^[a-z]+\.json$|\\")
@@ -68,6 +68,7 @@ class Module:
 
     def __init__(self, path: Path, root: Path = SOURCE) -> None:
         self.name = path.relative_to(root).as_posix()
+        self.path = path
         self.tree = ast.parse(path.read_text(encoding="utf-8"))
         self.functions = {n.name: n for n in ast.walk(self.tree) if isinstance(n, Function)}
         self.owner: dict[ast.AST, ast.AST] = {}
@@ -110,6 +111,23 @@ class Module:
             if found:
                 yield from found
                 return
+        yield from self._imported(name.id)
+
+    def _imported(self, name: str) -> list[ast.AST]:
+        """What is assigned in another file to a constant that is imported from there."""
+        if not name.isupper():
+            return []
+        for node in self.tree.body:
+            if (
+                isinstance(node, ast.ImportFrom)
+                and node.level
+                and any(name == (a.asname or a.name) for a in node.names)
+            ):
+                path = (self.path.parents[node.level - 1] / (node.module or "").replace(".", "/")).with_suffix(".py")
+                body = ast.parse(path.read_text(encoding="utf-8")).body if path.exists() else []
+                assigned = [n for n in body if isinstance(n, ast.Assign)]
+                return [n.value for n in assigned if any(isinstance(t, ast.Name) and t.id == name for t in n.targets)]
+        return []
 
     def pieces(self, node: ast.AST) -> Iterator[str]:
         """What f-strings within an expression may put in."""
