@@ -29,6 +29,7 @@ FOREIGN = (
     "at least {0}", "above {0}", "at most {0}", "below {0}", "s", "command line",
     "at least {0} and at most {1}", "at least {0} and below {1}", "above {0} and at most {1}",
     "above {0} and below {1}", "secateur {0}: {1}",
+    "{0} the unpruned control",
     "each", "start {0}", "method {0}", "remove {0}", "target {0}", "criterion {0}", "seed {0}", "learning rate {0}",
     "batch, s {0}",
     "{0} must be {1}, found {2}", "{0} must be {1}, found {2}; {3} % is {4}",
