@@ -119,6 +119,9 @@ def turned(written: str, sentence: str, language: str, unsure: int = 0) -> bool:
 
     Of its first `unsure` words the recogniser was not sure: they may be others, and open nothing.
 
+    >>> [turned("did i have a latte", "can i have a latte", "en", unsure) for unsure in (0, 1)]
+    [True, False]
+
     >>> turned("oh don't turn on the light", "turn on the light", "en"), turned("i was a latte", "i want a latte", "en")
     (True, False)
     """
