@@ -72,7 +72,7 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Any = None) -> None:
         """Find the units; a second `fit` of the same model goes on with its masks."""
         if self.planner is None or self.planner.model is not self.model:
-            self.planner = Planner(self.model, self.options)
+            self.planner = Planner(self.model, self.options, learning=True)
             self.variables = {name: use.variable for name, use in self.planner.structure.channels.uses.items()}
             self.masks: dict[str, Any] = {}
             self.step, self.done = 0, False

@@ -95,10 +95,10 @@ class Edit:
 
 
 class Channels:
-    """The ledger. `names` are the model's variables by `id`."""
+    """The ledger. `names` are the model's variables by `id`; `learning`: units are masked while the model learns."""
 
-    def __init__(self, names: dict[int, str]) -> None:
-        self.names = names
+    def __init__(self, names: dict[int, str], learning: bool = False) -> None:
+        self.names, self.learning = names, learning
         self.parents: list[int] = []
         self.declared: dict[tuple[int, str], Declared] = {}
         self.pins: list[tuple[Ids, str]] = []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import types
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from ..base.errors import SecateurError
 from ..base.extras import require
+from .causes import cause
 
 Config = dict[str, Any]
 
@@ -59,7 +61,7 @@ def described(model: Any, call: Any = None) -> Config:
                 loadable(entry, layer)
     except Exception as problem:  # whatever a get_config raises
         raise SecateurError(
-            f"model '{model.name}' gives no config to build it again from: {line(problem)}"
+            f"model '{model.name}' gives no config to build it again from: {cause(problem)}"
         ) from problem
     forget(whole)
     return dict(whole)
@@ -130,8 +132,10 @@ def rebuilt(model: Any, description: Config) -> Any:
                 small = resized(config)
                 small.build(None)
     except Exception as problem:  # whatever a layer's from_config raises
-        raise SecateurError(f"model '{model.name}' cannot be built again from its config: {line(problem)}") from problem
-    if [variable.name for variable in small.weights] != [variable.name for variable in model.weights]:
+        raise SecateurError(
+            f"model '{model.name}' cannot be built again from its config: {cause(problem)}"
+        ) from problem
+    if {id(v) for v in small.weights} != {id(new) for _, new in paired(model, small)}:
         raise SecateurError(
             f"model '{model.name}' built again has {len(small.weights)} variables, not the same {len(model.weights)}: "
             "Keras does not keep a layer that is in two nested models at once, or an activation with weights"
@@ -142,10 +146,20 @@ def rebuilt(model: Any, description: Config) -> Any:
     return small
 
 
-def line(problem: BaseException) -> str:
-    """The first line of an error's message."""
-    lines = str(problem).strip().splitlines()
-    return lines[0][:300] if lines else type(problem).__name__
+def paired(model: Any, small: Any) -> list[tuple[Any, Any]]:
+    """Every variable of a model, with the one in its place in a model that was built again from its description."""
+    pairs = {id(old): (old, new) for old, new in _pairs(model, small)}
+    return [pairs[id(variable)] for variable in model.weights if id(variable) in pairs]
+
+
+def _pairs(old: Any, new: Any) -> Iterator[tuple[Any, Any]]:
+    keras = require("keras", "keras")
+    if isinstance(old, keras.Model) and functional(old):
+        layers = {layer.name: layer for layer in new.layers}
+        for number, layer in enumerate(old.layers):
+            yield from _pairs(layer, layers.get(layer.name) or new.layers[number])
+    elif [v.shape for v in old.weights] and len(old.weights) == len(new.weights):
+        yield from zip(old.weights, new.weights, strict=True)
 
 
 def settled(model: Any) -> Any:
@@ -157,7 +171,9 @@ def settled(model: Any) -> Any:
 
 
 def _keep_functions(config: Any, owner: Any, own: dict[str, Any]) -> None:
-    """Enter functions that a config can only describe (of Lambda layers, activations) into `own`, by new names."""
+    """Enter functions that a config can only describe (of Lambda layers, activations) into `own`, by new names where
+    they have none."""
+    keras = require("keras", "keras")
     if isinstance(config.get("layers"), list):
         layers = {layer.name: layer for layer in getattr(owner, "layers", ())}
         for one in config["layers"]:
@@ -173,6 +189,10 @@ def _keep_functions(config: Any, owner: Any, own: dict[str, Any]) -> None:
         inner = getattr(owner, "layer", None) if key == "layer" and inner is None else inner
         inner = getattr(owner, f"_{key}", None) if inner is None else inner
         if isinstance(inner, types.FunctionType) and inner.__module__.split(".")[0] != "keras":
+            if keras.saving.get_registered_name(inner) != inner.__name__:
+                continue  # Keras finds it by itself
+            if inner.__name__ != "<lambda>" and own.setdefault(inner.__name__, inner) is inner:
+                continue
             name = f"secateur_function_{len(own)}"
             own[name] = inner
             config[key] = {"class_name": "function", "config": name, "module": None, "registered_name": name}

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from ..base.errors import SecateurError, nearest
 from ..base.extras import require
+from .causes import cause
 
 KERAS_NAMES = {"onnx": "onnx", "litert": "litert", "saved_model": "tf_saved_model"}
 _NATIVE = {"tensorflow": frozenset(KERAS_NAMES), "torch": frozenset({"onnx"})}
@@ -85,7 +86,7 @@ def export(
         except SecateurError:
             raise
         except Exception as problem:  # each runtime has its own kind of error
-            raise SecateurError(f"{target}: {format} was written but does not run: {_line(problem)}") from problem
+            raise SecateurError(f"{target}: {format} was written but does not run: {cause(problem)}") from problem
         for found, wanted in pairs:
             worst = max(worst, difference(found, wanted))
         if not worst <= tolerance:  # also when it is nan
@@ -185,7 +186,7 @@ def _write(model: Any, written: Path, kind: str) -> None:
             warnings.simplefilter("ignore")
             model.export(written, format=KERAS_NAMES[kind], verbose=False)
     except Exception as problem:  # converters have their own kinds of error
-        raise SecateurError(f"Keras on {backend} cannot write this model as {kind}: {_line(problem)}") from problem
+        raise SecateurError(f"Keras on {backend} cannot write this model as {kind}: {cause(problem)}") from problem
 
 
 def _write_elsewhere(model: Any, written: Path, kind: str) -> None:
@@ -205,12 +206,6 @@ def _write_elsewhere(model: Any, written: Path, kind: str) -> None:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise SecateurError(f"Keras on tensorflow cannot write this model as {kind}: {last[:300]}")
-
-
-def _line(problem: Exception) -> str:
-    """The first line of an error's message."""
-    lines = str(problem).strip().splitlines()
-    return lines[0][:300] if lines else type(problem).__name__
 
 
 def _replace(written: Path, target: Path) -> None:

@@ -25,11 +25,12 @@ ALONE = {
 Opaque = Callable[[str], bool]  # whether a layer may be left whole when no rule knows it
 
 
-def followed(model: Any, opaque: Opaque, lenient: bool = False, call: Any = None) -> Channels:
+def followed(model: Any, opaque: Opaque, lenient: bool = False, call: Any = None, learning: bool = False) -> Channels:
     """All channels of a model. Layers without a rule that `opaque` names are left whole, and so is what they read.
 
     With `lenient`, a layer that no rule can follow is passed over: masks do not need to know what reads a unit. A
-    subclassed model is called as `call`, symbolic tensors.
+    subclassed model is called as `call`, symbolic tensors. While the model is `learning`, units stay whose zeros have
+    no slope.
 
     Raises:
         UnknownLayerError: a layer without a rule, or used as its rule cannot follow.
@@ -38,9 +39,10 @@ def followed(model: Any, opaque: Opaque, lenient: bool = False, call: Any = None
     names: dict[int, str] = {}
     for number, variable in enumerate(model.weights):
         names[id(variable)] = variable.path if variable.path not in names.values() else f"{variable.path}#{number}"
-    net = Channels(names)
+    net = Channels(names, learning)
     walk = Walk(net, opaque, lenient)
     if functional(model):
+        walk.top = model_graph(model)
         found = walk.model(model, [walk.fixed(one, "the model's input") for one in model_graph(model).inputs], ())
     else:
         try:
@@ -100,6 +102,8 @@ class Walk:
     def __init__(self, net: Channels, opaque: Opaque, lenient: bool) -> None:
         self.net, self.opaque, self.lenient = net, opaque, lenient
         self.problems: list[tuple[UnknownLayerError, list[Flow]]] = []
+        self.top: Any = None  # the graph of the whole model
+        self.real: dict[int, Any] = {}  # by `id` of its tensors: tensors of their real sizes
 
     def fixed(self, tensor: Any, why: str) -> Flow:
         """A tensor none of whose channels may go."""
@@ -202,11 +206,24 @@ class Walk:
         from .resized import addresses_of
         from .tracing import UntraceableError, traced
 
+        keras = require("keras", "keras")
         layer, net = call.layer, self.net
         args, kwargs = tensors_of(call)
         try:
-            trace = traced(layer, args, kwargs)
+            try:
+                trace = traced(layer, args, kwargs)
+            except UntraceableError:
+                if not self.measure():
+                    raise
+                args, kwargs = keras.tree.map_structure(lambda one: self.real.get(id(one), one), (args, kwargs))
+                trace = traced(layer, args, kwargs)
         except UntraceableError as problem:
+            if call.path and not layer.weights:  # nothing in it can go: what it reads stays
+                net.left[call.name] = f"it cannot be followed: {problem}"
+                for flow in flows_in([list(call.args), call.kwargs]):
+                    net.pin(flow.ids, f"'{call.name}' cannot be followed: {problem}")
+                    call.used.add(id(flow))
+                return [self.fixed(keras.KerasTensor(shape), f"'{call.name}' makes them") for shape in call.shapes]
             if self.lenient:
                 self.alone(layer, call.path)
             if call.path:
@@ -225,7 +242,9 @@ class Walk:
             parts[addresses[id(part)]] = part
             return (*call.path, f".{addresses[id(part)]}")
 
-        given = flows_in([list(call.args), call.kwargs])
+        given = [
+            f for f in keras.tree.flatten((call.args, call.kwargs)) if isinstance(f, Flow)
+        ]  # as the trace has them
         call.used |= {id(flow) for flow in given}
         flows: dict[int, Flow] = {}
         for tensor, flow in zip(trace.tensors, given, strict=True):
@@ -242,6 +261,14 @@ class Walk:
         net.read += [variable for variable in trace.read if id(variable) in net.names]
         found = [flows[id(tensor)] for tensor in trace.graph.outputs]
         return [reshaped(f, s) for f, s in zip(found, call.shapes, strict=True)] if call.shapes else found
+
+    def measure(self) -> bool:
+        """Note the sizes that the model's tensors really have, which classes may state wrongly; False if not known."""
+        if self.top is not None and not self.real:
+            from .tracing import sizes_of
+
+            self.real = sizes_of(self.top)
+        return bool(self.real)
 
     def alone(self, layer: Any, path: tuple[str, ...]) -> None:
         """The units of every layer inside one whose code cannot be followed, for masks: who reads them is not known."""

@@ -65,7 +65,7 @@ class GroupLasso(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Find the units."""
-        planner = Planner(self.model, self.options)
+        planner = Planner(self.model, self.options, learning=True)
         self.groups = planner.groups
         uses = planner.structure.channels.uses
         self.variables = {name: use.variable for name, use in uses.items() if use.variable.trainable}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..base.extras import require
 from ..prune.budget import Keep
 from ..prune.places import parameter_masks
-from .copies import described, rebuilt, settled
+from .copies import described, paired, rebuilt, settled
 from .structure import Structure
 
 Masks = dict[str, NDArray[np.float32]]  # by variable; broadcast over it
@@ -38,10 +38,12 @@ def apply(variables: Mapping[str, Any], masks: Mapping[str, Any]) -> None:
 def masked_model(model: Any, structure: Structure, keep: Keep) -> Any:
     """A model of the same shape with zeros; computes what the shrunk one computes. Not compiled."""
     copy = rebuilt(model, deepcopy(described(model, structure.call)))
-    copy.set_weights(model.get_weights())
     names = structure.channels.names
+    pairs = paired(model, copy)
+    for old, new in pairs:
+        new.assign(old.value)
     convert = require("keras", "keras").ops.convert_to_tensor
     masks = masks_of(structure, keep)
-    variables = {names[id(old)]: new for old, new in zip(model.weights, copy.weights, strict=True)}
+    variables = {names[id(old)]: new for old, new in pairs}
     apply(variables, {name: convert(mask, variables[name].dtype) for name, mask in masks.items()})
     return settled(copy)

@@ -15,6 +15,7 @@ from ..models.groups import Group
 from ..prune.budget import Keep, by_amounts, by_budget, partial_plan, removed_first
 from ..prune.importance import CRITERIA, Evidence
 from ..prune.sensitivity_map import SensitivityMap, read_map
+from .channels import UnknownLayerError
 from .evidence import Data, evidence_of
 from .structure import Structure, structure_of
 
@@ -52,15 +53,25 @@ class Planner:
         SecateurError: see `prune`.
     """
 
-    def __init__(self, model: Any, options: Options) -> None:
-        self.model, self.options = model, options
+    def __init__(self, model: Any, options: Options, learning: bool = False) -> None:
+        self.model, self.options, self.learning = model, options, learning
         inputs = options.data[0] if isinstance(options.data, tuple) else None
-        self.structure = structure_of(model, lambda name: _any(name, options.exclude), options.mode == "mask", inputs)
+        self.structure = self._followed(inputs)
         self.groups = self._chosen()
         self.full = self.structure.parameters()
         self.keep: Keep = {}
         self.map = _map(options.measured)
         self._reachable()
+
+    def _followed(self, inputs: Any) -> Structure:
+        """The structure; masks make do with less, but only where the model cannot be followed."""
+        excluded = self.options.exclude
+        try:
+            return structure_of(self.model, lambda name: _any(name, excluded), False, inputs, self.learning)
+        except UnknownLayerError:
+            if self.options.mode != "mask":
+                raise
+            return structure_of(self.model, lambda name: _any(name, excluded), True, inputs, self.learning)
 
     def advance(self, share: float) -> Keep:
         """Rank all units now; the plan when `share` of the final amount is gone."""

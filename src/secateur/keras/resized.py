@@ -54,7 +54,7 @@ def addresses_of(owner: Any) -> dict[int, str]:
 def _attributes(holder: Any) -> Iterator[tuple[str, Any]]:
     """Public and private attributes that may hold layers; PyTorch keeps them in a place of its own."""
     for name, value in [*vars(holder).items(), *(vars(holder).get("_modules") or {}).items()]:
-        if not name.startswith("_self_") and name not in (
+        if "_unconditional_" not in name and name not in (
             "_layers",
             "_metrics",
             "_tracker",
@@ -183,7 +183,7 @@ def resized(config: Config) -> Any:
     layer.name = config["name"]
 
     def build(input_shape: Any = None) -> None:
-        if not getattr(whole, "_is_default", False):
+        if not layer.built and not getattr(whole, "_is_default", False):
             shapes = config["shapes"] or {"input_shape": input_shape}
             if "shapes_dict" in shapes:
                 whole(**{name: _tuples(shape) for name, shape in shapes["shapes_dict"].items()})
@@ -203,6 +203,8 @@ def resized(config: Config) -> Any:
 
     layer.__class__ = _class_of(type(layer))
     vars(layer).update(_resized=config, build=build)  # Keras would track what is in the config
+    if layer.built:  # by its own `from_config`
+        build()
     return layer
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..base.errors import SecateurError
 from ..base.extras import require
 from .channels import Edit, readable
-from .copies import Config, described, forget, functional, loadable, rebuilt, settled
+from .copies import Config, described, forget, functional, loadable, paired, rebuilt, settled
 from .follow import model_graph
 from .masks import apply, masks_of
 from .specs import symbolic
@@ -25,7 +25,7 @@ def shrunk_model(model: Any, structure: Structure) -> Any:
     """
     alive = structure.alive
     small = rebuilt(model, edited(model, structure))
-    for old, new in zip(model.weights, small.weights, strict=True):
+    for old, new in paired(model, small):
         use = structure.channels.uses[structure.channels.names[id(old)]]
         values = _numpy(old)
         for dim, ids in use.dims.items():

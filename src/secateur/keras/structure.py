@@ -68,7 +68,7 @@ class Structure:
 
 
 def structure_of(
-    model: Any, opaque: Opaque = lambda name: False, lenient: bool = False, inputs: Any = None
+    model: Any, opaque: Opaque = lambda name: False, lenient: bool = False, inputs: Any = None, learning: bool = False
 ) -> Structure:
     """Follow a model and put its units into groups: those that belong to the same layers compete with each other.
 
@@ -78,7 +78,7 @@ def structure_of(
         SecateurError: see `followed`.
     """
     call = None if functional(model) else call_of(model, inputs)
-    net = followed(model, opaque, lenient, None if call is None else symbolic(call))
+    net = followed(model, opaque, lenient, None if call is None else symbolic(call), learning)
     roots = net.roots()
     pinned: dict[int, str] = {}
     for ids, why in net.pins:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 
 from ..base.errors import SecateurError
+from .causes import cause
 
-SIZES = (24, 96, 384, 8, 3)  # tried in turn for dimensions of no fixed size
+SIZES = (24, 96, 384, 4096, 8, 3)  # tried in turn for dimensions of no fixed size
 BATCH = 2
 NEAR = 1e-3
 
@@ -33,6 +35,14 @@ class Symbol(keras.KerasTensor):  # type: ignore[misc]
     def value(self) -> Symbol:
         """Itself: layers read their variables with and without `.value`."""
         return self
+
+
+class Size(int):
+    """A size that `call` read from a tensor, and not from a setting: it follows when the tensor is narrower."""
+
+
+def _sizes(tensor: Any) -> tuple[Any, ...]:
+    return tuple(size if size is None else Size(size) for size in tensor._shape)
 
 
 @dataclass
@@ -65,16 +75,19 @@ def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Trace:
     problem: Exception | None = None
     loose = any(None in t.shape[1:] for t in keras.tree.flatten([list(args), dict(kwargs)]) if _symbolic(t))
     for size in SIZES if loose else SIZES[:1]:
-        try:
-            return _traced(layer, args, kwargs, size)
-        except UntraceableError:
-            raise
-        except Exception as error:  # whatever the layer's code raises on symbolic tensors, or at this size
-            problem = problem or error
-    raise UntraceableError(_line(problem)) from problem
+        for named in (True, False):  # a few operations take nothing but a plain int
+            try:
+                return _traced(layer, args, kwargs, size, named)
+            except UntraceableError:
+                raise
+            except Exception as error:  # whatever the layer's code raises on symbolic tensors, or at this size
+                problem = problem or error
+                if "Size" not in str(error):
+                    break
+    raise UntraceableError(cause(problem)) from problem
 
 
-def _traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], size: int) -> Trace:
+def _traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], size: int, named: bool) -> Trace:
     tensors: list[Any] = []
 
     def symbol(value: Any) -> Any:
@@ -87,9 +100,9 @@ def _traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], size: in
     own_args, own_kwargs = keras.tree.map_structure(symbol, (tuple(args), dict(kwargs)))
     if "training" in inspect.signature(layer.call).parameters:
         own_kwargs["training"] = False
-    with _symbols(layer) as scope:
+    with _symbols(layer, named) as scope:
         found = layer.call(*own_args, **own_kwargs)
-    outputs = keras.tree.flatten(found)
+    outputs = [scope.symbol(o, o.dtype) if keras.ops.is_tensor(o) else o for o in keras.tree.flatten(found)]
     if not outputs or not all(isinstance(one, keras.KerasTensor) for one in outputs):
         raise UntraceableError("what it returns is not made by Keras' layers and operations")
     symbols = list(scope.symbols.values())
@@ -118,6 +131,20 @@ def agrees(layer: Any, parent: type, args: Sequence[Any], kwargs: Mapping[str, A
     )
 
 
+def one_by_one(function: Any) -> bool:
+    """Whether a function treats every value by itself: tried on numbers, of which some stay and others change."""
+    random = np.random.default_rng(0)
+    first, second = random.standard_normal((2, 3, 7)).astype(np.float32)
+    second[:, 2] = first[:, 2]
+    try:
+        with no_gradients():
+            one, two = (keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(x))) for x in (first, second))
+            moved = keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(first[:, ::-1].copy())))
+    except Exception:  # whatever it raises
+        return False
+    return bool(one.shape == first.shape and np.allclose(one[:, 2], two[:, 2]) and np.allclose(one[:, ::-1], moved))
+
+
 def numbers(tensors: Any, size: int) -> Any:
     """Random numbers in the place of symbolic tensors, nested as they may be; `size` where they have no fixed one."""
     random = np.random.default_rng(0)
@@ -129,6 +156,17 @@ def numbers(tensors: Any, size: int) -> Any:
         return _random(keras.KerasTensor(shape, value.dtype), random)
 
     return keras.tree.map_structure(number, tensors)
+
+
+def sizes_of(graph: Any) -> dict[int, Any]:
+    """By `id` of every tensor of a graph: one of its real size for random inputs; nothing if those do not run."""
+    tensors = [t for level in graph._nodes_by_depth.values() for node in level for t in node.outputs]
+    whole = keras.Function(graph.inputs, tensors)
+    for size in SIZES:
+        with suppress(Exception), no_gradients():
+            values = whole(numbers(list(graph.inputs), size))
+            return {id(t): keras.KerasTensor(tuple(v.shape), t.dtype) for t, v in zip(tensors, values, strict=True)}
+    return {}
 
 
 def differ(one: Any, two: Any, inputs: Any) -> bool:
@@ -146,7 +184,7 @@ def differ(one: Any, two: Any, inputs: Any) -> bool:
             second = keras.tree.flatten(two(*values, training=False))
         pairs = [[np.asarray(keras.ops.convert_to_numpy(v)) for v in pair] for pair in zip(first, second, strict=True)]
         return not all(a.shape == b.shape and np.allclose(a, b, NEAR, NEAR, equal_nan=True) for a, b in pairs)
-    raise SecateurError(f"model '{one.name}' does not run on random numbers: {_line(problem)}")
+    raise SecateurError(f"model '{one.name}' does not run on random numbers: {cause(problem)}")
 
 
 def _verify(layer: Any, trace: Trace, given: Any) -> None:
@@ -203,7 +241,7 @@ class _Scope(keras.StatelessScope):  # type: ignore[misc]
 
 
 @contextmanager
-def _symbols(layer: Any) -> Iterator[_Scope]:
+def _symbols(layer: Any, named: bool = True) -> Iterator[_Scope]:
     """The layer's own variables are symbols inside; a layer that is called on constants alone is called on symbols."""
     scope, before = _Scope(), []
     base = keras.layers.Layer
@@ -218,22 +256,30 @@ def _symbols(layer: Any) -> Iterator[_Scope]:
                 lambda a: scope.symbol(a, a.dtype) if keras.ops.is_tensor(a) or isinstance(a, np.ndarray) else a,
                 (args, kwargs),
             )
+        own = type(self).__module__.split(".")[0] != "keras" and "compute_output_spec" not in vars(self)
+        if own:  # a class with another `call` may go by the `compute_output_spec` of its parent
+            vars(self)["compute_output_spec"] = partial(keras.Operation.compute_output_spec, self)
         depth += 1
         try:
             return call(self, *args, **kwargs)
         finally:
             depth -= 1
+            if own:
+                del vars(self)["compute_output_spec"]
 
     for holder, key, value in variables_of(layer):
         before.append((holder, key, value))
         _put(holder, key, scope.symbol(value, value.dtype))
+    shape = keras.KerasTensor.shape
+    if named:
+        keras.KerasTensor.shape = property(_sizes, shape.fset)
     base.__call__ = symbolic_call
     keras.KerasTensor.__tf_tensor__ = _shape_only
     try:
         with scope:
             yield scope
     finally:
-        base.__call__, keras.KerasTensor.__tf_tensor__ = call, tensor
+        base.__call__, keras.KerasTensor.__tf_tensor__, keras.KerasTensor.shape = call, tensor, shape
         for holder, key, value in before:
             _put(holder, key, value)
 
@@ -254,9 +300,14 @@ def _put(holder: Any, key: Any, value: Any) -> None:
 
 
 def _shape_only(tensor: Any, dtype: Any = None, name: Any = None) -> Any:
-    """For `tf.shape` and the like: the sizes are right, and `_verify` finds out where more than those was used."""
+    """For `tf.shape` and the like, which read nothing but sizes; nothing else of TensorFlow takes symbols."""
     import tensorflow
 
+    frame = inspect.currentframe()
+    while frame is not None and not frame.f_code.co_name.startswith(("shape", "rank", "size")):
+        frame = frame.f_back
+    if frame is None or "tensorflow" not in frame.f_code.co_filename:
+        raise ValueError("TensorFlow's own functions are no operations of Keras")
     return tensorflow.zeros(tensor.shape, dtype or tensor.dtype)
 
 
@@ -274,8 +325,3 @@ def no_gradients() -> Iterator[None]:
 
 def _symbolic(value: Any) -> bool:
     return isinstance(value, keras.KerasTensor)
-
-
-def _line(problem: Exception | None) -> str:
-    lines = [line.strip() for line in str(problem).strip().splitlines() if line.strip()]
-    return lines[0].rstrip(".:")[:300] if lines else type(problem).__name__

@@ -72,6 +72,10 @@ class Call:
         name = getattr(function, "__name__", type(function).__name__)
         own = getattr(function, "__module__", type(function).__module__).split(".")[0] == "keras"
         single = function is None or (own and LAYERS.get(name, name) in ELEMENTWISE)
+        if not single and not own and not hasattr(function, "weights"):
+            from ..tracing import one_by_one
+
+            single = one_by_one(function)
         if not single:
             what = name if own and name.lower() in OVER_ALL else f"an activation '{name}'"
             self.net.pin(ids, f"'{self.name}' has {what} over them")

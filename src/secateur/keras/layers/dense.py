@@ -50,10 +50,13 @@ def einsum_dense(call: Call) -> list[Flow]:
 def reversible_embedding(call: Call) -> list[Flow]:
     """Tokens to dimensions, and with the same table back to tokens."""
     layer, net, flow = call.layer, call.net, call.one()
+    if getattr(layer, "quantization_mode", None):
+        raise call.unknown("is quantised")
+    if not layer.tie_weights:  # a table of its own for the way back: (dimensions, tokens)
+        net.bind(layer.reverse_embeddings, (0, net.new(layer, call.path, layer.output_dim, "unit")))
     if call.given("reverse", 1):
-        if not layer.tie_weights or getattr(layer, "quantization_mode", None):
-            raise call.unknown("goes back with another table")
-        net.bind(layer.embeddings, (1, call.channels(flow, -1)))
+        table, axis = (layer.embeddings, 1) if layer.tie_weights else (layer.reverse_embeddings, 0)
+        net.bind(table, (axis, call.channels(flow, -1)))
         ids = net.fresh(layer.input_dim)
         net.pin(ids, f"'{call.name}' writes tokens")
         return [Flow(call.shapes[0], flow.rank - 1, ids)]

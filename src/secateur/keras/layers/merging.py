@@ -18,7 +18,9 @@ def unit_by_unit(call: Call) -> list[Flow]:
 def merged(call: Call, flows: list[Flow]) -> Flow:
     """`flows` of one shape, or broadcast to the longest, tied channel by channel."""
     net, shape = call.net, call.shapes[0]
-    first = next((f for f in flows if f.rank == len(shape) and not net.stays(f.ids)), flows[0])
+    if not shape:
+        return Flow(shape, 0, net.fresh(0))
+    first = next((f for f in flows if f.rank == len(shape) and not net.stays(f.ids)), max(flows, key=lambda f: f.rank))
     axis = first.axis + len(shape) - first.rank
     alike = all(flow.alike or flow.shape[axis - len(shape)] == 1 for flow in flows if flow.rank >= len(shape) - axis)
     found: Flow | None = None

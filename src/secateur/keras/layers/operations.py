@@ -13,12 +13,21 @@ from .reducing import fixed, glu, over_frames, reduced
 from .shaping import OPERATIONS as SHAPING
 
 # A quotient or a logarithm of a removed unit's zero is no number, and a root or deviation has no slope there.
-BINARY = frozenset({"Add", "Subtract", "Multiply", "Maximum", "Minimum", "LogicalOr", "LogicalAnd"})
+BINARY = frozenset({
+    "Add", "Subtract", "Multiply", "Maximum", "Minimum", "LogicalOr", "LogicalAnd", "LogicalXor", "Where", "Greater",
+    "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual",
+})  # fmt: skip
 UNARY = frozenset({
     "Relu", "ReLU", "Relu6", "Sigmoid", "Tanh", "Silu", "Gelu", "Elu", "Selu", "LeakyRelu", "HardSigmoid", "HardSilu",
     "Softplus", "Softsign", "LogSigmoid", "Square", "Absolute", "Abs", "Negative", "Exp", "Sin", "Cos", "Cast", "Celu",
     "HardTanh", "Clip", "Sign", "SoftShrink", "HardShrink", "TanhShrink", "Squareplus", "Erf", "Expm1",
-    "LogicalNot", "StopGradient",
+    "LogicalNot", "StopGradient", "ConvertToTensor", "Copy", "Round", "Floor", "Ceil", "Trunc", "Sinh", "Tan", "Arctan",
+    "SparsePlus", "SparseSigmoid", "Threshold", "Mish", "NanToNum", "Isfinite", "Isnan",
+})  # fmt: skip
+TOGETHER = frozenset({
+    "Log", "Log1p", "Log2", "Log10", "Reciprocal", "Rsqrt", "Argmax", "Argmin", "Argsort", "TopK", "OneHot", "FFT",
+    "FFT2", "IFFT2", "RFFT", "IRFFT", "STFT", "ISTFT", "Norm", "Logsumexp", "CountNonzero", "Searchsorted", "Digitize",
+    "FloorDivide", "Mod", "Arctan2", "Take", "TakeAlongAxis", "Normalize", "Tri", "Tril", "Triu", "Diagonal",
 })  # fmt: skip
 
 
@@ -50,6 +59,40 @@ def value_by_value(call: Call) -> list[Flow]:
 def number(value: Any) -> bool:
     """Whether this is one number, or a setting, and not an array with a value for each unit."""
     return value is None or isinstance(value, int | float | str) or getattr(value, "shape", None) == ()
+
+
+def root(call: Call) -> list[Flow]:
+    """A root or deviation of a removed unit's zero is zero, but has no slope: while a model learns they stay, unless
+    something is added first."""
+    flow = call.one()
+    tensor = call.tensors[0][0] if call.tensors else None
+    before = type(getattr(getattr(tensor, "_keras_history", None), "operation", None)).__name__
+    if call.net.learning and not (type(call.layer).__name__ == "Sqrt" and before in ("Add", "Maximum", "Clip")):
+        call.net.pin(flow.ids, f"'{call.name}' has no slope where they are removed")
+    return reduced(call) if type(call.layer).__name__ == "Std" else [flow]
+
+
+def together(call: Call) -> list[Flow]:
+    """What has no value for a removed unit's zero, or reads all of them at once: they stay."""
+    flows = flows_in([*call.args, *call.kwargs.values()])
+    call.used |= {id(flow) for flow in flows}
+    for flow in flows:
+        call.net.pin(flow.ids, f"'{call.name}' reads all of them")
+    return [fixed(call, shape) for shape in call.shapes]
+
+
+def attended(call: Call) -> list[Flow]:
+    """`ops.dot_product_attention`, which divides by the root of how many there are: those of queries and keys stay."""
+    query, key, value = flows = (
+        call.args[:3] if len(call.args) > 2 else [call.kwargs[n] for n in ("query", "key", "value")]
+    )
+    call.used |= {id(flow) for flow in [*flows, *flows_in(call.kwargs)]}
+    for flow in (query, key):
+        call.net.pin(flow.ids, f"'{call.name}' compares them")
+    if value.axis != value.rank - 1:
+        call.net.pin(value.ids, f"'{call.name}' has them as heads")
+        return [fixed(call, call.shapes[0])]
+    return [Flow(call.shapes[0], len(call.shapes[0]) - 1, value.ids)]
 
 
 def divided(call: Call) -> list[Flow]:
@@ -149,6 +192,7 @@ def einsum(call: Call) -> list[Flow]:
 
 OPERATIONS: dict[str, Rule] = {
     **dict.fromkeys(BINARY | UNARY, value_by_value), "TrueDivide": divided, "Divide": divided, "Power": power,
+    "Std": root, "Sqrt": root, "DotProductAttention": attended, **dict.fromkeys(TOGETHER, together),
     **dict.fromkeys(("ZerosLike", "OnesLike"), like), "Matmul": matmul, "Dot": matmul, "Einsum": einsum, "Glu": glu,
     **dict.fromkeys(("Mean", "Sum", "Max", "Min", "Amax", "Amin", "Var", "Prod", "Median", "Any", "All"), reduced),
     **dict.fromkeys(("Softmax", "LogSoftmax", "Cumsum", "Flip", "Sort"), over_frames), **SHAPING,

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..channels import Flow, Ids, Shape
+from ..channels import Flow, Ids, Shape, Weight
 from .call import Call, Rule, flows_in, rule
 from .merging import concatenate
 from .reducing import fixed
@@ -34,8 +34,8 @@ def reshape_all(call: Call) -> list[Flow]:
     flow, shape = call.one(), call.shapes[0]
     new = call.layer.newshape
     if all(isinstance(size, int) for size in new):
-        sizes = [size for size in new[1:] if size != -1]
-        if None not in flow.shape[1:] and -1 not in new[1:] and math.prod(sizes) == math.prod(flow.shape[1:]):  # type: ignore[arg-type]
+        old, sizes = [*flow.shape[1:]], [*shape[1:]]
+        if None not in old + sizes and math.prod(sizes) == math.prod(old):  # type: ignore[arg-type]
             return _reshaped(call, "newshape", 0)
         if flow.axis == flow.rank - 1 and len(flow.ids) and shape[-1] == flow.shape[-1] and new[0] == -1:
             if new[-1] != -1:
@@ -47,9 +47,76 @@ def reshape_all(call: Call) -> list[Flow]:
 def _reshaped(call: Call, key: str, first: int) -> list[Flow]:
     shape = call.shapes[0]
     result = _refocused(call, _numbers(call, call.one(), shape[1:]), shape)
-    if getattr(call.layer, key)[result.axis - first] != -1:
-        call.net.width(call.path, key, result.ids, result.axis - first)
+    written(call, key, result, result.axis - first)
     return [result]
+
+
+def written(call: Call, key: str, flow: Flow, axis: int) -> None:
+    """A size in an operation's settings goes with the units, unless it is read from the tensor each time."""
+    size = getattr(call.layer, key)[axis]
+    if size != -1 and type(size).__name__ != "Size":  # see `tracing.Size`
+        call.net.width(call.path, key, flow.ids, axis)
+
+
+def broadcast_to(call: Call) -> list[Flow]:
+    """More axes in front, and longer ones: every channel by itself, unless their axis gets longer."""
+    flow, shape = call.one(), call.shapes[0]
+    axis = flow.axis + len(shape) - flow.rank
+    if not len(flow.ids) or flow.shape[flow.axis] != shape[axis]:
+        call.net.pin(flow.ids, f"'{call.name}' repeats them")
+        return [fixed(call, shape)]
+    found = Flow(shape, axis, flow.ids, flow.alike)
+    written(call, "shape", found, axis)
+    return [found]
+
+
+def cut(call: Call) -> list[Flow]:
+    """`ops.slice`: every channel by itself where all of them are taken."""
+    flow, shape = call.one(), call.shapes[0]
+    start = call.given("start_indices", 1)
+    first = start[flow.axis] if isinstance(start, list | tuple) else None
+    if not isinstance(first, int) or first or flow.shape[flow.axis] != shape[flow.axis] or not len(flow.ids):
+        call.net.pin(flow.ids, f"'{call.name}' takes some of them")
+        return [fixed(call, shape)]
+    found = Flow(shape, flow.axis, flow.ids, flow.alike)
+    written(call, "shape", found, flow.axis)
+    return [found]
+
+
+def tile(call: Call) -> list[Flow]:
+    """Repeated along other axes: every channel by itself."""
+    flow, shape = call.one(), call.shapes[0]
+    repeats = call.layer.repeats
+    repeats = [repeats] if isinstance(repeats, int) else list(repeats)
+    axis = flow.axis + len(shape) - flow.rank
+    if repeats[axis - len(shape)] != 1 if len(repeats) >= len(shape) - axis else False:
+        call.net.pin(flow.ids, f"'{call.name}' repeats them")
+        return [fixed(call, shape)]
+    return [Flow(shape, axis, flow.ids, flow.alike)]
+
+
+def along_others(call: Call) -> list[Flow]:
+    """`ops.pad`, `ops.repeat`, `ops.roll`: every channel by itself, unless it goes along their axis."""
+    flow, shape = call.one(), call.shapes[0]
+    if type(call.layer).__name__ == "Pad":
+        widths = call.layer.pad_width
+        moved = len(widths) == flow.rank and tuple(widths[flow.axis]) != (0, 0)
+    else:
+        moved = call.layer.axis is None or call.layer.axis % flow.rank == flow.axis
+    if moved or len(shape) != flow.rank:
+        call.net.pin(flow.ids, f"'{call.name}' changes their axis")
+        return [fixed(call, shape)]
+    return [Flow(shape, flow.axis, flow.ids, flow.alike)]
+
+
+def unstack(call: Call) -> list[Flow]:
+    """Apart along an axis, which goes."""
+    flow = call.one()
+    axis = call.layer.axis % flow.rank
+    if axis == flow.axis or not axis:
+        call.net.pin(flow.ids, f"'{call.name}' takes them apart")
+        return [Flow(shape, max(len(shape) - 1, 0), fixed(call, shape).ids) for shape in call.shapes]
+    return [Flow(shape, flow.axis - (axis < flow.axis), flow.ids, flow.alike) for shape in call.shapes]
 
 
 @rule("Permute")
@@ -82,7 +149,7 @@ def moveaxis(call: Call) -> list[Flow]:
 def _transposed(call: Call, order: list[int]) -> list[Flow]:
     flow = call.one()
     order = [axis % flow.rank for axis in order]
-    if order[0] != 0:
+    if order[0] != 0 and not isinstance(flow, Weight):
         raise call.unknown("moves the axis of the batch")
     return [Flow(call.shapes[0], order.index(flow.axis), flow.ids, flow.alike)]
 
@@ -170,7 +237,8 @@ def joined(call: Call) -> list[Flow]:
 OPERATIONS: dict[str, Rule] = {
     "Reshape": reshape_all, "Transpose": transpose, "Swapaxes": swapaxes, "Moveaxis": moveaxis,
     "ExpandDims": expand_dims, "Squeeze": squeeze, "Stack": stack, "Split": split, "GetItem": get_item,
-    "Concatenate": joined,
+    "Concatenate": joined, "BroadcastTo": broadcast_to, "Slice": cut, "Tile": tile, "Unstack": unstack,
+    **dict.fromkeys(("Pad", "Repeat", "Roll"), along_others),
 }  # fmt: skip
 
 
