@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ from ..prune.sensitivity_map import SensitivityMap
 from .evidence import Data
 from .masks import masked_model
 from .plan import Options, Planner
+from .recompiled import recompiled
 from .shrink import shrunk_model
 
 
 def prune(
     model: Any,
-    amount: float | Mapping[str, float] = 0.5,
+    amount: float | str | Mapping[str, float] = 0.5,
     *,
     criterion: str = "magnitude",
     data: Data | None = None,
@@ -26,8 +28,14 @@ def prune(
     batch_size: int = 64,
     seed: int = 0,
     measured: SensitivityMap | str | Path | None = None,
+    threshold: float = 0.0,
+    inputs: bool = False,
+    round_to: int = 1,
+    budget: str = "parameters",
 ) -> Any:
-    """A new, plain Keras model without the units that matter least; not compiled. The model itself stays as it is.
+    """A new Keras model without the units that matter least. The model itself stays as it is.
+
+    It is compiled as `model` is, with what is left of the optimizer's moments, so that `fit` goes on.
 
     Whole units go, so the layers are smaller and every runtime is faster: units of dense and recurrent layers, filters,
     heads and their dimensions. It takes no training; to prune while the model learns, give `fit` a `Pruner`.
@@ -37,7 +45,8 @@ def prune(
             into their `call`, where that is made of Keras layers and operations, and keep their class (`load` reads
             such a model); `register` teaches others.
         amount: share of all parameters that goes, from 0 to below 1; or by layer name or kind ("unit", "conv", "head",
-            "query_key", "value"), with `*` and `?`, the share of its units, such as `{"conv*": 0.3, "dense1": 0.5}`.
+            "query_key", "value"), with `*` and `?`, the share of its units, such as `{"conv*": 0.3, "dense1": 0.5}`;
+            or "zeros": all units that are zero already (L1, `GroupLasso`, masks), which changes nothing.
         criterion: "magnitude", "taylor", "signed", "wanda", "sensitivity" or "random" (`secateur.prune.importance`).
         data: `(inputs, targets)`, for the criteria that look at data; taylor and signed need a compiled model.
         mode: "shrink" removes units physically; "mask" zeroes them, also in models with layers that no rule knows.
@@ -46,13 +55,27 @@ def prune(
         protect: no group loses more than this share of its units, when `amount` is one share of the parameters.
         batch_size: of `data`.
         seed: of random scores.
-        measured: for the criterion "sensitivity": what `secateur.keras.sensitivity` found, or its file.
+        measured: for the criterion "sensitivity": the map of `secateur.keras.sensitivity`, or its file.
+        threshold: with "zeros": the largest absolute weight that counts as zero.
+        inputs: whether features of the model's inputs (their last axis) may go too, kind "input"; those that stay are
+            in the new model's `kept_inputs`, by the name of the input.
+        round_to: units that stay are a multiple of this in every group, unless all stay.
+        budget: what one share is of: "parameters" or "macs" (multiply-accumulates of one example).
 
     Raises:
         SecateurError: a layer or model that cannot be followed (with what stops it), a name that matches nothing, an
             amount that cannot be reached.
     """
-    options = Options(amount, criterion, data, tuple(only), tuple(exclude), protect, mode, batch_size, seed, measured)
+    options = Options(
+        amount, criterion, data, tuple(only), tuple(exclude), protect, mode, batch_size, seed, measured, threshold,
+        inputs, round_to, budget,
+    )  # fmt: skip
     planner = Planner(model, options)
     keep = planner.advance(1.0)
-    return masked_model(model, planner.structure, keep) if mode == "mask" else shrunk_model(model, planner.pruned)
+    if planner.word():
+        warnings.warn(planner.word(), stacklevel=2)
+    small = masked_model(model, planner.structure, keep) if mode == "mask" else shrunk_model(model, planner.pruned)
+    if inputs:
+        kinds = {group.name: group for group in planner.groups if group.kind == "input"}
+        small.kept_inputs = {name: keep.get(name, list(range(group.units))) for name, group in kinds.items()}
+    return recompiled(model, small, planner.pruned if mode == "shrink" else planner.structure)

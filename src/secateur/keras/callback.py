@@ -16,6 +16,7 @@ from ..prune.sensitivity_map import SensitivityMap
 from .evidence import Data
 from .masks import apply, masked_model, masks_of
 from .plan import Options, Planner
+from .recompiled import recompiled
 from .shrink import shrunk_model
 
 
@@ -57,14 +58,17 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
         batch_size: int = 64,
         seed: int = 0,
         measured: SensitivityMap | str | Path | None = None,
+        round_to: int = 1,
+        budget: str = "parameters",
     ) -> None:
         super().__init__()
         check_known("schedule", schedule, SCHEDULES)
         if not 0 <= begin <= end <= 1 or every < 1:
             raise SecateurError(f"pruning needs 0 <= begin <= end <= 1 and every >= 1, found {begin}, {end}, {every}")
         self.options = Options(
-            amount, criterion, data, tuple(only), tuple(exclude), protect, mode, batch_size, seed, measured
-        )
+            amount, criterion, data, tuple(only), tuple(exclude), protect, mode, batch_size, seed, measured,
+            round_to=round_to, budget=budget,
+        )  # fmt: skip
         self.schedule, self.begin, self.end, self.every, self.total = SCHEDULES[schedule], begin, end, every, steps
         self.planner: Planner | None = None
         self.step, self.batch, self.done = 0, -1, False
@@ -114,10 +118,10 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Say how much is left."""
         if logs is not None and self.planner is not None:
-            logs["kept"] = self.planner.pruned.parameters() / self.planner.full
+            logs["kept"] = self.planner.cost(self.planner.pruned) / self.planner.full
 
     def shrunk(self) -> Any:
-        """What the model has become: a new, plain Keras model without the units that were masked; not compiled.
+        """What the model has become: a new Keras model without the units that were masked, compiled as it is.
 
         With `mode="mask"` a model of the same size with zeros. Warns when training ended before the pruning did.
 
@@ -134,13 +138,15 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
                     f"(step {round(self.end * (self.total or 1))})"
                 )
         if not self.done and self.options.amount:
-            gone = 1 - self.planner.pruned.parameters() / self.planner.full
+            gone = 1 - self.planner.cost(self.planner.pruned) / self.planner.full
             end = round(self.end * (self.total or 1))
             warnings.warn(
                 f"training ended at step {self.step}, before the end of pruning (step {end}): {100 * gone:.0f} % of "
                 "all parameters are gone; train longer, or give Pruner(end=..., steps=...)",
                 stacklevel=2,
             )
+        planner = self.planner
         if self.options.mode == "mask":
-            return masked_model(self.model, self.planner.structure, self.planner.keep)
-        return shrunk_model(self.model, self.planner.pruned)
+            copy = masked_model(self.model, planner.structure, planner.keep)
+            return recompiled(self.model, copy, planner.structure)
+        return recompiled(self.model, shrunk_model(self.model, planner.pruned), planner.pruned)

@@ -17,6 +17,7 @@ from .copies import functional
 from .layers import REGISTERED, RULES, Call, Rule, operation
 from .layers.call import flows_in
 
+INPUT = "the model's input"
 CONSTANT = "the code of a layer has a number for each of them"
 ALONE = {
     "Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv3D", "SeparableConv1D", "SeparableConv2D", "LSTM", "GRU",
@@ -25,7 +26,10 @@ ALONE = {
 Opaque = Callable[[str], bool]  # whether a layer may be left whole when no rule knows it
 
 
-def followed(model: Any, opaque: Opaque, lenient: bool = False, call: Any = None, learning: bool = False) -> Channels:
+def followed(
+    model: Any, opaque: Opaque, lenient: bool = False, call: Any = None, learning: bool = False,
+    narrow: bool = False,
+) -> Channels:  # fmt: skip
     """All channels of a model. Layers without a rule that `opaque` names are left whole, and so is what they read.
 
     With `lenient`, a layer that no rule can follow is passed over: masks do not need to know what reads a unit. A
@@ -43,7 +47,8 @@ def followed(model: Any, opaque: Opaque, lenient: bool = False, call: Any = None
     walk = Walk(net, opaque, lenient)
     if functional(model):
         walk.top = model_graph(model)
-        found = walk.model(model, [walk.fixed(one, "the model's input") for one in model_graph(model).inputs], ())
+        inputs = [walk.input(one) if narrow else walk.fixed(one, INPUT) for one in model_graph(model).inputs]
+        found = walk.model(model, inputs, ())
     else:
         try:
             found = walk.subclassed(model, call)
@@ -111,6 +116,16 @@ class Walk:
         ids = self.net.fresh(shape[-1] if len(shape) > 1 else None)
         self.net.pin(ids, why)
         return Flow(shape, max(len(shape) - 1, 0), ids)
+
+    def input(self, tensor: Any) -> Flow:
+        """An input of the model whose features (last axis) may go."""
+        shape: Shape = tuple(tensor.shape)
+        if len(shape) < 2 or shape[-1] is None or "float" not in str(tensor.dtype):
+            return self.fixed(tensor, INPUT)
+        layer = tensor._keras_history.operation
+        ids = self.net.new(layer, (layer.name,), shape[-1], "input")
+        self.net.width((layer.name,), "batch_shape", ids, len(shape) - 1)
+        return Flow(shape, len(shape) - 1, ids)
 
     def model(self, model: Any, inputs: Sequence[Flow], path: tuple[str, ...]) -> list[Flow]:
         """The outputs of a model that is called on `inputs`."""
@@ -302,7 +317,7 @@ class Walk:
                 "batch, or give data=..."
             )
         keras = require("keras", "keras")
-        flows = keras.tree.map_structure(lambda one: self.fixed(one, "the model's input"), tensors)
+        flows = keras.tree.map_structure(lambda one: self.fixed(one, INPUT), tensors)
         call = Call(model, (), tuple(flows), {}, [], self.net, tensors=(tuple(tensors), {}))
         return self.layer(call)
 

@@ -103,18 +103,26 @@ def row_and_column(group: str, layers: set[str]) -> tuple[str, str]:
 
 
 def kernel_macs(model: Any, structure: Structure) -> float:
-    """Multiply-accumulates of all kernels for one example: their values times the places they are used at; attention's
-    own products are left out."""
-    places: dict[int, int] = {}
-    for layer in model._flatten_layers(include_self=False, recursive=True):
-        try:
-            shape = layer.output.shape if len(layer.input.shape) <= len(layer.output.shape) else layer.input.shape
-        except (AttributeError, ValueError):  # a wrapped layer, or one that is called several times
-            shape = ()
-        for variable in layer.variables:
-            places.setdefault(id(variable), int(np.prod([n or 1 for n in shape[1:-1]], dtype=np.int64)))
-    total = 0.0
-    for use in structure.channels.uses.values():
-        if len(use.variable.shape) > 1:
-            total += places.get(id(use.variable), 1) * structure.values_of(use)
-    return total
+    """Multiply-accumulates of all kernels for one example: see `MacsOf`."""
+    return MacsOf(model)(structure)
+
+
+class MacsOf:
+    """Multiply-accumulates of a model's kernels for one example: their values times the places they are used at, which
+    are counted once; attention's own products are left out."""
+
+    def __init__(self, model: Any) -> None:
+        self.places: dict[int, int] = {}
+        for layer in model._flatten_layers(include_self=False, recursive=True):
+            try:
+                shape = layer.output.shape if len(layer.input.shape) <= len(layer.output.shape) else layer.input.shape
+            except (AttributeError, ValueError):  # a wrapped layer, or one that is called several times
+                shape = ()
+            for variable in layer.variables:
+                count = int(np.prod([n or 1 for n in shape[1:-1]], dtype=np.int64))
+                self.places.setdefault(id(variable), count)
+
+    def __call__(self, structure: Structure) -> float:
+        """Of what is left in `structure`."""
+        uses = [use for use in structure.channels.uses.values() if len(use.variable.shape) > 1]
+        return float(sum(self.places.get(id(use.variable), 1) * structure.values_of(use) for use in uses))

@@ -68,17 +68,19 @@ class Structure:
 
 
 def structure_of(
-    model: Any, opaque: Opaque = lambda name: False, lenient: bool = False, inputs: Any = None, learning: bool = False
-) -> Structure:
+    model: Any, opaque: Opaque = lambda name: False, lenient: bool = False, inputs: Any = None, learning: bool = False,
+    narrow: bool = False,
+) -> Structure:  # fmt: skip
     """Follow a model and put its units into groups: those that belong to the same layers compete with each other.
 
-    `inputs` is a batch for a subclassed model, which has no record of what it is called on.
+    `inputs` is a batch for a subclassed model, which has no record of what it is called on. With `narrow`, features of
+    the model's inputs are units too.
 
     Raises:
         SecateurError: see `followed`.
     """
     call = None if functional(model) else call_of(model, inputs)
-    net = followed(model, opaque, lenient, None if call is None else symbolic(call), learning)
+    net = followed(model, opaque, lenient, None if call is None else symbolic(call), learning, narrow)
     roots = net.roots()
     pinned: dict[int, str] = {}
     for ids, why in net.pins:

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..base.errors import SecateurError
 from .causes import cause
+from .specs import symbolic
 
 SIZES = (24, 96, 384, 4096, 8, 3)  # tried in turn for dimensions of no fixed size
 BATCH = 2
@@ -169,22 +170,22 @@ def sizes_of(graph: Any) -> dict[int, Any]:
     return {}
 
 
-def differ(one: Any, two: Any, inputs: Any) -> bool:
-    """Whether two models compute something else of the symbolic tensors `inputs`; they are tried on random numbers."""
+def outputs_of(model: Any, call: Any) -> list[Any]:
+    """What a model makes of random numbers, as arrays; `call` describes the inputs of a subclassed one.
+
+    Raises:
+        SecateurError: it runs on none of the sizes that are tried.
+    """
+    inputs = symbolic(call) if call else [getattr(model, "_functional", model).input]
     problem: Exception | None = None
     for size in SIZES:
-        values = numbers(inputs, size)
         try:
             with no_gradients():
-                first = keras.tree.flatten(one(*values, training=False))
+                found = keras.tree.flatten(model(*numbers(inputs, size), training=False))
+            return [np.asarray(keras.ops.convert_to_numpy(value)) for value in found]
         except Exception as error:  # a size that the model does not take
             problem = problem or error
-            continue
-        with no_gradients():
-            second = keras.tree.flatten(two(*values, training=False))
-        pairs = [[np.asarray(keras.ops.convert_to_numpy(v)) for v in pair] for pair in zip(first, second, strict=True)]
-        return not all(a.shape == b.shape and np.allclose(a, b, NEAR, NEAR, equal_nan=True) for a, b in pairs)
-    raise SecateurError(f"model '{one.name}' does not run on random numbers: {cause(problem)}")
+    raise SecateurError(f"model '{model.name}' does not run on random numbers: {cause(problem)}")
 
 
 def _verify(layer: Any, trace: Trace, given: Any) -> None:

@@ -1,0 +1,164 @@
+"""Run by test_keras_amounts in a process of its own, with the backend in KERAS_BACKEND: writes what happened."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import Input, layers, ops
+from keras_layers import FEATURES, FRAMES, inputs_of, unsettled
+from keras_prune_small import message, numbers
+
+from secateur.keras import Pruner, prune
+
+
+def emptied() -> Any:
+    """A network with units that are zero, units that give a constant, and units and features that nothing reads."""
+    x = features = Input((FRAMES, FEATURES), name="features")
+    x = layers.Conv1D(8, 3, padding="same", name="convolution")(x)
+    x = layers.ReLU()(layers.BatchNormalization(name="normalised")(x))
+    x = layers.Bidirectional(layers.GRU(6, return_sequences=True))(x)
+    x = layers.Dense(10, activation="sigmoid", name="sigmoid")(x)
+    x = layers.Dense(9, activation="relu", name="rectified")(x)
+    model = unsettled(keras.Model(features, layers.Dense(3)(layers.LSTM(7)(x))))
+    for name, units in (("convolution", [1, 5]), ("sigmoid", [0, 3]), ("rectified", [2, 4, 6])):
+        weights = model.get_layer(name).get_weights()
+        for one in weights:
+            one[..., units] = 0
+        if name == "rectified":
+            weights[0][7] = 0  # the seventh of the sigmoids is read by nobody
+        if name == "convolution":
+            weights[0][:, 2] = 0
+        model.get_layer(name).set_weights(weights)
+    factors = model.get_layer("normalised").get_weights()
+    for one in factors[:2]:
+        one[[1, 5]] = 0
+    model.get_layer("normalised").set_weights(factors)
+    return model
+
+
+def zeros() -> dict[str, Any]:
+    model = emptied()
+    x = inputs_of(model)
+    before = numbers(model(x))
+    small, narrow = prune(model, "zeros"), prune(model, "zeros", inputs=True)
+    masked = prune(prune(model, {"convolution": 0.5}, mode="mask"), "zeros")
+    noisy = emptied()
+    kernel = noisy.get_layer("rectified").kernel
+    kernel.assign(kernel.value + 1e-4 * ops.cast(ops.equal(kernel.value, 0), "float32"))
+    kept = narrow.kept_inputs["features"]
+    return {
+        "units": [small.get_layer(n).get_weights()[0].shape[-1] for n in ("convolution", "sigmoid", "rectified")],
+        "difference": float(np.abs(numbers(small(x)) - before).max()), "kept": kept,
+        "narrow": float(np.abs(numbers(narrow(x[..., kept])) - before).max()), "width": narrow.input_shape[-1],
+        "masked": masked.get_layer("convolution").filters,
+        "strict": prune(noisy, "zeros").get_layer("rectified").units,
+        "threshold": prune(noisy, "zeros", threshold=1e-3).get_layer("rectified").units,
+        "unknown": message(prune, model, "zeroes"), "negative": message(prune, model, "zeros", threshold=-1.0),
+    }  # fmt: skip
+
+
+def wide() -> Any:
+    x = features = Input((FRAMES, FEATURES))
+    for units in (32, 24, 16):
+        x = layers.Dense(units, activation="relu")(x)
+    return unsettled(keras.Model(features, layers.Dense(3)(layers.LSTM(16)(x))))
+
+
+def amounts() -> dict[str, Any]:
+    found: dict[str, Any] = {"exact": [], "words": []}
+    model = wide()
+    for amount in (0.1, 0.25, 0.4, 0.7):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            small = prune(model, amount)
+        found["exact"].append([amount, 1 - small.count_params() / model.count_params()])
+        found["words"] += [str(one.message) for one in said if "was asked" in str(one.message)]
+    coarse = Input((4,))
+    tiny = keras.Model(coarse, layers.Dense(2)(layers.Dense(3)(coarse)))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        prune(tiny, 0.1)
+    found["coarse"] = " ".join(str(one.message) for one in said)
+    rounded = prune(model, 0.4, round_to=8)
+    found["share"] = 1 - 1.0 * rounded.count_params() / model.count_params()
+    found["rounded"] = [layer.units for layer in rounded.layers if hasattr(layer, "units")][:-1]
+    macs = prune(model, 0.3, budget="macs")
+    found["macs"] = [layer.units for layer in macs.layers if hasattr(layer, "units")]
+    found["budget"] = message(prune, model, 0.3, budget="mac")
+    return found
+
+
+def goes_on() -> dict[str, Any]:
+    """Moments go along, and `fit` goes on."""
+    model = wide()
+    model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
+    x = inputs_of(model)
+    model.fit(x, np.ones((len(x), 3), "float32"), epochs=3, verbose=0)
+    small = prune(model, 0.4)
+    pairs = []
+    for layer, other in zip(model.layers, small.layers, strict=True):
+        if hasattr(layer, "kernel"):
+            old, new = numbers(layer.kernel), numbers(other.kernel)
+            slots = [
+                {v.name: numbers(v) for v in m.optimizer.variables}[f"{one.kernel.path.replace('/', '_')}_momentum"]
+                for m, one in ((model, layer), (small, other))
+            ]
+            rows = [next((r for r in range(len(old)) if np.isin(new[0], old[r]).all()), -1)]
+            columns = [int(np.flatnonzero(old[rows[0]] == value)[0]) for value in new[0]]
+            pairs.append(float(np.abs(slots[0][rows[0]][columns] - slots[1][0]).max()))
+    history = small.fit(x, np.ones((len(x), 3), "float32"), epochs=1, verbose=0).history
+    return {
+        "compiled": small.compiled, "steps": int(small.optimizer.iterations) - 1, "moments": pairs,
+        "largest": max(float(np.abs(numbers(v)).max()) for v in model.optimizer.variables if "momentum" in v.name),
+        "metrics": sorted(history),
+    }  # fmt: skip
+
+
+class Watched(Pruner):
+    """Notes which units are there after each event."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.seen: list[dict[str, list[int]]] = []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        super().on_train_batch_end(batch, logs)
+        self.seen.append({name: list(units) for name, units in self.planner.keep.items()} if self.planner else {})
+
+
+def gradually() -> dict[str, Any]:
+    """What is removed stays removed; a deviation over time is pruned after training and left alone during it."""
+    model = wide()
+    model.compile(keras.optimizers.SGD(0.2), "mse")
+    x = np.random.default_rng(0).standard_normal((64, FRAMES, FEATURES)).astype("float32")
+    pruner = Watched(amount=0.5, every=1, begin=0.0, end=0.9)
+    model.fit(x, np.ones((64, 3), "float32"), batch_size=4, epochs=2, verbose=0, callbacks=[pruner])
+    back = 0
+    for earlier, later in zip(pruner.seen, pruner.seen[1:], strict=False):
+        back += sum(len(set(later.get(name, units)) - set(units)) for name, units in earlier.items())
+    features = Input((FRAMES, FEATURES))
+    y = layers.Conv1D(8, 3, name="convolution")(features)
+    pooled = ops.concatenate([ops.mean(y, axis=1), ops.std(y, axis=1), ops.sqrt(ops.var(y, axis=1) + 1e-5)], axis=-1)
+    vector = unsettled(keras.Model(features, layers.Dense(3)(layers.Dense(6)(pooled))))
+    outputs = [numbers(prune(vector, {"*": 0.5}, mode=mode)(x)) for mode in ("mask", "shrink")]
+    vector.compile("sgd", "mse")
+    during = Pruner({"*": 0.5}, every=1)
+    vector.fit(x, np.ones((64, 3), "float32"), epochs=1, verbose=0, callbacks=[during])
+    return {
+        "back": back, "events": sum(a != b for a, b in zip(pruner.seen, pruner.seen[1:], strict=False)),
+        "pooled": float(np.abs(outputs[0] - outputs[1]).max()),
+        "after": prune(vector, {"*": 0.5}).get_layer("convolution").filters,
+        "during": during.shrunk().get_layer("convolution").filters,
+        "finite": bool(all(np.isfinite(numbers(w)).all() for w in vector.weights)),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    result = {"zeros": zeros(), "amounts": amounts(), "goes_on": goes_on(), "gradually": gradually()}
+    (Path(sys.argv[1]) / "amounts.json").write_text(json.dumps(result))

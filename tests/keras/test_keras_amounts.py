@@ -1,0 +1,80 @@
+"""How much goes: what is zero already, exact shares, steps of a size; and training goes on with what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("keras")
+pytest.importorskip("tensorflow")
+pytest.importorskip("torch")
+SCRIPT = Path(__file__).with_name("keras_amounts_small.py")
+
+
+@pytest.fixture(scope="module", params=["tensorflow", "torch"])
+def result(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the script wrote with one backend."""
+    folder = tmp_path_factory.mktemp(f"amounts_{request.param}")
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(folder)],
+        env={**os.environ, "KERAS_BACKEND": request.param}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return dict(json.loads((folder / "amounts.json").read_text()))
+
+
+def test_what_is_zero_is_deleted_and_nothing_changes(result: dict[str, Any]) -> None:
+    zeros = result["zeros"]
+    assert zeros["units"] == [
+        6,
+        9,
+        6,
+    ]  # two convolutions are zero, three rectified; a sigmoid's zero is one half: stays
+    assert zeros["difference"] < 1e-6
+    assert zeros["kept"] == [0, 1, 3, 4, 5] and zeros["width"] == 5 and zeros["narrow"] < 1e-6
+    assert zeros["masked"] == 4  # what masks zeroed
+
+
+def test_small_weights_count_as_zero_below_a_threshold(result: dict[str, Any]) -> None:
+    assert (result["zeros"]["strict"], result["zeros"]["threshold"]) == (9, 6)
+    assert "did you mean 'zeros'?" in result["zeros"]["unknown"]
+    assert "threshold >= 0" in result["zeros"]["negative"]
+
+
+def test_a_share_is_met_or_a_word_is_said(result: dict[str, Any]) -> None:
+    amounts = result["amounts"]
+    for asked, got in amounts["exact"]:
+        assert asked <= got < asked + 0.01
+    assert not amounts["words"]
+    assert "amount 0.1 was asked, 0." in amounts["coarse"]
+
+
+def test_units_come_in_steps_and_budgets_count_operations(result: dict[str, Any]) -> None:
+    assert all(units % 8 == 0 for units in result["amounts"]["rounded"])
+    assert 0.3 < result["amounts"]["share"] <= 0.6  # of 0.4 asked
+    assert sum(result["amounts"]["macs"]) < 91
+    assert "did you mean 'macs'?" in result["amounts"]["budget"]
+
+
+def test_training_goes_on_with_the_moments_that_are_left(result: dict[str, Any]) -> None:
+    on = result["goes_on"]
+    assert on["compiled"] and on["steps"] == 3
+    assert on["moments"] and max(on["moments"]) == 0 < on["largest"]
+    assert on["metrics"] == ["loss", "mae"]
+
+
+def test_what_is_removed_never_comes_back(result: dict[str, Any]) -> None:
+    gradually = result["gradually"]
+    assert gradually["back"] == 0 and gradually["events"] > 10
+
+
+def test_deviations_are_pruned_but_not_while_they_are_learned(result: dict[str, Any]) -> None:
+    gradually = result["gradually"]
+    assert gradually["pooled"] < 1e-5
+    assert gradually["after"] == 4 and gradually["during"] == 8 and gradually["finite"]
