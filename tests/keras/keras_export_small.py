@@ -39,6 +39,22 @@ def exported(folder: Path) -> dict[str, Any]:
     return found
 
 
+def fewer_bits(folder: Path) -> dict[str, Any]:
+    """Several inputs and outputs, and recurrent layers, in every precision; the files are outside of the folder."""
+    keras.utils.set_random_seed(3)
+    first, second = keras.Input((12, 6), name="zeta"), keras.Input((4,), name="alpha")
+    x = keras.layers.Concatenate()([keras.layers.GRU(5)(first), keras.layers.Dense(4)(second)])
+    several = keras.Model([first, second], [keras.layers.Dense(3)(x), keras.layers.Dense(2, activation="softmax")(x)])
+    found = {}
+    for kind, end in (("onnx", ".onnx"), ("litert", ".tflite")):
+        for precision in ("float32", "float16", "int8"):
+            if kind == "litert" and (precision == "int8" or keras.backend.backend() == "torch"):
+                continue
+            done = exporting.export(several, folder / "full" / f"{precision}{end}", kind, precision=precision)
+            found[f"{kind} {precision}"] = done.max_difference
+    return found
+
+
 def errors(folder: Path) -> dict[str, str]:
     """What a user reads when it goes wrong."""
 
@@ -66,9 +82,11 @@ def errors(folder: Path) -> dict[str, str]:
 
     inputs = keras.Input((4,))
     return {
+        "bits": message(model, folder / "a", "saved_model", precision="int8"),
+        "precision": message(model, folder / "a.onnx", precision="int9"),
         "format": message(model, folder / "a.onnx", "onxn"),
         "unbuilt": message(keras.Sequential([keras.layers.Dense(2)]), folder / "a.onnx"),
-        "two": message(keras.Model(two, keras.layers.Add()(two)), folder / "a.onnx"),
+        "two": message(keras.Model(two, keras.layers.Add()(two)), folder / "full" / "two.onnx"),
         "folder": message(model, folder / "full", "onnx"),
         "foreign": message(model, folder / "full", "saved_model"),
         "unsteady": message(keras.Model(inputs, Unsteady()(inputs)), folder / "unsteady.onnx"),
@@ -78,4 +96,4 @@ def errors(folder: Path) -> dict[str, str]:
 
 if __name__ == "__main__":
     where = Path(sys.argv[1])
-    print(json.dumps({"exported": exported(where), "errors": errors(where)}))
+    print(json.dumps({"exported": exported(where), "errors": errors(where), "bits": fewer_bits(where)}))

@@ -194,11 +194,8 @@ def errors() -> dict[str, Any]:
     masked = prune(odd, {"*": 0.5}, mode="mask")
     quantised = Sequential([Input((8,)), layers.Dense(6, name="int8"), layers.Dense(3)])
     quantised.quantize("int8")
-    frames = Input((FRAMES, FEATURES))
-    spread = keras.Model(frames, layers.Dense(3)(keras.ops.std(layers.Conv1D(8, 3)(frames), axis=1)))
-    spread.operations[2].name = "std"
     return {
-        "quantised": message(prune, quantised), "deviation": message(prune, spread),
+        "quantised": message(prune, quantised),
         "odd": message(prune, odd), "own": message(prune, own), "amount": message(prune, odd, 1.5),
         "criterion": message(prune, front, criterion="magnitud"), "data": message(prune, front, criterion="wanda"),
         "loss": message(prune, front, criterion="taylor", data=(x, x)),

@@ -125,7 +125,10 @@ class Planner:
             plan = partial_plan(self.groups, scores, by_amounts(self.groups, scores, amount), share)
             return self._rounded(plan, scores)
         target = self.full * (1 - share * amount)
-        keep = self._rounded(self._closer(self._within(target, scores), scores, target), scores)
+        keep = self._within(target, scores)
+        if share == 1:
+            keep = self._closer(keep, scores, target)
+        keep = self._rounded(keep, scores)
         for part in range(1, STEPS) if self.options.round_to > 1 else ():  # steps give units back: more goes first
             if self.cost(self.structure.shrunk(keep)) <= target:
                 break
@@ -133,6 +136,21 @@ class Planner:
                 keep = self._rounded(self._within(target * (1 - part / STEPS), scores), scores)
             except SecateurError:  # no more may go
                 break
+        return self._steps_back(keep, scores, target) if self.options.round_to > 1 else keep
+
+    def _steps_back(self, keep: Keep, scores: Mapping[str, Any], target: float) -> Keep:
+        """Give back whole steps that fit."""
+        for group in self.groups:
+            if group.name not in keep or group.blocks > 1:
+                continue
+            free = set(self.keep.get(group.name, range(group.units))) - set(keep[group.name])
+            order = sorted(free, key=lambda unit: -float(scores[group.name][unit]))  # noqa: B023
+            for start in range(0, len(order), self.options.round_to):
+                step = order[start : start + self.options.round_to]
+                more = {**keep, group.name: sorted({*keep[group.name], *step})}
+                if self.cost(self.structure.shrunk(more)) > target:
+                    break
+                keep = more
         return keep
 
     def _within(self, target: float, scores: Mapping[str, Any]) -> Keep:

@@ -1,0 +1,180 @@
+"""How each format is written, in this process or in one with another backend, and stored in fewer bits."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base.errors import SecateurError
+from ..base.extras import require
+from .causes import cause
+
+KERAS_NAMES = {"onnx": "onnx", "litert": "litert", "saved_model": "tf_saved_model"}
+PRECISIONS = ("float32", "float16", "int8")
+_NATIVE = {"tensorflow": frozenset(KERAS_NAMES), "torch": frozenset({"onnx"})}
+Arrays = NDArray[Any]
+
+
+def write(model: Any, written: Path, kind: str, precision: str, samples: Sequence[Arrays]) -> None:
+    """The file, by this backend, or by the other one where this one cannot.
+
+    Raises:
+        SecateurError: neither can; with what each of them said.
+    """
+    backend = str(require("keras", "keras").backend.backend())
+    causes = []
+    if kind in _NATIVE.get(backend, frozenset()):
+        try:
+            write_here(model, written, kind, precision, samples)
+            return
+        except SecateurError:
+            raise
+        except Exception as problem:  # converters have their own kinds of error
+            causes.append(f"Keras on {backend} cannot write this model as {kind}: {cause(problem)}")
+    others = [name for name in ("tensorflow", "torch") if name != backend and kind in _NATIVE[name] and find_spec(name)]
+    for other in others:
+        problem = _write_elsewhere(model, written, kind, precision, samples, other)
+        if not problem:
+            return
+        causes.append(f"Keras on {other} cannot write this model as {kind}: {cause(problem)}")
+    raise SecateurError("; ".join(causes) or f"no backend that is installed writes {kind}: install tensorflow")
+
+
+def write_here(model: Any, written: Path, kind: str, precision: str, samples: Sequence[Arrays]) -> None:
+    """The file, by the backend of this process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if kind == "litert":
+            _litert(model, written, precision, samples)
+            return
+        if kind == "onnx" and require("keras", "keras").backend.backend() == "tensorflow":
+            require("tf2onnx", "keras")
+        model.export(written, format=KERAS_NAMES[kind], verbose=False)
+        if kind == "onnx" and precision != "float32":
+            _fewer_bits(written, precision, samples)
+
+
+def _write_elsewhere(
+    model: Any, written: Path, kind: str, precision: str, samples: Sequence[Arrays], backend: str
+) -> str:
+    """The file by a second process: a backend cannot change once Keras is imported. What went wrong, or nothing."""
+    saved, arrays = written.with_name("model.keras"), written.with_name("samples.npz")
+    model.save(saved)
+    np.savez(arrays, *samples)
+    code = "import sys; from secateur.keras.writers import write_saved; write_saved(*sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(saved), str(arrays), str(written), kind, precision],
+        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    saved.unlink()
+    arrays.unlink()
+    if not done.returncode:
+        return ""
+    lines = done.stderr.strip().splitlines() or ["no message"]
+    start = max((n for n, line in enumerate(lines) if line[:1].isalpha() and "Error" in line.split(":")[0]), default=-1)
+    return "\n".join(lines[start:])
+
+
+def write_saved(saved: str, arrays: str, written: str, kind: str, precision: str) -> None:
+    """What the second process does."""
+    from . import load
+
+    with np.load(arrays) as found:
+        samples = [found[name] for name in found.files]
+    write_here(load(saved), Path(written), kind, precision, samples)
+
+
+def _litert(model: Any, written: Path, precision: str, samples: Sequence[Arrays]) -> None:
+    """For batches of any size where LiteRT's own operations can; else for one example of the samples' size, which is
+    how recurrent layers run without TensorFlow's operations."""
+    tensorflow, keras = require("tensorflow", "keras"), require("keras", "keras")
+    first: Exception | None = None
+    for batch in (None, 1):
+        shapes = [
+            [batch, *(size if batch or size is not None else None for size in tensor.shape[1:])]
+            for tensor in model.inputs
+        ]
+        if batch:
+            shapes = [[1, *sample.shape[1:]] for sample in samples]
+        specs = {
+            f"input_{n:02d}": tensorflow.TensorSpec(shape, tensor.dtype, f"input_{n:02d}")
+            for n, (shape, tensor) in enumerate(zip(shapes, model.inputs, strict=True))
+        }
+
+        @tensorflow.function(autograph=False)
+        def serve(**inputs: Any) -> Any:
+            found = model(packed(model, [inputs[name] for name in sorted(inputs)]), training=False)
+            return {f"output_{n:02d}": one for n, one in enumerate(keras.tree.flatten(found))}
+
+        try:
+            function = serve.get_concrete_function(**specs)
+            converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([function])
+            if precision != "float32":
+                converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
+            if precision == "float16":
+                converter.target_spec.supported_types = [tensorflow.float16]
+            if precision == "int8":
+                converter.representative_dataset = lambda: _rows(samples)
+            written.write_bytes(converter.convert())
+            from .runtimes import run_litert
+
+            run_litert(written)([sample[:1] for sample in samples])
+            return
+        except Exception as problem:  # the converter's, or the runtime's for what it has no operation for
+            first = first or problem
+    assert first is not None
+    raise first
+
+
+def packed(model: Any, tensors: Sequence[Any]) -> Any:
+    """Tensors nested as the model takes them."""
+    if len(tensors) == 1 and not isinstance(getattr(model, "input", None), dict):
+        return tensors[0]
+    return require("keras", "keras").tree.pack_sequence_as(model.input, list(tensors))
+
+
+def _rows(samples: Sequence[Arrays]) -> Iterator[list[Arrays]]:
+    for row in range(len(samples[0])):
+        yield [one[row : row + 1] for one in samples]
+
+
+def _fewer_bits(written: Path, precision: str, samples: Sequence[Arrays]) -> None:
+    """An ONNX file in sixteen bits, or in eight by the ranges that the samples have."""
+    import onnx
+
+    if precision == "float16":
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        onnx.save(convert_float_to_float16(onnx.load(written), keep_io_types=True), written)
+        return
+    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    names = [one.name for one in onnx.load(written).graph.input]
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        """The samples, one at a time."""
+
+        def __init__(self) -> None:
+            self.rows = ({n: s[r : r + 1] for n, s in zip(names, samples, strict=True)} for r in range(len(samples[0])))
+
+        def get_next(self) -> Any:
+            return next(self.rows, None)
+
+    prepared = written.with_name("prepared.onnx")
+    quant_pre_process(str(written), str(prepared), skip_symbolic_shape=True)
+    quantize_static(
+        str(prepared), str(written), Reader(), per_channel=True, activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )  # fmt: skip
+    prepared.unlink()
