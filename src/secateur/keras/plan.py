@@ -144,7 +144,7 @@ class Planner:
             if group.name not in keep or group.blocks > 1:
                 continue
             free = set(self.keep.get(group.name, range(group.units))) - set(keep[group.name])
-            order = sorted(free, key=lambda unit: -float(scores[group.name][unit]))  # noqa: B023
+            order = sorted(free, key=lambda unit: -float(scores[group.name][unit]))
             for start in range(0, len(order), self.options.round_to):
                 step = order[start : start + self.options.round_to]
                 more = {**keep, group.name: sorted({*keep[group.name], *step})}

@@ -91,7 +91,9 @@ def write_saved(saved: str, arrays: str, written: str, kind: str, precision: str
 
     with np.load(arrays) as found:
         samples = [found[name] for name in found.files]
-    write_here(load(saved), Path(written), kind, precision, samples)
+    model = load(saved)
+    model(packed(model, [one[:1] for one in samples]), training=False)  # Keras exports nothing that was never called
+    write_here(model, Path(written), kind, precision, samples)
 
 
 def _litert(model: Any, written: Path, precision: str, samples: Sequence[Arrays]) -> None:
@@ -156,6 +158,10 @@ def _fewer_bits(written: Path, precision: str, samples: Sequence[Arrays]) -> Non
         from onnxruntime.transformers.float16 import convert_float_to_float16
 
         onnx.save(convert_float_to_float16(onnx.load(written), keep_io_types=True), written)
+        code = "import sys, onnxruntime; onnxruntime.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider'])"
+        done = subprocess.run([sys.executable, "-c", code, str(written)], capture_output=True, text=True)
+        if done.returncode:  # onnxruntime has crashed on a file in sixteen bits; better there than here
+            raise RuntimeError(f"in float16 onnxruntime does not open it: {cause(done.stderr or 'it crashes')}")
         return
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
