@@ -42,10 +42,10 @@ def write(model: Any, written: Path, kind: str, precision: str, samples: Sequenc
             causes.append(f"Keras on {backend} cannot write this model as {kind}: {cause(problem)}")
     others = [name for name in ("tensorflow", "torch") if name != backend and kind in _NATIVE[name] and find_spec(name)]
     for other in others:
-        problem = _write_elsewhere(model, written, kind, precision, samples, other)
-        if not problem:
+        message = _write_elsewhere(model, written, kind, precision, samples, other)
+        if not message:
             return
-        causes.append(f"Keras on {other} cannot write this model as {kind}: {cause(problem)}")
+        causes.append(f"Keras on {other} cannot write this model as {kind}: {cause(message)}")
     raise SecateurError("; ".join(causes) or f"no backend that is installed writes {kind}: install tensorflow")
 
 
@@ -113,13 +113,12 @@ def _litert(model: Any, written: Path, precision: str, samples: Sequence[Arrays]
             for n, (shape, tensor) in enumerate(zip(shapes, model.inputs, strict=True))
         }
 
-        @tensorflow.function(autograph=False)
         def serve(**inputs: Any) -> Any:
             found = model(packed(model, [inputs[name] for name in sorted(inputs)]), training=False)
             return {f"output_{n:02d}": one for n, one in enumerate(keras.tree.flatten(found))}
 
         try:
-            function = serve.get_concrete_function(**specs)
+            function = tensorflow.function(serve, autograph=False).get_concrete_function(**specs)
             converter = tensorflow.lite.TFLiteConverter.from_concrete_functions([function])
             if precision != "float32":
                 converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
