@@ -115,6 +115,13 @@ def polyphones() -> None:
     read_by_model("重庆")
 
 
+def announced() -> None:
+    """A server that the network is told of."""
+    from secateur.server.announce import Announced
+
+    Announced("0.0.0.0", 10300, "secateur")
+
+
 USES: dict[str, Callable[[], None]] = {
     "train": command("train", "--train", CLIP, "--out", "run"),
     "hub": hub,
@@ -132,6 +139,7 @@ USES: dict[str, Callable[[], None]] = {
     "ray": command("transcribe", CLIP, "--engine", "ray", "--out", "heard.jsonl"),
     "keras": keras,
     "serve": command("serve"),
+    "zeroconf": announced,
     "assistant": microphone,
 }
 

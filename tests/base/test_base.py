@@ -163,6 +163,16 @@ def test_a_base_install_says_what_a_command_needs(tmp_path: Path) -> None:
         assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_base_install_says_what_serve_needs_and_shows_its_help() -> None:
+    absent = ["starlette", "fastapi", "uvicorn", "prometheus_client", "multipart", "websockets", "wyoming"]
+    code = f"import sys\nfor name in {absent}:\n    sys.modules[name] = None\n"
+    code += "from secateur.cli import main\nsys.exit(main(sys.argv[1:]))"
+    done = subprocess.run([sys.executable, "-c", code, "serve"], capture_output=True, text=True)
+    assert done.returncode == 2 and "pip install 'secateur-asr[serve]'" in done.stderr
+    done = subprocess.run([sys.executable, "-c", code, "serve", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "--wyoming-port" in done.stdout
+
+
 def test_what_is_not_given_keeps_its_default(tmp_path: Path) -> None:
     """One value of a part, in a file or on the command line, leaves the others as they are."""
     from secateur.cli import prune

@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 import tomllib
 from collections import OrderedDict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base.errors import SecateurError
 from ..decode.segments import Audio
 from ..runtime.recogniser import Recogniser
-from ..server.http.asked import Asked
 from .grammar.file import Grammar, grammar_of, read_grammar
 from .grammar.words import words_of
 from .understand import Understanding
+
+if TYPE_CHECKING:
+    from ..server.http.asked import Asked
 
 KEPT = 8  # grammars that are kept ready
 MOST = 50_000  # states of a client's grammar

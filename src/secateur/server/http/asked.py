@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO
-
-from starlette.datastructures import FormData, UploadFile
+from typing import TYPE_CHECKING, BinaryIO
 
 from ...base.errors import SecateurError, nearest
 from ...decode.options import DecodingOptions
@@ -16,6 +14,9 @@ from ...runtime.subtitles import TIMED
 from ...text.languages import base_language
 from .answers import FORMATS
 from .engine import RefusedError
+
+if TYPE_CHECKING:
+    from starlette.datastructures import FormData, UploadFile
 
 # https://platform.openai.com/docs/api-reference/audio/createTranscription; `phrases` and `grammar` are ours.
 FIELDS = (
@@ -65,6 +66,8 @@ def upload_of(form: FormData) -> UploadFile:
     Raises:
         RefusedError: 400, there is none.
     """
+    from starlette.datastructures import UploadFile  # of the extra, whose absence `serve` names
+
     file = form.get("file")
     if not isinstance(file, UploadFile):
         raise _refused("the form has no part 'file' with a recording", "file")
