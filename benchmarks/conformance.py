@@ -86,8 +86,8 @@ def openai_python(server: Running, keyed: Running, file: Path, text: str) -> Cal
     stranger = openai.OpenAI(base_url=keyed.url + "/v1", api_key="guess", max_retries=0)
     friend = openai.OpenAI(base_url=keyed.url + "/v1", api_key="secret", max_retries=0)
     return {
-        "models.list": lambda: [one.id for one in client.models.list()] == ["secateur-en-small"],
-        "models.retrieve": lambda: client.models.retrieve("secateur-en-small").owned_by == "secateur",
+        "models.list": lambda: [one.id for one in client.models.list()] == ["secateur-en"],
+        "models.retrieve": lambda: client.models.retrieve("secateur-en").owned_by == "secateur",
         "models.retrieve of another: 404": lambda: refused(
             openai.NotFoundError, "does not exist", lambda: client.models.retrieve("other")
         ),
