@@ -31,6 +31,7 @@ from secateur.study.use import read_arms
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "examples" / "founding"), str(ROOT / "tools")]
 import lm_tables  # noqa: E402
+import mandarin_tables  # noqa: E402
 import packed  # noqa: E402
 import provenance  # noqa: E402
 import report as founding  # noqa: E402
@@ -505,7 +506,8 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "assistant": assistant_table, "streams": streams_table, "hf-ctc": lambda: families_table("hf_ctc"),
     "moonshine": lambda: families_table("moonshine"), "ctc-stream": ctc_stream_table, "sparse-cpu": sparse_cpu_table,
     "sparse-gpu": sparse_gpu_table, "faults": trust_tables.faults_table, "inputs": trust_tables.inputs_table,
-    "abuse": trust_tables.abuse_table, "limits": trust_tables.limits_table, "larger": larger_table,
+    **mandarin_tables.TABLES, "abuse": trust_tables.abuse_table, "limits": trust_tables.limits_table,
+    "larger": larger_table,
     "conformance": trust_tables.conformance_table, "attacks": trust_tables.attacks_table,
     "abandoned": trust_tables.abandoned_table, "orders": orders_line, "conditions": conditions_table,
 }  # fmt: skip
@@ -524,7 +526,8 @@ def table_of(name: str) -> list[str]:
 def pages() -> dict[Path, str]:
     """All pages as they should be: every page says with its markers which tables it has."""
     made: dict[Path, str] = {}
-    for path in [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "results").glob("*.md"))]:
+    front = [ROOT / name for name in ("README.md", "README.zh.md", "SECURITY.md")]
+    for path in [*front, *sorted((ROOT / "results").glob("*.md"))]:
         text = path.read_text(encoding="utf-8")
         for name in MARKER.findall(text):
             text = fill(text, name, table_of(name))

@@ -126,7 +126,10 @@ def main() -> None:
         kept = {name: [round(unit * value) for value in weights[name]] for name in sorted(heavy)}
         text = json.dumps({"unit": unit, "weights": kept}, ensure_ascii=False, separators=(",", ":"))
         WEIGHTS.write_bytes(gzip.compress(text.encode(), mtime=0))
-    found = {path.name: measured([s for s in sentences([path]) if has_marks(s)][:3000]) for path in options.test}
+    found = {
+        f"{path.parent.name}/{path.name}": measured([s for s in sentences([path]) if has_marks(s)][:3000])
+        for path in options.test
+    }
     print(json.dumps(found, indent=1))
     if options.results:
         options.results.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
