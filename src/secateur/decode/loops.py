@@ -21,10 +21,31 @@ def cut_loops(ids: Sequence[int], times: int = LOOP_TIMES, tokens: int = LOOP_TO
     """
     row = list(ids)
     for start in range(len(row) - tokens + 1):
-        for n in range(1, (len(row) - start) // times + 1):
-            run = n  # how far row[start:] repeats with period n
-            while start + run < len(row) and row[start + run] == row[start + run - n]:
-                run += 1
-            if run >= max(times * n, tokens):
-                return row[: start + n]
+        if (loop := _loop(row, start, times, tokens)) is not None:
+            return row[: start + loop[0]]
     return row
+
+
+def collapse_loops(ids: Sequence[int], times: int = LOOP_TIMES, tokens: int = LOOP_TOKENS) -> list[int]:
+    """`ids` with every loop in them (see `cut_loops`) gone round once; what comes after it stays.
+
+    >>> collapse_loops([7, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 1, 9])
+    [7, 1, 2, 3, 4, 9]
+    """
+    row, kept, start = list(ids), list[int](), 0
+    while start < len(row):
+        length, run = _loop(row, start, times, tokens) or (1, 1)
+        kept += row[start : start + length]
+        start += run
+    return kept
+
+
+def _loop(row: Sequence[int], start: int, times: int, tokens: int) -> tuple[int, int] | None:
+    """Length of one round, and of all rounds, of the loop that begins at `start`; None where none does."""
+    for n in range(1, (len(row) - start) // times + 1):
+        run = n  # how far row[start:] repeats with period n
+        while start + run < len(row) and row[start + run] == row[start + run - n]:
+            run += 1
+        if run >= max(times * n, tokens):
+            return n, run
+    return None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..base.errors import SecateurError
 from ..base.progress import say_once
 from ..text.tokenizer import Tokenizer
+from .loops import collapse_loops
 from .options import DecodingOptions
 from .session import TokenConfig
 
@@ -23,8 +24,8 @@ def prompt(
     """Ids for one window: `[<|startofprev|>, words, text before, <|startoftranscript|>, language, task, ...]`.
 
     Words and text before take at most half of the text context, as in the Whisper reference. Of words that are too
-    many the last stay, then the last of the text before. A model without the token that introduces them (its row was
-    cut) is not given any, and a warning says so once.
+    many the last stay, then the last of the text before; words that go round in a loop are given once. A model without
+    the token that introduces them (its row was cut) is not given any, and a warning says so once.
 
     Raises:
         SecateurError: a task or language that the model does not know.
@@ -47,5 +48,6 @@ def prompt(
     if len(words) > room:
         say_once(f"the words to expect take {len(words)} tokens: this model is given the last {room} of them")
         words = words[-room:]
+    words = collapse_loops(words)  # a prompt that repeats itself makes the decoder do so, or fall silent
     before = list(previous)[max(0, len(previous) - (room - len(words))) :]
     return [tokens.previous, *words, *before, *start]
