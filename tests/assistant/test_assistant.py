@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -27,6 +28,7 @@ from secateur.assistant.speak import voice_installed
 from secateur.assistant.understand import Understanding
 from secateur.audio.read import read_audio
 from secateur.base.errors import SecateurError
+from secateur.cli import main
 from secateur.runtime.recogniser import Recogniser
 
 
@@ -259,3 +261,11 @@ def test_the_command_line(speech: Path, tmp_path: Path) -> None:
 def test_answers_are_spoken(tmp_path: Path) -> None:
     (tmp_path / "said.wav").write_bytes(speak("A large latte, coming up."))
     assert len(read_audio(tmp_path / "said.wav", 16000)) > 16000
+
+
+def test_what_is_only_typed_may_be_in_another_language(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("打开客厅的灯\n"))
+    assert main(["assistant", "-", "--grammar", "home_zh"]) == 0  # with the bundled English model
+    assert "turnOn (action: on, area: 客厅, name: 灯)" in capsys.readouterr().out

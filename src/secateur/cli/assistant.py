@@ -54,10 +54,10 @@ class Options(Settings):
 def build(options: Options) -> Assistant:
     """The assistant that the options describe."""
     recogniser = Recogniser.load(options.model, options.threads)
+    phrases = options.phrases and set(options.inputs) != {"-"}  # what is only typed may be in any language
     return assemble(
-        recogniser, options.grammar, options.settings, options.phrases, options.skills, options.chat_url,
-        options.chat_model,
-    )  # fmt: skip
+        recogniser, options.grammar, options.settings, phrases, options.skills, options.chat_url, options.chat_model
+    )
 
 
 def run(options: Options) -> Iterator[dict[str, Any]]:
