@@ -142,7 +142,7 @@ def test_decoding_goes_on_in_halves_and_says_so(
     small = Small(model.encoder.forward, 2, problem)
     monkeypatch.setattr(model.encoder, "forward", small)
     assert transcribe_bank(model, tokenizer, bank, ["en"] * 5) == wanted
-    assert small.refused and "out of memory with 5 clips at once; going on with 3" in capsys.readouterr().err
+    assert small.refused and "out of memory with 5 clips at once; continuing with 3" in capsys.readouterr().err
     small.rows = 0
     with pytest.raises(SecateurError, match="out of memory with one clip"):
         transcribe_bank(model, tokenizer, bank, ["en"] * 5)
