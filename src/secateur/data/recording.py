@@ -23,6 +23,8 @@ CLIPS = ("", "clips", "wavs", "wav", "audio")  # folders beside a table that aud
 MOST_BESIDE = 100_000  # files beside a table, among which audio is looked for by its name alone
 ABOVE = 4  # folders above, in which a path relative to a recipe's folder may begin
 
+LONGEST_DETAIL = 200  # characters of a file that a message repeats
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -129,8 +131,9 @@ class ForeignSet:
         return "-".join(part for part in place.with_suffix("").parts if part not in ("/", ".."))
 
     def leave_out(self, name: str, reason: str, detail: str = "") -> None:
-        """Note what cannot be used."""
-        self.left_out.append(LeftOut(name, reason, detail))
+        """Note what cannot be used; of a corrupted file's endless names the beginnings."""
+        brief, rest = detail[:LONGEST_DETAIL], "…" if len(detail) > LONGEST_DETAIL else ""
+        self.left_out.append(LeftOut(name[:LONGEST_DETAIL], reason, brief + rest))
 
     def note(self, line: str) -> None:
         """Note a guess, once."""
