@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from small_models import small_whisper
 from speech_clips import clips
 
 from secateur.base.errors import SecateurError
-from secateur.base.files import read_json, write_json
 from secateur.cli import main
 from secateur.data.manifest import read_manifest
 from secateur.decode.generation import Generation
@@ -26,7 +24,7 @@ from secateur.evaluate import calibration
 from secateur.evaluate.real_use import measure, source_of
 from secateur.export.calibration import calibrate
 from secateur.export.exporter import exporter_of
-from secateur.export.job import ErrorRateGate, error_drift
+from secateur.export.job import ErrorRateGate, error_drift, export_checked
 from secateur.export.onnx import export_onnx
 from secateur.families.whisper.write_ctranslate2 import write_ctranslate2
 from secateur.families.whisper.write_ggml import their_name, write_ggml
@@ -68,14 +66,13 @@ def test_conditions_are_decoded_with_the_thresholds_that_are_kept(
 ) -> None:
     monkeypatch.setattr(calibration, "LEAST", 3)
     monkeypatch.setattr(calibration, "TRIED", 1)
-    folder = Path(shutil.copytree(find_model(None), tmp_path / "model"))
-    write_json(folder / "export.json", read_json(folder / "export.json") | {"generation": {}})
     noise = tmp_path / "noise.wav"
     soundfile.write(noise, np.random.default_rng(0).standard_normal(32_000) * 0.05, 16_000)
     silent = tmp_path / "silent.jsonl"
     silent.write_text(json.dumps({"id": "noise", "audio": str(noise), "duration": 2.0, "text": ""}) + "\n")
     gate = ErrorRateGate(dev, tolerance=1000, nonspeech=silent, by_condition={"pause-2": 1000})
-    kept = error_drift(*tiny_en_model, folder, gate)
+    folder = tmp_path / "out"
+    kept = export_checked(*tiny_en_model, folder, "int8", gate=gate)["parity"]
     export = Recogniser.load(folder, workers=0)
     assert export.generation != Generation()  # chosen on dev, before the condition was measured
     again = measure(export, source_of(read_manifest(dev), export.sample_rate), ["pause-2"], model="", data="")

@@ -19,7 +19,7 @@ from small_models import small_whisper  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.data.manifest import Utterance  # noqa: E402
 from secateur.evaluate.real_use import read_results  # noqa: E402
-from secateur.export.job import ErrorRateGate, error_drift, tolerances  # noqa: E402
+from secateur.export.job import ErrorRateGate, real_use_drift, tolerances  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.study.adapt import real_use  # noqa: E402
 from secateur.study.report import _use_section  # noqa: E402
@@ -73,12 +73,11 @@ def test_the_gate_refuses_what_drifts_in_a_condition(out: Path, clips: list[Utte
     write_manifest(dev, clips)
     model, text = small_whisper(0)
     gate = ErrorRateGate(dev, 1000.0, by_condition={"pause-0.5": 1.0})
-    paused = error_drift(model, text, out / "exported" / "original", gate)["conditions"]["pause-0.5"]
+    exported = out / "exported" / "original"
+    paused = real_use_drift(model, text, exported, gate, 0.0)["conditions"]["pause-0.5"]
     assert paused["export"] == pytest.approx(paused["source"], abs=0.3)
     with pytest.raises(SecateurError, match=r"worse than its source in real use: nonspeech"):
-        error_drift(
-            model, text, out / "exported" / "original", ErrorRateGate(dev, 1000.0, by_condition={"nonspeech": -101.0})
-        )
+        real_use_drift(model, text, exported, ErrorRateGate(dev, 1000.0, by_condition={"nonspeech": -101.0}), 0.0)
 
 
 def test_tolerances_by_condition() -> None:

@@ -133,7 +133,11 @@ def export_checked(
                 f"{TOLERANCE:g}: nothing was written; please report this model"
             )
         values = {**asdict(compared), "agreement": compared.agreement, "on": "clips" if clips else "noise"}
-        return values if gate is None else values | error_drift(source, text, folder, gate)
+        if gate is not None:
+            values |= error_drift(source, text, folder, gate)
+            calibrate_export(folder, gate.dev, gate.limit, gate.nonspeech)  # conditions are decoded with its thresholds
+            values |= real_use_drift(source, text, folder, gate, values["dev_source"])
+        return values
 
     export_onnx(model, text, out, precision, check, ranges=ranges, nibbles=nibbles)
     contents = read_contents(out)
@@ -226,23 +230,25 @@ def error_drift(model: Network, text: TextCodec, folder: Path, gate: ErrorRateGa
             f" %, more than {gate.tolerance:g} points below; nothing was written: choose another --precision",
             rates["source"],
         )
-    values: Json = {
+    return {
         "dev": str(gate.dev), "dev_clips": len(utterances), "dev_source": rates["source"],
         "dev_export": rates["export"], "dev_tolerance": gate.tolerance,
     }  # fmt: skip
-    calibrate_export(folder, gate.dev, gate.limit, gate.nonspeech)  # conditions are decoded with these thresholds
-    return values | _real_use_drift(source, folder, utterances, gate, rates["source"]) if gate.by_condition else values
 
 
-def _real_use_drift(
-    source: Recogniser, folder: Path, utterances: Sequence[Utterance], gate: ErrorRateGate, rate: float
-) -> Json:
-    """Source and export compared in the gate's conditions of real use.
+def real_use_drift(model: Network, text: TextCodec, folder: Path, gate: ErrorRateGate, rate: float) -> Json:
+    """Source and export compared in the gate's conditions of real use; nothing where it has none.
+
+    `rate` is the source's error rate on the gate's clips, in percent.
 
     Raises:
         ErrorRateError: the export is worse in one of them than is tolerated.
     """
-    clips = list(utterances)[:: max(1, len(utterances) // CONDITION_CLIPS)][:CONDITION_CLIPS]
+    if not gate.by_condition:
+        return {}
+    source: Recogniser = family_of(model.config).recogniser()(model, text)
+    utterances = _sampled(gate.dev, gate.limit)
+    clips = utterances[:: max(1, len(utterances) // CONDITION_CLIPS)][:CONDITION_CLIPS]
     built = source_of(clips, source.sample_rate)
     names = chosen(list(gate.by_condition))
     before, after = (
