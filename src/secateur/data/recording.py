@@ -21,9 +21,8 @@ from .encoding import decode_text, read_text
 AUDIO = SUFFIXES  # a transcript beside one of them is no table of something else
 CLIPS = ("", "clips", "wavs", "wav", "audio")  # folders beside a table that audio is looked for in
 MOST_BESIDE = 100_000  # files beside a table, among which audio is looked for by its name alone
+LONGEST_LINE = 500  # characters of an error
 ABOVE = 4  # folders above, in which a path relative to a recipe's folder may begin
-
-LONGEST_DETAIL = 200  # characters of a file that a message repeats
 
 
 @dataclass(frozen=True)
@@ -131,9 +130,8 @@ class ForeignSet:
         return "-".join(part for part in place.with_suffix("").parts if part not in ("/", ".."))
 
     def leave_out(self, name: str, reason: str, detail: str = "") -> None:
-        """Note what cannot be used; of a corrupted file's endless names the beginnings."""
-        brief, rest = detail[:LONGEST_DETAIL], "…" if len(detail) > LONGEST_DETAIL else ""
-        self.left_out.append(LeftOut(name[:LONGEST_DETAIL], reason, brief + rest))
+        """Note what cannot be used."""
+        self.left_out.append(LeftOut(name, reason, detail))
 
     def note(self, line: str) -> None:
         """Note a guess, once."""
@@ -225,7 +223,8 @@ def one_at_least(read: Reader) -> Reader:
             yield recording
         if not count and source.left_out:
             first = source.left_out[0]
-            raise SecateurError(f"{first.id}: {first}")
+            line = f"{first.id}: {first}"  # endless where a corrupted file has no separators
+            raise SecateurError(line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…")
 
     return reader
 
