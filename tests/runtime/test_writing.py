@@ -47,6 +47,15 @@ def test_other_languages_stay() -> None:
     assert write is not None and write(japanese) is japanese
 
 
+def test_settings_that_a_language_has_no_use_for_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    write = rewriter(WritingSettings(simplified=True, write_numbers=True, punctuate=True))
+    assert write is not None and write(transcript("vingt et un", "fr")).text == "vingt et un"
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        f"secateur: --{name} does nothing to text in 'fr'" for name in ("punctuate", "simplified", "write-numbers")
+    ]
+
+
 def test_a_recogniser_and_its_streams_give_what_is_rewritten() -> None:
     import asyncio
 

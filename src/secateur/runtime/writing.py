@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base.options import Settings, option
+from ..base.progress import say_once
 from ..decode.segments import Segment, Word
 from ..text.languages import base_language
 from .transcript import Transcript
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Rewrite = Callable[[Transcript], Transcript]
 CHINESE = ("zh", "yue")
+CHINESE_ONLY = ("simplified", "correct", "punctuate")
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class _Writer:
     def rewrite(self, transcript: Transcript) -> Transcript:
         """The transcript, its segments, and the script of its words."""
         language = None if transcript.language is None else base_language(transcript.language)
+        self._name_unused(language)
         if language is not None and language not in CHINESE and not self.settings.write_numbers:
             return transcript
         segments = tuple(
@@ -84,6 +87,16 @@ class _Writer:
         )
         text = self._written(transcript.text, transcript.segments, language)
         return replace(transcript, text=text, segments=segments)
+
+    def _name_unused(self, language: str | None) -> None:
+        """Say once which of the settings leave text in `language` as it is."""
+        if language is None or language in CHINESE:
+            return
+        wanted = {name for name in CHINESE_ONLY if getattr(self.settings, name)}
+        if self.settings.write_numbers and language != "en":
+            wanted.add("write_numbers")
+        for name in sorted(wanted):
+            say_once(f"--{name.replace('_', '-')} does nothing to text in '{language}'")
 
     def _word(self, word: Word, language: str | None) -> Word:
         if not self.settings.simplified or language not in (None, *CHINESE):
