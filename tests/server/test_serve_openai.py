@@ -41,7 +41,7 @@ def client(server: Running) -> Any:
 @pytest.fixture(scope="module")
 def clip(speech: Path) -> tuple[bytes, str]:
     """A recording as a WAV file, and what our own recogniser writes."""
-    samples, _ = clips(speech, "librispeech-mini", 40)[3]
+    samples, _ = clips(speech, "librispeech-mini", 40)[7]  # without names, which a prompt may spell otherwise
     return wav(samples), Recogniser.load(threads=1).transcribe(samples).text
 
 
@@ -122,12 +122,7 @@ def test_words_alone_where_only_they_are_asked_for(client: Any, clip: tuple[byte
     ],
 )
 def test_no_word_is_lost_by(client: Any, clip: tuple[bytes, str], more: dict[str, Any]) -> None:
-    words, usual = ask(client, clip[0], **more).text.split(), clip[1].split()
-    if "prompt" not in more and "keywords" not in more:
-        assert words == usual
-    # A prompt changes how names are spelled, never how much is written.
-    assert abs(len(words) - len(usual)) <= 2
-    assert len(set(words) & set(usual)) >= len(set(usual)) - 9
+    assert ask(client, clip[0], **more).text == clip[1]
 
 
 def test_a_temperature_is_used(client: Any, clip: tuple[bytes, str]) -> None:
@@ -139,7 +134,7 @@ def test_a_temperature_is_used(client: Any, clip: tuple[bytes, str]) -> None:
 
 
 def test_translations_are_refused_with_the_reason(client: Any, clip: tuple[bytes, str]) -> None:
-    with pytest.raises(openai.NotFoundError, match="translat"), pytest.warns(DeprecationWarning):
+    with pytest.raises(openai.NotFoundError, match="does not translate"), pytest.warns(DeprecationWarning):
         client.audio.translations.create(file=("a.wav", clip[0]), model="whisper-1")
 
 

@@ -38,7 +38,7 @@ def server() -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def speech_at_16k(speech: Path) -> tuple[np.ndarray, str]:
     """A recording as 16-bit samples, and what our own recogniser writes."""
-    samples, _ = clips(speech, "librispeech-mini", 40)[3]
+    samples, _ = clips(speech, "librispeech-mini", 40)[7]  # without names, which a prompt may spell otherwise
     samples = samples[: 6 * 16000]
     return samples, Recogniser.load(threads=1).transcribe(samples).text
 
@@ -96,7 +96,7 @@ def test_the_client_commits_what_it_wants_transcribed(server: Running, speech_at
             assert events[0].previous_item_id == before
             before = events[0].item_id
             assert events[-2].delta == events[-1].transcript
-            assert alike(events[-1].transcript, text) > 0.75  # the prompt changes how a name is spelled
+            assert alike(events[-1].transcript, text) > 0.85
             assert "".join(one.token for one in events[-1].logprobs).strip() == events[-1].transcript
             assert events[-1].usage.seconds == pytest.approx(6, abs=0.01)
             assert {event.item_id for event in events if hasattr(event, "item_id")} == {before}

@@ -12,8 +12,8 @@ from .session import DecoderSession, State
 
 def detect(session: DecoderSession, state: State, batch: int) -> list[dict[str, float]]:
     """The probability of each language that the model knows, for the `batch` encoded clips of `state`."""
-    known = session.config.tokens.languages
-    names, ids = list(known), list(known.values())
+    languages = session.config.tokens.languages
+    names, ids = list(languages), list(languages.values())
     logits, _ = session.step(np.full((batch, 1), session.config.tokens.start, np.int64), state)
     chances = np.exp(logits[:, ids] - logits[:, ids].max(1, keepdims=True))
     chances /= chances.sum(1, keepdims=True)
@@ -29,22 +29,27 @@ def likeliest(answers: list[dict[str, float]]) -> list[str]:
     return [max(answer, key=answer.__getitem__) for answer in answers]
 
 
+def known(tokens: Tokens) -> tuple[str, ...]:
+    """Codes of the languages that a model with these tokens writes: one without a table of them writes English."""
+    return tuple(tokens.languages) or ("en",)
+
+
 def chosen(tokens: Tokens, language: str | None) -> str | None:
     """The model's name for the language asked for; None: detect it. A model with one language has that one.
 
     Raises:
         SecateurError: the model, or the table of languages, does not know the language.
     """
-    known = tuple(tokens.languages) or ("en",)
+    languages = known(tokens)
     if language is None:
-        return known[0] if len(known) == 1 else None
+        return languages[0] if len(languages) == 1 else None
     entry = language_entry(language)
-    if entry.code not in known:
-        if known == ("en",):
+    if entry.code not in languages:
+        if languages == ("en",):
             raise SecateurError(
                 f"this model knows English only, and {entry.name} ('{entry.code}') was asked for: "
                 "take a multilingual one, such as base or small (without .en)"
             )
-        few = ", ".join(sorted(known)[:12]) + (", ..." if len(known) > 12 else "")
+        few = ", ".join(sorted(languages)[:12]) + (", ..." if len(languages) > 12 else "")
         raise SecateurError(f"this model does not know {entry.name} ('{entry.code}'); it knows: {few}")
     return entry.code

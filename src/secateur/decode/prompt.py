@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..base.errors import SecateurError
 from ..base.progress import say_once
 from ..text.tokenizer import Tokenizer
+from .language import known
 from .loops import collapse_loops
 from .options import DecodingOptions
 from .session import TokenConfig
@@ -31,12 +32,13 @@ def prompt(
         SecateurError: a task or language that the model does not know.
     """
     tokens = config.tokens
+    translates = tokens.multilingual and tokens.translate is not None
+    if options.task == "translate" and not translates and len(known(tokens)) == 1:
+        raise SecateurError("this model does not translate: it knows one language")
     try:
         start = tokens.prompt(language, options.task, timestamps)
     except ValueError as problem:
         raise SecateurError(str(problem)) from problem
-    if options.task == "translate" and not tokens.multilingual:
-        raise SecateurError("this model does not translate: it knows one language")
     if not options.words and not previous:
         return start
     if tokens.previous is None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..base.progress import say, track
+from ..decode.language import known
 from ..decode.options import DecodingOptions
 from ..runtime.transcript import Transcript
 from ..text.languages import base_language, language
@@ -54,8 +55,8 @@ def decoded(
 def speaks(config: Any) -> tuple[str, ...] | None:
     """The languages that a model with this config can be asked to write; None: English only."""
     tokens = getattr(config, "tokens", None)
-    languages = tuple(tokens.languages) if tokens is not None and tokens.multilingual else ()
-    return None if languages in ((), ("en",)) else languages
+    languages = ("en",) if tokens is None else known(tokens)
+    return None if languages == ("en",) else languages
 
 
 def note_other_languages(config: Any, utterances: list[Utterance]) -> None:
