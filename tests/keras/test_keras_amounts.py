@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from keras_runs import ran
 
 pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
 pytest.importorskip("torch")
-SCRIPT = Path(__file__).with_name("keras_amounts_small.py")
 
 
 @pytest.fixture(scope="module", params=["tensorflow", "torch"])
 def result(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the script wrote with one backend."""
     folder = tmp_path_factory.mktemp(f"amounts_{request.param}")
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(folder)],
-        env={**os.environ, "KERAS_BACKEND": request.param}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    ran("keras_amounts_small.py", request.param, folder)
     return dict(json.loads((folder / "amounts.json").read_text()))
 
 
 def test_what_is_zero_is_deleted_and_nothing_changes(result: dict[str, Any]) -> None:
     zeros = result["zeros"]
-    assert zeros["units"] == [
-        6,
-        9,
-        6,
-    ]  # two convolutions are zero, three rectified; a sigmoid's zero is one half: stays
+    # Two convolutions are zero, three rectified; a sigmoid's zero is one half: stays.
+    assert zeros["units"] == [6, 9, 6]
     assert zeros["difference"] < 1e-6
     assert zeros["kept"] == [0, 1, 3, 4, 5] and zeros["width"] == 5 and zeros["narrow"] < 1e-6
     assert zeros["masked"] == 4  # what masks zeroed

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from keras_runs import ran
 
 pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
 pytest.importorskip("torch")
-SCRIPT = Path(__file__).with_name("keras_classes_small.py")
 NAMES = [
     "own_step", "own_step_nested", "dense_by_another_name", "attention_by_another_name", "transformer", "residuals",
     "subclassed",
@@ -25,11 +21,7 @@ NAMES = [
 def result(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the script printed with one backend."""
     folder = tmp_path_factory.mktemp(f"classes_{request.param}")
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(folder)],
-        env={**os.environ, "KERAS_BACKEND": request.param}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    ran("keras_classes_small.py", request.param, folder)
     return dict(json.loads((folder / "classes.json").read_text()))
 
 

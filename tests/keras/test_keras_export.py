@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras_runs import ran
 
 pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
-SCRIPT = Path(__file__).with_name("keras_export_small.py")
 FORMATS = ("onnx", "litert", "saved_model")
 
 
@@ -23,12 +22,8 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """What the script found with one backend, and the folder with its files."""
     pytest.importorskip(request.param)
     folder = tmp_path_factory.mktemp(request.param)
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(folder)],
-        env={**os.environ, "KERAS_BACKEND": request.param}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder, json.loads(done.stdout.strip().splitlines()[-1])
+    printed = ran("keras_export_small.py", request.param, folder)
+    return folder, json.loads(printed.strip().splitlines()[-1])
 
 
 @pytest.mark.parametrize("kind", FORMATS)

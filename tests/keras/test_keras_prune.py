@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from keras_runs import ran
 
 pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
@@ -28,15 +29,6 @@ NAMES = [
 ]  # fmt: skip
 
 Run = tuple[str, Path, dict[str, Any]]
-
-
-def ran(script: str, backend: str, folder: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, str(HERE / script), str(folder)],
-        env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
 
 
 @pytest.fixture(scope="module", params=["tensorflow", "torch"])

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from keras_runs import ran
 
 pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
 pytest.importorskip("torch")
 pytest.importorskip("kaldialign")
-HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module", params=["tensorflow", "torch"])
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp(request.param)
-    done = subprocess.run(
-        [sys.executable, str(HERE / "keras_sensitivity_small.py"), str(folder)],
-        env={**os.environ, "KERAS_BACKEND": request.param}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    ran("keras_sensitivity_small.py", request.param, folder)
     return dict(json.loads((folder / "found.json").read_text()))
 
 
