@@ -64,14 +64,14 @@ def sensitivity(
     check_known("criterion", criterion, [n for n, c in CRITERIA.items() if "map" not in c.needs])
     if not all(0 < a < 1 for a in amounts):
         raise SecateurError("amounts are shares between 0 and 1, such as (0.1, 0.25, 0.5)")
-    told, said = chosen_sets(model, sets, words)
+    labelled, transcribed = chosen_sets(model, sets, words)
     structure = structure_of(model)
-    given = None if told is None else (told.features, told.classes)
+    given = None if labelled is None else (labelled.features, labelled.classes)
     evidence = evidence_of(model, structure, structure.groups, criterion, given, batch_size, seed)
     scores = {g.name: CRITERIA[criterion](g, evidence) for g in structure.groups}
-    width = int((told or said).features.shape[-1])  # type: ignore[union-attr]
+    width = int((labelled or transcribed).features.shape[-1])  # type: ignore[union-attr]
     found = matching([*group_sites(model, structure, scores, amounts), *input_sites(width, blocks)], sites)
-    measure = _Measure(model, structure, told, said, words, batch_size)
+    measure = _Measure(model, structure, labelled, transcribed, words, batch_size)
     losses, errors = {BASELINE: measure.losses()}, {BASELINE: measure.errors()}
     for site in track(found, "taking sites away"):
         with measure.without(site):
@@ -103,10 +103,10 @@ class _Measure:
     """The model on its sets, with something taken away inside `without`."""
 
     def __init__(
-        self, model: Any, structure: Structure, told: Recordings | None, said: Recordings | None, words: Sequence[str],
-        batch: int,
+        self, model: Any, structure: Structure, labelled: Recordings | None, transcribed: Recordings | None,
+        words: Sequence[str], batch: int,
     ) -> None:  # fmt: skip
-        self.model, self.structure, self.told, self.said = model, structure, told, said
+        self.model, self.structure, self.labelled, self.transcribed = model, structure, labelled, transcribed
         self.words, self.batch = list(words), batch
         self.variables = {name: use.variable for name, use in structure.channels.uses.items()}
         self.silenced: tuple[int, ...] = ()
@@ -117,28 +117,28 @@ class _Measure:
 
     def losses(self) -> list[float]:
         """Summed negative log-likelihood of every recording's rows."""
-        if self.told is None or self.told.classes is None:
+        if self.labelled is None or self.labelled.classes is None:
             return []
-        outputs = self._outputs(self.told).astype(np.float64)
+        outputs = self._outputs(self.labelled).astype(np.float64)
         likely = outputs >= 0
         if not (likely.all() and np.allclose(outputs.sum(1), 1, atol=1e-3)):  # no probabilities: logits
             outputs = np.exp(outputs - outputs.max(1, keepdims=True))
             outputs /= outputs.sum(1, keepdims=True)
-        chance = outputs[np.arange(len(outputs)), self.told.classes]
-        sums = np.zeros(self.told.count())
-        np.add.at(sums, self.told.owners, -np.log(np.maximum(chance, 1e-7)))
+        chance = outputs[np.arange(len(outputs)), self.labelled.classes]
+        sums = np.zeros(self.labelled.count())
+        np.add.at(sums, self.labelled.owners, -np.log(np.maximum(chance, 1e-7)))
         return list(map(float, sums))
 
     def errors(self) -> list[int]:
         """Word errors of every recording."""
-        if self.said is None or self.said.texts is None:
+        if self.transcribed is None or self.transcribed.texts is None:
             return []
-        heard: list[list[str]] = [[] for _ in self.said.texts]
-        for owner, one in zip(self.said.owners, self._outputs(self.said).argmax(1), strict=True):
-            heard[owner].append(self.words[one])
+        decoded: list[list[str]] = [[] for _ in self.transcribed.texts]
+        for owner, one in zip(self.transcribed.owners, self._outputs(self.transcribed).argmax(1), strict=True):
+            decoded[owner].append(self.words[one])
         return [
             count_errors(text, " ".join(filter(None, words))).errors
-            for text, words in zip(self.said.texts, heard, strict=True)
+            for text, words in zip(self.transcribed.texts, decoded, strict=True)
         ]
 
     def _outputs(self, part: Recordings) -> Floats:
@@ -183,14 +183,14 @@ def _summary(
     """The map, as far as it comes from the measurements."""
     resamples = resamples_for(len(sites))
     loss, error, mean, rate = {}, {}, float("nan"), float("nan")
-    told, said = measure.told, measure.said
-    if told is not None:
-        rows = np.bincount(told.owners, minlength=told.count()).astype(float).tolist()
-        loss = effects([(differences(losses, rows, told.named(), resamples), told.count())], resamples)
-        mean = sum(losses[BASELINE]) / len(told.features)
-    if said is not None and said.texts is not None:
-        words = [float(count_errors(text, "").reference) for text in said.texts]
-        error = effects([(differences(errors, words, said.named(), resamples), said.count())], resamples)
+    labelled, transcribed = measure.labelled, measure.transcribed
+    if labelled is not None:
+        rows = np.bincount(labelled.owners, minlength=labelled.count()).astype(float).tolist()
+        loss = effects([(differences(losses, rows, labelled.named(), resamples), labelled.count())], resamples)
+        mean = sum(losses[BASELINE]) / len(labelled.features)
+    if transcribed is not None and transcribed.texts is not None:
+        words = [float(count_errors(text, "").reference) for text in transcribed.texts]
+        error = effects([(differences(errors, words, transcribed.named(), resamples), transcribed.count())], resamples)
         rate = sum(errors[BASELINE]) / max(sum(words), 1.0)
     whole = structure.parameters(), kernel_macs(model, structure)
 
@@ -210,7 +210,7 @@ def _summary(
                 round(parameters, 6), round(macs, 6), loss.get(s.name), error.get(s.name),
             )
         )  # fmt: skip
-    main = said or told
+    main = transcribed or labelled
     assert main is not None
     return SensitivityMap(
         model=model.name, data="", language="", metric="wer", utterances=main.count(),

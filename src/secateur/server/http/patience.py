@@ -41,7 +41,7 @@ class Stall:
 
 
 def _with_transport(protocol: Any) -> Any:
-    """The application, told the connection of every request: see `presence`."""
+    """The application, with the connection in the scope of every request: see `presence`."""
     app = protocol.app
 
     async def call(scope: Any, receive: Any, send: Any) -> None:

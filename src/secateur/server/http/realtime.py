@@ -83,7 +83,7 @@ class Conversation:
         address = self.socket.client.host if self.socket.client else ""
         try:
             async with self.engine.stream("realtime", address):
-                self._recogniser()  # a model that is not here is told at once
+                self._recogniser()  # a model that is not here is refused at once
                 await self._tell("created")
                 while True:
                     received = await receive(self.engine, self.socket)
@@ -97,7 +97,7 @@ class Conversation:
             await self.socket.close({413: 1009, 429: 1013, 503: 1012}.get(problem.status, 1008))
 
     async def _take(self, received: dict[str, Any]) -> None:
-        """One message; what is wrong with it is told, and the session goes on."""
+        """One message; what is wrong with it is an error event, and the session goes on."""
         event_id = None
         try:
             event = _event(received.get("text"))
