@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -28,7 +29,8 @@ from .reading import keep_outputs
 from .record import begin_with
 from .sets import arm_record, read_sets, some_hours, unseen_tests
 from .sets_of_job import named_sets, read_nonspeech
-from .settings import StudySettings, arm_settings, new_of, read_study, shortest_context
+from .settings import StudySettings, arm_settings, needed_runs, new_of, read_study, run_of, shortest_context
+from .soup import make_soup
 from .use import measure_arm
 
 
@@ -64,9 +66,17 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
         shortest_context=shortest_context(study),
     )  # fmt: skip
     flops_before = 0.0
-    if arm.start:
-        model, text = load_checkpoint(out / f"{arm.start}-{seed}")
-        flops_before = read_json(out / f"{arm.start}-{seed}" / "summary.json")["flops"]
+    made: dict[str, Any] = {}
+    if arm.soup:
+        folders = [Path(one) for one in arm.soup if "/" in one]
+        folders += [out / f"{of}-{its}" for of, its in needed_runs(study, name, seed)]
+        model, text, made["soup"] = make_soup(folders, data, arm.soup_kind, name)
+        records = [one / "summary.json" for one in folders]
+        flops_before = sum(read_json(one).get("flops", 0.0) for one in records if one.exists())  # all were trained
+    elif arm.start:
+        ((start, start_seed),) = [run for run in needed_runs(study, name, seed) if run[0] == run_of(arm.start)[0]]
+        model, text = load_checkpoint(out / f"{start}-{start_seed}")
+        flops_before = read_json(out / f"{start}-{start_seed}" / "summary.json")["flops"]
     elif arm.model or not new_of(study, name).preset:
         model, text = load_model(arm.model or study.model)
     else:
@@ -85,7 +95,7 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
     tuned, tuned_text, _ = run_arm(settings, model, text, data, folder, teacher)
     if distributed.rank() > 0:
         return
-    summary = read_json(folder / "summary.json")
+    summary = read_json(folder / "summary.json") | made
     trained = read_config(folder / TRAINED)
     summary["flops"] = flops_before + training_flops(trained, data, settings.train, summary["steps"], teacher)
     if name in study.robust:

@@ -112,7 +112,7 @@ def _arm(study: StudySettings, name: str, by_arm: dict[str, list[RunFile]], clip
         errors = [r.errors[key] for r in tested]
         rates = [r.rate(key, base) for r in tested]
         shared = [(o, r) for o in others for r in tested if o.seed == r.seed and key in o.errors]
-        if not shared and others and study.arms[name].zero_shot and key in others[0].errors:
+        if not shared and others and study.arms[name].untrained and key in others[0].errors:
             shared = [(others[0], runs[0])]
         against = None
         if name != control and shared:

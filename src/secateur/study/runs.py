@@ -16,7 +16,7 @@ from .arm import complete, finished
 from .processes import Piece, Processes, StudyPaths, cluster
 from .record import NAME, refuse_other
 from .sets import arm_record, check_sets
-from .settings import StudySettings, arm_settings, read_study, waits_for
+from .settings import StudySettings, arm_settings, needed_runs, read_study, waits_for
 
 
 def unfinished(study: StudySettings, todo: Sequence[tuple[str, int]], out: Path) -> list[tuple[str, int]]:
@@ -37,7 +37,7 @@ def unfinished(study: StudySettings, todo: Sequence[tuple[str, int]], out: Path)
         run, needed = ahead.pop()
         if run not in left_runs and left(run, needed):
             left_runs.add(run)
-            ahead += [((other, run[1]), True) for other in waits_for(study, run[0]) if (other, run[1]) in todo]
+            ahead += [(other, True) for other in needed_runs(study, *run) if other in todo]
     return [run for run in todo if run in left_runs]
 
 
@@ -53,7 +53,7 @@ def expand(study: StudySettings, only: Sequence[str] = (), seeds: Sequence[int] 
     names = [n for n in study.arms if not only or n in only]
     names.sort(key=lambda n: bool(waits_for(study, n)))
     chosen = {n: tuple(seeds) or study.seeds_of(n) for n in names}
-    chosen |= {n: study.seeds_of(n) for n in names if study.arms[n].zero_shot}
+    chosen |= {n: study.seeds_of(n) for n in names if study.arms[n].untrained}
     order = list(dict.fromkeys(seed for n in names for seed in chosen[n]))
     return [(name, seed) for seed in order for name in names if seed in chosen[name]]
 
@@ -144,7 +144,7 @@ def _run(
         if code or summary is None:
             failed.append(f"{name}-{seed}")
             say(f"{name}-{seed}: FAILED, see {out / f'{name}-{seed}' / 'log.txt'}")
-            waiting = [(n, s) for n, s in waiting if not (name in waits_for(study, n) and s == seed)]
+            waiting = [run for run in waiting if (name, seed) not in needed_runs(study, *run)]
         else:
             errors = ", ".join(f"{k} {100 * v:.2f}" for k, v in summary["error"].items() if "@" not in k)
             say(f"{name}-{seed}: {errors}; {summary['steps']} steps, {summary['seconds']} s")
@@ -152,4 +152,4 @@ def _run(
 
 
 def _ready(study: StudySettings, name: str, seed: int, out: Path) -> bool:
-    return all(complete(out / f"{other}-{seed}") is not None for other in waits_for(study, name))
+    return all(complete(out / f"{arm}-{of}") is not None for arm, of in needed_runs(study, name, seed))

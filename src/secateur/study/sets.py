@@ -84,5 +84,7 @@ def arm_record(study: StudySettings, name: str, seed: int, folder: Path) -> dict
         "hours": arm.hours if arm.hours is not None else study.hours, "longest": study.longest,
         "rehearsal_share": study.rehearsal_share, "normalise": study.normalise,
     }  # fmt: skip
+    if arm.soup:
+        start |= {"soup": list(arm.soup), "soup_kind": arm.soup_kind}
     settings = {**start, **to_dict(arm_settings(study, name, seed))}
     return record_of("arm", settings, [folder / one for one in manifests], model)

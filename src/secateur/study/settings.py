@@ -11,6 +11,8 @@ epochs = 8
 [arms.original]
 zero_shot = true
 [arms.dense]                  # the control
+[arms.soup]
+soup = ["dense:0,1,2"]        # the mean of their weights
 [arms.sparse]
 targets = [0.3, 0.5]          # becomes the arms sparse-30 and sparse-50
 [arms.sparse.prune]
@@ -36,6 +38,7 @@ from ..train.settings import TrainSettings
 from .arm import ArmSettings
 from .conditions import Condition
 from .lm import StudyLm
+from .soup import SoupKind
 from .use import StudyUse
 
 
@@ -49,7 +52,15 @@ class StudyArm(Settings):
     teacher: str = option(
         "", "Distil from `original`, an arm that is run before this one, or a checkpoint's folder (a/path)."
     )
-    start: str = option("", "Start from the result of an arm that is run before this one, of the same seed.")
+    start: str = option(
+        "", "Start from the result of an arm that is run before this one, of the same seed, or of a named one (a:0)."
+    )
+    soup: tuple[str, ...] = option(
+        (), "Average the weights of these runs instead of training: an arm's seeds (a:0,1,2), or folders (a/path)."
+    )
+    soup_kind: SoupKind = option(
+        "greedy", "Take those runs that lower the error on dev, the best first, or all of them."
+    )
     control: str | None = option(None, "Compare with this arm, when it is not the study's control.")
     train: tuple[str, ...] = option(
         (), "Train on these manifests instead of the study's: other transcripts of the same audio, more audio.",
@@ -61,6 +72,18 @@ class StudyArm(Settings):
     targets: tuple[float, ...] = option((), "Remove these shares, in an arm each.", unit="share", least=0, below=1)
     seeds: tuple[int, ...] | None = option(None, "Run these seeds instead of the study's.")
     about: str = option("", "Show this word in the table.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        others = ("training", "prune", "teacher", "start", "model", "new", "zero_shot", "train", "hours", "targets")
+        also = [name for name in others if self.soup and getattr(self, name)]
+        if also:
+            raise SecateurError(f"a soup is not trained: leave out {', '.join(also)}, or start another arm from it")
+
+    @property
+    def untrained(self) -> bool:
+        """Whether nothing is trained: every seed would give the same."""
+        return self.zero_shot or bool(self.soup)
 
 
 @dataclass(frozen=True)
@@ -117,7 +140,7 @@ class StudySettings(Settings):
     def seeds_of(self, arm: str) -> tuple[int, ...]:
         """The seeds of `arm`; a model that is not trained has one."""
         seeds = self.arms[arm].seeds or self.seeds
-        return seeds[:1] if self.arms[arm].zero_shot else seeds
+        return seeds[:1] if self.arms[arm].untrained else seeds
 
 
 def read_study(path: Path) -> StudySettings:
@@ -130,11 +153,15 @@ def read_study(path: Path) -> StudySettings:
     study = replace(study, arms=_spelled_out(study.arms))
     for name, arm in study.arms.items():
         arm_settings(study, name, 0, str(path))
-        for role, other in (("control", arm.control), ("teacher", arm.teacher), ("start", arm.start)):
+        members = [("soup", run_of(one)[0]) for one in arm.soup if "/" not in one]
+        roles = [("control", arm.control), ("teacher", arm.teacher), ("start", run_of(arm.start)[0]), *members]
+        for role, other in roles:
             known = {*study.arms, "original"} if role == "teacher" else set(study.arms)
             if other and other not in known and not (role == "teacher" and "/" in other):
                 raise SecateurError(f"{path}: arms.{name}: no arm '{other}' for a {role}{nearest(other, study.arms)}")
-        if not (arm.start or arm.model or study.model) and not new_of(study, name).preset:
+        if len(run_of(arm.start)[1]) > 1:
+            raise SecateurError(f"{path}: arms.{name}: start names one seed, such as {run_of(arm.start)[0]}:0")
+        if not (arm.start or arm.soup or arm.model or study.model) and not new_of(study, name).preset:
             raise SecateurError(f"{path}: arms.{name}: no model to start from: set model, or preset in [new]")
     _check_order(study, str(path))
     for name in (study.control, *study.robust, *study.lm.arms):
@@ -155,9 +182,36 @@ def shortest_context(study: StudySettings) -> float:
     return min((s.audio_seconds for s in settings if s is not None and s.audio_seconds), default=math.inf)
 
 
+def run_of(text: str) -> tuple[str, tuple[int, ...]]:
+    """An arm and the seeds that are named with it.
+
+    >>> run_of("merge:0,1"), run_of("merge")
+    (('merge', (0, 1)), ('merge', ()))
+
+    Raises:
+        SecateurError: seeds that are not numbers.
+    """
+    arm, colon, seeds = text.partition(":")
+    numbers = [one.strip() for one in seeds.split(",")] if colon else []
+    if not all(one.isdecimal() for one in numbers):
+        raise SecateurError(f"'{text}': expected an arm and its seeds, such as dense:0,1,2")
+    return arm, tuple(map(int, numbers))
+
+
+def needed_runs(study: StudySettings, name: str, seed: int) -> list[tuple[str, int]]:
+    """The runs (arm, seed) whose results a run needs, in the order of the file."""
+    arm = study.arms[name]
+    start, seeds = run_of(arm.start)
+    runs = [(arm.teacher, seed), *((start, one) for one in seeds or (seed,))]
+    for member in [one for one in arm.soup if "/" not in one]:
+        of, seeds = run_of(member)
+        runs += [(of, one) for one in seeds or study.seeds_of(of)]
+    return [run for run in dict.fromkeys(runs) if run[0] in study.arms]
+
+
 def waits_for(study: StudySettings, name: str) -> set[str]:
     """The arms whose results an arm needs."""
-    return {study.arms[name].teacher, study.arms[name].start} & set(study.arms)
+    return {arm for arm, _ in needed_runs(study, name, 0)}
 
 
 def _check_order(study: StudySettings, where: str) -> None:
@@ -186,7 +240,7 @@ def arm_settings(study: StudySettings, name: str, seed: int, where: str = "study
     """One arm: the shared settings, overridden by its own."""
     arm = study.arms[name]
     train = None
-    if not arm.zero_shot:
+    if not arm.untrained:
         given = from_dict(TrainSettings, study.training | arm.training, f"{where}: arms.{name}.training")
         made = arm.model or ("" if new_of(study, name).preset else study.model)
         pretrained = bool(arm.start) or (bool(made) and not untrained(made))

@@ -1,6 +1,6 @@
 """`secateur models`: list, fetch, make and show checkpoints."""
 
-from . import fetch, new, show
+from . import fetch, new, show, soup
 from . import list as list_models
 
-COMMANDS = {"list": list_models, "fetch": fetch, "new": new, "show": show}
+COMMANDS = {"list": list_models, "fetch": fetch, "new": new, "show": show, "soup": soup}
