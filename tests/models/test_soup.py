@@ -123,6 +123,6 @@ def test_the_command_writes_a_model_that_loads(tmp_path: Path, capsys: pytest.Ca
         (both[0]["encoder.conv1.weight"] + both[1]["encoder.conv1.weight"]) / 2,
         atol=1e-3,
         rtol=1e-3,
-    )  # noqa: E501
+    )
     assert main(["models", "soup", *folders, "--out", str(tmp_path / "soup")]) != 0
     assert "not empty" in capsys.readouterr().err
