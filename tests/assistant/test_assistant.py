@@ -100,39 +100,40 @@ def assistant(recogniser: Recogniser, outside: str, tmp_path: Path) -> Assistant
     ],
 )
 def test_answers(assistant: Assistant, text: str, answer: str) -> None:
-    assert assistant.read(text).answer == answer
+    assert assistant.answer_text(text).answer == answer
 
 
 def test_the_house_hears_what_was_meant(assistant: Assistant) -> None:
     Outside.calls.clear()
-    assert assistant.read("switch the lamp in the office off").acted
+    assert assistant.answer_text("switch the lamp in the office off").acted
     assert Outside.calls == [
         {"path": "/home", "key": "Bearer t0ken", "name": "lamp", "area": "office", "action": "off"}
     ]
-    assistant.read("make the bedroom light warm white")
+    assistant.answer_text("make the bedroom light warm white")
     assert Outside.calls[1]["value"] == "warm white"
 
 
 def test_timers_run_out(assistant: Assistant) -> None:
-    assert assistant.read("set a timer for three minutes").answer == "A timer for 3 minutes."
-    assert assistant.read("how much time is left").answer == "1 minute left."  # every look at the clock is a minute
+    assert assistant.answer_text("set a timer for three minutes").answer == "A timer for 3 minutes."
+    # Every look at the clock is a minute.
+    assert assistant.answer_text("how much time is left").answer == "1 minute left."
     assert due(assistant.context) == 1
-    assistant.read("set a timer for ten minutes")
-    assert assistant.read("cancel the timer").answer == "The timer is off."
-    assert assistant.read("cancel the timer").answer == "No timer is running."
+    assistant.answer_text("set a timer for ten minutes")
+    assert assistant.answer_text("cancel the timer").answer == "The timer is off."
+    assert assistant.answer_text("cancel the timer").answer == "No timer is running."
 
 
 def test_notes_are_kept(assistant: Assistant) -> None:
-    assistant.read("take a note that the milk is sour")
-    assistant.read("write down buy oats")
-    assert assistant.read("read my notes").answer == "Your notes: the milk is sour; buy oats."
+    assistant.answer_text("take a note that the milk is sour")
+    assistant.answer_text("write down buy oats")
+    assert assistant.answer_text("read my notes").answer == "Your notes: the milk is sour; buy oats."
 
 
 def test_conversations_belong_to_their_clients(assistant: Assistant) -> None:
     texts = ("sing a song", "and another one please sing")
-    assert [assistant.read(text, "anna").answer for text in texts] == ["turn 2", "turn 4"]
-    assert assistant.read("sing a song", "ben").answer == "turn 2"
-    assert assistant.read("sing a song", "anna").answer == "turn 6"
+    assert [assistant.answer_text(text, "anna").answer for text in texts] == ["turn 2", "turn 4"]
+    assert assistant.answer_text("sing a song", "ben").answer == "turn 2"
+    assert assistant.answer_text("sing a song", "anna").answer == "turn 6"
 
 
 def test_a_skill_that_raises_costs_one_answer(assistant: Assistant, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,10 +141,10 @@ def test_a_skill_that_raises_costs_one_answer(assistant: Assistant, monkeypatch:
         raise ZeroDivisionError("oops")
 
     monkeypatch.setitem(assistant.skills, "getTime", broken)  # type: ignore[arg-type]
-    reply = assistant.read("what time is it")
+    reply = assistant.answer_text("what time is it")
     assert (reply.intent, reply.acted) == ("getTime", False)
     assert "oops" in reply.answer
-    assert assistant.read("what is 7 times 8").answer == "7 times 8 is 56."
+    assert assistant.answer_text("what is 7 times 8").answer == "7 times 8 is 56."
 
 
 @pytest.mark.parametrize(
@@ -157,31 +158,31 @@ def test_a_skill_that_raises_costs_one_answer(assistant: Assistant, monkeypatch:
 )
 def test_nothing_is_done_that_was_not_ordered(assistant: Assistant, text: str, answer: str) -> None:
     Outside.calls.clear()
-    reply = assistant.read(text)
+    reply = assistant.answer_text(text)
     assert (reply.answer, reply.intent, reply.acted) == (answer, None, False)
     assert not [call for call in Outside.calls if call["path"] == "/home"]
 
 
 def test_two_orders_in_one_sentence(assistant: Assistant) -> None:
     Outside.calls.clear()
-    reply = assistant.read("turn on the kitchen light and the fan")
+    reply = assistant.answer_text("turn on the kitchen light and the fan")
     assert reply.answer == "The kitchen light is on. The fan is on."
     assert [(call["area"], call["name"]) for call in Outside.calls] == [("kitchen", "light"), ("", "fan")]
     assert reply.also == ({"intent": "turnOn", "slots": {"action": "on", "name": "fan"}},)
-    assert assistant.read("turn off all the lights").answer == "All the lights are off."
+    assert assistant.answer_text("turn off all the lights").answer == "All the lights are off."
 
 
 def test_the_conversation_goes_along(assistant: Assistant) -> None:
     texts = ("sing a song", "and another one please sing")
-    assert [assistant.read(text).answer for text in texts] == ["turn 2", "turn 4"]
+    assert [assistant.answer_text(text).answer for text in texts] == ["turn 2", "turn 4"]
 
 
 def test_what_is_broken_is_said(assistant: Assistant, outside: str) -> None:
     assistant.context.settings = SkillSettings(home_url=outside + "/broken", weather_url="file:///etc/passwd")
-    assert "500" in assistant.read("turn on the lamp").answer
-    assert "not an http address" in assistant.read("what is the weather").answer
+    assert "500" in assistant.answer_text("turn on the lamp").answer
+    assert "not an http address" in assistant.answer_text("what is the weather").answer
     assistant.context.settings = SkillSettings()
-    assert assistant.read("turn on the lamp").answer == "No smart home is set up."
+    assert assistant.answer_text("turn on the lamp").answer == "No smart home is set up."
 
 
 def test_own_skills(tmp_path: Path) -> None:

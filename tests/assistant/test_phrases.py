@@ -14,11 +14,11 @@ import pytest
 from secateur.assistant.grammar.file import Grammar, read_grammar
 from secateur.assistant.grammar.graph import Builder
 from secateur.assistant.grammar.match import match
+from secateur.assistant.phrases.allowed_tokens import AllowedTokens
 from secateur.assistant.phrases.automaton import Automaton
 from secateur.assistant.phrases.ctc import search_ctc
 from secateur.assistant.phrases.distance import distance
 from secateur.assistant.phrases.phrases import Phrases
-from secateur.assistant.phrases.pieces import Pieces
 from secateur.assistant.understand import Understanding
 from secateur.audio.read import read_audio
 from secateur.runtime.recogniser import Recogniser
@@ -67,21 +67,21 @@ def test_chinese_needs_no_spaces() -> None:
 
 
 def test_every_cut_of_a_word_into_pieces_is_allowed(recogniser: WhisperRecogniser) -> None:
-    pieces = Pieces(Automaton(grammar_of("espresso").graph), recogniser.tokenizer)
-    todo, spellings = [((), pieces.automaton.start)], set()
+    allowed = AllowedTokens(Automaton(grammar_of("espresso").graph), recogniser.tokenizer)
+    todo, spellings = [((), allowed.automaton.start)], set()
     while todo:
         tokens, place = todo.pop()
-        if pieces.automaton.ended(place):
+        if allowed.automaton.ended(place):
             spellings.add(recogniser.tokenizer.decode(tokens).strip().lower())
         if len(tokens) < 4:
-            todo += [((*tokens, int(t)), to) for t, to in zip(*pieces.following(place), strict=True)]
+            todo += [((*tokens, int(t)), to) for t, to in zip(*allowed.following(place), strict=True)]
     assert {text.strip(".,?!;: -\n") for text in spellings} == {"espresso"}
     wanted = recogniser.tokenizer.encode("espresso")
-    place = pieces.automaton.start
+    place = allowed.automaton.start
     for token in wanted:
-        tokens, places = pieces.following(place)
+        tokens, places = allowed.following(place)
         place = places[list(tokens).index(token)]
-    assert pieces.automaton.ended(place)
+    assert allowed.automaton.ended(place)
 
 
 def test_orders_that_free_recognition_misses(recogniser: WhisperRecogniser, speech: Path) -> None:
@@ -95,7 +95,7 @@ def test_orders_that_free_recognition_misses(recogniser: WhisperRecogniser, spee
         wanted = {key: " ".join(value.split()) for key, value in row["slots"].items()}
         samples = read_audio(speech / "barista-commands" / row["audio"], 16000)
         text = recogniser.transcribe(samples).text
-        plain, phrase = match(grammar.graph, text), phrases.hear(samples, text)
+        plain, phrase = match(grammar.graph, text), phrases.recognise(samples, text)
         free += plain is not None and plain.slots == wanted
         inside += phrase is not None and phrase.match.slots == wanted
     assert inside >= len(lines) - 1
@@ -107,7 +107,7 @@ def test_a_book_is_not_an_order(recogniser: WhisperRecogniser, speech: Path) -> 
     lines = (speech / "librispeech-mini" / "test.jsonl").read_text().splitlines()[::160][:2]
     for line in lines:
         samples = read_audio(speech / "librispeech-mini" / json.loads(line)["audio"], 16000)[: 6 * 16000]
-        assert phrases.hear(samples, recogniser.transcribe(samples).text) is None
+        assert phrases.recognise(samples, recogniser.transcribe(samples).text) is None
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..base.errors import SecateurError
+from ..base.options import to_dict
 from ..decode.segments import Audio
 from .chat import Chat
 from .grammar.match import Match
@@ -22,10 +23,14 @@ _LOG = logging.getLogger(__name__)
 class Reply:
     """What was recognised, what it was taken for, and what the assistant answers.
 
-    `acted` tells whether a skill ran; `also` has intent and slots of a second order in the same sentence.
+    Attributes:
+        text: the words of the order, as the grammar writes them where it has them; the key `heard` in JSON.
+        free: the words that the recogniser writes without the grammar.
+        acted: a skill ran.
+        also: intent and slots of a second order in the same sentence.
     """
 
-    heard: str
+    text: str
     free: str
     intent: str | None
     slots: dict[str, str] = field(default_factory=dict)
@@ -33,6 +38,11 @@ class Reply:
     answer: str = ""
     acted: bool = False
     also: tuple[dict[str, Any], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Its values for JSON, in commands and on the web page; `heard` is the released key of `text`."""
+        values = to_dict(self)
+        return {"heard": values.pop("text"), **values}
 
 
 class Assistant:
@@ -49,28 +59,28 @@ class Assistant:
     ) -> None:
         self.understanding, self.skills, self.context, self.chat = understanding, skills, context, chat
 
-    def hear(self, samples: Audio, client: str = "") -> Reply:
+    def answer_audio(self, samples: Audio, client: str = "") -> Reply:
         """Answer a spoken command of a client."""
         return self.act(self.understanding.audio(samples), client)
 
-    def read(self, text: str, client: str = "") -> Reply:
+    def answer_text(self, text: str, client: str = "") -> Reply:
         """Answer a typed command of a client."""
         return self.act(self.understanding.text(text), client)
 
     def act(self, understood: Understood, client: str = "") -> Reply:
         """Do what was understood. Takes as long as the skills do; any number of threads may be in here."""
-        heard, found = understood.text, understood.matches
-        if not heard:
+        text, matches = understood.text, understood.matches
+        if not text:
             return Reply("", "", None)
-        if not found:
-            return Reply(heard, understood.free, None, answer=self._otherwise(understood.free, client))
-        sure = round(min(match.confidence for match in found), 3)
-        reply = Reply(heard, understood.free, found[0].intent, dict(found[0].slots), sure)
-        also = tuple({"intent": match.intent, "slots": dict(match.slots)} for match in found[1:])
-        answers = [self._answer(match) for match in found]
+        if not matches:
+            return Reply(text, understood.free, None, answer=self._otherwise(understood.free, client))
+        sure = round(min(match.confidence for match in matches), 3)
+        reply = Reply(text, understood.free, matches[0].intent, dict(matches[0].slots), sure)
+        also = tuple({"intent": match.intent, "slots": dict(match.slots)} for match in matches[1:])
+        answers = [self._answer(match) for match in matches]
         acted = any(done for _, done in answers)
-        said = dict.fromkeys(answer for answer, _ in answers)  # the same trouble twice is said once
-        return replace(reply, answer=" ".join(said), acted=acted, also=also)
+        once = dict.fromkeys(answer for answer, _ in answers)  # the same trouble twice is answered once
+        return replace(reply, answer=" ".join(once), acted=acted, also=also)
 
     def _answer(self, match: Match) -> tuple[str, bool]:
         """The skill's answer, and whether it did its work. What a skill raises is its own answer's trouble only."""

@@ -29,16 +29,16 @@ LIKE = 0.34  # letters that a wake phrase may differ in, a letter
 def commands(blocks: Iterable[Audio], rate: int) -> Iterator[Audio]:
     """One array (samples,) for every stretch of speech in `blocks`; a stretch ends at a pause."""
     options = StreamOptions(longest=LONGEST)
-    found = detector(options.detector, rate)
-    ends = Endpointer(found, options, rate)
+    vad = detector(options.detector, rate)
+    ends = Endpointer(vad, options, rate)
     kept = np.zeros(0, np.float32)  # what may belong to a command
-    looked = first = 0  # samples that the endpointer has heard; number of the first that is kept
+    looked = first = 0  # samples that the endpointer has taken; number of the first that is kept
     start: int | None = None
     for block in blocks:
         kept = np.concatenate([kept, block])
-        while first + len(kept) - looked >= found.size:
-            began = ends.block(kept[looked - first : looked - first + found.size], looked)
-            looked += found.size
+        while first + len(kept) - looked >= vad.size:
+            began = ends.block(kept[looked - first : looked - first + vad.size], looked)
+            looked += vad.size
             if start is None and began is not None:
                 start = max(first, began - round(BEFORE * rate))
             elif start is not None and (not ends.speaking or looked - start >= LONGEST * rate):
@@ -101,17 +101,17 @@ class Wake:
     def follow(self, recogniser: Recogniser, samples: Audio) -> Audio | None:
         """The samples of the command in `samples` (n,), or None: the phrase alone, or nothing for us."""
         options = DecodingOptions(word_times=True, timestamps=False, temperatures=(0.0,))
-        found = recogniser.transcribe(samples, options)
-        rest = woken(found.text, self.phrase)
+        result = recogniser.transcribe(samples, options)
+        rest = woken(result.text, self.phrase)
         if rest is None:
             awake, self._until = self.clock() < self._until, -1.0
-            return samples if awake and found.text else None
+            return samples if awake and result.text else None
         if not rest:
             self._until = self.clock() + AWAKE
             return None
         self._until = -1.0
         count, start = len(rest.split()), 0.0
-        for word in reversed(found.words):
+        for word in reversed(result.words):
             count -= len(words_of(word.text))
             start = word.start
             if count <= 0:

@@ -42,15 +42,15 @@ class Understanding:
     def audio(self, samples: Audio) -> Understood:
         """Of one command (samples,) at the recogniser's rate."""
         if self.phrases is None or len(samples) > self.recogniser.window_seconds * self.recogniser.sample_rate:
-            heard = self.recogniser.transcribe(samples, self._options)
-            return self._free(heard.text, heard.confidence)
+            result = self.recogniser.transcribe(samples, self._options)
+            return self._free(result.text, result.confidence)
         begun = self.phrases.search.begin(samples)
-        found = self._free(begun.free, begun.confidence)
-        if begun.free and not (found.matches and all(one.cost == 0 for one in found.matches)):
+        free = self._free(begun.free, begun.confidence)
+        if begun.free and not (free.matches and all(one.cost == 0 for one in free.matches)):
             phrase = self.phrases.choose(begun)
             if phrase is not None:
                 return Understood(phrase.text, (phrase.match,), begun.free)
-        return found
+        return free
 
     def _free(self, text: str, confidence: float | None) -> Understood:
         """Of what was recognised without a grammar: as sure as the recogniser was of its words."""
@@ -65,6 +65,6 @@ class Understanding:
         """The words that keep a text from being a command of the grammar; empty where it is far from all of them."""
         if forbidden(text, self.grammar.language):
             return ()
-        found = near(self.grammar.graph, text)
+        nearest = near(self.grammar.graph, text)
         known = self.grammar.graph.vocabulary
-        return () if found is None else tuple(word for word in found.unknown if word not in known)
+        return () if nearest is None else tuple(word for word in nearest.unknown if word not in known)

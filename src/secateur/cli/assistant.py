@@ -17,7 +17,7 @@ from ..assistant.skill import SkillSettings
 from ..assistant.skills.timer import rings
 from ..assistant.speak import say_aloud
 from ..base.errors import SecateurError
-from ..base.options import Settings, option, to_dict
+from ..base.options import Settings, option
 from ..runtime.recogniser import Recogniser
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ def _spoken_replies(assistant: Assistant, options: Options) -> Iterator[dict[str
     for reply in _replies(assistant, options):
         if options.speak and reply.answer:
             say_aloud(reply.answer, assistant.context.language)
-        yield to_dict(reply)
+        yield reply.to_json()
 
 
 def _replies(assistant: Assistant, options: Options) -> Iterator[Reply]:
@@ -119,11 +119,11 @@ def _replies(assistant: Assistant, options: Options) -> Iterator[Reply]:
             if item is None:
                 continue
             if isinstance(item, str):
-                yield assistant.read(item)
+                yield assistant.answer_text(item)
                 continue
             command = item if wake is None else wake.follow(recogniser, item)
-            reply = None if command is None else assistant.hear(command)
-            if reply is not None and reply.heard:
+            reply = None if command is None else assistant.answer_audio(command)
+            if reply is not None and reply.text:
                 yield reply
     while options.ring and timers.running():
         yield from due()

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from ...base.errors import SecateurError, nearest
 from .numbers import MOST, number_words, spoken_ways
-from .template import AnyOrder, Either, Node, Rule, Slot, Word, parse
+from .template import AnyOrder, Either, Node, RuleReference, Slot, TemplateWord, parse
 from .template import Sequence as InOrder
 
 ANY = "*"  # an arc that takes whatever word is said
@@ -152,7 +152,7 @@ class Builder:
         if self._most is not None and len(graph.arcs) > self._most:
             raise SecateurError(f"{where}: the grammar needs more than {self._most} states: it says too much")
         match node:
-            case Word(spoken, written):
+            case TemplateWord(spoken, written):
                 target = graph.add()
                 graph.arcs[at].append(Arc(target, spoken, written, value=self._in_slot))
                 return target
@@ -167,7 +167,7 @@ class Builder:
                 return end
             case AnyOrder(parts):
                 return self._any_order(parts, at, where, depth)
-            case Rule(name):
+            case RuleReference(name):
                 if name not in self.rules:
                     raise SecateurError(f"{where}: no rule '{name}'{nearest(name, self.rules)}")
                 return self._put(parse(self.rules[name]), at, where, depth + 1)

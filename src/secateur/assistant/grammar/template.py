@@ -2,8 +2,8 @@
 
 `(a|b)` alternatives, `[a]` optional, `(a;b)` both in any order, `{list}` or `{list:slot}` a slot, `{1..60:minutes}`
 a number (`{0.0..24.0:hours}`: fractions too), `{*:text}` any words, `{+:place}` a name of up to six words, `<rule>`
-another template. Beyond hassil: `oz:ounce` is heard as `oz` and written as
-`ounce` in the value of its slot; `um:` is heard and not written.
+another template. Beyond hassil: `oz:ounce` is spoken as `oz` and written as
+`ounce` in the value of its slot; `um:` is spoken and not written.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PIECE = re.compile(r"\s*([()\[\]|;]|\{[^{}]*\}|<[^<>]*>|[^\s()\[\]|;{}<>]+)")
 
 
 @dataclass(frozen=True)
-class Word:
+class TemplateWord:
     """One spoken word and what a slot's value says for it."""
 
     spoken: str
@@ -34,7 +34,7 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Rule:
+class RuleReference:
     """Another template, by name."""
 
     name: str
@@ -61,14 +61,14 @@ class AnyOrder:
     parts: tuple[Node, ...]
 
 
-Node = Word | Slot | Rule | Sequence | Either | AnyOrder
+Node = TemplateWord | Slot | RuleReference | Sequence | Either | AnyOrder
 
 
 def parse(template: str) -> Node:
     """The tree of one template.
 
     >>> parse("turn [it] on").parts[1]
-    Either(parts=(Word(spoken='it', written='it'), Sequence(parts=())))
+    Either(parts=(TemplateWord(spoken='it', written='it'), Sequence(parts=())))
 
     Raises:
         SecateurError: brackets that do not pair, or a stray sign.
@@ -127,11 +127,11 @@ def _leaf(piece: str, template: str) -> list[Node]:
             raise SecateurError(f"template '{template}': '{{}}' names no list")
         return [Slot(values, name or values)]
     if piece[0] == "<":
-        return [Rule(piece[1:-1].strip())]
+        return [RuleReference(piece[1:-1].strip())]
     spoken, colon, written = piece.partition(":")
     words = words_of(spoken)
     if not words and not colon:
         raise SecateurError(f"template '{template}': '{piece}' is not a word")
     if not colon:
-        return [Word(word, word) for word in words]
-    return [Word(word, written.replace("_", " ") if i == 0 else "") for i, word in enumerate(words)]
+        return [TemplateWord(word, word) for word in words]
+    return [TemplateWord(word, written.replace("_", " ") if i == 0 else "") for i, word in enumerate(words)]

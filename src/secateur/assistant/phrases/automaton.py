@@ -11,10 +11,10 @@ SIGNS = frozenset(b".,?!;:")
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class SpellingState:
     """Where a spelling stands: in these states of the graph, with the letters `part` of a word begun.
 
-    An automaton makes each once, so that places are compared by identity.
+    An automaton makes each once, so that they are compared by identity.
     """
 
     states: frozenset[int]
@@ -30,58 +30,58 @@ class Automaton:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._places: dict[tuple[frozenset[int], bytes], Place] = {}
-        self.start = self._place(graph.closure(0))
+        self._states: dict[tuple[frozenset[int], bytes], SpellingState] = {}
+        self.start = self._spelling(graph.closure(0))
         self._words: dict[frozenset[int], dict[bytes, set[int]]] = {}
         self._parts: dict[frozenset[int], frozenset[bytes]] = {}
-        self._after: dict[tuple[Place, int], Place | None] = {}
+        self._after: dict[tuple[SpellingState, int], SpellingState | None] = {}
 
-    def read(self, place: Place, text: bytes) -> Place | None:
-        """The place after `text`, or None where no sentence goes on so."""
+    def read(self, spelling: SpellingState, text: bytes) -> SpellingState | None:
+        """The state after `text`, or None where no sentence goes on so."""
         for byte in text:
-            key = (place, byte)
+            key = (spelling, byte)
             if key not in self._after:
-                self._after[key] = self._step(place, byte)
+                self._after[key] = self._step(spelling, byte)
             following = self._after[key]
             if following is None:
                 return None
-            place = following
-        return place
+            spelling = following
+        return spelling
 
-    def ended(self, place: Place) -> bool:
+    def ended(self, spelling: SpellingState) -> bool:
         """Whether a sentence may end here."""
-        whole = self._word_done(place)
+        whole = self._word_done(spelling)
         return whole is not None and self.graph.end in whole.states
 
-    def _step(self, place: Place, byte: int) -> Place | None:
+    def _step(self, spelling: SpellingState, byte: int) -> SpellingState | None:
         if byte in BREAKS:
-            return self._word_done(place)
+            return self._word_done(spelling)
         if byte in SIGNS:
-            return self._word_done(place) if place.part else None
+            return self._word_done(spelling) if spelling.part else None
         if 65 <= byte <= 90:
             byte += 32
-        part = place.part + bytes([byte])
-        self._learn(place.states)
-        if part in self._parts[place.states]:
-            return self._place(place.states, part)
-        if byte >= 0xE0 and place.part:  # the next character of a script without spaces
-            whole = self._word_done(place)
+        part = spelling.part + bytes([byte])
+        self._learn(spelling.states)
+        if part in self._parts[spelling.states]:
+            return self._spelling(spelling.states, part)
+        if byte >= 0xE0 and spelling.part:  # the next character of a script without spaces
+            whole = self._word_done(spelling)
             if whole is not None:
                 return self._step(whole, byte)
         return None
 
-    def _word_done(self, place: Place) -> Place | None:
-        """The word begun is whole: the place after it."""
-        if not place.part:
-            return place
-        self._learn(place.states)
-        targets = self._words[place.states].get(place.part, ())
+    def _word_done(self, spelling: SpellingState) -> SpellingState | None:
+        """The word begun is whole: the state after it."""
+        if not spelling.part:
+            return spelling
+        self._learn(spelling.states)
+        targets = self._words[spelling.states].get(spelling.part, ())
         if not targets:
             return None
-        return self._place(frozenset().union(*(self.graph.closure(target) for target in targets)))
+        return self._spelling(frozenset().union(*(self.graph.closure(target) for target in targets)))
 
-    def _place(self, states: frozenset[int], part: bytes = b"") -> Place:
-        return self._places.setdefault((states, part), Place(states, part))
+    def _spelling(self, states: frozenset[int], part: bytes = b"") -> SpellingState:
+        return self._states.setdefault((states, part), SpellingState(states, part))
 
     def _learn(self, states: frozenset[int]) -> None:
         """The words that leave `states`, and all their beginnings."""

@@ -16,7 +16,7 @@ from ...decode.segments import Audio
 from ...runtime.ctc_recogniser import CtcRecogniser
 from ...text.units import Units
 from ..grammar.file import Grammar
-from .automaton import Automaton, Place
+from .automaton import Automaton, SpellingState
 from .search import Begun, Sentence
 
 NEVER = -np.inf
@@ -26,7 +26,7 @@ NEVER = -np.inf
 class _Prefix:
     """Log probabilities of all paths that spell a prefix and end in a blank, or not."""
 
-    place: Place
+    spelling: SpellingState
     blank: float = NEVER
     letter: float = NEVER
 
@@ -51,7 +51,7 @@ def search_ctc(
         grown: dict[str, _Prefix] = {}
         for text, prefix in prefixes.items():
             total = prefix.total
-            same = grown.setdefault(text, _Prefix(prefix.place))
+            same = grown.setdefault(text, _Prefix(prefix.spelling))
             same.blank = float(np.logaddexp(same.blank, total + frame[0]))
             for number, (character, letter) in enumerate(zip(characters, letters, strict=True), 1):
                 repeats = text.endswith(character)
@@ -60,16 +60,16 @@ def search_ctc(
                 arriving = prefix.blank if repeats else total
                 if arriving == NEVER or (character == " " and text.endswith(" ")) or (character == " " and not text):
                     continue
-                place = automaton.read(prefix.place, letter)
-                if place is None:
+                spelling = automaton.read(prefix.spelling, letter)
+                if spelling is None:
                     continue
-                longer = grown.setdefault(text + character, _Prefix(place))
+                longer = grown.setdefault(text + character, _Prefix(spelling))
                 longer.letter = float(np.logaddexp(longer.letter, arriving + frame[number]))
         kept = sorted(grown.items(), key=lambda item: -item[1].total)[:beam]
         prefixes = dict(kept)
     whole: dict[str, float] = {}
     for text, prefix in prefixes.items():
-        if automaton.ended(prefix.place):
+        if automaton.ended(prefix.spelling):
             bare = text.strip()
             whole[bare] = float(np.logaddexp(whole.get(bare, NEVER), prefix.total))
     return sorted(whole.items(), key=lambda item: -item[1])[:best]
@@ -95,7 +95,7 @@ class CtcSearch:
         return Begun(segment.text, total, segment.confidence, log_probs)
 
     def search(self, begun: Begun, wide: bool = False) -> list[Sentence]:
-        """Whole sentences found for one clip, the likeliest first; all there are, so that a wide search adds none."""
+        """Whole sentences for one clip, the likeliest first; all there are, so that a wide search adds none."""
         if begun.seen is None or wide:
             return []
         sentences = search_ctc(begun.seen, self.characters, self.automaton, self.beam, self.beam)

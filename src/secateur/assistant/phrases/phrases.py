@@ -1,4 +1,4 @@
-"""The command that audio most likely is: sentences found by the search, weighed, or none."""
+"""The command that audio most likely is: sentences of the search, weighed, or none."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DROPPED = 7  # letters that were said beyond a command, above which it was anoth
 class Weights:
     """How sentences are weighed against each other, and when the best is believed.
 
-    score = log p(sentence | audio) - expected * log p(sentence | nothing heard) - letters * edits, where edits are
+    score = log p(sentence | audio) - expected * log p(sentence | silence) - letters * edits, where edits are
     the letters in which the sentence differs from what the recogniser wrote freely. The second term takes away what
     the decoder would rather write than the grammar's words; the third, what a sentence leaves out of what was said.
     Chosen on synthesised orders.
@@ -44,7 +44,7 @@ class Weights:
     expected: float = 0.3
     letters: float = 1.0
     nearest: int = 6  # sentences that are weighed
-    within: float = 8.0  # nats below the best, as found, of those that are weighed
+    within: float = 8.0  # nats below the best, before weighing, of those that are weighed
     bias: float = 5.3
     gap: float = 0.13
     share: float = 7.0
@@ -72,10 +72,10 @@ class Search(Protocol):
         """One clip, encoded, and what it says without a grammar."""
 
     def search(self, begun: Begun, wide: bool = False) -> list[Sentence]:
-        """Whole sentences found for one clip, the likeliest first."""
+        """Whole sentences for one clip, the likeliest first."""
 
     def expected(self, sentences: Sequence[Sentence]) -> list[float]:
-        """log p of each sentence when nothing is heard."""
+        """log p of each sentence given silence."""
 
 
 class Phrases:
@@ -85,7 +85,7 @@ class Phrases:
         self.grammar, self.weights = grammar, weights or Weights()
         self.search = _search(recogniser, grammar, beam)
 
-    def hear(self, samples: Audio, free: str | None = None) -> Phrase | None:
+    def recognise(self, samples: Audio, free: str | None = None) -> Phrase | None:
         """The command that `samples` are; `free` is what the recogniser writes without a grammar, if known."""
         begun = self.search.begin(samples)
         return self.choose(begun if free is None else replace(begun, free=free))

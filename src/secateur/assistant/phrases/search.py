@@ -20,10 +20,10 @@ from ...decode.session import DecoderSession, Floats
 from ...runtime.token_recogniser import WhisperRecogniser
 from ...text.tokenizer import Tokenizer
 from ..grammar.file import Grammar
-from .automaton import Automaton, Place
-from .pieces import Pieces
+from .allowed_tokens import AllowedTokens
+from .automaton import Automaton, SpellingState
 
-SILENCE = 1.0  # seconds of what the decoder hears when it is to hear nothing
+SILENCE = 1.0  # seconds of near silence from which the internal language model is read
 ONCE = DecodingOptions(timestamps=False, temperatures=(0.0,))  # a command is short: one attempt
 UNSURE = -log(2)  # log probability of a token below which it may well be another; everyday openings are above
 FAINT = 1e-3  # its level: digital zero is not something a model was trained on
@@ -67,7 +67,7 @@ class Begun:
 class _Path:
     tokens: tuple[int, ...]
     letters: bytes
-    place: Place
+    spelling: SpellingState
     log_prob: float
 
 
@@ -80,7 +80,7 @@ class Breadth:
         below: a path this many nats below the best path of its length is given up.
         floor: so is one this many nats below what the recogniser wrote without a grammar, so that speech that is no
             command ends the search after a few tokens.
-        back: tokens before the place where the free text leaves the grammar, from which the search begins; None: all.
+        back: tokens before the point where the free text leaves the grammar, from which the search begins; None: all.
         margin: a path this many nats below the best whole sentence is given up.
     """
 
@@ -104,9 +104,14 @@ class PhraseSearch:
     """
 
     def __init__(
-        self, session: DecoderSession, pieces: Pieces, tokenizer: Tokenizer, prompt: Sequence[int], beam: int = 8
+        self,
+        session: DecoderSession,
+        allowed: AllowedTokens,
+        tokenizer: Tokenizer,
+        prompt: Sequence[int],
+        beam: int = 8,
     ) -> None:
-        self.session, self.pieces, self.tokenizer, self.prompt = session, pieces, tokenizer, list(prompt)
+        self.session, self.allowed, self.tokenizer, self.prompt = session, allowed, tokenizer, list(prompt)
         self.near, self.wide = Breadth(beam, 5.0, 18.0, 3), Breadth(2 * beam, 9.0, 24.0, None)
         self._end = session.config.tokens.end
         rate = session.config.front_end.sample_rate
@@ -126,7 +131,7 @@ class PhraseSearch:
         return Begun(text, total, sure, state, result.tokens, result.log_probs)
 
     def search(self, begun: Begun, wide: bool = False) -> list[Sentence]:
-        """Whole sentences found for a clip, the likeliest first; none where all are far below `begun.log_prob`.
+        """Whole sentences for a clip, the likeliest first; none where all are far below `begun.log_prob`.
 
         A wide search finds what a near one does not, at several times the cost.
         """
@@ -143,7 +148,7 @@ class PhraseSearch:
             check_cancelled()
             logp = logits - log_sum_exp(logits)[:, None]
             for path, row in zip(paths, logp, strict=True):
-                if path.tokens and self.pieces.automaton.ended(path.place):
+                if path.tokens and self.allowed.automaton.ended(path.spelling):
                     self._finish(done, path, path.log_prob + float(row[self._end]))
             top = max((sentence.log_prob for sentence in done.values()), default=top)
             grown = self._grown(paths, logp, breadth.beam)
@@ -158,7 +163,7 @@ class PhraseSearch:
         return sorted(done.values(), key=lambda sentence: -sentence.log_prob)
 
     def expected(self, sentences: Sequence[Sentence]) -> list[float]:
-        """log p of each sentence, its end left out, when the decoder hears nothing: its internal language model.
+        """log p of each sentence, its end left out, given near silence: the decoder's internal language model.
 
         (Meng et al. 2021, arXiv 2011.01991, with faint noise in place of a zeroed encoder.)
         """
@@ -186,17 +191,17 @@ class PhraseSearch:
         Free text goes wrong where it leaves the grammar, or shortly before: the search begins there.
         """
         if back is None:
-            return _Path((), b"", self.pieces.automaton.start, 0.0)
-        places = [self.pieces.automaton.start]
+            return _Path((), b"", self.allowed.automaton.start, 0.0)
+        spellings = [self.allowed.automaton.start]
         for token in begun.tokens:
-            tokens, following = self.pieces.following(places[-1])
+            tokens, following = self.allowed.following(spellings[-1])
             at = np.flatnonzero(tokens == token)
             if not len(at):
                 break
-            places.append(following[int(at[0])])
-        count = max(0, len(places) - 1 - back)
-        letters = b"".join(self.pieces.letters(token) for token in begun.tokens[:count])
-        return _Path(begun.tokens[:count], letters, places[count], sum(begun.log_probs[:count]))
+            spellings.append(following[int(at[0])])
+        count = max(0, len(spellings) - 1 - back)
+        letters = b"".join(self.allowed.letters(token) for token in begun.tokens[:count])
+        return _Path(begun.tokens[:count], letters, spellings[count], sum(begun.log_probs[:count]))
 
     def _finish(self, done: dict[str, Sentence], path: _Path, log_prob: float) -> None:
         text = " ".join(path.letters.decode("utf-8", "replace").split())
@@ -211,23 +216,23 @@ class PhraseSearch:
         """The best paths one token longer, with the row that each came from."""
         candidates: list[tuple[float, int, int]] = []
         for i, (path, row) in enumerate(zip(paths, logp, strict=True)):
-            tokens, _ = self.pieces.following(path.place)
+            tokens, _ = self.allowed.following(path.spelling)
             totals = path.log_prob + row[tokens]
             few = np.argpartition(-totals, beam)[:beam] if len(totals) > beam else range(len(totals))
             candidates += [(float(totals[j]), i, int(j)) for j in few]
         candidates.sort(reverse=True)
-        kept: dict[tuple[Place, bytes], tuple[_Path, int]] = {}
+        kept: dict[tuple[SpellingState, bytes], tuple[_Path, int]] = {}
         for log_prob, i, j in candidates:
-            tokens, places = self.pieces.following(paths[i].place)
+            tokens, spellings = self.allowed.following(paths[i].spelling)
             token = int(tokens[j])
-            letters = paths[i].letters + self.pieces.letters(token)
-            key = (places[j], letters)
+            letters = paths[i].letters + self.allowed.letters(token)
+            key = (spellings[j], letters)
             if key in kept:
                 same, parent = kept[key]
                 both = float(np.logaddexp(same.log_prob, log_prob))
-                kept[key] = _Path(same.tokens, letters, same.place, both), parent
+                kept[key] = _Path(same.tokens, letters, same.spelling, both), parent
             elif len(kept) < beam:
-                kept[key] = _Path((*paths[i].tokens, token), letters, places[j], log_prob), i
+                kept[key] = _Path((*paths[i].tokens, token), letters, spellings[j], log_prob), i
             else:
                 break
         return list(kept.values())
@@ -243,5 +248,5 @@ def search_of(recogniser: WhisperRecogniser, grammar: Grammar, beam: int) -> Phr
         prompt = recogniser.config.tokens.prompt(grammar.language)
     except ValueError as problem:
         raise SecateurError(f"the grammar is for '{grammar.language}', and {problem}") from problem
-    pieces = Pieces(Automaton(grammar.graph), recogniser.tokenizer)
-    return PhraseSearch(recogniser.session, pieces, recogniser.tokenizer, prompt, beam)
+    allowed = AllowedTokens(Automaton(grammar.graph), recogniser.tokenizer)
+    return PhraseSearch(recogniser.session, allowed, recogniser.tokenizer, prompt, beam)

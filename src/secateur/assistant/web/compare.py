@@ -1,4 +1,4 @@
-"""What the page's second tab asks: one clip heard by every model, their layers, plots from a folder."""
+"""What the page's second tab asks: one clip transcribed by every model, their layers, plots from a folder."""
 
 from __future__ import annotations
 

@@ -14,7 +14,6 @@ from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Body, Request, Response, WebSocket, WebSocketDisconnect
 
-from ...base.options import to_dict
 from ...server.http.engine import Engine, RefusedError, sendable
 from ...server.http.presence import SCOPE, ClientLeftError, while_there
 from ...server.http.socket import answer
@@ -66,7 +65,7 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
                 result = await asyncio.get_running_loop().run_in_executor(pool, assistant.act, understood, client)
         finally:
             acting -= 1
-        return {"type": "reply", **to_dict(result), "ms": round(1000 * (time.perf_counter() - begun))}
+        return {"type": "reply", **result.to_json(), "ms": round(1000 * (time.perf_counter() - begun))}
 
     @router.get("/v1/assistant")
     async def about() -> dict[str, Any]:

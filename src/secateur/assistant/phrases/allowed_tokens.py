@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...text.tokenizer import Tokenizer
-from .automaton import BREAKS, SIGNS, Automaton, Place
+from .automaton import BREAKS, SIGNS, Automaton, SpellingState
 
 Trie = dict[Any, Any]  # byte -> Trie; None -> the token that ends here
 
 
-class Pieces:
-    """The tokens that lead on from a place of the automaton, found once for every place.
+class AllowedTokens:
+    """The tokens that lead on from a state of the automaton, listed once for every state.
 
     Words that a reduced vocabulary lacks are spelled from the pieces it has: every cut of a word is allowed, and the
     search finds the likeliest.
@@ -25,28 +25,28 @@ class Pieces:
         spelled = tokenizer.spelled()
         self._letters = {token: _letters(data) for token, data in spelled.items()}
         self._trie = _trie(spelled)
-        self._known: dict[Place, tuple[NDArray[np.int64], list[Place]]] = {}
+        self._known: dict[SpellingState, tuple[NDArray[np.int64], list[SpellingState]]] = {}
 
-    def following(self, place: Place) -> tuple[NDArray[np.int64], list[Place]]:
-        """Token ids (n,) that may follow, and the place that each leads to."""
-        result = self._known.get(place)
+    def following(self, spelling: SpellingState) -> tuple[NDArray[np.int64], list[SpellingState]]:
+        """Token ids (n,) that may follow, and the state that each leads to."""
+        result = self._known.get(spelling)
         if result is None:
-            pairs: list[tuple[int, Place]] = []
-            self._walk(self._trie, place, pairs)
+            pairs: list[tuple[int, SpellingState]] = []
+            self._walk(self._trie, spelling, pairs)
             result = np.array([token for token, _ in pairs], np.int64), [to for _, to in pairs]
-            self._known[place] = result
+            self._known[spelling] = result
         return result
 
     def letters(self, token: int) -> bytes:
         """What a token spells in the grammar's eyes: lower case, spaces for hyphens, no signs."""
         return self._letters[token]
 
-    def _walk(self, trie: Trie, place: Place, pairs: list[tuple[int, Place]]) -> None:
+    def _walk(self, trie: Trie, spelling: SpellingState, pairs: list[tuple[int, SpellingState]]) -> None:
         for byte, branch in trie.items():
             if byte is None:
-                pairs.append((branch, place))
+                pairs.append((branch, spelling))
                 continue
-            to = self.automaton.read(place, bytes([byte]))
+            to = self.automaton.read(spelling, bytes([byte]))
             if to is not None:
                 self._walk(branch, to, pairs)
 
