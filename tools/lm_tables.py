@@ -16,7 +16,7 @@ from secateur.study.settings import StudySettings, read_study
 from secateur.study.store import Clips, RunFile, read_store
 
 STUDIES = Path(__file__).resolve().parent.parent / "experiments" / "study"
-HEAD = ["arm", "seeds", "weights gone", "dev read, %", "greedily, %", "read, %", "95 %", "against", "points (95 %)",
+HEAD = ["arm", "seeds", "weights pruned", "dev read, %", "greedily, %", "read, %", "95 %", "against", "points (95 %)",
         "P(better)", "weight, bonus, blank"]  # fmt: skip
 
 

@@ -204,8 +204,8 @@ def conditions_table() -> list[str]:
 
 
 def study_goals() -> list[str]:
-    """For every study and every share of weights gone: the pruned arm that is best on dev, and how it does on test."""
-    head = ["study", "control", "weights gone", "goal", "best arm on dev", "seeds", "ratio", "points (95 %)"]
+    """For every study and share of weights pruned: the pruned arm that is best on dev, and how it does on test."""
+    head = ["study", "control", "weights pruned", "goal", "best arm on dev", "seeds", "ratio", "points (95 %)"]
     head += ["P(better)", "retained set, points (95 %)"]
     rows = []
     for name, against in (("tiny_en", ""), ("tiny_en_held", ""), ("base", ""), ("base", "tiny-equal")):
@@ -245,7 +245,8 @@ def larger_table() -> list[str]:
     """Base, pruned in several ways, beside the smaller model that was tuned for as many FLOPs."""
     outcome = outcome_of("base", "tiny-equal")
     domain, other = outcome.study.tests
-    head = ["model", "seeds", "weights gone", "values gone", f"{domain}, %", "against tiny.en (95 %)", f"{other}, %"]
+    head = ["model", "seeds", "weights pruned", "parameters removed", f"{domain}, %", "against tiny.en (95 %)",
+            f"{other}, %"]  # fmt: skip
     names = {
         "tiny-equal": "tiny.en, dense", "dense": "base, dense", "sparse-taylor-30": "base, 30 % zeros",
         "sparse-decoder-first": "base, 31 % zeros, most in the decoder's self-attention",

@@ -82,7 +82,7 @@ def test_every_arm_is_counted_in_characters_and_in_pinyin(done: Path, place: Pat
         assert (found.pinyin.against is None) == (name == "dense")
     table = markdown(outcome)
     assert "| pinyin, % | against control, points (95 %) | tones, % |" in table[0]
-    assert "values gone or zero" in table[0] and all(line.count("|") == table[0].count("|") for line in table)
+    assert "parameters removed or zero" in table[0] and all(line.count("|") == table[0].count("|") for line in table)
 
 
 def test_pruned_arms_lose_what_they_should(done: Path, place: Path) -> None:

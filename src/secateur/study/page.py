@@ -30,12 +30,12 @@ def write_page(outcome: Outcome, path: Path) -> None:
         parts.append(section(f"Against the control, {first}", note, f"<figure>{plots.forest(known)}</figure>"))
         points = [(a.arm, 100 * a.removed_weights, 100 * a.sets[first].rate) for a in trained]
         on_dev = plots.front([(a.arm, a.removed_weights, a.dev) for a in trained])
-        drawn = plots.scatter(points, "encoder and decoder weights gone, %", f"error on {first}, %", on_dev)
+        drawn = plots.scatter(points, "encoder and decoder weights pruned, %", f"error on {first}, %", on_dev)
         note = (
             "Joined: the Pareto front on dev, where choices are made: no other arm has as few errors there with as "
             "much removed. Every other arm is beaten by one of these."
         )
-        parts.append(section("Error against what is gone", note, f"<figure>{drawn}</figure>"))
+        parts.append(section("Error against pruning", note, f"<figure>{drawn}</figure>"))
     titles, disturbed = robustness(outcome)
     if titles:
         note = "In brackets: points against the control under the same disturbance."
@@ -61,7 +61,7 @@ def answer(outcome: Outcome) -> str:
     assert d is not None
     word = "fewer" if d.high < 0 else "more" if d.low > 0 else "neither clearly fewer nor more"
     return (
-        f"Chosen on dev, '{best.arm}' ({100 * best.removed_weights:.0f} % of the weights gone) makes {word} errors "
+        f"Chosen on dev, '{best.arm}' ({100 * best.removed_weights:.0f} % of the weights pruned) makes {word} errors "
         f"than '{best.control}' on {first}: {100 * d.b:.1f} % against {100 * d.a:.1f} %, difference "
         f"{100 * d.delta:+.1f} points ({100 * d.low:+.1f} to {100 * d.high:+.1f})."
     )

@@ -20,8 +20,10 @@ def headings(outcome: Outcome) -> list[str]:
         tests += [f"{name}, %", "against control, points (95 %)", "P(better)"]
         if _in_pinyin(outcome, name):
             tests += ["pinyin, %", "against control, points (95 %)", "tones, %"]
-    removed = ["weights gone", "values gone", *(["values gone or zero"] if _zeros_counted(outcome) else [])]
-    return ["arm", "seeds", *removed, "dev, %", *tests, "ratio", "p (Holm)", "PFLOP", "training s"]
+    head = ["arm", "seeds", "weights pruned", "parameters removed"]
+    if _zeros_counted(outcome):
+        head.append("parameters removed or zero")
+    return [*head, "dev, %", *tests, "ratio", "p (Holm)", "PFLOP", "training s"]
 
 
 def cells(outcome: Outcome, arm: ArmOutcome) -> list[str]:
