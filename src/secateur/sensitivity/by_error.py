@@ -8,7 +8,7 @@ helps any more. A published model that loops or hallucinates gains most; after f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -84,8 +84,9 @@ class VariantErrors:
 def remove_by_error(
     model: Network, text: TextCodec, select: Sequence[Utterance], held_out: Sequence[Utterance],
     keep: dict[str, list[Utterance]], settings: ByErrorSettings, device: torch.device, normalise: str | None = None,
+    accepted_so_far: Callable[[Sequence[Removed]], None] = lambda removed: None,
 ) -> tuple[Network, list[Removed]]:  # fmt: skip
-    """The model without the units whose removal helped, and what was removed.
+    """The model without the units whose removal helped, and what was removed; `accepted_so_far` is called after each.
 
     `select` and `held_out` share no speaker; `keep` are sets whose error may not rise by more than `settings.forget`
     over all removals together.
@@ -125,6 +126,7 @@ def remove_by_error(
                 (before["held-out"], after["held-out"]), {name: (before[name], after[name]) for name in keep},
             )
         )  # fmt: skip
+        accepted_so_far(removed)
         say(f"removed {variant.name}: error now {_shown(after)}")
         model = without(model, variant)
     return model, removed

@@ -36,8 +36,9 @@ def prune_by_error(model: Any, text: Any, data: JobData, settings: ByErrorSettin
     before = {name: score(model.to(data.device).eval(), text, data, name, clips, "original")
               for name, clips in data.tests.items()}  # fmt: skip
     pruned, removed = remove_by_error(
-        model, text, select, data.dev, data.rehearsal_dev, settings, data.device, data.normalise
-    )
+        model, text, select, data.dev, data.rehearsal_dev, settings, data.device, data.normalise,
+        lambda so_far: write_json(folder / "removed.json", [asdict(one) for one in so_far]),
+    )  # fmt: skip
     pruned = as_saved(pruned.to(data.device).eval())
     results = {name: score(pruned, text, data, name, clips, "by error") for name, clips in data.tests.items()}
     for name, result in results.items():
