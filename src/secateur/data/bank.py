@@ -61,6 +61,14 @@ class AudioBank:
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def select(self, rows: Sequence[int]) -> AudioBank:
+        """A bank of the clips `rows`, with the same samples behind it."""
+        part = AudioBank.__new__(AudioBank)
+        chosen = torch.as_tensor(rows, dtype=torch.long)
+        part.lengths, part.starts = self.lengths[chosen], self.starts[chosen]
+        part.samples, part.device = self.samples, self.device
+        return part
+
     @cached_property
     def digest(self) -> str:
         """A hash of all samples."""

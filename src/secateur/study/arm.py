@@ -87,19 +87,23 @@ def run_arm(
         tuned, steps, known = _tune(arm, task, initial, original, data, folder, teacher, before)
         initial = InitialModel(tuned, initial.tokenizer, initial.rows)
     result_model = as_saved(initial.model.to(data.device).eval())  # `evaluate` on the folder then gives the same
-    if distributed.rank() > 0:  # the first process evaluates and writes
-        return result_model, initial.tokenizer, {}
-    save_checkpoint(folder, result_model, initial.tokenizer, half=True)
+    first = distributed.rank() == 0  # it writes; all decode
+    if first:
+        save_checkpoint(folder, result_model, initial.tokenizer, half=True)
     results: dict[str, Result] = {}
-    head = load_head(folder) if arm.train is not None and arm.train.auxiliary_saved else None
+    head = load_head(folder) if first and arm.train is not None and arm.train.auxiliary_saved else None
     sets = {"dev": data.dev} | (data.tests if test_now else {})
     for name, utterances in sets.items():
-        results[name] = score(result_model, initial.tokenizer, data, name, utterances, arm.name)
+        results[name] = score(result_model, initial.tokenizer, data, name, utterances, arm.name, shared=True)
+        if not first:
+            continue
         if head is not None:
             bank = data.bank(name, utterances, result_model.config.front_end.sample_rate)
             evidence = pinyin_evidence_of(result_model, *head, bank, batch_seconds(data.device))
             results[name] = with_pinyin_evidence(results[name], evidence)
         write_result(folder / "results" / f"{name}.json", results[name])
+    if not first:
+        return result_model, initial.tokenizer, {}
     summary = {
         "arm": to_dict(arm), "steps": steps, "seconds": round(time.perf_counter() - started, 1),
         "device": device_name(data.device), "processes": distributed.count(),
@@ -146,7 +150,7 @@ def _tune(
         callbacks.append(pruner)
 
     def validate(current: Any) -> dict[str, float]:
-        return {"error": decode_set(current, initial.tokenizer, data, "dev", data.dev, arm.name).rate}
+        return {"error": decode_set(current, initial.tokenizer, data, "dev", data.dev, arm.name, shared=True).rate}
 
     rate = config.front_end.sample_rate
     noise, nonspeech = (None if bank is None else bank.at(rate) for bank in (data.noise, data.nonspeech))

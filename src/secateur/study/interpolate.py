@@ -74,14 +74,14 @@ def settle(
     for share in shares:
         put(model, start, trained, share, project)
         trials.append(ShareTrial(share, *judge(model)))
-        say(f"{label}: {share:g} of the trained weights: dev {100 * trials[-1].dev:.2f}, " + ", ".join(
+        say_first(f"{label}: {share:g} of the trained weights: dev {100 * trials[-1].dev:.2f}, " + ", ".join(
             f"{name} {100 * rate:.2f} (original {100 * original[name]:.2f})" for name, rate in trials[-1].kept.items()
         ))  # fmt: skip
     best = choose(trials, original)
     put(model, start, trained, best.share, project)
     beyond = [name for name, rate in best.kept.items() if rate > original[name] + ALLOWED + 1e-12]
     if beyond:
-        say(
+        say_first(
             f"WARNING: {label}: no share keeps {', '.join(beyond)} within {100 * ALLOWED:g} points of the original; "
             f"{best.share:g} of the trained weights forgets least"
         )
@@ -89,6 +89,12 @@ def settle(
         "share": best.share, "forgotten": {n: {"original": original[n], "now": r} for n, r in best.kept.items()},
         "tried": [{"share": one.share, "dev": one.dev, "kept": one.kept} for one in trials],
     }  # fmt: skip
+
+
+def say_first(line: str) -> None:
+    """Say a line once, however many processes there are."""
+    if distributed.rank() == 0:
+        say(line)
 
 
 @torch.no_grad()
@@ -110,7 +116,7 @@ class RehearsalDev:
     def rates(self, model: Any, text: Any, label: str) -> Rates:
         """Error rates on those sets."""
         return {
-            name: decode_set(model, text, self.data, f"known-{name}", clips, label).rate
+            name: decode_set(model, text, self.data, f"known-{name}", clips, label, shared=True).rate
             for name, clips in self.data.rehearsal_dev.items()
         }
 
@@ -119,7 +125,7 @@ class RehearsalDev:
     ) -> dict[str, Any]:
         """Interpolate the weights of `model` as `settings.interpolation` says; see the function `settle`.
 
-        Of several processes the first judges, and all end with the same weights.
+        Several processes share the clips that are decoded, and all end with the same weights.
         """
 
         def project(weights: Weights) -> None:
@@ -128,15 +134,12 @@ class RehearsalDev:
 
         def judge(current: Any) -> tuple[float, Rates]:
             current.eval()
-            dev = decode_set(current, text, self.data, "dev", self.data.dev, label).rate
+            dev = decode_set(current, text, self.data, "dev", self.data.dev, label, shared=True).rate
             return dev, self.rates(current, text, label)
 
         trained = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        outcome: dict[str, Any] = {}
-        if distributed.rank() == 0:
-            original = self.rates(self.model.to(self.data.device).eval(), self.text, "original")
-            shares = SHARES if settings.interpolation == "dev" else (1.0,)
-            outcome = settle(model, start, original, project, judge, label, shares)
-        outcome = distributed.agreed(outcome)
+        original = self.rates(self.model.to(self.data.device).eval(), self.text, "original")
+        shares = SHARES if settings.interpolation == "dev" else (1.0,)
+        outcome = distributed.agreed(settle(model, start, original, project, judge, label, shares))
         put(model, start, trained, outcome["share"], project)
         return outcome

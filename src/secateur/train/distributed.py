@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -23,6 +23,12 @@ T = TypeVar("T")
 BUCKET = 1 << 24  # numbers sent at once (64 MB)
 PATIENCE = timedelta(hours=12)  # how long the others wait while rank 0 validates
 PEER_ENDED = "another process of this run has ended; start the run again and it resumes from its last state"
+
+
+class _Hosts:
+    """The group in which only hosts talk, while processes are joined."""
+
+    group: Any = None
 
 
 def rank() -> int:
@@ -60,17 +66,30 @@ def average(tensors: Iterable[Tensor]) -> None:
         tensor.div_(count())
 
 
-def all_reduce_gradients(leaves: Sequence[Tensor], *more: Tensor) -> None:
-    """`all_reduce_sum` of the gradients of `leaves` and of `more`; a missing gradient counts as zero and stays
-    missing."""
-    if count() > 1:
-        all_reduce_sum([*(torch.zeros_like(p) if p.grad is None else p.grad for p in leaves), *more])
+@torch.no_grad()
+def begin_sum(flat: Tensor) -> Any:
+    """Begin to replace `flat` by its sum over all processes; `wait` on what is returned orders later work after it."""
+    with peers():
+        return dist.all_reduce(flat, async_op=True)
+
+
+def any_process(value: bool) -> bool:
+    """Whether `value` is true on any process. The hosts meet here; no device is waited for.
+
+    They meet in a group of their own: sums that some of them have begun and others have not are not in the way.
+    """
+    if count() == 1:
+        return value
+    flag = torch.tensor(int(value))
+    with peers():
+        dist.all_reduce(flag, dist.ReduceOp.MAX, _Hosts.group)
+    return bool(flag)
 
 
 @torch.no_grad()
 def _reduce_bucket(tensors: list[Tensor]) -> None:
     flat = torch.cat([t.detach().flatten().float() for t in tensors])
-    with _peers():
+    with peers():
         dist.all_reduce(flat)
     sums = torch.split(flat, [t.numel() for t in tensors])
     for tensor, total in zip(tensors, sums, strict=True):
@@ -82,7 +101,7 @@ def agreed(value: T) -> T:
     if count() == 1:
         return value
     box = [value]
-    with _peers():
+    with peers():
         dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
     return box[0]
 
@@ -92,7 +111,7 @@ def gathered(value: T) -> list[T]:
     if count() == 1:
         return [value]
     values: list[Any] = [None] * count()
-    with _peers():
+    with peers():
         dist.all_gather_object(values, value)
     return values
 
@@ -102,7 +121,7 @@ def broadcast_from_first(tensors: Iterable[Tensor]) -> None:
     """Overwrite `tensors` with rank 0's."""
     if count() == 1:
         return
-    with _peers():
+    with peers():
         for tensor in tensors:
             dist.broadcast(tensor.data, src=0)
 
@@ -145,6 +164,7 @@ def processes(device: str) -> Iterator[str]:
             torch.cuda.set_device(chosen)
         backend = "cpu:gloo,cuda:nccl" if chosen.startswith("cuda") else "gloo"
         dist.init_process_group(backend, store=store, rank=number, world_size=world, timeout=PATIENCE)
+        _Hosts.group = dist.new_group(backend="gloo", timeout=PATIENCE)
         _watch_for_the_end(store)
         yield chosen
     except (Exception, KeyboardInterrupt) as problem:
@@ -202,7 +222,7 @@ def _watch_for_the_end(store: Any) -> None:
 
 
 @contextlib.contextmanager
-def _peers() -> Iterator[None]:
+def peers() -> Iterator[None]:
     """Turn a broken connection into the error that another process has ended."""
     try:
         yield

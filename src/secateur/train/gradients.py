@@ -12,7 +12,9 @@ from . import distributed
 from .loss import mean_absolute
 from .mix import Example
 from .objective import Batch
+from .prefetch import Prepared
 from .prepare import Preparer
+from .reducer import GradientReducer
 from .run import TrainingRun
 from .seeds import AFTER, DROPOUT, SHARED, seed_torch
 from .settings import TrainSettings
@@ -31,56 +33,95 @@ class Gradients:
         self.device = run.bank.device
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and self.device.type == "cuda")
         self.micro_batches = settings.accumulate
+        self.reducer = GradientReducer(parameters) if self.ranks > 1 else None
 
     def __call__(self, examples: list[Example], step: int, total: int) -> Tensor:
         """Leave the gradient of the mean loss over `examples` in `.grad`, on every process; returns that loss."""
-        counts = self.run.objective.counts(examples, step, self.settings)
-        shares = [count / max(sum(counts), 1) for count in counts][self.rank :: self.ranks]
+        return self.of(self.prepared(examples, step, total), step, total)
+
+    def prepared(self, examples: list[Example], step: int, total: int) -> Prepared:
+        """This process's share of `examples`, ready to train on; may be called from another thread, ahead of time."""
         local = examples[self.rank :: self.ranks]
-        if (
-            not local
-        ):  # fewer clips than processes: this one repeats a clip with weight 0, to take part in the collectives
-            local, shares = examples[:1], [0.0]
-        batch = self.prepare(local, step, total)
-        loss = self._attempt(batch, shares, step, total)
+        counts = self.run.objective.counts(local, step, self.settings)
+        if not local:
+            # Fewer clips than processes: this one repeats a clip with weight 0, to take part in the collectives.
+            local, counts = examples[:1], [0]
+        input_mask = self.model.input_mask
+        return Prepared(self.prepare(local, step, total), counts, len(examples), input_mask)
+
+    def of(self, prepared: Prepared, step: int, total: int) -> Tensor:
+        """Leave the gradient of the mean loss over a batch in `.grad`, on every process; returns that loss."""
+        own = sum(prepared.counts)
+        shares = [count / max(own, 1) for count in prepared.counts]
+        part: Tensor | float = 1.0  # of this process in the whole batch; on the device, so that nothing waits for it
+        if self.ranks > 1:
+            whole = torch.tensor(float(own), device=self.device)
+            distributed.all_reduce_sum([whole])
+            part = own / whole.clamp_min(1)
+        loss = self._attempt(prepared.batch, shares, part, step, total)
         while loss is None:
             torch.cuda.empty_cache()  # a no-op without a GPU
-            loss = self._attempt(batch, shares, step, total)
-        distributed.all_reduce_gradients(self.parameters, loss)
+            loss = self._attempt(prepared.batch, shares, part, step, total)
+        distributed.all_reduce_sum([loss])
         seed_torch(AFTER, self.settings.seed, step)
         return loss
 
-    def _attempt(self, batch: Batch, shares: list[float], step: int, total: int) -> Tensor | None:
-        """The gradient of this process's clips; None when memory ran out, and there are more micro-batches now.
+    def close(self) -> None:
+        """Let go of the gradients."""
+        if self.reducer is not None:
+            self.reducer.close()
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def _attempt(self, batch: Batch, shares: list[float], part: Tensor | float, step: int, total: int) -> Tensor | None:
+        """The gradient, over all processes; None when memory ran out on one, and it has more micro-batches now.
 
         Raises:
             SecateurError: one clip alone is too much.
         """
         micro_batches = min(self.micro_batches, len(batch.examples))
-        for parameter in self.parameters:
-            parameter.grad = None
-        loss = torch.zeros((), device=self.device)
+        if self.reducer is not None:
+            self.reducer.begin()
+        else:
+            for parameter in self.parameters:
+                parameter.grad = None
+        loss: Tensor | None = torch.zeros((), device=self.device)
         try:
             for number in range(micro_batches):
-                weight = sum(shares[number::micro_batches])
+                if self.reducer is not None and number == micro_batches - 1:
+                    self.reducer.arm()
+                weight = sum(shares[number::micro_batches]) * part
                 loss += self._micro_batch(batch.micro_batch(number, micro_batches), weight, number, step, total)
         except torch.OutOfMemoryError:
-            if micro_batches == len(batch.examples):
-                seconds = float(batch.lengths.max()) / self.prepare.sample_rate
-                raise SecateurError(
-                    f"out of memory with one clip of {seconds:.1f} s: leave long clips out (--longest), "
-                    "or take a smaller model or a larger device"
-                ) from None
-            self.micro_batches = 2 * micro_batches
-            here = f" on process {self.rank}" if self.ranks > 1 else ""
-            say(
-                f"{self.run.label}: out of memory at step {step}{here}; "
-                f"going on with {self.micro_batches} micro-batches a step"
-            )
-            return None
+            loss = None
+        if loss is None:
+            self._split(batch, micro_batches, step)
+        if self.reducer is not None:
+            if distributed.any_process(loss is None):
+                loss = None
+            self.reducer.finish()  # after running out of memory too: the others wait for these sums
         return loss
 
-    def _micro_batch(self, batch: Batch, weight: float, number: int, step: int, total: int) -> Tensor:
+    def _split(self, batch: Batch, micro_batches: int, step: int) -> None:
+        """Take twice as many micro-batches from now on.
+
+        Raises:
+            SecateurError: there is one clip in each already.
+        """
+        if micro_batches == len(batch.examples):
+            seconds = float(batch.lengths.max()) / self.prepare.sample_rate
+            raise SecateurError(
+                f"out of memory with one clip of {seconds:.1f} s: leave long clips out (--longest), "
+                "or take a smaller model or a larger device"
+            ) from None
+        self.micro_batches = 2 * micro_batches
+        here = f" on process {self.rank}" if self.ranks > 1 else ""
+        say(
+            f"{self.run.label}: out of memory at step {step}{here}; "
+            f"going on with {self.micro_batches} micro-batches a step"
+        )
+
+    def _micro_batch(self, batch: Batch, weight: Tensor | float, number: int, step: int, total: int) -> Tensor:
         """Add the gradient of one micro-batch, which has `weight` in the mean."""
         settings, callbacks = self.settings, self.run.callbacks
         seed_torch(SHARED, settings.seed, step)

@@ -25,6 +25,7 @@ from .gradients import Gradients
 from .l2_sp import L2SP
 from .lora import low_rank
 from .mix import Example
+from .prefetch import Prefetcher, Prepared
 from .rate import rate_at
 from .run import TrainingRun
 from .settings import TrainSettings
@@ -38,6 +39,7 @@ Net = TypeVar("Net", bound=Network)
 
 # Settings that change how a batch is split, not what is computed: a resumed run may change them.
 NOT_COMPARED = ("accumulate",)
+AHEAD = 2  # batches that are prepared while a GPU trains on another
 
 
 def total_steps(settings: TrainSettings, mix: Mix) -> int:
@@ -123,11 +125,26 @@ class _Loop:
         batches = batch_stream(run.mix, settings.batch_seconds, settings.seed, self.step, settings.sortagrad)
         stream = run.bank.follow(batches, distributed.rank(), self.ranks, attrgetter("clips"))
         self.model.train()
+        ahead = AHEAD if self.device.type == "cuda" else 0
+        with Prefetcher(stream, self._prepared, self.step, self.total, self.device, ahead) as prefetcher:
+            self._all_steps(prefetcher)
+        self.gradients.close()
+        self.averages.write(self.averages.result())
+        self.model.dropout.p = 0.0
+        self.model.eval()
+        return self.log
+
+    def _prepared(self, examples: list[Example], step: int) -> Prepared:
+        return self.gradients.prepared(examples, step, self.total)
+
+    def _all_steps(self, prefetcher: Prefetcher) -> None:
+        """Every step that is left, validation and saving."""
+        settings, run = self.settings, self.run
         clock = self._now()
         for _ in track(range(self.step, self.total), run.label, self.total - self.step):
             if self.averages.settled():
                 break
-            self._optimiser_step(next(stream))
+            self._optimiser_step(prefetcher.next(self.model.input_mask))
             self.step += 1
             last = self.step == self.total
             validates = self.step % self.every == 0 or last
@@ -139,10 +156,6 @@ class _Loop:
                 if saves:
                     self._save()
                 clock = self._now()
-        self.averages.write(self.averages.result())
-        self.model.dropout.p = 0.0
-        self.model.eval()
-        return self.log
 
     def _now(self) -> float:
         """A monotonic clock in seconds, read after the device has finished its queue."""
@@ -150,12 +163,12 @@ class _Loop:
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
-    def _optimiser_step(self, batch: list[Example]) -> None:
+    def _optimiser_step(self, prepared: Prepared) -> None:
         """One optimiser step on one batch."""
         self.model.dropout.p = self.settings.dropout if self._drops() else 0.0
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(self.step, self.total, self.settings) * group.get("times", 1.0)
-        loss = self.gradients(batch, self.step, self.total)
+        loss = self.gradients.of(prepared, self.step, self.total)
         for callback in self.run.callbacks:
             callback.after_backward(self.step, self.total)
         torch.nn.utils.clip_grad_norm_(self.model_parameters, self.settings.gradient_clip)
@@ -170,7 +183,7 @@ class _Loop:
             self.averages.update(self.step, all(c.ready(self.step, self.total) for c in self.run.callbacks))
         self.loss_sum += loss
         self.loss_count += 1
-        self.utterances += len(batch)
+        self.utterances += prepared.size
 
     def _drops(self) -> bool:
         """Whether dropout is on at this step."""
@@ -198,7 +211,7 @@ class _Loop:
             check_agreement(self.run.folder, self.step, hashes)
             entry["masks"] = hashes["masks"]
         if self.run.validate is not None:
-            entry |= distributed.agreed(self._scores(weights) if self.first else {})
+            entry |= distributed.agreed(self._scores(weights))  # every process decodes its share
             if all(c.ready(self.step, self.total) for c in self.run.callbacks):
                 self.averages.offer(weights, entry["error"])
                 if self.averages.settled():

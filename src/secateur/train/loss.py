@@ -16,9 +16,9 @@ def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0, weight
 
     `weights` (batch,) scale each row's part of the sum; the mean is over all positions that count.
     """
-    each = F.cross_entropy(
-        logits.float().transpose(1, 2), labels, ignore_index=IGNORE, label_smoothing=smoothing, reduction="none"
-    )
+    each = F.cross_entropy(  # one row a position: along the last dimension nothing has to be copied
+        logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE, label_smoothing=smoothing, reduction="none"
+    ).view_as(labels)
     if weights is not None:
         each = each * weights[:, None]
     return each.sum() / (labels != IGNORE).sum().clamp_min(1)

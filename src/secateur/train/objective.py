@@ -64,5 +64,6 @@ class Objective(Protocol):
     def counts(self, examples: Sequence[Example], step: int, settings: TrainSettings) -> list[int]:
         """How much of what the mean is taken over each of `examples` has at `step`.
 
-        Draws (of targets, say) must depend on example and step alone: every process asks for the whole batch.
+        Draws (of targets, say) must depend on example and step alone: a batch is split over any number of processes.
+        May be called on another thread, for a later step than the one that is trained.
         """

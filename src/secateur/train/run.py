@@ -25,7 +25,7 @@ class TrainingRun:
     mix: Mix
     objective: Objective
     callbacks: Sequence[Callback] = ()
-    validate: Callable[[Network], dict[str, float]] | None = None  # lower `error` is better; called on rank 0 only
+    validate: Callable[[Network], dict[str, float]] | None = None  # on every process; lower `error` is better
     extra: nn.Module | None = None  # trained beside the model, at `settings.auxiliary_rate` times its rate
     noise: NoiseBank | None = None
     nonspeech: NoiseBank | None = None  # recordings without speech

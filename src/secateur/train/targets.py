@@ -87,12 +87,13 @@ def batch_of_rows(
 ) -> TokenBatch:
     """Padded `rows`; timestamps, of which there are `most`, are read off `joints` (batch, clips, 2) on the device."""
     longest = max(len(row.ids) for row in rows)
-    ids = torch.full((len(rows), longest), end, dtype=torch.long)
-    is_target = torch.zeros(len(rows), longest, dtype=torch.bool)
-    for i, row in enumerate(rows):
-        ids[i, : len(row.ids)] = torch.tensor(row.ids)
-        is_target[i, row.prompt_length : len(row.ids)] = True
-    ids = ids.to(device, non_blocking=True)
+    table = np.full((len(rows), longest), end, np.int64)
+    column = np.arange(longest)
+    for line, row in zip(table, rows, strict=True):
+        line[: len(row.ids)] = row.ids
+    first, after = np.array([(row.prompt_length, len(row.ids)) for row in rows]).T
+    is_target = torch.from_numpy((column >= first[:, None]) & (column < after[:, None]))
+    ids = torch.from_numpy(table).to(device, non_blocking=True)
     positions = [(i, *position) for i, row in enumerate(rows) for position in row.times]
     if positions and joints is not None:
         line, column, clip, edge = torch.tensor(positions).T.to(device, non_blocking=True)

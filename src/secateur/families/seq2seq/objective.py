@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from ...train.objective import Batch
 from ...train.settings import TrainSettings
 from ...train.targets import IGNORE, TokenTarget, batch_of_rows, bpe_dropout_row
 from .inputs import encoder_inputs
+
+STEPS_KEPT = 6  # targets of so many steps: those that are prepared ahead, and this one
 
 
 @dataclass
@@ -63,6 +66,7 @@ class Seq2Seq:
     room: int = 448  # tokens that the text context holds
     tokens: Tokens | None = None  # of the model; None: no prompts, no timestamps
     tokenizer: Tokenizer | None = None  # for words in prompts
+    _known: dict[Any, dict[Example, TokenTarget]] = field(default_factory=dict, repr=False, compare=False)
 
     def __call__(self, model: TokenNetwork, batch: Batch, settings: TrainSettings) -> Tensor:
         """The loss of one batch."""
@@ -103,8 +107,21 @@ class Seq2Seq:
         """The target tokens at `step`; with BPE dropout some are split into the tokens they were merged from.
 
         What exceeds the text context is cut: the beginning of a prompt, the end of a text, which then has no end
-        token.
+        token. Kept for a few steps: the loss asks again for what was counted, maybe on another thread.
         """
+        key = (settings.seed, step, settings.bpe_dropout)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = {}
+            for old in list(self._known)[:-STEPS_KEPT]:
+                self._known.pop(old, None)
+        target = known.get(example)
+        if target is None:
+            target = known[example] = self._target(example, step, settings)
+        return target
+
+    def _target(self, example: Example, step: int, settings: TrainSettings) -> TokenTarget:
+        """See `target`."""
         head = self._head(example)
         ids, times = list(head), []
         silent = not example.clips
