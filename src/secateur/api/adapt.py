@@ -83,47 +83,68 @@ class AdaptSettings(DataSettings):
 
 
 @job(AdaptSettings)
-def adapt(settings: AdaptSettings) -> dict[str, Any]:
+def adapt(settings: AdaptSettings) -> dict[str, Any] | None:
     """Tune, prune, prove and export a model; returns the before/after table, `exported` (the folder) and `report`.
 
     Three models are compared on test speakers that none was trained on: the original, a dense control trained for the
-    same number of steps, and the pruned one. A killed job resumes; the folder of another run is refused.
+    same number of steps, and the pruned one. A killed job resumes; the folder of another run is refused. Inside
+    `torchrun` all processes train and decode together, and the first returns the results, the others None.
 
     Raises:
         SecateurError: anything a user can get wrong, in one line, before training.
     """
+    from ..base.extras import require
+
+    require("torch", "train")
+    from ..train.distributed import processes
+
+    with processes(settings.device) as device:
+        return _adapted(settings, device)
+
+
+def _adapted(settings: AdaptSettings, device: str) -> dict[str, Any] | None:
+    """The job on one process of one or more; only the first measures, exports and reports."""
     from ..base.files import read_json, write_text
     from ..study.adapt import adapt as run
     from ..study.made import write_data
     from ..study.record import begin, finish
     from ..study.report import render
     from ..study.run_folder import collect
+    from ..train.distributed import agreed, rank
     from .check import check_folder, plan_job
 
-    data, files = None, None
+    data, files, first = None, None, rank() == 0
     if settings.demo:
         from ..study.demo import demo_data
 
         check_folder(settings.out)
-        data, files = demo_data(settings.longest, settings.device)
-    plan = plan_job(settings, data, files or ())
+        for turn in (first, not first):  # what the first downloads, the others find
+            if turn:
+                data, files = demo_data(settings.longest, device)
+            agreed(None)
+    plan = plan_job(settings, data, files or (), device)
     if settings.check:
-        return plan.summary()
-    record = begin("adapt", settings, plan.files, settings.model, settings.out)
+        return plan.summary() if first else None
+    record = begin("adapt", settings, plan.files, settings.model, settings.out) if first else {}
     known = settings.out / "summary.json"
-    if record.get("finished") and known.exists():
+    if agreed(bool(record.get("finished")) and known.exists()):
+        if not first:
+            return None
         say(f"{settings.out}: this very run is finished; its results are shown again")
         summary = read_json(known)
     else:
-        write_data(settings.out, plan.data)
+        if first:
+            write_data(settings.out, plan.data)
         summary = run(plan.model, plan.text, plan.data, settings.out, settings)
+        if not first:
+            return None
     page = settings.out / "report.html"
     write_text(page, render(replace(collect(settings.out), title=f"{settings.model} adapted")))
     finish(settings.out, record)
     exported = settings.out / "exported" / "pruned"
-    first = plan.data.tests["test"][0]
-    say(f"the exported model, run without torch on {first.audio.name}: {hypothesis_of(exported, first)!r}")
-    say(f"  its reference: {first.text!r}")
+    first_clip = plan.data.tests["test"][0]
+    say(f"the exported model, run without torch on {first_clip.audio.name}: {hypothesis_of(exported, first_clip)!r}")
+    say(f"  its reference: {first_clip.text!r}")
     return {**summary, "report": str(page), "exported": str(exported)}
 
 

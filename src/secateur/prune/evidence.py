@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from ..models.checkpointing import recomputing
 from ..models.groups import Group
 from ..train.distributed import all_reduce_sum
 from .taylor import TaylorSums
@@ -80,6 +81,8 @@ class ActivationCollector:
 
     def _hook(self, name: str) -> ForwardHook:
         def add(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+            if recomputing():
+                return
             feature = channel_axis(module)
             for store, value in ((self.inputs, arguments[0]), (self.outputs, output)):
                 self._add(store, name, value, feature)
@@ -96,6 +99,8 @@ class ActivationCollector:
 
     def _recurrent(self, name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         def add(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+            if recomputing():
+                return
             self._add(self.inputs, name, arguments[0], -1)
 
         return add

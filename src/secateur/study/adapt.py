@@ -35,8 +35,10 @@ from ..models.network import Network
 from ..prune.ranking import rank
 from ..prune.settings import PruneSettings
 from ..runtime.recogniser import Recogniser
+from ..train import distributed
 from ..train.settings import TrainSettings
 from .arm import ArmSettings, finished, run_arm
+from .interpolate import say_first
 
 TOLERATED = ("pause", "joined", "previous", "prompt", "nonspeech")  # kinds of conditions that are judged
 TOLERATED_POINTS = 2.0  # few clips: less would be chance
@@ -81,7 +83,8 @@ class Recipe(Protocol):
 def adapt(model: Network, tokenizer: TextCodec, data: JobData, out: Path, settings: Recipe) -> dict[str, Any]:
     """Run the whole job in folder `out` and return the before/after table (see `table`).
 
-    `data.tests` holds exactly one set, "test". Finished parts are not run again.
+    `data.tests` holds exactly one set, "test". Finished parts are not run again. Of several processes all train and
+    decode; the first does the rest, and the others get an empty table when training is over.
 
     Raises:
         SecateurError: clips that do not fit, a budget that cannot be met.
@@ -92,18 +95,23 @@ def adapt(model: Network, tokenizer: TextCodec, data: JobData, out: Path, settin
     test = data.tests["test"]
     dense: Network | None = None
     results: dict[str, Result] = {}
-    say(f"1/6  evaluating {model.config.name} as it is on {len(test)} test clips")
-    results["original"] = _original(model, tokenizer, data, test, out)
-    say("2/6  ranking what can go")
-    write_json(out / "ranking.json", rank(model, tokenizer, data, settings.prune))
+    say_first(f"1/6  evaluating {model.config.name} as it is on {len(test)} test clips")
+    first = distributed.rank() == 0
+    if first:
+        results["original"] = _original(model, tokenizer, data, test, out)
+        say("2/6  ranking what can go")
+        write_json(out / "ranking.json", rank(model, tokenizer, data, settings.prune))
     if settings.dense_control:
-        say("3/6  tuning the unpruned control")
+        say_first("3/6  tuning the unpruned control")
         dense, _ = _arm(ArmSettings("dense", training), model, tokenizer, data, out)
-        results["dense"] = read_result(out / "dense" / "results" / "test.json")
-    say("4/6  tuning and pruning")
+    say_first("4/6  tuning and pruning")
     rate = training.learning_rate * settings.rate_factor
     pruned_arm = ArmSettings("pruned", replace(training, learning_rate=rate), settings.prune)
     pruned, pruned_tokenizer = _arm(pruned_arm, model, tokenizer, data, out)
+    if not first:
+        return {}
+    if dense is not None:
+        results["dense"] = read_result(out / "dense" / "results" / "test.json")
     results["pruned"] = read_result(out / "pruned" / "results" / "test.json")
     say(f"5/6  exporting to ONNX ({settings.precision}) and timing side by side on {settings.timed_clips} clips")
     exports = {"original": (model, tokenizer, "fp32"), "pruned": (pruned, pruned_tokenizer, settings.precision)}
@@ -182,7 +190,7 @@ def _original(model: Network, tokenizer: TextCodec, data: JobData, test: list[Ut
 def _arm(arm: ArmSettings, model: Network, tokenizer: TextCodec, data: JobData, out: Path) -> tuple[Network, TextCodec]:
     """Run an arm, or load it when it is finished. The original is the teacher on the rehearsal set, if there is one."""
     folder = out / arm.name
-    if finished(folder) is not None:
+    if distributed.agreed(finished(folder) is not None):
         return load_checkpoint(folder, data.device)
     tuned, its_tokenizer, _ = run_arm(arm, model, tokenizer, data, folder, model if data.rehearsal else None)
     return tuned, its_tokenizer

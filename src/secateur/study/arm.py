@@ -36,6 +36,7 @@ from ..train.auxiliary import AuxiliaryObjective, load_head, save_head, with_aux
 from ..train.callback import Callback
 from ..train.examples import mix_of
 from ..train.loop import TrainingRun, train
+from ..train.offload import at_home
 from ..train.settings import TrainSettings
 from .interpolate import RehearsalDev
 from .pinyin_head import pinyin_evidence_of, with_pinyin_evidence
@@ -162,7 +163,10 @@ def _tune(
         validate=validate, folder=folder, label=arm.name, noise=noise,
         nonspeech=nonspeech,
     )  # fmt: skip
-    start = {name: value.detach().clone() for name, value in model.state_dict().items()} if data.rehearsal_dev else {}
+    if settings.offload and teacher is None:
+        before.model.cpu()  # until it is measured again
+    copied = at_home if settings.offload else lambda value: value.detach().clone()
+    start = {name: copied(value) for name, value in model.state_dict().items()} if data.rehearsal_dev else {}
     log = train(model, run, settings)
     known = before.settle(model, initial.tokenizer, start, callbacks, settings, arm.name) if start else {}
     if helped is not None and settings.auxiliary_saved and distributed.rank() == 0:

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from ..base.files import Json
+from .offload import at_home, streamed
 from .settings import TrainSettings
 from .state import with_prefix
 
 Weights = dict[str, Tensor]
+OFFLOADED_EVERY = 8  # steps after which an average in the computer's memory is moved
 
 
 class WeightAverages:
@@ -27,6 +29,8 @@ class WeightAverages:
         self.parameters, self.settings, self.project = parameters, settings, project
         self.start = self.copy() if settings.share_trained < 1 else None
         self.average = self.copy() if settings.ema else None
+        self.left = 1.0  # of the average, after the steps that an offloaded one has not seen yet
+        self.unseen = 0
         self.since: int | None = None  # step at which the average restarted: the first after the last pruning step
         self.recent: list[Weights] = []
         self.best: Weights | None = None
@@ -47,13 +51,30 @@ class WeightAverages:
         decay = min(self.settings.ema, (1 + steps) / (10 + steps))
         if self.since == step > 0:
             decay = 0.0
-        torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
+        if not self.settings.offload:
+            torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - decay)
+            return
+        self.left *= decay
+        self.unseen += 1
+        if self.unseen == OFFLOADED_EVERY or decay == 0:
+            self._catch_up()
+
+    @torch.no_grad()
+    def _catch_up(self) -> None:
+        """Move an offloaded average by all the steps since it moved last, as if their weights were the current ones."""
+        if self.average is not None and self.unseen:
+            stores = list(self.average.values())
+            for number, (average, parameter) in enumerate(streamed(stores, list(self.parameters.values()))):
+                stores[number].copy_(average.lerp_(parameter, 1 - self.left), non_blocking=True)
+            _wait(self.parameters)
+        self.left, self.unseen = 1.0, 0
 
     def current(self) -> Weights:
         """The weights to validate: the average when there is one, interpolated with the start if configured
         (WiSE-FT)."""
+        self._catch_up()
         chosen = self.parameters if self.average is None else self.average
-        weights = {n: t.detach().clone() for n, t in chosen.items()}
+        weights = self._copied(chosen)
         if self.start is not None:
             torch._foreach_lerp_(list(weights.values()), list(self.start.values()), 1 - self.settings.share_trained)
         self.project(weights)
@@ -95,6 +116,7 @@ class WeightAverages:
 
     def tensors(self) -> tuple[dict[str, Tensor], Json]:
         """State, for resuming: tensors and JSON values."""
+        self._catch_up()
         stores = {"model": self.parameters, "ema": self.average or {}, "best": self.best or {}}
         stores |= {f"recent{i}": weights for i, weights in enumerate(self.recent)}
         tensors = {f"{prefix}.{n}": t.detach() for prefix, store in stores.items() for n, t in store.items()}
@@ -108,12 +130,25 @@ class WeightAverages:
             stored = with_prefix(
                 tensors, "ema"
             )  # sorted by name; the update pairs it with the parameters in their order
-            self.average = {n: stored[n].to(p.device) for n, p in self.parameters.items()}
+            for name, average in self.average.items():
+                average.copy_(stored[name])
         self.best = with_prefix(tensors, "best") or None
         self.recent = [with_prefix(tensors, f"recent{i}") for i in range(values["recent"])]
         self.best_error = math.inf if values["best_error"] is None else values["best_error"]
         self.waited, self.since = values["waited"], values["since"]
 
     def copy(self) -> Weights:
-        """A copy of the current weights."""
-        return {n: p.detach().clone() for n, p in self.parameters.items()}
+        """A copy of the current weights; offloaded in the computer's memory."""
+        return self._copied(self.parameters)
+
+    def _copied(self, weights: Mapping[str, Tensor]) -> Weights:
+        if self.settings.offload:
+            return {n: at_home(t) for n, t in weights.items()}
+        return {n: t.detach().clone() for n, t in weights.items()}
+
+
+def _wait(weights: Mapping[str, Tensor]) -> None:
+    """Until copies to the computer's memory have arrived."""
+    device = next(iter(weights.values())).device
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -16,6 +16,7 @@ from ..base.errors import SecateurError
 from ..base.files import Json, write_text
 from ..base.options import to_dict
 from ..base.progress import say, track
+from ..models.checkpointing import checkpointed
 from ..models.network import Network
 from . import distributed
 from .agreement import check_agreement, fingerprint
@@ -25,6 +26,7 @@ from .gradients import Gradients
 from .l2_sp import L2SP
 from .lora import low_rank
 from .mix import Example
+from .optimizer import make_optimizer
 from .prefetch import Prefetcher, Prepared
 from .rate import rate_at
 from .run import TrainingRun
@@ -38,7 +40,7 @@ __all__ = ["TrainingRun", "frozen_copy", "total_steps", "train"]
 Net = TypeVar("Net", bound=Network)
 
 # Settings that change how a batch is split, not what is computed: a resumed run may change them.
-NOT_COMPARED = ("accumulate",)
+NOT_COMPARED = ("accumulate", "gradient_checkpointing")
 AHEAD = 2  # batches that are prepared while a GPU trains on another
 
 
@@ -66,8 +68,9 @@ def train(model: Network, run: TrainingRun, settings: TrainSettings) -> list[Jso
             grid = FourBitTraining(model, settings.four_bits, settings.four_bits_from)
             run = replace(run, callbacks=[grid, *run.callbacks])
         if settings.l2_sp:
-            run = replace(run, callbacks=[*run.callbacks, L2SP(model, settings.l2_sp)])
-        return _Loop(model, run, settings).run_all()
+            run = replace(run, callbacks=[*run.callbacks, L2SP(model, settings.l2_sp, settings.offload)])
+        with checkpointed(model, settings.gradient_checkpointing, settings.dropout > 0):
+            return _Loop(model, run, settings).run_all()
 
 
 class _Loop:
@@ -93,18 +96,9 @@ class _Loop:
             1, round(settings.validate_every * epoch_steps(run.mix, settings.batch_seconds, settings.seed))
         )
         self.parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        decayed = [p for p in self.parameters.values() if p.dim() > 1]
-        undecayed = [p for p in self.parameters.values() if p.dim() <= 1]
-        groups: list[Json] = [
-            {"params": decayed, "weight_decay": settings.weight_decay}, {"params": undecayed, "weight_decay": 0.0}
-        ]  # fmt: skip
         self.model_parameters = list(self.parameters.values())
-        if self.extra:
-            groups.append({"params": [*self.extra.values()], "weight_decay": 0.0, "times": settings.auxiliary_rate})
-            self.parameters |= self.extra
-        self.optimizer = torch.optim.AdamW(
-            groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=self.device.type == "cuda"
-        )
+        self.optimizer = make_optimizer(self.model_parameters, self.extra.values(), settings, self.device)
+        self.parameters |= self.extra  # type: ignore[assignment]
         stored = model.state_dict()
         # Running statistics are averaged with the weights that they were computed with.
         self.statistics = {n: b for n, b in model.named_buffers() if n in stored}

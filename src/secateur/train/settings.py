@@ -116,6 +116,16 @@ class TrainSettings(Settings):
     precision: Literal["auto", "fp32", "bf16"] = option(
         "auto", "Compute in this precision; auto is bf16 on a GPU and fp32 on a CPU.", advanced=True
     )
+    optimizer: Literal["adamw", "adafactor"] = option(
+        "adamw", "Train with AdamW, or with Adafactor, whose state takes a thousandth of the memory.", advanced=True
+    )
+    gradient_checkpointing: bool = option(
+        False, "Compute layers again in the backward pass instead of keeping what they computed: less memory, a third "
+        "more time.", advanced=True,
+    )  # fmt: skip
+    offload: bool = option(
+        False, "Keep the average, the start and the original in the computer's memory, not the GPU's.", advanced=True
+    )
     select: Literal["last", "best"] = option("last", "Return the last weights, or the best on the dev set.")
     patience: int = option(
         0, "Stop after this many validations without a better one and return the best; 0 is off.",
@@ -158,6 +168,8 @@ class TrainSettings(Settings):
             raise SecateurError(f"dropout_span must be two shares, the lower first, found {self.dropout_span}")
         if self.lora_rank and self.lora_share:
             raise SecateurError("lora_rank and lora_share exclude each other: give one of the two")
+        if self.optimizer == "adafactor" and (self.lora_rank or self.lora_share):
+            raise SecateurError("adafactor moves low-rank updates, which start at zero, too little: take adamw")
 
     @property
     def share_trained(self) -> float:

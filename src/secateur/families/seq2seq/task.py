@@ -72,6 +72,8 @@ class Seq2SeqTask:
                     "write transcripts to train on instead (secateur data label)"
                 )
             frozen = frozen_copy(cast(TokenNetwork, teacher)).to(device)  # of the same family
+            if settings.offload and device.type == "cuda":
+                frozen = frozen.bfloat16()  # which it computes in anyway
             teacher_rows = None if initial.rows is None else initial.rows.to(device)
             features = extractor(frozen.config.front_end).to(device)
             token_teacher = Teacher(frozen, features, teacher_rows, config.front_end.sample_rate)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from ...models.checkpointing import recomputing
 from ...train.distributed import all_reduce_sum
 from ..evidence import channel_axis
 
@@ -109,6 +110,8 @@ class InputCollector:
         return add
 
     def _add(self, name: str, layer: nn.Module, x: Tensor) -> None:
+        if recomputing():
+            return
         with torch.autocast(x.device.type, enabled=False):  # sums of many squares need fp32
             moment = self.moment(layer, x)
         self._step_sums[name] = moment if name not in self._step_sums else self._step_sums[name].add_(moment)
