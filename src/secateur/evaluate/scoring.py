@@ -37,7 +37,7 @@ def decode_set(
     languages, task = [u.language for u in utterances], task_of(model.config)
 
     def texts(_: list[Utterance]) -> list[str]:
-        rows = range(len(utterances))
+        rows = list(range(len(utterances)))
         if shared and distributed.count() > 1:  # dealt by length, so that all have as much to do
             rows = sorted(rows, key=lambda row: int(bank.lengths[row]))[distributed.rank() :: distributed.count()]
         part, spoken = (

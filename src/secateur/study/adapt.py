@@ -38,7 +38,6 @@ from ..runtime.recogniser import Recogniser
 from ..train import distributed
 from ..train.settings import TrainSettings
 from .arm import ArmSettings, finished, run_arm
-from .interpolate import say_first
 
 TOLERATED = ("pause", "joined", "previous", "prompt", "nonspeech")  # kinds of conditions that are judged
 TOLERATED_POINTS = 2.0  # few clips: less would be chance
@@ -95,16 +94,18 @@ def adapt(model: Network, tokenizer: TextCodec, data: JobData, out: Path, settin
     test = data.tests["test"]
     dense: Network | None = None
     results: dict[str, Result] = {}
-    say_first(f"1/6  evaluating {model.config.name} as it is on {len(test)} test clips")
     first = distributed.rank() == 0
     if first:
+        say(f"1/6  evaluating {model.config.name} as it is on {len(test)} test clips")
         results["original"] = _original(model, tokenizer, data, test, out)
         say("2/6  ranking what can go")
         write_json(out / "ranking.json", rank(model, tokenizer, data, settings.prune))
     if settings.dense_control:
-        say_first("3/6  tuning the unpruned control")
+        if first:
+            say("3/6  tuning the unpruned control")
         dense, _ = _arm(ArmSettings("dense", training), model, tokenizer, data, out)
-    say_first("4/6  tuning and pruning")
+    if first:
+        say("4/6  tuning and pruning")
     rate = training.learning_rate * settings.rate_factor
     pruned_arm = ArmSettings("pruned", replace(training, learning_rate=rate), settings.prune)
     pruned, pruned_tokenizer = _arm(pruned_arm, model, tokenizer, data, out)

@@ -70,18 +70,19 @@ def settle(
     `judge` gives the error on dev and on every set to keep, `project` brings weights back to what pruning allows.
     """
     trained = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    trials = []
+    trials, first = [], distributed.rank() == 0
     for share in shares:
         put(model, start, trained, share, project)
         trials.append(ShareTrial(share, *judge(model)))
-        say_first(f"{label}: {share:g} of the trained weights: dev {100 * trials[-1].dev:.2f}, " + ", ".join(
+        if first:
+            say(f"{label}: {share:g} of the trained weights: dev {100 * trials[-1].dev:.2f}, " + ", ".join(
             f"{name} {100 * rate:.2f} (original {100 * original[name]:.2f})" for name, rate in trials[-1].kept.items()
         ))  # fmt: skip
     best = choose(trials, original)
     put(model, start, trained, best.share, project)
     beyond = [name for name, rate in best.kept.items() if rate > original[name] + ALLOWED + 1e-12]
-    if beyond:
-        say_first(
+    if beyond and first:
+        say(
             f"WARNING: {label}: no share keeps {', '.join(beyond)} within {100 * ALLOWED:g} points of the original; "
             f"{best.share:g} of the trained weights forgets least"
         )
@@ -89,12 +90,6 @@ def settle(
         "share": best.share, "forgotten": {n: {"original": original[n], "now": r} for n, r in best.kept.items()},
         "tried": [{"share": one.share, "dev": one.dev, "kept": one.kept} for one in trials],
     }  # fmt: skip
-
-
-def say_first(line: str) -> None:
-    """Say a line once, however many processes there are."""
-    if distributed.rank() == 0:
-        say(line)
 
 
 @torch.no_grad()

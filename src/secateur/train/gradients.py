@@ -12,7 +12,7 @@ from . import distributed
 from .loss import mean_absolute
 from .mix import Example
 from .objective import Batch
-from .prefetch import Prepared
+from .prefetch import ReadyBatch
 from .prepare import Preparer
 from .reducer import GradientReducer
 from .run import TrainingRun
@@ -39,7 +39,7 @@ class Gradients:
         """Leave the gradient of the mean loss over `examples` in `.grad`, on every process; returns that loss."""
         return self.of(self.prepared(examples, step, total), step, total)
 
-    def prepared(self, examples: list[Example], step: int, total: int) -> Prepared:
+    def prepared(self, examples: list[Example], step: int, total: int) -> ReadyBatch:
         """This process's share of `examples`, ready to train on; may be called from another thread, ahead of time."""
         local = examples[self.rank :: self.ranks]
         counts = self.run.objective.counts(local, step, self.settings)
@@ -47,9 +47,9 @@ class Gradients:
             # Fewer clips than processes: this one repeats a clip with weight 0, to take part in the collectives.
             local, counts = examples[:1], [0]
         input_mask = self.model.input_mask
-        return Prepared(self.prepare(local, step, total), counts, len(examples), input_mask)
+        return ReadyBatch(self.prepare(local, step, total), counts, len(examples), input_mask)
 
-    def of(self, prepared: Prepared, step: int, total: int) -> Tensor:
+    def of(self, prepared: ReadyBatch, step: int, total: int) -> Tensor:
         """Leave the gradient of the mean loss over a batch in `.grad`, on every process; returns that loss."""
         own = sum(prepared.counts)
         shares = [count / max(own, 1) for count in prepared.counts]
@@ -85,22 +85,21 @@ class Gradients:
         else:
             for parameter in self.parameters:
                 parameter.grad = None
-        loss: Tensor | None = torch.zeros((), device=self.device)
+        total_loss, out = torch.zeros((), device=self.device), False
         try:
             for number in range(micro_batches):
                 if self.reducer is not None and number == micro_batches - 1:
                     self.reducer.arm()
                 weight = sum(shares[number::micro_batches]) * part
-                loss += self._micro_batch(batch.micro_batch(number, micro_batches), weight, number, step, total)
+                total_loss += self._micro_batch(batch.micro_batch(number, micro_batches), weight, number, step, total)
         except torch.OutOfMemoryError:
-            loss = None
-        if loss is None:
+            out = True
+        if out:
             self._split(batch, micro_batches, step)
         if self.reducer is not None:
-            if distributed.any_process(loss is None):
-                loss = None
+            out = distributed.any_process(out)
             self.reducer.finish()  # after running out of memory too: the others wait for these sums
-        return loss
+        return None if out else total_loss
 
     def _split(self, batch: Batch, micro_batches: int, step: int) -> None:
         """Take twice as many micro-batches from now on.

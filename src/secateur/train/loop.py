@@ -27,7 +27,7 @@ from .l2_sp import L2SP
 from .lora import low_rank
 from .mix import Example
 from .optimizer import make_optimizer
-from .prefetch import Prefetcher, Prepared
+from .prefetch import Prefetcher, ReadyBatch
 from .rate import rate_at
 from .run import TrainingRun
 from .settings import TrainSettings
@@ -98,7 +98,7 @@ class _Loop:
         self.parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
         self.model_parameters = list(self.parameters.values())
         self.optimizer = make_optimizer(self.model_parameters, self.extra.values(), settings, self.device)
-        self.parameters |= self.extra  # type: ignore[assignment]
+        self.parameters |= self.extra
         stored = model.state_dict()
         # Running statistics are averaged with the weights that they were computed with.
         self.statistics = {n: b for n, b in model.named_buffers() if n in stored}
@@ -128,7 +128,7 @@ class _Loop:
         self.model.eval()
         return self.log
 
-    def _prepared(self, examples: list[Example], step: int) -> Prepared:
+    def _prepared(self, examples: list[Example], step: int) -> ReadyBatch:
         return self.gradients.prepared(examples, step, self.total)
 
     def _all_steps(self, prefetcher: Prefetcher) -> None:
@@ -157,7 +157,7 @@ class _Loop:
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
-    def _optimiser_step(self, prepared: Prepared) -> None:
+    def _optimiser_step(self, prepared: ReadyBatch) -> None:
         """One optimiser step on one batch."""
         self.model.dropout.p = self.settings.dropout if self._drops() else 0.0
         for group in self.optimizer.param_groups:

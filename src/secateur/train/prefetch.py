@@ -17,7 +17,7 @@ from .objective import Batch
 
 
 @dataclass(frozen=True)
-class Prepared:
+class ReadyBatch:
     """One process's share of a batch, and how much each example counts in the loss (`Objective.counts`)."""
 
     batch: Batch
@@ -31,7 +31,7 @@ class Prepared:
         return [value for value in values if isinstance(value, Tensor)]
 
 
-Prepare = Callable[[list[Example], int], Prepared]
+Prepare = Callable[[list[Example], int], ReadyBatch]
 
 
 class Prefetcher:
@@ -48,9 +48,11 @@ class Prefetcher:
     ) -> None:  # fmt: skip
         self.batches, self.prepare, self.device, self.ahead = batches, prepare, device, ahead
         self.step, self.total = first, total  # of the next batch that is begun
-        self._waiting: deque[Future[tuple[list[Example], int, Prepared]]] = deque()
+        self._waiting: deque[Future[tuple[list[Example], int, ReadyBatch]]] = deque()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches") if ahead else None
-        self._stream = torch.cuda.Stream(device) if ahead and device.type == "cuda" else None
+        self._stream = (
+            torch.cuda.Stream(device) if ahead and device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        )
 
     def __enter__(self) -> Prefetcher:
         return self
@@ -61,7 +63,7 @@ class Prefetcher:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def next(self, input_mask: Tensor | None) -> Prepared:
+    def next(self, input_mask: Tensor | None) -> ReadyBatch:
         """The next batch, for a network that reads the inputs of `input_mask` (`Network.input_mask`)."""
         if self._pool is None:
             self.step += 1
@@ -79,12 +81,12 @@ class Prefetcher:
                 tensor.record_stream(current)
         return prepared
 
-    def _begin(self, step: int) -> tuple[list[Example], int, Prepared]:
+    def _begin(self, step: int) -> tuple[list[Example], int, ReadyBatch]:
         examples = next(self.batches)
         return examples, step, self._apart(examples, step)
 
-    def _apart(self, examples: list[Example], step: int) -> Prepared:
-        """Prepared on this thread and in its stream, which the host waits for: ready when it is handed out."""
+    def _apart(self, examples: list[Example], step: int) -> ReadyBatch:
+        """ReadyBatch on this thread and in its stream, which the host waits for: ready when it is handed out."""
         with torch.cuda.stream(self._stream) if self._stream is not None else nullcontext():
             prepared = self.prepare(examples, step)
         if self._stream is not None:

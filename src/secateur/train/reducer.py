@@ -55,7 +55,7 @@ class GradientReducer:
         self._armed = False
         self._sent: list[Any] = []
         self._hooks = [
-            parameter.register_post_accumulate_grad_hook(partial(self._ready, i))
+            parameter.register_post_accumulate_grad_hook(partial(self._ready, i))  # type: ignore[no-untyped-call]
             for i, parameter in enumerate(self.parameters)
         ]
 
