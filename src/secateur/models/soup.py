@@ -113,7 +113,7 @@ def greedy_soup(ingredients: Sequence[Ingredient], judge: Callable[[State], floa
     check_ingredients(ingredients)
     tried: list[tuple[tuple[int, ...], float]] = [((i,), judge(one.state)) for i, one in enumerate(ingredients)]
     order = sorted(range(len(ingredients)), key=lambda i: tried[i][1])
-    chosen, error = (order[0],), tried[order[0]][1]
+    chosen, error = tried[order[0]]
     state = {name: value.clone() for name, value in ingredients[order[0]].state.items()}
     for i in order[1:]:
         candidate = tuple(sorted((*chosen, i)))

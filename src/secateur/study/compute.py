@@ -35,7 +35,15 @@ def training_flops(
         return float(family_of(of).macs(of, mix.seconds(example), round(TOKENS_A_WORD * words), padded))
 
     total = BACKWARD * sum(macs(config, example, False) for example in examples)
+    if settings.mwer:  # every hypothesis is searched, then decoded with its gradient
+        decoded = sum(macs(config, e, False) - _encoded(config, mix.seconds(e)) for e in examples if not e.timed)
+        total += settings.mwer * settings.mwer_beam * (1 + BACKWARD) * decoded
     if teacher is not None and settings.distillation:
         first_rehearsal = len(data.training) if settings.distillation_on == "rehearsal" else 0
         total += sum(macs(teacher.config, e, None) for e in examples if e.clips and e.clips[0] >= first_rehearsal)
     return 2 * total * steps / len(batches)
+
+
+def _encoded(config: Config, seconds: float) -> float:
+    """Multiply-accumulates of a clip before its first token."""
+    return float(family_of(config).macs(config, seconds, 0, False))

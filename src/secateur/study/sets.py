@@ -79,7 +79,7 @@ def arm_record(study: StudySettings, name: str, seed: int, folder: Path) -> dict
     arm = study.arms[name]
     manifests = [*(arm.train or study.train), *study.rehearsal, *study.dev, *study.tests.values(), *study.nonspeech]
     model = arm.model or study.model
-    start = {
+    start: dict[str, Any] = {
         "start": arm.start, "teacher": arm.teacher, "model": model, "new": new_of(study, name) if not model else None,
         "hours": arm.hours if arm.hours is not None else study.hours, "longest": study.longest,
         "rehearsal_share": study.rehearsal_share, "normalise": study.normalise,

@@ -29,6 +29,7 @@ class Batch:
     frames: Tensor  # (batch,)
     step: int
     joints: Tensor | None = None  # (batch, clips, 2)
+    total: int = 1  # steps of the run
 
     def micro_batch(self, number: int, parts: int) -> Batch:
         """Micro-batch `number` of `parts`: every `parts`-th clip, so that long ones are spread evenly."""
@@ -38,6 +39,7 @@ class Batch:
         return Batch(
             self.examples[every], self.training_clips, self.audio[every], self.lengths[every], self.features[every],
             self.frames[every], self.step, None if self.joints is None else self.joints[every],
+            self.total,
         )  # fmt: skip
 
     def teacher_weights(self, settings: TrainSettings) -> Tensor | None:

@@ -53,7 +53,7 @@ class Preparer:
         features, frames = self.features(audio, lengths, input_mask=self.model.input_mask)
         if self.masks is not None and step >= settings.spec_augment_start * total:
             features = spec_augment(features, frames, self.masks, self.random)
-        return Batch(examples, len(run.mix.training), audio, lengths, features, frames, step, joints)
+        return Batch(examples, len(run.mix.training), audio, lengths, features, frames, step, joints, total)
 
     def _composed(self, examples: list[Example], step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Clips played at their speeds, then joined; every length is known on this side."""

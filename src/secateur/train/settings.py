@@ -91,6 +91,16 @@ class TrainSettings(Settings):
     distillation_temperature: float = option(
         1.0, "Soften the teacher's distribution by this temperature.", above=0, advanced=True, was=("temperature",)
     )
+    mwer: float = option(
+        0.0, "Train the last share of the steps by minimum word error rate on n-best lists (encoder-decoder models; "
+        "arXiv 1712.01818); 0 is off.", unit="share", least=0, most=1,
+    )  # fmt: skip
+    mwer_beam: int = option(
+        4, "Search n-best lists with this many hypotheses a clip (mwer).", unit="hypotheses", least=2, advanced=True
+    )
+    mwer_cross_entropy: float = option(
+        0.1, "Weight the cross entropy beside the expected word errors by this (mwer).", least=0, advanced=True
+    )
     intermediate_ctc: float = option(
         0.0, "Give this share of a Conformer's CTC loss to its middle block.", unit="share", least=0, most=1,
         advanced=True, was=("inner_ctc",),
@@ -170,6 +180,10 @@ class TrainSettings(Settings):
             raise SecateurError("lora_rank and lora_share exclude each other: give one of the two")
         if self.optimizer == "adafactor" and (self.lora_rank or self.lora_share):
             raise SecateurError("adafactor moves low-rank updates, which start at zero, too little: take adamw")
+
+    def by_word_errors(self, step: int, total: int) -> bool:
+        """Whether `step` (from 0) of `total` trains by minimum word error rate."""
+        return step >= total - round(self.mwer * total)
 
     @property
     def share_trained(self) -> float:

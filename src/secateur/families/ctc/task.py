@@ -46,8 +46,11 @@ class CtcTask:
         """The likelihood of the transcripts' units.
 
         Raises:
-            SecateurError: most clips have fewer outputs than their units need, or a teacher that does not fit.
+            SecateurError: most clips have fewer outputs than their units need, a teacher that does not fit, or
+                training by word errors.
         """
+        if settings.mwer:
+            raise SecateurError("training.mwer is for encoder-decoder models such as Whisper: set it to 0 for CTC")
         config = initial.model.config
         rows = rows_of(utterances, lambda u: initial.tokenizer.encode(u.text))
         front, too_short = config.front_end, 0

@@ -21,6 +21,7 @@ from ...train.objective import Batch
 from ...train.settings import TrainSettings
 from ...train.targets import IGNORE, TokenTarget, batch_of_rows, bpe_dropout_row
 from .inputs import encoder_inputs
+from .mwer import MwerTarget, mwer_loss
 
 STEPS_KEPT = 6  # targets of so many steps: those that are prepared ahead, and this one
 
@@ -65,7 +66,8 @@ class Seq2Seq:
     teacher: Teacher | None = None
     room: int = 448  # tokens that the text context holds
     tokens: Tokens | None = None  # of the model; None: no prompts, no timestamps
-    tokenizer: Tokenizer | None = None  # for words in prompts
+    tokenizer: Tokenizer | None = None  # for words in prompts, and for word errors
+    languages: Sequence[str] = ()  # of the clips, for word errors
     _known: dict[Any, dict[Example, TokenTarget]] = field(default_factory=dict, repr=False, compare=False)
 
     def __call__(self, model: TokenNetwork, batch: Batch, settings: TrainSettings) -> Tensor:
@@ -73,11 +75,20 @@ class Seq2Seq:
         rows = [self.target(example, batch.step, settings) for example in batch.examples]
         config, device = model.config, batch.audio.device
         tokens = batch_of_rows(rows, config.tokens.end, batch.joints, config.tokens.timestamp_count, device)
-        logits = model(batch.features, batch.frames, tokens.inputs)
+        audio = model.encode(batch.features, batch.frames)
+        words = self._word_targets(batch, rows, settings)
+        logits = model.decoder(tokens.inputs, audio, model.dropout)
         teacher_weights = None if self.teacher is None else batch.teacher_weights(settings)
-        loss = cross_entropy(
-            logits, tokens.labels, settings.label_smoothing, None if teacher_weights is None else 1 - teacher_weights
-        )
+        weights = None if teacher_weights is None else 1 - teacher_weights
+        if words:
+            by_words = torch.ones(len(rows))
+            by_words[[target.row for target in words]] = settings.mwer_cross_entropy
+            by_words = by_words.to(device, non_blocking=True)
+            weights = by_words if weights is None else weights * by_words
+        loss = cross_entropy(logits, tokens.labels, settings.label_smoothing, weights)
+        if words and self.tokenizer is not None:
+            errors = mwer_loss(model, audio, words, self.tokenizer, settings.mwer_beam)
+            loss = loss + errors / (tokens.labels != IGNORE).sum().clamp_min(1)
         if self._trains_silence(settings):
             speech = torch.tensor([float(row.speech) for row in rows]).to(device, non_blocking=True)
             starts = torch.tensor([row.start for row in rows]).to(device, non_blocking=True)
@@ -97,6 +108,18 @@ class Seq2Seq:
         trains_silence = self._trains_silence(settings)
         rows = [self.target(example, step, settings) for example in examples]
         return [len(row.ids) - row.prompt_length + (trains_silence and row.speech) for row in rows]
+
+    def _word_targets(self, batch: Batch, rows: Sequence[TokenTarget], settings: TrainSettings) -> list[MwerTarget]:
+        """The examples that are trained by their words: speech without timestamps; their prompts are left out."""
+        if self.tokenizer is None or not settings.by_word_errors(batch.step, batch.total):
+            return []
+        targets = []
+        for i, (example, row) in enumerate(zip(batch.examples, rows, strict=True)):
+            text = [token for clip in example.complete for token in self.rows[clip][self.prompt : -1]]
+            if row.speech and not example.timed and example.cut_after is None and text:
+                language = self.languages[example.complete[0]] if self.languages else "en"
+                targets.append(MwerTarget(i, row.ids[row.start : row.prompt_length], tuple(text), language))
+        return targets
 
     def _trains_silence(self, settings: TrainSettings) -> bool:
         """Whether the probability of no speech is trained."""

@@ -80,7 +80,7 @@ class Seq2SeqTask:
         return Seq2Seq(
             rows, len(config.tokens.prompt(utterances[0].language)),
             {} if initial.rows is None else initial.tokenizer.parents(), token_teacher, config.text_context,
-            config.tokens, initial.tokenizer,
+            config.tokens, initial.tokenizer, rows_of(utterances, lambda u: u.language),
         )  # fmt: skip
 
     def transcribe(
