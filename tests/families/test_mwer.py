@@ -80,7 +80,7 @@ def test_the_list_is_the_best_of_a_beam_with_right_scores(merging: tuple[int, ..
         assert float(found.scores[0, clip]) >= hypothesis.log_prob - 2e-3
 
 
-def test_the_loss_is_that_of_the_list_and_a_step_lowers_it() -> None:
+def test_the_loss_is_that_of_the_list_and_reaches_encoder_and_decoder() -> None:
     model, tokenizer = small_whisper()
     model = shrink(model, {"encoder.layers.0.ffn": list(range(20))})
     mel, frames, _ = inputs(model)
@@ -111,12 +111,6 @@ def test_the_loss_is_that_of_the_list_and_a_step_lowers_it() -> None:
     before.backward()  # type: ignore[no-untyped-call]
     for name in ("encoder.conv1.weight", "decoder.layers.0.ffn.up.weight", "decoder.token_embedding.weight"):
         assert float(dict(model.named_parameters())[name].grad.norm()) > 0
-    norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-    with torch.no_grad():  # a step so small that the list stays
-        for parameter in model.parameters():
-            if parameter.grad is not None:
-                parameter -= 1e-3 / norm * parameter.grad
-        assert float(loss_now()) < float(before)
 
 
 def test_the_search_leaves_the_encoded_audio_as_it_was() -> None:
