@@ -36,11 +36,32 @@ class LayerBuilder:
         self.ranges = ranges
 
     def linear(self, x: str, names: Sequence[str], scale: float = 1.0) -> str:
-        """One product for the layers `names`, side by side; the first is multiplied by `scale`."""
+        """One product for the layers `names`, side by side; the first is multiplied by `scale`.
+
+        A factored layer (`models.low_rank`) is two products; the first ones of several are made together.
+        """
+        if any(f"{name}.expand.weight" in self.weights for name in names):
+            return self._factored(x, names, scale)
         weights = [self.weights[f"{name}.weight"].T for name in names]
         biases = [self.weights.get(f"{n}.bias", np.zeros(w.shape[1])) for n, w in zip(names, weights, strict=True)]
         weights[0], biases[0] = weights[0] * scale, biases[0] * scale
         return self.product(x, "+".join(names), np.concatenate(weights, 1), np.concatenate(biases))
+
+    def _factored(self, x: str, names: Sequence[str], scale: float) -> str:
+        """`linear` where some of the layers are factored."""
+        first = [n if f"{n}.weight" in self.weights else f"{n}.reduce" for n in names]
+        weights = [self.weights[f"{name}.weight"].T for name in first]
+        biases = [self.weights.get(f"{n}.bias", np.zeros(w.shape[1])) for n, w in zip(first, weights, strict=True)]
+        weights[0], biases[0] = weights[0] * scale, biases[0] * scale
+        together = self.product(x, "+".join(first), np.concatenate(weights, 1), np.concatenate(biases))
+        sizes = [weight.shape[1] for weight in weights]
+        parts = self.split(together, sizes) if len(names) > 1 else [together]
+        for i, name in enumerate(names):
+            if first[i] != name:
+                expand = self.weights[f"{name}.expand.weight"].T
+                bias = self.weights.get(f"{name}.expand.bias", np.zeros(expand.shape[1]))
+                parts[i] = self.product(parts[i], f"{name}.expand", expand, bias * (scale if i == 0 else 1.0))
+        return self.graph.add("Concat", *parts, axis=-1) if len(parts) > 1 else parts[0]
 
     def product(self, x: str, name: str, weight: Array, bias: Array) -> str:
         """`x` (..., in) times weight (in, out) plus bias (out,)."""

@@ -66,7 +66,7 @@ class TimeAxis:
 
 KINDS = (
     "layer", "branch", "head", "query_key", "value", "ffn", "conv", "unit", "mel", "input", "vocabulary",
-    "audio_context", "text_context",
+    "audio_context", "text_context", "rank",
 )  # fmt: skip
 
 

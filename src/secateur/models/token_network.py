@@ -51,11 +51,13 @@ class Decoder(nn.Module):
     """
 
     vocabulary_mask: Tensor | None
+    token_projection: nn.Linear | None  # from rows of a lower rank to the width; None: the rows have the width
 
     def __init__(self, vocabulary: int, width: int, context: int, layers: Iterable[nn.Module], norm: nn.Module) -> None:
         super().__init__()
         self.context = context
         self.token_embedding = nn.Embedding(vocabulary, width)
+        self.token_projection = None
         self.layers = nn.ModuleList(layers)
         self.norm = norm
         # A zero row would give a logit of 0, which excludes nothing: masked rows need minus infinity.
@@ -63,7 +65,14 @@ class Decoder(nn.Module):
 
     def embed(self, tokens: Tensor, start: int = 0) -> Tensor:
         """The first layer's input (batch, length, width) for tokens that follow `start` others."""
-        return self.token_embedding(tokens)  # type: ignore[no-any-return]
+        rows: Tensor = self.token_embedding(tokens)
+        return rows if self.token_projection is None else self.token_projection(rows)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits (..., vocabulary) of `x` (..., width), after the norm: the embedding, transposed."""
+        if self.token_projection is not None:
+            x = x @ self.token_projection.weight
+        return x @ self.token_embedding.weight.T
 
     def start(self, memory: Tensor, valid: Tensor | None) -> DecoderCache:
         """A new cache for the encoder output `memory` (batch, positions, width); cross-attention's keys and values are
@@ -81,7 +90,7 @@ class Decoder(nn.Module):
             x = layer(x, layer_cache, cache.memory_mask, drop)
         cache.length = end
         x = self.norm(x[:, -1:] if last_only else x)
-        logits: Tensor = x @ self.token_embedding.weight.T
+        logits = self.logits(x)
         if self.vocabulary_mask is not None:
             logits = logits.masked_fill(~self.vocabulary_mask, -math.inf)
         return logits

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from ..base.files import Json
+from ..data.clip_index import durations_of
 from ..data.job import JobData
+from ..data.manifest import Utterance
 from ..features.extractor import extractor
 from ..models.family import TextCodec
 from ..models.network import Network
-from ..train.objective import Batch
+from ..train.objective import Batch, Objective
 from ..train.settings import TrainSettings
 from ..train.stream import Mix, batch_stream
 from .evidence import ActivationCollector, TaylorCollector
@@ -29,28 +32,41 @@ def gather_evidence(
 ) -> Evidence:
     """Gradients and activations of `batches` training batches, on a copy of `model`."""
     copied = copy.deepcopy(model).to(data.device).eval()
-    config = copied.config
     groups = [g for g in copied.groups() if g.maskable and g.kind not in ("vocabulary",)]
     collector = TaylorCollector(copied, groups)
-    bank = data.bank("train", [*data.training, *data.rehearsal], config.front_end.sample_rate)
-    learn, settings = data.training, TrainSettings()
-    objective = task_of(config).objective(InitialModel(copied, tokenizer, None), learn, settings, None, data.device)
-    stream = batch_stream(Mix(tuple(u.duration for u in learn)), batch_seconds, seed=0)
-    features = extractor(config.front_end).to(data.device)
+    objective, loaded = training_batches(copied, tokenizer, data, data.training, batches, batch_seconds)
     with ActivationCollector(copied) as activations:
-        for step in range(batches):
-            examples = next(stream)
-            audio, lengths = bank.gather([row for example in examples for row in example.clips])
-            inputs, frames = features(audio, lengths, input_mask=copied.input_mask)
-            batch = Batch(examples, len(learn), audio, lengths, inputs, frames, step)
+        for batch in loaded:
             copied.zero_grad(set_to_none=True)
-            loss: Tensor = objective(copied, batch, settings)
+            loss: Tensor = objective(copied, batch, TrainSettings())
             loss.backward()  # type: ignore[no-untyped-call]
             collector.update()
     inputs, outputs = activations.norms()
     return Evidence(
         dict(copied.named_parameters()), collector.means(), inputs, outputs, signed=collector.signed_means()
     )
+
+
+def training_batches(
+    model: Network, tokenizer: TextCodec, data: JobData, clips: Sequence[Utterance], batches: int, batch_seconds: float
+) -> tuple[Objective, Iterator[Batch]]:
+    """The objective of `clips` (the first ones, or all, of the training bank), and `batches` of their plain batches,
+    whose features have no augmentation."""
+    config, settings = model.config, TrainSettings()
+    bank = data.training_bank(config.front_end.sample_rate)
+    objective = task_of(config).objective(InitialModel(model, tokenizer, None), clips, settings, None, data.device)
+    durations = tuple(float(seconds) for seconds in durations_of(clips))
+    stream = batch_stream(Mix(durations), batch_seconds, seed=0)
+    features = extractor(config.front_end).to(data.device)
+
+    def load() -> Iterator[Batch]:
+        for step in range(batches):
+            examples = next(stream)
+            audio, lengths = bank.gather([row for example in examples for row in example.clips])
+            inputs, frames = features(audio, lengths, input_mask=model.input_mask)
+            yield Batch(examples, len(data.training), audio, lengths, inputs, frames, step)
+
+    return objective, load()
 
 
 def rank(model: Network, tokenizer: TextCodec, data: JobData, settings: PruneSettings) -> list[Json]:

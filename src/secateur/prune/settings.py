@@ -109,6 +109,10 @@ class PruneSettings(Settings):
         "mean", "Merge frames by their mean, or by learned weights per frame and channel that start at it.",
         advanced=True,
     )  # fmt: skip
+    low_rank: dict[str, float] = option(
+        factory=dict, help="Store these matrices as a product of two, with this share of their values, chosen by what "
+        "they read: encoder.*.ffn.*=0.7,decoder.token_embedding=0.5.", unit="share", advanced=True,
+    )  # fmt: skip
     deltas: int | None = option(
         None, "Keep derivatives of cepstra or fbank up to this order only.", least=0, most=2, advanced=True
     )
@@ -140,3 +144,8 @@ class PruneSettings(Settings):
         super().__post_init__()
         if self.begin > self.end:
             raise SecateurError(f"begin must be at most end, found {self.begin:g} and {self.end:g}")
+        for pattern, share in self.low_rank.items():
+            if not 0 < share <= 1:
+                raise SecateurError(
+                    f"low_rank: {pattern} keeps a share of its values from above 0 to 1, found {share:g}"
+                )

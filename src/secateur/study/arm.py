@@ -27,6 +27,7 @@ from ..models.family import TextCodec, write_config
 from ..models.network import Network
 from ..prune.counts import matrix_weights, nonzero_values, nonzero_weights
 from ..prune.initial_model import InitialModel
+from ..prune.low_rank import with_low_rank
 from ..prune.methods import make_method
 from ..prune.pruner import COSTS
 from ..prune.settings import PruneSettings
@@ -71,6 +72,9 @@ def run_arm(
     task = task_of(model.config)
     languages = data.languages or sorted({u.language for u in data.training})
     initial = task.initial_model(model, tokenizer, data.texts(), languages, arm.prune, arm.train)
+    if arm.prune is not None and arm.prune.low_rank:
+        small = with_low_rank(initial.model, initial.tokenizer, data, arm.prune.low_rank)
+        initial = replace(initial, model=small)
     if arm.train is not None and arm.train.four_bits:
         # An encoder whose inputs are even loses less when its arithmetic is in bytes; afterwards its grid is fixed.
         clips = [u for u in data.training if u.duration <= initial.model.config.max_seconds]

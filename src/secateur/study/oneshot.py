@@ -18,6 +18,7 @@ from ..evaluate.scoring import score
 from ..models.checkpoint import as_saved, save_checkpoint
 from ..models.family import TextCodec
 from ..models.network import Network
+from ..prune.low_rank import with_low_rank
 from ..prune.pruner import COSTS, GradualPruner
 from ..prune.ranking import gather_evidence
 from ..prune.settings import PruneSettings
@@ -54,6 +55,9 @@ def prune_without_training(
                 f"{one.id}: {one.duration:.1f} s does not fit the audio context of {most:.1f} s; leave such clips out "
                 "(--longest)"
             )
+    if settings.low_rank:
+        small = with_low_rank(initial.model, initial.tokenizer, data, settings.low_rank)
+        initial = replace(initial, model=small)
     settings = planned(model, tokenizer, initial, data, settings, folder)
     pruned = initial.model.to(data.device)
     pruner = GradualPruner(pruned, settings, COSTS[settings.measure](model.config))

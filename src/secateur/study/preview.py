@@ -10,6 +10,7 @@ from ..base.errors import SecateurError
 from ..data.clip_index import joined
 from ..data.job import JobData
 from ..prune.initial_model import InitialModel
+from ..prune.low_rank import ranks_of, with_ranks
 from ..prune.methods import make_method
 from ..prune.settings import PruneSettings
 from ..prune.task import task_of
@@ -49,6 +50,9 @@ def preview(
         prune = replace(prune, method="gradual")
     languages = data.languages or sorted({u.language for u in data.training})
     initial = task_of(model.config).initial_model(model, text, data.texts(), languages, prune, train)
+    if prune.low_rank:  # their values come from clips, when it runs
+        ranks = ranks_of(initial.model.config, prune.low_rank)
+        initial = replace(initial, model=with_ranks(initial.model, ranks))
     cost = COSTS[prune.measure]
     whole, start = cost(model.config), cost(initial.model.config)
     end, units = start, {}

@@ -136,12 +136,14 @@ def layer_groups(model: nn.Module) -> list[Group]:
     for side, branches in (("encoder", ("attention",)), ("decoder", ("self_attention", "cross_attention"))):
         layers = model.get_submodule(f"{side}.layers")
         assert isinstance(layers, nn.ModuleList)
-        # A layer whose branches all add zero equals no layer.
-        last = dict(layers[0].named_parameters()) if len(layers) else {}
-        ends = [f"{branch}.out.{p}" for branch in branches for p in ("weight", "bias")]
-        ends = [end for end in [*ends, "ffn.down.weight", "ffn.down.bias"] if end in last]
-        places = tuple(Place(f"{side}.layers.{i}.{end}", 0, unit=i) for i in range(len(layers)) for end in ends)
-        members.append(Group(f"{side}.layers", "layer", len(layers), places))
+        places = []
+        for i, layer in enumerate(layers):
+            # A layer whose branches all add zero equals no layer.
+            parameters = dict(layer.named_parameters())
+            outs = [f"{branch}.out" for branch in branches] + ["ffn.down"]
+            ends = [f"{out}{part}.{p}" for out in outs for part in ("", ".expand") for p in ("weight", "bias")]
+            places += [Place(f"{side}.layers.{i}.{end}", 0, unit=i) for end in ends if end in parameters]
+        members.append(Group(f"{side}.layers", "layer", len(layers), tuple(places)))
         for i, layer in enumerate(layers):
             members += prefixed(layer.groups(), f"{side}.layers.{i}")  # type: ignore[operator]
     return members

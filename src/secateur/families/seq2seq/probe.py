@@ -158,7 +158,7 @@ class TokenProbe:
         each = torch.empty(len(labels), device=self.device)
         chunk = 8192 if self.device.type == "cuda" else 512
         for i in range(0, len(labels), chunk):
-            logits = (hidden_at_labels[i : i + chunk] @ decoder.token_embedding.weight.T).float()
+            logits = decoder.logits(hidden_at_labels[i : i + chunk]).float()
             if kept is not None:
                 logits = logits.masked_fill(~kept, -torch.inf)
             each[i : i + chunk] = F.cross_entropy(logits, labels[i : i + chunk], reduction="none")

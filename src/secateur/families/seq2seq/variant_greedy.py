@@ -98,12 +98,12 @@ def matches_draft(
     ).T  # the steps that have a token
     suppressed, suppressed_at_start = suppression_bias(model, device)
     token_bias = removed_token_bias(model, kept, device)
-    weight, size = decoder.token_embedding.weight.T, CUDA_LOGITS if device.type == "cuda" else CPU_LOGITS
+    size = CUDA_LOGITS if device.type == "cuda" else CPU_LOGITS
     for number in range(variants):
         states = x[number, clips, steps]
         for i in range(0, len(states), size):
             chunk = slice(i, i + size)
-            logits = (states[chunk] @ weight).float()
+            logits = decoder.logits(states[chunk]).float()
             logits += torch.where(steps[chunk, None] > 0, suppressed, suppressed_at_start)
             if token_bias is not None:
                 logits += token_bias[number]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ...base.errors import SecateurError
+from ...base.errors import SecateurError, nearest
 from ...base.files import read_json
 from ...features.front_end import FrontEnd
 from ...models.family import FORMAT
@@ -73,6 +74,7 @@ class WhisperConfig:
     attention_scale: float = 0.125  # 1 / sqrt(head dimension before pruning); pruning dimensions does not change it
     frame_merging: tuple[int, ...] = ()  # frames merged into one before encoder layer 0 and after each (layers + 1)
     merge_learned: bool = False  # merges have trained weights; False: they are means
+    ranks: dict[str, int] = field(default_factory=dict)  # of the matrices that are a product of two, by name
     padded: bool = (
         True  # expects clips padded to the whole audio context (as OpenAI trained it); False: cut to the clip
     )
@@ -93,6 +95,31 @@ class WhisperConfig:
             raise ValueError(f"frame_merging has {len(self.frame_merging)} factors, {len(self.encoder) + 1} are needed")
         if not all(1 <= factor <= MOST for factor in self.frame_merging):
             raise ValueError(f"frame_merging: factors are 1 to {MOST}, found {list(self.frame_merging)}")
+        if self.ranks:
+            shapes = self.matrices
+            for name, rank in self.ranks.items():
+                if name not in shapes or not 1 <= rank <= max(shapes[name]):
+                    most = f"1 to {max(shapes[name])}" if name in shapes else f"no matrix{nearest(name, shapes)}"
+                    raise ValueError(f"ranks: '{name}' has rank {rank}: {most}")
+
+    @cached_property
+    def matrices(self) -> dict[str, tuple[int, int]]:
+        """Outputs and inputs of every matrix of the layers, and rows and width of the token embedding, by name."""
+        w, shapes = self.width, dict[str, tuple[int, int]]()
+        for i, e in enumerate(self.encoder):
+            shapes |= _layer_matrices(f"encoder.layers.{i}", w, {"attention": e.attention}, e.ffn)
+        for i, d in enumerate(self.decoder):
+            parts = {"self_attention": d.self_attention, "cross_attention": d.cross_attention}
+            shapes |= _layer_matrices(f"decoder.layers.{i}", w, parts, d.ffn)
+        return shapes | {"decoder.token_embedding": (self.vocabulary, w)}
+
+    @cached_property
+    def matrix_values(self) -> dict[str, int]:
+        """Values of every matrix as it is stored, which are also the multiply-accumulates of one position."""
+        return {
+            name: self.ranks[name] * (outputs + inputs) if name in self.ranks else outputs * inputs
+            for name, (outputs, inputs) in self.matrices.items()
+        }
 
     @property
     def max_seconds(self) -> float:
@@ -170,7 +197,24 @@ class WhisperConfig:
             decoder=tuple(decoder),
             tokens=tokens,
             front_end=front_end,
+            ranks=self._ranks_of(keep),
         )
+
+    def _ranks_of(self, keep: dict[str, list[int]]) -> dict[str, int]:
+        """Ranks when only `keep` is left: layers are numbered anew."""
+        new = {
+            f"{side}.layers.{old}.": f"{side}.layers.{i}."
+            for side, layers in (("encoder", self.encoder), ("decoder", self.decoder))
+            for i, old in enumerate(keep.get(f"{side}.layers", range(len(layers))))
+        }
+        ranks = {}
+        for name, rank in self.ranks.items():
+            head, _, tail = name.rpartition(".layers.")
+            layer = f"{head}.layers.{tail.split('.')[0]}." if head else ""
+            if not layer or layer in new:
+                left = len(keep.get(f"{name}.rank", range(rank)))
+                ranks[name if not layer else new[layer] + name.removeprefix(layer)] = left
+        return ranks
 
     def _merging_of(self, layers: list[int]) -> tuple[int, ...]:
         """Merges when only `layers` are left: what followed a removed layer now follows the one before it.
@@ -189,6 +233,18 @@ class WhisperConfig:
                 raise SecateurError(f"the merge of frames after encoder layer {stage - 1} cannot move: keep all layers")
             factors[stage_after] = factor
         return tuple(factors)
+
+
+def _layer_matrices(
+    layer: str, width: int, attentions: dict[str, AttentionWidths], ffn: int
+) -> dict[str, tuple[int, int]]:
+    """Outputs and inputs of the matrices of one layer."""
+    shapes: dict[str, tuple[int, int]] = {}
+    for part, a in attentions.items():
+        keys, values = a.heads * a.query_key, a.heads * a.value
+        shapes |= {f"{layer}.{part}.{name}": (keys, width) for name in ("query", "key")}
+        shapes |= {f"{layer}.{part}.value": (values, width), f"{layer}.{part}.out": (width, values)}
+    return shapes | {f"{layer}.ffn.up": (ffn, width), f"{layer}.ffn.down": (width, ffn)}
 
 
 def _per_head(kept: list[int] | None, heads: list[int], current: int, name: str) -> int:

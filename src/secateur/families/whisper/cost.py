@@ -29,30 +29,37 @@ def count_parameters(config: WhisperConfig) -> dict[str, int]:
         "encoder.positions": config.audio_context * w,
     }
     for i, e in enumerate(config.encoder):
-        parts[f"encoder.layers.{i}.attention"] = _attention_parameters(w, e.attention)
-        parts[f"encoder.layers.{i}.ffn"] = _ffn_parameters(w, e.ffn)
+        parts[f"encoder.layers.{i}.attention"] = _attention_parameters(
+            config, f"encoder.layers.{i}.attention", e.attention
+        )
+        parts[f"encoder.layers.{i}.ffn"] = _ffn_parameters(config, f"encoder.layers.{i}.ffn", e.ffn)
     if merges:
         parts["encoder.merges"] = sum(merges) * w
     parts["encoder.norm"] = 2 * w
-    parts["vocabulary"] = config.vocabulary * w
+    parts["vocabulary"] = config.matrix_values["decoder.token_embedding"]
     parts["decoder.positions"] = config.text_context * w
     for i, d in enumerate(config.decoder):
-        parts[f"decoder.layers.{i}.self_attention"] = _attention_parameters(w, d.self_attention)
-        parts[f"decoder.layers.{i}.cross_attention"] = _attention_parameters(w, d.cross_attention)
-        parts[f"decoder.layers.{i}.ffn"] = _ffn_parameters(w, d.ffn)
+        for name, widths in (("self_attention", d.self_attention), ("cross_attention", d.cross_attention)):
+            part = f"decoder.layers.{i}.{name}"
+            parts[part] = _attention_parameters(config, part, widths)
+        parts[f"decoder.layers.{i}.ffn"] = _ffn_parameters(config, f"decoder.layers.{i}.ffn", d.ffn)
     parts["decoder.norm"] = 2 * w
     return {**parts, "total": sum(parts.values())}
 
 
-def _attention_parameters(w: int, a: AttentionWidths) -> int:
-    """Norm 2w; query hq(w+1); key hqw (no bias); value hv(w+1); out (hv+1)w."""
-    q, v = a.heads * a.query_key, a.heads * a.value
-    return 2 * w + q * (w + 1) + q * w + v * (w + 1) + (v + 1) * w
+def _matrix_values(config: WhisperConfig, part: str) -> int:
+    """Values of all matrices of `part` (a layer's attention or feed-forward), factored ones as they are stored."""
+    return sum(values for name, values in config.matrix_values.items() if name.startswith(f"{part}."))
 
 
-def _ffn_parameters(w: int, units: int) -> int:
-    """Norm 2w; up units(w+1); down (units+1)w."""
-    return 2 * w + units * (w + 1) + (units + 1) * w
+def _attention_parameters(config: WhisperConfig, part: str, a: AttentionWidths) -> int:
+    """Matrices; norm 2w; biases of query (hq), value (hv) and out (w); the key has none."""
+    return _matrix_values(config, part) + a.heads * (a.query_key + a.value) + 3 * config.width
+
+
+def _ffn_parameters(config: WhisperConfig, part: str, units: int) -> int:
+    """Matrices; norm 2w; biases of up and down."""
+    return _matrix_values(config, part) + units + 3 * config.width
 
 
 def encoder_positions(config: WhisperConfig, seconds: float, padded: bool) -> int:
@@ -106,28 +113,32 @@ def macs_by_part(config: WhisperConfig, seconds: float, tokens: int, padded: boo
     w, c = config.width, config.conv_channels
     merging = config.frame_merging or (1,) * (len(config.encoder) + 1)
     read = [merged_length(p, merging[: i + 1]) for i in range(len(config.encoder))]  # positions that each layer reads
+    values = config.matrix_values
+
+    def of(part: str, *names: str) -> int:
+        """Values of the matrices `names` of `part`: multiply-accumulates of one position."""
+        return sum(values[f"{part}.{name}"] for name in names)
+
+    encoder, decoder = list(enumerate(config.encoder)), list(enumerate(config.decoder))
+    own = ("query", "key", "value", "out")
     parts = {
         "encoder conv": 2 * p * KERNEL * config.front_end.inputs * c + p * KERNEL * c * w,
         "encoder attention": sum(
-            n * _projections(w, e.attention) + n * n * _pair(e.attention)
-            for n, e in zip(read, config.encoder, strict=True)
+            read[i] * of(f"encoder.layers.{i}.attention", *own) + read[i] ** 2 * _pair(e.attention) for i, e in encoder
         ),
-        "encoder ffn": sum(n * 2 * w * e.ffn for n, e in zip(read, config.encoder, strict=True)),
-        "decoder logits": (tokens + 1) * config.vocabulary * w,
+        "encoder ffn": sum(read[i] * of(f"encoder.layers.{i}.ffn", "up", "down") for i, _ in encoder),
+        "decoder logits": (tokens + 1) * values["decoder.token_embedding"],
     }
     parts["decoder self"] = sum(
-        n * _projections(w, d.self_attention) + n * (n + 1) // 2 * _pair(d.self_attention) for d in config.decoder
+        n * of(f"decoder.layers.{i}.self_attention", *own) + n * (n + 1) // 2 * _pair(d.self_attention)
+        for i, d in decoder
     )
-    # Query and output have as many columns as keys and values: half of the projections each.
-    cross = sum(_pair(d.cross_attention) for d in config.decoder)
     p = merged_length(p, merging)
-    parts |= {"decoder memory": p * w * cross, "decoder cross": n * w * cross + n * p * cross}
-    return {**parts, "decoder ffn": sum(n * 2 * w * d.ffn for d in config.decoder)}
-
-
-def _projections(w: int, a: AttentionWidths) -> int:
-    """Query, key, value and output of one position: 2wh(q+v)."""
-    return 2 * w * _pair(a)
+    crosses = [f"decoder.layers.{i}.cross_attention" for i, _ in decoder]
+    parts["decoder memory"] = p * sum(of(cross, "key", "value") for cross in crosses)
+    parts["decoder cross"] = n * sum(of(cross, "query", "out") for cross in crosses)
+    parts["decoder cross"] += n * p * sum(_pair(d.cross_attention) for _, d in decoder)
+    return {**parts, "decoder ffn": sum(n * of(f"decoder.layers.{i}.ffn", "up", "down") for i, _ in decoder)}
 
 
 def _pair(a: AttentionWidths) -> int:

@@ -127,7 +127,11 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str, nibbl
     table = weights["decoder.token_embedding.weight"].T
     embedding = store(g, "decoder.token_embedding", table, precision, many_rows=False)
     positions = store_sum(g, "decoder.positions", weights["decoder.positions"], precision)
-    x = g.add("Add", embedding.columns(tokens), g.slice(positions, start, end, 0))
+    rows = embedding.columns(tokens)
+    factored = "decoder.token_projection.weight" in weights
+    if factored:
+        rows = b.linear(rows, ["decoder.token_projection"])
+    x = g.add("Add", rows, g.slice(positions, start, end, 0))
     outputs, attention_weights = [], []
     for i, d in enumerate(config.decoder):
         name = f"decoder.layers.{i}"
@@ -145,7 +149,11 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str, nibbl
         x = g.add("Add", x, b.linear(attended, [f"{name}.cross_attention.out"]))
         x = b.feed_forward(x, name)
     last = g.add("Squeeze", g.slice(x, g.constant([-1]), g.constant([FARTHEST]), 1), g.constant([1]))
-    logits = embedding.multiply(b.norm(last, "decoder.norm"))
+    normed = b.norm(last, "decoder.norm")
+    if factored:
+        projection = weights["decoder.token_projection.weight"]
+        normed = b.product(normed, "decoder.token_projection.transposed", projection, np.zeros(projection.shape[1]))
+    logits = embedding.multiply(normed)
     g.output(logits, "logits", np.float32, ("batch", config.vocabulary))
     for i, (d, (keys, values)) in enumerate(zip(config.decoder, outputs, strict=True)):
         a = d.self_attention

@@ -16,6 +16,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...models.groups import Group, Place, TimeAxis
+from ...models.low_rank import (
+    EMBEDDING,
+    bias_of,
+    columns_of,
+    embedding_rank_group,
+    make_factored,
+    rank_groups,
+    rows_of,
+)
 from ...models.token_network import Decoder, Encoder, TokenNetwork, valid_positions
 from ..seq2seq.layers import DecoderLayer, EncoderLayer, FrameMerge, attend, layer_groups
 from .config import AttentionWidths, EncoderWidths, WhisperConfig
@@ -55,8 +64,9 @@ class Attention(nn.Module):
     def groups(self) -> list[Group]:
         """Heads; query/key dimensions (a zero query leaves the score unchanged); value dimensions."""
         h, qk, v = self.widths.heads, self.widths.query_key, self.widths.value
-        query_key = [Place("query.weight", 0), Place("query.bias", 0), Place("key.weight", 0)]
-        value = [Place("value.weight", 0), Place("value.bias", 0), Place("out.weight", 1, reads=True)]
+        query_key = [Place(rows_of(self, "query"), 0), Place(bias_of(self, "query"), 0), Place(rows_of(self, "key"), 0)]
+        value = [Place(rows_of(self, "value"), 0), Place(bias_of(self, "value"), 0)]
+        value.append(Place(columns_of(self, "out"), 1, reads=True))
 
         def wide(places: list[Place], width: int, masked: bool = True) -> list[Place]:
             return [Place(p.parameter, p.dim, width, masked=masked, reads=p.reads) for p in places]
@@ -65,6 +75,7 @@ class Attention(nn.Module):
             Group("heads", "head", h, tuple(wide(query_key, qk) + wide(value, v))),
             Group("query_key", "query_key", h * qk, tuple(query_key), blocks=h, minimum=4),
             Group("value", "value", h * v, tuple(value), blocks=h, minimum=4),
+            *rank_groups(self),
         ]
 
 
@@ -73,6 +84,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int, units: int) -> None:
         super().__init__()
+        self.units = units
         self.up = nn.Linear(width, units)
         self.down = nn.Linear(units, width)
 
@@ -81,9 +93,10 @@ class FeedForward(nn.Module):
         return self.down(F.gelu(self.up(x)))  # type: ignore[no-any-return]
 
     def groups(self) -> list[Group]:
-        """Hidden units."""
-        places = (Place("up.weight", 0), Place("up.bias", 0), Place("down.weight", 1, reads=True))
-        return [Group("", "ffn", self.up.out_features, places, minimum=8)]
+        """Hidden units, and ranks where a matrix is factored."""
+        up = (Place(rows_of(self, "up"), 0), Place(bias_of(self, "up"), 0))
+        places = (*up, Place(columns_of(self, "down"), 1, reads=True))
+        return [Group("", "ffn", self.units, places, minimum=8), *rank_groups(self)]
 
 
 class WhisperEncoder(Encoder):
@@ -140,7 +153,7 @@ class WhisperDecoder(Decoder):
 
     def embed(self, tokens: Tensor, start: int = 0) -> Tensor:
         """See `Decoder`."""
-        return self.token_embedding(tokens) + self.positions[start : start + tokens.shape[1]]  # type: ignore[no-any-return]
+        return super().embed(tokens) + self.positions[start : start + tokens.shape[1]]
 
 
 class Whisper(TokenNetwork):
@@ -155,6 +168,7 @@ class Whisper(TokenNetwork):
             config.attention_scale, config.frame_merging, config.merge_learned,
         )  # fmt: skip
         self.decoder = WhisperDecoder(config)
+        make_factored(self, config.ranks)
 
     def time_axes(self) -> list[TimeAxis]:
         """Both convolutions and the encoder's positions."""
@@ -181,6 +195,7 @@ class Whisper(TokenNetwork):
                 "decoder.positions", "text_context", c.text_context, (Place("decoder.positions", 0),), maskable=False
             ),
             self.vocabulary_group(),
+            *([embedding_rank_group(c.ranks[EMBEDDING])] if EMBEDDING in c.ranks else []),
             *layer_groups(self),
         ]
 

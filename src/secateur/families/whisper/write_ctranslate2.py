@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...base.files import write_bytes, write_json, write_text
+from ...prune.low_rank import multiplied_out
 from ...text.tokenizer import Tokenizer
 from .config import WhisperConfig
 from .model import Whisper
@@ -74,6 +75,7 @@ def write_ctranslate2(folder: str | Path, model: Whisper, tokenizer: Tokenizer) 
     Raises:
         SecateurError: widths that differ between layers, named by the first such part, or another vocabulary.
     """
+    model = multiplied_out(model)
     folder, config, tokens = Path(folder), model.config, model.config.tokens
     check_uniform(config, "CTranslate2")
     aliases = {"decoder/projection/weight": "decoder/embeddings/weight"}

@@ -17,6 +17,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from ...base.errors import SecateurError
 from ...base.files import atomic_path
 from ...features.filterbank import mel_filters
+from ...prune.low_rank import multiplied_out
 from ...text.tokenizer import Tokenizer
 from .model import Whisper
 from .read_openai import NAMES
@@ -56,6 +57,7 @@ def write_ggml(path: str | Path, model: Whisper, tokenizer: Tokenizer) -> Path:
     Raises:
         SecateurError: widths that differ between layers, another vocabulary, or a window that is not 30 s.
     """
+    model = multiplied_out(model)
     path, config, front = Path(path), model.config, model.config.front_end
     heads, _, _ = check_uniform(config, "whisper.cpp")
     if config.frame_merging:

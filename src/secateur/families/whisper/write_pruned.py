@@ -7,6 +7,7 @@ from pathlib import Path
 from ...base.errors import SecateurError
 from ...base.files import write_json
 from ...base.options import to_dict
+from ...prune.low_rank import multiplied_out
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
 from ..transformers_files import class_values
@@ -24,6 +25,7 @@ def write_pruned_whisper(folder: str | Path, model: Whisper, tokenizer: Tokenize
     Raises:
         SecateurError: no layers on one side.
     """
+    model = multiplied_out(model)
     folder, config = Path(folder), model.config
     if not config.encoder or not config.decoder:
         raise SecateurError("transformers has no Whisper without encoder or decoder layers; export to ONNX")

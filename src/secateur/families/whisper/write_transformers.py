@@ -10,6 +10,7 @@ from ...base.errors import SecateurError
 from ...base.files import Json, write_json, write_text
 from ...base.tensors import write_tensors
 from ...features.front_end import FrontEnd
+from ...prune.low_rank import multiplied_out
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
 from .config import AttentionWidths, WhisperConfig
@@ -90,6 +91,7 @@ def write_transformers(folder: str | Path, model: Whisper, tokenizer: Tokenizer)
     Raises:
         SecateurError: widths that differ between layers, named by the first such part, or another vocabulary.
     """
+    model = multiplied_out(model)
     folder, config = Path(folder), model.config
     heads, encoder_ffn, decoder_ffn = check_uniform(config)
     write_weights(folder, model)

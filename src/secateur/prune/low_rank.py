@@ -1,0 +1,249 @@
+"""Low rank: matrices replaced by products of two smaller ones, chosen by what the matrices really read.
+
+The plain SVD keeps the directions of W that are large; what counts is W x. With C = E[x x^T], the second moments of the
+inputs on some clips, the rank-r matrix with the least E|W x - W' x|^2 is that of the SVD of W C^1/2, multiplied by
+C^-1/2 (ASVD, Yuan et al. 2023, arXiv 2312.05821; SVD-LLM, Wang et al. 2024, arXiv 2403.07378). All matrices are then
+factored at once, so each reads the errors of those before it: one least-squares fit of the second factors and biases to
+the outputs of the whole model heals part of that (`heal`), training the rest.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..base.errors import SecateurError, nearest
+from ..base.progress import say
+from ..data.clip_index import joined
+from ..data.job import JobData
+from ..models.family import TextCodec
+from ..models.low_rank import EMBEDDING, PROJECTION, FactoredLinear, make_factored, multiplied_state
+from ..models.network import Network
+from ..train.settings import TrainSettings
+from .ranking import training_batches
+from .shrink import Net
+
+MULTIPLE = 16  # ranks are multiples of it: half a block of four bits
+DAMP = 0.01  # times the mean of the moments' diagonal, added to it
+CLIPS_BATCHES, CLIPS_SECONDS = 12, 80.0  # what the inputs are measured on: batches, and seconds of audio in each
+INPUT_SHARE = 0.2  # of the embedding's moments: as rows that the decoder reads, not only as what it writes with
+
+# Runs all of the networks on every batch of the calibration clips, and calls the function after each batch.
+Run = Callable[[Sequence[Any], Callable[[], None]], None]
+
+
+def ranks_of(config: Any, shares: Mapping[str, float]) -> dict[str, int]:
+    """The rank of every matrix that a pattern of `shares` names, so that it has at most that share of its values.
+
+    Later patterns win; a share of 1 leaves a matrix whole.
+
+    Raises:
+        SecateurError: a family without factored matrices, a pattern that matches none, a share that leaves no rank.
+    """
+    if not hasattr(config, "ranks"):
+        raise SecateurError(f"low_rank: a model of the family '{config.family}' has no factored matrices")
+    shapes, chosen = config.matrices, dict[str, float]()
+    for pattern, share in shares.items():
+        names = [name for name in shapes if fnmatchcase(name, pattern)]
+        if not names:
+            raise SecateurError(f"low_rank: no matrix matches '{pattern}'{nearest(pattern, shapes)}")
+        chosen |= dict.fromkeys(names, share)
+    ranks = {}
+    for name, share in chosen.items():
+        if name in config.ranks:
+            raise SecateurError(f"low_rank: {name} is factored already, with rank {config.ranks[name]}")
+        outputs, inputs = shapes[name]
+        most = share * outputs * inputs / (outputs + inputs)
+        rank = int(most) // MULTIPLE * MULTIPLE or int(most)
+        if rank < 1:
+            raise SecateurError(f"low_rank: {share:g} of {name} ({outputs} x {inputs}) is less than one rank")
+        if share < 1 and rank < min(outputs, inputs):
+            ranks[name] = rank
+    return ranks
+
+
+def factors(weight: Tensor, moments: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """`expand` (out, rank) and `reduce` (rank, in) whose product is nearest to `weight` (out, in) on inputs with second
+    `moments` (in, in)."""
+    weight, moments = weight.double(), moments.double()
+    ridge = DAMP * float(moments.diagonal().mean()) + 1e-12
+    values, vectors = torch.linalg.eigh(moments + ridge * torch.eye(len(moments), device=moments.device).double())
+    root = values.clamp_min(1e-12).sqrt()
+    left, singular, right = torch.linalg.svd(weight @ (vectors * root), full_matrices=False)
+    scale = singular[:rank].sqrt()  # shared, so that both factors are of one size: training and bytes like that
+    reduce = scale[:, None] * ((right[:rank] / root) @ vectors.T)
+    return left[:, :rank] * scale, reduce
+
+
+@torch.no_grad()
+def factored(model: Net, ranks: Mapping[str, int], run: Run) -> Net:
+    """A copy of `model` with the matrices in `ranks` factored, by the inputs that `run` gives, and healed by them."""
+    if not ranks:
+        return model
+    with _inputs(model, list(ranks)) as inputs:
+        moments = _Moments(inputs)
+        run([model], moments.add)
+    state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    for name, rank in ranks.items():
+        weight = state.pop(f"{name}.weight")
+        second = moments.means[name][:-1, :-1]
+        if name == EMBEDDING:  # the rows are also read as they are
+            rows = weight.double().T @ weight.double()
+            second = second / second.trace() + INPUT_SHARE * rows / rows.trace()
+        expand, reduce = (part.float() for part in factors(weight, second, rank))
+        if name == EMBEDDING:
+            state[f"{name}.weight"], state[f"{PROJECTION}.weight"] = expand, reduce.T.contiguous()
+            continue
+        state[f"{name}.expand.weight"], state[f"{name}.reduce.weight"] = expand, reduce
+        if f"{name}.bias" in state:
+            state[f"{name}.expand.bias"] = state.pop(f"{name}.bias")
+    small = with_ranks(model, {**model.config.ranks, **ranks})
+    small.load_state_dict(state)
+    heal(model, small, [name for name in ranks if name != EMBEDDING], run)
+    return small
+
+
+@torch.no_grad()
+def heal(whole: Network, small: Network, names: Sequence[str], run: Run) -> None:
+    """Refit second factors and biases of `small`, by least squares, to the outputs that `whole` has on the same clips.
+
+    Minimises E|W x + b - (V z + c)|^2 + ridge |V - V_0|^2, where x is what the whole model reads there and z = reduce
+    x' what the factored one does, whose x' has the errors of all layers before.
+    """
+    with _inputs(whole, names) as before, _inputs(small, names) as after:
+        pairs = _Pairs(small, before, after)
+        run([whole, small], pairs.add)
+    for name in names:
+        layer = small.get_submodule(name)
+        assert isinstance(layer, FactoredLinear)
+        original = whole.get_submodule(name)
+        assert isinstance(original, nn.Linear)
+        weight = original.weight.double()
+        target = weight if original.bias is None else torch.cat([weight, original.bias.double()[:, None]], 1)
+        gram, cross = pairs.gram[name], pairs.cross[name]  # (rank + 1, rank + 1), (in + 1, rank + 1)
+        has_bias = original.bias is not None
+        if not has_bias:
+            gram, cross = gram[:-1, :-1], cross[:-1, :-1]
+        expand = layer.expand.weight.double()
+        start = expand if not has_bias else torch.cat([expand, layer.expand.bias.double()[:, None]], 1)
+        ridge = DAMP * float(gram.diagonal().mean()) + 1e-12
+        eye = ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+        solved = torch.linalg.solve(gram + eye, (target @ cross + ridge * start).T).T
+        layer.expand.weight.copy_(solved[:, : expand.shape[1]])
+        if has_bias:
+            layer.expand.bias.copy_(solved[:, -1])
+
+
+def with_low_rank(model: Net, tokenizer: TextCodec, data: JobData, shares: Mapping[str, float]) -> Net:
+    """`model` with the matrices that `shares` names factored by what they read on clips of the training and rehearsal
+    sets; the same model when nothing is named.
+
+    Raises:
+        SecateurError: see `ranks_of`.
+    """
+    ranks = ranks_of(model.config, shares) if shares else {}
+    if not ranks:
+        return model
+    model = copy.deepcopy(model).to(data.device).eval()
+    say(f"{len(ranks)} matrices are factored, with ranks {min(ranks.values())} to {max(ranks.values())}")
+
+    def run(networks: Sequence[Any], after: Callable[[], None]) -> None:
+        clips = joined(data.training, data.rehearsal)
+        objective, batches = training_batches(model, tokenizer, data, clips, CLIPS_BATCHES, CLIPS_SECONDS)
+        for batch in batches:
+            for network in networks:
+                objective(network, batch, TrainSettings(mix=None))
+            after()
+
+    return factored(model, ranks, run)
+
+
+def multiplied_out(model: Net) -> Net:
+    """`model` with every product multiplied out to one matrix, for formats that know no factors; others as they are."""
+    if not getattr(model.config, "ranks", None):
+        return model
+    plain = with_ranks(model, {})
+    plain.load_state_dict(multiplied_state(model))
+    return plain
+
+
+def with_ranks(model: Net, ranks: dict[str, int]) -> Net:
+    """A network of the same widths with `ranks`, its values yet to be loaded."""
+    small = copy.deepcopy(model)
+    if ranks:
+        make_factored(small, {name: rank for name, rank in ranks.items() if name not in model.config.ranks})
+        small.config = replace(model.config, ranks=ranks)
+    else:
+        small = type(model)(replace(model.config, ranks={}))
+        small.dropout.p = model.dropout.p
+    return small.to(next(model.parameters()).device).train(model.training)
+
+
+@contextmanager
+def _inputs(model: Network, names: Sequence[str]) -> Iterator[dict[str, list[Tensor]]]:
+    """What each matrix has read since the dictionary was last cleared; the embedding reads what logits are made of."""
+    seen: dict[str, list[Tensor]] = {}
+
+    def hook_of(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hook(module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+            seen.setdefault(name, []).append(arguments[0].detach().flatten(0, -2).float())
+
+        return hook
+
+    handles = []
+    for name in names:
+        if name == EMBEDDING:
+            record = hook_of(name)
+            norm = model.get_submodule("decoder.norm")
+            handles.append(norm.register_forward_hook(lambda module, _, output, r=record: r(module, (output,))))
+        else:
+            handles.append(model.get_submodule(name).register_forward_pre_hook(hook_of(name)))
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _with_one(x: Tensor) -> Tensor:
+    return torch.cat([x, x.new_ones(len(x), 1)], 1).double()
+
+
+class _Moments:
+    """Sums of [x, 1][x, 1]^T, (in + 1, in + 1), of each matrix's inputs."""
+
+    def __init__(self, inputs: dict[str, list[Tensor]]) -> None:
+        self.inputs, self.means = inputs, dict[str, Tensor]()
+
+    def add(self) -> None:
+        """Add what was read and forget it."""
+        for name, parts in self.inputs.items():
+            x = _with_one(torch.cat(parts))
+            self.means[name] = self.means.get(name, 0) + x.T @ x
+        self.inputs.clear()
+
+
+class _Pairs:
+    """Of each matrix: sums of [z, 1][z, 1]^T and of [x, 1][z, 1]^T, see `heal`."""
+
+    def __init__(self, small: Network, before: dict[str, list[Tensor]], after: dict[str, list[Tensor]]) -> None:
+        self.small, self.before, self.after = small, before, after
+        self.gram, self.cross = dict[str, Tensor](), dict[str, Tensor]()
+
+    def add(self) -> None:
+        """Add what both have read and forget it."""
+        for name, parts in self.before.items():
+            layer = self.small.get_submodule(name)
+            assert isinstance(layer, FactoredLinear)
+            z = _with_one(layer.reduce(torch.cat(self.after[name])))
+            self.gram[name] = self.gram.get(name, 0) + z.T @ z
+            self.cross[name] = self.cross.get(name, 0) + _with_one(torch.cat(parts)).T @ z
+        self.before.clear()
+        self.after.clear()
