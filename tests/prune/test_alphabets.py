@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from small_models import inputs, small_whisper
 
 from secateur.base.errors import SecateurError
+from secateur.cli import main
+from secateur.families.whisper.config import WhisperConfig, read_config
 from secateur.families.whisper.vocabulary import LANGUAGES
-from secateur.models.checkpoint import load_checkpoint
+from secateur.models.checkpoint import save_checkpoint
 from secateur.prune.initial_model import make_initial_model
 from secateur.prune.settings import PruneSettings
 from secateur.prune.vocabulary import chosen_alphabet, rows_of_alphabet
-from secateur.text.alphabets import LETTERS, SCRIPTS, alphabet_of, spells
+from secateur.runtime.onnx_session import OnnxSession
+from secateur.text.alphabets import alphabet_of, spells, written_with
+from secateur.text.tokenizer import Tokenizer
 
 SENTENCES = {
     "el": "Η γρήγορη αλεπού πήδηξε πάνω από τον σκύλο· «ναι», είπε.",
@@ -73,18 +78,20 @@ SENTENCES = {
 
 
 @pytest.fixture(scope="module")
-def english(tiny_en: Path) -> tuple[object, object]:
-    """The real byte-level vocabulary; what it has no merges for is spelled from bytes."""
-    model, tokenizer = load_checkpoint(tiny_en)
-    return model.config, tokenizer
+def english(tiny_en: Path) -> tuple[WhisperConfig, Tokenizer, dict[int, bytes]]:
+    """The real byte-level vocabulary, with its spelling; what it has no merges for is spelled from bytes."""
+    config = read_config(tiny_en / "config.json")
+    tokenizer = Tokenizer.read(tiny_en / "tokenizer.json", config.tokens.end)
+    return config, tokenizer, tokenizer.spelled()
 
 
 @pytest.mark.parametrize("language", SENTENCES)
-def test_no_token_of_the_language_goes(language: str, english: tuple[object, object]) -> None:
-    _, tokenizer = english
+def test_no_token_of_the_language_goes(
+    language: str, english: tuple[WhisperConfig, Tokenizer, dict[int, bytes]]
+) -> None:
+    _, tokenizer, spelled = english
     check = spells(alphabet_of([language]))
-    spelled = tokenizer.spelled()  # type: ignore[attr-defined]
-    lost = [spelled[i] for i in tokenizer.encode(SENTENCES[language]) if not check(spelled[i])]  # type: ignore[attr-defined]
+    lost = [spelled[i] for i in tokenizer.encode(SENTENCES[language]) if not check(spelled[i])]
     assert lost == []
 
 
@@ -97,23 +104,23 @@ def test_what_another_language_writes_goes(language: str, foreign: str) -> None:
     assert not check(foreign.encode()) and check(b" 25, (%).") and check("“…”".encode())
 
 
-def test_pieces_of_characters_stay_where_the_alphabet_has_such_characters() -> None:
-    check = spells(alphabet_of(["zh"]))
-    good = "你".encode()
-    assert check(good[:1]) and check(good[:2]) and check(good[1:]) and check(good[2:] + "好".encode()[:1])
-    thai = "ก".encode()
-    assert not check(thai[:2])
-    assert spells(alphabet_of(["th"]))(thai[:2]) and not spells(alphabet_of(["en"]))(good[:2])
+@pytest.mark.parametrize("language", ["zh", "el", "en"])
+def test_pieces_of_characters_stay_but_not_beside_letters_of_others(language: str) -> None:
+    check = spells(alphabet_of([language]))
+    good, thai = "你".encode(), "ก".encode()
+    assert check(good[:1]) and check(good[:2]) and check(good[1:]) and check(good[2:] + b" " + thai[:2])
+    assert not check(thai + good[:1]) and not check(good[2:] + thai)
 
 
 def test_every_language_of_whisper_has_an_alphabet() -> None:
-    known = set(LETTERS) | {code for codes in SCRIPTS.values() for code in codes}
-    assert set(LANGUAGES) <= known
+    assert set(LANGUAGES) <= set(written_with())
     with pytest.raises(SecateurError, match="no alphabet is known of the language 'tlh'"):
         alphabet_of(["tlh"])
 
 
-def test_rows_go_physically_and_the_others_say_the_same(english: tuple[object, object]) -> None:
+def test_rows_go_physically_and_the_others_say_the_same(
+    english: tuple[WhisperConfig, Tokenizer, dict[int, bytes]],
+) -> None:
     model, tokenizer = small_whisper()
     student = make_initial_model(
         model, tokenizer, [], PruneSettings(vocabulary="alphabet:thecatsonm", audio_seconds=None, text_tokens=None)
@@ -127,9 +134,39 @@ def test_rows_go_physically_and_the_others_say_the_same(english: tuple[object, o
     whole = model(mel, frames, row)[..., kept]
     ours = student.model(mel, frames, row.apply_(lambda t: new[t]))
     torch.testing.assert_close(ours, whole, rtol=1e-4, atol=1e-4)
-    config, real = english
-    rows = rows_of_alphabet(config, real, alphabet_of(["en"]))["vocabulary"]  # type: ignore[arg-type]
+    config, real, _ = english
+    rows = rows_of_alphabet(config, real, alphabet_of(["en"]))["vocabulary"]
     assert len(rows) > 45_000  # an English vocabulary has few rows of other scripts
+
+
+def test_an_export_keeps_an_alphabet_and_writes_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, tokenizer = small_whisper()
+    save_checkpoint(tmp_path / "m", model, tokenizer)
+    whole, small = tmp_path / "whole", tmp_path / "small"
+    ask = ["export", str(tmp_path / "m"), "--precision", "fp32", "--out"]
+    letters = "".join(sorted({c for i in range(tokenizer.end) for c in tokenizer.decode([i]) if c.isalpha()}))
+    assert main([*ask, str(whole)]) == 0
+    assert main([*ask, str(small), "--vocabulary", f"alphabet:{letters[::2]}"]) == 0
+    capsys.readouterr()
+    config = read_config(small / "config.json")
+    assert 256 < config.vocabulary < read_config(whole / "config.json").vocabulary
+    a, b = OnnxSession(whole, threads=1), OnnxSession(small, threads=1)
+    mel, frames, _ = inputs(model)
+    start = np.full((len(mel), 1), model.config.tokens.start, np.int64)
+    first, _ = a.step(start, a.encode(mel.numpy(), frames.numpy()))
+    second, _ = b.step(start * 0 + config.tokens.start, b.encode(mel.numpy(), frames.numpy()))
+    kept = Tokenizer.read(small / "tokenizer.json", config.tokens.end)
+    old = {spelling: i for i, spelling in tokenizer.spelled().items()}
+    rows = [old[spelling] for _, spelling in sorted(kept.spelled().items())]
+    np.testing.assert_allclose(second[:, : config.tokens.end], first[:, rows], atol=1e-4)
+    for more, line in (
+        (["--languages", "el"], "add --vocabulary script"),
+        (["--vocabulary", "scripts"], "is not yes, no, script"),
+        (["--vocabulary", "alphabet:1"], "with letters in it"),
+    ):
+        assert main([*ask, str(tmp_path / "no"), *more]) == 2
+        assert line in capsys.readouterr().err
+        assert not (tmp_path / "no").exists()
 
 
 @pytest.mark.parametrize(

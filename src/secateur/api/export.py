@@ -47,6 +47,11 @@ class ExportSettings(Settings):
         (), "Store these weights of an int8 export in four bits, with wildcards: decoder.token_embedding,*.ffn.*.",
         advanced=True,
     )  # fmt: skip
+    vocabulary: str = option(
+        "", "Keep only the vocabulary rows that an alphabet can spell, without training: script (of --languages), "
+        "alphabet:LETTERS or text:FILE.",
+    )  # fmt: skip
+    languages: tuple[str, ...] = option((), "Keep these languages of a multilingual model: el,en; with --vocabulary.")
     check: bool = option(False, "Validate everything, write nothing.")
 
 
@@ -83,9 +88,23 @@ def export(settings: ExportSettings) -> dict[str, Any]:
         check_precision(settings.precision, config)
     else:
         writer(settings.format, config)
+    if settings.languages and not settings.vocabulary:
+        raise SecateurError("--languages says whose rows stay: add --vocabulary script")
+    if settings.vocabulary:
+        from ..prune.vocabulary import chosen_alphabet
+
+        english = getattr(getattr(config, "tokens", None), "multilingual", True) is False
+        chosen_alphabet(settings.vocabulary, settings.languages or (("en",) if english else ()))
     if settings.check:
         return {"check": True, "family": config.family, "formats": ["onnx", *family_of(config).writers]}
     model, text = load_model(settings.model)
+    if settings.vocabulary:
+        from ..prune.initial_model import only_alphabet
+
+        before = model.config
+        smaller = only_alphabet(model, text, settings.vocabulary, settings.languages)
+        model, text = smaller.model, smaller.tokenizer
+        say(f"vocabulary: {model.config.vocabulary} of {before.vocabulary} rows stay")
     if settings.format != "onnx":
         return write_format(settings.format, model, text, settings.out)
     if not settings.clips and settings.dev is None:

@@ -9,7 +9,10 @@ from typing import Any
 
 import torch
 
+from ..base.errors import SecateurError
+from ..decode.language import chosen
 from ..models.token_network import TokenNetwork
+from ..text.languages import base_language
 from ..text.tokenizer import Tokenizer
 from .budget import Keep
 from .inputs import cut_inputs
@@ -39,8 +42,12 @@ def make_initial_model(
     languages = settings.languages or tuple(languages)
     if isinstance(settings.vocabulary, str):
         smaller = model.config.shrunk(dict(plan))
+        if settings.rows is not None:
+            raise SecateurError(
+                "prune.rows limits the rows of training texts (prune.vocabulary yes), not of an alphabet"
+            )
         alphabet = chosen_alphabet(settings.vocabulary, languages)
-        plan |= rows_of_alphabet(smaller, tokenizer, alphabet, languages, timestamps=True)
+        plan |= rows_of_alphabet(smaller, tokenizer, alphabet, languages, settings.timestamps)
     elif settings.vocabulary:
         # Timestamps are kept up to the new audio context, so the contexts are decided first.
         smaller = model.config.shrunk(dict(plan))
@@ -52,3 +59,26 @@ def make_initial_model(
         rows = torch.tensor(plan["vocabulary"])
         tokenizer = reduced_tokenizer(tokenizer, plan["vocabulary"], small.config)
     return InitialModel(small, tokenizer, rows)
+
+
+def only_alphabet(
+    model: Any, tokenizer: Any, setting: str, languages: Iterable[str] = (), timestamps: bool = True
+) -> InitialModel:
+    """The model with only the rows that an alphabet can spell (see `chosen_alphabet`), everything else as it is.
+
+    Raises:
+        SecateurError: a model that does not write tokens, languages that it does not write, no such alphabet.
+    """
+    if not any(group.kind == "vocabulary" for group in model.groups()):
+        raise SecateurError(f"vocabulary: a model of the family '{model.config.family}' has no rows of tokens to keep")
+    tokens = model.config.tokens
+    languages = [base_language(name) for name in languages]
+    for name in languages:
+        chosen(tokens, name)  # refuses what the model does not write
+    if setting == "script" and not languages and not tokens.multilingual:
+        languages = ["en"]
+    plan = rows_of_alphabet(model.config, tokenizer, chosen_alphabet(setting, languages), languages, timestamps)
+    small = shrink(model, plan)
+    return InitialModel(
+        small, reduced_tokenizer(tokenizer, plan["vocabulary"], small.config), torch.tensor(plan["vocabulary"])
+    )

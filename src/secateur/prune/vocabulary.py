@@ -98,13 +98,15 @@ def chosen_alphabet(setting: str, languages: Iterable[str]) -> Alphabet:
     if setting == "script":
         names = [base_language(name) for name in languages]
         if not names:
-            raise SecateurError("prune.vocabulary script: say which languages stay (--prune.languages el,en)")
+            raise SecateurError(
+                "vocabulary script: say which languages stay: --prune.languages el,en (export: --languages)"
+            )
         return alphabet_of(names)
     if kind == "text" and value:
         value = read_limited(at_home(value), MOST_TEXT).decode(errors="replace")
     if kind not in ("alphabet", "text") or not any(c.isalpha() for c in value):
         raise SecateurError(
-            f"prune.vocabulary: '{setting}' is not yes, no, script, alphabet:LETTERS or text:FILE with letters in it"
+            f"vocabulary: '{setting}' is not yes, no, script, alphabet:LETTERS or text:FILE with letters in it"
         )
     return Alphabet(frozenset(scripts_of([value]) - {"LATIN"}), frozenset(letters_of(value)))
 
