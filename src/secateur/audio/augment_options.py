@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ..base.options import Settings, option
 
@@ -42,9 +43,21 @@ class AugmentOptions(Settings):
         (-12.0, 6.0), "Draw the change of level from this range.", unit="dB", advanced=True
     )
 
+    warp_chance: float = option(
+        0.0, "Warp the frequencies of this share of the clips, as a vocal tract of another length does (VTLP): for "
+        "children's speech.", unit="share", least=0, most=1,
+    )  # fmt: skip
+    warp: tuple[float, ...] = option(
+        (0.85, 1.2), "Draw the warp's factor from this range; above 1 formants go up.", least=0.5, most=2, advanced=True
+    )
+    warp_kind: Literal["spectrum", "envelope"] = option(
+        "spectrum", "Warp harmonics and formants together, or the spectral envelope alone: formants without pitch.",
+        advanced=True,
+    )  # fmt: skip
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("rt60", "direct_db", "snr_db", "gain_db"):
+        for name in ("rt60", "direct_db", "snr_db", "gain_db", "warp"):
             limits = getattr(self, name)
             if len(limits) != 2 or limits[0] > limits[1]:
                 raise ValueError(f"{name}: expected two numbers, the lower first, found {limits}")

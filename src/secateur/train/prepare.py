@@ -12,6 +12,7 @@ from ..audio.augment import augment
 from ..audio.effects import change_speed, played_lengths
 from ..features.extractor import extractor
 from ..features.specaugment import fitted, spec_augment
+from ..features.vtlp import FrequencyWarp
 from ..models.network import Network
 from .compose import compose
 from .mix import Example
@@ -29,6 +30,9 @@ class Preparer:
         config = model.config
         self.features = extractor(config.front_end).to(run.bank.device)
         self.masks = None if settings.spec_augment is None else fitted(settings.spec_augment, config.front_end)
+        self.warp = None
+        if settings.augment is not None and settings.augment.warp_chance > 0:
+            self.warp = FrequencyWarp(settings.augment, config.front_end, run.bank.device)
         self.random = torch.Generator(device=run.bank.device)
         self.sample_rate: int = config.front_end.sample_rate  # Hz
         self.most = None if math.isinf(config.max_seconds) else int(config.max_seconds * self.sample_rate)  # samples
@@ -51,6 +55,8 @@ class Preparer:
             # Slowed down past the audio context: the end is cut rather than refused.
             audio, lengths = audio[:, : self.most], lengths.clamp_max(self.most)
         features, frames = self.features(audio, lengths, input_mask=self.model.input_mask)
+        if self.warp is not None:
+            features = self.warp(features, self.random)
         if self.masks is not None and step >= settings.spec_augment_start * total:
             features = spec_augment(features, frames, self.masks, self.random)
         return Batch(examples, len(run.mix.training), audio, lengths, features, frames, step, joints, total)
