@@ -71,6 +71,10 @@ class TranscribeSettings(Settings):
     workers: int | None = option(
         None, "Run this many groups of files side by side; left out: all cores for several files.", least=0
     )
+    device: str = option(
+        "cpu", "Decode with a checkpoint folder on this device: cpu, cuda, or auto (a GPU if there is one); exported "
+        "models run on the CPU.",
+    )  # fmt: skip
     engine: Literal["local", "ray"] = option("local", "Run in this process, or on the workers of a Ray cluster.")
     writing: WritingSettings = option(WritingSettings(), "Say how what was recognised is written.", flat=True)
     decoding: DecodingOptions = option(DecodingOptions(), "Say how audio is decoded.", flat=True)
@@ -101,7 +105,7 @@ def _each(options: TranscribeSettings) -> dict[str, Any]:
     if options.out is None and len(inputs) > 1 and options.format in TIMED:
         raise SecateurError(f"{len(inputs)} inputs cannot share one {options.format}: give a folder with --out")
     workers = (0 if len(inputs) > 1 else 1) if options.workers is None else options.workers
-    recogniser = Recogniser.load(options.model, options.threads, workers=workers)
+    recogniser = Recogniser.load(options.model, options.threads, device_for(options), workers=workers)
     decoding = options.how()
     rewrite = rewriter(options.writing, decoding.words)
     files: list[dict[str, Any]] = []
@@ -125,6 +129,26 @@ def _each(options: TranscribeSettings) -> dict[str, Any]:
     written = [] if options.out is None else [str(options.out / names[f["file"]]) for f in files]
     extra = {"subtitles": to_dict(options.subtitles)} if options.format in TIMED else {}
     return {"format": options.format, "files": files, "written": written, "failed": failed, **extra}
+
+
+def device_for(options: TranscribeSettings) -> str:
+    """Where the model decodes: cpu, or a GPU of this machine or, by the name cuda, of the Ray workers'.
+
+    Raises:
+        SecateurError: a GPU for an exported model, or none is here.
+    """
+    from ..runtime.contents import is_export
+    from ..runtime.recogniser import find_model
+
+    if options.device == "cpu" or (options.device == "auto" and is_export(find_model(options.model))):
+        return "cpu"
+    if is_export(find_model(options.model)):
+        raise SecateurError("--device: exported models run on the CPU; name a checkpoint folder, or leave it out")
+    if options.engine == "ray":
+        return "cuda" if options.device == "auto" else options.device
+    from ..base.device import pick_device
+
+    return str(pick_device(options.device))
 
 
 def is_bulk(options: TranscribeSettings) -> bool:
@@ -157,10 +181,10 @@ def _bulk(options: TranscribeSettings) -> dict[str, Any]:
     )
     if options.channel == "split" and options.out.suffix == ".jsonl":
         raise SecateurError('--channel split writes turns: --out FOLDER, or lines with "channel": 0 and 1 in the input')
-    spec = replace(spec, channel=options.channel)
+    spec = replace(spec, channel=options.channel, device=device_for(options))
     details = options.decoding.word_times or bool(options.decoding.timestamps)
     settings = BulkSettings(format=options.format, details=details, subtitles=options.subtitles)
-    workers = 2 if options.workers is None else options.workers
+    workers = 2 if options.workers is None else options.workers  # of a GPU: one reads while the other decodes
     result = transcribe_all(options.inputs, spec, options.out, settings, options.engine, workers)
     return {"bulk": result}
 

@@ -6,6 +6,7 @@ once in each process. Bulk transcription, sensitivity maps and studies define th
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -15,6 +16,7 @@ from .progress import say, track
 
 P = TypeVar("P")
 A = TypeVar("A")
+T = TypeVar("T")
 A_co = TypeVar("A_co", covariant=True)
 EngineName = Literal["local", "ray"]
 TRIES = 3  # a piece that kills this many workers is at fault itself
@@ -40,6 +42,25 @@ def run_here(do: Callable[[P], A], pieces: Iterable[P], done: Callable[[P, A], N
     """Do the pieces one after the other, in this process."""
     for piece in track(pieces, label):
         done(piece, do(piece))
+
+
+def run_ahead(
+    begin: Callable[[P], T], finish: Callable[[P, T], A], pieces: Iterable[P], done: Callable[[P, A], None],
+    label: str, ahead: int = 2,
+) -> None:  # fmt: skip
+    """Do the pieces one after the other; `ahead` of them are begun (read, say) before they are finished."""
+    begun: deque[tuple[P, T]] = deque()
+
+    def one() -> None:
+        piece, token = begun.popleft()
+        done(piece, finish(piece, token))
+
+    for piece in track(pieces, label):
+        begun.append((piece, begin(piece)))
+        if len(begun) > ahead:
+            one()
+    while begun:
+        one()
 
 
 def run_pool(pool: Pool[P, A], pieces: Iterable[P], done: Callable[[P, A], None], label: str) -> None:
@@ -85,20 +106,28 @@ class RayEngine(Generic[P, A]):
 
     When a worker dies, another one is started and repeats its piece. Models, manifests and
     audio must be at the same place on every machine. `gpu` gives each worker a GPU, or its share where there are fewer.
+    A piece that has ended `TRIES` workers gets the answer of `given_up`, if that is given, and the others go on.
 
     Raises:
         SecateurError: ray is not installed, or fewer than one worker is asked for.
     """
 
-    def __init__(self, make: Callable[[], Callable[[P], A]], workers: int, gpu: bool, label: str) -> None:
+    def __init__(
+        self, make: Callable[[], Callable[[P], A]], workers: int, gpu: bool, label: str,
+        given_up: Callable[[P, str], A] | None = None,
+    ) -> None:  # fmt: skip
         self.ray = require("ray", "ray")
         if workers < 1:
             raise SecateurError(f"--workers must be at least 1, found {workers}")
-        self.make, self.label = make, label
+        self.make, self.label, self.given_up = make, label, given_up
+        self.workers: list[Any] = []
         self.started = not self.ray.is_initialized()
         if self.started:
             self.ray.init(log_to_driver=False, include_dashboard=False, configure_logging=False)
         gpus = min(1.0, self.ray.cluster_resources().get("GPU", 0) / workers) if gpu else 0
+        if gpu and not gpus:
+            self.close()
+            raise SecateurError("no GPU is in the Ray cluster: use --device cpu, or start its nodes with --num-gpus")
         self.remote = self.ray.remote(num_cpus=1, num_gpus=gpus)(_Worker)
         self.workers = [self.remote.remote(make) for _ in range(workers)]
         self._idle = list(self.workers)
@@ -129,15 +158,16 @@ class RayEngine(Generic[P, A]):
             try:
                 answer: A = self.ray.get(ready[0])
             except (errors.RayActorError, errors.WorkerCrashedError) as problem:
+                if tries >= TRIES and self.given_up is not None:
+                    self._replace(worker)
+                    return piece, self.given_up(piece, f"{TRIES} workers died on its piece")
                 if tries >= TRIES:
                     raise SecateurError(
                         f"{self.label}: {TRIES} workers died on the same piece (memory?): fewer --workers, or "
                         "--engine local"
                     ) from problem
                 say(f"{self.label}: a worker died; its piece is repeated")
-                self.workers.remove(worker)
-                self.workers.append(self.remote.remote(self.make))
-                self._idle.append(self.workers[-1])
+                self._replace(worker)
                 self._begin(piece, tries + 1)
                 continue
             except errors.RayTaskError as problem:
@@ -158,6 +188,12 @@ class RayEngine(Generic[P, A]):
             self.ray.kill(worker)
         if self.started:
             self.ray.shutdown()
+
+    def _replace(self, worker: Any) -> None:
+        """A new worker, idle, for one that died; Ray starts it wherever there is room."""
+        self.workers.remove(worker)
+        self.workers.append(self.remote.remote(self.make))
+        self._idle.append(self.workers[-1])
 
     def _begin(self, piece: P, tries: int) -> None:
         worker = self._idle.pop()

@@ -16,13 +16,23 @@ from .language import chosen, detect, likeliest
 from .options import DecodingOptions
 from .prompt import prompt
 from .segments import Audio, Segment, Word, confidence
-from .session import DecoderSession, State, TokenConfig
+from .session import DecoderSession, DeviceDecoder, State, TokenConfig
 
 SILENCE = 2.0**-15  # peak below one step of 16-bit audio: digital silence
 SHORTEST = 0.1  # seconds; a shorter clip is filled up with zeros
-MAX_STATE_BYTES = 256 * 2**20  # bytes of a batch's cross-attention keys and values
-MAX_ROWS = 8
-SPREAD = 1.25  # the longest clip of a batch is at most so many times the shortest
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """How large a batch may be; the defaults are fast on a CPU."""
+
+    rows: int = 8
+    state_bytes: int = 256 * 2**20  # of a batch's cross-attention keys and values
+    value_bytes: int = 4
+    spread: float = 1.25  # the longest clip of a batch is at most so many times the shortest
+
+
+CPU_LIMITS = BatchLimits()
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,11 @@ def encode_clips(session: DecoderSession, clips: Sequence[Audio]) -> State:
     """Features and encoder of `clips`, each at most one window; padded as the model expects it."""
     check_cancelled()
     config = session.config
+    if isinstance(session, DeviceDecoder):
+        shortest = round(SHORTEST * config.front_end.sample_rate)
+        filled = [_fill(clip[: config.window], shortest) for clip in clips]
+        pad_to = config.window if config.padded else None
+        return session.encode_audio(filled, pad_to, config.window // config.front_end.hop)
     if config.padded:
         as_segment = [extract(_fill(clip, config.window), config.front_end) for clip in clips]
         return session.encode(np.stack(as_segment), None)
@@ -52,19 +67,25 @@ def encode_clips(session: DecoderSession, clips: Sequence[Audio]) -> State:
     return session.encode(table, frames)
 
 
-def batches(lengths: Sequence[int], config: TokenConfig) -> list[list[int]]:
+def batches(lengths: Sequence[int], config: TokenConfig, limits: BatchLimits = CPU_LIMITS) -> list[list[int]]:
     """Indices of clips grouped by similar length (samples), as many as fit memory and are fast together."""
-    per_position = 4 * config.memory_values
+    per_position = limits.value_bytes * config.memory_values
     groups: list[list[int]] = []
     for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
         positions = config.positions(lengths[i])
-        rows = max(1, min(MAX_ROWS, MAX_STATE_BYTES // max(1, positions * per_position)))
-        alike = groups and (config.padded or lengths[i] <= SPREAD * lengths[groups[-1][0]])
+        rows = max(1, min(limits.rows, limits.state_bytes // max(1, positions * per_position)))
+        alike = groups and (config.padded or lengths[i] <= limits.spread * lengths[groups[-1][0]])
         if alike and len(groups[-1]) < rows:
             groups[-1].append(i)
         else:
             groups.append([i])
     return groups
+
+
+def limits_of(session: DecoderSession) -> BatchLimits:
+    """How large the batches of `session` may be."""
+    limits: BatchLimits = getattr(session, "limits", CPU_LIMITS)
+    return limits
 
 
 def decode_clips(
@@ -78,7 +99,7 @@ def decode_clips(
     language = chosen(session.config.tokens, options.language)
     decoded = [DecodedAudio((), language)] * len(clips)
     loud = [i for i, clip in enumerate(clips) if audible(clip)]
-    for group in batches([len(clips[i]) for i in loud], session.config):
+    for group in batches([len(clips[i]) for i in loud], session.config, limits_of(session)):
         rows = [loud[i] for i in group]
         state = encode_clips(session, [clips[i] for i in rows])
         names = [language] * len(rows) if language else likeliest(detect(session, state, len(rows)))

@@ -16,7 +16,7 @@ from .loops import cut_loops
 from .options import DecodingOptions
 from .rules import Rules, log_sum_exp
 from .search import Hypothesis, beam_search, greedy, sample
-from .session import DecoderSession, Floats, State
+from .session import DecoderSession, DeviceDecoder, Floats, State
 
 MOST_TOKENS = 224  # half of the reference's text context; a pruned context may hold fewer
 
@@ -89,9 +89,13 @@ def decode(
     if most < 1:
         raise SecateurError(f"a prompt of {table.shape[1]} tokens fills the text context of {config.text_context}")
     no_speech: list[float] | list[None] = [None] * len(table)
-    if options.no_speech_threshold is not None and config.tokens.no_speech is not None:
-        # The start token's own output says whether anyone speaks, so the prompt goes in as two pieces.
-        split = int(np.flatnonzero(table[0] == config.tokens.start)[-1]) + 1
+    asks = options.no_speech_threshold is not None and config.tokens.no_speech is not None
+    # The start token's own output says whether anyone speaks, so the prompt goes in as two pieces.
+    split = int(np.flatnonzero(table[0] == config.tokens.start)[-1]) + 1 if asks else 0
+    if on_device(session, options, timestamps):
+        logits, state, silence = session.prompted(table, state, split, config.tokens.no_speech or 0)  # type: ignore[attr-defined]
+        no_speech, table = silence.tolist() if asks else no_speech, table[:, :0]
+    elif asks:
         logits, state = session.step(table[:, :split], state)
         no_speech = np.exp(logits[:, config.tokens.no_speech] - log_sum_exp(logits)).tolist()
         table = table[:, split:]
@@ -120,6 +124,11 @@ def decode(
     return [_best(tried, options) for tried in attempts]
 
 
+def on_device(session: DecoderSession, options: DecodingOptions, timestamps: bool) -> bool:
+    """Whether logits stay on the device: tokens are chosen there, by rules that know no timestamps and no beams."""
+    return isinstance(session, DeviceDecoder) and not timestamps and options.beam == 1
+
+
 def _best(attempts: list[Decoded], options: DecodingOptions) -> Decoded:
     """The last of the attempts if it is in order; else the likeliest of those that do not repeat themselves.
 
@@ -136,7 +145,10 @@ def _search(
     options: DecodingOptions,
 ) -> list[Hypothesis]:  # fmt: skip
     """One hypothesis a row: greedy or beams at temperature 0, else the best of some samples."""
+    device = session if isinstance(session, DeviceDecoder) and on_device(session, options, rules.timestamps) else None
     if temperature == 0:
+        if device is not None:
+            return device.roll(state, logits, rules, most)
         if options.beam == 1:
             return greedy(session, state, logits, rules, most)
         return beam_search(session, state, logits, rules, most, options.beam, options.patience, options.length_penalty)
@@ -145,5 +157,9 @@ def _search(
     rows = np.repeat(np.arange(len(logits)), tries)
     if tries > 1:
         state, logits = session.pick(state, rows), logits[rows]
-    drawn = sample(session, state, logits, rules, most, temperature, generators)
+    if device is not None:
+        draws = np.stack([generator.random(most) for generator in generators])
+        drawn = device.roll(state, logits, rules, most, temperature, draws)
+    else:
+        drawn = sample(session, state, logits, rules, most, temperature, generators)
     return [max(drawn[i : i + tries], key=lambda one: one.mean) for i in range(0, len(drawn), tries)]

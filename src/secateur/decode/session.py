@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,3 +84,20 @@ class DecoderSession(Protocol):
 
     def pick(self, state: State, rows: Ints) -> State:
         """The state of the batch rows `rows` (k,): beams reorder or multiply, finished rows leave."""
+
+
+@runtime_checkable
+class DeviceDecoder(Protocol):
+    """What a session offers besides where whole batches stay on a GPU until their tokens are there."""
+
+    def encode_audio(self, clips: Sequence[Floats], pad_to: int | None, most: int) -> State:
+        """Features and encoder of `clips` (samples,), each filled up to `pad_to`, or of at most `most` frames."""
+
+    def prompted(self, tokens: Ints, state: State, split: int, no_speech: int) -> tuple[Any, State, Floats]:
+        """Logits after the prompts `tokens` (batch, n), on the device; the state; the probability (batch,) of
+        `no_speech` after `split` tokens."""
+
+    def roll(
+        self, state: State, logits: Any, rules: Any, most: int, temperature: float = 0.0, draws: Floats | None = None
+    ) -> list[Any]:
+        """One `decode.search.Hypothesis` a row, greedily or by `draws` (batch, most)."""

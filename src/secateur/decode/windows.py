@@ -16,7 +16,7 @@ from .language import chosen, detect
 from .options import DecodingOptions
 from .prompt import prompt
 from .segments import Audio, Segment, moved, next_cut, quiet_cuts, split
-from .session import DecoderSession, State, TokenConfig
+from .session import DecoderSession, DeviceDecoder, State, TokenConfig
 
 BALLOTS = 5  # windows of a recording that vote on its language
 SAME = 4  # tokens from which a window that repeats the one before is suspicious
@@ -41,7 +41,10 @@ def vote(session: DecoderSession, clips: Sequence[Audio]) -> str | None:
     loud = [clip for clip in clips if audible(clip)]
     if not loud:
         return None
-    ballots = [detect(session, encode_clips(session, [clip]), 1)[0] for clip in loud]
+    if isinstance(session, DeviceDecoder):
+        ballots = detect(session, encode_clips(session, loud), len(loud))
+    else:
+        ballots = [detect(session, encode_clips(session, [clip]), 1)[0] for clip in loud]
     return max(ballots[0], key=lambda name: sum(math.log(max(ballot[name], 1e-9)) for ballot in ballots))
 
 

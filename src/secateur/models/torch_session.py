@@ -44,7 +44,7 @@ class TorchSession:
     @torch.inference_mode()
     def step(self, tokens: Ints, state: TorchState) -> tuple[Floats, TorchState]:
         """See `DecoderSession.step`."""
-        cache = _same(state.cache)
+        cache = same(state.cache)
         logits = self.model.step(torch.from_numpy(tokens).to(self.device), cache)
         return logits.float().cpu().numpy(), TorchState(cache, state.clips)
 
@@ -60,7 +60,7 @@ class TorchSession:
         layers: list[Any] = [layer.cross_attention for layer in self.model.decoder.layers]
         hooks = [layer.register_forward_pre_hook(record) for layer in layers]
         try:
-            self.model.step(torch.from_numpy(tokens).to(self.device), _same(state.cache))
+            self.model.step(torch.from_numpy(tokens).to(self.device), same(state.cache))
         finally:
             for hook in hooks:
                 hook.remove()
@@ -85,7 +85,7 @@ def _rows(values: Tensor | None, index: Tensor) -> Tensor | None:
     return None if values is None else values[index]
 
 
-def _same(cache: DecoderCache) -> DecoderCache:
+def same(cache: DecoderCache) -> DecoderCache:
     """A shallow copy of `cache`, which can be extended without changing it."""
     layers = [LayerCache(x.cross_keys, x.cross_values, x.keys, x.values) for x in cache.layers]
     return DecoderCache(layers, cache.memory_mask, cache.length)

@@ -22,6 +22,7 @@ def load_checkpoint_recogniser(folder: Path, threads: int | None, device: str) -
     torch = require("torch", "train")
     from ..base.files import read_json
     from ..models.checkpoint import load_checkpoint
+    from ..models.token_network import TokenNetwork
     from ..weights.transformers_layout import read_transformers
 
     if threads is not None:
@@ -29,5 +30,8 @@ def load_checkpoint_recogniser(folder: Path, threads: int | None, device: str) -
     where = pick_device(device)
     foreign = "model_type" in read_json(folder / "config.json")
     model, text = read_transformers(folder) if foreign else load_checkpoint(folder, where)
-    recogniser: Recogniser = family_of(model.config).recogniser()(model.to(where), text)
+    model = model.to(where)
+    if where.type == "cuda" and isinstance(model, TokenNetwork):
+        model = model.bfloat16()  # as it was trained to be computed
+    recogniser: Recogniser = family_of(model.config).recogniser()(model, text)
     return recogniser

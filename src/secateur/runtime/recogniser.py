@@ -170,11 +170,13 @@ class Recogniser(ABC):
         return self.transcribe_batch([audio], options)[0]
 
     def transcribe_batch(
-        self, recordings: Sequence[Recording], options: DecodingOptions | None = None, cache: WindowCache | None = None
-    ) -> list[Transcript]:
+        self, recordings: Sequence[Recording], options: DecodingOptions | None = None, cache: WindowCache | None = None,
+        plans: Sequence[Sequence[Window]] | None = None,
+    ) -> list[Transcript]:  # fmt: skip
         """Transcripts in the order of `recordings`; short clips run together, with the text they have alone.
 
         `cache` saves the windows of a single long recording as they are decoded, so that a killed run can resume.
+        `plans` are the windows of each, where they were made before (by `runtime.passages.plan`).
 
         Raises:
             SecateurError: see `transcribe`; files that fail, and what is wrong with them, are named.
@@ -183,7 +185,9 @@ class Recogniser(ABC):
         self.check(options)
         audios = [self.samples(recording) for recording in recordings]
         decoded = (
-            self._by_windows(audios, options, cache) if looks_for_speech(options) else self._decoded(audios, options)
+            self._by_windows(audios, options, cache, plans)
+            if looks_for_speech(options)
+            else self._decoded(audios, options)
         )
         return [self._transcript(audio, one) for audio, one in zip(audios, decoded, strict=True)]
 
@@ -213,13 +217,15 @@ class Recogniser(ABC):
         return None
 
     def _by_windows(
-        self, audios: list[Audio], options: DecodingOptions, cache: WindowCache | None
-    ) -> list[DecodedAudio]:
+        self, audios: list[Audio], options: DecodingOptions, cache: WindowCache | None,
+        plans: Sequence[Sequence[Window]] | None = None,
+    ) -> list[DecodedAudio]:  # fmt: skip
         """Every recording, window by window of its speech; its language by vote where it is not known."""
         rate, known = self.sample_rate, options.language or (self.languages[0] if len(self.languages) == 1 else None)
-        longest, own = round(self.window_seconds * rate), self.generation.window_seconds
-        most = [None if self.in_turn(audio, options) else longest for audio in audios]
-        plans = plan(audios, most, options, rate, None if own is None else round(own * rate))
+        if plans is None:
+            longest, own = round(self.window_seconds * rate), self.generation.window_seconds
+            most = [None if self.in_turn(audio, options) else longest for audio in audios]
+            plans = plan(audios, most, options, rate, None if own is None else round(own * rate))
         languages = [known or self._vote(audio, windows) for audio, windows in zip(audios, plans, strict=True)]
         by_index: dict[int, DecodedAudio] = {}
         for language in dict.fromkeys(languages):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..base.errors import SecateurError
-from ..decode.clips import DecodedAudio, batches, decode_clips
+from ..decode.clips import DecodedAudio, batches, decode_clips, limits_of
 from ..decode.language import chosen
 from ..decode.options import DecodingOptions
 from ..decode.prompt import prompt
@@ -37,7 +37,7 @@ class WhisperRecogniser(Recogniser):
     def groups(self, audios: Sequence[Audio], options: DecodingOptions) -> list[list[int]]:
         """Clips of similar length that fit a window together; each longer one alone."""
         short = [i for i, audio in enumerate(audios) if not self._long(audio, options)]
-        together = batches([len(audios[i]) for i in short], self.config)
+        together = batches([len(audios[i]) for i in short], self.config, limits_of(self.session))
         alone = [[i] for i, audio in enumerate(audios) if self._long(audio, options)]
         return [*([short[k] for k in group] for group in together), *alone]
 

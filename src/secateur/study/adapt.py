@@ -96,10 +96,11 @@ def adapt(model: Network, tokenizer: TextCodec, data: JobData, out: Path, settin
     results: dict[str, Result] = {}
     first = distributed.rank() == 0
     if first:
-        say(f"1/6  evaluating {model.config.name} as it is on {len(test)} test clips")
-        results["original"] = _original(model, tokenizer, data, test, out)
-        say("2/6  ranking what can go")
-        write_json(out / "ranking.json", rank(model, tokenizer, data, settings.prune))
+        with distributed.by_itself():
+            say(f"1/6  evaluating {model.config.name} as it is on {len(test)} test clips")
+            results["original"] = _original(model, tokenizer, data, test, out)
+            say("2/6  ranking what can go")
+            write_json(out / "ranking.json", rank(model, tokenizer, data, settings.prune))
     if settings.dense_control:
         if first:
             say("3/6  tuning the unpruned control")

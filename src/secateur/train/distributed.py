@@ -29,6 +29,7 @@ class _Hosts:
     """The group in which only hosts talk, while processes are joined."""
 
     group: Any = None
+    apart = False  # this process works by itself for a while
 
 
 def rank() -> int:
@@ -38,7 +39,17 @@ def rank() -> int:
 
 def count() -> int:
     """How many processes train together."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return dist.get_world_size() if dist.is_initialized() and not _Hosts.apart else 1
+
+
+@contextlib.contextmanager
+def by_itself() -> Iterator[None]:
+    """Inside, this process computes without the others: what would be summed over all is its own."""
+    before, _Hosts.apart = _Hosts.apart, True
+    try:
+        yield
+    finally:
+        _Hosts.apart = before
 
 
 def all_reduce_sum(tensors: Iterable[Tensor]) -> None:

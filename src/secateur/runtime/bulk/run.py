@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...audio.folder import audio_files
-from ...base.engine import EngineName, RayEngine, run_here
+from ...base.engine import EngineName, RayEngine, run_ahead, run_here
 from ...base.errors import SecateurError
 from ...base.options import to_dict
 from ...base.progress import say
@@ -21,7 +21,7 @@ from ..recogniser import find_model
 from ..subtitles import SubtitleSettings
 from .clips import Piece, cut, each_once, is_manifest, name_of_file, read_clips
 from .store import Store, write_files, write_transcribed
-from .worker import TranscribeSpec, make_worker
+from .worker import PieceWorker, Rows, TranscribeSpec, make_worker
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class BulkSettings:
 
     piece_seconds: float = 600.0  # of audio, at most, in a piece
     piece_clips: int = 256
+    # A GPU takes hundreds of windows at once, and sorts them by length.
+    gpu_piece_seconds: float = 7200.0
+    gpu_piece_clips: int = 2048
     format: str = "txt"  # of files, one a clip
     subtitles: SubtitleSettings = field(default_factory=SubtitleSettings)
     details: bool = False  # segments (and word times) in a manifest
@@ -48,10 +51,13 @@ def transcribe_all(
         SecateurError: inputs or a model that cannot be read, or an unfinished run with other settings.
     """
     folder = find_model(spec.model).resolve()
+    seconds, most = settings.piece_seconds, settings.piece_clips
+    if spec.on_gpu:
+        seconds, most = settings.gpu_piece_seconds, settings.gpu_piece_clips
     settings_noted = {
         "model": str(folder), "decoding": to_dict(spec.decoding),
         "rewriting": to_dict(spec.writing),
-        "pieces": [settings.piece_seconds, settings.piece_clips], "inputs": [_state(word) for word in inputs],
+        "pieces": [seconds, most], "inputs": [_state(word) for word in inputs],
     }  # fmt: skip
     store = Store(out, settings_noted)
     count = finished = 0
@@ -59,7 +65,7 @@ def transcribe_all(
     def todo() -> Iterator[Piece]:
         nonlocal count, finished
         clips = each_once(read_clips(inputs), (lambda u: u.id) if out.suffix == ".jsonl" else name_of_file)
-        for piece in cut(clips, settings.piece_seconds, settings.piece_clips):
+        for piece in cut(clips, seconds, most):
             count = piece.number + 1
             if store.has(piece):
                 finished += 1
@@ -85,13 +91,25 @@ def _run_pieces(
 ) -> None:
     if engine == "ray":
         each = replace(spec, model=folder, threads=spec.threads or 1, workers=1)
-        pool = RayEngine(partial(make_worker, each), workers, False, "transcribing")
+        pool = RayEngine(partial(make_worker, each), workers, spec.on_gpu, "transcribing", _given_up)
         try:
             pool.run(pieces, store.add, "transcribing")
         finally:
             pool.close()
-    else:
-        run_here(make_worker(replace(spec, model=folder)), pieces, store.add, "transcribing")
+        return
+    worker = make_worker(replace(spec, model=folder))
+    if not isinstance(worker, PieceWorker) or not spec.on_gpu:
+        run_here(worker, pieces, store.add, "transcribing")
+        return
+    try:
+        run_ahead(worker.begin, worker.finish, pieces, store.add, "transcribing")
+    finally:
+        worker.close()
+
+
+def _given_up(piece: Piece, problem: str) -> Rows:
+    """The rows of a piece that no worker survives."""
+    return [{"id": clip.id, "problem": problem} for clip in piece.clips]
 
 
 def _state(word: str) -> list[Any]:

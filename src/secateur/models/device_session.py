@@ -1,0 +1,141 @@
+"""A torch encoder-decoder on a GPU as a decoding session of large batches: features, encoder and tokens stay there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..decode.clips import BatchLimits
+from ..decode.rules import Rules
+from ..decode.search import Hypothesis
+from ..decode.session import Floats, Ints
+from ..features.extractor import extractor
+from .token_network import TokenNetwork
+from .torch_session import TorchSession, TorchState, same
+
+STATE_BYTES = 24 << 30  # of a batch's keys and values
+ROWS = 256
+WAIT = 8  # steps between two looks at which rows have ended: each waits for the GPU
+
+
+class DeviceSession(TorchSession):
+    """`TorchSession` whose greedy choice and sampling run on the device, in the model's own type.
+
+    Rows that have ended leave the batch when half of them have.
+    """
+
+    def __init__(self, model: TokenNetwork, rows: int = ROWS) -> None:
+        super().__init__(model)
+        cuda = self.device.type == "cuda"
+        if cuda:
+            # cuDNN's attention builds a plan for every new shape.
+            torch.backends.cuda.enable_cudnn_sdp(False)
+        self.dtype = next(self.model.parameters()).dtype
+        size = self.dtype.itemsize
+        room = int(0.4 * torch.cuda.get_device_properties(self.device).total_memory) if cuda else STATE_BYTES
+        self.limits = BatchLimits(rows, min(STATE_BYTES, room), size, 2.0)
+        self.features = extractor(model.config.front_end).to(self.device)
+        self._rules: dict[int, tuple[Rules, Tensor, Tensor]] = {}
+
+    @torch.inference_mode()
+    def encode(self, features: Floats, frames: Ints | None) -> TorchState:
+        """See `DecoderSession.encode`."""
+        counts = None if frames is None else torch.from_numpy(frames).to(self.device)
+        return self._encode(torch.from_numpy(features).to(self.device), counts)
+
+    @torch.inference_mode()
+    def encode_audio(self, clips: Sequence[Floats], pad_to: int | None, most: int) -> TorchState:
+        """Features and encoder of `clips` (samples,); `pad_to` samples each, or as they are, at most `most` frames."""
+        longest = max(map(len, clips))
+        host = torch.zeros(len(clips), longest, pin_memory=self.device.type == "cuda")
+        table = host.numpy()
+        for row, clip in zip(table, clips, strict=True):
+            row[: len(clip)] = clip
+        lengths = torch.tensor([len(clip) for clip in clips]).to(self.device)
+        audio = host.to(self.device, non_blocking=True)
+        mask = self.model.input_mask
+        if pad_to is not None:
+            features, _ = self.features(audio, lengths, pad_to=pad_to, input_mask=mask)
+            return self._encode(features, None)
+        features, frames = self.features(audio, lengths, input_mask=mask)
+        return self._encode(features[:, :most], frames.clamp_max(most))
+
+    def _encode(self, features: Tensor, frames: Tensor | None) -> TorchState:
+        cache = self.model.encode(features.to(self.dtype), frames)
+        return TorchState(cache, np.arange(len(features)))
+
+    @torch.inference_mode()
+    def prompted(
+        self, tokens: Ints, state: TorchState, split: int, no_speech: int
+    ) -> tuple[Tensor, TorchState, Floats]:
+        """Feed the prompts `tokens` (batch, n): logits (batch, vocabulary) on the device and the state after them.
+
+        Also the probability (batch,) of the token `no_speech` after the first `split` tokens; 0 asks for none.
+        """
+        cache = same(state.cache)
+        table = torch.from_numpy(tokens).to(self.device)
+        silence = np.zeros(0, np.float32)
+        if split:
+            logits = self.model.step(table[:, :split], cache).float()
+            silence = logits.softmax(-1)[:, no_speech].cpu().numpy()
+            table = table[:, split:]
+        if table.shape[1]:
+            logits = self.model.step(table, cache).float()
+        return logits, TorchState(cache, state.clips), silence
+
+    @torch.inference_mode()
+    def roll(
+        self, state: TorchState, logits: Tensor, rules: Rules, most: int, temperature: float = 0.0,
+        draws: Floats | None = None,
+    ) -> list[Hypothesis]:  # fmt: skip
+        """Up to `most` tokens a row after `logits` (batch, vocabulary), without timestamps.
+
+        Temperature 0 takes the likeliest; else `draws` (batch, most) in [0, 1) choose from softmax(logits /
+        temperature), as `decode.search.sample` does.
+        """
+        end, cache = rules.tokens.end, same(state.cache)
+        always, at_start = self._biases(rules)
+        batch = len(logits)
+        history = torch.full((batch, most), end, device=self.device)
+        scores = torch.zeros(batch, most, device=self.device)
+        rows = torch.arange(batch, device=self.device)
+        chances = None if draws is None else torch.from_numpy(draws).to(self.device)
+        done = torch.zeros(batch, dtype=torch.bool, device=self.device)
+        for length in range(most):
+            allowed = logits + (always if length else at_start)
+            if chances is None or temperature == 0:
+                chosen = allowed.argmax(-1)
+            else:
+                heights = ((allowed - allowed.amax(-1, keepdim=True)).double() / temperature).exp().cumsum(-1)
+                chosen = torch.searchsorted(heights, chances[rows, length, None] * heights[:, -1:], right=True)[:, 0]
+            chosen = chosen.masked_fill(done, end)
+            history[rows, length] = chosen
+            gained = allowed.gather(1, chosen[:, None])[:, 0] - allowed.logsumexp(-1)
+            scores[rows, length] = gained.masked_fill(done, 0.0)
+            done = done | (chosen == end)
+            if length + 1 == most:
+                break
+            if length % WAIT == WAIT - 1:
+                going = int((~done).sum())
+                if not going:
+                    break
+                if going <= len(rows) // 2:
+                    kept = torch.nonzero(~done)[:, 0]
+                    rows, chosen, done, cache = rows[kept], chosen[kept], done[kept], cache.pick(kept)
+            logits = self.model.step(chosen[:, None], cache).float()
+        tokens, log_probs = history.tolist(), scores.tolist()
+        lengths = (history != end).sum(1).tolist()
+        return [
+            Hypothesis(tuple(tokens[i][:n]), tuple(log_probs[i][: min(n + 1, most)])) for i, n in enumerate(lengths)
+        ]
+
+    def _biases(self, rules: Rules) -> tuple[Tensor, Tensor]:
+        """The rules' masks on the device; `Rules` are made for every batch, mostly with the same values."""
+        key = hash((rules.always.tobytes(), rules.at_start.tobytes()))
+        if key not in self._rules:
+            always, at_start = (torch.from_numpy(m).to(self.device) for m in (rules.always, rules.at_start))
+            self._rules[key] = (rules, always, at_start)
+        return self._rules[key][1:]
