@@ -88,7 +88,8 @@ def planned(
         return settings
     plan: Json = {}
     if distributed.rank() == 0:
-        plan = _stored_plan(folder, settings) or _new_plan(dense, text, initial, data, settings, folder)
+        with distributed.by_itself():
+            plan = _stored_plan(folder, settings) or _new_plan(dense, text, initial, data, settings, folder)
     plan = distributed.agreed(plan)
     return replace(settings, target="", remove=None, amounts=plan["amounts"])
 

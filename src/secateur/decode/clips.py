@@ -20,6 +20,7 @@ from .session import DecoderSession, DeviceDecoder, State, TokenConfig
 
 SILENCE = 2.0**-15  # peak below one step of 16-bit audio: digital silence
 SHORTEST = 0.1  # seconds; a shorter clip is filled up with zeros
+SPREAD = 1.25  # the longest clip of a batch is at most so many times the shortest
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class BatchLimits:
     rows: int = 8
     state_bytes: int = 256 * 2**20  # of a batch's cross-attention keys and values
     value_bytes: int = 4
-    spread: float = 1.25  # the longest clip of a batch is at most so many times the shortest
+    spread: float = SPREAD
 
 
 CPU_LIMITS = BatchLimits()

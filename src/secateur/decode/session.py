@@ -98,6 +98,15 @@ class DeviceDecoder(Protocol):
         `no_speech` after `split` tokens."""
 
     def roll(
-        self, state: State, logits: Any, rules: Any, most: int, temperature: float = 0.0, draws: Floats | None = None
+        self,
+        state: State,
+        logits: Any,
+        rules: Any,
+        most: int,
+        temperature: float = 0.0,
+        draws: NDArray[np.float64] | None = None,
     ) -> list[Any]:
         """One `decode.search.Hypothesis` a row, greedily or by `draws` (batch, most)."""
+
+    def to_bf16(self) -> None:
+        """Compute in bf16 from now on."""

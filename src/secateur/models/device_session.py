@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..decode.clips import BatchLimits
@@ -33,12 +35,17 @@ class DeviceSession(TorchSession):
         if cuda:
             # cuDNN's attention builds a plan for every new shape.
             torch.backends.cuda.enable_cudnn_sdp(False)
-        self.dtype = next(self.model.parameters()).dtype
-        size = self.dtype.itemsize
         room = int(0.4 * torch.cuda.get_device_properties(self.device).total_memory) if cuda else STATE_BYTES
-        self.limits = BatchLimits(rows, min(STATE_BYTES, room), size, 2.0)
+        self.dtype = next(self.model.parameters()).dtype
+        self.limits = BatchLimits(rows, min(STATE_BYTES, room), self.dtype.itemsize, 2.0)
         self.features = extractor(model.config.front_end).to(self.device)
         self._rules: dict[int, tuple[Rules, Tensor, Tensor]] = {}
+
+    def to_bf16(self) -> None:
+        """Compute in bf16 from now on: the model's own weights are rounded."""
+        self.model.bfloat16()
+        self.dtype = torch.bfloat16
+        self.limits = replace(self.limits, value_bytes=self.dtype.itemsize)
 
     @torch.inference_mode()
     def encode(self, features: Floats, frames: Ints | None) -> TorchState:
@@ -89,7 +96,7 @@ class DeviceSession(TorchSession):
     @torch.inference_mode()
     def roll(
         self, state: TorchState, logits: Tensor, rules: Rules, most: int, temperature: float = 0.0,
-        draws: Floats | None = None,
+        draws: NDArray[np.float64] | None = None,
     ) -> list[Hypothesis]:  # fmt: skip
         """Up to `most` tokens a row after `logits` (batch, vocabulary), without timestamps.
 

@@ -22,7 +22,6 @@ def load_checkpoint_recogniser(folder: Path, threads: int | None, device: str) -
     torch = require("torch", "train")
     from ..base.files import read_json
     from ..models.checkpoint import load_checkpoint
-    from ..models.token_network import TokenNetwork
     from ..weights.transformers_layout import read_transformers
 
     if threads is not None:
@@ -31,7 +30,7 @@ def load_checkpoint_recogniser(folder: Path, threads: int | None, device: str) -
     foreign = "model_type" in read_json(folder / "config.json")
     model, text = read_transformers(folder) if foreign else load_checkpoint(folder, where)
     model = model.to(where)
-    if where.type == "cuda" and isinstance(model, TokenNetwork):
-        model = model.bfloat16()  # as it was trained to be computed
     recogniser: Recogniser = family_of(model.config).recogniser()(model, text)
+    if where.type == "cuda":
+        recogniser.to_bf16()
     return recogniser

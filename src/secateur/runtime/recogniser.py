@@ -106,6 +106,9 @@ class Recogniser(ABC):
         recogniser.workers, recogniser.generation = workers, contents.generation
         return recogniser  # type: ignore[no-any-return]
 
+    def to_bf16(self) -> None:  # noqa: B027
+        """Compute in bf16 from now on, where the network can."""
+
     @property
     def sample_rate(self) -> int:
         """Hz that arrays must have; files are resampled."""

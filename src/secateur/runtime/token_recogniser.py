@@ -11,7 +11,7 @@ from ..decode.language import chosen
 from ..decode.options import DecodingOptions
 from ..decode.prompt import prompt
 from ..decode.segments import Audio
-from ..decode.session import DecoderSession
+from ..decode.session import DecoderSession, DeviceDecoder
 from ..decode.windows import by_timestamps, decode_long, follows, vote
 from ..text.tokenizer import Tokenizer
 from .onnx_session import OnnxSession
@@ -23,6 +23,11 @@ class WhisperRecogniser(Recogniser):
 
     def __init__(self, session: DecoderSession, tokenizer: Tokenizer) -> None:
         self.config, self.session, self.tokenizer = session.config, session, tokenizer
+
+    def to_bf16(self) -> None:
+        """See `Recogniser.to_bf16`."""
+        if isinstance(self.session, DeviceDecoder):
+            self.session.to_bf16()
 
     @property
     def languages(self) -> list[str]:
