@@ -181,6 +181,19 @@ def test_only_the_very_same_run_goes_on_in_a_folder(place: Path, tmp_path: Path)
     train = replace(settings.training, epochs=3, seed=4)
     with pytest.raises(SecateurError, match=r"training.epochs was 9.0, is 3; training.seed was 0, is 4"):
         begin("train", replace(settings, training=train), data, model, settings.out)
+    path = settings.out / "run.json"
+    older = json.loads(path.read_text())
+    for part, name in (
+        ("training", "label_smoothing"),
+        ("training", "spec_augment"),
+        (None, "stream"),
+    ):  # of before it was there
+        del (older["settings"][part] if part else older["settings"])[name]
+    path.write_text(json.dumps(older))
+    assert begin("train", settings, data, model, settings.out)["finished"]
+    train = replace(settings.training, label_smoothing=0.1)
+    with pytest.raises(SecateurError, match=r"\(training.label_smoothing was None, is 0.1\)"):
+        begin("train", replace(settings, training=train), data, model, settings.out)
     with pytest.raises(SecateurError, match="job was train, is prune"):
         begin("prune", settings, data, model, settings.out)
     save_checkpoint(tmp_path / "other", *small_whisper(seed=1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from ..base.errors import SecateurError
 from ..base.files import read_json, write_json
 from ..base.folders import clear_temporaries
-from ..base.options import to_dict
+from ..base.options import default_of, to_dict
 
 NAME = "run.json"
 ENVIRONMENT = (
@@ -29,6 +30,7 @@ ENVIRONMENT = (
 )  # not what
 TRACES = ("summary.json", "metrics.jsonl", "config.json", "results", "map.json", "pieces", "state.safetensors")
 VERSIONS = ("torch", "onnxruntime", "numpy", "onnx", "tokenizers")
+DEFAULTS = "defaults"  # of a record in memory only: what an older version's record has no word of was at its default
 MAX_HASHED = 64 << 20  # bytes of a file that are hashed; of a longer one its size and both ends are
 
 
@@ -99,8 +101,27 @@ def record_of(job: str, settings: Any, data: Iterable[Path], model: str) -> dict
     """
     return {
         "job": job, "settings": {k: v for k, v in to_dict(settings).items() if k not in ENVIRONMENT},
-        "data": fingerprints(data), "model": model_fingerprint(model), "versions": versions(),
+        DEFAULTS: _defaults(settings), "data": fingerprints(data), "model": model_fingerprint(model),
+        "versions": versions(),
     }  # fmt: skip
+
+
+def _defaults(settings: Any) -> dict[str, Any]:
+    """What every setting is when nobody sets it, in the shape of `to_dict(settings)`."""
+    if isinstance(settings, Mapping):
+        return {
+            key: _defaults(value)
+            for key, value in settings.items()
+            if isinstance(value, Mapping) or is_dataclass(value)
+        }
+    defaults: dict[str, Any] = {}
+    for one in fields(settings):
+        value, default = getattr(settings, one.name), default_of(one)
+        if is_dataclass(value):
+            defaults[one.name] = _defaults(value)
+        elif default is not MISSING:
+            defaults[one.name] = to_dict(default)
+    return defaults
 
 
 def begin(job: str, settings: Any, data: Iterable[Path], model: str, out: Path) -> dict[str, Any]:
@@ -128,6 +149,7 @@ def begin_with(record: dict[str, Any], out: Path) -> dict[str, Any]:
         raise SecateurError(
             f"{out}: {trace} of a run without a record ({NAME}) is here; name another --out, or delete it"
         )
+    record = {key: value for key, value in record.items() if key != DEFAULTS}
     write_json(path, record)
     return record
 
@@ -159,21 +181,26 @@ def complete(out: Path) -> None:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """What two records differ in, each in a few words: `training.epochs was 9, is 3`. Versions may differ."""
+    """What two records differ in, each in a few words: `training.epochs was 9, is 3`. Versions may differ.
+
+    A setting that the older record has no word of is new since: it differs where it is not at its default.
+    """
     if old.get("job") != new["job"]:
         yield f"job was {old.get('job')}, is {new['job']}"
         return
-    yield from _changed(old.get("settings", {}), new["settings"], "")
+    yield from _changed(old.get("settings", {}), new["settings"], new.get(DEFAULTS, {}), "")
     for path in [p for p in new["data"] if p in old.get("data", {}) and old["data"][p] != new["data"][p]]:
         yield f"{path} has another content"
     if old.get("model", "") != new["model"]:
         yield "the model's files are others"
 
 
-def _changed(old: Any, new: Any, where: str) -> Iterator[str]:
+def _changed(old: Any, new: Any, defaults: Any, where: str) -> Iterator[str]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
+        known = defaults if isinstance(defaults, Mapping) else {}
         for key in dict.fromkeys([*old, *new]):
-            yield from _changed(old.get(key), new.get(key), f"{where}.{key}" if where else key)
+            if key in old or key not in known or new[key] != known[key]:
+                yield from _changed(old.get(key), new.get(key), known.get(key), f"{where}.{key}" if where else key)
     elif old != new:
         yield f"{where} was {_short(old)}, is {_short(new)}"
 

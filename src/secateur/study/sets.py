@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ..base.errors import SecateurError
-from ..base.options import to_dict
 from ..base.progress import say
 from ..data.manifest import Utterance, read_manifest
 from ..data.split import shared_texts, without_texts_of
@@ -86,5 +85,5 @@ def arm_record(study: StudySettings, name: str, seed: int, folder: Path) -> dict
     }  # fmt: skip
     if arm.soup:
         start |= {"soup": list(arm.soup), "soup_kind": arm.soup_kind}
-    settings = {**start, **to_dict(arm_settings(study, name, seed))}
+    settings = {**start, **vars(arm_settings(study, name, seed))}
     return record_of("arm", settings, [folder / one for one in manifests], model)
