@@ -21,6 +21,7 @@ from secateur.families.ctc.stages import stages
 from secateur.families.seq2seq.greedy import transcribe_bank
 from secateur.families.seq2seq.probe import TokenProbe
 from secateur.models.checkpoint import save_checkpoint
+from secateur.prune.inputs import with_merged_frames
 from secateur.prune.sensitivity_map import matching, read_map
 from secateur.prune.shrink import mask
 from secateur.sensitivity.clips import band_limited, parts_of, repeated_frames
@@ -114,6 +115,18 @@ def test_every_kind_of_input_is_taken_away_and_vocabulary_rows_are_never_said() 
     for number, variant in list(enumerate(variants))[::2]:
         alone, said = probe.decoded([variant])
         assert said == [texts[number]] and torch.allclose(alone[0], losses[number], atol=1e-3), variant.name
+
+
+@pytest.mark.parametrize(("merges", "kind", "which"), [("1:2", "mean", "all"), ("input:1.5", "similar", "similar")])
+def test_merged_frames_are_sites_and_cost_what_the_merging_model_costs(merges: str, kind: str, which: str) -> None:
+    model, tokenizer = small_whisper()
+    probe = whisper_probe(model, tokenizer)
+    stage = 0 if merges.startswith("input") else 2
+    (variant,) = [v for v in probe.inputs() if v.change.get("merge_after") == stage and which in v.change]
+    merging = whisper_probe(with_merged_frames(model, (merges,), kind).eval(), tokenizer)
+    assert torch.allclose(probe.losses([variant], 0), merging.losses([BASELINE], 0), atol=1e-4)
+    assert not torch.allclose(probe.losses([BASELINE], 0), merging.losses([BASELINE], 0), atol=1e-3)
+    assert not [v for v in merging.inputs() if v.kind == "merge"]  # what merges already does not merge again
 
 
 def test_a_lower_sampling_rate_leaves_the_low_band_alone() -> None:

@@ -50,7 +50,8 @@ class TokenExporter:
         features = np.random.default_rng(0).standard_normal((2, length, config.front_end.inputs), np.float32)
         names = [output.name for output in encoder.get_outputs()]
         inputs = {features_name(config): features, "frames": np.array([length, length // 2])}
-        feed = dict(zip(names, encoder.run(None, inputs), strict=True))
+        encoded = dict(zip(names, encoder.run(None, inputs), strict=True))
+        feed = {value.name: encoded[value.name] for value in decoder.get_inputs() if value.name in encoded}
         for value in decoder.get_inputs():
             if value.name.startswith("past_"):
                 _, heads, _, size = value.shape

@@ -44,8 +44,10 @@ class DecoderCache:
     layers: list[LayerCache]
     memory_mask: Tensor | None = None
     length: int = field(default=0)
+    frames: Tensor | None = None  # (batch, first positions) the position that each went into, of similar ones merged
 
     def pick(self, rows: Tensor) -> DecoderCache:
         """The cache of the batch rows `rows`."""
         mask = None if self.memory_mask is None else self.memory_mask[rows]
-        return DecoderCache([layer.pick(rows) for layer in self.layers], mask, self.length)
+        frames = None if self.frames is None else self.frames[rows]
+        return DecoderCache([layer.pick(rows) for layer in self.layers], mask, self.length, frames)

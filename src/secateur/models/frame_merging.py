@@ -4,30 +4,63 @@ An input pruning like a longer frame shift, but after a layer that has read all 
 x_0 ... x_(f-1) of one window is `sum_j w_j * x_j`: the mean (w_j = 1 / f), or weights per frame and channel that start
 there and are trained (a strided depthwise convolution). A last window that the clip does not fill repeats the clip's
 last frame, so that a row of a padded batch equals the same clip alone. `families.seq2seq.layers.FrameMerge` does it.
+
+Similar frames only (A-ToMe, Li et al. 2023, arXiv 2306.16009): with a factor from 1 to 2, `frames - ceil(frames /
+factor)` of the frames 1, 3, 5, ... go into the neighbour that each is most alike (cosine), those most alike first; what
+is left is the mean of a frame and of those that went into it. Which frames, depends on the clip: silence and vowels
+shrink first. Nothing is trained, and for every frame of the original grid it is known which one it went into.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
 
 MOST = 8  # frames in one; beyond it a merged frame would last longer than most phones
 
+FRAMES = "memory_frames"  # an export's output (batch, first positions): the position that each went into
+SHORT = 1e-3  # below any part of a frame that factors with two decimals leave: `left` is the same in every precision
 
-def merged_length(frames: int, factors: Sequence[int]) -> int:
+
+def left(frames: int, factor: float) -> int:
+    """How many of `frames` are left after a merge.
+
+    >>> left(7, 2), left(7, 1.5), left(6, 1.5)
+    (4, 5, 4)
+    """
+    return math.ceil(frames / factor - SHORT)
+
+
+def merged_length(frames: int, factors: Sequence[float]) -> int:
     """How many of `frames` are left after merges by `factors`, one after the other.
 
     >>> merged_length(7, (2, 1, 2))
     2
     """
     for factor in factors:
-        frames = -(-frames // factor)
+        frames = left(frames, factor)
     return frames
 
 
-def parse_merges(texts: Sequence[str], layers: int) -> tuple[int, ...]:
+def spread(weights: NDArray[np.float32], frames: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Attention (batch, heads, n, positions) on the original grid: `frames` (batch, original) says which position each
+    frame is part of, and the frames of one position share its weight."""
+    sizes = np.stack([np.bincount(row, minlength=weights.shape[3])[row] for row in frames])
+    index = np.broadcast_to(frames[:, None, None], (*weights.shape[:3], frames.shape[1]))
+    shared: NDArray[np.float32] = np.take_along_axis(weights, index, 3)
+    shared /= sizes[:, None, None]
+    return shared
+
+
+def parse_merges(texts: Sequence[str], layers: int, similar: bool = False) -> tuple[float, ...]:
     """Factors (layers + 1,) from texts "layer:factor": after that encoder layer (from 0), or "input:factor" before all.
+
+    Factors are 2 to 8 frames, or, of `similar` ones, numbers up to 2 with two decimals.
 
     >>> parse_merges(("0:2", "3:2"), 6)
     (1, 2, 1, 1, 2, 1, 1)
@@ -35,19 +68,27 @@ def parse_merges(texts: Sequence[str], layers: int) -> tuple[int, ...]:
     Raises:
         SecateurError: another form, a layer that is not there, a factor outside 2 to 8, a layer named twice.
     """
-    factors = [1] * (layers + 1)
+    factors: list[float] = [1] * (layers + 1)
     for text in texts:
         layer, _, factor = text.partition(":")
         stage = 0 if layer.strip() == "input" else int(layer) + 1 if layer.strip().isdecimal() else -1
-        if not factor.strip().isdecimal() or stage < 0:
+        if stage < 0 or not (_hundredths(factor) if similar else factor.strip().isdecimal()):
             raise SecateurError(
                 f"merge_frames: '{text}' is not LAYER:FACTOR, such as 0:2 (after encoder layer 0) or input:2"
             )
         if stage > layers:
             raise SecateurError(f"merge_frames: '{text}': the encoder has layers 0 to {layers - 1}")
-        if not 2 <= int(factor) <= MOST:
+        if similar and not 100 < _hundredths(factor) <= 200:
+            raise SecateurError(f"merge_frames: '{text}': similar frames are merged by a factor from 1.01 to 2")
+        if not similar and not 2 <= int(factor) <= MOST:
             raise SecateurError(f"merge_frames: '{text}' merges {factor} frames into one; 2 to {MOST} can be merged")
         if factors[stage] != 1:
             raise SecateurError(f"merge_frames: layer {layer} is named twice")
-        factors[stage] = int(factor)
+        factors[stage] = _hundredths(factor) / 100 if similar else int(factor)
     return tuple(factors)
+
+
+def _hundredths(factor: str) -> int:
+    """A number with at most two decimals, times 100; 0 for anything else."""
+    whole, _, part = factor.strip().partition(".")
+    return int(whole + f"{part:0<2}") if (whole + part).isdecimal() and whole and len(part) <= 2 else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,10 +28,32 @@ class Encoder(nn.Module):
 
     def stage(self, number: int, x: Tensor, valid: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
         """Layer `number` - 1 (stage 0 has none), then the frames merged after it: positions and their mask."""
+        x, valid, _ = self._traced_stage(number, x, valid, drop)
+        return x, valid
+
+    def _traced_stage(
+        self, number: int, x: Tensor, valid: Tensor | None, drop: nn.Dropout
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """`stage`, and the position that each one went into, where the merge says it."""
         if number:
             x = self.layers[number - 1](x, None if valid is None else valid[:, None, None, :], drop)
-        merged: tuple[Tensor, Tensor | None] = self.merges[number](x, valid) if len(self.merges) else (x, valid)
-        return merged
+        merge: Any = self.merges[number] if len(self.merges) else None
+        if hasattr(merge, "traced"):
+            return merge.traced(x, valid)  # type: ignore[no-any-return]
+        return (x, valid, None) if merge is None else (*merge(x, valid), None)
+
+    def traced(
+        self, features: Tensor, frames: Tensor | None, drop: nn.Dropout
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """`forward`, and the position (batch, first positions) that each of the first positions went into; None where
+        windows are merged, or none, and it need not be stored."""
+        x, valid = self.embed(features, frames, drop)
+        place: Tensor | None = None
+        for number in range(len(self.layers) + 1):
+            x, valid, into = self._traced_stage(number, x, valid, drop)
+            if into is not None:
+                place = into if place is None else into.gather(1, place)
+        return self.norm(x), valid, place
 
     def forward(self, features: Tensor, frames: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
         """Encode `features` (batch, frames, inputs); `frames` (batch,) are valid in each row.
@@ -38,10 +61,8 @@ class Encoder(nn.Module):
         Returns the encoder output (batch, positions, width) and its mask (batch, positions), True where it is valid.
         Rows of a padded batch equal the same clips run alone.
         """
-        x, valid = self.embed(features, frames, drop)
-        for number in range(len(self.layers) + 1):
-            x, valid = self.stage(number, x, valid, drop)
-        return self.norm(x), valid
+        x, valid, _ = self.traced(features, frames, drop)
+        return x, valid
 
 
 class Decoder(nn.Module):
@@ -105,8 +126,10 @@ class TokenNetwork(Network):
     def encode(self, features: Tensor, frames: Tensor | None = None) -> DecoderCache:
         """Encode `features` (batch, frames, inputs), of which `frames` (batch,) are valid, for `step` to decode
         from."""
-        memory, valid = self.encoder(features, frames, self.dropout)
-        return self.decoder.start(memory, valid)
+        memory, valid, place = self.encoder.traced(features, frames, self.dropout)
+        cache = self.decoder.start(memory, valid)
+        cache.frames = place
+        return cache
 
     def step(self, tokens: Tensor, cache: DecoderCache) -> Tensor:
         """Logits (batch, vocabulary) of what follows `tokens` (batch, length); `cache` is extended."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..decode.session import Floats, Ints, TokenConfig
 from .cache import DecoderCache, LayerCache
+from .frame_merging import spread
 from .token_network import TokenNetwork
 
 
@@ -64,7 +65,9 @@ class TorchSession:
         finally:
             for hook in hooks:
                 hook.remove()
-        return torch.cat(scores, 1).softmax(-1).float().cpu().numpy()
+        weights: Floats = torch.cat(scores, 1).softmax(-1).float().cpu().numpy()
+        frames = state.cache.frames
+        return weights if frames is None else spread(weights, frames.cpu().numpy())
 
     @torch.inference_mode()
     def pick(self, state: TorchState, rows: Ints) -> TorchState:
@@ -78,7 +81,7 @@ class TorchSession:
             LayerCache(layer.cross_keys, layer.cross_values, _rows(layer.keys, index), _rows(layer.values, index))
             for layer in state.cache.layers
         ]
-        return TorchState(DecoderCache(layers, state.cache.memory_mask, state.cache.length), clips)
+        return TorchState(DecoderCache(layers, state.cache.memory_mask, state.cache.length, state.cache.frames), clips)
 
 
 def _rows(values: Tensor | None, index: Tensor) -> Tensor | None:
@@ -88,4 +91,4 @@ def _rows(values: Tensor | None, index: Tensor) -> Tensor | None:
 def same(cache: DecoderCache) -> DecoderCache:
     """A shallow copy of `cache`, which can be extended without changing it."""
     layers = [LayerCache(x.cross_keys, x.cross_values, x.keys, x.values) for x in cache.layers]
-    return DecoderCache(layers, cache.memory_mask, cache.length)
+    return DecoderCache(layers, cache.memory_mask, cache.length, cache.frames)

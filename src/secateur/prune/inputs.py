@@ -37,7 +37,7 @@ def cut_inputs(model: Net, settings: PruneSettings) -> Net:
     if settings.deltas is not None:
         model = with_deltas(model, settings.deltas)
     if settings.merge_frames:
-        model = with_merged_frames(model, settings.merge_frames, settings.merge_kind == "learned")
+        model = with_merged_frames(model, settings.merge_frames, settings.merge_kind)
     return model
 
 
@@ -90,9 +90,9 @@ def _with_inputs(model: Net, after: FrontEnd, setting: str) -> Net:
 
 
 @torch.no_grad()
-def with_merged_frames(model: Net, merges: Sequence[str], learned: bool = False) -> Net:
+def with_merged_frames(model: Net, merges: Sequence[str], kind: str = "mean") -> Net:
     """The network whose encoder merges neighbouring frames after the layers that `merges` name ("0:2"), see
-    `models.frame_merging`; every other weight is the same.
+    `models.frame_merging`, by `kind` (mean, learned, similar); every other weight is the same.
 
     Raises:
         SecateurError: a family whose encoder cannot merge frames, or merges that its layers do not have.
@@ -102,7 +102,8 @@ def with_merged_frames(model: Net, merges: Sequence[str], learned: bool = False)
         raise SecateurError(f"merge_frames: a model of the family '{config.family}' cannot merge frames in its encoder")
     if config.frame_merging:
         raise SecateurError(f"merge_frames: '{config.name}' merges frames already")
-    after = replace(config, frame_merging=parse_merges(merges, len(config.encoder)), merge_learned=learned)
+    factors = parse_merges(merges, len(config.encoder), kind == "similar")
+    after = replace(config, frame_merging=factors, merge_learned=kind == "learned", merge_similar=kind == "similar")
     small = type(model)(after)
     small.load_state_dict(model.state_dict(), strict=False)  # only trained merges are new, and begin as means
     small.dropout.p = model.dropout.p

@@ -47,11 +47,12 @@ class Measured:
     """One site at one amount.
 
     `ablated` maps groups of the model (see `Group.name`) to the ablated units, as spans: "0-5 9". `change` is a change
-    of the input instead: `sample_rate` in Hz (band limit), `frame_rate` in Hz, `audio_seconds`.
+    of the input instead: `sample_rate` in Hz (band limit), `frame_rate` in Hz, `audio_seconds`; or frames merged after
+    the stage `merge_after` (0: before all encoder layers), by the factor `all` or `similar`.
     """
 
     site: str  # "encoder.layers.0.attention.heads[3]", "encoder.layers.0.ffn", "sample_rate"
-    kind: str  # of the group, or "branch", "deltas", "sample_rate", "frame_rate"
+    kind: str  # of the group, or "branch", "deltas", "sample_rate", "frame_rate", "merge"
     layer: str  # row of the heat map: "encoder 0", "input", "vocabulary"
     part: str  # column of the heat map: "heads", "ffn", "cross heads"
     amount: float  # share of the site that was ablated, above 0 to 1

@@ -103,10 +103,14 @@ class PruneSettings(Settings):
         None, "Set the frame shift to this, such as 12.5, 15 or 20.", unit="ms", above=0, advanced=True
     )
     merge_frames: tuple[str, ...] = option(
-        (), "Merge frames into one inside the encoder: 0:2 pairs them after layer 0, input:2 before all.", advanced=True
+        (),
+        "Merge frames into one inside the encoder: 0:2 pairs them after layer 0, input:2 before all; similar ones "
+        "by 1.01 to 2: 0:1.5 leaves two of three.",
+        advanced=True,
     )
-    merge_kind: Literal["mean", "learned"] = option(
-        "mean", "Merge frames by their mean, or by learned weights per frame and channel that start at it.",
+    merge_kind: Literal["mean", "learned", "similar"] = option(
+        "mean", "Merge frames by their mean, by learned weights per frame and channel that start at it, or only the "
+        "most similar neighbours, for which nothing need be trained.",
         advanced=True,
     )  # fmt: skip
     low_rank: dict[str, float] = option(

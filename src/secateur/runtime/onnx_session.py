@@ -13,6 +13,7 @@ from ..base.errors import SecateurError
 from ..base.memory import out_of_memory
 from ..decode.session import Floats, Ints, TokenConfig
 from ..models.family import read_config
+from ..models.frame_merging import FRAMES, spread
 from .contents import CONFIG, DECODER, ENCODER, features_name, read_contents
 from .onnx_file import check_onnx
 
@@ -54,7 +55,8 @@ class OnnxSession:
         self._encoder = load_graph(folder / ENCODER, threads, {self._features_name, "frames"})
         self._audio = [output.name for output in self._encoder.get_outputs()]
         self._empty = _empty_past(self._config)
-        self._decoder = load_graph(folder / DECODER, threads, {"tokens", *self._audio, *self._empty})
+        read = [name for name in self._audio if name != FRAMES]
+        self._decoder = load_graph(folder / DECODER, threads, {"tokens", *read, *self._empty})
         outputs = [output.name for output in self._decoder.get_outputs()]
         self._timed = "attention" in outputs  # exports of the first versions have none
         self._outputs = ["logits", *(name.removeprefix("past_") for name in self._empty)]
@@ -109,14 +111,15 @@ class OnnxSession:
         if not self._timed:
             raise SecateurError("this model was exported without its attention, which word times need: export it again")
         weights: Floats = self._decoder.run(["attention"], self._feed(tokens, state))[0]
-        return weights
+        return spread(weights, state.audio[FRAMES]) if FRAMES in state.audio else weights
 
     def _feed(self, tokens: Ints, state: OnnxState) -> Arrays:
         """The decoder's inputs: `tokens`, the encoded audio and the cache."""
         end = next(iter(state.past.values())).shape[2] + tokens.shape[1]
         if end > self._config.text_context:
             raise SecateurError(f"{end} tokens do not fit the text context of {self._config.text_context}")
-        return {"tokens": np.ascontiguousarray(tokens, np.int64), **state.audio, **state.past}
+        audio = {name: values for name, values in state.audio.items() if name != FRAMES}
+        return {"tokens": np.ascontiguousarray(tokens, np.int64), **audio, **state.past}
 
     def pick(self, state: OnnxState, rows: Ints) -> OnnxState:
         """The state of the batch rows `rows` (k,)."""

@@ -50,6 +50,8 @@ def amount_text(site: Measured) -> str:
     change = site.change
     if "sample_rate" in change or "frame_rate" in change:
         return f"{next(iter(change.values())):.0f} Hz"
+    if "merge_after" in change:
+        return f"{change.get('all', change.get('similar', 1.0)):g} in one"
     if "audio_seconds" in change:
         return f"{change['audio_seconds']:g} s"
     return "all" if site.amount == 1 else percent(site.amount, 0)

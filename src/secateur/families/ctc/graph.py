@@ -155,7 +155,7 @@ class CtcBuilder(LayerBuilder):
         x = g.slice(x, g.constant([0]), g.constant([limit]), 1)
         self.frames = g.add("Min", self.frames, g.constant(limit))
         at_least_one = g.add("Max", self.frames, g.constant(1))
-        x, _ = encoded(self, x, at_least_one, "trunk", widths.layers, widths.attention_scale)
+        x, _, _ = encoded(self, x, at_least_one, "trunk", widths.layers, widths.attention_scale)
         self.shorten(2)
         return x
 

@@ -12,7 +12,7 @@ from transformers.cache_utils import EncoderDecoderCache
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.whisper.modeling_whisper import WhisperAttention, eager_attention_forward
 
-from ..seq2seq.layers import FrameMerge
+from ..seq2seq.layers import frame_merges
 from ..whisper.config import AttentionWidths, WhisperConfig
 from .secateur_config import secateur_config
 
@@ -89,7 +89,7 @@ def resize(model: Any, config: WhisperConfig) -> None:
             _replace(layer, "self_attn", widths.self_attention, config.attention_scale)
             _replace(layer, "encoder_attn", widths.cross_attention, config.attention_scale)
     width = config.width if config.merge_learned else None
-    encoder.merges = nn.ModuleList(FrameMerge(factor, width) for factor in config.frame_merging)
+    encoder.merges = frame_merges(config.frame_merging, width, config.merge_similar)
     for number, merge in enumerate(encoder.merges):
         if merge.factor > 1 and number == 0:
             encoder.layers[0].register_forward_pre_hook(partial(_merge_input, merge))
@@ -97,11 +97,11 @@ def resize(model: Any, config: WhisperConfig) -> None:
             encoder.layers[number - 1].register_forward_hook(partial(_merge_output, merge))
 
 
-def _merge_input(merge: FrameMerge, _: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+def _merge_input(merge: nn.Module, _: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     return merge(inputs[0], None)[0], *inputs[1:]
 
 
-def _merge_output(merge: FrameMerge, _: nn.Module, __: Any, output: Any) -> Any:
+def _merge_output(merge: nn.Module, _: nn.Module, __: Any, output: Any) -> Any:
     if isinstance(output, tuple):
         return merge(output[0], None)[0], *output[1:]
     return merge(output, None)[0]

@@ -6,7 +6,7 @@ An attention is a module with `keys_values(x, start)`, `forward(x, keys, values,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...models.cache import LayerCache
+from ...models.frame_merging import SHORT
 from ...models.groups import Group, Place, prefixed
 
 
@@ -64,6 +65,65 @@ class FrameMerge(nn.Module):
             valid = valid[:, ::f]
         x = x.reshape(len(x), windows, f, x.shape[2])
         return (x.mean(2) if self.weight is None else (x * self.weight).sum(2)), valid
+
+
+class SimilarFrameMerge(nn.Module):
+    """Merges the most alike neighbours until `ceil(frames / factor)` are left, see `models.frame_merging`."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(batch, frames, width) and its attention mask (batch, frames) to (batch, at least ceil(frames / factor),
+        width)."""
+        x, valid, _ = self.traced(x, valid)
+        return x, valid
+
+    def traced(self, x: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor]:
+        """`forward`, and the position (batch, frames) that each frame went into."""
+        batch, length, _ = x.shape
+        frame = torch.arange(length, device=x.device).expand(batch, length)
+        if self.factor == 1 or length < 2:
+            return x, valid, frame
+        counts = valid.sum(1, keepdim=True) if valid is not None else frame.new_full((batch, 1), length)
+        kept = torch.ceil(counts.double() / self.factor - SHORT).long()
+        into = self._absorbed(x, counts, kept)  # -1, 0 or 1: the neighbour that a frame goes into, 0 if it stays
+        stays = (into == 0) & (frame < counts)
+        index = (stays.cumsum(1) - 1).clamp_min(0)  # of those that stay: their place
+        place = index.gather(1, (frame + into).clamp(0, length - 1))
+        # Each frame that stays, with its neighbours if they went into it: no more than three rows are added.
+        left = F.pad(into == 1, (1, 0))[:, :-1, None].to(x.dtype)
+        right = F.pad(into == -1, (0, 1))[:, 1:, None].to(x.dtype)
+        total = x + left * F.pad(x, (0, 0, 1, 0))[:, :-1] + right * F.pad(x, (0, 0, 0, 1))[:, 1:]
+        means = total / (1 + left + right)
+        rows = torch.where(stays, frame, frame + length).sort(1).indices[:, : int(kept.max())]
+        x = means.gather(1, rows[:, :, None].expand(-1, -1, x.shape[2]))
+        if valid is not None:
+            valid = torch.arange(x.shape[1], device=x.device) < kept
+        return x, valid, place
+
+    @staticmethod
+    def _absorbed(x: Tensor, counts: Tensor, kept: Tensor) -> Tensor:
+        """-1, 0 or 1 for every frame (batch, frames): `counts - kept` of the odd ones go to the left or right."""
+        length = x.shape[1]
+        frame = torch.arange(length, device=x.device)[None]
+        normed = F.normalize(x.detach().float(), dim=2)
+        alike = (normed[:, :-1] * normed[:, 1:]).sum(2)  # of a frame and the next one
+        before = F.pad(alike, (1, 0), value=-2.0)
+        after = F.pad(alike, (0, 1), value=-2.0).masked_fill(frame + 1 >= counts, -2.0)
+        best = torch.maximum(before, after).masked_fill((frame % 2 == 0) | (frame >= counts), -3.0)
+        order = best.sort(dim=1, descending=True, stable=True).indices
+        rank = torch.empty_like(order).scatter_(1, order, frame.expand_as(order))
+        goes = rank < counts - kept
+        return torch.where(goes, torch.where(after > before, 1, -1), 0)
+
+
+def frame_merges(factors: Sequence[float], width: int | None = None, similar: bool = False) -> nn.ModuleList:
+    """A merge for every factor; `width` makes them trained."""
+    if similar:
+        return nn.ModuleList(SimilarFrameMerge(factor) for factor in factors)
+    return nn.ModuleList(FrameMerge(int(factor), width) for factor in factors)
 
 
 class EncoderLayer(nn.Module):

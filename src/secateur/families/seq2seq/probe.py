@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 import torch
@@ -28,6 +28,7 @@ from ...text.style import as_sentence
 from ...text.tokenizer import Tokenizer
 from ...train.targets import IGNORE, TokenBatch, token_batch
 from .inputs import encoder_inputs
+from .layers import frame_merges
 from .prefix import Prefix, gather
 from .sites import input_variants, kept_rows, retokenised
 from .variant_greedy import matches_draft
@@ -128,7 +129,8 @@ class TokenProbe:
                     other = self._tokens(batch, retokenised(self.text, kept, self.config))
                     losses = self._decoder_loss(prefix.shared(), other, kept=kept.to(self.device))
                 elif variant.change:
-                    cache = self.model.encode(*self.features_of(batch, variant))
+                    with self._merging(variant):
+                        cache = self.model.encode(*self.features_of(batch, variant))
                     losses = self._decoder_loss(cache, tokens)
                 elif first < 0:
                     cache = prefix.encoded(self.model, starts, gates)
@@ -257,6 +259,21 @@ class TokenProbe:
         audio, lengths = bank.gather(batch)
         features, frames = encoder_inputs(self.features, audio[:, :window], lengths.clamp_max(window), self.config)
         return changed_features(features, change, self.config.front_end), frames
+
+    @contextmanager
+    def _merging(self, variant: Variant) -> Iterator[None]:
+        """The encoder merges frames where the variant says so."""
+        encoder, change = self.model.encoder, variant.change
+        if "merge_after" not in change:
+            yield
+            return
+        before, factors = encoder.merges, [1.0] * (len(encoder.layers) + 1)
+        factors[int(change["merge_after"])] = change.get("similar", change.get("all", 1.0))
+        encoder.merges = frame_merges(factors, similar="similar" in change)
+        try:
+            yield
+        finally:
+            encoder.merges = before
 
     def computing(self) -> AbstractContextManager[object]:
         """Autocast to the precision of the map."""

@@ -72,8 +72,9 @@ class WhisperConfig:
     tokens: Tokens
     front_end: FrontEnd = FrontEnd()
     attention_scale: float = 0.125  # 1 / sqrt(head dimension before pruning); pruning dimensions does not change it
-    frame_merging: tuple[int, ...] = ()  # frames merged into one before encoder layer 0 and after each (layers + 1)
+    frame_merging: tuple[float, ...] = ()  # frames merged into one before encoder layer 0 and after each (layers + 1)
     merge_learned: bool = False  # merges have trained weights; False: they are means
+    merge_similar: bool = False  # the most alike neighbours are merged, by factors from 1 to 2
     ranks: dict[str, int] = field(default_factory=dict)  # of the matrices that are a product of two, by name
     padded: bool = (
         True  # expects clips padded to the whole audio context (as OpenAI trained it); False: cut to the clip
@@ -93,8 +94,13 @@ class WhisperConfig:
             raise ValueError(f"a window of {self.max_seconds:g} s; at most {LONGEST_WINDOW} s are read at once")
         if self.frame_merging and len(self.frame_merging) != len(self.encoder) + 1:
             raise ValueError(f"frame_merging has {len(self.frame_merging)} factors, {len(self.encoder) + 1} are needed")
-        if not all(1 <= factor <= MOST for factor in self.frame_merging):
-            raise ValueError(f"frame_merging: factors are 1 to {MOST}, found {list(self.frame_merging)}")
+        largest = 2 if self.merge_similar else MOST
+        if not all(
+            1 <= factor <= largest and (self.merge_similar or factor == int(factor)) for factor in self.frame_merging
+        ):
+            raise ValueError(f"frame_merging: factors are 1 to {largest}, found {list(self.frame_merging)}")
+        if self.merge_similar and self.merge_learned:
+            raise ValueError("merge_similar and merge_learned exclude each other")
         if self.ranks:
             shapes = self.matrices
             for name, rank in self.ranks.items():
@@ -133,8 +139,9 @@ class WhisperConfig:
 
     @property
     def position_seconds(self) -> float:
-        """Seconds from one position of the encoder output to the next."""
-        return 2 * self.front_end.hop * math.prod(self.frame_merging) / self.front_end.sample_rate
+        """Seconds from one position of the encoder output to the next; before similar ones were merged."""
+        regular = 1 if self.merge_similar else math.prod(self.frame_merging)
+        return 2 * self.front_end.hop * regular / self.front_end.sample_rate
 
     @property
     def caches(self) -> tuple[tuple[int, int, int], ...]:
@@ -216,7 +223,7 @@ class WhisperConfig:
                 ranks[name if not layer else new[layer] + name.removeprefix(layer)] = left
         return ranks
 
-    def _merging_of(self, layers: list[int]) -> tuple[int, ...]:
+    def _merging_of(self, layers: list[int]) -> tuple[float, ...]:
         """Merges when only `layers` are left: what followed a removed layer now follows the one before it.
 
         Raises:
@@ -224,7 +231,7 @@ class WhisperConfig:
         """
         if not self.frame_merging or len(layers) == len(self.encoder):
             return self.frame_merging
-        factors = [self.frame_merging[0]] + [1] * len(layers)
+        factors = [self.frame_merging[0], *[1.0] * len(layers)]
         for stage, factor in enumerate(self.frame_merging[1:], 1):
             if factor == 1:
                 continue

@@ -22,7 +22,7 @@ def count_parameters(config: WhisperConfig) -> dict[str, int]:
     The output layer is the token embedding and is counted once. `total` equals the sum over the real `state_dict`.
     """
     w, c = config.width, config.conv_channels
-    merges = [f for f in config.frame_merging if f > 1] if config.merge_learned else []
+    merges = [int(f) for f in config.frame_merging if f > 1] if config.merge_learned else []
     parts = {
         "encoder.conv1": KERNEL * config.front_end.inputs * c + c,
         "encoder.conv2": KERNEL * c * w + w,

@@ -26,7 +26,7 @@ from ...models.low_rank import (
     rows_of,
 )
 from ...models.token_network import Decoder, Encoder, TokenNetwork, valid_positions
-from ..seq2seq.layers import DecoderLayer, EncoderLayer, FrameMerge, attend, layer_groups
+from ..seq2seq.layers import DecoderLayer, EncoderLayer, attend, frame_merges, layer_groups
 from .config import AttentionWidths, EncoderWidths, WhisperConfig
 
 
@@ -104,7 +104,7 @@ class WhisperEncoder(Encoder):
 
     def __init__(
         self, inputs: int, channels: int, width: int, context: int, layers: Sequence[EncoderWidths], scale: float,
-        merging: Sequence[int] = (), learned: bool = False,
+        merging: Sequence[float] = (), learned: bool = False, similar: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.conv1 = nn.Conv1d(inputs, channels, 3, padding=1)
@@ -114,7 +114,7 @@ class WhisperEncoder(Encoder):
             EncoderLayer(Attention(width, w.attention, scale), FeedForward(width, w.ffn), lambda: nn.LayerNorm(width))
             for w in layers
         )
-        self.merges = nn.ModuleList(FrameMerge(factor, width if learned else None) for factor in merging)
+        self.merges = frame_merges(merging, width if learned else None, similar)
         self.norm = nn.LayerNorm(width)
 
     def embed(self, features: Tensor, frames: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
@@ -165,7 +165,7 @@ class Whisper(TokenNetwork):
         super().__init__(config)
         self.encoder = WhisperEncoder(
             config.front_end.inputs, config.conv_channels, config.width, config.audio_context, config.encoder,
-            config.attention_scale, config.frame_merging, config.merge_learned,
+            config.attention_scale, config.frame_merging, config.merge_learned, config.merge_similar,
         )  # fmt: skip
         self.decoder = WhisperDecoder(config)
         make_factored(self, config.ranks)
