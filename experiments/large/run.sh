@@ -19,9 +19,9 @@ steps() {
     local set="--model $base --train $speech/train.jsonl --dev $speech/dev.jsonl --test $speech/test.jsonl --device $device"
     local how="--training.distillation 0 --training.l2-sp 0 --training.learning-rate 2e-5 --longest 17
         --training.batch-seconds ${SECONDS_A_BATCH:-2200} --training.steps ${STEPS:-48} --training.validate-every 2 --training.save-every 1000"
-    CUDA_VISIBLE_DEVICES=0 timeout 120 python3 $here/steps.py "$out/steps1.json" $set $how --out "$work/one" > "$out/one.log" 2>&1
+    CUDA_VISIBLE_DEVICES=0 timeout 90 python3 $here/steps.py "$out/steps1.json" $set $how --out "$work/one" > "$out/one.log" 2>&1
     said "one GPU: $?"
-    timeout 120 python3 -m torch.distributed.run --standalone --nproc-per-node 2 $here/steps.py "$out/steps2.json" $set $how \
+    timeout 90 python3 -m torch.distributed.run --standalone --nproc-per-node 2 $here/steps.py "$out/steps2.json" $set $how \
         --out "$work/two" > "$out/two.log" 2>&1
     said "two GPUs: $?"
 }
@@ -49,7 +49,7 @@ PY
 
 bulk() {
     CUDA_VISIBLE_DEVICES=0 timeout 260 python3 $here/bulk.py "$out/bulk.json" "$base" "$speech" "$work/bulk" device=$device \
-        hours="${HOURS:-30}" peer_hours="${PEER_HOURS:-1.0}" batches="${BATCHES:-32,128}" ${BULK:-} > "$out/bulk.log" 2>&1
+        hours="${HOURS:-24}" peer_hours="${PEER_HOURS:-1.0}" batches="${BATCHES:-32,128}" ${BULK:-} > "$out/bulk.log" 2>&1
     said "bulk: $?"
 }
 

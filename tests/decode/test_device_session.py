@@ -14,14 +14,14 @@ torch = pytest.importorskip("torch")
 from small_models import small_whisper  # noqa: E402
 
 import secateur  # noqa: E402
-from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
+from secateur.data.manifest import Utterance, read_manifest, write_manifest  # noqa: E402
 from secateur.decode.options import DecodingOptions  # noqa: E402
 from secateur.decode.session import DeviceDecoder  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.models.device_session import DeviceSession  # noqa: E402
 from secateur.models.torch_session import TorchSession  # noqa: E402
 from secateur.runtime.bulk import run as job  # noqa: E402
-from secateur.runtime.bulk.reading import Readers, ReadPlan, read  # noqa: E402
+from secateur.runtime.bulk.reading import Readers, ReadPlan, parts_of, read  # noqa: E402
 from secateur.runtime.bulk.run import BulkSettings, transcribe_all  # noqa: E402
 from secateur.runtime.bulk.worker import PieceWorker, TranscribeSpec  # noqa: E402
 from secateur.runtime.token_recogniser import WhisperRecogniser  # noqa: E402
@@ -106,6 +106,12 @@ def test_whole_sets_with_processes_that_read(tiny_en: Path, tmp_path: Path, monk
     assert [u.text for u in read_manifest(out)] == [t.text for t in expected[:4]]
     problems = (tmp_path / "out.failed.jsonl").read_text()
     assert "RuntimeError: a kernel failed" in problems and "not audio in a known format" in problems
+
+
+def test_long_recordings_are_read_one_by_one() -> None:
+    clips = [Utterance(str(i), Path("/a"), seconds) for i, seconds in enumerate((5, 5, 600, 600, 50, 50, 50, 0, 0))]
+    assert [[u.id for u in part] for part in parts_of(clips)] == [["0", "1"], ["2"], ["3"], ["4", "5"], ["6", "7", "8"]]
+    assert [len(part) for part in parts_of([Utterance("a", Path("/a"), 1.0)] * 40)] == [16, 16, 8]
 
 
 def test_readers_give_what_reading_here_gives() -> None:

@@ -15,7 +15,8 @@ from ...decode.speech import Window
 from ..passages import looks_for_speech, plan
 from ..sides import Sides, sides_of
 
-CLIPS = 16  # read in one go, in one process
+CLIPS, SECONDS = 16, 120.0  # read in one go, in one process, at most
+GUESS = 10.0  # seconds of a clip whose duration nobody knows
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,20 @@ def reason(clip: Utterance, problem: SecateurError) -> str:
     return str(problem).removeprefix(f"{clip.audio}: ")
 
 
+def parts_of(clips: Sequence[Utterance]) -> list[list[Utterance]]:
+    """`clips` in parts of up to `CLIPS` and about `SECONDS`: a long recording is a part of its own."""
+    parts: list[list[Utterance]] = []
+    left = 0.0
+    for clip in clips:
+        seconds = clip.duration or GUESS
+        if not parts or len(parts[-1]) == CLIPS or seconds > left:
+            parts.append([])
+            left = SECONDS
+        parts[-1].append(clip)
+        left -= seconds
+    return parts
+
+
 class Readers:
     """`count` processes that read; none with 0: then clips are read when they are asked for."""
 
@@ -71,7 +86,7 @@ class Readers:
 
     def begin(self, clips: Sequence[Utterance]) -> list[Future[list[list[ReadSide] | str]]]:
         """Begin to read `clips`; the parts in order."""
-        parts = [clips[at : at + CLIPS] for at in range(0, len(clips), CLIPS)]
+        parts = parts_of(clips)
         if self._pool is not None:
             return [self._pool.submit(read, part, self.how) for part in parts]
         futures: list[Future[list[list[ReadSide] | str]]] = []
