@@ -111,7 +111,7 @@ def test_what_a_run_needs(place: Path) -> None:
     [
         ('soup = ["dence:0"]', "no arm 'dence' for a soup"),
         ('soup = ["dense:0"]\nstart = "dense"', "leave out start"),
-        ('start = "dense:0,1"', "start names one seed"),
+        ('start = "dense:0,1"', "one seed is named"),
         ('soup = ["odd"]', "wait for each other"),
     ],
 )

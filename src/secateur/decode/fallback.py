@@ -11,6 +11,8 @@ import numpy as np
 from ..base.cancel import check_cancelled
 from ..base.errors import SecateurError
 from ..text.tokenizer import Tokenizer
+from .fusion import BEAM as FUSION_BEAM
+from .fusion import WordFusion, fusion_of
 from .generation import log_odds
 from .loops import cut_loops
 from .options import DecodingOptions
@@ -103,13 +105,14 @@ def decode(
         logits, state = session.step(table, state)
     never = tokenizer.numbers if options.numbers_as_words else ()
     rules = Rules.of(config.tokens, config.vocabulary, timestamps, never)
+    fusion = fusion_of(options, tokenizer)
     attempts: list[list[Decoded]] = [[] for _ in prompts]
     rows = np.arange(len(prompts))
     for temperature in options.temperatures:
         check_cancelled()
         complete = len(rows) == len(prompts)
         part, first_logits = (state, logits) if complete else (session.pick(state, rows), logits[rows])
-        hypotheses = _search(session, part, first_logits, rules, most, temperature, options)
+        hypotheses = _search(session, part, first_logits, rules, most, temperature, options, fusion)
         for row, hypothesis in zip(rows.tolist(), hypotheses, strict=True):
             # A loop is cut and decoded again; what is left of it stands if nothing better comes.
             tokens = hypothesis.tokens if timestamps else tuple(cut_loops(hypothesis.tokens))
@@ -142,16 +145,19 @@ def _best(attempts: list[Decoded], options: DecodingOptions) -> Decoded:
 
 def _search(
     session: DecoderSession, state: State, logits: Floats, rules: Rules, most: int, temperature: float,
-    options: DecodingOptions,
+    options: DecodingOptions, fusion: WordFusion | None,
 ) -> list[Hypothesis]:  # fmt: skip
     """One hypothesis a row: greedy or beams at temperature 0, else the best of some samples."""
     device = session if isinstance(session, DeviceDecoder) and on_device(session, options, rules.timestamps) else None
     if temperature == 0:
-        if device is not None:
+        if device is not None and fusion is None:
             return device.roll(state, logits, rules, most)
-        if options.beam == 1:
+        if options.beam == 1 and fusion is None:
             return greedy(session, state, logits, rules, most)
-        return beam_search(session, state, logits, rules, most, options.beam, options.patience, options.length_penalty)
+        beam = options.beam if options.beam > 1 else FUSION_BEAM
+        return beam_search(
+            session, state, logits, rules, most, beam, options.patience, options.length_penalty, fusion
+        )  # fmt: skip
     tries = options.best_of
     generators = [np.random.default_rng([options.seed, k]) for _ in range(len(logits)) for k in range(tries)]
     rows = np.repeat(np.arange(len(logits)), tries)

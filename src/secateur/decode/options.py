@@ -24,7 +24,7 @@ class DecodingOptions(Settings):
         "window, and only by models that still decode like OpenAI's.",
     )  # fmt: skip
     beam: int = option(
-        1, "Search with this many beams; 1 is greedy, the fastest (CTC with lm: 32).", unit="beams", least=1
+        1, "Search with this many beams; 1 is greedy, the fastest (with lm: 5, CTC 32).", unit="beams", least=1
     )
     patience: float = option(
         1.0, "Wait for this many finished hypotheses a beam (Kasai et al. 2022).", above=0, advanced=True
@@ -79,15 +79,18 @@ class DecodingOptions(Settings):
     condition_on_previous: bool = option(False, "Prompt every window with the text before it.", advanced=True)
     words: tuple[str, ...] = option((), "Prompt with these names and terms, separated by commas.")
     lm: tuple[Path, ...] = option(
-        (), "Search with these n-gram language models, mixed; their words are the lexicon (CTC models)."
+        (), "Search with these n-gram language models, mixed; of CTC models their words are the lexicon."
     )
     lm_shares: tuple[float, ...] = option(
         (), "Mix the language models in these shares; left out: evenly.", unit="share", least=0, advanced=True
     )
-    lm_weight: float = option(
-        0.5, "Weight the language model's log probabilities by this beside the network's.", least=0, advanced=True
+    lm_weight: float | None = option(
+        None, "Weight the language model's log probabilities by this beside the network's; left out: 0.5 for CTC "
+        "models, 0.2 for others.", least=0, advanced=True,
+    )  # fmt: skip
+    word_bonus: float | None = option(
+        None, "Add this for every word: a language model by itself prefers few; left out: 0.5.", advanced=True
     )
-    word_bonus: float = option(0.5, "Add this for every word: a language model by itself prefers few.", advanced=True)
     blank_penalty: float = option(
         0.0, "Take this off the blank's log probability, with language models.", advanced=True
     )
@@ -95,7 +98,10 @@ class DecodingOptions(Settings):
         False, "Write no token with a digit or a currency sign (encoder-decoder models).", advanced=True
     )
     unknown: float | None = option(
-        None, "Add this for a word that no language model has; left out: there are none.", advanced=True
+        None,
+        "Add this for a word that no language model has; left out: there are none, or, of encoder-decoders, what "
+        "the model gives its rarest.",
+        advanced=True,
     )
     seed: int = option(0, "Seed the samples of temperatures above 0.", advanced=True)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.random import Generator
 
+from .fusion import CANDIDATES, Spelling, WordFusion
 from .rules import Rules, log_sum_exp
 from .session import DecoderSession, Floats, Ints, State
 
@@ -18,6 +19,7 @@ class Hypothesis:
 
     tokens: tuple[int, ...]
     log_probs: tuple[float, ...]
+    fused: float = 0.0  # what a language model adds to the score
 
     @property
     def log_prob(self) -> float:
@@ -92,21 +94,24 @@ def _roll(
 
 @dataclass
 class _Clip:
-    """One clip's beam search: living beams (tokens, score, log probability of each) and finished ones."""
+    """One clip's beam search: living beams (tokens, score, log probability of each, spelling) and finished ones."""
 
-    beams: list[tuple[tuple[int, ...], float, tuple[float, ...]]] = field(default_factory=lambda: [((), 0.0, ())])
+    beams: list[tuple[tuple[int, ...], float, tuple[float, ...], Spelling]] = field(
+        default_factory=lambda: [((), 0.0, (), Spelling())]
+    )
     finished: list[Hypothesis] = field(default_factory=list)
 
 
 def beam_search(
     session: DecoderSession, state: State, logits: Floats, rules: Rules, most: int, beam: int, patience: float = 1.0,
-    length_penalty: float | None = None,
+    length_penalty: float | None = None, fusion: WordFusion | None = None,
 ) -> list[Hypothesis]:  # fmt: skip
     """The best of `beam` hypotheses a clip; a clip stops when `beam * patience` of them have ended.
 
     Args:
         logits: (batch, vocabulary), what follows the prompt that `state` has seen.
         length_penalty: None ranks by mean log probability; else by log probability / ((5 + n) / 6) ** penalty.
+        fusion: adds what a language model says to log probabilities, in the search and in the ranking.
     """
     clips = [_Clip() for _ in range(len(logits))]
     enough = max(1, round(beam * patience))
@@ -119,7 +124,7 @@ def beam_search(
         for i in alive:
             count = len(clips[i].beams)
             part = slice(offset, offset + count)
-            parents = _advance(clips[i], allowed[part], totals[part], beam, enough, rules.tokens.end)
+            parents = _advance(clips[i], allowed[part], totals[part], beam, enough, rules.tokens.end, fusion)
             if len(clips[i].finished) < enough and parents:
                 next_alive.append(i)
                 sources += [offset + p for p in parents]
@@ -134,24 +139,32 @@ def beam_search(
     return [_best(clip, beam, length_penalty) for clip in clips]
 
 
-def _advance(clip: _Clip, allowed: Floats, totals: Floats, beam: int, enough: int, end: int) -> list[int]:
+def _advance(
+    clip: _Clip, allowed: Floats, totals: Floats, beam: int, enough: int, end: int, fusion: WordFusion | None
+) -> list[int]:
     """Replace the clip's beams by their best continuations; returns each new beam's parent (an index of the old)."""
     candidates = []
-    width = min(beam + 1, allowed.shape[1])
-    for parent, (_, score, _) in enumerate(clip.beams):
-        for token in np.argpartition(allowed[parent], -width)[-width:]:
+    width = min(beam + 1 if fusion is None else max(beam + 1, CANDIDATES), allowed.shape[1])
+    for parent, (_, score, _, spelling) in enumerate(clip.beams):
+        for token in np.argpartition(allowed[parent], -width)[-width:].tolist():
             gained = float(allowed[parent, token] - totals[parent])
             if gained > -np.inf:
-                candidates.append((score + gained, gained, parent, int(token)))
+                further, then = 0.0, spelling
+                if fusion is not None and token == end:
+                    further = fusion.end(spelling)
+                elif fusion is not None:
+                    further, then = fusion.after(spelling, token)
+                candidates.append((score + gained + further, gained, parent, token, then))
     candidates.sort(key=lambda candidate: -candidate[0])
     beams, parents = [], []
-    for score, gained, parent, token in candidates:
-        tokens, _, log_probs = clip.beams[parent]
+    for score, gained, parent, token, then in candidates:
+        tokens, _, log_probs, _ = clip.beams[parent]
+        each = (*log_probs, gained)
         if token == end:
             if len(clip.finished) < enough:
-                clip.finished.append(Hypothesis(tokens, (*log_probs, gained)))
+                clip.finished.append(Hypothesis(tokens, each, score - sum(each) if fusion is not None else 0.0))
         else:
-            beams.append(((*tokens, token), score, (*log_probs, gained)))
+            beams.append(((*tokens, token), score, each, then))
             parents.append(parent)
             if len(beams) == beam:
                 break
@@ -162,10 +175,14 @@ def _advance(clip: _Clip, allowed: Floats, totals: Floats, beam: int, enough: in
 def _best(clip: _Clip, beam: int, length_penalty: float | None) -> Hypothesis:
     """The highest ranked finished hypothesis; living beams count where too few have finished."""
     missing = max(0, beam - len(clip.finished))
-    every = clip.finished + [Hypothesis(tokens, log_probs) for tokens, _, log_probs in clip.beams[:missing]]
+    every = clip.finished + [
+        Hypothesis(tokens, each, score - sum(each)) for tokens, score, each, _ in clip.beams[:missing]
+    ]
 
     def rank(hypothesis: Hypothesis) -> float:
         length = max(1, len(hypothesis.tokens))
-        return hypothesis.log_prob / (length if length_penalty is None else ((5 + length) / 6) ** length_penalty)
+        return (hypothesis.log_prob + hypothesis.fused) / (
+            length if length_penalty is None else ((5 + length) / 6) ** length_penalty
+        )
 
     return max(every, key=rank)

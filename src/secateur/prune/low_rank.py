@@ -30,7 +30,7 @@ from ..train.settings import TrainSettings
 from .ranking import training_batches
 from .shrink import Net
 
-MULTIPLE = 16  # ranks are multiples of it: half a block of four bits
+MULTIPLE = 32  # ranks are multiples of it: a block of four bits, what is left of one is filled up
 DAMP = 0.01  # times the mean of the moments' diagonal, added to it
 CLIPS_BATCHES, CLIPS_SECONDS = 12, 80.0  # what the inputs are measured on: batches, and seconds of audio in each
 INPUT_SHARE = 0.2  # of the embedding's moments: as rows that the decoder reads, not only as what it writes with
@@ -76,10 +76,12 @@ def factors(weight: Tensor, moments: Tensor, rank: int) -> tuple[Tensor, Tensor]
     ridge = DAMP * float(moments.diagonal().mean()) + 1e-12
     values, vectors = torch.linalg.eigh(moments + ridge * torch.eye(len(moments), device=moments.device).double())
     root = values.clamp_min(1e-12).sqrt()
-    left, singular, right = torch.linalg.svd(weight @ (vectors * root), full_matrices=False)
-    scale = singular[:rank].sqrt()  # shared, so that both factors are of one size: training and bytes like that
-    reduce = scale[:, None] * ((right[:rank] / root) @ vectors.T)
-    return left[:, :rank] * scale, reduce
+    # The SVD of M = W C^1/2 from the eigenvectors of M^T M: a vocabulary has sixty times as many rows as columns.
+    scaled = weight @ (vectors * root)
+    squares, right = torch.linalg.eigh(scaled.T @ scaled)
+    right = right.flip(1)[:, :rank].T  # the largest first
+    scale = squares.flip(0)[:rank].clamp_min(1e-24).sqrt().sqrt()  # of both, so that they are of one size
+    return scaled @ right.T / scale, scale[:, None] * ((right / root) @ vectors.T)
 
 
 @torch.no_grad()
@@ -106,7 +108,8 @@ def factored(model: Net, ranks: Mapping[str, int], run: Run) -> Net:
             state[f"{name}.expand.bias"] = state.pop(f"{name}.bias")
     small = with_ranks(model, {**model.config.ranks, **ranks})
     small.load_state_dict(state)
-    heal(model, small, [name for name in ranks if name != EMBEDDING], run)
+    if layers := [name for name in ranks if name != EMBEDDING]:
+        heal(model, small, layers, run)
     return small
 
 

@@ -132,8 +132,11 @@ class CtcRecogniser(Recogniser):
         Raises:
             SecateurError: a language model that cannot be read, or whose words the units cannot spell.
         """
+        usual = BeamOptions()
         weights = BeamOptions(
-            options.beam if options.beam > 1 else BeamOptions().beam, options.lm_weight, options.word_bonus,
+            options.beam if options.beam > 1 else usual.beam,
+            usual.lm_weight if options.lm_weight is None else options.lm_weight,
+            usual.word_bonus if options.word_bonus is None else options.word_bonus,
             options.blank_penalty, options.unknown,
         )  # fmt: skip
         with self._lock:

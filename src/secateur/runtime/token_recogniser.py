@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..base.errors import SecateurError
 from ..decode.clips import DecodedAudio, batches, decode_clips, limits_of
+from ..decode.fusion import language_model
 from ..decode.language import chosen
 from ..decode.options import DecodingOptions
 from ..decode.prompt import prompt
@@ -55,7 +55,7 @@ class WhisperRecogniser(Recogniser):
     def check(self, options: DecodingOptions) -> None:
         """See `Recogniser.check`."""
         if options.lm:
-            raise SecateurError("language models (--lm) are for CTC models: a Whisper has its own in its decoder")
+            language_model(options.lm, options.lm_shares)
         language = chosen(self.config.tokens, options.language) or self.languages[0]
         prompt(self.config, self.tokenizer, options, language, timestamps=False)
 

@@ -1,9 +1,9 @@
-"""A study's CTC arms decoded with a language model: weights chosen on dev, the tests decoded with them."""
+"""A study's arms decoded with a language model: weights chosen on dev, the tests decoded with them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +13,26 @@ from ..base.progress import say
 from ..data.job import JobData
 from ..data.manifest import Utterance
 from ..decode.ctc.beam import BeamDecoder, BeamOptions
+from ..decode.fusion import BEAM as FUSION_BEAM
+from ..decode.fusion import spoken
+from ..evaluate.decoded import PLAIN, decoded
 from ..evaluate.result import write_result
 from ..evaluate.run import evaluate, with_cost
 from ..evaluate.scoring import batch_seconds
 from ..families.ctc.greedy import log_probs_bank
 from ..lm.estimate import train_ngram
-from ..lm.ngram import LanguageModel, Mixture
-from ..lm.tables import read_ngram
+from ..lm.ngram import LanguageModel, Mixture, NGram
+from ..lm.tables import read_ngram, write_ngram
 from ..lm.word_tree import make_lexicon
 from ..models.family import family_of
-from ..models.network import FrameNetwork
-from ..text.units import Inventory
-from .lm_weights import weigh
+from .lm_weights import tune, weigh
 
 LM = "lm"  # results are `set@lm`, as those of disturbed sets are `set@condition`
 
 
 @dataclass(frozen=True)
 class StudyLm(Settings):
-    """Which CTC arms are decoded with a language model, and with which; several are mixed evenly."""
+    """Which arms are decoded with a language model, and with which; several are mixed evenly."""
 
     arms: tuple[str, ...] = option((), "Decode the tests of these arms with a language model as well.")
     files: tuple[str, ...] = option(
@@ -62,17 +63,18 @@ def language_model(settings: StudyLm, texts: Sequence[str], data_folder: Path) -
 
 
 def score_with_lm(
-    settings: StudyLm, model: FrameNetwork, text: Inventory, data: JobData, tests: Sequence[str], texts: Sequence[str],
+    settings: StudyLm, model: Any, text: Any, data: JobData, tests: Sequence[str], texts: Sequence[str],
     data_folder: Path, folder: Path, arm: str,
 ) -> dict[str, float]:  # fmt: skip
-    """Error rates by `set@lm`; results are written to `folder`.
+    """Error rates by `set@lm`; results are written to `folder`. An encoder-decoder searches with shallow fusion.
 
     Raises:
-        SecateurError: the arm is no CTC model.
+        SecateurError: there is no language model.
     """
-    if not family_of(model.config).by_frame:
-        raise SecateurError(f"[lm]: {arm} is a {model.config.family}: language models are for CTC models")
-    lm = language_model(settings, texts, data_folder)
+    fused = not family_of(model.config).by_frame
+    lm = language_model(settings, [spoken(text) for text in texts] if fused else texts, data_folder)
+    if fused:
+        return _score_fused(settings, lm, model, text, data, tests, folder, arm)
     lexicon = make_lexicon(text, lm.words, lm.unigrams.tolist())
 
     def decoder(**weights: float) -> BeamDecoder:
@@ -93,6 +95,31 @@ def score_with_lm(
             lambda _, outputs=outputs: read.many(outputs),  # type: ignore[misc]
             data.tests[test], model=arm, data=f"{test}@{LM}",
             settings={**best.weights, "beam": settings.beam},
+        )  # fmt: skip
+        write_result(folder / f"{test}@{LM}.json", with_cost(result, model.config))
+        rates[f"{test}@{LM}"] = result.rate
+    return rates
+
+
+def _score_fused(
+    settings: StudyLm, lm: LanguageModel, model: Any, text: Any, data: JobData, tests: Sequence[str], folder: Path,
+    arm: str,
+) -> dict[str, float]:  # fmt: skip
+    """The same of an encoder-decoder: the search itself asks the language model, word by word."""
+    if not isinstance(lm, NGram):
+        raise SecateurError("[lm]: an encoder-decoder searches with one language model: name one file, or an order")
+    path = folder.parent / "lm.npz"
+    write_ngram(path, lm)
+    recogniser = family_of(model.config).recogniser()(model.to(data.device), text)
+    options, trials = tune(recogniser, data.dev, replace(PLAIN, lm=(path,), beam=FUSION_BEAM))
+    best = min(trials, key=lambda t: t.rate)
+    say(f"{arm}: lm_weight {best.lm_weight:g}, word_bonus {best.word_bonus:g}: dev {100 * best.rate:.2f}")
+    rates = {f"dev@{LM}": best.rate}
+    for test in tests:
+        result = evaluate(
+            decoded(recogniser, options, label=f"{arm}: {test}, language model"), data.tests[test], model=arm,
+            data=f"{test}@{LM}", settings={"lm_weight": best.lm_weight, "word_bonus": best.word_bonus,
+                                           "beam": FUSION_BEAM},
         )  # fmt: skip
         write_result(folder / f"{test}@{LM}.json", with_cost(result, model.config))
         rates[f"{test}@{LM}"] = result.rate

@@ -29,7 +29,16 @@ from .reading import keep_outputs
 from .record import begin_with
 from .sets import arm_record, read_sets, some_hours, unseen_tests
 from .sets_of_job import named_sets, read_nonspeech
-from .settings import StudySettings, arm_settings, needed_runs, new_of, read_study, run_of, shortest_context
+from .settings import (
+    StudySettings,
+    arm_settings,
+    needed_runs,
+    new_of,
+    read_study,
+    shortest_context,
+    start_of,
+    teacher_of,
+)
 from .soup import make_soup
 from .use import measure_arm
 
@@ -74,9 +83,9 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
         records = [one / "summary.json" for one in folders]
         flops_before = sum(read_json(one).get("flops", 0.0) for one in records if one.exists())  # all were trained
     elif arm.start:
-        ((start, start_seed),) = [run for run in needed_runs(study, name, seed) if run[0] == run_of(arm.start)[0]]
-        model, text = load_checkpoint(out / f"{start}-{start_seed}")
-        flops_before = read_json(out / f"{start}-{start_seed}" / "summary.json")["flops"]
+        start = out / "{}-{}".format(*start_of(study, name, seed))
+        model, text = load_checkpoint(start)
+        flops_before = read_json(start / "summary.json")["flops"]
     elif arm.model or not new_of(study, name).preset:
         model, text = load_model(arm.model or study.model)
     else:
@@ -87,7 +96,8 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
     if arm.teacher == "original":
         teacher = model
     elif arm.teacher:
-        teacher_folder = out / f"{arm.teacher}-{seed}" if arm.teacher in study.arms else Path(arm.teacher)
+        taught, its_seed = teacher_of(study, name, seed) if "/" not in arm.teacher else ("", 0)
+        teacher_folder = out / f"{taught}-{its_seed}" if taught in study.arms else Path(arm.teacher)
         teacher = load_checkpoint(teacher_folder, device)[0]
         # A teacher that had to be trained first is part of what its pupil costs, as is what an arm continues from.
         summary_of = teacher_folder / "summary.json"

@@ -50,7 +50,7 @@ class StudyArm(Settings):
     prune: dict[str, Any] | None = option(None, "Prune this arm with these settings; left out: not at all.")
     zero_shot: bool = option(False, "Test the model as it is, without training.")
     teacher: str = option(
-        "", "Distil from `original`, an arm that is run before this one, or a checkpoint's folder (a/path)."
+        "", "Distil from `original`, an arm that is run before this one (a, or a:0 for its seed), or a folder (a/path)."
     )
     start: str = option(
         "", "Start from the result of an arm that is run before this one, of the same seed, or of a named one (a:0)."
@@ -154,13 +154,15 @@ def read_study(path: Path) -> StudySettings:
     for name, arm in study.arms.items():
         arm_settings(study, name, 0, str(path))
         members = [("soup", run_of(one)[0]) for one in arm.soup if "/" not in one]
-        roles = [("control", arm.control), ("teacher", arm.teacher), ("start", run_of(arm.start)[0]), *members]
+        teacher = arm.teacher if "/" in arm.teacher else run_of(arm.teacher)[0]
+        roles = [("control", arm.control), ("teacher", teacher), ("start", run_of(arm.start)[0]), *members]
         for role, other in roles:
             known = {*study.arms, "original"} if role == "teacher" else set(study.arms)
             if other and other not in known and not (role == "teacher" and "/" in other):
                 raise SecateurError(f"{path}: arms.{name}: no arm '{other}' for a {role}{nearest(other, study.arms)}")
-        if len(run_of(arm.start)[1]) > 1:
-            raise SecateurError(f"{path}: arms.{name}: start names one seed, such as {run_of(arm.start)[0]}:0")
+        for other in (arm.start, arm.teacher):
+            if "/" not in other and len(run_of(other)[1]) > 1:
+                raise SecateurError(f"{path}: arms.{name}: one seed is named, such as {run_of(other)[0]}:0")
         if not (arm.start or arm.soup or arm.model or study.model) and not new_of(study, name).preset:
             raise SecateurError(f"{path}: arms.{name}: no model to start from: set model, or preset in [new]")
     _check_order(study, str(path))
@@ -201,12 +203,27 @@ def run_of(text: str) -> tuple[str, tuple[int, ...]]:
 def needed_runs(study: StudySettings, name: str, seed: int) -> list[tuple[str, int]]:
     """The runs (arm, seed) whose results a run needs, in the order of the file."""
     arm = study.arms[name]
-    start, seeds = run_of(arm.start)
-    runs = [(arm.teacher, seed), *((start, one) for one in seeds or (seed,))]
+    runs = [_run_named(one, seed) for one in (arm.teacher, arm.start) if "/" not in one]
     for member in [one for one in arm.soup if "/" not in one]:
         of, seeds = run_of(member)
         runs += [(of, one) for one in seeds or study.seeds_of(of)]
     return [run for run in dict.fromkeys(runs) if run[0] in study.arms]
+
+
+def _run_named(text: str, seed: int) -> tuple[str, int]:
+    """The run that `text` names: of its seed, or else of `seed`."""
+    arm, seeds = run_of(text)
+    return arm, (*seeds, seed)[0]
+
+
+def start_of(study: StudySettings, name: str, seed: int) -> tuple[str, int]:
+    """The run that an arm starts from."""
+    return _run_named(study.arms[name].start, seed)
+
+
+def teacher_of(study: StudySettings, name: str, seed: int) -> tuple[str, int]:
+    """The run that an arm is distilled from."""
+    return _run_named(study.arms[name].teacher, seed)
 
 
 def waits_for(study: StudySettings, name: str) -> set[str]:
