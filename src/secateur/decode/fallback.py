@@ -129,7 +129,7 @@ def decode(
 
 def on_device(session: DecoderSession, options: DecodingOptions, timestamps: bool) -> bool:
     """Whether logits stay on the device: tokens are chosen there, by rules that know no timestamps and no beams."""
-    return isinstance(session, DeviceDecoder) and not timestamps and options.beam == 1
+    return isinstance(session, DeviceDecoder) and not timestamps and options.beam == 1 and not options.lm
 
 
 def _best(attempts: list[Decoded], options: DecodingOptions) -> Decoded:
