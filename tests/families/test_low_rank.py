@@ -158,6 +158,17 @@ def test_activations_choose_better_factors_than_weights_alone() -> None:
         assert expand.shape == (20, rank) and reduce.shape == (rank, 30)
 
 
+def test_rows_that_count_more_are_nearer() -> None:
+    torch.manual_seed(0)
+    weight, counts = torch.randn(60, 30), torch.cat([torch.full((20,), 30.0), torch.ones(40)])
+    errors = {}
+    for name, rows in (("even", None), ("counted", counts)):
+        expand, reduce = factors(weight, torch.eye(30), 12, rows)
+        each = (expand @ reduce - weight).square().mean(1)
+        errors[name] = float(each[:20].mean()), float(each[20:].mean())
+    assert errors["counted"][0] < errors["even"][0] and errors["counted"][1] > errors["even"][1]
+
+
 def test_healing_brings_outputs_nearer_to_the_whole_model() -> None:
     from secateur.prune import low_rank
 

@@ -33,6 +33,7 @@ from .shrink import Net
 MULTIPLE = 32  # ranks are multiples of it: a block of four bits, what is left of one is filled up
 DAMP = 0.01  # times the mean of the moments' diagonal, added to it
 CLIPS_BATCHES, CLIPS_SECONDS = 12, 80.0  # what the inputs are measured on: batches, and seconds of audio in each
+ZIPF = 300  # row i of a vocabulary counts 1 / (i + this): BPE numbers tokens by frequency (Zipf-Mandelbrot)
 INPUT_SHARE = 0.2  # of the embedding's moments: as rows that the decoder reads, not only as what it writes with
 
 # Runs all of the networks on every batch of the calibration clips, and calls the function after each batch.
@@ -69,19 +70,22 @@ def ranks_of(config: Any, shares: Mapping[str, float]) -> dict[str, int]:
     return ranks
 
 
-def factors(weight: Tensor, moments: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+def factors(weight: Tensor, moments: Tensor, rank: int, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """`expand` (out, rank) and `reduce` (rank, in) whose product is nearest to `weight` (out, in) on inputs with second
-    `moments` (in, in)."""
+    `moments` (in, in); errors of an output count `counts` (out,) times."""
     weight, moments = weight.double(), moments.double()
+    by_row = torch.ones(len(weight), 1, device=weight.device).double()
+    if counts is not None:
+        by_row = (counts.double() / counts.mean()).sqrt()[:, None]
     ridge = DAMP * float(moments.diagonal().mean()) + 1e-12
     values, vectors = torch.linalg.eigh(moments + ridge * torch.eye(len(moments), device=moments.device).double())
     root = values.clamp_min(1e-12).sqrt()
     # The SVD of M = W C^1/2 from the eigenvectors of M^T M: a vocabulary has sixty times as many rows as columns.
-    scaled = weight @ (vectors * root)
+    scaled = by_row * weight @ (vectors * root)
     squares, right = torch.linalg.eigh(scaled.T @ scaled)
     right = right.flip(1)[:, :rank].T  # the largest first
     scale = squares.flip(0)[:rank].clamp_min(1e-24).sqrt().sqrt()  # of both, so that they are of one size
-    return scaled @ right.T / scale, scale[:, None] * ((right / root) @ vectors.T)
+    return scaled @ right.T / scale / by_row, scale[:, None] * ((right / root) @ vectors.T)
 
 
 @torch.no_grad()
@@ -96,10 +100,13 @@ def factored(model: Net, ranks: Mapping[str, int], run: Run) -> Net:
     for name, rank in ranks.items():
         weight = state.pop(f"{name}.weight")
         second = moments.means[name][:-1, :-1]
-        if name == EMBEDDING:  # the rows are also read as they are
-            rows = weight.double().T @ weight.double()
+        counts = None
+        if name == EMBEDDING:  # the rows are also read as they are, the frequent ones first
+            counts = 1 / (torch.arange(len(weight), device=weight.device) + ZIPF)
+            counts[model.config.tokens.end :] = counts[0]  # special tokens
+            rows = (weight * counts[:, None]).double().T @ weight.double()
             second = second / second.trace() + INPUT_SHARE * rows / rows.trace()
-        expand, reduce = (part.float() for part in factors(weight, second, rank))
+        expand, reduce = (part.float() for part in factors(weight, second, rank, counts))
         if name == EMBEDDING:
             state[f"{name}.weight"], state[f"{PROJECTION}.weight"] = expand, reduce.T.contiguous()
             continue
