@@ -225,11 +225,11 @@ def study_goals() -> list[str]:
     return [*pipe_table(head, rows), ""]
 
 
-def corrected_table() -> list[str]:
+def corrected_table(study: str) -> list[str]:
     """Mandarin results before and after correction by sound; its strength (and the head's weight) chosen on dev."""
     head = ["run", "CER before, %", "after, %", "points (95 %)", "pinyin before, %", "after, %", "strength", "head"]
     rows = []
-    for path in sorted(packed.results(STUDIES / "results" / "base_zh_corrected").glob("*.json")):
+    for path in sorted(packed.results(STUDIES / "results" / f"{study}_corrected").glob("*.json")):
         values = read_json(path)
         d, pinyin = values["difference"], values["pinyin"]
         rows.append([
@@ -500,7 +500,8 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "main": lambda: [line for data in SETS for line in main_table(data)], "goals": goals_table, "runs": runs_table,
     "speed": lambda: speed_table("runtime"), "peers": lambda: speed_table("runtime_peers"), "study-goals": study_goals,
     "int8": lambda: speed_table("runtime_int8"), "ctc-lm": lm_tables.lm_tables, "ctc-beam": lm_tables.beam_table,
-    "study-base-tiny": lambda: study_tables("base", "tiny-equal"), "study-base_zh-corrected": corrected_table,
+    "study-base-tiny": lambda: study_tables("base", "tiny-equal"), "study-base_zh-corrected": lambda: corrected_table("base_zh"),
+    "study-mandarin-corrected": lambda: corrected_table("mandarin"),
     "two-gpus": two_gpus_table, "sensitivity": sensitivity_maps, "sensitivity-cost": sensitivity_cost,
     "founding": lambda: founding.tables(packed.results(founding.RESULTS)), "allocation": allocation_table,
     "manifests": manifests_table, "provenance-studies": provenance.studies_table,
