@@ -23,6 +23,8 @@ from secateur.data.clip import read_clip
 from secateur.data.manifest import Utterance, read_manifest, write_manifest
 from secateur.decode.options import DecodingOptions
 from secateur.evaluate.run import evaluate
+from secateur.families.whisper.write_transformers import write_transformers
+from secateur.models.checkpoint import load_checkpoint
 from secateur.runtime.bulk import run as job
 from secateur.runtime.bulk.run import BulkSettings, transcribe_all
 from secateur.runtime.bulk.worker import TranscribeSpec
@@ -129,7 +131,10 @@ def main() -> int:
     first = [c for i, c in enumerate(base) if sum(x.duration for x in base[: i + 1]) <= peer_hours * 3600] or base[:1]
     found["wer"] = {"ours_all": rate(base, texts[: len(base)]), "ours": rate(first, texts[: len(first)])}
     write_json(out, found)  # in case the peer fails
-    if "model_type" in read_json(Path(model) / "config.json"):
+    if "model_type" not in read_json(Path(model) / "config.json"):
+        network, tokenizer = load_checkpoint(model)
+        model = str(write_transformers(work / "transformers", network, tokenizer))  # type: ignore[arg-type]
+    if peer_hours:
         best: dict[str, Any] = {}
         for batch in map(int, given.get("batches", "64").split(",")):
             try:

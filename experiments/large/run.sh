@@ -18,7 +18,7 @@ said() { echo "$(date -u +%T) $*" | tee -a "$out/progress.log"; }
 steps() {
     local set="--model $base --train $speech/train.jsonl --dev $speech/dev.jsonl --test $speech/test.jsonl --device $device"
     local how="--training.distillation 0 --training.l2-sp 0 --training.learning-rate 2e-5 --longest 17
-        --training.batch-seconds ${SECONDS_A_BATCH:-2200} --training.steps ${STEPS:-48} --training.validate-every 2 --training.save-every 1000"
+        --training.batch-seconds ${SECONDS_A_BATCH:-2200} --training.steps ${STEPS:-54} --training.validate-every 2 --training.save-every 1000"
     CUDA_VISIBLE_DEVICES=0 timeout 90 python3 $here/steps.py "$out/steps1.json" $set $how --out "$work/one" > "$out/one.log" 2>&1
     said "one GPU: $?"
     timeout 90 python3 -m torch.distributed.run --standalone --nproc-per-node 2 $here/steps.py "$out/steps2.json" $set $how \

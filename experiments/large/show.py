@@ -15,9 +15,11 @@ def read(path: Path) -> Any:
 def speed(found: Any) -> float:
     """Utterances a second between the first validation and the last but one."""
     log = found["log"]
+    if len(log) < 3:
+        return 0.0
     first, last = log[0], log[-2]
     heard = [e["utterances_per_second"] * e["seconds"] for e in (first, last)]
-    return float((heard[1] - heard[0]) / (last["seconds"] - first["seconds"])) if len(log) > 2 else 0.0
+    return float((heard[1] - heard[0]) / (last["seconds"] - first["seconds"]))
 
 
 def main() -> None:

@@ -24,8 +24,8 @@ from secateur.study import arm
 from secateur.train import loop
 from secateur.train.callback import Callback
 
-FIRST, STEPS = int(os.environ.get("PROFILED_FROM", "36")), 4  # profiled; timed apart, before them
-TIMED = FIRST // 2
+FIRST, STEPS = int(os.environ.get("PROFILED_FROM", "48")), 4  # profiled; timed apart, before them
+TIMED = FIRST // 3
 SHOWN = 30
 
 
@@ -110,6 +110,9 @@ def run() -> int:
     if os.environ.get("RANK", "0") == "0" and spy.found:
         folder = Path(options[options.index("--out") + 1])
         log = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        if len(log) > 2:  # between the first validation and the last but one: without the start, them and the profile
+            first, last = log[0], log[-2]
+            spy.found["step_ms"] = 1e3 * (last["seconds"] - first["seconds"]) / (last["step"] - first["step"])
         spy.found |= {"log": log, "summary": read_json(folder / "summary.json"), "torch": torch.__version__,
                       "device": torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"}  # fmt: skip
         spy.found["ranks"] = [read_json(path) for path in sorted(folder.glob("masks-rank*.json"))]
