@@ -84,11 +84,16 @@ def test_every_cut_of_a_word_into_pieces_is_allowed(recogniser: WhisperRecognise
     assert allowed.automaton.ended(place)
 
 
-def test_orders_that_free_recognition_misses(recogniser: WhisperRecogniser, speech: Path) -> None:
+@pytest.fixture(scope="module")
+def phrases(recogniser: WhisperRecogniser) -> Phrases:
+    """Phrase mode for coffee; what follows each state of a spelling is listed once for all tests."""
+    return Phrases(recogniser, read_grammar("coffee"))
+
+
+def test_orders_that_free_recognition_misses(recogniser: WhisperRecogniser, phrases: Phrases, speech: Path) -> None:
     """Seven recordings: at most one is misunderstood in phrase mode, and more are without it."""
     lines = (speech / "barista-commands" / "test.jsonl").read_text().splitlines()[::45]
-    grammar = read_grammar("coffee")
-    phrases = Phrases(recogniser, grammar)
+    grammar = phrases.grammar
     free, inside = 0, 0
     for line in lines:
         row = json.loads(line)
@@ -102,8 +107,7 @@ def test_orders_that_free_recognition_misses(recogniser: WhisperRecogniser, spee
     assert free < inside
 
 
-def test_a_book_is_not_an_order(recogniser: WhisperRecogniser, speech: Path) -> None:
-    phrases = Phrases(recogniser, read_grammar("coffee"))
+def test_a_book_is_not_an_order(recogniser: WhisperRecogniser, phrases: Phrases, speech: Path) -> None:
     lines = (speech / "librispeech-mini" / "test.jsonl").read_text().splitlines()[::160][:2]
     for line in lines:
         samples = read_audio(speech / "librispeech-mini" / json.loads(line)["audio"], 16000)[: 6 * 16000]

@@ -61,12 +61,13 @@ def padded_features(session: TorchSession, audios: list[np.ndarray[Any, Any]]) -
     return torch.from_numpy(np.stack(mels)).transpose(1, 2)
 
 
-def test_greedy_text_equals_transformers_on_ten_clips(tiny: Loaded, reference: Any, mixed: Any) -> None:
+def test_greedy_text_equals_transformers_on_five_clips(tiny: Loaded, reference: Any, mixed: Any) -> None:
     session, tokenizer = tiny
-    ours = [one.segments[0].tokens for one in decode_clips(session, tokenizer, mixed, PLAIN)]
+    audios = mixed[::2]  # of both sets
+    ours = [one.segments[0].tokens for one in decode_clips(session, tokenizer, audios, PLAIN)]
     with torch.no_grad():
-        theirs = reference.generate(padded_features(session, mixed), max_new_tokens=224).tolist()
-    assert len(ours) == 10
+        theirs = reference.generate(padded_features(session, audios), max_new_tokens=224).tolist()
+    assert len(ours) == 5
     assert [list(row) for row in ours] == [[i for i in row if i < session.config.tokens.end] for row in theirs]
 
 

@@ -58,9 +58,11 @@ def keep_of(structure: Any, lost: dict[str, int]) -> dict[str, list[int]]:
     return keep
 
 
-def googlenet(**options: Any) -> Any:
+BLOCKS = ((4, (3, 5), (2, 3), 2), (5, (3, 4), (2, 3), 3))
+
+
+def googlenet(blocks: Any = BLOCKS, **options: Any) -> Any:
     keras.utils.set_random_seed(1)
-    blocks = ((4, (3, 5), (2, 3), 2), (5, (3, 4), (2, 3), 3))
     return googlenet_mfcc((FRAMES, FEATURES), 3, stem=8, blocks=blocks, dense=(12,), **options)
 
 
@@ -77,7 +79,7 @@ def task(count: int = 192) -> tuple[Any, Any]:
 def while_fitting(folder: Path) -> dict[str, Any]:
     """A GoogLeNet that is pruned while it learns, with L1, L2 and dropout; saved for the reader."""
     x, y = task()
-    model = googlenet(dropout=0.1, l1=1e-5, l2=1e-4)
+    model = googlenet(BLOCKS[:1], dropout=0.1, l1=1e-5, l2=1e-4)
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
     pruner = Pruner(0.5, criterion="taylor", data=(x[:64], y[:64]), begin=0.2, end=0.6, every=4)
     history = model.fit(x, y, epochs=10, batch_size=16, validation_split=0.25, callbacks=[pruner], verbose=0).history

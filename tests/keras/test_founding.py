@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from keras_runs import needs
 
-pytest.importorskip("keras")
-pytest.importorskip("tensorflow")
-pytest.importorskip("kaldialign")
+needs("keras", "tensorflow", "kaldialign")
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "founding"
 
 
@@ -20,7 +19,7 @@ def test_from_recordings_to_answers(speech: Path, tmp_path: Path) -> None:
     if not (speech / "free-spoken-digits" / "train.jsonl").exists():
         pytest.skip("no free-spoken-digits among the speech sets")
     result = tmp_path / "result.json"
-    small = {"takes": 10, "copies": 0, "noises": 100, "epochs": 6, "batch-size": 16, "strings": 12, "formats": 0}
+    small = {"takes": 10, "copies": 0, "noises": 40, "epochs": 6, "batch-size": 16, "strings": 4, "formats": 0}
     options = [word for name, value in small.items() for word in (f"--{name}", str(value))]
     done = subprocess.run(
         [sys.executable, str(EXAMPLE / "run.py"), "--work", str(tmp_path), "--result", str(result), "--ask", "2",

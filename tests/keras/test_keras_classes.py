@@ -6,11 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from keras_runs import ran
+from keras_runs import needs, ran
 
-pytest.importorskip("keras")
-pytest.importorskip("tensorflow")
-pytest.importorskip("torch")
+needs("keras", "tensorflow", "torch")
 NAMES = [
     "own_step", "own_step_nested", "dense_by_another_name", "attention_by_another_name", "transformer", "residuals",
     "subclassed",

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from keras_runs import ran
+from keras_runs import needs, ran
 
-pytest.importorskip("keras")
-pytest.importorskip("tensorflow")
+needs("keras", "tensorflow")
 FORMATS = ("onnx", "litert", "saved_model")
 
 

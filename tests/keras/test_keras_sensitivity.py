@@ -6,12 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from keras_runs import ran
+from keras_runs import needs, ran
 
-pytest.importorskip("keras")
-pytest.importorskip("tensorflow")
-pytest.importorskip("torch")
-pytest.importorskip("kaldialign")
+needs("keras", "tensorflow", "torch", "kaldialign")
 
 
 @pytest.fixture(scope="module", params=["tensorflow", "torch"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +20,12 @@ from secateur.prune.units import COSTS, UnitMethod
 METHODS = ("gates", "group-lasso", "early-bird", "layer-drop", "refit")
 
 
+@cache
+def undisturbed(method: str) -> Any:
+    """What a whole run with the usual settings ends as; tests look at it and leave it as it is."""
+    return run_soft(settings_for(method))
+
+
 @torch.no_grad()
 def logits(model: torch.nn.Module) -> torch.Tensor:
     return model(*inputs(model))
@@ -25,7 +33,7 @@ def logits(model: torch.nn.Module) -> torch.Tensor:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_masked_equals_shrunk_and_the_budget_is_met(method: str) -> None:
-    model, pruner, log = run_soft(settings_for(method))
+    model, pruner, log = undisturbed(method)
     assert isinstance(pruner, UnitMethod)
     small = pruner.shrunk().eval()
     torch.testing.assert_close(logits(small), logits(model), rtol=1e-4, atol=1e-5)
@@ -52,7 +60,7 @@ def test_masked_equals_shrunk_and_the_budget_is_met(method: str) -> None:
 @pytest.mark.parametrize(("method", "stop"), [*((method, 9) for method in METHODS), ("gates", 21)])
 def test_a_broken_off_run_ends_as_an_undisturbed_one(method: str, stop: int, tmp_path: Path) -> None:
     prune = settings_for(method)
-    whole, first, log = run_soft(prune)
+    whole, first, log = undisturbed(method)
     with pytest.raises(StoppedError):
         run_soft(prune, tmp_path, stop)
     again, second, later = run_soft(prune, tmp_path)

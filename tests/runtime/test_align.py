@@ -61,8 +61,10 @@ def test_a_talk_and_its_text(talk: Talk, tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_another_text_and_texts_with_times(talk: Talk, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path, _, _ = talk
-    out = tmp_path / "set.jsonl"
+    whole, _, _ = talk
+    samples, _ = soundfile.read(whole, dtype="float32")
+    path, out = tmp_path / "talk.flac", tmp_path / "set.jsonl"
+    soundfile.write(path, samples[: 9 * RATE], RATE)
     for text, problem in (
         ("Etwas ganz anderes, das niemand je gesagt hat, und noch etwas dazu.", "nothing of the text was recognised"),
         ("[00:00:01] hello there", "has times in it"), (" \n", "no words in its text"),
