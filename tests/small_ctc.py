@@ -87,8 +87,13 @@ class NoText:
 
 def small_ctc(kind: str, seed: int = 0) -> CtcModel:
     """A model whose every value, running statistics included, is far enough from its start to show in the output."""
+    return moved_from_start(CONFIGS[kind], seed)
+
+
+def moved_from_start(config: CtcConfig, seed: int) -> CtcModel:
+    """As `small_ctc`, of any widths."""
     torch.manual_seed(seed)
-    model = CtcModel(CONFIGS[kind]).eval()
+    model = CtcModel(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.15 * torch.randn_like(parameter))

@@ -37,6 +37,16 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+@torch.no_grad()
+def move_from_start(model: torch.nn.Module) -> None:
+    """Biases, norms and running statistics too are far enough from their start to show in the output."""
+    for parameter in model.parameters():
+        parameter.add_(0.05 * torch.randn_like(parameter))
+    for name, buffer in model.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            buffer.add_(0.2 * torch.rand_like(buffer))
+
+
 def hf_folder(kind: str, folder: Path, tokens: list[str] = TOKENS, **changes: Any) -> Any:
     """Write a model to `folder` as published ones are, and return the `transformers` module."""
     import transformers
@@ -45,12 +55,7 @@ def hf_folder(kind: str, folder: Path, tokens: list[str] = TOKENS, **changes: An
     torch.manual_seed(0)
     config = getattr(transformers, f"{name}Config")(**{**SIZES, **own, **changes})
     model = getattr(transformers, f"{name}ForCTC")(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():  # biases and norms too are far enough from their start to show
-            parameter.add_(0.05 * torch.randn_like(parameter))
-        for name, buffer in model.named_buffers():
-            if name.endswith(("running_mean", "running_var")):
-                buffer.add_(0.2 * torch.rand_like(buffer))
+    move_from_start(model)
     model.save_pretrained(folder)
     (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
     (folder / "preprocessor_config.json").write_text(json.dumps({"do_normalize": True, "sampling_rate": 16000}))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from small_hf import move_from_start
 
 WORDS = ["zero one two three four five six seven eight nine the cat sat on the mat and then it ran home again"]
 SIZES: dict[str, Any] = {
@@ -43,12 +44,7 @@ def parakeet_folder(kind: str, folder: Path, **changes: Any) -> Any:
     encoder = {**SIZES, **KINDS[kind], **changes}
     config = transformers.ParakeetCTCConfig(vocab_size=blank + 1, pad_token_id=blank, encoder_config=encoder)
     model = transformers.ParakeetForCTC(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():  # biases and norms too are far enough from their start to show
-            parameter.add_(0.05 * torch.randn_like(parameter))
-        for name, buffer in model.named_buffers():
-            if name.endswith(("running_mean", "running_var")):
-                buffer.add_(0.2 * torch.rand_like(buffer))
+    move_from_start(model)
     model.save_pretrained(folder)
     made.save(str(folder / "tokenizer.json"))
     extractor = {"feature_size": encoder["num_mel_bins"], "sampling_rate": 16000}

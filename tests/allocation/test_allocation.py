@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +11,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("kaldialign")
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from small_ctc import small_ctc  # noqa: E402
 from small_models import small_whisper  # noqa: E402

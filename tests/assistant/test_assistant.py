@@ -7,14 +7,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from json_server import JsonHandler, answering
 
 from secateur.assistant.assistant import Assistant
 from secateur.assistant.chat import Chat
@@ -32,40 +31,28 @@ from secateur.cli import main
 from secateur.runtime.recogniser import Recogniser
 
 
-class Outside(BaseHTTPRequestHandler):
+class Outside(JsonHandler):
     """Weather, a house and a chat endpoint."""
 
     calls: list[dict[str, Any]] = []  # noqa: RUF012
 
-    def do_GET(self) -> None:
+    def get(self) -> None:
         self.calls.append({"path": self.path})
         self.answer({"temperature": 7, "condition": "raining"})
 
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    def post(self) -> None:
+        body = self.body()
         self.calls.append({"path": self.path, "key": self.headers.get("Authorization"), **body})
         if self.path == "/broken":
             self.send_error(500)
         else:
             self.answer({"choices": [{"message": {"content": f"turn {len(body.get('messages', []))}"}}]})
 
-    def answer(self, value: Any) -> None:
-        data = json.dumps(value).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
 
 @pytest.fixture(scope="module")
 def outside() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), Outside)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with answering(Outside) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from json_server import JsonHandler, answering
 
 pytest.importorskip("fastapi")
 pytest.importorskip("wyoming")
@@ -23,44 +20,33 @@ pytest.importorskip("wyoming")
 from running_server import Running, serving
 
 
-class Brain(BaseHTTPRequestHandler):
+class Brain(JsonHandler):
     """A chat endpoint: counts the messages of a conversation, and waits for `go` when told to be slow."""
 
     asked = threading.Event()
     go = threading.Event()
 
-    def do_POST(self) -> None:
-        messages = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["messages"]
+    def post(self) -> None:
+        messages = self.body()["messages"]
         if "slow" in messages[-1]["content"]:
             Brain.asked.set()
             Brain.go.wait(60)
-        data = json.dumps({"choices": [{"message": {"content": f"turn {len(messages)}"}}]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: Any) -> None:
-        pass
+        self.answer({"choices": [{"message": {"content": f"turn {len(messages)}"}}]})
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    brain = ThreadingHTTPServer(("127.0.0.1", 0), Brain)
-    threading.Thread(target=brain.serve_forever, daemon=True).start()
     folder = tmp_path_factory.mktemp("assistant")
     (folder / "broken.py").write_text(
         "from secateur.assistant.skill import skill\n\n"
         "@skill('dance')\ndef broken(slots, context):\n    raise ValueError('two left feet')\n"
     )
     (folder / "dance.toml").write_text('[intents]\ndance = ["dance with me"]\n')
-    words = (
-        "--chat-url", f"http://127.0.0.1:{brain.server_port}/v1", "--skills", str(folder),
-        "--assistant", f"home,{folder / 'dance.toml'}",
-    )  # fmt: skip
-    with serving(*words, SECATEUR_CACHE=str(folder)) as running:
-        yield running
-    brain.shutdown()
+    orders = f"home,{folder / 'dance.toml'}"
+    with answering(Brain) as brain:
+        words = ("--chat-url", f"{brain}/v1", "--skills", str(folder), "--assistant", orders)
+        with serving(*words, SECATEUR_CACHE=str(folder)) as running:
+            yield running
 
 
 def ask(server: Running, text: str, client: str = "") -> dict[str, Any]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from json_server import JsonHandler, answering
 
 pytest.importorskip("websockets")
 
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from websockets.sync.server import ServerConnection
 from websockets.sync.server import serve as serve_socket
@@ -145,24 +145,15 @@ def test_the_websocket_is_asked_as_it_wants_to_be(server: tuple[str, Any], house
 def test_services_are_called_over_rest(house: House) -> None:
     got: list[tuple[str, str | None, Any]] = []
 
-    class Rest(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            got.append((self.path, self.headers.get("Authorization"), body))
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"[]")
+    class Rest(JsonHandler):
+        def post(self) -> None:
+            got.append((self.path, self.headers.get("Authorization"), self.body()))
+            self.answer([])
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Rest)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    home = HomeAssistant.__new__(HomeAssistant)
-    home.url, home.token, home.timeout, home.house = f"http://127.0.0.1:{server.server_port}", TOKEN, 5.0, house
-    home.light(house.named("kitchen light"), brightness=40)
-    server.shutdown()
+    with answering(Rest) as url:
+        home = HomeAssistant.__new__(HomeAssistant)
+        home.url, home.token, home.timeout, home.house = url, TOKEN, 5.0, house
+        home.light(house.named("kitchen light"), brightness=40)
     assert got == [
         ("/api/services/light/turn_on", f"Bearer {TOKEN}", {"entity_id": ["light.kitchen"], "brightness_pct": 40})
     ]

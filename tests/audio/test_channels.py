@@ -10,7 +10,6 @@ import pytest
 import soundfile
 from speech_clips import clips
 
-from secateur.audio import read as audio_read
 from secateur.audio.read import read_audio, read_channels
 from secateur.base.errors import SecateurError
 
@@ -21,15 +20,6 @@ def voices(speech: Path) -> tuple[np.ndarray, np.ndarray]:
     (a, _), (b, _) = clips(speech, "speechocean762", 2)
     count = min(len(a), len(b), 3 * 16000)
     return a[:count] / np.abs(a).max() * 0.4, b[:count] / np.abs(b).max() * 0.4
-
-
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the person who watches is told."""
-    lines: list[str] = []
-    monkeypatch.setattr(audio_read, "say", lines.append)
-    audio_read._shown_notes.clear()
-    return lines
 
 
 def stereo(*channels: np.ndarray, rate: int = 16000) -> io.BytesIO:

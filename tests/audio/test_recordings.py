@@ -50,15 +50,6 @@ def refused(source: object, **options: object) -> str:
     return message
 
 
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the person who watches is told."""
-    lines: list[str] = []
-    monkeypatch.setattr(audio_read, "say", lines.append)
-    audio_read._shown_notes.clear()
-    return lines
-
-
 @pytest.mark.parametrize("name", KINDS)
 def test_kinds(clip: np.ndarray, tmp_path: Path, name: str) -> None:
     made = KINDS[name]

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("kaldialign")
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from small_models import inputs, small_whisper  # noqa: E402
 

@@ -5,8 +5,6 @@ Twenty kills here; `experiments/faults/run.py` makes as many as are asked for.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,23 +12,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("kaldialign")
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from jobs import Zygote, prepare, zygote
+from jobs import Zygote
 from kills import Campaign
-
-
-@pytest.fixture(scope="module")
-def place(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("faults")
-    prepare(folder, speech, arms=1)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Zygote]:
-    with zygote() as running:
-        yield running
 
 
 @pytest.mark.parametrize(("job", "kills"), [("train", 6), ("prune", 6), ("export", 6), ("study", 2)])

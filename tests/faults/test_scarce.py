@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("kaldialign")
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from jobs import Zygote, prepare, torn, words, zygote  # noqa: E402
+from jobs import Zygote, torn, words  # noqa: E402
 from small_ctc import small_ctc  # noqa: E402
 from small_models import small_whisper  # noqa: E402
 
@@ -29,19 +26,6 @@ from secateur.families.ctc.greedy import log_probs_bank  # noqa: E402
 from secateur.families.seq2seq.greedy import transcribe_bank  # noqa: E402
 from secateur.models.torch_session import TorchSession  # noqa: E402
 from secateur.runtime.token_recogniser import WhisperRecogniser  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def place(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("scarce")
-    prepare(folder, speech, arms=1)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Zygote]:
-    with zygote() as running:
-        yield running
 
 
 def refused(forks: Zygote, command: list[str], out: Path, log: Path, **limits: Any) -> str:

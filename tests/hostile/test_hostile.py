@@ -12,7 +12,6 @@ import io
 import os
 import resource
 import struct
-import sys
 import tarfile
 import threading
 import zipfile
@@ -28,8 +27,6 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from ctranslate2_files import model_bin, small_uniform, variables_of, write_folder  # noqa: E402
 from kinds import MEDIA, SOUNDS, Kind, absent, judged, make_kinds  # noqa: E402

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
 torch = pytest.importorskip("torch")
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "train"))
 
 from ctc_small import run_ctc  # noqa: E402
 from small_ctc import CONFIGS, inputs, outputs, small_ctc  # noqa: E402

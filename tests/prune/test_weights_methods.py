@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +12,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / "train")]
-
 from small_models import small_whisper  # noqa: E402
 from train_small import (  # noqa: E402
     SETTINGS,

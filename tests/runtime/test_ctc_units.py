@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +9,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from small_ctc import CONFIGS  # noqa: E402
 

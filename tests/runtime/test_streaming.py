@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_ctc import CONFIGS
+from small_ctc import CONFIGS, moved_from_start
 from speech_clips import clips
 
 from secateur.base.errors import SecateurError
@@ -48,18 +48,8 @@ def whisper() -> Recogniser:
 def ctc(kind: str, seed: int = 0, **changes: object) -> CtcRecogniser:
     """A random network whose output is not blank alone."""
     torch = pytest.importorskip("torch")
-    from secateur.families.ctc.frames import BatchNorm
-    from secateur.families.ctc.model import CtcModel
-
-    torch.manual_seed(seed)
     config = replace(CONFIGS[kind], front_end=front_end("fbank", bins=19), **changes)  # type: ignore[arg-type]
-    model = CtcModel(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.15 * torch.randn_like(parameter))
-        for module in model.modules():
-            if isinstance(module, BatchNorm):
-                module.running_mean.normal_(0, 0.2)
+    model = moved_from_start(config, seed)
 
     def network(features: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
         with torch.inference_mode():

@@ -11,7 +11,6 @@ import json
 import signal
 import socket
 import struct
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -23,9 +22,6 @@ import pytest
 pytest.importorskip("fastapi")
 websockets = pytest.importorskip("websockets")
 pytest.importorskip("wyoming")
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from running_server import Running, free_port, serving  # noqa: E402
 from speech_clips import clips  # noqa: E402

@@ -18,8 +18,6 @@ import soundfile
 torch = pytest.importorskip("torch")
 pytest.importorskip("kaldialign")
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from small_models import small_whisper  # noqa: E402
 
 from secateur.audio.effects import power  # noqa: E402

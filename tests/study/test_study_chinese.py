@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +10,6 @@ import pytest
 torch = pytest.importorskip("torch")
 for package in ("kaldialign", "pypinyin", "jieba", "opencc", "wetext"):
     pytest.importorskip(package)
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from conftest import ROOT  # noqa: E402
 from small_models import small_config, small_tokenizer  # noqa: E402

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("kaldialign")
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from small_models import small_whisper  # noqa: E402
 

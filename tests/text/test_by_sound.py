@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +14,6 @@ pytest.importorskip("opencc")
 pytest.importorskip("wetext")
 pytest.importorskip("pypinyin")
 pytest.importorskip("jieba")
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from head_small import heard
 
 from secateur.base.errors import SecateurError

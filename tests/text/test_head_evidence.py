@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 for package in ("opencc", "wetext", "pypinyin", "jieba"):
     pytest.importorskip(package)
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from head_small import heard  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402

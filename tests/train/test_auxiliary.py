@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,6 @@ import pytest
 torch = pytest.importorskip("torch")
 for package in ("pypinyin", "jieba", "opencc", "wetext"):
     pytest.importorskip(package)
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from small_ctc import small_ctc  # noqa: E402
 from small_models import inputs, small_whisper  # noqa: E402

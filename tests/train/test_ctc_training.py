@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from ctc_small import KINDS, run_ctc  # noqa: E402
 from small_ctc import CONFIGS, inputs, outputs, small_ctc  # noqa: E402

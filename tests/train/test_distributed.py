@@ -13,8 +13,6 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from distributed_small import BATCHES, STILL, Cramped, gradients, interrupted  # noqa: E402
 from small_models import small_whisper  # noqa: E402
 from train_small import run_small  # noqa: E402

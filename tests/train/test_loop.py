@@ -15,8 +15,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from small_models import inputs, small_whisper  # noqa: E402
 from train_small import run_small  # noqa: E402
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import copy
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch")
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from small_models import inputs, small_whisper  # noqa: E402
 from train_small import StoppedError, run_small  # noqa: E402

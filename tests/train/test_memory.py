@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,6 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from distributed_small import STILL, gradients, interrupted  # noqa: E402
 from train_small import PRUNE, SETTINGS, run_small, small_job  # noqa: E402
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch")
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from small_models import small_whisper  # noqa: E402
 from train_small import PRUNE, SETTINGS, Stop, StoppedError, TrainingRun, small_job, train  # noqa: E402

@@ -124,11 +124,6 @@ class ForeignSet:
         """A path as it is called inside the set."""
         return path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else path.as_posix()
 
-    def name_of(self, path: Path) -> str:
-        """A path as part of an id: without ending, folders joined by hyphens."""
-        place = Path(self.inside(path))
-        return "-".join(part for part in place.with_suffix("").parts if part not in ("/", ".."))
-
     def leave_out(self, name: str, reason: str, detail: str = "") -> None:
         """Note what cannot be used."""
         self.left_out.append(LeftOut(name, reason, detail))

@@ -91,10 +91,6 @@ class SensitivityMap:
     settings: Json = field(default_factory=dict)
     seconds: float = 0.0  # computing time, all engines' workers together
 
-    def helpful(self) -> list[Measured]:
-        """Sites whose removal lowers the error (or, where nothing was decoded, the loss), corrected or not."""
-        return [s for s in self.sites if (s.error or s.loss) is not None and signed_change(s) < 0]
-
 
 def signed_change(site: Measured) -> float:
     """What a site is ordered by: its change of the error where it was decoded, else of the loss."""

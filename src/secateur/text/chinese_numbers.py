@@ -209,7 +209,6 @@ _UNITS = {"mAh": "毫安时", "kWh": "千瓦时", "kW": "千瓦", "kV": "千伏"
 _MEASURED = re.compile(rf"(?<![\d.A-Za-z])({_N})\s*({'|'.join(sorted(_UNITS, key=len, reverse=True))})(?![A-Za-z\d])")
 _EQUALS = re.compile(rf"(?<=[A-Za-z\d{_NUMERALS}])\s*=\s*(?=[-\dA-Za-z])")
 _POWER = re.compile(r"(?<=[A-Za-z\d])\^(\d{1,3})(?!\d)")
-_PLUS = re.compile(r"\+(?=\d{1,3}\b)")
 
 RULES: tuple[tuple[re.Pattern[str], Callable[[Match], str]], ...] = (
     (_MIXED, lambda m: f"{cardinal(m[1])}又{cardinal(m[3])}分之{cardinal(m[2])}" if m[1] else

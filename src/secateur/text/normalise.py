@@ -28,10 +28,6 @@ from .languages import base_language, language
 
 Scheme = Literal["whisper", "language", "cased", "none"]
 SCHEMES: tuple[Scheme, ...] = ("whisper", "language", "cased", "none")
-NORMALISE_HELP = (
-    "how texts are compared: whisper (its published rules), language (its own habits: marks, case, letters), "
-    "cased (case and punctuation count) or none; left out: whisper where that is right, else language"
-)
 _TYPOGRAPHY = {
     **dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc\u2032\uff07", "'"),
     **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033", '"'),

@@ -8,7 +8,6 @@ from ...base.errors import SecateurError
 from ...models.family import parse_config
 
 C = TypeVar("C")
-PREFIX = "secateur-"  # of their model types
 
 
 def secateur_config(config: Any, kind: type[C]) -> C:
