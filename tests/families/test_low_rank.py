@@ -14,6 +14,8 @@ pytest.importorskip("onnx")
 from small_models import inputs, random_units, small_whisper  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
+from secateur.export.calibration import calibrate  # noqa: E402
+from secateur.export.exporter import exporter_of  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.families.whisper.cost import count_macs, count_parameters  # noqa: E402
 from secateur.families.whisper.model import Whisper  # noqa: E402
@@ -131,6 +133,19 @@ def test_the_graphs_compute_what_the_network_does(small: Whisper, tmp_path, prec
         second, state = session.step(ids[:, 4:5], session.pick(state, np.array([2, 0, 1])))
         results.append(np.concatenate([first, second]))
     assert 1 - np.corrcoef(results[0].ravel(), results[1].ravel())[0, 1] < within
+
+
+def test_smoothing_folds_scales_into_factors_and_changes_nothing() -> None:
+    ranks = {n: 8 for n in small_whisper()[0].config.matrices if n != "decoder.token_embedding"}
+    model = factored(small_whisper()[0], ranks, run)
+    mel, frames, tokens = inputs(model)
+    smoothed = exporter_of(model.config).smoothed(model, [mel[0].numpy(), mel[1].numpy()])
+    name = "decoder.layers.0.cross_attention.key.reduce.weight"
+    assert not torch.equal(smoothed.state_dict()[name], model.state_dict()[name])
+    torch.testing.assert_close(smoothed(mel, frames, tokens), model(mel, frames, tokens), atol=2e-3, rtol=1e-3)
+    ranges = calibrate(exporter_of(model.config).observed(model), [mel[0].numpy()])
+    assert {"encoder.layers.0.attention.query.reduce", "decoder.layers.0.cross_attention.key.reduce"} <= ranges.keys()
+    assert not any("ffn.down.reduce" in name for name in ranges)
 
 
 def test_four_bits_and_ranks_make_the_files_smaller(small: Whisper, tmp_path: Path) -> None:

@@ -21,7 +21,11 @@ from .precision import Ranges
 from .smoothing import Scaling, smooth
 from .trial import check_finite
 
-BEHIND_GELU = ("encoder.conv2", "ffn.down")  # some rows are far larger than the others: quantised row by row
+BEHIND_GELU = (
+    "encoder.conv2",
+    "ffn.down",
+    "ffn.down.reduce",
+)  # some rows are far larger than the others: quantised row by row
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class TokenExporter:
 
     def observed(self, model: TokenNetwork) -> Observed:
         """See `Exporter.observed`: cross-attention's keys and values are one product in the encoder's graph."""
-        also = ("decoder.layers.0.cross_attention.key", model.encoder.norm)
+        key = "decoder.layers.0.cross_attention.key"
+        also = (f"{key}.reduce" if key in getattr(model.config, "ranks", {}) else key, model.encoder.norm)
         return Observed(model.encoder, model.encode, "encoder.", also, BEHIND_GELU)
 
     def smoothed(self, model: TokenNetwork, features: Sequence[Floats]) -> TokenNetwork:
