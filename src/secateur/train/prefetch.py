@@ -75,8 +75,8 @@ class Prefetcher:
         if not _same(prepared.input_mask, input_mask):
             prepared = self._pool.submit(self._apart, examples, step).result()
         if self._stream is not None:
+            # It is complete: `_apart` waited. Waiting for the stream would be for the batch after it, too.
             current = torch.cuda.current_stream(self.device)
-            current.wait_stream(self._stream)
             for tensor in prepared.tensors():  # its memory must not be reused before this stream has read it
                 tensor.record_stream(current)
         return prepared
