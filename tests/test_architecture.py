@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from conftest import LONG_FILES, WHOLE_JOBS
+from long_files import LONG_FILES, WHOLE_JOBS
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "secateur"
 ROOMS = (

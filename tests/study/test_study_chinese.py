@@ -11,7 +11,6 @@ torch = pytest.importorskip("torch")
 for package in ("kaldialign", "pypinyin", "jieba", "opencc", "wetext"):
     pytest.importorskip(package)
 
-from conftest import ROOT  # noqa: E402
 from small_models import small_config, small_tokenizer  # noqa: E402
 
 from secateur.base.files import read_json  # noqa: E402
@@ -32,6 +31,8 @@ CHANGES = {
     "end = 0.5": "end = 0.5\nevery = 1",
 }  # fmt: skip
 
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+
 
 @pytest.fixture(scope="module")
 def place(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -51,7 +52,7 @@ def place(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = replace(small_config(end), audio_context=190, text_context=128, vocabulary=end + 12, tokens=tokens)
     save_checkpoint(folder / "model", Whisper(config), tokenizer)
-    text = (ROOT / "experiments" / "study" / "base_zh.toml").read_text()
+    text = (EXPERIMENTS / "study" / "base_zh.toml").read_text()
     for old, new in CHANGES.items():
         assert old in text, old
         text = text.replace(old, new.format(folder=folder))
@@ -122,7 +123,7 @@ def test_runs_are_corrected_by_sound_with_what_their_head_heard(done: Path, plac
 
 
 def test_the_study_of_models_from_nothing_compares_what_it_says() -> None:
-    study = read_study(ROOT / "experiments" / "study" / "ctc_zh.toml")
+    study = read_study(EXPERIMENTS / "study" / "ctc_zh.toml")
     assert new_of(study, "pinyin").units == "pinyin" and new_of(study, "characters").units == "characters"
     steps = {name: arm_settings(study, name, 0).train.steps for name in study.arms}  # type: ignore[union-attr]
     assert steps["pinyin"] == steps["characters"] > steps["pinyin-on"] == steps["pinyin-sparse-50"]
