@@ -78,14 +78,17 @@ def factors(weight: Tensor, moments: Tensor, rank: int, counts: Tensor | None = 
     if counts is not None:
         by_row = (counts.double() / counts.mean()).sqrt()[:, None]
     ridge = DAMP * float(moments.diagonal().mean()) + 1e-12
-    values, vectors = torch.linalg.eigh(moments + ridge * torch.eye(len(moments), device=moments.device).double())
-    root = values.clamp_min(1e-12).sqrt()
-    # The SVD of M = W C^1/2 from the eigenvectors of M^T M: a vocabulary has sixty times as many rows as columns.
-    scaled = by_row * weight @ (vectors * root)
-    squares, right = torch.linalg.eigh(scaled.T @ scaled)
-    right = right.flip(1)[:, :rank].T  # the largest first
+    root = torch.linalg.cholesky(moments + ridge * torch.eye(len(moments), device=moments.device).double())
+    # The SVD of M = W L, where C = L L^T, from the eigenvectors of its smaller square.
+    scaled = by_row * weight @ root
+    wide = scaled.shape[0] < scaled.shape[1]
+    squares, vectors = torch.linalg.eigh(scaled @ scaled.T if wide else scaled.T @ scaled)
+    vectors = vectors.flip(1)[:, :rank]  # the largest first
     scale = squares.flip(0)[:rank].clamp_min(1e-24).sqrt().sqrt()  # of both, so that they are of one size
-    return scaled @ right.T / scale / by_row, scale[:, None] * ((right / root) @ vectors.T)
+    expand = vectors * scale if wide else scaled @ vectors / scale
+    right = (scaled.T @ vectors / scale if wide else vectors * scale).T  # times L^-1 from the right
+    reduce = torch.linalg.solve_triangular(root, right, upper=False, left=False)
+    return expand / by_row, reduce
 
 
 @torch.no_grad()
