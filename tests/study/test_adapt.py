@@ -26,7 +26,7 @@ PRUNED = ["--prune.remove", "0.5", "--prune.every", "1", "--prune.audio-seconds"
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sets")
-    for split, count in (("train", 6), ("dev", 2), ("test", 4)):
+    for split, count in (("train", 12), ("dev", 2), ("test", 4)):
         write_manifest(folder / f"{split}.jsonl", limit(read_manifest(BUNDLED / f"{split}.jsonl"), count=count))
     return folder
 
@@ -110,7 +110,7 @@ def test_another_job_is_refused_and_what_differs_is_named(
 ) -> None:
     before = {p: p.stat().st_mtime_ns for p in run.rglob("*") if p.is_file()}
     other = tmp_path / "train.jsonl"
-    write_manifest(other, read_manifest(sets / "train.jsonl")[:5])
+    write_manifest(other, read_manifest(sets / "train.jsonl")[:9])
     for change, named in (
         (["--prune.remove", "0.45"], "prune.remove was 0.5, is 0.45"),
         (["--training.steps", "4"], "training.steps was 3, is 4"),
