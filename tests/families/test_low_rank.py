@@ -14,12 +14,14 @@ pytest.importorskip("onnx")
 from small_models import inputs, random_units, small_whisper  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
+from secateur.cli import main  # noqa: E402
 from secateur.export.calibration import calibrate  # noqa: E402
 from secateur.export.exporter import exporter_of  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.families.whisper.cost import count_macs, count_parameters  # noqa: E402
 from secateur.families.whisper.model import Whisper  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from secateur.models.family import family_of  # noqa: E402
 from secateur.models.torch_session import TorchSession  # noqa: E402
 from secateur.prune.low_rank import factored, factors, multiplied_out, ranks_of  # noqa: E402
 from secateur.prune.shrink import mask, shrink  # noqa: E402
@@ -133,6 +135,15 @@ def test_the_graphs_compute_what_the_network_does(small: Whisper, tmp_path, prec
         second, state = session.step(ids[:, 4:5], session.pick(state, np.array([2, 0, 1])))
         results.append(np.concatenate([first, second]))
     assert 1 - np.corrcoef(results[0].ravel(), results[1].ravel())[0, 1] < within
+
+
+def test_what_is_shown_of_a_factored_model(small: Whisper, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_checkpoint(tmp_path / "small", small, small_whisper()[1])
+    assert main(["models", "show", str(tmp_path / "small")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("encoder.layers.0.ffn" in line and "up rank 12, down rank 14" in line for line in lines)
+    assert any(line.startswith("vocabulary") and "rank 16" in line for line in lines)
+    assert family_of(small.config).layers(small.config)["encoder 0"]["ffn.up rank"] == 12  # type: ignore[misc]
 
 
 def test_smoothing_folds_scales_into_factors_and_changes_nothing() -> None:

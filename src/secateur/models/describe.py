@@ -16,7 +16,12 @@ def widths(config: Config) -> dict[str, str]:
         return own(config)
     parts = dict(_listed(to_dict(config)))
     rows = getattr(config, "vocabulary", None)
-    return parts if rows is None else {**parts, "vocabulary": f"{rows} rows"}
+    parts |= {} if rows is None else {"vocabulary": f"{rows} rows"}
+    for name, rank in getattr(config, "ranks", {}).items():  # of matrices that are a product of two
+        part, _, matrix = name.rpartition(".")
+        part, label = ("vocabulary", "rank") if part not in parts else (part, f"{matrix} rank")
+        parts[part] = f"{parts.get(part, '')}, {label} {rank}"
+    return parts
 
 
 def _listed(values: Any, where: str = "") -> Iterator[tuple[str, str]]:

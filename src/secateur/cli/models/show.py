@@ -77,7 +77,7 @@ def _stored_parts(folder: Path, config: Any, header: dict[str, Any]) -> dict[str
     parts: dict[str, int] = dict.fromkeys(expected, 0)
     for name, stored in header.items():
         part = name.replace("_norm.", ".").removesuffix(".weight").removesuffix(".bias")
-        part = {"decoder.token_embedding": "vocabulary"}.get(part, part)
+        part = "vocabulary" if part in ("decoder.token_embedding", "decoder.token_projection") else part
         if expected:
             while part not in parts and "." in part:
                 part = part.rpartition(".")[0]

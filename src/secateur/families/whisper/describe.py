@@ -20,7 +20,11 @@ def layers_of(config: WhisperConfig) -> dict[str, dict[str, int]]:
             **dict(zip(own, attention(d.self_attention), strict=True)),
             **dict(zip(cross, attention(d.cross_attention), strict=True)), "FFN units": d.ffn,
         }  # fmt: skip
-    rows[""] = {
+    for name, rank in config.ranks.items():
+        side, _, rest = name.partition(".layers.")
+        number, _, matrix = rest.partition(".")
+        rows.setdefault(f"{side} {number}" if rest else "", {})[f"{matrix or side} rank"] = rank
+    rows[""] = rows.get("", {}) | {
         "encoder layers": len(config.encoder), "decoder layers": len(config.decoder),
         "vocabulary rows": config.vocabulary, "convolution channels": config.conv_channels,
         "mel bins": config.front_end.inputs, "audio positions": config.audio_context,
