@@ -12,13 +12,14 @@ from .api import prune
 from .channels import Flow
 from .layers import Call, register
 from .recordings import Recordings
+from .schedules import Schedule
 from .sensitivity import sensitivity
 
 if TYPE_CHECKING:
     from .callback import Pruner
     from .lasso import GroupLasso
 
-__all__ = ["Call", "Flow", "GroupLasso", "Pruner", "Recordings", "load", "prune", "register", "sensitivity"]
+__all__ = ["Call", "Flow", "GroupLasso", "Pruner", "Recordings", "Schedule", "load", "prune", "register", "sensitivity"]
 
 
 def load(path: str | Path, custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from ..prune.sensitivity_map import SensitivityMap
-from .evidence import Data
+from .data import Data
 from .masks import masked_model
-from .plan import Options, Planner
+from .options import Options
+from .plan import Planner
 from .recompiled import recompiled
 from .shrink import shrunk_model
+from .sparse import SparsePlanner, sparse_model
 
 
 def prune(
     model: Any,
-    amount: float | str | Mapping[str, float] = 0.5,
+    amount: float | str | Mapping[str, float] | None = None,
     *,
     criterion: str = "magnitude",
     data: Data | None = None,
@@ -32,6 +34,7 @@ def prune(
     inputs: bool = False,
     round_to: int = 1,
     budget: str = "parameters",
+    pattern: str = "units",
 ) -> Any:
     """A new Keras model without the units that matter least. The model itself stays as it is.
 
@@ -44,16 +47,20 @@ def prune(
         model: built; sequential, functional or subclassed, nested as it may be. Layers of other classes are followed
             into their `call`, where that is made of Keras layers and operations, and keep their class (`load` reads
             such a model); `register` teaches others.
-        amount: share of all parameters that goes, from 0 to below 1; or by layer name or kind ("unit", "conv", "head",
-            "query_key", "value"), with `*` and `?`, the share of its units, such as `{"conv*": 0.3, "dense1": 0.5}`;
-            or "zeros": all units that are zero already (L1, `GroupLasso`, masks), which changes nothing.
+        amount: share of all parameters that goes, from 0 to below 1, 0.5 unless given; or by layer name or kind
+            ("unit", "conv", "head", "query_key", "value"), with `*` and `?`, the share of its units, such as
+            `{"conv*": 0.3, "dense1": 0.5}`; or "zeros": all units that are zero already (L1, `GroupLasso`, masks),
+            which changes nothing.
         criterion: "magnitude", "taylor", "signed", "wanda", "sensitivity" or "random" (`secateur.prune.importance`).
-        data: `(inputs, targets)`, for the criteria that look at data; taylor and signed need a compiled model.
+        data: for the criteria that look at data: `(inputs, targets)` or `(inputs, targets, weights)` as `fit` takes
+            them, or any iterable of such batches (tf.data, PyDataset, a DataLoader, a generator). Inputs alone will do
+            for "wanda"; taylor and signed need targets and a compiled model. Lists of recordings of different lengths
+            are padded with zeros.
         mode: "shrink" removes units physically; "mask" zeroes them, also in models with layers that no rule knows.
         only: patterns of names of the layers that may lose units; all unless given.
         exclude: patterns of names of the layers that keep all their units; a layer that no rule knows has to be here.
         protect: no group loses more than this share of its units, when `amount` is one share of the parameters.
-        batch_size: of `data`.
+        batch_size: of `data`, where it is arrays.
         seed: of random scores.
         measured: for the criterion "sensitivity": the map of `secateur.keras.sensitivity`, or its file.
         threshold: with "zeros": the largest absolute weight that counts as zero.
@@ -61,6 +68,9 @@ def prune(
             in the new model's `kept_inputs`, by the name of the input.
         round_to: units that stay are a multiple of this in every group, unless all stay.
         budget: what one share is of: "parameters" or "macs" (multiply-accumulates of one example).
+        pattern: "units"; or what becomes zero inside kernels that keep their shape: "unstructured" single weights,
+            blocks of inputs x outputs such as "4x4", or N:M such as "2:4" (of every 4 consecutive inputs of an output 2
+            stay). `amount` is then the share of every kernel's weights, also by layer; N:M needs none.
 
     Raises:
         SecateurError: a layer or model that cannot be followed (with what stops it), a name that matches nothing, an
@@ -68,8 +78,12 @@ def prune(
     """
     options = Options(
         amount, criterion, data, tuple(only), tuple(exclude), protect, mode, batch_size, seed, measured, threshold,
-        inputs, round_to, budget,
+        inputs, round_to, budget, pattern,
     )  # fmt: skip
+    if pattern != "units":
+        sparse = SparsePlanner(model, options)
+        sparse.advance(1.0)
+        return recompiled(model, sparse_model(sparse))
     planner = Planner(model, options)
     keep = planner.advance(1.0)
     if planner.word():

@@ -68,7 +68,7 @@ class Use:
 
     variable: Any
     dims: dict[int, Ids] = field(default_factory=dict)
-    reads: set[int] = field(default_factory=set)  # dimensions that multiply what the layer hears
+    reads: set[int] = field(default_factory=set)  # dimensions that multiply what the layer reads
     masked: bool = True  # a mask zeroes it; statistics need none
     scaled: Ids | None = None  # multiplied by the root of the share of these that stays
     reader: tuple[Any, int] | None = None  # the layer, and which of its inputs the `reads` dimension multiplies
@@ -105,7 +105,7 @@ class Channels:
         self.staying: set[int] = set()  # roots of what is pinned
         self.uses: dict[str, Use] = {}
         self.edits: dict[tuple[tuple[str, ...], str, int | None], Edit] = {}
-        self.twins: list[tuple[Ids, Ids]] = []
+        self.pairs: list[tuple[Ids, Ids]] = []
         self.calls: list[str] = []  # of layers and operations, by name
         self.left: dict[str, str] = {}  # layers that are left whole, and why no rule follows them
         self.own: dict[tuple[str, ...], tuple[Any, dict[str, Any]]] = {}  # layers of other classes, their parts
@@ -152,7 +152,7 @@ class Channels:
 
     def equally(self, first: Ids, second: Ids) -> None:
         """As many go of the one as of the other: two directions of a recurrent layer."""
-        self.twins.append((first, second))
+        self.pairs.append((first, second))
 
     def bind(
         self, variable: Any, *dims: tuple[int, Ids], reads: Iterable[int] = (), masked: bool = True,

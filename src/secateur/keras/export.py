@@ -113,29 +113,29 @@ def export(
 
 def _worst(run: Any, inputs: list[Arrays], expected: list[Arrays]) -> float:
     """The largest difference of any output."""
-    found = run(inputs if len(inputs) > 1 else inputs[0])
-    outputs = found if isinstance(found, list) else [found]
+    outputs = run(inputs if len(inputs) > 1 else inputs[0])
+    outputs = outputs if isinstance(outputs, list) else [outputs]
     return max(difference(one, other) for one, other in zip(outputs, expected, strict=True))
 
 
 def random_samples(model: Any, batch: int = 3, unknown: int = 16) -> Any:
     """Standard normal inputs of the model (batch, ...), a dimension without fixed size being `unknown`; integers 0. A
     list where it has several."""
-    random, found = np.random.default_rng(0), []
+    random, outputs = np.random.default_rng(0), []
     for tensor in model.inputs:
         shape = (batch, *(unknown if size is None else int(size) for size in tensor.shape[1:]))
         if "int" in str(tensor.dtype) or "bool" in str(tensor.dtype):
-            found.append(np.zeros(shape, str(tensor.dtype)))
+            outputs.append(np.zeros(shape, str(tensor.dtype)))
         else:
-            found.append(random.standard_normal(shape).astype(str(tensor.dtype)))
-    return found if len(found) > 1 else found[0]
+            outputs.append(random.standard_normal(shape).astype(str(tensor.dtype)))
+    return outputs if len(outputs) > 1 else outputs[0]
 
 
-def difference(found: Arrays, wanted: Arrays) -> float:
+def difference(outputs: Arrays, wanted: Arrays) -> float:
     """Largest difference of two arrays, absolute for values up to 1 and relative above; infinite if shapes differ."""
-    if found.shape != wanted.shape:
+    if outputs.shape != wanted.shape:
         return float("inf")
-    return float(np.max(np.abs(found - wanted) / np.maximum(1.0, np.abs(wanted)), initial=0.0))
+    return float(np.max(np.abs(outputs - wanted) / np.maximum(1.0, np.abs(wanted)), initial=0.0))
 
 
 def _known() -> str:

@@ -48,19 +48,19 @@ def followed(
     if functional(model):
         walk.top = model_graph(model)
         inputs = [walk.input(one) if narrow else walk.fixed(one, INPUT) for one in model_graph(model).inputs]
-        found = walk.model(model, inputs, ())
+        result = walk.model(model, inputs, ())
     else:
         try:
-            found = walk.subclassed(model, call)
+            result = walk.subclassed(model, call)
         except UnknownLayerError:
             if not lenient:
                 raise
-            found = []
+            result = []
     for variable in net.read:
         use = net.bind(variable)
         for ids in use.dims.values() if use else ():
             net.pin(ids, "the code of a layer reads them where they are")
-    for flow in found:
+    for flow in result:
         net.pin(flow.ids, "they are the model's output")
     for problem, given in walk.problems:
         if not all(net.stays(flow.ids) for flow in given):
@@ -92,8 +92,8 @@ def tensors_of(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
     def symbolic(value: Any) -> Any:
         return keras.KerasTensor(value.shape) if isinstance(value, Flow) else value
 
-    found: tuple[tuple[Any, ...], dict[str, Any]] = keras.tree.map_structure(symbolic, (call.args, call.kwargs))
-    return found
+    result: tuple[tuple[Any, ...], dict[str, Any]] = keras.tree.map_structure(symbolic, (call.args, call.kwargs))
+    return result
 
 
 def reshaped(flow: Flow, shape: Shape) -> Flow:
@@ -158,7 +158,7 @@ class Walk:
         given = flows_in([list(args), kwargs])
         self.net.calls.append(call.name)
         try:
-            found = self.layer(call)
+            result = self.layer(call)
         except UnknownLayerError as problem:
             if self.opaque(call.name):
                 for flow in given:
@@ -174,7 +174,7 @@ class Walk:
         for flow in given:
             if id(flow) not in call.used:  # masks and the like
                 self.net.pin(flow.ids, f"'{call.name}' reads them in a way that no rule knows")
-        return found
+        return result
 
     def layer(self, call: Call) -> list[Flow]:
         """By the layer's rule, which has to know every variable of the layer."""
@@ -183,14 +183,14 @@ class Walk:
         if isinstance(layer, keras.Model) and functional(layer):
             return [reshaped(f, s) for f, s in zip(self.model(layer, call.all(), call.path), call.shapes, strict=True)]
         if type(layer) is keras.layers.TimeDistributed:
-            found = self.distributed(call)
+            result = self.distributed(call)
         else:
             rule = self.rule_of(call)
-            found = self.inside(call) if rule is None else rule(call)
+            result = self.inside(call) if rule is None else rule(call)
         for variable in getattr(layer, "weights", []):
             if self.net.names.get(id(variable)) not in self.net.uses:
                 raise call.unknown(f"has a variable '{variable.name}' that its rule does not know")
-        return found
+        return result
 
     def rule_of(self, call: Call) -> Rule | None:
         """The rule of a layer: what `register` gave its class, that of Keras' class, or that of the class of Keras that
@@ -274,8 +274,8 @@ class Walk:
             if net.names[id(variable)] not in net.uses:
                 net.bind(variable)
         net.read += [variable for variable in trace.read if id(variable) in net.names]
-        found = [flows[id(tensor)] for tensor in trace.graph.outputs]
-        return [reshaped(f, s) for f, s in zip(found, call.shapes, strict=True)] if call.shapes else found
+        result = [flows[id(tensor)] for tensor in trace.graph.outputs]
+        return [reshaped(f, s) for f, s in zip(result, call.shapes, strict=True)] if call.shapes else result
 
     def measure(self) -> bool:
         """Note the sizes that the model's tensors really have, which classes may state wrongly; False if not known."""

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..base.errors import SecateurError
 from ..models.groups import Group
 from ..prune.places import along, unit_sums
-from .plan import Options, Planner
+from .options import Options
+from .plan import Planner
 
 Floats = NDArray[np.float32]
 
@@ -28,10 +29,10 @@ def pressed(group: Group, weights: Mapping[str, Floats], threshold: float) -> di
     norms = np.sqrt(unit_sums(group, {n: np.square(weights[n]) for n in names}, own))
     sizes = unit_sums(group, {n: np.ones_like(weights[n]) for n in names}, own)
     factors = np.maximum(1 - threshold * np.sqrt(sizes) / np.maximum(norms, 1e-12), 0).astype(np.float32)
-    found = {name: weights[name] for name in names}
+    result = {name: weights[name] for name in names}
     for place in own:
-        found[place.parameter] = found[place.parameter] * along(factors, place, found[place.parameter].shape)
-    return found
+        result[place.parameter] = result[place.parameter] * along(factors, place, result[place.parameter].shape)
+    return result
 
 
 class GroupLasso(keras.callbacks.Callback):  # type: ignore[misc]

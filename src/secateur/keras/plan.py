@@ -3,61 +3,29 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..base.errors import SecateurError, check_known, nearest
+from ..base.errors import SecateurError, nearest
 from ..models.groups import Group
 from ..prune.budget import Keep, by_amounts, by_budget, partial_plan, removals, removed_first
 from ..prune.importance import CRITERIA, Evidence
 from ..prune.sensitivity_map import SensitivityMap, read_map
 from .channels import UnknownLayerError
-from .evidence import Data, evidence_of
+from .data import Batches
+from .evidence import evidence_of
+from .masks import Masks, masks_of
+from .names import any_matches, matches
+from .options import ZEROS, Options
 from .sites import MacsOf
 from .structure import Structure, structure_of
 from .zeros import zeros
 
-MODES = ("shrink", "mask")
-ZEROS = "zeros"  # the amount of what is zero already
 STEPS = 64
-BUDGETS = ("parameters", "macs")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What `prune` and `Pruner` share; see `prune`."""
-
-    amount: float | str | Mapping[str, float] = 0.5
-    criterion: str = "magnitude"
-    data: Data | None = field(default=None, repr=False)
-    only: Sequence[str] = ()
-    exclude: Sequence[str] = ()
-    protect: float = 0.9
-    mode: str = "shrink"
-    batch_size: int = 64
-    seed: int = 0
-    measured: SensitivityMap | str | Path | None = field(default=None, repr=False)
-    threshold: float = 0.0
-    inputs: bool = False
-    round_to: int = 1
-    budget: str = "parameters"
-
-    def __post_init__(self) -> None:
-        check_known("criterion", self.criterion, CRITERIA)
-        if "map" in CRITERIA[self.criterion].needs and self.measured is None:
-            raise SecateurError(f"criterion '{self.criterion}' needs measured=..., a map of secateur.keras.sensitivity")
-        check_known("mode", self.mode, MODES)
-        check_known("budget", self.budget, BUDGETS)
-        if isinstance(self.amount, str):
-            check_known("amount", self.amount, (ZEROS,))
-        elif not isinstance(self.amount, Mapping) and not 0 <= self.amount < 1:
-            raise SecateurError(f"amount must be from 0 to below 1, found {self.amount}")
-        if self.threshold < 0 or self.round_to < 1:
-            raise SecateurError(f"threshold >= 0 and round_to >= 1 needed, found {self.threshold} and {self.round_to}")
+Share = float | Callable[[str], float]
 
 
 class Planner:
@@ -69,8 +37,9 @@ class Planner:
 
     def __init__(self, model: Any, options: Options, learning: bool = False) -> None:
         self.model, self.options, self.learning = model, options, learning
-        inputs = options.data[0] if isinstance(options.data, tuple) else None
-        self.structure = self._followed(inputs)
+        self.data = None if options.data is None else Batches(options.data, model, options.batch_size)
+        graph = self.data is None or getattr(model, "inputs", None)
+        self.structure = self._followed(None if graph or self.data is None else self.data.first().x)
         self.groups = self._chosen()
         self.cost = MacsOf(model) if options.budget == "macs" else Structure.parameters
         self.full = self.cost(self.structure)
@@ -83,47 +52,71 @@ class Planner:
         o, excluded = self.options, self.options.exclude
         try:
             return structure_of(
-                self.model, lambda name: _any(name, excluded), False, inputs, self.learning, self.options.inputs
+                self.model, lambda name: any_matches(name, excluded), False, inputs, self.learning, self.options.inputs
             )
         except UnknownLayerError:
             if o.mode != "mask":
                 raise
             return structure_of(
-                self.model, lambda name: _any(name, excluded), True, inputs, self.learning, self.options.inputs
+                self.model, lambda name: any_matches(name, excluded), True, inputs, self.learning, self.options.inputs
             )
 
-    def advance(self, share: float) -> Keep:
-        """Rank all units now; the plan when `share` of the final amount is gone."""
+    def advance(self, share: Share) -> Keep:
+        """Rank all units now; the plan when `share` of the final amount is removed, of all groups or by their name."""
         o = self.options
         if o.amount == ZEROS:
             self.keep = zeros(self.model, self.structure, self.groups, o.threshold)
             return self.keep
-        evidence = evidence_of(self.model, self.structure, self.groups, o.criterion, o.data, o.batch_size, o.seed)
+        evidence = evidence_of(self.model, self.structure, self.groups, o.criterion, self.data, o.seed)
         evidence.map = self.map
         self.keep = self.plan(share, self.scores(evidence))
         return self.keep
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """By the names that masks have."""
+        return {name: use.variable for name, use in self.structure.channels.uses.items()}
+
+    def masks(self) -> Masks:
+        """Of the last plan, by variable; broadcast over it."""
+        return masks_of(self.structure, self.keep)
+
+    def kept(self) -> float:
+        """The share of the cost that is left."""
+        return self.cost(self.pruned) / self.full
 
     def word(self) -> str:
         """What is to be said about the last plan: that it is not the amount that was asked for; else nothing."""
         asked = self.options.amount
         if isinstance(asked, str | Mapping) or not asked:
             return ""
-        got = 1 - self.cost(self.pruned) / self.full
+        got = 1 - self.kept()
         if abs(got - asked) <= 0.01:
             return ""
         return f"amount {asked:g} was asked, {got:.3f} of the {self.options.budget} goes: whole units are larger steps"
 
     def scores(self, evidence: Evidence) -> dict[str, Any]:
         """By group, (units,); what scores lowest goes first."""
-        return {g.name: CRITERIA[self.options.criterion](g, evidence) for g in self.groups}
+        asked = self.options.amount
+        groups = [
+            g for g in self.groups
+            if not isinstance(asked, Mapping) or any(g.kind == p or fnmatch.fnmatchcase(g.name, p) for p in asked)
+        ]  # fmt: skip
+        return {g.name: CRITERIA[self.options.criterion](g, evidence) for g in groups}
 
-    def plan(self, share: float, scores: Mapping[str, Any]) -> Keep:
-        """The units that stay when `share` of the final amount is gone."""
+    def plan(self, share: Share, scores: Mapping[str, Any]) -> Keep:
+        """The units that stay when `share` of the final amount is removed."""
         amount: Any = self.options.amount
         scores = removed_first(scores, self.keep)
         if isinstance(amount, Mapping):
-            plan = partial_plan(self.groups, scores, by_amounts(self.groups, scores, amount), share)
+            final = by_amounts(self.groups, scores, amount)
+            plan: Keep = {}
+            for name, units in final.items():
+                part = share(name) if callable(share) else share
+                plan |= partial_plan(self.groups, scores, {name: units}, part)
             return self._rounded(plan, scores)
+        if callable(share):
+            raise SecateurError("schedules by layer need amounts by layer: give amount={'conv*': 0.3, ...} with them")
         target = self.full * (1 - share * amount)
         keep = self._within(target, scores)
         if share == 1:
@@ -170,7 +163,9 @@ class Planner:
                 if step.units[0] in keep[name]:
                     continue
                 more = {**keep, name: sorted({*keep[name], *step.units})}
-                back = set(more[name]) - set(self.keep.get(name, more[name]))  # what an earlier plan removed stays gone
+                back = set(more[name]) - set(
+                    self.keep.get(name, more[name])
+                )  # what an earlier plan removed stays removed
                 if back or self.cost(self.structure.shrunk(more)) > target:
                     break
                 keep = more
@@ -178,7 +173,7 @@ class Planner:
 
     def _rounded(self, keep: Keep, scores: Mapping[str, Any]) -> Keep:
         """As many units in every block as `round_to` divides: the most important of what would go stay."""
-        size, found = self.options.round_to, {}
+        size, result = self.options.round_to, {}
         for group in self.groups if size > 1 else ():
             if group.name in keep:
                 width, kept = group.units // group.blocks, set(keep[group.name])
@@ -187,8 +182,8 @@ class Planner:
                 order = sorted(free, key=lambda unit: -float(scores[group.name][unit]))
                 for block in range(group.blocks):
                     kept |= set([unit for unit in order if unit // width == block][:more])
-                found[group.name] = sorted(kept)
-        return {**keep, **found}
+                result[group.name] = sorted(kept)
+        return {**keep, **result}
 
     @property
     def pruned(self) -> Structure:
@@ -223,12 +218,12 @@ class Planner:
         names = [layer.name for layer in self.model._flatten_layers(include_self=False)]
         names += structure.channels.calls
         for pattern in (*only, *exclude):
-            if not any(_matches(name, pattern) for name in names):
+            if not any(matches(name, pattern) for name in names):
                 raise SecateurError(f"no layer matches '{pattern}'{nearest(pattern, names)}")
         chosen = [
             group for group in structure.groups
-            if not any(_any(layer, exclude) for layer in structure.layers[group.name])
-            and (not only or all(_any(layer, only) for layer in structure.layers[group.name]))
+            if not any(any_matches(layer, exclude) for layer in structure.layers[group.name])
+            and (not only or all(any_matches(layer, only) for layer in structure.layers[group.name]))
         ]  # fmt: skip
         if not chosen:
             raise SecateurError(f"model '{self.model.name}': no units may go: {self._reasons()}")
@@ -238,24 +233,13 @@ class Planner:
         """Why the layers that were asked for stay whole."""
         structure, only = self.structure, self.options.only
         whole = {**structure.whole, **structure.channels.left}
-        found = [f"'{n}': {why}" for n, why in whole.items() if not only or _any(n, only)]
-        found += [
+        result = [f"'{n}': {why}" for n, why in whole.items() if not only or any_matches(n, only)]
+        result += [
             f"{' and '.join(repr(n) for n in layers)} go together" for layers in structure.layers.values()
-            if len(layers) > 1 and any(_any(n, only) for n in layers)
+            if len(layers) > 1 and any(any_matches(n, only) for n in layers)
         ]  # fmt: skip
-        return "; ".join(found) or "it has no layers with units, or all of them are excluded"
+        return "; ".join(result) or "it has no layers with units, or all of them are excluded"
 
 
 def _map(measured: SensitivityMap | str | Path | None) -> SensitivityMap | None:
     return read_map(measured) if isinstance(measured, str | Path) else measured
-
-
-def _any(name: str, patterns: Iterable[str]) -> bool:
-    return any(_matches(name, pattern) for pattern in patterns)
-
-
-def _matches(name: str, pattern: str) -> bool:
-    """A pattern is of the whole path, of a model in it, or of the last name."""
-    parts = name.split("/")
-    paths = ["/".join(parts[: n + 1]) for n in range(len(parts))]
-    return any(fnmatch.fnmatchcase(one, pattern) for one in (*paths, parts[-1]))

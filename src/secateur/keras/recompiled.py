@@ -13,8 +13,11 @@ from .copies import paired
 from .structure import Structure
 
 
-def recompiled(model: Any, small: Any, structure: Structure) -> Any:
-    """`small`, compiled like `model` where that is compiled; a warning where its losses or metrics give no config."""
+def recompiled(model: Any, small: Any, structure: Structure | None = None) -> Any:
+    """`small`, compiled like `model` where that is compiled; a warning where its losses or metrics give no config.
+
+    Without a `structure` both have the same shapes.
+    """
     if not getattr(model, "compiled", False):
         return small
     keras = require("keras", "keras")
@@ -32,9 +35,8 @@ def recompiled(model: Any, small: Any, structure: Structure) -> Any:
     return small
 
 
-def _moments(keras: Any, model: Any, small: Any, structure: Structure) -> None:
+def _moments(keras: Any, model: Any, small: Any, structure: Structure | None) -> None:
     """Every variable of the optimizer by the name that it has from the weight it belongs to."""
-    net = structure.channels
     fresh = {variable.name: variable for variable in small.optimizer.variables}
     pairs = sorted(paired(model, small), key=lambda pair: -len(pair[0].path))
     for old in model.optimizer.variables:
@@ -44,8 +46,8 @@ def _moments(keras: Any, model: Any, small: Any, structure: Structure) -> None:
             new = fresh.get(old.name)
         else:
             new = fresh.get(_named(owner[1]) + old.name[len(_named(owner[0])) :])
-            use = net.uses[net.names[id(owner[0])]]
-            if values.shape == tuple(owner[0].shape):
+            if structure is not None and values.shape == tuple(owner[0].shape):
+                use = structure.channels.uses[structure.channels.names[id(owner[0])]]
                 for dim, ids in use.dims.items():
                     values = values.compress(structure.alive[ids], axis=dim)
         if new is not None and tuple(new.shape) == values.shape:

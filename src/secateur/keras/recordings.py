@@ -1,4 +1,4 @@
-"""What a Keras model that tells words apart is measured on: rows that it hears, and the recordings they are of."""
+"""What a Keras model that classifies words is measured on: rows of features, and the recordings they are of."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Recordings:
-    """Rows that a model hears, of recordings of one row or several: what is said in each row, and in each recording.
+    """Rows of features, of recordings of one row or several: the class of each row, the text of each recording.
 
     Loss is measured on sets with `classes`, word errors on sets with `texts`.
     """
@@ -25,7 +25,7 @@ class Recordings:
     features: Floats  # (rows, ...), as the model takes them
     classes: NDArray[np.integer] | None = None  # (rows,): the right class of each
     owner: NDArray[np.integer] | None = None  # (rows,): which recording a row is of; none: each of its own
-    texts: Sequence[str] | None = None  # what is said in each recording
+    texts: Sequence[str] | None = None  # reference of each recording
     speakers: Sequence[str] | None = None  # of each recording; none: all different
 
     @property
@@ -85,8 +85,8 @@ def chosen_sets(
         ):  # fmt: skip
             if values is not None and len(values) != size:
                 raise SecateurError(f"{name}: {size} are needed, found {len(values)}")
-    told = next((s for s in sets if s.classes is not None), None)
-    said = next((s for s in sets if s.texts is not None), None)
-    if told is None and said is None:
+    labelled = next((s for s in sets if s.classes is not None), None)
+    transcribed = next((s for s in sets if s.texts is not None), None)
+    if labelled is None and transcribed is None:
         raise SecateurError("nothing to measure: give a set with classes or with texts")
-    return told, said
+    return labelled, transcribed

@@ -39,16 +39,16 @@ def resized_config(layer: Config, shapes: Any, call: Any = None, name: str | Non
 
 def addresses_of(owner: Any) -> dict[int, str]:
     """Where the layers inside a layer are, by `id`: "norm", "blocks[1]", "block.dense"; the first place of each."""
-    found: dict[int, str] = {}
+    result: dict[int, str] = {}
     queue = [("", owner)]
     for prefix, holder in queue:
         for name, value in _attributes(holder):
             for address, one in _entries(name, value):
-                if id(one) not in found and one is not owner:
-                    found[id(one)] = prefix + address
+                if id(one) not in result and one is not owner:
+                    result[id(one)] = prefix + address
                     if not hasattr(one, "_nodes_by_depth") and not type(one).__module__.startswith("keras."):
                         queue.append((f"{prefix}{address}.", one))
-    return found
+    return result
 
 
 def _attributes(holder: Any) -> Iterator[tuple[str, Any]]:

@@ -57,8 +57,8 @@ def run_saved_model(path: str | Path) -> Run:
     loaded = require("tensorflow", "keras").saved_model.load(str(path))
 
     def run(inputs: Sequence[Arrays]) -> list[Arrays]:
-        found = loaded.serve(inputs[0] if len(inputs) == 1 else list(inputs))
-        return [np.asarray(one) for one in require("keras", "keras").tree.flatten(found)]
+        result = loaded.serve(inputs[0] if len(inputs) == 1 else list(inputs))
+        return [np.asarray(one) for one in require("keras", "keras").tree.flatten(result)]
 
     return run
 
@@ -70,8 +70,8 @@ def single(opened: Callable[[str | Path], Run]) -> Callable[[str | Path], Callab
         inner = opened(path)
 
         def run(inputs: Any) -> Any:
-            found = inner(list(inputs) if isinstance(inputs, list | tuple) else [inputs])
-            return found[0] if len(found) == 1 else found
+            result = inner(list(inputs) if isinstance(inputs, list | tuple) else [inputs])
+            return result[0] if len(result) == 1 else result
 
         return run
 

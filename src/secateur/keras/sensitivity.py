@@ -1,4 +1,4 @@
-"""What matters in a Keras model: every site taken away for once, the signed change of loss and word errors measured."""
+"""What matters in a Keras model: the signed change of loss and word errors when a site is removed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..evaluate.error_rate import count_errors
 from ..prune.importance import CRITERIA
 from ..prune.sensitivity_map import Measured, SensitivityMap, matching, ordered, spans, write_map
 from ..sensitivity.effects import BASELINE, differences, effects, resamples_for
+from .data import Batches
 from .evidence import evidence_of
 from .masks import apply, masks_of
 from .recordings import Floats, Recordings, chosen_sets
@@ -45,14 +46,14 @@ def sensitivity(
     Args:
         model: built; of sequential or functional layers that `prune` can follow.
         sets: one with classes, one with texts, or one with both. Never the test set: choices follow from the map.
-        words: what each class says; "" says nothing (noise).
-        amounts: shares of each group to take away; the whole group, a layer or branch, is tried always.
+        words: the word of each class; "" for none (noise).
+        amounts: shares of each group to remove; the whole group, a layer or branch, is tried always.
         criterion: which units of a group go first, see `prune`; "taylor" and "signed" need a compiled model.
         sites: only those that match these patterns, separated by commas: names, kinds or layers.
         blocks: of features of the input (its last axis), by name, besides each one alone: `{"deltas": range(13, 26)}`.
             What is silenced becomes its mean over the rows.
         out: a folder for `map.json`, `table.md`, `heatmap.png` and `report.html`.
-        data: what the clips are called in the map.
+        data: the clips' name in the map.
         language: of the texts.
         batch_size: rows at a time.
         seed: of random scores.
@@ -66,21 +67,21 @@ def sensitivity(
         raise SecateurError("amounts are shares between 0 and 1, such as (0.1, 0.25, 0.5)")
     labelled, transcribed = chosen_sets(model, sets, words)
     structure = structure_of(model)
-    given = None if labelled is None else (labelled.features, labelled.classes)
-    evidence = evidence_of(model, structure, structure.groups, criterion, given, batch_size, seed)
+    given = None if labelled is None else Batches((labelled.features, labelled.classes), model, batch_size)
+    evidence = evidence_of(model, structure, structure.groups, criterion, given, seed)
     scores = {g.name: CRITERIA[criterion](g, evidence) for g in structure.groups}
     width = int((labelled or transcribed).features.shape[-1])  # type: ignore[union-attr]
-    found = matching([*group_sites(model, structure, scores, amounts), *input_sites(width, blocks)], sites)
+    chosen = matching([*group_sites(model, structure, scores, amounts), *input_sites(width, blocks)], sites)
     measure = _Measure(model, structure, labelled, transcribed, words, batch_size)
     losses, errors = {BASELINE: measure.losses()}, {BASELINE: measure.errors()}
-    for site in track(found, "taking sites away"):
+    for site in track(chosen, "taking sites away"):
         with measure.without(site):
             losses[site.name], errors[site.name] = measure.losses(), measure.errors()
     settings = {
         "amounts": list(amounts), "criterion": criterion, "backend": require("keras", "keras").backend.backend(),
     }  # fmt: skip
     result = replace(
-        _summary(model, structure, measure, found, losses, errors), data=data or "given", language=language,
+        _summary(model, structure, measure, chosen, losses, errors), data=data or "given", language=language,
         criterion=criterion, settings=settings, seconds=round(time.perf_counter() - started, 1),
     )  # fmt: skip
     if out is not None:
@@ -88,19 +89,19 @@ def sensitivity(
     return result
 
 
-def write_all(found: SensitivityMap, out: Path) -> None:
+def write_all(chosen: SensitivityMap, out: Path) -> None:
     """The map as JSON, its table, picture and page, as `secateur sensitivity` writes them."""
     from ..base.files import write_text
     from ..sensitivity.page import heat_png, markdown, write_page
 
-    write_map(out / "map.json", found)
-    write_text(out / "table.md", "\n".join(markdown(found, len(found.sites))) + "\n")
-    heat_png(found, out / "heatmap.png")
-    write_page(found, out / "report.html")
+    write_map(out / "map.json", chosen)
+    write_text(out / "table.md", "\n".join(markdown(chosen, len(chosen.sites))) + "\n")
+    heat_png(chosen, out / "heatmap.png")
+    write_page(chosen, out / "report.html")
 
 
 class _Measure:
-    """The model on its sets, with something taken away inside `without`."""
+    """The model on its sets, with a site removed inside `without`."""
 
     def __init__(
         self, model: Any, structure: Structure, labelled: Recordings | None, transcribed: Recordings | None,
@@ -145,10 +146,10 @@ class _Measure:
         x = part.features
         if self.silenced:
             x = x.copy()
-            gone = list(self.silenced)
-            x[..., gone] = part.features[..., gone].mean(tuple(range(x.ndim - 1)))
-        found: Floats = self.model.predict(x, batch_size=self.batch, verbose=0)
-        return found
+            removed = list(self.silenced)
+            x[..., removed] = part.features[..., removed].mean(tuple(range(x.ndim - 1)))
+        chosen: Floats = self.model.predict(x, batch_size=self.batch, verbose=0)
+        return chosen
 
 
 class _Without:
@@ -162,7 +163,7 @@ class _Without:
         measure, keras = self.measure, require("keras", "keras")
         measure.silenced = self.site.silenced
         units = {g.name: g.units for g in measure.structure.groups}
-        keep = {name: sorted(set(range(units[name])) - set(gone)) for name, gone in self.site.gone.items()}
+        keep = {name: sorted(set(range(units[name])) - set(removed)) for name, removed in self.site.removed.items()}
         masks = masks_of(measure.structure, keep)
         self.raw = {name: keras.ops.convert_to_numpy(measure.variables[name]).copy() for name in masks}
         apply(
@@ -196,7 +197,7 @@ def _summary(
 
     def saved(site: Site) -> tuple[float, float]:
         left = structure.shrunk({
-            name: sorted(set(range(len(structure.units[name]))) - set(gone)) for name, gone in site.gone.items()
+            name: sorted(set(range(len(structure.units[name]))) - set(units)) for name, units in site.removed.items()
         })  # fmt: skip
         return 1 - left.parameters() / whole[0], 1 - kernel_macs(model, left) / whole[1]
 
@@ -206,7 +207,7 @@ def _summary(
         parameters, macs = saved(s)
         measured.append(
             Measured(
-                s.site, s.kind, s.layer, s.part, s.amount, {g: spans(u) for g, u in s.gone.items()}, change,
+                s.site, s.kind, s.layer, s.part, s.amount, {g: spans(u) for g, u in s.removed.items()}, change,
                 round(parameters, 6), round(macs, 6), loss.get(s.name), error.get(s.name),
             )
         )  # fmt: skip

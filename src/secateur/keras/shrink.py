@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def _verify(model: Any, small: Any, structure: Structure) -> None:
 
     net = structure.channels
     sizes = {group.name: group.units for group in structure.groups}
-    masks = masks_of(structure, {g: sorted({*range(sizes[g])} - {*gone}) for g, gone in structure.gone.items()})
+    masks = masks_of(structure, {g: sorted({*range(sizes[g])} - {*units}) for g, units in structure.removed.items()})
     before = {name: _numpy(net.uses[name].variable).copy() for name in masks}
     convert = require("keras", "keras").ops.convert_to_tensor
     variables = {name: net.uses[name].variable for name in masks}
@@ -78,6 +79,11 @@ def edited(model: Any, structure: Structure) -> Config:
         kept = int(structure.alive[edit.ids].sum())
         if kept < len(edit.ids):
             _write(_located(whole, edit.path), edit, kept)
+        elif edit.key == "output_shape":  # unless given, attention's is as wide as its query, which may be narrower now
+            with suppress(KeyError):  # a part of a layer of another class that stays as it is
+                entry = _located(whole, edit.path)
+                if entry["config"][edit.key] is None:
+                    _write(entry, edit, kept)
     return whole
 
 

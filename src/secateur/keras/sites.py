@@ -1,4 +1,4 @@
-"""What can be taken from a Keras model for once: units of a group, a whole layer or branch, an input feature."""
+"""What can be removed from a Keras model one at a time: units of a group, a whole layer or branch, an input feature."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Site:
     layer: str
     part: str
     amount: float
-    gone: Mapping[str, Sequence[int]]
+    removed: Mapping[str, Sequence[int]]
     silenced: tuple[int, ...] = ()
 
     @property
@@ -37,7 +37,7 @@ class Site:
 def group_sites(model: Any, structure: Structure, scores: Mapping[str, Array], amounts: Sequence[float]) -> list[Site]:
     """Of every group its least important `amounts` by `scores`, and the whole: a layer, or a branch where what the
     group's layer makes goes straight into a concatenation."""
-    found = []
+    result = []
     names = {layer.name for layer in model._flatten_layers(include_self=False)}
     into = branches(model)
     for group in structure.groups:
@@ -47,11 +47,11 @@ def group_sites(model: Any, structure: Structure, scores: Mapping[str, Array], a
         for count in sorted({min(max(round(a * size), 1), size - 1) for a in amounts} - {0}):
             units = sorted(u for step in steps[:count] for u in step.units)
             share = round(len(units) / group.units, 4)
-            found.append(Site(group.name, group.kind, layer, part, share, {group.name: units}))
+            result.append(Site(group.name, group.kind, layer, part, share, {group.name: units}))
         kind = "branch" if all(name in into for name in structure.layers[group.name]) else "layer"
         everything = {group.name: list(range(group.units))}
-        found.append(Site(group.name, kind, layer, f"whole {part}", 1.0, everything))
-    return found
+        result.append(Site(group.name, kind, layer, f"whole {part}", 1.0, everything))
+    return result
 
 
 def input_sites(features: int, blocks: Mapping[str, Sequence[int]] | None) -> list[Site]:
@@ -60,19 +60,19 @@ def input_sites(features: int, blocks: Mapping[str, Sequence[int]] | None) -> li
     Raises:
         SecateurError: a block with a feature that the input does not have.
     """
-    found = [Site(f"input[{i}]", "input", "input", "one feature", 1.0, {}, (i,)) for i in range(features)]
+    result = [Site(f"input[{i}]", "input", "input", "one feature", 1.0, {}, (i,)) for i in range(features)]
     for name, members in (blocks or {}).items():
         odd = [i for i in members if not 0 <= i < features]
         if odd or not len(members):
             raise SecateurError(f"input block '{name}': features are 0 to {features - 1}, found {odd or 'none'}")
         kind = name if len(members) > 1 and "delta" in name else "input"
-        found.append(Site(name, kind, "input", name, 1.0, {}, tuple(members)))
-    return found
+        result.append(Site(name, kind, "input", name, 1.0, {}, tuple(members)))
+    return result
 
 
 def branches(model: Any) -> set[str]:
     """Layers whose output goes straight into a concatenation, through normalisation and activation at most."""
-    found = set()
+    result = set()
     for layer in model.layers:
         now = layer
         while True:
@@ -80,17 +80,17 @@ def branches(model: Any) -> set[str]:
             if len(after) != 1:
                 break
             if type(after[0]).__name__ == "Concatenate":
-                found.add(layer.name)
+                result.add(layer.name)
             if type(after[0]).__name__ not in PASSING:
                 break
             now = after[0]
-    return found
+    return result
 
 
 def row_and_column(group: str, layers: set[str]) -> tuple[str, str]:
     """Row and column of a group in the heat map: a block whose name begins a layer's name is its row.
 
-    >>> place_of("inception1_three", {"inception1", "inception1_three"}), place_of("dense1", {"dense1"})
+    >>> row_and_column("inception1_three", {"inception1", "inception1_three"}), row_and_column("dense1", {"dense1"})
     (('inception1', 'three'), ('dense1', 'units'))
     """
     base, _, rest = group.partition("#")

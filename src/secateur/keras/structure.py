@@ -27,21 +27,21 @@ class Structure:
     units: Mapping[str, Ids]
     layers: Mapping[str, tuple[str, ...]]  # whose units are in a group
     whole: Mapping[str, str]  # by layer: why its units stay
-    gone: Mapping[str, list[int]] = field(default_factory=dict)  # by group
+    removed: Mapping[str, list[int]] = field(default_factory=dict)  # by group
     call: Any = None  # the description of a subclassed model's inputs
 
     @cached_property
     def alive(self) -> NDArray[np.bool_]:
         """Which channels stay."""
-        found = np.ones(len(self.roots), bool)
-        for name, units in self.gone.items():
-            found[self.units[name][units]] = False
-        return found[self.roots]
+        result = np.ones(len(self.roots), bool)
+        for name, units in self.removed.items():
+            result[self.units[name][units]] = False
+        return result[self.roots]
 
     def shrunk(self, keep: Mapping[str, list[int]]) -> Structure:
         """The same without what `keep` (group to units that stay) leaves out."""
-        gone = {name: np.setdiff1d(np.arange(len(self.units[name])), kept).tolist() for name, kept in keep.items()}
-        return replace(self, gone={**self.gone, **gone})
+        removed = {name: np.setdiff1d(np.arange(len(self.units[name])), kept).tolist() for name, kept in keep.items()}
+        return replace(self, removed={**self.removed, **removed})
 
     def parameters(self) -> float:
         """Values of all variables that are left."""
@@ -99,7 +99,7 @@ def structure_of(
     for root, numbers in members.items():
         together.setdefault(tuple(numbers), []).append(root)
     sets = [(key, units, 1) for key, units in together.items()]
-    for first, second in net.twins:
+    for first, second in net.pairs:
         sets, unequal = _paired(sets, set(roots[first].tolist()), set(roots[second].tolist()))
         for key in unequal:
             why = "both directions must stay equally wide, and their units are read in different ways"
@@ -146,12 +146,12 @@ def _grouped(net: Channels, roots: Ids, sets: Sets, whole: dict[str, str]) -> St
 
 def _places(parameter: str, dim: int, numbers: Ids, units: int, masked: bool, reads: bool) -> Iterable[Place]:
     """Where units are along a dimension: `numbers` are the units of its indices, -1 where there is none of them."""
-    found = np.flatnonzero(numbers >= 0)
-    if not len(found):
+    result = np.flatnonzero(numbers >= 0)
+    if not len(result):
         return
     # Runs of all units in order, each equally wide, are one place; what is left is a place for every run of one unit.
-    steps = (np.diff(found) != 1) | (np.diff(numbers[found]) < 0)
-    for run in np.split(found, np.flatnonzero(steps) + 1):
+    steps = (np.diff(result) != 1) | (np.diff(numbers[result]) < 0)
+    for run in np.split(result, np.flatnonzero(steps) + 1):
         own = numbers[run]
         width = len(run) // units
         if width and np.array_equal(own, np.repeat(np.arange(units), width)):

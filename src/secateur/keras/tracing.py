@@ -102,8 +102,8 @@ def _traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], size: in
     if "training" in inspect.signature(layer.call).parameters:
         own_kwargs["training"] = False
     with _symbols(layer, named) as scope:
-        found = layer.call(*own_args, **own_kwargs)
-    outputs = [scope.symbol(o, o.dtype) if keras.ops.is_tensor(o) else o for o in keras.tree.flatten(found)]
+        result = layer.call(*own_args, **own_kwargs)
+    outputs = [scope.symbol(o, o.dtype) if keras.ops.is_tensor(o) else o for o in keras.tree.flatten(result)]
     if not outputs or not all(isinstance(one, keras.KerasTensor) for one in outputs):
         raise UntraceableError("what it returns is not made by Keras' layers and operations")
     symbols = list(scope.symbols.values())
@@ -181,8 +181,8 @@ def outputs_of(model: Any, call: Any) -> list[Any]:
     for size in SIZES:
         try:
             with no_gradients():
-                found = keras.tree.flatten(model(*numbers(inputs, size), training=False))
-            return [np.asarray(keras.ops.convert_to_numpy(value)) for value in found]
+                result = keras.tree.flatten(model(*numbers(inputs, size), training=False))
+            return [np.asarray(keras.ops.convert_to_numpy(value)) for value in result]
         except Exception as error:  # a size that the model does not take
             problem = problem or error
     raise SecateurError(f"model '{model.name}' does not run on random numbers: {cause(problem)}")

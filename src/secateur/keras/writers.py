@@ -89,8 +89,8 @@ def write_saved(saved: str, arrays: str, written: str, kind: str, precision: str
     """What the second process does."""
     from . import load
 
-    with np.load(arrays) as found:
-        samples = [found[name] for name in found.files]
+    with np.load(arrays) as result:
+        samples = [result[name] for name in result.files]
     model = load(saved)
     model(packed(model, [one[:1] for one in samples]), training=False)  # Keras exports nothing that was never called
     write_here(model, Path(written), kind, precision, samples)
@@ -114,8 +114,8 @@ def _litert(model: Any, written: Path, precision: str, samples: Sequence[Arrays]
         }
 
         def serve(**inputs: Any) -> Any:
-            found = model(packed(model, [inputs[name] for name in sorted(inputs)]), training=False)
-            return {f"output_{n:02d}": one for n, one in enumerate(keras.tree.flatten(found))}
+            result = model(packed(model, [inputs[name] for name in sorted(inputs)]), training=False)
+            return {f"output_{n:02d}": one for n, one in enumerate(keras.tree.flatten(result))}
 
         try:
             function = tensorflow.function(serve, autograph=False).get_concrete_function(**specs)

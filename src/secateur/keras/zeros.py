@@ -29,18 +29,18 @@ def zeros(model: Any, structure: Structure, groups: Sequence[Group], threshold: 
     names = {p.parameter for group in groups for p in group.places if p.masked}
     weights = {name: np.asarray(ops.convert_to_numpy(variables[name])) for name in names}
     large = {name: (np.abs(values) > threshold).astype(np.float32) for name, values in weights.items()}
-    found: Keep = {}
+    result: Keep = {}
     for group in groups:
         own = _empty(group, large, [p for p in group.places if p.masked and not p.reads])
         unread = _empty(group, large, [p for p in group.places if p.masked and p.reads])
-        for gone in (own | unread, own, unread):
-            keep = _kept(group, gone)
+        for removed in (own | unread, own, unread):
+            keep = _kept(group, removed)
             if len(keep) == group.units:
                 continue
             if _harmless(model, structure, {group.name: keep}, variables, weights, threshold):
-                found[group.name] = keep
+                result[group.name] = keep
                 break
-    return found
+    return result
 
 
 def _empty(group: Group, large: dict[str, NDArray[np.float32]], places: Sequence[Place]) -> Bools:
@@ -49,13 +49,13 @@ def _empty(group: Group, large: dict[str, NDArray[np.float32]], places: Sequence
     return np.asarray(unit_sums(group, large, places) == 0)
 
 
-def _kept(group: Group, gone: Bools) -> list[int]:
+def _kept(group: Group, removed: Bools) -> list[int]:
     """Units that stay: as many in every block, and never fewer than the minimum."""
     size = group.units // group.blocks
-    blocks = gone.reshape(group.blocks, size)
+    blocks = removed.reshape(group.blocks, size)
     count = min(int(blocks.sum(1).min()), size - group.minimum)
-    gone = np.concatenate([block & (np.cumsum(block) <= count) for block in blocks])
-    return [int(unit) for unit in np.flatnonzero(~gone)]
+    removed = np.concatenate([block & (np.cumsum(block) <= count) for block in blocks])
+    return [int(unit) for unit in np.flatnonzero(~removed)]
 
 
 def _harmless(

@@ -21,7 +21,16 @@ def cubic(progress: float) -> float:
     >>> cubic(0.5)
     0.875
     """
-    return 1.0 - (1.0 - min(max(progress, 0.0), 1.0)) ** 3
+    return polynomial(progress, 3.0)
+
+
+def polynomial(progress: float, power: float) -> float:
+    """1 - (1 - t)^power: the cubic schedule has the power 3, the linear one 1.
+
+    >>> polynomial(0.5, 2.0)
+    0.75
+    """
+    return 1.0 - float((1.0 - min(max(progress, 0.0), 1.0)) ** power)
 
 
 def linear(progress: float) -> float:

@@ -51,11 +51,11 @@ class Call:
 
     def all(self) -> list[Flow]:
         """The tensors of the first argument, in order."""
-        found = flows_in(self.args[0] if self.args else next(iter(self.kwargs.values()), None))
-        if not found:
+        result = flows_in(self.args[0] if self.args else next(iter(self.kwargs.values()), None))
+        if not result:
             raise self.unknown("is not called on tensors")
-        self.used |= {id(flow) for flow in found}
-        return found
+        self.used |= {id(flow) for flow in result}
+        return result
 
     def channels(self, flow: Flow, axis: int) -> Ids:
         """The channels along `axis` that the layer reads; when units are along another axis, those all stay."""

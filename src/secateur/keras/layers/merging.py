@@ -23,18 +23,18 @@ def merged(call: Call, flows: list[Flow]) -> Flow:
     first = next((f for f in flows if f.rank == len(shape) and not net.stays(f.ids)), max(flows, key=lambda f: f.rank))
     axis = first.axis + len(shape) - first.rank
     alike = all(flow.alike or flow.shape[axis - len(shape)] == 1 for flow in flows if flow.rank >= len(shape) - axis)
-    found: Flow | None = None
+    result: Flow | None = None
     for flow in flows:
         if flow.axis + len(shape) - flow.rank != axis or len(flow.ids) != shape[axis]:
             net.pin(flow.ids, f"'{call.name}' broadcasts it, or reads another axis than that of the other inputs")
             if flow.rank < len(shape) - axis or flow.shape[axis - len(shape)] in (1, None):
                 continue
             flow = Flow(shape, axis, call.channels(flow, axis - len(shape)))
-        if found is None:
-            found = Flow(shape, axis, flow.ids, alike)
+        if result is None:
+            result = Flow(shape, axis, flow.ids, alike)
         else:
-            net.tie(found.ids, flow.ids)
-    return found or net.whole(flows[0], shape, len(shape) - 1, f"'{call.name}' broadcasts all its inputs")
+            net.tie(result.ids, flow.ids)
+    return result or net.whole(flows[0], shape, len(shape) - 1, f"'{call.name}' broadcasts all its inputs")
 
 
 @rule("Concatenate")

@@ -34,10 +34,10 @@ TOGETHER = frozenset({
 def operation(call: Call) -> list[Flow]:
     """A call of an operation that is not a layer."""
     kind = type(call.layer)
-    found = OPERATIONS.get(kind.__name__)
-    if found is None or kind.__module__.split(".")[0] != "keras":
+    result = OPERATIONS.get(kind.__name__)
+    if result is None or kind.__module__.split(".")[0] != "keras":
         raise call.unknown("is an operation that units cannot be followed through")
-    return found(call)
+    return result(call)
 
 
 def value_by_value(call: Call) -> list[Flow]:
@@ -172,7 +172,7 @@ def einsum(call: Call) -> list[Flow]:
         (inputs, units), (rest, last) = labels[1], (labels[0][:-1], labels[0][-1])
         if inputs == last and written == rest + units and units not in labels[0]:
             return [by_kernel(call, first, second)]
-    found: Flow | None = None
+    result: Flow | None = None
     along = [label[flow.axis] for label, flow in zip(labels, flows, strict=True)]
     for number, flow in enumerate(flows):
         label, other = along[number], flows[1 - number]
@@ -183,11 +183,11 @@ def einsum(call: Call) -> list[Flow]:
         if label not in written:
             if label not in labels[1 - number]:
                 net.pin(flow.ids, f"'{call.name}' sums over them")
-        elif found is None or net.stays(found.ids):
-            found = Flow(shape, written.index(label), flow.ids)
-        elif written.index(label) != found.axis:
+        elif result is None or net.stays(result.ids):
+            result = Flow(shape, written.index(label), flow.ids)
+        elif written.index(label) != result.axis:
             net.pin(flow.ids, f"'{call.name}' has units along two axes")
-    return [found or fixed(call, shape)]
+    return [result or fixed(call, shape)]
 
 
 OPERATIONS: dict[str, Rule] = {

@@ -42,8 +42,8 @@ def outputs(layer: Any, flow: Flow, units: Any, states: int) -> list[Flow]:
     """What a recurrent layer gives: all frames or the last one, then its states."""
     batch = flow.shape[0]
     state = Flow((batch, len(units)), 1, units)
-    found = [Flow((*flow.shape[:2], len(units)), 2, units) if layer.return_sequences else state]
-    return found + [state] * (states if layer.return_state else 0)
+    result = [Flow((*flow.shape[:2], len(units)), 2, units) if layer.return_sequences else state]
+    return result + [state] * (states if layer.return_state else 0)
 
 
 rule("LSTM")(recurrent(gates=4, states=2))

@@ -65,9 +65,9 @@ def broadcast_to(call: Call) -> list[Flow]:
     if not len(flow.ids) or flow.shape[flow.axis] != shape[axis]:
         call.net.pin(flow.ids, f"'{call.name}' repeats them")
         return [fixed(call, shape)]
-    found = Flow(shape, axis, flow.ids, flow.alike)
-    written(call, "shape", found, axis)
-    return [found]
+    result = Flow(shape, axis, flow.ids, flow.alike)
+    written(call, "shape", result, axis)
+    return [result]
 
 
 def cut(call: Call) -> list[Flow]:
@@ -78,9 +78,9 @@ def cut(call: Call) -> list[Flow]:
     if not isinstance(first, int) or first or flow.shape[flow.axis] != shape[flow.axis] or not len(flow.ids):
         call.net.pin(flow.ids, f"'{call.name}' takes some of them")
         return [fixed(call, shape)]
-    found = Flow(shape, flow.axis, flow.ids, flow.alike)
-    written(call, "shape", found, flow.axis)
-    return [found]
+    result = Flow(shape, flow.axis, flow.ids, flow.alike)
+    written(call, "shape", result, flow.axis)
+    return [result]
 
 
 def tile(call: Call) -> list[Flow]:
@@ -175,10 +175,10 @@ def squeeze(call: Call) -> list[Flow]:
     """Axes of one value go."""
     flow, axes, shape = call.one(), call.layer.axis, call.shapes[0]
     sizes = range(1, flow.rank)
-    gone = [a for a in sizes if flow.shape[a] == 1] if axes is None else axes
-    gone = [a % flow.rank for a in (gone if isinstance(gone, list | tuple) else [gone])]
-    if flow.axis not in gone:
-        return [Flow(shape, flow.axis - sum(a < flow.axis for a in gone), flow.ids, flow.alike)]
+    removed = [a for a in sizes if flow.shape[a] == 1] if axes is None else axes
+    removed = [a % flow.rank for a in (removed if isinstance(removed, list | tuple) else [removed])]
+    if flow.axis not in removed:
+        return [Flow(shape, flow.axis - sum(a < flow.axis for a in removed), flow.ids, flow.alike)]
     call.net.pin(flow.ids, f"'{call.name}' takes their axis away")
     return [fixed(call, shape)]
 

@@ -1,0 +1,180 @@
+"""Data for criteria as batches: arrays, data sets of TensorFlow and PyTorch, Keras' PyDataset, generators and
+recordings of different lengths; with targets, or inputs alone."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..base.errors import SecateurError
+from ..base.extras import require
+
+Arrays = NDArray[Any]
+Data = Any  # see `prune`
+ONCE = 64  # batches that are kept of what can be read only once
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs as the model takes them, targets and weights of examples where there are any; arrays (batch, ...)."""
+
+    x: Any
+    y: Any = None
+    weight: Any = None
+
+
+class Batches:
+    """`data` in batches of `size` where it has none of its own, as often as they are asked for.
+
+    What can be read only once, such as a generator, is kept: at most 64 batches, with a warning where there are more.
+
+    Raises:
+        SecateurError: nothing in it, or something that gives no batches.
+    """
+
+    def __init__(self, data: Data, model: Any, size: int) -> None:
+        self.size = size
+        self.inputs = _inputs_of(model)
+        if isinstance(data, Iterator):
+            data = self._kept(data)
+        self.pieces = self._pieces(data)
+
+    def __iter__(self) -> Iterator[Batch]:
+        empty = True
+        for batch in self.pieces():
+            empty = False
+            yield batch
+        if empty:
+            raise SecateurError("data has no batches: give arrays, or an iterable of batches that is not used up")
+
+    def first(self) -> Batch:
+        """One batch."""
+        return next(iter(self))
+
+    def _kept(self, data: Iterator[Any]) -> list[Any]:
+        kept = list(itertools.islice(data, ONCE))
+        if next(data, None) is not None:
+            warnings.warn(
+                f"the criterion looks at the first {ONCE} batches of data, which can be read only once: give a list or "
+                "a data set for more",
+                stacklevel=5,
+            )
+        return [self._batch(one, torch=False) for one in kept]
+
+    def _pieces(self, data: Any) -> Callable[[], Iterable[Batch]]:
+        keras = require("keras", "keras")
+        kind = type(data).__module__.split(".")[0]
+        if isinstance(data, keras.utils.PyDataset):
+            count = data.num_batches
+            numbers = range(ONCE if count is None else count)
+            return lambda: (self._batch(data[number], torch=False) for number in numbers)
+        if isinstance(data, tuple) and 1 <= len(data) <= 3:
+            return self._sliced(*data)
+        if isinstance(data, Mapping) or (hasattr(data, "shape") and hasattr(data, "__getitem__")):
+            return self._sliced(data)
+        if isinstance(data, Sequence) and len(data) and not isinstance(data, str):
+            if all(isinstance(one, Batch) for one in data):
+                return lambda: data
+            if not any(isinstance(one, tuple | Mapping) for one in data) and not self._batched(data[0]):
+                return self._sliced(data)
+        if isinstance(data, Iterable) and not isinstance(data, str):
+            return lambda: (self._batch(one, kind == "torch") for one in data)
+        raise SecateurError(
+            f"data: {type(data).__name__} gives no batches; give (inputs, targets), inputs alone, or an iterable of "
+            "batches such as a tf.data.Dataset, a PyDataset or a DataLoader"
+        )
+
+    def _batched(self, one: Any) -> bool:
+        """Whether an array of a list has the batch's axis, and the list is of batches."""
+        rank = len(np.shape(_array(one)))
+        return self.inputs is not None and len(self.inputs) == 1 and rank == self.inputs[0]
+
+    def _sliced(self, x: Any, y: Any = None, weight: Any = None) -> Callable[[], Iterable[Batch]]:
+        count = self._count(x)
+
+        def pieces() -> Iterator[Batch]:
+            for start in range(0, count, self.size):
+                part = slice(start, start + self.size)
+                rest = (self._part(one, part, count) for one in (y, weight))
+                yield Batch(self._part(x, part, None), *rest)
+
+        return pieces
+
+    def _count(self, x: Any) -> int:
+        if isinstance(x, Mapping):
+            return self._count(next(iter(x.values()), ()))
+        if isinstance(x, list | tuple) and not self._examples(x, None):
+            return self._count(x[0]) if len(x) else 0
+        return len(x) if hasattr(x, "__len__") else int(x.shape[0])
+
+    def _examples(self, value: Any, count: int | None) -> bool:
+        """Whether a list is of examples, and not of several inputs or targets, of which each has `count`; None for a
+        model's inputs."""
+        if count is None and self.inputs is not None:
+            return len(self.inputs) == 1 or len(value) != len(self.inputs)
+        if not all(hasattr(one, "shape") and len(one.shape) for one in value):
+            return not any(isinstance(one, Mapping) for one in value)
+        lengths = {int(one.shape[0]) for one in value}
+        return len(lengths) > 1 or (count is not None and len(value) == count and lengths != {count})
+
+    def _part(self, value: Any, part: slice, count: int | None) -> Any:
+        """Rows of inputs (`count` is None) or of something that has `count` of them."""
+        if value is None:
+            return None
+        if isinstance(value, Mapping):
+            return {name: self._part(one, part, self._count(one)) for name, one in value.items()}
+        if isinstance(value, list | tuple):
+            if self._examples(value, count):
+                return padded(value[part])
+            return type(value)(self._part(one, part, self._count(value[0])) for one in value)
+        return _array(value[part])
+
+    def _batch(self, one: Any, torch: bool) -> Batch:
+        """One batch of an iterable: (inputs, targets, weights), or inputs; PyTorch's loaders make tuples lists."""
+        if not isinstance(one, tuple) and not (torch and isinstance(one, list)):
+            one = (one,)
+        if not 1 <= len(one) <= 3:
+            raise SecateurError(f"data: a batch is inputs, targets and weights of examples, found {len(one)} parts")
+        count = self._count(one[0])
+        x, *rest = (self._part(value, slice(None), count if n else None) for n, value in enumerate(one))
+        return Batch(x, *rest)
+
+
+def padded(examples: Sequence[Any]) -> Arrays:
+    """Examples (frames, ...) of different lengths as one array (batch, longest, ...), with zeros behind them."""
+    arrays = [_array(one) for one in examples]
+    if len({one.shape for one in arrays}) == 1:
+        return np.stack(arrays)
+    if len({one.shape[1:] for one in arrays}) > 1 or not arrays[0].ndim:
+        raise SecateurError(
+            f"data: examples differ in more than their length: {arrays[0].shape} and "
+            f"{next(one.shape for one in arrays if one.shape[1:] != arrays[0].shape[1:])}"
+        )
+    result = np.zeros((len(arrays), max(len(one) for one in arrays), *arrays[0].shape[1:]), arrays[0].dtype)
+    for row, one in zip(result, arrays, strict=True):
+        row[: len(one)] = one
+    return result
+
+
+def _array(value: Any) -> Arrays:
+    """An array of any library; ragged tensors are padded with zeros, wide floats are float32."""
+    if hasattr(value, "to_tensor"):  # of TensorFlow, ragged
+        value = value.to_tensor()
+    if getattr(value, "is_nested", False):  # of PyTorch
+        value = value.to_padded_tensor(0)
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    array = np.asarray(value)
+    return array.astype(np.float32) if array.dtype == np.float64 else array
+
+
+def _inputs_of(model: Any) -> list[int] | None:
+    """Ranks of a model's inputs; None where it has no graph."""
+    inputs = getattr(model, "inputs", None)
+    return [len(tensor.shape) for tensor in inputs] if inputs else None

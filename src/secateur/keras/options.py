@@ -1,0 +1,64 @@
+"""What `prune` and `Pruner` share, checked before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..base.errors import SecateurError, check_known
+from ..prune.importance import CRITERIA
+from ..prune.sensitivity_map import SensitivityMap
+from .data import Data
+from .patterns import parse
+
+AMOUNT = 0.5  # unless given
+MODES = ("shrink", "mask")
+ZEROS = "zeros"  # the amount of what is zero already
+BUDGETS = ("parameters", "macs")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `prune` and `Pruner` share; see `prune`."""
+
+    amount: float | str | Mapping[str, float] | None = None
+    criterion: str = "magnitude"
+    data: Data | None = field(default=None, repr=False)
+    only: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    protect: float = 0.9
+    mode: str = "shrink"
+    batch_size: int = 64
+    seed: int = 0
+    measured: SensitivityMap | str | Path | None = field(default=None, repr=False)
+    threshold: float = 0.0
+    inputs: bool = False
+    round_to: int = 1
+    budget: str = "parameters"
+    pattern: str = "units"
+
+    def __post_init__(self) -> None:
+        check_known("criterion", self.criterion, CRITERIA)
+        if "map" in CRITERIA[self.criterion].needs and self.measured is None:
+            raise SecateurError(f"criterion '{self.criterion}' needs measured=..., a map of secateur.keras.sensitivity")
+        check_known("mode", self.mode, MODES)
+        check_known("budget", self.budget, BUDGETS)
+        pattern = parse(self.pattern)
+        if self.amount is None and (pattern is None or pattern.kind != "n:m"):
+            object.__setattr__(self, "amount", AMOUNT)
+        if pattern is not None:
+            self._of_units()
+        if isinstance(self.amount, str):
+            check_known("amount", self.amount, (ZEROS,))
+        elif isinstance(self.amount, float | int) and not 0 <= self.amount < 1:
+            raise SecateurError(f"amount must be from 0 to below 1, found {self.amount}")
+        if self.threshold < 0 or self.round_to < 1:
+            raise SecateurError(f"threshold >= 0 and round_to >= 1 needed, found {self.threshold} and {self.round_to}")
+
+    def _of_units(self) -> None:
+        """Refuse what only the removal of whole units reads."""
+        defaults = Options()
+        for name in ("inputs", "round_to", "budget", "measured"):
+            if getattr(self, name) != getattr(defaults, name):
+                raise SecateurError(f"{name} is of whole units: pattern '{self.pattern}' does not read it")
