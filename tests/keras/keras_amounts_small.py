@@ -159,6 +159,55 @@ def gradually() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def refits() -> dict[str, Any]:
+    """Weights that stay take over; two units that are alike are one, exactly."""
+    random = np.random.default_rng(3)
+    x = random.standard_normal((96, FRAMES, FEATURES)).astype("float32")
+    features = Input((FRAMES, FEATURES))
+    y = layers.Conv1D(12, 3, padding="same", activation="relu", name="one")(features)
+    y = layers.Conv1D(10, 3, padding="causal", dilation_rate=2, activation="relu", name="two")(y)
+    y = layers.GRU(8, name="three")(y)
+    model = unsettled(keras.Model(features, layers.Dense(3)(layers.Dense(9, activation="relu", name="four")(y))))
+    whole = numbers(model(x[:48]))
+    before = [numbers(w).copy() for w in model.weights]
+    errors = {}
+    for refit in (False, True):
+        small, masked = (prune(model, {"*": 0.4}, refit=refit, data=x[48:], mode=mode) for mode in ("shrink", "mask"))
+        errors[str(refit)] = float(np.square(numbers(small(x[:48])) - whole).mean())
+        errors[f"{refit} masked"] = float(np.abs(numbers(small(x[:48])) - numbers(masked(x[:48]))).max())
+    alike = Input((5,))
+    pair = unsettled(keras.Model(alike, layers.Dense(3, name="last")(layers.Dense(4, name="first")(alike))))
+    for variable in pair.get_layer("first").weights:
+        values = numbers(variable).copy()
+        values[..., 2] = values[..., 1] * 0.5
+        variable.assign(values)
+    z = random.standard_normal((40, 5)).astype("float32")
+    whole = numbers(pair(z))
+    one = prune(pair, {"first": 0.25}, refit=True, data=z, criterion="magnitude")
+    pair.compile(keras.optimizers.SGD(0.0), "mse")
+    pruner = Pruner({"first": 0.25}, refit=True, data=z, every=1, begin=0, end=2)
+    pair.fit(z, numbers(pair(z)), epochs=1, batch_size=8, verbose=0, callbacks=[pruner])
+    return {
+        **errors, "untouched": all(np.array_equal(a, numbers(b)) for a, b in zip(before, model.weights, strict=True)),
+        "alike": float(np.abs(numbers(one(z)) - whole).max()), "units": one.get_layer("first").units,
+        "none": message(prune, model, refit=True), "learned": pruner.shrunk().get_layer("first").units,
+    }  # fmt: skip
+
+
+def timed() -> dict[str, Any]:
+    """A budget in measured time removes what it takes; one that no plan reaches is an error."""
+    x = features = Input((400,))
+    for _ in range(2):
+        x = layers.Dense(2500, activation="relu")(x)
+    model = keras.Model(features, layers.Dense(3)(x))
+    small = prune(model, 0.05, budget="latency", data=np.ones((1, 400), "float32"))
+    return {
+        "left": small.count_params() / model.count_params(), "far": message(prune, model, 0.9999, budget="latency"),
+        "layers": message(prune, model, {"*": 0.5}, budget="latency"), "fit": message(Pruner, 0.5, budget="latency"),
+    }  # fmt: skip
+
+
 if __name__ == "__main__":
     result = {"zeros": zeros(), "amounts": amounts(), "goes_on": goes_on(), "gradually": gradually()}
+    result |= {"refits": refits(), "timed": timed()}
     (Path(sys.argv[1]) / "amounts.json").write_text(json.dumps(result))

@@ -96,6 +96,15 @@ def depthwise2d() -> Any:
 
 
 @case
+def grouped() -> Any:
+    return chain(
+        layers.Conv1D(12, 3, padding="same"), layers.Conv1D(18, 3, groups=6, activation="relu", name="many"),
+        layers.BatchNormalization(), layers.Conv1D(12, 3, groups=2, name="few"), layers.Conv1D(5, 1),
+        layers.GlobalMaxPooling1D(),
+    )  # fmt: skip
+
+
+@case
 def separable() -> Any:
     return chain(
         layers.SeparableConv1D(8, 3, depth_multiplier=2, activation="relu"), layers.SeparableConv1D(6, 3),

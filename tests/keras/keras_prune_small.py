@@ -189,9 +189,7 @@ def errors() -> dict[str, Any]:
     x = inputs_of(odd)
     own = Own()
     own(np.zeros((2, 4), "float32"))
-    grouped = Sequential([
-        Input((FRAMES, FEATURES)), layers.Conv1D(6, 3, groups=3, name="grouped"), layers.Flatten(), layers.Dense(3),
-    ])  # fmt: skip
+    tokens = Sequential([Input((FRAMES, FEATURES)), layers.Flatten(), layers.Dense(3, name="out")])
     front = Sequential([Input((FRAMES, FEATURES)), Odd(), layers.Dense(8), layers.GRU(4), layers.Dense(3)])
     around = prune(odd, {"*": 0.5}, exclude=["mirror"])
     masked = prune(odd, {"*": 0.5}, mode="mask")
@@ -202,7 +200,7 @@ def errors() -> dict[str, Any]:
         "odd": message(prune, odd), "own": message(prune, own), "amount": message(prune, odd, 1.5),
         "criterion": message(prune, front, criterion="magnitud"), "data": message(prune, front, criterion="wanda"),
         "loss": message(prune, front, criterion="taylor", data=(x, x)),
-        "only": message(prune, front, only=["gru_"]), "grouped": message(prune, grouped, only=["grouped"]),
+        "only": message(prune, front, only=["gru_"]), "tokens": message(prune, tokens, only=["out"]),
         "budget": message(prune, front, 0.99), "early": message(Pruner(0.5).shrunk),
         "span": message(Pruner, 0.5, begin=0.9, end=0.5),
         "around": [around.get_layer("before").filters, around.get_layer("after").units, around.get_layer("last").units],

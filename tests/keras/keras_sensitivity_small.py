@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +79,16 @@ def run(folder: Path) -> dict[str, Any]:
             hand[site.name] = by_hand(model, structure, group, gone, single, said)[0] - loss
     np.savez(folder / "single.npz", features=x, classes=y, speakers=single.speakers, words=WORDS)
     np.savez(folder / "said.npz", features=rows, owner=owner, texts=texts, speakers=said.speakers, words=WORDS)
-    model.save(folder / "small.keras")
+    plain = keras.models.clone_model(model)  # never compiled
+    plain.set_weights(model.get_weights())
+    plain.save(folder / "small.keras")
     command = ["sensitivity", str(folder / "small.keras"), "--data", f"{folder}/single.npz,{folder}/said.npz"]
     code = main([*command, "--sites", "branch,hidden", "--out", str(folder / "again")])
     again = read_map(folder / "again")
+    with redirect_stdout(io.StringIO()) as shown:
+        codes = [main(["doctor", str(folder / "small.keras")]), main(["doctor", str(folder / "none.keras")])]
+    texts_only = ["sensitivity", str(folder / "small.keras"), "--data", f"{folder}/said.npz", "--sites", "hidden"]
+    codes.append(main([*texts_only, "--out", str(folder / "texts")]))
     small = prune(model, {"block_3": 0.17}, criterion="sensitivity", measured=folder / "map")
     kernels = [model.get_layer("block_3").get_weights()[0], small.get_layer("block_3").get_weights()[0]]
     left = [u for u in range(6) if any(np.allclose(kernels[0][..., u], k) for k in np.moveaxis(kernels[1], -1, 0))]
@@ -101,6 +109,7 @@ def run(folder: Path) -> dict[str, Any]:
         "hand": hand, "code": code, "message": message, "left": left, "lowest": lowest,
         "again": {s.name: s.loss and s.loss.delta for s in again.sites},
         "files": sorted(p.name for p in (folder / "map").iterdir()),
+        "doctor": shown.getvalue(), "codes": codes, "by": read_map(folder / "texts").criterion,
         "smaller": small.count_params() / model.count_params(),
     }  # fmt: skip
 

@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 OTHER = {"tensorflow": "torch", "torch": "tensorflow"}
 NAMES = [
     "dense", "dense_over_frames", "conv1d", "conv2d_and_flatten", "depthwise", "depthwise2d", "separable", "transposed",
+    "grouped",
     "lstm_masked", "gru_masked", "simple_rnn", "bidirectional_masked", "tokens_masked", "encoder_and_decoder",
     "attention_masked", "attention_across", "inception", "residual", "squeezed", "moved", "nested", "shared",
     "operations", "masks_joined", "grouped_attention", "attention_without_kernels", "cells_and_einsums",
@@ -109,7 +110,7 @@ def test_budgets_are_met_and_names_are_kept_out(run: Run) -> None:
         ("data", "give data=(inputs, targets)"),
         ("loss", "compile the model first"),
         ("only", "no layer matches 'gru_'"),
-        ("grouped", "'grouped' is a convolution in 3 groups"),
+        ("tokens", "'out': they are the model's output"),
         ("budget", "cannot be reached"),
         ("quantised", "'int8': it is quantised or has LoRA"),
         ("early", "give the Pruner to fit"),

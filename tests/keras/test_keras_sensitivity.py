@@ -59,3 +59,12 @@ def test_what_harms_least_when_it_goes_is_pruned_first(found: dict[str, Any]) ->
     assert found["left"] == [unit for unit in range(6) if unit != found["lowest"]]
     assert found["smaller"] < 1
     assert "needs measured=..." in found["message"]
+
+
+def test_the_doctor_shows_a_saved_model(found: dict[str, Any]) -> None:
+    lines = found["doctor"].splitlines()
+    assert found["codes"] == [0, 2, 0] and found["by"] == "magnitude"  # of texts alone there is no loss
+    assert "small: family Keras on" in lines[0]
+    groups = [line.split()[0] for line in lines if "units (" in line]
+    assert groups == ["block_1", "block_3", "hidden"]
+    assert any("they are the model's output" in line for line in lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base.options import Settings, option
@@ -17,7 +18,8 @@ class DoctorSettings(Settings):
     """Which model is examined."""
 
     model: str = option(
-        help="Examine this: a model folder (ours or of transformers), a known name, or owner/name.", positional=True
+        help="Examine this: a model folder (ours or of transformers), a known name, owner/name, or a .keras file.",
+        positional=True,
     )
 
 
@@ -30,6 +32,10 @@ def doctor(settings: DoctorSettings) -> Findings:
     """
     from ..base.extras import require
 
+    if settings.model.endswith(".keras"):
+        from ..keras.doctor import examine_file
+
+        return examine_file(Path(settings.model))
     require("torch", "train")
     from ..study.doctor import examine
 

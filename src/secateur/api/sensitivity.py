@@ -97,19 +97,17 @@ def sensitivity(settings: SensitivityJobSettings) -> SensitivityMap:
 
 def _keras(settings: SensitivityJobSettings) -> SensitivityMap:
     """The map of a Keras model."""
-    from ..base.extras import require
+    from ..keras.doctor import read_model
     from ..keras.recordings import read_recordings
     from ..keras.sensitivity import sensitivity
 
-    load = require("keras", "keras").models.load_model
+    model = read_model(Path(settings.model))
     recordings = [read_recordings(path) for path in settings.data]
-    if not Path(settings.model).exists():
-        raise SecateurError(f"{settings.model}: no such file")
     words = recordings[0][1]
     if any(other != words for _, other in recordings):
         raise SecateurError("the sets' words differ: they are of the model's classes")
     return sensitivity(
-        load(settings.model), *(one for one, _ in recordings), words=words, amounts=settings.amounts,
+        model, *(one for one, _ in recordings), words=words, amounts=settings.amounts,
         criterion=settings.criterion, sites=settings.sites, out=settings.out,
         data=", ".join(path.stem for path in settings.data),
     )  # fmt: skip

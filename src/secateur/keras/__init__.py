@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .api import prune
 from .channels import Flow
+from .doctor import doctor
 from .layers import Call, register
 from .recordings import Recordings
 from .schedules import Schedule
@@ -19,7 +20,19 @@ if TYPE_CHECKING:
     from .callback import Pruner
     from .lasso import GroupLasso
 
-__all__ = ["Call", "Flow", "GroupLasso", "Pruner", "Recordings", "Schedule", "load", "prune", "register", "sensitivity"]
+__all__ = [
+    "Call",
+    "Flow",
+    "GroupLasso",
+    "Pruner",
+    "Recordings",
+    "Schedule",
+    "doctor",
+    "load",
+    "prune",
+    "register",
+    "sensitivity",
+]
 
 
 def load(path: str | Path, custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from ..prune.sensitivity_map import SensitivityMap
 from .data import Data
+from .latency import within_latency
 from .masks import masked_model
 from .options import Options
 from .plan import Planner
 from .recompiled import recompiled
+from .refit import refitted
 from .shrink import shrunk_model
 from .sparse import SparsePlanner, sparse_model
 
@@ -35,6 +38,7 @@ def prune(
     round_to: int = 1,
     budget: str = "parameters",
     pattern: str = "units",
+    refit: bool = False,
 ) -> Any:
     """A new Keras model without the units that matter least. The model itself stays as it is.
 
@@ -67,10 +71,13 @@ def prune(
         inputs: whether features of the model's inputs (their last axis) may go too, kind "input"; those that stay are
             in the new model's `kept_inputs`, by the name of the input.
         round_to: units that stay are a multiple of this in every group, unless all stay.
-        budget: what one share is of: "parameters" or "macs" (multiply-accumulates of one example).
+        budget: what one share is of: "parameters", "macs" (multiply-accumulates of one example) or "latency" (measured
+            time of one example of `data`, or of random numbers, on this machine).
         pattern: "units"; or what becomes zero inside kernels that keep their shape: "unstructured" single weights,
             blocks of inputs x outputs such as "4x4", or N:M such as "2:4" (of every 4 consecutive inputs of an output 2
             stay). `amount` is then the share of every kernel's weights, also by layer; N:M needs none.
+        refit: whether what stays takes over from what goes, by least squares on the inputs of `data`: dense layers,
+            convolutions over one axis and recurrent inputs that read removed units.
 
     Raises:
         SecateurError: a layer or model that cannot be followed (with what stops it), a name that matches nothing, an
@@ -78,17 +85,22 @@ def prune(
     """
     options = Options(
         amount, criterion, data, tuple(only), tuple(exclude), protect, mode, batch_size, seed, measured, threshold,
-        inputs, round_to, budget, pattern,
+        inputs, round_to, budget, pattern, refit,
     )  # fmt: skip
     if pattern != "units":
         sparse = SparsePlanner(model, options)
         sparse.advance(1.0)
         return recompiled(model, sparse_model(sparse))
-    planner = Planner(model, options)
-    keep = planner.advance(1.0)
-    if planner.word():
-        warnings.warn(planner.word(), stacklevel=2)
-    small = masked_model(model, planner.structure, keep) if mode == "mask" else shrunk_model(model, planner.pruned)
+    if budget == "latency":
+        planner, _ = within_latency(model, options)
+    else:
+        planner = Planner(model, options)
+        planner.advance(1.0)
+        if planner.word():
+            warnings.warn(planner.word(), stacklevel=2)
+    keep = planner.keep
+    with refitted(model, planner.structure, planner.pruned, planner.data) if refit and planner.data else nullcontext():
+        small = masked_model(model, planner.structure, keep) if mode == "mask" else shrunk_model(model, planner.pruned)
     if inputs:
         kinds = {group.name: group for group in planner.groups if group.kind == "input"}
         small.kept_inputs = {name: keep.get(name, list(range(group.units))) for name, group in kinds.items()}

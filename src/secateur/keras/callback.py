@@ -19,6 +19,7 @@ from .names import matches
 from .options import ZEROS, Options
 from .plan import Planner
 from .recompiled import recompiled
+from .refit import refit as refit_model
 from .schedules import POLYNOMIAL, Schedule, Timetable
 from .shrink import shrunk_model
 from .sparse import SparsePlanner, sparse_model
@@ -81,6 +82,7 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
         round_to: int = 1,
         budget: str = "parameters",
         pattern: str = "units",
+        refit: bool = False,
     ) -> None:
         super().__init__()
 
@@ -95,8 +97,10 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
         self.schedules = {name: of(one) for name, one in given.items()}
         self.options = Options(
             amount, criterion, data, tuple(only), tuple(exclude), protect, mode, batch_size, seed, measured, threshold,
-            round_to=round_to, budget=budget, pattern=pattern,
+            round_to=round_to, budget=budget, pattern=pattern, refit=refit,
         )  # fmt: skip
+        if budget == "latency":
+            raise SecateurError("time is measured at once: prune(model, amount, budget='latency'), then fit")
         if self.options.amount == ZEROS:
             self.schedules = {ALL: Schedule("one-shot", begin=0, end=0, every=1)}
         if isinstance(schedule, Mapping) and pattern == "units" and not isinstance(amount, Mapping):
@@ -155,7 +159,10 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
         def share(name: str) -> float:
             return next((part for one, part in reversed(shares.items()) if matches(name, one)), 0.0)
 
+        before = None if isinstance(self.planner, SparsePlanner) else self.planner.pruned
         self.planner.advance(shares[ALL] if [*shares] == [ALL] else share)
+        if before is not None and isinstance(self.planner, Planner) and self.options.refit and self.planner.data:
+            refit_model(self.model, before, self.planner.pruned, self.planner.data)
         convert = keras.ops.convert_to_tensor
         self.masks = {n: convert(mask, self.variables[n].dtype) for n, mask in self.planner.masks().items()}
 

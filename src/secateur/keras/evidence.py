@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -119,33 +119,43 @@ def _jax_gradients(model: Any, variables: Sequence[Any], batch: Batch) -> list[A
 
 @contextmanager
 def input_squares(inputs: Mapping[str, tuple[Any, int]]) -> Iterator[dict[str, Floats]]:
-    """Sums of squares of what each kernel reads, by feature, over all calls inside `with`; a kernel's `inputs` are its
-    layer and which of that layer's inputs it reads."""
+    """Sums of squares of what each kernel reads, by feature, over all calls inside `with`."""
     squares: dict[str, Floats] = {}
+
+    def note(name: str, value: Floats) -> None:
+        axis = channel_axis(inputs[name][0], value.ndim)
+        square = np.square(value).sum(tuple(a for a in range(value.ndim) if a != axis))
+        squares[name] = squares.get(name, np.float32(0.0)) + square
+
+    with listening(inputs, note):
+        yield squares
+
+
+@contextmanager
+def listening(inputs: Mapping[str, tuple[Any, int]], note: Callable[[str, Floats], None]) -> Iterator[None]:
+    """Inside `with`, `note` gets by the kernel's name what each kernel reads; its `inputs` are its layer and which of
+    that layer's inputs it multiplies."""
     readers: dict[int, tuple[Any, list[tuple[str, int]]]] = {}
     for name, (layer, position) in inputs.items():
         readers.setdefault(id(layer), (layer, []))[1].append((name, position))
 
-    def listening(layer: Any, wanted: list[tuple[str, int]]) -> Any:
+    def noting(layer: Any, kernels: list[tuple[str, int]]) -> Any:
         original = layer.call
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            for name, position in wanted:
+            for name, position in kernels:
                 value = args[position] if position < len(args) else kwargs.get(NAMES[position])
                 if value is None:  # attention without a key reads the value; other layers have one input
                     value = args[1] if len(args) > 1 else kwargs.get("value", next(iter(kwargs.values()), None))
-                value = _numpy(value)
-                axis = channel_axis(layer, value.ndim)
-                square = np.square(value).sum(tuple(a for a in range(value.ndim) if a != axis))
-                squares[name] = squares.get(name, np.float32(0.0)) + square
+                note(name, _numpy(value))
             return original(*args, **kwargs)
 
         return call
 
-    for layer, wanted in readers.values():
-        layer.call = listening(layer, wanted)
+    for layer, kernels in readers.values():
+        layer.call = noting(layer, kernels)
     try:
-        yield squares
+        yield
     finally:
         for layer, _ in readers.values():
             del layer.call

@@ -15,7 +15,7 @@ from .patterns import parse
 AMOUNT = 0.5  # unless given
 MODES = ("shrink", "mask")
 ZEROS = "zeros"  # the amount of what is zero already
-BUDGETS = ("parameters", "macs")
+BUDGETS = ("parameters", "macs", "latency")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Options:
     round_to: int = 1
     budget: str = "parameters"
     pattern: str = "units"
+    refit: bool = False
 
     def __post_init__(self) -> None:
         check_known("criterion", self.criterion, CRITERIA)
@@ -49,6 +50,8 @@ class Options:
             object.__setattr__(self, "amount", AMOUNT)
         if pattern is not None:
             self._of_units()
+        if self.refit and self.data is None:
+            raise SecateurError("refit=True looks at what layers read: give data=inputs, or an iterable of batches")
         if isinstance(self.amount, str):
             check_known("amount", self.amount, (ZEROS,))
         elif isinstance(self.amount, float | int) and not 0 <= self.amount < 1:
@@ -59,6 +62,6 @@ class Options:
     def _of_units(self) -> None:
         """Refuse what only the removal of whole units reads."""
         defaults = Options()
-        for name in ("inputs", "round_to", "budget", "measured"):
+        for name in ("inputs", "round_to", "budget", "measured", "refit"):
             if getattr(self, name) != getattr(defaults, name):
                 raise SecateurError(f"{name} is of whole units: pattern '{self.pattern}' does not read it")

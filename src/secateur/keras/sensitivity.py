@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +49,7 @@ def sensitivity(
         sets: one with classes, one with texts, or one with both. Never the test set: choices follow from the map.
         words: the word of each class; "" for none (noise).
         amounts: shares of each group to remove; the whole group, a layer or branch, is tried always.
-        criterion: which units of a group go first, see `prune`; "taylor" and "signed" need a compiled model.
+        criterion: which units of a group go first, see `prune`; where no set has classes by magnitude, with a warning.
         sites: only those that match these patterns, separated by commas: names, kinds or layers.
         blocks: of features of the input (its last axis), by name, besides each one alone: `{"deltas": range(13, 26)}`.
             What is silenced becomes its mean over the rows.
@@ -68,13 +69,17 @@ def sensitivity(
     labelled, transcribed = chosen_sets(model, sets, words)
     structure = structure_of(model)
     given = None if labelled is None else Batches((labelled.features, labelled.classes), model, batch_size)
-    evidence = evidence_of(model, structure, structure.groups, criterion, given, seed)
+    if given is None and CRITERIA[criterion].needs:
+        warnings.warn(f"no set has classes, which '{criterion}' needs: units are ranked by magnitude", stacklevel=2)
+        criterion = "magnitude"
+    scored = model if given is None else _with_loss(model, given)
+    evidence = evidence_of(scored, structure, structure.groups, criterion, given, seed)
     scores = {g.name: CRITERIA[criterion](g, evidence) for g in structure.groups}
     width = int((labelled or transcribed).features.shape[-1])  # type: ignore[union-attr]
     chosen = matching([*group_sites(model, structure, scores, amounts), *input_sites(width, blocks)], sites)
     measure = _Measure(model, structure, labelled, transcribed, words, batch_size)
     losses, errors = {BASELINE: measure.losses()}, {BASELINE: measure.errors()}
-    for site in track(chosen, "taking sites away"):
+    for site in track(chosen, "removing one site at a time"):
         with measure.without(site):
             losses[site.name], errors[site.name] = measure.losses(), measure.errors()
     settings = {
@@ -87,6 +92,23 @@ def sensitivity(
     if out is not None:
         write_all(result, Path(out))
     return result
+
+
+def _with_loss(model: Any, data: Batches) -> Any:
+    """The same layers, compiled with the cross entropy of the classes, whatever the model itself was compiled with."""
+    keras = require("keras", "keras")
+    if not getattr(model, "inputs", None):  # subclassed: it can be no other model's part
+        return model
+    scored = keras.Model(model.inputs, model.outputs)
+    outputs = np.asarray(keras.ops.convert_to_numpy(model(data.first().x, training=False)))
+    logits = not _likelihoods(outputs)
+    scored.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=logits))
+    return scored
+
+
+def _likelihoods(outputs: Any) -> bool:
+    """Whether every row is probabilities, and not logits."""
+    return bool((outputs >= 0).all() and np.allclose(outputs.sum(1), 1, atol=1e-3))
 
 
 def write_all(chosen: SensitivityMap, out: Path) -> None:
@@ -121,8 +143,7 @@ class _Measure:
         if self.labelled is None or self.labelled.classes is None:
             return []
         outputs = self._outputs(self.labelled).astype(np.float64)
-        likely = outputs >= 0
-        if not (likely.all() and np.allclose(outputs.sum(1), 1, atol=1e-3)):  # no probabilities: logits
+        if not _likelihoods(outputs):
             outputs = np.exp(outputs - outputs.max(1, keepdims=True))
             outputs /= outputs.sum(1, keepdims=True)
         chance = outputs[np.arange(len(outputs)), self.labelled.classes]

@@ -35,6 +35,8 @@ class Prunable:
     groups: int
     units: int  # of all these groups together
     parameters: int  # that live in these units
+    layers: tuple[str, ...] = ()  # whose units go together, where they are of several
+    removed: int = 0  # units that a plan removes
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,29 @@ class Findings:
     prunable: tuple[Prunable, ...] = ()
     whole: tuple[Ungrouped, ...] = ()
     problem: str = ""
+
+    def __str__(self) -> str:
+        """What may go, then what may not, a line each."""
+        total = self.parameters
+        lines = [f"{self.model}: family {self.family}, {total:,} values"]
+        if self.problem:
+            lines += ["nothing can be pruned:", f"  {self.problem}"]
+        if self.prunable:
+            lines.append("may go:")
+        for one in self.prunable:
+            share = 100 * one.parameters / max(total, 1)
+            units = f"{one.units:7} units ({one.kind}) in {one.groups} group(s)"
+            plan = f", {one.removed} would go" if any(other.removed for other in self.prunable) else ""
+            lines.append(f"  {one.name:58} {units}, {share:.1f} %{plan}")
+            if len(one.layers) > 1:
+                lines.append(f"    together: {', '.join(one.layers)}")
+        if self.whole:
+            lines.append("what is in it:" if self.problem else "stays whole:")
+        for why in dict.fromkeys(one.why for one in self.whole):
+            some = [one for one in self.whole if one.why == why]
+            lines.append(f"  {sum(one.parameters for one in some):,} values: {why}")
+            lines += [f"    {one.name} ({one.parameters:,} in {one.tensors})" for one in some]
+        return "\n".join(lines)
 
 
 def examine(name: str) -> Findings:
@@ -123,13 +148,11 @@ def _prunable(groups: Iterable[Group], shapes: Mapping[str, Shape]) -> Iterable[
     for group in groups:
         alike.setdefault((_pattern(group.name), group.kind), []).append(group)
     for (name, kind), some in alike.items():
-        inside = sum(
-            _values_in(place, group.units, shapes[place.parameter]) for group in some for place in group.places
-        )
+        inside = sum(values_in(place, group.units, shapes[place.parameter]) for group in some for place in group.places)
         yield Prunable(name, kind, len(some), sum(group.units for group in some), inside)
 
 
-def _values_in(place: Place, units: int, shape: Shape) -> int:
+def values_in(place: Place, units: int, shape: Shape) -> int:
     """Values of a parameter of `shape` that belong to the units."""
     if place.unit is not None and place.start is None:
         return prod(shape)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..channels import Flow
+from ..channels import Flow, Ids
 from .call import Call, rule
 
 
@@ -90,11 +90,8 @@ def convolution(transposed: bool) -> Callable[[Call], list[Flow]]:
         axis = channel_axis(layer, flow.rank)
         read, last = call.channels(flow, axis), len(layer.kernel.shape) - 1
         units = net.new(layer, call.path, layer.filters, "conv")
-        if getattr(layer, "groups", 1) > 1:  # every group of filters must lose as many, and reads its own share
-            why = f"'{call.name}' is a convolution in {layer.groups} groups"
-            net.pin(read, why)
-            net.pin(units, why)
-            net.bind(layer.kernel)
+        if getattr(layer, "groups", 1) > 1:
+            grouped(call, read, units)
         else:
             reads, writes = (last, last - 1) if transposed else (last - 1, last)
             net.bind(layer.kernel, (reads, read), (writes, units), reads=[reads], reader=(layer, 0))
@@ -104,6 +101,28 @@ def convolution(transposed: bool) -> Callable[[Call], list[Flow]]:
         return [Flow(call.shapes[0], axis, units)]
 
     return follow
+
+
+def grouped(call: Call, read: Ids, units: Ids) -> None:
+    """Kernel (taps..., inputs / groups, filters): a group of filters reads its own share of the inputs.
+
+    Where there are more groups than inputs in each, whole groups go, with their inputs; else the same place of every
+    group goes, so that all stay equally wide.
+    """
+    layer, net = call.layer, call.net
+    reads, writes = (ids.reshape(layer.groups, -1) for ids in (read, units))
+    last = len(layer.kernel.shape) - 1
+    if layer.groups > reads.shape[1]:
+        for inputs, filters in zip(reads, writes, strict=True):
+            net.tie(np.repeat(filters[:1], len(filters) - 1), filters[1:])
+            net.tie(np.repeat(filters[:1], len(inputs)), inputs)
+        net.bind(layer.kernel, (last, units))
+        net.width(call.path, "groups", writes[:, 0])
+        return
+    for one in (reads, writes):
+        for other in one[1:]:
+            net.tie(one[0], other)
+    net.bind(layer.kernel, (last - 1, reads[0]), (last, units), reads=[last - 1])
 
 
 rule("Conv1D", "Conv2D", "Conv3D")(convolution(transposed=False))

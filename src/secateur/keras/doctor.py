@@ -1,0 +1,103 @@
+"""What would be pruned of a Keras model, which layers' units go together, what stays whole, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import SecateurError
+from ..base.extras import require
+from ..models.groups import Group
+from ..study.doctor import Findings, Prunable, Ungrouped, values_in
+from .causes import cause
+from .channels import UnknownLayerError
+from .names import any_matches
+from .options import Options
+from .plan import Planner
+from .structure import Structure, structure_of
+
+NO_UNITS = "its layer has no units that go"
+
+
+def doctor(
+    model: Any, amount: float | None = None, *, only: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> Findings:
+    """The groups of a built model with the layers whose units go together, and every variable that stays whole.
+
+        print(secateur.keras.doctor(model, 0.5))
+
+    With an `amount` each group also says how many units would go, by magnitude. Nothing is changed.
+
+    Raises:
+        SecateurError: a model that is not built or was never called; an amount that cannot be.
+    """
+    backend = str(require("keras", "keras").backend.backend())
+    total = sum(prod(variable.shape) for variable in model.weights)
+    problem = ""
+    try:
+        structure = structure_of(model, lambda name: any_matches(name, exclude))
+    except UnknownLayerError as unknown:
+        problem = str(unknown)
+        structure = structure_of(model, lambda name: any_matches(name, exclude), lenient=True)
+    removed: dict[str, int] = {}
+    if amount is not None and not problem:
+        planner = Planner(model, Options(amount, only=tuple(only), exclude=tuple(exclude)))
+        sizes = {group.name: group.units for group in planner.groups}
+        removed = {name: sizes[name] - len(kept) for name, kept in planner.advance(1.0).items()}
+    shapes = {name: tuple(use.variable.shape) for name, use in structure.channels.uses.items()}
+    groups = tuple(_prunable(structure, group, shapes, removed) for group in structure.groups)
+    inside = {place.parameter for group in structure.groups for place in group.places}
+    whole = tuple(_whole(model, structure, inside))
+    return Findings(model.name, f"Keras on {backend}", total, () if problem else groups, whole, problem)
+
+
+def examine_file(path: Path) -> Findings:
+    """The findings of a .keras file.
+
+    Raises:
+        SecateurError: no such file, or one that Keras does not read here.
+    """
+    return doctor(read_model(path))
+
+
+def read_model(path: Path, compiled: bool = False) -> Any:
+    """A saved model, of plain layers and of what `prune` made of others; `compiled` as it was saved.
+
+    Raises:
+        SecateurError: no such file, or one that Keras does not read here (with what it said).
+    """
+    if not path.exists():
+        raise SecateurError(f"{path}: no such file")
+    keras = require("keras", "keras")
+    from . import resized  # noqa: F401 (Keras learns the name)
+
+    try:
+        return keras.saving.load_model(path, compile=compiled)
+    except Exception as problem:  # of Keras, zip files, HDF5, and whatever a class raises
+        raise SecateurError(f"{path}: Keras cannot load it: {cause(problem)}") from problem
+
+
+def _prunable(structure: Structure, group: Group, shapes: dict[str, Any], removed: dict[str, int]) -> Prunable:
+    inside = sum(values_in(place, group.units, shapes[place.parameter]) for place in group.places)
+    layers = structure.layers[group.name]
+    return Prunable(group.name, group.kind, 1, group.units, inside, layers, removed.get(group.name, 0))
+
+
+def _whole(model: Any, structure: Structure, inside: set[str]) -> Any:
+    """Every variable of which nothing goes, by layer, with the reason that is known of it."""
+    net = structure.channels
+    reasons = {**structure.whole, **net.left}
+    layers: dict[str, list[str]] = {}
+    names = {id(variable): name for name, use in net.uses.items() for variable in (use.variable,)}
+    paths = {id(one): one.path for one in model.weights}
+    for variable in model.weights:
+        if names.get(id(variable)) in inside:
+            continue
+        layers.setdefault(paths[id(variable)].rpartition("/")[0] or model.name, []).append(paths[id(variable)])
+    sizes = {one.path: prod(one.shape) for one in model.weights}
+    for layer, some in layers.items():
+        why = next((why for name, why in reasons.items() if layer == name or name.endswith(f"/{layer}")), "")
+        why = why or next((why for name, why in reasons.items() if any_matches(layer, [name])), NO_UNITS)
+        yield Ungrouped(layer, len(some), sum(sizes[path] for path in some), why)
