@@ -292,6 +292,40 @@ def cells_and_einsums() -> Any:
 
 
 @case
+def low_rank() -> Any:
+    tokens = Input((FRAMES,), dtype="int32")
+    parts = [layers.Embedding(9, 8), layers.Conv1D(8, 3), layers.TimeDistributed(layers.Dense(7)), layers.Dense(6)]
+    parts.append(layers.EinsumDense("abc,cd->abd", (None, 5), bias_axes="d"))
+    x = tokens
+    for layer in parts:
+        x = layer(x)
+        getattr(layer, "layer", layer).enable_lora(2, lora_alpha=3)
+    return keras.Model(tokens, layers.Dense(3)(layers.GlobalMaxPooling1D()(x)))
+
+
+@case
+def stacked_cells() -> Any:
+    cells = [layers.LSTMCell(6), layers.GRUCell(8), layers.SimpleRNNCell(5)]
+    return chain(layers.Dense(7), layers.RNN(cells, return_sequences=True), layers.RNN([layers.GRUCell(4)]))
+
+
+@case
+def convolutional_recurrence() -> Any:
+    return chain(
+        layers.Reshape((4, 3, FEATURES)), layers.ConvLSTM1D(6, 2, return_sequences=True),
+        layers.Reshape((4, 2, 6, 1)), layers.ConvLSTM2D(4, (1, 2)), layers.Flatten(),
+    )  # fmt: skip
+
+
+@case
+def spectral() -> Any:
+    return chain(
+        layers.SpectralNormalization(layers.Conv1D(8, 3)), layers.ReLU(), layers.Conv1D(5, 1),
+        layers.SpectralNormalization(layers.Dense(7)), layers.GlobalAveragePooling1D(),
+    )  # fmt: skip
+
+
+@case
 def flattened_with_channels_first() -> Any:
     return chain(layers.Conv1D(8, 3), layers.Flatten(data_format="channels_first"), layers.Dense(7))
 

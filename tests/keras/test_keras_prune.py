@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 OTHER = {"tensorflow": "torch", "torch": "tensorflow"}
 NAMES = [
     "dense", "dense_over_frames", "conv1d", "conv2d_and_flatten", "depthwise", "depthwise2d", "separable", "transposed",
-    "grouped",
+    "grouped", "low_rank", "stacked_cells", "convolutional_recurrence", "spectral",
     "lstm_masked", "gru_masked", "simple_rnn", "bidirectional_masked", "tokens_masked", "encoder_and_decoder",
     "attention_masked", "attention_across", "inception", "residual", "squeezed", "moved", "nested", "shared",
     "operations", "masks_joined", "grouped_attention", "attention_without_kernels", "cells_and_einsums",
@@ -112,7 +112,7 @@ def test_budgets_are_met_and_names_are_kept_out(run: Run) -> None:
         ("only", "no layer matches 'gru_'"),
         ("tokens", "'out': they are the model's output"),
         ("budget", "cannot be reached"),
-        ("quantised", "'int8': it is quantised or has LoRA"),
+        ("quantised", "'int8' (Dense) is quantised (int8): prune the model first"),
         ("early", "give the Pruner to fit"),
         ("span", "0 <= begin <= end <= 1"),
     ],

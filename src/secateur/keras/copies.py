@@ -11,6 +11,7 @@ from typing import Any
 from ..base.errors import SecateurError
 from ..base.extras import require
 from .causes import cause
+from .layers.low_rank import same_scale
 
 Config = dict[str, Any]
 
@@ -140,6 +141,7 @@ def rebuilt(model: Any, description: Config) -> Any:
             f"model '{model.name}' built again has {len(small.weights)} variables, not the same {len(model.weights)}: "
             "Keras does not keep a layer that is in two nested models at once, or an activation with weights"
         )
+    same_scale(model, small)
     if type(small) is type(model) and type(model) not in (keras.Sequential, _graph_class()):
         settings = {n: v for n, v in vars(model).items() if isinstance(v, bool | int | float | str) and n[0] != "_"}
         vars(small).update(settings)  # which a class may not have in its config

@@ -16,6 +16,8 @@ from .channels import Channels, Flow, Shape, UnknownLayerError, Weight
 from .copies import functional
 from .layers import REGISTERED, RULES, Call, Rule, operation
 from .layers.call import flows_in
+from .layers.low_rank import unfit
+from .layers.wrapping import WRAPPERS
 
 INPUT = "the model's input"
 CONSTANT = "the code of a layer has a number for each of them"
@@ -182,8 +184,9 @@ class Walk:
         layer = call.layer
         if isinstance(layer, keras.Model) and functional(layer):
             return [reshaped(f, s) for f, s in zip(self.model(layer, call.all(), call.path), call.shapes, strict=True)]
-        if type(layer) is keras.layers.TimeDistributed:
-            result = self.distributed(call)
+        wrapper = WRAPPERS.get(type(layer).__name__) if type(layer).__module__.split(".")[0] == "keras" else None
+        if wrapper is not None:
+            result = wrapper(call, self.layer)
         else:
             rule = self.rule_of(call)
             result = self.inside(call) if rule is None else rule(call)
@@ -204,6 +207,9 @@ class Walk:
         if given is not None:
             return given
         if kind.__module__.split(".")[0] == "keras":
+            why = unfit(layer)
+            if why:
+                raise call.unknown(why)
             if kind.__name__ in RULES:
                 return RULES[kind.__name__]
             raise call.unknown("is not known here")
@@ -320,15 +326,3 @@ class Walk:
         flows = keras.tree.map_structure(lambda one: self.fixed(one, INPUT), tensors)
         call = Call(model, (), tuple(flows), {}, [], self.net, tensors=(tuple(tensors), {}))
         return self.layer(call)
-
-    def distributed(self, call: Call) -> list[Flow]:
-        """The same layer for every frame: (batch, frames, ...) as if frames were batches."""
-        flow, inner = call.one(), call.layer.layer
-        if flow.axis < 2 or len(call.shapes) != 1:
-            raise call.unknown("has no axis of channels after that of time")
-        frame = Flow((flow.shape[0], *flow.shape[2:]), flow.axis - 1, flow.ids)
-        shape = call.shapes[0]
-        path = (*call.path, "@layer")
-        call = Call(inner, path, (frame,), {}, [(shape[0], *shape[2:])], self.net)
-        out = self.layer(call)[0]
-        return [Flow(shape, out.axis + 1, out.ids)]

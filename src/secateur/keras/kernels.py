@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..base.extras import require
 
 Floats = NDArray[np.float32]
-OTHERS = ("bias", "gamma", "beta", "alpha", "lora", "moving", "mean", "variance", "scale", "slope", "seed")
+OTHERS = ("quantized", "bias", "gamma", "beta", "alpha", "lora", "moving", "mean", "variance", "scale", "slope", "seed")
 TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "Embedding", "ReversibleEmbedding")
 READS = ("Dense", "Conv1D", "Conv2D", "Conv3D", "EinsumDense")  # layers whose kernel reads the last axis of one input
 
@@ -75,7 +75,7 @@ def kernels_of(model: Any) -> list[Kernel]:
 
 def _multiplies(variable: Any) -> bool:
     words = variable.name.lower().split("_")
-    return "float" in str(variable.dtype) and not any(word.startswith(OTHERS) for word in words)
+    return not any(word.startswith(OTHERS) for word in words)
 
 
 def _axes(layer: Any, rank: int) -> tuple[tuple[int, ...], int]:

@@ -67,7 +67,7 @@ def readers_of(structure: Structure) -> list[Reader]:
         kind = type(layer).__name__
         taps = tuple(use.variable.shape[:axis])
         depthwise = kind.startswith(("Depthwise", "Separable")) or "Transpose" in kind
-        if depthwise or (len(taps) > 1 and set(taps) != {1}):
+        if depthwise or getattr(layer, "lora_enabled", False) or (len(taps) > 1 and set(taps) != {1}):
             continue
         inputs = int(np.prod(use.variable.shape[: axis + 1]))
         if inputs <= LARGEST:

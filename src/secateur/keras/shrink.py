@@ -117,7 +117,8 @@ def _located(whole: Config, path: tuple[str, ...]) -> Config:
     for name in path:
         config = whole["config"]
         if name.startswith("@"):
-            whole = config[name[1:]]
+            key, _, number = name[1:].partition("[")
+            whole = config[key][int(number[:-1])] if number else config[key]
         elif name.startswith("."):
             whole = config["parts"][name[1:]]
         else:

@@ -16,6 +16,7 @@ from .copies import described, functional, paired, rebuilt, settled
 from .data import Batches
 from .evidence import checked, gradients, input_squares
 from .kernels import Kernel, kernels_of
+from .layers.low_rank import unfit
 from .names import any_matches, matches
 from .options import ZEROS, Options
 from .patterns import SINGLE, Pattern, parse
@@ -92,6 +93,12 @@ class SparsePlanner:
             if not any(any_matches(name, exclude) for name in _names(kernel))
             and (not only or any(any_matches(name, only) for name in _names(kernel)))
         ]  # fmt: skip
+        for kernel in chosen:
+            why = unfit(kernel.layer) or (
+                "has LoRA: add it to the kernel first" if getattr(kernel.layer, "lora_enabled", False) else ""
+            )
+            if why:
+                raise SecateurError(f"layer '{kernel.layer.name}' {why}, or exclude=['{kernel.layer.name}']")
         if not chosen:
             raise SecateurError(f"model '{self.model.name}' has no kernels that may lose weights")
         return chosen

@@ -22,8 +22,6 @@ def attention(call: Call) -> list[Flow]:
     query, value, key = _inputs(call)
     if layer._output_shape is not None and len(layer._output_shape) != 1:
         raise call.unknown("has an output of several dimensions")
-    if getattr(layer.query_dense, "lora_enabled", False) or getattr(layer.query_dense, "quantization_mode", None):
-        raise call.unknown("is quantised or has LoRA")
     heads = net.new(layer, call.path, layer.num_heads, "head", ".heads")
     scored = net.new(layer, call.path, layer.key_dim, "query_key", ".query_key")
     valued = net.new(layer, call.path, layer.value_dim, "value", ".value")

@@ -9,16 +9,16 @@ import numpy as np
 
 from ..channels import Flow, Ids
 from .call import Call, rule
+from .low_rank import bind_low_rank, own_kernel
 
 
 @rule("Dense")
 def dense(call: Call) -> list[Flow]:
     """Kernel (inputs, units), bias (units,)."""
     layer, net, flow = call.layer, call.net, call.one()
-    if getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False):
-        raise call.unknown("is quantised or has LoRA")
-    units = net.new(layer, call.path, layer.units, "unit")
-    net.bind(layer.kernel, (0, call.channels(flow, -1)), (1, units), reads=[0], reader=(layer, 0))
+    units, read = net.new(layer, call.path, layer.units, "unit"), call.channels(flow, -1)
+    net.bind(own_kernel(layer), (0, read), (1, units), reads=[0], reader=(layer, 0))
+    bind_low_rank(net, layer, [(0, read)], units)
     net.bind(layer.bias, (0, units))
     net.width(call.path, "units", units)
     call.activation(layer.activation, units)
@@ -29,13 +29,12 @@ def dense(call: Call) -> list[Flow]:
 def einsum_dense(call: Call) -> list[Flow]:
     """A dense layer written as "abc,cd->abd"; kernels of more than two dimensions stay whole."""
     layer, net, flow = call.layer, call.net, call.one()
-    if getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False):
-        raise call.unknown("is quantised or has LoRA")
     read, kernel, written = "".join(layer.equation.replace("...", "0").split()).replace("->", ",").split(",")
     if len(kernel) != 2 or read[-1] != kernel[0] or written[:-1] != read[:-1] or written[-1] != kernel[1]:
         raise call.unknown(f"computes {layer.equation}, which is no dense layer over the last axis")
-    units = net.new(layer, call.path, layer.kernel.shape[1], "unit")
-    net.bind(layer.kernel, (0, call.channels(flow, -1)), (1, units), reads=[0], reader=(layer, 0))
+    units, inputs = net.new(layer, call.path, layer.kernel.shape[1], "unit"), call.channels(flow, -1)
+    net.bind(own_kernel(layer), (0, inputs), (1, units), reads=[0], reader=(layer, 0))
+    bind_low_rank(net, layer, [(0, inputs)], units)
     if layer.bias is not None:
         if len(layer.bias.shape) != 1:
             raise call.unknown("has a bias of several axes")
@@ -50,8 +49,6 @@ def einsum_dense(call: Call) -> list[Flow]:
 def reversible_embedding(call: Call) -> list[Flow]:
     """Tokens to dimensions, and with the same table back to tokens."""
     layer, net, flow = call.layer, call.net, call.one()
-    if getattr(layer, "quantization_mode", None):
-        raise call.unknown("is quantised")
     if not layer.tie_weights:  # a table of its own for the way back: (dimensions, tokens)
         net.bind(layer.reverse_embeddings, (0, net.new(layer, call.path, layer.output_dim, "unit")))
     if call.given("reverse", 1):
@@ -69,10 +66,9 @@ def embedding(call: Call) -> list[Flow]:
     layer, net = call.layer, call.net
     flow = call.one()
     net.pin(flow.ids, f"'{call.name}' reads them as numbers of tokens")
-    if getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False):
-        raise call.unknown("is quantised or has LoRA")
     units = net.new(layer, call.path, layer.output_dim, "unit")
-    net.bind(layer.embeddings, (1, units))
+    net.bind(own_kernel(layer), (1, units))
+    bind_low_rank(net, layer, [], units)
     net.width(call.path, "output_dim", units)
     return [Flow(call.shapes[0], flow.rank, units)]
 
@@ -94,7 +90,8 @@ def convolution(transposed: bool) -> Callable[[Call], list[Flow]]:
             grouped(call, read, units)
         else:
             reads, writes = (last, last - 1) if transposed else (last - 1, last)
-            net.bind(layer.kernel, (reads, read), (writes, units), reads=[reads], reader=(layer, 0))
+            net.bind(own_kernel(layer), (reads, read), (writes, units), reads=[reads], reader=(layer, 0))
+            bind_low_rank(net, layer, [(reads, read)], units)
         net.bind(layer.bias, (0, units))
         net.width(call.path, "filters", units)
         call.activation(layer.activation, units)
@@ -116,13 +113,15 @@ def grouped(call: Call, read: Ids, units: Ids) -> None:
         for inputs, filters in zip(reads, writes, strict=True):
             net.tie(np.repeat(filters[:1], len(filters) - 1), filters[1:])
             net.tie(np.repeat(filters[:1], len(inputs)), inputs)
-        net.bind(layer.kernel, (last, units))
+        net.bind(own_kernel(layer), (last, units))
+        bind_low_rank(net, layer, [], units)
         net.width(call.path, "groups", writes[:, 0])
         return
     for one in (reads, writes):
         for other in one[1:]:
             net.tie(one[0], other)
-    net.bind(layer.kernel, (last - 1, reads[0]), (last, units), reads=[last - 1])
+    net.bind(own_kernel(layer), (last - 1, reads[0]), (last, units), reads=[last - 1])
+    bind_low_rank(net, layer, [(last - 1, reads[0])], units)
 
 
 rule("Conv1D", "Conv2D", "Conv3D")(convolution(transposed=False))

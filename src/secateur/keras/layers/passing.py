@@ -14,7 +14,7 @@ from .reducing import fixed
 
 @rule(
     "Activation", "ReLU", "LeakyReLU", "ELU", "Dropout", "AlphaDropout", "GaussianNoise", "GaussianDropout",
-    "ActivityRegularization", "Identity", "Rescaling",
+    "ActivityRegularization", "Identity", "Rescaling", "StochasticDepth",
 )  # fmt: skip
 def value_by_value(call: Call) -> list[Flow]:
     """The same shape, and the same channels on the same axis."""
@@ -74,6 +74,16 @@ def over_channels(call: Call) -> list[Flow]:
         net.pin(flow.ids, f"'{call.name}' normalises over them")
     for variable in layer.weights:
         net.bind(variable, masked=False)
+    return [flow]
+
+
+@rule("LayerScale")
+def layer_scale(call: Call) -> list[Flow]:
+    """A factor for every channel, of ConvNeXt."""
+    layer, flow = call.layer, call.one()
+    ids = call.channels(flow, -1)
+    call.net.bind(layer.gamma, (0, ids))
+    call.net.width(call.path, "projection_dim", ids)
     return [flow]
 
 

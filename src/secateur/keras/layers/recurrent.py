@@ -21,15 +21,8 @@ def recurrent(gates: int, states: int) -> Callable[[Call], list[Flow]]:
         layer, net, flow = call.layer, call.net, call.one()
         cell = layer.cell
         units = net.new(layer, call.path, cell.units, "unit")
-        gated = np.tile(units, gates)
-        net.bind(cell.kernel, (0, call.channels(flow, -1)), (1, gated), reads=[0], reader=(layer, 0))
-        net.bind(cell.recurrent_kernel, (0, units), (1, gated))
-        if cell.bias is not None:
-            net.bind(cell.bias, (len(cell.bias.shape) - 1, gated))
+        bind_cell(call, cell, call.channels(flow, -1), units, gates, (layer, 0))
         net.width((*call.path, "@cell") if type(layer).__name__ == "RNN" else call.path, "units", units)
-        call.activation(cell.activation, units)
-        if gates > 1:
-            call.activation(cell.recurrent_activation, units)
         call.given("mask")  # of frames
         for state in flows_in(call.given("initial_state", 1)):
             net.tie(call.channels(state, -1), units)
@@ -51,10 +44,70 @@ rule("GRU")(recurrent(gates=3, states=1))
 rule("SimpleRNN")(recurrent(gates=1, states=1))
 
 
+@rule("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+def convolutional(call: Call) -> list[Flow]:
+    """Kernel (taps..., inputs, 4 * filters), recurrent kernel (taps..., filters, 4 * filters), gate after gate; the
+    input is (batch, frames, ...)."""
+    layer, net, flow = call.layer, call.net, call.one()
+    cell, first = layer.cell, layer.cell.data_format == "channels_first"
+    filters = net.new(layer, call.path, cell.filters, "conv")
+    gated, last = np.tile(filters, 4), len(cell.kernel.shape) - 1
+    read = call.channels(flow, 2 if first else -1)
+    net.bind(cell.kernel, (last - 1, read), (last, gated), reads=[last - 1])
+    net.bind(cell.recurrent_kernel, (last - 1, filters), (last, gated))
+    net.bind(cell.bias, (0, gated))
+    net.width(call.path, "filters", filters)
+    call.activation(cell.activation, filters)
+    call.activation(cell.recurrent_activation, filters)
+    call.given("mask")
+    for state in flows_in(call.given("initial_state", 1)):
+        net.tie(call.channels(state, 1 if first else -1), filters)
+    frames = [2 if layer.return_sequences and first else 1] if first else []
+    axes = [*(frames or [len(call.shapes[0]) - 1]), *(1 if first else len(shape) - 1 for shape in call.shapes[1:])]
+    return [Flow(shape, axis, filters) for shape, axis in zip(call.shapes, axes, strict=True)]
+
+
+def stacked(call: Call) -> list[Flow]:
+    """Cells on top of each other: each reads what the one below writes."""
+    layer, net, flow = call.layer, call.net, call.one()
+    if flows_in(call.given("initial_state", 1)):
+        raise call.unknown("starts stacked cells from given states")
+    call.given("mask")
+    states: list[Flow] = []
+    for number, cell in enumerate(layer.cell.cells):
+        gates = GATES.get(type(cell).__name__) if type(cell).__module__.split(".")[0] == "keras" else None
+        if gates is None:
+            raise call.unknown(f"runs a {type(cell).__name__}, which no rule knows")
+        units = net.new(cell, (*call.path, "@cell", f"@cells[{number}]"), cell.units, "unit", f".cells[{number}]")
+        bind_cell(call, cell, call.channels(flow, -1), units, gates)
+        net.width((*call.path, "@cell", f"@cells[{number}]"), "units", units)
+        flow = Flow((*flow.shape[:-1], len(units)), flow.rank - 1, units)
+        states += [Flow((flow.shape[0], len(units)), 1, units)] * (2 if gates == GATES["LSTMCell"] else 1)
+    last = flow if layer.return_sequences else states[-1]
+    return [last, *(states if layer.return_state else [])]
+
+
+def bind_cell(call: Call, cell: Any, read: Any, units: Any, gates: int, reader: Any = None) -> None:
+    """The variables of a cell, gate after gate."""
+    net, gated = call.net, np.tile(units, gates)
+    net.bind(cell.kernel, (0, read), (1, gated), reads=[0], reader=reader)
+    net.bind(cell.recurrent_kernel, (0, units), (1, gated))
+    if cell.bias is not None:
+        net.bind(cell.bias, (len(cell.bias.shape) - 1, gated))
+    call.activation(cell.activation, units)
+    if gates > 1:
+        call.activation(cell.recurrent_activation, units)
+
+
+GATES = {"LSTMCell": 4, "GRUCell": 3, "SimpleRNNCell": 1}
+
+
 @rule("RNN")
 def of_a_cell(call: Call) -> list[Flow]:
     """A cell of Keras by itself; others may do anything."""
     cell = type(call.layer.cell)
+    if cell.__name__ == "StackedRNNCells":
+        return stacked(call)
     follow = RECURRENT.get(cell.__name__.removesuffix("Cell")) if cell.__name__ != "RNN" else None
     if follow is None or cell.__module__.split(".")[0] != "keras":
         raise call.unknown(f"runs a {cell.__name__}, which no rule knows")
