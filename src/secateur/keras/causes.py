@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-LONGEST = 600  # characters
-
 
 def cause(problem: BaseException | str | None) -> str:
     """What happened, whole but in one line: Keras writes where it happened first and what at the end."""
@@ -16,8 +14,7 @@ def cause(problem: BaseException | str | None) -> str:
     first, *rest = [line.strip() for line in text.splitlines() if line.strip()]
     if "Exception encountered: " in text:
         last = text.rpartition("Exception encountered: ")[2]
-        first = last if len(last) < LONGEST else f"{first} {last}"
+        first = last
     elif first.startswith(("Exception encountered when calling", "Could not automatically infer")) and rest:
         first = f"{first} {' '.join(rest)}"
-    line = " ".join(first.split()).rstrip(".:")
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
+    return " ".join(first.split()).rstrip(".:")

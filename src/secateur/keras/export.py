@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ..base.errors import SecateurError, check_known, nearest
 from ..base.extras import require
-from .causes import cause
+from .plain import plain_model
 from .runtimes import RUNTIMES
 from .writers import KERAS_NAMES, PRECISIONS, packed, write
 
@@ -58,7 +58,8 @@ def export(
     The file is run in its own runtime on `samples`, as one batch and its first row alone; it becomes `path` only if no
     output value differs from Keras' by more than `tolerance`, absolute for values up to 1 and relative above. Batches
     of any size can be run, but for LiteRT files of models that need TensorFlow's operations for that, such as LSTM:
-    those take one example of the samples' size.
+    those take one example of the samples' size. States of stateful recurrent layers are further inputs and outputs of
+    the file, zeros at first.
 
     Args:
         precision: "float32"; "float16", of onnx and litert; "int8", of the same, by the ranges that `samples` have.
@@ -79,28 +80,40 @@ def export(
     target = Path(path)
     _check(model, target, format)
     tree = require("keras", "keras").tree
+    plain, states = plain_model(model)
     given = random_samples(model, 32 if precision == "int8" else 3) if samples is None else samples
     arrays = [np.asarray(one) for one in tree.flatten(given)]
     if len(arrays) != len(model.inputs) or len(arrays[0]) == 0:
         raise SecateurError(f"samples: {len(model.inputs)} arrays of at least one example are needed")
+    fixed = model.inputs[0].shape[0]  # a batch of a fixed size
+    if fixed is not None:
+        if len(arrays[0]) < fixed:
+            raise SecateurError(f"samples: the model takes batches of {fixed}, found {len(arrays[0])} examples")
+        arrays = [one[:fixed] for one in arrays]
     arrays = [one.astype(str(tensor.dtype)) for one, tensor in zip(arrays, model.inputs, strict=True)]
-    expected = [np.asarray(one) for one in tree.flatten(model.predict(packed(model, arrays), verbose=0))]
+    arrays += [np.zeros(tuple(one.shape), np.float32) for one in plain.inputs[len(arrays) :]]  # states
+    judge = plain if states else model  # a stateful model does not compute the same twice
+    outputs = judge.predict(packed(judge, arrays), verbose=0, batch_size=len(arrays[0]))
+    expected = [np.asarray(one) for one in tree.flatten(outputs)]
     if tolerance is None:
         kinds = {precision, *(str(layer.compute_dtype) for layer in model.layers)}
         tolerance = max(TOLERANCES.get(kind, TOLERANCES["float32"]) for kind in kinds)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
         written = Path(folder) / f"model{_SUFFIX[format]}"
-        write(model, written, format, precision, arrays)
+        differences: list[float] = []
+
+        def opens(path: Path) -> None:
+            run = RUNTIMES[format](path)
+            differences.append(_worst(run, arrays, expected))
+            if fixed is None:
+                differences.append(_worst(run, *([one[:1] for one in some] for some in (arrays, expected))))
+
         try:
-            run = RUNTIMES[format](written)
-            worst = max(
-                _worst(run, arrays, expected), _worst(run, *([one[:1] for one in a] for a in (arrays, expected)))
-            )
-        except SecateurError:
-            raise
-        except Exception as problem:  # each runtime has its own kind of error
-            raise SecateurError(f"{target}: {format} was written but does not run: {cause(problem)}") from problem
+            write(plain, written, format, precision, arrays, opens)
+        except SecateurError as problem:
+            raise SecateurError(f"{target}: {problem}") from problem
+        worst = max(differences[-1:] if fixed is not None else differences[-2:])
         if not worst <= tolerance:  # also when it is nan
             raise SecateurError(
                 f"{target}: outputs of the {format} file differ from Keras' by {worst:.2g}, more than {tolerance:.2g}; "

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ _NATIVE = {"tensorflow": frozenset(KERAS_NAMES), "torch": frozenset({"onnx"})}
 Arrays = NDArray[Any]
 
 
-def write(model: Any, written: Path, kind: str, precision: str, samples: Sequence[Arrays]) -> None:
-    """The file, by this backend, or by the other one where this one cannot.
+def write(
+    model: Any, written: Path, kind: str, precision: str, samples: Sequence[Arrays], opens: Callable[[Path], None]
+) -> None:
+    """The file, by this backend, or by the other one where this one cannot write a file that `opens` runs.
 
     Raises:
         SecateurError: neither can; with what each of them said.
@@ -35,18 +38,42 @@ def write(model: Any, written: Path, kind: str, precision: str, samples: Sequenc
     if kind in _NATIVE.get(backend, frozenset()):
         try:
             write_here(model, written, kind, precision, samples)
+            opens(written)
             return
         except SecateurError:
             raise
-        except Exception as problem:  # converters have their own kinds of error
-            causes.append(f"Keras on {backend} cannot write this model as {kind}: {cause(problem)}")
+        except Exception as problem:  # converters and runtimes have their own kinds of error
+            causes.append(_blamed(backend, kind, written, problem))
+            _clear(written)
     others = [name for name in ("tensorflow", "torch") if name != backend and kind in _NATIVE[name] and find_spec(name)]
     for other in others:
         message = _write_elsewhere(model, written, kind, precision, samples, other)
-        if not message:
+        if message:
+            causes.append(f"Keras on {other} cannot write this model as {kind}: {cause(message)}")
+            continue
+        try:
+            opens(written)
             return
-        causes.append(f"Keras on {other} cannot write this model as {kind}: {cause(message)}")
+        except SecateurError:
+            raise
+        except Exception as problem:
+            causes.append(_blamed(other, kind, written, problem))
+            _clear(written)
     raise SecateurError("; ".join(causes) or f"no backend that is installed writes {kind}: install tensorflow")
+
+
+def _blamed(backend: str, kind: str, written: Path, problem: Exception) -> str:
+    """What one backend's attempt came to."""
+    if written.exists():
+        return f"Keras on {backend} writes {kind} that does not run: {cause(problem)}"
+    return f"Keras on {backend} cannot write this model as {kind}: {cause(problem)}"
+
+
+def _clear(written: Path) -> None:
+    if written.is_dir():
+        shutil.rmtree(written)
+    else:
+        written.unlink(missing_ok=True)
 
 
 def write_here(model: Any, written: Path, kind: str, precision: str, samples: Sequence[Arrays]) -> None:
@@ -56,11 +83,35 @@ def write_here(model: Any, written: Path, kind: str, precision: str, samples: Se
         if kind == "litert":
             _litert(model, written, precision, samples)
             return
-        if kind == "onnx" and require("keras", "keras").backend.backend() == "tensorflow":
+        backend = require("keras", "keras").backend.backend()
+        if kind == "onnx" and backend == "tensorflow":
             require("tf2onnx", "keras")
         model.export(written, format=KERAS_NAMES[kind], verbose=False)
+        if kind == "onnx" and backend == "tensorflow":
+            _without_erfc(written)
         if kind == "onnx" and precision != "float32":
             _fewer_bits(written, precision, samples)
+
+
+def _without_erfc(written: Path) -> None:
+    """TensorFlow computes the exact GELU by erfc, which tf2onnx leaves in the file and ONNX does not have: 1 - erf."""
+    import onnx
+
+    model = onnx.load(written)
+    nodes = []
+    for node in model.graph.node:
+        if node.op_type != "Erfc":
+            nodes.append(node)
+            continue
+        name = node.output[0]
+        nodes.append(onnx.helper.make_node("Erf", list(node.input), [f"{name}_erf"]))
+        nodes.append(onnx.helper.make_node("Sub", ["secateur_one", f"{name}_erf"], [name]))
+    if len(nodes) == len(model.graph.node):
+        return
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(1, np.float32), "secateur_one"))
+    onnx.save(model, written)
 
 
 def _write_elsewhere(
