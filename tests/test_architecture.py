@@ -149,14 +149,14 @@ def test_names_are_the_terms_of_the_field(name: str) -> None:
 
 
 def test_one_class_has_one_name() -> None:
-    """`Options` are those of a command; a family has widths of its own."""
+    """`Options` are those of a command; a family has widths of its own; the group lasso of Keras is a callback."""
     classes: dict[str, list[str]] = {}
     for name in PLAIN_ROOMS:
         for path in (SOURCE / name).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     classes.setdefault(node.name, []).append(str(path.relative_to(SOURCE)))
-    own = {"Options", "EncoderWidths", "DecoderWidths"}
+    own = {"Options", "EncoderWidths", "DecoderWidths", "GroupLasso"}
     assert {name: paths for name, paths in classes.items() if len(paths) > 1 and name not in own} == {}
 
 

@@ -97,8 +97,8 @@ def sensitivity(settings: SensitivityJobSettings) -> SensitivityMap:
 
 def _keras(settings: SensitivityJobSettings) -> SensitivityMap:
     """The map of a Keras model."""
-    from ..keras.doctor import read_model
     from ..keras.recordings import read_recordings
+    from ..keras.saved import read_model
     from ..keras.sensitivity import sensitivity
 
     model = read_model(Path(settings.model))

@@ -4,8 +4,6 @@ found = secateur.keras.sensitivity(model, Recordings(x, y), words=("yes", "no"))
 """
 
 import sys
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .api import prune
@@ -13,6 +11,7 @@ from .channels import Flow
 from .doctor import doctor
 from .layers import Call, register
 from .recordings import Recordings
+from .saved import load
 from .schedules import Schedule
 from .sensitivity import sensitivity
 
@@ -33,19 +32,6 @@ __all__ = [
     "register",
     "sensitivity",
 ]
-
-
-def load(path: str | Path, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """A saved model, with what `prune` made of layers of other classes; not compiled.
-
-    Keras' own `load_model` reads it too where `secateur.keras` was imported after Keras.
-    """
-    from ..base.extras import require
-
-    keras = require("keras", "keras")
-    from . import resized  # noqa: F401 (Keras learns the name)
-
-    return keras.saving.load_model(path, compile=False, custom_objects=custom_objects)
 
 
 if "keras" in sys.modules:

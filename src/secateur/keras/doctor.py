@@ -7,15 +7,14 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from ..base.errors import SecateurError
 from ..base.extras import require
 from ..models.groups import Group
 from ..study.doctor import Findings, Prunable, Ungrouped, values_in
-from .causes import cause
 from .channels import UnknownLayerError
 from .names import any_matches
 from .options import Options
 from .plan import Planner
+from .saved import read_model
 from .structure import Structure, structure_of
 
 NO_UNITS = "its layer has no units that go"
@@ -60,23 +59,6 @@ def examine_file(path: Path) -> Findings:
         SecateurError: no such file, or one that Keras does not read here.
     """
     return doctor(read_model(path))
-
-
-def read_model(path: Path, compiled: bool = False) -> Any:
-    """A saved model, of plain layers and of what `prune` made of others; `compiled` as it was saved.
-
-    Raises:
-        SecateurError: no such file, or one that Keras does not read here (with what it said).
-    """
-    if not path.exists():
-        raise SecateurError(f"{path}: no such file")
-    keras = require("keras", "keras")
-    from . import resized  # noqa: F401 (Keras learns the name)
-
-    try:
-        return keras.saving.load_model(path, compile=compiled)
-    except Exception as problem:  # of Keras, zip files, HDF5, and whatever a class raises
-        raise SecateurError(f"{path}: Keras cannot load it: {cause(problem)}") from problem
 
 
 def _prunable(structure: Structure, group: Group, shapes: dict[str, Any], removed: dict[str, int]) -> Prunable:

@@ -138,7 +138,7 @@ def _write_elsewhere(
 
 def write_saved(saved: str, arrays: str, written: str, kind: str, precision: str) -> None:
     """What the second process does."""
-    from . import load
+    from .saved import load
 
     with np.load(arrays) as result:
         samples = [result[name] for name in result.files]
