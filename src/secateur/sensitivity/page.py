@@ -84,11 +84,12 @@ def headline(result: SensitivityMap) -> str:
 def grid(result: SensitivityMap) -> tuple[list[str], list[str], dict[tuple[str, str], Measured]]:
     """Rows (layers), columns (sites) and the site in each cell: the largest amount; of single units, the most helpful.
 
-    Inputs and vocabulary are one row each.
+    Inputs and vocabulary are one row each. A map of texts alone, without losses, has the changes of its error rate.
     """
+    losses = any(site.loss is not None for site in result.sites)
     cells: dict[tuple[str, str], Measured] = {}
     for site in result.sites:
-        if site.loss is None:
+        if (site.loss if losses else site.error) is None:
             continue
         position = (site.layer, site.part)
         old = cells.get(position)
@@ -111,7 +112,7 @@ def heat_png(result: SensitivityMap, path: Path) -> None:
     from matplotlib.figure import Figure
 
     rows, columns, chosen = grid(result)
-    values = [[_loss(chosen.get((r, c))) for c in columns] for r in rows]
+    values = [[_change(chosen.get((r, c))) for c in columns] for r in rows]
     figure = Figure(figsize=(2.6 + 0.62 * len(columns), 2.2 + 0.38 * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -123,14 +124,21 @@ def heat_png(result: SensitivityMap, path: Path) -> None:
             if value == value:
                 colour = "white" if abs(value) > 0.7 * FULL else "black"
                 axes.text(j, i, f"{value:+.2f}", ha="center", va="center", fontsize=6.5, color=colour)
-    figure.colorbar(image, ax=axes, label="Δloss, nats a token")
+    figure.colorbar(image, ax=axes, label=f"Δ{_measure(result)}")
     axes.set_title(f"{Path(result.model).name} on {result.data}", fontsize=10)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png", metadata={"Software": None})
 
 
-def _loss(site: Measured | None) -> float:
-    return float("nan") if site is None or site.loss is None else site.loss.delta
+def _change(site: Measured | None) -> float:
+    effect = None if site is None else site.loss or site.error
+    return float("nan") if effect is None else effect.delta
+
+
+def _measure(result: SensitivityMap) -> str:
+    """What the heat map's numbers are."""
+    losses = any(site.loss is not None for site in result.sites)
+    return "loss, nats a token" if losses else f"{result.metric.upper()}, share of words"
 
 
 def sensitivity_section(result: SensitivityMap, most: int = 25) -> str:
@@ -141,7 +149,7 @@ def sensitivity_section(result: SensitivityMap, most: int = 25) -> str:
         f'<tr><th scope="row">{escape(r)}</th>{"".join(_heat_cell(chosen.get((r, c))) for c in columns)}</tr>'
         for r in rows
     )
-    caption = "Change of the loss without each site, nats a token; largest amount tried. Green: better without it"
+    caption = f"Change of {_measure(result)} without each site; largest amount tried. Green: better without it"
     heat = (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{caption}"><table class="heat">'
         f"<caption><span>{caption}</span></caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
@@ -154,9 +162,9 @@ def sensitivity_section(result: SensitivityMap, most: int = 25) -> str:
 
 
 def _heat_cell(site: Measured | None) -> str:
-    if site is None or site.loss is None:
+    value = _change(site)
+    if site is None or value != value:
         return "<td></td>"
-    value = site.loss.delta
     strength = min(abs(value) / FULL, 1.0)
     colour = "20,150,112" if value < 0 else "179,55,43"
     style = f"background:rgba({colour},{0.03 + 0.5 * strength:.2f})"
