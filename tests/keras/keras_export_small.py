@@ -55,6 +55,38 @@ def fewer_bits(folder: Path) -> dict[str, Any]:
     return found
 
 
+def graphs(folder: Path) -> dict[str, Any]:
+    """Exact GELU, a spectrogram inside the graph, and a state that is carried from chunk to chunk."""
+    keras.utils.set_random_seed(4)
+    layers, folder = keras.layers, folder / "full"
+    samples, frames = keras.Input((1600,)), keras.Input((None, 6))
+    mel = layers.MelSpectrogram(128, 80, sequence_length=100, sampling_rate=8000, num_mel_bins=12)(samples)
+    sound = keras.Model(samples, layers.Dense(3, activation="gelu")(layers.GlobalAveragePooling1D()(mel)))
+    exact = keras.Model(frames, layers.Dense(3, activation=lambda x: keras.ops.gelu(x, approximate=False))(frames))
+    chunk = keras.Input(batch_shape=(1, 4, 6))
+    x = layers.LSTM(5, stateful=True, return_sequences=True)(chunk)
+    stream = keras.Model(chunk, layers.Dense(3)(layers.GRU(4, stateful=True)(x)))
+    result = {
+        "mel": exporting.export(sound, folder / "mel.onnx").max_difference,
+        "gelu": exporting.export(exact, folder / "gelu.onnx").max_difference,
+        "stream": exporting.export(stream, folder / "stream.onnx").max_difference,
+    }
+    run = exporting.RUNTIMES["onnx"](folder / "stream.onnx")
+    states = [np.zeros((1, size), np.float32) for size in (5, 5, 4)]
+    stream.layers[1].reset_states()
+    stream.layers[2].reset_states()
+    difference = 0.0
+    for part in np.random.default_rng(5).standard_normal((3, 1, 4, 6)).astype(np.float32):
+        expected = keras.ops.convert_to_numpy(stream(part, training=False))
+        found, *states = run([part, *states])
+        difference = max(difference, float(np.abs(found - expected).max()))
+    if keras.backend.backend() == "tensorflow":
+        masked = keras.Model(frames, layers.Dense(3)(layers.LSTM(4)(layers.Masking()(frames))))
+        for kind, end in (("onnx", ".onnx"), ("litert", ".tflite")):
+            result[f"masked {kind}"] = exporting.export(masked, folder / f"masked{end}", kind).max_difference
+    return {**result, "chunks": difference}
+
+
 def errors(folder: Path) -> dict[str, str]:
     """What a user reads when it goes wrong."""
 
@@ -96,4 +128,8 @@ def errors(folder: Path) -> dict[str, str]:
 
 if __name__ == "__main__":
     where = Path(sys.argv[1])
-    print(json.dumps({"exported": exported(where), "errors": errors(where), "bits": fewer_bits(where)}))
+    print(
+        json.dumps(
+            {"exported": exported(where), "errors": errors(where), "bits": fewer_bits(where), "graphs": graphs(where)}
+        )
+    )

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keras_runs import ran
+from keras_runs import needs, ran
 
-pytest.importorskip("keras")
-pytest.importorskip("tensorflow")
-pytest.importorskip("torch")
+needs("keras", "tensorflow", "torch")
 
 
 @pytest.fixture(scope="module", params=["tensorflow", "torch"])

@@ -67,4 +67,4 @@ def test_the_doctor_shows_a_saved_model(found: dict[str, Any]) -> None:
     assert "small: family Keras on" in lines[0]
     groups = [line.split()[0] for line in lines if "units (" in line]
     assert groups == ["block_1", "block_3", "hidden"]
-    assert any("they are the model's output" in line for line in lines)
+    assert any("has softmax over them" in line for line in lines)
