@@ -31,7 +31,7 @@ memory() {
     local less="gradient_checkpointing=yes offload=yes"
     one() { # NAME CAP LABEL settings...; of CASES, where that names some
         [[ -z "${CASES:-}" || " $CASES " == *" $3 "* ]] || return 0
-        CUDA_VISIBLE_DEVICES=1 timeout 80 python3 $here/memory.py "$work/memory-$3.json" "$1" "$2" $data "${@:4}" \
+        CUDA_VISIBLE_DEVICES=${MEMORY_GPU:-1} timeout 80 python3 $here/memory.py "$work/memory-$3.json" "$1" "$2" $data "${@:4}" \
             >> "$out/memory.log" 2>&1
         said "memory $3: $?"
     }
