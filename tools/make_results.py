@@ -30,6 +30,7 @@ from secateur.study.use import read_arms
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "examples" / "founding"), str(ROOT / "tools")]
+import by_error_table  # noqa: E402
 import large_tables  # noqa: E402
 import lm_tables  # noqa: E402
 import mandarin_tables  # noqa: E402
@@ -503,6 +504,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "study-base-tiny": lambda: study_tables("base", "tiny-equal"),
     "study-base_zh-corrected": lambda: corrected_table("base_zh"),
     "study-mandarin-corrected": lambda: corrected_table("mandarin"),
+    "by-error": by_error_table.by_error_table,
     "two-gpus": two_gpus_table, "sensitivity": sensitivity_maps, "sensitivity-cost": sensitivity_cost,
     "founding": lambda: founding.tables(packed.results(founding.RESULTS)), "allocation": allocation_table,
     "manifests": manifests_table, "provenance-studies": provenance.studies_table,
