@@ -19,6 +19,7 @@ from secateur.families.seq2seq.mwer import MwerTarget, expected_errors, mwer_los
 from secateur.families.seq2seq.nbest import clips_of, nbest  # noqa: E402
 from secateur.models.torch_session import TorchSession  # noqa: E402
 from secateur.prune.shrink import shrink  # noqa: E402
+from secateur.train.settings import TrainSettings  # noqa: E402
 
 
 def test_expected_errors_are_the_formula() -> None:
@@ -116,3 +117,12 @@ def test_the_search_leaves_the_encoded_audio_as_it_was() -> None:
     nbest(model, clips_of(audio, torch.tensor([2, 0])), torch.tensor([model.config.tokens.prompt()] * 2), 3, 5)
     assert audio.length == 0 and all(layer.keys is None for layer in audio.layers)
     torch.testing.assert_close(model.decoder(tokens, audio, model.dropout), model(mel, frames, tokens))
+
+
+@pytest.mark.parametrize(
+    ("share", "total", "first"), [(0.0, 10, None), (0.2, 10, 8), (1.0, 10, 0), (0.5, 3, 1), (0.0, 1, None)]
+)
+def test_the_share_says_from_which_step_on(share: float, total: int, first: int | None) -> None:
+    settings = TrainSettings(mwer=share)
+    steps = [step for step in range(total + 3) if settings.by_word_errors(step, total)]
+    assert (steps[0] if steps else None) == first

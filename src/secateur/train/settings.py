@@ -183,7 +183,7 @@ class TrainSettings(Settings):
 
     def by_word_errors(self, step: int, total: int) -> bool:
         """Whether `step` (from 0) of `total` trains by minimum word error rate."""
-        return step >= total - round(self.mwer * total)
+        return self.mwer > 0 and step >= total - round(self.mwer * total)
 
     @property
     def share_trained(self) -> float:
