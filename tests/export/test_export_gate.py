@@ -64,8 +64,9 @@ def test_the_gate_measures_both_and_keeps_what_it_found(
 def test_conditions_are_decoded_with_the_thresholds_that_are_kept(
     tiny_en_model: Any, dev: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calibration, "LEAST", 3)
+    monkeypatch.setattr(calibration, "LEAST", 2)
     monkeypatch.setattr(calibration, "TRIED", 1)
+    dev.write_text("".join(dev.read_text().splitlines(keepends=True)[:2]))
     noise = tmp_path / "noise.wav"
     soundfile.write(noise, np.random.default_rng(0).standard_normal(32_000) * 0.05, 16_000)
     silent = tmp_path / "silent.jsonl"

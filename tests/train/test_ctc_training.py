@@ -59,12 +59,12 @@ def test_nothing_is_hidden_before_its_time() -> None:
     assert same == [True, True, False, False]
 
 
-@pytest.mark.parametrize("select", ["best", "last"])
-def test_statistics_are_resumed_with_the_weights(select: str, tmp_path: Path) -> None:
-    whole, _, log = run_ctc(tmp_path / "whole", select=select)
+@pytest.mark.parametrize(("select", "kind"), [("best", "everything"), ("last", "inception")])
+def test_statistics_are_resumed_with_the_weights(select: str, kind: str, tmp_path: Path) -> None:
+    whole, _, log = run_ctc(tmp_path / "whole", kind, select=select)
     with pytest.raises(StoppedError):
-        run_ctc(tmp_path / "stopped", select=select, stop=14)
-    again, _, _ = run_ctc(tmp_path / "stopped", select=select)
+        run_ctc(tmp_path / "stopped", kind, select=select, stop=14)
+    again, _, _ = run_ctc(tmp_path / "stopped", kind, select=select)
     state = whole.state_dict()
     assert any("running_var" in name for name in state)
     for name, value in again.state_dict().items():
