@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..base.options import option
 from ..base.progress import say
 from ..prune.settings import PruneSettings
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ..data.manifest import Utterance
 
 # Few steps at a high rate. Many rows stay: in so few steps no model learns to spell words that its rows lack.
-DEMO: dict[str, Any] = {
+DEMO: Json = {
     "longest": 12.0, "device": "cpu", "rate_factor": 1.5, "conditions": (),
     "training": {
         "steps": 40, "batch_seconds": 60.0, "learning_rate": 6e-5, "warmup": 0.15, "ema": 0.9, "validate_every": 100.0,
@@ -60,7 +61,7 @@ class AdaptSettings(DataSettings):
     prune: PruneSettings = option(PruneSettings(), "Say what is removed.")
 
     @classmethod
-    def prepared(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+    def prepared(cls, values: Mapping[str, Any]) -> Json:
         """With `demo`, its settings beneath what was given; what it cannot honour is refused by name.
 
         Raises:
@@ -83,7 +84,7 @@ class AdaptSettings(DataSettings):
 
 
 @job(AdaptSettings)
-def adapt(settings: AdaptSettings) -> dict[str, Any] | None:
+def adapt(settings: AdaptSettings) -> Json | None:
     """Tune, prune, prove and export a model; returns the before/after table, `exported` (the folder) and `report`.
 
     Three models are compared on test speakers that none was trained on: the original, a dense control trained for the
@@ -102,7 +103,7 @@ def adapt(settings: AdaptSettings) -> dict[str, Any] | None:
         return _adapted(settings, device)
 
 
-def _adapted(settings: AdaptSettings, device: str) -> dict[str, Any] | None:
+def _adapted(settings: AdaptSettings, device: str) -> Json | None:
     """The job on one process of one or more; only the first measures, exports and reports."""
     from ..base.files import read_json, write_text
     from ..study.adapt import adapt as run

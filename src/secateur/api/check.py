@@ -7,14 +7,19 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..base.progress import say
 from .data import DataSettings
 
 if TYPE_CHECKING:
+    import torch
+
     from ..data.job import JobData
+    from ..models.family import Config, TextCodec
+    from ..models.network import Network
     from ..prune.settings import PruneSettings
     from ..study.preview import Preview
     from ..train.settings import TrainSettings
@@ -29,19 +34,19 @@ UTILISATION = 0.3  # share of a device's fastest matrix products that training r
 class Plan:
     """A job that passed all checks: its model, text codec and sets, what is removed, what it will cost."""
 
-    model: Any
-    text: Any
+    model: Network
+    text: TextCodec
     data: JobData
     files: list[Path]  # manifests and archives
     new: bool = False  # the model has random weights
-    teacher: Any = None
+    teacher: Network | None = None
     preview: Preview | None = None
     steps: int = 0
     seconds: float = 0.0  # of training, estimated
     gigabytes: float = 0.0  # of memory, activations of a batch left out
     clips: dict[str, int] = field(default_factory=dict)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Json:
         """What `--check` prints."""
         from ..base.options import to_dict
 
@@ -85,7 +90,7 @@ def plan_job(settings: DataSettings, data: JobData | None = None, files: Sequenc
         data.nonspeech = read_nonspeech(settings.nonspeech, data.device)
     check_speakers(data, settings.same_speakers)
     model, text, new = _model(settings, data)
-    teacher: Any = model if len(data.rehearsal) and not new else None
+    teacher = model if len(data.rehearsal) and not new else None
     if getattr(settings, "teacher", ""):
         from ..weights.fetch import load_model
 
@@ -191,7 +196,7 @@ def check_speakers(data: JobData, allowed: bool = False) -> None:
             say(f"note: {line}")
 
 
-def check_precision(precision: str, config: Any) -> None:
+def check_precision(precision: str, config: Config) -> None:
     """Refuse a precision that a model of this size cannot be exported in.
 
     Raises:
@@ -215,7 +220,7 @@ def _sets(settings: DataSettings, device: str) -> JobData:
     return read_job(*sets)
 
 
-def _model(settings: DataSettings, data: JobData) -> tuple[Any, Any, bool]:
+def _model(settings: DataSettings, data: JobData) -> tuple[Network, TextCodec, bool]:
     """The model to start from, its text codec, and whether it is new."""
     from ..models.checkpoint import untrained
     from ..weights.fetch import load_model
@@ -284,7 +289,7 @@ def check_lengths(data: JobData, most: float) -> None:
             )
 
 
-def speed(device: Any) -> float:
+def speed(device: torch.device) -> float:
     """Floating-point operations a second of large matrix products on a device, measured for a tenth of a second."""
     import torch
 
@@ -298,7 +303,7 @@ def speed(device: Any) -> float:
     return float(2 * size**3 / min(times))
 
 
-def checked(result: dict[str, Any]) -> str:
+def checked(result: Json) -> str:
     """The lines that a command prints for `--check`."""
     clips = ", ".join(f"{count} {name}" for name, count in result["clips"].items())
     lines = [f"nothing is wrong with it: {clips} clips"]

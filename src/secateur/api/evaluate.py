@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..base.folders import folder_bytes
 from ..base.options import Settings, option, to_dict
 from ..base.progress import say
@@ -180,7 +181,7 @@ def is_exported(model: str) -> bool:
     return folder.is_dir() and any(folder.glob("*.onnx"))
 
 
-Prepared = tuple[Callable[[list["Utterance"]], list[str]], "WhisperConfig", dict[str, Any]]
+Prepared = tuple[Callable[[list["Utterance"]], list[str]], "WhisperConfig", Json]
 
 
 def _checkpoint(options: EvaluateSettings) -> Prepared:
@@ -195,7 +196,7 @@ def _checkpoint(options: EvaluateSettings) -> Prepared:
     from ..weights.fetch import fetch, load_model
 
     device = pick_device(options.device)
-    settings: dict[str, Any] = {"runtime": "torch", "device": str(device)}
+    settings: Json = {"runtime": "torch", "device": str(device)}
     if device.type == "cpu":
         settings["threads"] = torch.get_num_threads()
     if not options.plain() or _tunes_lm(options) or options.metric == "per":
@@ -222,7 +223,7 @@ def _exported(options: EvaluateSettings) -> Prepared:
     return _with_recogniser(recogniser, options, settings)
 
 
-def decoding(options: EvaluateSettings) -> dict[str, Any]:
+def decoding(options: EvaluateSettings) -> Json:
     """The decoding part of a result's settings: beams, and what is not as usual."""
     given = options.how()
     odd = {f.name: getattr(given, f.name) for f in fields(given) if getattr(given, f.name) != getattr(PLAIN, f.name)}
@@ -235,7 +236,7 @@ def _tunes_lm(options: EvaluateSettings) -> bool:
     return options.tune_on is not None and (bool(options.decoding.lm) or options.correct is None)
 
 
-def _with_recogniser(recogniser: Recogniser, options: EvaluateSettings, settings: dict[str, Any]) -> Prepared:
+def _with_recogniser(recogniser: Recogniser, options: EvaluateSettings, settings: Json) -> Prepared:
     weighed = options.how()
     settings = settings | decoding(options)
     if options.metric == "per":

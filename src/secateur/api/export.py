@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..base.options import Settings, option
 from ..base.progress import say
 from .job import job
@@ -56,7 +57,7 @@ class ExportSettings(Settings):
 
 
 @job(ExportSettings)
-def export(settings: ExportSettings) -> dict[str, Any]:
+def export(settings: ExportSettings) -> Json:
     """Export a model; returns the folder, the files' bytes and how near the export is to its source.
 
     Raises:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..base.options import default_of, from_dict
 
 S = TypeVar("S")
@@ -46,7 +47,7 @@ def settings_of(cls: type[S], name: str, inputs: Sequence[Any], options: Mapping
     Raises:
         SecateurError: see `Job`.
     """
-    values: dict[str, Any] = {}
+    values: Json = {}
     named = [f for f in dataclasses.fields(cls) if f.metadata.get("positional")]  # type: ignore[arg-type]
     if named and len(inputs) > len(named) and str(named[-1].type).startswith("tuple"):
         inputs = [*inputs[: len(named) - 1], tuple(inputs[len(named) - 1 :])]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..base.options import option
 from ..prune.settings import PruneSettings
 from ..sensitivity.by_error_settings import ByErrorSettings
@@ -27,7 +28,7 @@ class PruneJobSettings(TrainingJobSettings):
 
 
 @job(PruneJobSettings)
-def prune(settings: PruneJobSettings) -> dict[str, Any] | None:
+def prune(settings: PruneJobSettings) -> Json | None:
     """Prune a model, with or without training; returns errors, the share removed, steps and seconds.
 
     Raises:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from ..base.files import Json
 from ..base.options import Settings, option
 from .job import job
 
@@ -34,7 +35,7 @@ class StudyJobSettings(Settings):
 
 
 @job(StudyJobSettings)
-def study(settings: StudyJobSettings) -> dict[str, Any]:
+def study(settings: StudyJobSettings) -> Json:
     """Run what is not finished, then compare; returns the table, the page's path, and the runs that failed.
 
     Raises:

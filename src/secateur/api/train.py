@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..base.options import option
 from ..families.ctc.new_settings import NewModel
 from ..train.settings import TrainSettings
@@ -35,7 +36,7 @@ class TrainJobSettings(TrainingJobSettings):
 
 
 @job(TrainJobSettings)
-def train(settings: TrainJobSettings) -> dict[str, Any] | None:
+def train(settings: TrainJobSettings) -> Json | None:
     """Fine-tune a model, or train a new one; returns errors, steps and seconds. Of several processes, the first does.
 
     Raises:
@@ -44,9 +45,7 @@ def train(settings: TrainJobSettings) -> dict[str, Any] | None:
     return run_one_arm(settings, "train", "dense", None)
 
 
-def run_one_arm(
-    settings: TrainingJobSettings, job_name: str, arm: str, prune: PruneSettings | None
-) -> dict[str, Any] | None:
+def run_one_arm(settings: TrainingJobSettings, job_name: str, arm: str, prune: PruneSettings | None) -> Json | None:
     """Check, record, train, evaluate; inside `torchrun` all processes train together."""
     from ..base.extras import require
 

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..base.errors import SecateurError
-from ..base.files import write_text
+from ..base.files import Json, write_text
 from ..base.options import Settings, option, to_dict
 from ..base.progress import say, track
 from ..decode.options import DecodingOptions
@@ -86,7 +86,7 @@ class TranscribeSettings(Settings):
 
 
 @job(TranscribeSettings)
-def transcribe(settings: TranscribeSettings) -> dict[str, Any]:
+def transcribe(settings: TranscribeSettings) -> Json:
     """Transcribe every input; returns `files`, what was `written` and what `failed`, or of whole sets `bulk` counts.
 
     Raises:
@@ -95,7 +95,7 @@ def transcribe(settings: TranscribeSettings) -> dict[str, Any]:
     return _bulk(settings) if is_bulk(settings) else _each(settings)
 
 
-def _each(options: TranscribeSettings) -> dict[str, Any]:
+def _each(options: TranscribeSettings) -> Json:
     """Every input by itself; those that fail are named on standard error."""
     from ..runtime.recogniser import Recogniser
     from ..runtime.subtitles import WRITERS
@@ -108,7 +108,7 @@ def _each(options: TranscribeSettings) -> dict[str, Any]:
     recogniser = Recogniser.load(options.model, options.threads, device_for(options), workers=workers)
     decoding = options.how()
     rewrite = rewriter(options.writing, decoding.words)
-    files: list[dict[str, Any]] = []
+    files: list[Json] = []
     failed: list[dict[str, str]] = []
     paths = {name: None if options.out is None else options.out / names[name] for name in inputs}
     results = _transcribed(recogniser, inputs, decoding, options, rewrite, paths)
@@ -157,7 +157,7 @@ def is_bulk(options: TranscribeSettings) -> bool:
     return options.engine != "local" or to_manifest or any(w.endswith((".jsonl", ".tar")) for w in options.inputs)
 
 
-def _bulk(options: TranscribeSettings) -> dict[str, Any]:
+def _bulk(options: TranscribeSettings) -> Json:
     """Transcribe whole sets.
 
     Raises:

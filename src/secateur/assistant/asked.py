@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..decode.segments import Audio
 from ..runtime.recogniser import Recogniser
 from .grammar.file import Grammar, grammar_of, read_grammar
@@ -33,7 +34,7 @@ class AskedPhrases:
         self._ready: OrderedDict[tuple[Any, ...], Understanding] = OrderedDict()
         self._lock = threading.Lock()
 
-    def recognise(self, recogniser: Recogniser, audio: Audio, asked: Asked) -> dict[str, Any]:
+    def recognise(self, recogniser: Recogniser, audio: Audio, asked: Asked) -> Json:
         """The sentence that was said, its confidence, and in a grammar its intent and slots; `free` is the text as
         recognised without one.
 
@@ -44,7 +45,7 @@ class AskedPhrases:
             raise SecateurError(f"phrases and grammar are for at most {recogniser.window_seconds:g} s of audio")
         understood = self._understanding(recogniser, asked).audio(audio)
         match = understood.match
-        phrase: dict[str, Any] = {"free": understood.free, "confidence": round(match.confidence, 3) if match else 0.0}
+        phrase: Json = {"free": understood.free, "confidence": round(match.confidence, 3) if match else 0.0}
         text = understood.text if match else ""
         if match is not None and asked.phrases:
             text = asked.phrases[int(match.intent)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..base.options import to_dict
 from ..decode.segments import Audio
 from .chat import Chat
@@ -37,9 +37,9 @@ class Reply:
     confidence: float = 0.0
     answer: str = ""
     acted: bool = False
-    also: tuple[dict[str, Any], ...] = ()
+    also: tuple[Json, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Json:
         """Its values for JSON, in commands and on the web page; `heard` is the released key of `text`."""
         values = to_dict(self)
         return {"heard": values.pop("text"), **values}

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from ..base.errors import SecateurError
 from ..base.extras import require
+from ..base.files import Json
 from .grammar.words import joined, words_of
 from .remote import post_json
 
@@ -122,7 +123,7 @@ class HomeAssistant:
 
     def light(self, devices: Iterable[Device], brightness: float | None = None, colour: str | None = None) -> None:
         """Set the brightness (per cent) or colour of lights."""
-        data: dict[str, Any] = {}
+        data: Json = {}
         if brightness is not None:
             data["brightness_pct"] = round(brightness)
         if colour in WARM:
@@ -131,7 +132,7 @@ class HomeAssistant:
             data["color_name"] = COLOURS.get(colour, colour).replace(" ", "")
         self.call("light", "turn_on", devices, **data)
 
-    def _answers(self, asked: list[dict[str, Any]]) -> list[Any]:
+    def _answers(self, asked: list[Json]) -> list[Any]:
         """The results of WebSocket commands; None for one that this version does not know."""
         client = require("websockets.sync.client", "serve")
         split = urlsplit(self.url)
@@ -155,7 +156,7 @@ class HomeAssistant:
             raise SecateurError(f"{self.url}: Home Assistant does not answer ({problem})") from problem
 
 
-def read_house(answers: Callable[[list[dict[str, Any]]], list[Any]]) -> House:
+def read_house(answers: Callable[[list[Json]], list[Any]]) -> House:
     """Rooms and devices from the answers to WebSocket commands.
 
     Raises:
@@ -194,7 +195,7 @@ def _templates(named: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     return {value: f"({'|'.join(' '.join(words_of(name)) for name in names)})" for value, names in named.items()}
 
 
-def _expect(data: str | bytes, kind: str, url: str) -> dict[str, Any]:
+def _expect(data: str | bytes, kind: str, url: str) -> Json:
     try:
         message = json.loads(data)
         result = message["type"]

@@ -8,11 +8,12 @@ import urllib.request
 from typing import Any
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 
 MOST = 1 << 20  # bytes of an answer that are read
 
 
-def get_json(url: str, timeout: float) -> dict[str, Any]:
+def get_json(url: str, timeout: float) -> Json:
     """The JSON object at an address.
 
     Raises:
@@ -21,7 +22,7 @@ def get_json(url: str, timeout: float) -> dict[str, Any]:
     return _ask(urllib.request.Request(_checked(url)), timeout)
 
 
-def post_json(url: str, value: Any, timeout: float, token: str = "") -> dict[str, Any]:
+def post_json(url: str, value: Any, timeout: float, token: str = "") -> Json:
     """Send JSON; the answer's JSON object, or an empty one.
 
     Raises:
@@ -40,7 +41,7 @@ def _checked(url: str) -> str:
     return url
 
 
-def _ask(request: urllib.request.Request, timeout: float) -> dict[str, Any]:
+def _ask(request: urllib.request.Request, timeout: float) -> Json:
     host = request.host
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..base.options import Settings, option
 from .home_assistant import HomeAssistant
 from .timers import Timers
@@ -42,7 +42,7 @@ class Context:
     settings: SkillSettings = field(default_factory=SkillSettings)
     language: str = "en"
     clock: Callable[[], float] = time.time  # seconds since 1970
-    kept: dict[str, Any] = field(default_factory=dict)
+    kept: Json = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)
     home: HomeAssistant | None = None
 

@@ -282,11 +282,8 @@ def convert(hint: Any, value: Any, where: str) -> Any:
         if isinstance(value, str):
             value = [v.strip() for v in value.split(",") if v.strip()]
         inner = arguments[0] if arguments else Any
-        if (
-            isinstance(value, Path | int | float)
-            and not isinstance(value, bool)
-            and not dataclasses.is_dataclass(inner)
-        ):
+        single = isinstance(value, Path | int | float) and not isinstance(value, bool)
+        if single and not dataclasses.is_dataclass(inner):
             value = [value]  # one where several may be given
         if not isinstance(value, list | tuple):
             raise SecateurError(f"{where}: expected a list, found '{value}'")
@@ -299,10 +296,9 @@ def convert(hint: Any, value: Any, where: str) -> Any:
             value = {name.strip(): text.strip() for name, _, text in pairs}
         if not isinstance(value, dict):
             raise SecateurError(f"{where}: expected a table, found '{value}'")
-        if typing.get_origin(arguments[1]) is tuple and typing.get_args(arguments[1])[0] is str:
-            texts = value.values()  # a dictionary of pronunciations has a hundred thousand
-            if all(type(v) is list and all(type(one) is str for one in v) for v in texts):
-                return {k: tuple(v) for k, v in value.items()}
+        plain = (type(v) is list and {*map(type, v)} <= {str} for v in value.values())
+        if arguments[1] == tuple[str, ...] and all(plain):  # a dictionary of pronunciations has a hundred thousand
+            return {k: tuple(v) for k, v in value.items()}
         return {k: convert(arguments[1], v, f"{where}.{k}") for k, v in value.items()}
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return value if isinstance(value, hint) else from_dict(hint, value, where)

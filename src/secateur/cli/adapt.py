@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..api.adapt import AdaptSettings, adapt
 from ..api.check import checked
+from ..base.files import Json
 
 HELP = """Make a recogniser fit your speakers, small and fast: train, prune, compare, export, report.
 
@@ -20,13 +19,13 @@ torchrun --nproc-per-node 2 -m secateur adapt --train mine/train.jsonl --out run
 Options = AdaptSettings
 
 
-def run(options: AdaptSettings) -> dict[str, Any] | None:
+def run(options: AdaptSettings) -> Json | None:
     """Run the job."""
-    summary: dict[str, Any] | None = adapt(options)
+    summary: Json | None = adapt(options)
     return summary
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """The before/after table and the comparison with the controls."""
     if result.get("check"):
         return checked(result)

@@ -17,6 +17,7 @@ from ..assistant.skill import SkillSettings
 from ..assistant.skills.timer import rings
 from ..assistant.speak import say_aloud
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..base.options import Settings, option
 from ..runtime.recogniser import Recogniser
 
@@ -60,7 +61,7 @@ def build(options: Options) -> Assistant:
     )
 
 
-def run(options: Options) -> Iterator[dict[str, Any]]:
+def run(options: Options) -> Iterator[Json]:
     """Answer every command as it comes; a timer that runs out is a reply of its own.
 
     Raises:
@@ -71,7 +72,7 @@ def run(options: Options) -> Iterator[dict[str, Any]]:
     return _spoken_replies(build(options), options)
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """The hypothesis, its intents and the answer of every reply."""
     lines = []
     for reply in result[STREAM]:
@@ -88,7 +89,7 @@ def show(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _spoken_replies(assistant: Assistant, options: Options) -> Iterator[dict[str, Any]]:
+def _spoken_replies(assistant: Assistant, options: Options) -> Iterator[Json]:
     """Replies, said aloud where that was asked for."""
     for reply in _replies(assistant, options):
         if options.speak and reply.answer:

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
+from ..base.files import Json
 from ..base.locale import shown_language, translated
 from ..base.options import (
     choices_of,
@@ -167,7 +168,7 @@ def build_options(options: type, arguments: argparse.Namespace) -> Any:
     Raises:
         SecateurError: an unknown key, a wrong type, a value out of its range, a missing value.
     """
-    values: dict[str, Any] = {}
+    values: Json = {}
     where = "command line"
     if arguments.config:
         where = str(arguments.config)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..api import real_use
 from ..api.compare import CompareSettings, compare
+from ..base.files import Json
 from ..base.options import to_dict
 from ..evaluate.bootstrap import too_few_to_compare
 from ..evaluate.compare import Comparison
@@ -22,7 +21,7 @@ secateur compare real-use/tiny.en real-use/pruned"""
 Options = CompareSettings
 
 
-def run(options: CompareSettings) -> dict[str, Any]:
+def run(options: CompareSettings) -> Json:
     """The comparison as plain values."""
     if real_use.folders(options):
         changes = real_use.compare(options)
@@ -30,9 +29,9 @@ def run(options: CompareSettings) -> dict[str, Any]:
     return summary(compare(options), options.clips)
 
 
-def summary(comparison: Comparison, clips: int) -> dict[str, Any]:
+def summary(comparison: Comparison, clips: int) -> Json:
     """Plain values, `clips` examples of each kind."""
-    values: dict[str, Any] = to_dict(comparison)
+    values: Json = to_dict(comparison)
     values |= {
         "note": too_few_to_compare(comparison.difference),
         "speakers_better": comparison.speakers_better,
@@ -45,7 +44,7 @@ def summary(comparison: Comparison, clips: int) -> dict[str, Any]:
     return values
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """The comparison for a terminal."""
     if "conditions" in result:
         return text_table(*result["conditions"])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..api.doctor import DoctorSettings, doctor
+from ..base.files import Json
 from ..base.options import to_dict
 
 HELP = """Show what would be pruned of a model (groups, units, parameters), what stays whole, and why.
@@ -18,13 +17,13 @@ secateur doctor digits.keras"""
 Options = DoctorSettings
 
 
-def run(options: DoctorSettings) -> dict[str, Any]:
+def run(options: DoctorSettings) -> Json:
     """Look, without changing anything."""
-    findings: dict[str, Any] = to_dict(doctor(options))
+    findings: Json = to_dict(doctor(options))
     return findings
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """What may go, then what may not."""
     from ..base.options import from_dict
     from ..study.doctor import Findings

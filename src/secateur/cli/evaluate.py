@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..api import real_use
 from ..api.evaluate import EvaluateSettings, evaluate
+from ..base.files import Json
 from ..base.options import to_dict
 from ..evaluate.bootstrap import too_few
 from ..evaluate.breakdown import by_extra, by_length, by_speaker, extra_names
@@ -27,7 +26,7 @@ secateur evaluate runs/zh/dense test.jsonl --correct words.json --tune-on dev.js
 Options = EvaluateSettings
 
 
-def run(options: EvaluateSettings) -> dict[str, Any]:
+def run(options: EvaluateSettings) -> Json:
     """Evaluate, write the result file, and return its summary."""
     if options.conditions:
         measured = lines(real_use.measure(options))
@@ -45,7 +44,7 @@ def run(options: EvaluateSettings) -> dict[str, Any]:
     return values
 
 
-def show(values: dict[str, Any]) -> str:
+def show(values: Json) -> str:
     """The summary for a terminal."""
     if "conditions" in values:
         return text_table(*values["conditions"])
@@ -116,7 +115,7 @@ def _spread(rate: float, interval: tuple[float, ...]) -> str:
     return f"{percent(rate)} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
 
 
-def _slices(result: Result, by: str) -> list[dict[str, Any]]:
+def _slices(result: Result, by: str) -> list[Json]:
     named = {"speaker": by_speaker, "length": by_length}
     slices = named[by](result.rows) if by in named else by_extra(result.rows, by)
     return [

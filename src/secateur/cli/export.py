@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..api.export import ExportSettings, export
+from ..base.files import Json
 
 HELP = """Write a model as ONNX graphs (encoder and decoder with KV cache, or CTC network) that stock onnxruntime runs.
 
@@ -18,13 +17,13 @@ secateur export tiny.en --out tiny.bin --format ggml"""
 Options = ExportSettings
 
 
-def run(options: ExportSettings) -> dict[str, Any]:
+def run(options: ExportSettings) -> Json:
     """Export, compare, report."""
-    summary: dict[str, Any] = export(options)
+    summary: Json = export(options)
     return summary
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """Sizes, then how near the export is to its source."""
     if result.get("check"):
         return f"nothing is wrong with it: family {result['family']}, formats {', '.join(result['formats'])}"

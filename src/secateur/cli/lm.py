@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..base.errors import SecateurError
 from ..base.extras import hint
+from ..base.files import Json
 from ..base.options import Settings, option
 
 HELP = f"""Make a language model for `evaluate --lm` and `transcribe --lm`, which need numpy alone to read it.
@@ -31,7 +31,7 @@ class Options(Settings):
     test: tuple[Path, ...] = option((), "Measure perplexity and unknown words on these manifests.")
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Learn or convert, write, measure."""
     from ..data.manifest import read_manifest
     from ..lm.estimate import train_ngram
@@ -57,7 +57,7 @@ def run(options: Options) -> dict[str, Any]:
             "ngrams": counts, **measured}  # fmt: skip
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """Sizes and, on a test, how well it fits."""
     grams = ", ".join(f"{count} {n}-grams" for n, count in enumerate(result["ngrams"], 1))
     lines = [f"{result['file']}: {grams}; {result['bytes'] / 1e6:.1f} MB"]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..api.check import checked
 from ..api.prune import PruneJobSettings, prune
+from ..base.files import Json
 from ..evaluate.table import arm_line
 
 HELP = """Prune a model: gradually while it is fine-tuned, or at once without any training (--one-shot). With --by error
@@ -25,12 +24,12 @@ secateur prune --train mine/train.jsonl --one-shot --prune.remove 0.45 --prune.c
 Options = PruneJobSettings
 
 
-def run(options: PruneJobSettings) -> dict[str, Any] | None:
+def run(options: PruneJobSettings) -> Json | None:
     """Run the job."""
-    summary: dict[str, Any] | None = prune(options)
+    summary: Json | None = prune(options)
     return summary
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """Error rates, size, time."""
     return checked(result) if result.get("check") else arm_line(result)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import webbrowser
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from ..base.files import write_text
+from ..base.files import Json, write_text
 from ..base.options import Settings, option
 from ..evaluate.table import markdown_table
 from ..study.report import render
@@ -31,7 +30,7 @@ class Options(Settings):
     browse: bool = option(False, "Open the page in the browser.")
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Write the page; returns where it is and what it shows."""
     inputs = collect(options.run)
     if options.title:
@@ -45,6 +44,6 @@ def run(options: Options) -> dict[str, Any]:
     return {"report": str(out), "results": [name for name, _ in inputs.results], "bytes": out.stat().st_size}
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """Where the page is."""
     return f"{result['report']}: {len(result['results'])} results ({', '.join(result['results'])})"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..api.sensitivity import SensitivityJobSettings, sensitivity
+from ..base.files import Json
 from ..base.options import to_dict
 from ..evaluate.table import text_table
 
@@ -30,13 +29,13 @@ secateur sensitivity digits.keras --data words.npz,strings.npz --criterion magni
 Options = SensitivityJobSettings
 
 
-def run(options: SensitivityJobSettings) -> dict[str, Any]:
+def run(options: SensitivityJobSettings) -> Json:
     """Measure, and write the map, its table, heat map and page."""
-    values: dict[str, Any] = to_dict(sensitivity(options))
+    values: Json = to_dict(sensitivity(options))
     return {"out": str(options.out), **values}
 
 
-def show(values: dict[str, Any]) -> str:
+def show(values: Json) -> str:
     """The headline, and the sites that matter most."""
     from ..base.options import from_dict
     from ..prune.sensitivity_map import SensitivityMap

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..api.study import StudyJobSettings, study
+from ..base.files import Json
 
 HELP = "Answer a question with a study: arms at equal compute, seeds, paired intervals, one table and a page."
 EXAMPLE = """secateur study study.toml --data ../shared/data --out runs/study --parallel 2
@@ -14,13 +13,13 @@ secateur study study.toml --data /shared/data --out /shared/runs/study --engine 
 Options = StudyJobSettings
 
 
-def run(options: StudyJobSettings) -> dict[str, Any]:
+def run(options: StudyJobSettings) -> Json:
     """Run what is not finished, then compare."""
-    summary: dict[str, Any] = study(options)
+    summary: Json = study(options)
     return {**summary, "_exit": 1 if summary.get("failed") else 0}
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """The table, and where the page is."""
     if result.get("check"):
         return f"nothing is wrong with it: {len(result['runs'])} runs: {', '.join(result['runs'])}"

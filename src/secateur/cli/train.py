@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..api.check import checked
 from ..api.train import TrainJobSettings, train
+from ..base.files import Json
 from ..evaluate.table import arm_line
 
 HELP = """Fine-tune a model on manifests, or train a new CTC model.
@@ -27,12 +26,12 @@ torchrun --nproc-per-node 2 -m secateur train --train mine/train.jsonl --out run
 Options = TrainJobSettings
 
 
-def run(options: TrainJobSettings) -> dict[str, Any] | None:
+def run(options: TrainJobSettings) -> Json | None:
     """Run the job."""
-    summary: dict[str, Any] | None = train(options)
+    summary: Json | None = train(options)
     return summary
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """Error rates, size, time."""
     return checked(result) if result.get("check") else arm_line(result)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ..api.transcribe import TranscribeSettings, transcribe
+from ..base.files import Json
 from ..base.options import from_dict
 from ..runtime.subtitles import WRITERS, SubtitleSettings
 from ..runtime.transcript import Transcript
@@ -21,14 +21,14 @@ arecord -f S16_LE -r 16000 | secateur transcribe - --raw-rate 16000"""
 Options = TranscribeSettings
 
 
-def run(options: TranscribeSettings) -> dict[str, Any]:
+def run(options: TranscribeSettings) -> Json:
     """Transcribe every input; those that fail make the exit code 2."""
-    result: dict[str, Any] = transcribe(options)
+    result: Json = transcribe(options)
     failed = result["bulk"]["failed"] if "bulk" in result else result["failed"]
     return {**result, "_exit": 2 if failed else 0}
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """The transcripts in the format asked for; with --out, the files that were written."""
     if "bulk" in result:
         bulk = result["bulk"]

@@ -14,7 +14,7 @@ from typing import Any
 from ..audio.members import inside_archive, open_member
 from ..audio.read import AudioInfo, audio_info
 from ..base.errors import SecateurError
-from ..base.files import write_bytes, write_text
+from ..base.files import Json, write_bytes, write_text
 from ..base.progress import track
 from ..base.remote import absolute, is_file, open_remote, url_of
 from .clip import flac_of
@@ -102,7 +102,7 @@ def to_nemo(clips: Sequence[Utterance], out: Path, files: _Files) -> list[Path]:
     """A manifest of NeMo: JSON lines with `audio_filepath`, `duration`, `offset` of parts, `text`, `lang`."""
     folder, lines = absolute(out.parent), []
     for u in map(files.locate, clips):
-        values: dict[str, Any] = {"audio_filepath": relative_to(u.audio, folder), "duration": u.duration, "id": u.id}
+        values: Json = {"audio_filepath": relative_to(u.audio, folder), "duration": u.duration, "id": u.id}
         values |= {"offset": u.offset} if u.offset is not None else {}
         values |= {"text": u.text} if u.labelled else {}
         values |= {"speaker": u.speaker} if u.speaker else {}
@@ -118,7 +118,7 @@ def to_audiofolder(clips: Sequence[Utterance], out: Path, files: _Files) -> list
     """
     lines = []
     for u in map(files.copy, clips):
-        values: dict[str, Any] = {"file_name": f"{AUDIO}/{u.audio.name}", "id": u.id, "duration": u.duration}
+        values: Json = {"file_name": f"{AUDIO}/{u.audio.name}", "id": u.id, "duration": u.duration}
         values |= {"transcription": u.text} if u.labelled else {}
         values |= {"speaker": u.speaker} if u.speaker else {}
         lines.append(values | {"language": u.language} | u.extras)
@@ -142,7 +142,7 @@ def to_lhotse(clips: Sequence[Utterance], out: Path, files: _Files) -> list[Path
     for u in placed:
         info = files.header(u.audio)
         seconds = info.frames / info.sample_rate - (u.offset or 0.0)
-        values: dict[str, Any] = {
+        values: Json = {
             "id": u.id, "recording_id": names[u.audio], "start": u.offset or 0.0,
             "duration": seconds if u.offset is None else min(u.duration, seconds),
             "channel": 0 if info.channels == 1 else list(range(info.channels)),

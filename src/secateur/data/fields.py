@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
+from ..base.files import Json
 
 REQUIRED = ("id", "audio", "duration")
 TEXTS = ("id", "audio", "text", "speaker", "language")  # what must be in quotes
@@ -22,7 +23,7 @@ OTHER_NAMES = {
 }  # fmt: skip
 
 
-def rename(values: dict[str, Any]) -> None:
+def rename(values: Json) -> None:
     """Give fields that other toolkits wrote our names, where ours are not there."""
     for key, name in OTHER_NAMES.items():
         if key in values and name not in values and (name != "offset" or _is_number(values[key])):
@@ -33,7 +34,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def check_names(values: dict[str, Any], where: str) -> None:
+def check_names(values: Json, where: str) -> None:
     """Every required field is there, and no unknown one looks like a misspelt field that is absent."""
     absent = [name for name in FIELDS if name not in values]
     for key in values:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
-from ..base.files import at_home, atomic_path
+from ..base.files import Json, at_home, atomic_path
 from ..base.remote import absolute, open_remote, url_of
 from ..text.languages import language_tag
 from .fields import ALL, FIELDS, LEAST, TEXTS, check_names, described
@@ -36,7 +36,7 @@ class Utterance:
     text: str = ""
     speaker: str = ""
     language: str = "en"
-    extras: dict[str, Any] = field(default_factory=dict)  # every other field: age, gender, accent, ...
+    extras: Json = field(default_factory=dict)  # every other field: age, gender, accent, ...
     offset: float | None = None  # s, where the part begins that lasts `duration`; None: the whole recording
     channel: int | None = None  # counted from 0; None: all channels mixed
     no_speech: bool = False  # the manifest has `"text": ""`: known to hold no speech, not merely without transcript
@@ -148,7 +148,7 @@ def parse_line(line: bytes | str, folder: Path, where: str) -> Utterance:
     return from_values(values, folder, where)
 
 
-def from_values(values: dict[str, Any], folder: Path, where: str) -> Utterance:
+def from_values(values: Json, folder: Path, where: str) -> Utterance:
     """The fields of one line as an utterance; see `parse_line`."""
     if not (values.keys() >= LEAST and values.keys() <= ALL):
         check_names(values, where)
@@ -242,7 +242,7 @@ def manifest_writer(path: str | Path) -> Iterator[Callable[[Utterance], None]]:
         yield write
 
 
-def to_line(utterance: Utterance, folder: Path) -> dict[str, Any]:
+def to_line(utterance: Utterance, folder: Path) -> Json:
     """The JSON object of an utterance in a manifest whose (absolute) folder is `folder`.
 
     Raises:
@@ -251,7 +251,7 @@ def to_line(utterance: Utterance, folder: Path) -> dict[str, Any]:
     for name in utterance.extras:
         if name in FIELDS:
             raise SecateurError(f"utterance '{utterance.id}': the extra '{name}' has the name of a field")
-    values: dict[str, Any] = {
+    values: Json = {
         "id": utterance.id, "audio": relative_to(utterance.audio, folder), "duration": round(utterance.duration, 4),
     }  # fmt: skip
     if utterance.offset is not None:

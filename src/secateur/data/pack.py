@@ -7,11 +7,10 @@ import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..audio.members import open_member
 from ..base.errors import SecateurError
-from ..base.files import read_json, write_json
+from ..base.files import Json, read_json, write_json
 from ..base.progress import track
 from ..base.remote import absolute, is_file, open_remote, state_of, url_of
 from .clip import flac_of
@@ -64,7 +63,7 @@ def _claim(out: Path, manifest: str | Path, clips: int) -> None:
     record = out.with_name(f"{out.name}.json")
     sources = shard_paths(manifest)
     sizes = [state_of(path) for path in sources]
-    ours: dict[str, Any] = {
+    ours: Json = {
         "manifest": str(absolute(manifest)), "clips": clips,
         "state": hashlib.sha256(repr(sizes).encode()).hexdigest()[:16],
     }  # fmt: skip
@@ -74,7 +73,7 @@ def _claim(out: Path, manifest: str | Path, clips: int) -> None:
         raise SecateurError(f"{record}: archives of another manifest, or of another state of it, are here: remove them")
 
 
-def _member(u: Utterance) -> tuple[str, str, bytes, dict[str, Any]]:
+def _member(u: Utterance) -> tuple[str, str, bytes, Json]:
     """A clip as an archive has it."""
     fields = to_line(u, ROOT)
     del fields["audio"]

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import soundfile
@@ -19,7 +19,7 @@ from ..audio.denoise import SPECTRAL, denoise
 from ..audio.gtcrn import Gtcrn
 from ..audio.read import SLACK, AudioInfo, audio_info
 from ..base.errors import SecateurError, one_line
-from ..base.files import atomic_path, read_json, write_json, write_text
+from ..base.files import Json, atomic_path, read_json, write_json, write_text
 from ..base.progress import track
 from ..base.remote import absolute, is_file, url_of
 from ..text.chinese import spoken
@@ -34,7 +34,7 @@ from .summary import lower_case
 
 Format = Literal["keep", "flac", "wav", "ogg"]
 # libsndfile's names; Opus at level 0.95 has about 20 kbit/s for one channel.
-CODING: dict[str, dict[str, Any]] = {
+CODING: dict[str, Json] = {
     "flac": {"format": "FLAC", "subtype": "PCM_16"},
     "wav": {"format": "WAV", "subtype": "PCM_16"},
     "ogg": {"format": "OGG", "subtype": "OPUS", "compression_level": 0.95},
@@ -200,7 +200,7 @@ def _kind(problem: str) -> str:
     return "no such audio file" if problem.endswith("no such file") else "audio that cannot be read"
 
 
-def usable_names(recording: Recording) -> dict[str, Any]:
+def usable_names(recording: Recording) -> Json:
     """Extras under names that the manifest's reader accepts: what looks like a field that is absent gets a prefix."""
     present = {"id", "audio", "duration", "language"} | {"text"} | ({"speaker"} if recording.speaker else set())
     usable_extras = {}

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any
 
 from ..audio.folder import SUFFIXES
 from ..base.errors import SecateurError
-from ..base.files import MOST_TEXT, at_home, read_limited
+from ..base.files import MOST_TEXT, Json, at_home, read_limited
 from ..base.remote import absolute, files_below, is_file, is_folder, url_of
 from .encoding import decode_text, read_text
 
@@ -35,7 +34,7 @@ class Recording:
     speaker: str = ""
     split: str = ""
     language: str = ""
-    extras: dict[str, Any] = field(default_factory=dict)
+    extras: Json = field(default_factory=dict)
     offset: float | None = None  # s, where the part begins; None: at the beginning
     seconds: float | None = None  # of the part; None: up to the end
     channel: int | None = None  # from 0; None: all of them mixed

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..base.files import Json
 from ..base.remote import url_of
 from .columns import LOOKED_AT, Columns, choose_columns
 from .fields import FIELDS
@@ -126,7 +127,7 @@ def as_text(value: Any) -> str:
     return str(value).strip()
 
 
-def _extras(row: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
+def _extras(row: Mapping[str, Any], columns: Columns) -> Json:
     extras = {}
     for name in (*columns.others, *(columns.of[field] for field in ("split",) if field in columns.of)):
         value = row.get(name)

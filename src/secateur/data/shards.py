@@ -18,7 +18,7 @@ from ..audio.folder import SUFFIXES
 from ..audio.members import members, read_range
 from ..audio.read import SLACK, audio_info
 from ..base.errors import SecateurError
-from ..base.files import atomic_path
+from ..base.files import Json, atomic_path
 from ..base.remote import url_of
 from .fields import rename
 
@@ -63,7 +63,7 @@ def shard_paths(pattern: str | Path) -> list[Path]:
     return archives
 
 
-def read_samples(pattern: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_samples(pattern: str | Path) -> Iterator[tuple[str, Json]]:
     """Every clip of the archives: where it is (for messages), and its fields as a line of a manifest has them.
 
     The id is the stem where the JSON has none, and the duration is read from the audio's header. `audio` is a path such
@@ -91,9 +91,9 @@ def _stem(name: str) -> tuple[str, str]:
     return folder + slash + stem, ending.rpartition(".")[2].lower()
 
 
-def _values(resolved: Path, archive: Path, sample: Iterable[tarfile.TarInfo]) -> tuple[str, dict[str, Any]]:
+def _values(resolved: Path, archive: Path, sample: Iterable[tarfile.TarInfo]) -> tuple[str, Json]:
     """One clip from its members."""
-    values: dict[str, Any] = {}
+    values: Json = {}
     sound: tarfile.TarInfo | None = None
     key = ""
     for member in sample:
@@ -125,7 +125,7 @@ def _alike(stated: Any, seconds: float) -> bool:
     return isinstance(stated, int | float) and abs(stated - seconds) <= SLACK + 0.01 * seconds
 
 
-def _read(content: bytes, ending: str, where: str) -> dict[str, Any]:
+def _read(content: bytes, ending: str, where: str) -> Json:
     """The fields that a member gives."""
     try:
         text = content.decode("utf-8-sig")
@@ -139,7 +139,7 @@ def _read(content: bytes, ending: str, where: str) -> dict[str, Any]:
     return values
 
 
-def write_shard(path: Path, clips: Iterable[tuple[str, str, bytes, dict[str, Any]]]) -> int:
+def write_shard(path: Path, clips: Iterable[tuple[str, str, bytes, Json]]) -> int:
     """Write one archive atomically, from stem, ending, audio and fields of every clip; the same clips, the same bytes.
 
     Returns how many clips there were.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..text.by_sound import BySound
 from ..text.head_evidence import HeadEvidence
 from ..text.normalise import normaliser
@@ -83,7 +83,7 @@ def chosen(dev: Result, writer: BySound) -> tuple[BySound, list[CostTrial]]:
     return writer.costing(replace(writer.costs, changed=best.changed, head=best.head, careful=best.careful)), trials
 
 
-def correction(before: Result, writer: BySound, dev: Result | None = None) -> tuple[Result, dict[str, Any]]:
+def correction(before: Result, writer: BySound, dev: Result | None = None) -> tuple[Result, Json]:
     """`before` corrected, with costs chosen on `dev` if there is one, and what came of it as plain values.
 
     Raises:
@@ -95,7 +95,7 @@ def correction(before: Result, writer: BySound, dev: Result | None = None) -> tu
     with_head = any(PINYIN_EXTRA in row.extras for row in before.rows)
     after = corrected(before, writer)
     d = compare_results(before, after).difference
-    summary: dict[str, Any] = {
+    summary: Json = {
         "before": before.rate, "after": after.rate, "changed": writer.costs.changed,
         "careful": writer.costs.careful,
         "head": writer.costs.head if with_head else None, "dev": [asdict(t) for t in trials],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.progress import say, track
 from ..decode.language import known
@@ -14,6 +14,7 @@ from ..text.languages import base_language, language
 
 if TYPE_CHECKING:
     from ..data.manifest import Utterance
+    from ..models.family import Config
     from ..runtime.recogniser import Recogniser
 
 PIECE = 16  # clips a call: an int8 network's rounding depends on what runs together, so it is part of a result
@@ -52,14 +53,14 @@ def decoded(
     return transcribe
 
 
-def speaks(config: Any) -> tuple[str, ...] | None:
+def speaks(config: Config) -> tuple[str, ...] | None:
     """The languages that a model with this config can be asked to write; None: English only."""
     tokens = getattr(config, "tokens", None)
     languages = ("en",) if tokens is None else known(tokens)
     return None if languages == ("en",) else languages
 
 
-def note_other_languages(config: Any, utterances: list[Utterance]) -> None:
+def note_other_languages(config: Config, utterances: list[Utterance]) -> None:
     """Print a line where an English-only model is evaluated on other languages: such a figure means little."""
     if getattr(config, "tokens", None) is None or speaks(config) is not None:
         return

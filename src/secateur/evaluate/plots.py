@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..base.extras import require
+from ..base.files import Json
 from .breakdown import Slice
 from .compare import Comparison
 from .result import Result
@@ -22,7 +23,7 @@ VARIABLES = {INK: "currentColor", LINE: "var(--line)", BETTER: "var(--good)", WO
 VARIABLES |= {colour: f"var(--s{i})" for i, colour in enumerate(SERIES, 1)}
 WIDTH = 5.0  # inches of 72 dots: text of 10 dots is still readable on a phone
 
-STYLE: dict[str, Any] = {
+STYLE: Json = {
     "svg.fonttype": "none", "font.size": 10, "font.family": "sans-serif", "text.color": INK, "axes.labelcolor": INK,
     "axes.edgecolor": LINE, "xtick.color": LINE, "ytick.color": LINE, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
     "axes.grid": True, "grid.color": LINE, "grid.linewidth": 0.8, "axes.axisbelow": True, "axes.spines.top": False,

@@ -6,9 +6,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..base.progress import say, track
 from ..data.clip import read_clip
 from ..data.manifest import Utterance, read_manifest
@@ -26,6 +27,7 @@ from .result import Result, Row, read_result, write_result
 from .run import summarise
 
 if TYPE_CHECKING:
+    from ..models.family import Config
     from ..runtime.recogniser import Recogniser
     from ..runtime.transcript import Transcript
 
@@ -101,7 +103,7 @@ def measure(
     return results
 
 
-def _cannot(config: Any, name: str) -> str:
+def _cannot(config: Config, name: str) -> str:
     """Why a model cannot take a condition, or nothing."""
     tokens = getattr(config, "tokens", None)
     if name.partition("-")[0] in ("prompt", "previous") and getattr(tokens, "previous", None) is None:
@@ -143,7 +145,7 @@ def _row(case: Case, transcript: Transcript, normalise: str | None) -> Row:
     u = case.utterance
     code = base_language(u.language)
     compared = compare_texts(u.text, transcript.text, code, scheme_of(code, normalise))
-    extras: dict[str, Any] = {k: v for k, v in u.extras.items() if isinstance(v, str | int | float)}
+    extras: Json = {k: v for k, v in u.extras.items() if isinstance(v, str | int | float)}
     if len(case.of) > 1:
         extras["of"] = list(case.of)
     if loops(compared.hypothesis) and not loops(compared.reference):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
-from ..base.files import read_json, write_text
+from ..base.files import Json, read_json, write_text
 from ..base.options import from_dict, to_dict
 from .error_rate import Counts, Metric
 from .sounds import Sounds
@@ -27,7 +27,7 @@ class Row:
     reference: str
     hypothesis: str
     counts: Counts
-    extras: dict[str, Any] = field(default_factory=dict)  # age, gender, accent, ... from the manifest
+    extras: Json = field(default_factory=dict)  # age, gender, accent, ... from the manifest
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Result:
     normalise: str = ""  # scheme of `text.normalise` that texts were compared by; empty: not recorded (before 0.4)
     languages: tuple[LanguageRate, ...] = ()  # where there are several
     without_reference: int = 0  # clips whose reference is empty: their words are insertions
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Json = field(default_factory=dict)
     rows: tuple[Row, ...] = ()
 
     @property
@@ -79,16 +79,16 @@ class Result:
         """Substitutions, deletions and insertions together."""
         return self.substitutions + self.deletions + self.insertions
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Json:
         """Plain values without the rows."""
-        values: dict[str, Any] = to_dict(replace(self, rows=()))
+        values: Json = to_dict(replace(self, rows=()))
         del values["rows"]
         if self.sounds is None:
             del values["sounds"]
         for name in ("languages", "without_reference"):
             if not values[name]:
                 del values[name]
-        plain: dict[str, Any] = _nan_to(None, values)
+        plain: Json = _nan_to(None, values)
         return plain
 
     @property
@@ -98,7 +98,7 @@ class Result:
         return sum(rates) / len(rates) if rates else self.rate
 
     @classmethod
-    def of_summary(cls, values: dict[str, Any], where: str) -> Result:
+    def of_summary(cls, values: Json, where: str) -> Result:
         """The result (without rows) that `summary` gave.
 
         Raises:
@@ -162,7 +162,7 @@ def _nan_to(other: Any, value: Any) -> Any:
     return other if isinstance(value, float) and math.isnan(value) else value
 
 
-def _without_null(values: dict[str, Any]) -> dict[str, Any]:
+def _without_null(values: Json) -> Json:
     """The same with nan where a rate is null."""
     undefined = float("nan")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..base.version import __version__
 from ..models.family import Config, family_of
 from ..text.languages import base_language
@@ -36,7 +37,7 @@ def evaluate(
     parameters: int | None = None,
     macs: int | None = None,
     size: int | None = None,
-    settings: dict[str, Any] | None = None,
+    settings: Json | None = None,
     normalise: str | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -92,7 +93,7 @@ def evaluate(
 def summarise(
     rows: Sequence[Row], *, model: str, data: str, language: str, metric: Metric, seconds_compute: float,
     parameters: int | None = None, macs: int | None = None, size: int | None = None,
-    settings: dict[str, Any] | None = None, resamples: int = RESAMPLES, seed: int = 0, normalise: str = "",
+    settings: Json | None = None, resamples: int = RESAMPLES, seed: int = 0, normalise: str = "",
 ) -> Result:  # fmt: skip
     """The result over counted rows; rates are nan where no row has a reference word.
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError, nearest
+from ..base.files import Json
 from ..base.plugins import Lazy, Registry
 from .filterbank import htk_mel_to_hz, hz_to_htk_mel
 
@@ -124,7 +125,7 @@ class FrontEnd:
         """The front-end of a network that reads only `units`, numbers of its `inputs` as they are now."""
         kept = tuple(self.reads[unit] for unit in units)
         left = None if kept == tuple(range(self.dimensions)) else kept
-        kept_in: dict[str, Any] = {self.definition.kept_in: left}
+        kept_in: Json = {self.definition.kept_in: left}
         return replace(self, **kept_in)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from .front_end import FrontEnd
 
 _EVEN_HZ = 1000.0  # where pre-emphasis weighs the same at both rates
@@ -41,7 +41,7 @@ def resampled(front_end: FrontEnd, sample_rate: int) -> FrontEnd:
     if not kept:
         raise SecateurError(f"sample_rate: at {sample_rate} Hz none of the bins that the model reads is left")
     left = None if len(kept) == f.dimensions else kept
-    kept_in: dict[str, Any] = {f.definition.kept_in: left}
+    kept_in: Json = {f.definition.kept_in: left}
     return replace(f, sample_rate=sample_rate, window=window, hop=hop, high_hz=f.top_hz, full_scale=scale, **kept_in)
 
 

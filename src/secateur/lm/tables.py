@@ -5,13 +5,12 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
-from ..base.files import atomic_path
+from ..base.files import Json, atomic_path
 from .ngram import LanguageModel, Level, Mixture, NGram
 
 Grams = dict[tuple[str, ...], tuple[float, float]]  # words in reading order to (log probability, backoff)
@@ -96,7 +95,7 @@ def _filled(ids: NDArray[np.int64], levels: list[Level], words: Sequence[str], o
 
 def write_ngram(path: Path, model: NGram) -> None:
     """Write our own format, atomically: a compressed .npz that numpy alone reads."""
-    arrays: dict[str, Any] = {"words": np.frombuffer("\n".join(model.words).encode(), np.uint8)}
+    arrays: Json = {"words": np.frombuffer("\n".join(model.words).encode(), np.uint8)}
     for n, level in enumerate(model.levels, 1):
         parents, firsts = np.divmod(level.keys, len(model.words)) if n > 1 else (level.keys, level.keys)
         arrays |= {f"parents{n}": parents.astype(np.int32), f"firsts{n}": firsts.astype(np.int32)}

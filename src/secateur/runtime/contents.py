@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..base.errors import SecateurError
-from ..base.files import read_json
+from ..base.files import Json, read_json
 from ..base.options import from_dict
 from ..decode.generation import Generation
 from ..decode.session import TokenConfig
@@ -39,7 +38,7 @@ class Contents:
     source: str  # name of the exported model
     made_by: str  # secateur and its version
     files: dict[str, FileRecord]
-    parity: dict[str, Any] = field(default_factory=dict)  # against the source, as measured after the export
+    parity: Json = field(default_factory=dict)  # against the source, as measured after the export
     format: int = FORMAT
     generation: Generation = field(default_factory=Generation)  # what decoding must know of the model
 

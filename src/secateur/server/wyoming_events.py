@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 from wyoming.audio import AudioChunk
 from wyoming.event import Event
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 
 MOST_HEADER = 65_536  # bytes of the JSON line, and of further data
 MOST_PAYLOAD = 1 << 20  # bytes; half a minute at 16 kHz, clients send tenths of a second
@@ -56,7 +56,7 @@ def checked_chunk(event: Event) -> AudioChunk:
     return chunk
 
 
-def _table(data: bytes) -> dict[str, Any]:
+def _table(data: bytes) -> Json:
     try:
         values = json.loads(data)
     except (ValueError, RecursionError):
@@ -66,7 +66,7 @@ def _table(data: bytes) -> dict[str, Any]:
     return values
 
 
-def _length(header: dict[str, Any], name: str, most: int) -> int:
+def _length(header: Json, name: str, most: int) -> int:
     value = header.get(name) or 0
     if type(value) is not int or not 0 <= value <= most:
         raise SecateurError(f"{name} must be from 0 to {most}")

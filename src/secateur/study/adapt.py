@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from ..base.files import write_json
+from ..base.files import Json, write_json
 from ..base.folders import folder_bytes
 from ..base.options import to_dict
 from ..base.progress import say, track
@@ -79,7 +79,7 @@ class Recipe(Protocol):
         """Clips on which the exported models are timed."""
 
 
-def adapt(model: Network, tokenizer: TextCodec, data: JobData, out: Path, settings: Recipe) -> dict[str, Any]:
+def adapt(model: Network, tokenizer: TextCodec, data: JobData, out: Path, settings: Recipe) -> Json:
     """Run the whole job in folder `out` and return the before/after table (see `table`).
 
     `data.tests` holds exactly one set, "test". Finished parts are not run again. Of several processes all train and
@@ -139,7 +139,7 @@ def adapt(model: Network, tokenizer: TextCodec, data: JobData, out: Path, settin
     return summary
 
 
-def real_use(out: Path, names: Iterable[str], test: Sequence[Utterance], settings: Recipe) -> dict[str, Any]:
+def real_use(out: Path, names: Iterable[str], test: Sequence[Utterance], settings: Recipe) -> Json:
     """The exported models under conditions of real use, and a warning for each in which the pruned one is worse."""
     if not settings.conditions:
         return {}
@@ -160,7 +160,7 @@ def real_use(out: Path, names: Iterable[str], test: Sequence[Utterance], setting
     return {"use": measured, "use_table": to_dict(compared), "use_worse": drifts}
 
 
-def table(results: dict[str, Result]) -> dict[str, Any]:
+def table(results: dict[str, Result]) -> Json:
     """Rates with intervals, sizes and speeds of every model, and the paired comparisons with the last one."""
     rows = {
         name: {

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ..base.device import device_name
 from ..base.errors import SecateurError
-from ..base.files import read_json, write_json
+from ..base.files import Json, read_json, write_json
 from ..base.folders import clear_temporaries
 from ..base.options import to_dict
 from ..data.clip_index import joined
@@ -57,7 +56,7 @@ class ArmSettings:
 def run_arm(
     arm: ArmSettings, model: Network, tokenizer: TextCodec, data: JobData, folder: Path, teacher: Network | None = None,
     test_now: bool = True,
-) -> tuple[Any, Any, dict[str, Result]]:  # fmt: skip
+) -> tuple[Network, TextCodec, dict[str, Result]]:  # fmt: skip
     """Run `arm` from a copy of `model` and keep checkpoint, log and results in `folder`; a killed run resumes.
 
     Inside `distributed.processes` all train together; only the first has results to give.
@@ -86,7 +85,7 @@ def run_arm(
         from ..allocation.plan import planned
 
         arm = replace(arm, prune=planned(model, tokenizer, initial, data, arm.prune, folder))
-    steps, known = 0, dict[str, Any]()
+    steps, known = 0, Json()
     if arm.train is not None:
         before = RehearsalDev(model, tokenizer, data)
         tuned, steps, known = _tune(arm, task, initial, original, data, folder, teacher, before)
@@ -131,7 +130,7 @@ def _tune(
     folder: Path,
     teacher: Network | None,
     before: RehearsalDev,
-) -> tuple[Any, int, dict[str, Any]]:
+) -> tuple[Network, int, Json]:
     """Train, pruning on the way; returns the shrunk model, the steps taken and the rates on rehearsal dev sets."""
     settings = arm.train
     assert settings is not None
@@ -154,7 +153,7 @@ def _tune(
         pruner = make_method(model, arm.prune, original[arm.prune.measure])
         callbacks.append(pruner)
 
-    def validate(current: Any) -> dict[str, float]:
+    def validate(current: Network) -> dict[str, float]:
         return {"error": decode_set(current, initial.tokenizer, data, "dev", data.dev, arm.name, shared=True).rate}
 
     rate = config.front_end.sample_rate
@@ -184,13 +183,13 @@ def remove_state(folder: Path) -> None:
     (folder / "state.safetensors").unlink(missing_ok=True)
 
 
-def finished(folder: Path) -> dict[str, Any] | None:
+def finished(folder: Path) -> Json | None:
     """The summary of an arm that is done, or None."""
     path = folder / "summary.json"
     return dict(read_json(path)) if path.exists() else None
 
 
-def complete(folder: Path) -> dict[str, Any] | None:
+def complete(folder: Path) -> Json | None:
     """The summary of an arm whose tests are done too, or None."""
     summary = finished(folder)
     return summary if summary is not None and summary.get("complete") else None

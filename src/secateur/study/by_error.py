@@ -5,23 +5,24 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from ..base.device import device_name
 from ..base.errors import SecateurError
-from ..base.files import write_json
+from ..base.files import Json, write_json
 from ..base.options import to_dict
 from ..data.job import JobData
 from ..evaluate.result import write_result
 from ..evaluate.scoring import score
 from ..models.checkpoint import as_saved, save_checkpoint
+from ..models.family import TextCodec
+from ..models.network import Network
 from ..prune.pruner import COSTS
 from ..sensitivity.by_error import remove_by_error
 from ..sensitivity.by_error_settings import ByErrorSettings
 from ..sensitivity.clips import in_turn
 
 
-def prune_by_error(model: Any, text: Any, data: JobData, settings: ByErrorSettings, folder: Path) -> dict[str, Any]:
+def prune_by_error(model: Network, text: TextCodec, data: JobData, settings: ByErrorSettings, folder: Path) -> Json:
     """Select on training clips, confirm on dev, keep `data.rehearsal_dev`; writes checkpoint, results and summary.
 
     Raises:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..base.files import Json
 from ..base.progress import say
 from ..data.job import JobData
 from ..evaluate.scoring import decode_set
+from ..models.family import TextCodec
+from ..models.network import Network
 from ..train import distributed
 from ..train.callback import Callback
 from ..train.settings import TrainSettings
@@ -47,7 +49,7 @@ def interpolated(start: Mapping[str, Tensor], trained: Mapping[str, Tensor], sha
 def choose(trials: list[ShareTrial], original: Mapping[str, float], allowed: float = ALLOWED) -> ShareTrial:
     """The lowest error on dev among those that keep every set; where none does, the one that forgets least.
 
-    >>> kept = choose([Tried(1.0, 0.10, {"en": 0.25}), Tried(0.7, 0.11, {"en": 0.172})], {"en": 0.169})
+    >>> kept = choose([ShareTrial(1.0, 0.10, {"en": 0.25}), ShareTrial(0.7, 0.11, {"en": 0.172})], {"en": 0.169})
     >>> kept.share
     0.7
     """
@@ -62,9 +64,9 @@ def choose(trials: list[ShareTrial], original: Mapping[str, float], allowed: flo
 
 
 def settle(
-    model: Any, start: Weights, original: Rates, project: Callable[[Weights], None],
-    judge: Callable[[Any], tuple[float, Rates]], label: str, shares: Sequence[float] = SHARES,
-) -> dict[str, Any]:  # fmt: skip
+    model: Network, start: Weights, original: Rates, project: Callable[[Weights], None],
+    judge: Callable[[Network], tuple[float, Rates]], label: str, shares: Sequence[float] = SHARES,
+) -> Json:  # fmt: skip
     """Leave in `model` the weights between `start` and its own that `choose` takes; returns what was forgotten.
 
     `judge` gives the error on dev and on every set to keep, `project` brings weights back to what pruning allows.
@@ -93,7 +95,7 @@ def settle(
 
 
 @torch.no_grad()
-def put(model: Any, start: Weights, trained: Weights, share: float, project: Callable[[Weights], None]) -> None:
+def put(model: Network, start: Weights, trained: Weights, share: float, project: Callable[[Weights], None]) -> None:
     """Make the weights in between the model's own."""
     weights = interpolated(start, trained, share)
     project(weights)
@@ -104,11 +106,11 @@ def put(model: Any, start: Weights, trained: Weights, share: float, project: Cal
 class RehearsalDev:
     """The original's error rates on the rehearsal dev sets (`JobData.rehearsal_dev`), which must be kept."""
 
-    model: Any
-    text: Any
+    model: Network
+    text: TextCodec
     data: JobData
 
-    def rates(self, model: Any, text: Any, label: str) -> Rates:
+    def rates(self, model: Network, text: TextCodec, label: str) -> Rates:
         """Error rates on those sets."""
         return {
             name: decode_set(model, text, self.data, f"known-{name}", clips, label, shared=True).rate
@@ -116,8 +118,14 @@ class RehearsalDev:
         }
 
     def settle(
-        self, model: Any, text: Any, start: Weights, callbacks: Sequence[Callback], settings: TrainSettings, label: str
-    ) -> dict[str, Any]:
+        self,
+        model: Network,
+        text: TextCodec,
+        start: Weights,
+        callbacks: Sequence[Callback],
+        settings: TrainSettings,
+        label: str,
+    ) -> Json:
         """Interpolate the weights of `model` as `settings.interpolation` says; see the function `settle`.
 
         Several processes share the clips that are decoded, and all end with the same weights.
@@ -127,7 +135,7 @@ class RehearsalDev:
             for callback in callbacks:
                 callback.project(weights)
 
-        def judge(current: Any) -> tuple[float, Rates]:
+        def judge(current: Network) -> tuple[float, Rates]:
             current.eval()
             dev = decode_set(current, text, self.data, "dev", self.data.dev, label, shared=True).rate
             return dev, self.rates(current, text, label)

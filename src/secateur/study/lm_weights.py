@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..base.progress import say, track
 from ..data.manifest import Utterance
 from ..decode.ctc.beam import BeamDecoder
@@ -77,7 +77,7 @@ def tune(
         outputs += network.log_probs([audios[i] for i in order[start : start + TOGETHER]])
     labelled = [utterances[i] for i in order]
     trials = weigh(outputs, labelled, lambda **weights: network.decoder(replace(options, **weights)))
-    best: dict[str, Any] = min(trials, key=lambda t: t.rate).weights
+    best: Json = min(trials, key=lambda t: t.rate).weights
     return replace(options, **best), trials
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..base.files import read_json, write_json
+from ..base.files import Json, read_json, write_json
 from ..data.clip_index import durations_of
 from ..data.job import JobData
 
@@ -30,9 +30,9 @@ def write_data(out: Path, data: JobData) -> None:
     write_json(out / FILE, amounts)
 
 
-def read_made(folder: Path) -> dict[str, Any]:
+def read_made(folder: Path) -> Json:
     """What a run folder records of its making: `settings`, and `amounts` of data; empty where it does not."""
-    made: dict[str, Any] = {}
+    made: Json = {}
     for key, name, part in (("settings", "run.json", "settings"), ("amounts", FILE, None)):
         if (folder / name).exists():
             values = read_json(folder / name)

@@ -6,12 +6,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ..base.extras import require
-from ..base.files import read_json, write_json
+from ..base.files import Json, read_json, write_json
 from ..base.progress import say
 from ..data.job import JobData
 from ..evaluate.result import write_result
@@ -75,7 +74,7 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
         shortest_context=shortest_context(study),
     )  # fmt: skip
     flops_before = 0.0
-    made: dict[str, Any] = {}
+    made: Json = {}
     if arm.soup:
         folders = [Path(one) for one in arm.soup if "/" in one]
         folders += [out / f"{of}-{its}" for of, its in needed_runs(study, name, seed)]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..allocation.plan import planned
 from ..base.device import device_name
 from ..base.errors import SecateurError
-from ..base.files import write_json
+from ..base.files import Json, write_json
 from ..base.options import to_dict
 from ..data.job import JobData
 from ..evaluate.result import write_result
@@ -27,7 +26,7 @@ from ..prune.task import task_of
 
 def prune_without_training(
     model: Network, tokenizer: TextCodec, data: JobData, settings: PruneSettings, folder: Path
-) -> dict[str, Any]:
+) -> Json:
     """Cut `model` by `settings` and keep checkpoint, results and a summary in `folder`.
 
     The model still expects 30 s windows if it did before: nothing has taught it shorter ones, so the audio context

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
 
 from ..base.errors import check_known
+from ..base.files import Json
 from ..evaluate.bootstrap import Difference, paired_difference, rate_interval
 from ..evaluate.holm import holm, two_sided
 from .lm import LM
@@ -173,6 +173,6 @@ def _mean(runs: Sequence[RunFile], key: str) -> float:
     return mean(float(r.summary.get(key, 0.0)) for r in runs)
 
 
-def _reached(log: Sequence[dict[str, Any]], target: float) -> float | None:
+def _reached(log: Sequence[Json], target: float) -> float | None:
     """Share of the steps after which dev is at `target` for the first time."""
     return next((e["step"] / e["total"] for e in log if e.get("error", 1.0) <= target), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from torch import nn
@@ -16,6 +16,8 @@ from ..evaluate.corrected import PINYIN_EXTRA
 from ..evaluate.result import Result
 from ..families.seq2seq.inputs import encoder_inputs
 from ..features.extractor import extractor
+from ..models.network import Network
+from ..models.token_network import TokenNetwork
 from ..text.head_evidence import HeadEvidence
 from ..text.pinyin_units import PinyinUnits
 from ..train.auxiliary import load_head
@@ -24,17 +26,18 @@ from ..weights.fetch import load_model
 
 @torch.no_grad()
 def pinyin_evidence_of(
-    model: Any, head: nn.Linear, units: PinyinUnits, bank: AudioBank, batch_seconds: float
+    model: Network, head: nn.Linear, units: PinyinUnits, bank: AudioBank, batch_seconds: float
 ) -> list[HeadEvidence]:
     """The head's output of every clip by its likely units, computed on the bank's device; clips longer than the audio
     context are cut."""
+    network = cast(TokenNetwork, model)  # those with a head are encoder-decoders
     config, device = model.config, bank.device
     rate = config.front_end.sample_rate
     features, head = extractor(config.front_end).to(device), head.to(device)
     seconds = [config.max_seconds if config.padded else min(int(n) / rate, config.max_seconds) for n in bank.lengths]
     evidence = [HeadEvidence(units.form, ())] * len(bank)
     for rows in buckets(seconds, batch_seconds, None):
-        memory, valid = model.encoder(*encoder_inputs(features, *bank.gather(rows), config), model.dropout)
+        memory, valid = network.encoder(*encoder_inputs(features, *bank.gather(rows), config), network.dropout)
         counts = [memory.shape[1]] * len(rows) if valid is None else valid.sum(1).tolist()
         log_probs = head(memory).float().log_softmax(-1).cpu().numpy()
         for row, output, count in zip(rows, log_probs, counts, strict=True):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import SecateurError
 from ..data.clip_index import joined
 from ..data.job import JobData
+from ..models.family import TextCodec
+from ..models.network import Network
 from ..prune.initial_model import InitialModel
 from ..prune.low_rank import ranks_of, with_ranks
 from ..prune.methods import make_method
@@ -17,6 +19,9 @@ from ..prune.task import task_of
 from ..prune.units import COSTS, UnitMethod
 from ..train.auxiliary import with_auxiliary_head
 from ..train.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SLACK = 0.005  # of the model: cuts come in whole rows and positions
 
@@ -39,7 +44,12 @@ class Preview:
 
 
 def preview(
-    model: Any, text: Any, data: JobData, prune: PruneSettings, train: TrainSettings | None, one_shot: bool = False
+    model: Network,
+    text: TextCodec,
+    data: JobData,
+    prune: PruneSettings,
+    train: TrainSettings | None,
+    one_shot: bool = False,
 ) -> tuple[Preview, InitialModel]:
     """The preview, and the network that training starts from.
 
@@ -70,7 +80,7 @@ def preview(
 
 
 def rehearse(
-    initial: InitialModel, data: JobData, train: TrainSettings, teacher: Any | None, prune: PruneSettings | None
+    initial: InitialModel, data: JobData, train: TrainSettings, teacher: Network | None, prune: PruneSettings | None
 ) -> None:
     """Make what training needs and drop it: whatever cannot be made is refused now, not after a control was trained.
 
@@ -97,14 +107,14 @@ def beyond(first: float, prune: PruneSettings) -> str:
     )
 
 
-def _parts(before: Any, after: Any) -> list[str]:
+def _parts(before: Network, after: Network) -> list[str]:
     """Parameters of every part that is cut before training."""
     old, new = _sizes(before.state_dict()), _sizes(after.state_dict())
     cut = {name: (old[name], new.get(name, 0)) for name in old if new.get(name, 0) != old[name]}
     return [f"{name}: {a:,} parameters, {b:,} left ({100 * (1 - b / a):.0f} % go)" for name, (a, b) in cut.items()]
 
 
-def _sizes(state: Mapping[str, Any]) -> dict[str, int]:
+def _sizes(state: Mapping[str, Tensor]) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for name, tensor in state.items():
         part = ".".join(p for p in name.split(".") if not p.isdigit() and p not in ("weight", "bias"))

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
-from ..base.files import read_json, write_json
+from ..base.files import Json, read_json, write_json
 from ..base.options import to_dict
 from ..data.bank import AudioBank
 from ..data.job import JobData
@@ -29,6 +29,7 @@ from ..lm.ngram import LanguageModel, NGram
 from ..lm.word_tree import WordTree, make_lexicon
 from ..models.checkpoint import load_checkpoint
 from ..models.family import family_of
+from ..models.network import FrameNetwork, Network
 from ..prune.counts import matrix_weights, nonzero_weights
 from ..text.normalise import normaliser
 from ..text.units import Inventory, read_units
@@ -43,11 +44,12 @@ SIZES = ("removed", "removed_weights", "removed_or_zero", "steps")  # of a run's
 Outputs = list[NDArray[np.float32]]
 
 
-def keep_outputs(folder: Path, model: Any, data: JobData) -> None:
-    """Write the outputs of `model` on dev and every test set into the run's folder."""
+def keep_outputs(folder: Path, model: Network, data: JobData) -> None:
+    """Write the outputs of `model`, of a family by frame, on dev and every test set into the run's folder."""
+    network = cast(FrameNetwork, model)
     for name, clips in {"dev": data.dev, **data.tests}.items():
         bank = data.bank(name, clips, model.config.front_end.sample_rate)
-        write_outputs(folder / OUTPUTS / f"{name}.npz", log_probs_bank(model, bank, batch_seconds(data.device)))
+        write_outputs(folder / OUTPUTS / f"{name}.npz", log_probs_bank(network, bank, batch_seconds(data.device)))
 
 
 @dataclass
@@ -64,7 +66,7 @@ class RunReader:
     _mixed: dict[str, LanguageModel] = field(default_factory=dict)
     _lexicons: list[tuple[Inventory, str, WordTree]] = field(default_factory=list)
 
-    def read(self, folder: Path, tests: dict[str, str]) -> dict[str, Any]:
+    def read(self, folder: Path, tests: dict[str, str]) -> Json:
         """A run's result: errors of every clip of each test, greedily (`test`) and read (`test@lm`), and how.
 
         `tests` says for each test set on which dev set its weight and bonus are chosen (see `dev_of`).
@@ -73,7 +75,7 @@ class RunReader:
             SecateurError: neither outputs nor checkpoint, no units, or another model than a CTC one.
         """
         units, network = read_units(folder / "units.json"), _Network(folder)
-        chosen: dict[str, Any] = {}
+        chosen: Json = {}
         errors: dict[str, list[int]] = {}
         rates: dict[str, float] = {}
         for test, dev in tests.items():
@@ -156,7 +158,7 @@ class _Network:
         path = self.folder / OUTPUTS / f"{name}.npz"
         return read_outputs(path) if path.exists() else None
 
-    def sizes(self) -> dict[str, Any]:
+    def sizes(self) -> Json:
         """The sizes in the run's summary; of a lone checkpoint, its zeros are counted."""
         path = self.folder / "summary.json"
         if path.exists():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
-from ..base.files import read_json, write_json
+from ..base.files import Json, read_json, write_json
 from ..base.folders import clear_temporaries
 from ..base.options import default_of, to_dict
 
@@ -93,7 +93,7 @@ def versions() -> dict[str, str]:
     return installed
 
 
-def record_of(job: str, settings: Any, data: Iterable[Path], model: str) -> dict[str, Any]:
+def record_of(job: str, settings: Any, data: Iterable[Path], model: str) -> Json:
     """The record of a job.
 
     Raises:
@@ -106,7 +106,7 @@ def record_of(job: str, settings: Any, data: Iterable[Path], model: str) -> dict
     }  # fmt: skip
 
 
-def _defaults(settings: Any) -> dict[str, Any]:
+def _defaults(settings: Any) -> Json:
     """What every setting is when nobody sets it, in the shape of `to_dict(settings)`."""
     if isinstance(settings, Mapping):
         return {
@@ -114,7 +114,7 @@ def _defaults(settings: Any) -> dict[str, Any]:
             for key, value in settings.items()
             if isinstance(value, Mapping) or is_dataclass(value)
         }
-    defaults: dict[str, Any] = {}
+    defaults: Json = {}
     for one in fields(settings):
         value, default = getattr(settings, one.name), default_of(one)
         if is_dataclass(value):
@@ -124,7 +124,7 @@ def _defaults(settings: Any) -> dict[str, Any]:
     return defaults
 
 
-def begin(job: str, settings: Any, data: Iterable[Path], model: str, out: Path) -> dict[str, Any]:
+def begin(job: str, settings: Any, data: Iterable[Path], model: str, out: Path) -> Json:
     """Write the record of a job in `out`, or check that the same job is on record there; returns the record.
 
     Raises:
@@ -133,7 +133,7 @@ def begin(job: str, settings: Any, data: Iterable[Path], model: str, out: Path) 
     return begin_with(record_of(job, settings, data, model), out)
 
 
-def begin_with(record: dict[str, Any], out: Path) -> dict[str, Any]:
+def begin_with(record: Json, out: Path) -> Json:
     """The same with a record that is made.
 
     Raises:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
-from ..base.files import read_json
+from ..base.files import Json, read_json
 from ..evaluate.real_use import Results, read_results
 from ..evaluate.result import Result, is_result, read_result
 from ..models.family import Config, read_config
@@ -25,7 +25,7 @@ class ReportInputs:
 
     title: str
     results: tuple[tuple[str, Result], ...]
-    curves: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    curves: dict[str, list[Json]] = field(default_factory=dict)
     configs: tuple[Config, Config] | None = None  # original, pruned
     use: tuple[tuple[str, Results], ...] = ()  # under conditions of real use
     maps: tuple[SensitivityMap, ...] = ()  # what matters
@@ -75,7 +75,7 @@ def _use(folder: Path) -> tuple[tuple[str, Results], ...]:
     return tuple((p.name, read_results(p)) for p in sorted(folders, key=lambda p: (_rank(p.name, USUAL_ORDER), p.name)))
 
 
-def read_log(path: Path) -> list[dict[str, Any]]:
+def read_log(path: Path) -> list[Json]:
     """A training log, one JSON object a line.
 
     Raises:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ..base.engine import EngineName, Pool
 from ..base.errors import SecateurError, nearest
-from ..base.files import read_json
+from ..base.files import Json, read_json
 from ..base.options import to_dict
 from ..base.progress import say
 from .arm import complete, finished
@@ -108,7 +107,7 @@ def check_records(study: StudySettings, todo: Sequence[tuple[str, int]], data_fo
             raise SecateurError(f"{where}: another run is here ({shown}); name another --out, or delete it")
 
 
-def _other(then: dict[str, Any] | None, now: dict[str, Any] | None, part: str) -> list[str]:
+def _other(then: Json | None, now: Json | None, part: str) -> list[str]:
     """What a summary that was written without a record says of other settings; it may lack newer ones."""
     if then is None or now is None:
         return [] if then is now else [f"{part} was {'none' if then is None else 'there'}"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 from ..base.progress import say
 from ..data.manifest import Utterance, read_manifest
 from ..data.split import shared_texts, without_texts_of
@@ -69,7 +69,7 @@ def unseen_tests(study: StudySettings, folder: Path) -> dict[str, list[Utterance
     return {name: without_texts_of(read_manifest(folder / path), train) for name, path in study.tests.items()}
 
 
-def arm_record(study: StudySettings, name: str, seed: int, folder: Path) -> dict[str, Any]:
+def arm_record(study: StudySettings, name: str, seed: int, folder: Path) -> Json:
     """What is on record of one run: its settings, what it starts from, and the manifests it reads.
 
     Raises:
@@ -78,7 +78,7 @@ def arm_record(study: StudySettings, name: str, seed: int, folder: Path) -> dict
     arm = study.arms[name]
     manifests = [*(arm.train or study.train), *study.rehearsal, *study.dev, *study.tests.values(), *study.nonspeech]
     model = arm.model or study.model
-    start: dict[str, Any] = {
+    start: Json = {
         "start": arm.start, "teacher": arm.teacher, "model": model, "new": new_of(study, name) if not model else None,
         "hours": arm.hours if arm.hours is not None else study.hours, "longest": study.longest,
         "rehearsal_share": study.rehearsal_share, "normalise": study.normalise,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from ..base.files import Json
 from ..base.progress import say
 from ..data.job import JobData
 from ..evaluate.scoring import decode_set
@@ -20,7 +21,7 @@ SoupKind = Literal["greedy", "uniform"]
 
 def make_soup(
     folders: Sequence[Path], data: JobData | None, kind: SoupKind, label: str
-) -> tuple[Network, TextCodec, dict[str, Any]]:
+) -> tuple[Network, TextCodec, Json]:
     """The soup of the checkpoints in `folders`, its text codec, and what was tried on `data.dev`.
 
     Raises:

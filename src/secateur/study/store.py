@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
-from ..base.files import read_json, write_json
+from ..base.files import Json, read_json, write_json
 from ..evaluate.result import Result, read_result
 from ..evaluate.sounds import SoundErrors, sound_errors
 from .arm import finished
@@ -27,7 +27,7 @@ class Clips:
     speakers: tuple[str, ...]
     words: tuple[int, ...]
     seconds: tuple[float, ...]
-    extras: tuple[dict[str, Any], ...]
+    extras: tuple[Json, ...]
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class RunFile:
 
     arm: str
     seed: int
-    summary: dict[str, Any]
-    log: tuple[dict[str, Any], ...]
+    summary: Json
+    log: tuple[Json, ...]
     errors: dict[str, tuple[int, ...]]  # test set -> errors of every clip
     sounds: dict[str, tuple[SoundErrors, ...]] = field(default_factory=dict)  # the same of Chinese, in pinyin
 

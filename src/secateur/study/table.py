@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from ..base.files import Json
 from ..base.options import to_dict
 from ..evaluate.bootstrap import Difference
 from ..evaluate.breakdown import label
@@ -120,7 +120,7 @@ def speaker_groups(outcome: Outcome, names: Sequence[str]) -> tuple[list[str], l
     return ["speakers", "how many", "words", *names], rows
 
 
-def as_values(outcome: Outcome) -> list[dict[str, Any]]:
+def as_values(outcome: Outcome) -> list[Json]:
     """Plain values, for JSON."""
     values = []
     for arm in outcome.arms:

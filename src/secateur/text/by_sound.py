@@ -12,8 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import Any, Protocol
+from typing import Protocol
 
+from ..base.files import Json
 from ..base.options import from_dict
 from .chinese import HAN
 from .lattice import Edge, best_path
@@ -65,7 +66,7 @@ def costs_of(model: WordModel, changed: float | None = None) -> SoundCosts:
     Raises:
         SecateurError: a cost that is not known.
     """
-    stored: dict[str, Any] = dict(model.costs)
+    stored: Json = dict(model.costs)
     if "careful" in stored:
         stored["careful"] = bool(stored["careful"])
     costs: SoundCosts = from_dict(SoundCosts, stored, "costs of the word file")

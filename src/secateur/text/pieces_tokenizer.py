@@ -10,8 +10,8 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
 
+from ..base.files import Json
 from .tokenizer import Tokenizer, pair_of
 
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
@@ -60,8 +60,8 @@ class PieceTokenizer(Tokenizer):
         return PieceTokenizer(self._reduced_definition(kept), end)
 
     @cached_property
-    def _model(self) -> dict[str, Any]:
-        values: dict[str, Any] = json.loads(self.definition)["model"]
+    def _model(self) -> Json:
+        values: Json = json.loads(self.definition)["model"]
         return values
 
     @property

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..base.errors import SecateurError
-from ..base.files import read_json, write_text
+from ..base.files import Json, read_json, write_text
 from .tokenizer_parts import check_parts
 
 
@@ -140,7 +140,7 @@ def pair_of(merge: Any) -> tuple[str, str]:
     return left, right
 
 
-def _plain(values: dict[str, Any]) -> str:
+def _plain(values: Json) -> str:
     """Only what turns text into ids: the BPE model and its byte-level pre-tokenizer and decoder."""
     model = values["model"]
     if model.get("type", "BPE") != "BPE":

@@ -7,9 +7,9 @@ import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..base.errors import SecateurError
+from ..base.files import Json
 
 LONGEST_HEADER = 100 << 20  # bytes; the format's own limit
 BITS = {
@@ -53,7 +53,7 @@ def read_header(path: str | Path) -> dict[str, Stored]:
         raise SecateurError(f"{path}: not a whole safetensors file ({problem}); fetch or export it again") from problem
 
 
-def _stored(entry: dict[str, Any], room: int) -> Stored:
+def _stored(entry: Json, room: int) -> Stored:
     """One entry, checked: the bytes it names lie inside the file and are as many as its shape needs."""
     kind, shape, (begin, end) = str(entry["dtype"]), entry["shape"], entry["data_offsets"]
     if not isinstance(shape, list) or not all(isinstance(n, int) and n >= 0 for n in shape):

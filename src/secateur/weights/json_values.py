@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from ..base.errors import SecateurError
-from ..base.files import read_json
+from ..base.files import Json, read_json
 
 
-def read_table(path: Path, optional: bool = False) -> dict[str, Any]:
+def read_table(path: Path, optional: bool = False) -> Json:
     """The object in a JSON file; an empty one where an `optional` file is missing.
 
     Raises:
@@ -28,7 +28,7 @@ def is_id(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def one_id(values: dict[str, Any], key: str, where: str) -> int | None:
+def one_id(values: Json, key: str, where: str) -> int | None:
     """The token id under `key`; of a list of ids the first.
 
     Raises:
@@ -42,7 +42,7 @@ def one_id(values: dict[str, Any], key: str, where: str) -> int | None:
     raise SecateurError(f"{where}: {key} is {value!r}, expected the id of a token")
 
 
-def some_ids(values: dict[str, Any], key: str, where: str) -> list[int] | None:
+def some_ids(values: Json, key: str, where: str) -> list[int] | None:
     """The list of token ids under `key`.
 
     Raises:
@@ -54,7 +54,7 @@ def some_ids(values: dict[str, Any], key: str, where: str) -> list[int] | None:
     raise SecateurError(f"{where}: {key} is not a list of token ids")
 
 
-def named_ids(values: dict[str, Any], key: str, where: str) -> dict[str, int]:
+def named_ids(values: Json, key: str, where: str) -> dict[str, int]:
     """The table of names and token ids under `key`, empty where there is none.
 
     Raises:

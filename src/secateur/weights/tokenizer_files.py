@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from ..base.errors import SecateurError
-from ..base.files import read_json, read_limited
+from ..base.files import Json, read_json, read_limited
 from ..text.tokenizer import Tokenizer
 
 END = "<|endoftext|>"
@@ -50,7 +49,7 @@ def read_tokenizer(folder: Path, end: int | None = None) -> tuple[Tokenizer, dic
     return Tokenizer(json.dumps(values, ensure_ascii=False), end), special
 
 
-def definition(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> dict[str, Any]:
+def definition(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Json:
     """A byte-level BPE as `tokenizers` reads it."""
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     return {

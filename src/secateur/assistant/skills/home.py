@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ..home_assistant import DOMAINS, Device, HomeAssistant
 from ..remote import post_json
 from ..skill import Context, Slots, number, skill
@@ -19,7 +18,7 @@ def control(slots: Slots, context: Context) -> str:
     if not url:
         return context.say("No smart home is set up.", "没有设置智能家居。")
     thing, area = slots.get("name", "light"), slots.get("area", "")
-    call: dict[str, Any] = {"name": thing, "area": area, "action": slots.get("action", "set")}
+    call: Json = {"name": thing, "area": area, "action": slots.get("action", "set")}
     if "every" in slots:
         call["all"] = True
     value = next((slots[key] for key in ("brightness", "color", "temperature") if key in slots), None)

@@ -15,6 +15,7 @@ from starlette.datastructures import UploadFile
 
 from ...audio.read import read_audio
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ...decode.options import DecodingOptions
 from ...models.family import family_of
 from ...runtime.recogniser import Recogniser
@@ -33,11 +34,11 @@ class Loaded:
     folder: Path
     recogniser: Recogniser
 
-    def card(self) -> dict[str, Any]:
+    def card(self) -> Json:
         """Name, size, parameters, and the widths of every layer."""
         config = self.recogniser.config
         size = sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
-        card: dict[str, Any] = {"name": self.name, "megabytes": size / 1e6, "parameters": None, "layers": {}}
+        card: Json = {"name": self.name, "megabytes": size / 1e6, "parameters": None, "layers": {}}
         family = family_of(config)
         card["parameters"] = family.parameters(config)
         card["layers"] = layers(config)
@@ -74,11 +75,11 @@ def compare_routes(engine: Engine, models: Sequence[Loaded], plots: Path | None)
     router = APIRouter()
 
     @router.get("/v1/compare")
-    async def about() -> dict[str, Any]:
+    async def about() -> Json:
         return {"models": list(cards.values()), "plots": list(files)}
 
     @router.post("/v1/compare")
-    async def compare(request: Request) -> dict[str, Any]:
+    async def compare(request: Request) -> Json:
         async with request.form(max_files=1, max_fields=4) as form:
             file = form.get("file")
             if not isinstance(file, UploadFile):

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Body, Request, Response, WebSocket, WebSocketDisconnect
 
+from ...base.files import Json
 from ...server.http.engine import Engine, RefusedError, sendable
 from ...server.http.presence import SCOPE, ClientLeftError, while_there
 from ...server.http.socket import answer
@@ -52,7 +53,7 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
     router = APIRouter(lifespan=ringing)
     acting = 0
 
-    async def reply(understand: Callable[[], Understood], client: str, transport: Any) -> dict[str, Any]:
+    async def reply(understand: Callable[[], Understood], client: str, transport: Any) -> Json:
         nonlocal acting
         begun = time.perf_counter()
         understood = await while_there(transport, engine.in_turn(understand))
@@ -68,7 +69,7 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
         return {"type": "reply", **result.to_json(), "ms": round(1000 * (time.perf_counter() - begun))}
 
     @router.get("/v1/assistant")
-    async def about() -> dict[str, Any]:
+    async def about() -> Json:
         return {
             "grammars": list(grammars), "voice": voice_installed(), "language": assistant.context.language,
             "examples": list(assistant.understanding.grammar.examples), "sends": sends(assistant),
@@ -76,7 +77,7 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
         }  # fmt: skip
 
     @router.post("/v1/assistant")
-    async def typed(request: Request, text: str = Body(), client: str = Body("")) -> dict[str, Any]:
+    async def typed(request: Request, text: str = Body(), client: str = Body("")) -> Json:
         if not 0 < len(text.strip()) <= LONGEST:
             raise RefusedError(400, "invalid_request_error", f"a command has 1 to {LONGEST} letters")
         who = _client(request.client.host if request.client else "", client)
@@ -84,7 +85,7 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
         return await reply(lambda: assistant.understanding.text(sendable(text)), who, transport)
 
     @router.get("/v1/assistant/timers")
-    async def timers() -> dict[str, Any]:
+    async def timers() -> Json:
         now = assistant.context.clock()
         running = [
             {"id": one.id, "kind": one.kind, "ends": one.ends, "left": round(max(0.0, one.ends - now), 1),
@@ -93,7 +94,7 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
         return {"running": running, "ringing": bell.ringing()}
 
     @router.delete("/v1/assistant/timers/{number}")
-    async def stop(number: str) -> dict[str, Any]:
+    async def stop(number: str) -> Json:
         if not bell.hush(number) and not assistant.context.timers.cancel(number=number):
             raise RefusedError(404, "invalid_request_error", "no such timer: it has ended, or was stopped")
         return {"id": number, "deleted": True}
@@ -111,7 +112,7 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
 
         awake = Wake(wake) if wake else None
 
-        async def then(event: Event) -> dict[str, Any] | None:
+        async def then(event: Event) -> Json | None:
             audio = event.audio
             if audio is None or not event.text:
                 return None
@@ -134,7 +135,7 @@ class Bell:
 
     def __init__(self, assistant: Assistant) -> None:
         self._assistant = assistant
-        self._rings: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._rings: dict[str, tuple[float, Json]] = {}
         self._ringer = Ringer(assistant.context.timers, self._ring)
 
     def start(self) -> None:
@@ -145,7 +146,7 @@ class Bell:
         """No more."""
         self._ringer.stop()
 
-    def ringing(self) -> list[dict[str, Any]]:
+    def ringing(self) -> list[Json]:
         """Id, kind and text of each."""
         now = time.monotonic()
         return [about for until, about in list(self._rings.values()) if until > now]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ...base.files import Json
 from ...base.options import Settings, option
 
 HELP = """Cut a long recording with a plain transcript (an interview and its text) into utterances.
@@ -44,7 +44,7 @@ class Options(Settings):
     threads: int | None = option(None, "Use this many CPU threads.", least=1)
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Align, write the manifest and the list of what was left out."""
     from ...base.errors import SecateurError, one_line
     from ...base.files import write_text
@@ -90,7 +90,7 @@ def run(options: Options) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """How much of the recording is in utterances, and what is left out."""
     lines = [
         f"{result['manifest']}: {result['utterances']} utterances, {result['seconds'] / 60:.1f} of "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ...base.files import Json
 from ...base.options import Settings, option
 
 HELP = "Decode every file and look at every transcript; exit code 1 when there are problems."
@@ -33,7 +33,7 @@ class Options(Settings):
     write: Path | None = option(None, "Write a manifest of the utterances without problems (one input only).")
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Check each manifest on its own; `_exit` is 1 when anything was found."""
     from ...base.errors import SecateurError
     from ...data.check import CheckSettings, check
@@ -63,7 +63,7 @@ def run(options: Options) -> dict[str, Any]:
     return {"utterances": checked, "problems": problem_rows, "remarks": remarks, "_exit": 1 if problem_rows else 0}
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """A table of the first problems, and how many there are of each kind."""
     from collections import Counter
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ...base.files import Json
 from ...base.options import Settings, option
 
 HELP = "Fetch a public speech set, check it, unpack it, write its manifests; without a name, list the sets."
@@ -27,7 +27,7 @@ class Options(Settings):
     keep_archives: bool = option(False, "Keep the archives after unpacking.")
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Download a set, or list all where none is named."""
     from ...data.download import download
     from ...data.manifest import read_manifest
@@ -50,7 +50,7 @@ def run(options: Options) -> dict[str, Any]:
     }
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """The sets, or the manifests of one."""
     lines = []
     for name, values in result.items():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from ...base.files import Json
 from ...base.options import Settings, option
 
 HELP = """Write a data set for another toolkit: NeMo, lhotse, Hugging Face's audiofolder, Kaldi.
@@ -28,7 +29,7 @@ class Options(Settings):
     out: Path = option(help="Write into this folder (for nemo: this manifest).")
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Write the set in the format of another toolkit."""
     from ...data.exports import export
     from ...data.manifest import iter_manifest
@@ -42,7 +43,7 @@ def run(options: Options) -> dict[str, Any]:
     }
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """The files of the export."""
     audio = f", {result['audio']} audio files written" if result["audio"] else ""
     return f"{result['clips']} clips for {result['form']}{audio}: {', '.join(result['files'])}"

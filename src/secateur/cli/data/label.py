@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ...base.files import Json
 from ...base.options import Settings, option
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Options(Settings):
     threads: int | None = option(None, "Use this many CPU threads.", least=1)
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Transcribe what needs it, drop what is doubtful, write."""
     from dataclasses import replace
 
@@ -99,7 +100,7 @@ def _transcripts(model: str, clips: Sequence[Utterance], options: Options) -> li
     return [by_id[u.id] for u in clips]
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """How many clips were labelled and left out."""
     apart = f", {result['apart']} that two models hear differently" if result["apart"] else ""
     return (

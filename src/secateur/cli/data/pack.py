@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ...base.files import Json
 from ...base.options import Settings, option
 
 HELP = """Write a data set as tar archives in WebDataset's convention, for disks that dislike many files.
@@ -25,7 +25,7 @@ class Options(Settings):
     clips: int = option(1000, "Put this many clips into an archive.", unit="clips", least=1)
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Write the archives that are not there."""
     import dataclasses
 
@@ -34,7 +34,7 @@ def run(options: Options) -> dict[str, Any]:
     return dataclasses.asdict(pack(options.manifest, options.out, options.clips))
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """The pattern that the archives are read by."""
     kept = f" ({result['kept']} were there)" if result["kept"] else ""
     return f"{result['pattern']}: {result['clips']} clips in {result['shards']} archives{kept}"

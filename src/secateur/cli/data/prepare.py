@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from ...base.files import Json
 from ...base.options import Settings, option
 
 HELP = """Read a data set in whatever form it comes into a manifest; clean, resample, denoise on request.
@@ -57,7 +58,7 @@ class Options(Settings):
     workers: int = option(2, "Work on this many files at a time.", unit="files", least=1)
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Write the manifest and report what was left out."""
     from ...base.remote import absolute
     from ...data.layouts import read_set
@@ -105,7 +106,7 @@ def _columns(words: tuple[str, ...]) -> dict[str, str]:
     return columns
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """The manifest, notes and remarks, and the reasons of what was left out."""
     from ...data.recording import LeftOut
     from ...data.summary import counted

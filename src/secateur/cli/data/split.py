@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ...base.files import Json
 from ...base.options import Settings, option
 
 HELP = "Cut a data set into splits that share no speaker, close to the given shares of its hours."
@@ -27,7 +27,7 @@ class Options(Settings):
     drop_shared_texts: bool = option(False, "Drop utterances from earlier splits whose text a later one has.")
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Write one manifest a split; texts that splits share are reported."""
     from contextlib import ExitStack
 
@@ -49,7 +49,7 @@ def run(options: Options) -> dict[str, Any]:
     if texts.shared() and not options.drop_shared_texts:
         pairs = ", ".join(f"{a} and {b} share {count}" for (a, b), count in texts.shared().items())
         say(f"warning: texts occur in several splits: {pairs} (--drop-shared-texts drops them from the earlier one)")
-    result: dict[str, Any] = {
+    result: Json = {
         name: {"manifest": str(options.out / f"{name}.jsonl"), "utterances": 0, "hours": 0.0} for name in names
     }
     speakers: dict[str, set[str]] = {name: set() for name in names}
@@ -88,7 +88,7 @@ def _shares(words: tuple[str, ...]) -> dict[str, float]:
     return shares
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """One line a split."""
     splits = {name: s for name, s in result.items() if name != "shared_texts"}
     return "\n".join(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ...base.files import Json
 from ...base.options import Settings, option
 
 HELP = "Hours, speakers, lengths and words of data sets, whole or by language, speaker or any extra field."
@@ -23,7 +23,7 @@ class Options(Settings):
     histogram: Path | None = option(None, "Draw the lengths of clips and the minutes of speakers into this PNG.")
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Counts of each manifest, and of each group over all of them."""
     from ...data.manifest import iter_manifest
     from ...data.stats import Tallies, Tally, draw_histogram
@@ -35,7 +35,7 @@ def run(options: Options) -> dict[str, Any]:
             tally.add(u)
             if groups is not None:
                 groups.add(u)
-    result: dict[str, Any] = {"sets": {name: dataclasses.asdict(tally.stats()) for name, tally in sets.items()}}
+    result: Json = {"sets": {name: dataclasses.asdict(tally.stats()) for name, tally in sets.items()}}
     if groups is not None:
         result["by"] = options.by
         result["groups"] = {name: dataclasses.asdict(s) for name, s in groups.stats().items()}
@@ -44,7 +44,7 @@ def run(options: Options) -> dict[str, Any]:
     return result
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """One row a set, then one row a group."""
     rows = _rows("set", result["sets"])
     if "groups" in result:
@@ -55,7 +55,7 @@ def show(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def _rows(title: str, parts: dict[str, Any]) -> list[str]:
+def _rows(title: str, parts: Json) -> list[str]:
     width = max(len(title), *(len(name or "(none)") for name in parts))
     head = f"{title:{width}} {'clips':>7} {'hours':>7} {'speakers':>8} {'median s':>8} {'95 % s':>7} {'longest s':>9}"
     lines = [f"{head} {'words':>8} {'vocabulary':>10} {'no text':>7}  languages"]

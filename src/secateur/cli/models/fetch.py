@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ...base.files import Json
 from ...base.options import Settings, option
 
 HELP = "Fetch a checkpoint: by name, from a folder or file in another format, or owner/name on the model hub."
@@ -23,7 +23,7 @@ class Options(Settings):
     out: Path | None = option(None, "Also copy the checkpoint to this folder.")
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Fetch, and copy on request.
 
     Raises:
@@ -51,6 +51,6 @@ def run(options: Options) -> dict[str, Any]:
     return {"model": options.model, "folder": str(folder)}
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """The folder of the fetched model."""
     return str(result["folder"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ...base.files import Json
 from ...base.options import Settings, option
 from ...text.units import Kind
 
@@ -38,7 +38,7 @@ class Options(Settings):
     seed: int = option(0, "Seed the weights.")
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Build and save it.
 
     Raises:
@@ -68,7 +68,7 @@ def run(options: Options) -> dict[str, Any]:
     return {"folder": str(options.out), "name": model.config.name, "units": model.config.units, "parameters": count}
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """Folder, name, parameters and units in a line."""
     millions = result["parameters"] / 1e6
     return f"{result['folder']}: {result['name']}, {millions:.2f} M parameters, {result['units']} units"

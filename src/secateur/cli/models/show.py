@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from ...base.files import Json
 from ...base.options import Settings, option
 
 HELP = "What a checkpoint is made of: widths of every layer, parameters of every part, special tokens."
@@ -24,7 +25,7 @@ class Options(Settings):
     model: str = option(help="Describe this: a folder, or anything that `models fetch` takes.", positional=True)
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """The config, and what the weights' header says is stored; no weight is read.
 
     Raises:
@@ -68,7 +69,7 @@ def _units(path: Path) -> str:
     return f"vocabulary: {len(written)} {kind} ({units.language}) and the blank: {some}"
 
 
-def _stored_parts(folder: Path, config: Any, header: dict[str, Any]) -> dict[str, int]:
+def _stored_parts(folder: Path, config: Any, header: Json) -> dict[str, int]:
     """Values stored for each part, from the header, compared with what the config says."""
     from ...base.errors import SecateurError
     from ...models.family import family_of
@@ -102,7 +103,7 @@ def _expected(config: Any) -> dict[str, int]:
     return {} if count is None else count(config)
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """A line a part."""
     config, parts, tokens = result["config"], result["parameters"], result["tokens"]
     facts = [f"family {config['family']}"]

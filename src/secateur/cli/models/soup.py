@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ...base.files import Json
 from ...base.options import Settings, option
 
 HELP = """Average the weights of checkpoints that were tuned from one model, such as several seeds.
@@ -25,7 +25,7 @@ class Options(Settings):
     device: str = option("auto", "Decode on cpu, cuda, or auto: a GPU where there is one.")
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Make and save it.
 
     Raises:
@@ -52,7 +52,7 @@ def run(options: Options) -> dict[str, Any]:
     return {"folder": str(options.out), "parameters": family_of(model.config).parameters(model.config), **made}
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """The folder, what is in it, and the error rates on dev."""
     lines = [f"dev {100 * one['dev']:6.2f}  {' + '.join(one['of'])}" for one in result["tried"]]
     return "\n".join([*lines, f"{result['folder']}: {' + '.join(result['of'])}"])

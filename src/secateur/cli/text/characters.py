@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ...base.files import Json
 from ...base.options import Settings, option
 from ...text.by_sound import BySound
 from ...text.word_model import WordModel
@@ -27,12 +27,12 @@ class Options(Settings):
     words: Path | None = option(None, "Prefer the words of this file of `secateur text learn`.")
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """The text of every line of pinyin."""
     writer = BySound(WordModel.read(options.words) if options.words else WordModel())
     return {"characters": [{"pinyin": text, "text": writer.characters(text)} for text in options.texts]}
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """A line a text."""
     return "\n".join(entry["text"] for entry in result["characters"])

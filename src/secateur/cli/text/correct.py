@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ...base.options import Settings, option
 from ...base.progress import say
 from ...text.by_sound import BySound, costs_of
@@ -46,11 +46,11 @@ class Options(Settings):
     out: Path | None = option(None, "Write the corrected result here.")
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Correct texts, or a result file."""
     model = WordModel.read(options.words) if options.words else WordModel()
     model = replace(model, protected=(*model.protected, *options.protect))
-    given: dict[str, Any] = {"head": options.head, "careful": options.careful}
+    given: Json = {"head": options.head, "careful": options.careful}
     costs = costs_of(model, options.changed)
     writer = BySound(model, replace(costs, **{name: value for name, value in given.items() if value is not None}))
     if options.result is None:
@@ -76,7 +76,7 @@ def run(options: Options) -> dict[str, Any]:
     return summary
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """A line a text; of a result file, both rates."""
     if "corrected" in result:
         return "\n".join(entry["corrected"] for entry in result["corrected"])

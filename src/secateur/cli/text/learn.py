@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from ...base.files import Json
 from ...base.options import Settings, option
 from ...text.languages import base_language
 from ...text.word_model import learn_words
@@ -23,7 +23,7 @@ class Options(Settings):
     protect: tuple[str, ...] = option((), "Never change these words, such as names, separated by commas.")
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Count and write."""
     from ...data.manifest import read_manifest
 
@@ -34,6 +34,6 @@ def run(options: Options) -> dict[str, Any]:
     return {"file": str(options.out), "texts": len(texts), "words": len(model.words), "pairs": pairs}
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """Words, pairs and texts counted."""
     return f"{result['file']}: {result['words']} words and {result['pairs']} pairs of {result['texts']} texts"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from ...base.files import Json
 from ...base.options import Settings, option
 from ...base.progress import say
 from ...text.normalise import Scheme, explained, normaliser, scheme_of
@@ -27,7 +27,7 @@ class Options(Settings):
     )  # fmt: skip
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """Every text, normalised, and what the rules are."""
     clean = normaliser(options.language, options.normalise)
     return {
@@ -37,7 +37,7 @@ def run(options: Options) -> dict[str, Any]:
     }
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """A line a text; the rules on standard error, so that the texts can be piped."""
     say(result["rules"])
     return "\n".join(entry["normalised"] for entry in result["normalised"])

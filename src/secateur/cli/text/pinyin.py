@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from ...base.files import Json
 from ...base.options import Settings, option
 from ...text.chinese import spoken
 from ...text.pinyin import pinyin
@@ -30,7 +31,7 @@ class Options(Settings):
     )
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: Options) -> Json:
     """The pinyin of every text."""
 
     def read(text: str) -> str:
@@ -39,6 +40,6 @@ def run(options: Options) -> dict[str, Any]:
     return {"pinyin": [{"text": text, "pinyin": read(text)} for text in options.texts]}
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Json) -> str:
     """A line a text."""
     return "\n".join(entry["pinyin"] for entry in result["pinyin"])

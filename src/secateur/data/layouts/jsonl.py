@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ..recording import AUDIO, ForeignSet, Recording, one_at_least
 from ..rows import RowsOf, read_rows
 
@@ -33,7 +34,7 @@ def manifest_rows(source: ForeignSet, path: Path, split: str = "") -> Iterator[R
     yield from read_rows(source, rows, None, RowsOf(str(path), path.parent, split, durations=True))
 
 
-def objects(source: ForeignSet, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def objects(source: ForeignSet, path: Path) -> Iterator[tuple[int, Json]]:
     """The objects of a file, with their lines (in a list, their numbers).
 
     Raises:
@@ -58,7 +59,7 @@ def objects(source: ForeignSet, path: Path) -> Iterator[tuple[int, dict[str, Any
                 return
 
 
-def _single(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _single(text: str, path: Path) -> Iterator[tuple[int, Json]]:
     """`{"data": [{...}, ...]}`: the list of objects inside of one object; or `{"a.wav": "hello", ...}`."""
     value = _object(_parsed(text, str(path)), str(path))
     by_name = _by_name(value)
@@ -72,7 +73,7 @@ def _single(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, _object(one, f"{path}, item {number}")
 
 
-def _by_name(value: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+def _by_name(value: Json) -> list[tuple[int, Json]]:
     """`{"a.wav": "hello", ...}` as rows; none where the object is something else."""
     if not value or not all(isinstance(v, str) and Path(k).suffix.lower() in AUDIO for k, v in value.items()):
         return []
@@ -88,13 +89,13 @@ def _parsed(text: str, where: str) -> Any:
         raise SecateurError(f"{where}: not valid JSON ({str(problem)[:80]})") from problem
 
 
-def _object(value: Any, where: str) -> dict[str, Any]:
+def _object(value: Any, where: str) -> Json:
     if not isinstance(value, dict):
         raise SecateurError(f"{where}: expected a JSON object")
     return value
 
 
-def peek(source: ForeignSet, path: Path) -> dict[str, Any]:
+def peek(source: ForeignSet, path: Path) -> Json:
     """The first object of a file that may be a manifest; {} when it is none."""
     try:
         return next((value for _, value in objects(source, path)), {})

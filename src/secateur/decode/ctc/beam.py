@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,8 @@ from .steps import NEVER, Logs, Steps
 
 LOWEST = -1e30  # a finite stand-in: no weight times infinity
 TOGETHER = 48  # clips side by side
+
+Nodes = NDArray[np.signedinteger]  # numbers of nodes in the tree of words, or of units
 
 
 @dataclass(frozen=True)
@@ -177,9 +178,9 @@ class BeamDecoder:
         order = order[np.arange(len(n)) - first[n] < self.options.beam]
         return n[order], position[order]
 
-    def _within(self, nodes: NDArray[Any], units: NDArray[Any]) -> NDArray[Any]:
+    def _within(self, nodes: Nodes, units: Nodes) -> Nodes:
         """Nodes (clips, hypotheses, units) after a unit that goes on with a word, or NO_NODE."""
-        nodes_after: NDArray[Any] = self.lexicon.children[nodes[:, :, None], units[:, None]]
+        nodes_after: Nodes = self.lexicon.children[nodes[:, :, None], units[:, None]]
         if self.open:
             outside = (nodes_after == NO_NODE) & ~self.lexicon.begins[units][:, None]
             nodes_after = np.where(outside, OPEN, nodes_after)
@@ -189,14 +190,14 @@ class BeamDecoder:
             nodes_after = np.where(later & (nodes_after == OPEN), NO_NODE, nodes_after)
         return nodes_after
 
-    def _begin(self, nodes: NDArray[Any], units: NDArray[Any]) -> NDArray[Any]:
+    def _begin(self, nodes: Nodes, units: Nodes) -> Nodes:
         """The same after a unit that is the first of a further word."""
         begins = self.lexicon.begins[units]
         after = np.where(begins, self.lexicon.children[ROOT, units], NO_NODE)
         if self.open:
             after = np.where(begins & (after == NO_NODE), OPEN, after)
         may_end = self.at_end[nodes] > NEVER
-        nodes_after: NDArray[Any] = np.where(may_end[:, :, None], after[:, None], NO_NODE)
+        nodes_after: Nodes = np.where(may_end[:, :, None], after[:, None], NO_NODE)
         return nodes_after
 
     def _candidates(self, node: int) -> tuple[int, ...]:

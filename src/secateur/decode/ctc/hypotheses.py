@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,9 +64,9 @@ class WordHistory:
 class Hypotheses:
     """Columns of all hypotheses; empty slots have probability zero. A key stands for a row of units and words."""
 
-    floats: NDArray[Any]  # (3, clips, hypotheses): probability with a blank at the end, with none; the words' score
-    ints: NDArray[Any]  # (6, clips, hypotheses): node, last unit, state, words, trail, whether that unit ended a word
-    keys: NDArray[Any]  # (2, clips, hypotheses): its own and that of the hypothesis that it is a unit longer than
+    floats: Logs  # (3, clips, hypotheses): probability with a blank at the end, with none; the words' score
+    ints: Ints  # (6, clips, hypotheses): node, last unit, state, words, trail, whether that unit ended a word
+    keys: Keys  # (2, clips, hypotheses): its own and that of the hypothesis that it is a unit longer than
 
     @classmethod
     def first(cls, clips: int) -> Hypotheses:
@@ -109,42 +108,42 @@ class Hypotheses:
         return len(self.floats[0, 0])
 
     @property
-    def blank(self) -> NDArray[Any]:
+    def blank(self) -> Logs:
         """Log-probabilities of those alignments that end in a blank."""
         return self.floats[0]  # type: ignore[no-any-return]
 
     @property
-    def other(self) -> NDArray[Any]:
+    def other(self) -> Logs:
         """Log-probabilities of those that do not."""
         return self.floats[1]  # type: ignore[no-any-return]
 
     @property
-    def lm(self) -> NDArray[Any]:
+    def lm(self) -> Logs:
         """What the language model and the bonus give."""
         return self.floats[2]  # type: ignore[no-any-return]
 
     @property
-    def node(self) -> NDArray[Any]:
+    def node(self) -> Ints:
         """The node in the tree of words."""
         return self.ints[0]  # type: ignore[no-any-return]
 
     @property
-    def last(self) -> NDArray[Any]:
+    def last(self) -> Ints:
         """The last unit of every hypothesis (clips, width)."""
         return self.ints[1]  # type: ignore[no-any-return]
 
     @property
-    def began(self) -> NDArray[Any]:
+    def began(self) -> NDArray[np.bool_]:
         """Whether the last unit ended the word before."""
         return self.ints[5] > 0  # type: ignore[no-any-return]
 
     @property
-    def key(self) -> NDArray[Any]:
+    def key(self) -> Keys:
         """The key of each hypothesis."""
         return self.keys[0]  # type: ignore[no-any-return]
 
     @property
-    def parent(self) -> NDArray[Any]:
+    def parent(self) -> Keys:
         """The key without its last unit."""
         return self.keys[1]  # type: ignore[no-any-return]
 

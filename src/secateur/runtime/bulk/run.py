@@ -13,6 +13,7 @@ from typing import Any
 from ...audio.folder import audio_files
 from ...base.engine import EngineName, RayEngine, run_ahead, run_here
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ...base.options import to_dict
 from ...base.progress import say
 from ...base.remote import state_of
@@ -41,7 +42,7 @@ class BulkSettings:
 def transcribe_all(
     inputs: Sequence[str], spec: TranscribeSpec, out: Path, settings: BulkSettings, engine: EngineName = "local",
     workers: int = 2,
-) -> dict[str, Any]:  # fmt: skip
+) -> Json:  # fmt: skip
     """Transcribe all clips of `inputs`, or resume a killed run; returns how many were transcribed and how many failed.
 
     `out` is a manifest when it ends with .jsonl, otherwise a folder with one file a clip. It is written when all pieces

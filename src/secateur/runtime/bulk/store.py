@@ -7,10 +7,9 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ...base.errors import SecateurError
-from ...base.files import atomic_path, read_json, write_json, write_text
+from ...base.files import Json, atomic_path, read_json, write_json, write_text
 from ...base.options import from_dict
 from ...data.manifest import Utterance, from_values, manifest_writer, to_line
 from ..subtitles import WRITERS, SubtitleSettings
@@ -25,7 +24,7 @@ DETAILS = ("segments",)  # of a transcript, kept in a manifest only when asked f
 class Store:
     """The folder `OUT.pieces` of a run that is not finished."""
 
-    def __init__(self, out: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, out: Path, settings: Json) -> None:
         """Open it, or begin.
 
         Raises:
@@ -51,7 +50,7 @@ class Store:
         lines = [{"clip": to_line(clip, ROOT), "heard": row} for clip, row in zip(piece.clips, rows, strict=True)]
         write_text(self._path(piece.number), "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
-    def results(self, count: int) -> Iterator[tuple[Utterance, dict[str, Any]]]:
+    def results(self, count: int) -> Iterator[tuple[Utterance, Json]]:
         """All clips of `count` pieces in order, with their results.
 
         Raises:

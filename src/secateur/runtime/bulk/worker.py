@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ...base.cancel import CancelledWorkError
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ...base.options import to_dict
 from ...base.progress import say
 from ...decode.options import DecodingOptions
@@ -19,7 +19,7 @@ from ..writing import WritingSettings, rewriter
 from .clips import Piece
 from .reading import Readers, ReadPlan, ReadSide
 
-Rows = list[dict[str, Any]]  # a clip's id with its transcript, or with its "problem"
+Rows = list[Json]  # a clip's id with its transcript, or with its "problem"
 Numbered = tuple[int, ReadSide]  # of a piece's clips, by their place
 
 
@@ -74,7 +74,7 @@ class PieceWorker:
 
     def finish(self, piece: Piece, reading: Sequence[Future[list[list[ReadSide] | str]]]) -> Rows:
         """Every clip's row, of a piece that is being read."""
-        rows: dict[int, dict[str, Any]] = {}
+        rows: dict[int, Json] = {}
         read: dict[str | None, list[Numbered]] = {}
         answers = itertools.chain.from_iterable(future.result() for future in reading)
         for number, (clip, answer) in enumerate(zip(piece.clips, answers, strict=True)):
@@ -91,7 +91,7 @@ class PieceWorker:
         """End the processes that read."""
         self.readers.close()
 
-    def _whole_or_each(self, piece: Piece, clips: list[Numbered], language: str | None) -> dict[int, dict[str, Any]]:
+    def _whole_or_each(self, piece: Piece, clips: list[Numbered], language: str | None) -> dict[int, Json]:
         """The rows of clips of one language; where together they fail, each by itself, so that one fails alone."""
         try:
             return self._transcribed(piece, clips, language)
@@ -103,18 +103,18 @@ class PieceWorker:
                 text = str(problem) if isinstance(problem, SecateurError) else f"{type(problem).__name__}: {problem}"
                 return {numbers[0]: {"id": piece.clips[numbers[0]].id, "problem": text}}
             say(f"transcribing: {len(numbers)} clips failed together; each is tried by itself")
-        rows: dict[int, dict[str, Any]] = {}
+        rows: dict[int, Json] = {}
         for number in numbers:
             rows |= self._whole_or_each(piece, [one for one in clips if one[0] == number], language)
         return rows
 
-    def _transcribed(self, piece: Piece, clips: list[Numbered], language: str | None) -> dict[int, dict[str, Any]]:
+    def _transcribed(self, piece: Piece, clips: list[Numbered], language: str | None) -> dict[int, Json]:
         options = replace(self.spec.decoding, language=language)
         windows = [side.windows for _, side in clips]
         plans = [w for w in windows if w is not None] if None not in windows else None
         decoded = self.recogniser.transcribe_batch([side.samples for _, side in clips], options, plans=plans)
         transcripts = map(self.rewrite, decoded) if self.rewrite else iter(decoded)
-        rows: dict[int, dict[str, Any]] = {}
+        rows: dict[int, Json] = {}
         for number, one in itertools.groupby(zip(clips, transcripts, strict=True), key=lambda pair: pair[0][0]):
             whole = joined([(side.name, transcript) for (_, side), transcript in one])
             rows[number] = {"id": piece.clips[number].id, **to_dict(whole)}

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ...decode.segments import Audio, Word, confidence
 from .endpoint import Endpointer
 from .events import StreamEvent, StreamOptions
@@ -83,9 +84,9 @@ class Stream:
         self._finished = True
         return events
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Json:
         """Latency so far, in seconds: median and 95th percentile of the events' delays, compute time, its share."""
-        statistics: dict[str, Any] = {"seconds": round(self._now / self.sample_rate, 3)}
+        statistics: Json = {"seconds": round(self._now / self.sample_rate, 3)}
         for kind, delays in self._delays.items():
             statistics[kind] = {"events": len(delays)}
             if delays:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ...decode.segments import Segment
 from ...runtime.recogniser import Recogniser
 from ...runtime.subtitles import WRITERS, SubtitleSettings, segmented
@@ -27,17 +28,17 @@ def plain(transcript: Transcript, form: str) -> str:
     return WRITERS["txt" if form == "text" else form](transcript, SubtitleSettings())
 
 
-def brief(transcript: Transcript, pieces: Sequence[Piece] | None = None) -> dict[str, Any]:
+def brief(transcript: Transcript, pieces: Sequence[Piece] | None = None) -> Json:
     """json; with the log probability of each of `pieces`."""
-    result: dict[str, Any] = {"text": transcript.text, "usage": _usage(transcript)}
+    result: Json = {"text": transcript.text, "usage": _usage(transcript)}
     return result if pieces is None else result | {"logprobs": logprobs(pieces)}
 
 
 def verbose(
     transcript: Transcript, granularities: frozenset[str], pieces: Sequence[Piece], task: str = "transcribe"
-) -> dict[str, Any]:
+) -> Json:
     """verbose_json: segments unless only words were asked for, words if they were."""
-    result: dict[str, Any] = {
+    result: Json = {
         "task": task, "language": _name(transcript.language), "duration": transcript.duration,
         "text": transcript.text, "usage": _usage(transcript),
     }  # fmt: skip
@@ -80,7 +81,7 @@ def _spelled(codec: Any) -> dict[int, bytes]:
     return spelled
 
 
-def logprobs(pieces: Sequence[Piece]) -> list[dict[str, Any]]:
+def logprobs(pieces: Sequence[Piece]) -> list[Json]:
     """Each token, its bytes and its log probability."""
     return [{"token": data.decode(errors="replace"), "bytes": list(data), "logprob": p} for _, data, p in pieces]
 
@@ -117,5 +118,5 @@ def _name(language: str | None) -> str:
         return language or ""
 
 
-def _usage(transcript: Transcript) -> dict[str, Any]:
+def _usage(transcript: Transcript) -> Json:
     return {"type": "duration", "seconds": transcript.duration}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -17,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ...base.version import __version__
 from . import docs, transcriptions
 from .body import Body, too_large
@@ -222,7 +222,7 @@ def _foreign(scope: Scope) -> bool:
 
 def _error(problem: RefusedError) -> JSONResponse:
     """OpenAI's error object."""
-    content: dict[str, Any] = {
+    content: Json = {
         "error": {"message": problem.message, "type": problem.kind, "param": problem.param, "code": problem.code}
     }
     headers = {"Retry-After": f"{problem.retry:g}"} if problem.retry else None

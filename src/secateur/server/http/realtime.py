@@ -25,6 +25,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
 
 from ...base.errors import SecateurError, nearest
+from ...base.files import Json
 from ...runtime.recogniser import Recogniser
 from .answers import logprobs, pieces_of
 from .engine import Engine, RefusedError, sendable
@@ -96,7 +97,7 @@ class Conversation:
             await self._error(problem, None)
             await self.socket.close({413: 1009, 429: 1013, 503: 1012}.get(problem.status, 1008))
 
-    async def _take(self, received: dict[str, Any]) -> None:
+    async def _take(self, received: Json) -> None:
         """One message; what is wrong with it is an error event, and the session goes on."""
         event_id = None
         try:
@@ -110,7 +111,7 @@ class Conversation:
         except SecateurError as problem:
             await self._error(RefusedError(400, "invalid_request_error", str(problem)), event_id)
 
-    async def _handle(self, event: dict[str, Any]) -> None:
+    async def _handle(self, event: Json) -> None:
         kind = event["type"]
         if kind in UPDATES:
             self.old = kind == UPDATES[1]
@@ -217,7 +218,7 @@ class Conversation:
         self._began = start
         await self._send("input_audio_buffer.speech_started", audio_start_ms=self._clock(start), item_id=self._item)
 
-    async def _stopped(self, end: float, text: str, words: tuple[dict[str, Any], ...]) -> None:
+    async def _stopped(self, end: float, text: str, words: tuple[Json, ...]) -> None:
         await self._send("input_audio_buffer.speech_stopped", audio_end_ms=self._clock(end), item_id=self._item)
         await self._committed()
         certain = None
@@ -244,7 +245,7 @@ class Conversation:
             await self._send(f"conversation.item.{kind}", item=about, previous_item_id=before)
         self._before = item
 
-    async def _delta(self, text: str, certain: list[dict[str, Any]] | None = None) -> None:
+    async def _delta(self, text: str, certain: list[Json] | None = None) -> None:
         """What of `text` was not sent yet."""
         if text.startswith(self._sent) and len(text) > len(self._sent):
             delta, self._sent = text[len(self._sent) :], text
@@ -254,7 +255,7 @@ class Conversation:
                 **more,
             )  # fmt: skip
 
-    async def _completed(self, text: str, seconds: float, certain: list[dict[str, Any]] | None) -> None:
+    async def _completed(self, text: str, seconds: float, certain: list[Json] | None) -> None:
         await self._delta(text, certain)
         more = {} if certain is None else {"logprobs": certain}
         await self._send(
@@ -286,7 +287,7 @@ class Conversation:
         await self.socket.send_json({"type": kind, "event_id": _number("event"), **values})
 
 
-def _event(text: str | None) -> dict[str, Any]:
+def _event(text: str | None) -> Json:
     """A client's event.
 
     Raises:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...base.errors import SecateurError, nearest
+from ...base.files import Json
 from ...decode.options import DecodingOptions
 from ...runtime.streaming import StreamOptions
 from .asked import LONGEST_PROMPT
@@ -123,9 +124,9 @@ class Session:
         vad = self.vad or Vad()
         return replace(usual, threshold=vad.threshold, pause=vad.silence / 1000)
 
-    def shown(self, number: str, old: bool) -> dict[str, Any]:
+    def shown(self, number: str, old: bool) -> Json:
         """As the server tells it: what is in force."""
-        transcription: dict[str, Any] = {"model": self.model or "default", "language": self.language,
+        transcription: Json = {"model": self.model or "default", "language": self.language,
                                          "prompt": self.prompt or None}  # fmt: skip
         vad = self.vad and {
             "type": "server_vad", "threshold": self.vad.threshold, "prefix_padding_ms": PADDING,
@@ -138,7 +139,7 @@ class Session:
                 "input_audio_transcription": transcription, "turn_detection": vad, "include": include,
                 "input_audio_noise_reduction": None, "modalities": ["text"],
             }  # fmt: skip
-        form: dict[str, Any] = {"type": self.kind}
+        form: Json = {"type": self.kind}
         if self.kind == "audio/pcm":
             form["rate"] = self.rate
         incoming = {"format": form, "transcription": transcription, "turn_detection": vad, "noise_reduction": None}
@@ -146,11 +147,11 @@ class Session:
                 "audio": {"input": incoming}, "include": include}  # fmt: skip
 
 
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(values: Mapping[str, Any]) -> Json:
     """The settings of either spelling, by the newer one's names."""
     known = ("type", "audio", "include", *PASSED_OVER, "input_audio_format", "input_audio_transcription",
              "turn_detection", "modalities")  # fmt: skip
-    result: dict[str, Any] = {}
+    result: Json = {}
     for name, value in values.items():
         if name not in known:
             raise _refused(f"unknown session.{name[:60]}{nearest(name, known)}", f"session.{name[:60]}")
@@ -172,7 +173,7 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _format(value: Any) -> dict[str, Any]:
+def _format(value: Any) -> Json:
     where = "session.audio.input.format"
     values = _table({"type": "audio/pcm"} if value is None else value, where)
     kind, rate = values.get("type", "audio/pcm"), values.get("rate", PCM_RATE)

@@ -16,11 +16,11 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ...base.options import from_dict
 from .engine import Engine, RefusedError, sendable
 from .presence import SCOPE, ClientLeftError
@@ -41,7 +41,7 @@ class Start:
     key: str | None = None
 
 
-OnFinal = Callable[[Event], Awaitable[dict[str, Any] | None]]
+OnFinal = Callable[[Event], Awaitable[Json | None]]
 
 
 def routes(engine: Engine) -> APIRouter:
@@ -128,7 +128,7 @@ async def _audio(engine: Engine, socket: WebSocket) -> AsyncIterator[bytes]:
             return
 
 
-async def receive(engine: Engine, socket: WebSocket, patience: float | None = None) -> dict[str, Any]:
+async def receive(engine: Engine, socket: WebSocket, patience: float | None = None) -> Json:
     """The next message, or `{"type": "stop"}` when the server stops.
 
     Comes within `patience` seconds; None: as long as a stream may be silent.
@@ -161,9 +161,9 @@ async def _send(socket: WebSocket, event: Event, then: OnFinal | None) -> None:
             await socket.send_json(more)
 
 
-def message(event: Event) -> dict[str, Any]:
+def message(event: Event) -> Json:
     """An event as JSON."""
-    body: dict[str, Any] = {
+    body: Json = {
         "type": "final" if event.final else "partial", "text": event.text, "start": event.start,
         "end": event.end,
     }  # fmt: skip

@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import soxr
 
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ...decode.options import DecodingOptions
 from ...decode.segments import Audio
 from ...runtime.recogniser import Recogniser
@@ -38,7 +39,7 @@ class Event:
     stable: str
     start: float
     end: float
-    words: tuple[dict[str, Any], ...] = ()
+    words: tuple[Json, ...] = ()
     audio: Audio | None = None  # what a final text was decoded from, at the recogniser's rate
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -13,6 +13,7 @@ from starlette.datastructures import FormData
 
 from ...audio.read import read_audio
 from ...base.errors import SecateurError
+from ...base.files import Json
 from ...decode.segments import Audio, quiet_cuts
 from ...runtime.recogniser import Recogniser
 from ...runtime.transcript import Transcript
@@ -29,7 +30,7 @@ LARGE = 500_000  # bytes of a recording whose memory is handed back at once
 class PhraseMode(Protocol):
     """Recognition of nothing but some sentences, where there is an assistant: see `assistant.asked`."""
 
-    def recognise(self, recogniser: Recogniser, audio: Audio, asked: Asked) -> dict[str, Any]:
+    def recognise(self, recogniser: Recogniser, audio: Audio, asked: Asked) -> Json:
         """The answer as JSON: `text`, empty where none of them was said, and `phrase` with what it means.
 
         Raises:
@@ -84,12 +85,12 @@ def routes(engine: Engine, phrase_mode: PhraseMode | None = None) -> APIRouter:
         return JSONResponse(result | ({"logprobs": logprobs(pieces)} if asked.logprobs else {}))
 
     @router.get("/v1/models", tags=["OpenAI"])
-    async def models() -> dict[str, Any]:
+    async def models() -> Json:
         """List the models; the first is the default, whatever OpenAI's own name a client sends."""
         return {"object": "list", "data": [_card(engine, name) for name in engine.models]}
 
     @router.get("/v1/models/{name}", tags=["OpenAI"])
-    async def model(name: str) -> dict[str, Any]:
+    async def model(name: str) -> Json:
         """Describe one model."""
         engine.model(name)
         return _card(engine, name)
@@ -100,7 +101,7 @@ def routes(engine: Engine, phrase_mode: PhraseMode | None = None) -> APIRouter:
 async def _events(engine: Engine, recogniser: Recogniser, audio: Audio, asked: Asked) -> AsyncIterator[str]:
     """The text as it is decoded, piece after piece of the recording; a client that leaves cancels this."""
     texts: list[str] = []
-    every: list[dict[str, Any]] = []
+    every: list[Json] = []
     rate, large = recogniser.sample_rate, audio.nbytes > LARGE
     try:
         async with engine.served():
@@ -126,9 +127,7 @@ async def _events(engine: Engine, recogniser: Recogniser, audio: Audio, asked: A
             engine.later(recogniser.give_back)
 
 
-def _constrained(
-    phrase_mode: PhraseMode, recogniser: Recogniser, file: BinaryIO, asked: Asked, longest: float
-) -> dict[str, Any]:
+def _constrained(phrase_mode: PhraseMode, recogniser: Recogniser, file: BinaryIO, asked: Asked, longest: float) -> Json:
     return phrase_mode.recognise(recogniser, _audio(recogniser, file, longest), asked)
 
 
@@ -157,5 +156,5 @@ def _model(form: FormData) -> str | None:
     return value.strip() or None if isinstance(value, str) else None
 
 
-def _card(engine: Engine, name: str) -> dict[str, Any]:
+def _card(engine: Engine, name: str) -> Json:
     return {"id": name, "object": "model", "created": engine.started, "owned_by": "secateur"}
