@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,13 @@ from train_small import StoppedError, run_small, small_job  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.data.manifest import Utterance  # noqa: E402
 from secateur.text.pinyin_units import PinyinUnits  # noqa: E402
-from secateur.train.auxiliary import AuxiliaryObjective, load_head, save_head, with_auxiliary_head  # noqa: E402
+from secateur.train.auxiliary import (  # noqa: E402
+    AuxiliaryObjective,
+    load_head,
+    mean_head,
+    save_head,
+    with_auxiliary_head,
+)
 from secateur.train.mix import plain  # noqa: E402
 from secateur.train.objective import Batch  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
@@ -86,7 +94,7 @@ def test_a_run_with_a_helper_resumes_to_the_same_head_and_leaves_the_model_bare(
 def test_a_kept_head_comes_back(tmp_path: Path) -> None:
     assert load_head(tmp_path) is None
     helped = with_head(None)
-    save_head(tmp_path, helped)
+    save_head(tmp_path, helped.head, helped.units)
     found = load_head(tmp_path)
     assert found is not None and found[1] == helped.units
     x = torch.randn(3, 24, generator=torch.Generator().manual_seed(1))
@@ -94,6 +102,27 @@ def test_a_kept_head_comes_back(tmp_path: Path) -> None:
     (tmp_path / "pinyin_units.json").write_text('{"names": ["a"], "form": "parts", "kind": "pinyin"}')
     with pytest.raises(SecateurError, match="6 outputs, its units 2"):
         load_head(tmp_path)
+
+
+def test_the_mean_of_heads_is_that_of_their_weights_and_needs_the_same_units(tmp_path: Path) -> None:
+    helped = with_head(None)
+    for name, factor in (("a", 1.0), ("b", 3.0)):
+        head = copy.deepcopy(helped.head)
+        with torch.no_grad():
+            for value in head.parameters():
+                value.mul_(factor)
+        (tmp_path / name).mkdir()
+        save_head(tmp_path / name, head, helped.units)
+    mean = mean_head([tmp_path / "a", tmp_path / "b"])
+    assert mean is not None and mean[1] == helped.units
+    torch.testing.assert_close(mean[0].weight, 2 * helped.head.weight, atol=2e-3, rtol=2e-3)
+    assert mean_head([tmp_path, tmp_path]) is None
+    with pytest.raises(SecateurError, match="has no pinyin head and others have"):
+        mean_head([tmp_path / "a", tmp_path])
+    other = replace(helped.units, names=tuple(reversed(helped.units.names)))
+    save_head(tmp_path / "b", helped.head, other)
+    with pytest.raises(SecateurError, match="other units"):
+        mean_head([tmp_path / "a", tmp_path / "b"])
 
 
 def test_what_cannot_be_helped_is_one_line() -> None:

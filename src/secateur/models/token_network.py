@@ -42,27 +42,24 @@ class Encoder(nn.Module):
             return merge.traced(x, valid)  # type: ignore[no-any-return]
         return (x, valid, None) if merge is None else (*merge(x, valid), None)
 
-    def traced(
-        self, features: Tensor, frames: Tensor | None, drop: nn.Dropout
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """`forward`, and the position (batch, first positions) that each of the first positions went into; None where
-        windows are merged, or none, and it need not be stored."""
+    def forward(
+        self, features: Tensor, frames: Tensor | None, drop: nn.Dropout, places: list[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Encode `features` (batch, frames, inputs); `frames` (batch,) are valid in each row.
+
+        Returns the encoder output (batch, positions, width) and its mask (batch, positions), True where it is valid.
+        Rows of a padded batch equal the same clips run alone. `places`, if given, gets the position (batch, first
+        positions) that each of the first positions went into, where similar ones are merged.
+        """
         x, valid = self.embed(features, frames, drop)
         place: Tensor | None = None
         for number in range(len(self.layers) + 1):
             x, valid, into = self._traced_stage(number, x, valid, drop)
             if into is not None:
                 place = into if place is None else into.gather(1, place)
-        return self.norm(x), valid, place
-
-    def forward(self, features: Tensor, frames: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
-        """Encode `features` (batch, frames, inputs); `frames` (batch,) are valid in each row.
-
-        Returns the encoder output (batch, positions, width) and its mask (batch, positions), True where it is valid.
-        Rows of a padded batch equal the same clips run alone.
-        """
-        x, valid, _ = self.traced(features, frames, drop)
-        return x, valid
+        if places is not None and place is not None:
+            places.append(place)
+        return self.norm(x), valid
 
 
 class Decoder(nn.Module):
@@ -126,9 +123,10 @@ class TokenNetwork(Network):
     def encode(self, features: Tensor, frames: Tensor | None = None) -> DecoderCache:
         """Encode `features` (batch, frames, inputs), of which `frames` (batch,) are valid, for `step` to decode
         from."""
-        memory, valid, place = self.encoder.traced(features, frames, self.dropout)
+        places: list[Tensor] = []
+        memory, valid = self.encoder(features, frames, self.dropout, places)  # called, so that hooks on it run
         cache = self.decoder.start(memory, valid)
-        cache.frames = place
+        cache.frames = places[0] if places else None
         return cache
 
     def step(self, tokens: Tensor, cache: DecoderCache) -> Tensor:

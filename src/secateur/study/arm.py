@@ -95,7 +95,7 @@ def run_arm(
     if first:
         save_checkpoint(folder, result_model, initial.tokenizer, half=True)
     results: dict[str, Result] = {}
-    head = load_head(folder) if first and arm.train is not None and arm.train.auxiliary_saved else None
+    head = load_head(folder) if first and (arm.train is None or arm.train.auxiliary_saved) else None  # a soup has one
     sets = {"dev": data.dev} | (data.tests if test_now else {})
     for name, utterances in sets.items():
         results[name] = score(result_model, initial.tokenizer, data, name, utterances, arm.name, shared=True)
@@ -173,7 +173,7 @@ def _tune(
     log = train(model, run, settings)
     known = before.settle(model, initial.tokenizer, start, callbacks, settings, arm.name) if start else {}
     if helped is not None and settings.auxiliary_saved and distributed.rank() == 0:
-        save_head(folder, helped)
+        save_head(folder, helped.head, helped.units)
     # Early stopping ends before the total.
     return (pruner.shrunk() if pruner is not None else model), log[-1]["step"], known
 

@@ -19,6 +19,7 @@ from ..families.ctc.new_model import make_new
 from ..models.checkpoint import load_checkpoint
 from ..models.family import family_of, read_config
 from ..train import distributed
+from ..train.auxiliary import mean_head, save_head
 from ..weights.fetch import load_model
 from .arm import TRAINED, complete, run_arm
 from .compute import training_flops
@@ -79,6 +80,8 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
         folders = [Path(one) for one in arm.soup if "/" in one]
         folders += [out / f"{of}-{its}" for of, its in needed_runs(study, name, seed)]
         model, text, made["soup"] = make_soup(folders, data, arm.soup_kind, name)
+        if distributed.rank() == 0 and (head := mean_head([Path(one) for one in made["soup"]["of"]])):
+            save_head(folder, *head)
         records = [one / "summary.json" for one in folders]
         flops_before = sum(read_json(one).get("flops", 0.0) for one in records if one.exists())  # all were trained
     elif arm.start:

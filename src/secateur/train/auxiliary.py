@@ -98,11 +98,34 @@ def with_auxiliary_head(
     return AuxiliaryObjective(task, head, units, [units.encode(t) if t else [] for t in texts])
 
 
-def save_head(folder: Path, helped: AuxiliaryObjective) -> None:
-    """Save the head and its units beside a checkpoint, for correction by sound."""
-    helped.units.write(folder / UNITS)
-    weights = {n: t.detach().cpu().half().contiguous() for n, t in helped.head.state_dict().items()}
+def save_head(folder: Path, head: nn.Linear, units: PinyinUnits) -> None:
+    """Save a head and its units beside a checkpoint, for correction by sound."""
+    units.write(folder / UNITS)
+    weights = {n: t.detach().cpu().half().contiguous() for n, t in head.state_dict().items()}
     write_tensors(folder / HEAD, weights, {"format": "pt"})
+
+
+def mean_head(folders: Sequence[Path]) -> tuple[nn.Linear, PinyinUnits] | None:
+    """The mean of the heads in checkpoints' folders; None where none has one.
+
+    Raises:
+        SecateurError: heads of other units, or a folder that has none beside one that has.
+    """
+    heads = [load_head(folder) for folder in folders]
+    if not any(heads):
+        return None
+    lacking = next((str(folder) for folder, head in zip(folders, heads, strict=True) if head is None), "")
+    if lacking:
+        raise SecateurError(f"{lacking} has no pinyin head and others have: average runs that all saved one, or none")
+    saved = [head for head in heads if head is not None]
+    first, units = saved[0]
+    other = next((str(f) for f, (_, its) in zip(folders, saved, strict=True) if its != units), "")
+    if other:
+        raise SecateurError(f"{other}: its pinyin head has other units than that of {folders[0]}: they have no mean")
+    with torch.no_grad():
+        for name, value in first.named_parameters():
+            value.copy_(torch.stack([dict(head.named_parameters())[name] for head, _ in saved]).mean(0))
+    return first, units
 
 
 def load_head(folder: Path) -> tuple[nn.Linear, PinyinUnits] | None:

@@ -11,7 +11,7 @@ from ...base.options import Settings, option
 HELP = """Average the weights of checkpoints that were tuned from one model, such as several seeds.
 
 With --dev greedily: the best on dev first, and each next one only where the error does not rise. Without, all of them.
-Pruned ones need one mask: tune them from one pruned checkpoint."""
+Pruned ones need one mask: tune them from one pruned checkpoint. Pinyin heads saved beside them are averaged too."""
 EXAMPLE = "secateur models soup runs/a runs/b runs/c --dev mine/dev.jsonl --out runs/soup"
 
 
@@ -41,6 +41,7 @@ def run(options: Options) -> Json:
     from ...models.family import family_of
     from ...study.sets_of_job import read_all
     from ...study.soup import make_soup
+    from ...train.auxiliary import mean_head, save_head
 
     if options.out.exists() and any(options.out.iterdir()):
         raise SecateurError(f"{options.out}: not empty; choose another --out")
@@ -48,7 +49,10 @@ def run(options: Options) -> Json:
     if options.dev:
         data = JobData(training=[], dev=read_all(options.dev), tests={}, device=pick_device(options.device))
     model, text, made = make_soup(options.models, data, "greedy" if options.dev else "uniform", "soup")
+    head = mean_head([Path(one) for one in made["of"]])
     save_checkpoint(options.out, model, text, half=True)
+    if head is not None:
+        save_head(options.out, *head)
     return {"folder": str(options.out), "parameters": family_of(model.config).parameters(model.config), **made}
 
 
