@@ -171,3 +171,21 @@ def test_speakers_in_two_sets_are_refused(sets: Path, tmp_path: Path, capsys: py
     same = ["--train", str(tmp_path / "a.jsonl"), "--dev", str(sets / "dev.jsonl"), "--test", str(tmp_path / "b.jsonl")]
     assert main(["adapt", *same, "--out", str(tmp_path / "out"), "--device", "cpu"]) == 2
     assert "train and test share" in capsys.readouterr().err
+
+
+def test_a_one_shot_job_that_was_killed_while_it_scored_goes_on(sets: Path, tiny_en: Path, tmp_path: Path) -> None:
+    out = tmp_path / "oneshot"
+    ask = ["--one-shot", "--prune.remove", "0.46", "--prune.criterion", "magnitude", "--prune.kinds", "ffn,head"]
+    job = ["prune", "--model", str(tiny_en), *words(sets, out, *ask)]
+    code = (
+        "import os, sys; import secateur.study.oneshot as o; from secateur.cli import main\n"
+        "o.score = lambda *a: os._exit(9)\nmain(sys.argv[1:])"
+    )
+    assert subprocess.run([sys.executable, "-c", code, *job], capture_output=True).returncode == 9
+    saved = (out / "model.safetensors").read_bytes()
+    assert read_config(out / "config.json").padded and not (out / "summary.json").exists()
+    assert main(job) == 0
+    assert (out / "model.safetensors").read_bytes() == saved
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["removed"] >= 0.46 and summary["error"] and summary["prune"]["remove"] == 0.46
+    assert main(job) == 2  # it is done

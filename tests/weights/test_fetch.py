@@ -18,6 +18,7 @@ from ctranslate2_files import model_bin, small_uniform, stored_as, variables_of,
 from small_models import small_whisper  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
+from secateur.cli import main  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.weights.cache import is_checkpoint, make_once  # noqa: E402
 from secateur.weights.fetch import fetch, load_model  # noqa: E402
@@ -59,30 +60,44 @@ def test_parameters_of_the_registry_are_those_of_the_weights(tiny_en: Path) -> N
     assert known_models()["tiny.en"].parameters == stored
 
 
-def test_a_changed_folder_is_converted_again(small: Any, foreign: Path, tmp_path: Path) -> None:
+def test_a_changed_folder_is_read_again(small: Any, foreign: Path, tmp_path: Path) -> None:
     first = fetch(foreign, tmp_path / "cache")
     assert fetch(foreign, tmp_path / "cache") == first
+    weight = "encoder.conv1.weight"
+    assert torch.equal(load_checkpoint(first)[0].state_dict()[weight], small[0].state_dict()[weight])
     changed, tokenizer = small_uniform(seed=1)
     write_folder(foreign, model_bin(stored_as(variables_of(changed), "float16")), tokenizer)
     second = fetch(foreign, tmp_path / "cache")
     assert second != first
-    weight = "encoder.conv1.weight"
     assert torch.equal(load_checkpoint(second)[0].state_dict()[weight], changed.state_dict()[weight])
-    assert torch.equal(load_checkpoint(first)[0].state_dict()[weight], small[0].state_dict()[weight])
+    with pytest.raises(SecateurError, match=f"{foreign.name}: the model that .* has changed; name it again"):
+        load_checkpoint(first)
 
 
-def test_sixteen_bits_only_where_they_lose_nothing(small: Any, foreign: Path, tmp_path: Path) -> None:
+def test_a_local_model_is_not_copied(foreign: Path, tmp_path: Path) -> None:
+    kept = fetch(foreign, tmp_path / "cache")
+    assert {file.name for file in kept.iterdir()} == {"config.json", "tokenizer.json", "reference.json"}
+    (foreign / "model.bin").unlink()
+    with pytest.raises(SecateurError, match="name it again"):
+        load_checkpoint(kept)
+
+
+def test_sixteen_bits_only_where_they_lose_nothing(foreign: Path, tmp_path: Path) -> None:
     def types(folder: Path) -> set[str]:
-        return {tensor.type for tensor in read_header(folder / "model.safetensors").values()}
+        out = tmp_path / "out" / folder.name
+        assert main(["models", "fetch", str(folder), "--out", str(out)]) == 0
+        return {tensor.type for tensor in read_header(out / "model.safetensors").values()}
 
-    assert types(fetch(foreign, tmp_path / "cache")) == {"F16"}
+    assert types(foreign) == {"F16"}
     model, tokenizer = small_uniform(seed=2)
+    exact = write_folder(tmp_path / "exact", model_bin(variables_of(model)), tokenizer)
+    assert types(exact) == {"F16"}  # stored as float32, which the values do not need
     with torch.no_grad():
         model.decoder.norm.bias.add_(1e-5)  # as after any training in float32
-    folder = write_folder(tmp_path / "trained", model_bin(variables_of(model)), tokenizer)
-    kept = fetch(folder, tmp_path / "cache")
-    assert types(kept) == {"F32"}
-    assert torch.equal(load_checkpoint(kept)[0].decoder.norm.bias, model.decoder.norm.bias)
+    trained = write_folder(tmp_path / "trained", model_bin(variables_of(model)), tokenizer)
+    assert types(trained) == {"F32"}
+    again = load_checkpoint(tmp_path / "out" / "trained")[0]
+    assert torch.equal(again.decoder.norm.bias, model.decoder.norm.bias)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,10 @@ class AdaptSettings(DataSettings):
     demo: bool = option(
         False, "Run on real speech that is found or downloaded, with settings for a few minutes of two cores."
     )
-    precision: Literal["fp32", "fp16", "int8"] = option("int8", "Export the pruned model in this precision.")
+    precision: Literal["fp32", "fp16", "int8"] = option(
+        "int8",
+        "Export the pruned model in this precision; what it is compared with too, where float32 would be above 1 GB.",
+    )
     dense_control: bool = option(True, "Also train an unpruned model for the same steps, to compare with.")
     rate_factor: float = option(
         2.0, "Multiply the learning rate by this for the pruned model, which has more to recover.", above=0,

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ..study.preview import Preview
     from ..train.settings import TrainSettings
 
-ONE_FILE = 2 << 30  # bytes that one ONNX file holds
 FP32 = 4  # bytes a value
 COPIES = 5  # of every weight while training: itself, its gradient, AdamW's two moments, the average
 UTILISATION = 0.3  # share of a device's fastest matrix products that training reaches, roughly
@@ -99,7 +98,7 @@ def plan_job(settings: DataSettings, data: JobData | None = None, files: Sequenc
     plan = Plan(model, text, data, [*files, *sounds], new, teacher)
     plan.clips = {"train": len(data.training), "rehearsal": len(data.rehearsal), "dev": len(data.dev)}
     plan.clips |= {name: len(clips) for name, clips in data.tests.items()}
-    check_precision(getattr(settings, "precision", ""), model.config)
+    _room(settings, model.config)
     if not data.window or settings.check:  # texts that do not fit in memory are read once, by the job
         _cost(plan, training, prune, one_shot, bool(getattr(settings, "teacher", "")))
     return plan
@@ -196,19 +195,18 @@ def check_speakers(data: JobData, allowed: bool = False) -> None:
             say(f"note: {line}")
 
 
-def check_precision(precision: str, config: Config) -> None:
-    """Refuse a precision that a model of this size cannot be exported in.
+def _room(settings: DataSettings, config: Config) -> None:
+    """Refuse a job whose exports have no room.
 
     Raises:
-        SecateurError: an fp32 file would hold more than ONNX allows.
+        SecateurError: see `export.room.check_room`.
     """
-    from ..models.family import family_of
+    precision = getattr(settings, "precision", "")
+    if precision:
+        from ..export.room import check_room
 
-    size = FP32 * family_of(config).parameters(config)
-    if precision == "fp32" and size > 2 * ONE_FILE:
-        raise SecateurError(
-            f"precision fp32: {size / 1e9:.1f} GB of weights, and one ONNX file holds 2: choose fp16 or int8"
-        )
+        # The original and the dense control are exported as well.
+        check_room(config, precision, settings.out, 1 + bool(getattr(settings, "dense_control", False)))
 
 
 def _sets(settings: DataSettings, device: str) -> JobData:

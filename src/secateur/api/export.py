@@ -26,9 +26,14 @@ class ExportSettings(Settings):
         "sherpa (sherpa-onnx) or what a plug-in adds; a Whisper needs equal widths everywhere for all but onnx and "
         "transformers-pruned.",
     )  # fmt: skip
-    precision: Literal["fp32", "fp16", "int8", "int8-dynamic", "int8-static", "auto"] = option(
-        "int8", "Write ONNX in this precision: fp16 is half the size, int8 the smallest, int8-dynamic and int8-static "
-        "faster where the CPU has VNNI and coarser; auto is the fastest whose error rate on dev is the source's.",
+    precision: Literal["fp32", "fp16", "bf16", "int8", "int8-dynamic", "int8-static", "auto"] | None = option(
+        None, "Store the weights in this precision; left out: int8 for ONNX, for other formats what they usually have. "
+        "fp16 is half of fp32, int8 the smallest, int8-dynamic and int8-static faster where the CPU has VNNI and "
+        "coarser; auto is the fastest whose error rate on dev is the source's; bf16 is for transformers.",
+    )  # fmt: skip
+    largest: float = option(
+        5.0, "Split the weights of a transformers folder into files of at most this size.", unit="GB", above=0,
+        advanced=True,
     )  # fmt: skip
     clips: tuple[str, ...] = option((), "Compare export and source on these recordings; left out: on noise.")
     dev: Path | None = option(None, "Refuse an export whose error rate on this manifest is not its source's.")
@@ -66,29 +71,30 @@ def export(settings: ExportSettings) -> Json:
     from ..base.extras import require
 
     require("torch", "train")
-    from ..export.job import ErrorRateGate, export_checked, tolerances, write_format, writer
+    from ..export.job import ErrorRateGate, export_checked, storage_of, tolerances, write_format
+    from ..export.room import check_room
+    from ..export.source import Source
     from ..models.family import family_of, read_config
-    from ..weights.fetch import fetch, load_model
-    from .check import check_files, check_folder, check_precision
+    from ..weights.fetch import fetch
+    from .check import check_files, check_folder
 
     tolerance, by_condition = tolerances(settings.tolerance)
     named = (settings.dev, settings.nonspeech, settings.calibrate, *map(Path, settings.clips))
     check_files([path for path in named if path is not None])
     check_folder(settings.out.parent if settings.format == "ggml" else settings.out)
+    precision: str = settings.precision or ("int8" if settings.format == "onnx" else "")
     if settings.format == "onnx":
-        if settings.precision == "int8-static" and settings.calibrate is None:
+        if precision == "bf16":
+            raise SecateurError("ONNX graphs are not written in bf16: choose fp16, or --format transformers")
+        if precision == "int8-static" and settings.calibrate is None:
             raise SecateurError("int8-static needs recordings of the kind to come: name train data with --calibrate")
         if by_condition and settings.dev is None:
             raise SecateurError("a tolerance by condition needs clips to measure on: name a manifest with --dev")
-        if settings.precision == "auto" and settings.dev is None:
+        if precision == "auto" and settings.dev is None:
             raise SecateurError("--precision auto lets an error rate decide: name a manifest with --dev")
-        if settings.four_bits and not settings.precision.startswith("int8"):
-            raise SecateurError(f"--four-bits goes with int8 precisions, not with {settings.precision}")
+        if settings.four_bits and not precision.startswith("int8"):
+            raise SecateurError(f"--four-bits goes with int8 precisions, not with {precision}")
     config = read_config(fetch(settings.model) / "config.json")
-    if settings.format == "onnx":
-        check_precision(settings.precision, config)
-    else:
-        writer(settings.format, config)
     if settings.languages and not settings.vocabulary:
         raise SecateurError("--languages says whose rows stay: add --vocabulary script")
     if settings.vocabulary:
@@ -96,23 +102,35 @@ def export(settings: ExportSettings) -> Json:
 
         english = getattr(getattr(config, "tokens", None), "multilingual", True) is False
         chosen_alphabet(settings.vocabulary, settings.languages or (("en",) if english else ()))
+    storage = None
+    if settings.format != "onnx":
+        storage = storage_of(settings.format, config, precision, settings.largest)
+        precision = storage.precision if storage else precision
+    expected = check_room(config, precision, settings.out, four_bits=settings.four_bits)
     if settings.check:
-        return {"check": True, "family": config.family, "formats": ["onnx", *family_of(config).writers]}
-    model, text = load_model(settings.model)
+        formats = ["onnx", *family_of(config).writers]
+        return {"check": True, "family": config.family, "formats": formats, "bytes": expected}
+    source = Source.of_files(settings.model)
     if settings.vocabulary:
         from ..prune.initial_model import only_alphabet
 
-        before = model.config
-        smaller = only_alphabet(model, text, settings.vocabulary, settings.languages)
-        model, text = smaller.model, smaller.tokenizer
-        say(f"vocabulary: {model.config.vocabulary} of {before.vocabulary} rows stay")
+        smaller = only_alphabet(source.read(), source.text, settings.vocabulary, settings.languages)
+        say(f"vocabulary: {smaller.model.config.vocabulary} of {config.vocabulary} rows stay")
+        source = Source.of_model(smaller.model, smaller.tokenizer)
     if settings.format != "onnx":
-        return write_format(settings.format, model, text, settings.out)
+        return write_format(settings.format, source.for_writing(), source.text, settings.out, storage)
     if not settings.clips and settings.dev is None:
         say("neither --dev nor --clips given: comparing on noise, which says little about transcripts")
     gate = None if settings.dev is None else ErrorRateGate(
         settings.dev, tolerance, settings.limit, settings.nonspeech, by_condition=by_condition
     )  # fmt: skip
     return export_checked(
-        model, text, settings.out, settings.precision, settings.clips, gate, settings.calibrate, settings.four_bits
+        source,
+        source.text,
+        settings.out,
+        precision,
+        settings.clips,
+        gate,
+        settings.calibrate,
+        settings.four_bits,
     )

@@ -45,10 +45,10 @@ def prune(settings: PruneJobSettings) -> Json | None:
     require("torch", "train")
     from ..study.by_error import prune_by_error
     from ..study.oneshot import prune_without_training
-    from ..study.record import begin, finish
+    from ..study.record import begin, finish, unfinished
     from .check import plan_job
 
-    if (settings.out / "config.json").exists() and not settings.check:
+    if (settings.out / "config.json").exists() and not unfinished(settings.out) and not settings.check:
         raise SecateurError(f"{settings.out}: a model is here; name another --out, or delete it")
     plan = plan_job(settings)
     if settings.check:

@@ -1,26 +1,86 @@
-"""safetensors files, written whole or not at all."""
+"""safetensors files, written whole or not at all, one tensor after the other."""
 
 from __future__ import annotations
 
+import json
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import SecateurError
 from .extras import require
-from .files import atomic_path
+from .files import atomic_path, write_json
+
+STEM = "model"  # of the files of a model's weights
+
+# The format's names for torch's types.
+TYPES = {
+    "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64", "int32": "I32",
+    "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL",
+}  # fmt: skip
 
 
-def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
-    """Write torch tensors (contiguous, on the CPU) to `path` atomically.
+PRECISIONS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}  # torch's names for our names of types
+
+
+def dtype_of(precision: str) -> Any:
+    """torch's type of a precision: fp32, fp16 or bf16."""
+    return getattr(require("torch", "train"), PRECISIONS[precision])
+
+
+def write_tensors(path: str | Path, tensors: Mapping[str, Any], metadata: Mapping[str, str], dtype: Any = None) -> None:
+    """Write torch tensors to `path` atomically; `dtype` is the type in the file of those with floating point.
+
+    The library's own `save_file` takes tensors that all have their final type: beside a model in memory that would be
+    a second one. Here one tensor at a time is converted.
 
     Raises:
         SecateurError: the disk is full, or the folder cannot be written.
     """
-    library = require("safetensors.torch", "train")
-    failed = require("safetensors", "train").SafetensorError
-    with atomic_path(path) as temporary:
-        try:
-            library.save_file(dict(tensors), temporary, metadata=dict(metadata))
-        except failed as problem:  # its own type, also when the disk is full
-            raise SecateurError(f"{path}: writing failed ({problem})") from problem
+    torch = require("torch", "train")
+    types = {n: dtype if dtype is not None and t.is_floating_point() else t.dtype for n, t in tensors.items()}
+    # The largest type first, as the library does, so that every tensor begins at a multiple of its values' size.
+    order = sorted(tensors, key=lambda name: (-types[name].itemsize, name))
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
+    for name in order:
+        begin, end = end, end + tensors[name].numel() * types[name].itemsize
+        kind = TYPES[str(types[name]).removeprefix("torch.")]
+        header[name] = {"dtype": kind, "shape": list(tensors[name].shape), "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    with atomic_path(path) as temporary, temporary.open("wb") as out:
+        out.write(struct.pack("<Q", len(text)) + text)
+        for name in order:
+            value = tensors[name].detach().to("cpu", types[name]).contiguous()
+            out.write(value.reshape(-1).view(torch.uint8).numpy().data)
+
+
+def write_sharded(
+    folder: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str], dtype: Any = None, most: int = 5 * 10**9
+) -> None:
+    """Write torch tensors to `folder` as `transformers` stores a model: model.safetensors, or, above `most` bytes,
+    model-00001-of-0000N.safetensors of at most that (a tensor is never split) and the index of what is where.
+
+    Raises:
+        SecateurError: as `write_tensors`.
+    """
+    pieces: list[dict[str, Any]] = [{}]
+    total = filled = 0
+    for name, tensor in tensors.items():
+        itemsize = (dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype).itemsize
+        size = tensor.numel() * itemsize
+        if filled + size > most and pieces[-1]:
+            pieces.append({})
+            filled = 0
+        pieces[-1][name] = tensor
+        filled, total = filled + size, total + size
+    if len(pieces) == 1:
+        write_tensors(folder / f"{STEM}.safetensors", tensors, metadata, dtype)
+        return
+    where: dict[str, str] = {}
+    for number, piece in enumerate(pieces, 1):
+        name = f"{STEM}-{number:05}-of-{len(pieces):05}.safetensors"
+        write_tensors(folder / name, piece, metadata, dtype)
+        where |= dict.fromkeys(piece, name)
+    write_json(folder / f"{STEM}.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": where})

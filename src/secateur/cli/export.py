@@ -26,7 +26,8 @@ def run(options: ExportSettings) -> Json:
 def show(result: Json) -> str:
     """Sizes, then how near the export is to its source."""
     if result.get("check"):
-        return f"nothing is wrong with it: family {result['family']}, formats {', '.join(result['formats'])}"
+        size = f"about {result['bytes'] / 1e6:,.0f} MB"
+        return f"nothing is wrong with it: family {result['family']}, formats {', '.join(result['formats'])}; {size}"
     lines = [f"{result['folder']} ({result['precision']})"]
     lines += [f"  {name:24}{size / 1e6:9.2f} MB" for name, size in result["bytes"].items()]
     p = result["parity"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
@@ -69,8 +69,11 @@ class Exporter(Protocol):
         """A copy of `model` that computes the same and loses less accuracy in int8 (`export.smoothing`), or `model`
         itself."""
 
-    def compare(self, model: Network, folder: Path, features: Sequence[Floats]) -> ParityReport:
-        """The exported graphs in `folder` beside `model`, on `features` (frames, inputs) of some clips."""
+    def expected(self, model: Network, features: Sequence[Floats]) -> Any:
+        """What `model` computes of features (frames, inputs) of some clips, for `compare`."""
+
+    def compare(self, expected: Any, folder: Path) -> ParityReport:
+        """The exported graphs in `folder` beside what their source was `expected` to compute."""
 
 
 def exporter_of(config: Config) -> Exporter:

@@ -13,8 +13,9 @@ from ..decode.session import Floats
 from ..models.family import FrameConfig
 from ..models.network import FrameNetwork
 from ..runtime.contents import NETWORK, STREAM
+from ..runtime.onnx_session import load_session
 from .exporter import Observed
-from .frame_parity import FrameParity, frame_parity
+from .frame_parity import FrameParity, SourceFrames, frame_parity_with, source_frames
 from .graph import ModelProto
 from .layers import Weights
 from .precision import Ranges
@@ -39,10 +40,8 @@ class FrameExporter:
 
     def check_runs(self, folder: Path, config: FrameConfig) -> None:
         """See `Exporter.check_runs`; the second row is shorter than any that gives an output."""
-        import onnxruntime
-
         least = getattr(config, "least", 10)  # frames
-        network = onnxruntime.InferenceSession(folder / NETWORK, providers=["CPUExecutionProvider"])
+        network = load_session(folder / NETWORK, None)
         features = np.random.default_rng(0).standard_normal((2, 2 * least, config.front_end.inputs), np.float32)
         check_finite(network.run(None, {"features": features, "frames": np.array([2 * least, least - 1])}))
 
@@ -58,6 +57,10 @@ class FrameExporter:
         """See `Exporter.smoothed`."""
         return model
 
-    def compare(self, model: FrameNetwork, folder: Path, features: Sequence[Floats]) -> FrameParity:
+    def expected(self, model: FrameNetwork, features: Sequence[Floats]) -> list[SourceFrames]:
+        """See `Exporter.expected`."""
+        return source_frames(model, features)
+
+    def compare(self, expected: list[SourceFrames], folder: Path) -> FrameParity:
         """See `Exporter.compare`."""
-        return frame_parity(model, folder, features)
+        return frame_parity_with(expected, folder)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.extras import require
+from .spool import open_spool
 
 OPSET = 20  # Gelu as one operator
 FUSED = "com.microsoft"  # operators of every stock onnxruntime that are not in the ONNX standard
@@ -26,7 +27,8 @@ class OnnxGraph:
         self.name = name
         self._nibbles = tuple(nibbles)  # name patterns of the weights to store in four bits
         self._helper = require("onnx.helper", "train")
-        self._from_array = require("onnx.numpy_helper", "train").from_array
+        spool = open_spool()
+        self._stored = require("onnx.numpy_helper", "train").from_array if spool is None else spool.add
         self._nodes: list[Any] = []
         self._weights: dict[str, Any] = {}
         self._inputs: list[Any] = []
@@ -54,7 +56,7 @@ class OnnxGraph:
     def weight(self, name: str, values: Array) -> str:
         """Store `values` once under `name`."""
         if name not in self._weights:
-            self._weights[name] = self._from_array(np.ascontiguousarray(values), name)
+            self._weights[name] = self._stored(np.ascontiguousarray(values), name)
         return name
 
     def constant(self, value: Any, dtype: type[np.generic] = np.int64) -> str:

@@ -26,7 +26,7 @@ from ..evaluate.real_use import measure, source_of
 from ..evaluate.real_use_table import changes, drifted
 from ..evaluate.run import evaluate
 from ..features.extract import extract
-from ..models.family import Config, TextCodec, Writer, family_of
+from ..models.family import Config, Storage, TextCodec, Writer, family_of
 from ..models.network import Network
 from ..runtime.contents import read_contents
 from ..runtime.recogniser import Recogniser
@@ -34,6 +34,7 @@ from .calibration import calibrate
 from .exporter import exporter_of
 from .onnx import export_onnx
 from .precision import check_precision
+from .source import Source, release
 
 TOLERANCE = 1e-3  # of fp32 logits, and of a CTC model's fp32 probabilities
 NOISE_FRAMES = (100, 250, 400)  # lengths of noise clips, 10 ms frames
@@ -91,10 +92,13 @@ class ErrorRateError(SecateurError):
 
 
 def export_checked(
-    model: Network, text: TextCodec, out: Path, precision: str, clips: Sequence[str] = (),
+    model: Network | Source, text: TextCodec, out: Path, precision: str, clips: Sequence[str] = (),
     gate: ErrorRateGate | None = None, calibration: Path | None = None, nibbles: Sequence[str] = (),
 ) -> Json:  # fmt: skip
     """Export to ONNX, compare, report; nothing is written when a comparison fails.
+
+    What the model computes comes first, and what its graphs compute last: a `Source` that is read from files is not in
+    memory beside them.
 
     Args:
         precision: one of `PRECISIONS`, or "auto": the fastest of int8-static (with `calibration` only), int8-dynamic
@@ -115,18 +119,27 @@ def export_checked(
     check_precision(precision)
     if nibbles and not precision.startswith("int8"):
         raise SecateurError(f"--four-bits goes with int8, int8-dynamic and int8-static, not with {precision}")
-    source, ranges, exporter = model, None, exporter_of(model.config)
     if precision == "int8-static" and calibration is None:
         raise SecateurError("int8-static needs calibration recordings: name training data with --calibrate")
+    source = model if isinstance(model, Source) else Source.of_model(model, text)
+    ranges, exporter, network = None, exporter_of(source.config), source.read()
+    expected = exporter.expected(network, sample_features(clips, source.config))
+    use: Any = None
+    if gate is not None:
+        gate = gate if gate.source is not None else replace(gate, source=source_rate(network, text, gate))
+        use = real_use(family_of(source.config).recogniser()(network, text), gate, "source")
     if calibration is not None and precision in BYTES_IN_THE_ENCODER:
-        samples = sample_features(_sampled(calibration, CALIBRATION_CLIPS), model)
-        if not in_four_bits(model, exporter.observed(model).prefix, nibbles):
-            model = exporter.smoothed(model, samples)  # four bits were trained, or chosen, on weights without smoothing
-        ranges = calibrate(exporter.observed(model), samples)
-    features = sample_features(clips, model)
+        samples = sample_features(_sampled(calibration, CALIBRATION_CLIPS), source.config)
+        if not in_four_bits(network, exporter.observed(network).prefix, nibbles):
+            # Four bits were trained, or chosen, on weights without smoothing.
+            network = exporter.smoothed(network, samples)
+            source = Source.of_model(network, text)
+        ranges = calibrate(exporter.observed(network), samples)
+    del network
+    release()
 
     def check(folder: Path) -> Json:
-        compared: Any = exporter.compare(source, folder, features)
+        compared: Any = exporter.compare(expected, folder)
         if precision == "fp32" and compared.max_difference > TOLERANCE:
             raise SecateurError(
                 f"the exported graph differs from the source by {compared.max_difference:.2g}, more than "
@@ -134,12 +147,12 @@ def export_checked(
             )
         values = {**asdict(compared), "agreement": compared.agreement, "on": "clips" if clips else "noise"}
         if gate is not None:
-            values |= error_drift(source, text, folder, gate)
+            values |= error_drift(None, text, folder, gate)
             calibrate_export(folder, gate.dev, gate.limit, gate.nonspeech)  # conditions are decoded with its thresholds
-            values |= real_use_drift(source, text, folder, gate, values["dev_source"])
+            values |= real_use_drift(None, text, folder, gate, values["dev_source"], use)
         return values
 
-    export_onnx(model, text, out, precision, check, ranges=ranges, nibbles=nibbles)
+    export_onnx(source, text, out, precision, check, ranges=ranges, nibbles=nibbles)
     contents = read_contents(out)
     return {
         "folder": str(out), "precision": contents.precision,
@@ -149,7 +162,7 @@ def export_checked(
 
 
 def _fastest_passing(
-    model: Network, text: TextCodec, out: Path, clips: Sequence[str], gate: ErrorRateGate,
+    model: Network | Source, text: TextCodec, out: Path, clips: Sequence[str], gate: ErrorRateGate,
     calibration: Path | None, nibbles: Sequence[str],
 ) -> Json:  # fmt: skip
     """See `export_checked`."""
@@ -184,20 +197,37 @@ def writer(name: str, config: Config) -> Writer:
     )
 
 
-def write_format(name: str, model: Network, text: TextCodec, out: Path) -> Json:
-    """Write `model` for another program (see `writer`).
+def storage_of(name: str, config: Config, precision: str = "", largest: float = 5.0) -> Storage | None:
+    """How the format `name` stores the weights: in `precision`, left out its usual one, in files of at most `largest`
+    GB; None: it has no choice.
+
+    Raises:
+        SecateurError: it has no such precision.
+    """
+    writer(name, config)
+    known = family_of(config).precisions.get(name, ())
+    if precision and precision not in known:
+        choices = f"it has {', '.join(known)}" if known else "it has one of its own: leave out --precision"
+        raise SecateurError(f"the format {name} does not store {precision}: {choices}")
+    return Storage(precision or known[0], int(largest * 1e9)) if known else None
+
+
+def write_format(name: str, model: Network, text: TextCodec, out: Path, storage: Storage | None = None) -> Json:
+    """Write `model` for another program (see `writer` and `storage_of`).
 
     Raises:
         SecateurError: the program has no such model, or `out` exists.
     """
     write = writer(name, model.config)
+    storage = storage or storage_of(name, model.config)
+    how = {} if storage is None else {"storage": storage}
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise SecateurError(f"{out}: exists already; export to a new path")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp") as scratch:
             temporary = Path(scratch) / "made"  # a folder or a file, renamed to `out` when it is complete
-            write(temporary, model, text)
+            write(temporary, model, text, **how)
             if out.is_dir():
                 out.rmdir()
             temporary.rename(out)
@@ -205,56 +235,70 @@ def write_format(name: str, model: Network, text: TextCodec, out: Path) -> Json:
         raise SecateurError(f"{out}: cannot be written ({problem.strerror or problem})") from problem
     files = [out] if out.is_file() else sorted(path for path in out.iterdir() if path.is_file())
     sizes = {path.name: path.stat().st_size for path in files}
-    return {"folder": str(out), "precision": name, "bytes": {**sizes, "total": sum(sizes.values())}, "parity": {}}
+    stored = name if storage is None else f"{name}, {storage.precision}"
+    return {"folder": str(out), "precision": stored, "bytes": {**sizes, "total": sum(sizes.values())}, "parity": {}}
 
 
-def error_drift(model: Network, text: TextCodec, folder: Path, gate: ErrorRateGate) -> Json:
-    """Error rates (in percent) of source and export on the gate's clips.
+def source_rate(model: Network, text: TextCodec, gate: ErrorRateGate) -> float:
+    """Error rate of the source on the gate's clips, in percent."""
+    return _rate(family_of(model.config).recogniser()(model, text), gate, "source")
+
+
+def _rate(recogniser: Recogniser, gate: ErrorRateGate, name: str) -> float:
+    utterances = _sampled(gate.dev, gate.limit)
+    say(f"error rate of the {name} on {len(utterances)} clips of {gate.dev}")
+    return 100 * evaluate(decoded(recogniser, label=""), utterances, model=name, data=str(gate.dev)).rate
+
+
+def error_drift(model: Network | None, text: TextCodec, folder: Path, gate: ErrorRateGate) -> Json:
+    """Error rates (in percent) of source and export on the gate's clips; `model` is needed where the gate does not know
+    the source's.
 
     Raises:
         ErrorRateError: the export's is too high.
     """
-    utterances = _sampled(gate.dev, gate.limit)
-    source: Recogniser = family_of(model.config).recogniser()(model, text)
-    rates = {} if gate.source is None else {"source": gate.source}
-    for name, recogniser in (("source", source), ("export", Recogniser.load(folder, workers=0))):
-        if name in rates:
-            continue
-        say(f"error rate of the {name} on {len(utterances)} clips of {gate.dev}")
-        result = evaluate(decoded(recogniser, label=""), utterances, model=name, data=str(gate.dev))
-        rates[name] = 100 * result.rate
-    increase = rates["export"] - rates["source"]
-    if increase > gate.tolerance:
+    source = gate.source if model is None or gate.source is not None else source_rate(model, text, gate)
+    assert source is not None
+    export = _rate(Recogniser.load(folder, workers=0), gate, "export")
+    if export - source > gate.tolerance:
         raise ErrorRateError(
-            f"the export's error rate on {gate.dev.name} is {rates['export']:.2f} %, its source's {rates['source']:.2f}"
+            f"the export's error rate on {gate.dev.name} is {export:.2f} %, its source's {source:.2f}"
             f" %, more than {gate.tolerance:g} points below; nothing was written: choose another --precision",
-            rates["source"],
+            source,
         )
     return {
-        "dev": str(gate.dev), "dev_clips": len(utterances), "dev_source": rates["source"],
-        "dev_export": rates["export"], "dev_tolerance": gate.tolerance,
+        "dev": str(gate.dev), "dev_clips": len(_sampled(gate.dev, gate.limit)), "dev_source": source,
+        "dev_export": export, "dev_tolerance": gate.tolerance,
     }  # fmt: skip
 
 
-def real_use_drift(model: Network, text: TextCodec, folder: Path, gate: ErrorRateGate, rate: float) -> Json:
+def real_use(recogniser: Recogniser, gate: ErrorRateGate, name: str) -> Any:
+    """What `recogniser` does in the gate's conditions of real use; None where it has none."""
+    if not gate.by_condition:
+        return None
+    utterances = _sampled(gate.dev, gate.limit)
+    clips = utterances[:: max(1, len(utterances) // CONDITION_CLIPS)][:CONDITION_CLIPS]
+    built = source_of(clips, recogniser.sample_rate)
+    return measure(recogniser, built, chosen(list(gate.by_condition)), model=name, data=str(gate.dev))
+
+
+def real_use_drift(
+    model: Network | None, text: TextCodec, folder: Path, gate: ErrorRateGate, rate: float, before: Any = None
+) -> Json:
     """Source and export compared in the gate's conditions of real use; nothing where it has none.
 
-    `rate` is the source's error rate on the gate's clips, in percent.
+    `rate` is the source's error rate on the gate's clips, in percent; `model` is needed where `before`, what the source
+    does there (see `real_use`), is not known.
 
     Raises:
         ErrorRateError: the export is worse in one of them than is tolerated.
     """
     if not gate.by_condition:
         return {}
-    source: Recogniser = family_of(model.config).recogniser()(model, text)
-    utterances = _sampled(gate.dev, gate.limit)
-    clips = utterances[:: max(1, len(utterances) // CONDITION_CLIPS)][:CONDITION_CLIPS]
-    built = source_of(clips, source.sample_rate)
-    names = chosen(list(gate.by_condition))
-    before, after = (
-        measure(one, built, names, model=name, data=str(gate.dev))
-        for name, one in (("source", source), ("export", Recogniser.load(folder, workers=0)))
-    )
+    if before is None:
+        assert model is not None
+        before = real_use(family_of(model.config).recogniser()(model, text), gate, "source")
+    after = real_use(Recogniser.load(folder, workers=0), gate, "export")
     worse = drifted(before, after, gate.by_condition)
     if worse:
         raise ErrorRateError(
@@ -276,9 +320,8 @@ def _sampled(manifest: Path, limit: int | None) -> list[Utterance]:
     return every[:: max(1, len(every) // limit)][:limit] if limit else every
 
 
-def sample_features(clips: Sequence[str] | Sequence[Utterance], model: Network) -> list[Floats]:
+def sample_features(clips: Sequence[str] | Sequence[Utterance], config: Config) -> list[Floats]:
     """Features (frames, inputs) of `clips`, cut or padded to the model's window; noise without any."""
-    config = model.config
     front_end = config.front_end
     limit, padded = exporter_of(config).window(config)
     if not clips:

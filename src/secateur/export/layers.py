@@ -7,12 +7,19 @@ from typing import Protocol
 
 import numpy as np
 
+from .float_weights import FloatWeights
 from .graph import FARTHEST, Array, OnnxGraph
 from .precision import Ranges, store
 
+LARGE = 200_000_000  # weights of a model whose int8 encoder multiplies bytes, as its decoder does
 MASK_BIAS = -1e9  # added to the attention scores of masked positions
 
 Weights = Mapping[str, Array]
+
+
+def values_in(weights: Weights) -> int:
+    """How many numbers there are in all weights."""
+    return weights.count() if isinstance(weights, FloatWeights) else sum(value.size for value in weights.values())
 
 
 class HeadSizes(Protocol):
@@ -32,8 +39,9 @@ class LayerBuilder:
     def __init__(
         self, graph: OnnxGraph, weights: Weights, precision: str, many_rows: bool, ranges: Ranges | None = None
     ) -> None:
-        self.graph, self.weights, self.precision, self.many_rows = graph, weights, precision, many_rows
-        self.ranges = ranges
+        self.graph, self.weights, self.precision, self.ranges = graph, weights, precision, ranges
+        # Bytes that are multiplied as float32 become that when the graph is loaded, for a moment several times over.
+        self.many_rows = many_rows and (precision != "int8" or values_in(weights) <= LARGE)
 
     def linear(self, x: str, names: Sequence[str], scale: float = 1.0) -> str:
         """One product for the layers `names`, side by side; the first is multiplied by `scale`.

@@ -11,30 +11,44 @@ from pathlib import Path
 
 from ..base.errors import SecateurError
 from ..base.extras import require
-from ..base.files import Json, read_json, sha256, write_bytes, write_json
+from ..base.files import Json, read_json, sha256, write_json
 from ..base.folders import replace_folder
 from ..base.options import to_dict
 from ..base.version import __version__
 from ..models.family import TextCodec, family_of, write_config
 from ..models.network import Network
-from ..runtime.contents import CONFIG, CONTENTS, CTC_FILES, FILES, STREAM, Contents, FileRecord, read_contents
+from ..runtime.contents import (
+    CONFIG,
+    CONTENTS,
+    CTC_FILES,
+    DATA,
+    FILES,
+    STREAM,
+    Contents,
+    FileRecord,
+    read_contents,
+)
 from .exporter import exporter_of
+from .float_weights import FloatWeights
 from .graph import ModelProto
 from .precision import Ranges, check_precision
+from .source import Source, release
+from .spool import SPOOL, refer_to, spooling, stored_bytes, write_inside
 
-LARGEST = 2**31 - 1  # bytes a protobuf file can hold
+INSIDE = 1 << 30  # bytes of a graph whose weights are inside its file; a protobuf holds 2 GiB, and is read at once
 
 Check = Callable[[Path], Json]
 
 
 def export_onnx(
-    model: Network, text: TextCodec, folder: str | Path, precision: str = "fp32",
+    model: Network | Source, text: TextCodec, folder: str | Path, precision: str = "fp32",
     check: Check | None = None, trial: bool = True, ranges: Ranges | None = None, nibbles: Sequence[str] = (),
 ) -> Path:  # fmt: skip
     """Write the graphs, `config.json`, the text codec and `export.json` to `folder`.
 
     An encoder-decoder has the graphs `encoder.onnx` and `decoder.onnx` and the codec `tokenizer.json`, a CTC model
-    `network.onnx` and `units.json`.
+    `network.onnx` and `units.json`. The weights of a graph above `INSIDE` bytes are in a file beside it (ONNX's
+    external data, `encoder.onnx.data`). Weights are written one after the other.
 
     Everything is written beside `folder`, checked and run once, and only then moved there: nothing is left behind
     when something fails.
@@ -49,18 +63,16 @@ def export_onnx(
         nibbles: patterns of the weights that an int8 of any kind stores in four bits.
 
     Raises:
-        SecateurError: an unknown precision, a masked model, a folder that holds other files, graphs above 2 GiB.
+        SecateurError: an unknown precision, a masked model, a folder that holds other files.
     """
     check_precision(precision)
     if precision == "int8-static" and not ranges:
         raise SecateurError("int8-static needs calibration recordings: name training data with --calibrate")
-    model.check_unmasked()
-    weights = {name: value.detach().float().cpu().numpy() for name, value in model.state_dict().items()}
-    config, exporter, text_file = model.config, exporter_of(model.config), family_of(model.config).text_file
+    source = model if isinstance(model, Source) else Source.of_model(model, text)
+    config, exporter, text_file = source.config, exporter_of(source.config), family_of(source.config).text_file
     files = [CONFIG, text_file]
     with _replacing(Path(folder), text_file) as temporary:
-        for name, graph in exporter.graphs(config, weights, precision, ranges, nibbles):
-            write_bytes(temporary / name, serialised(graph, name, trial))
+        for name in _write_graphs(temporary, source, precision, ranges, nibbles, trial):
             files.insert(len(files) - 2, name)
         if trial:
             exporter.check_runs(temporary, config)
@@ -78,13 +90,43 @@ def export_onnx(
     return Path(folder)
 
 
-def serialised(model: ModelProto, name: str, checked: bool = True) -> bytes:
-    """The file's bytes; if `checked`, ONNX's checker verifies the graph first."""
-    if model.ByteSize() > LARGEST:
-        raise SecateurError(f"{name}: {model.ByteSize() / 1e9:.1f} GB, and one file holds 2: choose fp16 or int8")
+def _write_graphs(
+    folder: Path, source: Source, precision: str, ranges: Ranges | None, nibbles: Sequence[str], checked: bool
+) -> list[str]:
+    """Write the graphs one after the other; the names of the files."""
+    model = source.for_writing()
+    model.check_unmasked()
+    graphs = exporter_of(source.config).graphs(source.config, FloatWeights(model), precision, ranges, nibbles)
+    names: list[str] = []
+    while True:
+        with spooling(folder / SPOOL) as spool:
+            built = next(graphs, None)
+        if built is None:
+            spool.path.unlink()
+            break
+        names += write_graph(folder, *built, spool.path, INSIDE, checked)
+    del model, graphs
+    release()
+    return names
+
+
+def write_graph(folder: Path, name: str, model: ModelProto, spool: Path, most: int, checked: bool = True) -> list[str]:
+    """Write a graph whose weights are in `spool` (see `spooling`) as `name`; above `most` bytes they stay in a file
+    beside it. The names of what was written.
+
+    If `checked`, ONNX's checker verifies the graph first.
+    """
+    beside = folder / f"{name}{DATA}"
+    spool.replace(beside)
+    refer_to(model, beside.name)
+    (folder / name).write_bytes(model.SerializeToString())
     if checked:
-        require("onnx.checker", "train").check_model(model)
-    return bytes(model.SerializeToString())
+        require("onnx.checker", "train").check_model(str(folder / name))
+    if stored_bytes(model) > most:
+        return [name, beside.name]
+    write_inside(model, beside, folder / name)
+    beside.unlink()
+    return [name]
 
 
 @contextlib.contextmanager
@@ -95,7 +137,8 @@ def _replacing(folder: Path, text_file: str) -> Iterator[Path]:
     """
     if folder.exists():
         listed = read_json(folder / CONTENTS).get("files", {}) if (folder / CONTENTS).is_file() else {}
-        expected = {*FILES, *CTC_FILES, STREAM, CONTENTS, text_file, *listed}
+        graphs = (*FILES, *CTC_FILES, STREAM)
+        expected = {*graphs, *(f"{name}{DATA}" for name in graphs), CONTENTS, text_file, *listed}
         foreign = [] if not folder.is_dir() else sorted({p.name for p in folder.iterdir()} - expected)
         if not folder.is_dir() or foreign:
             reason = f"holds other files ({', '.join(foreign[:3])})" if foreign else "is a file"

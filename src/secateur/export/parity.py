@@ -32,31 +32,57 @@ class Parity:
         return self.steps_equal / self.steps
 
 
+@dataclass(frozen=True)
+class SourceSteps:
+    """What a source gave for one clip: its greedy tokens, and the logits (vocabulary,) after the prompt and each of
+    them."""
+
+    features: Floats  # (frames, inputs)
+    tokens: list[int]
+    logits: list[Floats]
+
+
+def source_steps(model: TokenNetwork, clips: Sequence[Floats], limit: int = 48) -> list[SourceSteps]:
+    """Decode features (frames, inputs) of some `clips` greedily with `model`, up to the end token or `limit` tokens."""
+    session = TorchSession(model)
+    config = session.config
+    rules, prompt = Rules.of(config.tokens, config.vocabulary, timestamps=False), config.tokens.prompt()
+    limit = min(limit, config.text_context - len(prompt))
+    decoded = []
+    for clip in clips:
+        state, step, tokens, logits = session.encode(clip[None], None), np.array([prompt]), list[int](), list[Floats]()
+        while len(tokens) < limit:
+            values, state = session.step(step, state)
+            step = rules.apply(values, np.array([tokens], np.int64).reshape(1, -1)).argmax(1)[:, None]
+            logits.append(values[0])
+            tokens.append(int(step[0, 0]))
+            if tokens[-1] == config.tokens.end:
+                break
+        decoded.append(SourceSteps(clip, tokens, logits))
+    return decoded
+
+
+def parity_with(expected: Sequence[SourceSteps], session: DecoderSession) -> Parity:
+    """Compare an exported model's logits with its source's, whose tokens it is fed."""
+    config = session.config
+    rules, prompt = Rules.of(config.tokens, config.vocabulary, timestamps=False), config.tokens.prompt()
+    worst, steps, equal, clips_equal = 0.0, 0, 0, 0
+    for clip in expected:
+        state, step, same = session.encode(clip.features[None], None), np.array([prompt]), True
+        for number, (token, source_values) in enumerate(zip(clip.tokens, clip.logits, strict=True)):
+            values, state = session.step(step, state)
+            worst = max(worst, float(np.abs(source_values - values[0]).max()))
+            history = np.array([clip.tokens[:number]], np.int64).reshape(1, -1)
+            agrees = bool(rules.apply(values, history).argmax(1)[0] == token)
+            steps, equal, same = steps + 1, equal + agrees, same and agrees
+            step = np.array([[token]])
+        clips_equal += same
+    return Parity(len(expected), clips_equal, steps, equal, worst)
+
+
 def parity(model: TokenNetwork, session: DecoderSession, clips: Sequence[Floats], limit: int = 48) -> Parity:
     """Compare `model` with the exported `session` on features (frames, inputs) of some `clips`.
 
     Each clip is decoded greedily by `model`, up to the end token or `limit` tokens.
     """
-    source = TorchSession(model)
-    tokens = model.config.tokens
-    rules = Rules.of(tokens, model.config.vocabulary, timestamps=False)
-    prompt = tokens.prompt()
-    limit = min(limit, model.config.text_context - len(prompt))
-    worst, steps, equal, clips_equal = 0.0, 0, 0, 0
-    for clip in clips:
-        states = [source.encode(clip[None], None), session.encode(clip[None], None)]
-        step, history, same = np.array([prompt]), np.zeros((1, 0), np.int64), True
-        while history.shape[1] < limit:
-            (source_values, states[0]), (export_values, states[1]) = (
-                source.step(step, states[0]),
-                session.step(step, states[1]),
-            )
-            worst = max(worst, float(np.abs(source_values - export_values).max()))
-            step = rules.apply(source_values, history).argmax(1)[:, None]
-            agrees = bool(rules.apply(export_values, history).argmax(1)[0] == step[0, 0])
-            steps, equal, same = steps + 1, equal + agrees, same and agrees
-            if step[0, 0] == tokens.end:
-                break
-            history = np.concatenate([history, step], 1)
-        clips_equal += same
-    return Parity(len(clips), clips_equal, steps, equal, worst)
+    return parity_with(source_steps(model, clips, limit), session)

@@ -16,9 +16,9 @@ dev decides (`secateur export --precision auto`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 ZERO = 128  # the unsigned byte that means 0
 BLOCK = 64  # inputs that share a scale
 NIBBLES, NIBBLE_ZERO = 32, 8  # of four bits: inputs that share a scale, and what means 0
+COLUMNS = 1 << 22  # values that are quantised at once
 SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)  # of a block's largest value: where four bits may end
 FLOAT, SIGNED = 1, 3  # ONNX's numbers for float32 and int8
 MOST, PAIR = 127, 128  # of a signed byte; of two neighbours together: 255 * 128 < 2 ** 15
@@ -44,11 +45,30 @@ def check_precision(name: str) -> None:
         raise SecateurError(f"precision '{name}' is not one of {', '.join(PRECISIONS)}{nearest(name, PRECISIONS)}")
 
 
+Q = TypeVar("Q", bound=np.generic)
+
+
+def _by_columns(
+    quantiser: Callable[[Array], tuple[NDArray[Q], NDArray[np.float32]]], weight: Array, axis: int = 0
+) -> tuple[NDArray[Q], NDArray[np.float32]]:
+    """`quantiser` of `weight` (in, out), some columns at a time: its own copies are several times as large. Values
+    are joined along `axis`, scales along the first."""
+    columns = max(1, COLUMNS // max(1, len(weight)))
+    pieces = [quantiser(weight[:, start : start + columns]) for start in range(0, weight.shape[1], columns)]
+    if len(pieces) == 1:
+        return pieces[0]
+    return np.concatenate([v for v, _ in pieces], axis), np.concatenate([s for _, s in pieces])
+
+
 def quantise(weight: Array) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """`weight` (in, out) as bytes (out, blocks, BLOCK), the last block filled up, and scales (out, blocks).
 
     (bytes - 128) * scale is off by half a scale at most.
     """
+    return _by_columns(_quantise, weight)
+
+
+def _quantise(weight: Array) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     inputs, outputs = weight.shape
     blocks = np.pad(weight.T, ((0, 0), (0, -inputs % BLOCK))).reshape(outputs, -1, BLOCK)
     scale = np.abs(blocks).max(2) / 127
@@ -63,6 +83,10 @@ def quantise_nibbles(weight: Array) -> tuple[NDArray[np.uint8], NDArray[np.float
     (nibble - 8) * scale; a scale may be negative, so that the larger end of a block gets the eighth step. Of a few ends
     the one with the least squared error is taken. The low four bits are the first of each pair.
     """
+    return _by_columns(_quantise_nibbles, weight)
+
+
+def _quantise_nibbles(weight: Array) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     inputs, outputs = weight.shape
     blocks = np.pad(weight.T, ((0, 0), (0, -inputs % NIBBLES))).reshape(outputs, -1, NIBBLES).astype(np.float32)
     end = np.take_along_axis(blocks, np.abs(blocks).argmax(2)[..., None], 2)
@@ -86,6 +110,10 @@ def quantise_columns(weight: Array) -> tuple[NDArray[np.int8], NDArray[np.float3
     together bounds a column. Two that are large at once are rare, so most columns use more than the 7 bits that would
     be safe for any.
     """
+    return _by_columns(_quantise_columns, weight, axis=1)
+
+
+def _quantise_columns(weight: Array) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     inputs, outputs = weight.shape
     pairs = np.pad(weight, ((0, inputs % 2), (0, 0))).reshape(-1, 2, outputs)
     pair_sums = np.maximum(np.maximum(pairs, 0).sum(1), np.maximum(-pairs, 0).sum(1)).max(0)

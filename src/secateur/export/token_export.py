@@ -12,11 +12,11 @@ import numpy as np
 from ..decode.session import Floats, TokenConfig
 from ..models.token_network import TokenNetwork
 from ..runtime.contents import DECODER, ENCODER, features_name
-from ..runtime.onnx_session import OnnxSession
+from ..runtime.onnx_session import OnnxSession, load_session
 from .exporter import Observed
 from .graph import ModelProto
 from .layers import Weights
-from .parity import Parity, parity
+from .parity import Parity, SourceSteps, parity_with, source_steps
 from .precision import Ranges
 from .smoothing import Scaling, smooth
 from .trial import check_finite
@@ -46,15 +46,14 @@ class TokenExporter:
 
     def check_runs(self, folder: Path, config: TokenConfig) -> None:
         """See `Exporter.check_runs`."""
-        import onnxruntime
-
-        encoder = onnxruntime.InferenceSession(folder / ENCODER, providers=["CPUExecutionProvider"])
-        decoder = onnxruntime.InferenceSession(folder / DECODER, providers=["CPUExecutionProvider"])
+        encoder = load_session(folder / ENCODER, None)
         length = max(config.front_end.sample_rate // config.front_end.hop // 5, 20)
         features = np.random.default_rng(0).standard_normal((2, length, config.front_end.inputs), np.float32)
         names = [output.name for output in encoder.get_outputs()]
         inputs = {features_name(config): features, "frames": np.array([length, length // 2])}
         encoded = dict(zip(names, encoder.run(None, inputs), strict=True))
+        del encoder  # both do not need to fit in memory
+        decoder = load_session(folder / DECODER, None)
         feed = {value.name: encoded[value.name] for value in decoder.get_inputs() if value.name in encoded}
         for value in decoder.get_inputs():
             if value.name.startswith("past_"):
@@ -78,6 +77,10 @@ class TokenExporter:
             return model
         return smooth(model, self.scalings(model.config), self.observed(model), features)
 
-    def compare(self, model: TokenNetwork, folder: Path, features: Sequence[Floats]) -> Parity:
+    def expected(self, model: TokenNetwork, features: Sequence[Floats]) -> list[SourceSteps]:
+        """See `Exporter.expected`."""
+        return source_steps(model, features)
+
+    def compare(self, expected: list[SourceSteps], folder: Path) -> Parity:
         """See `Exporter.compare`."""
-        return parity(model, OnnxSession(folder), features)
+        return parity_with(expected, OnnxSession(folder))

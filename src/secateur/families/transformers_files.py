@@ -7,8 +7,9 @@ from typing import Any
 from ..base.files import Json
 from ..base.options import to_dict
 from ..features.front_end import FrontEnd
-from ..models.family import Config, parse_config
+from ..models.family import Config, Storage, parse_config
 
+FP32 = Storage("fp32")
 # The way out of widths that classes of `transformers` cannot have.
 PRUNED_FORMAT = "choose --format transformers-pruned, which secateur.families.pruned loads there, or export to ONNX"
 

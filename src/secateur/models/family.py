@@ -82,10 +82,19 @@ class TextCodec(Protocol):
         """Store it in one file."""
 
 
-class Writer(Protocol):
-    """Writes a checkpoint as another program's files."""
+@dataclass(frozen=True)
+class Storage:
+    """How another program's files store the weights."""
 
-    def __call__(self, target: Path, model: Any, text: Any) -> Path:
+    precision: str  # fp32, fp16 or bf16
+    largest: int = 5 * 10**9  # bytes of a file, where the format has several
+
+
+class Writer(Protocol):
+    """Writes a checkpoint as another program's files. A family that lists the precisions of a format (see
+    `Family.precisions`) has a writer for it that takes a `Storage` as the keyword `storage`."""
+
+    def __call__(self, target: Path, model: Any, text: Any, **how: Any) -> Path:
         """Write to the new folder or file `target`.
 
         Raises:
@@ -112,7 +121,7 @@ class Reader(Protocol):
 class LayoutReader(Protocol):
     """Reads the folder of one model type of `transformers`."""
 
-    def __call__(self, folder: Path, state: dict[str, Tensor], name: str | None = None) -> tuple[Network, TextCodec]:
+    def __call__(self, folder: Path, state: Mapping[str, Tensor], name: str | None = None) -> tuple[Network, TextCodec]:
         """Network, as float32, and text codec, from the folder's files and its tensors by their names there.
 
         Raises:
@@ -165,6 +174,7 @@ class Family(Generic[C]):
     phrases: Lazy[Any] | None = None  # (recogniser, grammar, beam) -> a search for the phrases of a grammar
     by_frame: bool = False  # CTC: outputs are units frame by frame, so that language models and alignments fit
     writers: Mapping[str, Lazy[Writer]] = field(default_factory=dict)  # by the name of the format
+    precisions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of those formats that have a choice
     readers: tuple[Lazy[Reader], ...] = ()
     layouts: Mapping[str, Lazy[LayoutReader]] = field(default_factory=dict)  # model types of `transformers`
     published: Callable[[], Mapping[str, Published]] = dict  # checkpoints that can be fetched by name

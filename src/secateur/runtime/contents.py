@@ -18,6 +18,7 @@ FILES = (ENCODER, DECODER, CONFIG, TOKENIZER)  # of an encoder-decoder
 NETWORK, UNITS = "network.onnx", "units.json"
 CTC_FILES = (NETWORK, CONFIG, UNITS)  # of a CTC model
 STREAM = "stream.onnx"  # and of one that decodes chunk by chunk, whose inputs and outputs are, beside features:
+DATA = ".data"  # after a graph's name: the file beside it with its weights, where they are too large to be inside
 FRAMES_BEFORE = "heard"  # frames of the output before this chunk
 PAST, NEXT = "past.", "next."  # prefixes of the states' inputs and outputs
 

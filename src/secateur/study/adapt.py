@@ -29,6 +29,7 @@ from ..evaluate.result import Result, read_result, write_result
 from ..evaluate.run import evaluate
 from ..evaluate.scoring import score
 from ..export.onnx import export_onnx
+from ..export.room import control_precision
 from ..models.checkpoint import as_saved, load_checkpoint, save_checkpoint
 from ..models.family import TextCodec
 from ..models.network import Network
@@ -116,9 +117,10 @@ def adapt(model: Network, tokenizer: TextCodec, data: JobData, out: Path, settin
         results["dense"] = read_result(out / "dense" / "results" / "test.json")
     results["pruned"] = read_result(out / "pruned" / "results" / "test.json")
     say(f"5/6  exporting to ONNX ({settings.precision}) and timing side by side on {settings.timed_clips} clips")
-    exports = {"original": (model, tokenizer, "fp32"), "pruned": (pruned, pruned_tokenizer, settings.precision)}
+    control = control_precision(model.config, settings.precision)
+    exports = {"original": (model, tokenizer, control), "pruned": (pruned, pruned_tokenizer, settings.precision)}
     if dense is not None:
-        exports["dense"] = (dense, tokenizer, "fp32")
+        exports["dense"] = (dense, tokenizer, control)
     for name, (source, its_tokenizer, precision) in exports.items():
         if not (out / "exported" / name / "export.json").exists():
             export_onnx(source.cpu(), its_tokenizer, out / "exported" / name, precision)

@@ -77,7 +77,9 @@ def run_arm(
     if arm.train is not None and arm.train.four_bits:
         # An encoder whose inputs are even loses less when its arithmetic is in bytes; afterwards its grid is fixed.
         clips = [u for u in data.training if u.duration <= initial.model.config.max_seconds]
-        samples = sample_features(clips[:: max(1, len(clips) // CALIBRATION_CLIPS)][:CALIBRATION_CLIPS], initial.model)
+        samples = sample_features(
+            clips[:: max(1, len(clips) // CALIBRATION_CLIPS)][:CALIBRATION_CLIPS], initial.model.config
+        )
         initial = replace(initial, model=exporter_of(initial.model.config).smoothed(initial.model, samples))
     if distributed.rank() == 0:
         write_config(folder / TRAINED, initial.model.config)

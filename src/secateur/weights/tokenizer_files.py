@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -47,6 +48,38 @@ def read_tokenizer(folder: Path, end: int | None = None) -> tuple[Tokenizer, dic
     if path.name == "tokenizer.json":
         return Tokenizer.read(path, end), special
     return Tokenizer(json.dumps(values, ensure_ascii=False), end), special
+
+
+@dataclass(frozen=True)
+class AddedToken:
+    """A token beside those that were learnt: its id, and whether it is left out of texts."""
+
+    id: int
+    special: bool
+
+
+def added_tokens(folder: Path) -> dict[str, AddedToken]:
+    """The tokens that were added to the tokenizer in `folder`, by name, from whichever files list them.
+
+    Raises:
+        SecateurError: a file that is not JSON.
+    """
+    added: dict[str, AddedToken] = {}
+    for name in ("tokenizer_config.json", "tokenizer.json", "added_tokens.json"):
+        values = read_json(folder / name) if (folder / name).is_file() else {}
+        values = values if isinstance(values, dict) else {}
+        if name == "added_tokens.json":
+            listed = [{"content": token, "id": i, "special": token.startswith("<|")} for token, i in values.items()]
+        elif name == "tokenizer.json":
+            listed = values.get("added_tokens") or []
+        else:
+            decoder = values.get("added_tokens_decoder") or {}
+            listed = [{**token, "id": i} for i, token in decoder.items() if isinstance(token, dict)]
+        for token in listed if isinstance(listed, list) else []:
+            if isinstance(token, dict) and str(token.get("id")).isdigit():
+                one = AddedToken(int(token["id"]), bool(token.get("special")))
+                added.setdefault(str(token.get("content")), one)
+    return added
 
 
 def definition(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Json:

@@ -2,36 +2,58 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from ..base.errors import SecateurError
-from ..models.checkpoint import WEIGHTS, read_weights
+from ..models.checkpoint import WEIGHTS, stored_tensors
 from ..models.family import families
 from .json_values import read_table
 
+INDEX = f"{WEIGHTS}.index.json"
+PIECE = re.compile(r"model(?:\.\w+)?-(\d+)-of-(\d+)\.safetensors")
+VARIANTS = ("fp32", "bf16", "fp16")
 PRUNED = "secateur-"  # before the type of a model with widths of its own (see `families.pruned`)
 
 
-def stored_weights(folder: Path) -> dict[str, Tensor]:
-    """The tensors of model.safetensors, or of the pieces that model.safetensors.index.json lists.
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold a model's weights: model.safetensors; the pieces that its index lists, or that their numbers
+    count; or those of a variant (model.fp16.safetensors), the most precise first.
 
     Raises:
-        SecateurError: missing or damaged files.
+        SecateurError: none, an index that cannot be read, pieces that are missing, or variants of unknown names.
     """
-    index = folder / f"{WEIGHTS}.index.json"
-    if (folder / WEIGHTS).is_file() or not index.is_file():
-        return read_weights(folder / WEIGHTS)
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    if (folder / INDEX).is_file():
+        return _listed(folder / INDEX)
+    there: dict[str, list[Path]] = {}
+    for index in sorted(folder.glob(f"{INDEX.removesuffix('.json')}.*.json")):
+        there[index.name.split(".")[-2]] = _listed(index)
+    for path in sorted(folder.glob("model.*.safetensors")):
+        if not PIECE.fullmatch(path.name):
+            there.setdefault(path.name.split(".")[1], [path])
+    for name in (*VARIANTS, *([*there] if len(there) == 1 else ())):
+        if name in there:
+            return there[name]
+    if there:
+        raise SecateurError(
+            f"{folder}: weights under several names ({', '.join(there)}); copy those that you mean to {WEIGHTS}"
+        )
+    pieces = {int(match[1]): path for path in folder.glob("model-*") if (match := PIECE.fullmatch(path.name))}
+    count = {int(match[2]) for path in pieces.values() if (match := PIECE.fullmatch(path.name))}
+    if count and count != {len(pieces)}:
+        raise SecateurError(f"{folder}: {len(pieces)} of {max(count)} pieces of its weights are here; fetch it again")
+    return [pieces[number] for number in sorted(pieces)] or [folder / WEIGHTS]
+
+
+def _listed(index: Path) -> list[Path]:
     listed = read_table(index).get("weight_map")
     if not isinstance(listed, dict) or not all(isinstance(v, str) and Path(v).name == v for v in listed.values()):
         raise SecateurError(f"{index}: no weight_map of file names inside")
-    state: dict[str, Tensor] = {}
-    for piece in sorted(set(listed.values())):
-        state |= read_weights(folder / piece)
-    return state
+    return [index.parent / piece for piece in sorted(set(listed.values()))]
 
 
 def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Any, Any]:
@@ -47,7 +69,7 @@ def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Any,
         raise SecateurError(
             f"{folder / 'config.json'}: a model of type '{kind}' is not known here (known: {', '.join(layouts)})"
         )
-    return layouts[kind]()(folder, stored_weights(folder), name)
+    return layouts[kind]()(folder, stored_tensors(*weight_files(folder)), name)
 
 
 class Transformers:
@@ -57,7 +79,7 @@ class Transformers:
 
     def recognises(self, path: Path) -> bool:
         """By the names of config and weights."""
-        return (path / "config.json").is_file() and any(path.glob(f"{WEIGHTS}*"))
+        return (path / "config.json").is_file() and any(path.glob("model*.safetensors*"))
 
     def read(self, path: Path, name: str | None, fetch: Callable[[str], Path]) -> tuple[Any, Any]:
         """See `read_transformers`."""

@@ -36,13 +36,19 @@ def run(options: Options) -> Json:
     from ...weights.cache import CHECKPOINT_FILES, is_checkpoint
 
     require("torch", "train")
-    from ...weights.fetch import fetch
+    from ...models.checkpoint import as_stored, load_checkpoint
+    from ...models.reference import is_reference
+    from ...weights.fetch import fetch, save_as_stored
 
     out = options.out
     if out is not None and out.exists() and not (out.is_dir() and (is_checkpoint(out) or not any(out.iterdir()))):
         raise SecateurError(f"{out}: not empty, and not a checkpoint that could be replaced; choose another --out")
     folder = fetch(options.model)
     if out is not None and out.resolve() != folder.resolve():
+        if is_reference(folder):
+            with as_stored():
+                save_as_stored(out, *load_checkpoint(folder))
+            return {"model": options.model, "folder": str(out)}
         texts = {family.text_file for family in families()}
         for name in (*CHECKPOINT_FILES, *(name for name in sorted(texts) if (folder / name).is_file())):
             with atomic_path(out / name) as temporary:

@@ -34,6 +34,7 @@ def run(options: Options) -> Json:
     from ...base.options import to_dict
     from ...models.describe import widths
     from ...models.family import family_of, read_config
+    from ...models.reference import is_reference
     from ...weights.cache import cached, is_checkpoint, models_folder
     from ...weights.header import read_header
 
@@ -46,7 +47,7 @@ def run(options: Options) -> Json:
 
         folder = fetch(options.model)
     config = read_config(folder / "config.json")
-    header = read_header(folder / "model.safetensors")
+    header = _referred(folder) if is_reference(folder) else read_header(folder / "model.safetensors")
     values, family = to_dict(config), family_of(config)
     seconds = min(SECONDS, config.max_seconds)
     return {
@@ -56,6 +57,17 @@ def run(options: Options) -> Json:
         "macs": family.parts(config, seconds, TOKENS), "macs_seconds": seconds,
         "vocabulary": None if "tokens" in values else _units(folder / family.text_file),
     }  # fmt: skip
+
+
+def _referred(folder: Path) -> dict[str, Any]:
+    """What is stored where the entry `folder` of the cache refers to, under our names; from headers, too."""
+    from ...base.tensors import TYPES
+    from ...models.checkpoint import as_stored, load_checkpoint, shapes_only
+    from ...weights.header import Stored
+
+    with shapes_only(), as_stored():
+        state = load_checkpoint(folder)[0].state_dict()
+    return {n: Stored(TYPES[str(v.dtype).removeprefix("torch.")], tuple(v.shape)) for n, v in state.items()}
 
 
 def _units(path: Path) -> str:

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError
-from ...base.files import write_bytes, write_text
-from ...export.onnx import serialised
+from ...base.files import write_text
+from ...export.float_weights import FloatWeights
+from ...export.onnx import write_graph
 from ...export.precision import check_precision
+from ...export.spool import SPOOL, spooling
 from .graph import ctc_graph
 from .model import CtcModel
 
 MODEL, TOKENS = "model.onnx", "tokens.txt"
 SPACE = "\u2581"  # sherpa-onnx writes a space for it
 RATE = 16000
+LARGEST = 2**31 - 1  # bytes of one file, which is all that sherpa-onnx reads
 
 
 def symbols_of(text: Any) -> list[str]:
@@ -52,7 +55,10 @@ def write_sherpa(folder: str | Path, model: CtcModel, text: Any, precision: str 
     if front.normalise == "none":
         raise SecateurError("sherpa-onnx normalises loudness, and this model's features are not normalised over a clip")
     symbols = symbols_of(text)
-    weights = {name: value.detach().float().cpu().numpy() for name, value in model.state_dict().items()}
-    write_bytes(folder / MODEL, serialised(ctc_graph(model.config, weights, precision, audio=True), MODEL))
+    folder.mkdir(parents=True, exist_ok=True)
+    with spooling(folder / SPOOL) as spool:
+        graph = ctc_graph(model.config, FloatWeights(model), precision, audio=True)
+    if len(write_graph(folder, MODEL, graph, spool.path, LARGEST)) > 1:
+        raise SecateurError("the model is larger than the 2 GiB of one file, which is all that sherpa-onnx reads")
     write_text(folder / TOKENS, "".join(f"{symbol} {i}\n" for i, symbol in enumerate(symbols)))
     return folder

@@ -30,5 +30,6 @@ FAMILY = TokenFamily(
         "transformers": Lazy("secateur.families.moonshine.folder:write_moonshine"),
         "transformers-pruned": Lazy("secateur.families.moonshine.folder:write_pruned_moonshine"),
     },
+    precisions=dict.fromkeys(("transformers", "transformers-pruned"), ("fp32", "fp16", "bf16")),
     layouts={"moonshine": Lazy("secateur.families.moonshine.folder:read_moonshine")},
 )  # fmt: skip

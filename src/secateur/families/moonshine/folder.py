@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError
 from ...base.files import Json, read_json, write_json, write_text
-from ...base.tensors import write_tensors
+from ...base.tensors import PRECISIONS, dtype_of, write_sharded
 from ...features.front_end import front_end
-from ...models.checkpoint import WEIGHTS, empty_network, load_weights
+from ...models.checkpoint import WEIGHTS, empty_network, load_weights, same_values
+from ...models.family import Storage
 from ...text.pieces_tokenizer import BYTE, SPACE, PieceTokenizer
 from ...text.tokens import Tokens
 from ...weights.json_values import is_id, one_id, read_table
 from ...weights.sizes import MOST
-from ..transformers_files import PRUNED_FORMAT, class_values, own_config, waveform_extractor
+from ..transformers_files import FP32, PRUNED_FORMAT, class_values, own_config, waveform_extractor
 from .config import GroupedAttentionWidths, MoonshineConfig, uniform
 from .model import Moonshine
 
@@ -64,14 +65,16 @@ def their_name(ours: str) -> str:
     return f"model.{side}.{rest}"
 
 
-def read_moonshine(folder: Path, state: dict[str, Tensor], name: str | None = None) -> tuple[Moonshine, PieceTokenizer]:
+def read_moonshine(
+    folder: Path, state: Mapping[str, Tensor], name: str | None = None
+) -> tuple[Moonshine, PieceTokenizer]:
     """The network with the weights `state`, as float32, and its tokenizer.
 
     Raises:
         SecateurError: a variant that is not known here, no tokenizer, or weights that do not fit the config.
     """
     values, where = read_table(folder / "config.json"), str(folder / "config.json")
-    if TIED in state and not (ROWS in state and torch.equal(state[TIED], state[ROWS])):
+    if TIED in state and not (ROWS in state and same_values(state[TIED], state[ROWS])):
         raise SecateurError(f"{folder}: its output layer is not its token embedding, which is not known here")
     rows = len(state.get(ROWS, ()))
     start, end = one_id(values, "decoder_start_token_id", where), one_id(values, "eos_token_id", where)
@@ -217,7 +220,9 @@ def check_uniform(config: MoonshineConfig) -> None:
             raise SecateurError(f"{name} has widths of its own, which transformers cannot say: {PRUNED_FORMAT}")
 
 
-def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer, pruned: bool = False) -> Path:
+def write_moonshine(
+    folder: str | Path, model: Moonshine, text: PieceTokenizer, pruned: bool = False, storage: Storage = FP32
+) -> Path:
     """Write `model` as `from_pretrained` loads it, with the tokenizer and the feature extractor.
 
     `pruned`: for the classes of `secateur.families.pruned`, which have any widths.
@@ -235,10 +240,10 @@ def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer, 
     others = [i for i in range(text.end, config.vocabulary) if i not in (tokens.end, tokens.start)]
     order = [*others[:1], tokens.start, tokens.end, *range(text.end), *others[1:]]
     their_ids = {ours: theirs for theirs, ours in enumerate(order)}
-    state = {their_name(n): t.detach().cpu().float().contiguous() for n, t in model.state_dict().items()}
+    state = {their_name(n): t.detach() for n, t in model.state_dict().items()}
     state[ROWS] = state[ROWS][order]
     folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(folder / WEIGHTS, state, {"format": "pt"})
+    write_sharded(folder, state, {"format": "pt"}, dtype_of(storage.precision), storage.largest)
     ids = {"bos_token_id": their_ids[tokens.start], "eos_token_id": their_ids[tokens.end],
            "decoder_start_token_id": their_ids[tokens.start], "pad_token_id": their_ids[tokens.end]}  # fmt: skip
     sizes: Json = {}
@@ -254,7 +259,8 @@ def write_moonshine(folder: str | Path, model: Moonshine, text: PieceTokenizer, 
         "rope_parameters": {
             "rope_type": "default", "rope_theta": config.rope_theta, "partial_rotary_factor": share,
         },
-        "attention_bias": config.bias, "is_encoder_decoder": True, "dtype": "float32", **SUPPORTED, **sizes, **ids,
+        "attention_bias": config.bias, "is_encoder_decoder": True, "dtype": PRECISIONS[storage.precision],
+        **SUPPORTED, **sizes, **ids,
     })  # fmt: skip
     write_json(folder / "generation_config.json", {"max_length": config.text_context, **ids})
     _write_tokenizer(folder, text, their_ids, tokens)

@@ -18,5 +18,6 @@ FAMILY = CtcFamily(
         "transformers": Lazy("secateur.families.parakeet.folder:write_parakeet"),
         "transformers-pruned": Lazy("secateur.families.parakeet.folder:write_pruned_parakeet"),
     },
+    precisions=dict.fromkeys(("transformers", "transformers-pruned"), ("fp32", "fp16", "bf16")),
     layouts={"parakeet_ctc": Lazy("secateur.families.parakeet.folder:read_parakeet")},
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -12,22 +13,24 @@ from torch import Tensor
 from ...base.errors import SecateurError
 from ...base.extras import require
 from ...base.files import Json, read_json, write_json, write_text
-from ...base.tensors import write_tensors
+from ...base.tensors import PRECISIONS, dtype_of, write_sharded
 from ...features.front_end import FrontEnd, front_end
 from ...models.checkpoint import WEIGHTS, empty_network, load_weights
-from ...models.family import TextCodec
+from ...models.family import Storage, TextCodec
 from ...text.tokenizer_units import TokenizerUnits
 from ...weights.json_values import one_id, read_table
 from ..transformers_ctc.folder import COUNT, GATE
 from ..transformers_ctc.widths import BlockWidths
-from ..transformers_files import PRUNED_FORMAT, class_values, own_config
+from ..transformers_files import FP32, PRUNED_FORMAT, class_values, own_config
 from .config import OWN_KEYS, SUPPORTED, ParakeetConfig
 from .model import Parakeet
 
 HEAD = "ctc_head."
 
 
-def read_parakeet(folder: Path, state: dict[str, Tensor], name: str | None = None) -> tuple[Parakeet, TokenizerUnits]:
+def read_parakeet(
+    folder: Path, state: Mapping[str, Tensor], name: str | None = None
+) -> tuple[Parakeet, TokenizerUnits]:
     """The network with the weights `state`, as float32, and its tokenizer; the blank becomes output 0.
 
     Raises:
@@ -114,7 +117,9 @@ def _tokenizer(folder: Path, blank: int, rows: int) -> TokenizerUnits:
     return text
 
 
-def write_parakeet(folder: str | Path, model: Parakeet, text: TextCodec, pruned: bool = False) -> Path:
+def write_parakeet(
+    folder: str | Path, model: Parakeet, text: TextCodec, pruned: bool = False, storage: Storage = FP32
+) -> Path:
     """Write `model` as `from_pretrained` loads it: config.json, model.safetensors, tokenizer.json and the rest.
 
     `pruned`: for the classes of `secateur.families.pruned`, which have any widths.
@@ -131,10 +136,11 @@ def write_parakeet(folder: str | Path, model: Parakeet, text: TextCodec, pruned:
     if not isinstance(text, TokenizerUnits):
         raise SecateurError("transformers' Parakeet writes with a tokenizer.json, which this model has not")
     folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(folder / WEIGHTS, their_state(model, text.blank), {"format": "pt"})
+    state = their_state(model, text.blank)
+    write_sharded(folder, state, {"format": "pt"}, dtype_of(storage.precision), storage.largest)
     write_json(folder / "config.json", {
         **class_values("parakeet_ctc", "ParakeetForCTC", config, pruned),
-        "vocab_size": config.units, "pad_token_id": text.blank,
+        "vocab_size": config.units, "pad_token_id": text.blank, "dtype": PRECISIONS[storage.precision],
         "encoder_config": {"model_type": "parakeet_encoder", **config.theirs()},
     })  # fmt: skip
     write_beside(folder, config, text)

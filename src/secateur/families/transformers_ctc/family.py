@@ -21,5 +21,6 @@ FAMILY = CtcFamily(
         "transformers": Lazy("secateur.families.transformers_ctc.folder:write_hf_ctc"),
         "transformers-pruned": Lazy("secateur.families.transformers_ctc.folder:write_pruned_hf_ctc"),
     },
+    precisions=dict.fromkeys(("transformers", "transformers-pruned"), ("fp32", "fp16", "bf16")),
     layouts=dict.fromkeys(("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer"), READ),
 )  # fmt: skip

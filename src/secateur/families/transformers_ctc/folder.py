@@ -3,6 +3,7 @@ their vocab.json."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from torch import Tensor
 from ...base.errors import SecateurError
 from ...base.extras import require
 from ...base.files import Json, write_json
-from ...base.tensors import write_tensors
+from ...base.tensors import PRECISIONS, dtype_of, write_sharded
 from ...features.front_end import front_end
 from ...models.checkpoint import WEIGHTS, empty_network, load_weights
+from ...models.family import Storage
 from ...text.tokens_ctc import VocabularyUnits
 from ...weights.json_values import is_id, named_ids, one_id, read_table
-from ..transformers_files import PRUNED_FORMAT, class_values, own_config, waveform_extractor
+from ..transformers_files import FP32, PRUNED_FORMAT, class_values, own_config, waveform_extractor
 from .config import CONFORMER, OWN_KEYS, SUPPORTED, HfCtcConfig
 from .model import CLASSES, HfCtc
 from .positions import NORM, multiplied_out, normed
@@ -32,7 +34,7 @@ RENAMED = {"conv.weight_g": f"conv.{NORM}0", "conv.weight_v": f"conv.{NORM}1"}
 POSITION_CONV = "encoder.pos_conv_embed.conv."
 
 
-def read_hf_ctc(folder: Path, state: dict[str, Tensor], name: str | None = None) -> tuple[HfCtc, VocabularyUnits]:
+def read_hf_ctc(folder: Path, state: Mapping[str, Tensor], name: str | None = None) -> tuple[HfCtc, VocabularyUnits]:
     """The network with the weights `state`, as float32, and its vocabulary; the blank becomes output 0.
 
     Raises:
@@ -122,7 +124,7 @@ def _vocabulary(folder: Path, blank: int, rows: int) -> tuple[VocabularyUnits, l
     return VocabularyUnits(tuple(tokens[i] for i in order[1:]), str(delimiter or "|"), named), order
 
 
-def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = False) -> Path:
+def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = False, storage: Storage = FP32) -> Path:
     """Write `model` as `from_pretrained` loads it: config.json, model.safetensors, vocab.json and what goes with them.
 
     `pruned`: for the classes of `secateur.families.pruned`, which have any widths.
@@ -138,8 +140,6 @@ def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = Fal
     folder.mkdir(parents=True, exist_ok=True)
     state = {
         name.removeprefix("net.").replace(OUR_TABLE, OUR_TABLE if pruned else THEIR_TABLE): value.detach()
-        .cpu()
-        .contiguous()
         for name, value in model.state_dict().items()
         if not name.endswith(GATE)
     }
@@ -147,9 +147,9 @@ def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = Fal
         parts = normed(state.pop(f"{config.body}.{POSITION_CONV}weight"))
         state |= {f"{config.body}.{POSITION_CONV}{part}": value for part, value in parts.items()}
     state |= {n.replace(".running_mean", COUNT): torch.tensor(0) for n in state if n.endswith(".running_mean")}
-    write_tensors(folder / WEIGHTS, state, {"format": "pt"})
+    write_sharded(folder, state, {"format": "pt"}, dtype_of(storage.precision), storage.largest)
     names = class_values(config.kind, CLASSES[config.kind][0], config, pruned)
-    write_json(folder / "config.json", {**config.theirs(), **names})
+    write_json(folder / "config.json", {**config.theirs(), **names, "dtype": PRECISIONS[storage.precision]})
     blank = "<pad>" if "<pad>" not in getattr(text, "tokens", ()) else "<blank>"
     tokens = getattr(text, "tokens", None) or [c if c != " " else "|" for c in text.characters]
     write_json(folder / "vocab.json", {blank: 0, **{token: i for i, token in enumerate(tokens, 1)}})

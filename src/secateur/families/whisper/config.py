@@ -15,6 +15,7 @@ from ...models.family import FORMAT
 from ...models.family import parse_config as parse_any
 from ...models.frame_merging import MOST, merged_length
 from ...text.tokens import Tokens
+from .generation import WITH_IDS, kept_heads
 
 LONGEST_WINDOW = 600  # s; every clip may be padded to it
 
@@ -79,6 +80,8 @@ class WhisperConfig:
     padded: bool = (
         True  # expects clips padded to the whole audio context (as OpenAI trained it); False: cut to the clip
     )
+    alignment_heads: tuple[tuple[int, ...], ...] = ()  # layer and head of cross-attention; (): nothing says which
+    generation: dict[str, Any] = field(default_factory=dict)  # other fields of a generation config, as they were read
     name: str = "whisper"
     family: str = "whisper"
     format: int = FORMAT
@@ -190,8 +193,9 @@ class WhisperConfig:
         front_end = self.front_end
         if "encoder.mel" in keep:
             front_end = front_end.keeping(keep["encoder.mel"])
-        tokens = self.tokens
+        tokens, generation = self.tokens, self.generation
         if "vocabulary" in keep:
+            generation = {key: value for key, value in generation.items() if key not in WITH_IDS}
             tokens = tokens.renumbered({old: new for new, old in enumerate(keep["vocabulary"])})
         return replace(
             self,
@@ -205,6 +209,8 @@ class WhisperConfig:
             tokens=tokens,
             front_end=front_end,
             ranks=self._ranks_of(keep),
+            alignment_heads=kept_heads(self.alignment_heads, keep),
+            generation=generation,
         )
 
     def _ranks_of(self, keep: dict[str, list[int]]) -> dict[str, int]:

@@ -44,6 +44,10 @@ FAMILY = TokenFamily(
         "ctranslate2": Lazy("secateur.families.whisper.write_ctranslate2:write_ctranslate2"),
         "ggml": Lazy("secateur.families.whisper.write_ggml:write_ggml"),
     },
+    precisions={
+        "transformers": ("fp32", "fp16", "bf16"), "transformers-pruned": ("fp32", "fp16", "bf16"),
+        "ctranslate2": ("fp16", "fp32"), "ggml": ("fp16", "fp32"),
+    },
     readers=(
         Lazy("secateur.families.whisper.read_openai:READER"),
         Lazy("secateur.families.whisper.read_ctranslate2:READER"),

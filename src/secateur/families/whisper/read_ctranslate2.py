@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ...models.checkpoint import empty_network, load_weights
 from ...text.tokenizer import Tokenizer
 from ...weights.json_values import read_table, some_ids
 from ...weights.tokenizer_files import read_tokenizer
+from .generation import HEADS, alignment_heads
 from .model import Whisper
 from .read_transformers import special_tokens
 from .sizes import checked_uniform
@@ -227,6 +229,11 @@ def read_ctranslate2(folder: str | Path, name: str | None = None) -> tuple[Whisp
     }  # fmt: skip
     tokens = special_tokens({}, generation, added, vocabulary, tokenizer, str(folder))
     config = checked_uniform(sizes, tokens, name or folder.name, where)
+    decoder = config.decoder
+    pairs = alignment_heads(
+        values.get(HEADS), len(decoder), decoder[0].cross_attention.heads, str(folder / "config.json")
+    )
+    config = replace(config, alignment_heads=pairs)
     model = empty_network(Whisper, config, where)
     load_weights(model, state, where)
     return model.eval(), tokenizer

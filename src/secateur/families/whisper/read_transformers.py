@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError
 from ...base.files import Json
-from ...models.checkpoint import WEIGHTS, empty_network, load_weights
+from ...models.checkpoint import WEIGHTS, empty_network, load_weights, same_values
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
 from ...weights.json_values import is_id, named_ids, one_id, read_table, some_ids
 from ...weights.tokenizer_files import END, read_tokenizer
 from .config import parse_config
+from .generation import alignment_heads, other_fields
 from .model import Whisper
 from .sizes import checked_uniform
 from .vocabulary import LANGUAGES, is_multilingual, openai_tokens, special_names
+from .vocabulary_rows import cut_rows, named_rows, published_rows, times_from
 
 LAYER = {
     "self_attn_layer_norm": "self_attention_norm",
@@ -74,19 +77,22 @@ def special_tokens(
     Raises:
         SecateurError: nothing says which tokens start and end a text.
     """
-    standard = special_names(rows)
     added = {name: i for name, i in added.items() if is_id(i) and 0 <= i < rows}
+    published = published_rows(rows, added)
+    standard = special_names(published)
     ids = added if "<|startoftranscript|>" in added else (standard or added)
     start = ids.get("<|startoftranscript|>", one_id(config, "decoder_start_token_id", where))
     end = ids.get(END, one_id(config, "eos_token_id", where))
     if start is None or end is None:
         raise SecateurError(f"{where}: neither tokenizer nor config names the start and end tokens")
     languages = {name[2:-2]: i for name, i in named_ids(generation, "lang_to_id", where).items() if 0 <= i < rows}
-    multilingual = bool(generation.get("is_multilingual", languages or is_multilingual(rows)))
+    multilingual = bool(generation.get("is_multilingual", languages or is_multilingual(published)))
     if multilingual and not languages:
         languages = {name: ids[f"<|{name}|>"] for name in LANGUAGES if f"<|{name}|>" in ids}
     no_timestamps = ids.get("<|notimestamps|>", one_id(generation, "no_timestamps_token_id", where))
     timestamps = None if no_timestamps is None or no_timestamps + 1 >= rows else no_timestamps + 1
+    count = 0 if timestamps is None else times_from(timestamps, rows, added)
+    timestamps = timestamps if count else None
 
     def listed(key: str) -> tuple[int, ...] | None:
         newer, older = some_ids(generation, key, where), some_ids(config, key, where)
@@ -95,26 +101,26 @@ def special_tokens(
 
     suppress, at_start = listed("suppress_tokens"), listed("begin_suppress_tokens")
     if standard is not None and (suppress is None or at_start is None):
-        usual = openai_tokens(rows, tokenizer)
+        usual = openai_tokens(published, tokenizer)
         suppress = usual.suppress if suppress is None else suppress
         at_start = usual.suppress_at_start if at_start is None else at_start
     return Tokens(
         start=start, end=end, no_timestamps=no_timestamps, timestamps=timestamps,
-        timestamp_count=0 if timestamps is None else rows - timestamps, transcribe=ids.get("<|transcribe|>"),
+        timestamp_count=count, transcribe=ids.get("<|transcribe|>"),
         translate=ids.get("<|translate|>"), previous=ids.get("<|startofprev|>"),
         no_speech=ids.get("<|nospeech|>", ids.get("<|nocaptions|>")), multilingual=multilingual,
         languages=languages if multilingual else {}, suppress=suppress or (), suppress_at_start=at_start or (),
     )  # fmt: skip
 
 
-def _state(folder: Path, theirs: dict[str, Tensor]) -> dict[str, Tensor]:
+def _state(folder: Path, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights `theirs` under our names.
 
     Raises:
         SecateurError: a name that no Whisper has, or an output layer of its own.
     """
     embedding = theirs.get("model.decoder.embed_tokens.weight")
-    if TIED in theirs and (embedding is None or not torch.equal(theirs[TIED], embedding)):
+    if TIED in theirs and (embedding is None or not same_values(theirs[TIED], embedding)):
         raise SecateurError(f"{folder}: its output layer is not its token embedding, which is not known here")
     state: dict[str, Tensor] = {}
     for name, value in theirs.items():
@@ -127,7 +133,7 @@ def _state(folder: Path, theirs: dict[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
-def _read_pruned(folder: Path, values: Json, state: dict[str, Tensor]) -> tuple[Whisper, Tokenizer]:
+def _read_pruned(folder: Path, values: Json, state: Mapping[str, Tensor]) -> tuple[Whisper, Tokenizer]:
     """A Whisper written by `write_pruned`, whose config.json has our config."""
     where = str(folder / "config.json")
     config = parse_config(values["secateur"], f"{where}: secateur")
@@ -137,7 +143,7 @@ def _read_pruned(folder: Path, values: Json, state: dict[str, Tensor]) -> tuple[
     return model.eval(), tokenizer
 
 
-def read_whisper(folder: Path, state: dict[str, Tensor], name: str | None = None) -> tuple[Whisper, Tokenizer]:
+def read_whisper(folder: Path, state: Mapping[str, Tensor], name: str | None = None) -> tuple[Whisper, Tokenizer]:
     """A Whisper and its tokenizer from a `transformers` folder with the weights `state`, as float32.
 
     Raises:
@@ -156,10 +162,19 @@ def read_whisper(folder: Path, state: dict[str, Tensor], name: str | None = None
     generation = read_table(folder / "generation_config.json", optional=True)
     tokenizer, added = read_tokenizer(folder, one_id(values, "eos_token_id", where))
     sizes = {ours: values.get(theirs) for ours, theirs in SIZES.items()}
+    ours_state = _state(folder, state)
+    if isinstance(sizes["vocabulary"], int):
+        sizes["vocabulary"] = named_rows(folder, sizes["vocabulary"], tokenizer, added)
+        ours_state = cut_rows(ours_state, sizes["vocabulary"], values["vocab_size"])
     rows = sizes["vocabulary"] if isinstance(sizes["vocabulary"], int) else 0
     config = checked_uniform(
         sizes, special_tokens(values, generation, added, rows, tokenizer, where), name or folder.name, where
     )
+    heads = alignment_heads(
+        generation.get("alignment_heads"), len(config.decoder), config.decoder[0].cross_attention.heads,
+        str(folder / "generation_config.json"),
+    )  # fmt: skip
+    config = replace(config, alignment_heads=heads, generation=other_fields(generation, config.text_context))
     model: Whisper = empty_network(Whisper, config, where)
-    load_weights(model, _state(folder, state), str(folder / WEIGHTS))
+    load_weights(model, ours_state, str(folder / WEIGHTS))
     return model.eval(), tokenizer

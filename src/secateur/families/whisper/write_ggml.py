@@ -17,6 +17,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from ...base.errors import SecateurError
 from ...base.files import atomic_path
 from ...features.filterbank import mel_filters
+from ...models.family import Storage
 from ...prune.low_rank import multiplied_out
 from ...text.tokenizer import Tokenizer
 from .model import Whisper
@@ -24,7 +25,8 @@ from .read_openai import NAMES
 from .write_transformers import check_uniform
 
 MAGIC = 0x67676D6C
-FP16 = 1  # the number of fp16, of the file and of a tensor
+KINDS = {"fp32": 0, "fp16": 1}  # the numbers of types, of the file and of a tensor
+FP16 = Storage("fp16")
 WINDOW = 30.0  # seconds; whisper.cpp supports no other
 KEPT_FP32 = ("positions", "conv1.bias", "conv2.bias")  # kept in fp32, as vectors are
 
@@ -48,7 +50,7 @@ def byte_values() -> dict[str, int]:
     return values
 
 
-def write_ggml(path: str | Path, model: Whisper, tokenizer: Tokenizer) -> Path:
+def write_ggml(path: str | Path, model: Whisper, tokenizer: Tokenizer, storage: Storage = FP16) -> Path:
     """Write the file that `whisper-cli -m` and pywhispercpp load.
 
     whisper.cpp pads every clip to 30 s; a model that was made for clips of their own length gets them padded there all
@@ -67,9 +69,10 @@ def write_ggml(path: str | Path, model: Whisper, tokenizer: Tokenizer) -> Path:
             f"windows of {config.max_seconds:g} s at {front.sample_rate} Hz: whisper.cpp knows {WINDOW:g} s at 16000 "
             "Hz only; export to ONNX"
         )
+    kind = KINDS[storage.precision]
     sizes = (
         config.vocabulary, config.audio_context, config.width, heads, len(config.encoder), config.text_context,
-        config.width, heads, len(config.decoder), front.bins, FP16,
+        config.width, heads, len(config.decoder), front.bins, kind,
     )  # fmt: skip
     filters = np.ascontiguousarray(mel_filters(front.sample_rate, front.window, front.bins).T, "<f4")
     values = byte_values()
@@ -85,8 +88,8 @@ def write_ggml(path: str | Path, model: Whisper, tokenizer: Tokenizer) -> Path:
             name = their_name(ours).encode()
             if ours.endswith(("conv1.bias", "conv2.bias")):
                 array = array[:, None]
-            small = array.ndim < 2 or ours.endswith(KEPT_FP32)
+            small = array.ndim < 2 or ours.endswith(KEPT_FP32) or not kind
             array = np.ascontiguousarray(array, "<f4" if small else "<f2")
-            out.write(struct.pack("<3i", array.ndim, len(name), 0 if small else FP16))
+            out.write(struct.pack("<3i", array.ndim, len(name), 0 if small else kind))
             out.write(struct.pack(f"<{array.ndim}i", *reversed(array.shape)) + name + array.tobytes())
     return path

@@ -7,16 +7,17 @@ from pathlib import Path
 from ...base.errors import SecateurError
 from ...base.files import write_json
 from ...base.options import to_dict
+from ...models.family import Storage
 from ...prune.low_rank import multiplied_out
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
-from ..transformers_files import class_values
+from ..transformers_files import FP32, class_values
 from .config import WhisperConfig
 from .model import Whisper
 from .write_transformers import extractor_values, sizes, write_generation, write_tokenizer, write_weights
 
 
-def write_pruned_whisper(folder: str | Path, model: Whisper, tokenizer: Tokenizer) -> Path:
+def write_pruned_whisper(folder: str | Path, model: Whisper, tokenizer: Tokenizer, storage: Storage = FP32) -> Path:
     """Write what `AutoModelForSpeechSeq2Seq` and `AutoProcessor` load once `secateur.families.pruned` is imported.
 
     transformers pads every clip to the whole window; a model that was made for clips of their own length
@@ -29,12 +30,12 @@ def write_pruned_whisper(folder: str | Path, model: Whisper, tokenizer: Tokenize
     folder, config = Path(folder), model.config
     if not config.encoder or not config.decoder:
         raise SecateurError("transformers has no Whisper without encoder or decoder layers; export to ONNX")
-    write_weights(folder, model)
+    write_weights(folder, model, storage)
     # Heads as their class wants them, before each layer gets its own.
     heads = max(h for h in range(1, config.width + 1) if h == 1 or (config.width % h == 0 and h <= config.width // 8))
     write_json(folder / "config.json", {
         **class_values("whisper", "WhisperForConditionalGeneration", config, pruned=True),
-        **sizes(config, heads, config.encoder[0].ffn, config.decoder[0].ffn),
+        **sizes(config, heads, config.encoder[0].ffn, config.decoder[0].ffn, storage),
     })  # fmt: skip
     write_generation(folder, config)
     write_tokenizer(folder, tokenizer, names_of(config), config.tokens.timestamps)

@@ -8,12 +8,15 @@ from pathlib import Path
 
 from ...base.errors import SecateurError
 from ...base.files import Json, write_json, write_text
-from ...base.tensors import write_tensors
+from ...base.tensors import PRECISIONS, dtype_of, write_sharded
 from ...features.front_end import FrontEnd
+from ...models.family import Storage
 from ...prune.low_rank import multiplied_out
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
+from ..transformers_files import FP32
 from .config import AttentionWidths, WhisperConfig
+from .generation import written
 from .model import Whisper
 from .read_transformers import LAYER, LEAF, TOP
 from .vocabulary import special_names
@@ -82,8 +85,8 @@ def check_uniform(config: WhisperConfig, library: str = "transformers") -> tuple
     return first.heads, config.encoder[0].ffn, config.decoder[0].ffn
 
 
-def write_transformers(folder: str | Path, model: Whisper, tokenizer: Tokenizer) -> Path:
-    """Write what `from_pretrained` of transformers' Whisper model and processor need, weights in fp32.
+def write_transformers(folder: str | Path, model: Whisper, tokenizer: Tokenizer, storage: Storage = FP32) -> Path:
+    """Write what `from_pretrained` of transformers' Whisper model and processor need.
 
     transformers pads every clip to the whole window; a model that was made for clips of their own length
     (`config.padded` false) gets them padded there all the same.
@@ -94,8 +97,8 @@ def write_transformers(folder: str | Path, model: Whisper, tokenizer: Tokenizer)
     model = multiplied_out(model)
     folder, config = Path(folder), model.config
     heads, encoder_ffn, decoder_ffn = check_uniform(config)
-    write_weights(folder, model)
-    values = sizes(config, heads, encoder_ffn, decoder_ffn)
+    write_weights(folder, model, storage)
+    values = sizes(config, heads, encoder_ffn, decoder_ffn, storage)
     write_json(folder / "config.json", {
         "model_type": "whisper", "architectures": ["WhisperForConditionalGeneration"], **values
     })  # fmt: skip
@@ -108,20 +111,21 @@ def write_transformers(folder: str | Path, model: Whisper, tokenizer: Tokenizer)
     return folder
 
 
-def write_weights(folder: Path, model: Whisper) -> None:
-    """model.safetensors under their names."""
-    state = {their_name(n): t.detach().cpu().float().contiguous() for n, t in model.state_dict().items()}
-    write_tensors(folder / "model.safetensors", state, {"format": "pt"})
+def write_weights(folder: Path, model: Whisper, storage: Storage) -> None:
+    """model.safetensors, or its pieces, under their names."""
+    state = {their_name(name): value for name, value in model.state_dict().items()}
+    write_sharded(folder, state, {"format": "pt"}, dtype_of(storage.precision), storage.largest)
 
 
-def sizes(config: WhisperConfig, heads: int, encoder_ffn: int, decoder_ffn: int) -> Json:
+def sizes(config: WhisperConfig, heads: int, encoder_ffn: int, decoder_ffn: int, storage: Storage) -> Json:
     """The values of their config.json, without the kind of model."""
     tokens = config.tokens
     return {
         "d_model": config.width, "vocab_size": config.vocabulary, "encoder_layers": len(config.encoder),
         "decoder_layers": len(config.decoder), "encoder_attention_heads": heads, "decoder_attention_heads": heads,
         "encoder_ffn_dim": encoder_ffn, "decoder_ffn_dim": decoder_ffn, "num_mel_bins": config.front_end.inputs,
-        "dtype": "float32", "max_source_positions": config.audio_context, "max_target_positions": config.text_context,
+        "dtype": PRECISIONS[storage.precision],
+        "max_source_positions": config.audio_context, "max_target_positions": config.text_context,
         "decoder_start_token_id": tokens.start, "suppress_tokens": None, "begin_suppress_tokens": None, **_ends(tokens),
     }  # fmt: skip
 
@@ -131,18 +135,19 @@ def _ends(tokens: Tokens) -> dict[str, int]:
 
 
 def write_generation(folder: Path, config: WhisperConfig) -> None:
-    """generation_config.json: start, suppressed and special tokens."""
+    """generation_config.json: start, suppressed and special tokens, and what else was read with the model."""
     tokens = config.tokens
     generation: Json = {
-        "decoder_start_token_id": tokens.start, "max_length": config.text_context, "return_timestamps": False,
-        "suppress_tokens": list(tokens.suppress), "begin_suppress_tokens": list(tokens.suppress_at_start),
+        "decoder_start_token_id": tokens.start, "suppress_tokens": list(tokens.suppress),
+        "begin_suppress_tokens": list(tokens.suppress_at_start),
         "no_timestamps_token_id": tokens.no_timestamps, "prev_sot_token_id": tokens.previous,
         "is_multilingual": tokens.multilingual, **_ends(tokens),
     }  # fmt: skip
     if tokens.multilingual:
         generation["lang_to_id"] = {f"<|{name}|>": i for name, i in tokens.languages.items()}
         generation["task_to_id"] = {"transcribe": tokens.transcribe, "translate": tokens.translate}
-    write_json(folder / "generation_config.json", generation)
+    values = written(config.generation, config.alignment_heads, generation, config.text_context)
+    write_json(folder / "generation_config.json", values)
 
 
 def write_tokenizer(folder: Path, tokenizer: Tokenizer, named: dict[str, int], timestamps: int | None) -> None:
