@@ -62,8 +62,10 @@ def main() -> None:
         return next((float(value) for key, value in lines if key == name), 0.0)
 
     def waits_behind(server: Running, leave: bool) -> float:
-        code = "import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1])));" \
-               "s.sendall(sys.stdin.buffer.read()); s.recv(1)"  # fmt: skip
+        code = (
+            "import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1])));"
+            "s.sendall(sys.stdin.buffer.read()); s.recv(1)"
+        )
         body = b'--b\r\nContent-Disposition: form-data; name="file"; filename=x\r\n\r\n' + long + b"\r\n--b--\r\n"
         head = (
             "POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\n"

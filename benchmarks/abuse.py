@@ -99,7 +99,7 @@ SCENES: dict[str, list[tuple[int, Abuser]]] = {
     "silent sockets": [(100, silent_socket)],
     "half-open streams": [(64, vanishing_stream)],
     "unread pings": [(8, unread_pings)],
-}  # fmt: skip
+}
 SCENES["all together"] = [part for scene in SCENES.values() for part in scene]
 
 
@@ -134,7 +134,7 @@ def measure(scene: str, body: bytes, samples: Any, count: int) -> dict[str, Any]
     server = subprocess.Popen(
         [sys.executable, "-m", "secateur", "serve", "--port", str(port), "--assistant", "", "--detector", "energy"],
         stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     try:
         for _ in range(600):
             with contextlib.suppress(OSError):

@@ -92,9 +92,11 @@ def beside(dense: TimedExport, small: TimedExport, rounds: int) -> dict[str, flo
                 times[:, which, i, session] = [clock() - began for clock, began in zip(clocks, start, strict=True)]
     own, wall = np.median(times, 2).mean(2)
     return {
-        "dense_ms": round(1000 * own[0], 1), "ms": round(1000 * own[1], 1), "latency": own[1] / own[0],
+        "dense_ms": round(1000 * own[0], 1),
+        "ms": round(1000 * own[1], 1),
+        "latency": own[1] / own[0],
         "wall": wall[1] / wall[0],
-    }  # fmt: skip
+    }
 
 
 def summary(model: str, dense_loss: float, rows: list[dict[str, Any]]) -> dict[str, Any]:

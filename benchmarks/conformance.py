@@ -113,14 +113,15 @@ def openai_python(server: Running, keyed: Running, file: Path, text: str) -> Cal
             openai.BadRequestError, "speakers", lambda: ask(response_format="diarized_json")
         ),
         "translations: 404 with the reason": lambda: refused(
-            openai.NotFoundError, "does not translate",
+            openai.NotFoundError,
+            "does not translate",
             lambda: client.audio.translations.create(file=file, model="whisper-1"),
         ),
         "realtime, server VAD": lambda: realtime(True),
         "realtime, commits": lambda: realtime(False),
         "a wrong key: 401": lambda: refused(openai.AuthenticationError, "key", stranger.models.list),
         "the right key": lambda: friend.audio.transcriptions.create(file=file, model="default").text == text,
-    }  # fmt: skip
+    }
 
 
 def curl(server: Running, keyed: Running, file: Path, text: str) -> Calls:
@@ -152,7 +153,7 @@ def curl(server: Running, keyed: Running, file: Path, text: str) -> Calls:
         "docs": lambda: "timestamp_granularities" in run(server.url + "/docs"),
         "another host name: 421": lambda: run(server.url + "/v1/models", "-H", "Host: evil.example", *status) == "421",
         "HTTP/1.0": lambda: json.loads(run(server.url + path, "-0", *form))["text"] == text,
-    }  # fmt: skip
+    }
 
 
 def wyoming(server: Running, file: Path, text: str) -> Calls:
@@ -195,7 +196,7 @@ def wyoming(server: Running, file: Path, text: str) -> Calls:
         "recognize: a negation is none": lambda: bool(ask([Recognize("don't turn on the light")], NotRecognized)),
         "an error arrives": lambda: "audio-start" in ask([AudioChunk(16_000, 2, 1, bytes(640))], Error).text,
         "a model that is not here: error": lambda: "does not exist" in ask([Transcribe(name="other")], Error).text,
-    }  # fmt: skip
+    }
 
 
 @contextlib.contextmanager

@@ -54,9 +54,9 @@ def measure(kind: str, rounds: int) -> list[dict[str, Any]]:
         }
         whole = ways["whole"]()
         rows = [
-            {"kind": kind, "way": way, "chunk_s": chunk,
-             "apart": float(np.abs(run()[: len(whole)] - whole).max())} for way, run in ways.items()
-        ]  # fmt: skip
+            {"kind": kind, "way": way, "chunk_s": chunk, "apart": float(np.abs(run()[: len(whole)] - whole).max())}
+            for way, run in ways.items()
+        ]
         times: list[list[float]] = [[] for _ in ways]
         for _ in range(rounds):
             for own, run in zip(times, ways.values(), strict=True):

@@ -117,8 +117,10 @@ def measure(kind: str, rounds: int) -> list[dict[str, Any]]:
             })  # fmt: skip
             say(f"{kind}: {rows[-1]}")
         length = front.frames(SECONDS * RATE)
-        clip = {"features": np.random.default_rng(0).standard_normal((1, length, front.inputs), np.float32),
-                "frames": np.array([length])}  # fmt: skip
+        clip = {
+            "features": np.random.default_rng(0).standard_normal((1, length, front.inputs), np.float32),
+            "frames": np.array([length]),
+        }
         times: list[list[float]] = [[] for _ in sessions]
         for _ in range(rounds):
             for own, session in zip(times, sessions, strict=True):

@@ -37,7 +37,7 @@ from secateur.text.tokens import Tokens
 SIZES: dict[str, dict[str, Any]] = {  # of UsefulSensors/moonshine-tiny and -base
     "tiny": {"width": 288, "heads": 8, "ffn": 1152, "encoder_layers": 6, "decoder_layers": 6},
     "base": {"width": 416, "heads": 8, "ffn": 1664, "encoder_layers": 8, "decoder_layers": 8},
-}  # fmt: skip
+}
 ROWS, TEXT = 32768, 31997
 SHARES = (0.0, 0.3, 0.5, 0.75)
 SECONDS, TOKENS, RATE = 5, 24, 16000
@@ -132,9 +132,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows = [row for name in SIZES for row in measure(name, options.rounds)]
-    write_json(options.out, {
-        "machine": machine(), "seconds": SECONDS, "tokens": TOKENS, "rounds": options.rounds, "rows": rows
-    })  # fmt: skip
+    write_json(
+        options.out,
+        {"machine": machine(), "seconds": SECONDS, "tokens": TOKENS, "rounds": options.rounds, "rows": rows},
+    )
 
 
 if __name__ == "__main__":

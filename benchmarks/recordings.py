@@ -113,14 +113,16 @@ def main() -> None:
     rows = [row(name, made, speech) for name, made in track(kinds.items(), "kinds", len(kinds))]
     read = [r for r in rows if "problem" not in r]
     counts = {
-        "tried": len(rows), "read": len(read), "seconds_lost": round(sum(r["lost"] for r in read), 3),
+        "tried": len(rows),
+        "read": len(read),
+        "seconds_lost": round(sum(r["lost"] for r in read), 3),
         "to_the_bit": sum(r["to_the_bit"] for r in read),
         "joined_tried": sum("joined_lost" in r for r in read),
         "joined_seconds_lost": round(sum(r.get("joined_lost", 0.0) for r in read), 3),
         "piped_tried": sum("piped_lost" in r for r in read),
         "piped_seconds_lost": round(sum(r.get("piped_lost") or 0.0 for r in read), 3),
         "cut": {word: sum(r["cut"] == word for r in read) for word in ("refused", "told", "silent")},
-    }  # fmt: skip
+    }
     versions = {"av": av.__version__, "ffmpeg": str(av.ffmpeg_version_info)}
     for r in rows:
         print(r)

@@ -203,8 +203,9 @@ def rows_of(
         texts = [answer["text"] for answer in answers[runner.name]]
         errors = [
             count_errors(normalise(clip.text), normalise(text))
-            for clip, text in zip(clips, texts, strict=True) if clip.text is not None
-        ]  # fmt: skip
+            for clip, text in zip(clips, texts, strict=True)
+            if clip.text is not None
+        ]
         rows.append({
             "clips": label, "threads": threads, "model": runner.name, "MB": runner.megabytes,
             "load_s": round(statistics.median(column(runner.name, "load")), 2),
@@ -232,9 +233,10 @@ def time_stages(folder: Path, threads: int, repeats: int) -> dict[str, Any]:
     for _ in range(repeats):
         marks = [time.perf_counter()]
         for work in (
-            lambda: log_mel(sound, front), lambda: session.encode(mel, None),
+            lambda: log_mel(sound, front),
+            lambda: session.encode(mel, None),
             lambda: session.step(np.ones((1, 1), np.int64), state),
-        ):  # fmt: skip
+        ):
             work()
             marks.append(time.perf_counter())
         times.append(np.diff(marks).tolist())
@@ -292,10 +294,12 @@ def peers(words: list[str], other: str | None) -> list[Runner]:
         module = "faster_whisper" if kind.startswith("faster-whisper") else module.replace("-", "_")
         python = next(
             (
-                python for python in (sys.executable, other) if python
-                and not subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode
-            ), None,
-        )  # fmt: skip
+                python
+                for python in (sys.executable, other)
+                if python and not subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode
+            ),
+            None,
+        )
         if python is None:
             raise SecateurError(f"{kind}: '{module}' is installed neither here nor for --peer-python")
         found.append(Runner(kind, python, kind, model))
@@ -321,8 +325,9 @@ def main() -> None:
     runners += peers(options.peer, options.peer_python)
     groups = {
         f"{label} ({name})": clips_of(options.data, name, count)
-        for (label, name), count in zip(SETS.items(), options.clips, strict=True) if count
-    }  # fmt: skip
+        for (label, name), count in zip(SETS.items(), options.clips, strict=True)
+        if count
+    }
     ours, until = options.folders[0], time.monotonic() + 60 * options.minutes
     path = options.out.with_suffix(".partial.jsonl") if options.out else None
     journal = Journal(path, runners)

@@ -103,7 +103,7 @@ def main() -> None:
             "gflops_a_variant": round(of_map / 1e9, 2),
             "full_evaluation_gflops": round(statistics.median(of_naive) / 1e9, 2),
             "share_of_a_full_evaluation_flops": round(of_map / statistics.median(of_naive), 4),
-        }  # fmt: skip
+        }
     full = statistics.median(times)
     each = measuring / len(variants)
     write_json(a.out, {
@@ -128,9 +128,11 @@ def kept(found: SensitivityMap, full: SensitivityMap) -> dict[str, int]:
     ranked = [name for _, name in sorted(whole, key=lambda pair: pair[0].delta)]
     certain = [name for loss, name in whole if loss.certain and loss.delta < 0]
     return {
-        "best_10_kept": len(decoded & set(ranked[:10])), "best_20_kept": len(decoded & set(ranked[:20])),
-        "certain": len(certain), "certain_kept": len(decoded & set(certain)),
-    }  # fmt: skip
+        "best_10_kept": len(decoded & set(ranked[:10])),
+        "best_20_kept": len(decoded & set(ranked[:20])),
+        "certain": len(certain),
+        "certain_kept": len(decoded & set(certain)),
+    }
 
 
 class Naive:

@@ -46,11 +46,12 @@ def zeros(shape: tuple[int, int], share: float, block: tuple[int, int]) -> np.nd
 def onnx_run(weight: np.ndarray[Any, Any], x: np.ndarray[Any, Any]) -> Run:
     """x (rows, in) times weight.T in onnxruntime."""
     graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"])], "product",
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "product",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", weight.shape[1]])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", weight.shape[0]])],
         [numpy_helper.from_array(np.ascontiguousarray(weight.T), "w")],
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
     how = onnxruntime.SessionOptions()
     how.intra_op_num_threads = 1

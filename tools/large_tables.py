@@ -97,8 +97,10 @@ def bulk_table() -> list[str]:
     if run is None:
         return MISSING
     ours, peers = run["ours"], run.get("peers", [])
-    lines = ["| what | hours of audio | seconds | hours an hour | without the start | WER, the same recordings |",
-             "|---|---|---|---|---|---|"]  # fmt: skip
+    lines = [
+        "| what | hours of audio | seconds | hours an hour | without the start | WER, the same recordings |",
+        "|---|---|---|---|---|---|",
+    ]
     lines.append(
         f"| `transcribe --device cuda` | {ours['hours']:.1f} | {ours['seconds']:.0f} | {ours['hours_an_hour']:.0f} "
         f"| {ours['steady_hours_an_hour']:.0f} | {100 * run['wer']['ours']:.2f} |"

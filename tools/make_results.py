@@ -103,11 +103,13 @@ def goals_table() -> list[str]:
         "met" if found <= goal else f"missed by {found - goal:.1f}" for found, goal in zip(dense, (17, 9), strict=True)
     )
     return [
-        "| goal | found | against it |", "|---|---|---|",
+        "| goal | found | against it |",
+        "|---|---|---|",
         f"| dense tuned at most 17 / 9 | {both('dense')} | {met} |",
         f"| at least 60 % removed: no worse than dense | {both('pruned60')} | {versus('pruned60')} |",
-        f"| at least 30 % removed: better than dense | {both('pruned30')} | {versus('pruned30')} |", "",
-    ]  # fmt: skip
+        f"| at least 30 % removed: better than dense | {both('pruned30')} | {versus('pruned30')} |",
+        "",
+    ]
 
 
 def explored(number: int) -> list[str]:

@@ -70,6 +70,8 @@ def _share(one: dict[str, int] | None) -> str:
 
 
 TABLES = {
-    "zh_text": text_table, "zh_correction": correction_table, "zh_punctuation": punctuation_table,
+    "zh_text": text_table,
+    "zh_correction": correction_table,
+    "zh_punctuation": punctuation_table,
     "zh_polyphones": polyphones_table,
-}  # fmt: skip
+}

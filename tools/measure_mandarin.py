@@ -66,8 +66,9 @@ def changed(texts: Sequence[str], writer: BySound) -> dict[str, float]:
     letters = sum(sum(a != b for a, b in zip(text, other, strict=True)) for text, other in pairs)
     return {
         "characters": letters / max(sum(map(len, texts)), 1),
-        "sentences": sum(text != other for text, other in pairs) / max(len(texts), 1), "of": len(texts),
-    }  # fmt: skip
+        "sentences": sum(text != other for text, other in pairs) / max(len(texts), 1),
+        "of": len(texts),
+    }
 
 
 def sentences(path: Path, most: int) -> list[str]:
@@ -90,11 +91,12 @@ def main() -> None:
     before = json.loads(OUT.read_text(encoding="utf-8")) if OUT.exists() else {}
     missing, stale = differences("zh")
     found = {
-        "commands": commands(), "numbers read": table("text/chinese_numbers.tsv", normalise_chinese),
+        "commands": commands(),
+        "numbers read": table("text/chinese_numbers.tsv", normalise_chinese),
         "numbers written": table("text/written_numbers.tsv", mandarin_numbers),
         "catalogue": {"entries": len(read("zh")), "missing": len(missing), "stale": len(stale)},
         "correction": before.get("correction", {}),
-    }  # fmt: skip
+    }
     if options.correct:
         texts = [] if options.words is None else sentences(options.words, 10**6)
         writer = BySound(learn_words(texts) if texts else WordModel())

@@ -93,8 +93,9 @@ def conformance_table() -> list[str]:
     rows = [[call, *(marks[passed.get((client, call))] for client in clients)] for call in calls]
     counts = [
         f"**{sum(row['passed'] for row in values['rows'] if row['client'] == one)} of "
-        f"{sum(row['client'] == one for row in values['rows'])}**" for one in clients
-    ]  # fmt: skip
+        f"{sum(row['client'] == one for row in values['rows'])}**"
+        for one in clients
+    ]
     head = ["call", *(f"{client} {values['clients'][client]}" for client in clients)]
     return [*pipe_table(head, [*rows, ["**all**", *counts]]), ""]
 

@@ -56,8 +56,9 @@ def spoken(audio: Floats) -> list[tuple[int, int]]:
             stretches.append([start, end])
     return [
         (max(0, start - MARGIN) * HOP, min(frames, end + MARGIN) * HOP)
-        for start, end in stretches if end - start >= SHORTEST
-    ]  # fmt: skip
+        for start, end in stretches
+        if end - start >= SHORTEST
+    ]
 
 
 def features(word: Floats) -> Floats:

@@ -74,8 +74,9 @@ def agreement(saved: Path, network: Any, features: Floats) -> tuple[str, float]:
         np.save(given, features)
         subprocess.run(
             [sys.executable, "-c", code, str(saved), str(given), str(found)],
-            env={**os.environ, "KERAS_BACKEND": other}, check=True,
-        )  # fmt: skip
+            env={**os.environ, "KERAS_BACKEND": other},
+            check=True,
+        )
         return other, float(np.abs(np.load(found) - network.predict(features, verbose=0)).max())
 
 

@@ -34,8 +34,9 @@ from secateur.sensitivity.by_error import without
 from secateur.sensitivity.variants import Variant
 from secateur.weights.fetch import load_model
 
-FALLBACK = replace(PLAIN, temperatures=DecodingOptions().temperatures, compression_ratio_threshold=2.4,
-                   log_prob_threshold=-1.0)  # fmt: skip
+FALLBACK = replace(
+    PLAIN, temperatures=DecodingOptions().temperatures, compression_ratio_threshold=2.4, log_prob_threshold=-1.0
+)
 RANDOM = 5
 Texts = Callable[[list[Utterance]], list[str]]
 

@@ -40,9 +40,7 @@ def drawn(dice: random.Random) -> tuple[list[Edit], bool]:
     """Edits, and whether they are of the value rather than the bytes."""
     count = dice.choice((1, 1, 1, 2, 3, 5, 8))
     # Headers are where the lies are told: half of all edits are in the first twentieth.
-    edits = [
-        (dice.choice(EDITS), dice.random() * dice.choice((0.05, 1.0)), dice.getrandbits(32)) for _ in range(count)
-    ]  # fmt: skip
+    edits = [(dice.choice(EDITS), dice.random() * dice.choice((0.05, 1.0)), dice.getrandbits(32)) for _ in range(count)]
     return edits, dice.random() < 0.7
 
 

@@ -116,7 +116,7 @@ async def many(port: int, seed: str, valid: bytes, count: int) -> tuple[Counter[
         edits = [
             (dice.choice(EDITS), dice.random() * dice.choice((0.1, 1.0)), dice.getrandbits(32))
             for _ in range(dice.choice((1, 1, 2, 3, 5)))
-        ]  # fmt: skip
+        ]
         async with turns:
             found = await tried(port, spoil(valid, edits))
         counts[found] += 1

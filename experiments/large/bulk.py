@@ -98,8 +98,9 @@ def peers(model: str, clips: list[Utterance], batch: int, device: str) -> tuple[
     from transformers import pipeline
 
     dtype = torch.bfloat16 if device != "cpu" else torch.float32
-    pipe = pipeline("automatic-speech-recognition", model=model, dtype=dtype, device=device, chunk_length_s=30,
-                    batch_size=batch)  # fmt: skip
+    pipe = pipeline(
+        "automatic-speech-recognition", model=model, dtype=dtype, device=device, chunk_length_s=30, batch_size=batch
+    )
     english = pipe.model.config.vocab_size < 51865
     how = {} if english else {"generate_kwargs": {"language": "en", "task": "transcribe"}}
     pipe({"raw": np.zeros(RATE * 40, np.float32), "sampling_rate": RATE}, **how)  # kernels are chosen

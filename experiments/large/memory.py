@@ -88,8 +88,9 @@ def main() -> int:
     found: dict[str, Any] = {"name": name, "cap_gib": cap, "clips": len(clips), "settings": to_dict(settings)}
     try:
         model = random_model(published(name, tokens), device)
-        prune = PruneSettings(remove=remove, vocabulary=False, audio_seconds=None, text_tokens=None, begin=0.0, end=0.6,
-                              every=1)  # fmt: skip
+        prune = PruneSettings(
+            remove=remove, vocabulary=False, audio_seconds=None, text_tokens=None, begin=0.0, end=0.6, every=1
+        )
         found["parameters"] = sum(p.numel() for p in model.parameters())
         bank = AudioBank.read(clips, device, model.config.front_end.sample_rate, label="")
         model.config = replace(model.config, padded=False)

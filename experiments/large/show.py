@@ -30,8 +30,10 @@ def main() -> None:
             names = ("step_ms", "gpu_busy_ms", "gpu_collectives_ms", "kernels_a_step", "host_ms")
             print(f"{n} GPU: {speed(found):.0f} utterances/s,", {name: found[name] for name in names})
     if all(steps.values()):
-        print(f"two over one: {speed(steps[2]) / max(speed(steps[1]), 1e-9):.2f} (utterances), "
-              f"{steps[1]['step_ms'] / steps[2]['step_ms']:.2f} (step)")  # fmt: skip
+        print(
+            f"two over one: {speed(steps[2]) / max(speed(steps[1]), 1e-9):.2f} (utterances), "
+            f"{steps[1]['step_ms'] / steps[2]['step_ms']:.2f} (step)"
+        )
     for name, found in (read(out / "memory.json") or {}).items():
         print(
             name,

@@ -44,8 +44,10 @@ class Profile(Callback):
             _HOST.clear()
         if step == FIRST and self.profiler is None:
             _wait()
-            self.found = {"step_ms": 1e3 * (time.perf_counter() - self.clock) / TIMED,
-                          "host_ms": {name: 1e3 * seconds / TIMED for name, seconds in _HOST.items()}}  # fmt: skip
+            self.found = {
+                "step_ms": 1e3 * (time.perf_counter() - self.clock) / TIMED,
+                "host_ms": {name: 1e3 * seconds / TIMED for name, seconds in _HOST.items()},
+            }
             activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
             self.profiler = profile(activities=activities)
             self.profiler.__enter__()

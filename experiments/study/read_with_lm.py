@@ -86,9 +86,11 @@ def one(name: str, a: argparse.Namespace) -> str:
     error, chosen = values["summary"]["error"], values["summary"]["lm"]["chosen"]
     for test in tests:
         w = chosen[test]
-        say(f"{name}: {test} {100 * error[test]:.1f} -> {100 * error[f'{test}@lm']:.1f} % "
+        say(
+            f"{name}: {test} {100 * error[test]:.1f} -> {100 * error[f'{test}@lm']:.1f} % "
             f"(dev {100 * error[tests[test]]:.1f} -> {100 * w['rate']:.1f}, weight {w['lm_weight']:g}, "
-            f"bonus {w['word_bonus']:g}, blank {-w['blank_penalty']:g}, {w['tried']} tried)")  # fmt: skip
+            f"bonus {w['word_bonus']:g}, blank {-w['blank_penalty']:g}, {w['tried']} tried)"
+        )
     return ""
 
 

@@ -89,8 +89,9 @@ def browsing(url: str, microphone: Path) -> Iterator[Page]:
         sound = f"--use-file-for-fake-audio-capture={microphone}%noloop"
         process = subprocess.Popen(
             [program, *FLAGS, sound, f"--user-data-dir={profile}", "about:blank"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             port_file = Path(profile) / "DevToolsActivePort"
             for _ in range(600):

@@ -366,9 +366,10 @@ def test_nothing_but_the_given_file_is_opened(tmp_path: Path) -> None:
     secret = tmp_path / "secret.wav"
     soundfile.write(secret, np.full(16000, 0.5), 16000)
     texts = (
-        f"#EXTM3U\n#EXTINF:1,\n{secret}\n", f"ffconcat version 1.0\nfile {secret}\n",
+        f"#EXTM3U\n#EXTINF:1,\n{secret}\n",
+        f"ffconcat version 1.0\nfile {secret}\n",
         f"v=0\nm=audio 5004 RTP/AVP 0\nc=IN IP4 127.0.0.1\na={secret}\n",
-    )  # fmt: skip
+    )
     for text in texts:
         for ending in ("m3u8", "mp4", "wav", "aac", "mp3"):
             place = tmp_path / f"list.{ending}"

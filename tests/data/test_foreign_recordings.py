@@ -74,13 +74,14 @@ def textgrid(clips: list[foreign.Clip], short: bool) -> str:
 def elan(clips: list[foreign.Clip]) -> str:
     slots = "".join(
         f'<TIME_SLOT TIME_SLOT_ID="a{i}" TIME_VALUE="{round(1000 * c.start)}"/>'
-        f'<TIME_SLOT TIME_SLOT_ID="b{i}" TIME_VALUE="{round(1000 * c.end)}"/>' for i, c in enumerate(clips)
-    )  # fmt: skip
+        f'<TIME_SLOT TIME_SLOT_ID="b{i}" TIME_VALUE="{round(1000 * c.end)}"/>'
+        for i, c in enumerate(clips)
+    )
     notes = "".join(
         f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="x{i}" TIME_SLOT_REF1="a{i}" TIME_SLOT_REF2="b{i}">'
         f"<ANNOTATION_VALUE>{c.text}</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>"
         for i, c in enumerate(clips)
-    )  # fmt: skip
+    )
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<ANNOTATION_DOCUMENT AUTHOR="" DATE="2026" FORMAT="3.0" VERSION="3.0">'
         '<HEADER MEDIA_FILE="" TIME_UNITS="milliseconds"><MEDIA_DESCRIPTOR MEDIA_URL="file:///C:/x/talk.wav" '

@@ -41,7 +41,7 @@ def test_nothing_asked_is_detected_unless_there_is_one() -> None:
         (SEVERAL, "fr", "this model does not know French .'fr'.; it knows: de, en, he"),
         (SEVERAL, "klingon", "unknown language 'klingon'"),
     ],
-)  # fmt: skip
+)
 def test_what_it_lacks_is_one_line(tokens: Tokens, asked: str, message: str) -> None:
     with pytest.raises(SecateurError, match=message) as found:
         chosen(tokens, asked)

@@ -243,7 +243,7 @@ def _kinds(root: Path) -> Iterator[Kind]:
     yield Kind(
         *put("librispeech", "1-2.trans.txt", "1-2-0001 HELLO THERE\n1-2-0002 GOOD BYE\n"),
         lambda p: list(read_librispeech(p.parent)),
-    )  # fmt: skip
+    )
     yield Kind(*put("study", "s.toml", STUDY), read_study)
     yield Kind(*put("grammar", "g.toml", GRAMMAR), lambda p: read_grammar(p))
     yield Kind(*put("json", "a.json", json.dumps({"a": [1, 2.5, "x", None], "b": {"c": True}})), read_json)
@@ -348,7 +348,7 @@ def _result_kinds(root: Path, put: Callable[..., tuple[str, Path, str]]) -> Iter
     write_map(root / "map" / "map.json", drawn)
     yield Kind(
         "sensitivity map", root / "map", "map.json", lambda p: [s.removed() for s in read_map(p).sites], structured=True
-    )  # fmt: skip
+    )
     (root / "state").mkdir()
     save_state(root / "state" / "state.safetensors", {"a.b": torch.zeros(8)}, {"step": 1})
     yield Kind("training state", root / "state", "state.safetensors", load_state)

@@ -77,7 +77,7 @@ def refused(read: Callable[[], object], *words: str) -> None:
 
 def wav(
     rate: int = 16000, channels: int = 1, bits: int = 16, kind: int = 1, data: bytes = bytes(3200), **lies: int
-) -> bytes:  # fmt: skip
+) -> bytes:
     size, align = lies.get("size", len(data)), lies.get("align", channels * bits // 8 % 65536)
     head = struct.pack("<HHIIHH", kind, channels, rate, rate * align % 2**32, align, bits)
     body = b"WAVEfmt " + struct.pack("<I", lies.get("head", 16)) + head + b"data" + struct.pack("<I", size) + data
@@ -243,9 +243,10 @@ def test_a_pt_file_whose_tensors_are_one_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [torch.eye(3).to_sparse(), torch.zeros(3, device="meta"), torch.zeros(4, dtype=torch.int64)],
+    "value",
+    [torch.eye(3).to_sparse(), torch.zeros(3, device="meta"), torch.zeros(4, dtype=torch.int64)],
     ids=["sparse", "elsewhere", "whole numbers"],
-)  # fmt: skip
+)
 def test_a_pt_file_with_other_tensors(value: Any, tmp_path: Path) -> None:
     refused(lambda: read_openai(pt(tmp_path / "m.pt", {"decoder.ln.bias": value}), absent), "m.pt")
 

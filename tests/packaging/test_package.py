@@ -64,8 +64,9 @@ def base(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     python = folder / "bin" / "python"
     run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel, cwd=folder)
     own = next(folder.glob("lib/python*/site-packages"))
-    requires = run(python, "-c", "from importlib.metadata import requires; print(*requires('secateur-asr'), sep='\\n')",
-                   cwd=folder)  # fmt: skip
+    requires = run(
+        python, "-c", "from importlib.metadata import requires; print(*requires('secateur-asr'), sep='\\n')", cwd=folder
+    )
     names = [re.split(r"[^\w.-]", line)[0] for line in requires.splitlines() if "extra ==" not in line]
     assert sorted(names) == ["numpy", "onnxruntime", "soundfile", "soxr", "tokenizers"]
     for found in closure(names):

@@ -67,8 +67,9 @@ def test_another_text_and_texts_with_times(talk: Talk, tmp_path: Path, capsys: p
     soundfile.write(path, samples[: 9 * RATE], RATE)
     for text, problem in (
         ("Etwas ganz anderes, das niemand je gesagt hat, und noch etwas dazu.", "nothing of the text was recognised"),
-        ("[00:00:01] hello there", "has times in it"), (" \n", "no words in its text"),
-    ):  # fmt: skip
+        ("[00:00:01] hello there", "has times in it"),
+        (" \n", "no words in its text"),
+    ):
         (tmp_path / "talk.txt").write_text(text)
         assert main(["data", "align", str(path), str(tmp_path / "talk.txt"), "--out", str(out)]) == 2
         assert problem in capsys.readouterr().err

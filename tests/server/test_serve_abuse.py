@@ -26,8 +26,7 @@ pytest.importorskip("wyoming")
 from running_server import Running, free_port, serving  # noqa: E402
 from speech_clips import clips  # noqa: E402
 
-LIMITS = {"patience": 0.5, "idle": 1, "connections": 24, "streams": 3, "megabytes": 1, "timeout": 20,
-          "slowest": 50_000}  # fmt: skip
+LIMITS = {"patience": 0.5, "idle": 1, "connections": 24, "streams": 3, "megabytes": 1, "timeout": 20, "slowest": 50_000}
 PATIENT = 15.0  # seconds that a test waits for what must come much sooner
 
 
@@ -111,7 +110,7 @@ FORM = b"Content-Type: multipart/form-data; boundary=b\r\n"
         (HEAD + FORM + b"Content-Length: 500000\r\nExpect: 100-continue\r\n\r\n", b"", 100),
         (b"GET /v1/listen HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upg", b"", 408),
     ],
-)  # fmt: skip
+)
 def test_slow_requests_are_closed(start: bytes, byte: bytes, status: int, server: Running) -> None:
     with raw(server.port) as connection:
         answer = drip(connection, start, byte)
@@ -135,7 +134,7 @@ PART = b'Content-Disposition: form-data; name="file"; filename=x\r\n\r\n'
         (b"POST /healthz HTTP/1.1\r\nHost: localhost\r\n" + CHUNKED, ZEROS),
         (b"GET /healthz HTTP/1.1\r\nX: ", b"x" * 65536),
     ],
-)  # fmt: skip
+)
 def test_endless_requests_are_closed_with_an_answer(start: bytes, piece: bytes, server: Running) -> None:
     sent = 0
     with raw(server.port) as connection:

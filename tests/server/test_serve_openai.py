@@ -153,8 +153,9 @@ def test_one_of_some_phrases_was_said(client: Any, clip: tuple[bytes, str], spee
     assert ask(client, data, extra_body={"grammar": own}).phrase["intent"] == "spoken"
 
 
-NESTED = "\n".join(["[intents]", 'a = ["<r0>"]', "[rules]", *(f'r{i} = "<r{i + 1}> <r{i + 1}>"' for i in range(20)),
-                    'r20 = "x"'])  # fmt: skip
+NESTED = "\n".join(
+    ["[intents]", 'a = ["<r0>"]', "[rules]", *(f'r{i} = "<r{i + 1}> <r{i + 1}>"' for i in range(20)), 'r20 = "x"']
+)
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,10 @@ def test_the_weights_in_between() -> None:
 def test_the_best_on_dev_among_those_that_forget_little_enough() -> None:
     original = {"en": 0.169, "books": 0.08}
     tried = [
-        ShareTrial(1.0, 0.10, {"en": 0.20, "books": 0.081}), ShareTrial(0.7, 0.12, {"en": 0.172, "books": 0.083}),
+        ShareTrial(1.0, 0.10, {"en": 0.20, "books": 0.081}),
+        ShareTrial(0.7, 0.12, {"en": 0.172, "books": 0.083}),
         ShareTrial(0.4, 0.15, {"en": 0.168, "books": 0.079}),
-    ]  # fmt: skip
+    ]
     assert choose(tried, original).share == 0.7
     assert choose(tried, original, allowed=0.05).share == 1.0
     assert choose([ShareTrial(1.0, 0.1, {"en": 0.3}), ShareTrial(0.5, 0.2, {"en": 0.2})], original).share == 0.5

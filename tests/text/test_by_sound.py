@@ -54,9 +54,10 @@ def test_the_best_path_is_the_best_of_all_paths() -> None:
     model = WordModel({"x": 2, "y": 5, "xy": 1, "z": 2}, {"": {"x": 2, "y": 1}, "x": {"y": 2, "z": 1}, "y": {"z": 3}})
     scores = WordScores(model, dict.fromkeys(("x", "y", "z", "xy", "yz"), 2e5))
     edges = [
-        [Edge(1, "x", -1.0), Edge(1, "y", 0.0), Edge(2, "xy", -0.5)], [Edge(2, "y", 0.0), Edge(3, "yz", -0.2)],
+        [Edge(1, "x", -1.0), Edge(1, "y", 0.0), Edge(2, "xy", -0.5)],
+        [Edge(2, "y", 0.0), Edge(3, "yz", -0.2)],
         [Edge(3, "z", 0.0), Edge(3, "x", 0.3)],
-    ]  # fmt: skip
+    ]
 
     def paths(at: int) -> list[list[Edge]]:
         if at == len(edges):

@@ -67,8 +67,9 @@ def test_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_commands_print_a_line_a_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["text", "pinyin", "重庆的银行行长，2.5分", "你好"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "chong2 qing4 de5 yin2 hang2 hang2 zhang3 er4 dian3 wu3 fen1", "ni3 hao3"
-    ]  # fmt: skip
+        "chong2 qing4 de5 yin2 hang2 hang2 zhang3 er4 dian3 wu3 fen1",
+        "ni3 hao3",
+    ]
     assert main(["text", "normalise", "「臺灣」", "--language", "zh", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["normalised"] == [{"text": "「臺灣」", "normalised": "台湾"}]
     assert main(["text", "pinyin", "好", "--form", "number"]) == 2

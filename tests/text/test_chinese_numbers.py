@@ -16,9 +16,10 @@ from secateur.text.chinese import normalise_chinese
 from secateur.text.chinese_numbers import by_digit, cardinal
 
 CASES = [
-    line.split("\t") for line in Path(__file__).with_name("chinese_numbers.tsv").read_text("utf-8").splitlines()
+    line.split("\t")
+    for line in Path(__file__).with_name("chinese_numbers.tsv").read_text("utf-8").splitlines()
     if not line.startswith("#")
-]  # fmt: skip
+]
 
 
 def joined(text: str) -> str:

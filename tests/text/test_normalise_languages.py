@@ -14,9 +14,10 @@ pytest.importorskip("kaldialign")
 pytest.importorskip("whisper_normalizer")
 
 CASES = [
-    line.split("\t") for line in Path(__file__).with_name("normalise_cases.tsv").read_text("utf-8").splitlines()
+    line.split("\t")
+    for line in Path(__file__).with_name("normalise_cases.tsv").read_text("utf-8").splitlines()
     if line and not line.startswith("#")
-]  # fmt: skip
+]
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "cases" / "normalise.tsv"
 
 

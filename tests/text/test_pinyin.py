@@ -113,9 +113,10 @@ def test_characters_of_chinese_have_no_spaces_and_spell_numbers() -> None:
 
 
 POLYPHONES = [
-    line.split("\t") for line in Path(__file__).with_name("polyphones.tsv").read_text("utf-8").splitlines()
+    line.split("\t")
+    for line in Path(__file__).with_name("polyphones.tsv").read_text("utf-8").splitlines()
     if not line.startswith("#")
-]  # fmt: skip
+]
 
 
 def test_most_polyphones_are_read_by_their_context() -> None:

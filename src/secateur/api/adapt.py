@@ -47,9 +47,11 @@ class AdaptSettings(DataSettings):
     )
     dense_control: bool = option(True, "Also train an unpruned model for the same steps, to compare with.")
     rate_factor: float = option(
-        2.0, "Multiply the learning rate by this for the pruned model, which has more to recover.", above=0,
+        2.0,
+        "Multiply the learning rate by this for the pruned model, which has more to recover.",
+        above=0,
         advanced=True,
-    )  # fmt: skip
+    )
     conditions: tuple[str, ...] = option(
         ("pause-4", "joined-60", "prompt-neutral", "previous", "nonspeech"),
         "Measure the exported models under these conditions of real use (see `evaluate`) and warn where one got worse.",

@@ -24,9 +24,11 @@ class DataSettings(Settings):
         (), "Also train on these manifests, so that what they hold is not forgotten.", was=("retain",)
     )
     rehearsal_dev: tuple[Path, ...] = option(
-        (), "Judge on these manifests what the model still knows: the trained weights are drawn back towards the "
-        "start until each is within 0.5 points of the original (training.interpolation).", was=("retain_dev",),
-    )  # fmt: skip
+        (),
+        "Judge on these manifests what the model still knows: the trained weights are drawn back towards the "
+        "start until each is within 0.5 points of the original (training.interpolation).",
+        was=("retain_dev",),
+    )
     noise: tuple[Path, ...] = option((), "Mix these recordings of noise into training clips (see training.augment).")
     nonspeech: tuple[Path, ...] = option(
         (), "Train silence on the recordings of these manifests (empty text), beside generated ones."
@@ -39,9 +41,11 @@ class DataSettings(Settings):
     longest: float = option(21.0, "Leave longer clips out of training.", unit="s", above=0)
     device: str = option("auto", "Run on cpu, cuda, or auto: a GPU where there is one.")
     same_speakers: bool = option(
-        False, "Allow train, dev and test to share speakers: for a model of one person, whose error rate says nothing "
-        "of others.", advanced=True,
-    )  # fmt: skip
+        False,
+        "Allow train, dev and test to share speakers: for a model of one person, whose error rate says nothing "
+        "of others.",
+        advanced=True,
+    )
     check: bool = option(
         False, "Validate everything, show what would be removed and what it would cost, write nothing."
     )

@@ -43,9 +43,10 @@ class EvaluateSettings(Settings):
         None, "Count words, characters, both by script (mer), or phones of a CTC model; left out: by language."
     )
     normalise: Scheme | None = option(
-        None, "Compare texts by whisper's published rules, by the language's own habits, with case and punctuation "
+        None,
+        "Compare texts by whisper's published rules, by the language's own habits, with case and punctuation "
         "(cased) or as they are; left out: whisper where that is right, else language.",
-    )  # fmt: skip
+    )
     by: str | None = option(None, "Break down by speaker, length, or an extra of the manifest such as age or gender.")
     correct: Path | None = option(None, "Correct Chinese by sound with this file of `secateur text learn`.")
     correct_cost: float | None = option(
@@ -59,9 +60,10 @@ class EvaluateSettings(Settings):
         False, "Look for speech first and decode again what looks wrong, as `transcribe` does, unless options say how."
     )
     conditions: tuple[str, ...] = option(
-        (), "Measure real use instead: all, or some of clean, pause, joined, previous, prompt, timestamps and "
+        (),
+        "Measure real use instead: all, or some of clean, pause, joined, previous, prompt, timestamps and "
         "nonspeech, or one of a kind such as pause-4, joined-60 or prompt-words; out is then a folder.",
-    )  # fmt: skip
+    )
     nonspeech: Path | None = option(
         None, "Measure invented text on these recordings, in which nobody speaks (JSONL); left out: on generated ones."
     )

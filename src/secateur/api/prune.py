@@ -20,9 +20,10 @@ class PruneJobSettings(TrainingJobSettings):
 
     one_shot: bool = option(False, "Rank on a few batches and cut once, without training.")
     by: Literal["budget", "error"] = option(
-        "budget", "Remove a share of the model, or, without training, the heads and units whose removal lowers the "
+        "budget",
+        "Remove a share of the model, or, without training, the heads and units whose removal lowers the "
         "error: selected on train, confirmed on dev, rehearsal-dev sets kept.",
-    )  # fmt: skip
+    )
     by_error: ByErrorSettings = option(ByErrorSettings(), "Say how removals by error are chosen.")
     prune: PruneSettings = option(PruneSettings(), "Say what is removed.")
 

@@ -30,16 +30,19 @@ class SensitivityJobSettings(Settings):
     )
     sites: str = option("", "Measure only sites, kinds or layers that match these patterns, such as 'encoder*,ffn'.")
     criterion: str = option(
-        "taylor", "Rank the units of a group by this criterion; the lowest go first.",
+        "taylor",
+        "Rank the units of a group by this criterion; the lowest go first.",
         choices="secateur.prune.importance:CRITERIA",
-    )  # fmt: skip
+    )
     limit: int | None = option(
         None, "Take this many clips of each manifest, spread over its speakers.", unit="clips", least=1
     )
     screen: int = option(
-        8, "Screen all sites on this many clips, a third of them on twice as many, and so on; 0: all on all.",
-        unit="clips", least=0,
-    )  # fmt: skip
+        8,
+        "Screen all sites on this many clips, a third of them on twice as many, and so on; 0: all on all.",
+        unit="clips",
+        least=0,
+    )
     decode: int = option(20, "Measure this many last removals on all clips, and decode them.", unit="removals", least=0)
     engine: Literal["local", "ray"] = option("local", "Run in this process, or on the workers of a Ray cluster.")
     workers: int = option(2, "Use this many Ray workers.", least=1)
@@ -48,9 +51,10 @@ class SensitivityJobSettings(Settings):
         "auto", "Compute in this precision; auto is bf16 on a GPU and fp32 on a CPU.", advanced=True
     )
     style: Literal["auto", "as-is", "sentence"] = option(
-        "auto", "Take transcripts for the loss as they are or as sentences; auto: whichever the model finds likelier.",
+        "auto",
+        "Take transcripts for the loss as they are or as sentences; auto: whichever the model finds likelier.",
         advanced=True,
-    )  # fmt: skip
+    )
     batch_seconds: float | None = option(
         None, "Decode this much audio at once; left out: what the device holds.", unit="s", above=0, advanced=True
     )

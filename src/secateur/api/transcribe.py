@@ -62,9 +62,10 @@ class TranscribeSettings(Settings):
         None, "Read standard input as raw 16-bit little-endian mono samples at this rate.", unit="Hz", least=1
     )
     channel: Literal["left", "right", "mix", "split"] | None = option(
-        None, "Transcribe one side of a stereo recording, the mean of all channels, or every channel by itself with "
-        "its name (split); left out: the mean, or the louder channel where opposite phase would cancel it."
-    )  # fmt: skip
+        None,
+        "Transcribe one side of a stereo recording, the mean of all channels, or every channel by itself with "
+        "its name (split); left out: the mean, or the louder channel where opposite phase would cancel it.",
+    )
     threads: int | None = option(
         None, "Use this many CPU threads a worker; left out: the runtime's own choice.", least=1
     )
@@ -72,9 +73,10 @@ class TranscribeSettings(Settings):
         None, "Run this many groups of files side by side; left out: all cores for several files.", least=0
     )
     device: str = option(
-        "cpu", "Decode with a checkpoint folder on this device: cpu, cuda, or auto (a GPU if there is one); exported "
+        "cpu",
+        "Decode with a checkpoint folder on this device: cpu, cuda, or auto (a GPU if there is one); exported "
         "models run on the CPU.",
-    )  # fmt: skip
+    )
     engine: Literal["local", "ray"] = option("local", "Run in this process, or on the workers of a Ray cluster.")
     writing: WritingSettings = option(WritingSettings(), "Say how what was recognised is written.", flat=True)
     decoding: DecodingOptions = option(DecodingOptions(), "Say how audio is decoded.", flat=True)

@@ -25,9 +25,11 @@ class AugmentOptions(Settings):
         advanced=True,
     )  # fmt: skip
     direct_db: tuple[float, ...] = option(
-        (0.0, 12.0), "Draw the direct sound's level over the reverberation's from this range.", unit="dB",
+        (0.0, 12.0),
+        "Draw the direct sound's level over the reverberation's from this range.",
+        unit="dB",
         advanced=True,
-    )  # fmt: skip
+    )
     noise_chance: float = option(
         0.5, "Mix noise into this share of the clips, where recordings of noise are given.", unit="share", least=0,
         most=1,
@@ -51,9 +53,10 @@ class AugmentOptions(Settings):
         (0.85, 1.2), "Draw the warp's factor from this range; above 1 formants go up.", least=0.5, most=2, advanced=True
     )
     warp_kind: Literal["spectrum", "envelope"] = option(
-        "spectrum", "Warp harmonics and formants together, or the spectral envelope alone: formants without pitch.",
+        "spectrum",
+        "Warp harmonics and formants together, or the spectral envelope alone: formants without pitch.",
         advanced=True,
-    )  # fmt: skip
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -34,9 +34,9 @@ def show(result: Json) -> str:
     if not p:
         return "\n".join(lines)
     what = f"{p['clips']} clip(s)" if p["on"] == "clips" else "noise"
-    unit, equal, count = ("steps", p["steps_equal"], p["steps"]) if "steps" in p else (
-        "frames", p["frames_equal"], p["frames"]
-    )  # fmt: skip
+    unit, equal, count = (
+        ("steps", p["steps_equal"], p["steps"]) if "steps" in p else ("frames", p["frames_equal"], p["frames"])
+    )
     lines.append(f"compared with the source on {what}: the same choice at {equal} of {count} {unit},")
     lines.append(f"largest difference {p['max_difference']:.2g}")
     if "dev" in p:

@@ -143,10 +143,12 @@ def to_lhotse(clips: Sequence[Utterance], out: Path, files: _Files) -> list[Path
         info = files.header(u.audio)
         seconds = info.frames / info.sample_rate - (u.offset or 0.0)
         values: Json = {
-            "id": u.id, "recording_id": names[u.audio], "start": u.offset or 0.0,
+            "id": u.id,
+            "recording_id": names[u.audio],
+            "start": u.offset or 0.0,
             "duration": seconds if u.offset is None else min(u.duration, seconds),
             "channel": 0 if info.channels == 1 else list(range(info.channels)),
-        }  # fmt: skip
+        }
         values |= {"text": u.text} if u.labelled else {}
         values |= {"language": u.language} | ({"speaker": u.speaker} if u.speaker else {})
         supervisions.append(values | ({"custom": u.extras} if u.extras else {}))
@@ -183,9 +185,11 @@ def to_kaldi(clips: Sequence[Utterance], out: Path, files: _Files) -> list[Path]
     }
     if parts:
         tables["segments"] = {
-            ids[u.id]: f"{names[u.audio]} 0 -1" if u.offset is None
-            else f"{names[u.audio]} {round(u.offset, 6)} {round(u.offset + u.duration, 6)}" for u in placed
-        }  # fmt: skip
+            ids[u.id]: f"{names[u.audio]} 0 -1"
+            if u.offset is None
+            else f"{names[u.audio]} {round(u.offset, 6)} {round(u.offset + u.duration, 6)}"
+            for u in placed
+        }
     by_speaker: dict[str, list[str]] = {}
     for utterance, speaker in sorted(tables["utt2spk"].items(), key=_bytes):
         by_speaker.setdefault(speaker, []).append(utterance)

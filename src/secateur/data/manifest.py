@@ -252,8 +252,10 @@ def to_line(utterance: Utterance, folder: Path) -> Json:
         if name in FIELDS:
             raise SecateurError(f"utterance '{utterance.id}': the extra '{name}' has the name of a field")
     values: Json = {
-        "id": utterance.id, "audio": relative_to(utterance.audio, folder), "duration": round(utterance.duration, 4),
-    }  # fmt: skip
+        "id": utterance.id,
+        "audio": relative_to(utterance.audio, folder),
+        "duration": round(utterance.duration, 4),
+    }
     if utterance.offset is not None:
         values["offset"] = round(utterance.offset, 6)  # a sample, at any rate
     if utterance.channel is not None:

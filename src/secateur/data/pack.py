@@ -64,9 +64,10 @@ def _claim(out: Path, manifest: str | Path, clips: int) -> None:
     sources = shard_paths(manifest)
     sizes = [state_of(path) for path in sources]
     ours: Json = {
-        "manifest": str(absolute(manifest)), "clips": clips,
+        "manifest": str(absolute(manifest)),
+        "clips": clips,
         "state": hashlib.sha256(repr(sizes).encode()).hexdigest()[:16],
-    }  # fmt: skip
+    }
     if not is_file(record):
         write_json(record, ours)
     elif read_json(record) != ours:

@@ -235,9 +235,10 @@ def _nonspeech(source: ClipSamples) -> list[Case]:
         count = round(float(random.uniform(0.3, 20.0)) * source.rate)
         clip = source.clips[int(random.integers(len(source.clips)))]
         samples = (
-            room_tone(source.samples(clip), count, source.rate, random) if kind == "room"
+            room_tone(source.samples(clip), count, source.rate, random)
+            if kind == "room"
             else generated_sound(kind, count, source.rate, random)
-        )  # fmt: skip
+        )
         name = f"{kind}-{number}"
         utterance = Utterance(
             name, clip.audio, count / source.rate, language=language, extras={"kind": kind}, no_speech=True

@@ -27,9 +27,11 @@ PLAIN = DecodingOptions(
 
 
 def decoded(
-    recogniser: Recogniser, options: DecodingOptions = PLAIN, text: Callable[[Transcript], str] | None = None,
+    recogniser: Recogniser,
+    options: DecodingOptions = PLAIN,
+    text: Callable[[Transcript], str] | None = None,
     label: str = "transcribing",
-) -> Callable[[list[Utterance]], list[str]]:  # fmt: skip
+) -> Callable[[list[Utterance]], list[str]]:
     """What `evaluate` calls: the texts of clips, each decoded in its own language, where the model takes a language.
 
     `text` makes the text of a transcript; by default its own.

@@ -58,10 +58,8 @@ def clip(change: ClipChange, names: tuple[str, str], metric: Metric) -> str:
     lines = [("reference", escape(change.reference))]
     lines += [
         (f"{name}, {errors} {'error' if errors == 1 else 'errors'}", difference(change.reference, text, metric))
-        for name, text, errors in zip(
-            names, (change.a, change.b), (change.errors_a, change.errors_b), strict=True
-        )
-    ]  # fmt: skip
+        for name, text, errors in zip(names, (change.a, change.b), (change.errors_a, change.errors_b), strict=True)
+    ]
     body = "".join(f'<dt>{escape(term)}</dt><dd translate="no">{text}</dd>' for term, text in lines)
     speaker = f", speaker {escape(change.speaker)}" if change.speaker else ""
     return f'<div class="clip"><p class="id">{escape(change.id)}{speaker}</p><dl>{body}</dl></div>'
@@ -92,8 +90,9 @@ def kept(original: Table, pruned: Table) -> str:
     before, after = original.get("", {}), pruned.get("", {})
     others = [
         [name, f"{was:,}", f"{after[name]:,}", percent(after[name] / was)]
-        for name, was in before.items() if after.get(name, was) != was
-    ]  # fmt: skip
+        for name, was in before.items()
+        if after.get(name, was) != was
+    ]
     return heat + (table(("elsewhere", "before", "after", "kept"), others, "Outside the layers") if others else "")
 
 

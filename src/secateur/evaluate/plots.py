@@ -99,10 +99,7 @@ def front(points: Sequence[tuple[str, float, float]]) -> list[str]:
     >>> front([("dense", 0, 16), ("a", 30, 15.9), ("b", 30, 17), ("c", 60, 18)])
     ['a', 'c']
     """
-    free = [
-        one for one in points
-        if not any(x >= one[1] and y <= one[2] and (x, y) != one[1:] for _, x, y in points)
-    ]  # fmt: skip
+    free = [one for one in points if not any(x >= one[1] and y <= one[2] and (x, y) != one[1:] for _, x, y in points)]
     return [name for name, _, _ in sorted(free, key=lambda one: one[1:])]
 
 
@@ -147,10 +144,12 @@ def _apart(places: Sequence[tuple[float, float]], axes: Any, always: int) -> lis
         tries = [(6.0, 3.0), (6.0, -9.0), (-6.0, 3.0), (-6.0, -9.0), (6.0, 13.0), (6.0, -19.0)]
         ends = [(across + (dx if dx > 0 else dx - 80), up + dy) for dx, dy in tries]
         free = [
-            i for i, end in enumerate(ends)
+            i
+            for i, end in enumerate(ends)
             if all(abs(end[0] - a) > 80 or abs(end[1] - b) > height for a, b in taken)
-            and 0 <= end[0] <= width - 40 and end[1] > 4
-        ]  # fmt: skip
+            and 0 <= end[0] <= width - 40
+            and end[1] > 4
+        ]
         best = free[0] if free else 0 if number < always else None
         chosen.append(None if best is None else tries[best])
         if best is not None:

@@ -126,11 +126,12 @@ def _decode(recogniser: Recogniser, cases: Sequence[Case], options: DecodingOpti
     sets: dict[DecodingOptions, list[int]] = {}
     for i, case in enumerate(cases):
         own = replace(
-            options, words=case.words or options.words,
+            options,
+            words=case.words or options.words,
             language=case.utterance.language if multilingual else options.language,
             condition_on_previous=case.previous or options.condition_on_previous,
             timestamps=True if case.timestamps else options.timestamps,
-        )  # fmt: skip
+        )
         sets.setdefault(own, []).append(i)
     pieces = [(own, rows[i : i + PIECE]) for own, rows in sets.items() for i in range(0, len(rows), PIECE)]
     transcripts: dict[int, Transcript] = {}

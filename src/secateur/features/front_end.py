@@ -193,9 +193,11 @@ class Kind:
         raise SecateurError(f"sample_rate: {self.title} cannot lose bins")
 
 
-KINDS: Registry[Kind] = Registry("features", "kind of features", {
-    name: Lazy(f"secateur.features.{name}:KIND") for name in ("whisper", "fbank", "mfcc", "waveform", "nemo")
-})  # fmt: skip
+KINDS: Registry[Kind] = Registry(
+    "features",
+    "kind of features",
+    {name: Lazy(f"secateur.features.{name}:KIND") for name in ("whisper", "fbank", "mfcc", "waveform", "nemo")},
+)
 MOST_RATE, MOST_BINS = 384_000, 1024  # tables of these sizes are allocated before any audio is read
 
 

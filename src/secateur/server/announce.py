@@ -29,8 +29,10 @@ class Announced:
         self._zeroconf = require("zeroconf.asyncio", "zeroconf")
         self.address = _address() if host in EVERYWHERE else host
         if self.address.startswith("127.") or self.address in ("localhost", "::1"):
-            raise SecateurError(f"--zeroconf announces a server to the network, which cannot reach {self.address}: "
-                                "say where to listen with --host")  # fmt: skip
+            raise SecateurError(
+                f"--zeroconf announces a server to the network, which cannot reach {self.address}: "
+                "say where to listen with --host"
+            )
         self.port, self.name = port, name
         self._open: Any = None
 

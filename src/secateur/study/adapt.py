@@ -150,8 +150,9 @@ def real_use(out: Path, names: Iterable[str], test: Sequence[Utterance], setting
         folder = out / "use" / name
         if not folder.exists():
             recogniser = Recogniser.load(out / "exported" / name)
-            source = source or source_of(_spread([u for u in test if u.text], settings.condition_clips),
-                                         recogniser.sample_rate)  # fmt: skip
+            source = source or source_of(
+                _spread([u for u in test if u.text], settings.condition_clips), recogniser.sample_rate
+            )
             write_results(folder, measure(recogniser, source, chosen(settings.conditions), model=name, data="test"))
         results_of[name] = read_results(folder)
     drifts = drifted(results_of["original"], results_of["pruned"], dict.fromkeys(TOLERATED, TOLERATED_POINTS))

@@ -89,9 +89,10 @@ def settle(
             f"{best.share:g} of the trained weights forgets least"
         )
     return {
-        "share": best.share, "forgotten": {n: {"original": original[n], "now": r} for n, r in best.kept.items()},
+        "share": best.share,
+        "forgotten": {n: {"original": original[n], "now": r} for n, r in best.kept.items()},
         "tried": [{"share": one.share, "dev": one.dev, "kept": one.kept} for one in trials],
-    }  # fmt: skip
+    }
 
 
 @torch.no_grad()

@@ -39,9 +39,11 @@ class StudyLm(Settings):
         (), "Mix these models (of `secateur lm`, ARPA or PocketSphinx), relative to the data folder."
     )
     order: int = option(
-        3, "Estimate a model of the training transcripts with n-grams up to this length; 0: none.", unit="words",
+        3,
+        "Estimate a model of the training transcripts with n-grams up to this length; 0: none.",
+        unit="words",
         least=0,
-    )  # fmt: skip
+    )
     beam: int = option(32, "Search with this many beams.", unit="beams", least=1)
     outputs: bool = option(
         False, "Keep every CTC arm's outputs on dev and tests, to be decoded elsewhere (`study.reading`)."
@@ -93,9 +95,11 @@ def score_with_lm(
         outputs = outputs_of(test, data.tests[test])
         result = evaluate(
             lambda _, outputs=outputs: read.many(outputs),  # type: ignore[misc]
-            data.tests[test], model=arm, data=f"{test}@{LM}",
+            data.tests[test],
+            model=arm,
+            data=f"{test}@{LM}",
             settings={**best.weights, "beam": settings.beam},
-        )  # fmt: skip
+        )
         write_result(folder / f"{test}@{LM}.json", with_cost(result, model.config))
         rates[f"{test}@{LM}"] = result.rate
     return rates
@@ -117,10 +121,12 @@ def _score_fused(
     rates = {f"dev@{LM}": best.rate}
     for test in tests:
         result = evaluate(
-            decoded(recogniser, options, label=f"{arm}: {test}, language model"), data.tests[test], model=arm,
-            data=f"{test}@{LM}", settings={"lm_weight": best.lm_weight, "word_bonus": best.word_bonus,
-                                           "beam": FUSION_BEAM},
-        )  # fmt: skip
+            decoded(recogniser, options, label=f"{arm}: {test}, language model"),
+            data.tests[test],
+            model=arm,
+            data=f"{test}@{LM}",
+            settings={"lm_weight": best.lm_weight, "word_bonus": best.word_bonus, "beam": FUSION_BEAM},
+        )
         write_result(folder / f"{test}@{LM}.json", with_cost(result, model.config))
         rates[f"{test}@{LM}"] = result.rate
     return rates

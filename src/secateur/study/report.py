@@ -190,8 +190,9 @@ def _where_section(main: Sequence[tuple[str, Result]], whole: Comparison | None,
     if rows:
         parts.append(
             f"<details><summary>Most frequent errors of {escape(name)}</summary>"
-            + markup.table(["reference", "hypothesis", "times"], rows, f"Errors of {name}") + "</details>"
-        )  # fmt: skip
+            + markup.table(["reference", "hypothesis", "times"], rows, f"Errors of {name}")
+            + "</details>"
+        )
     return section("Where the errors are", "", "".join(parts)) if parts else ""
 
 

@@ -63,9 +63,10 @@ class StudyArm(Settings):
     )
     control: str | None = option(None, "Compare with this arm, when it is not the study's control.")
     train: tuple[str, ...] = option(
-        (), "Train on these manifests instead of the study's: other transcripts of the same audio, more audio.",
+        (),
+        "Train on these manifests instead of the study's: other transcripts of the same audio, more audio.",
         was=("learn",),
-    )  # fmt: skip
+    )
     hours: float | None = option(None, "Train on this much audio instead of the study's.", unit="h", above=0)
     model: str | None = option(None, "Start from this model instead of the study's.")
     new: dict[str, Any] = option(factory=dict, help="Build the new model with these differences from the study's.")

@@ -42,9 +42,9 @@ def cells(outcome: Outcome, arm: ArmOutcome) -> list[str]:
         ]
         if _in_pinyin(outcome, name):
             p = outcome_of_set.pinyin
-            row += ["", "", ""] if p is None else [
-                _spread(p.rate, p.deviation), _signed(p.against), f"{100 * p.tone:.1f}"
-            ]  # fmt: skip
+            row += (
+                ["", "", ""] if p is None else [_spread(p.rate, p.deviation), _signed(p.against), f"{100 * p.tone:.1f}"]
+            )
     first = arm.sets[outcome.study.domain]
     row.append("" if first.against is None else f"{arm.ratio:.3f}")
     row.append("" if first.adjusted is None else f"{first.adjusted:.3f}")

@@ -214,9 +214,7 @@ class BySound:
         `costs` has what a change of each character costs; None: it stays. `careful`: only words that are usual.
         """
         result: dict[Entry, float] = {}
-        choices = [
-            (a,) if b is None or a.sound == b.sound else (a, b) for a, b in zip(spoken, also, strict=True)
-        ]  # fmt: skip
+        choices = [(a,) if b is None or a.sound == b.sound else (a, b) for a, b in zip(spoken, also, strict=True)]
         for sounds in itertools.product(*choices):
             from_head = sum(a is not b for a, b in zip(sounds, spoken, strict=True))
             for entry in self._like(sounds):

@@ -102,7 +102,7 @@ _CURRENCIES = {
 _MONEY = re.compile(
     "(" + "|".join(map(re.escape, _CURRENCIES)) + rf")\s*({_N})\s*([百千万亿]*)(?:{_DASH}"
     "(?:" + "|".join(map(re.escape, _CURRENCIES)) + rf")?\s*({_N})\s*([百千万亿]*))?(?:元|块|美元|港元|港币)?"
-)  # fmt: skip
+)
 
 
 def _money(m: Match) -> str:
@@ -261,8 +261,9 @@ RULES: tuple[tuple[re.Pattern[str], Callable[[Match], str]], ...] = (
 _LETTERS = re.compile(r"(?<![A-Za-z])([A-Za-z])\s?(?:2|二|to)\s?([A-Za-z])(?![A-Za-z])")  # B2B, O2O, B to C
 _ROMAN = {chr(0x2160 + i): _whole(i + 1) for i in range(12)}
 _CIRCLED = {chr(first + i): _whole(i + 1) for first in (0x2460, 0x2474, 0x2488) for i in range(20)} | {
-    **{chr(0x2776 + i): _whole(i + 1) for i in range(10)}, "⓪": "零"
-}  # fmt: skip
+    **{chr(0x2776 + i): _whole(i + 1) for i in range(10)},
+    "⓪": "零",
+}
 _SIGNS = {"㎡": "平方米", "㎥": "立方米", "㎞": "公里", "㎏": "千克", "㎝": "厘米", "㎜": "毫米",
           "㎎": "毫克", "㏄": "毫升",
           "㎢": "平方公里", "℃": "摄氏度", "°C": "摄氏度"}  # fmt: skip

@@ -205,10 +205,12 @@ def burmese(text: str) -> str:
 # Amharic: rows of letters that have one sound (the usual normalisation of Amharic corpora, Yimam et al. 2021). Tigrinya
 # speaks them apart.
 _AMHARIC = {
-    **{0x1210 + i: 0x1200 + i for i in range(7)}, **{0x1280 + i: 0x1200 + i for i in range(7)},
-    **{0x1220 + i: 0x1230 + i for i in range(8)}, **{0x12D0 + i: 0x12A0 + i for i in range(7)},
+    **{0x1210 + i: 0x1200 + i for i in range(7)},
+    **{0x1280 + i: 0x1200 + i for i in range(7)},
+    **{0x1220 + i: 0x1230 + i for i in range(8)},
+    **{0x12D0 + i: 0x12A0 + i for i in range(7)},
     **{0x1340 + i: 0x1338 + i for i in range(7)},
-}  # fmt: skip
+}
 
 
 def amharic(text: str) -> str:

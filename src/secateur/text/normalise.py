@@ -31,9 +31,11 @@ SCHEMES: tuple[Scheme, ...] = ("whisper", "language", "cased", "none")
 _TYPOGRAPHY = {
     **dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc\u2032\uff07", "'"),
     **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033", '"'),
-    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"), "\u2026": "...",
-    **dict.fromkeys("\u00ad\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff", ""), "\u200b": " ",
-}  # fmt: skip
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
+    "\u2026": "...",
+    **dict.fromkeys("\u00ad\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\ufeff", ""),
+    "\u200b": " ",
+}
 _STRAIGHT = str.maketrans({mark: "'" for mark, plain in _TYPOGRAPHY.items() if plain == "'"})
 _WORD = re.compile(r"[^\W_]")
 

@@ -70,8 +70,9 @@ class Tokenizer:
         letters = _bytes_of_letters()
         return {
             token: bytes(letters[letter] for letter in name)
-            for name, token in vocabulary.items() if token < self.end and all(letter in letters for letter in name)
-        }  # fmt: skip
+            for name, token in vocabulary.items()
+            if token < self.end and all(letter in letters for letter in name)
+        }
 
     def spelled_like(self, ids: Iterable[int]) -> list[int]:
         """All text ids, the most frequent first, that are spelled only with bytes that `ids` are spelled with.

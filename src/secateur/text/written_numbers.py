@@ -78,7 +78,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("digits", f"(?<!{_N})(?:{_D}){{3,}}(?!{_N}|几)"),
     ("after", f"{_ALONE}({_COUNT})([块米])([一二三四五六七八九]{_D}?){_END}"),
     ("count", f"((?<!正)负|零下|第)?{_ALONE}({_COUNT}){_END}"),
-)  # fmt: skip
+)
 _EACH = [(kind, re.compile(pattern)) for kind, pattern in _RULES]
 
 Match = re.Match[str]

@@ -42,9 +42,10 @@ def read_grammar(*names: str | Path, lists: Mapping[str, Mapping[str, str]] | No
 
 
 def grammar_of(
-    tables: Sequence[tuple[str, Mapping[str, Any]]], lists: Mapping[str, Mapping[str, str]] | None = None,
+    tables: Sequence[tuple[str, Mapping[str, Any]]],
+    lists: Mapping[str, Mapping[str, str]] | None = None,
     most: int | None = None,
-) -> Grammar:  # fmt: skip
+) -> Grammar:
     """One grammar from the tables of several, each with its name; see `read_grammar`.
 
     Args:

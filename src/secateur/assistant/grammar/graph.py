@@ -103,7 +103,7 @@ class Graph:
         plain = [
             [arc for arc in arcs if arc.spoken and arc.spoken not in OPEN and not arc.spoken[0].isdigit()]
             for arcs in self.arcs
-        ]  # fmt: skip
+        ]
         leaving: dict[int, set[str]] = {}
         result: set[tuple[str, str]] = set()
         for arc in (arc for arcs in plain for arc in arcs):

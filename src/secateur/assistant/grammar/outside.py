@@ -65,7 +65,7 @@ FORBIDDING = {
         "别不勿没未无非莫甭休谁吗么呢如若假要是否果他她它们我咱说问讲道听想觉得怎为何哪什几"
         "过了着曾已经被当等让该应会能可敢也都才又刚先"
     ),
-}  # fmt: skip
+}
 
 # In speech that was not recognised word for word: what makes something else of the nearest sentence of a grammar,
 # anywhere, or as one of its first two words.

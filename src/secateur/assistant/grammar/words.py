@@ -23,7 +23,7 @@ _SIGNS = (
     (re.compile(r"(?<=\d)\s*\+\s*(?=[-−\d])"), lambda m: " plus "),
     (re.compile(r"(?<=\d)\s+[-−]\s+(?=\d)"), lambda m: " minus "),
     (re.compile(rf"(?:^|(?<=[\s(,{HAN}]))[-−](?=\d)"), lambda m: " minus "),
-)  # fmt: skip
+)
 # Traditional characters that commands are made of, for where OpenCC is not installed.
 _TRADITIONAL = str.maketrans(
     "開關燈電視調風臥廚書請幫給設個計時鐘鍾鬧點幾嗎沒別誰說負兩萬減氣溫熱樣麼這樓廳為記筆錄還動啟裡裏讓該應會過來後們對號現問紅綠藍黃"

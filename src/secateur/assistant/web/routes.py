@@ -168,10 +168,11 @@ def sends(assistant: Assistant) -> list[dict[str, str]]:
     """What leaves this server, and to which host: for the page, which says it truly."""
     settings = assistant.context.settings
     result = {
-        "weather": settings.weather_url, "home": settings.home_assistant_url or settings.home_url,
+        "weather": settings.weather_url,
+        "home": settings.home_assistant_url or settings.home_url,
         "orders": settings.orders_url,
         "chat": assistant.chat.url if assistant.chat is not None else "",
-    }  # fmt: skip
+    }
     return [{"what": what, "where": urlsplit(url).netloc} for what, url in result.items() if url]
 
 

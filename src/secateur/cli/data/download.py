@@ -36,10 +36,12 @@ def run(options: Options) -> Json:
     if options.name is None:
         return {
             name: {
-                "title": s.title, "licence": s.licence, "parts": {part: a.megabytes for part, a in s.parts.items()},
+                "title": s.title,
+                "licence": s.licence,
+                "parts": {part: a.megabytes for part, a in s.parts.items()},
             }
             for name, s in SOURCES.items()
-        }  # fmt: skip
+        }
     manifests = download(
         options.name, options.out, options.parts, options.base_url, options.timeout, options.keep_archives
     )

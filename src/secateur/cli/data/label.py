@@ -68,8 +68,9 @@ def run(options: Options) -> Json:
     waiting = {u.id for u in todo}
     labelled = [
         replace(u, text=labels[u.id], no_speech=False) if u.id in labels else u
-        for u in clips if u.id in labels or u.id not in waiting
-    ]  # fmt: skip
+        for u in clips
+        if u.id in labels or u.id not in waiting
+    ]
     write_manifest(options.out, labelled)
     counts = {"clips": len(labelled), "labelled": len(labels), "doubtful": doubtful, "apart": apart}
     return {"file": str(options.out), **counts, "hours": sum(u.duration for u in labelled) / 3600}

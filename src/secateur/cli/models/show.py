@@ -102,8 +102,10 @@ def _stored_parts(folder: Path, config: Any, header: Json) -> dict[str, int]:
     parts["total"] = sum(stored.values for stored in header.values())
     for part, count in (expected or {"total": family_of(config).parameters(config)}).items():
         if parts[part] != count:
-            raise SecateurError(f"{folder}: {part} has {parts[part]:,} values in model.safetensors, config.json says "
-                                f"{count:,}; the two files are not of one model")  # fmt: skip
+            raise SecateurError(
+                f"{folder}: {part} has {parts[part]:,} values in model.safetensors, config.json says "
+                f"{count:,}; the two files are not of one model"
+            )
     return parts
 
 

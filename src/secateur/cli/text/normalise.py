@@ -22,9 +22,10 @@ class Options(Settings):
     texts: tuple[str, ...] = option(help="Normalise these texts, each in quotes.", positional=True)
     language: str = option("en", "Normalise as this language: a code or a name, such as en, zh-CN or german.")
     normalise: Scheme | None = option(
-        None, "Compare texts by whisper's published rules, by the language's own habits, with case and punctuation "
+        None,
+        "Compare texts by whisper's published rules, by the language's own habits, with case and punctuation "
         "(cased) or as they are; left out: whisper where that is right, else language.",
-    )  # fmt: skip
+    )
 
 
 def run(options: Options) -> Json:

@@ -80,6 +80,7 @@ def read_stm(text: str) -> tuple[list[TimedText], list[str]]:
 def _lines(text: str) -> list[tuple[int, str]]:
     """Numbered lines without the comments of NIST's tools."""
     return [
-        (number, line.strip()) for number, line in enumerate(text.split("\n"), 1)
+        (number, line.strip())
+        for number, line in enumerate(text.split("\n"), 1)
         if line.strip() and not line.lstrip().startswith((";;", "#"))
-    ]  # fmt: skip
+    ]

@@ -27,9 +27,11 @@ UNREAD = {
     **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "a spreadsheet: save it as CSV"),
     **dict.fromkeys((".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"), "an archive: unpack it first"),
     **dict.fromkeys((".docx", ".doc", ".odt", ".rtf", ".pdf"), "a document: save it as plain text (for `data align`)"),
-    **dict.fromkeys((".trs", ".cha", ".exb", ".ttml", ".dfxp", ".ass", ".ssa", ".sub"),
-                    "annotations of a kind that is not read: save them as SRT, WebVTT, TextGrid or ELAN"),
-}  # fmt: skip
+    **dict.fromkeys(
+        (".trs", ".cha", ".exb", ".ttml", ".dfxp", ".ass", ".ssa", ".sub"),
+        "annotations of a kind that is not read: save them as SRT, WebVTT, TextGrid or ELAN",
+    ),
+}
 CV_SPLITS = ("train.tsv", "dev.tsv", "test.tsv")
 
 

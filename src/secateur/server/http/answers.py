@@ -45,8 +45,9 @@ def verbose(
     if "word" in granularities:
         result["words"] = [
             {"word": word.text, "start": word.start, "end": word.end, "probability": word.confidence}
-            for segment in transcript.segments for word in segment.words
-        ]  # fmt: skip
+            for segment in transcript.segments
+            for word in segment.words
+        ]
     if "segment" in granularities:
         result["segments"] = [
             {

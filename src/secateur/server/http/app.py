@@ -188,10 +188,12 @@ def _client(scope: Scope) -> str:
 def _cors(origin: str) -> list[tuple[bytes, bytes]]:
     """What lets a page of `origin` read the answer."""
     return [
-        (b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"Origin"),
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"vary", b"Origin"),
         (b"access-control-allow-headers", b"authorization, content-type"),
-        (b"access-control-allow-methods", b"GET, POST, OPTIONS"), (b"access-control-max-age", b"600"),
-    ]  # fmt: skip
+        (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+        (b"access-control-max-age", b"600"),
+    ]
 
 
 def _check(engine: Engine, scope: Scope, most: int, welcome: bool = False) -> None:

@@ -25,9 +25,10 @@ FIELDS = (
 )  # fmt: skip
 TRANSLATION = ("file", "model", "prompt", "response_format", "temperature")
 NOT_DONE = {
-    "known_speaker_names": "speakers are not told apart here", "known_speaker_references": "speakers are not told "
-    "apart here", "diarized_json": "speakers are not told apart here: ask for verbose_json",
-}  # fmt: skip
+    "known_speaker_names": "speakers are not told apart here",
+    "known_speaker_references": "speakers are not told apart here",
+    "diarized_json": "speakers are not told apart here: ask for verbose_json",
+}
 LONGEST_PROMPT = 4000  # letters, the last ones: more than any text context holds
 MOST_FIELDS = 1100
 MOST_PHRASES, LONGEST_PHRASE = 1000, 200  # in one request; letters of each
@@ -113,9 +114,7 @@ def asked_of(form: FormData, recogniser: Recogniser, usual: DecodingOptions, tas
     )  # fmt: skip
     if task == "translate":
         options = _translating(options, recogniser)
-    return Asked(
-        options, shape, wanted or frozenset({"segment"}), bool(included), stream, phrases, grammar
-    )  # fmt: skip
+    return Asked(options, shape, wanted or frozenset({"segment"}), bool(included), stream, phrases, grammar)
 
 
 def _check_fields(form: FormData, known: Sequence[str]) -> None:

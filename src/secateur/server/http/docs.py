@@ -14,9 +14,7 @@ _MANY = {"type": "array", "items": _TEXT}
 
 def _form(**fields: tuple[Mapping[str, Any], str]) -> dict[str, Any]:
     """A form's fields, each with its type and its help; `file` is needed."""
-    properties = {
-        name.replace("__", "[]"): {**kind, "description": help_} for name, (kind, help_) in fields.items()
-    }  # fmt: skip
+    properties = {name.replace("__", "[]"): {**kind, "description": help_} for name, (kind, help_) in fields.items()}
     schema = {"type": "object", "required": ["file"], "properties": properties}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
@@ -25,8 +23,10 @@ _FILE = ({"type": "string", "format": "binary"}, "A recording in any known forma
 _MODEL = (_TEXT, "A model of /v1/models; OpenAI's names and default mean the first.")
 _PROMPT = (_TEXT, "Text to expect or to go on from, of any length; the last of it counts.")
 _FORMAT = ({"type": "string", "enum": ["json", "text", "srt", "vtt", "verbose_json"]}, "Left out: json.")
-_HEAT = ({"type": "number", "minimum": 0, "maximum": 1},
-         "Sample at this temperature, hotter where the text is not trusted. 0: the likeliest text first.")  # fmt: skip
+_HEAT = (
+    {"type": "number", "minimum": 0, "maximum": 1},
+    "Sample at this temperature, hotter where the text is not trusted. 0: the likeliest text first.",
+)
 
 TRANSCRIBE = _form(
     file=_FILE, model=_MODEL, prompt=_PROMPT, response_format=_FORMAT, temperature=_HEAT,

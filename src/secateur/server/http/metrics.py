@@ -16,9 +16,11 @@ class Metrics:
         self.audio = Counter("secateur_audio_seconds_total", "Seconds of audio recognised", registry=registry)
         self.refused = Counter("secateur_refused_total", "Requests refused by a limit", ["limit"], registry=registry)
         self.abandoned = Counter(
-            "secateur_abandoned_total", "Recognitions dropped because their client had left, or its time was over",
-            ["at"], registry=registry,
-        )  # fmt: skip
+            "secateur_abandoned_total",
+            "Recognitions dropped because their client had left, or its time was over",
+            ["at"],
+            registry=registry,
+        )
         self.recognition = Histogram(
             "secateur_recognition_seconds", "Time of one recognition", buckets=BUCKETS, registry=registry
         )

@@ -129,9 +129,11 @@ class Session:
         transcription: Json = {"model": self.model or "default", "language": self.language,
                                          "prompt": self.prompt or None}  # fmt: skip
         vad = self.vad and {
-            "type": "server_vad", "threshold": self.vad.threshold, "prefix_padding_ms": PADDING,
+            "type": "server_vad",
+            "threshold": self.vad.threshold,
+            "prefix_padding_ms": PADDING,
             "silence_duration_ms": self.vad.silence,
-        }  # fmt: skip
+        }
         include = [LOGPROBS] if self.logprobs else None
         if old:
             return {

@@ -24,9 +24,10 @@ class Access(Settings):
     )
 
     log: Path | None = option(
-        None, "Append a line of JSON for every request and stream to this file, - is standard error; what was said is "
+        None,
+        "Append a line of JSON for every request and stream to this file, - is standard error; what was said is "
         "never in it.",
-    )  # fmt: skip
+    )
 
     def known(self, host: str) -> bool:
         """Whether a request's `Host` names this server; a name that somebody else points here does not.

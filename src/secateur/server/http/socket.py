@@ -164,9 +164,11 @@ async def _send(socket: WebSocket, event: Event, then: OnFinal | None) -> None:
 def message(event: Event) -> Json:
     """An event as JSON."""
     body: Json = {
-        "type": "final" if event.final else "partial", "text": event.text, "start": event.start,
+        "type": "final" if event.final else "partial",
+        "text": event.text,
+        "start": event.start,
         "end": event.end,
-    }  # fmt: skip
+    }
     return body | ({"words": list(event.words)} if event.final else {"stable": event.stable})
 
 
