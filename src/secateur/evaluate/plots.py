@@ -255,8 +255,13 @@ def _svg(height: float, draw: Any, alt: str, panels: int = 1) -> str:
         figure = figure_module.Figure(figsize=(WIDTH, height), layout="constrained")
         axes = figure.subplots(panels, 1, sharex=True, squeeze=False)
         draw(*axes[:, 0])
-        out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+        return svg_of(figure, alt)
+
+
+def svg_of(figure: Any, alt: str) -> str:
+    """A figure drawn in `STYLE` as an `<svg>` element with `alt` as its label, its colours those of `VARIABLES`."""
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     text = out.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r"font: ([^;\"]*?)(\d+)px [^;\"]*", r"font-size: \2px", text)
