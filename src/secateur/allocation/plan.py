@@ -18,7 +18,7 @@ from ..models.groups import Group
 from ..models.network import Network
 from ..prune.allocate import Curve, measured_curves, scored_curves, search, shares, uniform
 from ..prune.arrays import Array
-from ..prune.budget import Cost, Keep, by_budget
+from ..prune.budget import Cost, Keep, by_budget, kept_after, removals
 from ..prune.importance import CRITERIA, Evidence
 from ..prune.initial_model import InitialModel
 from ..prune.ranking import gather_evidence
@@ -37,7 +37,7 @@ PLAN = "allocation.json"
 
 
 @dataclass
-class _Case:
+class UnitPlanner:
     """What planning and measuring need: the dense model, the initial model to prune, and which of its units may go."""
 
     dense: Network
@@ -64,6 +64,13 @@ class _Case:
             normalise=not losses, protect=settings.protect, per_cost=losses,
         )  # fmt: skip
 
+    def least(self) -> Keep:
+        """The units that stay without all that may go."""
+        return kept_after({g.name: g for g in self.groups}, [
+            step for g in self.groups
+            for step in removals(g, self.scores[g.name])[: int(self.settings.protect * g.units / g.blocks)]
+        ])  # fmt: skip
+
     def pruned(self, keep: Keep) -> Network:
         """The initial model with only the units in `keep`."""
         small: Network = shrink(self.initial.model, keep)
@@ -89,7 +96,7 @@ def planned(
     plan: Json = {}
     if distributed.rank() == 0:
         with distributed.by_itself():
-            plan = _stored_plan(folder, settings) or _new_plan(dense, text, initial, data, settings, folder)
+            plan = stored_plan(folder, settings) or _new_plan(dense, text, initial, data, settings, folder)
     plan = distributed.agreed(plan)
     return replace(settings, target="", remove=None, amounts=plan["amounts"])
 
@@ -107,7 +114,8 @@ def amounts_in(path: Path) -> dict[str, float]:
     return amounts
 
 
-def _stored_plan(folder: Path, settings: PruneSettings) -> Json | None:
+def stored_plan(folder: Path, settings: PruneSettings) -> Json | None:
+    """The plan that an earlier run with the same settings wrote to `folder`."""
     path = folder / PLAN
     values = read_json(path) if path.exists() else None
     return dict(values) if values is not None and values["settings"] == _as_json(settings) else None
@@ -128,7 +136,7 @@ def _new_plan(
     if getattr(dense.config, "padded", False) and not initial.model.config.padded:
         dense.config = replace(dense.config, padded=False)
     say(f"allocation: {target.measure} {target.value:g} by {settings.allocate}")
-    case = _case(dense, text, initial, data, settings)
+    case = planner_of(dense, text, initial, data, settings)
     keep, trail = _meet(case, target)
     groups = {g.name: g for g in case.groups}
     amounts = shares(case.groups, keep)
@@ -142,7 +150,9 @@ def _new_plan(
     return plan
 
 
-def _case(dense: Network, text: TextCodec, initial: InitialModel, data: JobData, settings: PruneSettings) -> _Case:
+def planner_of(
+    dense: Network, text: TextCodec, initial: InitialModel, data: JobData, settings: PruneSettings
+) -> UnitPlanner:
     """Scores of all units that may be removed, and the loss increase without them."""
     model = initial.model
     groups = [g for g in model.groups() if g.maskable and g.kind in settings.kinds and g.units > g.blocks * g.minimum]
@@ -155,10 +165,10 @@ def _case(dense: Network, text: TextCodec, initial: InitialModel, data: JobData,
     curves = scored_curves(groups, taylor)
     if evidence.map is not None and settings.allocate == "search":
         curves = measured_curves(groups, curves, evidence.map, settings.search_by)
-    return _Case(dense, text, initial, settings, data, groups, scores, curves)
+    return UnitPlanner(dense, text, initial, settings, data, groups, scores, curves)
 
 
-def _meet(case: _Case, target: Target) -> tuple[Keep, list[Json]]:
+def _meet(case: UnitPlanner, target: Target) -> tuple[Keep, list[Json]]:
     """The plan that meets the target, and the attempts; the last entry has what was reached."""
     if target.measure == WER:
         return _within_error(case, target.value)
@@ -194,7 +204,7 @@ def _meet(case: _Case, target: Target) -> tuple[Keep, list[Json]]:
     return keep, trail
 
 
-def measure_of(case: _Case, measure: Callable[[TimedExport], float]) -> Callable[[Keep], float]:
+def measure_of(case: UnitPlanner, measure: Callable[[TimedExport], float]) -> Callable[[Keep], float]:
     """Build, export and measure a plan."""
     return lambda keep: measure(TimedExport(case.pruned(keep), case.initial.tokenizer, case.settings.precision))
 
@@ -229,7 +239,7 @@ def corrected(
     return best[0], [*trail, {"reached": best[1]}]
 
 
-def _within_error(case: _Case, points: float) -> tuple[Keep, list[Json]]:
+def _within_error(case: UnitPlanner, points: float) -> tuple[Keep, list[Json]]:
     """The smallest model, by parameters, whose error on dev rises by at most `points`, before any training.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..decode.clips import encode_clips
 from ..export.onnx import export_onnx
-from ..models.family import TextCodec
+from ..models.family import Config, TextCodec
 from ..models.network import Network
 from ..runtime.contents import CTC_FILES, read_contents
 from ..runtime.onnx_session import OnnxSession
@@ -41,12 +41,37 @@ class TimedExport:
         config = model.config
         seconds = min(seconds, config.max_seconds)
         rate = config.front_end.sample_rate
-        audio = 0.1 * np.random.default_rng(0).standard_normal(int(seconds * rate)).astype(np.float32)
+        audio = _noise(seconds, rate)
         with tempfile.TemporaryDirectory() as folder:
             path = export_onnx(model, text, Path(folder) / "model", precision, trial=False)
             self.bytes = read_contents(path).bytes
             load = _ctc if (path / CTC_FILES[0]).exists() else _whisper
             self.runs = [load(path, threads, audio, tokens) for _ in range(sessions)]
+        self._begin(threads)
+
+    @classmethod
+    def of_clips(
+        cls, model: Network, text: TextCodec, precision: str, clips: Sequence[tuple[float, int]],
+        nibbles: Sequence[str] = (), sessions: int = 2,
+    ) -> list[TimedExport]:  # fmt: skip
+        """One export, timed in one thread on clips of several (seconds, tokens)."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = export_onnx(model, text, Path(folder) / "model", precision, trial=False, nibbles=nibbles)
+            return [cls.of_folder(path, model.config, seconds, tokens, sessions) for seconds, tokens in clips]
+
+    @classmethod
+    def of_folder(cls, path: Path, config: Config, seconds: float, tokens: int, sessions: int = 2) -> TimedExport:
+        """An exported folder as it is, timed in one thread."""
+        timed = cls.__new__(cls)
+        audio = _noise(min(seconds, config.max_seconds), config.front_end.sample_rate)
+        load = _ctc if (path / CTC_FILES[0]).exists() else _whisper
+        timed.bytes = read_contents(path).bytes
+        timed.runs = [load(path, 1, audio, tokens) for _ in range(sessions)]
+        timed._begin(1)
+        return timed
+
+    def _begin(self, threads: int) -> None:
+        """The clock, and a first run of every session, which allocates."""
         self.clock = time.thread_time if threads == 1 else time.perf_counter
         for run in self.runs:
             run()
@@ -60,6 +85,11 @@ class TimedExport:
         start = self.clock()
         self.run(number)
         return self.clock() - start
+
+
+def _noise(seconds: float, rate: int) -> Samples:
+    """What a clip is timed on: it sounds like nothing, and takes as long as speech."""
+    return 0.1 * np.random.default_rng(0).standard_normal(int(seconds * rate)).astype(np.float32)
 
 
 def _ctc(path: Path, threads: int, audio: Samples, tokens: int) -> Callable[[], None]:

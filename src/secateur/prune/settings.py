@@ -71,8 +71,8 @@ class PruneSettings(Settings):
     )
     pattern: str = option("", "Keep N of every M consecutive inputs, as 2:4 does (single weights).", advanced=True)
     target: str = option(
-        "", "Meet a target instead of a share: latency=0.5 of the dense model's, parameters=, macs=, size=, or "
-        "wer=+0.5 points.",
+        "", "Meet a target instead of a share: latency=0.5 of the dense model's, parameters=, macs=, size=; "
+        "wer=+0.5 points; or cost=tiny.en: at most that model's milliseconds and bytes.",
     )  # fmt: skip
     allocate: Literal["uniform", "global", "search"] = option(
         "search",

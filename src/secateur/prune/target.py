@@ -1,4 +1,4 @@
-"""Targets of pruning: `latency=0.5`, `parameters=0.4`, `macs=0.6`, `size=0.3`, `wer=+0.5`."""
+"""Targets of pruning: `latency=0.5`, `parameters=0.4`, `macs=0.6`, `size=0.3`, `wer=+0.5`, `cost=tiny.en`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from ..base.errors import SecateurError, nearest
 
 RATIOS = ("latency", "parameters", "macs", "size")  # of the dense model's
+COST = "cost"  # at most what another model takes: milliseconds of a short and of a long clip, bytes
 WER = "wer"  # points of error rate that may be lost, before any tuning
 
 
 @dataclass(frozen=True)
 class Target:
-    """`value` is a share of what the dense model has or takes, above 0 and below 1; of `wer`, points (0.5 is 0.5 %)."""
+    """`value` is a share of what the dense model has or takes, above 0 and below 1; of `wer`, points (0.5 is 0.5 %); of
+    `cost`, a share of what `model` (a name or folder) takes, 1."""
 
     measure: str
     value: float
+    model: str = ""
 
 
 def parse_target(text: str) -> Target:
@@ -28,7 +31,11 @@ def parse_target(text: str) -> Target:
         SecateurError: no such measure (with the nearest), no number, or a share that is not between 0 and 1.
     """
     measure, sign, value = text.partition("=")
-    known = (*RATIOS, WER)
+    known = (*RATIOS, WER, COST)
+    if measure == COST:
+        if not value:
+            raise SecateurError(f"target '{text}': name the model that must not be exceeded, such as cost=tiny.en")
+        return Target(measure, 1.0, value)
     if measure not in known:
         raise SecateurError(
             f"target '{text}': expected one of {', '.join(known)} and a number{nearest(measure, known)}, "
@@ -42,3 +49,8 @@ def parse_target(text: str) -> Target:
         expected = "points of error rate from 0 on" if measure == WER else "a share of the dense model's, from 0 to 1"
         raise SecateurError(f"target '{text}': {measure} takes {expected}, found '{value}'")
     return Target(measure, number)
+
+
+def names_model(target: str) -> bool:
+    """Whether a target is another model's cost."""
+    return bool(target) and parse_target(target).measure == COST

@@ -30,6 +30,7 @@ from ..prune.low_rank import with_low_rank
 from ..prune.methods import make_method
 from ..prune.pruner import COSTS
 from ..prune.settings import PruneSettings
+from ..prune.target import names_model
 from ..prune.task import Task, task_of
 from ..train import distributed
 from ..train.auxiliary import AuxiliaryObjective, load_head, save_head, with_auxiliary_head
@@ -70,6 +71,13 @@ def run_arm(
     original = {measure: cost(model.config) for measure, cost in COSTS.items()}
     task = task_of(model.config)
     languages = data.languages or sorted({u.language for u in data.training})
+    if arm.prune is not None and names_model(arm.prune.target):
+        from ..allocation.named_cost import planned_cost
+
+        def make(how: PruneSettings) -> InitialModel:
+            return task.initial_model(model, tokenizer, data.texts(), languages, how, arm.train)
+
+        arm = replace(arm, prune=planned_cost(model, tokenizer, make, data, arm.prune, folder))
     initial = task.initial_model(model, tokenizer, data.texts(), languages, arm.prune, arm.train)
     if arm.prune is not None and arm.prune.low_rank:
         small = with_low_rank(initial.model, initial.tokenizer, data, arm.prune.low_rank)

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from ..allocation.named_cost import planned_cost
 from ..allocation.plan import planned
 from ..base.device import device_name
 from ..base.errors import SecateurError
@@ -17,10 +18,12 @@ from ..evaluate.scoring import score
 from ..models.checkpoint import as_saved, load_checkpoint, save_checkpoint
 from ..models.family import TextCodec
 from ..models.network import Network
+from ..prune.initial_model import InitialModel
 from ..prune.low_rank import with_low_rank
 from ..prune.pruner import COSTS, GradualPruner
 from ..prune.ranking import gather_evidence
 from ..prune.settings import PruneSettings
+from ..prune.target import names_model
 from ..prune.task import task_of
 
 SETTINGS = "prune.json"  # what was removed, beside the checkpoint
@@ -72,9 +75,16 @@ def _cut(
         settings = replace(settings, audio_seconds=None)
     texts = [u.text for u in (*data.training, *data.rehearsal)]
     languages = sorted({u.language for u in data.training})
-    initial = task_of(model.config).initial_model(model, tokenizer, texts, languages, settings, None)
-    if padded:
-        initial.model.config = replace(initial.model.config, padded=True)
+
+    def make(how: PruneSettings) -> InitialModel:
+        made = task_of(model.config).initial_model(model, tokenizer, texts, languages, how, None)
+        if padded:
+            made.model.config = replace(made.model.config, padded=True)
+        return made
+
+    if names_model(settings.target):
+        settings = planned_cost(model, tokenizer, make, data, settings, folder)
+    initial = make(settings)
     most = initial.model.config.max_seconds
     for one in (*data.training, *data.rehearsal):
         if one.duration > most:
