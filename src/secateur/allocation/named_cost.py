@@ -81,11 +81,11 @@ class NamedModel:
         self.name = name
         folder = Path(name)
         if (folder / "export.json").exists():
-            found = str(read_json(folder / "export.json").get("precision", ""))
-            if found != precision:
+            stored = str(read_json(folder / "export.json").get("precision", ""))
+            if stored != precision:
                 raise SecateurError(
-                    f"target cost={name}: an export in {found}, and plans are measured in {precision}: "
-                    f"say --prune.precision {found}, or name the checkpoint it came from"
+                    f"target cost={name}: an export in {stored}, and plans are measured in {precision}: "
+                    f"say --prune.precision {stored}, or name the checkpoint it came from"
                 )
             config = read_config(folder / "config.json")
             self.timed = {clip: TimedExport.of_folder(folder, config, *size) for clip, size in CLIPS.items()}
@@ -98,8 +98,8 @@ class NamedModel:
 
     def ratios(self, timed: Mapping[str, TimedExport]) -> dict[str, float]:
         """What another export takes, as shares of what the named one does."""
-        found = {clip: side_by_side(self.timed[clip], timed[clip])[2] for clip in CLIPS}
-        return {**found, SIZE: timed["short"].bytes / self.bytes}
+        times = {clip: side_by_side(self.timed[clip], timed[clip])[2] for clip in CLIPS}
+        return {**times, SIZE: timed["short"].bytes / self.bytes}
 
 
 def _timed(model: Network, text: TextCodec, precision: str) -> dict[str, TimedExport]:
@@ -229,8 +229,8 @@ def _prediction(
     whole = {clip: time(config, clip) for clip in CLIPS}
 
     def predicted(of: Config) -> dict[str, float]:
-        found = {clip: measured[clip] * time(of, clip) / whole[clip] for clip in CLIPS}
-        return {**found, SIZE: measured[SIZE] * parameters(of) / parameters(config)}
+        times = {clip: measured[clip] * time(of, clip) / whole[clip] for clip in CLIPS}
+        return {**times, SIZE: measured[SIZE] * parameters(of) / parameters(config)}
 
     return predicted
 
