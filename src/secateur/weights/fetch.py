@@ -14,6 +14,7 @@ from ..models.family import Reader, TextCodec, families
 from ..models.network import Network
 from .cache import is_checkpoint, local_name, make_once, models_folder
 from .hub import fetch_from_hub
+from .peft import Peft
 from .reference import source_of, write_reference
 from .registry import known_models
 from .transformers_layout import Transformers
@@ -60,7 +61,7 @@ def load_model(name: str | Path, device: str | torch.device = "cpu") -> Loaded:
 
 def readers() -> list[Reader]:
     """What reads foreign folders and files, in the order in which they are asked."""
-    return [*(reader() for family in families() for reader in family.readers), Transformers()]
+    return [*(reader() for family in families() for reader in family.readers), Peft(), Transformers()]
 
 
 def read_foreign(path: Path, name: str | None = None, cache: Path | None = None) -> Loaded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,17 @@ from typing import Any
 from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.progress import say
+from .variants import VARIANTS
 
 # What a transformers, CTranslate2 or secateur checkpoint needs; no other weights and no other framework's copies.
 FILES = [
     "config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json", "model-*.safetensors",
     "model.bin", "tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json", "vocabulary.json", "vocabulary.txt",
+    "model.*.safetensors", "model.safetensors.index.*.json", "adapter_config.json", "adapter_model.safetensors",
     "preprocessor_config.json", "processor_config.json", "tokenizer_config.json",
 ]  # fmt: skip
+# Weights of a variant, such as model.fp16.safetensors: one file, pieces, or the pieces' index.
+VARIANT = re.compile(r"model\.(?:safetensors\.index\.)?(?!safetensors)(\w+)(?:-\d+-of-\d+)?\.(?:safetensors|json)")
 PATIENCE = 5.0  # seconds for each answer of the hub: a blocked one should fail at once
 
 
@@ -47,11 +52,17 @@ def fetch_from_hub(repository: str) -> Path:
 
 
 def needed_files(names: list[str]) -> list[str]:
-    """The files of a repository that are needed; no shards where one file holds all the weights."""
+    """The files of a repository that are needed; no shards where one file holds all the weights, one variant only
+    where there is no other."""
     chosen = [name for name in names if "/" not in name and any(fnmatchcase(name, one) for one in FILES)]
     if "model.safetensors" in chosen:
-        chosen = [name for name in chosen if not name.startswith(("model-", "model.safetensors.", "model.bin"))]
-    return chosen
+        return [name for name in chosen if name == "model.safetensors" or not name.startswith(("model-", "model."))]
+    variants = {match[1] for name in chosen if (match := VARIANT.fullmatch(name))}
+    if "model.safetensors.index.json" in chosen:
+        wanted = None
+    else:
+        wanted = next((name for name in VARIANTS if name in variants), min(variants, default=None))
+    return [name for name in chosen if not (match := VARIANT.fullmatch(name)) or match[1] == wanted]
 
 
 def _cached_download(hub: Any, repository: str) -> Path | None:

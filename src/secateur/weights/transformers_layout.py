@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from ..base.errors import SecateurError
 from ..models.checkpoint import WEIGHTS, stored_tensors
-from ..models.family import families
+from ..models.family import LayoutReader, families
 from .json_values import read_table
+from .variants import VARIANTS
 
 INDEX = f"{WEIGHTS}.index.json"
 PIECE = re.compile(r"model(?:\.\w+)?-(\d+)-of-(\d+)\.safetensors")
-VARIANTS = ("fp32", "bf16", "fp16")
 PRUNED = "secateur-"  # before the type of a model with widths of its own (see `families.pruned`)
 
 
@@ -63,13 +65,32 @@ def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Any,
         SecateurError: not such a folder, a model type that no family reads, or weights that do not fit the config.
     """
     folder = Path(folder)
+    layout_of(folder)  # first: another program's model may have other files, too
+    return read_layout(folder, stored_tensors(*weight_files(folder)), name)
+
+
+def read_layout(folder: Path, weights: Mapping[str, Tensor], name: str | None) -> tuple[Any, Any]:
+    """The same with `weights` by their names there, whatever files they come from.
+
+    Raises:
+        SecateurError: see `read_transformers`.
+    """
+    return layout_of(folder)(folder, weights, name)
+
+
+def layout_of(folder: Path) -> LayoutReader:
+    """What reads the model type that config.json names.
+
+    Raises:
+        SecateurError: no family reads it.
+    """
     kind = str(read_table(folder / "config.json").get("model_type")).removeprefix(PRUNED)
     layouts = {known: reader for family in families() for known, reader in family.layouts.items()}
     if kind not in layouts:
         raise SecateurError(
             f"{folder / 'config.json'}: a model of type '{kind}' is not known here (known: {', '.join(layouts)})"
         )
-    return layouts[kind]()(folder, stored_tensors(*weight_files(folder)), name)
+    return layouts[kind]()
 
 
 class Transformers:
