@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..base.errors import SecateurError
 from ..base.files import read_json, write_json
 from ..base.options import from_dict, to_dict
 from ..models.family import TextCodec, family_of, write_config
-from ..models.network import Network
 from ..models.reference import REFERENCE
+
+if TYPE_CHECKING:  # `models list` needs no torch
+    from ..models.network import Network
 
 
 @dataclass(frozen=True)
