@@ -101,8 +101,9 @@ def picture(rows: list[dict[str, Any]]) -> str:
     labels = list(dict.fromkeys(row["clips"] for row in rows))
     columns = (("cpu_ms_per_clip", "processor ms a clip, median, one thread"), ("MB", "MB of the model"))
     alt = "; ".join(
-        f"{r['model']}, {r['clips']}: WER {r['WER']} %, {r['cpu_ms_per_clip']} ms, {r['MB']} MB" for r in rows
-    )
+        f"{r['model']}, {r['clips']}: WER {r['WER']} %, {r['cpu_ms_per_clip']} ms"
+        + (f", {r['MB']} MB" if r["MB"] is not None else "") for r in rows
+    )  # fmt: skip
     with matplotlib.rc_context({**plots.STYLE, "svg.hashsalt": "pareto"}):
         figure = figures.Figure(figsize=(9, 3.2 * len(labels) + 0.24 * -(-len(names) // 2)), layout="constrained")
         axes = figure.subplots(len(labels), 2, squeeze=False)
@@ -113,7 +114,8 @@ def picture(rows: list[dict[str, Any]]) -> str:
                 one.set_xscale("log")
                 one.set_xlabel(across)
                 one.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda x, _: f"{x:g}"))
-                one.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+                one.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 3, 5, 7)))
+                one.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
             line[0].set_ylabel(f"WER in %\n{label}")
         handles = [
             matplotlib.lines.Line2D([], [], linestyle="", label=f"{number}  {name}", **_mark(name, rows))
@@ -127,6 +129,8 @@ def picture(rows: list[dict[str, Any]]) -> str:
 
 def _panel(axes: Any, rows: list[dict[str, Any]], key: str, names: list[str]) -> None:
     """One set against one cost."""
+    if not rows:  # PocketSphinx alone has no size
+        return
     best = plots.front([(row["model"], -row[key], row["WER"]) for row in rows])
     places = {row["model"]: (row[key], row["WER"]) for row in rows}
     axes.plot(*zip(*(places[name] for name in best), strict=True), "-", color=plots.BETTER, zorder=1)

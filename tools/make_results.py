@@ -172,6 +172,26 @@ def speed_table(name: str) -> list[str]:
     return [*lines, ""]
 
 
+def pareto_table() -> list[str]:
+    """Error rates against time and size, a line a recogniser, both sets side by side."""
+    values = read_json(ROOT / "benchmarks" / "results" / "pareto.json")
+    how, rows = values["how"], values["clips"]
+    labels = list(dict.fromkeys(row["clips"] for row in rows))
+    head = ["recogniser", "MB", *(f"{label}: {what}" for label in labels for what in ("WER", "processor ms a clip"))]
+    lines = []
+    for name in dict.fromkeys(row["model"] for row in rows):
+        of = {row["clips"]: row for row in rows if row["model"] == name}
+        first = of[labels[0]]
+        cells = [str(of[label][key]) for label in labels for key in ("WER", "cpu_ms_per_clip")]
+        lines.append([name, "" if first["MB"] is None else str(first["MB"]), *cells])
+    sizes = ", ".join(
+        f"{label}: {how['sets'][label]} test, {row['utterances']} clips of {row['seconds_per_clip']} s"
+        for label in labels for row in [next(row for row in rows if row["clips"] == label)]
+    )  # fmt: skip
+    where = f"`{how['command']}`; {how['machine']['cpu']}, {how['date']}, load {how['load']:g}; one thread. {sizes}."
+    return [where, "", *pipe_table(head, lines, numbers="---:"), ""]
+
+
 STUDIES = ROOT / "experiments" / "study"
 
 
@@ -506,7 +526,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "study-base-tiny": lambda: study_tables("base", "tiny-equal"),
     "study-base_zh-corrected": lambda: corrected_table("base_zh"),
     "study-mandarin-corrected": lambda: corrected_table("mandarin"),
-    "by-error": by_error_table.by_error_table,
+    "pareto": pareto_table, "by-error": by_error_table.by_error_table,
     "two-gpus": two_gpus_table, "sensitivity": sensitivity_maps, "sensitivity-cost": sensitivity_cost,
     "founding": lambda: founding.tables(packed.results(founding.RESULTS)), "allocation": allocation_table,
     "manifests": manifests_table, "provenance-studies": provenance.studies_table,
