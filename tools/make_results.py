@@ -31,6 +31,7 @@ from secateur.study.use import read_arms
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "examples" / "founding"), str(ROOT / "tools")]
 import by_error_table  # noqa: E402
+import large_jobs_table  # noqa: E402
 import large_tables  # noqa: E402
 import lm_tables  # noqa: E402
 import mandarin_tables  # noqa: E402
@@ -534,6 +535,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "assistant": assistant_table, "streams": streams_table, "hf-ctc": lambda: families_table("hf_ctc"),
     "moonshine": lambda: families_table("moonshine"), "ctc-stream": ctc_stream_table, "sparse-cpu": sparse_cpu_table,
     "sparse-gpu": sparse_gpu_table, "faults": trust_tables.faults_table, "inputs": trust_tables.inputs_table,
+    "large-jobs": large_jobs_table.table,
     **large_tables.TABLES, **mandarin_tables.TABLES, "abuse": trust_tables.abuse_table, "larger": larger_table,
     "limits": trust_tables.limits_table,
     "conformance": trust_tables.conformance_table, "attacks": trust_tables.attacks_table,

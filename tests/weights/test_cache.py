@@ -108,3 +108,15 @@ def test_the_cache_is_listed_and_cleaned(own_cache: Path, tmp_path: Path, capsys
     assert len(answer(capsys, "models", "cache", "clean", "--all")["models"]) == 1
     assert cache.entries() == [] and (tmp_path / "two" / "model.safetensors").is_file()
     assert main(["models", "cache", "list", "two"]) == 2
+
+
+def test_what_is_referred_to_or_stored_under_another_name_transcribes(own_cache: Path, tmp_path: Path) -> None:
+    from secateur.runtime.recogniser import Recogniser
+
+    hf_folder("wav2vec2", tmp_path / "theirs")
+    (tmp_path / "theirs" / "model.safetensors").rename(tmp_path / "theirs" / "model.fp16.safetensors")
+    samples = torch.randn(16000, generator=torch.Generator().manual_seed(0)).numpy() * 0.1
+    texts = {
+        Recogniser.load(folder).transcribe(samples).text for folder in (tmp_path / "theirs", fetch(tmp_path / "theirs"))
+    }
+    assert len(texts) == 1

@@ -8,27 +8,28 @@ from ..base.device import pick_device
 from ..base.errors import SecateurError
 from ..base.extras import require
 from ..models.family import family_of
+from ..models.reference import REFERENCE
 from .recogniser import Recogniser
+
+# Files of which a checkpoint has one: ours, those of `transformers`, a reference to one, an adapter, CTranslate2.
+KINDS = ("model*.safetensors*", REFERENCE, "adapter_config.json", "model.bin")
 
 
 def load_checkpoint_recogniser(folder: Path, threads: int | None, device: str) -> Recogniser:
-    """A recogniser of a checkpoint folder, ours or in the layout of `transformers`; `device` may be "auto".
+    """A recogniser of a checkpoint folder, ours or in any format that is read; `device` may be "auto".
 
     Raises:
         SecateurError: not a checkpoint, or a broken one; torch is not installed.
     """
-    if not (folder / "model.safetensors").exists():
+    if not any(path for kind in KINDS for path in folder.glob(kind)):
         raise SecateurError(f"{folder}: neither an exported model (encoder.onnx) nor a checkpoint (model.safetensors)")
     torch = require("torch", "train")
-    from ..base.files import read_json
-    from ..models.checkpoint import load_checkpoint
-    from ..weights.transformers_layout import read_transformers
+    from ..weights.fetch import read_foreign
 
     if threads is not None:
         torch.set_num_threads(threads)
     where = pick_device(device)
-    foreign = "model_type" in read_json(folder / "config.json")
-    model, text = read_transformers(folder) if foreign else load_checkpoint(folder, where)
+    model, text = read_foreign(folder)
     model = model.to(where)
     recogniser: Recogniser = family_of(model.config).recogniser()(model, text)
     if where.type == "cuda":
