@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
+from secateur.base.device import pick_device
 from secateur.base.files import write_json
 from secateur.data.manifest import Utterance, read_manifest
 from secateur.decode.loops import cut_loops
@@ -67,7 +67,7 @@ def main() -> None:
     original, text = load_model(given.model)
     pruned, _ = load_checkpoint(given.run)
     removed = json.loads((given.run / "summary.json").read_text())["removed_sites"]
-    device = torch.device(given.device)
+    device = pick_device(given.device)
 
     def system(model: Any, options: DecodingOptions = PLAIN, cut: bool = False) -> Texts:
         recogniser = family_of(model.config).recogniser()(model.to(device).eval(), text)

@@ -101,6 +101,8 @@ def peers(model: str, clips: list[Utterance], batch: int, device: str) -> tuple[
     pipe = pipeline(
         "automatic-speech-recognition", model=model, dtype=dtype, device=device, chunk_length_s=30, batch_size=batch
     )
+    if pipe.tokenizer.pad_token_id is None:  # a batch is padded with it, and not every folder names one
+        pipe.tokenizer.pad_token_id = pipe.tokenizer.eos_token_id
     english = pipe.model.config.vocab_size < 51865
     how = {} if english else {"generate_kwargs": {"language": "en", "task": "transcribe"}}
     pipe({"raw": np.zeros(RATE * 40, np.float32), "sampling_rate": RATE}, **how)  # kernels are chosen

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from secateur.base.device import pick_device
 from secateur.base.errors import SecateurError
 from secateur.base.files import read_json, write_json
 from secateur.base.options import from_dict, to_dict
@@ -73,7 +74,7 @@ def main() -> int:
     given = dict(word.split("=", 1) for word in sys.argv[4:])
     speech, start = Path(given.pop("speech")), Path(given.pop("model"))
     clips = [u for u in read_manifest(speech / "train.jsonl") if u.duration < 17][: int(given.pop("clips", 400))]
-    device = torch.device(given.pop("device", "cuda"))
+    device = pick_device(given.pop("device", "cuda"))
     remove = float(given.pop("remove", 0.3))
     values: dict[str, Any] = {"steps": STEPS, "save_every": 1000, "validate_every": 1000, **given}
     settings = from_dict(TrainSettings, values).resolved(pretrained=True, teacher=False)

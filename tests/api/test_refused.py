@@ -18,6 +18,7 @@ from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
+from secateur.prune.sensitivity_map import SensitivityMap, write_map  # noqa: E402
 from secateur.study.record import begin, complete, fingerprint, finish  # noqa: E402
 
 
@@ -37,6 +38,10 @@ def place(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     long = read_manifest(speech / "free-spoken-digits" / "train.jsonl")
     write_manifest(folder / "long.jsonl", sorted(long, key=lambda u: -u.duration)[:4])
     (folder / "file").write_text("not a folder")
+    write_manifest(folder / "wordless.jsonl", [replace(u, text="") for u in test[:3]])
+    (folder / "plan.json").write_text('{"amounts": {"fnn": 0.5}}')
+    units = {g.name: g.units + 1 for g in small_whisper()[0].groups()}
+    write_map(folder / "map.json", SensitivityMap("other", "dev", "en", "wer", 1, 1, 0.5, 1.0, "taylor", units, ()))
     save_checkpoint(folder / "model", *small_whisper())
     return folder
 
@@ -62,6 +67,10 @@ FOR_ALL = [
     (["--training.distillation-on", "retain"], "'retain' is not one of rehearsal, all"),
     (["--training.lora-rank", "2", "--training.lora-share", "0.1"], "give one of the two"),
     (["--training.auxiliary", "pinyin"], "Chinese"),
+    (["--training.lora-share", "0.99"], "updates of this model's linear layers have at most"),
+    (["--training.lora-rank", "2", "--training.interpolation", "0.5"], "cannot go with low-rank updates"),
+    (["--training.lora-rank", "2", "--training.four-bits", "*.ffn.*"], "four_bits cannot go with low-rank updates"),
+    (["--training.four-bits", "*.fnn.*"], "no matrix of the model is named *.fnn.*"),
     (["--train", "{place}/none.jsonl"], "none.jsonl: no such file"),
     (["--rehearsal", "{place}/none.jsonl"], "none.jsonl: no such file"),
     (["--noise", "{place}/none.wav"], "none.wav: no such file"),
@@ -94,12 +103,26 @@ FOR_PRUNING = [
     (["--prune.plan", "{place}/none.json"], "none.json: no such file"),
     (["--prune.audio-seconds", "0.4"], "does not fit the audio context of 0.4 s"),
     (["--prune.method", "gradual", "--prune.pattern", "2:4"], "the method 'gradual' has no such setting"),
-    (["--training.lora-rank", "2"], "leave out one"),
+    (["--training.lora-rank", "2", "--prune.method", "sparse"], "use gradual, refit, early-bird"),
+    (["--prune.plan", "{place}/plan.json"], "no group or kind matches 'fnn'"),
+    (["--prune.plan", "{place}/dev.jsonl"], "dev.jsonl"),
+    (["--prune.target", "parameters=0.001"], "the budget cannot be reached"),
+    (["--prune.target", "macs=0.001"], "the budget cannot be reached"),
+    (["--prune.target", "wer=+1", "--prune.map", "{place}/map.json"], "units, this one"),
+    (["--prune.criterion", "sensitivity", "--prune.map", "{place}/map.json"], "the sensitivity map is of another"),
 ]
 FOR_ADAPT = [
     (["--precision", "int4"], "'int4' is not one of fp32, fp16, int8"),
     (["--rate-factor", "0"], "rate_factor must be above 0"),
     (["--timed-clips", "0"], "timed_clips must be at least 1"),
+    (["--conditions", "pauze-4"], "no condition 'pauze-4' (did you mean 'pause-"),
+    (["--conditions", "pause-2,joined"], "the condition 'joined' cannot be measured here: the clips are too few"),
+    (["--conditions", "joined-300"], "the condition 'joined-300' cannot be measured here: the clips are too few"),
+    (["--conditions", "pause-inf"], "no condition 'pause-inf'"),
+    (["--conditions", "joined-1e9"], "no condition 'joined-1e9'"),
+    (["--conditions", "previous", "--condition-clips", "2"], "the condition 'previous' cannot be measured here"),
+    (["--conditions", "timestamps", "--prune.timestamps", "no"], "prune.timestamps removes those tokens"),
+    (["--test", "{place}/wordless.jsonl"], "conditions are made from clips with words, and here is none"),
     (["--demo"], "--demo brings its own data: leave out --train"),
 ]
 CASES = [

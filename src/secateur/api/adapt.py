@@ -18,6 +18,7 @@ from .job import job
 
 if TYPE_CHECKING:
     from ..data.manifest import Utterance
+    from .check import Plan
 
 # Few steps at a high rate. Many rows stay: in so few steps no model learns to spell words that its rows lack.
 DEMO: Json = {
@@ -111,6 +112,7 @@ def adapt(settings: AdaptSettings) -> Json | None:
 def _adapted(settings: AdaptSettings, device: str) -> Json | None:
     """The job on one process of one or more; only the first measures, exports and reports."""
     from ..base.files import read_json, write_text
+    from ..evaluate.conditions import chosen
     from ..study.adapt import adapt as run
     from ..study.made import write_data
     from ..study.record import begin, finish
@@ -128,7 +130,9 @@ def _adapted(settings: AdaptSettings, device: str) -> Json | None:
             if turn:
                 data, files = demo_data(settings.longest, device)
             agreed(None)
+    chosen(settings.conditions)  # names, before anything is read
     plan = plan_job(settings, data, files or (), device)
+    check_conditions(settings, plan)
     if settings.check:
         return plan.summary() if first else None
     record = begin("adapt", settings, plan.files, settings.model, settings.out) if first else {}
@@ -152,6 +156,23 @@ def _adapted(settings: AdaptSettings, device: str) -> Json | None:
     say(f"the exported model, run without torch on {first_clip.audio.name}: {hypothesis_of(exported, first_clip)!r}")
     say(f"  its reference: {first_clip.text!r}")
     return {**summary, "report": str(page), "exported": str(exported)}
+
+
+def check_conditions(settings: AdaptSettings, plan: Plan) -> None:
+    """Refuse conditions that the test clips or the model cannot give; of the default ones such are left out later.
+
+    Raises:
+        SecateurError: the first such condition, or no test clip with words.
+    """
+    from ..evaluate.possible import check_possible, spread
+
+    spoken = spread([u for u in plan.data.tests["test"] if u.text.strip()], settings.condition_clips)
+    usual = settings.conditions == AdaptSettings.conditions
+    check_possible(("clean",) if usual else settings.conditions, spoken, plan.model.config)
+    if not usual and "timestamps" in settings.conditions and not settings.prune.timestamps:
+        raise SecateurError(
+            "the condition 'timestamps' cannot be measured here: prune.timestamps removes those tokens; keep one of two"
+        )
 
 
 def hypothesis_of(model: Path, clip: Utterance) -> str:

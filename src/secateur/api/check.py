@@ -99,6 +99,10 @@ def plan_job(settings: DataSettings, data: JobData | None = None, files: Sequenc
     plan.clips = {"train": len(data.training), "rehearsal": len(data.rehearsal), "dev": len(data.dev)}
     plan.clips |= {name: len(clips) for name, clips in data.tests.items()}
     _room(settings, model.config)
+    if training is not None:
+        from ..train.check import check_training
+
+        check_training(model, training.resolved(pretrained=not new, teacher=bool(getattr(settings, "teacher", ""))))
     if not data.window or settings.check:  # texts that do not fit in memory are read once, by the job
         _cost(plan, training, prune, one_shot, bool(getattr(settings, "teacher", "")))
     return plan

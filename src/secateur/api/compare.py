@@ -11,7 +11,7 @@ from ..base.options import Settings, option
 from ..decode.options import DecodingOptions
 from ..evaluate.decoded import PLAIN
 from ..text.normalise import Scheme
-from .evaluate import EvaluateSettings, result_of
+from .evaluate import EvaluateSettings, is_exported, located, result_of
 from .job import job
 
 if TYPE_CHECKING:
@@ -46,10 +46,27 @@ def compare(settings: CompareSettings) -> Comparison:
     """
     from ..evaluate.compare import compare as compared
 
+    for source in (settings.a, settings.b):
+        _check(source, settings)
     a, b = _results(settings.a, settings), _results(settings.b, settings)
     # Models may share a name (the same run's files): then the sources tell them apart.
     names = (settings.a, settings.b) if a[0].model == b[0].model else None
     return compared(a, b, names=names, resamples=settings.resamples, seed=settings.seed)
+
+
+def _check(source: str, settings: CompareSettings) -> None:
+    """Refuse what cannot be read before the first of the two is decoded."""
+    from ..evaluate.result import is_result
+    from ..weights.fetch import fetch
+
+    names = [name for name in source.split(",") if name]
+    if all(is_result(name) or name.endswith(".json") for name in names) or settings.manifest is None:
+        _results(source, settings)  # files, or an error
+        return
+    for name in names:
+        folder = located(name)
+        if not is_exported(folder):
+            fetch(folder)
 
 
 def _results(source: str, settings: CompareSettings) -> list[Result]:

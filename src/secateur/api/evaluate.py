@@ -14,6 +14,7 @@ from ..base.options import Settings, option, to_dict
 from ..base.progress import say
 from ..decode.options import DecodingOptions
 from ..evaluate.decoded import PLAIN, decoded, note_other_languages
+from ..text.languages import base_language
 from ..text.normalise import Scheme
 from .job import job
 
@@ -114,9 +115,7 @@ def result_of(options: EvaluateSettings) -> Result:
     from ..evaluate.run import evaluate as count
     from ..evaluate.run import with_cost
 
-    for path in (options.manifest, options.correct, options.tune_on, *options.decoding.lm):
-        if path is not None and not path.exists():
-            raise SecateurError(f"{path}: no such file")
+    _check(options)
     named, options = options.model, replace(options, model=located(options.model))
     if is_exported(options.model):
         transcribe, config, settings = _exported(options)
@@ -150,6 +149,58 @@ def result_of(options: EvaluateSettings) -> Result:
 
     result = on(options.manifest)
     return result if options.correct is None else _corrected(result, options, on)
+
+
+def check_target(out: Path | None) -> None:
+    """Refuse a result file or folder that cannot be written.
+
+    Raises:
+        SecateurError: where it cannot.
+    """
+    from .check import check_folder
+
+    if out is not None:
+        check_folder(out.parent)
+
+
+def _check(options: EvaluateSettings) -> None:
+    """What can be refused before anything is loaded or decoded.
+
+    Raises:
+        SecateurError: files that are missing or not what they must be, options without the one that they go with, or a
+            breakdown by what no clip says.
+    """
+    from ..data.manifest import read_manifest
+    from ..evaluate.breakdown import check_extra
+
+    for path in (options.manifest, options.correct, options.tune_on, *options.decoding.lm):
+        if path is not None and not path.exists():
+            raise SecateurError(f"{path}: no such file")
+    check_target(options.out)
+    if options.out is not None and options.out.is_dir():
+        raise SecateurError(f"{options.out}: is a folder; name a file for the result, such as {options.out}/NAME.json")
+    if options.nonspeech is not None:
+        raise SecateurError("--nonspeech goes with --conditions nonspeech: add it, or leave out --nonspeech")
+    if options.correct_cost is not None and options.correct is None:
+        raise SecateurError("--correct-cost goes with --correct: name a file of `secateur text learn`, or leave it out")
+    if options.tune_on is not None:
+        if options.correct is None and not options.decoding.lm:
+            raise SecateurError("--tune-on chooses weights of --lm or --correct: add one of them, or leave it out")
+        read_manifest(options.tune_on)
+    clips = read_manifest(options.manifest)[: options.limit]
+    if options.by and options.by not in ("speaker", "length"):
+        several = {"language"} if len({base_language(u.language) for u in clips}) > 1 else set[str]()
+        check_extra(options.by, {name for u in clips for name in u.extras} | several)
+    if options.correct is not None:
+        from ..text.word_model import WordModel
+
+        other = next((u.language for u in clips if base_language(u.language) != "zh"), None)
+        if other is not None or options.metric not in (None, "cer"):
+            raise SecateurError(
+                f"correction by sound is for Chinese, in characters; here is {other or options.metric}: leave out "
+                "--correct"
+            )
+        WordModel.read(options.correct)
 
 
 def _corrected(result: Result, options: EvaluateSettings, on: Callable[[Path], Result]) -> Result:

@@ -77,24 +77,26 @@ def export(settings: ExportSettings) -> Json:
     from ..models.family import family_of, read_config
     from ..weights.fetch import fetch
     from .check import check_files, check_folder
+    from .export_check import check_conditions, check_nibbles, check_together
 
     tolerance, by_condition = tolerances(settings.tolerance)
     named = (settings.dev, settings.nonspeech, settings.calibrate, *map(Path, settings.clips))
     check_files([path for path in named if path is not None])
     check_folder(settings.out.parent if settings.format == "ggml" else settings.out)
     precision: str = settings.precision or ("int8" if settings.format == "onnx" else "")
+    check_together(settings, precision, by_condition)
     if settings.format == "onnx":
         if precision == "bf16":
             raise SecateurError("ONNX graphs are not written in bf16: choose fp16, or --format transformers")
         if precision == "int8-static" and settings.calibrate is None:
             raise SecateurError("int8-static needs recordings of the kind to come: name train data with --calibrate")
-        if by_condition and settings.dev is None:
-            raise SecateurError("a tolerance by condition needs clips to measure on: name a manifest with --dev")
         if precision == "auto" and settings.dev is None:
             raise SecateurError("--precision auto lets an error rate decide: name a manifest with --dev")
         if settings.four_bits and not precision.startswith("int8"):
             raise SecateurError(f"--four-bits goes with int8 precisions, not with {precision}")
     config = read_config(fetch(settings.model) / "config.json")
+    check_conditions(settings, by_condition, config)
+    check_nibbles(settings)
     if settings.languages and not settings.vocabulary:
         raise SecateurError("--languages says whose rows stay: add --vocabulary script")
     if settings.vocabulary:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def pick_device(name: str) -> torch.device:
-    """The device `name`; `auto` is the first GPU when there is one.
+    """The device `name`; `auto` is the first GPU when there is one. A GPU has its index, which some calls ask for.
 
     Raises:
         SecateurError: a GPU was asked for and there is none, or torch is not installed.
@@ -28,7 +28,16 @@ def pick_device(name: str) -> torch.device:
         raise SecateurError(f"no device '{name}': use auto, cpu or cuda") from None
     if device.type == "cuda" and (device.index or 0) >= backend.cuda.device_count():
         raise SecateurError(f"no GPU {device.index}: there are {backend.cuda.device_count()} here, counted from 0")
-    return device
+    return indexed(device)
+
+
+def indexed(device: torch.device) -> torch.device:
+    """`device` with an index: "cuda" is the GPU that is current, and calls such as `set_per_process_memory_fraction`
+    take no GPU without a number."""
+    backend = require("torch", "train")
+    if device.type != "cuda" or device.index is not None:
+        return device
+    return backend.device("cuda", backend.cuda.current_device())  # type: ignore[no-any-return]
 
 
 def device_name(device: torch.device) -> str:

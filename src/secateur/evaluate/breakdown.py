@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -77,12 +77,20 @@ def by_extra(rows: Iterable[Row], name: str) -> list[Slice]:
         SecateurError: no clip has it; the message names the nearest one that exists.
     """
     rows = list(rows)
-    known = {key for row in rows for key in row.extras}
+    check_extra(name, {key for row in rows for key in row.extras})
+    slices = breakdown(rows, lambda row: label(row.extras.get(name)))
+    return sorted(slices, key=lambda s: _natural(s.name))
+
+
+def check_extra(name: str, known: Collection[str]) -> None:
+    """Refuse a breakdown by `name` where only `known` extras are.
+
+    Raises:
+        SecateurError: naming the nearest one.
+    """
     if name not in known:
         existing = f"; there are: {', '.join(sorted(known))}" if known else "; there are none"
         raise SecateurError(f"no clip has an extra '{name}'{nearest(name, known)}{existing}")
-    slices = breakdown(rows, lambda row: label(row.extras.get(name)))
-    return sorted(slices, key=lambda s: _natural(s.name))
 
 
 def label(value: Any) -> str:

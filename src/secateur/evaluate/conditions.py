@@ -28,8 +28,11 @@ NEUTRAL = {
     "fr": "Ceci est un enregistrement.", "es": "Esta es una grabación.", "it": "Questa è una registrazione.",
 }  # fmt: skip
 BETWEEN = 0.5  # s of room tone between joined clips
+PREVIOUS, PREVIOUS_LEAST = 120.0, 45.0  # s of recordings whose windows follow their text
+LONGEST = 7200.0  # s of a pause or a joined recording: more is a slip, or does not fit in memory
 TIMED = (2, 4)  # clips in a recording whose joints are asked for
 TIMED_SECONDS = 27.0  # at most
+TIMED_PAUSES = (0.4, 4.0)  # s between them
 MAX_GENERATED = 60  # at most so many recordings without speech are made where none are given
 
 
@@ -79,7 +82,7 @@ def chosen(names: Sequence[str]) -> list[str]:
         kind, _, value = name.partition("-")
         if name in ("all", *KINDS):
             selected += [one for one in ALL if name in ("all", one.partition("-")[0])]
-        elif (kind in ("pause", "joined") and _is_number(value)) or (kind == "prompt" and value in PROMPTS):
+        elif (kind in ("pause", "joined") and _seconds(value)) or (kind == "prompt" and value in PROMPTS):
             selected.append(name)
         else:
             raise SecateurError(f"no condition '{name}'{nearest(name, [*ALL, *KINDS])}; known: all, {', '.join(ALL)}")
@@ -89,7 +92,7 @@ def chosen(names: Sequence[str]) -> list[str]:
 def in_order(name: str) -> tuple[int, float, str]:
     """What conditions are sorted by: the kind, then how much of it."""
     kind, _, value = name.partition("-")
-    return KINDS.index(kind) if kind in KINDS else len(KINDS), float(value) if _is_number(value) else 0.0, name
+    return KINDS.index(kind) if kind in KINDS else len(KINDS), float(value) if _seconds(value) else 0.0, name
 
 
 def build(name: str, source: ClipSamples) -> list[Case]:
@@ -102,7 +105,7 @@ def build(name: str, source: ClipSamples) -> list[Case]:
     if kind == "joined":
         return _joined(source, float(value), name)
     if kind == "previous":
-        return [replace(one, previous=True) for one in _joined(source, 120.0, name, least=45.0)]
+        return [replace(one, previous=True) for one in _joined(source, PREVIOUS, name, PREVIOUS_LEAST)]
     if kind == "prompt":
         return [
             Case(u, source.samples(u), (u.id,), words=_prompt(value, i, source, source.random(f"{name}{i}")))
@@ -113,9 +116,9 @@ def build(name: str, source: ClipSamples) -> list[Case]:
     return _nonspeech(source)
 
 
-def _is_number(text: str) -> bool:
+def _seconds(text: str) -> bool:
     try:
-        return float(text) > 0
+        return 0 < float(text) <= LONGEST
     except ValueError:
         return False
 
@@ -153,26 +156,28 @@ def join(
     return Case(utterance, np.concatenate(parts), tuple(c.id for c in clips), joints=tuple(joints))
 
 
-def _joined(source: ClipSamples, seconds: float, name: str, least: float | None = None) -> list[Case]:
-    """The clips in their order, in recordings as near to `seconds` as they fit; a rest below `least` is left out."""
-    cases: list[Case] = []
+def joined_groups(clips: Sequence[Utterance], seconds: float, least: float | None = None) -> list[list[Utterance]]:
+    """The clips in their order, in groups as near to `seconds` as they fit; a rest below `least` is left out."""
+    groups: list[list[Utterance]] = []
     group, total = list[Utterance](), 0.0
     least = 0.6 * seconds if least is None else least
-
-    def close() -> None:
-        if total >= least:
-            pauses = [0.0, *[BETWEEN] * (len(group) - 1)]
-            cases.append(join(group, source, pauses, name, source.random(f"{name}{len(cases)}")))
-
-    for clip in source.clips:
+    for clip in clips:
         other = bool(group) and base_language(clip.language) != base_language(group[0].language)
         if group and (other or total + BETWEEN + clip.duration > seconds):
-            close()
+            if total >= least:
+                groups.append(group)
             group, total = [], 0.0
         group.append(clip)
         total += clip.duration + (BETWEEN if len(group) > 1 else 0.0)
-    close()
-    return cases
+    return [*groups, group] if group and total >= least else groups
+
+
+def _joined(source: ClipSamples, seconds: float, name: str, least: float | None = None) -> list[Case]:
+    """Recordings of several clips: see `joined_groups`."""
+    return [
+        join(group, source, [0.0, *[BETWEEN] * (len(group) - 1)], name, source.random(f"{name}{number}"))
+        for number, group in enumerate(joined_groups(source.clips, seconds, least))
+    ]
 
 
 def _timed(source: ClipSamples, random: np.random.Generator) -> list[Case]:
@@ -182,7 +187,7 @@ def _timed(source: ClipSamples, random: np.random.Generator) -> list[Case]:
         count = int(random.integers(TIMED[0], TIMED[1] + 1))
         group, pauses, total = [source.clips[at]], [0.0], source.clips[at].duration
         for clip in source.clips[at + 1 : at + count]:
-            pause = float(random.uniform(0.4, 4.0))
+            pause = float(random.uniform(*TIMED_PAUSES))
             same = base_language(clip.language) == base_language(group[0].language)
             if not same or total + pause + clip.duration > TIMED_SECONDS:
                 break

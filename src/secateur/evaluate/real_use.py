@@ -22,12 +22,11 @@ from .bootstrap import RESAMPLES
 from .conditions import Case, ClipSamples, build, chosen, in_order
 from .decoded import PIECE, speaks
 from .error_rate import compare_texts, overall_metric
-from .real_use_table import TIMESTAMPS
+from .possible import TOO_FEW, check_possible, unable
 from .result import Result, Row, read_result, write_result
 from .run import summarise
 
 if TYPE_CHECKING:
-    from ..models.family import Config
     from ..runtime.recogniser import Recogniser
     from ..runtime.transcript import Transcript
 
@@ -65,6 +64,7 @@ def of_model(
     silent = [] if nonspeech is None else list(read_manifest(nonspeech))
     folder = Path(model) if is_export(Path(model)) else fetch(model)
     recogniser = Recogniser.load(folder, threads, device)
+    check_possible(conditions, clips, recogniser.config)
     path = manifest.resolve()
     return measure(
         recogniser, source_of(clips, recogniser.sample_rate, silent), names, model=model,
@@ -84,10 +84,10 @@ def measure(
     results: Results = {}
     options = options or DecodingOptions()
     for name in names:
-        why = _cannot(recogniser.config, name)
+        why = unable(recogniser.config, name)
         cases = [] if why else build(name, source)
         if not cases:
-            say(f"{name}: left out, {why or 'the clips are too few for it'}")
+            say(f"{name}: left out, {why or TOO_FEW}")
             continue
         start = time.perf_counter()
         transcripts = _decode(recogniser, cases, options, f"{model}: {name}")
@@ -101,16 +101,6 @@ def measure(
             ", ".join(f"{code} {scheme_of(code, normalise)}" for code in codes),
         )  # fmt: skip
     return results
-
-
-def _cannot(config: Config, name: str) -> str:
-    """Why a model cannot take a condition, or nothing."""
-    tokens = getattr(config, "tokens", None)
-    if name.partition("-")[0] in ("prompt", "previous") and getattr(tokens, "previous", None) is None:
-        return "the model takes no prompt"
-    if name == TIMESTAMPS and getattr(tokens, "timestamps", None) is None:
-        return "the model has no timestamp tokens"
-    return ""
 
 
 def _with_languages(rows: Sequence[Row], cases: Sequence[Case]) -> list[Row]:

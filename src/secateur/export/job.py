@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -61,7 +62,7 @@ def tolerances(given: float | str) -> tuple[float, dict[str, float]]:
     """Points for the error rate, and for conditions of real use: `0.2,pause=0.5,nonspeech=4`.
 
     Raises:
-        SecateurError: not a number, or an unknown condition.
+        SecateurError: not a number from 0, an unknown condition, or two values for one.
 
     >>> tolerances("0.3,pause=0.5")
     (0.3, {'pause': 0.5})
@@ -69,12 +70,20 @@ def tolerances(given: float | str) -> tuple[float, dict[str, float]]:
     if isinstance(given, float | int):
         return float(given), {}
     points, by_condition = ErrorRateGate.tolerance, dict[str, float]()
+    seen: set[str] = set()
     for part in filter(None, (part.strip() for part in given.split(","))):
         name, equals, value = part.rpartition("=")
         try:
             number = float(value)
         except ValueError:
-            raise SecateurError(f"--tolerance takes points, such as 0.2,pause=0.5; found '{part}'") from None
+            number = math.nan
+        if not (0 <= number < math.inf):
+            raise SecateurError(f"--tolerance takes points, such as 0.2,pause=0.5; found '{part}'")
+        if name in seen:
+            raise SecateurError(f"--tolerance has two values for {name or 'the error rate'}: leave out one")
+        seen.add(name)
+        if name == "all":
+            raise SecateurError("--tolerance names conditions, or kinds of them, one by one: all is none of them")
         if equals:
             chosen([name])
             by_condition[name] = number
@@ -276,9 +285,7 @@ def real_use(recogniser: Recogniser, gate: ErrorRateGate, name: str) -> Any:
     """What `recogniser` does in the gate's conditions of real use; None where it has none."""
     if not gate.by_condition:
         return None
-    utterances = _sampled(gate.dev, gate.limit)
-    clips = utterances[:: max(1, len(utterances) // CONDITION_CLIPS)][:CONDITION_CLIPS]
-    built = source_of(clips, recogniser.sample_rate)
+    built = source_of(condition_clips(gate.dev, gate.limit), recogniser.sample_rate)
     return measure(recogniser, built, chosen(list(gate.by_condition)), model=name, data=str(gate.dev))
 
 
@@ -306,6 +313,12 @@ def real_use_drift(
             "--precision", rate,
         )  # fmt: skip
     return {"conditions": {c.name: {"source": c.a, "export": c.b, "unit": c.unit} for c in changes(before, after)}}
+
+
+def condition_clips(dev: Path, limit: int | None) -> list[Utterance]:
+    """The clips of a gate's manifest that conditions are built from."""
+    utterances = _sampled(dev, limit)
+    return utterances[:: max(1, len(utterances) // CONDITION_CLIPS)][:CONDITION_CLIPS]
 
 
 def in_four_bits(model: Network, prefix: str, nibbles: Sequence[str]) -> bool:

@@ -11,6 +11,7 @@ from torch.utils.hooks import RemovableHandle
 from ..models.checkpointing import recomputing
 from ..models.groups import Group
 from ..train.distributed import all_reduce_sum
+from ..train.lora import LowRankLinear, merged_weights
 from .taylor import TaylorSums
 
 
@@ -20,12 +21,29 @@ class TaylorCollector(TaylorSums):
     def __init__(self, model: nn.Module, groups: Iterable[Group], decay: float = 1.0) -> None:
         super().__init__(groups, decay)
         self.model = model
+        self._watched: list[nn.Parameter] = []
+
+    def watch(self) -> None:
+        """Before a forward pass: where only low-rank updates are trained, have all gradients of the groups computed."""
+        if not any(isinstance(module, LowRankLinear) for module in self.model.modules()):
+            return
+        places = {place.parameter for group in self.groups for place in group.places}
+        for name, parameter in self.model.named_parameters():
+            if name in places and not parameter.requires_grad:
+                parameter.requires_grad_(True)
+                self._watched.append(parameter)
 
     @torch.no_grad()
     def update(self) -> None:
-        """Add the current gradients."""
-        parameters = self.model.named_parameters()
-        self.add({name: p.grad * p for name, p in parameters if p.grad is not None and p.requires_grad})
+        """Add the current gradients; of layers with low-rank updates, times what they multiply by."""
+        all_reduce_sum([p.grad for p in self._watched if p.grad is not None])  # the optimiser's are summed already
+        weights = merged_weights(self.model)
+        gradients = {name: p.grad for name, p in self.model.named_parameters() if p.requires_grad}
+        self.add({name: g * weights[name] for name, g in gradients.items() if g is not None and name in weights})
+        for parameter in self._watched:
+            parameter.requires_grad_(False)
+            parameter.grad = None
+        self._watched.clear()
 
     def tensors(self) -> dict[str, Tensor]:
         """State, for resuming."""

@@ -35,6 +35,7 @@ class Method(Callback, Generic[Net]):
 
     reads: ClassVar[frozenset[str]] = frozenset()
     whole_units: ClassVar[bool] = False  # rather than single weights
+    low_rank_updates: ClassVar[bool] = False  # whether it prunes a model of which only low-rank updates are trained
     Own: ClassVar[type[Any]] = NoSettings
 
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:

@@ -54,6 +54,20 @@ def check_settings(settings: PruneSettings) -> None:
     _checked(settings)
 
 
+def check_low_rank_method(method: str, low_rank_updates: bool) -> None:
+    """Refuse a method that cannot prune while only low-rank updates are trained.
+
+    Raises:
+        SecateurError: with the methods that can.
+    """
+    if low_rank_updates and not METHODS.find(method, "prune.method").low_rank_updates:
+        able = ", ".join(name for name in METHODS.own if METHODS[name].low_rank_updates)
+        raise SecateurError(
+            f"the method '{method}' moves the weights themselves, which low-rank updates (training.lora-rank) freeze: "
+            f"use {able}, or leave out the updates"
+        )
+
+
 def _checked(settings: PruneSettings) -> type[Method[Any]]:
     """The method, which can follow `settings`."""
     method = METHODS.find(settings.method, "prune.method")

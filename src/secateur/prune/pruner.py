@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from ..train.lora import merged_weights
 from .evidence import ActivationCollector, TaylorCollector
 from .importance import CRITERIA, Evidence
 from .schedule import SCHEDULES
@@ -22,6 +23,7 @@ class GradualPruner(UnitMethod[Net]):
     """Ranks units by `settings.criterion` every so many steps and removes the least important, more each time."""
 
     reads = UnitMethod.reads | {"schedule", "every"}
+    low_rank_updates = True
 
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         self.criterion = CRITERIA.find(settings.criterion)
@@ -40,7 +42,7 @@ class GradualPruner(UnitMethod[Net]):
     def evidence(self) -> Evidence:
         """The evidence gathered while training so far."""
         evidence = Evidence(
-            weights=dict(self.model.named_parameters()), taylor=self.taylor.means(), signed=self.taylor.signed_means(),
+            weights=merged_weights(self.model), taylor=self.taylor.means(), signed=self.taylor.signed_means(),
             seed=self.settings.seed,
         )  # fmt: skip
         if self.activations is not None:
@@ -56,9 +58,17 @@ class GradualPruner(UnitMethod[Net]):
         """Rank and mask now, by `evidence` or by what was gathered while training."""
         self.adopt(self.rank(share, evidence or self.evidence()))
 
+    def before_forward(self, step: int, total: int) -> None:
+        if self._gathers():
+            self.taylor.watch()
+
     def after_backward(self, step: int, total: int) -> None:
-        if not self.done and {"taylor", "signed"} & {*self.criterion.needs}:
+        if self._gathers():
             self.taylor.update()
+
+    def _gathers(self) -> bool:
+        """Whether gradients are evidence and still needed."""
+        return not self.done and bool({"taylor", "signed"} & {*self.criterion.needs})
 
     def after_step(self, step: int, total: int) -> None:
         time = self.event_time(step, total)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..base.errors import SecateurError
+from ..train.lora import merged_weight
 from .budget import Keep
 from .pruner import GradualPruner
 from .settings import PruneSettings
@@ -38,6 +39,7 @@ class Refit(GradualPruner[Net]):
         return any(self.event_time(step + ahead, total) is not None for ahead in range(CALIBRATION_STEPS))
 
     def before_forward(self, step: int, total: int) -> None:
+        super().before_forward(step, total)
         if self.collects_inputs(step, total):
             self.inputs.start()
 
@@ -64,11 +66,24 @@ class Refit(GradualPruner[Net]):
         self.inputs.reset()
 
     def tensors(self) -> dict[str, Tensor]:
-        return super().tensors() | self.inputs.tensors()
+        # Frozen weights that were refitted are not among those that are trained and stored.
+        frozen = {f"refitted.{name}": p for name, p in self._frozen_readers().items()}
+        return super().tensors() | self.inputs.tensors() | frozen
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         super().load(tensors)
         self.inputs.load(tensors, next(self.model.parameters()).device)
+        with torch.no_grad():
+            for name, parameter in self._frozen_readers().items():
+                parameter.copy_(tensors[f"refitted.{name}"])
+
+    def _frozen_readers(self) -> dict[str, Tensor]:
+        """Weights and biases of the readers that are not trained."""
+        parts = {
+            f"{name.removesuffix('.weight')}.{part}": getattr(layer, part)
+            for name, layer in self.readers.items() for part in ("weight", "bias")
+        }  # fmt: skip
+        return {name: p for name, p in parts.items() if p is not None and not p.requires_grad}
 
 
 def moments_with_one(layer: nn.Module, x: Tensor) -> Tensor:
@@ -98,7 +113,8 @@ def refit(layer: nn.Linear, moments: Tensor, stays: Tensor, damp: float = 0.01) 
     gram = moments[kept][:, kept]
     ridge = damp * float(moments.diagonal()[:-1].mean()) + 1e-12
     gram = gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    moved = torch.linalg.solve(gram, moments[kept][:, removed] @ layer.weight[:, removed].double().T).T  # (out, kept)
+    lost = merged_weight(layer)[:, removed].double()
+    moved = torch.linalg.solve(gram, moments[kept][:, removed] @ lost.T).T  # (out, kept)
     columns = kept[kept < layer.in_features]
     layer.weight[:, columns] += moved[:, : len(columns)].to(layer.weight.dtype)
     layer.weight[:, removed] = 0

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..base.errors import SecateurError, check_known
 from ..models.family import family_of
 from ..models.groups import KINDS, Group
+from ..train.lora import factor_masks
 from .budget import Cost, Keep, by_amounts, by_budget, partial_plan, removed_first
 from .importance import CRITERIA
 from .method import Method
@@ -52,6 +53,7 @@ class UnitMethod(Method[Net]):
         self.groups = [g for g in groups if g.kind not in ("mel", "input") or requested & {g.kind, g.name}]
         self.shapes = {n: t.shape for n, t in model.state_dict().items()}
         self.keep: Keep = {}
+        self.frozen: dict[str, Tensor] = {}
         # A budget that cannot be met is an error now, not halfway through the training.
         self.example = self.plan(1.0, {g.name: torch.ones(g.units) for g in self.groups})
         self.done = not self.example  # a budget that is met without removing anything
@@ -96,7 +98,14 @@ class UnitMethod(Method[Net]):
         kept = kept_units(self.groups, keep)
         masks = parameter_masks(self.groups, kept, self.shapes)
         self.masks = {name: m.to(device) for name, m in masks.items()}
+        self.masks |= factor_masks(self.model, self.masks)
+        self.frozen = {
+            n: p for n, p in self.model.named_parameters() if n in self.masks and not p.requires_grad
+        }  # of a model of which only low-rank updates are trained
         mask_inputs(self.model, self.groups, kept)
+
+    def project(self, parameters: dict[str, Tensor]) -> None:
+        super().project({**self.frozen, **parameters})
 
     def span(self, total: int) -> tuple[int, int]:
         return round(self.settings.begin * total), max(round(self.settings.end * total), 1)
@@ -111,6 +120,7 @@ class UnitMethod(Method[Net]):
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         self.adopt({n.removeprefix("keep."): t.tolist() for n, t in tensors.items() if n.startswith("keep.")})
         self.done = bool(tensors["done"])
+        self.project({})  # frozen weights are not in the state that is resumed
 
     def shrunk(self) -> Net:
         """The model without what was masked."""

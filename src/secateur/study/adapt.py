@@ -23,6 +23,7 @@ from ..evaluate.bootstrap import too_few_to_compare
 from ..evaluate.compare import compare_results
 from ..evaluate.conditions import chosen
 from ..evaluate.decoded import decoded
+from ..evaluate.possible import spread
 from ..evaluate.real_use import measure, read_results, source_of, write_results
 from ..evaluate.real_use_table import change_table, changes, drifted, lines
 from ..evaluate.result import Result, read_result, write_result
@@ -125,7 +126,7 @@ def adapt(model: Network, tokenizer: TextCodec, data: JobData, out: Path, settin
         if not (out / "exported" / name / "export.json").exists():
             export_onnx(source.cpu(), its_tokenizer, out / "exported" / name, precision)
     results["exported"] = _exported(out, test, results["pruned"], data.normalise)
-    speed = time_side_by_side(out / "exported", sorted(exports), _spread(test, settings.timed_clips))
+    speed = time_side_by_side(out / "exported", sorted(exports), spread(test, settings.timed_clips))
     for name, factor in speed.items():
         results[name] = replace(results[name], rtf=factor, bytes=folder_bytes(out / "exported" / name))
     results["exported"] = replace(
@@ -151,7 +152,7 @@ def real_use(out: Path, names: Iterable[str], test: Sequence[Utterance], setting
         if not folder.exists():
             recogniser = Recogniser.load(out / "exported" / name)
             source = source or source_of(
-                _spread([u for u in test if u.text], settings.condition_clips), recogniser.sample_rate
+                spread([u for u in test if u.text.strip()], settings.condition_clips), recogniser.sample_rate
             )
             write_results(folder, measure(recogniser, source, chosen(settings.conditions), model=name, data="test"))
         results_of[name] = read_results(folder)
@@ -235,10 +236,3 @@ def time_side_by_side(
                 best = min(best, time.perf_counter() - start)
             factors[name].append(best / clip.duration)
     return {name: float(np.median(values)) for name, values in factors.items()}
-
-
-def _spread(clips: Sequence[Utterance], count: int) -> list[Utterance]:
-    """`count` clips, evenly over the set."""
-    if len(clips) <= count:
-        return list(clips)
-    return [clips[i] for i in np.linspace(0, len(clips) - 1, count).round().astype(int)]

@@ -27,7 +27,7 @@ from ..models.network import Network
 from ..prune.counts import matrix_weights, nonzero_values, nonzero_weights
 from ..prune.initial_model import InitialModel
 from ..prune.low_rank import with_low_rank
-from ..prune.methods import make_method
+from ..prune.methods import check_low_rank_method, make_method
 from ..prune.pruner import COSTS
 from ..prune.settings import PruneSettings
 from ..prune.target import names_model
@@ -157,8 +157,7 @@ def _tune(
     callbacks: list[Callback] = []
     pruner = None
     if arm.prune is not None:
-        if settings.lora_rank or settings.lora_share:
-            raise SecateurError(f"{arm.name}: low-rank updates are a control without pruning; leave out one of the two")
+        check_low_rank_method(arm.prune.method, settings.low_rank_updates)
         model.to(data.device)
         pruner = make_method(model, arm.prune, original[arm.prune.measure])
         callbacks.append(pruner)

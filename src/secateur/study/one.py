@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
+from ..base.device import pick_device
 from ..base.extras import require
 from ..base.files import Json, read_json, write_json
 from ..base.progress import say
@@ -67,11 +66,11 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
     devs = {f"dev-{Path(path).parent.name}": read_sets([path], data_folder) for path in study.dev}
     data = JobData(
         training=some_hours(train_clips, hours, seed), rehearsal=rehearsal_clips, rehearsal_share=study.rehearsal_share,
-        dev=[u for clips in devs.values() for u in clips], device=torch.device(device),
+        dev=[u for clips in devs.values() for u in clips], device=pick_device(device),
         normalise=study.normalise, tests={**(devs if len(devs) > 1 else {}), **unseen_tests(study, data_folder)},
         words=tuple(u.text for u in train_clips) if hours is not None else (),
         rehearsal_dev=named_sets([data_folder / path for path in study.rehearsal_dev]),
-        nonspeech=read_nonspeech([data_folder / path for path in study.nonspeech], torch.device(device)),
+        nonspeech=read_nonspeech([data_folder / path for path in study.nonspeech], pick_device(device)),
         shortest_context=shortest_context(study),
     )  # fmt: skip
     flops_before = 0.0

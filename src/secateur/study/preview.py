@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..allocation.plan import amounts_in
 from ..base.errors import SecateurError
 from ..data.clip_index import joined
 from ..data.job import JobData
-from ..models.family import TextCodec
+from ..models.family import Config, TextCodec
+from ..models.groups import Group
 from ..models.network import Network
+from ..prune.importance import CRITERIA
 from ..prune.initial_model import InitialModel
 from ..prune.low_rank import ranks_of, with_ranks
-from ..prune.methods import make_method
+from ..prune.methods import check_low_rank_method, make_method
+from ..prune.sensitivity_map import read_map
+from ..prune.sensitivity_scores import unit_scores
 from ..prune.settings import PruneSettings
+from ..prune.target import parse_target
 from ..prune.task import task_of
 from ..prune.units import COSTS, UnitMethod
 from ..train.auxiliary import with_auxiliary_head
+from ..train.check import check_training
 from ..train.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -66,8 +74,14 @@ def preview(
     cost = COSTS[prune.measure]
     whole, start = cost(model.config), cost(initial.model.config)
     end, units = start, {}
-    if not prune.target and not prune.plan:  # these are decided by measurement
+    if prune.plan:
+        prune = replace(prune, plan="", remove=None, amounts=amounts_in(Path(prune.plan)))
+    if prune.target:  # decided by measurement
+        check_target(initial.model, model.config, prune)
+    else:
         method = make_method(initial.model, prune, whole)
+        if prune.map and isinstance(method, UnitMethod):
+            check_map(method.competing(), prune)
         if isinstance(method, UnitMethod):
             end = cost(initial.model.config.shrunk(dict(method.example)))
             units = {g.name: (g.kind, g.units) for g in method.competing()}
@@ -79,6 +93,38 @@ def preview(
     return summary, initial
 
 
+def check_target(model: Network, config: Config, prune: PruneSettings) -> None:
+    """Refuse a target that the units of the chosen kinds cannot meet, as far as that is known without measuring.
+
+    Raises:
+        SecateurError: no units of these kinds, a map of another model, or parameters or operations that cannot go.
+    """
+    target, settings = parse_target(prune.target), replace(prune, target="", remove=0.0)
+    share = 1 - target.value
+    if target.measure == "parameters":
+        settings = replace(settings, measure="parameters", remove=share)
+    elif target.measure == "macs":
+        settings = replace(settings, measure="macs", remove=share)
+    method = make_method(model, settings, COSTS[settings.measure](config))
+    assert isinstance(method, UnitMethod)
+    if not method.competing():
+        raise SecateurError("the model has no units of these kinds; name others (prune.kinds)")
+    if prune.map:
+        check_map(method.competing(), prune)
+
+
+def check_map(groups: Iterable[Group], prune: PruneSettings) -> None:
+    """Refuse a sensitivity map that was measured on a model with other groups.
+
+    Raises:
+        SecateurError: the first group that differs.
+    """
+    sensitivities, needed = read_map(prune.map), "map" in CRITERIA[prune.criterion].needs
+    for group in groups:
+        if needed or group.name in sensitivities.groups:
+            unit_scores(sensitivities, group.name, group.units)
+
+
 def rehearse(
     initial: InitialModel, data: JobData, train: TrainSettings, teacher: Network | None, prune: PruneSettings | None
 ) -> None:
@@ -86,10 +132,11 @@ def rehearse(
 
     Raises:
         SecateurError: a teacher that cannot teach it, too few outputs for the texts, no encoder for an auxiliary head,
-            low-rank updates beside pruning.
+            updates or grids that the model cannot have.
     """
-    if prune is not None and (train.lora_rank or train.lora_share):
-        raise SecateurError("low-rank updates (training.lora-rank) are for training without pruning: leave out one")
+    if prune is not None:
+        check_low_rank_method(prune.method, train.low_rank_updates)
+    check_training(initial.model, train)
     everything = joined(data.training, data.rehearsal)
     objective = task_of(initial.model.config).objective(initial, everything, train, teacher, data.device)
     with_auxiliary_head(objective, initial.model, everything, train)

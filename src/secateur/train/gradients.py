@@ -28,6 +28,8 @@ class Gradients:
     ) -> None:
         self.model, self.run, self.settings = model, run, settings
         self.parameters = parameters
+        ids = {id(p) for p in parameters}
+        self.frozen = [p for p in model.parameters() if id(p) not in ids]  # a callback may read their gradients
         self.rank, self.ranks = distributed.rank(), distributed.count()
         self.prepare = Preparer(run, settings, model, self.rank)
         self.device = run.bank.device
@@ -80,6 +82,8 @@ class Gradients:
             SecateurError: one clip alone is too much.
         """
         micro_batches = min(self.micro_batches, len(batch.examples))
+        for parameter in self.frozen:
+            parameter.grad = None
         if self.reducer is not None:
             self.reducer.begin()
         else:

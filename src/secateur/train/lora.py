@@ -2,12 +2,15 @@
 
 Every linear layer computes W x + B (A x) with a frozen W; A (rank, in) starts random, B (out, rank) at zero, so that
 the start is the model itself (Hu et al. 2021, arXiv 2106.09685). Afterwards W + B A is written into W.
+
+A pruner beside it ranks what the layers multiply by, W + B A (as LoRAPrune does, Zhang et al. 2023, arXiv 2305.18403),
+by its exact gradient, and what it removes is zeroed in W, in rows of B and in columns of A alike.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -19,28 +22,78 @@ from .settings import TrainSettings
 
 
 class LowRankLinear(nn.Linear):
-    """A linear layer with a frozen weight and a trainable update of rank `rank`; takes over `linear`'s parameters."""
+    """A linear layer with a frozen weight and a trainable update `up` (out, rank) @ `down` (rank, in).
 
-    def __init__(self, linear: nn.Linear, rank: int, random: torch.Generator) -> None:
-        super().__init__(linear.in_features, linear.out_features, bias=False, device="meta")
-        self.weight, self.bias = linear.weight, linear.bias
+    A layer becomes one in place (`begin`) and is a plain one again afterwards (`end`): what holds the module or hooks
+    on it (a pruner's evidence) still has it.
+    """
+
+    down: nn.Parameter
+    up: nn.Parameter
+
+    @classmethod
+    def begin(cls, linear: nn.Linear, rank: int, random: torch.Generator) -> LowRankLinear:
+        """`linear` with an update of rank `rank` that is zero."""
         device, bound = linear.weight.device, 1 / math.sqrt(linear.in_features)
         start = (torch.rand(rank, linear.in_features, generator=random) * 2 - 1) * bound
-        self.down = nn.Parameter(start.to(device))
-        self.up = nn.Parameter(torch.zeros(linear.out_features, rank, device=device))
+        linear.__class__ = cls
+        assert isinstance(linear, LowRankLinear)
+        linear.down = nn.Parameter(start.to(device))
+        linear.up = nn.Parameter(torch.zeros(linear.out_features, rank, device=device))
+        return linear
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) to (..., out)."""
         return F.linear(x, self.weight, self.bias) + F.linear(F.linear(x, self.down), self.up)
 
     @torch.no_grad()
-    def merged(self) -> nn.Linear:
-        """A plain layer with the update in its weight."""
-        plain = nn.Linear(self.in_features, self.out_features, bias=False, device="meta")
-        plain.weight, plain.bias = self.weight, self.bias
-        # In double precision: the product of the factors is rounded once.
-        plain.weight.copy_(self.weight.double() + self.up.double() @ self.down.double())
-        return plain.train(self.training)
+    def merged(self) -> Tensor:
+        """The weight (out, in) with its update, in double precision: the product of the factors is rounded once."""
+        return self.weight.double() + self.up.double() @ self.down.double()
+
+    @torch.no_grad()
+    def end(self) -> None:
+        """Write the update into the weight; a plain layer from now on."""
+        self.weight.copy_(self.merged())
+        del self.up, self.down
+        self.__class__ = nn.Linear  # type: ignore[assignment]
+
+
+@torch.no_grad()
+def merged_weight(layer: nn.Linear) -> Tensor:
+    """The weight (out, in) that a linear layer multiplies by, its update included."""
+    return torch.addmm(layer.weight, layer.up, layer.down) if isinstance(layer, LowRankLinear) else layer.weight
+
+
+def merged_weights(model: nn.Module) -> dict[str, Tensor]:
+    """All parameters by name, those of layers with updates as what they multiply by; the factors are left out."""
+    weights: dict[str, Tensor] = dict(model.named_parameters())
+    for name, module in model.named_modules():
+        if isinstance(module, LowRankLinear):
+            weights[f"{name}.weight"] = merged_weight(module)
+            del weights[f"{name}.up"], weights[f"{name}.down"]
+    return weights
+
+
+def factor_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Masks of the factors of every layer whose weight `masks` zeroes: rows of `up`, columns of `down`.
+
+    A mask of whole units is that of some rows times that of some columns, so that
+    mask * (W + up @ down) = mask * W + (rows * up) @ (down * columns).
+
+    Raises:
+        SecateurError: a mask of single weights, which no factors have.
+    """
+    found: dict[str, Tensor] = {}
+    for name, module in model.named_modules():
+        mask = masks.get(f"{name}.weight")
+        if mask is None or not isinstance(module, LowRankLinear):
+            continue
+        rows, columns = mask.ne(0).any(1, keepdim=True), mask.ne(0).any(0, keepdim=True)
+        if not torch.equal((rows & columns).expand_as(mask), mask.ne(0)):
+            raise SecateurError(f"{name}: zeros among single weights have no low-rank form; remove whole units")
+        found |= {f"{name}.up": rows.to(mask.dtype), f"{name}.down": columns.to(mask.dtype)}
+    return found
 
 
 def linear_layers(model: nn.Module) -> dict[str, nn.Linear]:
@@ -69,34 +122,47 @@ def rank_for(model: nn.Module, share: float) -> int:
     return max([rank for rank in range(1, most + 1) if count(rank) <= budget], default=1)
 
 
+def check_low_rank(model: nn.Module, settings: TrainSettings) -> None:
+    """Refuse low-rank updates that `model` cannot have.
+
+    Raises:
+        SecateurError: a share that no rank has, or interpolation beside it.
+    """
+    if not settings.low_rank_updates:
+        return
+    if settings.share_trained < 1:
+        raise SecateurError("interpolation cannot go with low-rank updates: the mean of factors is not that of weights")
+    if not linear_layers(model):
+        raise SecateurError("low-rank updates are of linear layers, and this model has none: leave out lora_rank")
+    if settings.lora_share:
+        rank_for(model, settings.lora_share)
+
+
 @contextmanager
 def low_rank(model: nn.Module, settings: TrainSettings) -> Iterator[None]:
     """Inside, only low-rank updates of `model`'s linear layers can be trained, as `settings` ask; after, they are in
     the weights and the model is what it was. Does nothing when they ask for none.
 
     Raises:
-        SecateurError: a share that no rank has, or interpolation beside it.
+        SecateurError: see `check_low_rank`.
     """
-    if not settings.lora_rank and not settings.lora_share:
+    check_low_rank(model, settings)
+    if not settings.low_rank_updates:
         yield
         return
-    if settings.share_trained < 1:
-        raise SecateurError("interpolation cannot go with low-rank updates: the mean of factors is not that of weights")
     rank = settings.lora_rank or rank_for(model, settings.lora_share)
     trainable = [p for p in model.parameters() if p.requires_grad]
     random = torch.Generator().manual_seed(settings.seed)
-    wrapped = {
-        name: LowRankLinear(layer, min(rank, layer.in_features, layer.out_features), random)
-        for name, layer in linear_layers(model).items()
-    }
     for parameter in trainable:
         parameter.requires_grad_(False)
-    for name, layer in wrapped.items():
-        model.set_submodule(name, layer)
+    wrapped = [
+        LowRankLinear.begin(layer, min(rank, layer.in_features, layer.out_features), random)
+        for layer in linear_layers(model).values()
+    ]
     try:
         yield
     finally:
-        for name, layer in wrapped.items():
-            model.set_submodule(name, layer.merged())
+        for layer in wrapped:
+            layer.end()
         for parameter in trainable:
             parameter.requires_grad_(True)

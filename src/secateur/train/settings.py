@@ -178,8 +178,13 @@ class TrainSettings(Settings):
             raise SecateurError(f"dropout_span must be two shares, the lower first, found {self.dropout_span}")
         if self.lora_rank and self.lora_share:
             raise SecateurError("lora_rank and lora_share exclude each other: give one of the two")
-        if self.optimizer == "adafactor" and (self.lora_rank or self.lora_share):
+        if self.optimizer == "adafactor" and self.low_rank_updates:
             raise SecateurError("adafactor moves low-rank updates, which start at zero, too little: take adamw")
+
+    @property
+    def low_rank_updates(self) -> bool:
+        """Whether only low-rank updates are trained (LoRA)."""
+        return bool(self.lora_rank or self.lora_share)
 
     def by_word_errors(self, step: int, total: int) -> bool:
         """Whether `step` (from 0) of `total` trains by minimum word error rate."""
