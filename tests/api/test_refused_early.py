@@ -34,7 +34,7 @@ def place(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "empty.jsonl").write_text("")
     (folder / "broken.jsonl").write_text("{")
     (folder / "file").write_text("a file")
-    (folder / "words.json").write_text("{}")
+    (folder / "words.json").write_text("{")
     save_checkpoint(folder / "model", *small_whisper())
     return folder
 
