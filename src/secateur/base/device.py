@@ -35,9 +35,10 @@ def indexed(device: torch.device) -> torch.device:
     """`device` with an index: "cuda" is the GPU that is current, and calls such as `set_per_process_memory_fraction`
     take no GPU without a number."""
     backend = require("torch", "train")
-    if device.type != "cuda" or device.index is not None:
+    if str(device) != "cuda":
         return device
-    return backend.device("cuda", backend.cuda.current_device())  # type: ignore[no-any-return]
+    found: torch.device = backend.device("cuda", backend.cuda.current_device())
+    return found
 
 
 def device_name(device: torch.device) -> str:
