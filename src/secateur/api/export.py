@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from ..base.errors import SecateurError
+from ..base.errors import SecateurError, nearest
 from ..base.files import Json
-from ..base.options import Settings, option
+from ..base.options import Settings, default_of, option
 from ..base.progress import say
 from .job import job
+
+if TYPE_CHECKING:
+    from ..models.family import Config
+
+ONLY_ONNX = ("clips", "dev", "tolerance", "nonspeech", "limit", "calibrate", "four_bits")
+RANGES = ("int8-static", "int8-dynamic", "auto")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +84,6 @@ def export(settings: ExportSettings) -> Json:
     from ..models.family import family_of, read_config
     from ..weights.fetch import fetch
     from .check import check_files, check_folder
-    from .export_check import check_conditions, check_nibbles, check_together
 
     tolerance, by_condition = tolerances(settings.tolerance)
     named = (settings.dev, settings.nonspeech, settings.calibrate, *map(Path, settings.clips))
@@ -136,3 +142,63 @@ def export(settings: ExportSettings) -> Json:
         settings.calibrate,
         settings.four_bits,
     )
+
+
+def check_together(settings: ExportSettings, precision: str, by_condition: Mapping[str, float]) -> None:
+    """Refuse options that the format or the precision would ignore, and manifests that cannot be read.
+
+    Raises:
+        SecateurError: the first such option and what it goes with.
+    """
+    from ..data.manifest import read_manifest
+
+    given = [f.name for f in fields(settings) if f.name in ONLY_ONNX and getattr(settings, f.name) != default_of(f)]
+    if settings.format != "onnx" and given:
+        raise SecateurError(
+            f"--{given[0].replace('_', '-')} goes with --format onnx: leave it out for {settings.format}, which is "
+            "written as the model is"
+        )
+    if settings.dev is None:
+        if by_condition:
+            raise SecateurError("a tolerance by condition needs clips to measure on: name a manifest with --dev")
+        alone = next((name for name in given if name in ("tolerance", "nonspeech", "limit")), None)
+        if alone is not None:
+            raise SecateurError(f"--{alone} is for the clips of --dev: name a manifest, or leave out --{alone}")
+    if settings.calibrate is not None and settings.format == "onnx" and precision not in RANGES:
+        raise SecateurError(f"--calibrate goes with int8-static and int8-dynamic, not with {precision}: leave it out")
+    for path in (settings.dev, settings.nonspeech, settings.calibrate):
+        if path is not None:
+            read_manifest(path)
+
+
+def check_conditions(settings: ExportSettings, by_condition: Mapping[str, float], config: Config) -> None:
+    """Refuse a tolerance for a condition that the clips of dev or the model cannot give: it would never be judged.
+
+    Raises:
+        SecateurError: the first such condition.
+    """
+    from ..evaluate.possible import check_possible
+    from ..export.job import condition_clips
+
+    if by_condition and settings.dev is not None and settings.format == "onnx":
+        check_possible(list(by_condition), condition_clips(settings.dev, settings.limit), config)
+
+
+def check_nibbles(settings: ExportSettings) -> None:
+    """Refuse a pattern of weights for four bits that names none.
+
+    Raises:
+        SecateurError: the pattern, and the nearest name of a weight.
+    """
+    from ..export.job import in_four_bits
+    from ..models.checkpoint import shapes_only
+    from ..weights.fetch import load_model
+
+    if not settings.four_bits:
+        return
+    with shapes_only():
+        model, _ = load_model(settings.model)
+    for pattern in settings.four_bits:
+        if not in_four_bits(model, "", [pattern]):
+            names = [name.removesuffix(".weight") for name, value in model.named_parameters() if value.dim() == 2]
+            raise SecateurError(f"--four-bits: no weight is named '{pattern}'{nearest(pattern, names)}")
