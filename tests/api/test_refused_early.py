@@ -20,7 +20,7 @@ from secateur.cli import main  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.evaluate.conditions import ClipSamples, build, joined_groups  # noqa: E402
 from secateur.evaluate.possible import check_possible, too_few  # noqa: E402
-from secateur.export.job import tolerances  # noqa: E402
+from secateur.export.tolerances import tolerances  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
 
 

@@ -16,8 +16,9 @@ from small_models import small_whisper  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.data.manifest import Utterance  # noqa: E402
 from secateur.evaluate.real_use import read_results  # noqa: E402
-from secateur.export.job import ErrorRateGate, real_use_drift, tolerances  # noqa: E402
+from secateur.export.job import ErrorRateGate, real_use_drift  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
+from secateur.export.tolerances import tolerances  # noqa: E402
 from secateur.study.adapt import real_use  # noqa: E402
 from secateur.study.report import _use_section  # noqa: E402
 from secateur.study.use import arm_table  # noqa: E402

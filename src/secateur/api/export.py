@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..base.errors import SecateurError, nearest
 from ..base.files import Json
@@ -78,9 +78,10 @@ def export(settings: ExportSettings) -> Json:
     from ..base.extras import require
 
     require("torch", "train")
-    from ..export.job import ErrorRateGate, export_checked, storage_of, tolerances, write_format
+    from ..export.job import ErrorRateGate, export_checked, storage_of, write_format
     from ..export.room import check_room
     from ..export.source import Source
+    from ..export.tolerances import tolerances
     from ..models.family import family_of, read_config
     from ..weights.fetch import fetch
     from .check import check_files, check_folder

@@ -37,8 +37,8 @@ def indexed(device: torch.device) -> torch.device:
     backend = require("torch", "train")
     if str(device) != "cuda":
         return device
-    found: torch.device = backend.device("cuda", backend.cuda.current_device())
-    return found
+    current: torch.device = backend.device("cuda", backend.cuda.current_device())
+    return current
 
 
 def device_name(device: torch.device) -> str:

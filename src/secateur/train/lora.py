@@ -84,7 +84,7 @@ def factor_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> dict[str, Ten
     Raises:
         SecateurError: a mask of single weights, which no factors have.
     """
-    found: dict[str, Tensor] = {}
+    factors: dict[str, Tensor] = {}
     for name, module in model.named_modules():
         mask = masks.get(f"{name}.weight")
         if mask is None or not isinstance(module, LowRankLinear):
@@ -92,8 +92,8 @@ def factor_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> dict[str, Ten
         rows, columns = mask.ne(0).any(1, keepdim=True), mask.ne(0).any(0, keepdim=True)
         if not torch.equal((rows & columns).expand_as(mask), mask.ne(0)):
             raise SecateurError(f"{name}: zeros among single weights have no low-rank form; remove whole units")
-        found |= {f"{name}.up": rows.to(mask.dtype), f"{name}.down": columns.to(mask.dtype)}
-    return found
+        factors |= {f"{name}.up": rows.to(mask.dtype), f"{name}.down": columns.to(mask.dtype)}
+    return factors
 
 
 def linear_layers(model: nn.Module) -> dict[str, nn.Linear]:
