@@ -31,6 +31,7 @@ from secateur.study.use import read_arms
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "examples" / "founding"), str(ROOT / "tools")]
 import by_error_table  # noqa: E402
+import keras_tables  # noqa: E402
 import large_jobs_table  # noqa: E402
 import large_tables  # noqa: E402
 import lm_tables  # noqa: E402
@@ -539,7 +540,8 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     **large_tables.TABLES, **mandarin_tables.TABLES, "abuse": trust_tables.abuse_table, "larger": larger_table,
     "limits": trust_tables.limits_table,
     "conformance": trust_tables.conformance_table, "attacks": trust_tables.attacks_table,
-    "abandoned": trust_tables.abandoned_table, "orders": orders_line, "conditions": conditions_table,
+    "abandoned": trust_tables.abandoned_table,
+    "keras-models": keras_tables.models_table, "orders": orders_line, "conditions": conditions_table,
 }  # fmt: skip
 MARKER = re.compile(r"^<!-- ([a-zA-Z0-9_-]+) -->$", re.MULTILINE)
 

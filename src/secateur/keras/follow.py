@@ -230,6 +230,7 @@ class Walk:
         keras = require("keras", "keras")
         layer, net = call.layer, self.net
         args, kwargs = tensors_of(call)
+        kwargs = dict(sorted(kwargs.items()))  # not every flattening sorts them
         try:
             try:
                 trace = traced(layer, args, kwargs)
@@ -264,7 +265,7 @@ class Walk:
             return (*call.path, f".{addresses[id(part)]}")
 
         given = [
-            f for f in keras.tree.flatten((call.args, call.kwargs)) if isinstance(f, Flow)
+            f for f in keras.tree.flatten((call.args, dict(sorted(call.kwargs.items())))) if isinstance(f, Flow)
         ]  # as the trace has them
         call.used |= {id(flow) for flow in given}
         flows: dict[int, Flow] = {}

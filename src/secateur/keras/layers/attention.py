@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...base.extras import require
 from ..channels import Flow, Ids
 from .call import Call, rule
 
@@ -25,6 +26,8 @@ def attention(call: Call) -> list[Flow]:
     heads = net.new(layer, call.path, layer.num_heads, "head", ".heads")
     scored = net.new(layer, call.path, layer.key_dim, "query_key", ".query_key")
     valued = net.new(layer, call.path, layer.value_dim, "value", ".value")
+    if require("keras", "keras").backend.backend() == "jax" and layer.key_dim == layer.value_dim:
+        net.tie(scored, valued)  # JAX's attention wants keys and values equally wide
     written = net.new(layer, call.path, layer.output_dense.kernel.shape[-1], "unit")
     parts = [(layer.query_dense, query, heads, scored, 0), (layer.key_dense, key, heads, scored, 2)]
     parts += [(layer.value_dense, value, heads, valued, 1)]
