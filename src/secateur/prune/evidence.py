@@ -36,7 +36,8 @@ class TaylorCollector(TaylorSums):
     @torch.no_grad()
     def update(self) -> None:
         """Add the current gradients; of layers with low-rank updates, times what they multiply by."""
-        all_reduce_sum([p.grad for p in self._watched if p.grad is not None])  # the optimiser's are summed already
+        frozen = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._watched]
+        all_reduce_sum(frozen)  # the optimiser's are summed already; every process brings as many
         weights = merged_weights(self.model)
         gradients = {name: p.grad for name, p in self.model.named_parameters() if p.requires_grad}
         self.add({name: g * weights[name] for name, g in gradients.items() if g is not None and name in weights})
