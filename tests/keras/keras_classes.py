@@ -43,6 +43,23 @@ class Trainer(keras.Model):  # type: ignore[misc]
 
 
 @mine
+class Backbone(keras.Model):  # type: ignore[misc]
+    """A graph that its class makes, with inputs by name: its config has what it was made with and no layers."""
+
+    def __init__(self, hidden: int, **options: Any) -> None:
+        tokens, features = Input((FRAMES,), dtype="int32", name="tokens"), Input((FRAMES, FEATURES), name="features")
+        mask = Input((FRAMES,), dtype="int32", name="mask")
+        x = layers.Embedding(5, 8)(tokens) * ops.cast(mask, "float32")[..., None] + layers.Dense(8)(features)
+        x = Encoder(8, 2, hidden)(x)
+        inputs = {"tokens": tokens, "features": features, "mask": mask}
+        super().__init__(inputs=inputs, outputs={"whole": layers.Dense(3)(x), "first": x[:, 0]}, **options)
+        self.hidden = hidden
+
+    def get_config(self) -> Any:
+        return {"name": self.name, "trainable": self.trainable, "hidden": self.hidden}
+
+
+@mine
 class MyDense(layers.Dense):  # type: ignore[misc]
     """Only a name."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras_classes import CASES, ByWidth, Native, Scaled, Trainer, around
+from keras_classes import CASES, Backbone, ByWidth, Native, Scaled, Trainer, around
 from keras_layers import FEATURES, FRAMES, inputs_of, unsettled
 from keras_prune_small import message, numbers
 
@@ -41,6 +41,24 @@ def every_class(folder: Path) -> dict[str, Any]:
             np.array_equal(a, numbers(b)) for a, b in zip(before, model.weights, strict=True)
         )
     return found
+
+
+def by_name(folder: Path) -> dict[str, Any]:
+    """A model that makes its own graph is called by the names of its inputs, small and loaded again too."""
+    random, shape = np.random.default_rng(0), (4, FRAMES)
+    x = {"mask": random.integers(0, 2, shape), "features": random.standard_normal((*shape, FEATURES))}
+    x["tokens"] = random.integers(0, 5, shape)
+    model = unsettled(Backbone(16))
+    masked, small = (prune(model, {"*": 0.45}, mode=mode, criterion="random") for mode in ("mask", "shrink"))
+    small.save(folder / "backbone.keras")
+    again = keras.saving.load_model(folder / "backbone.keras", compile=False)
+    whole, *others = (m(x, training=False) for m in (model, masked, small, again))
+    first, *rest = ({name: numbers(value) for name, value in one.items()} for one in others)
+    return {
+        "names": sorted(first), "parameters": [model.count_params(), small.count_params()],
+        "differences": [float(np.abs(one[name] - first[name]).max()) for one in rest for name in first],
+        "change": float(np.abs(numbers(whole["whole"]) - first["whole"]).max()),
+    }  # fmt: skip
 
 
 def steps(folder: Path) -> dict[str, Any]:
@@ -101,4 +119,5 @@ def taught() -> dict[str, Any]:
 if __name__ == "__main__":
     where = Path(sys.argv[1])
     result = {"classes": every_class(where), "steps": steps(where), "taught": taught(), "refused": refused()}
+    result["by_name"] = by_name(where)
     (where / "classes.json").write_text(json.dumps(result))

@@ -37,6 +37,13 @@ def test_the_shrunk_model_is_the_masked_one(result: dict[str, Any], name: str) -
     assert one["class"] and one["untouched"]
 
 
+def test_inputs_and_outputs_keep_their_names(result: dict[str, Any]) -> None:
+    one = result["by_name"]
+    assert one["names"] == ["first", "whole"]
+    assert max(one["differences"]) < 1e-5 and one["change"] > 1e-2
+    assert one["parameters"][1] < 0.8 * one["parameters"][0]
+
+
 def test_a_model_keeps_its_own_step_and_is_pruned_again(result: dict[str, Any]) -> None:
     steps = result["steps"]
     assert steps["class"] and steps["own"] == 7.0

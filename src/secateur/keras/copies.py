@@ -48,7 +48,7 @@ def described(model: Any, call: Any = None) -> Config:
             loadable(whole, model)
             return resized_config(whole, model.get_build_config(), call, model.name)
         if "layers" not in whole["config"]:
-            view = keras.Model(model.inputs, _outputs(model), name=model.name, trainable=model.trainable)
+            view = keras.Model(*_nested(model), name=model.name, trainable=model.trainable)
             whole = keras.saving.serialize_keras_object(view)
         entries = whole["config"]["layers"]
         layers = model.layers if isinstance(model, keras.Sequential) else model.operations
@@ -101,8 +101,9 @@ def _plain_from_config() -> Any:
     return [one.from_config.__func__ for one in (keras.Operation, keras.Model)]
 
 
-def _outputs(model: Any) -> Any:
-    return getattr(model, "_outputs_struct", model.outputs)
+def _nested(model: Any) -> tuple[Any, Any]:
+    """Inputs and outputs as the model takes and gives them: those of a dictionary have their names."""
+    return getattr(model, "_inputs_struct", model.inputs), getattr(model, "_outputs_struct", model.outputs)
 
 
 def rebuilt(model: Any, description: Config) -> Any:
