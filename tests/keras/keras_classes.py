@@ -188,6 +188,38 @@ class ByWidth(layers.Layer):  # type: ignore[misc]
 
 
 @mine
+class WithCache(layers.Layer):  # type: ignore[misc]
+    """What it computes, and a cache that it has only where it was given one."""
+
+    def __init__(self, width: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.up, self.down = layers.Dense(2 * width, activation="relu"), layers.Dense(width)
+
+    def build(self, shape: Any) -> None:
+        self.up.build(shape)
+        self.down.build((*shape[:-1], self.up.units))
+
+    def call(self, x: Any, cache: Any = None) -> Any:
+        return self.down(self.up(x)), cache
+
+
+@mine
+class Cached(layers.Layer):  # type: ignore[misc]
+    """As in the Transformer layers of KerasHub's T5."""
+
+    def __init__(self, width: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.inner = WithCache(width)
+
+    def build(self, shape: Any) -> None:
+        self.inner.build(shape)
+
+    def call(self, x: Any) -> Any:
+        y, _ = self.inner(x)
+        return x + y
+
+
+@mine
 class Scaled(layers.Layer):  # type: ignore[misc]
     """A layer that `register` has to be told about: its kernel is made anew at every call."""
 
@@ -238,6 +270,11 @@ def transformer() -> Any:
 @case
 def residuals() -> Any:
     return around(Residual(8, 16), Block(8), layers.TimeDistributed(MyDense(6)))
+
+
+@case
+def without_cache() -> Any:
+    return around(Cached(8))
 
 
 @case

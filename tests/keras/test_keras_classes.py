@@ -11,7 +11,7 @@ from keras_runs import needs, ran
 needs("keras", "tensorflow", "torch")
 NAMES = [
     "own_step", "own_step_nested", "dense_by_another_name", "attention_by_another_name", "transformer", "residuals",
-    "subclassed",
+    "without_cache", "subclassed",
 ]  # fmt: skip
 
 

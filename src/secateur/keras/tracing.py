@@ -10,7 +10,6 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import keras
@@ -103,7 +102,9 @@ def _traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], size: in
         own_kwargs["training"] = False
     with _symbols(layer, named) as scope:
         result = layer.call(*own_args, **own_kwargs)
-    outputs = [scope.symbol(o, o.dtype) if keras.ops.is_tensor(o) else o for o in keras.tree.flatten(result)]
+    outputs = [
+        scope.symbol(o, o.dtype) if keras.ops.is_tensor(o) else o for o in keras.tree.flatten(answered(result)[0])
+    ]
     if not outputs or not all(isinstance(one, keras.KerasTensor) for one in outputs):
         raise UntraceableError("what it returns is not made by Keras' layers and operations")
     symbols = list(scope.symbols.values())
@@ -116,6 +117,14 @@ def _traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], size: in
         trace.close()
         raise
     return trace
+
+
+def answered(result: Any) -> tuple[Any, tuple[None, ...]]:
+    """What a call returns, and apart from it the caches at its end that it was not asked for."""
+    if not isinstance(result, tuple):
+        return result, ()
+    length = max((n for n, one in enumerate(result, 1) if one is not None), default=0)
+    return result[:length], (None,) * (len(result) - length)
 
 
 def agrees(layer: Any, parent: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
@@ -202,7 +211,7 @@ def _verify(layer: Any, trace: Trace, given: Any) -> None:
         kwargs["training"] = False
     convert = keras.ops.convert_to_tensor
     with no_gradients():
-        expected = keras.tree.flatten(layer(*args, **kwargs))
+        expected = keras.tree.flatten(answered(layer(*args, **kwargs))[0])
         inputs = [*values, *(convert(v.value if hasattr(v, "trainable") else v) for _, v in trace.symbols)]
         got = keras.tree.flatten(trace.graph(inputs))
     for one, two in zip(expected, got, strict=True):
@@ -258,11 +267,19 @@ def _symbols(layer: Any, named: bool = True) -> Iterator[_Scope]:
                 (args, kwargs),
             )
         own = type(self).__module__.split(".")[0] != "keras" and "compute_output_spec" not in vars(self)
+        rest: tuple[None, ...] = ()
+
+        def spec(*args: Any, **kwargs: Any) -> Any:
+            nonlocal rest
+            result, rest = answered(keras.Operation.compute_output_spec(self, *args, **kwargs))
+            return result
+
         if own:  # a class with another `call` may go by the `compute_output_spec` of its parent
-            vars(self)["compute_output_spec"] = partial(keras.Operation.compute_output_spec, self)
+            vars(self)["compute_output_spec"] = spec
         depth += 1
         try:
-            return call(self, *args, **kwargs)
+            result = call(self, *args, **kwargs)
+            return (*result, *rest) if rest else result
         finally:
             depth -= 1
             if own:
