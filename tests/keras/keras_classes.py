@@ -203,6 +203,28 @@ class WithCache(layers.Layer):  # type: ignore[misc]
         return self.down(self.up(x)), cache
 
 
+class Unwritten(layers.Layer):  # type: ignore[misc]
+    """A layer that Keras cannot describe: it is made with an object, and has no config of its own."""
+
+    def __init__(self, setting: object) -> None:
+        super().__init__(name="unwritten")
+        self.up, self.down = layers.Dense(16, activation="relu"), layers.Dense(8)
+
+    def call(self, x: Any) -> Any:
+        return self.down(self.up(x))
+
+
+class Holder(layers.Layer):  # type: ignore[misc]
+    """Holds such a layer."""
+
+    def __init__(self) -> None:
+        super().__init__(name="holder")
+        self.inner = Unwritten(object())
+
+    def call(self, x: Any) -> Any:
+        return self.inner(x)
+
+
 @mine
 class Cached(layers.Layer):  # type: ignore[misc]
     """As in the Transformer layers of KerasHub's T5."""

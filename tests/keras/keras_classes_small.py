@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras_classes import CASES, Backbone, ByWidth, Native, Scaled, Trainer, around
+from keras_classes import CASES, Backbone, ByWidth, Holder, Native, Scaled, Trainer, around
 from keras_layers import FEATURES, FRAMES, inputs_of, unsettled
 from keras_prune_small import message, numbers
 
@@ -88,6 +88,7 @@ def refused() -> dict[str, Any]:
     alone = prune(by_width, {"*": 0.5}, exclude=["by_width*"])
     return {
         "width": message(prune, by_width, {"*": 0.5}), "alone": alone.count_params() / by_width.count_params(),
+        "unwritten": message(prune, unsettled(around(Holder())), {"*": 0.5}),
         "never": never, "native": message(prune, native),
         "zeros": [int((numbers(one.kernel) == 0).all(0).sum()) for one in (masked.first, masked.last)],
         "runs": list(numbers(masked(x)).shape),

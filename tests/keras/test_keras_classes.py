@@ -62,6 +62,7 @@ def test_what_stops_it_is_said(result: dict[str, Any]) -> None:
     refused = result["refused"]
     assert "the code of 'by_width' computes something else where it has fewer units" in refused["width"]
     assert "exclude=['by_width'] leaves it whole" in refused["width"] and refused["alone"] < 0.7
+    assert "model 'unwritten' gives no config to build it again from: Object Unwritten" in refused["unwritten"]
     assert "was not called yet" in refused["never"]
     assert "model 'native' (Native) cannot be followed" in refused["native"] and "mode='mask'" in refused["native"]
     assert not any("\n" in refused[case] for case in ("width", "never", "native"))

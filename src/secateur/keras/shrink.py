@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base.errors import SecateurError
 from ..base.extras import require
+from .causes import cause
 from .channels import Edit, readable
 from .copies import Config, described, forget, functional, loadable, paired, rebuilt, settled
 from .masks import apply, masks_of
@@ -104,7 +105,12 @@ def _resize(whole: Config, path: tuple[str, ...], structure: Structure) -> None:
             if isinstance(part, keras.Model) and functional(part):
                 config["parts"][address] = described(part)
             else:
-                config["parts"][address] = keras.saving.serialize_keras_object(part)
+                try:
+                    config["parts"][address] = keras.saving.serialize_keras_object(part)
+                except Exception as problem:  # whatever its get_config raises
+                    raise SecateurError(
+                        f"model '{part.name}' gives no config to build it again from: {cause(problem)}"
+                    ) from problem
                 loadable(config["parts"][address], part)
             forget(config["parts"][address])
     for address, variable in weights_of(layer).items():
