@@ -175,16 +175,23 @@ def speed_table(name: str) -> list[str]:
 
 
 def pareto_table() -> list[str]:
-    """Error rates against time and size, a line a recogniser, both sets side by side."""
+    """Error rates against time and size, a line a recogniser, both sets side by side.
+
+    RTFx is seconds of audio a second of one processor; core-hours are those of an hour of audio, 1 / RTFx.
+    """
     values = read_json(ROOT / "benchmarks" / "results" / "pareto.json")
     how, rows = values["how"], values["clips"]
     labels = list(dict.fromkeys(row["clips"] for row in rows))
-    head = ["recogniser", "MB", *(f"{label}: {what}" for label in labels for what in ("WER", "processor ms a clip"))]
+    whats = ("WER", "processor ms a clip", "RTFx", "core-hours an hour")
+    head = ["recogniser", "MB", *(f"{label}: {what}" for label in labels for what in whats)]
     lines = []
     for name in dict.fromkeys(row["model"] for row in rows):
         of = {row["clips"]: row for row in rows if row["model"] == name}
         first = of[labels[0]]
-        cells = [str(of[label][key]) for label in labels for key in ("WER", "cpu_ms_per_clip")]
+        cells = []
+        for row in (of[label] for label in labels):
+            speed = 1000 * row["seconds_per_clip"] / row["cpu_ms_per_clip"]
+            cells += [str(row["WER"]), str(row["cpu_ms_per_clip"]), f"{speed:.1f}", f"{1 / speed:.3f}"]
         lines.append([name, "" if first["MB"] is None else str(first["MB"]), *cells])
     sizes = ", ".join(
         f"{label}: {how['sets'][label]} test, {row['utterances']} clips of {row['seconds_per_clip']} s"
