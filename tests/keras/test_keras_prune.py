@@ -114,7 +114,7 @@ def test_budgets_are_met_and_names_are_kept_out(run: Run) -> None:
         ("budget", "cannot be reached"),
         ("quantised", "'int8': it is quantised (int8): prune the model first"),
         ("early", "give the Pruner to fit"),
-        ("span", "0 <= begin <= end <= 1"),
+        ("span", "0 <= begin <= end, both shares"),
     ],
 )
 def test_what_cannot_be_is_one_clear_line(run: Run, case: str, words: str) -> None:

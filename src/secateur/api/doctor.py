@@ -10,7 +10,7 @@ from ..base.options import Settings, option
 from .job import job
 
 if TYPE_CHECKING:
-    from ..study.doctor import Findings
+    from ..models.findings import Findings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,6 @@ def run(options: DoctorSettings) -> Json:
 def show(result: Json) -> str:
     """What may go, then what may not."""
     from ..base.options import from_dict
-    from ..study.doctor import Findings
+    from ..models.findings import Findings
 
     return str(from_dict(Findings, result))

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..base.extras import require
+from ..models.findings import Findings, Prunable, Ungrouped, values_in
 from ..models.groups import Group
-from ..study.doctor import Findings, Prunable, Ungrouped, values_in
 from .channels import UnknownLayerError
 from .names import any_matches
 from .options import Options
