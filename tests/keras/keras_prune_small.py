@@ -15,7 +15,7 @@ from keras_layers import CASES, FEATURES, FRAMES, chain, inputs_of, unsettled
 
 from secateur.base.errors import SecateurError
 from secateur.keras import GroupLasso, Pruner, prune
-from secateur.keras.data import Batch
+from secateur.keras.data import SampleBatch
 from secateur.keras.evidence import gradients
 from secateur.keras.export import export
 from secateur.keras.lasso import pressed
@@ -110,7 +110,7 @@ def criteria() -> dict[str, Any]:
     model = Sequential([Input((FRAMES, FEATURES)), layers.Flatten(), layers.Dense(6, activation="relu", name="hidden"),
                         layers.Dense(3, activation="softmax", name="out")])  # fmt: skip
     model.compile("sgd", "sparse_categorical_crossentropy")
-    slopes = gradients(model, Batch(x, y))
+    slopes = gradients(model, SampleBatch(x, y))
     weight, step = model.get_layer("hidden").kernel, 1e-3
     start = model.evaluate(x, y, verbose=0)
     direction = slopes[id(weight)] / np.linalg.norm(slopes[id(weight)])

@@ -21,7 +21,7 @@ ONCE = 64  # batches that are kept of what can be read only once
 
 
 @dataclass(frozen=True)
-class Batch:
+class SampleBatch:
     """Inputs as the model takes them, targets and weights of examples where there are any; arrays (batch, ...)."""
 
     x: Any
@@ -29,7 +29,7 @@ class Batch:
     weight: Any = None
 
 
-class Batches:
+class SampleBatches:
     """`data` in batches of `size` where it has none of its own, as often as they are asked for.
 
     What can be read only once, such as a generator, is kept: at most 64 batches, with a warning where there are more.
@@ -45,7 +45,7 @@ class Batches:
             data = self._kept(data)
         self.pieces = self._pieces(data)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[SampleBatch]:
         empty = True
         for batch in self.pieces():
             empty = False
@@ -53,7 +53,7 @@ class Batches:
         if empty:
             raise SecateurError("data has no batches: give arrays, or an iterable of batches that is not used up")
 
-    def first(self) -> Batch:
+    def first(self) -> SampleBatch:
         """One batch."""
         return next(iter(self))
 
@@ -67,7 +67,7 @@ class Batches:
             )
         return [self._batch(one, torch=False) for one in kept]
 
-    def _pieces(self, data: Any) -> Callable[[], Iterable[Batch]]:
+    def _pieces(self, data: Any) -> Callable[[], Iterable[SampleBatch]]:
         keras = require("keras", "keras")
         kind = type(data).__module__.split(".")[0]
         if isinstance(data, keras.utils.PyDataset):
@@ -79,7 +79,7 @@ class Batches:
         if isinstance(data, Mapping) or (hasattr(data, "shape") and hasattr(data, "__getitem__")):
             return self._sliced(data)
         if isinstance(data, Sequence) and len(data) and not isinstance(data, str):
-            if all(isinstance(one, Batch) for one in data):
+            if all(isinstance(one, SampleBatch) for one in data):
                 return lambda: data
             if not any(isinstance(one, tuple | Mapping) for one in data) and not self._batched(data[0]):
                 return self._sliced(data)
@@ -95,14 +95,14 @@ class Batches:
         rank = len(np.shape(_array(one)))
         return self.inputs is not None and len(self.inputs) == 1 and rank == self.inputs[0]
 
-    def _sliced(self, x: Any, y: Any = None, weight: Any = None) -> Callable[[], Iterable[Batch]]:
+    def _sliced(self, x: Any, y: Any = None, weight: Any = None) -> Callable[[], Iterable[SampleBatch]]:
         count = self._count(x)
 
-        def pieces() -> Iterator[Batch]:
+        def pieces() -> Iterator[SampleBatch]:
             for start in range(0, count, self.size):
                 part = slice(start, start + self.size)
                 rest = (self._part(one, part, count) for one in (y, weight))
-                yield Batch(self._part(x, part, None), *rest)
+                yield SampleBatch(self._part(x, part, None), *rest)
 
         return pieces
 
@@ -135,7 +135,7 @@ class Batches:
             return type(value)(self._part(one, part, self._count(value[0])) for one in value)
         return _array(value[part])
 
-    def _batch(self, one: Any, torch: bool) -> Batch:
+    def _batch(self, one: Any, torch: bool) -> SampleBatch:
         """One batch of an iterable: (inputs, targets, weights), or inputs; PyTorch's loaders make tuples lists."""
         if not isinstance(one, tuple) and not (torch and isinstance(one, list)):
             one = (one,)
@@ -143,7 +143,7 @@ class Batches:
             raise SecateurError(f"data: a batch is inputs, targets and weights of examples, found {len(one)} parts")
         count = self._count(one[0])
         x, *rest = (self._part(value, slice(None), count if n else None) for n, value in enumerate(one))
-        return Batch(x, *rest)
+        return SampleBatch(x, *rest)
 
 
 def padded(examples: Sequence[Any]) -> Arrays:

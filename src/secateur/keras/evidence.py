@@ -14,7 +14,7 @@ from ..base.extras import require
 from ..models.groups import Group
 from ..prune.importance import CRITERIA, Evidence
 from ..prune.taylor import TaylorSums
-from .data import Batch, Batches
+from .data import SampleBatch, SampleBatches
 from .layers.dense import channel_axis
 from .structure import Structure
 
@@ -24,7 +24,7 @@ NAMES = ("query", "value", "key")  # inputs of a layer that has several
 
 
 def evidence_of(
-    model: Any, structure: Structure, groups: Iterable[Group], criterion: str, data: Batches | None, seed: int
+    model: Any, structure: Structure, groups: Iterable[Group], criterion: str, data: SampleBatches | None, seed: int
 ) -> Evidence:
     """Evidence for a criterion: "taylor" and "signed" need `data` and a compiled model, "wanda" the inputs of `data`.
 
@@ -52,7 +52,7 @@ def evidence_of(
     return result
 
 
-def checked(model: Any, criterion: str, data: Batches | None, loss: bool = True) -> Batches:
+def checked(model: Any, criterion: str, data: SampleBatches | None, loss: bool = True) -> SampleBatches:
     """The data, where there is what the criterion needs.
 
     Raises:
@@ -68,7 +68,7 @@ def checked(model: Any, criterion: str, data: Batches | None, loss: bool = True)
     return data
 
 
-def gradients(model: Any, batch: Batch) -> dict[int, Floats]:
+def gradients(model: Any, batch: SampleBatch) -> dict[int, Floats]:
     """Of the compiled loss, by `id` of the variable; zeros for what is frozen or not reached."""
     keras = require("keras", "keras")
     backend = keras.backend.backend()
@@ -103,7 +103,7 @@ def _loss(model: Any, x: Any, y: Any, weight: Any) -> Any:
     return model.compute_loss(x=x, y=y, y_pred=model(x, training=False), sample_weight=weight, training=False)
 
 
-def _jax_gradients(model: Any, variables: Sequence[Any], batch: Batch) -> list[Any]:
+def _jax_gradients(model: Any, variables: Sequence[Any], batch: SampleBatch) -> list[Any]:
     """JAX differentiates functions of values: the variables' are put in their place for one call."""
     keras, jax = require("keras", "keras"), require("jax", "keras")
     rest = model.non_trainable_variables

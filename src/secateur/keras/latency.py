@@ -11,7 +11,7 @@ import numpy as np
 
 from ..base.errors import SecateurError
 from ..base.extras import require
-from .data import Batches
+from .data import SampleBatches
 from .options import Options
 from .plan import Planner
 from .shrink import shrunk_model
@@ -69,7 +69,7 @@ def within_latency(model: Any, options: Options) -> tuple[Planner, float]:
     from .export import random_samples
 
     keras = require("keras", "keras")
-    given = random_samples(model, 1) if options.data is None else Batches(options.data, model, 1).first().x
+    given = random_samples(model, 1) if options.data is None else SampleBatches(options.data, model, 1).first().x
     x = keras.tree.map_structure(keras.ops.convert_to_tensor, given)
     low, high = 0.0, 1.0
     best: tuple[Planner, float] | None = None

@@ -97,13 +97,13 @@ def _with_states(layer: Any, x: Any, notes: _Rewritten) -> Any:
     batch = x.shape[0]
     states = [keras.Input(batch_shape=(batch, layer.units)) for _ in range(2 if type(layer).__name__ == "LSTM" else 1)]
     copy = type(layer).from_config({**layer.get_config(), "stateful": False, "return_state": True})
-    found, *after = copy(x, initial_state=states if len(states) > 1 else states[0])
+    output, *after = copy(x, initial_state=states if len(states) > 1 else states[0])
     for name in ("kernel", "recurrent_kernel", "bias"):
         if getattr(copy.cell, name) is not None:
             getattr(copy.cell, name).assign(getattr(layer.cell, name))
     notes.states += states
     notes.after += after
-    return [found, *after] if layer.return_state else found
+    return [output, *after] if layer.return_state else output
 
 
 def _fourier(x: Any, length: int, stride: int, fft_length: int, window: Any, center: bool) -> tuple[Any, Any]:

@@ -15,7 +15,7 @@ from ..prune.budget import Keep, by_amounts, by_budget, partial_plan, removals, 
 from ..prune.importance import CRITERIA, Evidence
 from ..prune.sensitivity_map import SensitivityMap, read_map
 from .channels import UnknownLayerError
-from .data import Batches
+from .data import SampleBatches
 from .evidence import evidence_of
 from .masks import Masks, masks_of
 from .names import any_matches, matches
@@ -37,7 +37,7 @@ class Planner:
 
     def __init__(self, model: Any, options: Options, learning: bool = False) -> None:
         self.model, self.options, self.learning = model, options, learning
-        self.data = None if options.data is None else Batches(options.data, model, options.batch_size)
+        self.data = None if options.data is None else SampleBatches(options.data, model, options.batch_size)
         graph = self.data is None or getattr(model, "inputs", None)
         self.structure = self._followed(None if graph or self.data is None else self.data.first().x)
         self.groups = self._chosen()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
 from ..base.extras import require
-from .data import Batches
+from .data import SampleBatches
 from .evidence import listening
 from .layers.dense import channel_axis
 from .structure import Structure
@@ -23,7 +23,7 @@ DAMP = 0.01
 
 
 @dataclass(frozen=True)
-class Reader:
+class InputReader:
     """A kernel as a matrix (inputs, outputs) of what its layer reads: features, or taps times features."""
 
     name: str
@@ -56,7 +56,7 @@ class Reader:
         return np.swapaxes(windows, 2, 3).reshape(-1, taps[0] * value.shape[-1])
 
 
-def readers_of(structure: Structure) -> list[Reader]:
+def readers_of(structure: Structure) -> list[InputReader]:
     """Kernels whose inputs are known: dense ones, convolutions over one axis or of one tap, recurrent inputs."""
     result = []
     for name, use in structure.channels.uses.items():
@@ -71,7 +71,7 @@ def readers_of(structure: Structure) -> list[Reader]:
             continue
         inputs = int(np.prod(use.variable.shape[: axis + 1]))
         if inputs <= LARGEST:
-            result.append(Reader(name, layer, position, use.variable, axis, _bias(layer, use.variable)))
+            result.append(InputReader(name, layer, position, use.variable, axis, _bias(layer, use.variable)))
     return result
 
 
@@ -84,7 +84,7 @@ def _bias(layer: Any, kernel: Any) -> Any:
 
 
 @contextmanager
-def refitted(model: Any, before: Structure, after: Structure, data: Batches) -> Iterator[None]:
+def refitted(model: Any, before: Structure, after: Structure, data: SampleBatches) -> Iterator[None]:
     """The model with refitted weights, put back at the end of the block."""
     ops = require("keras", "keras").ops
     variables = {id(v): v for one in readers_of(before) for v in (one.kernel, one.bias) if v is not None}
@@ -97,7 +97,7 @@ def refitted(model: Any, before: Structure, after: Structure, data: Batches) -> 
             variable.assign(old[key])
 
 
-def refit(model: Any, before: Structure, after: Structure, data: Batches) -> list[str]:
+def refit(model: Any, before: Structure, after: Structure, data: SampleBatches) -> list[str]:
     """Refit in place every kernel that reads units which `after` lacks and `before` has: its other inputs and its bias
     give, with the least squared error on `data`, what all its inputs gave. The kernels' names.
 
@@ -145,7 +145,7 @@ def solved(kernel: Floats, stays: NDArray[np.bool_], moments: Floats, bias: bool
     return result, moved[-1] if bias else np.zeros(kernel.shape[1])
 
 
-def _moments(model: Any, readers: Mapping[str, Reader], data: Batches) -> dict[str, Floats]:
+def _moments(model: Any, readers: Mapping[str, InputReader], data: SampleBatches) -> dict[str, Floats]:
     """Mean of [x, 1]^T [x, 1] over all positions, by kernel."""
     sums: dict[str, Floats] = {}
     counts: dict[str, int] = {}

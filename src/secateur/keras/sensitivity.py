@@ -18,7 +18,7 @@ from ..evaluate.error_rate import count_errors
 from ..prune.importance import CRITERIA
 from ..prune.sensitivity_map import Measured, SensitivityMap, matching, ordered, spans, write_map
 from ..sensitivity.effects import BASELINE, differences, effects, resamples_for
-from .data import Batches
+from .data import SampleBatches
 from .evidence import evidence_of
 from .masks import apply, masks_of
 from .recordings import Floats, Recordings, chosen_sets
@@ -68,7 +68,7 @@ def sensitivity(
         raise SecateurError("amounts are shares between 0 and 1, such as (0.1, 0.25, 0.5)")
     labelled, transcribed = chosen_sets(model, sets, words)
     structure = structure_of(model)
-    given = None if labelled is None else Batches((labelled.features, labelled.classes), model, batch_size)
+    given = None if labelled is None else SampleBatches((labelled.features, labelled.classes), model, batch_size)
     if given is None and CRITERIA[criterion].needs:
         warnings.warn(f"no set has classes, which '{criterion}' needs: units are ranked by magnitude", stacklevel=2)
         criterion = "magnitude"
@@ -94,7 +94,7 @@ def sensitivity(
     return result
 
 
-def _with_loss(model: Any, data: Batches) -> Any:
+def _with_loss(model: Any, data: SampleBatches) -> Any:
     """The same layers, compiled with the cross entropy of the classes, whatever the model itself was compiled with."""
     keras = require("keras", "keras")
     if not getattr(model, "inputs", None):  # subclassed: it can be no other model's part

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..base.errors import SecateurError, nearest
 from ..base.extras import require
 from .copies import described, functional, paired, rebuilt, settled
-from .data import Batches
+from .data import SampleBatches
 from .evidence import checked, gradients, input_squares
 from .kernels import Kernel, kernels_of
 from .layers.low_rank import unfit
@@ -44,7 +44,7 @@ class SparsePlanner:
                 f"criterion '{options.criterion}' does not score single weights, which pattern '{options.pattern}' "
                 f"takes: {', '.join(CRITERIA)} do"
             )
-        self.data = None if options.data is None else Batches(options.data, model, options.batch_size)
+        self.data = None if options.data is None else SampleBatches(options.data, model, options.batch_size)
         self.kernels = self._chosen()
         self.amounts = self._amounts()
         self.variables = {kernel.name: kernel.variable for kernel in self.kernels}

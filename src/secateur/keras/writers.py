@@ -218,7 +218,7 @@ def _fewer_bits(written: Path, precision: str, samples: Sequence[Arrays]) -> Non
 
     names = [one.name for one in onnx.load(written).graph.input]
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
+    class SampleReader(CalibrationDataReader):  # type: ignore[misc]
         """The samples, one at a time."""
 
         def __init__(self) -> None:
@@ -230,7 +230,7 @@ def _fewer_bits(written: Path, precision: str, samples: Sequence[Arrays]) -> Non
     prepared = written.with_name("prepared.onnx")
     quant_pre_process(str(written), str(prepared), skip_symbolic_shape=True)
     quantize_static(
-        str(prepared), str(written), Reader(), per_channel=True, activation_type=QuantType.QUInt8,
+        str(prepared), str(written), SampleReader(), per_channel=True, activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
     )  # fmt: skip
     prepared.unlink()
