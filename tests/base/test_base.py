@@ -140,7 +140,7 @@ def test_help_is_a_tour_and_every_command_has_an_example(capsys: pytest.CaptureF
 def test_a_config_file_fills_options_and_the_command_line_wins(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "set.jsonl").write_text("")
+    (tmp_path / "set.jsonl").write_text('{"id": "a", "audio": "a.wav", "duration": 1.0, "text": "a"}\n')
     config = tmp_path / "c.toml"
     config.write_text('limit = 3\nmetrc = "wer"\n')
     assert main(["evaluate", "m", str(tmp_path / "set.jsonl"), "--config", str(config)]) == 2

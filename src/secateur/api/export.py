@@ -34,9 +34,9 @@ class ExportSettings(Settings):
         "transformers-pruned.",
     )  # fmt: skip
     precision: Literal["fp32", "fp16", "bf16", "int8", "int8-dynamic", "int8-static", "auto"] | None = option(
-        None, "Store the weights in this precision; left out: int8 for ONNX, for other formats what they usually have. "
-        "fp16 is half of fp32, int8 the smallest, int8-dynamic and int8-static faster where the CPU has VNNI and "
-        "coarser; auto is the fastest whose error rate on dev is the source's; bf16 is for transformers.",
+        None, "Store the weights in this precision; left out: int8 for ONNX, else the format's own. int8 is the "
+        "smallest; int8-dynamic and -static are faster where the CPU has VNNI but coarser; auto is the fastest with "
+        "the source's error rate on dev; bf16: transformers.",
     )  # fmt: skip
     largest: float = option(
         5.0, "Split the weights of a transformers folder into files of at most this size.", unit="GB", above=0,
