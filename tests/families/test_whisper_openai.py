@@ -83,14 +83,15 @@ def test_without_any_tokenizer_it_says_what_to_copy(real: Path) -> None:
         read_openai(real, absent)
 
 
-def test_fetch_converts_it_once(real: Path, tiny_en: Path, tmp_path: Path) -> None:
+def test_fetch_refers_to_it_and_copies_nothing(real: Path, tiny_en: Path, tmp_path: Path) -> None:
     path = tmp_path / real.name
     path.hardlink_to(real)
     shutil.copy(tiny_en / "tokenizer.json", tmp_path)
     folder = fetch(str(path), tmp_path / "cache")
-    stamp = (folder / "model.safetensors").stat().st_mtime_ns
+    stamp = (folder / "config.json").stat().st_mtime_ns
     assert fetch(str(path), tmp_path / "cache") == folder
-    assert (folder / "model.safetensors").stat().st_mtime_ns == stamp
+    assert (folder / "config.json").stat().st_mtime_ns == stamp
+    assert not list(folder.glob("*.safetensors"))
     assert load_model(folder)[0].config.width == 384
     assert [f.name for f in folder.parent.iterdir() if f.is_dir()] == [folder.name]  # no scratch folder is left
 
