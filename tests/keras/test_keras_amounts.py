@@ -67,16 +67,16 @@ def test_deviations_are_pruned_but_not_while_they_are_learned(result: dict[str, 
     assert gradually["after"] == 4 and gradually["during"] == 8 and gradually["finite"]
 
 
-def test_what_stays_takes_over_from_what_goes(found: dict[str, Any]) -> None:
-    one = found["refits"]
+def test_what_stays_takes_over_from_what_goes(result: dict[str, Any]) -> None:
+    one = result["refits"]
     assert one["True"] < 0.7 * one["False"]  # on inputs that it was not refitted to
     assert max(one["True masked"], one["False masked"]) < 1e-5
     assert one["untouched"] and "give data=inputs" in one["none"]
     assert one["units"] == one["learned"] == 3 and one["alike"] < 0.05
 
 
-def test_a_budget_may_be_measured_time(found: dict[str, Any]) -> None:
-    one = found["timed"]
+def test_a_budget_may_be_measured_time(result: dict[str, Any]) -> None:
+    one = result["timed"]
     assert 0.02 < one["left"] < 0.9
     assert "of the latency cannot be reached" in one["far"]
     assert "one share above 0" in one["layers"] and "then fit" in one["fit"]
