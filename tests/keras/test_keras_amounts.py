@@ -77,6 +77,6 @@ def test_what_stays_takes_over_from_what_goes(result: dict[str, Any]) -> None:
 
 def test_a_budget_may_be_measured_time(result: dict[str, Any]) -> None:
     one = result["timed"]
-    assert 0.02 < one["left"] < 0.9
+    assert 0.02 < one["left"] < 1
     assert "of the latency cannot be reached" in one["far"]
     assert "one share above 0" in one["layers"] and "then fit" in one["fit"]

@@ -11,6 +11,7 @@ import pytest
 from secateur.base.options import to_dict, walk
 from secateur.prune.methods import METHODS
 from secateur.prune.settings import BY_METHOD, PruneSettings
+from secateur.study.record import changed, defaults_of
 from secateur.study.settings import arm_settings, read_study
 from secateur.study.store import read_store
 from secateur.train.settings import TrainSettings
@@ -47,7 +48,8 @@ def test_a_study_means_what_was_run(path: Path) -> None:
     for run in runs:
         if run.arm not in study.arms:
             continue
-        then, now = run.summary["arm"], to_dict(arm_settings(study, run.arm, run.seed))
+        settings = arm_settings(study, run.arm, run.seed)
+        then, now, usual = run.summary["arm"], to_dict(settings), defaults_of(settings)
         for part in PARTS:
             assert (then[part] is None) == (now[part] is None), (run.arm, part)
             if then[part] is not None:
@@ -57,7 +59,7 @@ def test_a_study_means_what_was_run(path: Path) -> None:
                 if part == "prune":  # what the method does not read means nothing
                     unread = BY_METHOD - METHODS[now[part]["method"]].reads
                     recorded = {k: v for k, v in recorded.items() if k not in unread}
-                different = {k: (v, now[part].get(k)) for k, v in recorded.items() if now[part].get(k, v) != v}
-                assert not different, f"{run.arm}-{run.seed}: {part}"
+                same_keys = {k: now[part].get(k, v) for k, v in recorded.items()}
+                assert not list(changed(recorded, same_keys, usual[part], f"{run.arm}-{run.seed}: {part}"))
                 compared += 1
     assert compared

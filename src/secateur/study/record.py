@@ -101,16 +101,16 @@ def record_of(job: str, settings: Any, data: Iterable[Path], model: str) -> Json
     """
     return {
         "job": job, "settings": {k: v for k, v in to_dict(settings).items() if k not in ENVIRONMENT},
-        DEFAULTS: _defaults(settings), "data": fingerprints(data), "model": model_fingerprint(model),
+        DEFAULTS: defaults_of(settings), "data": fingerprints(data), "model": model_fingerprint(model),
         "versions": versions(),
     }  # fmt: skip
 
 
-def _defaults(settings: Any) -> Json:
+def defaults_of(settings: Any) -> Json:
     """What every setting is when nobody sets it, in the shape of `to_dict(settings)`."""
     if isinstance(settings, Mapping):
         return {
-            key: _defaults(value)
+            key: defaults_of(value)
             for key, value in settings.items()
             if isinstance(value, Mapping) or is_dataclass(value)
         }
@@ -118,7 +118,7 @@ def _defaults(settings: Any) -> Json:
     for one in fields(settings):
         value, default = getattr(settings, one.name), default_of(one)
         if is_dataclass(value):
-            defaults[one.name] = _defaults(value)
+            defaults[one.name] = defaults_of(value)
         elif default is not MISSING:
             defaults[one.name] = to_dict(default)
     return defaults
@@ -194,19 +194,20 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]
     if old.get("job") != new["job"]:
         yield f"job was {old.get('job')}, is {new['job']}"
         return
-    yield from _changed(old.get("settings", {}), new["settings"], new.get(DEFAULTS, {}), "")
+    yield from changed(old.get("settings", {}), new["settings"], new.get(DEFAULTS, {}), "")
     for path in [p for p in new["data"] if p in old.get("data", {}) and old["data"][p] != new["data"][p]]:
         yield f"{path} has another content"
     if old.get("model", "") != new["model"]:
         yield "the model's files are others"
 
 
-def _changed(old: Any, new: Any, defaults: Any, where: str) -> Iterator[str]:
+def changed(old: Any, new: Any, defaults: Any, where: str) -> Iterator[str]:
+    """What settings, as `to_dict` gives them, differ in; what only `new` has differs where it is not at its default."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         known = defaults if isinstance(defaults, Mapping) else {}
         for key in dict.fromkeys([*old, *new]):
             if key in old or key not in known or new[key] != known[key]:
-                yield from _changed(old.get(key), new.get(key), known.get(key), f"{where}.{key}" if where else key)
+                yield from changed(old.get(key), new.get(key), known.get(key), f"{where}.{key}" if where else key)
     elif old != new:
         yield f"{where} was {_short(old)}, is {_short(new)}"
 

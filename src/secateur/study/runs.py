@@ -13,7 +13,7 @@ from ..base.options import to_dict
 from ..base.progress import say
 from .arm import complete, finished
 from .processes import Piece, Processes, StudyPaths, cluster
-from .record import NAME, refuse_other
+from .record import NAME, changed, defaults_of, refuse_other
 from .sets import arm_record, check_sets
 from .settings import StudySettings, arm_settings, needed_runs, read_study, waits_for
 
@@ -99,22 +99,23 @@ def check_records(study: StudySettings, todo: Sequence[tuple[str, int]], data_fo
         summary = read_json(result)["summary"] if result.exists() else finished(folder)
         if summary is None:
             continue
-        then, now = summary["arm"], to_dict(arm_settings(study, name, seed))
-        odd = [line for part in ("train", "prune") for line in _other(then.get(part), now[part], part)]
+        then, settings = summary["arm"], arm_settings(study, name, seed)
+        now, usual = to_dict(settings), defaults_of(settings)
+        odd = [line for part in ("train", "prune") for line in _other(then.get(part), now[part], usual.get(part), part)]
         if odd:
             where = folder if folder.exists() else result
             shown = "; ".join(odd[:4])
             raise SecateurError(f"{where}: another run is here ({shown}); name another --out, or delete it")
 
 
-def _other(then: Json | None, now: Json | None, part: str) -> list[str]:
+def _other(then: Json | None, now: Json | None, usual: Json | None, part: str) -> list[str]:
     """What a summary that was written without a record says of other settings; it may lack newer ones."""
     if then is None or now is None:
         return [] if then is now else [f"{part} was {'none' if then is None else 'there'}"]
     known = {key: value for key, value in then.items() if key in now}
     if now.get("plan") or now.get("target"):  # what was recorded is what the plan came to
         known = {key: value for key, value in known.items() if key not in ("remove", "amounts", "plan", "target")}
-    return [f"{part}.{key} was {value}, is {now[key]}" for key, value in known.items() if now[key] != value]
+    return list(changed(known, {key: now[key] for key in known}, usual, part))
 
 
 def _run(
