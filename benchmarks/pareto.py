@@ -178,7 +178,8 @@ def main() -> None:
     until = time.monotonic() + 60 * options.minutes
     with tempfile.TemporaryDirectory() as temporary:
         work = options.work or Path(temporary)
-        work.mkdir(parents=True, exist_ok=True)
+        for folder in (work, options.out.parent):
+            folder.mkdir(parents=True, exist_ok=True)
         own = ours(options.models, options.precisions, work)
         runners = own + others(options.peers, options.peer_model, options.peer_python, work)
         partial = options.out.with_suffix(".partial.jsonl")
