@@ -38,7 +38,7 @@ from secateur.audio.read import read_audio
 from secateur.base.errors import SecateurError, check_known
 from secateur.base.files import write_json
 from secateur.base.progress import track
-from secateur.data.manifest import read_manifest
+from secateur.data.manifest import evenly, read_manifest
 from secateur.evaluate.error_rate import count_errors, total
 from secateur.features.whisper import log_mel
 from secateur.runtime.onnx_session import OnnxSession
@@ -279,7 +279,7 @@ def clips_of(data: Path, name: str, count: int) -> list[Clip]:
         every = [Clip(u.audio, u.text) for u in read_manifest(data / name / "test.jsonl")]
     else:
         every = [Clip(data / name / json.loads(line)["audio"], None) for line in lines]
-    return every[:: max(1, len(every) // count)][:count]
+    return evenly(every, count)
 
 
 def peers(words: list[str], other: str | None) -> list[Runner]:

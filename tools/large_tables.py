@@ -23,8 +23,8 @@ def found(name: str) -> Any:
 def steady(log: list[dict[str, Any]]) -> float:
     """Utterances a second from the first validation to the last but one: without the start and the profile."""
     first, last = log[0], log[-2]
-    heard = [e["utterances_per_second"] * e["seconds"] for e in (first, last)]
-    return float((heard[1] - heard[0]) / (last["seconds"] - first["seconds"]))
+    counts = [e["utterances_per_second"] * e["seconds"] for e in (first, last)]
+    return float((counts[1] - counts[0]) / (last["seconds"] - first["seconds"]))
 
 
 def steps_table() -> list[str]:

@@ -308,8 +308,7 @@ def two_gpus_table() -> list[str]:
         log = read_log(folder / f"{name}-metrics.jsonl")
         last, steady = log[-1], ""
         if len(log) > 2:  # without the start: kernels are chosen, memory is taken
-            heard = [e["utterances_per_second"] * e["seconds"] for e in (log[0], log[-2])]
-            speeds[name] = (heard[1] - heard[0]) / (log[-2]["seconds"] - log[0]["seconds"])
+            speeds[name] = large_tables.steady(log)
             steady = f"{speeds[name]:.0f}"
         lines.append(
             f"| {name} | {last['processes']} | {steady} | {last['utterances_per_second']:.0f} "

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..base.errors import SecateurError, nearest
 from ..base.files import Json, at_home, atomic_path
@@ -20,6 +20,7 @@ from .fields import ALL, FIELDS, LEAST, TEXTS, check_names, described
 from .hashes import Hashes
 from .shards import is_shards, read_samples
 
+T = TypeVar("T")
 MOST_CHANNELS = 64
 MOST_LINE = 16 << 20  # bytes; a file may have no end of line, or no end
 CHECKOUT = Path(__file__).resolve().parents[3]  # when it is one; an installed package has no pyproject.toml there
@@ -309,6 +310,11 @@ def load_set(folder: str | Path, name: str, split: str) -> list[Utterance]:
         known = sorted({p.parent.name for p in folder.glob("*/*.jsonl")})
         raise SecateurError(f"{folder}: no set '{name}'{nearest(name, known)}; there are: {', '.join(known) or 'none'}")
     return read_manifest(folder / name / f"{split}.jsonl")
+
+
+def evenly(clips: Sequence[T], most: int) -> list[T]:
+    """Every n-th of `clips`, so that there are at most `most`."""
+    return list(clips[:: max(1, len(clips) // most)][:most])
 
 
 def limit(

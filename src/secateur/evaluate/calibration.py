@@ -14,7 +14,7 @@ import numpy as np
 from ..base.files import write_json
 from ..base.options import to_dict
 from ..base.progress import say
-from ..data.manifest import read_manifest
+from ..data.manifest import evenly, read_manifest
 from ..decode.generation import Calibration, Generation, UngatedOutputs, calibrate
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio
@@ -125,7 +125,7 @@ def calibrate_export(folder: Path, dev: Path, limit: int | None = None, nonspeec
         return contents.generation
     recogniser = Recogniser.load(folder)
     silent: list[Utterance] = [] if nonspeech is None else list(read_manifest(nonspeech))
-    calibration = generation_of(recogniser, source_of(_spread(clips), recogniser.sample_rate, silent))
+    calibration = generation_of(recogniser, source_of(evenly(clips, MOST), recogniser.sample_rate, silent))
     write_json(folder / CONTENTS, to_dict(replace(contents, generation=calibration.generation)))
     say(
         f"thresholds: {100 * calibration.invented:.1f} % of recordings without speech keep a text, "
@@ -133,9 +133,3 @@ def calibrate_export(folder: Path, dev: Path, limit: int | None = None, nonspeec
         f"{'help or do no harm' if calibration.generation.prompts else 'cost words: left out'}"
     )
     return calibration.generation
-
-
-def _spread(clips: Sequence[Utterance]) -> list[Utterance]:
-    """At most `MOST`, evenly over all."""
-    step = max(1, len(clips) // MOST)
-    return list(clips[::step][:MOST])

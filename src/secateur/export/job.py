@@ -17,7 +17,7 @@ from ..base.files import Json
 from ..base.plugins import Registry
 from ..base.progress import say
 from ..data.clip import read_clip
-from ..data.manifest import Utterance, read_manifest
+from ..data.manifest import Utterance, evenly, read_manifest
 from ..decode.session import Floats
 from ..evaluate.calibration import calibrate_export
 from ..evaluate.conditions import chosen
@@ -282,8 +282,7 @@ def real_use_drift(
 
 def condition_clips(dev: Path, limit: int | None) -> list[Utterance]:
     """The clips of a gate's manifest that conditions are built from."""
-    utterances = _sampled(dev, limit)
-    return utterances[:: max(1, len(utterances) // CONDITION_CLIPS)][:CONDITION_CLIPS]
+    return evenly(_sampled(dev, limit), CONDITION_CLIPS)
 
 
 def in_four_bits(model: Network, prefix: str, nibbles: Sequence[str]) -> bool:
@@ -295,7 +294,7 @@ def in_four_bits(model: Network, prefix: str, nibbles: Sequence[str]) -> bool:
 def _sampled(manifest: Path, limit: int | None) -> list[Utterance]:
     """At most `limit` clips, evenly over a manifest."""
     every = read_manifest(manifest)
-    return every[:: max(1, len(every) // limit)][:limit] if limit else every
+    return evenly(every, limit) if limit else every
 
 
 def sample_features(clips: Sequence[str] | Sequence[Utterance], config: Config) -> list[Floats]:

@@ -17,6 +17,7 @@ from ..base.folders import clear_temporaries
 from ..base.options import to_dict
 from ..data.clip_index import joined
 from ..data.job import JobData
+from ..data.manifest import evenly
 from ..evaluate.result import Result, write_result
 from ..evaluate.scoring import batch_seconds, decode_set, score
 from ..export.exporter import exporter_of
@@ -85,9 +86,7 @@ def run_arm(
     if arm.train is not None and arm.train.four_bits:
         # An encoder whose inputs are even loses less when its arithmetic is in bytes; afterwards its grid is fixed.
         clips = [u for u in data.training if u.duration <= initial.model.config.max_seconds]
-        samples = sample_features(
-            clips[:: max(1, len(clips) // CALIBRATION_CLIPS)][:CALIBRATION_CLIPS], initial.model.config
-        )
+        samples = sample_features(evenly(clips, CALIBRATION_CLIPS), initial.model.config)
         initial = replace(initial, model=exporter_of(initial.model.config).smoothed(initial.model, samples))
     if distributed.rank() == 0:
         write_config(folder / TRAINED, initial.model.config)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..base.errors import SecateurError
 from ..base.files import Json
 from ..base.progress import say, track
-from ..data.manifest import Utterance
+from ..data.manifest import Utterance, evenly
 from ..decode.ctc.beam import BeamDecoder
 from ..decode.fusion import BEAM as FUSION_BEAM
 from ..decode.fusion import BONUS, WEIGHT
@@ -85,7 +85,7 @@ def _tune_fusion(
     recogniser: Recogniser, utterances: Sequence[Utterance], options: DecodingOptions
 ) -> tuple[DecodingOptions, list[WeightTrial]]:
     """`tune` for encoder-decoders: weight and word bonus of shallow fusion."""
-    clips = list(utterances)[:: max(1, len(utterances) // FUSED_CLIPS)][:FUSED_CLIPS]
+    clips = evenly(utterances, FUSED_CLIPS)
 
     def texts(lm_weight: float, word_bonus: float, blank_penalty: float) -> list[str]:
         weighed = replace(options, lm_weight=lm_weight, word_bonus=word_bonus)

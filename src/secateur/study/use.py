@@ -10,7 +10,7 @@ from statistics import mean
 
 from ..base.options import Settings, option
 from ..base.progress import say
-from ..data.manifest import Utterance, read_manifest
+from ..data.manifest import Utterance, evenly, read_manifest
 from ..evaluate.bootstrap import Difference, paired_difference
 from ..evaluate.conditions import chosen
 from ..evaluate.real_use import Results, measure, read_results, source_of, write_results
@@ -45,8 +45,7 @@ def measure_arm(use: StudyUse, folder: Path, tests: Mapping[str, Sequence[Uttera
         if left:
             say(f"{folder.name}: {test}, {len(left)} conditions of real use")
             clips = [u for u in tests[test] if u.text]
-            spread = clips[:: max(1, len(clips) // use.clips)][: use.clips]
-            source = source_of(spread, recogniser.sample_rate, silent, use.seed)
+            source = source_of(evenly(clips, use.clips), recogniser.sample_rate, silent, use.seed)
             write_results(target, measure(recogniser, source, left, model=folder.name, data=test))
 
 
