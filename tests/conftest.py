@@ -36,6 +36,13 @@ def speech_folder() -> Path | None:
     return None
 
 
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test's own: models that a test makes are no entries of the user's."""
+    monkeypatch.setenv("SECATEUR_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 @pytest.fixture(scope="session")
 def speech() -> Path:
     """The folder of real speech sets (librispeech-mini, speechocean762, ...)."""

@@ -32,6 +32,7 @@ from secateur.study.arm import ArmSettings, run_arm  # noqa: E402
 from secateur.text.units import characters_of  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 WHOLE = {"vocabulary": False, "audio_seconds": None, "text_tokens": None}
 
 
@@ -40,11 +41,6 @@ def data(speech: Path) -> JobData:
     torch.set_num_threads(1)
     clips = [u for u in read_manifest(speech / "free-spoken-digits" / "train.jsonl") if 0.3 < u.duration < 0.8]
     return JobData(training=clips[:30], dev=clips[30:40], tests={})
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SECATEUR_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("how", ["uniform", "global", "search"])

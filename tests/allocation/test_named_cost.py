@@ -42,8 +42,7 @@ def data(speech: Path) -> JobData:
 
 
 @pytest.fixture(autouse=True)
-def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SECATEUR_CACHE", str(tmp_path / "cache"))
+def quick(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "MODELS", 3)
 
 
@@ -89,9 +88,11 @@ def test_what_cannot_be_reached_says_what_comes_nearest(data: JobData, tmp_path:
     model, text = whisper_of(2, 1024)
     named = slow_and_small(tmp_path / "named")
     settings = PruneSettings(target=f"cost={named}", kinds=("head",), protect=0.2, **GIVEN)
-    with pytest.raises(SecateurError, match=r"not reachable; nearest is '.*' with short .*, long .*, size \d") as told:
+    with pytest.raises(
+        SecateurError, match=r"not reachable; nearest is '.*' with short .*, long .*, size \d"
+    ) as problem:
         planned_cost(model, text, maker(model, text), data, settings, tmp_path / "out")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(problem.value)
     assert not (tmp_path / "out").exists()
 
 

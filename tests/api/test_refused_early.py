@@ -92,9 +92,9 @@ EXPORT = [
 def refused(words: list[str], place: Path, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(place.rglob("*"))
     assert main([word.format(place=place) for word in words]) == 2
-    told = capsys.readouterr()
-    last = told.err.strip().splitlines()[-1]
-    assert line in last and last.startswith("secateur: ") and not told.out, told.err
+    output = capsys.readouterr()
+    last = output.err.strip().splitlines()[-1]
+    assert line in last and last.startswith("secateur: ") and not output.out, output.err
     assert sorted(place.rglob("*")) == before
 
 

@@ -22,6 +22,7 @@ from secateur.families.whisper.vocabulary import openai_tokens, special_names  #
 from secateur.text.tokenizer import Tokenizer  # noqa: E402
 from secateur.weights.fetch import load_model, read_foreign  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 ROWS = 51865
 TABLE = "model.decoder.embed_tokens.weight"
 

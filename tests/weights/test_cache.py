@@ -30,12 +30,6 @@ MAKERS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SECATEUR_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 def answer(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     capsys.readouterr()
     assert main([*words, "--json"]) == 0

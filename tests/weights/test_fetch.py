@@ -82,6 +82,7 @@ def test_a_local_model_is_not_copied(foreign: Path, tmp_path: Path) -> None:
         load_checkpoint(kept)
 
 
+@pytest.mark.usefixtures("own_cache")
 def test_sixteen_bits_only_where_they_lose_nothing(foreign: Path, tmp_path: Path) -> None:
     def types(folder: Path) -> set[str]:
         out = tmp_path / "out" / folder.name

@@ -21,6 +21,7 @@ from secateur.models.checkpoint import load_checkpoint  # noqa: E402
 from secateur.weights.fetch import fetch, load_model, read_foreign  # noqa: E402
 from secateur.weights.hub import needed_files  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 LAYER = "wav2vec2.encoder.layers.1.attention.q_proj"
 
 
