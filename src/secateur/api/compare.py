@@ -46,39 +46,43 @@ def compare(settings: CompareSettings) -> Comparison:
     """
     from ..evaluate.compare import compare as compared
 
-    for source in (settings.a, settings.b):
-        _check(source, settings)
-    a, b = _results(settings.a, settings), _results(settings.b, settings)
+    sources = settings.a, settings.b
+    read = [_read(source, settings.manifest) for source in sources]  # of both, before the first is decoded
+    a, b = (known or _decoded(source, settings) for known, source in zip(read, sources, strict=True))
     # Models may share a name (the same run's files): then the sources tell them apart.
     names = (settings.a, settings.b) if a[0].model == b[0].model else None
     return compared(a, b, names=names, resamples=settings.resamples, seed=settings.seed)
 
 
-def _check(source: str, settings: CompareSettings) -> None:
-    """Refuse what cannot be read before the first of the two is decoded."""
-    from ..evaluate.result import is_result
+def _read(source: str, manifest: Path | None) -> list[Result]:
+    """The results in files; none where `source` names models, which are looked up.
+
+    Raises:
+        SecateurError: files that are no results, no such model, or models without a manifest.
+    """
+    from ..evaluate.result import is_result, read_result
     from ..weights.fetch import fetch
 
-    names = [name for name in source.split(",") if name]
-    if all(is_result(name) or name.endswith(".json") for name in names) or settings.manifest is None:
-        _results(source, settings)  # files, or an error
-        return
-    for name in names:
-        folder = located(name)
-        if not is_exported(folder):
-            fetch(folder)
-
-
-def _results(source: str, settings: CompareSettings) -> list[Result]:
-    from ..evaluate.result import is_result, read_result
-
-    names = [name for name in source.split(",") if name]
+    names = _names(source)
     if all(is_result(name) or name.endswith(".json") for name in names):
         return [read_result(name) for name in names]
-    if settings.manifest is None:
+    if manifest is None:
         raise SecateurError(f"'{source}' is not a result file; to compare models give a MANIFEST after them")
+    for name in names:
+        if not is_exported(folder := located(name)):
+            fetch(folder)
+    return []
+
+
+def _names(source: str) -> list[str]:
+    return [name for name in source.split(",") if name]
+
+
+def _decoded(source: str, settings: CompareSettings) -> list[Result]:
+    """The results of models on the manifest."""
+    assert settings.manifest is not None  # see `_read`
     usual = EvaluateSettings(
         model="", manifest=settings.manifest, limit=settings.limit, device=settings.device,
         normalise=settings.normalise, decoding=settings.decoding,
     )  # fmt: skip
-    return [result_of(replace(usual, model=name)) for name in names]
+    return [result_of(replace(usual, model=name)) for name in _names(source)]

@@ -107,10 +107,13 @@ def export(settings: ExportSettings) -> Json:
     if settings.languages and not settings.vocabulary:
         raise SecateurError("--languages says whose rows stay: add --vocabulary script")
     if settings.vocabulary:
+        from ..prune.initial_model import languages_written
         from ..prune.vocabulary import chosen_alphabet
 
-        english = getattr(getattr(config, "tokens", None), "multilingual", True) is False
-        chosen_alphabet(settings.vocabulary, settings.languages or (("en",) if english else ()))
+        tokens, names = getattr(config, "tokens", None), list(settings.languages)
+        if tokens is not None:
+            names = languages_written(tokens, settings.vocabulary, names)
+        chosen_alphabet(settings.vocabulary, names)
     storage = None
     if settings.format != "onnx":
         storage = storage_of(settings.format, config, precision, settings.largest)

@@ -14,6 +14,7 @@ from ..decode.language import chosen
 from ..models.token_network import TokenNetwork
 from ..text.languages import base_language
 from ..text.tokenizer import Tokenizer
+from ..text.tokens import Tokens
 from .budget import Keep
 from .inputs import cut_inputs
 from .settings import PruneSettings
@@ -61,6 +62,18 @@ def make_initial_model(
     return InitialModel(small, tokenizer, rows)
 
 
+def languages_written(tokens: Tokens, setting: str, languages: Iterable[str]) -> list[str]:
+    """The languages whose rows stay with the alphabet `setting`: those given, or the only one that the model writes.
+
+    Raises:
+        SecateurError: a language that a model with these tokens does not write.
+    """
+    names = [base_language(name) for name in languages]
+    for name in names:
+        chosen(tokens, name)
+    return ["en"] if setting == "script" and not names and not tokens.multilingual else names
+
+
 def only_alphabet(
     model: Any, tokenizer: Any, setting: str, languages: Iterable[str] = (), timestamps: bool = True
 ) -> InitialModel:
@@ -71,12 +84,7 @@ def only_alphabet(
     """
     if not any(group.kind == "vocabulary" for group in model.groups()):
         raise SecateurError(f"vocabulary: a model of the family '{model.config.family}' has no rows of tokens to keep")
-    tokens = model.config.tokens
-    languages = [base_language(name) for name in languages]
-    for name in languages:
-        chosen(tokens, name)  # refuses what the model does not write
-    if setting == "script" and not languages and not tokens.multilingual:
-        languages = ["en"]
+    languages = languages_written(model.config.tokens, setting, languages)
     plan = rows_of_alphabet(model.config, tokenizer, chosen_alphabet(setting, languages), languages, timestamps)
     small = shrink(model, plan)
     return InitialModel(

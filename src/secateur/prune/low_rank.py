@@ -102,7 +102,7 @@ def factored(model: Net, ranks: Mapping[str, int], run: Run) -> Net:
     state = {name: value.detach().clone() for name, value in model.state_dict().items()}
     for name, rank in ranks.items():
         weight = state.pop(f"{name}.weight")
-        second = moments.means[name][:-1, :-1]
+        second = moments.sums[name][:-1, :-1]
         counts = None
         if name == EMBEDDING:  # the rows are also read as they are, the frequent ones first
             counts = 1 / (torch.arange(len(weight), device=weight.device) + ZIPF)
@@ -233,13 +233,13 @@ class _Moments:
     """Sums of [x, 1][x, 1]^T, (in + 1, in + 1), of each matrix's inputs."""
 
     def __init__(self, inputs: dict[str, list[Tensor]]) -> None:
-        self.inputs, self.means = inputs, dict[str, Tensor]()
+        self.inputs, self.sums = inputs, dict[str, Tensor]()
 
     def add(self) -> None:
         """Add what was read and forget it."""
         for name, parts in self.inputs.items():
             x = _with_one(torch.cat(parts))
-            self.means[name] = self.means.get(name, 0) + x.T @ x
+            self.sums[name] = self.sums.get(name, 0) + x.T @ x
         self.inputs.clear()
 
 
