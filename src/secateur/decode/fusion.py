@@ -29,6 +29,7 @@ from ..text.tokenizer import Tokenizer
 from .options import DecodingOptions
 
 CANDIDATES = 24  # continuations of a hypothesis that the language model may bring forward
+KNOWN = 200_000  # continuations whose scores are kept; a server that runs for months asks about ever new ones
 BEAM, WEIGHT, BONUS = 5, 0.2, 0.5  # where the options do not say
 SPACELESS = "\u3040-\u30ff\u3400-\u9fff"  # kana and Han: each character counts as a word
 WORD = re.compile(rf"[{SPACELESS}]|[^\W_{SPACELESS}]+(?:['’][^\W_{SPACELESS}]+)*")
@@ -66,6 +67,8 @@ class WordFusion:
         key = (spelling, token)
         known = self._known.get(key)
         if known is None:
+            if len(self._known) >= KNOWN:
+                self._known.clear()
             known = self._known[key] = self._after(spelling, spelled)
         return known
 

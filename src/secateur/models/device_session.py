@@ -39,7 +39,7 @@ class DeviceSession(TorchSession):
         self.dtype = next(self.model.parameters()).dtype
         self.limits = BatchLimits(rows, min(STATE_BYTES, room), self.dtype.itemsize, 2.0)
         self.features = extractor(model.config.front_end).to(self.device)
-        self._rules: dict[int, tuple[Rules, Tensor, Tensor]] = {}
+        self._rules: dict[tuple[bytes, bytes], tuple[Tensor, Tensor]] = {}
 
     def to_bf16(self) -> None:
         """Compute in bf16 from now on: the model's own weights are rounded."""
@@ -141,8 +141,8 @@ class DeviceSession(TorchSession):
 
     def _biases(self, rules: Rules) -> tuple[Tensor, Tensor]:
         """The rules' masks on the device; `Rules` are made for every batch, mostly with the same values."""
-        key = hash((rules.always.tobytes(), rules.at_start.tobytes()))
+        key = rules.always.tobytes(), rules.at_start.tobytes()
         if key not in self._rules:
             always, at_start = (torch.from_numpy(m).to(self.device) for m in (rules.always, rules.at_start))
-            self._rules[key] = (rules, always, at_start)
-        return self._rules[key][1:]
+            self._rules[key] = always, at_start
+        return self._rules[key]
