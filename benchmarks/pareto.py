@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
-import tempfile
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--peer-python", help="interpreter for peers that this one does not have")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SECATEUR_DATA", "../shared/data")))
     parser.add_argument("--clips", type=int, default=40, help="of each set, evenly over its test part")
-    parser.add_argument("--work", type=Path, help="keep exports here; left out: a temporary folder")
+    parser.add_argument("--work", type=Path, help="keep exports here; left out: beside --out until it is written")
     parser.add_argument("--out", type=Path, required=True, help="write every figure as JSON here")
     parser.add_argument("--picture", type=Path, required=True, help="write the picture (SVG) here")
     parser.add_argument("--minutes", type=float, default=1e6, help="stop after so many; the same command goes on")
@@ -176,20 +176,20 @@ def main() -> None:
         if not (options.data / name).is_dir():
             raise SecateurError(f"{options.data / name}: no such set; name the sets' folder with --data")
     until = time.monotonic() + 60 * options.minutes
-    with tempfile.TemporaryDirectory() as temporary:
-        work = options.work or Path(temporary)
-        for folder in (work, options.out.parent):
-            folder.mkdir(parents=True, exist_ok=True)
-        own = ours(options.models, options.precisions, work)
-        runners = own + others(options.peers, options.peer_model, options.peer_python, work)
-        partial = options.out.with_suffix(".partial.jsonl")
-        journal, rows = Journal(partial, runners), []
-        for label, name in SETS.items():
-            clips: list[Clip] = clips_of(options.data, name, options.clips)
-            found = measure(runners, clips, 1, label, journal, until)
-            if found is None:
-                sys.exit(f"pareto.py: {options.minutes:g} minutes are over; the same command goes on ({partial})")
-            rows += found
+    # Not a temporary folder: the same command must find the same exports to go on after a cut.
+    work = options.work or options.out.with_suffix(".work")
+    for folder in (work, options.out.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    own = ours(options.models, options.precisions, work)
+    runners = own + others(options.peers, options.peer_model, options.peer_python, work)
+    partial = options.out.with_suffix(".partial.jsonl")
+    journal, rows = Journal(partial, runners), []
+    for label, name in SETS.items():
+        clips: list[Clip] = clips_of(options.data, name, options.clips)
+        found = measure(runners, clips, 1, label, journal, until)
+        if found is None:
+            sys.exit(f"pareto.py: {options.minutes:g} minutes are over; the same command goes on ({partial})")
+        rows += found
     rows = [{**row, "ours": row["model"] in {runner.name for runner in own}} for row in rows]
     how = {
         "command": " ".join(["benchmarks/pareto.py", *options.models, "--precisions", *options.precisions,
@@ -200,6 +200,8 @@ def main() -> None:
     write_json(options.out, {"how": how, "clips": rows})
     write_text(options.picture, picture(rows))
     partial.unlink()
+    if options.work is None:
+        shutil.rmtree(work)
     print(table(rows))
 
 

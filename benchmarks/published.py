@@ -1,6 +1,6 @@
 """Folders of published models at their own sizes with random weights: where the real ones cannot be had.
 
-    python benchmarks/published.py turbo large-v3 --out /tmp/published
+    python benchmarks/published.py turbo large-v3 --out published
 
 They have the files, names, types and pieces that the model hub has: what reads, prunes and exports them needs as much
 memory and time as with the real weights. Their text is noise.
