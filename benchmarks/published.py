@@ -20,6 +20,9 @@ from torch import Tensor
 
 from secateur.base.files import write_json
 from secateur.base.tensors import write_sharded
+from secateur.text.tokenizer import Tokenizer
+
+BUNDLED = Path(__file__).resolve().parent.parent / "src" / "secateur" / "data" / "bundled"
 
 BLOCK = 70_000_000  # random numbers, of which every tensor takes a part: the largest has 66 million
 WHISPERS = {  # width, layers of encoder and decoder, rows, mel bins
@@ -91,12 +94,10 @@ def whisper(name: str, folder: Path) -> dict[str, tuple[int, ...]]:
 
     from secateur.families.whisper.vocabulary import openai_tokens, special_names
     from secateur.families.whisper.write_transformers import write_tokenizer
-    from secateur.text.tokenizer import Tokenizer
-    from secateur.weights.fetch import fetch
 
     width, encoder, decoder, rows, bins = WHISPERS[name]
     named = special_names(rows) or {}
-    tokenizer = Tokenizer.read(fetch("base") / "tokenizer.json", named["<|endoftext|>"])
+    tokenizer = byte_pieces(folder, named["<|endoftext|>"])
     tokens, end = openai_tokens(rows, tokenizer), named["<|endoftext|>"]
     config = WhisperConfig(
         d_model=width, encoder_layers=encoder, decoder_layers=decoder, encoder_attention_heads=width // 64,
@@ -141,10 +142,11 @@ def wav2vec2(name: str, folder: Path) -> dict[str, tuple[int, ...]]:
 
 def parakeet(name: str, folder: Path) -> dict[str, tuple[int, ...]]:
     """See `whisper`. The tokenizer is learnt from words that are made up, until it has as many pieces."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer as Made
+    from tokenizers import decoders, models, pre_tokenizers, trainers
     from transformers import ParakeetCTCConfig, ParakeetForCTC
 
-    made = Tokenizer(models.BPE(unk_token="<unk>"))
+    made = Made(models.BPE(unk_token="<unk>"))
     made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
     trainer = trainers.BpeTrainer(vocab_size=1024, special_tokens=["<unk>"], show_progress=False)
     made.train_from_iterator(syllables(), trainer)
@@ -201,6 +203,25 @@ def moonshine(name: str, folder: Path) -> dict[str, tuple[int, ...]]:
     shapes = shapes_of(lambda: MoonshineForConditionalGeneration(config))
     shapes.pop("proj_out.weight", None)
     return shapes
+
+
+def byte_pieces(folder: Path, rows: int) -> Tokenizer:
+    """Byte-level pieces as Whisper has them: of the bundled transcripts, then of words that are made up, `rows` in all.
+    Published ones cannot be had everywhere, and what is written and read is as large."""
+    from tokenizers import Tokenizer as Made
+    from tokenizers import decoders, models, pre_tokenizers, trainers
+
+    made = Made(models.BPE())
+    made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=rows, initial_alphabet=alphabet, show_progress=False, min_frequency=1)
+    texts = [json.loads(line)["text"] for line in (BUNDLED / "train.jsonl").read_text(encoding="utf-8").splitlines()]
+    numbers = (f" {i:05}" for i in range(0, 40000, 3))
+    made.train_from_iterator([*(f" {t}" for t in texts * 100), *(f" {t}" for t in syllables()), *numbers], trainer)
+    if made.get_vocab_size() != rows:
+        raise RuntimeError(f"{made.get_vocab_size()} pieces were learnt, not {rows}")
+    made.save(str(folder / "tokenizer.json"))
+    return Tokenizer.read(folder / "tokenizer.json", rows)
 
 
 def syllables() -> list[str]:

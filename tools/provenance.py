@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,13 @@ def studies_table() -> list[str]:
 def benchmarks_table() -> list[str]:
     """Every benchmark's file: what to run, where and when it ran."""
     rows = []
-    for path in sorted((ROOT / "benchmarks" / "results").glob("*.json")):
-        values: dict[str, Any] = read_json(path)
-        how = values.get("how", {})
+    for path in sorted((ROOT / "benchmarks" / "results").glob("*.json*")):
+        text = path.read_text(encoding="utf-8")  # of lines, one a run, the last says where and when
+        values: dict[str, Any] = json.loads(text.splitlines()[-1] if path.suffix == ".jsonl" else text)
+        values |= values.get("how", {})
         script = ROOT / "benchmarks" / f"{OF_OTHERS.get(path.stem, path.stem)}.py"
         command = f"`python {script.relative_to(ROOT).as_posix()}`" if script.exists() else UNKNOWN
-        rows.append([command, f"`{path.name}`", machine_of({**values, **how}), str(how.get("date", UNKNOWN))])
+        rows.append([command, f"`{path.name}`", machine_of(values), str(values.get("date", UNKNOWN))])
     return [*pipe_table(["command", "file", "machine", "date"], rows), ""]
 
 
@@ -48,6 +50,7 @@ def machine_of(values: dict[str, Any]) -> str:
     """What a result file says of the machine, in a few words."""
     machine = values.get("machine", {})
     parts = [machine] if isinstance(machine, str) else [str(value) for value in machine.values()][:1]
+    parts += [str(values["cpu"])] if "cpu" in values else []
     parts += [str(values["device"])] if "device" in values else []
     parts += [f"{values['cores']} cores"] if "cores" in values else []
     parts += [f"threads {values['threads']}"] if isinstance(values.get("threads"), int) else []
