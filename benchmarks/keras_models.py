@@ -138,7 +138,9 @@ def tried(name: str, source: str, build: Callable[[], Any], amount: float) -> di
             zeros = sum(int((np.asarray(keras.ops.convert_to_numpy(w)) == 0).sum()) for w in masked.weights)
             result |= {"outcome": "masks only", "zeros": zeros}
         except SecateurError as other:
-            result |= {"outcome": "refused", "reason": str(other)}
+            result["outcome"] = "refused"
+            if str(other) != result["reason"]:
+                result["reason"] += f"; as masks: {other}"
         return {**result, "seconds": round(time.process_time() - started, 1)}
     masked = prune(model, amount, mode="mask", **options)
     with no_gradients():
@@ -159,14 +161,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--amount", type=float, default=0.3)
-    parser.add_argument("--only", default="", help="a part of the names or of the source")
+    parser.add_argument("--only", default="", help="parts of names or sources, separated by commas")
     options = parser.parse_args()
     done = json.loads(options.out.read_text()) if options.out.exists() else {"models": []}
     head = {"backend": keras.backend.backend(), "keras": keras.__version__, "amount": options.amount}
     head |= {"date": datetime.date.today().isoformat(), "machine": machine()}
     names = {one["name"] for one in done["models"]}
     for name, (source, build) in builders().items():
-        if name in names or (options.only not in name and options.only not in source):
+        if name in names or not any(part in name or part in source for part in options.only.split(",")):
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

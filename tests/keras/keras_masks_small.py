@@ -179,6 +179,20 @@ class Rows(keras.utils.PyDataset):  # type: ignore[misc]
         return self.x[part], self.y[part]
 
 
+class Endless(Rows):
+    """A batch for every number."""
+
+    def __init__(self, x: Any, y: Any) -> None:
+        super().__init__(x[:16], y[:16])
+
+    @property
+    def num_batches(self) -> None:
+        """None: it has no end."""
+
+    def __getitem__(self, number: int) -> Any:
+        return super().__getitem__(0)
+
+
 def iterables() -> dict[str, Any]:
     """The same data in every form leaves the same units; ragged recordings are the padded ones."""
     import tensorflow as tf
@@ -217,10 +231,16 @@ def iterables() -> dict[str, Any]:
         "list": kept((ragged, list(y)), source=speech),
         "tensor": kept([(flat, y)], source=speech), "batches": kept([(ragged, y)], source=speech),
     }  # fmt: skip
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        kept((x[:4], y[:4]) for _ in range(70))
-    result["endless"] = " ".join(str(one.message) for one in said)
+    endless = {
+        "generator": ((x[:4], y[:4]) for _ in range(70)), "pydataset": Endless(x, y),
+        "dataset": tf.data.Dataset.from_tensor_slices((x, y)).repeat().batch(4),
+    }  # fmt: skip
+    result["endless"] = {}
+    for name, data in endless.items():
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            kept(data)
+        result["endless"][name] = " ".join(str(one.message) for one in said)
     result["errors"] = {
         "none": message(kept, x), "used up": message(kept, iter(())), "number": message(kept, 3),
         "parts": message(kept, [(x, y, y, y)]),

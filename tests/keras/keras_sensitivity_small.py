@@ -15,13 +15,20 @@ from keras import layers
 
 from secateur.base.errors import SecateurError
 from secateur.cli import main
-from secateur.keras import Recordings, prune, sensitivity
+from secateur.keras import Recordings, doctor, prune, sensitivity
 from secateur.keras.masks import masked_model
 from secateur.keras.structure import structure_of
 from secateur.prune.sensitivity_map import read_map
 from secateur.prune.sensitivity_scores import unit_scores
 
 FRAMES, FEATURES, WORDS = 12, 6, ("yes", "no", "")
+
+
+def residual() -> Any:
+    """Units that a kernel has along both of its dimensions."""
+    inputs = keras.Input((8,))
+    x = layers.Dense(6)(inputs)
+    return keras.Model(inputs, layers.Dense(2)(layers.Add()([x, layers.Dense(6)(x)])))
 
 
 def network() -> Any:
@@ -87,6 +94,7 @@ def run(folder: Path) -> dict[str, Any]:
     again = read_map(folder / "again")
     with redirect_stdout(io.StringIO()) as shown:
         codes = [main(["doctor", str(folder / "small.keras")]), main(["doctor", str(folder / "none.keras")])]
+    codes.append(main([*command, "--limit", "3", "--out", str(folder / "refused")]))
     texts_only = ["sensitivity", str(folder / "small.keras"), "--data", f"{folder}/said.npz", "--sites", "hidden"]
     codes.append(main([*texts_only, "--out", str(folder / "texts")]))
     small = prune(model, {"block_3": 0.17}, criterion="sensitivity", measured=folder / "map")
@@ -110,6 +118,7 @@ def run(folder: Path) -> dict[str, Any]:
         "again": {s.name: s.loss and s.loss.delta for s in again.sites},
         "files": sorted(p.name for p in (folder / "map").iterdir()),
         "doctor": shown.getvalue(), "codes": codes, "by": read_map(folder / "texts").criterion,
+        "tied": [one.parameters for one in doctor(residual()).prunable],
         "smaller": small.count_params() / model.count_params(),
     }  # fmt: skip
 

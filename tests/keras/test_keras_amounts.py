@@ -61,10 +61,11 @@ def test_what_is_removed_never_comes_back(result: dict[str, Any]) -> None:
     assert gradually["back"] == 0 and gradually["events"] > 10
 
 
-def test_deviations_are_pruned_but_not_while_they_are_learned(result: dict[str, Any]) -> None:
+def test_deviations_are_pruned_after_training_and_while_it_lasts(result: dict[str, Any]) -> None:
     gradually = result["gradually"]
     assert gradually["pooled"] < 1e-5
-    assert gradually["after"] == 4 and gradually["during"] == 8 and gradually["finite"]
+    assert gradually["after"] == gradually["during"] == 4 and gradually["finite"]
+    assert gradually["learned"] < 1e-5  # masked where it is read only
 
 
 def test_what_stays_takes_over_from_what_goes(result: dict[str, Any]) -> None:
@@ -75,8 +76,7 @@ def test_what_stays_takes_over_from_what_goes(result: dict[str, Any]) -> None:
     assert one["units"] == one["learned"] == 3 and one["alike"] < 0.05
 
 
-def test_a_budget_may_be_measured_time(result: dict[str, Any]) -> None:
+def test_a_budget_in_measured_time_says_what_it_cannot_be(result: dict[str, Any]) -> None:
     one = result["timed"]
-    assert 0.02 < one["left"] < 1
     assert "of the latency cannot be reached" in one["far"]
     assert "one share above 0" in one["layers"] and "then fit" in one["fit"]

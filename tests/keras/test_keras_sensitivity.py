@@ -63,8 +63,9 @@ def test_what_harms_least_when_it_goes_is_pruned_first(found: dict[str, Any]) ->
 
 def test_the_doctor_shows_a_saved_model(found: dict[str, Any]) -> None:
     lines = found["doctor"].splitlines()
-    assert found["codes"] == [0, 2, 0] and found["by"] == "magnitude"  # of texts alone there is no loss
+    assert found["codes"] == [0, 2, 2, 0] and found["by"] == "magnitude"  # of texts alone there is no loss
     assert "small: family Keras on" in lines[0]
     groups = [line.split()[0] for line in lines if "units (" in line]
     assert groups == ["block_1", "block_3", "hidden"]
     assert any("has softmax over them" in line for line in lines)
+    assert found["tied"] == [8 * 6 + 6 + 6 * 6 + 6 + 6 * 2]  # each value once

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +12,9 @@ from .job import job
 
 if TYPE_CHECKING:
     from ..prune.sensitivity_map import SensitivityMap
+
+
+KERAS = ("model", "data", "out", "amounts", "sites", "criterion")  # what is read for a Keras model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +108,9 @@ def _keras(settings: SensitivityJobSettings) -> SensitivityMap:
     from ..keras.saved import read_model
     from ..keras.sensitivity import sensitivity
 
+    for field in fields(settings):
+        if field.name not in KERAS and getattr(settings, field.name) != field.default:
+            raise SecateurError(f"{field.name} is not read for a Keras model: leave it out")
     model = read_model(Path(settings.model))
     recordings = [read_recordings(path) for path in settings.data]
     words = recordings[0][1]

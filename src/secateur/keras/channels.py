@@ -108,6 +108,7 @@ class Channels:
         self.pairs: list[tuple[Ids, Ids]] = []
         self.calls: list[str] = []  # of layers and operations, by name
         self.left: dict[str, str] = {}  # layers that are left whole, and why no rule follows them
+        self.without_slope: list[Ids] = []  # of which no zero may be made while the model learns
         self.own: dict[tuple[str, ...], tuple[Any, dict[str, Any]]] = {}  # layers of other classes, their parts
         self.read: list[Any] = []  # variables that such layers read from layers that they hold
 

@@ -32,7 +32,8 @@ class SampleBatch:
 class SampleBatches:
     """`data` in batches of `size` where it has none of its own, as often as they are asked for.
 
-    What can be read only once, such as a generator, is kept: at most 64 batches, with a warning where there are more.
+    What can be read only once, such as a generator, is kept: at most 64 batches, with a warning where there are more;
+    so it is with a PyDataset or tf.data.Dataset that has no end.
 
     Raises:
         SecateurError: nothing in it, or something that gives no batches.
@@ -71,8 +72,7 @@ class SampleBatches:
         keras = require("keras", "keras")
         kind = type(data).__module__.split(".")[0]
         if isinstance(data, keras.utils.PyDataset):
-            count = data.num_batches
-            numbers = range(ONCE if count is None else count)
+            numbers = range(ONCE if _without_end(data) else data.num_batches)
             return lambda: (self._batch(data[number], torch=False) for number in numbers)
         if isinstance(data, tuple) and 1 <= len(data) <= 3:
             return self._sliced(*data)
@@ -84,7 +84,8 @@ class SampleBatches:
             if not any(isinstance(one, tuple | Mapping) for one in data) and not self._batched(data[0]):
                 return self._sliced(data)
         if isinstance(data, Iterable) and not isinstance(data, str):
-            return lambda: (self._batch(one, kind == "torch") for one in data)
+            most = ONCE if _without_end(data) else None
+            return lambda: (self._batch(one, kind == "torch") for one in itertools.islice(data, most))
         raise SecateurError(
             f"data: {type(data).__name__} gives no batches; give (inputs, targets), inputs alone, or an iterable of "
             "batches such as a tf.data.Dataset, a PyDataset or a DataLoader"
@@ -178,3 +179,12 @@ def _inputs_of(model: Any) -> list[int] | None:
     """Ranks of a model's inputs; None where it has no graph."""
     inputs = getattr(model, "inputs", None)
     return [len(tensor.shape) for tensor in inputs] if inputs else None
+
+
+def _without_end(data: Any) -> bool:
+    """Whether a PyDataset or tf.data.Dataset repeats for ever, which is said."""
+    cardinality = getattr(data, "cardinality", None)
+    endless = int(cardinality()) == -1 if callable(cardinality) else getattr(data, "num_batches", 0) is None
+    if endless:
+        warnings.warn(f"data has no end: the criterion looks at its first {ONCE} batches", stacklevel=6)
+    return endless

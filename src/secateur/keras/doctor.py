@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.extras import require
-from ..models.findings import Findings, Prunable, Ungrouped, values_in
+from ..models.findings import Findings, Prunable, Ungrouped
 from ..models.groups import Group
 from .channels import UnknownLayerError
 from .names import any_matches
@@ -45,8 +45,7 @@ def doctor(
         planner = Planner(model, Options(amount, only=tuple(only), exclude=tuple(exclude)))
         sizes = {group.name: group.units for group in planner.groups}
         removed = {name: sizes[name] - len(kept) for name, kept in planner.advance(1.0).items()}
-    shapes = {name: tuple(use.variable.shape) for name, use in structure.channels.uses.items()}
-    groups = tuple(_prunable(structure, group, shapes, removed) for group in structure.groups)
+    groups = tuple(_prunable(structure, group, removed) for group in structure.groups)
     inside = {place.parameter for group in structure.groups for place in group.places}
     whole = tuple(_whole(model, structure, inside))
     return Findings(model.name, f"Keras on {backend}", total, () if problem else groups, whole, problem)
@@ -61,8 +60,8 @@ def examine_file(path: Path) -> Findings:
     return doctor(read_model(path))
 
 
-def _prunable(structure: Structure, group: Group, shapes: dict[str, Any], removed: dict[str, int]) -> Prunable:
-    inside = sum(values_in(place, group.units, shapes[place.parameter]) for place in group.places)
+def _prunable(structure: Structure, group: Group, removed: dict[str, int]) -> Prunable:
+    inside = int(structure.parameters() - structure.shrunk({group.name: []}).parameters())  # each value once
     layers = structure.layers[group.name]
     return Prunable(group.name, group.kind, 1, group.units, inside, layers, removed.get(group.name, 0))
 

@@ -35,8 +35,8 @@ def followed(
     """All channels of a model. Layers without a rule that `opaque` names are left whole, and so is what they read.
 
     With `lenient`, a layer that no rule can follow is passed over: masks do not need to know what reads a unit. A
-    subclassed model is called as `call`, symbolic tensors. While the model is `learning`, units stay whose zeros have
-    no slope.
+    subclassed model is called as `call`, symbolic tensors. While the model is `learning`, units whose zeros have no
+    slope are masked where they are read, or stay where that is not known.
 
     Raises:
         UnknownLayerError: a layer without a rule, or used as its rule cannot follow.
@@ -64,6 +64,8 @@ def followed(
             net.pin(ids, "the code of a layer reads them where they are")
     for flow in result:
         net.pin(flow.ids, "they are the model's output")
+    for ids in net.without_slope if lenient else ():
+        net.pin(ids, "a root or deviation of them has no slope where they are removed")
     for problem, given in walk.problems:
         if not all(net.stays(flow.ids) for flow in given):
             raise problem

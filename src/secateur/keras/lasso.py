@@ -25,6 +25,8 @@ def pressed(group: Group, weights: Mapping[str, Floats], threshold: float) -> di
     A unit is here what its layer makes it of; what the next layers read it with is left to them.
     """
     own = [p for p in group.places if p.masked and not p.reads and p.parameter in weights]
+    if not own:  # its zeros have no slope, or it is frozen
+        return {}
     names = {p.parameter for p in own}
     norms = np.sqrt(unit_sums(group, {n: np.square(weights[n]) for n in names}, own))
     sizes = unit_sums(group, {n: np.ones_like(weights[n]) for n in names}, own)
@@ -93,8 +95,9 @@ class GroupLasso(keras.callbacks.Callback):  # type: ignore[misc]
             sums = []
             for group in self.groups:
                 own = [p for p in group.places if p.masked and not p.reads and p.parameter in weights]
-                sums.append(unit_sums(group, {p.parameter: np.abs(weights[p.parameter]) for p in own}, own))
-            logs["empty"] = float(np.mean(np.concatenate(sums) == 0))
+                if own:
+                    sums.append(unit_sums(group, {p.parameter: np.abs(weights[p.parameter]) for p in own}, own))
+            logs["empty"] = float(np.mean(np.concatenate(sums) == 0)) if sums else 0.0
 
     def _weights(self) -> dict[str, Floats]:
         names = {p.parameter for g in self.groups for p in g.places if p.masked and p.parameter in self.variables}

@@ -99,7 +99,7 @@ def _with_loss(model: Any, data: SampleBatches) -> Any:
     keras = require("keras", "keras")
     if not getattr(model, "inputs", None):  # subclassed: it can be no other model's part
         return model
-    scored = keras.Model(model.inputs, model.outputs)
+    scored = keras.Model(model.input, model.output)
     outputs = np.asarray(keras.ops.convert_to_numpy(model(data.first().x, training=False)))
     logits = not _likelihoods(outputs)
     scored.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=logits))

@@ -127,6 +127,7 @@ def _grouped(net: Channels, roots: Ids, sets: Sets, whole: dict[str, str]) -> St
     declared = list(net.declared.values())
     groups, units, layers = [], {}, {}
     taken: dict[str, int] = {}
+    unsloped = {root for ids in net.without_slope for root in roots[ids].tolist()}
     for key, members, blocks in sets:
         name = declared[key[0]].name
         taken[name] = taken.get(name, 0) + 1
@@ -136,10 +137,13 @@ def _grouped(net: Channels, roots: Ids, sets: Sets, whole: dict[str, str]) -> St
         layers[name] = tuple(dict.fromkeys(declared[n].layer for n in key))
         number = np.full(len(roots), -1, np.intp)
         number[units[name]] = np.arange(len(members))
+        only_read = not unsloped.isdisjoint(members)
         places: list[Place] = []
         for parameter, use in net.uses.items():
             for dim, ids in use.dims.items():
-                places += _places(parameter, dim, number[roots[ids]], len(members), use.masked, dim in use.reads)
+                reads = dim in use.reads
+                masked = use.masked and (reads or not only_read)
+                places += _places(parameter, dim, number[roots[ids]], len(members), masked, reads)
         groups.append(Group(name, declared[key[0]].kind, len(members), tuple(places), blocks))
     return Structure(net, roots, tuple(groups), units, layers, whole)
 

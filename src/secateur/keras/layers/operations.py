@@ -62,13 +62,13 @@ def number(value: Any) -> bool:
 
 
 def root(call: Call) -> list[Flow]:
-    """A root or deviation of a removed unit's zero is zero, but has no slope: while a model learns they stay, unless
-    something is added first."""
+    """A root or deviation of a removed unit's zero is zero, but has no slope: while a model learns, such units are
+    masked where they are read, unless something is added first."""
     flow = call.one()
     tensor = call.tensors[0][0] if call.tensors else None
     before = type(getattr(getattr(tensor, "_keras_history", None), "operation", None)).__name__
     if call.net.learning and not (type(call.layer).__name__ == "Sqrt" and before in ("Add", "Maximum", "Clip")):
-        call.net.pin(flow.ids, f"'{call.name}' has no slope where they are removed")
+        call.net.without_slope.append(flow.ids)
     return reduced(call) if type(call.layer).__name__ == "Std" else [flow]
 
 
