@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from speech_clips import clips
 
-from secateur.audio.denoise import denoise, spectral_gate
-from secateur.audio.gtcrn import Gtcrn
+from secateur.audio.denoise import Gtcrn, denoise, istft, spectral_gate, stft
 from secateur.audio.read import read_audio
 from secateur.audio.resample import resample
-from secateur.audio.stft import istft, stft
 from secateur.base.errors import SecateurError
 
 

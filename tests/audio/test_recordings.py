@@ -20,7 +20,7 @@ import soundfile
 from speech_clips import clips
 
 from secateur.audio import read as audio_read
-from secateur.audio.folder import SUFFIXES, audio_files
+from secateur.audio.files.kinds import SUFFIXES, audio_files
 from secateur.audio.read import audio_info, read_audio, read_channels
 from secateur.base.errors import SecateurError
 

@@ -26,8 +26,7 @@ from secateur.base.files import read_json  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.bank import AudioBank  # noqa: E402
 from secateur.data.manifest import Utterance, read_manifest, write_manifest  # noqa: E402
-from secateur.evaluate.bootstrap import paired_difference  # noqa: E402
-from secateur.evaluate.holm import holm  # noqa: E402
+from secateur.evaluate.bootstrap import holm, paired_difference  # noqa: E402
 from secateur.evaluate.result import read_result  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
 from secateur.study.conditions import Condition, disturbed  # noqa: E402

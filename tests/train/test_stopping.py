@@ -14,9 +14,8 @@ from train_small import PRUNE, SETTINGS, Stop, StoppedError, TrainingRun, small_
 
 from secateur.prune.methods import make_method  # noqa: E402
 from secateur.prune.units import COSTS  # noqa: E402
-from secateur.train.averages import WeightAverages  # noqa: E402
+from secateur.train.averages import L2SP, WeightAverages  # noqa: E402
 from secateur.train.callback import Callback  # noqa: E402
-from secateur.train.l2_sp import L2SP  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 
 ERRORS = [5.0, 3.0, 4.0, 3.5, 2.0, 2.5, 2.5, 2.0, 1.0, 1.0, 1.0, 1.0]  # best at the 2nd, then at the 5th, the 9th

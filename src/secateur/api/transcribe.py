@@ -197,7 +197,7 @@ def find_inputs(words: tuple[str, ...]) -> list[str]:
     Raises:
         SecateurError: a folder without audio files.
     """
-    from ..audio.folder import audio_files
+    from ..audio.files.kinds import audio_files
 
     files: list[str] = []
     for word in words:

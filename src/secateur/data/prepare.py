@@ -15,8 +15,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from ..audio.denoise import SPECTRAL, denoise
-from ..audio.gtcrn import Gtcrn
+from ..audio.denoise import SPECTRAL, Gtcrn, denoise
 from ..audio.read import SLACK, AudioInfo, audio_info
 from ..base.errors import SecateurError, one_line
 from ..base.files import Json, atomic_path, read_json, write_json, write_text

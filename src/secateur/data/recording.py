@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
 
-from ..audio.folder import SUFFIXES
+from ..audio.files.kinds import SUFFIXES
 from ..base.errors import SecateurError
 from ..base.files import MOST_TEXT, Json, at_home, read_limited
 from ..base.remote import absolute, files_below, is_file, is_folder, url_of

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..audio.folder import SUFFIXES
+from ..audio.files.kinds import SUFFIXES
 from ..audio.members import members, read_range
 from ..audio.read import SLACK, audio_info
 from ..base.errors import SecateurError

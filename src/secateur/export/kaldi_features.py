@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..base.errors import SecateurError
-from ..features.deltas import DELTA_CONTEXT, SCALE
+from ..features.frames import DELTA_CONTEXT, LEAST_DEVIATION, SCALE
 from ..features.front_end import FrontEnd
 from ..features.kaldi import FLOOR, cepstrum, needed, transform_size, window_of
-from ..features.normalise import LEAST_DEVIATION
 from .graph import FARTHEST, Array, OnnxGraph
 
 

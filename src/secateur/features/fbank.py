@@ -14,12 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .banded import Band, apply_bands, in_bands
-from .deltas import append_deltas
-from .frames import frames_of
+from .filterbank import Band, apply_bands, in_bands
+from .frames import append_deltas, frames_of, normalise
 from .front_end import FrontEnd, Kind, filters_fit
 from .kaldi import FLOOR, cepstrum, needed, transform_size, window_of
-from .normalise import normalise
 
 _BLOCK = 128  # frames transformed at a time, so that they stay in the processor's cache
 

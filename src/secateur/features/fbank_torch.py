@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .deltas import DELTA_CONTEXT, SCALE
+from .frames import DELTA_CONTEXT, LEAST_DEVIATION, SCALE
 from .front_end import FrontEnd
 from .kaldi import FLOOR, cepstrum, needed, transform_size, window_of
-from .normalise import LEAST_DEVIATION
 
 
 class Fbank(nn.Module):

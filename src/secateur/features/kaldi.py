@@ -13,7 +13,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .cosine import cosine_rows
 from .filterbank import hz_to_htk_mel, triangles
 from .front_end import FrontEnd
 
@@ -95,3 +94,18 @@ def cepstrum(front_end: FrontEnd) -> NDArray[np.float32]:
     if part.bins and len(part.bins) < front_end.bins:
         covered[:, -1] += rows[:, len(part.bins) :].sum(1)
     return np.ascontiguousarray(covered.T)
+
+
+def cosine_rows(coefficients: tuple[int, ...], bins: int, lifter: float) -> NDArray[np.float32]:
+    """The rows `coefficients` of the orthonormal DCT-II over `bins`, each times its lifter: (coefficients, bins).
+
+    The lifter `1 + lifter / 2 * sin(pi * k / lifter)` evens out the range of coefficients `k` (Young et al., "The HTK
+    Book"); 0 is none.
+    """
+    k = np.array(coefficients, np.float64)[:, None]
+    rows = np.sqrt(2 / bins) * np.cos(np.pi / bins * k * (np.arange(bins) + 0.5))
+    rows[k[:, 0] == 0] = np.sqrt(1 / bins)
+    if lifter:
+        rows *= 1 + lifter / 2 * np.sin(np.pi * k / lifter)
+    table: NDArray[np.float32] = rows.astype(np.float32)
+    return table

@@ -8,8 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .banded import Band, apply_bands, in_bands
-from .filterbank import mel_corners, mel_filters
+from .filterbank import Band, apply_bands, in_bands, mel_corners, mel_filters
 from .frames import frames_of
 from .front_end import FrontEnd, Kind, filters_fit
 

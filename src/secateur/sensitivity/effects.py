@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..data.manifest import Utterance
-from ..evaluate.bootstrap import RESAMPLES, Difference, paired_difference
-from ..evaluate.holm import holm, two_sided
+from ..evaluate.bootstrap import RESAMPLES, Difference, holm, paired_difference, two_sided
 from ..prune.sensitivity_map import Effect
 
 BASELINE = "nothing@0"  # the model as it is

@@ -12,8 +12,7 @@ from statistics import mean, stdev
 
 from ..base.errors import check_known
 from ..base.files import Json
-from ..evaluate.bootstrap import Difference, paired_difference, rate_interval
-from ..evaluate.holm import holm, two_sided
+from ..evaluate.bootstrap import Difference, holm, paired_difference, rate_interval, two_sided
 from .lm import LM
 from .settings import StudySettings, read_study
 from .store import Clips, RunFile, read_store

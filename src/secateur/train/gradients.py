@@ -16,8 +16,8 @@ from .prefetch import ReadyBatch
 from .prepare import Preparer
 from .reducer import GradientReducer
 from .run import TrainingRun
-from .seeds import AFTER, DROPOUT, SHARED, seed_torch
 from .settings import TrainSettings
+from .stream import AFTER, DROPOUT, SHARED, seed_torch
 
 
 class Gradients:

@@ -20,15 +20,13 @@ from ..models.checkpointing import checkpointed
 from ..models.network import Network
 from . import distributed
 from .agreement import check_agreement, fingerprint
-from .averages import WeightAverages
+from .averages import L2SP, WeightAverages
 from .four_bits import FourBitTraining
 from .gradients import Gradients
-from .l2_sp import L2SP
 from .lora import low_rank
 from .mix import Example
-from .optimizer import make_optimizer
+from .optimizer import make_optimizer, rate_at
 from .prefetch import Prefetcher, ReadyBatch
-from .rate import rate_at
 from .run import TrainingRun
 from .settings import TrainSettings
 from .state import load_optimizer, load_state, optimizer_tensors, save_state, with_prefix

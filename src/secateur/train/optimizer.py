@@ -1,7 +1,8 @@
-"""The optimiser of a run: AdamW, or Adafactor, whose state is a row and a column a matrix."""
+"""The optimiser of a run, AdamW or Adafactor (whose state is a row and a column a matrix), and its learning rate."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -38,3 +39,13 @@ def make_optimizer(
     if adafactor:  # one matrix after the other: `foreach` would hold all updates at once
         return torch.optim.Adafactor(groups, lr=settings.learning_rate, foreach=False)
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=device.type == "cuda")
+
+
+def rate_at(step: int, total: int, settings: TrainSettings) -> float:
+    """Learning rate of `step`: linear warm-up, then a cosine (Loshchilov and Hutter 2017, arXiv 1608.03983)."""
+    warm = max(1, round(settings.warmup * total))
+    if step < warm:
+        return settings.learning_rate * (step + 1) / warm
+    progress = (step - warm) / max(1, total - warm)
+    floor = settings.final_rate
+    return settings.learning_rate * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))

@@ -18,8 +18,8 @@ from .compose import compose
 from .mix import Example
 from .objective import Batch
 from .run import TrainingRun
-from .seeds import AUGMENT, SPEED, seed_for
 from .settings import TrainSettings
+from .stream import AUGMENT, SPEED, seed_for
 
 
 class Preparer:

@@ -1,4 +1,5 @@
-"""The endless, seeded sequence of batches: the same seed gives the same batches, from any step on."""
+"""The endless, seeded sequence of batches: the same seed gives the same batches and draws, from any step on and on any
+number of processes, without stored generator states."""
 
 from __future__ import annotations
 
@@ -6,10 +7,24 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ..data.bank import buckets
 from .mix import Example, MixSettings, examples_of, nonspeech_of, plain
+
+SHARED, DROPOUT, AUGMENT, AFTER, SPEED = range(5)  # purposes of draws
+
+
+def seed_for(purpose: int, seed: int, step: int, rank: int = 0, part: int = 0) -> int:
+    """A 64-bit seed for one purpose, optimiser step, process and micro-batch."""
+    return int(np.random.SeedSequence((purpose, seed, step, rank, part)).generate_state(1, np.uint64)[0])
+
+
+def seed_torch(purpose: int, seed: int, step: int, rank: int = 0, part: int = 0) -> None:
+    """Seed torch's global generators (CPU and GPUs), which dropout and callbacks draw from."""
+    torch.manual_seed(seed_for(purpose, seed, step, rank, part))
+
 
 Seconds = Sequence[float] | NDArray[np.float32]
 

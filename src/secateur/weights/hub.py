@@ -10,7 +10,9 @@ from typing import Any
 from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.progress import say
-from .variants import VARIANTS
+
+VARIANTS = ("fp32", "bf16", "fp16")
+
 
 # What a transformers, CTranslate2 or secateur checkpoint needs; no other weights and no other framework's copies.
 FILES = [

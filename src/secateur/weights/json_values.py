@@ -1,4 +1,4 @@
-"""Values of foreign JSON files, checked: a wrong type is an error that names the file and the key."""
+"""Values of foreign JSON files, checked: a wrong type or an absurd size is an error that names the file and the key."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from typing import TypeGuard
 
 from ..base.errors import SecateurError
 from ..base.files import Json, read_json
+
+# Upper bounds of a model's widths: what a foreign checkpoint claims is compared with them before anything is built.
+MOST = {
+    "width": 16384, "heads": 512, "ffn": 65536, "encoder_layers": 512, "decoder_layers": 512, "vocabulary": 1_000_000,
+    "audio_context": 100_000, "text_context": 100_000, "bins": 1024,
+}  # fmt: skip
 
 
 def read_table(path: Path, optional: bool = False) -> Json:

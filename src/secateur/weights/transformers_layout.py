@@ -12,8 +12,8 @@ from torch import Tensor
 from ..base.errors import SecateurError
 from ..models.checkpoint import WEIGHTS, stored_tensors
 from ..models.family import LayoutReader, families
+from .hub import VARIANTS
 from .json_values import read_table
-from .variants import VARIANTS
 
 INDEX = f"{WEIGHTS}.index.json"
 PIECE = re.compile(r"model(?:\.\w+)?-(\d+)-of-(\d+)\.safetensors")

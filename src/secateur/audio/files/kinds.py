@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from ...base.errors import SecateurError
 from .source import Opened
 
 
@@ -118,3 +120,15 @@ def _kind(head: bytes) -> FileKind | None:
     if len(head) > 3 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 and head[1] & 0x06:
         return MPEG
     return None
+
+
+def audio_files(folder: str | Path) -> list[Path]:
+    """All recordings below `folder`, sorted.
+
+    Raises:
+        SecateurError: there are none.
+    """
+    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not paths:
+        raise SecateurError(f"{folder}: no audio files in this folder (known: {' '.join(sorted(SUFFIXES))})")
+    return paths

@@ -22,8 +22,7 @@ from ...models.checkpoint import WEIGHTS, empty_network, load_weights, same_valu
 from ...models.family import Storage
 from ...text.pieces_tokenizer import BYTE, SPACE, PieceTokenizer
 from ...text.tokens import Tokens
-from ...weights.json_values import is_id, one_id, read_table
-from ...weights.sizes import MOST
+from ...weights.json_values import MOST, is_id, one_id, read_table
 from ..transformers_files import FP32, PRUNED_FORMAT, class_values, own_config, waveform_extractor
 from .config import GroupedAttentionWidths, MoonshineConfig, uniform
 from .model import Moonshine

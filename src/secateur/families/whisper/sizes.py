@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...base.errors import SecateurError
 from ...base.files import Json
 from ...text.tokens import Tokens
-from ...weights.sizes import MOST
+from ...weights.json_values import MOST
 from .config import WhisperConfig, uniform
 
 

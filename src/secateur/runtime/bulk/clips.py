@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...audio.folder import SUFFIXES, audio_files
+from ...audio.files.kinds import SUFFIXES, audio_files
 from ...base.errors import SecateurError
 from ...base.remote import absolute
 from ...data.hashes import Hashes

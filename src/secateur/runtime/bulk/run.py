@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...audio.folder import audio_files
+from ...audio.files.kinds import audio_files
 from ...base.engine import EngineName, RayEngine, run_ahead, run_here
 from ...base.errors import SecateurError
 from ...base.files import Json

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...decode.segments import Audio
 from ...decode.session import Floats
-from ...features.deltas import DELTA_CONTEXT
 from ...features.extract import extract
+from ...features.frames import DELTA_CONTEXT
 from ..cached_network import CachedNetwork
 from ..ctc_recogniser import CtcRecogniser
 
