@@ -25,7 +25,7 @@ from secateur.base.files import write_json
 from secateur.base.progress import say
 from secateur.export.onnx import export_onnx
 from secateur.families.ctc.model import CtcModel
-from secateur.families.ctc.presets import PRESETS
+from secateur.families.ctc.new_model import PRESETS
 from secateur.runtime.ctc_recogniser import from_export
 from secateur.runtime.streaming import StreamOptions
 from secateur.runtime.streaming.chunks import Chunks, chunks_of, pieces

@@ -24,7 +24,7 @@ from secateur.data.manifest import read_manifest
 from secateur.families.whisper.config import WhisperConfig, uniform
 from secateur.families.whisper.model import Whisper
 from secateur.models.checkpoint import load_checkpoint
-from secateur.models.meta import without_values
+from secateur.models.network import without_values
 from secateur.prune.methods import make_method
 from secateur.prune.pruner import COSTS
 from secateur.prune.settings import PruneSettings

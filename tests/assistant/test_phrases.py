@@ -14,11 +14,11 @@ import pytest
 from secateur.assistant.grammar.file import Grammar, read_grammar
 from secateur.assistant.grammar.graph import Builder
 from secateur.assistant.grammar.match import match
-from secateur.assistant.phrases.allowed_tokens import AllowedTokens
 from secateur.assistant.phrases.automaton import Automaton
 from secateur.assistant.phrases.ctc import search_ctc
 from secateur.assistant.phrases.distance import distance
 from secateur.assistant.phrases.phrases import Phrases
+from secateur.assistant.phrases.search import AllowedTokens
 from secateur.assistant.understand import Understanding
 from secateur.audio.read import read_audio
 from secateur.runtime.recogniser import Recogniser

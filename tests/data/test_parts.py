@@ -87,8 +87,7 @@ def test_a_part_that_the_recording_does_not_hold(long: Path, tmp_path: Path) -> 
 
 def test_both_banks(long: Path) -> None:
     pytest.importorskip("torch")
-    from secateur.data.bank import AudioBank
-    from secateur.data.streamed_bank import StreamedBank
+    from secateur.data.bank import AudioBank, StreamedBank
 
     index = ClipIndex([long])
     banks = (AudioBank.read(read_manifest(long), label=""), StreamedBank(index, threads=1))

@@ -21,7 +21,7 @@ from secateur.decode.fusion import WordFusion, fusion_of  # noqa: E402
 from secateur.decode.options import DecodingOptions  # noqa: E402
 from secateur.decode.rules import Rules  # noqa: E402
 from secateur.decode.search import beam_search  # noqa: E402
-from secateur.families.seq2seq.recogniser import recogniser_of  # noqa: E402
+from secateur.families.seq2seq.task import recogniser_of  # noqa: E402
 from secateur.lm.estimate import train_ngram  # noqa: E402
 from secateur.lm.ngram import END  # noqa: E402
 from secateur.lm.tables import write_ngram  # noqa: E402

@@ -10,10 +10,9 @@ import pytest
 from small_models import inputs, small_tokenizer, small_whisper
 from speech_clips import clips
 
-from secateur.decode.alignment import monotonic
+from secateur.decode.alignment import monotonic, word_pieces
 from secateur.decode.ctc.words import decode_frames
 from secateur.decode.options import DecodingOptions
-from secateur.decode.word_pieces import word_pieces
 from secateur.runtime.onnx_session import OnnxSession
 from secateur.runtime.recogniser import Recogniser
 from secateur.text.units import Units

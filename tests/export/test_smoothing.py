@@ -19,7 +19,7 @@ from secateur.export.job import ErrorRateError, ErrorRateGate, export_checked
 from secateur.export.onnx import export_onnx
 from secateur.export.precision import quantise_columns
 from secateur.export.smoothing import scales
-from secateur.families.whisper.export import EXPORTER, scalings
+from secateur.families.whisper.graph import EXPORTER, scalings
 from secateur.families.whisper.model import Whisper
 from secateur.families.whisper.read_onnx import read_back
 from secateur.features.whisper import log_mel

@@ -22,7 +22,7 @@ from secateur.families.ctc.config import (  # noqa: E402
 from secateur.families.ctc.cost import count_macs, count_parameters  # noqa: E402
 from secateur.families.ctc.frames import BatchNorm  # noqa: E402
 from secateur.families.ctc.model import CtcModel  # noqa: E402
-from secateur.families.ctc.presets import PRESETS  # noqa: E402
+from secateur.families.ctc.new_model import PRESETS  # noqa: E402
 from secateur.families.ctc.recurrent import Bidirectional  # noqa: E402
 from secateur.models.family import parse_config  # noqa: E402
 

@@ -20,7 +20,7 @@ from secateur.export.frame_parity import frame_parity  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.families.ctc.graph import ctc_graph  # noqa: E402
 from secateur.families.ctc.model import CtcModel  # noqa: E402
-from secateur.families.ctc.presets import PRESETS  # noqa: E402
+from secateur.families.ctc.new_model import PRESETS  # noqa: E402
 from secateur.models.family import read_config  # noqa: E402
 from secateur.prune.shrink import shrink  # noqa: E402
 from secateur.runtime.contents import CTC_FILES, read_contents  # noqa: E402

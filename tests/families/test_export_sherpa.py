@@ -17,7 +17,7 @@ from secateur.base.errors import SecateurError
 from secateur.export.graph import OnnxGraph
 from secateur.export.kaldi_features import features_graph
 from secateur.families.ctc.model import CtcModel
-from secateur.families.ctc.recogniser import recogniser_of
+from secateur.families.ctc.task import recogniser_of
 from secateur.families.ctc.write_sherpa import write_sherpa
 from secateur.features.extract import extract
 from secateur.features.front_end import FrontEnd, front_end

@@ -18,7 +18,7 @@ from small_parakeet import KINDS, parakeet_folder  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.data.manifest import read_manifest  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
-from secateur.families.ctc.recogniser import recogniser_of  # noqa: E402
+from secateur.families.ctc.task import recogniser_of  # noqa: E402
 from secateur.families.parakeet.cost import count_parameters, macs_by_part  # noqa: E402
 from secateur.families.parakeet.folder import parse_parakeet, write_parakeet  # noqa: E402
 from secateur.families.parakeet.model import Parakeet  # noqa: E402

@@ -18,8 +18,7 @@ from secateur.cli import main
 from secateur.keras import Recordings, doctor, prune, sensitivity
 from secateur.keras.masks import masked_model
 from secateur.keras.structure import structure_of
-from secateur.prune.sensitivity_map import read_map
-from secateur.prune.sensitivity_scores import unit_scores
+from secateur.prune.sensitivity_map import read_map, unit_scores
 
 FRAMES, FEATURES, WORDS = 12, 6, ("yes", "no", "")
 

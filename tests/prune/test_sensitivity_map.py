@@ -17,9 +17,9 @@ from secateur.prune.sensitivity_map import (
     ordered,
     read_map,
     spans,
+    unit_scores,
     write_map,
 )
-from secateur.prune.sensitivity_scores import unit_scores
 from secateur.prune.settings import PruneSettings
 
 

@@ -11,9 +11,8 @@ from soft_runs import KINDS, run_soft, settings_for
 
 from secateur.prune.places import kept_units
 from secateur.prune.shrink import shrink
-from secateur.prune.soft.concrete import open_chance, sampled, settled
 from secateur.prune.soft.expected import ExpectedCost
-from secateur.prune.soft.gates import L0Gates
+from secateur.prune.soft.gates import L0Gates, open_chance, sampled, settled
 from secateur.prune.soft.gating import Gating, carriers
 from secateur.prune.units import COSTS
 from secateur.train.callback import Callback

@@ -8,11 +8,18 @@ import pytest
 import torch
 
 from secateur.base.errors import SecateurError
-from secateur.prune.weights.patterns import as_rows, from_rows, lowest_of_groups, parse_pattern
 from secateur.prune.weights.regrow import exchange, exchanged_share
 from secateur.prune.weights.rewind import share_after
 from secateur.prune.weights.scores import WEIGHT_CRITERIA, WeightEvidence
-from secateur.prune.weights.threshold import lowest, lowest_of_all, lowest_of_rows
+from secateur.prune.weights.threshold import (
+    as_rows,
+    from_rows,
+    lowest,
+    lowest_of_all,
+    lowest_of_groups,
+    lowest_of_rows,
+    parse_pattern,
+)
 
 
 def test_the_lowest_are_counted_exactly_and_ties_go_by_position() -> None:

@@ -8,10 +8,9 @@ from torch import nn
 
 from secateur.base.errors import SecateurError
 from secateur.prune.weights.inputs import InputCollector, gram, squares
-from secateur.prune.weights.patterns import as_rows, lowest_of_groups
+from secateur.prune.weights.one_shot import inverse_factor, sparsegpt
 from secateur.prune.weights.scores import WEIGHT_CRITERIA, WeightEvidence
-from secateur.prune.weights.sparsegpt import inverse_factor, sparsegpt
-from secateur.prune.weights.threshold import lowest, lowest_of_rows
+from secateur.prune.weights.threshold import as_rows, lowest, lowest_of_groups, lowest_of_rows
 
 
 def problem(outputs: int = 40, inputs: int = 96, rows: int = 600) -> tuple[torch.Tensor, torch.Tensor]:

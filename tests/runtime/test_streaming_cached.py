@@ -23,8 +23,11 @@ from secateur.families.ctc.model import CtcModel  # noqa: E402
 from secateur.features.front_end import front_end  # noqa: E402
 from secateur.runtime.ctc_recogniser import CtcRecogniser, from_export  # noqa: E402
 from secateur.runtime.streaming import StreamOptions, open_stream  # noqa: E402
-from secateur.runtime.streaming.cached import CachedChunks  # noqa: E402
-from secateur.runtime.streaming.chunks import chunks_of, pieces  # noqa: E402
+from secateur.runtime.streaming.chunks import (  # noqa: E402
+    CachedChunks,
+    chunks_of,
+    pieces,
+)
 from secateur.text.units import Units  # noqa: E402
 
 torch.set_num_threads(1)

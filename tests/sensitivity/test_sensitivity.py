@@ -16,8 +16,7 @@ import secateur
 from secateur.base.errors import SecateurError
 from secateur.base.files import read_json
 from secateur.data.manifest import Utterance, read_manifest
-from secateur.families.ctc.probe import CtcProbe
-from secateur.families.ctc.stages import stages
+from secateur.families.ctc.probe import CtcProbe, stages
 from secateur.families.seq2seq.greedy import transcribe_bank
 from secateur.families.seq2seq.probe import TokenProbe
 from secateur.models.checkpoint import save_checkpoint

@@ -16,7 +16,7 @@ from running_server import Running, serving
 from speech_clips import clips
 
 from secateur.runtime.recogniser import Recogniser
-from secateur.server.http.g711 import expanded
+from secateur.server.http.realtime_session import expanded
 
 openai = pytest.importorskip("openai")
 pytest.importorskip("fastapi")

@@ -15,7 +15,7 @@ from secateur.data.job import JobData  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.evaluate.scoring import score  # noqa: E402
 from secateur.families.ctc.model import CtcModel  # noqa: E402
-from secateur.families.ctc.presets import digits_ctc  # noqa: E402
+from secateur.families.ctc.new_model import digits_ctc  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
 from secateur.study.arm import ArmSettings, run_arm  # noqa: E402

@@ -21,7 +21,7 @@ from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.evaluate.decoded import PLAIN  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.families.ctc.model import CtcModel  # noqa: E402
-from secateur.families.ctc.presets import digits_ctc  # noqa: E402
+from secateur.families.ctc.new_model import digits_ctc  # noqa: E402
 from secateur.families.seq2seq.greedy import transcribe_texts  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402

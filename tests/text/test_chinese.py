@@ -17,9 +17,9 @@ from secateur.base.errors import SecateurError
 from secateur.cli import main
 from secateur.data.manifest import read_manifest
 from secateur.text import chinese
+from secateur.text.alphabets import scripts_of
 from secateur.text.chinese import normalise_chinese
 from secateur.text.normalise import normaliser
-from secateur.text.script import scripts_of
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,8 @@ from ctc_small import run_ctc
 from train_small import PRUNE, SETTINGS, StoppedError, run_small, small_job
 
 from secateur.base.errors import SecateurError
-from secateur.train.agreement import check_agreement
 from secateur.train.callback import Callback
-from secateur.train.distributed import count, processes, rank
+from secateur.train.distributed import check_agreement, count, processes, rank
 from secateur.train.gradients import Gradients
 from secateur.train.mix import plain
 from secateur.train.objective import Batch

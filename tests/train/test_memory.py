@@ -15,7 +15,7 @@ from train_small import PRUNE, SETTINGS, run_small, small_job  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.models.checkpointing import checkpointed, layers_of, recomputing  # noqa: E402
 from secateur.train import loop  # noqa: E402
-from secateur.train.agreement import fingerprint  # noqa: E402
+from secateur.train.distributed import fingerprint  # noqa: E402
 from secateur.train.optimizer import make_optimizer  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 

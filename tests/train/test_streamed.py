@@ -19,11 +19,10 @@ from small_models import small_whisper  # noqa: E402
 import secateur  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
-from secateur.data.bank import AudioBank  # noqa: E402
+from secateur.data.bank import AudioBank, StreamedBank  # noqa: E402
 from secateur.data.clip_index import ClipIndex, Joined  # noqa: E402
 from secateur.data.manifest import Utterance, read_manifest, write_manifest  # noqa: E402
 from secateur.data.pack import pack  # noqa: E402
-from secateur.data.streamed_bank import StreamedBank  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.train.mix import Example  # noqa: E402
 from secateur.train.stream import Mix, batch_stream, epoch_steps  # noqa: E402

@@ -44,8 +44,7 @@ def prune(settings: PruneJobSettings) -> Json | None:
     from ..base.extras import require
 
     require("torch", "train")
-    from ..study.by_error import prune_by_error
-    from ..study.oneshot import prune_without_training
+    from ..study.oneshot import prune_by_error, prune_without_training
     from ..study.record import begin, finish, unfinished
     from .check import plan_job
 

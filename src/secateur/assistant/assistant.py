@@ -1,19 +1,26 @@
-"""The assistant: a command in, an answer out."""
+"""The assistant: a command in, an answer out; assembled from its settings."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from ..base.errors import SecateurError
 from ..base.files import Json
 from ..base.options import to_dict
 from ..decode.segments import Audio
+from ..runtime.recogniser import Recogniser
 from .chat import Chat
+from .grammar.file import read_grammar
 from .grammar.match import Match
 from .grammar.words import joined
-from .skill import Context, Skill
+from .home_assistant import HomeAssistant
+from .skill import Context, Skill, SkillSettings
+from .skills import load
+from .timers import kept_timers
 from .understand import Understanding, Understood
 
 _LOG = logging.getLogger(__name__)
@@ -109,3 +116,22 @@ class Assistant:
             except SecateurError as problem:
                 return self.context.say(f"I cannot think right now: {problem}.", f"现在无法回答：{problem}。")
         return self.context.say("I did not understand that.", "我没有听懂。")
+
+
+def assemble(
+    recogniser: Recogniser, grammars: Sequence[str], settings: SkillSettings, phrases: bool = True,
+    skills: Path | None = None, chat_url: str = "", chat_model: str = "default",
+) -> Assistant:  # fmt: skip
+    """The assistant that these describe. A Home Assistant's rooms and devices take the place of the grammar's own.
+
+    Raises:
+        SecateurError: grammars, skills or timers that cannot be read, or a Home Assistant that does not answer.
+    """
+    timers = kept_timers(settings.timers)
+    home = None
+    if settings.home_assistant_url:
+        home = HomeAssistant(settings.home_assistant_url, settings.home_token, settings.timeout)
+    grammar = read_grammar(*grammars, lists=home.house.lists() if home is not None else None)
+    context = Context(settings, grammar.language, timers=timers, home=home)
+    chat = Chat(chat_url, chat_model, os.environ.get("SECATEUR_CHAT_KEY", "")) if chat_url else None
+    return Assistant(Understanding(recogniser, grammar, phrases), load(skills), context, chat)

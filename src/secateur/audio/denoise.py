@@ -23,6 +23,11 @@ _QUIET_SHARE = 0.1  # of the frames: a clip of speech has at least so many pause
 _SMOOTHING = 0.98  # of the signal-to-noise ratio over time (Ephraim and Malah's value)
 
 
+_GTCRN_RATE = 16000  # Hz
+_GTCRN_WINDOW, _GTCRN_HOP = 512, 256  # samples; the window is the root of Hann's, as the network was trained with
+_GTCRN_MIX = [1, _GTCRN_WINDOW // 2 + 1, 1, 2]  # one frame: (batch, bins, frames, real and imaginary part)
+
+
 def denoise(
     audio: NDArray[np.float32], sample_rate: int = 16000, method: str | Path = SPECTRAL, floor_db: float = -18.0
 ) -> NDArray[np.float32]:
@@ -108,11 +113,6 @@ def istft(spectra: NDArray[np.complex64], window: NDArray[np.float32], hop: int,
     return sound[half : half + samples].astype(np.float32)
 
 
-_RATE = 16000  # Hz
-_WINDOW, _HOP = 512, 256  # samples; the window is the root of Hann's, as the network was trained with
-_MIX = [1, _WINDOW // 2 + 1, 1, 2]  # one frame: (batch, bins, frames, real and imaginary part)
-
-
 class Gtcrn:
     """A loaded model: call it with a clip. State lasts a clip, so that clips do not affect each other."""
 
@@ -133,24 +133,24 @@ class Gtcrn:
             raise SecateurError(f"{path}: cannot be loaded as an ONNX model: fetch it again") from problem
         mix, *caches = self._session.get_inputs()
         fixed = all(isinstance(size, int) for cache in caches for size in cache.shape)
-        if list(mix.shape) != _MIX or not fixed or len(self._session.get_outputs()) != 1 + len(caches):
+        if list(mix.shape) != _GTCRN_MIX or not fixed or len(self._session.get_outputs()) != 1 + len(caches):
             raise SecateurError(f"{path}: not a streaming GTCRN model (its first input is {mix.name} {mix.shape})")
         self._mix = mix.name
         self._caches = {cache.name: tuple(cache.shape) for cache in caches}
 
-    def __call__(self, audio: NDArray[np.float32], sample_rate: int = _RATE) -> NDArray[np.float32]:
+    def __call__(self, audio: NDArray[np.float32], sample_rate: int = _GTCRN_RATE) -> NDArray[np.float32]:
         """`audio` (samples,) with less noise; other rates than 16 kHz are resampled there and back."""
         if len(audio) == 0:
             return audio
-        resampled = resample(audio, sample_rate, _RATE)
-        window = np.sqrt(np.hanning(_WINDOW + 1)[:-1]).astype(np.float32)
-        spectra = stft(resampled, window, _HOP)
+        resampled = resample(audio, sample_rate, _GTCRN_RATE)
+        window = np.sqrt(np.hanning(_GTCRN_WINDOW + 1)[:-1]).astype(np.float32)
+        spectra = stft(resampled, window, _GTCRN_HOP)
         caches = {name: np.zeros(shape, np.float32) for name, shape in self._caches.items()}
         cleaned = np.empty_like(spectra)
         for t, frame in enumerate(spectra):
-            mix = np.stack([frame.real, frame.imag], axis=-1).reshape(_MIX).astype(np.float32)
+            mix = np.stack([frame.real, frame.imag], axis=-1).reshape(_GTCRN_MIX).astype(np.float32)
             output, *new = self._session.run(None, {self._mix: mix, **caches})
             cleaned[t] = output[0, :, 0, 0] + 1j * output[0, :, 0, 1]
             caches = dict(zip(self._caches, new, strict=True))
-        clean = resample(istft(cleaned, window, _HOP, len(resampled)), _RATE, sample_rate)
+        clean = resample(istft(cleaned, window, _GTCRN_HOP, len(resampled)), _GTCRN_RATE, sample_rate)
         return np.pad(clean[: len(audio)], (0, max(0, len(audio) - len(clean))))

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..assistant.assemble import assemble
-from ..assistant.assistant import Assistant, Reply
+from ..assistant.assistant import Assistant, Reply, assemble
 from ..assistant.listen import Wake, blocks_of, commands, microphone
 from ..assistant.skill import SkillSettings
 from ..assistant.skills.timer import rings

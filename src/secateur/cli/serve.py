@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..assistant.asked import AskedPhrases
-from ..assistant.assemble import assemble
+from ..assistant.assistant import assemble
 from ..assistant.skill import SkillSettings
 from ..base.errors import SecateurError
 from ..base.extras import require

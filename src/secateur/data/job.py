@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 import torch
 
 from ..audio.augment import NoiseBank
-from .bank import AudioBank
+from .bank import AudioBank, StreamedBank
 from .clip_index import is_streamed, joined
 from .manifest import Utterance
-from .streamed_bank import StreamedBank
 
 
 @dataclass

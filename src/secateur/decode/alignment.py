@@ -8,15 +8,15 @@ border inside a pause moves to where sound begins or ends.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..text.languages import by_characters
 from ..text.tokenizer import Tokenizer
 from .segments import Audio, Word, confidence
 from .session import DecoderSession, Floats, State
-from .word_pieces import word_pieces
 
 MEDIAN = 7  # positions, as the reference filters
 FRAME_MS = 10  # of the frames whose loudness says where sound begins
@@ -126,3 +126,22 @@ def _sounding(start: float, end: float, loud: NDArray[np.bool_], frame: float) -
     if not len(inside):
         return start, end
     return max(start, (first + int(inside[0])) * frame), min(end, (first + int(inside[-1]) + 1) * frame)
+
+
+def spaced(language: str | None) -> bool:
+    """Whether spaces separate the words of a language; they do where nothing is known of it."""
+    return language is None or not by_characters(language)
+
+
+def word_pieces(ids: Sequence[int], decode: Callable[[list[int]], str], language: str | None) -> list[tuple[int, int]]:
+    """The ids `(first, after)` of each word: a space begins one; in a language without spaces every character does."""
+    starts, before = [], ""
+    by_space = spaced(language)
+    for k in range(len(ids)):
+        text = decode(list(ids[: k + 1]))
+        whole = not before.endswith("\ufffd")  # else this id ends a character that an earlier one began
+        new = text[len(before) :] if whole else ""
+        if k == 0 or (new[:1].isspace() if by_space else any(c.isalnum() or c == "\ufffd" for c in new)):
+            starts.append(k)
+        before = text
+    return list(zip(starts, [*starts[1:], len(ids)], strict=True))

@@ -26,6 +26,12 @@ LEVEL = 0.95
 Floats = NDArray[np.float64]
 
 
+FEWEST = 6  # clusters; below, intervals are a lower bound (see above)
+WIDE = 0.25  # of the rate: half an interval that leaves little to say
+WIDE_DIFFERENCE = 0.1  # of A's rate: half an interval that hides the differences that models usually have
+DRAWN = 4_000_000  # values of one matrix of draws: bounds memory with thousands of clusters
+
+
 @dataclass(frozen=True)
 class Difference:
     """System B against system A on the same clips; rates and differences are fractions, negative means B is better."""
@@ -42,11 +48,6 @@ class Difference:
     def certain(self) -> bool:
         """The interval excludes zero."""
         return self.low > 0 or self.high < 0
-
-
-FEWEST = 6  # clusters; below, intervals are a lower bound (see above)
-WIDE = 0.25  # of the rate: half an interval that leaves little to say
-WIDE_DIFFERENCE = 0.1  # of A's rate: half an interval that hides the differences that models usually have
 
 
 def too_few(rate: float, interval: Sequence[float], clusters: int) -> str:
@@ -159,9 +160,6 @@ def _resampled(error_sums: Floats, word_sums: Floats, resamples: int, seed: int)
         words[words == 0] = np.nan
         parts.append((drawn @ error_sums.T).T / words)
     return np.concatenate(parts, axis=1)
-
-
-DRAWN = 4_000_000  # values of one matrix of draws: bounds memory with thousands of clusters
 
 
 def _draws(count: int, resamples: int, seed: int) -> Iterable[Floats]:

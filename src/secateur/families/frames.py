@@ -19,7 +19,7 @@ CtcFamily = partial(
     Family, by_frame=True, text_file="units.json", read_text=_read_text,
     task=Lazy("secateur.families.ctc.task:CtcTask"),
     probe=Lazy("secateur.families.ctc.probe:CtcProbe"),
-    recogniser=Lazy("secateur.families.ctc.recogniser:recogniser_of"),
+    recogniser=Lazy("secateur.families.ctc.task:recogniser_of"),
     runtime=Lazy("secateur.runtime.ctc_recogniser:from_export"),
     stream_decoder=Lazy("secateur.runtime.streaming.chunks:CtcStreamDecoder"),
     phrases=Lazy("secateur.assistant.phrases.ctc:search_of"),

@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+DELTA_CONTEXT = 2  # frames to each side
+SCALE = np.float32(0.1)  # 1 / (2 * (1 + 4))
+LEAST_DEVIATION = 0.04  # log units, less than speech and its deltas have: digital silence is not blown up
+
 
 def frames_of(samples: NDArray[np.floating], size: int, hop: int) -> NDArray[np.floating]:
     """All whole frames (frames, size) of samples (samples,), `hop` apart: views, not to be written to.
@@ -14,10 +18,6 @@ def frames_of(samples: NDArray[np.floating], size: int, hop: int) -> NDArray[np.
     samples = np.ascontiguousarray(samples)
     step, count = samples.itemsize, max(0, (len(samples) - size) // hop + 1)
     return np.ndarray((count, size), samples.dtype, samples, strides=(hop * step, step))
-
-
-DELTA_CONTEXT = 2  # frames to each side
-SCALE = np.float32(0.1)  # 1 / (2 * (1 + 4))
 
 
 def append_deltas(features: NDArray[np.float32], order: int) -> NDArray[np.float32]:
@@ -34,9 +34,6 @@ def append_deltas(features: NDArray[np.float32], order: int) -> NDArray[np.float
         around = SCALE * ((around[3:-1] - around[1:-3]) + 2 * (around[4:] - around[:-4]))
         parts.append(around[DELTA_CONTEXT * more : len(around) - DELTA_CONTEXT * more])
     return np.concatenate(parts, axis=1, dtype=np.float32)
-
-
-LEAST_DEVIATION = 0.04  # log units, less than speech and its deltas have: digital silence is not blown up
 
 
 def normalise(features: NDArray[np.float32], kind: str) -> NDArray[np.float32]:

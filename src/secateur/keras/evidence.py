@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from ..base.errors import SecateurError
 from ..base.extras import require
 from ..models.groups import Group
-from ..prune.importance import CRITERIA, Evidence
-from ..prune.taylor import TaylorSums
+from ..prune.importance import CRITERIA, Evidence, TaylorSums
 from .data import SampleBatch, SampleBatches
 from .layers.dense import channel_axis
 from .structure import Structure

@@ -14,8 +14,7 @@ from ..base.errors import SecateurError, nearest
 from ..base.extras import require
 from ..base.tensors import TYPES, write_tensors
 from .family import Config, TextCodec, family_of, read_config, write_config
-from .meta import without_values
-from .network import Network
+from .network import Network, without_values
 from .reference import is_reference, read_referred
 
 Net = TypeVar("Net", bound=Network)

@@ -1,11 +1,15 @@
-"""Base classes of networks: built from a config alone, with prunable groups that their layers declare."""
+"""Base classes of networks: built from a config alone, with prunable groups that their layers
+declare; also without values, where those of a checkpoint or a larger network come next."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ..base.errors import SecateurError
 from .groups import Group, TimeAxis
@@ -84,3 +88,25 @@ class FrameNetwork(Network):
             SecateurError: this network has no intermediate output.
         """
         raise SecateurError("training.intermediate_ctc is for networks with a Conformer: set it to 0 for this one")
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """`torch.nn.init` leaves tensors alone."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def without_values() -> Iterator[None]:
+    """Build modules on PyTorch's meta device, without drawing their first values.
+
+    There is nothing to draw, and for some distributions PyTorch would import its compiler to draw it: two seconds of
+    every command that loads a checkpoint.
+    """
+    with torch.device("meta"), _NoInitialisation():
+        yield

@@ -12,7 +12,7 @@ from ..models.checkpointing import recomputing
 from ..models.groups import Group
 from ..train.distributed import all_reduce_sum
 from ..train.lora import LowRankLinear, merged_weights
-from .taylor import TaylorSums
+from .importance import TaylorSums
 
 
 class TaylorCollector(TaylorSums):

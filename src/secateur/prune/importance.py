@@ -8,7 +8,7 @@ Evidence is all torch tensors or all numpy arrays, and so are the scores.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,8 +18,14 @@ from ..base.plugins import Registry
 from ..models.groups import Group
 from .arrays import Array, constant, filled, of_kind
 from .places import unit_sums
-from .sensitivity_map import SensitivityMap
-from .sensitivity_scores import unit_scores
+from .sensitivity_map import SensitivityMap, unit_scores
+
+NEEDS = {
+    "taylor": "squares of gradient times weight, over batches with a loss",
+    "signed": "signed sums of gradient times weight, over batches with a loss",
+    "activations": "norms of what layers read and write, over batches",
+    "map": "a map: set prune.map to a map.json",
+}
 
 
 @dataclass
@@ -41,12 +47,6 @@ class Evidence:
         return bool(self.inputs or self.outputs) if need == "activations" else self.map is not None
 
 
-NEEDS = {
-    "taylor": "squares of gradient times weight, over batches with a loss",
-    "signed": "signed sums of gradient times weight, over batches with a loss",
-    "activations": "norms of what layers read and write, over batches",
-    "map": "a map: set prune.map to a map.json",
-}
 Score = Callable[[Group, Evidence], Array]
 
 
@@ -177,3 +177,33 @@ CRITERIA: Registry[Criterion] = Registry("criteria", "criterion", {
     "wanda": Criterion(wanda, ("activations",)),
     "random": Criterion(random_scores),
 })  # fmt: skip
+
+
+class TaylorSums:
+    """Running means over batches of (sum of gradient * weight over a unit), squared and with its sign.
+
+    `decay` < 1 down-weights old batches, for evidence gathered while the network changes.
+    """
+
+    def __init__(self, groups: Iterable[Group], decay: float = 1.0) -> None:
+        self.groups, self.decay = list(groups), decay
+        self.sums: dict[str, Array] = {}
+        self.signed: dict[str, Array] = {}
+        self.weight = 0.0
+
+    def add(self, products: Mapping[str, Array]) -> None:
+        """One batch: gradient * weight by parameter; those that are missing count as zero."""
+        for group in self.groups:
+            change = unit_sums(group, products)
+            for sums, new in ((self.sums, change**2), (self.signed, change)):
+                old = sums.get(group.name)
+                sums[group.name] = new if old is None else old * self.decay + new
+        self.weight = self.weight * self.decay + 1
+
+    def means(self) -> dict[str, Array]:
+        """What `Evidence.taylor` holds."""
+        return {name: total / max(self.weight, 1e-12) for name, total in self.sums.items()}
+
+    def signed_means(self) -> dict[str, Array]:
+        """What `Evidence.signed` holds."""
+        return {name: total / max(self.weight, 1e-12) for name, total in self.signed.items()}

@@ -19,7 +19,7 @@ from ..features.rates import resampled, spaced
 from ..models.checkpoint import assign_weights
 from ..models.frame_merging import parse_merges
 from ..models.groups import TimeAxis
-from ..models.meta import without_values
+from ..models.network import without_values
 from .settings import PruneSettings
 from .shrink import Net, shrink
 

@@ -11,8 +11,7 @@ from torch import Tensor
 from ..base.errors import SecateurError, nearest
 from ..models.checkpoint import assign_weights
 from ..models.groups import Group
-from ..models.meta import without_values
-from ..models.network import Network
+from ..models.network import Network, without_values
 from .places import kept_units, lines_of, parameter_masks
 
 Net = TypeVar("Net", bound=Network)

@@ -14,9 +14,8 @@ from ..base.errors import SecateurError
 from ..base.files import at_home, read_limited
 from ..decode.session import TokenConfig
 from ..models.family import Config, family_of
-from ..text.alphabets import Alphabet, alphabet_of, letters_of, spells
+from ..text.alphabets import Alphabet, alphabet_of, letters_of, script, scripts_of, spells
 from ..text.languages import base_language
-from ..text.script import script, scripts_of
 from ..text.tokenizer import Tokenizer
 from .budget import Keep
 

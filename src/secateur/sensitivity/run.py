@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,16 +21,33 @@ from ..prune.sensitivity_map import Measured, SensitivityMap, matching, ordered,
 from ..prune.units import COSTS
 from ..text.normalise import normaliser
 from .effects import candidates, differences, effects, resamples_for, speakers_of
-from .measure import Answer, make_measure, measure
 from .probe import Probe, ProbeSpec, make_probe, read_clips
 from .store import ERRORS, MeasurementStore, WorkItem, read_variants, same_settings, write_variants
 from .variants import BASELINE, Variant, of_branches, of_groups
+
+Answer = tuple[list[list[float]], list[list[str]], float]  # losses and texts of each variant, and the seconds it took
+
 
 KEEP_ONE_IN = 3  # one variant in so many goes on to twice as many clips
 SCREEN_MARGIN = 2  # times as many variants as will be decoded need no further screen
 Rows = dict[str, list[float]]  # of every variant, a number a clip
 Stage = tuple[Rows, list[int]]  # losses of the remaining variants, and the clips they are on
 LISTED_BY_PROBE = ("vocabulary", "audio_context", "text_context")  # kinds that a probe lists itself
+
+
+def measure(probe: Probe, item: WorkItem) -> Answer:
+    """Losses (and texts, on all clips) of the item's variants."""
+    start = time.perf_counter()
+    if item.part is None:
+        losses, texts = probe.decoded(item.variants)
+    else:
+        losses, texts = probe.losses(item.variants, item.part), []
+    return losses.tolist(), texts, time.perf_counter() - start
+
+
+def make_measure(spec: ProbeSpec) -> Callable[[WorkItem], Answer]:
+    """`measure` with a model of its own, for a worker on a cluster."""
+    return partial(measure, make_probe(spec))
 
 
 @dataclass(frozen=True)

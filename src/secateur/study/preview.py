@@ -18,8 +18,7 @@ from ..prune.importance import CRITERIA
 from ..prune.initial_model import InitialModel
 from ..prune.low_rank import ranks_of, with_ranks
 from ..prune.methods import check_low_rank_method, make_method
-from ..prune.sensitivity_map import read_map
-from ..prune.sensitivity_scores import unit_scores
+from ..prune.sensitivity_map import read_map, unit_scores
 from ..prune.settings import PruneSettings
 from ..prune.target import parse_target
 from ..prune.task import task_of

@@ -8,6 +8,7 @@ in the main and auxiliary exemplar sets of Unicode CLDR. The table `alphabets.ts
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,9 @@ TABLE = Path(__file__).with_name("alphabets.tsv")
 DANDAS = "\u0964\u0965"  # the full stops of most Indian scripts, named after Devanagari
 PLAIN = "abcdefghijklmnopqrstuvwxyz"
 LOANED = "äçèéñöü"  # in names and loanwords of any language in Latin letters, whether CLDR lists them or not
+
+
+RARE = 0.001  # of all letters: a name in another script does not make a text of that script
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def writing_system(character: str) -> str | None:
     >>> writing_system("ή"), writing_system("ั"), writing_system("५"), writing_system("5"), writing_system("!")
     ('GREEK', 'THAI', 'DEVANAGARI', None, None)
     """
-    word = unicodedata.name(character, "UNKNOWN").split()[0].split("-")[0]
+    word = _first_word(character)
     if word in scripts() and character not in DANDAS:
         return word
     # COMBINING marks, DIGITs, SUPERSCRIPTs and the like are nobody's; letters of a system not listed are their own.
@@ -105,3 +109,30 @@ def spells(alphabet: Alphabet) -> Callable[[bytes], bool]:
         return all(map(alphabet.has, piece[start:].decode(errors="ignore")))
 
     return check
+
+
+def script(character: str) -> str | None:
+    """The writing system of a letter, as Unicode names it; None for digits, signs and spaces.
+
+    >>> script("开"), script("é"), script("の"), script("7")
+    ('CJK', 'LATIN', 'HIRAGANA', None)
+    """
+    if not character.isalpha():
+        return None
+    return _first_word(character)
+
+
+def _first_word(character: str) -> str:
+    """Of a character's Unicode name, which begins with its writing system."""
+    return unicodedata.name(character, "UNKNOWN").split()[0].split("-")[0]
+
+
+def scripts_of(texts: Iterable[str]) -> frozenset[str]:
+    """The writing systems that have at least `RARE` of the letters of all texts."""
+    letters = Counter(character for text in texts for character in text)
+    counts: Counter[str] = Counter()
+    for character, count in letters.items():
+        name = script(character)
+        if name is not None:
+            counts[name] += count
+    return frozenset(name for name, count in counts.items() if count >= RARE * counts.total())

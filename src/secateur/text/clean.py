@@ -21,6 +21,9 @@ from typing import Literal
 
 from ..base.options import from_dict, read_toml
 
+# What any of the rules above, Unicode normalisation or white space may change: texts without it stay as they are.
+SPECIAL = re.compile(r"[^ -~]|[`<\[{+!]|  ")
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -57,10 +60,6 @@ MARKS = (
     Rule(r"\+\+[^+\s]{1,40}\+\+", " "),  # ++um++
     Rule(r"(?<!\S)!SIL(?!\S)", " "),
 )
-
-
-# What any of the rules above, Unicode normalisation or white space may change: texts without it stay as they are.
-SPECIAL = re.compile(r"[^ -~]|[`<\[{+!]|  ")
 
 
 @dataclass(frozen=True)
@@ -114,3 +113,22 @@ def cleaner(rules: CleanRules | None = None) -> Callable[[str], str]:
         return " ".join(text.split())
 
     return clean
+
+
+def as_sentence(text: str) -> str:
+    """Bare lower- or upper-case `text` as a sentence: first letter and "I" capital, a full stop at the end.
+
+    Text that has both cases, or punctuation at its end, or no Latin letter, is someone's own style and stays as it is.
+
+    >>> as_sentence("i think he's right")
+    "I think he's right."
+    >>> as_sentence("Bob said so.")
+    'Bob said so.'
+    """
+    text = text.strip()
+    bare = text.lower() if text == text.upper() else text
+    if not re.search("[a-z]", bare) or bare != bare.lower() or bare[-1:] in ".?!,;:":
+        return text
+    bare = re.sub(r"\bi\b(?!')", "I", bare)
+    bare = re.sub(r"\bi(?='(m|ll|ve|d)\b)", "I", bare)
+    return bare[0].upper() + bare[1:] + "."

@@ -19,8 +19,8 @@ from ..base.progress import say, track
 from ..models.checkpointing import checkpointed
 from ..models.network import Network
 from . import distributed
-from .agreement import check_agreement, fingerprint
 from .averages import L2SP, WeightAverages
+from .distributed import check_agreement, fingerprint
 from .four_bits import FourBitTraining
 from .gradients import Gradients
 from .lora import low_rank

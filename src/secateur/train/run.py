@@ -9,8 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from ..audio.augment import NoiseBank
-from ..data.bank import AudioBank
-from ..data.streamed_bank import StreamedBank
+from ..data.bank import AudioBank, StreamedBank
 from ..models.network import Network
 from .callback import Callback
 from .objective import Objective

@@ -16,6 +16,9 @@ from .mix import Example, MixSettings, examples_of, nonspeech_of, plain
 SHARED, DROPOUT, AUGMENT, AFTER, SPEED = range(5)  # purposes of draws
 
 
+Seconds = Sequence[float] | NDArray[np.float32]
+
+
 def seed_for(purpose: int, seed: int, step: int, rank: int = 0, part: int = 0) -> int:
     """A 64-bit seed for one purpose, optimiser step, process and micro-batch."""
     return int(np.random.SeedSequence((purpose, seed, step, rank, part)).generate_state(1, np.uint64)[0])
@@ -24,9 +27,6 @@ def seed_for(purpose: int, seed: int, step: int, rank: int = 0, part: int = 0) -
 def seed_torch(purpose: int, seed: int, step: int, rank: int = 0, part: int = 0) -> None:
     """Seed torch's global generators (CPU and GPUs), which dropout and callbacks draw from."""
     torch.manual_seed(seed_for(purpose, seed, step, rank, part))
-
-
-Seconds = Sequence[float] | NDArray[np.float32]
 
 
 @dataclass(frozen=True)

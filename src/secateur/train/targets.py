@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..base.errors import SecateurError
 from ..data.manifest import Utterance
-from ..text.style import as_sentence
+from ..text.clean import as_sentence
 from ..text.tokenizer import Tokenizer
 from ..text.tokens import Tokens
 

@@ -8,6 +8,7 @@ from math import log
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...base.cancel import check_cancelled
 from ...base.errors import SecateurError
@@ -20,13 +21,67 @@ from ...decode.session import DecoderSession, Floats
 from ...runtime.token_recogniser import WhisperRecogniser
 from ...text.tokenizer import Tokenizer
 from ..grammar.file import Grammar
-from .allowed_tokens import AllowedTokens
-from .automaton import Automaton, SpellingState
+from .automaton import BREAKS, SIGNS, Automaton, SpellingState
+
+Trie = dict[Any, Any]  # byte -> Trie; None -> the token that ends here
+
 
 SILENCE = 1.0  # seconds of near silence from which the internal language model is read
 ONCE = DecodingOptions(timestamps=False, temperatures=(0.0,))  # a command is short: one attempt
 UNSURE = -log(2)  # log probability of a token below which it may well be another; everyday openings are above
 FAINT = 1e-3  # its level: digital zero is not something a model was trained on
+
+
+class AllowedTokens:
+    """The tokens that lead on from a state of the automaton, listed once for every state.
+
+    Words that a reduced vocabulary lacks are spelled from the pieces it has: every cut of a word is allowed, and the
+    search finds the likeliest.
+    """
+
+    def __init__(self, automaton: Automaton, tokenizer: Tokenizer) -> None:
+        self.automaton = automaton
+        spelled = tokenizer.spelled()
+        self._letters = {token: _letters(data) for token, data in spelled.items()}
+        self._trie = _trie(spelled)
+        self._known: dict[SpellingState, tuple[NDArray[np.int64], list[SpellingState]]] = {}
+
+    def following(self, spelling: SpellingState) -> tuple[NDArray[np.int64], list[SpellingState]]:
+        """Token ids (n,) that may follow, and the state that each leads to."""
+        result = self._known.get(spelling)
+        if result is None:
+            pairs: list[tuple[int, SpellingState]] = []
+            self._walk(self._trie, spelling, pairs)
+            result = np.array([token for token, _ in pairs], np.int64), [to for _, to in pairs]
+            self._known[spelling] = result
+        return result
+
+    def letters(self, token: int) -> bytes:
+        """What a token spells in the grammar's eyes: lower case, spaces for hyphens, no signs."""
+        return self._letters[token]
+
+    def _walk(self, trie: Trie, spelling: SpellingState, pairs: list[tuple[int, SpellingState]]) -> None:
+        for byte, branch in trie.items():
+            if byte is None:
+                pairs.append((branch, spelling))
+                continue
+            to = self.automaton.read(spelling, bytes([byte]))
+            if to is not None:
+                self._walk(branch, to, pairs)
+
+
+def _trie(spelled: dict[int, bytes]) -> Trie:
+    root: Trie = {}
+    for token, data in spelled.items():
+        node = root
+        for byte in data:
+            node = node.setdefault(byte, {})
+        node[None] = token
+    return root
+
+
+def _letters(data: bytes) -> bytes:
+    return bytes(32 if byte in BREAKS else byte for byte in data.lower() if byte not in SIGNS)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ import soundfile
 from ...base.errors import SecateurError
 from ..files.kinds import FLAC, MPEG, FileKind
 from ..files.layout import AGAIN, SHORT, Part
-from ..files.source import Opened
-from ..files.window import ByteWindow
+from ..files.source import ByteWindow, Opened
 from .sound import Block, Sound, check_rate
 
 _MOST_FRAMES = 1 << 40  # a FLAC file from a pipe says 2**63 - 1

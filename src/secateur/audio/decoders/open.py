@@ -11,8 +11,7 @@ from ...base.errors import SecateurError
 from ...base.extras import require
 from ..files.kinds import FileKind
 from ..files.layout import AGAIN, Part
-from ..files.source import Opened
-from ..files.window import ByteWindow
+from ..files.source import ByteWindow, Opened
 from .media import open_media
 from .native import NotNativeError, open_native
 from .program import find_program, open_program

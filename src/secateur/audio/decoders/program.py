@@ -16,8 +16,7 @@ import numpy as np
 from ...base.errors import SecateurError
 from ..files.kinds import FileKind
 from ..files.layout import AGAIN, Part
-from ..files.source import Opened
-from ..files.window import ByteWindow
+from ..files.source import ByteWindow, Opened
 from .sound import Block, Sound, check_rate
 
 PROGRAM = "ffmpeg"

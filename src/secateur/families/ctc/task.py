@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 
 from ...base.errors import SecateurError
@@ -13,12 +14,14 @@ from ...data.bank import AudioBank
 from ...data.clip_index import is_streamed, rows_of
 from ...data.manifest import Utterance
 from ...decode.ctc.greedy import greedy
+from ...decode.session import Floats, Ints
 from ...features.extractor import extractor
 from ...models.family import FrameConfig
 from ...models.network import FrameNetwork, Network
 from ...prune.initial_model import InitialModel
 from ...prune.inputs import cut_inputs
 from ...prune.settings import PruneSettings
+from ...runtime.ctc_recogniser import CtcRecogniser
 from ...text.units import Inventory
 from ...train.loop import frozen_copy
 from ...train.settings import TrainSettings
@@ -93,3 +96,15 @@ class CtcTask:
     ) -> list[str]:  # fmt: skip
         """The best unit of every frame, repeats and blanks dropped."""
         return [text.decode(greedy(log_probs)) for log_probs in log_probs_bank(model, bank, batch_seconds)]
+
+
+def recogniser_of(model: FrameNetwork, text: Inventory) -> CtcRecogniser:
+    """A recogniser on the device that `model` is on."""
+    device = next(model.parameters()).device
+
+    def run(features: Floats, frames: Ints) -> tuple[Floats, Ints]:
+        with torch.inference_mode():
+            outputs, counts = model(torch.from_numpy(features).to(device), torch.from_numpy(frames).to(device))
+        return outputs.cpu().numpy(), np.asarray(counts.cpu().numpy(), np.int64)
+
+    return CtcRecogniser(model.config, text, run)

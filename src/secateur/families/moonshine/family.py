@@ -25,7 +25,7 @@ FAMILY = TokenFamily(
     parameters=lambda config: count_parameters(config)["total"], parameters_by_part=count_parameters,
     macs=lambda config, seconds, tokens, padded: sum(macs_by_part(config, seconds, tokens).values()),
     parts=macs_by_part, read_text=_read_text, weights=_weights,
-    exporter=Lazy("secateur.families.moonshine.export:EXPORTER"),
+    exporter=Lazy("secateur.families.moonshine.graph:EXPORTER"),
     writers={
         "transformers": Lazy("secateur.families.moonshine.folder:write_moonshine"),
         "transformers-pruned": Lazy("secateur.families.moonshine.folder:write_pruned_moonshine"),

@@ -14,6 +14,7 @@ import numpy as np
 from ...export.graph import FARTHEST, ModelProto, OnnxGraph
 from ...export.layers import Weights
 from ...export.precision import FLOAT, Ranges, store
+from ...export.token_export import TokenExporter
 from ..ctc.graph import CtcBuilder
 from ..whisper.config import AttentionWidths
 from .config import STRIDES, TAPS, GroupedAttentionWidths, MoonshineConfig
@@ -222,3 +223,6 @@ class _MoonshineBuilder(CtcBuilder):
         parts = self.split(self.linear(self.norm(x, f"{name}.ffn_norm"), [f"{name}.ffn.up"]), [units, units])
         open_gates = g.add("Mul", parts[1], g.add("Sigmoid", parts[1]))
         return g.add("Add", x, self.linear(g.add("Mul", parts[0], open_gates), [f"{name}.ffn.down"]))
+
+
+EXPORTER = TokenExporter(encoder_graph, decoder_graph)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from ...base.errors import SecateurError
 from ...base.files import Json
 from ...features.front_end import FrontEnd, front_end
 from ...models.family import FORMAT
+from ..transformers_ctc.config import block_widths
 from ..transformers_ctc.widths import PARAKEET, BlockWidths, Keep
 
 FRONT_END = front_end("nemo")
@@ -135,3 +137,15 @@ class ParakeetConfig:
 def depthwise(i: int) -> int:
     """Where in the subsampling's list the depthwise convolution of stage `i` > 0 is; the pointwise one is next."""
     return 3 * i - 1
+
+
+def widths_of(config: ParakeetConfig) -> dict[str, str]:
+    """See `Family.widths`."""
+    return dict(_parts(config))
+
+
+def _parts(config: ParakeetConfig) -> Iterator[tuple[str, str]]:
+    for i, channels in enumerate(config.convs):
+        yield f"net.encoder.subsampling.layers.{depthwise(i) + 1 if i else 0}", f"{channels} channels"
+    for i, block in enumerate(config.layers):
+        yield from block_widths(block, PARAKEET, f"net.encoder.layers.{i}")

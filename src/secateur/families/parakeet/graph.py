@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...export.frame_export import FrameExporter
 from ...export.graph import ModelProto, OnnxGraph
 from ...export.layers import Weights
 from ...export.precision import Ranges
@@ -64,3 +65,6 @@ class _ParakeetBuilder(BlockBuilder):
 
     def _conv(self, x: str, name: str, **how: Any) -> str:
         return self.filters(x, name, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"], **how)
+
+
+EXPORTER = FrameExporter(parakeet_graph)

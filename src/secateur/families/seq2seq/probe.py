@@ -24,15 +24,14 @@ from ...sensitivity.clips import band_limited, changed_features, in_turn, parts_
 from ...sensitivity.gates import Gates
 from ...sensitivity.probe import EVIDENCE, ProbeSpec
 from ...sensitivity.variants import BASELINE, Variant
-from ...text.style import as_sentence
+from ...text.clean import as_sentence
 from ...text.tokenizer import Tokenizer
 from ...train.targets import IGNORE, TokenBatch, token_batch
 from .inputs import encoder_inputs
 from .layers import frame_merges
 from .prefix import Prefix, gather
 from .sites import input_variants, kept_rows, retokenised
-from .variant_greedy import matches_draft
-from .variant_texts import CPU_ROWS, CUDA_ROWS, PREFIX_BYTES, Drafted, VariantLosses
+from .variant_greedy import CPU_ROWS, CUDA_ROWS, PREFIX_BYTES, Drafted, VariantLosses, matches_draft
 
 CUDA_POSITIONS, CPU_POSITIONS = 1_200_000, 14_000  # encoder positions computed at a time
 

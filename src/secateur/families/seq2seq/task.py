@@ -16,18 +16,20 @@ from ...data.clip_index import rows_of
 from ...data.manifest import Utterance
 from ...evaluate.decoded import PLAIN, speaks
 from ...features.extractor import extractor
+from ...models.device_session import DeviceSession
 from ...models.network import Network
 from ...models.token_network import TokenNetwork
+from ...models.torch_session import TorchSession
 from ...prune.initial_model import InitialModel, make_initial_model
 from ...prune.settings import PruneSettings
-from ...text.style import as_sentence
+from ...runtime.token_recogniser import WhisperRecogniser
+from ...text.clean import as_sentence
 from ...text.tokenizer import Tokenizer
 from ...train.loop import frozen_copy
 from ...train.settings import TrainSettings
 from ...train.targets import encode_targets
 from .greedy import transcribe_bank
 from .objective import Seq2Seq, Teacher
-from .recogniser import recogniser_of
 
 
 class Seq2SeqTask:
@@ -98,3 +100,9 @@ class Seq2SeqTask:
                 options = replace(PLAIN, language=languages[row] if multilingual else None)
                 texts[row] = recogniser.transcribe(samples, options).text
         return texts
+
+
+def recogniser_of(model: TokenNetwork, text: Tokenizer) -> WhisperRecogniser:
+    """A recogniser on the device that `model` is on; on a GPU it takes large batches."""
+    on_gpu = next(model.parameters()).device.type != "cpu"
+    return WhisperRecogniser(DeviceSession(model) if on_gpu else TorchSession(model), text)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from ...base.plugins import Lazy
 from ...models.family import LayoutReader
 from ..frames import CtcFamily
-from .config import HfCtcConfig
+from .config import HfCtcConfig, widths_of
 from .cost import count_parameters, macs_by_part
-from .describe import widths_of
 
 READ: Lazy[LayoutReader] = Lazy("secateur.families.transformers_ctc.folder:read_hf_ctc")
 
@@ -16,7 +15,7 @@ FAMILY = CtcFamily(
     parameters=count_parameters,
     macs=lambda config, seconds, tokens, padded: sum(macs_by_part(config, seconds).values()),
     parts=lambda config, seconds, tokens: macs_by_part(config, seconds), widths=widths_of,
-    exporter=Lazy("secateur.families.transformers_ctc.export:EXPORTER"),
+    exporter=Lazy("secateur.families.transformers_ctc.graph:EXPORTER"),
     writers={
         "transformers": Lazy("secateur.families.transformers_ctc.folder:write_hf_ctc"),
         "transformers-pruned": Lazy("secateur.families.transformers_ctc.folder:write_pruned_hf_ctc"),

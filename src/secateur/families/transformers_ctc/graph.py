@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ...export.frame_export import FrameExporter
 from ...export.graph import ModelProto, OnnxGraph
 from ...export.layers import Weights
 from ...export.precision import Ranges
@@ -160,3 +161,6 @@ class _HfCtcBuilder(BlockBuilder):
         gate = g.add("Sub", g.add("Mul", second, constant), g.constant(1, np.float32))
         gate = g.add("Add", g.add("Mul", first, gate), g.constant(2, np.float32))
         return g.add("Mul", gate, bias)
+
+
+EXPORTER = FrameExporter(hf_ctc_graph)

@@ -13,6 +13,8 @@ import numpy as np
 from ...export.graph import FARTHEST, ModelProto, OnnxGraph
 from ...export.layers import LayerBuilder, Weights
 from ...export.precision import FLOAT, Ranges, store, store_sum
+from ...export.smoothing import Scaling
+from ...export.token_export import TokenExporter
 from ...models.frame_merging import FRAMES, SHORT
 from .config import EncoderWidths, WhisperConfig
 
@@ -238,3 +240,28 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str, nibbl
     heads = sum(d.cross_attention.heads for d in config.decoder)
     g.output(g.add("Concat", *attention_weights, axis=1), "attention", np.float32, ("batch", heads, "n", "positions"))
     return g.model({"precision": precision})
+
+
+def scalings(config: WhisperConfig) -> list[Scaling]:
+    """Those of Whisper's encoder, and the norm that cross-attention reads."""
+
+    def reads(*names: str) -> tuple[str, ...]:
+        """What of a layer reads its inputs: of a factored one the first matrix."""
+        return tuple(f"{name}.reduce" if name in config.ranks else name for name in names)
+
+    def writes(name: str) -> str:
+        """What of a layer writes its outputs."""
+        return f"{name}.expand" if name in config.ranks else name
+
+    pairs = []
+    for i in range(len(config.encoder)):
+        name = f"encoder.layers.{i}"
+        attention = f"{name}.attention"
+        pairs.append(Scaling(f"{name}.attention_norm", reads(*(f"{attention}.{p}" for p in ("query", "key", "value")))))
+        pairs.append(Scaling(writes(f"{attention}.value"), reads(f"{attention}.out")))
+        pairs.append(Scaling(f"{name}.ffn_norm", reads(f"{name}.ffn.up")))
+    crosses = [f"decoder.layers.{i}.cross_attention.{p}" for i in range(len(config.decoder)) for p in ("key", "value")]
+    return [*pairs, Scaling("encoder.norm", reads(*crosses))]
+
+
+EXPORTER = TokenExporter(encoder_graph, decoder_graph, scalings)

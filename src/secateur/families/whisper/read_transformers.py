@@ -1,7 +1,12 @@
-"""Read a `transformers` Whisper folder (config.json, model.safetensors, tokenizer.json), without transformers."""
+"""Read a `transformers` Whisper folder (config.json, model.safetensors, tokenizer.json), without transformers.
+
+A table may have more rows than there are tokens (padded to a multiple of 8 or 64 for speed), and a fine-tuned model may
+have tokens after the last timestamp. Nothing can be said by a row without a token; it is cut when the model is read.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,17 +15,17 @@ from torch import Tensor
 
 from ...base.errors import SecateurError
 from ...base.files import Json
+from ...base.progress import say
 from ...models.checkpoint import WEIGHTS, empty_network, load_weights, same_values
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
 from ...weights.json_values import is_id, named_ids, one_id, read_table, some_ids
-from ...weights.tokenizer_files import END, read_tokenizer
+from ...weights.tokenizer_files import END, added_tokens, read_tokenizer
 from .config import parse_config
 from .generation import alignment_heads, other_fields
 from .model import Whisper
 from .sizes import checked_uniform
-from .vocabulary import LANGUAGES, is_multilingual, openai_tokens, special_names
-from .vocabulary_rows import cut_rows, named_rows, published_rows, times_from
+from .vocabulary import LANGUAGES, TIMESTAMPS, is_multilingual, openai_tokens, special_names
 
 LAYER = {
     "self_attn_layer_norm": "self_attention_norm",
@@ -44,6 +49,10 @@ SIZES = {
     "encoder_layers": "encoder_layers", "decoder_layers": "decoder_layers", "vocabulary": "vocab_size",
     "audio_context": "max_source_positions", "text_context": "max_target_positions", "bins": "num_mel_bins",
 }  # fmt: skip
+
+
+TABLE = "decoder.token_embedding.weight"
+FIRST_TIME, NO_TIMES = "<|0.00|>", "<|notimestamps|>"
 
 
 def our_name(theirs: str) -> str | None:
@@ -178,3 +187,59 @@ def read_whisper(folder: Path, state: Mapping[str, Tensor], name: str | None = N
     model: Whisper = empty_network(Whisper, config, where)
     load_weights(model, ours_state, str(folder / WEIGHTS))
     return model.eval(), tokenizer
+
+
+def times_from(first: int, rows: int, added: Mapping[str, int]) -> int:
+    """How many timestamps there are from the row `first` on: those that the tokenizer names one after the other; where
+    it names none, as many as OpenAI has, if there are as many rows."""
+    ids = {i: name for name, i in added.items()}
+    count = 0
+    while ids.get(first + count) == f"<|{count * 0.02:.2f}|>":
+        count += 1
+    return count or min(rows - first, TIMESTAMPS)
+
+
+def published_rows(rows: int, added: Mapping[str, int]) -> int:
+    """The rows that the published model has which one with `rows` rows came from: those up to the last timestamp, as
+    far as the tokenizer says where that is."""
+    before = added.get(NO_TIMES, added.get(FIRST_TIME, 0) - 1)
+    end = before + 1 + TIMESTAMPS
+    names = special_names(end) if 0 < before < rows else None
+    if names is None or any(names.get(name, i) != i for name, i in added.items() if i < end):
+        return rows
+    return end
+
+
+def named_rows(folder: Path, rows: int, tokenizer: Tokenizer, added: Mapping[str, int]) -> int:
+    """How many of the first of `rows` rows have a token; the others are padding, and a note says so.
+
+    Raises:
+        SecateurError: text was added as tokens of its own, which the tokenizers here cannot spell.
+    """
+    extra = {name: token for name, token in added_tokens(folder).items() if token.id >= tokenizer.end}
+    spelled = [name for name, token in extra.items() if not token.special and not name.startswith("<|")]
+    if spelled:
+        shown = ", ".join(repr(name[:30]) for name in spelled[:3])
+        raise SecateurError(
+            f"{folder}: {len(spelled)} words were added to its tokenizer ({shown}), which is not known here; train on "
+            "without them, or take the model that it was made of"
+        )
+    vocabulary = json.loads(tokenizer.definition)["model"]["vocab"]
+    ids = [*vocabulary.values(), *added.values(), *(token.id for token in extra.values())]
+    last = max((i for i in ids if isinstance(i, int)), default=rows - 1)
+    if not any(name == FIRST_TIME for name in added):
+        # Older tokenizers do not list timestamps, which follow the last token that they list.
+        before = added.get(NO_TIMES)
+        last = max(last, rows - 1 if before is None else min(rows - 1, before + TIMESTAMPS))
+    if last + 1 < rows:
+        say(f"note: {folder}: {rows - last - 1} of {rows} rows of its token table have no token; they are left out")
+        return last + 1
+    return rows
+
+
+def cut_rows(state: dict[str, Tensor], rows: int, stored: int) -> dict[str, Tensor]:
+    """`state` with the first `rows` of the `stored` rows of the token table."""
+    table = state.get(TABLE)
+    if table is None or rows >= stored or len(table) != stored:
+        return state
+    return {**state, TABLE: table[:rows]}

@@ -1,7 +1,13 @@
-"""L0 regularisation: every unit has a hard-concrete gate, learned with the weights until the budget is met."""
+"""L0 regularisation: every unit has a hard-concrete gate, learned with the weights until the budget is met.
+
+Gates are in [0, 1] (Louizos et al. 2018, arXiv 1712.01312): a logit a and a uniform draw u give
+s = sigmoid((log u - log(1 - u) + a) / BETA), stretched to (LOW, HIGH) and clipped. Both 0 and 1 have mass, and between
+them the gate is differentiable in a.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -14,15 +20,33 @@ from ..schedule import SCHEDULES
 from ..settings import PruneSettings
 from ..shrink import Net
 from ..units import COSTS, UnitMethod
-from .concrete import open_chance, sampled, settled
 from .expected import ExpectedCost
 from .gating import Gating
+
+BETA, LOW, HIGH = 2 / 3, -0.1, 1.1
+
 
 OPEN = 3.0  # logits at the start: settled gates are 1, so that the network is the whole one
 TRAVEL = 20.0  # how far a logit may move in the span, in steps of Adam's full size
 ASCENT = 10.0  # of a multiplier in the span, were nothing to close in all that time
 SQUARE = 10.0  # lambda2 at the start
 SETTLE = 0.8  # share of the span after which the target no longer moves
+
+
+def sampled(logits: Tensor, uniform: Tensor) -> Tensor:
+    """Gates for draws `uniform` in (0, 1), differentiable in `logits`."""
+    noise = uniform.log() - torch.log1p(-uniform)
+    return (torch.sigmoid((noise + logits) / BETA) * (HIGH - LOW) + LOW).clamp(0, 1)
+
+
+def open_chance(logits: Tensor) -> Tensor:
+    """P(gate > 0) = sigmoid(a - BETA log(-LOW / HIGH)), equation 12."""
+    return torch.sigmoid(logits - BETA * math.log(-LOW / HIGH))
+
+
+def settled(logits: Tensor) -> Tensor:
+    """The gate that is used without noise, equation 13."""
+    return (torch.sigmoid(logits) * (HIGH - LOW) + LOW).clamp(0, 1)
 
 
 class L0Gates(UnitMethod[Net]):

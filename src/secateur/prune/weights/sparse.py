@@ -15,9 +15,8 @@ from ..schedule import SCHEDULES
 from ..settings import PruneSettings
 from ..shrink import Net
 from .inputs import InputCollector, squares
-from .patterns import lowest_of_groups, parse_pattern
 from .scores import WEIGHT_CRITERIA, WeightEvidence
-from .threshold import lowest, lowest_of_all, lowest_of_rows
+from .threshold import lowest, lowest_of_all, lowest_of_groups, lowest_of_rows, parse_pattern
 
 
 class SparseMethod(Method[Net]):

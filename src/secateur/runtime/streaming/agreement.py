@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ...decode.alignment import spaced
 from ...decode.segments import Audio, Word
-from ...decode.word_pieces import spaced
 from ..token_recogniser import WhisperRecogniser
 from .events import StreamOptions
 from .stream import StreamResult

@@ -29,9 +29,8 @@ from ...base.files import Json
 from ...runtime.recogniser import Recogniser
 from .answers import logprobs, pieces_of
 from .engine import Engine, RefusedError, sendable
-from .g711 import expanded
 from .presence import SCOPE, ClientLeftError, while_there
-from .realtime_session import Session
+from .realtime_session import Session, expanded
 from .socket import receive
 from .stream_session import Event, StreamSession, options_of
 

@@ -8,19 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...base.errors import SecateurError, nearest
 from ...base.files import Json
 from ...decode.options import DecodingOptions
 from ...runtime.streaming import StreamOptions
 from .asked import LONGEST_PROMPT
 from .engine import RefusedError
-from .g711 import RATE as TELEPHONE
 from .stream_session import RATES
 
 LOGPROBS = "item.input_audio_transcription.logprobs"
 OLD_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 OLD_NAMES = {kind: name for name, kind in OLD_FORMATS.items()}
 PCM_RATE = 24_000  # Hz, OpenAI's
+TELEPHONE_RATE = 8000  # Hz, of G.711 (ITU-T G.711, tables 1 and 2): a byte a sample, companded
 PADDING = 300  # milliseconds before speech that belong to it: `runtime.streaming.stream.BEFORE`
 # What a session may hold that means nothing to a transcription, or is not done here; shown as null where it is shown.
 PASSED_OVER = (
@@ -32,6 +35,9 @@ PASSED_OVER = (
     "input_audio_noise_reduction",
     "tracing",
 )
+
+
+Samples = NDArray[np.int16]
 
 
 @dataclass(frozen=True)
@@ -182,7 +188,7 @@ def _format(value: Any) -> Json:
     if not isinstance(kind, str) or kind not in OLD_NAMES:
         raise _refused(f"{where}.type is one of {', '.join(OLD_NAMES)}", f"{where}.type")
     if kind != "audio/pcm":
-        return {"kind": kind, "rate": TELEPHONE}
+        return {"kind": kind, "rate": TELEPHONE_RATE}
     if type(rate) is not int or not RATES[0] <= rate <= RATES[1]:
         raise _refused(f"{where}.rate must be from {RATES[0]} to {RATES[1]} Hz", f"{where}.rate")
     return {"kind": kind, "rate": rate}
@@ -213,3 +219,28 @@ def _table(value: Any, where: str) -> Mapping[str, Any]:
 
 def _refused(message: str, param: str) -> RefusedError:
     return RefusedError(400, "invalid_request_error", message, param=param)
+
+
+def _mu_law() -> Samples:
+    code = ~np.arange(256) & 0xFF
+    size = (((code & 0x0F) << 3) + 0x84 << ((code & 0x70) >> 4)) - 0x84
+    return np.where(code & 0x80, -size, size).astype(np.int16)
+
+
+def _a_law() -> Samples:
+    code = np.arange(256) ^ 0x55
+    mantissa, exponent = (code & 0x0F) << 4, (code & 0x70) >> 4
+    size = np.where(exponent == 0, mantissa + 8, mantissa + 0x108 << np.maximum(exponent - 1, 0))
+    return np.where(code & 0x80, size, -size).astype(np.int16)
+
+
+TABLES = {"audio/pcmu": _mu_law(), "audio/pcma": _a_law()}
+
+
+def expanded(data: bytes, kind: str) -> bytes:
+    """16-bit little-endian samples of `data`, audio/pcmu (mu-law) or audio/pcma (A-law).
+
+    >>> [np.frombuffer(expanded(b"\\xff\\x00\\x80", "audio/pcmu"), "<i2").tolist()]
+    [[0, -32124, 32124]]
+    """
+    return TABLES[kind][np.frombuffer(data, np.uint8)].astype("<i2").tobytes()
