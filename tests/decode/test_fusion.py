@@ -59,6 +59,19 @@ def expected(fusion: WordFusion, words: list[str]) -> float:
     return score + WEIGHT * model.score(model.numbers[END], state)
 
 
+def test_what_is_remembered_is_bounded(fusion: WordFusion, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["the cat sat on a mat", "a cat went home", "zebras don't go", "打开 the cat"]
+    tokens = [small_whisper()[1].encode(text) for text in texts]
+    scores = [total(fusion, ids) for ids in tokens]
+    for module in ("lm.walk", "decode.fusion"):
+        monkeypatch.setattr(f"secateur.{module}.KEPT", 3)
+    model = train_ngram(TEXTS, 3)
+    first = WordFusion(model, small_whisper()[1], WEIGHT, BONUS)
+    assert [total(first, ids) for ids in tokens] == pytest.approx(scores)
+    assert max(len(first._known), len(first.prefixes._known)) <= 3
+    assert WordFusion(model, small_whisper()[1], WEIGHT, BONUS).walk is not first.walk  # which is full
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -13,7 +13,7 @@ from ..base.options import option
 from ..base.progress import say
 from ..prune.settings import PruneSettings
 from ..train.settings import TrainSettings
-from .data import DataSettings
+from .data import DataSettings, Work
 from .job import job
 
 if TYPE_CHECKING:
@@ -65,6 +65,10 @@ class AdaptSettings(DataSettings):
     )
     training: TrainSettings = option(TrainSettings(), "Say how models are trained.", was=("train",))
     prune: PruneSettings = option(PruneSettings(), "Say what is removed.")
+
+    def work(self) -> Work:
+        exports = 2 if self.dense_control else 1  # the original, and the control; the pruned one is smaller
+        return Work(self.training, self.prune, precision=self.precision, exports=exports)
 
     @classmethod
     def prepared(cls, values: Mapping[str, Any]) -> Json:

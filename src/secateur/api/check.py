@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING
 from ..base.errors import SecateurError
 from ..base.files import Json
 from ..base.progress import say
-from .data import DataSettings
+from .data import DataSettings, Work
 
 if TYPE_CHECKING:
     import torch
 
     from ..data.job import JobData
-    from ..models.family import Config, TextCodec
+    from ..models.family import TextCodec
     from ..models.network import Network
     from ..prune.settings import PruneSettings
     from ..study.preview import Preview
-    from ..train.settings import TrainSettings
 
 FP32 = 4  # bytes a value
 COPIES = 5  # of every weight while training: itself, its gradient, AdamW's two moments, the average
@@ -62,22 +61,16 @@ def plan_job(settings: DataSettings, data: JobData | None = None, files: Sequenc
     Raises:
         SecateurError: anything that would stop the job later.
     """
-    training: TrainSettings | None = getattr(settings, "training", None)
-    prune: PruneSettings | None = getattr(settings, "prune", None)
-    one_shot = bool(getattr(settings, "one_shot", False))
-    if getattr(settings, "by", "") == "error":  # nothing is trained, and what goes is not known before
-        training = prune = None
-    if one_shot:
-        training = None
+    work = settings.work()
     check_folder(settings.out)
     if data is None and not settings.train:
         raise SecateurError("--train is missing: name a manifest (`secateur data prepare` makes one)")
-    if prune is not None:
-        check_prune(prune, one_shot)
+    if work.prune is not None:
+        check_prune(work.prune, work.one_shot)
     named = [*settings.train, *settings.dev, *settings.test, *settings.rehearsal, *settings.rehearsal_dev]
     check_files([*named, *settings.noise, *settings.nonspeech])
     if data is None:
-        data, files = _sets(settings, device or settings.device), named
+        data, files = _sets(settings, work.window, device or settings.device), named
     data.normalise = settings.normalise
     if settings.rehearsal_dev:
         from ..study.sets_of_job import named_sets
@@ -88,23 +81,26 @@ def plan_job(settings: DataSettings, data: JobData | None = None, files: Sequenc
 
         data.nonspeech = read_nonspeech(settings.nonspeech, data.device)
     check_speakers(data, settings.same_speakers)
-    model, text, new = _model(settings, data)
+    model, text, new = _model(settings.model, work, data)
     teacher = model if len(data.rehearsal) and not new else None
-    if getattr(settings, "teacher", ""):
+    if work.teacher:
         from ..weights.fetch import load_model
 
-        teacher = load_model(settings.teacher)[0]  # type: ignore[attr-defined]
+        teacher = load_model(work.teacher)[0]
     sounds = [path for path in (*settings.noise, *settings.nonspeech) if path.is_file()]
     plan = Plan(model, text, data, [*files, *sounds], new, teacher)
     plan.clips = {"train": len(data.training), "rehearsal": len(data.rehearsal), "dev": len(data.dev)}
     plan.clips |= {name: len(clips) for name, clips in data.tests.items()}
-    _room(settings, model.config)
-    if training is not None:
+    if work.precision:
+        from ..export.room import check_room
+
+        check_room(model.config, work.precision, settings.out, work.exports)
+    if work.training is not None:
         from ..train.check import check_training
 
-        check_training(model, training.resolved(pretrained=not new, teacher=bool(getattr(settings, "teacher", ""))))
+        check_training(model, work.training.resolved(pretrained=not new, teacher=bool(work.teacher)))
     if not data.window or settings.check:  # texts that do not fit in memory are read once, by the job
-        _cost(plan, training, prune, one_shot, bool(getattr(settings, "teacher", "")))
+        _cost(plan, work)
     return plan
 
 
@@ -199,46 +195,26 @@ def check_speakers(data: JobData, allowed: bool = False) -> None:
             say(f"note: {line}")
 
 
-def _room(settings: DataSettings, config: Config) -> None:
-    """Refuse a job whose exports have no room.
-
-    Raises:
-        SecateurError: see `export.room.check_room`.
-    """
-    precision = getattr(settings, "precision", "")
-    if precision:
-        from ..export.room import check_room
-
-        # The original and the dense control are exported as well.
-        check_room(config, precision, settings.out, 1 + bool(getattr(settings, "dense_control", False)))
-
-
-def _sets(settings: DataSettings, device: str) -> JobData:
+def _sets(settings: DataSettings, window: int, device: str) -> JobData:
     from ..study.sets_of_job import read_job, read_streamed
 
     sets = (settings.train, settings.dev, settings.test, settings.rehearsal, settings.noise, settings.longest, device)
-    if getattr(settings, "stream", False):
-        return read_streamed(*sets, settings.window)  # type: ignore[attr-defined]
-    return read_job(*sets)
+    return read_streamed(*sets, window) if window else read_job(*sets)
 
 
-def _model(settings: DataSettings, data: JobData) -> tuple[Network, TextCodec, bool]:
+def _model(name: str, work: Work, data: JobData) -> tuple[Network, TextCodec, bool]:
     """The model to start from, its text codec, and whether it is new."""
-    from ..models.checkpoint import untrained
-    from ..weights.fetch import load_model
+    if work.new is None or work.training is None:
+        from ..models.checkpoint import untrained
+        from ..weights.fetch import load_model
 
-    new = getattr(settings, "new", None)
-    if new is None or not new.preset:
-        return *load_model(settings.model), untrained(settings.model)
+        return *load_model(name), untrained(name)
     from ..families.ctc.new_model import make_new
 
-    seed = settings.training.seed  # type: ignore[attr-defined]
-    return *make_new(new, list(data.texts()), data.training[0].language, seed), True
+    return *make_new(work.new, list(data.texts()), data.training[0].language, work.training.seed), True
 
 
-def _cost(
-    plan: Plan, training: TrainSettings | None, prune: PruneSettings | None, one_shot: bool, teacher: bool
-) -> None:
+def _cost(plan: Plan, work: Work) -> None:
     """What would be removed, and the job's cost. The initial model is built once for that, and dropped."""
     from ..data.clip_index import durations_of
     from ..models.family import family_of
@@ -249,19 +225,21 @@ def _cost(
     from ..train.stream import Mix
 
     data, config = plan.data, plan.model.config
-    train = None if training is None else training.resolved(pretrained=not plan.new, teacher=teacher)
-    if prune is None:
+    train = None
+    if work.training is not None:
+        train = work.training.resolved(pretrained=not plan.new, teacher=bool(work.teacher))
+    if work.prune is None:
         languages = data.languages or sorted({u.language for u in data.training})
         initial = task_of(config).initial_model(plan.model, plan.text, data.texts(), languages, None, train)
     else:
-        plan.preview, initial = preview(plan.model, plan.text, data, prune, train, one_shot)
+        plan.preview, initial = preview(plan.model, plan.text, data, work.prune, train, work.one_shot)
         if plan.preview.note:
             say(plan.preview.note)
     trained = initial.model.config
     check_lengths(data, min(trained.max_seconds, config.max_seconds))
     if train is None:
         return
-    rehearse(initial, data, train, plan.teacher, prune)
+    rehearse(initial, data, train, plan.teacher, work.prune)
     mix = Mix(durations_of(data.training), durations_of(data.rehearsal), data.rehearsal_share, data.window)
     plan.steps = total_steps(train, mix)
     seconds = sum(map(float, mix.training)) + sum(map(float, mix.rehearsal))

@@ -1,12 +1,32 @@
-"""The data of a training job: which manifests, on which device."""
+"""What training jobs share: which manifests, the model, the run folder; and what each does with them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..base.options import Settings, option
 from ..text.normalise import Scheme
+
+if TYPE_CHECKING:
+    from ..families.ctc.new_settings import NewModel
+    from ..prune.settings import PruneSettings
+    from ..train.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job does with its sets, as far as it can be checked before it begins."""
+
+    training: TrainSettings | None = None
+    prune: PruneSettings | None = None
+    one_shot: bool = False  # ranked and cut at once
+    teacher: str = ""
+    window: int = 0  # clips between which batches of audio that is read while training are shuffled; 0: all in memory
+    new: NewModel | None = None  # what is built in place of the model
+    precision: str = ""  # of what is exported; empty: nothing is
+    exports: int = 0  # models that are exported beside the pruned one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,3 +69,7 @@ class DataSettings(Settings):
     check: bool = option(
         False, "Validate everything, show what would be removed and what it would cost, write nothing."
     )
+
+    def work(self) -> Work:
+        """What is trained, removed and exported."""
+        return Work()

@@ -10,6 +10,7 @@ from ..base.files import Json
 from ..base.options import option
 from ..prune.settings import PruneSettings
 from ..sensitivity.by_error_settings import ByErrorSettings
+from .data import Work
 from .job import job
 from .train import TrainingJobSettings, run_one_arm
 
@@ -26,6 +27,14 @@ class PruneJobSettings(TrainingJobSettings):
     )
     by_error: ByErrorSettings = option(ByErrorSettings(), "Say how removals by error are chosen.")
     prune: PruneSettings = option(PruneSettings(), "Say what is removed.")
+
+    def work(self) -> Work:
+        work = super().work()
+        if self.by == "error":  # nothing is trained, and what goes is not known before
+            return replace(work, training=None)
+        return replace(
+            work, training=None if self.one_shot else self.training, prune=self.prune, one_shot=self.one_shot
+        )
 
 
 @job(PruneJobSettings)

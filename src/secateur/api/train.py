@@ -10,7 +10,7 @@ from ..base.files import Json
 from ..base.options import option
 from ..families.ctc.new_settings import NewModel
 from ..train.settings import TrainSettings
-from .data import DataSettings
+from .data import DataSettings, Work
 from .job import job
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ class TrainingJobSettings(DataSettings):
     )
     training: TrainSettings = option(TrainSettings(), "Say how the model is trained.", was=("train",))
     new: NewModel = option(NewModel(), "Say what is built when there is no model to start from.")
+
+    def work(self) -> Work:
+        new = self.new if self.new.preset else None
+        return Work(self.training, teacher=self.teacher, window=self.window if self.stream else 0, new=new)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..lm.ngram import END, LanguageModel
+from ..lm.ngram import END, KEPT, LanguageModel
 from ..lm.tables import read_models
 from ..lm.walk import StateCache, state_cache_of
 from ..lm.word_tree import is_word
@@ -29,7 +29,6 @@ from ..text.tokenizer import Tokenizer
 from .options import DecodingOptions
 
 CANDIDATES = 24  # continuations of a hypothesis that the language model may bring forward
-KNOWN = 200_000  # continuations whose scores are kept; a server that runs for months asks about ever new ones
 BEAM, WEIGHT, BONUS = 5, 0.2, 0.5  # where the options do not say
 SPACELESS = "\u3040-\u30ff\u3400-\u9fff"  # kana and Han: each character counts as a word
 WORD = re.compile(rf"[{SPACELESS}]|[^\W_{SPACELESS}]+(?:['’][^\W_{SPACELESS}]+)*")
@@ -67,7 +66,7 @@ class WordFusion:
         key = (spelling, token)
         known = self._known.get(key)
         if known is None:
-            if len(self._known) >= KNOWN:
+            if len(self._known) >= KEPT:
                 self._known.clear()
             known = self._known[key] = self._after(spelling, spelled)
         return known
@@ -121,10 +120,15 @@ class Prefixes:
 
     def best(self, prefix: str) -> float | None:
         """None: no word begins so."""
-        if prefix not in self._known:
+        try:
+            return self._known[prefix]
+        except KeyError:
             first, last = bisect_left(self.words, prefix), bisect_left(self.words, prefix + "\U0010ffff")
-            self._known[prefix] = float(self.log_probs[first:last].max()) if last > first else None
-        return self._known[prefix]
+            best = float(self.log_probs[first:last].max()) if last > first else None
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            self._known[prefix] = best
+            return best
 
 
 _prefixes: WeakKeyDictionary[LanguageModel, Prefixes] = WeakKeyDictionary()
@@ -163,12 +167,12 @@ def fusion_of(options: DecodingOptions, tokenizer: Tokenizer) -> WordFusion | No
     bonus = BONUS if options.word_bonus is None else options.word_bonus
     key = (options.lm, options.lm_shares, weight, bonus, options.unknown)
     with _lock:
-        own = _fusions.setdefault(tokenizer, {})
-        if key in own:
-            return own[key]
-    fusion = WordFusion(model, tokenizer, weight, bonus, options.unknown)
-    with _lock:
-        return _fusions[tokenizer].setdefault(key, fusion)
+        fusion = _fusions.setdefault(tokenizer, {}).get(key)
+    if fusion is None or fusion.walk.full:
+        fusion = WordFusion(model, tokenizer, weight, bonus, options.unknown)
+        with _lock:
+            _fusions[tokenizer][key] = fusion
+    return fusion
 
 
 def language_model(paths: Sequence[Path], shares: Sequence[float]) -> LanguageModel:

@@ -15,6 +15,7 @@ from ..base.errors import SecateurError
 
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 NEVER = -99.0 * float(np.log(10))  # what ARPA files write for "never": natural logarithm
+KEPT = 200_000  # answers that a cache keeps: a server that runs for months asks about ever new words
 State = tuple[int, ...]  # the words before, the nearest first; -1 is one that the model does not know
 
 Floats = NDArray[np.float32]
@@ -175,6 +176,8 @@ class Mixture:
         key = (word, state)
         log_prob = self._cache.get(key)
         if log_prob is None:
+            if len(self._cache) >= KEPT:
+                self._cache.clear()
             parts = np.asarray(self.parts(word, state)) + self.log_weights
             log_prob = self._cache[key] = float(np.logaddexp.reduce(parts))
         return log_prob

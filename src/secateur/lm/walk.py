@@ -6,20 +6,29 @@ import threading
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from .ngram import LanguageModel
+from .ngram import KEPT, LanguageModel
 
 _caches: WeakKeyDictionary[Any, StateCache] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
 class StateCache:
-    """A cache of visited states and transitions; `state_cache_of` shares it between all searches with one model."""
+    """A cache of visited states and transitions; `state_cache_of` shares it between all searches with one model.
+
+    It only grows, since searches hold numbers of its states: one that is `full` is replaced for the next search, and
+    goes with the last that walks it.
+    """
 
     def __init__(self, model: LanguageModel) -> None:
         self.states: list[Any] = [model.start()]
         self._numbers: dict[Any, int] = {self.states[0]: 0}
         self._steps: dict[tuple[int, int], tuple[float, int]] = {}
         self._lock = threading.Lock()
+
+    @property
+    def full(self) -> bool:
+        """Whether further searches should begin with another."""
+        return len(self._steps) >= KEPT
 
     def step(self, model: LanguageModel, state: int, word: int) -> tuple[float, int]:
         """Logarithm of the probability of a word (-1: unknown) after a state, and the state then."""
@@ -37,9 +46,9 @@ class StateCache:
 
 
 def state_cache_of(model: LanguageModel) -> StateCache:
-    """The model's only cache, kept as long as the model itself."""
+    """The model's current cache, kept as long as the model itself or until it is full."""
     with _lock:
         cache = _caches.get(model)
-        if cache is None:
+        if cache is None or cache.full:
             cache = _caches[model] = StateCache(model)
         return cache

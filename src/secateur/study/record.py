@@ -16,18 +16,8 @@ from ..base.folders import clear_temporaries
 from ..base.options import default_of, to_dict
 
 NAME = "run.json"
-ENVIRONMENT = (
-    "out",
-    "device",
-    "check",
-    "json",
-    "threads",
-    "engine",
-    "workers",
-    "parallel",
-    "devices",
-    "until",
-)  # not what
+# Settings that say where and how fast a job runs, not what it computes.
+ENVIRONMENT = {"out", "device", "check", "json", "threads", "engine", "workers", "parallel", "devices", "until"}
 TRACES = ("summary.json", "metrics.jsonl", "config.json", "results", "map.json", "pieces", "state.safetensors")
 VERSIONS = ("torch", "onnxruntime", "numpy", "onnx", "tokenizers")
 DEFAULTS = "defaults"  # of a record in memory only: what an older version's record has no word of was at its default

@@ -12,7 +12,7 @@ from ..base.files import Json
 from ..base.progress import say
 from ..data.manifest import Utterance, read_manifest
 from ..data.split import shared_texts, without_texts_of
-from .record import record_of
+from .record import DEFAULTS, defaults_of, record_of
 from .sets_of_job import read_all
 from .settings import StudySettings, arm_settings, new_of
 
@@ -82,8 +82,9 @@ def arm_record(study: StudySettings, name: str, seed: int, folder: Path) -> Json
         "start": arm.start, "teacher": arm.teacher, "model": model, "new": new_of(study, name) if not model else None,
         "hours": arm.hours if arm.hours is not None else study.hours, "longest": study.longest,
         "rehearsal_share": study.rehearsal_share, "normalise": study.normalise,
+        "soup": arm.soup, "soup_kind": arm.soup_kind,
     }  # fmt: skip
-    if arm.soup:
-        start |= {"soup": list(arm.soup), "soup_kind": arm.soup_kind}
     settings = {**start, **vars(arm_settings(study, name, seed))}
-    return record_of("arm", settings, [folder / one for one in manifests], model)
+    record = record_of("arm", settings, [folder / one for one in manifests], model)
+    record[DEFAULTS] = {k: v for k, v in defaults_of(arm).items() if k in start} | record[DEFAULTS]
+    return record
