@@ -34,7 +34,7 @@ from ..prune.settings import PruneSettings
 from ..prune.target import names_model
 from ..prune.task import Task, task_of
 from ..train import distributed
-from ..train.auxiliary import AuxiliaryObjective, load_head, save_head, with_auxiliary_head
+from ..train.auxiliary import AuxiliaryObjective, SavedHead, load_head, save_head, with_auxiliary_head
 from ..train.callback import Callback
 from ..train.examples import mix_of
 from ..train.loop import TrainingRun, train
@@ -58,10 +58,12 @@ class ArmSettings:
 def run_arm(
     arm: ArmSettings, model: Network, tokenizer: TextCodec, data: JobData, folder: Path, teacher: Network | None = None,
     test_now: bool = True,
+    head: SavedHead | None = None,
 ) -> tuple[Network, TextCodec, dict[str, Result]]:  # fmt: skip
     """Run `arm` from a copy of `model` and keep checkpoint, log and results in `folder`; a killed run resumes.
 
-    Inside `distributed.processes` all train together; only the first has results to give.
+    Inside `distributed.processes` all train together; only the first has results to give. A pinyin `head` that belongs to
+    `model` is trained on.
 
     Raises:
         SecateurError: clips longer than the audio context that the arm keeps, or a plan that cannot be met.
@@ -97,22 +99,22 @@ def run_arm(
     steps, known = 0, Json()
     if arm.train is not None:
         before = RehearsalDev(model, tokenizer, data)
-        tuned, steps, known = _tune(arm, task, initial, original, data, folder, teacher, before)
+        tuned, steps, known = _tune(arm, task, initial, original, data, folder, teacher, before, head)
         initial = InitialModel(tuned, initial.tokenizer, initial.rows)
     result_model = as_saved(initial.model.to(data.device).eval())  # `evaluate` on the folder then gives the same
     first = distributed.rank() == 0  # it writes; all decode
     if first:
         save_checkpoint(folder, result_model, initial.tokenizer, half=True)
     results: dict[str, Result] = {}
-    head = load_head(folder) if first and (arm.train is None or arm.train.auxiliary_saved) else None  # a soup has one
+    kept = load_head(folder) if first and (arm.train is None or arm.train.auxiliary_saved) else None  # a soup has one
     sets = {"dev": data.dev} | (data.tests if test_now else {})
     for name, utterances in sets.items():
         results[name] = score(result_model, initial.tokenizer, data, name, utterances, arm.name, shared=True)
         if not first:
             continue
-        if head is not None:
+        if kept is not None:
             bank = data.bank(name, utterances, result_model.config.front_end.sample_rate)
-            evidence = pinyin_evidence_of(result_model, *head, bank, batch_seconds(data.device))
+            evidence = pinyin_evidence_of(result_model, *kept, bank, batch_seconds(data.device))
             results[name] = with_pinyin_evidence(results[name], evidence)
         write_result(folder / "results" / f"{name}.json", results[name])
     if not first:
@@ -139,6 +141,7 @@ def _tune(
     folder: Path,
     teacher: Network | None,
     before: RehearsalDev,
+    head: SavedHead | None,
 ) -> tuple[Network, int, Json]:
     """Train, pruning on the way; returns the shrunk model, the steps taken and the rates on rehearsal dev sets."""
     settings = arm.train
@@ -167,7 +170,7 @@ def _tune(
     rate = config.front_end.sample_rate
     noise, nonspeech = (None if bank is None else bank.at(rate) for bank in (data.noise, data.nonspeech))
     main = task.objective(initial, everything, settings, teacher, data.device)
-    objective = with_auxiliary_head(main, model, everything, settings)
+    objective = with_auxiliary_head(main, model, everything, settings, head)
     helped = objective if isinstance(objective, AuxiliaryObjective) else None
     run = TrainingRun(
         bank=bank, mix=mix, objective=objective, extra=None if helped is None else helped.head, callbacks=callbacks,

@@ -18,7 +18,7 @@ from ..families.ctc.new_model import make_new
 from ..models.checkpoint import load_checkpoint
 from ..models.family import family_of, read_config
 from ..train import distributed
-from ..train.auxiliary import mean_head, save_head
+from ..train.auxiliary import load_head, mean_head, save_head
 from ..weights.fetch import load_model
 from .arm import TRAINED, complete, run_arm
 from .compute import training_flops
@@ -75,17 +75,19 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
     )  # fmt: skip
     flops_before = 0.0
     made: Json = {}
+    head = None
     if arm.soup:
         folders = [Path(one) for one in arm.soup if "/" in one]
         folders += [out / f"{of}-{its}" for of, its in needed_runs(study, name, seed)]
         model, text, made["soup"] = make_soup(folders, data, arm.soup_kind, name)
-        if distributed.rank() == 0 and (head := mean_head([Path(one) for one in made["soup"]["of"]])):
-            save_head(folder, *head)
+        if distributed.rank() == 0 and (mean := mean_head([Path(one) for one in made["soup"]["of"]])):
+            save_head(folder, *mean)
         records = [one / "summary.json" for one in folders]
         flops_before = sum(read_json(one).get("flops", 0.0) for one in records if one.exists())  # all were trained
     elif arm.start:
         start = out / "{}-{}".format(*start_of(study, name, seed))
         model, text = load_checkpoint(start)
+        head = load_head(start)
         flops_before = read_json(start / "summary.json")["flops"]
     elif arm.model or not new_of(study, name).preset:
         model, text = load_model(arm.model or study.model)
@@ -103,7 +105,7 @@ def run_one(study: StudySettings, name: str, seed: int, data_folder: Path, out: 
         # A teacher that had to be trained first is part of what its pupil costs, as is what an arm continues from.
         summary_of = teacher_folder / "summary.json"
         flops_before += read_json(summary_of).get("flops", 0.0) if summary_of.exists() else 0.0
-    tuned, tuned_text, _ = run_arm(settings, model, text, data, folder, teacher)
+    tuned, tuned_text, _ = run_arm(settings, model, text, data, folder, teacher, head=head)
     if distributed.rank() > 0:
         return
     summary = read_json(folder / "summary.json") | made

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..base.errors import SecateurError
 from ..base.extras import require
+from ..base.progress import say
 from ..base.tensors import write_tensors
 from ..data.clip_index import is_streamed
 from ..data.manifest import Utterance
@@ -28,6 +29,7 @@ from .objective import Batch, Objective
 from .settings import TrainSettings
 
 HEAD, UNITS = "pinyin_head.safetensors", "pinyin_units.json"
+SavedHead = tuple[nn.Linear, PinyinUnits]
 
 
 @dataclass
@@ -77,9 +79,15 @@ def encoded(model: nn.Module) -> Iterator[list[tuple[Tensor, Tensor | None]]]:
 
 
 def with_auxiliary_head(
-    task: Objective, model: Network, utterances: Sequence[Utterance], settings: TrainSettings
+    task: Objective,
+    model: Network,
+    utterances: Sequence[Utterance],
+    settings: TrainSettings,
+    known: SavedHead | None = None,
 ) -> Objective:
     """`task` with the auxiliary head that `settings.auxiliary` names, or unchanged if that is "none".
+
+    Training goes on with the `known` head, of the checkpoint that `model` comes from, where it has the same units.
 
     Raises:
         SecateurError: a model without an encoder of its own, or no Chinese clip among `utterances`.
@@ -95,6 +103,11 @@ def with_auxiliary_head(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         head = nn.Linear(model.config.width, units.outputs)
+    if known is not None:
+        if known[1] == units:
+            head.load_state_dict(known[0].state_dict())
+        else:
+            say("the pinyin head begins anew: that of the start has other units")
     return AuxiliaryObjective(task, head, units, [units.encode(t) if t else [] for t in texts])
 
 
@@ -105,7 +118,7 @@ def save_head(folder: Path, head: nn.Linear, units: PinyinUnits) -> None:
     write_tensors(folder / HEAD, weights, {"format": "pt"})
 
 
-def mean_head(folders: Sequence[Path]) -> tuple[nn.Linear, PinyinUnits] | None:
+def mean_head(folders: Sequence[Path]) -> SavedHead | None:
     """The mean of the heads in checkpoints' folders; None where none has one.
 
     Raises:
@@ -128,7 +141,7 @@ def mean_head(folders: Sequence[Path]) -> tuple[nn.Linear, PinyinUnits] | None:
     return first, units
 
 
-def load_head(folder: Path) -> tuple[nn.Linear, PinyinUnits] | None:
+def load_head(folder: Path) -> SavedHead | None:
     """The auxiliary head saved in a checkpoint's folder, and its units; None when there is none.
 
     Raises:
