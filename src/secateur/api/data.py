@@ -46,7 +46,7 @@ class DataSettings(Settings):
     rehearsal_dev: tuple[Path, ...] = option(
         (),
         "Judge on these manifests what the model still knows: the trained weights are drawn back towards the "
-        "start until each is within 0.5 points of the original (training.interpolation).",
+        "start until these stay within 0.5 points of the original (training.interpolation).",
         was=("retain_dev",),
     )
     noise: tuple[Path, ...] = option((), "Mix these recordings of noise into training clips (see training.augment).")

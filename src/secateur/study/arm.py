@@ -62,8 +62,8 @@ def run_arm(
 ) -> tuple[Network, TextCodec, dict[str, Result]]:  # fmt: skip
     """Run `arm` from a copy of `model` and keep checkpoint, log and results in `folder`; a killed run resumes.
 
-    Inside `distributed.processes` all train together; only the first has results to give. A pinyin `head` that belongs to
-    `model` is trained on.
+    Inside `distributed.processes` all train together; only the first has results to give. Training goes on
+    with a pinyin `head` that belongs to `model`.
 
     Raises:
         SecateurError: clips longer than the audio context that the arm keeps, or a plan that cannot be met.

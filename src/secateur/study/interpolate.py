@@ -15,6 +15,8 @@ from torch import Tensor
 from ..base.files import Json
 from ..base.progress import say
 from ..data.job import JobData
+from ..evaluate.bootstrap import paired_difference
+from ..evaluate.result import Result
 from ..evaluate.scoring import decode_set
 from ..models.family import TextCodec
 from ..models.network import Network
@@ -24,18 +26,49 @@ from ..train.settings import TrainSettings
 
 SHARES = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25)  # of the trained weights, in the order in which they are tried
 ALLOWED = 0.005  # error rate above the original's
+SURE = 0.8  # level of the interval whose lower end a rise must pass: nine in ten resamples agree
 
 Weights = dict[str, Tensor]
-Rates = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A set that must be kept: its error rate and the original's, the rise that is beyond chance, its words."""
+
+    now: float
+    original: float
+    sure: float
+    words: int
+
+    @property
+    def rise(self) -> float:
+        """Error rate above the original's."""
+        return self.now - self.original
 
 
 @dataclass(frozen=True)
 class ShareTrial:
-    """One share: error rates on dev, and on the rehearsal dev sets."""
+    """One share: the error rate on dev, and what the rehearsal dev sets say."""
 
     share: float
     dev: float
-    kept: Rates
+    kept: Mapping[str, Known]
+
+    @property
+    def rise(self) -> float:
+        """The rise over all words of the rehearsal dev sets together."""
+        words = sum(one.words for one in self.kept.values())
+        return sum(one.rise * one.words for one in self.kept.values()) / words if words else 0.0
+
+    def forgets(self, allowed: float) -> list[str]:
+        """The sets that have risen by more than `allowed`: together, or one of them beyond chance.
+
+        One small set alone does not decide: a set of fifty clips moves by two points of its own accord, and a share
+        chosen by it would throw away what was learnt.
+        """
+        alone = [name for name, one in self.kept.items() if one.sure > allowed + 1e-12]
+        together = [name for name, one in self.kept.items() if one.rise > allowed + 1e-12]
+        return together if self.rise > allowed + 1e-12 else alone
 
 
 def interpolated(start: Mapping[str, Tensor], trained: Mapping[str, Tensor], share: float) -> Weights:
@@ -46,30 +79,26 @@ def interpolated(start: Mapping[str, Tensor], trained: Mapping[str, Tensor], sha
     }
 
 
-def choose(trials: list[ShareTrial], original: Mapping[str, float], allowed: float = ALLOWED) -> ShareTrial:
-    """The lowest error on dev among those that keep every set; where none does, the one that forgets least.
+def choose(trials: list[ShareTrial], allowed: float = ALLOWED) -> ShareTrial:
+    """The lowest error on dev among those that keep what was known; where none does, the one that forgets least.
 
-    >>> kept = choose([ShareTrial(1.0, 0.10, {"en": 0.25}), ShareTrial(0.7, 0.11, {"en": 0.172})], {"en": 0.169})
-    >>> kept.share
+    >>> all_of_it = ShareTrial(1.0, 0.10, {"en": Known(0.25, 0.169, 0.05, 800)})
+    >>> choose([all_of_it, ShareTrial(0.7, 0.11, {"en": Known(0.172, 0.169, 0.0, 800)})]).share
     0.7
     """
-
-    def excess(one: ShareTrial) -> float:
-        return max((rate - original[name] for name, rate in one.kept.items()), default=0.0)
-
-    good = [one for one in trials if excess(one) <= allowed + 1e-12]
+    good = [one for one in trials if not one.forgets(allowed)]
     if good:
         return min(good, key=lambda one: (one.dev, -one.share))
-    return min(trials, key=lambda one: (round(excess(one), 6), one.dev, -one.share))
+    return min(trials, key=lambda one: (round(one.rise, 6), one.dev, -one.share))
 
 
 def settle(
-    model: Network, start: Weights, original: Rates, project: Callable[[Weights], None],
-    judge: Callable[[Network], tuple[float, Rates]], label: str, shares: Sequence[float] = SHARES,
+    model: Network, start: Weights, project: Callable[[Weights], None],
+    judge: Callable[[Network], tuple[float, Mapping[str, Known]]], label: str, shares: Sequence[float] = SHARES,
 ) -> Json:  # fmt: skip
     """Leave in `model` the weights between `start` and its own that `choose` takes; returns what was forgotten.
 
-    `judge` gives the error on dev and on every set to keep, `project` brings weights back to what pruning allows.
+    `judge` gives the error on dev and what every set to keep says, `project` brings weights to what pruning allows.
     """
     trained = {name: value.detach().clone() for name, value in model.state_dict().items()}
     trials, first = [], distributed.rank() == 0
@@ -78,11 +107,11 @@ def settle(
         trials.append(ShareTrial(share, *judge(model)))
         if first:
             say(f"{label}: {share:g} of the trained weights: dev {100 * trials[-1].dev:.2f}, " + ", ".join(
-            f"{name} {100 * rate:.2f} (original {100 * original[name]:.2f})" for name, rate in trials[-1].kept.items()
+            f"{name} {100 * one.now:.2f} (original {100 * one.original:.2f})" for name, one in trials[-1].kept.items()
         ))  # fmt: skip
-    best = choose(trials, original)
+    best = choose(trials)
     put(model, start, trained, best.share, project)
-    beyond = [name for name, rate in best.kept.items() if rate > original[name] + ALLOWED + 1e-12]
+    beyond = best.forgets(ALLOWED)
     if beyond and first:
         say(
             f"WARNING: {label}: no share keeps {', '.join(beyond)} within {100 * ALLOWED:g} points of the original; "
@@ -90,8 +119,11 @@ def settle(
         )
     return {
         "share": best.share,
-        "forgotten": {n: {"original": original[n], "now": r} for n, r in best.kept.items()},
-        "tried": [{"share": one.share, "dev": one.dev, "kept": one.kept} for one in trials],
+        "forgotten": {name: {"original": one.original, "now": one.now} for name, one in best.kept.items()},
+        "tried": [
+            {"share": one.share, "dev": one.dev, "kept": {name: known.now for name, known in one.kept.items()}}
+            for one in trials
+        ],
     }
 
 
@@ -103,18 +135,27 @@ def put(model: Network, start: Weights, trained: Weights, share: float, project:
     model.load_state_dict(weights)
 
 
+def known(original: Result, now: Result) -> Known:
+    """How a set that must be kept fares, clip by clip against the original."""
+    before, after = ([row.counts.errors for row in result.rows] for result in (original, now))
+    words = [row.counts.reference for row in original.rows]
+    speakers = [row.speaker for row in original.rows]
+    difference = paired_difference(before, after, words, speakers, level=SURE, resamples=2000)
+    return Known(now.rate, original.rate, difference.low, sum(words))
+
+
 @dataclass
 class RehearsalDev:
-    """The original's error rates on the rehearsal dev sets (`JobData.rehearsal_dev`), which must be kept."""
+    """The original, and what it says of the rehearsal dev sets (`JobData.rehearsal_dev`), which must be kept."""
 
     model: Network
     text: TextCodec
     data: JobData
 
-    def rates(self, model: Network, text: TextCodec, label: str) -> Rates:
-        """Error rates on those sets."""
+    def results(self, model: Network, text: TextCodec, label: str) -> dict[str, Result]:
+        """The hypotheses of `model` for those sets."""
         return {
-            name: decode_set(model, text, self.data, f"known-{name}", clips, label, shared=True).rate
+            name: decode_set(model, text, self.data, f"known-{name}", clips, label, shared=True)
             for name, clips in self.data.rehearsal_dev.items()
         }
 
@@ -136,14 +177,15 @@ class RehearsalDev:
             for callback in callbacks:
                 callback.project(weights)
 
-        def judge(current: Network) -> tuple[float, Rates]:
+        def judge(current: Network) -> tuple[float, dict[str, Known]]:
             current.eval()
             dev = decode_set(current, text, self.data, "dev", self.data.dev, label, shared=True).rate
-            return dev, self.rates(current, text, label)
+            now = self.results(current, text, label)
+            return dev, {name: known(original[name], result) for name, result in now.items()}
 
         trained = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        original = self.rates(self.model.to(self.data.device).eval(), self.text, "original")
+        original = self.results(self.model.to(self.data.device).eval(), self.text, "original")
         shares = SHARES if settings.interpolation == "dev" else (1.0,)
-        outcome = distributed.agreed(settle(model, start, original, project, judge, label, shares))
+        outcome = distributed.agreed(settle(model, start, project, judge, label, shares))
         put(model, start, trained, outcome["share"], project)
         return outcome

@@ -71,8 +71,9 @@ class TrainSettings(Settings):
     )
     interpolation: float | Literal["dev"] = option(
         "dev", "Mix the result with the start (WiSE-FT, arXiv 2109.01903): this share of the trained weights, or dev: "
-        "the share with the lowest error on dev that keeps every rehearsal-dev set within 0.5 points of the original; "
-        "without such sets, all.", unit="share", least=0, most=1, advanced=True, was=("blend", "interpolate"),
+        "the share best on dev whose errors on the rehearsal-dev sets, together and (beyond chance) each, rise by at "
+        "most 0.5 points; without such sets, all.",
+        unit="share", least=0, most=1, advanced=True, was=("blend", "interpolate"),
     )  # fmt: skip
     style: Literal["sentence", "as-is"] = option(
         "as-is", "Train on transcripts as they are, or on bare ones as sentences with capitals and full stop."
