@@ -219,9 +219,9 @@ def study_tables(name: str, against: str = "") -> list[str]:
     return [*markdown(outcome), "", *([*pipe_table(titles, rows), ""] if titles and not against else [])]
 
 
-def conditions_table() -> list[str]:
-    """Every arm of the real-use study in every condition: means over seeds."""
-    arms = read_arms(packed.results(STUDIES / "results" / "real_use_conditions"))["librispeech-mini"]
+def conditions_table(study: str) -> list[str]:
+    """Every arm of a study in every condition of real use: means over seeds."""
+    arms = read_arms(packed.results(STUDIES / "results" / f"{study}_conditions"))["librispeech-mini"]
     names = list(dict.fromkeys(name for seeds in arms.values() for one in seeds for name in one))
     rows = []
     for arm, seeds in sorted(arms.items()):
@@ -547,7 +547,9 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "limits": trust_tables.limits_table,
     "conformance": trust_tables.conformance_table, "attacks": trust_tables.attacks_table,
     "abandoned": trust_tables.abandoned_table,
-    "keras-models": keras_tables.models_table, "orders": orders_line, "conditions": conditions_table,
+    "keras-models": keras_tables.models_table, "orders": orders_line,
+    "conditions": lambda: conditions_table("real_use"),
+    "conditions-soup": lambda: conditions_table("soup"),
 }  # fmt: skip
 MARKER = re.compile(r"^<!-- ([a-zA-Z0-9_-]+) -->$", re.MULTILINE)
 
