@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,18 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of this test's own: models that a test makes are no entries of the user's."""
     monkeypatch.setenv("SECATEUR_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def forked_runs() -> Iterator[None]:
+    """Runs of studies are forks of one process instead of each a Python of its own (which `test_ray` starts)."""
+    import forked_runs
+
+    from secateur.study.processes import StudyPaths
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StudyPaths, "start", forked_runs.start)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def test_the_reference_names_what_is_there(page: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def cache(tmp_path_factory: pytest.TempPathFactory, forked_runs: None) -> Iterator[Path]:
     """A cache that already holds small random models under the names of published ones."""
     pytest.importorskip("torch")
     pytest.importorskip("kaldialign")

@@ -87,7 +87,7 @@ def place(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def done(place: Path) -> Path:
+def done(place: Path, forked_runs: None) -> Path:
     """The study, run once."""
     words = ["study", str(place / "study.toml"), "--data", str(place), "--out", str(place / "out"), "--devices", "cpu"]
     assert main([*words, "--parallel", "2"]) == 0
