@@ -3,6 +3,8 @@
 # make docs: the pages and the reference, into site/.
 PYTHON ?= python3
 export PYTHON
+# Every test that starts a program would compile all of it again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test coverage check peers lint docs clean
 
