@@ -22,15 +22,21 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from forked_runs import ended, fork, run_of
+
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "shutil.rmtree", "tempfile.mkstemp"}
 
 
 def watch(folder: str, event: int | None, counter: int) -> None:
     """Count the changes to files in `folder`, in the pipe `counter`, and die before number `event`."""
-    seen = 0
+    seen, watched = 0, os.getpid()
 
     def hook(name: str, arguments: tuple[Any, ...]) -> None:
         nonlocal seen
+        if os.getpid() != watched:  # a run of a study, which has its own end
+            return
         if name == "open":
             path, mode, _ = arguments
             if not isinstance(path, str | bytes | os.PathLike) or not (mode and set(str(mode)) & set("wax+")):
@@ -69,6 +75,17 @@ def respect_modes() -> None:
         library.capset(header, sets)
 
 
+class Run:
+    """A run of a study: a fork of the command's process, instead of the Python that `StudyPaths.start` begins."""
+
+    def __init__(self, process: int) -> None:
+        self.process = process
+
+    def poll(self) -> int | None:
+        """The exit code, None while it runs."""
+        return ended(self.process)
+
+
 def child(request: dict[str, Any], counter: int) -> None:
     """Run one command, never to return."""
     os.setsid()
@@ -79,7 +96,9 @@ def child(request: dict[str, Any], counter: int) -> None:
     watch(request["place"], request.get("event"), counter)
     restrict(request.get("limits", {}))
     from secateur.cli import main
+    from secateur.study.processes import StudyPaths
 
+    StudyPaths.start = lambda *run: Run(fork(*run_of(*run)))  # type: ignore[assignment,method-assign]
     code = 70
     try:
         code = main(request["words"])
