@@ -48,7 +48,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def forked_runs() -> Iterator[None]:
     """Runs of studies are forks of one process instead of each a Python of its own (which `test_ray` starts)."""
     import forked_runs
-    from secateur.study.processes import StudyPaths
+
+    from secateur.study.runs import StudyPaths
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(StudyPaths, "start", forked_runs.start)

@@ -87,7 +87,7 @@ def ask(**request: Any) -> Any:
 
 
 class Forked:
-    """What `secateur.study.processes` asks of the process of a run."""
+    """What `secateur.study.runs` asks of the process of a run."""
 
     def __init__(self, process: int) -> None:
         self.process = process

@@ -96,7 +96,7 @@ def child(request: dict[str, Any], counter: int) -> None:
     watch(request["place"], request.get("event"), counter)
     restrict(request.get("limits", {}))
     from secateur.cli import main
-    from secateur.study.processes import StudyPaths
+    from secateur.study.runs import StudyPaths
 
     StudyPaths.start = lambda *run: Run(fork(*run_of(*run)))  # type: ignore[assignment,method-assign]
     code = 70
