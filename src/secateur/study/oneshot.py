@@ -104,8 +104,11 @@ def _cut(
     settings = planned(model, tokenizer, initial, data, settings, folder)
     pruned = initial.model.to(data.device)
     pruner = GradualPruner(pruned, settings, COSTS[settings.measure](model.config))
-    evidence = gather_evidence(pruned, initial.tokenizer, data)
-    pruner.prune_to(1.0, evidence)
+    # What batches tell costs a minute, and the size of weights or a measured map needs none of it.
+    if {"taylor", "signed", "activations"} & {*pruner.criterion.needs}:
+        pruner.prune_to(1.0, gather_evidence(pruned, initial.tokenizer, data))
+    else:
+        pruner.prune_to(1.0)
     return as_saved(pruner.shrunk().eval()), initial.tokenizer, settings
 
 
