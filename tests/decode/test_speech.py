@@ -61,13 +61,13 @@ def padded_features(session: TorchSession, audios: list[np.ndarray[Any, Any]]) -
     return torch.from_numpy(np.stack(mels)).transpose(1, 2)
 
 
-def test_greedy_text_equals_transformers_on_five_clips(tiny: Loaded, reference: Any, mixed: Any) -> None:
+def test_greedy_text_equals_transformers_on_clips_of_two_sets(tiny: Loaded, reference: Any, mixed: Any) -> None:
     session, tokenizer = tiny
-    audios = mixed[::2]  # of both sets
+    audios = mixed[::4]
     ours = [one.segments[0].tokens for one in decode_clips(session, tokenizer, audios, PLAIN)]
     with torch.no_grad():
         theirs = reference.generate(padded_features(session, audios), max_new_tokens=224).tolist()
-    assert len(ours) == 5
+    assert len(ours) == 3
     assert [list(row) for row in ours] == [[i for i in row if i < session.config.tokens.end] for row in theirs]
 
 
@@ -97,7 +97,7 @@ def test_masked_batches_equal_single_clips(tiny: Loaded, speech: Path) -> None:
     before = model.config
     model.config = replace(before, padded=False)
     try:
-        audios = [audio for audio, _ in clips(speech, "speechocean762", 6)]
+        audios = [audio for audio, _ in clips(speech, "speechocean762", 4)]
         options = replace(PLAIN, max_tokens=30)
         together = decode_clips(session, tokenizer, audios, options)
         alone = [decode_clips(session, tokenizer, [audio], options)[0] for audio in audios]

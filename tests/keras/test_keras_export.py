@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 from keras_runs import needs, ran
 
-needs("keras", "tensorflow")
+needs("keras", "tensorflow", "torch")
 FORMATS = ("onnx", "litert", "saved_model")
 
 
 @pytest.fixture(scope="module", params=["tensorflow", "torch"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """What the script found with one backend, and the folder with its files."""
-    pytest.importorskip(request.param)
     folder = tmp_path_factory.mktemp(request.param)
     printed = ran("keras_export_small.py", request.param, folder)
     return folder, json.loads(printed.strip().splitlines()[-1])
