@@ -196,10 +196,11 @@ def check_speakers(data: JobData, allowed: bool = False) -> None:
 
 
 def _sets(settings: DataSettings, window: int, device: str) -> JobData:
-    from ..study.sets_of_job import read_job, read_streamed
+    from ..study.sets_of_job import JobManifests, read_job, read_streamed
 
-    sets = (settings.train, settings.dev, settings.test, settings.rehearsal, settings.noise, settings.longest, device)
-    return read_streamed(*sets, window) if window else read_job(*sets)
+    sets = (settings.train, settings.dev, settings.test, settings.rehearsal, settings.noise)
+    files = JobManifests(*sets, settings.longest)
+    return read_streamed(files, device, window) if window else read_job(files, device)
 
 
 def _model(name: str, work: Work, data: JobData) -> tuple[Network, TextCodec, bool]:

@@ -21,7 +21,7 @@ from .job import job
 if TYPE_CHECKING:
     from ..data.manifest import Utterance
     from ..evaluate.result import Result
-    from ..families.whisper.config import WhisperConfig
+    from ..models.family import Config
     from ..runtime.recogniser import Recogniser
 
 TRUSTED = (
@@ -234,7 +234,7 @@ def is_exported(model: str) -> bool:
     return folder.is_dir() and any(folder.glob("*.onnx"))
 
 
-Prepared = tuple[Callable[[list["Utterance"]], list[str]], "WhisperConfig", Json]
+Prepared = tuple[Callable[[list["Utterance"]], list[str]], "Config", Json]
 
 
 def _checkpoint(options: EvaluateSettings) -> Prepared:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
+from abc import abstractmethod
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -23,7 +24,26 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-class ClipIndex(Sequence[Utterance]):
+class LazySequence(Sequence[T]):
+    """A sequence whose rows are made when they are asked for."""
+
+    @abstractmethod
+    def made(self, row: int) -> T:
+        """One row, counted from the end where it is negative."""
+
+    @overload
+    def __getitem__(self, row: int) -> T: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[T]: ...
+    def __getitem__(self, row: int | slice) -> T | list[T]:
+        if isinstance(row, slice):
+            return [self.made(i) for i in range(*row.indices(len(self)))]
+        if not -len(self) <= row < len(self):
+            raise IndexError(row)
+        return self.made(row)
+
+
+class ClipIndex(LazySequence[Utterance]):
     """The clips of manifests and archives, of which 14 bytes each are in memory: file, offset of the line, duration.
 
     Lines of JSONL manifests are read again where they are, so the files must stay as they are. The fields of
@@ -79,15 +99,8 @@ class ClipIndex(Sequence[Utterance]):
     def __len__(self) -> int:
         return len(self._offsets)
 
-    @overload
-    def __getitem__(self, row: int) -> Utterance: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[Utterance]: ...
-    def __getitem__(self, row: int | slice) -> Utterance | list[Utterance]:
-        if isinstance(row, slice):
-            return [self[i] for i in range(*row.indices(len(self)))]
-        if not -len(self) <= row < len(self):
-            raise IndexError(row)
+    def made(self, row: int) -> Utterance:
+        """See `LazySequence`."""
         file, folder, name = self._files[self._numbers[row]]
         offset = int(self._offsets[row])
         with self._lock:  # threads read side by side, and a file has one position
@@ -96,7 +109,7 @@ class ClipIndex(Sequence[Utterance]):
         return parse_line(line.removeprefix(b"\xef\xbb\xbf").strip(), folder, f"{name}, byte {offset}")
 
 
-class Joined(Sequence[Utterance]):
+class Joined(LazySequence[Utterance]):
     """Two sets, one after the other."""
 
     def __init__(self, first: Sequence[Utterance], second: Sequence[Utterance]) -> None:
@@ -105,18 +118,13 @@ class Joined(Sequence[Utterance]):
     def __len__(self) -> int:
         return len(self.first) + len(self.second)
 
-    @overload
-    def __getitem__(self, row: int) -> Utterance: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[Utterance]: ...
-    def __getitem__(self, row: int | slice) -> Utterance | list[Utterance]:
-        if isinstance(row, slice):
-            return [self[i] for i in range(*row.indices(len(self)))]
+    def made(self, row: int) -> Utterance:
+        """See `LazySequence`."""
         row = row + len(self) if row < 0 else row
         return self.first[row] if row < len(self.first) else self.second[row - len(self.first)]
 
 
-class Mapped(Sequence[T], Generic[S, T]):
+class Mapped(LazySequence[T], Generic[S, T]):
     """A function applied to each item of a sequence on access; a few thousand results are cached."""
 
     MAX_CACHED = 1 << 12
@@ -128,13 +136,8 @@ class Mapped(Sequence[T], Generic[S, T]):
     def __len__(self) -> int:
         return len(self.source)
 
-    @overload
-    def __getitem__(self, row: int) -> T: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[T]: ...
-    def __getitem__(self, row: int | slice) -> T | list[T]:
-        if isinstance(row, slice):
-            return [self[i] for i in range(*row.indices(len(self)))]
+    def made(self, row: int) -> T:
+        """See `LazySequence`."""
         if row not in self._cache:
             if len(self._cache) >= self.MAX_CACHED:
                 self._cache.clear()

@@ -20,9 +20,10 @@ class DecodingOptions(Settings):
     )
     task: Literal["transcribe", "translate"] = option("transcribe", "Transcribe, or translate into English.")
     timestamps: bool | None = option(
-        None, "Give segment times from the model's timestamp tokens; left out: only where audio is longer than one "
+        None,
+        "Give segment times from the model's timestamp tokens; left out: only where audio is longer than one "
         "window, and only by models that still decode like OpenAI's.",
-    )  # fmt: skip
+    )
     beam: int = option(
         1, "Search with this many beams; 1 is greedy, the fastest (with lm: 5, CTC 32).", unit="beams", least=1
     )
@@ -59,9 +60,10 @@ class DecodingOptions(Settings):
         most=0, advanced=True,
     )  # fmt: skip
     calibrated: bool = option(
-        True, "Take the thresholds above from the model, where they were calibrated for it and none of them is given.",
+        True,
+        "Take the thresholds above from the model, where they were calibrated for it and none of them is given.",
         advanced=True,
-    )  # fmt: skip
+    )
     vad: Literal["auto", "on", "off"] = option(
         "auto", "Look for speech first, leave long pauses out and cut long recordings in pauses; auto: always."
     )

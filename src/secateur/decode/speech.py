@@ -140,5 +140,6 @@ def _divided(part: list[Span], audio: Audio, longest: int, settings: SpeechSetti
 
     best = max(range(1, len(part)), key=worth)
     return [
-        *_divided(part[:best], audio, longest, settings, rate), *_divided(part[best:], audio, longest, settings, rate)
-    ]  # fmt: skip
+        *_divided(part[:best], audio, longest, settings, rate),
+        *_divided(part[best:], audio, longest, settings, rate),
+    ]

@@ -81,8 +81,9 @@ class Refit(GradualPruner[Net]):
         """Weights and biases of the readers that are not trained."""
         parts = {
             f"{name.removesuffix('.weight')}.{part}": getattr(layer, part)
-            for name, layer in self.readers.items() for part in ("weight", "bias")
-        }  # fmt: skip
+            for name, layer in self.readers.items()
+            for part in ("weight", "bias")
+        }
         return {name: p for name, p in parts.items() if p is not None and not p.requires_grad}
 
 

@@ -71,9 +71,10 @@ class PruneSettings(Settings):
     )
     pattern: str = option("", "Keep N of every M consecutive inputs, as 2:4 does (single weights).", advanced=True)
     target: str = option(
-        "", "Meet a target instead of a share: latency=0.5 of the dense model's, parameters=, macs=, size=; "
+        "",
+        "Meet a target instead of a share: latency=0.5 of the dense model's, parameters=, macs=, size=; "
         "wer=+0.5 points; or cost=tiny.en: at most that model's milliseconds and bytes.",
-    )  # fmt: skip
+    )
     allocate: Literal["uniform", "global", "search"] = option(
         "search",
         "Share a target out over groups evenly, by one ranking, or by searching for the smallest loss increase.",
@@ -109,10 +110,11 @@ class PruneSettings(Settings):
         advanced=True,
     )
     merge_kind: Literal["mean", "learned", "similar"] = option(
-        "mean", "Merge frames by their mean, by learned weights per frame and channel that start at it, or only the "
+        "mean",
+        "Merge frames by their mean, by learned weights per frame and channel that start at it, or only the "
         "most similar neighbours, for which nothing need be trained.",
         advanced=True,
-    )  # fmt: skip
+    )
     low_rank: dict[str, float] = option(
         factory=dict, help="Store these matrices as a product of two, with this share of their values, chosen by what "
         "they read: encoder.*.ffn.*=0.7,decoder.token_embedding=0.5.", unit="share", advanced=True,
@@ -121,9 +123,10 @@ class PruneSettings(Settings):
         None, "Keep derivatives of cepstra or fbank up to this order only.", least=0, most=2, advanced=True
     )
     vocabulary: bool | str = option(
-        True, "Keep the vocabulary rows that the training texts and frequent words need (yes), all (no), or, without "
+        True,
+        "Keep the vocabulary rows that the training texts and frequent words need (yes), all (no), or, without "
         "any training, those that an alphabet can spell: script (of the languages), alphabet:LETTERS or text:FILE.",
-    )  # fmt: skip
+    )
     languages: tuple[str, ...] = option(
         (), "Keep the rows of these languages; the default is those of the training clips.", advanced=True
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from ..models.family import FrameConfig, family_of, read_config
 from .contents import CONFIG, FRAMES_BEFORE, NETWORK, NEXT, PAST, STREAM, UNITS, read_contents
 from .onnx_session import load_graph, load_session
 from .recogniser import Recogniser
+
+if TYPE_CHECKING:
+    from ..text.units import Inventory
 
 State = dict[str, np.ndarray[Any, Any]]
 
@@ -68,7 +71,9 @@ class CtcRecogniser(Recogniser):
 
     config: FrameConfig
 
-    def __init__(self, config: FrameConfig, text: Any, network: LogProbs, cached: CachedNetwork | None = None) -> None:
+    def __init__(
+        self, config: FrameConfig, text: Inventory, network: LogProbs, cached: CachedNetwork | None = None
+    ) -> None:
         self.config, self.text, self.network, self.cached = config, text, network, cached
         self._lock = threading.Lock()  # workers share what is read
         self._lm: tuple[tuple[tuple[Path, ...], tuple[float, ...]], LanguageModel, WordTree] | None = None
@@ -166,8 +171,9 @@ class CtcRecogniser(Recogniser):
             options.beam if options.beam > 1 else usual.beam,
             usual.lm_weight if options.lm_weight is None else options.lm_weight,
             usual.word_bonus if options.word_bonus is None else options.word_bonus,
-            options.blank_penalty, options.unknown,
-        )  # fmt: skip
+            options.blank_penalty,
+            options.unknown,
+        )
         with self._lock:
             key = (options.lm, options.lm_shares)
             if self._lm is None or self._lm[0] != key:
@@ -207,6 +213,7 @@ def from_export(folder: Path, threads: int | None) -> CtcRecogniser:
         return log_probs, counts
 
     cached = CachedNetwork(folder / STREAM, threads) if (folder / STREAM).exists() else None
-    recogniser = CtcRecogniser(config, family_of(config).read_text(folder / UNITS, config), run, cached)
+    units = cast("Inventory", family_of(config).read_text(folder / UNITS, config))  # as all families by frame read them
+    recogniser = CtcRecogniser(config, units, run, cached)
     recogniser.graphs = (graph,)
     return recogniser

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,10 @@ from .passages import decoded, looks_for_speech, plan
 from .transcript import Transcript
 from .window_cache import WindowCache
 
+if TYPE_CHECKING:
+    from ..decode.ctc.beam import BeamDecoder
+    from ..text.units import Inventory
+
 FAINT = 1e-3  # amplitude of a noise that only stands for a recording
 BRIEF = DecodingOptions(temperatures=(0.0,), timestamps=False, max_tokens=1)
 VOTES = 5  # windows with most speech, by which a recording's language is chosen
@@ -54,7 +58,7 @@ Recording = str | Path | NDArray[np.floating | np.integer] | Utterance
 class FrameDecoder(Protocol):
     """A recogniser whose network gives log probabilities of units, frame by frame."""
 
-    text: Any  # its `text.units.Inventory`
+    text: Inventory
 
     def samples(self, recording: Recording) -> NDArray[np.float32]:
         """See `Recogniser.samples`."""
@@ -62,8 +66,8 @@ class FrameDecoder(Protocol):
     def log_probs(self, audios: Sequence[Audio]) -> list[NDArray[np.float32]]:
         """Log probabilities (frames, units) of each clip."""
 
-    def decoder(self, options: DecodingOptions) -> Any:
-        """The beam search (`decode.ctc.beam.BeamDecoder`) that `options` ask for."""
+    def decoder(self, options: DecodingOptions) -> BeamDecoder:
+        """The beam search that `options` ask for."""
 
 
 class Recogniser(ABC):

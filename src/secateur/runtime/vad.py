@@ -193,9 +193,7 @@ def energy_probability(audio: Audio, rate: int) -> NDArray[np.float32]:
     bands = np.stack([part.mean(1) for part in np.array_split(power, 16, axis=1)], 1)
     # A floor over neighbours: the quietest tenth of eleven seconds, computed once a second.
     step, side = round(1 / BLOCK), round(5 / BLOCK)
-    floors = np.stack([
-        np.percentile(bands[max(0, i - side) : i + side], 10, axis=0) for i in range(0, blocks, step)
-    ])  # fmt: skip
+    floors = np.stack([np.percentile(bands[max(0, i - side) : i + side], 10, axis=0) for i in range(0, blocks, step)])
     floor = np.maximum(np.repeat(floors, step, axis=0)[:blocks], bands.max() * 1e-7)
     near = np.pad(bands, ((1, 1), (0, 0)), mode="edge")
     long_term = np.maximum(np.maximum(near[:-2], near[1:-1]), near[2:])  # the envelope over three blocks

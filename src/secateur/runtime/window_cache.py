@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..base.files import write_text
 from ..base.options import from_dict, to_dict
@@ -62,7 +61,7 @@ class WindowCache:
         yield from track(parts, self._label, len(parts), quiet=len(parts) < 2)
 
 
-def key_of(audio: Audio, model: Any, options: DecodingOptions) -> str:
+def key_of(audio: Audio, model: object, options: DecodingOptions) -> str:
     """A key that identifies a run: the hash of the samples, the model's config and the options."""
     settings = json.dumps([to_dict(model), to_dict(options)], sort_keys=True, default=str)
     return hashlib.sha256(settings.encode() + audio.tobytes()).hexdigest()

@@ -33,9 +33,10 @@ class WritingSettings(Settings):
         "word file was tuned to, else 8).", unit="nats", above=0,
     )  # fmt: skip
     write_numbers: bool = option(
-        False, "Write numbers, dates, times and percentages in digits: 3.5 for 三点五 or three point five (Mandarin, "
+        False,
+        "Write numbers, dates, times and percentages in digits: 3.5 for 三点五 or three point five (Mandarin, "
         "English).",
-    )  # fmt: skip
+    )
     punctuate: bool = option(False, "Punctuate Chinese that was recognised without marks.")
 
 

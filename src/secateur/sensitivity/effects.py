@@ -19,8 +19,9 @@ def differences(rows: Rows, totals: Sequence[float], speakers: Sequence[str], re
     before = rows[BASELINE]
     return {
         name: paired_difference(before, row, totals, speakers, resamples=resamples)
-        for name, row in rows.items() if name != BASELINE
-    }  # fmt: skip
+        for name, row in rows.items()
+        if name != BASELINE
+    }
 
 
 def effects(
@@ -39,8 +40,9 @@ def effects(
         name: Effect(
             round(d.delta, 6), round(d.low, 6), round(d.high, 6), round(raw[name], 6), round(adjusted[name], 6), clips
         )
-        for each, clips in groups for name, d in each.items()
-    }  # fmt: skip
+        for each, clips in groups
+        for name, d in each.items()
+    }
 
 
 def resamples_for(comparisons: int) -> int:

@@ -155,9 +155,10 @@ def sensitivity_section(result: SensitivityMap, most: int = 25) -> str:
         f"<caption><span>{caption}</span></caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
     table = markup.table(
-        titles(result), [[escape(c) for c in row] for row in shown_rows(result, most)],
+        titles(result),
+        [[escape(c) for c in row] for row in shown_rows(result, most)],
         "Sites by the change without them, most helpful first; p values are corrected for all comparisons (Holm)",
-    )  # fmt: skip
+    )
     return section("What matters", escape(headline(result)), heat + table)
 
 

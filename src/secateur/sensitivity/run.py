@@ -61,9 +61,8 @@ class SensitivitySettings:
 
 
 def run_map(
-    spec: ProbeSpec, settings: SensitivitySettings, out: Path, engine: EngineName = "local",
-    workers: int = 2,
-) -> SensitivityMap:  # fmt: skip
+    spec: ProbeSpec, settings: SensitivitySettings, out: Path, engine: EngineName = "local", workers: int = 2
+) -> SensitivityMap:
     """Measure, or resume a killed run, and write `map.json` to `out`.
 
     Raises:

@@ -91,10 +91,8 @@ def study_outcome(path: Path, store: Path, against: str = "") -> Outcome:
     by_arm = {name: runs_of_arm for name, runs_of_arm in by_arm.items() if runs_of_arm}
     arms = [_arm(study, name, by_arm, clips) for name in by_arm]
     for data in study.tests:
-        values = {
-            a.arm: two_sided(a.sets[data].against) for a in arms  # type: ignore[arg-type]
-            if a.sets[data].against is not None and not study.arms[a.arm].zero_shot
-        }  # fmt: skip
+        compared = {a.arm: a.sets[data].against for a in arms if not study.arms[a.arm].zero_shot}
+        values = {name: two_sided(against) for name, against in compared.items() if against is not None}
         for name, value in holm(values).items():
             arm = next(a for a in arms if a.arm == name)
             arm.sets[data] = replace(arm.sets[data], adjusted=value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,35 +20,40 @@ from ..data.manifest import Utterance, read_manifest
 from ..data.split import plain, split_by_speaker, without_texts_of
 
 
+@dataclass(frozen=True)
+class JobManifests:
+    """The manifests that a job names, recordings of noise to train with, and the longest clip to train on (seconds)."""
+
+    training: Sequence[Path]
+    dev: Sequence[Path]
+    test: Sequence[Path]
+    rehearsal: Sequence[Path]
+    noise: Sequence[Path]
+    longest: float
+
+
 def read_all(manifests: Sequence[Path]) -> list[Utterance]:
     """The clips of several manifests."""
     return [u for path in manifests for u in read_manifest(path)]
 
 
-def read_job(
-    training: Sequence[Path], dev: Sequence[Path], test: Sequence[Path], rehearsal: Sequence[Path],
-    noise: Sequence[Path], longest: float, device: str,
-) -> JobData:  # fmt: skip
+def read_job(files: JobManifests, device: str) -> JobData:
     """The sets of a job from its manifests; see `job_data`."""
-    return job_data(
-        read_all(training), read_all(dev), read_all(test), read_all(rehearsal), longest, pick_device(device), noise
-    )
+    training, dev, test, rehearsal = map(read_all, (files.training, files.dev, files.test, files.rehearsal))
+    return job_data(training, dev, test, rehearsal, files.longest, pick_device(device), files.noise)
 
 
-def read_streamed(
-    training: Sequence[Path], dev: Sequence[Path], test: Sequence[Path], rehearsal: Sequence[Path],
-    noise: Sequence[Path], longest: float, device: str, window: int,
-) -> JobData:  # fmt: skip
+def read_streamed(files: JobManifests, device: str, window: int) -> JobData:
     """The same for training sets that do not fit in memory: of each clip only its position is in memory (`ClipIndex`).
 
     Raises:
         SecateurError: no dev or test set of their own, a window below 1, or nothing left to train or to test on.
     """
-    if not dev or not test:
+    if not files.dev or not files.test:
         raise SecateurError("--stream needs --dev and --test: speakers cannot be split off what is not in memory")
     if window < 1:
         raise SecateurError(f"--window must be at least 1 clip, found {window}")
-    tests = read_all(test)
+    tests = read_all(files.test)
     test_texts, trained = {plain(u.text) for u in tests} - {""}, set[str]()
     languages: set[str] = set()
 
@@ -57,22 +63,17 @@ def read_streamed(
         if text in test_texts:
             trained.add(text)
 
-    clips = ClipIndex(training, longest, on_clip)
+    clips = ClipIndex(files.training, files.longest, on_clip)
     if not len(clips):
         raise SecateurError("nothing to train on: every clip is longer than --longest")
-    say(f"{len(clips)} clips to train on, {clips.dropped} longer than {longest:g} s are left out")
-    rehearsal_clips = [u for u in read_all(rehearsal) if u.duration <= longest]
+    say(f"{len(clips)} clips to train on, {clips.dropped} longer than {files.longest:g} s are left out")
+    rehearsal_clips = [u for u in read_all(files.rehearsal) if u.duration <= files.longest]
     trained |= {plain(u.text) for u in rehearsal_clips} & test_texts
-    unseen = [u for u in tests if plain(u.text) not in trained]
-    if len(unseen) < len(tests):
-        say(f"{len(tests) - len(unseen)} test clips whose text is trained on are left out")
-    if not unseen:
-        raise SecateurError("no test clip is left: all their texts are in the training set")
+    unseen = _some_left([u for u in tests if plain(u.text) not in trained], tests)
     where = pick_device(device)
-    bank = NoiseBank.read(noise, 16000, where) if noise else None
     return JobData(
-        training=clips, dev=read_all(dev), tests={"test": unseen}, rehearsal=rehearsal_clips, device=where,
-        noise=bank, window=window, languages=tuple(sorted(languages)),
+        training=clips, dev=read_all(files.dev), tests={"test": unseen}, rehearsal=rehearsal_clips, device=where,
+        noise=_noise(files.noise, where), window=window, languages=tuple(sorted(languages)),
     )  # fmt: skip
 
 
@@ -98,20 +99,28 @@ def job_data(
         say(f"{dropped} clips longer than {longest:g} s are left out of training")
     if not train_kept:
         raise SecateurError("nothing to train on: every clip is longer than --longest")
-    unseen = without_texts_of(tests, [*train_kept, *rehearsal_kept])
+    unseen = _some_left(without_texts_of(tests, [*train_kept, *rehearsal_kept]), tests)
+    return JobData(
+        training=train_kept, dev=development, tests={"test": unseen}, rehearsal=rehearsal_kept, device=device,
+        noise=_noise(noise, device),
+    )  # fmt: skip
+
+
+def _some_left(unseen: list[Utterance], tests: Sequence[Utterance]) -> list[Utterance]:
+    """The test clips whose texts are not trained on; how many are not is said.
+
+    Raises:
+        SecateurError: none is left.
+    """
     if len(unseen) < len(tests):
         say(f"{len(tests) - len(unseen)} test clips whose text is trained on are left out")
     if not unseen:
         raise SecateurError("no test clip is left: all their texts are in the training set")
-    bank = NoiseBank.read(noise, 16000, device) if noise else None
-    return JobData(
-        training=train_kept,
-        dev=development,
-        tests={"test": unseen},
-        rehearsal=rehearsal_kept,
-        device=device,
-        noise=bank,
-    )
+    return unseen
+
+
+def _noise(files: Sequence[Path], device: torch.device) -> NoiseBank | None:
+    return NoiseBank.read(files, 16000, device) if files else None
 
 
 def named_sets(manifests: Sequence[Path]) -> dict[str, list[Utterance]]:

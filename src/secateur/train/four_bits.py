@@ -58,9 +58,10 @@ class FourBitTraining(Callback):
         self.parameters = {
             name: parameter
             for name, parameter in model.named_parameters()
-            if parameter.dim() == 2 and parameter.requires_grad
+            if parameter.dim() == 2
+            and parameter.requires_grad
             and any(fnmatchcase(name.removesuffix(".weight"), pattern) for pattern in patterns)
-        }  # fmt: skip
+        }
         if not self.parameters:
             raise SecateurError(f"train.four_bits: no matrix of the model is named {', '.join(patterns)}")
         self.exact: dict[str, Tensor] = {}

@@ -106,9 +106,8 @@ def ctc_loss(log_probs: Tensor, frames: Tensor, rows: Sequence[Sequence[int]], w
     lengths = torch.tensor([len(row) for row in rows], device=device)
     with torch.autocast(device.type, enabled=False):  # sums of many small probabilities need float32
         each = F.ctc_loss(
-            log_probs.float().transpose(0, 1), targets, frames.to(device), lengths, reduction="none",
-            zero_infinity=True,
-        )  # fmt: skip
+            log_probs.float().transpose(0, 1), targets, frames.to(device), lengths, reduction="none", zero_infinity=True
+        )
     if weights is not None:
         each = each * weights
     return each.sum() / lengths.clamp_min(1).sum()

@@ -63,9 +63,10 @@ class TrainSettings(Settings):
         0, "Average the weights of this many last validations; 0 is off.", unit="validations", least=0, advanced=True
     )
     four_bits: tuple[str, ...] = option(
-        (), "Train the matrices of these names (patterns) as the four bits that `export --four-bits` stores.",
+        (),
+        "Train the matrices of these names (patterns) as the four bits that `export --four-bits` stores.",
         advanced=True,
-    )  # fmt: skip
+    )
     four_bits_from: float = option(
         0.6, "Begin with four bits after this share of the steps.", unit="share", least=0, below=1, advanced=True
     )

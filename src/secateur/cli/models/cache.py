@@ -42,11 +42,11 @@ def run(options: Options) -> dict[str, Any]:
     removed = clean(options.names, options.all) if options.action == "clean" else None
     shown = entries() if removed is None else removed
     return {
-        "folder": str(models_folder()), "removed": removed is not None, "bytes": sum(entry.bytes for entry in shown),
-        "models": [
-            {"name": e.name, "bytes": e.bytes, "refers_to": e.refers_to, "usable": e.usable} for e in shown
-        ],
-    }  # fmt: skip
+        "folder": str(models_folder()),
+        "removed": removed is not None,
+        "bytes": sum(entry.bytes for entry in shown),
+        "models": [{"name": e.name, "bytes": e.bytes, "refers_to": e.refers_to, "usable": e.usable} for e in shown],
+    }
 
 
 def show(result: dict[str, Any]) -> str:

@@ -104,8 +104,9 @@ class BeamDecoder:
             rows = order[:left]
             now = now.first_clips(left).waited(steps.quiet[step, rows], steps.still[step, rows])
             most = steps.most[step]
-            now = self._step(now, history, steps.frames[step, rows], steps.units[step, rows, :most],
-                             steps.values[step, rows, :most])  # fmt: skip
+            now = self._step(
+                now, history, steps.frames[step, rows], steps.units[step, rows, :most], steps.values[step, rows, :most]
+            )
         return texts
 
     def _step(
@@ -138,8 +139,9 @@ class BeamDecoder:
         k = again[n, j]
         present, ends = k >= 0, began[n, j]
         for scores, after, these, at in (
-            (longer, within, present & ~ends, k), (begun, begin, present & ends, k if boundary is None else k * 0),
-        ):  # fmt: skip
+            (longer, within, present & ~ends, k),
+            (begun, begin, present & ends, k if boundary is None else k * 0),
+        ):
             a, b, c, d = n[these], j[these], i[these], at[these]
             wait_other[a, b] = np.logaddexp(wait_other[a, b], scores[a, c, d])
             after[a, c, d] = NO_NODE

@@ -13,9 +13,10 @@ class NewModel(Settings):
     """The untrained model to start from, instead of a pretrained one; none without a `preset`."""
 
     preset: str = option(
-        "", "Start from an untrained CTC model of this kind, or with `whisper` from a CTC output on an encoder.",
+        "",
+        "Start from an untrained CTC model of this kind, or with `whisper` from a CTC output on an encoder.",
         choices="secateur.families.ctc.new_model:NAMES",
-    )  # fmt: skip
+    )
     trunk: str = option("", "Take the encoder, weights included, of this Whisper (preset whisper).")
     units: Kind = option("characters", "Choose the output units.")
     pieces: int = option(256, "Learn this many pieces (units pieces).", unit="pieces", least=2)

@@ -82,9 +82,10 @@ def read_moonshine(
     text, order = read_pieces(folder / "tokenizer.json", start, end, rows)
     language = (name or folder.name).rsplit("-", 1)[-1]
     special = Tokens(
-        start=order.index(start), end=text.end,
+        start=order.index(start),
+        end=text.end,
         languages={language: order.index(start)} if language in LANGUAGES else {},
-    )  # fmt: skip
+    )
     preprocessor_values = read_table(folder / "preprocessor_config.json", optional=True)
     config: MoonshineConfig | None = own_config(values, where)
     if config is None:
@@ -98,9 +99,8 @@ def read_moonshine(
 
 
 def parse_moonshine(
-    values: Json, where: str, name: str, rows: int, tokens: Tokens,
-    preprocessor: Json | None = None,
-) -> MoonshineConfig:  # fmt: skip
+    values: Json, where: str, name: str, rows: int, tokens: Tokens, preprocessor: Json | None = None
+) -> MoonshineConfig:
     """Our config of theirs (the values of config.json and of preprocessor_config.json).
 
     Raises:

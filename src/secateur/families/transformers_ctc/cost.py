@@ -41,8 +41,9 @@ def parts(config: HfCtcConfig, samples: int) -> Iterator[PartCost]:
         gates = relative * (frames * GATES * inner + frames * frames * layer.heads)
         yield PartCost(f"layers.{i}.attention", stored, frames * 4 * w * inner + 2 * frames * frames * inner + gates)
         # With the norm, and the gate.
-        yield PartCost(f"layers.{i}.ffn", layer.ffn * (w + 1) + (layer.ffn + 1) * w + 2 * w + 1,
-                   frames * 2 * w * layer.ffn)  # fmt: skip
+        yield PartCost(
+            f"layers.{i}.ffn", layer.ffn * (w + 1) + (layer.ffn + 1) * w + 2 * w + 1, frames * 2 * w * layer.ffn
+        )
     yield PartCost("norm", 2 * w, 0)
     yield PartCost("output", (w + 1) * config.units, frames * w * config.units)
 
@@ -57,9 +58,10 @@ def block_parts(
         yield PartCost(f"{name}.{ffn}", 2 * w + extra + 2 * units * w + biases * (units + w), frames * 2 * w * units)
     inner, distances = widths.heads * d, 2 * frames - 1
     yield PartCost(
-        f"{name}.attention", 2 * w + (4 + relative) * w * inner + biases * (3 * inner + w) + relative * 2 * inner,
+        f"{name}.attention",
+        2 * w + (4 + relative) * w * inner + biases * (3 * inner + w) + relative * 2 * inner,
         frames * 4 * w * inner + 2 * frames * frames * inner + relative * distances * inner * (w + frames),
-    )  # fmt: skip
+    )
     c = widths.conv
     yield PartCost(f"{name}.conv", 2 * w + 3 * c * w + taps * c + 4 * c + conv_biases * (3 * c + w),
                frames * (3 * c * w + taps * c))  # fmt: skip

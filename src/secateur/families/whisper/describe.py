@@ -18,8 +18,9 @@ def layers_of(config: WhisperConfig) -> dict[str, dict[str, int]]:
     for i, d in enumerate(config.decoder):
         rows[f"decoder {i}"] = {
             **dict(zip(own, attention(d.self_attention), strict=True)),
-            **dict(zip(cross, attention(d.cross_attention), strict=True)), "FFN units": d.ffn,
-        }  # fmt: skip
+            **dict(zip(cross, attention(d.cross_attention), strict=True)),
+            "FFN units": d.ffn,
+        }
     for name, rank in config.ranks.items():
         side, _, rest = name.partition(".layers.")
         number, _, matrix = rest.partition(".")

@@ -29,9 +29,7 @@ def _model(
         vocabulary=rows, tokens=Tokens(start=0, end=0), bins=bins,
     )  # fmt: skip
     languages = f"{min(99 + rows - ENGLISH_ROWS - 1, len(LANGUAGES))} languages" if is_multilingual(rows) else "English"
-    return Published(
-        name, count_parameters(config)["total"], f"openai/whisper-{name}", languages, wheels, sha256,
-    )  # fmt: skip
+    return Published(name, count_parameters(config)["total"], f"openai/whisper-{name}", languages, wheels, sha256)
 
 
 def original(config: WhisperConfig) -> tuple[str, WhisperConfig] | None:

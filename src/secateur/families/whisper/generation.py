@@ -32,9 +32,10 @@ def other_fields(generation: Json, most: int) -> Json:
     """The fields of a generation config that no config here has a name for, but for those that say the usual."""
     plain = usual(most)
     return {
-        key: value for key, value in generation.items()
+        key: value
+        for key, value in generation.items()
         if key not in OF_TOKENS | NOT_OURS and not (key in plain and value == plain[key])
-    }  # fmt: skip
+    }
 
 
 def alignment_heads(values: object, layers: int, heads: int, where: str) -> tuple[tuple[int, ...], ...]:

@@ -75,9 +75,8 @@ def our_name(theirs: str) -> str | None:
 
 
 def special_tokens(
-    config: Json, generation: Json, added: dict[str, int], rows: int, tokenizer: Tokenizer,
-    where: str,
-) -> Tokens:  # fmt: skip
+    config: Json, generation: Json, added: dict[str, int], rows: int, tokenizer: Tokenizer, where: str
+) -> Tokens:
     """The special ids of a checkpoint with `rows` token rows.
 
     From its generation config, its config (older folders keep suppress lists there), and its added tokens (name to

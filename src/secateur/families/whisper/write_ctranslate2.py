@@ -94,10 +94,11 @@ def write_ctranslate2(folder: str | Path, model: Whisper, tokenizer: Tokenizer, 
         later = range(len(config.decoder) // 2, len(config.decoder))
         heads = [[i, head] for i in later for head in range(config.decoder[i].cross_attention.heads)]
     values = {
-        "suppress_ids": list(tokens.suppress), "suppress_ids_begin": list(tokens.suppress_at_start),
+        "suppress_ids": list(tokens.suppress),
+        "suppress_ids_begin": list(tokens.suppress_at_start),
         "lang_ids": sorted(tokens.languages.values()),
         "alignment_heads": heads,
-    }  # fmt: skip
+    }
     write_json(folder / "config.json", values)
     write_json(folder / "vocabulary.json", named_tokens(config, tokenizer))
     definition = json.loads(tokenizer.definition)

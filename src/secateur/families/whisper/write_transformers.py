@@ -99,15 +99,17 @@ def write_transformers(folder: str | Path, model: Whisper, tokenizer: Tokenizer,
     heads, encoder_ffn, decoder_ffn = check_uniform(config)
     write_weights(folder, model, storage)
     values = sizes(config, heads, encoder_ffn, decoder_ffn, storage)
-    write_json(folder / "config.json", {
-        "model_type": "whisper", "architectures": ["WhisperForConditionalGeneration"], **values
-    })  # fmt: skip
+    write_json(
+        folder / "config.json",
+        {"model_type": "whisper", "architectures": ["WhisperForConditionalGeneration"], **values},
+    )
     write_generation(folder, config)
     named = special_names(config.vocabulary) or {}
     write_tokenizer(folder, tokenizer, named, config.tokens.timestamps)
-    write_json(folder / "preprocessor_config.json", {
-        "feature_extractor_type": "WhisperFeatureExtractor", **extractor_values(config, config.front_end.bins)
-    })  # fmt: skip
+    write_json(
+        folder / "preprocessor_config.json",
+        {"feature_extractor_type": "WhisperFeatureExtractor", **extractor_values(config, config.front_end.bins)},
+    )
     return folder
 
 

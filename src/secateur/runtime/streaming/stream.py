@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -150,7 +150,7 @@ class Stream:
         self._start = None
         return [event] if event.text else []
 
-    def _event(self, kind: Any, result: StreamResult, end: int, begin: float) -> StreamEvent:
+    def _event(self, kind: Literal["partial", "final"], result: StreamResult, end: int, begin: float) -> StreamEvent:
         assert self._start is not None
         start, now = self._start / self.sample_rate, self._now / self.sample_rate
         words = tuple(
