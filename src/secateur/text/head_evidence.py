@@ -18,6 +18,7 @@ FLOOR = -7.0  # and count as so likely (nats)
 MOST = 8  # units listed of a frame
 BLANK = "_"
 IMPOSSIBLE = -1e30
+RESCALED = 8  # frames: probabilities of so many, multiplied, are far above the smallest number
 
 
 @dataclass(frozen=True)
@@ -91,21 +92,26 @@ class HeadEvidence:
                 if name in names:
                     row[names[name]] = value
         longest = max(len(key) for key in targets)
-        states = np.full((len(targets), 2 * longest + 1), names[BLANK])  # blank, unit, blank, unit, ..., blank
-        for line, key in zip(states, targets, strict=True):
-            line[1 : 2 * len(key) : 2] = [names[n] for n in key]
-        skips = np.zeros(states.shape, bool)  # from the unit before, unless it is the same
-        skips[:, 3::2] = states[:, 3::2] != states[:, 1:-2:2]
-        alpha = np.full(states.shape, IMPOSSIBLE)
-        alpha[:, 0] = 0.0  # before the first frame
-        for row in table:
-            two = np.full(alpha.shape, IMPOSSIBLE)
-            two[:, 2:] = np.where(skips[:, 2:], alpha[:, :-2], IMPOSSIBLE)
-            one = np.full(alpha.shape, IMPOSSIBLE)
-            one[:, 1:] = alpha[:, :-1]
-            alpha = np.logaddexp(np.logaddexp(alpha, one), two) + row[states]
+        states = np.full((2 * longest + 1, len(targets)), names[BLANK])  # blank, unit, blank, unit, ..., blank
+        for column, key in enumerate(targets):
+            states[1 : 2 * len(key) : 2, column] = [names[n] for n in key]
+        skips = np.zeros(states.shape)  # from the unit before, unless it is the same
+        skips[3::2] = states[3::2] != states[1:-2:2]
+        alpha = np.zeros(states.shape)
+        alpha[0] = 1.0  # before the first frame
+        scale = np.zeros(len(targets))  # logarithm of what `alpha` was divided by, so that it stays in range
+        for number, row in enumerate(np.exp(table), 1):
+            reached = alpha.copy()
+            reached[1:] += alpha[:-1]
+            reached[2:] += alpha[:-2] * skips[2:]
+            alpha = reached * row[states]
+            if number % RESCALED == 0:
+                largest = alpha.max(0)
+                alpha /= largest
+                scale += np.log(largest)
         ends = np.array([2 * len(key) for key in targets])
-        rows = np.arange(len(targets))
-        last = np.logaddexp(alpha[rows, ends], np.where(ends > 0, alpha[rows, np.maximum(ends - 1, 0)], IMPOSSIBLE))
-        total: NDArray[np.float64] = last
+        columns = np.arange(len(targets))
+        last = alpha[ends, columns] + np.where(ends > 0, alpha[np.maximum(ends - 1, 0), columns], 0.0)
+        with np.errstate(divide="ignore"):
+            total: NDArray[np.float64] = np.maximum(np.log(last) + scale, IMPOSSIBLE)
         return total
