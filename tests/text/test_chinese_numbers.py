@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secateur.text.chinese import normalise_chinese
-from secateur.text.chinese_numbers import by_digit, cardinal
+from secateur.text.chinese_cardinals import by_digit, cardinal
 
 CASES = [
     line.split("\t")

@@ -48,6 +48,14 @@ def test_what_has_marks_or_no_chinese_stays() -> None:
     assert punctuated("你好吗？") == "你好吗？" and punctuated("太好了！") == "太好了！"
 
 
+def test_half_width_marks_between_chinese_characters_become_full_width() -> None:
+    texts = {
+        "王育害怕出使,假托做梦": "王育害怕出使，假托做梦", "他走了. 你呢?": "他走了。你呢？", "你好吗?": "你好吗？",
+        "时间是8:30,价格3.5元": "时间是8:30，价格3.5元", "用GPS, Wi-Fi": "用GPS, Wi-Fi",
+    }  # fmt: skip
+    assert {text: punctuated(text) for text in texts} == texts
+
+
 def test_characters_and_latin_words_are_kept() -> None:
     text = "我用GPS找到了那家Starbucks然后喝了一杯coffee"
     assert re.sub("[，。？、]", "", punctuated(text)) == text

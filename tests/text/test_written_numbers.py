@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secateur.base.errors import SecateurError
-from secateur.text.chinese_numbers import cardinal
+from secateur.text.chinese_cardinals import cardinal
 from secateur.text.written_numbers import STAYING, english_numbers, mandarin_numbers, number, numbers_written, shown
 
 CASES = [

@@ -17,7 +17,7 @@ from .chinese_numbers import numbers_read, one_reading, signs_read
 EXTRA = "zh"
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3007\U00020000-\U0003ffff"  # inside [...] of a regular expression
 _READABLE = re.compile(
-    r"[0-9%‰℃℉°$¥€£㎎-㏄①-⒛❶-❿Ⅰ-Ⅻ¼-¾⅐-⅞]|[周期拜][一二三四五六日天]\s*[-–—~～]"
+    r"[0-9²³%‰℃℉°$¥€£㎎-㏄①-⒛❶-❿Ⅰ-Ⅻ¼-¾⅐-⅞]|[周期拜][一二三四五六日天]\s*[-–—~～]"
 )  # what the grammars turn into words
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _COMPOUND = re.compile(r"(?<=[A-Za-z])[-_](?=\d)|(?<=\d)[-_](?=[A-Za-z])")  # COVID-19: no minus

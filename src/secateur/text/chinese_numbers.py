@@ -11,88 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-DIGITS = "零一二三四五六七八九"
-_NUMERALS = DIGITS + "十百千万亿两点"
+from .chinese_cardinals import DIGITS, NUMERALS, by_digit, cardinal, counted, two, whole
+
 _N = r"\d+(?:\.\d+)?"
 _DASH = r"\s*[-–—−~～﹣]{1,2}\s*"
 
 Match = re.Match[str]
-
-
-def by_digit(number: str) -> str:
-    """Every digit by itself; a dot is 点, everything else goes.
-
-    >>> by_digit("2.05"), by_digit("138-0013")
-    ('二点零五', '一三八零零一三')
-    """
-    return "".join("点" if c == "." else DIGITS[int(c)] if c.isdecimal() else c if c in "xX" else "" for c in number)
-
-
-def cardinal(number: str, two: str = "两") -> str:
-    """A number as it counts; `two` is 2 before 百, 千, 万 and 亿 at the beginning. Decimals by digit.
-
-    >>> cardinal("1001"), cardinal("200"), cardinal("12.50"), cardinal("20000")
-    ('一千零一', '两百', '十二点五零', '两万')
-    """
-    whole, _, rest = number.partition(".")
-    text = _whole(int(whole or "0"))
-    if text.startswith("二") and text[1:2] in tuple("百千万亿"):
-        text = two + text[1:]
-    return f"{text}点{by_digit(rest)}" if rest else text
-
-
-def _whole(number: int) -> str:
-    if number < 10:
-        return DIGITS[number]
-    parts: list[str] = []
-    for value, unit in ((10**8, "亿"), (10**4, "万"), (1000, "千"), (100, "百"), (10, "十")):
-        if number >= value or parts:
-            count, number = divmod(number, value)
-            if count:
-                parts.append(_whole(count) + unit)
-            elif parts and not parts[-1].endswith("零") and number:
-                parts.append("零")
-    if number:
-        parts.append(DIGITS[number])
-    text = "".join(parts).rstrip("零")
-    return text.removeprefix("一") if text.startswith("一十") else text
-
-
-# Measure words that 2 is read 两 before. Words that number something (号 楼 班 月 日 季度 级 线 路) are not among them.
-_WORDS = """
-    个 位 人 只 条 张 本 件 名 口 家 间 座 辆 台 部 把 双 对 支 枝 根 片 块 元 角 毛 斤 公斤 千克 克 吨 米
-    厘米 毫米 公里 千米 岁 倍 遍 趟 回 顿 场 句 首 种 样 份 杯 瓶 碗 袋 盒 箱 包 颗 粒 头 匹 棵 朵 封 篇 步
-    声 眼 下 圈 股 道 项 笔 批 群 套 副 幅 架 艘 枚 株 亩 公顷 升 毫升 平方米 立方米 平米 美元 欧元 英镑
-    日元 港元 港币 美金 百 千 万 亿 小时 分钟 秒 刻钟 点钟 天 周 星期 礼拜 年 次 点半 点整 成 层 滴 盘 桌
-    床 节课 堂课 门课 代人 大 方 队 组 边 三 仟 佰 些 者 国 军 岸 地 党 院 翼 侧 极 栋 幢 套房 居室 重 类
-    款 则 届 任 尺 寸 英寸 英里 海里 磅 盎司 打 帖 摄氏度 度 帧 兆 字节 赫兹 瓦 千瓦 伏 安培 拍 折 晚 夜
-    整天
-"""
-MEASURES = tuple(_WORDS.split())
-_MEASURE = "(?:" + "|".join(sorted(MEASURES, key=len, reverse=True)) + ")"
-_NOT_COUNTED = re.compile("年级|年[一二三四1-4]?班|次元|次方|手|氧化|战|大爷|节课本|百五|月|日|号|楼|点[0-9]|等|度空间")
-_COUNTED = re.compile(_MEASURE)
-_PLACE = re.compile("^点(?![0-9一二三四五六七八九零])|^点[0-5][0-9](?![0-9])|^点[一二三四五]?十")
-
-
-def two(after: str) -> str:
-    """How 2 is read before the text `after`.
-
-    >>> two("次"), two("次元"), two("号楼"), two("点半"), two("年级")
-    ('两', '二', '二', '两', '二')
-    """
-    if _PLACE.match(after):
-        return "两"
-    if _NOT_COUNTED.match(after) or not _COUNTED.match(after):
-        return "二"
-    return "两"
-
-
-def counted(number: str, after: str) -> str:
-    """A number before the text `after`, as it counts."""
-    return two(after) if number == "2" else cardinal(number)
-
-
 _CURRENCIES = {
     "HK$": "港元", "HKD": "港元", "NT$": "新台币", "TWD": "新台币", "US$": "美元", "USD": "美元", "A$": "澳元",
     "AUD": "澳元", "C$": "加元", "CAD": "加元", "S$": "新加坡元", "SGD": "新加坡元", "RMB": "元", "CNY": "元",
@@ -176,7 +100,7 @@ _PERCENTS = re.compile(rf"({_N})%{_DASH}({_N})%")
 _PERMILLE = re.compile(rf"(-?)({_N})\s*‰")
 _ORDINAL = re.compile(r"第\s*(\d+)(?![\d.])")
 _AFTER_UNIT = re.compile(r"(?<![\d.])(\d+)([米块元])(\d{1,2})(?![\d.]|[分角毛厘毫]|公分|厘米)")
-_PRICE = re.compile(rf"({_N})\s*(元|块|美元|欧元|港元)\s*/\s*([\u4e00-\u9fff]{{1,3}}|kg|m2)")
+_PRICE = re.compile(rf"(?:¥({_N})|({_N})\s*(元|块|美元|欧元|港元))\s*/\s*([\u4e00-\u9fff]{{1,3}}|kg|m2)")
 _TWO = re.compile(r"(?<![\d.:/第A-Za-z])2(?![\d.:/A-Za-z%])(?=[\u4e00-\u9fff])")
 _MONTH_DAY = re.compile(r"(?<!\d)(\d{1,2})月(\d{1,2})(?=[日号])")
 _WON = re.compile(
@@ -190,9 +114,11 @@ _SQUARE = re.compile(r"(?<=\d)\s*(k|c|d|m)?m\s*(?:\^?([23])|([²³]))(?![A-Za-z0
 _LENGTHS = {"k": "公里", "c": "厘米", "d": "分米", "m": "毫米", "": "米"}
 _EACH = {"kg": "公斤", "m2": "平方米"}
 _MIXED = re.compile(r"(?<![\d.])(\d+)\s*(\d+)⁄(\d+)|(\d+)⁄(\d+)")
-_EMERGENCY = re.compile(r"(?<![\d.])(1[12]\d)(?![\d.])(?=$|[^\d.:/%-])")
+_EMERGENCY = re.compile(r"(?<![\d.])(1[12]\d)(?![\d.])(?=$|[^\d.:/%A-Za-z℃°-])")
 _DOTTED = re.compile(r"(?<![\d.])((?:19|20)\d\d)\.(1[0-2]|0?[1-9])\.(3[01]|[12]\d|0?[1-9])(?![\d.])")
-_CLASS_OF = re.compile(r"(?<![\d.])((?:19|20)\d\d)(?=[级届])")
+_CLASS_OF = re.compile(
+    r"(?<![\d.])((?:19|20)\d\d)(?=[级届]|(?:北京|东京|巴黎|里约|伦敦)?(?:冬?奥|亚运|世界杯|欧洲杯|春晚|春节|赛季))"
+)
 _ADDRESS = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")  # of the internet
 _DAYS = re.compile(r"((?:周|星期|礼拜)[一二三四五六日天])\s*[-–—~～]+\s*(?=周|星期|礼拜|[一二三四五六日天])")
 _MIDNIGHT = re.compile(r"(?<![\d:])0?0:([0-5]\d)(?![\d:])")
@@ -202,13 +128,27 @@ _CRAFT = re.compile(
 )
 _AREA_CODE = re.compile(r"[(（](0\d{2,3})[)）]\s*(\d{7,8})(?!\d)")
 _KNOWN_BY = re.compile(
-    r"(?<![\d.])(\d{3})(?=事件|大促|晚会|工作制|购物节)|(?<![\d.])(985|211)(?=[、和与及/]?(?:985|211)?(?:高校|大学|院校|工程|毕业))"
+    r"(?<![\d.])(\d{3})(?=事件|大促|晚会|工作制|购物节|国道|省道|胶水|安全卫士|医院)|(?<![\d.])(11[0249]|12[02])(?=报警|急救|火警|消防|指挥中心|接警|出警|电话)"
+    r"|(?<![\d.])(985|211)(?=[、和与及/]?(?:985|211)?(?:高校|大学|院校|工程|毕业))"
 )
 _UNITS = {"mAh": "毫安时", "kWh": "千瓦时", "kW": "千瓦", "kV": "千伏", "V": "伏", "Hz": "赫兹", "kHz": "千赫兹",
-          "MHz": "兆赫兹", "GHz": "吉赫兹", "kPa": "千帕", "mmHg": "毫米汞柱"}  # fmt: skip
-_MEASURED = re.compile(rf"(?<![\d.A-Za-z])({_N})\s*({'|'.join(sorted(_UNITS, key=len, reverse=True))})(?![A-Za-z\d])")
-_EQUALS = re.compile(rf"(?<=[A-Za-z\d{_NUMERALS}])\s*=\s*(?=[-\dA-Za-z])")
-_POWER = re.compile(r"(?<=[A-Za-z\d])\^(\d{1,3})(?!\d)")
+          "MHz": "兆赫兹", "GHz": "吉赫兹", "kPa": "千帕", "mmHg": "毫米汞柱", "dB": "分贝", "g": "克",
+          "mA": "毫安", "hp": "马力", "mmol/L": "毫摩尔每升"}  # fmt: skip
+_MEASURED = re.compile(
+    rf"(?<![\d.A-Za-z])(?:({_N}){_DASH})?({_N})\s*({'|'.join(sorted(_UNITS, key=len, reverse=True))})(?![A-Za-z\d])"
+)
+_SPEEDS = re.compile(rf"({_N}){_DASH}({_N})\s*km/h")
+_BOTH = re.compile(rf"(?<![\d.])({_N})([a-z]{{1,3}}){_DASH}(?={_N}\2(?![a-z]))")  # 3cm-5cm
+# Letters that begin like a unit and are none: 5v5, 1vs1.
+_NO_UNIT = re.compile(rf"(?<![\d.A-Za-z])({_N})(?=[Vv][Ss]?\d)")
+_LARGE = re.compile(r"(?<=\d)\s*(?:K[MmGg]|CM|MM|[Mm]L)(?:/[Hh])?(?![A-Za-z])")  # as people write ml, kg, km/h
+_EQUALS = re.compile(rf"(?<=[A-Za-z\d{NUMERALS}])\s*=\s*(?=[-\dA-Za-z])")
+_POWER = re.compile(r"(?<=[A-Za-z\d)])(?:\^(\d{1,3})(?!\d)|([²³]))")
+_DIVIDED = re.compile(rf"(?<=\d)\s*÷\s*(?={_N})")
+_DAY = re.compile(  # that something is named after: 9·11事件, 5.12大地震
+    r"(?<![\d.])(\d{1,2})(?:[·•](\d{1,2})|\.([12]\d|3[01]))"
+    "(?=事件|晚会|运动|大?地震|惨案|事变|起义|讲话|空难|大促|购物节|特大|汶川|玉树)"
+)
 
 RULES: tuple[tuple[re.Pattern[str], Callable[[Match], str]], ...] = (
     (_MIXED, lambda m: f"{cardinal(m[1])}又{cardinal(m[3])}分之{cardinal(m[2])}" if m[1] else
@@ -218,12 +158,20 @@ RULES: tuple[tuple[re.Pattern[str], Callable[[Match], str]], ...] = (
     (_DOTTED, lambda m: f"{by_digit(m[1])}年{cardinal(m[2])}月{cardinal(m[3])}日"),
     (_ADDRESS, lambda m: by_digit(m[0])),
     (_CRAFT, lambda m: ""),
-    (_KNOWN_BY, lambda m: by_digit(m[1] or m[2])),
-    (_MEASURED, lambda m: counted(m[1], _UNITS[m[2]]) + _UNITS[m[2]]),
+    (_DAY, lambda m: by_digit(m[1] + (m[2] or m[3]))),
+    (re.compile("(?<![0-9])7-11(?=便利|店|超市)"), lambda m: "七十一"),
+    (_KNOWN_BY, lambda m: by_digit(m[1] or m[2] or m[3])),
+    (_DIVIDED, lambda m: "除以"),
+    (_LARGE, lambda m: m[0].strip().lower()),
+    (_SPEEDS, lambda m: f"每小时{cardinal(m[1])}到{cardinal(m[2])}公里"),
+    (_NO_UNIT, lambda m: cardinal(m[1])),
+    (_MEASURED, lambda m: (counted(m[1], _UNITS[m[3]]) + "到" if m[1] else "") + counted(m[2], _UNITS[m[3]]) +
+     _UNITS[m[3]]),
+    (_BOTH, lambda m: f"{m[1]}{m[2]}到"),
     (_FLAT, _flat),
     (_MIDNIGHT, lambda m: "零点" + ("" if m[1] == "00" else f"{_minutes(m[1])}分")),
     (_DAYS, lambda m: m[1] + "到"),
-    (_POWER, lambda m: f"的{cardinal(m[1])}次方"),
+    (_POWER, lambda m: f"的{cardinal(m[1], '二') if m[1] else '二' if m[2] == '²' else '三'}次方"),
     (_CLASS_OF, lambda m: by_digit(m[1])),
     (_NAMED, lambda m: m[1] + m[2] + ("加" if m[3].startswith("+") else "") + by_digit(m[3])),
     (_PHONE, lambda m: ("加八六" if (m[1] or "").startswith("+") else "八六" if m[1] else "") + by_digit(m[2])),
@@ -231,8 +179,8 @@ RULES: tuple[tuple[re.Pattern[str], Callable[[Match], str]], ...] = (
     (_HOTLINE, lambda m: by_digit(m[1])),
     (_IDENTITY, lambda m: by_digit(m[1])),
     (re.compile(r"\+86(?!\d)"), lambda m: "加八六"),
+    (_PRICE, lambda m: f"每{_EACH.get(m[4], m[4])}{counted(_short(m[1] or m[2]), m[3] or '元')}{m[3] or '元'}"),
     (_MONEY, _money),
-    (_PRICE, lambda m: f"每{_EACH.get(m[3], m[3])}{counted(_short(m[1]), m[2])}{m[2]}"),
     (_CLOCK, lambda m: f"{counted(str(int(m[1])), '点整')}点{_minutes(m[2])}分{_minutes(m[3])}秒"),
     (_SCORE, lambda m: f"{m[1]}{cardinal(m[2])}比{cardinal(m[3])}"),
     (_WON, lambda m: f"{cardinal(m[1])}比{cardinal(m[2])}"),
@@ -259,9 +207,9 @@ RULES: tuple[tuple[re.Pattern[str], Callable[[Match], str]], ...] = (
     (_EMERGENCY, lambda m: cardinal(m[1])),
 )  # fmt: skip
 _LETTERS = re.compile(r"(?<![A-Za-z])([A-Za-z])\s?(?:2|二|to)\s?([A-Za-z])(?![A-Za-z])")  # B2B, O2O, B to C
-_ROMAN = {chr(0x2160 + i): _whole(i + 1) for i in range(12)}
-_CIRCLED = {chr(first + i): _whole(i + 1) for first in (0x2460, 0x2474, 0x2488) for i in range(20)} | {
-    **{chr(0x2776 + i): _whole(i + 1) for i in range(10)},
+_ROMAN = {chr(0x2160 + i): whole(i + 1) for i in range(12)}
+_CIRCLED = {chr(first + i): whole(i + 1) for first in (0x2460, 0x2474, 0x2488) for i in range(20)} | {
+    **{chr(0x2776 + i): whole(i + 1) for i in range(10)},
     "⓪": "零",
 }
 _SIGNS = {"㎡": "平方米", "㎥": "立方米", "㎞": "公里", "㎏": "千克", "㎝": "厘米", "㎜": "毫米",
@@ -274,11 +222,11 @@ _FINANCIAL = re.compile(  # a name may have one of them, or 陆陆续续
     "(?=[伍陆拾零]*[壹贰貳叁參肆柒捌玖佰仟])[壹贰貳叁參肆伍陆陸柒捌玖拾佰仟零]{2,}[萬億万亿]?"
 )
 _ONE = re.compile(f"幺(?=[{DIGITS}幺])|(?<=[{DIGITS}幺])幺")
-_SECOND_PERCENT = re.compile(f"(百分之[{_NUMERALS}]+(?:到|至))(?!百分之)(?=[{_NUMERALS}])")
+_SECOND_PERCENT = re.compile(f"(百分之[{NUMERALS}]+(?:到|至))(?!百分之)(?=[{NUMERALS}])")
 _TWO_WITHIN = re.compile("(?<=[千万亿零])两(?=[百千])")
-_MINUS_PERCENT = re.compile(f"负百分之(?=[{_NUMERALS}])")
+_MINUS_PERCENT = re.compile(f"负百分之(?=[{NUMERALS}])")
 _HUNDRED_PERCENT = re.compile("百分之百")
-_TWO_GREAT = re.compile(f"(?<![{_NUMERALS}第初])二(?=[百千万亿])")
+_TWO_GREAT = re.compile(f"(?<![{NUMERALS}第初])二(?=[百千万亿])")
 
 
 def _minutes(number: str) -> str:

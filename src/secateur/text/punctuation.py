@@ -27,6 +27,8 @@ PAUSE_WORTH = 4.0  # of the model's score, for every PAUSE, at most three
 LIKELIER = 5.0  # added to every mark: where F1 is best on dev
 _END = "</s>"
 _CHINESE = re.compile(f"[{HAN}]")
+_HALF_WIDTH = re.compile(f"(?<=[{HAN}])\\s*[,.?!:;](?:\\s*(?=[{HAN}])|$)|(?<=\\w)[,?!;]\\s*(?=[{HAN}])")
+_FULL_WIDTH = str.maketrans(",.?!:;", "，。？！：；")
 _ASKS = re.compile(
     "[吗嘛]$|(?<!什)么$|(?<![着还])呢$|为什么|怎么(?!也|都|样都|样也)|什么时候|多少|多[大高长远久重深]了?$|几[点个号岁天年月次本张楼]|什么(?=颜色|东西|地方|意思|样|味)|哪[里儿个些位种年天]|谁|是不是|有没有|能不能|可不可以|会不会|"
     "要不要|好不好|行不行|对不对|什么$|什么[意东事原名]"
@@ -84,13 +86,15 @@ def has_marks(text: str) -> bool:
 def punctuated(text: str, pauses: Mapping[int, float] | None = None) -> str:
     """`text` with marks, unless it has some or no Chinese; `pauses` has seconds before characters, by their place.
 
-    >>> punctuated("你叫什么名字")
-    '你叫什么名字？'
+    Half-width marks between Chinese characters, which Whisper writes at times, become full-width ones.
+
+    >>> punctuated("你叫什么名字"), punctuated("你好, 世界")
+    ('你叫什么名字？', '你好，世界')
 
     Raises:
         SecateurError: the extra `zh` is not installed.
     """
-    text = text.strip()
+    text = _HALF_WIDTH.sub(lambda m: m[0].strip().translate(_FULL_WIDTH), text.strip())
     if not _CHINESE.search(text) or has_marks(text):
         return text
     bare = text[:-1] if ANY_MARK.match(text[-1:]) else text

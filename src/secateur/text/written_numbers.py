@@ -27,6 +27,7 @@ _D, _N = "[零〇○一二三四五六七八九幺]", "[零〇○一二两三四
 _COUNT = "[零〇○一二两三四五六七八九十百千万亿]+"
 _ALONE = "(?<![零〇○一二两三四五六七八九十百千万亿幺几数])"
 _END = "(?![零〇○一二两三四五六七八九十百千万亿幺几])"
+_OPERAND = f"负?{_COUNT}(?:点{_D}+)?"
 _PERIOD = "(?:上午|下午|早上|早晨|清晨|凌晨|中午|晚上|傍晚|夜里|半夜|明早|明晚|今早|今晚)"
 # Read as written in any text; longer ones first where one holds another.
 STAYING = (
@@ -64,19 +65,27 @@ _CLOCK = (
 _RULES: tuple[tuple[str, str], ...] = (
     ("stay", _STAYING),
     ("stay", "(?:农历|阴历|旧历|初|闰)" + f"(?:[正腊冬]月|{_COUNT}月)?(?:初|廿|卅)?{_N}*"),
+    ("stay", f"[正腊冬]月(?:初|廿|卅)?{_N}+"),
     ("stay", f"(?:{_REIGNS})(?:元|{_COUNT})年(?:{_COUNT}月)?"),
     ("stay", "(?:十[六七八九]|二十)大(?=代表|报告|召开|精神|以来)"),
     ("stay", f"(?:星期|周|礼拜)[一二三四五六](?!{_N})"),
     ("date", f"(?:({_D}{{4}}|{_D}{{2}})年)?({_COUNT})月({_COUNT})[日号](?!线|楼|院|门|店|机)"),
     ("month", f"({_D}{{4}})年({_COUNT})月(?!{_N})"),
     ("year", f"(?<!{_N})({_D}{{4}}|[零〇九八七]{_D})(年|后(?!来|面|天|边))(?!级)"),
+    ("dotted", f"{_ALONE}({_COUNT}|{_D}+)((?:点{_D}+){{2,}})(?!{_N}|[点分半钟整刻])"),
+    ("sum", f"{_ALONE}{_OPERAND}(?:(?:加|减去?|乘以?|除以|等于|大于|小于){_OPERAND})+{_END}"),
     ("clock", f"({_PERIOD})?{_ALONE}{_CLOCK}{_END}"),
     ("percent", f"(负?)(百|千)分之(负?)({_COUNT}|{_D}+)(?:点({_D}+))?{_END}"),
     ("fraction", f"{_ALONE}({_COUNT})分之({_COUNT}){_END}"),
-    ("decimal", f"(?<!{_N})(负?)({_COUNT}|{_D}+)点({_D}+)([万亿]?){_END}"),
+    ("decimal", f"(?<!{_N})(负?)({_COUNT}|{_D}+)点({_D}+)([万亿]?){_END}(?!点)"),
     ("score", f"{_ALONE}({_COUNT})比({_COUNT})(?!较|如|例|方|起|不|得)" + _END),
     ("digits", f"(?<!{_N})(?:{_D}){{3,}}(?!{_N}|几)"),
     ("after", f"{_ALONE}({_COUNT})([块米])([一二三四五六七八九]{_D}?){_END}"),
+    ("digits", f"(?<={_N}[元块角毛])[一二三四五六七八九](?=角(?![星形])|毛|分(?![之钟]))"),
+    (
+        "digits",
+        f"(?<!{_N})(?:[二三四五六](?=G(?![A-Za-z]))|三(?=D(?![A-Za-z])))|(?<=A)[三四五](?=纸)|(?<=T)[一二三](?=航站楼)",
+    ),
     ("count", f"((?<!正)负|零下|第)?{_ALONE}({_COUNT}){_END}"),
 )
 _EACH = [(kind, re.compile(pattern)) for kind, pattern in _RULES]
@@ -212,9 +221,8 @@ def _clock(m: Match) -> str | None:
 def _percent(m: Match) -> str | None:
     whole = _plain(m[4])
     sign = "-" if m[1] or m[3] else ""
-    return (
-        None if whole is None else f"{sign}{whole}{'.' + _digits(m[5]) if m[5] else ''}{'%' if m[2] == '百' else '‰'}"
-    )
+    rest = f".{_digits(m[5])}" if m[5] else ""
+    return None if whole is None else f"{sign}{whole}{rest}{'%' if m[2] == '百' else '‰'}"
 
 
 def _fraction(m: Match) -> str | None:
@@ -227,6 +235,22 @@ def _decimal(m: Match) -> str | None:
     return None if whole is None else f"{'-' if m[1] else ''}{whole}.{_digits(m[3])}{m[4]}"
 
 
+def _dotted(m: Match) -> str | None:
+    """A version, or an address of the internet: 二点零点一."""
+    first = _plain(m[1])
+    return None if first is None else ".".join([first, *(_digits(part) for part in m[2][1:].split("点"))])
+
+
+def _sum(m: Match) -> str | None:
+    """All numbers of an arithmetic in digits where one is: 3乘以5等于15; 三加五 stays."""
+    whole, counts = f"({_COUNT})(?:点({_D}+))?", re.findall(_COUNT, re.sub(f"点{_D}+", "", m[0]))
+    values = [_plain(text) for text in counts]
+    if None in values or (len("".join(filter(None, values))) == len(values) and not re.search("[负点]", m[0])):
+        return None
+    written = re.sub(whole, lambda one: f"{_plain(one[1])}{'.' + _digits(one[2]) if one[2] else ''}", m[0])
+    return written.replace("负", "-")
+
+
 def _score(m: Match) -> str | None:
     one, other = number(m[1]), number(m[2])
     return f"{one}:{other}" if one is not None and other is not None and max(one, other) < 1000 else None
@@ -234,11 +258,8 @@ def _score(m: Match) -> str | None:
 
 def _after(m: Match) -> str | None:
     value = number(m[1])
-    return (
-        None
-        if value is None or m.string[m.end() : m.end() + 1] in tuple("个只条人")
-        else f"{value}{m[2]}{_digits(m[3])}"
-    )
+    counts = m.string[m.end() : m.end() + 1] in tuple("个只条人")
+    return None if value is None or counts else f"{value}{m[2]}{_digits(m[3])}"
 
 
 def _count(m: Match) -> str | None:
@@ -273,7 +294,7 @@ def _elided(text: str) -> bool:
 
 _WRITE: dict[str, Callable[[Match], str | None]] = {
     "stay": lambda m: _STAYS, "date": _date, "month": _month, "year": lambda m: _digits(m[1]) + m[2], "clock": _clock,
-    "percent": _percent, "fraction": _fraction, "decimal": _decimal, "score": _score,
+    "percent": _percent, "fraction": _fraction, "decimal": _decimal, "score": _score, "dotted": _dotted, "sum": _sum,
     "digits": lambda m: _digits(m[0]), "after": _after, "count": _count,
 }  # fmt: skip
 
