@@ -67,7 +67,8 @@ def agreement(saved: Path, network: Any, features: Floats) -> tuple[str, float]:
     other = "torch" if keras.backend.backend() == "tensorflow" else "tensorflow"
     code = (
         "import sys, numpy, keras; network = keras.models.load_model(sys.argv[1], compile=False); "
-        "numpy.save(sys.argv[3], network.predict(numpy.load(sys.argv[2]), verbose=0))"
+        "found = network(numpy.load(sys.argv[2]), training=False); "
+        "numpy.save(sys.argv[3], keras.ops.convert_to_numpy(found))"
     )
     with tempfile.TemporaryDirectory() as folder:
         given, found = Path(folder) / "features.npy", Path(folder) / "found.npy"
@@ -77,7 +78,8 @@ def agreement(saved: Path, network: Any, features: Floats) -> tuple[str, float]:
             env={**os.environ, "KERAS_BACKEND": other},
             check=True,
         )
-        return other, float(np.abs(np.load(found) - network.predict(features, verbose=0)).max())
+        ours = keras.ops.convert_to_numpy(network(features, training=False))
+        return other, float(np.abs(np.load(found) - ours).max())
 
 
 def versions() -> dict[str, str]:
