@@ -19,6 +19,7 @@ from running_server import Running, serving
 from speech_clips import clips
 
 from secateur.runtime.recogniser import Recogniser
+from secateur.text.normalise import normaliser
 
 openai = pytest.importorskip("openai")
 pytest.importorskip("fastapi")
@@ -122,7 +123,8 @@ def test_words_alone_where_only_they_are_asked_for(client: Any, clip: tuple[byte
     ],
 )
 def test_no_word_is_lost_by(client: Any, clip: tuple[bytes, str], more: dict[str, Any]) -> None:
-    assert ask(client, clip[0], **more).text == clip[1]
+    same = normaliser("en")  # a prompt may turn "you've" into "you have"
+    assert same(ask(client, clip[0], **more).text) == same(clip[1])
 
 
 def test_a_temperature_is_used(client: Any, clip: tuple[bytes, str]) -> None:
