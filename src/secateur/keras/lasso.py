@@ -62,7 +62,7 @@ class GroupLasso(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         if strength <= 0 or every < 1:
             raise SecateurError(f"group lasso needs strength > 0 and every >= 1, found {strength} and {every}")
-        self.strength, self.every, self.step = strength, every, 0
+        self.strength, self.every, self.since = strength, every, 0
         self.options = Options(0.0, only=tuple(only), exclude=tuple(exclude), mode="mask")
         self.groups: list[Group] = []
 
@@ -75,10 +75,15 @@ class GroupLasso(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """One proximal step for the optimizer's last steps."""
-        self.step += 1
-        if self.step % self.every == 0:
-            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-            self.press(rate * self.strength * self.every)
+        self.since += 1
+        if self.since == self.every:
+            self._press_since()
+
+    def _press_since(self) -> None:
+        """One proximal step for the steps since the last one."""
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self.press(rate * self.strength * self.since)
+        self.since = 0
 
     def press(self, threshold: float) -> None:
         """See `pressed`."""
@@ -89,7 +94,9 @@ class GroupLasso(keras.callbacks.Callback):  # type: ignore[misc]
             self.variables[name].assign(values)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Say how many units are empty."""
+        """Press once more, or the last steps would leave nothing at zero, and say how many units are empty."""
+        if self.since:
+            self._press_since()
         if logs is not None and self.groups:
             weights = self._weights()
             sums = []
