@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,11 @@ from numpy.typing import NDArray
 
 from secateur.audio.denoise import denoise
 from secateur.audio.read import read_audio
+from secateur.audio.resample import resample
+from secateur.base.files import read_json
 from secateur.features.extract import extract
 from secateur.features.front_end import front_end
+from secateur.features.rates import resampled
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 NOTHING = len(WORDS)  # the eleventh class: a noise that is no digit
@@ -31,6 +35,34 @@ BRIDGE, SHORTEST, MARGIN = 10, 8, 4  # x 10 ms: a stop consonant inside a word, 
 LEVEL = 0.1  # every word is brought to this root mean square
 
 Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a network reads of a word; it is kept beside an exported one that reads less than all."""
+
+    rate: int = RATE  # Hz, that words are brought to: half of it is the highest frequency that is left
+    columns: tuple[int, ...] | None = None  # of the 39 features a frame; none: all
+
+
+def named(columns: tuple[int, ...] | None) -> str:
+    """Features in words.
+
+    >>> named((0, 1, 14, 38))
+    'mfcc 0, 1; deltas 1; delta-deltas 12'
+    """
+    if columns is None:
+        return f"all {FRONT_END.inputs}"
+    kinds = ("mfcc", "deltas", "delta-deltas")
+    parts = [
+        (kind, [c % FRONT_END.statics for c in columns if c // FRONT_END.statics == n]) for n, kind in enumerate(kinds)
+    ]
+    return "; ".join(f"{kind} {', '.join(map(str, numbers))}" for kind, numbers in parts if numbers)
+
+
+def inputs_file(path: str | Path) -> Path:
+    """Where the inputs of an exported network are."""
+    return Path(path).with_suffix(".inputs.json")
 
 
 def cleaned(audio: Floats) -> Floats:
@@ -61,17 +93,28 @@ def spoken(audio: Floats) -> list[tuple[int, int]]:
     ]
 
 
-def features(word: Floats) -> Floats:
-    """MFCC (64, 39) of one word (samples,), in the middle of the window."""
+def features(word: Floats, rate: int = RATE, frames: int = FRAMES) -> Floats:
+    """MFCC (frames, 39) of one word (samples,) at 8 kHz, in the middle of the window; at a lower `rate` without what
+    is above half of it."""
     level = float(np.sqrt(np.mean(np.square(word)))) + 1e-6
-    found = extract(word * np.float32(LEVEL / level), FRONT_END)
-    start = max(0, (len(found) - FRAMES) // 2)
-    found = found[start : start + FRAMES]
-    before = (FRAMES - len(found)) // 2
-    return np.pad(found, ((before, FRAMES - len(found) - before), (0, 0)))
+    word = resample(word * np.float32(LEVEL / level), RATE, rate)
+    found = extract(word, resampled(FRONT_END, rate))
+    start = max(0, (len(found) - frames) // 2)
+    found = found[start : start + frames]
+    before = (frames - len(found)) // 2
+    return np.pad(found, ((before, frames - len(found) - before), (0, 0)))
 
 
-Model = Callable[[Floats], Floats]  # features (batch, 64, 39) to probabilities (batch, 11)
+@dataclass(frozen=True)
+class Model:
+    """An exported network: features (batch, 64, 39) to probabilities (batch, 11)."""
+
+    run: Callable[[Floats], Floats]
+    inputs: Inputs = field(default_factory=Inputs)
+
+    def __call__(self, batch: Floats) -> Floats:
+        """All features are given; what the network does not read is left out here."""
+        return self.run(batch if self.inputs.columns is None else batch[..., list(self.inputs.columns)])
 
 
 def load(path: str | Path) -> Model:
@@ -80,12 +123,14 @@ def load(path: str | Path) -> Model:
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return lambda batch: session.run(None, {name: batch})[0]
+    kept = read_json(inputs_file(path)) if inputs_file(path).exists() else None
+    inputs = Inputs() if kept is None else Inputs(kept["rate"], tuple(kept["columns"]) if kept["columns"] else None)
+    return Model(lambda batch: session.run(None, {name: batch})[0], inputs)
 
 
-def words_in(audio: Floats) -> Floats:
+def words_in(audio: Floats, rate: int = RATE) -> Floats:
     """Features (words, 64, 39) of every stretch of speech in a cleaned recording (samples,) at 8 kHz."""
-    words = [features(audio[start:end]) for start, end in spoken(audio)]
+    words = [features(audio[start:end], rate) for start, end in spoken(audio)]
     return np.stack(words) if words else np.zeros((0, FRAMES, FRONT_END.inputs), np.float32)
 
 
@@ -108,7 +153,7 @@ def main() -> None:
     """Answer to every recording on the command line."""
     model = load(sys.argv[1])
     for path in sys.argv[2:]:
-        print(answer(digits(model, words_in(cleaned(read_audio(path, RATE))))))
+        print(answer(digits(model, words_in(cleaned(read_audio(path, RATE)), model.inputs.rate))))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
@@ -17,6 +18,7 @@ import numpy as np
 from assistant import NOTHING, WORDS, Floats, Model, digits
 from speech import SNR_DB, Words
 
+from secateur.base.files import read_json
 from secateur.data.manifest import Utterance
 from secateur.evaluate.error_rate import Counts, count_errors, total
 
@@ -80,6 +82,16 @@ def agreement(saved: Path, network: Any, features: Floats) -> tuple[str, float]:
         )
         ours = keras.ops.convert_to_numpy(network(features, training=False))
         return other, float(np.abs(np.load(found) - ours).max())
+
+
+def kept_run(path: Path, about: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What an earlier run in the same folder wrote beside the network at `path`, if that was made as `about` says."""
+    beside = path.with_suffix(".json")
+    if not (beside.exists() and path.exists()):
+        return None
+    run: dict[str, Any] = read_json(beside)
+    same = json.loads(json.dumps(about))
+    return run if {name: run.get(name) for name in same} == same else None
 
 
 def versions() -> dict[str, str]:

@@ -14,20 +14,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from assistant import FRONT_END, WORDS
+from assistant import WORDS
+from inputs import BLOCKS, single
 from learn import ARMS, learned
-from speech import SNR_DB, Words, data_folder, dataset, string_features, strings
+from speech import SNR_DB, data_folder, dataset, string_features, strings
 
 from secateur.data.manifest import Utterance
 from secateur.keras import Recordings, sensitivity
-
-STATICS = FRONT_END.statics
-BLOCKS = {
-    "deltas": range(STATICS, 2 * STATICS),
-    "delta-deltas": range(2 * STATICS, 3 * STATICS),
-    "all deltas": range(STATICS, 3 * STATICS),
-    **{f"mfcc {i} and its deltas": (i, STATICS + i, 2 * STATICS + i) for i in range(STATICS)},
-}
 
 
 def main() -> None:
@@ -51,13 +44,6 @@ def main() -> None:
         data="free-spoken-digits/dev takes, strings in noise",
     )  # fmt: skip
     print(f"{len(found.sites)} sites in {found.seconds} s, WER {100 * found.error:.2f} %, loss {found.loss:.4f}")
-
-
-def single(words: Words) -> Recordings:
-    """Single digits, and noises that say nothing."""
-    speakers = [u.speaker for u in words.utterances]
-    speakers += ["noise"] * (len(words.classes) - len(speakers))
-    return Recordings(words.features, words.classes, speakers=speakers)
 
 
 def spoken(utterances: list[Utterance], data: Path, work: Path, count: int) -> Recordings:

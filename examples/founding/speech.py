@@ -62,14 +62,17 @@ def prepared(data: Path, work: Path, takes: int | None) -> dict[str, list[Uttera
 
 
 def dataset(
-    data: Path, work: Path, takes: int | None, copies: int, pieces: int
+    data: Path, work: Path, takes: int | None, copies: int, pieces: int, rate: int = RATE
 ) -> tuple[dict[str, Words], dict[str, list[Utterance]]]:
     """Features and recordings of train, dev and test; features are kept in `work` for the next run.
+
+    Words are found at 8 kHz and then brought to `rate`.
 
     The words to learn from are there once as they are and `copies` times `varied`.
     """
     recordings = prepared(data, work, takes)
-    kept = work / f"features-{len(recordings['train'])}-{copies}-{pieces}.npz"
+    at = "" if rate == RATE else f"-{rate}"
+    kept = work / f"features-{len(recordings['train'])}-{copies}-{pieces}{at}.npz"
     if kept.exists():
         arrays = np.load(kept)
         return {
@@ -78,8 +81,9 @@ def dataset(
         }, recordings
     found = {}
     for name, utterances in recordings.items():
-        more = [varied(utterances, data, seed) for seed in range(copies)] if name == "train" else []
-        found[name] = joined(words(utterances), *more, noises(data, name, pieces if name == "train" else 60))
+        more = [varied(utterances, data, seed, rate) for seed in range(copies)] if name == "train" else []
+        noise = noises(data, name, pieces if name == "train" else 60, rate)
+        found[name] = joined(words(utterances, rate), *more, noise)
     arrays = {f"{name}_{x}": a for name, w in found.items() for x, a in (("x", w.features), ("y", w.classes))}
     with atomic_path(kept) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)
@@ -97,9 +101,9 @@ def original(data: Path, name: str) -> Floats:
     return read_audio(data / "free-spoken-digits" / split / f"{name}.opus", RATE)
 
 
-def words(utterances: list[Utterance]) -> Words:
+def words(utterances: list[Utterance], rate: int = RATE) -> Words:
     """Features of single digits."""
-    heard = [features(trimmed(read_audio(u.audio, RATE))) for u in utterances]
+    heard = [features(trimmed(read_audio(u.audio, RATE)), rate) for u in utterances]
     return Words(utterances, np.stack(heard), classes(utterances))
 
 
@@ -114,7 +118,7 @@ def trimmed(audio: Floats) -> Floats:
     return audio[stretches[0][0] : stretches[-1][1]] if stretches else audio
 
 
-def varied(utterances: list[Utterance], data: Path, seed: int = 0) -> Words:
+def varied(utterances: list[Utterance], data: Path, seed: int = 0, rate: int = RATE) -> Words:
     """The same digits faster or slower, in noise, denoised and cut a little differently: to learn from, not to test."""
     random = np.random.default_rng(seed)
     tracks = noise_tracks(data, "train")
@@ -126,11 +130,11 @@ def varied(utterances: list[Utterance], data: Path, seed: int = 0) -> Words:
         early, late = random.integers(0, RATE // 20, 2)
         if len(word) - early - late > RATE // 7:
             word = word[early : len(word) - late]
-        heard.append(features(word))
+        heard.append(features(word, rate))
     return Words(utterances, np.stack(heard), classes(utterances))
 
 
-def noises(data: Path, split: str, count: int) -> Words:
+def noises(data: Path, split: str, count: int, rate: int = RATE) -> Words:
     """Features of so many pieces of background noise, 0.2 to 0.7 s; those of the test are of other recordings."""
     random = np.random.default_rng([ord(letter) for letter in split])
     tracks = noise_tracks(data, split)
@@ -140,7 +144,7 @@ def noises(data: Path, split: str, count: int) -> Words:
         track = tracks[random.integers(len(tracks))]
         length = int(RATE * random.uniform(0.2, 0.7))
         start = random.integers(int(low * len(track)), int(high * len(track)) - length)
-        heard.append(features(cleaned(track[start : start + length])))
+        heard.append(features(cleaned(track[start : start + length]), rate))
     return Words([], np.stack(heard), np.full(len(heard), NOTHING))
 
 
@@ -200,10 +204,10 @@ def strings(
     return made
 
 
-def string_features(utterances: list[Utterance], kept: Path) -> list[Floats]:
+def string_features(utterances: list[Utterance], kept: Path, rate: int = RATE) -> list[Floats]:
     """What the assistant hears in each recording, as features (words, 64, 39); `kept` for the next run."""
     if not kept.exists():
-        found = [words_in(cleaned(read_audio(u.audio, RATE))) for u in track(utterances, "listening")]
+        found = [words_in(cleaned(read_audio(u.audio, RATE)), rate) for u in track(utterances, "finding words")]
         with atomic_path(kept) as temporary, temporary.open("wb") as file:
             np.savez(file, features=np.concatenate(found), lengths=[len(words) for words in found])
     arrays = np.load(kept)
