@@ -66,8 +66,19 @@ class OnlyWrite:
         return len(data)
 
 
-def encode(samples: np.ndarray, made: Made, pipe: bool = False, more: Callable[[object], None] | None = None) -> bytes:
-    """Samples (samples,) or (samples, channels) at `made.rate` as a file."""
+def encode(
+    samples: np.ndarray, made: Made, pipe: bool = False, more: Callable[[object], None] | None = None,
+    when: Callable[[float], float] = float,
+) -> bytes:  # fmt: skip
+    """Samples (samples,) or (samples, channels) at `made.rate` as a file; `when` moves packets, in seconds."""
+
+    def moved(packets: list[av.Packet]) -> list[av.Packet]:
+        for packet in packets:
+            later = when(float(packet.pts * packet.time_base)) - float(packet.pts * packet.time_base)
+            packet.pts += round(later / packet.time_base)
+            packet.dts = packet.pts
+        return packets
+
     out = OnlyWrite() if pipe else io.BytesIO()
     samples = samples if samples.ndim == 2 else samples[:, None]
     options = dict(made.options)
@@ -89,8 +100,8 @@ def encode(samples: np.ndarray, made: Made, pipe: bool = False, more: Callable[[
         for at in range(0, whole.shape[1], step):
             frame = av.AudioFrame.from_ndarray(whole[:, at : at + step], "s16", made.layout)
             frame.sample_rate, frame.pts = made.rate, at // samples.shape[1]
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+            container.mux(moved(stream.encode(frame)))
+        container.mux(moved(stream.encode(None)))
     return b"".join(out.parts) if isinstance(out, OnlyWrite) else out.getvalue()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +32,17 @@ def test_a_citation_ends_no_sentence() -> None:
 
     assert _first_sentence(Masks) == "How much is hidden (Park et al. 2019)."
     assert _first_sentence(Names) == "What of Lee et al. Conformers keep."
+
+
+def test_words_that_no_option_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-call.wav").write_bytes(b"")
+    for words, expected in (
+        (["adapt", "--train", "a.jsonl", "b.jsonl", "--out", "x"], "'b.jsonl' belongs to no option"),
+        (["transcribe", "-call.wav"], "write ./-call.wav"),
+        (["transcribe", "-calls.wav"], "unknown option '-calls.wav'"),
+    ):
+        assert main(words) == 2
+        assert expected in capsys.readouterr().err

@@ -120,3 +120,36 @@ def test_one_bad_file_alone_is_one_line(model: str, tmp_path: Path, capsys: pyte
     err = capsys.readouterr().err
     assert "bad.wav" in err
     assert len(err.splitlines()) == 1
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """The line with which a command line is refused."""
+    assert main(["transcribe", *words]) == 2
+    return capsys.readouterr().err
+
+
+def test_options_without_effect_are_refused_or_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sound = tmp_path / "-call.wav"
+    soundfile.write(sound, np.zeros(1600), 16000)
+    assert "--raw-rate 8000 < FILE" in refusal(capsys, str(sound), "--raw-rate", "8000")
+    both = (str(sound), str(tmp_path), "-", "--out", str(tmp_path / "all.srt"))
+    assert "2 inputs cannot share the file" in refusal(capsys, *both)
+    assert "leave one of them out" in refusal(capsys, str(sound), "--out", "talk.srt", "--format", "vtt")
+    for option in ("--model", "--out", "--language"):
+        assert "empty: give a value" in refusal(capsys, str(sound), option, "")
+    assert "did you mean 'srt'" in refusal(capsys, str(sound), "--format", "SRT")
+
+
+def test_one_transcript_into_the_file_that_is_named(
+    clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "talk.wav", clip, 16000)
+    out = tmp_path / "new" / "first.vtt"
+    assert main(["transcribe", str(tmp_path / "talk.wav"), "--language", "auto", "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"{out}\n"
+    assert out.read_text().startswith("WEBVTT") and WORDS in out.read_text()
+    words = [str(tmp_path / "talk.wav"), "--word-times", "--max-line-width", "20"]
+    assert main(["transcribe", *words]) == 0
+    text, notes = capsys.readouterr()
+    assert WORDS in text
+    assert "--max-line-width: of subtitles" in notes and "--word-times: txt has no times" in notes

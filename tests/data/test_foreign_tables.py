@@ -62,6 +62,31 @@ def test_separators_and_encodings(
     assert main(["data", "check", str(tmp_path / "all.jsonl"), "--audio", "no"]) == 0
 
 
+@pytest.mark.parametrize("header", ["file,text\n", ""])
+def test_commas_that_nobody_quoted(
+    tmp_path: Path, clips: list[foreign.Clip], header: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["yes, i think so", "no, never, not once", "all right then", 'he said "yes", and left']
+    written = [*texts[:3], '"he said ""yes"", and left"']
+    rows = [f"{c.name}.wav,{t}\n" for c, t in zip(clips, written, strict=True)]
+    table = foreign.write(tmp_path / "t.csv", header + "".join(rows))
+    assert [u.text for u in foreign.prepared(table, tmp_path / "all.jsonl")] == texts
+    assert "', ' in 2 texts without quotation marks" in capsys.readouterr().out
+
+
+def test_a_space_after_every_comma_is_no_punctuation(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    rows = [f"{c.name}.wav, {c.text}, {i % 2}\n" for i, c in enumerate(clips)]
+    found = foreign.prepared(foreign.write(tmp_path / "t.csv", "".join(rows)), tmp_path / "all.jsonl")
+    assert [(u.text, u.speaker) for u in found] == [(c.text, str(i % 2)) for i, c in enumerate(clips)]
+
+
+def test_a_value_too_many_is_left_out(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    rows = [f"{c.name}.wav,{c.text}{',ann' * (not i)}\n" for i, c in enumerate(clips)]
+    found = foreign.prepared(foreign.write(tmp_path / "t.csv", "audio,text\n" + "".join(rows)), tmp_path / "a.jsonl")
+    assert [u.text for u in found] == [c.text for c in clips[1:]]
+    assert "3 columns, the header has 2" in (tmp_path / "a.left-out.tsv").read_text()
+
+
 def test_other_code_pages(tmp_path: Path, clips: list[foreign.Clip], capsys: pytest.CaptureFixture[str]) -> None:
     texts = ["включи свет на кухне", "сколько сейчас времени", "закрой дверь", "какая завтра погода"]
     content = "wav,text\n" + "".join(f"{c.name}.wav,{t}\n" for c, t in zip(clips, texts, strict=True))

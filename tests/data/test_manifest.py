@@ -99,7 +99,9 @@ def test_wrong_values_name_line_and_field(tmp_path: Path, change: dict[str, Any]
 def test_names_of_fields(tmp_path: Path, missing: str, added: dict[str, Any], expected: str) -> None:
     values = {k: v for k, v in GOOD.items() if k != missing} | added
     path = lines(tmp_path / "m.jsonl", values)
-    assert message(path) == f"{path}, line 1: {expected}"
+    hint = ", or let `secateur data prepare` make a manifest of it"
+    assert message(path).removesuffix(hint) == f"{path}, line 1: {expected}"
+    assert message(path).endswith(hint) == any(word in expected for word in ("rename", "missing"))
 
 
 def test_unknown_fields_that_are_no_typo_are_kept(tmp_path: Path) -> None:
@@ -110,7 +112,9 @@ def test_unknown_fields_that_are_no_typo_are_kept(tmp_path: Path) -> None:
 def test_broken_files(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     assert "line 1: not valid JSON (column" in message(lines(path, '{"id": "a",'))
-    assert message(lines(path, [1, 2])).endswith("found [1, 2]")
+    assert message(lines(path, GOOD, [1, 2])).endswith("found [1, 2]")
+    for other in ([GOOD], "audio,text", "<html>"):
+        assert "line 1: no JSON object" in message(lines(path, other)) and "`secateur data prepare`" in message(path)
     assert message(lines(path, GOOD, GOOD)) == f"{path}, line 2: id 'a' is already on line 1"
     assert message(lines(path, "")) == f"{path}: no utterances in it"
     path.write_bytes(b'{"id": "\xff"}\n')

@@ -200,15 +200,19 @@ def _sets(settings: DataSettings, window: int, device: str) -> JobData:
 
     sets = (settings.train, settings.dev, settings.test, settings.rehearsal, settings.noise)
     files = JobManifests(*sets, settings.longest)
-    return read_streamed(files, device, window) if window else read_job(files, device)
+    return read_streamed(files, device, window) if window else read_job(files, device, settings.same_speakers)
 
 
 def _model(name: str, work: Work, data: JobData) -> tuple[Network, TextCodec, bool]:
     """The model to start from, its text codec, and whether it is new."""
     if work.new is None or work.training is None:
         from ..models.checkpoint import untrained
+        from ..runtime.contents import is_export
+        from ..runtime.recogniser import BUNDLED
         from ..weights.fetch import load_model
 
+        if any(map(is_export, (Path(name), BUNDLED / name))):
+            raise SecateurError(f"{name}: exported, and only checkpoints are trained: name one, or base")
         return *load_model(name), untrained(name)
     from ..families.ctc.new_model import make_new
 

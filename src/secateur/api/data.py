@@ -62,8 +62,8 @@ class DataSettings(Settings):
     device: str = option("auto", "Run on cpu, cuda, or auto: a GPU where there is one.")
     same_speakers: bool = option(
         False,
-        "Allow train, dev and test to share speakers: for a model of one person, whose error rate says nothing "
-        "of others.",
+        "Allow train, dev and test to share speakers, and split by clip: for a model of one person, whose error rate "
+        "says nothing of others.",
         advanced=True,
     )
     check: bool = option(

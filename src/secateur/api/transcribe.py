@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from ..base.errors import SecateurError
 from ..base.files import Json, write_text
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     Waiting = tuple[str, str, NDArray[np.float32]]  # an input, its channel, the samples
 
+_FORMATS = Literal["txt", "json", "srt", "vtt"]
 LONG = 300.0  # seconds; decoded windows of a longer recording are saved until its transcript is written
 CHUNK = 240.0  # seconds of audio that are read ahead, so that short files can run together
 
@@ -54,9 +55,11 @@ class TranscribeSettings(Settings):
     model: str | None = option(
         None, "Use this exported folder, checkpoint folder or bundled name; left out: the bundled model."
     )
-    format: Literal["txt", "json", "srt", "vtt"] = option("txt", "Write plain text, JSON or subtitles.")
+    format: _FORMATS = option("txt", "Write plain text, JSON or subtitles.")
     out: Path | None = option(
-        None, "Write one file an input into this folder, or a manifest (.jsonl); left out: to standard output."
+        None,
+        "Write one file an input into this folder, one input into this file (talk.srt), or a manifest (.jsonl); left "
+        "out: to standard output.",
     )
     raw_rate: int | None = option(
         None, "Read standard input as raw 16-bit little-endian mono samples at this rate.", unit="Hz", least=1
@@ -84,7 +87,7 @@ class TranscribeSettings(Settings):
 
     def how(self) -> DecodingOptions:
         """The decoding options; subtitles are made from the times of words."""
-        return replace(self.decoding, word_times=True) if self.format in TIMED else self.decoding
+        return replace(self.decoding, word_times=True) if _format_of(self) in TIMED else self.decoding
 
 
 @job(TranscribeSettings)
@@ -94,7 +97,47 @@ def transcribe(settings: TranscribeSettings) -> Json:
     Raises:
         SecateurError: no such model, an input that cannot be read when it is the only one, or options that contradict.
     """
+    _note_ignored(settings)
     return _bulk(settings) if is_bulk(settings) else _each(settings)
+
+
+def _note_ignored(options: TranscribeSettings) -> None:
+    """Say which options of subtitles do nothing; refuse raw samples that are not on standard input.
+
+    Raises:
+        SecateurError: --raw-rate without standard input.
+    """
+    if options.raw_rate is not None and "-" not in options.inputs:
+        how = f"secateur transcribe - --raw-rate {options.raw_rate} < FILE"
+        raise SecateurError(f"--raw-rate is of standard input, and files say their rate: leave it out, or  {how}")
+    if _format_of(options) not in TIMED:
+        plain = SubtitleSettings()
+        set_ones = [name for name, value in to_dict(options.subtitles).items() if value != getattr(plain, name)]
+        if set_ones:
+            flags = ", ".join(f"--{name.replace('_', '-')}" for name in set_ones)
+            say(f"secateur: {flags}: of subtitles, and {options.format} has none: take --format srt or vtt")
+
+
+def _file_of(options: TranscribeSettings) -> Path | None:
+    """The one file to write, where --out is called like a transcript: talk.srt."""
+    out = options.out
+    if out is None or out.suffix.lower()[1:] not in get_args(_FORMATS) or out.is_dir():
+        return None
+    return out
+
+
+def _format_of(options: TranscribeSettings) -> str:
+    """The format asked for, or that of the name of the one file to write.
+
+    Raises:
+        SecateurError: both, and they differ.
+    """
+    file = _file_of(options)
+    if file is None or options.format == file.suffix.lower()[1:]:
+        return options.format
+    if options.format != "txt":
+        raise SecateurError(f"--format {options.format} is not what --out {file} is called: leave one of them out")
+    return file.suffix.lower()[1:]
 
 
 def _each(options: TranscribeSettings) -> Json:
@@ -103,7 +146,11 @@ def _each(options: TranscribeSettings) -> Json:
     from ..runtime.subtitles import WRITERS
 
     inputs = find_inputs(options.inputs)
-    names = _out_names(inputs, options)
+    file = _file_of(options)
+    options = replace(options, format=_format_of(options), out=options.out if file is None else file.parent)
+    if file is not None and len(inputs) > 1:
+        raise SecateurError(f"{len(inputs)} inputs cannot share the file {file}: name a folder with --out")
+    names = _out_names(inputs, options) if file is None else {inputs[0]: file.name}
     if options.out is None and len(inputs) > 1 and options.format in TIMED:
         raise SecateurError(f"{len(inputs)} inputs cannot share one {options.format}: give a folder with --out")
     workers = (0 if len(inputs) > 1 else 1) if options.workers is None else options.workers
@@ -169,7 +216,7 @@ def _bulk(options: TranscribeSettings) -> Json:
     from ..runtime.bulk.worker import TranscribeSpec
     from ..runtime.recogniser import cores
 
-    if options.out is None:
+    if options.out is None or _file_of(options) is not None:
         raise SecateurError("sets and --engine ray need --out: a manifest to write (.jsonl), or a folder")
     if "-" in options.inputs:
         raise SecateurError("standard input is transcribed by itself: leave out --engine, and manifests")
@@ -219,7 +266,8 @@ def _out_names(inputs: list[str], options: TranscribeSettings) -> dict[str, str]
         target = str(path.relative_to(root).with_suffix(f".{options.format}"))
         if options.out is not None and target in names.values():
             other = next(key for key, value in names.items() if value == target)
-            raise SecateurError(f"{other} and {name} would both be written to {options.out / target}")
+            both = f"{other} and {name} would both be written to {options.out / target}"
+            raise SecateurError(f"{both}: rename one, or take another --out")
         names[name] = target
     return names
 

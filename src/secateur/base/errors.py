@@ -44,6 +44,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     >>> nearest("learing_rate", ["learning_rate", "seed"])
     " (did you mean 'learning_rate'?)"
+    >>> nearest("SRT", ["txt", "srt"])
+    " (did you mean 'srt'?)"
     """
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean '{close[0]}'?)" if close else ""
+    names = {one.lower(): one for one in known}
+    close = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.5)
+    return f" (did you mean '{names[close[0]]}'?)" if close else ""

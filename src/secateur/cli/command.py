@@ -109,7 +109,15 @@ def _add(group: Any, argument: _Flag) -> None:
     if hint is bool or bool in typing.get_args(hint):
         group.add_argument(flag, dest=argument.dest, nargs="?", const="true", default=None, metavar="yes|no", help=text)
     else:
-        group.add_argument(flag, dest=argument.dest, default=None, help=text, metavar=metavar(one, hint))
+        # Where nothing means a default of its own, an empty value is a variable of a script that was never set.
+        kind = str if default_of(one) not in (None, MISSING) else _not_empty
+        group.add_argument(flag, dest=argument.dest, default=None, help=text, metavar=metavar(one, hint), type=kind)
+
+
+def _not_empty(word: str) -> str:
+    if not word.strip():
+        raise argparse.ArgumentTypeError("empty: give a value, or leave the option out")
+    return word
 
 
 def help_of(one: Field[Any], hint: Any) -> str:
@@ -217,6 +225,10 @@ class Parser(argparse.ArgumentParser):
                 known = [flag for action in self._actions for flag in action.option_strings]
                 known = [flag for flag in known if flag.endswith(f".{wrong.lstrip('-')}")] or known
                 message = f"unknown option '{wrong}'{nearest(wrong, known)}"
+            if not wrong.startswith("-"):
+                message = f"'{wrong}' belongs to no option: values of one option are separated by commas"
+            elif not wrong.startswith("--") and Path(wrong).exists():
+                message = f"'{wrong}' looks like an option: write ./{wrong}"
         raise SecateurError(f"{self.prog}: {message}")
 
     def translate_titles(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..api.transcribe import TranscribeSettings, transcribe
 from ..base.files import Json
 from ..base.options import from_dict
+from ..base.progress import say
 from ..runtime.subtitles import WRITERS, SubtitleSettings
 from ..runtime.transcript import Transcript
 
@@ -36,6 +37,9 @@ def show(result: Json) -> str:
         if failures and bulk["out"].endswith(".jsonl"):
             failures += f" (see {Path(bulk['out']).with_suffix('.failed.jsonl')})"
         return f"{bulk['out']}: {bulk['heard']} clips transcribed{failures}"
+    words = any(segment.get("words") for file in result["files"] for segment in file["segments"])
+    if result["format"] == "txt" and words:
+        say("secateur: --word-times: txt has no times: take --format json")
     if result["written"]:
         return "\n".join(result["written"])
     transcripts = [

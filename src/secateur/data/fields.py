@@ -12,6 +12,7 @@ from ..base.files import Json
 REQUIRED = ("id", "audio", "duration")
 TEXTS = ("id", "audio", "text", "speaker", "language")  # what must be in quotes
 FIELDS = (*REQUIRED, "offset", "channel", "text", "speaker", "language")
+_PREPARE = ", or let `secateur data prepare` make a manifest of it"
 ALL, LEAST = frozenset(FIELDS), frozenset(REQUIRED)
 # What other toolkits (NeMo, Common Voice, Hugging Face) call our fields; only used to say what to rename.
 OTHER_NAMES = {
@@ -43,11 +44,11 @@ def check_names(values: Json, where: str) -> None:
         close = difflib.get_close_matches(key.lower(), absent, n=1, cutoff=0.8)
         meant = close[0] if close else OTHER_NAMES.get(key.lower())
         if meant in absent and (meant != "offset" or _is_number(values[key])):
-            raise SecateurError(f"{where}: unknown field '{key}': rename it to '{meant}'")
+            raise SecateurError(f"{where}: unknown field '{key}': rename it to '{meant}'{_PREPARE}")
     for name in REQUIRED:
         if name in absent:
             known = [key for key in values if key not in FIELDS]
-            raise SecateurError(f"{where}: missing field '{name}'{nearest(name, known)}")
+            raise SecateurError(f"{where}: missing field '{name}'{nearest(name, known)}{_PREPARE}")
 
 
 def described(value: Any) -> str:

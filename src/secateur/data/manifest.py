@@ -118,12 +118,14 @@ def _lines(path: Path) -> Iterator[tuple[str, int, Utterance]]:
                 line = raw.removeprefix(b"\xef\xbb\xbf").strip()
                 if line:
                     where = f"{path}, line {number}"
+                    if number == 1 and line[:1] != b"{":
+                        raise SecateurError(f"{where}: no JSON object, so this is no manifest{_PREPARE}")
                     yield where, offset, parse_line(line, folder, where)
                 offset += len(raw)
     except FileNotFoundError:
         raise SecateurError(f"{path}: no such file{_manifests_beside(path)}") from None
     except IsADirectoryError:
-        raise SecateurError(f"{path}: a folder, not a manifest{_manifests_beside(path / 'x')}") from None
+        raise SecateurError(f"{path}: a folder, not a manifest{_manifests_beside(path / 'x') or _PREPARE}") from None
     except OSError as problem:
         raise SecateurError(f"{path}: cannot be read ({problem.strerror or problem})") from problem
 
@@ -205,6 +207,9 @@ def _channel(value: Any, where: str) -> int:
             f"{where}: channel: expected a number from 0 (left) to {MOST_CHANNELS - 1}, found {described(value)}"
         )
     return value
+
+
+_PREPARE = ": `secateur data prepare` makes one of tables, lists and folders"
 
 
 def _manifests_beside(path: Path) -> str:

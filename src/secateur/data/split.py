@@ -41,7 +41,8 @@ def choose_splits(
         spoken[key] = spoken.get(key, 0) + round(u.duration * FINE)
     seconds = {key: total / FINE for key, total in spoken.items()}
     if len(seconds) < len(shares):
-        raise SecateurError(f"{len(seconds)} values of '{by}' cannot make {len(shares)} splits without sharing")
+        what = f"{len(seconds)} values of '{by}' cannot make {len(shares)} splits without sharing"
+        raise SecateurError(f"{what}: fewer splits (--shares), or split by clip (--by id)")
     total_share, everything = sum(shares.values()), sum(spoken.values()) / FINE
     lacking = {name: share / total_share * everything for name, share in shares.items()}
     chosen: dict[str, str] = {}

@@ -17,6 +17,7 @@ from .recording import AUDIO, ForeignSet, Recording, one_at_least
 from .rows import Row, RowsOf, read_rows
 
 SEPARATORS = "\t,;|"
+_PUNCTUATION = ",;"  # separators that sentences have, too
 SEP = re.compile(r"sep=([,;|\t])\n", re.IGNORECASE)
 MOST_LINE = 1 << 20  # letters
 TABLES = (".csv", ".tsv", ".tab", ".psv")
@@ -129,23 +130,44 @@ def _parsed(source: ForeignSet, path: Path, text: str, separator: str) -> tuple[
     if first and first[0].startswith("#"):
         first[0] = first[0].lstrip("# ")
     if not first or _is_header(first) or not any(_is_audio(source, path, cell) for cell in first):
-        return first, _rows(source, path, first, filled)
+        return first, _rows(source, path, first, filled, separator)
     head = [first_row, *itertools.islice(filled, LOOKED_AT)]
-    names = _names(source, path, [row for _, row in head])
+    width = _width([row for _, row in head]) if separator in _PUNCTUATION else None
+    names = _names(source, path, [row[:width] for _, row in head])
 
     def everything() -> Iterator[tuple[int, list[str]]]:
         yield from head
         yield from filled
 
-    return names, _rows(source, path, names, everything())
+    return names, _rows(source, path, names, everything(), separator)
 
 
 def _is_header(cells: Sequence[str]) -> bool:
     return sum(MEANT.get(plain_name(cell)) in ("audio", "text") for cell in cells) > 0
 
 
-def _rows(source: ForeignSet, path: Path, names: list[str], rows: Iterator[tuple[int, list[str]]]) -> Iterator[Row]:
+def _width(rows: Sequence[Sequence[str]]) -> int | None:
+    """The columns of a table without header, None where all are: what follows a comma and a space is text.
+
+    >>> _width([["a.wav", "hello", " you"], ["b.wav", "no"]]), _width([["a.wav", " hello"]]), _width([["a", "b"]])
+    (2, None, None)
+    """
+    width = max((i + 1 for row in rows for i, cell in enumerate(row) if cell[:1] != " "), default=0)
+    return width if width > 1 and any(len(row) > width for row in rows) else None
+
+
+def _rows(
+    source: ForeignSet, path: Path, names: list[str], rows: Iterator[tuple[int, list[str]]], separator: str
+) -> Iterator[Row]:
+    ends_in_text = separator in _PUNCTUATION and bool(names) and (
+        MEANT.get(plain_name(names[-1])) == "text" or source.settings.columns.get("text") == names[-1]
+    )  # fmt: skip
+    last = len(names) - 1
+    joined = 0
     for number, row in rows:
+        if ends_in_text and len(row) > len(names) and all(cell[:1] == " " for cell in row[len(names) :]):
+            row = [*row[:last], separator.join(row[last:])]
+            joined += 1
         if len(row) > len(names) and not any(cell.strip() for cell in row[len(names) :]):
             row = row[: len(names)]
         if len(row) != len(names):
@@ -153,6 +175,8 @@ def _rows(source: ForeignSet, path: Path, names: list[str], rows: Iterator[tuple
                 source.leave_out(f"{path}, line {number}", f"{len(row)} columns, the header has {len(names)}")
             continue
         yield number, dict(zip(names, row, strict=True))
+    if joined:
+        source.note(f"{path}: '{separator} ' in {joined} texts without quotation marks is taken for their punctuation")
 
 
 def _unquoted(row: list[str]) -> list[str]:

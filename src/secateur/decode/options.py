@@ -16,7 +16,8 @@ class DecodingOptions(Settings):
     """How audio is decoded into text (Radford et al. 2022, section 4.5)."""
 
     language: str | None = option(
-        None, "Decode this language, by code or name (en, zh-CN, german); left out: detected if a model knows several."
+        None,
+        "Decode this language, by code or name (en, zh-CN, german); left out or auto: detected, if a model knows more.",
     )
     task: Literal["transcribe", "translate"] = option("transcribe", "Transcribe, or translate into English.")
     timestamps: bool | None = option(
@@ -109,6 +110,8 @@ class DecodingOptions(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.language == "auto":
+            object.__setattr__(self, "language", None)
         if self.language is not None:
             language_tag(self.language)  # an error for a language that nobody knows
         if not self.temperatures:

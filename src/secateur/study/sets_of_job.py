@@ -37,10 +37,11 @@ def read_all(manifests: Sequence[Path]) -> list[Utterance]:
     return [u for path in manifests for u in read_manifest(path)]
 
 
-def read_job(files: JobManifests, device: str) -> JobData:
+def read_job(files: JobManifests, device: str, same_speakers: bool = False) -> JobData:
     """The sets of a job from its manifests; see `job_data`."""
     training, dev, test, rehearsal = map(read_all, (files.training, files.dev, files.test, files.rehearsal))
-    return job_data(training, dev, test, rehearsal, files.longest, pick_device(device), files.noise)
+    where = pick_device(device)
+    return job_data(training, dev, test, rehearsal, files.longest, where, files.noise, same_speakers)
 
 
 def read_streamed(files: JobManifests, device: str, window: int) -> JobData:
@@ -80,8 +81,11 @@ def read_streamed(files: JobManifests, device: str, window: int) -> JobData:
 def job_data(
     training: Sequence[Utterance], dev: Sequence[Utterance], test: Sequence[Utterance],
     rehearsal: Sequence[Utterance], longest: float, device: torch.device, noise: Sequence[Path] = (),
+    same_speakers: bool = False,
 ) -> JobData:  # fmt: skip
     """Ready sets: without dev or test, they are split off `training` by speaker; training texts leave the tests.
+
+    For a model of `same_speakers` they are split off by clip.
 
     Raises:
         SecateurError: nothing left to train on, or too few speakers to split.
@@ -89,10 +93,20 @@ def job_data(
     train, development, tests = list(training), list(dev), list(test)
     if not development or not tests:
         missing = {"dev": 0.1} if tests else {"test": 0.15} if development else {"dev": 0.1, "test": 0.15}
-        parts = split_by_speaker(train, {"train": 1 - sum(missing.values()), **missing})
+        speakers = {u.speaker for u in train}
+        if not same_speakers and ("" in speakers or len(speakers) <= len(missing)):
+            count = f"name {len(speakers)}" if "" not in speakers else "do not all name one"
+            raise SecateurError(
+                f"{' and '.join(missing)} cannot be split off by speaker, the clips {count}: --same-speakers splits by "
+                "clip, for a model of these people alone; else name --dev and --test, or speakers (`secateur data "
+                "prepare --speaker-from`)"
+            )
+        shares = {"train": 1 - sum(missing.values()), **missing}
+        parts = split_by_speaker(train, shares, by="id" if same_speakers else "speaker")
         train = parts["train"]
         development, tests = parts.get("dev", development), parts.get("test", tests)
-        say(f"split by speaker: {len(train)} clips to train on, {len(development)} dev, {len(tests)} test")
+        what = "clip" if same_speakers else "speaker"
+        say(f"split by {what}: {len(train)} clips to train on, {len(development)} dev, {len(tests)} test")
     train_kept, rehearsal_kept = ([u for u in clips if u.duration <= longest] for clips in (train, rehearsal))
     dropped = len(train) + len(rehearsal) - len(train_kept) - len(rehearsal_kept)
     if dropped:

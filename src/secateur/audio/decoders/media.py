@@ -32,6 +32,8 @@ _COUNTED = (kinds.FLAC, kinds.OGG)  # where frames of FLAC say where they belong
 _FRAMED = (kinds.AAC, kinds.AC3, kinds.EAC3, kinds.DTS, kinds.LOAS, kinds.AMR)  # frame after frame, nothing between
 _EVEN = (kinds.AC3, kinds.EAC3, kinds.DTS)  # of frames of one size, whose last is decoded also in part
 _MOST_REST, _TAG = 1 << 14, 128  # bytes: the longest frame, and an ID3v1 tag
+LEAST_GAP = 0.1  # seconds; timestamps are rounded, and encoders' delays differ
+_MOST_GAP = 600.0  # seconds, where no header says how long the file is: a longer one is a clock that was set anew
 _SHORT = 0.15  # seconds, and
 _SHARE = 0.001  # of the length, that durations in headers may be wrong
 
@@ -94,52 +96,88 @@ class _Reader:
         self.end = 0  # byte after the last packet
         self.last, self.least = 0, 1 << 30  # bytes of the last packet, and of the smallest before it
         self.skip: int | None = None  # samples still to be left out
+        self.lead = self.silence = 0.0  # seconds that were filled in at the start, and between frames
 
     def blocks(self, first: int) -> Iterator[Block]:
         """All blocks; `first` must be 0."""
         assert first == 0
         seconds = 0.0
-        for frame in self._gathered():
-            rate, channels = int(frame.sample_rate), int(frame.layout.nb_channels)
-            check_rate(self.name, rate, channels)
-            array = frame.to_ndarray()
-            floats = _floats(array.T if frame.format.is_planar else array.reshape(-1, channels))
+        for floats, rate in self._gathered():
             seconds += len(floats) / rate
             if self.skip:
                 left_out = min(self.skip, len(floats))
                 floats, self.skip = floats[left_out:], self.skip - left_out
             yield floats, rate
-        self._judge(seconds)
+        self._judge(seconds - self.lead)
 
-    def _gathered(self) -> Iterator[Any]:
-        """The decoder's frames, joined to about `block` samples as long as they are of one shape."""
+    def _gathered(self) -> Iterator[Block]:
+        """The decoder's frames, joined to about `block` samples as long as they are of one shape, and their gaps."""
         fifo = self.av.AudioFifo()
         counted = self.kind in _COUNTED and self.stream.codec_context.name == "flac"
         most = 0
         for frame in self._frames():
+            gap = self._gap_before(frame)
             if counted:
-                self._note_gap(frame)
+                self.missing += max(0.0, gap - 1e-6)
+            elif gap >= LEAST_GAP and self.kind.timed:
+                yield from self._samples(fifo.read())
+                yield from self._silent(gap, frame)
+                fifo, most = self.av.AudioFifo(), 0
             frame.pts = None  # timestamps would have to be without gaps
             try:
                 fifo.write(frame)
             except ValueError:  # another rate, number of channels or sample format
-                if (rest := fifo.read()) is not None:
-                    yield rest
+                yield from self._samples(fifo.read())
                 fifo, most = self.av.AudioFifo(), 0
                 fifo.write(frame)
             most = most or max(1, self.block // int(frame.layout.nb_channels))
             if fifo.samples >= most:
-                yield fifo.read()
-        if (rest := fifo.read()) is not None:
-            yield rest
+                yield from self._samples(fifo.read())
+        yield from self._samples(fifo.read())
 
-    def _note_gap(self, frame: Any) -> None:
-        """Note what is missing before a frame that says where it belongs."""
+    def _samples(self, frame: Any) -> Iterator[Block]:
+        """What is in a frame; nothing of None."""
+        if frame is not None:
+            rate, channels = int(frame.sample_rate), int(frame.layout.nb_channels)
+            check_rate(self.name, rate, channels)
+            array = frame.to_ndarray()
+            yield _floats(array.T if frame.format.is_planar else array.reshape(-1, channels)), rate
+
+    def _silent(self, gap: float, frame: Any) -> Iterator[Block]:
+        """Silence of `gap` seconds, as a player gives it: the sound of a video may begin after its picture."""
+        rate, channels = int(frame.sample_rate), int(frame.layout.nb_channels)
+        check_rate(self.name, rate, channels)
+        left = round(gap * rate)
+        while left > 0:
+            size = min(left, max(1, self.block // channels))
+            yield np.zeros((size, channels), np.float32), rate
+            left -= size
+
+    def _gap_before(self, frame: Any) -> float:
+        """Seconds without sound before a frame that says where it belongs; 0 where that cannot be."""
         if frame.pts is None or frame.time_base is None:
-            return
-        time = float(frame.pts * frame.time_base)
-        self.missing += max(0.0, time - self.next - 1e-6) if self.next is not None else 0.0
+            return 0.0
+        start = self.container.start_time
+        if self.kind is kinds.MATROSKA:  # its clock begins at 0
+            start = 0
+        begin = float(start) / 1e6 if start is not None else None
+        time, before = float(frame.pts * frame.time_base), self.next
         self.next = time + frame.samples / frame.sample_rate
+        if before is None and (begin is None or not self.kind.timed):
+            return 0.0
+        gap = time - (begin if before is None else before)
+        length = self.container.duration
+        if length and begin is not None and self.kind.timed:
+            possible = time - begin <= length / 1e6 + 1.0
+        else:
+            possible = gap <= _MOST_GAP
+        if gap < LEAST_GAP or not possible:
+            return gap if self.kind in _COUNTED else 0.0
+        if before is None:
+            self.lead += gap
+        else:
+            self.silence += gap
+        return gap
 
     def _frames(self) -> Iterator[Any]:
         try:
@@ -200,6 +238,8 @@ class _Reader:
             self.notes.append(f"{self.bad} of {self.packets} packets are damaged and left out")
         elif self.last_bad or self._rest():
             self.notes.append("it ends inside a frame, as what was cut off does")
+        if self.silence and self.kind.timed:
+            self.notes.append(f"{self.silence:.1f} s between its timestamps hold no sound: they are read as silence")
         promised = self._promised()
         if promised is not None and seconds < promised - max(_SHORT, _SHARE * promised):
             if self.kind is kinds.MP4:

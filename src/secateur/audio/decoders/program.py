@@ -17,6 +17,7 @@ from ...base.errors import SecateurError
 from ..files.kinds import FileKind
 from ..files.layout import AGAIN, Part
 from ..files.source import ByteWindow, Opened
+from .media import LEAST_GAP
 from .sound import Block, Sound, check_rate
 
 PROGRAM = "ffmpeg"
@@ -45,8 +46,8 @@ def open_program(program: str, opened: Opened, part: Part, kind: FileKind, block
         complaints = stack.enter_context(tempfile.TemporaryFile())
         command = [
             program, "-nostdin", "-v", "error", "-xerror", "-protocol_whitelist", "file,pipe", "-format_whitelist",
-            kind.demuxer, "-f", kind.demuxer, "-i", f"file:{path}", "-map", "0:a:0", "-vn", "-sn", "-dn", "-c:a",
-            "pcm_f32le", "-f", "wav", "-bitexact", "pipe:1",
+            kind.demuxer, "-f", kind.demuxer, "-i", f"file:{path}", "-map", "0:a:0", "-vn", "-sn", "-dn",
+            *_filled(kind), "-c:a", "pcm_f32le", "-f", "wav", "-bitexact", "pipe:1",
         ]  # fmt: skip
         process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints))
         stack.callback(process.kill)
@@ -69,6 +70,13 @@ def open_program(program: str, opened: Opened, part: Part, kind: FileKind, block
                 raise SecateurError(f"{opened.name}: damaged or cut off ({_last_line(complaints)}): {AGAIN}")
 
         yield Sound(rate, channels, None, f"{kind.name} by {PROGRAM}", blocks)
+
+
+def _filled(kind: FileKind) -> list[str]:
+    """Options that put silence where timestamps leave a gap, as `media` does, and stretch nothing."""
+    if not kind.timed:
+        return []
+    return ["-af", f"aresample=async=1:min_comp={LEAST_GAP}:min_hard_comp={LEAST_GAP}:first_pts=0"]
 
 
 def _header(pipe: IO[bytes]) -> tuple[int, int] | None:

@@ -18,6 +18,7 @@ class FileKind:
     native: bool = False  # whether libsndfile may read it, at least in some codings
     stream: bool = False  # frame after frame without a header that says how many: any beginning is a whole file
     suffixes: tuple[str, ...] = ()
+    timed: bool = False  # whether its timestamps say when every frame is played, gaps and a late start included
 
 
 WAV = FileKind("WAV", "wav", native=True, suffixes=(".wav", ".wave", ".rf64", ".bwf"))
@@ -29,18 +30,21 @@ FLAC = FileKind("FLAC", "flac", native=True, suffixes=(".flac",))
 OGG = FileKind("Ogg", "ogg", native=True, suffixes=(".ogg", ".oga", ".opus", ".spx", ".ogv", ".ogx"))
 MPEG = FileKind("MP3", "mp3", native=True, stream=True, suffixes=(".mp3", ".mp2", ".mpga", ".mp1"))
 AAC = FileKind("AAC", "aac", stream=True, suffixes=(".aac", ".adts"))
-MP4 = FileKind("MP4", "mov", suffixes=(".m4a", ".mp4", ".m4b", ".m4v", ".mov", ".3gp", ".3g2", ".f4v", ".qt", ".m4r"))
-MATROSKA = FileKind("Matroska", "matroska", suffixes=(".webm", ".mka", ".mkv", ".weba"))
+MP4 = FileKind(
+    "MP4", "mov", timed=True,
+    suffixes=(".m4a", ".mp4", ".m4b", ".m4v", ".mov", ".3gp", ".3g2", ".f4v", ".qt", ".m4r"),
+)  # fmt: skip
+MATROSKA = FileKind("Matroska", "matroska", suffixes=(".webm", ".mka", ".mkv", ".weba"), timed=True)
 ASF = FileKind("WMA", "asf", suffixes=(".wma", ".wmv", ".asf"))
-FLV = FileKind("FLV", "flv", suffixes=(".flv",))
+FLV = FileKind("FLV", "flv", suffixes=(".flv",), timed=True)
 AVI = FileKind("AVI", "avi", suffixes=(".avi",))
 AMR = FileKind("AMR", "amr", stream=True, suffixes=(".amr", ".awb"))
 AC3 = FileKind("AC-3", "ac3", stream=True, suffixes=(".ac3",))
 EAC3 = FileKind("E-AC-3", "eac3", stream=True, suffixes=(".eac3", ".ec3"))
 DTS = FileKind("DTS", "dts", stream=True, suffixes=(".dts",))
 LOAS = FileKind("AAC in LATM", "loas", stream=True, suffixes=(".latm", ".loas"))
-TS = FileKind("MPEG transport stream", "mpegts", stream=True, suffixes=(".ts", ".mts", ".m2ts"))
-PS = FileKind("MPEG program stream", "mpeg", stream=True, suffixes=(".mpg", ".mpeg", ".vob"))
+TS = FileKind("MPEG transport stream", "mpegts", stream=True, suffixes=(".ts", ".mts", ".m2ts"), timed=True)
+PS = FileKind("MPEG program stream", "mpeg", stream=True, suffixes=(".mpg", ".mpeg", ".vob"), timed=True)
 WAVPACK = FileKind("WavPack", "wv", suffixes=(".wv",))
 TTA = FileKind("TTA", "tta", suffixes=(".tta",))
 APE = FileKind("Monkey's Audio", "ape", suffixes=(".ape",))

@@ -12,7 +12,7 @@ from .chunks import Stretch
 from .kinds import FileKind
 from .source import Opened
 
-AGAIN = "copy or record it again"
+AGAIN = "copy or record it again, or save what is there with `ffmpeg -i FILE NEW.wav`"
 SHORT = 0.1  # seconds that may be missing or left: the padding of encoders
 _MOST_PARTS = 10_000
 # How kinds begin whose frames do not say how long they are: long enough that no sound looks like it.
