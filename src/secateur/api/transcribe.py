@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from ..base.errors import SecateurError
 from ..base.files import Json, write_text
@@ -126,18 +126,19 @@ def _file_of(options: TranscribeSettings) -> Path | None:
     return out
 
 
-def _format_of(options: TranscribeSettings) -> str:
+def _format_of(options: TranscribeSettings) -> _FORMATS:
     """The format asked for, or that of the name of the one file to write.
 
     Raises:
         SecateurError: both, and they differ.
     """
     file = _file_of(options)
-    if file is None or options.format == file.suffix.lower()[1:]:
+    of_name = next((one for one in get_args(_FORMATS) if file is not None and file.suffix.lower() == f".{one}"), None)
+    if of_name is None or options.format == of_name:
         return options.format
     if options.format != "txt":
         raise SecateurError(f"--format {options.format} is not what --out {file} is called: leave one of them out")
-    return file.suffix.lower()[1:]
+    return cast(_FORMATS, of_name)
 
 
 def _each(options: TranscribeSettings) -> Json:

@@ -163,9 +163,10 @@ class _Reader:
         begin = float(start) / 1e6 if start is not None else None
         time, before = float(frame.pts * frame.time_base), self.next
         self.next = time + frame.samples / frame.sample_rate
-        if before is None and (begin is None or not self.kind.timed):
+        reference = begin if before is None else before
+        if reference is None or (before is None and not self.kind.timed):
             return 0.0
-        gap = time - (begin if before is None else before)
+        gap = time - reference
         length = self.container.duration
         if length and begin is not None and self.kind.timed:
             possible = time - begin <= length / 1e6 + 1.0
