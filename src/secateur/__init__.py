@@ -6,7 +6,8 @@
     print(recogniser.transcribe("hello.wav").text)
 
 The jobs (`secateur.api`) are adapt, train, prune, evaluate, compare, sensitivity, export, study, doctor, transcribe and
-load. `load` and `transcribe` need only the base install; what others need, they say.
+load; `help(secateur.api.adapt)` lists the settings of each. `load` and `transcribe` need only the base install; what
+others need, they say. Bad input is a `secateur.SecateurError`, one line.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .base.errors import SecateurError
 from .base.version import __version__
 
 if TYPE_CHECKING:
     from .api import adapt, compare, doctor, load, transcribe
 
-__all__ = ["__version__", "adapt", "compare", "doctor", "load", "transcribe"]
+__all__ = ["SecateurError", "__version__", "adapt", "compare", "doctor", "load", "transcribe"]
 _JOBS = ("adapt", "compare", "doctor", "load", "transcribe")
 _PACKAGES = ("evaluate", "export", "prune", "sensitivity", "study", "train")  # which can be called, too
 
@@ -36,6 +38,10 @@ def __getattr__(name: str) -> Any:
 
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_PACKAGES, "api"})
 
 
 if sys.modules.get("transformers") and sys.modules.get("torch"):

@@ -14,8 +14,8 @@ import pytest
 
 from secateur.base.errors import SecateurError
 from secateur.base.extras import require
-from secateur.base.files import atomic_path, read_json, write_json
-from secateur.base.options import convert, from_dict, read_toml, to_dict
+from secateur.base.files import atomic_path, read_json, read_toml, write_json
+from secateur.base.options import convert, from_dict, to_dict
 from secateur.cli import COMMANDS, main
 
 
@@ -50,12 +50,12 @@ def test_plain_values_become_the_dataclass_and_back() -> None:
         ({"name": "a", "rat": 1}, "unknown key 'rat' (did you mean 'rate'?)"),
         ({"name": "a", "inner": {"unit": 1}}, "inner: unknown key 'unit' (did you mean 'units'?)"),
         ({}, "missing key 'name'"),
-        ({"name": "a", "rate": "fast"}, "rate: expected float, found 'fast'"),
-        ({"name": "a", "seeds": [1, "x"]}, "seeds[1]: expected int, found 'x'"),
-        ({"name": "a", "seeds": [1.5]}, "seeds[0]: expected int, found '1.5'"),
+        ({"name": "a", "rate": "fast"}, "rate: expected a number, found 'fast'"),
+        ({"name": "a", "seeds": [1, "x"]}, "seeds[1]: expected a whole number, found 'x'"),
+        ({"name": "a", "seeds": [1.5]}, "seeds[0]: expected a whole number, found '1.5'"),
         ({"name": "a", "inner": {"kind": "heads"}}, "'heads' is not one of ffn, head (did you mean 'head'?)"),
-        ({"name": 3}, "name: expected str, found '3'"),
-        ({"name": "a", "on": "perhaps"}, "on: expected bool"),
+        ({"name": 3}, "name: expected text, found '3'"),
+        ({"name": "a", "on": "perhaps"}, "on: expected yes or no"),
         ([1], "expected a table of keys, found list"),
     ],
 )
@@ -189,5 +189,5 @@ def test_what_is_not_given_keeps_its_default(tmp_path: Path) -> None:
 
 
 def test_a_share_given_in_percent_is_explained() -> None:
-    with pytest.raises(SecateurError, match=r"rate: expected float, found '2.5 %'; 2.5 % is 0.025$"):
+    with pytest.raises(SecateurError, match=r"rate: expected a number, found '2.5 %'; 2.5 % is 0.025$"):
         convert(float, "2.5 %", "rate")

@@ -98,7 +98,7 @@ def test_damaged_rows_name_the_row(tmp_path: Path) -> None:
     values = json.loads((tmp_path / "r.json").read_text())
     values["rows"][1][3] = "many"
     (tmp_path / "r.json").write_text(json.dumps(values))
-    with pytest.raises(SecateurError, match=r"row 2: counts: substitutions: expected int, found 'many'"):
+    with pytest.raises(SecateurError, match=r"row 2: counts: substitutions: expected a whole number, found 'many'"):
         read_result(tmp_path / "r.json")
 
 

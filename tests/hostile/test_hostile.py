@@ -36,8 +36,8 @@ from secateur.assistant.grammar.file import read_grammar  # noqa: E402
 from secateur.audio import read as audio_read  # noqa: E402
 from secateur.audio.read import audio_info, read_audio  # noqa: E402
 from secateur.base.errors import SecateurError, one_line  # noqa: E402
-from secateur.base.files import read_json  # noqa: E402
-from secateur.base.options import from_dict, read_toml  # noqa: E402
+from secateur.base.files import read_json, read_toml  # noqa: E402
+from secateur.base.options import from_dict  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.archive import unpack  # noqa: E402
 from secateur.data.layouts import read_librispeech  # noqa: E402

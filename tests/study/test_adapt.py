@@ -144,7 +144,7 @@ def test_wrong_words_are_one_line(sets: Path, tmp_path: Path, capsys: pytest.Cap
     for ask, message in (
         (["--prune.criterion", "tailor"], "did you mean 'taylor'"),
         (["--prune.kinds", "ffm"], "did you mean 'ffn'"),
-        (["--training.epochs", "many"], "expected float, found 'many'"),
+        (["--training.epochs", "many"], "expected a number, found 'many'"),
         (["--training.learning-rte", "1"], "did you mean '--training.learning-rate'"),
         (["--model", "tiny.em"], "did you mean 'tiny.en'"),
     ):

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from secateur.base.errors import SecateurError
-from secateur.base.files import read_json, write_text
-from secateur.base.options import read_toml
+from secateur.base.files import read_json, read_toml, write_text
 from secateur.base.progress import say
 from secateur.cli import main as secateur
 from secateur.data.manifest import find_speech, read_manifest, write_manifest

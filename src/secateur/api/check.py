@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..base.errors import SecateurError
 from ..base.files import Json
 from ..base.progress import say
+from .contradictions import check_effect, check_sets
 from .data import DataSettings, Work
 
 if TYPE_CHECKING:
@@ -67,6 +68,10 @@ def plan_job(settings: DataSettings, data: JobData | None = None, files: Sequenc
         raise SecateurError("--train is missing: name a manifest (`secateur data prepare` makes one)")
     if work.prune is not None:
         check_prune(work.prune, work.one_shot)
+    if data is None:
+        check_effect(settings)
+        if not settings.same_speakers:
+            check_sets(settings)
     named = [*settings.train, *settings.dev, *settings.test, *settings.rehearsal, *settings.rehearsal_dev]
     check_files([*named, *settings.noise, *settings.nonspeech])
     if data is None:
@@ -113,7 +118,7 @@ def check_folder(out: Path) -> None:
     for parent in (out, *out.absolute().parents):
         if parent.exists():
             if not parent.is_dir():
-                raise SecateurError(f"{out}: {parent} is a file, not a folder; name another --out")
+                raise SecateurError(f"{parent} is a file, not a folder; name another --out")
             if not os.access(parent, os.W_OK | os.X_OK):
                 raise SecateurError(f"{out}: cannot write here (no right to write in {parent})")
             return

@@ -22,13 +22,14 @@ class AugmentOptions(Settings):
     room_chance: float = option(0.0, "Add reverberation to this share of the clips.", unit="share", least=0, most=1)
     rt60: tuple[float, ...] = option(
         (0.1, 0.6), "Draw the reverberation time (60 dB down) from this range.", unit="s", above=0, most=5,
-        advanced=True,
+        advanced=True, goes_with="room_chance",
     )  # fmt: skip
     direct_db: tuple[float, ...] = option(
         (0.0, 12.0),
         "Draw the direct sound's level over the reverberation's from this range.",
         unit="dB",
         advanced=True,
+        goes_with="room_chance",
     )
     noise_chance: float = option(
         0.5, "Mix noise into this share of the clips, where recordings of noise are given.", unit="share", least=0,
@@ -42,7 +43,7 @@ class AugmentOptions(Settings):
         0.0, "Change the level of this share of the clips.", unit="share", least=0, most=1, advanced=True
     )
     gain_db: tuple[float, ...] = option(
-        (-12.0, 6.0), "Draw the change of level from this range.", unit="dB", advanced=True
+        (-12.0, 6.0), "Draw the change of level from this range.", unit="dB", advanced=True, goes_with="gain_chance"
     )
 
     warp_chance: float = option(
@@ -50,12 +51,18 @@ class AugmentOptions(Settings):
         "children's speech.", unit="share", least=0, most=1,
     )  # fmt: skip
     warp: tuple[float, ...] = option(
-        (0.85, 1.2), "Draw the warp's factor from this range; above 1 formants go up.", least=0.5, most=2, advanced=True
+        (0.85, 1.2),
+        "Draw the warp's factor from this range; above 1 formants go up.",
+        least=0.5,
+        most=2,
+        advanced=True,
+        goes_with="warp_chance",
     )
     warp_kind: Literal["spectrum", "envelope"] = option(
         "spectrum",
         "Warp harmonics and formants together, or the spectral envelope alone: formants without pitch.",
         advanced=True,
+        goes_with="warp_chance",
     )
 
     def __post_init__(self) -> None:

@@ -13,8 +13,17 @@ class CallablePackage(ModuleType):
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run the job; see `secateur.api`."""
+        return self._job(*inputs, **options)
+
+    @property
+    def __signature__(self) -> Any:
+        """The job's inputs and settings, for `inspect` and editors."""
+        return self._job.__signature__
+
+    @property
+    def _job(self) -> Any:
         root, _, name = self.__name__.rpartition(".")
-        return getattr(import_module(f"{root}.api"), name)(*inputs, **options)
+        return getattr(import_module(f"{root}.api"), name)
 
 
 def make_callable(package: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-LONGEST = 1500  # letters of a message
+LONGEST = 1500  # characters of a message
 
 
 class SecateurError(Exception):
@@ -48,5 +48,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
     " (did you mean 'srt'?)"
     """
     names = {one.lower(): one for one in known}
-    close = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.6)
     return f" (did you mean '{names[close[0]]}'?)" if close else ""

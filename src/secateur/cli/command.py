@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+import types
 import typing
 from collections.abc import Collection
 from dataclasses import MISSING, Field
@@ -13,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
-from ..base.files import Json
+from ..base.files import Json, read_toml
 from ..base.locale import shown_language, translated
 from ..base.options import (
     choices_of,
@@ -23,10 +24,10 @@ from ..base.options import (
     hints_of,
     part_of,
     range_of,
-    read_toml,
     renamed,
     to_dict,
 )
+from ..base.progress import say
 
 
 def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
 
     What is common comes first, then the parts, then what is advanced. The options of a flat part need no prefix.
     """
-    later: list[tuple[str, list[_Flag]]] = []
+    later: dict[str, list[_Flag]] = {}
     parts: list[tuple[str, type, bool]] = []
 
     def split(cls: type, prefix: str, flat: Collection[str] | None = None, inner: str = "") -> list[_Flag]:
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
             else:
                 parts.append((dest, part, type(None) in typing.get_args(hint)))
         if advanced:
-            later.append((prefix[:-1], advanced))
+            later.setdefault(prefix[:-1], []).extend(advanced)
         return common
 
     for argument in split(options, ""):
@@ -72,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
             group.add_argument(flag, dest=name, default=None, metavar="none", help=translated("Turn it off with none."))
         for argument in split(part, f"{name}."):
             _add(group, argument)
-    for name, arguments in later:
+    for name, arguments in later.items():
         title = translated("advanced options")
         group = parser.add_argument_group(f"{name}: {title}" if name else title)
         for argument in arguments:
@@ -107,17 +108,34 @@ def _add(group: Any, argument: _Flag) -> None:
         return
     flag = "--" + argument.flag.replace("_", "-")
     if hint is bool or bool in typing.get_args(hint):
-        group.add_argument(flag, dest=argument.dest, nargs="?", const="true", default=None, metavar="yes|no", help=text)
+        shape = metavar(one, hint)
+        group.add_argument(flag, dest=argument.dest, nargs="?", const="true", default=None, metavar=shape, help=text)
     else:
         # Where nothing means a default of its own, an empty value is a variable of a script that was never set.
         kind = str if default_of(one) not in (None, MISSING) else _not_empty
-        group.add_argument(flag, dest=argument.dest, default=None, help=text, metavar=metavar(one, hint), type=kind)
+        action: Any = _Once if typing.get_origin(hint) in (tuple, dict) else "store"
+        group.add_argument(
+            flag, dest=argument.dest, default=None, action=action, help=text, metavar=metavar(one, hint), type=kind
+        )
 
 
 def _not_empty(word: str) -> str:
     if not word.strip():
         raise argparse.ArgumentTypeError("empty: give a value, or leave the option out")
     return word
+
+
+class _Once(argparse.Action):
+    """An option of several values: the last counts, as of any option, and the others are not lost in silence."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+        option_string: str | None = None,
+    ) -> None:  # fmt: skip
+        """Store the values."""
+        if getattr(namespace, self.dest) is not None:
+            say(f"note: {option_string} is given twice and the last counts: several values take a comma between them")
+        setattr(namespace, self.dest, values)
 
 
 def help_of(one: Field[Any], hint: Any) -> str:
@@ -156,6 +174,9 @@ def shown(value: Any) -> str:
 
 def metavar(one: Field[Any], hint: Any) -> str:
     """What `--help` shows for the value: the choices of a `Literal`, or the kind of value."""
+    several = [a for a in typing.get_args(hint) if a is not type(None)]
+    if typing.get_origin(hint) in (typing.Union, types.UnionType) and len(several) > 1:
+        return "|".join(metavar(one, a) for a in several)
     if not one.metadata.get("choices") and choices_of(hint, one.metadata):
         return "|".join(choices_of(hint, one.metadata))
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -170,7 +191,7 @@ def _kind(hint: Any) -> str:
     return {int: "N", float: "NUMBER", Path: "PATH", bool: "yes|no"}.get(hint, "TEXT")
 
 
-def build_options(options: type, arguments: argparse.Namespace) -> Any:
+def build_options(options: type, arguments: argparse.Namespace, command: str = "COMMAND") -> Any:
     """The settings from --config and the command line, which wins.
 
     Raises:
@@ -195,7 +216,7 @@ def build_options(options: type, arguments: argparse.Namespace) -> Any:
     for one in dataclasses.fields(options):
         if one.name not in values and default_of(one) is MISSING:
             flag = one.name.upper() if one.metadata.get("positional") else "--" + one.name.replace("_", "-")
-            raise SecateurError(f"{flag} is missing; see --help")
+            raise SecateurError(f"{flag} is missing; see  secateur {command} --help")
     return from_dict(options, values, where)
 
 
@@ -207,6 +228,13 @@ def hyphens(word: str) -> str:
     """
     flag, equals, value = word.partition("=")
     return flag.replace("_", "-") + equals + value if word.startswith("--") else word
+
+
+def _nearest_flag(wrong: str, known: list[str]) -> str:
+    """The hint for an unknown flag: of a known table (`--training.lr`) by what follows the table's name."""
+    table, dot, last = wrong.rpartition(".")
+    ends = [flag.removeprefix(table + dot) for flag in known if dot and flag.startswith(table + dot)]
+    return nearest(last, ends).replace("mean '", f"mean '{table}{dot}") if ends else nearest(wrong, known)
 
 
 class Parser(argparse.ArgumentParser):
@@ -224,7 +252,7 @@ class Parser(argparse.ArgumentParser):
             else:
                 known = [flag for action in self._actions for flag in action.option_strings]
                 known = [flag for flag in known if flag.endswith(f".{wrong.lstrip('-')}")] or known
-                message = f"unknown option '{wrong}'{nearest(wrong, known)}"
+                message = f"unknown option '{wrong}'{_nearest_flag(wrong, known)}; see  {self.prog} --help"
             if not wrong.startswith("-"):
                 message = f"'{wrong}' belongs to no option: values of one option are separated by commas"
             elif not wrong.startswith("--") and Path(wrong).exists():

@@ -17,8 +17,8 @@ from ..text.normalise import SCHEMES, explained
 
 HELP = "Word (or character) error rate of a model on a manifest, with a 95 % interval by resampling speakers."
 EXAMPLE = """secateur evaluate tiny.en ../shared/data/speechocean762/test.jsonl --limit 100 --out tiny.json
-secateur evaluate runs/kiosk/exported test.jsonl --by gender
-secateur evaluate runs/kiosk/exported test.jsonl --conditions all --limit 100 --out real-use/
+secateur evaluate runs/kiosk/exported/pruned test.jsonl --by gender
+secateur evaluate runs/kiosk/exported/pruned test.jsonl --conditions all --limit 100 --out real-use/
 secateur evaluate runs/ctc test.jsonl --lm general.npz,mine.npz --tune-on dev.jsonl
 secateur evaluate runs/zh/dense test.jsonl --correct words.json --tune-on dev.jsonl"""
 

@@ -22,7 +22,7 @@ from ..server.http.settings import LOCAL, Access, Limits
 
 HELP = "Serve OpenAI's transcription API, a WebSocket, Wyoming, a page, /healthz and /metrics."
 EXAMPLE = """secateur serve --port 8000 --wyoming-port 10300
-secateur serve --models runs/mine/exported,original=exported/tiny.en --assistant home,coffee
+secateur serve --models mine=runs/mine/exported/pruned,original=exported/tiny.en --assistant home,coffee
 curl -F file=@hello.wav -F model=default http://127.0.0.1:8000/v1/audio/transcriptions"""
 
 

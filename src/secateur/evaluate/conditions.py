@@ -85,7 +85,7 @@ def chosen(names: Sequence[str]) -> list[str]:
         elif (kind in ("pause", "joined") and _seconds(value)) or (kind == "prompt" and value in PROMPTS):
             selected.append(name)
         else:
-            raise SecateurError(f"no condition '{name}'{nearest(name, [*ALL, *KINDS])}; known: all, {', '.join(ALL)}")
+            raise SecateurError(f"no condition '{name}'{nearest(name, ALL)}; known: all, {', '.join([*KINDS, *ALL])}")
     return list(dict.fromkeys(["clean", *selected]))
 
 

@@ -70,7 +70,7 @@ def cells(result: Result, first: Result) -> list[str]:
         sized(short(result.parameters), result.parameters, first.parameters),
         sized(short(result.macs), result.macs, first.macs),
         sized(short(result.bytes, "B"), result.bytes, first.bytes),
-        f"{result.rtf:.3f}",
+        f"{result.rtf:.2g}",
     ]
 
 

@@ -132,9 +132,11 @@ def remove_until(
         return cost(config.shrunk(kept_after(by_name, ordered[:count])))
 
     if cost_after(len(ordered)) > target:
+        least = cost_after(len(ordered))
         raise SecateurError(
-            "the budget cannot be reached: removing every unit that can be removed leaves "
-            f"{cost_after(len(ordered)):.3g}, the target is {target:.3g}; allow more kinds or a larger budget"
+            f"the budget cannot be reached: with every unit gone that may go, {least:.3g} are left, "
+            f"{least / target:.2g} times the {target:.3g} that were asked for; remove a smaller share, or allow more "
+            "(prune.kinds, prune.protect, prune.vocabulary)"
         )
     low, high = 0, len(ordered)
     while low < high:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,10 +37,13 @@ def make_initial_model(
     languages: Iterable[str] = (),
 ) -> InitialModel:  # fmt: skip
     """Cut inputs, contexts and vocabulary of a copy of `model`, which then takes clips unpadded instead of as 30 s."""
+    most, seconds = model.config.max_seconds, settings.audio_seconds
+    if seconds is not None and seconds > max(most, PruneSettings.audio_seconds or 0):  # the default is for any model
+        raise SecateurError(f"prune.audio_seconds {seconds:g} is more than the {most:g} s of the model; none keeps all")
     model = cut_inputs(model, settings)
     plan: Keep = context_plan(model.config, settings.audio_seconds, settings.text_tokens)
     rows = None
-    languages = settings.languages or tuple(languages)
+    languages = _kept_languages(model.config.tokens, settings.languages, tuple(languages))
     if isinstance(settings.vocabulary, str):
         smaller = model.config.shrunk(dict(plan))
         if settings.rows is not None:
@@ -60,6 +63,22 @@ def make_initial_model(
         rows = torch.tensor(plan["vocabulary"])
         tokenizer = reduced_tokenizer(tokenizer, plan["vocabulary"], small.config)
     return InitialModel(small, tokenizer, rows)
+
+
+def _kept_languages(tokens: Tokens, given: Sequence[str], trained: Sequence[str]) -> Sequence[str]:
+    """The languages whose rows stay: those `given`, which must hold those `trained` on, or else the latter.
+
+    Raises:
+        SecateurError: a language that the model does not write, or that clips to train on are in and that would go.
+    """
+    kept = languages_written(tokens, "", given)
+    lost = sorted({base_language(name) for name in trained} & {*tokens.languages} - {*kept}) if given else []
+    if lost:
+        raise SecateurError(
+            f"prune.languages keeps {', '.join(kept)}, and there are clips in {', '.join(lost)} to train on: add it, "
+            "or leave them out"
+        )
+    return given or trained
 
 
 def languages_written(tokens: Tokens, setting: str, languages: Iterable[str]) -> list[str]:

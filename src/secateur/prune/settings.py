@@ -78,16 +78,20 @@ class PruneSettings(Settings):
     allocate: Literal["uniform", "global", "search"] = option(
         "search",
         "Share a target out over groups evenly, by one ranking, or by searching for the smallest loss increase.",
+        goes_with="target",
     )
     search_by: Literal["loss", "error"] = option(
         "loss", "Read the sensitivity map's change of loss, or of error rate, in the search.", advanced=True,
-        was=("harm",),
+        was=("harm",), goes_with="map",
     )  # fmt: skip
     plan: str = option(
         "", "Remove the shares of an earlier run's allocation.json, instead of meeting a target.", advanced=True
     )
     precision: Literal["fp32", "fp16", "int8"] = option(
-        "fp32", "Measure a target's latency and size on exports in this precision.", advanced=True
+        "fp32",
+        "Measure a target's latency and size on exports in this precision.",
+        advanced=True,
+        goes_with="target",
     )
     own: dict[str, Any] = option(
         factory=dict, help="Set what only the chosen method has (those of other packages): name=value.", advanced=True
@@ -114,6 +118,7 @@ class PruneSettings(Settings):
         "Merge frames by their mean, by learned weights per frame and channel that start at it, or only the "
         "most similar neighbours, for which nothing need be trained.",
         advanced=True,
+        goes_with="merge_frames",
     )
     low_rank: dict[str, float] = option(
         factory=dict, help="Store these matrices as a product of two, with this share of their values, chosen by what "
@@ -128,17 +133,28 @@ class PruneSettings(Settings):
         "any training, those that an alphabet can spell: script (of the languages), alphabet:LETTERS or text:FILE.",
     )
     languages: tuple[str, ...] = option(
-        (), "Keep the rows of these languages; the default is those of the training clips.", advanced=True
+        (),
+        "Keep the rows of these languages; the default is those of the training clips.",
+        advanced=True,
+        goes_with="vocabulary",
     )
     frequent: int = option(
         4000, "Keep the most frequent tokens spelled with the texts' characters in any case.", unit="tokens", least=0,
         advanced=True,
     )  # fmt: skip
     rows: int | None = option(
-        None, "Keep at most this many text rows of the vocabulary.", unit="rows", least=1, advanced=True
+        None,
+        "Keep at most this many text rows of the vocabulary, but always the frequent ones (prune.frequent).",
+        unit="rows",
+        least=1,
+        advanced=True,
+        goes_with="vocabulary",
     )
     timestamps: bool = option(
-        True, "Keep the 1,501 rows of timestamp tokens, which long recordings and subtitles need.", advanced=True
+        True,
+        "Keep the 1,501 rows of timestamp tokens, which long recordings and subtitles need.",
+        advanced=True,
+        goes_with="vocabulary",
     )
     audio_seconds: float | None = option(
         21.0, "Cut the audio context to this length; none keeps the original's.", unit="s", above=0
@@ -151,6 +167,10 @@ class PruneSettings(Settings):
         super().__post_init__()
         if self.begin > self.end:
             raise SecateurError(f"begin must be at most end, found {self.begin:g} and {self.end:g}")
+        for pattern, share in self.amounts.items():
+            if not 0 <= share < 1:
+                hint = f"; {share:g} % is {share / 100:g}" if 1 < share <= 100 else ""
+                raise SecateurError(f"amounts: '{pattern}' loses a share from 0 to below 1, found {share:g}{hint}")
         for pattern, share in self.low_rank.items():
             if not 0 < share <= 1:
                 raise SecateurError(

@@ -105,7 +105,7 @@ def _header(title: str, main: Sequence[tuple[str, Result]], pairs: Sequence[Comp
             share = "" if share.endswith("\u00a01.0") else share
             before = f"was {short(was, mark)}" + (f" ({share})" if share else "")
             cards.append((label, short(now, mark), "" if one else before))
-    cards.append(("real-time factor", f"{b.rtf:.3f}", "seconds of computing a second of audio"))
+    cards.append(("real-time factor", f"{b.rtf:.2g}", "seconds of computing a second of audio"))
     lead = "".join(map(_lead, pairs))
     how = f"<p>{escape(made)}</p>" if made else ""
     blocks = "".join(

@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError, nearest
-from ..base.options import Settings, from_dict, option, read_toml, to_dict
+from ..base.files import read_toml
+from ..base.options import Settings, from_dict, option, to_dict
 from ..families.ctc.new_settings import NewModel
 from ..models.checkpoint import untrained
 from ..prune.methods import METHODS, check_settings

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..base.options import from_dict, read_toml
+from ..base.files import read_toml
+from ..base.options import from_dict
 
 # What any of the rules above, Unicode normalisation or white space may change: texts without it stay as they are.
 SPECIAL = re.compile(r"[^ -~]|[`<\[{+!]|  ")

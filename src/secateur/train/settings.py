@@ -49,7 +49,7 @@ class TrainSettings(Settings):
     dropout: float = option(0.0, "Drop activations with this probability.", unit="probability", least=0, below=1)
     dropout_span: tuple[float, ...] = option(
         (0.0, 1.0), "Apply dropout between these shares of the steps: before pruning, say, or after.", unit="share",
-        least=0, most=1, advanced=True,
+        least=0, most=1, advanced=True, goes_with="dropout",
     )  # fmt: skip
     label_smoothing: float = option(
         0.0, "Smooth the targets by this much (token models).", least=0, below=1, advanced=True
@@ -68,7 +68,13 @@ class TrainSettings(Settings):
         advanced=True,
     )
     four_bits_from: float = option(
-        0.6, "Begin with four bits after this share of the steps.", unit="share", least=0, below=1, advanced=True
+        0.6,
+        "Begin with four bits after this share of the steps.",
+        unit="share",
+        least=0,
+        below=1,
+        advanced=True,
+        goes_with="four_bits",
     )
     interpolation: float | Literal["dev"] = option(
         "dev", "Mix the result with the start (WiSE-FT, arXiv 2109.01903): this share of the trained weights, or dev: "
@@ -98,10 +104,19 @@ class TrainSettings(Settings):
         "arXiv 1712.01818); 0 is off.", unit="share", least=0, most=1,
     )  # fmt: skip
     mwer_beam: int = option(
-        4, "Search n-best lists with this many hypotheses a clip (mwer).", unit="hypotheses", least=2, advanced=True
+        4,
+        "Search n-best lists with this many hypotheses a clip (mwer).",
+        unit="hypotheses",
+        least=2,
+        advanced=True,
+        goes_with="mwer",
     )
     mwer_cross_entropy: float = option(
-        0.1, "Weight the cross entropy beside the expected word errors by this (mwer).", least=0, advanced=True
+        0.1,
+        "Weight the cross entropy beside the expected word errors by this (mwer).",
+        least=0,
+        advanced=True,
+        goes_with="mwer",
     )
     intermediate_ctc: float = option(
         0.0, "Give this share of a Conformer's CTC loss to its middle block.", unit="share", least=0, most=1,
@@ -111,19 +126,24 @@ class TrainSettings(Settings):
         "none", "Train an auxiliary CTC head on the encoder: pinyin, for Chinese.", was=("helper",)
     )
     auxiliary_weight: float = option(
-        0.3, "Weight the auxiliary head's loss by this.", least=0, advanced=True, was=("helper_weight",)
+        0.3,
+        "Weight the auxiliary head's loss by this.",
+        least=0,
+        advanced=True,
+        was=("helper_weight",),
+        goes_with="auxiliary",
     )
     auxiliary_units: Literal["parts", "numbers", "plain"] = option(
         "parts", "Choose the auxiliary head's units: initials and finals, syllables with tone numbers, or without.",
-        advanced=True, was=("helper_units",),
+        advanced=True, was=("helper_units",), goes_with="auxiliary",
     )  # fmt: skip
     auxiliary_rate: float = option(
         25.0, "Multiply the learning rate by this for the auxiliary head, which starts untrained.", above=0,
-        advanced=True, was=("helper_rate",),
+        advanced=True, was=("helper_rate",), goes_with="auxiliary",
     )  # fmt: skip
     auxiliary_saved: bool = option(
         False, "Save the auxiliary head beside the checkpoint, for correction by sound.", advanced=True,
-        was=("helper_kept",),
+        was=("helper_kept",), goes_with="auxiliary",
     )  # fmt: skip
     precision: Literal["auto", "fp32", "bf16"] = option(
         "auto", "Compute in this precision; auto is bf16 on a GPU and fp32 on a CPU.", advanced=True
@@ -159,7 +179,7 @@ class TrainSettings(Settings):
     )  # fmt: skip
     spec_augment_start: float = option(
         0.0, "Begin SpecAugment after this share of the steps: a new network must align first.", unit="share", least=0,
-        most=1, advanced=True, was=("mask_after",),
+        most=1, advanced=True, was=("mask_after",), goes_with="spec_augment",
     )  # fmt: skip
     seed: int = option(0, "Seed the order of clips, dropout and augmentation.")
     deterministic: bool = option(False, "Use only operations that give the same bits again.", advanced=True)

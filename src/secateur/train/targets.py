@@ -32,12 +32,16 @@ def encode_targets(
     """The whole token row of every utterance: prompt, text (with capitals and full stop if `sentence`), end.
 
     Raises:
-        SecateurError: a transcript longer than the text context.
+        SecateurError: a transcript longer than the text context, or in a language that the model does not write.
     """
     rows = []
     for utterance in utterances:
         text = as_sentence(utterance.text) if sentence else utterance.text
-        row = [*tokens.prompt(utterance.language), *tokenizer.encode(text), tokens.end]
+        try:
+            prompt = tokens.prompt(utterance.language)
+        except ValueError as problem:
+            raise SecateurError(f"{utterance.id}: {problem}") from problem
+        row = [*prompt, *tokenizer.encode(text), tokens.end]
         if len(row) > text_context:
             raise SecateurError(
                 f"{utterance.id}: its transcript takes {len(row)} tokens, the model's text context holds {text_context}"

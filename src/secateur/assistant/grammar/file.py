@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError, nearest
-from ...base.options import read_toml
+from ...base.files import read_toml
 from .examples import drawn
 from .graph import Builder, Graph
 
