@@ -29,7 +29,7 @@ def show(result: Json) -> str:
     """The before/after table and the comparison with the controls."""
     if result.get("check"):
         return checked(result)
-    from ..evaluate.table import text_table
+    from ..evaluate.table import real_time, text_table
 
     metric = result["metric"].upper()
     rows = []
@@ -37,7 +37,7 @@ def show(result: Json) -> str:
         rows.append([
             name, f"{100 * r['error']:.1f} %", f"{100 * r['low']:.1f} to {100 * r['high']:.1f}",
             f"{r['parameters'] / 1e6:.1f} M", f"{r['macs'] / 1e9:.2f} G",
-            f"{r['bytes'] / 1e6:.1f} MB" if r["bytes"] else "", f"{r['rtf']:.3f}",
+            f"{r['bytes'] / 1e6:.1f} MB" if r["bytes"] else "", real_time(r['rtf']),
         ])  # fmt: skip
     lines = [text_table(["model", metric, "95 % interval", "parameters", "MACs a clip", "file", "RTF"], rows), ""]
     for name, d in result["against"].items():

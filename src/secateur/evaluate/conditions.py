@@ -85,7 +85,8 @@ def chosen(names: Sequence[str]) -> list[str]:
         elif (kind in ("pause", "joined") and _seconds(value)) or (kind == "prompt" and value in PROMPTS):
             selected.append(name)
         else:
-            raise SecateurError(f"no condition '{name}'{nearest(name, ALL)}; known: all, {', '.join([*KINDS, *ALL])}")
+            known = list(dict.fromkeys([*KINDS, *ALL]))
+            raise SecateurError(f"no condition '{name}'{nearest(name, known)}; known: all, {', '.join(known)}")
     return list(dict.fromkeys(["clean", *selected]))
 
 

@@ -52,6 +52,15 @@ def ratio(value: float | None, first: float | None) -> str:
     return f"÷ {first / value:.1f}" if value < first else f"× {value / first:.1f}"
 
 
+def real_time(factor: float) -> str:
+    """A real-time factor: three decimals, and two digits that say something where those would be few.
+
+    >>> real_time(0.1234), real_time(0.00042), real_time(0.0)
+    ('0.123', '0.00042', '0.000')
+    """
+    return f"{factor:.2g}" if 0 < factor < 0.01 else f"{factor:.3f}"
+
+
 def cells(result: Result, first: Result) -> list[str]:
     """One row of `HEADINGS` after the name; ratios are against `first`."""
 
@@ -70,7 +79,7 @@ def cells(result: Result, first: Result) -> list[str]:
         sized(short(result.parameters), result.parameters, first.parameters),
         sized(short(result.macs), result.macs, first.macs),
         sized(short(result.bytes, "B"), result.bytes, first.bytes),
-        f"{result.rtf:.2g}",
+        real_time(result.rtf),
     ]
 
 

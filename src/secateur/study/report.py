@@ -18,7 +18,7 @@ from ..evaluate.error_rate import confusions
 from ..evaluate.markup import page, section
 from ..evaluate.real_use import Results
 from ..evaluate.result import Result
-from ..evaluate.table import by_data, percent, points, ratio, short, table, unit
+from ..evaluate.table import by_data, percent, points, ratio, real_time, short, table, unit
 from ..models.family import Config, family_of
 from ..sensitivity.page import sensitivity_section
 from .made import is_control, made_line
@@ -105,7 +105,7 @@ def _header(title: str, main: Sequence[tuple[str, Result]], pairs: Sequence[Comp
             share = "" if share.endswith("\u00a01.0") else share
             before = f"was {short(was, mark)}" + (f" ({share})" if share else "")
             cards.append((label, short(now, mark), "" if one else before))
-    cards.append(("real-time factor", f"{b.rtf:.2g}", "seconds of computing a second of audio"))
+    cards.append(("real-time factor", real_time(b.rtf), "seconds of computing a second of audio"))
     lead = "".join(map(_lead, pairs))
     how = f"<p>{escape(made)}</p>" if made else ""
     blocks = "".join(
