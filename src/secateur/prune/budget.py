@@ -131,8 +131,7 @@ def remove_until(
     def cost_after(count: int) -> float:
         return cost(config.shrunk(kept_after(by_name, ordered[:count])))
 
-    if cost_after(len(ordered)) > target:
-        least = cost_after(len(ordered))
+    if (least := cost_after(len(ordered))) > target:
         raise SecateurError(
             f"the budget cannot be reached: with every unit gone that may go, {least:.3g} are left, "
             f"{least / target:.2g} times the {target:.3g} that were asked for; remove a smaller share, or allow more "

@@ -73,6 +73,11 @@ class Criterion:
                     f"{nearest(need, NEEDS)} (known: {', '.join(NEEDS)})"
                 )
 
+    @property
+    def reads_batches(self) -> bool:
+        """Whether it needs anything from batches: all that is gathered but a map, which is read from a file."""
+        return bool({*self.needs} - {"map"})
+
     def __call__(self, group: Group, evidence: Evidence) -> Array:
         """Scores (units,) of a group.
 

@@ -105,10 +105,8 @@ def _cut(
     pruned = initial.model.to(data.device)
     pruner = GradualPruner(pruned, settings, COSTS[settings.measure](model.config))
     # What batches tell costs a minute, and the size of weights or a measured map needs none of it.
-    if {"taylor", "signed", "activations"} & {*pruner.criterion.needs}:
-        pruner.prune_to(1.0, gather_evidence(pruned, initial.tokenizer, data))
-    else:
-        pruner.prune_to(1.0)
+    evidence = gather_evidence(pruned, initial.tokenizer, data) if pruner.criterion.reads_batches else None
+    pruner.prune_to(1.0, evidence)
     return as_saved(pruner.shrunk().eval()), initial.tokenizer, settings
 
 
