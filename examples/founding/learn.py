@@ -61,6 +61,14 @@ ARMS = {
 }
 
 
+def warmed(highest: float, steps: int) -> Any:
+    """A learning rate that rises from 0 for a tenth of the steps, then falls to 0 as a cosine."""
+    warmup = steps // 10
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warmup, warmup_target=highest, warmup_steps=max(warmup, 1)
+    )  # fmt: skip
+
+
 def learned(train: Words, dev: Words, recipe: Recipe, seed: int) -> Any:
     """A network trained from scratch, as a `keras.Model`; where units are removed, what comes back is small.
 
@@ -75,10 +83,7 @@ def learned(train: Words, dev: Words, recipe: Recipe, seed: int) -> Any:
         train.features.shape[1:], len(WORDS) + 1, stem=wide(48, recipe), blocks=blocks,
         dense=(wide(128, recipe), wide(64, recipe)), dropout=recipe.dropout, l1=recipe.l1, l2=recipe.l2,
     )  # fmt: skip
-    steps = recipe.steps(train)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0, steps - steps // 10, warmup_target=recipe.learning_rate, warmup_steps=steps // 10
-    )
+    rate = warmed(recipe.learning_rate, recipe.steps(train))
     # XLA would compile longer than so short a training takes.
     network.compile(
         keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 from assistant import RATE, Floats, features, load
+from learn import warmed
 from measure import kept_run
 from numpy.typing import NDArray
 
@@ -94,10 +95,7 @@ def learned(
     train, dev = parts["train"], parts["dev"]
     model = network(len(names), *train.features.shape[1:], blocks)
     steps = epochs * -(-len(train.features) // batch_size)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0, steps - steps // 10, warmup_target=3e-3, warmup_steps=max(steps // 10, 1)
-    )
-    model.compile(keras.optimizers.Adam(rate, clipnorm=5.0), keras.losses.CTC(), jit_compile=False)
+    model.compile(keras.optimizers.Adam(warmed(3e-3, steps), clipnorm=5.0), keras.losses.CTC(), jit_compile=False)
     pruner = Pruner(remove, begin=0.3, end=0.8) if remove else None
     model.fit(
         train.features, targets(train, names), epochs=epochs, batch_size=batch_size, verbose=2,
