@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
-from ..base.options import default_of
+from ..base.options import changed_fields
 from .data import DataSettings
 
 TRAINED_ON = ("train", "rehearsal", "nonspeech")
@@ -28,20 +28,24 @@ def check_effect(settings: DataSettings) -> None:
             raise SecateurError(f"{setting} has no effect without {needed}: set both, or neither")
     augment = getattr(getattr(settings, "training", None), "augment", None)
     if augment is not None and not settings.noise:
-        for name in ("noise_chance", "snr_db"):
-            if getattr(augment, name) not in (0, _default(augment, name)):
+        for name in (one.name for one in changed_fields(augment)):
+            if name in ("noise_chance", "snr_db") and getattr(augment, name) != 0:
                 raise SecateurError(f"training.augment.{name} has no effect without --noise: name recordings of noise")
     prune: Any = getattr(settings, "prune", None)
-    if prune is not None and prune.target and prune.remove not in (None, _default(prune, "remove")):
+    share_too = prune is not None and "remove" in {one.name for one in changed_fields(prune)}
+    if share_too and prune.target and prune.remove is not None:
         raise SecateurError("prune.target and prune.remove both say how much goes: leave out one of them")
 
 
 def without_effect(settings: Any, where: str) -> Iterator[tuple[str, str]]:
     """Changed settings whose counterpart (`goes_with` of their option) is off, each with that counterpart."""
-    for one in dataclasses.fields(settings) if dataclasses.is_dataclass(settings) else ():
+    if not dataclasses.is_dataclass(settings):
+        return
+    changed = {one.name for one in changed_fields(settings)}
+    for one in dataclasses.fields(settings):
         value = getattr(settings, one.name)
         other = one.metadata.get("goes_with", "")
-        if other and value != default_of(one) and getattr(settings, other) in (None, 0, "", (), "none"):
+        if other and one.name in changed and getattr(settings, other) in (None, 0, "", (), "none"):
             yield f"{where}.{one.name}", f"{where}.{other}"
         yield from without_effect(value, f"{where}.{one.name}")
 
@@ -64,7 +68,3 @@ def check_sets(settings: DataSettings) -> None:
                 )
         if field in TRAINED_ON:
             named |= {path.absolute(): option for path in paths}
-
-
-def _default(settings: Any, name: str) -> Any:
-    return default_of(next(one for one in dataclasses.fields(settings) if one.name == name))

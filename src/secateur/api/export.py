@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..base.errors import SecateurError, nearest
 from ..base.files import Json
-from ..base.options import Settings, default_of, option
+from ..base.options import Settings, changed_fields, option
 from ..base.progress import say
 from .job import job
 
@@ -156,7 +156,7 @@ def check_together(settings: ExportSettings, precision: str, by_condition: Mappi
     """
     from ..data.manifest import read_manifest
 
-    given = [f.name for f in fields(settings) if f.name in ONLY_ONNX and getattr(settings, f.name) != default_of(f)]
+    given = [one.name for one in changed_fields(settings) if one.name in ONLY_ONNX]
     if settings.format != "onnx" and given:
         raise SecateurError(
             f"--{given[0].replace('_', '-')} goes with --format onnx: leave it out for {settings.format}, which is "

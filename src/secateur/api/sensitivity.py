@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..base.errors import SecateurError
-from ..base.options import Settings, option
+from ..base.options import Settings, changed_fields, option
 from .job import job
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ def _keras(settings: SensitivityJobSettings) -> SensitivityMap:
     from ..keras.saved import read_model
     from ..keras.sensitivity import sensitivity
 
-    for field in fields(settings):
-        if field.name not in KERAS and getattr(settings, field.name) != field.default:
+    for field in changed_fields(settings):
+        if field.name not in KERAS:
             raise SecateurError(f"{field.name} is not read for a Keras model: leave it out")
     model = read_model(Path(settings.model))
     recordings = [read_recordings(path) for path in settings.data]

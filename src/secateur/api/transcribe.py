@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from ..base.errors import SecateurError
 from ..base.files import Json, write_text
-from ..base.options import Settings, option, to_dict
+from ..base.options import Settings, changed_fields, option, to_dict
 from ..base.progress import say, track
 from ..decode.options import DecodingOptions
 from ..runtime.subtitles import TIMED, SubtitleSettings
@@ -110,12 +110,10 @@ def _note_ignored(options: TranscribeSettings) -> None:
     if options.raw_rate is not None and "-" not in options.inputs:
         how = f"secateur transcribe - --raw-rate {options.raw_rate} < FILE"
         raise SecateurError(f"--raw-rate is of standard input, and files say their rate: leave it out, or  {how}")
-    if _format_of(options) not in TIMED:
-        plain = SubtitleSettings()
-        set_ones = [name for name, value in to_dict(options.subtitles).items() if value != getattr(plain, name)]
-        if set_ones:
-            flags = ", ".join(f"--{name.replace('_', '-')}" for name in set_ones)
-            say(f"secateur: {flags}: of subtitles, and {options.format} has none: take --format srt or vtt")
+    shape = _format_of(options)
+    if shape not in TIMED and (given := changed_fields(options.subtitles)):
+        flags = ", ".join(f"--{one.name.replace('_', '-')}" for one in given)
+        say(f"secateur: {flags}: of subtitles, and {shape} has none: take --format srt or vtt")
 
 
 def _file_of(options: TranscribeSettings) -> Path | None:
@@ -133,12 +131,10 @@ def _format_of(options: TranscribeSettings) -> _FORMATS:
         SecateurError: both, and they differ.
     """
     file = _file_of(options)
-    of_name = next((one for one in get_args(_FORMATS) if file is not None and file.suffix.lower() == f".{one}"), None)
-    if of_name is None or options.format == of_name:
-        return options.format
-    if options.format != "txt":
+    shape = options.format if file is None else cast(_FORMATS, file.suffix.lower()[1:])
+    if options.format not in ("txt", shape):
         raise SecateurError(f"--format {options.format} is not what --out {file} is called: leave one of them out")
-    return cast(_FORMATS, of_name)
+    return shape
 
 
 def _each(options: TranscribeSettings) -> Json:

@@ -39,14 +39,16 @@ def check_known(what: str, name: str, known: Iterable[str]) -> None:
         raise SecateurError(f"unknown {what} '{name}'{nearest(name, names)}; known: {', '.join(names)}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
     """` (did you mean 'x'?)` for the nearest known name, or an empty string.
 
     >>> nearest("learing_rate", ["learning_rate", "seed"])
     " (did you mean 'learning_rate'?)"
+    >>> nearest("lr_rate", ["learning_rate"], "training.")
+    " (did you mean 'training.learning_rate'?)"
     >>> nearest("SRT", ["txt", "srt"])
     " (did you mean 'srt'?)"
     """
     names = {one.lower(): one for one in known}
-    close = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.6)
-    return f" (did you mean '{names[close[0]]}'?)" if close else ""
+    close = [prefix + names[one] for one in difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.6)]
+    return f" (did you mean '{close[0]}'?)" if close else ""

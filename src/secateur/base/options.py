@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import re
 import types
 import typing
@@ -164,6 +163,11 @@ def default_of(one: dataclasses.Field[Any]) -> Any:
     return one.default_factory() if one.default_factory is not MISSING else one.default
 
 
+def changed_fields(settings: Any) -> list[dataclasses.Field[Any]]:
+    """The fields of a settings dataclass that are not at their default."""
+    return [one for one in dataclasses.fields(settings) if getattr(settings, one.name) != default_of(one)]
+
+
 def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
     """Build the dataclass `cls` (nested dataclasses and tuples included) from plain JSON or TOML values.
 
@@ -205,11 +209,12 @@ def unknown_key(cls: type, key: str) -> str:
     if new := renamed(cls, key):
         return f"'{key}' is called '{new}' now"
     names = [*fields_of(cls), *(name for one in fields_of(cls).values() for name in flat_names(cls, one))]
-    if not difflib.get_close_matches(key, names, n=1, cutoff=0.5):
+    near = nearest(key, names)
+    if not near:
         for path, one, _ in walk(cls):  # the end of a path, perhaps
             if key in (path.rsplit(".", 1)[-1], *one.metadata.get("was", ())):
                 return f"unknown key '{key}' (did you mean '{path}'?)"
-    return f"unknown key '{key}'{nearest(key, names)}"
+    return f"unknown key '{key}'{near}"
 
 
 def renamed(cls: type, old: str) -> str:

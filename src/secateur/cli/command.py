@@ -234,7 +234,7 @@ def _nearest_flag(wrong: str, known: list[str]) -> str:
     """The hint for an unknown flag: of a known table (`--training.lr`) by what follows the table's name."""
     table, dot, last = wrong.rpartition(".")
     ends = [flag.removeprefix(table + dot) for flag in known if dot and flag.startswith(table + dot)]
-    return nearest(last, ends).replace("mean '", f"mean '{table}{dot}") if ends else nearest(wrong, known)
+    return nearest(last, ends, table + dot) if ends else nearest(wrong, known)
 
 
 class Parser(argparse.ArgumentParser):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
+from ..base.options import changed_fields
 from ..base.progress import say_once
 from .options import DecodingOptions
 
@@ -51,8 +52,7 @@ class Generation:
         if options.condition_on_previous and not (self.previous_text and self.prompts):
             say_once("this model was not trained with previous text: windows are decoded each by itself")
             options = replace(options, condition_on_previous=False)
-        defaults = {f.name: f.default for f in fields(DecodingOptions)}
-        if not options.calibrated or any(getattr(options, name) != defaults[name] for name in THRESHOLDS):
+        if not options.calibrated or not {one.name for one in changed_fields(options)}.isdisjoint(THRESHOLDS):
             return options
         own = {name: getattr(self, name) for name in THRESHOLDS}
         return replace(options, **{name: value for name, value in own.items() if value is not None})

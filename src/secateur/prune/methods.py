@@ -7,11 +7,10 @@ others read are refused. What no other method has is its own dataclass, `Own`, f
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from ..base.errors import SecateurError
-from ..base.options import default_of
+from ..base.options import changed_fields
 from ..base.plugins import Lazy, Registry
 from ..models.network import Network
 from .method import Method, own_settings
@@ -44,9 +43,8 @@ def check_settings(settings: PruneSettings) -> None:
         SecateurError: with the nearest right name, or the methods that have the setting.
     """
     method = METHODS.find(settings.method, "prune.method")
-    for field in fields(PruneSettings):
-        value = getattr(settings, field.name)
-        if field.name in BY_METHOD and field.name not in method.reads and value != default_of(field):
+    for field in changed_fields(settings):
+        if field.name in BY_METHOD and field.name not in method.reads:
             methods = ", ".join(name for name in METHODS.own if field.name in METHODS[name].reads)
             raise SecateurError(
                 f"prune.{field.name}: the method '{settings.method}' has no such setting; those that have it: {methods}"
