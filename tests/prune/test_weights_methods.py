@@ -267,7 +267,7 @@ def test_wrong_names_and_amounts_are_refused() -> None:
     model, _ = small_whisper()
     with pytest.raises(SecateurError, match="no weight matrix matches"):
         make_method(model, replace(SPARSE, amounts={"decoder.layer.*": 0.5}), 1.0)
-    with pytest.raises(SecateurError, match="must be from 0 to below 1"):
+    with pytest.raises(SecateurError, match="a share from 0 to below 1"):
         make_method(model, replace(SPARSE, amounts={"decoder.*": 1.5}), 1.0)
     with pytest.raises(SecateurError, match="leave the pattern out"):
         make_method(model, replace(SPARSE, method="rigl", pattern="2:4"), 1.0)

@@ -66,8 +66,6 @@ class UnitMethod(Method[Net]):
         check_known("schedule", settings.schedule, SCHEDULES)
         for kind in settings.kinds:
             check_known("kind", kind, KINDS)
-        if settings.remove is not None and not 0 <= settings.remove < 1:
-            raise SecateurError(f"remove must be from 0 to below 1, found {settings.remove}")
 
     def kinds_of(self, settings: PruneSettings) -> tuple[str, ...]:
         """The kinds that compete for a budget."""

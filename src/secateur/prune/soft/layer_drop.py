@@ -25,8 +25,6 @@ class LayerDrop(UnitMethod[Net]):
     reads = UnitMethod.reads - {"kinds"} | {"layer_drop"}
 
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
-        if not 0 <= settings.layer_drop < 1:
-            raise SecateurError(f"layer_drop must be from 0 to below 1, found {settings.layer_drop}")
         super().__init__(model, settings, original)
         if any(g.kind != "layer" for g in self.groups if g.name in self.example):
             raise SecateurError("layer-drop removes whole layers only: let prune.amounts name groups of layers")

@@ -51,8 +51,8 @@ class SparseMethod(Method[Net]):
         check_known("schedule", settings.schedule, SCHEDULES)
         if settings.pattern:
             parse_pattern(settings.pattern)
-        elif not settings.amounts and (settings.remove is None or not 0 <= settings.remove < 1):
-            raise SecateurError(f"remove must be from 0 to below 1, found {settings.remove}")
+        elif not settings.amounts and settings.remove is None:
+            raise SecateurError("remove must be set where there is neither a pattern nor amounts")
 
     def collector(self) -> InputCollector | None:
         """The collector of the matrices' inputs, when the criterion needs them."""
@@ -194,7 +194,5 @@ def _shares(names: Sequence[str], settings: PruneSettings) -> dict[str, float]:
         matches = [n for n in names if fnmatch.fnmatchcase(n, pattern)]
         if not matches:
             raise SecateurError(f"no weight matrix matches '{pattern}'{nearest(pattern, names)}")
-        if not 0 <= amount < 1:
-            raise SecateurError(f"amount of '{pattern}' must be from 0 to below 1, found {amount}")
         shares |= dict.fromkeys(matches, amount)
     return shares
