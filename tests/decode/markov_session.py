@@ -32,6 +32,8 @@ class MarkovState:
 class MarkovSession:
     """Decodes the chains `tables` (clips, last, next)."""
 
+    shows_attention = False
+
     def __init__(self, tables: Floats) -> None:
         self.tables, self.steps = tables, 0
 

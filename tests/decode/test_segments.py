@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secateur.decode.segments import next_cut, quiet_cuts, split
+from secateur.decode.segments import Segment, Word, divided, next_cut, quiet_cuts, split
 from secateur.text.tokens import Tokens
 
 TOKENS = Tokens(start=21, end=20, no_timestamps=23, timestamps=24, timestamp_count=1501)
@@ -38,6 +39,20 @@ def test_one_segment_ends_at_its_timestamp_or_with_the_window() -> None:
     assert split([at(0), 1, 2, at(3.2)], TOKENS, 12.5)[0] == [(0.0, pytest.approx(3.2), [at(0), 1, 2, at(3.2)])]
     assert split([at(0), 1, 2], TOKENS, 12.5) == ([(0.0, 12.5, [at(0), 1, 2])], 12.5)
     assert split([at(0), 1, at(13.0)], TOKENS, 12.5)[0][0][1] == 12.5  # not beyond the audio
+
+
+def test_a_segment_ends_where_its_words_pause_and_keeps_every_token() -> None:
+    words = tuple(
+        Word(t, a, b, 0.5) for t, a, b in (("a", 0.4, 0.6), ("b", 0.7, 1.0), ("c", 3.0, 3.5), ("d", 5.0, 6.0))
+    )
+    ids = (at(0), 1, 2, 3, 4, 5, at(7))  # the third word has two tokens
+    segment = Segment(0.4, 6.2, "a b cc d", -0.1, 0.0, ids, tuple(-0.1 * i for i in range(7)), words=words)
+    parts = divided(segment, [1, 2, 3, 5], lambda tokens: "".join("abccd"[i - 1] for i in tokens if 0 < i < 6))
+    assert [(p.start, p.end, p.text) for p in parts] == [(0.4, 1.0, "ab"), (3.0, 3.5, "cc"), (5.0, 6.2, "d")]
+    assert sum((p.tokens for p in parts), ()) == ids
+    assert sum((p.log_probs for p in parts), ()) == segment.log_probs
+    assert sum((p.words for p in parts), ()) == words
+    assert divided(replace(segment, words=words[:2]), [1, 2], str) == [replace(segment, words=words[:2])]
 
 
 @given(st.lists(st.integers(0, 19) | st.integers(24, 1524), max_size=20))

@@ -75,7 +75,7 @@ def test_long_audio_by_timestamps_equals_transformers(tiny: Loaded, reference: A
     session, tokenizer = tiny
     audio = np.concatenate([audio for audio, _ in clips(speech, "librispeech-mini", 6)])
     assert len(audio) > 60 * 16000
-    found = decode_long(session, tokenizer, audio, PLAIN).segments
+    found = decode_long(session, tokenizer, audio, replace(PLAIN, vad="off")).segments
     mel = torch.from_numpy(log_mel(audio, session.config.front_end)).T[None]
     with torch.no_grad():
         theirs = reference.generate(

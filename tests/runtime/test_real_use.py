@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from speech_clips import clips
 
 from secateur.audio.read import read_audio
+from secateur.audio.tone import edges
 from secateur.decode.options import DecodingOptions
 from secateur.runtime.recogniser import Recogniser
 from secateur.runtime.vad import silero_path
@@ -44,6 +46,22 @@ def test_a_pause_loses_no_words(recogniser: Recogniser, speech: Path, pause: int
     silence = (len(one) / RATE + 0.7, len(one) / RATE + pause - 0.7)
     assert not [t for t in times if silence[0] < t < silence[1]]
     assert joined.words[-1].end <= joined.duration
+
+
+@pytest.mark.parametrize(("pause", "word_times"), [(1.2, False), (3.5, True)])
+def test_segments_end_at_a_pause_and_begin_after_it(
+    recogniser: Recogniser, speech: Path, pause: float, word_times: bool
+) -> None:
+    chosen = [audio for audio, _ in clips(speech, "librispeech-mini", 40, "dev")[:2]]
+    one, other = (audio[slice(*edges(audio, RATE))][: 9 * RATE] for audio in chosen)
+    hiss = (3e-4 * np.random.default_rng(0).standard_normal(round(pause * RATE))).astype(np.float32)
+    options = DecodingOptions(timestamps=True, word_times=word_times)
+    found = recogniser.transcribe(np.concatenate([one, hiss, other]), options)
+    assert min(abs(s.end - len(one) / RATE) for s in found.segments) < 0.2
+    assert min(abs(s.start - len(one) / RATE - pause) for s in found.segments) < 0.2
+    assert all(a.end <= b.start for a, b in itertools.pairwise(found.segments))
+    assert " ".join(s.text for s in found.segments) == found.text
+    assert all(bool(s.words) == word_times for s in found.segments)
 
 
 @pytest.mark.parametrize("length", [0.005, 0.025, 0.05])

@@ -20,18 +20,21 @@ from .session import DecoderSession, Floats, State
 
 MEDIAN = 7  # positions, as the reference filters
 FRAME_MS = 10  # of the frames whose loudness says where sound begins
+SLACK = 0.2  # seconds that a token may lie outside of its segment's timestamps
+OUTSIDE = 10.0  # evidence against a position outside of them, in standard deviations
 QUIET = 0.1  # of a window's loudness (its 90th percentile): below, nobody speaks
 
 
 def token_times(
     session: DecoderSession, state: State, prompts: Sequence[Sequence[int]], rows: Sequence[Sequence[int]],
-    seconds: Sequence[float],
+    seconds: Sequence[float], within: Sequence[tuple[float, float]] | None = None,
 ) -> list[NDArray[np.float64]]:  # fmt: skip
     """For each encoded clip of `state` the borders (n + 1,) in seconds between its n text tokens.
 
     Args:
         prompts: what each row's decoding started from, all of one length.
         seconds: the length of each clip.
+        within: of the only row, between which seconds each token was spoken, where timestamp tokens say so.
 
     Raises:
         SecateurError: an export that leaves attention out.
@@ -45,10 +48,20 @@ def token_times(
     step, times = session.config.position_seconds, []
     for weights, row, length in zip(attention, rows, seconds, strict=True):
         positions = min(weights.shape[2], max(1, round(length / step)))
-        steps = monotonic(_evidence(weights[:, : len(row) + 1, :positions]))
+        evidence = _evidence(weights[:, : len(row) + 1, :positions])
+        if within is not None:
+            evidence = evidence - OUTSIDE * _outside(within, evidence.shape, step)
+        steps = monotonic(evidence)
         borders = np.concatenate([steps, np.full(len(row) + 1 - len(steps), positions)])
         times.append(np.minimum(borders * step, length))
     return times
+
+
+def _outside(within: Sequence[tuple[float, float]], shape: tuple[int, ...], step: float) -> NDArray[np.bool_]:
+    """Which positions (n, positions) of `step` seconds are no token's own, by the times that each lies between."""
+    at = (np.arange(shape[1]) + 0.5) * step
+    spans = np.array([*within, (within[-1][1], np.inf)])[: shape[0]]  # what follows the last token is the end
+    return (at < spans[:, :1] - SLACK) | (at > spans[:, 1:] + SLACK)
 
 
 def _evidence(weights: Floats) -> Floats:
@@ -95,21 +108,25 @@ def monotonic(evidence: NDArray[np.floating]) -> NDArray[np.int64]:
 
 def words_of(
     ids: Sequence[int], borders: NDArray[np.float64], log_probs: Sequence[float], tokenizer: Tokenizer, language: str,
-    clip: Audio, rate: int,
-) -> tuple[Word, ...]:  # fmt: skip
-    """The words of text tokens `ids` between their `borders` (n + 1,), seconds in `clip` (samples at `rate`)."""
+    loud: NDArray[np.bool_],
+) -> list[tuple[int, Word]]:  # fmt: skip
+    """The words of text tokens `ids`, each with the place of its first token.
+
+    Args:
+        borders: of the tokens, (n + 1,), in seconds.
+        loud: which frames of the clip hold sound (see `loud_frames`).
+    """
     words = []
-    loud, frame = _loud(clip, rate), FRAME_MS / 1000
     for first, after in word_pieces(ids, tokenizer.decode, language):
         text = tokenizer.decode(ids[first:after]).strip()
         if text:
-            start, end = _sounding(float(borders[first]), float(borders[after]), loud, frame)
-            words.append(Word(text, round(start, 3), round(end, 3), confidence(log_probs[first:after])))
-    return tuple(words)
+            start, end = sounding(float(borders[first]), float(borders[after]), loud)
+            words.append((first, Word(text, round(start, 3), round(end, 3), confidence(log_probs[first:after]))))
+    return words
 
 
-def _loud(clip: Audio, rate: int) -> NDArray[np.bool_]:
-    """Which frames of `FRAME_MS` are not part of a pause."""
+def loud_frames(clip: Audio, rate: int) -> NDArray[np.bool_]:
+    """Which frames of `FRAME_MS` of a clip (samples,) at `rate` Hz are not part of a pause."""
     size = rate * FRAME_MS // 1000
     frames = len(clip) // size
     if not frames:
@@ -119,8 +136,9 @@ def _loud(clip: Audio, rate: int) -> NDArray[np.bool_]:
     return loud
 
 
-def _sounding(start: float, end: float, loud: NDArray[np.bool_], frame: float) -> tuple[float, float]:
-    """`start` and `end` without the pauses before and after; unchanged where all is quiet."""
+def sounding(start: float, end: float, loud: NDArray[np.bool_]) -> tuple[float, float]:
+    """`start` and `end` (seconds) without the pauses before and after; unchanged where all is quiet."""
+    frame = FRAME_MS / 1000
     first = min(int(start / frame), len(loud) - 1)
     inside = np.flatnonzero(loud[first : max(first + 1, int(np.ceil(end / frame)))])
     if not len(inside):

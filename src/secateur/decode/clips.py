@@ -10,7 +10,7 @@ import numpy as np
 from ..base.cancel import check_cancelled
 from ..features.extract import extract
 from ..text.tokenizer import Tokenizer
-from .alignment import token_times, words_of
+from .alignment import loud_frames, token_times, words_of
 from .fallback import Decoded, decode
 from .language import chosen, detect, likeliest
 from .options import DecodingOptions
@@ -114,10 +114,9 @@ def decode_clips(
             ids = [results[k].tokens for k in spoken]
             borders = token_times(session, some, [prompts[k] for k in spoken], ids, [seconds[k] for k in spoken])
             for k, each in zip(spoken, borders, strict=True):
-                timed[k] = words_of(
-                    results[k].tokens, each, results[k].log_probs, tokenizer, names[k], clips[rows[k]],
-                    session.config.front_end.sample_rate,
-                )  # fmt: skip
+                sound = loud_frames(clips[rows[k]], session.config.front_end.sample_rate)
+                words = words_of(results[k].tokens, each, results[k].log_probs, tokenizer, names[k], sound)
+                timed[k] = tuple(word for _, word in words)
         for k in spoken:  # a language detected in noise would be none
             decoded[rows[k]] = DecodedAudio((as_segment(results[k], seconds[k], words=timed.get(k, ())),), names[k])
     return decoded

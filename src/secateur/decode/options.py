@@ -66,7 +66,9 @@ class DecodingOptions(Settings):
         advanced=True,
     )
     vad: Literal["auto", "on", "off"] = option(
-        "auto", "Look for speech first, leave long pauses out and cut long recordings in pauses; auto: always."
+        "auto",
+        "Look for speech first, leave long pauses out, cut long recordings in pauses and end segments there; auto: "
+        "always.",
     )
     vad_detector: Literal["auto", "silero", "energy"] = option(
         "auto", "Find speech with this detector; auto: silero where it is installed, energy otherwise.", advanced=True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..text.tokens import Tokens
 from .rules import STEP
 
 Audio = NDArray[np.float32]
+PAUSE = 0.8  # seconds between two words, from which they are of two segments
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,24 @@ def moved(segment: Segment, by: float) -> Segment:
     """The segment `by` seconds later; times to the millisecond."""
     words = tuple(replace(w, start=round(w.start + by, 3), end=round(w.end + by, 3)) for w in segment.words)
     return replace(segment, start=round(segment.start + by, 3), end=round(segment.end + by, 3), words=words)
+
+
+def divided(segment: Segment, starts: Sequence[int], decode: Callable[[list[int]], str]) -> list[Segment]:
+    """A segment in parts that end where its words pause for `PAUSE` seconds; `starts` are the words' first tokens."""
+    words = segment.words
+    cuts = [k for k in range(1, len(words)) if words[k].start - words[k - 1].end >= PAUSE]
+    parts = []
+    for k, after in itertools.pairwise([0, *cuts, len(words)]) if cuts else ():
+        a, b = starts[k] if k else 0, starts[after] if after < len(words) else len(segment.tokens)
+        tokens, log_probs = segment.tokens[a:b], segment.log_probs[a:b]
+        start = words[k].start if k else segment.start
+        end = words[after - 1].end if after < len(words) else max(segment.end, words[-1].end)
+        text, sure = decode(list(tokens)).strip(), confidence(log_probs)
+        parts.append(Segment(
+            start, end, text, segment.avg_logprob, segment.no_speech_prob, tokens, log_probs, sure, words[k:after],
+            segment.temperature, segment.channel,
+        ))  # fmt: skip
+    return parts or [segment]
 
 
 def split(produced: Sequence[int], tokens: Tokens, window: float) -> tuple[list[tuple[float, float, list[int]]], float]:

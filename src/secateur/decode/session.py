@@ -64,7 +64,12 @@ class TokenConfig(Protocol):
 
 
 class DecoderSession(Protocol):
-    """A network that decodes. States are values: `step` and `pick` return new ones and leave the old one usable."""
+    """A network that decodes. States are values: `step` and `pick` return new ones and leave the old one usable.
+
+    `shows_attention` says whether `attention` answers.
+    """
+
+    shows_attention: bool
 
     @property
     def config(self) -> TokenConfig:

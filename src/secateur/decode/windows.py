@@ -9,13 +9,13 @@ from dataclasses import replace
 import numpy as np
 
 from ..text.tokenizer import Tokenizer
-from .alignment import token_times, words_of
+from .alignment import loud_frames, sounding, token_times, words_of
 from .clips import SHORTEST, DecodedAudio, as_segment, audible, decode_clips, encode_clips, has_speech
 from .fallback import Decoded, decode
 from .language import chosen, detect
 from .options import DecodingOptions
 from .prompt import prompt
-from .segments import Audio, Segment, moved, next_cut, quiet_cuts, split
+from .segments import Audio, Segment, divided, moved, next_cut, quiet_cuts, split
 from .session import DecoderSession, DeviceDecoder, State, TokenConfig
 
 BALLOTS = 5  # windows of a recording that vote on its language
@@ -111,10 +111,13 @@ def _in_turn(
                 following = min(following, max(round(seek * rate), 1))
             else:
                 segments = [as_segment(result, seconds)]
-            if options.word_times:
+            by_pauses = timestamps and options.vad != "off" and session.shows_attention
+            if options.word_times or by_pauses:
                 # Times are read off the plain text, whatever the decoder wrote between it.
                 plain = prompt(config, tokenizer, options, language, False, previous)
-                segments = _worded(session, state, plain, segments, tokenizer, language, window)
+                segments = _worded(session, state, plain, segments, tokenizer, language, window, by_pauses)
+                if not options.word_times:
+                    segments = [replace(segment, words=()) for segment in segments]
             timeline += [moved(segment, at / rate) for segment in segments]
             trusted = options.condition_on_previous and result.temperature <= HOT and not result.doubtful(options)
             previous = previous + [i for segment in segments for i in segment.tokens] if trusted else []
@@ -143,20 +146,34 @@ def _timed(result: Decoded, config: TokenConfig, tokenizer: Tokenizer, seconds: 
 
 def _worded(
     session: DecoderSession, state: State, ids: list[int], segments: list[Segment], tokenizer: Tokenizer, language: str,
-    window: Audio,
+    window: Audio, by_pauses: bool,
 ) -> list[Segment]:  # fmt: skip
-    """`segments` of one window, which `state` holds, with their words; `ids` is the prompt before plain text."""
+    """`segments` of one window, which `state` holds, with their words; `ids` is the prompt before plain text.
+
+    With `by_pauses`, words are looked for between their segment's timestamps, segments begin and end with sound, and
+    one that spans a pause becomes two: models leave such timestamps out where they were seldom taught them.
+    """
     rate, end = session.config.front_end.sample_rate, session.config.tokens.end
     texts = [[(i, p) for i, p in zip(s.tokens, s.log_probs, strict=True) if i < end] for s in segments]
     every = [i for text in texts for i, _ in text]
     if not every:
         return segments
-    borders = token_times(session, state, [ids], [every], [len(window) / rate])[0]
-    worded, at = [], 0
+    within = [(s.start, s.end) for s, text in zip(segments, texts, strict=True) for _ in text] if by_pauses else None
+    borders = token_times(session, state, [ids], [every], [len(window) / rate], within)[0]
+    loud = loud_frames(window, rate)
+    worded: list[Segment] = []
+    at = 0
     for segment, text in zip(segments, texts, strict=True):
         after = at + len(text)
         row, log_probs = [i for i, _ in text], [p for _, p in text]
-        words = words_of(row, borders[at : after + 1], log_probs, tokenizer, language, window, rate)
-        worded.append(replace(segment, words=words))
+        words = words_of(row, borders[at : after + 1], log_probs, tokenizer, language, loud)
+        timed = replace(segment, words=tuple(word for _, word in words))
         at = after
+        if not by_pauses:
+            worded.append(timed)
+            continue
+        start, stop = sounding(segment.start, segment.end, loud)
+        first_tokens = [i for i, token in enumerate(segment.tokens) if token < end]
+        starts = [first_tokens[first] for first, _ in words]
+        worded += divided(replace(timed, start=round(start, 3), end=round(stop, 3)), starts, tokenizer.decode)
     return worded

@@ -26,6 +26,8 @@ class TorchState:
 class TorchSession:
     """Runs `model` for `secateur.decode`, on the device the model is on."""
 
+    shows_attention = True
+
     def __init__(self, model: TokenNetwork) -> None:
         self.model = model.eval()
         self.device = next(model.parameters()).device

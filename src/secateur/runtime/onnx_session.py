@@ -58,7 +58,7 @@ class OnnxSession:
         read = [name for name in self._audio if name != FRAMES]
         self._decoder = load_graph(folder / DECODER, threads, {"tokens", *read, *self._empty})
         outputs = [output.name for output in self._decoder.get_outputs()]
-        self._timed = "attention" in outputs  # exports of the first versions have none
+        self.shows_attention = "attention" in outputs  # exports of the first versions have none
         self._outputs = ["logits", *(name.removeprefix("past_") for name in self._empty)]
         if not set(self._outputs) <= set(outputs):
             raise SecateurError(f"{folder / DECODER}: not the graph that goes with this config.json; export it again")
@@ -108,7 +108,7 @@ class OnnxSession:
         Raises:
             SecateurError: the tokens do not fit the text context, or an export of a version that left this out.
         """
-        if not self._timed:
+        if not self.shows_attention:
             raise SecateurError("this model was exported without its attention, which word times need: export it again")
         weights: Floats = self._decoder.run(["attention"], self._feed(tokens, state))[0]
         return spread(weights, state.audio[FRAMES]) if FRAMES in state.audio else weights
