@@ -15,6 +15,7 @@ import soundfile
 import soxr
 from speech_clips import clips
 
+from secateur.audio.arrays import as_samples
 from secateur.audio.read import AudioInfo, audio_info, read_audio
 from secateur.base.errors import SecateurError
 
@@ -189,6 +190,18 @@ def test_unusable_content(clip: np.ndarray, tmp_path: Path) -> None:
     assert "from -1 to 1" in problem(path)
     soundfile.write(path, clip, 16000)
     assert "limit of 0.0005" in problem(path, max_seconds=1.8)
+
+
+def test_floats_beyond_full_scale_are_made_quieter_not_clipped(
+    clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loudest = float(np.abs(clip).max())
+    soundfile.write(tmp_path / "hot.wav", clip * 39 / loudest, 16000, subtype="FLOAT")
+    assert np.allclose(read_audio(tmp_path / "hot.wav"), clip / loudest, atol=1e-6)
+    assert "hot.wav: samples reach 39 times full scale: made quieter" in capsys.readouterr().err
+    assert np.allclose(as_samples(clip * 39 / loudest, 16000), clip / loudest, atol=1e-6)
+    soundfile.write(tmp_path / "over.wav", clip * 1.2 / loudest, 16000, subtype="FLOAT")
+    assert np.allclose(read_audio(tmp_path / "over.wav"), (clip * 1.2 / loudest).clip(-1, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize(("rate", "words"), [(2000, "2000 Hz"), (400_000, "400000 Hz"), (0, "damaged at its start")])

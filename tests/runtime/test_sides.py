@@ -72,6 +72,23 @@ def test_the_command(recogniser: Recogniser, call: Path, tmp_path: Path, capsys:
     assert "--channel split writes turns" in capsys.readouterr().err
 
 
+def test_noise_that_hides_the_other_channel_is_said(
+    recogniser: Recogniser, call: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speech = soundfile.read(call)[0][: 6 * 16000, 0]
+    noise = 0.25 * np.random.default_rng(0).standard_normal(len(speech))
+    soundfile.write(tmp_path / "noisy.wav", np.stack([0.1 * speech, noise], 1).clip(-1, 1), 16000)
+    soundfile.write(tmp_path / "quiet.wav", np.zeros(16000), 16000)
+    assert main(["transcribe", str(tmp_path / "noisy.wav")]) == 0
+    said = capsys.readouterr()
+    assert not said.out.strip() and "no speech found; its channels were mixed: --channel split" in said.err
+    assert main(["transcribe", str(tmp_path / "noisy.wav"), "--channel", "split"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("left: ") and len(said.out) > 30 and not said.err
+    assert main(["transcribe", str(tmp_path / "quiet.wav")]) == 0
+    assert "quiet.wav: no speech found\n" in capsys.readouterr().err
+
+
 def test_one_channel_is_not_split(call: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     left = sides_of(call, 16000, "left")[0][1]
     soundfile.write(tmp_path / "mono.flac", left, 16000)

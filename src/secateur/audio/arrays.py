@@ -17,6 +17,7 @@ Array = NDArray[np.float32]
 SCALES = {"int8": (0, 1 << 7), "uint8": (1 << 7, 1 << 7), "int16": (0, 1 << 15), "int32": (0, 1 << 31)}
 MOST_CHANNELS = 16
 RATES = (4_000, 384_000)  # Hz, as of files
+OVER = 2.0  # floats beyond so many times full scale are made quieter, as a whole, instead of clipped
 LOUDEST = 100.0  # a float a hundred times full scale is an integer that was not divided
 
 
@@ -75,7 +76,8 @@ def _scaled(array: NDArray[Any]) -> Array:
     peak = float(np.abs(array).max(initial=0))
     if peak > LOUDEST:
         raise SecateurError(f"samples must be floats from -1 to 1, got {peak:g}: divide integers by their full scale")
-    return array.astype(np.float32, copy=False)
+    array = array.astype(np.float32, copy=False)
+    return array / np.float32(peak) if peak > OVER else array
 
 
 def _one_channel(sides: Array, rate: float) -> Array:

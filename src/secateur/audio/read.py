@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
 from ..base.progress import say
+from .arrays import LOUDEST, OVER
 from .cache import LruCache, state_of
 from .channels import Channel, Mixer, one_of
 from .decoders.open import open_part
@@ -28,7 +29,6 @@ SLACK = 0.1  # seconds by which a segment may end after the recording: manifests
 MOST_RATE = 768_000.0  # values a second, all channels together: the finest stereo
 MOST_PIPED = 4 << 30  # bytes
 _BLOCK = 1 << 18  # samples decoded at a time, all channels together
-_LOUDEST = 100.0  # floats a hundred times full scale are not sound in [-1, 1]
 _MAX_NOTES = 1000  # notes that are recorded, so that each is shown once
 _shown_notes: OrderedDict[str, None] = OrderedDict()
 _LAYOUTS: LruCache[Layout] = LruCache(256, lambda _: 1)  # of files
@@ -206,7 +206,7 @@ def _checked(sound: Sound, name: str, max_seconds: float, before: float, first: 
         peak = float(np.maximum(block.max(), -block.min())) if block.size else 0.0
         if not np.isfinite(peak):
             raise SecateurError(f"{name}: contains samples that are NaN or infinite: convert the original again")
-        if peak > _LOUDEST:
+        if peak > LOUDEST:
             raise SecateurError(f"{name}: samples reach {peak:.0f}, floats must be from -1 to 1: divide by full scale")
         yield block, rate
 
@@ -292,12 +292,22 @@ class _Line:
             self._parts.append(block[a:b])
 
     def result(self, name: str) -> Array:
-        """All of it, clipped: lossy codecs and resampling overshoot full scale a little."""
+        """All of it in [-1, 1]: what overshoots full scale a little (lossy codecs, resampling) is clipped, floats that
+        go far beyond it are scaled."""
         audio = np.concatenate(self._parts)
         if len(audio) == 0:
             raise SecateurError(f"{name}: contains no sound (too few samples)")
-        clipped: Array = np.clip(audio, -1.0, 1.0, out=audio)
-        return clipped
+        return _within_full_scale(audio, name)
+
+
+def _within_full_scale(audio: Array, name: str) -> Array:
+    """`audio` in [-1, 1], changed in place."""
+    peak = float(max(audio.max(), -audio.min()))
+    if peak > OVER:
+        _note(name, f"samples reach {peak:.3g} times full scale: made quieter")
+        audio /= np.float32(peak)
+    clipped: Array = np.clip(audio, -1.0, 1.0, out=audio)
+    return clipped
 
 
 def _note(name: str, text: str) -> None:
