@@ -140,6 +140,7 @@ def _format_of(options: TranscribeSettings) -> _FORMATS:
 def _each(options: TranscribeSettings) -> Json:
     """Every input by itself; those that fail are named on standard error."""
     from ..runtime.recogniser import Recogniser
+    from ..runtime.sides import say_nothing_found
     from ..runtime.subtitles import WRITERS
 
     inputs = find_inputs(options.inputs)
@@ -168,7 +169,7 @@ def _each(options: TranscribeSettings) -> Json:
             continue
         files.append({"file": name, **to_dict(result)})
         if not result.text.strip():
-            say(f"secateur: {name}: no speech found{_other_channels(name, options)}")
+            say_nothing_found(name, options.channel)
         if options.out is not None:
             path = options.out / names[name]
             write_text(path, WRITERS[options.format](result, options.subtitles))
@@ -177,15 +178,6 @@ def _each(options: TranscribeSettings) -> Json:
     written = [] if options.out is None else [str(options.out / names[f["file"]]) for f in files]
     extra = {"subtitles": to_dict(options.subtitles)} if options.format in TIMED else {}
     return {"format": options.format, "files": files, "written": written, "failed": failed, **extra}
-
-
-def _other_channels(name: str, options: TranscribeSettings) -> str:
-    """What else to try where a recording's channels were mixed, and noise on one may have hidden speech on another."""
-    from ..audio.read import audio_info
-
-    if name == "-" or options.channel not in (None, "mix") or audio_info(name).channels < 2:
-        return ""
-    return "; its channels were mixed: --channel split transcribes each by itself"
 
 
 def device_for(options: TranscribeSettings) -> str:

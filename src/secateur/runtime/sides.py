@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from ..audio.channels import side_name
-from ..audio.read import Source, read_audio, read_channels
+from ..audio.read import Source, audio_info, read_audio, read_channels
 from ..base.errors import SecateurError
 from ..base.progress import say
 from ..data.clip import read_clip
@@ -55,6 +55,13 @@ def sides_of(source: Source | Utterance, sample_rate: int, channel: Sides | None
     if len(channels) == 1:
         return [("", channels[0])]
     return [(side_name(number, len(channels)), samples) for number, samples in enumerate(channels)]
+
+
+def say_nothing_found(name: str, channel: Sides | None) -> None:
+    """Say that a file has no speech; where its channels were mixed, noise on one may have hidden speech on another."""
+    mixed = name != "-" and channel in (None, "mix") and audio_info(name).channels > 1
+    hint = "; its channels were mixed: --channel split transcribes each by itself" if mixed else ""
+    say(f"secateur: {name}: no speech found{hint}")
 
 
 def joined(sides: Sequence[tuple[str, Transcript]]) -> Transcript:
