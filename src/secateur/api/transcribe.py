@@ -140,7 +140,7 @@ def _format_of(options: TranscribeSettings) -> _FORMATS:
 def _each(options: TranscribeSettings) -> Json:
     """Every input by itself; those that fail are named on standard error."""
     from ..runtime.recogniser import Recogniser
-    from ..runtime.sides import say_nothing_found
+    from ..runtime.sides import say_no_speech
     from ..runtime.subtitles import WRITERS
 
     inputs = find_inputs(options.inputs)
@@ -169,7 +169,7 @@ def _each(options: TranscribeSettings) -> Json:
             continue
         files.append({"file": name, **to_dict(result)})
         if not result.text.strip():
-            say_nothing_found(name, options.channel)
+            say_no_speech(name, options.channel)
         if options.out is not None:
             path = options.out / names[name]
             write_text(path, WRITERS[options.format](result, options.subtitles))

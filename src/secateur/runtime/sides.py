@@ -57,7 +57,7 @@ def sides_of(source: Source | Utterance, sample_rate: int, channel: Sides | None
     return [(side_name(number, len(channels)), samples) for number, samples in enumerate(channels)]
 
 
-def say_nothing_found(name: str, channel: Sides | None) -> None:
+def say_no_speech(name: str, channel: Sides | None) -> None:
     """Say that a file has no speech; where its channels were mixed, noise on one may have hidden speech on another."""
     mixed = name != "-" and channel in (None, "mix") and audio_info(name).channels > 1
     hint = "; its channels were mixed: --channel split transcribes each by itself" if mixed else ""
