@@ -30,7 +30,7 @@ from secateur.base.errors import SecateurError
 from secateur.base.files import read_json, write_json
 from secateur.base.tensors import write_tensors
 from secateur.data.archive import unpack
-from secateur.data.layouts import read_kaldi, read_librispeech
+from secateur.data.layouts import read_kaldi, read_librispeech, read_set
 from secateur.data.manifest import read_manifest
 from secateur.data.tables import read_table
 from secateur.evaluate.result import read_result
@@ -172,6 +172,14 @@ LINES = [
     {"id": f"a{i}", "audio": f"a{i}.wav", "duration": 1.5, "text": "hello there", "speaker": "ann", "language": "en",
      "age": 7} for i in range(3)
 ]  # fmt: skip
+SPAN = {"start": 0.5, "end": 1.25, "channel": 0}
+LABELLED = {
+    "id": 4, "data": {"audio": "/data/upload/1/0a1b2c3d-a.wav", "speaker": "ann"}, "file_upload": "0a1b2c3d-a.wav",
+    "annotations": [{"id": 9, "was_cancelled": False, "ground_truth": False, "result": [
+        {"id": "r", "type": "labels", "from_name": "label", "value": SPAN | {"labels": ["Speech"]}},
+        {"id": "r", "type": "textarea", "from_name": "transcription", "value": SPAN | {"text": ["hello there"]}},
+    ]}],
+}  # fmt: skip
 STUDY = """name = "small"
 model = "tiny.en"
 train = ["train.jsonl"]
@@ -235,6 +243,7 @@ def _kinds(root: Path) -> Iterator[Kind]:
     yield Kind(*put("manifest", "m.jsonl", "".join(json.dumps(line) + "\n" for line in LINES)), read_manifest)
     yield Kind(*put("manifest line", "m.jsonl", json.dumps(LINES[0])), read_manifest, structured=True)
     table = 'path,sentence,client_id,age\na.wav,hello there,ann,7\nb.wav,"so, well",bob,8\n'
+    yield Kind(*put("label studio", "l.json", json.dumps([LABELLED])), lambda p: read_set(p), structured=True)
     yield Kind(*put("table csv", "t.csv", table), lambda p: list(read_table(p)))
     tabs = "path\tsentence\tage\na.wav\thello there\t7\nb.wav\tso\t8\n"
     yield Kind(*put("table tsv", "t.tsv", tabs), lambda p: list(read_table(p)))

@@ -39,6 +39,8 @@ def read_rows(source: ForeignSet, rows: Iterable[Row], names: list[str] | None, 
     """
     rest = iter(rows)
     first = list(itertools.islice(rest, LOOKED_AT))
+    if names is None and not first:
+        return
     names = names if names is not None else list(dict.fromkeys(key for _, row in first for key in row))
     columns = choose_columns(names, [row for _, row in first], source, of.where, of.audio is not None)
     for number, row in itertools.chain(first, rest):

@@ -12,6 +12,7 @@ from typing import Literal
 
 from ..base.errors import SecateurError
 from ..base.remote import is_file
+from .annotations.tools import from_tools, tool_of
 from .columns import LOOKED_AT, MEANT, is_prose, plain_name
 from .recording import AUDIO, ForeignSet, Recording, one_at_least
 from .rows import Row, RowsOf, read_rows
@@ -56,7 +57,11 @@ def table_rows(source: ForeignSet, path: Path, split: str = "") -> Iterator[Reco
     separator = hint[1] if hint else _separator(path, text)
     try:
         names, rows = _parsed(source, path, text, separator)
-        yield from read_rows(source, rows, names, _about(source, path, names, split))
+        about = _about(source, path, names, split)
+        if tool_of(dict.fromkeys(names)) is None:
+            yield from read_rows(source, rows, names, about)
+        else:
+            yield from read_rows(source, from_tools(source, rows, str(path)), None, about)
     except csv.Error as problem:
         raise SecateurError(f"{path}: cannot be read as a table ({problem})") from problem
 

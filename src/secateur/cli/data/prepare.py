@@ -12,11 +12,11 @@ from ...base.options import Settings, option
 HELP = """Read a data set in whatever form it comes into a manifest; clean, resample, denoise on request.
 
 Layouts that are recognised: tables (CSV, TSV, with | or ; too; any encoding, with or without header: Common Voice,
-LJSpeech, your own), JSON manifests (NeMo and others), Kaldi folders (with segments; commands are never run), lhotse's
-cuts or recordings and supervisions, Hugging Face's audiofolder and parquet, LibriSpeech, AISHELL, AN4, Speech Commands,
-audio with a text of the same name beside it or in a sister folder, and recordings with subtitles (SRT, VTT), TextGrid,
-ELAN, Audacity labels, CTM or STM, which cut them. What cannot be used is listed beside the manifest. Source and --out
-may be URLs (s3://, gs://, hf://, http://)."""
+LJSpeech, your own), JSON manifests (NeMo and others), exports of Label Studio, Prodigy and doccano, Kaldi folders (with
+segments; commands are never run), lhotse's cuts or recordings and supervisions, Hugging Face's audiofolder and parquet,
+LibriSpeech, AISHELL, AN4, Speech Commands, audio with a text of the same name beside it or in a sister folder, and
+recordings with subtitles (SRT, VTT), TextGrid, ELAN, Audacity labels, CTM or STM, which cut them. What cannot be used
+is listed beside the manifest. Source and --out may be URLs (s3://, gs://, hf://, http://)."""
 EXAMPLE = """secateur data prepare recordings/ --out set/all.jsonl --speaker-from '{speaker}/*.wav'
 secateur data prepare calls.csv --out set/all.jsonl --columns text=Transcript,speaker=Who --encoding cp1252
 secateur data prepare cv-corpus/de/train.tsv --out set/train.jsonl --language de --format flac --sample-rate 16000
@@ -33,7 +33,7 @@ class Options(Settings):
     source: Path = option(
         help="Read this folder, table, manifest, annotation or recording, or its URL.", positional=True
     )
-    out: Path = option(help="Write this manifest (JSONL).")
+    out: Path = option(help="Write this manifest (JSONL).", writes=".jsonl")
     layout: str | None = option(None, "Read this layout: librispeech, kaldi, table, paired, ...; left out: recognised.")
     columns: tuple[str, ...] = option((), "Name columns that are not recognised, as FIELD=NAME: text=Transcript,...")
     encoding: str | None = option(

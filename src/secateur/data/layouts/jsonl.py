@@ -9,6 +9,7 @@ from typing import Any
 
 from ...base.errors import SecateurError
 from ...base.files import Json
+from ..annotations.tools import from_tools
 from ..recording import AUDIO, ForeignSet, Recording, one_at_least
 from ..rows import RowsOf, read_rows
 
@@ -30,7 +31,7 @@ def read_json_manifest(place: ForeignSet | str | Path) -> Iterator[Recording]:
 
 def manifest_rows(source: ForeignSet, path: Path, split: str = "") -> Iterator[Recording]:
     """The objects of one manifest of a set."""
-    rows = objects(source, path)
+    rows = from_tools(source, objects(source, path), str(path))
     yield from read_rows(source, rows, None, RowsOf(str(path), path.parent, split, durations=True))
 
 
@@ -96,8 +97,10 @@ def _object(value: Any, where: str) -> Json:
 
 
 def peek(source: ForeignSet, path: Path) -> Json:
-    """The first object of a file that may be a manifest; {} when it is none."""
+    """The first object of a file that may be a manifest, an annotation tool's task as a row; {} when it is none."""
     try:
-        return next((value for _, value in objects(source, path)), {})
+        first = next(objects(source, path), None)
+        trial = ForeignSet(source.root, source.settings)
+        return {} if first is None else dict(next(from_tools(trial, [first], str(path)), first)[1])
     except SecateurError:
         return {}
