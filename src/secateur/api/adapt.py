@@ -123,13 +123,12 @@ def _adapted(settings: AdaptSettings, device: str) -> Json | None:
     from ..study.report import render
     from ..study.run_folder import collect
     from ..train.distributed import agreed, rank
-    from .check import check_folder, plan_job
+    from .check import plan_job
 
     data, files, first = None, None, rank() == 0
     if settings.demo:
         from ..study.demo import demo_data
 
-        check_folder(settings.out)
         for turn in (first, not first):  # what the first downloads, the others find
             if turn:
                 data, files = demo_data(settings.longest, device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -63,7 +62,6 @@ def plan_job(settings: DataSettings, data: JobData | None = None, files: Sequenc
         SecateurError: anything that would stop the job later.
     """
     work = settings.work()
-    check_folder(settings.out)
     if data is None and not settings.train:
         raise SecateurError("--train is missing: name a manifest (`secateur data prepare` makes one)")
     if work.prune is not None:
@@ -107,21 +105,6 @@ def plan_job(settings: DataSettings, data: JobData | None = None, files: Sequenc
     if not data.window or settings.check:  # texts that do not fit in memory are read once, by the job
         _cost(plan, work)
     return plan
-
-
-def check_folder(out: Path) -> None:
-    """Refuse a run folder that cannot be written.
-
-    Raises:
-        SecateurError: a file is there, or no right to write.
-    """
-    for parent in (out, *out.absolute().parents):
-        if parent.exists():
-            if not parent.is_dir():
-                raise SecateurError(f"{parent} is a file, not a folder; name another --out")
-            if not os.access(parent, os.W_OK | os.X_OK):
-                raise SecateurError(f"{out}: cannot write here (no right to write in {parent})")
-            return
 
 
 def check_files(paths: Iterable[Path]) -> None:

@@ -54,7 +54,7 @@ class DataSettings(Settings):
         (), "Train silence on the recordings of these manifests (empty text), beside generated ones."
     )
     model: str = option("tiny.en", "Start from this model: a name, folder or file (see `models list`).")
-    out: Path = option(help="Write checkpoints, logs and results into this folder.")
+    out: Path = option(help="Write checkpoints, logs and results into this folder.", writes="folder")
     normalise: Scheme | None = option(
         None, "Compare texts by this scheme, such as whisper or cased; left out: by language.", advanced=True
     )

@@ -38,7 +38,11 @@ class EvaluateSettings(Settings):
     )
     manifest: Path = option(help="Decode these clips, which have transcripts (JSONL).", positional=True)
     limit: int | None = option(None, "Decode only this many clips, the first ones.", unit="clips", least=1)
-    out: Path | None = option(None, "Write the result file here (for `compare` and `report`).")
+    out: Path | None = option(
+        None,
+        "Write the result file here (for `compare` and `report`).",
+        writes=lambda settings: "folder" if settings.conditions else ".json",
+    )
     rows: bool = option(True, "Keep every clip's texts in the result file.")
     metric: Literal["wer", "cer", "mer", "per"] | None = option(
         None, "Count words, characters, both by script (mer), or phones of a CTC model; left out: by language."
@@ -151,18 +155,6 @@ def result_of(options: EvaluateSettings) -> Result:
     return result if options.correct is None else _corrected(result, options, on)
 
 
-def check_target(out: Path | None) -> None:
-    """Refuse a result file or folder that cannot be written.
-
-    Raises:
-        SecateurError: where it cannot.
-    """
-    from .check import check_folder
-
-    if out is not None:
-        check_folder(out.parent)
-
-
 def _check(options: EvaluateSettings) -> None:
     """What can be refused before anything is loaded or decoded.
 
@@ -176,9 +168,6 @@ def _check(options: EvaluateSettings) -> None:
     for path in (options.manifest, options.correct, options.tune_on, *options.decoding.lm):
         if path is not None and not path.exists():
             raise SecateurError(f"{path}: no such file")
-    check_target(options.out)
-    if options.out is not None and options.out.is_dir():
-        raise SecateurError(f"{options.out}: is a folder; name a file for the result, such as {options.out}/NAME.json")
     if options.nonspeech is not None:
         raise SecateurError("--nonspeech goes with --conditions nonspeech: add it, or leave out --nonspeech")
     if options.correct_cost is not None and options.correct is None:

@@ -27,7 +27,10 @@ class ExportSettings(Settings):
     model: str = option(
         help="Export this: a checkpoint folder, or a name that `secateur models list` shows.", positional=True
     )
-    out: Path = option(help="Write the exported model into this new folder (a file for ggml).")
+    out: Path = option(
+        help="Write the exported model into this new folder (a file for ggml).",
+        writes=lambda settings: ".bin" if settings.format == "ggml" else "folder",
+    )
     format: str = option(
         "onnx", "Write onnx, transformers, transformers-pruned, ctranslate2 (faster-whisper), ggml (whisper.cpp), "
         "sherpa (sherpa-onnx) or what a plug-in adds; a Whisper needs equal widths everywhere for all but onnx and "
@@ -84,12 +87,11 @@ def export(settings: ExportSettings) -> Json:
     from ..export.tolerances import tolerances
     from ..models.family import family_of, read_config
     from ..weights.fetch import fetch
-    from .check import check_files, check_folder
+    from .check import check_files
 
     tolerance, by_condition = tolerances(settings.tolerance)
     named = (settings.dev, settings.nonspeech, settings.calibrate, *map(Path, settings.clips))
     check_files([path for path in named if path is not None])
-    check_folder(settings.out.parent if settings.format == "ggml" else settings.out)
     precision: str = settings.precision or ("int8" if settings.format == "onnx" else "")
     check_together(settings, precision, by_condition)
     if settings.format == "onnx":

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from ..base.errors import SecateurError
 from ..base.files import Json
 from ..base.options import default_of, from_dict
+from ..base.outputs import check_outputs
 
 S = TypeVar("S")
 BY_POSITION, BY_NAME = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
@@ -32,8 +33,11 @@ class Job(Generic[S]):
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Run the job."""
         if len(inputs) == 1 and isinstance(inputs[0], self.settings) and not options:
-            return self.run(inputs[0])
-        return self.run(settings_of(self.settings, self.name, inputs, options))
+            settings = inputs[0]
+        else:
+            settings = settings_of(self.settings, self.name, inputs, options)
+        check_outputs(settings)
+        return self.run(settings)
 
 
 def job(settings: type[S]) -> Callable[[Callable[[S], Any]], Job[S]]:

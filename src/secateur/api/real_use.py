@@ -10,7 +10,7 @@ from ..base.errors import SecateurError
 from ..decode.options import DecodingOptions
 from ..evaluate.decoded import PLAIN
 from .compare import CompareSettings
-from .evaluate import EvaluateSettings, check_target, is_exported, located
+from .evaluate import EvaluateSettings, is_exported, located
 
 if TYPE_CHECKING:
     from ..evaluate.real_use import Results
@@ -33,9 +33,6 @@ def measure(settings: EvaluateSettings) -> Results:
             raise SecateurError(f"--{flag} does not go with --conditions: leave out one of the two")
     if settings.nonspeech is not None and "nonspeech" not in names:
         raise SecateurError("--nonspeech goes with --conditions nonspeech: add it, or leave out --nonspeech")
-    check_target(settings.out)
-    if settings.out is not None and settings.out.is_file():
-        raise SecateurError(f"{settings.out}: is a file; the results of conditions go into a folder")
     model = located(settings.model)
     how = DecodingOptions() if settings.decoding == PLAIN else replace(settings, fallback=True).how()
     results = of_model(

@@ -27,7 +27,7 @@ class SensitivityJobSettings(Settings):
     data: tuple[Path, ...] = option(
         help="Measure on these clips with transcripts (JSONL); never the test set: choices follow from it."
     )
-    out: Path = option(help="Write the map into this folder; finished sites are kept there.")
+    out: Path = option(help="Write the map into this folder; finished sites are kept there.", writes="folder")
     amounts: tuple[float, ...] = option(
         (0.1, 0.25, 0.5), "Remove these shares of each group.", unit="share", above=0, below=1
     )
@@ -73,10 +73,9 @@ def sensitivity(settings: SensitivityJobSettings) -> SensitivityMap:
     from ..base.files import write_text
     from ..sensitivity.page import heat_png, markdown, write_page
     from ..study.record import begin, finish
-    from .check import check_files, check_folder
+    from .check import check_files
 
     check_files(settings.data)
-    check_folder(settings.out)
     if settings.model.endswith(".keras"):
         record = begin("sensitivity", settings, settings.data, settings.model, settings.out)
         measured = _keras(settings)

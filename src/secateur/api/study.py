@@ -18,7 +18,9 @@ class StudyJobSettings(Settings):
     study: Path = option(help="Run the study in this TOML file: data, model, arms, seeds.", positional=True)
     data: Path = option(Path(), "Look for the study's manifests in this folder.")
     out: Path = option(
-        Path("runs/study"), "Write runs, results and the page into this folder; runs that are there resume."
+        Path("runs/study"),
+        "Write runs, results and the page into this folder; runs that are there resume.",
+        writes="folder",
     )
     parallel: int = option(1, "Run this many arms at a time (with ray: workers).", least=1)
     engine: Literal["local", "ray"] = option("local", "Run on this machine, or on a Ray cluster that sees the files.")
@@ -52,9 +54,7 @@ def study(settings: StudyJobSettings) -> Json:
     from ..study.settings import read_study
     from ..study.store import collect
     from ..study.table import as_values, text
-    from .check import check_folder
 
-    check_folder(settings.out)
     devices = [str(pick_device(name)) for name in settings.devices]
     if settings.check:
         study_settings = read_study(settings.study)

@@ -60,6 +60,7 @@ class TranscribeSettings(Settings):
         None,
         "Write one file an input into this folder, one input into this file (talk.srt), or a manifest (.jsonl); left "
         "out: to standard output.",
+        writes=lambda settings: settings.out.suffix if _one_file(settings.out) else "folder",
     )
     raw_rate: int | None = option(
         None, "Read standard input as raw 16-bit little-endian mono samples at this rate.", unit="Hz", least=1
@@ -116,12 +117,15 @@ def _note_ignored(options: TranscribeSettings) -> None:
         say(f"secateur: {flags}: of subtitles, and {shape} has none: take --format srt or vtt")
 
 
+def _one_file(out: Path) -> bool:
+    """Whether --out is called like a transcript (talk.srt) or a manifest, not like a folder."""
+    return out.suffix.lower()[1:] in (*get_args(_FORMATS), "jsonl") and not out.is_dir()
+
+
 def _file_of(options: TranscribeSettings) -> Path | None:
-    """The one file to write, where --out is called like a transcript: talk.srt."""
+    """The one transcript to write, where --out names it."""
     out = options.out
-    if out is None or out.suffix.lower()[1:] not in get_args(_FORMATS) or out.is_dir():
-        return None
-    return out
+    return out if out is not None and out.suffix != ".jsonl" and _one_file(out) else None
 
 
 def _format_of(options: TranscribeSettings) -> _FORMATS:

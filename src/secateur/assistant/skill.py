@@ -26,8 +26,10 @@ class SkillSettings(Settings):
         "", "Take rooms and devices from the Home Assistant at this address, and call its services."
     )
     home_token: str = option("", "Send this token to either of them, as Authorization: Bearer.")
-    notes: Path = option(Path("notes.txt"), "Append notes to this file.")
-    timers: Path | None = option(None, "Keep running timers in this file; left out: timers.json in the cache folder.")
+    notes: Path = option(Path("notes.txt"), "Append notes to this file.", writes=".txt")
+    timers: Path | None = option(
+        None, "Keep running timers in this file; left out: timers.json in the cache folder.", writes=".json"
+    )
     orders_url: str = option("", "Send coffee orders to this address; left out: an order is only read back.")
     timeout: float = option(5.0, "Wait this long for any of these.", unit="s", above=0)
 

@@ -121,6 +121,15 @@ def read_limited(path: str | Path, most: int = MOST_TEXT) -> bytes:
     return data
 
 
+def read_start(path: str | Path, count: int = 512) -> bytes:
+    """The first bytes of a file, by which its kind is known; none of what cannot be read."""
+    try:
+        with open_remote(path) if url_of(path) else Path(path).open("rb") as source:
+            return source.read(count)
+    except (OSError, ValueError):
+        return b""
+
+
 def at_home(path: str | Path) -> Path:
     """`path` with `~` as the user's folder; the `~name` of nobody stays as it is."""
     try:

@@ -103,10 +103,13 @@ def _run(words: list[str]) -> int:
         if sub not in module.COMMANDS:
             raise SecateurError(f"unknown command '{name} {sub}'{nearest(sub, module.COMMANDS)}; see  secateur {name}")
         module, name = module.COMMANDS[sub], f"{name} {sub}"
+    from ..base.outputs import check_outputs
     from .command import build_options, make_parser
 
     arguments = make_parser(module, name).parse_all(rest)
-    result = module.run(build_options(module.Options, arguments, name))
+    options = build_options(module.Options, arguments, name)
+    check_outputs(options)
+    result = module.run(options)
     return _print(result, arguments.json, module)
 
 

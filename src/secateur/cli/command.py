@@ -104,7 +104,8 @@ def _add(group: Any, argument: _Flag) -> None:
     if one.metadata.get("positional"):
         # Never required here: --config may give it, and build_options says what is missing after all.
         many = typing.get_origin(hint) is tuple
-        group.add_argument(one.name, nargs="*" if many else "?", default=None, help=text, metavar=one.name.upper())
+        shape = "*" if many else "?"
+        group.add_argument(one.name, nargs=shape, default=None, help=text, metavar=one.name.upper(), type=_not_empty)
         return
     flag = "--" + argument.flag.replace("_", "-")
     if hint is bool or bool in typing.get_args(hint):
@@ -121,7 +122,7 @@ def _add(group: Any, argument: _Flag) -> None:
 
 def _not_empty(word: str) -> str:
     if not word.strip():
-        raise argparse.ArgumentTypeError("empty: give a value, or leave the option out")
+        raise argparse.ArgumentTypeError("empty: give a value, or leave it out")
     return word
 
 

@@ -23,7 +23,7 @@ secateur lm --general --out general.npz --test mine/dev.jsonl"""
 class Options(Settings):
     """What the command takes."""
 
-    out: Path = option(help="Write the model to this file (.npz).")
+    out: Path = option(help="Write the model to this file (.npz).", writes=".npz")
     train: tuple[Path, ...] = option((), "Estimate the model from the transcripts of these manifests.", was=("learn",))
     file: Path | None = option(None, "Convert this model: ARPA, or PocketSphinx's .lm.bin.")
     general: bool = option(False, "Convert the general English model of the pocketsphinx wheel.")

@@ -24,9 +24,9 @@ class Options(Settings):
     run: Path = option(
         help="Show the results of this run folder (results/*.json), and what else is there.", positional=True
     )
-    out: Path | None = option(None, "Write the page here; left out: report.html in the run folder.")
+    out: Path | None = option(None, "Write the page here; left out: report.html in the run folder.", writes=".html")
     title: str = option("", "Give the page this title; left out: the folder's name.")
-    markdown: Path | None = option(None, "Also write the tables as Markdown to this file.")
+    markdown: Path | None = option(None, "Also write the tables as Markdown to this file.", writes=".md")
     browse: bool = option(False, "Open the page in the browser.")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..base.errors import SecateurError
 from ..base.files import read_limited
+from .other_files import described
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
@@ -74,6 +75,8 @@ def read_text(path: Path, encoding: str | None = None, language: str = "en") -> 
     """The text of a file, and the encoding it was read in; see `decode_text`.
 
     Raises:
-        SecateurError: it cannot be read, or see `decode_text`.
+        SecateurError: it cannot be read, it is no text, or see `decode_text`.
     """
+    if encoding is None and (what := described(path)):
+        raise SecateurError(f"{path}: {what}")
     return decode_text(read_limited(path), str(path), encoding, language)

@@ -18,6 +18,7 @@ from ..base.remote import absolute, open_remote, url_of
 from ..text.languages import language_tag
 from .fields import ALL, FIELDS, LEAST, TEXTS, check_names, described
 from .hashes import Hashes
+from .other_files import PREPARE, not_a_manifest
 from .shards import is_shards, read_samples
 
 T = TypeVar("T")
@@ -111,21 +112,22 @@ def _lines(path: Path) -> Iterator[tuple[str, int, Utterance]]:
     try:
         folder = absolute(path.parent)
         with open_remote(path) if url_of(path) else path.open("rb") as lines:
-            offset = 0
+            offset, first = 0, True
             for number, raw in enumerate(iter(lambda: lines.readline(MOST_LINE), b""), 1):
                 if len(raw) == MOST_LINE:
                     raise SecateurError(f"{path}, line {number}: more than {MOST_LINE >> 20} MB: not a manifest")
                 line = raw.removeprefix(b"\xef\xbb\xbf").strip()
                 if line:
                     where = f"{path}, line {number}"
-                    if number == 1 and line[:1] != b"{":
-                        raise SecateurError(f"{where}: no JSON object, so this is no manifest{_PREPARE}")
+                    if first and line[:1] != b"{":
+                        raise not_a_manifest(path)
+                    first = False
                     yield where, offset, parse_line(line, folder, where)
                 offset += len(raw)
     except FileNotFoundError:
         raise SecateurError(f"{path}: no such file{_manifests_beside(path)}") from None
     except IsADirectoryError:
-        raise SecateurError(f"{path}: a folder, not a manifest{_manifests_beside(path / 'x') or _PREPARE}") from None
+        raise SecateurError(f"{path}: a folder, not a manifest{_manifests_beside(path / 'x') or PREPARE}") from None
     except OSError as problem:
         raise SecateurError(f"{path}: cannot be read ({problem.strerror or problem})") from problem
 
@@ -207,9 +209,6 @@ def _channel(value: Any, where: str) -> int:
             f"{where}: channel: expected a number from 0 (left) to {MOST_CHANNELS - 1}, found {described(value)}"
         )
     return value
-
-
-_PREPARE = ": `secateur data prepare` makes one of tables, lists and folders"
 
 
 def _manifests_beside(path: Path) -> str:

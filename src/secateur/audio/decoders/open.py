@@ -9,7 +9,8 @@ from importlib.util import find_spec
 
 from ...base.errors import SecateurError
 from ...base.extras import require
-from ..files.kinds import FileKind
+from ...base.other_files import TEXT, is_text, other_kind
+from ..files.kinds import OTHER, FileKind, start_of
 from ..files.layout import AGAIN, Part
 from ..files.source import ByteWindow, Opened
 from .media import open_media
@@ -25,6 +26,11 @@ def open_part(opened: Opened, part: Part, kind: FileKind, block: int) -> Iterato
     Raises:
         SecateurError: not audio, damaged, cut off, or a format whose decoder is not installed.
     """
+    head = opened.at(0, 512)
+    if start_of(head) is None:  # else its content says what it is, not its name
+        other = other_kind(head, opened.suffix) or (TEXT if kind is not OTHER and is_text(head) else None)
+        if other is not None:
+            raise SecateurError(f"{opened.name}: not audio but {other.name}")
     with contextlib.ExitStack() as stack:
         reason, damaged = "", False
         if part.native:
@@ -39,6 +45,8 @@ def open_part(opened: Opened, part: Part, kind: FileKind, block: int) -> Iterato
             raise SecateurError(f"{opened.name}: damaged or cut off ({reason}): {AGAIN}")
         if not kind.demuxer:
             # libsndfile's reasons mislead ("file does not exist" for a piece of an MP3).
+            if is_text(head):
+                raise SecateurError(f"{opened.name}: not audio but {TEXT.name}")
             what = "not audio in a known format, or damaged at its start"
             raise SecateurError(f"{opened.name}: {what}: convert the original to WAV or FLAC")
         try:

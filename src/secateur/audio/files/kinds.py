@@ -80,7 +80,7 @@ def kind_of(opened: Opened) -> FileKind:
     """The kind of a file, by its first bytes (after an ID3v2 tag), or else by its name."""
     start = after_tags(opened)
     head = opened.at(start, 377)
-    return _kind(head) or BY_SUFFIX.get(opened.suffix, OTHER)
+    return start_of(head) or BY_SUFFIX.get(opened.suffix, OTHER)
 
 
 def after_tags(opened: Opened) -> int:
@@ -103,7 +103,10 @@ def tag_size(head: bytes) -> int:
     return 10 + footer + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
 
 
-def _kind(head: bytes) -> FileKind | None:
+def start_of(head: bytes) -> FileKind | None:
+    """The kind of a file by its first 377 bytes; None where they are no known beginning."""
+    if head[:3] == b"ID3":
+        return MPEG
     for beginning, kind in _BEGINNINGS:
         if head.startswith(beginning):
             return kind

@@ -26,7 +26,7 @@ class Options(Settings):
 
     recording: Path = option(help="Cut this recording into utterances.", positional=True)
     text: Path = option(help="Align it with this transcript, which has no times.", positional=True)
-    out: Path = option(help="Write this manifest (JSONL).")
+    out: Path = option(help="Write this manifest (JSONL).", writes=".jsonl")
     model: str | None = option(
         None, "Align with this recogniser: a name, an exported or a checkpoint folder; left out: the bundled model."
     )

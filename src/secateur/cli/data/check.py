@@ -30,7 +30,9 @@ class Options(Settings):
     rate_factor: float = option(
         3.0, "Report a transcript this many times as fast, or as slow, as is usual.", unit="times", above=1
     )
-    write: Path | None = option(None, "Write a manifest of the utterances without problems (one input only).")
+    write: Path | None = option(
+        None, "Write a manifest of the utterances without problems (one input only).", writes=".jsonl"
+    )
 
 
 def run(options: Options) -> Json:

@@ -20,7 +20,7 @@ class Options(Settings):
     """Which set, and from where."""
 
     name: str | None = option(None, "Fetch this set; left out: list those known.", positional=True)
-    out: Path | None = option(None, "Unpack into this folder; left out: in the cache.")
+    out: Path | None = option(None, "Unpack into this folder; left out: in the cache.", writes="folder")
     parts: tuple[str, ...] = option((), "Fetch only these parts of a large set.")
     base_url: str | None = option(None, "Fetch from this server, which has the same files.")
     timeout: float = option(30.0, "Wait this long for an answer.", unit="s", above=0)

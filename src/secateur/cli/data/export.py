@@ -26,7 +26,10 @@ class Options(Settings):
 
     manifest: Path = option(help="Write this data set: JSONL, or archives.", positional=True)
     to: Literal["nemo", "lhotse", "audiofolder", "kaldi"] = option(help="Write it in this form.")
-    out: Path = option(help="Write into this folder (for nemo: this manifest).")
+    out: Path = option(
+        help="Write into this folder (for nemo: this manifest).",
+        writes=lambda options: ".jsonl" if options.to == "nemo" else "folder",
+    )
 
 
 def run(options: Options) -> Json:

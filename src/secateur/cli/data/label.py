@@ -32,7 +32,7 @@ class Options(Settings):
     """What is labelled, by whom."""
 
     manifest: Path = option(help="Label these clips (JSONL).", positional=True)
-    out: Path = option(help="Write this manifest.")
+    out: Path = option(help="Write this manifest.", writes=".jsonl")
     model: str = option("tiny.en", "Transcribe with this model: a name, an exported or a checkpoint folder.")
     all: bool = option(False, "Also replace transcripts that are there.")
     sure: float = option(0.5, "Leave out transcripts less confident than this.", least=0, most=1)

@@ -21,7 +21,7 @@ class Options(Settings):
     """What is packed, and how much of it in one archive."""
 
     manifest: Path = option(help="Pack this data set: JSONL, or archives.", positional=True)
-    out: Path = option(help="Call the archives this: packed/train gives packed/train-000000.tar and so on.")
+    out: Path = option(help="Call the archives this: packed/train gives packed/train-000000.tar and so on.", writes=".")
     clips: int = option(1000, "Put this many clips into an archive.", unit="clips", least=1)
 
 

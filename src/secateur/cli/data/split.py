@@ -18,7 +18,7 @@ class Options(Settings):
     """What is split, how, and where to."""
 
     manifest: Path = option(help="Split this data set: JSONL, or archives such as set-{000..123}.tar.", positional=True)
-    out: Path = option(help="Write train.jsonl, dev.jsonl and test.jsonl into this folder.")
+    out: Path = option(help="Write train.jsonl, dev.jsonl and test.jsonl into this folder.", writes="folder")
     shares: tuple[str, ...] = option(
         ("train=0.8", "dev=0.1", "test=0.1"), "Give each split this share of the hours, as NAME=SHARE."
     )
@@ -31,13 +31,16 @@ def run(options: Options) -> Json:
     """Write one manifest a split; texts that splits share are reported."""
     from contextlib import ExitStack
 
+    from ...base.errors import SecateurError
     from ...base.progress import say
     from ...data.manifest import ManifestFile, Utterance, manifest_writer
     from ...data.split import SplitTexts, choose_splits, group_of
 
     utterances, shares = ManifestFile(options.manifest), _shares(options.shares)
-    chosen = choose_splits(utterances, shares, options.seed, options.by)
     names = list(shares)
+    if options.manifest.resolve() in [(options.out / f"{name}.jsonl").resolve() for name in names]:
+        raise SecateurError(f"{options.manifest}: is read, and a split would replace it; name another --out")
+    chosen = choose_splits(utterances, shares, options.seed, options.by)
     later = {name: names[i + 1 :] for i, name in enumerate(names)}
     texts = SplitTexts(names)
 

@@ -20,7 +20,9 @@ class Options(Settings):
 
     manifests: tuple[str, ...] = option(help="Count these data sets: JSONL, or set-{000..123}.tar.", positional=True)
     by: str | None = option(None, "Also count by this field: speaker, language, or an extra such as gender.")
-    histogram: Path | None = option(None, "Draw the lengths of clips and the minutes of speakers into this PNG.")
+    histogram: Path | None = option(
+        None, "Draw the lengths of clips and the minutes of speakers into this PNG.", writes=".png"
+    )
 
 
 def run(options: Options) -> Json:

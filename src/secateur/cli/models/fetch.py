@@ -20,7 +20,7 @@ class Options(Settings):
     model: str = option(
         help="Fetch this: a name of `models list`, a folder, a .pt file, or owner/name.", positional=True
     )
-    out: Path | None = option(None, "Also copy the checkpoint to this folder.")
+    out: Path | None = option(None, "Also copy the checkpoint to this folder.", writes="folder")
 
 
 def run(options: Options) -> Json:

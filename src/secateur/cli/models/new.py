@@ -26,7 +26,7 @@ class Options(Settings):
         help="Build this preset: conformer, bigru, bilstm, googlenet, googlenet-bigru, digits, or whisper.",
         positional=True,
     )
-    out: Path = option(help="Write the checkpoint into this folder.")
+    out: Path = option(help="Write the checkpoint into this folder.", writes="folder")
     train: tuple[Path, ...] = option(
         help="Take the units from the transcripts of these manifests (JSONL).", was=("learn",)
     )

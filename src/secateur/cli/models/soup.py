@@ -20,7 +20,7 @@ class Options(Settings):
     """Which, judged on what, and where to."""
 
     models: tuple[Path, ...] = option(help="Average these model folders, two or more.", positional=True)
-    out: Path = option(help="Write the checkpoint into this folder.")
+    out: Path = option(help="Write the checkpoint into this folder.", writes="folder")
     dev: tuple[Path, ...] = option((), "Choose on these manifests (JSONL); left out: average all.")
     device: str = option("auto", "Decode on cpu, cuda, or auto: a GPU where there is one.")
 

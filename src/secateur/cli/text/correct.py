@@ -43,7 +43,7 @@ class Options(Settings):
     protect: tuple[str, ...] = option((), "Never change these words, such as names, separated by commas.")
     store: bool = option(True, "Keep in the word file what was chosen on dev.")
     use_head: bool = option(True, "Use what the pinyin head recognised, with result.")
-    out: Path | None = option(None, "Write the corrected result here.")
+    out: Path | None = option(None, "Write the corrected result here.", writes=".json")
 
 
 def run(options: Options) -> Json:

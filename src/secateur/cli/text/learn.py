@@ -19,7 +19,7 @@ class Options(Settings):
     """What is read, and the file to write."""
 
     manifests: tuple[Path, ...] = option(help="Count the words of these manifests (JSONL).", positional=True)
-    out: Path = option(help="Write this file (JSON).")
+    out: Path = option(help="Write this file (JSON).", writes=".json")
     protect: tuple[str, ...] = option((), "Never change these words, such as names, separated by commas.")
 
 

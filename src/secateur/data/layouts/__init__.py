@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError, check_known
+from ...base.other_files import UNREAD
 from ...base.remote import absolute, is_file, is_folder
 from ..annotations.timed_lines import read_labels
 from ..columns import MEANT, plain_name
+from ..other_files import described
 from ..recording import AUDIO, ForeignSet, LeftOut, ReadSettings, Recording
 from ..speakers import speaker_pattern
 from ..tables import LISTS, SPLITS, TABLES, is_table, read_table, table_rows
@@ -22,16 +24,6 @@ from .kaldi import kaldi_folders, read_kaldi
 from .keyed import is_keyed, read_keyed
 from .lhotse import kind_of, lhotse_files, read_lhotse
 
-# What people have and this does not read: what to do with it.
-UNREAD = {
-    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "a spreadsheet: save it as CSV"),
-    **dict.fromkeys((".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"), "an archive: unpack it first"),
-    **dict.fromkeys((".docx", ".doc", ".odt", ".rtf", ".pdf"), "a document: save it as plain text (for `data align`)"),
-    **dict.fromkeys(
-        (".trs", ".cha", ".exb", ".ttml", ".dfxp", ".ass", ".ssa", ".sub"),
-        "annotations of a kind that is not read: save them as SRT, WebVTT, TextGrid or ELAN",
-    ),
-}
 CV_SPLITS = ("train.tsv", "dev.tsv", "test.tsv")
 
 
@@ -196,8 +188,8 @@ def _of_file(source: ForeignSet) -> str:
         return "recording"
     if name.endswith((*PLAIN, *LISTS)):
         return "keyed" if not is_table(source, path) and is_keyed(source, path) else "table"
-    if path.suffix.lower() in UNREAD:
-        raise SecateurError(f"{path}: {UNREAD[path.suffix.lower()]}")
+    if what := described(path):
+        raise SecateurError(f"{path}: {what}")
     raise SecateurError(f"{path}: expected a folder, a table ending in .csv or .tsv, a manifest (JSON) or a recording")
 
 
@@ -246,8 +238,8 @@ def _of_folder(source: ForeignSet) -> str:
             return "paired"
         if any(is_keyed(source, path) for path in source.ending(*PLAIN)):
             return "keyed"
-    unread = [path for path in source.files if path.suffix.lower() in UNREAD]
-    hints += [f"{source.inside(path)}: {UNREAD[path.suffix.lower()]}" for path in unread]
+    unread = next((path for path in source.files if path.suffix.lower() in UNREAD), None)
+    hints += [f"{source.inside(unread)}: {described(unread)}"] if unread else []
     hint = f" ({hints[0]})" if hints else ""
     what = f"{len(source.audio)} audio files" if source.audio else "no audio files"
     raise SecateurError(

@@ -27,6 +27,7 @@ class Access(Settings):
         None,
         "Append a line of JSON for every request and stream to this file, - is standard error; what was said is "
         "never in it.",
+        writes=".log",
     )
 
     def known(self, host: str) -> bool:
