@@ -225,13 +225,7 @@ def _bulk(options: TranscribeSettings) -> Json:
     if "-" in options.inputs:
         raise SecateurError("standard input is transcribed by itself: leave out --engine, and manifests")
     local = 0 if options.workers is None else options.workers
-    spec = TranscribeSpec(
-        options.model,
-        options.how(),
-        options.threads,
-        local or cores(),
-        options.writing,
-    )
+    spec = TranscribeSpec(options.model, options.how(), options.threads, local or cores(), options.writing)
     if options.channel == "split" and options.out.suffix == ".jsonl":
         raise SecateurError('--channel split writes turns: --out FOLDER, or lines with "channel": 0 and 1 in the input')
     spec = replace(spec, channel=options.channel, device=device_for(options))

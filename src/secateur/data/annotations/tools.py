@@ -148,7 +148,7 @@ def _audio_field(data: Mapping[str, Any]) -> str | None:
     """The field that names the recording."""
     named = [k for k, v in data.items() if isinstance(v, str) and Path(_path(v)).suffix.lower() in AUDIO]
     meant = [k for k, v in data.items() if isinstance(v, str) and MEANT.get(plain_name(k)) == "audio"]
-    return next((k for k in named if k in meant), (named or meant or [None])[0])
+    return next((k for k in named if k in meant), next(iter(named or meant), None))
 
 
 def _path(name: str) -> str:
