@@ -72,15 +72,15 @@ def _label_studio(source: ForeignSet, where: str, task: Mapping[str, Any]) -> It
         if not isinstance(value, Mapping):
             continue
         kind = str(one.get("type"))
-        said = value.get("text" if kind == "textarea" else kind)
-        if said is None:
+        written = value.get("text" if kind == "textarea" else kind)
+        if written is None:
             continue
         fields = whole
         if isinstance(value.get("start"), NUMBERS) and isinstance(value.get("end"), NUMBERS):
             key = str(one.get("id") or (value["start"], value["end"]))
             fields = regions.setdefault(key, {name: value.get(name) for name in ("start", "end", "channel")})
             spoken |= {key} if kind == "textarea" else set()
-        fields[str(one.get("from_name") or kind)] = said
+        fields[str(one.get("from_name") or kind)] = written
     if not spoken:
         yield row | whole
         return
