@@ -6,21 +6,21 @@ import codecs
 from typing import NamedTuple
 
 
-class Kind(NamedTuple):
+class OtherFile(NamedTuple):
     """A kind of file that no job reads as it is."""
 
     name: str
     advice: str = ""  # what to do with it where a data set or a text is expected
 
 
-ARCHIVE = Kind("an archive", "unpack it first")
-SPREADSHEET = Kind("a spreadsheet", "save it as CSV, which `secateur data prepare` reads")
-DOCUMENT = Kind("a document", "save it as plain text (for `data align`)")
-ANNOTATIONS = Kind("annotations of a kind that is not read", "save them as SRT, WebVTT, TextGrid or ELAN")
-TABLE = Kind("a table", "`secateur data prepare {0} --out SET.jsonl` makes a manifest of it")
-WEB_PAGE = Kind("a web page", "perhaps of a failed download")
-IMAGE = Kind("an image")
-TEXT = Kind("text")
+ARCHIVE = OtherFile("an archive", "unpack it first")
+SPREADSHEET = OtherFile("a spreadsheet", "save it as CSV, which `secateur data prepare` reads")
+DOCUMENT = OtherFile("a document", "save it as plain text (for `data align`)")
+ANNOTATIONS = OtherFile("annotations of a kind that is not read", "save them as SRT, WebVTT, TextGrid or ELAN")
+TABLE = OtherFile("a table", "`secateur data prepare {0} --out SET.jsonl` makes a manifest of it")
+WEB_PAGE = OtherFile("a web page", "perhaps of a failed download")
+IMAGE = OtherFile("an image")
+TEXT = OtherFile("text")
 # By the ends of names: what people have and this does not read.
 UNREAD = {
     **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), SPREADSHEET),
@@ -32,12 +32,12 @@ UNREAD = {
 BEGINNINGS = {
     b"pk\x03\x04": ARCHIVE, b"\x1f\x8b": ARCHIVE, b"bzh": ARCHIVE, b"\xfd7zxz": ARCHIVE, b"7z\xbc\xaf": ARCHIVE,
     b"rar!": ARCHIVE, b"%pdf": DOCUMENT, b"{\\rtf": DOCUMENT, b"\xd0\xcf\x11\xe0": DOCUMENT, b"par1": TABLE,
-    b"arrow1": TABLE, b"\x93numpy": Kind("a NumPy array"), b"\x89png": IMAGE, b"\xff\xd8\xff": IMAGE,
-    b"gif8": IMAGE, b"\x80\x04": Kind("a pickle"), b"<!doctype html": WEB_PAGE, b"<html": WEB_PAGE,
+    b"arrow1": TABLE, b"\x93numpy": OtherFile("a NumPy array"), b"\x89png": IMAGE, b"\xff\xd8\xff": IMAGE,
+    b"gif8": IMAGE, b"\x80\x04": OtherFile("a pickle"), b"<!doctype html": WEB_PAGE, b"<html": WEB_PAGE,
 }  # fmt: skip
 
 
-def other_kind(head: bytes, suffix: str) -> Kind | None:
+def other_kind(head: bytes, suffix: str) -> OtherFile | None:
     """The kind of a file that begins with `head` and whose name ends in `suffix`; None where it is none of these."""
     lower = head.lstrip()[:32].lower()
     kind = next((kind for start, kind in BEGINNINGS.items() if lower.startswith(start)), None)

@@ -7,9 +7,9 @@ from pathlib import Path
 from ..audio.files.kinds import start_of
 from ..base.errors import SecateurError
 from ..base.files import read_start
-from ..base.other_files import WEB_PAGE, Kind, is_text, other_kind
+from ..base.other_files import WEB_PAGE, OtherFile, is_text, other_kind
 
-RECORDING = Kind(
+RECORDING = OtherFile(
     "a recording", "`secateur data prepare FOLDER --out SET.jsonl` makes a manifest of recordings and their transcripts"
 )
 PREPARE = ": `secateur data prepare` makes one of tables, lists, folders and exports of annotation tools"
