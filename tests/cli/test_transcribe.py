@@ -140,6 +140,19 @@ def test_options_without_effect_are_refused_or_named(tmp_path: Path, capsys: pyt
     assert "did you mean 'srt'" in refusal(capsys, str(sound), "--format", "SRT")
 
 
+def test_names_of_all_kinds_are_one_line_each(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("two\nlines.wav", "-dash.wav", "smile \N{GRINNING FACE}.wav"):
+        soundfile.write(tmp_path / name, np.zeros(1600), 16000)
+    (tmp_path / "empty.wav").touch()
+    assert main(["transcribe", str(tmp_path), "--model", model]) == 2
+    text, notes = capsys.readouterr()
+    assert len(text.splitlines()) == 3 and "two lines.wav\t" in text
+    assert "empty.wav: empty, there are no bytes in it" in notes
+    assert main(["transcribe", str(tmp_path), "--model", model, "--out", str(tmp_path / "out")]) == 2
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert (tmp_path / "out" / "two\nlines.txt").exists() and (tmp_path / "out" / "-dash.txt").exists()
+
+
 def test_one_transcript_into_the_file_that_is_named(
     clip: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -99,6 +99,25 @@ def test_common_voice(tmp_path: Path) -> None:
     assert any("train.tsv, dev.tsv, test.tsv" in note for note in listed.notes)
 
 
+@pytest.mark.parametrize("languages", [["en"], ["de", "en", "zh-CN"]])
+def test_a_folder_above_the_languages_of_common_voice(tmp_path: Path, languages: list[str]) -> None:
+    header = "client_id\tpath\tsentence\tlocale\n"
+    corpus = tmp_path / "cv-corpus-17.0-2024-03-15"
+    for language in languages:
+        trees.sound(corpus / language / "clips" / f"cv_{language}.wav")
+        for name in ("train", "dev", "test", "validated"):
+            row = f"f00\tcv_{language}.wav\t{name}\t{language}\n"
+            trees.text(corpus / language / f"{name}.tsv", header + row)
+        trees.text(corpus / language / "clip_durations.tsv", f"clip\tduration[ms]\ncv_{language}.wav\t500\n")
+    expected = ", ".join(str(corpus / language) for language in languages)
+    for folder in (corpus, tmp_path):
+        with pytest.raises(SecateurError) as problem:
+            read_set(folder)
+        assert str(problem.value) == f"{folder}: a folder above data sets: name one of them: {expected}"
+    with pytest.raises(SecateurError, match=rf"\.tsv is in the folder above: name {corpus / languages[-1]}\)"):
+        read_set(corpus / languages[-1] / "clips")
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [

@@ -53,8 +53,9 @@ def settings_of(cls: type[S], name: str, inputs: Sequence[Any], options: Mapping
     """
     values: Json = {}
     named = [f for f in dataclasses.fields(cls) if f.metadata.get("positional")]  # type: ignore[arg-type]
-    if named and len(inputs) > len(named) and str(named[-1].type).startswith("tuple"):
-        inputs = [*inputs[: len(named) - 1], tuple(inputs[len(named) - 1 :])]
+    if named and len(inputs) >= len(named) and str(named[-1].type).startswith("tuple"):
+        first, last = inputs[: len(named) - 1], inputs[len(named) - 1 :]
+        inputs = [*first, last[0] if len(last) == 1 and isinstance(last[0], list | tuple) else tuple(last)]
     if len(inputs) > len(named):
         raise SecateurError(f"{name}: takes {len(named)} values without a name, found {len(inputs)}")
     values |= {f.name: given for f, given in zip(named, inputs, strict=False)}

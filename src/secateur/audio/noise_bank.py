@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..base.errors import SecateurError
+from ..base.errors import SecateurError, several
 from .level import is_silent
 from .read import read_audio
 from .resample import resample
@@ -51,7 +51,7 @@ class NoiseBank:
         Raises:
             SecateurError: a file that cannot be read or is silent, or no file.
         """
-        files = list(paths)
+        files = list(several("NoiseBank.read", paths))
         clips = [read_audio(path, sample_rate) for path in files]
         for path, clip in zip(files, clips, strict=True):
             if is_silent(clip, -100.0):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
+from typing import Any, TypeVar
+
+Many = TypeVar("Many", bound=Iterable[Any])
 
 LONGEST = 1500  # characters of a message
 
@@ -26,6 +30,22 @@ def one_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else " " if c in "\r\n\t" else repr(c)[1:-1] for c in text)
+
+
+UTTERANCES = "read_manifest lists its utterances"
+
+
+def several(what: str, values: Many, instead: str = "put it into a list") -> Many:
+    """`values` as they are, unless they are one text, path, array of samples or other single thing.
+
+    Raises:
+        SecateurError: with what to do `instead`.
+    """
+    samples = getattr(values, "ndim", None) == 1 and getattr(getattr(values, "dtype", None), "kind", "") in "fiu"
+    if isinstance(values, str | bytes | os.PathLike) or samples or not hasattr(values, "__iter__"):
+        one = "an array" if samples else repr(values)[:80]
+        raise SecateurError(f"{what} takes several, and {one} is one: {instead}")
+    return values
 
 
 def check_known(what: str, name: str, known: Iterable[str]) -> None:

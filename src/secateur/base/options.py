@@ -63,7 +63,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         for one in dataclasses.fields(self):  # type: ignore[arg-type]
-            problem = _out_of_range(one.metadata, getattr(self, one.name))
+            problem = _out_of_range(one.metadata, value := getattr(self, one.name))
+            if isinstance(value, str | Path) and str(one.type).startswith("tuple"):
+                problem = f"takes several, and '{value}' is one: put it into a tuple"
             if problem:
                 raise SecateurError(f"{one.name} {problem}")
 
@@ -79,8 +81,7 @@ def _out_of_range(about: Mapping[str, Any], value: Any) -> str:
             or (above is not None and number <= above) or (below is not None and number >= below)
         )  # fmt: skip
         if wrong:
-            unit = about.get("unit") or ""
-            hint = f"; {number:g} % is {number / 100:g}" if unit == "share" and 1 < number <= 100 else ""
+            hint = f"; {number:g} % is {number / 100:g}" if about.get("unit") == "share" and 1 < number <= 100 else ""
             return f"must be {range_of(about)}, found {number:g}{hint}"
     return ""
 
@@ -255,9 +256,7 @@ def to_dict(value: Any) -> Any:
         return [to_dict(v) for v in value]
     if isinstance(value, dict):
         return {k: to_dict(v) for k, v in value.items()}
-    if isinstance(value, Path):
-        return str(value)
-    return value
+    return str(value) if isinstance(value, Path) else value
 
 
 def convert(hint: Any, value: Any, where: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..api.transcribe import TranscribeSettings, transcribe
+from ..base.errors import one_line
 from ..base.files import Json
 from ..base.options import from_dict
 from ..base.progress import say
@@ -41,7 +42,7 @@ def show(result: Json) -> str:
     if result["format"] == "txt" and words:
         say("secateur: --word-times: txt has no times: take --format json")
     if result["written"]:
-        return "\n".join(result["written"])
+        return "\n".join(map(one_line, result["written"]))
     transcripts = [
         from_dict(Transcript, {key: value for key, value in file.items() if key != "file"}) for file in result["files"]
     ]
@@ -51,4 +52,4 @@ def show(result: Json) -> str:
         return "\n".join(texts)
     if result["format"] == "json":
         return "[\n" + ",\n".join(texts) + "\n]"
-    return "\n".join(f"{file['file']}\t{text}" for file, text in zip(result["files"], texts, strict=True))
+    return "\n".join(f"{one_line(file['file'])}\t{text}" for file, text in zip(result["files"], texts, strict=True))

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..audio.members import recording_bytes
+from ..base.errors import UTTERANCES, several
 from ..base.extras import require
 from ..base.files import atomic_path
 from ..base.progress import track
@@ -55,6 +56,8 @@ class AudioBank:
 
         With `SECATEUR_BANKS` naming a folder, decoded sets are cached there for other runs on the same machine.
         """
+
+        several("AudioBank.read", utterances, UTTERANCES)
 
         def decode() -> list[Samples]:
             with ThreadPoolExecutor(threads) as pool:

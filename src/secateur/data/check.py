@@ -18,7 +18,7 @@ import soundfile
 from ..audio.level import clipped_share, is_silent, peak_db
 from ..audio.members import is_recording, recording_bytes
 from ..audio.read import SLACK, audio_info
-from ..base.errors import SecateurError
+from ..base.errors import UTTERANCES, SecateurError, several
 from ..base.progress import track
 from .clip import read_clip
 from .hashes import Hashes
@@ -67,7 +67,7 @@ def check_texts(utterances: Iterable[Utterance], settings: CheckSettings | None 
 
 def _judge(utterances: Iterable[Utterance], settings: CheckSettings) -> TextJudge:
     judge = TextJudge(settings)
-    for u in utterances:
+    for u in several("check", utterances, UTTERANCES):
         judge.learn(u)
     judge.settle()
     return judge

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..audio.members import inside_archive, open_member
 from ..audio.read import AudioInfo, audio_info
-from ..base.errors import SecateurError
+from ..base.errors import UTTERANCES, SecateurError, several
 from ..base.files import Json, write_bytes, write_text
 from ..base.progress import track
 from ..base.remote import absolute, is_file, open_remote, url_of
@@ -256,7 +256,7 @@ def export(clips: Iterable[Utterance], form: str, out: Path, split: str = "train
     Raises:
         SecateurError: audio that is not there, or a folder that cannot be written.
     """
-    some = list(track(clips, f"exporting to {form}"))
+    some = list(track(several("export", clips, UTTERANCES), f"exporting to {form}"))
     out = out / SPLITS.get(split, "train") if form == "audiofolder" else out
     files = _Files((out.parent / f"{out.stem}-{AUDIO}") if form == "nemo" else out / AUDIO)
     return ExportedData(FORMS[form](some, out, files), len(some), files.written)

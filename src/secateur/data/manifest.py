@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..base.errors import SecateurError, nearest
+from ..base.errors import UTTERANCES, SecateurError, nearest, several
 from ..base.files import Json, at_home, atomic_path
 from ..base.remote import absolute, open_remote, url_of
 from ..text.languages import language_tag
@@ -224,7 +224,7 @@ def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
         SecateurError: the folder cannot be written, an id occurs twice, or an extra has the name of a field.
     """
     with manifest_writer(path) as write:
-        for u in utterances:
+        for u in several("write_manifest", utterances, UTTERANCES):
             write(u)
 
 

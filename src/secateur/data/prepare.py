@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..audio.denoise import SPECTRAL, Gtcrn, denoise
 from ..audio.read import SLACK, AudioInfo, audio_info
-from ..base.errors import SecateurError, one_line
+from ..base.errors import SecateurError, one_line, several
 from ..base.files import Json, atomic_path, read_json, write_json, write_text
 from ..base.progress import track
 from ..base.remote import absolute, is_file, url_of
@@ -88,7 +88,7 @@ def prepare(
     """
     settings = settings or PrepareSettings()
     seen: set[str] = set()
-    for recording in recordings:
+    for recording in several("prepare", recordings, "read_set lists its recordings"):
         if recording.id in seen:
             raise SecateurError(f"{recording.audio}: the id '{recording.id}' occurs twice")
         seen.add(recording.id)

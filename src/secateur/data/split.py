@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
-from ..base.errors import SecateurError
+from ..base.errors import UTTERANCES, SecateurError, several
 from .fields import FIELDS
 from .hashes import Hashes
 from .manifest import Utterance
@@ -36,7 +36,7 @@ def choose_splits(
     if not shares or min(shares.values()) <= 0:
         raise SecateurError(f"shares of splits must be above 0, found {shares}")
     spoken: dict[str, int] = {}
-    for u in utterances:
+    for u in several("split", utterances, UTTERANCES):
         key = group_of(u, by)
         spoken[key] = spoken.get(key, 0) + round(u.duration * FINE)
     seconds = {key: total / FINE for key, total in spoken.items()}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..base.errors import SecateurError
+from ..base.errors import UTTERANCES, SecateurError, several
 from ..base.extras import require
 from ..base.files import atomic_path
 from ..text.languages import by_characters
@@ -110,7 +110,7 @@ class Tallies:
 def stats(utterances: Iterable[Utterance]) -> Stats:
     """Counts over all of `utterances`."""
     tally = Tally()
-    for u in utterances:
+    for u in several("stats", utterances, UTTERANCES):
         tally.add(u)
     return tally.stats()
 

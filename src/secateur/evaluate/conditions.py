@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..audio.tone import Samples, edges, quiet_middle, room_tone
-from ..base.errors import SecateurError, nearest
+from ..base.errors import SecateurError, nearest, several
 from ..data.manifest import Utterance
 from ..text.languages import base_language, by_characters
 
@@ -78,7 +78,7 @@ def chosen(names: Sequence[str]) -> list[str]:
         SecateurError: a name that means none (with the nearest).
     """
     selected: list[str] = []
-    for name in names:
+    for name in several("chosen", names):
         kind, _, value = name.partition("-")
         if name in ("all", *KINDS):
             selected += [one for one in ALL if name in ("all", one.partition("-")[0])]

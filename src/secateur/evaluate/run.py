@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..base.errors import SecateurError
+from ..base.errors import UTTERANCES, SecateurError, several
 from ..base.files import Json
 from ..base.version import __version__
 from ..models.family import Config, family_of
@@ -54,9 +54,9 @@ def evaluate(
         SecateurError: no clips, a clip without transcript (`"text": ""` is one: nothing is spoken), an unknown language
             or scheme, or not one text a clip comes back.
     """
-    _check(utterances)
+    _check(several("evaluate", utterances, UTTERANCES))
     codes = {u.language: base_language(u.language) for u in utterances}
-    several = len(set(codes.values())) > 1
+    mixed = len(set(codes.values())) > 1
     language = ", ".join(sorted(set(codes.values() if len(codes) > 1 else codes)))
     chosen = metric or overall_metric(codes.values())
     schemes = {code: scheme_of(code, normalise) for code in sorted(set(codes.values()))}
@@ -72,7 +72,7 @@ def evaluate(
         code = codes[utterance.language]
         compared = compare_texts(utterance.text, text, code, schemes[code], metric)
         extras = {key: value for key, value in utterance.extras.items() if isinstance(value, str | int | float)}
-        if several:
+        if mixed:
             extras["language"] = code
         rows.append(
             Row(

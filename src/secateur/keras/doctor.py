@@ -7,6 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from ..base.errors import several
 from ..base.extras import require
 from ..models.findings import Findings, Prunable, Ungrouped
 from ..models.groups import Group
@@ -33,6 +34,7 @@ def doctor(
         SecateurError: a model that is not built or was never called; an amount that cannot be.
     """
     backend = str(require("keras", "keras").backend.backend())
+    several("only", only), several("exclude", exclude)
     total = sum(prod(variable.shape) for variable in model.weights)
     problem = ""
     try:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.errors import SecateurError
+from ..base.errors import SecateurError, several
 from ..models.groups import Group
 from ..prune.places import along, unit_sums
 from .options import Options
@@ -63,7 +63,9 @@ class GroupLasso(keras.callbacks.Callback):  # type: ignore[misc]
         if strength <= 0 or every < 1:
             raise SecateurError(f"group lasso needs strength > 0 and every >= 1, found {strength} and {every}")
         self.strength, self.every, self.since = strength, every, 0
-        self.options = Options(0.0, only=tuple(only), exclude=tuple(exclude), mode="mask")
+        self.options = Options(
+            0.0, only=tuple(several("only", only)), exclude=tuple(several("exclude", exclude)), mode="mask"
+        )
         self.groups: list[Group] = []
 
     def on_train_begin(self, logs: Any = None) -> None:

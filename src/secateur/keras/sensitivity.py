@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..base.errors import SecateurError, check_known
+from ..base.errors import SecateurError, check_known, several
 from ..base.extras import require
 from ..base.progress import track
 from ..evaluate.error_rate import count_errors
@@ -66,7 +66,7 @@ def sensitivity(
     check_known("criterion", criterion, [n for n, c in CRITERIA.items() if "map" not in c.needs])
     if not all(0 < a < 1 for a in amounts):
         raise SecateurError("amounts are shares between 0 and 1, such as (0.1, 0.25, 0.5)")
-    labelled, transcribed = chosen_sets(model, sets, words)
+    labelled, transcribed = chosen_sets(model, sets, several("words", words))
     structure = structure_of(model)
     given = None if labelled is None else SampleBatches((labelled.features, labelled.classes), model, batch_size)
     if given is None and CRITERIA[criterion].needs:

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..base.errors import SecateurError
+from ..base.errors import SecateurError, several
 from ..text.spoken import spoken
 from .ngram import END, NEVER, START, UNKNOWN, NGram
 from .tables import Grams, build
@@ -25,7 +25,7 @@ def train_ngram(texts: Iterable[str], order: int = 3, vocabulary: Iterable[str] 
     Raises:
         SecateurError: no text, or an order below 1.
     """
-    sentences = [[START, *spoken(text).split(), END] for text in texts if spoken(text)]
+    sentences = [[START, *spoken(text).split(), END] for text in several("train_ngram", texts) if spoken(text)]
     if not sentences or order < 1:
         raise SecateurError("a language model needs texts, and n-grams of at least one word")
     counts: list[Counter[Gram]] = [Counter() for _ in range(order)]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.errors import SecateurError
+from ..base.errors import SecateurError, several
 
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 NEVER = -99.0 * float(np.log(10))  # what ARPA files write for "never": natural logarithm
@@ -209,5 +209,5 @@ def _sentence(model: Any, text: str) -> float:
 
 def perplexity(model: LanguageModel, texts: Sequence[str]) -> float:
     """Perplexity of a model on sentences of spaced words, their ends counted as a word each."""
-    words = sum(len(text.split()) + 1 for text in texts)
+    words = sum(len(text.split()) + 1 for text in several("perplexity", texts))
     return float(np.exp(-sum(model.sentence(text) for text in texts) / words))

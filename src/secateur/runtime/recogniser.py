@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ..audio.arrays import as_samples
 from ..audio.read import read_audio
 from ..base.cancel import check_cancelled
-from ..base.errors import SecateurError, nearest
+from ..base.errors import SecateurError, nearest, several
 from ..base.memory import in_halves, trim
 from ..base.plugins import Lazy
 from ..data.clip import read_clip
@@ -190,7 +190,7 @@ class Recogniser(ABC):
         """
         options = self.generation.applied(options or DecodingOptions())
         self.check(options)
-        audios = [self.samples(recording) for recording in recordings]
+        audios = [self.samples(recording) for recording in several("transcribe_batch", recordings)]
         decoded = (
             self._by_windows(audios, options, cache, plans)
             if looks_for_speech(options)

@@ -11,7 +11,7 @@ import torch
 from ..audio.augment import NoiseBank
 from ..audio.level import is_silent
 from ..base.device import pick_device
-from ..base.errors import SecateurError
+from ..base.errors import SecateurError, several
 from ..base.progress import say
 from ..data.clip import read_clip
 from ..data.clip_index import ClipIndex
@@ -34,7 +34,7 @@ class JobManifests:
 
 def read_all(manifests: Sequence[Path]) -> list[Utterance]:
     """The clips of several manifests."""
-    return [u for path in manifests for u in read_manifest(path)]
+    return [u for path in several("read_all", manifests) for u in read_manifest(path)]
 
 
 def read_job(files: JobManifests, device: str, same_speakers: bool = False) -> JobData:

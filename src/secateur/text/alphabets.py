@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ..base.errors import SecateurError, nearest
+from ..base.errors import SecateurError, nearest, several
 
 TABLE = Path(__file__).with_name("alphabets.tsv")
 DANDAS = "\u0964\u0965"  # the full stops of most Indian scripts, named after Devanagari
@@ -79,7 +79,7 @@ def alphabet_of(languages: Iterable[str]) -> Alphabet:
     names: set[str] = set()
     letters: set[str] = set()
     known = written_with()
-    for code in languages:
+    for code in several("alphabet_of", languages):
         if code not in known:
             raise SecateurError(
                 f"no alphabet is known of the language '{code}'{nearest(code, known)}; name its letters: "

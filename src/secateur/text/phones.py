@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from ..base.errors import SecateurError
+from ..base.errors import SecateurError, several
 from ..base.extras import hint
 from ..base.files import write_json
 from ..base.options import to_dict
@@ -145,7 +145,7 @@ def phones_of(texts: Iterable[str], language: str = "en", dictionary: Path | Non
     if not language.startswith("en"):
         raise SecateurError(f"phones are English so far, not '{language}': use characters or pieces")
     counts: dict[str, int] = {}
-    for text in texts:
+    for text in several("phones_of", texts):
         for word in spoken(text).split():
             counts[word] = counts.get(word, 0) + 1
     if not counts:

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from ..base.errors import SecateurError
+from ..base.errors import SecateurError, several
 from ..base.extras import require
 from ..base.files import write_json
 from ..base.options import to_dict
@@ -105,7 +105,7 @@ def pieces_of(texts: Iterable[str], count: int, language: str = "en") -> Pieces:
         SecateurError: no text, or `sentencepiece` is not installed.
     """
     library: Any = require("sentencepiece", "pieces")
-    lines = [line for line in map(spoken, texts) if line]
+    lines = [line for line in map(spoken, several("pieces_of", texts)) if line]
     if not lines:
         raise SecateurError("no text to learn pieces from")
     model = io.BytesIO()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from ..base.errors import SecateurError, nearest
+from ..base.errors import SecateurError, nearest, several
 from ..base.files import read_json, write_json
 from ..base.options import from_dict, to_dict
 from .chinese import normalise_chinese
@@ -125,7 +125,7 @@ def characters_of(texts: Iterable[str], language: str = "en") -> Units:
         SecateurError: there are none.
     """
     spell = _speller(language, "spoken")
-    result = tuple(sorted({c for text in texts for c in spell(text)}))
+    result = tuple(sorted({c for text in several("characters_of", texts) for c in spell(text)}))
     if not result:
         raise SecateurError("no text to take characters from")
     return Units(result, language, "spoken")
@@ -137,6 +137,7 @@ def make_units(kind: str, texts: Iterable[str], language: str = "en", count: int
     Raises:
         SecateurError: an unknown kind, no text, or what the kind needs is not installed.
     """
+    several("make_units", texts)
     if kind == "characters":
         return characters_of(texts, language)
     if kind == "phones":

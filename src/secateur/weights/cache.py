@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..base.errors import SecateurError, nearest
+from ..base.errors import SecateurError, nearest, several
 from ..base.extras import require
 from ..base.files import cache_dir, read_json
 from ..base.folders import folder_bytes
@@ -134,7 +134,7 @@ def clean(names: Sequence[str] = (), everything: bool = False, cache: Path | Non
         SecateurError: a name that is not there, with the nearest.
     """
     there = {entry.name: entry for entry in entries(cache)}
-    for name in names:
+    for name in several("clean", names):
         if name not in there:
             raise SecateurError(f"no '{name}' in the cache{nearest(name, there)}; see  secateur models cache list")
     old = [e for e in there.values() if not e.usable or (e.name.startswith(LOCAL) and not e.refers_to)]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...base.errors import SecateurError, check_known
 from ...base.other_files import UNREAD
-from ...base.remote import absolute, is_file, is_folder
+from ...base.remote import absolute, is_file, is_folder, url_of
 from ..annotations.timed_lines import read_labels
 from ..columns import MEANT, plain_name
 from ..other_files import described
@@ -24,6 +24,7 @@ from .kaldi import kaldi_folders, read_kaldi
 from .keyed import is_keyed, read_keyed
 from .lhotse import kind_of, lhotse_files, read_lhotse
 
+MOST_INSIDE = 40  # folders of a folder that are looked into for sets
 CV_SPLITS = ("train.tsv", "dev.tsv", "test.tsv")
 
 
@@ -238,6 +239,11 @@ def _of_folder(source: ForeignSet) -> str:
             return "paired"
         if any(is_keyed(source, path) for path in source.ending(*PLAIN)):
             return "keyed"
+    inside = _sets_inside(source)
+    if inside:
+        raise SecateurError(f"{folder}: a folder above data sets: name one of them: {', '.join(map(str, inside))}")
+    above = [] if url_of(folder) else sorted(f for f in folder.absolute().parent.glob("*.?sv") if source.audio)
+    hints += [f"{above[0].name} is in the folder above: name {above[0].parent}"] if above else []
     unread = next((path for path in source.files if path.suffix.lower() in UNREAD), None)
     hints += [f"{source.inside(unread)}: {described(unread)}"] if unread else []
     hint = f" ({hints[0]})" if hints else ""
@@ -246,6 +252,19 @@ def _of_folder(source: ForeignSet) -> str:
         f"{folder}: {what}, neither *.trans.txt, wav.scp, nor audio with .txt, .lab or subtitles beside it, nor a "
         f"table or manifest that names them{hint}"
     )
+
+
+def _sets_inside(source: ForeignSet) -> list[Path]:
+    """Folders below a folder that is no set itself, each of which is one: the languages of Common Voice."""
+    folders = {f.parent for f in source.files if f.name.lower().endswith((*TABLES, *MANIFESTS))} - {source.folder}
+    sets: list[Path] = []
+    for folder in sorted(folders)[:MOST_INSIDE]:
+        try:
+            _of_folder(ForeignSet(folder, source.settings))
+        except SecateurError:
+            continue
+        sets.append(folder)
+    return sets
 
 
 def _has_metadata(source: ForeignSet) -> bool:
