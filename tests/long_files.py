@@ -8,7 +8,7 @@ LONG_FILES = (
     "test_adapt", "test_founding", "test_kill", "test_study", "test_ctc_study", "test_hf_arm", "test_speech",
     "test_evaluate_command", "test_hub", "test_keras_export", "test_keras_sensitivity", "test_keras_prune",
     "test_package", "test_smoothing", "test_plugins", "test_distributed", "test_study_chinese", "test_ctc_arm",
-    "test_calibration", "test_sensitivity_ray", "test_ray", "test_trunk_arm", "test_moonshine_arm", "test_ctc_units",
+    "test_calibration", "test_ray", "test_trunk_arm", "test_moonshine_arm", "test_ctc_units",
     "test_streamed", "test_adapt_use", "test_scarce", "test_families_study", "test_larger",
     "test_ctc_shrink", "test_export_whisper_tiny", "test_docs", "test_hostile", "test_named_cost",
 )  # fmt: skip

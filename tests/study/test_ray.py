@@ -1,4 +1,4 @@
-"""Bulk transcription and studies on a Ray cluster of this machine: a worker that is killed costs its piece only."""
+"""Bulk transcription, studies and sensitivity maps on a Ray cluster here: a worker that is killed costs its piece."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ from secateur.data.pack import pack
 from secateur.models.checkpoint import save_checkpoint
 from secateur.runtime.bulk.run import BulkSettings, transcribe_all
 from secateur.runtime.bulk.worker import TranscribeSpec
+from secateur.sensitivity.probe import ProbeSpec
+from secateur.sensitivity.run import SensitivitySettings, run_map
+from secateur.study.one import run_one
 from secateur.study.runs import run_study
+from secateur.study.settings import read_study
 
 pytest.importorskip("ray")
 BUNDLED = Path(secateur.__file__).parent / "data" / "bundled"
@@ -85,16 +89,38 @@ def test_a_killed_worker_costs_its_piece_of_a_study(
     save_checkpoint(tmp_path / "model", *small_whisper())
     (tmp_path / "study.toml").write_text(STUDY.format(model=tmp_path / "model").replace('robust = ["dense"]', ""))
 
-    def run(out: str, engine: Any) -> dict[str, Any]:
-        assert run_study(tmp_path / "study.toml", tmp_path, tmp_path / out, 1, ("dense",), (0,), engine=engine) == []
-        return dict(read_json(tmp_path / out / "dense-0" / "summary.json"))
-
-    local = run("local", "local")
+    run_one(read_study(tmp_path / "study.toml"), "dense", 0, tmp_path, tmp_path / "local", "cpu")
     folder = tmp_path / "ray"
     killed = killing(monkeypatch, lambda: any(folder.glob("dense-*/metrics.jsonl")))
-    spread = run("ray", "ray")
+    assert run_study(tmp_path / "study.toml", tmp_path, folder, 1, ("dense",), (0,), engine="ray") == []
     assert killed and "a worker died; its piece is repeated" in capsys.readouterr().err
+    spread, local = (read_json(out / "dense-0" / "summary.json") for out in (folder, tmp_path / "local"))
     assert [spread[key] for key in ("error", "steps", "flops")] == [local[key] for key in ("error", "steps", "flops")]
+
+
+def test_a_killed_worker_costs_its_piece_of_a_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = save_checkpoint(tmp_path / "small", *small_whisper())
+    dev = str(BUNDLED / "dev.jsonl")
+    spec = ProbeSpec(str(folder), (dev,), screen=0, device="cpu", style="as-is", threads=1)
+    settings = SensitivitySettings((0.5,), "decoder 0,encoder 1", decode=2)
+    local = run_map(spec, settings, tmp_path / "local")
+    killed: list[int] = []
+    wait = RayEngine.run
+
+    def run(engine: RayEngine[Any, Any], pieces: Any, done: Any, label: str) -> None:
+        processes = [] if killed else engine.ray.get([worker.process.remote() for worker in engine.workers])
+
+        def kill_once(piece: Any, answer: Any) -> None:
+            done(piece, answer)
+            if not killed:
+                killed.append(processes[0])
+                os.kill(processes[0], signal.SIGKILL)
+
+        wait(engine, pieces, kill_once, label)
+
+    monkeypatch.setattr(RayEngine, "run", run)
+    spread = run_map(spec, settings, tmp_path / "ray", "ray", workers=2)
+    assert killed and spread.sites == local.sites and spread.error == local.error
 
 
 def test_what_a_worker_cannot_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
