@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -20,11 +22,25 @@ def needs(*packages: str) -> None:
         pytest.skip(f"not installed: {', '.join(missing)}", allow_module_level=True)
 
 
-def ran(script: str, backend: str, folder: Path) -> str:
-    """What `script`, a file beside this one, printed; it writes into `folder`."""
-    done = subprocess.run(
-        [sys.executable, str(HERE / script), str(folder)],
-        env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True,
+@functools.cache
+def zygote(backend: str) -> subprocess.Popen[str]:
+    """The process that forks for every script with this backend; it ends when this process does."""
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "keras_zygote.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "KERAS_BACKEND": backend},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+    assert process.stdout and json.loads(process.stdout.readline())["ready"]
+    return process
+
+
+def ran(script: str | Path, backend: str, folder: Path) -> str:
+    """What `script`, a file beside this one, printed; it runs in `folder`, and writes there."""
+    process, said = zygote(backend), folder.with_name(f"{folder.name}.said")
+    assert process.stdin and process.stdout
+    request = {"words": [str(HERE / script), str(folder)], "folder": str(folder), "said": str(said)}
+    process.stdin.write(json.dumps(request) + "\n")
+    process.stdin.flush()
+    code = json.loads(process.stdout.readline())["code"]
+    printed = said.read_text(errors="replace")
+    assert code == 0, printed[-3000:]
+    return printed

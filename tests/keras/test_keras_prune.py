@@ -6,9 +6,6 @@ A backend cannot change once Keras is imported: each runs `keras_prune_small.py`
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +150,6 @@ def test_group_lasso_takes_from_whole_units(run: Run) -> None:
     least = 5**0.5  # of four inputs and a bias
     assert found["norms"] == pytest.approx([5 - least, 0, 5 - least])
     assert found["empty"][0] < found["empty"][-1] and 0 < found["empty"][-1] < 1
-    before, left = found["units"]  # the last press is after the last step: what is empty is zero
-    assert before - left == round(found["empty"][-1] * (16 + 9)) > 0
     assert found["right"] > 0.6  # of three classes, with 30 % of the parameters gone at once
     assert "strength > 0" in found["none"]
 
@@ -164,12 +159,9 @@ def test_the_readme_says_what_works(tmp_path: Path) -> None:
     section = (HERE.parents[1] / "README.md").read_text(encoding="utf-8").split("\n## Keras\n")[1]
     code = section.split("```python\n")[1].split("```")[0]
     code += "print(model.count_params(), small.count_params(), smaller.count_params())"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "KERAS_BACKEND": "torch"}, cwd=tmp_path, capture_output=True,
-        text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    whole, half, less = map(int, done.stdout.split()[-3:])
+    (tmp_path / "page.py").write_text(code)
+    (tmp_path / "made").mkdir()
+    whole, half, less = map(int, ran(tmp_path / "page.py", "torch", tmp_path / "made").split()[-3:])
     assert 0.4 * whole < half <= 0.5 * whole
     assert 0.7 * half < less <= 0.8 * half
-    assert {p.name for p in tmp_path.iterdir()} == {"small.keras", "small.onnx"}
+    assert {p.name for p in (tmp_path / "made").iterdir()} == {"small.keras", "small.onnx"}

@@ -1,0 +1,52 @@
+"""A process that has imported Keras with one backend and forks for each script: TensorFlow takes seconds to import.
+
+Requests and answers are lines of JSON: `words` (the script and its arguments), `folder` (where it runs), `said` (the
+file for what it prints); then the exit code. Nothing of secateur is imported before the script does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+
+def child(request: dict[str, Any]) -> None:
+    """Run one script as `python script ...` would, never to return."""
+    os.chdir(request["folder"])
+    with Path(request["said"]).open("wb") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+    sys.argv = request["words"]
+    sys.path[0] = str(Path(sys.argv[0]).parent)
+    code = 1
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def main() -> None:
+    """Import, say so, serve until standard input ends."""
+    from keras.src.trainers import trainer
+
+    # XLA compiles every step and batch size of every small model for seconds; `test_founding` trains with it.
+    trainer.model_supports_jit = lambda model: False
+    print(json.dumps({"ready": True}), flush=True)
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            child(json.loads(line))
+        print(json.dumps({"code": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
