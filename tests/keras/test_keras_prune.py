@@ -150,6 +150,8 @@ def test_group_lasso_takes_from_whole_units(run: Run) -> None:
     least = 5**0.5  # of four inputs and a bias
     assert found["norms"] == pytest.approx([5 - least, 0, 5 - least])
     assert found["empty"][0] < found["empty"][-1] and 0 < found["empty"][-1] < 1
+    before, left = found["units"]  # the last press is after the last step: what is empty is zero
+    assert before - left == round(found["empty"][-1] * (16 + 9)) > 0
     assert found["right"] > 0.6  # of three classes, with 30 % of the parameters gone at once
     assert "strength > 0" in found["none"]
 
