@@ -88,14 +88,14 @@ def builders() -> dict[str, tuple[str, Callable[[], Any]]]:
     return result
 
 
-def inputs_of(model: Any) -> Any:
-    """A batch of two, nested as the model takes it."""
+def inputs_of(model: Any, batch: int = 2) -> Any:
+    """A batch, nested as the model takes it."""
     random = np.random.default_rng(0)
 
     def one(tensor: Any) -> Any:
         name = tensor.name
         size = 400 if "audio" in name or (len(tensor.shape) == 2 and "float" in str(tensor.dtype)) else 16
-        shape = (2, *(size if n is None else n for n in tensor.shape[1:]))
+        shape = (batch, *(size if n is None else n for n in tensor.shape[1:]))
         if "int" in str(tensor.dtype) or "bool" in str(tensor.dtype):
             ones = "mask" in name
             most = 2 if "segment" in name else 5  # two segments in every model that has them

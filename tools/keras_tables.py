@@ -1,4 +1,4 @@
-"""Which Keras models can be pruned, from `benchmarks/results/keras_models_*.json`."""
+"""Which Keras models can be pruned and exported, and the founding example's runs: from the files that runs wrote."""
 
 from __future__ import annotations
 
@@ -34,6 +34,41 @@ def models_table() -> list[str]:
     return [
         *pipe_table(head, rows), "", *pipe_table(titles, each), "",
         f"Keras {runs[0]['keras']}, {dates}, {runs[0]['machine']['cpu']}.", "",
+    ]  # fmt: skip
+
+
+def exports_table() -> list[str]:
+    """By backend and format how many files came to what; by model how far each file is from Keras; why some are not."""
+    runs = [read_json(path) for path in sorted(RESULTS.glob("keras_exports_*.json"))]
+    rows, each, why = [], [], []
+    for run in runs:
+        found = {(one["name"], one["format"], one["precision"]): one for one in run["files"]}
+        kinds = list(dict.fromkeys((kind, precision) for _, kind, precision in found))
+        for kind in kinds:
+            some = [one for (_, *file), one in found.items() if tuple(file) == kind]
+            far = sorted(one["difference"] for one in some if "difference" in one)
+            middle = f"{far[len(far) // 2]:.0e}" if far else ""
+            rows.append([
+                run["backend"], *kind, str(len(some)), str(len(far)), str(len(some) - len(far)), middle,
+                f"{far[-1]:.0e}" if far else "",
+            ])  # fmt: skip
+        for name in dict.fromkeys(name for name, _, _ in found):
+            cells = [found.get((name, *kind), {}) for kind in kinds]
+            each.append([
+                run["backend"], name,
+                *(f"{one['difference']:.0e}" if "difference" in one else one.get("outcome", "") for one in cells),
+            ])  # fmt: skip
+        why += [
+            f"- {run['backend']}, {name}, {kind} {precision}: {_plain(one['reason'])[:300]}"
+            for (name, kind, precision), one in found.items()
+            if "reason" in one
+        ]
+    head = ["backend", "format", "precision", "files", "exported", "refused", "difference, median", "largest"]
+    dates = ", ".join(sorted({run["date"] for run in runs}))
+    about = f"Keras {runs[0]['keras']}, onnxruntime {runs[0]['machine']['onnxruntime']}, {dates}, "
+    return [
+        *pipe_table(head, rows), "", *pipe_table(["backend", "model", *map(" ".join, kinds)], each), "", *why,
+        *([""] if why else []), f"{about}{runs[0]['machine']['cpu']}.", "",
     ]  # fmt: skip
 
 

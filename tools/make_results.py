@@ -547,7 +547,8 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "limits": trust_tables.limits_table,
     "conformance": trust_tables.conformance_table, "attacks": trust_tables.attacks_table,
     "abandoned": trust_tables.abandoned_table,
-    "keras-models": keras_tables.models_table, "founding-run": keras_tables.founding_table, "orders": orders_line,
+    "keras-models": keras_tables.models_table, "keras-exports": keras_tables.exports_table,
+    "founding-run": keras_tables.founding_table, "orders": orders_line,
     "conditions": lambda: conditions_table("real_use"),
     "conditions-soup": lambda: conditions_table("soup"),
 }  # fmt: skip

@@ -32,6 +32,7 @@ ARMS = {
     "pruned65-l2": "65 % removed, L1/L2",
     "dense-lasso": "dense, group lasso",
     "pruned65-lasso": "65 % removed, group lasso",
+    "zeros": "group lasso, zeros deleted",
     "wide": "1.6 times as wide, dense",
     "wide-pruned58": "1.6 times as wide, 58 % removed",
 }
@@ -40,7 +41,8 @@ PAIRS = (
     ("dense-dropout", "pruned65-dropout"), ("dense-l2", "pruned65-l2"), ("dense-plain", "dense"),
     ("dense-plain", "pruned65"), ("pruned65-plain", "pruned65"), ("pruned65-plain", "pruned65-dropout"),
     ("pruned65-plain", "pruned65-l2"), ("dense-lasso", "pruned65-lasso"), ("pruned65-plain", "pruned65-lasso"),
-    ("dense", "wide-pruned58"), ("wide", "wide-pruned58"),
+    ("dense-plain", "zeros"), ("dense", "zeros"), ("pruned65-plain", "zeros"), ("dense", "wide-pruned58"),
+    ("wide", "wide-pruned58"),
 )  # fmt: skip
 
 Run = dict[str, Any]
@@ -75,7 +77,7 @@ def arms_table(runs: Runs, references: References, folder: Path) -> list[str]:
     for (backend, arm), found in runs.items():
         values = [
             backend, ARMS[arm], len(found), f"{mean(found, 'parameters'):,.0f}",
-            f"{100 * found[0]['recipe']['remove']:.0f} %", f"{times.get(f'{backend}-{arm}', '')}",
+            f"{100 * removed(found):.0f} %", f"{times.get(f'{backend}-{arm}', '')}",
             f"{100 * mean(found, 'dev'):.1f} %",
             spread([100 - 100 * rate(run, ["words"], references) for run in found]),
             *(spread([100 * rate(run, [name], references) for run in found]) for name in STRINGS),
@@ -83,6 +85,13 @@ def arms_table(runs: Runs, references: References, folder: Path) -> list[str]:
         ]  # fmt: skip
         lines.append("| " + " | ".join(map(str, values)) + " |")
     return lines
+
+
+def removed(found: list[Run]) -> float:
+    """The share of the parameters that an arm's recipe removed, or that was zero."""
+    if "zeros" not in found[0]:
+        return float(found[0]["recipe"]["remove"])
+    return 1 - mean(found, "parameters") / statistics.mean(run["zeros"]["parameters_before"] for run in found)
 
 
 def pairs_table(runs: Runs, references: References) -> list[str]:
@@ -115,6 +124,9 @@ def agreement(runs: Runs, references: References) -> list[str]:
         if all((backend, arm) in runs for backend in BACKENDS):
             d = difference(runs["tensorflow", arm], runs["torch", arm], list(STRINGS), references)
             lines.append(f"{ARMS[arm]}: {points(d)}.")
+    zeros = [run["zeros"]["difference"] for found in runs.values() for run in found if "zeros" in run]
+    if zeros:
+        lines.append(f"Deleting zeros ({len(zeros)} networks) changed probabilities by at most {max(zeros):.0e}.")
     return [" ".join(lines), ""]
 
 

@@ -21,7 +21,7 @@ PLAN = (
     ("tensorflow", ["dense", "pruned30", "pruned65", "dense-plain", "pruned65-plain"], 3),
     ("torch", ["dense", "pruned65"], 3),
     ("tensorflow", ["dense-dropout", "pruned65-dropout", "dense-l2", "pruned65-l2"], 3),
-    ("tensorflow", ["wide", "wide-pruned58", "dense-lasso", "pruned65-lasso"], 3),
+    ("tensorflow", ["wide", "wide-pruned58", "dense-lasso", "pruned65-lasso", "zeros"], 3),
 )
 
 

@@ -18,7 +18,7 @@ from secateur.keras import Pruner, prune
 
 
 def emptied() -> Any:
-    """A network with units that are zero, units that give a constant, and units and features that nothing reads."""
+    """A network with units that are zero, that give zero or another constant, and that nothing reads, as features."""
     x = features = Input((FRAMES, FEATURES), name="features")
     x = layers.Conv1D(8, 3, padding="same", name="convolution")(x)
     x = layers.ReLU()(layers.BatchNormalization(name="normalised")(x))
@@ -32,12 +32,15 @@ def emptied() -> Any:
             one[..., units] = 0
         if name == "rectified":
             weights[0][7] = 0  # the seventh of the sigmoids is read by nobody
+            weights[0][..., [0, 8]], weights[1][[0, 8]] = 0, (0.5, -0.5)  # the rectified constant is zero for one
         if name == "convolution":
             weights[0][:, 2] = 0
+            weights[0][..., 3] *= 0.01
         model.get_layer(name).set_weights(weights)
     factors = model.get_layer("normalised").get_weights()
     for one in factors[:2]:
         one[[1, 5]] = 0
+    factors[0][[3, 7]], factors[1][[3, 7]] = 0, (-0.5, 0.5)
     model.get_layer("normalised").set_weights(factors)
     return model
 
@@ -47,6 +50,7 @@ def zeros() -> dict[str, Any]:
     x = inputs_of(model)
     before = numbers(model(x))
     small, narrow = prune(model, "zeros"), prune(model, "zeros", inputs=True)
+    silent = prune(model, "zeros", mode="mask")
     masked = prune(prune(model, {"convolution": 0.5}, mode="mask"), "zeros")
     noisy = emptied()
     kernel = noisy.get_layer("rectified").kernel
@@ -54,7 +58,7 @@ def zeros() -> dict[str, Any]:
     kept = narrow.kept_inputs["features"]
     return {
         "units": [small.get_layer(n).get_weights()[0].shape[-1] for n in ("convolution", "sigmoid", "rectified")],
-        "difference": float(np.abs(numbers(small(x)) - before).max()), "kept": kept,
+        "difference": [float(np.abs(numbers(one(x)) - before).max()) for one in (small, silent)], "kept": kept,
         "narrow": float(np.abs(numbers(narrow(x[..., kept])) - before).max()), "width": narrow.input_shape[-1],
         "masked": masked.get_layer("convolution").filters,
         "strict": prune(noisy, "zeros").get_layer("rectified").units,

@@ -253,6 +253,17 @@ def schedule() -> dict[str, Any]:
     return found
 
 
+class Empty(keras.callbacks.Callback):  # type: ignore[misc]
+    """Which units of the first dense layer are zero with all that normalises them, after every step."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.steps: list[Any] = []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        weights = [v for one in self.model.layers[1:3] for v in one.trainable_variables]
+        self.steps.append(np.all([np.abs(numbers(v)).reshape(-1, v.shape[-1]).max(0) == 0 for v in weights], axis=0))
+
+
 def lasso() -> dict[str, Any]:
     """One press by hand, and units that nothing needs emptied while the model learns."""
     model = Sequential([Input((4,)), layers.Dense(3, name="one"), layers.Dense(2)])
@@ -262,17 +273,21 @@ def lasso() -> dict[str, Any]:
     weights = {n: kernel if "kernel" in n else bias for n in names if "one" in n}
     after = pressed(group, {**weights, "other": bias}, 1.0)
     x, y = task()
-    noise = chain(layers.Flatten(), layers.Dense(16, activation="relu"), layers.Dense(9, activation="relu"))
+    noise, empty = chain(
+        layers.Flatten(), layers.Dense(16), layers.BatchNormalization(), layers.ReLU(),
+        layers.Dense(9, activation="relu"),
+    ), Empty()  # fmt: skip
     noise.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     history = noise.fit(
-        x, y, epochs=6, batch_size=16, verbose=0, callbacks=[GroupLasso(0.4, every=7, only=["*"])]
+        x, y, epochs=6, batch_size=16, verbose=0, callbacks=[GroupLasso(0.4, every=7, only=["*"]), empty]
     ).history
     norms = [float(np.linalg.norm(v)) for v in next(v for n, v in after.items() if "kernel" in n).T]
     small = prune(noise, 0.3)
     outputs = [numbers(m(x, training=False)).argmax(1) for m in (noise, small)]
     return {
         "norms": norms, "empty": history["empty"], "right": float((outputs[1] == y).mean()),
-        "none": message(GroupLasso, 0.0),
+        "none": message(GroupLasso, 0.0), "steps": [int(now.sum()) for now in empty.steps],
+        "back": sum(int((was & ~now).sum()) for was, now in zip(empty.steps, empty.steps[1:], strict=False)),
         "units": [sum(one.units for one in m.layers if hasattr(one, "units")) for m in (noise, prune(noise, "zeros"))],
     }  # fmt: skip
 

@@ -14,7 +14,7 @@ from ..base.errors import SecateurError, several
 from ..prune.sensitivity_map import SensitivityMap
 from .api import prune
 from .data import Data
-from .masks import apply, masked_model
+from .masks import apply, fetch, masked_model
 from .names import matches
 from .options import ZEROS, Options
 from .plan import Planner
@@ -169,13 +169,12 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _steps(self, count: int) -> None:
         """`count` steps of the optimizer are done."""
-        sync = getattr(self.model, "jax_state_sync", None)  # where `fit` of JAX keeps values outside of the variables
         event = False
         for _ in range(count):
             self.step += 1
             event |= self.timetable.advance(self.step, self.total or 1)
-        if sync is not None and (event or self.masks):
-            sync()
+        if event or self.masks:
+            fetch(self.model)
         if event and self.options.amount != ZEROS:
             self._remove()
         apply(self.variables, self.masks)

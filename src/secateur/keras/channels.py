@@ -70,6 +70,7 @@ class Use:
     dims: dict[int, Ids] = field(default_factory=dict)
     reads: set[int] = field(default_factory=set)  # dimensions that multiply what the layer reads
     masked: bool = True  # a mask zeroes it; statistics need none
+    factor: bool = False  # what a unit gives is multiplied by it
     scaled: Ids | None = None  # multiplied by the root of the share of these that stays
     reader: tuple[Any, int] | None = None  # the layer, and which of its inputs the `reads` dimension multiplies
 
@@ -157,12 +158,12 @@ class Channels:
 
     def bind(
         self, variable: Any, *dims: tuple[int, Ids], reads: Iterable[int] = (), masked: bool = True,
-        reader: tuple[Any, int] | None = None,
+        factor: bool = False, reader: tuple[Any, int] | None = None,
     ) -> Use | None:  # fmt: skip
         """Channels along dimensions of a variable (None: the layer has none); ties them to those of earlier calls."""
         if variable is None:
             return None
-        use = self.uses.setdefault(self.names[id(variable)], Use(variable, masked=masked, reader=reader))
+        use = self.uses.setdefault(self.names[id(variable)], Use(variable, masked=masked, factor=factor, reader=reader))
         use.reads |= set(reads)
         for dim, ids in dims:
             if len(ids) != variable.shape[dim]:

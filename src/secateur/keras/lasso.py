@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -10,12 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError, several
-from ..models.groups import Group
-from ..prune.places import along, unit_sums
+from ..models.groups import Group, Place
+from ..prune.places import along, parameter_masks, unit_sums
+from .masks import Masks, apply, fetch
 from .options import Options
 from .plan import Planner
 
 Floats = NDArray[np.float32]
+
+
+def makes(group: Group, names: Container[str]) -> list[Place]:
+    """Where a unit is made; nowhere if its zeros have no slope, or it is frozen."""
+    return [p for p in group.places if p.masked and not p.reads and p.parameter in names]
 
 
 def pressed(group: Group, weights: Mapping[str, Floats], threshold: float) -> dict[str, Floats]:
@@ -24,8 +31,8 @@ def pressed(group: Group, weights: Mapping[str, Floats], threshold: float) -> di
 
     A unit is here what its layer makes it of; what the next layers read it with is left to them.
     """
-    own = [p for p in group.places if p.masked and not p.reads and p.parameter in weights]
-    if not own:  # its zeros have no slope, or it is frozen
+    own = makes(group, weights)
+    if not own:
         return {}
     names = {p.parameter for p in own}
     norms = np.sqrt(unit_sums(group, {n: np.square(weights[n]) for n in names}, own))
@@ -43,7 +50,8 @@ class GroupLasso(keras.callbacks.Callback):  # type: ignore[misc]
         model.fit(x, y, epochs=10, callbacks=[GroupLasso(0.02), Pruner(0.5)])
 
     A callback and not a `kernel_regularizer`, because a unit is more than one variable (kernels, biases, factors of a
-    normalisation), and because the saved model then needs nothing but Keras. Epochs log `empty`, the share of the units
+    normalisation), and because the saved model then needs nothing but Keras. A unit that is zero stays so: what the
+    optimizer still moves, its momentum above all, would bring it back. Epochs log `empty`, the share of the units
     that are zero. For L1 and L2 use those of Keras (`kernel_regularizer="l1"`): a pruned model keeps them.
 
     Args:
@@ -67,19 +75,23 @@ class GroupLasso(keras.callbacks.Callback):  # type: ignore[misc]
             0.0, only=tuple(several("only", only)), exclude=tuple(several("exclude", exclude)), mode="mask"
         )
         self.groups: list[Group] = []
+        self.masks: Masks = {}
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Find the units."""
         planner = Planner(self.model, self.options, learning=True)
-        self.groups = planner.groups
-        uses = planner.structure.channels.uses
-        self.variables = {name: use.variable for name, use in uses.items() if use.variable.trainable}
+        self.variables = {name: one for name, one in planner.variables.items() if one.trainable}
+        found = [replace(group, places=tuple(makes(group, self.variables))) for group in planner.groups]
+        self.groups, self.masks = [group for group in found if group.places], {}
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """One proximal step for the optimizer's last steps."""
+        """One proximal step for the optimizer's last steps; what is empty stays so."""
         self.since += 1
         if self.since == self.every:
             self._press_since()
+        elif self.masks:
+            fetch(self.model)
+            apply(self.variables, self.masks)
 
     def _press_since(self) -> None:
         """One proximal step for the steps since the last one."""
@@ -89,25 +101,34 @@ class GroupLasso(keras.callbacks.Callback):  # type: ignore[misc]
 
     def press(self, threshold: float) -> None:
         """See `pressed`."""
+        fetch(self.model)
+        apply(self.variables, self.masks)
         weights = self._weights()
         for group in self.groups:
             weights |= pressed(group, weights, threshold)
         for name, values in weights.items():
             self.variables[name].assign(values)
+        shapes = {name: values.shape for name, values in weights.items()}
+        masks = parameter_masks(self.groups, {g.name: s > 0 for g, s in self._sums(weights)}, shapes)
+        self.masks = {n: keras.ops.convert_to_tensor(mask, self.variables[n].dtype) for n, mask in masks.items()}
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Press once more, or the last steps would leave nothing at zero, and say how many units are empty."""
         if self.since:
             self._press_since()
         if logs is not None and self.groups:
-            weights = self._weights()
-            sums = []
-            for group in self.groups:
-                own = [p for p in group.places if p.masked and not p.reads and p.parameter in weights]
-                if own:
-                    sums.append(unit_sums(group, {p.parameter: np.abs(weights[p.parameter]) for p in own}, own))
-            logs["empty"] = float(np.mean(np.concatenate(sums) == 0)) if sums else 0.0
+            sums = [values for _, values in self._sums(self._weights())]
+            logs["empty"] = float(np.mean(np.concatenate(sums) == 0))
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Averages of the weights, which the optimizer may just have put in their place, are of before too."""
+        apply(self.variables, self.masks)
+
+    def _sums(self, weights: Mapping[str, Floats]) -> list[tuple[Group, Floats]]:
+        """Of the absolute values of every unit."""
+        large = {name: np.abs(values) for name, values in weights.items()}
+        return [(group, unit_sums(group, large)) for group in self.groups]
 
     def _weights(self) -> dict[str, Floats]:
-        names = {p.parameter for g in self.groups for p in g.places if p.masked and p.parameter in self.variables}
+        names = {place.parameter for group in self.groups for place in group.places}
         return {n: np.asarray(keras.ops.convert_to_numpy(self.variables[n]), np.float32) for n in sorted(names)}

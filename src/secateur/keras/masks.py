@@ -35,6 +35,13 @@ def apply(variables: Mapping[str, Any], masks: Mapping[str, Any]) -> None:
         variables[name].assign(variables[name].value * mask)
 
 
+def fetch(model: Any) -> None:
+    """While `fit` of JAX runs, it keeps values outside of the variables: put them there, and read them again after."""
+    sync = getattr(model, "jax_state_sync", None)
+    if sync is not None:
+        sync()
+
+
 def masked_model(model: Any, structure: Structure, keep: Keep) -> Any:
     """A model of the same shape with zeros; computes what the shrunk one computes. Not compiled."""
     copy = rebuilt(model, deepcopy(described(model, structure.call)))

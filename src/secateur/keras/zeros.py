@@ -12,34 +12,38 @@ from ..base.extras import require
 from ..models.groups import Group, Place
 from ..prune.budget import Keep
 from ..prune.places import unit_sums
-from .masks import apply, masks_of
+from .masks import Masks, apply, masks_of
 from .structure import Structure
 
 Bools = NDArray[np.bool_]
 
 
 def zeros(model: Any, structure: Structure, groups: Sequence[Group], threshold: float) -> Keep:
-    """The plan without every unit whose own weights are all at most `threshold`, or all weights that read it.
+    """The plan without the units that give zero whatever comes in, and without those that nothing reads.
 
-    An empty unit may still give a constant, as with a sigmoid: the model is run on random inputs with each group's
-    units removed, and a group whose removal changes more than what is zeroed keeps its units.
+    Those to look at have weights that are all at most `threshold`: all that make the unit, its kernels or the factors
+    of its normalisation alone (offsets and statistics may be left), or all that read it. What they give may be a
+    constant, as behind a sigmoid or a positive offset: the model is run on random inputs without them, and those whose
+    removal changes more than what is zeroed stay.
     """
     ops = require("keras", "keras").ops
-    variables = {name: use.variable for name, use in structure.channels.uses.items()}
+    uses = structure.channels.uses
     names = {p.parameter for group in groups for p in group.places if p.masked}
-    weights = {name: np.asarray(ops.convert_to_numpy(variables[name])) for name in names}
+    weights = {name: np.asarray(ops.convert_to_numpy(uses[name].variable)) for name in names}
     large = {name: (np.abs(values) > threshold).astype(np.float32) for name, values in weights.items()}
     result: Keep = {}
     for group in groups:
-        own = _empty(group, large, [p for p in group.places if p.masked and not p.reads])
-        unread = _empty(group, large, [p for p in group.places if p.masked and p.reads])
-        for removed in (own | unread, own, unread):
-            keep = _kept(group, removed)
-            if len(keep) == group.units:
-                continue
-            if _harmless(model, structure, {group.name: keep}, variables, weights, threshold):
-                result[group.name] = keep
-                break
+        makes = [p for p in group.places if p.masked and not p.reads]
+        parts = [
+            makes,
+            [p for p in makes if weights[p.parameter].ndim > 1],
+            [p for p in makes if uses[p.parameter].factor],
+            [p for p in group.places if p.masked and p.reads],
+        ]
+        empty = np.logical_or.reduce([_empty(group, large, places) for places in parts])
+        keep = _kept(group, _harmless(model, structure, group, empty, weights, threshold))
+        if len(keep) < group.units:
+            result[group.name] = keep
     return result
 
 
@@ -59,21 +63,43 @@ def _kept(group: Group, removed: Bools) -> list[int]:
 
 
 def _harmless(
-    model: Any, structure: Structure, keep: Keep, variables: dict[str, Any], weights: dict[str, Any], threshold: float
-) -> bool:
-    """Whether the masked model computes what the model does with its small weights at zero."""
+    model: Any, structure: Structure, group: Group, empty: Bools, weights: dict[str, Any], threshold: float
+) -> Bools:
+    """Those of the `empty` units without which the model computes what it does with its small weights at zero."""
     from .tracing import outputs_of
 
     convert = require("keras", "keras").ops.convert_to_tensor
-    masks = masks_of(structure, keep)
-    before = {name: np.where(np.abs(weights[name]) > threshold, weights[name], 0) for name in masks}
+    result = np.zeros(group.units, bool)
+    if not empty.any():
+        return result
+
+    def without(units: NDArray[np.intp]) -> Masks:
+        return masks_of(structure, {group.name: np.setdiff1d(np.arange(group.units), units).tolist()})
+
+    variables = {name: structure.channels.uses[name].variable for name in without(np.flatnonzero(empty))}
+    before = {name: np.where(np.abs(weights[name]) > threshold, weights[name], 0) for name in variables}
+
+    def same(units: NDArray[np.intp]) -> bool:
+        _assign(variables, before)
+        apply(variables, {name: convert(mask, variables[name].dtype) for name, mask in without(units).items()})
+        pairs = zip(first, outputs_of(model, structure.call), strict=True)
+        return all(np.allclose(a, b, 1e-5, 1e-5, equal_nan=True) for a, b in pairs)
+
     try:
-        for name, values in before.items():
-            variables[name].assign(values)
+        _assign(variables, before)
         first = outputs_of(model, structure.call)
-        apply(variables, {name: convert(mask, variables[name].dtype) for name, mask in masks.items()})
-        second = outputs_of(model, structure.call)
+        waiting = [np.flatnonzero(empty)]
+        while waiting:
+            units = waiting.pop()
+            if same(units):
+                result[units] = True
+            elif len(units) > 1:
+                waiting += np.array_split(units, 2)
     finally:
-        for name in masks:
-            variables[name].assign(weights[name])
-    return all(np.allclose(a, b, 1e-5, 1e-5, equal_nan=True) for a, b in zip(first, second, strict=True))
+        _assign(variables, weights)
+    return result
+
+
+def _assign(variables: dict[str, Any], values: dict[str, Any]) -> None:
+    for name, variable in variables.items():
+        variable.assign(values[name])

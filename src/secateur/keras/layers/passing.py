@@ -57,7 +57,7 @@ def batch_normalisation(call: Call) -> list[Flow]:
     """Every channel by itself: factor, offset and statistics go with it."""
     layer, net, flow = call.layer, call.net, call.one()
     ids = call.channels(flow, layer.axis)
-    net.bind(layer.gamma, (0, ids))
+    net.bind(layer.gamma, (0, ids), factor=True)
     net.bind(layer.beta, (0, ids))
     net.bind(layer.moving_mean, (0, ids), masked=False)
     net.bind(layer.moving_variance, (0, ids), masked=False)
@@ -82,7 +82,7 @@ def layer_scale(call: Call) -> list[Flow]:
     """A factor for every channel, of ConvNeXt."""
     layer, flow = call.layer, call.one()
     ids = call.channels(flow, -1)
-    call.net.bind(layer.gamma, (0, ids))
+    call.net.bind(layer.gamma, (0, ids), factor=True)
     call.net.width(call.path, "projection_dim", ids)
     return [flow]
 
