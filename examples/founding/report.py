@@ -41,8 +41,7 @@ PAIRS = (
     ("dense-dropout", "pruned65-dropout"), ("dense-l2", "pruned65-l2"), ("dense-plain", "dense"),
     ("dense-plain", "pruned65"), ("pruned65-plain", "pruned65"), ("pruned65-plain", "pruned65-dropout"),
     ("pruned65-plain", "pruned65-l2"), ("dense-lasso", "pruned65-lasso"), ("pruned65-plain", "pruned65-lasso"),
-    ("dense-plain", "zeros"), ("dense", "zeros"), ("pruned65-plain", "zeros"), ("dense", "wide-pruned58"),
-    ("wide", "wide-pruned58"),
+    ("dense-plain", "zeros"), ("dense", "zeros"), ("dense", "wide-pruned58"), ("wide", "wide-pruned58"),
 )  # fmt: skip
 
 Run = dict[str, Any]
