@@ -81,8 +81,8 @@ class GroupLasso(keras.callbacks.Callback):  # type: ignore[misc]
         """Find the units."""
         planner = Planner(self.model, self.options, learning=True)
         self.variables = {name: one for name, one in planner.variables.items() if one.trainable}
-        found = [replace(group, places=tuple(makes(group, self.variables))) for group in planner.groups]
-        self.groups, self.masks = [group for group in found if group.places], {}
+        groups = [replace(group, places=tuple(makes(group, self.variables))) for group in planner.groups]
+        self.groups, self.masks = [group for group in groups if group.places], {}
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """One proximal step for the optimizer's last steps; what is empty stays so."""
