@@ -32,7 +32,7 @@ from ..prune.methods import check_low_rank_method, make_method
 from ..prune.pruner import COSTS
 from ..prune.settings import PruneSettings
 from ..prune.target import names_model
-from ..prune.task import Task, task_of
+from ..prune.task import task_of
 from ..train import distributed
 from ..train.auxiliary import AuxiliaryObjective, SavedHead, load_head, save_head, with_auxiliary_head
 from ..train.callback import Callback
@@ -69,54 +69,20 @@ def run_arm(
         SecateurError: clips longer than the audio context that the arm keeps, or a plan that cannot be met.
     """
     started = time.perf_counter()
-    if distributed.rank() == 0:
+    first = distributed.rank() == 0  # it writes; all decode
+    if first:
         clear_temporaries(folder)
     original = {measure: cost(model.config) for measure, cost in COSTS.items()}
-    task = task_of(model.config)
-    languages = data.languages or sorted({u.language for u in data.training})
-    if arm.prune is not None and names_model(arm.prune.target):
-        from ..allocation.named_cost import planned_cost
-
-        def make(how: PruneSettings) -> InitialModel:
-            return task.initial_model(model, tokenizer, data.texts(), languages, how, arm.train)
-
-        arm = replace(arm, prune=planned_cost(model, tokenizer, make, data, arm.prune, folder))
-    initial = task.initial_model(model, tokenizer, data.texts(), languages, arm.prune, arm.train)
-    if arm.prune is not None and arm.prune.low_rank:
-        small = with_low_rank(initial.model, initial.tokenizer, data, arm.prune.low_rank)
-        initial = replace(initial, model=small)
-    if arm.train is not None and arm.train.four_bits:
-        # An encoder whose inputs are even loses less when its arithmetic is in bytes; afterwards its grid is fixed.
-        clips = [u for u in data.training if u.duration <= initial.model.config.max_seconds]
-        samples = sample_features(evenly(clips, CALIBRATION_CLIPS), initial.model.config)
-        initial = replace(initial, model=exporter_of(initial.model.config).smoothed(initial.model, samples))
-    if distributed.rank() == 0:
-        write_config(folder / TRAINED, initial.model.config)
-    if arm.prune is not None and (arm.prune.target or arm.prune.plan):
-        from ..allocation.plan import planned
-
-        arm = replace(arm, prune=planned(model, tokenizer, initial, data, arm.prune, folder))
+    arm, initial = _planned(arm, model, tokenizer, data, folder)
     steps, known = 0, Json()
     if arm.train is not None:
         before = RehearsalDev(model, tokenizer, data)
-        tuned, steps, known = _tune(arm, task, initial, original, data, folder, teacher, before, head)
+        tuned, steps, known = _tune(arm, initial, original, data, folder, teacher, before, head)
         initial = InitialModel(tuned, initial.tokenizer, initial.rows)
     result_model = as_saved(initial.model.to(data.device).eval())  # `evaluate` on the folder then gives the same
-    first = distributed.rank() == 0  # it writes; all decode
     if first:
         save_checkpoint(folder, result_model, initial.tokenizer, half=True)
-    results: dict[str, Result] = {}
-    kept = load_head(folder) if first and (arm.train is None or arm.train.auxiliary_saved) else None  # a soup has one
-    sets = {"dev": data.dev} | (data.tests if test_now else {})
-    for name, utterances in sets.items():
-        results[name] = score(result_model, initial.tokenizer, data, name, utterances, arm.name, shared=True)
-        if not first:
-            continue
-        if kept is not None:
-            bank = data.bank(name, utterances, result_model.config.front_end.sample_rate)
-            evidence = pinyin_evidence_of(result_model, *kept, bank, batch_seconds(data.device))
-            results[name] = with_pinyin_evidence(results[name], evidence)
-        write_result(folder / "results" / f"{name}.json", results[name])
+    results = _results(arm, result_model, initial.tokenizer, data, folder, test_now)
     if not first:
         return result_model, initial.tokenizer, {}
     summary = {
@@ -132,9 +98,60 @@ def run_arm(
     return result_model, initial.tokenizer, results
 
 
+def _planned(
+    arm: ArmSettings, model: Network, tokenizer: TextCodec, data: JobData, folder: Path
+) -> tuple[ArmSettings, InitialModel]:
+    """The arm with the amounts that its target or plan means, and the model that it trains: what goes before training
+    (rows, contexts, ranks) is gone."""
+    task = task_of(model.config)
+    languages = data.languages or sorted({u.language for u in data.training})
+
+    def make(how: PruneSettings | None) -> InitialModel:
+        return task.initial_model(model, tokenizer, data.texts(), languages, how, arm.train)
+
+    if arm.prune is not None and names_model(arm.prune.target):
+        from ..allocation.named_cost import planned_cost
+
+        arm = replace(arm, prune=planned_cost(model, tokenizer, make, data, arm.prune, folder))
+    initial = make(arm.prune)
+    if arm.prune is not None and arm.prune.low_rank:
+        small = with_low_rank(initial.model, initial.tokenizer, data, arm.prune.low_rank)
+        initial = replace(initial, model=small)
+    if arm.train is not None and arm.train.four_bits:
+        # An encoder whose inputs are even loses less when its arithmetic is in bytes; afterwards its grid is fixed.
+        clips = [u for u in data.training if u.duration <= initial.model.config.max_seconds]
+        samples = sample_features(evenly(clips, CALIBRATION_CLIPS), initial.model.config)
+        initial = replace(initial, model=exporter_of(initial.model.config).smoothed(initial.model, samples))
+    if distributed.rank() == 0:
+        write_config(folder / TRAINED, initial.model.config)
+    if arm.prune is not None and (arm.prune.target or arm.prune.plan):
+        from ..allocation.plan import planned
+
+        arm = replace(arm, prune=planned(model, tokenizer, initial, data, arm.prune, folder))
+    return arm, initial
+
+
+def _results(
+    arm: ArmSettings, model: Network, text: TextCodec, data: JobData, folder: Path, test_now: bool
+) -> dict[str, Result]:
+    """Results on dev and, with `test_now`, on the tests, in `folder` too; with the pinyin head's where there is one."""
+    first = distributed.rank() == 0
+    kept = load_head(folder) if first and (arm.train is None or arm.train.auxiliary_saved) else None  # a soup has one
+    results: dict[str, Result] = {}
+    for name, utterances in ({"dev": data.dev} | (data.tests if test_now else {})).items():
+        results[name] = score(model, text, data, name, utterances, arm.name, shared=True)
+        if not first:
+            continue
+        if kept is not None:
+            bank = data.bank(name, utterances, model.config.front_end.sample_rate)
+            evidence = pinyin_evidence_of(model, *kept, bank, batch_seconds(data.device))
+            results[name] = with_pinyin_evidence(results[name], evidence)
+        write_result(folder / "results" / f"{name}.json", results[name])
+    return results
+
+
 def _tune(
     arm: ArmSettings,
-    task: Task,
     initial: InitialModel,
     original: Mapping[str, float],
     data: JobData,
@@ -169,7 +186,7 @@ def _tune(
 
     rate = config.front_end.sample_rate
     noise, nonspeech = (None if bank is None else bank.at(rate) for bank in (data.noise, data.nonspeech))
-    main = task.objective(initial, everything, settings, teacher, data.device)
+    main = task_of(config).objective(initial, everything, settings, teacher, data.device)
     objective = with_auxiliary_head(main, model, everything, settings, head)
     helped = objective if isinstance(objective, AuxiliaryObjective) else None
     run = TrainingRun(
