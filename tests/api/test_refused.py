@@ -20,6 +20,7 @@ from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
 from secateur.prune.sensitivity_map import SensitivityMap, write_map  # noqa: E402
 from secateur.study.record import begin, complete, fingerprint, finish  # noqa: E402
+from secateur.text.units import characters_of  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,9 @@ def place(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     units = {g.name: g.units + 1 for g in small_whisper()[0].groups()}
     write_map(folder / "map.json", SensitivityMap("other", "dev", "en", "wer", 1, 1, 0.5, 1.0, "taylor", units, ()))
     save_checkpoint(folder / "model", *small_whisper())
+    save_checkpoint(folder / "ctc", small_ctc("subsampled gru"), characters_of(["abcdefghij klmno"]))
+    (folder / "small8").mkdir()
+    (folder / "small8" / "export.json").write_text('{"precision": "int8"}')
     return folder
 
 
@@ -85,6 +89,10 @@ FOR_ALL = [
     (["--training.mwer-beam", "5"], "training.mwer_beam has no effect without training.mwer"),
     (["--training.augment.rt60", "0.2,0.7"], "rt60 has no effect without training.augment.room_chance"),
     (["--training.augment.noise-chance", "0.7"], "noise_chance has no effect without --noise"),
+    (["--training.intermediate-ctc", "0.3"], "intermediate_ctc has no effect on a model of the family 'whisper'"),
+    (["--training.distillation", "0.5"], "training.distillation has no effect without a teacher"),
+    (["--training.distillation-on", "all"], "distillation_on has no effect without training.distillation"),
+    (["--training.distillation-temperature", "2"], "distillation_temperature has no effect without training"),
     (["--training.epochs", "many"], "epochs: expected a number, found 'many'"),
     (["--training.interpolation", "test"], "interpolation: expected a number or dev, found 'test'"),
     (["--same-speakers", "perhaps"], "same_speakers: expected yes or no, found 'perhaps'"),
@@ -122,6 +130,9 @@ FOR_PRUNING = [
     (["--prune.plan", "{place}/dev.jsonl"], "dev.jsonl"),
     (["--prune.target", "parameters=0.001"], "the budget cannot be reached"),
     (["--prune.target", "macs=0.001"], "the budget cannot be reached"),
+    (["--prune.target", "cost=foo"], "no model or folder 'foo'"),
+    (["--prune.target", "cost=tiny.em"], "did you mean 'tiny.en'?"),
+    (["--prune.target", "cost={place}/small8"], "an export in int8, and plans are measured in fp32"),
     (["--prune.target", "wer=+1", "--prune.map", "{place}/map.json"], "units, this one"),
     (["--prune.criterion", "sensitivity", "--prune.map", "{place}/map.json"], "the sensitivity map is of another"),
 ]
@@ -139,10 +150,37 @@ FOR_ADAPT = [
     (["--test", "{place}/wordless.jsonl"], "conditions are made from clips with words, and here is none"),
     (["--demo"], "--demo brings its own data: leave out --train"),
 ]
+FOR_ONE_RUN = [
+    (["--teacher", "{place}/model"], "a teacher has no effect on rehearsal clips where there are none"),
+    (["--teacher", "{place}/model", "--training.distillation", "0"], "--teacher has no effect with training.dist"),
+    (["--teacher", "tiny.em"], "did you mean 'tiny.en'?"),
+    (["--window", "99"], "--window has no effect without --stream"),
+    (["--new.units", "pieces"], "new.units has no effect: a new model needs --new.preset"),
+]
+FOR_ONE_SHOT = [
+    (["--one-shot", "--training.epochs", "3"], "training.epochs has no effect: nothing is trained"),
+    (["--one-shot", "--training.mix.joined", "0.5"], "training.mix.joined has no effect: nothing is trained"),
+    (["--one-shot", "--prune.every", "4"], "prune.every has no effect with --one-shot"),
+    (["--one-shot", "--teacher", "tiny.en"], "--teacher has no effect: nothing is trained"),
+    (["--by", "error", "--prune.remove", "0.2"], "prune.remove has no effect: what goes is chosen by its error"),
+    (["--by-error.most", "2"], "by_error.most has no effect: it needs --by error"),
+]
+FOR_CTC = [
+    (["--training.label-smoothing", "0.1"], "training.label_smoothing has no effect on a model of the family 'ctc'"),
+    (["--training.mix.prompts", "0.1"], "training.mix.prompts has no effect on a model of the family 'ctc'"),
+    (["--training.style", "sentence"], "training.style has no effect on a model of the family 'ctc'"),
+    (["--prune.text-tokens", "100"], "prune.text_tokens has no effect on a model of the family 'ctc'"),
+    (["--prune.vocabulary", "script"], "prune.vocabulary has no effect on a model of the family 'ctc'"),
+    (["--training.intermediate-ctc", "0.3"], "intermediate_ctc is for networks with a Conformer"),
+    (["--training.mwer", "0.3"], "training.mwer is for encoder-decoder models"),
+]
 CASES = [
     *((job, more, line) for job in ("adapt", "train", "prune") for more, line in FOR_ALL),
     *((job, more, line) for job in ("adapt", "prune") for more, line in FOR_PRUNING),
     *(("adapt", more, line) for more, line in FOR_ADAPT),
+    *((job, more, line) for job in ("train", "prune") for more, line in FOR_ONE_RUN),
+    *(("prune", more, line) for more, line in FOR_ONE_SHOT),
+    *(("prune", ["--model", "{place}/ctc", *more], line) for more, line in FOR_CTC),
 ]
 
 
@@ -270,11 +308,7 @@ def test_a_fingerprint_changes_with_the_content(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("nothing_trains")
 def test_a_teacher_that_cannot_teach_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from secateur.text.units import characters_of
-
-    network = small_ctc("subsampled gru")
-    save_checkpoint(place / "ctc", network, characters_of(["abcdefghij klmno"]))
-    assert main(words("train", place, "--teacher", str(place / "ctc"))) == 2
+    assert main(words("train", place, "--teacher", str(place / "ctc"), "--training.distillation-on", "all")) == 2
     assert "secateur: " in capsys.readouterr().err
 
 

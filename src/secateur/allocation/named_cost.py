@@ -39,6 +39,7 @@ from .plan import ATTEMPTS, PLAN, TOLERANCE, UnitPlanner, planner_of, stored_pla
 from .timing import TimedExport, side_by_side
 
 CLIPS = {"short": (4.0, 14), "long": (12.0, 40)}  # seconds, tokens: a command, and a sentence of an audio book
+EXPORT = "export.json"
 SIZE = "size"
 LOW_RANK = 0.6  # share of the values that feed-forward matrices keep in variants of lower rank
 FEW_ROWS = 2000  # below, rows are no cost worth a variant
@@ -74,23 +75,34 @@ def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
 
+def named_folder(name: str, precision: str) -> Path:
+    """The folder of the model whose cost is the target, as an export in `precision` or as a checkpoint.
+
+    Raises:
+        SecateurError: no such model, or an export in another precision.
+    """
+    if not (Path(name) / EXPORT).exists():
+        return fetch(name)
+    stored = str(read_json(Path(name) / EXPORT).get("precision", ""))
+    if stored != precision:
+        raise SecateurError(
+            f"target cost={name}: an export in {stored}, and plans are measured in {precision}: "
+            f"say --prune.precision {stored}, or name the checkpoint it came from"
+        )
+    return Path(name)
+
+
 class NamedModel:
     """The named model, and what it takes beside others."""
 
     def __init__(self, name: str, precision: str, padded: bool) -> None:
         self.name = name
-        folder = Path(name)
-        if (folder / "export.json").exists():
-            stored = str(read_json(folder / "export.json").get("precision", ""))
-            if stored != precision:
-                raise SecateurError(
-                    f"target cost={name}: an export in {stored}, and plans are measured in {precision}: "
-                    f"say --prune.precision {stored}, or name the checkpoint it came from"
-                )
+        folder = named_folder(name, precision)
+        if (folder / EXPORT).exists():
             config = read_config(folder / "config.json")
             self.timed = {clip: TimedExport.of_folder(folder, config, *size) for clip, size in CLIPS.items()}
         else:
-            model, text = load_model(fetch(name))
+            model, text = load_model(folder)
             if getattr(model.config, "padded", False) and not padded:
                 model.config = replace(model.config, padded=False)
             self.timed = _timed(model.eval(), text, precision)

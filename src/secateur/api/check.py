@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..base.errors import SecateurError
 from ..base.files import Json
 from ..base.progress import say
-from .contradictions import check_effect, check_sets
+from .contradictions import check_effect, check_sets, check_taught, check_unread
 from .data import DataSettings, Work
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ def plan_job(settings: DataSettings, data: JobData | None = None, files: Sequenc
 
         teacher = load_model(work.teacher)[0]
     sounds = [path for path in (*settings.noise, *settings.nonspeech) if path.is_file()]
+    check_unread(settings, model.config)
+    check_taught(settings, teacher is not None, len(data.rehearsal) > 0)
     plan = Plan(model, text, data, [*files, *sounds], new, teacher)
     plan.clips = {"train": len(data.training), "rehearsal": len(data.rehearsal), "dev": len(data.dev)}
     plan.clips |= {name: len(clips) for name, clips in data.tests.items()}
@@ -132,12 +134,17 @@ def check_prune(prune: PruneSettings, one_shot: bool = False) -> None:
 
     require("torch", "train")
     from ..prune.methods import check_settings
+    from ..prune.target import names_model, parse_target
 
     check_settings(prune)
     if prune.map:
         from ..prune.sensitivity_map import read_map
 
         read_map(prune.map)
+    if names_model(prune.target):
+        from ..allocation.named_cost import named_folder
+
+        named_folder(parse_target(prune.target).model, prune.precision)
     if prune.plan:
         check_files([Path(prune.plan)])
     if one_shot and prune.method not in ("gradual", "refit"):

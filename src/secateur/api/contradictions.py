@@ -12,6 +12,8 @@ from ..base.options import changed_fields
 from .data import DataSettings
 
 TRAINED_ON = ("train", "rehearsal", "nonspeech")
+OFF = (None, 0, "", (), "none")
+WHILE_TRAINING = frozenset({"prune.begin", "prune.end", "prune.every", "prune.schedule", "prune.audio_seconds"})
 SETS = (*TRAINED_ON, "dev", "test", "rehearsal_dev")
 
 
@@ -23,6 +25,7 @@ def check_effect(settings: DataSettings) -> None:
     Raises:
         SecateurError: the first such setting, and what it goes with.
     """
+    check_idle(settings)
     for name in ("training", "prune"):
         for setting, needed in without_effect(getattr(settings, name, None), name):
             raise SecateurError(f"{setting} has no effect without {needed}: set both, or neither")
@@ -45,9 +48,87 @@ def without_effect(settings: Any, where: str) -> Iterator[tuple[str, str]]:
     for one in dataclasses.fields(settings):
         value = getattr(settings, one.name)
         other = one.metadata.get("goes_with", "")
-        if other and one.name in changed and getattr(settings, other) in (None, 0, "", (), "none"):
+        if other and one.name in changed and getattr(settings, other) in OFF:
             yield f"{where}.{one.name}", f"{where}.{other}"
         yield from without_effect(value, f"{where}.{one.name}")
+
+
+def check_idle(settings: DataSettings) -> None:
+    """Refuse settings of what this job does not do: training where it only cuts, streaming where it does not stream.
+
+    Raises:
+        SecateurError: the first such setting, and why.
+    """
+    work = settings.work()
+    idle = {
+        "training": "" if work.training else "nothing is trained (--one-shot, --by error)",
+        "prune": "" if work.prune else "what goes is chosen by its error (--by error)",
+        "by_error": "" if getattr(settings, "by", "") == "error" else "it needs --by error",
+        "new": "" if work.new else "a new model needs --new.preset",
+    }
+    for part, why in idle.items():
+        for path, _ in changed_paths(getattr(settings, part, None), part) if why else ():
+            raise SecateurError(f"{path} has no effect: {why}")
+    changed = {one.name for one in changed_fields(settings)}
+    if "window" in changed and not work.window:
+        raise SecateurError("--window has no effect without --stream: set both, or neither")
+    if work.teacher and work.training is None:
+        raise SecateurError("--teacher has no effect: nothing is trained (--one-shot, --by error)")
+    for path, value in changed_paths(work.prune, "prune") if work.one_shot else ():
+        if path in WHILE_TRAINING and value not in OFF:
+            raise SecateurError(f"{path} has no effect with --one-shot, which cuts once, without training")
+
+
+def check_unread(settings: DataSettings, config: Any) -> None:
+    """Refuse settings that the model's family does not read.
+
+    Raises:
+        SecateurError: the first such setting that asks for something.
+    """
+    from ..prune.task import task_of
+
+    unread: frozenset[str] = getattr(task_of(config), "unread", frozenset())
+    for part in ("training", "prune"):
+        for path, value in changed_paths(getattr(settings, part, None), part):
+            if path in unread and value not in OFF:
+                raise SecateurError(f"{path} has no effect on a model of the family '{config.family}': leave it out")
+
+
+def check_taught(settings: DataSettings, taught: bool, rehearses: bool) -> None:
+    """Refuse a teacher that would teach nothing, and distillation without a teacher (`taught`: there is one).
+
+    Raises:
+        SecateurError: what is missing.
+    """
+    work = settings.work()
+    if work.training is None:
+        return
+    training = work.training.resolved(pretrained=True, teacher=bool(work.teacher))
+    changed = {one.name for one in changed_fields(work.training)}
+    if training.distillation and not taught:
+        named = "name one (--teacher), or " if hasattr(settings, "teacher") else ""
+        rehearsal = "clips of what must not be forgotten (--rehearsal), which a pretrained start then teaches"
+        raise SecateurError(f"training.distillation has no effect without a teacher: {named}give {rehearsal}")
+    if work.teacher and not training.distillation:
+        raise SecateurError("--teacher has no effect with training.distillation 0: leave out one of them")
+    if training.distillation and training.distillation_on == "rehearsal" and not rehearses:
+        raise SecateurError(
+            "a teacher has no effect on rehearsal clips where there are none: name some (--rehearsal), or "
+            "--training.distillation-on all"
+        )
+    for name in ("distillation_on", "distillation_temperature"):
+        if name in changed and not training.distillation:
+            raise SecateurError(f"training.{name} has no effect without training.distillation: set both, or neither")
+
+
+def changed_paths(settings: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Every setting that was changed, parts of parts included, by its path; with its value."""
+    for one in changed_fields(settings) if dataclasses.is_dataclass(settings) else ():
+        value, path = getattr(settings, one.name), f"{where}.{one.name}"
+        if dataclasses.is_dataclass(value):
+            yield from changed_paths(value, path)
+        else:
+            yield path, value
 
 
 def check_sets(settings: DataSettings) -> None:

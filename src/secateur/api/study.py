@@ -54,10 +54,14 @@ def study(settings: StudyJobSettings) -> Json:
     from ..study.settings import read_study
     from ..study.store import collect
     from ..study.table import as_values, text
+    from ..weights.fetch import check_name
 
     devices = [str(pick_device(name)) for name in settings.devices]
     if settings.check:
         study_settings = read_study(settings.study)
+        for name in {study_settings.model, *(arm.model for arm in study_settings.arms.values())}:
+            if name:
+                check_name(name)
         check_sets(study_settings, settings.data)
         runs = expand(study_settings, settings.only, settings.seeds)
         return {"check": True, "runs": [f"{name}-{seed}" for name, seed in runs]}

@@ -18,7 +18,10 @@ from .settings import PruneSettings
 
 
 class Task(Protocol):
-    """How one family is trained and read; tasks have no state."""
+    """How one family is trained and read; tasks have no state. `unread` names the settings that have no effect on it,
+    as `training.style`: jobs refuse them."""
+
+    unread: frozenset[str]
 
     def initial_model(
         self, model: Network, text: TextCodec, texts: Iterable[str], languages: Sequence[str],

@@ -42,12 +42,21 @@ def fetch(name: str | Path, cache: Path | None = None) -> Path:
         if is_checkpoint(path):
             return path
         return make_once(models / local_name(path), lambda scratch: _referring(scratch, path, None, cache))
-    if REPOSITORY.fullmatch(key):
-        try:
-            return make_once(models / key.replace("/", "--"), lambda scratch: _from_hub(key, None, scratch))
-        except SecateurError as problem:
-            raise SecateurError(f"there is no folder {key} here, and {problem}") from problem
-    raise SecateurError(f"no model or folder '{key}'{nearest(key, known_models())}; see  secateur models list")
+    check_name(key)
+    try:
+        return make_once(models / key.replace("/", "--"), lambda scratch: _from_hub(key, None, scratch))
+    except SecateurError as problem:
+        raise SecateurError(f"there is no folder {key} here, and {problem}") from problem
+
+
+def check_name(name: str) -> None:
+    """Refuse what is no known model, no file or folder and no name on the hub; nothing is fetched.
+
+    Raises:
+        SecateurError: with the nearest known name.
+    """
+    if not (name in known_models() or REPOSITORY.fullmatch(name) or Path(name).expanduser().exists()):
+        raise SecateurError(f"no model or folder '{name}'{nearest(name, known_models())}; see  secateur models list")
 
 
 def load_model(name: str | Path, device: str | torch.device = "cpu") -> Loaded:

@@ -25,6 +25,7 @@ from ...runtime.ctc_recogniser import CtcRecogniser
 from ...text.units import Inventory
 from ...train.loop import frozen_copy
 from ...train.settings import TrainSettings
+from .conformer import Conformer
 from .greedy import log_probs_bank
 from .objective import Ctc, FrameTeacher
 
@@ -33,6 +34,12 @@ CHECKED_CLIPS = 1000  # clips checked of a set that is not in memory
 
 class CtcTask:
     """See `prune.task.Task`. A CTC model has no vocabulary or context to cut before training."""
+
+    unread = frozenset({
+        "training.style", "training.label_smoothing", "training.bpe_dropout", "training.mix.timestamps",
+        "training.mix.prompts", "training.mix.wrong", "prune.vocabulary", "prune.languages", "prune.frequent",
+        "prune.rows", "prune.timestamps", "prune.audio_seconds", "prune.text_tokens",
+    })  # fmt: skip
 
     def initial_model(
         self, model: FrameNetwork, text: Inventory, texts: Iterable[str], languages: Sequence[str],
@@ -49,11 +56,14 @@ class CtcTask:
         """The likelihood of the transcripts' units.
 
         Raises:
-            SecateurError: most clips have fewer outputs than their units need, a teacher that does not fit, or
-                training by word errors.
+            SecateurError: most clips have fewer outputs than their units need, a teacher that does not fit,
+                training by word errors, or an intermediate loss of what has no Conformer.
         """
         if settings.mwer:
             raise SecateurError("training.mwer is for encoder-decoder models such as Whisper: set it to 0 for CTC")
+        sections = [*initial.model.sections().values()]
+        if settings.intermediate_ctc and not (sections and isinstance(sections[-1], Conformer)):
+            raise SecateurError("training.intermediate_ctc is for networks with a Conformer: set it to 0 for this one")
         config = initial.model.config
         rows = rows_of(utterances, lambda u: initial.tokenizer.encode(u.text))
         front, too_short = config.front_end, 0

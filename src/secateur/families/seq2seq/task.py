@@ -35,6 +35,8 @@ from .objective import Seq2Seq, Teacher
 class Seq2SeqTask:
     """See `prune.task.Task`."""
 
+    unread = frozenset({"training.intermediate_ctc"})
+
     def initial_model(
         self, model: TokenNetwork, text: Tokenizer, texts: Iterable[str], languages: Sequence[str],
         prune: PruneSettings | None, train: TrainSettings | None,
