@@ -34,39 +34,17 @@ CLIENT = 64  # letters of a client's name
 
 
 def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[str], wake: str = "") -> APIRouter:
-    """Routes under /v1/assistant; spoken orders only after the phrase `wake`, if there is one.
-
-    Recognition takes its turn with everything else. What a command does has a thread of its own, so that a slow
-    endpoint keeps nobody but its client waiting; a client's own commands are done one after the other.
-    """
-    pool = ThreadPoolExecutor(ACTING, "acting")
-    clients: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-    bell = Bell(assistant)
+    """Routes under /v1/assistant; spoken orders only after the phrase `wake`, if there is one."""
+    replies, bell = Replies(engine, assistant), Bell(assistant)
 
     @contextlib.asynccontextmanager
     async def ringing(_: Any) -> AsyncIterator[None]:
         bell.start()
         yield
         bell.stop()
-        pool.shutdown(wait=False, cancel_futures=True)
+        replies.close()
 
     router = APIRouter(lifespan=ringing)
-    acting = 0
-
-    async def reply(understand: Callable[[], Understood], client: str, transport: Any) -> Json:
-        nonlocal acting
-        begun = time.perf_counter()
-        understood = await while_there(transport, engine.in_turn(understand))
-        if acting >= ACTING:
-            raise RefusedError(429, "rate_limit_exceeded", "Too many commands at once: try again soon", retry=1.0)
-        lock = clients.setdefault(client, asyncio.Lock())
-        acting += 1
-        try:
-            async with lock:
-                result = await asyncio.get_running_loop().run_in_executor(pool, assistant.act, understood, client)
-        finally:
-            acting -= 1
-        return {"type": "reply", **result.to_json(), "ms": round(1000 * (time.perf_counter() - begun))}
 
     @router.get("/v1/assistant")
     async def about() -> Json:
@@ -82,7 +60,7 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
             raise RefusedError(400, "invalid_request_error", f"a command has 1 to {LONGEST} letters")
         who = _client(request.client.host if request.client else "", client)
         transport = request.scope.get(SCOPE)
-        return await reply(lambda: assistant.understanding.text(sendable(text)), who, transport)
+        return await replies.to(lambda: assistant.understanding.text(sendable(text)), who, transport)
 
     @router.get("/v1/assistant/timers")
     async def timers() -> Json:
@@ -121,13 +99,49 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
                 audio = await while_there(socket.scope.get(SCOPE), follow)
                 if audio is None:
                     return None
-            return await reply(lambda: assistant.understanding.audio(audio), who, socket.scope.get(SCOPE))
+            return await replies.to(lambda: assistant.understanding.audio(audio), who, socket.scope.get(SCOPE))
 
         await socket.accept()
         with contextlib.suppress(WebSocketDisconnect, ClientLeftError, RuntimeError):  # nobody to answer
             await answer(engine, socket, then)
 
     return router
+
+
+class Replies:
+    """Does what commands say: recognition takes its turn with everything else, what a command does a thread of its own,
+    so that a slow endpoint keeps nobody but its client waiting; a client's own commands are done one after the other.
+    """
+
+    def __init__(self, engine: Engine, assistant: Assistant) -> None:
+        self._engine, self._assistant = engine, assistant
+        self._pool = ThreadPoolExecutor(ACTING, "acting")
+        self._clients: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._acting = 0
+
+    async def to(self, understand: Callable[[], Understood], client: str, transport: Any) -> Json:
+        """The reply to what `understand` makes of a client's words.
+
+        Raises:
+            RefusedError: too many commands at once.
+        """
+        begun = time.perf_counter()
+        understood = await while_there(transport, self._engine.in_turn(understand))
+        if self._acting >= ACTING:
+            raise RefusedError(429, "rate_limit_exceeded", "Too many commands at once: try again soon", retry=1.0)
+        lock = self._clients.setdefault(client, asyncio.Lock())
+        self._acting += 1
+        try:
+            async with lock:
+                act = asyncio.get_running_loop().run_in_executor(self._pool, self._assistant.act, understood, client)
+                result = await act
+        finally:
+            self._acting -= 1
+        return {"type": "reply", **result.to_json(), "ms": round(1000 * (time.perf_counter() - begun))}
+
+    def close(self) -> None:
+        """Wait for nothing more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Bell:
