@@ -95,27 +95,11 @@ def export(settings: ExportSettings) -> Json:
     precision: str = settings.precision or ("int8" if settings.format == "onnx" else "")
     check_together(settings, precision, by_condition)
     if settings.format == "onnx":
-        if precision == "bf16":
-            raise SecateurError("ONNX graphs are not written in bf16: choose fp16, or --format transformers")
-        if precision == "int8-static" and settings.calibrate is None:
-            raise SecateurError("int8-static needs recordings of the kind to come: name train data with --calibrate")
-        if precision == "auto" and settings.dev is None:
-            raise SecateurError("--precision auto lets an error rate decide: name a manifest with --dev")
-        if settings.four_bits and not precision.startswith("int8"):
-            raise SecateurError(f"--four-bits goes with int8 precisions, not with {precision}")
+        _check_precision(settings, precision)
     config = read_config(fetch(settings.model) / "config.json")
     check_conditions(settings, by_condition, config)
     check_nibbles(settings)
-    if settings.languages and not settings.vocabulary:
-        raise SecateurError("--languages says whose rows stay: add --vocabulary script")
-    if settings.vocabulary:
-        from ..prune.initial_model import languages_written
-        from ..prune.vocabulary import chosen_alphabet
-
-        tokens, names = getattr(config, "tokens", None), list(settings.languages)
-        if tokens is not None:
-            names = languages_written(tokens, settings.vocabulary, names)
-        chosen_alphabet(settings.vocabulary, names)
+    _check_vocabulary(settings, config)
     storage = None
     if settings.format != "onnx":
         storage = storage_of(settings.format, config, precision, settings.largest)
@@ -139,15 +123,42 @@ def export(settings: ExportSettings) -> Json:
         settings.dev, tolerance, settings.limit, settings.nonspeech, by_condition=by_condition
     )  # fmt: skip
     return export_checked(
-        source,
-        source.text,
-        settings.out,
-        precision,
-        settings.clips,
-        gate,
-        settings.calibrate,
-        settings.four_bits,
+        source, source.text, settings.out, precision, settings.clips, gate, settings.calibrate, settings.four_bits
     )
+
+
+def _check_precision(settings: ExportSettings, precision: str) -> None:
+    """Refuse a precision that ONNX graphs do not have, or that lacks what it needs.
+
+    Raises:
+        SecateurError: what to choose, or to add.
+    """
+    if precision == "bf16":
+        raise SecateurError("ONNX graphs are not written in bf16: choose fp16, or --format transformers")
+    if precision == "int8-static" and settings.calibrate is None:
+        raise SecateurError("int8-static needs recordings of the kind to come: name train data with --calibrate")
+    if precision == "auto" and settings.dev is None:
+        raise SecateurError("--precision auto lets an error rate decide: name a manifest with --dev")
+    if settings.four_bits and not precision.startswith("int8"):
+        raise SecateurError(f"--four-bits goes with int8 precisions, not with {precision}")
+
+
+def _check_vocabulary(settings: ExportSettings, config: Config) -> None:
+    """Refuse a choice of rows that names no known script, alphabet or language.
+
+    Raises:
+        SecateurError: what is not known, or languages without a choice of rows.
+    """
+    if settings.languages and not settings.vocabulary:
+        raise SecateurError("--languages says whose rows stay: add --vocabulary script")
+    if settings.vocabulary:
+        from ..prune.initial_model import languages_written
+        from ..prune.vocabulary import chosen_alphabet
+
+        tokens, names = getattr(config, "tokens", None), list(settings.languages)
+        if tokens is not None:
+            names = languages_written(tokens, settings.vocabulary, names)
+        chosen_alphabet(settings.vocabulary, names)
 
 
 def check_together(settings: ExportSettings, precision: str, by_condition: Mapping[str, float]) -> None:
