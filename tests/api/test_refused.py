@@ -278,6 +278,28 @@ def test_only_the_very_same_run_goes_on_in_a_folder(place: Path, tmp_path: Path)
         begin("train", settings, data, str(tmp_path / "other"), settings.out)
 
 
+def test_a_job_stopped_before_its_first_checkpoint_starts_from_the_same_weights(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    starts: list[dict[str, torch.Tensor]] = []
+
+    def stop(self: secateur.train.loop._Loop) -> None:
+        starts.append({name: value.clone() for name, value in self.model.state_dict().items()})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(secateur.train.loop._Loop, "run_all", stop)
+    job = [*words("adapt", place, "--conditions", ""), "--out", str(place / "stopped")]
+    assert main(job) == 130
+    (place / "stopped" / ".run.json.abc.tmp").write_text("half")
+    (place / "stopped" / "original" / ".config.json.abc.tmp").write_text("half")
+    assert "goes on" not in capsys.readouterr().err
+    assert main(job) == 130
+    assert f"{place / 'stopped'}: this very run began here and did not end: it goes on" in capsys.readouterr().err
+    assert not list((place / "stopped").glob("**/.*.tmp"))
+    assert len(starts) == 2 and starts[0].keys() == starts[1].keys()
+    assert all(torch.equal(value, starts[1][name]) for name, value in starts[0].items())
+
+
 def test_a_run_killed_while_it_noted_its_end_is_noted_and_cleared(place: Path, tmp_path: Path) -> None:
     settings = TrainJobSettings(train=(place / "train.jsonl",), out=tmp_path / "run")
     begin("train", settings, [place / "train.jsonl"], str(place / "model"), settings.out)

@@ -94,6 +94,7 @@ def adapt(model: Network, tokenizer: TextCodec, data: JobData, out: Path, settin
         data.shortest_context = settings.prune.audio_seconds
     training = settings.training.resolved(pretrained=True, teacher=False)
     test = data.tests["test"]
+    model = as_saved(model.to(data.device))  # what a run that goes on starts from is what the folder holds
     dense: Network | None = None
     results: dict[str, Result] = {}
     first = distributed.rank() == 0
@@ -187,7 +188,7 @@ def _original(model: Network, tokenizer: TextCodec, data: JobData, test: list[Ut
     path = out / "original" / "results" / "test.json"
     if path.exists():
         return read_result(path)
-    result = score(as_saved(model.to(data.device)), tokenizer, data, "test", test, "original")
+    result = score(model, tokenizer, data, "test", test, "original")
     save_checkpoint(out / "original", model, tokenizer, half=True)
     write_result(path, result)
     return result

@@ -14,6 +14,7 @@ from ..base.errors import SecateurError
 from ..base.files import Json, read_json, write_json
 from ..base.folders import clear_temporaries
 from ..base.options import default_of, to_dict
+from ..base.progress import say
 
 NAME = "run.json"
 # Settings that say where and how fast a job runs, not what it computes.
@@ -120,7 +121,14 @@ def begin(job: str, settings: Any, data: Iterable[Path], model: str, out: Path) 
     Raises:
         SecateurError: the folder holds another run, or one without a record; what differs is named.
     """
-    return begin_with(record_of(job, settings, data, model), out)
+    goes_on = unfinished(out)
+    record = begin_with(record_of(job, settings, data, model), out)
+    if goes_on:
+        clear_temporaries(out)
+        say(f"{out}: this very run began here and did not end: it goes on")
+    for half in out.glob(f".{NAME}.*.tmp"):  # of one that was killed while it wrote its record
+        half.unlink()
+    return record
 
 
 def begin_with(record: Json, out: Path) -> Json:
