@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,10 @@ from small_hf import hf_folder  # noqa: E402
 from small_moonshine import moonshine_folder  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
-from secateur.models.checkpoint import load_checkpoint  # noqa: E402
+from secateur.cli import main  # noqa: E402
+from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from secateur.train.lora import LowRankLinear, low_rank  # noqa: E402
+from secateur.train.settings import TrainSettings  # noqa: E402
 from secateur.weights.fetch import fetch, load_model, read_foreign  # noqa: E402
 from secateur.weights.hub import needed_files  # noqa: E402
 
@@ -32,6 +37,12 @@ def adapter(folder: Path, base: Path | str, tensors: dict[str, Any], **settings:
     save_file(
         {f"base_model.model.{name}": value for name, value in tensors.items()}, folder / "adapter_model.safetensors"
     )
+    return folder
+
+
+def hf_place(folder: Path) -> Path:
+    """A folder with a small wav2vec2, as transformers writes it."""
+    hf_folder("wav2vec2", folder)
     return folder
 
 
@@ -136,3 +147,49 @@ def test_one_variant_of_the_weights_is_fetched() -> None:
     assert needed_files(["adapter_config.json", "adapter_model.safetensors"]) == [
         "adapter_config.json", "adapter_model.safetensors",
     ]  # fmt: skip
+
+
+def test_what_low_rank_tuning_changed_is_written_as_an_adapter_and_read_again(tmp_path: Path) -> None:
+    base, text = read_foreign(hf_place(tmp_path / "base"))
+    tuned = copy.deepcopy(base)
+    random = torch.Generator().manual_seed(0)
+    with low_rank(tuned, replace(TrainSettings(), lora_rank=2)):
+        for layer in tuned.modules():
+            if isinstance(layer, LowRankLinear):
+                layer.up.data = 0.02 * torch.randn(layer.up.shape, generator=random)
+    save_checkpoint(tmp_path / "tuned", tuned, text, half=True)
+    words = ["export", str(tmp_path / "tuned"), "--format", "peft", "--out", str(tmp_path / "adapter")]
+    assert main([*words, "--base", str(tmp_path / "base")]) == 0
+    settings = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert (settings["peft_type"], settings["r"], settings["lora_alpha"]) == ("LORA", 2, 2)
+    assert len(settings["target_modules"]) == sum(type(m) is torch.nn.Linear for m in base.modules())
+    again = load_model(tmp_path / "adapter")[0].state_dict()
+    for name, value in tuned.state_dict().items():
+        assert torch.allclose(again[name], value, rtol=2e-3, atol=1e-4), name
+    sizes = [sum(f.stat().st_size for f in (tmp_path / name).iterdir()) for name in ("adapter", "tuned")]
+    assert sizes[0] < sizes[1]
+
+
+def test_an_adapter_that_cannot_hold_the_changes_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base, text = read_foreign(hf_place(tmp_path / "base"))
+    words = ["export", str(tmp_path / "tuned"), "--format", "peft", "--out", str(tmp_path / "adapter")]
+    with_base = [*words, "--base", str(tmp_path / "base")]
+
+    def refusal(*command: str) -> str:
+        assert main([*command]) == 2 and not (tmp_path / "adapter").exists()
+        return capsys.readouterr().err
+
+    save_checkpoint(tmp_path / "tuned", base, text)
+    assert "nothing differs" in refusal(*with_base)
+    assert "give both" in refusal(*words)
+    assert "give both" in refusal(*with_base, "--format", "transformers")
+    full = copy.deepcopy(base)
+    for layer in full.modules():
+        if isinstance(layer, torch.nn.Linear):
+            layer.weight.data += 0.05 * torch.randn(layer.weight.shape)
+    save_checkpoint(tmp_path / "tuned", full, text)
+    assert "tune with --training.lora-rank" in refusal(*with_base)
+    norms = copy.deepcopy(base)
+    next(m for m in norms.modules() if isinstance(m, torch.nn.LayerNorm)).weight.data += 0.1
+    save_checkpoint(tmp_path / "tuned", norms, text)
+    assert "tune with --training.lora-rank" in refusal(*with_base)

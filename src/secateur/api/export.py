@@ -33,13 +33,17 @@ class ExportSettings(Settings):
     )
     format: str = option(
         "onnx", "Write onnx, transformers, transformers-pruned, ctranslate2 (faster-whisper), ggml (whisper.cpp), "
-        "sherpa (sherpa-onnx) or what a plug-in adds; a Whisper needs equal widths everywhere for all but onnx and "
-        "transformers-pruned.",
+        "sherpa (sherpa-onnx), peft (an adapter of --base) or what a plug-in adds; a Whisper needs equal widths "
+        "everywhere for all but onnx and transformers-pruned.",
     )  # fmt: skip
     precision: Literal["fp32", "fp16", "bf16", "int8", "int8-dynamic", "int8-static", "auto"] | None = option(
         None, "Store the weights in this precision; left out: int8 for ONNX, else the format's own. int8 is the "
         "smallest; int8-dynamic and -static are faster where the CPU has VNNI but coarser; auto is the fastest with "
         "the source's error rate on dev; bf16: transformers.",
+    )  # fmt: skip
+    base: str | None = option(
+        None, "Write what low-rank tuning changed in this model: a folder as transformers reads it, or a published "
+        "name; with --format peft.",
     )  # fmt: skip
     largest: float = option(
         5.0, "Split the weights of a transformers folder into files of at most this size.", unit="GB", above=0,
@@ -116,7 +120,10 @@ def export(settings: ExportSettings) -> Json:
         say(f"vocabulary: {smaller.model.config.vocabulary} of {config.vocabulary} rows stay")
         source = Source.of_model(smaller.model, smaller.tokenizer)
     if settings.format != "onnx":
-        return write_format(settings.format, source.for_writing(), source.text, settings.out, storage)
+        base = {} if settings.base is None else {"base": settings.base}
+        # An adapter is what is left of a difference: in float32.
+        model = source.read() if base else source.for_writing()
+        return write_format(settings.format, model, source.text, settings.out, storage, **base)
     if not settings.clips and settings.dev is None:
         say("neither --dev nor --clips given: comparing on noise, which says little about transcripts")
     gate = None if settings.dev is None else ErrorRateGate(
@@ -175,6 +182,8 @@ def check_together(settings: ExportSettings, precision: str, by_condition: Mappi
             f"--{given[0].replace('_', '-')} goes with --format onnx: leave it out for {settings.format}, which is "
             "written as the model is"
         )
+    if (settings.format == "peft") != (settings.base is not None):
+        raise SecateurError("--format peft writes an adapter of --base MODEL, what tuning started from: give both")
     if settings.dev is None:
         if by_condition:
             raise SecateurError("a tolerance by condition needs clips to measure on: name a manifest with --dev")

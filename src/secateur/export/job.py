@@ -14,7 +14,7 @@ import numpy as np
 from ..audio.read import read_audio
 from ..base.errors import SecateurError
 from ..base.files import Json
-from ..base.plugins import Registry
+from ..base.plugins import Lazy, Registry
 from ..base.progress import say
 from ..data.clip import read_clip
 from ..data.manifest import Utterance, evenly, read_manifest
@@ -150,7 +150,8 @@ def _fastest_passing(
     return export_checked(model, text, out, last, clips, gate, calibration, nibbles)
 
 
-WRITERS: Registry[Writer] = Registry("writers", "export format", {})  # of other packages, for models of any family
+# For models of any family; those of other packages too.
+WRITERS: Registry[Writer] = Registry("writers", "export format", {"peft": Lazy("secateur.export.peft:write_peft")})
 
 
 def writer(name: str, config: Config) -> Writer:
@@ -186,15 +187,17 @@ def storage_of(name: str, config: Config, precision: str = "", largest: float = 
     return Storage(precision or known[0], int(largest * 1e9)) if known else None
 
 
-def write_format(name: str, model: Network, text: TextCodec, out: Path, storage: Storage | None = None) -> Json:
-    """Write `model` for another program (see `writer` and `storage_of`).
+def write_format(
+    name: str, model: Network, text: TextCodec, out: Path, storage: Storage | None = None, **more: str
+) -> Json:
+    """Write `model` for another program (see `writer` and `storage_of`); `more` is what that format needs besides.
 
     Raises:
         SecateurError: the program has no such model, or `out` exists.
     """
     write = writer(name, model.config)
     storage = storage or storage_of(name, model.config)
-    how = {} if storage is None else {"storage": storage}
+    how: dict[str, Storage | str] = {**more} if storage is None else {**more, "storage": storage}
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise SecateurError(f"{out}: exists already; export to a new path")
     try:
