@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..base.errors import SecateurError
 from ..base.files import Json
 from ..base.progress import say
+from .casing import notes_on_casing
 from .contradictions import check_effect, check_sets, check_taught, check_unread
 from .data import DataSettings, Work
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ..prune.settings import PruneSettings
     from ..study.preview import Preview
 
+LOOKED_AT = 500  # texts of a set whose casing is judged
 FP32 = 4  # bytes a value
 COPIES = 5  # of every weight while training: itself, its gradient, AdamW's two moments, the average
 UTILISATION = 0.3  # share of a device's fastest matrix products that training reaches, roughly
@@ -101,8 +103,16 @@ def plan_job(settings: DataSettings, data: JobData | None = None, files: Sequenc
 
         check_room(model.config, work.precision, settings.out, work.exports)
     if work.training is not None:
+        from ..data.manifest import evenly
+        from ..prune.task import unread_by
         from ..train.check import check_training
 
+        if not data.window and "training.style" not in unread_by(model.config):
+            sets = {"train": data.training, "rehearsal": data.rehearsal, "dev": data.dev, **data.tests}
+            texts = {name: [u.text for u in evenly(clips, LOOKED_AT)] for name, clips in sets.items()}
+            sentences, counted = work.training.style == "sentence", settings.normalise in ("cased", "none")
+            for line in notes_on_casing(texts, sentences, counted):
+                say(f"note: {line}")
         check_training(model, work.training.resolved(pretrained=not new, teacher=bool(work.teacher)))
     if not data.window or settings.check:  # texts that do not fit in memory are read once, by the job
         _cost(plan, work)

@@ -85,9 +85,9 @@ def check_unread(settings: DataSettings, config: Any) -> None:
     Raises:
         SecateurError: the first such setting that asks for something.
     """
-    from ..prune.task import task_of
+    from ..prune.task import unread_by
 
-    unread: frozenset[str] = getattr(task_of(config), "unread", frozenset())
+    unread = unread_by(config)
     for part in ("training", "prune"):
         for path, value in changed_paths(getattr(settings, part, None), part):
             if path in unread and value not in OFF:

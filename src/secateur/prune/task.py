@@ -42,6 +42,11 @@ class Task(Protocol):
         """The text of every clip, greedily."""
 
 
+def unread_by(config: Config) -> frozenset[str]:
+    """The settings that have no effect on models of a family; tasks of other packages need not say."""
+    return getattr(task_of(config), "unread", frozenset())
+
+
 def task_of(config: Config) -> Task:
     """The task of a model's family."""
     task: Task = family_of(config).task()()
