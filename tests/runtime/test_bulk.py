@@ -66,7 +66,26 @@ def test_what_cannot_be_heard_is_told_apart(tmp_path: Path, capsys: pytest.Captu
     assert [u.id for u in read_manifest(tmp_path / "out.jsonl")] == [u.id for u in clips]
     lines = [json.loads(line) for line in (tmp_path / "out.failed.jsonl").read_text().splitlines()]
     assert [line["id"] for line in lines] == ["gone", "noise"]
-    assert lines[0]["problem"] == "no such file" and lines[1]["problem"].startswith("not audio in a known format")
+    assert lines[0]["problem"] == "no such file" and lines[1]["problem"].startswith("not audio but text")
+
+
+def test_sets_come_from_urls_and_go_to_urls(
+    own_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    store, clips = fsspec.filesystem("memory"), read_manifest(DEV)[:2]
+    store.put_file(str(clips[0].audio), "/bulk/a.opus")
+    lines = [{"id": name, "audio": f"{name}.opus", "duration": 2.0, "text": ""} for name in ("a", "gone")]
+    store.pipe_file("/bulk/in.jsonl", "".join(json.dumps(line) + "\n" for line in lines).encode())
+    assert main(["transcribe", "memory://bulk/in.jsonl", "--out", "memory://bulk/out/set.jsonl"]) == 2
+    said = capsys.readouterr().out
+    assert said.startswith("memory://bulk/out/set.jsonl: 1 clips") and "see memory://bulk/out/set.failed.jsonl" in said
+    found = [json.loads(line) for line in store.cat_file("/bulk/out/set.jsonl").splitlines()]
+    assert [(line["id"], line["text"]) for line in found] == [("a", Recogniser.load().transcribe(clips[0].audio).text)]
+    assert json.loads(store.cat_file("/bulk/out/set.failed.jsonl"))["id"] == "gone"
+    assert main(["transcribe", "memory://bulk/in.jsonl", "--out", "memory://bulk/texts"]) == 2
+    assert store.cat_file("/bulk/texts/a.txt").decode().strip() == found[0]["text"]
+    assert not list((own_cache / "pieces").iterdir()) and not list(tmp_path.glob("memory*"))
 
 
 def test_a_folder_and_subtitles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ..api.transcribe import TranscribeSettings, transcribe
 from ..base.errors import one_line
 from ..base.files import Json
@@ -36,7 +34,7 @@ def show(result: Json) -> str:
         bulk = result["bulk"]
         failures = f", {bulk['failed']} could not be transcribed" if bulk["failed"] else ""
         if failures and bulk["out"].endswith(".jsonl"):
-            failures += f" (see {Path(bulk['out']).with_suffix('.failed.jsonl')})"
+            failures += f" (see {bulk['out'].removesuffix('.jsonl')}.failed.jsonl)"
         return f"{bulk['out']}: {bulk['heard']} clips transcribed{failures}"
     words = any(segment.get("words") for file in result["files"] for segment in file["segments"])
     if result["format"] == "txt" and words:

@@ -16,7 +16,7 @@ from ...base.errors import SecateurError
 from ...base.files import Json
 from ...base.options import to_dict
 from ...base.progress import say
-from ...base.remote import state_of
+from ...base.remote import state_of, url_of
 from ...data.shards import shard_paths
 from ..recogniser import find_model
 from ..subtitles import SubtitleSettings
@@ -46,7 +46,7 @@ def transcribe_all(
     """Transcribe all clips of `inputs`, or resume a killed run; returns how many were transcribed and how many failed.
 
     `out` is a manifest when it ends with .jsonl, otherwise a folder with one file a clip. It is written when all pieces
-    are done; until then they are in `OUT.pieces`. Memory holds only the pieces in progress.
+    are done, also behind a URL; until then they are in `OUT.pieces` (see `Store`). Memory holds only the pieces in progress.
 
     Raises:
         SecateurError: inputs or a model that cannot be read, or an unfinished run with other settings.
@@ -84,7 +84,7 @@ def transcribe_all(
     else:
         transcribed, failed = write_files(store, count, out, settings.format, settings.subtitles)
     store.remove()
-    return {"out": str(out), "heard": transcribed, "failed": failed, "pieces": count, "kept": finished}
+    return {"out": url_of(out) or str(out), "heard": transcribed, "failed": failed, "pieces": count, "kept": finished}
 
 
 def _run_pieces(

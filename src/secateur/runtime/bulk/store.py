@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from ...base.errors import SecateurError
-from ...base.files import Json, atomic_path, read_json, write_json, write_text
+from ...base.files import Json, atomic_path, cache_dir, read_json, write_json, write_text
 from ...base.options import from_dict
+from ...base.remote import absolute, url_of
 from ...data.manifest import Utterance, from_values, manifest_writer, to_line
 from ..subtitles import WRITERS, SubtitleSettings
 from ..transcript import Transcript
@@ -22,7 +25,7 @@ DETAILS = ("segments",)  # of a transcript, kept in a manifest only when asked f
 
 
 class Store:
-    """The folder `OUT.pieces` of a run that is not finished."""
+    """The folder `OUT.pieces` of a run that is not finished; of an output behind a URL, a folder in the cache."""
 
     def __init__(self, out: Path, settings: Json) -> None:
         """Open it, or begin.
@@ -30,7 +33,9 @@ class Store:
         Raises:
             SecateurError: it holds a run with other settings or inputs.
         """
-        self.folder = out.with_name(out.name + ".pieces")
+        url = url_of(out)
+        folder = out if url is None else cache_dir() / "pieces" / hashlib.sha256(url.encode()).hexdigest()[:16]
+        self.folder = folder.with_name(folder.name + ".pieces")
         settings_file = self.folder / "settings.json"
         now = json.loads(json.dumps(settings))
         if not settings_file.exists():
@@ -80,7 +85,7 @@ def write_transcribed(store: Store, count: int, out: Path, details: bool) -> tup
     """
     written = failed = 0
     problems = out.with_name(f"{out.stem}.failed.jsonl")
-    with atomic_path(problems) as scratch, scratch.open("w", encoding="utf-8") as wrong, manifest_writer(out) as write:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as wrong, manifest_writer(out) as write:
         for clip, row in store.results(count):
             if "problem" in row:
                 failed += 1
@@ -94,8 +99,12 @@ def write_transcribed(store: Store, count: int, out: Path, details: bool) -> tup
                 extras |= {name: row[name] for name in DETAILS}
             language = row["language"] or clip.language
             write(replace(clip, text=row["text"], duration=row["duration"], language=language, extras=extras))
-    if not failed:
-        problems.unlink()
+        if failed:
+            wrong.seek(0)
+            with atomic_path(problems) as scratch, scratch.open("w", encoding="utf-8") as kept:
+                shutil.copyfileobj(wrong, kept)
+        elif url_of(problems) is None:
+            problems.unlink(missing_ok=True)  # of a run before
     return written, failed
 
 
@@ -114,7 +123,7 @@ def write_files(
             continue
         written += 1
         path = out / f"{name_of_file(clip)}.{kind}"
-        if ".." in path.parts or out.resolve() not in path.resolve().parents:
+        if ".." in path.parts or absolute(out) not in absolute(path).parents:
             raise SecateurError(f"{out}: the id '{clip.id}' is no name of a file in it")
         transcript = from_dict(Transcript, {key: value for key, value in row.items() if key != "id"})
         write_text(path, WRITERS[kind](transcript, subtitles or SubtitleSettings()))
