@@ -105,7 +105,7 @@ def test_whole_sets_with_processes_that_read(tiny_en: Path, tmp_path: Path, monk
     assert (done["heard"], done["failed"], done["pieces"]) == (4, 2, 2)
     assert [u.text for u in read_manifest(out)] == [t.text for t in expected[:4]]
     problems = (tmp_path / "out.failed.jsonl").read_text()
-    assert "RuntimeError: a kernel failed" in problems and "not audio in a known format" in problems
+    assert "RuntimeError: a kernel failed" in problems and "not audio but text" in problems
 
 
 def test_long_recordings_are_read_one_by_one() -> None:

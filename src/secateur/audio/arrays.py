@@ -76,8 +76,7 @@ def _scaled(array: NDArray[Any]) -> Array:
     peak = float(np.abs(array).max(initial=0))
     if peak > LOUDEST:
         raise SecateurError(f"samples must be floats from -1 to 1, got {peak:g}: divide integers by their full scale")
-    array = array.astype(np.float32, copy=False)
-    return array / np.float32(peak) if peak > OVER else array
+    return (array / peak if peak > OVER else array).astype(np.float32, copy=False)
 
 
 def _one_channel(sides: Array, rate: float) -> Array:

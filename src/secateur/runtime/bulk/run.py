@@ -46,7 +46,8 @@ def transcribe_all(
     """Transcribe all clips of `inputs`, or resume a killed run; returns how many were transcribed and how many failed.
 
     `out` is a manifest when it ends with .jsonl, otherwise a folder with one file a clip. It is written when all pieces
-    are done, also behind a URL; until then they are in `OUT.pieces` (see `Store`). Memory holds only the pieces in progress.
+    are done, also behind a URL; until then they are in `OUT.pieces` (see `Store`). Memory holds only the pieces in
+    progress.
 
     Raises:
         SecateurError: inputs or a model that cannot be read, or an unfinished run with other settings.
