@@ -10,6 +10,7 @@ from typing import Any
 import report as founding
 
 from secateur.base.files import read_json
+from secateur.evaluate.bootstrap import paired_difference
 from secateur.evaluate.table import pipe_table
 
 RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
@@ -101,8 +102,28 @@ def founding_table() -> list[str]:
             f"`KERAS_BACKEND={run['backend']} python examples/founding/run.py {options}`, {arms['dense'][0]['steps']} "
         )
         about += f"steps an arm, {run['date']}, {run['machine']['cpu']}."
-        lines += [*pipe_table(titles, rows), "", about, ""]
+        lines += [*pipe_table(titles, rows), "", *_mandarin(run["pinyin"]), about, ""]
     return lines
+
+
+def _mandarin(run: dict[str, Any] | None) -> list[str]:
+    """The same run's networks that write pinyin, where it has them."""
+    if not run:
+        return []
+    rows, dense = [], run["arms"]["dense"]
+    for arm, runs in run["arms"].items():
+        a, b = ([one["errors"] for one in some] for some in (dense, runs))
+        d = paired_difference(a, b, run["words"], run["speakers"])
+        rows.append([
+            arm, str(len(runs)), f"{founding.mean(runs, 'parameters'):,.0f}",
+            f"{100 * founding.mean(runs, 'parameters') / founding.mean(dense, 'parameters'):.0f} %",
+            founding.spread([100 * sum(one["errors"]) / sum(run["words"]) for one in runs]),
+            *(["", ""] if arm == "dense" else [founding.points(d), f"{d.b_better:.3f}"]),
+        ])  # fmt: skip
+    titles = ["arm", "seeds", "parameters", "left", "errors of initials and finals, %", "against dense, points"]
+    about = f"Mandarin: {run['train']} recordings to learn from, {len(run['words'])} test recordings of "
+    about += f"{len(set(run['speakers']))} other speakers, {run['units']} initials and finals."
+    return [about, "", *pipe_table([*titles, "P(better)"], rows), ""]
 
 
 def _plain(text: str) -> str:

@@ -97,18 +97,19 @@ def learned(
     steps = epochs * -(-len(train.features) // batch_size)
     model.compile(keras.optimizers.Adam(warmed(3e-3, steps), clipnorm=5.0), keras.losses.CTC(), jit_compile=False)
     pruner = Pruner(remove, begin=0.3, end=0.8) if remove else None
+    longest = max(len(line) for part in (train, dev) for line in part.pinyin)  # one size for TensorFlow's graphs
     model.fit(
-        train.features, targets(train, names), epochs=epochs, batch_size=batch_size, verbose=2,
-        validation_data=(dev.features, targets(dev, names)), callbacks=[pruner] if pruner else [],
+        train.features, targets(train, names, longest), epochs=epochs, batch_size=batch_size, verbose=2,
+        validation_data=(dev.features, targets(dev, names, longest)), callbacks=[pruner] if pruner else [],
     )  # fmt: skip
     return pruner.shrunk() if pruner else model
 
 
-def targets(part: Lines, names: list[str]) -> NDArray[np.int32]:
+def targets(part: Lines, names: list[str], longest: int) -> NDArray[np.int32]:
     """Numbers of the units (recordings, longest), 0 after the end; units that no training text has are left out."""
     known = {name: number for number, name in enumerate(names, 1)}
     rows = [[known[name] for name in line if name in known] for line in part.pinyin]
-    result = np.zeros((len(rows), max(map(len, rows))), np.int32)
+    result = np.zeros((len(rows), longest), np.int32)
     for row, numbers in zip(result, rows, strict=True):
         row[: len(numbers)] = numbers
     return result
@@ -131,6 +132,7 @@ def measured(
                 runs[arm].append(run)
                 continue
             model = learned(parts, names, remove, seed=seed, **training)
+            model.save(path.with_suffix(".keras"))
             exported = export(model, path, samples=test.features[:2])
             heard = [[names[i - 1] for i in greedy(one)] for one in load(path)(test.features)]
             errors = [count_errors(" ".join(a), " ".join(b)) for a, b in zip(test.pinyin, heard, strict=True)]

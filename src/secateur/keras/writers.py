@@ -35,7 +35,8 @@ def write(
     """
     backend = str(require("keras", "keras").backend.backend())
     causes = []
-    if kind in _NATIVE.get(backend, frozenset()):
+    apart = kind == "litert" and precision == "int8" and _recurrent(model)
+    if kind in _NATIVE.get(backend, frozenset()) and not apart:
         try:
             write_here(model, written, kind, precision, samples)
             opens(written)
@@ -45,8 +46,8 @@ def write(
         except Exception as problem:  # converters and runtimes have their own kinds of error
             causes.append(_blamed(backend, kind, written, problem))
             _clear(written)
-    others = [name for name in ("tensorflow", "torch") if name != backend and kind in _NATIVE[name] and find_spec(name)]
-    for other in others:
+    backends = [name for name in ("tensorflow", "torch") if name != backend or apart]
+    for other in [name for name in backends if kind in _NATIVE[name] and find_spec(name)]:
         message = _write_elsewhere(model, written, kind, precision, samples, other)
         if message:
             causes.append(f"Keras on {other} cannot write this model as {kind}: {cause(message)}")
@@ -60,6 +61,12 @@ def write(
             causes.append(_blamed(other, kind, written, problem))
             _clear(written)
     raise SecateurError("; ".join(causes) or f"no backend that is installed writes {kind}: install tensorflow")
+
+
+def _recurrent(model: Any) -> bool:
+    """TensorFlow crashes while it finds ranges for some of these: it does so in a process of its own."""
+    rnn = require("keras", "keras").layers.RNN
+    return any(isinstance(layer, rnn) for layer in model._flatten_layers(include_self=False))
 
 
 def _blamed(backend: str, kind: str, written: Path, problem: Exception) -> str:
@@ -131,6 +138,8 @@ def _write_elsewhere(
     arrays.unlink()
     if not done.returncode:
         return ""
+    if done.returncode < 0:
+        return f"the converter crashes (signal {-done.returncode}): choose another format or precision"
     lines = done.stderr.strip().splitlines() or ["no message"]
     start = max((n for n, line in enumerate(lines) if line[:1].isalpha() and "Error" in line.split(":")[0]), default=-1)
     return "\n".join(lines[start:])
