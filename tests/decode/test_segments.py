@@ -35,6 +35,11 @@ def test_a_single_timestamp_at_the_end_closes_the_window() -> None:
     assert following == 30.0
 
 
+def test_a_window_that_no_timestamp_closes_ends_with_its_sound_not_where_it_begins() -> None:
+    assert split([at(0.18), 1, 2], TOKENS, 30.0) == ([(pytest.approx(0.18), 30.0, [at(0.18), 1, 2])], 30.0)
+    assert split([at(14), 1, 2], TOKENS, 12.5) == ([(0.0, 12.5, [at(14), 1, 2])], 12.5)  # begins after the audio
+
+
 def test_one_segment_ends_at_its_timestamp_or_with_the_window() -> None:
     assert split([at(0), 1, 2, at(3.2)], TOKENS, 12.5)[0] == [(0.0, pytest.approx(3.2), [at(0), 1, 2, at(3.2)])]
     assert split([at(0), 1, 2], TOKENS, 12.5) == ([(0.0, 12.5, [at(0), 1, 2])], 12.5)

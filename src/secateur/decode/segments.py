@@ -55,6 +55,14 @@ def moved(segment: Segment, by: float) -> Segment:
     return replace(segment, start=round(segment.start + by, 3), end=round(segment.end + by, 3), words=words)
 
 
+def one_after_another(segments: Sequence[Segment]) -> list[Segment]:
+    """Segments of which none ends after the next one begins."""
+    return [
+        replace(one, end=max(one.start, following.start)) if one.end > following.start else one
+        for one, following in itertools.pairwise(segments)
+    ] + list(segments[-1:])
+
+
 def divided(segment: Segment, starts: Sequence[int], decode: Callable[[list[int]], str]) -> list[Segment]:
     """A segment in parts that end where its words pause for `PAUSE` seconds; `starts` are the words' first tokens."""
     words = segment.words
@@ -86,8 +94,9 @@ def split(produced: Sequence[int], tokens: Tokens, window: float) -> tuple[list[
     ends_once = is_time[-2:] == [False, True]
     borders = [i for i in range(1, len(ids)) if is_time[i - 1] and is_time[i]]
     if not borders:
-        times = [i for i in ids if i > first]
-        return [(0.0, min(window, (times[-1] - first) * STEP) if times else window, ids)], window
+        begun = (ids[0] - first) * STEP if ids and is_time[0] else 0.0
+        end = (ids[-1] - first) * STEP if ends_once else window
+        return [(min(begun, window) if begun < end else 0.0, min(window, end), ids)], window
     if ends_once:
         borders.append(len(ids))
     pieces = [ids[a:b] for a, b in zip([0, *borders[:-1]], borders, strict=True)]

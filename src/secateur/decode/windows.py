@@ -15,7 +15,7 @@ from .fallback import Decoded, decode
 from .language import chosen, detect
 from .options import DecodingOptions
 from .prompt import prompt
-from .segments import Audio, Segment, divided, moved, next_cut, quiet_cuts, split
+from .segments import Audio, Segment, divided, moved, next_cut, one_after_another, quiet_cuts, split
 from .session import DecoderSession, DeviceDecoder, State, TokenConfig
 
 BALLOTS = 5  # windows of a recording that vote on its language
@@ -118,7 +118,7 @@ def _in_turn(
                 segments = _worded(session, state, plain, segments, tokenizer, language, window, by_pauses)
                 if not options.word_times:
                     segments = [replace(segment, words=()) for segment in segments]
-            timeline += [moved(segment, at / rate) for segment in segments]
+            timeline = one_after_another([*timeline, *(moved(segment, at / rate) for segment in segments)])
             trusted = options.condition_on_previous and result.temperature <= HOT and not result.doubtful(options)
             previous = previous + [i for segment in segments for i in segment.tokens] if trusted else []
         at += following
