@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base.errors import SecateurError
 from ..base.options import changed_fields
 from .data import DataSettings
+
+if TYPE_CHECKING:
+    from ..prune.settings import PruneSettings
 
 TRAINED_ON = ("train", "rehearsal", "nonspeech")
 OFF = (None, 0, "", (), "none")
@@ -34,10 +37,22 @@ def check_effect(settings: DataSettings) -> None:
         for name in (one.name for one in changed_fields(augment)):
             if name in ("noise_chance", "snr_db") and getattr(augment, name) != 0:
                 raise SecateurError(f"training.augment.{name} has no effect without --noise: name recordings of noise")
-    prune: Any = getattr(settings, "prune", None)
-    share_too = prune is not None and "remove" in {one.name for one in changed_fields(prune)}
-    if share_too and prune.target and prune.remove is not None:
-        raise SecateurError("prune.target and prune.remove both say how much goes: leave out one of them")
+    if (prune := getattr(settings, "prune", None)) is not None:
+        _check_amounts(prune)
+
+
+def _check_amounts(prune: PruneSettings) -> None:
+    """Refuse two settings that both say how much goes, and a sensitivity map that nothing reads."""
+    from ..prune.importance import CRITERIA
+
+    given = [name for name in ("target", "plan", "amounts", "pattern") if getattr(prune, name)]
+    if prune.remove is not None and "remove" in {one.name for one in changed_fields(prune)}:
+        given.append("remove")
+    if len(given) > 1 and given != ["amounts", "pattern"]:  # whose amounts name the matrices
+        raise SecateurError(f"prune.{given[0]} and prune.{given[1]} both say how much goes: leave out one of them")
+    read = prune.target or (prune.criterion in CRITERIA and "map" in CRITERIA[prune.criterion].needs)
+    if prune.map and not read:
+        raise SecateurError("prune.map has no effect without prune.target or --prune.criterion sensitivity")
 
 
 def without_effect(settings: Any, where: str) -> Iterator[tuple[str, str]]:

@@ -140,7 +140,7 @@ class PruneSettings(Settings):
     )
     frequent: int = option(
         4000, "Keep the most frequent tokens spelled with the texts' characters in any case.", unit="tokens", least=0,
-        advanced=True,
+        advanced=True, goes_with="vocabulary",
     )  # fmt: skip
     rows: int | None = option(
         None,
