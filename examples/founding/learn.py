@@ -98,6 +98,9 @@ def learned(train: Words, dev: Words, recipe: Recipe, seed: int) -> Any:
     # Keras takes the last examples for validation: those are takes that are never learned from.
     features = np.concatenate([train.features, dev.features])
     classes = np.concatenate([train.classes, dev.classes])
+    # TensorFlow would trace a first step that makes variables twice, which takes longer than two epochs.
+    network.optimizer.build(network.trainable_variables)
+    network.compute_metrics(None, classes[:1], network(features[:1]))
     network.fit(
         features, classes, epochs=recipe.epochs, batch_size=recipe.batch_size,
         validation_split=(len(dev.classes) - 0.5) / len(classes), callbacks=callbacks, verbose=2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,7 @@ def noises(data: Path, split: str, count: int, rate: int = RATE) -> Words:
     return Words([], np.stack(heard), np.full(len(heard), NOTHING))
 
 
+@cache
 def noise_tracks(data: Path, split: str) -> list[Floats]:
     """The noise recordings of a split, whole; training and development share theirs."""
     wanted = "test" if split == "test" else "train"
