@@ -8,6 +8,7 @@ the process asked about, answered by its exit `code`, null while it runs.
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import os
 import runpy
@@ -55,6 +56,7 @@ def main() -> None:
     # The compiler is imported by the first optimizer, whether it is used or not.
     for module in (MODULE, "safetensors.torch", "torch._dynamo", "rich.progress", "kaldialign", "onnxruntime"):
         __import__(module)
+    gc.freeze()  # or every fork would look through, and copy, what has been imported
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)

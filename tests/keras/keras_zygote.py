@@ -6,6 +6,7 @@ file for what it prints); then the exit code. Nothing of secateur is imported be
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import runpy
@@ -40,6 +41,7 @@ def main() -> None:
 
     # XLA compiles every step and batch size of every small model for seconds; `test_founding` trains with it.
     trainer.model_supports_jit = lambda model: False
+    gc.freeze()  # or every fork would look through, and copy, what has been imported
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         pid = os.fork()
