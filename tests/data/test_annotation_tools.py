@@ -109,6 +109,12 @@ def test_label_studio_texts_of_the_project_s_own_name(tmp_path: Path, clips: lis
     assert one.text == clips[0].text
 
 
+def test_label_studio_without_its_recordings_names_one(tmp_path: Path) -> None:
+    written(tmp_path / "export.json", [task(1, "/data/upload/1/0a1b2c3d-talk.wav", [whole("hello there")])])
+    with pytest.raises(SecateurError, match=r"export.json names is there, such as 0a1b2c3d-talk.wav"):
+        read_set(tmp_path)
+
+
 def test_label_studio_of_pictures_is_refused(tmp_path: Path) -> None:
     picture = task(1, "x", []) | {"data": {"image": "/data/upload/1/0a1b2c3d-cat.jpg"}}
     with pytest.raises(SecateurError, match="no recording in this task: image"):

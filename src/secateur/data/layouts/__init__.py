@@ -221,11 +221,13 @@ def _of_folder(source: ForeignSet) -> str:
         return "common-voice"
     hints = []
     if _tables(source):
-        trial = ForeignSet(source.root, source.settings)
+        trial, missing = ForeignSet(source.root, source.settings), ""
         try:
-            if next((r for r in read_tables(trial) if is_file(r.audio)), None) is not None:
-                return "tables"
-            hints.append(f"none of the audio files that {_tables(source)[0].name} names is there")
+            for recording in read_tables(trial):
+                if is_file(recording.audio):
+                    return "tables"
+                missing = missing or source.inside(recording.audio)
+            hints.append(f"none of the audio files that {_tables(source)[0].name} names is there, such as {missing}")
             if trial.left_out:
                 hints[-1] = f"{trial.left_out[0].id}: {trial.left_out[0]}"
         except SecateurError as problem:
