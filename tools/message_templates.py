@@ -2,7 +2,8 @@
 
 A template is the text with `{0}`, `{1}`, ... for what varies. Found are: messages of exceptions, progress lines and
 labels, help and units of options, first sentences of settings, help of commands, texts passed to `translated`, pieces
-that f-strings put into these, and the texts of HTML pages (`PAGES`), between their tags.
+that f-strings put into these, the texts of HTML pages (`PAGES`), between their tags, and whatever else in the source
+reads as a sentence (`_prose`): reasons and notes are kept in lists and said far from where they are written.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ PAGES = (
     *(path.relative_to(SOURCE).as_posix() for path in sorted(SOURCE.glob("families/*/describe.py"))),
 )  # fmt: skip
 # What the standard library says: argparse's words and complaints, the system's errors.
+# Then columns of tables, and labels that are passed on.
 FOREIGN = (
+    "median s", "95 % s", "longest s", "P(B better)", "transcribing", "train", "rehearsal", "dev", "test",
     "options", "positional arguments", "show this help message and exit", "argument {0}: expected one argument",
     "argument {0}: expected at least one argument", "No such file or directory", "Permission denied",
     "Is a directory", "Not a directory", "File exists", "No space left on device", "Address already in use",
@@ -34,12 +37,19 @@ FOREIGN = (
     "batch, s {0}",
     "{0} must be {1}, found {2}", "{0} must be {1}, found {2}; {3} % is {4}",
 )  # fmt: skip
-# Single words of the pages' tables, where they are.
+# Single words of the tables of pages and commands, where they are.
 PAGE_WORDS = """
     model speakers layer part before after kept elsewhere pair arm reference hypothesis times fewer
     more never parameters file seeds ratio clips words characters length total positions
-    convolutions without amount missing error errors
+    convolutions without amount missing error errors hours vocabulary languages language licence sources here name
+    group metric rate words yes steps frames widths removed
 """.split()  # noqa: SIM905
+# Files whose sentences are not for the terminal: of both languages, of programs, or others' that are recognised.
+NOT_SHOWN = (
+    "assistant/", "server/", "base/memory.py", "evaluate/conditions.py", "keras/causes.py", "weights/wheels.py",
+)  # fmt: skip
+CODE = frozenset("split splitlines compile sub fullmatch findall finditer".split())  # noqa: SIM905  methods of words
+_PLAIN_WORD = re.compile(r"(?<![\w./@:=-])[A-Za-z']{2,}(?![\w/=]|[.:_-]\w)")
 SENTENCES = ("nearest", "hint", "facts_of", "_out_of_range", "_tour")  # functions whose every f-string is shown
 SPOKEN = {
     "say": 0,
@@ -60,6 +70,8 @@ NO_WORDS = frozenset("""
 """.split()) | {"lower left", "offset points"}  # fmt: skip  # noqa: SIM905
 SENTENCE_END = re.compile(r"(?<!\bal)\.\s+(?=[A-Z`])")
 _NO_TEXT = re.compile(r"^[\w.-]*_[\w.]*$|^[a-z]+\.json$|\\")
+_COUNTED = re.compile(r"\{\} [a-z]{4}|[a-z]{4},? \{")  # `{} clips`, `family {}`
+_NO_PROSE = re.compile(r"<\w| \| |\"columns\"|^\s*(import|ffmpeg|secateur|wheel|unrecognized|study:) ")
 _SLOT = re.compile(r"\{\d+\}")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -73,6 +85,7 @@ class Module:
         self.tree = ast.parse(path.read_text(encoding="utf-8"))
         self.functions = {n.name: n for n in ast.walk(self.tree) if isinstance(n, Function)}
         self.owner: dict[ast.AST, ast.AST] = {}
+        self._assignments: dict[ast.AST, dict[str, list[ast.AST]]] = {}
         for outer in ast.walk(self.tree):  # from the outside in: the innermost function wins
             if isinstance(outer, Function):
                 self.owner |= {inner: outer for inner in ast.walk(outer) if inner is not outer}
@@ -104,15 +117,21 @@ class Module:
     def _values(self, name: ast.Name) -> Iterator[ast.AST]:
         """What is assigned to a name, in its function or else in the module."""
         for scope in (self.owner.get(name), self.tree):
-            found = [
-                n.value for n in (ast.walk(scope) if scope is not None else ())
-                if isinstance(n, ast.Assign | ast.AugAssign) and n.value is not name
-                and any(isinstance(t, ast.Name) and t.id == name.id for t in _targets(n))
-            ]  # fmt: skip
+            found = [] if scope is None else [v for v in self._assigned(scope).get(name.id, []) if v is not name]
             if found:
                 yield from found
                 return
         yield from self._imported(name.id)
+
+    def _assigned(self, scope: ast.AST) -> dict[str, list[ast.AST]]:
+        """What is assigned to every name within a function or the module."""
+        if scope not in self._assignments:
+            table = self._assignments[scope] = {}
+            for node in ast.walk(scope):
+                for target in _targets(node) if isinstance(node, ast.Assign | ast.AugAssign) else ():
+                    if isinstance(target, ast.Name):
+                        table.setdefault(target.id, []).append(node.value)  # type: ignore[attr-defined]
+        return self._assignments[scope]
 
     def _imported(self, name: str) -> list[ast.AST]:
         """What is assigned in another file to a constant that is imported from there."""
@@ -203,6 +222,27 @@ def module_templates(module: Module) -> Iterator[str]:
             yield from (text for n in ast.walk(node) if isinstance(n, ast.JoinedStr) for text in module.texts(n))
     if module.name in PAGES:
         yield from _of_page(module)
+    if not module.name.startswith(NOT_SHOWN):
+        yield from _prose(module)
+
+
+def _prose(module: Module) -> Iterator[str]:
+    """Texts of two plain words and more, or of one beside a slot: no docstring, example, word list, pattern or tag."""
+    no_text = {id(n.value) for n in ast.walk(module.tree) if isinstance(n, ast.Expr)}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.JoinedStr):
+            no_text |= {id(part) for part in node.values}
+        elif (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "EXAMPLE") or (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CODE
+        ):
+            no_text |= {id(inner) for inner in ast.walk(node)}
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in no_text:
+            for text in module.texts(node):
+                some = _PLAIN_WORD.findall(text.replace("{}", " "))
+                enough = len(some) + bool(_COUNTED.search(text)) > 1 and any(word.islower() for word in some)
+                if enough and " " in text.strip() and not _NO_PROSE.search(text):
+                    yield text
 
 
 def _of_call(module: Module, node: ast.Call) -> Iterator[str]:
@@ -242,7 +282,8 @@ def templates() -> dict[str, str]:
             key = numbered(text).strip()
             if worth(key):
                 found.setdefault(key, module.name)
-    pages = "".join((SOURCE / page).read_text(encoding="utf-8") for page in PAGES)
+    tables = [*(SOURCE / page for page in PAGES), *sorted(SOURCE.glob("cli/**/*.py"))]
+    pages = "".join(path.read_text(encoding="utf-8") for path in tables)
     words = [word for word in PAGE_WORDS if f'"{word}"' in pages or f"'{word}'" in pages]
     return {**found, **dict.fromkeys(FOREIGN, "(foreign)"), **dict.fromkeys(words, "(pages)")}
 

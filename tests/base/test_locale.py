@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from secateur.base.locale import Catalogue, language, translated
+from secateur.base.locale import Catalogue, columns, language, translated
 from secateur.base.options import walk
 from secateur.cli import COMMANDS, main
+from secateur.cli.shown import shown_table, with_titles
+from secateur.data.demo import BUNDLED
 
 TOOLS = Path(__file__).resolve().parent.parent.parent / "tools"
 sys.path.insert(0, str(TOOLS))
@@ -126,3 +128,53 @@ def test_extraction_finds_what_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(source, encoding="utf-8")
     found = {numbered(text) for text in module_templates(Module(tmp_path / "a.py", tmp_path))}
     assert {"{0}: {1}; take {2} of them", "{0}: is damaged", "is empty", "reading {0}"} <= found
+
+
+def test_what_is_said_far_from_where_it_is_written_is_found(tmp_path: Path) -> None:
+    source = (
+        '"""A reader of files."""\nEXAMPLE = "secateur data prepare some folder"\nSTOP = "one of the words".split()\n'
+        "def notes(parts, clips):\n    found = []\n    found.append('its recording is left out')\n"
+        "    found += [f'{clips} clips', f'{parts} of its pages are missing']\n    return found\n"
+    )
+    (tmp_path / "a.py").write_text(source, encoding="utf-8")
+    found = {numbered(text) for text in module_templates(Module(tmp_path / "a.py", tmp_path))}
+    assert found == {"its recording is left out", "{0} clips", "{0} of its pages are missing"}
+
+
+ENGLISH = re.compile(r"[a-z]{3,} [a-z]{2,}")  # two words in a row: names of files and models are single ones
+
+
+@pytest.mark.usefixtures("chinese")
+def test_results_are_chinese(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    dev = str(BUNDLED / "dev.jsonl")
+    for folder, text in (("a", "ONCE MORE UNTO THE BREACH DEAR FRIENDS"), ("b", "")):
+        (tmp_path / f"{folder}.opus").write_bytes((BUNDLED / "dev" / "gus-00.opus").read_bytes())
+        (tmp_path / f"{folder}.txt").write_text(text, encoding="utf-8")
+    commands = (
+        ("data", "stats", dev, "--by", "speaker"), ("data", "split", dev, "--by", "id", "--out", "split"),
+        ("data", "prepare", ".", "--out", "all.jsonl"),
+        ("text", "normalise", "ok", "--language", "de"),
+    )  # fmt: skip
+    for command in commands:
+        assert main([*command]) == 0
+        shown = capsys.readouterr()
+        for line in (shown.out + shown.err).splitlines():
+            plain = re.sub(r"`[^`]*`", "", line)  # what is typed stays
+            assert not ENGLISH.search(plain), line
+    assert "语句" in translated("2 utterances, 0.10 h; 1 speaker; language en; texts in upper case only")
+    assert main(["data", "stats", dev, "--json"]) == 0
+    assert '"utterances"' in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("chinese")
+def test_tables_stay_aligned_with_characters_of_two_columns() -> None:
+    lines = shown_table(
+        ["model", "parameters", "file"], [["录音室", "1.0 M", "2 MB"], ["tiny", "37.8 M", "77 MB"]]
+    ).split("\n")
+    assert lines[0].split() == ["模型", "参数", "文件"]
+    assert len({columns(line) for line in lines}) == 1
+    table = "arm  parameters  without\na         1.0 M      0.1"
+    assert [columns(line) for line in with_titles(table).split("\n")] == [columns(line) for line in table.split("\n")]

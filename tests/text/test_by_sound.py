@@ -23,9 +23,10 @@ from secateur.evaluate.corrected import CHANGED, HEAD, PINYIN_EXTRA, correction,
 from secateur.evaluate.error_rate import count_errors
 from secateur.evaluate.result import Result, Row
 from secateur.evaluate.run import summarise
+from secateur.lm.estimate import train_ngram
 from secateur.text.by_sound import BySound, SoundCosts, aligned
 from secateur.text.chinese import normalise_chinese
-from secateur.text.lattice import Edge, best_path
+from secateur.text.lattice import Edge, MixedScores, beam_path, best_path
 from secateur.text.lexicon import Entry, Lexicon, general_lexicon
 from secateur.text.pinyin import parse_syllable, pinyin
 from secateur.text.word_model import WordModel, WordScores, learn_words
@@ -70,6 +71,42 @@ def test_the_best_path_is_the_best_of_all_paths() -> None:
 
     assert best_path(edges, scores) == [e.word for e in max(paths(0), key=score)]
     assert best_path([[], [Edge(2, "x")]], scores) == []
+
+
+def test_the_beam_finds_the_best_path_under_a_model_of_three_words() -> None:
+    scores = WordScores(WordModel({"x": 2, "y": 5, "z": 2}), dict.fromkeys(("x", "y", "z", "xy", "yz"), 2e5))
+    mixed = MixedScores(scores, train_ngram(["x y x", "y y z", "x y x", "xy z"], 3), 0.6)
+    edges = [
+        [Edge(1, "x", -1.0), Edge(1, "y", 0.0), Edge(2, "xy", -0.5)],
+        [Edge(2, "y", 0.0), Edge(3, "yz", -0.2)],
+        [Edge(3, "z", 0.0), Edge(3, "x", 0.3)],
+    ]
+
+    def paths(at: int) -> list[list[Edge]]:
+        return [[]] if at == 3 else [[edge, *rest] for edge in edges[at] for rest in paths(edge.end)]
+
+    def score(path: list[Edge]) -> float:
+        total, state = 0.0, mixed.start()
+        for edge in path:
+            step, state = mixed.step(state, edge.word)
+            total += step + edge.evidence
+        return total
+
+    best = max(paths(0), key=score)
+    assert beam_path(edges, mixed) == [e.word for e in best]
+    assert beam_path([[], [Edge(2, "x")]], mixed) == []
+    step, after = mixed.step(mixed.start(), "y")  # a share of each model, and what the trigrams know next
+    other = mixed.lm.score(mixed.lm.numbers["y"], mixed.lm.start())
+    assert math.exp(step) == pytest.approx(0.4 * math.exp(scores.after_word("", "y")) + 0.6 * math.exp(other), rel=1e-5)
+    assert mixed.step(after, "z")[0] > mixed.step(mixed.step(mixed.start(), "x")[1], "z")[0]
+
+
+def test_a_language_model_decides_between_words_of_one_sound(general: BySound) -> None:
+    text, costs = "他在报告中提到适宜", SoundCosts(careful=False, changed=2.0)
+    lm = train_ngram(["他 在 报告 中 提到 事宜", "提到 事宜", "中 提到 事宜"] * 3, 3)
+    assert BySound(WordModel(), costs, general.lexicon, lm).correct(text) == "他在报告中提到事宜"
+    assert BySound(WordModel(), replace(costs, lm=0.0), general.lexicon, lm).correct(text) == text
+    assert BySound(WordModel(), costs, general.lexicon).correct(text) == text
 
 
 def test_pinyin_becomes_text(general: BySound) -> None:

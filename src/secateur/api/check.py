@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import SecateurError
 from ..base.files import Json
+from ..base.locale import translated
 from ..base.progress import say
 from .casing import notes_on_casing
 from .contradictions import check_effect, check_sets, check_taught, check_unread
@@ -295,15 +296,18 @@ def speed(device: torch.device) -> float:
 
 def checked(result: Json) -> str:
     """The lines that a command prints for `--check`."""
-    clips = ", ".join(f"{count} {name}" for name, count in result["clips"].items())
-    lines = [f"nothing is wrong with it: {clips} clips"]
+    clips = ", ".join(f"{count} {translated(name)}" for name, count in result["clips"].items())
+    steps = f"; {result['steps']} steps" if result["steps"] else ""
+    lines = [translated(f"nothing is wrong with it: {clips} clips{steps}")]
     if result["steps"]:
-        lines[0] += f"; {result['steps']} steps"
         lines.append(
-            f"about {result['minutes']:g} min of training an arm here (roughly, from operations and a short "
-            f"measurement), {result['gigabytes']:g} GB for weights, optimiser and audio, a batch's activations on top"
+            translated(
+                f"about {result['minutes']:g} min of training an arm here (roughly, from operations and a short "
+                f"measurement), {result['gigabytes']:g} GB for weights, optimiser and audio, a batch's activations "
+                "on top"
+            )
         )
     removal = result["removal"]
     if removal is not None:
-        lines += [removal["text"], *(f"  {line}" for line in removal["lines"])]
+        lines += [translated(removal["text"]), *("  " + translated(line) for line in removal["lines"])]
     return "\n".join(lines)

@@ -58,6 +58,9 @@ class EvaluateSettings(Settings):
         None, "Charge this much for a character that correction changes; less changes more (left out: what the "
         "word file was tuned to, else 8).", unit="nats", above=0,
     )  # fmt: skip
+    correct_lm: Path | None = option(
+        None, "Ask this language model of Chinese words as well when correcting (a file of `secateur lm`)."
+    )
     tune_on: Path | None = option(
         None, "Choose what lm or correct weigh, bonus and penalty too, on this manifest; never the test's."
     )
@@ -165,13 +168,15 @@ def _check(options: EvaluateSettings) -> None:
     from ..data.manifest import read_manifest
     from ..evaluate.breakdown import check_extra
 
-    for path in (options.manifest, options.correct, options.tune_on, *options.decoding.lm):
+    for path in (options.manifest, options.correct, options.correct_lm, options.tune_on, *options.decoding.lm):
         if path is not None and not path.exists():
             raise SecateurError(f"{path}: no such file")
     if options.nonspeech is not None:
         raise SecateurError("--nonspeech goes with --conditions nonspeech: add it, or leave out --nonspeech")
-    if options.correct_cost is not None and options.correct is None:
-        raise SecateurError("--correct-cost goes with --correct: name a file of `secateur text learn`, or leave it out")
+    for name in ("correct_cost", "correct_lm"):
+        if getattr(options, name) is not None and options.correct is None:
+            flag = f"--{name.replace('_', '-')}"
+            raise SecateurError(f"{flag} goes with --correct: name a file of `secateur text learn`, or leave it out")
     if options.tune_on is not None:
         if options.correct is None and not options.decoding.lm:
             raise SecateurError("--tune-on chooses weights of --lm or --correct: add one of them, or leave it out")
@@ -195,12 +200,14 @@ def _check(options: EvaluateSettings) -> None:
 def _corrected(result: Result, options: EvaluateSettings, on: Callable[[Path], Result]) -> Result:
     """The result corrected by sound, as strongly as is best on `--tune-on`."""
     from ..evaluate.corrected import correction
+    from ..lm.tables import read_ngram
     from ..text.by_sound import BySound, costs_of
     from ..text.word_model import WordModel
 
     assert options.correct is not None
     words = WordModel.read(options.correct)
-    writer = BySound(words, costs_of(words, options.correct_cost))
+    lm = None if options.correct_lm is None else read_ngram(options.correct_lm)
+    writer = BySound(words, costs_of(words, options.correct_cost), lm=lm)
     return correction(result, writer, None if options.tune_on is None else on(options.tune_on))[0]
 
 

@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import re
+import unicodedata
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "messages"
@@ -37,6 +38,17 @@ def translated(text: str) -> str:
     """`text` in the user's language, as far as the catalogue knows it and what it is put together from."""
     catalogue = _catalogue(language())
     return text if catalogue is None else catalogue.translated(text)
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes: Chinese characters take two."""
+    return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text if not unicodedata.combining(c))
+
+
+def padded(text: str, width: int, right: bool = False) -> str:
+    """A text with spaces up to `width` columns, in front of it where it stands to the `right`."""
+    spaces = " " * (width - columns(text))
+    return spaces + text if right else text + spaces
 
 
 class Catalogue:
@@ -79,7 +91,8 @@ class Catalogue:
             slots = filled(literals, text) or filled(literals, f"{text} ")  # an empty slot at its end
             if slots is not None:
                 shown = [self._slot(literals, i, slot, depth) for i, slot in enumerate(slots)]
-                unknown = any(a == b and a.count(" ") > 1 for a, b in zip(slots, shown, strict=True))
+                same = (a for a, b in zip(slots, shown, strict=True) if a == b and not _wide(a))
+                unknown = any(a.count(" ") > 1 for a in same)
                 if unknown and _letters(literals) < SPECIFIC:
                     continue  # of a general template, such as `{0} to {1}`: another sentence
                 return SLOT.sub(lambda m, shown=shown: shown[int(m[1])], other)  # type: ignore[misc]

@@ -61,7 +61,7 @@ def _one_of_many() -> bool:
 def _plain(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
     """A line at the start, one about every ten seconds, one at the end."""
     start = last = time.monotonic()
-    count = 0
+    label, count = translated(label), 0  # a single word would stay as a name does
     for count, item in enumerate(items, 1):
         yield item
         now = time.monotonic()

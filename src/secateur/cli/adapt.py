@@ -5,6 +5,8 @@ from __future__ import annotations
 from ..api.adapt import AdaptSettings, adapt
 from ..api.check import checked
 from ..base.files import Json
+from ..base.locale import translated
+from .shown import shown_table
 
 HELP = """Make a recogniser fit your speakers, small and fast: train, prune, compare, export, report.
 
@@ -29,7 +31,7 @@ def show(result: Json) -> str:
     """The before/after table and the comparison with the controls."""
     if result.get("check"):
         return checked(result)
-    from ..evaluate.table import real_time, text_table
+    from ..evaluate.table import real_time
 
     metric = result["metric"].upper()
     rows = []
@@ -39,18 +41,19 @@ def show(result: Json) -> str:
             f"{r['parameters'] / 1e6:.1f} M", f"{r['macs'] / 1e9:.2f} G",
             f"{r['bytes'] / 1e6:.1f} MB" if r["bytes"] else "", real_time(r['rtf']),
         ])  # fmt: skip
-    lines = [text_table(["model", metric, "95 % interval", "parameters", "MACs a clip", "file", "RTF"], rows), ""]
+    lines = [shown_table(["model", metric, "95 % interval", "parameters", "MACs a clip", "file", "RTF"], rows), ""]
     for name, d in result["against"].items():
-        lines.append(
+        line = translated(
             f"exported against {name}: {100 * d['delta']:+.1f} points "
             f"({100 * d['low']:+.1f} to {100 * d['high']:+.1f}), P(better) {d['better']:.2f}"
-            + (f"; {d['note']}" if d.get("note") else "")
         )
+        lines += [line, *([translated(d["note"])] if d.get("note") else [])]
     if result.get("use_table"):
         titles, cells = result["use_table"]
-        lines += ["", "real use, A the original, B the exported pruned model", text_table(titles, cells)]
-        lines += [f"WARNING: {line}" for line in result["use_worse"]]
+        lines += ["", translated("real use, A the original, B the exported pruned model"), shown_table(titles, cells)]
+        lines += [translated(f"WARNING: {line}") for line in result["use_worse"]]
     for name, one in result.get("forgotten", {}).items():
-        lines.append(f"{name}: {100 * one['original']:.1f} % by the original, {100 * one['now']:.1f} % now")
-    lines += [f"report: {result['report']}", f"model:  {result['exported']}"]
+        rates = f"{100 * one['original']:.1f} % by the original, {100 * one['now']:.1f} % now"
+        lines.append(translated(f"{name}: {rates}"))
+    lines += [translated(f"report: {result['report']}"), translated(f"model:  {result['exported']}")]
     return "\n".join(lines)

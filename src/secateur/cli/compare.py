@@ -5,11 +5,13 @@ from __future__ import annotations
 from ..api import real_use
 from ..api.compare import CompareSettings, compare
 from ..base.files import Json
+from ..base.locale import translated
 from ..base.options import to_dict
 from ..evaluate.bootstrap import too_few_to_compare
 from ..evaluate.compare import Comparison
 from ..evaluate.real_use_table import change_table
-from ..evaluate.table import percent, points, text_table
+from ..evaluate.table import percent, points
+from .shown import shown_table
 
 HELP = "Compare two results, or two models on a manifest: paired bootstrap over speakers, wins, losses, changed clips."
 EXAMPLE = """secateur compare dense.json pruned.json
@@ -47,27 +49,32 @@ def summary(comparison: Comparison, clips: int) -> Json:
 def show(result: Json) -> str:
     """The comparison for a terminal."""
     if "conditions" in result:
-        return text_table(*result["conditions"])
+        return shown_table(*result["conditions"])
     d, name = result["difference"], result["metric"].upper()
     span = f"{points(d['low'])} to {points(d['high'])}"
     rows = [
         [f"A  {result['a']}", percent(d["a"], 2), "", ""],
         [f"B  {result['b']}", percent(d["b"], 2), "", ""],
-        ["B − A, points", points(d["delta"]), span, f"{100 * d['b_better']:.1f} %"],
+        [translated("B − A, points"), points(d["delta"]), span, f"{100 * d['b_better']:.1f} %"],
     ]
-    certain = "excludes" if d["low"] > 0 or d["high"] < 0 else "includes"
+    certain = translated("excludes" if d["low"] > 0 or d["high"] < 0 else "includes")
     same = len(result["speakers"]) - result["speakers_better"] - result["speakers_worse"]
     lines = [
-        text_table([f"{result['utterances']} clips", name, "95 % interval", "P(B better)"], rows),
-        f"\nThe interval of the difference {certain} zero.",
-        *([result["note"]] if result["note"] else []),
-        f"Speakers: {result['speakers_better']} better with B, {result['speakers_worse']} worse, {same} the same.",
-        f"Clips: {result['clips_corrected']} with fewer errors, {result['clips_broken']} with more.",
+        shown_table([f"{result['utterances']} clips", name, "95 % interval", "P(B better)"], rows),
+        "",
+        translated(f"The interval of the difference {certain} zero."),
+        *([translated(result["note"])] if result["note"] else []),
+        translated(
+            f"Speakers: {result['speakers_better']} better with B, {result['speakers_worse']} worse, {same} the same."
+        ),
+        translated(f"Clips: {result['clips_corrected']} with fewer errors, {result['clips_broken']} with more."),
     ]
     for title, key in (("Most corrected by B", "corrected"), ("Most broken by B", "broken")):
         if result[key]:
-            lines.append(f"\n{title}:")
+            lines += ["", f"{translated(title)}:"]
         for clip in result[key]:
-            lines += [f"  {clip['id']}", f"    said  {clip['reference']}", f"    A {clip['errors_a']:3}  {clip['a']}",
-                      f"    B {clip['errors_b']:3}  {clip['b']}"]  # fmt: skip
+            lines += [
+                f"  {clip['id']}", f"    {translated('said')}  {clip['reference']}",
+                f"    A {clip['errors_a']:3}  {clip['a']}", f"    B {clip['errors_b']:3}  {clip['b']}",
+            ]  # fmt: skip
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..api import real_use
 from ..api.evaluate import EvaluateSettings, evaluate
 from ..base.files import Json
+from ..base.locale import translated
 from ..base.options import to_dict
 from ..evaluate.bootstrap import too_few
 from ..evaluate.breakdown import by_extra, by_length, by_speaker, extra_names
@@ -12,8 +13,9 @@ from ..evaluate.error_rate import confusions
 from ..evaluate.real_use_table import lines
 from ..evaluate.real_use_table import table as table_of_lines
 from ..evaluate.result import Result
-from ..evaluate.table import headings, percent, table, text_table, unit
+from ..evaluate.table import headings, percent, table, unit
 from ..text.normalise import SCHEMES, explained
+from .shown import shown_table
 
 HELP = "Word (or character) error rate of a model on a manifest, with a 95 % interval by resampling speakers."
 EXAMPLE = """secateur evaluate tiny.en ../shared/data/speechocean762/test.jsonl --limit 100 --out tiny.json
@@ -47,48 +49,58 @@ def run(options: EvaluateSettings) -> Json:
 def show(values: Json) -> str:
     """The summary for a terminal."""
     if "conditions" in values:
-        return text_table(*values["conditions"])
+        return shown_table(*values["conditions"])
     extras, confused, slices = values.pop("extras"), values.pop("confusions"), values.pop("by", None)
     result = Result.of_summary(values, "result")
     titles, rows = table([(result.model, result)])
     lines = [
-        text_table(titles, rows),
-        f"\n{result.words} {unit(result)} in {result.utterances} clips of {result.speakers} speakers, "
-        f"{result.seconds_audio / 60:.1f} min: {result.substitutions} substituted, {result.deletions} deleted, "
-        f"{result.insertions} inserted; computed in {result.seconds_compute:.1f} s",
+        shown_table(titles, rows),
+        "",
+        translated(
+            f"{result.words} {translated(unit(result))} in {result.utterances} clips of {result.speakers} speakers, "
+            f"{result.seconds_audio / 60:.1f} min: {result.substitutions} substituted, {result.deletions} deleted, "
+            f"{result.insertions} inserted; computed in {result.seconds_compute:.1f} s"
+        ),
     ]
     if result.languages:
         lines += ["", *_languages(result)]
     if result.normalise:
         names = [one.language for one in result.languages] or [result.language]
         scheme = result.normalise if result.normalise in SCHEMES else None
-        lines += [f"normalised: {explained(name, scheme)}" for name in names]
+        lines += [translated(f"normalised: {explained(name, scheme)}") for name in names]
     if result.without_reference:
         lines.append(
-            f"{result.without_reference} clips without a reference word: what was recognised there counts as inserted"
+            translated(
+                f"{result.without_reference} clips without a reference word: what was recognised there counts as "
+                "inserted"
+            )
         )
     few = too_few(result.rate, result.interval, result.speakers or result.utterances)
     if few:
-        lines.append(few)
+        lines.append(translated(few))
     if "corrected" in result.settings:
+        from ..evaluate.corrected import weighed
+
         how = result.settings["corrected"]
-        head = "" if how["head"] is None else f", pinyin head weighed {how['head']:g}"
-        lines.append(f"corrected by sound, {how['changed']:g} nats a change{head}: {percent(how['before'])} before")
+        lines.append(translated(f"corrected by sound, {weighed(how)}: {percent(how['before'])} before"))
     if result.sounds is not None:
         s = result.sounds
         lines.append(
-            f"pinyin error rate {_spread(s.pinyin, s.pinyin_interval)}; without tones "
-            f"{_spread(s.toneless, s.toneless_interval)}; tone error rate {_spread(s.tone, s.tone_interval)}"
+            translated(
+                f"pinyin error rate {_spread(s.pinyin, s.pinyin_interval)}; without tones "
+                f"{_spread(s.toneless, s.toneless_interval)}; tone error rate {_spread(s.tone, s.tone_interval)}"
+            )
         )
     if confused:
-        shown = (f"{c['reference'] or '(nothing)'} → {c['hypothesis'] or '(nothing)'} ×{c['times']}" for c in confused)
-        lines.append("most frequent: " + ", ".join(shown))
+        none = translated("(nothing)")
+        shown = (f"{c['reference'] or none} → {c['hypothesis'] or none} ×{c['times']}" for c in confused)
+        lines.append(translated("most frequent:") + " " + ", ".join(shown))
     if slices:
         names = ["group", headings(result.metric)[1], unit(result), "clips", "speakers"]
         cells = [[s["name"], percent(s["rate"]), str(s["words"]), str(s["clips"]), str(s["speakers"])] for s in slices]
-        lines += ["", text_table(names, cells)]
+        lines += ["", shown_table(names, cells)]
     elif extras:
-        lines.append("break down with --by " + ", ".join(["speaker", "length", *extras]))
+        lines.append(translated("break down with --by:") + " " + ", ".join(["speaker", "length", *extras]))
     return "\n".join(lines)
 
 
@@ -102,8 +114,8 @@ def _languages(result: Result) -> list[str]:
     ]  # fmt: skip
     titles = ["language", "metric", "rate", "95 % interval", "words or characters", "clips", "speakers"]
     mean = f"mean of the {len(rows)} languages {percent(result.mean_of_languages)}"
-    above = f"the {result.metric.upper()} above is over all {unit(result)} together"
-    return [text_table(titles, rows), f"{mean}; {above}"]
+    above = f"the {result.metric.upper()} above is over all {translated(unit(result))} together"
+    return [shown_table(titles, rows), translated(f"{mean}; {above}")]
 
 
 def _spread(rate: float, interval: tuple[float, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..api.export import ExportSettings, export
 from ..base.files import Json
+from ..base.locale import translated
 
 HELP = """Write a model as ONNX graphs (encoder and decoder with KV cache, or CTC network) that stock onnxruntime runs.
 
@@ -27,7 +28,9 @@ def show(result: Json) -> str:
     """Sizes, then how near the export is to its source."""
     if result.get("check"):
         size = f"about {result['bytes'] / 1e6:,.0f} MB"
-        return f"nothing is wrong with it: family {result['family']}, formats {', '.join(result['formats'])}; {size}"
+        return translated(
+            f"nothing is wrong with it: family {result['family']}, formats {', '.join(result['formats'])}; {size}"
+        )
     lines = [f"{result['folder']} ({result['precision']})"]
     lines += [f"  {name:24}{size / 1e6:9.2f} MB" for name, size in result["bytes"].items()]
     p = result["parity"]
@@ -37,9 +40,13 @@ def show(result: Json) -> str:
     unit, equal, count = (
         ("steps", p["steps_equal"], p["steps"]) if "steps" in p else ("frames", p["frames_equal"], p["frames"])
     )
-    lines.append(f"compared with the source on {what}: the same choice at {equal} of {count} {unit},")
-    lines.append(f"largest difference {p['max_difference']:.2g}")
+    largest = f"largest difference {p['max_difference']:.2g}"
+    lines.append(
+        translated(
+            f"compared with the source on {what}: the same choice at {equal} of {count} {translated(unit)}; {largest}"
+        )
+    )
     if "dev" in p:
         rates = f"{p['dev_export']:.2f} %, source {p['dev_source']:.2f} %"
-        lines.append(f"error rate on {p['dev_clips']} clips of {p['dev']}: {rates}")
+        lines.append(translated(f"error rate on {p['dev_clips']} clips of {p['dev']}: {rates}"))
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..base.errors import SecateurError
 from ..base.extras import hint
 from ..base.files import Json
+from ..base.locale import translated
 from ..base.options import Settings, option
 
 HELP = f"""Make a language model for `evaluate --lm` and `transcribe --lm`, which need numpy alone to read it.
@@ -59,8 +60,9 @@ def run(options: Options) -> Json:
 
 def show(result: Json) -> str:
     """Sizes and, on a test, how well it fits."""
-    grams = ", ".join(f"{count} {n}-grams" for n, count in enumerate(result["ngrams"], 1))
+    grams = ", ".join(translated(f"{count} {n}-grams") for n, count in enumerate(result["ngrams"], 1))
     lines = [f"{result['file']}: {grams}; {result['bytes'] / 1e6:.1f} MB"]
     if "perplexity" in result:
-        lines.append(f"perplexity {result['perplexity']:.0f}, {100 * result['unknown']:.1f} % of the words unknown")
+        unknown = f"{100 * result['unknown']:.1f} % of the words unknown"
+        lines.append(translated(f"perplexity {result['perplexity']:.0f}, {unknown}"))
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..base.files import Json, write_text
+from ..base.locale import translated
 from ..base.options import Settings, option
 from ..evaluate.table import markdown_table
 from ..study.report import render
@@ -46,4 +47,4 @@ def run(options: Options) -> Json:
 
 def show(result: Json) -> str:
     """Where the page is."""
-    return f"{result['report']}: {len(result['results'])} results ({', '.join(result['results'])})"
+    return translated(f"{result['report']}: {len(result['results'])} results ({', '.join(result['results'])})")

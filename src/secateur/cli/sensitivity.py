@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..api.sensitivity import SensitivityJobSettings, sensitivity
 from ..base.files import Json
+from ..base.locale import translated
 from ..base.options import to_dict
-from ..evaluate.table import text_table
+from .shown import shown_table
 
 HELP = """Measure what matters in a model by removing one site at a time.
 
@@ -44,5 +45,5 @@ def show(values: Json) -> str:
     out = values.pop("out")
     sensitivity_map = from_dict(SensitivityMap, values)
     titles, rows = terminal_rows(sensitivity_map, 15)
-    table = text_table(titles, rows)
-    return f"{headline(sensitivity_map)}\n\n{table}\n\n{out}: map.json, table.md, heatmap.png, report.html"
+    table = shown_table(titles, rows)
+    return f"{translated(headline(sensitivity_map))}\n\n{table}\n\n{out}: map.json, table.md, heatmap.png, report.html"

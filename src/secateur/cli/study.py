@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..api.study import StudyJobSettings, study
 from ..base.files import Json
+from ..base.locale import translated
+from .shown import with_titles
 
 HELP = "Answer a question with a study: arms at equal compute, seeds, paired intervals, one table and a page."
 EXAMPLE = """secateur study study.toml --data ../shared/data --out runs/study --parallel 2
@@ -22,8 +24,9 @@ def run(options: StudyJobSettings) -> Json:
 def show(result: Json) -> str:
     """The table, and where the page is."""
     if result.get("check"):
-        return f"nothing is wrong with it: {len(result['runs'])} runs: {', '.join(result['runs'])}"
-    lines = [result["table"], f"page: {result['page']}"]
+        runs = f"{len(result['runs'])} runs: {', '.join(result['runs'])}"
+        return translated(f"nothing is wrong with it: {runs}")
+    lines = [with_titles(result["table"]), translated(f"page: {result['page']}")]
     if result["failed"]:
-        lines.append(f"failed: {', '.join(result['failed'])} (see log.txt in their folders)")
+        lines.append(translated(f"failed: {', '.join(result['failed'])} (see log.txt in their folders)"))
     return "\n".join(lines)

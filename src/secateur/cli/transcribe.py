@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..api.transcribe import TranscribeSettings, transcribe
 from ..base.errors import one_line
 from ..base.files import Json
+from ..base.locale import translated
 from ..base.options import from_dict
 from ..base.progress import say
 from ..runtime.subtitles import WRITERS, SubtitleSettings
@@ -35,7 +36,7 @@ def show(result: Json) -> str:
         failures = f", {bulk['failed']} could not be transcribed" if bulk["failed"] else ""
         if failures and bulk["out"].endswith(".jsonl"):
             failures += f" (see {bulk['out'].removesuffix('.jsonl')}.failed.jsonl)"
-        return f"{bulk['out']}: {bulk['heard']} clips transcribed{failures}"
+        return translated(f"{bulk['out']}: {bulk['heard']} clips transcribed{failures}")
     words = any(segment.get("words") for file in result["files"] for segment in file["segments"])
     if result["format"] == "txt" and words:
         say("secateur: --word-times: txt has no times: take --format json")

@@ -89,13 +89,14 @@ class Overview:
     def line(self) -> str:
         """Clips, hours, speakers, languages, how texts are written."""
         count = len(self.speakers)
-        who = f"{count} speaker{'s' * (count != 1)}" if count else "no speakers named"
+        who = (f"{count} speaker" if count == 1 else f"{count} speakers") if count else "no speakers named"
         who += f" ({self.without_speaker} clips without)" if count and self.without_speaker else ""
         several = len(self.languages) > 1
         tongues = ", ".join(f"{name} ({n})" if several else name for name, n in self.languages.most_common(8))
         cases = {"upper": "upper case only", "lower": "lower case only", "mixed": "upper and lower case"}
         return "; ".join(filter(None, (
-            f"{self.clips} utterances, {self.seconds / 3600:.2f} h", who, f"language{'s' * several} {tongues}",
+            f"{self.clips} utterances, {self.seconds / 3600:.2f} h", who,
+            f"languages {tongues}" if several else f"language {tongues}",
             f"texts in {cases[self.casing]}" if self.casing else "",
             f"{self.parts} are parts of longer recordings" if self.parts else "",
             f"{self.empty} without speech" if self.empty else "",

@@ -18,6 +18,7 @@ PINYIN_EXTRA = "pinyin_heard"  # the extra that holds a pinyin head's output: se
 CHANGED = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)  # nats a changed character, to choose from
 BOLD = 3.0  # of them, that with which the head's weight is chosen
 HEAD = (0.0, 0.25, 0.5, 1.0, 2.0)  # weights of the head, to choose from
+LM = (0.4, 0.65, 0.8)  # shares of a language model, to choose from
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class CostTrial:
     head: float
     rate: float
     careful: bool = True
+    lm: float | None = None  # None: there is no language model
 
 
 def corrected(result: Result, writer: BySound, name: str | None = None) -> Result:
@@ -54,7 +56,7 @@ def chosen(dev: Result, writer: BySound) -> tuple[BySound, list[CostTrial]]:
 
     Of equal ones those that change least win. Where rows carry a head's output, its weight is chosen first, then what
     a changed character costs, and whether words and names stay (`SoundCosts.careful`): weak models write so many that
-    are none that it pays to doubt them.
+    are none that it pays to doubt them. A language model's share comes last.
 
     Raises:
         SecateurError: the result has no rows, or is not of Chinese speech.
@@ -63,14 +65,15 @@ def chosen(dev: Result, writer: BySound) -> tuple[BySound, list[CostTrial]]:
     evidence = [evidence_in(row) for row in dev.rows]
     trials: list[CostTrial] = []
 
-    def try_all(settings: list[tuple[float, float, bool]]) -> CostTrial:
+    def try_all(settings: list[tuple[float, float, bool]], lm: float = writer.costs.lm) -> CostTrial:
         for changed, head, careful in settings:
-            now = writer.costing(replace(writer.costs, changed=changed, head=head, careful=careful))
+            now = writer.costing(replace(writer.costs, changed=changed, head=head, careful=careful, lm=lm))
             counts = [
                 count_errors(row.reference, now.correct(row.hypothesis, one), dev.metric)
                 for row, one in zip(dev.rows, evidence, strict=True)
             ]
-            trials.append(CostTrial(changed, head, total(counts).rate, careful))
+            share = None if writer.lm is None else lm
+            trials.append(CostTrial(changed, head, total(counts).rate, careful, share))
         return min(trials, key=lambda t: (t.rate, not t.careful, -t.changed, t.head))
 
     head = 0.0
@@ -80,7 +83,12 @@ def chosen(dev: Result, writer: BySound) -> tuple[BySound, list[CostTrial]]:
     ways = (False,) if any(one is not None for one in evidence) else (True, False)
     grid = [(cost, head, careful) for careful in ways for cost in CHANGED]
     best = try_all([one for one in grid if one not in known])
-    return writer.costing(replace(writer.costs, changed=best.changed, head=best.head, careful=best.careful)), trials
+    if writer.lm is not None:
+        for share in (one for one in LM if one != writer.costs.lm):
+            best = try_all([(best.changed, best.head, best.careful)], share)
+    share = writer.costs.lm if best.lm is None else best.lm
+    costs = replace(writer.costs, changed=best.changed, head=best.head, careful=best.careful, lm=share)
+    return writer.costing(costs), trials
 
 
 def correction(before: Result, writer: BySound, dev: Result | None = None) -> tuple[Result, Json]:
@@ -98,13 +106,22 @@ def correction(before: Result, writer: BySound, dev: Result | None = None) -> tu
     summary: Json = {
         "before": before.rate, "after": after.rate, "changed": writer.costs.changed,
         "careful": writer.costs.careful,
-        "head": writer.costs.head if with_head else None, "dev": [asdict(t) for t in trials],
+        "head": writer.costs.head if with_head else None, "lm": None if writer.lm is None else writer.costs.lm,
+        "dev": [asdict(t) for t in trials],
         "difference": {"delta": d.delta, "low": d.low, "high": d.high, "better": d.b_better},
     }  # fmt: skip
     if before.sounds is not None and after.sounds is not None:
         summary["pinyin"] = {"before": before.sounds.pinyin, "after": after.sounds.pinyin}
-    how = {name: summary[name] for name in ("changed", "careful", "head", "before")}
+    how = {name: summary[name] for name in ("changed", "careful", "head", "lm", "before")}
     return replace(after, settings={**after.settings, "corrected": how}), summary
+
+
+def weighed(how: Json) -> str:
+    """What a correction charged and asked, in a few words, of its summary or the settings of its result."""
+    asked = [f"{how['changed']:g} nats a change"]
+    asked += [f"pinyin head weighed {how['head']:g}"] if how["head"] is not None else []
+    asked += [f"language model's share {how['lm']:g}"] if how.get("lm") is not None else []
+    return ", ".join(asked)
 
 
 def without_head(result: Result) -> Result:

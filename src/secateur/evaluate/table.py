@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..base.locale import columns, padded, translated
 from .result import Result
 
 Named = Sequence[tuple[str, Result]]
@@ -122,11 +123,11 @@ def pipe_table(titles: Sequence[str], rows: Sequence[Sequence[str]], numbers: st
 def text_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned columns for a terminal: the first to the left, the others to the right."""
     lines = [list(titles), *map(list, rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(titles))]
+    widths = [max(columns(line[i]) for line in lines) for i in range(len(titles))]
     text = []
     for first, *rest in lines:
-        right = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-        text.append("  ".join([first.ljust(widths[0]), *right]).rstrip())
+        right = [padded(cell, width, right=True) for cell, width in zip(rest, widths[1:], strict=True)]
+        text.append("  ".join([padded(first, widths[0]), *right]).rstrip())
     return "\n".join(text)
 
 
@@ -146,7 +147,7 @@ def unit(result: Result) -> str:
 def arm_line(result: Mapping[str, Any]) -> str:
     """What came of one training run, in a line: error rates, size, time."""
     errors = ", ".join(f"{name} {100 * rate:.1f} %" for name, rate in result["error"].items())
-    return (
+    return translated(
         f"{result['folder']}: {errors}; {100 * result['removed']:.1f} % of the parameters removed; "
         f"{result['steps']} steps in {result['seconds']:.0f} s on {result['device']}"
     )

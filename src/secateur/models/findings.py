@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from ..base.locale import translated
 from .groups import Place
 
 Shape = tuple[int, ...]
@@ -47,24 +48,25 @@ class Findings:
     def __str__(self) -> str:
         """What may go, then what may not, a line each."""
         total = self.parameters
-        lines = [f"{self.model}: family {self.family}, {total:,} values"]
+        lines = [translated(f"{self.model}: family {self.family}, {total:,} values")]
         if self.problem:
-            lines += ["nothing can be pruned:", f"  {self.problem}"]
+            lines += [translated("nothing can be pruned:"), "  " + translated(self.problem)]
         if self.prunable:
-            lines.append("may go:")
+            lines.append(translated("may go:"))
         for one in self.prunable:
             share = 100 * one.parameters / max(total, 1)
-            units = f"{one.units:7} units ({one.kind}) in {one.groups} group(s)"
-            plan = f", {one.removed} would go" if any(other.removed for other in self.prunable) else ""
-            lines.append(f"  {one.name:58} {units}, {share:.1f} %{plan}")
+            units = translated(f"units ({one.kind}) in {one.groups} group(s)")
+            plan = translated(f", {one.removed} would go") if any(other.removed for other in self.prunable) else ""
+            lines.append(f"  {one.name:58} {one.units:7} {units}, {share:.1f} %{plan}")
             if len(one.layers) > 1:
-                lines.append(f"    together: {', '.join(one.layers)}")
+                lines.append("    " + translated(f"together: {', '.join(one.layers)}"))
         if self.whole:
-            lines.append("what is in it:" if self.problem else "stays whole:")
+            lines.append(translated("what is in it:" if self.problem else "stays whole:"))
         for why in dict.fromkeys(one.why for one in self.whole):
             some = [one for one in self.whole if one.why == why]
-            lines.append(f"  {sum(one.parameters for one in some):,} values: {why}")
-            lines += [f"    {one.name} ({one.parameters:,} in {one.tensors})" for one in some]
+            lines.append("  " + translated(f"{sum(one.parameters for one in some):,} values: {why}"))
+            for one in some:
+                lines.append(f"    {one.name} ({translated(f'{one.parameters:,} in {one.tensors} tensor(s)')})")
         return "\n".join(lines)
 
 

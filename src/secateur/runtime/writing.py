@@ -32,6 +32,9 @@ class WritingSettings(Settings):
         None, "Charge this much for a character that correction changes; less changes more (left out: what the "
         "word file was tuned to, else 8).", unit="nats", above=0,
     )  # fmt: skip
+    correct_lm: Path | None = option(
+        None, "Ask this language model of Chinese words as well when correcting (a file of `secateur lm`)."
+    )
     write_numbers: bool = option(
         False,
         "Write numbers, dates, times and percentages in digits: 3.5 for 三点五 or three point five (Mandarin, "
@@ -69,12 +72,14 @@ class _Writer:
         self.by_sound: BySound | None = None
         self.hotwords: Hotwords | None = None
         if settings.correct is not None:
+            from ..lm.tables import read_ngram
             from ..text.by_sound import BySound, costs_of
             from ..text.word_model import WordModel
 
             model = WordModel.read(settings.correct)
             model = replace(model, protected=(*model.protected, *hotwords))
-            self.by_sound = BySound(model, costs_of(model, settings.correct_cost))
+            lm = None if settings.correct_lm is None else read_ngram(settings.correct_lm)
+            self.by_sound = BySound(model, costs_of(model, settings.correct_cost), lm=lm)
         if hotwords:
             from ..text.hotwords import Hotwords
 

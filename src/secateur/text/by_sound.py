@@ -17,7 +17,7 @@ from typing import Protocol
 from ..base.files import Json
 from ..base.options import from_dict
 from .chinese import HAN
-from .lattice import Edge, best_path
+from .lattice import Edge, MixedScores, WordLm, beam_path, best_path
 from .left_alone import CANTONESE, frozen
 from .lexicon import LONGEST, Entry, Lexicon, general_lexicon
 from .pinyin import NEUTRAL, Syllable, parse_syllable, syllables
@@ -58,6 +58,7 @@ class SoundCosts:
     near: float = 3.0  # another sound of the same class (zh and z, ang and an)
     other_sound: float = 1.0  # correction: the sound that the pinyin head recognised in place of what was written
     head: float = 0.5  # correction: weight of what the pinyin head says of the changed syllables, a log probability
+    lm: float = 0.65  # correction: a language model's share of a word's probability, where there is one
 
 
 def costs_of(model: WordModel, changed: float | None = None) -> SoundCosts:
@@ -74,19 +75,29 @@ def costs_of(model: WordModel, changed: float | None = None) -> SoundCosts:
 
 
 class BySound:
-    """Writes what was said, with the words of `model`'s texts and of a dictionary (by default the general one)."""
+    """Writes what was said, with the words of `model`'s texts and of a dictionary (by default the general one).
 
-    def __init__(self, model: WordModel, costs: SoundCosts | None = None, lexicon: Lexicon | None = None) -> None:
+    Correction also asks `lm`, n-grams of words as the dictionary has them, where there is one.
+    """
+
+    def __init__(
+        self, model: WordModel, costs: SoundCosts | None = None, lexicon: Lexicon | None = None,
+        lm: WordLm | None = None,
+    ) -> None:  # fmt: skip
         self.costs = costs or costs_of(model)
         self.lexicon = lexicon or general_lexicon()
         self.model = model
         self.scores = WordScores(model, self.lexicon.frequency)
         self.own = Lexicon({}, _entries(model))
+        self.lm = lm
+        self.mixed = None if lm is None else MixedScores(self.scores, lm, self.costs.lm)
 
     def costing(self, costs: SoundCosts) -> BySound:
         """The same with other costs; the dictionaries are shared."""
         copied = copy.copy(self)
         copied.costs = costs
+        if self.lm is not None and costs.lm != self.costs.lm:
+            copied.mixed = MixedScores(self.scores, self.lm, costs.lm)
         return copied
 
     def characters(self, pinyin: str) -> str:
@@ -191,7 +202,8 @@ class BySound:
                     if entry.word not in result or evidence > result[entry.word].evidence:
                         result[entry.word] = Edge(end, entry.word, evidence)
             edges.append(list(result.values()))
-        return "".join(best_path(edges, self.scores)) or run
+        words = best_path(edges, self.scores) if self.mixed is None else beam_path(edges, self.mixed)
+        return "".join(words) or run
 
     def _gains(
         self, others: Mapping[Span, Mapping[Entry, float]], spoken: Sequence[Syllable], first: int,

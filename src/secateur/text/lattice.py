@@ -1,11 +1,18 @@
-"""The best way through a lattice of words (Viterbi 1967) under a bigram model."""
+"""The best way through a lattice of words (Viterbi 1967): under a bigram model, or a beam under longer n-grams."""
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from .word_model import START, WordScores
+
+BEAM, LISTED = 6, 10  # states kept at a place; edges over the same characters that compete
+LACKED = 8.0  # nats a character of a word that a language model lacks: about what a rare one costs
+KEPT = 500_000  # steps that a cache keeps
 
 
 @dataclass(frozen=True)
@@ -59,4 +66,78 @@ def _back(reached: Sequence[dict[str, tuple[float, int, str]]]) -> list[str]:
     while at > 0:
         words.append(word)
         _, at, word = reached[at][word]
+    return words[::-1]
+
+
+class WordLm(Protocol):
+    """A language model over words by their numbers (`lm.ngram.NGram`)."""
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The number of every word."""
+
+    def start(self) -> Any:
+        """The state before the first word."""
+
+    def then(self, word: int, state: Any) -> Any:
+        """The state after a word's number, -1 for one that is not known."""
+
+    def score(self, word: int, state: Any) -> float:
+        """log P(word | state)."""
+
+
+class MixedScores:
+    """log P(word | words before): `share` of it is a language model's, the rest that of `scores`."""
+
+    def __init__(self, scores: WordScores, lm: WordLm, share: float) -> None:
+        self.scores, self.lm = scores, lm
+        self.own, self.other = (math.log(max(part, 1e-9)) for part in (1 - share, share))
+        self._steps: dict[tuple[Any, str], tuple[float, Any]] = {}
+
+    def start(self) -> Any:
+        """The state before the first word: the word before, and the language model's state."""
+        return START, self.lm.start()
+
+    def step(self, state: Any, word: str) -> tuple[float, Any]:
+        """The logarithm of a word's probability, and the state after it."""
+        known = self._steps.get((state, word))
+        if known is None:
+            if len(self._steps) >= KEPT:
+                self._steps.clear()
+            before, words = state
+            number = self.lm.numbers.get(word, -1)
+            other = self.lm.score(number, words) - (LACKED * len(word) if number < 0 else 0.0)
+            large, small = sorted((self.own + self.scores.after_word(before, word), self.other + other), reverse=True)
+            after = word, self.lm.then(number, words)
+            known = self._steps[state, word] = large + math.log1p(math.exp(small - large)), after
+        return known
+
+
+def beam_path(edges: Sequence[Sequence[Edge]], scores: MixedScores) -> list[str]:
+    """As `best_path`, under a model that looks further back: a beam over what stands before, `BEAM` states wide.
+
+    Of the edges over the same characters the `LISTED` likeliest by themselves compete.
+    """
+    anywhere = "", ()  # nothing is known of what stands before
+    reached: list[dict[Any, tuple[float, Any, str]]] = [{} for _ in range(len(edges) + 1)]
+    reached[0][scores.start()] = 0.0, None, ""
+    for i, leaving in enumerate(edges):
+        states = heapq.nlargest(BEAM, reached[i], key=lambda state: reached[i][state][0])
+        spans: dict[int, list[Edge]] = {}
+        for edge in leaving if states else ():
+            spans.setdefault(edge.end, []).append(edge)
+        for end, some in spans.items():
+            likely = heapq.nlargest(LISTED, some, key=lambda e: e.evidence + scores.step(anywhere, e.word)[0])
+            for state in states:
+                for edge in likely:
+                    score, then = scores.step(state, edge.word)
+                    score += reached[i][state][0] + edge.evidence
+                    if score > reached[end].get(then, (-math.inf,))[0]:
+                        reached[end][then] = score, (i, state), edge.word
+    if not reached[-1]:
+        return []
+    at, state, words = len(edges), max(reached[-1], key=lambda s: reached[-1][s][0]), list[str]()
+    while at:
+        _, (at, state), word = reached[at][state]
+        words.append(word)
     return words[::-1]

@@ -90,7 +90,9 @@ def explained(name: str, scheme: str | None = None) -> str:
     if chosen == "cased":
         return f"{one.name}: case and punctuation count"
     if chosen == "whisper":
-        return f"{one.name}: Whisper's {'English' if one.code == 'en' else 'basic'} rules"
+        if one.code == "en":
+            return f"{one.name}: Whisper's English rules"
+        return f"{one.name}: Whisper's basic rules"
     if one.code == "en":
         return f"{one.name}: apostrophes made equal, then Whisper's English rules"
     why = habit_of(one.code).note or "combining marks kept, punctuation and case removed"

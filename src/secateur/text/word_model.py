@@ -91,5 +91,9 @@ class WordScores:
         seen = self.model.pairs[before][word] / (count + different)
         return math.log(seen + different / (count + different) * max(self._chance(word), FLOOR))
 
+    def after_word(self, before: str, word: str) -> float:
+        """log P(word | before), whether or not the pair was seen."""
+        return self.pair(before, word) if word in self.after(before) else self.unseen(before) + self.alone(word)
+
     def _chance(self, word: str) -> float:
         return self.own * self.model.words.get(word, 0) + self.general * self.frequency.get(word, 0.0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...base.files import Json
+from ...base.locale import translated
 from ...base.options import Settings, option
 
 HELP = """Cut a long recording with a plain transcript (an interview and its text) into utterances.
@@ -93,13 +94,16 @@ def run(options: Options) -> Json:
 def show(result: Json) -> str:
     """How much of the recording is in utterances, and what is left out."""
     lines = [
-        f"{result['manifest']}: {result['utterances']} utterances, {result['seconds'] / 60:.1f} of "
-        f"{result['of_seconds'] / 60:.1f} min, {result['kept']:.1%} of {result['words']} words; mean score "
-        f"{result['score']:.2f}"
+        translated(
+            f"{result['manifest']}: {result['utterances']} utterances, {result['seconds'] / 60:.1f} of "
+            f"{result['of_seconds'] / 60:.1f} min, {result['kept']:.1%} of {result['words']} words; mean score "
+            f"{result['score']:.2f}"
+        )
     ]
     gaps = sorted(result["left_out"], key=lambda g: -g["words"])
     if gaps:
         words = sum(g["words"] for g in gaps)
-        lines.append(f"left out: {words} words in {len(gaps)} passages, listed in {result['list']}")
-        lines += [f"{g['words']:6} words, {g['reason']}: {g['text'][:80]}" for g in gaps[:SHOWN]]
+        lines.append(translated(f"left out: {words} words in {len(gaps)} passages, listed in {result['list']}"))
+        for gap in gaps[:SHOWN]:
+            lines.append(f"{gap['words']:6} {translated('words')}, {translated(gap['reason'])}: {gap['text'][:80]}")
     return "\n".join(lines)

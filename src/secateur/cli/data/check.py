@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...base.files import Json
+from ...base.locale import translated
 from ...base.options import Settings, option
 
 HELP = "Decode every file and look at every transcript; exit code 1 when there are problems."
@@ -72,13 +73,13 @@ def show(result: Json) -> str:
     from ...data.check import MEANING
 
     problems = result["problems"]
-    remarks = [f"remark: {remark}" for remark in result["remarks"]]
+    remarks = [translated(f"remark: {remark}") for remark in result["remarks"]]
     if not problems:
-        return "\n".join([*remarks, f"{result['utterances']} utterances, no problems"])
+        return "\n".join([*remarks, translated(f"{result['utterances']} utterances, no problems")])
     counts = Counter(p["problem"] for p in problems)
     width = max(len(p["id"]) for p in problems[:SHOWN])
-    lines = [f"{p['problem']:11} {p['id']:{width}}  {p['detail']}" for p in problems[:SHOWN]]
+    lines = [f"{p['problem']:11} {p['id']:{width}}  {translated(p['detail'])}" for p in problems[:SHOWN]]
     if len(problems) > SHOWN:
-        lines.append(f"... and {len(problems) - SHOWN} more (--json lists all)")
-    lines += ["", *(f"{count:6} {kind:11} {MEANING[kind]}" for kind, count in counts.most_common())]
-    return "\n".join([*lines, *remarks, f"{result['utterances']} utterances, {len(problems)} problems"])
+        lines.append(translated(f"... and {len(problems) - SHOWN} more (--json lists all)"))
+    lines += ["", *(f"{count:6} {kind:11} {translated(MEANING[kind])}" for kind, count in counts.most_common())]
+    return "\n".join([*lines, *remarks, translated(f"{result['utterances']} utterances, {len(problems)} problems")])

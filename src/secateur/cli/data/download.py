@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...base.files import Json
+from ...base.locale import translated
 from ...base.options import Settings, option
 
 HELP = "Fetch a public speech set, check it, unpack it, write its manifests; without a name, list the sets."
@@ -58,8 +59,10 @@ def show(result: Json) -> str:
     for name, values in result.items():
         if "title" in values:
             parts = values["parts"]
-            names = f"; parts: {', '.join(parts)}" if len(parts) > 1 else ""
-            lines.append(f"{name:17} {values['title']}, {sum(parts.values())} MB, {values['licence']}{names}")
+            names = f"; {translated('parts')}: {', '.join(parts)}" if len(parts) > 1 else ""
+            title = translated(values["title"])
+            lines.append(f"{name:17} {title}, {sum(parts.values())} MB, {values['licence']}{names}")
         else:
-            lines.append(f"{values['manifest']}: {values['utterances']} utterances, {values['hours']:.2f} h")
+            count = f"{values['utterances']} utterances, {values['hours']:.2f} h"
+            lines.append(translated(f"{values['manifest']}: {count}"))
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...base.files import Json
+from ...base.locale import translated
 from ...base.options import Settings, option
 
 HELP = """Write a data set for another toolkit: NeMo, lhotse, Hugging Face's audiofolder, Kaldi.
@@ -48,5 +49,7 @@ def run(options: Options) -> Json:
 
 def show(result: Json) -> str:
     """The files of the export."""
-    audio = f", {result['audio']} audio files written" if result["audio"] else ""
-    return f"{result['clips']} clips for {result['form']}{audio}: {', '.join(result['files'])}"
+    audio = translated(f"{result['audio']} audio files written; ") if result["audio"] else ""
+    return (
+        translated(f"{result['clips']} clips exported for {result['form']}") + f": {audio}{', '.join(result['files'])}"
+    )

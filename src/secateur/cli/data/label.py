@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...base.files import Json
+from ...base.locale import translated
 from ...base.options import Settings, option
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _transcripts(model: str, clips: Sequence[Utterance], options: Options) -> li
 def show(result: Json) -> str:
     """How many clips were labelled and left out."""
     apart = f", {result['apart']} that two models hear differently" if result["apart"] else ""
-    return (
+    return translated(
         f"{result['file']}: {result['clips']} clips, {result['hours']:.2f} h, {result['labelled']} labelled by the "
         f"model; left out: {result['doubtful']} as doubtful{apart}"
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...base.files import Json
+from ...base.locale import translated
 from ...base.options import Settings, option
 
 HELP = """Write a data set as tar archives in WebDataset's convention, for disks that dislike many files.
@@ -37,4 +38,4 @@ def run(options: Options) -> Json:
 def show(result: Json) -> str:
     """The pattern that the archives are read by."""
     kept = f" ({result['kept']} were there)" if result["kept"] else ""
-    return f"{result['pattern']}: {result['clips']} clips in {result['shards']} archives{kept}"
+    return translated(f"{result['pattern']}: {result['clips']} clips in {result['shards']} archives{kept}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...base.files import Json
+from ...base.locale import translated
 from ...base.options import Settings, option
 
 HELP = """Read a data set in whatever form it comes into a manifest; clean, resample, denoise on request.
@@ -111,16 +112,16 @@ def show(result: Json) -> str:
     from ...data.recording import LeftOut
     from ...data.summary import counted
 
-    lines = [f"{result['manifest']}: {result['found']} (read as {result['layout']})"]
-    lines += [f"note: {note}" for note in result["notes"]]
-    lines += [f"remark: {remark}" for remark in result["remarks"]]
+    lines = [translated(f"{result['manifest']}: {result['found']} (read as {result['layout']})")]
+    lines += [translated(f"note: {note}") for note in result["notes"]]
+    lines += [translated(f"remark: {remark}") for remark in result["remarks"]]
     skipped = [LeftOut(s["id"], s["reason"], s["detail"]) for s in result["skipped"]]
     if skipped:
-        lines.append(f"left out: {len(skipped)}, listed in {result['left_out']}")
+        lines.append(translated(f"left out: {len(skipped)}, listed in {result['left_out']}"))
         counts = counted(skipped)
         for reason, count, first in counts[:SHOWN]:
-            detail = f" ({first.detail})" if first.detail else ""
-            lines.append(f"{count:6} {reason}, first {first.id}{detail}"[:240])
+            detail = f" ({translated(first.detail)})" if first.detail else ""
+            lines.append(f"{count:6} {translated(f'{reason}, first {first.id}')}{detail}"[:240])
         if len(counts) > SHOWN:
-            lines.append(f"       and {len(counts) - SHOWN} other reasons")
+            lines.append(" " * 7 + translated(f"and {len(counts) - SHOWN} other reasons"))
     return "\n".join(lines)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...base.files import Json
+from ...base.locale import translated
 from ...base.options import Settings, option
 
 HELP = "Cut a data set into splits that share no speaker, close to the given shares of its hours."
@@ -95,6 +96,6 @@ def show(result: Json) -> str:
     """One line a split."""
     splits = {name: s for name, s in result.items() if name != "shared_texts"}
     return "\n".join(
-        f"{s['manifest']}: {s['utterances']} utterances, {s['hours']:.2f} h, {s['speakers']} speakers"
+        translated(f"{s['manifest']}: {s['utterances']} utterances, {s['hours']:.2f} h, {s['speakers']} speakers")
         for s in splits.values()
     )

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...base.files import Json
+from ...base.locale import columns, padded, translated
 from ...base.options import Settings, option
 
 HELP = "Hours, speakers, lengths and words of data sets, whole or by language, speaker or any extra field."
 EXAMPLE = """secateur data stats set/train.jsonl set/dev.jsonl set/test.jsonl
 secateur data stats set/train.jsonl --by gender --histogram lengths.png"""
+COLUMNS = {
+    "clips": 7, "hours": 7, "speakers": 8, "median s": 8, "95 % s": 7, "longest s": 9, "words": 8, "vocabulary": 10,
+    "no text": 7,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,18 +58,20 @@ def show(result: Json) -> str:
         groups = result["groups"]
         rows += ["", *_rows(result["by"], dict(list(groups.items())[:40]))]
         if len(groups) > 40:
-            rows.append(f"... and {len(groups) - 40} more (--json lists all)")
+            rows.append(translated(f"... and {len(groups) - 40} more (--json lists all)"))
     return "\n".join(rows)
 
 
 def _rows(title: str, parts: Json) -> list[str]:
-    width = max(len(title), *(len(name or "(none)") for name in parts))
-    head = f"{title:{width}} {'clips':>7} {'hours':>7} {'speakers':>8} {'median s':>8} {'95 % s':>7} {'longest s':>9}"
-    lines = [f"{head} {'words':>8} {'vocabulary':>10} {'no text':>7}  languages"]
+    none = translated("(none)")
+    width = max(len(title), *(columns(name or none) for name in parts))
+    head = [padded(translated(title), width), *(padded(translated(t), size, right=True) for t, size in COLUMNS.items())]
+    lines = [f"{' '.join(head)}  {translated('languages')}"]
     for name, s in parts.items():
         seconds, languages = s["seconds"], " ".join(s["languages"])
         lines.append(
-            f"{name or '(none)':{width}} {s['utterances']:7} {s['hours']:7.2f} {s['speakers']:8} {seconds['50']:8.1f} "
+            f"{padded(name or none, width)} "
+            f"{s['utterances']:7} {s['hours']:7.2f} {s['speakers']:8} {seconds['50']:8.1f} "
             f"{seconds['95']:7.1f} {seconds['100']:9.1f} {s['words']:8} {s['vocabulary']:10} {s['without_text']:7}  "
             f"{languages}"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ...base.locale import padded, translated
 from ...base.options import Settings, option
 
 HELP = """Show the models in the cache, or remove them.
@@ -51,11 +52,15 @@ def run(options: Options) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> str:
     """One line a model, and the total."""
-    lines = [f"{'model':40} {'on the disk':>12}  weights"]
+    disk = padded(translated("on the disk"), 12, right=True)
+    lines = [f"{padded(translated('model'), 40)} {disk}  {translated('weights')}"]
     for entry in result["models"]:
-        place = f"in {entry['refers_to']}" if entry["refers_to"] else "here"
-        state = "" if entry["usable"] else " (gone, changed or not whole)"
+        place = entry["refers_to"] or translated("here")
+        state = "" if entry["usable"] else translated(" (gone, changed or not whole)")
         lines.append(f"{entry['name']:40} {entry['bytes'] / 1e6:9.1f} MB  {place}{state}")
-    word = "removed from" if result["removed"] else "in"
-    lines.append(f"{len(result['models'])} models, {result['bytes'] / 1e6:.1f} MB {word} {result['folder']}")
+    count, size, folder = len(result["models"]), f"{result['bytes'] / 1e6:.1f} MB", result["folder"]
+    line = (
+        f"{count} models, {size} removed from {folder}" if result["removed"] else f"{count} models, {size} in {folder}"
+    )
+    lines.append(translated(line))
     return "\n".join(lines)

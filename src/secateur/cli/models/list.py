@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ...base.locale import padded, translated
+
 HELP = "Known checkpoints: size, languages, sources, and which are here already."
 EXAMPLE = "secateur models list"
 
@@ -30,15 +32,20 @@ def run(options: Options) -> dict[str, Any]:
 
 def show(result: dict[str, Any]) -> str:
     """One line a model."""
-    lines = [f"{'name':15} {'parameters':>12}  {'languages':13} {'licence':8} {'here':5} sources"]
+    lines = [_row("name", "parameters", "languages", "licence", "here", translated("sources"))]
     for name, entry in result.items():
+        size, sources = f"{entry['parameters'] / 1e6:.1f} M", ", ".join(entry["sources"])
         here = "yes" if entry["cached"] else "-"
-        sources = ", ".join(entry["sources"])
-        lines.append(
-            f"{name:15} {entry['parameters'] / 1e6:10.1f} M  {entry['languages']:13} {entry['licence']:8} {here:5} "
-            f"{sources}"
-        )
+        lines.append(_row(name, size, entry["languages"], entry["licence"], here, sources))
     lines.append(
-        "also: a local folder (transformers, CTranslate2, secateur), an OpenAI .pt file, or owner/name on the hub"
+        translated(
+            "also: a local folder (transformers, CTranslate2, secateur), an OpenAI .pt file, or owner/name on the hub"
+        )
     )
     return "\n".join(lines)
+
+
+def _row(name: str, size: str, languages: str, licence: str, here: str, sources: str) -> str:
+    """A line of the table, its words translated."""
+    columns = ((size, 12, True), (f" {languages}", 14, False), (licence, 8, False), (here, 5, False))
+    return " ".join([padded(translated(name), 15), *(padded(translated(one), *how) for one, *how in columns), sources])

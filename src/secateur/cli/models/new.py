@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...base.files import Json
+from ...base.locale import translated
 from ...base.options import Settings, option
 from ...text.units import Kind
 
@@ -71,4 +72,4 @@ def run(options: Options) -> Json:
 def show(result: Json) -> str:
     """Folder, name, parameters and units in a line."""
     millions = result["parameters"] / 1e6
-    return f"{result['folder']}: {result['name']}, {millions:.2f} M parameters, {result['units']} units"
+    return translated(f"{result['folder']}: {result['name']}, {millions:.2f} M parameters, {result['units']} units")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...base.files import Json
+from ...base.locale import padded, translated
 from ...base.options import Settings, option
 
 HELP = "What a checkpoint is made of: widths of every layer, parameters of every part, special tokens."
@@ -78,7 +79,7 @@ def _units(path: Path) -> str:
     kind = str(getattr(units, "kind", "units")).replace("tokenizer", "tokens")
     written = getattr(units, kind, None) or [units.decode([i]) for i in range(1, units.outputs)]
     some = " ".join(map(str, written[:MOST])) + (" ..." if len(written) > MOST else "")
-    return f"vocabulary: {len(written)} {kind} ({units.language}) and the blank: {some}"
+    return f"{translated(f'vocabulary: {len(written)} {kind} ({units.language}) and the blank')}: {some}"
 
 
 def _stored_parts(folder: Path, config: Any, header: Json) -> dict[str, int]:
@@ -125,20 +126,26 @@ def show(result: Json) -> str:
     facts += [f"{config['vocabulary']} token rows"] if tokens else [f"{config['units']} outputs"]
     facts += [f"audio up to {result['max_seconds']:.1f} s"] if isfinite(result["max_seconds"]) else []
     facts += [f"{config['text_context']} text positions"] if tokens else []
+    facts.append(f"stored as {'/'.join(result['types'])}")
+    title = padded(translated("parameters"), 11, right=True)
     lines = [
-        f"{config['name']}: {', '.join(facts)}, stored as {'/'.join(result['types'])}",
-        f"{'part':58} {'widths':32} {'parameters':>11}",
+        f"{config['name']}: {', '.join(map(translated, facts))}",
+        f"{padded(translated('part'), 58)} {padded(translated('widths'), 32)} {title}",
     ]
-    lines += [f"{part:58} {result['widths'].get(part, ''):32} {count:11,}" for part, count in parts.items()]
+    for part, count in parts.items():
+        widths = padded(translated(result["widths"].get(part, "")), 32)
+        lines.append(f"{padded(translated(part), 58)} {widths} {count:11,}")
     macs, seconds = result["macs"], result["macs_seconds"]
-    each = ", ".join(f"{part} {count / 1e6:,.1f} M" for part, count in macs.items() if count)
-    lines.append(f"multiply-accumulates for {seconds:g} s: {sum(macs.values()) / 1e9:,.2f} G ({each})")
+    each = ", ".join(f"{translated(part)} {count / 1e6:,.1f} M" for part, count in macs.items() if count)
+    operations = translated(f"multiply-accumulates for {seconds:g} s: {sum(macs.values()) / 1e9:,.2f} G")
+    lines.append(f"{operations} ({each})")
     if not tokens:
         return "\n".join([*lines, result["vocabulary"]])
     named = {name: value for name, value in tokens.items() if isinstance(value, int) and not isinstance(value, bool)}
-    lines.append("tokens: " + ", ".join(f"{name.replace('_', ' ')} {i}" for name, i in named.items()))
+    lines.append(f"{translated('tokens')}: " + ", ".join(f"{name.replace('_', ' ')} {i}" for name, i in named.items()))
     lines.append(
-        f"languages: {', '.join(tokens['languages']) or 'one (no language tokens)'}; never said: "
-        f"{len(tokens['suppress'])} tokens, never first: {len(tokens['suppress_at_start'])}"
+        translated(f"languages: {', '.join(tokens['languages']) or 'one (no language tokens)'}")
+        + "; "
+        + translated(f"never said: {len(tokens['suppress'])} tokens, never first: {len(tokens['suppress_at_start'])}")
     )
     return "\n".join(lines)

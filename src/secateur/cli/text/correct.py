@@ -7,8 +7,10 @@ from pathlib import Path
 
 from ...base.errors import SecateurError
 from ...base.files import Json
+from ...base.locale import translated
 from ...base.options import Settings, option
 from ...base.progress import say
+from ...lm.tables import read_ngram
 from ...text.by_sound import BySound, costs_of
 from ...text.word_model import WordModel
 
@@ -40,6 +42,13 @@ class Options(Settings):
     careful: bool | None = option(
         None, "Leave words, names and single characters alone (left out: the word file's, else yes)."
     )
+    lm: Path | None = option(
+        None, "Ask this language model of Chinese words as well when correcting (a file of `secateur lm`)."
+    )
+    lm_share: float | None = option(
+        None, "Take this share of a word's probability from lm (left out: the word file's, else 0.65).", unit="share",
+        least=0, below=1, advanced=True,
+    )  # fmt: skip
     protect: tuple[str, ...] = option((), "Never change these words, such as names, separated by commas.")
     store: bool = option(True, "Keep in the word file what was chosen on dev.")
     use_head: bool = option(True, "Use what the pinyin head recognised, with result.")
@@ -50,9 +59,10 @@ def run(options: Options) -> Json:
     """Correct texts, or a result file."""
     model = WordModel.read(options.words) if options.words else WordModel()
     model = replace(model, protected=(*model.protected, *options.protect))
-    given: Json = {"head": options.head, "careful": options.careful}
+    given: Json = {"head": options.head, "careful": options.careful, "lm": options.lm_share}
     costs = costs_of(model, options.changed)
-    writer = BySound(model, replace(costs, **{name: value for name, value in given.items() if value is not None}))
+    costs = replace(costs, **{name: value for name, value in given.items() if value is not None})
+    writer = BySound(model, costs, lm=None if options.lm is None else read_ngram(options.lm))
     if options.result is None:
         if not options.texts:
             raise SecateurError("nothing to correct: give texts, or --result FILE")
@@ -67,8 +77,7 @@ def run(options: Options) -> Json:
     after, summary = correction(before, writer, dev)
     if dev is not None and options.words is not None and options.store:
         costs_chosen = {"changed": summary["changed"], "careful": float(summary["careful"])}
-        if summary["head"] is not None:
-            costs_chosen["head"] = summary["head"]
+        costs_chosen |= {name: summary[name] for name in ("head", "lm") if summary[name] is not None}
         replace(model, costs=costs_chosen).write(options.words)
         say(f"{options.words}: correction will charge {summary['changed']:g} nats a character, chosen on {options.dev}")
     if options.out is not None:
@@ -80,9 +89,10 @@ def show(result: Json) -> str:
     """A line a text; of a result file, both rates."""
     if "corrected" in result:
         return "\n".join(entry["corrected"] for entry in result["corrected"])
+    from ...evaluate.corrected import weighed
+
     d = result["difference"]
-    head = "" if result["head"] is None else f", pinyin head weighed {result['head']:g}"
-    return (
-        f"{100 * result['before']:.2f} % became {100 * result['after']:.2f} % at {result['changed']:g} nats a change"
-        f"{head}: {100 * d['delta']:+.2f} points ({100 * d['low']:+.2f} to {100 * d['high']:+.2f})"
+    return translated(
+        f"{100 * result['before']:.2f} % became {100 * result['after']:.2f} % at {weighed(result)}: "
+        f"{100 * d['delta']:+.2f} points ({100 * d['low']:+.2f} to {100 * d['high']:+.2f})"
     )

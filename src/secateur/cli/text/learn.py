@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...base.files import Json
+from ...base.locale import translated
 from ...base.options import Settings, option
 from ...text.languages import base_language
 from ...text.word_model import learn_words
@@ -36,4 +37,6 @@ def run(options: Options) -> Json:
 
 def show(result: Json) -> str:
     """Words, pairs and texts counted."""
-    return f"{result['file']}: {result['words']} words and {result['pairs']} pairs of {result['texts']} texts"
+    return translated(
+        f"{result['file']}: {result['words']} words and {result['pairs']} pairs of {result['texts']} texts"
+    )
