@@ -144,7 +144,7 @@ def test_fetch_copies_to_a_folder_and_replaces_only_checkpoints(
     (tmp_path / "diary" / "config.json").write_text('{"dear": "diary"}')
     for wrong in (tmp_path / "diary", tmp_path / "diary" / "config.json"):
         assert main(["models", "fetch", str(small), "--out", str(wrong)]) == 2
-        assert "choose another --out" in capsys.readouterr().err
+        assert "another --out" in capsys.readouterr().err
     assert (tmp_path / "diary" / "config.json").read_text() == '{"dear": "diary"}'
     assert main(["models", "fetch", str(small), "--out", str(small)]) == 0  # onto itself: nothing to do
     assert load_checkpoint(small)[0].config.width == 24

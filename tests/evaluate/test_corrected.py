@@ -55,7 +55,7 @@ def test_the_command_corrects_a_result_file(tmp_path: Path, capsys: pytest.Captu
     assert main([*words, "--dev", str(tmp_path / "dev.json")]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["changed"] == 12.0  # where nothing is wrong, change least
-    assert {"changed": 12.0, "head": 0.0, "rate": 0.0, "careful": True} in found["dev"]
+    assert {"changed": 12.0, "head": 0.0, "rate": 0.0, "careful": True, "lm": None} in found["dev"]
 
 
 def test_the_strength_chosen_on_dev_is_kept_with_the_words(tmp_path: Path) -> None:
