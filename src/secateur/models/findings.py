@@ -65,8 +65,8 @@ class Findings:
         for why in dict.fromkeys(one.why for one in self.whole):
             some = [one for one in self.whole if one.why == why]
             lines.append("  " + translated(f"{sum(one.parameters for one in some):,} values: {why}"))
-            for one in some:
-                lines.append(f"    {one.name} ({translated(f'{one.parameters:,} in {one.tensors} tensor(s)')})")
+            for part in some:
+                lines.append(f"    {part.name} ({translated(f'{part.parameters:,} in {part.tensors} tensor(s)')})")
         return "\n".join(lines)
 
 

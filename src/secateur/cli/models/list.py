@@ -47,5 +47,6 @@ def show(result: dict[str, Any]) -> str:
 
 def _row(name: str, size: str, languages: str, licence: str, here: str, sources: str) -> str:
     """A line of the table, its words translated."""
-    columns = ((size, 12, True), (f" {languages}", 14, False), (licence, 8, False), (here, 5, False))
-    return " ".join([padded(translated(name), 15), *(padded(translated(one), *how) for one, *how in columns), sources])
+    cells = [padded(translated(name), 15), padded(translated(size), 12, right=True)]
+    words = ((f" {languages}", 14), (licence, 8), (here, 5))
+    return " ".join([*cells, *(padded(translated(word), width) for word, width in words), sources])
