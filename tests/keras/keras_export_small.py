@@ -48,7 +48,7 @@ def fewer_bits(folder: Path) -> dict[str, Any]:
     found = {}
     for kind, end in (("onnx", ".onnx"), ("litert", ".tflite")):
         for precision in ("float32", "float16", "int8"):
-            if kind == "litert" and (precision == "int8" or keras.backend.backend() == "torch"):
+            if kind == "litert" and keras.backend.backend() == "torch":
                 continue
             done = exporting.export(several, folder / "full" / f"{precision}{end}", kind, precision=precision)
             found[f"{kind} {precision}"] = done.max_difference

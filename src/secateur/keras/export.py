@@ -62,7 +62,8 @@ def export(
     the file, zeros at first.
 
     Args:
-        precision: "float32"; "float16", of onnx and litert; "int8", of the same, by the ranges that `samples` have.
+        precision: "float32"; "float16", of onnx and litert; "int8", of the same, by the ranges that `samples` have,
+            or in LiteRT files of recurrent layers of the weights alone.
         samples: inputs (batch, ...), an array or several as the model takes them; random numbers unless given. For
             int8 they should be real ones, a hundred or so.
         tolerance: unless given, 1e-4; 0.01 with float16 (stored, or the model's), 0.1 with int8.

@@ -35,8 +35,7 @@ def write(
     """
     backend = str(require("keras", "keras").backend.backend())
     causes = []
-    apart = kind == "litert" and precision == "int8" and _recurrent(model)
-    if kind in _NATIVE.get(backend, frozenset()) and not apart:
+    if kind in _NATIVE.get(backend, frozenset()):
         try:
             write_here(model, written, kind, precision, samples)
             opens(written)
@@ -46,8 +45,8 @@ def write(
         except Exception as problem:  # converters and runtimes have their own kinds of error
             causes.append(_blamed(backend, kind, written, problem))
             _clear(written)
-    backends = [name for name in ("tensorflow", "torch") if name != backend or apart]
-    for other in [name for name in backends if kind in _NATIVE[name] and find_spec(name)]:
+    others = [name for name in ("tensorflow", "torch") if name != backend and kind in _NATIVE[name] and find_spec(name)]
+    for other in others:
         message = _write_elsewhere(model, written, kind, precision, samples, other)
         if message:
             causes.append(f"Keras on {other} cannot write this model as {kind}: {cause(message)}")
@@ -61,12 +60,6 @@ def write(
             causes.append(_blamed(other, kind, written, problem))
             _clear(written)
     raise SecateurError("; ".join(causes) or f"no backend that is installed writes {kind}: install tensorflow")
-
-
-def _recurrent(model: Any) -> bool:
-    """TensorFlow crashes while it finds ranges for some of these: it does so in a process of its own."""
-    rnn = require("keras", "keras").layers.RNN
-    return any(isinstance(layer, rnn) for layer in model._flatten_layers(include_self=False))
 
 
 def _blamed(backend: str, kind: str, written: Path, problem: Exception) -> str:
@@ -158,8 +151,10 @@ def write_saved(saved: str, arrays: str, written: str, kind: str, precision: str
 
 def _litert(model: Any, written: Path, precision: str, samples: Sequence[Arrays]) -> None:
     """For batches of any size where LiteRT's own operations can; else for one example of the samples' size, which is
-    how recurrent layers run without TensorFlow's operations."""
+    how recurrent layers run without TensorFlow's operations. Their ranges cannot be found, since TensorFlow crashes in
+    the loop: in int8 such a model has eight bits for its weights alone."""
     tensorflow, keras = require("tensorflow", "keras"), require("keras", "keras")
+    loops = any(isinstance(layer, keras.layers.RNN) for layer in model._flatten_layers(include_self=False))
     first: Exception | None = None
     for batch in (None, 1):
         shapes = [
@@ -184,7 +179,7 @@ def _litert(model: Any, written: Path, precision: str, samples: Sequence[Arrays]
                 converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
             if precision == "float16":
                 converter.target_spec.supported_types = [tensorflow.float16]
-            if precision == "int8":
+            if precision == "int8" and not loops:
                 converter.representative_dataset = lambda: _rows(samples)
             written.write_bytes(converter.convert())
             from .runtimes import run_litert
