@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,12 +51,15 @@ def test_a_segment_ends_where_its_words_pause_and_keeps_every_token() -> None:
     )
     ids = (at(0), 1, 2, 3, 4, 5, at(7))  # the third word has two tokens
     segment = Segment(0.4, 6.2, "a b cc d", -0.1, 0.0, ids, tuple(-0.1 * i for i in range(7)), words=words)
-    parts = divided(segment, [1, 2, 3, 5], lambda tokens: "".join("abccd"[i - 1] for i in tokens if 0 < i < 6))
+    silences = [(0.0, 0.35), (1.02, 2.98), (3.6, 5.1), (6.3, 8.0)]  # the last word begins before its sound
+    parts = divided(
+        segment, [1, 2, 3, 5], lambda tokens: "".join("abccd"[i - 1] for i in tokens if 0 < i < 6), silences
+    )
     assert [(p.start, p.end, p.text) for p in parts] == [(0.4, 1.0, "ab"), (3.0, 3.5, "cc"), (5.0, 6.2, "d")]
     assert sum((p.tokens for p in parts), ()) == ids
     assert sum((p.log_probs for p in parts), ()) == segment.log_probs
     assert sum((p.words for p in parts), ()) == words
-    assert divided(replace(segment, words=words[:2]), [1, 2], str) == [replace(segment, words=words[:2])]
+    assert divided(segment, [1, 2, 3, 5], str, [(0.0, 0.35), (6.3, 8.0)]) == [segment]
 
 
 @given(st.lists(st.integers(0, 19) | st.integers(24, 1524), max_size=20))

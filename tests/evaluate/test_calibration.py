@@ -15,7 +15,8 @@ from secateur.decode.options import DecodingOptions
 from secateur.evaluate import calibration
 from secateur.evaluate.calibration import calibrate_export
 from secateur.runtime.contents import read_contents
-from secateur.runtime.recogniser import BUNDLED, Recogniser
+from secateur.runtime.model_folder import BUNDLED
+from secateur.runtime.recogniser import Recogniser
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ from secateur.families.whisper.read_onnx import read_back
 from secateur.features.whisper import log_mel
 from secateur.models.checkpoint import save_checkpoint
 from secateur.runtime.contents import FILES
+from secateur.runtime.model_folder import find_model
 from secateur.runtime.onnx_session import OnnxSession
-from secateur.runtime.recogniser import find_model
 
 torch.set_num_threads(1)
 

@@ -48,6 +48,16 @@ def test_a_pause_loses_no_words(recogniser: Recogniser, speech: Path, pause: int
     assert joined.words[-1].end <= joined.duration
 
 
+@pytest.mark.parametrize("word_times", [False, True])
+def test_no_segment_spans_a_long_silence(recogniser: Recogniser, speech: Path, word_times: bool) -> None:
+    one, other = (audio[: 8 * RATE] for audio, _ in clips(speech, "librispeech-mini", 40, "dev")[:2])
+    hiss = (3e-4 * np.random.default_rng(0).standard_normal(9 * RATE)).astype(np.float32)
+    found = recogniser.transcribe(np.concatenate([one, hiss, other]), DecodingOptions(word_times=word_times))
+    assert all(s.end <= 8.5 or s.start >= 16.5 for s in found.segments)
+    assert " ".join(s.text for s in found.segments) == found.text
+    assert all(bool(s.words) == word_times for s in found.segments)
+
+
 @pytest.mark.parametrize(("pause", "word_times"), [(1.2, False), (3.5, True)])
 def test_segments_end_at_a_pause_and_begin_after_it(
     recogniser: Recogniser, speech: Path, pause: float, word_times: bool

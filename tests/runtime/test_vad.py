@@ -92,7 +92,7 @@ def test_words_in_a_gap_of_a_window_come_in_the_order_of_their_times() -> None:
     for level, (start, end) in enumerate(spans.values(), 1):
         audio[start * rate : end * rate] = level
 
-    def decode(audios: list[np.ndarray]) -> list[DecodedAudio]:
+    def decode(audios: list[np.ndarray], at_pauses: bool) -> list[DecodedAudio]:
         names = [[list(spans)[int(level) - 1] for level in np.unique(one) if level] for one in audios]
         return [
             DecodedAudio(tuple(Segment(0.0, len(a) / rate, name, -0.1, None, ()) for name in some), "en")

@@ -214,7 +214,7 @@ def _model(name: str, work: Work, data: JobData) -> tuple[Network, TextCodec, bo
     if work.new is None or work.training is None:
         from ..models.checkpoint import untrained
         from ..runtime.contents import is_export
-        from ..runtime.recogniser import BUNDLED
+        from ..runtime.model_folder import BUNDLED
         from ..weights.fetch import load_model
 
         if any(map(is_export, (Path(name), BUNDLED / name))):

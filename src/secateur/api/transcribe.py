@@ -191,7 +191,7 @@ def device_for(options: TranscribeSettings) -> str:
         SecateurError: a GPU for an exported model, or none is here.
     """
     from ..runtime.contents import is_export
-    from ..runtime.recogniser import find_model
+    from ..runtime.model_folder import find_model
 
     if options.device == "cpu" or (options.device == "auto" and is_export(find_model(options.model))):
         return "cpu"

@@ -15,7 +15,8 @@ from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.options import Settings, option
 from ..decode.options import DecodingOptions
-from ..runtime.recogniser import Recogniser, find_model
+from ..runtime.model_folder import find_model
+from ..runtime.recogniser import Recogniser
 from ..runtime.streaming import StreamOptions
 from ..runtime.writing import WritingSettings, rewriter
 from ..server.http.settings import LOCAL, Access, Limits

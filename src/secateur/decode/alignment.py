@@ -8,6 +8,7 @@ border inside a pause moves to where sound begins or ends.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ from .session import DecoderSession, Floats, State
 
 MEDIAN = 7  # positions, as the reference filters
 FRAME_MS = 10  # of the frames whose loudness says where sound begins
+PAUSE = 0.8  # seconds without sound, at which segments end
 SLACK = 0.2  # seconds that a token may lie outside of its segment's timestamps
 OUTSIDE = 10.0  # evidence against a position outside of them, in standard deviations
 QUIET = 0.1  # of a window's loudness (its 90th percentile): below, nobody speaks
@@ -134,6 +136,17 @@ def loud_frames(clip: Audio, rate: int) -> NDArray[np.bool_]:
     level = np.sqrt(np.square(clip[: frames * size].reshape(frames, size)).mean(1))
     loud: NDArray[np.bool_] = level >= QUIET * np.percentile(level, 90)
     return loud
+
+
+def pauses(loud: NDArray[np.bool_]) -> list[tuple[float, float]]:
+    """Start and end (seconds) of every stretch of `PAUSE` seconds or more without sound, between sound.
+
+    >>> pauses(np.repeat([False, True, False, True], [90, 30, 85, 30]))
+    [(1.2, 2.05)]
+    """
+    places = np.flatnonzero(loud)
+    gaps = [(a + 1, b) for a, b in itertools.pairwise(places.tolist()) if (b - a - 1) * FRAME_MS >= 1000 * PAUSE]
+    return [(a * FRAME_MS / 1000, b * FRAME_MS / 1000) for a, b in gaps]
 
 
 def sounding(start: float, end: float, loud: NDArray[np.bool_]) -> tuple[float, float]:

@@ -10,12 +10,12 @@ import numpy as np
 from ..base.cancel import check_cancelled
 from ..features.extract import extract
 from ..text.tokenizer import Tokenizer
-from .alignment import loud_frames, token_times, words_of
+from .alignment import loud_frames, pauses, token_times, words_of
 from .fallback import Decoded, decode
 from .language import chosen, detect, likeliest
 from .options import DecodingOptions
 from .prompt import prompt
-from .segments import Audio, Segment, Word, confidence
+from .segments import Audio, Segment, Word, confidence, divided
 from .session import DecoderSession, DeviceDecoder, State, TokenConfig
 
 SILENCE = 2.0**-15  # peak below one step of 16-bit audio: digital silence
@@ -108,7 +108,7 @@ def decode_clips(
         results = decode(session, state, prompts, tokenizer, options, timestamps=False)
         seconds = [len(clips[i]) / session.config.front_end.sample_rate for i in rows]
         spoken = [k for k, result in enumerate(results) if has_speech(result, options)]
-        timed: dict[int, tuple[Word, ...]] = {}
+        parts: dict[int, tuple[Segment, ...]] = {k: (as_segment(results[k], seconds[k]),) for k in spoken}
         if options.word_times and spoken:
             some = state if len(spoken) == len(rows) else session.pick(state, np.array(spoken))
             ids = [results[k].tokens for k in spoken]
@@ -116,9 +116,10 @@ def decode_clips(
             for k, each in zip(spoken, borders, strict=True):
                 sound = loud_frames(clips[rows[k]], session.config.front_end.sample_rate)
                 words = words_of(results[k].tokens, each, results[k].log_probs, tokenizer, names[k], sound)
-                timed[k] = tuple(word for _, word in words)
+                timed = as_segment(results[k], seconds[k], words=tuple(word for _, word in words))
+                parts[k] = tuple(divided(timed, [first for first, _ in words], tokenizer.decode, pauses(sound)))
         for k in spoken:  # a language detected in noise would be none
-            decoded[rows[k]] = DecodedAudio((as_segment(results[k], seconds[k], words=timed.get(k, ())),), names[k])
+            decoded[rows[k]] = DecodedAudio(parts[k], names[k])
     return decoded
 
 

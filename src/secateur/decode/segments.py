@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -14,7 +15,6 @@ from ..text.tokens import Tokens
 from .rules import STEP
 
 Audio = NDArray[np.float32]
-PAUSE = 0.8  # seconds between two words, from which they are of two segments
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,16 @@ def one_after_another(segments: Sequence[Segment]) -> list[Segment]:
     ] + list(segments[-1:])
 
 
-def divided(segment: Segment, starts: Sequence[int], decode: Callable[[list[int]], str]) -> list[Segment]:
-    """A segment in parts that end where its words pause for `PAUSE` seconds; `starts` are the words' first tokens."""
+def divided(
+    segment: Segment, starts: Sequence[int], decode: Callable[[list[int]], str], pauses: Sequence[tuple[float, float]]
+) -> list[Segment]:
+    """A segment in parts that end at the `pauses` (start, end; seconds) between its words.
+
+    `starts` are the places of the words' first tokens. A word belongs to the side of a pause on which its middle is.
+    """
     words = segment.words
-    cuts = [k for k in range(1, len(words)) if words[k].start - words[k - 1].end >= PAUSE]
+    middles = [(word.start + word.end) / 2 for word in words]
+    cuts = sorted({bisect.bisect(middles, (a + b) / 2) for a, b in pauses} - {0, len(words)})
     parts = []
     for k, after in itertools.pairwise([0, *cuts, len(words)]) if cuts else ():
         a, b = starts[k] if k else 0, starts[after] if after < len(words) else len(segment.tokens)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..text.tokenizer import Tokenizer
-from .alignment import loud_frames, sounding, token_times, words_of
+from .alignment import loud_frames, pauses, sounding, token_times, words_of
 from .clips import SHORTEST, DecodedAudio, as_segment, audible, decode_clips, encode_clips, has_speech
 from .fallback import Decoded, decode
 from .language import chosen, detect
@@ -161,6 +161,7 @@ def _worded(
     within = [(s.start, s.end) for s, text in zip(segments, texts, strict=True) for _ in text] if by_pauses else None
     borders = token_times(session, state, [ids], [every], [len(window) / rate], within)[0]
     loud = loud_frames(window, rate)
+    silences = pauses(loud)
     worded: list[Segment] = []
     at = 0
     for segment, text in zip(segments, texts, strict=True):
@@ -175,5 +176,6 @@ def _worded(
         start, stop = sounding(segment.start, segment.end, loud)
         first_tokens = [i for i, token in enumerate(segment.tokens) if token < end]
         starts = [first_tokens[first] for first, _ in words]
-        worded += divided(replace(timed, start=round(start, 3), end=round(stop, 3)), starts, tokenizer.decode)
+        timed = replace(timed, start=round(start, 3), end=round(stop, 3))
+        worded += divided(timed, starts, tokenizer.decode, silences)
     return worded

@@ -14,6 +14,7 @@ from ..decode.speech import Span, SpeechSettings, Window, gaps, regions, windows
 from .vad import BLOCK, speech_probabilities
 from .window_cache import WindowCache
 
+Decode = Callable[[list[Audio], bool], list[DecodedAudio]]  # (clips, whether segments end at pauses)
 SIGN = 0.1  # probability below which a sound is no speech for certain: nothing is decoded there
 SHORTEST_SOUND = 0.5  # seconds without speech, yet with a sign of it, that are worth decoding
 SHORTEST_SPEECH = 0.06  # seconds; a recording that is shorter holds no word
@@ -130,7 +131,7 @@ def located(window: Window, segments: Sequence[Segment], rate: int) -> list[Segm
 
 def decoded(
     audios: Sequence[Audio], plans: Sequence[Sequence[Window]], generation: Generation, rate: int,
-    decode: Callable[[list[Audio]], list[DecodedAudio]], cache: WindowCache | None = None,
+    decode: Decode, cache: WindowCache | None = None,
 ) -> list[DecodedAudio]:  # fmt: skip
     """Every recording decoded window by window; what seems incomplete is decoded again in halves.
 
@@ -148,7 +149,7 @@ def decoded(
         (k, halves(todo[k][1], one, audios[todo[k][0]], rate)) for k, one in enumerate(results) if k not in between
     ]
     again = [(k, parts) for k, parts in again if parts] + [(k, parts) for k, (parts, _) in between.items()]
-    more = iter(decode([part.of(audios[todo[k][0]]) for k, parts in again for part in parts]) if again else [])
+    more = iter(_each(audios, [(todo[k][0], part) for k, parts in again for part in parts], decode))
     pieces: dict[int, list[tuple[Window, DecodedAudio]]] = {}
     for k, parts in again:
         new = [next(more) for _ in parts]
@@ -190,16 +191,25 @@ def _has_text(one: DecodedAudio) -> bool:
 
 
 def _first(
-    audios: Sequence[Audio], todo: Sequence[tuple[int, Window]], decode: Callable[[list[Audio]], list[DecodedAudio]],
-    cache: WindowCache | None,
-) -> list[DecodedAudio]:  # fmt: skip
+    audios: Sequence[Audio], todo: Sequence[tuple[int, Window]], decode: Decode, cache: WindowCache | None
+) -> list[DecodedAudio]:
     """What is decoded in every window, or was before."""
     if cache is None:
-        return decode([window.of(audios[i]) for i, window in todo])
+        return _each(audios, todo, decode)
     for rows in cache.chunks([k for k, (_, window) in enumerate(todo) if cache.get(window) is None]):
         some = [todo[k] for k in rows]
-        cache.add([window for _, window in some], decode([window.of(audios[i]) for i, window in some]))
+        cache.add([window for _, window in some], _each(audios, some, decode))
     return [result for _, window in todo if (result := cache.get(window)) is not None]
+
+
+def _each(audios: Sequence[Audio], todo: Sequence[tuple[int, Window]], decode: Decode) -> list[DecodedAudio]:
+    """What is decoded in every window; one that long pauses were cut out of, in segments that end there."""
+    results: dict[int, DecodedAudio] = {}
+    for whole in (True, False):
+        rows = [k for k, (_, window) in enumerate(todo) if (len(window.spans) == 1) == whole]
+        if rows:
+            results |= zip(rows, decode([todo[k][1].of(audios[todo[k][0]]) for k in rows], not whole), strict=True)
+    return [results[k] for k in range(len(todo))]
 
 
 def _letters(text: str) -> int:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from ..audio.arrays import as_samples
 from ..audio.read import read_audio
 from ..base.cancel import check_cancelled
-from ..base.errors import SecateurError, nearest, several
+from ..base.errors import SecateurError, several
 from ..base.memory import in_halves, trim
 from ..base.plugins import Lazy
 from ..data.clip import read_clip
@@ -34,6 +33,7 @@ from ..decode.segments import Audio, confidence
 from ..decode.speech import Window
 from ..models.family import family_of, read_config
 from .contents import CONFIG, is_export, read_contents
+from .model_folder import find_model
 from .onnx_session import LoadedGraph
 from .passages import decoded, looks_for_speech, plan
 from .transcript import Transcript
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 FAINT = 1e-3  # amplitude of a noise that only stands for a recording
 BRIEF = DecodingOptions(temperatures=(0.0,), timestamps=False, max_tokens=1)
 VOTES = 5  # windows with most speech, by which a recording's language is chosen
-BUNDLED = Path(__file__).parent / "bundled"
 
 LOAD_CHECKPOINT: Lazy[Callable[[Path, int | None, str], Recogniser]] = Lazy(
     "secateur.runtime.checkpoint:load_checkpoint_recogniser"
@@ -81,6 +80,7 @@ class Recogniser(ABC):
     workers = 1
     graphs: Sequence[LoadedGraph] = ()  # of an exported model
     rewrite: Callable[[Transcript], Transcript] | None = None
+    shows_words = False  # whether words have times that divide a clip's text into segments
 
     @staticmethod
     def load(
@@ -237,8 +237,7 @@ class Recogniser(ABC):
         by_index: dict[int, DecodedAudio] = {}
         for language in dict.fromkeys(languages):
             rows = [i for i, name in enumerate(languages) if name == language]
-            own_options = replace(options, language=options.language or language)
-            decode = partial(self._decoded, options=own_options)
+            decode = partial(self._divided, options=replace(options, language=options.language or language))
             some = decoded([audios[i] for i in rows], [plans[i] for i in rows], self.generation, rate, decode, cache)
             by_index |= zip(rows, some, strict=True)
         return [
@@ -251,6 +250,15 @@ class Recogniser(ABC):
         most = round(self.window_seconds * self.sample_rate)
         clips = [w.of(audio)[:most] for w in sorted(windows, key=lambda w: -w.speech)[:VOTES] if w.speech]
         return self.language_of(clips) if len(clips) > 1 or any(w.samples > most for w in windows) else None
+
+    def _divided(self, audios: Sequence[Audio], at_pauses: bool, options: DecodingOptions) -> list[DecodedAudio]:
+        """As `_decoded`; with `at_pauses`, segments end there: their words are timed, and left out if not asked for."""
+        if not at_pauses or options.word_times or not self.shows_words:
+            return self._decoded(audios, options)
+        return [
+            replace(one, segments=tuple(replace(segment, words=()) for segment in one.segments))
+            for one in self._decoded(audios, replace(options, word_times=True))
+        ]
 
     def _decoded(self, audios: Sequence[Audio], options: DecodingOptions) -> list[DecodedAudio]:
         """The decoded segments of each of `audios`, batched by similar length."""
@@ -299,52 +307,3 @@ class Recogniser(ABC):
 def cores() -> int:
     """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-BEST_FIRST = ("exported/pruned", "pruned", "exported", "adapted", "dense")  # of a run folder
-
-
-def model_in(folder: Path) -> Path:
-    """A model's folder, or the model of a run folder (`adapt`, `prune`): what was exported before what it came from.
-
-    Raises:
-        SecateurError: a folder with several models of which none is the run's outcome; the message lists them.
-    """
-    if (folder / "config.json").exists():
-        return folder
-    best = next((folder / name for name in BEST_FIRST if (folder / name / "config.json").exists()), None)
-    if best is not None:
-        return best
-    inside = sorted(file.parent.relative_to(folder).as_posix() for file in folder.glob("*/config.json"))
-    if len(inside) == 1:
-        return folder / inside[0]
-    if inside:
-        some = ", ".join(inside[:8])
-        raise SecateurError(f"{folder}: several models ({some}); name one, such as {folder / inside[0]}")
-    return folder
-
-
-def find_model(model: str | Path | None) -> Path:
-    """The folder of a model given by path, bundled name or, with torch, a name such as base, or owner/name; None: the
-    first bundled one.
-
-    Raises:
-        SecateurError: there is none.
-    """
-    if model is not None and Path(model).is_dir():
-        return model_in(Path(model))
-    folders = {file.parent.name: file.parent for file in sorted(BUNDLED.glob("**/config.json"))}
-    if model is None:
-        if not folders:
-            raise SecateurError("no model is bundled with this installation: name a model folder with --model FOLDER")
-        return next(iter(folders.values()))
-    if str(model) not in folders:
-        if find_spec("torch") is not None:
-            from ..weights.fetch import REPOSITORY, fetch
-            from ..weights.registry import known_models
-
-            if str(model) in known_models() or REPOSITORY.fullmatch(str(model)):
-                return fetch(str(model))
-        known = f"; bundled: {', '.join(folders)}" if folders else ""
-        raise SecateurError(f"{model}: no such model folder{nearest(str(model), folders)}{known}")
-    return folders[str(model)]

@@ -23,6 +23,7 @@ class WhisperRecogniser(Recogniser):
 
     def __init__(self, session: DecoderSession, tokenizer: Tokenizer) -> None:
         self.config, self.session, self.tokenizer = session.config, session, tokenizer
+        self.shows_words = session.shows_attention
 
     def to_bf16(self) -> None:
         """See `Recogniser.to_bf16`."""

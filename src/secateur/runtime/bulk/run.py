@@ -18,7 +18,7 @@ from ...base.options import to_dict
 from ...base.progress import say
 from ...base.remote import state_of, url_of
 from ...data.shards import shard_paths
-from ..recogniser import find_model
+from ..model_folder import find_model
 from ..subtitles import SubtitleSettings
 from .clips import Piece, cut, each_once, is_manifest, name_of_file, read_clips
 from .store import Store, write_files, write_transcribed
