@@ -19,6 +19,7 @@ from secateur.base.progress import say
 from secateur.data.manifest import read_manifest, write_manifest
 from secateur.evaluate.corrected import PINYIN_EXTRA, correction, without_head
 from secateur.evaluate.result import Result, read_result, write_result
+from secateur.lm.tables import read_ngram
 from secateur.text.by_sound import BySound
 from secateur.text.normalise import base_language
 from secateur.text.word_model import WordModel, learn_words
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help=f"has {SET}/train.jsonl, dev.jsonl, test.jsonl")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", default="", help="runs, separated by commas, such as dense-0,pruned-pinyin-0")
+    parser.add_argument("--lm", type=Path, help="correct once more, asking this language model of words as well")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--limit", type=int, help="clips of dev and test, to try it out")
     parser.add_argument("--longest", type=float, default=19.9, help="seconds; the study's")
@@ -46,7 +48,7 @@ def main() -> None:
         for part in ("dev", SET):
             rows(a.runs / name, part, a)
     with ProcessPoolExecutor(a.jobs) as pool:
-        list(pool.map(partial(one, out=a.out, words=words), [a.runs / name for name in names]))
+        list(pool.map(partial(one, out=a.out, words=words, lm=a.lm), [a.runs / name for name in names]))
     words.unlink()
 
 
@@ -68,13 +70,16 @@ def rows(run: Path, part: str, a: argparse.Namespace) -> None:
     write_result(path, add_pinyin_evidence(found, str(run), clips, device, seconds))
 
 
-def one(run: Path, out: Path, words: Path) -> None:
-    """Correct one run in both ways."""
+def one(run: Path, out: Path, words: Path, lm: Path | None = None) -> None:
+    """Correct one run in every way."""
     test, dev = (read_result(run / "results" / f"{part}.json") for part in (SET, "dev"))
     writer = BySound(WordModel.read(words))
     corrected(writer, without_head(test), without_head(dev), out / f"{run.name}.json")
     if any(PINYIN_EXTRA in row.extras for row in test.rows):
         corrected(writer, test, dev, out / f"{run.name}+head.json")
+    if lm is not None:
+        asking = BySound(writer.model, lexicon=writer.lexicon, lm=read_ngram(lm))
+        corrected(asking, test, dev, out / f"{run.name}+lm.json")
 
 
 def corrected(writer: BySound, test: Result, dev: Result, path: Path) -> None:

@@ -17,6 +17,7 @@ from ..assistant.skills.timer import rings
 from ..assistant.speak import say_aloud
 from ..base.errors import SecateurError
 from ..base.files import Json
+from ..base.locale import translated
 from ..base.options import Settings, option
 from ..runtime.recogniser import Recogniser
 
@@ -84,7 +85,7 @@ def show(result: Json) -> str:
         for order in orders:
             slots = ", ".join(f"{key}: {value}" for key, value in order["slots"].items())
             intents.append(f"{order['intent']}{f' ({slots})' if slots else ''}")
-        lines += [f"> {reply['heard']}", f"  {' + '.join(intents) or '(no intent)'}", reply["answer"]]
+        lines += [f"> {reply['heard']}", f"  {' + '.join(intents) or translated('(no intent)')}", reply["answer"]]
     return "\n".join(lines)
 
 
