@@ -36,6 +36,19 @@ def test_numbers_are_read_as_people_read_them(text: str, reading: str) -> None:
     assert joined(reading) == reading.replace(" ", "")  # what is written in characters stays
 
 
+@pytest.mark.parametrize(
+    ("text", "reading"),
+    [
+        ("我98年出生", "我九八年出生"), ("98年5月", "九八年五月"), ("85年的时候", "八五年的时候"),
+        ("98年的历史", "九十八年的历史"), ("95年前", "九十五年前"), ("近98年", "近九十八年"), ("90年代", "九十年代"),
+        ("N95口罩", "n九五口罩"), ("KN95", "kn九五"), ("AK47", "ak四七"), ("AK-47步枪", "ak四七步枪"),
+        ("5G手机", "五g手机"), ("4K电视", "四k电视"), ("G20峰会", "g二十峰会"), ("50年", "五十年"),
+    ],
+)  # fmt: skip
+def test_years_of_two_digits_and_codes(text: str, reading: str) -> None:
+    assert joined(text) == reading
+
+
 def value(text: str) -> int:
     """The number that characters say."""
     total = part = digit = 0

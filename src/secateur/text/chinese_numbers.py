@@ -87,6 +87,11 @@ _PLANE = re.compile(r"(?<=波音|空客)(\d{3})")
 _LINES = re.compile(r"(?<![\d.])(\d{3,4})(?=[pP]\b|[pP][^A-Za-z])")
 _BORN = re.compile(r"(?<![\d.])(\d0|\d\d|[12]\d{3})(?=后(?!来|面|天|再|续|备|果|悔))")
 _YEAR = re.compile(r"(?<![\d.])(0\d|[12]\d{3})(?=年(?!级|[来前内间后多长以之限龄])|年(?:来|前|后|以|之|底|初|代|间))")
+# 98年出生: the years of the last century that people name by two digits; with what follows or goes before, a length.
+_SHORT_YEAR = re.compile(
+    r"(?<![\d.近约第过达满整长活共期])(8[1-9]|9[1-9])(?=年(?!级|[来前内间后多长以之限龄了里]|历史|时间|寿命|的(?:历史|时间|寿命|经验)))"
+)
+_CODE = re.compile(r"(?<![A-Za-z])(KN|N|AK)-?(\d\d)(?![\d.])", re.IGNORECASE)  # N95, AK47: digit by digit
 _VERSION = re.compile(r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.])")
 _CLOCK = re.compile(r"(?<![\d:])(\d{1,2}):([0-5]\d):([0-5]\d)(?![\d:])")
 _SCORE = re.compile(
@@ -192,6 +197,7 @@ RULES: tuple[tuple[re.Pattern[str], Callable[[Match], str]], ...] = (
     (_PLANE, lambda m: by_digit(m[1])),
     (_LINES, lambda m: by_digit(m[1])),
     (_MODEL, lambda m: m[1].rstrip("-") + by_digit(m[2])),
+    (_CODE, lambda m: m[1] + by_digit(m[2])),
     (_BORN, lambda m: by_digit(m[1])),
     (_PERMILLE, lambda m: f"{'负' if m[1] else ''}千分之{cardinal(m[2])}"),
     (_PERCENTS, lambda m: f"百分之{cardinal(m[1])}到百分之{cardinal(m[2])}"),
@@ -199,6 +205,7 @@ RULES: tuple[tuple[re.Pattern[str], Callable[[Match], str]], ...] = (
     (_ZEROS, lambda m: _short(m[1])),
     (_MONTH_DAY, lambda m: f"{cardinal(m[1])}月{cardinal(m[2])}"),
     (_YEAR, lambda m: by_digit(m[1])),
+    (_SHORT_YEAR, lambda m: by_digit(m[1])),
     (_ORDINAL, lambda m: f"第{cardinal(m[1], '二')}"),
     (_AFTER_UNIT, lambda m: f"{counted(m[1], m[2])}{m[2]}{by_digit(m[3].rstrip('0') or '0')}"),
     (_TIMES, lambda m: f"{cardinal(m[1], '二')}乘{cardinal(m[2], '二')}"),
