@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from speech_clips import clips
 
+from secateur.base.locale import columns
 from secateur.decode.options import DecodingOptions
 from secateur.decode.segments import Segment, Word
-from secateur.runtime.line_breaks import columns
 from secateur.runtime.recogniser import Recogniser
 from secateur.runtime.subtitles import Cue, SubtitleSettings, as_srt, as_vtt, cues, segmented
 from secateur.runtime.transcript import Transcript

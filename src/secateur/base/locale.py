@@ -41,7 +41,11 @@ def translated(text: str) -> str:
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal a text takes: Chinese characters take two."""
+    """The display width of a text: two columns for a wide character, such as Chinese.
+
+    >>> columns("ab字")
+    4
+    """
     return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text if not unicodedata.combining(c))
 
 

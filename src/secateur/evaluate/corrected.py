@@ -18,7 +18,7 @@ PINYIN_EXTRA = "pinyin_heard"  # the extra that holds a pinyin head's output: se
 CHANGED = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)  # nats a changed character, to choose from
 BOLD = 3.0  # of them, that with which the head's weight is chosen
 HEAD = (0.0, 0.25, 0.5, 1.0, 2.0)  # weights of the head, to choose from
-LM = (0.4, 0.65, 0.8)  # shares of a language model, to choose from
+LM = (0.5, 0.65, 0.8)  # shares of a language model, to choose from
 
 
 @dataclass(frozen=True)

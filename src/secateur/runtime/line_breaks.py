@@ -6,19 +6,11 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..base.locale import columns
 from ..decode.segments import Word
 
 # What no line begins with, and what none ends with (禁则, GB/T 15834-2011).
 CLOSING, OPENING = "，。、；：？！…—）】》」』”’〉％·,.;:?!)]}", "（【《「『“‘〈([{"
-
-
-def columns(text: str) -> int:
-    """The display width of a text: two columns for a wide character.
-
-    >>> columns("ab字")
-    4
-    """
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
 
 
 def unbroken(words: Sequence[Word]) -> list[Word]:

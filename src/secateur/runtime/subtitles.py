@@ -8,9 +8,10 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ..base.locale import columns
 from ..base.options import Settings, option
 from ..decode.segments import Segment, Word
-from .line_breaks import columns, pieces, unbroken, wide
+from .line_breaks import pieces, unbroken, wide
 from .transcript import Transcript, as_json, as_txt, clock
 
 WIDE_LINE, LINE = 18, 42  # characters a line: Chinese, Japanese and Korean; other scripts

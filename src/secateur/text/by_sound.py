@@ -58,7 +58,7 @@ class SoundCosts:
     near: float = 3.0  # another sound of the same class (zh and z, ang and an)
     other_sound: float = 1.0  # correction: the sound that the pinyin head recognised in place of what was written
     head: float = 0.5  # correction: weight of what the pinyin head says of the changed syllables, a log probability
-    lm: float = 0.65  # correction: a language model's share of a word's probability, where there is one
+    lm: float = 0.8  # correction: a language model's share of a word's probability, where there is one
 
 
 def costs_of(model: WordModel, changed: float | None = None) -> SoundCosts:

@@ -46,7 +46,7 @@ class Options(Settings):
         None, "Ask this language model of Chinese words as well when correcting (a file of `secateur lm`)."
     )
     lm_share: float | None = option(
-        None, "Take this share of a word's probability from lm (left out: the word file's, else 0.65).", unit="share",
+        None, "Take this share of a word's probability from lm (left out: the word file's, else 0.8).", unit="share",
         least=0, below=1, advanced=True,
     )  # fmt: skip
     protect: tuple[str, ...] = option((), "Never change these words, such as names, separated by commas.")
