@@ -12,7 +12,7 @@ import pytest
 from secateur.decode.fallback import Decoded
 from secateur.decode.generation import Generation
 from secateur.decode.options import DecodingOptions
-from secateur.evaluate import calibration
+from secateur.evaluate import calibration, conditions
 from secateur.evaluate.calibration import calibrate_export
 from secateur.runtime.contents import read_contents
 from secateur.runtime.model_folder import BUNDLED
@@ -41,7 +41,8 @@ def short_clips(speech: Path, tmp_path: Path, count: int) -> Path:
 def test_thresholds_and_prompts_are_measured_and_kept(
     speech: Path, export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calibration, "TRIED", 12)
+    monkeypatch.setattr(calibration, "TRIED", 8)
+    monkeypatch.setattr(conditions, "MAX_GENERATED", 42)
     assert read_contents(export).generation == Generation()
     found = calibrate_export(export, short_clips(speech, tmp_path, 52))
     assert read_contents(export).generation == found == Recogniser.load(export).generation
