@@ -26,7 +26,11 @@ def seed_for(purpose: int, seed: int, step: int, rank: int = 0, part: int = 0) -
 
 def seed_torch(purpose: int, seed: int, step: int, rank: int = 0, part: int = 0) -> None:
     """Seed torch's global generators (CPU and GPUs), which dropout and callbacks draw from."""
-    torch.manual_seed(seed_for(purpose, seed, step, rank, part))
+    chosen = seed_for(purpose, seed, step, rank, part)
+    if torch.accelerator.is_available():
+        torch.manual_seed(chosen)
+    else:  # `manual_seed` would write the whole call stack down for every kind of GPU that might come
+        torch.default_generator.manual_seed(chosen)
 
 
 @dataclass(frozen=True)
