@@ -37,8 +37,11 @@ def child(request: dict[str, Any]) -> None:
 
 def main() -> None:
     """Import, say so, serve until standard input ends."""
+    from keras.src.backend import backend
     from keras.src.trainers import trainer
 
+    if backend() == "torch":
+        import torch._dynamo  # by the first seed that is set  # noqa: F401
     # XLA compiles every step and batch size of every small model for seconds; `test_founding` trains with it.
     trainer.model_supports_jit = lambda model: False
     gc.freeze()  # or every fork would look through, and copy, what has been imported
