@@ -42,7 +42,7 @@ PAGE_WORDS = """
     model speakers layer part before after kept elsewhere pair arm reference hypothesis times fewer
     more never parameters file seeds ratio clips words characters length total positions
     convolutions without amount missing error errors hours vocabulary languages language licence sources here name
-    group metric rate words yes steps frames widths removed
+    group metric rate words yes steps frames widths removed condition measured value loops
 """.split()  # noqa: SIM905
 # Files whose sentences are not for the terminal: of both languages, of programs, or others' that are recognised.
 NOT_SHOWN = (

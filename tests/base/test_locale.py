@@ -84,6 +84,7 @@ def test_messages_within_messages_are_filled_in() -> None:
     assert say("decoding 12 clips") == "解码 12 条录音"  # the particular before the general
     assert say("x.wav: no such file; y.wav: Permission denied") == "x.wav：没有这个文件；y.wav：权限不够"
     assert say("nothing known") == "nothing known"
+    assert say("Decoding 12 clips") == "解码 12 条录音"  # a sentence of its own
 
 
 def test_a_long_hostile_line_takes_no_longer_than_its_length() -> None:

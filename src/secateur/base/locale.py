@@ -89,10 +89,13 @@ class Catalogue:
             return self.entries[text]
         if _NAME.fullmatch(text):
             return None
+        small = text[:1].lower() + text[1:]  # as a sentence of its own begins with a capital
         for longest, literals, other in self._rules:
-            if longest.strip() not in text:
+            if longest.strip() not in text and longest.strip() not in small:
                 continue
             slots = filled(literals, text) or filled(literals, f"{text} ")  # an empty slot at its end
+            if slots is None and small != text and literals[0]:
+                slots = filled(literals, small)
             if slots is not None:
                 shown = [self._slot(literals, i, slot, depth) for i, slot in enumerate(slots)]
                 same = (a for a, b in zip(slots, shown, strict=True) if a == b and not _wide(a))
@@ -100,7 +103,6 @@ class Catalogue:
                 if unknown and _letters(literals) < SPECIFIC:
                     continue  # of a general template, such as `{0} to {1}`: another sentence
                 return SLOT.sub(lambda m, shown=shown: shown[int(m[1])], other)  # type: ignore[misc]
-        small = text[:1].lower() + text[1:]
         if small in self.entries:
             return self.entries[small]
         if text.endswith(".") and (sentence := self._core(text[:-1], depth)) is not None:
