@@ -20,6 +20,7 @@ for model in secateur-en tiny.en; do
         secateur evaluate "$folder" "$out/$name.jsonl" --conditions "$short" --threads 1 --out "$out/$model/$name"
     done
 done
-for name in speechocean762 librispeech-mini; do  # whole sets, for the sentence above the card's table
-    secateur evaluate secateur-en "$speech/$name/test.jsonl" --conditions clean --threads 1 --out "$out/secateur-en/$name-test"
+for name in speechocean762 librispeech-mini; do  # whole sets, for the sentences above the card's table
+    long=$([ $name = librispeech-mini ] && echo ,joined-1200 || true)
+    secateur evaluate secateur-en "$speech/$name/test.jsonl" --conditions clean$long --threads 1 --out "$out/secateur-en/$name-test"
 done
