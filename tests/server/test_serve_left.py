@@ -25,7 +25,7 @@ from running_server import Running, serving
 from speech_clips import clips
 from websockets.sync.client import connect
 
-LONG = 300  # seconds: dozens of windows
+LONG = 180  # seconds: dozens of windows
 PATIENT = 120.0
 
 
