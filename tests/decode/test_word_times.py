@@ -10,7 +10,7 @@ import pytest
 from small_models import inputs, small_tokenizer, small_whisper
 from speech_clips import clips
 
-from secateur.decode.alignment import monotonic, word_pieces
+from secateur.decode.alignment import monotonic, word_pieces, words_of
 from secateur.decode.ctc.words import decode_frames
 from secateur.decode.options import DecodingOptions
 from secateur.runtime.onnx_session import OnnxSession
@@ -111,3 +111,16 @@ def test_long_recordings_have_words_in_order(speech: Path) -> None:
     starts = [word.start for word in found.words]
     assert starts == sorted(starts)
     assert starts[-1] > found.segments[-1].start > 10
+
+
+def test_no_word_is_spoken_over_a_pause() -> None:
+    tokenizer = small_tokenizer()
+    ids = tokenizer.encode("she had it")
+    loud = np.repeat([True, False, True, False, True], [60, 100, 20, 90, 60])  # of 10 ms each
+    after = [k for k, i in enumerate(ids) if tokenizer.decode([i]).startswith(" ")]
+    assert len(after) == 3
+    borders = np.interp(np.arange(len(ids) + 1), [*after, len(ids)], [0.5, 2.75, 2.9, 3.3])
+    words = [word for _, word in words_of(ids, borders, [-0.1] * len(ids), tokenizer, "en", loud)]
+    assert [word.text for word in words] == ["she", "had", "it"]
+    assert (words[0].start, words[0].end) == (1.6, 1.8)  # not from 0.5, the end of what was said before the pause
+    assert words[1].start >= 2.7 and words[2].end == 3.3

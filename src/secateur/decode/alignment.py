@@ -118,11 +118,11 @@ def words_of(
         borders: of the tokens, (n + 1,), in seconds.
         loud: which frames of the clip hold sound (see `loud_frames`).
     """
-    words = []
+    words, silences = [], pauses(loud)
     for first, after in word_pieces(ids, tokenizer.decode, language):
         text = tokenizer.decode(ids[first:after]).strip()
         if text:
-            start, end = sounding(float(borders[first]), float(borders[after]), loud)
+            start, end = _one_side(*sounding(float(borders[first]), float(borders[after]), loud), silences, loud)
             words.append((first, Word(text, round(start, 3), round(end, 3), confidence(log_probs[first:after]))))
     return words
 
@@ -157,6 +157,20 @@ def sounding(start: float, end: float, loud: NDArray[np.bool_]) -> tuple[float, 
     if not len(inside):
         return start, end
     return max(start, (first + int(inside[0])) * frame), min(end, (first + int(inside[-1]) + 1) * frame)
+
+
+def _one_side(
+    start: float, end: float, silences: Sequence[tuple[float, float]], loud: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """What nobody speaks a word over: of `start` to `end` (seconds), the stretch between silences with most sound."""
+    inside = [(a, b) for a, b in silences if start <= a and b <= end]
+    parts = list(zip([start, *(b for _, b in inside)], [*(a for a, _ in inside), end], strict=True))
+
+    def sound(part: tuple[float, float]) -> int:
+        first, after = (round(1000 * seconds / FRAME_MS) for seconds in part)
+        return int(loud[first:after].sum())
+
+    return max(parts, key=sound)
 
 
 def spaced(language: str | None) -> bool:
