@@ -264,9 +264,9 @@ def corrected_table(study: str) -> list[str]:
     for path in sorted(packed.results(STUDIES / "results" / f"{study}_corrected").glob("*.json")):
         values = read_json(path)
         d, pinyin = values["difference"], values["pinyin"]
+        name = path.stem.replace("+head", ", asking its pinyin head").replace("+lm", ", asking its head and n-grams")
         rows.append([
-            path.stem.replace("+head", ", asking its pinyin head"), f"{100 * values['before']:.1f}",
-            f"{100 * values['after']:.1f}",
+            name, f"{100 * values['before']:.1f}", f"{100 * values['after']:.1f}",
             f"{points(d['delta'])} ({points(d['low'])} to {points(d['high'])})",
             f"{100 * pinyin['before']:.1f}", f"{100 * pinyin['after']:.1f}", f"{values['changed']:g}",
             "" if values.get("head") is None else f"{values['head']:g}",
@@ -534,6 +534,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "study-base-tiny": lambda: study_tables("base", "tiny-equal"),
     "study-base_zh-corrected": lambda: corrected_table("base_zh"),
     "study-mandarin-corrected": lambda: corrected_table("mandarin"),
+    "study-mandarin_soup-corrected": lambda: corrected_table("mandarin_soup"),
     "pareto": pareto_table, "by-error": by_error_table.by_error_table,
     "two-gpus": two_gpus_table, "sensitivity": sensitivity_maps, "sensitivity-cost": sensitivity_cost,
     "founding": lambda: founding.tables(packed.results(founding.RESULTS)), "allocation": allocation_table,
