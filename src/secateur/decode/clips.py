@@ -10,7 +10,7 @@ import numpy as np
 from ..base.cancel import check_cancelled
 from ..features.extract import extract
 from ..text.tokenizer import Tokenizer
-from .alignment import loud_frames, pauses, token_times, words_of
+from .alignment import loud_frames, pauses, sounding, token_times, words_of
 from .fallback import Decoded, decode
 from .language import chosen, detect, likeliest
 from .options import DecodingOptions
@@ -116,7 +116,8 @@ def decode_clips(
             for k, each in zip(spoken, borders, strict=True):
                 sound = loud_frames(clips[rows[k]], session.config.front_end.sample_rate)
                 words = words_of(results[k].tokens, each, results[k].log_probs, tokenizer, names[k], sound)
-                timed = as_segment(results[k], seconds[k], words=tuple(word for _, word in words))
+                start, end = (round(t, 3) for t in sounding(0.0, seconds[k], sound))
+                timed = as_segment(results[k], end, start, tuple(word for _, word in words))
                 parts[k] = tuple(divided(timed, [first for first, _ in words], tokenizer.decode, pauses(sound)))
         for k in spoken:  # a language detected in noise would be none
             decoded[rows[k]] = DecodedAudio(parts[k], names[k])
