@@ -57,7 +57,7 @@ def exports_table() -> list[str]:
             cells = [found.get((name, *kind), {}) for kind in kinds]
             each.append([
                 run["backend"], name,
-                *(f"{one['difference']:.0e}" if "difference" in one else one.get("outcome", "") for one in cells),
+                *(f"{one['difference']:.0e}" if "difference" in one else one.get("outcome", "not tried") for one in cells),
             ])  # fmt: skip
         why += [
             f"- {run['backend']}, {name}, {kind} {precision}: {_plain(one['reason'])[:300]}"
