@@ -54,10 +54,10 @@ def exports_table() -> list[str]:
                 f"{far[-1]:.0e}" if far else "",
             ])  # fmt: skip
         for name in dict.fromkeys(name for name, _, _ in found):
-            cells = [found.get((name, *kind), {}) for kind in kinds]
+            cells = [found.get((name, *kind), {"outcome": "not tried"}) for kind in kinds]
             each.append([
                 run["backend"], name,
-                *(f"{one['difference']:.0e}" if "difference" in one else one.get("outcome", "not tried") for one in cells),
+                *(f"{one['difference']:.0e}" if "difference" in one else one["outcome"] for one in cells),
             ])  # fmt: skip
         why += [
             f"- {run['backend']}, {name}, {kind} {precision}: {_plain(one['reason'])[:300]}"
