@@ -156,3 +156,14 @@ def test_no_line_of_chinese_begins_with_a_closing_mark(width: int | None, cut: s
     assert "".join(lines) == SPOKEN_ZH
     assert not [line for line in lines if line[0] in "，。、；：？！）》”" or line[-1] in "（《“"]
     assert max(map(columns, lines)) <= 2 * (width or 18)
+
+
+def test_no_line_of_chinese_breaks_inside_a_word() -> None:
+    jieba = pytest.importorskip("jieba")
+    text = "中华人民共和国成立以后我们的国家发生了翻天覆地的变化人民生活水平不断提高"
+    found = cues(spoken(text, 0.2, unspaced=True), SubtitleSettings(max_line_width=10))
+    lines = [line for cue in found for line in cue.text.split("\n")]
+    assert "".join(lines) == text and max(map(columns, lines)) <= 20
+    ends = set(itertools.accumulate(map(len, jieba.cut(text))))
+    assert {*itertools.accumulate(map(len, lines))} <= ends
+    assert all(a.end <= b.start + 1e-9 for a, b in itertools.pairwise(found))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 
 from ..base.locale import columns
 from ..decode.segments import Word
+from ..text.chinese import HAN
+from ..text.pinyin import quiet_jieba
 
 # What no line begins with, and what none ends with (禁则, GB/T 15834-2011).
+_HAN = re.compile(f"[{HAN}]")
 CLOSING, OPENING = "，。、；：？！…—）】》」』”’〉％·,.;:?!)]}", "（【《「『“‘〈([{"
 
 
@@ -30,6 +36,27 @@ def unbroken(words: Sequence[Word]) -> list[Word]:
             result.append(replace(word, text=text))
     if opened and result:
         result[-1] = replace(result[-1], text=result[-1].text + opened)
+    return result
+
+
+def whole_words(words: Sequence[Word]) -> list[Word]:
+    """Characters of Chinese joined to jieba's words, where that is installed: no line breaks inside of one."""
+    text = "".join(word.text for word in words)
+    letters = [c for c in text if wide(c) and c.isalnum()]
+    if not letters or not all(map(_HAN.match, letters)) or find_spec("jieba") is None:
+        return list(words)
+    ends = set(itertools.accumulate(map(len, quiet_jieba().cut(text))))
+    result: list[Word] = []
+    at, within = 0, False
+    for word in words:
+        if within:
+            before = result[-1]
+            sure = min(before.confidence, word.confidence)
+            result[-1] = Word(before.text + word.text, before.start, word.end, sure)
+        else:
+            result.append(word)
+        at += len(word.text)
+        within = at not in ends
     return result
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ..base.locale import columns
 from ..base.options import Settings, option
 from ..decode.segments import Segment, Word
-from .line_breaks import pieces, unbroken, wide
+from .line_breaks import pieces, unbroken, whole_words, wide
 from .transcript import Transcript, as_json, as_txt, clock
 
 WIDE_LINE, LINE = 18, 42  # characters a line: Chinese, Japanese and Korean; other scripts
@@ -79,12 +79,13 @@ def cues(transcript: Transcript, settings: SubtitleSettings | None = None) -> li
     """
     settings = settings or SubtitleSettings()
     limit = _limit(transcript.text, settings)
+    characters = settings.highlight_words or settings.max_words_per_line is not None  # these count single ones
     result: list[Cue] = []
     for channel in dict.fromkeys(segment.channel or "" for segment in transcript.segments):
         units: list[_Unit] = []
         for segment in transcript.segments:
             if (segment.channel or "") == channel:
-                units += _units(segment, limit, first=not units)
+                units += _units(segment, limit, not units, not characters)
         parts = _divided(units, limit, settings)
         timed = _timed([[u.word for u in part] for part in parts], transcript.duration, settings)
         for part, (start, end) in zip(parts, timed, strict=True):
@@ -171,9 +172,12 @@ def _limit(text: str, settings: SubtitleSettings) -> int:
     return 2 * (settings.max_line_width or WIDE_LINE) if wide else settings.max_line_width or LINE
 
 
-def _units(segment: Segment, limit: int, first: bool) -> list[_Unit]:
-    """The words of a segment with what its text has between them; a word wider than a line in pieces."""
+def _units(segment: Segment, limit: int, first: bool, joined: bool) -> list[_Unit]:
+    """The words of a segment with what its text has between them; a word wider than a line in pieces. `joined`:
+    characters of Chinese as its words."""
     words = unbroken(_as_written(segment))
+    if joined:
+        words = whole_words(words)
     units: list[_Unit] = []
     at = 0
     for word in words:
