@@ -9,10 +9,12 @@ from __future__ import annotations
 import dataclasses
 import sys
 import typing
+from dataclasses import MISSING
 from pathlib import Path
 
 from secateur.api import JOBS
-from secateur.base.options import MISSING, choices_of, default_of, part_of, range_of
+from secateur.base.option_fields import default_of, part_of
+from secateur.base.options import choices_of, range_of
 from secateur.cli.command import shown
 from secateur.server.http.settings import Access, Limits
 from secateur.study.settings import StudyArm, StudySettings

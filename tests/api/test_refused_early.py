@@ -77,6 +77,8 @@ EXPORT = [
     (["--tolerance", "0.2,0.3", "--dev", "{place}/dev.jsonl"], "two values for the error rate"),
     (["--tolerance", "pause=1,pause=2", "--dev", "{place}/dev.jsonl"], "two values for pause"),
     (["--tolerance", "joined-120=1", "--dev", "{place}/dev.jsonl"], "cannot be measured here: the clips are too few"),
+    (["--format", "wrr"], "'whisper' (those that can: onnx, "),
+    (["--format", "gmml", "--check"], "(did you mean 'ggml'?) (those that can: onnx, "),
     (["--tolerance", "0.5"], "--tolerance is for the clips of --dev"),
     (["--limit", "4"], "--limit is for the clips of --dev"),
     (["--nonspeech", "{place}/dev.jsonl"], "--nonspeech is for the clips of --dev"),

@@ -18,9 +18,13 @@ import secateur
 from secateur.api import JOBS, AdaptSettings
 from secateur.api.job import settings_of
 from secateur.base.errors import SecateurError
-from secateur.base.options import Settings, from_dict, option, part_of, renamed, walk
+from secateur.base.option_fields import part_of, renamed, walk
+from secateur.base.options import Settings, from_dict, option
 from secateur.cli import COMMANDS, main
 from secateur.cli.command import build_options, make_parser
+from secateur.decode.options import DecodingOptions
+from secateur.evaluate.conditions import chosen
+from secateur.prune.settings import PruneSettings
 
 # The least that each job needs: words of the command line, and the same in Python.
 LEAST: dict[str, tuple[list[str], tuple[Any, ...], dict[str, Any]]] = {
@@ -201,6 +205,85 @@ def test_the_nearest_name_may_lie_in_a_part() -> None:
         secateur.prune(train="a.jsonl", out="x", prune__remov=0.2)
     with pytest.raises(SecateurError, match="evaluate: takes 2 values without a name, found 3"):
         secateur.evaluate("m", "a.jsonl", "b.jsonl")
+
+
+def test_every_part_that_has_the_name_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "job.toml"
+    for key, part in (("steps", "training.steps"), ("ema", "training.ema"), ("time_masks", "training.spec_augment.t")):
+        config.write_text(f"{key} = 2\n")
+        assert main(["adapt", "--train", "a.jsonl", "--out", "x", "--config", str(config)]) == 2
+        assert f"unknown key '{key}' (did you mean '{part}" in capsys.readouterr().err
+        with pytest.raises(SecateurError, match=rf"unknown key '{key}' \(did you mean '{part}"):
+            secateur.prune(train="a.jsonl", out="x", **{key: 2})
+        flag = f"--{key.replace('_', '-')}"
+        assert main(["adapt", flag, "2"]) == 2
+        assert f"unknown option '{flag}' (did you mean '--{part.replace('_', '-')}" in capsys.readouterr().err
+    with pytest.raises(SecateurError, match=r"did you mean one of training.learning_rate, prune.learning_rate\?"):
+        from_dict(TwoParts, {"learning_rate": 1.0})
+
+
+@dataclass(frozen=True)
+class Rate(Settings):
+    """A part that is there twice."""
+
+    learning_rate: float = option(0.1, "Learn at this rate.")
+
+
+@dataclass(frozen=True)
+class TwoParts(Settings):
+    """Two parts have settings of one name, and a third is flat."""
+
+    training: Rate = option(Rate())
+    prune: Rate = option(Rate())
+
+
+def test_keys_of_another_job_are_named_before_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "evaluate.toml"
+    for text, line in (
+        ('manifest = "a.jsonl"\nmodel = "m"\nbeam = 2\n', "evaluate.toml: unknown key 'manifest'"),
+        ("[training]\nstepz = 2\n", "evaluate.toml: training: unknown key 'stepz' (did you mean 'steps'?)"),
+        ('model = "m"\n', "--out is missing"),
+    ):
+        config.write_text(text)
+        assert main(["adapt", "--config", str(config)]) == 2
+        assert line in capsys.readouterr().err
+
+
+def test_one_setting_given_twice_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    least: dict[str, Any] = {"train": "a.jsonl", "out": "x"}
+    for twice in (
+        {"prune__remove": 0.2, "prune": {"remove": 0.3}}, {"prune": {"remove": 0.3}, "prune__remove": 0.2},
+        {"prune__remove": 0.2, "prune": PruneSettings(remove=0.4)},
+    ):  # fmt: skip
+        with pytest.raises(SecateurError, match=r"prune: prune.remove is given twice in this call: leave out one"):
+            secateur.prune(**least, **twice)
+    with pytest.raises(SecateurError, match=r"training.spec_augment.time_masks is given twice"):
+        secateur.adapt(**least, training__spec_augment__time_masks=1, training={"spec_augment": {"time_masks": 2}})
+    with pytest.raises(SecateurError, match=r"evaluate: model is given twice"):
+        secateur.evaluate("tiny.en", "a.jsonl", model="base.en")
+    for twice in ({"decoding__beam": 3}, {"decoding": {"beam": 3}}, {"decoding": DecodingOptions(beam=3)}):
+        with pytest.raises(SecateurError, match=r"'beam' and 'decoding.beam' are one setting, given twice"):
+            secateur.transcribe("a.wav", beam=2, **twice)
+    # What an object leaves at its default is not given.
+    for mixed in ({"prune": PruneSettings(every=7)}, {"prune": {"every": 7}}):
+        found = settings_of(JOBS["prune"].settings, "prune", (), {"prune__remove": 0.2, **mixed, **least}).prune
+        assert (found.remove, found.every) == (0.2, 7)
+    found = settings_of(
+        JOBS["transcribe"].settings, "t", ["a.wav"], {"beam": 2, "decoding": DecodingOptions(best_of=3)}
+    )
+    assert (found.decoding.beam, found.decoding.best_of) == (2, 3)
+    config = tmp_path / "job.toml"
+    config.write_text("beam = 2\n")
+    assert on_the_command_line("transcribe", ["a.wav", "--config", str(config), "--beam", "4"]).decoding.beam == 4
+
+
+def test_none_asks_for_no_condition() -> None:
+    words = ["--train", "a.jsonl", "--out", "x", "--conditions", "none"]
+    assert on_the_command_line("adapt", words).conditions == ()
+    with pytest.raises(SecateurError, match="'none' stands alone"):
+        chosen(("pause", "none"))
 
 
 def test_a_call_with_settings_is_the_same_as_with_keywords() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from secateur.base.locale import Catalogue, columns, language, translated
-from secateur.base.options import walk
+from secateur.base.option_fields import walk
 from secateur.cli import COMMANDS, main
 from secateur.cli.shown import shown_table, with_titles
 from secateur.data.demo import BUNDLED

@@ -16,8 +16,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from secateur.api.job import settings_of
+from secateur.api.transcribe import TranscribeSettings
 from secateur.base.errors import SecateurError
-from secateur.base.options import Settings, hints_of, option, part_of
+from secateur.base.option_fields import hints_of, part_of
+from secateur.base.options import Settings, option
 from secateur.base.outputs import check_outputs
 from secateur.cli import COMMANDS, main
 from secateur.data.encoding import read_text
@@ -105,6 +108,12 @@ def test_outputs_of_settings_and_of_their_parts(place: Path) -> None:
         ("transcribe {0}/a.wav --out {0}/file", "is a file, not a folder"),
         ("transcribe {0}/a.wav --out {0}/file/a.srt", "is a file, not a folder"),
         ("transcribe {0}/set.jsonl --out {0}/set.jsonl", "is read, and --out would replace it"),
+        (
+            "transcribe {0}/a.wav --out {0}/one.docx",
+            "no transcript is written as .docx; known: .txt .json .srt .vtt",
+        ),
+        ("transcribe {0}/a.wav --out {0}/new/one.WEBVTT", "as .webvtt (did you mean 'vtt'?)"),
+        ("transcribe {0}/set.jsonl --out s3://bucket/one.tsv", "no transcript is written as .tsv"),
         ("export tiny.en --out {0}/file", "is a file, not a folder"),
         ("export tiny.en --format ggml --out {0}/folder", "such as {0}/folder/NAME.bin"),
         ("evaluate tiny.en {0}/set.jsonl --out {0}/set.jsonl", "is read, and --out would replace it"),
@@ -120,6 +129,18 @@ def test_commands_refuse_before_they_work(
     error = capsys.readouterr().err
     assert message.format(place) in error and error.count("\n") == 1
     assert (place / "set.jsonl").read_text() == LINE and (place / "file").read_text() == "a file"
+
+
+def test_what_a_transcript_is_written_to(tmp_path: Path) -> None:
+    (tmp_path / "old.docx").mkdir()
+    for name, writes in (
+        ("old.docx", "folder"), ("new.docx/", "folder"), ("talk.srt/", "folder"), ("2026.11", "folder"),
+        ("v1.2/talk.SRT", ".SRT"), ("all.jsonl", ".jsonl"), (".hidden", "folder"),
+    ):  # fmt: skip
+        settings = settings_of(TranscribeSettings, "transcribe", ["a.wav"], {"out": f"{tmp_path}/{name}"})
+        assert TranscribeSettings.__dataclass_fields__["out"].metadata["writes"](settings) == writes, name
+        check_outputs(settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["old.docx"]
 
 
 def office(member: str) -> bytes:

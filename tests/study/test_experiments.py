@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from secateur.base.options import to_dict, walk
+from secateur.base.option_fields import walk
+from secateur.base.options import to_dict
 from secateur.prune.methods import METHODS
 from secateur.prune.settings import BY_METHOD, PruneSettings
 from secateur.study.record import changed, defaults_of

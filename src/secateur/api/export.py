@@ -85,11 +85,11 @@ def export(settings: ExportSettings) -> Json:
     from ..base.extras import require
 
     require("torch", "train")
-    from ..export.job import ErrorRateGate, export_checked, storage_of, write_format
+    from ..export.job import ErrorRateGate, export_checked, formats_of, storage_of, write_format
     from ..export.room import check_room
     from ..export.source import Source
     from ..export.tolerances import tolerances
-    from ..models.family import family_of, read_config
+    from ..models.family import read_config
     from ..weights.fetch import fetch
     from .check import check_files
 
@@ -110,8 +110,7 @@ def export(settings: ExportSettings) -> Json:
         precision = storage.precision if storage else precision
     expected = check_room(config, precision, settings.out, four_bits=settings.four_bits)
     if settings.check:
-        formats = ["onnx", *family_of(config).writers]
-        return {"check": True, "family": config.family, "formats": formats, "bytes": expected}
+        return {"check": True, "family": config.family, "formats": formats_of(config), "bytes": expected}
     source = Source.of_files(settings.model)
     if settings.vocabulary:
         from ..prune.initial_model import only_alphabet

@@ -10,7 +10,8 @@ from typing import Any, Generic, TypeVar
 
 from ..base.errors import SecateurError
 from ..base.files import Json
-from ..base.options import default_of, from_dict
+from ..base.option_fields import as_table, changed_in, default_of
+from ..base.options import from_dict
 from ..base.outputs import check_outputs
 
 S = TypeVar("S")
@@ -59,19 +60,20 @@ def settings_of(cls: type[S], name: str, inputs: Sequence[Any], options: Mapping
     if len(inputs) > len(named):
         raise SecateurError(f"{name}: takes {len(named)} values without a name, found {len(inputs)}")
     values |= {f.name: given for f, given in zip(named, inputs, strict=False)}
-    for key, value in options.items():
+    wholes: dict[str, Any] = {}  # parts that were given as settings objects, which hold defaults, too
+    for key, value in sorted(options.items(), key=lambda pair: pair[0].count("__")):  # parts before their settings
         *parts, last = key.split("__")
-        table = values
+        table, path = values, ""
         for part in parts:
-            inner = table.get(part, {})
+            inner, path = table.get(part, {}), f"{path}{part}."
             if dataclasses.is_dataclass(inner):
-                inner = {f.name: getattr(inner, f.name) for f in dataclasses.fields(inner)}
-            if not isinstance(inner, dict):
+                wholes[path] = inner
+            elif not isinstance(inner, dict):
                 raise SecateurError(f"{name}: {key}: '{part}' is no group of settings")
-            table[part] = dict(inner)
+            table[part] = as_table(inner, name)
             table = table[part]
-        if last in table and not parts and isinstance(table[last], dict) and isinstance(value, Mapping):
-            value = {**value, **table[last]}
+        if last in table and (path not in wholes or last in changed_in(wholes[path])):
+            raise SecateurError(f"{name}: {path}{last} is given twice in this call: leave out one")
         table[last] = value
     return from_dict(cls, values, name)
 

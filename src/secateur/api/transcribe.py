@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast
 
 from ..base.errors import SecateurError
 from ..base.files import Json, write_text
@@ -17,6 +17,7 @@ from ..base.options import Settings, changed_fields, option, to_dict
 from ..base.progress import say, track
 from ..decode.options import DecodingOptions
 from ..runtime.subtitles import TIMED, SubtitleSettings
+from ..runtime.transcript import Format, names_manifest, one_file
 from ..runtime.writing import Rewrite, WritingSettings, rewriter
 from .job import job
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     Waiting = tuple[str, str, NDArray[np.float32]]  # an input, its channel, the samples
 
-_FORMATS = Literal["txt", "json", "srt", "vtt"]
 LONG = 300.0  # seconds; decoded windows of a longer recording are saved until its transcript is written
 CHUNK = 240.0  # seconds of audio that are read ahead, so that short files can run together
 
@@ -55,12 +55,12 @@ class TranscribeSettings(Settings):
     model: str | None = option(
         None, "Use this exported folder, checkpoint folder or bundled name; left out: the bundled model."
     )
-    format: _FORMATS = option("txt", "Write plain text, JSON or subtitles.")
+    format: Format = option("txt", "Write plain text, JSON or subtitles.")
     out: Path | None = option(
         None,
         "Write one file an input into this folder, one input into this file (talk.srt), or a manifest (.jsonl); left "
         "out: to standard output.",
-        writes=lambda settings: settings.out.suffix if _one_file(settings.out) else "folder",
+        writes=lambda settings: settings.out.suffix if one_file(settings.out) else "folder",
     )
     raw_rate: int | None = option(
         None, "Read standard input as raw 16-bit little-endian mono samples at this rate.", unit="Hz", least=1
@@ -117,25 +117,20 @@ def _note_ignored(options: TranscribeSettings) -> None:
         say(f"secateur: {flags}: of subtitles, and {shape} has none: take --format srt or vtt")
 
 
-def _one_file(out: Path) -> bool:
-    """Whether --out is called like a transcript (talk.srt) or a manifest, not like a folder."""
-    return out.suffix.lower()[1:] in (*get_args(_FORMATS), "jsonl") and not out.is_dir()
-
-
 def _file_of(options: TranscribeSettings) -> Path | None:
     """The one transcript to write, where --out names it."""
     out = options.out
-    return out if out is not None and out.suffix != ".jsonl" and _one_file(out) else None
+    return out if out is not None and one_file(out) and not names_manifest(out) else None
 
 
-def _format_of(options: TranscribeSettings) -> _FORMATS:
+def _format_of(options: TranscribeSettings) -> Format:
     """The format asked for, or that of the name of the one file to write.
 
     Raises:
         SecateurError: both, and they differ.
     """
     file = _file_of(options)
-    shape = options.format if file is None else cast(_FORMATS, file.suffix.lower()[1:])
+    shape = options.format if file is None else cast(Format, file.suffix.lower()[1:])
     if options.format not in ("txt", shape):
         raise SecateurError(f"--format {options.format} is not what --out {file} is called: leave one of them out")
     return shape
@@ -206,7 +201,7 @@ def device_for(options: TranscribeSettings) -> str:
 
 def is_bulk(options: TranscribeSettings) -> bool:
     """Whether the work is done in pieces that are saved."""
-    to_manifest = options.out is not None and options.out.suffix == ".jsonl"
+    to_manifest = names_manifest(options.out)
     return options.engine != "local" or to_manifest or any(w.endswith((".jsonl", ".tar")) for w in options.inputs)
 
 
@@ -226,7 +221,7 @@ def _bulk(options: TranscribeSettings) -> Json:
         raise SecateurError("standard input is transcribed by itself: leave out --engine, and manifests")
     local = 0 if options.workers is None else options.workers
     spec = TranscribeSpec(options.model, options.how(), options.threads, local or cores(), options.writing)
-    if options.channel == "split" and options.out.suffix == ".jsonl":
+    if options.channel == "split" and names_manifest(options.out):
         raise SecateurError('--channel split writes turns: --out FOLDER, or lines with "channel": 0 and 1 in the input')
     spec = replace(spec, channel=options.channel, device=device_for(options))
     details = options.decoding.word_times or bool(options.decoding.timestamps)

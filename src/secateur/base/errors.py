@@ -72,3 +72,17 @@ def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
     names = {one.lower(): one for one in known}
     close = [prefix + names[one] for one in difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.6)]
     return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def either(names: Iterable[str]) -> str:
+    """` (did you mean 'a'?)`, or one of several; an empty string without names.
+
+    >>> either(["training.steps"])
+    " (did you mean 'training.steps'?)"
+    >>> either(["training.seed", "prune.seed"])
+    ' (did you mean one of training.seed, prune.seed?)'
+    """
+    words = list(names)
+    if len(words) > 1:
+        return f" (did you mean one of {', '.join(words)}?)"
+    return f" (did you mean '{words[0]}'?)" if words else ""

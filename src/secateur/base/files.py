@@ -130,12 +130,17 @@ def read_start(path: str | Path, count: int = 512) -> bytes:
         return b""
 
 
+class FolderPath(type(Path())):  # type: ignore[misc]
+    """A path that was written with a slash at its end, which `Path` forgets: a folder, whatever its name ends in."""
+
+
 def at_home(path: str | Path) -> Path:
     """`path` with `~` as the user's folder; the `~name` of nobody stays as it is."""
+    kind: type[Path] = FolderPath if isinstance(path, str) and path.endswith(("/", os.sep)) else type(Path(path))
     try:
-        return Path(path).expanduser()
+        return kind(Path(path).expanduser())
     except (RuntimeError, ValueError):  # ValueError: a zero byte in it
-        return Path(path)
+        return kind(path)
 
 
 def sha256(path: str | Path, progress: Callable[[int], None] | None = None) -> str:

@@ -17,15 +17,15 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, field
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import SecateurError, nearest
 from .files import at_home
+from .option_fields import changed_in, default_of, fields_of, hints_of, in_parts, part_of
 
 T = TypeVar("T")
 
@@ -110,63 +110,10 @@ def choices_of(hint: Any, about: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
 
 
-def part_of(hint: Any) -> type | None:
-    """The settings dataclass that a field holds, `X | None` included; None for a plain value."""
-    for one in (hint, *typing.get_args(hint)) if typing.get_origin(hint) is not dict else ():
-        if isinstance(one, type) and dataclasses.is_dataclass(one):
-            return one
-    return None
-
-
-@cache  # from text at every call otherwise, which took most of the time of reading a result file
-def hints_of(cls: type) -> Mapping[str, Any]:
-    """The types of a dataclass's fields."""
-    return types.MappingProxyType(typing.get_type_hints(cls))
-
-
-@cache
-def fields_of(cls: type) -> Mapping[str, dataclasses.Field[Any]]:
-    """The fields of a dataclass that it is made with, by name."""
-    return types.MappingProxyType({f.name: f for f in dataclasses.fields(cls) if f.init})
-
-
-def walk(cls: type) -> Iterator[Option]:
-    """Every plain option of a settings dataclass, parts included."""
-    for one in fields_of(cls).values():
-        part = part_of(hint := hints_of(cls)[one.name])
-        if part is None:
-            yield Option(one.name, one, hint)
-            continue
-        flat = flat_names(cls, one)
-        for inner in walk(part):
-            short = inner.path.split(".")[0] in flat
-            yield Option(inner.path if short else f"{one.name}.{inner.path}", inner.field, inner.hint)
-
-
-def flat_names(cls: type, one: dataclasses.Field[Any]) -> frozenset[str]:
-    """The fields of a flat part that are called without its name: those that `cls` has not itself."""
-    part = part_of(hints_of(cls)[one.name]) if one.metadata.get("flat") else None
-    if part is None:
-        return frozenset()
-    return frozenset(f.name for f in dataclasses.fields(part)) - {f.name for f in dataclasses.fields(cls)}
-
-
-class Option(typing.NamedTuple):
-    """A plain option: how it is called ("training.epochs", "beam"), its field and type."""
-
-    path: str
-    field: dataclasses.Field[Any]
-    hint: Any
-
-
-def default_of(one: dataclasses.Field[Any]) -> Any:
-    """A field's default; `MISSING` where it must be given."""
-    return one.default_factory() if one.default_factory is not MISSING else one.default
-
-
 def changed_fields(settings: Any) -> list[dataclasses.Field[Any]]:
     """The fields of a settings dataclass that are not at their default."""
-    return [one for one in dataclasses.fields(settings) if getattr(settings, one.name) != default_of(one)]
+    changed = changed_in(settings)
+    return [one for one in dataclasses.fields(settings) if one.name in changed]
 
 
 def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
@@ -179,14 +126,8 @@ def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
     if not isinstance(values, dict):
         raise SecateurError(f"{where}: expected a table of keys, found {type(values).__name__}")
     fields, hints = fields_of(cls), hints_of(cls)  # type: ignore[arg-type]
-    values = dict(getattr(cls, "prepared", dict)(values))  # the defaults of some depend on what is given
-    for key in values.keys() - fields.keys():
-        for name in [n for n, one in fields.items() if key in flat_names(cls, one)][:1]:
-            inner = values.get(name, {})
-            values[name] = {**(to_dict(inner) if dataclasses.is_dataclass(inner) else inner), key: values.pop(key)}
-    for key in values:
-        if key not in fields:
-            raise SecateurError(f"{where}: {unknown_key(cls, key)}")
+    # The defaults of some depend on what is given.
+    values = in_parts(cls, getattr(cls, "prepared", dict)(values), where)  # type: ignore[arg-type]
     for name, one in fields.items():
         if name not in values and default_of(one) is MISSING:
             raise SecateurError(f"{where}: missing key '{name}'")
@@ -203,39 +144,6 @@ def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
         return cls(**ready)
     except (ValueError, SecateurError) as problem:
         raise SecateurError(f"{where}: {problem}") from problem
-
-
-def unknown_key(cls: type, key: str) -> str:
-    """The line for a key that `cls` does not have: its new name, or the nearest one, in a part perhaps."""
-    if new := renamed(cls, key):
-        return f"'{key}' is called '{new}' now"
-    names = [*fields_of(cls), *(name for one in fields_of(cls).values() for name in flat_names(cls, one))]
-    near = nearest(key, names)
-    if not near:
-        for path, one, _ in walk(cls):  # the end of a path, perhaps
-            if key in (path.rsplit(".", 1)[-1], *one.metadata.get("was", ())):
-                return f"unknown key '{key}' (did you mean '{path}'?)"
-    return f"unknown key '{key}'{near}"
-
-
-def renamed(cls: type, old: str) -> str:
-    """The present path of the option that was called `old` (a path); empty if there is none."""
-    return next((path for path, spellings in _spellings(cls) if old in spellings and old != path), "")
-
-
-def _spellings(cls: type) -> Iterator[tuple[str, list[str]]]:
-    """Every field's path and all its names, old ones included: a part before its fields."""
-    for one in dataclasses.fields(cls):
-        names = [one.name, *one.metadata.get("was", ())]
-        yield one.name, names
-        part = part_of(hints_of(cls)[one.name])
-        if part is None:
-            continue
-        flat = flat_names(cls, one)
-        for path, inner in _spellings(part):
-            short = path.split(".")[0] in flat
-            full = [f"{start}.{name}" for start in names for name in inner]
-            yield (path, [*inner, *full]) if short else (f"{one.name}.{path}", full)
 
 
 def _check_choice(hint: Any, about: Mapping[str, Any], value: Any, where: str) -> None:
@@ -285,9 +193,10 @@ def convert(hint: Any, value: Any, where: str) -> Any:
             raise SecateurError(f"{where}: '{value}' is not one of {known}{nearest(str(value), map(str, arguments))}")
         return value
     if origin is tuple:
-        if isinstance(value, str):
-            value = [v.strip() for v in value.split(",") if v.strip()]
         inner = arguments[0] if arguments else Any
+        if isinstance(value, str):
+            nothing = inner is str and value in ("none", "None")
+            value = [] if nothing else [v.strip() for v in value.split(",") if v.strip()]
         single = isinstance(value, Path | int | float) and not isinstance(value, bool)
         if single and not dataclasses.is_dataclass(inner):
             value = [value]  # one where several may be given

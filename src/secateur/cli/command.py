@@ -13,20 +13,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..base.errors import SecateurError, nearest
+from ..base.errors import SecateurError, either, nearest
 from ..base.files import Json, read_toml
 from ..base.locale import shown_language, translated
-from ..base.options import (
-    choices_of,
-    default_of,
-    flat_names,
-    from_dict,
-    hints_of,
-    part_of,
-    range_of,
-    renamed,
-    to_dict,
-)
+from ..base.option_fields import check_keys, default_of, flat_names, hints_of, in_parts, part_of, renamed
+from ..base.options import choices_of, from_dict, range_of, to_dict
 from ..base.progress import say
 
 
@@ -203,6 +194,8 @@ def build_options(options: type, arguments: argparse.Namespace, command: str = "
     if arguments.config:
         where = str(arguments.config)
         values = {key.replace("-", "_"): value for key, value in read_toml(Path(arguments.config)).items()}
+        check_keys(options, values, where)
+        values = in_parts(options, values, where)  # where the command line finds what it replaces
     names = {f.name for f in dataclasses.fields(options)}
     for path, given in vars(arguments).items():
         name, *rest = path.split(".")
@@ -252,8 +245,10 @@ class Parser(argparse.ArgumentParser):
                 message = f"'{wrong.partition('=')[0]}' is called '--{new.replace('_', '-')}' now"
             else:
                 known = [flag for action in self._actions for flag in action.option_strings]
-                known = [flag for flag in known if flag.endswith(f".{wrong.lstrip('-')}")] or known
-                message = f"unknown option '{wrong}'{_nearest_flag(wrong, known)}; see  {self.prog} --help"
+                flag = wrong.partition("=")[0]
+                ends = [one for one in known if one.endswith(f".{flag.lstrip('-')}")]
+                near = either(ends) or _nearest_flag(flag, known)
+                message = f"unknown option '{wrong}'{near}; see  {self.prog} --help"
             if not wrong.startswith("-"):
                 message = f"'{wrong}' belongs to no option: values of one option are separated by commas"
             elif not wrong.startswith("--") and Path(wrong).exists():

@@ -86,6 +86,8 @@ def chosen(names: Sequence[str]) -> list[str]:
             selected.append(name)
         else:
             known = list(dict.fromkeys([*KINDS, *ALL]))
+            if name == "none":
+                raise SecateurError("'none' stands alone: leave out the other conditions, or leave out 'none'")
             raise SecateurError(f"no condition '{name}'{nearest(name, known)}; known: all, {', '.join(known)}")
     return list(dict.fromkeys(["clean", *selected]))
 

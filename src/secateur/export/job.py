@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..audio.read import read_audio
-from ..base.errors import SecateurError
+from ..base.errors import SecateurError, nearest
 from ..base.files import Json
 from ..base.plugins import Lazy, Registry
 from ..base.progress import say
@@ -154,21 +154,25 @@ def _fastest_passing(
 WRITERS: Registry[Writer] = Registry("writers", "export format", {"peft": Lazy("secateur.export.peft:write_peft")})
 
 
+def formats_of(config: Config) -> list[str]:
+    """The formats that a model with this config can be exported to: the default one first."""
+    return list(dict.fromkeys(["onnx", *family_of(config).writers, *WRITERS]))
+
+
 def writer(name: str, config: Config) -> Writer:
     """The writer of the format `name` for a model with this config.
 
     Raises:
         SecateurError: its family has no such format.
     """
-    family = family_of(config)
+    family, known = family_of(config), formats_of(config)
     if name in family.writers:
         return family.writers[name]()
     if name in WRITERS:
         return WRITERS[name]
-    known = ", ".join((*family.writers, *WRITERS))
     raise SecateurError(
-        f"the format '{name}' cannot be written for models of the family '{family.name}' "
-        f"(those that can: {known or 'none'})"
+        f"the format '{name}' cannot be written for models of the family '{family.name}'{nearest(name, known)} "
+        f"(those that can: {', '.join(known)})"
     )
 
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
 
+from ..base.errors import SecateurError, nearest
+from ..base.files import FolderPath
 from ..base.options import to_dict
 from ..decode.segments import Segment, Word
+
+Format = Literal["txt", "json", "srt", "vtt"]
 
 
 @dataclass(frozen=True)
@@ -45,3 +51,25 @@ def clock(seconds: float, point: str) -> str:
     minutes, milliseconds = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02}:{minutes:02}:{milliseconds // 1000:02}{point}{milliseconds % 1000:03}"
+
+
+def one_file(out: Path) -> bool:
+    """Whether --out is called like a transcript (talk.srt) or a manifest, not like a folder.
+
+    Raises:
+        SecateurError: it is called like a file of a kind that is not written.
+    """
+    if isinstance(out, FolderPath) or out.is_dir():
+        return False
+    known, ending = [*get_args(Format), "jsonl"], out.suffix.lower()[1:]
+    if ending not in known and ending.isalnum() and not ending.isdigit():
+        raise SecateurError(
+            f"--out {out}: no transcript is written as .{ending}{nearest(ending, known)}; known: "
+            f"{' '.join(f'.{one}' for one in known)}; a new folder of that name takes a slash: {out}/"
+        )
+    return ending in known
+
+
+def names_manifest(out: Path | None) -> bool:
+    """Whether --out is called like a manifest."""
+    return out is not None and out.suffix.lower() == ".jsonl" and one_file(out)

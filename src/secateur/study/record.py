@@ -13,7 +13,8 @@ from typing import Any
 from ..base.errors import SecateurError
 from ..base.files import Json, read_json, write_json
 from ..base.folders import clear_temporaries
-from ..base.options import default_of, to_dict
+from ..base.option_fields import default_of
+from ..base.options import to_dict
 from ..base.progress import say
 
 NAME = "run.json"

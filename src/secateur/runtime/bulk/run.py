@@ -20,6 +20,7 @@ from ...base.remote import state_of, url_of
 from ...data.shards import shard_paths
 from ..model_folder import find_model
 from ..subtitles import SubtitleSettings
+from ..transcript import names_manifest
 from .clips import Piece, cut, each_once, is_manifest, name_of_file, read_clips
 from .store import Store, write_files, write_transcribed
 from .worker import PieceWorker, Rows, TranscribeSpec, make_worker
@@ -66,7 +67,7 @@ def transcribe_all(
 
     def todo() -> Iterator[Piece]:
         nonlocal count, finished
-        clips = each_once(read_clips(inputs), (lambda u: u.id) if out.suffix == ".jsonl" else name_of_file)
+        clips = each_once(read_clips(inputs), (lambda u: u.id) if names_manifest(out) else name_of_file)
         for piece in cut(clips, seconds, most):
             count = piece.number + 1
             if store.has(piece):
@@ -80,7 +81,7 @@ def transcribe_all(
         say(f"{finished} pieces were finished before")
     if first is not None:
         _run_pieces(itertools.chain([first], pieces), spec, str(folder), store, engine, workers)
-    if out.suffix == ".jsonl":
+    if names_manifest(out):
         transcribed, failed = write_transcribed(store, count, out, settings.details)
     else:
         transcribed, failed = write_files(store, count, out, settings.format, settings.subtitles)

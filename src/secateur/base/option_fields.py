@@ -1,0 +1,146 @@
+"""What fields a settings class has, what they are called, and which of them given keys mean."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING
+from functools import cache
+from typing import Any
+
+from .errors import SecateurError, either, nearest
+
+
+def part_of(hint: Any) -> type | None:
+    """The settings dataclass that a field holds, `X | None` included; None for a plain value."""
+    for one in (hint, *typing.get_args(hint)) if typing.get_origin(hint) is not dict else ():
+        if isinstance(one, type) and dataclasses.is_dataclass(one):
+            return one
+    return None
+
+
+@cache  # from text at every call otherwise, which took most of the time of reading a result file
+def hints_of(cls: type) -> Mapping[str, Any]:
+    """The types of a dataclass's fields."""
+    return types.MappingProxyType(typing.get_type_hints(cls))
+
+
+@cache
+def fields_of(cls: type) -> Mapping[str, dataclasses.Field[Any]]:
+    """The fields of a dataclass that it is made with, by name."""
+    return types.MappingProxyType({f.name: f for f in dataclasses.fields(cls) if f.init})
+
+
+def walk(cls: type) -> Iterator[Option]:
+    """Every plain option of a settings dataclass, parts included."""
+    for one in fields_of(cls).values():
+        part = part_of(hint := hints_of(cls)[one.name])
+        if part is None:
+            yield Option(one.name, one, hint)
+            continue
+        flat = flat_names(cls, one)
+        for inner in walk(part):
+            short = inner.path.split(".")[0] in flat
+            yield Option(inner.path if short else f"{one.name}.{inner.path}", inner.field, inner.hint)
+
+
+def flat_names(cls: type, one: dataclasses.Field[Any]) -> frozenset[str]:
+    """The fields of a flat part that are called without its name: those that `cls` has not itself."""
+    part = part_of(hints_of(cls)[one.name]) if one.metadata.get("flat") else None
+    if part is None:
+        return frozenset()
+    return frozenset(f.name for f in dataclasses.fields(part)) - {f.name for f in dataclasses.fields(cls)}
+
+
+class Option(typing.NamedTuple):
+    """A plain option: how it is called ("training.epochs", "beam"), its field and type."""
+
+    path: str
+    field: dataclasses.Field[Any]
+    hint: Any
+
+
+def default_of(one: dataclasses.Field[Any]) -> Any:
+    """A field's default; `MISSING` where it must be given."""
+    return one.default_factory() if one.default_factory is not MISSING else one.default
+
+
+def in_parts(cls: type, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """`values` with the keys of flat parts in their parts.
+
+    Raises:
+        SecateurError: a key that `cls` does not have, or one setting that is given twice, by itself and in its part.
+    """
+    fields, sorted_in = fields_of(cls), dict(values)
+    for key in values.keys() - fields.keys():
+        for name in [n for n, one in fields.items() if key in flat_names(cls, one)][:1]:
+            part = sorted_in.get(name, {})
+            inner = as_table(part, f"{where}: {name}")
+            if key in (inner if isinstance(part, dict) else changed_in(part)):
+                raise SecateurError(f"{where}: '{key}' and '{name}.{key}' are one setting, given twice: leave out one")
+            sorted_in[name] = {**inner, key: sorted_in.pop(key)}
+    for key in sorted_in:
+        if key not in fields:
+            raise SecateurError(f"{where}: {unknown_key(cls, key)}")
+    return sorted_in
+
+
+def as_table(part: Any, where: str) -> dict[str, Any]:
+    """A part of settings, given as a table or as an object, as a new table.
+
+    Raises:
+        SecateurError: it is neither.
+    """
+    if dataclasses.is_dataclass(part):
+        return {f.name: getattr(part, f.name) for f in dataclasses.fields(part) if f.init}
+    if not isinstance(part, dict):
+        raise SecateurError(f"{where}: expected a table of keys, found {type(part).__name__}")
+    return dict(part)
+
+
+def check_keys(cls: type, values: Mapping[str, Any], where: str) -> None:
+    """Refuse keys that `cls` or its parts do not have.
+
+    Raises:
+        SecateurError: the first such key.
+    """
+    for key, value in in_parts(cls, values, where).items():
+        part = part_of(hints_of(cls)[key])
+        if part is not None and isinstance(value, dict):
+            check_keys(part, value, f"{where}: {key}")
+
+
+def changed_in(settings: Any) -> set[str]:
+    """The names of the fields of a settings dataclass that are not at their default."""
+    return {one.name for one in dataclasses.fields(settings) if getattr(settings, one.name) != default_of(one)}
+
+
+def unknown_key(cls: type, key: str) -> str:
+    """The line for a key that `cls` does not have: its new name, the part that has it, or the nearest one."""
+    if new := renamed(cls, key):
+        return f"'{key}' is called '{new}' now"
+    ends = [path for path, names in _spellings(cls) if any(name.rsplit(".", 1)[-1] == key for name in names)]
+    known = [*fields_of(cls), *(name for one in fields_of(cls).values() for name in flat_names(cls, one))]
+    return f"unknown key '{key}'{either(ends) or nearest(key, known)}"
+
+
+def renamed(cls: type, old: str) -> str:
+    """The present path of the option that was called `old` (a path); empty if there is none."""
+    return next((path for path, spellings in _spellings(cls) if old in spellings and old != path), "")
+
+
+def _spellings(cls: type) -> Iterator[tuple[str, list[str]]]:
+    """Every field's path and all its names, old ones included: a part before its fields."""
+    for one in dataclasses.fields(cls):
+        names = [one.name, *one.metadata.get("was", ())]
+        yield one.name, names
+        part = part_of(hints_of(cls)[one.name])
+        if part is None:
+            continue
+        flat = flat_names(cls, one)
+        for path, inner in _spellings(part):
+            short = path.split(".")[0] in flat
+            full = [f"{start}.{name}" for start in names for name in inner]
+            yield (path, [*inner, *full]) if short else (f"{one.name}.{path}", full)
