@@ -146,3 +146,79 @@ def test_folders_that_hold_nothing_known(tmp_path: Path) -> None:
         recognise(tmp_path)
     with pytest.raises(SecateurError, match="expected a folder, or a table"):
         recognise(tmp_path / "none")
+
+
+def paired(folder: Path, audio: str, texts: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Which recording got which text, each text being its own path; and why others are left out."""
+    for name in audio.split():
+        trees.sound(folder / name, 0.1)
+    for name in texts.split():
+        times = "1\n00:00:00,000 --> 00:00:00,100\n" if name.endswith(".srt") else ""
+        trees.text(folder / name, times + name)
+    listed = read_set(folder, "paired")
+    return {r.audio.relative_to(folder).as_posix(): r.text for r in listed.recordings}, {
+        one.id: one.reason for one in listed.left_out
+    }
+
+
+@pytest.mark.parametrize(
+    ("audio", "texts", "expected"),
+    [
+        ("ann/1.wav ann/2.wav Bob/1.wav Bob/2.wav", "ann/1.txt ann/2.txt Bob/1.txt", "ann/1 ann/2 Bob/1"),
+        ("ann/c1.wav Bob/c3.wav", "ann/c1.txt ann/c3.txt", "ann/c1"),
+        ("wav/ann/c1.wav wav/ann/c3.wav wav/Bob/c3.wav", "txt/ann/c1.txt txt/ann/c3.txt", "wav/ann/c1 wav/ann/c3"),
+        ("wav/ann/c1.wav wav/Bob/c3.wav", "txt/ann/c1.txt txt/ann/c3.txt", "wav/ann/c1"),
+        ("ann/c1.wav ann/c3.wav Bob/c3.wav", "txt/ann/c1.txt txt/ann/c3.txt", "ann/c1 ann/c3"),
+        ("ann/wav/1.wav Bob/wav/1.wav Bob/wav/2.wav", "ann/txt/1.txt Bob/txt/2.txt", "ann/wav/1 Bob/wav/2"),
+        ("ann_wav/1.wav bob_wav/1.wav bob_wav/2.wav", "ann_txt/1.txt bob_txt/2.txt", "ann_wav/1 bob_wav/2"),
+        ("Ton/ann/1.wav Ton/Bob/1.wav Ton/Bob/2.wav", "Texte/ann/1.txt Texte/Bob/2.txt", "Ton/ann/1 Ton/Bob/2"),
+        ("ann/1.wav Bob/1.wav Bob/2.wav", "txt/1.txt txt/2.txt", "Bob/2"),
+        ("train/wav/1.wav test/wav/1.wav test/wav/2.wav", "train/txt/1.txt test/txt/2.txt", "train/wav/1 test/wav/2"),
+        ("train/ann/1.wav test/Bob/1.wav test/Bob/2.wav", "train/ann/1.lab train/ann/2.lab", "train/ann/1"),
+        ("ann/1.wav Bob/1.wav Bob/2.wav", "ann/1.srt ann/2.srt Bob/1.srt", "ann/1 Bob/1"),
+        ("wav/ann/1.wav wav/Bob/1.wav", "subs/ann/1.srt subs/Bob/1.srt", "wav/ann/1 wav/Bob/1"),
+        ("corpus/ann/1.wav corpus/Bob/1.wav", "aligned/ann/1.srt aligned/carl/1.srt", "corpus/ann/1"),
+        ("wav/a.wav mp3/a.flac", "txt/a.txt", "wav/a mp3/a"),
+    ],
+)
+def test_no_recording_gets_the_text_of_another_speaker(tmp_path: Path, audio: str, texts: str, expected: str) -> None:
+    found, left_out = paired(tmp_path, audio, texts)
+    assert sorted(name.rpartition(".")[0] for name in found) == sorted(expected.split())
+    for name, text in found.items():
+        ours, theirs = Path(name), Path(text)
+        assert theirs.stem == ours.stem
+        assert theirs.parent.name in ("txt", ours.parent.name) or theirs.parent.name[:3] == ours.parent.name[:3]
+    assert {name for name in audio.split() if name not in found} <= set(left_out)
+
+
+def test_what_is_unclear_is_said(tmp_path: Path) -> None:
+    texts = "ann/1.txt ann/orphan.txt ann/readme.txt txt/2.txt txt/3.txt trans/3.txt"
+    found, left_out = paired(tmp_path, "ann/1.wav ann/2.wav Bob/2.wav Bob/3.wav", texts)
+    assert found == {"ann/1.wav": "ann/1.txt"}
+    assert left_out == {
+        "ann/2.wav": "its text may be another recording's",
+        "Bob/2.wav": "its text may be another recording's",
+        "Bob/3.wav": "several texts may be its transcript",
+        "ann/orphan.txt": "no recording of its name",
+    }
+    assert "2 texts belong to no recording, first ann/orphan.txt" in read_set(tmp_path, "paired").notes
+
+
+@pytest.mark.parametrize("table", ["rows.csv", "ann/rows.csv"])
+def test_a_row_without_recording_gets_no_other_speakers(tmp_path: Path, table: str) -> None:
+    for name in ("ann/1.wav", "Bob/1.wav", "Bob/2.wav"):
+        trees.sound(tmp_path / name, 0.1)
+    folder = "" if "/" in table else "ann/"
+    trees.text(tmp_path / table, f"audio,text\n{folder}1.wav,one\n{folder}2.wav,two\n")
+    listed = read_set(tmp_path)
+    assert [(r.audio.relative_to(tmp_path).as_posix(), r.audio.is_file()) for r in listed.recordings] == [
+        ("ann/1.wav", True),
+        ("ann/2.wav", False),
+    ]
+
+
+@pytest.mark.parametrize("folder", ["clips", "wavs", "audio", ""])
+def test_a_missing_clip_is_named_where_it_should_be(tmp_path: Path, folder: str) -> None:
+    trees.sound(tmp_path / folder / "a.wav", 0.1)
+    trees.text(tmp_path / "train.tsv", "path\tsentence\na.wav\thello\nzz.mp3\tthere\n")
+    assert [r.audio for r in read_set(tmp_path).recordings] == [tmp_path / folder / n for n in ("a.wav", "zz.mp3")]

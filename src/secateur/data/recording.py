@@ -16,6 +16,7 @@ from ..base.errors import SecateurError
 from ..base.files import MOST_TEXT, Json, at_home, read_limited
 from ..base.remote import absolute, files_below, is_file, is_folder, url_of
 from .encoding import decode_text, read_text
+from .folders import contradict, whose
 
 AUDIO = SUFFIXES  # a transcript beside one of them is no table of something else
 CLIPS = ("", "clips", "wavs", "wav", "audio")  # folders beside a table that audio is looked for in
@@ -72,6 +73,7 @@ class ForeignSet:
         self.settings = settings or ReadSettings()
         self.left_out: list[LeftOut] = []
         self.notes: list[str] = []  # guesses that the user should know of
+        self._clips: dict[Path, Path] = {}  # folders of tables, with those of their clips
 
     @staticmethod
     def of(place: ForeignSet | str | Path) -> ForeignSet:
@@ -114,6 +116,21 @@ class ForeignSet:
             for name in {path.name, path.stem}:
                 names.setdefault(name, []).append(path)
         return names
+
+    @cached_property
+    def folders_of_audio(self) -> frozenset[Path]:
+        """The folders that hold audio files."""
+        return frozenset(f.parent for f in self.audio)
+
+    @cached_property
+    def names_of_folders(self) -> frozenset[str]:
+        """The names of these folders and those above them, in lower case, without what only says what is in them."""
+        return frozenset(name for folder in self.folders_of_audio for name in whose(Path(self.inside(folder)).parts))
+
+    @cached_property
+    def _above_audio(self) -> frozenset[Path]:
+        """The folders with audio in them or below them."""
+        return frozenset(above for folder in self.folders_of_audio for above in (folder, *folder.parents))
 
     def ending(self, *endings: str) -> list[Path]:
         """The files whose names end in one of `endings` (lower case)."""
@@ -182,14 +199,28 @@ class ForeignSet:
             named = self.by_name.get(relative.stem)
         if named and len(named) > 1:  # the one that shares most folders with what is written
             named = [f for f in named if f.as_posix().endswith("/" + "/".join(relative.parts[-2:]))] or named
-        if named and len(named) == 1:
+        if named and len(named) == 1 and not self._of_another(named[0], relative, base):
             return named[0]
         if not relative.is_absolute() and url_of(base) is None:
             above = absolute(base).parents
             located = self._existing(
                 [*(folder / relative for folder in above[:ABOVE]), Path.cwd() / relative], relative
             )
-        return located or candidates[0]
+        return located or self._expected(base, relative)
+
+    def _of_another(self, path: Path, written: Path, base: Path) -> bool:
+        """Whether a file of the name that is `written` in the folder `base` is not what is meant: another speaker's."""
+        if base in self._above_audio and not path.is_relative_to(base):
+            return True
+        return len(self.folders_of_audio) > 1 and contradict(written, Path(self.inside(path)), self.names_of_folders)
+
+    def _expected(self, base: Path, relative: Path) -> Path:
+        """Where a file that is missing should be: in the folder of clips that is there, or as written."""
+        if len(relative.parts) > 1:
+            return base / relative
+        if base not in self._clips:
+            self._clips[base] = next((base / name for name in CLIPS[1:] if is_folder(base / name)), base)
+        return self._clips[base] / relative
 
     def _existing(self, candidates: list[Path], relative: Path) -> Path | None:
         for candidate in candidates:

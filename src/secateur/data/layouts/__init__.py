@@ -16,13 +16,14 @@ from ..other_files import described
 from ..recording import AUDIO, ForeignSet, LeftOut, ReadSettings, Recording
 from ..speakers import speaker_pattern
 from ..tables import LISTS, SPLITS, TABLES, is_table, read_table, table_rows
-from .beside import PLAIN, TIMED, has_annotations, read_one, read_paired
+from .beside import has_annotations, read_one, read_paired
 from .corpora import read_aishell, read_an4, read_librispeech, read_speech_commands
 from .huggingface import COLUMNAR, METADATA, read_audiofolder, read_columnar
 from .jsonl import MANIFESTS, manifest_rows, peek, read_json_manifest
 from .kaldi import kaldi_folders, read_kaldi
 from .keyed import is_keyed, read_keyed
 from .lhotse import kind_of, lhotse_files, read_lhotse
+from .nearby import PLAIN, TIMED
 
 MOST_INSIDE = 40  # folders of a folder that are looked into for sets
 CV_SPLITS = ("train.tsv", "dev.tsv", "test.tsv")

@@ -14,23 +14,15 @@ from ..annotations.span import SILENCES, TimedText, utterances_of
 from ..annotations.subtitles import read_subtitles
 from ..annotations.textgrid import read_textgrid
 from ..annotations.timed_lines import read_ctm, read_labels, read_segments, read_stm
-from ..recording import AUDIO, ForeignSet, Recording
+from ..folders import GENERAL
+from ..recording import ForeignSet, Recording
 from ..rows import RowsOf, read_rows
 from ..times import times_in
 from .jsonl import objects
+from .nearby import PLAIN, TIMED, Nearby, stem_of
 
-# What has times; of several annotations of one recording the first kind counts.
-TIMED = (".textgrid", ".eaf", ".stm", ".vtt", ".srt", ".sbv", ".ctm", ".json")
-PLAIN = (".txt", ".lab", ".trn", ".text", ".trans", ".transcript", ".normalized.txt", ".original.txt")
-FIELDS = ".json"  # one object with the text and perhaps other fields
+ABOUT = re.compile(r"(?:read.?me|licen[cs]e|copying|change.?log|notes?|info|about|speakers?)\b", re.IGNORECASE)
 LOSSLESS = (".wav", ".flac", ".aiff", ".aif", ".w64", ".caf", ".au", ".sph")
-# Folders that say what is in them, not who.
-GENERAL = re.compile(
-    r"^(?:wavs?|flac|mp3s?|ogg|opus|audio(?:s|files?)?|clips?|sounds?|recordings?|files?|media|speech|data|corpus|"
-    r"train(?:ing)?|dev|test(?:ing)?|valid(?:ation)?|eval|txt|te?xts?|transcripts?|wav\d+k?(?:hz)?(?:_silence_trimmed)?|\d+k(?:hz)?)$",
-    re.IGNORECASE,
-)
-MICROPHONE = re.compile(r"[_-](?:mic|ch|channel)\d{1,2}$")  # one text for several recordings of it (VCTK)
 PINYIN = re.compile(r"(?:[a-zü:]+[1-5]\s*)+")  # below the characters (THCHS-30), phones below it
 TIMIT = re.compile(r"^0 (\d{4,}) (\D.*)$")  # samples before the sentence
 
@@ -46,12 +38,23 @@ def read_paired(place: ForeignSet | str | Path) -> Iterator[Recording]:
         SecateurError: a file that cannot be read, or nothing that can be used.
     """
     source = ForeignSet.of(place)
-    timed = _timed(source)
-    texts = _texts(source)
+    nearby, used = Nearby(source), set[Path]()
+    yield from _paired(source, nearby, used)
+    unused = [path for path in source.ending(*PLAIN) if path not in used and not nearby.owners(path)]
+    for path in unused:
+        if not ABOUT.match(path.stem):
+            source.leave_out(source.inside(path), "no recording of its name")
+    if unused:
+        source.note(f"{len(unused)} texts belong to no recording, first {source.inside(unused[0])}")
+
+
+def _paired(source: ForeignSet, nearby: Nearby, used: set[Path]) -> Iterator[Recording]:
+    """The recordings of a set; `used` gets its annotations with times."""
+    timed = _timed(source, nearby, used)
     for audio in _each_once(source):
         spans = timed.get(audio)
         if spans is None:
-            yield from _with_text(source, audio, texts)
+            yield from _with_text(source, audio, nearby)
             continue
         name, speaker = _name(source, audio), _speaker(source, audio)
         digits = max(4, len(str(len(spans))))
@@ -68,7 +71,8 @@ def read_paired(place: ForeignSet | str | Path) -> Iterator[Recording]:
 
 def has_annotations(source: ForeignSet) -> bool:
     """Whether a set has files with times beside recordings."""
-    return bool(_timed(ForeignSet(source.root, source.settings)))
+    trial = ForeignSet(source.root, source.settings)
+    return bool(_timed(trial, Nearby(trial), set()))
 
 
 def _each_once(source: ForeignSet) -> Iterator[Path]:
@@ -83,13 +87,12 @@ def _each_once(source: ForeignSet) -> Iterator[Path]:
             source.leave_out(source.inside(other), "another format of the same recording", source.inside(best))
 
 
-def _with_text(source: ForeignSet, audio: Path, texts: dict[str, list[Path]]) -> Iterator[Recording]:
+def _with_text(source: ForeignSet, audio: Path, nearby: Nearby) -> Iterator[Recording]:
     """An audio file with the plain text beside it."""
     name = source.inside(audio)
-    stem = audio.stem.lower()
-    path = _sister(source, audio, texts.get(stem) or texts.get(MICROPHONE.sub("", stem), []))
+    path, reason, detail = nearby.text_of(audio)
     if path is None:
-        source.leave_out(name, "no transcript beside it")
+        source.leave_out(name, reason, detail)
         return
     content = source.text(path).strip()
     if path.suffix.lower() == ".json":
@@ -129,51 +132,15 @@ def _speaker(source: ForeignSet, audio: Path) -> str:
     return "-".join(own)
 
 
-def _texts(source: ForeignSet) -> dict[str, list[Path]]:
-    """Text files by the name of the recording that they are called after, in lower case."""
-    texts: dict[str, list[Path]] = defaultdict(list)
-    stems = {f.stem.lower() for f in source.audio}
-    for path in source.ending(*PLAIN, FIELDS):
-        if path.suffix.lower() != FIELDS or _stem(path) in stems:
-            texts[_stem(path)].append(path)
-    return texts
-
-
-def _stem(path: Path) -> str:
-    """`a.txt`, `a.wav.txt` and `a.normalized.txt` as `a`."""
-    name = path.name.lower()
-    name = name[: -max(len(ending) for ending in (*PLAIN, *TIMED) if name.endswith(ending))]
-    return name[: -len(Path(name).suffix)] if Path(name).suffix in AUDIO else name
-
-
-def _sister(source: ForeignSet, audio: Path, candidates: Sequence[Path]) -> Path | None:
-    """The text of a recording: in its folder, in one beside it, or the only one of its name."""
-    near_files = [f for f in candidates if f.parent == audio.parent]
-    if not near_files:
-        own = audio.parent.parts
-
-        def apart(path: Path) -> int:
-            other = path.parent.parts
-            return len(set(enumerate(own)) ^ set(enumerate(other))) if len(own) == len(other) else 99
-
-        near = min(map(apart, candidates), default=99)
-        near_files = [f for f in candidates if apart(f) == near and near <= 2]
-        if not near_files and len(candidates) == 1 and len(source.by_name.get(audio.stem, ())) == 1:
-            near_files = list(candidates)
-    usual = (".txt", ".lab")
-    return min(near_files, key=lambda f: (f.suffix.lower() not in usual, f.suffix.lower() == FIELDS, f), default=None)
-
-
-def _timed(source: ForeignSet) -> dict[Path, list[TimedText]]:
+def _timed(source: ForeignSet, nearby: Nearby, used: set[Path]) -> dict[Path, list[TimedText]]:
     """What annotations say of each recording."""
     by_audio: dict[Path, tuple[int, list[TimedText]]] = {}
-    stems = {f.stem.lower() for f in source.audio}
     for path in source.ending(*TIMED, ".txt", ".lab"):
         kind = next((i for i, ending in enumerate(TIMED) if path.name.lower().endswith(ending)), len(TIMED))
-        named_after = _stem(path) in stems
+        named_after = stem_of(path) in nearby.audio
         if path.suffix.lower() in (".txt", ".lab", ".json") and not named_after and not _alone(source, path):
             continue  # a text beside nothing is perhaps about something else
-        for audio, spans in _about(source, path):
+        for audio, spans in _about(source, path, nearby, used):
             if audio in by_audio:
                 older = by_audio[audio][0] <= kind
                 source.leave_out(source.inside(path), "another annotation of the same recording", source.inside(audio))
@@ -189,12 +156,13 @@ def _alone(source: ForeignSet, path: Path) -> Path | None:
     return beside[0] if len(beside) == 1 else None
 
 
-def _about(source: ForeignSet, path: Path) -> Iterator[tuple[Path, list[TimedText]]]:
+def _about(source: ForeignSet, path: Path, nearby: Nearby, used: set[Path]) -> Iterator[tuple[Path, list[TimedText]]]:
     """The recordings of an annotation, with their utterances."""
     ending, where = path.suffix.lower(), source.inside(path)
     spans, odd, names = _read(source, path, ending)
     if spans is None:
         return
+    used.add(path)
     for line in odd:
         source.leave_out(f"{where}, {line}", f"no line of {ending[1:].upper()}")
     by_name: dict[str, list[TimedText]] = defaultdict(list)
@@ -202,7 +170,7 @@ def _about(source: ForeignSet, path: Path) -> Iterator[tuple[Path, list[TimedTex
         if span.text.strip().lower() not in SILENCES:
             by_name[span.recording].append(span)
     for name, some in by_name.items():
-        audio = _audio_of(source, path, [name, *names] if name else names, alone=len(by_name) == 1)
+        audio = _audio_of(source, path, nearby, [name, *names] if name else names, alone=len(by_name) == 1)
         if audio is None:
             source.leave_out(where, "no recording of its name", name or path.stem)
             continue
@@ -231,18 +199,23 @@ def _read(source: ForeignSet, path: Path, ending: str) -> tuple[list[TimedText] 
     return read_labels(text), [], []
 
 
-def _audio_of(source: ForeignSet, path: Path, names: Sequence[str], alone: bool) -> Path | None:
-    """The recording that an annotation is about: beside it, or anywhere in the set, by the name it says or has."""
-    own = _stem(path)
+def _audio_of(source: ForeignSet, path: Path, nearby: Nearby, names: Sequence[str], alone: bool) -> Path | None:
+    """The recording that an annotation is about: beside it, or near it, by the name it says or has."""
+    own = stem_of(path)
     possible = [*names, *([path.stem, own, own.rpartition(".")[0]] if alone or not names else [])]  # a.en.srt: a
-    for name in possible:
-        candidates = source.by_name.get(name) or source.by_name.get(Path(name).stem) or []
-        candidates = candidates or [f for f in source.audio if f.stem.lower() == name.lower()] if name else []
-        near = [f for f in candidates if f.parent == path.parent] or candidates
-        best = sorted(near, key=lambda f: (f.suffix.lower() not in LOSSLESS, f))
-        if best and len({f.with_suffix("") for f in best}) == 1:
-            return best[0]
-    return _alone(source, path) if alone or not names else None
+    elsewhere = False
+    for name in filter(None, possible):
+        stem = name if name.lower() in nearby.audio else Path(name).stem
+        some = [f for f in nearby.owners(path, stem) if f.stem.lower() == stem.lower()]
+        if not some and name in names:  # a list for all folders below it
+            below = nearby.audio.get(stem.lower(), ())
+            some = [f for f in below if f.stem.lower() == stem.lower() and f.is_relative_to(path.parent)]
+        if some and nearby.one_recording(some):
+            return min(some, key=lambda f: (f.suffix.lower() not in LOSSLESS, f))
+        elsewhere |= stem.lower() in nearby.audio  # one of several, or in another speaker's folder
+        if elsewhere and name not in names:
+            break
+    return _alone(source, path) if not elsewhere and (alone or not names) else None
 
 
 def read_one(place: ForeignSet | str | Path) -> Iterator[Recording]:
@@ -253,7 +226,7 @@ def read_one(place: ForeignSet | str | Path) -> Iterator[Recording]:
     """
     source = ForeignSet.of(place)
     stem = source.root.name.split(".")[0].lower()
-    for recording in read_paired(source):
+    for recording in _paired(source, Nearby(source), set()):
         if recording.audio == source.root or recording.audio.name.split(".")[0].lower() == stem:
             yield recording
     kept = [one for one in source.left_out if Path(one.id.split(",")[0]).name.split(".")[0].lower() == stem]

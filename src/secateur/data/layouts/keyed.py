@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...base.remote import is_file
 from ..recording import AUDIO, ForeignSet, Recording
-from .beside import PLAIN
+from .nearby import PLAIN
 
 LOOKED_AT = 50  # lines
 TRANSCRIPT_NAME = re.compile(

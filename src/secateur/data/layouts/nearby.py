@@ -1,0 +1,114 @@
+"""Which recording a text or an annotation is about that is called like it: never another speaker's."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from ..folders import FORMAT, differing, kinds, whose
+from ..recording import AUDIO, ForeignSet
+
+# What has times; of several annotations of one recording the first kind counts.
+TIMED = (".textgrid", ".eaf", ".stm", ".vtt", ".srt", ".sbv", ".ctm", ".json")
+PLAIN = (".txt", ".lab", ".trn", ".text", ".trans", ".transcript", ".normalized.txt", ".original.txt")
+FIELDS = ".json"  # one object with the text and perhaps other fields
+MICROPHONE = re.compile(r"[_-](?:mic|ch|channel)\d{1,2}$")  # one text for several recordings of it (VCTK)
+
+
+def bare_name(path: Path) -> str:
+    """`a.txt`, `a.wav.txt` and `a.normalized.txt` as `a`."""
+    name = path.name
+    ending = max(len(ending) for ending in (*PLAIN, *TIMED) if name.lower().endswith(ending))
+    name = name[:-ending]
+    return name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in AUDIO else name
+
+
+def stem_of(path: Path) -> str:
+    """The name of the recording that a text is called after, in lower case."""
+    return bare_name(path).lower()
+
+
+class Nearby:
+    """Texts and recordings of one name belong together in one folder, or in folders that differ by what is in them.
+
+    `wav/anna/1.wav` has `txt/anna/1.txt`, `anna_txt/1.txt` or, where no other recording is called `1`, `txt/1.txt`;
+    never the text of a folder that has recordings of its own.
+    """
+
+    def __init__(self, source: ForeignSet) -> None:
+        self.source = source
+        self.audio: dict[str, list[Path]] = defaultdict(list)  # by the text's name, in lower case
+        for path in source.audio:
+            for name in {path.stem.lower(), MICROPHONE.sub("", path.stem.lower())}:
+                self.audio[name].append(path)
+        called = [p for p in source.ending(*PLAIN, *TIMED) if stem_of(p) in self.audio]
+        self.texts: dict[str, list[Path]] = defaultdict(list)
+        for path in called:
+            if path.name.lower().endswith((*PLAIN, FIELDS)):
+                self.texts[stem_of(path)].append(path)
+        self._names = source.names_of_folders
+        self._text_names = {name for p in {p.parent for p in called} for name in whose(self._folders(p))}
+        exact = {(f.parent, f.stem.lower()) for f in source.audio}
+        self._some_beside = any((p.parent, stem_of(p)) in exact for p in called)
+        self._apart = lru_cache(maxsize=1 << 16)(self._between)
+
+    def _folders(self, folder: Path) -> tuple[str, ...]:
+        return Path(self.source.inside(folder)).parts
+
+    def _between(self, recordings: Path, texts: Path) -> int | None:
+        """How far a folder of recordings is from one of texts; None: what they hold does not belong together."""
+        if recordings == texts:
+            return -1
+        if texts in self.source.folders_of_audio:
+            return None
+        own, other = self._folders(recordings), self._folders(texts)
+        mine, theirs = differing(whose(own), whose(other))
+        if any(name in self._names for name in theirs):
+            return None
+        if (
+            mine
+            and theirs
+            and (  # only where all texts are in a folder beside that of all recordings
+                self._some_beside or len(theirs) > 1 or kinds(own) != kinds(other) or set(mine) & self._text_names
+            )
+        ):
+            return None
+        return len(mine) + len(theirs)
+
+    def owners(self, path: Path, name: str = "") -> list[Path]:
+        """The recordings nearest to a text that may be meant by it, which is called `name`, or as its file."""
+        apart = [(self._apart(f.parent, path.parent), f) for f in self.audio.get(name.lower() or stem_of(path), ())]
+        near = min((d for d, _ in apart if d is not None), default=None)
+        nearest = [f for d, f in apart if d == near is not None]
+        exact = [f for f in nearest if f.stem == (name or bare_name(path))]  # beside `a.wav` there may be `A.wav`
+        others = {f.stem.lower() for f in nearest} - {f.stem.lower() for f in exact}
+        return [f for f in nearest if f in exact or not exact or f.stem.lower() in others]
+
+    def one_recording(self, audio: Sequence[Path]) -> bool:
+        """Whether files are the same recording: in several formats, or by several microphones."""
+        names = {MICROPHONE.sub("", f.stem.lower()) for f in audio}
+        folders = {tuple(p for p in self._folders(f.parent) if not FORMAT.match(p)) for f in audio}
+        return len(names) == len(folders) == 1
+
+    def text_of(self, audio: Path) -> tuple[Path | None, str, str]:
+        """The text of a recording; or None, why there is none, and which text it may be."""
+        stem = audio.stem.lower()
+        candidates = self.texts.get(stem) or self.texts.get(MICROPHONE.sub("", stem), [])
+        distances = [(self._apart(audio.parent, path.parent), path) for path in candidates]
+        near = min((d for d, _ in distances if d is not None), default=None)
+        mine = [path for d, path in distances if d == near is not None and audio in self.owners(path)]
+        if not mine:
+            detail = f"{self.source.inside(candidates[0])} is perhaps another recording's" if candidates else ""
+            return None, "no transcript beside it", detail
+        usual = (".txt", ".lab")
+        best, *rest = sorted(mine, key=lambda f: (f.suffix.lower() not in usual, f.suffix.lower() == FIELDS, f))
+        where = self.source.inside(best)
+        same = [f for f in rest if f.suffix.lower() == best.suffix.lower() and f.parent != best.parent]
+        if any(self.source.text(f).split() != self.source.text(best).split() for f in same):
+            return None, "several texts may be its transcript", f"{where}, {self.source.inside(same[0])}"
+        if not self.one_recording(self.owners(best)):
+            return None, "its text may be another recording's", where
+        return best, "", ""
