@@ -78,6 +78,22 @@ def test_text_problems(clips: list[Utterance]) -> None:
     assert details[5] == "marks that cleaning removes: < >"
 
 
+def test_markup_is_noted_and_ampersands_are_not() -> None:
+    texts = [
+        "it&#39;s &lt;unk&gt;",
+        "a &amp; b <i>c</i>",
+        f"<font face='{'x' * 500}",
+        "fish & chips; AT&T",
+        "1 < 2 > 0",
+    ]
+    found = check_texts([Utterance(str(i), Path("/a"), 1.0, text) for i, text in enumerate(texts)])
+    assert [(p.id, p.kind, p.detail) for p in found[:2]] == [
+        ("0", "characters", "HTML entities or tags: &#39; &lt; &gt;"),
+        ("1", "characters", "HTML entities or tags: &amp; <i> </i>"),
+    ]
+    assert [p.id for p in found] == ["0", "1", "2"]
+
+
 def test_repeated_texts_and_other_languages_are_no_problem(clips: list[Utterance]) -> None:
     same = [replace(u, text="a word or") for u in clips]
     chinese = [replace(u, id=f"z{u.id}", text="你好", language="zh") for u in clips[:3]]

@@ -27,6 +27,12 @@ from secateur.text.clean import CleanRules, Rule, cleaner, read_rules
         ("I said (quietly) so", "I said (quietly) so"),
         ("می\u200cخواهم", "می\u200cخواهم"),
         ("[noise]", ""),
+        ("a &amp; b <i>c</i>", "a & b c"),
+        ("it&#39;s &lt;unk&gt; here&nbsp;now &#x2019;tis", "it's here now 'tis"),
+        ("&amp;quot;so&amp;quot; &amp;lt;b&amp;gt;he&lt;/b&gt; said", '"so" he said'),
+        ('<font color="#ffffff" face="Arial Narrow, Helvetica, sans">why</font><!-- a <b> --> not', "why not"),
+        ("AT&T, R&D; fish & chips, 1 &lt; 2", "AT&T, R&D; fish & chips, 1 < 2"),
+        ("caf&eacute; soft&shy;ly &#0;&#7;", "café softly"),
     ],
 )
 def test_defaults(text: str, expected: str) -> None:
@@ -53,6 +59,7 @@ def test_rules_from_a_file_run_after_the_defaults_in_order(tmp_path: Path) -> No
 def test_defaults_can_be_switched_off() -> None:
     clean = cleaner(CleanRules(unicode="none", defaults=False, rule=(Rule("[aeiou]", "_"),)))
     assert clean("[noise]  don\u2019t") == "[n__s_] d_n\u2019t"
+    assert clean("a &amp; b") == "_ &_mp; b"
 
 
 @pytest.mark.parametrize(

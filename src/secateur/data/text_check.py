@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..text.clean import cleaner
+from ..text.clean import cleaner, markup_in
 from .manifest import Utterance
 from .problems import CheckSettings, Problem
 from .times import times_in
@@ -98,7 +98,10 @@ class TextJudge:
             listed.append(Problem("times", u.id, f"'{times[:40]}'", u.audio))
         cleaned = self._clean(u.text)
         removed = [] if cleaned == u.text else sorted(c for c in set(u.text) - set(cleaned) if _is_mark(c))
-        if removed:
+        markup = markup_in(u.text)
+        if any(one[0] == "&" for one in markup) or markup_in(cleaned):
+            listed.append(Problem("characters", u.id, f"HTML entities or tags: {' '.join(markup[:8])[:80]}", u.audio))
+        elif removed:
             listed.append(Problem("characters", u.id, f"marks that cleaning removes: {_shown(removed)}", u.audio))
         language = self._languages[u.language]
         if language.usual is not None and u.duration > 0:

@@ -12,6 +12,7 @@ Cleaning changes what a model learns to write. What only counts as no error is t
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Callable
@@ -23,7 +24,9 @@ from ..base.files import read_toml
 from ..base.options import from_dict
 
 # What any of the rules above, Unicode normalisation or white space may change: texts without it stay as they are.
-SPECIAL = re.compile(r"[^ -~]|[`<\[{+!]|  ")
+SPECIAL = re.compile(r"[^ -~]|[`<\[{+!&]|  ")
+ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+MARKUP = re.compile(rf"{ENTITY.pattern}|</?[A-Za-z][^<>]*>|</[A-Za-z]\w*|<[A-Za-z]\w*(?=\s+[\w-]+=)|<!--")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ CHARACTERS = (
     Rule(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]"),
 )
 MARKS = (
+    Rule(r"<!--(?s:.*?)-->", " "),
+    Rule(r"<[A-Za-z][\w:-]*(?:\s+[\w:.-]+\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s<>\"']+))+\s*/?>", " "),  # <font size=1>
     Rule(r"<[/\w][^<>]{0,40}>", " "),  # <unk>, <noise>, </s>
     Rule(r"\[[^\[\]]{1,40}\]", " "),  # [noise], [laughter]
     Rule(r"\{[^{}]{1,40}\}", " "),  # {breath}
@@ -65,7 +70,9 @@ MARKS = (
 
 @dataclass(frozen=True)
 class CleanRules:
-    """Default characters, Unicode form, default marks, then `rule` in order; white space becomes single spaces last."""
+    """HTML entities, default characters, Unicode form, default marks, then `rule` in order; white space becomes single
+    spaces last.
+    """
 
     unicode: Literal["NFKC", "NFC", "none"] = "NFKC"
     defaults: bool = True
@@ -90,6 +97,27 @@ def marks_in(text: str) -> list[str]:
     return re.findall("|".join(rule.pattern for rule in MARKS), text)
 
 
+def decoded_entities(text: str) -> str:
+    """`text` with the characters that its HTML entities stand for, also where they were encoded twice.
+
+    >>> decoded_entities("R&amp;D, it&#39;s &amp;lt;b&amp;gt; AT&T &unknown;")
+    "R&D, it's <b> AT&T &unknown;"
+    """
+    while (decoded := ENTITY.sub(lambda match: html.unescape(match[0]), text)) != text:
+        text = decoded
+    return text
+
+
+def markup_in(text: str) -> list[str]:
+    """HTML entities and tags in a text, each once.
+
+    >>> markup_in("a &amp; b <i>c</i> 1 < 2"), markup_in("fish & chips, Q&As; R&D;")
+    (['&amp;', '<i>', '</i>'], [])
+    """
+    every = dict.fromkeys(match[0] for match in MARKUP.finditer(text))
+    return [one for one in every if one[0] == "<" or html.unescape(one) != one]
+
+
 def cleaner(rules: CleanRules | None = None) -> Callable[[str], str]:
     """The function that cleans one text.
 
@@ -101,10 +129,12 @@ def cleaner(rules: CleanRules | None = None) -> Callable[[str], str]:
     after = [(re.compile(r.pattern), r.replace) for r in ((*MARKS, *chosen.rule) if chosen.defaults else chosen.rule)]
 
     ordinary = not chosen.rule
+    decoded = decoded_entities if chosen.defaults else str
 
     def clean(text: str) -> str:
         if ordinary and not SPECIAL.search(text):
             return text.strip()
+        text = decoded(text)
         for pattern, replace in before:
             text = pattern.sub(replace, text)
         if chosen.unicode != "none":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import re
 
+from ...text.clean import decoded_entities
 from ..times import CLOCK, seconds_of
 from .span import TimedText
 
@@ -28,7 +28,7 @@ def read_subtitles(text: str) -> list[TimedText]:
         start, end = seconds_of(match[1]), seconds_of(match[2])
         lines = [line for line in block[1:] if line.strip()]
         voice = VOICE.search(" ".join(lines))
-        clean = [DASH.sub("", html.unescape(TAG.sub("", line)).strip()) for line in lines]
+        clean = [DASH.sub("", decoded_entities(TAG.sub("", line)).strip()) for line in lines]
         if rolling:
             clean = clean[1:] if clean and clean[0] == last else clean
             last = clean[-1] if clean and clean[-1] else last
