@@ -222,3 +222,44 @@ def test_a_missing_clip_is_named_where_it_should_be(tmp_path: Path, folder: str)
     trees.sound(tmp_path / folder / "a.wav", 0.1)
     trees.text(tmp_path / "train.tsv", "path\tsentence\na.wav\thello\nzz.mp3\tthere\n")
     assert [r.audio for r in read_set(tmp_path).recordings] == [tmp_path / folder / n for n in ("a.wav", "zz.mp3")]
+
+
+def test_no_line_of_kaldi_is_dropped_in_silence(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        trees.sound(tmp_path / f"{name}.wav", 0.1)
+    scp = trees.text(tmp_path / "wav.scp", "a a.wav\nb b.wav\na c.wav\n")
+    texts = trees.text(tmp_path / "text", "a one\nb two\nnone three\nb four\n")
+    listed = read_set(tmp_path)
+    assert [(r.id, r.audio.name, r.text) for r in listed.recordings] == [("a", "a.wav", "one"), ("b", "b.wav", "two")]
+    assert {one.id: one.reason for one in listed.left_out} == {
+        f"{scp}, line 3": "the same id as a line before",
+        f"{texts}, line 4": "the same id as a line before",
+        "none": "a text whose recording is not in wav.scp",
+    }
+    segments = trees.text(tmp_path / "segments", "u1 a 0 0.05\nu2 a 3\nu1 a 0.05 0.1\n")
+    trees.text(tmp_path / "text", "u1 one\nu2 two\nu3 three\n")
+    listed = read_set(tmp_path)
+    assert [(r.id, r.offset, r.text) for r in listed.recordings] == [("u1", 0, "one")]
+    assert {one.id: one.reason for one in listed.left_out} == {
+        f"{scp}, line 3": "the same id as a line before",
+        f"{segments}, line 2": "no segment",
+        f"{segments}, line 3": "the same id as a line before",
+        "u3": "a text without segment",
+        "b": "a recording without segment",
+    }
+
+
+def test_texts_and_recordings_alone_are_said(tmp_path: Path) -> None:
+    trees.aishell(tmp_path / "aishell")
+    trees.text(tmp_path / "aishell" / "data_aishell" / "transcript" / "aishell_transcript_b.txt", "gone 你 好\n")
+    listed = read_set(tmp_path / "aishell")
+    assert [(one.id, one.reason) for one in listed.left_out] == [("gone", "no recording of its name")]
+    assert any("1 audio files in it have no transcript" in note for note in listed.notes)
+    trees.sound(tmp_path / "labels" / "a.wav", 1)
+    lines = [f"{i / 20:.2f}\t{i / 20 + 0.04:.2f}\tword {i}" for i in range(19)]
+    trees.text(tmp_path / "labels" / "a.txt", "\n".join([*lines, "0.98 the last"]))
+    listed = read_set(tmp_path / "labels")
+    assert (len(listed.recordings), [(one.id, one.reason) for one in listed.left_out]) == (
+        19,
+        [("a.txt, line 20", "no line of labels")],
+    )

@@ -62,6 +62,8 @@ def read_rows(source: ForeignSet, rows: Iterable[Row], names: list[str] | None, 
 
 def _audio(source: ForeignSet, value: Any, of: RowsOf, where: str) -> Path | None:
     """The audio file of a row."""
+    if isinstance(value, bytes | bytearray):
+        value = {"bytes": bytes(value)}
     if isinstance(value, Mapping) and (of.write_media is not None or isinstance(value.get("path"), str)):
         inside = value.get("bytes") is not None or value.get("array") is not None
         if inside and of.write_media is not None:
@@ -70,8 +72,6 @@ def _audio(source: ForeignSet, value: Any, of: RowsOf, where: str) -> Path | Non
                 source.leave_out(where, "audio of an unknown kind inside of the table")
             return path
         value = value.get("path")
-    if isinstance(value, bytes | bytearray) and of.write_media is not None:
-        return of.write_media({"bytes": bytes(value)}, where)
     name = value.strip() if isinstance(value, str) else ""
     if not (url_of(name) or Path(name).name):
         source.leave_out(where, "no name of an audio file")

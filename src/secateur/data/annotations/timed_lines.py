@@ -17,21 +17,27 @@ IGNORED = "ignore_time_segment_in_scoring"
 
 
 def read_labels(text: str) -> list[TimedText] | None:
+    """The labels of a text, see `labels_and_others`; None when it is nothing of the kind."""
+    read = labels_and_others(text)
+    return None if read is None else read[0]
+
+
+def labels_and_others(text: str) -> tuple[list[TimedText], list[str]] | None:
     """Labels as Audacity exports them (start, end and text set apart by tabs; lines with a backslash hold frequencies),
-    or lines such as `0.00 2.50 text` and `[00:00.000 --> 00:02.500] text`; None when the text is nothing of the kind.
+    or lines such as `0.00 2.50 text` and `[00:00.000 --> 00:02.500] text`, and the few lines that are none.
     """
-    lines = [line.rstrip() for line in text.split("\n") if line.strip() and not line.startswith("\\")]
+    numbered = [(n, line.rstrip()) for n, line in enumerate(text.split("\n"), 1) if line.strip() and line[0] != "\\"]
     for pattern in (LABEL, SPACED, ARROW):
-        matches = [pattern.match(line.strip(" ")) for line in lines]
+        matches = [pattern.match(line.strip(" ")) for _, line in numbered]
         good = [m for m in matches if m is not None]
-        if good and len(good) >= 0.9 * len(lines):
+        if good and len(good) >= 0.9 * len(numbered):
             spans = []
             for match in good:
                 start, end = seconds_of(match[1]), seconds_of(match[2])
                 if start is not None and end is not None:
                     spans.append(TimedText(start, end, (match[3] or "").strip()))
             if all(span.end >= span.start for span in spans):
-                return spans
+                return spans, [f"line {n}" for (n, _), m in zip(numbered, matches, strict=True) if m is None]
     return None
 
 

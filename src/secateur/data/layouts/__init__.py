@@ -25,6 +25,8 @@ from .keyed import is_keyed, read_keyed
 from .lhotse import kind_of, lhotse_files, read_lhotse
 from .nearby import PLAIN, TIMED
 
+# What lists recordings one by one, beside which there may be others.
+LISTED = ("tables", "keyed", "audiofolder", "librispeech", "an4", "aishell", "speech-commands", "lhotse")
 MOST_INSIDE = 40  # folders of a folder that are looked into for sets
 CV_SPLITS = ("train.tsv", "dev.tsv", "test.tsv")
 
@@ -103,7 +105,7 @@ def read_set(path: Path, layout: str | None = None, settings: ReadSettings | Non
         why = f"; {source.left_out[0].id}: {source.left_out[0]}" if source.left_out else ""
         raise SecateurError(f"{path}: no recordings in the layout '{layout}'{why}")
     _note_several_texts(source, recordings)
-    if source.root == source.folder and layout in ("tables", "keyed", "audiofolder"):
+    if source.root == source.folder and layout in LISTED:
         _note_unused(source, recordings)
     if speaker is not None:
         named = [speaker(source.inside(r.audio)) for r in recordings]

@@ -13,7 +13,7 @@ from ..annotations.elan import read_elan
 from ..annotations.span import SILENCES, TimedText, utterances_of
 from ..annotations.subtitles import read_subtitles
 from ..annotations.textgrid import read_textgrid
-from ..annotations.timed_lines import read_ctm, read_labels, read_segments, read_stm
+from ..annotations.timed_lines import labels_and_others, read_ctm, read_segments, read_stm
 from ..folders import GENERAL
 from ..recording import ForeignSet, Recording
 from ..rows import RowsOf, read_rows
@@ -164,7 +164,9 @@ def _about(source: ForeignSet, path: Path, nearby: Nearby, used: set[Path]) -> I
         return
     used.add(path)
     for line in odd:
-        source.leave_out(f"{where}, {line}", f"no line of {ending[1:].upper()}")
+        source.leave_out(
+            f"{where}, {line}", f"no line of {ending[1:].upper() if ending in ('.ctm', '.stm') else 'labels'}"
+        )
     by_name: dict[str, list[TimedText]] = defaultdict(list)
     for span in spans:
         if span.text.strip().lower() not in SILENCES:
@@ -196,7 +198,8 @@ def _read(source: ForeignSet, path: Path, ending: str) -> tuple[list[TimedText] 
         return spans, odd, []
     if ending == ".json":
         return read_segments(text), [], []
-    return read_labels(text), [], []
+    spans, odd = labels_and_others(text) or (None, [])
+    return spans, odd, []
 
 
 def _audio_of(source: ForeignSet, path: Path, nearby: Nearby, names: Sequence[str], alone: bool) -> Path | None:

@@ -58,5 +58,8 @@ def read_aishell(place: ForeignSet | str | Path) -> Iterator[Recording]:
         if transcript.name.startswith("aishell_transcript") and transcript.suffix == ".txt":
             texts |= {key: "".join(text.split()) for _, key, text in source.keyed(transcript)}
     for audio in source.audio:
-        if audio.stem in texts:  # some recordings have no transcript
+        if audio.stem in texts:
             yield Recording(audio.stem, audio, texts[audio.stem], audio.parent.name, audio.parent.parent.name, "zh")
+    for key in texts:
+        if key not in source.by_name:
+            source.leave_out(key, "no recording of its name")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,12 +27,19 @@ def read_kaldi(place: ForeignSet | str | Path) -> Iterator[Recording]:
     """
     source = ForeignSet.of(place)
     folder = _folder(source)
-    texts = {key: text for _, key, text in source.keyed(folder / "text")}
+    texts = {key: text for _, key, text in _once(source, folder / "text")}
+    unread = dict.fromkeys(texts)
     speakers, languages, ids = (_mapping(source, name) for name in ("utt2spk", "utt2lang", "utt2id"))
     full_names = _mapping(source, "spk2name")
     recordings = dict(_recordings(source))
-    parts = _segments(source) if is_file(folder / "segments") else ((key, key, None, None) for key in recordings)
+    segmented = is_file(folder / "segments")
+    uncut = dict.fromkeys(recordings) if segmented else {}
+    parts = _segments(source) if segmented else ((key, key, None, None) for key in recordings)
     for key, recording, start, seconds in parts:
+        unread.pop(key, None)
+        uncut.pop(recording, None)
+        if start is not None and math.isnan(start):  # left out already
+            continue
         if recording not in recordings:
             source.leave_out(key, "its recording is not in wav.scp", recording)
             continue
@@ -47,12 +55,28 @@ def read_kaldi(place: ForeignSet | str | Path) -> Iterator[Recording]:
             language=languages.get(key, ""), offset=start, seconds=seconds, channel=audio.channel,
             no_speech=key in texts and not texts[key],
         )  # fmt: skip
+    for key in unread:
+        source.leave_out(key, "a text without segment" if segmented else "a text whose recording is not in wav.scp")
+    for key in uncut:
+        if recordings[key] is not None:
+            source.leave_out(key, "a recording without segment")
 
 
 def _folder(source: ForeignSet) -> Path:
     """Where `wav.scp` is: the set's folder, or the only one inside it."""
     inside = kaldi_folders(source) if not is_file(source.folder / "wav.scp") else []
     return inside[0] if len(inside) == 1 else source.folder
+
+
+def _once(source: ForeignSet, path: Path) -> Iterator[tuple[int, str, str]]:
+    """Number, key and rest of every line; of lines with the same key the first one."""
+    seen = set[str]()
+    for number, key, rest in source.keyed(path):
+        if key in seen:
+            source.leave_out(f"{path}, line {number}", "the same id as a line before", key)
+        else:
+            yield number, key, rest
+        seen.add(key)
 
 
 def _mapping(source: ForeignSet, name: str) -> dict[str, str]:
@@ -69,7 +93,7 @@ def _recordings(source: ForeignSet) -> Iterator[tuple[str, Piped | None]]:
     if is_file(folder / "reco2file_and_channel"):
         for _, key, rest in source.keyed(folder / "reco2file_and_channel"):
             channels[key] = CHANNELS.get(rest.split()[-1].upper()) if rest.split() else None
-    for number, key, rest in source.keyed(scp):
+    for number, key, rest in _once(source, scp):
         where = f"{scp}, line {number}"
         piped: Piped | str = file_of(rest) if rest.endswith("|") else Piped(rest)
         if isinstance(piped, str):
@@ -90,17 +114,19 @@ def _recordings(source: ForeignSet) -> Iterator[tuple[str, Piped | None]]:
 
 
 def _segments(source: ForeignSet) -> Iterator[tuple[str, str, float | None, float | None]]:
-    """Utterance, recording, start and length; an end of -1 is the recording's."""
+    """Utterance, recording, start and length (NaN: left out already); an end of -1 is the recording's."""
     path = _folder(source) / "segments"
-    for number, key, rest in source.keyed(path):
+    for number, key, rest in _once(source, path):
         values = rest.split()
         start, end = (seconds_of(v) for v in (values[1:3] if len(values) >= 3 else ("", "")))
         if start is None or end is None:
             source.leave_out(f"{path}, line {number}", "no segment", "expected UTTERANCE RECORDING START END")
+            yield key, values[0] if values else "", math.nan, None
         elif end == -1:
             yield key, values[0], start or None, None
         elif not 0 <= start < end:
             source.leave_out(key, "times that make no sense", f"from {start:g} to {end:g} s")
+            yield key, values[0], math.nan, None
         else:
             yield key, values[0], start, end - start
 

@@ -49,13 +49,17 @@ def read_lhotse(place: ForeignSet | str | Path) -> Iterator[Recording]:
         files = {k: v for k, v in files.items() if k == kind or (kind == "supervisions" and k == "recordings")}
     if files.get("supervisions") and files.get("recordings"):
         known = {str(r["id"]): r for path in files["recordings"] for _, r in objects(source, path) if "id" in r}
+        unused = dict.fromkeys(known)
         for path in files["supervisions"]:
             for number, one in objects(source, path):
                 recording = known.get(str(one.get("recording_id")))
+                unused.pop(str(one.get("recording_id")), None)
                 if recording is None:
                     source.leave_out(f"{path}, line {number}", "its recording is in no manifest of recordings")
                 else:
                     yield from _utterance(source, recording, one, 0.0, None, f"{path}, line {number}")
+        for key in unused:
+            source.leave_out(key, "a recording without supervision")
         return
     if not files.get("cuts"):
         raise SecateurError(f"{source.root}: lhotse's supervisions and recordings, or its cuts, are needed")
