@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ pytest.importorskip("kaldialign")
 import secateur  # noqa: E402
 from secateur.base import plugins  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
+from secateur.base.plugin_faults import PluginError, plugins_blamed  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.manifest import read_manifest  # noqa: E402
 from secateur.export.job import export_checked  # noqa: E402
@@ -25,7 +28,10 @@ from secateur.features.extractor import extractor  # noqa: E402
 from secateur.features.front_end import front_end  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.models.family import families  # noqa: E402
+from secateur.models.groups import Group, Place  # noqa: E402
+from secateur.prune.importance import CRITERIA, Criterion, Evidence  # noqa: E402
 from secateur.prune.methods import check_settings  # noqa: E402
+from secateur.prune.schedule import SCHEDULES  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
 from secateur.prune.shrink import mask, shrink  # noqa: E402
 from secateur.runtime.recogniser import Recogniser  # noqa: E402
@@ -33,6 +39,27 @@ from secateur.text.units import characters_of  # noqa: E402
 
 PACKAGE = Path(__file__).resolve().parent / "plugin_package"
 BUNDLED = Path(secateur.__file__).resolve().parent / "data" / "bundled"
+
+
+FAULTY = """
+from secateur.prune.importance import CRITERIA, Criterion
+
+SHORT = Criterion(lambda group, evidence: CRITERIA["magnitude"](group, evidence)[1:])
+
+def crash(group, evidence):
+    return {}["group"]
+
+CRASH = Criterion(crash)
+
+def no_file(target, model, text):
+    open(target.parent / "none" / "a").close()
+
+def nothing(target, model, text):
+    return target
+
+def backwards(progress):
+    return 1 / 0
+"""
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +71,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     record.mkdir()
     (record / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-asr\nVersion: 1.0\n")
     (record / "entry_points.txt").write_bytes((PACKAGE / "entry_points.txt").read_bytes())
+    (folder / "faulty_parts.py").write_text(FAULTY)
+    record = folder / "faulty_parts-2.1.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty-parts\nVersion: 2.1\n")
+    (record / "entry_points.txt").write_text(
+        "[secateur.criteria]\nshort = faulty_parts:SHORT\ncrash = faulty_parts:CRASH\n"
+        "[secateur.writers]\nno-file = faulty_parts:no_file\nnothing = faulty_parts:nothing\n"
+        "[secateur.schedules]\nbackwards = faulty_parts:backwards\n"
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder))
         # Processes that a job starts (the proof that an export runs without torch) see the package, too.
@@ -135,10 +171,16 @@ def test_the_command_line_knows_its_names_and_formats(
 
 
 def test_its_skill_answers(site: Path) -> None:
+    from secateur.assistant.assistant import Assistant
+    from secateur.assistant.grammar.match import Match
     from secateur.assistant.skill import Context
     from secateur.assistant.skills import load
 
     assert load()["toy.echo"]({"what": "tea"}, Context()) == "toy: tea"
+    assistant = Assistant(cast(Any, None), load(), Context())
+    answer, done = assistant._answer(Match("toy.echo", {}, 0.0, 1))
+    assert not done
+    assert "the module of skills 'toy' of the package toy-asr raised KeyError: 'what'" in answer
 
 
 def test_a_broken_part_is_one_line_that_names_it(site: Path) -> None:
@@ -146,6 +188,54 @@ def test_a_broken_part_is_one_line_that_names_it(site: Path) -> None:
         check_settings(PruneSettings(method="gradual", criterion="toy-broken"))
     assert "'toy-broken' of another package (toy_asr.nowhere:NOTHING) cannot be loaded" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_criterion_that_scores_other_units_than_the_group_has(checkpoint: Path) -> None:
+    group = load_checkpoint(checkpoint)[0].groups()[0]
+    evidence = Evidence({name: np.ones((40, 12, 3), np.float32) for name in ("up.weight",)})
+    for criterion, line in (
+        (CRITERIA["short"], "the criterion 'short' of the package faulty-parts gave scores of the shape (39,) for the"),
+        (Criterion(lambda g, e: [0.5] * g.units), "the criterion <lambda> gave a list for the group up: scores have "),
+        (Criterion(lambda g, e: np.ones((40, 1))), "the shape (40, 1) for the group up: scores have the shape (40,)"),
+    ):
+        small = Group("up", "ffn", 40, (Place("up.weight", 0),))
+        assert group.units == small.units
+        with pytest.raises(PluginError, match=re.escape(line)):
+            criterion(small, evidence)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("prune {model} --one-shot --prune.criterion crash", "the criterion 'crash' of the package faulty-parts raised "
+         "KeyError: 'group' (faulty_parts, line 7, in crash)"),
+        ("prune {model} --one-shot --prune.criterion short", "the criterion 'short' of the package faulty-parts gave"),
+        ("export {model} --format no-file", "the export format 'no-file' of the package faulty-parts raised FileNotF"),
+        ("export {model} --format nothing", "the export format 'nothing' of the package faulty-parts wrote nothing"),
+    ],
+)  # fmt: skip
+def test_what_a_part_raises_is_one_line_that_names_its_package(
+    words: str, line: str, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, *rest = words.format(model=checkpoint).split()
+    if command == "prune":
+        data = ["--dev", str(BUNDLED / "dev.jsonl"), "--test", str(BUNDLED / "test.jsonl"), "--prune.kinds", "ffn"]
+        rest = ["--model", *rest, "--train", str(BUNDLED / "train.jsonl"), *data, "--prune.audio-seconds", "none"]
+        rest += ["--prune.text-tokens", "none"]
+    assert main([command, *rest, "--out", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err.splitlines()
+    assert error[-1].startswith(f"secateur: {line}")
+    assert any(one.startswith("Traceback") for one in error) == (" raised " in line)
+    assert command == "prune" or not list(tmp_path.iterdir())
+
+
+def test_a_fault_keeps_its_cause_and_ours_are_not_blamed_on_others(site: Path) -> None:
+    line = "the schedule 'backwards' of the package faulty-parts raised ZeroDivisionError: division by zero"
+    with pytest.raises(PluginError, match=line) as caught, plugins_blamed():
+        SCHEDULES["backwards"](0.5)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    with pytest.raises(ZeroDivisionError), plugins_blamed():
+        1 / 0  # noqa: B018
 
 
 def test_nothing_of_it_is_imported_before_it_is_asked_for(site: Path) -> None:

@@ -13,6 +13,7 @@ from ..base.files import Json
 from ..base.option_fields import as_table, changed_in, default_of
 from ..base.options import from_dict
 from ..base.outputs import check_outputs
+from ..base.plugin_faults import plugins_blamed
 
 S = TypeVar("S")
 BY_POSITION, BY_NAME = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
@@ -24,6 +25,7 @@ class Job(Generic[S]):
 
     Raises:
         SecateurError: an unknown key (with the nearest), a wrong type, a value out of its range, a missing one.
+        PluginError: a part of another package failed.
     """
 
     def __init__(self, settings: type[S], run: Callable[[S], Any]) -> None:
@@ -38,7 +40,8 @@ class Job(Generic[S]):
         else:
             settings = settings_of(self.settings, self.name, inputs, options)
         check_outputs(settings)
-        return self.run(settings)
+        with plugins_blamed():
+            return self.run(settings)
 
 
 def job(settings: type[S]) -> Callable[[Callable[[S], Any]], Job[S]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..base.errors import SecateurError
 from ..base.files import Json
 from ..base.options import to_dict
+from ..base.plugin_faults import PluginError, plugins_blamed
 from ..decode.segments import Audio
 from ..runtime.recogniser import Recogniser
 from .chat import Chat
@@ -94,14 +95,18 @@ class Assistant:
         if match.intent not in self.skills:
             return f"{match.intent} ({', '.join(f'{key}: {value}' for key, value in match.slots.items())})", False
         try:
-            return self.skills[match.intent](match.slots, self.context), True
+            with plugins_blamed():
+                return self.skills[match.intent](match.slots, self.context), True
+        except PluginError as problem:
+            _LOG.exception("the skill for %s failed", match.intent)
+            why = str(problem)
         except SecateurError as problem:
             return self.context.say(f"That did not work: {problem}.", f"没有成功：{problem}。"), False
         except Exception as problem:  # a skill may be anybody's code
             _LOG.exception("the skill for %s failed", match.intent)
             why = f"{type(problem).__name__}: {problem}"
-            english = f"The skill for {match.intent} failed ({why})."
-            return self.context.say(english, f"技能{match.intent}出错（{why}）。"), False
+        english = f"The skill for {match.intent} failed ({why})."
+        return self.context.say(english, f"技能{match.intent}出错（{why}）。"), False
 
     def _otherwise(self, text: str, client: str) -> str:
         """What is not known is asked for; else the brain's answer, or an apology."""

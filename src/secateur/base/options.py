@@ -127,7 +127,7 @@ def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
         raise SecateurError(f"{where}: expected a table of keys, found {type(values).__name__}")
     fields, hints = fields_of(cls), hints_of(cls)  # type: ignore[arg-type]
     # The defaults of some depend on what is given.
-    values = in_parts(cls, getattr(cls, "prepared", dict)(values), where)  # type: ignore[arg-type]
+    values = in_parts(cls, getattr(cls, "prepared", dict)(values), where)
     for name, one in fields.items():
         if name not in values and default_of(one) is MISSING:
             raise SecateurError(f"{where}: missing key '{name}'")

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..base.errors import SecateurError, nearest
 from ..base.extras import hint
 from ..base.locale import translated
 from ..base.memory import out_of_memory
+from ..base.plugin_faults import PluginError, plugins_blamed
 
 # In the order of the pipeline; each is the module secateur.cli.NAME, imported only when it is used.
 COMMANDS = {
@@ -41,9 +43,15 @@ def main(words: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if words is None else words)
     try:
-        code = _run(words)
+        with plugins_blamed():
+            code = _run(words)
         sys.stdout.flush()  # a full disk shows here, not when Python ends
         return code
+    except PluginError as problem:
+        if problem.__cause__ is not None:
+            traceback.print_exception(problem.__cause__)
+        _print_error(str(problem))
+        return 1
     except SecateurError as problem:
         _print_error(str(problem))
         return 2

@@ -14,6 +14,7 @@ import numpy as np
 from ..audio.read import read_audio
 from ..base.errors import SecateurError, nearest
 from ..base.files import Json
+from ..base.plugin_faults import PluginError, named, plugins_blamed
 from ..base.plugins import Lazy, Registry
 from ..base.progress import say
 from ..data.clip import read_clip
@@ -208,7 +209,12 @@ def write_format(
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp") as scratch:
             temporary = Path(scratch) / "made"  # a folder or a file, renamed to `out` when it is complete
-            write(temporary, model, text, **how)
+            with plugins_blamed():
+                write(temporary, model, text, **how)
+            if not temporary.exists():
+                raise PluginError(
+                    f"{named(write, 'writers') or f'the export format {name}'} wrote nothing to its target"
+                )
             if out.is_dir():
                 out.rmdir()
             temporary.rename(out)

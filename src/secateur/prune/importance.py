@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..base.errors import SecateurError, nearest
+from ..base.plugin_faults import PluginError, named, shape_of
 from ..base.plugins import Registry
 from ..models.groups import Group
 from .arrays import Array, constant, filled, of_kind
@@ -83,13 +84,20 @@ class Criterion:
 
         Raises:
             SecateurError: something that the criterion needs was not gathered.
+            PluginError: it did not give a score a unit.
         """
         for need in self.needs:
             if not evidence.holds(need, group):
                 raise SecateurError(
                     f"the criterion '{self.score.__name__}' needs {NEEDS[need]}; nothing was given for {group.name}"
                 )
-        return self.score(group, evidence)
+        scores = self.score(group, evidence)
+        if (shape := getattr(scores, "shape", None)) is None or tuple(shape) != (group.units,):
+            raise PluginError(
+                f"{named(self, 'criteria') or f'the criterion {self.score.__name__}'} gave {shape_of(scores)} for the "
+                f"group {group.name}: scores have the shape ({group.units},), one a unit"
+            )
+        return scores
 
 
 def magnitude(group: Group, evidence: Evidence) -> Array:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError
+from ...base.plugin_faults import PluginError, named, shape_of
 from ...base.plugins import Registry
 
 
@@ -98,6 +99,7 @@ class WeightCriterion:
 
         Raises:
             SecateurError: something that the criterion needs was not gathered.
+            PluginError: it did not give a score a weight.
         """
         missing = "its term, summed over steps" if self.term is not None and evidence.sums is None else ""
         if self.needs_inputs and evidence.inputs is None:
@@ -107,7 +109,13 @@ class WeightCriterion:
                 f"the criterion '{self.score.__name__}' needs {missing}, which is not known of "
                 f"{evidence.name}: name the matrices to prune (prune.amounts), or choose another criterion"
             )
-        return self.score(weight, evidence)
+        scores = self.score(weight, evidence)
+        if getattr(scores, "shape", None) != weight.shape:
+            raise PluginError(
+                f"{named(self, 'weight_criteria') or f'the criterion {self.score.__name__}'} gave {shape_of(scores)} "
+                f"for {evidence.name}: scores have the shape {tuple(weight.shape)}, one a weight"
+            )
+        return scores
 
 
 WEIGHT_CRITERIA: Registry[WeightCriterion] = Registry("weight_criteria", "criterion for single weights", {
