@@ -13,13 +13,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from small_ctc import NoText, small_ctc  # noqa: E402
+from small_ctc import CONFIGS, NoText, moved_from_start, small_ctc  # noqa: E402
 from small_models import small_whisper  # noqa: E402
 
 from secateur.cli import main  # noqa: E402
+from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.models.family import family_of, write_config  # noqa: E402
 from secateur.prune.shrink import shrink  # noqa: E402
+from secateur.text.units import characters_of  # noqa: E402
 from secateur.weights.fetch import read_foreign  # noqa: E402
 from secateur.weights.registry import known_models  # noqa: E402
 
@@ -120,6 +122,25 @@ def test_show_takes_a_fetched_name(tiny_en: Path) -> None:
     assert values["folder"] == str(tiny_en)
     assert values["parameters"]["vocabulary"] == 51864 * 384
     assert values["tokens"]["end"] == 50256
+
+
+def test_show_describes_exports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = without_torch("models", "show", "secateur-en")
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout
+    assert "family whisper" in shown and "stored as int8" in shown and "exported from secateur-en by secateur" in shown
+    assert "8 heads, query/key 64, value 64" in shown and "decoder.onnx 21.5 MB" in shown
+    units = characters_of(["one two"])
+    model = moved_from_start(replace(CONFIGS["gru"], units=units.outputs), 0)
+    export_onnx(model, units, tmp_path / "ctc", "fp32")
+    assert main(["models", "show", str(tmp_path / "ctc"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    size = sum(f.stat().st_size for f in (tmp_path / "ctc").iterdir() if f.name != "export.json")
+    assert sum(one["bytes"] for one in found["exported"]["files"].values()) == size
+    assert found["types"] == ["fp32"] and found["parameters"]["total"] == sum(p.numel() for p in model.parameters())
+    (tmp_path / "ctc" / "network.onnx").write_bytes(b"torn")
+    assert main(["models", "show", str(tmp_path / "ctc")]) == 2
+    assert "network.onnx: truncated" in capsys.readouterr().err
 
 
 def test_show_refuses_a_config_of_another_model(small: Path, capsys: pytest.CaptureFixture[str]) -> None:

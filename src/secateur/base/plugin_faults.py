@@ -42,9 +42,9 @@ def plugins_blamed() -> Iterator[None]:
             raise
         frame, line = frames[-1]
         reason = (str(problem).splitlines() or [""])[0]
-        said = type(problem).__name__ + (f": {reason}" if reason else "")
+        raised = type(problem).__name__ + (f": {reason}" if reason else "")
         where = f"{frame.f_globals['__name__']}, line {line}, in {frame.f_code.co_qualname}"
-        raise PluginError(f"{_part(frames)} raised {said} ({where}): this is for its authors to repair") from problem
+        raise PluginError(f"{_part(frames)} raised {raised} ({where}): this is for its authors to repair") from problem
 
 
 def named(part: Any, group: str) -> str:

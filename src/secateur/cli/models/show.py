@@ -12,7 +12,7 @@ from ...base.files import Json
 from ...base.locale import padded, translated
 from ...base.options import Settings, option
 
-HELP = "What a checkpoint is made of: widths of every layer, parameters of every part, special tokens."
+HELP = "What a checkpoint or export is made of: widths of every layer, parameters of every part, special tokens."
 EXAMPLE = "secateur models show runs/demo/pruned"
 SECONDS, TOKENS = 10.0, 40  # of the clip whose cost is shown, and of its text
 MOST = 40  # units that are written out
@@ -23,11 +23,14 @@ LAYER = re.compile(r"^(.*?\.\d+\.[^.]+).*$")  # a parameter's name up to the par
 class Options(Settings):
     """The model to describe."""
 
-    model: str = option(help="Describe this: a folder, or anything that `models fetch` takes.", positional=True)
+    model: str = option(
+        help="Describe this: a checkpoint or exported folder, a bundled name, or anything that `models fetch` takes.",
+        positional=True,
+    )
 
 
 def run(options: Options) -> Json:
-    """The config, and what the weights' header says is stored; no weight is read.
+    """The config, and what the weights' header or an export's record says is stored; no weight is read.
 
     Raises:
         SecateurError: no such model, or a header that does not fit the config.
@@ -36,11 +39,16 @@ def run(options: Options) -> Json:
     from ...models.describe import widths
     from ...models.family import family_of, read_config
     from ...models.reference import is_reference
+    from ...runtime.contents import CONTENTS, read_contents
+    from ...runtime.model_folder import BUNDLED
     from ...weights.cache import cached, is_checkpoint, models_folder
     from ...weights.header import read_header
 
     folder = models_folder() / options.model if cached(options.model) else Path(options.model)
-    if not is_checkpoint(folder):
+    if not folder.exists() and (BUNDLED / options.model / CONTENTS).is_file():
+        folder = BUNDLED / options.model
+    exported = read_contents(folder) if (folder / CONTENTS).is_file() else None
+    if exported is None and not is_checkpoint(folder):
         from ...base.extras import require
 
         require("torch", "train")
@@ -48,12 +56,17 @@ def run(options: Options) -> Json:
 
         folder = fetch(options.model)
     config = read_config(folder / "config.json")
-    header = _referred(folder) if is_reference(folder) else read_header(folder / "model.safetensors")
     values, family = to_dict(config), family_of(config)
+    if exported is not None:
+        parameters, types = _expected(config) or {}, [exported.precision]
+        parameters |= {"total": family.parameters(config)}
+    else:
+        header = _referred(folder) if is_reference(folder) else read_header(folder / "model.safetensors")
+        parameters, types = _stored_parts(folder, config, header), sorted({t.type for t in header.values()})
     seconds = min(SECONDS, config.max_seconds)
     return {
         "folder": str(folder), "config": {key: value for key, value in values.items() if key != "tokens"},
-        "parameters": _stored_parts(folder, config, header), "types": sorted({t.type for t in header.values()}),
+        "parameters": parameters, "types": types, "exported": to_dict(exported),
         "max_seconds": config.max_seconds, "tokens": values.get("tokens"), "widths": widths(config),
         "macs": family.parts(config, seconds, TOKENS), "macs_seconds": seconds,
         "vocabulary": None if "tokens" in values else _units(folder / family.text_file),
@@ -135,6 +148,11 @@ def show(result: Json) -> str:
     for part, count in parts.items():
         widths = padded(translated(result["widths"].get(part, "")), 32)
         lines.append(f"{padded(translated(part), 58)} {widths} {count:11,}")
+    if exported := result["exported"]:
+        files = {name: one["bytes"] / 1e6 for name, one in exported["files"].items()}
+        listed = ", ".join(f"{name} {size:.1f} MB" for name, size in files.items() if size >= 0.05)
+        made = f"exported from {exported['source']} by {exported['made_by']}: {sum(files.values()):.1f} MB"
+        lines.append(f"{translated(made)} ({listed})")
     macs, seconds = result["macs"], result["macs_seconds"]
     each = ", ".join(f"{translated(part)} {count / 1e6:,.1f} M" for part, count in macs.items() if count)
     operations = translated(f"multiply-accumulates for {seconds:g} s: {sum(macs.values()) / 1e9:,.2f} G")
