@@ -198,8 +198,8 @@ def _read(source: ForeignSet, path: Path, ending: str) -> tuple[list[TimedText] 
         return spans, odd, []
     if ending == ".json":
         return read_segments(text), [], []
-    spans, odd = labels_and_others(text) or (None, [])
-    return spans, odd, []
+    labels = labels_and_others(text)
+    return (None, [], []) if labels is None else (*labels, [])
 
 
 def _audio_of(source: ForeignSet, path: Path, nearby: Nearby, names: Sequence[str], alone: bool) -> Path | None:

@@ -49,14 +49,35 @@ class Nearby:
         for path in called:
             if path.name.lower().endswith((*PLAIN, FIELDS)):
                 self.texts[stem_of(path)].append(path)
+        self._whose = lru_cache(maxsize=None)(lambda folder: whose(self._folders(folder)))
         self._names = source.names_of_folders
-        self._text_names = {name for p in {p.parent for p in called} for name in whose(self._folders(p))}
+        self._text_names = {name for p in {p.parent for p in called} for name in self._whose(p)}
         exact = {(f.parent, f.stem.lower()) for f in source.audio}
         self._some_beside = any((p.parent, stem_of(p)) in exact for p in called)
-        self._apart = lru_cache(maxsize=1 << 16)(self._between)
+        self._apart = lru_cache(maxsize=1 << 18)(self._between)
+        self._places = lru_cache(maxsize=1 << 12)(self._by_place)
 
     def _folders(self, folder: Path) -> tuple[str, ...]:
         return Path(self.source.inside(folder)).parts
+
+    def _by_place(self, name: str, texts: bool) -> dict[tuple[str, ...], list[tuple[Path, Path]]]:
+        """The texts, or the recordings, of a name with their folders, by whose they are."""
+        places: dict[tuple[str, ...], list[tuple[Path, Path]]] = defaultdict(list)
+        for path in (self.texts if texts else self.audio).get(name, ()):
+            folder = path.parent
+            places[self._whose(folder)].append((folder, path))
+        return places
+
+    def _nearest(self, name: str, folder: Path, texts: bool) -> list[Path]:
+        """The texts of a name that are nearest to a folder of recordings, or the other way round."""
+        places = self._places(name, texts)
+        # What has the same names above it is nearest: most often there is no need to look at all others.
+        for some in (places.get(self._whose(folder), []), [pair for place in places.values() for pair in place]):
+            apart = [(self._apart(folder, at) if texts else self._apart(at, folder), path) for at, path in some]
+            near = min((d for d, _ in apart if d is not None), default=None)
+            if near is not None:
+                return [path for d, path in apart if d == near]
+        return []
 
     def _between(self, recordings: Path, texts: Path) -> int | None:
         """How far a folder of recordings is from one of texts; None: what they hold does not belong together."""
@@ -64,25 +85,18 @@ class Nearby:
             return -1
         if texts in self.source.folders_of_audio:
             return None
-        own, other = self._folders(recordings), self._folders(texts)
-        mine, theirs = differing(whose(own), whose(other))
+        mine, theirs = differing(self._whose(recordings), self._whose(texts))
         if any(name in self._names for name in theirs):
             return None
-        if (
-            mine
-            and theirs
-            and (  # only where all texts are in a folder beside that of all recordings
-                self._some_beside or len(theirs) > 1 or kinds(own) != kinds(other) or set(mine) & self._text_names
-            )
-        ):
+        # Folders of unknown names go together only where all texts are in one and all recordings in the other.
+        alike = mine and theirs and not self._some_beside and len(theirs) == 1 and not set(mine) & self._text_names
+        if mine and theirs and (not alike or kinds(self._folders(recordings)) != kinds(self._folders(texts))):
             return None
         return len(mine) + len(theirs)
 
     def owners(self, path: Path, name: str = "") -> list[Path]:
         """The recordings nearest to a text that may be meant by it, which is called `name`, or as its file."""
-        apart = [(self._apart(f.parent, path.parent), f) for f in self.audio.get(name.lower() or stem_of(path), ())]
-        near = min((d for d, _ in apart if d is not None), default=None)
-        nearest = [f for d, f in apart if d == near is not None]
+        nearest = self._nearest(name.lower() or stem_of(path), path.parent, texts=False)
         exact = [f for f in nearest if f.stem == (name or bare_name(path))]  # beside `a.wav` there may be `A.wav`
         others = {f.stem.lower() for f in nearest} - {f.stem.lower() for f in exact}
         return [f for f in nearest if f in exact or not exact or f.stem.lower() in others]
@@ -96,12 +110,11 @@ class Nearby:
     def text_of(self, audio: Path) -> tuple[Path | None, str, str]:
         """The text of a recording; or None, why there is none, and which text it may be."""
         stem = audio.stem.lower()
-        candidates = self.texts.get(stem) or self.texts.get(MICROPHONE.sub("", stem), [])
-        distances = [(self._apart(audio.parent, path.parent), path) for path in candidates]
-        near = min((d for d, _ in distances if d is not None), default=None)
-        mine = [path for d, path in distances if d == near is not None and audio in self.owners(path)]
+        stem = stem if stem in self.texts else MICROPHONE.sub("", stem)
+        mine = [path for path in self._nearest(stem, audio.parent, texts=True) if audio in self.owners(path)]
         if not mine:
-            detail = f"{self.source.inside(candidates[0])} is perhaps another recording's" if candidates else ""
+            others = self.texts.get(stem)
+            detail = f"{self.source.inside(others[0])} is perhaps another recording's" if others else ""
             return None, "no transcript beside it", detail
         usual = (".txt", ".lab")
         best, *rest = sorted(mine, key=lambda f: (f.suffix.lower() not in usual, f.suffix.lower() == FIELDS, f))
