@@ -179,6 +179,7 @@ def paired(folder: Path, audio: str, texts: str) -> tuple[dict[str, str], dict[s
         ("wav/ann/1.wav wav/Bob/1.wav", "subs/ann/1.srt subs/Bob/1.srt", "wav/ann/1 wav/Bob/1"),
         ("corpus/ann/1.wav corpus/Bob/1.wav", "aligned/ann/1.srt aligned/carl/1.srt", "corpus/ann/1"),
         ("wav/a.wav mp3/a.flac", "txt/a.txt", "wav/a mp3/a"),
+        ("rec/1.wav rec/2.wav intro.wav ann/3.wav", "1.txt 2.txt 3.txt", "rec/1 rec/2"),
     ],
 )
 def test_no_recording_gets_the_text_of_another_speaker(tmp_path: Path, audio: str, texts: str, expected: str) -> None:
@@ -187,7 +188,7 @@ def test_no_recording_gets_the_text_of_another_speaker(tmp_path: Path, audio: st
     for name, text in found.items():
         ours, theirs = Path(name), Path(text)
         assert theirs.stem == ours.stem
-        assert theirs.parent.name in ("txt", ours.parent.name) or theirs.parent.name[:3] == ours.parent.name[:3]
+        assert theirs.parent.name in ("txt", "", ours.parent.name) or theirs.parent.name[:3] == ours.parent.name[:3]
     assert {name for name in audio.split() if name not in found} <= set(left_out)
 
 

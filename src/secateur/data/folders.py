@@ -14,7 +14,7 @@ SPLITS = r"train(?:ing)?|dev|test(?:ing)?|valid(?:ation)?|eval"
 FORMAT = re.compile(rf"^(?:{FORMATS})$", re.IGNORECASE)
 GENERAL = re.compile(rf"^(?:{CONTENT}|{SPLITS})$", re.IGNORECASE)  # not who
 KIND = re.compile(
-    rf"^(?:{CONTENT}|texte|textos?|trans|transcriptions?|transkripte?|annotations?|labels?|labs?|trn|prompts?|"
+    rf"^(?:{CONTENT}|recs?|texte|textos?|trans|transcriptions?|transkripte?|annotations?|labels?|labs?|trn|prompts?|"
     r"subtitles?|subs|srt|vtt|textgrids?|alignments?|aligned|eaf|elan|stm|ctm|json|sentences?|utterances?)$",
     re.IGNORECASE,
 )

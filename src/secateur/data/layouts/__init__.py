@@ -247,7 +247,8 @@ def _of_folder(source: ForeignSet) -> str:
     inside = _sets_inside(source)
     if inside:
         raise SecateurError(f"{folder}: a folder above data sets: name one of them: {', '.join(map(str, inside))}")
-    above = [] if url_of(folder) else sorted(f for f in folder.absolute().parent.glob("*.?sv") if source.audio)
+    above = [] if url_of(folder) else sorted(folder.absolute().parent.glob("*.?sv") if source.audio else ())
+    above = [f for f in above if not f.name.endswith(".left-out.tsv")]
     hints += [f"{above[0].name} is in the folder above: name {above[0].parent}"] if above else []
     unread = next((path for path in source.files if path.suffix.lower() in UNREAD), None)
     hints += [f"{source.inside(unread)}: {described(unread)}"] if unread else []

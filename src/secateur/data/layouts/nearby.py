@@ -35,7 +35,7 @@ class Nearby:
     """Texts and recordings of one name belong together in one folder, or in folders that differ by what is in them.
 
     `wav/anna/1.wav` has `txt/anna/1.txt`, `anna_txt/1.txt` or, where no other recording is called `1`, `txt/1.txt`;
-    never the text of a folder that has recordings of its own.
+    never a text from another speaker's folder, or from above where recordings of its own lie beside it.
     """
 
     def __init__(self, source: ForeignSet) -> None:
@@ -83,10 +83,8 @@ class Nearby:
         """How far a folder of recordings is from one of texts; None: what they hold does not belong together."""
         if recordings == texts:
             return -1
-        if texts in self.source.folders_of_audio:
-            return None
         mine, theirs = differing(self._whose(recordings), self._whose(texts))
-        if any(name in self._names for name in theirs):
+        if any(name in self._names for name in theirs) or ((mine or theirs) and texts in self.source.folders_of_audio):
             return None
         # Folders of unknown names go together only where all texts are in one and all recordings in the other.
         alike = mine and theirs and not self._some_beside and len(theirs) == 1 and not set(mine) & self._text_names
