@@ -13,14 +13,18 @@ from small_ctc import small_ctc  # noqa: E402
 from small_models import small_whisper  # noqa: E402
 
 import secateur.train.loop  # noqa: E402
+from secateur.api.data import Work  # noqa: E402
+from secateur.api.job_time import in_minutes, job_seconds  # noqa: E402
 from secateur.api.train import TrainJobSettings  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
+from secateur.data.job import JobData  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
 from secateur.prune.sensitivity_map import SensitivityMap, write_map  # noqa: E402
 from secateur.study.record import begin, complete, fingerprint, finish  # noqa: E402
 from secateur.text.units import characters_of  # noqa: E402
+from secateur.train.settings import TrainSettings  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -209,11 +213,23 @@ def test_a_check_looks_at_everything_and_writes_nothing(
     assert main(words(job, place, "--check", "--json", "--training.epochs", "2", "--training.batch-seconds", "4")) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["clips"] == {"train": 12, "rehearsal": 0, "dev": 12, "test": 12}
-    assert found["steps"] >= 2 and {"minutes", "gigabytes"} <= found.keys()
+    assert found["steps"] >= 2 and found["gigabytes"] >= 0 and found["minutes"] >= 0.1
+    assert found["minutes_of"].keys() == {"reading", "training", "decoding", "export"} and found["not_counted"]
     assert (found["removal"] is None) == (job == "train")
     assert sorted(place.rglob("*")) == before
     assert main(words(job, place, "--check")) == 0
     assert "nothing is wrong with it: 12 train" in capsys.readouterr().out
+
+
+def test_the_minutes_count_controls_decoding_and_exports(place: Path) -> None:
+    train, dev, test = (read_manifest(place / f"{name}.jsonl") for name in ("train", "dev", "test"))
+    data, config = JobData(train, dev, {"test": test}), small_whisper()[0].config
+    one = Work(TrainSettings(steps=2))
+    both = replace(one, precision="int8", exports=2, trained=2, decoded=40)
+    alone, job = (job_seconds(data, config, work, 6e9, 1, 1e10) for work in (one, both))
+    assert (alone["training"], job["training"]) == (2.0, 4.0) and alone["export"] == 0 < 9 < job["export"]
+    assert job["decoding"] > 2 * alone["decoding"] > 0 and job["reading"] == alone["reading"] > 0
+    assert in_minutes(dict.fromkeys(job, 0.01))["all"] == 0.1 and in_minutes(job)["all"] * 60 >= sum(job.values())
 
 
 @pytest.mark.usefixtures("nothing_trains")

@@ -68,7 +68,11 @@ class AdaptSettings(DataSettings):
 
     def work(self) -> Work:
         exports = 2 if self.dense_control else 1  # the original, and the control; the pruned one is smaller
-        return Work(self.training, self.prune, precision=self.precision, exports=exports)
+        used = self.condition_clips * (len(self.conditions) + 1) if self.conditions else 0
+        return Work(
+            self.training, self.prune, precision=self.precision, exports=exports, trained=exports,
+            decoded=self.timed_clips + used,
+        )  # fmt: skip
 
     @classmethod
     def prepared(cls, values: Mapping[str, Any]) -> Json:

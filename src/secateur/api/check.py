@@ -15,6 +15,7 @@ from ..base.progress import say
 from .casing import notes_on_casing
 from .contradictions import check_effect, check_sets, check_taught, check_unread
 from .data import DataSettings, Work
+from .job_time import NOT_COUNTED, in_minutes, job_seconds
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 LOOKED_AT = 500  # texts of a set whose casing is judged
 FP32 = 4  # bytes a value
 COPIES = 5  # of every weight while training: itself, its gradient, AdamW's two moments, the average
-UTILISATION = 0.3  # share of a device's fastest matrix products that training reaches, roughly
 
 
 @dataclass
@@ -43,7 +43,8 @@ class Plan:
     teacher: Network | None = None
     preview: Preview | None = None
     steps: int = 0
-    seconds: float = 0.0  # of training, estimated
+    seconds: dict[str, float] = field(default_factory=dict)  # of each part of the job, estimated
+    not_counted: str = NOT_COUNTED
     gigabytes: float = 0.0  # of memory, activations of a batch left out
     clips: dict[str, int] = field(default_factory=dict)
 
@@ -51,10 +52,12 @@ class Plan:
         """What `--check` prints."""
         from ..base.options import to_dict
 
+        parts = in_minutes(self.seconds)
         removal = None if self.preview is None else {"text": self.preview.text, **to_dict(self.preview)}
         return {
             "check": True, "clips": self.clips, "steps": self.steps, "removal": removal,
-            "minutes": round(self.seconds / 60, 1), "gigabytes": round(self.gigabytes, 2),
+            "minutes": parts.pop("all"), "minutes_of": parts, "not_counted": self.not_counted,
+            "gigabytes": round(self.gigabytes, 2),
         }  # fmt: skip
 
 
@@ -230,10 +233,10 @@ def _cost(plan: Plan, work: Work) -> None:
     from ..data.clip_index import durations_of
     from ..models.family import family_of
     from ..prune.task import task_of
-    from ..study.compute import training_flops
+    from ..study.compute import streamed_flops, training_flops
     from ..study.preview import preview, rehearse
     from ..train.loop import total_steps
-    from ..train.stream import Mix
+    from ..train.stream import Mix, epoch_steps
 
     data, config = plan.data, plan.model.config
     train = None
@@ -249,6 +252,10 @@ def _cost(plan: Plan, work: Work) -> None:
     trained = initial.model.config
     check_lengths(data, min(trained.max_seconds, config.max_seconds))
     if train is None:
+        if not data.window:
+            if work.prune is None:
+                plan.not_counted = "candidates that are decoded"
+            plan.seconds = job_seconds(data, config, work, 0.0, 0, speed(data.device))
         return
     rehearse(initial, data, train, plan.teacher, work.prune)
     mix = Mix(durations_of(data.training), durations_of(data.rehearsal), data.rehearsal_share, data.window)
@@ -256,10 +263,13 @@ def _cost(plan: Plan, work: Work) -> None:
     seconds = sum(map(float, mix.training)) + sum(map(float, mix.rehearsal))
     audio = 0.0 if data.window else seconds * trained.front_end.sample_rate * FP32
     plan.gigabytes = (COPIES * FP32 * family_of(config).parameters(config) + audio) / 1e9
-    if not data.window:
-        plan.seconds = training_flops(trained, data, train, plan.steps, plan.teacher) / (
-            UTILISATION * speed(data.device)
-        )
+    if data.window:
+        flops = streamed_flops(trained, list(map(float, mix.training)), train, plan.steps)
+    else:
+        flops = training_flops(trained, data, train, plan.steps, plan.teacher)
+    epoch = max(epoch_steps(mix, train.batch_seconds, train.seed), 1)
+    validations = 1 + int(plan.steps / max(train.validate_every * epoch, 1))
+    plan.seconds = job_seconds(data, config, work, flops, validations, speed(data.device))
 
 
 def check_lengths(data: JobData, most: float) -> None:
@@ -300,12 +310,16 @@ def checked(result: Json) -> str:
     steps = f"; {result['steps']} steps" if result["steps"] else ""
     lines = [translated(f"nothing is wrong with it: {clips} clips{steps}")]
     if result["steps"]:
+        of = result["minutes_of"]
         lines.append(
             translated(
-                f"about {result['minutes']:g} min of training an arm here (roughly, from operations and a short "
-                f"measurement), {result['gigabytes']:g} GB for weights, optimiser and audio, a batch's activations "
-                "on top"
+                f"about {result['minutes']:g} min here (roughly, from operations and a short measurement): "
+                f"{of['training']:g} of training, {of['decoding']:g} of decoding, {of['reading']:g} of reading, "
+                f"{of['export']:g} of export; not counted: {translated(result['not_counted'])}"
             )
+        )
+        lines.append(
+            translated(f"{result['gigabytes']:g} GB for weights, optimiser and audio, a batch's activations on top")
         )
     removal = result["removal"]
     if removal is not None:

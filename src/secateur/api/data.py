@@ -27,6 +27,8 @@ class Work:
     new: NewModel | None = None  # what is built in place of the model
     precision: str = ""  # of what is exported; empty: nothing is
     exports: int = 0  # models that are exported beside the pruned one
+    trained: int = 1  # models that are trained, controls among them
+    decoded: int = 0  # clips that every exported model decodes beside the test set
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..data.job import JobData
 from ..evaluate.error_rate import metric_for, units
 from ..evaluate.run import TOKENS_A_WORD
@@ -11,6 +13,7 @@ from ..train.examples import mix_of
 from ..train.mix import Example
 from ..train.settings import TrainSettings
 
+WORDS_A_SECOND = 2.5  # of English
 BACKWARD = 3  # forward and backward cost three forward passes (gradients of activations and of weights)
 
 
@@ -42,6 +45,13 @@ def training_flops(
         first_rehearsal = len(data.training) if settings.distillation_on == "rehearsal" else 0
         total += sum(macs(teacher.config, e, None) for e in examples if e.clips and e.clips[0] >= first_rehearsal)
     return 2 * total * steps / len(batches)
+
+
+def streamed_flops(config: Config, durations: Sequence[float], settings: TrainSettings, steps: int) -> float:
+    """As `training_flops` where texts are not in memory: from the mean clip, at the usual pace of speech."""
+    mean = sum(durations) / max(len(durations), 1)
+    macs = family_of(config).macs(config, mean, round(TOKENS_A_WORD * WORDS_A_SECOND * mean), False)
+    return 2 * BACKWARD * float(macs) * steps * settings.batch_seconds / max(mean, 0.1)
 
 
 def _encoded(config: Config, seconds: float) -> float:
