@@ -225,7 +225,7 @@ def test_the_minutes_count_controls_decoding_and_exports(place: Path) -> None:
     train, dev, test = (read_manifest(place / f"{name}.jsonl") for name in ("train", "dev", "test"))
     data, config = JobData(train, dev, {"test": test}), small_whisper()[0].config
     one = Work(TrainSettings(steps=2))
-    both = replace(one, precision="int8", exports=2, trained=2, decoded=40)
+    both = replace(one, precision="int8", exports=2, trained=2, decoded=(16, 4))
     alone, job = (job_seconds(data, config, work, 6e9, 1, 1e10) for work in (one, both))
     assert (alone["training"], job["training"]) == (2.0, 4.0) and alone["export"] == 0 < 9 < job["export"]
     assert job["decoding"] > 2 * alone["decoding"] > 0 and job["reading"] == alone["reading"] > 0

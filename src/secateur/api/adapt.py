@@ -68,10 +68,10 @@ class AdaptSettings(DataSettings):
 
     def work(self) -> Work:
         exports = 2 if self.dense_control else 1  # the original, and the control; the pruned one is smaller
-        used = self.condition_clips * (len(self.conditions) + 1) if self.conditions else 0
+        used = (self.condition_clips,) * (len(self.conditions) + 1) if self.conditions else ()
         return Work(
             self.training, self.prune, precision=self.precision, exports=exports, trained=exports,
-            decoded=self.timed_clips + used,
+            decoded=(self.timed_clips, *used),
         )  # fmt: skip
 
     @classmethod

@@ -28,7 +28,7 @@ class Work:
     precision: str = ""  # of what is exported; empty: nothing is
     exports: int = 0  # models that are exported beside the pruned one
     trained: int = 1  # models that are trained, controls among them
-    decoded: int = 0  # clips that every exported model decodes beside the test set
+    decoded: tuple[int, ...] = ()  # so many test clips at most are decoded again and again by every exported model
 
 
 @dataclass(frozen=True, kw_only=True)

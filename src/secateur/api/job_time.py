@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..data.job import JobData
 
 READ_A_SECOND = 300.0  # seconds of audio that are read and resampled in one
-TRAINING, DECODING = 0.3, 0.1  # shares of a device's fastest matrix products that are reached, roughly
+UTILISATION = 0.3  # share of a device's fastest matrix products that training and decoding reach, roughly
 EXPORT, EXPORTED_A_SECOND = 3.0, 1e7  # seconds of any export, and parameters of a model that are written in one
 STARTING = 2.0  # seconds: what any job takes
 SAMPLED = 50  # clips of a set whose mean cost is taken
@@ -37,12 +37,12 @@ def job_seconds(
     exports = 1 + work.exports if work.precision else 0
     if exports and tests:
         mean = _decoding(original, tests) / len(tests)
-        decoded += _decoding(original, tests) + exports * work.decoded * mean
+        decoded += _decoding(original, tests) + exports * sum(min(count, len(tests)) for count in work.decoded) * mean
     clips = [*tests, *kept, *data.dev] if data.window else [*tests, *kept, *data.dev, *data.training, *data.rehearsal]
     return {
         "reading": STARTING + sum(clip.duration for clip in clips) / READ_A_SECOND,
-        "training": arms * flops / (TRAINING * speed),
-        "decoding": decoded / (DECODING * speed),
+        "training": arms * flops / (UTILISATION * speed),
+        "decoding": decoded / (UTILISATION * speed),
         "export": exports * (EXPORT + family_of(original).parameters(original) / EXPORTED_A_SECOND),
     }
 
