@@ -406,7 +406,7 @@ NAMES = [
     "transformers tokenizer.json",
     "model.bin", "ctranslate2 config.json", "ctranslate2 tokenizer.json", "pt", "encoder.onnx", "decoder.onnx",
     "exported config.json", "exported export.json", "result", "sensitivity map", "training state", "arpa", "ngram",
-    "archive gz", "archive",
+    "archive gz", "archive", "label studio",
 ]  # fmt: skip
 
 
