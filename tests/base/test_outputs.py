@@ -87,7 +87,7 @@ def test_outputs_of_settings_and_of_their_parts(place: Path) -> None:
         (Outer(place / "file", place / "file" / "x"), "file is a file, not a folder; name another --out"),
         (Outer(place / "file", place / "folder"), "name a file with --out, such as .*folder/NAME.json"),
         (Outer(place / "file", place / "folder" / ".." / "file"), "is read, and --out would replace it"),
-        (Outer(place / "file", new, Inner(place / "folder")), "name a file with --log, such as .*NAME.log"),
+        (Outer(place / "file", new, Inner(place / "folder")), "name a file with --inner.log, such as .*NAME.log"),
     ):
         with pytest.raises(SecateurError, match=message):
             check_outputs(bad)

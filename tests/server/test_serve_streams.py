@@ -239,7 +239,7 @@ def test_the_log_has_a_line_for_everybody_and_nothing_of_what_was_said(clip: tup
 
 def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", str(free_port()), "--access.log", str(tmp_path)]) == 2
-    assert "no log can be written" in capsys.readouterr().err
+    assert "is a folder; name a file with --access.log, such as" in capsys.readouterr().err
 
 
 def test_a_shutdown_finishes_what_is_in_flight(clip: tuple[bytes, str]) -> None:

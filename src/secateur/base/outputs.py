@@ -39,14 +39,18 @@ def check_outputs(settings: Any) -> None:
             raise SecateurError(f"{path}: is read, and {flag} would replace it; name another {flag}")
 
 
-def _outputs(settings: Any) -> Iterator[tuple[str, Path, str]]:
+def _outputs(settings: Any, prefix: str = "--") -> Iterator[tuple[str, Path, str]]:
     """Flag, path and kind (`folder`, or the ending of a file) of all that is written."""
     for one in dataclasses.fields(settings):
         value, writes = getattr(settings, one.name), one.metadata.get("writes", "")
         if dataclasses.is_dataclass(value):
-            yield from _outputs(value)
+            yield from _outputs(value, prefix if one.metadata.get("flat") else f"{prefix}{_dashed(one.name)}.")
         elif writes and isinstance(value, Path) and str(value) != "-":
-            yield f"--{one.name.replace('_', '-')}", value, writes(settings) if callable(writes) else writes
+            yield f"{prefix}{_dashed(one.name)}", value, writes(settings) if callable(writes) else writes
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def _inputs(settings: Any) -> Iterator[Path]:
