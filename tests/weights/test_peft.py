@@ -183,6 +183,7 @@ def test_an_adapter_that_cannot_hold_the_changes_is_refused(tmp_path: Path, caps
     assert "nothing differs" in refusal(*with_base)
     assert "give both" in refusal(*words)
     assert "give both" in refusal(*with_base, "--format", "transformers")
+    assert "no model or folder 'nonsense'" in refusal(*words, "--base", "nonsense", "--check")
     full = copy.deepcopy(base)
     for layer in full.modules():
         if isinstance(layer, torch.nn.Linear):

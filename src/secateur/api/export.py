@@ -183,6 +183,10 @@ def check_together(settings: ExportSettings, precision: str, by_condition: Mappi
         )
     if (settings.format == "peft") != (settings.base is not None):
         raise SecateurError("--format peft writes an adapter of --base MODEL, what tuning started from: give both")
+    if settings.base is not None:
+        from ..weights.fetch import check_name
+
+        check_name(settings.base)
     if settings.dev is None:
         if by_condition:
             raise SecateurError("a tolerance by condition needs clips to measure on: name a manifest with --dev")

@@ -42,7 +42,7 @@ def write_peft(target: Path, model: Network, text: TextCodec, base: str) -> Path
         raise SecateurError(
             f"an adapter of {base}: both must be of one family that transformers has; {known.name} here"
         )
-    with tempfile.TemporaryDirectory(prefix=".secateur-peft.") as scratch:
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         folders = Path(scratch) / "tuned", Path(scratch) / "base"
         for folder, network, codec in zip(folders, (model, original), (text, its_text), strict=True):
             known.writers["transformers"]()(folder, network, codec, storage=Storage("fp32"))
