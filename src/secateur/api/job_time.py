@@ -28,7 +28,7 @@ def job_seconds(
     """Seconds of reading, training, decoding and exporting; `flops` are of one arm's training.
 
     Every trained model and the original decode the test sets, every trained one the dev set at each of the
-    `validations`; an exported one the test sets again, every export what is timed and heard under conditions.
+    `validations`; an exported one the test sets again, every export what is timed and decoded under conditions.
     """
     tests = [clip for clips in data.tests.values() for clip in clips]
     kept = [clip for clips in data.rehearsal_dev.values() for clip in clips]

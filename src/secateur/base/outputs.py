@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SecateurError
+from .option_fields import flat_names
 from .remote import url_of
 
 FOLDER = "folder"
@@ -25,7 +26,8 @@ def check_outputs(settings: Any) -> None:
         SecateurError: a folder where a file is written or the reverse, no right to write, or a file that is read, too.
     """
     read = list(_inputs(settings))
-    for flag, path, writes in _outputs(settings):
+    for option, path, writes in _outputs(settings):
+        flag = "--" + option.replace("_", "-")
         if url_of(path) is not None:
             continue
         if writes == FOLDER:
@@ -39,18 +41,16 @@ def check_outputs(settings: Any) -> None:
             raise SecateurError(f"{path}: is read, and {flag} would replace it; name another {flag}")
 
 
-def _outputs(settings: Any, prefix: str = "--") -> Iterator[tuple[str, Path, str]]:
-    """Flag, path and kind (`folder`, or the ending of a file) of all that is written."""
+def _outputs(settings: Any) -> Iterator[tuple[str, Path, str]]:
+    """The option ("access.log"), path and kind (`folder`, or the ending of a file) of all that is written."""
     for one in dataclasses.fields(settings):
         value, writes = getattr(settings, one.name), one.metadata.get("writes", "")
         if dataclasses.is_dataclass(value):
-            yield from _outputs(value, prefix if one.metadata.get("flat") else f"{prefix}{_dashed(one.name)}.")
+            flat = flat_names(type(settings), one)
+            for inner, path, kind in _outputs(value):
+                yield inner if inner.split(".")[0] in flat else f"{one.name}.{inner}", path, kind
         elif writes and isinstance(value, Path) and str(value) != "-":
-            yield f"{prefix}{_dashed(one.name)}", value, writes(settings) if callable(writes) else writes
-
-
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
+            yield one.name, value, writes(settings) if callable(writes) else writes
 
 
 def _inputs(settings: Any) -> Iterator[Path]:

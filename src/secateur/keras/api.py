@@ -8,7 +8,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from ..base.errors import several
 from ..prune.sensitivity_map import SensitivityMap
 from .data import Data
 from .latency import within_latency
@@ -84,9 +83,8 @@ def prune(
         SecateurError: a layer or model that cannot be followed (with what stops it), a name that matches nothing, an
             amount that cannot be reached.
     """
-    several("only", only), several("exclude", exclude)
     options = Options(
-        amount, criterion, data, tuple(only), tuple(exclude), protect, mode, batch_size, seed, measured, threshold,
+        amount, criterion, data, only, exclude, protect, mode, batch_size, seed, measured, threshold,
         inputs, round_to, budget, pattern, refit,
     )  # fmt: skip
     if pattern != "units":

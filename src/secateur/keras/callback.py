@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ..base.errors import SecateurError, several
+from ..base.errors import SecateurError
 from ..prune.sensitivity_map import SensitivityMap
 from .api import prune
 from .data import Data
@@ -95,9 +95,8 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
         if power is not None and not isinstance(schedule, Mapping):
             Schedule(schedule if isinstance(schedule, str) else schedule.kind, power)  # a kind that has none is refused
         self.schedules = {name: of(one) for name, one in given.items()}
-        several("only", only), several("exclude", exclude)
         self.options = Options(
-            amount, criterion, data, tuple(only), tuple(exclude), protect, mode, batch_size, seed, measured, threshold,
+            amount, criterion, data, only, exclude, protect, mode, batch_size, seed, measured, threshold,
             round_to=round_to, budget=budget, pattern=pattern, refit=refit,
         )  # fmt: skip
         if budget == "latency":

@@ -44,7 +44,7 @@ def doctor(
         structure = structure_of(model, lambda name: any_matches(name, exclude), lenient=True)
     removed: dict[str, int] = {}
     if amount is not None and not problem:
-        planner = Planner(model, Options(amount, only=tuple(only), exclude=tuple(exclude)))
+        planner = Planner(model, Options(amount, only=only, exclude=exclude))
         sizes = {group.name: group.units for group in planner.groups}
         removed = {name: sizes[name] - len(kept) for name, kept in planner.advance(1.0).items()}
     groups = tuple(_prunable(structure, group, removed) for group in structure.groups)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.errors import SecateurError, several
+from ..base.errors import SecateurError
 from ..models.groups import Group, Place
 from ..prune.places import along, parameter_masks, unit_sums
 from .masks import Masks, apply, fetch
@@ -71,9 +71,7 @@ class GroupLasso(keras.callbacks.Callback):  # type: ignore[misc]
         if strength <= 0 or every < 1:
             raise SecateurError(f"group lasso needs strength > 0 and every >= 1, found {strength} and {every}")
         self.strength, self.every, self.since = strength, every, 0
-        self.options = Options(
-            0.0, only=tuple(several("only", only)), exclude=tuple(several("exclude", exclude)), mode="mask"
-        )
+        self.options = Options(0.0, only=only, exclude=exclude, mode="mask")
         self.groups: list[Group] = []
         self.masks: Masks = {}
 

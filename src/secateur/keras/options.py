@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..base.errors import SecateurError, check_known
+from ..base.errors import SecateurError, check_known, several
 from ..prune.importance import CRITERIA
 from ..prune.sensitivity_map import SensitivityMap
 from .data import Data
@@ -40,6 +40,8 @@ class Options:
     refit: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("only", "exclude"):
+            object.__setattr__(self, name, tuple(several(name, getattr(self, name))))
         check_known("criterion", self.criterion, CRITERIA)
         if "map" in CRITERIA[self.criterion].needs and self.measured is None:
             raise SecateurError(f"criterion '{self.criterion}' needs measured=..., a map of secateur.keras.sensitivity")

@@ -14,8 +14,8 @@ from ..decode.segments import Word
 from ..text.chinese import HAN
 from ..text.pinyin import quiet_jieba
 
-# What no line begins with, and what none ends with (禁则, GB/T 15834-2011).
 _HAN = re.compile(f"[{HAN}]")
+# What no line begins with, and what none ends with (禁则, GB/T 15834-2011).
 CLOSING, OPENING = "，。、；：？！…—）】》」』”’〉％·,.;:?!)]}", "（【《「『“‘〈([{"
 
 

@@ -59,7 +59,7 @@ class Body:
         Raises:
             RefusedError: 408, the client is too slow; 413, it sends too much.
         """
-        if self.whole:  # whoever asks now gets an empty body, or hears of it when the client leaves
+        if self.whole:  # whoever asks now gets an empty body, or is told when the client leaves
             return await self._receive()
         limits, spent = self._engine.limits, time.monotonic() - self._begun
         left = min(limits.patience + self.seen / limits.slowest, limits.timeout) - spent
