@@ -1,13 +1,15 @@
-"""Hours transcribed an hour, against transformers' pipeline: bulk.py OUT.json MODEL SPEECH WORK [key=value ...].
+"""Hours transcribed an hour, against the batched pipelines of transformers and faster-whisper:
+bulk.py OUT.json MODEL SPEECH WORK [key=value ...].
 
-Recordings of about ten minutes are joined from the clips of the sets (so that their text is known), and listed again
-and again under other names until there are `hours` of them. Both read the same files, on one GPU, in bf16; the pipeline
-reads the first `peer_hours`.
+Recordings of `minutes` are joined from the clips of the sets (so that their text is known), and listed again and again
+under other names until there are `hours` of them. All read the same files, on one GPU, with 16 bits and `beams`; the
+`peers` (see `peers.py`) read the first `peer_hours`, or as many as they finish in `peer_seconds`.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -16,25 +18,24 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from peers import environment, prepared
 
-from secateur.audio.read import read_audio
 from secateur.base.files import read_json, write_json
 from secateur.data.clip import read_clip
 from secateur.data.manifest import Utterance, read_manifest, write_manifest
 from secateur.decode.options import DecodingOptions
 from secateur.evaluate.run import evaluate
-from secateur.families.whisper.write_transformers import write_transformers
-from secateur.models.checkpoint import load_checkpoint
 from secateur.runtime.bulk import run as job
 from secateur.runtime.bulk.run import BulkSettings, transcribe_all
 from secateur.runtime.bulk.worker import TranscribeSpec
 
 RATE = 16000
 PAUSE = 0.4  # s between two clips
+PEERS = "transformers:64,transformers-timestamps:64,faster-whisper:32"  # and their batches, in windows
 
 
-def recordings(speech: Path, work: Path, minutes: float) -> list[Utterance]:
-    """Joined clips as FLAC files of `minutes`, with their text."""
+def recordings(speech: Path, work: Path, minutes: float, most: int) -> list[Utterance]:
+    """Joined clips as at most `most` FLAC files of `minutes`, with their text."""
     made: list[Utterance] = []
     parts: list[np.ndarray[Any, Any]] = []
     words: list[str] = []
@@ -50,6 +51,8 @@ def recordings(speech: Path, work: Path, minutes: float) -> list[Utterance]:
 
     for name in ("test", "dev", "train"):
         for clip in read_manifest(speech / f"{name}.jsonl"):
+            if len(made) == most:
+                return made
             parts += [read_clip(clip, RATE), np.zeros(round(PAUSE * RATE), np.float32)]
             words.append(clip.text)
             if sum(map(len, parts)) > minutes * 60 * RATE:
@@ -91,27 +94,34 @@ def ours(model: str, clips: list[Utterance], work: Path, device: str, options: d
     }
 
 
-def peers(model: str, clips: list[Utterance], batch: int, device: str) -> tuple[list[str], Any]:
-    """Texts and times of transformers' pipeline, in windows of 30 s."""
-    import torch
-    import transformers
-    from transformers import pipeline
-
-    dtype = torch.bfloat16 if device != "cpu" else torch.float32
-    pipe = pipeline(
-        "automatic-speech-recognition", model=model, dtype=dtype, device=device, chunk_length_s=30, batch_size=batch
-    )
-    if pipe.tokenizer.pad_token_id is None:  # a batch is padded with it, and not every folder names one
-        pipe.tokenizer.pad_token_id = pipe.tokenizer.eos_token_id
-    english = pipe.model.config.vocab_size < 51865
-    how = {} if english else {"generate_kwargs": {"language": "en", "task": "transcribe"}}
-    pipe({"raw": np.zeros(RATE * 40, np.float32), "sampling_rate": RATE}, **how)  # kernels are chosen
-    began = time.perf_counter()
-    inputs = ({"raw": read_audio(c.audio, RATE), "sampling_rate": RATE} for c in clips)
-    texts = [str(one["text"]) for one in pipe(inputs, **how)]
-    seconds, hours = time.perf_counter() - began, sum(c.duration for c in clips) / 3600
-    return texts, {"hours": hours, "seconds": seconds, "hours_an_hour": hours / seconds * 3600, "batch": batch,
-                   "version": transformers.__version__}  # fmt: skip
+def peer(
+    name: str, model: str, clips: list[Utterance], work: Path, batch: int, given: dict[str, str]
+) -> dict[str, Any]:
+    """What `peers.py` measured, or the problem it ended with."""
+    manifest, out = work / "peer.jsonl", work / "peer.json"
+    write_manifest(manifest, [replace(c, text="") for c in clips])
+    out.unlink(missing_ok=True)
+    limit, device = float(given.get("peer_seconds", 30)), given.get("device", "cuda")
+    try:
+        folder = prepared(name, model, work)
+        words = [f"batch={batch}", f"seconds={limit}", f"device={device}", f"beams={given.get('beams', 1)}"]
+        command = [
+            sys.executable,
+            str(Path(__file__).with_name("peers.py")),
+            str(out),
+            name,
+            str(folder),
+            str(manifest),
+        ]
+        done = subprocess.run(
+            [*command, *words], env=environment(work / "libraries", device), timeout=2 * limit + 30, text=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        if done.returncode or not out.exists():
+            return {"problem": f"ended with {done.returncode}: {done.stderr[-600:]}"}
+        return dict(read_json(out))
+    except Exception as problem:  # whatever it is, ours is measured
+        return {"problem": f"{type(problem).__name__}: {problem}"[:600]}
 
 
 def rate(clips: list[Utterance], texts: list[str]) -> float:
@@ -125,7 +135,7 @@ def main() -> int:
     hours, peer_hours = float(given.get("hours", 20)), float(given.get("peer_hours", 1.0))
     device, minutes = given.get("device", "cuda"), float(given.get("minutes", 10))
     work.mkdir(parents=True, exist_ok=True)
-    base = recordings(speech, work, minutes)[: int(given.get("most", 1000))]
+    base = recordings(speech, work, minutes, int(given.get("most", 1000)))
     clips = list(base)
     while sum(c.duration for c in clips) < hours * 3600:
         clips += [replace(c, id=f"{c.id}-{len(clips)}") for c in base]
@@ -133,25 +143,19 @@ def main() -> int:
     texts, found["ours"] = ours(model, clips, work, device, json.loads(given.get("options", "{}")))
     first = [c for i, c in enumerate(base) if sum(x.duration for x in base[: i + 1]) <= peer_hours * 3600] or base[:1]
     found["wer"] = {"ours_all": rate(base, texts[: len(base)]), "ours": rate(first, texts[: len(first)])}
-    write_json(out, found)  # in case the peer fails
-    if "model_type" not in read_json(Path(model) / "config.json"):
-        network, tokenizer = load_checkpoint(model)
-        model = str(write_transformers(work / "transformers", network, tokenizer))  # type: ignore[arg-type]
-    if peer_hours:
-        best: dict[str, Any] = {}
-        for batch in map(int, given.get("batches", "64").split(",")):
-            try:
-                peer_texts, peer = peers(model, first, batch, device)
-            except Exception as problem:  # whatever it is, ours is measured
-                found.setdefault("peer_problems", []).append(f"{type(problem).__name__}: {problem}"[:500])
-                continue
-            peer["wer"] = rate(first, peer_texts)
-            found.setdefault("peers", []).append(peer)
-            best = max(best, peer, key=lambda one: one.get("hours_an_hour", 0.0))
-        if best:
-            found["times"] = found["ours"]["hours_an_hour"] / best["hours_an_hour"]
-            found["steady_times"] = found["ours"]["steady_hours_an_hour"] / best["hours_an_hour"]
-    write_json(out, found)
+    write_json(out, found)  # in case a peer fails
+    for word in given.get("peers", PEERS).split(","):
+        name, batch = word.split(":")
+        one = peer(name, model, first, work, int(batch), given)
+        done = one.pop("texts", [])
+        if "problem" in one:
+            found.setdefault("peer_problems", []).append({"name": name, "batch": int(batch), **one})
+        else:
+            same = {"wer": rate(first[: len(done)], done), "ours_wer": rate(first[: len(done)], texts[: len(done)])}
+            times = {f"{kind}times": found["ours"][f"{kind}hours_an_hour"] / one["hours_an_hour"]
+                     for kind in ("", "steady_")}  # fmt: skip
+            found.setdefault("peers", []).append({**one, **same, **times})
+        write_json(out, found)
     print({k: v for k, v in found.items() if k != "ours"} | {"ours": found["ours"]}, flush=True)
     return 0
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What was run on two GPUs of one host, after experiments/pack.sh and unpack.sh: `experiments/large/run.sh OUT [PART ...]`.
 # Parts, in this order (all by default): `steps` needs both GPUs and nothing beside it, about 90 s; then `memory` on GPU 1
-# and `bulk` on GPU 0, beside each other, about 200 s. Every part leaves JSON files and logs in OUT and never stops another.
+# and `bulk` on GPU 0, beside each other, about 240 s. Every part leaves JSON files and logs in OUT and never stops another.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 out=$1 STAGE=${STAGE:-/tmp/stage}
@@ -49,8 +49,9 @@ PY
 }
 
 bulk() {
-    CUDA_VISIBLE_DEVICES=0 timeout 260 python3 $here/bulk.py "$out/bulk.json" "$base" "$speech" "$work/bulk" device=$device \
-        hours="${HOURS:-24}" peer_hours="${PEER_HOURS:-1.0}" batches="${BATCHES:-32,128}" ${BULK:-} > "$out/bulk.log" 2>&1
+    # faster-whisper is needed as wheels beside the others (ctranslate2 and faster-whisper, without what they name)
+    CUDA_VISIBLE_DEVICES=0 timeout "${BULK_SECONDS:-420}" python3 $here/bulk.py "$out/bulk.json" "$base" "$speech" "$work/bulk" \
+        device=$device hours="${HOURS:-24}" peer_hours="${PEER_HOURS:-3.0}" ${BULK:-} > "$out/bulk.log" 2>&1
     said "bulk: $?"
 }
 
