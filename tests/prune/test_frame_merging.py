@@ -206,14 +206,14 @@ def test_masking_what_was_merged_equals_removing_it() -> None:
     small = with_merged_frames(model, ("0:1.4",), "similar")
     mel, frames, _ = inputs(model)
     x, valid = model.encoder.embed(mel, frames, model.dropout)
-    x, valid = model.encoder.stage(1, x, valid, model.dropout)
+    x, valid, _ = model.encoder.stage(1, x, valid, model.dropout)
     short, _, place = small.encoder.merges[1].traced(x, valid)
     naive = short.gather(1, place[:, :, None].expand(-1, -1, x.shape[2]))
     first = torch.ones_like(place, dtype=torch.bool)
     first[:, 1:] = place[:, 1:] != place[:, :-1]  # one of each group is attended to
     mask = first & valid
     for number in range(2, len(model.encoder.layers) + 1):
-        naive, _ = model.encoder.stage(number, naive, mask, model.dropout)
+        naive, *_ = model.encoder.stage(number, naive, mask, model.dropout)
     naive = model.encoder.norm(naive)
     memory, left = small.encoder(mel, frames, small.dropout)
     for row in range(len(mel)):

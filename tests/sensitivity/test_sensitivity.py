@@ -131,6 +131,22 @@ def test_merged_frames_are_sites_and_cost_what_the_merging_model_costs(merges: s
     assert not [v for v in merging.inputs() if v.kind == "merge"]  # what merges already does not merge again
 
 
+@pytest.mark.parametrize(
+    ("kind", "merges", "how", "stage"),
+    [("trunk", "1:2", "mean", 2), ("subsampled conformer", "input:1.5", "similar", 0)],
+)
+def test_merged_frames_are_sites_of_ctc_models_too(kind: str, merges: str, how: str, stage: int) -> None:
+    model, units = small_ctc(kind), Units(tuple("abcdef"))
+    probe = CtcProbe(model, units, clips(3), SPEC, CPU)
+    which = "similar" if how == "similar" else "all"
+    (variant,) = [v for v in probe.inputs() if v.change.get("merge_after") == stage and which in v.change]
+    assert variant.layer == ("input" if stage == 0 else "trunk 1")
+    merging = CtcProbe(with_merged_frames(model, (merges,), how).eval(), units, clips(3), SPEC, CPU)
+    found, wanted = probe.decoded([variant]), merging.decoded([BASELINE])
+    assert torch.allclose(found[0], wanted[0], atol=1e-3) and found[1] == wanted[1]
+    assert not [v for v in merging.inputs() if v.kind == "merge"]
+
+
 def test_a_lower_sampling_rate_leaves_the_low_band_alone() -> None:
     from secateur.data.bank import AudioBank
 

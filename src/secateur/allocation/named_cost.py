@@ -23,6 +23,7 @@ from ..base.options import to_dict
 from ..base.progress import say
 from ..data.job import JobData
 from ..models.family import Config, TextCodec, family_of, read_config
+from ..models.frame_merging import MergingConfig
 from ..models.network import Network
 from ..prune.allocate import shares
 from ..prune.budget import Keep
@@ -121,9 +122,9 @@ def _timed(model: Network, text: TextCodec, precision: str) -> dict[str, TimedEx
 def variants(config: Config, settings: PruneSettings, rows: int | None) -> list[CutVariant]:
     """What may be cut before units: frames merged or not, all or half of `rows`, lower rank or not. What the settings
     say already stays as it is."""
-    layers = len(getattr(config, "encoder", ()))
+    layers = len(config.merge_layers) if isinstance(config, MergingConfig) and not config.frame_merging else 0
     merges: list[tuple[str, ...]] = [settings.merge_frames]
-    if not settings.merge_frames and getattr(config, "frame_merging", None) == () and layers:
+    if not settings.merge_frames and layers:
         merges += [("0:2",), *([("0:2", f"{layers // 2}:2")] if layers > 2 else [])]
     limits: list[int | None] = [settings.rows]
     if rows is not None and settings.rows is None and settings.vocabulary is True and rows > FEW_ROWS:

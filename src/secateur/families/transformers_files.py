@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..base.errors import SecateurError
 from ..base.files import Json
 from ..base.options import to_dict
 from ..features.front_end import FrontEnd
 from ..models.family import Config, Storage, parse_config
+from ..models.frame_merging import MergingConfig
 
 FP32 = Storage("fp32")
 # The way out of widths that classes of `transformers` cannot have.
 PRUNED_FORMAT = "choose --format transformers-pruned, which secateur.families.pruned loads there, or export to ONNX"
+
+
+def check_unmerged(config: MergingConfig) -> None:
+    """Refuse a model that merges frames, which no class of `transformers` does.
+
+    Raises:
+        SecateurError: it does.
+    """
+    if config.frame_merging:
+        raise SecateurError("transformers cannot merge frames inside the encoder of this model: export to ONNX")
 
 
 def own_config(values: Json, where: str) -> Any:

@@ -4,6 +4,7 @@ An input pruning like a longer frame shift, but after a layer that has read all 
 x_0 ... x_(f-1) of one window is `sum_j w_j * x_j`: the mean (w_j = 1 / f), or weights per frame and channel that start
 there and are trained (a strided depthwise convolution). A last window that the clip does not fill repeats the clip's
 last frame, so that a row of a padded batch equals the same clip alone. `families.seq2seq.layers.FrameMerge` does it.
+Where layers know positions or distances, a merged frame has the position of the first frame in it.
 
 Similar frames only (A-ToMe, Li et al. 2023, arXiv 2306.16009): with a factor from 1 to 2, `frames - ceil(frames /
 factor)` of the frames 1, 3, 5, ... go into the neighbour that each is most alike (cosine), those most alike first; what
@@ -15,6 +16,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +28,77 @@ MOST = 8  # frames in one; beyond it a merged frame would last longer than most 
 
 FRAMES = "memory_frames"  # an export's output (batch, first positions): the position that each went into
 SHORT = 1e-3  # below any part of a frame that factors with two decimals leave: `left` is the same in every precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergingConfig:
+    """What the config of a family that can merge frames says of them.
+
+    Raises:
+        ValueError: merges that are not one before and one after each encoder layer, or not 1 to 8 frames each.
+    """
+
+    frame_merging: tuple[float, ...] = ()  # frames merged into one before encoder layer 0 and after each (layers + 1)
+    merge_learned: bool = False  # merges have trained weights; False: they are means
+    merge_similar: bool = False  # the most alike neighbours are merged, by factors from 1 to 2
+
+    def __post_init__(self) -> None:
+        needed = len(self.merge_layers) + 1 if self.merge_layers else 0
+        if self.frame_merging and len(self.frame_merging) != needed:
+            raise ValueError(f"frame_merging has {len(self.frame_merging)} factors, {needed} are needed")
+        largest = 2 if self.merge_similar else MOST
+        if not all(
+            1 <= factor <= largest and (self.merge_similar or factor == int(factor)) for factor in self.frame_merging
+        ):
+            raise ValueError(f"frame_merging: factors are 1 to {largest}, found {list(self.frame_merging)}")
+        if self.merge_similar and self.merge_learned:
+            raise ValueError("merge_similar and merge_learned exclude each other")
+
+    @property
+    def merge_layers(self) -> tuple[str, ...]:
+        """The layers of the encoder by name, after each of which frames can be merged."""
+        raise NotImplementedError
+
+    @property
+    def regular_merge(self) -> int:
+        """Frames of equal length that the merges make one of, all together; 1 where only similar ones are merged."""
+        return 1 if self.merge_similar else int(math.prod(self.frame_merging))
+
+    @property
+    def merge_weights(self) -> int:
+        """Trained weights a channel of all merges."""
+        return sum(int(factor) for factor in self.frame_merging if factor > 1) if self.merge_learned else 0
+
+    def merging(self, factors: tuple[float, ...], kind: str) -> Self:
+        """The config that merges frames by `factors` (see `frame_merging`), as `kind` (mean, learned, similar) says.
+
+        Raises:
+            ValueError: what the layers cannot do, and what to say instead.
+        """
+        return replace(self, frame_merging=factors, merge_learned=kind == "learned", merge_similar=kind == "similar")
+
+    def frames_read(self, frames: int) -> list[int]:
+        """Of `frames`: those that each layer reads, and those that are left after the last."""
+        factors = self.frame_merging or (1,) * (len(self.merge_layers) + 1)
+        return [merged_length(frames, factors[: i + 1]) for i in range(len(factors))]
+
+    def merging_of(self, layers: Sequence[int]) -> tuple[float, ...]:
+        """Merges when only `layers` are left: what followed a removed layer now follows the one before it.
+
+        Raises:
+            SecateurError: two merges at one place (the end of a clip would be treated differently), or a trained one.
+        """
+        if not self.frame_merging or len(layers) == len(self.merge_layers):
+            return self.frame_merging
+        factors = [self.frame_merging[0], *[1.0] * len(layers)]
+        for stage, factor in enumerate(self.frame_merging[1:], 1):
+            if factor == 1:
+                continue
+            stage_after = sum(1 for kept in layers if kept < stage)
+            if self.merge_learned or factors[stage_after] != 1:
+                raise SecateurError(f"the merge of frames after encoder layer {stage - 1} cannot move: keep all layers")
+            factors[stage_after] = factor
+        return tuple(factors)
 
 
 def left(frames: int, factor: float) -> int:

@@ -26,21 +26,16 @@ class Encoder(nn.Module):
         """The first stage's output for features, (batch, positions, width), and the attention mask of its positions."""
         raise NotImplementedError
 
-    def stage(self, number: int, x: Tensor, valid: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:
-        """Layer `number` - 1 (stage 0 has none), then the frames merged after it: positions and their mask."""
-        x, valid, _ = self._traced_stage(number, x, valid, drop)
-        return x, valid
-
-    def _traced_stage(
-        self, number: int, x: Tensor, valid: Tensor | None, drop: nn.Dropout
+    def stage(
+        self, number: int, x: Tensor, valid: Tensor | None, drop: nn.Dropout, at: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """`stage`, and the position that each one went into, where the merge says it."""
+        """Layer `number` - 1 (stage 0 has none), then the frames merged after it: positions, their mask, and `at`
+        (1 or batch, positions): of the first positions the first in each, None while nothing is merged."""
         if number:
-            x = self.layers[number - 1](x, None if valid is None else valid[:, None, None, :], drop)
+            mask = None if valid is None else valid[:, None, None, :]
+            x = self.layers[number - 1](x, mask, drop, 0 if at is None else at)
         merge: Any = self.merges[number] if len(self.merges) else None
-        if hasattr(merge, "traced"):
-            return merge.traced(x, valid)  # type: ignore[no-any-return]
-        return (x, valid, None) if merge is None else (*merge(x, valid), None)
+        return (x, valid, at) if merge is None else merge.after(x, valid, at)
 
     def forward(
         self, features: Tensor, frames: Tensor | None, drop: nn.Dropout, places: list[Tensor] | None = None
@@ -52,13 +47,12 @@ class Encoder(nn.Module):
         positions) that each of the first positions went into, where similar ones are merged.
         """
         x, valid = self.embed(features, frames, drop)
-        place: Tensor | None = None
+        length, at = x.shape[1], None
         for number in range(len(self.layers) + 1):
-            x, valid, into = self._traced_stage(number, x, valid, drop)
-            if into is not None:
-                place = into if place is None else into.gather(1, place)
-        if places is not None and place is not None:
-            places.append(place)
+            x, valid, at = self.stage(number, x, valid, drop, at)
+        last: Any = self.merges[-1] if len(self.merges) else None
+        if places is not None and at is not None and last.similar:
+            places.append(last.places(at, length))
         return self.norm(x), valid
 
 

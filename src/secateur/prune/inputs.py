@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from ..base.errors import SecateurError
 from ..features.front_end import FrontEnd
 from ..features.rates import resampled, spaced
 from ..models.checkpoint import assign_weights
-from ..models.frame_merging import parse_merges
+from ..models.frame_merging import MergingConfig, parse_merges
 from ..models.groups import TimeAxis
 from ..models.network import without_values
 from .settings import PruneSettings
@@ -97,13 +98,18 @@ def with_merged_frames(model: Net, merges: Sequence[str], kind: str = "mean") ->
     Raises:
         SecateurError: a family whose encoder cannot merge frames, or merges that its layers do not have.
     """
-    config = model.config
-    if not hasattr(config, "frame_merging"):
+    config: Any = model.config
+    if not isinstance(config, MergingConfig):
         raise SecateurError(f"merge_frames: a model of the family '{config.family}' cannot merge frames in its encoder")
     if config.frame_merging:
-        raise SecateurError(f"merge_frames: '{config.name}' merges frames already")
-    factors = parse_merges(merges, len(config.encoder), kind == "similar")
-    after = replace(config, frame_merging=factors, merge_learned=kind == "learned", merge_similar=kind == "similar")
+        raise SecateurError(f"merge_frames: '{model.config.name}' merges frames already")
+    if not config.merge_layers:
+        raise SecateurError("merge_frames: this network has no layers after which frames could be merged")
+    factors = parse_merges(merges, len(config.merge_layers), kind == "similar")
+    try:
+        after = config.merging(factors, kind)
+    except ValueError as problem:
+        raise SecateurError(f"merge_frames: {problem}") from problem
     small = type(model)(after)
     small.load_state_dict(model.state_dict(), strict=False)  # only trained merges are new, and begin as means
     small.dropout.p = model.dropout.p

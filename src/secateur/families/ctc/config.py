@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from ...features.front_end import FrontEnd
 from ...models.family import FORMAT
+from ...models.frame_merging import MergingConfig
 from ..whisper.config import AttentionWidths, EncoderWidths
 
 TAPS = {"one": (1,), "three": (1, 3), "five": (1, 3, 3), "pool": (1,)}  # of each convolution in a branch, in order
@@ -146,9 +147,13 @@ class Streaming:
     chunk: int
     left: int
 
+    def over(self, frames: int) -> Streaming:
+        """The same in shorter frames, so many of which are one of the output."""
+        return Streaming(self.chunk * frames, self.left * frames)
+
 
 @dataclass(frozen=True)
-class CtcConfig:
+class CtcConfig(MergingConfig):
     """Everything that is needed to build the network and to feed it.
 
     The clip's features go through the sections that are there, in the order in which they stand here; the last
@@ -171,8 +176,47 @@ class CtcConfig:
     format: int = FORMAT
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for problem in _problems(self):
             raise ValueError(problem)
+
+    @property
+    def merge_layers(self) -> tuple[str, ...]:
+        """See `MergingConfig`: those of all sections, in the order in which they run."""
+        return tuple(name for name, _ in self._layers())
+
+    @property
+    def merge_widths(self) -> tuple[int, ...]:
+        """Channels of the residual stream before the first layer and after each; 0: it has none."""
+        widths = [width for _, width in self._layers()]
+        return (*widths[:1], *widths)
+
+    @property
+    def merge_values(self) -> int:
+        """Values of all trained merges."""
+        merged = zip(self.frame_merging, self.merge_widths, strict=False) if self.merge_learned else ()
+        return sum(int(factor) * width for factor, width in merged if factor > 1)
+
+    def _layers(self) -> list[tuple[str, int]]:
+        """Every layer, and the width of the residual stream that it adds to (0: none)."""
+        sections: list[tuple[str, int, int]] = []
+        if self.trunk is not None:
+            sections.append(("trunk.layers", len(self.trunk.layers), self.trunk.width))
+        if self.inception is not None:
+            sections.append(("inception.blocks", len(self.inception.blocks), 0))
+        if self.recurrent is not None:
+            sections.append(("recurrent.layers", len(self.recurrent.layers), 0))
+        if self.conformer is not None:
+            sections.append(("conformer.layers", len(self.conformer.layers), self.conformer.width))
+        return [(f"{name}.{i}", width) for name, count, width in sections for i in range(count)]
+
+    def merging(self, factors: tuple[float, ...], kind: str) -> Self:
+        """See `MergingConfig`; a stream's chunks keep at least their length in seconds."""
+        merged = super().merging(factors, kind)
+        if self.streaming is None:
+            return merged
+        one = merged.regular_merge
+        return replace(merged, streaming=Streaming(-(-self.streaming.chunk // one), -(-self.streaming.left // one)))
 
     @property
     def max_seconds(self) -> float:
@@ -185,7 +229,7 @@ class CtcConfig:
     def subsampled(self) -> int:
         """Frames of features to one frame of the output."""
         stride = (1 if self.inception is None else self.inception.stride) * (1 if self.trunk is None else 2)
-        return stride * (1 if self.subsampling is None else 2 ** len(self.subsampling.channels))
+        return stride * self.regular_merge * (1 if self.subsampling is None else 2 ** len(self.subsampling.channels))
 
     def with_front_end(self, front_end: FrontEnd) -> CtcConfig:
         """The config with another front-end; a Whisper's context keeps its length in seconds."""
@@ -202,7 +246,11 @@ class CtcConfig:
             if (section := getattr(self, name)) is not None
         }
         front_end = self.front_end.keeping(keep["input"]) if "input" in keep else self.front_end
-        changes: dict[str, Any] = {**sections, "front_end": front_end}
+        names = self.merge_layers
+        removed = {f"{name}.{i}" for name in ("trunk.layers", "conformer.layers") if name in keep
+                for i in range(len(names)) if i not in keep[name]}  # fmt: skip
+        layers = [i for i, name in enumerate(names) if name not in removed]
+        changes: dict[str, Any] = {**sections, "front_end": front_end, "frame_merging": self.merging_of(layers)}
         return replace(self, **changes)
 
 
@@ -250,11 +298,26 @@ def _problems(config: CtcConfig) -> list[str]:
         for block in config.conformer.layers:
             attention = block.attention
             sizes += [block.ffn1, block.conv, block.ffn2, attention.heads, attention.query_key, attention.value]
+    problems += _not_merging(config)
     if config.streaming is not None:
         problems += _not_streaming(config)
         sizes += [config.streaming.chunk, config.streaming.left + 1]
     if any(size < 1 for size in sizes):
         problems.append("every width must be at least 1")
+    return problems
+
+
+def _not_merging(config: CtcConfig) -> list[str]:
+    """Which merges of frames the sections cannot have."""
+    problems = []
+    merged = [width for factor, width in zip(config.frame_merging, config.merge_widths, strict=False) if factor > 1]
+    if config.merge_learned and 0 in merged:
+        problems.append("learned merges need the residual stream of a Conformer or of a trunk: merge by mean here")
+    if config.merge_similar and merged and config.streaming is not None:
+        problems.append("similar frames are found in whole clips: in a streaming network merge by mean or learned")
+    strided = config.subsampling is not None or (config.inception is not None and config.inception.stride > 1)
+    if config.merge_similar and merged and config.trunk is not None and strided:
+        problems.append("similar frames have no even rate that a later stride could read: merge by mean or learned")
     return problems
 
 
@@ -270,23 +333,3 @@ def _not_streaming(config: CtcConfig) -> list[str]:
             "a streaming network takes fbank or mfcc that are not normalised over the clip (normalise = none)"
         )
     return problems
-
-
-def receptive_field(config: CtcConfig) -> int | None:
-    """The receptive field of an output, in frames of features to either side; None: the whole clip.
-
-    Deltas, which widen it by two frames each, are counted.
-    """
-    if config.front_end.normalise != "none":
-        return None
-    if config.recurrent is not None or config.conformer is not None or config.trunk is not None:
-        return None
-    frames, stride = 2 * config.front_end.deltas, 1
-    for _ in config.subsampling.channels if config.subsampling is not None else ():
-        frames, stride = frames + stride, 2 * stride
-    if config.inception is not None:
-        frames, stride = frames + stride * config.inception.stride, stride * config.inception.stride
-        for block in config.inception.blocks:
-            taps = [sum(n // 2 for n in TAPS[branch.kind]) + (branch.kind == "pool") for branch in block]
-            frames += stride * max(taps)
-    return frames

@@ -16,6 +16,7 @@ from ..whisper.config import AttentionWidths
 from ..whisper.model import Attention, FeedForward
 from .config import ConformerBlockWidths, ConformerWidths, Streaming, edges
 from .frames import BatchNorm, reader_places, valid_frames
+from .merging import MergedPass
 
 MASK_BIAS = -3e4  # the attention score of padding: zero after a softmax, and finite in 16 bits
 
@@ -35,24 +36,29 @@ class RelativeAttention(Attention):
         self.farthest = farthest
         self.distance = nn.Parameter(torch.zeros(widths.heads, 2 * farthest + 1))
 
-    def attend(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(batch, frames, width) to the same; `mask` (batch, frames or 1, frames): True where attention is allowed."""
-        scores = self.by_distance(x.shape[1]).masked_fill(~mask[:, None], MASK_BIAS)
+    def attend(self, x: Tensor, mask: Tensor, stride: int = 1, at: Tensor | None = None) -> Tensor:
+        """(batch, frames, width) to the same; `mask` (batch, frames or 1, frames): True where attention is allowed.
+
+        `stride` is the distance between two frames, `at` (batch, frames) where each is if they are not alike.
+        """
+        distances = self.by_distance(x.shape[1], stride) if at is None else self.between(at)
+        scores = distances.masked_fill(~mask[:, None], MASK_BIAS)
         return self(x, *self.keys_values(x), scores.to(x.dtype))  # type: ignore[no-any-return]
 
-    def by_distance(self, length: int) -> Tensor:
+    def by_distance(self, length: int, stride: int = 1) -> Tensor:
         """The relative position bias of every pair of frames, (heads, length, length).
 
-        Row i is a window on the distances. Indexing would give the same, but its gradient sums a hundred thousand
-        entries into each of a few dozen, one after the other on a GPU.
+        Row i is a window on the distances. Indexing all pairs would give the same, but its gradient sums a hundred
+        thousand entries into each of a few dozen, one after the other on a GPU.
         """
-        beyond = length - 1 - self.farthest
-        if beyond > 0:
-            first, last = (self.distance[:, end].expand(-1, beyond) for end in (slice(0, 1), slice(-1, None)))
-            along = torch.cat([first, self.distance, last], 1)
-        else:
-            along = self.distance[:, -beyond : 2 * self.farthest + 1 + beyond]
+        steps = torch.arange(1 - length, length, device=self.distance.device) * stride
+        along = self.distance[:, steps.clamp(-self.farthest, self.farthest) + self.farthest]
         return along.unfold(1, length, 1).flip(1)
+
+    def between(self, at: Tensor) -> Tensor:
+        """The same (batch, heads, length, length) for frames `at` (batch, length)."""
+        steps = (at[:, None] - at[:, :, None]).clamp(-self.farthest, self.farthest)
+        return self.distance[:, steps + self.farthest].transpose(0, 1)
 
     def groups(self) -> list[Group]:
         """Heads, with their distances, and dimensions."""
@@ -105,10 +111,12 @@ class ConformerBlock(nn.Module):
         self.ffn2_norm = nn.LayerNorm(width)
         self.ffn2 = FeedForward(width, widths_of_block.ffn2)
 
-    def forward(self, x: Tensor, real: Tensor, mask: Tensor, drop: nn.Dropout) -> Tensor:
+    def forward(
+        self, x: Tensor, real: Tensor, mask: Tensor, drop: nn.Dropout, stride: int = 1, at: Tensor | None = None
+    ) -> Tensor:
         """(batch, frames, width) to the same; see `RelativeAttention.attend` and `ConvolutionModule.forward`."""
         x = x + 0.5 * drop(self.ffn1(self.ffn1_norm(x)))
-        x = x + drop(self.attention.attend(self.attention_norm(x), mask))
+        x = x + drop(self.attention.attend(self.attention_norm(x), mask, stride, at))
         x = x + drop(self.conv(self.conv_norm(x), real))
         return x + 0.5 * drop(self.ffn2(self.ffn2_norm(x)))  # type: ignore[no-any-return]
 
@@ -133,26 +141,33 @@ class Conformer(nn.Module):
         )
         self.norm = nn.LayerNorm(widths.width)
 
-    def forward(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, frames: Tensor, drop: nn.Dropout, merged: MergedPass) -> tuple[Tensor, Tensor]:
         """(batch, frames, inputs) to (batch, frames, width)."""
-        return self.with_intermediate(x, frames, drop)[1], frames
+        return self.with_intermediate(x, frames, drop, merged)[1:]
 
-    def with_intermediate(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
-        """The output after the middle block and after the last, both (batch, frames, width)."""
-        real, mask = self.attention_mask(x, frames)
-        x = middle = drop(self.project(x))
+    def with_intermediate(
+        self, x: Tensor, frames: Tensor, drop: nn.Dropout, merged: MergedPass
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The output after the middle block, or the last after which frames are merged if that is later, and after the
+        last block, both (batch, frames, width), and the real frames of each row."""
+        x, frames = merged.before(drop(self.project(x)), frames)
+        middle, length = x, 0
         for i, layer in enumerate(self.layers, 1):
-            x = layer(x, real, mask, drop)
-            if i == len(self.layers) // 2:
+            if x.shape[1] != length:
+                length = x.shape[1]
+                real, mask = self.attention_mask(x, frames, merged.left)
+            x, frames = merged.after(layer(x, real, mask, drop, merged.stride, merged.at), frames)
+            if i == len(self.layers) // 2 or x.shape[1] != length:
                 middle = x
-        return self.norm(middle), self.norm(x)
+        return self.norm(middle), self.norm(x), frames
 
-    def attention_mask(self, x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Which frames of `x` (batch, length, ...) are valid, and the attention mask (batch, length or 1, length)."""
+    def attention_mask(self, x: Tensor, frames: Tensor, left: int = 1) -> tuple[Tensor, Tensor]:
+        """Which frames of `x` (batch, length, ...) are valid, and the attention mask (batch, length or 1, length); so
+        many of them, `left`, will be one of the output."""
         real = valid_frames(frames, x.shape[1])
         mask = real[:, None]
         if self.streaming is not None:
-            mask = mask & chunk_mask(x.shape[1], self.streaming, x.device)
+            mask = mask & chunk_mask(x.shape[1], self.streaming.over(left), x.device)
         return real, mask
 
     def readers(self) -> list[str]:

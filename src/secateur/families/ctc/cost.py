@@ -5,10 +5,12 @@ Both are exact sums over the parts that `parts` walks through, in the order of t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ...base.errors import SecateurError
+from ...models.frame_merging import merged_length
 from .config import TAPS, ConformerBlockWidths, ConformerWidths, CtcConfig, InceptionWidths, TrunkWidths
 
 NORM = 4  # values a channel of BatchNorm: weight, bias, running mean and variance
@@ -26,11 +28,12 @@ class PartCost:
 
 def parts(config: CtcConfig, frames: int) -> Iterator[PartCost]:
     """All parts, named as in `CtcModel.groups`, for a clip of so many frames of features."""
-    width = config.front_end.inputs
+    width, merged = config.front_end.inputs, _Merged(config)
     if config.trunk is not None:
-        frames = min(frames, 2 * config.trunk.context)
-        yield from _trunk(config.trunk, width, frames)
-        frames, width = (frames + 1) // 2, config.trunk.width
+        frames, first = min(frames, 2 * config.trunk.context), width
+        read, width = merged.lengths((frames + 1) // 2, len(config.trunk.layers)), config.trunk.width
+        yield from _trunk(config.trunk, first, frames, read)
+        frames = read[-1]
     if config.subsampling is not None:
         lines, before = width, 1
         for i, channels in enumerate(config.subsampling.channels):
@@ -41,31 +44,67 @@ def parts(config: CtcConfig, frames: int) -> Iterator[PartCost]:
         width = before * lines
     if config.inception is not None:
         frames = -(-frames // config.inception.stride)
-        yield from _inception(config.inception, width, frames)
+        read = merged.lengths(frames, len(config.inception.blocks))
+        yield from _inception(config.inception, width, frames, read)
+        frames = read[-1]
         blocks = config.inception.blocks
         width = sum(branch.channels[-1] for branch in blocks[-1]) if blocks else config.inception.stem
     if config.recurrent is not None:
-        gates = GATES[config.recurrent.cell]
+        gates, read = GATES[config.recurrent.cell], merged.lengths(frames, len(config.recurrent.layers))
         for i, layer in enumerate(config.recurrent.layers):
             for direction, units in (("ahead", layer.ahead), ("back", layer.back)):
                 if not units:
                     continue
                 weights = gates * units * (width + units)
-                yield PartCost(f"recurrent.layers.{i}.{direction}", weights + 2 * gates * units, frames * weights)
+                yield PartCost(f"recurrent.layers.{i}.{direction}", weights + 2 * gates * units, read[i] * weights)
             width = layer.ahead + layer.back
+        frames = read[-1]
     if config.conformer is not None:
         inner = config.conformer.width
         yield PartCost("conformer.project", (width + 1) * inner, frames * width * inner)
-        for i, block in enumerate(config.conformer.layers):
-            attended = frames if config.streaming is None else config.streaming.chunk + config.streaming.left
+        read = merged.lengths(frames, len(config.conformer.layers))
+        for i, (block, frames) in enumerate(zip(config.conformer.layers, read, strict=False)):
+            attended = frames
+            if config.streaming is not None:
+                attended = (config.streaming.chunk + config.streaming.left) * merged.left(f"conformer.layers.{i}")
             yield from _block(f"conformer.layers.{i}", config.conformer, block, frames, min(attended, frames))
+        frames = read[-1]
         yield PartCost("conformer.norm", 2 * inner, 0)
         width = inner
+    if config.merge_learned:
+        yield PartCost("merges", config.merge_values, 0)
     yield PartCost("output", (width + 1) * config.units, frames * width * config.units)
 
 
-def _trunk(widths: TrunkWidths, inputs: int, frames: int) -> Iterator[PartCost]:
-    """Convolutions, positions, and layers as in a Whisper: query and value have biases and output too, keys none."""
+class _Merged:
+    """The merges of a config, section after section."""
+
+    def __init__(self, config: CtcConfig) -> None:
+        layers = config.merge_layers
+        self._factors, self._regular = config.frame_merging or (1,) * (len(layers) + 1), not config.merge_similar
+        self._layers, self._done = layers, 0
+
+    def lengths(self, frames: int, layers: int) -> list[int]:
+        """Frames that each of the next section's `layers` reads, and those that are left after the last."""
+        if not layers:
+            return [frames]
+        first = 0 if self._done == 0 else self._done + 1
+        factors = self._factors[first : self._done + layers + 1]
+        factors = factors if first == 0 else (1, *factors)
+        self._done += layers
+        return [merged_length(frames, factors[: i + 1]) for i in range(layers + 1)]
+
+    def left(self, layer: str) -> int:
+        """How many of the frames that `layer` reads will be one of the output."""
+        later = self._factors[self._layers.index(layer) + 1 :]
+        return int(math.prod(later)) if self._regular else 1
+
+
+def _trunk(widths: TrunkWidths, inputs: int, frames: int, read: list[int]) -> Iterator[PartCost]:
+    """Convolutions, positions, and layers as in a Whisper: query and value have biases and output too, keys none.
+
+    `read` are the positions that each layer reads.
+    """
     w, c, p = widths.width, widths.convs, (frames + 1) // 2
     yield PartCost("trunk.conv1", 3 * inputs * c + c, frames * 3 * inputs * c)
     yield PartCost("trunk.conv2", 3 * c * w + w, p * 3 * c * w)
@@ -73,15 +112,16 @@ def _trunk(widths: TrunkWidths, inputs: int, frames: int) -> Iterator[PartCost]:
     for i, layer in enumerate(widths.layers):
         a = layer.attention
         q, v = a.heads * a.query_key, a.heads * a.value
-        stored = 2 * w + q * (2 * w + 1) + v * (w + 1) + (v + 1) * w
+        stored, p = 2 * w + q * (2 * w + 1) + v * (w + 1) + (v + 1) * w, read[i]
         yield PartCost(f"trunk.layers.{i}.attention", stored, p * 2 * w * (q + v) + p * p * (q + v))
         stored = 2 * w + layer.ffn * (w + 1) + (layer.ffn + 1) * w
         yield PartCost(f"trunk.layers.{i}.ffn", stored, p * 2 * w * layer.ffn)
     yield PartCost("trunk.norm", 2 * w, 0)
 
 
-def _inception(widths: InceptionWidths, before: int, frames: int) -> Iterator[PartCost]:
-    """Stem and branches; a channel of a convolution has its taps, and BatchNorm's values."""
+def _inception(widths: InceptionWidths, before: int, frames: int, read: list[int]) -> Iterator[PartCost]:
+    """Stem and branches; a channel of a convolution has its taps, and BatchNorm's values. `read` are the frames that
+    each block reads."""
     weights = (2 * widths.stride + 1) * before * widths.stem
     yield PartCost("inception.stem", weights + NORM * widths.stem, frames * weights)
     width = widths.stem
@@ -91,7 +131,7 @@ def _inception(widths: InceptionWidths, before: int, frames: int) -> Iterator[Pa
             for j, (channels, taps) in enumerate(zip(branch.channels, TAPS[branch.kind], strict=True)):
                 weights = taps * before * channels
                 name = f"inception.blocks.{b}.branches.{i}.convs.{j}"
-                yield PartCost(name, weights + NORM * channels, frames * weights)
+                yield PartCost(name, weights + NORM * channels, read[b] * weights)
                 before = channels
         width = sum(branch.channels[-1] for branch in block)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ...base.plugins import Lazy
 from ..frames import CtcFamily
-from .config import CtcConfig, receptive_field
+from .config import CtcConfig
 from .cost import count_macs, count_parameters, macs_by_part
+from .receptive_field import receptive_field
 
 FAMILY = CtcFamily(
     name="ctc", config=CtcConfig, network=Lazy("secateur.families.ctc.model:CtcModel"),

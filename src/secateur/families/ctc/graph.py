@@ -6,6 +6,7 @@ weights are those of the checkpoint.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import numpy as np
 from ...export.graph import Array, ModelProto, OnnxGraph
 from ...export.layers import LayerBuilder, Weights
 from ...export.precision import FLOAT, Ranges, store, store_sum
+from ...models.frame_merging import MergingConfig
+from ..seq2seq.merge_graph import GraphMerges
 from ..whisper.graph import encoded
 from .config import (
     TAPS,
@@ -56,14 +59,59 @@ def ctc_graph(
     return g.model({"precision": precision})
 
 
+# Where an array has batch, frames and width.
+BY_FRAME, BY_CHANNEL, BY_TIME = (0, 1, 2), (0, 2, 1), (1, 0, 2)
+
+
 class CtcBuilder(LayerBuilder):
     """Adds the sections of a CTC model; `frames` (batch,) says how many frames of the last one's output are real."""
 
     frames = ""
     streaming: Streaming | None = None
+    merges: GraphMerges
+    layers = -1  # that have run; -1: the first has not been reached
+    merged = 1  # frames that all merges make one of, where all are alike
+    unmerged = ""  # real frames (batch,) before anything was merged
+
+    def set_merges(self, config: MergingConfig) -> None:
+        """Merge frames where `config` says; `before` and `after` do it."""
+        self.merges = GraphMerges(self, "merges", config.frame_merging, config.merge_similar)
+        self.merged = config.regular_merge
+
+    @property
+    def left(self) -> int:
+        """How many frames of the next layer are one of the output."""
+        return self.merged // self.merges.stride
+
+    def before(self, x: str, axes: Sequence[int] = BY_FRAME) -> str:
+        """`x`, which the first layer of a section reads, merged; `axes` are where it has batch, frames and width."""
+        return self.after(x, axes) if self.layers < 0 else x
+
+    def after(self, x: str, axes: Sequence[int] = BY_FRAME) -> str:
+        """`x`, which one more layer gave, merged (see `before`); `frames` become those that are left."""
+        self.layers += 1
+        if not self.merges.merges(self.layers):
+            return x
+        g, axis = self.graph, self.graph.constant([1])
+        x = x if axes == BY_FRAME else g.add("Transpose", x, perm=list(axes))
+        self.unmerged = self.unmerged or self.frames
+        self.merges.real = g.add("Unsqueeze", self.frames or g.size(x, 1), axis)  # in a chunk all are real
+        x = self.merges.after(self.layers, x)
+        self.frames = self.frames and g.add("Squeeze", self.merges.real, axis)
+        x = self.zero_padding(x, 1, [2])
+        return x if axes == BY_FRAME else g.add("Transpose", x, perm=list(axes))
+
+    def outputs(self, log_probs: str) -> str:
+        """`log_probs` (batch, frames, units) on the grid of the outputs."""
+        if not self.merges.place:
+            return log_probs
+        self.frames = self.unmerged
+        place = self.graph.add("Unsqueeze", self.merges.place, self.graph.constant([2]))
+        return self.graph.add("GatherND", log_probs, place, batch_dims=1)
 
     def network(self, x: str, config: CtcConfig) -> str:
         """Features (batch, frames, inputs) to log probabilities (batch, shorter, units)."""
+        self.set_merges(config)
         if config.trunk is not None:
             x = self.trunk(x, config.trunk)
         if config.subsampling is not None:
@@ -74,7 +122,7 @@ class CtcBuilder(LayerBuilder):
             x = self.recurrent(x, config.recurrent)
         if config.conformer is not None:
             x = self.conformer(x, config.conformer)
-        return self.graph.add("LogSoftmax", self.linear(x, ["output"]), axis=-1)
+        return self.outputs(self.graph.add("LogSoftmax", self.linear(x, ["output"]), axis=-1))
 
     def with_context(
         self, x: str, name: str, axis: int, span: int, sizes: tuple[int, ...]
@@ -104,18 +152,21 @@ class CtcBuilder(LayerBuilder):
         steps = g.count(g.size(x, 1))
         padding_bias = self.mask_bias(valid)
         if self.streaming is not None:
-            chunk, left = g.constant(self.streaming.chunk), g.constant(self.streaming.left)
+            streaming = self.streaming.over(self.left)
+            chunk, left = g.constant(streaming.chunk), g.constant(streaming.left)
             start = g.add("Unsqueeze", g.add("Mul", g.add("Div", steps, chunk), chunk), g.constant([1]))
             early = g.add("GreaterOrEqual", steps, g.add("Sub", start, left))
             late = g.add("Less", steps, g.add("Add", start, chunk))
             padding_bias = g.add("Add", padding_bias, self.mask_bias(g.add("And", early, late), axes=(0, 1)))
-        return self.distance_columns(steps, steps, widths), padding_bias
+        at = self.merges.positions(x) if self.merges.place else g.add("Mul", steps, g.constant(self.merges.stride))
+        return self.distance_columns(at, at, widths), padding_bias
 
     def distance_columns(self, frames: str, attended: str, widths: ConformerWidths) -> str:
-        """The distances from each of `frames` (n,) to each of `attended` (m,), as columns of the tables: (n, m)."""
+        """The distances from each of `frames` (n,) to each of `attended` (m,), as columns of the tables: (n, m); with
+        a batch before them where rows differ."""
         g = self.graph
         distance = g.add(
-            "Sub", g.add("Unsqueeze", attended, g.constant([0])), g.add("Unsqueeze", frames, g.constant([1]))
+            "Sub", g.add("Unsqueeze", attended, g.constant([-2])), g.add("Unsqueeze", frames, g.constant([-1]))
         )
         distance = g.add("Clip", distance, g.constant(-widths.farthest), g.constant(widths.farthest))
         return g.add("Add", distance, g.constant(widths.farthest))
@@ -155,8 +206,10 @@ class CtcBuilder(LayerBuilder):
         x = g.slice(x, g.constant([0]), g.constant([limit]), 1)
         self.frames = g.add("Min", self.frames, g.constant(limit))
         at_least_one = g.add("Max", self.frames, g.constant(1))
-        x, _, _ = encoded(self, x, at_least_one, "trunk", widths.layers, widths.attention_scale)
+        x = encoded(self, x, at_least_one, "trunk", widths.layers, widths.attention_scale, self.merges)
         self.shorten(2)
+        self.layers, self.unmerged = len(widths.layers), self.frames
+        self.frames = g.add("Min", self.frames, g.add("Squeeze", self.merges.real, g.constant([1])))
         return x
 
     def subsampling(self, x: str, widths: SubsamplingWidths, lines: int) -> str:
@@ -182,6 +235,7 @@ class CtcBuilder(LayerBuilder):
         x = g.add("Transpose", self.zero_padding(x, 1, [2]), perm=[0, 2, 1])
         self.shorten(widths.stride)
         x = self._convolved(x, "inception.stem", 2 * widths.stride + 1, widths.stride)
+        x = self.before(x, BY_CHANNEL)
         width = widths.stem
         for b, block in enumerate(widths.blocks):
             parts = []
@@ -194,7 +248,7 @@ class CtcBuilder(LayerBuilder):
                 for j, taps in enumerate(TAPS[branch.kind]):
                     part = self._convolved(part, f"inception.blocks.{b}.branches.{i}.convs.{j}", taps)
                 parts.append(part)
-            x = g.add("Concat", *parts, axis=1)
+            x = self.after(g.add("Concat", *parts, axis=1), BY_CHANNEL)
             width = sum(branch.channels[-1] for branch in block)
         return g.add("Transpose", x, perm=[0, 2, 1])
 
@@ -208,15 +262,15 @@ class CtcBuilder(LayerBuilder):
     def recurrent(self, x: str, widths: RecurrentWidths) -> str:
         """(batch, frames, inputs) to (batch, frames, ahead + back)."""
         g = self.graph
-        x = g.add("Transpose", x, perm=[1, 0, 2])
-        lengths = g.add("Cast", self.frames, to=6) if self.frames else ""  # int32
+        x = self.before(g.add("Transpose", x, perm=[1, 0, 2]), BY_TIME)
         for i, layer in enumerate(widths.layers):
             name = f"recurrent.layers.{i}"
+            lengths = g.add("Cast", self.frames, to=6) if self.frames else ""  # int32
             ahead = self._direction(x, lengths, f"{name}.ahead", widths.cell, layer.ahead, "forward")
             if layer.back:
                 back = self._direction(x, lengths, f"{name}.back", widths.cell, layer.back, "reverse")
                 ahead = g.add("Concat", ahead, back, axis=3)
-            x = g.add("Squeeze", ahead, g.constant([1]))
+            x = self.after(g.add("Squeeze", ahead, g.constant([1])), BY_TIME)
         return g.add("Transpose", x, perm=[1, 0, 2])
 
     def _direction(self, x: str, lengths: str, name: str, cell: str, units: int, direction: str) -> str:
@@ -244,10 +298,11 @@ class CtcBuilder(LayerBuilder):
 
     def conformer(self, x: str, widths: ConformerWidths) -> str:
         """(batch, frames, inputs) to (batch, frames, width)."""
-        distance_columns, padding_bias = self.distances_and_bias(x, widths)
-        x = self.linear(x, ["conformer.project"])
+        x, distances, bias = self.before(self.linear(x, ["conformer.project"])), "", ""
         for i, block in enumerate(widths.layers):
-            x = self._block(x, f"conformer.layers.{i}", widths, block, distance_columns, padding_bias)
+            if not distances or self.merges.merges(self.layers):
+                distances, bias = self.distances_and_bias(x, widths)
+            x = self.after(self._block(x, f"conformer.layers.{i}", widths, block, distances, bias))
         return self.norm(x, "conformer.norm")
 
     def _block(
@@ -267,6 +322,8 @@ class CtcBuilder(LayerBuilder):
         keys, values = self.with_cached(f"{name}.attention", *self.cache(keys, values, block.attention), block)
         table = f"{name}.attention.distance"
         distances = g.add("Gather", store_sum(g, table, self.weights[table], self.precision), distance_columns, axis=1)
+        if self.merges.place:  # each row has its own
+            distances = g.add("Transpose", distances, perm=[1, 0, 2, 3])
         attended = self.attend(query, keys, values, g.add("Add", distances, padding_bias), block.attention)
         x = g.add("Add", x, self.linear(attended, [f"{name}.attention.out"]))
         x = g.add("Add", x, self._module(self.norm(x, f"{name}.conv_norm"), f"{name}.conv", block.conv, widths))

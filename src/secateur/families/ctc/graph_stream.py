@@ -70,16 +70,20 @@ class StreamBuilder(CtcBuilder):
         """See `CtcBuilder`: over the chunk and the cached frames before it; those before the clip's start are
         masked."""
         assert self.streaming is not None
-        g, left = self.graph, list(range(-self.streaming.left, 0))  # counted from the chunk's first frame
+        g, before = self.graph, self.streaming.over(self.left).left
+        left = list(range(-before, 0))  # counted from the chunk's first frame
         steps = g.count(g.size(x, 1))
         attended = g.add("Concat", g.constant(left), steps, axis=0) if left else steps
-        inside = g.add("GreaterOrEqual", g.add("Add", attended, FRAMES_BEFORE), g.constant(0))
+        earlier = g.add("Mul", FRAMES_BEFORE, g.constant(self.left))
+        inside = g.add("GreaterOrEqual", g.add("Add", attended, earlier), g.constant(0))
+        stride = g.constant(self.merges.stride)
+        steps, attended = g.add("Mul", steps, stride), g.add("Mul", attended, stride)
         return self.distance_columns(steps, attended, widths), self.mask_bias(inside, axes=(0, 1, 2))
 
     def with_cached(self, name: str, keys: str, values: str, block: ConformerBlockWidths) -> tuple[str, str]:
         """See `CtcBuilder`: after those of the `left` frames before."""
         assert self.streaming is not None
-        left, a = self.streaming.left, block.attention
+        left, a = self.streaming.over(self.left).left, block.attention
         if not left:
             return keys, values
         return (

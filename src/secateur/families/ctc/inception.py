@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from ...models.groups import Group, Place
 from .config import TAPS, BranchWidths, InceptionWidths, Streaming, edges
 from .frames import BatchNorm, reader_places, valid_frames
+from .merging import MergedPass
 
 
 class Convolution(nn.Module):
@@ -101,14 +102,14 @@ class Inception(nn.Module):
             self.width = blocks[-1].width
         self.blocks = nn.ModuleList(blocks)
 
-    def forward(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, frames: Tensor, drop: nn.Dropout, merged: MergedPass) -> tuple[Tensor, Tensor]:
         """(batch, frames, inputs) to (batch, shorter, width), and the real frames of each row."""
         x = (x * valid_frames(frames, x.shape[1])[..., None]).transpose(1, 2)
         frames = (frames + self.widths.stride - 1) // self.widths.stride
-        x = self.stem(x, frames)
+        x, frames = merged.before(self.stem(x, frames).transpose(1, 2), frames)
         for block in self.blocks:
-            x = drop(block(x, frames))
-        return x.transpose(1, 2), frames
+            x, frames = merged.after(drop(block(x.transpose(1, 2), frames)).transpose(1, 2), frames)
+        return x, frames
 
     def readers(self) -> list[str]:
         """The parameters that read the inputs."""

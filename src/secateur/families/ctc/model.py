@@ -15,10 +15,12 @@ from torch.nn import functional as F
 from ...base.errors import SecateurError
 from ...models.groups import Group, Place, TimeAxis
 from ...models.network import STREAM, FrameNetwork
+from ..seq2seq.layers import frame_merges
 from .config import CtcConfig, Streaming, SubsamplingWidths, edges
 from .conformer import Conformer
 from .frames import reader_places, valid_frames
 from .inception import Inception
+from .merging import FrameMerges, MergedPass
 from .recurrent import Recurrent
 from .trunk import Trunk
 
@@ -43,7 +45,7 @@ class Subsampling(nn.Module):
             self.lines = (self.lines + 1) // 2
         self.width = widths.channels[-1] * self.lines
 
-    def forward(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, frames: Tensor, drop: nn.Dropout, merged: MergedPass) -> tuple[Tensor, Tensor]:
         """(batch, frames, inputs) to (batch, shorter, channels * lines), and the real frames of each row."""
         x = x[:, None]
         for conv in self.convs:
@@ -77,8 +79,9 @@ class Section(Protocol):
 
     width: int  # of its output
 
-    def __call__(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
-        """(batch, frames, inputs) to (batch, frames, width), and the real frames of each row after it."""
+    def __call__(self, x: Tensor, frames: Tensor, drop: nn.Dropout, merged: MergedPass) -> tuple[Tensor, Tensor]:
+        """(batch, frames, inputs) to (batch, frames, width), and the real frames of each row after it; `merged` merges
+        those of its layers."""
 
     def readers(self) -> list[str]:
         """Its parameters whose columns (dimension 1) read its inputs, one a column."""
@@ -101,6 +104,8 @@ class CtcModel(FrameNetwork):
                 self.add_module(name, section(width, widths, config.streaming))
                 width = self.sections()[name].width
         self.output = nn.Linear(width, config.units)
+        widths = config.merge_widths if config.merge_learned else None
+        self.merges = FrameMerges(frame_merges(config.frame_merging, widths, config.merge_similar))
 
     def sections(self) -> dict[str, Section]:
         """The sections of this network by name, in order."""
@@ -115,13 +120,14 @@ class CtcModel(FrameNetwork):
         x = features
         if frames is None:
             frames = torch.full((len(x),), x.shape[1], device=x.device)
-        frames = frames.to(x.device)
+        frames, merged = frames.to(x.device), MergedPass(self.merges)
         for section in self.sections().values():
-            x, frames = section(x, frames, self.dropout)
-        return self._log_probs(x), frames
+            x, frames = section(x, frames, self.dropout, merged)
+        return merged.outputs(self._log_probs(x), frames)
 
     def with_intermediate(self, features: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-probabilities after the middle Conformer block and after the last, and the valid frames.
+        """Log-probabilities after the middle Conformer block (the last after which frames are merged, if that is later)
+        and after the last, and the valid frames.
 
         The intermediate ones use the same norm and output (Lee and Watanabe 2021, arXiv 2102.03216): nothing is added
         to the network, and nothing to what it costs once it is trained.
@@ -132,11 +138,12 @@ class CtcModel(FrameNetwork):
         *before, last = self.sections().values()
         if not isinstance(last, Conformer):
             raise SecateurError("training.intermediate_ctc is for networks with a Conformer: set it to 0 for this one")
-        x, frames = features, frames.to(features.device)
+        x, frames, merged = features, frames.to(features.device), MergedPass(self.merges)
         for section in before:
-            x, frames = section(x, frames, self.dropout)
-        middle, last_output = last.with_intermediate(x, frames, self.dropout)
-        return self._log_probs(middle), self._log_probs(last_output), frames
+            x, frames = section(x, frames, self.dropout, merged)
+        middle, last_output, frames = last.with_intermediate(x, frames, self.dropout, merged)
+        first, _ = merged.outputs(self._log_probs(middle), frames)
+        return first, *merged.outputs(self._log_probs(last_output), frames)
 
     def _log_probs(self, x: Tensor) -> Tensor:
         """The output layer and its log-softmax, in float32."""

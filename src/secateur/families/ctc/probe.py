@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import torch
@@ -16,19 +18,23 @@ from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
 from ...decode.ctc.greedy import greedy
 from ...features.extractor import extractor
+from ...models.frame_merging import MergingConfig
 from ...models.groups import Group
 from ...models.network import FrameNetwork
 from ...prune.importance import Evidence
 from ...prune.places import parameter_masks
 from ...sensitivity.clips import band_limited, changed_features, in_turn, parts_of, rate_variants
 from ...sensitivity.gates import ends
+from ...sensitivity.merges import merge_factors, merge_variants
 from ...sensitivity.probe import EVIDENCE, ProbeSpec
 from ...sensitivity.variants import BASELINE, Variant, zeroed
 from ...text.units import Inventory
+from ..seq2seq.layers import frame_merges
 from ..seq2seq.prefix import gather
 from .conformer import Conformer
 from .frames import valid_frames
 from .inception import Inception
+from .merging import MergedPass
 from .model import Section
 from .recurrent import Recurrent
 from .trunk import Trunk
@@ -55,7 +61,8 @@ class Stage:
 def stages(model: FrameNetwork) -> list[Stage]:
     """All stages: features (batch, frames, inputs) in, logarithms of probabilities (batch, shorter, units) out."""
     sections = model.sections()
-    if not sections:  # all of it is one stage
+    merged = isinstance(model.config, MergingConfig) and model.config.frame_merging
+    if not sections or merged:  # all of it is one stage
         return [Stage(("",), model)]
     row: list[Stage] = []
     for name, section in sections.items():
@@ -71,7 +78,7 @@ def stages(model: FrameNetwork) -> list[Stage]:
 
 
 def _one_stage(model: FrameNetwork, section: Section) -> Step:
-    return lambda x, frames: section(x, frames, model.dropout)
+    return lambda x, frames: section(x, frames, model.dropout, MergedPass(()))
 
 
 def _inception(model: FrameNetwork, section: Inception, name: str) -> list[Stage]:
@@ -165,6 +172,7 @@ class CtcProbe:
     def inputs(self) -> list[Variant]:
         """See `Probe.inputs`: rates, blocks of deltas, and dimensions that no group holds."""
         variants = rate_variants(self.front)
+        variants += merge_variants(self.model.config)
         if self.front.by_sample:  # one input
             return variants
         kept, width = self.front.kept or tuple(range(self.front.dimensions)), self.front.statics
@@ -203,7 +211,10 @@ class CtcProbe:
 
                 def decode(rows: list[int], variant: Variant = variant) -> list[tuple[float, str]]:
                     state = self._run(rows, variant)
-                    return list(zip(self._losses(*state, rows).tolist(), to_texts(*state), strict=True))
+                    losses = self._losses(*state, rows)
+                    if "merge_after" in variant.change:
+                        losses = self._too_short(losses, state[1], rows, variant.change)
+                    return list(zip(losses.tolist(), to_texts(*state), strict=True))
 
                 for clip, (loss, text) in zip(batch, self._fitting(decode, batch), strict=True):
                     losses[number, clip], texts[number][clip] = loss, text
@@ -233,6 +244,12 @@ class CtcProbe:
 
     def _run(self, batch: list[int], variant: Variant) -> State:
         """The output of the model with the variant's site ablated."""
+        if "merge_after" in variant.change:
+            factors, similar = merge_factors(variant.change, len(self.model.config.merge_layers))
+            merges: Any = self.model.merges
+            autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+            with merges.replaced(frame_merges(factors, similar=similar)), autocast:
+                return self.model(*self._features(batch, BASELINE))  # type: ignore[no-any-return]
         before = self._before(batch)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16), self._masked(variant) as changed:
             first = min((i for i, s in enumerate(self.stages) for p in changed if s.holds(p)), default=0)
@@ -283,6 +300,15 @@ class CtcProbe:
             return F.ctc_loss(
                 log_probs.float().transpose(0, 1), targets, frames, lengths, reduction="none", zero_infinity=True
             )
+
+    def _too_short(self, losses: Tensor, frames: Tensor, batch: list[int], change: dict[str, float]) -> Tensor:
+        """`losses` (batch,) where a transcript that fits the model's own frames, and not the merged `frames` (batch,),
+        costs what guessing every unit would."""
+        rows = [self.targets[c] for c in batch]
+        needed = torch.tensor([len(row) + sum(a == b for a, b in pairwise(row)) for row in rows], device=frames.device)
+        lost = (needed > frames) & (needed <= frames * round(change.get("all", 1.0)))
+        guessed = torch.tensor([float(len(row)) for row in rows], device=frames.device)
+        return torch.where(lost, guessed * math.log(self.model.config.units), losses)
 
     def _features(self, batch: list[int], variant: Variant) -> State:
         bank, rate = self.bank, variant.change.get("sample_rate")

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ...models.groups import Group, Place
 from .config import DirectionWidths, RecurrentWidths, Streaming
 from .frames import reader_places, reversed_frames
+from .merging import MergedPass
 
 CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
 GATES = {"gru": 3, "lstm": 4}  # torch stores their rows one gate after the other
@@ -72,10 +73,11 @@ class Recurrent(nn.Module):
             self.width = layer.ahead + layer.back
         self.layers = nn.ModuleList(layers)
 
-    def forward(self, x: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, frames: Tensor, drop: nn.Dropout, merged: MergedPass) -> tuple[Tensor, Tensor]:
         """(batch, frames, inputs) to (batch, frames, width)."""
+        x, frames = merged.before(x, frames)
         for layer in self.layers:
-            x = drop(layer(x, frames))
+            x, frames = merged.after(drop(layer(x, frames)), frames)
         return x, frames
 
     def readers(self) -> list[str]:

@@ -70,11 +70,15 @@ class CtcTask:
         checked = utterances[:CHECKED_CLIPS] if is_streamed(utterances) else utterances
         for u, row in zip(checked, rows, strict=False):
             needed = len(row) + sum(a == b for a, b in pairwise(row))  # a blank between equal units
-            too_short += front.frames(round(u.duration * front.sample_rate)) // config.subsampled < needed
+            outputs = front.frames(round(u.duration * front.sample_rate)) // config.subsampled
+            if getattr(config, "merge_similar", False):  # merged frames have one output together
+                outputs = config.frames_read(outputs)[-1]
+            too_short += outputs < needed
         if 2 * too_short > len(checked):
             raise SecateurError(
                 f"{too_short} of {len(checked)} clips have too few outputs for their text: this model gives one every "
-                f"{config.subsampled * front.frame_ms:g} ms; choose a smaller prune.frame_shift_ms"
+                f"{config.subsampled * front.frame_ms:g} ms; choose a smaller prune.frame_shift_ms or "
+                "merge fewer frames"
             )
         distilled = teacher is not None and settings.distillation
         return Ctc(rows, self._teacher(teacher, config, device) if distilled else None, initial.tokenizer.boundary)

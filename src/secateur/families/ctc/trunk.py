@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from ...models.groups import Group, Place, prefixed
 from ..whisper.model import WhisperEncoder
 from .config import Streaming, TrunkWidths
+from .frames import valid_frames
+from .merging import MergedPass
 
 
 class Trunk(WhisperEncoder):
@@ -16,7 +18,9 @@ class Trunk(WhisperEncoder):
         super().__init__(inputs, widths.convs, widths.width, widths.context, widths.layers, widths.attention_scale)
         self.width, self.convs = widths.width, widths.convs
 
-    def forward(self, features: Tensor, frames: Tensor, drop: nn.Dropout) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self, features: Tensor, frames: Tensor, drop: nn.Dropout, merged: MergedPass
+    ) -> tuple[Tensor, Tensor]:
         """(batch, frames, mels) to (batch, positions, width), and the real positions of each row.
 
         Frames beyond the positions are cut off.
@@ -24,8 +28,12 @@ class Trunk(WhisperEncoder):
         limit = 2 * len(self.positions)
         features, frames = features[:, :limit], frames.clamp_max(limit)
         # A row without frames is computed with one, which is not read.
-        memory, _ = super().forward(features, frames.clamp_min(1), drop)
-        return memory, (frames + 1) // 2
+        x, _ = self.embed(features, frames.clamp_min(1), drop)
+        x, frames = merged.before(x, (frames + 1) // 2)
+        for layer in self.layers:
+            mask = valid_frames(frames.clamp_min(1), x.shape[1])[:, None, None]
+            x, frames = merged.after(layer(x, mask, drop), frames)
+        return self.norm(x), frames
 
     def readers(self) -> list[str]:
         """The first convolution."""

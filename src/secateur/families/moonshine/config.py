@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from ...base.errors import SecateurError
 from ...features.front_end import FrontEnd, front_end
 from ...models.family import FORMAT
+from ...models.frame_merging import MergingConfig
 from ...text.tokens import Tokens
 
 Keep = dict[str, list[int]]
@@ -46,7 +48,7 @@ class DecoderWidths:
 
 
 @dataclass(frozen=True)
-class MoonshineConfig:
+class MoonshineConfig(MergingConfig):
     """All widths of the network, its front-end and its special tokens.
 
     Raises:
@@ -72,6 +74,7 @@ class MoonshineConfig:
     format: int = FORMAT
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.encoder or not self.decoder:
             raise ValueError("a Moonshine needs a layer of its encoder and one of its decoder at least")
         attentions = [e.attention for e in self.encoder]
@@ -103,8 +106,13 @@ class MoonshineConfig:
 
     @property
     def position_seconds(self) -> float:
-        """Seconds from one position of the encoder output to the next: 0.024."""
-        return STRIDES[0] * STRIDES[1] * STRIDES[2] / self.front_end.sample_rate
+        """Seconds from one position of the encoder output to the next: 0.024, more where frames are merged."""
+        return math.prod(STRIDES) * self.regular_merge / self.front_end.sample_rate
+
+    @property
+    def merge_layers(self) -> tuple[str, ...]:
+        """See `MergingConfig`."""
+        return tuple(f"encoder.layers.{i}" for i in range(len(self.encoder)))
 
     @property
     def least(self) -> int:
@@ -128,7 +136,7 @@ class MoonshineConfig:
         """Positions of the memory for a clip of so many samples."""
         for taps, stride in zip(TAPS, STRIDES, strict=True):
             samples = (max(samples, taps) - taps) // stride + 1
-        return samples
+        return self.frames_read(samples)[-1]
 
     def with_front_end(self, front_end: FrontEnd) -> MoonshineConfig:
         """The config with another front-end.
@@ -146,8 +154,8 @@ class MoonshineConfig:
         def count(name: str, now: int) -> int:
             return len(keep[name]) if name in keep else now
 
-        encoder = []
-        for i in keep.get("encoder.layers", range(len(self.encoder))):
+        encoder, layers = [], keep.get("encoder.layers", list(range(len(self.encoder))))
+        for i in layers:
             e, name = self.encoder[i], f"encoder.layers.{i}"
             encoder.append(EncoderWidths(e.attention.shrunk(keep, f"{name}.attention"), count(f"{name}.ffn", e.ffn)))
         decoder = []
@@ -166,6 +174,7 @@ class MoonshineConfig:
             convs=(count("encoder.conv1", self.convs[0]), count("encoder.conv2", self.convs[1])),
             vocabulary=count("vocabulary", self.vocabulary),
             encoder=tuple(encoder),
+            frame_merging=self.merging_of(layers),
             decoder=tuple(decoder),
             tokens=tokens,
         )

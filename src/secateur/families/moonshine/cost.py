@@ -22,6 +22,8 @@ def count_parameters(config: MoonshineConfig) -> dict[str, int]:
     for i, e in enumerate(config.encoder):
         parts[f"encoder.layers.{i}.attention"] = w + _attention(config, e.attention)
         parts[f"encoder.layers.{i}.ffn"] = w + e.ffn * (w + 1) + (e.ffn + 1) * w
+    if config.merge_weights:
+        parts["encoder.merges"] = config.merge_weights * w
     parts["encoder.norm"] = w
     parts["vocabulary"] = config.vocabulary * w
     for i, d in enumerate(config.decoder):
@@ -51,7 +53,7 @@ def macs_by_part(config: MoonshineConfig, seconds: float, tokens: int) -> dict[s
     for taps, stride in zip(TAPS, STRIDES, strict=True):
         samples = (max(samples, taps) - taps) // stride + 1
         frames.append(samples)
-    p = frames[-1]
+    *read, p = config.frames_read(frames[-1])
     n = min(len(config.tokens.prompt()) + tokens, config.text_context)
 
     def projections(a: GroupedAttentionWidths) -> int:
@@ -62,9 +64,13 @@ def macs_by_part(config: MoonshineConfig, seconds: float, tokens: int) -> dict[s
 
     cross = [layer.cross_attention for layer in config.decoder]
     return {
-        "encoder conv": TAPS[0] * first * frames[0] + TAPS[1] * first * second * frames[1] + TAPS[2] * second * w * p,
-        "encoder attention": sum(p * projections(e.attention) + p * p * pair(e.attention) for e in config.encoder),
-        "encoder ffn": sum(p * 2 * w * e.ffn for e in config.encoder),
+        "encoder conv": TAPS[0] * first * frames[0]
+        + TAPS[1] * first * second * frames[1]
+        + TAPS[2] * second * w * frames[-1],
+        "encoder attention": sum(
+            p * projections(e.attention) + p * p * pair(e.attention) for p, e in zip(read, config.encoder, strict=True)
+        ),
+        "encoder ffn": sum(p * 2 * w * e.ffn for p, e in zip(read, config.encoder, strict=True)),
         "decoder logits": (n - len(config.tokens.prompt()) + 1) * config.vocabulary * w,
         "decoder self": sum(
             n * projections(layer.self_attention) + n * (n + 1) // 2 * pair(layer.self_attention)

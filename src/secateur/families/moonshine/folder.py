@@ -23,7 +23,7 @@ from ...models.family import Storage
 from ...text.pieces_tokenizer import BYTE, SPACE, PieceTokenizer
 from ...text.tokens import Tokens
 from ...weights.json_values import MOST, is_id, one_id, read_table
-from ..transformers_files import FP32, PRUNED_FORMAT, class_values, own_config, waveform_extractor
+from ..transformers_files import FP32, PRUNED_FORMAT, check_unmerged, class_values, own_config, waveform_extractor
 from .config import GroupedAttentionWidths, MoonshineConfig, uniform
 from .model import Moonshine
 
@@ -231,6 +231,7 @@ def write_moonshine(
     """
     folder, config, tokens = Path(folder), model.config, model.config.tokens
     attention, ffn = config.encoder[0].attention, config.encoder[0].ffn
+    check_unmerged(config)
     if not pruned:
         check_uniform(config)
     elif any(a.queries != 1 for a in attentions(config)):

@@ -15,7 +15,9 @@ from ...export.graph import FARTHEST, ModelProto, OnnxGraph
 from ...export.layers import Weights
 from ...export.precision import FLOAT, Ranges, store
 from ...export.token_export import TokenExporter
+from ...models.frame_merging import FRAMES
 from ..ctc.graph import CtcBuilder
+from ..seq2seq.merge_graph import GraphMerges
 from ..whisper.config import AttentionWidths
 from .config import STRIDES, TAPS, GroupedAttentionWidths, MoonshineConfig
 
@@ -35,16 +37,20 @@ def encoder_graph(
     least = g.constant([config.least])
     b.frames = g.add("Max", g.input("frames", np.int64, ("batch",)), least)
     x = b.embedded(g.add("Transpose", audio, perm=[0, 2, 1]), least)
-    length = g.size(x, 1)
-    valid = g.add("Less", g.count(length), g.add("Unsqueeze", b.frames, g.constant([1])))
-    bias = b.mask_bias(valid)
-    b.set_rotations(g.constant([0]), length)
+    merges = GraphMerges(
+        b, "encoder.merges", config.frame_merging, config.merge_similar,
+        g.add("Unsqueeze", b.frames, g.constant([1])),
+    )  # fmt: skip
+    x, bias = merges.after(0, x), ""
     for i, widths in enumerate(config.encoder):
         name = f"encoder.layers.{i}"
+        if not bias or merges.merges(i):
+            bias = b.mask_bias(merges.valid(x))
+            b.rotate_by(merges.positions(x))
         query, keys, values = b.projected(b.norm(x, f"{name}.attention_norm"), f"{name}.attention", widths.attention)
         attended = b.attended(query, keys, values, bias, widths.attention)
         x = g.add("Add", x, b.linear(attended, [f"{name}.attention.out"]))
-        x = b.feed_forward(x, name)
+        x = merges.after(i + 1, b.feed_forward(x, name))
     memory, crosses = b.norm(x, "encoder.norm"), [d.cross_attention for d in config.decoder]
     names = [f"decoder.layers.{i}.cross_attention.{p}" for i in range(len(crosses)) for p in ("key", "value")]
     heads = [a.heads for a in crosses for _ in range(2)]
@@ -53,7 +59,9 @@ def encoder_graph(
         name = f"cross_{('keys', 'values')[i % 2]}_{i // 2}"
         shape = ("batch", count, "positions", config.head_size)
         g.output(b.heads(part, count, config.head_size), name, np.float32, shape)
-    g.output(valid, "memory_mask", np.bool_, ("batch", "positions"))
+    g.output(merges.valid(memory), "memory_mask", np.bool_, ("batch", "positions"))
+    if merges.place:
+        g.output(merges.place, FRAMES, np.int64, ("batch", "first positions"))
     return g.model({"precision": precision})
 
 
@@ -81,7 +89,8 @@ def decoder_graph(config: MoonshineConfig, weights: Weights, precision: str, nib
     query_positions = g.add("Unsqueeze", g.add("Add", g.count(length), start), g.constant([1]))
     causal = b.mask_bias(g.add("LessOrEqual", g.count(end), query_positions), axes=(0, 1))
     bias = b.mask_bias(memory_mask)
-    b.set_rotations(start, end)
+    first, after = (g.add("Squeeze", position, g.constant([0])) for position in (start, end))
+    b.rotate_by(g.add("Unsqueeze", g.add("Range", first, after, g.constant(1)), g.constant([0])))
     table = weights["decoder.token_embedding.weight"].T
     embedding = store(g, "decoder.token_embedding", table, precision, many_rows=False)
     x = embedding.columns(tokens)
@@ -125,7 +134,7 @@ def rotary_order(config: MoonshineConfig, weights: Weights) -> Weights:
 
 
 class _MoonshineBuilder(CtcBuilder):
-    """Adds the parts of the network. `set_rotations` makes the tables that `projected` rotates by."""
+    """Adds the parts of the network. `rotate_by` makes the tables that `projected` rotates by."""
 
     config: MoonshineConfig
     cos = sin = ""
@@ -165,13 +174,12 @@ class _MoonshineBuilder(CtcBuilder):
         )
         return g.add("Add", g.add("Mul", g.add("Div", centred, deviation), scale), bias)
 
-    def set_rotations(self, start: str, end: str) -> None:
-        """Tables of the rotations at positions from `start` to before `end`, each (positions, rotary / 2)."""
+    def rotate_by(self, positions: str) -> None:
+        """Make the tables of the rotations at `positions` (1 or batch, n), each (1 or batch, 1, n, rotary / 2)."""
         g, config = self.graph, self.config
         rates = config.rope_theta ** (-np.arange(0, config.rotary, 2) / max(config.rotary, 1))
-        first, after = (g.add("Squeeze", position, g.constant([0])) for position in (start, end))
-        positions = g.add("Cast", g.add("Range", first, after, g.constant(1)), to=FLOAT)
-        angles = g.add("Mul", g.add("Unsqueeze", positions, g.constant([1])), g.constant(rates, np.float32))
+        column = g.add("Unsqueeze", g.add("Cast", positions, to=FLOAT), g.constant([1, 3]))
+        angles = g.add("Mul", column, g.constant(rates, np.float32))
         self.cos, self.sin = g.add("Cos", angles), g.add("Sin", angles)
 
     def projected(self, x: str, name: str, widths: GroupedAttentionWidths) -> list[str]:

@@ -14,18 +14,19 @@ from torch.nn import functional as F
 from ...models.groups import Group, Place
 from ...models.network import STREAM
 from ...models.token_network import Decoder, Encoder, TokenNetwork, valid_positions
-from ..seq2seq.layers import DecoderLayer, EncoderLayer, attend, layer_groups
+from ..seq2seq.layers import DecoderLayer, EncoderLayer, attend, frame_merges, layer_groups
 from ..whisper.model import FeedForward
 from .config import STRIDES, TAPS, GroupedAttentionWidths, MoonshineConfig
 
 EPSILON = 1e-5  # of the norm after the first convolution
 
 
-def rotated(x: Tensor, start: int, rotary: int, theta: float) -> Tensor:
+def rotated(x: Tensor, start: int | Tensor, rotary: int, theta: float) -> Tensor:
     """Heads (batch, heads, length, dim) with their first `rotary` dimensions rotated, pair by pair, by the position
-    (Su et al. 2021, arXiv 2104.09864); the first position is `start`."""
+    (Su et al. 2021, arXiv 2104.09864); the first position is `start`, or all are in it (1 or batch, length)."""
     rates = theta ** (-torch.arange(0, rotary, 2, dtype=torch.float32, device=x.device) / rotary)
-    angles = torch.arange(start, start + x.shape[2], device=x.device)[:, None] * rates
+    steps = start if isinstance(start, Tensor) else torch.arange(start, start + x.shape[2], device=x.device)[None]
+    angles = steps[:, None, :, None] * rates
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     first, second = x[..., :rotary:2], x[..., 1:rotary:2]
     turned = torch.stack((first * cos - second * sin, second * cos + first * sin), -1).flatten(-2)
@@ -48,12 +49,18 @@ class RotaryAttention(nn.Module):
         self.value = nn.Linear(config.width, inner, bias=config.bias)
         self.out = nn.Linear(inner * widths.queries, config.width, bias=False)
 
-    def keys_values(self, x: Tensor, start: int = 0) -> tuple[Tensor, Tensor]:
+    def keys_values(self, x: Tensor, start: int | Tensor = 0) -> tuple[Tensor, Tensor]:
         """Keys and values of `x` (batch, length, width), each (batch, heads, length, dim)."""
         return self._rotated(self._split(self.key(x)), start), self._split(self.value(x))
 
     def forward(
-        self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False, start: int = 0
+        self,
+        x: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None,
+        causal: bool = False,
+        start: int | Tensor = 0,
     ) -> Tensor:
         """Attend from `x` (batch, length, width), see `attend`."""
         queries = self._rotated(self._split(self.query(x)), start)
@@ -79,7 +86,7 @@ class RotaryAttention(nn.Module):
         batch, length, _ = x.shape
         return x.view(batch, length, -1, self.size).transpose(1, 2)
 
-    def _rotated(self, x: Tensor, start: int) -> Tensor:
+    def _rotated(self, x: Tensor, start: int | Tensor) -> Tensor:
         return x if self.rotation is None else rotated(x, start, *self.rotation)
 
     def _shared(self, x: Tensor) -> Tensor:
@@ -152,7 +159,7 @@ class MoonshineEncoder(Encoder):
             )
             for w in config.encoder
         )
-        self.merges = nn.ModuleList()  # rotary distances would change with the frames: none here
+        self.merges = frame_merges(config.frame_merging, width if config.merge_learned else None, config.merge_similar)
         self.norm = nn.LayerNorm(width, bias=False)
 
     def embed(self, features: Tensor, frames: Tensor | None, drop: nn.Dropout) -> tuple[Tensor, Tensor | None]:

@@ -1,7 +1,8 @@
 """Pre-norm layers of encoder and decoder, around whatever attention and feed-forward a family has.
 
 An attention is a module with `keys_values(x, start)`, `forward(x, keys, values, mask, causal, start)`,
-`scores(x, keys, mask)` and `groups()`; `start` is the position of the first of `x`, for families that rotate by it.
+`scores(x, keys, mask)` and `groups()`; `start` is the position of the first of `x`, or those of all (1 or batch,
+length) where frames are merged, for families that rotate by it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from torch.nn import functional as F
 from ...models.cache import LayerCache
 from ...models.frame_merging import SHORT
 from ...models.groups import Group, Place, prefixed
+
+FAR = 1 << 20  # a frame beyond any clip
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:
@@ -34,7 +37,47 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, c
     return attended.transpose(1, 2).flatten(2)
 
 
-class FrameMerge(nn.Module):
+def picked(values: Tensor, frames: Tensor, dim: int = 1) -> Tensor:
+    """`values` (1 or batch, ...) at `frames` (1 or batch, n), which stand along `dim`; the last for those beyond."""
+    rows = max(len(values), len(frames))
+    frames = frames.clamp_max(values.shape[dim] - 1).expand(rows, -1)
+    shape = [1] * values.dim()
+    shape[0], shape[dim] = frames.shape
+    target = [rows, *values.shape[1:]]
+    target[dim] = frames.shape[1]
+    return values.expand(rows, *values.shape[1:]).gather(dim, frames.reshape(shape).expand(target))
+
+
+class Merge(nn.Module):
+    """What merges frames of an encoder, by `factor` (1: not at all)."""
+
+    factor: float
+    similar = False
+
+    def starts(self, x: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor]:
+        """The frames (batch, left, width) of (batch, frames, width) that are left, their attention mask, and the first
+        frame (1 or batch, left) in each."""
+        raise NotImplementedError
+
+    def after(self, x: Tensor, valid: Tensor | None, at: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """`x` (batch, frames, width) and its attention mask merged, and `at` (1 or batch, frames): of the frames before
+        all merges the first in each, None while nothing is merged."""
+        if self.factor == 1:
+            return x, valid, at
+        length = x.shape[1]
+        x, valid, first = self.starts(x, valid)
+        if at is None:
+            return x, valid, first
+        return x, valid, torch.where(first < length, picked(at, first), FAR)
+
+    @staticmethod
+    def places(at: Tensor, length: int) -> Tensor:
+        """The position (1 or batch, length) that each of `length` first frames went into; see `after` for `at`."""
+        frames = torch.arange(length, device=at.device).expand(len(at), -1).contiguous()
+        return torch.searchsorted(at.contiguous(), frames, right=True) - 1
+
+
+class FrameMerge(Merge):
     """Merges every `factor` frames into one, see `models.frame_merging`.
 
     `width` makes it trained, with a weight for each frame of a window and each channel.
@@ -48,9 +91,14 @@ class FrameMerge(nn.Module):
         weight = None if width is None or factor == 1 else nn.Parameter(torch.full((factor, width), 1 / factor))
         self.register_parameter("weight", weight)
 
+    def starts(self, x: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor]:
+        """See `Merge`."""
+        x, valid = self(x, valid)
+        return x, valid, torch.arange(x.shape[1], device=x.device)[None] * self.factor
+
     def forward(self, x: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """(batch, frames, width) and its attention mask (batch, frames) to (batch, ceil(frames / factor), width)."""
-        f = self.factor
+        f = int(self.factor)
         if f == 1:
             return x, valid
         length = x.shape[1]
@@ -67,8 +115,10 @@ class FrameMerge(nn.Module):
         return (x.mean(2) if self.weight is None else (x * self.weight).sum(2)), valid
 
 
-class SimilarFrameMerge(nn.Module):
+class SimilarFrameMerge(Merge):
     """Merges the most alike neighbours until `ceil(frames / factor)` are left, see `models.frame_merging`."""
+
+    similar = True
 
     def __init__(self, factor: float) -> None:
         super().__init__()
@@ -79,6 +129,13 @@ class SimilarFrameMerge(nn.Module):
         width)."""
         x, valid, _ = self.traced(x, valid)
         return x, valid
+
+    def starts(self, x: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor]:
+        """See `Merge`; `FAR` in padding."""
+        x, valid, place = self.traced(x, valid)
+        frame = torch.arange(place.shape[1], device=x.device)
+        begins = F.pad(place[:, 1:] != place[:, :-1], (1, 0), value=True)
+        return x, valid, torch.where(begins, frame, FAR).sort(1).values[:, : x.shape[1]]
 
     def traced(self, x: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor]:
         """`forward`, and the position (batch, frames) that each frame went into."""
@@ -119,11 +176,14 @@ class SimilarFrameMerge(nn.Module):
         return torch.where(goes, torch.where(after > before, 1, -1), 0)
 
 
-def frame_merges(factors: Sequence[float], width: int | None = None, similar: bool = False) -> nn.ModuleList:
-    """A merge for every factor; `width` makes them trained."""
+def frame_merges(
+    factors: Sequence[float], width: int | Sequence[int] | None = None, similar: bool = False
+) -> nn.ModuleList:
+    """A merge for every factor; `width`, one or theirs, makes them trained."""
     if similar:
         return nn.ModuleList(SimilarFrameMerge(factor) for factor in factors)
-    return nn.ModuleList(FrameMerge(int(factor), width) for factor in factors)
+    widths = width if isinstance(width, Sequence) else [width] * len(factors)
+    return nn.ModuleList(FrameMerge(int(factor), width) for factor, width in zip(factors, widths, strict=True))
 
 
 class EncoderLayer(nn.Module):
@@ -139,10 +199,10 @@ class EncoderLayer(nn.Module):
         self.ffn_norm = norm()
         self.ffn = ffn
 
-    def forward(self, x: Tensor, mask: Tensor | None, drop: nn.Dropout) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, drop: nn.Dropout, start: int | Tensor = 0) -> Tensor:
         """(batch, positions, width) to the same."""
         normed = self.attention_norm(x)
-        x = x + drop(self.attention(normed, *self.attention.keys_values(normed), mask))
+        x = x + drop(self.attention(normed, *self.attention.keys_values(normed, start), mask, start=start))
         return x + drop(self.ffn(self.ffn_norm(x)))  # type: ignore[no-any-return]
 
     def groups(self) -> list[Group]:

@@ -23,6 +23,7 @@ class Prefix:
     mel: Tensor
     frames: Tensor | None
     valid: list[Tensor | None]  # the attention mask of every stage's output; merged frames make it shorter
+    at: list[Tensor | None]  # where they are, see `Encoder.stage`
     encoder: list[Tensor]
     cross: list[tuple[Tensor, Tensor]]
     decoder: list[Tensor]
@@ -39,16 +40,19 @@ class Prefix:
         x, mask = model.encoder.embed(mel, frames, model.dropout)
         encoder: list[Tensor] = []
         valid: list[Tensor | None] = []
+        starts: list[Tensor | None] = []
+        at: Tensor | None = None
         for number in range(len(model.encoder.layers) + 1):
-            x, mask = model.encoder.stage(number, x, mask, model.dropout)
+            x, mask, at = model.encoder.stage(number, x, mask, model.dropout, at)
             encoder.append(x)
             valid.append(mask)
+            starts.append(at)
         cache = model.decoder.start(model.encoder.norm(x), mask)
         cross = [(layer.cross_keys, layer.cross_values) for layer in cache.layers]
         decoder = [model.decoder.embed(inputs)]
         for layer, layer_cache in zip(model.decoder.layers, cache.layers, strict=True):
             decoder.append(layer(decoder[-1], layer_cache, cache.memory_mask, model.dropout))
-        return cls(mel, frames, valid, encoder, cross, decoder)
+        return cls(mel, frames, valid, starts, encoder, cross, decoder)
 
     def shared(self) -> DecoderCache:
         """A new cache with the unchanged model's encoder output."""
@@ -61,6 +65,7 @@ class Prefix:
         where it begins to differ from the unchanged model."""
         encoder, clips, joined = model.encoder, len(self.mel), 0
         x, valid = self.mel, self.valid[0]
+        at: Tensor | None = None
         for stage in range(len(encoder.layers) + 1):
             added = starts.count(stage)
             joined += added
@@ -74,9 +79,14 @@ class Prefix:
             elif added:
                 before = self.valid[stage - 1]
                 valid = None if before is None else before.repeat(joined, 1)
+                positions = self.at[stage - 1]
+                if positions is not None and len(positions) > 1:  # each variant's own
+                    positions = positions.repeat(added, 1)
+                    positions = positions if joined == added or at is None else torch.cat([at, positions])
+                at = positions
                 new = self.encoder[stage - 1].repeat(added, 1, 1)
                 x = new if joined == added else torch.cat([x, new])
-            x, valid = encoder.stage(stage, x, valid, model.dropout)
+            x, valid, at = encoder.stage(stage, x, valid, model.dropout, at)
         return model.decoder.start(encoder.norm(x), valid)
 
 

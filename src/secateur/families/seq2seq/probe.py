@@ -22,6 +22,7 @@ from ...models.token_network import TokenNetwork
 from ...prune.importance import Evidence
 from ...sensitivity.clips import band_limited, changed_features, in_turn, parts_of
 from ...sensitivity.gates import Gates
+from ...sensitivity.merges import merge_factors
 from ...sensitivity.probe import EVIDENCE, ProbeSpec
 from ...sensitivity.variants import BASELINE, Variant
 from ...text.clean import as_sentence
@@ -266,9 +267,8 @@ class TokenProbe:
         if "merge_after" not in change:
             yield
             return
-        before, factors = encoder.merges, [1.0] * (len(encoder.layers) + 1)
-        factors[int(change["merge_after"])] = change.get("similar", change.get("all", 1.0))
-        encoder.merges = frame_merges(factors, similar="similar" in change)
+        before, (factors, similar) = encoder.merges, merge_factors(change, len(encoder.layers))
+        encoder.merges = frame_merges(factors, similar=similar)
         try:
             yield
         finally:

@@ -12,12 +12,12 @@ from ...decode.session import TokenConfig
 from ...models.family import family_of
 from ...models.groups import Group
 from ...sensitivity.clips import rate_variants
+from ...sensitivity.merges import merge_variants
 from ...sensitivity.variants import Variant
 from ...text.tokenizer import Tokenizer
 
 VOCABULARY = (0.25, 0.5, 0.75)  # share of the text rows, the last learned merges first
 BLOCKS = 8  # of vocabulary rows, by the order in which merges were learned
-MERGES = {"all": 2.0, "similar": 1.5}  # which frames, and how many become one
 CONTEXT = (20, 15, 10, 5)  # seconds
 
 
@@ -34,23 +34,6 @@ def input_variants(config: Any, text: Tokenizer, groups: Iterable[Group]) -> lis
                 )
             )  # fmt: skip
     return variants + merge_variants(config) + vocabulary_variants(config, text)
-
-
-def merge_variants(config: Any) -> list[Variant]:
-    """Frames merged after each encoder layer, before all of them too: every pair, or a third, the most similar ones.
-
-    None for a family that cannot merge frames, or a model that does already.
-    """
-    if getattr(config, "frame_merging", None) != ():
-        return []
-    return [
-        Variant(
-            f"encoder.layers.{stage - 1}.frames" if stage else "input.frames", "merge",
-            f"encoder {stage - 1}" if stage else "input", f"{kind} frames merged", round(1 - 1 / factor, 3),
-            change={"merge_after": float(stage), kind: factor},
-        )
-        for stage in range(len(config.encoder) + 1) for kind, factor in MERGES.items()
-    ]  # fmt: skip
 
 
 def vocabulary_variants(config: TokenConfig, text: Tokenizer) -> list[Variant]:

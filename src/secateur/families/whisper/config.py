@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +12,7 @@ from ...base.files import read_json
 from ...features.front_end import FrontEnd
 from ...models.family import FORMAT
 from ...models.family import parse_config as parse_any
-from ...models.frame_merging import MOST, merged_length
+from ...models.frame_merging import MergingConfig, merged_length
 from ...text.tokens import Tokens
 from .generation import WITH_IDS, kept_heads
 
@@ -60,7 +59,7 @@ class DecoderWidths:
 
 
 @dataclass(frozen=True)
-class WhisperConfig:
+class WhisperConfig(MergingConfig):
     """All widths of the network, its front-end and its special tokens."""
 
     width: int  # residual stream
@@ -73,9 +72,6 @@ class WhisperConfig:
     tokens: Tokens
     front_end: FrontEnd = FrontEnd()
     attention_scale: float = 0.125  # 1 / sqrt(head dimension before pruning); pruning dimensions does not change it
-    frame_merging: tuple[float, ...] = ()  # frames merged into one before encoder layer 0 and after each (layers + 1)
-    merge_learned: bool = False  # merges have trained weights; False: they are means
-    merge_similar: bool = False  # the most alike neighbours are merged, by factors from 1 to 2
     ranks: dict[str, int] = field(default_factory=dict)  # of the matrices that are a product of two, by name
     padded: bool = (
         True  # expects clips padded to the whole audio context (as OpenAI trained it); False: cut to the clip
@@ -87,23 +83,11 @@ class WhisperConfig:
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        """
-        Raises:
-            ValueError: merges that are not one before and one after each encoder layer, or not 1 to 8 frames each.
-        """
+        super().__post_init__()
         if min(self.width, self.conv_channels, self.audio_context, self.text_context, self.vocabulary) < 1:
             raise ValueError("width, conv_channels, audio_context, text_context and vocabulary are at least 1")
         if self.max_seconds > LONGEST_WINDOW:
             raise ValueError(f"a window of {self.max_seconds:g} s; at most {LONGEST_WINDOW} s are read at once")
-        if self.frame_merging and len(self.frame_merging) != len(self.encoder) + 1:
-            raise ValueError(f"frame_merging has {len(self.frame_merging)} factors, {len(self.encoder) + 1} are needed")
-        largest = 2 if self.merge_similar else MOST
-        if not all(
-            1 <= factor <= largest and (self.merge_similar or factor == int(factor)) for factor in self.frame_merging
-        ):
-            raise ValueError(f"frame_merging: factors are 1 to {largest}, found {list(self.frame_merging)}")
-        if self.merge_similar and self.merge_learned:
-            raise ValueError("merge_similar and merge_learned exclude each other")
         if self.ranks:
             shapes = self.matrices
             for name, rank in self.ranks.items():
@@ -131,6 +115,11 @@ class WhisperConfig:
         }
 
     @property
+    def merge_layers(self) -> tuple[str, ...]:
+        """See `MergingConfig`."""
+        return tuple(f"encoder.layers.{i}" for i in range(len(self.encoder)))
+
+    @property
     def max_seconds(self) -> float:
         """The longest clip, in seconds, that one window can hold."""
         return self.audio_context * 2 * self.front_end.hop / self.front_end.sample_rate
@@ -143,8 +132,7 @@ class WhisperConfig:
     @property
     def position_seconds(self) -> float:
         """Seconds from one position of the encoder output to the next; before similar ones were merged."""
-        regular = 1 if self.merge_similar else math.prod(self.frame_merging)
-        return 2 * self.front_end.hop * regular / self.front_end.sample_rate
+        return 2 * self.front_end.hop * self.regular_merge / self.front_end.sample_rate
 
     @property
     def caches(self) -> tuple[tuple[int, int, int], ...]:
@@ -204,7 +192,7 @@ class WhisperConfig:
             text_context=count("decoder.positions", self.text_context),
             vocabulary=count("vocabulary", self.vocabulary),
             encoder=tuple(encoder),
-            frame_merging=self._merging_of(layers),
+            frame_merging=self.merging_of(layers),
             decoder=tuple(decoder),
             tokens=tokens,
             front_end=front_end,
@@ -228,24 +216,6 @@ class WhisperConfig:
                 left = len(keep.get(f"{name}.rank", range(rank)))
                 ranks[name if not layer else new[layer] + name.removeprefix(layer)] = left
         return ranks
-
-    def _merging_of(self, layers: list[int]) -> tuple[float, ...]:
-        """Merges when only `layers` are left: what followed a removed layer now follows the one before it.
-
-        Raises:
-            SecateurError: two merges at one place (the end of a clip would be treated differently), or a trained one.
-        """
-        if not self.frame_merging or len(layers) == len(self.encoder):
-            return self.frame_merging
-        factors = [self.frame_merging[0], *[1.0] * len(layers)]
-        for stage, factor in enumerate(self.frame_merging[1:], 1):
-            if factor == 1:
-                continue
-            stage_after = sum(1 for kept in layers if kept < stage)
-            if self.merge_learned or factors[stage_after] != 1:
-                raise SecateurError(f"the merge of frames after encoder layer {stage - 1} cannot move: keep all layers")
-            factors[stage_after] = factor
-        return tuple(factors)
 
 
 def _layer_matrices(

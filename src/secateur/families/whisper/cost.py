@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 from ...base.errors import SecateurError
-from ...models.frame_merging import merged_length
 from .config import AttentionWidths, WhisperConfig
 
 KERNEL = 3  # taps of both convolutions
@@ -22,7 +21,6 @@ def count_parameters(config: WhisperConfig) -> dict[str, int]:
     The output layer is the token embedding and is counted once. `total` equals the sum over the real `state_dict`.
     """
     w, c = config.width, config.conv_channels
-    merges = [int(f) for f in config.frame_merging if f > 1] if config.merge_learned else []
     parts = {
         "encoder.conv1": KERNEL * config.front_end.inputs * c + c,
         "encoder.conv2": KERNEL * c * w + w,
@@ -33,8 +31,8 @@ def count_parameters(config: WhisperConfig) -> dict[str, int]:
             config, f"encoder.layers.{i}.attention", e.attention
         )
         parts[f"encoder.layers.{i}.ffn"] = _ffn_parameters(config, f"encoder.layers.{i}.ffn", e.ffn)
-    if merges:
-        parts["encoder.merges"] = sum(merges) * w
+    if config.merge_weights:
+        parts["encoder.merges"] = config.merge_weights * w
     parts["encoder.norm"] = 2 * w
     parts["vocabulary"] = config.matrix_values["decoder.token_embedding"]
     parts["decoder.positions"] = config.text_context * w
@@ -111,8 +109,7 @@ def macs_by_part(config: WhisperConfig, seconds: float, tokens: int, padded: boo
     if tokens < 0 or n > config.text_context:
         raise SecateurError(f"{tokens} tokens after a prompt of {prompt}: the text context holds {config.text_context}")
     w, c = config.width, config.conv_channels
-    merging = config.frame_merging or (1,) * (len(config.encoder) + 1)
-    read = [merged_length(p, merging[: i + 1]) for i in range(len(config.encoder))]  # positions that each layer reads
+    read = config.frames_read(p)
     values = config.matrix_values
 
     def of(part: str, *names: str) -> int:
@@ -133,7 +130,7 @@ def macs_by_part(config: WhisperConfig, seconds: float, tokens: int, padded: boo
         n * of(f"decoder.layers.{i}.self_attention", *own) + n * (n + 1) // 2 * _pair(d.self_attention)
         for i, d in decoder
     )
-    p = merged_length(p, merging)
+    p = read[-1]
     crosses = [f"decoder.layers.{i}.cross_attention" for i, _ in decoder]
     parts["decoder memory"] = p * sum(of(cross, "key", "value") for cross in crosses)
     parts["decoder cross"] = n * sum(of(cross, "query", "out") for cross in crosses)

@@ -15,10 +15,9 @@ from ...export.layers import LayerBuilder, Weights
 from ...export.precision import FLOAT, Ranges, store, store_sum
 from ...export.smoothing import Scaling
 from ...export.token_export import TokenExporter
-from ...models.frame_merging import FRAMES, SHORT
+from ...models.frame_merging import FRAMES
+from ..seq2seq.merge_graph import GraphMerges
 from .config import EncoderWidths, WhisperConfig
-
-INT64 = 7  # ONNX's number
 
 
 def encoder_graph(
@@ -32,9 +31,8 @@ def encoder_graph(
     g = b.graph
     mel = g.input("mel", np.float32, ("batch", "frames", config.front_end.inputs))
     frames = g.input("frames", np.int64, ("batch",))
-    memory, valid, place = encoded(
-        b, mel, frames, "encoder", config.encoder, config.attention_scale, config.frame_merging, config.merge_similar
-    )
+    merges = GraphMerges(b, "encoder.merges", config.frame_merging, config.merge_similar)
+    memory = encoded(b, mel, frames, "encoder", config.encoder, config.attention_scale, merges)
     names = [f"decoder.layers.{i}.cross_attention.{p}" for i in range(len(config.decoder)) for p in ("key", "value")]
     sizes = [n for d in config.decoder for n in (d.cross_attention.query_key, d.cross_attention.value)]
     heads = [d.cross_attention.heads for d in config.decoder for _ in range(2)]
@@ -42,19 +40,18 @@ def encoder_graph(
     for i, (part, count, size) in enumerate(zip(parts, heads, sizes, strict=True)):
         name = f"cross_{('keys', 'values')[i % 2]}_{i // 2}"
         g.output(b.heads(part, count, size), name, np.float32, ("batch", count, "positions", size))
-    g.output(valid, "memory_mask", np.bool_, ("batch", "positions"))
-    if place:
-        g.output(place, FRAMES, np.int64, ("batch", "first positions"))
+    g.output(merges.valid(memory), "memory_mask", np.bool_, ("batch", "positions"))
+    if merges.place:
+        g.output(merges.place, FRAMES, np.int64, ("batch", "first positions"))
     return g.model({"precision": precision})
 
 
 def encoded(
     b: LayerBuilder, mel: str, frames: str, name: str, layers: Sequence[EncoderWidths], scale: float,
-    merging: Sequence[float] = (), similar: bool = False,
-) -> tuple[str, str, str]:  # fmt: skip
+    merges: GraphMerges,
+) -> str:  # fmt: skip
     """Whisper's encoder under `name`: mel (batch, frames, mels), of which `frames` (batch,) are real, to the memory
-    (batch, positions, width), its mask (batch, positions), and, where `similar` frames are merged, which position each
-    of the first positions went into (else "")."""
+    (batch, positions, width), which `merges` counts."""
     g = b.graph
     rows = g.add("Unsqueeze", frames, g.constant([1]))
     real = g.add("Cast", g.add("Less", g.count(g.size(mel, 1)), rows), to=FLOAT)
@@ -65,112 +62,18 @@ def encoded(
     positions = store_sum(g, f"{name}.positions", b.weights[f"{name}.positions"], b.precision)
     x = g.add("Add", x, g.slice(positions, g.constant([0]), length, 0))
     half = g.add("Div", g.add("Add", rows, g.constant(1)), g.constant(2))
-    valid = g.add("Less", g.count(length), half)
-    bias = b.mask_bias(valid)
-    place = ""
-
-    def merge(i: int, x: str, real: str, place: str) -> tuple[str, str, str, str]:
-        if not similar:
-            return (*merged(b, x, real, f"{name}.merges.{i}", int(merging[i])), place)
-        x, real, valid, into = merged_similar(b, x, real, merging[i])
-        return x, real, valid, g.add("GatherElements", into, place, axis=1) if place else into
-
+    merges.real = half
+    x, bias = merges.after(0, x), ""
     for i, widths in enumerate(layers):
-        if merging and merging[i] > 1:
-            x, half, valid, place = merge(i, x, half, place)
-            bias = b.mask_bias(valid)
         layer = f"{name}.layers.{i}"
+        bias = bias if bias and not merges.merges(i) else b.mask_bias(merges.valid(x))
         normed = b.norm(x, f"{layer}.attention_norm")
         query, keys, values = b.project(normed, f"{layer}.attention", widths.attention, scale)
         keys, values = b.cache(keys, values, widths.attention)
         attended = b.attend(query, keys, values, bias, widths.attention)
         x = g.add("Add", x, b.linear(attended, [f"{layer}.attention.out"]))
-        x = b.feed_forward(x, layer)
-    if merging and merging[-1] > 1:
-        x, _, valid, place = merge(len(layers), x, half, place)
-    return b.norm(x, f"{name}.norm"), valid, place
-
-
-def merged(b: LayerBuilder, x: str, real: str, name: str, factor: int) -> tuple[str, str, str]:
-    """`factor` neighbours of `x` (batch, positions, width), of which `real` (batch, 1) are real, in one: see
-    `models.frame_merging`. Returns the merged positions, how many are real, and their mask (batch, positions)."""
-    g = b.graph
-    windows = g.add("Div", g.add("Add", g.size(x, 1), g.constant([factor - 1])), g.constant([factor]))
-    first = g.add("Mul", g.count(windows), g.constant(factor))
-    last = g.add("Sub", real, g.constant(1))
-    weights = b.weights.get(f"{name}.weight")
-    taps = []
-    for j in range(factor):
-        rows = g.add("Min", g.add("Add", first, g.constant(j)), last)
-        tap = g.add("GatherND", x, g.add("Unsqueeze", rows, g.constant([2])), batch_dims=1)
-        if weights is not None:
-            tap = g.add("Mul", tap, g.weight(f"{name}.weight.{j}", weights[j].astype(np.float32)))
-        taps.append(tap)
-    total = g.add("Sum", *taps)
-    if weights is None:
-        total = g.add("Mul", total, g.constant(1 / factor, np.float32))
-    real = g.add("Div", g.add("Add", real, g.constant(factor - 1)), g.constant(factor))
-    return total, real, g.add("Less", g.count(windows), real)
-
-
-def merged_similar(b: LayerBuilder, x: str, real: str, factor: float) -> tuple[str, str, str, str]:
-    """The most alike neighbours of `x` (batch, positions, width), of which `real` (batch, 1) are real, merged: see
-    `families.seq2seq.layers.SimilarFrameMerge`. Returns the merged positions, how many are real, their mask, and the
-    position (batch, positions) that each went into."""
-    g = b.graph
-    one, zero = g.constant([1]), g.constant([0])
-
-    def number(value: float) -> str:
-        return g.constant(value, np.float32)
-
-    length = g.size(x, 1)
-    frame = g.count(length)  # (positions,)
-    share = g.add("Div", g.add("Cast", real, to=FLOAT), number(factor))
-    kept = g.add("Cast", g.add("Ceil", g.add("Sub", share, number(SHORT))), to=INT64)
-    norm = g.add("Max", g.add("ReduceL2", x, g.constant([2])), number(1e-12))
-    normed = g.add("Div", x, norm)
-    # `real` counts are small beside the tables: a zero is put at the end, so that a single frame has neighbours, too.
-    pads = g.constant([0, 0, 0, 0, 1, 0])
-    after_one = g.slice(g.add("Pad", normed, pads), one, g.constant([FARTHEST]), 1)
-    alike = g.add("ReduceSum", g.add("Mul", normed, after_one), g.constant([2]), keepdims=0)  # (batch, positions)
-    inside = g.add("Less", g.add("Add", frame, g.constant(1)), real)
-    after = g.add("Where", inside, alike, number(-2.0))
-    shifted = g.add("Pad", alike, g.constant([0, 1, 0, 0]), number(-2.0))
-    before = g.slice(shifted, zero, length, 1)
-    odd = g.add("Equal", g.add("Mod", frame, g.constant(2)), g.constant(1))
-    may = g.add("And", odd, g.add("Less", frame, real))
-    best = g.add("Where", may, g.add("Max", before, after), number(-3.0))
-    order = g.add_many(2, "TopK", best, length, axis=1)[1]
-    every = g.add("Expand", frame, g.add("Shape", order))
-    rank = g.add("ScatterElements", order, order, every, axis=1)
-    goes = g.add("Less", rank, g.add("Sub", real, kept))
-    right = g.add("And", goes, g.add("Greater", after, before))
-    left = g.add("And", goes, g.add("Not", right))
-    stays = g.add("And", g.add("Not", goes), g.add("Less", frame, real))
-    # Places of those that stay; one that goes has its neighbour's.
-    into = g.add("Sub", g.add("Cast", right, to=INT64), g.add("Cast", left, to=INT64))
-    index = g.add("CumSum", g.add("Cast", stays, to=INT64), g.constant(1))
-    index = g.add("Max", g.add("Sub", index, g.constant(1)), g.constant(0))
-    last = g.add("Sub", length, one)
-    neighbour = g.add("Max", g.add("Min", g.add("Add", frame, into), last), g.constant(0))
-    place = g.add("GatherElements", index, neighbour, axis=1)
-    # A frame that stays, and its neighbours if they went into it.
-    pad_first, pad_last = g.constant([0, 1, 0, 0, 0, 0]), g.constant([0, 0, 0, 0, 1, 0])
-
-    def moved(values: str, by_one: bool) -> str:
-        if by_one:  # from the left neighbour
-            return g.slice(g.add("Pad", values, pad_first), zero, length, 1)
-        return g.slice(g.add("Pad", values, pad_last), one, g.constant([FARTHEST]), 1)
-
-    from_left = moved(g.add("Unsqueeze", g.add("Cast", right, to=FLOAT), g.constant([2])), True)
-    from_right = moved(g.add("Unsqueeze", g.add("Cast", left, to=FLOAT), g.constant([2])), False)
-    total = g.add("Sum", x, g.add("Mul", from_left, moved(x, True)), g.add("Mul", from_right, moved(x, False)))
-    means = g.add("Div", total, g.add("Sum", number(1.0), from_left, from_right))
-    first = g.add("Where", stays, frame, g.add("Add", frame, length))
-    most = g.add("ReduceMax", kept, g.constant([0]), keepdims=0)  # (1,)
-    rows = g.add_many(2, "TopK", first, most, axis=1, largest=0)[1]
-    x = g.add("GatherND", means, g.add("Unsqueeze", rows, g.constant([2])), batch_dims=1)
-    return x, kept, g.add("Less", g.count(most), kept), place
+        x = merges.after(i + 1, b.feed_forward(x, layer))
+    return b.norm(x, f"{name}.norm")
 
 
 def decoder_graph(config: WhisperConfig, weights: Weights, precision: str, nibbles: Sequence[str] = ()) -> ModelProto:

@@ -1,0 +1,43 @@
+"""Sites of frames that are merged inside an encoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..models.frame_merging import MergingConfig
+from .variants import Variant, row_and_column
+
+FACTORS = {"all": 2.0, "similar": 1.5}  # which frames, and how many become one
+
+
+def merge_variants(config: Any) -> list[Variant]:
+    """Frames merged after each encoder layer, before all of them too: every pair, or a third, the most similar ones.
+
+    None for a family that cannot merge frames, a model that does already, and for what its layers cannot do.
+    """
+    if not isinstance(config, MergingConfig) or config.frame_merging or not config.merge_layers:
+        return []
+    variants, layers = [], config.merge_layers
+    for kind, factor in FACTORS.items():
+        for stage in range(len(layers) + 1):
+            factors = tuple(factor if i == stage else 1.0 for i in range(len(layers) + 1))
+            try:
+                config.merging(factors, "similar" if kind == "similar" else "mean")
+            except ValueError:
+                continue
+            site = f"{layers[stage - 1]}.frames" if stage else "input.frames"
+            row = row_and_column(site)[0] if stage else "input"
+            variants.append(
+                Variant(
+                    site, "merge", row, f"{kind} frames merged", round(1 - 1 / factor, 3),
+                    change={"merge_after": float(stage), kind: factor},
+                )
+            )  # fmt: skip
+    return variants
+
+
+def merge_factors(change: dict[str, float], layers: int) -> tuple[list[float], bool]:
+    """The factors (layers + 1) that a variant's change of the input means, and whether similar frames are merged."""
+    factors = [1.0] * (layers + 1)
+    factors[int(change["merge_after"])] = change.get("similar", change.get("all", 1.0))
+    return factors, "similar" in change

@@ -1,0 +1,170 @@
+"""Frames merged inside CTC networks: padded rows equal lone clips, masked equals shrunk, ONNX equals torch, in chunks
+too; outputs of means are longer, those of similar frames stay where they were."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from same_network import half_of
+from small_ctc import CONFIGS, inputs, outputs, small_ctc
+
+from secateur.base.errors import SecateurError
+from secateur.export.onnx import export_onnx
+from secateur.families.ctc.config import Streaming
+from secateur.families.ctc.cost import count_macs, count_parameters
+from secateur.families.ctc.receptive_field import receptive_field
+from secateur.models.checkpoint import load_checkpoint, save_checkpoint
+from secateur.prune.inputs import with_merged_frames
+from secateur.prune.shrink import mask, shrink
+from secateur.runtime.contents import NETWORK, STREAM
+from secateur.runtime.ctc_recogniser import CachedNetwork
+from secateur.runtime.onnx_session import load_session
+from secateur.text.units import Units
+
+UNITS = Units(tuple("abcdef"))
+
+# Where each kind of layers has its merges: before, between and after them.
+CASES: list[tuple[str, tuple[str, ...], str]] = [
+    ("trunk", ("input:2", "1:3"), "mean"), ("trunk", ("0:2",), "learned"), ("trunk", ("0:1.5",), "similar"),
+    ("inception", ("0:2",), "mean"), ("inception", ("0:1.5", "1:1.3"), "similar"), ("lstm", ("0:2",), "mean"),
+    ("subsampled gru", ("input:1.7",), "similar"), ("conformer", ("1:2", "2:2"), "mean"),
+    ("conformer", ("input:2",), "learned"), ("subsampled conformer", ("0:1.4", "1:1.4"), "similar"),
+    ("everything", ("1:2", "4:2"), "mean"), ("everything", ("0:1.5", "5:1.5"), "similar"),
+]  # fmt: skip
+
+
+def merging(model: Any, merges: tuple[str, ...], kind: str) -> Any:
+    small = with_merged_frames(model, merges, kind)
+    for name, weight in small.named_parameters():
+        if name.startswith("merges."):  # as if trained: no means any more
+            weight.data += 0.2 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(3))
+    return small.eval()
+
+
+def graph_outputs(folder: Path, batch: tuple[torch.Tensor, torch.Tensor]) -> np.ndarray[Any, Any]:
+    """The real frames of all rows, one row after the other, of an exported model."""
+    graph = load_session(folder / NETWORK, 1)
+    log_probs, frames = graph.run(None, {"features": batch[0].numpy(), "frames": batch[1].numpy()})
+    return np.concatenate([row[:count] for row, count in zip(log_probs, frames.tolist(), strict=True)])
+
+
+def check_everywhere(
+    model: Any, text: Any, batch: tuple[torch.Tensor, torch.Tensor], count: Any, folder: Path
+) -> torch.Tensor:
+    """Alone, masked, shrunk, stored and exported give the same frames, which are returned."""
+    plan = half_of([g for g in model.groups() if g.kind in ("head", "ffn", "conv", "unit") and g.blocks == 1])
+    small = shrink(model, plan)
+    mask(model, plan)
+    wanted: torch.Tensor = outputs(model, batch)
+    assert torch.allclose(outputs(small, batch), wanted, atol=1e-4)
+    alone = [outputs(small, (row[None, :n], n[None])) for row, n in zip(*batch, strict=True) if n >= 3]
+    assert torch.allclose(torch.cat(alone), wanted, atol=1e-4)
+    assert count(small.config) == sum(value.numel() for value in small.state_dict().values())
+    save_checkpoint(folder / "m", small, text)
+    again, _ = load_checkpoint(folder / "m")
+    assert again.config == small.config and torch.allclose(outputs(again, batch), wanted, atol=1e-5)
+    exported = export_onnx(again, text, folder / "out", "fp32")
+    np.testing.assert_allclose(graph_outputs(exported, batch), wanted.numpy(), atol=3e-4)
+    return wanted
+
+
+@pytest.mark.parametrize(("kind", "merges", "how"), CASES)
+def test_alone_masked_shrunk_stored_and_exported_alike(
+    kind: str, merges: tuple[str, ...], how: str, tmp_path: Path
+) -> None:
+    model = merging(small_ctc(kind), merges, how)
+    batch = inputs(model)[0], torch.tensor([41, 26, 0])
+    wanted = check_everywhere(model, UNITS, batch, lambda config: count_parameters(config)["total"], tmp_path)
+    factor = 1 if how == "similar" else math.prod(int(text.split(":")[1]) for text in merges)
+    before = CONFIGS[kind].subsampled
+    assert model.config.subsampled == before * factor
+    assert len(wanted) == sum(math.ceil(math.ceil(n / before) / factor) for n in (41, 26))
+
+
+@torch.no_grad()
+def test_a_conformer_merges_by_hand_and_keeps_its_distances() -> None:
+    """Each block reads means of pairs, whose distances in its tables are those of their first frames."""
+    model = small_ctc("conformer")
+    x, _ = inputs(model)
+    got, frames = merging(model, ("0:2",), "mean")(x[:1], None)
+    hidden = model.conformer.project(x[:1])
+    for i, block in enumerate(model.conformer.layers):
+        length = hidden.shape[1]
+        at = torch.arange(length)[None] * (1 if i == 0 else 2)
+        real = torch.ones(1, length, dtype=torch.bool)
+        hidden = block(hidden, real, real[:, None], model.dropout, 1, at)
+        if i == 0:
+            pairs = torch.cat([hidden, hidden[:, -1:]], 1)  # 41 frames: the last stands for its neighbour
+            hidden = (pairs[:, ::2] + pairs[:, 1::2]) / 2
+    wanted = model.output(model.conformer.norm(hidden)).log_softmax(-1)
+    assert int(frames[0]) == 21 and torch.allclose(got, wanted, atol=1e-5)
+
+
+@torch.no_grad()
+def test_similar_frames_have_one_output_on_the_first_grid() -> None:
+    model = merging(small_ctc("lstm"), ("1:1.5",), "similar")
+    x, frames = inputs(model)
+    log_probs, counts = model(x, frames)
+    assert counts.tolist() == frames.tolist()
+    changes = (log_probs[:, 1:] != log_probs[:, :-1]).any(2)
+    for row, count in enumerate(frames.tolist()):
+        assert int(changes[row, : count - 1].sum()) + 1 == math.ceil(count / 1.5 - 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("merges", "how", "chunks"),
+    [(("3:2", "5:2"), "mean", (1, 2)), (("5:2",), "learned", (2, 3)), (("input:3",), "mean", (1, 2))],
+)
+@torch.no_grad()
+def test_chunks_together_equal_the_clip(
+    merges: tuple[str, ...], how: str, chunks: tuple[int, int], tmp_path: Path
+) -> None:
+    """A chunk of 3 and 5 frames before it become whole merged frames that last at least as long."""
+    model = merging(small_ctc("streaming"), merges, how)
+    config = model.config
+    assert config.streaming == Streaming(*chunks)
+    x = torch.randn(1, 75, config.front_end.inputs, generator=torch.Generator().manual_seed(0))
+    network = CachedNetwork(export_onnx(model, UNITS, tmp_path / "out", "fp32") / STREAM, 1)
+    state, pieces, step = network.begin(), [], config.streaming.chunk * config.subsampled
+    for start in range(0, 75, step):
+        piece, state = network.run(x[0, start : start + step].numpy(), state)
+        pieces.append(piece)
+    np.testing.assert_allclose(np.concatenate(pieces), model(x)[0][0].numpy(), atol=1e-4)
+
+
+def test_costs_and_receptive_fields_count_what_is_merged() -> None:
+    dense, half = CONFIGS["conformer"], merging(small_ctc("conformer"), ("0:2",), "mean").config
+    before, after = (count_macs(config, 1.0) for config in (dense, half))
+    frames = dense.front_end.frames(16000)
+    assert after["conformer.layers.0.ffn1"] == before["conformer.layers.0.ffn1"]
+    assert after["conformer.layers.1.ffn1"] == before["conformer.layers.1.ffn1"] // frames * -(-frames // 2)
+    assert after["output"] == before["output"] // frames * -(-frames // 2)
+    inception = merging(small_ctc("inception"), ("0:2",), "mean").config
+    assert receptive_field(inception) == receptive_field(CONFIGS["inception"]) + 2 * (1 + 2)  # the pair, wider block 1
+    assert receptive_field(merging(small_ctc("inception"), ("0:1.5",), "similar").config) is None
+    few = shrink(merging(small_ctc("conformer"), ("1:2",), "mean"), {"conformer.layers": [0, 2]})
+    assert few.config.frame_merging == (1, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "merges", "how", "line"),
+    [("streaming", "0:1.5", "similar", "similar frames are found in whole clips"),
+     ("lstm", "0:2", "learned", "merge by mean here"), ("subsampling", "input:2", "mean", "has no layers"),
+     ("conformer", "3:2", "mean", "layers 0 to 2")],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_in_one_line(kind: str, merges: str, how: str, line: str) -> None:
+    with pytest.raises(SecateurError, match=line):
+        with_merged_frames(small_ctc(kind), (merges,), how)
+
+
+def test_learned_merges_of_a_conformer_take_gradients_and_its_middle_block_moves() -> None:
+    model = with_merged_frames(small_ctc("conformer"), ("1:2",), "learned")
+    middle, last, frames = model.with_intermediate(*inputs(model))
+    assert middle.shape == last.shape and frames.tolist() == [21, 13, 2]
+    (middle.sum() + last[:, :, 0].sum()).backward()
+    assert model.merges[2].weight.grad.abs().sum() > 0
