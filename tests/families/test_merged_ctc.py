@@ -3,7 +3,10 @@ too; outputs of means are longer, those of similar frames stay where they were."
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,14 @@ from same_network import half_of
 from small_ctc import CONFIGS, inputs, outputs, small_ctc
 
 from secateur.base.errors import SecateurError
+from secateur.cli import main
 from secateur.export.onnx import export_onnx
 from secateur.families.ctc.config import Streaming
 from secateur.families.ctc.cost import count_macs, count_parameters
 from secateur.families.ctc.receptive_field import receptive_field
+from secateur.families.parakeet.cost import parts as parakeet_parts
+from secateur.families.seq2seq.layers import FrameMerge, Merge
+from secateur.families.transformers_ctc.cost import parts as hf_parts
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint
 from secateur.prune.inputs import with_merged_frames
 from secateur.prune.shrink import mask, shrink
@@ -25,6 +32,7 @@ from secateur.runtime.contents import NETWORK, STREAM
 from secateur.runtime.ctc_recogniser import CachedNetwork
 from secateur.runtime.onnx_session import load_session
 from secateur.text.units import Units
+from secateur.weights.fetch import read_foreign
 
 UNITS = Units(tuple("abcdef"))
 
@@ -36,6 +44,30 @@ CASES: list[tuple[str, tuple[str, ...], str]] = [
     ("conformer", ("input:2",), "learned"), ("subsampled conformer", ("0:1.4", "1:1.4"), "similar"),
     ("everything", ("1:2", "4:2"), "mean"), ("everything", ("0:1.5", "5:1.5"), "similar"),
 ]  # fmt: skip
+
+
+# Of `transformers`: absolute positions, gated distances, relative and rotary ones.
+THEIRS: list[tuple[str, tuple[str, ...], str]] = [
+    ("wav2vec2", ("0:1.5", "1:1.3"), "similar"), ("hubert large", ("input:2", "1:3"), "mean"),
+    ("wavlm", ("0:2",), "learned"), ("wavlm", ("input:1.3", "1:1.5"), "similar"), ("conformer", ("0:2",), "mean"),
+    ("conformer rotary", ("1:1.6",), "similar"), ("parakeet", ("0:2", "2:2"), "learned"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Any, Any]]:
+    """Our network of one of `transformers`, and its text codec, read once."""
+    pytest.importorskip("transformers")
+    from small_hf import hf_folder
+    from small_parakeet import parakeet_folder
+
+    @cache
+    def read(kind: str) -> tuple[Any, Any]:
+        folder = tmp_path_factory.mktemp("theirs")
+        (parakeet_folder if kind == "parakeet" else hf_folder)(kind, folder)
+        return read_foreign(folder)
+
+    return read
 
 
 def merging(model: Any, merges: tuple[str, ...], kind: str) -> Any:
@@ -84,6 +116,69 @@ def test_alone_masked_shrunk_stored_and_exported_alike(
     before = CONFIGS[kind].subsampled
     assert model.config.subsampled == before * factor
     assert len(wanted) == sum(math.ceil(math.ceil(n / before) / factor) for n in (41, 26))
+
+
+@pytest.mark.parametrize(("kind", "merges", "how"), THEIRS)
+def test_networks_of_transformers_alone_masked_shrunk_stored_and_exported_alike(
+    theirs: Callable[[str], tuple[Any, Any]], kind: str, merges: tuple[str, ...], how: str, tmp_path: Path
+) -> None:
+    dense, text = theirs(kind)
+    model = merging(dense, merges, how)
+    config, generator = model.config, torch.Generator().manual_seed(1)
+    lengths = (101, 57, 3) if kind == "parakeet" else (9000, 5003, 200)
+    batch = torch.randn(3, lengths[0], config.front_end.inputs, generator=generator), torch.tensor(lengths)
+    parts = hf_parts if config.family == "hf_ctc" else parakeet_parts
+    count = lambda config: sum(part.stored for part in parts(config, 0))  # noqa: E731
+    wanted = check_everywhere(copy.deepcopy(model), text, batch, count, tmp_path)
+    factor = 1 if how == "similar" else math.prod(int(text.split(":")[1]) for text in merges)
+    assert config.subsampled == dense.config.subsampled * factor
+    assert len(wanted) == sum(math.ceil(config.shorter(n) / factor) for n in lengths)
+    assert model.merges[0] is not copy.deepcopy(model).merges[0]
+    macs = [sum(part.macs for part in parts(c, lengths[0]) if part.name == "output") for c in (dense.config, config)]
+    frames = config.shorter(lengths[0])
+    assert macs[1] * frames == macs[0] * config.frames_read(frames)[-1]
+
+
+class Copies(Merge):
+    """The naive way: all frames stay, those of a pair alike and at one position."""
+
+    factor = 2
+
+    def starts(self, x: torch.Tensor, valid: Any) -> tuple[torch.Tensor, Any, torch.Tensor]:
+        pairs = torch.arange(x.shape[1])[None] // 2 * 2
+        return x.unflatten(1, (-1, 2)).mean(2).repeat_interleave(2, 1), valid, pairs
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2", "wavlm"])
+@torch.no_grad()
+def test_equal_to_a_network_that_attends_to_every_copy(theirs: Callable[[str], tuple[Any, Any]], kind: str) -> None:
+    """Softmax over copies at one position is softmax over one of them."""
+    dense, _ = theirs(kind)
+    samples = torch.randn(1, 9000, 1, generator=torch.Generator().manual_seed(1))  # 28 frames
+    none = FrameMerge(1)
+    with dense.merges.replaced(torch.nn.ModuleList([none, Copies(), none, none])):
+        naive = dense(samples)[0]
+    merged, frames = merging(dense, ("0:2",), "mean")(samples)
+    assert int(frames[0]) == 14 and torch.allclose(merged, naive[:, ::2], atol=1e-5)
+    assert torch.allclose(naive[:, ::2], naive[:, 1::2], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["wavlm", "parakeet"])
+def test_folders_of_transformers_are_refused_in_one_line(
+    theirs: Callable[[str], tuple[Any, Any]], kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dense, text = theirs(kind)
+    save_checkpoint(tmp_path / "m", merging(dense, ("0:2",), "mean"), text)
+    for name in ("transformers", "transformers-pruned"):
+        assert main(["export", str(tmp_path / "m"), "--out", str(tmp_path / name), "--format", name]) == 2
+        assert "cannot merge frames" in capsys.readouterr().err
+        assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("kind", ["conformer", "parakeet"])
+def test_similar_frames_of_relative_positions_are_refused(theirs: Callable[[str], tuple[Any, Any]], kind: str) -> None:
+    with pytest.raises(SecateurError, match="even distances"):
+        with_merged_frames(theirs(kind)[0], ("0:1.5",), "similar")
 
 
 @torch.no_grad()

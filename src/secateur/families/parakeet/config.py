@@ -11,7 +11,8 @@ from ...base.errors import SecateurError
 from ...base.files import Json
 from ...features.front_end import FrontEnd, front_end
 from ...models.family import FORMAT
-from ..transformers_ctc.config import block_widths
+from ...models.frame_merging import MergingConfig
+from ..transformers_ctc.config import UNEVEN, block_widths
 from ..transformers_ctc.widths import PARAKEET, BlockWidths, Keep
 
 FRONT_END = front_end("nemo")
@@ -29,7 +30,7 @@ SUPPORTED: dict[str, tuple[Any, ...]] = {
 
 
 @dataclass(frozen=True)
-class ParakeetConfig:
+class ParakeetConfig(MergingConfig):
     """`convs` are channels of the subsampling, each of whose convolutions halves time and frequency.
 
     Raises:
@@ -48,13 +49,16 @@ class ParakeetConfig:
     format: int = FORMAT
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.merge_similar:
+            raise ValueError(UNEVEN)
         if self.units < 2 or not self.layers or not self.convs:
             raise ValueError("a CTC model needs two units, a convolution and a layer at least")
         widths = [n for layer in self.layers for n in vars(layer).values()]
         if min([self.head_size, self.width, *self.convs, *widths]) < 1:
             raise ValueError("every width must be at least 1")
-        if self.front_end.kind != FRONT_END.kind or self.front_end.bins % self.subsampled:
-            raise ValueError(f"its features are of the kind 'nemo', with a multiple of {self.subsampled} bins")
+        if self.front_end.kind != FRONT_END.kind or self.front_end.bins % self.stride:
+            raise ValueError(f"its features are of the kind 'nemo', with a multiple of {self.stride} bins")
         for name, usual in SUPPORTED.items():
             if self.settings.get(name, usual[0]) not in usual:
                 raise ValueError(f"{name} {self.settings[name]!r} is not known here (known: {usual[0]!r})")
@@ -62,12 +66,22 @@ class ParakeetConfig:
     @property
     def lines(self) -> int:
         """Frequency lines after subsampling."""
-        return self.front_end.bins // self.subsampled
+        return self.front_end.bins // self.stride
+
+    @property
+    def stride(self) -> int:
+        """Frames of features to one that the blocks read."""
+        return 1 << len(self.convs)
 
     @property
     def subsampled(self) -> int:
         """Frames of features to one of the output."""
-        return 1 << len(self.convs)
+        return self.stride * self.regular_merge
+
+    @property
+    def merge_layers(self) -> tuple[str, ...]:
+        """See `MergingConfig`."""
+        return tuple(f"net.encoder.layers.{i}" for i in range(len(self.layers)))
 
     @property
     def taps(self) -> int:
@@ -98,7 +112,7 @@ class ParakeetConfig:
         return set(self.layers) == {alike} and len(set(self.convs)) == 1
 
     def shorter(self, frames: int) -> int:
-        """Frames of the output for so many frames of features."""
+        """Frames that the blocks read of so many frames of features, before any are merged."""
         for _ in self.convs:
             frames = (frames + 1) // 2
         return frames
@@ -120,7 +134,7 @@ class ParakeetConfig:
         layers = tuple(self.layers[i].shrunk(keep, PARAKEET, f"{stack}.{i}") for i in kept_layers)
         convs = [keep.get(f"net.encoder.subsampling.{i}") for i in range(len(self.convs))]
         channels = tuple(len(k) if k else n for k, n in zip(convs, self.convs, strict=True))
-        return replace(self, layers=layers, convs=channels)
+        return replace(self, layers=layers, convs=channels, frame_merging=self.merging_of(list(kept_layers)))
 
     def theirs(self) -> Json:
         """The values of the `transformers` encoder config; every block as wide as the first, but for its
@@ -129,7 +143,7 @@ class ParakeetConfig:
         return {
             **self.settings, "hidden_size": self.width, "head_dim": self.head_size, "num_attention_heads": first.heads,
             "num_hidden_layers": len(self.layers), "intermediate_size": first.ffn1,
-            "subsampling_conv_channels": self.convs[0], "subsampling_factor": self.subsampled,
+            "subsampling_conv_channels": self.convs[0], "subsampling_factor": self.stride,
             "num_mel_bins": self.front_end.bins,
         }  # fmt: skip
 

@@ -25,9 +25,12 @@ def parts(config: ParakeetConfig, frames: int) -> Iterator[PartCost]:
     flat, w = before * lines, config.width
     yield PartCost("subsampling.linear", (flat + 1) * w, frames * flat * w)
     linear, conv = config.biases
-    for i, block in enumerate(config.layers):
+    *read, left = config.frames_read(frames)
+    for i, (block, frames) in enumerate(zip(config.layers, read, strict=True)):
         yield from block_parts(f"layers.{i}", block, w, config.head_size, config.taps, frames, True, linear, conv)
-    yield PartCost("output", (w + 1) * config.units, frames * w * config.units)
+    if config.merge_weights:
+        yield PartCost("merges", config.merge_weights * w, 0)
+    yield PartCost("output", (w + 1) * config.units, left * w * config.units)
 
 
 def count_parameters(config: ParakeetConfig) -> int:

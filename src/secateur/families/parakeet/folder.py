@@ -21,7 +21,7 @@ from ...text.tokenizer_units import TokenizerUnits
 from ...weights.json_values import one_id, read_table
 from ..transformers_ctc.folder import COUNT, GATE
 from ..transformers_ctc.widths import BlockWidths
-from ..transformers_files import FP32, PRUNED_FORMAT, class_values, own_config
+from ..transformers_files import FP32, PRUNED_FORMAT, check_unmerged, class_values, own_config
 from .config import OWN_KEYS, SUPPORTED, ParakeetConfig
 from .model import Parakeet
 
@@ -128,6 +128,7 @@ def write_parakeet(
         SecateurError: widths that differ between blocks, or other units than its tokenizer's.
     """
     folder, config = Path(folder), model.config
+    check_unmerged(config)
     if not config.uniform and not pruned:
         raise SecateurError(
             "transformers builds only blocks that are all alike, their convolution as wide as the stream: "

@@ -25,11 +25,13 @@ def parakeet_graph(
     x = g.input("features", np.float32, ("batch", "frames", config.front_end.bins))
     b.frames = g.input("frames", np.int64, ("batch",))
     x = b.subsampled(x, f"{body}.subsampling", config)
-    b.inside = b.real(x, 1, [2])
-    b.padding_bias = b.mask_bias(g.add("Cast", g.add("Squeeze", b.inside, g.constant([2])), to=9))  # bool
-    b.distance = b.distances(x)
+    b.set_merges(config)
+    x = b.before(x)
     for i, block in enumerate(config.layers):
-        x = b.block(x, f"{body}.layers.{i}", block)
+        if i == 0 or b.merges.merges(i):
+            b.mask_padding(x)
+            b.distance = b.distances(x)
+        x = b.after(b.block(x, f"{body}.layers.{i}", block))
     log_probs = g.add("LogSoftmax", b.pointwise(x, "net.ctc_head"), axis=-1)
     g.output(log_probs, "log_probs", np.float32, ("batch", "shorter", config.units))
     g.output(b.frames, "log_probs_frames", np.int64, ("batch",))

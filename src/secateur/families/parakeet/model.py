@@ -15,6 +15,7 @@ from ...models.groups import Group, TimeAxis
 from ...models.network import STREAM, FrameNetwork
 from ..ctc.frames import valid_frames
 from ..transformers_ctc.blocks import layer_group, mask_padding, with_gates
+from ..transformers_ctc.merging import LayerMerges, relative
 from ..transformers_ctc.widths import PARAKEET
 from .config import ParakeetConfig
 from .resize import encoder_groups, resize
@@ -39,6 +40,7 @@ class Parakeet(FrameNetwork):
             body.encode_positions = type(body.encode_positions)(body.config)
         self.padding = [module for block in body.layers for module in mask_padding(block, PARAKEET)]
         with_gates(body.layers)
+        self.merges = LayerMerges(config, config.width, body.layers, relative("position_embeddings"))
 
     def forward(self, features: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """See `FrameNetwork`; features are (batch, frames, bins).
@@ -55,7 +57,7 @@ class Parakeet(FrameNetwork):
         for module in self.padding:
             module.real = inside
         hidden = self.net.encoder(x * real[..., None], attention_mask=real).last_hidden_state
-        return self.net.ctc_head(self.dropout(hidden)).float().log_softmax(-1), short
+        return self.merges.outputs(self.net.ctc_head(self.dropout(hidden)).float().log_softmax(-1), short)
 
     def time_axes(self) -> list[TimeAxis]:
         """None: positions are counted in frames."""

@@ -11,6 +11,7 @@ from ...base.errors import SecateurError
 from ...base.files import Json
 from ...features.front_end import FrontEnd, front_end
 from ...models.family import FORMAT
+from ...models.frame_merging import MergingConfig
 from .widths import WAV2VEC2, BlockNames, BlockWidths, Keep, LayerWidths
 
 FRONT_END = front_end("waveform", normalise="mean_variance")
@@ -27,10 +28,11 @@ SUPPORTED: dict[str, tuple[Any, ...]] = {
     "position_embeddings_type": ("relative", "rotary", None),
 }  # fmt: skip
 CONFORMER = "wav2vec2-conformer"
+UNEVEN = "similar frames have no even distances, which its relative positions need: merge by mean or learned"
 
 
 @dataclass(frozen=True)
-class HfCtcConfig:
+class HfCtcConfig(MergingConfig):
     """Wav2Vec2ForCTC, HubertForCTC, WavLMForCTC or Wav2Vec2ConformerForCTC: `settings` are those of their own config
     that pruning leaves alone.
 
@@ -51,6 +53,9 @@ class HfCtcConfig:
     format: int = FORMAT
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.merge_similar and self.distance == "relative":
+            raise ValueError(UNEVEN)
         if self.units < 2 or not self.layers or not self.convs:
             raise ValueError("a CTC model needs two units, a convolution and a layer at least")
         if {type(layer) for layer in self.layers} != {BlockWidths if self.conformer else LayerWidths}:
@@ -160,7 +165,12 @@ class HfCtcConfig:
     @property
     def subsampled(self) -> int:
         """Samples to one frame of the output."""
-        return math.prod(self.strides)
+        return math.prod(self.strides) * self.regular_merge
+
+    @property
+    def merge_layers(self) -> tuple[str, ...]:
+        """See `MergingConfig`."""
+        return tuple(f"net.{self.body}.encoder.layers.{i}" for i in range(len(self.layers)))
 
     @property
     def least(self) -> int:
@@ -181,7 +191,7 @@ class HfCtcConfig:
         return set(self.layers) == {LayerWidths(self.all_heads, first.ffn)}
 
     def shorter(self, samples: int) -> int:
-        """Frames of the output for a clip of so many samples."""
+        """Frames that the layers read of a clip of so many samples, before any are merged."""
         for kernel, stride in zip(self.kernels, self.strides, strict=True):
             samples = max(samples - kernel + stride, 0) // stride
         return samples
@@ -207,7 +217,8 @@ class HfCtcConfig:
         if f"{body}.encoder.pos_conv_embed" in keep:
             positions = tuple(self.kept_position_groups[unit] for unit in keep[f"{body}.encoder.pos_conv_embed"])
             positions = () if len(positions) == self.position_taps[1] else positions
-        return replace(self, layers=layers, convs=channels, positions=positions)
+        merging = self.merging_of(list(kept_layers))
+        return replace(self, layers=layers, convs=channels, positions=positions, frame_merging=merging)
 
     def _shrunk(self, layer: LayerWidths | BlockWidths, keep: Keep, where: str) -> LayerWidths | BlockWidths:
         """One layer after surgery."""

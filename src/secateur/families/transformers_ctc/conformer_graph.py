@@ -12,6 +12,7 @@ from ..whisper.config import AttentionWidths
 from .widths import BlockNames, BlockWidths
 
 BASE = 10000.0  # of the sinusoids
+BOOL = 9  # ONNX's number
 
 
 class BlockBuilder(CtcBuilder):
@@ -24,37 +25,44 @@ class BlockBuilder(CtcBuilder):
     padding_bias = ""  # mask bias of the attention scores (batch, 1, 1, frames)
     inside = ""  # 1.0 where frames are real (batch, frames, 1)
     distance = ""  # relative positions (2 * frames - 1, width), the most distant first; empty: none
-    rotary: tuple[str, str] | None = None  # rotary positions: cosines and sines (frames, 1, size)
+    rotary: tuple[str, str] | None = None  # rotary positions: cosines and sines (1 or batch, frames, 1, size)
 
     def active(self, x: str) -> str:
         """The activation function."""
         g = self.graph
         return g.add("Gelu", x) if self.activation == "gelu" else g.add("Mul", x, g.add("Sigmoid", x))
 
+    def mask_padding(self, x: str) -> None:
+        """Set what tells blocks which frames of `x` (batch, frames, width) are real."""
+        g = self.graph
+        self.inside = self.real(x, 1, [2])
+        self.padding_bias = self.mask_bias(g.add("Cast", g.add("Squeeze", self.inside, g.constant([2])), to=BOOL))
+
     def distances(self, x: str) -> str:
         """Sinusoids (2 * frames - 1, width) of the distances between frames of `x` (batch, frames, width)."""
         g = self.graph
         last = g.add("Sub", g.add("Squeeze", g.size(x, 1), g.constant([0])), g.constant(1))
         steps = g.add("Range", last, g.add("Sub", g.add("Neg", last), g.constant(1)), g.constant(-1))
+        steps = g.add("Mul", steps, g.constant(self.merges.stride))
         rates = BASE ** (-np.arange(0, self.width, 2) / self.width)
         waves = [g.add("Unsqueeze", wave, g.constant([2])) for wave in self._waves(steps, rates, ("Sin", "Cos"))]
         return g.add("Reshape", g.add("Concat", *waves, axis=2), g.constant([-1, self.width]))
 
     def rotations(self, x: str, rates: Array) -> tuple[str, str]:
-        """Cosines and sines (frames, 1, size) of the angles that frames of `x` (batch, frames, width) are rotated
-        by."""
+        """Cosines and sines (1 or batch, frames, 1, size) of the angles that frames of `x` (batch, frames, width) are
+        rotated by."""
         g = self.graph
         doubled = np.concatenate([rates, rates])
         cosine, sine = (
-            g.add("Unsqueeze", wave, g.constant([1]))
-            for wave in self._waves(g.count(g.size(x, 1)), doubled, ("Cos", "Sin"))
+            g.add("Unsqueeze", wave, g.constant([2]))
+            for wave in self._waves(self.merges.positions(x), doubled, ("Cos", "Sin"))
         )
         return cosine, sine
 
     def _waves(self, steps: str, rates: Array, kinds: tuple[str, str]) -> list[str]:
-        """Two functions of steps (n,) times rates (m,): each (n, m)."""
+        """Two functions of steps (..., n) times rates (m,): each (..., n, m)."""
         g = self.graph
-        column = g.add("Unsqueeze", g.add("Cast", steps, to=1), g.constant([1]))  # float
+        column = g.add("Unsqueeze", g.add("Cast", steps, to=1), g.constant([-1]))  # float
         angles = g.add("Mul", column, g.weight("positions.rates", rates.astype(np.float32)[None]))
         return [g.add(kind, angles) for kind in kinds]
 

@@ -32,7 +32,8 @@ def parts(config: HfCtcConfig, samples: int) -> Iterator[PartCost]:
         yield PartCost("distances", config.distances[0] * config.all_heads, 0)
     if config.distance == "rotary":
         yield PartCost("distances", d // 2, 0)
-    for i, layer in enumerate(config.layers):
+    *read, left = config.frames_read(frames)
+    for i, (layer, frames) in enumerate(zip(config.layers, read, strict=True)):
         if isinstance(layer, BlockWidths):
             yield from block_parts(f"layers.{i}", layer, w, d, config.block_taps, frames, config.distance == "relative")
             continue
@@ -44,8 +45,10 @@ def parts(config: HfCtcConfig, samples: int) -> Iterator[PartCost]:
         yield PartCost(
             f"layers.{i}.ffn", layer.ffn * (w + 1) + (layer.ffn + 1) * w + 2 * w + 1, frames * 2 * w * layer.ffn
         )
+    if config.merge_weights:
+        yield PartCost("merges", config.merge_weights * w, 0)
     yield PartCost("norm", 2 * w, 0)
-    yield PartCost("output", (w + 1) * config.units, frames * w * config.units)
+    yield PartCost("output", (w + 1) * config.units, left * w * config.units)
 
 
 def block_parts(

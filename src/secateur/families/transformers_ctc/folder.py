@@ -20,7 +20,7 @@ from ...models.checkpoint import WEIGHTS, empty_network, load_weights
 from ...models.family import Storage
 from ...text.tokens_ctc import VocabularyUnits
 from ...weights.json_values import is_id, named_ids, one_id, read_table
-from ..transformers_files import FP32, PRUNED_FORMAT, class_values, own_config, waveform_extractor
+from ..transformers_files import FP32, PRUNED_FORMAT, check_unmerged, class_values, own_config, waveform_extractor
 from .config import CONFORMER, OWN_KEYS, SUPPORTED, HfCtcConfig
 from .model import CLASSES, HfCtc
 from .positions import NORM, multiplied_out, normed
@@ -133,6 +133,7 @@ def write_hf_ctc(folder: str | Path, model: HfCtc, text: Any, pruned: bool = Fal
         SecateurError: widths that differ between layers, or removed heads.
     """
     folder, config = Path(folder), model.config
+    check_unmerged(config)
     if not config.uniform and not pruned:
         raise SecateurError(
             f"transformers builds only layers that are all alike, with all their heads: {PRUNED_FORMAT}"

@@ -32,29 +32,30 @@ def hf_ctc_graph(config: HfCtcConfig, weights: Weights, precision: str, ranges: 
     if config.projection_norm:
         x = b.norm(x, f"{body}.feature_projection.layer_norm")
     x = b.linear(x, [f"{body}.feature_projection.projection"])
-    real = b.real(x, 1, [2])
-    padding_bias = b.mask_bias(g.add("Cast", g.add("Squeeze", real, g.constant([2])), to=9))  # bool
-    x = g.add("Mul", x, real)
+    x = g.add("Mul", x, b.real(x, 1, [2]))
     if config.conformer:
         b.names, b.width, b.size, b.activation = WAV2VEC2, config.width, config.head_size, config.activation
-        b.padding_bias, b.inside = padding_bias, real
-        if config.distance == "rotary":
-            b.rotary = b.rotations(x, weights[f"{body}.encoder.embed_positions.inv_freq"])
-        b.distance = b.distances(x) if config.distance == "relative" else ""
     else:
         x = g.add("Add", x, b.positions(x, f"{body}.encoder.pos_conv_embed.conv", config))
         if not config.before:
             x = b.norm(x, f"{body}.encoder.layer_norm")
+    b.set_merges(config)
+    x = b.before(x)
     for i, widths in enumerate(config.layers):
         name = f"{body}.encoder.layers.{i}"
-        x = (
-            b.block(x, name, widths)
-            if isinstance(widths, BlockWidths)
-            else b.layer(x, name, config, widths, padding_bias)
-        )
+        if i == 0 or b.merges.merges(i):
+            b.mask_padding(x)
+            if config.distance == "rotary":
+                b.rotary = b.rotations(x, weights[f"{body}.encoder.embed_positions.inv_freq"])
+            b.distance = b.distances(x) if config.distance == "relative" else ""
+        if isinstance(widths, BlockWidths):
+            x = b.block(x, name, widths)
+        else:
+            x = b.layer(x, name, config, widths, b.padding_bias)
+        x = b.after(x)
     if config.before or config.conformer:
         x = b.norm(x, f"{body}.encoder.layer_norm")
-    log_probs = g.add("LogSoftmax", b.linear(x, ["net.lm_head"]), axis=-1)
+    log_probs = b.outputs(g.add("LogSoftmax", b.linear(x, ["net.lm_head"]), axis=-1))
     g.output(log_probs, "log_probs", np.float32, ("batch", "shorter", config.units))
     g.output(b.frames, "log_probs_frames", np.int64, ("batch",))
     return g.model({"precision": precision})
@@ -142,13 +143,14 @@ class _HfCtcBuilder(BlockBuilder):
         kept = list(layer.kept or range(layer.heads))
         rows = buckets_of(torch.arange(-farthest, farthest + 1), buckets, farthest).numpy()
         table = self.weights[f"{self.body}.encoder.positions.weight"][rows].T[kept]  # (heads, distances)
-        steps = g.count(g.size(x, 1))
+        at = self.merges.positions(x)
         distance_columns = g.add(
-            "Sub", g.add("Unsqueeze", steps, g.constant([0])), g.add("Unsqueeze", steps, g.constant([1]))
+            "Sub", g.add("Unsqueeze", at, g.constant([1])), g.add("Unsqueeze", at, g.constant([2]))
         )
         distance_columns = g.add("Clip", distance_columns, g.constant(-farthest), g.constant(farthest))
         distance_columns = g.add("Add", distance_columns, g.constant(farthest))
         bias = g.add("Gather", g.weight(f"{name}.distances", table.astype(np.float32)), distance_columns, axis=1)
+        bias = g.add("Transpose", bias, perm=[1, 0, 2, 3])
         slices = g.add("Reshape", x, g.constant([0, 0, config.all_heads, config.head_size]))
         slices = g.add("Transpose", g.add("Gather", slices, g.constant(kept), axis=2), perm=[0, 2, 1, 3])
         # Each gate is the sum of its values, so their weights are summed.

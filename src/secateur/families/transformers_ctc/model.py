@@ -20,6 +20,7 @@ from ...models.network import STREAM, FrameNetwork
 from ..ctc.frames import valid_frames
 from .blocks import MaskedBatchNorm, MaskedGlu, layer_group, mask_padding, with_gates
 from .config import CONFORMER, HfCtcConfig
+from .merging import LayerMerges, Positions, gated, relative, rotary
 from .resize import layer_groups, resize
 from .widths import WAV2VEC2
 
@@ -48,6 +49,13 @@ class MaskedGroupNorm(nn.Module):
         return apart * torch.rsqrt(variance + 1e-5) * self.weight[:, None] + self.bias[:, None]
 
 
+def _positions(config: HfCtcConfig) -> Positions | None:
+    """What tells the layers of `config` where merged frames are."""
+    if config.kind == "wavlm":
+        return gated
+    return {"relative": relative("relative_position_embeddings"), "rotary": rotary}.get(config.distance or "")
+
+
 class HfCtc(FrameNetwork):
     """`net` is the `transformers` module; its parameters keep their names."""
 
@@ -70,6 +78,7 @@ class HfCtc(FrameNetwork):
                 with torch.device("cpu"):
                     body.encoder.embed_positions = type(body.encoder.embed_positions)(body.config)
         with_gates(body.encoder.layers)
+        self.merges = LayerMerges(config, config.width, body.encoder.layers, _positions(config))
 
     @property
     def body(self) -> Any:
@@ -96,7 +105,7 @@ class HfCtc(FrameNetwork):
             for module in self.padding:
                 module.real = real
         hidden = self.dropout(self.body(x, attention_mask=mask).last_hidden_state)
-        return self.net.lm_head(self.net.dropout(hidden)).float().log_softmax(-1), short
+        return self.merges.outputs(self.net.lm_head(self.net.dropout(hidden)).float().log_softmax(-1), short)
 
     def _shorter(self, lengths: Tensor, convs: int) -> Tensor:
         """Frames after the first `convs` convolutions."""

@@ -43,16 +43,17 @@ class WavLmAttention(nn.Module):
 
     def forward(
         self, hidden_states: Tensor, attention_mask: Tensor | None = None, position_bias: Tensor | None = None,
-        **unused: Any,
+        at: Tensor | None = None, **unused: Any,
     ) -> tuple[Tensor, None, Tensor]:  # fmt: skip
         """(batch, frames, width) to the same; `attention_mask` (batch, frames) is true where frames are real, and
-        `position_bias` (all heads, frames, frames) is made by the first layer and handed on."""
+        `position_bias` (1 or batch, all heads, frames, frames) is made by the first layer and handed on; `at` (1 or
+        batch, frames) is where frames are that were merged."""
         x, (batch, length, _) = hidden_states, hidden_states.shape
         if position_bias is None:
-            steps = torch.arange(length, device=x.device)
+            steps = torch.arange(length, device=x.device)[None] if at is None else at
             table = self._shared[0]
-            rows = buckets_of(steps[None] - steps[:, None], table.num_embeddings, self.farthest)
-            position_bias = table(rows).permute(2, 0, 1)
+            rows = buckets_of(steps[:, None] - steps[:, :, None], table.num_embeddings, self.farthest)
+            position_bias = table(rows).permute(0, 3, 1, 2)
         query, key, value = (
             part(x).view(batch, length, -1, self.size).transpose(1, 2)
             for part in (self.q_proj, self.k_proj, self.v_proj)
@@ -61,7 +62,7 @@ class WavLmAttention(nn.Module):
         gates = self.gru_rel_pos_linear(slices).unflatten(-1, (2, GATES // 2)).sum(-1)
         first, second = gates.sigmoid().chunk(2, -1)
         gate = first * (second * self.gru_rel_pos_const - 1) + 2
-        bias = gate * position_bias[self.kept]
+        bias = gate * position_bias[:, self.kept]
         if attention_mask is not None:
             bias = bias.masked_fill(~attention_mask.bool()[:, None, None], -torch.inf)
         attended = F.scaled_dot_product_attention(query, key, value, bias.to(query.dtype))
