@@ -17,15 +17,16 @@ pytest.importorskip("websockets")
 from websockets.sync.server import ServerConnection
 from websockets.sync.server import serve as serve_socket
 
-from secateur.assistant.grammar.file import read_grammar
+from secateur.assistant.grammar.file import Grammar, read_grammar
 from secateur.assistant.grammar.several import matches
-from secateur.assistant.home_assistant import HomeAssistant, House, read_house
+from secateur.assistant.home_assistant import Device, HomeAssistant, House, read_house
 from secateur.assistant.skill import Context, SkillSettings
 from secateur.assistant.skills import load
 from secateur.base.errors import SecateurError
 
 RECORDED = json.loads((Path(__file__).parent / "home_assistant.json").read_text(encoding="utf-8"))
 TOKEN = "eyJ.recorded"
+GRAMMARS: dict[str, Grammar] = {}  # with the recorded house in them
 
 
 def answered(asked: list[dict[str, Any]]) -> list[Any]:
@@ -43,6 +44,9 @@ class Calls(HomeAssistant):
     def __init__(self, house: House) -> None:
         self.house, self.sent = house, list[tuple[str, dict[str, Any]]]()
 
+    def value(self, device: Any, name: str) -> float:
+        return {"temperature": 20.0, "volume_level": 0.95}[name]
+
     def call(self, domain: str, service: str, devices: Any, **data: Any) -> None:
         self.sent.append((f"{domain}/{service}", {"entity_id": [device.entity for device in devices], **data}))
 
@@ -50,7 +54,7 @@ class Calls(HomeAssistant):
 def order(house: House, *texts: str, grammar: str = "home") -> tuple[list[str], list[tuple[str, dict[str, Any]]]]:
     """Answers and calls to some commands."""
     home = Calls(house)
-    read = read_grammar(grammar, lists=house.lists())
+    read = GRAMMARS.get(grammar) or GRAMMARS.setdefault(grammar, read_grammar(grammar, lists=house.lists()))
     context = Context(SkillSettings(), read.language, home=home)
     answers = [load()[m.intent](m.slots, context) for text in texts for m in matches(read.graph, text)]
     return answers, home.sent
@@ -87,6 +91,17 @@ def test_rooms_devices_and_aliases_are_read(house: House) -> None:
          [("switch/turn_off", {"entity_id": ["switch.kettle"]}), ("light/turn_off", {"entity_id": ["light.kitchen"]})]),
         ("lights off", [("light/turn_off", {"entity_id": ["light.kitchen", "light.attic_ceiling", "light.bed_lamp",
                                                           "light.desk_lamp"]})]),
+        ("make the kitchen light a bit brighter",
+         [("light/turn_on", {"entity_id": ["light.kitchen"], "brightness_step_pct": 20})]),
+        ("dim the kitchen light by 15 percent",
+         [("light/turn_on", {"entity_id": ["light.kitchen"], "brightness_step_pct": -15})]),
+        ("one and a half degrees warmer",
+         [("climate/set_temperature", {"entity_id": ["climate.living_room"], "temperature": 21.5})]),
+        ("turn down the heating",
+         [("climate/set_temperature", {"entity_id": ["climate.living_room"], "temperature": 19})]),
+        ("turn the kitchen light down",
+         [("light/turn_on", {"entity_id": ["light.kitchen"], "brightness_step_pct": -20})]),
+        ("turn the volume up", []),  # nothing plays
         ("turn on the bedroom light", []),  # there is none
         ("don't turn on the kitchen light", []),
     ],
@@ -102,6 +117,24 @@ def test_one_of_two_is_never_taken_silently(house: House) -> None:
     assert order(house, "turn on the lamp in the study")[1] == [("light/turn_on", {"entity_id": ["light.desk_lamp"]})]
     assert order(house, "turn on all the lamps")[1] == [
         ("light/turn_on", {"entity_id": ["light.bed_lamp", "light.desk_lamp"]})
+    ]
+
+
+def test_what_is_to_change_is_asked_for(house: House) -> None:
+    assert order(house, "turn it up") == (["Which one: the light, the volume or the temperature?"], [])
+    answers, sent = order(house, "a bit brighter")  # of four lights in four rooms
+    assert answers[0].startswith("Which one: ")
+    assert not sent
+
+
+def test_volume_has_bounds(house: House) -> None:
+    home = Calls(house)
+    tv = Device("media_player.tv", ("tv",))
+    home.adjust([tv], up=True, by=10)
+    home.adjust([tv], up=False)
+    assert home.sent == [
+        ("media_player/volume_set", {"entity_id": ["media_player.tv"], "volume_level": 1.0}),
+        ("media_player/volume_down", {"entity_id": ["media_player.tv"]}),
     ]
 
 
@@ -150,10 +183,22 @@ def test_services_are_called_over_rest(house: House) -> None:
             got.append((self.path, self.headers.get("Authorization"), self.body()))
             self.answer([])
 
+        def get(self) -> None:
+            got.append((self.path, self.headers.get("Authorization"), None))
+            self.answer({"state": "heat", "attributes": {"temperature": 19.5}})
+
     with answering(Rest) as url:
         home = HomeAssistant.__new__(HomeAssistant)
         home.url, home.token, home.timeout, home.house = url, TOKEN, 5.0, house
         home.light(house.named("kitchen light"), brightness=40)
+        home.adjust(house.named("heating"), up=False, by=0.5)
+        with pytest.raises(SecateurError, match="has no level to start from"):
+            home.value(house.named("heating")[0], "volume_level")
+    state = ("/api/states/climate.living_room", f"Bearer {TOKEN}", None)
     assert got == [
-        ("/api/services/light/turn_on", f"Bearer {TOKEN}", {"entity_id": ["light.kitchen"], "brightness_pct": 40})
-    ]
+        ("/api/services/light/turn_on", f"Bearer {TOKEN}", {"entity_id": ["light.kitchen"], "brightness_pct": 40}),
+        state,
+        ("/api/services/climate/set_temperature", f"Bearer {TOKEN}",
+         {"entity_id": ["climate.living_room"], "temperature": 19.0}),
+        state,
+    ]  # fmt: skip

@@ -17,7 +17,7 @@ from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.files import Json
 from .grammar.words import joined, words_of
-from .remote import post_json
+from .remote import get_json, post_json
 
 # Domains that are switched by voice, and the services that do it where they are not turn_on and turn_off.
 DOMAINS: dict[str, dict[str, str]] = {
@@ -32,6 +32,7 @@ WARM = {"warm white", "暖白"}
 WARM_KELVIN = 2700
 ALL = {"en": "everything", "zh": "所有设备"}
 MOST = 16 << 20  # bytes of one answer
+LIGHT_STEP, DEGREES_STEP = 20, 1  # "a bit": per cent of brightness, degrees
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,45 @@ class HomeAssistant:
         elif colour is not None:
             data["color_name"] = COLOURS.get(colour, colour).replace(" ", "")
         self.call("light", "turn_on", devices, **data)
+
+    def adjust(self, devices: Iterable[Device], up: bool, by: float | None = None) -> None:
+        """Make lights brighter, media louder, heating warmer or fans faster, or less so.
+
+        Args:
+            by: per cent, of climate degrees; None: a step.
+
+        Raises:
+            SecateurError: it does not answer, or what is to be changed has no value now.
+        """
+        sign = 1 if up else -1
+        for device in devices:
+            if device.domain == "light":
+                self.call("light", "turn_on", [device], brightness_step_pct=sign * (LIGHT_STEP if by is None else by))
+            elif device.domain == "fan":
+                step = {} if by is None else {"percentage_step": by}
+                self.call("fan", "increase_speed" if up else "decrease_speed", [device], **step)
+            elif device.domain == "media_player":
+                if by is None:
+                    self.call("media_player", "volume_up" if up else "volume_down", [device])
+                else:
+                    level = min(1.0, max(0.0, self.value(device, "volume_level") + sign * by / 100))
+                    self.call("media_player", "volume_set", [device], volume_level=round(level, 3))
+            else:
+                degrees = self.value(device, "temperature") + sign * (DEGREES_STEP if by is None else by)
+                self.call("climate", "set_temperature", [device], temperature=degrees)
+
+    def value(self, device: Device, name: str) -> float:
+        """A value of a device as it is: `GET /api/states/climate.living_room`.
+
+        Raises:
+            SecateurError: it does not answer, or the device has no such value: it is off.
+        """
+        value = (
+            get_json(f"{self.url}/api/states/{device.entity}", self.timeout, self.token).get("attributes", {}).get(name)
+        )
+        if not isinstance(value, (int, float)):
+            raise SecateurError(f"{device.names[0]} has no level to start from: is it on?")
+        return float(value)
 
     def _answers(self, asked: list[Json]) -> list[Any]:
         """The results of WebSocket commands; None for one that this version does not know."""

@@ -13,13 +13,14 @@ from ..base.files import Json
 MOST = 1 << 20  # bytes of an answer that are read
 
 
-def get_json(url: str, timeout: float) -> Json:
+def get_json(url: str, timeout: float, token: str = "") -> Json:
     """The JSON object at an address.
 
     Raises:
         SecateurError: no answer, or one that is not a JSON object.
     """
-    return _ask(urllib.request.Request(_checked(url)), timeout)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return _ask(urllib.request.Request(_checked(url), headers=headers), timeout)
 
 
 def post_json(url: str, value: Any, timeout: float, token: str = "") -> Json:

@@ -17,12 +17,13 @@ MOST = 100  # timers at a time
 
 @dataclass(frozen=True)
 class Timer:
-    """Rings at `ends` (seconds since 1970); `seconds` is how long it was set for, 0 for an alarm."""
+    """Rings at `ends` (seconds since 1970); `seconds` is how long it was set for, 0 for an alarm; `text` what of."""
 
     ends: float
     seconds: float = 0.0
     kind: str = "timer"  # or "alarm"
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    text: str = ""  # what to remind of
 
 
 class Timers:

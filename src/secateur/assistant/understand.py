@@ -8,7 +8,7 @@ from ..decode.options import DecodingOptions
 from ..decode.segments import Audio
 from ..runtime.recogniser import Recogniser
 from .grammar.file import Grammar
-from .grammar.match import Match, forbidden, near
+from .grammar.match import Match, near
 from .grammar.several import matches
 from .phrases.phrases import Phrases
 
@@ -63,8 +63,5 @@ class Understanding:
 
     def unknown(self, text: str) -> tuple[str, ...]:
         """The words that keep a text from being a command of the grammar; empty where it is far from all of them."""
-        if forbidden(text, self.grammar.language):
-            return ()
-        nearest = near(self.grammar.graph, text)
-        known = self.grammar.graph.vocabulary
-        return () if nearest is None else tuple(word for word in nearest.unknown if word not in known)
+        nearest = near(self.grammar.graph, text, self.grammar.certain)
+        return () if nearest is None else tuple(word for word in nearest.unknown if word != "的")

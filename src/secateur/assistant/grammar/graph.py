@@ -59,13 +59,14 @@ class Arc:
     spelled: bool = False  # one word of a number that NUMBER takes whole: for phrase mode
 
 
-@dataclass
+@dataclass(eq=False)
 class Graph:
     """`arcs[state]` leave a state; 0 is the start, `end` the only end."""
 
     arcs: list[list[Arc]] = field(default_factory=lambda: [[], []])
     end: int = 1
     language: str = "en"
+    lists: dict[int, tuple[str, int]] = field(default_factory=dict)  # a slot's name and end, by where its list begins
 
     def add(self) -> int:
         """A new state."""
@@ -90,6 +91,13 @@ class Graph:
             kept = (s for s in seen if s == self.end or any(arc.spoken is not None for arc in self.arcs[s]))
             result = self._closures[state] = frozenset(kept)
         return result
+
+    @cached_property
+    def leaving(self) -> frozenset[int]:
+        """States that a word of a text may leave, and the end; to be asked when the grammar is whole."""
+        every = enumerate(self.arcs)
+        left = (state for state, arcs in every if any(arc.spoken and not arc.spelled for arc in arcs))
+        return frozenset({self.end, *left})
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
@@ -140,9 +148,18 @@ class Builder:
         """
         start = self.graph.add()
         self.graph.arcs[0].append(Arc(start, mark=Mark("intent", name)))
+        shared: dict[tuple[int, Node], int] = {}  # templates that begin alike share these states
         for template in templates:
-            end = self._put(parse(template), start, f"intent {name}: '{template}'", 0)
+            end = self._put_beside(parse(template), start, f"intent {name}: '{template}'", 0, shared)
             self.graph.arcs[end].append(Arc(self.graph.end))
+
+    def _put_beside(self, node: Node, at: int, where: str, depth: int, shared: dict[tuple[int, Node], int]) -> int:
+        """As `_put`, over the states of what was put before from the same state on and begins alike."""
+        for part in node.parts if isinstance(node, InOrder) else (node,):
+            if (at, part) not in shared:
+                shared[at, part] = self._put(part, at, where, depth)
+            at = shared[at, part]
+        return at
 
     def _put(self, node: Node, at: int, where: str, depth: int) -> int:
         """Add `node` from state `at` on; the state where it ends."""
@@ -162,8 +179,9 @@ class Builder:
                 return at
             case Either(parts):
                 end = graph.add()
+                shared: dict[tuple[int, Node], int] = {}
                 for part in parts:
-                    graph.arcs[self._put(part, at, where, depth)].append(Arc(end))
+                    graph.arcs[self._put_beside(part, at, where, depth, shared)].append(Arc(end))
                 return end
             case AnyOrder(parts):
                 return self._any_order(parts, at, where, depth)
@@ -196,6 +214,7 @@ class Builder:
         if ".." in slot.values:
             self._numbers(_range(slot.values, where), begin, end, slot.name)
         else:
+            self.graph.lists[begin] = slot.name, end
             for value, template in self._ways(slot, where):
                 if template in (ANY, NAME):
                     last = self._anything(begin, template)

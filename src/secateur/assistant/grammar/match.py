@@ -14,17 +14,18 @@ from functools import lru_cache
 
 from .alike import unlike
 from .graph import ANY, NAME, NUMBER, Arc, Graph
-from .outside import ASKING, FILLERS, FORBIDDING, PARTING, SMALL, language_of, polite
+from .outside import ASKING, FILLERS, FORBIDDING, JOINING, PARTING, PRAISING, SMALL, language_of, polite
 from .spans import is_number, spans
 from .words import joined, words_of
 
 FILLER = 0.15  # for politeness and hesitation
 STUTTER = 0.15  # a word twice
 MISSING = 0.4  # a small word of the grammar that was not said
-UNKNOWN = 0.6  # a word that nobody knows, where these are looked for
+UNKNOWN = {"en": 0.6, "zh": 0.35}  # a word that nobody knows, where these are looked for
+NAMED = 0.6, 0.15  # a value that no list has, and each further word of it
 FREE = {ANY: 0.01, NAME: 0.2}  # a word that is taken whatever it is; not part of the cost that is returned
 DEAREST = 1.6  # the most that a text may differ
-WIDEST = 400  # states that are followed from one word to the next
+WIDEST = 600  # states that are followed from one word to the next
 LONGEST = 400  # words; a longer text is no command
 
 
@@ -64,22 +65,21 @@ _Beam = dict[int, tuple[float, _Step | None]]
 
 def match(graph: Graph, text: str, worst: float = 0.25) -> Match | None:
     """The sentence of `graph` that `text` is, or None: it is none, or differs by more than `worst` a word."""
-    return _search(graph, words_of(text), worst, unknown=False)
+    return _search(graph, words_of(text), worst, None)
 
 
-def near(graph: Graph, text: str) -> Match | None:
-    """The sentence that `text` would be without the words that the grammar does not know (`unknown`), at most three."""
+def near(graph: Graph, text: str, lists: frozenset[str] = frozenset()) -> Match | None:
+    """The sentence that `text` would be without the words that the grammar does not know (`unknown`), or if these were
+    in one of `lists`. At most three words, or seven characters; at least two words are the sentence's own."""
     words = words_of(text)
-    result = _search(graph, words, 0.5, unknown=True) if len(words) <= 40 else None
-    return result if result is not None and 0 < len(result.unknown) <= 3 else None
+    result = _search(graph, words, 0.5, lists) if len(words) <= 40 else None
+    most = 7 if language_of(graph.language) == "zh" else 3
+    if result is None or not 0 < len(result.unknown) <= most or result.words - len(result.unknown) < 2:
+        return None
+    return result
 
 
-def forbidden(text: str, language: str = "en") -> bool:
-    """Whether a text has a word that forbids, reports or asks; a command of the grammar may have such words."""
-    return not FORBIDDING[language_of(language)].isdisjoint(words_of(text))
-
-
-def _search(graph: Graph, words: list[str], worst: float, unknown: bool) -> Match | None:
+def _search(graph: Graph, words: list[str], worst: float, unknown: frozenset[str] | None) -> Match | None:
     asked = bool(words) and words[-1] == "?" and ASKING.isdisjoint(words)
     words = [word for word in words if word != "?"]
     if polite(words):
@@ -88,10 +88,10 @@ def _search(graph: Graph, words: list[str], worst: float, unknown: bool) -> Matc
         return None
     most = min(DEAREST, worst * len(words)) + FREE[ANY] * len(words) + 1e-9
     beams: list[_Beam] = [{} for _ in range(len(words) + 1)]
-    beams[0][0] = (0.0, None)
     reader = _Reader(graph, words, most, unknown)
     for at in range(len(words)):
-        beam = reader.closed(beams[at])
+        closed = reader.closed(beams[at]) if at else _begin(graph)
+        beam = {state: kept for state, kept in closed.items() if state in graph.leaving}
         if len(beam) > WIDEST:
             beam = dict(heapq.nsmallest(WIDEST, beam.items(), key=lambda item: item[1][0]))
         for state, (cost, step) in beam.items():
@@ -104,12 +104,19 @@ def _search(graph: Graph, words: list[str], worst: float, unknown: bool) -> Matc
     return None if last is None else _read_off(last[1], last[0], len(words))
 
 
+@lru_cache(maxsize=16)
+def _begin(graph: Graph) -> _Beam:
+    """Where every sentence of a grammar begins."""
+    return _Reader(graph, [], DEAREST, None).closed({0: (0.0, None)})
+
+
 class _Reader:
     """The steps from a state with the words of one text."""
 
-    def __init__(self, graph: Graph, words: list[str], most: float, unknown: bool) -> None:
+    def __init__(self, graph: Graph, words: list[str], most: float, unknown: frozenset[str] | None) -> None:
         self.graph, self.words, self.most, self.unknown = graph, words, most, unknown
         self.language, self.known = language_of(graph.language), graph.vocabulary
+        self.strange = [*(word not in self.known and not is_number(word) for word in words), False]
         self.spans = [spans(words, at) for at in range(len(words))]
         self.fillers = [_filler(tuple(words[at : at + 5]), self.language) for at in range(len(words))]
 
@@ -141,8 +148,8 @@ class _Reader:
             yield at + size, state, FILLER, None, ""
         if at and word == self.words[at - 1] and not is_number(word) and len(word) > 1:
             yield at + 1, state, STUTTER, None, ""
-        if self.unknown and word not in FORBIDDING[self.language] and not is_number(word):
-            yield at + 1, state, UNKNOWN, None, word
+        if self.unknown is not None and word not in FORBIDDING[self.language] and not is_number(word):
+            yield from self._past_unknown(at, state, word)
         for arc in self.graph.arcs[state]:
             spoken = arc.spoken
             if spoken is None or arc.spelled:
@@ -163,6 +170,22 @@ class _Reader:
                 cost = unlike(spoken, word, arc.value)
                 if cost is not None:
                     yield at + 1, arc.target, cost, arc, arc.written
+
+    def _past_unknown(self, at: int, state: int, word: str) -> Iterator[tuple[int, int, float, Arc | None, str]]:
+        """Past a word that the grammar does not have; from the begin of a list, to the end of what it should have."""
+        name, end = self.graph.lists.get(state, ("", 0))
+        if word in JOINING or word in PRAISING:
+            if word in JOINING and not name:
+                yield at + 1, state, FILLER, None, ""
+            return
+        before, after = (at > 0 and self.strange[at - 1]), self.strange[at + 1]
+        chinese = self.language == "zh"
+        if self.strange[at] or (chinese and (before or after)):  # 加, which is known, of 加湿器
+            yield at + 1, state, UNKNOWN[self.language], None, word
+        if (chinese or before or self.strange[at]) and name in (self.unknown or ()):  # "room" of "dining room"
+            first, further = NAMED
+            yield at + 1, end, first, None, word
+            yield at + 1, state, further, None, word
 
 
 @lru_cache(maxsize=10_000)

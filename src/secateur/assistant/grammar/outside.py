@@ -33,7 +33,8 @@ FILLERS = {
     ),
     "zh": _phrases(
         """
-        请; 请你; 帮我; 给我; 替我; 请帮我; 麻烦; 麻烦你; 劳驾; 一下; 吧; 啊; 呀; 哦; 喔; 哈; 嘛; 呗; 哎; 诶; 喂; 嗯;
+        请; 请你; 帮我; 给我; 替我; 请帮我; 请您; 麻烦; 麻烦你;
+        麻烦您; 劳驾; 劳烦; 劳烦您; 一下; 吧; 啊; 呀; 哦; 喔; 哈; 嘛; 呗; 哎; 诶; 喂; 嗯;
         呃; 额; 那个; 那;
         啦; 好; 好的; 谢谢; 谢谢你; 你好; 您好; 现在; 马上; 立刻; 赶紧; 快; 快点; 嘿; 你帮我; 您帮我; 你给我; 来;
         好吗; 行吗; 好不好
@@ -63,7 +64,7 @@ FORBIDDING = {
     ),
     "zh": frozenset(
         "别不勿没未无非莫甭休谁吗么呢如若假要是否果他她它们我咱说问讲道听想觉得怎为何哪什几"
-        "过了着曾已经被当等让该应会能可敢也都才又刚先"
+        "过了着曾已经被当等让该应会能可敢也都才又刚先比"
     ),
 }
 
@@ -82,10 +83,16 @@ OPENING = {
 ASKING = _set(
     """
         can could will would may what what's how how's which when who where is are am do does did 什 几 多 怎 哪
-        谁 吗 呢 能 可 否 不 么 何
+        谁 吗 呢 能 可 否 不 么 何 咋 没 啥 any should shall
         """
 )
 
+
+# Join two orders or two things.
+JOINING = _set("and then 和 跟 与 并")
+
+# Say something of a thing, and are none.
+PRAISING = _set("very really quite so 真 很 太 挺 这")
 
 # Never part of a name: "in Paris on Monday" is no place.
 PARTING = _set(

@@ -13,6 +13,7 @@ _DIGIT = {**dict(zip("零一二三四五六七八九", range(10), strict=True)),
 _UNIT = {"十": 10, "百": 100, "千": 1000}
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 _EN = {word: value for value, word in enumerate(SMALL)} | {word: 10 * i for i, word in enumerate(TENS) if i > 1}
+_PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
 _MINUS = frozenset({"minus", "negative"})
 
 
@@ -50,6 +51,8 @@ def spans(words: Sequence[str], at: int) -> list[Span]:
     ['1001']
     >>> [s.text for s in spans("minus two and a half".split(), 0)], [s.text for s in spans(list("负三点五"), 0)]
     (['-2', '-2.5'], ['-3', '-3.5'])
+    >>> [s.text for s in spans(list("二分之一"), 0)], [s.text for s in spans("three quarters".split(), 0)]
+    (['2', '0.5'], ['3', '0.75'])
     """
     sign, first = 1, at
     if at < len(words) and (words[at] in _MINUS or words[at] == "负"):
@@ -61,11 +64,24 @@ def spans(words: Sequence[str], at: int) -> list[Span]:
         half = words[whole.end : whole.end + 3]
         if half[:2] == ["and", "half"] or half == ["and", "a", "half"]:
             result.append(Span(whole.end + len(half[: 2 + (half[1] == "a")]), whole.value + 0.5))
+        parts = _parts(words, whole)
+        if parts is not None:
+            result.append(parts)
     point = whole.end if whole is not None else first
     fraction = _fraction(words, point)
     if fraction is not None and (whole is None or whole.value.is_integer()):
         result.append(Span(fraction.end, (whole.value if whole else 0) + fraction.value))
     return [Span(span.end, sign * span.value) for span in result if span.value <= MOST]
+
+
+def _parts(words: Sequence[str], whole: Span) -> Span | None:
+    """`three quarters`, `one half`; 三分之二."""
+    after = words[whole.end : whole.end + 2]
+    if after == ["分", "之"] and whole.value > 0:
+        above = _whole(words, whole.end + 2)
+        return Span(above.end, above.value / whole.value) if above is not None else None
+    part = _PARTS.get(after[0].removesuffix("s") if whole.value != 1 else after[0]) if after else None
+    return Span(whole.end + 1, whole.value / part) if part is not None and whole.value < part else None
 
 
 def _fraction(words: Sequence[str], at: int) -> Span | None:

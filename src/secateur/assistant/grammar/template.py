@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ...base.errors import SecateurError
 from .words import words_of
@@ -64,6 +65,7 @@ class AnyOrder:
 Node = TemplateWord | Slot | RuleReference | Sequence | Either | AnyOrder
 
 
+@lru_cache(maxsize=4096)  # rules are read wherever they are named
 def parse(template: str) -> Node:
     """The tree of one template.
 

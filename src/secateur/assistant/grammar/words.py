@@ -14,6 +14,7 @@ _FRACTIONS = {"½": ".5", "¼": ".25", "¾": ".75"}
 # Signs that are read as words. A minus is a sign before a digit, an operation between numbers; else a hyphen.
 _SIGNS = (
     (re.compile(r"(\d?)([½¼¾])"), lambda m: (m[1] or "0") + _FRACTIONS[m[2]]),
+    (re.compile(r"(?<=[\d零〇一二两三四五六七八九十百])度半(?![天日])"), lambda m: "点五度"),
     (re.compile(r"\s*[%％]"), lambda m: " percent "),
     (re.compile(r"\s*(?:℃|°\s*c\b)", re.I), lambda m: " degrees celsius "),
     (re.compile(r"\s*(?:℉|°\s*f\b)", re.I), lambda m: " degrees fahrenheit "),
@@ -43,6 +44,8 @@ def words_of(text: str) -> list[str]:
     >>> words_of("-3.5 + 1,000 = ?"), words_of("把燈調到50%")
     (['minus', '3.5', 'plus', '1000', '?'], ['把', '灯', '调', '到', '50', 'percent'])
     """
+    if text.isascii() and text.isalpha():  # most words of templates
+        return [text.lower()]
     plain = text.lower().replace("’", "'")
     for sign, word in _SIGNS:
         plain = sign.sub(word, plain)

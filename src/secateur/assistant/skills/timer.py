@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from ...base.errors import SecateurError
+from ..days import days_away
 from ..skill import Context, Slots, number, skill
 from ..timers import Timer
 
 UNITS = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}
 CHINESE = {"hours": "小时", "minutes": "分钟", "seconds": "秒"}
-DAYS = {"today": 0, "tomorrow": 1, "the day after tomorrow": 2, "in three days": 3}
 
 
 @skill("setTimer")
@@ -19,8 +19,12 @@ def set_timer(slots: Slots, context: Context) -> str:
     seconds = sum(size * number(slots[unit]) for unit, size in UNITS.items() if unit in slots)
     if seconds <= 0:
         return context.say("A timer of no time at all?", "计时器的时间是零。")
-    context.timers.add(Timer(context.clock() + seconds, seconds))
-    return context.say(f"A timer for {length(seconds)}.", f"好的，{length(seconds, chinese=True)}的计时器。")
+    about = slots.get("text", "")
+    context.timers.add(Timer(context.clock() + seconds, seconds, text=about))
+    lasts, spoken = length(seconds), length(seconds, chinese=True)
+    if about:
+        return context.say(f"In {lasts} I remind you: {about}.", f"好的，{spoken}后提醒您：{about}。")
+    return context.say(f"A timer for {lasts}.", f"好的，{spoken}的计时器。")
 
 
 @skill("setAlarm")
@@ -28,10 +32,14 @@ def set_alarm(slots: Slots, context: Context) -> str:
     """At a time of the day: the next one that is not past."""
     now = datetime.fromtimestamp(context.clock())
     at = alarm_time(slots, now)
-    context.timers.add(Timer(at.timestamp(), kind="alarm"))
+    about = slots.get("text", "")
+    context.timers.add(Timer(at.timestamp(), kind="alarm", text=about))
     later = (at.date() - now.date()).days
     when = {0: ("today", "今天"), 1: ("tomorrow", "明天")}.get(later, (f"on {at:%A}", f"{at.month}月{at.day}日"))
-    return context.say(f"An alarm {when[0]} at {at:%-I:%M %p}.", f"好的，{when[1]}{at.hour}点{at.minute:02}分的闹钟。")
+    clock, spoken = f"{when[0]} at {at:%-I:%M %p}", f"{when[1]}{at.hour}点{at.minute:02}分"
+    if about:
+        return context.say(f"{clock[0].upper()}{clock[1:]} I remind you: {about}.", f"好的，{spoken}提醒您：{about}。")
+    return context.say(f"An alarm {clock}.", f"好的，{spoken}的闹钟。")
 
 
 @skill("timerLeft")
@@ -73,12 +81,16 @@ def alarm_time(slots: Slots, now: datetime) -> datetime:
     elif half == "am" and hour == 12:
         hour = 0
     at = now.replace(hour=hour % 24, minute=minute, second=0, microsecond=0)
+    at += timedelta(days=hour // 24) - timedelta(minutes=number(slots.get("before", "0")))  # midnight ends its day
     if "day" in slots:
-        if slots["day"] not in DAYS:
+        away = days_away(slots["day"], now.date())
+        if away is None or away < 0:
             raise SecateurError("an alarm cannot ring in the past")
-        at += timedelta(days=DAYS[slots["day"]])
+        at += timedelta(days=away)
         if at <= now and not half and hour < 12:
             at += timedelta(hours=12)
+        if at <= now and away == 0 and slots["day"] != "today":  # a weekday: the next one
+            at += timedelta(days=7)
         if at <= now:
             raise SecateurError("that time is past")
         return at
@@ -94,6 +106,8 @@ def due(context: Context) -> int:
 
 def rings(timer: Timer, context: Context) -> str:
     """What is said when a timer runs out."""
+    if timer.text:
+        return context.say(f"You wanted to be reminded: {timer.text}.", f"提醒您：{timer.text}。")
     if timer.kind == "alarm":
         at = datetime.fromtimestamp(timer.ends)
         return context.say(f"It is {at:%-I:%M %p}: your alarm.", f"现在{at.hour}点{at.minute:02}分，闹钟响了。")

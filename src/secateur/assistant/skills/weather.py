@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from ..days import chinese_day
 from ..remote import get_json
 from ..skill import Context, Slots, skill
-
-WHEN = {"yesterday": "昨天", "tomorrow": "明天", "the day after tomorrow": "后天", "in three days": "大后天"}
 
 
 @skill("getWeather")
 def weather(slots: Slots, context: Context) -> str:
-    """Temperature and condition at a place."""
+    """Temperature and condition at a place; what was asked of it (`about`: rain, cold, umbrella) is seen in both."""
     url = context.settings.weather_url
     if not url:
         return context.say("No weather service is set up.", "没有设置天气服务。")
@@ -22,5 +21,5 @@ def weather(slots: Slots, context: Context) -> str:
     where = f" in {place}" if place else ""
     degrees, sky = report.get("temperature"), report.get("condition", "")
     begin = {"yesterday": "Yesterday it was", "today": "It is"}.get(day, f"{day.capitalize()} it will be")
-    when = WHEN.get(day, "")
+    when = chinese_day(day) if day != "today" else ""
     return context.say(f"{begin} {degrees} degrees and {sky}{where}.", f"{place}{when}{degrees}度，{sky}。")
