@@ -23,7 +23,7 @@ def test_from_recordings_to_answers_and_a_page(speech: Path, tmp_path: Path) -> 
     if not (speech / "free-spoken-digits" / "train.jsonl").exists():
         pytest.skip("no free-spoken-digits among the speech sets")
     small = {
-        "blocks": 2, "takes": 10, "copies": 0, "noises": 30, "epochs": 6, "batch-size": 20, "strings": 2, "formats": 0,
+        "blocks": 1, "takes": 8, "copies": 0, "noises": 24, "epochs": 6, "batch-size": 12, "strings": 2, "formats": 0,
         "remove": 0.5, "ask": 2, "mandarin": 0,
     }  # fmt: skip
     options = [word for name, value in small.items() for word in (f"--{name}", str(value))]
