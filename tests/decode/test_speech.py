@@ -73,7 +73,7 @@ def test_greedy_text_equals_transformers_on_clips_of_two_sets(tiny: Loaded, refe
 
 def test_long_audio_by_timestamps_equals_transformers(tiny: Loaded, reference: Any, speech: Path) -> None:
     session, tokenizer = tiny
-    audio = np.concatenate([audio for audio, _ in clips(speech, "librispeech-mini", 6)])
+    audio = np.concatenate([audio for audio, _ in clips(speech, "librispeech-mini", 6)[:5]])
     assert len(audio) > 60 * 16000
     found = decode_long(session, tokenizer, audio, replace(PLAIN, vad="off")).segments
     mel = torch.from_numpy(log_mel(audio, session.config.front_end)).T[None]

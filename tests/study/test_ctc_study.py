@@ -58,7 +58,7 @@ def test_the_committed_study_runs_from_nothing_to_its_table(speech: Path, tmp_pa
     study = read_study(path)
     runs = expand(study)
     assert runs[0] == ("base", 0)  # what others continue from comes first
-    chosen = ("base", "dense", "sparse-taylor-50", "units-taylor-30", "sparse-magnitude-75", "sparse-dropout-50")
+    chosen = ("base", "dense", "sparse-taylor-50", "units-taylor-30", "sparse-dropout-50")
     lm = '[lm]\narms = ["dense"]\nbeam = 4\noutputs = true\n'
     text = path.read_text().replace("[training]\n", f"{lm}[training]\n", 1)
     path.write_text(text)
