@@ -232,10 +232,10 @@ def test_a_resumed_run_ends_as_an_undisturbed_one(
     method: str, criterion: str, more: dict[str, Any], tmp_path: Path
 ) -> None:
     settings = replace(SPARSE, method=method, criterion=criterion, **{"end": 0.9, **more})
-    whole, _, _ = run_small(None, prune=settings)
+    whole, _, _ = run_small(None, prune=settings, steps=12)
     with pytest.raises(StoppedError):
-        run_small(tmp_path, prune=settings, stop=10)  # the last state is that of step 8
-    resumed, _, _ = run_small(tmp_path, prune=settings)
+        run_small(tmp_path, prune=settings, steps=12, stop=5)  # the last state is that of step 4
+    resumed, _, _ = run_small(tmp_path, prune=settings, steps=12)
     for (name, a), b in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
 

@@ -1,16 +1,19 @@
-"""What tests start under torchrun: distributed_small.py FOLDER WHAT; every process leaves its tensors in FOLDER."""
+"""What tests run on two processes: distributed_small.py FOLDER WHAT; both leave their tensors in FOLDER."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch._dynamo  # by the first optimizer in both, otherwise
 from ctc_small import run_ctc
 from train_small import PRUNE, SETTINGS, StoppedError, run_small, small_job
 
@@ -109,5 +112,25 @@ def main(folder: Path, what: str) -> int:
     return 0
 
 
+def both(folder: Path, what: str) -> int:
+    """Two forks of this process, which has imported all and computed nothing, as torchrun starts them."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    place = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+    forks = []
+    for number in "01":
+        if not (process := os.fork()):
+            os.environ.update(place, RANK=number, LOCAL_RANK=number)
+            try:
+                os._exit(main(folder, what))
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+        forks.append(process)
+    ends = [os.waitpid(process, 0)[1] for process in forks]
+    return int(any(ends))
+
+
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(both(Path(sys.argv[1]), sys.argv[2]))

@@ -26,10 +26,9 @@ from secateur.train.targets import IGNORE, token_batch  # noqa: E402
 SCRIPT = Path(__file__).resolve().parent / "distributed_small.py"
 
 
-def two(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run on two processes of this machine, at any free port."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *words]
-    return subprocess.run(launch, capture_output=True, text=True, timeout=120)
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """Python with these words."""
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=120)
 
 
 def close(left: dict[str, Any], right: dict[str, Any], tolerance: float) -> None:
@@ -49,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where two processes left what they found."""
     made = tmp_path_factory.mktemp("two")
     interrupted(made / "one-to-two", 14, **STILL)
-    done = two(str(SCRIPT), str(made), "compare")
+    done = run(str(SCRIPT), str(made), "compare")
     assert done.returncode == 0, done.stderr
     return made
 
@@ -121,7 +120,7 @@ def test_processes_that_drift_apart_are_noticed(found: tuple[dict[str, Any], dic
 
 
 def test_when_one_process_is_killed_all_end_with_one_line(tmp_path: Path) -> None:
-    done = two(str(SCRIPT), str(tmp_path), "die")
+    done = run(str(SCRIPT), str(tmp_path), "die")
     assert done.returncode != 0
     lines = [line for line in done.stderr.splitlines() if line.startswith("secateur: ")]
     assert lines == [
@@ -131,7 +130,8 @@ def test_when_one_process_is_killed_all_end_with_one_line(tmp_path: Path) -> Non
 
 def test_what_is_wrong_for_all_is_said_once(tmp_path: Path) -> None:
     missing = tmp_path / "none.jsonl"
-    done = two("-m", "secateur", "train", "--train", str(missing), "--out", str(tmp_path / "out"), "--device", "cpu")
+    launch = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "secateur", "train")
+    done = run(*launch, "--train", str(missing), "--out", str(tmp_path / "out"), "--device", "cpu")
     assert done.returncode != 0
     lines = [line for line in done.stderr.splitlines() if line.startswith("secateur: ")]
     assert len(lines) == 1

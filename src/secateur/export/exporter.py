@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from ..decode.session import Floats
-from ..models.family import Config, family_of
+from ..models.family import Config, Part
 from ..models.network import Network
 from .graph import ModelProto
 from .layers import Weights
@@ -76,7 +76,4 @@ class Exporter(Protocol):
         """The exported graphs in `folder` beside what their source was `expected` to compute."""
 
 
-def exporter_of(config: Config) -> Exporter:
-    """The exporter of a model's family."""
-    exporter: Exporter = family_of(config).exporter()
-    return exporter
+exporter_of = Part[Exporter]("exporter").of  # of a model's config

@@ -30,7 +30,7 @@ from ..features.extract import extract
 from ..models.family import Config, Storage, TextCodec, Writer, family_of
 from ..models.network import Network
 from ..runtime.contents import read_contents
-from ..runtime.recogniser import Recogniser
+from ..runtime.recogniser import Recogniser, recogniser_of
 from .calibration import calibrate
 from .exporter import exporter_of
 from .onnx import export_onnx
@@ -102,7 +102,7 @@ def export_checked(
     use: Any = None
     if gate is not None:
         gate = gate if gate.source is not None else replace(gate, source=source_rate(network, text, gate))
-        use = real_use(family_of(source.config).recogniser()(network, text), gate, "source")
+        use = real_use(recogniser_of(source.config)(network, text), gate, "source")
     if calibration is not None and precision in BYTES_IN_THE_ENCODER:
         samples = sample_features(_sampled(calibration, CALIBRATION_CLIPS), source.config)
         if not in_four_bits(network, exporter.observed(network).prefix, nibbles):
@@ -228,7 +228,7 @@ def write_format(
 
 def source_rate(model: Network, text: TextCodec, gate: ErrorRateGate) -> float:
     """Error rate of the source on the gate's clips, in percent."""
-    return _rate(family_of(model.config).recogniser()(model, text), gate, "source")
+    return _rate(recogniser_of(model.config)(model, text), gate, "source")
 
 
 def _rate(recogniser: Recogniser, gate: ErrorRateGate, name: str) -> float:
@@ -282,7 +282,7 @@ def real_use_drift(
         return {}
     if before is None:
         assert model is not None
-        before = real_use(family_of(model.config).recogniser()(model, text), gate, "source")
+        before = real_use(recogniser_of(model.config)(model, text), gate, "source")
     after = real_use(Recogniser.load(folder, workers=0), gate, "export")
     worse = drifted(before, after, gate.by_condition)
     if worse:

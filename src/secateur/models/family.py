@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .network import Network
 
 C = TypeVar("C")  # a family's config
+P = TypeVar("P")  # the protocol of a family's part
 FORMAT = 1
 LARGEST = 1 << 21  # of any number in a config: rows, positions, samples a second
 
@@ -94,7 +95,7 @@ class Writer(Protocol):
     """Writes a checkpoint as another program's files. A family that lists the precisions of a format (see
     `Family.precisions`) has a writer for it that takes a `Storage` as the keyword `storage`."""
 
-    def __call__(self, target: Path, model: Any, text: Any, **how: Any) -> Path:
+    def __call__(self, target: Path, model: Network, text: TextCodec, **how: object) -> Path:
         """Write to the new folder or file `target`.
 
         Raises:
@@ -149,9 +150,9 @@ Table = Mapping[str, Mapping[str, int]]  # by row and column, such as "encoder 0
 class Family(Generic[C]):
     """What a family gives to the rest of the pipeline.
 
-    Counts are made on the config alone. Members that belong to later rooms are specified there:
-    `task` in `prune.task`, `probe` in `sensitivity.probe`, `exporter` in `export.exporter`, `recogniser`, `runtime` and
-    `stream_decoder` in `runtime.streaming`, `phrases` in `assistant.phrases`.
+    Counts are made on the config alone. Members of type `object` belong to later rooms, where a `Part` has their type:
+    `prune.task`, `sensitivity.probe`, `export.exporter`, `runtime.recogniser` and `runtime.streaming`,
+    `assistant.phrases`.
     """
 
     name: str  # in configs
@@ -165,13 +166,13 @@ class Family(Generic[C]):
     parts: Callable[[C, float, int], dict[str, int]]
     text_file: str  # name of the text codec's file in a checkpoint
     read_text: Callable[[Path, C], TextCodec]  # (file, config)
-    task: Lazy[Any]  # a `Task`: its loss, and greedy transcripts in batches
-    probe: Lazy[Any]  # a `Probe`: the model with one site ablated, for a sensitivity map
-    exporter: Lazy[Any]  # an `Exporter`: its ONNX graphs and their parity checks
-    recogniser: Lazy[Any]  # (network, text codec) -> a recogniser
-    runtime: Lazy[Any]  # (exported folder, threads) -> a recogniser; base install only
-    stream_decoder: Lazy[Any]  # (recogniser, stream options) -> what decodes a stream; base install only
-    phrases: Lazy[Any] | None = None  # (recogniser, grammar, beam) -> a search for the phrases of a grammar
+    task: Lazy[object]  # a `Task`: its loss, and greedy transcripts in batches
+    probe: Lazy[object]  # a `Probe`: the model with one site ablated, for a sensitivity map
+    exporter: Lazy[object]  # an `Exporter`: its ONNX graphs and their parity checks
+    recogniser: Lazy[object]  # (network, text codec) -> a recogniser
+    runtime: Lazy[object]  # (exported folder, threads) -> a recogniser; base install only
+    stream_decoder: Lazy[object]  # (recogniser, stream options) -> what decodes a stream; base install only
+    phrases: Lazy[object] | None = None  # (recogniser, grammar, beam) -> a search for the phrases of a grammar
     by_frame: bool = False  # CTC: outputs are units frame by frame, so that language models and alignments fit
     writers: Mapping[str, Lazy[Writer]] = field(default_factory=dict)  # by the name of the format
     precisions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of those formats that have a choice
@@ -187,7 +188,6 @@ class Family(Generic[C]):
     contexts: Callable[[C, float | None, int | None], dict[str, list[int]]] = lambda config, seconds, tokens: {}
     # frames of features that an output depends on to either side; None: all there are
     receptive_field: Callable[[C], int | None] = lambda config: None
-    trunk: Lazy[Callable[[int, C], Any]] | None = None  # (units, config) -> a CTC config on this family's encoder
 
 
 FAMILIES: Registry[Family[Any]] = Registry("families", "model family", {
@@ -215,6 +215,18 @@ def family_named(name: object, where: str) -> Family[Any]:
             f"{where}: unknown model family '{name}'{nearest(str(name), FAMILIES)} (known: {', '.join(FAMILIES)})"
         )
     return FAMILIES[name]
+
+
+@dataclass(frozen=True)
+class Part(Generic[P]):
+    """A member of every `Family` by its name, with the type that the room it belongs to gives it."""
+
+    name: str
+
+    def of(self, config: Config) -> P:
+        """The member of a config's family, imported."""
+        member: Lazy[P] = getattr(family_of(config), self.name)
+        return member()
 
 
 def families() -> Iterator[Family[Any]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import torch
 
 from ..data.bank import AudioBank
 from ..data.manifest import Utterance
-from ..models.family import Config, TextCodec, family_of
+from ..models.family import Config, Part, TextCodec
 from ..models.network import Network
 from ..train.objective import Objective
 from ..train.settings import TrainSettings
@@ -49,5 +49,4 @@ def unread_by(config: Config) -> frozenset[str]:
 
 def task_of(config: Config) -> Task:
     """The task of a model's family."""
-    task: Task = family_of(config).task()()
-    return task
+    return Part[Callable[[], Task]]("task").of(config)()

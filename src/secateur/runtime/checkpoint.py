@@ -7,9 +7,8 @@ from pathlib import Path
 from ..base.device import pick_device
 from ..base.errors import SecateurError
 from ..base.extras import require
-from ..models.family import family_of
 from ..models.reference import REFERENCE
-from .recogniser import Recogniser
+from .recogniser import Recogniser, recogniser_of
 
 # Files of which a checkpoint has one: ours, those of `transformers`, a reference to one, an adapter, CTranslate2.
 KINDS = ("model*.safetensors*", REFERENCE, "adapter_config.json", "model.bin")
@@ -31,7 +30,7 @@ def load_checkpoint_recogniser(folder: Path, threads: int | None, device: str) -
     where = pick_device(device)
     model, text = read_foreign(folder)
     model = model.to(where)
-    recogniser: Recogniser = family_of(model.config).recogniser()(model, text)
+    recogniser = recogniser_of(model.config)(model, text)
     if where.type == "cuda":
         recogniser.to_bf16()
     return recogniser

@@ -31,7 +31,7 @@ from ..decode.generation import Generation
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio, confidence
 from ..decode.speech import Window
-from ..models.family import family_of, read_config
+from ..models.family import Part, read_config
 from .contents import CONFIG, is_export, read_contents
 from .model_folder import find_model
 from .onnx_session import LoadedGraph
@@ -41,6 +41,8 @@ from .window_cache import WindowCache
 
 if TYPE_CHECKING:
     from ..decode.ctc.beam import BeamDecoder
+    from ..models.family import TextCodec
+    from ..models.network import Network
     from ..text.units import Inventory
 
 FAINT = 1e-3  # amplitude of a noise that only stands for a recording
@@ -106,9 +108,9 @@ class Recogniser(ABC):
         if not is_export(folder):
             return LOAD_CHECKPOINT()(folder, threads, device)
         contents = read_contents(folder)
-        recogniser = family_of(read_config(folder / CONFIG)).runtime()(folder, threads)
+        recogniser = exported_of(read_config(folder / CONFIG))(folder, threads)
         recogniser.workers, recogniser.generation = workers, contents.generation
-        return recogniser  # type: ignore[no-any-return]
+        return recogniser
 
     def to_bf16(self) -> None:  # noqa: B027
         """Compute in bf16 from now on, where the network can."""
@@ -302,6 +304,10 @@ class Recogniser(ABC):
         seconds = round(len(audio) / self.sample_rate, 3)
         transcript = Transcript(self.text_of(decoded), decoded.language, decoded.segments, seconds, sure)
         return transcript if self.rewrite is None else self.rewrite(transcript)
+
+
+exported_of = Part[Callable[[Path, int | None], Recogniser]]("runtime").of
+recogniser_of = Part[Callable[["Network", "TextCodec"], Recogniser]]("recogniser").of
 
 
 def cores() -> int:

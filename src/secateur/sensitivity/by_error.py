@@ -17,12 +17,12 @@ from ..base.errors import SecateurError
 from ..base.progress import say
 from ..data.manifest import Utterance
 from ..evaluate.error_rate import compare_texts, total
-from ..models.family import TextCodec, family_of
+from ..models.family import TextCodec
 from ..models.network import Network
 from ..prune.importance import CRITERIA
 from ..prune.shrink import shrink
 from .by_error_settings import ByErrorSettings
-from .probe import Probe, ProbeSpec
+from .probe import Probe, ProbeSpec, probe_of
 from .variants import BASELINE, Variant, of_groups
 
 
@@ -52,8 +52,7 @@ class VariantErrors:
 
     def _probe(self, clips: Sequence[Utterance]) -> Probe:
         spec = ProbeSpec("", (), screen=len(clips), device=str(self.device), style="as-is")
-        probe: Probe = family_of(self.model.config).probe()(self.model, self.text, list(clips), spec, self.device)
-        return probe
+        return probe_of(self.model.config)(self.model, self.text, list(clips), spec, self.device)
 
     def rates(self, name: str, variants: Sequence[Variant]) -> list[float]:
         """Error rate of every variant on one set."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,7 +13,7 @@ from torch import Tensor
 from ..base.device import pick_device
 from ..base.errors import SecateurError
 from ..data.manifest import Utterance, read_manifest
-from ..models.family import family_of
+from ..models.family import Part, TextCodec
 from ..models.groups import Group
 from ..models.network import Network
 from ..prune.importance import Evidence
@@ -59,6 +59,9 @@ class Probe(Protocol):
         """Variants of this family's inputs and outputs that are in no maskable group."""
 
 
+probe_of = Part[Callable[[Network, TextCodec, list[Utterance], ProbeSpec, torch.device], Probe]]("probe").of
+
+
 def read_clips(spec: ProbeSpec) -> list[Utterance]:
     """The clips to measure on; with a limit, every speaker of a manifest gives as many as its turn allows.
 
@@ -89,5 +92,4 @@ def make_probe(spec: ProbeSpec) -> Probe:
     if device.type == "cuda":
         torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every shape
     model, text = load_model(spec.model)
-    probe: Probe = family_of(model.config).probe()(model.to(device).eval(), text, read_clips(spec), spec, device)
-    return probe
+    return probe_of(model.config)(model.to(device).eval(), text, read_clips(spec), spec, device)

@@ -25,6 +25,7 @@ from ..lm.ngram import LanguageModel, Mixture, NGram
 from ..lm.tables import read_ngram, write_ngram
 from ..lm.word_tree import make_lexicon
 from ..models.family import family_of
+from ..runtime.recogniser import recogniser_of
 from .lm_weights import tune, weigh
 
 LM = "lm"  # results are `set@lm`, as those of disturbed sets are `set@condition`
@@ -114,7 +115,7 @@ def _score_fused(
         raise SecateurError("[lm]: an encoder-decoder searches with one language model: name one file, or an order")
     path = folder.parent / "lm.npz"
     write_ngram(path, lm)
-    recogniser = family_of(model.config).recogniser()(model.to(data.device), text)
+    recogniser = recogniser_of(model.config)(model.to(data.device), text)
     options, trials = tune(recogniser, data.dev, replace(PLAIN, lm=(path,), beam=FUSION_BEAM))
     best = min(trials, key=lambda t: t.rate)
     say(f"{arm}: lm_weight {best.lm_weight:g}, word_bonus {best.word_bonus:g}: dev {100 * best.rate:.2f}")

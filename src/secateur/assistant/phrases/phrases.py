@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
 
 from ...base.errors import SecateurError
 from ...decode.segments import Audio
-from ...models.family import family_of
+from ...models.family import Part, family_of
 from ...runtime.recogniser import Recogniser
 from ..grammar.file import Grammar
 from ..grammar.match import Match, match
@@ -166,5 +166,6 @@ def _search(recogniser: Recogniser, grammar: Grammar, beam: int) -> Search:
     family = family_of(recogniser.config)
     if family.phrases is None:
         raise SecateurError(f"phrase mode is not for models of the family '{family.name}'; use --phrases no")
-    search: Search = family.phrases()(recogniser, grammar, beam)
-    return search
+    return Part[Callable[[Recogniser, Grammar, int], Search]]("phrases").of(recogniser.config)(
+        recogniser, grammar, beam
+    )

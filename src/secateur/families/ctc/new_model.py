@@ -12,7 +12,6 @@ import torch
 
 from ...base.errors import SecateurError, nearest
 from ...features.front_end import FrontEnd, front_end
-from ...models.family import family_of
 from ...text.units import Inventory, make_units
 from ...weights.fetch import load_model
 from ..whisper.config import AttentionWidths, WhisperConfig
@@ -185,12 +184,11 @@ def on_whisper(name: str, units: Inventory, seed: int) -> tuple[CtcModel, Invent
         SecateurError: there is no such model, or it is no Whisper.
     """
     whisper, _ = load_model(name)
-    trunk = family_of(whisper.config).trunk
-    if trunk is None:
+    if not isinstance(whisper.config, WhisperConfig):
         raise SecateurError(f"new.trunk: '{name}' is no Whisper but of the family '{whisper.config.family}'")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = CtcModel(trunk()(units.outputs, whisper.config))
+        model = CtcModel(whisper_ctc(units.outputs, whisper.config))
     state = {f"trunk.{n}": value for n, value in whisper.get_submodule("encoder").state_dict().items()}
     model.load_state_dict(model.state_dict() | state)
     return model, units

@@ -111,5 +111,5 @@ FAMILY = TokenFamily(
         Lazy("secateur.families.whisper.read_ctranslate2:READER"),
     ),
     layouts={"whisper": Lazy("secateur.families.whisper.read_transformers:read_whisper")},
-    published=published, trunk=Lazy("secateur.families.ctc.new_model:whisper_ctc"),
+    published=published,
 )  # fmt: skip

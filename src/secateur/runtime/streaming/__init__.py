@@ -9,7 +9,9 @@ print(stream.finish(), stream.report())
 
 from __future__ import annotations
 
-from ...models.family import family_of
+from collections.abc import Callable
+
+from ...models.family import Part
 from ..recogniser import Recogniser
 from ..vad import detector
 from .endpoint import Endpointer
@@ -19,6 +21,9 @@ from .stream import Stream, StreamDecoder
 __all__ = ["Stream", "StreamEvent", "StreamOptions", "open_stream"]
 
 
+stream_decoder_of = Part[Callable[[Recogniser, StreamOptions], StreamDecoder]]("stream_decoder").of
+
+
 def open_stream(recogniser: Recogniser, options: StreamOptions | None = None) -> Stream:
     """A stream that `recogniser` listens to; several streams may share it.
 
@@ -26,6 +31,6 @@ def open_stream(recogniser: Recogniser, options: StreamOptions | None = None) ->
         SecateurError: options that contradict each other or the model, a voice detector that is not installed.
     """
     options = options or StreamOptions()
-    decoder: StreamDecoder = family_of(recogniser.config).stream_decoder()(recogniser, options)
+    decoder = stream_decoder_of(recogniser.config)(recogniser, options)
     speech = detector(options.detector, recogniser.sample_rate)
     return Stream(decoder, Endpointer(speech, options, recogniser.sample_rate), options, recogniser.sample_rate)
