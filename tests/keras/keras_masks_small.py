@@ -15,7 +15,7 @@ from keras_layers import FEATURES, FRAMES, unsettled
 from keras_prune_small import message, numbers, task
 
 from secateur.keras import Pruner, Schedule, prune
-from secateur.keras.kernels import kernels_of
+from secateur.keras.sparse import kernels_of
 
 
 def network() -> Any:

@@ -131,7 +131,7 @@ def _adapted(settings: AdaptSettings, device: str) -> Json | None:
 
     data, files, first = None, None, rank() == 0
     if settings.demo:
-        from ..study.demo import demo_data
+        from ..study.sets_of_job import demo_data
 
         for turn in (first, not first):  # what the first downloads, the others find
             if turn:

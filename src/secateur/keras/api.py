@@ -14,9 +14,8 @@ from .latency import within_latency
 from .masks import masked_model
 from .options import Options
 from .plan import Planner
-from .recompiled import recompiled
 from .refit import refitted
-from .shrink import shrunk_model
+from .shrink import recompiled, shrunk_model
 from .sparse import SparsePlanner, sparse_model
 
 

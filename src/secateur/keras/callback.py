@@ -15,13 +15,11 @@ from ..prune.sensitivity_map import SensitivityMap
 from .api import prune
 from .data import Data
 from .masks import apply, fetch, masked_model
-from .names import matches
-from .options import ZEROS, Options
+from .options import ZEROS, Options, matches
 from .plan import Planner
-from .recompiled import recompiled
 from .refit import refit as refit_model
 from .schedules import POLYNOMIAL, Schedule, Timetable
-from .shrink import shrunk_model
+from .shrink import recompiled, shrunk_model
 from .sparse import SparsePlanner, sparse_model
 
 ALL = "*"

@@ -12,8 +12,7 @@ from ..base.extras import require
 from ..models.findings import Findings, Prunable, Ungrouped
 from ..models.groups import Group
 from .channels import UnknownLayerError
-from .names import any_matches
-from .options import Options
+from .options import Options, any_matches
 from .plan import Planner
 from .saved import read_model
 from .structure import Structure, structure_of

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,19 @@ from ..prune.importance import CRITERIA
 from ..prune.sensitivity_map import SensitivityMap
 from .data import Data
 from .patterns import parse
+
+
+def any_matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns is of this name."""
+    return any(matches(name, pattern) for pattern in patterns)
+
+
+def matches(name: str, pattern: str) -> bool:
+    """A pattern is of the whole path, of a model in it, or of the last name."""
+    parts = name.split("/")
+    paths = ["/".join(parts[: n + 1]) for n in range(len(parts))]
+    return any(fnmatch.fnmatchcase(one, pattern) for one in (*paths, parts[-1]))
+
 
 AMOUNT = 0.5  # unless given
 MODES = ("shrink", "mask")

@@ -18,8 +18,7 @@ from .channels import UnknownLayerError
 from .data import SampleBatches
 from .evidence import evidence_of
 from .masks import Masks, masks_of
-from .names import any_matches, matches
-from .options import ZEROS, Options
+from .options import ZEROS, Options, any_matches, matches
 from .sites import MacsOf
 from .structure import Structure, structure_of
 from .zeros import zeros

@@ -15,8 +15,9 @@ from ..base.errors import SecateurError, several
 from ..base.progress import say
 from ..data.clip import read_clip
 from ..data.clip_index import ClipIndex
+from ..data.demo import demo_speech
 from ..data.job import JobData
-from ..data.manifest import Utterance, read_manifest
+from ..data.manifest import Utterance, limit, read_manifest
 from ..data.split import plain, split_by_speaker, without_texts_of
 
 
@@ -165,3 +166,23 @@ def read_nonspeech(manifests: Sequence[Path], device: torch.device) -> NoiseBank
             raise SecateurError(f"{path}: no clip to train with: all have another split")
         clips += [read_clip(u, 16000) for u in entries]
     return NoiseBank([clip for clip in clips if not is_silent(clip, -90.0)], device, 16000)
+
+
+TEST_CLIPS = 100
+DEV_CLIPS = 24
+TRAIN_HOURS = 1.0
+
+
+def demo_data(longest: float, device: str) -> tuple[JobData, list[Path]]:
+    """An hour or less to train on, a test set that two cores can decode three times; and the manifests they are from.
+
+    Raises:
+        SecateurError: no such device, or no clip of at most `longest` seconds.
+    """
+    speech = demo_speech()
+    say(f"speech: {speech.name}. {speech.note}")
+    data = job_data(
+        limit(read_manifest(speech.train), hours=TRAIN_HOURS), limit(read_manifest(speech.dev), count=DEV_CLIPS),
+        limit(read_manifest(speech.test), count=TEST_CLIPS), [], longest, pick_device(device),
+    )  # fmt: skip
+    return data, [speech.train, speech.dev, speech.test]

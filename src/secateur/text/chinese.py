@@ -12,7 +12,6 @@ import unicodedata
 from typing import Any
 
 from ..base.extras import require
-from .chinese_numbers import numbers_read, one_reading, signs_read
 
 EXTRA = "zh"
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3007\U00020000-\U0003ffff"  # inside [...] of a regular expression
@@ -56,6 +55,8 @@ def spoken(text: str) -> str:
     Raises:
         SecateurError: wetext is not installed.
     """
+    from .chinese_numbers import numbers_read, one_reading, signs_read  # 60 patterns, which other languages never need
+
     if _READABLE.search(text):
         text = numbers_read(_THOUSANDS.sub("", signs_read(text)).replace("￥", "¥"))
     text = _COMPOUND.sub(" ", text)
