@@ -35,8 +35,11 @@ from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.base.files import write_json  # noqa: E402
 from secateur.base.progress import track  # noqa: E402
 from secateur.data.manifest import read_manifest  # noqa: E402
-from secateur.features.extract import extract  # noqa: E402
-from secateur.features.front_end import FrontEnd, front_end  # noqa: E402
+from secateur.features.front_end import (  # noqa: E402
+    FrontEnd,
+    extract,
+    front_end,
+)
 
 SETS = {"short": "speechocean762", "long": "librispeech-mini"}
 KINDS = {

@@ -33,7 +33,7 @@ from secateur.base.extras import require
 from secateur.base.files import write_json, write_text
 from secateur.base.progress import say
 from secateur.evaluate import plots
-from secateur.runtime.model_folder import find_model
+from secateur.runtime.contents import find_model
 
 SETS = {"in domain": "speechocean762", "retained": "librispeech-mini"}
 # Of each peer: the format in which it reads our export, and how it is named in the picture.

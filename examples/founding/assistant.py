@@ -14,12 +14,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from secateur.audio.arrays import resample
 from secateur.audio.denoise import denoise
 from secateur.audio.read import read_audio
-from secateur.audio.resample import resample
 from secateur.base.files import read_json
-from secateur.features.extract import extract
-from secateur.features.front_end import front_end
+from secateur.features.front_end import extract, front_end
 from secateur.features.rates import resampled
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

@@ -12,8 +12,8 @@ import soundfile
 from assistant import NOTHING, RATE, WORDS, Floats, cleaned, features, spoken, words_in
 from numpy.typing import NDArray
 
+from secateur.audio.arrays import resample
 from secateur.audio.read import read_audio
-from secateur.audio.resample import resample
 from secateur.base.errors import SecateurError
 from secateur.base.files import atomic_path
 from secateur.base.progress import track

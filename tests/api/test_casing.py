@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 from small_models import small_whisper
 
-from secateur.api.casing import notes_on_casing
+from secateur.api.contradictions import notes_on_casing
 from secateur.cli import main
 from secateur.data.manifest import read_manifest, write_manifest
 from secateur.models.checkpoint import save_checkpoint

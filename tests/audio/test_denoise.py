@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from speech_clips import clips
 
+from secateur.audio.arrays import resample
 from secateur.audio.denoise import Gtcrn, denoise, istft, spectral_gate, stft
 from secateur.audio.read import read_audio
-from secateur.audio.resample import resample
 from secateur.base.errors import SecateurError
 
 

@@ -19,7 +19,7 @@ from secateur.data.demo import BUNDLED
 from secateur.data.manifest import Utterance, iter_manifest, read_manifest, write_manifest
 from secateur.data.pack import pack
 from secateur.data.shards import write_shard
-from secateur.runtime.model_folder import BUNDLED as MODELS
+from secateur.runtime.contents import BUNDLED as MODELS
 
 RATE = 16000
 

@@ -14,8 +14,7 @@ from secateur.decode.generation import Generation
 from secateur.decode.options import DecodingOptions
 from secateur.evaluate import calibration, conditions
 from secateur.evaluate.calibration import calibrate_export
-from secateur.runtime.contents import read_contents
-from secateur.runtime.model_folder import BUNDLED
+from secateur.runtime.contents import BUNDLED, read_contents
 from secateur.runtime.recogniser import Recogniser
 
 

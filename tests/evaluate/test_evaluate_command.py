@@ -70,7 +70,7 @@ def test_mistakes_are_one_line(
 def test_run_folders_and_bundled_names_are_models(tmp_path: Path) -> None:
     from secateur.api.evaluate import located
     from secateur.base.errors import SecateurError
-    from secateur.runtime.model_folder import BUNDLED
+    from secateur.runtime.contents import BUNDLED
 
     for name in ("original", "dense", "pruned", "exported/pruned", "exported/original"):
         (tmp_path / "run" / name).mkdir(parents=True)

@@ -31,7 +31,7 @@ from secateur.export.onnx import export_onnx
 from secateur.families.whisper.write_ctranslate2 import write_ctranslate2
 from secateur.families.whisper.write_ggml import their_name, write_ggml
 from secateur.models.checkpoint import save_checkpoint
-from secateur.runtime.model_folder import find_model
+from secateur.runtime.contents import find_model
 from secateur.runtime.onnx_session import OnnxSession
 from secateur.runtime.recogniser import Recogniser
 

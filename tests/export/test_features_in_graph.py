@@ -11,8 +11,7 @@ import pytest
 
 from secateur.base.errors import SecateurError
 from secateur.export.graph import OnnxGraph
-from secateur.features.extract import extract
-from secateur.features.front_end import KINDS, FrontEnd, front_end
+from secateur.features.front_end import KINDS, FrontEnd, extract, front_end
 
 INSIDE = {
     "fbank": front_end("fbank"), "fbank at 8 kHz": front_end("fbank", 8000, bins=40, normalise="mean"),

@@ -24,8 +24,7 @@ from secateur.families.whisper.model import Whisper
 from secateur.families.whisper.read_onnx import read_back
 from secateur.features.whisper import log_mel
 from secateur.models.checkpoint import save_checkpoint
-from secateur.runtime.contents import FILES
-from secateur.runtime.model_folder import find_model
+from secateur.runtime.contents import FILES, find_model
 from secateur.runtime.onnx_session import OnnxSession
 
 torch.set_num_threads(1)

@@ -13,8 +13,7 @@ from small_ctc import CONFIGS, small_ctc  # noqa: E402
 from secateur.data.bank import AudioBank  # noqa: E402
 from secateur.families.ctc.greedy import log_probs_bank  # noqa: E402
 from secateur.families.ctc.model import CtcModel  # noqa: E402
-from secateur.features.extract import extract  # noqa: E402
-from secateur.features.front_end import front_end  # noqa: E402
+from secateur.features.front_end import extract, front_end  # noqa: E402
 
 FRONT_ENDS = {
     "fbank": front_end("fbank", bins=19),

@@ -16,8 +16,8 @@ from small_ctc import CONFIGS, NoText, inputs, small_ctc  # noqa: E402
 from small_models import random_units  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
-from secateur.export.frame_parity import frame_parity  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
+from secateur.export.parity import frame_parity  # noqa: E402
 from secateur.families.ctc.graph import ctc_graph  # noqa: E402
 from secateur.families.ctc.model import CtcModel  # noqa: E402
 from secateur.families.ctc.new_model import PRESETS  # noqa: E402

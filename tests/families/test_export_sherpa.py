@@ -1,4 +1,4 @@
-"""Features inside the graph equal `features.extract`; sherpa-onnx itself says what our runtime says."""
+"""Features inside the graph equal `features.front_end.extract`; sherpa-onnx itself says what our runtime says."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from secateur.export.kaldi_features import features_graph
 from secateur.families.ctc.model import CtcModel
 from secateur.families.ctc.task import recogniser_of
 from secateur.families.ctc.write_sherpa import write_sherpa
-from secateur.features.extract import extract
-from secateur.features.front_end import FrontEnd, front_end
+from secateur.features.front_end import FrontEnd, extract, front_end
 from secateur.text.units import Units
 
 KINDS = {

@@ -21,7 +21,7 @@ from speech_clips import clips  # noqa: E402
 import secateur.families.pruned as pruned  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.families.transformers_ctc.folder import write_hf_ctc  # noqa: E402
-from secateur.features.extract import extract  # noqa: E402
+from secateur.features.front_end import extract  # noqa: E402
 from secateur.features.whisper import log_mel  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
 from secateur.prune.shrink import shrink  # noqa: E402

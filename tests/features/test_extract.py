@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from speech_clips import clips
 
-from secateur.features.extract import extract
-from secateur.features.front_end import FrontEnd, front_end
+from secateur.features.front_end import FrontEnd, extract, front_end
 from secateur.features.kaldi import needed
 from secateur.features.whisper import log_mel
 

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from speech_clips import clips
 
-from secateur.audio.resample import resample
-from secateur.features.extract import extract
-from secateur.features.front_end import FrontEnd, front_end
+from secateur.audio.arrays import resample
+from secateur.features.front_end import FrontEnd, extract, front_end
 
 SETS = ("librispeech-mini", "speechocean762", "commonvoice-zh-cn")
 # Their transform is in float32, ours in float64: they part in the rare bands 100 dB below the loudest.

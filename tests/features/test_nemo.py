@@ -9,8 +9,7 @@ import pytest
 from speech_clips import clips
 
 from secateur.base.errors import SecateurError
-from secateur.features.extract import extract
-from secateur.features.front_end import front_end
+from secateur.features.front_end import extract, front_end
 from secateur.features.rates import resampled
 
 pytest.importorskip("torch")

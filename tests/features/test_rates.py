@@ -9,16 +9,19 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from secateur.audio.arrays import resample  # noqa: E402
 from secateur.audio.noise_bank import NoiseBank  # noqa: E402
 from secateur.audio.read import read_audio  # noqa: E402
-from secateur.audio.resample import resample  # noqa: E402
 from secateur.audio.resample_torch import resample_rows  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.base.options import from_dict, to_dict  # noqa: E402
 from secateur.data.manifest import read_manifest  # noqa: E402
-from secateur.features.extract import extract  # noqa: E402
 from secateur.features.extractor import extractor  # noqa: E402
-from secateur.features.front_end import FrontEnd, front_end  # noqa: E402
+from secateur.features.front_end import (  # noqa: E402
+    FrontEnd,
+    extract,
+    front_end,
+)
 from secateur.features.rates import resampled, spaced  # noqa: E402
 from secateur.features.specaugment import SpecAugmentOptions, fitted  # noqa: E402
 

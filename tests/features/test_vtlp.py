@@ -12,8 +12,11 @@ torch = pytest.importorskip("torch")
 
 from secateur.audio.augment_options import AugmentOptions  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
-from secateur.features.extract import extract  # noqa: E402
-from secateur.features.front_end import FrontEnd, front_end  # noqa: E402
+from secateur.features.front_end import (  # noqa: E402
+    FrontEnd,
+    extract,
+    front_end,
+)
 from secateur.features.vtlp import FrequencyWarp, bin_centres, warped_from  # noqa: E402
 
 FRONT_ENDS = [FrontEnd(), FrontEnd(bins=128), front_end("fbank"), FrontEnd(kept_bins=tuple(range(4, 70)))]

@@ -46,7 +46,7 @@ from secateur.data.tables import read_table  # noqa: E402
 from secateur.families.whisper.read_ctranslate2 import read_ctranslate2  # noqa: E402
 from secateur.families.whisper.read_openai import read_openai  # noqa: E402
 from secateur.lm.tables import read_ngram  # noqa: E402
-from secateur.runtime.model_folder import BUNDLED  # noqa: E402
+from secateur.runtime.contents import BUNDLED  # noqa: E402
 from secateur.runtime.onnx_file import check_onnx  # noqa: E402
 from secateur.server.http.settings import Limits  # noqa: E402
 

@@ -13,7 +13,7 @@ import pytest
 
 from secateur.base.errors import SecateurError
 from secateur.base.files import sha256
-from secateur.runtime.model_folder import BUNDLED
+from secateur.runtime.contents import BUNDLED
 from secateur.runtime.recogniser import Recogniser
 
 SOURCE = next(BUNDLED.iterdir())

@@ -17,7 +17,6 @@ from secateur.base.files import read_json  # noqa: E402
 from secateur.data.bank import AudioBank  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.decode.ctc.greedy import greedy  # noqa: E402
-from secateur.decode.ctc.outputs import LOWEST, read_outputs  # noqa: E402
 from secateur.evaluate.error_rate import count_errors  # noqa: E402
 from secateur.families.ctc.greedy import log_probs_bank  # noqa: E402
 from secateur.families.ctc.new_model import NewModel, make_new  # noqa: E402
@@ -25,7 +24,7 @@ from secateur.lm.estimate import train_ngram  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint  # noqa: E402
 from secateur.study.one import run_one  # noqa: E402
 from secateur.study.outcome import study_outcome  # noqa: E402
-from secateur.study.reading import RunReader, dev_of  # noqa: E402
+from secateur.study.reading import LOWEST, RunReader, dev_of, read_outputs  # noqa: E402  # noqa: E402
 from secateur.study.runs import expand  # noqa: E402
 from secateur.study.sets import check_sets, read_sets, unseen_tests  # noqa: E402
 from secateur.study.settings import StudySettings, read_study, waits_for  # noqa: E402

@@ -14,8 +14,7 @@ pytest.importorskip("whisper_normalizer")
 
 from secateur.data.manifest import Utterance
 from secateur.lm.estimate import train_ngram
-from secateur.lm.mix import mixed, shares
-from secateur.lm.ngram import Mixture, NGram, perplexity
+from secateur.lm.ngram import Mixture, NGram, mixed, perplexity, shares
 from secateur.study.lm_weights import weigh
 
 TEXT = " ".join("abcdefghij" * 20)

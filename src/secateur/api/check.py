@@ -12,8 +12,7 @@ from ..base.errors import SecateurError
 from ..base.files import Json
 from ..base.locale import translated
 from ..base.progress import say
-from .casing import notes_on_casing
-from .contradictions import check_effect, check_sets, check_taught, check_unread
+from .contradictions import check_effect, check_sets, check_taught, check_unread, notes_on_casing
 from .data import DataSettings, Work
 from .job_time import NOT_COUNTED, in_minutes, job_seconds
 
@@ -216,8 +215,7 @@ def _model(name: str, work: Work, data: JobData) -> tuple[Network, TextCodec, bo
     """The model to start from, its text codec, and whether it is new."""
     if work.new is None or work.training is None:
         from ..models.checkpoint import untrained
-        from ..runtime.contents import is_export
-        from ..runtime.model_folder import BUNDLED
+        from ..runtime.contents import BUNDLED, is_export
         from ..weights.fetch import load_model
 
         if any(map(is_export, (Path(name), BUNDLED / name))):

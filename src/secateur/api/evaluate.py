@@ -217,7 +217,7 @@ def located(model: str) -> str:
     Raises:
         SecateurError: a run folder with several models.
     """
-    from ..runtime.model_folder import BUNDLED, find_model
+    from ..runtime.contents import BUNDLED, find_model
 
     if Path(model).is_dir() or (BUNDLED / model / "config.json").is_file():
         return str(find_model(model))

@@ -185,8 +185,7 @@ def device_for(options: TranscribeSettings) -> str:
     Raises:
         SecateurError: a GPU for an exported model, or none is here.
     """
-    from ..runtime.contents import is_export
-    from ..runtime.model_folder import find_model
+    from ..runtime.contents import find_model, is_export
 
     if options.device == "cpu" or (options.device == "auto" and is_export(find_model(options.model))):
         return "cpu"

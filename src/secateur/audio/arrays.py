@@ -1,4 +1,4 @@
-"""Arrays that other libraries give as samples: floats or integers, a channel or several, at any rate."""
+"""Arrays that other libraries give as samples: floats or integers, a channel or several, at any rate; resampling."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
 from .channels import Mixer
+
+
+def resample(audio: NDArray[np.float32], source_rate: float, target_rate: float) -> NDArray[np.float32]:
+    """`audio` (samples,) at `source_rate` Hz, as it sounds at `target_rate` Hz."""
+    if source_rate == target_rate or len(audio) == 0:
+        return audio
+    resampled: NDArray[np.float32] = soxr.resample(audio, source_rate, target_rate, quality="HQ")
+    return resampled.astype(np.float32, copy=False)
+
 
 Array = NDArray[np.float32]
 

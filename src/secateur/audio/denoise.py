@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
-from .resample import resample
+from .arrays import resample
 
 SPECTRAL = "spectral"
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..base.errors import SecateurError, several
+from .arrays import resample
 from .level import is_silent
 from .read import read_audio
-from .resample import resample
 
 
 class NoiseBank:

@@ -15,7 +15,7 @@ from ..base.errors import SecateurError
 from ..base.extras import require
 from ..base.options import Settings, option
 from ..decode.options import DecodingOptions
-from ..runtime.model_folder import find_model
+from ..runtime.contents import find_model
 from ..runtime.recogniser import Recogniser
 from ..runtime.streaming import StreamOptions
 from ..runtime.writing import WritingSettings, rewriter

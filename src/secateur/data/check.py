@@ -23,8 +23,7 @@ from ..base.progress import track
 from .clip import read_clip
 from .hashes import Hashes
 from .manifest import Utterance
-from .problems import MEANING, CheckSettings, Kind, Problem
-from .text_check import TextJudge, sort_of
+from .text_check import MEANING, CheckSettings, Kind, Problem, TextJudge, sort_of
 
 __all__ = ["MEANING", "CheckSettings", "Kind", "Problem", "check", "check_audio", "check_texts", "sort_of"]
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from ..decode.session import Floats
-from ..models.family import Config, Part
+from ..models.family import Config, Member
 from ..models.network import Network
 from .graph import ModelProto
 from .layers import Weights
@@ -76,4 +76,4 @@ class Exporter(Protocol):
         """The exported graphs in `folder` beside what their source was `expected` to compute."""
 
 
-exporter_of = Part[Exporter]("exporter").of  # of a model's config
+exporter_of = Member[Exporter]("exporter").of  # of a model's config

@@ -15,11 +15,10 @@ from ..models.network import FrameNetwork
 from ..runtime.contents import NETWORK, STREAM
 from ..runtime.onnx_session import load_session
 from .exporter import Observed
-from .frame_parity import FrameParity, SourceFrames, frame_parity_with, source_frames
 from .graph import ModelProto
 from .layers import Weights
+from .parity import FrameParity, SourceFrames, check_finite, frame_parity_with, source_frames
 from .precision import Ranges
-from .trial import check_finite
 
 
 @dataclass(frozen=True)

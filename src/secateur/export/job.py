@@ -26,7 +26,7 @@ from ..evaluate.decoded import decoded
 from ..evaluate.real_use import measure, source_of
 from ..evaluate.real_use_table import changes, drifted
 from ..evaluate.run import evaluate
-from ..features.extract import extract
+from ..features.front_end import extract
 from ..models.family import Config, Storage, TextCodec, Writer, family_of
 from ..models.network import Network
 from ..runtime.contents import read_contents

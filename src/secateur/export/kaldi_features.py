@@ -1,4 +1,4 @@
-"""Kaldi's features (fbank, mfcc) inside the graph, from samples, equal to `features.extract`.
+"""Kaldi's features (fbank, mfcc) inside the graph, from samples, equal to `features.front_end.extract`.
 
 Kaldi's steps on a frame before its spectrum are linear: mean, pre-emphasis, window and Fourier transform are one
 convolution over the samples.

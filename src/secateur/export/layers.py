@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
+from torch import Tensor
 
-from .float_weights import FloatWeights
+from ..models.network import Network
 from .graph import FARTHEST, Array, OnnxGraph
 from .precision import Ranges, store
+
+
+class FloatWeights(Mapping[str, Array]):
+    """The weights of a network by name as float32, each converted when it is asked for."""
+
+    def __init__(self, model: Network) -> None:
+        self._state: dict[str, Tensor] = dict(model.state_dict())
+
+    def __getitem__(self, name: str) -> Array:
+        values: Array = self._state[name].detach().float().cpu().numpy()
+        return values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._state)
+
+    def count(self) -> int:
+        """How many numbers there are in all of them."""
+        return sum(value.numel() for value in self._state.values())
+
+    def __len__(self) -> int:
+        return len(self._state)
+
 
 LARGE = 200_000_000  # weights of a model whose int8 encoder multiplies bytes, as its decoder does
 MASK_BIAS = -1e9  # added to the attention scores of masked positions

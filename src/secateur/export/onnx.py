@@ -29,8 +29,8 @@ from ..runtime.contents import (
     read_contents,
 )
 from .exporter import exporter_of
-from .float_weights import FloatWeights
 from .graph import ModelProto
+from .layers import FloatWeights
 from .precision import Ranges, check_precision
 from .source import Source, release
 from .spool import SPOOL, refer_to, spooling, stored_bytes, write_inside

@@ -16,10 +16,9 @@ from ..runtime.onnx_session import OnnxSession, load_session
 from .exporter import Observed
 from .graph import ModelProto
 from .layers import Weights
-from .parity import Parity, SourceSteps, parity_with, source_steps
+from .parity import Parity, SourceSteps, check_finite, parity_with, source_steps
 from .precision import Ranges
 from .smoothing import Scaling, smooth
-from .trial import check_finite
 
 BEHIND_GELU = (
     "encoder.conv2",

@@ -1,4 +1,7 @@
-"""The front-end's numbers; part of the checkpoint, so that training and runtime compute the same features."""
+"""The front-end's numbers; part of the checkpoint, so that training and runtime compute the same features.
+
+`extract` has them in numpy, for the runtime; `extractor.extractor` in torch, for training.
+"""
 
 from __future__ import annotations
 
@@ -254,3 +257,15 @@ def front_end(kind: str, sample_rate: int = 16000, **changes: Any) -> FrontEnd:
         return FrontEnd(**{"sample_rate": sample_rate, **frame, **KINDS[kind].usual, "kind": kind, **changes})
     except ValueError as problem:
         raise SecateurError(str(problem)) from problem
+
+
+def extract(audio: NDArray[np.floating], front_end: FrontEnd) -> NDArray[np.float32]:
+    """Features (frames, inputs) of one clip (samples,) in [-1, 1] at the front-end's sample rate.
+
+    Raises:
+        ValueError: `audio` is not one channel.
+    """
+    samples = np.asarray(audio, dtype=np.float32)
+    if samples.ndim != 1:
+        raise ValueError(f"audio must be one channel (samples,), found shape {samples.shape}")
+    return front_end.definition.extract(samples, front_end)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError, several
+from ..text.spoken import spoken
 
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 NEVER = -99.0 * float(np.log(10))  # what ARPA files write for "never": natural logarithm
@@ -211,3 +212,36 @@ def perplexity(model: LanguageModel, texts: Sequence[str]) -> float:
     """Perplexity of a model on sentences of spaced words, their ends counted as a word each."""
     words = sum(len(text.split()) + 1 for text in several("perplexity", texts))
     return float(np.exp(-sum(model.sentence(text) for text in texts) / words))
+
+
+ROUNDS = 40  # of expectation and maximisation; the weights converge long before
+
+
+def mixed(models: Sequence[NGram], texts: Sequence[str]) -> LanguageModel:
+    """The models mixed as suits `texts` best; a single model is itself.
+
+    Words that no model knows do not count.
+    """
+    if len(models) == 1:
+        return models[0]
+    return Mixture(models, shares(models, texts))
+
+
+def shares(models: Sequence[NGram], texts: Sequence[str]) -> list[float]:
+    """The interpolation weight of each model, by EM on the words of `texts`, their ends included."""
+    even = Mixture(models)
+    rows = []
+    for text in texts:
+        state = even.start()
+        for word in [*spoken(text).split(), END]:
+            number = even.numbers.get(word, -1)
+            if number >= 0:
+                rows.append(even.parts(number, state))
+            state = even.then(number, state)
+    if not rows:
+        return [1 / len(models)] * len(models)
+    each, weights = np.exp(np.asarray(rows)), np.full(len(models), 1 / len(models))
+    for _ in range(ROUNDS):
+        owned = each * weights
+        weights = (owned / owned.sum(1, keepdims=True)).mean(0)
+    return [float(share) for share in np.maximum(weights, 1e-6)]

@@ -150,8 +150,8 @@ Table = Mapping[str, Mapping[str, int]]  # by row and column, such as "encoder 0
 class Family(Generic[C]):
     """What a family gives to the rest of the pipeline.
 
-    Counts are made on the config alone. Members of type `object` belong to later rooms, where a `Part` has their type:
-    `prune.task`, `sensitivity.probe`, `export.exporter`, `runtime.recogniser` and `runtime.streaming`,
+    Counts are made on the config alone. Members of type `object` belong to later rooms, where a `Member` has
+    their type: `prune.task`, `sensitivity.probe`, `export.exporter`, `runtime.recogniser` and `runtime.streaming`,
     `assistant.phrases`.
     """
 
@@ -218,7 +218,7 @@ def family_named(name: object, where: str) -> Family[Any]:
 
 
 @dataclass(frozen=True)
-class Part(Generic[P]):
+class Member(Generic[P]):
     """A member of every `Family` by its name, with the type that the room it belongs to gives it."""
 
     name: str

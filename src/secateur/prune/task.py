@@ -9,7 +9,7 @@ import torch
 
 from ..data.bank import AudioBank
 from ..data.manifest import Utterance
-from ..models.family import Config, Part, TextCodec
+from ..models.family import Config, Member, TextCodec
 from ..models.network import Network
 from ..train.objective import Objective
 from ..train.settings import TrainSettings
@@ -49,4 +49,4 @@ def unread_by(config: Config) -> frozenset[str]:
 
 def task_of(config: Config) -> Task:
     """The task of a model's family."""
-    return Part[Callable[[], Task]]("task").of(config)()
+    return Member[Callable[[], Task]]("task").of(config)()

@@ -17,7 +17,7 @@ from ..decode.ctc.words import decode_frames
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio, Segment, moved, quiet_cuts
 from ..decode.session import Floats, Ints
-from ..features.extract import extract
+from ..features.front_end import extract
 from ..lm.ngram import LanguageModel
 from ..lm.tables import read_models
 from ..lm.word_tree import WordTree, make_lexicon

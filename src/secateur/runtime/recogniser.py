@@ -31,9 +31,8 @@ from ..decode.generation import Generation
 from ..decode.options import DecodingOptions
 from ..decode.segments import Audio, confidence
 from ..decode.speech import Window
-from ..models.family import Part, read_config
-from .contents import CONFIG, is_export, read_contents
-from .model_folder import find_model
+from ..models.family import Member, read_config
+from .contents import CONFIG, find_model, is_export, read_contents
 from .onnx_session import LoadedGraph
 from .passages import decoded, looks_for_speech, plan
 from .transcript import Transcript
@@ -306,8 +305,8 @@ class Recogniser(ABC):
         return transcript if self.rewrite is None else self.rewrite(transcript)
 
 
-exported_of = Part[Callable[[Path, int | None], Recogniser]]("runtime").of
-recogniser_of = Part[Callable[["Network", "TextCodec"], Recogniser]]("recogniser").of
+exported_of = Member[Callable[[Path, int | None], Recogniser]]("runtime").of
+recogniser_of = Member[Callable[["Network", "TextCodec"], Recogniser]]("recogniser").of
 
 
 def cores() -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..audio.resample import resample
+from ..audio.arrays import resample
 from ..data.bank import AudioBank
 from ..data.manifest import Utterance
 from ..features.front_end import FrontEnd

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..base.device import pick_device
 from ..base.errors import SecateurError
 from ..data.manifest import Utterance, read_manifest
-from ..models.family import Part, TextCodec
+from ..models.family import Member, TextCodec
 from ..models.groups import Group
 from ..models.network import Network
 from ..prune.importance import Evidence
@@ -59,7 +59,7 @@ class Probe(Protocol):
         """Variants of this family's inputs and outputs that are in no maskable group."""
 
 
-probe_of = Part[Callable[[Network, TextCodec, list[Utterance], ProbeSpec, torch.device], Probe]]("probe").of
+probe_of = Member[Callable[[Network, TextCodec, list[Utterance], ProbeSpec, torch.device], Probe]]("probe").of
 
 
 def read_clips(spec: ProbeSpec) -> list[Utterance]:

@@ -18,7 +18,7 @@ from ..decode.fusion import BONUS, WEIGHT
 from ..decode.options import DecodingOptions
 from ..evaluate.decoded import decoded
 from ..evaluate.error_rate import count_errors, metric_for, total
-from ..lm.mix import shares
+from ..lm.ngram import shares
 from ..lm.tables import read_ngram
 from ..models.family import family_of
 from ..runtime.recogniser import Recogniser

@@ -1,4 +1,4 @@
-"""A study's CTC runs decoded with lexicon and language models afterwards, on a CPU, from outputs or checkpoints."""
+"""A study's CTC runs decoded with lexicon and language models afterwards, on a CPU: from outputs or checkpoints."""
 
 from __future__ import annotations
 
@@ -13,19 +13,17 @@ import torch
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
-from ..base.files import Json, read_json, write_json
+from ..base.files import Json, atomic_path, read_json, write_json
 from ..base.options import to_dict
 from ..data.bank import AudioBank
 from ..data.job import JobData
 from ..data.manifest import Utterance
 from ..decode.ctc.beam import BeamDecoder, BeamOptions
 from ..decode.ctc.greedy import greedy
-from ..decode.ctc.outputs import read_outputs, write_outputs
 from ..evaluate.error_rate import count_errors, metric_for, total
 from ..evaluate.scoring import batch_seconds
 from ..families.ctc.greedy import log_probs_bank
-from ..lm.mix import mixed
-from ..lm.ngram import LanguageModel, NGram
+from ..lm.ngram import LanguageModel, NGram, mixed
 from ..lm.word_tree import WordTree, make_lexicon
 from ..models.checkpoint import load_checkpoint
 from ..models.family import family_of
@@ -37,6 +35,36 @@ from .lm import LM
 from .lm_weights import weigh
 from .sets import read_sets, unseen_tests
 from .settings import StudySettings
+
+STEP = 0.1  # nats between two values that are distinguished
+LOWEST = 10.0  # probabilities below exp(-LOWEST) are stored alike
+
+
+def write_outputs(path: Path, log_probs: Sequence[NDArray[np.floating]]) -> None:
+    """Logarithms of probabilities (frames, units) of every clip, a byte each; compressed, half a kB a second."""
+    lengths = np.asarray([len(one) for one in log_probs], np.int32)
+    values = np.concatenate([np.rint(np.minimum(-one, LOWEST) / STEP).astype(np.uint8) for one in log_probs])
+    with atomic_path(path) as temporary, temporary.open("wb") as out:
+        np.savez_compressed(out, values=values, lengths=lengths)
+
+
+def read_outputs(path: Path) -> list[NDArray[np.float32]]:
+    """The same back, to half a `STEP`.
+
+    Raises:
+        SecateurError: missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            values, lengths = stored["values"], stored["lengths"]
+        if values.dtype != np.uint8 or values.ndim != 2 or lengths.sum() != len(values):
+            raise ValueError("other arrays than a model's outputs")
+    except FileNotFoundError:
+        raise SecateurError(f"{path}: no such file") from None
+    except Exception as problem:
+        raise SecateurError(f"{path}: not the outputs of a model ({problem})") from problem
+    return [part * np.float32(-STEP) for part in np.split(values, np.cumsum(lengths)[:-1])]
+
 
 OUTPUTS = "outputs"  # folder of a run: SET.npz
 TUNED = 16  # hypotheses at most while weights are chosen

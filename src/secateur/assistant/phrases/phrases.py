@@ -10,7 +10,7 @@ from typing import Protocol
 
 from ...base.errors import SecateurError
 from ...decode.segments import Audio
-from ...models.family import Part, family_of
+from ...models.family import Member, family_of
 from ...runtime.recogniser import Recogniser
 from ..grammar.file import Grammar
 from ..grammar.match import Match, match
@@ -166,6 +166,6 @@ def _search(recogniser: Recogniser, grammar: Grammar, beam: int) -> Search:
     family = family_of(recogniser.config)
     if family.phrases is None:
         raise SecateurError(f"phrase mode is not for models of the family '{family.name}'; use --phrases no")
-    return Part[Callable[[Recogniser, Grammar, int], Search]]("phrases").of(recogniser.config)(
+    return Member[Callable[[Recogniser, Grammar, int], Search]]("phrases").of(recogniser.config)(
         recogniser, grammar, beam
     )

@@ -81,7 +81,7 @@ def _transcripts(model: str, clips: Sequence[Utterance], options: Options) -> li
     """The transcripts that a model gives for the clips."""
     from ...base.progress import track
     from ...decode.options import DecodingOptions
-    from ...runtime.model_folder import BUNDLED
+    from ...runtime.contents import BUNDLED
     from ...runtime.recogniser import Recogniser
 
     local = Path(model).is_dir() or (BUNDLED / model / "config.json").is_file()

@@ -39,8 +39,7 @@ def run(options: Options) -> Json:
     from ...models.describe import widths
     from ...models.family import family_of, read_config
     from ...models.reference import is_reference
-    from ...runtime.contents import CONTENTS, read_contents
-    from ...runtime.model_folder import BUNDLED
+    from ...runtime.contents import BUNDLED, CONTENTS, read_contents
     from ...weights.cache import cached, is_checkpoint, models_folder
     from ...weights.header import read_header
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...base.errors import SecateurError
 from ...base.files import write_text
-from ...export.float_weights import FloatWeights
+from ...export.layers import FloatWeights
 from ...export.onnx import write_graph
 from ...export.precision import check_precision
 from ...export.spool import SPOOL, spooling

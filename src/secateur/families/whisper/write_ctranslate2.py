@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ...base.files import atomic_path, write_json, write_text
-from ...export.float_weights import FloatWeights
 from ...export.graph import Array
+from ...export.layers import FloatWeights
 from ...models.family import Storage
 from ...prune.low_rank import multiplied_out
 from ...text.tokenizer import Tokenizer

@@ -8,8 +8,7 @@ import numpy as np
 
 from ..channels import Flow, Weight
 from .call import Call, Rule, flows_in
-from .merging import merged
-from .reducing import fixed, glu, over_frames, reduced
+from .merging import fixed, glu, merged, over_frames, reduced
 from .shaping import OPERATIONS as SHAPING
 
 # A quotient or a logarithm of a removed unit's zero is no number, and a root or deviation has no slope there.

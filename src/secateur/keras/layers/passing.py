@@ -9,7 +9,7 @@ import numpy as np
 from ..channels import Flow
 from .call import Call, rule
 from .dense import channel_axis
-from .reducing import fixed
+from .merging import fixed
 
 
 @rule(

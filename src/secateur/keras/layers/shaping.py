@@ -8,8 +8,7 @@ import numpy as np
 
 from ..channels import Flow, Ids, Shape, Weight
 from .call import Call, Rule, flows_in, rule
-from .merging import concatenate
-from .reducing import fixed
+from .merging import concatenate, fixed
 
 LARGEST = 1 << 24  # values of one example
 

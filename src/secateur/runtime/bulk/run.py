@@ -18,7 +18,7 @@ from ...base.options import to_dict
 from ...base.progress import say
 from ...base.remote import state_of, url_of
 from ...data.shards import shard_paths
-from ..model_folder import find_model
+from ..contents import find_model
 from ..subtitles import SubtitleSettings
 from ..transcript import names_manifest
 from .clips import Piece, cut, each_once, is_manifest, name_of_file, read_clips

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...models.family import Part
+from ...models.family import Member
 from ..recogniser import Recogniser
 from ..vad import detector
 from .endpoint import Endpointer
@@ -21,7 +21,7 @@ from .stream import Stream, StreamDecoder
 __all__ = ["Stream", "StreamEvent", "StreamOptions", "open_stream"]
 
 
-stream_decoder_of = Part[Callable[[Recogniser, StreamOptions], StreamDecoder]]("stream_decoder").of
+stream_decoder_of = Member[Callable[[Recogniser, StreamOptions], StreamDecoder]]("stream_decoder").of
 
 
 def open_stream(recogniser: Recogniser, options: StreamOptions | None = None) -> Stream:
