@@ -20,9 +20,9 @@ def merge_variants(config: Any) -> list[Variant]:
     variants, layers = [], config.merge_layers
     for kind, factor in FACTORS.items():
         for stage in range(len(layers) + 1):
-            factors = tuple(factor if i == stage else 1.0 for i in range(len(layers) + 1))
+            change = {"merge_after": float(stage), kind: factor}
             try:
-                config.merging(factors, "similar" if kind == "similar" else "mean")
+                merging_config(config, change)
             except ValueError:
                 continue
             site = f"{layers[stage - 1]}.frames" if stage else "input.frames"
@@ -30,14 +30,14 @@ def merge_variants(config: Any) -> list[Variant]:
             variants.append(
                 Variant(
                     site, "merge", row, f"{kind} frames merged", round(1 - 1 / factor, 3),
-                    change={"merge_after": float(stage), kind: factor},
+                    change=change,
                 )
             )  # fmt: skip
     return variants
 
 
-def merge_factors(change: dict[str, float], layers: int) -> tuple[list[float], bool]:
-    """The factors (layers + 1) that a variant's change of the input means, and whether similar frames are merged."""
-    factors = [1.0] * (layers + 1)
+def merging_config(config: Any, change: dict[str, float]) -> Any:
+    """The config that merges frames as a variant's change of the input says."""
+    factors = [1.0] * (len(config.merge_layers) + 1)
     factors[int(change["merge_after"])] = change.get("similar", change.get("all", 1.0))
-    return factors, "similar" in change
+    return config.merging(tuple(factors), "similar" if "similar" in change else "mean")

@@ -21,6 +21,7 @@ from ..prune.sensitivity_map import Measured, SensitivityMap, matching, ordered,
 from ..prune.units import COSTS
 from ..text.normalise import normaliser
 from .effects import candidates, differences, effects, resamples_for, speakers_of
+from .merges import merging_config
 from .probe import Probe, ProbeSpec, make_probe, read_clips
 from .store import ERRORS, MeasurementStore, WorkItem, read_variants, same_settings, write_variants
 from .variants import BASELINE, Variant, of_branches, of_groups
@@ -254,6 +255,8 @@ def saved(probe: Probe, variant: Variant) -> tuple[float, float]:
         return COSTS["parameters"](now), float(family_of(now).macs(now, seconds, tokens, None))
 
     before, ablated, times = costs(config), dict(variant.ablated), 1
+    if "merge_after" in variant.change:
+        return 0.0, round(1 - costs(merging_config(config, variant.change))[1] / before[1], 6)
     for branch in variant.silenced:  # the saving of one unit times their number: costs are linear in them
         for name in (f"{branch}.heads", branch):
             if name in groups:

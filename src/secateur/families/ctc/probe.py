@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -25,7 +23,7 @@ from ...prune.importance import Evidence
 from ...prune.places import parameter_masks
 from ...sensitivity.clips import band_limited, changed_features, in_turn, parts_of, rate_variants
 from ...sensitivity.gates import ends
-from ...sensitivity.merges import merge_factors, merge_variants
+from ...sensitivity.merges import merge_variants, merging_config
 from ...sensitivity.probe import EVIDENCE, ProbeSpec
 from ...sensitivity.variants import BASELINE, Variant, zeroed
 from ...text.units import Inventory
@@ -34,7 +32,7 @@ from ..seq2seq.prefix import gather
 from .conformer import Conformer
 from .frames import valid_frames
 from .inception import Inception
-from .merging import MergedPass
+from .merging import FrameMerges, MergedPass
 from .model import Section
 from .recurrent import Recurrent
 from .trunk import Trunk
@@ -211,10 +209,7 @@ class CtcProbe:
 
                 def decode(rows: list[int], variant: Variant = variant) -> list[tuple[float, str]]:
                     state = self._run(rows, variant)
-                    losses = self._losses(*state, rows)
-                    if "merge_after" in variant.change:
-                        losses = self._too_short(losses, state[1], rows, variant.change)
-                    return list(zip(losses.tolist(), to_texts(*state), strict=True))
+                    return list(zip(self._losses(*state, rows).tolist(), to_texts(*state), strict=True))
 
                 for clip, (loss, text) in zip(batch, self._fitting(decode, batch), strict=True):
                     losses[number, clip], texts[number][clip] = loss, text
@@ -245,11 +240,7 @@ class CtcProbe:
     def _run(self, batch: list[int], variant: Variant) -> State:
         """The output of the model with the variant's site ablated."""
         if "merge_after" in variant.change:
-            factors, similar = merge_factors(variant.change, len(self.model.config.merge_layers))
-            merges: Any = self.model.merges
-            autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
-            with merges.replaced(frame_merges(factors, similar=similar)), autocast:
-                return self.model(*self._features(batch, BASELINE))  # type: ignore[no-any-return]
+            return self._merged(batch, variant)
         before = self._before(batch)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16), self._masked(variant) as changed:
             first = min((i for i, s in enumerate(self.stages) for p in changed if s.holds(p)), default=0)
@@ -301,14 +292,15 @@ class CtcProbe:
                 log_probs.float().transpose(0, 1), targets, frames, lengths, reduction="none", zero_infinity=True
             )
 
-    def _too_short(self, losses: Tensor, frames: Tensor, batch: list[int], change: dict[str, float]) -> Tensor:
-        """`losses` (batch,) where a transcript that fits the model's own frames, and not the merged `frames` (batch,),
-        costs what guessing every unit would."""
-        rows = [self.targets[c] for c in batch]
-        needed = torch.tensor([len(row) + sum(a == b for a, b in pairwise(row)) for row in rows], device=frames.device)
-        lost = (needed > frames) & (needed <= frames * round(change.get("all", 1.0)))
-        guessed = torch.tensor([float(len(row)) for row in rows], device=frames.device)
-        return torch.where(lost, guessed * math.log(self.model.config.units), losses)
+    def _merged(self, batch: list[int], variant: Variant) -> State:
+        """The output of the model that merges frames as the variant says, repeated for each of them: losses of fewer
+        outputs are no measure of what merging loses."""
+        after, merges = merging_config(self.model.config, variant.change), cast(FrameMerges, self.model.merges)
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+        with merges.replaced(frame_merges(after.frame_merging, similar=after.merge_similar)), autocast:
+            log_probs, frames = self.model(*self._features(batch, BASELINE))
+        times = after.regular_merge
+        return log_probs.repeat_interleave(times, 1), times * frames
 
     def _features(self, batch: list[int], variant: Variant) -> State:
         bank, rate = self.bank, variant.change.get("sample_rate")

@@ -22,7 +22,7 @@ from ...models.token_network import TokenNetwork
 from ...prune.importance import Evidence
 from ...sensitivity.clips import band_limited, changed_features, in_turn, parts_of
 from ...sensitivity.gates import Gates
-from ...sensitivity.merges import merge_factors
+from ...sensitivity.merges import merging_config
 from ...sensitivity.probe import EVIDENCE, ProbeSpec
 from ...sensitivity.variants import BASELINE, Variant
 from ...text.clean import as_sentence
@@ -267,8 +267,8 @@ class TokenProbe:
         if "merge_after" not in change:
             yield
             return
-        before, (factors, similar) = encoder.merges, merge_factors(change, len(encoder.layers))
-        encoder.merges = frame_merges(factors, similar=similar)
+        before, after = encoder.merges, merging_config(self.config, change)
+        encoder.merges = frame_merges(after.frame_merging, similar=after.merge_similar)
         try:
             yield
         finally:
