@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..prune.sensitivity_map import SensitivityMap
 from .data import Data
@@ -18,9 +18,12 @@ from .refit import refitted
 from .shrink import recompiled, shrunk_model
 from .sparse import SparsePlanner, sparse_model
 
+if TYPE_CHECKING:
+    from keras import Model
+
 
 def prune(
-    model: Any,
+    model: Model,
     amount: float | str | Mapping[str, float] | None = None,
     *,
     criterion: str = "magnitude",
@@ -38,7 +41,7 @@ def prune(
     budget: str = "parameters",
     pattern: str = "units",
     refit: bool = False,
-) -> Any:
+) -> Model:
     """A new Keras model without the units that matter least. The model itself stays as it is.
 
     It is compiled as `model` is, with what is left of the optimizer's moments, so that `fit` goes on.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -21,6 +21,9 @@ from .refit import refit as refit_model
 from .schedules import POLYNOMIAL, Schedule, Timetable
 from .shrink import recompiled, shrunk_model
 from .sparse import SparsePlanner, sparse_model
+
+if TYPE_CHECKING:
+    from keras import Model
 
 ALL = "*"
 
@@ -114,7 +117,7 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
         """Whether the whole amount is removed."""
         return self.timetable.done
 
-    def start(self, model: Any, steps: int | None = None) -> Pruner:
+    def start(self, model: Model, steps: int | None = None) -> Pruner:
         """Begin a training loop of `steps` steps of one's own: then call `after_step` after each.
 
         Raises:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
+
+if TYPE_CHECKING:
+    from keras import Layer, Variable
 
 Ids = NDArray[np.intp]
 Shape = tuple[int | None, ...]
@@ -66,7 +69,7 @@ class Weight(Flow):
 class Use:
     """One variable: the channels along its dimensions."""
 
-    variable: Any
+    variable: Variable
     dims: dict[int, Ids] = field(default_factory=dict)
     reads: set[int] = field(default_factory=set)  # dimensions that multiply what the layer reads
     masked: bool = True  # a mask zeroes it; statistics need none
@@ -119,7 +122,7 @@ class Channels:
         self.parents += range(start, start + (count or 0))
         return np.arange(start, len(self.parents))
 
-    def new(self, layer: Any, path: tuple[str, ...], count: int, kind: str, suffix: str = "") -> Ids:
+    def new(self, layer: Layer, path: tuple[str, ...], count: int, kind: str, suffix: str = "") -> Ids:
         """The units that a layer makes, the same at each of its calls."""
         key = (id(layer), suffix)
         if key not in self.declared:
@@ -157,7 +160,7 @@ class Channels:
         self.pairs.append((first, second))
 
     def bind(
-        self, variable: Any, *dims: tuple[int, Ids], reads: Iterable[int] = (), masked: bool = True,
+        self, variable: Variable, *dims: tuple[int, Ids], reads: Iterable[int] = (), masked: bool = True,
         factor: bool = False, reader: tuple[Any, int] | None = None,
     ) -> Use | None:  # fmt: skip
         """Channels along dimensions of a variable (None: the layer has none); ties them to those of earlier calls."""

@@ -6,17 +6,20 @@ import inspect
 import types
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base.errors import SecateurError
 from ..base.extras import require
 from .causes import cause
 from .layers.low_rank import same_scale
 
+if TYPE_CHECKING:
+    from keras import Layer, Model
+
 Config = dict[str, Any]
 
 
-def functional(model: Any) -> bool:
+def functional(model: Model) -> bool:
     """Whether calling a model runs through its graph of layers: it may be of any class that leaves `call` alone."""
     kinds = (require("keras", "keras").Sequential, _graph_class())
     return any(isinstance(model, kind) and type(model).call is kind.call for kind in kinds)
@@ -30,7 +33,7 @@ def _graph_class() -> Any:
     return type(keras.Model(inputs, inputs))
 
 
-def described(model: Any, call: Any = None) -> Config:
+def described(model: Model, call: Any = None) -> Config:
     """The model as Keras serializes it, so that every layer of its graph is in it.
 
     Models of a graph whose class makes its layers itself, as those of KerasHub, become plain functional ones; a
@@ -80,7 +83,7 @@ def forget(config: Any) -> None:
             forget(value)
 
 
-def loadable(entry: Config, layer: Any) -> None:
+def loadable(entry: Config, layer: Layer) -> None:
     """Settings that a layer's `__init__` does not take leave its config: Keras writes `dtype` and more for all."""
     config, kind = entry["config"], type(layer)
     if kind.__module__.split(".")[0] == "keras" or hasattr(layer, "_resized"):
@@ -101,12 +104,12 @@ def _plain_from_config() -> Any:
     return [one.from_config.__func__ for one in (keras.Operation, keras.Model)]
 
 
-def _nested(model: Any) -> tuple[Any, Any]:
+def _nested(model: Model) -> tuple[Any, Any]:
     """Inputs and outputs as the model takes and gives them: those of a dictionary have their names."""
     return getattr(model, "_inputs_struct", model.inputs), getattr(model, "_outputs_struct", model.outputs)
 
 
-def rebuilt(model: Any, description: Config) -> Any:
+def rebuilt(model: Model, description: Config) -> Model:
     """A new model from a description (a copy, which is changed), with weights of its own; of its class where it can.
 
     Layers of classes that are not registered with Keras, and functions such as those of a Lambda layer, are those of
@@ -149,7 +152,7 @@ def rebuilt(model: Any, description: Config) -> Any:
     return small
 
 
-def paired(model: Any, small: Any) -> list[tuple[Any, Any]]:
+def paired(model: Model, small: Model) -> list[tuple[Any, Any]]:
     """Every variable of a model, with the one in its place in a model that was built again from its description."""
     pairs = {id(old): (old, new) for old, new in _pairs(model, small)}
     return [pairs[id(variable)] for variable in model.weights if id(variable) in pairs]
@@ -165,7 +168,7 @@ def _pairs(old: Any, new: Any) -> Iterator[tuple[Any, Any]]:
         yield from zip(old.weights, new.weights, strict=True)
 
 
-def settled(model: Any) -> Any:
+def settled(model: Model) -> Model:
     """The model, with what its layers derive from their weights derived again (Normalization has such a copy)."""
     for layer in model._flatten_layers(include_self=False):
         if hasattr(layer, "finalize_state"):

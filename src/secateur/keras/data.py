@@ -7,13 +7,16 @@ import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
 from ..base.extras import require
+
+if TYPE_CHECKING:
+    from keras import Model
 
 Arrays = NDArray[Any]
 Data = Any  # see `prune`
@@ -39,7 +42,7 @@ class SampleBatches:
         SecateurError: nothing in it, or something that gives no batches.
     """
 
-    def __init__(self, data: Data, model: Any, size: int) -> None:
+    def __init__(self, data: Data, model: Model, size: int) -> None:
         self.size = size
         self.inputs = _inputs_of(model)
         if isinstance(data, Iterator):
@@ -175,7 +178,7 @@ def _array(value: Any) -> Arrays:
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
-def _inputs_of(model: Any) -> list[int] | None:
+def _inputs_of(model: Model) -> list[int] | None:
     """Ranks of a model's inputs; None where it has no graph."""
     inputs = getattr(model, "inputs", None)
     return [len(tensor.shape) for tensor in inputs] if inputs else None

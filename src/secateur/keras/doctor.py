@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base.errors import several
 from ..base.extras import require
@@ -17,11 +17,14 @@ from .plan import Planner
 from .saved import read_model
 from .structure import Structure, structure_of
 
+if TYPE_CHECKING:
+    from keras import Model
+
 NO_UNITS = "its layer has no units that go"
 
 
 def doctor(
-    model: Any, amount: float | None = None, *, only: Sequence[str] = (), exclude: Sequence[str] = ()
+    model: Model, amount: float | None = None, *, only: Sequence[str] = (), exclude: Sequence[str] = ()
 ) -> Findings:
     """The groups of a built model with the layers whose units go together, and every variable that stays whole.
 
@@ -67,7 +70,7 @@ def _prunable(structure: Structure, group: Group, removed: dict[str, int]) -> Pr
     return Prunable(group.name, group.kind, 1, group.units, inside, layers, removed.get(group.name, 0))
 
 
-def _whole(model: Any, structure: Structure, inside: set[str]) -> Any:
+def _whole(model: Model, structure: Structure, inside: set[str]) -> Any:
     """Every variable of which nothing goes, by layer, with the reason that is known of it."""
     net = structure.channels
     reasons = {**structure.whole, **net.left}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,16 @@ from .data import SampleBatch, SampleBatches
 from .layers.dense import channel_axis
 from .structure import Structure
 
+if TYPE_CHECKING:
+    from keras import Layer, Model, Variable
+
 Floats = NDArray[np.float32]
 SLOPES = ("taylor", "signed")  # needs that take gradients
 NAMES = ("query", "value", "key")  # inputs of a layer that has several
 
 
 def evidence_of(
-    model: Any, structure: Structure, groups: Iterable[Group], criterion: str, data: SampleBatches | None, seed: int
+    model: Model, structure: Structure, groups: Iterable[Group], criterion: str, data: SampleBatches | None, seed: int
 ) -> Evidence:
     """Evidence for a criterion: "taylor" and "signed" need `data` and a compiled model, "wanda" the inputs of `data`.
 
@@ -51,7 +54,7 @@ def evidence_of(
     return result
 
 
-def checked(model: Any, criterion: str, data: SampleBatches | None, loss: bool = True) -> SampleBatches:
+def checked(model: Model, criterion: str, data: SampleBatches | None, loss: bool = True) -> SampleBatches:
     """The data, where there is what the criterion needs.
 
     Raises:
@@ -67,7 +70,7 @@ def checked(model: Any, criterion: str, data: SampleBatches | None, loss: bool =
     return data
 
 
-def gradients(model: Any, batch: SampleBatch) -> dict[int, Floats]:
+def gradients(model: Model, batch: SampleBatch) -> dict[int, Floats]:
     """Of the compiled loss, by `id` of the variable; zeros for what is frozen or not reached."""
     keras = require("keras", "keras")
     backend = keras.backend.backend()
@@ -98,11 +101,11 @@ def gradients(model: Any, batch: SampleBatch) -> dict[int, Floats]:
     return {id(v): np.zeros(v.shape, np.float32) for v in model.weights if id(v) not in result} | result
 
 
-def _loss(model: Any, x: Any, y: Any, weight: Any) -> Any:
+def _loss(model: Model, x: Any, y: Any, weight: Any) -> Any:
     return model.compute_loss(x=x, y=y, y_pred=model(x, training=False), sample_weight=weight, training=False)
 
 
-def _jax_gradients(model: Any, variables: Sequence[Any], batch: SampleBatch) -> list[Any]:
+def _jax_gradients(model: Model, variables: Sequence[Variable], batch: SampleBatch) -> list[Any]:
     """JAX differentiates functions of values: the variables' are put in their place for one call."""
     keras, jax = require("keras", "keras"), require("jax", "keras")
     rest = model.non_trainable_variables
@@ -138,7 +141,7 @@ def listening(inputs: Mapping[str, tuple[Any, int]], note: Callable[[str, Floats
     for name, (layer, position) in inputs.items():
         readers.setdefault(id(layer), (layer, []))[1].append((name, position))
 
-    def noting(layer: Any, kernels: list[tuple[str, int]]) -> Any:
+    def noting(layer: Layer, kernels: list[tuple[str, int]]) -> Any:
         original = layer.call
 
         def call(*args: Any, **kwargs: Any) -> Any:

@@ -16,7 +16,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from ..base.extras import require
 from .plain import plain_model
 from .runtimes import RUNTIMES
 from .writers import KERAS_NAMES, PRECISIONS, packed, write
+
+if TYPE_CHECKING:
+    from keras import Model
 
 _SUFFIX = {"onnx": ".onnx", "litert": ".tflite", "saved_model": ""}
 _MARK = "saved_model.pb"  # what a SavedModel folder has
@@ -45,7 +48,7 @@ class Exported:
 
 
 def export(
-    model: Any,
+    model: Model,
     path: str | Path,
     format: str = "onnx",  # noqa: A002 (Keras' own name)
     *,
@@ -133,7 +136,7 @@ def _worst(run: Any, inputs: list[Arrays], expected: list[Arrays]) -> float:
     return max(difference(one, other) for one, other in zip(outputs, expected, strict=True))
 
 
-def random_samples(model: Any, batch: int = 3, unknown: int = 16) -> Any:
+def random_samples(model: Model, batch: int = 3, unknown: int = 16) -> Any:
     """Standard normal inputs of the model (batch, ...), a dimension without fixed size being `unknown`; integers 0. A
     list where it has several."""
     random, outputs = np.random.default_rng(0), []
@@ -157,7 +160,7 @@ def _known() -> str:
     return ", ".join(KERAS_NAMES)
 
 
-def _check(model: Any, target: Path, kind: str) -> None:
+def _check(model: Model, target: Path, kind: str) -> None:
     """What can be said before any work."""
     if not getattr(model, "built", False) or not getattr(model, "inputs", None):
         raise SecateurError("the model is not built: give it an Input, or call it on a batch, before exporting")

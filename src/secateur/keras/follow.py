@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base.errors import SecateurError
 from ..base.extras import require
@@ -18,6 +18,9 @@ from .layers import REGISTERED, RULES, Call, Rule, operation
 from .layers.call import flows_in
 from .layers.low_rank import unfit
 from .layers.wrapping import WRAPPERS
+
+if TYPE_CHECKING:
+    from keras import KerasTensor, Layer, Model, Variable
 
 INPUT = "the model's input"
 CONSTANT = "the code of a layer has a number for each of them"
@@ -29,7 +32,7 @@ Opaque = Callable[[str], bool]  # whether a layer may be left whole when no rule
 
 
 def followed(
-    model: Any, opaque: Opaque, lenient: bool = False, call: Any = None, learning: bool = False,
+    model: Model, opaque: Opaque, lenient: bool = False, call: Any = None, learning: bool = False,
     narrow: bool = False,
 ) -> Channels:  # fmt: skip
     """All channels of a model. Layers without a rule that `opaque` names are left whole, and so is what they read.
@@ -72,7 +75,7 @@ def followed(
     return net
 
 
-def model_graph(model: Any) -> Any:
+def model_graph(model: Model) -> Any:
     """The functional graph of a model, with `inputs`, `outputs` and nodes.
 
     Raises:
@@ -114,14 +117,14 @@ class Walk:
         self.top: Any = None  # the graph of the whole model
         self.real: dict[int, Any] = {}  # by `id` of its tensors: tensors of their real sizes
 
-    def fixed(self, tensor: Any, why: str) -> Flow:
+    def fixed(self, tensor: KerasTensor, why: str) -> Flow:
         """A tensor none of whose channels may go."""
         shape: Shape = tuple(tensor.shape)
         ids = self.net.fresh(shape[-1] if len(shape) > 1 else None)
         self.net.pin(ids, why)
         return Flow(shape, max(len(shape) - 1, 0), ids)
 
-    def input(self, tensor: Any) -> Flow:
+    def input(self, tensor: KerasTensor) -> Flow:
         """An input of the model whose features (last axis) may go."""
         shape: Shape = tuple(tensor.shape)
         if len(shape) < 2 or shape[-1] is None or "float" not in str(tensor.dtype):
@@ -131,7 +134,7 @@ class Walk:
         self.net.width((layer.name,), "batch_shape", ids, len(shape) - 1)
         return Flow(shape, len(shape) - 1, ids)
 
-    def model(self, model: Any, inputs: Sequence[Flow], path: tuple[str, ...]) -> list[Flow]:
+    def model(self, model: Model, inputs: Sequence[Flow], path: tuple[str, ...]) -> list[Flow]:
         """The outputs of a model that is called on `inputs`."""
         graph = model_graph(model)
         flows: dict[int, Flow] = {}
@@ -294,7 +297,7 @@ class Walk:
             self.real = sizes_of(self.top)
         return bool(self.real)
 
-    def alone(self, layer: Any, path: tuple[str, ...]) -> None:
+    def alone(self, layer: Layer, path: tuple[str, ...]) -> None:
         """The units of every layer inside one whose code cannot be followed, for masks: who reads them is not known."""
         keras = require("keras", "keras")
         for one in layer._flatten_layers(include_self=False):
@@ -311,14 +314,14 @@ class Walk:
         for variable in layer.weights:
             self.net.bind(variable)
 
-    def weight(self, variable: Any) -> Flow:
+    def weight(self, variable: Variable) -> Flow:
         """A variable that a layer's code reads."""
         shape = tuple(variable.shape)
         ids = self.net.fresh(shape[-1] if shape else None)
         self.net.bind(variable, *([(len(shape) - 1, ids)] if shape else []))
         return Weight(shape, max(len(shape) - 1, 0), ids, variable=variable)
 
-    def subclassed(self, model: Any, tensors: Any) -> list[Flow]:
+    def subclassed(self, model: Model, tensors: Any) -> list[Flow]:
         """A subclassed model, called on symbolic `tensors`."""
         if tensors is None:
             raise SecateurError(

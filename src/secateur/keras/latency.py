@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,10 +16,13 @@ from .options import Options
 from .plan import Planner
 from .shrink import shrunk_model
 
+if TYPE_CHECKING:
+    from keras import Model
+
 ROUNDS, CALLS, SEARCH = 9, 5, 5
 
 
-def milliseconds(models: Sequence[Any], x: Any, rounds: int = ROUNDS) -> list[float]:
+def milliseconds(models: Sequence[Model], x: Any, rounds: int = ROUNDS) -> list[float]:
     """Of one call of each model on inputs `x`: the median of rounds, in which the models take turns."""
     functions = [_compiled(model) for model in models]
     times: list[list[float]] = [[] for _ in models]
@@ -34,7 +37,7 @@ def milliseconds(models: Sequence[Any], x: Any, rounds: int = ROUNDS) -> list[fl
     return [float(np.median(measured)) for measured in times]
 
 
-def _compiled(model: Any) -> Callable[[Any], Any]:
+def _compiled(model: Model) -> Callable[[Any], Any]:
     """The model as its backend runs it fastest."""
     keras = require("keras", "keras")
     backend = keras.backend.backend()
@@ -56,7 +59,7 @@ def _compiled(model: Any) -> Callable[[Any], Any]:
     return run
 
 
-def within_latency(model: Any, options: Options) -> tuple[Planner, float]:
+def within_latency(model: Model, options: Options) -> tuple[Planner, float]:
     """A plan whose model takes at most 1 - amount of the time of one example, and the share of the time that it saves:
     the smallest share of multiply-accumulates that does, to one of 32.
 

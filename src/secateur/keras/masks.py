@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from ..prune.budget import Keep
 from ..prune.places import parameter_masks
 from .copies import described, paired, rebuilt, settled
 from .structure import Structure
+
+if TYPE_CHECKING:
+    from keras import Model, Variable
 
 Masks = dict[str, NDArray[np.float32]]  # by variable; broadcast over it
 
@@ -29,20 +32,20 @@ def masks_of(structure: Structure, keep: Keep) -> Masks:
     return parameter_masks(structure.groups, kept, shapes)
 
 
-def apply(variables: Mapping[str, Any], masks: Mapping[str, Any]) -> None:
+def apply(variables: Mapping[str, Variable], masks: Mapping[str, Any]) -> None:
     """Zero in place."""
     for name, mask in masks.items():
         variables[name].assign(variables[name].value * mask)
 
 
-def fetch(model: Any) -> None:
+def fetch(model: Model) -> None:
     """While `fit` of JAX runs, it keeps values outside of the variables: put them there, and read them again after."""
     sync = getattr(model, "jax_state_sync", None)
     if sync is not None:
         sync()
 
 
-def masked_model(model: Any, structure: Structure, keep: Keep) -> Any:
+def masked_model(model: Model, structure: Structure, keep: Keep) -> Model:
     """A model of the same shape with zeros; computes what the shrunk one computes. Not compiled."""
     copy = rebuilt(model, deepcopy(described(model, structure.call)))
     names = structure.channels.names

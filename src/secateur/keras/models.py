@@ -6,10 +6,13 @@ Any Keras backend builds, trains, saves and exports it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base.errors import SecateurError
 from ..base.extras import require
+
+if TYPE_CHECKING:
+    from keras import Model
 
 # Of one block: 1 frame; 3 frames after a reduction; 5 frames after a reduction; after max-pooling.
 Widths = tuple[int, tuple[int, int], tuple[int, int], int]
@@ -33,7 +36,7 @@ def googlenet_mfcc(
     l1: float = 0.0,
     l2: float = 0.0,
     name: str = "googlenet_mfcc",
-) -> Any:
+) -> Model:
     """An uncompiled `keras.Model` from features (batch, frames, features) to probabilities (batch, classes).
 
     A stem of 5 frames at half the frame rate, Inception blocks (Szegedy et al. 2015, "Going deeper with convolutions",

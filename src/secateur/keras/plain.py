@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..base.extras import require
 from .copies import functional
+
+if TYPE_CHECKING:
+    from keras import KerasTensor, Layer, Model, Operation
 
 RECURRENT = ("LSTM", "GRU", "SimpleRNN")
 
@@ -23,7 +26,7 @@ class _Rewritten:
     changed: bool = False
 
 
-def plain_model(model: Any) -> tuple[Any, int]:
+def plain_model(model: Model) -> tuple[Any, int]:
     """A model of the same layers that formats have operations for, and how many states it has; the model itself where
     nothing is to be changed.
 
@@ -44,14 +47,14 @@ def plain_model(model: Any) -> tuple[Any, int]:
     return keras.Model(given, results, name=model.name), len(notes.states)
 
 
-def _operations(model: Any) -> list[Any]:
+def _operations(model: Model) -> list[Any]:
     keras = require("keras", "keras")
     graph = getattr(model, "_functional", model)
     inner = [one for one in graph.operations if isinstance(one, keras.Model) and functional(one)]
     return [*graph.operations, *(part for one in inner for part in _operations(one))]
 
 
-def _is_rewritten(operation: Any) -> bool:
+def _is_rewritten(operation: Operation) -> bool:
     kind = type(operation)
     if kind.__module__.split(".")[0] != "keras":
         return False
@@ -59,16 +62,16 @@ def _is_rewritten(operation: Any) -> bool:
     return stateful or kind.__name__ in ("MelSpectrogram", "STFT")
 
 
-def _fresh(tensor: Any) -> Any:
+def _fresh(tensor: KerasTensor) -> Any:
     keras = require("keras", "keras")
     return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
 
 
-def _through(model: Any, inputs: Any, notes: _Rewritten) -> Any:
+def _through(model: Model, inputs: Any, notes: _Rewritten) -> Any:
     """The outputs of a model's graph on new tensors."""
     keras = require("keras", "keras")
 
-    def called(operation: Any) -> Callable[..., Any]:
+    def called(operation: Operation) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             if isinstance(operation, keras.Model) and functional(operation) and len(args) == 1:
                 return _through(operation, args[0], notes)
@@ -91,7 +94,7 @@ def _through(model: Any, inputs: Any, notes: _Rewritten) -> Any:
     return getattr(model, "_functional", model)._run_through_graph(inputs, operation_fn=called)
 
 
-def _with_states(layer: Any, x: Any, notes: _Rewritten) -> Any:
+def _with_states(layer: Layer, x: Any, notes: _Rewritten) -> Any:
     """The same layer without a state of its own."""
     keras = require("keras", "keras")
     batch = x.shape[0]
@@ -122,7 +125,7 @@ def _fourier(x: Any, length: int, stride: int, fft_length: int, window: Any, cen
     return real, imaginary
 
 
-def _mel(layer: Any, x: Any) -> Any:
+def _mel(layer: Layer, x: Any) -> Any:
     """MelSpectrogram of samples (batch, samples): (batch, bins, frames)."""
     keras = require("keras", "keras")
     ops = keras.ops

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from .sites import MacsOf
 from .structure import Structure, structure_of
 from .zeros import zeros
 
+if TYPE_CHECKING:
+    from keras import Model
+
 STEPS = 64
 Share = float | Callable[[str], float]
 
@@ -34,7 +37,7 @@ class Planner:
         SecateurError: see `prune`.
     """
 
-    def __init__(self, model: Any, options: Options, learning: bool = False) -> None:
+    def __init__(self, model: Model, options: Options, learning: bool = False) -> None:
         self.model, self.options, self.learning = model, options, learning
         self.data = None if options.data is None else SampleBatches(options.data, model, options.batch_size)
         graph = self.data is None or getattr(model, "inputs", None)

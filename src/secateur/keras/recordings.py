@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError, check_known
+
+if TYPE_CHECKING:
+    from keras import Model
 
 Floats = NDArray[np.float32]
 
@@ -68,7 +71,7 @@ def read_recordings(path: Path) -> tuple[Recordings, tuple[str, ...]]:
 
 
 def chosen_sets(
-    model: Any, sets: Sequence[Recordings], words: Sequence[str]
+    model: Model, sets: Sequence[Recordings], words: Sequence[str]
 ) -> tuple[Recordings | None, Recordings | None]:
     """The set for the loss, and the one for word errors.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from .evidence import listening
 from .layers.dense import channel_axis
 from .structure import Structure
 
+if TYPE_CHECKING:
+    from keras import Layer, Model
+
 Floats = NDArray[np.float64]
 LARGEST = 4096  # inputs of a kernel; wider ones are only masked
 DAMP = 0.01
@@ -27,7 +30,7 @@ class InputReader:
     """A kernel as a matrix (inputs, outputs) of what its layer reads: features, or taps times features."""
 
     name: str
-    layer: Any
+    layer: Layer
     position: int  # of the layer's inputs
     kernel: Any
     axis: int  # of the kernel, that the features are along
@@ -75,7 +78,7 @@ def readers_of(structure: Structure) -> list[InputReader]:
     return result
 
 
-def _bias(layer: Any, kernel: Any) -> Any:
+def _bias(layer: Layer, kernel: Any) -> Any:
     """The variable that is added to what a kernel gives; None where there is none."""
     parts = [layer, getattr(layer, "cell", None)]
     parts += [getattr(layer, f"{name}_dense", None) for name in ("query", "key", "value")]
@@ -84,7 +87,7 @@ def _bias(layer: Any, kernel: Any) -> Any:
 
 
 @contextmanager
-def refitted(model: Any, before: Structure, after: Structure, data: SampleBatches) -> Iterator[None]:
+def refitted(model: Model, before: Structure, after: Structure, data: SampleBatches) -> Iterator[None]:
     """The model with refitted weights, put back at the end of the block."""
     ops = require("keras", "keras").ops
     variables = {id(v): v for one in readers_of(before) for v in (one.kernel, one.bias) if v is not None}
@@ -97,7 +100,7 @@ def refitted(model: Any, before: Structure, after: Structure, data: SampleBatche
             variable.assign(old[key])
 
 
-def refit(model: Any, before: Structure, after: Structure, data: SampleBatches) -> list[str]:
+def refit(model: Model, before: Structure, after: Structure, data: SampleBatches) -> list[str]:
     """Refit in place every kernel that reads units which `after` lacks and `before` has: its other inputs and its bias
     give, with the least squared error on `data`, what all its inputs gave. The kernels' names.
 
@@ -145,7 +148,7 @@ def solved(kernel: Floats, stays: NDArray[np.bool_], moments: Floats, bias: bool
     return result, moved[-1] if bias else np.zeros(kernel.shape[1])
 
 
-def _moments(model: Any, readers: Mapping[str, InputReader], data: SampleBatches) -> dict[str, Floats]:
+def _moments(model: Model, readers: Mapping[str, InputReader], data: SampleBatches) -> dict[str, Floats]:
     """Mean of [x, 1]^T [x, 1] over all positions, by kernel."""
     sums: dict[str, Floats] = {}
     counts: dict[str, int] = {}

@@ -10,13 +10,16 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
 from ..base.errors import SecateurError
 from .specs import symbolic
 from .tracing import variables_of
+
+if TYPE_CHECKING:
+    from keras import Layer
 
 NAME = "Resized"
 REGISTERED = f"secateur>{NAME}"
@@ -124,7 +127,7 @@ def _swapped(value: Any, old: Any, new: Any) -> Any:
     return value
 
 
-def _resize(layer: Any, config: Config) -> None:
+def _resize(layer: Layer, config: Config) -> None:
     """Put the parts and variables of `config` into a layer that has made its own."""
     for address, part in config["parts"].items():
         _replace(layer, address, keras.saving.deserialize_keras_object(part))
@@ -139,12 +142,12 @@ def _resize(layer: Any, config: Config) -> None:
     layer.input_spec = None  # of the width that it was built for
 
 
-def weights_of(layer: Any) -> dict[str, Any]:
+def weights_of(layer: Layer) -> dict[str, Any]:
     """A layer's own variables by address."""
     return {_address(layer, holder, key): one for holder, key, one in variables_of(layer)}
 
 
-def _address(layer: Any, holder: Any, key: Any) -> str:
+def _address(layer: Layer, holder: Any, key: Any) -> str:
     if holder is vars(layer):
         return str(key)
     return next(f"{name}[{key}]" for name, value in vars(layer).items() if value is holder)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base.errors import SecateurError
 from ..base.extras import require
 from .causes import cause
 
+if TYPE_CHECKING:
+    from keras import Model
 
-def load(path: str | Path, custom_objects: Mapping[str, Any] | None = None) -> Any:
+
+def load(path: str | Path, custom_objects: Mapping[str, Any] | None = None) -> Model:
     """A saved model, with what `prune` made of layers of other classes; not compiled.
 
     Keras' own `load_model` reads it too where `secateur.keras` was imported after Keras.
@@ -22,7 +25,7 @@ def load(path: str | Path, custom_objects: Mapping[str, Any] | None = None) -> A
     return keras.saving.load_model(path, compile=False, custom_objects=custom_objects)
 
 
-def read_model(path: Path, compiled: bool = False) -> Any:
+def read_model(path: Path, compiled: bool = False) -> Model:
     """A saved model, of plain layers and of what `prune` made of others; `compiled` as it was saved.
 
     Raises:

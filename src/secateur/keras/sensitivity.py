@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,11 +25,14 @@ from .recordings import Floats, Recordings, chosen_sets
 from .sites import Site, group_sites, input_sites, kernel_macs
 from .structure import Structure, structure_of
 
+if TYPE_CHECKING:
+    from keras import Model
+
 AMOUNTS = (0.1, 0.25, 0.5)
 
 
 def sensitivity(
-    model: Any,
+    model: Model,
     *sets: Recordings,
     words: Sequence[str],
     amounts: Sequence[float] = AMOUNTS,
@@ -94,7 +97,7 @@ def sensitivity(
     return result
 
 
-def _with_loss(model: Any, data: SampleBatches) -> Any:
+def _with_loss(model: Model, data: SampleBatches) -> Any:
     """The same layers, compiled with the cross entropy of the classes, whatever the model itself was compiled with."""
     keras = require("keras", "keras")
     if not getattr(model, "inputs", None):  # subclassed: it can be no other model's part
@@ -126,7 +129,7 @@ class _Measure:
     """The model on its sets, with a site removed inside `without`."""
 
     def __init__(
-        self, model: Any, structure: Structure, labelled: Recordings | None, transcribed: Recordings | None,
+        self, model: Model, structure: Structure, labelled: Recordings | None, transcribed: Recordings | None,
         words: Sequence[str], batch: int,
     ) -> None:  # fmt: skip
         self.model, self.structure, self.labelled, self.transcribed = model, structure, labelled, transcribed
@@ -201,7 +204,7 @@ class _Without:
 
 
 def _summary(
-    model: Any, structure: Structure, measure: _Measure, sites: Sequence[Site],
+    model: Model, structure: Structure, measure: _Measure, sites: Sequence[Site],
     losses: Mapping[str, Sequence[float]], errors: Mapping[str, Sequence[int]],
 ) -> SensitivityMap:  # fmt: skip
     """The map, as far as it comes from the measurements."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,8 +17,11 @@ from .copies import Config, described, forget, functional, loadable, paired, reb
 from .masks import apply, masks_of
 from .structure import Structure
 
+if TYPE_CHECKING:
+    from keras import Model, Variable
 
-def recompiled(model: Any, small: Any, structure: Structure | None = None) -> Any:
+
+def recompiled(model: Model, small: Model, structure: Structure | None = None) -> Model:
     """`small`, compiled like `model` where that is compiled; a warning where its losses or metrics give no config.
 
     Without a `structure` both have the same shapes.
@@ -40,7 +43,7 @@ def recompiled(model: Any, small: Any, structure: Structure | None = None) -> An
     return small
 
 
-def _moments(keras: Any, model: Any, small: Any, structure: Structure | None) -> None:
+def _moments(keras: Any, model: Model, small: Model, structure: Structure | None) -> None:
     """Every variable of the optimizer by the name that it has from the weight it belongs to."""
     fresh = {variable.name: variable for variable in small.optimizer.variables}
     pairs = sorted(paired(model, small), key=lambda pair: -len(pair[0].path))
@@ -59,12 +62,12 @@ def _moments(keras: Any, model: Any, small: Any, structure: Structure | None) ->
             new.assign(values)
 
 
-def _named(variable: Any) -> str:
+def _named(variable: Variable) -> str:
     """As optimizers name what belongs to a variable."""
     return str(variable.path).replace("/", "_")
 
 
-def shrunk_model(model: Any, structure: Structure) -> Any:
+def shrunk_model(model: Model, structure: Structure) -> Model:
     """A plain Keras model with only the channels that are alive; not compiled.
 
     Raises:
@@ -88,7 +91,7 @@ def shrunk_model(model: Any, structure: Structure) -> Any:
     return small
 
 
-def _verify(model: Any, small: Any, structure: Structure) -> None:
+def _verify(model: Model, small: Model, structure: Structure) -> None:
     """Code may go by how many units there are; then the smaller model does not compute what the masked one does.
 
     Raises:
@@ -117,7 +120,7 @@ def _verify(model: Any, small: Any, structure: Structure) -> None:
         )
 
 
-def edited(model: Any, structure: Structure) -> Config:
+def edited(model: Model, structure: Structure) -> Config:
     """The model's description with the widths that are left."""
     whole: Config = copy.deepcopy(described(model, structure.call))
     net = structure.channels
@@ -190,5 +193,5 @@ def _write(entry: Config, edit: Edit, kept: int) -> None:
         config[edit.key] = [kept if axis == edit.axis else size for axis, size in enumerate(sizes)]
 
 
-def _numpy(variable: Any) -> Any:
+def _numpy(variable: Variable) -> Any:
     return require("keras", "keras").ops.convert_to_numpy(variable)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from ..base.errors import SecateurError
 from ..prune.arrays import Array
 from ..prune.budget import removals
 from .structure import Structure
+
+if TYPE_CHECKING:
+    from keras import Model
 
 PASSING = ("BatchNormalization", "Activation", "ReLU", "LayerNormalization", "Dropout", "TimeDistributed")
 
@@ -34,7 +37,9 @@ class Site:
         return f"{self.site}@{self.amount:g}"
 
 
-def group_sites(model: Any, structure: Structure, scores: Mapping[str, Array], amounts: Sequence[float]) -> list[Site]:
+def group_sites(
+    model: Model, structure: Structure, scores: Mapping[str, Array], amounts: Sequence[float]
+) -> list[Site]:
     """Of every group its least important `amounts` by `scores`, and the whole: a layer, or a branch where what the
     group's layer makes goes straight into a concatenation."""
     result = []
@@ -70,7 +75,7 @@ def input_sites(features: int, blocks: Mapping[str, Sequence[int]] | None) -> li
     return result
 
 
-def branches(model: Any) -> set[str]:
+def branches(model: Model) -> set[str]:
     """Layers whose output goes straight into a concatenation, through normalisation and activation at most."""
     result = set()
     for layer in model.layers:
@@ -102,7 +107,7 @@ def row_and_column(group: str, layers: set[str]) -> tuple[str, str]:
     return base, "units"
 
 
-def kernel_macs(model: Any, structure: Structure) -> float:
+def kernel_macs(model: Model, structure: Structure) -> float:
     """Multiply-accumulates of all kernels for one example: see `MacsOf`."""
     return MacsOf(model)(structure)
 
@@ -111,7 +116,7 @@ class MacsOf:
     """Multiply-accumulates of a model's kernels for one example: their values times the places they are used at, which
     are counted once; attention's own products are left out."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Model) -> None:
         self.places: dict[int, int] = {}
         for layer in model._flatten_layers(include_self=False, recursive=True):
             try:

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from .options import ZEROS, Options, any_matches, matches
 from .patterns import SINGLE, Pattern, parse
 from .specs import call_of
 
+if TYPE_CHECKING:
+    from keras import Layer, Model, Variable
+
 OTHERS = ("quantized", "bias", "gamma", "beta", "alpha", "lora", "moving", "mean", "variance", "scale", "slope", "seed")
 TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "Embedding", "ReversibleEmbedding")
 READS = ("Dense", "Conv1D", "Conv2D", "Conv3D", "EinsumDense")  # layers whose kernel reads the last axis of one input
@@ -31,8 +34,8 @@ class Kernel:
     """A variable of several axes: `inputs` of them (first in `order`) are summed over, the rest are outputs."""
 
     name: str
-    layer: Any
-    variable: Any
+    layer: Layer
+    variable: Variable
     order: tuple[int, ...]
     inputs: int
 
@@ -66,7 +69,7 @@ class Kernel:
         return None if is_dense and taps else (self.layer, 0)
 
 
-def kernels_of(model: Any) -> list[Kernel]:
+def kernels_of(model: Model) -> list[Kernel]:
     """Every variable of two axes or more that multiplies something, once; biases and factors are left out."""
     result: dict[int, Kernel] = {}
     names: set[str] = set()
@@ -82,12 +85,12 @@ def kernels_of(model: Any) -> list[Kernel]:
     return list(result.values())
 
 
-def _multiplies(variable: Any) -> bool:
+def _multiplies(variable: Variable) -> bool:
     words = variable.name.lower().split("_")
     return not any(word.startswith(OTHERS) for word in words)
 
 
-def _axes(layer: Any, rank: int) -> tuple[tuple[int, ...], int]:
+def _axes(layer: Layer, rank: int) -> tuple[tuple[int, ...], int]:
     """The order of a kernel's axes, inputs first, and how many they are."""
     kind = type(layer).__name__
     order = tuple(range(rank))
@@ -124,7 +127,7 @@ class SparsePlanner:
             pattern does not take.
     """
 
-    def __init__(self, model: Any, options: Options) -> None:
+    def __init__(self, model: Model, options: Options) -> None:
         self.model, self.options = model, options
         self.pattern = parse(options.pattern) or Pattern(SINGLE)
         if options.criterion not in CRITERIA:
@@ -245,7 +248,7 @@ class SparsePlanner:
         return scores
 
 
-def sparse_model(planner: SparsePlanner) -> Any:
+def sparse_model(planner: SparsePlanner) -> Model:
     """A copy of the planner's model with zeros where weights are removed; not compiled."""
     model = planner.model
     copy = rebuilt(model, deepcopy(described(model, None if functional(model) else call_of(model, planner.inputs()))))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base.extras import require
 
+if TYPE_CHECKING:
+    from keras import Model
 
-def call_of(model: Any, inputs: Any) -> Any:
+
+def call_of(model: Model, inputs: Any) -> Any:
     """A list that describes what a subclassed model is called on: shapes and types, nested as its inputs are; None
     where it was not called yet."""
     keras = require("keras", "keras")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from .channels import Channels, Ids, Use
 from .copies import functional
 from .follow import Opaque, followed
 from .specs import call_of, symbolic
+
+if TYPE_CHECKING:
+    from keras import Model, Variable
 
 
 @dataclass(frozen=True)
@@ -58,18 +61,18 @@ class Structure:
             for dim, size in enumerate(use.variable.shape)
         ]
 
-    def shape_of(self, variable: Any) -> list[int]:
+    def shape_of(self, variable: Variable) -> list[int]:
         """The shape of what is left of a variable of the model."""
         return self.sizes(self.channels.uses[self.channels.names[id(variable)]])
 
-    def smaller(self, variable: Any) -> bool:
+    def smaller(self, variable: Variable) -> bool:
         """Whether a variable of the model loses some of its values."""
         return self.shape_of(variable) != list(variable.shape)
 
 
 def structure_of(
-    model: Any, opaque: Opaque = lambda name: False, lenient: bool = False, inputs: Any = None, learning: bool = False,
-    narrow: bool = False,
+    model: Model, opaque: Opaque = lambda name: False, lenient: bool = False, inputs: Any = None,
+    learning: bool = False, narrow: bool = False,
 ) -> Structure:  # fmt: skip
     """Follow a model and put its units into groups: those that belong to the same layers compete with each other.
 

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -18,6 +18,9 @@ import numpy as np
 from ..base.errors import SecateurError
 from .causes import cause
 from .specs import symbolic
+
+if TYPE_CHECKING:
+    from keras import KerasTensor, Layer, Model, Variable
 
 SIZES = (24, 96, 384, 4096, 8, 3)  # tried in turn for dimensions of no fixed size
 BATCH = 2
@@ -41,7 +44,7 @@ class Size(int):
     """A size that `call` read from a tensor, and not from a setting: it follows when the tensor is narrower."""
 
 
-def _sizes(tensor: Any) -> tuple[Any, ...]:
+def _sizes(tensor: KerasTensor) -> tuple[Any, ...]:
     return tuple(size if size is None else Size(size) for size in tensor._shape)
 
 
@@ -50,7 +53,7 @@ class Trace:
     """`graph` has the nodes; its first inputs are the tensors of the call in order, then `symbols`."""
 
     graph: Any
-    tensors: list[Any]
+    tensors: list[KerasTensor]
     symbols: list[tuple[Symbol, Any]]  # with its variable or constant array
     read: list[Any]  # variables of inner layers that `call` itself reads
     nodes: list[Any] = field(default_factory=list)
@@ -66,7 +69,7 @@ class Trace:
                 node.operation._inbound_nodes.remove(node)
 
 
-def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Trace:
+def traced(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Trace:
     """The graph of a call of `layer`, whose tensors are described by those in `args` and `kwargs`.
 
     Raises:
@@ -87,8 +90,8 @@ def traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Trace:
     raise UntraceableError(cause(problem)) from problem
 
 
-def _traced(layer: Any, args: Sequence[Any], kwargs: Mapping[str, Any], size: int, named: bool) -> Trace:
-    tensors: list[Any] = []
+def _traced(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any], size: int, named: bool) -> Trace:
+    tensors: list[KerasTensor] = []
 
     def symbol(value: Any) -> Any:
         if not _symbolic(value):
@@ -127,7 +130,7 @@ def answered(result: Any) -> tuple[Any, tuple[None, ...]]:
     return result[:length], (None,) * (len(result) - length)
 
 
-def agrees(layer: Any, parent: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+def agrees(layer: Layer, parent: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Whether `layer` computes, called like this, what the `call` of its Keras class `parent` computes."""
     args, kwargs = numbers((tuple(args), dict(kwargs)), SIZES[0])
     try:
@@ -179,7 +182,7 @@ def sizes_of(graph: Any) -> dict[int, Any]:
     return {}
 
 
-def outputs_of(model: Any, call: Any) -> list[Any]:
+def outputs_of(model: Model, call: Any) -> list[Any]:
     """What a model makes of random numbers, as arrays; `call` describes the inputs of a subclassed one.
 
     Raises:
@@ -197,7 +200,7 @@ def outputs_of(model: Any, call: Any) -> list[Any]:
     raise SecateurError(f"model '{model.name}' does not run on random numbers: {cause(problem)}")
 
 
-def _verify(layer: Any, trace: Trace, given: Any) -> None:
+def _verify(layer: Layer, trace: Trace, given: Any) -> None:
     """The graph computes what the layer does, on random numbers.
 
     Raises:
@@ -220,7 +223,7 @@ def _verify(layer: Any, trace: Trace, given: Any) -> None:
             raise UntraceableError("it computes with more than Keras' layers and operations")
 
 
-def _random(tensor: Any, random: np.random.Generator) -> Any:
+def _random(tensor: KerasTensor, random: np.random.Generator) -> Any:
     kind = keras.backend.standardize_dtype(tensor.dtype)
     if kind == "bool":
         return keras.ops.convert_to_tensor(np.ones(tensor.shape, bool))
@@ -237,7 +240,7 @@ class _Scope(keras.StatelessScope):  # type: ignore[misc]
         self.read: list[Any] = []
         self.symbols: dict[int, tuple[Symbol, Any]] = {}
 
-    def get_current_value(self, variable: Any) -> Any:
+    def get_current_value(self, variable: Variable) -> Any:
         self.read.append(variable)
         return super().get_current_value(variable)
 
@@ -251,7 +254,7 @@ class _Scope(keras.StatelessScope):  # type: ignore[misc]
 
 
 @contextmanager
-def _symbols(layer: Any, named: bool = True) -> Iterator[_Scope]:
+def _symbols(layer: Layer, named: bool = True) -> Iterator[_Scope]:
     """The layer's own variables are symbols inside; a layer that is called on constants alone is called on symbols."""
     scope, before = _Scope(), []
     base = keras.layers.Layer
@@ -302,7 +305,7 @@ def _symbols(layer: Any, named: bool = True) -> Iterator[_Scope]:
             _put(holder, key, value)
 
 
-def variables_of(layer: Any) -> Iterator[tuple[Any, Any, Any]]:
+def variables_of(layer: Layer) -> Iterator[tuple[Any, Any, Any]]:
     """Where a layer's own variables are: (object's dictionary, list or dictionary; key; variable)."""
     own = {id(v) for v in (*layer._trainable_variables, *layer._non_trainable_variables)}
     for name, value in list(vars(layer).items()):
@@ -317,7 +320,7 @@ def _put(holder: Any, key: Any, value: Any) -> None:
     (list if isinstance(holder, list) else dict).__setitem__(holder, key, value)
 
 
-def _shape_only(tensor: Any, dtype: Any = None, name: Any = None) -> Any:
+def _shape_only(tensor: KerasTensor, dtype: Any = None, name: Any = None) -> Any:
     """For `tf.shape` and the like, which read nothing but sizes; nothing else of TensorFlow takes symbols."""
     import tensorflow
 

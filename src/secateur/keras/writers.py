@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from ..base.errors import SecateurError
 from ..base.extras import require
 from .causes import cause
 
+if TYPE_CHECKING:
+    from keras import KerasTensor, Model
+
 KERAS_NAMES = {"onnx": "onnx", "litert": "litert", "saved_model": "tf_saved_model"}
 PRECISIONS = ("float32", "float16", "int8")
 _NATIVE = {"tensorflow": frozenset(KERAS_NAMES), "torch": frozenset({"onnx"})}
@@ -26,7 +29,7 @@ Arrays = NDArray[Any]
 
 
 def write(
-    model: Any, written: Path, kind: str, precision: str, samples: Sequence[Arrays], opens: Callable[[Path], None]
+    model: Model, written: Path, kind: str, precision: str, samples: Sequence[Arrays], opens: Callable[[Path], None]
 ) -> None:
     """The file, by this backend, or by the other one where this one cannot write a file that `opens` runs.
 
@@ -76,7 +79,7 @@ def _clear(written: Path) -> None:
         written.unlink(missing_ok=True)
 
 
-def write_here(model: Any, written: Path, kind: str, precision: str, samples: Sequence[Arrays]) -> None:
+def write_here(model: Model, written: Path, kind: str, precision: str, samples: Sequence[Arrays]) -> None:
     """The file, by the backend of this process."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -115,7 +118,7 @@ def _without_erfc(written: Path) -> None:
 
 
 def _write_elsewhere(
-    model: Any, written: Path, kind: str, precision: str, samples: Sequence[Arrays], backend: str
+    model: Model, written: Path, kind: str, precision: str, samples: Sequence[Arrays], backend: str
 ) -> str:
     """The file by a second process: a backend cannot change once Keras is imported. What went wrong, or nothing."""
     saved, arrays = written.with_name("model.keras"), written.with_name("samples.npz")
@@ -149,7 +152,7 @@ def write_saved(saved: str, arrays: str, written: str, kind: str, precision: str
     write_here(model, Path(written), kind, precision, samples)
 
 
-def _litert(model: Any, written: Path, precision: str, samples: Sequence[Arrays]) -> None:
+def _litert(model: Model, written: Path, precision: str, samples: Sequence[Arrays]) -> None:
     """For batches of any size where LiteRT's own operations can; else for one example of the samples' size, which is
     how recurrent layers run without TensorFlow's operations. Their ranges cannot be found, since TensorFlow crashes in
     the loop: in int8 such a model has eight bits for its weights alone."""
@@ -192,7 +195,7 @@ def _litert(model: Any, written: Path, precision: str, samples: Sequence[Arrays]
     raise first
 
 
-def packed(model: Any, tensors: Sequence[Any]) -> Any:
+def packed(model: Model, tensors: Sequence[KerasTensor]) -> Any:
     """Tensors nested as the model takes them."""
     if len(tensors) == 1 and not isinstance(getattr(model, "input", None), dict):
         return tensors[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,13 @@ from ..prune.places import unit_sums
 from .masks import Masks, apply, masks_of
 from .structure import Structure
 
+if TYPE_CHECKING:
+    from keras import Model
+
 Bools = NDArray[np.bool_]
 
 
-def zeros(model: Any, structure: Structure, groups: Sequence[Group], threshold: float) -> Keep:
+def zeros(model: Model, structure: Structure, groups: Sequence[Group], threshold: float) -> Keep:
     """The plan without the units that give zero whatever comes in, and without those that nothing reads.
 
     Those to look at have weights that are all at most `threshold`: all that make the unit, its kernels or the factors
@@ -63,7 +66,7 @@ def _kept(group: Group, removed: Bools) -> list[int]:
 
 
 def _harmless(
-    model: Any, structure: Structure, group: Group, empty: Bools, weights: dict[str, Any], threshold: float
+    model: Model, structure: Structure, group: Group, empty: Bools, weights: dict[str, Any], threshold: float
 ) -> Bools:
     """Those of the `empty` units without which the model computes what it does with its small weights at zero."""
     from .tracing import outputs_of

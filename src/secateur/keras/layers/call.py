@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...base.errors import SecateurError, nearest
 from ..channels import Channels, Flow, Ids, Shape, UnknownLayerError, readable
+
+if TYPE_CHECKING:
+    from keras import Layer
 
 # Functions that treat every value by itself. A removed unit need not give zero: what reads it is zeroed as well.
 ELEMENTWISE = frozenset({
@@ -23,7 +26,7 @@ LAYERS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu"}  # given as a
 class Call:
     """A call of `layer` in the graph. In `args` and `kwargs` every tensor is a `Flow`; `shapes` are of its outputs."""
 
-    layer: Any
+    layer: Layer
     path: tuple[str, ...]  # names of the models around it, then its own
     args: tuple[Any, ...]
     kwargs: dict[str, Any]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..channels import Flow, Ids
 from .call import Call, rule
 from .low_rank import bind_low_rank, own_kernel
+
+if TYPE_CHECKING:
+    from keras import Layer
 
 
 @rule("Dense")
@@ -73,7 +76,7 @@ def embedding(call: Call) -> list[Flow]:
     return [Flow(call.shapes[0], flow.rank, units)]
 
 
-def channel_axis(layer: Any, rank: int) -> int:
+def channel_axis(layer: Layer, rank: int) -> int:
     """Where a layer with a data format has its channels."""
     return 1 if getattr(layer, "data_format", None) == "channels_first" else rank - 1
 

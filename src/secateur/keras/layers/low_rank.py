@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...base.extras import require
 from ..channels import Channels, Ids
 
+if TYPE_CHECKING:
+    from keras import Layer, Model
+
 FOLLOWED = ("Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv3D", "Embedding")  # whose config keeps the rank of LoRA
 
 
-def own_kernel(layer: Any) -> Any:
+def own_kernel(layer: Layer) -> Any:
     """The layer's kernel or table without its LoRA."""
     for name in ("_kernel", "_embeddings"):
         if getattr(layer, name, None) is not None:
@@ -19,7 +22,7 @@ def own_kernel(layer: Any) -> Any:
     return layer.kernel if hasattr(layer, "kernel") else layer.embeddings
 
 
-def bind_low_rank(net: Channels, layer: Any, reads: Iterable[tuple[int, Ids]], writes: Ids) -> None:
+def bind_low_rank(net: Channels, layer: Layer, reads: Iterable[tuple[int, Ids]], writes: Ids) -> None:
     """The two factors of LoRA: one is read as the kernel is, the other writes the units with its last axis."""
     if not getattr(layer, "lora_enabled", False):
         return
@@ -29,7 +32,7 @@ def bind_low_rank(net: Channels, layer: Any, reads: Iterable[tuple[int, Ids]], w
     net.bind(getattr(layer, f"lora_{name}_b"), (1, writes))
 
 
-def unfit(layer: Any) -> str:
+def unfit(layer: Layer) -> str:
     """Why a Keras layer of any kind cannot lose units for what is in it; nothing where it can."""
     keras = require("keras", "keras")
     inside = [layer] if isinstance(layer, keras.Model) else [*layer._flatten_layers()]
@@ -43,7 +46,7 @@ def unfit(layer: Any) -> str:
     return ""
 
 
-def same_scale(model: Any, copy: Any) -> None:
+def same_scale(model: Model, copy: Model) -> None:
     """Give the layers of a copy the scale of LoRA that Keras builds with its rank instead."""
     ours, theirs = (
         [one for one in some._flatten_layers() if getattr(one, "lora_enabled", False)] for some in (model, copy)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..channels import Flow
 from .call import Call, flows_in, rule
+
+if TYPE_CHECKING:
+    from keras import Layer
 
 
 def recurrent(gates: int, states: int) -> Callable[[Call], list[Flow]]:
@@ -31,7 +34,7 @@ def recurrent(gates: int, states: int) -> Callable[[Call], list[Flow]]:
     return follow
 
 
-def outputs(layer: Any, flow: Flow, units: Any, states: int) -> list[Flow]:
+def outputs(layer: Layer, flow: Flow, units: Any, states: int) -> list[Flow]:
     """What a recurrent layer gives: all frames or the last one, then its states."""
     batch = flow.shape[0]
     state = Flow((batch, len(units)), 1, units)
