@@ -55,9 +55,12 @@ class EvaluateSettings(Settings):
     by: str | None = option(None, "Break down by speaker, length, or an extra of the manifest such as age or gender.")
     correct: Path | None = option(None, "Correct Chinese by sound with this file of `secateur text learn`.")
     correct_cost: float | None = option(
-        None, "Charge this much for a character that correction changes; less changes more (left out: what the "
-        "word file was tuned to, else 8).", unit="nats", above=0,
-    )  # fmt: skip
+        None,
+        "Charge this much for a character that correction changes; less changes more (left out: what the "
+        "word file was tuned to, else 8).",
+        unit="nats",
+        above=0,
+    )
     correct_lm: Path | None = option(
         None, "Ask this language model of Chinese words as well when correcting (a file of `secateur lm`)."
     )
@@ -78,9 +81,12 @@ class EvaluateSettings(Settings):
     threads: int | None = option(None, "Run exported models on this many CPU threads.", least=1)
     device: str = option("auto", "Run checkpoints on cpu, cuda, or auto: a GPU where there is one.")
     batch_seconds: float | None = option(
-        None, "Decode checkpoints greedily in batches of this much audio; left out: 60 s, on a GPU 2400.", unit="s",
-        above=0, advanced=True,
-    )  # fmt: skip
+        None,
+        "Decode checkpoints greedily in batches of this much audio; left out: 60 s, on a GPU 2400.",
+        unit="s",
+        above=0,
+        advanced=True,
+    )
     decoding: DecodingOptions = option(PLAIN, "Say how audio is decoded.", flat=True)
 
     def how(self) -> DecodingOptions:

@@ -32,45 +32,57 @@ class ExportSettings(Settings):
         writes=lambda settings: ".bin" if settings.format == "ggml" else "folder",
     )
     format: str = option(
-        "onnx", "Write onnx, transformers, transformers-pruned, ctranslate2 (faster-whisper), ggml (whisper.cpp), "
+        "onnx",
+        "Write onnx, transformers, transformers-pruned, ctranslate2 (faster-whisper), ggml (whisper.cpp), "
         "sherpa (sherpa-onnx), peft (an adapter of --base) or what a plug-in adds; a Whisper needs equal widths "
         "everywhere for all but onnx and transformers-pruned.",
-    )  # fmt: skip
+    )
     precision: Literal["fp32", "fp16", "bf16", "int8", "int8-dynamic", "int8-static", "auto"] | None = option(
-        None, "Store the weights in this precision; left out: int8 for ONNX, else the format's own. int8 is the "
+        None,
+        "Store the weights in this precision; left out: int8 for ONNX, else the format's own. int8 is the "
         "smallest; int8-dynamic and -static are faster where the CPU has VNNI but coarser; auto is the fastest with "
         "the source's error rate on dev; bf16: transformers.",
-    )  # fmt: skip
+    )
     base: str | None = option(
-        None, "Write what low-rank tuning changed in this model: a folder as transformers reads it, or a published "
+        None,
+        "Write what low-rank tuning changed in this model: a folder as transformers reads it, or a published "
         "name; with --format peft.",
-    )  # fmt: skip
+    )
     largest: float = option(
-        5.0, "Split the weights of a transformers folder into files of at most this size.", unit="GB", above=0,
+        5.0,
+        "Split the weights of a transformers folder into files of at most this size.",
+        unit="GB",
+        above=0,
         advanced=True,
-    )  # fmt: skip
+    )
     clips: tuple[str, ...] = option((), "Compare export and source on these recordings; left out: on noise.")
     dev: Path | None = option(None, "Refuse an export whose error rate on this manifest is not its source's.")
     tolerance: float | str = option(
-        0.2, "Let the error rate on dev rise by at most this; by condition of real use as well: "
-        "0.2,pause=0.5,prompt=0.5,joined=0.5,nonspeech=4 (timestamps: hundredths of a second).", unit="points", least=0,
-    )  # fmt: skip
+        0.2,
+        "Let the error rate on dev rise by at most this; by condition of real use as well: "
+        "0.2,pause=0.5,prompt=0.5,joined=0.5,nonspeech=4 (timestamps: hundredths of a second).",
+        unit="points",
+        least=0,
+    )
     nonspeech: Path | None = option(
-        None, "Choose the thresholds of an export beside these recordings, in which nobody speaks (JSONL); left out: "
+        None,
+        "Choose the thresholds of an export beside these recordings, in which nobody speaks (JSONL); left out: "
         "beside generated ones. Needs dev with at least 50 clips.",
-    )  # fmt: skip
+    )
     limit: int | None = option(None, "Take at most this many clips of dev.", unit="clips", least=1)
     calibrate: Path | None = option(
         None, "Take the ranges of int8-static from this manifest of training data; int8-dynamic gains from it, too."
     )
     four_bits: tuple[str, ...] = option(
-        (), "Store these weights of an int8 export in four bits, with wildcards: decoder.token_embedding,*.ffn.*.",
+        (),
+        "Store these weights of an int8 export in four bits, with wildcards: decoder.token_embedding,*.ffn.*.",
         advanced=True,
-    )  # fmt: skip
+    )
     vocabulary: str = option(
-        "", "Keep only the vocabulary rows that an alphabet can spell, without training: script (of --languages), "
+        "",
+        "Keep only the vocabulary rows that an alphabet can spell, without training: script (of --languages), "
         "alphabet:LETTERS or text:FILE.",
-    )  # fmt: skip
+    )
     languages: tuple[str, ...] = option((), "Keep these languages of a multilingual model: el,en; with --vocabulary.")
     check: bool = option(False, "Validate everything, write nothing.")
 
@@ -125,9 +137,11 @@ def export(settings: ExportSettings) -> Json:
         return write_format(settings.format, model, source.text, settings.out, storage, **base)
     if not settings.clips and settings.dev is None:
         say("neither --dev nor --clips given: comparing on noise, which says little about transcripts")
-    gate = None if settings.dev is None else ErrorRateGate(
-        settings.dev, tolerance, settings.limit, settings.nonspeech, by_condition=by_condition
-    )  # fmt: skip
+    gate = (
+        None
+        if settings.dev is None
+        else ErrorRateGate(settings.dev, tolerance, settings.limit, settings.nonspeech, by_condition=by_condition)
+    )
     return export_checked(
         source, source.text, settings.out, precision, settings.clips, gate, settings.calibrate, settings.four_bits
     )

@@ -75,5 +75,8 @@ def study(settings: StudyJobSettings) -> Json:
     outcome = study_outcome(settings.study, settings.out / "results", settings.against)
     write_page(outcome, settings.out / "study.html")
     return {
-        "table": text(outcome), "page": str(settings.out / "study.html"), "failed": failed, "arms": as_values(outcome),
-    }  # fmt: skip
+        "table": text(outcome),
+        "page": str(settings.out / "study.html"),
+        "failed": failed,
+        "arms": as_values(outcome),
+    }

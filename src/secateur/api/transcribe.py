@@ -290,9 +290,12 @@ def _transcribed(
 
 
 def _together(
-    recogniser: Recogniser, waiting: list[Waiting], decoding: DecodingOptions, rewrite: Rewrite | None,
+    recogniser: Recogniser,
+    waiting: list[Waiting],
+    decoding: DecodingOptions,
+    rewrite: Rewrite | None,
     *parts: Path | None,
-) -> Iterator[tuple[str, Transcript]]:  # fmt: skip
+) -> Iterator[tuple[str, Transcript]]:
     """Transcripts of inputs decoded together; `parts`: the folder that caches the windows of one long recording."""
     from ..runtime.sides import joined
     from ..runtime.window_cache import WindowCache, key_of

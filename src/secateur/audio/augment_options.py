@@ -32,9 +32,12 @@ class AugmentOptions(Settings):
         goes_with="room_chance",
     )
     noise_chance: float = option(
-        0.5, "Mix noise into this share of the clips, where recordings of noise are given.", unit="share", least=0,
+        0.5,
+        "Mix noise into this share of the clips, where recordings of noise are given.",
+        unit="share",
+        least=0,
         most=1,
-    )  # fmt: skip
+    )
     snr_db: tuple[float, ...] = option((5.0, 20.0), "Draw the signal-to-noise ratio from this range.", unit="dB")
     telephone_chance: float = option(
         0.0, "Pass this share of the clips through a telephone band.", unit="share", least=0, most=1

@@ -77,9 +77,12 @@ def _out_of_range(about: Mapping[str, Any], value: Any) -> str:
             continue
         least, most, above, below = (about.get(key) for key in ("least", "most", "above", "below"))
         wrong = (
-            number != number or (least is not None and number < least) or (most is not None and number > most)
-            or (above is not None and number <= above) or (below is not None and number >= below)
-        )  # fmt: skip
+            number != number
+            or (least is not None and number < least)
+            or (most is not None and number > most)
+            or (above is not None and number <= above)
+            or (below is not None and number >= below)
+        )
         if wrong:
             hint = f"; {number:g} % is {number / 100:g}" if about.get("unit") == "share" and 1 < number <= 100 else ""
             return f"must be {range_of(about)}, found {number:g}{hint}"

@@ -121,9 +121,12 @@ class _Once(argparse.Action):
     """An option of several values: the last counts, as of any option, and the others are not lost in silence."""
 
     def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
         option_string: str | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Store the values."""
         if getattr(namespace, self.dest) is not None:
             say(f"note: {option_string} is given twice and the last counts: several values take a comma between them")

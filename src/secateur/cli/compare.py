@@ -74,7 +74,9 @@ def show(result: Json) -> str:
             lines += ["", f"{translated(title)}:"]
         for clip in result[key]:
             lines += [
-                f"  {clip['id']}", f"    {translated('said')}  {clip['reference']}",
-                f"    A {clip['errors_a']:3}  {clip['a']}", f"    B {clip['errors_b']:3}  {clip['b']}",
-            ]  # fmt: skip
+                f"  {clip['id']}",
+                f"    {translated('said')}  {clip['reference']}",
+                f"    A {clip['errors_a']:3}  {clip['a']}",
+                f"    B {clip['errors_b']:3}  {clip['b']}",
+            ]
     return "\n".join(lines)

@@ -132,8 +132,11 @@ def _slices(result: Result, by: str) -> list[Json]:
     slices = named[by](result.rows) if by in named else by_extra(result.rows, by)
     return [
         {
-            "name": s.name, "rate": s.counts.rate, "words": s.counts.reference, "clips": s.utterances,
+            "name": s.name,
+            "rate": s.counts.rate,
+            "words": s.counts.reference,
+            "clips": s.utterances,
             "speakers": s.speakers,
         }
         for s in slices
-    ]  # fmt: skip
+    ]

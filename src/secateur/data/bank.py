@@ -175,9 +175,12 @@ class StreamedBank:
     """
 
     def __init__(
-        self, utterances: Sequence[Utterance], device: str | torch.device = "cpu", sample_rate: int = 16000,
+        self,
+        utterances: Sequence[Utterance],
+        device: str | torch.device = "cpu",
+        sample_rate: int = 16000,
         threads: int = 4,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.utterances, self.sample_rate = utterances, sample_rate
         self.device = torch.device(device)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="audio")

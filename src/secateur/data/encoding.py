@@ -11,9 +11,12 @@ from ..base.files import read_limited
 from .other_files import described
 
 MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
-)  # fmt: skip
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 # What an 8-bit file of Windows is written in, by the language of its texts.
 CODE_PAGES = {
     "cp1251": ("ru", "uk", "bg", "be", "sr", "mk"), "cp1250": ("pl", "cs", "sk", "hu", "sl", "hr", "bs", "ro"),

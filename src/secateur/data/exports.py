@@ -243,8 +243,11 @@ def _jsonl(lines: Iterable[Mapping[str, Any]]) -> str:
 
 
 FORMS: Mapping[str, Callable[[Sequence[Utterance], Path, _Files], list[Path]]] = {
-    "nemo": to_nemo, "lhotse": to_lhotse, "audiofolder": to_audiofolder, "kaldi": to_kaldi,
-}  # fmt: skip
+    "nemo": to_nemo,
+    "lhotse": to_lhotse,
+    "audiofolder": to_audiofolder,
+    "kaldi": to_kaldi,
+}
 
 
 def export(clips: Iterable[Utterance], form: str, out: Path, split: str = "train") -> ExportedData:

@@ -164,9 +164,11 @@ def _width(rows: Sequence[Sequence[str]]) -> int | None:
 def _rows(
     source: ForeignSet, path: Path, names: list[str], rows: Iterator[tuple[int, list[str]]], separator: str
 ) -> Iterator[Row]:
-    ends_in_text = separator in _PUNCTUATION and bool(names) and (
-        MEANT.get(plain_name(names[-1])) == "text" or source.settings.columns.get("text") == names[-1]
-    )  # fmt: skip
+    ends_in_text = (
+        separator in _PUNCTUATION
+        and bool(names)
+        and (MEANT.get(plain_name(names[-1])) == "text" or source.settings.columns.get("text") == names[-1])
+    )
     last = len(names) - 1
     joined = 0
     for number, row in rows:

@@ -155,9 +155,7 @@ def _search(
         if options.beam == 1 and fusion is None:
             return greedy(session, state, logits, rules, most)
         beam = options.beam if options.beam > 1 else FUSION_BEAM
-        return beam_search(
-            session, state, logits, rules, most, beam, options.patience, options.length_penalty, fusion
-        )  # fmt: skip
+        return beam_search(session, state, logits, rules, most, beam, options.patience, options.length_penalty, fusion)
     tries = options.best_of
     generators = [np.random.default_rng([options.seed, k]) for _ in range(len(logits)) for k in range(tries)]
     rows = np.repeat(np.arange(len(logits)), tries)

@@ -32,18 +32,25 @@ class DecodingOptions(Settings):
         1.0, "Wait for this many finished hypotheses a beam (Kasai et al. 2022).", above=0, advanced=True
     )
     length_penalty: float | None = option(
-        None, "Divide by the length to this exponent (Wu et al. 2016, eq. 14); left out: mean log probability.",
-        least=0, advanced=True,
-    )  # fmt: skip
+        None,
+        "Divide by the length to this exponent (Wu et al. 2016, eq. 14); left out: mean log probability.",
+        least=0,
+        advanced=True,
+    )
     best_of: int = option(5, "Draw this many samples at every temperature above 0.", least=1, advanced=True)
     temperatures: tuple[float, ...] = option(
-        (0.0, 0.2, 0.4, 0.6, 0.8, 1.0), "Decode again at the next of these where a result is not trusted; 0 alone "
-        "never does.", least=0, advanced=True, was=("temperature",),
-    )  # fmt: skip
-    compression_ratio_threshold: float | None = option(
-        2.4, "Distrust text that compresses better than this: it repeats itself; none trusts it.", above=0,
+        (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+        "Decode again at the next of these where a result is not trusted; 0 alone never does.",
+        least=0,
         advanced=True,
-    )  # fmt: skip
+        was=("temperature",),
+    )
+    compression_ratio_threshold: float | None = option(
+        2.4,
+        "Distrust text that compresses better than this: it repeats itself; none trusts it.",
+        above=0,
+        advanced=True,
+    )
     log_prob_threshold: float | None = option(
         -1.0, "Distrust text whose mean log probability is below this; none trusts it.", most=0, advanced=True
     )
@@ -52,14 +59,18 @@ class DecodingOptions(Settings):
         unit="probability", least=0, most=1, advanced=True,
     )  # fmt: skip
     no_speech_tilt: float | None = option(
-        None, "Lower no_speech_threshold by this, in log odds, for every nat that the text's mean log probability is "
+        None,
+        "Lower no_speech_threshold by this, in log odds, for every nat that the text's mean log probability is "
         "below 0; left out: the rule of the Whisper reference.",
-        least=0, advanced=True,
-    )  # fmt: skip
+        least=0,
+        advanced=True,
+    )
     unlikely_threshold: float | None = option(
-        None, "Write nothing where the text's mean log probability is below this; left out: however unlikely it is.",
-        most=0, advanced=True,
-    )  # fmt: skip
+        None,
+        "Write nothing where the text's mean log probability is below this; left out: however unlikely it is.",
+        most=0,
+        advanced=True,
+    )
     calibrated: bool = option(
         True,
         "Take the thresholds above from the model, where they were calibrated for it and none of them is given.",
@@ -77,9 +88,12 @@ class DecodingOptions(Settings):
         0.5, "Take sound for speech from this probability on.", unit="probability", above=0, below=1, advanced=True
     )
     max_tokens: int | None = option(
-        None, "Write at most this many tokens a window; left out: half the text context.", unit="tokens", least=1,
+        None,
+        "Write at most this many tokens a window; left out: half the text context.",
+        unit="tokens",
+        least=1,
         advanced=True,
-    )  # fmt: skip
+    )
     word_times: bool = option(False, "Give every word's start, end and confidence.")
     condition_on_previous: bool = option(False, "Prompt every window with the text before it.", advanced=True)
     words: tuple[str, ...] = option((), "Prompt with these names and terms, separated by commas.")
@@ -90,9 +104,12 @@ class DecodingOptions(Settings):
         (), "Mix the language models in these shares; left out: evenly.", unit="share", least=0, advanced=True
     )
     lm_weight: float | None = option(
-        None, "Weight the language model's log probabilities by this beside the network's; left out: 0.5 for CTC "
-        "models, 0.2 for others.", least=0, advanced=True,
-    )  # fmt: skip
+        None,
+        "Weight the language model's log probabilities by this beside the network's; left out: 0.5 for CTC "
+        "models, 0.2 for others.",
+        least=0,
+        advanced=True,
+    )
     word_bonus: float | None = option(
         None, "Add this for every word: a language model by itself prefers few; left out: 0.5.", advanced=True
     )

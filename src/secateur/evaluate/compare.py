@@ -77,8 +77,11 @@ def compare(
     difference = paired_difference(
         [[row.counts.errors for row in one] for one in rows_a],
         [[row.counts.errors for row in one] for one in rows_b],
-        words, [row.speaker for row in first], resamples=resamples, seed=seed,
-    )  # fmt: skip
+        words,
+        [row.speaker for row in first],
+        resamples=resamples,
+        seed=seed,
+    )
     changes = [
         ClipChange(x.id, x.speaker, x.reference, x.hypothesis, y.hypothesis, x.counts.errors, y.counts.errors)
         for x, y in zip(first, rows_b[0], strict=True)

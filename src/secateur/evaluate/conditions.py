@@ -152,10 +152,13 @@ def join(
     first = clips[0]
     space = "" if by_characters(first.language) else " "
     utterance = replace(
-        first, id=f"{name}:{first.id}+{len(clips) - 1}", text=space.join(c.text.strip() for c in clips).strip(),
-        duration=at / source.rate, speaker=first.speaker if len({c.speaker for c in clips}) == 1 else "",
+        first,
+        id=f"{name}:{first.id}+{len(clips) - 1}",
+        text=space.join(c.text.strip() for c in clips).strip(),
+        duration=at / source.rate,
+        speaker=first.speaker if len({c.speaker for c in clips}) == 1 else "",
         extras={},
-    )  # fmt: skip
+    )
     return Case(utterance, np.concatenate(parts), tuple(c.id for c in clips), joints=tuple(joints))
 
 

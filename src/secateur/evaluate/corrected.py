@@ -104,12 +104,15 @@ def correction(before: Result, writer: BySound, dev: Result | None = None) -> tu
     after = corrected(before, writer)
     d = compare_results(before, after).difference
     summary: Json = {
-        "before": before.rate, "after": after.rate, "changed": writer.costs.changed,
+        "before": before.rate,
+        "after": after.rate,
+        "changed": writer.costs.changed,
         "careful": writer.costs.careful,
-        "head": writer.costs.head if with_head else None, "lm": None if writer.lm is None else writer.costs.lm,
+        "head": writer.costs.head if with_head else None,
+        "lm": None if writer.lm is None else writer.costs.lm,
         "dev": [asdict(t) for t in trials],
         "difference": {"delta": d.delta, "low": d.low, "high": d.high, "better": d.b_better},
-    }  # fmt: skip
+    }
     if before.sounds is not None and after.sounds is not None:
         summary["pinyin"] = {"before": before.sounds.pinyin, "after": after.sounds.pinyin}
     how = {name: summary[name] for name in ("changed", "careful", "head", "lm", "before")}

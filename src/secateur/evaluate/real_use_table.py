@@ -73,9 +73,12 @@ def _change(result: Result, clean: Result | None) -> Difference | None:
     if not pairs or not sum(row.counts.reference for _, row in pairs):
         return None
     return paired_difference(
-        [before.errors for before, _ in pairs], [row.counts.errors for _, row in pairs],
-        [row.counts.reference for _, row in pairs], [row.speaker for _, row in pairs], resamples=2000,
-    )  # fmt: skip
+        [before.errors for before, _ in pairs],
+        [row.counts.errors for _, row in pairs],
+        [row.counts.reference for _, row in pairs],
+        [row.speaker for _, row in pairs],
+        resamples=2000,
+    )
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,9 @@ def _record_inputs(
 
     hooks = [
         module.register_forward_pre_hook(hook_for(observed.prefix + name))
-        for name, module in observed.part.named_modules() if isinstance(module, nn.Linear | nn.Conv1d)
-    ]  # fmt: skip
+        for name, module in observed.part.named_modules()
+        if isinstance(module, nn.Linear | nn.Conv1d)
+    ]
     if observed.also is not None:
         reader, writer = observed.also
         hooks.append(writer.register_forward_hook(lambda module, inputs, output: record(reader, output)))

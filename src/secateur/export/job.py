@@ -130,10 +130,11 @@ def export_checked(
     export_onnx(source, text, out, precision, check, ranges=ranges, nibbles=nibbles)
     contents = read_contents(out)
     return {
-        "folder": str(out), "precision": contents.precision,
+        "folder": str(out),
+        "precision": contents.precision,
         "bytes": {**{name: record.bytes for name, record in contents.files.items()}, "total": contents.bytes},
         "parity": contents.parity,
-    }  # fmt: skip
+    }
 
 
 def _fastest_passing(
@@ -254,9 +255,12 @@ def error_drift(model: Network | None, text: TextCodec, folder: Path, gate: Erro
             source,
         )
     return {
-        "dev": str(gate.dev), "dev_clips": len(_sampled(gate.dev, gate.limit)), "dev_source": source,
-        "dev_export": export, "dev_tolerance": gate.tolerance,
-    }  # fmt: skip
+        "dev": str(gate.dev),
+        "dev_clips": len(_sampled(gate.dev, gate.limit)),
+        "dev_source": source,
+        "dev_export": export,
+        "dev_tolerance": gate.tolerance,
+    }
 
 
 def real_use(recogniser: Recogniser, gate: ErrorRateGate, name: str) -> Any:
@@ -288,8 +292,9 @@ def real_use_drift(
     if worse:
         raise ErrorRateError(
             f"the export is worse than its source in real use: {'; '.join(worse)}; nothing was written: choose another "
-            "--precision", rate,
-        )  # fmt: skip
+            "--precision",
+            rate,
+        )
     return {"conditions": {c.name: {"source": c.a, "export": c.b, "unit": c.unit} for c in changes(before, after)}}
 
 

@@ -58,8 +58,11 @@ def _mirrored(g: OnnxGraph, samples: str, front_end: FrontEnd) -> str:
     before = front_end.window // 2 - front_end.hop // 2
     count = g.size(samples, 1)
     frames = g.add("Div", g.add("Add", count, g.constant([front_end.hop // 2])), g.constant([front_end.hop]))
-    covered = g.add("Add", g.add("Mul", g.add("Sub", frames, g.constant([1])), g.constant([front_end.hop])),
-                    g.constant([front_end.window - before]))  # fmt: skip
+    covered = g.add(
+        "Add",
+        g.add("Mul", g.add("Sub", frames, g.constant([1])), g.constant([front_end.hop])),
+        g.constant([front_end.window - before]),
+    )
     after = g.add("Sub", covered, count)
     head = g.slice(samples, g.constant([before - 1]), g.constant([-FARTHEST]), 1, -1)
     tail = g.slice(samples, g.constant([-1]), g.add("Sub", g.constant([-1]), after), 1, -1)

@@ -120,10 +120,12 @@ def rebuilt(model: Model, description: Config) -> Model:
     """
     keras = require("keras", "keras")
     own = {
-        name: type(layer) for layer in model._flatten_layers() if type(layer).__module__.split(".")[0] != "keras"
+        name: type(layer)
+        for layer in model._flatten_layers()
+        if type(layer).__module__.split(".")[0] != "keras"
         for name in (type(layer).__name__, keras.saving.get_registered_name(type(layer)))
         if not hasattr(layer, "_resized")
-    }  # fmt: skip
+    }
     config = description["config"]
     _keep_functions(config, model, own)
     try:

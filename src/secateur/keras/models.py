@@ -76,14 +76,16 @@ def googlenet_mfcc(
 
     def inception(x: Any, widths: Widths, label: str) -> Any:
         one, (reduce3, three), (reduce5, five), pool = widths
-        return layers.Concatenate(name=label)([
-            convolution(x, one, 1, f"{label}_one"),
-            convolution(convolution(x, reduce3, 1, f"{label}_three_reduce"), three, 3, f"{label}_three"),
-            convolution(convolution(x, reduce5, 1, f"{label}_five_reduce"), five, 5, f"{label}_five"),
-            convolution(
-                layers.MaxPooling1D(3, strides=1, padding="same", name=f"{label}_max")(x), pool, 1, f"{label}_pool"
-            ),
-        ])  # fmt: skip
+        return layers.Concatenate(name=label)(
+            [
+                convolution(x, one, 1, f"{label}_one"),
+                convolution(convolution(x, reduce3, 1, f"{label}_three_reduce"), three, 3, f"{label}_three"),
+                convolution(convolution(x, reduce5, 1, f"{label}_five_reduce"), five, 5, f"{label}_five"),
+                convolution(
+                    layers.MaxPooling1D(3, strides=1, padding="same", name=f"{label}_max")(x), pool, 1, f"{label}_pool"
+                ),
+            ]
+        )
 
     features = keras.Input(inputs, name="features")
     x = layers.BatchNormalization(momentum=MOMENTUM, name="scale")(features)

@@ -133,9 +133,12 @@ def _mel(layer: Layer, x: Any) -> Any:
     real, imaginary = _fourier(x, *options, layer.window, True)
     spectrum = ops.sqrt(ops.square(real) + ops.square(imaginary)) ** float(layer.mag_exp)
     matrix = layer.linear_to_mel_weight_matrix(
-        num_mel_bins=layer.num_mel_bins, num_spectrogram_bins=layer.fft_length // 2 + 1,
-        sampling_rate=layer.sampling_rate, lower_edge_hertz=layer.min_freq, upper_edge_hertz=layer.max_freq,
-    )  # fmt: skip
+        num_mel_bins=layer.num_mel_bins,
+        num_spectrogram_bins=layer.fft_length // 2 + 1,
+        sampling_rate=layer.sampling_rate,
+        lower_edge_hertz=layer.min_freq,
+        upper_edge_hertz=layer.max_freq,
+    )
     mel = keras.layers.Dense(layer.num_mel_bins, use_bias=False, trainable=False)
     values = mel(spectrum)
     mel.set_weights([np.asarray(ops.convert_to_numpy(matrix))])

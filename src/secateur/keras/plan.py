@@ -101,9 +101,10 @@ class Planner:
         """By group, (units,); what scores lowest goes first."""
         asked = self.options.amount
         groups = [
-            g for g in self.groups
+            g
+            for g in self.groups
             if not isinstance(asked, Mapping) or any(g.kind == p or fnmatch.fnmatchcase(g.name, p) for p in asked)
-        ]  # fmt: skip
+        ]
         return {g.name: CRITERIA[self.options.criterion](g, evidence) for g in groups}
 
     def plan(self, share: Share, scores: Mapping[str, Any]) -> Keep:
@@ -223,10 +224,11 @@ class Planner:
             if not any(matches(name, pattern) for name in names):
                 raise SecateurError(f"no layer matches '{pattern}'{nearest(pattern, names)}")
         chosen = [
-            group for group in structure.groups
+            group
+            for group in structure.groups
             if not any(any_matches(layer, exclude) for layer in structure.layers[group.name])
             and (not only or all(any_matches(layer, only) for layer in structure.layers[group.name]))
-        ]  # fmt: skip
+        ]
         if not chosen:
             raise SecateurError(f"model '{self.model.name}': no units may go: {self._reasons()}")
         return chosen
@@ -237,9 +239,10 @@ class Planner:
         whole = {**structure.whole, **structure.channels.left}
         result = [f"'{n}': {why}" for n, why in whole.items() if not only or any_matches(n, only)]
         result += [
-            f"{' and '.join(repr(n) for n in layers)} go together" for layers in structure.layers.values()
+            f"{' and '.join(repr(n) for n in layers)} go together"
+            for layers in structure.layers.values()
             if len(layers) > 1 and any(any_matches(n, only) for n in layers)
-        ]  # fmt: skip
+        ]
         return "; ".join(result) or "it has no layers with units, or all of them are excluded"
 
 

@@ -84,8 +84,10 @@ def chosen_sets(
     for one in sets:
         rows = len(one.features)
         for name, values, size in (
-            ("classes", one.classes, rows), ("owner", one.owner, rows), ("speakers", one.speakers, one.count()),
-        ):  # fmt: skip
+            ("classes", one.classes, rows),
+            ("owner", one.owner, rows),
+            ("speakers", one.speakers, one.count()),
+        ):
             if values is not None and len(values) != size:
                 raise SecateurError(f"{name}: {size} are needed, found {len(values)}")
     labelled = next((s for s in sets if s.classes is not None), None)

@@ -79,5 +79,7 @@ def single(opened: Callable[[str | Path], Run]) -> Callable[[str | Path], Callab
 
 
 RUNTIMES: dict[str, Callable[[str | Path], Callable[[Any], Any]]] = {
-    "onnx": single(run_onnx), "litert": single(run_litert), "saved_model": single(run_saved_model),
-}  # fmt: skip
+    "onnx": single(run_onnx),
+    "litert": single(run_litert),
+    "saved_model": single(run_saved_model),
+}

@@ -86,8 +86,10 @@ def sensitivity(
         with measure.without(site):
             losses[site.name], errors[site.name] = measure.losses(), measure.errors()
     settings = {
-        "amounts": list(amounts), "criterion": criterion, "backend": require("keras", "keras").backend.backend(),
-    }  # fmt: skip
+        "amounts": list(amounts),
+        "criterion": criterion,
+        "backend": require("keras", "keras").backend.backend(),
+    }
     result = replace(
         _summary(model, structure, measure, chosen, losses, errors), data=data or "given", language=language,
         criterion=criterion, settings=settings, seconds=round(time.perf_counter() - started, 1),
@@ -222,9 +224,9 @@ def _summary(
     whole = structure.parameters(), kernel_macs(model, structure)
 
     def saved(site: Site) -> tuple[float, float]:
-        left = structure.shrunk({
-            name: sorted(set(range(len(structure.units[name]))) - set(units)) for name, units in site.removed.items()
-        })  # fmt: skip
+        left = structure.shrunk(
+            {name: sorted(set(range(len(structure.units[name]))) - set(units)) for name, units in site.removed.items()}
+        )
         return 1 - left.parameters() / whole[0], 1 - kernel_macs(model, left) / whole[1]
 
     measured = []

@@ -159,8 +159,9 @@ class SparsePlanner:
         """By name of the kernel, of its shape: 0 where a weight is removed."""
         return {
             kernel.name: kernel.restored(~self.removed[kernel.name]).astype(np.float32)
-            for kernel in self.kernels if self.removed[kernel.name].any()
-        }  # fmt: skip
+            for kernel in self.kernels
+            if self.removed[kernel.name].any()
+        }
 
     def kept(self) -> float:
         """The share of all parameters that is left."""
@@ -180,10 +181,11 @@ class SparsePlanner:
             if not any(matches(name, pattern) for name in names):
                 raise SecateurError(f"no layer with a kernel matches '{pattern}'{nearest(pattern, names)}")
         chosen = [
-            kernel for kernel in kernels
+            kernel
+            for kernel in kernels
             if not any(any_matches(name, exclude) for name in _names(kernel))
             and (not only or any(any_matches(name, only) for name in _names(kernel)))
-        ]  # fmt: skip
+        ]
         for kernel in chosen:
             why = unfit(kernel.layer) or (
                 "has LoRA: add it to the kernel first" if getattr(kernel.layer, "lora_enabled", False) else ""

@@ -128,8 +128,9 @@ def _write_elsewhere(
     done = subprocess.run(
         [sys.executable, "-c", code, str(saved), str(arrays), str(written), kind, precision],
         env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True, text=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+    )
     saved.unlink()
     arrays.unlink()
     if not done.returncode:

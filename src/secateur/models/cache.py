@@ -32,9 +32,11 @@ class LayerCache:
     def pick(self, rows: Tensor) -> LayerCache:
         """The cache of the batch rows `rows` (beam search reorders, finished rows leave)."""
         return LayerCache(
-            self.cross_keys[rows], self.cross_values[rows],
-            None if self.keys is None else self.keys[rows], None if self.values is None else self.values[rows],
-        )  # fmt: skip
+            self.cross_keys[rows],
+            self.cross_values[rows],
+            None if self.keys is None else self.keys[rows],
+            None if self.values is None else self.values[rows],
+        )
 
 
 @dataclass

@@ -33,9 +33,12 @@ class InitialModel:
 
 
 def make_initial_model(
-    model: TokenNetwork, tokenizer: Tokenizer, texts: Iterable[str], settings: PruneSettings,
+    model: TokenNetwork,
+    tokenizer: Tokenizer,
+    texts: Iterable[str],
+    settings: PruneSettings,
     languages: Iterable[str] = (),
-) -> InitialModel:  # fmt: skip
+) -> InitialModel:
     """Cut inputs, contexts and vocabulary of a copy of `model`, which then takes clips unpadded instead of as 30 s."""
     most, seconds = model.config.max_seconds, settings.audio_seconds
     if seconds is not None and seconds > max(most, PruneSettings.audio_seconds or 0):  # the default is for any model

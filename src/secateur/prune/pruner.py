@@ -42,9 +42,11 @@ class GradualPruner(UnitMethod[Net]):
     def evidence(self) -> Evidence:
         """The evidence gathered while training so far."""
         evidence = Evidence(
-            weights=merged_weights(self.model), taylor=self.taylor.means(), signed=self.taylor.signed_means(),
+            weights=merged_weights(self.model),
+            taylor=self.taylor.means(),
+            signed=self.taylor.signed_means(),
             seed=self.settings.seed,
-        )  # fmt: skip
+        )
         if self.activations is not None:
             evidence.inputs, evidence.outputs = self.activations.norms()
         return evidence

@@ -77,9 +77,12 @@ def choose_rows(
 
 
 def rows_of_alphabet(
-    config: TokenConfig, tokenizer: Tokenizer, alphabet: Alphabet, languages: Iterable[str] = (),
+    config: TokenConfig,
+    tokenizer: Tokenizer,
+    alphabet: Alphabet,
+    languages: Iterable[str] = (),
     timestamps: bool = False,
-) -> Keep:  # fmt: skip
+) -> Keep:
     """The plan `{"vocabulary": rows}` for a model that writes any text in `alphabet`: without training it writes the
     same as before, where it wrote only that. All bytes stay, so any character can still be written."""
     check = spells(alphabet)

@@ -30,9 +30,12 @@ def looks_for_speech(options: DecodingOptions) -> bool:
 
 
 def plan(
-    audios: Sequence[Audio], longest: Sequence[int | None], options: DecodingOptions, rate: int,
+    audios: Sequence[Audio],
+    longest: Sequence[int | None],
+    options: DecodingOptions,
+    rate: int,
     preferred: int | None = None,
-) -> list[list[Window]]:  # fmt: skip
+) -> list[list[Window]]:
     """Windows of every recording, in order: its speech, then (`speech` 0) sound with a sign of speech between.
 
     Args:
@@ -122,11 +125,13 @@ def located(window: Window, segments: Sequence[Segment], rate: int) -> list[Segm
 
     return [
         replace(
-            s, start=start(s.start), end=end(s.end),
+            s,
+            start=start(s.start),
+            end=end(s.end),
             words=tuple(replace(w, start=start(w.start), end=max(start(w.start), end(w.end))) for w in s.words),
         )
         for s in segments
-    ]  # fmt: skip
+    ]
 
 
 def decoded(

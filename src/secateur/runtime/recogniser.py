@@ -178,9 +178,12 @@ class Recogniser(ABC):
         return self.transcribe_batch([audio], options)[0]
 
     def transcribe_batch(
-        self, recordings: Sequence[Recording], options: DecodingOptions | None = None, cache: WindowCache | None = None,
+        self,
+        recordings: Sequence[Recording],
+        options: DecodingOptions | None = None,
+        cache: WindowCache | None = None,
         plans: Sequence[Sequence[Window]] | None = None,
-    ) -> list[Transcript]:  # fmt: skip
+    ) -> list[Transcript]:
         """Transcripts in the order of `recordings`; short clips run together, with the text they have alone.
 
         `cache` saves the windows of a single long recording as they are decoded, so that a killed run can resume.
@@ -225,9 +228,12 @@ class Recogniser(ABC):
         return None
 
     def _by_windows(
-        self, audios: list[Audio], options: DecodingOptions, cache: WindowCache | None,
+        self,
+        audios: list[Audio],
+        options: DecodingOptions,
+        cache: WindowCache | None,
         plans: Sequence[Sequence[Window]] | None = None,
-    ) -> list[DecodedAudio]:  # fmt: skip
+    ) -> list[DecodedAudio]:
         """Every recording, window by window of its speech; its language by vote where it is not known."""
         rate, known = self.sample_rate, options.language or (self.languages[0] if len(self.languages) == 1 else None)
         if plans is None:

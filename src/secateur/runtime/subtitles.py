@@ -26,9 +26,11 @@ class SubtitleSettings(Settings):
     """How text is cut into cues and lines; names are those of Whisper's own command line."""
 
     max_line_width: int | None = option(
-        None, "Write at most this many letters a line; left out: 42, of Chinese, Japanese and Korean characters 18.",
-        unit="letters", least=1,
-    )  # fmt: skip
+        None,
+        "Write at most this many letters a line; left out: 42, of Chinese, Japanese and Korean characters 18.",
+        unit="letters",
+        least=1,
+    )
     max_line_count: int = option(2, "Show at most this many lines at a time.", unit="lines", least=1)
     max_words_per_line: int | None = option(
         None, "Write at most this many words a line; left out: as many as fit.", unit="words", least=1
@@ -38,9 +40,12 @@ class SubtitleSettings(Settings):
         1.0, "Show a subtitle for at least this long, where the next one leaves room.", unit="s", least=0
     )
     reading_speed: float = option(
-        20.0, "Leave a subtitle for as long as so many letters a second take, where there is room.",
-        unit="letters/s", above=0, advanced=True,
-    )  # fmt: skip
+        20.0,
+        "Leave a subtitle for as long as so many letters a second take, where there is room.",
+        unit="letters/s",
+        above=0,
+        advanced=True,
+    )
     highlight_words: bool = option(False, "Underline every word while it is spoken.")
 
 
@@ -306,7 +311,9 @@ def _timed(parts: Sequence[Sequence[Word]], duration: float, settings: SubtitleS
 
 
 WRITERS: dict[str, Callable[[Transcript, SubtitleSettings], str]] = {
-    "txt": lambda transcript, _: as_txt(transcript), "json": lambda transcript, _: as_json(transcript),
-    "srt": as_srt, "vtt": as_vtt,
-}  # fmt: skip
+    "txt": lambda transcript, _: as_txt(transcript),
+    "json": lambda transcript, _: as_json(transcript),
+    "srt": as_srt,
+    "vtt": as_vtt,
+}
 TIMED = ("srt", "vtt")  # formats that need every word's time

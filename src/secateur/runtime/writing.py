@@ -29,9 +29,12 @@ class WritingSettings(Settings):
     simplified: bool = option(False, "Write Chinese in simplified characters.")
     correct: Path | None = option(None, "Correct Chinese by its sound with this file of `secateur text learn`.")
     correct_cost: float | None = option(
-        None, "Charge this much for a character that correction changes; less changes more (left out: what the "
-        "word file was tuned to, else 8).", unit="nats", above=0,
-    )  # fmt: skip
+        None,
+        "Charge this much for a character that correction changes; less changes more (left out: what the "
+        "word file was tuned to, else 8).",
+        unit="nats",
+        above=0,
+    )
     correct_lm: Path | None = option(
         None, "Ask this language model of Chinese words as well when correcting (a file of `secateur lm`)."
     )

@@ -121,10 +121,13 @@ def remove_by_error(
         chosen = next(i for i in best if variants[i] is variant)
         removed.append(
             Removed(
-                variant.site, sum(map(len, variant.ablated.values())), (before["select"], rates[chosen]),
-                (before["held-out"], after["held-out"]), {name: (before[name], after[name]) for name in keep},
+                variant.site,
+                sum(map(len, variant.ablated.values())),
+                (before["select"], rates[chosen]),
+                (before["held-out"], after["held-out"]),
+                {name: (before[name], after[name]) for name in keep},
             )
-        )  # fmt: skip
+        )
         accepted_so_far(removed)
         say(f"removed {variant.name}: error now {_shown(after)}")
         model = without(model, variant)
@@ -132,9 +135,12 @@ def remove_by_error(
 
 
 def _accepted(
-    evaluator: VariantErrors, variants: Sequence[Variant], before: dict[str, float], first: dict[str, float],
+    evaluator: VariantErrors,
+    variants: Sequence[Variant],
+    before: dict[str, float],
+    first: dict[str, float],
     settings: ByErrorSettings,
-) -> tuple[Variant, dict[str, float]] | None:  # fmt: skip
+) -> tuple[Variant, dict[str, float]] | None:
     """The candidate that helps most on held-out clips, by at least `gain`, and that raises no other set's error."""
     if not variants:
         return None

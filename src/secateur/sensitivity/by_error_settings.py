@@ -20,9 +20,11 @@ class ByErrorSettings(Settings):
         0.1, "Accept a removal that lowers the error on held-out clips by at least this.", unit="points", above=0
     )
     forget: float = option(
-        0.2, "Refuse a removal that raises the error on any set to keep by more than this, in all.", unit="points",
+        0.2,
+        "Refuse a removal that raises the error on any set to keep by more than this, in all.",
+        unit="points",
         least=0,
-    )  # fmt: skip
+    )
     clips: int = option(
         600, "Select on this many training clips, speakers taking turns; dev confirms.", unit="clips", least=8
     )

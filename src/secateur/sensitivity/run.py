@@ -120,11 +120,13 @@ class _Run:
         variants = [*of_groups(groups, scores, self.settings.amounts), *of_branches(probe.model), *probe.inputs()]
         chosen = matching(variants, self.settings.sites)
         listed = {
-            "groups": {g.name: g.units for g in probe.model.groups()}, "style": getattr(probe, "style", "as-is"),
-            "lengths": probe.lengths, "parts": probe.parts,
+            "groups": {g.name: g.units for g in probe.model.groups()},
+            "style": getattr(probe, "style", "as-is"),
+            "lengths": probe.lengths,
+            "parts": probe.parts,
             "saved": {v.name: saved(probe, v) for v in chosen},
             "seconds": round(time.perf_counter() - start, 3),
-        }  # fmt: skip
+        }
         write_variants(path, chosen, listed)
 
     def all(self) -> SensitivityMap:

@@ -84,10 +84,12 @@ def same_settings(folder: Path, settings: Json) -> None:
 def write_variants(path: Path, variants: Sequence[Variant], listed: Json) -> None:
     """Write the variants and what else was `listed` of the model, so that a run resumes with the same ranking."""
     rows = [
-        {**{k: getattr(v, k) for k in ("site", "kind", "layer", "part", "amount", "silenced", "change")},
-         ABLATED: {group: spans(units) for group, units in v.ablated.items()}}
+        {
+            **{k: getattr(v, k) for k in ("site", "kind", "layer", "part", "amount", "silenced", "change")},
+            ABLATED: {group: spans(units) for group, units in v.ablated.items()},
+        }
         for v in variants
-    ]  # fmt: skip
+    ]
     write_json(path, {**listed, "variants": rows}, indent=None)
 
 

@@ -94,8 +94,10 @@ def row_and_column(name: str) -> tuple[str, str]:
     number = next((i for i, word in enumerate(words) if word.isdigit()), None)
     if number is None:
         return (words[0], " ".join(words[1:])) if len(words) > 1 else (words[0], words[0])
-    names = [w.removesuffix("es") if w == "branches" else w.removesuffix("s") if w == "convs" else w
-            for w in words[number + 1 :]]  # fmt: skip
+    names = [
+        w.removesuffix("es") if w == "branches" else w.removesuffix("s") if w == "convs" else w
+        for w in words[number + 1 :]
+    ]
     text = (
         " ".join(names).replace("cross_attention ", "cross ").replace("self_attention ", "").replace("attention ", "")
     )

@@ -41,9 +41,12 @@ class Announced:
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
         try:
             about = self._zeroconf.AsyncServiceInfo(
-                SERVICE, f"{self.name}.{SERVICE}", port=self.port, addresses=[socket.inet_pton(family, self.address)],
+                SERVICE,
+                f"{self.name}.{SERVICE}",
+                port=self.port,
+                addresses=[socket.inet_pton(family, self.address)],
                 server=f"{socket.gethostname().partition('.')[0]}.local.",
-            )  # fmt: skip
+            )
             self._open = self._zeroconf.AsyncZeroconf()
             await self._open.async_register_service(about)
         except Exception as problem:  # the library has many: no network, a name that is taken

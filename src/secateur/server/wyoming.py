@@ -127,9 +127,12 @@ class Handler(AsyncEventHandler):
     """One connection; it may carry one command after another."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, engine: Engine,
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        engine: Engine,
         intents: IntentService | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(reader, writer)
         self.engine, self.intents = engine, intents
         self._asked = Transcribe()

@@ -55,9 +55,12 @@ def findings(name: str, model: Network) -> Findings:
     # A whole layer takes everything with it; what stays whole is what no smaller unit is in.
     touched = {place.parameter for group in groups if group.kind not in ("layer", "branch") for place in group.places}
     return Findings(
-        name, model.config.family, sum(map(prod, shapes.values())), tuple(_prunable(groups, shapes)),
+        name,
+        model.config.family,
+        sum(map(prod, shapes.values())),
+        tuple(_prunable(groups, shapes)),
         tuple(_ungrouped({n: s for n, s in shapes.items() if n not in touched}, model.ungrouped())),
-    )  # fmt: skip
+    )
 
 
 def _folder(name: str) -> Path:

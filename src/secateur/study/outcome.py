@@ -117,10 +117,12 @@ def _arm(study: StudySettings, name: str, by_arm: dict[str, list[RunFile]], clip
                 [o.errors[key] for o, _ in shared], [r.errors[key] for _, r in shared], base.words, base.speakers
             )
         sets[key] = SetOutcome(
-            mean(rates), stdev(rates) if len(rates) > 1 else None,
-            rate_interval(errors, base.words, base.speakers), against,
+            mean(rates),
+            stdev(rates) if len(rates) > 1 else None,
+            rate_interval(errors, base.words, base.speakers),
+            against,
             pinyin=_pinyin(key, tested, [] if name == control else shared, base.speakers),
-        )  # fmt: skip
+        )
     best = min((e["error"] for o in others for e in o.log if "error" in e), default=None)
     reached = [_reached(r.log, best * 1.02) for r in runs] if best is not None else []
     counted = all("removed_or_zero" in r.summary for r in runs)
@@ -154,9 +156,12 @@ def _pinyin(
             errors([o for o, _ in shared]), errors([r for _, r in shared]), reference_counts, speakers
         )
     return PinyinOutcome(
-        mean(rates), stdev(rates) if len(rates) > 1 else None, rate_interval(errors(runs), reference_counts, speakers),
-        against, sum(c.tones for c in clips) / max(sum(c.right for c in clips), 1),
-    )  # fmt: skip
+        mean(rates),
+        stdev(rates) if len(rates) > 1 else None,
+        rate_interval(errors(runs), reference_counts, speakers),
+        against,
+        sum(c.tones for c in clips) / max(sum(c.right for c in clips), 1),
+    )
 
 
 def _keys(study: StudySettings, runs: Sequence[RunFile]) -> list[str]:

@@ -92,10 +92,13 @@ def record_of(job: str, settings: Any, data: Iterable[Path], model: str) -> Json
         SecateurError: a data file is not there.
     """
     return {
-        "job": job, "settings": {k: v for k, v in to_dict(settings).items() if k not in ENVIRONMENT},
-        DEFAULTS: defaults_of(settings), "data": fingerprints(data), "model": model_fingerprint(model),
+        "job": job,
+        "settings": {k: v for k, v in to_dict(settings).items() if k not in ENVIRONMENT},
+        DEFAULTS: defaults_of(settings),
+        "data": fingerprints(data),
+        "model": model_fingerprint(model),
         "versions": versions(),
-    }  # fmt: skip
+    }
 
 
 def defaults_of(settings: Any) -> Json:

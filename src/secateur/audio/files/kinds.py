@@ -31,9 +31,11 @@ OGG = FileKind("Ogg", "ogg", native=True, suffixes=(".ogg", ".oga", ".opus", ".s
 MPEG = FileKind("MP3", "mp3", native=True, stream=True, suffixes=(".mp3", ".mp2", ".mpga", ".mp1"))
 AAC = FileKind("AAC", "aac", stream=True, suffixes=(".aac", ".adts"))
 MP4 = FileKind(
-    "MP4", "mov", timed=True,
+    "MP4",
+    "mov",
+    timed=True,
     suffixes=(".m4a", ".mp4", ".m4b", ".m4v", ".mov", ".3gp", ".3g2", ".f4v", ".qt", ".m4r"),
-)  # fmt: skip
+)
 MATROSKA = FileKind("Matroska", "matroska", suffixes=(".webm", ".mka", ".mkv", ".weba"), timed=True)
 ASF = FileKind("WMA", "asf", suffixes=(".wma", ".wmv", ".asf"))
 FLV = FileKind("FLV", "flv", suffixes=(".flv",), timed=True)

@@ -17,16 +17,22 @@ SHORT = 0.1  # seconds that may be missing or left: the padding of encoders
 _MOST_PARTS = 10_000
 # How kinds begin whose frames do not say how long they are: long enough that no sound looks like it.
 _JOINTS = {
-    kinds.FLAC: (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22"), kinds.AMR: (b"#!AMR\n", b"#!AMR-WB\n"),
-    kinds.TTA: (b"TTA1\x01\x00",), kinds.AU: (b".snd\x00\x00\x00",), kinds.CAF: (b"caff\x00\x01\x00\x00",),
+    kinds.FLAC: (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22"),
+    kinds.AMR: (b"#!AMR\n", b"#!AMR-WB\n"),
+    kinds.TTA: (b"TTA1\x01\x00",),
+    kinds.AU: (b".snd\x00\x00\x00",),
+    kinds.CAF: (b"caff\x00\x01\x00\x00",),
     kinds.FLV: tuple(b"FLV\x01" + flags + b"\x00\x00\x00\x09" for flags in (b"\x01", b"\x04", b"\x05")),
-}  # fmt: skip
+}
 _NOT_NATIVE = (0x50, 0x55)  # MPEG audio in WAV, whose length libsndfile guesses
 _IN_BLOCKS = (0x02, 0x11, 0x31)  # ADPCM of Microsoft and IMA, GSM: blocks of hundreds of samples
 _BOXED: dict[FileKind, Callable[[Opened], list[int]]] = {
-    kinds.MP4: boxes.mp4, kinds.ASF: boxes.asf, kinds.AVI: boxes.avi, kinds.MATROSKA: boxes.matroska,
+    kinds.MP4: boxes.mp4,
+    kinds.ASF: boxes.asf,
+    kinds.AVI: boxes.avi,
+    kinds.MATROSKA: boxes.matroska,
     kinds.WAVPACK: boxes.wavpack,
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,11 @@ def run(options: Options) -> Json:
     clips = list(read_manifest(options.manifest))
     todo = [u for u in clips if options.all or not u.labelled]
     first = _transcripts(options.model, todo, options)
-    labels = {u.id: transcript.text for u, transcript in zip(todo, first, strict=True)
-            if transcript.text and (transcript.confidence or 0.0) >= options.sure}  # fmt: skip
+    labels = {
+        u.id: transcript.text
+        for u, transcript in zip(todo, first, strict=True)
+        if transcript.text and (transcript.confidence or 0.0) >= options.sure
+    }
     doubtful, apart = len(todo) - len(labels), 0
     if options.agree:
         confident = [u for u in todo if u.id in labels]

@@ -74,9 +74,12 @@ def run(options: Options) -> Json:
         options.min_seconds, options.max_seconds, options.pinyin, options.keep_empty, options.lower,
     )  # fmt: skip
     reading = ReadSettings(
-        _columns(options.columns), options.encoding, options.speaker_from, options.language,
+        _columns(options.columns),
+        options.encoding,
+        options.speaker_from,
+        options.language,
         absolute(options.out).with_suffix(""),
-    )  # fmt: skip
+    )
     listed = read_set(options.source, options.layout, reading)
     prepared = prepare(listed.recordings, options.out, settings, options.workers, left_out=listed.left_out)
     overview = Overview(prepared.utterances)

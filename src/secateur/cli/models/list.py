@@ -23,11 +23,14 @@ def run(options: Options) -> dict[str, Any]:
 
     return {
         name: {
-            "parameters": known.parameters, "languages": known.languages, "licence": known.licence,
-            "sources": [*(f"wheel {wheel}" for wheel in known.wheels), f"hub {known.hub}"], "cached": cached(name),
+            "parameters": known.parameters,
+            "languages": known.languages,
+            "licence": known.licence,
+            "sources": [*(f"wheel {wheel}" for wheel in known.wheels), f"hub {known.hub}"],
+            "cached": cached(name),
         }
         for name, known in known_models().items()
-    }  # fmt: skip
+    }
 
 
 def show(result: dict[str, Any]) -> str:

@@ -33,9 +33,12 @@ class Options(Settings):
     result: Path | None = option(None, "Correct this result file of `secateur evaluate`, which has rows.")
     dev: Path | None = option(None, "Choose changed and head on this result of the same model on a dev set.")
     changed: float | None = option(
-        None, "Let a changed character cost this much; less changes more (left out: what the word file was tuned to, "
-        "else 8).", unit="nats", above=0,
-    )  # fmt: skip
+        None,
+        "Let a changed character cost this much; less changes more (left out: what the word file was tuned to, "
+        "else 8).",
+        unit="nats",
+        above=0,
+    )
     head: float | None = option(
         None, "Weight what the pinyin head recognised by this (left out: the word file's, else 0.5).", least=0
     )

@@ -153,8 +153,11 @@ def _by_letters(text: Sequence[TextWord], words: range, letters: Letters, first:
     written = "".join(text[r].key for r in words)
     if len(written) * (after - first) > MOST_CELLS:
         return []
-    matched_at = {i: first + j for i, j in distance_path(written, letters.text[first:after])
-             if written[i] == letters.text[first + j]}  # fmt: skip
+    matched_at = {
+        i: first + j
+        for i, j in distance_path(written, letters.text[first:after])
+        if written[i] == letters.text[first + j]
+    }
     sure: list[Sure] = []
     at = 0
     for r in words:
@@ -280,9 +283,12 @@ def _edges(pause: tuple[float, float]) -> tuple[float, float]:
 
 
 def _cost(
-    timed: Timed, a: tuple[int, tuple[float, float]], b: tuple[int, tuple[float, float]], seconds: float,
+    timed: Timed,
+    a: tuple[int, tuple[float, float]],
+    b: tuple[int, tuple[float, float]],
+    seconds: float,
     settings: CutSettings,
-) -> float:  # fmt: skip
+) -> float:
     if not settings.min_seconds <= seconds <= settings.max_seconds:
         return 20.0 + 2.0 * seconds  # left out
     cost = ((seconds - IDEAL) / IDEAL) ** 2 - 2.0 * min(1.0, b[1][1] - b[1][0])

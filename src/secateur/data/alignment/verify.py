@@ -41,15 +41,21 @@ def verify(
         if left is not None:
             most = firsts[right] if right is not None else len(text)
             afters[left] = _best(
-                [(k, end_cost(text, firsts[left], k, recognised[left]))
-                 for k in _around(afters[left], firsts[left] + 1, most)], afters[left],
-            )  # fmt: skip
+                [
+                    (k, end_cost(text, firsts[left], k, recognised[left]))
+                    for k in _around(afters[left], firsts[left] + 1, most)
+                ],
+                afters[left],
+            )
         if right is not None:
             least = afters[left] if left is not None else 0
             firsts[right] = _best(
-                [(k, start_cost(text, k, afters[right], recognised[right]))
-                 for k in _around(firsts[right], least, afters[right] - 1)], firsts[right],
-            )  # fmt: skip
+                [
+                    (k, start_cost(text, k, afters[right], recognised[right]))
+                    for k in _around(firsts[right], least, afters[right] - 1)
+                ],
+                firsts[right],
+            )
     trusted: list[Cut] = []
     reasons: dict[int, str] = {}
     for one, first, after, hypothesis in zip(cuts, firsts, afters, recognised, strict=True):
@@ -120,8 +126,11 @@ def inside(cuts: Sequence[Cut], words: Sequence[WordTime | None]) -> list[WordTi
     """Times of words within their utterances: those that changed sides get the room that the others leave."""
     times = list(words)
     for one in cuts:
-        known = [(i, w) for i in range(one.first, one.after) if (w := words[i]) is not None
-                 and one.start < (w.start + w.end) / 2 < one.end]  # fmt: skip
+        known = [
+            (i, w)
+            for i in range(one.first, one.after)
+            if (w := words[i]) is not None and one.start < (w.start + w.end) / 2 < one.end
+        ]
         for i, w in known:
             times[i] = replace(w, start=max(w.start, one.start), end=min(w.end, one.end))
         if not known:

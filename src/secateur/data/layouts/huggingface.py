@@ -96,8 +96,11 @@ def _arrow_batches(ipc: Any, file: Any) -> Iterator[Any]:
     file.seek(0)
     if start == b"ARROW1":
         opened = ipc.open_file(file)
-        yield from (opened.get_batch(i).slice(at, ROWS) for i in range(opened.num_record_batches)
-                    for at in range(0, opened.get_batch(i).num_rows, ROWS))  # fmt: skip
+        yield from (
+            opened.get_batch(i).slice(at, ROWS)
+            for i in range(opened.num_record_batches)
+            for at in range(0, opened.get_batch(i).num_rows, ROWS)
+        )
     else:
         for batch in ipc.open_stream(file):
             yield from (batch.slice(at, ROWS) for at in range(0, batch.num_rows, ROWS))

@@ -125,8 +125,9 @@ def bidirectional(call: Call) -> list[Flow]:
     half = len(given) // 2
     parts = []
     for key, inner, state in (
-        ("@layer", layer.forward_layer, given[:half]), ("@backward_layer", layer.backward_layer, given[half:])
-    ):  # fmt: skip
+        ("@layer", layer.forward_layer, given[:half]),
+        ("@backward_layer", layer.backward_layer, given[half:]),
+    ):
         follow = RECURRENT.get(type(inner).__name__)
         if follow is None or type(inner).__module__.split(".")[0] != "keras":
             raise call.unknown(f"wraps a {type(inner).__name__}, which no rule knows")

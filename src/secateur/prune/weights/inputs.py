@@ -60,9 +60,12 @@ class InputCollector:
             self.layers = {n: m for n, m in self.layers.items() if has_gram(m)}
         if moment is squares:  # a recurrent layer reads its input, and its own output of the step before
             self.layers |= {
-                f"{n}.{part}_l0": m for n, m in model.named_modules() if isinstance(m, nn.RNNBase)
-                for part in ("weight_ih", "weight_hh") if f"{n}.{part}_l0" in chosen
-            }  # fmt: skip
+                f"{n}.{part}_l0": m
+                for n, m in model.named_modules()
+                if isinstance(m, nn.RNNBase)
+                for part in ("weight_ih", "weight_hh")
+                if f"{n}.{part}_l0" in chosen
+            }
         self.moment = moment
         self.sums: dict[str, Tensor] = {}
         self.steps = 0

@@ -58,10 +58,12 @@ def transcribe_all(
     if spec.on_gpu:
         seconds, most = settings.gpu_piece_seconds, settings.gpu_piece_clips
     settings_noted = {
-        "model": str(folder), "decoding": to_dict(spec.decoding),
+        "model": str(folder),
+        "decoding": to_dict(spec.decoding),
         "rewriting": to_dict(spec.writing),
-        "pieces": [seconds, most], "inputs": [_state(word) for word in inputs],
-    }  # fmt: skip
+        "pieces": [seconds, most],
+        "inputs": [_state(word) for word in inputs],
+    }
     store = Store(out, settings_noted)
     count = finished = 0
 

@@ -58,9 +58,12 @@ class PieceWorker:
         own = self.recogniser.generation.window_seconds
         by_windows = not options.timestamps and not options.condition_on_previous
         how = ReadPlan(
-            rate, spec.channel, options, round(self.recogniser.window_seconds * rate) if by_windows else 0,
+            rate,
+            spec.channel,
+            options,
+            round(self.recogniser.window_seconds * rate) if by_windows else 0,
             None if own is None else round(own * rate),
-        )  # fmt: skip
+        )
         count = spec.readers if spec.readers is not None else max(1, cores() - 2) if spec.on_gpu else 0
         self.readers = Readers(how, count)
 

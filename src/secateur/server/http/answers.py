@@ -39,9 +39,12 @@ def verbose(
 ) -> Json:
     """verbose_json: segments unless only words were asked for, words if they were."""
     result: Json = {
-        "task": task, "language": _name(transcript.language), "duration": transcript.duration,
-        "text": transcript.text, "usage": _usage(transcript),
-    }  # fmt: skip
+        "task": task,
+        "language": _name(transcript.language),
+        "duration": transcript.duration,
+        "text": transcript.text,
+        "usage": _usage(transcript),
+    }
     if "word" in granularities:
         result["words"] = [
             {"word": word.text, "start": word.start, "end": word.end, "probability": word.confidence}

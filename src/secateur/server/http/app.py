@@ -95,9 +95,12 @@ def too_large(most: int) -> RefusedError:
 
 
 def create_app(
-    engine: Engine, more: Sequence[APIRouter] = (), page: Path | None = None, access: Access | None = None,
+    engine: Engine,
+    more: Sequence[APIRouter] = (),
+    page: Path | None = None,
+    access: Access | None = None,
     phrase_mode: transcriptions.PhraseMode | None = None,
-) -> FastAPI:  # fmt: skip
+) -> FastAPI:
     """The ASGI application; `more` routes, and a folder of files to serve at /."""
     app = FastAPI(title="secateur", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(transcriptions.routes(engine, phrase_mode))

@@ -250,9 +250,12 @@ class Conversation:
             delta, self._sent = text[len(self._sent) :], text
             more = {} if certain is None else {"logprobs": certain}
             await self._send(
-                "conversation.item.input_audio_transcription.delta", item_id=self._item, content_index=0, delta=delta,
+                "conversation.item.input_audio_transcription.delta",
+                item_id=self._item,
+                content_index=0,
+                delta=delta,
                 **more,
-            )  # fmt: skip
+            )
 
     async def _completed(self, text: str, seconds: float, certain: list[Json] | None) -> None:
         await self._delta(text, certain)

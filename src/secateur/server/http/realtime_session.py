@@ -132,8 +132,11 @@ class Session:
 
     def shown(self, number: str, old: bool) -> Json:
         """As the server tells it: what is in force."""
-        transcription: Json = {"model": self.model or "default", "language": self.language,
-                                         "prompt": self.prompt or None}  # fmt: skip
+        transcription: Json = {
+            "model": self.model or "default",
+            "language": self.language,
+            "prompt": self.prompt or None,
+        }
         vad = self.vad and {
             "type": "server_vad",
             "threshold": self.vad.threshold,

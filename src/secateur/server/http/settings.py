@@ -69,13 +69,19 @@ class Limits(Settings):
         unit="share", above=0, most=1, advanced=True,
     )  # fmt: skip
     patience: float = option(
-        10.0, "Wait this long for headers, a stream's first message, and until an answer is read.", unit="s", above=0,
+        10.0,
+        "Wait this long for headers, a stream's first message, and until an answer is read.",
+        unit="s",
+        above=0,
         advanced=True,
-    )  # fmt: skip
+    )
     slowest: float = option(
-        2000.0, "Drop a body that brings fewer bytes a second than this, after `patience`.", unit="bytes/s", above=0,
+        2000.0,
+        "Drop a body that brings fewer bytes a second than this, after `patience`.",
+        unit="bytes/s",
+        above=0,
         advanced=True,
-    )  # fmt: skip
+    )
     drain: float = option(
         30.0, "Wait this long for requests in flight when shutting down.", unit="s", least=0, advanced=True
     )
